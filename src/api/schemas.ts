@@ -1,0 +1,219 @@
+// The contract between CLI and daemon. One schema validates requests, types the client and generates OpenAPI.
+import { z } from 'zod';
+import { ERROR_CODES } from '../model/errors.ts';
+import { LIMITS } from '../model/limits.ts';
+import { VM_STATES } from '../model/vm-state.ts';
+
+const bytes = (what: string): z.ZodNumber =>
+  z.number().int().min(LIMITS.diskBytes.min).max(LIMITS.diskBytes.max).describe(`${what}, bytes`);
+
+export const vmSpecSchema = z
+  .strictObject({
+    vcpuCount: z.number().int().min(LIMITS.vcpuCount.min).max(LIMITS.vcpuCount.max),
+    memoryMib: z.number().int().min(LIMITS.memoryMib.min).max(LIMITS.memoryMib.max),
+    workDiskBytes: bytes('size of the work disk at /root'),
+    rootOverlayBytes: bytes('virtual size of the root file system'),
+    nat: z.boolean().describe('whether the VM may reach the outside'),
+  })
+  .meta({ id: 'VmSpec' });
+
+export const createVmSchema = z
+  .strictObject({
+    name: z.string().max(1024).optional().describe('DNS label; made up when absent'),
+    image: z.string().max(1024).optional().describe('name or id; default: the default image'),
+    ...vmSpecSchema.partial().shape,
+    start: z.boolean().optional().describe('default true'),
+    waitFor: z.enum(['agent', 'ssh', 'services']).optional().describe('readiness to wait for, default services'),
+  })
+  .meta({ id: 'CreateVm' });
+
+export const vmSchema = z
+  .strictObject({
+    id: z.string(),
+    name: z.string(),
+    state: z.enum(VM_STATES),
+    image: z.string(),
+    spec: vmSpecSchema,
+    guestAddress: z.string(),
+    address: z.string().describe('on the host; what <name>.vm resolves to'),
+    createdAt: z.string(),
+    startedAt: z.string().nullable(),
+    lastUsedAt: z.string().nullable(),
+    hypervisor: z.string().nullable(),
+    accelerator: z.string().nullable(),
+    storageDriver: z.string().nullable(),
+    networkDriver: z.string().nullable(),
+    pid: z.number().nullable(),
+    lastError: z.string().nullable(),
+    paths: z.strictObject({ directory: z.string(), serialLog: z.string(), vmmLog: z.string(), eventLog: z.string() }),
+  })
+  .meta({ id: 'Vm' });
+
+export const errorSchema = z
+  .strictObject({
+    code: z.enum(Object.keys(ERROR_CODES) as [keyof typeof ERROR_CODES, ...(keyof typeof ERROR_CODES)[]]),
+    message: z.string(),
+    remedy: z.string().optional(),
+    details: z.record(z.string(), z.unknown()).optional(),
+    logPath: z.string().optional(),
+    undo: z.array(z.string()).optional(),
+  })
+  .meta({ id: 'Error' });
+
+export const operationSchema = z
+  .strictObject({
+    id: z.string(),
+    verb: z.string().describe('for example vm.create'),
+    vmId: z.string().nullable(),
+    vmName: z.string().nullable(),
+    state: z.enum(['running', 'done', 'failed', 'cancelled']),
+    createdAt: z.string(),
+    endedAt: z.string().nullable(),
+    error: errorSchema.nullable(),
+  })
+  .meta({ id: 'Operation' });
+
+/** One line of `GET /v1/operations/:id/events`. */
+export const operationEventSchema = z
+  .discriminatedUnion('type', [
+    z.strictObject({
+      type: z.literal('stage'),
+      seq: z.number(),
+      atMs: z.number().describe('since the operation began'),
+      stage: z.string().describe('stable name'),
+      title: z.string().describe('for people'),
+      status: z.enum(['started', 'done', 'skipped', 'failed', 'undone']),
+      durationMs: z.number().optional(),
+    }),
+    z.strictObject({
+      type: z.literal('progress'),
+      seq: z.number(),
+      atMs: z.number(),
+      stage: z.string(),
+      text: z.string(),
+      fraction: z.number().optional(),
+    }),
+    z.strictObject({ type: z.literal('log'), seq: z.number(), atMs: z.number(), line: z.string() }),
+    z.strictObject({
+      type: z.literal('end'),
+      seq: z.number(),
+      atMs: z.number(),
+      state: z.enum(['done', 'failed', 'cancelled']),
+      error: errorSchema.nullable(),
+      vm: vmSchema.nullable(),
+    }),
+  ])
+  .meta({ id: 'OperationEvent' });
+
+export const imageSchema = z
+  .strictObject({
+    id: z.string(),
+    name: z.string(),
+    managed: z.boolean(),
+    isDefault: z.boolean(),
+    distribution: z.string(),
+    initSystem: z.enum(['systemd', 'runit', 'none']),
+    kernelPath: z.string(),
+    rootfsPath: z.string(),
+    rootfsBytes: z.number(),
+    createdAt: z.string(),
+  })
+  .meta({ id: 'Image' });
+
+export const verdictSchema = z
+  .strictObject({ name: z.string(), level: z.enum(['pass', 'warn', 'fail']), reason: z.string(), remedy: z.string().optional() })
+  .meta({ id: 'Verdict' });
+
+const choiceSchema = z.strictObject({ name: z.string(), reason: z.string() });
+
+export const daemonStatusSchema = z
+  .strictObject({
+    pid: z.number(),
+    version: z.string(),
+    build: z.string(),
+    startedAt: z.string(),
+    uptimeMs: z.number(),
+    memoryBytes: z.number(),
+    socketPath: z.string(),
+    databasePath: z.string(),
+    logPath: z.string(),
+    configPath: z.string(),
+    bundleDirectory: z.string().nullable(),
+    dns: z.strictObject({ address: z.string(), listening: z.boolean(), problem: z.string().nullable() }),
+    drivers: z.strictObject({ hypervisor: choiceSchema, accelerator: choiceSchema, storage: choiceSchema, network: choiceSchema }),
+    vms: z.strictObject({ total: z.number(), running: z.number() }),
+  })
+  .meta({ id: 'DaemonStatus' });
+
+export const bundleStatusSchema = z
+  .strictObject({
+    directory: z.string(),
+    found: z.boolean(),
+    stale: z.boolean(),
+    problems: z.array(z.string()),
+    remedy: z.string().nullable(),
+    kernelVersion: z.string().nullable(),
+    distribution: z.string().nullable(),
+    builtAt: z.string().nullable(),
+    files: z.array(z.strictObject({ part: z.string(), path: z.string(), sizeBytes: z.number(), sha256: z.string() })),
+  })
+  .meta({ id: 'BundleStatus' });
+
+export const execSchema = z
+  .strictObject({
+    argv: z.array(z.string().max(131_072)).min(1).max(4096),
+    env: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), z.string()).optional(),
+    cwd: z.string().startsWith('/').optional(),
+    tty: z.boolean().optional(),
+    rows: z.number().int().min(1).max(65_535).optional(),
+    columns: z.number().int().min(1).max(65_535).optional(),
+    user: z.string().min(1).max(64).optional(),
+  })
+  .meta({ id: 'Exec' });
+
+export const guestPortSchema = z
+  .strictObject({
+    protocol: z.enum(['tcp', 'udp']),
+    address: z.string(),
+    port: z.number(),
+    pid: z.number(),
+    process: z.string(),
+    command: z.string(),
+    hostAddress: z.string().nullable(),
+    hostPort: z.number().nullable(),
+    problem: z.string().nullable(),
+  })
+  .meta({ id: 'GuestPort' });
+
+export const healthSchema = z
+  .strictObject({
+    vm: z.string(),
+    state: z.enum(VM_STATES),
+    agent: z.enum(['ok', 'unreachable', 'not-running']),
+    init: z.enum(['starting', 'running', 'degraded', 'unknown']).nullable(),
+    uptimeMs: z.number().nullable(),
+  })
+  .meta({ id: 'Health' });
+
+/** What an ssh client needs to reach the VM through `banger internal ssh-proxy`. */
+export const sshAccessSchema = z
+  .strictObject({
+    user: z.string(),
+    privateKeyPath: z.string(),
+    hostKeyAlias: z.string(),
+    hostPublicKey: z.string(),
+    knownHostsPath: z.string(),
+  })
+  .meta({ id: 'SshAccess' });
+
+export type VmView = z.infer<typeof vmSchema>;
+export type CreateVm = z.infer<typeof createVmSchema>;
+export type Operation = z.infer<typeof operationSchema>;
+export type OperationEvent = z.infer<typeof operationEventSchema>;
+export type ImageView = z.infer<typeof imageSchema>;
+export type DaemonStatus = z.infer<typeof daemonStatusSchema>;
+export type BundleStatus = z.infer<typeof bundleStatusSchema>;
+export type ExecBody = z.infer<typeof execSchema>;
+export type GuestPortView = z.infer<typeof guestPortSchema>;
+export type Health = z.infer<typeof healthSchema>;
+export type SshAccess = z.infer<typeof sshAccessSchema>;

@@ -1,0 +1,120 @@
+import type { Duplex } from 'node:stream';
+import type { Verdict } from '../../model/verdict.ts';
+import type { ProcessIdentity } from '../../model/vm.ts';
+
+/**
+ * What a VMM driver does: turns a MachineSpec into one running VMM process and gives control over it.
+ *
+ * Order: `checks` any time → `start` → use of the Machine → `stop` ways → `cleanUp`. A driver keeps nothing between
+ * daemon lives: `adopt` finds a machine again from the same spec and the recorded process.
+ *
+ * After a failed or cancelled `start` the driver has ended its process and removed its sockets; the caller still calls
+ * `cleanUp`, which is idempotent and tolerates pieces already gone. Different machines may be handled at the same time;
+ * calls for one machine are serialised by the caller.
+ */
+export type Hypervisor = {
+  readonly name: string;
+  /** What this host can do with it; `accelerator` is what `start` will use. */
+  checks(signal?: AbortSignal): Promise<HypervisorChecks>;
+  /**
+   * Starts the VMM; returns when its control socket answers and the vCPUs run (not when the guest is up).
+   * @throws VMM_FAILED with the log path; PREREQUISITE_MISSING
+   */
+  start(spec: MachineSpec, signal: AbortSignal): Promise<Machine>;
+  /** @returns the machine if exactly this process still runs and its control socket answers within 5 s, else undefined. */
+  adopt(spec: MachineSpec, process: ProcessIdentity): Promise<Machine | undefined>;
+  /**
+   * Finds a VMM of this spec whose process was never recorded or wrongly recorded (3.8), by its control socket.
+   * @returns its identity, verified to be a VMM started for this directory
+   */
+  find(spec: MachineSpec): Promise<ProcessIdentity | undefined>;
+  /** Removes sockets and other transient files of a machine whose process is gone. Logs stay. Idempotent. */
+  cleanUp(spec: MachineSpec): Promise<void>;
+};
+
+export type HypervisorChecks = {
+  usable: boolean;
+  accelerator: 'kvm' | 'tcg';
+  /** Version as the program prints it, when it could be asked. */
+  version?: string;
+  verdicts: Verdict[];
+};
+
+export type MachineDisk = {
+  /** Device order in the guest follows the list: first is /dev/vda. */
+  path: string;
+  format: 'raw' | 'qcow2';
+  readOnly: boolean;
+  /** A durable disk keeps what the guest has flushed; an ephemeral one may lose it with the host. */
+  durable: boolean;
+};
+
+export type MachineNetwork =
+  /** A TAP that exists already inside the namespace that `commandPrefix` enters. */
+  | { kind: 'tap'; tapName: string; macAddress: string; mtu: number }
+  /** The VMM's own user-mode network (QEMU only). `restricted`: no way out. */
+  | { kind: 'user'; macAddress: string; restricted: boolean }
+  | { kind: 'none' };
+
+/** Everything a VMM needs to know; paths are absolute and exist. */
+export type MachineSpec = {
+  vmId: string;
+  vmName: string;
+  vcpuCount: number;
+  memoryMib: number;
+  kernelPath: string;
+  initramfsPath: string;
+  /** Without console and accelerator arguments; the driver adds what its machine needs. */
+  kernelArguments: readonly string[];
+  disks: readonly MachineDisk[];
+  network: MachineNetwork;
+  /** 0700, per VM, short enough that socket paths stay below 100 bytes; sockets go here. */
+  runtimeDirectory: string;
+  /** Guest serial output, bounded by the driver. */
+  serialLogPath: string;
+  /** stdout, stderr and log of the VMM. */
+  vmmLogPath: string;
+  /** argv in front of the VMM's, e.g. nsenter into the network namespace; must exec, so that the pid stays. */
+  commandPrefix: readonly string[];
+};
+
+/** How a VMM process came to its end. */
+export type MachineExit = {
+  /** `guest-poweroff`, `guest-reset` and `guest-panic` only when the VMM said so. */
+  cause: 'guest-poweroff' | 'guest-reset' | 'guest-panic' | 'host-request' | 'crash' | 'unknown';
+  detail: string;
+};
+
+/** A running VMM. */
+export type Machine = {
+  readonly process: ProcessIdentity;
+  readonly accelerator: 'kvm' | 'tcg';
+  /** Settles once, when the process is gone (also for an adopted one). */
+  readonly exited: Promise<MachineExit>;
+  /**
+   * Opens a fresh, synchronised channel to the guest's agent; waits for the guest while it boots.
+   * The channel starts in HTTP state (docs/agent-protocol.md). Destroying it ends the session in the guest.
+   * @throws AGENT_UNREACHABLE when cancelled, when the VMM ends, or when no channel is free
+   */
+  openAgentChannel(signal: AbortSignal): Promise<AgentChannel>;
+  /** Asks the guest through the machine (ACPI button, Ctrl-Alt-Del); returns at once, no promise that it obeys. */
+  requestShutdown(): Promise<void>;
+  /** Ends the VMM without asking the guest; returns when the process is gone. Idempotent. */
+  terminate(): Promise<void>;
+  /** Port forwards of the VMM's own user network; only on drivers that have one, only with network.kind `user`. */
+  forwardUserPort?(forward: { hostAddress: string; hostPort: number; guestPort: number; protocol: 'tcp' | 'udp' }): Promise<void>;
+  removeUserPort?(forward: { hostAddress: string; hostPort: number; guestPort: number; protocol: 'tcp' | 'udp' }): Promise<void>;
+  /** Stops and continues the vCPUs. */
+  pause?(): Promise<void>;
+  resume?(): Promise<void>;
+  /** Lets go of control connections without touching the VMM (daemon shut-down). */
+  detach(): void;
+};
+
+/** One byte stream to one agent worker. */
+export type AgentChannel = {
+  readonly stream: Duplex;
+  /** Gives the channel back in HTTP state so that it can serve the next caller; else it is closed with `destroy`. */
+  release(): void;
+  destroy(): void;
+};

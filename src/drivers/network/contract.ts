@@ -1,0 +1,51 @@
+import type { Verdict } from '../../model/verdict.ts';
+import type { VmAddresses } from '../../model/network.ts';
+import type { Machine, MachineNetwork } from '../hypervisor/contract.ts';
+
+/**
+ * Joins VMs to each other, to the outside and to the host.
+ *
+ * Order: `ensure` (idempotent, also after a daemon restart: what lives is kept, what died is made again) → per VM
+ * `attach` → `setForwards` as often as needed → `detach`. `attach` either returns an attachment or leaves nothing behind;
+ * `detach` is idempotent and tolerates pieces already gone. Calls for different VMs may run at the same time.
+ * Everything made for a VM carries its short id, and `sweep` removes what belongs to no VM in the list.
+ */
+export type NetworkDriver = {
+  readonly name: 'private' | 'user' | 'bridge' | 'fake';
+  checks(): Promise<Verdict[]>;
+  /** @throws NETWORK_FAILED, PREREQUISITE_MISSING */
+  ensure(signal: AbortSignal): Promise<void>;
+  attach(vm: NetworkVm, signal: AbortSignal): Promise<NetworkAttachment>;
+  detach(vm: Pick<NetworkVm, 'shortId' | 'addresses'>): Promise<void>;
+  /** Makes exactly these guest listeners reachable on the VM's loopback address; returns what could not be bound and why. */
+  setForwards(vm: NetworkVm, listeners: readonly GuestListener[], machine: Machine): Promise<ForwardResult[]>;
+  /** Removes objects of VMs that are not in the list; with an empty list also the namespace and its helpers. */
+  sweep(alive: readonly Pick<NetworkVm, 'shortId' | 'addresses'>[]): Promise<void>;
+};
+
+export type NetworkVm = { shortId: string; addresses: VmAddresses; nat: boolean };
+
+export type NetworkAttachment = {
+  network: MachineNetwork;
+  /** argv that enters the namespace and execs; empty when the VMM runs in the host's. */
+  commandPrefix: readonly string[];
+  /** What the agent sets in the guest. */
+  guest: GuestNetworkConfig;
+};
+
+export type GuestNetworkConfig = {
+  address: string;
+  prefixLength: number;
+  gateway: string | null;
+  nameservers: string[];
+  mtu: number;
+};
+
+export type GuestListener = { protocol: 'tcp' | 'udp'; port: number };
+export type ForwardResult = GuestListener & {
+  hostAddress: string;
+  /** The port on the host; differs from `port` where a low port cannot be bound without root. */
+  hostPort: number | null;
+  /** Why hostPort is null. */
+  problem?: string;
+};

@@ -1,0 +1,62 @@
+// Types and limits of docs/agent-protocol.md.
+
+export const AGENT_CHANNEL_COUNT = 16;
+export const AGENT_VSOCK_PORT = 5123;
+
+export const FRAME = { data: 0, stderr: 1, eof: 2, resize: 3, signal: 4, exit: 5, close: 6 } as const;
+
+export type Personalization = {
+  hostname: string;
+  /** Extra lines of /etc/hosts. */
+  hosts: string[];
+  network: { address: string; prefixLength: number; gateway: string | null; nameservers: string[]; mtu: number } | null;
+  authorizedKeys: string[];
+  sshHostKey: { private: string; public: string } | null;
+  /** 32 hex digits. */
+  machineId: string;
+  /** base64 of at least 32 bytes from the host. */
+  randomSeed: string;
+  unixMs: number;
+  mounts: { device: string; path: string; type: 'ext4' }[];
+  growRoot: boolean;
+};
+
+export type ExecRequest = {
+  argv: string[];
+  env?: Record<string, string>;
+  cwd?: string;
+  tty?: boolean;
+  rows?: number;
+  columns?: number;
+  user?: string;
+};
+
+export type AgentHealth = {
+  status: 'ok';
+  phase: 'initramfs' | 'running';
+  personalized: boolean;
+  uptimeMs: number;
+  init: 'starting' | 'running' | 'degraded' | 'unknown';
+};
+
+export type AgentInfo = {
+  agentVersion: string;
+  hostname: string;
+  kernel: string;
+  initSystem: 'systemd' | 'runit' | 'none';
+  bootId: string;
+  memoryTotalKib: number;
+  memoryAvailableKib: number;
+  cpuCount: number;
+  loadAverage1: number;
+  sessions: number;
+};
+
+export type GuestPort = {
+  protocol: 'tcp' | 'udp';
+  address: string;
+  port: number;
+  pid: number;
+  process: string;
+  command: string;
+};

@@ -1,0 +1,61 @@
+import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** A process, safe against pid reuse. */
+export type ProcessIdentity = { pid: number; startTicks: number };
+
+/** @returns field 22 of /proc/PID/stat (proc(5)), or undefined when there is no such process or it is a zombie. */
+export function startTicksOf(pid: number): number | undefined {
+  const fields = statFields(pid);
+  if (fields === undefined || fields[0] === 'Z' || fields[0] === 'X') return undefined;
+  return Number(fields[19]);
+}
+
+/** @returns the fields of /proc/PID/stat from the state on; the command name before them may hold anything. */
+function statFields(pid: number): string[] | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  } catch {
+    return undefined;
+  }
+}
+
+/** @returns whether exactly this process still runs. */
+export function isAlive(identity: ProcessIdentity): boolean {
+  return identity.pid > 1 && startTicksOf(identity.pid) === identity.startTicks;
+}
+
+/** Sends `signal` if exactly this process still runs. @returns whether it was sent */
+export function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals): boolean {
+  if (!isAlive(identity)) return false;
+  try {
+    process.kill(identity.pid, signal);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** @returns whether the process ended within `timeoutMs`. */
+export async function waitForExit(identity: ProcessIdentity, timeoutMs: number): Promise<boolean> {
+  const deadline = performance.now() + timeoutMs;
+  while (isAlive(identity)) {
+    if (performance.now() > deadline) return false;
+    await sleep(15);
+  }
+  return true;
+}
+
+/** SIGTERM, a grace period, SIGKILL; returns when the process is gone. @returns false if it survived all that */
+export async function endProcess(identity: ProcessIdentity, graceMs: number): Promise<boolean> {
+  signalProcess(identity, 'SIGTERM');
+  if (await waitForExit(identity, graceMs)) return true;
+  signalProcess(identity, 'SIGKILL');
+  return waitForExit(identity, 5000);
+}
+
+/** @returns the id of this boot of the host; differs after every reboot. */
+export function bootId(): string {
+  return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+}

@@ -1,0 +1,223 @@
+// The only module that starts host processes; test/in-process/policy.test.ts holds this (9.4).
+import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
+import { openSync, closeSync } from 'node:fs';
+import { startTicksOf } from './processes.ts';
+import type { ProcessIdentity } from './processes.ts';
+
+/** How a finished command ended, as facts. */
+export type CommandOutcome = {
+  argv: readonly string[];
+  exitCode: number | null;
+  signal: NodeJS.Signals | null;
+  timedOut: boolean;
+  cancelled: boolean;
+  stdout: string;
+  /** The last 8 KiB. */
+  stderr: string;
+};
+
+/** A command that could not be started, ended with a status other than 0, was too slow, or was cancelled. */
+export class CommandFailure extends Error {
+  override readonly name = 'CommandFailure';
+  readonly outcome: CommandOutcome;
+  /** ENOENT and the like when the program could not be started. */
+  readonly startError: string | undefined;
+
+  constructor(outcome: CommandOutcome, startError?: string) {
+    super(describe(outcome, startError));
+    this.outcome = outcome;
+    this.startError = startError;
+  }
+}
+
+function describe(o: CommandOutcome, startError: string | undefined): string {
+  const program = o.argv[0] ?? '?';
+  if (startError !== undefined) return `${program} could not be started (${startError})`;
+  if (o.timedOut) return `${program} took too long and was ended`;
+  if (o.cancelled) return `${program} was cancelled`;
+  const how = o.signal === null ? `ended with status ${o.exitCode}` : `was ended by ${o.signal}`;
+  const lastLine = o.stderr.trim().split('\n').at(-1) ?? '';
+  return lastLine === '' ? `${program} ${how}` : `${program} ${how}: ${lastLine}`;
+}
+
+export type RunOptions = {
+  signal?: AbortSignal;
+  /** Default 60 000. */
+  timeoutMs?: number;
+  /** Written to stdin; without it stdin is /dev/null. */
+  input?: string | Uint8Array;
+  /** The whole environment of the command; default: PATH, HOME, TMPDIR, LANG=C and proxies of the daemon. */
+  env?: Record<string, string>;
+  cwd?: string;
+  /** More than this on stdout is an error; default 16 MiB. */
+  maxStdoutBytes?: number;
+  /** Called with every line of stdout and stderr as it arrives. */
+  onLine?: (line: string) => void;
+};
+
+const KEPT_STDERR_BYTES = 8192;
+/** Between SIGTERM and SIGKILL of a cancelled command's process group. */
+const TERM_GRACE_MS = 2000;
+
+/** @returns the environment given to commands: only what tools need, always in the C locale. */
+export function commandEnvironment(): Record<string, string> {
+  const kept: Record<string, string> = { LANG: 'C.UTF-8', PATH: `${process.env['PATH'] ?? '/usr/bin:/bin'}:/usr/sbin:/sbin` };
+  for (const name of ['HOME', 'USER', 'TMPDIR', 'http_proxy', 'https_proxy', 'no_proxy', 'SSL_CERT_FILE']) {
+    const value = process.env[name];
+    if (value !== undefined) kept[name] = value;
+  }
+  return kept;
+}
+
+/**
+ * Runs a command to its end, in a process group of its own that a cancel or a time-out ends as a whole.
+ * @param argv program and arguments; no shell is involved
+ * @returns stdout and the tail of stderr
+ * @throws CommandFailure when it does not exit with 0
+ */
+export function run(argv: readonly string[], options: RunOptions = {}): Promise<CommandOutcome> {
+  const [program, ...args] = argv;
+  if (program === undefined) throw new TypeError('empty argv');
+  return new Promise((resolve, reject) => {
+    const outcome: CommandOutcome = { argv, exitCode: null, signal: null, timedOut: false, cancelled: false, stdout: '', stderr: '' };
+    if (options.signal?.aborted === true) {
+      outcome.cancelled = true;
+      reject(new CommandFailure(outcome));
+      return;
+    }
+    const child = spawn(program, args, {
+      env: options.env ?? commandEnvironment(),
+      ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+      stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+      detached: true,
+    });
+    const disarm = armEndings(child, outcome, options);
+    collectOutput(child, outcome, options);
+    child.on('error', (error: NodeJS.ErrnoException) => {
+      disarm();
+      reject(new CommandFailure(outcome, error.code ?? error.message));
+    });
+    child.on('close', (exitCode, signal) => {
+      disarm();
+      outcome.exitCode = exitCode;
+      outcome.signal = signal;
+      if (exitCode === 0 && !outcome.timedOut && !outcome.cancelled) resolve(outcome);
+      else reject(new CommandFailure(outcome));
+    });
+    if (options.input !== undefined) {
+      // A command that ends without reading its input is judged by its status, not by our EPIPE.
+      child.stdin?.on('error', () => undefined);
+      child.stdin?.end(options.input);
+    }
+  });
+}
+
+function collectOutput(child: ChildProcess, outcome: CommandOutcome, options: RunOptions): void {
+  const limit = options.maxStdoutBytes ?? 16 * 1024 ** 2;
+  child.stdout?.setEncoding('utf8');
+  child.stderr?.setEncoding('utf8');
+  child.stdout?.on('data', (text: string) => {
+    outcome.stdout += text;
+    if (outcome.stdout.length > limit) {
+      outcome.stderr += `\nmore than ${limit} bytes of output`;
+      endGroup(child, 'SIGKILL');
+    }
+  });
+  child.stderr?.on('data', (text: string) => {
+    outcome.stderr = (outcome.stderr + text).slice(-KEPT_STDERR_BYTES);
+  });
+  if (options.onLine !== undefined) {
+    for (const stream of [child.stdout, child.stderr]) if (stream !== null) splitLines(stream, options.onLine);
+  }
+}
+
+function splitLines(stream: NodeJS.ReadableStream, onLine: (line: string) => void): void {
+  let rest = '';
+  stream.on('data', (text: string) => {
+    const lines = (rest + text).split(/\r\n|[\r\n]/);
+    rest = (lines.pop() ?? '').slice(-KEPT_STDERR_BYTES);
+    for (const line of lines) onLine(line);
+  });
+  stream.on('end', () => {
+    if (rest !== '') onLine(rest);
+  });
+}
+
+function armEndings(child: ChildProcess, outcome: CommandOutcome, options: RunOptions): () => void {
+  let killTimer: NodeJS.Timeout | undefined;
+  const end = (): void => {
+    endGroup(child, 'SIGTERM');
+    killTimer = setTimeout(() => endGroup(child, 'SIGKILL'), TERM_GRACE_MS);
+  };
+  const timer = setTimeout(() => {
+    outcome.timedOut = true;
+    end();
+  }, options.timeoutMs ?? 60_000);
+  const onAbort = (): void => {
+    outcome.cancelled = true;
+    end();
+  };
+  options.signal?.addEventListener('abort', onAbort, { once: true });
+  return () => {
+    clearTimeout(timer);
+    clearTimeout(killTimer);
+    options.signal?.removeEventListener('abort', onAbort);
+  };
+}
+
+function endGroup(child: ChildProcess, signal: NodeJS.Signals): void {
+  if (child.pid === undefined) return;
+  try {
+    process.kill(-child.pid, signal);
+  } catch {
+    // The group is gone already, which is what was wanted.
+  }
+}
+
+export type DetachedOptions = {
+  /** stdout and stderr are appended to this file (created 0600). */
+  outputPath: string;
+  env?: Record<string, string>;
+  cwd?: string;
+};
+
+/** A long-lived process that outlives the daemon. */
+export type DetachedProcess = {
+  identity: ProcessIdentity;
+  /** Settles when the process ends while this daemon is its parent. */
+  exited: Promise<{ exitCode: number | null; signal: NodeJS.Signals | null }>;
+};
+
+/**
+ * Starts a process in a session of its own; neither Ctrl-C nor the daemon's end reaches it (1.2).
+ * @throws CommandFailure when it cannot be started
+ */
+export async function spawnDetached(argv: readonly string[], options: DetachedOptions): Promise<DetachedProcess> {
+  const [program, ...args] = argv;
+  if (program === undefined) throw new TypeError('empty argv');
+  const output = openSync(options.outputPath, 'a', 0o600);
+  const stdio: StdioOptions = ['ignore', output, output];
+  try {
+    const child = spawn(program, args, {
+      env: options.env ?? commandEnvironment(),
+      ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+      stdio,
+      detached: true,
+    });
+    const exited = new Promise<{ exitCode: number | null; signal: NodeJS.Signals | null }>((resolve) => {
+      child.on('exit', (exitCode, signal) => resolve({ exitCode, signal }));
+    });
+    await new Promise<void>((resolve, reject) => {
+      child.once('spawn', resolve);
+      child.once('error', (error: NodeJS.ErrnoException) => {
+        const outcome = { argv, exitCode: null, signal: null, timedOut: false, cancelled: false, stdout: '', stderr: '' };
+        reject(new CommandFailure(outcome, error.code ?? error.message));
+      });
+    });
+    child.unref();
+    const pid = child.pid ?? 0;
+    return { identity: { pid, startTicks: startTicksOf(pid) ?? 0 }, exited };
+  } finally {
+    closeSync(output);
+  }
+}

@@ -1,0 +1,103 @@
+/**
+ * Every failure banger reports is one of these codes. Callers decide by code; the text is only for people.
+ * `exit` is the CLI's exit status, `status` the HTTP status of the API.
+ */
+export const ERROR_CODES = {
+  USAGE: { exit: 2, status: 400 },
+  INVALID_INPUT: { exit: 2, status: 400 },
+  CONFIG_INVALID: { exit: 2, status: 500 },
+  NOT_FOUND: { exit: 3, status: 404 },
+  AMBIGUOUS_REFERENCE: { exit: 3, status: 409 },
+  NAME_TAKEN: { exit: 1, status: 409 },
+  WRONG_STATE: { exit: 1, status: 409 },
+  BUSY: { exit: 1, status: 409 },
+  CANCELLED: { exit: 130, status: 499 },
+  TIMEOUT: { exit: 124, status: 504 },
+  BUNDLE_MISSING: { exit: 1, status: 503 },
+  BUNDLE_BROKEN: { exit: 1, status: 503 },
+  PREREQUISITE_MISSING: { exit: 1, status: 503 },
+  NOT_PERMITTED: { exit: 1, status: 403 },
+  NO_SPACE: { exit: 1, status: 507 },
+  COMMAND_FAILED: { exit: 1, status: 500 },
+  VMM_FAILED: { exit: 1, status: 500 },
+  BOOT_FAILED: { exit: 1, status: 500 },
+  AGENT_UNREACHABLE: { exit: 1, status: 502 },
+  AGENT_PROTOCOL: { exit: 1, status: 502 },
+  GUEST_COMMAND_NOT_FOUND: { exit: 127, status: 422 },
+  GUEST_COMMAND_NOT_EXECUTABLE: { exit: 126, status: 422 },
+  GUEST_FILE: { exit: 1, status: 422 },
+  NETWORK_FAILED: { exit: 1, status: 500 },
+  STORAGE_FAILED: { exit: 1, status: 500 },
+  DATABASE_CORRUPT: { exit: 1, status: 500 },
+  DATABASE_NEWER: { exit: 1, status: 500 },
+  DAEMON_UNREACHABLE: { exit: 1, status: 502 },
+  DAEMON_RUNNING: { exit: 1, status: 409 },
+  PAYLOAD_TOO_LARGE: { exit: 2, status: 413 },
+  UNSUPPORTED: { exit: 1, status: 501 },
+  INTERNAL: { exit: 1, status: 500 },
+} as const satisfies Record<string, { exit: number; status: number }>;
+
+export type ErrorCode = keyof typeof ERROR_CODES;
+
+/** What an error says beyond its code; the wire form of the API has the same members. */
+export type ErrorFacts = {
+  /** The command or action that mends it, ready to paste where one exists. */
+  remedy?: string;
+  /** Values for programs: names, sizes, exit codes. */
+  details?: Record<string, unknown>;
+  /** Absolute path of the file that holds the whole story. */
+  logPath?: string;
+};
+
+/** One failure: a stable code, one sentence, and the facts. */
+export class BangerError extends Error {
+  override readonly name = 'BangerError';
+  readonly code: ErrorCode;
+  readonly remedy: string | undefined;
+  readonly details: Record<string, unknown> | undefined;
+  readonly logPath: string | undefined;
+  /** Failures of the rollback that followed, oldest first. */
+  readonly undoErrors: Error[] = [];
+
+  constructor(code: ErrorCode, message: string, facts: ErrorFacts & { cause?: unknown } = {}) {
+    super(message, facts.cause === undefined ? {} : { cause: facts.cause });
+    this.code = code;
+    this.remedy = facts.remedy;
+    this.details = facts.details;
+    this.logPath = facts.logPath;
+  }
+}
+
+/** The form in which an error crosses the socket. */
+export type ErrorBody = {
+  code: ErrorCode;
+  message: string;
+  remedy?: string;
+  details?: Record<string, unknown>;
+  logPath?: string;
+  /** Messages of rollback steps that failed as well. */
+  undo?: string[];
+};
+
+/** @returns the wire form; anything that is not a BangerError becomes INTERNAL with its message. */
+export function toErrorBody(error: unknown): ErrorBody {
+  if (!(error instanceof BangerError)) {
+    return { code: 'INTERNAL', message: error instanceof Error ? error.message : String(error) };
+  }
+  return {
+    code: error.code,
+    message: error.message,
+    ...(error.remedy === undefined ? {} : { remedy: error.remedy }),
+    ...(error.details === undefined ? {} : { details: error.details }),
+    ...(error.logPath === undefined ? {} : { logPath: error.logPath }),
+    ...(error.undoErrors.length === 0 ? {} : { undo: error.undoErrors.map((e) => e.message) }),
+  };
+}
+
+/** @returns the error that `body` describes; an unknown code (of a newer daemon) becomes INTERNAL. */
+export function fromErrorBody(body: ErrorBody): BangerError {
+  const code = Object.hasOwn(ERROR_CODES, body.code) ? body.code : 'INTERNAL';
+  const error = new BangerError(code, body.message, body);
+  for (const message of body.undo ?? []) error.undoErrors.push(new BangerError('INTERNAL', message));
+  return error;
+}

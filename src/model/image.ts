@@ -1,0 +1,63 @@
+/** The files of a runtime bundle; `bundle.json` names each with size and SHA-256 (2.4). */
+export const BUNDLE_PARTS = [
+  'agent',
+  'forwarder',
+  'kernel',
+  'initramfs',
+  'modules',
+  'rootfs',
+  'workSeed',
+  'sshPrivateKey',
+  'sshPublicKey',
+] as const;
+export type BundlePart = (typeof BUNDLE_PARTS)[number];
+
+export type BundleFile = {
+  /** Relative to the bundle directory, no `..`. */
+  path: string;
+  sizeBytes: number;
+  /** SHA-256, hex. */
+  sha256: string;
+};
+
+/** `bundle.json`. */
+export type BundleManifest = {
+  formatVersion: 1;
+  architecture: 'x86_64' | 'aarch64';
+  distribution: string;
+  /** uname -r of the kernel. */
+  kernelVersion: string;
+  /** RFC 3339. */
+  builtAt: string;
+  /** Hash of all build inputs (sources, manifests, package list); differs → stale. */
+  inputsHash: string;
+  packages: string[];
+  packagesHash: string;
+  files: Record<BundlePart, BundleFile>;
+};
+
+export type Bundle = { directory: string; manifest: BundleManifest };
+
+/** What a VM boots from. */
+export type Image = {
+  id: string;
+  name: string;
+  managed: boolean;
+  kernelPath: string;
+  initramfsPath: string;
+  modulesPath: string | null;
+  rootfsPath: string;
+  rootfsBytes: number;
+  workSeedPath: string | null;
+  distribution: string;
+  initSystem: 'systemd' | 'runit' | 'none';
+  packagesHash: string | null;
+  /** Guest ports that must answer before the VM counts as ready (e.g. 4096 for opencode). */
+  servicePorts: number[];
+  createdAt: string;
+};
+
+/** @returns absolute path of a part of the bundle. */
+export function bundlePath(bundle: Bundle, part: BundlePart): string {
+  return `${bundle.directory}/${bundle.manifest.files[part].path}`;
+}

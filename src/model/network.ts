@@ -1,0 +1,48 @@
+import { BangerError } from './errors.ts';
+
+/** Guests live in 10.213.0.0/16 inside banger's namespace; the bridge has the first address. */
+export const GUEST_PREFIX_LENGTH = 16;
+export const BRIDGE_ADDRESS = '10.213.0.1';
+/** pasta answers DNS here and forwards to the host's resolver. */
+export const DNS_FORWARD_ADDRESS = '10.213.255.53';
+/** Loopback addresses of VMs on the host start in 127.213.0.0/16. */
+const LOOPBACK_PREFIX = '127.213';
+const GUEST_PREFIX = '10.213';
+/** Indexes 0 and 1 are the network and the bridge; 255.x stays free for services. */
+export const FIRST_NETWORK_INDEX = 2;
+export const LAST_NETWORK_INDEX = 254 * 256 + 255;
+
+export type VmAddresses = {
+  /** In the guest network, with no prefix length. */
+  guestAddress: string;
+  /** On the host; what `<name>.vm` resolves to. */
+  loopbackAddress: string;
+  macAddress: string;
+};
+
+/**
+ * Derives every address of a VM from its number, so that none needs a record or can clash.
+ * @param index VM number, FIRST_NETWORK_INDEX..LAST_NETWORK_INDEX
+ */
+export function addressesOf(index: number): VmAddresses {
+  if (!Number.isInteger(index) || index < FIRST_NETWORK_INDEX || index > LAST_NETWORK_INDEX) {
+    throw new BangerError('INTERNAL', `network index ${index} is out of range`);
+  }
+  const high = index >> 8;
+  const low = index & 255;
+  const hex = (n: number): string => n.toString(16).padStart(2, '0');
+  return {
+    guestAddress: `${GUEST_PREFIX}.${high}.${low}`,
+    loopbackAddress: `${LOOPBACK_PREFIX}.${high}.${low}`,
+    // 02: locally administered, unicast.
+    macAddress: `02:62:67:00:${hex(high)}:${hex(low)}`,
+  };
+}
+
+/** @returns the lowest free index. @throws NETWORK_FAILED when every address is taken */
+export function allocateNetworkIndex(taken: ReadonlySet<number>): number {
+  for (let index = FIRST_NETWORK_INDEX; index <= LAST_NETWORK_INDEX; index++) {
+    if (!taken.has(index)) return index;
+  }
+  throw new BangerError('NETWORK_FAILED', 'every VM address is taken', { remedy: 'delete a VM: banger vm delete NAME' });
+}

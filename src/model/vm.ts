@@ -1,0 +1,55 @@
+import type { VmState } from './vm-state.ts';
+
+/** What the user asked for; everything is resolved, nothing is optional. */
+export type VmSpec = {
+  vcpuCount: number;
+  memoryMib: number;
+  /** Size of the work disk mounted at /root. */
+  workDiskBytes: number;
+  /** Virtual size of the root file system; at least the image's. */
+  rootOverlayBytes: number;
+  /** Whether the VM may reach the outside. */
+  nat: boolean;
+};
+
+/** A process, safe against pid reuse: the start time is field 22 of /proc/PID/stat, in clock ticks since boot. */
+export type ProcessIdentity = { pid: number; startTicks: number };
+
+/** What exists on the host while a VM runs; recorded before each piece is made. */
+export type VmRuntime = {
+  /** /proc/sys/kernel/random/boot_id of the host boot in which this was recorded. */
+  bootId: string;
+  process?: ProcessIdentity;
+  hypervisor?: string;
+  accelerator?: string;
+  storageDriver?: string;
+  networkDriver?: string;
+};
+
+/** One VM as the store keeps it. */
+export type Vm = {
+  /** 32 lower-case hex digits. */
+  id: string;
+  /** DNS label. */
+  name: string;
+  state: VmState;
+  imageId: string;
+  imageName: string;
+  spec: VmSpec;
+  /** Number from which addresses are derived (model/network.ts); unique among existing VMs. */
+  networkIndex: number;
+  /** RFC 3339. */
+  createdAt: string;
+  startedAt: string | null;
+  lastUsedAt: string | null;
+  runtime: VmRuntime | null;
+  /** SSH host public key ("ssh-ed25519 AAAA…") that was given to the guest. */
+  sshHostKey: string | null;
+  /** Why the state is `error`, for people. */
+  lastError: string | null;
+};
+
+/** @returns the 8 hex digits that names of host resources carry: `bgr-<8 hex>`. */
+export function shortId(vm: { id: string }): string {
+  return vm.id.slice(0, 8);
+}
