@@ -79,7 +79,11 @@ export function createOperations(options: {
     };
   }
 
-  async function execute(record: OperationRecord, handle: OperationHandle, work: (handle: OperationHandle) => Promise<void>): Promise<void> {
+  async function execute(
+    record: OperationRecord,
+    handle: OperationHandle,
+    work: (handle: OperationHandle) => Promise<void>,
+  ): Promise<void> {
     let state: OperationState = 'done';
     let error: ErrorBody | null = null;
     try {

@@ -49,7 +49,10 @@ describe('a verb made of steps', () => {
     await assert.rejects(run(threeSteps(log, { apply: 'boot', undo: 'network' })), (error) => {
       assert.ok(error instanceof BangerError);
       assert.equal(error.message, 'boot broke');
-      assert.deepEqual(error.undoErrors.map((e) => e.message), ['undoing "network" failed: cannot remove network']);
+      assert.deepEqual(
+        error.undoErrors.map((e) => e.message),
+        ['undoing "network" failed: cannot remove network'],
+      );
       return true;
     });
     assert.deepEqual(log.slice(-3), ['-boot', '-network', '-disk']);

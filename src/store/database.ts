@@ -19,9 +19,13 @@ export function openDatabase(path: string, migrations: readonly string[] = MIGRA
   try {
     const version = readVersion(database);
     if (version > migrations.length) {
-      throw new BangerError('DATABASE_NEWER', `${path} was written by a newer banger (schema ${version}, this one knows ${migrations.length})`, {
-        remedy: 'upgrade banger, or point BANGER_STATE_DIR elsewhere',
-      });
+      throw new BangerError(
+        'DATABASE_NEWER',
+        `${path} was written by a newer banger (schema ${version}, this one knows ${migrations.length})`,
+        {
+          remedy: 'upgrade banger, or point BANGER_STATE_DIR elsewhere',
+        },
+      );
     }
     if (version < migrations.length && !isNew) keepCopy(database, path, version);
     for (let n = version; n < migrations.length; n++) migrate(database, n, migrations[n] ?? '');

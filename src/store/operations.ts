@@ -41,7 +41,8 @@ export function createOperationStore(database: DatabaseSync) {
     appendEvent(operationId: string, event: StoredEvent): void {
       insertEvent.run(operationId, event.seq, JSON.stringify(event));
     },
-    events: (operationId: string): StoredEvent[] => selectEvents.all(operationId).map((row) => JSON.parse(String(row['event'])) as StoredEvent),
+    events: (operationId: string): StoredEvent[] =>
+      selectEvents.all(operationId).map((row) => JSON.parse(String(row['event'])) as StoredEvent),
   };
 }
 

@@ -44,7 +44,8 @@ export type VmStore = ReturnType<typeof createVmStore>;
 
 /** @param database opened by openDatabase */
 export function createVmStore(database: DatabaseSync) {
-  const columns = 'id, name, state, image_id, image_name, spec, network_index, created_at, started_at, last_used_at, runtime, ssh_host_key, last_error';
+  const columns =
+    'id, name, state, image_id, image_name, spec, network_index, created_at, started_at, last_used_at, runtime, ssh_host_key, last_error';
   const selectAll = database.prepare(`SELECT ${columns} FROM vms ORDER BY created_at, id`);
   const selectById = database.prepare(`SELECT ${columns} FROM vms WHERE id = ?`);
   const selectByName = database.prepare(`SELECT ${columns} FROM vms WHERE name = ?`);
@@ -64,11 +65,24 @@ export function createVmStore(database: DatabaseSync) {
     /** @throws NAME_TAKEN */
     insert(vm: Vm): void {
       if (selectByName.get(vm.name) !== undefined) {
-        throw new BangerError('NAME_TAKEN', `there is a VM named ${vm.name} already`, { remedy: 'choose another name, or see it: banger vm show ' + vm.name });
+        throw new BangerError('NAME_TAKEN', `there is a VM named ${vm.name} already`, {
+          remedy: 'choose another name, or see it: banger vm show ' + vm.name,
+        });
       }
       insert.run(
-        vm.id, vm.name, vm.state, vm.imageId, vm.imageName, JSON.stringify(vm.spec), vm.networkIndex, vm.createdAt,
-        vm.startedAt, vm.lastUsedAt, toJson(vm.runtime), vm.sshHostKey, vm.lastError,
+        vm.id,
+        vm.name,
+        vm.state,
+        vm.imageId,
+        vm.imageName,
+        JSON.stringify(vm.spec),
+        vm.networkIndex,
+        vm.createdAt,
+        vm.startedAt,
+        vm.lastUsedAt,
+        toJson(vm.runtime),
+        vm.sshHostKey,
+        vm.lastError,
       );
     },
     /** @returns the VM after the change. @throws NOT_FOUND */
@@ -76,7 +90,17 @@ export function createVmStore(database: DatabaseSync) {
       const present = find(id);
       if (present === undefined) throw new BangerError('NOT_FOUND', `the VM ${id} is gone`);
       const vm = { ...present, ...change };
-      update.run(vm.name, vm.state, JSON.stringify(vm.spec), vm.startedAt, vm.lastUsedAt, toJson(vm.runtime), vm.sshHostKey, vm.lastError, id);
+      update.run(
+        vm.name,
+        vm.state,
+        JSON.stringify(vm.spec),
+        vm.startedAt,
+        vm.lastUsedAt,
+        toJson(vm.runtime),
+        vm.sshHostKey,
+        vm.lastError,
+        id,
+      );
       return vm;
     },
     remove(id: string): void {
