@@ -1,0 +1,67 @@
+import assert from 'node:assert/strict';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { test } from 'node:test';
+import { DirectoryProblem, ensurePrivateDirectory, resolveDirectories } from './directories.ts';
+
+test('without any variable everything lies in the XDG defaults, the socket in a directory of the user in /tmp (2.1)', () => {
+  assert.deepEqual(resolveDirectories({}, '/home/u', 1000), {
+    configPath: '/home/u/.config/banger/config.toml',
+    stateDirectory: '/home/u/.local/state/banger',
+    cacheDirectory: '/home/u/.cache/banger',
+    runtimeDirectory: '/tmp/banger-1000',
+    socketPath: '/tmp/banger-1000/bangerd.sock',
+    daemonLogPath: '/home/u/.local/state/banger/bangerd.log',
+  });
+});
+
+test('XDG variables move them, relative ones are ignored (2.1)', () => {
+  const env = { XDG_CONFIG_HOME: '/c', XDG_STATE_HOME: '/s', XDG_CACHE_HOME: 'relative', XDG_RUNTIME_DIR: '/run/user/7' };
+  const found = resolveDirectories(env, '/h', 7);
+  assert.equal(found.configPath, '/c/banger/config.toml');
+  assert.equal(found.stateDirectory, '/s/banger');
+  assert.equal(found.cacheDirectory, '/h/.cache/banger');
+  assert.equal(found.socketPath, '/run/user/7/banger/bangerd.sock');
+});
+
+test('the variables of banger win over XDG, so daemons can live side by side (2.1)', () => {
+  const env = {
+    BANGER_CONFIG: '/x/c.toml',
+    BANGER_STATE_DIR: '/x/s/',
+    BANGER_CACHE_DIR: '/x/k',
+    BANGER_RUNTIME_DIR: '/x/r',
+    XDG_RUNTIME_DIR: '/y',
+  };
+  const found = resolveDirectories(env, '/h', 7);
+  assert.equal(found.configPath, '/x/c.toml');
+  assert.equal(found.stateDirectory, '/x/s');
+  assert.equal(found.cacheDirectory, '/x/k');
+  assert.equal(found.runtimeDirectory, '/x/r');
+});
+
+test('a relative variable of ours and a socket path too long for the kernel are refused with a remedy (2.1)', () => {
+  assert.throws(() => resolveDirectories({ BANGER_STATE_DIR: 'here' }, '/h', 7), /BANGER_STATE_DIR is "here"/);
+  const long = `/${'x'.repeat(90)}`;
+  assert.throws(
+    () => resolveDirectories({ BANGER_RUNTIME_DIR: long }, '/h', 7),
+    (e) => e instanceof DirectoryProblem && /104 bytes/.test(e.message) && /BANGER_RUNTIME_DIR/.test(e.remedy),
+  );
+});
+
+test('the runtime directory is made closed, closed when open, and refused when foreign or a link (1.1)', () => {
+  const base = mkdtempSync(`${tmpdir()}/banger-test-`);
+  const uid = process.getuid?.() ?? 0;
+  try {
+    ensurePrivateDirectory(`${base}/a`, uid);
+    assert.equal(statSync(`${base}/a`).mode & 0o777, 0o700);
+    mkdirSync(`${base}/b`);
+    chmodSync(`${base}/b`, 0o755);
+    ensurePrivateDirectory(`${base}/b`, uid);
+    assert.equal(statSync(`${base}/b`).mode & 0o777, 0o700);
+    assert.throws(() => ensurePrivateDirectory(`${base}/a`, uid + 1), /belongs to uid/);
+    symlinkSync(`${base}/a`, `${base}/link`);
+    assert.throws(() => ensurePrivateDirectory(`${base}/link`, uid), /is not a directory/);
+  } finally {
+    rmSync(base, { recursive: true });
+  }
+});

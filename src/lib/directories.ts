@@ -1,0 +1,97 @@
+// Where banger keeps its things. The CLI and the daemon read the same file, so that both find the same socket.
+import { chmodSync, lstatSync, mkdirSync } from 'node:fs';
+import { isAbsolute } from 'node:path';
+
+export type Directories = {
+  /** config.toml; need not exist. */
+  configPath: string;
+  /** Database, disks and logs: what must survive. */
+  stateDirectory: string;
+  /** What can be fetched or built again. */
+  cacheDirectory: string;
+  /** Sockets and pid files; gone after a reboot. */
+  runtimeDirectory: string;
+  socketPath: string;
+  /** The daemon's own log; stdout and stderr of a daemon started in the background are appended to it too. */
+  daemonLogPath: string;
+};
+
+/** A directory that cannot be used, with what mends it. */
+export class DirectoryProblem extends Error {
+  override readonly name = 'DirectoryProblem';
+  readonly remedy: string;
+
+  constructor(message: string, remedy: string) {
+    super(message);
+    this.remedy = remedy;
+  }
+}
+
+/** sun_path holds 108 bytes (unix(7)); the VMs' own sockets get names below the same directory, hence the slack. */
+export const MAX_SOCKET_PATH_BYTES = 100;
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * Applies the XDG base directory rules and banger's own variables: BANGER_CONFIG, BANGER_STATE_DIR, BANGER_CACHE_DIR and
+ * BANGER_RUNTIME_DIR win over XDG_CONFIG_HOME, XDG_STATE_HOME, XDG_CACHE_HOME and XDG_RUNTIME_DIR. Touches nothing.
+ * @param home the user's home directory
+ * @throws DirectoryProblem when a variable is relative or the socket's path would be longer than the kernel takes
+ */
+export function resolveDirectories(env: Environment, home: string, uid: number): Directories {
+  const xdg = (variable: string, fallback: string): string => {
+    const value = env[variable];
+    // The XDG specification: a relative path in one of its variables is invalid and is to be ignored.
+    return `${value !== undefined && isAbsolute(value) ? value : `${home}/${fallback}`}/banger`;
+  };
+  const stateDirectory = own(env, 'BANGER_STATE_DIR') ?? xdg('XDG_STATE_HOME', '.local/state');
+  const runtimeDirectory = own(env, 'BANGER_RUNTIME_DIR') ?? runtimeFallback(env, uid);
+  const socketPath = `${runtimeDirectory}/bangerd.sock`;
+  if (Buffer.byteLength(socketPath) > MAX_SOCKET_PATH_BYTES) {
+    throw new DirectoryProblem(
+      `the socket path ${socketPath} has ${Buffer.byteLength(socketPath)} bytes, more than ${MAX_SOCKET_PATH_BYTES}`,
+      'set BANGER_RUNTIME_DIR to a shorter directory',
+    );
+  }
+  return {
+    configPath: own(env, 'BANGER_CONFIG') ?? `${xdg('XDG_CONFIG_HOME', '.config')}/config.toml`,
+    stateDirectory,
+    cacheDirectory: own(env, 'BANGER_CACHE_DIR') ?? xdg('XDG_CACHE_HOME', '.cache'),
+    runtimeDirectory,
+    socketPath,
+    daemonLogPath: `${stateDirectory}/bangerd.log`,
+  };
+}
+
+function own(env: Environment, variable: string): string | undefined {
+  const value = env[variable];
+  if (value === undefined || value === '') return undefined;
+  if (isAbsolute(value)) return value.length > 1 ? value.replace(/\/+$/, '') : value;
+  throw new DirectoryProblem(
+    `${variable} is ${JSON.stringify(value)}, which is not an absolute path`,
+    `set ${variable} to an absolute path`,
+  );
+}
+
+function runtimeFallback(env: Environment, uid: number): string {
+  const value = env['XDG_RUNTIME_DIR'];
+  return value !== undefined && isAbsolute(value) ? `${value}/banger` : `/tmp/banger-${uid}`;
+}
+
+/**
+ * Makes a directory with mode 0700, or checks that an existing one is this user's own and closed to others: the one in
+ * /tmp could have been made by somebody else to catch our socket.
+ * @throws DirectoryProblem when it belongs to another user or is not a directory
+ */
+export function ensurePrivateDirectory(directory: string, uid: number): void {
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const stat = lstatSync(directory);
+  if (!stat.isDirectory()) throw new DirectoryProblem(`${directory} is not a directory`, 'remove it');
+  if (stat.uid !== uid) {
+    throw new DirectoryProblem(
+      `${directory} belongs to uid ${stat.uid}, not to uid ${uid}`,
+      'set BANGER_RUNTIME_DIR to a directory of your own',
+    );
+  }
+  if ((stat.mode & 0o077) !== 0) chmodSync(directory, 0o700);
+}

@@ -1,0 +1,101 @@
+// Frames on a byte stream: type (1), zero (1), length (2, big-endian), payload. See docs/agent-protocol.md.
+
+export const FRAME_TYPES = { data: 0, stderr: 1, eof: 2, resize: 3, signal: 4, exit: 5, close: 6 } as const;
+export type FrameName = keyof typeof FRAME_TYPES;
+export type Frame = { type: number; payload: Buffer };
+
+export const FRAME_HEADER_BYTES = 4;
+/** What the two length bytes can say. */
+export const MAX_FRAME_PAYLOAD_BYTES = 65_535;
+const HIGHEST_TYPE = FRAME_TYPES.close;
+
+/** The peer sent something that is not a frame; nothing after it can be understood. */
+export class FrameProblem extends Error {
+  override readonly name = 'FrameProblem';
+}
+
+/**
+ * @returns the bytes of one frame
+ * @throws FrameProblem when the payload is longer than a frame can carry
+ */
+export function encodeFrame(name: FrameName, payload: Uint8Array = new Uint8Array(0)): Buffer {
+  if (payload.length > MAX_FRAME_PAYLOAD_BYTES) throw new FrameProblem(`a frame cannot carry ${payload.length} bytes`);
+  const frame = Buffer.allocUnsafe(FRAME_HEADER_BYTES + payload.length);
+  frame[0] = FRAME_TYPES[name];
+  frame[1] = 0;
+  frame.writeUInt16BE(payload.length, 2);
+  frame.set(payload, FRAME_HEADER_BYTES);
+  return frame;
+}
+
+/** @returns `bytes` as DATA (or STDERR) frames, as many as needed; none for no bytes. */
+export function encodeData(bytes: Uint8Array, name: 'data' | 'stderr' = 'data'): Buffer {
+  const frames: Buffer[] = [];
+  for (let at = 0; at < bytes.length; at += MAX_FRAME_PAYLOAD_BYTES) {
+    frames.push(encodeFrame(name, bytes.subarray(at, at + MAX_FRAME_PAYLOAD_BYTES)));
+  }
+  return frames.length === 1 && frames[0] !== undefined ? frames[0] : Buffer.concat(frames);
+}
+
+/** @returns a RESIZE frame; both numbers are capped to what its fields hold */
+export function encodeResize(rows: number, columns: number): Buffer {
+  const payload = Buffer.alloc(4);
+  payload.writeUInt16BE(Math.min(Math.max(rows, 1), 65_535), 0);
+  payload.writeUInt16BE(Math.min(Math.max(columns, 1), 65_535), 2);
+  return encodeFrame('resize', payload);
+}
+
+/** @returns a SIGNAL frame for the Linux signal number */
+export function encodeSignal(signalNumber: number): Buffer {
+  return encodeFrame('signal', Buffer.from([signalNumber & 0xff]));
+}
+
+/** @returns an EXIT frame: the status (128+n after signal n) and why it could not run, when it could not */
+export function encodeExit(status: number, reason = ''): Buffer {
+  const text = Buffer.from(reason, 'utf8').subarray(0, 4096);
+  const payload = Buffer.alloc(4 + text.length);
+  payload.writeInt32BE(status, 0);
+  text.copy(payload, 4);
+  return encodeFrame('exit', payload);
+}
+
+/**
+ * @returns the status and the reason of an EXIT frame; the reason is the peer's text and not to be trusted
+ * @throws FrameProblem when the payload is shorter than a status
+ */
+export function decodeExit(payload: Buffer): { status: number; reason: string } {
+  if (payload.length < 4) throw new FrameProblem(`an EXIT frame of ${payload.length} bytes`);
+  return { status: payload.readInt32BE(0), reason: payload.toString('utf8', 4, Math.min(payload.length, 4100)) };
+}
+
+/** Cuts a byte stream into frames, however it arrives. Holds at most one unfinished frame (64 KiB). */
+export class FrameDecoder {
+  #rest: Buffer = Buffer.alloc(0);
+
+  /**
+   * @returns the frames that `chunk` completes; payloads may share memory with it
+   * @throws FrameProblem at an unknown type or a second byte that is not zero
+   */
+  push(chunk: Buffer): Frame[] {
+    const bytes = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
+    const frames: Frame[] = [];
+    let at = 0;
+    while (bytes.length - at >= FRAME_HEADER_BYTES) {
+      const type = bytes.readUInt8(at);
+      const zero = bytes.readUInt8(at + 1);
+      if (type > HIGHEST_TYPE || zero !== 0) throw new FrameProblem(`not a frame: ${bytes.toString('hex', at, at + FRAME_HEADER_BYTES)}`);
+      const end = at + FRAME_HEADER_BYTES + bytes.readUInt16BE(at + 2);
+      if (end > bytes.length) break;
+      frames.push({ type, payload: bytes.subarray(at + FRAME_HEADER_BYTES, end) });
+      at = end;
+    }
+    // A copy, so that a few waiting bytes do not keep a big chunk alive.
+    this.#rest = at === bytes.length ? Buffer.alloc(0) : Buffer.from(bytes.subarray(at));
+    return frames;
+  }
+
+  /** Bytes that wait for the rest of their frame; not zero at the end of a stream means it was cut. */
+  get pendingBytes(): number {
+    return this.#rest.length;
+  }
+}
