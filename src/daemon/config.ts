@@ -14,7 +14,7 @@ const disk = size(1, LIMITS.diskBytes.min, LIMITS.diskBytes.max);
 const MIB = 1024 ** 2;
 
 const configSchema = z.strictObject({
-  hypervisor: z.enum(['auto', 'firecracker', 'qemu']).default('auto'),
+  hypervisor: z.enum(['auto', 'qemu']).default('auto'),
   accelerator: z.enum(['auto', 'kvm', 'tcg']).default('auto'),
   bundle: z.string().startsWith('/').optional(),
   log_level: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
@@ -31,8 +31,8 @@ const configSchema = z.strictObject({
       nat: z.boolean().default(DEFAULT_SPEC.nat),
     })
     .prefault({}),
-  network: z.strictObject({ mode: z.enum(['auto', 'private', 'user', 'bridge']).default('auto') }).prefault({}),
-  storage: z.strictObject({ driver: z.enum(['auto', 'qcow2', 'reflink', 'copy', 'dm-snapshot']).default('auto') }).prefault({}),
+  network: z.strictObject({ mode: z.enum(['auto', 'private', 'user']).default('auto') }).prefault({}),
+  storage: z.strictObject({ driver: z.enum(['auto', 'qcow2', 'reflink', 'copy']).default('auto') }).prefault({}),
   dns: z
     .strictObject({
       address: z.union([z.ipv4(), z.ipv6()]).default('127.0.0.1'),

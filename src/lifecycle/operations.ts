@@ -20,12 +20,14 @@ export type Operations = ReturnType<typeof createOperations>;
 
 /**
  * Runs verbs as operations: each has an id, a log that watchers replay from the start, and can be cancelled (1.4).
- * @param options.onEnd told of every end, for the daemon's log
  */
 export function createOperations(options: {
   store: OperationStore;
   newId: () => string;
   now: () => Date;
+  /** Told of every event after it is stored. */
+  onEvent?: (operation: OperationRecord, event: StoredEvent) => void;
+  /** Told of every end. */
   onEnd?: (operation: OperationRecord) => void;
 }) {
   const { store, now } = options;
@@ -46,7 +48,7 @@ export function createOperations(options: {
     const controller = new AbortController();
     const emitter = new EventEmitter();
     emitter.setMaxListeners(0);
-    const handle = makeHandle(record.id, controller.signal, emitter);
+    const handle = makeHandle(record, controller.signal, emitter);
     const settled = execute(record, handle, work).then(() => {
       live.delete(record.id);
       emitter.emit('end');
@@ -55,16 +57,17 @@ export function createOperations(options: {
     return record;
   }
 
-  function makeHandle(id: string, signal: AbortSignal, emitter: EventEmitter): OperationHandle {
+  function makeHandle(record: OperationRecord, signal: AbortSignal, emitter: EventEmitter): OperationHandle {
     const startedAt = performance.now();
     let seq = 0;
     const append = (event: NewEvent): void => {
       const stored = { ...event, seq: seq++, atMs: Math.round(performance.now() - startedAt) } as StoredEvent;
-      store.appendEvent(id, stored);
+      store.appendEvent(record.id, stored);
+      options.onEvent?.(record, stored);
       emitter.emit('event', stored);
     };
     return {
-      id,
+      id: record.id,
       signal,
       journal: (step, status, durationMs) =>
         append({

@@ -11,6 +11,7 @@ export function createImageStore(database: DatabaseSync) {
   const upsert = database.prepare(
     'INSERT INTO images (id, name, image) VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET name = excluded.name, image = excluded.image',
   );
+  const remove = database.prepare('DELETE FROM images WHERE id = ?');
   const toImage = (row: Record<string, unknown>): Image => JSON.parse(String(row['image'])) as Image;
   return {
     list: (): Image[] => selectAll.all().map(toImage),
@@ -20,6 +21,9 @@ export function createImageStore(database: DatabaseSync) {
     },
     save(image: Image): void {
       upsert.run(image.id, image.name, JSON.stringify(image));
+    },
+    remove(id: string): void {
+      remove.run(id);
     },
   };
 }
