@@ -64,7 +64,7 @@ export function findingsInC(text: string, maxLines: number): Finding[] {
   for (const [at, line] of text.split('\n').entries()) {
     if (/^[A-Za-z_]/.test(line) && line.includes('(') && !line.includes(';')) {
       header = { line: at + 1, name: /(\w+)\s*\(/.exec(line)?.[1] ?? 'function' };
-    } else if (/^\}/.test(line) && header !== undefined) {
+    } else if (line.startsWith('}') && header !== undefined) {
       const lines = at + 2 - header.line;
       if (lines > maxLines) findings.push({ line: header.line, text: `${header.name} has ${lines} lines; split it (limit ${maxLines})` });
       header = undefined;

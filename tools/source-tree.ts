@@ -15,7 +15,7 @@ const SKIPPED_DIRECTORIES = new Set(['node_modules', 'dist', 'build', '.git', 'r
 export function readSources(root: string, folders: readonly string[], extensions: readonly string[]): SourceFile[] {
   const paths = folders.flatMap((folder) => (folder === '' ? filesDirectlyIn(root) : filesBelow(root, folder)));
   const wanted = paths.filter((path) => extensions.length === 0 || extensions.some((extension) => path.endsWith(extension)));
-  return wanted.sort().map((path) => ({ path, text: readFileSync(join(root, path), 'utf8') }));
+  return wanted.toSorted().map((path) => ({ path, text: readFileSync(join(root, path), 'utf8') }));
 }
 
 function filesDirectlyIn(root: string): string[] {
