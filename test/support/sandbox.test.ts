@@ -29,7 +29,7 @@ test('a command runs as the test user with the directories of the sandbox (2.1)'
 });
 
 test('a file and a process that stay are reported by close, and then removed (9.5)', async () => {
-  const sandbox = await createSandbox();
+  const sandbox = await createSandbox({ settleMs: 200 });
   writeFileSync(join(sandbox.directory, 'state', 'root.qcow2'), '');
   const child = spawn('sleep', ['300'], { env: sandbox.env, stdio: 'ignore' });
   await assert.rejects(sandbox.close(), (error: Error) => {

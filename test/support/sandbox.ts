@@ -21,6 +21,8 @@ export type SandboxOptions = {
   commandPrefix?: readonly string[];
   /** Run as root when we are root; default is the unprivileged test user. */
   asRoot?: boolean;
+  /** How long `close` waits for what is still ending; default 10 000. */
+  settleMs?: number;
 };
 
 export type Finished = { status: number | null; signal: NodeJS.Signals | null; stdout: string; stderr: string; durationMs: number };
@@ -68,7 +70,7 @@ export async function createSandbox(options: SandboxOptions = {}): Promise<Sandb
     argv,
     banger,
     must: async (args, run) => outputOf(args, await banger(args, run)),
-    close: () => (closed ??= closeSandbox({ directory, scope, before, banger })),
+    close: () => (closed ??= closeSandbox({ directory, scope, before, banger, settleMs: options.settleMs ?? 10_000 })),
   };
 }
 
@@ -130,14 +132,14 @@ function outputOf(args: readonly string[], finished: Finished): string {
   throw new Error(`banger ${args.join(' ')} ended with ${finished.status ?? finished.signal}\n${finished.stdout}${finished.stderr}`);
 }
 
-type Closing = { directory: string; scope: LeakScope; before: Snapshot; banger: Sandbox['banger'] };
+type Closing = { directory: string; scope: LeakScope; before: Snapshot; banger: Sandbox['banger']; settleMs: number };
 
 /** Leftover processes are ended by their pid, after they were reported. */
-async function closeSandbox({ directory, scope, before, banger }: Closing): Promise<void> {
+async function closeSandbox({ directory, scope, before, banger, settleMs }: Closing): Promise<void> {
   const problems: string[] = [];
   try {
     if (processesOf(scope).length > 0) problems.push(...(await leaveInOrder(banger)));
-    const deadline = performance.now() + 10_000;
+    const deadline = performance.now() + settleMs;
     let leaks = leaksBetween(before, takeSnapshot(scope));
     while (leaks.length > 0 && performance.now() < deadline) {
       await sleep(100);
@@ -153,13 +155,16 @@ async function closeSandbox({ directory, scope, before, banger }: Closing): Prom
 
 async function leaveInOrder(banger: Sandbox['banger']): Promise<string[]> {
   const problems: string[] = [];
-  const listed = await banger(['vm', 'list', '-q']);
-  const names = listed.stdout.split('\n').filter((name) => name !== '');
-  if (listed.status !== 0) problems.push(`vm list failed: ${listed.stderr}`);
-  for (const args of [...(names.length > 0 ? [['vm', 'delete', '--force', ...names]] : []), ['daemon', 'stop']]) {
-    const { status, stderr } = await banger(args);
+  const attempt = async (...args: string[]): Promise<string> => {
+    const { status, stdout, stderr } = await banger(args);
     if (status !== 0) problems.push(`${args.join(' ')} failed: ${stderr}`);
-  }
+    return stdout;
+  };
+  const listNames = async (): Promise<string[]> => (await attempt('vm', 'list', '-q')).split('\n').filter((name) => name !== '');
+  const names = await listNames();
+  if (names.length > 0) await attempt('vm', 'delete', '--force', ...names);
+  if (names.length > 0) problems.push(...(await listNames()).map((name) => `left behind: row of VM ${name}`));
+  await attempt('daemon', 'stop');
   return problems;
 }
 
