@@ -1,0 +1,89 @@
+# Every task of the repository. The machine's own Node only runs npm; all else runs with the Node in node_modules.
+.DEFAULT_GOAL := help
+.SUFFIXES:
+MAKEFLAGS += --no-print-directory
+
+NODE := node_modules/.bin/node
+BIN := node_modules/.bin
+PREFIX ?= /usr/local
+FORMATTED := src test tools bench
+# Compiled code of the tools and tests is kept between runs.
+export NODE_COMPILE_CACHE := $(CURDIR)/node_modules/.cache/node-compile
+NODE_TEST := $(NODE) --test --test-timeout=120000
+
+.PHONY: help setup build bundle demo check format test test-unit test-in-process test-agent test-built test-e2e verify bench install clean \
+  check-types check-lint check-format check-imports check-tidy check-spec check-unused
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
+
+setup: ## install Debian and npm packages, unless they are there
+	@sh tools/setup.sh
+
+build: ## bundle both programs into dist/
+	@$(NODE) tools/build.ts
+
+bundle: build ## make the runtime bundle: kernel, initramfs, root file system, agent
+	@bin/banger bundle build
+
+demo: setup ## build everything, create the VM `demo` and show what it can do
+	@$(NODE) tools/demo.ts
+
+check: ## types, lint, format, imports, tidy, spec, unused code; seconds
+	@$(MAKE) -j2 --output-sync=target check-types check-lint check-format check-imports check-tidy check-spec check-unused
+
+check-types:
+	@$(BIN)/tsc && echo "types: ok"
+
+check-lint:
+	@$(BIN)/oxlint --type-aware --deny-warnings --quiet $(FORMATTED) && echo "lint: ok"
+
+check-format:
+	@$(BIN)/oxfmt --check $(FORMATTED)
+
+check-imports:
+	@$(NODE) tools/check-imports.ts
+
+check-tidy:
+	@$(NODE) tools/check-tidy.ts
+
+check-spec:
+	@$(NODE) tools/check-spec.ts
+
+check-unused:
+	@$(NODE) node_modules/knip/bin/knip.js && echo "unused: ok"
+
+format: ## format the TypeScript
+	@$(BIN)/oxfmt $(FORMATTED)
+
+test: setup ## everything: setup, build, check, all tests, bundle, real VMs; one line at the end says how it went
+	@$(NODE) tools/run-stages.ts
+
+test-unit: ## tests beside the code, of the tools and of the benches
+	@$(NODE_TEST) --test-concurrency=2 'src/**/*.test.ts' 'tools/**/*.test.ts' 'test/support/**/*.test.ts' 'bench/**/*.test.ts'
+
+test-in-process: ## CLI, daemon and fakes in one process
+	@$(NODE_TEST) --test-concurrency=2 'test/in-process/**/*.test.ts'
+
+test-agent: ## tests of the programs in C
+	@$(MAKE) -C agent test
+	@$(MAKE) -C forwarder test
+
+test-built: build ## start-up of the built programs
+	@$(NODE_TEST) --test-concurrency=1 'test/built/**/*.test.ts'
+
+test-e2e: build ## real VMs, one test file after the other; needs the runtime bundle
+	@$(NODE) --test --test-timeout=900000 --test-concurrency=1 'test/e2e/**/*.test.ts'
+
+verify: bundle ## a live smoke test of the whole path
+	@$(NODE) --test --test-timeout=300000 'test/e2e/smoke.test.ts'
+
+bench: build ## measure against bare QEMU, debvm, ssh and node; prints a table
+	@sh tools/setup.sh bench
+	@$(NODE) bench/main.ts
+
+install: build ## install below PREFIX (default /usr/local); DESTDIR is obeyed
+	@sh tools/install.sh "$(DESTDIR)" "$(PREFIX)"
+
+clean: ## remove what build made; the runtime bundle and your VMs stay
+	@rm -rf dist agent/build forwarder/build node_modules/.cache

@@ -1,0 +1,76 @@
+// An outside world on one machine: a network namespace for banger whose only way out is a veth to a fake host that answers
+// HTTP on 198.51.100.1 (TEST-NET-2, RFC 5737). A test of outbound traffic sends no packet beyond the machine. Needs root.
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+
+export const OUTSIDE_ADDRESS = '198.51.100.1';
+export const OUTSIDE_BODY = 'greetings from outside\n';
+
+export type Outside = {
+  /** Put before a command, runs it as root in the namespace whose outside is fake; it execs. */
+  commandPrefix: readonly string[];
+  /** Ends the responder and removes both namespaces with all their links. Processes inside must have ended. Idempotent. */
+  close(): Promise<void>;
+};
+
+const RESPONDER = `require('node:http')
+  .createServer((request, response) => response.end(${JSON.stringify(OUTSIDE_BODY)}))
+  .listen(80, '${OUTSIDE_ADDRESS}', () => console.log('up'))`;
+
+/** @returns the commands that make both namespaces; names of links are local to them, so tests can run side by side. */
+export function outsideCommands(inner: string, outer: string): string[][] {
+  const inside = ['-n', inner];
+  const outside = ['-n', outer];
+  return [
+    ['netns', 'add', inner],
+    ['netns', 'add', outer],
+    [...inside, 'link', 'add', 'uplink', 'type', 'veth', 'peer', 'name', 'downlink', 'netns', outer],
+    [...inside, 'address', 'add', '192.0.2.2/24', 'dev', 'uplink'],
+    [...outside, 'address', 'add', '192.0.2.1/24', 'dev', 'downlink'],
+    [...outside, 'address', 'add', `${OUTSIDE_ADDRESS}/32`, 'dev', 'lo'],
+    [...inside, 'link', 'set', 'lo', 'up'],
+    [...outside, 'link', 'set', 'lo', 'up'],
+    [...inside, 'link', 'set', 'uplink', 'up'],
+    [...outside, 'link', 'set', 'downlink', 'up'],
+    [...inside, 'route', 'add', 'default', 'via', '192.0.2.1'],
+  ];
+}
+
+/**
+ * Makes the outside world and returns when it answers.
+ * @throws Error with what `ip` said; nothing is left then
+ */
+export async function makeOutside(): Promise<Outside> {
+  const id = randomBytes(3).toString('hex');
+  const [inner, outer] = [`bgr-in-${id}`, `bgr-out-${id}`];
+  let responder: ChildProcess | undefined;
+  const close = async (): Promise<void> => {
+    if (responder !== undefined && responder.exitCode === null && responder.signalCode === null) {
+      responder.kill('SIGKILL');
+      await once(responder, 'exit');
+    }
+    for (const name of [inner, outer]) spawnSync('ip', ['netns', 'del', name], { stdio: 'ignore' });
+  };
+  try {
+    for (const args of outsideCommands(inner, outer)) ip(args);
+    responder = await startResponder(outer);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return { commandPrefix: ['ip', 'netns', 'exec', inner], close };
+}
+
+function ip(args: readonly string[]): void {
+  const { status, stderr } = spawnSync('ip', args, { encoding: 'utf8' });
+  if (status !== 0) throw new Error(`ip ${args.join(' ')}: ${stderr.trim()}`);
+}
+
+async function startResponder(namespace: string): Promise<ChildProcess> {
+  const argv = ['netns', 'exec', namespace, process.execPath, '-e', RESPONDER];
+  const child = spawn('ip', argv, { stdio: ['ignore', 'pipe', 'inherit'] });
+  await Promise.race([once(child.stdout, 'data'), once(child, 'exit')]);
+  if (child.exitCode !== null) throw new Error('the responder of the outside world ended at once');
+  return child;
+}

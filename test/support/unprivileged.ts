@@ -1,0 +1,44 @@
+// Runs commands as an ordinary user when the tests run as root: banger must not need more than that.
+
+/** An account that exists only inside the private mount namespaces of its commands. */
+export type TestUser = { uid: number; name: string; home: string };
+
+/** Above what distributions give to people and services, below the ranges of subordinate ids. */
+const TEST_UID = 61_213;
+
+/** @returns the user that e2e tests run as; `home` must be writable by it. */
+export function testUser(home: string): TestUser {
+  return { uid: TEST_UID, name: 'bgr-test', home };
+}
+
+/**
+ * Opens /dev/net/tun to everybody, as it is on desktops, and adds the user to passwd (ssh refuses a uid without a name), both
+ * seen only by the command: the mount namespace is private.
+ */
+const SCRIPT = `
+uid=$1 name=$2 home=$3
+shift 3
+mount -t tmpfs -o mode=0755 none /mnt
+if [ -e /dev/net/tun ]; then
+  mknod /mnt/tun c 10 200
+  chmod 0666 /mnt/tun
+  mount --bind /mnt/tun /dev/net/tun
+fi
+{ cat /etc/passwd; echo "$name:x:$uid:$uid::$home:/bin/sh"; } >/mnt/passwd
+{ cat /etc/group; echo "$name:x:$uid:"; } >/mnt/group
+mount --bind /mnt/passwd /etc/passwd
+mount --bind /mnt/group /etc/group
+exec setpriv --reuid="$uid" --regid="$uid" --clear-groups env HOME="$home" USER="$name" LOGNAME="$name" "$@"
+`;
+
+/**
+ * @param argv the command
+ * @returns argv that runs it as that user when we are root, else `argv` itself; it execs, so pid and exit status are the command's
+ */
+export function asUser(user: TestUser, argv: readonly string[]): string[] {
+  if (process.getuid?.() !== 0) return [...argv];
+  return [
+    ...['unshare', '--mount', '--propagation', 'private', '--'],
+    ...['sh', '-ec', SCRIPT, 'sh', String(user.uid), user.name, user.home, ...argv],
+  ];
+}

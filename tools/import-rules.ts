@@ -1,0 +1,168 @@
+// Who may import whom, and why not. check-imports.ts holds every run to it; ARCHITECTURE.md explains it.
+
+/** Parts of src/. A contract zone is a file directly in drivers/KIND, a driver zone a folder below it. */
+export type Zone =
+  | 'lib'
+  | 'model'
+  | 'host'
+  | 'api'
+  | 'contract'
+  | 'driver'
+  | 'images'
+  | 'guest'
+  | 'dns'
+  | 'doctor'
+  | 'store'
+  | 'lifecycle'
+  | 'capabilities'
+  | 'daemon'
+  | 'compose'
+  | 'cli';
+
+export type ImportRule = {
+  /** Zones that may be imported as they are; a zone may always import itself. */
+  values: readonly Zone[];
+  /** Zones of which only types may be imported. */
+  types: readonly Zone[];
+  because: string;
+};
+
+const EVERYTHING_BUT_CLI: readonly Zone[] = [
+  'lib',
+  'model',
+  'host',
+  'api',
+  'contract',
+  'driver',
+  'images',
+  'guest',
+  'dns',
+  'doctor',
+  'store',
+  'lifecycle',
+  'capabilities',
+  'daemon',
+];
+
+const concern = (name: string): ImportRule => ({
+  values: ['model', 'lib'],
+  types: ['host'],
+  because: `${name} is one concern: it neither remembers (store) nor chooses a driver, and is handed the Host it acts through`,
+});
+
+const verbs: ImportRule = {
+  values: ['model', 'lib', 'lifecycle', 'capabilities'],
+  types: ['contract', 'images', 'guest', 'dns', 'store'],
+  because: 'a verb says what happens, not with which tool: host, drivers and store are handed in, so tests can hand in others',
+};
+
+export const IMPORT_RULES: Readonly<Record<Zone, ImportRule>> = {
+  lib: { values: [], types: [], because: 'lib must be usable elsewhere: it knows no word of the domain' },
+  model: { values: ['lib'], types: [], because: 'model is plain values and pure rules: no effect, no clock, no randomness' },
+  host: { values: ['lib'], types: [], because: 'host speaks of processes and files, not of VMs' },
+  api: { values: ['lib'], types: ['model'], because: 'the contract outlives CLI and daemon, so it leans on neither' },
+  contract: {
+    values: ['model', 'lib'],
+    types: ['contract'],
+    because: 'a contract has no taste in tools; it may name the types of another',
+  },
+  driver: {
+    values: ['contract', 'model', 'lib'],
+    types: ['host'],
+    because: 'a driver neither remembers nor decides: its own contract is all it knows, the Host is handed in, siblings are strangers',
+  },
+  images: concern('images'),
+  guest: concern('guest'),
+  dns: concern('dns'),
+  doctor: concern('doctor'),
+  store: { values: ['model', 'lib'], types: [], because: 'the store keeps rows; it decides nothing and touches nothing else' },
+  lifecycle: verbs,
+  capabilities: verbs,
+  daemon: {
+    values: ['api', 'lifecycle', 'capabilities', 'model', 'lib'],
+    types: ['contract', 'images', 'guest', 'dns', 'store', 'doctor', 'host'],
+    because: 'only compose.ts names concrete drivers and tools; the rest of the daemon is handed them',
+  },
+  compose: { values: EVERYTHING_BUT_CLI, types: [], because: 'the daemon must not depend on the CLI' },
+  cli: {
+    values: ['api', 'lib'],
+    types: ['model'],
+    because: 'the CLI must also work from another machine: everything it knows comes over the API',
+  },
+};
+
+/** A named way through a rule. `from` is a file, or a folder when it ends in a slash; `to` likewise. */
+export type ImportException = { from: string; to: string; because: string };
+
+export const IMPORT_EXCEPTIONS: readonly ImportException[] = [
+  { from: 'src/api/', to: 'src/model/errors.ts', because: 'errors cross the socket by code; the table of codes is one' },
+  { from: 'src/api/', to: 'src/model/limits.ts', because: 'schemas and rules must refuse the same values' },
+  { from: 'src/api/', to: 'src/model/vm-state.ts', because: 'the states of the wire are the states of the table' },
+  { from: 'src/cli/', to: 'src/model/errors.ts', because: 'exit codes are part of the table of errors' },
+  { from: 'src/cli/', to: 'src/model/limits.ts', because: 'bad values are refused before anything is sent (3.2)' },
+  { from: 'src/cli/', to: 'src/model/name.ts', because: 'bad names are refused before anything is sent (3.2)' },
+  { from: 'src/cli/daemon-process.ts', to: 'src/host/', because: 'the CLI starts the daemon of this machine (1.2)' },
+  { from: 'src/cli/commands/doctor', to: 'src/doctor/', because: 'doctor must also speak when no daemon can run' },
+];
+
+/** Modules that only some files may import. */
+export type ReservedModule = { module: string; onlyIn: string; because: string };
+
+export const RESERVED_MODULES: readonly ReservedModule[] = [
+  {
+    module: 'node:child_process',
+    onlyIn: 'src/host/spawn.ts',
+    because: 'one module starts host processes, so one place bounds them (9.4)',
+  },
+  { module: 'node:sqlite', onlyIn: 'src/store/', because: 'only the store speaks to the database' },
+];
+
+/** What must not be loaded when the CLI starts: the reason is time before the first byte. A dynamic import() is fine. */
+export const NOT_AT_CLI_START: readonly { module: string; because: string }[] = [
+  { module: 'node:http', because: 'twice the start-up time; the client of the API speaks over node:net' },
+  { module: 'node:https', because: 'it loads the whole of TLS' },
+  { module: 'node:http2', because: 'it loads the whole of TLS' },
+  { module: 'node:tls', because: 'about 40 ms before the first byte' },
+  { module: 'undici', because: 'about 100 ms before the first byte' },
+  { module: 'zod', because: 'about 10 ms before the first byte; import the types of the schemas instead' },
+  { module: 'fastify', because: 'it belongs to the daemon' },
+  { module: 'pino', because: 'it belongs to the daemon' },
+  { module: 'node:sqlite', because: 'it belongs to the daemon' },
+];
+
+/** Where the CLI begins. */
+export const CLI_ENTRY = 'src/cli/main.ts';
+
+const FOLDER_ZONES: readonly Zone[] = [
+  'lib',
+  'model',
+  'host',
+  'api',
+  'images',
+  'guest',
+  'dns',
+  'doctor',
+  'store',
+  'lifecycle',
+  'capabilities',
+  'daemon',
+  'cli',
+];
+
+/** A zone, and for contracts and drivers which one: drivers of another kind or name are another place. */
+export type Place = { zone: Zone; part: string };
+
+/** @returns where a file of src/ belongs, or undefined when no rule knows its folder. */
+export function placeOf(path: string): Place | undefined {
+  if (path === 'src/daemon/compose.ts') return { zone: 'compose', part: 'daemon' };
+  const driver = /^src\/drivers\/([^/]+)\/(?:([^/]+)\/)?[^/]+$/.exec(path);
+  if (driver !== null) {
+    const [, kind = '', name] = driver;
+    return name === undefined ? { zone: 'contract', part: kind } : { zone: 'driver', part: `${kind}/${name}` };
+  }
+  const nested = /^src\/drivers\/([^/]+\/[^/]+)\//.exec(path);
+  if (nested !== null) return { zone: 'driver', part: nested[1] ?? '' };
+  const folder = /^src\/([^/]+)\//.exec(path)?.[1];
+  const zone = FOLDER_ZONES.find((name) => name === folder);
+  return zone === undefined ? undefined : { zone, part: zone };
+}

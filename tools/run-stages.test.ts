@@ -1,0 +1,37 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { type Stage, runStages, summaryOf } from './run-stages.ts';
+
+const stage = (name: string, script: string, kind: Partial<Stage> = {}): Stage => ({
+  name,
+  argv: ['sh', '-c', script],
+  essential: false,
+  counted: false,
+  ...kind,
+});
+
+test('a failure is remembered, later stages still run, and the line names it', async () => {
+  const stages = [stage('a', 'exit 3'), stage('b', "printf 'ℹ pass 4\\nℹ fail 0\\nℹ skipped 1\\n'", { counted: true })];
+  const results = await runStages(stages);
+  assert.deepEqual(
+    results.map(({ ok }) => ok),
+    [false, true],
+  );
+  assert.match(summaryOf(results, 2), /^test: FAILED in a; 4 tests passed, 0 failed, 1 skipped; a \d/);
+});
+
+test('nothing runs after an essential stage that failed, and the line says how much was left out', async () => {
+  const results = await runStages([stage('a', 'exit 1', { essential: true }), stage('b', 'true')]);
+  assert.equal(results.length, 1);
+  assert.match(summaryOf(results, 2), /1 stage\(s\) not run$/);
+});
+
+test('a stage of tests in which no test ran has failed', async () => {
+  const [result] = await runStages([stage('a', "printf 'ℹ pass 0\\n'", { counted: true })]);
+  assert.equal(result?.ok, false);
+});
+
+test('a program that cannot be started is a failure', async () => {
+  const [result] = await runStages([{ ...stage('a', ''), argv: ['/nonexistent'] }]);
+  assert.equal(result?.ok, false);
+});

@@ -1,0 +1,81 @@
+// Runs the stages of `make test` one after the other and says in one line how it went.
+import { spawn } from 'node:child_process';
+
+export type Stage = {
+  name: string;
+  argv: readonly string[];
+  /** Later stages cannot work without it. */
+  essential: boolean;
+  /** It runs tests of node:test; none at all is a failure. */
+  counted: boolean;
+};
+
+const makeStage = (name: string, target: string, kind: { essential?: boolean; counted?: boolean } = {}): Stage => ({
+  name,
+  argv: ['make', '--no-print-directory', target],
+  essential: kind.essential ?? false,
+  counted: kind.counted ?? false,
+});
+
+const STAGES: readonly Stage[] = [
+  makeStage('build', 'build', { essential: true }),
+  makeStage('check', 'check'),
+  makeStage('unit', 'test-unit', { counted: true }),
+  makeStage('in-process', 'test-in-process', { counted: true }),
+  makeStage('C', 'test-agent'),
+  makeStage('built', 'test-built', { counted: true }),
+  makeStage('bundle', 'bundle', { essential: true }),
+  makeStage('e2e', 'test-e2e', { counted: true }),
+];
+
+export type StageResult = { name: string; ok: boolean; durationMs: number; passed: number; failed: number; skipped: number };
+
+/** Runs one stage with its output shown, and reads the counts that node:test prints at its end. */
+export async function runStage(stage: Stage): Promise<StageResult> {
+  const begin = performance.now();
+  const [program = '', ...args] = stage.argv;
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  let tail = '';
+  child.stdout.setEncoding('utf8');
+  child.stdout.on('data', (text: string) => {
+    process.stdout.write(text);
+    tail = (tail + text).slice(-4096);
+  });
+  const status = await new Promise<number | null>((resolve) => {
+    child.on('error', () => resolve(null));
+    child.on('close', resolve);
+  });
+  const count = (word: string): number => Number(new RegExp(`^(?:ℹ|#) ${word} (\\d+)$`, 'm').exec(tail)?.[1] ?? 0);
+  const [passed, failed, skipped] = [count('pass'), count('fail'), count('skipped')];
+  const ok = status === 0 && (!stage.counted || passed > 0);
+  if (status === 0 && !ok) console.error(`${stage.name}: no test ran`);
+  return { name: stage.name, ok, durationMs: performance.now() - begin, passed, failed, skipped };
+}
+
+/** @returns the line at the end: verdict, number of tests, and the time of each stage. */
+export function summaryOf(results: readonly StageResult[], planned: number): string {
+  const sum = (pick: (result: StageResult) => number): number => results.reduce((total, result) => total + pick(result), 0);
+  const broken = results.filter(({ ok }) => !ok).map(({ name }) => name);
+  const verdict = broken.length > 0 ? `FAILED in ${broken.join(', ')}` : 'ok';
+  const left = planned - results.length;
+  const tests = `${sum(({ passed }) => passed)} tests passed, ${sum(({ failed }) => failed)} failed, ${sum(({ skipped }) => skipped)} skipped`;
+  const times = results.map(({ name, durationMs }) => `${name} ${(durationMs / 1000).toFixed(1)} s`).join(', ');
+  return `test: ${verdict}; ${tests}; ${times}${left > 0 ? `; ${left} stage(s) not run` : ''}`;
+}
+
+/** Runs the stages in order; a failed essential one ends the run, any other failure is remembered. */
+export async function runStages(stages: readonly Stage[]): Promise<StageResult[]> {
+  const results: StageResult[] = [];
+  for (const next of stages) {
+    const result = await runStage(next);
+    results.push(result);
+    if (!result.ok && next.essential) break;
+  }
+  return results;
+}
+
+if (import.meta.main) {
+  const results = await runStages(STAGES);
+  console.log(summaryOf(results, STAGES.length));
+  if (results.length < STAGES.length || results.some(({ ok }) => !ok)) process.exitCode = 1;
+}

