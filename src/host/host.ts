@@ -1,7 +1,8 @@
 import * as files from './files.ts';
 import * as processes from './processes.ts';
-import { run, spawnDetached } from './spawn.ts';
+import { openRotatingLog } from './rotating-log.ts';
+import { commandEnvironment, run, spawnDetached } from './spawn.ts';
 
 /** Every touch of the machine, handed to drivers as one value so that tests can hand in another. */
-export const realHost = { run, spawnDetached, ...processes, ...files };
+export const realHost = { run, spawnDetached, commandEnvironment, openRotatingLog, ...processes, ...files };
 export type Host = typeof realHost;
