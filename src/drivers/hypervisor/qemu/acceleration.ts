@@ -32,7 +32,9 @@ export function isKvmFast(probe: SpeedProbe): boolean {
 export function judgeKvm(facts: { obstacle?: string; probe?: SpeedProbe; hasCpuFlag: boolean }): Verdict {
   const name = 'kvm';
   if (facts.obstacle === 'ENOENT') {
-    const remedy = facts.hasCpuFlag ? 'sudo modprobe kvm_intel || sudo modprobe kvm_amd' : 'switch virtualisation on in the firmware set-up';
+    const remedy = facts.hasCpuFlag
+      ? 'sudo modprobe kvm_intel || sudo modprobe kvm_amd'
+      : 'switch virtualisation on in the firmware set-up';
     return { name, level: 'warn', reason: 'there is no /dev/kvm, so VMs run under emulation', remedy };
   }
   if (facts.obstacle !== undefined) {

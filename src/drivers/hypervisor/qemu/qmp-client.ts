@@ -53,11 +53,7 @@ export async function connectQmp(
   }
 }
 
-async function openSocket(
-  path: string,
-  deadline: number,
-  options: { signal?: AbortSignal; retryWhile?: () => boolean },
-): Promise<Socket> {
+async function openSocket(path: string, deadline: number, options: { signal?: AbortSignal; retryWhile?: () => boolean }): Promise<Socket> {
   for (;;) {
     const socket = connect({ path });
     const failure = await new Promise<NodeJS.ErrnoException | undefined>((resolve) => {
