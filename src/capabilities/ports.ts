@@ -1,5 +1,6 @@
 import type { GuestListener } from '../drivers/network/contract.ts';
 import type { GuestPort } from '../guest/protocol.ts';
+import type { LiveMachine } from '../lifecycle/machines.ts';
 import type { VmContext } from '../lifecycle/vm-context.ts';
 import type { Capability } from './capability.ts';
 
@@ -13,7 +14,8 @@ export const ports: Capability = {
     name: 'ports',
     title: 'port forwards',
     apply(context) {
-      void follow(context);
+      const live = context.services.machines.find(context.vm.id);
+      if (live !== undefined) void follow(context, live);
     },
     async undo({ services, vm, network }) {
       const live = services.machines.find(vm.id);
@@ -23,23 +25,43 @@ export const ports: Capability = {
   },
 };
 
-async function follow({ services, vm, network }: VmContext): Promise<void> {
-  const live = services.machines.find(vm.id);
-  if (live === undefined) return;
+async function follow(context: VmContext, live: LiveMachine): Promise<void> {
   const { signal } = live.companions;
   while (!signal.aborted) {
     try {
-      for await (const guestPorts of live.agent.watchPorts(signal)) {
-        if (signal.aborted) return;
-        for (const { problem, ...forward } of await services.network.setForwards(network, listenersOf(guestPorts), live.machine)) {
-          if (problem !== undefined) services.warn('a guest port could not be forwarded', { vm: vm.name, problem, ...forward });
-        }
-      }
+      await watchOnce(context, live, signal);
     } catch (error) {
       if (signal.aborted) return;
-      services.warn('the watch of guest ports broke', { vm: vm.name, reason: error instanceof Error ? error.message : String(error) });
+      const reason = error instanceof Error ? error.message : String(error);
+      context.services.warn('the watch of guest ports broke', { vm: context.vm.name, reason });
     }
     await new Promise((resolve) => setTimeout(resolve, RETRY_MS).unref());
+  }
+}
+
+async function watchOnce({ services, vm, network }: VmContext, live: LiveMachine, signal: AbortSignal): Promise<void> {
+  // One change after the other: a later list must not be overtaken by an earlier one.
+  let work = Promise.resolve();
+  const forward = async (guestPorts: GuestPort[]): Promise<void> => {
+    if (signal.aborted) return;
+    for (const { problem, ...facts } of await services.network.setForwards(network, listenersOf(guestPorts), live.machine)) {
+      if (problem !== undefined) services.warn('a guest port could not be forwarded', { vm: vm.name, problem, ...facts });
+    }
+  };
+  const session = await live.agent.watchPorts(
+    (guestPorts) => {
+      work = work
+        .then(() => forward(guestPorts))
+        .catch((error: unknown) => services.warn('forwarding failed', { vm: vm.name, error: String(error) }));
+    },
+    { signal },
+  );
+  const close = (): void => session.close();
+  signal.addEventListener('abort', close, { once: true });
+  try {
+    await session.exit;
+  } finally {
+    signal.removeEventListener('abort', close);
   }
 }
 

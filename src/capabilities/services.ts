@@ -16,7 +16,7 @@ export const services: Capability = {
       const { agent } = machines.get(vm);
       const deadline = performance.now() + SERVICE_TIMEOUT_MS;
       for (;;) {
-        const listening = new Set((await agent.ports(signal)).map((p) => p.port));
+        const listening = new Set((await agent.ports({ signal })).map((p) => p.port));
         const missing = image.servicePorts.filter((port) => !listening.has(port));
         if (missing.length === 0) return;
         if (performance.now() > deadline) {

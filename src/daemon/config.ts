@@ -104,7 +104,7 @@ type Tree = { [key: string]: unknown };
 
 function parseToml(path: string, text: string): Tree {
   try {
-    return parse(text.replace(/^\uFEFF/, '')) as Tree;
+    return parse(text.replace(/^\uFEFF/, ''));
   } catch (error) {
     if (!(error instanceof TomlError)) throw error;
     const [reason = ''] = error.message.split('\n');

@@ -1,7 +1,7 @@
 import { constants, createReadStream } from 'node:fs';
-import { chmod, copyFile, mkdir, open, readFile, rename, rm, stat, statfs } from 'node:fs/promises';
+import { access, chmod, copyFile, mkdir, open, readFile, rename, rm, stat, statfs } from 'node:fs/promises';
 import { createHash, randomBytes } from 'node:crypto';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 
 /** Writes a file so that it is there whole or not at all, also across power loss. @param mode default 0600 */
@@ -104,4 +104,37 @@ export async function makePrivateDirectory(path: string): Promise<void> {
 /** Removes a file or tree; nothing there is fine. */
 export async function removeTree(path: string): Promise<void> {
   await rm(path, { recursive: true, force: true });
+}
+
+/** @returns a text that changes when the file or device node at `path` does, or undefined when there is none. */
+export async function fileIdentity(path: string): Promise<string | undefined> {
+  try {
+    const s = await stat(path);
+    return [s.dev, s.ino, s.rdev, s.size, s.mtimeMs, s.ctimeMs].join(':');
+  } catch {
+    return undefined;
+  }
+}
+
+/** @returns undefined when this user may read and write `path`, else the errno name, e.g. ENOENT or EACCES. */
+export async function readWriteObstacle(path: string): Promise<string | undefined> {
+  try {
+    await access(path, constants.R_OK | constants.W_OK);
+    return undefined;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code ?? 'unknown';
+  }
+}
+
+/** @returns the absolute path of a program as the shell would find it in `searchPath`, or undefined. */
+export async function findProgram(name: string, searchPath: string): Promise<string | undefined> {
+  const candidates = name.includes('/') ? [name] : searchPath.split(':').map((directory) => join(directory, name));
+  for (const candidate of candidates) {
+    const found = await access(candidate, constants.X_OK).then(
+      () => true,
+      () => false,
+    );
+    if (found) return candidate;
+  }
+  return undefined;
 }

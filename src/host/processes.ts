@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, readdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** A process, safe against pid reuse. */
@@ -58,4 +58,26 @@ export async function endProcess(identity: ProcessIdentity, graceMs: number): Pr
 /** @returns the id of this boot of the host; differs after every reboot. */
 export function bootId(): string {
   return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+}
+
+/** @returns every process that has exactly this word in its command line (proc(5), /proc/PID/cmdline). */
+export function processesWithArgument(argument: string): ProcessIdentity[] {
+  const found: ProcessIdentity[] = [];
+  for (const name of readdirSync('/proc')) {
+    if (!/^\d+$/.test(name)) continue;
+    const startTicks = startTicksOf(Number(name));
+    if (startTicks === undefined || !commandLineOf(name).includes(argument)) continue;
+    const identity = { pid: Number(name), startTicks };
+    // Looked at once more, in case the pid changed hands between the two reads.
+    if (isAlive(identity)) found.push(identity);
+  }
+  return found;
+}
+
+function commandLineOf(pid: string): string[] {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+  } catch {
+    return [];
+  }
 }

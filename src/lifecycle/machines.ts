@@ -1,11 +1,11 @@
-import type { Machine } from '../drivers/hypervisor/contract.ts';
-import type { GuestAgent } from '../guest/agent-client.ts';
+import type { Machine, MachineExit } from '../drivers/hypervisor/contract.ts';
+import type { AgentClient } from '../guest/agent-client.ts';
 import { BangerError } from '../model/errors.ts';
 
 /** A running VM as this daemon holds it. */
 export type LiveMachine = {
   machine: Machine;
-  agent: GuestAgent;
+  agent: AgentClient;
   /** exec, ssh and tunnel sessions that are open through this daemon. */
   sessions: number;
   /** Ends what runs beside the VM for its life, such as the port watch. */
@@ -14,13 +14,17 @@ export type LiveMachine = {
 
 export type Machines = ReturnType<typeof createMachines>;
 
-/** The VMs that run, by id. Filled by start and adoption, emptied by stop. */
-export function createMachines() {
+/**
+ * The VMs that run, by id. Filled by start and adoption, emptied by stop.
+ * @param onExit told of every VMM that ended, also when a stop asked for it
+ */
+export function createMachines(onExit: (vmId: string, machine: Machine, exit: MachineExit) => void) {
   const live = new Map<string, LiveMachine>();
   return {
-    add(vmId: string, machine: Machine, agent: GuestAgent): LiveMachine {
+    add(vmId: string, machine: Machine, agent: AgentClient): LiveMachine {
       const entry = { machine, agent, sessions: 0, companions: new AbortController() };
       live.set(vmId, entry);
+      void machine.exited.then((exit) => onExit(vmId, machine, exit));
       return entry;
     },
     find: (vmId: string): LiveMachine | undefined => live.get(vmId),

@@ -6,9 +6,9 @@ import { runAll, runSteps } from './pipeline.ts';
 import type { LifecycleServices } from './services.ts';
 import { makeContext, type VmContext } from './vm-context.ts';
 import { deleteSteps } from './vm/delete-steps.ts';
-import { watchExit } from './vm/exit-watch.ts';
-import { adoptionSpec, present } from './vm/start-steps.ts';
+import { present } from './vm/capability-steps.ts';
 import { stopSteps } from './vm/stop-steps.ts';
+import { adoptionSpec } from './vm/vmm.ts';
 
 export type Recovery = { adopted: string[]; stopped: string[]; deleted: string[]; failed: string[] };
 
@@ -61,7 +61,6 @@ async function adopt(context: VmContext): Promise<boolean> {
   if (machine === undefined) return false;
   services.machines.add(vm.id, machine, services.connectAgent(machine));
   context.update({ runtime: { bootId: services.host.bootId(), ...vm.runtime, process: machine.process } });
-  watchExit(services, vm.id, machine);
   const signal = new AbortController().signal;
   await services.network.ensure(signal);
   // The services were waited for when the VM was started; waiting again would hold up the daemon.
@@ -69,7 +68,7 @@ async function adopt(context: VmContext): Promise<boolean> {
     ALL_CAPABILITIES.filter((c) => c.name !== 'services'),
     'afterStart',
   );
-  await runSteps({ steps: steps.map(({ undo: _, ...step }) => step), context, journal: () => undefined, signal });
+  await runSteps({ steps, context, journal: () => undefined, signal });
   return true;
 }
 

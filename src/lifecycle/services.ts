@@ -1,7 +1,7 @@
 import type { Hypervisor, Machine } from '../drivers/hypervisor/contract.ts';
 import type { NetworkDriver } from '../drivers/network/contract.ts';
 import type { StorageDriver } from '../drivers/storage/contract.ts';
-import type { GuestAgent } from '../guest/agent-client.ts';
+import type { AgentClient } from '../guest/agent-client.ts';
 import type { SshHostKey } from '../guest/ssh-host-key.ts';
 import type { Image } from '../model/image.ts';
 import type { VmPaths } from '../model/paths.ts';
@@ -59,7 +59,7 @@ export type LifecycleServices = {
   host: HostPort;
   /** @throws BUNDLE_MISSING, NOT_FOUND */
   resolveImage(reference: string | undefined): Promise<Image>;
-  connectAgent(machine: Machine): GuestAgent;
+  connectAgent(machine: Machine): AgentClient;
   makeSshHostKey(): SshHostKey;
   /** Public key that may log in as root. */
   clientPublicKey(): Promise<string>;

@@ -47,7 +47,7 @@ export function createOperationStore(database: DatabaseSync) {
 }
 
 function toOperation(row: Record<string, unknown>): OperationRecord {
-  const text = (name: string): string | null => (row[name] === null ? null : String(row[name]));
+  const text = (name: string): string | null => (typeof row[name] === 'string' ? row[name] : null);
   const error = text('error');
   return {
     id: String(row['id']),

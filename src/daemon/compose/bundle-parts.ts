@@ -23,8 +23,8 @@ export async function bundleParts(context: { options: ComposeOptions; store: Sto
 
   async function refresh(): Promise<Bundle> {
     const bundle = await findBundle(places.bundle, realHost);
-    const isSame = known?.bundle.directory === bundle.directory && known.bundle.manifest.builtAt === bundle.manifest.builtAt;
-    if (known !== undefined && isSame) return known.bundle;
+    if (known !== undefined && known.bundle.directory === bundle.directory && known.bundle.manifest.builtAt === bundle.manifest.builtAt)
+      return known.bundle;
     const network = await chooseNetwork(config.network.mode, {
       private: createPrivateNetwork({
         host: realHost,

@@ -14,15 +14,16 @@ import { realHost } from '../../host/host.ts';
 import type { Directories } from '../../lib/directories.ts';
 import { createKeyedLock } from '../../lifecycle/locks.ts';
 import { createMachines } from '../../lifecycle/machines.ts';
-import { createOperations } from '../../lifecycle/operations.ts';
+import { Operations } from '../../lifecycle/operations.ts';
+import { handleExit } from '../../lifecycle/vm/exit-watch.ts';
 import { recover } from '../../lifecycle/recover.ts';
 import type { LifecycleServices } from '../../lifecycle/services.ts';
 import { bundlePath } from '../../model/image.ts';
 import { vmPaths } from '../../model/paths.ts';
-import { openStore } from '../../store/store.ts';
+import { openStore, type Store } from '../../store/store.ts';
 import type { Config } from '../config.ts';
 import { bundleParts } from './bundle-parts.ts';
-import { chooseStorage } from './drivers.ts';
+import { chooseStorage, laterNetwork } from './drivers.ts';
 import { keepVmEvent, logEnd } from './operation-log.ts';
 import type { Log } from '../log.ts';
 import { bundleWork, type Places } from './bundle-work.ts';
@@ -45,11 +46,7 @@ export async function compose(options: ComposeOptions): Promise<Daemon> {
   const { directories, config, log } = options;
   const store = openStore(join(directories.stateDirectory, 'banger.db'));
   const places = placesOf(options);
-  const storages = [
-    createReflinkStorage({ host: realHost }),
-    createQcow2Storage({ host: realHost }),
-    createCopyStorage({ host: realHost }),
-  ];
+  const storages = [createReflinkStorage, createQcow2Storage, createCopyStorage].map((create) => create({ host: realHost }));
   const storage = await chooseStorage(config.storage.driver, storages, directories.stateDirectory);
   const hypervisor = createQemuHypervisor({
     host: realHost,
@@ -59,43 +56,68 @@ export async function compose(options: ComposeOptions): Promise<Daemon> {
       probeCachePath: join(directories.cacheDirectory, 'host-probe.json'),
     },
   });
-  const pathsOf = (vm: { id: string }) => vmPaths(directories, vm);
-  const operations = createOperations({
-    store: store.operations,
-    newId: () => randomUUID().slice(0, 8) + randomBytes(2).toString('hex'),
-    now: () => new Date(),
-    onEvent: (operation, event) => keepVmEvent(pathsOf, operation, event),
-    onEnd: (operation) => logEnd(log, operation),
-  });
-  const dns = createDnsServer({
-    address: config.dns.address,
-    port: config.dns.port,
-    log: (message, facts) => log.warn(facts, message),
-  });
+  const dns = createDnsServer({ ...config.dns, log: (message, facts) => log.warn(facts, message) });
   const parts = await bundleParts({ options, store, places });
-
   const lifecycle: LifecycleServices = {
     ...store,
-    operations,
+    ...impulses,
+    ...settingsOf(options),
+    operations: operationsOf(options, store),
     locks: createKeyedLock(),
-    machines: createMachines(),
+    machines: createMachines((vmId, machine, exit) => void handleExit(lifecycle, vmId, machine, exit)),
     hypervisor,
     storage: storage.driver,
     storageByName: (name) => storages.find((candidate) => candidate.name === name) ?? storage.driver,
-    get network() {
-      return parts.network().driver;
-    },
+    network: laterNetwork(() => parts.network().driver),
     names: dns,
     host: realHost,
-    resolveImage: parts.resolveImage,
-    connectAgent: (machine) => createAgentClient(machine),
-    makeSshHostKey,
+    resolveImage: (reference) => parts.resolveImage(reference),
+    connectAgent: (machine) => createAgentClient((signal) => machine.openAgentChannel(signal)),
     clientPublicKey: async () => readFileSync(bundlePath(await parts.bundle(), 'sshPublicKey'), 'utf8').trim(),
-    randomBase64: (bytes) => randomBytes(bytes).toString('base64'),
+  };
+  return {
+    services: {
+      ...lifecycle,
+      ...defaultsOf(options),
+      clientPrivateKeyPath: async () => bundlePath(await parts.bundle(), 'sshPrivateKey'),
+      requestShutdown: () => options.requestShutdown(),
+      ...bundleWork({ places, operations: lifecycle.operations, onBuilt: () => parts.refresh() }),
+      ...statusWork({ options, store, hypervisor, storage, network: () => parts.network(), storages, dns, places }),
+    },
+    async recover() {
+      if (config.dns.enabled) await dns.start();
+      log.info(await recover(lifecycle, store.operations), 'recovered');
+    },
+    async close() {
+      lifecycle.machines.detachAll();
+      await dns.stop();
+      store.close();
+    },
+  };
+}
+
+/** Clock, chance and names. */
+const impulses = {
+  makeSshHostKey,
+  randomBase64: (bytes: number) => randomBytes(bytes).toString('base64'),
+  now: () => new Date(),
+  newId: () => randomUUID().replaceAll('-', ''),
+  newName: () => humanId({ separator: '-', capitalize: false }),
+};
+
+function operationsOf({ directories, log }: ComposeOptions, store: Store): Operations {
+  return new Operations({
+    store: store.operations,
+    newId: () => randomBytes(6).toString('hex'),
     now: () => new Date(),
-    newId: () => randomUUID().replaceAll('-', ''),
-    newName: () => humanId({ separator: '-', capitalize: false }),
-    pathsOf,
+    onEvent: (operation, event) => keepVmEvent((vm) => vmPaths(directories, vm), operation, event),
+    onEnd: (operation) => logEnd(log, operation),
+  });
+}
+
+function settingsOf({ directories, config, log }: ComposeOptions): Pick<LifecycleServices, 'pathsOf' | 'settings' | 'warn'> {
+  return {
+    pathsOf: (vm) => vmPaths(directories, vm),
     settings: {
       stopGraceMs: config.stop_grace_seconds * 1000,
       bootTimeoutMs: config.boot_timeout_seconds * 1000,
@@ -103,37 +125,18 @@ export async function compose(options: ComposeOptions): Promise<Daemon> {
     },
     warn: (message, facts) => log.warn(facts, message),
   };
-  const { defaults } = config;
-  const services: DaemonServices = Object.defineProperties(
-    {
-      defaultSpec: {
-        vcpuCount: defaults.vcpu,
-        memoryMib: Math.floor(defaults.memory / 1024 ** 2),
-        workDiskBytes: defaults.disk_size,
-        rootOverlayBytes: defaults.system_overlay_size,
-        nat: defaults.nat,
-      },
-      defaultImageName: defaults.image,
-      clientPrivateKeyPath: async () => bundlePath(await parts.bundle(), 'sshPrivateKey'),
-      requestShutdown: options.requestShutdown,
-      ...bundleWork({ places, operations, onBuilt: parts.refresh }),
-      ...statusWork({ options, store, hypervisor, storage, network: parts.network, storages, dns, places }),
-    },
-    Object.getOwnPropertyDescriptors(lifecycle),
-  ) as DaemonServices;
+}
 
+function defaultsOf({ config: { defaults } }: ComposeOptions): Pick<DaemonServices, 'defaultSpec' | 'defaultImageName'> {
   return {
-    services,
-    async recover() {
-      if (config.dns.enabled) await dns.start();
-      const report = await recover(lifecycle, store.operations);
-      log.info(report, 'recovered');
+    defaultSpec: {
+      vcpuCount: defaults.vcpu,
+      memoryMib: Math.floor(defaults.memory / 1024 ** 2),
+      workDiskBytes: defaults.disk_size,
+      rootOverlayBytes: defaults.system_overlay_size,
+      nat: defaults.nat,
     },
-    async close() {
-      lifecycle.machines.detachAll();
-      await dns.stop();
-      store.close();
-    },
+    defaultImageName: defaults.image,
   };
 }
 

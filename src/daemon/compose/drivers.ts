@@ -72,3 +72,18 @@ export function withoutBundle(reason: BangerError): { network: NetworkDriver } {
     },
   };
 }
+
+/** A driver that is chosen later, and chosen anew when the bundle changes. */
+export function laterNetwork(current: () => NetworkDriver): NetworkDriver {
+  return {
+    get name() {
+      return current().name;
+    },
+    checks: () => current().checks(),
+    ensure: (signal) => current().ensure(signal),
+    attach: (vm, signal) => current().attach(vm, signal),
+    detach: (vm) => current().detach(vm),
+    setForwards: (vm, listeners, machine) => current().setForwards(vm, listeners, machine),
+    sweep: (alive) => current().sweep(alive),
+  };
+}

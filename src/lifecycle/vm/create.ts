@@ -9,7 +9,8 @@ import type { Vm, VmSpec } from '../../model/vm.ts';
 import { runSteps, type Step } from '../pipeline.ts';
 import type { LifecycleServices } from '../services.ts';
 import { makeContext, type VmContext } from '../vm-context.ts';
-import { present, startSteps } from './start-steps.ts';
+import { present } from './capability-steps.ts';
+import { startSteps } from './start-steps.ts';
 
 export type CreateRequest = {
   name?: string;

@@ -1,7 +1,7 @@
 import { ALL_CAPABILITIES } from '../../capabilities/all.ts';
 import type { Step } from '../pipeline.ts';
 import type { VmContext } from '../vm-context.ts';
-import { present } from './start-steps.ts';
+import { present } from './capability-steps.ts';
 import { stopSteps } from './stop-steps.ts';
 
 /** From any state to nothing. Run with runAll; the record goes last, so that a failed delete can be tried again. */

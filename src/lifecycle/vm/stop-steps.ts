@@ -1,7 +1,8 @@
 import { ALL_CAPABILITIES } from '../../capabilities/all.ts';
 import type { Step } from '../pipeline.ts';
 import type { VmContext } from '../vm-context.ts';
-import { endVmm, present } from './start-steps.ts';
+import { present } from './capability-steps.ts';
+import { endVmm } from './vmm.ts';
 
 /** How long the guest may take to answer that it will power off. */
 const ASK_TIMEOUT_MS = 3000;
@@ -36,7 +37,7 @@ function askGuest(graceMs: number | undefined): Step<VmContext> {
       if (live === undefined) return;
       const grace = graceMs ?? services.settings.stopGraceMs;
       const exited = live.machine.exited.then(() => true);
-      const asked = await answered(live.agent.poweroff(AbortSignal.any([signal, AbortSignal.timeout(ASK_TIMEOUT_MS)])));
+      const asked = await answered(live.agent.poweroff({ reboot: false }, { signal, timeoutMs: ASK_TIMEOUT_MS }));
       // A guest whose agent is silent may still listen to its power button.
       if (!asked) await answered(live.machine.requestShutdown());
       await Promise.race([exited, elapsed(grace, signal)]);

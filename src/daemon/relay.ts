@@ -1,0 +1,64 @@
+import { once } from 'node:events';
+import type { Readable } from 'node:stream';
+import type { Duplex } from 'node:stream';
+import type { FrameSession } from '../guest/frame-session.ts';
+import { encodeData, encodeExit, encodeFrame, type Frame, FRAME_TYPES, FrameDecoder } from '../lib/frames.ts';
+import { BangerError } from '../model/errors.ts';
+
+/** EXIT status for a session that was lost, not ended; the CLI turns it into its own status. */
+const LOST_STATUS = 125;
+
+/**
+ * Joins a client's stream of frames to a session in the guest until the session ends or the client goes away.
+ * Every frame is read and written anew, so that neither side sees what the other must not send.
+ */
+export async function relay(client: Duplex, session: FrameSession): Promise<void> {
+  const decoder = new FrameDecoder();
+  client.on('data', (chunk: Buffer) => {
+    try {
+      for (const frame of decoder.push(chunk)) receive(frame, session, client);
+    } catch {
+      // Not frames: a client that speaks something else is sent away.
+      client.destroy();
+    }
+  });
+  client.once('close', () => session.close());
+  client.once('error', () => session.close());
+  await Promise.all([pump(session.stdout, 'data', client), pump(session.stderr, 'stderr', client)]);
+  const exit = await session.exit.catch((error: unknown) => ({ status: LOST_STATUS, reason: lostReason(error) }));
+  if (!client.destroyed) client.end(encodeExit(exit.status, exit.reason));
+}
+
+function lostReason(error: unknown): string {
+  return error instanceof BangerError ? error.message : 'the session in the guest was lost';
+}
+
+function receive({ type, payload }: Frame, session: FrameSession, client: Duplex): void {
+  if (type === FRAME_TYPES.data) {
+    if (session.stdin.writable && !session.stdin.write(payload)) {
+      client.pause();
+      session.stdin.once('drain', () => client.resume());
+      session.stdin.once('close', () => client.resume());
+    }
+  } else if (type === FRAME_TYPES.eof) {
+    session.stdin.end();
+  } else if (type === FRAME_TYPES.resize && payload.length === 4) {
+    session.resize(payload.readUInt16BE(0), payload.readUInt16BE(2));
+  } else if (type === FRAME_TYPES.signal && payload.length === 1) {
+    session.signal(payload.readUInt8(0));
+  } else if (type === FRAME_TYPES.close) {
+    session.close();
+  }
+}
+
+async function pump(from: Readable, name: 'data' | 'stderr', to: Duplex): Promise<void> {
+  try {
+    for await (const chunk of from) {
+      if (to.destroyed) return;
+      if (!to.write(encodeData(chunk as Buffer, name))) await Promise.race([once(to, 'drain'), once(to, 'close')]);
+    }
+    if (!to.destroyed && name === 'data') to.write(encodeFrame('eof'));
+  } catch {
+    // The session broke off; how it ended is told by its exit.
+  }
+}

@@ -1,0 +1,103 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { z } from 'zod';
+import { guestPortSchema, type Health, healthSchema, sshAccessSchema, vmSchema } from '../../api/schemas.ts';
+import { listenersOf } from '../../capabilities/ports.ts';
+import { resolveVm } from '../../lifecycle/vm/resolve.ts';
+import { makeContext } from '../../lifecycle/vm-context.ts';
+import { BangerError } from '../../model/errors.ts';
+import { decideAction } from '../../model/vm-state.ts';
+import type { Vm } from '../../model/vm.ts';
+import { clientSignal } from '../request-signal.ts';
+import type { TypedServer } from '../server.ts';
+import type { DaemonServices } from '../services.ts';
+import { vmView } from '../views.ts';
+
+const params = z.object({ ref: z.string().max(200) });
+const WAIT_POLL_MS = 50;
+const DEFAULT_WAIT_MS = 120_000;
+
+/** What only the guest, or the way to it, can tell. */
+export function guestStateRoutes(server: TypedServer, services: DaemonServices): void {
+  const resolve = (reference: string): Vm => resolveVm(services.vms.list(), reference);
+
+  server.get('/v1/vms/:ref/health', { schema: { params, response: { 200: healthSchema } } }, (request) =>
+    health(services, resolve(request.params.ref)),
+  );
+
+  server.get('/v1/vms/:ref/ports', { schema: { params, response: { 200: z.array(guestPortSchema) } } }, async (request) => {
+    const vm = resolve(request.params.ref);
+    decideAction(vm, 'exec');
+    const { agent, machine } = services.machines.get(vm);
+    const guestPorts = await agent.ports();
+    const forwards = await services.network.setForwards(makeContext(services, vm).network, listenersOf(guestPorts), machine);
+    return guestPorts.map((port) => {
+      const isReachable = listenersOf([port]).length > 0;
+      const forward = isReachable ? forwards.find((f) => f.protocol === port.protocol && f.port === port.port) : undefined;
+      return { ...port, hostAddress: forward?.hostAddress ?? null, hostPort: forward?.hostPort ?? null, problem: forward?.problem ?? null };
+    });
+  });
+
+  server.get('/v1/vms/:ref/ssh', { schema: { params, response: { 200: sshAccessSchema } } }, async (request) => {
+    const vm = resolve(request.params.ref);
+    return {
+      user: 'root',
+      privateKeyPath: await services.clientPrivateKeyPath(),
+      hostKeyAlias: `banger-${vm.id}`,
+      hostPublicKey: vm.sshHostKey ?? '',
+      knownHostsPath: services.pathsOf(vm).knownHosts,
+    };
+  });
+
+  const querystring = z.strictObject({
+    for: z.enum(['agent', 'ssh', 'services', 'running', 'stopped']).default('services'),
+    timeoutMs: z.coerce.number().int().min(0).max(86_400_000).default(DEFAULT_WAIT_MS),
+  });
+  server.get('/v1/vms/:ref/wait', { schema: { params, querystring, response: { 200: vmSchema } } }, async (request, reply) => {
+    const vm = resolve(request.params.ref);
+    const waited = await waitFor(services, vm, request.query, clientSignal(reply));
+    return vmView(waited, services.pathsOf(waited));
+  });
+}
+
+async function health(services: DaemonServices, vm: Vm): Promise<Health> {
+  const live = services.machines.find(vm.id);
+  const base = { vm: vm.name, state: vm.state, init: null, uptimeMs: null };
+  if (live === undefined) return { ...base, agent: 'not-running' };
+  try {
+    const { init, uptimeMs } = await live.agent.healthz();
+    return { ...base, agent: 'ok', init, uptimeMs };
+  } catch (error) {
+    if (!(error instanceof BangerError)) throw error;
+    return { ...base, agent: 'unreachable' };
+  }
+}
+
+type Goal = 'agent' | 'ssh' | 'services' | 'running' | 'stopped';
+
+async function waitFor(services: DaemonServices, vm: Vm, goal: { for: Goal; timeoutMs: number }, signal: AbortSignal): Promise<Vm> {
+  const deadline = performance.now() + goal.timeoutMs;
+  for (;;) {
+    const present = services.vms.find(vm.id);
+    if (present === undefined) throw new BangerError('NOT_FOUND', `the VM ${vm.name} was deleted`);
+    if (await isReached(services, present, goal.for)) return present;
+    if (present.state === 'stopped' && goal.for !== 'stopped') decideAction(present, 'exec');
+    if (performance.now() >= deadline) {
+      throw new BangerError('TIMEOUT', `VM ${vm.name} is ${present.state}; it was not "${goal.for}" within ${goal.timeoutMs} ms`, {
+        remedy: `banger vm health ${vm.name}`,
+      });
+    }
+    await sleep(WAIT_POLL_MS, undefined, { signal });
+  }
+}
+
+async function isReached(services: DaemonServices, vm: Vm, goal: Goal): Promise<boolean> {
+  if (goal === 'stopped') return vm.state === 'stopped';
+  if (vm.state !== 'running') return false;
+  const live = services.machines.find(vm.id);
+  if (live === undefined || goal === 'running') return live !== undefined;
+  const { personalized, init } = await live.agent.healthz();
+  if (goal !== 'services') return personalized;
+  const listening = new Set((await live.agent.ports()).map((port) => port.port));
+  const wanted = makeContext(services, vm).image.servicePorts;
+  return init !== 'starting' && wanted.every((port) => listening.has(port));
+}

@@ -1,0 +1,20 @@
+import type { LiveMachine } from '../lifecycle/machines.ts';
+import type { Vm } from '../model/vm.ts';
+import { decideAction } from '../model/vm-state.ts';
+import type { DaemonServices } from './services.ts';
+
+/**
+ * Marks a VM as used while `work` runs; open sessions keep it from being taken for idle (3.9).
+ * @throws WRONG_STATE when the VM does not run
+ */
+export async function withSession<T>(services: DaemonServices, vm: Vm, work: (live: LiveMachine) => Promise<T>): Promise<T> {
+  decideAction(vm, 'exec');
+  const live = services.machines.get(vm);
+  live.sessions++;
+  services.vms.update(vm.id, { lastUsedAt: services.now().toISOString() });
+  try {
+    return await work(live);
+  } finally {
+    live.sessions--;
+  }
+}

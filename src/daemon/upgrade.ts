@@ -1,0 +1,122 @@
+import type { IncomingMessage, Server } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { z } from 'zod';
+import { execSchema } from '../api/schemas.ts';
+import { resolveVm } from '../lifecycle/vm/resolve.ts';
+import { BangerError, ERROR_CODES, toErrorBody } from '../model/errors.ts';
+import { relay } from './relay.ts';
+import type { DaemonServices } from './services.ts';
+import { withSession } from './sessions.ts';
+
+const tunnelSchema = z.strictObject({
+  target: z.string().regex(/^(ssh|[0-9A-Za-z.:[\]-]{1,100}:\d{1,5})$/, 'is neither "ssh" nor an address and port'),
+});
+const MAX_BODY_BYTES = 1024 ** 2;
+/** A client that announces a body and does not send it is not waited for. */
+const BODY_TIMEOUT_MS = 10_000;
+
+/**
+ * Serves `POST /v1/vms/:ref/exec` and `/tunnel`, which leave HTTP for frames. Fastify routes no upgrades, so they are
+ * taken from the HTTP server itself.
+ */
+export function handleUpgrades(server: Server, services: DaemonServices, buildId: string): void {
+  server.on('upgrade', (request, socket, head) => {
+    socket.on('error', () => socket.destroy());
+    serve(services, buildId, { request, socket, head }).catch((error: unknown) => refuse(socket, buildId, error));
+  });
+}
+
+type Upgrade = { request: IncomingMessage; socket: Duplex; head: Buffer };
+
+async function serve(services: DaemonServices, buildId: string, upgrade: Upgrade): Promise<void> {
+  const { request, socket } = upgrade;
+  const route = /^\/v1\/vms\/([^/?]{1,200})\/(exec|tunnel)$/.exec(request.url ?? '');
+  if (route === null || request.method !== 'POST' || request.headers.upgrade !== 'banger-frames') {
+    throw new BangerError('NOT_FOUND', `there is no ${request.method} ${request.url?.slice(0, 200)} that upgrades`, {
+      remedy: 'see /openapi.json',
+    });
+  }
+  const [, reference = '', kind] = route;
+  const body = await readBody(upgrade);
+  const vm = resolveVm(services.vms.list(), decodeURIComponent(reference));
+  const gone = new AbortController();
+  socket.once('close', () => gone.abort());
+  await withSession(services, vm, async ({ agent }) => {
+    const options = { signal: gone.signal };
+    const session =
+      kind === 'exec'
+        ? await agent.openExec(withoutUndefined(parse(execSchema, body)), options)
+        : await agent.openTunnel(parse(tunnelSchema, body).target, options);
+    socket.write(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: banger-frames\r\nBanger-Build: ${buildId}\r\n\r\n`);
+    await relay(socket, session);
+  });
+}
+
+function parse<Schema extends z.ZodType>(schema: Schema, body: unknown): z.output<Schema> {
+  const result = schema.safeParse(body);
+  if (result.success) return result.data;
+  const [issue] = result.error.issues;
+  const field = issue?.path.join('.') ?? '';
+  throw new BangerError('INVALID_INPUT', `${field === '' ? 'body' : field}: ${issue?.message ?? 'is not valid'}`, { details: { field } });
+}
+
+/** Optional members that are absent, as the guest's protocol wants them. */
+function withoutUndefined<T extends object>(value: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(value).filter(([, member]) => member !== undefined)) as {
+    [K in keyof T]: Exclude<T[K], undefined>;
+  };
+}
+
+/** The parser stops at an upgrade, so the body is still in the socket. */
+async function readBody({ request, socket, head }: Upgrade): Promise<unknown> {
+  const due = Number(request.headers['content-length'] ?? 0);
+  if (!Number.isSafeInteger(due) || due > MAX_BODY_BYTES) {
+    throw new BangerError('PAYLOAD_TOO_LARGE', `the body is larger than ${MAX_BODY_BYTES} bytes`);
+  }
+  const chunks = await collect(socket, head, due);
+  const bytes = Buffer.concat(chunks);
+  if (bytes.length > due) socket.unshift(bytes.subarray(due));
+  try {
+    return JSON.parse(bytes.toString('utf8', 0, due));
+  } catch {
+    throw new BangerError('INVALID_INPUT', 'the body is not JSON');
+  }
+}
+
+function collect(socket: Duplex, head: Buffer, due: number): Promise<Buffer[]> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let length = 0;
+    const settle = (work: () => void): void => {
+      clearTimeout(timer);
+      socket.off('data', onData);
+      socket.off('close', onClose);
+      socket.pause();
+      work();
+    };
+    const onClose = (): void => settle(() => reject(new BangerError('CANCELLED', 'the client went away')));
+    const onData = (chunk: Buffer): void => {
+      chunks.push(chunk);
+      length += chunk.length;
+      if (length >= due) settle(() => resolve(chunks));
+    };
+    const timer = setTimeout(() => settle(() => reject(new BangerError('TIMEOUT', 'the body did not arrive'))), BODY_TIMEOUT_MS);
+    socket.on('data', onData).on('close', onClose);
+    onData(head);
+    if (length < due) socket.resume();
+  });
+}
+
+function refuse(socket: Duplex, buildId: string, error: unknown): void {
+  if (socket.destroyed) return;
+  const body = toErrorBody(error);
+  const json = JSON.stringify(body);
+  const head = [
+    `HTTP/1.1 ${ERROR_CODES[body.code].status} Refused`,
+    'Content-Type: application/json',
+    `Content-Length: ${Buffer.byteLength(json)}`,
+    `Banger-Build: ${buildId}`,
+    'Connection: close',
+  ];
+  socket.end(`${head.join('\r\n')}\r\n\r\n${json}`);
+}

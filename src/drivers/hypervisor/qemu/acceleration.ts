@@ -1,0 +1,123 @@
+import { dirname, join } from 'node:path';
+import type { Host } from '../../../host/host.ts';
+import type { Verdict } from '../../../model/verdict.ts';
+import { measureTscKhz, preferExact } from './clock-probe.ts';
+import { SPEED_PROBE_STATUS, speedProbeFirmware } from './probe-programs.ts';
+
+const KVM_DEVICE = '/dev/kvm';
+const KVM_LIMIT_MS = 1000;
+/** Emulation always works in the end; a busy host may be slow to start QEMU. */
+const TCG_LIMIT_MS = 5000;
+/** Below this KVM is fine whatever TCG took: starting QEMU alone takes 20 to 30 ms. */
+const SURELY_FAST_MS = 120;
+
+/** How long the same small program took; undefined: it did not end properly within its limit. */
+export type SpeedProbe = { kvmMs?: number; tcgMs?: number };
+
+/** What was measured about this host, with the key of what it was measured on. */
+export type Acceleration = {
+  key: string;
+  kvm: Verdict;
+  /** For guests under TCG. */
+  tscKhz?: number;
+};
+
+/** @returns whether a probe shows KVM to run an ordinary kernel at an ordinary speed (4.3). */
+export function isKvmFast(probe: SpeedProbe): boolean {
+  if (probe.kvmMs === undefined) return false;
+  return probe.kvmMs <= SURELY_FAST_MS || (probe.tcgMs !== undefined && probe.kvmMs <= 2 * probe.tcgMs);
+}
+
+/** @returns the verdict on /dev/kvm from facts already gathered. @param hasCpuFlag vmx or svm in /proc/cpuinfo */
+export function judgeKvm(facts: { obstacle?: string; probe?: SpeedProbe; hasCpuFlag: boolean }): Verdict {
+  const name = 'kvm';
+  if (facts.obstacle === 'ENOENT') {
+    const remedy = facts.hasCpuFlag
+      ? 'sudo modprobe kvm_intel || sudo modprobe kvm_amd'
+      : 'switch virtualisation on in the firmware set-up';
+    return { name, level: 'warn', reason: 'there is no /dev/kvm, so VMs run under emulation', remedy };
+  }
+  if (facts.obstacle !== undefined) {
+    const reason = `/dev/kvm cannot be opened (${facts.obstacle}), so VMs run under emulation`;
+    return { name, level: 'warn', reason, remedy: 'sudo usermod -aG kvm "$USER", then log in again' };
+  }
+  const probe = facts.probe ?? {};
+  const times = `a test program took ${describeMs(probe.kvmMs, KVM_LIMIT_MS)} with KVM and ${describeMs(probe.tcgMs, TCG_LIMIT_MS)} without`;
+  if (isKvmFast(probe)) return { name, level: 'pass', reason: `KVM works: ${times}` };
+  const kind = facts.hasCpuFlag ? 'KVM does not work properly' : 'KVM is only paravirtual here (no vmx or svm in /proc/cpuinfo)';
+  const reason = `${kind}, so VMs run under emulation: ${times}`;
+  return { name, level: 'warn', reason, remedy: 'use a host with hardware or nested virtualisation for full speed' };
+}
+
+function describeMs(milliseconds: number | undefined, limitMs: number): string {
+  return milliseconds === undefined ? `more than ${limitMs} ms or failed` : `${Math.round(milliseconds)} ms`;
+}
+
+/**
+ * Finds out once per host boot, QEMU and /dev/kvm what this host can do; later calls read the answer from `cachePath`.
+ * @param qemuPath absolute
+ */
+export async function learnAcceleration(host: Host, qemuPath: string, cachePath: string, signal?: AbortSignal): Promise<Acceleration> {
+  const obstacle = await host.readWriteObstacle(KVM_DEVICE);
+  const key = await accelerationKey(host, qemuPath, obstacle);
+  const cached = parseCache(await host.readIfThere(cachePath));
+  if (cached?.key === key) return cached;
+  const directory = `${cachePath}.probe`;
+  await host.makePrivateDirectory(dirname(cachePath));
+  await host.makePrivateDirectory(directory);
+  try {
+    const cpuinfo = (await host.readIfThere('/proc/cpuinfo')) ?? '';
+    const hasCpuFlag = /^flags\s*:.*\b(vmx|svm)\b/m.test(cpuinfo);
+    const probe = obstacle === undefined ? await probeSpeed(host, qemuPath, directory, signal) : undefined;
+    const kvm = judgeKvm({ ...(obstacle === undefined ? {} : { obstacle }), ...(probe === undefined ? {} : { probe }), hasCpuFlag });
+    const measured = await measureTscKhz(host, qemuPath, directory, signal);
+    const learned = { key, kvm, ...(measured === undefined ? {} : { tscKhz: preferExact(measured, cpuinfo) }) };
+    // What a cancelled or starved probe found is good for this once only.
+    if (signal?.aborted !== true && measured !== undefined) await host.writeFileAtomic(cachePath, JSON.stringify(learned));
+    return learned;
+  } finally {
+    await host.removeTree(directory);
+  }
+}
+
+async function accelerationKey(host: Host, qemuPath: string, obstacle: string | undefined): Promise<string> {
+  const identities = await Promise.all([KVM_DEVICE, qemuPath].map((path) => host.fileIdentity(path)));
+  return [host.bootId(), obstacle ?? 'open', ...identities].join(' ');
+}
+
+function parseCache(text: string | undefined): Acceleration | undefined {
+  try {
+    const value = JSON.parse(text ?? 'null') as Acceleration | null;
+    const whole = typeof value?.key === 'string' && typeof value.kvm?.level === 'string' && typeof value.kvm.reason === 'string';
+    return whole ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Runs the same firmware with and without KVM; the better of two rounds counts for each. */
+async function probeSpeed(host: Host, qemuPath: string, directory: string, signal: AbortSignal | undefined): Promise<SpeedProbe> {
+  const firmware = join(directory, 'speed.bin');
+  await host.writeFileAtomic(firmware, speedProbeFirmware());
+  const timed = async (accelerator: 'kvm' | 'tcg', limitMs: number): Promise<number | undefined> => {
+    const begin = performance.now();
+    const argv = [
+      ...[qemuPath, '-M', `microvm,accel=${accelerator}`, '-m', '16', '-bios', firmware, '-nodefaults', '-no-user-config'],
+      ...['-display', 'none', '-device', 'isa-debug-exit,iobase=0xf4,iosize=1'],
+    ];
+    const status = await host.run(argv, { timeoutMs: limitMs, ...(signal === undefined ? {} : { signal }) }).then(
+      () => 0,
+      (error: { outcome?: { exitCode: number | null } }) => error.outcome?.exitCode,
+    );
+    return status === SPEED_PROBE_STATUS ? performance.now() - begin : undefined;
+  };
+  const best = async (accelerator: 'kvm' | 'tcg', limitMs: number): Promise<number | undefined> => {
+    const first = await timed(accelerator, limitMs);
+    // What never ended once is not asked again: a hanging KVM costs its whole limit each time.
+    const second = first === undefined ? undefined : await timed(accelerator, limitMs);
+    return first === undefined || second === undefined ? first : Math.min(first, second);
+  };
+  const tcgMs = await best('tcg', TCG_LIMIT_MS);
+  const kvmMs = await best('kvm', KVM_LIMIT_MS);
+  return { ...(kvmMs === undefined ? {} : { kvmMs }), ...(tcgMs === undefined ? {} : { tcgMs }) };
+}

@@ -1,0 +1,83 @@
+import type { Host } from '../../../host/host.ts';
+import { BangerError } from '../../../model/errors.ts';
+import type { Verdict } from '../../../model/verdict.ts';
+import type { HypervisorChecks } from '../contract.ts';
+import { type Acceleration, learnAcceleration } from './acceleration.ts';
+
+export type QemuSettings = {
+  /** Name or absolute path of qemu-system-x86_64. */
+  program: string;
+  /** `kvm` and `tcg` are taken as said, without judging. */
+  accelerator: 'auto' | 'kvm' | 'tcg';
+  /** File in which what was measured about this host is kept until it boots anew. */
+  probeCachePath: string;
+};
+
+const REMEDY = 'sudo apt install qemu-system-x86';
+/** The first version whose microvm machine has ACPI devices with a second I/O APIC. */
+const OLDEST_MAJOR = 6;
+
+/** Where QEMU is and how it is going to run guests. */
+export type QemuInstallation = { qemuPath: string; accelerator: 'kvm' | 'tcg'; acceleration: Acceleration };
+
+/**
+ * @returns the program and the accelerator that `start` uses
+ * @throws PREREQUISITE_MISSING when there is no QEMU
+ */
+export async function locateQemu(host: Host, settings: QemuSettings, signal?: AbortSignal): Promise<QemuInstallation> {
+  const qemuPath = await host.findProgram(settings.program, host.commandEnvironment()['PATH'] ?? '');
+  if (qemuPath === undefined) {
+    throw new BangerError('PREREQUISITE_MISSING', `${settings.program} is not installed`, { remedy: REMEDY });
+  }
+  const acceleration = await learnAcceleration(host, qemuPath, settings.probeCachePath, signal);
+  const automatic = acceleration.kvm.level === 'pass' ? 'kvm' : 'tcg';
+  return { qemuPath, accelerator: settings.accelerator === 'auto' ? automatic : settings.accelerator, acceleration };
+}
+
+/** Everything `doctor` says about QEMU on this host (4.3). */
+export async function checkQemu(host: Host, settings: QemuSettings, signal?: AbortSignal): Promise<HypervisorChecks> {
+  const qemuPath = await host.findProgram(settings.program, host.commandEnvironment()['PATH'] ?? '');
+  const printed = qemuPath === undefined ? undefined : await versionOf(host, qemuPath, signal);
+  const program = judgeProgram(settings.program, printed);
+  if (qemuPath === undefined || program.level === 'fail') return { usable: false, accelerator: 'tcg', verdicts: [program] };
+  const { accelerator, acceleration } = await locateQemu(host, settings, signal);
+  const verdicts = [program, acceleration.kvm];
+  if (settings.accelerator !== 'auto') verdicts.push(overrideVerdict(settings.accelerator, acceleration.kvm));
+  if (accelerator === 'tcg') verdicts.push(clockVerdict(acceleration.tscKhz));
+  return { usable: true, accelerator, ...(printed === undefined ? {} : { version: printed }), verdicts };
+}
+
+async function versionOf(host: Host, qemuPath: string, signal: AbortSignal | undefined): Promise<string | undefined> {
+  try {
+    const { stdout } = await host.run([qemuPath, '--version'], { timeoutMs: 10_000, ...(signal === undefined ? {} : { signal }) });
+    return stdout.split('\n')[0]?.trim();
+  } catch {
+    return undefined;
+  }
+}
+
+/** @returns whether what `--version` printed is a QEMU that will do. */
+export function judgeProgram(program: string, printed: string | undefined): Verdict {
+  const name = 'qemu';
+  if (printed === undefined) return { name, level: 'fail', reason: `${program} is not installed or does not start`, remedy: REMEDY };
+  const major = Number(/version (\d+)\./.exec(printed)?.[1] ?? '0');
+  if (major >= OLDEST_MAJOR) return { name, level: 'pass', reason: printed };
+  return { name, level: 'fail', reason: `${printed} is older than ${OLDEST_MAJOR}.0`, remedy: REMEDY };
+}
+
+function overrideVerdict(wanted: 'kvm' | 'tcg', kvm: Verdict): Verdict {
+  const risky = wanted === 'kvm' && kvm.level !== 'pass';
+  return {
+    name: 'qemu.accelerator',
+    level: risky ? 'warn' : 'pass',
+    reason: `the configuration asks for ${wanted}`,
+    ...(risky ? { remedy: 'set the accelerator to "auto": guests may hang without output' } : {}),
+  };
+}
+
+function clockVerdict(tscKhz: number | undefined): Verdict {
+  const name = 'qemu.clock';
+  if (tscKhz !== undefined) return { name, level: 'pass', reason: `guests are told that the TSC runs at ${tscKhz} kHz` };
+  const reason = 'the frequency of the TSC could not be measured, so that an emulated guest may now and then hang at boot';
+  return { name, level: 'warn', reason, remedy: 'banger doctor, once the host is less busy' };
+}

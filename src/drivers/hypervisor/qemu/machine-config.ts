@@ -1,0 +1,174 @@
+import { join } from 'node:path';
+import { BangerError } from '../../../model/errors.ts';
+import type { MachineDisk, MachineNetwork, MachineSpec } from '../contract.ts';
+
+/** As in docs/agent-protocol.md; one virtio-serial port each. */
+export const AGENT_PORT_COUNT = 16;
+
+/** COMMAND_LINE_SIZE of Linux on x86 (arch/x86/include/asm/setup.h), with its final zero byte. */
+export const MAX_COMMAND_LINE_BYTES = 2048;
+
+/**
+ * Translation cache of TCG. QEMU takes an eighth of the host's memory when nothing is said, up to 1 GiB; the pages of a
+ * full cache are never given back. 128 MiB holds kernel and systemd without a flush.
+ */
+const TRANSLATION_CACHE_MIB = 128;
+
+export type QemuMachine = {
+  spec: MachineSpec;
+  qemuPath: string;
+  accelerator: 'kvm' | 'tcg';
+  /** Frequency of the host's time stamp counter, for TCG. */
+  tscKhz?: number;
+};
+
+/** @returns where the driver finds the sockets of this machine. */
+export function socketPaths(spec: Pick<MachineSpec, 'runtimeDirectory'>): { qmp: string; serial: string; agents: string[] } {
+  const at = (name: string): string => join(spec.runtimeDirectory, name);
+  return {
+    qmp: at('qmp.sock'),
+    serial: at('serial.sock'),
+    agents: Array.from({ length: AGENT_PORT_COUNT }, (_, index) => at(`agent-${index}.sock`)),
+  };
+}
+
+/** @returns the one argument that only the QEMU of this runtime directory has; `find` knows it by this. */
+export function controlArgument(spec: Pick<MachineSpec, 'runtimeDirectory'>): string {
+  return socketArgument('qmp', socketPaths(spec).qmp);
+}
+
+/**
+ * The whole command line of QEMU, after the spec's command prefix. The vCPUs do not run until `cont`, so that the first
+ * byte on the serial line finds its reader.
+ * @throws INVALID_INPUT when the kernel command line is too long or holds a line break
+ */
+export function machineArguments(machine: QemuMachine): string[] {
+  const { spec, accelerator } = machine;
+  return [
+    machine.qemuPath,
+    ...['-name', `guest=${quote(spec.vmName)}`],
+    ...['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot', '-S'],
+    ...['-sandbox', 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny'],
+    ...['-msg', 'timestamp=on'],
+    ...['-M', machineType(accelerator), ...acceleratorArguments(accelerator)],
+    ...['-smp', `${spec.vcpuCount}`, '-m', `size=${spec.memoryMib}M`],
+    ...['-kernel', spec.kernelPath, '-initrd', spec.initramfsPath, '-append', commandLine(machine)],
+    ...channelArguments(spec),
+    ...spec.disks.flatMap(diskArguments),
+    ...networkArguments(spec.network),
+    ...['-object', 'rng-random,id=rng0,filename=/dev/urandom', '-device', 'virtio-rng-device,rng=rng0'],
+  ];
+}
+
+/**
+ * PIT, PIC and RTC stay under both accelerators: without them a guest under TCG may wait for ever for its first tick
+ * while it calibrates the TSC. ACPI stays because Debian's kernels find virtio-mmio devices through it only.
+ */
+function machineType(accelerator: 'kvm' | 'tcg'): string {
+  const clocks = accelerator === 'tcg' ? ',pit=on,pic=on,rtc=on' : ',rtc=on';
+  return `microvm,acpi=on,auto-kernel-cmdline=off,isa-serial=off,ioapic2=on${clocks}`;
+}
+
+function acceleratorArguments(accelerator: 'kvm' | 'tcg'): string[] {
+  if (accelerator === 'kvm') return ['-accel', 'kvm', '-cpu', 'host'];
+  return ['-accel', `tcg,thread=multi,tb-size=${TRANSLATION_CACHE_MIB}`, '-cpu', 'max'];
+}
+
+/**
+ * The serial line is a socket rather than a file: nothing grows while no daemon reads, and what the guest said last
+ * stays readable in the socket after QEMU has ended.
+ */
+function channelArguments(spec: MachineSpec): string[] {
+  const paths = socketPaths(spec);
+  return [
+    ...['-chardev', socketArgument('qmp', paths.qmp), '-mon', 'chardev=qmp,mode=control'],
+    ...['-chardev', socketArgument('serial', paths.serial), '-device', 'isa-serial,chardev=serial'],
+    ...['-device', `virtio-serial-device,max_ports=${AGENT_PORT_COUNT + 1}`],
+    ...paths.agents.flatMap((path, index) => [
+      ...['-chardev', socketArgument(`agent${index}`, path)],
+      ...['-device', `virtserialport,chardev=agent${index},nr=${index + 1},name=banger.agent.${index}`],
+    ]),
+  ];
+}
+
+function socketArgument(id: string, path: string): string {
+  return `socket,id=${id},path=${quote(path)},server=on,wait=off`;
+}
+
+/**
+ * `werror=enospc` pauses the guest when the host's disk is full instead of breaking its file system; the driver
+ * continues it. `no-flush` is what `cache=unsafe` means.
+ */
+function diskArguments(disk: MachineDisk, index: number): string[] {
+  const cache = { direct: false, 'no-flush': !disk.durable };
+  const file = {
+    driver: disk.path.startsWith('/dev/') ? 'host_device' : 'file',
+    filename: disk.path,
+    locking: 'on',
+    cache,
+    discard: 'unmap',
+  };
+  const node = { driver: disk.format, 'node-name': `disk${index}`, 'read-only': disk.readOnly, cache, discard: 'unmap', file };
+  return [
+    ...['-blockdev', JSON.stringify(node)],
+    ...['-device', `virtio-blk-device,id=vd${index},drive=disk${index},write-cache=on,werror=enospc,rerror=report`],
+  ];
+}
+
+function networkArguments(network: MachineNetwork): string[] {
+  if (network.kind === 'none') return [];
+  if (network.kind === 'user') {
+    return [
+      ...['-netdev', `user,id=net0,ipv6=off,restrict=${network.restricted ? 'on' : 'off'}`],
+      ...['-device', `virtio-net-device,netdev=net0,mac=${network.macAddress}`],
+    ];
+  }
+  return [
+    ...['-netdev', `tap,id=net0,ifname=${quote(network.tapName)},script=no,downscript=no`],
+    ...['-device', `virtio-net-device,netdev=net0,mac=${network.macAddress},host_mtu=${network.mtu}`],
+  ];
+}
+
+/**
+ * A panic reboots at once, and `-no-reboot` turns that into QEMU's end with the reason `guest-reset`.
+ * `quiet` drops what nobody reads (every byte on the line is an exit); warnings, errors and panics still show.
+ */
+const COMMON_ARGUMENTS = [
+  'console=ttyS0',
+  '8250.nr_uarts=1',
+  'quiet',
+  'loglevel=5',
+  'panic=-1',
+  'oops=panic',
+  'random.trust_cpu=on',
+  'cryptomgr.notests',
+];
+
+/** @throws INVALID_INPUT */
+function commandLine({ spec, accelerator, tscKhz }: QemuMachine): string {
+  const words = [...COMMON_ARGUMENTS, ...(accelerator === 'tcg' ? emulationArguments(tscKhz) : []), ...spec.kernelArguments];
+  const line = words.join(' ');
+  const bytes = Buffer.byteLength(line);
+  if (bytes >= MAX_COMMAND_LINE_BYTES || /[\n\0]/.test(line)) {
+    throw new BangerError('INVALID_INPUT', `the kernel command line of ${spec.vmName} is too long or holds a line break`, {
+      remedy: 'shorten the kernel arguments of the image',
+      details: { bytes, limitBytes: MAX_COMMAND_LINE_BYTES },
+    });
+  }
+  return line;
+}
+
+/**
+ * Under TCG the guest reads the host's TSC. Its own calibration against the emulated PIT fails now and then on a busy
+ * host and the boot hangs (2 of 15 here; 0 of 30 when told). There is no second clock to watch the TSC with. An
+ * emulated CPU does not speculate, so mitigations only cost.
+ */
+function emulationArguments(tscKhz: number | undefined): string[] {
+  const tsc = tscKhz === undefined ? [] : [`tsc_early_khz=${tscKhz}`];
+  return ['no_timer_check', 'mitigations=off', 'tsc=reliable', ...tsc];
+}
+
+/** QEMU's option parser splits at commas; a doubled one is a comma. */
+function quote(value: string): string {
+  return value.replaceAll(',', ',,');
+}

@@ -1,0 +1,134 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Host } from '../../../host/host.ts';
+import { BangerError } from '../../../model/errors.ts';
+import type { ProcessIdentity } from '../../../model/vm.ts';
+import type { AgentChannel, Machine, MachineExit, MachineSpec } from '../contract.ts';
+import { AgentChannels } from './agent-channels.ts';
+import { socketPaths } from './machine-config.ts';
+import type { QmpClient, QmpEvent } from './qmp-client.ts';
+import type { SerialLine } from './serial-line.ts';
+import { type ExitEvidence, type ProcessStatus, judgeExit, killProcess } from './vmm-process.ts';
+
+/** A guest that was paused because the host's disk was full is continued this often until its write succeeds. */
+const FULL_DISK_RETRY_MS = 5000;
+/** What a dead QEMU left in its sockets is read within this; longer means another process holds the other end. */
+const DRAIN_LIMIT_MS = 1000;
+
+type PortForward = Parameters<NonNullable<Machine['forwardUserPort']>>[0];
+
+/** One running QEMU under this daemon's control. */
+export class QemuMachineControl implements Machine {
+  readonly process: ProcessIdentity;
+  readonly accelerator: 'kvm' | 'tcg';
+  readonly exited: Promise<MachineExit>;
+  readonly forwardUserPort?: NonNullable<Machine['forwardUserPort']>;
+  readonly removeUserPort?: NonNullable<Machine['removeUserPort']>;
+  readonly #host: Host;
+  readonly #spec: MachineSpec;
+  readonly #channels: AgentChannels;
+  readonly #exit = Promise.withResolvers<MachineExit>();
+  readonly #evidence: ExitEvidence = { terminated: false };
+  #qmp: QmpClient | undefined;
+  #serial: SerialLine | undefined;
+  #retry: NodeJS.Timeout | undefined;
+
+  constructor(parts: { host: Host; spec: MachineSpec; process: ProcessIdentity; accelerator: 'kvm' | 'tcg'; fresh: boolean }) {
+    this.process = parts.process;
+    this.accelerator = parts.accelerator;
+    this.exited = this.#exit.promise;
+    this.#host = parts.host;
+    this.#spec = parts.spec;
+    this.#channels = new AgentChannels(socketPaths(parts.spec).agents, parts.fresh);
+    if (parts.spec.network.kind === 'user') {
+      this.forwardUserPort = (forward) => this.#changeForward('hostfwd_add', forward);
+      this.removeUserPort = (forward) => this.#changeForward('hostfwd_remove', forward);
+    }
+  }
+
+  /** Takes the connections over and starts to wait for the end. @param gone settles when the process is gone */
+  attach(qmp: QmpClient, serial: SerialLine, gone: Promise<ProcessStatus | undefined>): void {
+    this.#qmp = qmp;
+    this.#serial = serial;
+    void gone.then((status) => this.#finish(status));
+  }
+
+  onEvent(event: QmpEvent): void {
+    if (event.name === 'SHUTDOWN' && typeof event.data['reason'] === 'string') this.#evidence.shutdownReason = event.data['reason'];
+    if (event.name === 'BLOCK_IO_ERROR' && event.data['action'] === 'stop') this.#continueLater();
+  }
+
+  /** A guest found paused was paused by a full disk, while no daemon was there to see it. */
+  async continueAfterRestart(): Promise<void> {
+    const status = (await this.#qmp?.command('query-status')) as { status?: string } | undefined;
+    if (status?.status === 'io-error' || status?.status === 'prelaunch') await this.#qmp?.command('cont');
+  }
+
+  openAgentChannel(signal: AbortSignal): Promise<AgentChannel> {
+    return this.#channels.open(signal);
+  }
+
+  async requestShutdown(): Promise<void> {
+    await this.#control().command('system_powerdown');
+  }
+
+  async terminate(): Promise<void> {
+    this.#evidence.terminated = true;
+    if (!(await killProcess(this.#host, this.process))) {
+      throw new BangerError('VMM_FAILED', `QEMU of ${this.#spec.vmName} (pid ${this.process.pid}) cannot be ended`, {
+        logPath: this.#spec.vmmLogPath,
+        details: { pid: this.process.pid },
+      });
+    }
+    await this.exited;
+  }
+
+  async pause(): Promise<void> {
+    await this.#control().command('stop');
+  }
+
+  async resume(): Promise<void> {
+    await this.#control().command('cont');
+  }
+
+  detach(): void {
+    clearTimeout(this.#retry);
+    this.#channels.close();
+    this.#serial?.close();
+    this.#qmp?.close();
+  }
+
+  async #finish(status: ProcessStatus | undefined): Promise<void> {
+    if (status !== undefined) this.#evidence.status = status;
+    const drained = Promise.all([this.#qmp?.closed, this.#serial?.ended]);
+    await Promise.race([drained, sleep(DRAIN_LIMIT_MS)]);
+    this.detach();
+    this.#exit.resolve(judgeExit(this.#evidence));
+  }
+
+  #continueLater(): void {
+    clearTimeout(this.#retry);
+    this.#retry = setTimeout(() => {
+      // When it fails QEMU has ended, which is told by `exited`; when the disk is still full the next event comes.
+      this.#qmp?.command('cont').catch(() => undefined);
+    }, FULL_DISK_RETRY_MS);
+    this.#retry.unref();
+  }
+
+  #control(): QmpClient {
+    if (this.#qmp !== undefined) return this.#qmp;
+    throw new BangerError('VMM_FAILED', `QEMU of ${this.#spec.vmName} has no control connection`, { logPath: this.#spec.vmmLogPath });
+  }
+
+  /** QMP has no verb for this; the monitor's answer is a text that is empty on success of an add. */
+  async #changeForward(verb: 'hostfwd_add' | 'hostfwd_remove', forward: PortForward): Promise<void> {
+    const from = `${forward.protocol}:${forward.hostAddress}:${forward.hostPort}`;
+    const rule = verb === 'hostfwd_add' ? `${from}-:${forward.guestPort}` : from;
+    const answer = await this.#control().command('human-monitor-command', { 'command-line': `${verb} net0 ${rule}` });
+    // Removing says "… removed" or "… not found", and either way it is gone.
+    if (verb === 'hostfwd_remove' || answer === '') return;
+    throw new BangerError('NETWORK_FAILED', `QEMU cannot listen on ${forward.hostAddress}:${forward.hostPort}`, {
+      remedy: 'see who has the port: ss -ltnp',
+      details: { ...forward, answer: String(answer).trim().slice(0, 200) },
+    });
+  }
+}

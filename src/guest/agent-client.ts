@@ -1,0 +1,247 @@
+import { Readable } from 'node:stream';
+import type { z } from 'zod';
+import type { AgentChannel } from '../drivers/hypervisor/contract.ts';
+import { BangerError } from '../model/errors.ts';
+import {
+  type OpenChannel,
+  type Request,
+  bodyChunks,
+  exchangeHead,
+  receive,
+  receiveBody,
+  sendBody,
+  encodeRequest,
+  unreachable,
+} from './agent-exchange.ts';
+import { type FileStatus, errorReply, harmless, healthReply, infoReply, parseReply, portsReply, statReply } from './agent-replies.ts';
+import { FrameSession } from './frame-session.ts';
+import type { AgentHealth, AgentInfo, ExecRequest, GuestPort, Personalization } from './protocol.ts';
+import { type ReplyHead, headReader, violation } from './reply-head.ts';
+
+/** What an agent needs for an answer from memory, on a busy host under emulation. */
+const ANSWER_MS = 10_000;
+/** Personalising grows file systems. */
+const PERSONALIZE_MS = 60_000;
+/** How long a file transfer may stand still. */
+const IDLE_MS = 30_000;
+
+export type GuestFile = { sizeBytes: number; mode: number; content: Readable };
+
+export type CallOptions = { signal?: AbortSignal; timeoutMs?: number };
+
+/** The host's side of docs/agent-protocol.md. Every reply is treated as hostile: bounded, timed, and checked (7.2). */
+export type AgentClient = {
+  healthz(options?: CallOptions): Promise<AgentHealth>;
+  info(options?: CallOptions): Promise<AgentInfo>;
+  ports(options?: CallOptions): Promise<GuestPort[]>;
+  /** @throws GUEST_FILE with `details.errno` */
+  stat(path: string, options?: CallOptions): Promise<FileStatus>;
+  /** The caller reads `content` to its end or destroys it. @throws GUEST_FILE */
+  getFile(path: string, options?: CallOptions): Promise<GuestFile>;
+  /** @param file.mode permission bits @throws GUEST_FILE, INVALID_INPUT */
+  putFile(
+    path: string,
+    file: { content: AsyncIterable<Uint8Array>; sizeBytes: number; mode: number },
+    options?: CallOptions,
+  ): Promise<void>;
+  personalize(personalization: Personalization, options?: CallOptions): Promise<void>;
+  poweroff(request: { reboot: boolean }, options?: CallOptions): Promise<void>;
+  setTime(unixMs: number, options?: CallOptions): Promise<void>;
+  /** Starts a command; `options` bound the start only. */
+  openExec(request: ExecRequest, options?: CallOptions): Promise<FrameSession>;
+  /** @param target `ssh`, or `address:port` inside the guest */
+  openTunnel(target: string, options?: CallOptions): Promise<FrameSession>;
+  /** Calls back with the listening ports now and after each change, until the session is closed. */
+  watchPorts(onPorts: (ports: GuestPort[]) => void, options?: CallOptions): Promise<FrameSession>;
+};
+
+/** @param open e.g. `(signal) => machine.openAgentChannel(signal)` */
+export function createAgentClient(open: OpenChannel): AgentClient {
+  const json = <T>(target: string, schema: z.ZodType<T>, options: CallOptions = {}): Promise<T> =>
+    ask(open, { method: 'GET', target }, options, ANSWER_MS, (body) => parseReply(schema, body));
+  const post = (target: string, value: unknown, options: CallOptions = {}, timeoutMs = ANSWER_MS): Promise<void> =>
+    ask(open, { method: 'POST', target, body: Buffer.from(JSON.stringify(value)) }, options, timeoutMs, () => undefined);
+  return {
+    healthz: (options) => json('/healthz', healthReply, options),
+    info: (options) => json('/info', infoReply, options),
+    ports: async (options) => (await json('/ports', portsReply, options)).ports,
+    stat: (path, options) => json(`/stat?path=${encodeURIComponent(path)}`, statReply, options),
+    getFile: (path, options) => getFile(open, path, options ?? {}),
+    putFile: (path, file, options) => putFile(open, path, file, options ?? {}),
+    personalize: (personalization, options) => post('/personalize', personalization, options, PERSONALIZE_MS),
+    poweroff: (request, options) => post('/poweroff', request, options),
+    setTime: (unixMs, options) => post('/time', { unixMs }, options),
+    openExec: (request, options) =>
+      openSession(open, { method: 'POST', target: '/exec', body: Buffer.from(JSON.stringify(request)) }, 101, options ?? {}),
+    openTunnel: (target, options) => openSession(open, { method: 'CONNECT', target: checkedTarget(target) }, 200, options ?? {}),
+    watchPorts: (onPorts, options) => watchPorts(open, onPorts, options ?? {}),
+  };
+}
+
+function limitOf(options: CallOptions, timeoutMs: number): AbortSignal {
+  const limit = AbortSignal.timeout(options.timeoutMs ?? timeoutMs);
+  return options.signal === undefined ? limit : AbortSignal.any([options.signal, limit]);
+}
+
+/** Runs `use` on a channel that goes back when it returns, and is closed when it throws. */
+async function withChannel<T>(open: OpenChannel, signal: AbortSignal, use: (channel: AgentChannel) => Promise<T>): Promise<T> {
+  const channel = await open(signal);
+  try {
+    const value = await use(channel);
+    channel.release();
+    return value;
+  } catch (error) {
+    channel.destroy();
+    throw error;
+  }
+}
+
+async function ask<T>(
+  open: OpenChannel,
+  request: Request,
+  options: CallOptions,
+  timeoutMs: number,
+  parse: (body: Buffer) => T,
+): Promise<T> {
+  const signal = limitOf(options, timeoutMs);
+  const { head, body } = await withChannel(open, signal, async ({ stream }) => {
+    const reply = await exchangeHead(stream, request, signal);
+    return { head: reply.head, body: await receiveBody(stream, reply.head, reply.rest, signal) };
+  });
+  if (head.status === 200 || head.status === 204) return parse(body);
+  throw refusal(request, head, body);
+}
+
+/** The error that a whole 4xx or 5xx reply stands for. */
+function refusal(request: Request, head: ReplyHead, body: Buffer): BangerError {
+  if (head.status < 400) return violation(`an unexpected status (${head.status})`);
+  const { error, errno } = parseReply(errorReply, body);
+  const path = request.target.split('?')[0] ?? '';
+  const isFile = path === '/files' || path === '/stat';
+  const message = isFile ? harmless(error) : `the guest agent refused ${request.method} ${path}: ${harmless(error)}`;
+  return new BangerError(isFile ? 'GUEST_FILE' : 'COMMAND_FAILED', message, {
+    details: { status: head.status, errno: errno ?? 0 },
+  });
+}
+
+async function getFile(open: OpenChannel, path: string, options: CallOptions): Promise<GuestFile> {
+  const request = { method: 'GET', target: `/files?path=${encodeURIComponent(path)}` };
+  const signal = limitOf(options, ANSWER_MS);
+  const channel = await open(signal);
+  try {
+    const { head, rest } = await exchangeHead(channel.stream, request, signal);
+    if (head.status !== 200) {
+      const body = await receiveBody(channel.stream, head, rest, signal);
+      channel.release();
+      throw refusal(request, head, body);
+    }
+    const mode = Number.parseInt(/^[0-7]{1,7}$/.exec(head.headers.get('x-mode') ?? '')?.[0] ?? '', 8);
+    if (head.contentLength === undefined || Number.isNaN(mode)) throw violation('a file without size or mode');
+    const sizeBytes = head.contentLength;
+    const content = Readable.from(fileContent(channel, sizeBytes, rest, options.signal), { objectMode: false });
+    // A reader that gives up before its first read would leave the generator unstarted, and so the channel open.
+    content.once('close', () => channel.destroy());
+    return { sizeBytes, mode: mode & 0o7777, content };
+  } catch (error) {
+    channel.destroy();
+    throw error;
+  }
+}
+
+async function* fileContent(channel: AgentChannel, sizeBytes: number, rest: Buffer, signal?: AbortSignal): AsyncGenerator<Buffer> {
+  let whole = false;
+  try {
+    yield* bodyChunks(channel.stream, sizeBytes, rest, IDLE_MS, signal ?? new AbortController().signal);
+    whole = true;
+  } finally {
+    if (whole) channel.release();
+    else channel.destroy();
+  }
+}
+
+async function putFile(
+  open: OpenChannel,
+  path: string,
+  file: { content: AsyncIterable<Uint8Array>; sizeBytes: number; mode: number },
+  options: CallOptions,
+): Promise<void> {
+  const mode = (file.mode & 0o7777).toString(8).padStart(4, '0');
+  const request = { method: 'PUT', target: `/files?path=${encodeURIComponent(path)}&mode=${mode}` };
+  const signal = options.signal ?? new AbortController().signal;
+  await withChannel(open, limitOf(options, ANSWER_MS), async ({ stream }) => {
+    stream.write(encodeRequest(request, file.sizeBytes));
+    const over = new AbortController();
+    const head = receive(stream, AbortSignal.any([signal, over.signal]), headReader());
+    const sending = sendBody(stream, file.content, file.sizeBytes, IDLE_MS, signal);
+    try {
+      // An agent that refuses says so before the end of a long body.
+      const early = await Promise.race([head, sending.then(() => undefined)]);
+      if (early === undefined) setTimeout(() => over.abort(), IDLE_MS).unref();
+      const reply = early ?? (await head);
+      const body = await receiveBody(stream, reply.head, reply.rest, limitOf(options, ANSWER_MS));
+      if (reply.head.status !== 204) throw refusal(request, reply.head, body);
+      await sending;
+    } finally {
+      over.abort();
+      head.catch(() => undefined);
+      sending.catch(() => undefined);
+    }
+  });
+}
+
+function checkedTarget(target: string): string {
+  if (/^(ssh|[0-9A-Za-z.:[\]-]{1,100}:\d{1,5})$/.test(target)) return target;
+  throw new BangerError('INVALID_INPUT', `"${harmless(target)}" is neither "ssh" nor an address and port`);
+}
+
+async function openSession(
+  open: OpenChannel,
+  request: Request,
+  wanted: 101 | 200,
+  options: CallOptions,
+  form?: 'whole-frames',
+): Promise<FrameSession> {
+  const signal = limitOf(options, ANSWER_MS);
+  const channel = await open(signal);
+  try {
+    const { head, rest } = await exchangeHead(channel.stream, request, signal);
+    if (head.status === wanted && head.contentLength === undefined) return new FrameSession(channel, rest, form);
+    const body = await receiveBody(channel.stream, head, rest, signal);
+    channel.release();
+    throw refusal(request, head, body);
+  } catch (error) {
+    channel.destroy();
+    throw error;
+  }
+}
+
+/** A snapshot may be longer than one frame, so it is whole when it parses as JSON. */
+const MAX_SNAPSHOT_BYTES = 1024 ** 2;
+
+async function watchPorts(open: OpenChannel, onPorts: (ports: GuestPort[]) => void, options: CallOptions): Promise<FrameSession> {
+  const session = await openSession(open, { method: 'GET', target: '/ports/watch' }, 200, options, 'whole-frames');
+  let pending = Buffer.alloc(0);
+  session.stderr.resume();
+  session.stdout.on('data', (chunk: Buffer) => {
+    pending = Buffer.concat([pending, chunk]);
+    try {
+      if (pending.length > MAX_SNAPSHOT_BYTES) throw unreachable('its list of ports has no end');
+      if (!isWholeJson(pending)) return;
+      const { ports } = parseReply(portsReply, pending);
+      pending = Buffer.alloc(0);
+      onPorts(ports);
+    } catch (error) {
+      session.stdout.destroy(error as Error);
+    }
+  });
+  return session;
+}
+
+function isWholeJson(bytes: Buffer): boolean {
+  try {
+    JSON.parse(bytes.toString('utf8'));
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,51 @@
+import { ALL_CAPABILITIES } from '../../capabilities/all.ts';
+import type { MachineSpec } from '../../drivers/hypervisor/contract.ts';
+import type { MachineDraft, VmContext } from '../vm-context.ts';
+
+/** The command line says what the initramfs needs and nothing else; the rest comes through the agent. */
+const KERNEL_ARGUMENTS = ['banger.root=/dev/vda', 'banger.wait=1'];
+
+/** @returns the whole machine; every capability has had its say */
+export function machineSpec(context: VmContext, capabilities = ALL_CAPABILITIES): MachineSpec {
+  const draft: MachineDraft = { disks: [], network: { kind: 'none' }, commandPrefix: [] };
+  for (const capability of capabilities) capability.machine?.(context, draft);
+  return { ...adoptionSpec(context), ...draft };
+}
+
+/** As much of the spec as adopting, finding and cleaning up need: names, paths, sizes. */
+export function adoptionSpec({ vm, image, paths }: VmContext): MachineSpec {
+  return {
+    vmId: vm.id,
+    vmName: vm.name,
+    vcpuCount: vm.spec.vcpuCount,
+    memoryMib: vm.spec.memoryMib,
+    kernelPath: image.kernelPath,
+    initramfsPath: image.initramfsPath,
+    kernelArguments: KERNEL_ARGUMENTS,
+    disks: [],
+    network: { kind: 'none' },
+    runtimeDirectory: paths.runtimeDirectory,
+    serialLogPath: paths.serialLog,
+    vmmLogPath: paths.vmmLog,
+    commandPrefix: [],
+  };
+}
+
+/**
+ * Ends the VMM whatever is known of it, and removes what it left. Also used by stop, kill, delete and recovery.
+ * A process that was never recorded is found by its control socket.
+ */
+export async function endVmm(context: VmContext): Promise<void> {
+  const { services, vm } = context;
+  const live = services.machines.find(vm.id);
+  const spec = adoptionSpec(context);
+  if (live === undefined) {
+    const unrecorded = await services.hypervisor.find(spec);
+    const recorded = vm.runtime?.bootId === services.host.bootId() ? vm.runtime.process : undefined;
+    for (const process of [unrecorded, recorded]) if (process !== undefined) await services.host.endProcess(process, 0);
+  } else {
+    await live.machine.terminate();
+    services.machines.remove(vm.id);
+  }
+  await services.hypervisor.cleanUp(spec);
+}
