@@ -47,6 +47,8 @@ struct bridge_settings {
 
 // Runs in the forked child; never returns. Says "ok" or an error text on `channel` when set up.
 _Noreturn void inner_main(int channel, const struct bridge_settings *bridge);
+// Tries the set-up in this process and executes argv in it; returns only on failure (status in main.c).
+int inner_probe(const struct bridge_settings *bridge, char **argv);
 // Asked by the outer half: a new socket that lives in the namespace, or -1 with errno.
 int inner_socket(int type);
 // Hands `fd` over; the inner half ends that process when the outer half is gone.

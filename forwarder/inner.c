@@ -156,6 +156,26 @@ _Noreturn void inner_main(int channel, const struct bridge_settings *bridge) {
   _exit(step == NULL ? 0 : 1);
 }
 
+int inner_probe(const struct bridge_settings *bridge, char **argv) {
+  const char *step = enter_new_namespace();
+  int status = 100;
+  if (step == NULL && links_setup(bridge) != 0) {
+    step = "cannot make a bridge";
+    status = 101;
+  }
+  if (step == NULL && tap_add("bgr-00000000") != 0) {
+    step = "cannot make a TAP from /dev/net/tun";
+    status = 102;
+  }
+  if (step == NULL) {
+    execvp(argv[0], argv);
+    step = argv[0];
+    status = errno == ENOENT ? 127 : 126;
+  }
+  fprintf(stderr, "%s: %s\n", step, strerror(errno));
+  return status;
+}
+
 // --- asked from outside ---
 
 static int outer_channel = -1;

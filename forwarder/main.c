@@ -1,6 +1,9 @@
 // banger-forwarder serve CONTROL BRIDGE-ADDRESS PREFIX-LENGTH [-- PASTA ARGUMENT…]
 // banger-forwarder enter PID PROGRAM [ARGUMENT…]         becomes PROGRAM inside, without any capability
 // banger-forwarder enter-admin PID PROGRAM [ARGUMENT…]   the same with the namespace's root rights (nft)
+// banger-forwarder probe ADDRESS PREFIX-LENGTH PROGRAM [ARGUMENT…]
+//     tries everything that `serve` needs in a namespace that ends with PROGRAM, and becomes PROGRAM there;
+//     ends with 100 when a namespace, 101 when a bridge, 102 when a TAP cannot be made
 //
 // `serve` is two processes: the outer half stays in the host's network, listens on loopback addresses and answers the
 // control socket (control.c); the inner half owns a user and a network namespace and makes sockets and TAPs in it. Pasta,
@@ -102,16 +105,22 @@ static int serve(const char *control, const struct bridge_settings *bridge, char
 
 static int usage(void) {
   fprintf(stderr, "usage: banger-forwarder serve CONTROL BRIDGE-ADDRESS PREFIX-LENGTH [-- PASTA ARGUMENT...]\n"
-                  "       banger-forwarder enter|enter-admin PID PROGRAM [ARGUMENT...]\n");
+                  "       banger-forwarder enter|enter-admin PID PROGRAM [ARGUMENT...]\n"
+                  "       banger-forwarder probe BRIDGE-ADDRESS PREFIX-LENGTH PROGRAM [ARGUMENT...]\n");
   return 64;
+}
+
+static bool parse_bridge(char **words, struct bridge_settings *bridge) {
+  bridge->prefix_length = atoi(words[1]);
+  return inet_pton(AF_INET, words[0], &bridge->address) == 1 && bridge->prefix_length >= 8 && bridge->prefix_length <= 30;
 }
 
 int main(int argc, char **argv) {
   if (argc >= 4 && strcmp(argv[1], "enter") == 0) return enter_main(false, argv[2], argv + 3);
   if (argc >= 4 && strcmp(argv[1], "enter-admin") == 0) return enter_main(true, argv[2], argv + 3);
-  if (argc < 5 || strcmp(argv[1], "serve") != 0) return usage();
-  struct bridge_settings bridge = {.prefix_length = atoi(argv[4])};
-  if (inet_pton(AF_INET, argv[3], &bridge.address) != 1 || bridge.prefix_length < 8 || bridge.prefix_length > 30) return usage();
+  struct bridge_settings bridge;
+  if (argc >= 5 && strcmp(argv[1], "probe") == 0 && parse_bridge(argv + 2, &bridge)) return inner_probe(&bridge, argv + 4);
+  if (argc < 5 || strcmp(argv[1], "serve") != 0 || !parse_bridge(argv + 3, &bridge)) return usage();
   if (argc > 5 && strcmp(argv[5], "--") != 0) return usage();
   return serve(argv[2], &bridge, argc > 5 ? argv + 6 : argv + argc);
 }
