@@ -1,0 +1,230 @@
+// The control socket: a line protocol over a Unix socket that only the same user may use. Every request is answered by
+// zero or more data lines and one last line, which is `ok` or `error ERRNO TEXT` (ERRNO as a name, e.g. EACCES).
+//
+//   listen tcp|udp HOSTADDR HOSTPORT GUESTADDR GUESTPORT   the same again is fine
+//   unlisten tcp|udp HOSTADDR HOSTPORT                     connections that are open go on; UDP flows end
+//   forget GUESTADDR                                       ends listeners and connections of one guest
+//   list                                                   one `listen …` line for each listener
+//   tap add NAME | tap delete NAME | tap list              NAME is bgr-<8 hex>; adding or deleting twice is fine
+//   info                                                   `info version=1 outer=PID inner=PID uplink=up|down pasta=PID exits=N tcp=N udp=N`
+//   quit                                                   ends everything; the connection closes when it is done
+#define _GNU_SOURCE
+#include "forwarder.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define LINE_BYTES 256
+#define REPLY_BYTES 32768
+#define MAX_CLIENTS 64
+// Enough for MAX_LISTENERS lines of a client that reads late.
+#define SEND_BUFFER_BYTES (1024 * 1024)
+
+struct client {
+  struct source source;
+  char line[LINE_BYTES];
+  size_t length;
+};
+
+static struct source server = {.fd = -1};
+static char socket_path[108];
+static pid_t inner_pid;
+static unsigned clients;
+
+static const char *errno_name(int error) {
+  static const struct {
+    int error;
+    const char *name;
+  } names[] = {
+      {EACCES, "EACCES"}, {EADDRINUSE, "EADDRINUSE"}, {EADDRNOTAVAIL, "EADDRNOTAVAIL"}, {EBUSY, "EBUSY"},   {EINVAL, "EINVAL"},
+      {EMFILE, "EMFILE"}, {ENFILE, "ENFILE"},         {ENODEV, "ENODEV"},               {ENOENT, "ENOENT"}, {ENOMEM, "ENOMEM"},
+      {EPERM, "EPERM"},   {EEXIST, "EEXIST"},         {EPIPE, "EPIPE"},                 {ENXIO, "ENXIO"},
+  };
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+    if (names[i].error == error) return names[i].name;
+  return "EOTHER";
+}
+
+static void client_close(struct client *client) {
+  loop_close(&client->source);
+  loop_free_later(client);
+  clients--;
+}
+
+__attribute__((format(printf, 2, 3))) static void say(struct client *client, const char *format, ...) {
+  char text[LINE_BYTES * 2];
+  va_list values;
+  va_start(values, format);
+  int n = vsnprintf(text, sizeof text, format, values);
+  va_end(values);
+  if (n > (int)sizeof text - 1) n = (int)sizeof text - 1;
+  send(client->source.fd, text, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+static void answer(struct client *client, int result) {
+  if (result == 0) say(client, "ok\n");
+  else say(client, "error %s %s\n", errno_name(errno), strerror(errno));
+}
+
+static bool parse_address(const char *address, const char *port, struct sockaddr_in *out) {
+  *out = (struct sockaddr_in){.sin_family = AF_INET};
+  size_t digits = strlen(port);
+  if (digits < 1 || digits > 5 || strspn(port, "0123456789") != digits) return false;
+  long number = strtol(port, NULL, 10);
+  if (number < 1 || number > 65535) return false;
+  out->sin_port = htons((uint16_t)number);
+  return inet_pton(AF_INET, address, &out->sin_addr) == 1;
+}
+
+static int socket_type(const char *word) {
+  return strcmp(word, "tcp") == 0 ? SOCK_STREAM : strcmp(word, "udp") == 0 ? SOCK_DGRAM : -1;
+}
+
+static int listen_verb(char **words, int count) {
+  struct sockaddr_in host, guest;
+  int type = count > 1 ? socket_type(words[1]) : -1;
+  bool listening = strcmp(words[0], "listen") == 0;
+  errno = EINVAL;
+  if (type < 0 || count != (listening ? 6 : 4) || !parse_address(words[2], words[3], &host)) return -1;
+  // Only loopback: nothing of a guest is ever shown to the host's own network.
+  if ((ntohl(host.sin_addr.s_addr) >> 24) != 127) return -1;
+  if (!listening) return listener_remove(type, &host);
+  return parse_address(words[4], words[5], &guest) ? listener_add(type, &host, &guest) : -1;
+}
+
+static void list_verb(struct client *client) {
+  char host[INET_ADDRSTRLEN], guest[INET_ADDRSTRLEN];
+  for (struct listener *l = listeners_first(); l != NULL; l = l->next) {
+    inet_ntop(AF_INET, &l->host.sin_addr, host, sizeof host);
+    inet_ntop(AF_INET, &l->guest.sin_addr, guest, sizeof guest);
+    say(client, "listen %s %s %d %s %d\n", l->type == SOCK_STREAM ? "tcp" : "udp", host, ntohs(l->host.sin_port), guest,
+        ntohs(l->guest.sin_port));
+  }
+  say(client, "ok\n");
+}
+
+static void tap_verb(struct client *client, char **words, int count) {
+  static char reply[REPLY_BYTES];
+  char line[64];
+  reply[0] = '\0';
+  snprintf(line, sizeof line, "tap %.16s%s%.16s", count > 1 ? words[1] : "", count == 3 ? " " : "", count == 3 ? words[2] : "");
+  int result = inner_command(line, reply, sizeof reply);
+  int error = errno;
+  if (reply[0] != '\0') send(client->source.fd, reply, strlen(reply), MSG_NOSIGNAL | MSG_DONTWAIT);
+  errno = error;
+  answer(client, result);
+}
+
+static void info_verb(struct client *client) {
+  char uplink[16] = "down";
+  inner_command("uplink", uplink, sizeof uplink);
+  say(client, "info version=%d outer=%d inner=%d uplink=%s pasta=%d exits=%u tcp=%u udp=%u\nok\n", FORWARDER_VERSION, (int)getpid(),
+      (int)inner_pid, uplink, (int)uplink_pid(), uplink_exits(), tcp_flow_count(), udp_flow_count());
+}
+
+static void run_line(struct client *client, char *line) {
+  char *words[8], *rest = NULL;
+  int count = 0;
+  for (char *word = strtok_r(line, " ", &rest); word != NULL && count < 8; word = strtok_r(NULL, " ", &rest)) words[count++] = word;
+  const char *verb = count > 0 ? words[0] : "";
+  struct in_addr guest;
+  if (strcmp(verb, "listen") == 0 || strcmp(verb, "unlisten") == 0) {
+    answer(client, listen_verb(words, count));
+  } else if (strcmp(verb, "forget") == 0 && count == 2 && inet_pton(AF_INET, words[1], &guest) == 1) {
+    listeners_forget(guest);
+    say(client, "ok\n");
+  } else if (strcmp(verb, "list") == 0 && count == 1) {
+    list_verb(client);
+  } else if (strcmp(verb, "tap") == 0 && (count == 2 || count == 3)) {
+    tap_verb(client, words, count);
+  } else if (strcmp(verb, "info") == 0 && count == 1) {
+    info_verb(client);
+  } else if (strcmp(verb, "quit") == 0 && count == 1) {
+    loop_stop();
+  } else {
+    errno = EINVAL;
+    answer(client, -1);
+  }
+}
+
+static void on_client(struct source *source, uint32_t events) {
+  (void)events;
+  struct client *client = (struct client *)source;
+  ssize_t n = recv(source->fd, client->line + client->length, sizeof client->line - client->length, MSG_DONTWAIT);
+  if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  if (n <= 0) {
+    client_close(client);
+    return;
+  }
+  client->length += (size_t)n;
+  char *end;
+  while ((end = memchr(client->line, '\n', client->length)) != NULL) {
+    size_t used = (size_t)(end - client->line) + 1;
+    bool whole = memchr(client->line, '\0', used - 1) == NULL;
+    *end = '\0';
+    if (whole) run_line(client, client->line);
+    else say(client, "error EINVAL a line holds a zero byte\n");
+    memmove(client->line, client->line + used, client->length - used);
+    client->length -= used;
+  }
+  if (client->length == sizeof client->line) {
+    say(client, "error EINVAL the line is too long\n");
+    client_close(client);
+  }
+}
+
+static void on_connection(struct source *source, uint32_t events) {
+  (void)events;
+  int fd = accept4(source->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+  if (fd < 0) {
+    if (errno == EMFILE || errno == ENFILE) usleep(1000);
+    return;
+  }
+  struct ucred peer = {.uid = (uid_t)-1};
+  socklen_t length = sizeof peer;
+  int buffer = SEND_BUFFER_BYTES;
+  setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof buffer);
+  bool allowed = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 && peer.uid == geteuid() && clients < MAX_CLIENTS;
+  struct client *client = allowed ? calloc(1, sizeof *client) : NULL;
+  if (client == NULL) {
+    close(fd);
+    return;
+  }
+  client->source = (struct source){.fd = fd, .handle = on_client};
+  clients++;
+  if (loop_add(&client->source, EPOLLIN) != 0) client_close(client);
+}
+
+int control_start(const char *path, pid_t inner) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  // Bound under another name and renamed, so that whoever finds the socket finds it ready.
+  int n = snprintf(address.sun_path, sizeof address.sun_path, "%s.new", path);
+  if (n < 0 || (size_t)n >= sizeof address.sun_path) {
+    errno = ENAMETOOLONG;
+    return -1;
+  }
+  inner_pid = inner;
+  snprintf(socket_path, sizeof socket_path, "%s", path);
+  unlink(address.sun_path);
+  server = (struct source){.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), .handle = on_connection};
+  if (server.fd < 0) return -1;
+  mode_t before = umask(0177);
+  int bound = bind(server.fd, (struct sockaddr *)&address, sizeof address);
+  umask(before);
+  if (bound != 0 || listen(server.fd, 64) != 0 || rename(address.sun_path, path) != 0) return -1;
+  return loop_add(&server, EPOLLIN);
+}
+
+void control_stop(void) {
+  loop_close(&server);
+  unlink(socket_path);
+}

@@ -1,0 +1,130 @@
+// banger-forwarder: holds the private network namespace and joins it to the host's loopback addresses.
+// See main.c for the processes and control.c for the control protocol.
+#ifndef FORWARDER_H
+#define FORWARDER_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define FORWARDER_VERSION 1
+#define BRIDGE_NAME "br0"
+#define UPLINK_NAME "uplink0"
+#define MAX_TCP_FLOWS 4096
+#define MAX_UDP_FLOWS 4096
+#define MAX_LISTENERS 8192
+#define UDP_IDLE_SECONDS 60
+
+// --- loop.c: one epoll loop, edge-triggered or level-triggered as each source asks ---
+
+struct source {
+  int fd;
+  void (*handle)(struct source *source, uint32_t events);
+};
+
+void loop_init(void);
+// Adds source->fd; returns 0 or -1 with errno.
+int loop_add(struct source *source, uint32_t events);
+// Takes the fd out of the loop and closes it; later events of the same round are not delivered.
+void loop_close(struct source *source);
+// No more events until it is added again; adding a source that is there already is harmless.
+void loop_mute(struct source *source);
+// Frees memory that may still be named by an event of this round.
+void loop_free_later(void *memory);
+// Calls `tick` about once a second as long as `needed` says so, `work` until it returns false.
+void loop_run(void (*tick)(int64_t now_ms), bool (*tick_needed)(void), bool (*work)(void));
+void loop_stop(void);
+int64_t now_ms(void);
+
+// --- inner.c: the half inside the namespace ---
+
+struct bridge_settings {
+  struct in_addr address;
+  int prefix_length;
+};
+
+// Runs in the forked child; never returns. Says "ok" or an error text on `channel` when set up.
+_Noreturn void inner_main(int channel, const struct bridge_settings *bridge);
+// Tries the set-up in this process and executes argv in it; returns only on failure (status in main.c).
+int inner_probe(const struct bridge_settings *bridge, char **argv);
+// Asked by the outer half: a new socket that lives in the namespace, or -1 with errno.
+int inner_socket(int type);
+// Hands `fd` over; the inner half ends that process when the outer half is gone.
+int inner_guard(int pidfd);
+// Runs one command inside ("tap add NAME" …); the reply is one or more lines. Returns 0 or -1 with errno.
+int inner_command(const char *line, char *reply, size_t reply_size);
+void inner_attach_channel(int channel);
+
+// --- links.c: TAPs and the bridge, in the caller's namespace; all return 0 or -1 with errno ---
+
+int links_setup(const struct bridge_settings *bridge);
+int tap_add(const char *name);
+int tap_delete(const char *name);
+bool tap_name_valid(const char *name);
+bool uplink_is_up(void);
+
+// --- listeners.c ---
+
+struct listener {
+  struct source source;
+  int type;  // SOCK_STREAM or SOCK_DGRAM
+  struct sockaddr_in host;
+  struct sockaddr_in guest;
+  struct udp_flow *flows;
+  struct listener *next;
+};
+
+// Returns 0 or -1 with errno; an identical listener that is there already is fine.
+int listener_add(int type, const struct sockaddr_in *host, const struct sockaddr_in *guest);
+int listener_remove(int type, const struct sockaddr_in *host);
+// Ends listeners and flows of one guest.
+void listeners_forget(struct in_addr guest);
+struct listener *listeners_first(void);
+void listeners_tick(int64_t now);
+bool listeners_paused(void);
+// No descriptor is left: stop accepting until the next tick instead of spinning.
+void listeners_pause(void);
+
+// --- tcp.c, udp.c ---
+
+void tcp_accept(struct source *source, uint32_t events);
+bool tcp_work(void);
+void tcp_forget(struct in_addr guest);
+// Flows that found no descriptor for a pipe try again.
+void tcp_retry_waiting(void);
+unsigned tcp_flow_count(void);
+void udp_receive(struct source *source, uint32_t events);
+void udp_close_flows(struct listener *listener);
+void udp_tick(struct listener *listener, int64_t now);
+unsigned udp_flow_count(void);
+
+// --- uplink.c: keeps pasta alive ---
+
+void uplink_start(char **argv, pid_t inner);
+void uplink_tick(int64_t now);
+bool uplink_waiting(void);
+void uplink_stop(void);
+pid_t uplink_pid(void);
+unsigned uplink_exits(void);
+
+// --- control.c ---
+
+// Listens on `path` (0600); returns 0 or -1 with errno.
+int control_start(const char *path, pid_t inner);
+void control_stop(void);
+
+// --- enter.c ---
+
+// Joins the namespaces of `pid` and executes argv; returns only on failure.
+int enter_main(bool admin, const char *pid, char **argv);
+
+// --- privileges.c ---
+
+// No new privileges; keeps only CAP_NET_BIND_SERVICE.
+int drop_outer_privileges(void);
+// Empties the bounding set, so that the next exec has no capability at all.
+int drop_all_capabilities(void);
+
+#endif

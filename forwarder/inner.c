@@ -1,0 +1,223 @@
+// The half inside the namespace: a factory of sockets and TAPs, asked by the outer half over a SEQPACKET pair.
+// It ends with the outer half, and takes pasta along.
+#define _GNU_SOURCE
+#include "forwarder.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#define MESSAGE_BYTES 32768
+
+// --- inside ---
+
+static int write_file(const char *path, const char *text) {
+  int fd = open(path, O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return -1;
+  ssize_t n = write(fd, text, strlen(text));
+  int error = errno;
+  close(fd);
+  errno = error;
+  return n == (ssize_t)strlen(text) ? 0 : -1;
+}
+
+static const char *enter_new_namespace(void) {
+  char uid_map[64], gid_map[64];
+  snprintf(uid_map, sizeof uid_map, "0 %u 1\n", (unsigned)geteuid());
+  snprintf(gid_map, sizeof gid_map, "0 %u 1\n", (unsigned)getegid());
+  if (unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0) return "cannot make a user and network namespace";
+  if (write_file("/proc/self/setgroups", "deny") != 0) return "cannot write /proc/self/setgroups";
+  if (write_file("/proc/self/uid_map", uid_map) != 0) return "cannot write /proc/self/uid_map";
+  if (write_file("/proc/self/gid_map", gid_map) != 0) return "cannot write /proc/self/gid_map";
+  return NULL;
+}
+
+static ssize_t send_with_fd(int channel, const char *text, size_t length, int fd) {
+  struct iovec part = {.iov_base = (void *)text, .iov_len = length};
+  union {
+    struct cmsghdr align;
+    char bytes[CMSG_SPACE(sizeof(int))];
+  } control;
+  memset(&control, 0, sizeof control);
+  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+  if (fd >= 0) {
+    message.msg_control = control.bytes;
+    message.msg_controllen = sizeof control.bytes;
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(header), &fd, sizeof fd);
+  }
+  ssize_t n;
+  do n = sendmsg(channel, &message, MSG_NOSIGNAL);
+  while (n < 0 && errno == EINTR);
+  return n;
+}
+
+// Returns the length, 0 at the end; *fd is a descriptor that came along or -1.
+static ssize_t receive_with_fd(int channel, char *text, size_t size, int *fd) {
+  struct iovec part = {.iov_base = text, .iov_len = size - 1};
+  union {
+    struct cmsghdr align;
+    char bytes[CMSG_SPACE(sizeof(int))];
+  } control;
+  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
+  ssize_t n;
+  do n = recvmsg(channel, &message, MSG_CMSG_CLOEXEC);
+  while (n < 0 && errno == EINTR);
+  *fd = -1;
+  if (n < 0) return -1;
+  text[n] = '\0';
+  struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+  if (header != NULL && header->cmsg_type == SCM_RIGHTS) memcpy(fd, CMSG_DATA(header), sizeof *fd);
+  return n;
+}
+
+static int list_taps(char *reply, size_t size) {
+  struct if_nameindex *names = if_nameindex();
+  if (names == NULL) return -1;
+  size_t used = 0;
+  for (struct if_nameindex *n = names; n->if_index != 0; n++) {
+    if (!tap_name_valid(n->if_name) || used + 32 > size) continue;
+    used += (size_t)snprintf(reply + used, size - used, "tap %s\n", n->if_name);
+  }
+  if_freenameindex(names);
+  return 0;
+}
+
+static int command(const char *line, char *reply, size_t size) {
+  reply[0] = '\0';
+  if (strcmp(line, "uplink") == 0) {
+    snprintf(reply, size, "%s", uplink_is_up() ? "up" : "down");
+    return 0;
+  }
+  if (strcmp(line, "tap list") == 0) return list_taps(reply, size);
+  bool add = strncmp(line, "tap add ", 8) == 0;
+  const char *name = add ? line + 8 : strncmp(line, "tap delete ", 11) == 0 ? line + 11 : "";
+  if (!tap_name_valid(name)) {
+    errno = EINVAL;
+    return -1;
+  }
+  return add ? tap_add(name) : tap_delete(name);
+}
+
+static void serve(int channel) {
+  static char text[MESSAGE_BYTES], reply[MESSAGE_BYTES];
+  int guarded = -1, fd;
+  for (;;) {
+    ssize_t n = receive_with_fd(channel, text, sizeof text, &fd);
+    if (n <= 0) break;
+    if (text[0] == 'g') {
+      if (guarded >= 0) close(guarded);
+      guarded = fd;
+      continue;
+    }
+    if (fd >= 0) close(fd);
+    int result, error = 0;
+    int made = -1;
+    reply[0] = '\0';
+    if (text[0] == 's') {
+      made = socket(AF_INET, (text[1] == 'd' ? SOCK_DGRAM : SOCK_STREAM) | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+      result = made < 0 ? -1 : 0;
+    } else {
+      result = command(text + 1, reply + sizeof(int), sizeof reply - sizeof(int));
+    }
+    if (result != 0) error = errno;
+    memcpy(reply, &error, sizeof error);
+    ssize_t sent = send_with_fd(channel, reply, sizeof(int) + strlen(reply + sizeof(int)) + 1, made);
+    if (made >= 0) close(made);
+    if (sent < 0) break;
+  }
+  if (guarded >= 0) syscall(SYS_pidfd_send_signal, guarded, SIGKILL, NULL, 0);
+}
+
+_Noreturn void inner_main(int channel, const struct bridge_settings *bridge) {
+  prctl(PR_SET_NAME, "bgr-net-inner");
+  // The terminal and the daemon's signals are the outer half's business; the end of the channel ends this one.
+  signal(SIGINT, SIG_IGN);
+  signal(SIGTERM, SIG_IGN);
+  signal(SIGHUP, SIG_IGN);
+  char problem[256] = "ok";
+  const char *step = enter_new_namespace();
+  if (step == NULL && links_setup(bridge) != 0) step = "cannot set up the bridge";
+  if (step != NULL) snprintf(problem, sizeof problem, "%s: %s", step, strerror(errno));
+  prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  if (send(channel, problem, strlen(problem) + 1, MSG_NOSIGNAL) > 0 && step == NULL) serve(channel);
+  _exit(step == NULL ? 0 : 1);
+}
+
+int inner_probe(const struct bridge_settings *bridge, char **argv) {
+  const char *step = enter_new_namespace();
+  int status = 100;
+  if (step == NULL && links_setup(bridge) != 0) {
+    step = "cannot make a bridge";
+    status = 101;
+  }
+  if (step == NULL && tap_add("bgr-00000000") != 0) {
+    step = "cannot make a TAP from /dev/net/tun";
+    status = 102;
+  }
+  if (step == NULL) {
+    execvp(argv[0], argv);
+    step = argv[0];
+    status = errno == ENOENT ? 127 : 126;
+  }
+  fprintf(stderr, "%s: %s\n", step, strerror(errno));
+  return status;
+}
+
+// --- asked from outside ---
+
+static int outer_channel = -1;
+
+void inner_attach_channel(int channel) {
+  outer_channel = channel;
+  // The inner half answers in microseconds; should it hang, this process must not.
+  struct timeval limit = {.tv_sec = 5};
+  setsockopt(channel, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+}
+
+static int ask(const char *request, char *reply, size_t size, int *fd) {
+  static char answer[MESSAGE_BYTES];
+  *fd = -1;
+  if (send_with_fd(outer_channel, request, strlen(request), -1) < 0) return -1;
+  ssize_t n = receive_with_fd(outer_channel, answer, sizeof answer, fd);
+  if (n < (ssize_t)sizeof(int)) {
+    // Without an answer the two halves are out of step: end, so that both are made anew.
+    loop_stop();
+    errno = EPIPE;
+    return -1;
+  }
+  int error;
+  memcpy(&error, answer, sizeof error);
+  if (reply != NULL) snprintf(reply, size, "%s", answer + sizeof(int));
+  errno = error;
+  return error == 0 ? 0 : -1;
+}
+
+int inner_socket(int type) {
+  int fd;
+  if (ask(type == SOCK_DGRAM ? "sd" : "ss", NULL, 0, &fd) != 0) return -1;
+  // The answer came without its descriptor: this process has none left.
+  if (fd < 0) errno = EMFILE;
+  return fd;
+}
+
+int inner_guard(int pidfd) { return send_with_fd(outer_channel, "g", 1, pidfd) < 0 ? -1 : 0; }
+
+int inner_command(const char *line, char *reply, size_t reply_size) {
+  char request[512];
+  int fd;
+  snprintf(request, sizeof request, "c%s", line);
+  return ask(request, reply, reply_size, &fd);
+}

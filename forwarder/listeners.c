@@ -1,0 +1,107 @@
+// Listening sockets on the host's loopback addresses.
+#define _GNU_SOURCE
+#include "forwarder.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static struct listener *listeners;
+static unsigned listener_count;
+static bool paused;
+
+struct listener *listeners_first(void) { return listeners; }
+bool listeners_paused(void) { return paused; }
+
+static bool same(const struct sockaddr_in *a, const struct sockaddr_in *b) {
+  return a->sin_addr.s_addr == b->sin_addr.s_addr && a->sin_port == b->sin_port;
+}
+
+static int open_socket(int type, const struct sockaddr_in *host) {
+  int fd = socket(AF_INET, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) return -1;
+  int on = 1;
+  // Only for TCP, where it skips TIME_WAIT; with UDP it would let two processes share the port.
+  if (type == SOCK_STREAM) setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  if (bind(fd, (const struct sockaddr *)host, sizeof *host) == 0 && (type == SOCK_DGRAM || listen(fd, 1024) == 0)) return fd;
+  int error = errno;
+  close(fd);
+  errno = error;
+  return -1;
+}
+
+int listener_add(int type, const struct sockaddr_in *host, const struct sockaddr_in *guest) {
+  for (struct listener *l = listeners; l != NULL; l = l->next) {
+    if (l->type != type || !same(&l->host, host)) continue;
+    if (same(&l->guest, guest)) return 0;
+    errno = EADDRINUSE;
+    return -1;
+  }
+  if (listener_count >= MAX_LISTENERS) {
+    errno = EMFILE;
+    return -1;
+  }
+  struct listener *l = calloc(1, sizeof *l);
+  if (l == NULL) return -1;
+  l->source = (struct source){.fd = open_socket(type, host), .handle = type == SOCK_STREAM ? tcp_accept : udp_receive};
+  l->type = type;
+  l->host = *host;
+  l->guest = *guest;
+  if (l->source.fd < 0 || (!paused && loop_add(&l->source, EPOLLIN) != 0)) {
+    int error = errno;
+    if (l->source.fd >= 0) close(l->source.fd);
+    free(l);
+    errno = error;
+    return -1;
+  }
+  l->next = listeners;
+  listeners = l;
+  listener_count++;
+  return 0;
+}
+
+static void unlink_listener(struct listener **at) {
+  struct listener *l = *at;
+  *at = l->next;
+  udp_close_flows(l);
+  loop_close(&l->source);
+  loop_free_later(l);
+  listener_count--;
+}
+
+int listener_remove(int type, const struct sockaddr_in *host) {
+  for (struct listener **at = &listeners; *at != NULL; at = &(*at)->next) {
+    if ((*at)->type != type || !same(&(*at)->host, host)) continue;
+    unlink_listener(at);
+    return 0;
+  }
+  errno = ENOENT;
+  return -1;
+}
+
+void listeners_forget(struct in_addr guest) {
+  struct listener **at = &listeners;
+  while (*at != NULL) {
+    if ((*at)->guest.sin_addr.s_addr == guest.s_addr) unlink_listener(at);
+    else at = &(*at)->next;
+  }
+  tcp_forget(guest);
+}
+
+void listeners_pause(void) {
+  if (paused) return;
+  paused = true;
+  for (struct listener *l = listeners; l != NULL; l = l->next)
+    if (l->type == SOCK_STREAM) loop_mute(&l->source);
+}
+
+void listeners_tick(int64_t now) {
+  for (struct listener *l = listeners; l != NULL; l = l->next) {
+    if (l->type == SOCK_DGRAM) udp_tick(l, now);
+    if (paused) loop_add(&l->source, EPOLLIN);
+  }
+  if (paused) tcp_retry_waiting();
+  paused = false;
+}

@@ -1,0 +1,126 @@
+// banger-forwarder serve CONTROL BRIDGE-ADDRESS PREFIX-LENGTH [-- PASTA ARGUMENT…]
+// banger-forwarder enter PID PROGRAM [ARGUMENT…]         becomes PROGRAM inside, without any capability
+// banger-forwarder enter-admin PID PROGRAM [ARGUMENT…]   the same with the namespace's root rights (nft)
+// banger-forwarder probe ADDRESS PREFIX-LENGTH PROGRAM [ARGUMENT…]
+//     tries everything that `serve` needs in a namespace that ends with PROGRAM, and becomes PROGRAM there;
+//     ends with 100 when a namespace, 101 when a bridge, 102 when a TAP cannot be made
+//
+// `serve` is two processes: the outer half stays in the host's network, listens on loopback addresses and answers the
+// control socket (control.c); the inner half owns a user and a network namespace and makes sockets and TAPs in it. Pasta,
+// when given, runs as the outer half's child with the inner half's pid appended. When one half ends, everything ends.
+#define _GNU_SOURCE
+#include "forwarder.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static void tick(int64_t now) {
+  listeners_tick(now);
+  uplink_tick(now);
+}
+
+static bool tick_needed(void) { return listeners_paused() || udp_flow_count() > 0 || uplink_waiting(); }
+
+static void on_end(struct source *source, uint32_t events) {
+  (void)source;
+  (void)events;
+  loop_stop();
+}
+
+static struct source signals = {.fd = -1, .handle = on_end};
+static struct source inner_end = {.fd = -1, .handle = on_end};
+
+static void use_all_descriptors(void) {
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static void watch_ends(int channel) {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGINT);
+  sigprocmask(SIG_BLOCK, &set, NULL);
+  signal(SIGPIPE, SIG_IGN);
+  signal(SIGHUP, SIG_IGN);
+  signals.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+  loop_add(&signals, EPOLLIN);
+  // The channel is read only when something was asked, so here it can only tell of its end.
+  inner_end.fd = channel;
+  loop_add(&inner_end, EPOLLRDHUP);
+}
+
+static int fail(const char *what) {
+  fprintf(stderr, "banger-forwarder: %s: %s\n", what, strerror(errno));
+  return 71;
+}
+
+static int serve(const char *control, const struct bridge_settings *bridge, char **pasta) {
+  int pair[2];
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) return fail("socketpair");
+  pid_t inner = fork();
+  if (inner < 0) return fail("fork");
+  if (inner == 0) {
+    close(pair[0]);
+    inner_main(pair[1], bridge);
+  }
+  close(pair[1]);
+  char state[256] = "the inner half ended";
+  ssize_t n = recv(pair[0], state, sizeof state - 1, 0);
+  if (n <= 0 || strcmp(state, "ok") != 0) {
+    fprintf(stderr, "banger-forwarder: %s\n", state);
+    waitpid(inner, NULL, 0);
+    return 71;
+  }
+  prctl(PR_SET_NAME, "bgr-net");
+  use_all_descriptors();
+  loop_init();
+  inner_attach_channel(pair[0]);
+  watch_ends(pair[0]);
+  int status = 0;
+  if (drop_outer_privileges() != 0) status = fail("cannot drop privileges");
+  if (status == 0) uplink_start(pasta, inner);
+  if (status == 0 && control_start(control, inner) != 0) status = fail(control);
+  if (status == 0) loop_run(tick, tick_needed, tcp_work);
+  uplink_stop();
+  close(pair[0]);
+  waitpid(inner, NULL, 0);
+  // Last, so that a control connection that closes says that everything is gone.
+  control_stop();
+  return status;
+}
+
+static int usage(void) {
+  fprintf(stderr, "usage: banger-forwarder serve CONTROL BRIDGE-ADDRESS PREFIX-LENGTH [-- PASTA ARGUMENT...]\n"
+                  "       banger-forwarder enter|enter-admin PID PROGRAM [ARGUMENT...]\n"
+                  "       banger-forwarder probe BRIDGE-ADDRESS PREFIX-LENGTH PROGRAM [ARGUMENT...]\n");
+  return 64;
+}
+
+static bool parse_bridge(char **words, struct bridge_settings *bridge) {
+  bridge->prefix_length = atoi(words[1]);
+  return inet_pton(AF_INET, words[0], &bridge->address) == 1 && bridge->prefix_length >= 8 && bridge->prefix_length <= 30;
+}
+
+int main(int argc, char **argv) {
+  if (argc >= 4 && strcmp(argv[1], "enter") == 0) return enter_main(false, argv[2], argv + 3);
+  if (argc >= 4 && strcmp(argv[1], "enter-admin") == 0) return enter_main(true, argv[2], argv + 3);
+  struct bridge_settings bridge;
+  if (argc >= 5 && strcmp(argv[1], "probe") == 0 && parse_bridge(argv + 2, &bridge)) return inner_probe(&bridge, argv + 4);
+  if (argc < 5 || strcmp(argv[1], "serve") != 0 || !parse_bridge(argv + 3, &bridge)) return usage();
+  if (argc > 5 && strcmp(argv[5], "--") != 0) return usage();
+  return serve(argv[2], &bridge, argc > 5 ? argv + 6 : argv + argc);
+}

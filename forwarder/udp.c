@@ -1,0 +1,115 @@
+// UDP flows: one connected socket inside the namespace for each client address; ended after a minute of silence.
+#define _GNU_SOURCE
+#include "forwarder.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+// Datagrams served in one turn.
+#define TURN_DATAGRAMS 64
+
+struct udp_flow {
+  struct source source;
+  struct listener *listener;
+  struct sockaddr_in client;
+  int64_t last_used_ms;
+  struct udp_flow *next;
+};
+
+static unsigned flow_count;
+static char datagram[65536];
+
+unsigned udp_flow_count(void) { return flow_count; }
+
+static void on_guest_datagram(struct source *source, uint32_t events) {
+  (void)events;
+  struct udp_flow *flow = (struct udp_flow *)source;
+  for (int i = 0; i < TURN_DATAGRAMS; i++) {
+    ssize_t n = recv(source->fd, datagram, sizeof datagram, MSG_DONTWAIT);
+    // ECONNREFUSED tells of an ICMP message and is consumed by reading it; the guest may listen again later.
+    if (n < 0) {
+      if (errno == ECONNREFUSED || errno == EINTR) continue;
+      return;
+    }
+    flow->last_used_ms = now_ms();
+    // Full buffers drop, as a network does.
+    sendto(flow->listener->source.fd, datagram, (size_t)n, MSG_DONTWAIT, (struct sockaddr *)&flow->client, sizeof flow->client);
+  }
+}
+
+static struct udp_flow *flow_of(struct listener *listener, const struct sockaddr_in *client) {
+  struct udp_flow **at = &listener->flows;
+  for (; *at != NULL; at = &(*at)->next) {
+    struct udp_flow *flow = *at;
+    if (flow->client.sin_addr.s_addr != client->sin_addr.s_addr || flow->client.sin_port != client->sin_port) continue;
+    // Busy flows stay at the front.
+    *at = flow->next;
+    flow->next = listener->flows;
+    listener->flows = flow;
+    return flow;
+  }
+  if (flow_count >= MAX_UDP_FLOWS) return NULL;
+  struct udp_flow *flow = calloc(1, sizeof *flow);
+  if (flow == NULL) return NULL;
+  flow->source = (struct source){.fd = inner_socket(SOCK_DGRAM), .handle = on_guest_datagram};
+  flow->listener = listener;
+  flow->client = *client;
+  if (flow->source.fd < 0 || connect(flow->source.fd, (const struct sockaddr *)&listener->guest, sizeof listener->guest) != 0 ||
+      loop_add(&flow->source, EPOLLIN) != 0) {
+    if (flow->source.fd >= 0) close(flow->source.fd);
+    free(flow);
+    return NULL;
+  }
+  flow_count++;
+  flow->next = listener->flows;
+  listener->flows = flow;
+  return flow;
+}
+
+void udp_receive(struct source *source, uint32_t events) {
+  (void)events;
+  struct listener *listener = (struct listener *)source;
+  for (int i = 0; i < TURN_DATAGRAMS; i++) {
+    struct sockaddr_in client;
+    socklen_t length = sizeof client;
+    ssize_t n = recvfrom(source->fd, datagram, sizeof datagram, MSG_DONTWAIT, (struct sockaddr *)&client, &length);
+    if (n < 0) {
+      if (errno == ECONNREFUSED || errno == EINTR) continue;
+      return;
+    }
+    struct udp_flow *flow = flow_of(listener, &client);
+    if (flow == NULL) continue;
+    flow->last_used_ms = now_ms();
+    send(flow->source.fd, datagram, (size_t)n, MSG_DONTWAIT);
+  }
+}
+
+static void flow_end(struct udp_flow *flow) {
+  loop_close(&flow->source);
+  loop_free_later(flow);
+  flow_count--;
+}
+
+void udp_close_flows(struct listener *listener) {
+  while (listener->flows != NULL) {
+    struct udp_flow *flow = listener->flows;
+    listener->flows = flow->next;
+    flow_end(flow);
+  }
+}
+
+void udp_tick(struct listener *listener, int64_t now) {
+  struct udp_flow **at = &listener->flows;
+  while (*at != NULL) {
+    struct udp_flow *flow = *at;
+    if (now - flow->last_used_ms < UDP_IDLE_SECONDS * 1000) {
+      at = &flow->next;
+      continue;
+    }
+    *at = flow->next;
+    flow_end(flow);
+  }
+}

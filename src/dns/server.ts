@@ -1,0 +1,144 @@
+import { type Socket as UdpSocket, createSocket } from 'node:dgram';
+import { type Server, type Socket, createServer } from 'node:net';
+import { BangerError } from '../model/errors.ts';
+import { answerBytes } from './wire.ts';
+import type { ZoneRecords } from './zone.ts';
+
+export type DnsServerOptions = {
+  /** An address of this host; only loopback ones are sensible, as anybody who reaches it may ask. */
+  address: string;
+  /** 0 takes a free one. */
+  port: number;
+  log: (level: 'warn' | 'error', message: string, facts: Record<string, unknown>) => void;
+};
+
+/** The authoritative name server of `.vm`. */
+export type DnsServer = {
+  /** The port that is listened on. */
+  readonly port: number;
+  /** Replaces all records at once. @param records VM name → loopback address */
+  setRecords(records: ZoneRecords): void;
+  close(): Promise<void>;
+};
+
+const MAX_TCP_CONNECTIONS = 32;
+const TCP_IDLE_MS = 5000;
+/** Queries are short; more than this on one connection before an answer is no resolver. */
+const MAX_TCP_QUERY_BYTES = 4096;
+/** A client that does not read its answers is dropped. */
+const MAX_TCP_UNSENT_BYTES = 256 * 1024;
+
+type Answer = (query: Buffer, transport: 'udp' | 'tcp') => Buffer | undefined;
+
+/**
+ * Listens with UDP and TCP on the same port.
+ * @throws NETWORK_FAILED when the port cannot be had; the caller can go on without names
+ */
+export async function createDnsServer(options: DnsServerOptions): Promise<DnsServer> {
+  let records: ZoneRecords = new Map();
+  // Grows across restarts as well, as a serial must.
+  let serial = Math.floor(Date.now() / 1000);
+  const answer: Answer = (query, transport) => answerBytes(query, records, serial, transport);
+  const tcp = createTcp(answer);
+  const port = await listenTcp(tcp, options);
+  let udp: UdpSocket;
+  try {
+    udp = await bindUdp(options.address, port, answer);
+  } catch (error) {
+    tcp.close();
+    throw error;
+  }
+  tcp.on('error', (error) => options.log('error', 'dns over tcp failed', { error: error.message }));
+  udp.on('error', (error) => options.log('error', 'dns over udp failed', { error: error.message }));
+  return {
+    port,
+    setRecords: (next) => {
+      records = new Map([...next].map(([name, address]) => [name.toLowerCase(), address]));
+      serial++;
+    },
+    close: async () => {
+      await new Promise<void>((resolve) => udp.close(resolve));
+      await new Promise<void>((resolve) => {
+        tcp.close(() => resolve());
+        tcp.emit('banger-end');
+      });
+    },
+  };
+}
+
+function portError(error: NodeJS.ErrnoException, address: string, port: number): BangerError {
+  const reason = error.code === 'EADDRINUSE' ? 'another program uses it' : (error.code ?? error.message);
+  return new BangerError('NETWORK_FAILED', `the name server cannot listen on ${address}:${port}: ${reason}`, {
+    remedy: `ss -lntup 'sport = :${port}' shows the program; or set another dns.port in the configuration`,
+    details: { address, port, errno: error.code },
+    cause: error,
+  });
+}
+
+function listenTcp(server: Server, { address, port }: DnsServerOptions): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const onError = (error: NodeJS.ErrnoException): void => reject(portError(error, address, port));
+    server.once('error', onError);
+    server.listen(port, address, () => {
+      server.removeListener('error', onError);
+      const bound = server.address();
+      resolve(bound !== null && typeof bound === 'object' ? bound.port : port);
+    });
+  });
+}
+
+function bindUdp(address: string, port: number, answer: Answer): Promise<UdpSocket> {
+  const socket = createSocket('udp4');
+  socket.on('message', (query, peer) => {
+    const bytes = answer(query, 'udp');
+    // A failed send is the client's loss; it asks again.
+    if (bytes !== undefined) socket.send(bytes, peer.port, peer.address, () => undefined);
+  });
+  return new Promise((resolve, reject) => {
+    const onError = (error: NodeJS.ErrnoException): void => {
+      socket.close();
+      reject(portError(error, address, port));
+    };
+    socket.once('error', onError);
+    socket.bind(port, address, () => {
+      socket.removeListener('error', onError);
+      resolve(socket);
+    });
+  });
+}
+
+function createTcp(answer: Answer): Server {
+  const open = new Set<Socket>();
+  const server = createServer((socket) => {
+    open.add(socket);
+    socket.on('close', () => open.delete(socket));
+    serveTcp(socket, answer);
+  });
+  server.maxConnections = MAX_TCP_CONNECTIONS;
+  server.on('banger-end', () => {
+    for (const socket of open) socket.destroy();
+  });
+  return server;
+}
+
+/** Messages have two bytes of length in front (RFC 1035 §4.2.2) and may follow each other. */
+function serveTcp(socket: Socket, answer: Answer): void {
+  let pending: Buffer = Buffer.alloc(0);
+  socket.setTimeout(TCP_IDLE_MS, () => socket.destroy());
+  socket.on('error', () => socket.destroy());
+  socket.on('data', (chunk: Buffer) => {
+    pending = pending.length === 0 ? chunk : Buffer.concat([pending, chunk]);
+    while (pending.length >= 2) {
+      const length = pending.readUInt16BE(0);
+      if (length > MAX_TCP_QUERY_BYTES) return void socket.destroy();
+      if (pending.length < 2 + length) return;
+      const bytes = answer(pending.subarray(2, 2 + length), 'tcp');
+      pending = pending.subarray(2 + length);
+      if (bytes === undefined) return void socket.destroy();
+      const prefix = Buffer.alloc(2);
+      prefix.writeUInt16BE(bytes.length);
+      socket.write(Buffer.concat([prefix, bytes]));
+      if (socket.writableLength > MAX_TCP_UNSENT_BYTES) return void socket.destroy();
+    }
+  });
+}

@@ -1,0 +1,99 @@
+import { fallbackPort, isLowPort, portKey } from '../../../model/forward-ports.ts';
+import { BangerError } from '../../../model/errors.ts';
+import { BRIDGE_ADDRESS, DNS_FORWARD_ADDRESS, GUEST_MTU, GUEST_PREFIX_LENGTH } from '../../../model/network.ts';
+import type { ForwardResult, NetworkDriver, NetworkVm } from '../contract.ts';
+
+type Verb = 'ensure' | 'attach' | 'detach' | 'setForwards' | 'sweep';
+
+/** What the host would hold; hand the same value to a second driver to play a daemon restart. */
+export type FakeNetworkWorld = {
+  isUp: boolean;
+  taps: Set<string>;
+  forwards: Map<string, ForwardResult[]>;
+};
+
+export type FakeNetworkOptions = {
+  world?: FakeNetworkWorld;
+  /** Called before the verb does anything; throw here to make it fail. */
+  before?: (verb: Verb, shortId?: string) => void | Promise<void>;
+  /** Host ports that cannot be bound, by address and port. */
+  isPortBusy?: (address: string, port: number) => boolean;
+  /** As for an ordinary user: ports below 1024 are refused. Default true. */
+  refusesLowPorts?: boolean;
+};
+
+/** @returns an empty host. */
+export function fakeNetworkWorld(): FakeNetworkWorld {
+  return { isUp: false, taps: new Set(), forwards: new Map() };
+}
+
+/** A network that exists only in memory and behaves as the contract says. */
+export function createFakeNetwork(options: FakeNetworkOptions = {}): NetworkDriver & { readonly world: FakeNetworkWorld } {
+  const world = options.world ?? fakeNetworkWorld();
+  const before = async (verb: Verb, shortId?: string, signal?: AbortSignal): Promise<void> => {
+    if (signal?.aborted === true) throw new BangerError('CANCELLED', 'setting up the network was cancelled');
+    await options.before?.(verb, shortId);
+  };
+  return {
+    name: 'fake',
+    world,
+    checks: async () => [{ name: 'network.fake', level: 'pass', reason: 'nothing is touched' }],
+    ensure: async (signal) => {
+      await before('ensure', undefined, signal);
+      world.isUp = true;
+    },
+    attach: async (vm, signal) => {
+      await before('attach', vm.shortId, signal);
+      const tapName = `bgr-${vm.shortId}`;
+      world.isUp = true;
+      world.taps.add(tapName);
+      return {
+        network: { kind: 'tap', tapName, macAddress: vm.addresses.macAddress, mtu: GUEST_MTU },
+        commandPrefix: [],
+        guest: {
+          address: vm.addresses.guestAddress,
+          prefixLength: GUEST_PREFIX_LENGTH,
+          gateway: vm.nat ? BRIDGE_ADDRESS : null,
+          nameservers: vm.nat ? [DNS_FORWARD_ADDRESS] : [],
+          mtu: GUEST_MTU,
+        },
+      };
+    },
+    detach: async (vm) => {
+      await before('detach', vm.shortId);
+      world.taps.delete(`bgr-${vm.shortId}`);
+      world.forwards.delete(vm.shortId);
+    },
+    setForwards: async (vm, listeners) => {
+      await before('setForwards', vm.shortId);
+      if (!world.isUp) throw new BangerError('NETWORK_FAILED', 'the network is down');
+      const unique = [...new Map(listeners.map((listener) => [portKey(listener), listener])).values()];
+      const results = unique.map((listener) => forward(vm, listener, unique, options));
+      world.forwards.set(vm.shortId, results);
+      return results;
+    },
+    sweep: async (alive) => {
+      await before('sweep');
+      const ids = new Set(alive.map((vm) => vm.shortId));
+      for (const tap of world.taps) if (!ids.has(tap.slice('bgr-'.length))) world.taps.delete(tap);
+      for (const id of world.forwards.keys()) if (!ids.has(id)) world.forwards.delete(id);
+      if (alive.length === 0) world.isUp = false;
+    },
+  };
+}
+
+function forward(
+  vm: NetworkVm,
+  listener: { protocol: 'tcp' | 'udp'; port: number },
+  all: readonly { protocol: 'tcp' | 'udp'; port: number }[],
+  options: FakeNetworkOptions,
+): ForwardResult {
+  const hostAddress = vm.addresses.loopbackAddress;
+  const used = new Set(all.filter((other) => other.protocol === listener.protocol).map((other) => other.port));
+  const isRefused = isLowPort(listener.port) && (options.refusesLowPorts ?? true);
+  const hostPort = isRefused ? fallbackPort(listener.port, used) : listener.port;
+  if (options.isPortBusy?.(hostAddress, hostPort) === true) {
+    return { ...listener, hostAddress, hostPort: null, problem: `another program uses ${hostAddress}:${hostPort}` };
+  }
+  return { ...listener, hostAddress, hostPort };
+}

@@ -1,0 +1,87 @@
+import type { Host } from '../../../host/host.ts';
+import { BRIDGE_ADDRESS, GUEST_PREFIX_LENGTH } from '../../../model/network.ts';
+import type { Verdict } from '../../../model/verdict.ts';
+import { baseRuleset } from './ruleset.ts';
+
+/** How `banger-forwarder probe` ended: its status (head of forwarder/main.c) and the last line it said. */
+export type ProbeOutcome = { status: number | null; startError: string | undefined; message: string };
+
+/** What the host says about itself that turns a failure into a remedy. */
+export type ProbeFacts = { appArmorRestricts: boolean; maxUserNamespaces: string | undefined };
+
+const APPARMOR_SETTING = '/proc/sys/kernel/apparmor_restrict_unprivileged_userns';
+
+/** Tries, in a namespace that is gone afterwards, everything that the driver does; reads settings only to explain a failure. */
+export async function privateNetworkChecks(host: Host, forwarderPath: string): Promise<Verdict[]> {
+  const probe = await tryCommand(
+    host,
+    [forwarderPath, 'probe', BRIDGE_ADDRESS, String(GUEST_PREFIX_LENGTH), 'nft', '-f', '-'],
+    baseRuleset(),
+  );
+  const facts: ProbeFacts = {
+    appArmorRestricts: (await readSetting(host, APPARMOR_SETTING)) === '1',
+    maxUserNamespaces: await readSetting(host, '/proc/sys/user/max_user_namespaces'),
+  };
+  const pasta = await tryCommand(host, ['pasta', '--version']);
+  return [judgeProbe(probe, facts), judgePasta(pasta)];
+}
+
+async function readSetting(host: Host, path: string): Promise<string | undefined> {
+  return (await host.readIfThere(path).catch(() => undefined))?.trim();
+}
+
+async function tryCommand(host: Host, argv: readonly string[], input?: string): Promise<ProbeOutcome> {
+  try {
+    await host.run(argv, { timeoutMs: 10_000, ...(input === undefined ? {} : { input }) });
+    return { status: 0, startError: undefined, message: '' };
+  } catch (error) {
+    // The shape of CommandFailure; the class itself belongs to host.
+    const failure = error as { startError?: string; outcome?: { exitCode: number | null; stderr: string } };
+    const message = failure.outcome?.stderr.trim().split('\n').at(-1) ?? '';
+    return { status: failure.outcome?.exitCode ?? null, startError: failure.startError, message };
+  }
+}
+
+/** @returns the verdict on namespace, bridge, TAP and rules. */
+export function judgeProbe(probe: ProbeOutcome, facts: ProbeFacts): Verdict {
+  const name = 'network.private';
+  if (probe.startError !== undefined) {
+    return { name, level: 'fail', reason: `banger-forwarder could not be started (${probe.startError})`, remedy: 'make -C forwarder' };
+  }
+  switch (probe.status) {
+    case 0:
+      return { name, level: 'pass', reason: 'a user namespace with bridge, TAP and nftables rules was made and removed' };
+    case 100:
+    case 101:
+      return { name, level: 'fail', reason: probe.message, remedy: namespaceRemedy(facts) };
+    case 102:
+      return { name, level: 'fail', reason: probe.message, remedy: 'sudo modprobe tun && sudo chmod 0666 /dev/net/tun' };
+    case 127:
+      return { name, level: 'fail', reason: 'nft is not installed', remedy: 'sudo apt-get install nftables' };
+    default:
+      return {
+        name,
+        level: 'fail',
+        reason: `nftables rules were refused: ${probe.message}`,
+        remedy: 'sudo modprobe -a nf_tables nft_masq nf_conntrack_bridge',
+      };
+  }
+}
+
+function namespaceRemedy(facts: ProbeFacts): string {
+  if (facts.appArmorRestricts) return 'sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0';
+  if (facts.maxUserNamespaces === '0') return 'sudo sysctl -w user.max_user_namespaces=15000';
+  return 'sudo sysctl -w kernel.unprivileged_userns_clone=1';
+}
+
+/** @returns the verdict on the way out. */
+export function judgePasta(outcome: ProbeOutcome): Verdict {
+  const name = 'network.private.uplink';
+  if (outcome.startError === undefined && outcome.status === 0) return { name, level: 'pass', reason: 'pasta joins VMs to the outside' };
+  return {
+    name,
+    level: 'fail',
+    reason: outcome.startError === 'ENOENT' ? 'pasta is not installed' : `pasta does not run: ${outcome.message}`,
+    remedy: 'sudo apt-get install passt',
+  };
+}

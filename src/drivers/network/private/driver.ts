@@ -1,0 +1,91 @@
+import { join } from 'node:path';
+import type { Host } from '../../../host/host.ts';
+import { BangerError } from '../../../model/errors.ts';
+import { BRIDGE_ADDRESS, DNS_FORWARD_ADDRESS, GUEST_MTU, GUEST_PREFIX_LENGTH } from '../../../model/network.ts';
+import type { NetworkAttachment, NetworkDriver, NetworkVm } from '../contract.ts';
+import { privateNetworkChecks } from './checks.ts';
+import { control, controlOne } from './control-client.ts';
+import { applyForwards, parseForwards } from './forwards.ts';
+import { createHolder } from './holder.ts';
+import { admitGuest, dismissGuests, parseGuests, tapNameOf } from './ruleset.ts';
+
+export type PrivateNetworkOptions = {
+  host: Host;
+  /** Absolute path of banger-forwarder. */
+  forwarderPath: string;
+  /** Exists, 0700, one per daemon; short enough for a socket path. Holds everything this driver leaves on disk. */
+  runtimeDirectory: string;
+};
+
+/**
+ * The rootless network: one user and network namespace for all VMs of a daemon, held by banger-forwarder, joined to the
+ * outside by pasta. Costs one external command per attach and per detach, none for forwards.
+ */
+export function createPrivateNetwork(options: PrivateNetworkOptions): NetworkDriver {
+  const { host, forwarderPath } = options;
+  const socketPath = join(options.runtimeDirectory, 'network.sock');
+  const holder = createHolder({ host, forwarderPath, directory: options.runtimeDirectory, socketPath });
+
+  const attach = async (vm: NetworkVm, signal: AbortSignal): Promise<NetworkAttachment> => {
+    const { innerPid } = await holder.ensure(signal);
+    const tapName = tapNameOf(vm.shortId);
+    try {
+      await controlOne(socketPath, `tap add ${tapName}`);
+      await holder.nft(innerPid, admitGuest(vm.shortId, vm.addresses, vm.nat), signal);
+    } catch (error) {
+      await detach(vm);
+      throw error;
+    }
+    return {
+      network: { kind: 'tap', tapName, macAddress: vm.addresses.macAddress, mtu: GUEST_MTU },
+      commandPrefix: [forwarderPath, 'enter', String(innerPid)],
+      guest: {
+        address: vm.addresses.guestAddress,
+        prefixLength: GUEST_PREFIX_LENGTH,
+        gateway: vm.nat ? BRIDGE_ADDRESS : null,
+        nameservers: vm.nat ? [DNS_FORWARD_ADDRESS] : [],
+        mtu: GUEST_MTU,
+      },
+    };
+  };
+
+  const detach: NetworkDriver['detach'] = async ({ shortId, addresses }) => {
+    const info = await holder.find();
+    // With the holder everything that it made is gone.
+    if (info === undefined) return;
+    await controlOne(socketPath, `forget ${addresses.guestAddress}`);
+    await controlOne(socketPath, `tap delete ${tapNameOf(shortId)}`);
+    await holder.nft(info.innerPid, dismissGuests([{ tapName: tapNameOf(shortId), ...addresses }]));
+  };
+
+  const sweep: NetworkDriver['sweep'] = async (alive) => {
+    const info = await holder.find();
+    if (alive.length === 0) return holder.end();
+    if (info === undefined) return;
+    const taps = new Set(alive.map((vm) => tapNameOf(vm.shortId)));
+    const addresses = new Set(alive.map((vm) => vm.addresses.guestAddress));
+    const made = (await controlOne(socketPath, 'tap list')).map((line) => line.replace(/^tap /, ''));
+    for (const name of made) if (!taps.has(name)) await controlOne(socketPath, `tap delete ${name}`);
+    const forwarded = parseForwards(await controlOne(socketPath, 'list')).map((f) => f.guestAddress);
+    for (const address of new Set(forwarded)) if (!addresses.has(address)) await controlOne(socketPath, `forget ${address}`);
+    const admitted = parseGuests(await holder.listGuests(info.innerPid));
+    const strangers = admitted.filter((guest) => !taps.has(guest.tapName));
+    const dismissed = strangers.filter((guest) => !addresses.has(guest.guestAddress));
+    if (dismissed.length > 0) await holder.nft(info.innerPid, dismissGuests(dismissed));
+  };
+
+  return {
+    name: 'private',
+    checks: () => privateNetworkChecks(host, forwarderPath),
+    ensure: async (signal) => void (await holder.ensure(signal)),
+    attach,
+    detach,
+    sweep,
+    setForwards: async (vm, listeners) => {
+      if ((await holder.find()) === undefined) {
+        throw new BangerError('NETWORK_FAILED', 'the network holder has ended', { remedy: 'restart the VM', logPath: holder.logPath });
+      }
+      return applyForwards((requests) => control(socketPath, requests), vm.addresses, listeners);
+    },
+  };
+}

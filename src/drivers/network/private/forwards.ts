@@ -1,0 +1,90 @@
+import { fallbackPort, isLowPort, portKey } from '../../../model/forward-ports.ts';
+import type { ForwardResult, GuestListener } from '../contract.ts';
+import type { ControlReply } from './control-client.ts';
+
+/** One listening socket of the holder. */
+export type Forward = GuestListener & { hostAddress: string; hostPort: number; guestAddress: string };
+
+/** @returns the forwards in the lines that `list` answered. */
+export function parseForwards(lines: readonly string[]): Forward[] {
+  return lines.flatMap((line) => {
+    const [verb, protocol, hostAddress, hostPort, guestAddress, port] = line.split(' ');
+    if (verb !== 'listen' || (protocol !== 'tcp' && protocol !== 'udp') || hostAddress === undefined || guestAddress === undefined)
+      return [];
+    return [{ protocol, hostAddress, hostPort: Number(hostPort), guestAddress, port: Number(port) }];
+  });
+}
+
+/** What must change so that exactly `wanted` is forwarded. */
+export type ForwardPlan = { keep: Forward[]; remove: Forward[]; add: GuestListener[] };
+
+/**
+ * Compares what is with what should be. A stand-in for a low port gives way when the guest itself opens that number.
+ * @param current forwards of this one VM
+ */
+export function planForwards(current: readonly Forward[], wanted: readonly GuestListener[]): ForwardPlan {
+  const unique = [...new Map(wanted.map((listener) => [portKey(listener), listener])).values()];
+  const wantedKeys = new Set(unique.map(portKey));
+  const isTakenByReal = (f: Forward): boolean =>
+    f.hostPort !== f.port && wantedKeys.has(portKey({ protocol: f.protocol, port: f.hostPort }));
+  const keep = current.filter((f) => wantedKeys.has(portKey(f)) && !isTakenByReal(f));
+  const kept = new Set(keep.map(portKey));
+  return { keep, remove: current.filter((f) => !keep.includes(f)), add: unique.filter((listener) => !kept.has(portKey(listener))) };
+}
+
+/** Sends requests to the holder and returns its answers in order. */
+type Ask = (requests: readonly string[]) => Promise<ControlReply[]>;
+
+/**
+ * Makes exactly `wanted` reachable: one round trip to learn and one to change, a third for low ports that were refused.
+ * @returns one result for each listener, in the order of `wanted` without repetitions
+ */
+export async function applyForwards(
+  ask: Ask,
+  vm: { guestAddress: string; loopbackAddress: string },
+  wanted: readonly GuestListener[],
+): Promise<ForwardResult[]> {
+  const [listing] = await ask(['list']);
+  const all = listing?.ok === true ? parseForwards(listing.lines) : [];
+  const plan = planForwards(
+    all.filter((f) => f.guestAddress === vm.guestAddress),
+    wanted,
+  );
+  const listen = (l: GuestListener, hostPort: number): string =>
+    `listen ${l.protocol} ${vm.loopbackAddress} ${hostPort} ${vm.guestAddress} ${l.port}`;
+  const results = new Map<string, ForwardResult>();
+  const record = (l: GuestListener, hostPort: number, reply: ControlReply | undefined): void => {
+    const base = { protocol: l.protocol, port: l.port, hostAddress: vm.loopbackAddress };
+    if (reply?.ok === true) results.set(portKey(l), { ...base, hostPort });
+    else results.set(portKey(l), { ...base, hostPort: null, problem: describeProblem(reply, vm.loopbackAddress, hostPort) });
+  };
+  for (const f of plan.keep) record(f, f.hostPort, { ok: true, lines: [] });
+
+  const removals = plan.remove.map((f) => `unlisten ${f.protocol} ${f.hostAddress} ${f.hostPort}`);
+  const replies = await ask([...removals, ...plan.add.map((l) => listen(l, l.port))]);
+  const refused: GuestListener[] = [];
+  plan.add.forEach((l, i) => {
+    const reply = replies[removals.length + i];
+    if (reply?.ok === false && reply.errno === 'EACCES' && isLowPort(l.port)) refused.push(l);
+    else record(l, l.port, reply);
+  });
+
+  const standIns = refused.map((l) => ({ l, hostPort: standIn(l, wanted, results) }));
+  const late = await ask(standIns.map(({ l, hostPort }) => listen(l, hostPort)));
+  standIns.forEach(({ l, hostPort }, i) => record(l, hostPort, late[i]));
+  return [...new Set(wanted.map(portKey))].flatMap((key) => results.get(key) ?? []);
+}
+
+function standIn(l: GuestListener, wanted: readonly GuestListener[], results: ReadonlyMap<string, ForwardResult>): number {
+  const used = new Set<number>();
+  for (const other of wanted) if (other.protocol === l.protocol) used.add(other.port);
+  for (const r of results.values()) if (r.protocol === l.protocol && r.hostPort !== null) used.add(r.hostPort);
+  return fallbackPort(l.port, used);
+}
+
+function describeProblem(reply: ControlReply | undefined, address: string, port: number): string {
+  if (reply === undefined || reply.ok) return 'the network holder did not answer';
+  if (reply.errno === 'EADDRINUSE') return `another program uses ${address}:${port}`;
+  if (reply.errno === 'EACCES') return `port ${port} is not open to ordinary users`;
+  return reply.text;
+}

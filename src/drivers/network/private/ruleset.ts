@@ -1,0 +1,99 @@
+// The namespace's nftables rules as text; applied whole by `nft -f -`, which is atomic. Two tables of banger's own:
+// `bridge banger` lets a TAP send only with its VM's MAC and IPv4 address, `ip banger` says who may go where.
+// Which VM may do what is in sets, so that a VM's coming and going touches elements only, and the kernel is the record.
+import { BRIDGE_ADDRESS, DNS_FORWARD_ADDRESS } from '../../../model/network.ts';
+import type { VmAddresses } from '../../../model/network.ts';
+
+export const UPLINK_NAME = 'uplink0';
+const BRIDGE_NAME = 'br0';
+
+/**
+ * Never a way out: this network, loopback, link-local (169.254.169.254 is a cloud's metadata service; the DNS forwarder
+ * is allowed before), multicast and reserved.
+ */
+const FORBIDDEN_DESTINATIONS = ['0.0.0.0/8', '127.0.0.0/8', '169.254.0.0/16', '224.0.0.0/3'];
+
+/** @returns the TAP name of a VM. @param shortId eight hex digits */
+export function tapNameOf(shortId: string): string {
+  return `bgr-${shortId}`;
+}
+
+/** @returns the rules without any VM; applying them again keeps the sets' elements. */
+export function baseRuleset(): string {
+  return [
+    'add table bridge banger',
+    'add set bridge banger guests { typeof iifname . ether saddr . ip saddr; }',
+    'add chain bridge banger prerouting { type filter hook prerouting priority -300; policy accept; }',
+    'flush chain bridge banger prerouting',
+    'add rule bridge banger prerouting iifname != "bgr-*" accept',
+    'add rule bridge banger prerouting iifname . arp saddr ether . arp saddr ip @guests iifname . ether saddr . arp saddr ip @guests accept',
+    'add rule bridge banger prerouting iifname . ether saddr . ip saddr @guests accept',
+    'add rule bridge banger prerouting drop',
+    'add table ip banger',
+    'add set ip banger nat { type ipv4_addr; }',
+    // Replies to connections that the forwarder made, and ping; nothing else of the namespace is reachable.
+    'add chain ip banger input { type filter hook input priority 0; policy drop; }',
+    'flush chain ip banger input',
+    'add rule ip banger input iifname "lo" accept',
+    'add rule ip banger input ct state established,related accept',
+    `add rule ip banger input iifname "${BRIDGE_NAME}" ip daddr ${BRIDGE_ADDRESS} icmp type echo-request accept`,
+    'add chain ip banger forward { type filter hook forward priority 0; policy drop; }',
+    'flush chain ip banger forward',
+    // A host with br_netfilter loaded shows bridged frames here as well.
+    `add rule ip banger forward iifname "${BRIDGE_NAME}" oifname "${BRIDGE_NAME}" accept`,
+    'add rule ip banger forward ct state established,related accept',
+    `add rule ip banger forward iifname != "${BRIDGE_NAME}" drop`,
+    `add rule ip banger forward ip daddr ${DNS_FORWARD_ADDRESS} meta l4proto { tcp, udp } th dport 53 ip saddr @nat accept`,
+    `add rule ip banger forward ip daddr { ${FORBIDDEN_DESTINATIONS.join(', ')} } drop`,
+    `add rule ip banger forward oifname "${UPLINK_NAME}" ip saddr @nat accept`,
+    'add chain ip banger postrouting { type nat hook postrouting priority 100; policy accept; }',
+    'flush chain ip banger postrouting',
+    `add rule ip banger postrouting oifname "${UPLINK_NAME}" masquerade`,
+    '',
+  ].join('\n');
+}
+
+type GuestKey = { tapName: string; macAddress: string; guestAddress: string };
+
+/** @returns commands that let one VM in; right whatever an earlier VM of the same address was allowed. */
+export function admitGuest(shortId: string, addresses: VmAddresses, nat: boolean): string {
+  const { guestAddress, macAddress } = addresses;
+  const lines = [
+    `add element bridge banger guests ${guestElement({ tapName: tapNameOf(shortId), macAddress, guestAddress })}`,
+    `add element ip banger nat { ${guestAddress} }`,
+  ];
+  if (!nat) lines.push(`delete element ip banger nat { ${guestAddress} }`);
+  return `${lines.join('\n')}\n`;
+}
+
+/** @returns commands that forget VMs; each element is added first, because deleting what is not there is an error. */
+export function dismissGuests(guests: readonly GuestKey[]): string {
+  return guests
+    .flatMap((guest) => [
+      `add element bridge banger guests ${guestElement(guest)}`,
+      `delete element bridge banger guests ${guestElement(guest)}`,
+      `add element ip banger nat { ${guest.guestAddress} }`,
+      `delete element ip banger nat { ${guest.guestAddress} }`,
+    ])
+    .map((line) => `${line}\n`)
+    .join('');
+}
+
+function guestElement(guest: GuestKey): string {
+  return `{ "${guest.tapName}" . ${guest.macAddress} . ${guest.guestAddress} }`;
+}
+
+/**
+ * Reads the set of admitted guests.
+ * @param json output of `nft -j list set bridge banger guests` (libnftables-json(5))
+ */
+export function parseGuests(json: string): GuestKey[] {
+  const document = JSON.parse(json) as { nftables?: { set?: { elem?: unknown[] } }[] };
+  const elements = (document.nftables ?? []).flatMap((entry) => entry.set?.elem ?? []);
+  return elements.flatMap((element) => {
+    const parts = (element as { concat?: unknown }).concat;
+    if (!Array.isArray(parts) || parts.length !== 3 || !parts.every((part) => typeof part === 'string')) return [];
+    const [tapName, macAddress, guestAddress] = parts as [string, string, string];
+    return [{ tapName, macAddress, guestAddress }];
+  });
+}

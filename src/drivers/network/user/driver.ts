@@ -1,0 +1,111 @@
+import { fallbackPort, isLowPort, portKey } from '../../../model/forward-ports.ts';
+import { BangerError } from '../../../model/errors.ts';
+import type { Verdict } from '../../../model/verdict.ts';
+import type { Machine } from '../../hypervisor/contract.ts';
+import type { ForwardResult, GuestListener, NetworkDriver, NetworkVm } from '../contract.ts';
+
+/** Fixed by QEMU's user network (`-netdev user` defaults, qemu(1)). */
+const USER_NETWORK = { address: '10.0.2.15', prefixLength: 24, gateway: '10.0.2.2', nameserver: '10.0.2.3', mtu: 1500 };
+
+/** The fallback where user namespaces are forbidden: each VM has QEMU's own network and makes nothing on the host. */
+export function createUserNetwork(): NetworkDriver {
+  /** Forwards of each VM as far as this daemon life knows them, by guest listener. */
+  const known = new Map<string, Map<string, ForwardResult>>();
+  return {
+    name: 'user',
+    checks: async () => userNetworkChecks(),
+    ensure: async (signal) => throwIfCancelled(signal),
+    attach: async (vm, signal) => {
+      throwIfCancelled(signal);
+      return {
+        network: { kind: 'user', macAddress: vm.addresses.macAddress, restricted: !vm.nat },
+        commandPrefix: [],
+        guest: {
+          address: USER_NETWORK.address,
+          prefixLength: USER_NETWORK.prefixLength,
+          gateway: vm.nat ? USER_NETWORK.gateway : null,
+          nameservers: vm.nat ? [USER_NETWORK.nameserver] : [],
+          mtu: USER_NETWORK.mtu,
+        },
+      };
+    },
+    // The VMM's end takes its network along.
+    detach: async (vm) => void known.delete(vm.shortId),
+    setForwards: async (vm, listeners, machine) => {
+      const current = known.get(vm.shortId) ?? new Map<string, ForwardResult>();
+      known.set(vm.shortId, current);
+      return applyUserForwards(vm, listeners, machine, current);
+    },
+    sweep: async (alive) => {
+      const ids = new Set(alive.map((vm) => vm.shortId));
+      for (const id of known.keys()) if (!ids.has(id)) known.delete(id);
+    },
+  };
+}
+
+function throwIfCancelled(signal: AbortSignal): void {
+  if (signal.aborted) throw new BangerError('CANCELLED', 'setting up the network was cancelled', { cause: signal.reason });
+}
+
+/** @returns what works, and what is lost against the private network. */
+export function userNetworkChecks(): Verdict[] {
+  return [
+    {
+      name: 'network.user',
+      level: 'warn',
+      reason: "QEMU's user network: VMs do not see each other, and a guest can reach services on the host's loopback through 10.0.2.2",
+      remedy: 'banger doctor shows what network.mode = "private" lacks on this host',
+    },
+  ];
+}
+
+async function applyUserForwards(
+  vm: NetworkVm,
+  listeners: readonly GuestListener[],
+  machine: Machine,
+  current: Map<string, ForwardResult>,
+): Promise<ForwardResult[]> {
+  const wanted = new Map(listeners.map((listener) => [portKey(listener), listener]));
+  for (const [key, forward] of current) {
+    const isTakenByReal = forward.hostPort !== forward.port && wanted.has(portKey({ ...forward, port: forward.hostPort ?? 0 }));
+    if (wanted.has(key) && !isTakenByReal && forward.hostPort !== null) continue;
+    current.delete(key);
+    if (forward.hostPort !== null) await machine.removeUserPort?.(userForward(vm, forward, forward.hostPort));
+  }
+  // High ports first, so that stand-ins for low ones find what is free.
+  const missing = [...wanted.values()].filter((listener) => !current.has(portKey(listener))).sort((a, b) => b.port - a.port);
+  for (const listener of missing) current.set(portKey(listener), await addForward(vm, listener, machine, current, wanted));
+  return [...wanted.keys()].flatMap((key) => current.get(key) ?? []);
+}
+
+async function addForward(
+  vm: NetworkVm,
+  listener: GuestListener,
+  machine: Machine,
+  current: ReadonlyMap<string, ForwardResult>,
+  wanted: ReadonlyMap<string, GuestListener>,
+): Promise<ForwardResult> {
+  const base = { ...listener, hostAddress: vm.addresses.loopbackAddress };
+  if (machine.forwardUserPort === undefined) return { ...base, hostPort: null, problem: 'this VMM has no user network' };
+  const used = new Set<number>();
+  for (const other of wanted.values()) if (other.protocol === listener.protocol) used.add(other.port);
+  for (const other of current.values()) if (other.protocol === listener.protocol && other.hostPort !== null) used.add(other.hostPort);
+  const ports = isLowPort(listener.port) ? [listener.port, fallbackPort(listener.port, used)] : [listener.port];
+  let problem = '';
+  for (const hostPort of ports) {
+    const forward = userForward(vm, listener, hostPort);
+    try {
+      // One of an earlier daemon life would be in the way; QEMU has no way to ask for them.
+      await machine.removeUserPort?.(forward).catch(() => undefined);
+      await machine.forwardUserPort(forward);
+      return { ...base, hostPort };
+    } catch (error) {
+      problem = error instanceof Error ? error.message : String(error);
+    }
+  }
+  return { ...base, hostPort: null, problem };
+}
+
+function userForward(vm: NetworkVm, listener: GuestListener, hostPort: number): Parameters<NonNullable<Machine['forwardUserPort']>>[0] {
+  return { hostAddress: vm.addresses.loopbackAddress, hostPort, guestPort: listener.port, protocol: listener.protocol };
+}

@@ -1,0 +1,26 @@
+/** Ports below this need root on most hosts. */
+const FIRST_FREE_PORT = 1024;
+const FRIENDLY_PORTS: Readonly<Record<number, number>> = { 80: 8080, 443: 8443 };
+
+export type PortListener = { protocol: 'tcp' | 'udp'; port: number };
+
+/** @returns whether the host may refuse the port to an ordinary user, so that `fallbackPort` is worth a try. */
+export function isLowPort(port: number): boolean {
+  return port < FIRST_FREE_PORT;
+}
+
+/**
+ * The host port that stands in for a low guest port: 80 → 8080, 443 → 8443, else 10000 + port; if a listener of the guest
+ * has that number itself, the next one that is free after it.
+ * @param used host ports of the same protocol and address that are taken or wanted
+ */
+export function fallbackPort(port: number, used: ReadonlySet<number>): number {
+  let candidate = FRIENDLY_PORTS[port] ?? 10_000 + port;
+  while (used.has(candidate)) candidate = candidate === 65_535 ? FIRST_FREE_PORT : candidate + 1;
+  return candidate;
+}
+
+/** @returns a key that is the same for the same protocol and port. */
+export function portKey(listener: PortListener): string {
+  return `${listener.protocol}/${listener.port}`;
+}

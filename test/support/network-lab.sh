@@ -1,0 +1,48 @@
+#!/bin/sh
+# Runs a program in a host of its own: private network, mount and pid namespaces with a fake outside, so that no packet
+# leaves the machine and nothing survives. Usage: network-lab.sh root|user PROGRAM [ARGUMENT...]
+#   192.0.2.10   this "host" on its uplink; 127.0.0.1:7001 answers "host-loopback", 192.0.2.10:7002 "host-uplink"
+#   192.0.2.1    the "internet": :7000 answers "internet <peer address>", :53 is its name server
+# With `user` the program is uid 65534 and /dev/net/tun is open to everybody, as on a stock Debian.
+set -eu
+if [ "${NETWORK_LAB:-}" = "" ]; then
+  own_user=""
+  [ "$(id -u)" = 0 ] || own_user="--user --map-root-user"
+  # shellcheck disable=SC2086
+  NETWORK_LAB=1 exec unshare $own_user --net --mount --pid --fork --kill-child --mount-proc "$0" "$@"
+fi
+kind=$1
+shift
+scratch=$(mktemp -d)
+mount -t tmpfs -o mode=0755 lab "$scratch"
+ip link set lo up
+unshare --net sleep infinity &
+internet=$!
+until [ "$(readlink /proc/$internet/ns/net)" != "$(readlink /proc/self/ns/net)" ]; do sleep 0.01; done
+ip link add out0 type veth peer name in0 netns $internet
+ip address add 192.0.2.10/24 dev out0
+ip link set out0 up
+in_internet="nsenter -t $internet -n"
+$in_internet ip link set lo up
+$in_internet ip address add 192.0.2.1/24 dev in0
+$in_internet ip address add 169.254.169.254/32 dev lo
+$in_internet ip link set in0 up
+ip route add default via 192.0.2.1
+echo 'nameserver 192.0.2.1' >"$scratch/resolv.conf"
+mount --bind "$scratch/resolv.conf" "$(readlink -f /etc/resolv.conf)"
+# shellcheck disable=SC2016
+$in_internet socat TCP-LISTEN:7000,fork,reuseaddr 'SYSTEM:echo internet $SOCAT_PEERADDR' &
+$in_internet "$LAB_NODE" "$LAB_DNS_FIXTURE" &
+socat TCP-LISTEN:7001,bind=127.0.0.1,fork,reuseaddr 'SYSTEM:echo host-loopback' &
+socat TCP-LISTEN:7002,bind=192.0.2.10,fork,reuseaddr 'SYSTEM:echo host-uplink' &
+mkdir -m 0777 "$scratch/work"
+export LAB_WORK="$scratch/work"
+if [ "$kind" = user ]; then
+  mknod "$scratch/tun" c 10 200
+  chmod 0666 "$scratch/tun"
+  mount --bind "$scratch/tun" /dev/net/tun
+  chmod 0755 "$scratch"
+  setpriv --reuid 65534 --regid 65534 --clear-groups "$@"
+else
+  "$@"
+fi
