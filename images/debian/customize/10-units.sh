@@ -13,9 +13,19 @@ systemctl mask systemd-networkd.service systemd-networkd.socket systemd-networkd
 # Nobody sits at a console.
 systemctl mask getty.target console-getty.service getty@.service serial-getty@.service
 
-# Login management starts when something asks for it on the bus, not at boot.
-mkdir -p /etc/systemd/system/multi-user.target.wants
-ln -sf /dev/null /etc/systemd/system/multi-user.target.wants/systemd-logind.service
+# The random seed comes from outside, before the system starts.
+systemctl mask systemd-random-seed.service systemd-initctl.socket
+
+# The message bus and login management start when something asks for them, not at boot.
+mkdir -p /etc/systemd/system/multi-user.target.wants /etc/systemd/system-generators
+for service in dbus systemd-logind; do
+  ln -sf /dev/null "/etc/systemd/system/multi-user.target.wants/$service.service"
+done
+
+# systemd waits for its generators before it starts anything; these look for disks and consoles that a microVM does not have.
+for generator in bless-boot cryptsetup getty gpt-auto hibernate-resume integritysetup run system-update veritysetup; do
+  ln -sf /dev/null "/etc/systemd/system-generators/systemd-$generator-generator"
+done
 
 mkdir -p /etc/systemd/system.conf.d /etc/systemd/journald.conf.d
 cat > /etc/systemd/system.conf.d/10-banger.conf <<'END'

@@ -78,25 +78,29 @@ function mmdebstrapArgv(request: InstallRequest, sourcesPath: string): string[] 
   ];
 }
 
+/** mmdebstrap installs in two batches, of which the first, the essential packages, takes this share of the time (measured). */
+const FIRST_BATCH_SHARE = 0.4;
+const PROGRESS_LINE = /^(Get:\d+ \S+ \S+ \S+|Unpacking|Setting up) ([a-z0-9][^\s:]*)(?=[\s:])(?!.* (?:InRelease|Packages) \[)/;
+
 /** @returns a function that turns apt's and dpkg's lines into the fraction that is done, undefined for lines that say nothing about it. */
 export function packageProgress(): (line: string) => { fraction: number; text: string } | undefined {
+  let batch = 0;
   let announced = 0;
   let done = 0;
-  const steps = /^(?:Get:\d+ \S+ \S+ \S+ (?<got>[a-z0-9][^\s:]*) \S+ \S+ \[|Unpacking (?<unpacked>[^\s:]+)|Setting up (?<set>[^\s:]+))/;
   return (line) => {
-    const total = /^\d+ upgraded, (\d+) newly installed/.exec(line);
-    // Each package is fetched, unpacked and set up.
-    if (total !== null) announced += 3 * Number(total[1]);
-    const groups = steps.exec(line)?.groups;
-    if (groups === undefined) return undefined;
-    done += 1;
-    const [verb, name] =
-      groups['got'] !== undefined
-        ? ['Fetching', groups['got']]
-        : groups['unpacked'] !== undefined
-          ? ['Unpacking', groups['unpacked']]
-          : ['Setting up', groups['set']];
-    return { fraction: announced === 0 ? 0 : Math.min(done / announced, 1), text: `${verb} ${name}` };
+    const count = /^\d+ upgraded, (\d+) newly installed/.exec(line)?.[1];
+    if (count !== undefined) {
+      batch += 1;
+      // Each package is fetched, unpacked and set up.
+      announced = Math.max(3 * Number(count), 1);
+      done = 0;
+    }
+    const [, verb, name] = PROGRESS_LINE.exec(line) ?? [];
+    if (verb === undefined || batch === 0) return undefined;
+    done = Math.min(done + 1, announced);
+    const start = batch === 1 ? 0 : FIRST_BATCH_SHARE;
+    const share = batch === 1 ? FIRST_BATCH_SHARE : 1 - FIRST_BATCH_SHARE;
+    return { fraction: start + (share * done) / announced, text: `${verb.startsWith('Get') ? 'Fetching' : verb} ${name}` };
   };
 }
 
