@@ -1,0 +1,63 @@
+import { createHash } from 'node:crypto';
+import { readFile, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+
+/** Raised whenever the builder itself makes something else of the same inputs, so that bundles of an older one count as stale. */
+const BUILDER_VERSION = 1;
+
+/** The folders of the source that a bundle is made of. */
+export const AGENT_FOLDER = 'agent';
+export const FORWARDER_FOLDER = 'forwarder';
+export const DEBIAN_FOLDER = 'images/debian';
+
+/**
+ * @param parts texts in a fixed order
+ * @returns one SHA-256 (hex) of all of them; every part is delimited, so moving text between parts changes it
+ */
+export function hashOf(...parts: readonly string[]): string {
+  const hash = createHash('sha256');
+  for (const part of parts) hash.update(`${Buffer.byteLength(part)}:`).update(part);
+  return hash.digest('hex');
+}
+
+/** @returns SHA-256 over names and contents of all files below `folder`; `build` folders and dotfiles do not count. */
+export async function hashFolder(folder: string): Promise<string> {
+  const hash = createHash('sha256');
+  for (const path of await sourceFiles(folder, '')) {
+    const content = await readFile(join(folder, path));
+    hash.update(`${path}\0${content.length}\0`).update(content);
+  }
+  return hash.digest('hex');
+}
+
+async function sourceFiles(root: string, below: string): Promise<string[]> {
+  const found: string[] = [];
+  const entries = await readdir(join(root, below), { withFileTypes: true });
+  for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
+    if (entry.name.startsWith('.') || entry.name === 'build') continue;
+    const path = below === '' ? entry.name : `${below}/${entry.name}`;
+    if (entry.isDirectory()) found.push(...(await sourceFiles(root, path)));
+    else if (entry.isFile()) found.push(path);
+  }
+  return found;
+}
+
+export type SourceHashes = { agent: string; forwarder: string; debian: string; all: string };
+
+/**
+ * @param sourceRoot directory with `agent`, `forwarder` and `images/debian`
+ * @returns the hash of each, and of all of them with the builder's version: what `bundle.json` records as `inputsHash`; undefined
+ *   when a folder is missing
+ */
+export async function hashSources(sourceRoot: string): Promise<SourceHashes | undefined> {
+  try {
+    const [agent, forwarder, debian] = await Promise.all(
+      [AGENT_FOLDER, FORWARDER_FOLDER, DEBIAN_FOLDER].map((folder) => hashFolder(join(sourceRoot, folder))),
+    );
+    if (agent === undefined || forwarder === undefined || debian === undefined) return undefined;
+    return { agent, forwarder, debian, all: hashOf(String(BUILDER_VERSION), agent, forwarder, debian) };
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,85 @@
+import { join, resolve } from 'node:path';
+import type { Host } from '../../host/host.ts';
+import { BangerError } from '../../model/errors.ts';
+import { BUNDLE_PARTS } from '../../model/image.ts';
+import type { Bundle, BundleManifest } from '../../model/image.ts';
+import { BUNDLE_REMEDY, MANIFEST_NAME, parseManifest } from './manifest.ts';
+
+/** Where a bundle may lie; the first three are what somebody asked for, the last two are where one usually is. */
+export type BundlePlaces = {
+  flag?: string;
+  env?: string;
+  config?: string;
+  /** `../lib/banger` of the installed program. */
+  besideProgram: string;
+  /** `runtime` of a source checkout; null when the program does not run from one. */
+  checkout: string | null;
+};
+
+export type BundlePlace = { directory: string; source: 'flag' | 'environment' | 'config' | 'program' | 'checkout'; required: boolean };
+
+/**
+ * The search order of 2.4. A place that was named is the only one: falling back to another bundle than the one that was asked for
+ * would hide the mistake.
+ */
+export function bundlePlaces(places: BundlePlaces): BundlePlace[] {
+  const named = [
+    { directory: places.flag, source: 'flag' },
+    { directory: places.env, source: 'environment' },
+    { directory: places.config, source: 'config' },
+  ] as const;
+  for (const { directory, source } of named) {
+    if (directory !== undefined && directory !== '') return [{ directory: resolve(directory), source, required: true }];
+  }
+  const usual: BundlePlace[] = [{ directory: resolve(places.besideProgram), source: 'program', required: false }];
+  if (places.checkout !== null) usual.push({ directory: resolve(places.checkout), source: 'checkout', required: false });
+  return usual;
+}
+
+/**
+ * Finds the runtime bundle and checks that all its files are there with their sizes; their content is what `bundleStatus` can verify.
+ * @throws BangerError BUNDLE_MISSING when no place has a `bundle.json`, BUNDLE_BROKEN when the one found cannot be used
+ */
+export async function findBundle(places: BundlePlaces, host: Host): Promise<Bundle> {
+  const candidates = bundlePlaces(places);
+  for (const { directory } of candidates) {
+    const manifest = await readManifest(directory, host);
+    if (manifest === undefined) continue;
+    const problems = await fileProblems({ directory, manifest }, host);
+    if (problems.length === 0) return { directory, manifest };
+    throw new BangerError('BUNDLE_BROKEN', `The runtime bundle in ${directory} is broken: ${problems.join('; ')}.`, {
+      remedy: BUNDLE_REMEDY,
+      details: { directory, problems },
+    });
+  }
+  const directories = candidates.map((place) => place.directory);
+  throw new BangerError('BUNDLE_MISSING', `There is no runtime bundle in ${directories.join(' or ')}.`, {
+    remedy: BUNDLE_REMEDY,
+    details: { directories },
+  });
+}
+
+/**
+ * @returns the manifest, or undefined when the directory has none
+ * @throws BangerError BUNDLE_BROKEN when there is one that cannot be read
+ */
+export async function readManifest(directory: string, host: Host): Promise<BundleManifest | undefined> {
+  const path = join(directory, MANIFEST_NAME);
+  const text = await host.readIfThere(path);
+  return text === undefined ? undefined : parseManifest(text, path);
+}
+
+/** @returns a sentence for every file that is missing or has another size than `bundle.json` says. */
+export async function fileProblems(bundle: Bundle, host: Host): Promise<string[]> {
+  const problems: string[] = [];
+  for (const part of BUNDLE_PARTS) {
+    const file = bundle.manifest.files[part];
+    const path = join(bundle.directory, file.path);
+    if (!(await host.exists(path))) problems.push(`${file.path} is missing`);
+    else {
+      const { bytes } = await host.fileSize(path);
+      if (bytes !== file.sizeBytes) problems.push(`${file.path} has ${bytes} bytes instead of ${file.sizeBytes}`);
+    }
+  }
+  return problems;
+}

@@ -1,0 +1,59 @@
+import { z } from 'zod';
+import { BangerError } from '../../model/errors.ts';
+import { BUNDLE_PARTS } from '../../model/image.ts';
+import type { BundleManifest } from '../../model/image.ts';
+
+/** The command that mends a missing or broken bundle; every such error names it (2.4). */
+export const BUNDLE_REMEDY = 'banger bundle build';
+export const MANIFEST_NAME = 'bundle.json';
+
+const hexDigest = z.string().regex(/^[0-9a-f]{64}$/);
+
+const fileSchema = z.strictObject({
+  // A manifest may come from a download: no part of it may point outside the bundle's directory.
+  path: z
+    .string()
+    .min(1)
+    .refine((path) => !path.startsWith('/') && !path.split('/').some((part) => part === '' || part === '.' || part === '..'), {
+      error: 'must be a path inside the bundle',
+    }),
+  sizeBytes: z.number().int().nonnegative(),
+  sha256: hexDigest,
+});
+
+const manifestSchema: z.ZodType<BundleManifest> = z.strictObject({
+  formatVersion: z.literal(1),
+  architecture: z.enum(['x86_64', 'aarch64']),
+  distribution: z.string().min(1),
+  kernelVersion: z.string().min(1),
+  builtAt: z.iso.datetime({ offset: true }),
+  inputsHash: hexDigest,
+  packages: z.array(z.string()),
+  packagesHash: hexDigest,
+  files: z.record(z.enum(BUNDLE_PARTS), fileSchema),
+});
+
+/**
+ * @param text content of `bundle.json`
+ * @param path where it was read, for the message
+ * @throws BangerError BUNDLE_BROKEN
+ */
+export function parseManifest(text: string, path: string): BundleManifest {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw broken(path, 'it is not JSON');
+  }
+  const parsed = manifestSchema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  throw broken(path, `${issue?.path.join('.') || 'it'}: ${issue?.message ?? 'invalid'}`);
+}
+
+function broken(path: string, why: string): BangerError {
+  return new BangerError('BUNDLE_BROKEN', `The runtime bundle's ${path} cannot be used: ${why}.`, {
+    remedy: BUNDLE_REMEDY,
+    details: { path },
+  });
+}

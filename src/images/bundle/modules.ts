@@ -1,0 +1,55 @@
+/** Drivers that a guest needs before its root file system is there; built-in ones are skipped. */
+export const INITRAMFS_MODULES = [
+  'virtio_mmio',
+  'virtio_blk',
+  'virtio_console',
+  'virtio_net',
+  'virtio_rng',
+  'virtio_balloon',
+  'vmw_vsock_virtio_transport',
+  'ext4',
+] as const;
+
+/** `virtio-rng.ko.xz` and `virtio_rng` are the same module (modprobe(8)). */
+export function moduleName(path: string): string {
+  const file = path.slice(path.lastIndexOf('/') + 1);
+  return file.replace(/\.ko(\.(gz|xz|zst))?$/, '').replaceAll('-', '_');
+}
+
+/**
+ * @param elf content of an uncompressed `.ko`
+ * @returns names that its `.modinfo` section lists as `depends=`, without the need for depmod
+ */
+export function moduleDependencies(elf: Buffer): string[] {
+  const key = Buffer.from('depends=');
+  for (let at = elf.indexOf(key); at !== -1; at = elf.indexOf(key, at + 1)) {
+    if (at > 0 && elf[at - 1] !== 0) continue;
+    const end = elf.indexOf(0, at);
+    const value = elf.toString('latin1', at + key.length, end === -1 ? elf.length : end);
+    return value === '' ? [] : value.split(',').map((name) => name.replaceAll('-', '_'));
+  }
+  return [];
+}
+
+/**
+ * @param wanted names of modules
+ * @param dependenciesOf direct dependencies of a module, undefined when there is no such module file
+ * @returns every module that is needed, each after all that it needs; what has no file is left out and is either built in or missing
+ */
+export async function loadOrder(
+  wanted: readonly string[],
+  dependenciesOf: (name: string) => Promise<string[] | undefined>,
+): Promise<string[]> {
+  const order: string[] = [];
+  const seen = new Set<string>();
+  const visit = async (name: string): Promise<void> => {
+    if (seen.has(name)) return;
+    seen.add(name);
+    const dependencies = await dependenciesOf(name);
+    if (dependencies === undefined) return;
+    for (const dependency of dependencies) await visit(dependency);
+    order.push(name);
+  };
+  for (const name of wanted) await visit(name);
+  return order;
+}

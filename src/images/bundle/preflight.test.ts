@@ -1,0 +1,47 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { inNamespace } from './namespace.ts';
+import { buildObstacles, refuseObstacles } from './preflight.ts';
+import type { BuildFacts } from './preflight.ts';
+
+const GOOD: BuildFacts = {
+  userId: 1000,
+  userName: 'ada',
+  distribution: 'debian',
+  architecture: 'amd64',
+  missingPrograms: [],
+  hasIdRanges: true,
+  namespaceError: null,
+  hasPackageLists: true,
+  freeDiskBytes: 10e9,
+  availableMemoryBytes: 4e9,
+};
+
+const remedies = (facts: Partial<BuildFacts>): string[] => buildObstacles({ ...GOOD, ...facts }).map((obstacle) => obstacle.remedy);
+
+test('a machine that has everything has no obstacles (2.5)', () => {
+  assert.deepEqual(buildObstacles(GOOD), []);
+  refuseObstacles([]);
+});
+
+test('missing programs are named with the packages that bring them, each once (2.5)', () => {
+  assert.deepEqual(remedies({ missingPrograms: ['mke2fs', 'newuidmap', 'newgidmap'] }), ['sudo apt-get install e2fsprogs uidmap']);
+});
+
+test('an ordinary user needs ranges of ids and user namespaces, root does not (2.5)', () => {
+  assert.match(remedies({ hasIdRanges: false })[0] ?? '', /usermod --add-subuids .* ada$/);
+  assert.match(remedies({ namespaceError: 'unshare ended with status 1' })[0] ?? '', /max_user_namespaces/);
+  assert.deepEqual(remedies({ userId: 0, hasIdRanges: false }), []);
+});
+
+test('all that is in the way is told at once, and lack of space has its own code (2.5)', () => {
+  const several = buildObstacles({ ...GOOD, hasPackageLists: false, freeDiskBytes: 1e9 });
+  assert.throws(() => refuseObstacles(several), { code: 'PREREQUISITE_MISSING', message: /lists are missing; 0\.9 GiB of disk/ });
+  assert.throws(() => refuseObstacles(buildObstacles({ ...GOOD, availableMemoryBytes: 1e8 })), { code: 'NO_SPACE' });
+});
+
+test('an ordinary user becomes root of a user namespace, root only hides its mounts and processes (2.5)', () => {
+  assert.ok(inNamespace(1000, ['true']).includes('--map-auto'));
+  assert.ok(!inNamespace(0, ['true']).includes('--user'));
+  assert.deepEqual(inNamespace(0, ['a', 'b']).slice(-3), ['--', 'a', 'b']);
+});
