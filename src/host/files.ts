@@ -1,5 +1,5 @@
 import { constants, createReadStream } from 'node:fs';
-import { copyFile, mkdir, open, readFile, rename, rm, stat, statfs } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, open, readFile, rename, rm, stat, statfs } from 'node:fs/promises';
 import { createHash, randomBytes } from 'node:crypto';
 import { dirname } from 'node:path';
 import { pipeline } from 'node:stream/promises';
@@ -53,10 +53,11 @@ export async function readIfThere(path: string): Promise<string | undefined> {
   }
 }
 
-/** Copies by reflink. @returns false where the file system has none (EOPNOTSUPP, EXDEV, EINVAL) */
+/** Copies by reflink, readable by the owner alone. @returns false where the file system has none (EOPNOTSUPP, EXDEV, EINVAL) */
 export async function reflink(from: string, to: string): Promise<boolean> {
   try {
     await copyFile(from, to, constants.COPYFILE_FICLONE_FORCE | constants.COPYFILE_EXCL);
+    await chmod(to, 0o600);
     return true;
   } catch (error) {
     if (['ENOTSUP', 'EOPNOTSUPP', 'EXDEV', 'EINVAL', 'ENOSYS', 'ENOTTY'].includes((error as NodeJS.ErrnoException).code ?? ''))

@@ -12,6 +12,8 @@ export const ERROR_CODES = {
   WRONG_STATE: { exit: 1, status: 409 },
   BUSY: { exit: 1, status: 409 },
   CANCELLED: { exit: 130, status: 499 },
+  /** The daemon ended in the middle; what was begun has been finished or undone since. */
+  INTERRUPTED: { exit: 1, status: 500 },
   TIMEOUT: { exit: 124, status: 504 },
   BUNDLE_MISSING: { exit: 1, status: 503 },
   BUNDLE_BROKEN: { exit: 1, status: 503 },

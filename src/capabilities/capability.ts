@@ -1,0 +1,20 @@
+import type { Step } from '../lifecycle/pipeline.ts';
+import type { GuestDraft, MachineDraft, VmContext } from '../lifecycle/vm-context.ts';
+
+/**
+ * One thing a VM can have, in one file: what is made for it, what the VMM and the guest are told, and how it goes away.
+ * Verbs walk the list in order and undo it in reverse; adding a capability changes no verb.
+ */
+export type Capability = {
+  readonly name: string;
+  /** Made with the VM, undone by delete. */
+  prepare?: Step<VmContext>;
+  /** Made before the VMM starts, undone when it has ended. */
+  beforeStart?: Step<VmContext>;
+  /** Adds to the machine. */
+  machine?(context: VmContext, draft: MachineDraft): void;
+  /** Adds to what the agent sets before the image's init runs. */
+  guestConfig?(context: VmContext, draft: GuestDraft): void | Promise<void>;
+  /** Done when the guest is personalised or adopted, undone before it is asked to stop. Must be repeatable. */
+  afterStart?: Step<VmContext>;
+};

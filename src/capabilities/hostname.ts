@@ -1,0 +1,14 @@
+import type { Capability } from './capability.ts';
+
+/** Who the guest is: name, hosts file, machine id, random seed and clock. */
+export const hostname: Capability = {
+  name: 'hostname',
+  guestConfig({ vm, services, network, attachment }, draft) {
+    draft.hostname = vm.name;
+    draft.hosts.push(`${attachment?.guest.address ?? network.addresses.guestAddress} ${vm.name}.vm ${vm.name}`);
+    // The id is random already, and stays the same over restarts as a machine id must.
+    draft.machineId = vm.id;
+    draft.randomSeed = services.randomBase64(64);
+    draft.unixMs = services.now().getTime();
+  },
+};

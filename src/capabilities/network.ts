@@ -1,0 +1,25 @@
+import { BangerError } from '../model/errors.ts';
+import type { Capability } from './capability.ts';
+
+/** The VM's link to the others and the outside. */
+export const network: Capability = {
+  name: 'network',
+  beforeStart: {
+    name: 'network',
+    title: 'network',
+    async apply(context, signal) {
+      const { services } = context;
+      await services.network.ensure(signal);
+      context.attachment = await services.network.attach(context.network, signal);
+    },
+    undo: (context) => context.services.network.detach(context.network),
+  },
+  machine({ attachment }, draft) {
+    if (attachment === null) throw new BangerError('INTERNAL', 'the machine was drawn up before its network');
+    draft.network = attachment.network;
+    draft.commandPrefix = attachment.commandPrefix;
+  },
+  guestConfig({ attachment }, draft) {
+    draft.network = attachment?.guest ?? null;
+  },
+};

@@ -1,0 +1,71 @@
+import type { NetworkDriver } from '../../drivers/network/contract.ts';
+import { createPrivateNetwork } from '../../drivers/network/private/driver.ts';
+import { createUserNetwork } from '../../drivers/network/user/driver.ts';
+import { realHost } from '../../host/host.ts';
+import { findBundle } from '../../images/bundle/find-bundle.ts';
+import { BangerError } from '../../model/errors.ts';
+import { type Bundle, bundlePath, type Image } from '../../model/image.ts';
+import type { Store } from '../../store/store.ts';
+import type { Places } from './bundle-work.ts';
+import type { ComposeOptions } from './compose.ts';
+import { imageOfBundle } from './default-image.ts';
+import { type Choice, chooseNetwork, withoutBundle } from './drivers.ts';
+
+/** What depends on the bundle, which may come, go and be rebuilt while the daemon runs. */
+export async function bundleParts(context: { options: ComposeOptions; store: Store; places: Places }) {
+  const { options, store, places } = context;
+  const { directories, config } = options;
+  let known: { bundle: Bundle; network: Choice<NetworkDriver> } | undefined;
+  let missing: Choice<NetworkDriver> = {
+    driver: withoutBundle(new BangerError('BUNDLE_MISSING', 'there is no runtime bundle', { remedy: 'banger bundle build' })).network,
+    reason: 'not chosen before there is a runtime bundle',
+  };
+
+  async function refresh(): Promise<Bundle> {
+    const bundle = await findBundle(places.bundle, realHost);
+    const isSame = known?.bundle.directory === bundle.directory && known.bundle.manifest.builtAt === bundle.manifest.builtAt;
+    if (known !== undefined && isSame) return known.bundle;
+    const network = await chooseNetwork(config.network.mode, {
+      private: createPrivateNetwork({
+        host: realHost,
+        forwarderPath: bundlePath(bundle, 'forwarder'),
+        runtimeDirectory: directories.runtimeDirectory,
+      }),
+      user: createUserNetwork(),
+    });
+    known = { bundle, network };
+    saveDefaultImage(store, imageOfBundle(bundle, 'default'));
+    return bundle;
+  }
+
+  try {
+    await refresh();
+  } catch (error) {
+    if (!(error instanceof BangerError)) throw error;
+    options.log.warn({ code: error.code }, error.message);
+    missing = { ...missing, reason: error.message };
+  }
+  return {
+    refresh,
+    network: () => known?.network ?? missing,
+    bundle: async () => known?.bundle ?? (await refresh()),
+    async resolveImage(reference: string | undefined): Promise<Image> {
+      await refresh();
+      const name = reference ?? config.defaults.image;
+      const image = store.images.find(name);
+      if (image !== undefined) return image;
+      throw new BangerError('NOT_FOUND', `there is no image ${JSON.stringify(name.slice(0, 80))}`, { remedy: 'banger image list' });
+    },
+  };
+}
+
+/** The name `default` goes to the newest bundle; an older image keeps its record under another name while VMs need it. */
+function saveDefaultImage(store: Store, image: Image): void {
+  const previous = store.images.find(image.name);
+  if (previous !== undefined && previous.id !== image.id) {
+    const isUsed = store.vms.list().some((vm) => vm.imageId === previous.id);
+    if (isUsed) store.images.save({ ...previous, name: `${previous.name}-${previous.id.slice(0, 8)}` });
+    else store.images.remove(previous.id);
+  }
+  store.images.save(image);
+}

@@ -1,0 +1,152 @@
+// The one file that names concrete drivers.
+import { randomBytes, randomUUID } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { humanId } from 'human-id';
+import { createDnsServer } from '../../dns/server.ts';
+import { createQemuHypervisor } from '../../drivers/hypervisor/qemu/driver.ts';
+import { createCopyStorage } from '../../drivers/storage/copy/driver.ts';
+import { createQcow2Storage } from '../../drivers/storage/qcow2/driver.ts';
+import { createReflinkStorage } from '../../drivers/storage/reflink/driver.ts';
+import { createAgentClient } from '../../guest/agent-client.ts';
+import { makeSshHostKey } from '../../guest/ssh-host-key.ts';
+import { realHost } from '../../host/host.ts';
+import type { Directories } from '../../lib/directories.ts';
+import { createKeyedLock } from '../../lifecycle/locks.ts';
+import { createMachines } from '../../lifecycle/machines.ts';
+import { createOperations } from '../../lifecycle/operations.ts';
+import { recover } from '../../lifecycle/recover.ts';
+import type { LifecycleServices } from '../../lifecycle/services.ts';
+import { bundlePath } from '../../model/image.ts';
+import { vmPaths } from '../../model/paths.ts';
+import { openStore } from '../../store/store.ts';
+import type { Config } from '../config.ts';
+import { bundleParts } from './bundle-parts.ts';
+import { chooseStorage } from './drivers.ts';
+import { keepVmEvent, logEnd } from './operation-log.ts';
+import type { Log } from '../log.ts';
+import { bundleWork, type Places } from './bundle-work.ts';
+import { statusWork } from './status.ts';
+import type { DaemonServices } from '../services.ts';
+
+export type ComposeOptions = {
+  directories: Directories;
+  config: Config;
+  log: Log;
+  build: { id: string; version: string };
+  requestShutdown: () => void;
+};
+
+/** The daemon's parts, joined. */
+export type Daemon = { services: DaemonServices; recover(): Promise<void>; close(): Promise<void> };
+
+/** @throws what openStore throws, and PREREQUISITE_MISSING when config insists on what does not work here */
+export async function compose(options: ComposeOptions): Promise<Daemon> {
+  const { directories, config, log } = options;
+  const store = openStore(join(directories.stateDirectory, 'banger.db'));
+  const places = placesOf(options);
+  const storages = [
+    createReflinkStorage({ host: realHost }),
+    createQcow2Storage({ host: realHost }),
+    createCopyStorage({ host: realHost }),
+  ];
+  const storage = await chooseStorage(config.storage.driver, storages, directories.stateDirectory);
+  const hypervisor = createQemuHypervisor({
+    host: realHost,
+    settings: {
+      program: 'qemu-system-x86_64',
+      accelerator: config.accelerator,
+      probeCachePath: join(directories.cacheDirectory, 'host-probe.json'),
+    },
+  });
+  const pathsOf = (vm: { id: string }) => vmPaths(directories, vm);
+  const operations = createOperations({
+    store: store.operations,
+    newId: () => randomUUID().slice(0, 8) + randomBytes(2).toString('hex'),
+    now: () => new Date(),
+    onEvent: (operation, event) => keepVmEvent(pathsOf, operation, event),
+    onEnd: (operation) => logEnd(log, operation),
+  });
+  const dns = createDnsServer({
+    address: config.dns.address,
+    port: config.dns.port,
+    log: (message, facts) => log.warn(facts, message),
+  });
+  const parts = await bundleParts({ options, store, places });
+
+  const lifecycle: LifecycleServices = {
+    ...store,
+    operations,
+    locks: createKeyedLock(),
+    machines: createMachines(),
+    hypervisor,
+    storage: storage.driver,
+    storageByName: (name) => storages.find((candidate) => candidate.name === name) ?? storage.driver,
+    get network() {
+      return parts.network().driver;
+    },
+    names: dns,
+    host: realHost,
+    resolveImage: parts.resolveImage,
+    connectAgent: (machine) => createAgentClient(machine),
+    makeSshHostKey,
+    clientPublicKey: async () => readFileSync(bundlePath(await parts.bundle(), 'sshPublicKey'), 'utf8').trim(),
+    randomBase64: (bytes) => randomBytes(bytes).toString('base64'),
+    now: () => new Date(),
+    newId: () => randomUUID().replaceAll('-', ''),
+    newName: () => humanId({ separator: '-', capitalize: false }),
+    pathsOf,
+    settings: {
+      stopGraceMs: config.stop_grace_seconds * 1000,
+      bootTimeoutMs: config.boot_timeout_seconds * 1000,
+      reservedBytes: config.reserved_space,
+    },
+    warn: (message, facts) => log.warn(facts, message),
+  };
+  const { defaults } = config;
+  const services: DaemonServices = Object.defineProperties(
+    {
+      defaultSpec: {
+        vcpuCount: defaults.vcpu,
+        memoryMib: Math.floor(defaults.memory / 1024 ** 2),
+        workDiskBytes: defaults.disk_size,
+        rootOverlayBytes: defaults.system_overlay_size,
+        nat: defaults.nat,
+      },
+      defaultImageName: defaults.image,
+      clientPrivateKeyPath: async () => bundlePath(await parts.bundle(), 'sshPrivateKey'),
+      requestShutdown: options.requestShutdown,
+      ...bundleWork({ places, operations, onBuilt: parts.refresh }),
+      ...statusWork({ options, store, hypervisor, storage, network: parts.network, storages, dns, places }),
+    },
+    Object.getOwnPropertyDescriptors(lifecycle),
+  ) as DaemonServices;
+
+  return {
+    services,
+    async recover() {
+      if (config.dns.enabled) await dns.start();
+      const report = await recover(lifecycle, store.operations);
+      log.info(report, 'recovered');
+    },
+    async close() {
+      lifecycle.machines.detachAll();
+      await dns.stop();
+      store.close();
+    },
+  };
+}
+
+function placesOf({ directories, config }: ComposeOptions): Places {
+  // dist/bangerd.cjs of a checkout or an installation.
+  const root = dirname(dirname(process.argv[1] ?? '/'));
+  const isCheckout = existsSync(join(root, '.git'));
+  const named = process.env['BANGER_BUNDLE'] ?? config.bundle;
+  const own = isCheckout ? join(root, 'runtime') : join(directories.stateDirectory, 'runtime');
+  return {
+    bundle: { ...(named === undefined ? {} : { env: named }), besideProgram: join(root, 'lib/banger'), checkout: own },
+    buildDirectory: named ?? own,
+    sourceRoot: existsSync(join(root, 'agent/Makefile')) ? root : null,
+    cacheDirectory: join(directories.cacheDirectory, 'bundle'),
+  };
+}

@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, describe, test } from 'node:test';
+import { BangerError } from '../model/errors.ts';
+import { configKeys, environmentName, loadConfig } from './config.ts';
+
+const directory = mkdtempSync(join(tmpdir(), 'banger-config-'));
+const path = `${directory}/config.toml`;
+after(() => rmSync(directory, { recursive: true }));
+
+function load(text: string, env: Record<string, string> = {}) {
+  writeFileSync(path, text);
+  return loadConfig(path, env);
+}
+
+describe('config.toml', () => {
+  test('need not exist: every key has a default (2.2)', () => {
+    const { config } = loadConfig(`${directory}/none.toml`, {});
+    assert.equal(config.defaults.memory, 1024 ** 3);
+    assert.equal(config.network.mode, 'auto');
+  });
+
+  test('reads sizes with units; a bare memory counts MiB (2.2)', () => {
+    assert.equal(load('[defaults]\nmemory = 512\ndisk_size = "20GiB"').config.defaults.memory, 512 * 1024 ** 2);
+    assert.equal(load('[defaults]\ndisk_size = "20GiB"').config.defaults.disk_size, 20 * 1024 ** 3);
+  });
+
+  const bad: [title: string, text: string, expected: RegExp][] = [
+    ['an unknown key', '# a comment\nhypervisor = "qemu"\ncolour = "red"\n', /config\.toml:3: colour: unknown key/],
+    ['an unknown key in a table', '[network]\nmode = "private"\nmod = "x"\n', /config\.toml:3: network\.mod: unknown key/],
+    ['an unknown table', '[nonsense]\na = 1\n', /config\.toml:1: nonsense: unknown key/],
+    ['a bad value', '[defaults]\nvcpu = 0\n', /config\.toml:2: defaults\.vcpu: /],
+    ['a bad size', '[defaults]\nmemory = "12q"\n', /config\.toml:2: defaults\.memory: not a size/],
+    ['a wrong type', 'log_level = 3\n', /config\.toml:1: log_level: /],
+    ['broken TOML', 'a = 1\nb = = 2\n', /config\.toml:2: /],
+    ['a duplicate key', 'hypervisor = "qemu"\nhypervisor = "auto"\n', /config\.toml:\d: /],
+  ];
+  for (const [title, text, expected] of bad) {
+    test(`names file, line and key of ${title} (2.2)`, () => {
+      assert.throws(
+        () => load(text),
+        (error) => error instanceof BangerError && error.code === 'CONFIG_INVALID' && expected.test(error.message),
+      );
+    });
+  }
+
+  test('takes an old key with a warning, and the new one wins (2.2)', () => {
+    const { config, warnings } = load('vmm = "qemu"\n[defaults]\ncpus = 3\nvcpu = 4\n');
+    assert.equal(config.hypervisor, 'qemu');
+    assert.equal(config.defaults.vcpu, 4);
+    assert.equal(warnings.length, 2);
+    assert.match(warnings[0] ?? '', /vmm is now called hypervisor/);
+  });
+
+  test('every key can be overridden by the environment (2.2)', () => {
+    assert.ok(configKeys().includes('defaults.system_overlay_size'));
+    const { config } = load('[network]\nmode = "private"\n', {
+      [environmentName('network.mode')]: 'user',
+      BANGER_DEFAULTS_MEMORY: '2G',
+      BANGER_DEFAULTS_NAT: 'false',
+      BANGER_DNS_PORT: '5300',
+    });
+    assert.deepEqual(
+      [config.network.mode, config.defaults.memory, config.defaults.nat, config.dns.port],
+      ['user', 2 * 1024 ** 3, false, 5300],
+    );
+  });
+
+  test('a bad value of the environment is named as such (2.2)', () => {
+    assert.throws(() => load('', { BANGER_DEFAULTS_VCPU: 'many' }), /BANGER_DEFAULTS_VCPU=many/);
+  });
+
+  test('a byte order mark and CRLF are no trouble (2.2)', () => {
+    assert.equal(load('\uFEFFhypervisor = "qemu"\r\n').config.hypervisor, 'qemu');
+  });
+});

@@ -1,0 +1,182 @@
+import { readFileSync } from 'node:fs';
+import { parse, TomlError } from 'smol-toml';
+import { z } from 'zod';
+import { parseSize } from '../lib/size.ts';
+import { BangerError } from '../model/errors.ts';
+import { DEFAULT_SPEC, LIMITS } from '../model/limits.ts';
+
+const size = (bareUnit: number, min: number, max: number) =>
+  z
+    .union([z.string(), z.number()])
+    .transform((value) => parseSize(String(value), { bareUnit }))
+    .pipe(z.number({ error: 'not a size such as "512M" or "8GiB"' }).min(min).max(max));
+const disk = size(1, LIMITS.diskBytes.min, LIMITS.diskBytes.max);
+const MIB = 1024 ** 2;
+
+const configSchema = z.strictObject({
+  hypervisor: z.enum(['auto', 'qemu']).default('auto'),
+  accelerator: z.enum(['auto', 'kvm', 'tcg']).default('auto'),
+  bundle: z.string().startsWith('/').optional(),
+  log_level: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
+  stop_grace_seconds: z.number().int().min(0).max(3600).default(30),
+  boot_timeout_seconds: z.number().int().min(5).max(3600).default(180),
+  reserved_space: size(1, 0, 2 ** 50).default(512 * MIB),
+  defaults: z
+    .strictObject({
+      image: z.string().default('default'),
+      vcpu: z.number().int().min(LIMITS.vcpuCount.min).max(LIMITS.vcpuCount.max).default(DEFAULT_SPEC.vcpuCount),
+      memory: size(MIB, LIMITS.memoryMib.min * MIB, LIMITS.memoryMib.max * MIB).default(DEFAULT_SPEC.memoryMib * MIB),
+      disk_size: disk.default(DEFAULT_SPEC.workDiskBytes),
+      system_overlay_size: disk.default(DEFAULT_SPEC.rootOverlayBytes),
+      nat: z.boolean().default(DEFAULT_SPEC.nat),
+    })
+    .prefault({}),
+  network: z.strictObject({ mode: z.enum(['auto', 'private', 'user']).default('auto') }).prefault({}),
+  storage: z.strictObject({ driver: z.enum(['auto', 'qcow2', 'reflink', 'copy']).default('auto') }).prefault({}),
+  dns: z
+    .strictObject({
+      address: z.union([z.ipv4(), z.ipv6()]).default('127.0.0.1'),
+      port: z.number().int().min(1).max(65_535).default(42_069),
+      enabled: z.boolean().default(true),
+    })
+    .prefault({}),
+});
+
+/** Every setting, resolved; sizes in bytes. */
+export type Config = z.output<typeof configSchema>;
+
+/** Old keys and what they are called now; used with a warning. */
+export const DEPRECATED_KEYS: Readonly<Record<string, string>> = {
+  vmm: 'hypervisor',
+  'defaults.cpus': 'defaults.vcpu',
+  'defaults.root_size': 'defaults.system_overlay_size',
+};
+
+export type LoadedConfig = { config: Config; warnings: string[] };
+
+/**
+ * Reads config.toml (need not exist), then lets the environment override single keys: `network.mode` is
+ * BANGER_NETWORK_MODE.
+ * @throws CONFIG_INVALID naming file, line and key
+ */
+export function loadConfig(path: string, env: Readonly<Record<string, string | undefined>>): LoadedConfig {
+  const text = readOptional(path);
+  const warnings: string[] = [];
+  const tree = parseToml(path, text);
+  for (const [oldKey, newKey] of Object.entries(DEPRECATED_KEYS)) {
+    const value = takeKey(tree, oldKey);
+    if (value === undefined) continue;
+    warnings.push(`${path}: ${oldKey} is now called ${newKey}`);
+    if (peekKey(tree, newKey) === undefined) setKey(tree, newKey, value);
+  }
+  for (const key of configKeys()) {
+    const value = env[environmentName(key)];
+    if (value !== undefined && value !== '') setKey(tree, key, fromEnvironment(value));
+  }
+  const result = configSchema.safeParse(tree);
+  if (result.success) return { config: result.data, warnings };
+  throw explain(path, text, result.error, env);
+}
+
+/** @returns `BANGER_` and the key in capitals. */
+export function environmentName(key: string): string {
+  return `BANGER_${key.replaceAll('.', '_').toUpperCase()}`;
+}
+
+/** @returns every key, dotted. */
+export function configKeys(): string[] {
+  return Object.entries(configSchema.shape).flatMap(([key, schema]) => {
+    const inner = schema instanceof z.ZodPrefault ? schema.unwrap() : undefined;
+    return inner instanceof z.ZodObject ? Object.keys(inner.shape).map((name) => `${key}.${name}`) : [key];
+  });
+}
+
+function readOptional(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
+    throw new BangerError('CONFIG_INVALID', `cannot read ${path}: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+type Tree = { [key: string]: unknown };
+
+function parseToml(path: string, text: string): Tree {
+  try {
+    return parse(text.replace(/^\uFEFF/, '')) as Tree;
+  } catch (error) {
+    if (!(error instanceof TomlError)) throw error;
+    const [reason = ''] = error.message.split('\n');
+    throw new BangerError('CONFIG_INVALID', `${path}:${error.line}: ${reason}`, { details: { path, line: error.line } });
+  }
+}
+
+function branchOf(tree: Tree, key: string): { branch: Tree; leaf: string } | undefined {
+  const parts = key.split('.');
+  const leaf = parts.pop() ?? '';
+  let branch = tree;
+  for (const part of parts) {
+    const next = branch[part];
+    if (typeof next !== 'object' || next === null) return undefined;
+    branch = next as Tree;
+  }
+  return { branch, leaf };
+}
+
+function peekKey(tree: Tree, key: string): unknown {
+  const found = branchOf(tree, key);
+  return found?.branch[found.leaf];
+}
+
+function takeKey(tree: Tree, key: string): unknown {
+  const found = branchOf(tree, key);
+  const value = found?.branch[found.leaf];
+  if (found !== undefined) delete found.branch[found.leaf];
+  return value;
+}
+
+function setKey(tree: Tree, key: string, value: unknown): void {
+  const [first = '', second] = key.split('.');
+  if (second === undefined) tree[first] = value;
+  else tree[first] = { ...(tree[first] as Tree | undefined), [second]: value };
+}
+
+function fromEnvironment(value: string): unknown {
+  if (value === 'true' || value === 'false') return value === 'true';
+  return /^-?\d+$/.test(value) ? Number(value) : value;
+}
+
+function explain(path: string, text: string, error: z.ZodError, env: Readonly<Record<string, string | undefined>>): BangerError {
+  const issue = error.issues[0];
+  const unknown = issue?.code === 'unrecognized_keys' ? issue.keys[0] : undefined;
+  const key = [...(issue?.path ?? []), ...(unknown === undefined ? [] : [unknown])].join('.');
+  const reason = unknown === undefined ? (issue?.message ?? 'is not valid') : 'unknown key';
+  const fromEnv = env[environmentName(key)];
+  if (fromEnv !== undefined && unknown === undefined) {
+    const name = environmentName(key);
+    return new BangerError('CONFIG_INVALID', `${name}=${fromEnv}: ${reason}`, { remedy: `correct or unset ${name}`, details: { key } });
+  }
+  const line = lineOf(text, key);
+  return new BangerError('CONFIG_INVALID', `${path}:${line}: ${key}: ${reason}`, {
+    remedy: `edit line ${line} of ${path}`,
+    details: { path, line, key },
+  });
+}
+
+/** @returns the line that sets `key`, counted from 1, in a file that smol-toml has accepted. */
+function lineOf(text: string, key: string): number {
+  const parts = key.split('.');
+  const leaf = parts.at(-1) ?? '';
+  const table = parts.slice(0, -1).join('.');
+  let present = '';
+  const lines = text.split('\n');
+  for (const [index, line] of lines.entries()) {
+    const header = /^\s*\[([^\]]+)\]/.exec(line);
+    if (header !== null) present = (header[1] ?? '').replaceAll(/["'\s]/g, '');
+    if (header !== null && present === key) return index + 1;
+    const name = /^\s*["']?([A-Za-z0-9_.-]+)["']?\s*=/.exec(line)?.[1];
+    if (name !== undefined && (name === key || (present === table && name === leaf))) return index + 1;
+  }
+  return 1;
+}

@@ -1,0 +1,76 @@
+import { homedir } from 'node:os';
+import { existsSync, rmSync } from 'node:fs';
+import { connect } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Directories, DirectoryProblem, ensurePrivateDirectory, resolveDirectories } from '../lib/directories.ts';
+import { BangerError } from '../model/errors.ts';
+import { compose } from './compose/compose.ts';
+import { loadConfig } from './config.ts';
+import { openLog } from './log.ts';
+import { createServer } from './server.ts';
+
+declare const BANGER_BUILD: string;
+declare const BANGER_VERSION: string;
+
+/** How long requests in flight may take to end when the daemon is asked to. */
+const CLOSE_TIMEOUT_MS = 3000;
+
+/** Life of the daemon: configuration, one daemon only, recovery, listening, and an end that leaves VMs running. */
+async function main(): Promise<void> {
+  const directories = prepareDirectories();
+  const { config, warnings } = loadConfig(directories.configPath, process.env);
+  const log = openLog(config.log_level);
+  for (const warning of warnings) log.warn(warning);
+  await refuseSecondDaemon(directories.socketPath);
+  const ending = Promise.withResolvers<string>();
+  const build = { id: BANGER_BUILD, version: BANGER_VERSION };
+  const daemon = await compose({ directories, config, log, build, requestShutdown: () => ending.resolve('request') });
+  const server = await createServer(daemon.services, build);
+  await daemon.recover();
+  // A socket that nobody answers is a dead daemon's; the database lock has shown that there is no living one.
+  rmSync(directories.socketPath, { force: true });
+  await server.listen({ path: directories.socketPath });
+  log.info({ socket: directories.socketPath, version: build.version, build: build.id }, 'listening');
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => ending.resolve(signal));
+  // A terminal that closes is no reason to end.
+  process.on('SIGHUP', () => undefined);
+
+  log.info({ reason: await ending.promise }, 'ending; VMs go on');
+  await Promise.race([server.close(), sleep(CLOSE_TIMEOUT_MS)]);
+  await daemon.close();
+  rmSync(directories.socketPath, { force: true });
+  process.exit(0);
+}
+
+function prepareDirectories(): Directories {
+  const uid = process.getuid?.() ?? 0;
+  const directories = resolveDirectories(process.env, homedir(), uid);
+  for (const directory of [directories.stateDirectory, directories.cacheDirectory, directories.runtimeDirectory]) {
+    ensurePrivateDirectory(directory, uid);
+  }
+  return directories;
+}
+
+/** @throws DAEMON_RUNNING when somebody answers on the socket */
+async function refuseSecondDaemon(socketPath: string): Promise<void> {
+  if (!existsSync(socketPath)) return;
+  const answered = await new Promise<boolean>((resolve) => {
+    const probe = connect(socketPath, () => resolve(true)).on('error', () => resolve(false));
+    probe.once('close', () => undefined).unref();
+  });
+  if (answered) throw new BangerError('DAEMON_RUNNING', `a bangerd answers on ${socketPath}`, { remedy: 'banger daemon restart' });
+}
+
+process.on('unhandledRejection', (reason) => {
+  process.stderr.write(`bangerd: unhandled: ${reason instanceof Error ? (reason.stack ?? reason.message) : String(reason)}\n`);
+  process.exit(70);
+});
+
+main().catch((error: unknown) => {
+  const text = error instanceof Error ? error.message : String(error);
+  const remedy = error instanceof BangerError || error instanceof DirectoryProblem ? error.remedy : undefined;
+  process.stderr.write(`bangerd: ${text}\n${remedy === undefined ? '' : `  try: ${remedy}\n`}`);
+  if (!(error instanceof BangerError) && !(error instanceof DirectoryProblem) && error instanceof Error)
+    process.stderr.write(`${error.stack}\n`);
+  process.exit(1);
+});

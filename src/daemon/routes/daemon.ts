@@ -1,0 +1,36 @@
+import { z } from 'zod';
+import { bundleStatusSchema, daemonStatusSchema, imageSchema, operationSchema, verdictSchema } from '../../api/schemas.ts';
+import type { Attachments } from '../attachments.ts';
+import { clientSignal } from '../request-signal.ts';
+import type { TypedServer } from '../server.ts';
+import type { DaemonServices } from '../services.ts';
+import { imageView, operationView } from '../views.ts';
+
+/** The daemon itself, the bundle, the images and the checks of this host. */
+export function daemonRoutes(server: TypedServer, services: DaemonServices, attachments: Attachments): void {
+  server.get('/v1/daemon', { schema: { response: { 200: daemonStatusSchema } } }, () => services.status());
+
+  server.post('/v1/daemon/shutdown', { schema: { response: { 204: z.null() } } }, (_request, reply) => {
+    services.requestShutdown();
+    reply.status(204);
+    return null;
+  });
+
+  server.get('/v1/doctor', { schema: { response: { 200: z.array(verdictSchema) } } }, (_request, reply) =>
+    services.doctor(clientSignal(reply)),
+  );
+
+  server.get('/v1/images', { schema: { response: { 200: z.array(imageSchema) } } }, () =>
+    services.images.list().map((image) => imageView(image, services.defaultImageName)),
+  );
+
+  server.get('/v1/bundle', { schema: { response: { 200: bundleStatusSchema } } }, () => services.bundleStatus());
+
+  const build = z.strictObject({ force: z.boolean().optional() }).nullish();
+  server.post('/v1/bundle/build', { schema: { body: build, response: { 202: operationSchema } } }, (request, reply) => {
+    const operation = services.buildBundle({ force: request.body?.force ?? false });
+    if (request.headers['banger-attach'] === '1') attachments.attach(operation.id);
+    reply.status(202);
+    return operationView(operation);
+  });
+}

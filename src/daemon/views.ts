@@ -1,0 +1,52 @@
+import type { ImageView, Operation, VmView } from '../api/schemas.ts';
+import type { Image } from '../model/image.ts';
+import { addressesOf } from '../model/network.ts';
+import type { OperationRecord } from '../model/operation.ts';
+import type { VmPaths } from '../model/paths.ts';
+import type { Vm } from '../model/vm.ts';
+
+/** What the API shows of a VM. */
+export function vmView(vm: Vm, paths: VmPaths): VmView {
+  const addresses = addressesOf(vm.networkIndex);
+  return {
+    id: vm.id,
+    name: vm.name,
+    state: vm.state,
+    image: vm.imageName,
+    spec: vm.spec,
+    guestAddress: addresses.guestAddress,
+    address: addresses.loopbackAddress,
+    createdAt: vm.createdAt,
+    startedAt: vm.startedAt,
+    lastUsedAt: vm.lastUsedAt,
+    hypervisor: vm.runtime?.hypervisor ?? null,
+    accelerator: vm.runtime?.accelerator ?? null,
+    storageDriver: vm.runtime?.storageDriver ?? null,
+    networkDriver: vm.runtime?.networkDriver ?? null,
+    pid: vm.runtime?.process?.pid ?? null,
+    lastError: vm.lastError,
+    paths: { directory: paths.directory, serialLog: paths.serialLog, vmmLog: paths.vmmLog, eventLog: paths.eventLog },
+  };
+}
+
+/** What the API shows of an operation. */
+export function operationView(record: OperationRecord): Operation {
+  return { ...record };
+}
+
+/** What the API shows of an image. */
+export function imageView(image: Image, defaultImageName: string): ImageView {
+  const { id, name, managed, distribution, initSystem, kernelPath, rootfsPath, rootfsBytes, createdAt } = image;
+  return {
+    id,
+    name,
+    managed,
+    isDefault: name === defaultImageName,
+    distribution,
+    initSystem,
+    kernelPath,
+    rootfsPath,
+    rootfsBytes,
+    createdAt,
+  };
+}

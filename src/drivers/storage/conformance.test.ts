@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { realHost } from '../../host/host.ts';
+import { storageConformance } from './conformance.ts';
+import { createCopyStorage } from './copy/driver.ts';
+import { createQcow2Storage } from './qcow2/driver.ts';
+import { createReflinkStorage } from './reflink/driver.ts';
+
+storageConformance('qcow2', () => createQcow2Storage({ host: realHost }));
+storageConformance('copy', () => createCopyStorage({ host: realHost }));
+
+// Clones need btrfs or XFS; where the temporary directory has neither, the clone is stood in for by a copy, so that
+// everything around it is still held to the contract.
+const reflinkVerdict = await createReflinkStorage({ host: realHost }).check(tmpdir());
+const cloningHost = reflinkVerdict.level === 'pass' ? realHost : { ...realHost, reflink: copyInstead };
+storageConformance(`reflink${cloningHost === realHost ? '' : ' (clone stood in for by a copy)'}`, () =>
+  createReflinkStorage({ host: cloningHost }),
+);
+
+async function copyInstead(from: string, to: string): Promise<boolean> {
+  await realHost.sparseCopy(from, to);
+  return true;
+}
+
+test('the overlay written here is a valid qcow2 file for qemu-img, for small and huge disks (5.1)', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'banger-qcow2-'));
+  try {
+    await writeFile(`${directory}/base`, Buffer.alloc(65_536));
+    for (const sizeBytes of [64 * 1024 ** 2, 20 * 1024 ** 3, 16 * 1024 ** 4]) {
+      const overlayPath = `${directory}/overlay-${sizeBytes}`;
+      await createQcow2Storage({ host: realHost }).create(
+        { basePath: `${directory}/base`, overlayPath, sizeBytes },
+        new AbortController().signal,
+      );
+      await realHost.run(['qemu-img', 'check', '-q', overlayPath]);
+      const info = JSON.parse((await realHost.run(['qemu-img', 'info', '--output=json', overlayPath])).stdout);
+      assert.equal(info['virtual-size'], sizeBytes);
+      assert.equal(info['backing-filename'], `${directory}/base`);
+      assert.equal(info['backing-filename-format'], 'raw');
+    }
+  } finally {
+    await rm(directory, { recursive: true });
+  }
+});
+
+test('an overlay of a 20 GiB image costs as little as one of a 1 GiB image (5.1)', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'banger-qcow2-'));
+  try {
+    const sizes: number[] = [];
+    for (const gib of [1, 20]) {
+      const basePath = `${directory}/base-${gib}`;
+      await writeFile(basePath, '');
+      await realHost.extendSparse(basePath, gib * 1024 ** 3);
+      const overlayPath = `${basePath}-overlay`;
+      await createQcow2Storage({ host: realHost }).create(
+        { basePath, overlayPath, sizeBytes: gib * 1024 ** 3 },
+        new AbortController().signal,
+      );
+      sizes.push((await realHost.fileSize(overlayPath)).bytes);
+    }
+    assert.equal(sizes[0], sizes[1]);
+  } finally {
+    await rm(directory, { recursive: true });
+  }
+});

@@ -1,0 +1,120 @@
+import { BangerError } from '../model/errors.ts';
+import type { StageStatus } from '../model/operation.ts';
+
+/**
+ * One step of a verb. `apply` must be idempotent or guarded by `isDone`; `undo` must tolerate what was never made, because
+ * after a crash nobody knows how far `apply` came. Both find everything they need in the context, never in memory of an
+ * earlier step, so that another daemon can undo or finish.
+ */
+export type Step<Context> = {
+  /** Stable; written to the operation log. */
+  name: string;
+  /** For people. */
+  title: string;
+  isDone?(context: Context): boolean | Promise<boolean>;
+  apply(context: Context, signal: AbortSignal): void | Promise<void>;
+  undo?(context: Context, signal: AbortSignal): void | Promise<void>;
+};
+
+/** Where the pipeline tells of every step, before and after it. */
+export type Journal = (step: { name: string; title: string }, status: StageStatus, durationMs?: number) => void;
+
+/** Undo goes on whatever caused it, but not for ever. */
+const UNDO_TIMEOUT_MS = 30_000;
+
+export type PipelineOptions<Context> = {
+  steps: readonly Step<Context>[];
+  context: Context;
+  journal: Journal;
+  signal: AbortSignal;
+};
+
+/**
+ * Walks the steps in order; when one fails or the signal fires, undoes in reverse what was begun.
+ * @throws the first error, with the failures of the undo joined to it (BangerError.undoErrors)
+ */
+export async function runSteps<Context>(options: PipelineOptions<Context>): Promise<void> {
+  const { steps, context, journal, signal } = options;
+  const begun: Step<Context>[] = [];
+  try {
+    for (const step of steps) {
+      throwIfCancelled(signal);
+      if ((await step.isDone?.(context)) === true) {
+        journal(step, 'skipped');
+        continue;
+      }
+      begun.push(step);
+      await applyOne(step, options);
+    }
+    throwIfCancelled(signal);
+  } catch (error) {
+    const first = toBangerError(error, signal);
+    first.undoErrors.push(...(await undoSteps({ steps: begun, context, journal })));
+    throw first;
+  }
+}
+
+async function applyOne<Context>(step: Step<Context>, { context, journal, signal }: PipelineOptions<Context>): Promise<void> {
+  const startedAt = performance.now();
+  journal(step, 'started');
+  try {
+    await step.apply(context, signal);
+  } catch (error) {
+    journal(step, 'failed', performance.now() - startedAt);
+    throw error;
+  }
+  journal(step, 'done', performance.now() - startedAt);
+}
+
+/**
+ * Undoes steps in reverse order; a step that fails does not keep the others from being undone.
+ * @returns the failures, oldest first
+ */
+export async function undoSteps<Context>(options: {
+  steps: readonly Step<Context>[];
+  context: Context;
+  journal: Journal;
+}): Promise<Error[]> {
+  const failures: Error[] = [];
+  for (const step of options.steps.toReversed()) {
+    if (step.undo === undefined) continue;
+    try {
+      await step.undo(options.context, AbortSignal.timeout(UNDO_TIMEOUT_MS));
+      options.journal(step, 'undone');
+    } catch (error) {
+      failures.push(new BangerError('INTERNAL', `undoing "${step.title}" failed: ${textOf(error)}`, { cause: error }));
+    }
+  }
+  return failures;
+}
+
+/**
+ * Walks steps that take something down: each is tried even when one before it failed.
+ * @throws the first failure with the others joined to it
+ */
+export async function runAll<Context>(options: PipelineOptions<Context>): Promise<void> {
+  let first: BangerError | undefined;
+  for (const step of options.steps) {
+    try {
+      await applyOne(step, options);
+    } catch (error) {
+      if (first === undefined) first = toBangerError(error, options.signal);
+      else first.undoErrors.push(error instanceof Error ? error : new BangerError('INTERNAL', textOf(error)));
+    }
+  }
+  if (first !== undefined) throw first;
+}
+
+function throwIfCancelled(signal: AbortSignal): void {
+  if (signal.aborted) throw toBangerError(signal.reason, signal);
+}
+
+function toBangerError(error: unknown, signal: AbortSignal): BangerError {
+  if (signal.aborted) return new BangerError('CANCELLED', 'cancelled; everything it made was rolled back', { cause: error });
+  if (error instanceof BangerError) return error;
+  return new BangerError('INTERNAL', textOf(error), { cause: error });
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

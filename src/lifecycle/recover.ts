@@ -1,0 +1,85 @@
+import { ALL_CAPABILITIES } from '../capabilities/all.ts';
+import type { Machine } from '../drivers/hypervisor/contract.ts';
+import type { Vm } from '../model/vm.ts';
+import type { OperationStore } from '../store/operations.ts';
+import { runAll, runSteps } from './pipeline.ts';
+import type { LifecycleServices } from './services.ts';
+import { makeContext, type VmContext } from './vm-context.ts';
+import { deleteSteps } from './vm/delete-steps.ts';
+import { watchExit } from './vm/exit-watch.ts';
+import { adoptionSpec, present } from './vm/start-steps.ts';
+import { stopSteps } from './vm/stop-steps.ts';
+
+export type Recovery = { adopted: string[]; stopped: string[]; deleted: string[]; failed: string[] };
+
+/**
+ * Puts the world in order after the end of the last daemon, whatever it was doing (3.8, 9.5): running VMs are adopted,
+ * half-made ones are removed, half-stopped ones are stopped, and what belongs to no VM is swept.
+ */
+export async function recover(services: LifecycleServices, operations: OperationStore): Promise<Recovery> {
+  const report: Recovery = { adopted: [], stopped: [], deleted: [], failed: [] };
+  await Promise.all(services.vms.list().map((vm) => recoverVm(services, vm, report)));
+  for (const operation of operations.running()) {
+    operations.end(operation.id, 'failed', services.now().toISOString(), {
+      code: 'INTERRUPTED',
+      message: 'the daemon ended in the middle of it; what was begun has been undone or finished',
+    });
+  }
+  const alive = services.vms
+    .list()
+    .filter((vm) => services.machines.find(vm.id) !== undefined)
+    .map((vm) => makeContext(services, vm).network);
+  await services.network.sweep(alive);
+  return report;
+}
+
+async function recoverVm(services: LifecycleServices, vm: Vm, report: Recovery): Promise<void> {
+  const context = makeContext(services, vm);
+  const run = { context, journal: () => undefined, signal: new AbortController().signal };
+  try {
+    if (vm.state === 'creating' || vm.state === 'deleting') {
+      await runAll({ ...run, steps: deleteSteps() });
+      report.deleted.push(vm.name);
+    } else if (vm.state === 'running' && (await adopt(context))) {
+      report.adopted.push(vm.name);
+    } else if (vm.state !== 'stopped') {
+      const lastError = vm.state === 'running' ? 'the VM had ended when the daemon came back' : vm.lastError;
+      await runAll({ ...run, steps: stopSteps({ ask: false, reason: { lastError } }) });
+      report.stopped.push(vm.name);
+    }
+  } catch (error) {
+    report.failed.push(vm.name);
+    services.warn('a VM could not be recovered', { vm: vm.name, reason: error instanceof Error ? error.message : String(error) });
+    context.update({ state: 'error', lastError: error instanceof Error ? error.message : String(error) });
+  }
+}
+
+/** @returns whether the VM still runs and is now held by this daemon */
+async function adopt(context: VmContext): Promise<boolean> {
+  const { services, vm } = context;
+  const machine = await findMachine(context);
+  if (machine === undefined) return false;
+  services.machines.add(vm.id, machine, services.connectAgent(machine));
+  context.update({ runtime: { bootId: services.host.bootId(), ...vm.runtime, process: machine.process } });
+  watchExit(services, vm.id, machine);
+  const signal = new AbortController().signal;
+  await services.network.ensure(signal);
+  // The services were waited for when the VM was started; waiting again would hold up the daemon.
+  const steps = present(
+    ALL_CAPABILITIES.filter((c) => c.name !== 'services'),
+    'afterStart',
+  );
+  await runSteps({ steps: steps.map(({ undo: _, ...step }) => step), context, journal: () => undefined, signal });
+  return true;
+}
+
+async function findMachine(context: VmContext): Promise<Machine | undefined> {
+  const { services, vm } = context;
+  // After a reboot of the host every pid is somebody else's.
+  if (vm.runtime?.bootId !== services.host.bootId()) return undefined;
+  const spec = adoptionSpec(context);
+  const recorded = vm.runtime.process === undefined ? undefined : await services.hypervisor.adopt(spec, vm.runtime.process);
+  if (recorded !== undefined) return recorded;
+  const found = await services.hypervisor.find(spec);
+  return found === undefined ? undefined : services.hypervisor.adopt(spec, found);
+}

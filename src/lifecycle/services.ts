@@ -1,0 +1,76 @@
+import type { Hypervisor, Machine } from '../drivers/hypervisor/contract.ts';
+import type { NetworkDriver } from '../drivers/network/contract.ts';
+import type { StorageDriver } from '../drivers/storage/contract.ts';
+import type { GuestAgent } from '../guest/agent-client.ts';
+import type { SshHostKey } from '../guest/ssh-host-key.ts';
+import type { Image } from '../model/image.ts';
+import type { VmPaths } from '../model/paths.ts';
+import type { Verdict } from '../model/verdict.ts';
+import type { ProcessIdentity, Vm } from '../model/vm.ts';
+import type { ImageStore } from '../store/images.ts';
+import type { VmStore } from '../store/vms.ts';
+import type { KeyedLock } from './locks.ts';
+import type { Machines } from './machines.ts';
+import type { Operations } from './operations.ts';
+
+/** The few things that verbs do to files and processes, handed in so that tests can break them. */
+export type HostPort = {
+  makePrivateDirectory(path: string): Promise<void>;
+  removeTree(path: string): Promise<void>;
+  exists(path: string): Promise<boolean>;
+  writeFileAtomic(path: string, content: string | Uint8Array, mode?: number): Promise<void>;
+  readIfThere(path: string): Promise<string | undefined>;
+  reflink(from: string, to: string): Promise<boolean>;
+  sparseCopy(from: string, to: string, signal?: AbortSignal): Promise<void>;
+  extendSparse(path: string, sizeBytes: number): Promise<void>;
+  freeBytes(path: string): Promise<number>;
+  endProcess(identity: ProcessIdentity, graceMs: number): Promise<boolean>;
+  signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals): boolean;
+  isAlive(identity: ProcessIdentity): boolean;
+  bootId(): string;
+};
+
+/** `.vm` names; changes are answered from the next query on. */
+export type NamePort = { set(name: string, address: string): void; remove(name: string): void };
+
+export type LifecycleSettings = {
+  /** How long `stop` lets the guest end by itself. */
+  stopGraceMs: number;
+  /** How long the guest may take until its agent answers. */
+  bootTimeoutMs: number;
+  /** The host keeps at least this much of the file system that holds the state. */
+  reservedBytes: number;
+};
+
+/** What verbs work with; put together in daemon/compose.ts. */
+export type LifecycleServices = {
+  vms: VmStore;
+  images: ImageStore;
+  operations: Operations;
+  locks: KeyedLock;
+  machines: Machines;
+  hypervisor: Hypervisor;
+  /** The driver for new overlays. */
+  storage: StorageDriver;
+  /** The driver that made an existing overlay. */
+  storageByName(name: string): StorageDriver;
+  network: NetworkDriver;
+  names: NamePort;
+  host: HostPort;
+  /** @throws BUNDLE_MISSING, NOT_FOUND */
+  resolveImage(reference: string | undefined): Promise<Image>;
+  connectAgent(machine: Machine): GuestAgent;
+  makeSshHostKey(): SshHostKey;
+  /** Public key that may log in as root. */
+  clientPublicKey(): Promise<string>;
+  randomBase64(bytes: number): string;
+  now(): Date;
+  newId(): string;
+  newName(): string;
+  pathsOf(vm: Pick<Vm, 'id'>): VmPaths;
+  settings: LifecycleSettings;
+  warn(message: string, facts: Record<string, unknown>): void;
+};
+
+/** Checks of the whole host, for doctor. */
+export type CheckSource = () => Promise<Verdict[]>;

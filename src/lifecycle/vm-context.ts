@@ -1,0 +1,69 @@
+import type { MachineSpec } from '../drivers/hypervisor/contract.ts';
+import type { NetworkAttachment, NetworkVm } from '../drivers/network/contract.ts';
+import type { Personalization } from '../guest/protocol.ts';
+import type { Image } from '../model/image.ts';
+import { addressesOf } from '../model/network.ts';
+import type { VmPaths } from '../model/paths.ts';
+import { type Vm, shortId } from '../model/vm.ts';
+import type { VmChange } from '../store/vms.ts';
+import type { OperationHandle } from './operations.ts';
+import type { LifecycleServices } from './services.ts';
+
+/** What the steps of a verb share about one VM. */
+export type VmContext = {
+  readonly services: LifecycleServices;
+  readonly paths: VmPaths;
+  readonly image: Image;
+  readonly network: NetworkVm;
+  /** Always the stored state; changed by `update` alone. */
+  readonly vm: Vm;
+  update(change: VmChange): void;
+  /** Set by the network's step of this start. */
+  attachment: NetworkAttachment | null;
+  operation: Pick<OperationHandle, 'log' | 'progress'>;
+};
+
+/** What capabilities add to before the VMM starts. */
+export type MachineDraft = Pick<MachineSpec, 'network' | 'commandPrefix'> & { disks: MachineSpec['disks'][number][] };
+export type GuestDraft = Personalization;
+
+const silent: VmContext['operation'] = { log: () => undefined, progress: () => undefined };
+
+/** @param operation the running operation; nobody listens when it is left out */
+export function makeContext(services: LifecycleServices, vm: Vm, operation: VmContext['operation'] = silent): VmContext {
+  let present = vm;
+  return {
+    services,
+    paths: services.pathsOf(vm),
+    image: services.images.find(vm.imageId) ?? missingImage(vm),
+    network: { shortId: shortId(vm), addresses: addressesOf(vm.networkIndex), nat: vm.spec.nat },
+    get vm() {
+      return present;
+    },
+    update(change) {
+      present = services.vms.update(vm.id, change);
+    },
+    attachment: null,
+    operation,
+  };
+}
+
+/** Delete and stop must work although the image's record is gone; start fails on the missing files. */
+function missingImage(vm: Vm): Image {
+  return {
+    id: vm.imageId,
+    name: vm.imageName,
+    managed: false,
+    kernelPath: '',
+    initramfsPath: '',
+    modulesPath: null,
+    rootfsPath: '',
+    rootfsBytes: 0,
+    workSeedPath: null,
+    distribution: '',
+    initSystem: 'none',
+    packagesHash: null,
+    servicePorts: [],
+    createdAt: vm.createdAt,
+  };
+}

@@ -1,0 +1,114 @@
+import { ALL_CAPABILITIES } from '../../capabilities/all.ts';
+import { formatSize } from '../../lib/size.ts';
+import { BangerError } from '../../model/errors.ts';
+import type { Image } from '../../model/image.ts';
+import { checkName } from '../../model/name.ts';
+import { allocateNetworkIndex } from '../../model/network.ts';
+import type { OperationRecord } from '../../model/operation.ts';
+import type { Vm, VmSpec } from '../../model/vm.ts';
+import { runSteps, type Step } from '../pipeline.ts';
+import type { LifecycleServices } from '../services.ts';
+import { makeContext, type VmContext } from '../vm-context.ts';
+import { present, startSteps } from './start-steps.ts';
+
+export type CreateRequest = {
+  name?: string;
+  image?: string;
+  /** Complete: the daemon has filled in its defaults. */
+  spec: VmSpec;
+  start: boolean;
+  waitForServices: boolean;
+};
+
+/**
+ * Reserves the name and begins the creation; whatever fails is rolled back to nothing.
+ * @throws before anything exists: INVALID_INPUT, NAME_TAKEN, NOT_FOUND, BUNDLE_MISSING, NO_SPACE
+ */
+export async function createVm(services: LifecycleServices, request: CreateRequest): Promise<OperationRecord> {
+  if (request.name !== undefined) checkName(request.name);
+  const image = await services.resolveImage(request.image);
+  // An image may be larger than the default size; only a size that the user chose is held against it.
+  const spec = { ...request.spec, rootOverlayBytes: Math.max(request.spec.rootOverlayBytes, 0) };
+  await checkSpace(services);
+  const vm = reserve(services, request.name, image, spec);
+  return services.operations.begin('vm.create', vm, (operation) =>
+    services.locks
+      .hold(vm.id, operation.signal, () =>
+        runSteps({
+          steps: createSteps(request),
+          context: makeContext(services, vm, operation),
+          journal: operation.journal,
+          signal: operation.signal,
+        }),
+      )
+      .catch((error: unknown) => {
+        // Cancelled while it waited for its lock: no step ran, so none was undone.
+        if (services.vms.find(vm.id)?.state === 'creating') services.vms.remove(vm.id);
+        throw error;
+      }),
+  );
+}
+
+/** The record is made in one go with the choice of name and address, so that two creates cannot choose the same. */
+function reserve(services: LifecycleServices, name: string | undefined, image: Image, spec: VmSpec): Vm {
+  const vm: Vm = {
+    id: services.newId(),
+    name: name ?? freeName(services),
+    state: 'creating',
+    imageId: image.id,
+    imageName: image.name,
+    spec,
+    networkIndex: allocateNetworkIndex(services.vms.networkIndexes()),
+    createdAt: services.now().toISOString(),
+    startedAt: null,
+    lastUsedAt: null,
+    runtime: null,
+    sshHostKey: null,
+    lastError: null,
+  };
+  services.vms.insert(vm);
+  return vm;
+}
+
+function freeName(services: LifecycleServices): string {
+  for (let attempt = 0; attempt < 20; attempt++) {
+    const name = services.newName();
+    if (services.vms.findByName(name) === undefined) return name;
+  }
+  throw new BangerError('NAME_TAKEN', 'no free name was found', { remedy: 'choose one with --name' });
+}
+
+/** Overlay and work disk of an idle VM take a few MiB; a full disk in the middle costs the user more than a refusal now. */
+async function checkSpace(services: LifecycleServices): Promise<void> {
+  const directory = services.pathsOf({ id: '' }).directory;
+  await services.host.makePrivateDirectory(directory);
+  const free = await services.host.freeBytes(directory);
+  if (free >= services.settings.reservedBytes) return;
+  throw new BangerError(
+    'NO_SPACE',
+    `only ${formatSize(free)} are free below ${directory}, and ${formatSize(services.settings.reservedBytes)} are kept in reserve`,
+    {
+      remedy: 'delete VMs (banger vm delete NAME), or put BANGER_STATE_DIR on a larger disk',
+    },
+  );
+}
+
+export function createSteps(options: { start: boolean; waitForServices: boolean }): Step<VmContext>[] {
+  return [record, ...present(ALL_CAPABILITIES, 'prepare'), ...(options.start ? startSteps(options) : [leaveStopped])];
+}
+
+const record: Step<VmContext> = {
+  name: 'record',
+  title: 'record',
+  apply: ({ services, paths }) => services.host.makePrivateDirectory(paths.directory),
+  async undo({ services, paths, vm }) {
+    await services.host.removeTree(paths.directory);
+    services.vms.remove(vm.id);
+  },
+};
+
+const leaveStopped: Step<VmContext> = {
+  name: 'settle',
+  title: 'stopped',
+  apply: ({ update }) => update({ state: 'stopped' }),
+};

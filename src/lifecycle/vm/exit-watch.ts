@@ -1,0 +1,34 @@
+import type { Machine, MachineExit } from '../../drivers/hypervisor/contract.ts';
+import { runAll } from '../pipeline.ts';
+import type { LifecycleServices } from '../services.ts';
+import { makeContext } from '../vm-context.ts';
+import { stopSteps } from './stop-steps.ts';
+import { startVm } from './verbs.ts';
+
+/** Cleans up after a VMM that ended although nobody here asked for it, and boots again a guest that asked for a reboot. */
+export function watchExit(services: LifecycleServices, vmId: string, machine: Machine): void {
+  void machine.exited.then(async (exit) => {
+    try {
+      const wasOurs = await services.locks.hold(vmId, new AbortController().signal, () => settleExit(services, vmId, machine, exit));
+      const vm = services.vms.find(vmId);
+      if (wasOurs && exit.cause === 'guest-reset' && vm !== undefined) startVm(services, vm, {});
+    } catch (error) {
+      services.warn('cleaning up after a VMM failed', { vmId, reason: error instanceof Error ? error.message : String(error) });
+    }
+  });
+}
+
+/** @returns whether this end was not part of a stop, kill or delete */
+async function settleExit(services: LifecycleServices, vmId: string, machine: Machine, exit: MachineExit): Promise<boolean> {
+  const vm = services.vms.find(vmId);
+  if (vm === undefined || services.machines.find(vmId)?.machine !== machine) return false;
+  const orderly = exit.cause === 'guest-poweroff' || exit.cause === 'guest-reset' || exit.cause === 'host-request';
+  services.warn('a VMM has ended', { vm: vm.name, cause: exit.cause, detail: exit.detail });
+  await runAll({
+    steps: stopSteps({ ask: false, reason: { lastError: orderly ? null : `the VM ended unexpectedly: ${exit.detail}` } }),
+    context: makeContext(services, vm),
+    journal: () => undefined,
+    signal: new AbortController().signal,
+  });
+  return true;
+}

@@ -1,0 +1,78 @@
+import { ALL_CAPABILITIES } from '../../capabilities/all.ts';
+import type { Step } from '../pipeline.ts';
+import type { VmContext } from '../vm-context.ts';
+import { endVmm, present } from './start-steps.ts';
+
+/** How long the guest may take to answer that it will power off. */
+const ASK_TIMEOUT_MS = 3000;
+
+/** What became of the VM, for the record. */
+export type StopReason = { lastError: string | null };
+
+/**
+ * Everything from a running VM (or the remains of one) to a stopped one. Run with runAll: each step is tried.
+ * @param options.ask whether the guest may end by itself, within graceMs
+ */
+export function stopSteps(options: { ask: boolean; graceMs?: number; reason?: StopReason }): Step<VmContext>[] {
+  const release = (kind: 'beforeStart' | 'afterStart'): Step<VmContext>[] =>
+    present(ALL_CAPABILITIES, kind)
+      .toReversed()
+      .flatMap((step) => (step.undo === undefined ? [] : { name: step.name, title: `release ${step.title}`, apply: step.undo }));
+  return [
+    ...release('afterStart'),
+    ...(options.ask ? [askGuest(options.graceMs)] : []),
+    { name: 'vmm', title: 'end VMM', apply: endVmm },
+    ...release('beforeStart'),
+    settle(options.reason ?? { lastError: null }),
+  ];
+}
+
+function askGuest(graceMs: number | undefined): Step<VmContext> {
+  return {
+    name: 'guest',
+    title: 'guest shut-down',
+    async apply({ services, vm }, signal) {
+      const live = services.machines.find(vm.id);
+      if (live === undefined) return;
+      const grace = graceMs ?? services.settings.stopGraceMs;
+      const exited = live.machine.exited.then(() => true);
+      const asked = await answered(live.agent.poweroff(AbortSignal.any([signal, AbortSignal.timeout(ASK_TIMEOUT_MS)])));
+      // A guest whose agent is silent may still listen to its power button.
+      if (!asked) await answered(live.machine.requestShutdown());
+      await Promise.race([exited, elapsed(grace, signal)]);
+    },
+  };
+}
+
+async function answered(work: Promise<unknown>): Promise<boolean> {
+  try {
+    await work;
+    return true;
+  } catch {
+    // A guest that cannot be asked is ended by force in the next step.
+    return false;
+  }
+}
+
+/** @returns false after `ms`, or at once when the signal fires: a cancelled wait ends the patience, not the stop. */
+function elapsed(ms: number, signal: AbortSignal): Promise<false> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve(false);
+    const timer = setTimeout(() => resolve(false), ms);
+    timer.unref();
+    signal.addEventListener('abort', () => resolve(false), { once: true });
+  });
+}
+
+function settle(reason: StopReason): Step<VmContext> {
+  return {
+    name: 'settle',
+    title: 'stopped',
+    async apply({ services, paths, vm, update }) {
+      await services.host.removeTree(paths.runtimeDirectory);
+      const storageDriver = vm.runtime?.storageDriver;
+      const runtime = storageDriver === undefined ? null : { bootId: services.host.bootId(), storageDriver };
+      update({ state: 'stopped', startedAt: null, runtime, lastError: reason.lastError });
+    },
+  };
+}

@@ -1,0 +1,137 @@
+import type { DatabaseSync } from 'node:sqlite';
+import { z } from 'zod';
+import { BangerError } from '../model/errors.ts';
+import { VM_STATES } from '../model/vm-state.ts';
+import type { Vm } from '../model/vm.ts';
+
+const processSchema = z.strictObject({ pid: z.number(), startTicks: z.number() });
+const specSchema = z.strictObject({
+  vcpuCount: z.number(),
+  memoryMib: z.number(),
+  workDiskBytes: z.number(),
+  rootOverlayBytes: z.number(),
+  nat: z.boolean(),
+});
+const runtimeSchema = z.strictObject({
+  bootId: z.string(),
+  process: processSchema.exactOptional(),
+  hypervisor: z.string().exactOptional(),
+  accelerator: z.string().exactOptional(),
+  storageDriver: z.string().exactOptional(),
+  networkDriver: z.string().exactOptional(),
+});
+const rowSchema = z.object({
+  id: z.string(),
+  name: z.string(),
+  state: z.enum(VM_STATES),
+  image_id: z.string(),
+  image_name: z.string(),
+  spec: z.string(),
+  network_index: z.number(),
+  created_at: z.string(),
+  started_at: z.string().nullable(),
+  last_used_at: z.string().nullable(),
+  runtime: z.string().nullable(),
+  ssh_host_key: z.string().nullable(),
+  last_error: z.string().nullable(),
+});
+
+/** Members of a VM that change after its creation. */
+export type VmChange = Partial<Pick<Vm, 'name' | 'state' | 'spec' | 'startedAt' | 'lastUsedAt' | 'runtime' | 'sshHostKey' | 'lastError'>>;
+
+/** The VMs of this installation; every change is on disk when the call returns. */
+export type VmStore = ReturnType<typeof createVmStore>;
+
+/** @param database opened by openDatabase */
+export function createVmStore(database: DatabaseSync) {
+  const columns =
+    'id, name, state, image_id, image_name, spec, network_index, created_at, started_at, last_used_at, runtime, ssh_host_key, last_error';
+  const selectAll = database.prepare(`SELECT ${columns} FROM vms ORDER BY created_at, id`);
+  const selectById = database.prepare(`SELECT ${columns} FROM vms WHERE id = ?`);
+  const selectByName = database.prepare(`SELECT ${columns} FROM vms WHERE name = ?`);
+  const insert = database.prepare(`INSERT INTO vms (${columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
+  const update = database.prepare(
+    'UPDATE vms SET name = ?, state = ?, spec = ?, started_at = ?, last_used_at = ?, runtime = ?, ssh_host_key = ?, last_error = ? WHERE id = ?',
+  );
+  const remove = database.prepare('DELETE FROM vms WHERE id = ?');
+  const indexes = database.prepare('SELECT network_index FROM vms');
+
+  const find = (id: string): Vm | undefined => fromRow(selectById.get(id));
+  return {
+    list: (): Vm[] => selectAll.all().map((row) => toVm(row)),
+    find,
+    findByName: (name: string): Vm | undefined => fromRow(selectByName.get(name)),
+    networkIndexes: (): Set<number> => new Set(indexes.all().map((row) => Number(row['network_index']))),
+    /** @throws NAME_TAKEN */
+    insert(vm: Vm): void {
+      if (selectByName.get(vm.name) !== undefined) {
+        throw new BangerError('NAME_TAKEN', `there is a VM named ${vm.name} already`, {
+          remedy: 'choose another name, or see it: banger vm show ' + vm.name,
+        });
+      }
+      insert.run(
+        vm.id,
+        vm.name,
+        vm.state,
+        vm.imageId,
+        vm.imageName,
+        JSON.stringify(vm.spec),
+        vm.networkIndex,
+        vm.createdAt,
+        vm.startedAt,
+        vm.lastUsedAt,
+        toJson(vm.runtime),
+        vm.sshHostKey,
+        vm.lastError,
+      );
+    },
+    /** @returns the VM after the change. @throws NOT_FOUND */
+    update(id: string, change: VmChange): Vm {
+      const present = find(id);
+      if (present === undefined) throw new BangerError('NOT_FOUND', `the VM ${id} is gone`);
+      const vm = { ...present, ...change };
+      update.run(
+        vm.name,
+        vm.state,
+        JSON.stringify(vm.spec),
+        vm.startedAt,
+        vm.lastUsedAt,
+        toJson(vm.runtime),
+        vm.sshHostKey,
+        vm.lastError,
+        id,
+      );
+      return vm;
+    },
+    remove(id: string): void {
+      remove.run(id);
+    },
+  };
+}
+
+function toJson(value: unknown): string | null {
+  return value === null ? null : JSON.stringify(value);
+}
+
+function fromRow(row: unknown): Vm | undefined {
+  return row === undefined ? undefined : toVm(row);
+}
+
+function toVm(raw: unknown): Vm {
+  const row = rowSchema.parse(raw);
+  return {
+    id: row.id,
+    name: row.name,
+    state: row.state,
+    imageId: row.image_id,
+    imageName: row.image_name,
+    spec: specSchema.parse(JSON.parse(row.spec)),
+    networkIndex: row.network_index,
+    createdAt: row.created_at,
+    startedAt: row.started_at,
+    lastUsedAt: row.last_used_at,
+    runtime: row.runtime === null ? null : runtimeSchema.parse(JSON.parse(row.runtime)),
+    sshHostKey: row.ssh_host_key,
+    lastError: row.last_error,
+  };
+}
