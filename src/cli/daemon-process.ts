@@ -1,4 +1,4 @@
-// Starting and stopping the daemon's process: the one place of the CLI beside `vm ssh` that touches processes. Loaded
+// Starting and stopping the daemon's process: the one place of the CLI beside ssh-process.ts that touches processes. Loaded
 // only when needed, because node:child_process alone costs a listing a tenth of its time.
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { connect } from 'node:net';
@@ -17,13 +17,13 @@ export const DAEMON_START_TIMEOUT_MS = 10_000;
 const LOST_RACE_GRACE_MS = 1000;
 
 /**
- * Decides what to run: BANGER_DAEMON, or the daemon beside this program (installed: `bangerd.cjs`, from sources: main.ts).
+ * Decides what to run: BANGER_DAEMON, or the daemon beside this program.
  * @throws PREREQUISITE_MISSING when there is none
  */
 export function daemonArgv(programPath: string, env: Cli['env'], exists: (path: string) => boolean): string[] {
   const directory = dirname(programPath);
   const given = env['BANGER_DAEMON'];
-  const candidates = [`${directory}/bangerd.cjs`, `${directory}/bangerd.js`, `${directory}/../daemon/main.ts`, `${directory}/bangerd`];
+  const candidates = [`${directory}/bangerd.cjs`, `${directory}/bangerd.js`, `${directory}/bangerd`];
   const found = given ?? candidates.find(exists);
   if (found === undefined || !exists(found)) {
     throw new BangerError('PREREQUISITE_MISSING', `no daemon program ${given ?? `beside ${programPath}`}`, {

@@ -45,7 +45,7 @@ export function parseTimeout(flag: string, value: string): number {
 }
 
 /** Signals that mean something to a VMM (signal(7)). */
-const SIGNALS = ['TERM', 'KILL', 'INT', 'HUP', 'QUIT', 'USR1', 'USR2', 'STOP', 'CONT', 'ABRT'];
+const SIGNALS = ['TERM', 'KILL', 'INT', 'HUP', 'QUIT', 'USR1', 'USR2', 'STOP', 'CONT'];
 
 /** @returns `SIGTERM` for "TERM", "term" and "SIGTERM". @throws INVALID_INPUT */
 export function parseSignal(flag: string, value: string): string {

@@ -1,4 +1,3 @@
-import { BangerError } from '../../../model/errors.ts';
 import type { Cli } from '../../cli.ts';
 import { newCommand } from '../../command.ts';
 import { reportError } from '../../render/error.ts';
@@ -32,14 +31,9 @@ export default function ssh(cli: Cli) {
 async function connectSsh(cli: Cli, name: string, command: readonly string[], tty: boolean): Promise<number> {
   const access = await cli.api().sshAccess(name);
   const proxyArgv = [process.execPath, cli.programPath, 'internal', 'ssh-proxy', name];
-  const { CommandFailure, runForeground } = await import('../../../host/spawn.ts');
-  try {
-    const status = await runForeground(sshArgv(access, proxyArgv, command, { tty }), cli.env);
-    return status === SSH_FAILURE_EXIT ? OWN_FAILURE_EXIT : status;
-  } catch (error) {
-    if (!(error instanceof CommandFailure)) throw error;
-    throw new BangerError('PREREQUISITE_MISSING', error.message, { remedy: 'install the package openssh-client', cause: error });
-  }
+  const { runSsh } = await import('../../ssh-process.ts');
+  const status = await runSsh(cli, sshArgv(access, proxyArgv, command, { tty }));
+  return status === SSH_FAILURE_EXIT ? OWN_FAILURE_EXIT : status;
 }
 
 /** Tells that the VM still runs, and how to stop it (3.10); silent when it does not, or nobody can tell. */
