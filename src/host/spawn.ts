@@ -1,6 +1,7 @@
 // The only module that starts host processes; test/in-process/policy.test.ts holds this (9.4).
 import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
 import { openSync, closeSync } from 'node:fs';
+import { constants } from 'node:os';
 import { startTicksOf } from './processes.ts';
 import type { ProcessIdentity } from './processes.ts';
 
@@ -220,4 +221,29 @@ export async function spawnDetached(argv: readonly string[], options: DetachedOp
   } finally {
     closeSync(output);
   }
+}
+
+/**
+ * Runs a program on the user's own terminal: stdin, stdout and stderr are ours, and so is the process group, so that
+ * Ctrl-C and job control reach it. Only for commands that a person started (ssh), never in the daemon.
+ * @returns its exit status, 128+n when signal n ended it
+ * @throws CommandFailure when it cannot be started
+ */
+export function runForeground(argv: readonly string[], env: Record<string, string | undefined>): Promise<number> {
+  const [program, ...args] = argv;
+  if (program === undefined) throw new TypeError('empty argv');
+  // The program in front decides what these mean; ending before it would leave it alone with the terminal.
+  const ignored: NodeJS.Signals[] = ['SIGINT', 'SIGQUIT'];
+  const ignore = (): void => undefined;
+  return new Promise<number>((resolve, reject) => {
+    const child = spawn(program, args, { env, stdio: 'inherit' });
+    for (const signal of ignored) process.on(signal, ignore);
+    child.on('error', (error: NodeJS.ErrnoException) => {
+      const outcome = { argv, exitCode: null, signal: null, timedOut: false, cancelled: false, stdout: '', stderr: '' };
+      reject(new CommandFailure(outcome, error.code ?? error.message));
+    });
+    child.on('exit', (exitCode, signal) => resolve(exitCode ?? 128 + (signal === null ? 0 : constants.signals[signal])));
+  }).finally(() => {
+    for (const signal of ignored) process.off(signal, ignore);
+  });
 }

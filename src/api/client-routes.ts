@@ -1,0 +1,110 @@
+// One typed function per route of docs/api.md.
+import type { Socket } from 'node:net';
+import { type ApiReply, type ApiRequest, bodyOf, readJson, readNdjson, type Send } from './client.ts';
+import type {
+  BundleStatus,
+  CreateVm,
+  DaemonStatus,
+  ExecBody,
+  GuestPortView,
+  Health,
+  ImageView,
+  Operation,
+  OperationEvent,
+  SshAccess,
+  VmView,
+} from './schemas.ts';
+import type { Verdict } from '../model/verdict.ts';
+
+export type WaitTarget = 'agent' | 'ssh' | 'services' | 'running' | 'stopped';
+export type LogKind = 'serial' | 'vmm' | 'events';
+export type GuestStat = { type: 'file' | 'directory' | 'symlink' | 'other'; mode: number; sizeBytes: number };
+export type VmVerb = 'start' | 'stop' | 'restart' | 'kill' | 'delete';
+
+/** @returns a path with encoded segments and query; undefined values are left out */
+export function pathOf(segments: readonly string[], query: Readonly<Record<string, string | undefined>> = {}): string {
+  const pairs = Object.entries(query).flatMap(([name, value]) => (value === undefined ? [] : [`${name}=${encodeURIComponent(value)}`]));
+  return `/v1/${segments.map(encodeURIComponent).join('/')}${pairs.length === 0 ? '' : `?${pairs.join('&')}`}`;
+}
+
+/** Header that ties an operation to its watcher (docs/api.md). */
+const ATTACH = { 'Banger-Attach': '1' };
+
+/** The daemon as typed functions. Every one throws the BangerError that the daemon answered, or DAEMON_UNREACHABLE. */
+export type Api = ReturnType<typeof createApi>;
+
+export function createApi(send: Send) {
+  const json = async <T>(request: ApiRequest): Promise<T> => (await readJson(await send(request))) as T;
+  const get = <T>(path: string, signal?: AbortSignal): Promise<T> =>
+    json<T>({ method: 'GET', path, ...(signal === undefined ? {} : { signal }) });
+  const done = async (request: ApiRequest): Promise<void> => void (await send(request)).socket.destroy();
+  return { ...vmRoutes(get, json), ...guestRoutes(get, send, done), ...hostRoutes(get, json, send, done) };
+}
+
+type Get = <T>(path: string, signal?: AbortSignal) => Promise<T>;
+type Json = <T>(request: ApiRequest) => Promise<T>;
+type Done = (request: ApiRequest) => Promise<void>;
+
+function vmRoutes(get: Get, json: Json) {
+  return {
+    listVms: () => get<VmView[]>('/v1/vms'),
+    showVm: (ref: string) => get<VmView>(pathOf(['vms', ref])),
+    /** @param attach whether the VM's creation ends with this client */
+    createVm: (body: CreateVm, attach: boolean) =>
+      json<Operation>({ method: 'POST', path: '/v1/vms', json: body, headers: attach ? ATTACH : {} }),
+    /** Begins one of the verbs that take no more than a small body. */
+    beginVm: (ref: string, verb: VmVerb, body: Readonly<Record<string, unknown>> = {}) =>
+      verb === 'delete'
+        ? json<Operation>({ method: 'DELETE', path: pathOf(['vms', ref]) })
+        : json<Operation>({ method: 'POST', path: pathOf(['vms', ref, verb]), json: body }),
+    health: (ref: string) => get<Health>(pathOf(['vms', ref, 'health'])),
+    ports: (ref: string) => get<GuestPortView[]>(pathOf(['vms', ref, 'ports'])),
+    sshAccess: (ref: string) => get<SshAccess>(pathOf(['vms', ref, 'ssh'])),
+    /** @throws TIMEOUT when it is not so within `timeoutMs` */
+    waitVm: (ref: string, target: WaitTarget, timeoutMs: number | undefined, signal?: AbortSignal) =>
+      get<VmView>(pathOf(['vms', ref, 'wait'], { for: target, timeoutMs: timeoutMs?.toString() }), signal),
+  };
+}
+
+function guestRoutes(get: Get, send: Send, done: Done) {
+  return {
+    logs: async (ref: string, kind: LogKind, follow: boolean): Promise<AsyncGenerator<Buffer>> =>
+      bodyOf(await send({ method: 'GET', path: pathOf(['vms', ref, 'logs'], { kind, follow: follow ? '1' : '0' }) })),
+    statFile: (ref: string, path: string) => get<GuestStat>(pathOf(['vms', ref, 'stat'], { path })),
+    /** The body is the file; `x-mode` and `x-size` tell about it. */
+    getFile: (ref: string, path: string): Promise<ApiReply> => send({ method: 'GET', path: pathOf(['vms', ref, 'files'], { path }) }),
+    /** @param mode permission bits */
+    putFile: (ref: string, path: string, mode: number, upload: NonNullable<ApiRequest['upload']>) =>
+      done({
+        method: 'PUT',
+        path: pathOf(['vms', ref, 'files'], { path, mode: mode.toString(8).padStart(4, '0') }),
+        upload,
+      }),
+    /** @returns the raw stream of frames */
+    exec: async (ref: string, body: ExecBody): Promise<Socket> =>
+      (await send({ method: 'POST', path: pathOf(['vms', ref, 'exec']), json: body, upgrade: true })).socket,
+    /** @param target `ssh` or an address inside the guest, `127.0.0.1:8080` */
+    tunnel: async (ref: string, target: string): Promise<Socket> =>
+      (await send({ method: 'POST', path: pathOf(['vms', ref, 'tunnel']), json: { target }, upgrade: true })).socket,
+  };
+}
+
+function hostRoutes(get: Get, json: Json, send: Send, done: Done) {
+  return {
+    daemon: () => get<DaemonStatus>('/v1/daemon'),
+    shutdown: () => done({ method: 'POST', path: '/v1/daemon/shutdown', json: {} }),
+    listOperations: () => get<Operation[]>('/v1/operations'),
+    operation: (id: string) => get<Operation>(pathOf(['operations', id])),
+    /** Events from the first on, until `end`. */
+    operationEvents: async (id: string, signal?: AbortSignal): Promise<AsyncGenerator<OperationEvent>> => {
+      const request: ApiRequest = { method: 'GET', path: pathOf(['operations', id, 'events']) };
+      return readNdjson(await send(signal === undefined ? request : { ...request, signal })) as AsyncGenerator<OperationEvent>;
+    },
+    cancelOperation: (id: string) => done({ method: 'DELETE', path: pathOf(['operations', id]) }),
+    listImages: () => get<ImageView[]>('/v1/images'),
+    bundle: () => get<BundleStatus>('/v1/bundle'),
+    buildBundle: (body: { force?: boolean }, attach: boolean) =>
+      json<Operation>({ method: 'POST', path: '/v1/bundle/build', json: body, headers: attach ? ATTACH : {} }),
+    doctor: () => get<Verdict[]>('/v1/doctor'),
+  };
+}

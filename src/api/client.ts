@@ -1,0 +1,224 @@
+// HTTP over the Unix socket by hand: HTTP/1.0 has neither chunks nor keep-alive, a body ends where the stream ends, and
+// destroying the socket cancels. Loading node:http or fetch would cost every command several times this file.
+import { connect, type Socket } from 'node:net';
+import { BangerError, type ErrorBody, fromErrorBody } from '../model/errors.ts';
+
+export type ApiRequest = {
+  method: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  /** Path with query, encoded. */
+  path: string;
+  headers?: Readonly<Record<string, string>>;
+  /** Sent as JSON. */
+  json?: unknown;
+  /** Sent as it is; `sizeBytes` must be what it yields. */
+  upload?: { bytes: AsyncIterable<Uint8Array>; sizeBytes: number };
+  /** Asks for the raw stream of frames. */
+  upgrade?: boolean;
+  signal?: AbortSignal;
+};
+
+/** A reply whose body is still to be read from `socket`; whoever has it reads it to the end or destroys it. */
+export type ApiReply = { status: number; headers: ReadonlyMap<string, string>; socket: Socket };
+
+/** Sends one request; the CLI puts the daemon's auto-start around it. */
+export type Send = (request: ApiRequest) => Promise<ApiReply>;
+
+const MAX_HEAD_BYTES = 16 * 1024;
+const MAX_JSON_BYTES = 64 * 1024 ** 2;
+const MAX_LINE_BYTES = 1024 ** 2;
+
+/**
+ * @param onHead sees the headers of every reply, also of those that become errors
+ * @returns a Send for the daemon at `socketPath`
+ */
+export function createSend(socketPath: string, onHead?: (headers: ReadonlyMap<string, string>) => void): Send {
+  return async (request) => {
+    const socket = await open(socketPath, request.signal);
+    try {
+      const reply = readHead(socket, socketPath);
+      // The reply may come before the upload ends (an error), so its failure is only told when there is no reply.
+      const upload = writeRequest(socket, request);
+      upload.catch(() => undefined);
+      const head = await reply;
+      onHead?.(head.headers);
+      return await checkStatus({ ...head, socket }, request.upgrade === true);
+    } catch (error) {
+      socket.destroy();
+      throw request.signal?.aborted === true ? new BangerError('CANCELLED', 'cancelled', { cause: error }) : error;
+    }
+  };
+}
+
+function open(socketPath: string, signal: AbortSignal | undefined): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(socketPath);
+    const onAbort = (): void => void socket.destroy(new BangerError('CANCELLED', 'cancelled'));
+    if (signal?.aborted === true) onAbort();
+    signal?.addEventListener('abort', onAbort, { once: true });
+    socket.once('close', () => signal?.removeEventListener('abort', onAbort));
+    socket.once('connect', () => resolve(socket));
+    // Stays for the socket's life: a late reset must not end the program, readers see it through the iterator.
+    socket.on('error', (error: NodeJS.ErrnoException) => reject(unreachable(socketPath, error)));
+  });
+}
+
+function unreachable(socketPath: string, error: NodeJS.ErrnoException): BangerError {
+  if (error instanceof BangerError) return error;
+  const absent = error.code === 'ENOENT' || error.code === 'ECONNREFUSED';
+  const why = absent ? 'it is not running' : (error.code ?? error.message);
+  return new BangerError('DAEMON_UNREACHABLE', `the daemon does not answer at ${socketPath}: ${why}`, {
+    remedy: 'banger daemon start',
+    details: { socketPath, errno: error.code ?? null, absent },
+    cause: error,
+  });
+}
+
+function lost(what: string): BangerError {
+  return new BangerError('DAEMON_UNREACHABLE', `the daemon closed the connection ${what}`, {
+    remedy: 'banger daemon logs',
+    details: { absent: false },
+  });
+}
+
+/** @returns the bytes before the body */
+export function encodeHead(request: ApiRequest, body: Buffer | undefined): string {
+  const lines = [`${request.method} ${request.path} HTTP/${request.upgrade === true ? '1.1' : '1.0'}`, 'Host: banger'];
+  if (request.upgrade === true) lines.push('Connection: Upgrade', 'Upgrade: banger-frames');
+  if (body !== undefined) lines.push('Content-Type: application/json', `Content-Length: ${body.length}`);
+  if (request.upload !== undefined) {
+    lines.push('Content-Type: application/octet-stream', `Content-Length: ${request.upload.sizeBytes}`);
+  }
+  for (const [name, value] of Object.entries(request.headers ?? {})) lines.push(`${name}: ${value}`);
+  return `${lines.join('\r\n')}\r\n\r\n`;
+}
+
+async function writeRequest(socket: Socket, request: ApiRequest): Promise<void> {
+  const body = request.json === undefined ? undefined : Buffer.from(JSON.stringify(request.json));
+  socket.write(encodeHead(request, body));
+  if (body !== undefined) socket.write(body);
+  if (request.upload === undefined) return;
+  let sentBytes = 0;
+  for await (const chunk of request.upload.bytes) {
+    if (socket.destroyed) return;
+    sentBytes += chunk.length;
+    await writeAll(socket, chunk);
+  }
+  // A file that shrank under us would leave the daemon waiting for the rest.
+  if (sentBytes !== request.upload.sizeBytes) socket.destroy(new BangerError('GUEST_FILE', 'the file changed while it was read'));
+}
+
+/** Writes with back-pressure. @throws when the stream closes before it takes the bytes */
+export function writeAll(stream: NodeJS.WritableStream, bytes: Uint8Array): Promise<void> {
+  return new Promise((resolve, reject) => {
+    stream.write(bytes, (error) => (error instanceof Error ? reject(error) : resolve()));
+  });
+}
+
+type Head = { status: number; headers: ReadonlyMap<string, string> };
+
+function readHead(socket: Socket, socketPath: string): Promise<Head> {
+  return new Promise((resolve, reject) => {
+    let seen = Buffer.alloc(0);
+    const finish = (settle: () => void): void => {
+      socket.off('data', onData).off('close', onClose).off('error', onError);
+      socket.pause();
+      settle();
+    };
+    const onClose = (): void => finish(() => reject(lost('before it answered')));
+    const onError = (error: Error): void => finish(() => reject(unreachable(socketPath, error)));
+    const onData = (chunk: Buffer): void => {
+      seen = Buffer.concat([seen, chunk]);
+      const end = seen.indexOf('\r\n\r\n');
+      if (end < 0 && seen.length <= MAX_HEAD_BYTES) return;
+      finish(() => {
+        const head = end < 0 || end > MAX_HEAD_BYTES ? undefined : parseHead(seen.toString('latin1', 0, end));
+        if (head === undefined) return reject(new BangerError('INTERNAL', 'the answer of the daemon is not HTTP'));
+        if (seen.length > end + 4) socket.unshift(seen.subarray(end + 4));
+        resolve(head);
+      });
+    };
+    socket.on('data', onData).on('close', onClose).on('error', onError);
+  });
+}
+
+/** @returns status and headers (names in lower case) of a response head, or undefined when it is none */
+export function parseHead(text: string): Head | undefined {
+  const [statusLine = '', ...lines] = text.split('\r\n');
+  const match = /^HTTP\/1\.[01] (\d{3})(?: |$)/.exec(statusLine);
+  if (match === null) return undefined;
+  const headers = new Map<string, string>();
+  for (const line of lines) {
+    const colon = line.indexOf(':');
+    if (colon < 1) return undefined;
+    headers.set(line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim());
+  }
+  return { status: Number(match[1]), headers };
+}
+
+async function checkStatus(reply: ApiReply, upgrade: boolean): Promise<ApiReply> {
+  if (reply.status < 400) {
+    if (upgrade === (reply.status === 101)) return reply;
+    throw new BangerError('INTERNAL', `the daemon answered with status ${reply.status} where ${upgrade ? 101 : 'a result'} was due`);
+  }
+  const body = await readJson(reply).catch(() => undefined);
+  if (isErrorBody(body)) throw fromErrorBody(body);
+  throw new BangerError('INTERNAL', `the daemon answered with status ${reply.status}`, { remedy: 'banger daemon logs' });
+}
+
+function isErrorBody(body: unknown): body is ErrorBody {
+  return typeof body === 'object' && body !== null && 'code' in body && 'message' in body && typeof body.message === 'string';
+}
+
+/** @returns the body. @throws DAEMON_UNREACHABLE when it ends too early or is no JSON */
+export async function readJson(reply: ApiReply): Promise<unknown> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  const due = Number(reply.headers.get('content-length') ?? Number.POSITIVE_INFINITY);
+  for await (const chunk of bodyOf(reply)) {
+    chunks.push(chunk);
+    length += chunk.length;
+    if (length > MAX_JSON_BYTES) throw new BangerError('INTERNAL', `the daemon answered with more than ${MAX_JSON_BYTES} bytes`);
+    if (length >= due) break;
+  }
+  reply.socket.destroy();
+  try {
+    return JSON.parse(Buffer.concat(chunks).toString('utf8'));
+  } catch {
+    throw lost('in the middle of its answer');
+  }
+}
+
+/** @returns the body's bytes to the end. @throws DAEMON_UNREACHABLE when the connection breaks */
+export async function* bodyOf(reply: ApiReply): AsyncGenerator<Buffer> {
+  try {
+    for await (const chunk of reply.socket) yield chunk as Buffer;
+  } catch (error) {
+    throw error instanceof BangerError ? error : lost('in the middle of its answer');
+  }
+}
+
+/**
+ * Reads newline-delimited JSON however it is cut.
+ * @throws DAEMON_UNREACHABLE for a last line that is cut, INTERNAL for a line of more than 1 MiB
+ */
+export async function* readNdjson(reply: ApiReply): AsyncGenerator<unknown> {
+  let rest: Buffer = Buffer.alloc(0);
+  for await (const chunk of bodyOf(reply)) {
+    rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
+    for (let end = rest.indexOf(10); end >= 0; end = rest.indexOf(10)) {
+      const line = rest.toString('utf8', 0, end).trim();
+      rest = rest.subarray(end + 1);
+      if (line !== '') yield parseLine(line);
+    }
+    if (rest.length > MAX_LINE_BYTES) throw new BangerError('INTERNAL', 'the daemon sent a line of more than 1 MiB');
+  }
+  if (rest.length > 0) throw lost('in the middle of a line');
+}
+
+function parseLine(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch {
+    throw new BangerError('INTERNAL', 'the daemon sent a line that is not JSON', { remedy: 'banger daemon logs' });
+  }
+}

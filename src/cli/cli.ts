@@ -1,0 +1,61 @@
+// What a command has in its hands: streams, environment, the daemon. Tests hand in others.
+import { homedir } from 'node:os';
+import { type Api, createApi } from '../api/client-routes.ts';
+import { type Directories, DirectoryProblem, resolveDirectories } from '../lib/directories.ts';
+import { BangerError } from '../model/errors.ts';
+import { createDaemonSend } from './daemon-send.ts';
+
+export type Output = NodeJS.WritableStream & { isTTY?: boolean; columns?: number; rows?: number };
+export type Input = NodeJS.ReadableStream & { isTTY?: boolean; setRawMode?(on: boolean): unknown };
+
+export type Cli = {
+  env: Readonly<Record<string, string | undefined>>;
+  stdin: Input;
+  stdout: Output;
+  stderr: Output;
+  /** Absolute path of the script that runs, to start ourselves again and to find the daemon beside it. */
+  programPath: string;
+  /** The status that the program ends with. */
+  exitCode: number;
+  /** @throws CONFIG_INVALID when a variable does not make sense */
+  directories(): Directories;
+  /** The daemon; the first request starts it when none runs. */
+  api(): Api;
+  /** The daemon if it runs; nothing is started or restarted. */
+  runningApi(): Api;
+  /** A line of data. */
+  print(line: string): void;
+  /** A line about what happens, on stderr. */
+  note(line: string): void;
+};
+
+export type CliStreams = Pick<Cli, 'env' | 'stdin' | 'stdout' | 'stderr' | 'programPath'>;
+
+/** @returns the context of one command line */
+export function createCli(streams: CliStreams): Cli {
+  let api: Api | undefined;
+  const cli: Cli = {
+    ...streams,
+    exitCode: 0,
+    directories: () => directoriesOf(streams.env),
+    api: () => (api ??= createApi(createDaemonSend(cli, { autostart: !isSet(streams.env['BANGER_NO_AUTOSTART']) }))),
+    runningApi: () => createApi(createDaemonSend(cli, { autostart: false })),
+    print: (line) => void streams.stdout.write(`${line}\n`),
+    note: (line) => void streams.stderr.write(`${line}\n`),
+  };
+  return cli;
+}
+
+/** @returns whether an environment variable is used as a switch that is on */
+export function isSet(value: string | undefined): boolean {
+  return value !== undefined && value !== '' && value !== '0' && value !== 'false';
+}
+
+function directoriesOf(env: Cli['env']): Directories {
+  try {
+    return resolveDirectories(env, env['HOME'] ?? homedir(), process.getuid?.() ?? 0);
+  } catch (error) {
+    if (error instanceof DirectoryProblem) throw new BangerError('CONFIG_INVALID', error.message, { remedy: error.remedy });
+    throw error;
+  }
+}

@@ -1,0 +1,35 @@
+// commander at run time, the inferred types of its sibling package at compile time only.
+import { Command as BaseCommand, Option as BaseOption } from 'commander';
+import type { Command, Option } from '@commander-js/extra-typings';
+
+export type AnyCommand = BaseCommand;
+
+/**
+ * A command as every one of ours is: the switches that work everywhere, and examples at the end of its help.
+ * @param examples whole command lines
+ */
+export function newCommand(name: string, description: string, examples: readonly string[]): Command {
+  const command = new BaseCommand(name)
+    .description(description)
+    .addOption(new BaseOption('--debug', 'show where an error comes from').hideHelp())
+    .addOption(new BaseOption('--no-color', 'no colours').hideHelp())
+    .addHelpText('after', `\n${examples.length === 1 ? 'Example' : 'Examples'}:\n${examples.map((line) => `  ${line}`).join('\n')}`);
+  return command as unknown as Command;
+}
+
+/** @returns an option that can be given choices, a default or a conflict before it is added */
+export function newOption<Usage extends string>(flags: Usage, description: string): Option<Usage> {
+  return new BaseOption(flags, description) as unknown as Option<Usage>;
+}
+
+/** `-o` of commands that show something for people or for programs. */
+export function outputOption(): Option<'-o, --output <format>', undefined, 'table', undefined, false, 'table' | 'json'> {
+  return newOption('-o, --output <format>', 'output format')
+    .choices(['table', 'json'] as const)
+    .default('table' as const);
+}
+
+/** Collects an option that may be given several times. */
+export function collect(value: string, before: string[] | undefined): string[] {
+  return [...(before ?? []), value];
+}

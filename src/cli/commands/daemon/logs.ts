@@ -1,0 +1,39 @@
+import { existsSync, statSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { BangerError } from '../../../model/errors.ts';
+import type { Cli } from '../../cli.ts';
+import { newCommand } from '../../command.ts';
+import { copyLog } from '../vm/logs.ts';
+
+const FOLLOW_INTERVAL_MS = 200;
+
+export default function logs(cli: Cli) {
+  return newCommand('logs', "print the daemon's log; works without a daemon", ['banger daemon logs -f'])
+    .option('-f, --follow', 'go on as it grows')
+    .action(async (flags) => {
+      const { daemonLogPath } = cli.directories();
+      if (!existsSync(daemonLogPath)) {
+        throw new BangerError('NOT_FOUND', `there is no log at ${daemonLogPath}`, { remedy: 'banger daemon start' });
+      }
+      await copyLog(cli, readLog(daemonLogPath, flags.follow === true));
+    });
+}
+
+async function* readLog(path: string, follow: boolean): AsyncGenerator<Buffer> {
+  const file = await open(path, 'r');
+  try {
+    let at = 0;
+    for (;;) {
+      const { bytesRead, buffer } = await file.read(Buffer.alloc(65_536), 0, 65_536, at);
+      at += bytesRead;
+      if (bytesRead > 0) yield buffer.subarray(0, bytesRead);
+      else if (!follow) return;
+      else await sleep(FOLLOW_INTERVAL_MS);
+      // A log that was emptied begins anew.
+      if (follow && existsSync(path) && statSync(path).size < at) at = 0;
+    }
+  } finally {
+    await file.close();
+  }
+}

@@ -1,0 +1,38 @@
+import type { DaemonStatus } from '../../../api/schemas.ts';
+import { formatDuration } from '../../../lib/duration.ts';
+import { formatSize } from '../../../lib/size.ts';
+import type { Cli } from '../../cli.ts';
+import { newCommand, outputOption } from '../../command.ts';
+import { renderFacts } from '../../render/table.ts';
+
+export default function status(cli: Cli) {
+  return newCommand('status', 'show the daemon and what it chose; does not start it', ['banger daemon status -o json'])
+    .addOption(outputOption())
+    .action(async (flags) => {
+      const daemon = await cli.runningApi().daemon();
+      if (flags.output === 'json') return cli.print(JSON.stringify(daemon, null, 2));
+      for (const line of renderFacts(factsOf(daemon))) cli.print(line);
+    });
+}
+
+function factsOf(daemon: DaemonStatus): [string, string | null][] {
+  const chosen = (choice: { name: string; reason: string }): string => `${choice.name} (${choice.reason})`;
+  const { hypervisor, accelerator, storage, network } = daemon.drivers;
+  return [
+    ['pid', String(daemon.pid)],
+    ['version', `${daemon.version} (build ${daemon.build})`],
+    ['up for', `${formatDuration(daemon.uptimeMs)} (since ${daemon.startedAt})`],
+    ['memory', formatSize(daemon.memoryBytes)],
+    ['virtual machines', `${daemon.vms.running} running of ${daemon.vms.total}`],
+    ['socket', daemon.socketPath],
+    ['database', daemon.databasePath],
+    ['log', daemon.logPath],
+    ['config', daemon.configPath],
+    ['bundle', daemon.bundleDirectory ?? 'none; make one: banger bundle build'],
+    ['dns', `${daemon.dns.address} ${daemon.dns.listening ? 'listening' : `not listening: ${daemon.dns.problem ?? 'unknown'}`}`],
+    ['hypervisor', chosen(hypervisor)],
+    ['accelerator', chosen(accelerator)],
+    ['storage', chosen(storage)],
+    ['network', chosen(network)],
+  ];
+}

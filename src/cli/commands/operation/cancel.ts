@@ -1,0 +1,23 @@
+import type { Cli } from '../../cli.ts';
+import { newCommand } from '../../command.ts';
+import { BangerError } from '../../../model/errors.ts';
+import { followOperation } from '../../operations.ts';
+import { progressOption } from '../../progress-option.ts';
+
+export default function cancel(cli: Cli) {
+  return newCommand('cancel', 'cancel an operation and wait until it is rolled back', ['banger operation cancel 3f2a91c0'])
+    .argument('<id>', 'id of the operation')
+    .option('-d, --detach', 'do not wait')
+    .addOption(progressOption())
+    .action(async (id, flags) => {
+      await cli.api().cancelOperation(id);
+      if (flags.detach === true) return;
+      try {
+        await followOperation(cli, id, flags.progress);
+      } catch (error) {
+        if (error instanceof BangerError && error.code === 'CANCELLED') return cli.print(id);
+        throw error;
+      }
+      throw new BangerError('WRONG_STATE', `operation ${id} was done before it could be cancelled`, { details: { operation: id } });
+    });
+}

@@ -1,0 +1,16 @@
+import type { Cli } from '../../cli.ts';
+import { newCommand } from '../../command.ts';
+import { followOperation } from '../../operations.ts';
+import { progressOption } from '../../progress-option.ts';
+
+export default function watch(cli: Cli) {
+  return newCommand('watch', 'show the stages of an operation from its beginning to its end; Ctrl-C only stops watching', [
+    'banger operation watch 3f2a91c0',
+  ])
+    .argument('<id>', 'id of the operation')
+    .addOption(progressOption())
+    .action(async (id, flags) => {
+      const end = await followOperation(cli, id, flags.progress);
+      if (end.vm !== null) cli.print(end.vm.name);
+    });
+}

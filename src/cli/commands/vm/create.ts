@@ -1,0 +1,78 @@
+import type { CreateVm, VmView } from '../../../api/schemas.ts';
+import { formatDuration } from '../../../lib/duration.ts';
+import { formatSize } from '../../../lib/size.ts';
+import { DEFAULT_SPEC, LIMITS } from '../../../model/limits.ts';
+import { checkName } from '../../../model/name.ts';
+import type { Cli } from '../../cli.ts';
+import { newCommand, newOption, outputOption } from '../../command.ts';
+import { runOperation } from '../../operations.ts';
+import { progressOption } from '../../progress-option.ts';
+import { parseDiskSize, parseInteger, parseMemory } from '../../values.ts';
+
+const EXAMPLES = ['banger vm create --name web --vcpu 4 --memory 4G --disk-size 20G', 'banger vm create --no-nat --detach'];
+
+export default function create(cli: Cli) {
+  return newCommand('create', 'create a virtual machine and start it', EXAMPLES)
+    .option('--name <name>', 'name, a DNS label (default: one is made up)', (value) => checkName(value))
+    .option('--image <image>', 'image to boot from, name or id (default: the default image)')
+    .option('--vcpu <count>', `processors (default: ${DEFAULT_SPEC.vcpuCount})`, (v) => parseInteger('--vcpu', v, LIMITS.vcpuCount))
+    .option('--memory <size>', `memory, MiB or with a unit (default: ${formatSize(DEFAULT_SPEC.memoryMib * 1024 ** 2)})`, (v) =>
+      parseMemory('--memory', v),
+    )
+    .option('--disk-size <size>', `work disk at /root (default: ${formatSize(DEFAULT_SPEC.workDiskBytes)})`, (v) =>
+      parseDiskSize('--disk-size', v),
+    )
+    .option('--system-overlay-size <size>', `root file system (default: ${formatSize(DEFAULT_SPEC.rootOverlayBytes)})`, (v) =>
+      parseDiskSize('--system-overlay-size', v),
+    )
+    .addOption(newOption('--nat', `let it reach the outside (default: ${DEFAULT_SPEC.nat ? 'yes' : 'no'})`))
+    .addOption(newOption('--no-nat', 'cut it off from the outside'))
+    .addOption(newOption('--no-start', 'create it only'))
+    .option('-d, --detach', 'print the id of the operation and leave')
+    .addOption(progressOption())
+    .addOption(outputOption())
+    .action(async (flags) => {
+      const body = createBody(flags);
+      if (flags.detach === true) {
+        cli.print((await cli.api().createVm(body, false)).id);
+        return;
+      }
+      const begun = performance.now();
+      const end = await runOperation(cli, () => cli.api().createVm(body, true), flags.progress);
+      if (end.vm !== null) tellCreated(cli, end.vm, flags.output, performance.now() - begun);
+    });
+}
+
+export type CreateFlags = {
+  name?: string | undefined;
+  image?: string | undefined;
+  vcpu?: number | undefined;
+  memory?: number | undefined;
+  diskSize?: number | undefined;
+  systemOverlaySize?: number | undefined;
+  nat?: boolean | undefined;
+  start?: boolean | undefined;
+};
+
+/** @returns only what the user gave: everything else is the daemon's to decide (3.2) */
+export function createBody(flags: CreateFlags): CreateVm {
+  return {
+    ...(flags.name === undefined ? {} : { name: flags.name }),
+    ...(flags.image === undefined ? {} : { image: flags.image }),
+    ...(flags.vcpu === undefined ? {} : { vcpuCount: flags.vcpu }),
+    ...(flags.memory === undefined ? {} : { memoryMib: flags.memory }),
+    ...(flags.diskSize === undefined ? {} : { workDiskBytes: flags.diskSize }),
+    ...(flags.systemOverlaySize === undefined ? {} : { rootOverlayBytes: flags.systemOverlaySize }),
+    ...(flags.nat === undefined ? {} : { nat: flags.nat }),
+    // commander gives a lone --no- option the value true when it is absent.
+    ...(flags.start === false ? { start: false } : {}),
+  };
+}
+
+function tellCreated(cli: Cli, vm: VmView, output: 'table' | 'json', durationMs: number): void {
+  cli.print(output === 'json' ? JSON.stringify(vm, null, 2) : vm.name);
+  if (output === 'json') return;
+  const time = formatDuration(durationMs);
+  if (vm.state !== 'running') cli.note(`created in ${time}, ${vm.state}; start it: banger vm start ${vm.name}`);
+  else cli.note(`running as ${vm.name}.vm (${vm.address}) after ${time}; use it: banger vm ssh ${vm.name}`);
+}

@@ -1,0 +1,20 @@
+import type { Cli } from '../../cli.ts';
+import { newCommand } from '../../command.ts';
+import { progressOption } from '../../progress-option.ts';
+import { chooseTargets, runVerb } from '../../targets.ts';
+import { parseSignal } from '../../values.ts';
+
+export default function kill(cli: Cli) {
+  return newCommand('kill', 'end virtual machines at once, without asking their guests', [
+    'banger vm kill web',
+    'banger vm kill --signal TERM web',
+  ])
+    .argument('[name...]', 'names, ids or beginnings of ids')
+    .option('--all', 'every virtual machine')
+    .option('-s, --signal <signal>', 'signal for the hypervisor process (default: KILL)', (v) => parseSignal('--signal', v))
+    .addOption(progressOption())
+    .action(async (names, flags) => {
+      const body = flags.signal === undefined ? {} : { signal: flags.signal };
+      await runVerb(cli, await chooseTargets(cli, names, flags.all === true), 'kill', { progress: flags.progress, body });
+    });
+}

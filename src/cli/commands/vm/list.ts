@@ -1,0 +1,75 @@
+import type { VmView } from '../../../api/schemas.ts';
+import { formatAge } from '../../../lib/duration.ts';
+import { formatSize } from '../../../lib/size.ts';
+import { BangerError } from '../../../model/errors.ts';
+import type { Cli } from '../../cli.ts';
+import { collect, newCommand, newOption } from '../../command.ts';
+import { type Column, renderTable } from '../../render/table.ts';
+
+const EXAMPLES = ['banger vm list -o wide', 'banger vm ls -q --filter state=running', "banger vm ls -o json | jq '.[].address'"];
+
+export default function list(cli: Cli) {
+  return newCommand('list', 'list virtual machines', EXAMPLES)
+    .addOption(
+      newOption('-o, --output <format>', 'output format')
+        .choices(['table', 'wide', 'json', 'name'] as const)
+        .default('table' as const),
+    )
+    .option('-q, --quiet', 'names only')
+    .option('--no-headers', 'no line of titles')
+    .option('--filter <key=value>', `only those with this state, name or image (may be repeated)`, collect)
+    .action(async (flags) => {
+      const matches = parseFilters(flags.filter ?? []);
+      const vms = (await cli.api().listVms()).filter(matches);
+      if (flags.output === 'json') cli.print(JSON.stringify(vms, null, 2));
+      else if (flags.quiet === true || flags.output === 'name') for (const vm of vms) cli.print(vm.name);
+      else {
+        const columns = flags.output === 'wide' ? [...COLUMNS, ...WIDE_COLUMNS] : COLUMNS;
+        for (const line of renderTable(columns, vms, { headers: flags.headers })) cli.print(line);
+      }
+    });
+}
+
+const COLUMNS: readonly Column<VmView>[] = [
+  { title: 'NAME', of: (vm) => vm.name },
+  { title: 'STATE', of: (vm) => vm.state },
+  { title: 'IMAGE', of: (vm) => vm.image },
+  { title: 'VCPU', of: (vm) => String(vm.spec.vcpuCount) },
+  { title: 'MEMORY', of: (vm) => formatSize(vm.spec.memoryMib * 1024 ** 2) },
+  { title: 'DISK', of: (vm) => formatSize(vm.spec.workDiskBytes) },
+  { title: 'ADDRESS', of: (vm) => vm.address },
+  { title: 'CREATED', of: (vm) => formatAge(Date.parse(vm.createdAt), Date.now()) },
+];
+
+const WIDE_COLUMNS: readonly Column<VmView>[] = [
+  { title: 'ID', of: (vm) => vm.id },
+  { title: 'GUEST', of: (vm) => vm.guestAddress },
+  { title: 'NAT', of: (vm) => (vm.spec.nat ? 'yes' : 'no') },
+  { title: 'VMM', of: (vm) => [vm.hypervisor, vm.accelerator].filter((part) => part !== null).join('/') || '-' },
+  { title: 'STORAGE', of: (vm) => vm.storageDriver ?? '-' },
+  { title: 'NETWORK', of: (vm) => vm.networkDriver ?? '-' },
+  { title: 'PID', of: (vm) => (vm.pid === null ? '-' : String(vm.pid)) },
+  { title: 'USED', of: (vm) => (vm.lastUsedAt === null ? '-' : formatAge(Date.parse(vm.lastUsedAt), Date.now())) },
+];
+
+const FILTER_KEYS: Readonly<Record<string, (vm: VmView) => string>> = {
+  state: (vm) => vm.state,
+  name: (vm) => vm.name,
+  image: (vm) => vm.image,
+};
+
+/** @returns whether a VM has what every filter asks for. @throws INVALID_INPUT for an unknown key */
+export function parseFilters(filters: readonly string[]): (vm: VmView) => boolean {
+  const wanted = filters.map((filter) => {
+    const equals = filter.indexOf('=');
+    const key = filter.slice(0, Math.max(equals, 0));
+    const read = Object.hasOwn(FILTER_KEYS, key) ? FILTER_KEYS[key] : undefined;
+    if (read === undefined) {
+      throw new BangerError('INVALID_INPUT', `--filter: ${JSON.stringify(filter.slice(0, 80))} is not allowed`, {
+        remedy: `give one of ${Object.keys(FILTER_KEYS).join(', ')} with a value, such as state=running`,
+      });
+    }
+    return { read, value: filter.slice(equals + 1) };
+  });
+  return (vm) => wanted.every(({ read, value }) => read(vm) === value);
+}

@@ -1,0 +1,17 @@
+import type { Cli } from '../../cli.ts';
+import { newCommand } from '../../command.ts';
+import { progressOption } from '../../progress-option.ts';
+import { chooseTargets, runVerb } from '../../targets.ts';
+
+export default function restart(cli: Cli) {
+  return newCommand('restart', 'stop virtual machines and start them again, on their own disks', [
+    'banger vm restart web db',
+    'banger vm restart --all',
+  ])
+    .argument('[name...]', 'names, ids or beginnings of ids')
+    .option('--all', 'every virtual machine')
+    .addOption(progressOption())
+    .action(async (names, flags) => {
+      await runVerb(cli, await chooseTargets(cli, names, flags.all === true), 'restart', { progress: flags.progress });
+    });
+}

@@ -1,0 +1,57 @@
+import type { VmView } from '../../../api/schemas.ts';
+import { formatAge } from '../../../lib/duration.ts';
+import { formatSize } from '../../../lib/size.ts';
+import type { Cli } from '../../cli.ts';
+import { newCommand, outputOption } from '../../command.ts';
+import { renderFacts } from '../../render/table.ts';
+import { chooseTargets, reportInOrder } from '../../targets.ts';
+
+export default function show(cli: Cli) {
+  return newCommand('show', 'show everything about virtual machines (-o json: one object per machine)', [
+    'banger vm show web',
+    'banger vm show web -o json | jq -r .paths.serialLog',
+  ])
+    .argument('<name...>', 'name, id or beginning of an id')
+    .addOption(outputOption())
+    .action(async (names, flags) => {
+      let first = true;
+      const outcomes = (await chooseTargets(cli, names, false)).map(async (target) => {
+        if ('error' in target) throw target.error;
+        return target.vm;
+      });
+      await reportInOrder(cli, outcomes, (vm) => {
+        if (flags.output === 'json') return cli.print(JSON.stringify(vm, null, 2));
+        if (!first) cli.print('');
+        first = false;
+        for (const line of renderFacts(factsOf(vm))) cli.print(line);
+      });
+    });
+}
+
+function factsOf(vm: VmView): [string, string | null][] {
+  const moment = (time: string | null): string | null => (time === null ? null : `${time} (${formatAge(Date.parse(time), Date.now())})`);
+  return [
+    ['name', vm.name],
+    ['id', vm.id],
+    ['state', vm.state],
+    ['error', vm.lastError],
+    ['image', vm.image],
+    ['processors', String(vm.spec.vcpuCount)],
+    ['memory', formatSize(vm.spec.memoryMib * 1024 ** 2)],
+    ['work disk', formatSize(vm.spec.workDiskBytes)],
+    ['root overlay', formatSize(vm.spec.rootOverlayBytes)],
+    ['nat', vm.spec.nat ? 'yes' : 'no'],
+    ['address', `${vm.address} (${vm.name}.vm)`],
+    ['guest address', vm.guestAddress],
+    ['created', moment(vm.createdAt)],
+    ['started', moment(vm.startedAt)],
+    ['last used', moment(vm.lastUsedAt)],
+    ['hypervisor', vm.hypervisor === null ? null : `${vm.hypervisor} (${vm.accelerator ?? 'unknown'}), pid ${vm.pid ?? 'unknown'}`],
+    ['storage', vm.storageDriver],
+    ['network', vm.networkDriver],
+    ['directory', vm.paths.directory],
+    ['serial log', vm.paths.serialLog],
+    ['vmm log', vm.paths.vmmLog],
+    ['event log', vm.paths.eventLog],
+  ];
+}

@@ -1,0 +1,20 @@
+import type { Cli } from '../../cli.ts';
+import { newCommand } from '../../command.ts';
+import { progressOption } from '../../progress-option.ts';
+import { chooseTargets, runVerb } from '../../targets.ts';
+import { parseTimeout } from '../../values.ts';
+
+export default function stop(cli: Cli) {
+  return newCommand('stop', 'shut virtual machines down; what does not end in time is ended by force', [
+    'banger vm stop web db',
+    'banger vm stop --all --grace 5s',
+  ])
+    .argument('[name...]', 'names, ids or beginnings of ids')
+    .option('--all', 'every virtual machine')
+    .option('--grace <duration>', "how long the guest may take (default: the daemon's setting)", (v) => parseTimeout('--grace', v))
+    .addOption(progressOption())
+    .action(async (names, flags) => {
+      const body = flags.grace === undefined ? {} : { graceMs: flags.grace };
+      await runVerb(cli, await chooseTargets(cli, names, flags.all === true), 'stop', { progress: flags.progress, body });
+    });
+}

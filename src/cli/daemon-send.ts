@@ -1,0 +1,56 @@
+import { type ApiReply, createSend, type Send } from '../api/client.ts';
+import { BangerError } from '../model/errors.ts';
+import { BUILD } from './build-info.ts';
+import type { Cli } from './cli.ts';
+
+/**
+ * Requests to the daemon of this user. With `autostart` a daemon that does not run is started, and one of another build
+ * is replaced (1.2, 1.3); each at most once. Without it a daemon of another build is only named.
+ */
+export function createDaemonSend(cli: Cli, options: { autostart: boolean }): Send {
+  let seenBuild: string | undefined;
+  let replaced = false;
+  const raw = createSend(cli.directories().socketPath, (headers) => (seenBuild = headers.get('banger-build') ?? seenBuild));
+
+  const startAndRetry = async (request: Parameters<Send>[0], error: unknown): Promise<ApiReply> => {
+    if (!(error instanceof BangerError) || error.details?.['absent'] !== true || !options.autostart) throw error;
+    const { startDaemon } = await import('./daemon-process.ts');
+    await startDaemon(cli);
+    return raw(request);
+  };
+
+  /** @returns whether another daemon answers now, so that the request is to be sent again */
+  const replaceOtherBuild = async (): Promise<boolean> => {
+    if (replaced || seenBuild === undefined || seenBuild === BUILD) return false;
+    replaced = true;
+    if (!options.autostart) {
+      cli.note(`banger: the daemon is build ${seenBuild}, this program is build ${BUILD}`);
+      return false;
+    }
+    const { restartDaemon } = await import('./daemon-process.ts');
+    await restartDaemon(cli);
+    return true;
+  };
+
+  return async (request) => {
+    // What changes something must not reach a daemon that is then replaced, or it would be done twice.
+    if (request.method !== 'GET' && seenBuild === undefined) await sendGet({ method: 'GET', path: '/v1/daemon' }, true);
+    return request.method === 'GET' ? sendGet(request, false) : raw(request);
+  };
+
+  async function sendGet(request: Parameters<Send>[0], discard: boolean): Promise<ApiReply> {
+    const outcome = await raw(request)
+      .catch((error: unknown) => startAndRetry(request, error))
+      .then(
+        (reply) => ({ reply }),
+        (error: unknown) => ({ error }),
+      );
+    if (await replaceOtherBuild()) {
+      if ('reply' in outcome) outcome.reply.socket.destroy();
+      return raw(request);
+    }
+    if ('error' in outcome) throw outcome.error;
+    if (discard) outcome.reply.socket.destroy();
+    return outcome.reply;
+  }
+}

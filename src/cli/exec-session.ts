@@ -1,0 +1,117 @@
+// One command in a guest: frames on the daemon's socket to and from our streams.
+import type { Socket } from 'node:net';
+import { constants } from 'node:os';
+import { writeAll } from '../api/client.ts';
+import { decodeExit, encodeData, encodeFrame, encodeResize, encodeSignal, FRAME_TYPES, FrameDecoder, FrameProblem } from '../lib/frames.ts';
+import { BangerError } from '../model/errors.ts';
+import type { Cli, Input, Output } from './cli.ts';
+
+export type SessionOptions = {
+  /** Where the guest's stdin comes from; none: it is closed at once. */
+  input: AsyncIterable<Uint8Array> | undefined;
+  output: NodeJS.WritableStream;
+  errors: NodeJS.WritableStream;
+  /** A tunnel is over when the guest's side of it is; a command may close its output long before it ends. */
+  endsAtEof?: boolean;
+};
+
+export type SessionExit = { status: number; reason: string };
+
+/**
+ * Moves bytes both ways until the command in the guest has ended.
+ * @param socket the raw stream after the upgrade
+ * @throws AGENT_UNREACHABLE when the stream ends before the command does, AGENT_PROTOCOL when it is no frames
+ */
+export async function runSession(socket: Socket, options: SessionOptions): Promise<SessionExit> {
+  const upstream = sendInput(socket, options.input);
+  // Ends with the socket; its failure shows as the missing EXIT below.
+  upstream.catch(() => undefined);
+  try {
+    return await receive(socket, options);
+  } catch (error) {
+    if (error instanceof FrameProblem)
+      throw new BangerError('AGENT_PROTOCOL', 'the guest sent something that is not a frame', { cause: error });
+    throw error;
+  } finally {
+    if (!socket.destroyed) socket.end(encodeFrame('close'));
+  }
+}
+
+async function receive(socket: Socket, options: SessionOptions): Promise<SessionExit> {
+  const decoder = new FrameDecoder();
+  const lost = (cause?: unknown): BangerError =>
+    new BangerError('AGENT_UNREACHABLE', 'the connection to the guest ended before the command did', {
+      remedy: 'banger vm list',
+      ...(cause === undefined ? {} : { cause }),
+    });
+  const chunks = socket[Symbol.asyncIterator]();
+  for (;;) {
+    const next = await chunks.next().catch((error: unknown) => {
+      throw lost(error);
+    });
+    if (next.done === true) throw lost();
+    for (const frame of decoder.push(next.value as Buffer)) {
+      if (frame.type === FRAME_TYPES.data) await writeAll(options.output, frame.payload);
+      else if (frame.type === FRAME_TYPES.stderr) await writeAll(options.errors, frame.payload);
+      else if (frame.type === FRAME_TYPES.eof && options.endsAtEof === true) return { status: 0, reason: '' };
+      else if (frame.type === FRAME_TYPES.exit) return decodeExit(frame.payload);
+    }
+  }
+}
+
+async function sendInput(socket: Socket, input: AsyncIterable<Uint8Array> | undefined): Promise<void> {
+  if (input !== undefined) {
+    for await (const chunk of input) {
+      if (!socket.writable) return;
+      await writeAll(socket, encodeData(typeof chunk === 'string' ? Buffer.from(chunk) : chunk));
+    }
+  }
+  if (socket.writable) socket.write(encodeFrame('eof'));
+}
+
+/**
+ * Gives the terminal's keys to the guest (raw mode) and tells it when the window changes.
+ * @returns what puts the terminal back
+ */
+export function takeTerminal(input: Input, output: Output, socket: Socket): () => void {
+  const onResize = (): void => {
+    if (socket.writable) socket.write(encodeResize(output.rows ?? 24, output.columns ?? 80));
+  };
+  input.setRawMode?.(true);
+  output.on('resize', onResize);
+  const restore = (): void => {
+    output.off('resize', onResize);
+    process.off('exit', restore);
+    input.setRawMode?.(false);
+  };
+  // Whatever ends us, the user's shell must get its terminal back.
+  process.on('exit', restore);
+  return restore;
+}
+
+const FORWARDED = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
+/** After so many the user wants out, whatever the guest thinks. */
+const PATIENCE = 3;
+
+/**
+ * Sends the signals that we get to the command in the guest; the third leaves.
+ * @returns what stops that
+ */
+export function forwardSignals(cli: Cli, socket: Socket): () => void {
+  let count = 0;
+  const listeners = FORWARDED.map((name) => {
+    const listener = (): void => {
+      count++;
+      if (count >= PATIENCE) {
+        cli.note('banger: left; the command may still run in the guest');
+        process.exit(128 + constants.signals[name]);
+      }
+      if (socket.writable) socket.write(encodeSignal(constants.signals[name]));
+    };
+    process.on(name, listener);
+    return () => process.off(name, listener);
+  });
+  return () => {
+    for (const stop of listeners) stop();
+  };
+}

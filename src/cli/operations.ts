@@ -1,0 +1,72 @@
+import type { Operation, OperationEvent } from '../api/schemas.ts';
+import { BangerError, fromErrorBody } from '../model/errors.ts';
+import type { Cli } from './cli.ts';
+import { onInterrupt } from './interrupts.ts';
+import { createStageView, type ProgressMode } from './render/stages.ts';
+
+export type OperationEnd = Extract<OperationEvent, { type: 'end' }>;
+
+/**
+ * Begins an operation and shows its stages to the end. Ctrl-C cancels it, then waits for its rollback (1.4).
+ * @throws the operation's error; CANCELLED when it was cancelled
+ */
+export async function runOperation(cli: Cli, begin: () => Promise<Operation>, progress: ProgressMode): Promise<OperationEnd> {
+  let id: string | undefined;
+  let cancelled = false;
+  const cancel = (): void => {
+    if (id !== undefined && cancelled)
+      cli
+        .api()
+        .cancelOperation(id)
+        .catch(() => undefined);
+  };
+  const stop = onInterrupt(() => {
+    cancelled = true;
+    cli.note('cancelling, rolling back…');
+    cancel();
+  });
+  try {
+    id = (await begin()).id;
+    // The interrupt may have come before there was anything to cancel.
+    cancel();
+    return await followOperation(cli, id, progress);
+  } finally {
+    stop();
+  }
+}
+
+/**
+ * Shows an operation from its first event to its last.
+ * @throws the operation's error; CANCELLED when it was cancelled
+ */
+export async function followOperation(cli: Cli, id: string, progress: ProgressMode): Promise<OperationEnd> {
+  const view = createStageView(cli, progress);
+  let end: OperationEnd | undefined;
+  try {
+    for await (const event of await cli.api().operationEvents(id)) {
+      view.show(event);
+      if (event.type === 'end') end = event;
+    }
+  } finally {
+    view.close();
+  }
+  if (end === undefined) {
+    throw new BangerError('DAEMON_UNREACHABLE', 'the daemon went away while it worked', {
+      remedy: `banger operation watch ${id}`,
+      details: { operation: id, absent: false },
+    });
+  }
+  if (end.state === 'done') return end;
+  if (end.error !== null) throw fromErrorBody(errorBodyOf(end.error));
+  throw new BangerError(
+    end.state === 'cancelled' ? 'CANCELLED' : 'INTERNAL',
+    end.state === 'cancelled' ? 'cancelled, everything was rolled back' : 'the operation failed',
+  );
+}
+
+type WireError = NonNullable<OperationEnd['error']>;
+
+/** The schema's optional members may be present and undefined; the error's may not. */
+function errorBodyOf(error: WireError): Parameters<typeof fromErrorBody>[0] {
+  return Object.fromEntries(Object.entries(error).filter(([, value]) => value !== undefined)) as Parameters<typeof fromErrorBody>[0];
+}

@@ -1,0 +1,68 @@
+import { Command } from 'commander';
+import { VERSION } from './build-info.ts';
+import type { Cli } from './cli.ts';
+import type { AnyCommand } from './command.ts';
+import { type Group, GROUPS, loadVerb, TOP_VERBS } from './registry.ts';
+
+/**
+ * Builds just so much of the command tree as `argv` needs: the verb that it names, the group's verbs when it names no
+ * known one (for help and suggestions), all groups by name otherwise.
+ * @param argv without the program's own name
+ */
+export async function buildProgram(cli: Cli, argv: readonly string[]): Promise<AnyCommand> {
+  const program = newProgram(cli);
+  const words = argv.filter((word) => !word.startsWith('-'));
+  const [first = '', second = ''] = words;
+  const top = TOP_VERBS.find((verb) => verb.names.includes(first));
+  const group = Object.hasOwn(GROUPS, first) ? GROUPS[first] : undefined;
+  if (top !== undefined) attach(program, await loadVerb(cli, top));
+  else if (group !== undefined) await addGroup(cli, program, first, group, second);
+  else {
+    for (const [name, { description, hidden }] of Object.entries(GROUPS)) addEmptyGroup(program, name, description, hidden === true);
+    for (const verb of TOP_VERBS) attach(program, await loadVerb(cli, verb));
+  }
+  return program;
+}
+
+function newProgram(cli: Cli): AnyCommand {
+  return new Command('banger')
+    .description('Persistent, isolated Linux machines on your own computer.')
+    .usage('<noun> <verb> [options]')
+    .version(VERSION, '-V, --version', 'print the version of this program')
+    .option('--debug', 'show where an error comes from (also BANGER_DEBUG=1)')
+    .option('--no-color', 'no colours (also NO_COLOR=1)')
+    .exitOverride()
+    .enablePositionalOptions()
+    .showSuggestionAfterError(true)
+    .configureOutput({
+      writeOut: (text) => void cli.stdout.write(text),
+      writeErr: (text) => void cli.stderr.write(text),
+      // run.ts tells usage errors in the form of all others.
+      outputError: () => undefined,
+      getOutHelpWidth: () => cli.stdout.columns ?? 100,
+      getErrHelpWidth: () => cli.stderr.columns ?? 100,
+      getOutHasColors: () => false,
+      getErrHasColors: () => false,
+    })
+    .addHelpText(
+      'after',
+      '\nExamples:\n  banger vm create --name web\n  banger vm ssh web\n  banger vm exec web -- uname -a\n  banger vm delete web\n\n`banger help exit-codes` lists the exit codes.',
+    );
+}
+
+function addEmptyGroup(program: AnyCommand, name: string, description: string, hidden: boolean): AnyCommand {
+  return program.command(name, { hidden }).description(description).helpCommand(false).enablePositionalOptions();
+}
+
+async function addGroup(cli: Cli, program: AnyCommand, name: string, group: Group, verbName: string): Promise<void> {
+  const command = addEmptyGroup(program, name, group.description, group.hidden === true);
+  command.option('--debug', 'show where an error comes from').option('--no-color', 'no colours');
+  const named = group.verbs.find((verb) => verb.names.includes(verbName));
+  for (const verb of named === undefined ? group.verbs : [named]) attach(command, await loadVerb(cli, verb));
+}
+
+/** addCommand does not hand down what command() does: exitOverride and where to write. */
+function attach(parent: AnyCommand, child: AnyCommand): void {
+  parent.addCommand(child);
+  child.copyInheritedSettings(parent);
+}

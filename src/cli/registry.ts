@@ -1,0 +1,74 @@
+// Every command by its words. A module is loaded when its words are in argv, so a listing never pays for the rest.
+import type { Cli } from './cli.ts';
+import type { AnyCommand } from './command.ts';
+
+type Declaration = { default: (cli: Cli) => unknown };
+
+export type Verb = { names: readonly [string, ...string[]]; load: () => Promise<Declaration> };
+export type Group = { description: string; hidden?: boolean; verbs: readonly Verb[] };
+
+/** Loads a verb's declaration and gives it its other names. */
+export async function loadVerb(cli: Cli, verb: Verb): Promise<AnyCommand> {
+  const command = (await verb.load()).default(cli) as AnyCommand;
+  return command.aliases(verb.names.slice(1));
+}
+
+const verb = (names: readonly [string, ...string[]], load: Verb['load']): Verb => ({ names, load });
+
+const VM_VERBS: readonly Verb[] = [
+  verb(['create'], () => import('./commands/vm/create.ts')),
+  verb(['list', 'ls', 'ps'], () => import('./commands/vm/list.ts')),
+  verb(['show', 'inspect'], () => import('./commands/vm/show.ts')),
+  verb(['start'], () => import('./commands/vm/start.ts')),
+  verb(['stop'], () => import('./commands/vm/stop.ts')),
+  verb(['restart'], () => import('./commands/vm/restart.ts')),
+  verb(['kill'], () => import('./commands/vm/kill.ts')),
+  verb(['delete', 'rm', 'remove'], () => import('./commands/vm/delete.ts')),
+  verb(['ssh'], () => import('./commands/vm/ssh.ts')),
+  verb(['exec'], () => import('./commands/vm/exec.ts')),
+  verb(['cp', 'copy'], () => import('./commands/vm/cp.ts')),
+  verb(['logs'], () => import('./commands/vm/logs.ts')),
+  verb(['wait'], () => import('./commands/vm/wait.ts')),
+  verb(['health'], () => import('./commands/vm/health.ts')),
+  verb(['ports'], () => import('./commands/vm/ports.ts')),
+];
+
+export const GROUPS: Readonly<Record<string, Group>> = {
+  vm: { description: 'virtual machines', verbs: VM_VERBS },
+  image: { description: 'what machines boot from', verbs: [verb(['list', 'ls'], () => import('./commands/image/list.ts'))] },
+  bundle: {
+    description: 'the runtime bundle: kernel, root file system, agent',
+    verbs: [verb(['build'], () => import('./commands/bundle/build.ts')), verb(['status'], () => import('./commands/bundle/status.ts'))],
+  },
+  operation: {
+    description: 'work that the daemon does',
+    verbs: [
+      verb(['list', 'ls'], () => import('./commands/operation/list.ts')),
+      verb(['show', 'inspect'], () => import('./commands/operation/show.ts')),
+      verb(['watch'], () => import('./commands/operation/watch.ts')),
+      verb(['cancel'], () => import('./commands/operation/cancel.ts')),
+    ],
+  },
+  daemon: {
+    description: 'the daemon bangerd',
+    verbs: [
+      verb(['start'], () => import('./commands/daemon/start.ts')),
+      verb(['stop'], () => import('./commands/daemon/stop.ts')),
+      verb(['restart'], () => import('./commands/daemon/restart.ts')),
+      verb(['status'], () => import('./commands/daemon/status.ts')),
+      verb(['logs'], () => import('./commands/daemon/logs.ts')),
+    ],
+  },
+  dns: { description: 'names under .vm', verbs: [verb(['status'], () => import('./commands/dns/status.ts'))] },
+  internal: {
+    description: 'used by banger itself',
+    hidden: true,
+    verbs: [verb(['ssh-proxy'], () => import('./commands/internal/ssh-proxy.ts'))],
+  },
+};
+
+/** Commands without a group. */
+export const TOP_VERBS: readonly Verb[] = [
+  verb(['doctor'], () => import('./commands/host/doctor.ts')),
+  verb(['version'], () => import('./commands/host/version.ts')),
+];

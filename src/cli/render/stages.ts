@@ -1,0 +1,102 @@
+import type { OperationEvent } from '../../api/schemas.ts';
+import { formatDuration } from '../../lib/duration.ts';
+import type { Cli, Output } from '../cli.ts';
+import { paint, safeLine } from './text.ts';
+
+export type ProgressMode = 'auto' | 'plain' | 'json' | 'none';
+
+/** Shows the events of one operation as they come. */
+export type StageView = { show(event: OperationEvent): void; close(): void };
+
+type StageEvent = Extract<OperationEvent, { type: 'stage' }>;
+
+const FRAMES = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
+const FRAME_MS = 80;
+/** Shown when a stage fails; the log file has all of them. */
+const KEPT_LOG_LINES = 15;
+
+/**
+ * Finished stages become lines; on a terminal the running one lives at the bottom with a spinner (3.3).
+ * `auto` is that on a terminal and plain lines elsewhere, in CI, or on a dumb terminal.
+ */
+export function createStageView(cli: Cli, mode: ProgressMode): StageView {
+  const { stderr, env } = cli;
+  if (mode === 'none') return { show: () => undefined, close: () => undefined };
+  if (mode === 'json') return { show: (event) => cli.note(JSON.stringify(event)), close: () => undefined };
+  const live = mode === 'auto' && stderr.isTTY === true && env['TERM'] !== 'dumb' && env['CI'] === undefined;
+  return live ? liveView(cli) : plainView(cli);
+}
+
+/** @returns the line of a stage that ended, or undefined while it runs */
+export function stageLine(stream: Output, event: StageEvent): string | undefined {
+  const time = event.durationMs === undefined ? '' : `  ${paint(stream, 'dim', formatDuration(event.durationMs))}`;
+  const title = safeLine(event.title);
+  if (event.status === 'done') return `${paint(stream, 'green', '✓')} ${title}${time}`;
+  if (event.status === 'failed') return `${paint(stream, 'red', '✗')} ${title}${time}`;
+  if (event.status === 'undone') return `${paint(stream, 'yellow', '↩')} ${title} undone${time}`;
+  return event.status === 'skipped' ? `${paint(stream, 'dim', '-')} ${title} skipped` : undefined;
+}
+
+function plainView(cli: Cli): StageView {
+  return {
+    show(event) {
+      if (event.type === 'log') cli.note(`  ${safeLine(event.line)}`);
+      const line = event.type === 'stage' ? stageLine(cli.stderr, event) : undefined;
+      if (line !== undefined) cli.note(line);
+    },
+    close: () => undefined,
+  };
+}
+
+function liveView(cli: Cli): StageView {
+  const running = new Map<string, { title: string; text: string; sinceMs: number }>();
+  const logLines: string[] = [];
+  let frame = 0;
+  const draw = (): void => {
+    const stage = [...running.values()].at(-1);
+    if (stage === undefined) return;
+    const time = formatDuration(Math.max(0, Math.floor((performance.now() - stage.sinceMs) / 100) * 100));
+    const text = `${stage.title}  ${time}${stage.text === '' ? '' : `  ${stage.text}`}`;
+    const fitting = [...text].slice(0, Math.max(10, (cli.stderr.columns ?? 80) - 3)).join('');
+    cli.stderr.write(`\r\u001b[2K${paint(cli.stderr, 'cyan', FRAMES[frame++ % FRAMES.length] ?? '')} ${fitting}`);
+  };
+  const timer = setInterval(draw, FRAME_MS);
+  timer.unref();
+  const clear = (): void => void cli.stderr.write('\r\u001b[2K');
+  return {
+    show(event) {
+      if (event.type === 'log') logLines.push(safeLine(event.line));
+      if (logLines.length > KEPT_LOG_LINES) logLines.shift();
+      trackRunning(running, event);
+      const line = event.type === 'stage' ? stageLine(cli.stderr, event) : undefined;
+      if (line !== undefined) {
+        clear();
+        cli.note(line);
+        if (event.type === 'stage' && event.status === 'failed') for (const kept of logLines) cli.note(`  ${kept}`);
+      }
+      draw();
+    },
+    close() {
+      clearInterval(timer);
+      clear();
+    },
+  };
+}
+
+function trackRunning(running: Map<string, { title: string; text: string; sinceMs: number }>, event: OperationEvent): void {
+  if (event.type === 'log') {
+    const last = [...running.values()].at(-1);
+    if (last !== undefined) last.text = safeLine(event.line);
+    return;
+  }
+  if (event.type === 'progress') {
+    const stage = running.get(event.stage);
+    if (stage !== undefined)
+      stage.text = safeLine(event.text) + (event.fraction === undefined ? '' : `  ${Math.round(event.fraction * 100)}%`);
+    return;
+  }
+  if (event.type === 'stage' && event.status === 'started') {
+    running.set(event.stage, { title: safeLine(event.title), text: '', sinceMs: performance.now() });
+  } else if (event.type === 'stage') running.delete(event.stage);
+  else running.clear();
+}

@@ -1,0 +1,116 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { runInProcess } from '../../test/support/run-cli.ts';
+import { answer, startStubDaemon, type StubDaemon, stubVm } from '../../test/support/stub-daemon.ts';
+import { ERROR_CODES } from '../model/errors.ts';
+import { createCli, type Output } from './cli.ts';
+import { GROUPS, loadVerb, TOP_VERBS } from './registry.ts';
+
+let stub: StubDaemon;
+before(async () => {
+  stub = await startStubDaemon({ routes: { 'GET /v1/vms': answer([stubVm('web', 'aa'), stubVm('db', 'ab', { state: 'stopped' })]) } });
+});
+after(() => stub.close());
+const cli = (...argv: string[]) => runInProcess(stub.env, argv);
+
+const MISTAKES: [string[], RegExp][] = [
+  [['tui'], /unknown command 'tui'/],
+  [['vm', 'lss'], /unknown command 'lss'\. Did you mean ls\?/],
+  [['vm', 'list', '--outptu', 'json'], /unknown option '--outptu'\. Did you mean --output\?/],
+  [['vm', 'ls', '-o', 'xml'], /Allowed choices are table, wide, json, name/],
+  [['vm', 'ls', 'surplus'], /too many arguments/],
+  [['vm', 'exec', 'web'], /missing required argument 'command'/],
+  [['vm', 'start'], /no VM is named/],
+  [['vm', 'start', '--all', 'web'], /exclude each other/],
+  [['vm', 'cp', 'a', 'b'], /one side must be in a virtual machine/],
+  [['vm', 'logs', '--vmm', '--events', 'web'], /cannot be used with/],
+];
+
+for (const [argv, expected] of MISTAKES) {
+  test(`\`banger ${argv.join(' ')}\` is a usage error that says what to do (1.7)`, async () => {
+    const outcome = await cli(...argv);
+    assert.equal(outcome.exitCode, 2);
+    assert.equal(outcome.stdout, '');
+    assert.match(outcome.stderr, expected);
+    assert.match(outcome.stderr, /^banger: .*\n {2}try: .*\n$/);
+  });
+}
+
+test('options stick to their values as users expect: -ojson, -o json, --output=json (1.7)', async () => {
+  for (const form of [['-ojson'], ['-o', 'json'], ['--output=json']]) {
+    const { exitCode, stdout } = await cli('vm', 'ls', ...form);
+    assert.equal(exitCode, 0);
+    assert.equal((JSON.parse(stdout) as unknown[]).length, 2);
+  }
+});
+
+test('a listing has aligned columns, names only with -q, no titles with --no-headers, and filters (1.7)', async () => {
+  const table = (await cli('vm', 'list')).stdout.split('\n');
+  assert.match(table[0] ?? '', /^NAME {2}STATE {4}IMAGE {3}VCPU {2}MEMORY {2}DISK {3}ADDRESS/);
+  assert.match(table[1] ?? '', /^web {3}running {2}debian {2}2 {5}1 GiB {3}8 GiB {2}127\.213\.0\.2/);
+  assert.equal((await cli('vm', 'ls', '-q')).stdout, 'web\ndb\n');
+  assert.equal((await cli('vm', 'ps', '-q', '--filter', 'state=stopped')).stdout, 'db\n');
+  assert.equal((await cli('vm', 'ls', '--no-headers')).stdout.split('\n').length, 3);
+  assert.equal((await cli('vm', 'ls', '--filter', 'colour=red')).exitCode, 2);
+});
+
+test('help goes to stdout with status 0, whichever way it is asked for (1.7)', async () => {
+  const texts = await Promise.all([cli('vm', 'list', '--help'), cli('vm', 'list', '-h'), cli('help', 'vm', 'list')]);
+  for (const { exitCode, stdout } of texts) {
+    assert.equal(exitCode, 0);
+    assert.equal(stdout, texts[0]?.stdout);
+    assert.match(stdout, /Usage: banger vm list/);
+  }
+  const top = await cli('--help');
+  for (const [name, group] of Object.entries(GROUPS))
+    assert.equal(new RegExp(`^ {2}${name} `, 'm').test(top.stdout), group.hidden !== true, name);
+  const vm = await cli('vm', '--help');
+  for (const { names } of GROUPS['vm']?.verbs ?? []) assert.match(vm.stdout, new RegExp(`^ {2}${names[0]}`, 'm'));
+});
+
+test('the help of every command has an example that names the command, and no argument without explanation (1.7)', async () => {
+  const { env } = stub;
+  const context = createCli({
+    env,
+    stdin: process.stdin,
+    stdout: process.stdout as Output,
+    stderr: process.stderr as Output,
+    programPath: '/x',
+  });
+  const all = [
+    ...TOP_VERBS.map((verb) => ({ group: '', verb })),
+    ...Object.entries(GROUPS).flatMap(([group, { verbs }]) => verbs.map((verb) => ({ group, verb }))),
+  ];
+  assert.ok(all.length > 25);
+  for (const { group, verb } of all) {
+    const command = await loadVerb(context, verb);
+    assert.equal(command.name(), verb.names[0]);
+    const words = `banger ${group} ${verb.names[0]}`.replace('  ', ' ');
+    const help = await runInProcess(stub.env, [...(group === '' ? [] : [group]), verb.names[0], '--help']);
+    assert.match(help.stdout, /\nExamples?:\n/, words);
+    assert.ok(
+      verb.names.some((name) => help.stdout.includes(`banger ${group} ${name}`.replace('  ', ' '))),
+      words,
+    );
+    for (const option of command.options) assert.notEqual(option.description, '', `${words} ${option.flags}`);
+    for (const argument of command.registeredArguments) assert.notEqual(argument.description, '', `${words} ${argument.name()}`);
+  }
+});
+
+test('the table of exit codes has every error code (1.6)', async () => {
+  const { exitCode, stdout } = await cli('help', 'exit-codes');
+  assert.equal(exitCode, 0);
+  for (const code of Object.keys(ERROR_CODES)) assert.match(stdout, new RegExp(`\\b${code}\\b`));
+});
+
+test('a daemon that does not run is an error with a remedy where none may be started (1.6)', async () => {
+  const { exitCode, stderr } = await runInProcess({ ...stub.env, BANGER_RUNTIME_DIR: `${stub.directory}/none` }, ['vm', 'ls']);
+  assert.equal(exitCode, 1);
+  assert.match(stderr, /^banger: the daemon does not answer at .*: it is not running\n {2}try: banger daemon start\n$/);
+});
+
+test('BANGER_DEBUG adds code and stack to an error (1.6)', async () => {
+  const { stderr } = await runInProcess({ ...stub.env, BANGER_DEBUG: '1' }, ['vm', 'show', 'nobody']);
+  assert.match(stderr, /code: NOT_FOUND/);
+  assert.match(stderr, /\n {4}at /);
+});

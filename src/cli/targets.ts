@@ -1,0 +1,103 @@
+import type { VmVerb } from '../api/client-routes.ts';
+import type { VmView } from '../api/schemas.ts';
+import { BangerError } from '../model/errors.ts';
+import type { Cli } from './cli.ts';
+import { followOperation, runOperation } from './operations.ts';
+import { exitCodeOf, reportError } from './render/error.ts';
+import type { ProgressMode } from './render/stages.ts';
+
+export type Target = { ref: string; vm: VmView } | { ref: string; error: BangerError };
+
+/**
+ * Resolves references against one list: by name, by id, by unambiguous beginning of an id (3.1). A VM that is named
+ * twice comes once, where it was named first (3.4).
+ */
+export function resolveTargets(references: readonly string[], vms: readonly VmView[]): Target[] {
+  const targets: Target[] = [];
+  const seen = new Set<string>();
+  for (const ref of new Set(references)) {
+    const target = resolveTarget(ref, vms);
+    if ('vm' in target && seen.has(target.vm.id)) continue;
+    if ('vm' in target) seen.add(target.vm.id);
+    targets.push(target);
+  }
+  return targets;
+}
+
+function resolveTarget(ref: string, vms: readonly VmView[]): Target {
+  const exact = vms.find((vm) => vm.name === ref) ?? vms.find((vm) => vm.id === ref);
+  if (exact !== undefined) return { ref, vm: exact };
+  const matches = ref === '' ? [] : vms.filter((vm) => vm.id.startsWith(ref));
+  const [only] = matches;
+  if (only !== undefined && matches.length === 1) return { ref, vm: only };
+  if (matches.length > 1) {
+    return {
+      ref,
+      error: new BangerError('AMBIGUOUS_REFERENCE', `${JSON.stringify(ref)} is the beginning of ${matches.length} VM ids`, {
+        remedy: `use a name: ${matches.map((vm) => vm.name).join(', ')}`,
+        details: { ref },
+      }),
+    };
+  }
+  return {
+    ref,
+    error: new BangerError('NOT_FOUND', `there is no VM ${JSON.stringify(ref)}`, { remedy: 'banger vm list', details: { ref } }),
+  };
+}
+
+/** @returns the VMs that a command names, all of them with `--all`. @throws USAGE when it names none, or both */
+export async function chooseTargets(cli: Cli, references: readonly string[], all: boolean): Promise<Target[]> {
+  if (all === references.length > 0) {
+    throw new BangerError('USAGE', all ? '--all and names exclude each other' : 'no VM is named', { remedy: 'name VMs, or give --all' });
+  }
+  const vms = await cli.api().listVms();
+  return all ? vms.map((vm) => ({ ref: vm.name, vm })) : resolveTargets(references, vms);
+}
+
+/** @throws NOT_FOUND, AMBIGUOUS_REFERENCE */
+export async function chooseOne(cli: Cli, ref: string): Promise<VmView> {
+  const [target] = resolveTargets([ref], await cli.api().listVms());
+  if (target === undefined || 'error' in target) throw target?.error ?? new BangerError('NOT_FOUND', 'no VM is named');
+  return target.vm;
+}
+
+export type VerbOptions = { progress: ProgressMode; body?: Readonly<Record<string, unknown>> };
+
+/**
+ * Does a verb to several VMs at once. Names of those that it worked for go to stdout, errors to stderr, both in the
+ * order in which they were named; one failure does not keep the others from being tried (3.4).
+ */
+export async function runVerb(cli: Cli, targets: readonly Target[], verb: VmVerb, options: VerbOptions): Promise<void> {
+  const api = cli.api();
+  // Stages of several machines at once would only interleave.
+  const single = targets.length === 1;
+  const outcomes = targets.map(async (target) => {
+    if ('error' in target) throw target.error;
+    const begin = () => api.beginVm(target.vm.id, verb, options.body);
+    if (single) await runOperation(cli, begin, options.progress);
+    else await followOperation(cli, (await begin()).id, 'none');
+    return target.vm.name;
+  });
+  await reportInOrder(cli, outcomes, (name) => cli.print(name));
+}
+
+/** Tells outcomes in order, each as soon as all before it are told; sets the exit code to what the failures ask for. */
+export async function reportInOrder<T>(cli: Cli, outcomes: readonly Promise<T>[], tell: (value: T) => void): Promise<void> {
+  const settled = outcomes.map((outcome) =>
+    outcome.then(
+      (value) => ({ value }),
+      (error: unknown) => ({ error }),
+    ),
+  );
+  const codes = new Set<number>();
+  for (const outcome of settled) {
+    const result = await outcome;
+    if ('value' in result) tell(result.value);
+    else {
+      reportError(cli, result.error);
+      codes.add(exitCodeOf(result.error));
+    }
+  }
+  const [first] = codes;
+  if (first !== undefined) cli.exitCode = codes.size === 1 ? first : 1;
+}

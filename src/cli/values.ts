@@ -1,0 +1,71 @@
+// Values of flags, checked before anything is contacted (3.2). Every refusal names the flag, the value and what is allowed.
+import { parseDuration } from '../lib/duration.ts';
+import { formatSize, parseSize } from '../lib/size.ts';
+import { BangerError } from '../model/errors.ts';
+import { LIMITS } from '../model/limits.ts';
+
+const MIB = 1024 ** 2;
+
+function refuse(flag: string, value: string, allowed: string): never {
+  throw new BangerError('INVALID_INPUT', `${flag}: ${JSON.stringify(value.slice(0, 80))} is not allowed`, {
+    remedy: `give ${allowed}`,
+    details: { flag, value: value.slice(0, 80), allowed },
+  });
+}
+
+/** @returns whole number within `range`. @throws INVALID_INPUT */
+export function parseInteger(flag: string, value: string, range: { min: number; max: number }): number {
+  const number = /^\d{1,15}$/.test(value) ? Number(value) : Number.NaN;
+  if (number >= range.min && number <= range.max) return number;
+  return refuse(flag, value, `a whole number from ${range.min} to ${range.max}`);
+}
+
+/** @returns MiB; a bare number counts MiB. @throws INVALID_INPUT also for what is no whole number of MiB */
+export function parseMemory(flag: string, value: string): number {
+  const { min, max } = LIMITS.memoryMib;
+  const mib = (parseSize(value, { bareUnit: MIB }) ?? Number.NaN) / MIB;
+  if (Number.isInteger(mib) && mib >= min && mib <= max) return mib;
+  return refuse(flag, value, `MiB or a size such as 2G, from ${formatSize(min * MIB)} to ${formatSize(max * MIB)}`);
+}
+
+/** @returns bytes; a bare number counts bytes, so a forgotten unit is refused as too small. @throws INVALID_INPUT */
+export function parseDiskSize(flag: string, value: string): number {
+  const { min, max } = LIMITS.diskBytes;
+  const bytes = parseSize(value);
+  // File systems and overlays want whole sectors; nobody means less than a MiB here.
+  if (bytes !== undefined && bytes % MIB === 0 && bytes >= min && bytes <= max) return bytes;
+  return refuse(flag, value, `a size such as 20G in whole MiB, from ${formatSize(min)} to ${formatSize(max)}`);
+}
+
+/** @returns milliseconds. @throws INVALID_INPUT */
+export function parseTimeout(flag: string, value: string): number {
+  const durationMs = parseDuration(value);
+  if (durationMs !== undefined && durationMs > 0 && durationMs <= 7 * 86_400_000) return durationMs;
+  return refuse(flag, value, 'seconds or a duration such as 90s, 5m or 1h30m, at most 7d');
+}
+
+/** Signals that mean something to a VMM (signal(7)). */
+const SIGNALS = ['TERM', 'KILL', 'INT', 'HUP', 'QUIT', 'USR1', 'USR2', 'STOP', 'CONT'];
+
+/** @returns `SIGTERM` for "TERM", "term" and "SIGTERM". @throws INVALID_INPUT */
+export function parseSignal(flag: string, value: string): string {
+  const name = value.toUpperCase().replace(/^SIG/, '');
+  return SIGNALS.includes(name) ? `SIG${name}` : refuse(flag, value, `one of ${SIGNALS.join(', ')}`);
+}
+
+/** @returns the pair; without `=` the value is that of banger's own environment. @throws INVALID_INPUT */
+export function parseEnvironment(
+  flag: string,
+  pairs: readonly string[],
+  own: Readonly<Record<string, string | undefined>>,
+): Record<string, string> {
+  const result: Record<string, string> = {};
+  for (const pair of pairs) {
+    const equals = pair.indexOf('=');
+    const name = equals < 0 ? pair : pair.slice(0, equals);
+    if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) refuse(flag, pair, 'NAME=VALUE, or NAME to pass a variable on');
+    const value = equals < 0 ? own[name] : pair.slice(equals + 1);
+    if (value !== undefined) result[name] = value;
+  }
+  return result;
+}

@@ -1,0 +1,28 @@
+// The CLI in this process, with streams that are remembered.
+import { PassThrough } from 'node:stream';
+import { createCli, type Output } from '../../src/cli/cli.ts';
+import { runCli } from '../../src/cli/run.ts';
+
+export type CliOutcome = { exitCode: number; stdout: string; stderr: string };
+
+/** Runs one command line. @param options.stdin what is piped in; none: an empty pipe */
+export async function runInProcess(
+  env: Record<string, string>,
+  argv: readonly string[],
+  options: { stdin?: string | Buffer; stdinIsTTY?: boolean } = {},
+): Promise<CliOutcome> {
+  const stdout = new PassThrough();
+  const stderr = new PassThrough();
+  const outcome = { exitCode: 0, stdout: '', stderr: '' };
+  stdout.on('data', (chunk: Buffer) => (outcome.stdout += chunk.toString('latin1')));
+  stderr.on('data', (chunk: Buffer) => (outcome.stderr += chunk.toString('utf8')));
+  const stdin = new PassThrough();
+  if (options.stdinIsTTY === true) Object.assign(stdin, { isTTY: true });
+  else stdin.end(options.stdin ?? '');
+  const cli = createCli({ env, stdin, stdout: stdout as Output, stderr: stderr as Output, programPath: '/nowhere/banger.cjs' });
+  outcome.exitCode = await runCli(cli, argv);
+  stdout.end();
+  stderr.end();
+  await new Promise((resolve) => setImmediate(resolve));
+  return { ...outcome, stdout: Buffer.from(outcome.stdout, 'latin1').toString('utf8') };
+}
