@@ -1,0 +1,74 @@
+import type { Host } from '../../../host/host.ts';
+import { BangerError } from '../../../model/errors.ts';
+import type { Hypervisor, Machine, MachineSpec } from '../contract.ts';
+import { FakeChannels } from './channels.ts';
+import type { FakeVmm, FakeWorld } from './world.ts';
+
+/** A VMM in memory for tests of everything above it: same contract, same protocol, milliseconds. */
+export function createFakeHypervisor({ host, world }: { host: Host; world: FakeWorld }): Hypervisor {
+  const runningOf = (spec: MachineSpec): FakeVmm | undefined => world.machines.get(spec.runtimeDirectory);
+  return {
+    name: 'fake',
+    checks: () =>
+      Promise.resolve({
+        usable: true,
+        accelerator: 'tcg',
+        version: 'fake 1.0',
+        verdicts: [{ name: 'fake', level: 'pass', reason: 'machines exist in memory only' }],
+      }),
+    start: (spec, signal) => start(host, world, spec, signal),
+    adopt: (spec, process) => {
+      const vmm = runningOf(spec);
+      const isSame = vmm?.process.pid === process.pid && vmm.process.startTicks === process.startTicks;
+      return Promise.resolve(vmm !== undefined && isSame && !world.has(spec.vmName, 'refuse-adoption') ? control(world, vmm) : undefined);
+    },
+    find: (spec) => Promise.resolve(runningOf(spec)?.process),
+    cleanUp: () => Promise.resolve(),
+  };
+}
+
+async function start(host: Host, world: FakeWorld, spec: MachineSpec, signal: AbortSignal): Promise<Machine> {
+  if (world.has(spec.vmName, 'hang-at-start') && !signal.aborted) {
+    await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+  }
+  if (signal.aborted) throw new BangerError('CANCELLED', `starting ${spec.vmName} was cancelled`);
+  const needed = [spec.kernelPath, spec.initramfsPath, ...spec.disks.map((disk) => disk.path)];
+  const there = await Promise.all(needed.map((path) => host.exists(path)));
+  writeLog(host, spec.vmmLogPath, `fake VMM of ${spec.vmName}\n`);
+  if (there.includes(false) || world.has(spec.vmName, 'fail-at-start')) {
+    throw new BangerError('VMM_FAILED', `the fake VMM did not start for ${spec.vmName}`, { logPath: spec.vmmLogPath });
+  }
+  if (signal.aborted) throw new BangerError('CANCELLED', `starting ${spec.vmName} was cancelled`);
+  const vmm = world.spawn(spec);
+  writeLog(host, spec.serialLogPath, `Linux version 6.1.0-fake\nbanger: agent ready\n`);
+  if (world.has(spec.vmName, 'die-after-start')) setImmediate(() => vmm.end({ cause: 'crash', detail: 'ended by SIGSEGV' }));
+  return control(world, vmm);
+}
+
+function writeLog(host: Host, path: string, text: string): void {
+  const log = host.openRotatingLog(path, 1024 ** 2);
+  log.write(Buffer.from(text));
+  log.close();
+}
+
+function control(world: FakeWorld, vmm: FakeVmm): Machine {
+  const channels = new FakeChannels(vmm.guest, vmm.exited, () => !world.has(vmm.spec.vmName, 'never-answer-agent'));
+  return {
+    process: vmm.process,
+    accelerator: 'tcg',
+    exited: vmm.exited,
+    openAgentChannel: (signal) => channels.open(signal),
+    requestShutdown: () => {
+      const obeys = !world.has(vmm.spec.vmName, 'ignore-shutdown');
+      if (obeys) setImmediate(() => vmm.end({ cause: 'guest-poweroff', detail: 'the power button was pressed' }));
+      return Promise.resolve();
+    },
+    terminate: async () => {
+      vmm.end({ cause: 'host-request', detail: 'ended by the host' });
+      await vmm.exited;
+    },
+    pause: () => Promise.resolve(void (vmm.paused = true)),
+    resume: () => Promise.resolve(void (vmm.paused = false)),
+    detach: () => channels.close(),
+  };
+}

@@ -1,0 +1,164 @@
+import type { Duplex } from 'node:stream';
+import { ByteReader } from './byte-reader.ts';
+import { type Command, runSession, writeFrame } from './guest-session.ts';
+
+type GuestFile = { content: Buffer; mode: number };
+
+export type GuestPort = { protocol: 'tcp' | 'udp'; address: string; port: number; pid: number; process: string; command: string };
+
+/** What a simulated guest is and remembers; tests look into it and change it. */
+export type FakeGuest = {
+  bootId: string;
+  hostname: string;
+  init: 'starting' | 'running' | 'degraded';
+  /** The body of the last POST /personalize. */
+  personalization: Record<string, unknown> | undefined;
+  files: Map<string, GuestFile>;
+  ports: GuestPort[];
+  /** What answers CONNECT to a guest port; gets each piece the host sends and says what to send back. */
+  services: Map<number, (data: Buffer) => Buffer>;
+  openSessions: number;
+  clockUnixMs: number | undefined;
+  /** Called by POST /poweroff. */
+  onPoweroff: (reboot: boolean) => void;
+};
+
+/** @returns a guest that has just come up in the initramfs. */
+export function createFakeGuest(bootId: string, onPoweroff: (reboot: boolean) => void): FakeGuest {
+  return {
+    bootId,
+    hostname: 'localhost',
+    init: 'running',
+    personalization: undefined,
+    files: new Map(),
+    ports: [{ protocol: 'tcp', address: '0.0.0.0', port: 22, pid: 1, process: 'sshd', command: 'sshd: listener' }],
+    services: new Map([[22, () => Buffer.from('SSH-2.0-fake\r\n')]]),
+    openSessions: 0,
+    clockUnixMs: undefined,
+    onPoweroff,
+  };
+}
+
+type Request = { method: string; path: string; query: URLSearchParams; body: Buffer; isTunnel: boolean };
+type Reply = { status: number; body?: unknown; raw?: Buffer; headers?: Record<string, string> };
+
+/** Serves docs/agent-protocol.md on one channel until it closes. */
+export async function serveAgent(stream: Duplex, guest: FakeGuest): Promise<void> {
+  const reader = new ByteReader(stream);
+  stream.on('error', () => undefined);
+  for (;;) {
+    const line = await reader.line();
+    if (line === undefined) return;
+    if (line.startsWith('BANGER-SYNC ')) {
+      stream.write(`${line}\n`);
+      continue;
+    }
+    const request = await readRequest(line, reader);
+    if (request === undefined) return;
+    const command = startSession(request, guest);
+    if (command === undefined) writeReply(stream, answer(request, guest));
+    else if ('status' in command) writeReply(stream, command);
+    else {
+      guest.openSessions++;
+      stream.write(request.path === '/exec' ? 'HTTP/1.1 101 Switching Protocols\r\n\r\n' : 'HTTP/1.1 200 OK\r\n\r\n');
+      const clean = await runSession(reader, stream, command);
+      guest.openSessions--;
+      if (!clean) return;
+    }
+    if (request.path === '/poweroff') guest.onPoweroff(jsonBody(request)['reboot'] === true);
+  }
+}
+
+async function readRequest(line: string, reader: ByteReader): Promise<Request | undefined> {
+  const [method = '', target = ''] = line.split(' ');
+  let length = 0;
+  for (let header = await reader.line(); header !== ''; header = await reader.line()) {
+    if (header === undefined) return undefined;
+    const match = /^content-length:\s*(\d+)$/i.exec(header);
+    if (match !== null) length = Number(match[1]);
+  }
+  const body = await reader.exactly(length);
+  if (body === undefined) return undefined;
+  if (method === 'CONNECT') return { method, path: target, query: new URLSearchParams(), body, isTunnel: true };
+  const [path = '', query = ''] = target.split('?');
+  return { method, path, query: new URLSearchParams(query.replaceAll('+', '%2B')), body, isTunnel: false };
+}
+
+function jsonBody(request: Request): Record<string, unknown> {
+  return JSON.parse(request.body.toString('utf8')) as Record<string, unknown>;
+}
+
+function writeReply(stream: Duplex, reply: Reply): void {
+  const body = reply.raw ?? (reply.body === undefined ? Buffer.alloc(0) : Buffer.from(JSON.stringify(reply.body)));
+  const headers = Object.entries({ 'Content-Length': `${body.length}`, ...reply.headers }).map(([name, value]) => `${name}: ${value}\r\n`);
+  stream.write(Buffer.concat([Buffer.from(`HTTP/1.1 ${reply.status} Reply\r\n${headers.join('')}\r\n`), body]));
+}
+
+/** @returns what to run, an error reply, or undefined for a request that is no session. */
+function startSession(request: Request, guest: FakeGuest): Command | Reply | undefined {
+  if (request.isTunnel) return startTunnel(request.path, guest);
+  if (request.method === 'GET' && request.path === '/ports/watch') {
+    return { kind: 'stream', start: (stream) => writeFrame(stream, 0, Buffer.from(JSON.stringify({ ports: guest.ports }))) };
+  }
+  if (request.method !== 'POST' || request.path !== '/exec') return undefined;
+  if (guest.personalization === undefined) return { status: 503, body: { error: 'the guest is not up yet', errno: 0 } };
+  const { argv, env } = jsonBody(request) as { argv: string[]; env?: Record<string, string> };
+  return { kind: 'exec', argv, env: { HOSTNAME: guest.hostname, ...env } };
+}
+
+function startTunnel(target: string, guest: FakeGuest): Command | Reply {
+  const port = target === 'ssh' ? 22 : Number(target.slice(target.lastIndexOf(':') + 1));
+  const service = guest.services.get(port);
+  if (service === undefined) return { status: 502, body: { error: 'connection refused', errno: 111 } };
+  return { kind: 'stream', onData: (stream, data) => writeFrame(stream, 0, service(data)) };
+}
+
+function answer(request: Request, guest: FakeGuest): Reply {
+  const route = `${request.method} ${request.path}`;
+  if (route === 'GET /healthz') {
+    const phase = guest.personalization === undefined ? 'initramfs' : 'running';
+    return { status: 200, body: { status: 'ok', phase, personalized: phase === 'running', uptimeMs: 1000, init: guest.init } };
+  }
+  if (route === 'GET /info') return { status: 200, body: describe(guest) };
+  if (route === 'GET /ports') return { status: 200, body: { ports: guest.ports } };
+  if (route === 'POST /personalize') {
+    guest.personalization = jsonBody(request);
+    guest.hostname = String(guest.personalization['hostname']);
+    return { status: 204 };
+  }
+  if (route === 'POST /time') {
+    guest.clockUnixMs = Number(jsonBody(request)['unixMs']);
+    return { status: 204 };
+  }
+  if (route === 'POST /poweroff') return { status: 204 };
+  if (request.path === '/files' || request.path === '/stat') return answerFile(request, guest);
+  return { status: 404, body: { error: 'no such request', errno: 0 } };
+}
+
+function describe(guest: FakeGuest): Record<string, unknown> {
+  return {
+    agentVersion: 'fake',
+    hostname: guest.hostname,
+    kernel: '6.1.0-fake',
+    initSystem: 'systemd',
+    bootId: guest.bootId,
+    memoryTotalKib: 1_000_000,
+    memoryAvailableKib: 800_000,
+    cpuCount: 2,
+    loadAverage1: 0.1,
+    sessions: guest.openSessions,
+  };
+}
+
+function answerFile(request: Request, guest: FakeGuest): Reply {
+  const path = request.query.get('path') ?? '';
+  if (request.method === 'PUT') {
+    guest.files.set(path, { content: request.body, mode: Number.parseInt(request.query.get('mode') ?? '0644', 8) });
+    return { status: 204 };
+  }
+  const file = guest.files.get(path);
+  if (file === undefined) return { status: 404, body: { error: 'No such file or directory', errno: 2 } };
+  if (request.path === '/stat') return { status: 200, body: { type: 'file', mode: file.mode, sizeBytes: file.content.length } };
+  return { status: 200, raw: file.content, headers: { 'X-Mode': file.mode.toString(8), 'X-Size': `${file.content.length}` } };
+}
+

@@ -1,0 +1,79 @@
+import { randomUUID } from 'node:crypto';
+import type { ProcessIdentity } from '../../../model/vm.ts';
+import type { MachineExit, MachineSpec } from '../contract.ts';
+import { type FakeGuest, createFakeGuest } from './guest.ts';
+
+/** Ways in which a fake machine misbehaves. */
+export type FakeFault =
+  | 'fail-at-start'
+  /** `start` returns only when it is cancelled. */
+  | 'hang-at-start'
+  | 'die-after-start'
+  | 'never-answer-agent'
+  | 'ignore-shutdown'
+  /** The control connection of a running machine does not answer, so that it cannot be adopted. */
+  | 'refuse-adoption';
+
+/** One simulated VMM process; it lives in the world, not in the driver, as a real one outlives the daemon. */
+export type FakeVmm = {
+  spec: MachineSpec;
+  process: ProcessIdentity;
+  guest: FakeGuest;
+  paused: boolean;
+  exit: MachineExit | undefined;
+  readonly exited: Promise<MachineExit>;
+  /** Ends the process; only the first cause counts. */
+  end(exit: MachineExit): void;
+};
+
+/** The host as far as fake machines are concerned. Hand the same world to a second driver to play a daemon restart. */
+export type FakeWorld = {
+  /** Running machines by runtime directory. */
+  readonly machines: Map<string, FakeVmm>;
+  /** Makes every machine of this name (`*`: all) misbehave from now on. */
+  inject(vmName: string, fault: FakeFault): void;
+  heal(vmName: string, fault: FakeFault): void;
+  has(vmName: string, fault: FakeFault): boolean;
+  spawn(spec: MachineSpec): FakeVmm;
+};
+
+/** Above the kernel's largest pid (2^22), so that no real process is ever meant. */
+const FIRST_PID = 5_000_000;
+
+export function createFakeWorld(): FakeWorld {
+  const machines = new Map<string, FakeVmm>();
+  const faults = new Set<string>();
+  let nextPid = FIRST_PID;
+  return {
+    machines,
+    inject: (vmName, fault) => void faults.add(`${vmName} ${fault}`),
+    heal: (vmName, fault) => void faults.delete(`${vmName} ${fault}`),
+    has: (vmName, fault) => faults.has(`${vmName} ${fault}`) || faults.has(`* ${fault}`),
+    spawn: (spec) => {
+      const vmm = createVmm(spec, { pid: nextPid++, startTicks: Math.round(performance.now() * 100) }, machines);
+      machines.set(spec.runtimeDirectory, vmm);
+      return vmm;
+    },
+  };
+}
+
+function createVmm(spec: MachineSpec, process: ProcessIdentity, machines: Map<string, FakeVmm>): FakeVmm {
+  const { promise, resolve } = Promise.withResolvers<MachineExit>();
+  const vmm: FakeVmm = {
+    spec,
+    process,
+    guest: createFakeGuest(randomUUID(), (reboot) => {
+      vmm.end({ cause: reboot ? 'guest-reset' : 'guest-poweroff', detail: 'the guest asked for it' });
+    }),
+    paused: false,
+    exit: undefined,
+    exited: promise,
+    end: (exit) => {
+      if (vmm.exit !== undefined) return;
+      vmm.exit = exit;
+      if (machines.get(spec.runtimeDirectory) === vmm) machines.delete(spec.runtimeDirectory);
+      resolve(exit);
+    },
+  };
+  return vmm;
+}
