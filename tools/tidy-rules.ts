@@ -27,7 +27,7 @@ export const WORD_RULES: readonly WordRule[] = [
   {
     pattern: /\bconsole\.(log|error|warn|info|debug)\(/,
     instead: 'use the logger; only the CLI, tools and benches print',
-    applies: (path) => isTypeScript(path) && !below(path, 'src/cli/', 'tools/', 'bench/'),
+    applies: (path) => isTypeScript(path) && !below(path, 'src/cli/', 'tools/', 'bench/') && !isTestFile(path),
   },
   { pattern: /\b(TODO|FIXME|XXX|HACK|WIP)\b/, instead: 'do it now, or say what is absent and why', applies: everywhere },
   {
