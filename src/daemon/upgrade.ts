@@ -29,7 +29,7 @@ export function handleUpgrades(server: Server, services: DaemonServices, buildId
 type Upgrade = { request: IncomingMessage; socket: Duplex; head: Buffer };
 
 async function serve(services: DaemonServices, buildId: string, upgrade: Upgrade): Promise<void> {
-  const { request, socket } = upgrade;
+  const { request, socket, head } = upgrade;
   const route = /^\/v1\/vms\/([^/?]{1,200})\/(exec|tunnel)$/.exec(request.url ?? '');
   if (route === null || request.method !== 'POST' || request.headers.upgrade !== 'banger-frames') {
     throw new BangerError('NOT_FOUND', `there is no ${request.method} ${request.url?.slice(0, 200)} that upgrades`, {
@@ -37,7 +37,8 @@ async function serve(services: DaemonServices, buildId: string, upgrade: Upgrade
     });
   }
   const [, reference = '', kind] = route;
-  const body = await readBody(upgrade);
+  const body = await readBody(request);
+  if (head.length > 0) socket.unshift(head);
   const vm = resolveVm(services.vms.list(), decodeURIComponent(reference));
   const gone = new AbortController();
   socket.once('close', () => gone.abort());
@@ -67,44 +68,24 @@ function withoutUndefined<T extends object>(value: T): { [K in keyof T]: Exclude
   };
 }
 
-/** The parser stops at an upgrade, so the body is still in the socket. */
-async function readBody({ request, socket, head }: Upgrade): Promise<unknown> {
-  const due = Number(request.headers['content-length'] ?? 0);
-  if (!Number.isSafeInteger(due) || due > MAX_BODY_BYTES) {
-    throw new BangerError('PAYLOAD_TOO_LARGE', `the body is larger than ${MAX_BODY_BYTES} bytes`);
-  }
-  const chunks = await collect(socket, head, due);
-  const bytes = Buffer.concat(chunks);
-  if (bytes.length > due) socket.unshift(bytes.subarray(due));
+async function readBody(request: IncomingMessage): Promise<unknown> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  const timer = setTimeout(() => request.destroy(new BangerError('TIMEOUT', 'the body did not arrive')), BODY_TIMEOUT_MS);
   try {
-    return JSON.parse(bytes.toString('utf8', 0, due));
+    for await (const chunk of request) {
+      chunks.push(chunk as Buffer);
+      length += (chunk as Buffer).length;
+      if (length > MAX_BODY_BYTES) throw new BangerError('PAYLOAD_TOO_LARGE', `the body is larger than ${MAX_BODY_BYTES} bytes`);
+    }
+  } finally {
+    clearTimeout(timer);
+  }
+  try {
+    return JSON.parse(Buffer.concat(chunks).toString('utf8'));
   } catch {
     throw new BangerError('INVALID_INPUT', 'the body is not JSON');
   }
-}
-
-function collect(socket: Duplex, head: Buffer, due: number): Promise<Buffer[]> {
-  return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    let length = 0;
-    const settle = (work: () => void): void => {
-      clearTimeout(timer);
-      socket.off('data', onData);
-      socket.off('close', onClose);
-      socket.pause();
-      work();
-    };
-    const onClose = (): void => settle(() => reject(new BangerError('CANCELLED', 'the client went away')));
-    const onData = (chunk: Buffer): void => {
-      chunks.push(chunk);
-      length += chunk.length;
-      if (length >= due) settle(() => resolve(chunks));
-    };
-    const timer = setTimeout(() => settle(() => reject(new BangerError('TIMEOUT', 'the body did not arrive'))), BODY_TIMEOUT_MS);
-    socket.on('data', onData).on('close', onClose);
-    onData(head);
-    if (length < due) socket.resume();
-  });
 }
 
 function refuse(socket: Duplex, buildId: string, error: unknown): void {

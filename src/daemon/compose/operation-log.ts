@@ -4,13 +4,13 @@ import type { Log } from '../log.ts';
 
 /** Every stage of every operation on a VM, one JSON line each, beside its disks. */
 export function keepVmEvent(
-  pathsOf: (vm: { id: string }) => { directory: string; eventLog: string },
+  pathsOf: (vm: { id: string }) => { logDirectory: string; eventLog: string },
   operation: OperationRecord,
   event: StoredEvent,
 ): void {
   if (operation.vmId === null || event.type === 'progress') return;
-  const { directory, eventLog } = pathsOf({ id: operation.vmId });
-  if (!existsSync(directory)) return;
+  const { logDirectory, eventLog } = pathsOf({ id: operation.vmId });
+  if (!existsSync(logDirectory)) return;
   const line = { time: new Date().toISOString(), operation: operation.id, verb: operation.verb, ...event };
   appendFileSync(eventLog, `${JSON.stringify(line)}\n`, { mode: 0o600 });
 }

@@ -42,7 +42,8 @@ export async function createVm(services: LifecycleServices, request: CreateReque
           signal: operation.signal,
         }),
       )
-      .catch((error: unknown) => {
+      .catch(async (error: unknown) => {
+        if (operation.signal.aborted) await services.host.removeTree(services.pathsOf(vm).logDirectory);
         // Cancelled while it waited for its lock: no step ran, so none was undone.
         if (services.vms.find(vm.id)?.state === 'creating') services.vms.remove(vm.id);
         throw error;
@@ -101,7 +102,11 @@ export function createSteps(options: { start: boolean; waitForServices: boolean 
 const record: Step<VmContext> = {
   name: 'record',
   title: 'record',
-  apply: ({ services, paths }) => services.host.makePrivateDirectory(paths.directory),
+  async apply({ services, paths }) {
+    await services.host.makePrivateDirectory(paths.directory);
+    await services.host.makePrivateDirectory(paths.logDirectory);
+  },
+  // The logs stay: they tell why it failed.
   async undo({ services, paths, vm }) {
     await services.host.removeTree(paths.directory);
     services.vms.remove(vm.id);

@@ -20,6 +20,7 @@ export function deleteSteps(): Step<VmContext>[] {
       async apply({ services, paths, vm }) {
         await services.host.removeTree(paths.runtimeDirectory);
         await services.host.removeTree(paths.directory);
+        await services.host.removeTree(paths.logDirectory);
         services.vms.remove(vm.id);
       },
     },
