@@ -29,7 +29,8 @@ export async function debvmImage(env: Record<string, string>): Promise<DebvmImag
 export async function measureDebvm({ imagePath, keyPath }: DebvmImage, env: Record<string, string>): Promise<number> {
   const port = await freePort();
   const begin = performance.now();
-  const argv = ['debvm-run', '-i', imagePath, '-s', String(port), '--', '-snapshot', '-accel', 'tcg', '-cpu', 'max'];
+  // debvm-run says `-machine accel=kvm:tcg`; QEMU refuses `-accel` beside it, but takes a later `-machine`.
+  const argv = ['debvm-run', '-i', imagePath, '-s', String(port), '--', '-snapshot', '-machine', 'accel=tcg', '-cpu', 'max'];
   const ssh = [
     ...['ssh', '-i', keyPath, '-p', String(port), '-o', 'StrictHostKeyChecking=no', '-o', 'UserKnownHostsFile=/dev/null'],
     ...['-o', 'ConnectTimeout=30', '-o', 'LogLevel=ERROR', 'root@127.0.0.1', 'true'],

@@ -112,7 +112,13 @@ if (import.meta.main) {
   const identity = identityOf(root);
   if (isUpToDate(root, identity)) console.log(`build: up to date (${identity.version}, ${identity.build})`);
   else {
-    for (const line of await buildPrograms(root, identity)) console.log(line);
-    console.log(`build: ${identity.version}, ${identity.build}`);
+    try {
+      for (const line of await buildPrograms(root, identity)) console.log(line);
+      console.log(`build: ${identity.version}, ${identity.build}`);
+    } catch {
+      // esbuild has printed every error with its place already.
+      console.error('build: failed');
+      process.exitCode = 1;
+    }
   }
 }

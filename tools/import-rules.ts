@@ -72,7 +72,11 @@ export const IMPORT_RULES: Readonly<Record<Zone, ImportRule>> = {
     because: 'a driver neither remembers nor decides: its own contract is all it knows, the Host is handed in, siblings are strangers',
   },
   images: concern('images'),
-  guest: concern('guest'),
+  guest: {
+    ...concern('guest'),
+    types: ['host', 'contract'],
+    because: 'guest speaks over the channels that a hypervisor opens, and knows no more of it',
+  },
   dns: concern('dns'),
   doctor: concern('doctor'),
   store: { values: ['model', 'lib'], types: [], because: 'the store keeps rows; it decides nothing and touches nothing else' },
@@ -103,7 +107,8 @@ export const IMPORT_EXCEPTIONS: readonly ImportException[] = [
   { from: 'src/cli/', to: 'src/model/limits.ts', because: 'bad values are refused before anything is sent (3.2)' },
   { from: 'src/cli/', to: 'src/model/name.ts', because: 'bad names are refused before anything is sent (3.2)' },
   { from: 'src/cli/daemon-process.ts', to: 'src/host/', because: 'the CLI starts the daemon of this machine (1.2)' },
-  { from: 'src/cli/commands/doctor', to: 'src/doctor/', because: 'doctor must also speak when no daemon can run' },
+  { from: 'src/cli/ssh-process.ts', to: 'src/host/', because: "the user's own ssh runs on this machine" },
+  { from: 'src/cli/commands/host/doctor.ts', to: 'src/doctor/', because: 'doctor must also speak when no daemon can run' },
 ];
 
 /** Modules that only some files may import. */

@@ -11,7 +11,7 @@ const stage = (name: string, script: string, kind: Partial<Stage> = {}): Stage =
 });
 
 test('a failure is remembered, later stages still run, and the line names it', async () => {
-  const stages = [stage('a', 'exit 3'), stage('b', "printf 'ℹ pass 4\\nℹ fail 0\\nℹ skipped 1\\n'", { counted: true })];
+  const stages = [stage('a', 'exit 3'), stage('b', "printf 'ℹ pass 9\\nℹ pass 4\\nℹ fail 0\\nℹ skipped 1\\n'", { counted: true })];
   const results = await runStages(stages);
   assert.deepEqual(
     results.map(({ ok }) => ok),

@@ -45,7 +45,8 @@ export async function runStage(stage: Stage): Promise<StageResult> {
     child.on('error', () => resolve(null));
     child.on('close', resolve);
   });
-  const count = (word: string): number => Number(new RegExp(`^(?:ℹ|#) ${word} (\\d+)$`, 'm').exec(tail)?.[1] ?? 0);
+  // The last count is the summary; a test of a test runner may have printed others before.
+  const count = (word: string): number => Number([...tail.matchAll(new RegExp(`^(?:ℹ|#) ${word} (\\d+)$`, 'gm'))].at(-1)?.[1] ?? 0);
   const [passed, failed, skipped] = [count('pass'), count('fail'), count('skipped')];
   const ok = status === 0 && (!stage.counted || passed > 0);
   if (status === 0 && !ok) console.error(`${stage.name}: no test ran`);

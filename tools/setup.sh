@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 # The one list of packages. Running VMs needs the first line, `bundle build` the second, building and testing the third.
 packages="qemu-system-x86 qemu-utils passt iproute2 nftables openssh-client e2fsprogs
   mmdebstrap uidmap lz4 zstd cpio
-  gcc make musl-tools npm"
+  gcc make musl-tools python3 npm"
 if [ "${1:-}" = bench ]; then
   packages="$packages debvm"
 fi
@@ -63,7 +63,16 @@ install_modules() {
     return
   fi
   echo "setup: npm ci"
-  npm ci --no-audit --no-fund || { sleep 3 && npm ci --no-audit --no-fund; }
+  # A lock file that was written where packages of other platforms could not be had lacks their entries, and npm ci refuses it
+  # (EUSAGE). npm install takes it as it is: same versions, same checksums, and with --no-save nothing is rewritten.
+  output=$(npm ci --no-audit --no-fund 2>&1) ||
+    output=$(npm install --no-save --no-audit --no-fund 2>&1) ||
+    { sleep 3 && output=$(npm install --no-save --no-audit --no-fund 2>&1); } ||
+    {
+      printf '%s\n' "$output" >&2
+      echo "setup: npm failed; check the network and run \`make setup\` again" >&2
+      exit 1
+    }
   cp package-lock.json node_modules/.installed-lock
 }
 

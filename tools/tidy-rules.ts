@@ -31,7 +31,7 @@ export const WORD_RULES: readonly WordRule[] = [
   },
   { pattern: /\b(TODO|FIXME|XXX|HACK|WIP)\b/, instead: 'do it now, or say what is absent and why', applies: everywhere },
   {
-    pattern: /\b(work in progress|not (yet )?implemented|coming soon|to be done|for now)\b/i,
+    pattern: /\b(work in progress|not yet implemented|coming soon|to be done|for now)\b/i,
     instead: 'describe what is, not what will be',
     applies: everywhere,
   },
