@@ -37,7 +37,8 @@ say "listing packages and modules"
 chroot "$tree" dpkg-query -W -f '${Package}=${Version}\n' > "$output/packages.txt"
 tar -C "$tree/usr" -c --sort=name --mtime="@$SOURCE_DATE_EPOCH" --numeric-owner -f "$output/modules.tar" "lib/modules/$kernel_version"
 
-# E2FSPROGS_FAKE_TIME makes the file systems' own times the same in every build. `resize=` leaves room in the descriptor tables for
+# E2FSPROGS_FAKE_TIME makes the file systems' own times the same in every build; the kernel zeroes no inode tables later, as mke2fs
+# knows that a new sparse file is zero. `resize=` leaves room in the descriptor tables for
 # growing to 1 TiB while mounted. Features are the default ones of the builder's mke2fs.
 export E2FSPROGS_FAKE_TIME="$SOURCE_DATE_EPOCH"
 make_ext4() { # FILE SIZE_BYTES LABEL CONTENT OPTIONS...

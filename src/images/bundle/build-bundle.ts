@@ -1,3 +1,4 @@
+import { createWriteStream } from 'node:fs';
 import { join } from 'node:path';
 import type { Host } from '../../host/host.ts';
 import { BangerError } from '../../model/errors.ts';
@@ -29,7 +30,7 @@ export type BuildOptions = {
   directory: string;
   /** Holds `agent`, `forwarder` and `images/debian`; only read. */
   sourceRoot: string;
-  /** For intermediate results; a later build continues from them. */
+  /** For the build's log (`build.log`) and intermediate results (`steps/`), from which a later build continues. */
   cacheDirectory: string;
   host: Host;
   signal: AbortSignal;
@@ -70,10 +71,20 @@ export async function buildBundle(options: BuildOptions): Promise<BuildResult> {
   await host.makePrivateDirectory(options.cacheDirectory);
   const facts = await collectBuildFacts(options.cacheDirectory, host);
   refuseObstacles(buildObstacles(facts));
+  const logPath = join(options.cacheDirectory, 'build.log');
+  const log = createWriteStream(logPath, { mode: 0o600 });
+  // The log is a help, not a result: a disk that fills up is reported by the step that needs the space.
+  log.on('error', () => undefined);
+  const onLog = (line: string): void => {
+    log.write(`${line}\n`);
+    options.onLog(line);
+  };
   try {
-    return await build(options, sources, facts.userId);
+    return await build({ ...options, onLog }, sources, facts.userId);
   } catch (error) {
-    throw asBuildError(error, options.signal);
+    throw asBuildError(error, options.signal, logPath);
+  } finally {
+    log.end();
   }
 }
 
@@ -93,7 +104,7 @@ async function upToDate(directory: string, sources: SourceHashes, host: Host): P
 async function build(options: BuildOptions, sources: SourceHashes, userId: number): Promise<BuildResult> {
   const { host, directory, sourceRoot } = options;
   const context: BuildContext = { ...options, userId, scripts: join(sourceRoot, DEBIAN_FOLDER) };
-  const cache = createStepCache(options);
+  const cache = createStepCache({ ...options, cacheDirectory: join(options.cacheDirectory, 'steps') });
   const origin = await packageOrigin(host);
   const packages = await readPackageList(context.scripts);
   const kernelPackage = await resolveKernelPackage('amd64', host);
@@ -140,15 +151,16 @@ function output(outputs: Record<string, StepOutput>, name: string): StepOutput {
   return found;
 }
 
-/** Failed commands become errors with a code; what the tool said last is in the sentence. */
-function asBuildError(error: unknown, signal: AbortSignal): unknown {
+/** Failed commands become errors with a code; what the tool said last is in the sentence, all of it in the log. */
+function asBuildError(error: unknown, signal: AbortSignal, logPath: string): unknown {
   if (error instanceof BangerError) return error;
   if (signal.aborted) {
     return new BangerError('CANCELLED', 'The build was cancelled; what is finished is kept for the next one.', { cause: error });
   }
   if (!(error instanceof Error) || error.name !== 'CommandFailure') return error;
   return new BangerError('COMMAND_FAILED', `Building the runtime bundle failed: ${error.message}.`, {
-    remedy: 'read the build log, mend the cause and run banger bundle build again; finished steps are kept',
+    remedy: 'mend the cause that the log names and run banger bundle build again; finished steps are kept',
+    logPath,
     cause: error,
   });
 }

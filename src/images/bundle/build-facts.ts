@@ -25,6 +25,7 @@ export async function collectBuildFacts(cacheDirectory: string, host: Host): Pro
     missingPrograms,
     hasIdRanges,
     namespaceError: tryNamespace ? await namespaceError(userId, host) : null,
+    hasKernelHeaders: await host.exists('/usr/include/linux/vm_sockets.h'),
     hasPackageLists: await hasPackageLists(),
     freeDiskBytes: await host.freeBytes(cacheDirectory),
     availableMemoryBytes: await availableMemoryBytes(host),

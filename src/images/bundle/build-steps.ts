@@ -21,7 +21,7 @@ export type BuildContext = BuildOptions & {
   scripts: string;
 };
 
-/** Times inside the image never lie after this moment (2026-01-01), so that equal packages give equal bytes (SOURCE_DATE_EPOCH). */
+/** Times of packages' files never lie after this moment, 2026-01-01 (SOURCE_DATE_EPOCH); most of two builds' images is then the same. */
 const SOURCE_DATE_EPOCH = 1_767_225_600;
 
 /** Compiles a C program; `BUILD` keeps the sources unwritten, they may lie on a read-only prefix. */
@@ -131,7 +131,7 @@ export function assembleStep(
   };
 }
 
-/** @returns a UUID (version 8: of our own making, RFC 9562) from the beginning of a hash, so that equal inputs give equal file systems. */
+/** @returns a UUID (version 8: of our own making, RFC 9562) from the beginning of a hash, so that it is not another one in every build. */
 function uuidOf(hash: string): string {
   return `${hash.slice(0, 8)}-${hash.slice(8, 12)}-8${hash.slice(13, 16)}-8${hash.slice(17, 20)}-${hash.slice(20, 32)}`;
 }

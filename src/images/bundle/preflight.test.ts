@@ -13,6 +13,7 @@ const GOOD: BuildFacts = {
   hasIdRanges: true,
   namespaceError: null,
   hasPackageLists: true,
+  hasKernelHeaders: true,
   freeDiskBytes: 10e9,
   availableMemoryBytes: 4e9,
 };

@@ -14,6 +14,7 @@ const PROGRAMS: Readonly<Record<string, string>> = {
   'apt-cache': 'apt',
   'dpkg-deb': 'dpkg',
   unshare: 'util-linux',
+  setpriv: 'util-linux',
 };
 /** Ordinary users build in a user namespace with a range of user ids. */
 const PROGRAMS_FOR_USERS: Readonly<Record<string, string>> = { newuidmap: 'uidmap', newgidmap: 'uidmap' };
@@ -38,6 +39,8 @@ export type BuildFacts = {
   /** Why no user namespace can be made; null when it can, or when none is needed. */
   namespaceError: string | null;
   hasPackageLists: boolean;
+  /** The kernel's headers for programs, which musl-gcc does not bring. */
+  hasKernelHeaders: boolean;
   freeDiskBytes: number;
   availableMemoryBytes: number;
 };
@@ -64,6 +67,7 @@ function systemObstacles(facts: BuildFacts): BuildObstacle[] {
     const packages = new Set(facts.missingPrograms.map((program) => neededPrograms(facts.userId)[program] ?? program));
     add(`not installed: ${facts.missingPrograms.join(', ')}`, `sudo apt-get install ${[...packages].join(' ')}`);
   }
+  if (!facts.hasKernelHeaders) add('not installed: /usr/include/linux', 'sudo apt-get install linux-libc-dev');
   if (!facts.hasPackageLists) add("apt's package lists are missing", 'sudo apt-get update');
   return obstacles;
 }
