@@ -3,7 +3,6 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { humanId } from 'human-id';
-import { createDnsServer } from '../../dns/server.ts';
 import { createQemuHypervisor } from '../../drivers/hypervisor/qemu/driver.ts';
 import { createCopyStorage } from '../../drivers/storage/copy/driver.ts';
 import { createQcow2Storage } from '../../drivers/storage/qcow2/driver.ts';
@@ -24,6 +23,7 @@ import { openStore, type Store } from '../../store/store.ts';
 import type { Config } from '../config.ts';
 import { bundleParts } from './bundle-parts.ts';
 import { chooseStorage, laterNetwork } from './drivers.ts';
+import { createNames } from './names.ts';
 import { keepVmEvent, logEnd } from './operation-log.ts';
 import type { Log } from '../log.ts';
 import { bundleWork, type Places } from './bundle-work.ts';
@@ -56,7 +56,7 @@ export async function compose(options: ComposeOptions): Promise<Daemon> {
       probeCachePath: join(directories.cacheDirectory, 'host-probe.json'),
     },
   });
-  const dns = createDnsServer({ ...config.dns, log: (message, facts) => log.warn(facts, message) });
+  const names = createNames(config.dns, log);
   const parts = await bundleParts({ options, store, places });
   const lifecycle: LifecycleServices = {
     ...store,
@@ -69,7 +69,7 @@ export async function compose(options: ComposeOptions): Promise<Daemon> {
     storage: storage.driver,
     storageByName: (name) => storages.find((candidate) => candidate.name === name) ?? storage.driver,
     network: laterNetwork(() => parts.network().driver),
-    names: dns,
+    names,
     host: realHost,
     resolveImage: (reference) => parts.resolveImage(reference),
     connectAgent: (machine) => createAgentClient((signal) => machine.openAgentChannel(signal)),
@@ -82,15 +82,15 @@ export async function compose(options: ComposeOptions): Promise<Daemon> {
       clientPrivateKeyPath: async () => bundlePath(await parts.bundle(), 'sshPrivateKey'),
       requestShutdown: () => options.requestShutdown(),
       ...bundleWork({ places, operations: lifecycle.operations, onBuilt: () => parts.refresh() }),
-      ...statusWork({ options, store, hypervisor, storage, network: () => parts.network(), storages, dns, places }),
+      ...statusWork({ options, store, hypervisor, storage, network: () => parts.network(), storages, names, places }),
     },
     async recover() {
-      if (config.dns.enabled) await dns.start();
+      await names.start();
       log.info(await recover(lifecycle, store.operations), 'recovered');
     },
     async close() {
       lifecycle.machines.detachAll();
-      await dns.stop();
+      await names.stop();
       store.close();
     },
   };

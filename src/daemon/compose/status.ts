@@ -1,4 +1,3 @@
-import type { DnsServer } from '../../dns/server.ts';
 import type { Hypervisor } from '../../drivers/hypervisor/contract.ts';
 import type { NetworkDriver } from '../../drivers/network/contract.ts';
 import type { StorageDriver } from '../../drivers/storage/contract.ts';
@@ -8,6 +7,7 @@ import type { Verdict } from '../../model/verdict.ts';
 import type { Store } from '../../store/store.ts';
 import type { Places } from './bundle-work.ts';
 import type { ComposeOptions } from './compose.ts';
+import type { Names } from './names.ts';
 import { acceleratorReason, type Choice } from './drivers.ts';
 import type { DaemonServices } from '../services.ts';
 
@@ -18,13 +18,13 @@ type StatusContext = {
   storage: Choice<StorageDriver>;
   storages: readonly StorageDriver[];
   network: () => Choice<NetworkDriver>;
-  dns: DnsServer;
+  names: Names;
   places: Places;
 };
 
 /** What the daemon tells of itself and of this host. */
 export function statusWork(context: StatusContext): Pick<DaemonServices, 'status' | 'doctor'> {
-  const { options, store, hypervisor, storage, dns, places } = context;
+  const { options, store, hypervisor, storage, names, places } = context;
   const startedAt = new Date();
   return {
     async status() {
@@ -45,7 +45,7 @@ export function statusWork(context: StatusContext): Pick<DaemonServices, 'status
         logPath: directories.daemonLogPath,
         configPath: directories.configPath,
         bundleDirectory: bundle.found ? bundle.directory : null,
-        dns: { address: `${config.dns.address}:${config.dns.port}`, ...dns.state() },
+        dns: { address: `${config.dns.address}:${config.dns.port}`, ...names.state() },
         drivers: {
           hypervisor: { name: hypervisor.name, reason: checks.version ?? checks.verdicts[0]?.reason ?? '' },
           accelerator: { name: checks.accelerator, reason: acceleratorReason(checks) },
@@ -62,7 +62,7 @@ export function statusWork(context: StatusContext): Pick<DaemonServices, 'status
         Promise.all(context.storages.map((driver) => driver.check(options.directories.stateDirectory))).then(softenUnchosen(storage)),
         context.network().driver.checks(),
       ]);
-      return [bundleVerdict(bundle), ...verdicts.flat(), dnsVerdict(dns)];
+      return [bundleVerdict(bundle), ...verdicts.flat(), dnsVerdict(names)];
     },
   };
 }
@@ -82,8 +82,8 @@ function bundleVerdict(bundle: Awaited<ReturnType<typeof bundleStatus>>): Verdic
   return { name: 'bundle', level: 'pass', reason: `${bundle.distribution}, Linux ${bundle.kernelVersion}, in ${bundle.directory}` };
 }
 
-function dnsVerdict(dns: DnsServer): Verdict {
-  const { listening, problem } = dns.state();
+function dnsVerdict(names: Names): Verdict {
+  const { listening, problem } = names.state();
   if (listening) return { name: 'dns', level: 'pass', reason: '.vm names are answered' };
   return { name: 'dns', level: 'warn', reason: problem ?? 'switched off', remedy: 'set dns.port in config.toml to a free port' };
 }
