@@ -35,7 +35,13 @@ export type CliStreams = Pick<Cli, 'env' | 'stdin' | 'stdout' | 'stderr' | 'prog
 export function createCli(streams: CliStreams): Cli {
   let api: Api | undefined;
   const cli: Cli = {
-    ...streams,
+    env: streams.env,
+    stdout: streams.stdout,
+    stderr: streams.stderr,
+    programPath: streams.programPath,
+    get stdin() {
+      return streams.stdin;
+    },
     exitCode: 0,
     directories: () => directoriesOf(streams.env),
     api: () => (api ??= createApi(createDaemonSend(cli, { autostart: !isSet(streams.env['BANGER_NO_AUTOSTART']) }))),

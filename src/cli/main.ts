@@ -20,10 +20,10 @@ if (own[0] === '--no-color' || (own.includes('--no-color') && !['exec', 'ssh'].i
 }
 if (own[0] === '--debug' || (own.includes('--debug') && !['exec', 'ssh'].includes(own[1] ?? ''))) process.env['BANGER_DEBUG'] = '1';
 
-const { env, stdin, stdout, stderr } = process;
-// stdin is a getter that opens the stream; a listing never touches it.
+const { env, stdout, stderr } = process;
 const cli = createCli({
   env,
+  // A getter of Node's that opens the stream; a listing must never touch it.
   get stdin() {
     return process.stdin;
   },

@@ -22,7 +22,8 @@ export async function runOperation(cli: Cli, begin: () => Promise<Operation>, pr
   };
   const stop = onInterrupt(() => {
     cancelled = true;
-    cli.note('cancelling, rolling back…');
+    // On a terminal the line that lives there (and its ^C) makes room.
+    cli.note(`${cli.stderr.isTTY === true ? '\r\u001b[2K' : ''}cancelling, rolling back…`);
     cancel();
   });
   try {

@@ -2,14 +2,14 @@
 import type { Cli } from './cli.ts';
 import type { AnyCommand } from './command.ts';
 
-type Declaration = { default: (cli: Cli) => unknown };
+type Declaration = { declareCommand: (cli: Cli) => unknown };
 
 export type Verb = { names: readonly [string, ...string[]]; load: () => Promise<Declaration> };
 export type Group = { description: string; hidden?: boolean; verbs: readonly Verb[] };
 
 /** Loads a verb's declaration and gives it its other names. */
 export async function loadVerb(cli: Cli, verb: Verb): Promise<AnyCommand> {
-  const command = (await verb.load()).default(cli) as AnyCommand;
+  const command = (await verb.load()).declareCommand(cli) as AnyCommand;
   return command.aliases(verb.names.slice(1));
 }
 

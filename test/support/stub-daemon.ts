@@ -41,24 +41,20 @@ export async function startStubDaemon(options: StubOptions): Promise<StubDaemon>
       else await route(response, entry);
     });
   });
+  const sockets = new Set<Duplex>();
+  server.on('connection', (socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
   server.on('upgrade', (request, socket, head) => {
-    // The body of an upgrade request comes through the raw stream.
-    const length = Number(request.headers['content-length'] ?? 0);
-    let bytes: Buffer = head;
-    const take = (chunk?: Buffer): void => {
-      if (chunk !== undefined) bytes = Buffer.concat([bytes, chunk]);
-      if (bytes.length < length) return;
-      socket.off('data', take);
-      socket.pause();
-      if (bytes.length > length) socket.unshift(bytes.subarray(length));
-      const body: unknown = JSON.parse(bytes.toString('utf8', 0, length));
+    socket.on('error', () => undefined);
+    if (head.length > 0) socket.unshift(head);
+    // Node delivers the body of an upgrade request through the request, what follows it through the socket.
+    void readBody(request).then((body) => {
       const entry = { method: request.method ?? '', url: request.url ?? '', body, headers: request.headers };
       seen.push(entry);
       options.onUpgrade?.(socket, entry);
-    };
-    socket.on('data', take);
-    socket.on('error', () => undefined);
-    take();
+    });
   });
   await new Promise<void>((resolve) => server.listen(socketPath, resolve));
   return {
@@ -75,8 +71,10 @@ export async function startStubDaemon(options: StubOptions): Promise<StubDaemon>
       PATH: process.env['PATH'] ?? '',
     },
     close: async () => {
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
+      const closed = new Promise((resolve) => server.close(resolve));
+      // Upgraded connections too, which the server no longer counts as its own.
+      for (const socket of sockets) socket.destroy();
+      await closed;
       rmSync(directory, { recursive: true, force: true });
     },
   };

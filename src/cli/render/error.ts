@@ -53,7 +53,7 @@ export function exitCodesHelp(): string[] {
     127: 'vm exec: no such command in the guest',
     130: 'cancelled (Ctrl-C); what was begun is rolled back',
   };
-  const known = [...byExit.entries()].sort(([a], [b]) => a - b);
+  const known = [...byExit.entries()].toSorted(([a], [b]) => a - b);
   return [
     'Exit codes of banger:',
     '  0    it worked',

@@ -3,7 +3,7 @@ import { newCommand } from '../../command.ts';
 import { runOperation } from '../../operations.ts';
 import { progressOption } from '../../progress-option.ts';
 
-export default function build(cli: Cli) {
+export function declareCommand(cli: Cli) {
   return newCommand('build', "make the runtime bundle from the distribution's packages", [
     'banger bundle build',
     'banger bundle build --force --progress plain',

@@ -3,7 +3,7 @@ import type { Cli } from '../../cli.ts';
 import { newCommand, outputOption } from '../../command.ts';
 import { renderFacts, renderTable } from '../../render/table.ts';
 
-export default function status(cli: Cli) {
+export function declareCommand(cli: Cli) {
   return newCommand('status', 'show the runtime bundle; ends with 1 when it cannot be used', ['banger bundle status'])
     .addOption(outputOption())
     .action(async (flags) => {

@@ -8,7 +8,7 @@ import { copyLog } from '../vm/logs.ts';
 
 const FOLLOW_INTERVAL_MS = 200;
 
-export default function logs(cli: Cli) {
+export function declareCommand(cli: Cli) {
   return newCommand('logs', "print the daemon's log; works without a daemon", ['banger daemon logs -f'])
     .option('-f, --follow', 'go on as it grows')
     .action(async (flags) => {

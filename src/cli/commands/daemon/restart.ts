@@ -1,7 +1,7 @@
 import type { Cli } from '../../cli.ts';
 import { newCommand } from '../../command.ts';
 
-export default function restart(cli: Cli) {
+export function declareCommand(cli: Cli) {
   return newCommand('restart', 'stop the daemon and start it; virtual machines go on running', ['banger daemon restart']).action(
     async () => {
       const { restartDaemon } = await import('../../daemon-process.ts');

@@ -5,7 +5,7 @@ import type { Cli } from '../../cli.ts';
 import { newCommand, outputOption } from '../../command.ts';
 import { renderFacts } from '../../render/table.ts';
 
-export default function status(cli: Cli) {
+export function declareCommand(cli: Cli) {
   return newCommand('status', 'show the daemon and what it chose; does not start it', ['banger daemon status -o json'])
     .addOption(outputOption())
     .action(async (flags) => {

@@ -2,7 +2,7 @@ import type { Cli } from '../../cli.ts';
 import { newCommand, outputOption } from '../../command.ts';
 import { renderFacts } from '../../render/table.ts';
 
-export default function status(cli: Cli) {
+export function declareCommand(cli: Cli) {
   return newCommand('status', 'show whether names under .vm are served; ends with 1 when not', ['banger dns status'])
     .addOption(outputOption())
     .action(async (flags) => {

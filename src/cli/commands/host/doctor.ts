@@ -4,7 +4,7 @@ import { newCommand, outputOption } from '../../command.ts';
 import { renderTable } from '../../render/table.ts';
 import { paint, safeLine } from '../../render/text.ts';
 
-export default function doctor(cli: Cli) {
+export function declareCommand(cli: Cli) {
   return newCommand('doctor', 'tell what this host can and cannot do; ends with 3 when something fails', [
     'banger doctor',
     'banger doctor -o json',

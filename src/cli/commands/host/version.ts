@@ -3,7 +3,7 @@ import { BUILD, VERSION } from '../../build-info.ts';
 import type { Cli } from '../../cli.ts';
 import { newCommand, outputOption } from '../../command.ts';
 
-export default function version(cli: Cli) {
+export function declareCommand(cli: Cli) {
   return newCommand('version', 'show the versions of this program and of the daemon, if it runs', ['banger version -o json'])
     .addOption(outputOption())
     .action(async (flags) => {

@@ -2,7 +2,7 @@ import type { Cli } from '../../cli.ts';
 import { newCommand } from '../../command.ts';
 import { runSession } from '../../exec-session.ts';
 
-export default function sshProxy(cli: Cli) {
+export function declareCommand(cli: Cli) {
   return newCommand('ssh-proxy', 'connect stdin and stdout with sshd in a virtual machine; a ProxyCommand for ssh', [
     'ssh -o ProxyCommand="banger internal ssh-proxy web" web',
   ])

@@ -4,7 +4,7 @@ import { BangerError } from '../../../model/errors.ts';
 import { followOperation } from '../../operations.ts';
 import { progressOption } from '../../progress-option.ts';
 
-export default function cancel(cli: Cli) {
+export function declareCommand(cli: Cli) {
   return newCommand('cancel', 'cancel an operation and wait until it is rolled back', ['banger operation cancel 3f2a91c0'])
     .argument('<id>', 'id of the operation')
     .option('-d, --detach', 'do not wait')

@@ -4,7 +4,7 @@ import type { Cli } from '../../cli.ts';
 import { newCommand, outputOption } from '../../command.ts';
 import { type Column, renderTable } from '../../render/table.ts';
 
-export default function list(cli: Cli) {
+export function declareCommand(cli: Cli) {
   return newCommand('list', 'list operations', ['banger operation list'])
     .addOption(outputOption())
     .option('-q, --quiet', 'ids only')

@@ -2,7 +2,7 @@ import type { Cli } from '../../cli.ts';
 import { newCommand, outputOption } from '../../command.ts';
 import { renderFacts } from '../../render/table.ts';
 
-export default function show(cli: Cli) {
+export function declareCommand(cli: Cli) {
   return newCommand('show', 'show an operation', ['banger operation show 3f2a91c0'])
     .argument('<id>', 'id of the operation')
     .addOption(outputOption())

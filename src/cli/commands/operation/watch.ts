@@ -3,7 +3,7 @@ import { newCommand } from '../../command.ts';
 import { followOperation } from '../../operations.ts';
 import { progressOption } from '../../progress-option.ts';
 
-export default function watch(cli: Cli) {
+export function declareCommand(cli: Cli) {
   return newCommand('watch', 'show the stages of an operation from its beginning to its end; Ctrl-C only stops watching', [
     'banger operation watch 3f2a91c0',
   ])

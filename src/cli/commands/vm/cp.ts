@@ -2,7 +2,7 @@ import type { Cli } from '../../cli.ts';
 import { newCommand } from '../../command.ts';
 import { planCopy } from '../../copy-spec.ts';
 
-export default function cp(cli: Cli) {
+export function declareCommand(cli: Cli) {
   return newCommand('cp', 'copy files and directories to and from a virtual machine; modes are kept', [
     'banger vm cp ./app.conf web:/etc/app.conf',
     'banger vm cp web:/var/log ./logs',

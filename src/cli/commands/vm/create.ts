@@ -11,7 +11,7 @@ import { parseDiskSize, parseInteger, parseMemory } from '../../values.ts';
 
 const EXAMPLES = ['banger vm create --name web --vcpu 4 --memory 4G --disk-size 20G', 'banger vm create --no-nat --detach'];
 
-export default function create(cli: Cli) {
+export function declareCommand(cli: Cli) {
   return newCommand('create', 'create a virtual machine and start it', EXAMPLES)
     .option('--name <name>', 'name, a DNS label (default: one is made up)', (value) => checkName(value))
     .option('--image <image>', 'image to boot from, name or id (default: the default image)')

@@ -4,7 +4,7 @@ import { progressOption } from '../../progress-option.ts';
 import { BangerError } from '../../../model/errors.ts';
 import { chooseTargets, runVerb, type Target } from '../../targets.ts';
 
-export default function remove(cli: Cli) {
+export function declareCommand(cli: Cli) {
   return newCommand('delete', 'delete virtual machines with their disks, in whatever state they are', [
     'banger vm delete web db',
     'banger vm rm -f --all',

@@ -10,7 +10,7 @@ import { parseEnvironment } from '../../values.ts';
 /** docker's and ssh's convention: banger failed, not the command. */
 export const OWN_FAILURE_EXIT = 125;
 
-export default function exec(cli: Cli) {
+export function declareCommand(cli: Cli) {
   return newCommand('exec', "run a command in a virtual machine; ends with the command's status, 125 when banger itself fails", [
     'banger vm exec web -- uname -a',
     'banger vm exec -it web bash',

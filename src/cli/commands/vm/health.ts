@@ -3,7 +3,7 @@ import type { Cli } from '../../cli.ts';
 import { newCommand, outputOption } from '../../command.ts';
 import { renderFacts } from '../../render/table.ts';
 
-export default function health(cli: Cli) {
+export function declareCommand(cli: Cli) {
   return newCommand('health', 'ask the agent in a virtual machine how it is; ends with 1 when it does not answer', ['banger vm health web'])
     .argument('<name>', 'name, id or beginning of an id')
     .addOption(outputOption())

@@ -4,7 +4,7 @@ import { progressOption } from '../../progress-option.ts';
 import { chooseTargets, runVerb } from '../../targets.ts';
 import { parseSignal } from '../../values.ts';
 
-export default function kill(cli: Cli) {
+export function declareCommand(cli: Cli) {
   return newCommand('kill', 'end virtual machines at once, without asking their guests', [
     'banger vm kill web',
     'banger vm kill --signal TERM web',

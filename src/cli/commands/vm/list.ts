@@ -8,7 +8,7 @@ import { type Column, renderTable } from '../../render/table.ts';
 
 const EXAMPLES = ['banger vm list -o wide', 'banger vm ls -q --filter state=running', "banger vm ls -o json | jq '.[].address'"];
 
-export default function list(cli: Cli) {
+export function declareCommand(cli: Cli) {
   return newCommand('list', 'list virtual machines', EXAMPLES)
     .addOption(
       newOption('-o, --output <format>', 'output format')

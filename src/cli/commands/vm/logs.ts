@@ -4,7 +4,7 @@ import type { Cli } from '../../cli.ts';
 import { newCommand, newOption } from '../../command.ts';
 import { safeText } from '../../render/text.ts';
 
-export default function logs(cli: Cli) {
+export function declareCommand(cli: Cli) {
   return newCommand('logs', 'print a log of a virtual machine: its serial console unless another is named', [
     'banger vm logs -f web',
     'banger vm logs --events web',

@@ -3,7 +3,7 @@ import type { Cli } from '../../cli.ts';
 import { newCommand, outputOption } from '../../command.ts';
 import { type Column, renderTable } from '../../render/table.ts';
 
-export default function ports(cli: Cli) {
+export function declareCommand(cli: Cli) {
   return newCommand('ports', 'list what listens in a virtual machine, and where it is reached from here', ['banger vm ports web'])
     .argument('<name>', 'name, id or beginning of an id')
     .addOption(outputOption())

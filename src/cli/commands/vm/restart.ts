@@ -3,7 +3,7 @@ import { newCommand } from '../../command.ts';
 import { progressOption } from '../../progress-option.ts';
 import { chooseTargets, runVerb } from '../../targets.ts';
 
-export default function restart(cli: Cli) {
+export function declareCommand(cli: Cli) {
   return newCommand('restart', 'stop virtual machines and start them again, on their own disks', [
     'banger vm restart web db',
     'banger vm restart --all',

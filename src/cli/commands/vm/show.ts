@@ -6,7 +6,7 @@ import { newCommand, outputOption } from '../../command.ts';
 import { renderFacts } from '../../render/table.ts';
 import { chooseTargets, reportInOrder } from '../../targets.ts';
 
-export default function show(cli: Cli) {
+export function declareCommand(cli: Cli) {
   return newCommand('show', 'show everything about virtual machines (-o json: one object per machine)', [
     'banger vm show web',
     'banger vm show web -o json | jq -r .paths.serialLog',

@@ -7,7 +7,7 @@ import { OWN_FAILURE_EXIT } from './exec.ts';
 /** What ssh itself ends with when it fails (ssh(1)). */
 const SSH_FAILURE_EXIT = 255;
 
-export default function ssh(cli: Cli) {
+export function declareCommand(cli: Cli) {
   return newCommand('ssh', "log in to a virtual machine, or run a command over ssh; ends with the command's status", [
     'banger vm ssh web',
     "banger vm ssh web -- 'cd /etc && ls'",

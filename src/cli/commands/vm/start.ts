@@ -3,7 +3,7 @@ import { newCommand } from '../../command.ts';
 import { progressOption } from '../../progress-option.ts';
 import { chooseTargets, runVerb } from '../../targets.ts';
 
-export default function start(cli: Cli) {
+export function declareCommand(cli: Cli) {
   return newCommand('start', 'start virtual machines', ['banger vm start web db', 'banger vm start --all'])
     .argument('[name...]', 'names, ids or beginnings of ids')
     .option('--all', 'every virtual machine')

@@ -4,7 +4,7 @@ import { progressOption } from '../../progress-option.ts';
 import { chooseTargets, runVerb } from '../../targets.ts';
 import { parseTimeout } from '../../values.ts';
 
-export default function stop(cli: Cli) {
+export function declareCommand(cli: Cli) {
   return newCommand('stop', 'shut virtual machines down; what does not end in time is ended by force', [
     'banger vm stop web db',
     'banger vm stop --all --grace 5s',

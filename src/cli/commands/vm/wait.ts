@@ -3,7 +3,7 @@ import { newCommand, newOption } from '../../command.ts';
 import { chooseTargets, reportInOrder } from '../../targets.ts';
 import { parseTimeout } from '../../values.ts';
 
-export default function wait(cli: Cli) {
+export function declareCommand(cli: Cli) {
   return newCommand('wait', 'wait until virtual machines are ready; ends with 124 when they are not in time', [
     'banger vm wait web --for ssh --timeout 60s',
     'banger vm wait web db --for stopped',

@@ -1,0 +1,131 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { afterEach, beforeEach, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { runInProcess } from '../../test/support/run-cli.ts';
+import { answer, startStubDaemon } from '../../test/support/stub-daemon.ts';
+import { BangerError } from '../model/errors.ts';
+import { daemonArgv } from './daemon-process.ts';
+
+const FAKE_DAEMON = `${import.meta.dirname}/../../test/support/fake-daemon.ts`;
+let base: string;
+let env: Record<string, string>;
+
+beforeEach(() => {
+  base = mkdtempSync(`${tmpdir()}/banger-start-`);
+  env = {
+    PATH: process.env['PATH'] ?? '',
+    BANGER_RUNTIME_DIR: `${base}/run`,
+    BANGER_STATE_DIR: `${base}/state`,
+    BANGER_DAEMON: FAKE_DAEMON,
+    FAKE_STARTS: `${base}/starts`,
+  };
+});
+afterEach(async () => {
+  await runInProcess(env, ['daemon', 'stop']);
+  // Everything that was started ends by itself once asked; what does not would be found here.
+  for (const pid of startedPids()) for (let i = 0; i < 100 && isAlive(pid); i++) await sleep(20);
+  for (const pid of startedPids()) if (isAlive(pid)) process.kill(pid, 'SIGKILL');
+  rmSync(base, { recursive: true });
+});
+
+function starts(): string[] {
+  try {
+    return readFileSync(`${base}/starts`, 'utf8').trim().split('\n');
+  } catch {
+    return [];
+  }
+}
+const startedPids = (): number[] => starts().map((line) => Number(line.split(' ')[0]));
+
+/** Ours until they are waited for: a zombie counts as gone. */
+function isAlive(pid: number): boolean {
+  try {
+    return !/^\d+ \(.*\) Z/.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+  } catch {
+    return false;
+  }
+}
+
+test('the daemon beside the program is started, BANGER_DAEMON wins, none is an error (1.2)', () => {
+  const only = (path: string) => (candidate: string) => candidate === path;
+  assert.deepEqual(daemonArgv('/opt/dist/banger.cjs', {}, only('/opt/dist/bangerd.cjs')), [process.execPath, '/opt/dist/bangerd.cjs']);
+  assert.deepEqual(daemonArgv('/opt/bin/banger', {}, only('/opt/bin/bangerd')), ['/opt/bin/bangerd']);
+  assert.deepEqual(daemonArgv('/x/banger.cjs', { BANGER_DAEMON: '/y/d' }, only('/y/d')), ['/y/d']);
+  const missing = (e: unknown) => e instanceof BangerError && e.code === 'PREREQUISITE_MISSING' && e.remedy !== undefined;
+  assert.throws(() => daemonArgv('/x/banger.cjs', {}, () => false), missing);
+  assert.throws(() => daemonArgv('/x/banger.cjs', { BANGER_DAEMON: '/y/d' }, () => false), missing);
+});
+
+test('a listing starts the daemon, in a session of its own and with closed directories (1.1, 1.2)', async () => {
+  const { exitCode, stderr } = await runInProcess(env, ['vm', 'ls', '-q']);
+  assert.deepEqual([exitCode, stderr], [0, '']);
+  const [pid = 0] = startedPids();
+  const session = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ')[3];
+  assert.equal(Number(session), pid);
+  for (const path of ['run', 'state']) assert.equal(statSync(`${base}/${path}`).mode & 0o777, 0o700);
+  assert.match((await runInProcess(env, ['daemon', 'start'])).stdout, new RegExp(`^running, pid ${pid}, `));
+  assert.equal(starts().length, 1);
+  assert.equal((await runInProcess(env, ['daemon', 'stop'])).stdout, 'stopped\n');
+  assert.equal((await runInProcess(env, ['daemon', 'stop'])).stdout, 'not running\n');
+});
+
+test('the socket of a dead daemon does not keep a new one from being started (1.2)', async () => {
+  await runInProcess(env, ['daemon', 'start']);
+  const [pid = 0] = startedPids();
+  process.kill(pid, 'SIGKILL');
+  for (let i = 0; i < 100 && isAlive(pid); i++) await sleep(20);
+  assert.ok(statSync(`${base}/run/bangerd.sock`).isSocket());
+  assert.equal((await runInProcess(env, ['vm', 'ls'])).exitCode, 0);
+  assert.equal(starts().length, 2);
+});
+
+test('a daemon that ends while it starts is told with its last words and its log (1.2)', async () => {
+  env['FAKE_FAILURE'] = 'config.toml:3: unknown key';
+  const { exitCode, stderr } = await runInProcess(env, ['vm', 'ls']);
+  assert.equal(exitCode, 1);
+  assert.equal(
+    stderr,
+    `banger: the daemon ended with status 2 while it started: config.toml:3: unknown key\n  try: read its log\n  log: ${base}/state/bangerd.log\n`,
+  );
+  const log = await runInProcess(env, ['daemon', 'logs']);
+  assert.match(log.stdout, /unknown key/);
+});
+
+test('BANGER_NO_AUTOSTART keeps the daemon from being started, status never starts it (1.2)', async () => {
+  assert.equal((await runInProcess({ ...env, BANGER_NO_AUTOSTART: '1' }, ['vm', 'ls'])).exitCode, 1);
+  assert.equal((await runInProcess(env, ['daemon', 'status'])).exitCode, 1);
+  assert.match((await runInProcess(env, ['version'])).stdout, /daemon {2}not running/);
+  assert.deepEqual(starts(), []);
+});
+
+test('a daemon of another build is replaced once, before anything that changes something reaches it (1.3)', async () => {
+  await runInProcess({ ...env, FAKE_BUILD: 'older' }, ['daemon', 'start']);
+  const { exitCode, stderr } = await runInProcess(env, ['vm', 'stop', '--all']);
+  assert.deepEqual([exitCode, stderr], [0, '']);
+  assert.deepEqual(
+    starts().map((line) => line.split(' ')[1]),
+    ['older', 'dev'],
+  );
+  await runInProcess(env, ['vm', 'create', '--name', 'web']);
+  assert.equal(starts().length, 2);
+});
+
+test('without leave to restart it, a daemon of another build is only named (1.3)', async () => {
+  const stub = await startStubDaemon({ build: 'other', routes: { 'GET /v1/vms': answer([]) } });
+  try {
+    const { exitCode, stderr } = await runInProcess(stub.env, ['vm', 'ls', '-q']);
+    assert.deepEqual([exitCode, stderr], [0, 'banger: the daemon is build other, this program is build dev\n']);
+  } finally {
+    await stub.close();
+  }
+});
+
+test('a runtime directory that is no directory is refused and nothing is started (1.1)', async () => {
+  writeFileSync(`${base}/file`, '');
+  const { exitCode, stderr } = await runInProcess({ ...env, BANGER_RUNTIME_DIR: `${base}/file` }, ['vm', 'ls']);
+  assert.equal(exitCode, 1);
+  assert.match(stderr, /^banger: /);
+  assert.deepEqual(starts(), []);
+});

@@ -1,0 +1,26 @@
+// A program that stands in for bangerd where the CLI starts, replaces and stops it. FAKE_BUILD is what it says it is;
+// FAKE_FAILURE makes it end while it starts. Every start appends a line to FAKE_STARTS.
+import { appendFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:http';
+
+const { BANGER_RUNTIME_DIR = '', FAKE_BUILD = 'dev', FAKE_STARTS = '', FAKE_FAILURE } = process.env;
+appendFileSync(FAKE_STARTS, `${process.pid} ${FAKE_BUILD}\n`);
+if (FAKE_FAILURE !== undefined) {
+  process.stderr.write(`${JSON.stringify({ level: 'error', msg: FAKE_FAILURE })}\n`);
+  process.exit(2);
+}
+const socketPath = `${BANGER_RUNTIME_DIR}/bangerd.sock`;
+rmSync(socketPath, { force: true });
+const server = createServer((request, response) => {
+  response.setHeader('Banger-Build', FAKE_BUILD);
+  response.setHeader('Content-Type', 'application/json');
+  if (request.url === '/v1/daemon/shutdown') {
+    response.writeHead(204).end();
+    server.close();
+    rmSync(socketPath, { force: true });
+    server.closeIdleConnections();
+  } else if (request.url === '/v1/daemon') response.end(JSON.stringify({ pid: process.pid, version: '1', build: FAKE_BUILD, socketPath }));
+  else if (request.url === '/v1/vms') response.end('[]');
+  else response.writeHead(404).end(JSON.stringify({ code: 'NOT_FOUND', message: `no ${request.url}` }));
+});
+server.listen(socketPath);
