@@ -24,11 +24,11 @@ echo "listen tcp 127.213.254.253 9102 10.213.0.1 9100" | socat - "UNIX:$scratch/
 sleep 0.3
 measure() {
   start=$(date +%s%N)
-  bytes=$(socat -u -b 1048576 "TCP:127.213.254.253:$2" - | wc -c)
+  socat -u -b 1048576 "TCP:127.213.254.253:$2" OPEN:/dev/null
   end=$(date +%s%N)
-  echo "$1: $((bytes / 1048576)) MiB, $((bytes * 1000 / (end - start))) MB/s"
+  echo "$1: $((1024 * 1048576 * 1000 / (end - start))) MB/s"
 }
-for _ in 1 2 3; do
+for _ in 1 2 3 4 5; do
   measure "direct   " 9100
   measure "forwarder" 9102
   measure "socat    " 9101
