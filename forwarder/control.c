@@ -33,12 +33,14 @@ struct client {
   struct source source;
   char line[LINE_BYTES];
   size_t length;
+  struct client *next, *previous;
 };
 
 static struct source server = {.fd = -1};
 static char socket_path[108];
 static pid_t inner_pid;
-static unsigned clients;
+static struct client *clients;
+static unsigned client_count;
 
 static const char *errno_name(int error) {
   static const struct {
@@ -56,8 +58,11 @@ static const char *errno_name(int error) {
 
 static void client_close(struct client *client) {
   loop_close(&client->source);
+  if (client->previous != NULL) client->previous->next = client->next;
+  else clients = client->next;
+  if (client->next != NULL) client->next->previous = client->previous;
+  client_count--;
   loop_free_later(client);
-  clients--;
 }
 
 __attribute__((format(printf, 2, 3))) static void say(struct client *client, const char *format, ...) {
@@ -193,14 +198,17 @@ static void on_connection(struct source *source, uint32_t events) {
   socklen_t length = sizeof peer;
   int buffer = SEND_BUFFER_BYTES;
   setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof buffer);
-  bool allowed = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 && peer.uid == geteuid() && clients < MAX_CLIENTS;
+  bool allowed = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 && peer.uid == geteuid() && client_count < MAX_CLIENTS;
   struct client *client = allowed ? calloc(1, sizeof *client) : NULL;
   if (client == NULL) {
     close(fd);
     return;
   }
   client->source = (struct source){.fd = fd, .handle = on_client};
-  clients++;
+  client->next = clients;
+  if (clients != NULL) clients->previous = client;
+  clients = client;
+  client_count++;
   if (loop_add(&client->source, EPOLLIN) != 0) client_close(client);
 }
 
@@ -226,5 +234,7 @@ int control_start(const char *path, pid_t inner) {
 
 void control_stop(void) {
   loop_close(&server);
-  unlink(socket_path);
+  if (socket_path[0] != '\0') unlink(socket_path);
+  while (clients != NULL) client_close(clients);
+  loop_free_rest();
 }

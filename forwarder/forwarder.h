@@ -33,6 +33,8 @@ void loop_close(struct source *source);
 void loop_mute(struct source *source);
 // Frees memory that may still be named by an event of this round.
 void loop_free_later(void *memory);
+// Frees all of that at once, when the loop has ended.
+void loop_free_rest(void);
 // Calls `tick` about once a second as long as `needed` says so, `work` until it returns false.
 void loop_run(void (*tick)(int64_t now_ms), bool (*tick_needed)(void), bool (*work)(void));
 void loop_stop(void);

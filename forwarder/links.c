@@ -66,6 +66,10 @@ static int write_setting(const char *path, const char *value) {
   return close_keeping_errno(fd, n < 0 ? -1 : 0);
 }
 
+// pasta of 2023 announces windows that connection tracking takes for wrong; large uploads then stall, as packets are called
+// invalid and miss their NAT. The setting appears with the first rule that tracks, so it is written again with each TAP.
+static void relax_tracking(void) { write_setting("/proc/sys/net/netfilter/nf_conntrack_tcp_be_liberal", "1"); }
+
 int links_setup(const struct bridge_settings *bridge) {
   int fd = control_socket();
   if (fd < 0) return -1;
@@ -100,6 +104,7 @@ static int make_tap(const char *name) {
 }
 
 int tap_add(const char *name) {
+  relax_tracking();
   if (make_tap(name) != 0) return -1;
   int fd = control_socket();
   if (fd < 0) return -1;

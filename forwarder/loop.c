@@ -54,6 +54,13 @@ void loop_free_later(void *memory) {
   garbage[garbage_length++] = memory;
 }
 
+void loop_free_rest(void) {
+  while (garbage_length > 0) free(garbage[--garbage_length]);
+  free(garbage);
+  garbage = NULL;
+  garbage_capacity = 0;
+}
+
 void loop_stop(void) { stopping = true; }
 
 void loop_run(void (*tick)(int64_t), bool (*tick_needed)(void), bool (*work)(void)) {
@@ -75,7 +82,4 @@ void loop_run(void (*tick)(int64_t), bool (*tick_needed)(void), bool (*work)(voi
     }
     while (garbage_length > 0) free(garbage[--garbage_length]);
   }
-  while (garbage_length > 0) free(garbage[--garbage_length]);
-  free(garbage);
-  garbage = NULL;
 }

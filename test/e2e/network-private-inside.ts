@@ -1,7 +1,8 @@
 // The tests of the private network that need a host of their own; started by network-private.test.ts.
 import assert from 'node:assert/strict';
 import { readFileSync, readdirSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { connect } from 'node:net';
 import { join } from 'node:path';
@@ -145,6 +146,16 @@ describe('guests of the private network', () => {
     assert.equal(await hearFrom(open1, '192.0.2.1', 7000), 'internet 192.0.2.10');
     assert.equal(await open1.sh('dig +short +time=2 +tries=1 @169.254.213.53 example.com'), '203.0.113.5');
     assert.equal(await hearFrom(open1, '192.0.2.10', 7002), 'host-uplink');
+  });
+
+  test('a large upload goes out whole and does not stall (6.1)', async () => {
+    const [sent, received] = [join(runtimeDirectory, 'sent'), join(runtimeDirectory, '../../upload')];
+    await writeFile(sent, randomBytes(50_000_000));
+    assert.equal(await open1.sh(`timeout 10 socat -u OPEN:${sent} TCP:192.0.2.1:7005`), '');
+    const deadline = Date.now() + 5000;
+    while ((await realHost.fileSize(received)).bytes < 50_000_000 && Date.now() < deadline) await sleep(20);
+    assert.equal(await realHost.sha256File(received), await realHost.sha256File(sent));
+    await rm(sent);
   });
 
   test('without NAT nothing goes out, not even names, whatever route the guest sets (6.1)', async () => {

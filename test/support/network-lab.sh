@@ -2,7 +2,8 @@
 # Runs a program in a host of its own: private network, mount and pid namespaces with a fake outside, so that no packet
 # leaves the machine and nothing survives. Usage: network-lab.sh root|user PROGRAM [ARGUMENT...]
 #   192.0.2.10   this "host" on its uplink; 127.0.0.1:7001 answers "host-loopback", 192.0.2.10:7002 "host-uplink"
-#   192.0.2.1    the "internet": :7000 answers "internet <peer address>", :53 is its name server
+#   192.0.2.1    the "internet": :7000 answers "internet <peer address>", :53 is its name server,
+#                :7005 keeps what is sent in $LAB_WORK/../upload
 # With `user` the program is uid 65534 and /dev/net/tun is open to everybody, as on a stock Debian.
 set -eu
 if [ "${NETWORK_LAB:-}" = "" ]; then
@@ -32,6 +33,7 @@ echo 'nameserver 192.0.2.1' >"$scratch/resolv.conf"
 mount --bind "$scratch/resolv.conf" "$(readlink -f /etc/resolv.conf)"
 # shellcheck disable=SC2016
 $in_internet socat TCP-LISTEN:7000,fork,reuseaddr 'SYSTEM:echo internet $SOCAT_PEERADDR' &
+$in_internet socat -u TCP-LISTEN:7005,fork,reuseaddr "OPEN:$scratch/upload,creat,trunc" &
 $in_internet "$LAB_NODE" "$LAB_DNS_FIXTURE" &
 socat TCP-LISTEN:7001,bind=127.0.0.1,fork,reuseaddr 'SYSTEM:echo host-loopback' &
 socat TCP-LISTEN:7002,bind=192.0.2.10,fork,reuseaddr 'SYSTEM:echo host-uplink' &

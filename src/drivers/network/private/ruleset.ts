@@ -42,6 +42,8 @@ export function baseRuleset(): string {
     // A host with br_netfilter loaded shows bridged frames here as well.
     `add rule ip banger forward iifname "${BRIDGE_NAME}" oifname "${BRIDGE_NAME}" accept`,
     'add rule ip banger forward ct state established,related accept',
+    // NAT passes these by, and a guest's own address must not reach pasta.
+    'add rule ip banger forward ct state invalid drop',
     `add rule ip banger forward iifname != "${BRIDGE_NAME}" drop`,
     `add rule ip banger forward ip daddr ${DNS_FORWARD_ADDRESS} meta l4proto { tcp, udp } th dport 53 ip saddr @nat accept`,
     `add rule ip banger forward ip daddr { ${FORBIDDEN_DESTINATIONS.join(', ')} } drop`,
