@@ -13,7 +13,10 @@ export class ByteReader {
   async line(): Promise<string | undefined> {
     for (;;) {
       const end = this.#bytes.indexOf(10);
-      if (end >= 0) return this.#take(end + 1).toString('latin1').replace(/\r?\n$/, '');
+      if (end >= 0)
+        return this.#take(end + 1)
+          .toString('latin1')
+          .replace(/\r?\n$/, '');
       if (!(await this.#more())) return undefined;
     }
   }

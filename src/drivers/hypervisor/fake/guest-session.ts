@@ -92,7 +92,13 @@ function runBuiltin(name: string, args: string[], env: Record<string, string>): 
   if (name === 'false') return { status: 1 };
   if (name === 'echo') return { status: 0, stdout: `${args.join(' ')}\n` };
   if (name === 'hostname') return { status: 0, stdout: `${env['HOSTNAME'] ?? ''}\n` };
-  if (name === 'env') return { status: 0, stdout: Object.entries(env).map(([key, value]) => `${key}=${value}\n`).join('') };
+  if (name === 'env')
+    return {
+      status: 0,
+      stdout: Object.entries(env)
+        .map(([key, value]) => `${key}=${value}\n`)
+        .join(''),
+    };
   const script = name === 'sh' && args[0] === '-c' ? (args[1] ?? '') : undefined;
   if (script === undefined) return { status: 127, reason: `${name}: not found` };
   const exitStatus = /^exit (\d+)$/.exec(script)?.[1];

@@ -161,4 +161,3 @@ function answerFile(request: Request, guest: FakeGuest): Reply {
   if (request.path === '/stat') return { status: 200, body: { type: 'file', mode: file.mode, sizeBytes: file.content.length } };
   return { status: 200, raw: file.content, headers: { 'X-Mode': file.mode.toString(8), 'X-Size': `${file.content.length}` } };
 }
-
