@@ -47,6 +47,7 @@ export function receive<T>(stream: Duplex, signal: AbortSignal, take: (chunk: Bu
     const leave = (): void => {
       stream.off('data', onData);
       stream.off('close', onClose);
+      stream.off('end', onClose);
       signal.removeEventListener('abort', onAbort);
       stream.pause();
     };
@@ -67,9 +68,10 @@ export function receive<T>(stream: Duplex, signal: AbortSignal, take: (chunk: Bu
       }
     };
     if (signal.aborted) return onAbort();
-    if (stream.destroyed) return onClose();
+    if (stream.destroyed || stream.readableEnded) return onClose();
     signal.addEventListener('abort', onAbort, { once: true });
     stream.once('close', onClose);
+    stream.once('end', onClose);
     stream.on('data', onData);
     stream.resume();
   });

@@ -25,6 +25,7 @@ export class FrameSession {
   readonly #channel: AgentChannel;
   readonly #decoder = new FrameDecoder([FRAME.data, FRAME.stderr, FRAME.eof, FRAME.exit]);
   readonly #exit = Promise.withResolvers<SessionExit>();
+  readonly #full = new Set<Readable>();
   #ended = false;
   #closing = false;
   #closeTimer: NodeJS.Timeout | undefined;
@@ -37,9 +38,12 @@ export class FrameSession {
     this.#channel = channel;
     this.exit = this.#exit.promise;
     this.exit.catch(() => undefined);
-    const wantMore = (): void => this.#resumeWhenWanted();
-    this.stdout = new Readable({ objectMode: form === 'whole-frames', read: wantMore, destroy: (_, done) => this.#abandoned(done) });
-    this.stderr = new Readable({ read: wantMore });
+    this.stdout = new Readable({
+      objectMode: form === 'whole-frames',
+      read: () => this.#wanted(this.stdout),
+      destroy: (_, done) => this.#abandoned(done),
+    });
+    this.stderr = new Readable({ read: () => this.#wanted(this.stderr) });
     this.stdin = new Writable({
       write: (chunk: Buffer, _encoding, done) => this.#sendData(chunk, done),
       final: (done) => this.#send(encodeFrame(FRAME.eof), done),
@@ -47,6 +51,7 @@ export class FrameSession {
     for (const stream of [this.stdin, this.stdout, this.stderr]) stream.on('error', () => undefined);
     channel.stream.on('data', this.#onData);
     channel.stream.once('close', this.#onClose);
+    channel.stream.once('end', this.#onClose);
     if (early.length > 0) channel.stream.unshift(early);
     channel.stream.resume();
   }
@@ -92,13 +97,16 @@ export class FrameSession {
     const stream = type === FRAME.stderr ? this.stderr : this.stdout;
     if (stream.readableEnded || stream.destroyed) return;
     if (type === FRAME.eof) stream.push(null);
-    else if (payload.length > 0 && !stream.push(payload)) this.#channel.stream.pause();
+    else if (payload.length > 0 && !stream.push(payload)) {
+      this.#full.add(stream);
+      this.#channel.stream.pause();
+    }
   }
 
-  #resumeWhenWanted(): void {
-    if (this.#ended) return;
-    const full = [this.stdout, this.stderr].some((stream) => !stream.destroyed && stream.readableLength >= stream.readableHighWaterMark);
-    if (!full) this.#channel.stream.resume();
+  /** `read` comes while the buffer still counts as full, so fullness is remembered rather than asked. */
+  #wanted(stream: Readable): void {
+    this.#full.delete(stream);
+    if (this.#full.size === 0 && !this.#ended) this.#channel.stream.resume();
   }
 
   #finish(payload: Buffer, isLast: boolean): void {
@@ -129,6 +137,7 @@ export class FrameSession {
     clearTimeout(this.#closeTimer);
     this.#channel.stream.off('data', this.#onData);
     this.#channel.stream.off('close', this.#onClose);
+    this.#channel.stream.off('end', this.#onClose);
     this.#channel.stream.pause();
   }
 
