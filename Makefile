@@ -3,7 +3,8 @@
 .SUFFIXES:
 MAKEFLAGS += --no-print-directory
 
-NODE := node_modules/.bin/node
+# The flag: docs/adr/0005-no-context-cells.md
+NODE := node_modules/.bin/node --no-function-context-cells
 BIN := node_modules/.bin
 PREFIX ?= /usr/local
 FORMATTED := src test tools bench

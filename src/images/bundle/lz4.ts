@@ -22,34 +22,40 @@ export function unpackLz4Legacy(data: Buffer): Buffer {
 /** One block: literals and copies of what was written before, until the input ends (doc/lz4_Block_format.md). */
 function unpackBlock(input: Buffer): Buffer {
   const output = Buffer.allocUnsafe(BLOCK_BYTES);
-  let read = 0;
+  const cursor = { read: 0 };
   let written = 0;
-  const readLength = (start: number): number => {
-    let length = start;
-    if (start !== 15) return length;
-    for (;;) {
-      const byte = input[read++];
-      if (byte === undefined) throw damaged();
-      length += byte;
-      if (byte !== 255) return length;
-    }
-  };
-  while (read < input.length) {
-    const token = input[read++] ?? 0;
-    const literals = readLength(token >> 4);
-    if (read + literals > input.length || written + literals > output.length) throw damaged();
-    written += input.copy(output, written, read, read + literals);
-    read += literals;
-    if (read >= input.length) break;
-    if (read + 2 > input.length) throw damaged();
-    const distance = input.readUInt16LE(read);
-    read += 2;
-    const length = readLength(token & 15) + 4;
+  while (cursor.read < input.length) {
+    const token = input[cursor.read++] ?? 0;
+    const literals = readLength(input, cursor, token >> 4);
+    if (cursor.read + literals > input.length || written + literals > output.length) throw damaged();
+    output.set(input.subarray(cursor.read, cursor.read + literals), written);
+    written += literals;
+    cursor.read += literals;
+    if (cursor.read >= input.length) break;
+    if (cursor.read + 2 > input.length) throw damaged();
+    const distance = input.readUInt16LE(cursor.read);
+    cursor.read += 2;
+    const length = readLength(input, cursor, token & 15) + 4;
     if (distance === 0 || distance > written || written + length > output.length) throw damaged();
     copyWithin(output, written, distance, length);
     written += length;
   }
   return output.subarray(0, written);
+}
+
+/**
+ * A length of 15 goes on in the bytes that follow. The position is a member and no variable of an enclosing function: see
+ * docs/adr/0005-no-context-cells.md.
+ */
+function readLength(input: Buffer, cursor: { read: number }, start: number): number {
+  let length = start;
+  if (start !== 15) return length;
+  for (;;) {
+    const byte = input[cursor.read++];
+    if (byte === undefined) throw damaged();
+    length += byte;
+    if (byte !== 255) return length;
+  }
 }
 
 /** A copy may overlap what it writes: then it repeats, which a plain block move would not do. */
