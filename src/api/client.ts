@@ -68,15 +68,15 @@ function unreachable(socketPath: string, error: NodeJS.ErrnoException): BangerEr
   const why = absent ? 'it is not running' : (error.code ?? error.message);
   return new BangerError('DAEMON_UNREACHABLE', `the daemon does not answer at ${socketPath}: ${why}`, {
     remedy: 'banger daemon start',
-    details: { socketPath, errno: error.code ?? null, absent },
+    details: { socketPath, errno: error.code ?? null, absent, unanswered: true },
     cause: error,
   });
 }
 
-function lost(what: string): BangerError {
+function lost(what: string, unanswered = false): BangerError {
   return new BangerError('DAEMON_UNREACHABLE', `the daemon closed the connection ${what}`, {
     remedy: 'banger daemon logs',
-    details: { absent: false },
+    details: { absent: false, unanswered },
   });
 }
 
@@ -124,7 +124,7 @@ function readHead(socket: Socket, socketPath: string): Promise<Head> {
       socket.pause();
       settle();
     };
-    const onClose = (): void => finish(() => reject(lost('before it answered')));
+    const onClose = (): void => finish(() => reject(lost('before it answered', true)));
     const onError = (error: Error): void => finish(() => reject(unreachable(socketPath, error)));
     const onData = (chunk: Buffer): void => {
       seen = Buffer.concat([seen, chunk]);

@@ -113,7 +113,12 @@ function lastLine(path: string, fromByte: number): string {
 export async function stopDaemon(cli: Cli): Promise<boolean> {
   const { socketPath, daemonLogPath } = cli.directories();
   if (!(await answers(socketPath))) return false;
-  await createApi(createSend(socketPath)).shutdown();
+  try {
+    await createApi(createSend(socketPath)).shutdown();
+  } catch (error) {
+    // It may be gone before its answer is; whether it ended is seen below.
+    if (!(error instanceof BangerError) || error.code !== 'DAEMON_UNREACHABLE') throw error;
+  }
   const deadline = performance.now() + DAEMON_START_TIMEOUT_MS;
   while (await answers(socketPath)) {
     if (performance.now() > deadline) {

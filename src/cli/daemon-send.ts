@@ -3,6 +3,8 @@ import { BangerError } from '../model/errors.ts';
 import { BUILD } from './build-info.ts';
 import type { Cli } from './cli.ts';
 
+const RETRY_AFTER_MS = 100;
+
 /**
  * Requests to the daemon of this user. With `autostart` a daemon that does not run is started, and one of another build
  * is replaced (1.2, 1.3); each at most once. Without it a daemon of another build is only named.
@@ -38,8 +40,20 @@ export function createDaemonSend(cli: Cli, options: { autostart: boolean }): Sen
     return request.method === 'GET' ? sendGet(request, false) : raw(request);
   };
 
+  /** A daemon that ends just now resets connections that it has not answered; asking again finds out what is there. */
+  async function rawOnceMore(request: Parameters<Send>[0]): Promise<ApiReply> {
+    try {
+      return await raw(request);
+    } catch (error) {
+      const { unanswered, absent } = (error instanceof BangerError ? error.details : undefined) ?? {};
+      if (unanswered !== true || absent === true) throw error;
+      await new Promise((resolve) => setTimeout(resolve, RETRY_AFTER_MS));
+      return raw(request);
+    }
+  }
+
   async function sendGet(request: Parameters<Send>[0], discard: boolean): Promise<ApiReply> {
-    const outcome = await raw(request)
+    const outcome = await rawOnceMore(request)
       .catch((error: unknown) => startAndRetry(request, error))
       .then(
         (reply) => ({ reply }),
