@@ -66,8 +66,9 @@ static int write_setting(const char *path, const char *value) {
   return close_keeping_errno(fd, n < 0 ? -1 : 0);
 }
 
-// pasta of 2023 announces windows that connection tracking takes for wrong; large uploads then stall, as packets are called
-// invalid and miss their NAT. The setting appears with the first rule that tracks, so it is written again with each TAP.
+// What tracking calls out of window would miss its NAT; pasta ends every connection itself, so windows are its business.
+// This alone does not cure large uploads that now and then stall with pasta of 2023. The setting appears with the first
+// rule that tracks, so it is written again with each TAP.
 static void relax_tracking(void) { write_setting("/proc/sys/net/netfilter/nf_conntrack_tcp_be_liberal", "1"); }
 
 int links_setup(const struct bridge_settings *bridge) {

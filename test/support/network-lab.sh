@@ -14,7 +14,8 @@ if [ "${NETWORK_LAB:-}" = "" ]; then
 fi
 kind=$1
 shift
-scratch=$(mktemp -d)
+# In this mount namespace only, so that nothing is left on the real host.
+scratch=/mnt
 mount -t tmpfs -o mode=0755 lab "$scratch"
 ip link set lo up
 unshare --net sleep infinity &
