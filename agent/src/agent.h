@@ -13,14 +13,10 @@
 /** systemd spares processes whose argv[0] begins with '@' when it kills everything at shutdown. */
 #define AGENT_PROCESS_NAME "@banger-agent"
 
-enum init_state { INIT_UNKNOWN, INIT_STARTING, INIT_RUNNING, INIT_DEGRADED };
-
 struct agent_shared {
   _Atomic bool init_started;   // the image's init has been executed: phase `running`
   _Atomic bool personalized;
   _Atomic bool personalizing;  // one at a time
-  _Atomic int init_state;
-  _Atomic int64_t init_state_at_ms;
   _Atomic bool session_open[AGENT_SLOTS];  // one slot per worker, so a crashed worker cannot leave a count behind
   char root_device[128];
   int personalized_fd;  // towards the initramfs' pid 1, -1 when there is none

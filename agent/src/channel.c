@@ -1,4 +1,3 @@
-#define _GNU_SOURCE
 #include "channel.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -18,6 +17,12 @@ void channel_open(struct channel *c, int fd, bool is_serial, bool resyncs, int s
   buffer_init(&c->out, CHANNEL_OUT_LIMIT_BYTES);
   fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
   fcntl(fd, F_SETFD, FD_CLOEXEC);
+}
+
+void channel_close(struct channel *c) {
+  close(c->fd);
+  buffer_free(&c->in);
+  buffer_free(&c->out);
 }
 
 bool channel_fill(struct channel *c) {

@@ -17,6 +17,8 @@ struct channel {
 };
 
 void channel_open(struct channel *c, int fd, bool is_serial, bool resyncs, int slot);
+/** Frees the buffers and closes the descriptor. */
+void channel_close(struct channel *c);
 /** Reads what is there. False: the host is gone. */
 bool channel_fill(struct channel *c);
 /** Writes what the host takes now. False: the host is gone. */

@@ -1,4 +1,3 @@
-#define _GNU_SOURCE
 #include "agent.h"
 #include "child.h"
 #include "handlers.h"
@@ -143,9 +142,9 @@ static void run(struct channel *c, const struct json_node *root) {
     plan.directory = directory ? directory : access(user->pw_dir, X_OK) == 0 ? user->pw_dir : "/";
     struct session session;
     session_init(&session, c);
-    if (!reply_switch(c, 101)) return;
-    if (child_start(&session, &plan)) session_run(&session);
-    else session_fail(c, 126, strerror(errno));
+    bool is_switched = reply_switch(c, 101);
+    if (is_switched && child_start(&session, &plan)) session_run(&session);
+    else if (is_switched) session_fail(c, 126, strerror(errno));
   }
   environment_free(&environment);
 }

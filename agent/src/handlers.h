@@ -23,7 +23,5 @@ bool image_is_running(void);
 bool request_object(struct channel *c, struct request *request, const char *const *members, struct json_document *d);
 /** Sets the wall clock when it is off by more than 500 ms. False with errno. */
 bool set_clock(int64_t unix_ms);
-/** Runs a program with a time limit; its first output bytes go to `output` (may be NULL). Exit status, or -1. */
-int run_program(char *const *argv, int limit_ms, char *output, size_t capacity);
 
 #endif

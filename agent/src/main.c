@@ -1,4 +1,3 @@
-#define _GNU_SOURCE
 #include "agent.h"
 #include "channel.h"
 #include "serve.h"
@@ -10,7 +9,6 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 struct agent_shared *agent_shared;
@@ -21,17 +19,6 @@ bool agent_share(void) {
   agent_shared = page;
   agent_shared->personalized_fd = -1;
   return true;
-}
-
-int64_t monotonic_ms(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-void sleep_ms(int ms) {
-  const struct timespec time = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
-  nanosleep(&time, NULL);
 }
 
 // For tests: one channel on an inherited descriptor, as if the image were running.
@@ -47,6 +34,7 @@ static int serve_descriptor(const char *number) {
   agent_shared->init_started = true;
   channel_open(&channel, fd, false, true, 0);
   serve_channel(&channel);
+  channel_close(&channel);
   return 0;
 }
 

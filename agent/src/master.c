@@ -1,4 +1,3 @@
-#define _GNU_SOURCE
 #include "agent.h"
 #include "channel.h"
 #include "serve.h"

@@ -1,4 +1,3 @@
-#define _GNU_SOURCE
 #include "personalize.h"
 #include "agent.h"
 #include "handlers.h"

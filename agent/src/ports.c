@@ -1,4 +1,3 @@
-#define _GNU_SOURCE
 #include "ports.h"
 #include "json.h"
 #include <arpa/inet.h>

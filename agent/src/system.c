@@ -1,8 +1,7 @@
-#define _GNU_SOURCE
 #include "agent.h"
 #include "child.h"
 #include "handlers.h"
-#include <dirent.h>
+#include "systemd.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -16,9 +15,6 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-
-#define INIT_STATE_FRESH_MS 1000
-#define SYSTEMCTL_LIMIT_MS 2000
 
 static bool read_line(const char *path, char *line, size_t capacity) {
   int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -38,33 +34,20 @@ static const char *init_system(void) {
   return strncmp(name, "runit", 5) == 0 ? "runit" : "none";
 }
 
-int run_program(char *const *argv, int limit_ms, char *output, size_t capacity) {
+/** Runs a program with a time limit. Its exit status, or -1. */
+static int run_program(char *const *argv, int limit_ms) {
   static char *const environment[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL};
-  int ends[2], status = -1;
-  if (pipe2(ends, O_CLOEXEC) != 0) return -1;
+  int status = -1;
+  int64_t until = monotonic_ms() + limit_ms;
   pid_t pid = fork();
   if (pid == 0) {
-    int null = open("/dev/null", O_RDWR);
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     child_become_ordinary();
     setsid();
-    if (dup2(null, 0) < 0 || dup2(ends[1], 1) < 0 || dup2(null, 2) < 0) _exit(126);
+    if (dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0) _exit(126);
     execve(argv[0], argv, environment);
     _exit(127);
   }
-  close(ends[1]);
-  size_t length = 0;
-  int64_t until = monotonic_ms() + limit_ms;
-  bool is_open = pid > 0;
-  while (is_open) {
-    char piece[256];
-    int64_t left = until - monotonic_ms();
-    struct pollfd p = {.fd = ends[0], .events = POLLIN};
-    ssize_t n = left > 0 && poll(&p, 1, (int)left) > 0 ? read(ends[0], piece, sizeof piece) : 0;
-    is_open = n > 0;
-    for (ssize_t i = 0; output && i < n && length + 1 < capacity; i++) output[length++] = piece[i];
-  }
-  if (output && capacity) output[length] = 0;
-  close(ends[0]);
   if (pid < 0) return -1;
   while (!child_reaped(pid, &status)) {
     if (monotonic_ms() >= until) kill(-pid, SIGKILL);
@@ -73,29 +56,15 @@ int run_program(char *const *argv, int limit_ms, char *output, size_t capacity) 
   return status;
 }
 
-static int ask_systemd(void) {
-  static char *const argv[] = {"/usr/bin/systemctl", "is-system-running", NULL};
-  char word[32] = "";
-  if (access("/run/systemd/private", F_OK) != 0) return INIT_STARTING;
-  run_program(argv, SYSTEMCTL_LIMIT_MS, word, sizeof word);
-  word[strcspn(word, "\n")] = 0;
-  if (strcmp(word, "running") == 0) return INIT_RUNNING;
-  if (strcmp(word, "degraded") == 0 || strcmp(word, "maintenance") == 0) return INIT_DEGRADED;
-  if (strcmp(word, "stopping") == 0 || strcmp(word, "offline") == 0) return INIT_UNKNOWN;
-  return INIT_STARTING;
-}
-
-// Asking costs a process, so the answer is kept for a second for all channels.
+// A systemd that is too busy to answer is taken to be starting.
 static const char *init_state_word(void) {
-  static const char *const words[] = {"unknown", "starting", "running", "degraded"};
-  if (strcmp(init_system(), "systemd") != 0) return words[agent_shared->init_started ? INIT_UNKNOWN : INIT_STARTING];
-  int64_t now = monotonic_ms();
-  if (agent_shared->init_state_at_ms == 0 || now - agent_shared->init_state_at_ms > INIT_STATE_FRESH_MS) {
-    agent_shared->init_state_at_ms = now;
-    agent_shared->init_state = ask_systemd();
-    agent_shared->init_state_at_ms = monotonic_ms();
-  }
-  return words[agent_shared->init_state];
+  char word[32] = "";
+  if (!agent_shared->init_started) return "starting";
+  if (strcmp(init_system(), "systemd") != 0) return "unknown";
+  if (!systemd_state(word, sizeof word)) return "starting";
+  if (strcmp(word, "running") == 0) return "running";
+  if (strcmp(word, "degraded") == 0 || strcmp(word, "maintenance") == 0) return "degraded";
+  return strcmp(word, "stopping") == 0 || strcmp(word, "offline") == 0 ? "unknown" : "starting";
 }
 
 static int64_t uptime_ms(void) {
@@ -180,13 +149,13 @@ static void shut_down(bool reboot_after) {
   char *systemctl[] = {"/usr/bin/systemctl", "--no-block", reboot_after ? "reboot" : "poweroff", NULL};
   char *init[] = {"/sbin/init", reboot_after ? "6" : "0", NULL};
   const char *system = init_system();
-  if (strcmp(system, "systemd") == 0 && run_program(systemctl, 10000, NULL, 0) == 0) return;
+  if (strcmp(system, "systemd") == 0 && run_program(systemctl, 10000) == 0) return;
   if (strcmp(system, "systemd") == 0) {
     // Before the bus is up systemd still obeys these signals (systemd(1): SIGRTMIN+4 poweroff, SIGRTMIN+5 reboot).
     // The numbers are the C library's of the image, 34 being its first; musl's own SIGRTMIN differs.
     if (kill(1, reboot_after ? 34 + 5 : 34 + 4) == 0) return;
   }
-  if (strcmp(system, "runit") == 0 && run_program(init, 10000, NULL, 0) == 0) return;
+  if (strcmp(system, "runit") == 0 && run_program(init, 10000) == 0) return;
   sync();
   reboot(reboot_after ? RB_AUTOBOOT : RB_POWER_OFF);
 }
