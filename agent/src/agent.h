@@ -1,0 +1,37 @@
+// What the agent's processes share: one page of memory that is inherited by every worker.
+#ifndef BANGER_AGENT_H
+#define BANGER_AGENT_H
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define AGENT_VERSION "0.1.0"
+#define AGENT_SERIAL_PORTS 16
+#define AGENT_VSOCK_PORT 5123
+#define AGENT_VSOCK_WORKERS 256
+#define AGENT_SLOTS (AGENT_SERIAL_PORTS + AGENT_VSOCK_WORKERS)
+/** systemd spares processes whose argv[0] begins with '@' when it kills everything at shutdown. */
+#define AGENT_PROCESS_NAME "@banger-agent"
+
+struct agent_shared {
+  _Atomic bool init_started;   // the image's init has been executed: phase `running`
+  _Atomic bool personalized;
+  _Atomic bool personalizing;  // one at a time
+  _Atomic bool session_open[AGENT_SLOTS];  // one slot per worker, so a crashed worker cannot leave a count behind
+  char root_device[128];
+  int personalized_fd;  // towards the initramfs' pid 1, -1 when there is none
+};
+
+extern struct agent_shared *agent_shared;
+
+/** Maps the shared page. False when there is no memory. */
+bool agent_share(void);
+int64_t monotonic_ms(void);
+void sleep_ms(int ms);
+
+/** Runs as pid 1 of the initramfs. Does not return. */
+void init_main(int argc, char **argv) __attribute__((noreturn));
+/** Serves every port and vsock connection for ever. `init_fd`: socket to the initramfs' pid 1, or -1. */
+int master_main(int init_fd, const char *transport);
+
+#endif

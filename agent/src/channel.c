@@ -1,0 +1,138 @@
+#include "channel.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+void channel_open(struct channel *c, int fd, bool is_serial, bool resyncs, int slot) {
+  memset(c, 0, sizeof *c);
+  c->fd = fd;
+  c->is_serial = is_serial;
+  c->resyncs = resyncs;
+  c->slot = slot;
+  buffer_init(&c->in, CHANNEL_IN_LIMIT_BYTES);
+  buffer_init(&c->out, CHANNEL_OUT_LIMIT_BYTES);
+  fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+  fcntl(fd, F_SETFD, FD_CLOEXEC);
+}
+
+void channel_close(struct channel *c) {
+  close(c->fd);
+  buffer_free(&c->in);
+  buffer_free(&c->out);
+}
+
+bool channel_fill(struct channel *c) {
+  size_t room = buffer_room(&c->in);
+  if (c->gone) return false;
+  if (room == 0) return true;
+  if (room > 16384) room = 16384;
+  uint8_t *into = buffer_reserve(&c->in, room);
+  if (!into) return true;
+  ssize_t n = read(c->fd, into, room);
+  if (n > 0) buffer_commit(&c->in, (size_t)n);
+  // A virtio port without a host reads as end of file; so does a closed socket.
+  else if (n == 0 || (errno != EAGAIN && errno != EINTR)) c->gone = true;
+  return !c->gone;
+}
+
+bool channel_drain(struct channel *c) {
+  while (!c->gone && buffer_length(&c->out) > 0) {
+    ssize_t n = write(c->fd, buffer_bytes(&c->out), buffer_length(&c->out));
+    if (n > 0) {
+      buffer_consume(&c->out, (size_t)n);
+      continue;
+    }
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && errno != EAGAIN) c->gone = true;
+    break;
+  }
+  return !c->gone;
+}
+
+short channel_events(const struct channel *c, bool wants_input) {
+  short events = 0;
+  if (wants_input && buffer_room(&c->in) > 0) events |= POLLIN;
+  if (buffer_length(&c->out) > 0) events |= POLLOUT;
+  return events;
+}
+
+bool channel_handle(struct channel *c, short revents) {
+  if (c->gone) return false;
+  if (revents & POLLOUT) channel_drain(c);
+  if (revents & POLLIN) channel_fill(c);
+  // What a socket's peer sent before it closed is still read; a serial port's session is over with its host.
+  else if (revents & (POLLHUP | POLLERR | POLLNVAL)) c->gone = true;
+  if (c->is_serial && revents & POLLHUP) c->gone = true;
+  return !c->gone;
+}
+
+static bool channel_wait(struct channel *c, bool wants_input) {
+  struct pollfd p = {.fd = c->fd, .events = channel_events(c, wants_input)};
+  if (c->gone) return false;
+  int n = poll(&p, 1, -1);
+  if (n < 0) return errno == EINTR;
+  return channel_handle(c, p.revents);
+}
+
+bool channel_read_more(struct channel *c) {
+  size_t before = buffer_length(&c->in);
+  if (buffer_room(&c->in) == 0) return false;
+  while (buffer_length(&c->in) == before)
+    if (!channel_wait(c, true)) return false;
+  return true;
+}
+
+bool channel_flush(struct channel *c) {
+  channel_drain(c);
+  while (buffer_length(&c->out) > 0)
+    if (!channel_wait(c, false)) return false;
+  return !c->gone;
+}
+
+bool channel_write(struct channel *c, const void *bytes, size_t n) {
+  const uint8_t *at = bytes;
+  while (n > 0) {
+    size_t piece = buffer_room(&c->out) < n ? buffer_room(&c->out) : n;
+    if (piece == 0) {
+      channel_drain(c);
+      if (buffer_room(&c->out) == 0 && !channel_wait(c, false)) return false;
+      continue;
+    }
+    if (!buffer_append(&c->out, at, piece)) return false;
+    at += piece;
+    n -= piece;
+  }
+  return !c->gone;
+}
+
+// poll() on a port without a host returns at once for ever, so the wait is for the signal that virtio_console sends when
+// the host's side changes (drivers/char/virtio_console.c, send_sigio_to_port); the limit only guards against a lost one.
+// What the old host left unread is not discarded here: by now a new host's BANGER-SYNC may stand behind it.
+bool channel_await_host(struct channel *c) {
+  buffer_clear(&c->out);
+  if (!c->is_serial) return false;
+  sigset_t io;
+  sigemptyset(&io);
+  sigaddset(&io, SIGIO);
+  sigprocmask(SIG_BLOCK, &io, NULL);
+  fcntl(c->fd, F_SETOWN, getpid());
+  int flags = fcntl(c->fd, F_GETFL);
+  fcntl(c->fd, F_SETFL, flags | O_ASYNC);
+  const struct timespec limit = {.tv_sec = 10};
+  bool is_usable = true;
+  for (;;) {
+    struct pollfd p = {.fd = c->fd, .events = POLLIN};
+    int n = poll(&p, 1, 0);
+    if (n >= 0 && p.revents & (POLLERR | POLLNVAL)) is_usable = false;
+    if (n >= 0 && (!is_usable || !(p.revents & POLLHUP))) break;
+    sigtimedwait(&io, NULL, &limit);
+  }
+  fcntl(c->fd, F_SETFL, flags);
+  c->gone = false;
+  c->scanning = true;
+  return is_usable;
+}

@@ -1,0 +1,159 @@
+#include "agent.h"
+#include "child.h"
+#include "handlers.h"
+#include <errno.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MAX_ARGUMENTS 1024
+#define MAX_ENVIRONMENT 1024
+
+/** Strings "NAME=value" owned by the list. */
+struct environment {
+  char *entries[MAX_ENVIRONMENT + 1];
+  size_t count;
+};
+
+static bool environment_set(struct environment *e, const char *name, size_t name_length, const char *value) {
+  if (name_length == 0 || memchr(name, '=', name_length)) return false;
+  char *entry = malloc(name_length + strlen(value) + 2);
+  if (!entry) return false;
+  memcpy(entry, name, name_length);
+  entry[name_length] = '=';
+  strcpy(entry + name_length + 1, value);
+  for (size_t i = 0; i < e->count; i++) {
+    if (strncmp(e->entries[i], entry, name_length + 1) != 0) continue;
+    free(e->entries[i]);
+    e->entries[i] = entry;
+    return true;
+  }
+  if (e->count == MAX_ENVIRONMENT) {
+    free(entry);
+    return false;
+  }
+  e->entries[e->count++] = entry;
+  return true;
+}
+
+static void environment_free(struct environment *e) {
+  for (size_t i = 0; i < e->count; i++) free(e->entries[i]);
+}
+
+// The syntax pam_env reads: NAME=value, optional `export`, optional quotes, # comments.
+static void read_etc_environment(struct environment *e) {
+  FILE *file = fopen("/etc/environment", "re");
+  char line[4096];
+  if (!file) return;
+  while (fgets(line, sizeof line, file)) {
+    char *name = line + strspn(line, " \t");
+    if (strncmp(name, "export ", 7) == 0) name += 7;
+    char *equals = strchr(name, '=');
+    if (*name == '#' || !equals) continue;
+    char *value = equals + 1;
+    size_t n = strcspn(value, "\r\n");
+    while (n > 0 && (value[n - 1] == ' ' || value[n - 1] == '\t')) n--;
+    if (n >= 2 && (*value == '"' || *value == '\'') && value[n - 1] == *value) {
+      value++;
+      n -= 2;
+    }
+    value[n] = 0;
+    environment_set(e, name, (size_t)(equals - name), value);
+  }
+  fclose(file);
+}
+
+static void login_environment(struct environment *e, const struct passwd *user, bool is_tty) {
+  environment_set(e, "PATH", 4, "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+  environment_set(e, "HOME", 4, user->pw_dir);
+  environment_set(e, "USER", 4, user->pw_name);
+  environment_set(e, "LOGNAME", 7, user->pw_name);
+  environment_set(e, "SHELL", 5, user->pw_shell[0] ? user->pw_shell : "/bin/sh");
+  if (is_tty) environment_set(e, "TERM", 4, "xterm-256color");
+  read_etc_environment(e);
+}
+
+static bool add_requested(struct environment *e, const struct json_node *object) {
+  if (!object) return true;
+  if (object->type != JSON_OBJECT) return false;
+  for (const struct json_node *n = object->child; n; n = n->next)
+    if (n->type != JSON_STRING || !environment_set(e, n->key, strlen(n->key), n->string)) return false;
+  return true;
+}
+
+static bool read_arguments(const struct json_node *array, char **argv) {
+  size_t n = 0;
+  if (!array || array->type != JSON_ARRAY || !array->child) return false;
+  for (const struct json_node *item = array->child; item; item = item->next) {
+    if (item->type != JSON_STRING || n == MAX_ARGUMENTS) return false;
+    argv[n++] = (char *)item->string;
+  }
+  argv[n] = NULL;
+  return argv[0][0] != 0;
+}
+
+static const char *optional_string(const struct json_node *root, const char *key, const char *otherwise, bool *ok) {
+  const struct json_node *node = json_member(root, key);
+  if (!node) return otherwise;
+  if (node->type != JSON_STRING) *ok = false;
+  return node->string ? node->string : otherwise;
+}
+
+static unsigned short optional_size(const struct json_node *root, const char *key, int otherwise, bool *ok) {
+  const struct json_node *node = json_member(root, key);
+  int64_t value = otherwise;
+  if (node && !json_whole(node, 1, 65535, &value)) *ok = false;
+  return (unsigned short)value;
+}
+
+// musl's getpwnam reads /etc/passwd; an image without one still has root.
+static struct passwd *find_user(const char *name) {
+  static struct passwd root = {.pw_name = "root", .pw_dir = "/root", .pw_shell = "/bin/sh"};
+  struct passwd *found = getpwnam(name);
+  return found ? found : strcmp(name, "root") == 0 ? &root : NULL;
+}
+
+static void run(struct channel *c, const struct json_node *root) {
+  static char *argv[MAX_ARGUMENTS + 1];
+  static struct environment environment;
+  bool ok = true;
+  const struct json_node *tty = json_member(root, "tty");
+  if (tty && tty->type != JSON_BOOL) ok = false;
+  const char *user_name = optional_string(root, "user", "root", &ok);
+  const char *directory = optional_string(root, "cwd", NULL, &ok);
+  struct child_plan plan = {.argv = argv, .environment = environment.entries, .has_stderr = true};
+  plan.rows = optional_size(root, "rows", 24, &ok);
+  plan.columns = optional_size(root, "columns", 80, &ok);
+  plan.is_tty = ok && tty && tty->boolean;
+  memset(&environment, 0, sizeof environment);
+  struct passwd *user = find_user(user_name);
+  if (user) login_environment(&environment, user, plan.is_tty);
+  if (!ok || !read_arguments(json_member(root, "argv"), argv) || !add_requested(&environment, json_member(root, "env"))) {
+    reply_error(c, 400, "a member of the exec request has the wrong type or an impossible value", 0);
+  } else if (!user) {
+    if (reply_switch(c, 101)) session_fail(c, 126, "no such user in the guest");
+  } else {
+    plan.user = getuid() == 0 && (user->pw_uid || user->pw_gid) ? user->pw_name : NULL;
+    plan.uid = user->pw_uid;
+    plan.gid = user->pw_gid;
+    // A home that does not exist is no reason to refuse; a directory that was asked for is.
+    plan.directory = directory ? directory : access(user->pw_dir, X_OK) == 0 ? user->pw_dir : "/";
+    struct session session;
+    session_init(&session, c);
+    bool is_switched = reply_switch(c, 101);
+    if (is_switched && child_start(&session, &plan)) session_run(&session);
+    else if (is_switched) session_fail(c, 126, strerror(errno));
+  }
+  environment_free(&environment);
+}
+
+void handle_exec(struct channel *c, struct request *request) {
+  static const char *const members[] = {"argv", "env", "cwd", "tty", "rows", "columns", "user", NULL};
+  struct json_document document;
+  if (!request_object(c, request, members, &document)) return;
+  if (image_is_running()) run(c, document.root);
+  else reply_error(c, 503, "the image's init has not started yet", 0);
+  json_free(&document);
+}

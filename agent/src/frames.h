@@ -1,0 +1,42 @@
+// Frames of docs/agent-protocol.md: type, zero, 16-bit length, payload.
+#ifndef BANGER_FRAMES_H
+#define BANGER_FRAMES_H
+#include "buffer.h"
+
+#define FRAME_HEADER_BYTES 4
+#define FRAME_MAX_PAYLOAD_BYTES 65535
+
+enum frame_type {
+  FRAME_DATA = 0,
+  FRAME_STDERR = 1,
+  FRAME_EOF = 2,
+  FRAME_RESIZE = 3,
+  FRAME_SIGNAL = 4,
+  FRAME_EXIT = 5,
+  FRAME_CLOSE = 6,
+};
+
+enum frame_result {
+  FRAME_NEED_MORE,  // nothing complete yet, or no room for DATA
+  FRAME_READY,
+  FRAME_BAD,  // nothing consumed: a SYNC line may be hidden in it
+};
+
+/** What arrives from the host. A DATA frame may be handed out in several pieces, so it needs no buffer of its size. */
+struct frame_reader {
+  size_t data_left;  // bytes
+};
+
+struct frame {
+  enum frame_type type;
+  const uint8_t *payload;  // valid until the buffer is touched again
+  size_t length;
+};
+
+/** Takes the next frame, or the next piece of at most `data_room` bytes of a DATA frame, out of `in`. */
+enum frame_result frame_next(struct frame_reader *reader, struct buffer *in, size_t data_room, struct frame *frame);
+/** Appends a frame; false when it does not fit. */
+bool frame_put(struct buffer *out, enum frame_type type, const void *payload, size_t length);
+void frame_write_header(uint8_t *header, enum frame_type type, size_t length);
+
+#endif

@@ -1,0 +1,27 @@
+// One function per route of docs/agent-protocol.md; each answers completely before it returns.
+#ifndef BANGER_HANDLERS_H
+#define BANGER_HANDLERS_H
+#include "json.h"
+#include "serve.h"
+
+void handle_healthz(struct channel *c, struct request *request);
+void handle_info(struct channel *c, struct request *request);
+void handle_ports(struct channel *c, struct request *request);
+void handle_ports_watch(struct channel *c, struct request *request);
+void handle_get_file(struct channel *c, struct request *request);
+void handle_put_file(struct channel *c, struct request *request);
+void handle_stat(struct channel *c, struct request *request);
+void handle_exec(struct channel *c, struct request *request);
+void handle_connect(struct channel *c, struct request *request);
+void handle_personalize(struct channel *c, struct request *request);
+void handle_poweroff(struct channel *c, struct request *request);
+void handle_time(struct channel *c, struct request *request);
+
+/** True when the root file system may run programs; waits up to 5 s while pid 1 hands over after `personalize`. */
+bool image_is_running(void);
+/** Parses the body as a JSON object with these members only; answers 400 itself when it is not. */
+bool request_object(struct channel *c, struct request *request, const char *const *members, struct json_document *d);
+/** Sets the wall clock when it is off by more than 500 ms. False with errno. */
+bool set_clock(int64_t unix_ms);
+
+#endif

@@ -1,0 +1,209 @@
+#include "agent.h"
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/reboot.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define NEW_ROOT "/newroot"
+#define ROOT_WAIT_MS 20000
+#define PERSONALIZE_WAIT_MS 60000
+#define AGENT_START_MS 5000
+
+struct boot_options {
+  char root[128], init[128], transport[16];
+  bool waits;
+};
+
+static void say(const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  int fd = open("/dev/console", O_WRONLY | O_NOCTTY | O_CLOEXEC);
+  dprintf(fd >= 0 ? fd : 2, "banger-init: ");
+  vdprintf(fd >= 0 ? fd : 2, format, arguments);
+  dprintf(fd >= 0 ? fd : 2, "\n");
+  if (fd >= 0) close(fd);
+  va_end(arguments);
+}
+
+// Ends the machine: a VMM that goes away can be reported, one that hangs cannot.
+static void __attribute__((noreturn)) fail(const char *what) {
+  say("%s: %s", what, strerror(errno));
+  sleep_ms(2000);
+  sync();
+  reboot(RB_AUTOBOOT);
+  for (;;) pause();
+}
+
+static void mount_or_fail(const char *type, const char *path, unsigned long flags, const char *options) {
+  mkdir(path, 0755);
+  if (mount(type, path, type, flags, options) != 0 && errno != EBUSY) fail(path);
+}
+
+static void mount_basics(void) {
+  mount_or_fail("proc", "/proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
+  mount_or_fail("sysfs", "/sys", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
+  mount_or_fail("devtmpfs", "/dev", MS_NOSUID, "mode=755");
+  // Terminals must work for the agent before, or without, an init that mounts this (options as systemd's own).
+  mkdir("/dev/pts", 0755);
+  mount("devpts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "mode=620,gid=5,ptmxmode=666");
+  mkdir("/dev/shm", 0755);
+  mount("tmpfs", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777");
+  int fd = open("/dev/console", O_RDWR | O_NOCTTY);
+  if (fd < 0) fd = open("/dev/null", O_RDWR);
+  for (int i = 0; fd >= 0 && i < 3; i++) dup2(fd, i);
+  if (fd > 2) close(fd);
+}
+
+static void load_modules(void) {
+  char name[128];
+  FILE *order = fopen("/modules/order", "re");
+  while (order && fgets(name, sizeof name, order)) {
+    char path[160];
+    name[strcspn(name, "\r\n")] = 0;
+    if (!name[0] || name[0] == '#') continue;
+    snprintf(path, sizeof path, "/modules/%s", name);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    // A module that cannot be loaded may not be needed here; a missing root device is reported later.
+    if (fd < 0 || (syscall(SYS_finit_module, fd, "", 0) != 0 && errno != EEXIST))
+      say("module %s: %s", name, strerror(errno));
+    if (fd >= 0) close(fd);
+  }
+  if (order) fclose(order);
+}
+
+static bool option(const char *word, const char *name, char *value, size_t capacity) {
+  size_t n = strlen(name);
+  if (strncmp(word, name, n) != 0) return false;
+  snprintf(value, capacity, "%s", word + n);
+  return true;
+}
+
+static void read_options(struct boot_options *o) {
+  static char line[4096];
+  char wait[4] = "1", *rest = line;
+  snprintf(o->root, sizeof o->root, "/dev/vda");
+  snprintf(o->init, sizeof o->init, "/sbin/init");
+  snprintf(o->transport, sizeof o->transport, "any");
+  int fd = open("/proc/cmdline", O_RDONLY | O_CLOEXEC);
+  if (fd >= 0 && read(fd, line, sizeof line - 1) < 0) line[0] = 0;
+  if (fd >= 0) close(fd);
+  for (char *word; (word = strsep(&rest, " \t\n"));) {
+    if (option(word, "banger.root=", o->root, sizeof o->root)) continue;
+    if (option(word, "banger.init=", o->init, sizeof o->init)) continue;
+    if (option(word, "banger.transport=", o->transport, sizeof o->transport)) continue;
+    option(word, "banger.wait=", wait, sizeof wait);
+  }
+  o->waits = strcmp(wait, "0") != 0;
+}
+
+static void mount_root(const struct boot_options *o) {
+  int64_t until = monotonic_ms() + ROOT_WAIT_MS;
+  while (access(o->root, F_OK) != 0 && monotonic_ms() < until) sleep_ms(5);
+  mkdir(NEW_ROOT, 0755);
+  if (mount(o->root, NEW_ROOT, "ext4", 0, NULL) != 0) fail(o->root);
+  static const char *const moved[] = {"/dev", "/proc", "/sys"};
+  char path[64];
+  for (size_t i = 0; i < sizeof moved / sizeof *moved; i++) {
+    snprintf(path, sizeof path, NEW_ROOT "%s", moved[i]);
+    mkdir(path, 0755);
+    if (mount(moved[i], path, NULL, MS_MOVE, NULL) != 0) fail(path);
+  }
+  mkdir(NEW_ROOT "/run", 0755);
+  if (mount("tmpfs", NEW_ROOT "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755,size=20%") != 0) fail(NEW_ROOT "/run");
+}
+
+static int start_agent(const struct boot_options *o, char *self) {
+  int ends[2];
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) fail("socketpair");
+  pid_t pid = fork();
+  if (pid < 0) fail("fork");
+  if (pid == 0) {
+    char number[16];
+    snprintf(number, sizeof number, "%d", ends[1]);
+    fcntl(ends[1], F_SETFD, 0);
+    char *argv[] = {AGENT_PROCESS_NAME, NEW_ROOT, number, (char *)o->transport, (char *)o->root, NULL};
+    execv(self, argv);
+    _exit(127);
+  }
+  close(ends[1]);
+  return ends[0];
+}
+
+static bool wait_for_agent(int fd, char word, int limit_ms) {
+  char got = 0;
+  int64_t until = monotonic_ms() + limit_ms;
+  while (got != word) {
+    int64_t left = until - monotonic_ms();
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    if (left <= 0) return false;
+    if (poll(&p, 1, (int)left) > 0 && read(fd, &got, 1) <= 0) return false;
+  }
+  return true;
+}
+
+// Frees the memory of the initramfs. Never leaves its own file system.
+static void empty_directory(int directory_fd, dev_t device) {
+  DIR *directory = fdopendir(directory_fd);
+  if (!directory) return;
+  for (struct dirent *entry; (entry = readdir(directory));) {
+    struct stat st;
+    if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
+    if (fstatat(directory_fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0 || st.st_dev != device) continue;
+    if (S_ISDIR(st.st_mode)) {
+      int fd = openat(directory_fd, entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+      if (fd >= 0) empty_directory(fd, device);
+    }
+    unlinkat(directory_fd, entry->d_name, S_ISDIR(st.st_mode) ? AT_REMOVEDIR : 0);
+  }
+  closedir(directory);
+}
+
+static void switch_root(void) {
+  struct stat old;
+  int old_root = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (chdir(NEW_ROOT) != 0) fail(NEW_ROOT);
+  if (old_root >= 0 && fstat(old_root, &old) == 0) empty_directory(old_root, old.st_dev);
+  if (mount(".", "/", NULL, MS_MOVE, NULL) != 0) fail("moving the root");
+  if (chroot(".") != 0 || chdir("/") != 0) fail("entering the root");
+}
+
+static void start_init(const struct boot_options *o, int argc, char **argv) {
+  static char *const environment[] = {"HOME=/", "TERM=linux", "PATH=/sbin:/usr/sbin:/bin:/usr/bin", NULL};
+  const char *candidates[] = {o->init, "/lib/systemd/systemd", "/usr/sbin/runit-init", "/bin/sh"};
+  (void)argc;
+  for (size_t i = 0; i < sizeof candidates / sizeof *candidates; i++) {
+    argv[0] = (char *)candidates[i];
+    execve(candidates[i], argv, environment);
+    if (i == 0) say("%s: %s", candidates[i], strerror(errno));
+  }
+  fail("no init can be executed");
+}
+
+void init_main(int argc, char **argv) {
+  struct boot_options options;
+  static char self[] = "/init";
+  mount_basics();
+  read_options(&options);
+  load_modules();
+  mount_root(&options);
+  signal(SIGPIPE, SIG_IGN);
+  int agent_fd = start_agent(&options, self);
+  // The agent must have entered the new root before the old one is emptied. A guest without an agent is of no use.
+  if (!wait_for_agent(agent_fd, 'E', AGENT_START_MS)) fail("the agent did not start");
+  if (options.waits && !wait_for_agent(agent_fd, 'P', PERSONALIZE_WAIT_MS)) say("the host sent no personalize; going on");
+  switch_root();
+  signal(SIGPIPE, SIG_DFL);
+  start_init(&options, argc, argv);
+  for (;;) pause();
+}

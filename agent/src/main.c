@@ -1,0 +1,79 @@
+#include "agent.h"
+#include "channel.h"
+#include "serve.h"
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct agent_shared *agent_shared;
+
+bool agent_share(void) {
+  void *page = mmap(NULL, sizeof *agent_shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (page == MAP_FAILED) return false;
+  agent_shared = page;
+  agent_shared->personalized_fd = -1;
+  return true;
+}
+
+// For tests: one channel on an inherited descriptor, as if the image were running.
+static int serve_descriptor(const char *number) {
+  struct channel channel;
+  int fd = atoi(number);
+  sigset_t children;
+  signal(SIGPIPE, SIG_IGN);
+  sigemptyset(&children);
+  sigaddset(&children, SIGCHLD);
+  sigprocmask(SIG_BLOCK, &children, NULL);
+  if (fcntl(fd, F_GETFD) < 0) return 2;
+  agent_shared->init_started = true;
+  channel_open(&channel, fd, false, true, 0);
+  serve_channel(&channel);
+  channel_close(&channel);
+  return 0;
+}
+
+static void prefer_agent(void) {
+  int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+  if (fd >= 0) {
+    if (write(fd, "-900", 4) < 0) setpriority(PRIO_PROCESS, 0, 0);
+    close(fd);
+  }
+  setpriority(PRIO_PROCESS, 0, -5);
+}
+
+/** argv: the process name, the new root, the socket to pid 1, the transport, the root device. */
+static int serve_from_initramfs(char **argv) {
+  if (chroot(argv[1]) != 0 || chdir("/") != 0) return 1;
+  int init_fd = atoi(argv[2]);
+  fcntl(init_fd, F_SETFD, FD_CLOEXEC);
+  snprintf(agent_shared->root_device, sizeof agent_shared->root_device, "%s", argv[4]);
+  setsid();
+  umask(022);
+  prefer_agent();
+  // Pid 1 may empty the old root from now on.
+  if (write(init_fd, "E", 1) != 1) return 1;
+  return master_main(init_fd, argv[3]);
+}
+
+int main(int argc, char **argv) {
+  if (argc > 1 && strcmp(argv[1], "--version") == 0) {
+    puts("banger-agent " AGENT_VERSION);
+    return 0;
+  }
+  if (!agent_share()) return 1;
+  if (getpid() == 1 && strcmp(argv[0], AGENT_PROCESS_NAME) != 0) init_main(argc, argv);
+  if (argc == 5 && strcmp(argv[0], AGENT_PROCESS_NAME) == 0) return serve_from_initramfs(argv);
+  if (argc == 3 && strcmp(argv[1], "--serve-fd") == 0) return serve_descriptor(argv[2]);
+  if (argc == 1) {
+    prefer_agent();
+    return master_main(-1, "any");
+  }
+  fputs("usage: banger-agent [--version | --serve-fd N]\n", stderr);
+  return 2;
+}

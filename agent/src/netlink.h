@@ -1,0 +1,16 @@
+// IPv4 set-up of one link by rtnetlink.
+#ifndef BANGER_NETLINK_H
+#define BANGER_NETLINK_H
+#include <stdbool.h>
+#include <stdint.h>
+
+struct link_plan {
+  const char *name;
+  uint32_t address, gateway;  // network byte order; gateway 0: none
+  int prefix_length, mtu;
+};
+
+/** Brings a link up as planned: foreign IPv4 addresses go, default route is replaced. 0 or an errno. */
+int netlink_configure(const struct link_plan *plan);
+
+#endif

@@ -1,0 +1,177 @@
+#include "agent.h"
+#include "child.h"
+#include "handlers.h"
+#include "systemd.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/reboot.h>
+#include <sys/sysinfo.h>
+#include <sys/utsname.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static bool read_line(const char *path, char *line, size_t capacity) {
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return false;
+  ssize_t n = read(fd, line, capacity - 1);
+  close(fd);
+  if (n < 0) return false;
+  line[n] = 0;
+  line[strcspn(line, "\n")] = 0;
+  return true;
+}
+
+static const char *init_system(void) {
+  char name[32] = "";
+  if (!agent_shared->init_started || !read_line("/proc/1/comm", name, sizeof name)) return "none";
+  if (strncmp(name, "systemd", 7) == 0 || access("/run/systemd/system", F_OK) == 0) return "systemd";
+  return strncmp(name, "runit", 5) == 0 ? "runit" : "none";
+}
+
+/** Runs a program with a time limit. Its exit status, or -1. */
+static int run_program(char *const *argv, int limit_ms) {
+  static char *const environment[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL};
+  int status = -1;
+  int64_t until = monotonic_ms() + limit_ms;
+  pid_t pid = fork();
+  if (pid == 0) {
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    child_become_ordinary();
+    setsid();
+    if (dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0) _exit(126);
+    execve(argv[0], argv, environment);
+    _exit(127);
+  }
+  if (pid < 0) return -1;
+  while (!child_reaped(pid, &status)) {
+    if (monotonic_ms() >= until) kill(-pid, SIGKILL);
+    sleep_ms(5);
+  }
+  return status;
+}
+
+// A systemd that is too busy to answer is taken to be starting.
+static const char *init_state_word(void) {
+  char word[32] = "";
+  if (!agent_shared->init_started) return "starting";
+  if (strcmp(init_system(), "systemd") != 0) return "unknown";
+  if (!systemd_state(word, sizeof word)) return "starting";
+  if (strcmp(word, "running") == 0) return "running";
+  if (strcmp(word, "degraded") == 0 || strcmp(word, "maintenance") == 0) return "degraded";
+  return strcmp(word, "stopping") == 0 || strcmp(word, "offline") == 0 ? "unknown" : "starting";
+}
+
+static int64_t uptime_ms(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_BOOTTIME, &now);
+  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+void handle_healthz(struct channel *c, struct request *request) {
+  (void)request;
+  struct buffer body;
+  buffer_init(&body, 1024);
+  buffer_printf(&body, "{\"status\":\"ok\",\"phase\":\"%s\",\"personalized\":%s,\"uptimeMs\":%lld,\"init\":\"%s\"}",
+                agent_shared->init_started ? "running" : "initramfs", agent_shared->personalized ? "true" : "false",
+                (long long)uptime_ms(), init_state_word());
+  reply_json(c, 200, &body);
+  buffer_free(&body);
+}
+
+static long meminfo_kib(const char *key) {
+  FILE *file = fopen("/proc/meminfo", "re");
+  char line[128];
+  long value = 0;
+  while (file && fgets(line, sizeof line, file))
+    if (strncmp(line, key, strlen(key)) == 0) value = atol(line + strlen(key));
+  if (file) fclose(file);
+  return value;
+}
+
+static int open_sessions(void) {
+  int n = 0;
+  for (int i = 0; i < AGENT_SLOTS; i++) n += agent_shared->session_open[i];
+  return n;
+}
+
+void handle_info(struct channel *c, struct request *request) {
+  (void)request;
+  struct utsname name;
+  char boot_id[64] = "", load[64] = "0";
+  struct buffer body;
+  uname(&name);
+  read_line("/proc/sys/kernel/random/boot_id", boot_id, sizeof boot_id);
+  read_line("/proc/loadavg", load, sizeof load);
+  load[strspn(load, "0123456789.")] = 0;
+  buffer_init(&body, 4096);
+  buffer_puts(&body, "{\"agentVersion\":\"" AGENT_VERSION "\",\"hostname\":");
+  json_put_string(&body, name.nodename, strlen(name.nodename), 256);
+  buffer_puts(&body, ",\"kernel\":");
+  json_put_string(&body, name.release, strlen(name.release), 256);
+  buffer_printf(&body, ",\"initSystem\":\"%s\",\"bootId\":", init_system());
+  json_put_string(&body, boot_id, strlen(boot_id), 64);
+  buffer_printf(&body, ",\"memoryTotalKib\":%ld,\"memoryAvailableKib\":%ld", meminfo_kib("MemTotal:"),
+                meminfo_kib("MemAvailable:"));
+  buffer_printf(&body, ",\"cpuCount\":%d,\"loadAverage1\":%s,\"sessions\":%d}", get_nprocs(), load[0] ? load : "0",
+                open_sessions());
+  reply_json(c, 200, &body);
+  buffer_free(&body);
+}
+
+bool set_clock(int64_t unix_ms) {
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  int64_t difference = unix_ms - ((int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000);
+  if (difference >= -500 && difference <= 500) return true;
+  struct timespec wanted = {.tv_sec = unix_ms / 1000, .tv_nsec = unix_ms % 1000 * 1000000};
+  return clock_settime(CLOCK_REALTIME, &wanted) == 0;
+}
+
+void handle_time(struct channel *c, struct request *request) {
+  static const char *const members[] = {"unixMs", NULL};
+  struct json_document document;
+  int64_t unix_ms;
+  if (!request_object(c, request, members, &document)) return;
+  if (!json_whole(json_member(document.root, "unixMs"), 0, INT64_C(9999999999999), &unix_ms))
+    reply_error(c, 400, "unixMs must be milliseconds since 1970", 0);
+  else if (!set_clock(unix_ms)) reply_errno(c, "the clock cannot be set", errno);
+  else reply_empty(c, 204);
+  json_free(&document);
+}
+
+static void shut_down(bool reboot_after) {
+  char *systemctl[] = {"/usr/bin/systemctl", "--no-block", reboot_after ? "reboot" : "poweroff", NULL};
+  char *init[] = {"/sbin/init", reboot_after ? "6" : "0", NULL};
+  const char *system = init_system();
+  if (strcmp(system, "systemd") == 0 && run_program(systemctl, 10000) == 0) return;
+  if (strcmp(system, "systemd") == 0) {
+    // Before the bus is up systemd still obeys these signals (systemd(1): SIGRTMIN+4 poweroff, SIGRTMIN+5 reboot).
+    // The numbers are the C library's of the image, 34 being its first; musl's own SIGRTMIN differs.
+    if (kill(1, reboot_after ? 34 + 5 : 34 + 4) == 0) return;
+  }
+  if (strcmp(system, "runit") == 0 && run_program(init, 10000) == 0) return;
+  sync();
+  reboot(reboot_after ? RB_AUTOBOOT : RB_POWER_OFF);
+}
+
+void handle_poweroff(struct channel *c, struct request *request) {
+  static const char *const members[] = {"reboot", NULL};
+  struct json_document document;
+  if (!request_object(c, request, members, &document)) return;
+  const struct json_node *again = json_member(document.root, "reboot");
+  bool is_valid = !again || again->type == JSON_BOOL, reboot_after = is_valid && again && again->boolean;
+  json_free(&document);
+  if (!is_valid) {
+    reply_error(c, 400, "reboot must be true or false", 0);
+    return;
+  }
+  // Answered first: what follows may end this process.
+  reply_empty(c, 204);
+  shut_down(reboot_after);
+}

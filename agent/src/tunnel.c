@@ -1,0 +1,122 @@
+#include "agent.h"
+#include "child.h"
+#include "handlers.h"
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define CONNECT_LIMIT_MS 10000
+
+union address {
+  struct sockaddr any;
+  struct sockaddr_in v4;
+  struct sockaddr_in6 v6;
+};
+
+static bool parse_port(const char *text, uint16_t *port) {
+  size_t n = strspn(text, "0123456789");
+  if (n == 0 || n > 5 || text[n]) return false;
+  int value = atoi(text);
+  *port = htons((uint16_t)value);
+  return value > 0 && value < 65536;
+}
+
+// "127.0.0.1:80", "[::1]:80" or "localhost:80": names would need the guest's resolver, which may hang.
+static bool parse_target(const char *target, union address *a, socklen_t *length) {
+  char host[64];
+  const char *colon = strrchr(target, ':');
+  if (!colon || colon == target || (size_t)(colon - target) >= sizeof host) return false;
+  memset(a, 0, sizeof *a);
+  size_t n = (size_t)(colon - target);
+  memcpy(host, target, n);
+  host[n] = 0;
+  if (host[0] == '[' && host[n - 1] == ']') {
+    host[n - 1] = 0;
+    a->v6.sin6_family = AF_INET6;
+    *length = sizeof a->v6;
+    return inet_pton(AF_INET6, host + 1, &a->v6.sin6_addr) == 1 && parse_port(colon + 1, &a->v6.sin6_port);
+  }
+  a->v4.sin_family = AF_INET;
+  *length = sizeof a->v4;
+  const char *numeric = strcmp(host, "localhost") == 0 ? "127.0.0.1" : host;
+  return inet_pton(AF_INET, numeric, &a->v4.sin_addr) == 1 && parse_port(colon + 1, &a->v4.sin_port);
+}
+
+static int connect_within(const union address *a, socklen_t length, int limit_ms) {
+  int fd = socket(a->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) return -1;
+  int error = connect(fd, &a->any, length) == 0 ? 0 : errno;
+  if (error == EINPROGRESS) {
+    struct pollfd p = {.fd = fd, .events = POLLOUT};
+    socklen_t size = sizeof error;
+    if (poll(&p, 1, limit_ms) <= 0) error = ETIMEDOUT;
+    else if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0) error = errno;
+  }
+  if (error == 0) return fd;
+  close(fd);
+  errno = error;
+  return -1;
+}
+
+static void connect_tcp(struct channel *c, const char *target) {
+  union address address;
+  socklen_t length;
+  if (!parse_target(target, &address, &length)) {
+    reply_error(c, 400, "CONNECT needs ADDRESS:PORT or ssh", 0);
+    return;
+  }
+  int fd = connect_within(&address, length, CONNECT_LIMIT_MS), one = 1;
+  if (fd < 0) {
+    reply_error(c, 502, strerror(errno), errno);
+    return;
+  }
+  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+  struct session session;
+  session_init(&session, c);
+  session.out_fd = fd;
+  session.in_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  reply_switch(c, 200);
+  session_run(&session);
+}
+
+// sshd executes itself again and therefore wants an absolute argv[0]. PAM is left out because pam_nologin and
+// pam_systemd would hold or delay logins while the image is still booting.
+static void connect_ssh(struct channel *c) {
+  static char *const argv[] = {"/usr/sbin/sshd", "-i", "-e", "-o", "HostKey=/etc/ssh/ssh_host_ed25519_key",
+                               "-o", "PermitRootLogin=prohibit-password", "-o", "PasswordAuthentication=no",
+                               "-o", "KbdInteractiveAuthentication=no", "-o", "UseDNS=no", "-o", "UsePAM=no",
+                               "-o", "LogLevel=ERROR", NULL};
+  static char *const environment[] = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", NULL};
+  if (!image_is_running()) {
+    reply_error(c, 503, "the image's init has not started yet", 0);
+    return;
+  }
+  if (access(argv[0], X_OK) != 0) {
+    reply_errno(c, argv[0], errno);
+    return;
+  }
+  mkdir("/run/sshd", 0755);
+  struct child_plan plan = {
+    .argv = (char **)argv, .environment = (char **)environment, .directory = "/", .has_stderr = true};
+  struct session session;
+  session_init(&session, c);
+  if (!child_start(&session, &plan)) {
+    reply_errno(c, argv[0], errno);
+    return;
+  }
+  reply_switch(c, 200);
+  session_run(&session);
+}
+
+void handle_connect(struct channel *c, struct request *request) {
+  if (strcmp(request->http.target, "ssh") == 0) connect_ssh(c);
+  else connect_tcp(c, request->http.target);
+}

@@ -1,0 +1,64 @@
+#include "agent.h"
+#include "frames.h"
+#include "handlers.h"
+#include "ports.h"
+#include <poll.h>
+#include <string.h>
+
+#define WATCH_INTERVAL_MS 500
+#define PORTS_JSON_LIMIT_BYTES (900 * 1024)  // the host takes replies of 1 MiB
+
+void handle_ports(struct channel *c, struct request *request) {
+  static struct port_table table;
+  struct buffer body;
+  (void)request;
+  buffer_init(&body, PORTS_JSON_LIMIT_BYTES);
+  ports_read(&table);
+  ports_find_owners(&table);
+  ports_put_json(&body, &table, PORTS_JSON_LIMIT_BYTES);
+  reply_json(c, 200, &body);
+  buffer_free(&body);
+}
+
+// Owners are searched only when the sockets changed: /proc/PID/fd of every process is too much twice a second.
+static void send_if_changed(struct channel *c, bool is_first) {
+  static struct port_table now, before;
+  ports_read(&now);
+  if (!is_first && now.count == before.count && memcmp(now.rows, before.rows, now.count * sizeof *now.rows) == 0) return;
+  memcpy(&before, &now, sizeof now);
+  ports_find_owners(&now);
+  struct buffer body;
+  buffer_init(&body, FRAME_MAX_PAYLOAD_BYTES);
+  ports_put_json(&body, &now, FRAME_MAX_PAYLOAD_BYTES);
+  frame_put(&c->out, FRAME_DATA, buffer_bytes(&body), buffer_length(&body));
+  buffer_free(&body);
+}
+
+void handle_ports_watch(struct channel *c, struct request *request) {
+  struct frame_reader reader = {0};
+  struct frame frame = {0};
+  bool is_first = true;
+  (void)request;
+  reply_switch(c, 200);
+  while (!c->gone) {
+    enum frame_result result = frame_next(&reader, &c->in, SIZE_MAX, &frame);
+    if (result == FRAME_READY && frame.type == FRAME_CLOSE) {
+      const uint8_t status[4] = {0};
+      channel_flush(c);
+      if (frame_put(&c->out, FRAME_EXIT, status, sizeof status)) channel_flush(c);
+      return;
+    }
+    if (result == FRAME_READY) continue;
+    if (result == FRAME_BAD) {
+      if (c->resyncs) c->scanning = true;
+      else c->gone = true;
+      return;
+    }
+    // A host that does not read gets the newest state later instead of every state now.
+    if (buffer_room(&c->out) >= FRAME_HEADER_BYTES + FRAME_MAX_PAYLOAD_BYTES) send_if_changed(c, is_first);
+    is_first = false;
+    channel_drain(c);
+    struct pollfd p = {.fd = c->fd, .events = channel_events(c, true)};
+    if (poll(&p, 1, WATCH_INTERVAL_MS) > 0) channel_handle(c, p.revents);
+  }
+}
