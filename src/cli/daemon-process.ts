@@ -30,7 +30,7 @@ export function daemonArgv(programPath: string, env: Cli['env'], exists: (path: 
       remedy: 'install banger again, or set BANGER_DAEMON to the path of bangerd',
     });
   }
-  return /\.(c?js|ts)$/.test(found) ? [process.execPath, found] : [found];
+  return /\.(c?js|ts)$/.test(found) ? [process.execPath, ...process.execArgv, found] : [found];
 }
 
 /**
