@@ -46,7 +46,7 @@ async function until(isTrue: () => boolean | Promise<boolean>): Promise<void> {
 }
 
 before(async () => {
-  holder = await spawnDetached([program, 'serve', socketPath, GUEST, '16'], { outputPath: logPath });
+  holder = await spawnDetached([program, 'serve', socketPath, GUEST, '16', '169.254.213.53'], { outputPath: logPath });
   await until(() => readdirSync(scratch).includes('control'));
   const server = [process.execPath, join(import.meta.dirname, 'guest-server.ts'), GUEST];
   const guestLog = join(scratch, 'guest');
