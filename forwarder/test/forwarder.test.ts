@@ -228,6 +228,13 @@ test('what enters has no capability and cannot gain one (9.4)', async () => {
   await assert.rejects(run([program, 'enter', String(process.pid), 'true']), /ended with status 71/);
 });
 
+test('packets that no honest guest sends harm nobody (6.1)', async () => {
+  const rude = join(import.meta.dirname, '../../test/support/rude-guest.py');
+  // From and to addresses that the forwarder refuses, so that nothing leaves this machine.
+  await run([program, 'enter-admin', await pidInside(), 'python3', rude, 'uplink0', '127.0.0.1'], { timeoutMs: 60_000 });
+  assert.equal((await talk(9000, 'still here', { end: true })).text, 'still here');
+});
+
 test('quit ends both halves and removes the socket (9.5)', async () => {
   const inner = Number(await pidInside());
   assert.equal(await control('quit\n'), '');
