@@ -54,13 +54,6 @@ export async function chooseTargets(cli: Cli, references: readonly string[], all
   return all ? vms.map((vm) => ({ ref: vm.name, vm })) : resolveTargets(references, vms);
 }
 
-/** @throws NOT_FOUND, AMBIGUOUS_REFERENCE */
-export async function chooseOne(cli: Cli, ref: string): Promise<VmView> {
-  const [target] = resolveTargets([ref], await cli.api().listVms());
-  if (target === undefined || 'error' in target) throw target?.error ?? new BangerError('NOT_FOUND', 'no VM is named');
-  return target.vm;
-}
-
 export type VerbOptions = { progress: ProgressMode; body?: Readonly<Record<string, unknown>> };
 
 /**

@@ -57,7 +57,7 @@ function liveView(cli: Cli): StageView {
     if (stage === undefined) return;
     const time = formatDuration(Math.max(0, Math.floor((performance.now() - stage.sinceMs) / 100) * 100));
     const text = `${stage.title}  ${time}${stage.text === '' ? '' : `  ${stage.text}`}`;
-    const fitting = [...text].slice(0, Math.max(10, (cli.stderr.columns ?? 80) - 3)).join('');
+    const fitting = text.slice(0, Math.max(10, (cli.stderr.columns ?? 80) - 3));
     cli.stderr.write(`\r\u001b[2K${paint(cli.stderr, 'cyan', FRAMES[frame++ % FRAMES.length] ?? '')} ${fitting}`);
   };
   const timer = setInterval(draw, FRAME_MS);

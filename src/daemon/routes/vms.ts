@@ -40,7 +40,7 @@ export function vmRoutes(server: TypedServer, services: DaemonServices, attachme
   /** A verb on one VM: its schema, and what begins it. */
   const verb = <Body extends z.ZodType>(name: string, body: Body, begin: (vm: Vm, options: z.output<Body>) => OperationRecord): void => {
     server.post(`/v1/vms/:ref/${name}`, { schema: { params, body, response: { 202: operationSchema } } }, (request, reply) =>
-      accept(request, reply, begin(resolve((request.params as { ref: string }).ref), request.body as z.output<Body>)),
+      accept(request, reply, begin(resolve(request.params.ref), request.body as z.output<Body>)),
     );
   };
   verb('start', z.strictObject({ waitFor }).nullish(), (vm, o) => startVm(services, vm, { waitForServices: wantsServices(o?.waitFor) }));
