@@ -82,7 +82,7 @@ export async function compose(options: ComposeOptions): Promise<Daemon> {
       defaultImageName: config.defaults.image,
       clientPrivateKeyPath: async () => bundlePath(await parts.bundle(), 'sshPrivateKey'),
       requestShutdown: () => options.requestShutdown(),
-      ...bundleWork({ places, operations: lifecycle.operations, onBuilt: () => parts.refresh() }),
+      ...bundleWork({ places, operations: lifecycle.operations, onBuilt: () => parts.refresh(), images: () => store.images.list() }),
       ...statusWork({ options, store, hypervisor, storage, network: () => parts.network(), storages, names, places }),
     },
     async recover() {
