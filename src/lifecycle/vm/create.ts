@@ -129,7 +129,7 @@ export function createSteps(options: { start: boolean; waitForServices: boolean 
 
 const record: Step<VmContext> = {
   name: 'record',
-  title: 'record',
+  title: 'directories',
   async apply({ services, paths }) {
     await services.host.makePrivateDirectory(paths.directory);
     await services.host.makePrivateDirectory(paths.logDirectory);
