@@ -61,9 +61,8 @@ export function statusWork(context: StatusContext): Pick<DaemonServices, 'status
         hypervisor.checks(signal).then((checks) => checks.verdicts),
         Promise.all(context.storages.map((driver) => driver.check(options.directories.stateDirectory))).then(softenUnchosen(storage)),
         context.network().driver.checks(),
-        context.network().obstacles ?? [],
       ]);
-      return [bundleVerdict(bundle), ...verdicts.flat(), dnsVerdict(names)];
+      return [bundleVerdict(bundle), ...verdicts.flat(), ...(context.network().obstacles ?? []), dnsVerdict(names)];
     },
   };
 }
