@@ -1,6 +1,7 @@
 // The one file that names concrete drivers.
 import { randomBytes, randomUUID } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
+import { totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
 import { humanId } from 'human-id';
 import { createQemuHypervisor } from '../../drivers/hypervisor/qemu/driver.ts';
@@ -121,6 +122,7 @@ function settingsOf({ directories, config, log }: ComposeOptions): Pick<Lifecycl
     pathsOf: (vm) => vmPaths(directories, vm),
     settings: {
       defaultSpec: defaultSpecOf(config),
+      hostMemoryMib: Math.floor(totalmem() / 1024 ** 2),
       stopGraceMs: config.stop_grace_seconds * 1000,
       bootTimeoutMs: config.boot_timeout_seconds * 1000,
       reservedBytes: config.reserved_space,

@@ -29,6 +29,7 @@ export async function createVm(services: LifecycleServices, request: CreateReque
   if (request.name !== undefined) checkName(request.name);
   const image = await services.resolveImage(request.image);
   const spec = completeSpec(services.settings.defaultSpec, request.asked, image);
+  checkMemory(spec.memoryMib, services.settings.hostMemoryMib);
   await checkSpace(services);
   const vm = reserve(services, request.name, image, spec);
   return services.operations.begin('vm.create', vm, (operation) =>
@@ -68,6 +69,15 @@ export function completeSpec(defaults: VmSpec, asked: CreateRequest['asked'], im
     ),
     nat: asked.nat ?? defaults.nat,
   };
+}
+
+function checkMemory(memoryMib: number, hostMemoryMib: number): void {
+  if (memoryMib <= hostMemoryMib) return;
+  const [asked, present] = [memoryMib, hostMemoryMib].map((mib) => formatSize(mib * 1024 ** 2));
+  throw new BangerError('INVALID_INPUT', `a VM with ${asked} of memory does not fit this host, which has ${present}`, {
+    remedy: 'use a smaller --memory',
+    details: { field: 'memoryMib', maximum: hostMemoryMib },
+  });
 }
 
 function diskSize(what: string, flag: string, asked: number | undefined, byDefault: number, minimum: number): number {
