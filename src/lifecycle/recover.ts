@@ -5,7 +5,7 @@ import type { OperationStore } from '../store/operations.ts';
 import { runAll, runSteps } from './pipeline.ts';
 import type { LifecycleServices } from './services.ts';
 import { makeContext, type VmContext } from './vm-context.ts';
-import { deleteSteps } from './vm/delete-steps.ts';
+import { removeVm } from './vm/delete-steps.ts';
 import { present } from './vm/capability-steps.ts';
 import { stopSteps } from './vm/stop-steps.ts';
 import { adoptionSpec } from './vm/vmm.ts';
@@ -49,7 +49,7 @@ async function recoverVm(services: LifecycleServices, vm: Vm, report: Recovery):
   const run = { context, journal: () => undefined, signal: new AbortController().signal };
   try {
     if (vm.state === 'creating' || vm.state === 'deleting') {
-      await runAll({ ...run, steps: deleteSteps() });
+      await removeVm(run);
       report.deleted.push(vm.name);
     } else if (vm.state === 'running' && (await adopt(context))) {
       report.adopted.push(vm.name);
