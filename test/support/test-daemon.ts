@@ -2,6 +2,7 @@
 import { copyFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import pino from 'pino';
 import { createApi, type Api } from '../../src/api/client-routes.ts';
 import { createSend } from '../../src/api/client.ts';
@@ -11,6 +12,7 @@ import { loadConfig } from '../../src/daemon/config.ts';
 import { createServer, type Server } from '../../src/daemon/server.ts';
 import type { DaemonServices } from '../../src/daemon/services.ts';
 import { createFakeHypervisor } from '../../src/drivers/hypervisor/fake/driver.ts';
+import type { FakeVmm } from '../../src/drivers/hypervisor/fake/world.ts';
 import type { Hypervisor, Machine } from '../../src/drivers/hypervisor/contract.ts';
 import { createFakeNetwork } from '../../src/drivers/network/fake/driver.ts';
 import { createCopyStorage } from '../../src/drivers/storage/copy/driver.ts';
@@ -170,7 +172,25 @@ export async function ended(api: Api, operation: Pick<Operation, 'id'>): Promise
 
 /** Creates a VM and waits for it. @returns how it is then */
 export async function created(api: Api, name: string, body: Parameters<Api['createVm']>[0] = {}): Promise<VmView> {
-  const operation = await ended(api, await api.createVm({ name, ...body }, false));
-  if (operation.state !== 'done') throw new Error(`create ${name}: ${JSON.stringify(operation.error)}`);
+  await done(api, api.createVm({ name, ...body }, false));
   return api.showVm(name);
+}
+
+/** Waits for an operation. @returns it @throws when it did not end well */
+export async function done(api: Api, begun: Promise<Operation>): Promise<Operation> {
+  const operation = await ended(api, await begun);
+  if (operation.state !== 'done') throw new Error(`${operation.verb}: ${operation.state} ${JSON.stringify(operation.error)}`);
+  return operation;
+}
+
+/** @returns the simulated machine of a VM that runs */
+export function fakeOf(world: TestWorld, name: string): FakeVmm {
+  const found = [...world.machines.machines.values()].find(({ spec }) => spec.vmName === name);
+  if (found === undefined) throw new Error(`no machine of ${name} runs`);
+  return found;
+}
+
+/** Waits for what no event tells; the test's own time limit ends it. */
+export async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await isSo())) await sleep(2);
 }
