@@ -52,7 +52,10 @@ test('of twenty creations of one name at once, one makes the VM and the others a
   const { api } = await daemonFor(t);
   const outcomes = await Promise.allSettled(Array.from({ length: 20 }, () => api.createVm({ name: 'web' }, false)));
   const codes = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [(outcome.reason as BangerError).code] : []));
-  assert.deepEqual(codes, Array.from({ length: 19 }, () => 'NAME_TAKEN'));
+  assert.deepEqual(
+    codes,
+    Array.from({ length: 19 }, () => 'NAME_TAKEN'),
+  );
   const [operation] = outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []));
   assert.equal((await ended(api, operation ?? { id: '' })).state, 'done');
   assert.deepEqual(
@@ -163,7 +166,7 @@ test('a VMM that would not end is told, keeps its record, and is not started twi
   assert.deepEqual(world.remains(), []);
 });
 
-test('a start that fails leaves the VM stopped, with the reason and the guest\'s last words (3.3)', async (t) => {
+test("a start that fails leaves the VM stopped, with the reason and the guest's last words (3.3)", async (t) => {
   const { api, world } = await daemonFor(t);
   await created(api, 'web', { start: false });
   const before = world.remains();
@@ -186,7 +189,8 @@ test('a start that fails leaves the VM stopped, with the reason and the guest\'s
 test('wait returns when it is so, says what is instead, and ends with the VM (3.1)', async (t) => {
   const { api } = await daemonFor(t);
   await created(api, 'web');
-  for (const target of ['agent', 'ssh', 'services', 'running'] as const) assert.equal((await api.waitVm('web', target, 0)).state, 'running');
+  for (const target of ['agent', 'ssh', 'services', 'running'] as const)
+    assert.equal((await api.waitVm('web', target, 0)).state, 'running');
   await assert.rejects(api.waitVm('web', 'stopped', 0), { code: 'TIMEOUT' });
   const stopped = api.waitVm('web', 'stopped', undefined);
   await done(api, api.beginVm('web', 'stop'));

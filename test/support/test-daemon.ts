@@ -29,7 +29,7 @@ export type TestDaemon = {
   effects: Effects;
   /** What it wrote to its log. */
   log: { level: string; msg: string; [fact: string]: unknown }[];
-  /** Ends it in order; machines go on. */
+  /** Ends it in order, unless it has ended; machines go on. */
   stop(): Promise<void>;
   /** Ends it as kill -9 does: nothing is finished, nothing is written any more. */
   kill(): Promise<void>;
@@ -59,6 +59,7 @@ export async function startDaemon(world: TestWorld, options: { env?: Record<stri
   );
   const server = await createServer(daemon.services, build);
   await daemon.recover();
+  let isOver = false;
   await server.listen({ path: world.directories.socketPath });
   return {
     world,
@@ -68,10 +69,13 @@ export async function startDaemon(world: TestWorld, options: { env?: Record<stri
     effects,
     log,
     async stop() {
+      if (isOver) return;
+      isOver = true;
       await server.close();
       await daemon.close();
     },
     async kill() {
+      isOver = true;
       keepDatabase(world, () => {
         effects.die();
         store.close();
