@@ -25,12 +25,14 @@ export async function recover(services: LifecycleServices, operations: Operation
       message: 'the daemon ended in the middle of it; what was begun has been undone or finished',
     });
   }
-  const alive = services.vms
-    .list()
-    .filter((vm) => services.machines.find(vm.id) !== undefined)
-    .map((vm) => makeContext(services, vm).network);
-  await services.network.sweep(alive);
+  await sweepNetwork(services);
   return report;
+}
+
+/** Removes from the network what no running VM needs; without any, all of it. */
+export async function sweepNetwork(services: LifecycleServices): Promise<void> {
+  const alive = services.vms.list().filter((vm) => services.machines.find(vm.id) !== undefined);
+  await services.network.sweep(alive.map((vm) => makeContext(services, vm).network));
 }
 
 async function recoverVm(services: LifecycleServices, vm: Vm, report: Recovery): Promise<void> {

@@ -48,7 +48,6 @@ export async function bundleParts(context: { options: ComposeOptions; store: Sto
   return {
     refresh,
     network: () => known?.network ?? missing,
-    bundle: async () => known?.bundle ?? (await refresh()),
     async resolveImage(reference: string | undefined): Promise<Image> {
       await refresh();
       const name = reference ?? config.defaults.image;

@@ -1,6 +1,6 @@
 // The one file that names concrete drivers.
 import { randomBytes, randomUUID } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { humanId } from 'human-id';
 import { createQemuHypervisor } from '../../drivers/hypervisor/qemu/driver.ts';
@@ -15,13 +15,13 @@ import { createKeyedLock } from '../../lifecycle/locks.ts';
 import { createMachines } from '../../lifecycle/machines.ts';
 import { Operations } from '../../lifecycle/operations.ts';
 import { handleExit } from '../../lifecycle/vm/exit-watch.ts';
-import { recover } from '../../lifecycle/recover.ts';
+import { recover, sweepNetwork } from '../../lifecycle/recover.ts';
 import type { LifecycleServices } from '../../lifecycle/services.ts';
-import { bundlePath } from '../../model/image.ts';
 import { vmPaths } from '../../model/paths.ts';
 import { openStore, type Store } from '../../store/store.ts';
 import type { Config } from '../config.ts';
 import { bundleParts } from './bundle-parts.ts';
+import { clientKey } from './client-key.ts';
 import { chooseStorage, laterNetwork } from './drivers.ts';
 import { createNames } from './names.ts';
 import { keepVmEvent, logEnd } from './operation-log.ts';
@@ -58,6 +58,7 @@ export async function compose(options: ComposeOptions): Promise<Daemon> {
   });
   const names = createNames(config.dns, log);
   const parts = await bundleParts({ options, store, places });
+  const key = clientKey(directories.stateDirectory);
   const lifecycle: LifecycleServices = {
     ...store,
     ...impulses,
@@ -73,13 +74,13 @@ export async function compose(options: ComposeOptions): Promise<Daemon> {
     host: realHost,
     resolveImage: (reference) => parts.resolveImage(reference),
     connectAgent: (machine) => createAgentClient((signal) => machine.openAgentChannel(signal)),
-    clientPublicKey: async () => readFileSync(bundlePath(await parts.bundle(), 'sshPublicKey'), 'utf8').trim(),
+    clientPublicKey: () => key.publicKey(),
   };
   return {
     services: {
       ...lifecycle,
       ...defaultsOf(options),
-      clientPrivateKeyPath: async () => bundlePath(await parts.bundle(), 'sshPrivateKey'),
+      clientPrivateKeyPath: () => key.path(),
       requestShutdown: () => options.requestShutdown(),
       ...bundleWork({ places, operations: lifecycle.operations, onBuilt: () => parts.refresh() }),
       ...statusWork({ options, store, hypervisor, storage, network: () => parts.network(), storages, names, places }),
@@ -89,6 +90,8 @@ export async function compose(options: ComposeOptions): Promise<Daemon> {
       log.info(await recover(lifecycle, store.operations), 'recovered');
     },
     async close() {
+      // Without VMs nobody would end the network before the next daemon does.
+      await sweepNetwork(lifecycle).catch((error: unknown) => log.warn({ error: String(error) }, 'the network could not be tidied up'));
       lifecycle.machines.detachAll();
       await names.stop();
       store.close();
