@@ -17,6 +17,7 @@ import { Operations } from '../../lifecycle/operations.ts';
 import { handleExit } from '../../lifecycle/vm/exit-watch.ts';
 import { recover, sweepNetwork } from '../../lifecycle/recover.ts';
 import type { LifecycleServices } from '../../lifecycle/services.ts';
+import type { VmSpec } from '../../model/vm.ts';
 import { vmPaths } from '../../model/paths.ts';
 import { openStore, type Store } from '../../store/store.ts';
 import type { Config } from '../config.ts';
@@ -79,10 +80,10 @@ export async function compose(options: ComposeOptions): Promise<Daemon> {
   return {
     services: {
       ...lifecycle,
-      ...defaultsOf(options),
+      defaultImageName: config.defaults.image,
       clientPrivateKeyPath: () => key.path(),
       requestShutdown: () => options.requestShutdown(),
-      ...bundleWork({ places, operations: lifecycle.operations, onBuilt: () => parts.refresh() }),
+      ...bundleWork({ places, operations: lifecycle.operations, onBuilt: () => parts.refresh(), images: () => store.images.list() }),
       ...statusWork({ options, store, hypervisor, storage, network: () => parts.network(), storages, names, places }),
     },
     async recover() {
@@ -122,6 +123,7 @@ function settingsOf({ directories, config, log }: ComposeOptions): Pick<Lifecycl
   return {
     pathsOf: (vm) => vmPaths(directories, vm),
     settings: {
+      defaultSpec: defaultSpecOf(config),
       stopGraceMs: config.stop_grace_seconds * 1000,
       bootTimeoutMs: config.boot_timeout_seconds * 1000,
       reservedBytes: config.reserved_space,
@@ -130,16 +132,13 @@ function settingsOf({ directories, config, log }: ComposeOptions): Pick<Lifecycl
   };
 }
 
-function defaultsOf({ config: { defaults } }: ComposeOptions): Pick<DaemonServices, 'defaultSpec' | 'defaultImageName'> {
+function defaultSpecOf({ defaults }: Config): VmSpec {
   return {
-    defaultSpec: {
-      vcpuCount: defaults.vcpu,
-      memoryMib: Math.floor(defaults.memory / 1024 ** 2),
-      workDiskBytes: defaults.disk_size,
-      rootOverlayBytes: defaults.system_overlay_size,
-      nat: defaults.nat,
-    },
-    defaultImageName: defaults.image,
+    vcpuCount: defaults.vcpu,
+    memoryMib: Math.floor(defaults.memory / 1024 ** 2),
+    workDiskBytes: defaults.disk_size,
+    rootOverlayBytes: defaults.system_overlay_size,
+    nat: defaults.nat,
   };
 }
 

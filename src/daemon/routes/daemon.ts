@@ -10,10 +10,10 @@ import { imageView, operationView } from '../views.ts';
 export function daemonRoutes(server: TypedServer, services: DaemonServices, attachments: Attachments): void {
   server.get('/v1/daemon', { schema: { response: { 200: daemonStatusSchema } } }, () => services.status());
 
-  server.post('/v1/daemon/shutdown', { schema: { response: { 204: z.null() } } }, (_request, reply) => {
+  server.post('/v1/daemon/shutdown', { schema: { response: { 202: z.strictObject({ pid: z.number() }) } } }, (_request, reply) => {
     services.requestShutdown();
-    reply.status(204);
-    return null;
+    reply.status(202);
+    return { pid: process.pid };
   });
 
   server.get('/v1/doctor', { schema: { response: { 200: z.array(verdictSchema) } } }, (_request, reply) =>
