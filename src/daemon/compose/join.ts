@@ -20,6 +20,7 @@ import type { Log } from '../log.ts';
 import type { DaemonServices } from '../services.ts';
 import type { BundleParts } from './bundle-parts.ts';
 import { bundleWork, type Places } from './bundle-work.ts';
+import { clientKey } from './client-key.ts';
 import { type Choice, laterNetwork } from './drivers.ts';
 import type { Names } from './names.ts';
 import { keepVmEvent, logEnd } from './operation-log.ts';
@@ -53,6 +54,7 @@ export type Daemon = { services: DaemonServices; recover(): Promise<void>; close
 export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon {
   const { log } = options;
   const { store, storages, storage, names, places, bundle } = parts;
+  const key = clientKey(options.directories.stateDirectory);
   const lifecycle: LifecycleServices = {
     ...store,
     ...impulses,
@@ -68,13 +70,13 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
     host: parts.host,
     resolveImage: (reference) => bundle.resolveImage(reference),
     connectAgent: (machine) => createAgentClient((signal) => machine.openAgentChannel(signal)),
-    clientPublicKey: () => bundle.clientPublicKey(),
+    clientPublicKey: () => key.publicKey(),
   };
   return {
     services: {
       ...lifecycle,
       defaultImageName: options.config.defaults.image,
-      clientPrivateKeyPath: () => bundle.clientPrivateKeyPath(),
+      clientPrivateKeyPath: () => key.path(),
       requestShutdown: () => options.requestShutdown(),
       ...bundleWork({ places, operations: lifecycle.operations, onBuilt: () => bundle.refresh(), images: () => store.images.list() }),
       ...statusWork({ ...parts, options, network: () => bundle.network() }),
