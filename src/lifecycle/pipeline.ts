@@ -14,6 +14,8 @@ export type Step<Context> = {
   isDone?(context: Context): boolean | Promise<boolean>;
   apply(context: Context, signal: AbortSignal): void | Promise<void>;
   undo?(context: Context, signal: AbortSignal): void | Promise<void>;
+  /** Left out by runAll when a step before it failed: what it removes is what makes another try possible. */
+  onlyWhenClean?: true;
 };
 
 /** Where the pipeline tells of every step, before and after it. */
@@ -95,6 +97,7 @@ export async function undoSteps<Context>(options: {
 export async function runAll<Context>(options: PipelineOptions<Context>): Promise<void> {
   let first: BangerError | undefined;
   for (const step of options.steps) {
+    if (first !== undefined && step.onlyWhenClean === true) continue;
     try {
       await applyOne(step, options);
     } catch (error) {

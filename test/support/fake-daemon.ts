@@ -15,7 +15,7 @@ const server = createServer((request, response) => {
   response.setHeader('Banger-Build', FAKE_BUILD);
   response.setHeader('Content-Type', 'application/json');
   if (request.url === '/v1/daemon/shutdown') {
-    response.writeHead(204).end();
+    response.writeHead(202).end(JSON.stringify({ pid: process.pid }));
     server.close();
     rmSync(socketPath, { force: true });
     server.closeIdleConnections();

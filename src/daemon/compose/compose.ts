@@ -1,6 +1,7 @@
 // The one file that names concrete drivers.
 import { randomBytes, randomUUID } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
+import { totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
 import { humanId } from 'human-id';
 import { createQemuHypervisor } from '../../drivers/hypervisor/qemu/driver.ts';
@@ -18,6 +19,7 @@ import { handleExit } from '../../lifecycle/vm/exit-watch.ts';
 import { recover } from '../../lifecycle/recover.ts';
 import type { LifecycleServices } from '../../lifecycle/services.ts';
 import { bundlePath } from '../../model/image.ts';
+import type { VmSpec } from '../../model/vm.ts';
 import { vmPaths } from '../../model/paths.ts';
 import { openStore, type Store } from '../../store/store.ts';
 import type { Config } from '../config.ts';
@@ -78,10 +80,10 @@ export async function compose(options: ComposeOptions): Promise<Daemon> {
   return {
     services: {
       ...lifecycle,
-      ...defaultsOf(options),
+      defaultImageName: config.defaults.image,
       clientPrivateKeyPath: async () => bundlePath(await parts.bundle(), 'sshPrivateKey'),
       requestShutdown: () => options.requestShutdown(),
-      ...bundleWork({ places, operations: lifecycle.operations, onBuilt: () => parts.refresh() }),
+      ...bundleWork({ places, operations: lifecycle.operations, onBuilt: () => parts.refresh(), images: () => store.images.list() }),
       ...statusWork({ options, store, hypervisor, storage, network: () => parts.network(), storages, names, places }),
     },
     async recover() {
@@ -119,6 +121,8 @@ function settingsOf({ directories, config, log }: ComposeOptions): Pick<Lifecycl
   return {
     pathsOf: (vm) => vmPaths(directories, vm),
     settings: {
+      defaultSpec: defaultSpecOf(config),
+      hostMemoryMib: Math.floor(totalmem() / 1024 ** 2),
       stopGraceMs: config.stop_grace_seconds * 1000,
       bootTimeoutMs: config.boot_timeout_seconds * 1000,
       reservedBytes: config.reserved_space,
@@ -127,16 +131,13 @@ function settingsOf({ directories, config, log }: ComposeOptions): Pick<Lifecycl
   };
 }
 
-function defaultsOf({ config: { defaults } }: ComposeOptions): Pick<DaemonServices, 'defaultSpec' | 'defaultImageName'> {
+function defaultSpecOf({ defaults }: Config): VmSpec {
   return {
-    defaultSpec: {
-      vcpuCount: defaults.vcpu,
-      memoryMib: Math.floor(defaults.memory / 1024 ** 2),
-      workDiskBytes: defaults.disk_size,
-      rootOverlayBytes: defaults.system_overlay_size,
-      nat: defaults.nat,
-    },
-    defaultImageName: defaults.image,
+    vcpuCount: defaults.vcpu,
+    memoryMib: Math.floor(defaults.memory / 1024 ** 2),
+    workDiskBytes: defaults.disk_size,
+    rootOverlayBytes: defaults.system_overlay_size,
+    nat: defaults.nat,
   };
 }
 

@@ -15,10 +15,10 @@ export function daemonRoutes(server: TypedServer, services: DaemonServices, atta
   const buildSchema = z.strictObject({ build: z.string(), version: z.string() });
   server.get('/v1/daemon/build', { schema: { response: { 200: buildSchema } } }, () => ({ build: build.id, version: build.version }));
 
-  server.post('/v1/daemon/shutdown', { schema: { response: { 204: z.null() } } }, (_request, reply) => {
+  server.post('/v1/daemon/shutdown', { schema: { response: { 202: z.strictObject({ pid: z.number() }) } } }, (_request, reply) => {
     services.requestShutdown();
-    reply.status(204);
-    return null;
+    reply.status(202);
+    return { pid: process.pid };
   });
 
   server.get('/v1/doctor', { schema: { response: { 200: z.array(verdictSchema) } } }, (_request, reply) =>

@@ -17,6 +17,7 @@ export function deleteSteps(): Step<VmContext>[] {
     {
       name: 'record',
       title: 'remove files and record',
+      onlyWhenClean: true,
       async apply({ services, paths, vm }) {
         await services.host.removeTree(paths.runtimeDirectory);
         await services.host.removeTree(paths.directory);
