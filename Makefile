@@ -84,9 +84,9 @@ test-e2e: build ## real VMs, one test file after the other; needs the runtime bu
 verify: bundle ## a live smoke test of the whole path
 	@$(NODE) --test --test-timeout=300000 'test/e2e/smoke.test.ts'
 
-bench: build ## measure against bare QEMU, debvm, ssh and node; prints a table
+bench: build ## measure against bare QEMU, debvm, ssh and node; prints a table (BENCH="--output FILE", or names)
 	@sh tools/setup.sh bench
-	@$(NODE) bench/main.ts
+	@$(NODE) bench/main.ts $(BENCH)
 
 install: build ## install below PREFIX (default /usr/local); DESTDIR is obeyed
 	@sh tools/install.sh "$(DESTDIR)" "$(PREFIX)"
