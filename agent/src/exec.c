@@ -19,11 +19,12 @@ struct environment {
 
 static bool environment_set(struct environment *e, const char *name, size_t name_length, const char *value) {
   if (name_length == 0 || memchr(name, '=', name_length)) return false;
-  char *entry = malloc(name_length + strlen(value) + 2);
+  size_t value_length = strlen(value);
+  char *entry = malloc(name_length + value_length + 2);
   if (!entry) return false;
   memcpy(entry, name, name_length);
   entry[name_length] = '=';
-  strcpy(entry + name_length + 1, value);
+  memcpy(entry + name_length + 1, value, value_length + 1);
   for (size_t i = 0; i < e->count; i++) {
     if (strncmp(e->entries[i], entry, name_length + 1) != 0) continue;
     free(e->entries[i]);

@@ -1,7 +1,6 @@
 #include "systemd.h"
 #include "agent.h"
 #include <poll.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -11,7 +10,9 @@
 // specification, "Message Protocol": little-endian, values aligned to their size, structs to 8.
 #define PRIVATE_SOCKET "/run/systemd/private"
 #define ANSWER_LIMIT_MS 500
-#define REPLY_MAX_BYTES 1024
+#define RECEIVED_MAX_BYTES (64 * 1024)
+#define TYPE_METHOD_RETURN 2
+#define TYPE_SIGNAL 4
 
 struct writer {
   uint8_t *bytes;
@@ -84,20 +85,29 @@ static size_t read_u32(const uint8_t *at) {
   return (size_t)at[0] | (size_t)at[1] << 8 | (size_t)at[2] << 16 | (size_t)at[3] << 24;
 }
 
-int systemd_state_reply(const uint8_t *bytes, size_t length, char *word, size_t capacity) {
-  if (length < 16) return 0;
-  if (bytes[0] != 'l' || bytes[1] != 2) return -1;
-  size_t fields = read_u32(bytes + 12), body_length = read_u32(bytes + 4);
-  if (fields > REPLY_MAX_BYTES || body_length > REPLY_MAX_BYTES || body_length < 9) return -1;
-  size_t body = (16 + fields + 7) / 8 * 8;
-  if (length < body + body_length) return 0;
-  // A variant: signature "s", padding, length, text.
-  if (memcmp(bytes + body, "\1s\0\0", 4) != 0) return -1;
-  size_t n = read_u32(bytes + body + 4);
-  if (n + 9 > body_length || n + 1 > capacity) return -1;
-  memcpy(word, bytes + body + 8, n);
+static int read_variant_string(const uint8_t *body, size_t body_length, char *word, size_t capacity) {
+  // Signature "s", padding, length, text.
+  if (body_length < 9 || memcmp(body, "\1s\0\0", 4) != 0) return -1;
+  size_t n = read_u32(body + 4);
+  if (n > body_length - 9 || n >= capacity) return -1;
+  memcpy(word, body + 8, n);
   word[n] = 0;
   return 1;
+}
+
+int systemd_state_reply(const uint8_t *bytes, size_t length, char *word, size_t capacity) {
+  while (length >= 16) {
+    size_t body_length = read_u32(bytes + 4), fields = read_u32(bytes + 12);
+    if (bytes[0] != 'l' || fields > RECEIVED_MAX_BYTES || body_length > RECEIVED_MAX_BYTES) return -1;
+    size_t body = (16 + fields + 7) / 8 * 8;
+    if (length < body + body_length) return 0;
+    if (bytes[1] == TYPE_METHOD_RETURN) return read_variant_string(bytes + body, body_length, word, capacity);
+    // Whoever connects to this socket also hears every signal, and there are many while the image boots.
+    if (bytes[1] != TYPE_SIGNAL) return -1;
+    bytes += body + body_length;
+    length -= body + body_length;
+  }
+  return 0;
 }
 
 static size_t read_some(int fd, uint8_t *bytes, size_t capacity, int64_t until_ms) {
@@ -108,24 +118,28 @@ static size_t read_some(int fd, uint8_t *bytes, size_t capacity, int64_t until_m
   return n > 0 ? (size_t)n : 0;
 }
 
+// BEGIN goes out with AUTH: systemd takes what it reads together with BEGIN for handled and would never look at a call
+// that follows too closely. 30 is the user id "0" in hex.
 static bool log_in(int fd, int64_t until_ms) {
-  char hello[64], answer[256] = "";
-  int n = snprintf(hello, sizeof hello, "%cAUTH EXTERNAL 30\r\n", 0);  // 30: user id "0" in hex
+  static const char hello[] = "\0AUTH EXTERNAL 30\r\nBEGIN\r\n";
+  char answer[256] = "";
   size_t length = 0;
-  if (send(fd, hello, (size_t)n, MSG_NOSIGNAL) != n) return false;
+  if (send(fd, hello, sizeof hello - 1, MSG_NOSIGNAL) != (ssize_t)sizeof hello - 1) return false;
   while (!strchr(answer, '\n')) {
-    size_t got = read_some(fd, (uint8_t *)answer + length, sizeof answer - 1 - length, until_ms);
+    // Byte by byte: the first signals may stand right behind the line.
+    size_t got = read_some(fd, (uint8_t *)answer + length, length < sizeof answer - 1 ? 1 : 0, until_ms);
     if (got == 0) return false;
     length += got;
     answer[length] = 0;
   }
-  return strncmp(answer, "OK ", 3) == 0 && send(fd, "BEGIN\r\n", 7, MSG_NOSIGNAL) == 7;
+  return strncmp(answer, "OK ", 3) == 0;
 }
 
 static bool ask(int fd, char *word, size_t capacity) {
   struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = PRIVATE_SOCKET};
   int64_t until_ms = monotonic_ms() + ANSWER_LIMIT_MS;
-  uint8_t message[512], reply[2 * REPLY_MAX_BYTES];
+  static uint8_t reply[RECEIVED_MAX_BYTES];
+  uint8_t message[512];
   size_t n = systemd_state_call(message, sizeof message), length = 0;
   if (connect(fd, (struct sockaddr *)&address, sizeof address) != 0 || !log_in(fd, until_ms)) return false;
   if (send(fd, message, n, MSG_NOSIGNAL) != (ssize_t)n) return false;

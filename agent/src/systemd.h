@@ -10,8 +10,8 @@ bool systemd_state(char *word, size_t capacity);
 /** Writes the D-Bus call that asks for it; returns its length. Exposed for tests. */
 size_t systemd_state_call(uint8_t *message, size_t capacity);
 /**
- * Takes the string out of the D-Bus reply to that call: 1 when it is complete, 0 when more bytes are needed, -1 when it
- * is anything else.
+ * Skips signals and takes the string out of the D-Bus reply to that call: 1 when it is complete, 0 when more bytes are
+ * needed, -1 when it is anything else.
  */
 int systemd_state_reply(const uint8_t *bytes, size_t length, char *word, size_t capacity);
 

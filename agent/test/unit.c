@@ -191,6 +191,10 @@ static void test_systemd_messages(void) {
   memcpy(reply + 32, "running", 8);
   CHECK(systemd_state_reply(reply, 40, word, sizeof word) == 1 && strcmp(word, "running") == 0);
   CHECK(systemd_state_reply(reply, 39, word, sizeof word) == 0 && systemd_state_reply(reply, 40, word, 7) == -1);
+  // Signals that come first are skipped.
+  uint8_t both[56] = {'l', 4, 1, 1, 0, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0};
+  memcpy(both + 16, reply, 40);
+  CHECK(systemd_state_reply(both, 56, word, sizeof word) == 1 && systemd_state_reply(both, 16, word, sizeof word) == 0);
   reply[28] = 8;
   CHECK(systemd_state_reply(reply, 40, word, sizeof word) == -1);
   reply[1] = 3;

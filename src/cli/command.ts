@@ -19,7 +19,7 @@ export function newCommand(name: string, description: string, examples: readonly
 
 /** @returns an option that can be given choices, a default or a conflict before it is added */
 export function newOption<Usage extends string>(flags: Usage, description: string): Option<Usage> {
-  return new BaseOption(flags, description) as unknown as Option<Usage>;
+  return new BaseOption(flags, description);
 }
 
 /** `-o` of commands that show something for people or for programs. */

@@ -83,7 +83,7 @@ async function directoryFromGuest(cli: Cli, from: GuestSide, target: string): Pr
   const reading = readTar(archive, unpacker).catch((error: unknown) => {
     archive.destroy();
     throw error instanceof TarProblem
-      ? new BangerError('GUEST_FILE', `${error.message}`, { remedy: 'is tar installed in the guest?', cause: error })
+      ? new BangerError('GUEST_FILE', error.message, { remedy: 'is tar installed in the guest?', cause: error })
       : error;
   });
   reading.catch(() => undefined);

@@ -50,7 +50,11 @@ function isAlive(pid: number): boolean {
 
 test('the daemon beside the program is started, BANGER_DAEMON wins, none is an error (1.2)', () => {
   const only = (path: string) => (candidate: string) => candidate === path;
-  assert.deepEqual(daemonArgv('/opt/dist/banger.cjs', {}, only('/opt/dist/bangerd.cjs')), [process.execPath, ...process.execArgv, '/opt/dist/bangerd.cjs']);
+  assert.deepEqual(daemonArgv('/opt/dist/banger.cjs', {}, only('/opt/dist/bangerd.cjs')), [
+    process.execPath,
+    ...process.execArgv,
+    '/opt/dist/bangerd.cjs',
+  ]);
   assert.deepEqual(daemonArgv('/opt/bin/banger', {}, only('/opt/bin/bangerd')), ['/opt/bin/bangerd']);
   assert.deepEqual(daemonArgv('/x/banger.cjs', { BANGER_DAEMON: '/y/d' }, only('/y/d')), ['/y/d']);
   const missing = (e: unknown) => e instanceof BangerError && e.code === 'PREREQUISITE_MISSING' && e.remedy !== undefined;

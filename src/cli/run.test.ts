@@ -3,7 +3,7 @@ import { after, before, test } from 'node:test';
 import { runInProcess } from '../../test/support/run-cli.ts';
 import { answer, startStubDaemon, type StubDaemon, stubVm } from '../../test/support/stub-daemon.ts';
 import { ERROR_CODES } from '../model/errors.ts';
-import { createCli, type Output } from './cli.ts';
+import { createCli } from './cli.ts';
 import { GROUPS, loadVerb, TOP_VERBS } from './registry.ts';
 
 let stub: StubDaemon;
@@ -73,8 +73,8 @@ test('the help of every command has an example that names the command, and no ar
   const context = createCli({
     env,
     stdin: process.stdin,
-    stdout: process.stdout as Output,
-    stderr: process.stderr as Output,
+    stdout: process.stdout,
+    stderr: process.stderr,
     programPath: '/x',
   });
   const all = [

@@ -54,12 +54,8 @@ export async function chooseTargets(cli: Cli, references: readonly string[], all
   return all ? vms.map((vm) => ({ ref: vm.name, vm })) : resolveTargets(references, vms);
 }
 
-/** @throws NOT_FOUND, AMBIGUOUS_REFERENCE */
-export async function chooseOne(cli: Cli, ref: string): Promise<VmView> {
-  const [target] = resolveTargets([ref], await cli.api().listVms());
-  if (target === undefined || 'error' in target) throw target?.error ?? new BangerError('NOT_FOUND', 'no VM is named');
-  return target.vm;
-}
+/** Verbs of which only the result interests. */
+const TAKES_DOWN: ReadonlySet<VmVerb> = new Set(['stop', 'kill', 'delete']);
 
 export type VerbOptions = { progress: ProgressMode; body?: Readonly<Record<string, unknown>> };
 
@@ -71,10 +67,11 @@ export async function runVerb(cli: Cli, targets: readonly Target[], verb: VmVerb
   const api = cli.api();
   // Stages of several machines at once would only interleave.
   const single = targets.length === 1;
+  const progress = options.progress === 'auto' && TAKES_DOWN.has(verb) ? 'brief' : options.progress;
   const outcomes = targets.map(async (target) => {
     if ('error' in target) throw target.error;
     const begin = () => api.beginVm(target.vm.id, verb, options.body);
-    if (single) await runOperation(cli, begin, options.progress);
+    if (single) await runOperation(cli, begin, progress);
     else await followOperation(cli, (await begin()).id, 'none');
     return target.vm.name;
   });

@@ -10,7 +10,7 @@ import {
 } from 'fastify-type-provider-zod';
 import { BangerError, ERROR_CODES, type ErrorBody, toErrorBody } from '../model/errors.ts';
 import { createAttachments } from './attachments.ts';
-import { daemonRoutes } from './routes/daemon.ts';
+import { type BuildId, daemonRoutes } from './routes/daemon.ts';
 import { guestFileRoutes } from './routes/guest-files.ts';
 import { guestStateRoutes } from './routes/guest-state.ts';
 import { logRoutes } from './routes/logs.ts';
@@ -31,7 +31,7 @@ const BODY_LIMIT_BYTES = 1024 ** 2;
  * Builds the API; listening is the caller's.
  * @param build id of this build, sent with every reply so that a CLI of another build notices (1.3)
  */
-export async function createServer(services: DaemonServices, build: { id: string; version: string }): Promise<Server> {
+export async function createServer(services: DaemonServices, build: BuildId): Promise<Server> {
   const server = Fastify({ bodyLimit: BODY_LIMIT_BYTES, forceCloseConnections: true, routerOptions: { maxParamLength: 200 } });
   server.setValidatorCompiler(validatorCompiler);
   server.setSerializerCompiler(serializerCompiler);
@@ -57,7 +57,7 @@ export async function createServer(services: DaemonServices, build: { id: string
   const attachments = createAttachments(services.operations);
   await server.register((scope, _options, done) => {
     const routes = typed(scope);
-    daemonRoutes(routes, services, attachments);
+    daemonRoutes(routes, services, attachments, build);
     vmRoutes(routes, services, attachments);
     operationRoutes(routes, services, attachments);
     guestStateRoutes(routes, services);

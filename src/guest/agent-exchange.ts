@@ -53,7 +53,7 @@ export function receive<T>(stream: Duplex, signal: AbortSignal, take: (chunk: Bu
     };
     const fail = (error: unknown): void => {
       leave();
-      reject(error as Error);
+      reject(error);
     };
     const onClose = (): void => fail(unreachable('it closed the channel'));
     const onAbort = (): void => fail(unreachable('it did not answer in time', signal.reason));

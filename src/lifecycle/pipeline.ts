@@ -98,8 +98,9 @@ export async function runAll<Context>(options: PipelineOptions<Context>): Promis
     try {
       await applyOne(step, options);
     } catch (error) {
-      if (first === undefined) first = toBangerError(error, options.signal);
-      else first.undoErrors.push(error instanceof Error ? error : new BangerError('INTERNAL', textOf(error)));
+      // Nothing is rolled back here, so a cancel is not what went wrong.
+      if (first === undefined) first = asBangerError(error);
+      else first.undoErrors.push(asBangerError(error));
     }
   }
   if (first !== undefined) throw first;
@@ -111,8 +112,11 @@ function throwIfCancelled(signal: AbortSignal): void {
 
 function toBangerError(error: unknown, signal: AbortSignal): BangerError {
   if (signal.aborted) return new BangerError('CANCELLED', 'cancelled; everything it made was rolled back', { cause: error });
-  if (error instanceof BangerError) return error;
-  return new BangerError('INTERNAL', textOf(error), { cause: error });
+  return asBangerError(error);
+}
+
+function asBangerError(error: unknown): BangerError {
+  return error instanceof BangerError ? error : new BangerError('INTERNAL', textOf(error), { cause: error });
 }
 
 function textOf(error: unknown): string {

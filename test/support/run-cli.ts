@@ -1,6 +1,6 @@
 // The CLI in this process, with streams that are remembered.
 import { PassThrough } from 'node:stream';
-import { createCli, type Output } from '../../src/cli/cli.ts';
+import { createCli } from '../../src/cli/cli.ts';
 import { runCli } from '../../src/cli/run.ts';
 
 export type CliOutcome = { exitCode: number; stdout: string; stderr: string };
@@ -19,7 +19,7 @@ export async function runInProcess(
   const stdin = new PassThrough();
   if (options.stdinIsTTY === true) Object.assign(stdin, { isTTY: true });
   else stdin.end(options.stdin ?? '');
-  const cli = createCli({ env, stdin, stdout: stdout as Output, stderr: stderr as Output, programPath: '/nowhere/banger.cjs' });
+  const cli = createCli({ env, stdin, stdout: stdout, stderr: stderr, programPath: '/nowhere/banger.cjs' });
   outcome.exitCode = await runCli(cli, argv);
   stdout.end();
   stderr.end();

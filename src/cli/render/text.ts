@@ -6,7 +6,7 @@ export type Colour = 'red' | 'green' | 'yellow' | 'cyan' | 'dim' | 'bold';
 
 /** Colours `text` when `stream` is a terminal that shows them (NO_COLOR, FORCE_COLOR and TERM=dumb count). */
 export function paint(stream: Output, colour: Colour, text: string): string {
-  return styleText(colour, text, { stream: stream as NodeJS.WriteStream });
+  return styleText(colour, text, { stream: stream });
 }
 
 // C0 and C1 controls and DEL (terminals act on them), bidirectional overrides and line separators (they forge the look).

@@ -127,12 +127,12 @@ function recoveryTests(subject: NetworkSubject): void {
     const before = subject.open();
     const first = await before.attach(vm, never());
     await before.setForwards(vm, [{ protocol: 'tcp', port: 6000 }], subject.machine);
-    const after = subject.open();
-    await after.ensure(never());
-    const [forward] = await after.setForwards(vm, [{ protocol: 'tcp', port: 6000 }], subject.machine);
+    const successor = subject.open();
+    await successor.ensure(never());
+    const [forward] = await successor.setForwards(vm, [{ protocol: 'tcp', port: 6000 }], subject.machine);
     assert.equal(forward?.hostPort, 6000);
-    assert.deepEqual(await after.attach(vm, never()), first);
-    await after.detach(vm);
+    assert.deepEqual(await successor.attach(vm, never()), first);
+    await successor.detach(vm);
   });
 
   test('sweep removes what belongs to no VM and keeps the rest (9.5)', async () => {

@@ -4,7 +4,7 @@ import { distributionSources, keptAptOptions, parseDeb822, parseOneLine, renderS
 
 const DEB822 = `# a comment
 Types: deb deb-src
-URIs: http://deb.debian.org/debian
+URIs: http://mirror.example/debian
 Suites: bookworm bookworm-updates
 # in between
 Components: main contrib

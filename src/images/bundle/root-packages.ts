@@ -18,7 +18,7 @@ export async function packageOrigin(host: Host): Promise<PackageOrigin> {
   const codename = (await readOsRelease(host))['VERSION_CODENAME'] ?? '';
   const entries: AptSource[] = parseOneLine((await host.readIfThere('/etc/apt/sources.list')) ?? '');
   const names = await readdir('/etc/apt/sources.list.d').catch(() => []);
-  for (const name of names.sort()) {
+  for (const name of names.toSorted((a, b) => a.localeCompare(b, 'en'))) {
     const text = (await host.readIfThere(join('/etc/apt/sources.list.d', name))) ?? '';
     if (name.endsWith('.sources')) entries.push(...parseDeb822(text));
     else if (name.endsWith('.list')) entries.push(...parseOneLine(text));

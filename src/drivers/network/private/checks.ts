@@ -57,6 +57,7 @@ export function judgeProbe(probe: ProbeOutcome, facts: ProbeFacts): Verdict {
       return { name, level: 'fail', reason: probe.message, remedy: 'sudo modprobe tun && sudo chmod 0666 /dev/net/tun' };
     case 127:
       return { name, level: 'fail', reason: 'nft is not installed', remedy: 'sudo apt-get install nftables' };
+    case null:
     default:
       return {
         name,
