@@ -97,6 +97,11 @@ describe('what guests of the private network open', () => {
     assert.match(await guest.sh('echo x | socat -t1 - UDP:192.0.2.1:7098 2>&1 || true'), /Connection refused/);
   });
 
+  test('a ping is answered by the one it was meant for (6.1)', async () => {
+    const ping = join(import.meta.dirname, '../support/ping-guest.py');
+    assert.equal(await guest.sh(`python3 ${ping} 192.0.2.1`), '192.0.2.1 are you there?');
+  });
+
   test('a VM that is forgotten has no connection left (6.1)', async () => {
     const asked = guest.sh('socat - TCP:192.0.2.1:7007 < /dev/zero > /dev/null');
     while ((await connections()) === 0) await sleep(20);
