@@ -72,8 +72,8 @@ export function completeSpec(defaults: VmSpec, asked: CreateRequest['asked'], im
 
 function checkMemory(memoryMib: number, hostMemoryMib: number): void {
   if (memoryMib <= hostMemoryMib) return;
-  const [asked, present] = [memoryMib, hostMemoryMib].map((mib) => formatSize(mib * 1024 ** 2));
-  throw new BangerError('INVALID_INPUT', `a VM with ${asked} of memory does not fit this host, which has ${present}`, {
+  const [asked, hostTotal] = [memoryMib, hostMemoryMib].map((mib) => formatSize(mib * 1024 ** 2));
+  throw new BangerError('INVALID_INPUT', `a VM with ${asked} of memory does not fit this host, which has ${hostTotal}`, {
     remedy: 'use a smaller --memory',
     details: { field: 'memoryMib', maximum: hostMemoryMib },
   });
