@@ -1,5 +1,5 @@
 import { constants, createReadStream } from 'node:fs';
-import { access, chmod, copyFile, mkdir, open, readFile, rename, rm, stat, statfs } from 'node:fs/promises';
+import { access, chmod, copyFile, mkdir, open, readdir, readFile, rename, rm, stat, statfs } from 'node:fs/promises';
 import { createHash, randomBytes } from 'node:crypto';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
@@ -51,6 +51,22 @@ export async function readIfThere(path: string): Promise<string | undefined> {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
   }
+}
+
+/** @returns the names in a directory, the one changed last first; none when there is no such directory. */
+export async function namesByAge(path: string): Promise<string[]> {
+  const names = await readdir(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return [];
+    throw error;
+  });
+  // What vanishes while it is looked at counts as old.
+  const changedAt = (name: string): Promise<number> =>
+    stat(join(path, name)).then(
+      (s) => s.mtimeMs,
+      () => 0,
+    );
+  const dated = await Promise.all(names.map(async (name) => ({ name, at: await changedAt(name) })));
+  return dated.toSorted((a, b) => b.at - a.at).map(({ name }) => name);
 }
 
 /** Copies by reflink, readable by the owner alone. @returns false where the file system has none (EOPNOTSUPP, EXDEV, EINVAL) */

@@ -14,8 +14,6 @@ export type Step<Context> = {
   isDone?(context: Context): boolean | Promise<boolean>;
   apply(context: Context, signal: AbortSignal): void | Promise<void>;
   undo?(context: Context, signal: AbortSignal): void | Promise<void>;
-  /** Left out by runAll when a step before it failed: what it removes is what makes another try possible. */
-  onlyWhenClean?: true;
 };
 
 /** Where the pipeline tells of every step, before and after it. */
@@ -97,12 +95,12 @@ export async function undoSteps<Context>(options: {
 export async function runAll<Context>(options: PipelineOptions<Context>): Promise<void> {
   let first: BangerError | undefined;
   for (const step of options.steps) {
-    if (first !== undefined && step.onlyWhenClean === true) continue;
     try {
       await applyOne(step, options);
     } catch (error) {
-      if (first === undefined) first = toBangerError(error, options.signal);
-      else first.undoErrors.push(error instanceof Error ? error : new BangerError('INTERNAL', textOf(error)));
+      // Nothing is rolled back here, so a cancel is not what went wrong.
+      if (first === undefined) first = asBangerError(error);
+      else first.undoErrors.push(asBangerError(error));
     }
   }
   if (first !== undefined) throw first;
@@ -114,8 +112,11 @@ function throwIfCancelled(signal: AbortSignal): void {
 
 function toBangerError(error: unknown, signal: AbortSignal): BangerError {
   if (signal.aborted) return new BangerError('CANCELLED', 'cancelled; everything it made was rolled back', { cause: error });
-  if (error instanceof BangerError) return error;
-  return new BangerError('INTERNAL', textOf(error), { cause: error });
+  return asBangerError(error);
+}
+
+function asBangerError(error: unknown): BangerError {
+  return error instanceof BangerError ? error : new BangerError('INTERNAL', textOf(error), { cause: error });
 }
 
 function textOf(error: unknown): string {

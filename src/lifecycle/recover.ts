@@ -5,10 +5,13 @@ import type { OperationStore } from '../store/operations.ts';
 import { runAll, runSteps } from './pipeline.ts';
 import type { LifecycleServices } from './services.ts';
 import { makeContext, type VmContext } from './vm-context.ts';
-import { deleteSteps } from './vm/delete-steps.ts';
+import { removeVm } from './vm/delete-steps.ts';
 import { present } from './vm/capability-steps.ts';
 import { stopSteps } from './vm/stop-steps.ts';
 import { adoptionSpec } from './vm/vmm.ts';
+
+/** How many log directories of VMs that no longer exist are kept. */
+const KEPT_LOGS = 20;
 
 export type Recovery = { adopted: string[]; stopped: string[]; deleted: string[]; failed: string[] };
 
@@ -30,7 +33,15 @@ export async function recover(services: LifecycleServices, operations: Operation
     .filter((vm) => services.machines.find(vm.id) !== undefined)
     .map((vm) => makeContext(services, vm).network);
   await services.network.sweep(alive);
+  await pruneLogs(services);
   return report;
+}
+
+/** Failed creations leave their logs, which tell why; only the newest are worth their space. */
+async function pruneLogs({ host, vms, pathsOf }: LifecycleServices): Promise<void> {
+  const logs = await host.namesByAge(pathsOf({ id: '' }).logDirectory);
+  const ownerless = logs.filter((id) => vms.find(id) === undefined);
+  for (const id of ownerless.slice(KEPT_LOGS)) await host.removeTree(pathsOf({ id }).logDirectory);
 }
 
 async function recoverVm(services: LifecycleServices, vm: Vm, report: Recovery): Promise<void> {
@@ -38,7 +49,7 @@ async function recoverVm(services: LifecycleServices, vm: Vm, report: Recovery):
   const run = { context, journal: () => undefined, signal: new AbortController().signal };
   try {
     if (vm.state === 'creating' || vm.state === 'deleting') {
-      await runAll({ ...run, steps: deleteSteps() });
+      await removeVm(run);
       report.deleted.push(vm.name);
     } else if (vm.state === 'running' && (await adopt(context))) {
       report.adopted.push(vm.name);

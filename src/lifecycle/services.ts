@@ -20,6 +20,7 @@ export type HostPort = {
   exists(path: string): Promise<boolean>;
   writeFileAtomic(path: string, content: string | Uint8Array, mode?: number): Promise<void>;
   readIfThere(path: string): Promise<string | undefined>;
+  namesByAge(path: string): Promise<string[]>;
   reflink(from: string, to: string): Promise<boolean>;
   sparseCopy(from: string, to: string, signal?: AbortSignal): Promise<void>;
   extendSparse(path: string, sizeBytes: number): Promise<void>;
@@ -46,7 +47,7 @@ export type LifecycleSettings = {
   reservedBytes: number;
 };
 
-/** What verbs work with; put together in daemon/compose.ts. */
+/** What verbs work with; put together in daemon/compose/. */
 export type LifecycleServices = {
   vms: VmStore;
   images: ImageStore;

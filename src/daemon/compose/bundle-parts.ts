@@ -7,12 +7,20 @@ import { BangerError } from '../../model/errors.ts';
 import { type Bundle, bundlePath, type Image } from '../../model/image.ts';
 import type { Store } from '../../store/store.ts';
 import type { Places } from './bundle-work.ts';
-import type { ComposeOptions } from './compose.ts';
+import type { ComposeOptions } from './join.ts';
 import { imageOfBundle } from './default-image.ts';
 import { type Choice, chooseNetwork, withoutBundle } from './drivers.ts';
 
 /** What depends on the bundle, which may come, go and be rebuilt while the daemon runs. */
-export async function bundleParts(context: { options: ComposeOptions; store: Store; places: Places }) {
+export type BundleParts = {
+  /** Looks at the bundle anew. @throws BUNDLE_MISSING, BUNDLE_BROKEN */
+  refresh(): Promise<unknown>;
+  network(): Choice<NetworkDriver>;
+  resolveImage(reference: string | undefined): Promise<Image>;
+};
+
+/** @returns the parts of the bundle that there is; without one they refuse, and say how to get one */
+export async function bundleParts(context: { options: ComposeOptions; store: Store; places: Places }): Promise<BundleParts> {
   const { options, store, places } = context;
   const { directories, config } = options;
   let known: { bundle: Bundle; network: Choice<NetworkDriver> } | undefined;
@@ -48,7 +56,6 @@ export async function bundleParts(context: { options: ComposeOptions; store: Sto
   return {
     refresh,
     network: () => known?.network ?? missing,
-    bundle: async () => known?.bundle ?? (await refresh()),
     async resolveImage(reference: string | undefined): Promise<Image> {
       await refresh();
       const name = reference ?? config.defaults.image;

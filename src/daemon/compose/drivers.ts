@@ -46,7 +46,7 @@ export async function chooseNetwork(
   if (wanted === 'user') return { driver: candidates.user, reason: 'network.mode = "user"' };
   const failed = (await candidates.private.checks()).filter((verdict) => verdict.level === 'fail');
   const [first] = failed;
-  if (first === undefined) return { driver: candidates.private, reason: 'user namespaces and pasta work here' };
+  if (first === undefined) return { driver: candidates.private, reason: 'user namespaces with bridge and TAP work here' };
   if (wanted === 'private') {
     throw new BangerError('PREREQUISITE_MISSING', `the private network does not work here: ${first.reason}`, {
       remedy: first.remedy ?? 'banger doctor',

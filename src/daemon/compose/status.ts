@@ -6,7 +6,7 @@ import { bundleStatus } from '../../images/bundle/bundle-status.ts';
 import type { Verdict } from '../../model/verdict.ts';
 import type { Store } from '../../store/store.ts';
 import type { Places } from './bundle-work.ts';
-import type { ComposeOptions } from './compose.ts';
+import type { ComposeOptions } from './join.ts';
 import type { Names } from './names.ts';
 import { acceleratorReason, type Choice } from './drivers.ts';
 import type { DaemonServices } from '../services.ts';

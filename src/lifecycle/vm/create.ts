@@ -43,9 +43,8 @@ export async function createVm(services: LifecycleServices, request: CreateReque
         }),
       )
       .catch(async (error: unknown) => {
+        forget(services, vm, error);
         if (operation.signal.aborted) await services.host.removeTree(services.pathsOf(vm).logDirectory);
-        // Cancelled while it waited for its lock: no step ran, so none was undone.
-        if (services.vms.find(vm.id)?.state === 'creating') services.vms.remove(vm.id);
         throw error;
       }),
   );
@@ -73,8 +72,8 @@ export function completeSpec(defaults: VmSpec, asked: CreateRequest['asked'], im
 
 function checkMemory(memoryMib: number, hostMemoryMib: number): void {
   if (memoryMib <= hostMemoryMib) return;
-  const [asked, present] = [memoryMib, hostMemoryMib].map((mib) => formatSize(mib * 1024 ** 2));
-  throw new BangerError('INVALID_INPUT', `a VM with ${asked} of memory does not fit this host, which has ${present}`, {
+  const [asked, hostTotal] = [memoryMib, hostMemoryMib].map((mib) => formatSize(mib * 1024 ** 2));
+  throw new BangerError('INVALID_INPUT', `a VM with ${asked} of memory does not fit this host, which has ${hostTotal}`, {
     remedy: 'use a smaller --memory',
     details: { field: 'memoryMib', maximum: hostMemoryMib },
   });
@@ -87,6 +86,13 @@ function diskSize(what: string, flag: string, asked: number | undefined, byDefau
     remedy: `use ${flag} ${Math.ceil(minimum / 1024 ** 2)}M or more`,
     details: { minimum },
   });
+}
+
+/** The record goes last, and stays when something could not be undone: what is left can then be deleted by its name. */
+function forget(services: LifecycleServices, vm: Vm, error: unknown): void {
+  const isUndone = !(error instanceof BangerError) || error.undoErrors.length === 0;
+  if (isUndone) services.vms.remove(vm.id);
+  else services.vms.update(vm.id, { state: 'error', lastError: `its creation failed and could not be undone: ${error.message}` });
 }
 
 /** The record is made in one go with the choice of name and address, so that two creates cannot choose the same. */
@@ -145,10 +151,7 @@ const record: Step<VmContext> = {
     await services.host.makePrivateDirectory(paths.logDirectory);
   },
   // The logs stay: they tell why it failed.
-  async undo({ services, paths, vm }) {
-    await services.host.removeTree(paths.directory);
-    services.vms.remove(vm.id);
-  },
+  undo: ({ services, paths }) => services.host.removeTree(paths.directory),
 };
 
 const leaveStopped: Step<VmContext> = {

@@ -1,11 +1,22 @@
 import { ALL_CAPABILITIES } from '../../capabilities/all.ts';
-import type { Step } from '../pipeline.ts';
+import { type PipelineOptions, runAll, runSteps, type Step } from '../pipeline.ts';
 import type { VmContext } from '../vm-context.ts';
 import { present } from './capability-steps.ts';
 import { stopSteps } from './stop-steps.ts';
+import { assertEnded } from './vmm.ts';
 
-/** From any state to nothing. Run with runAll; the record goes last, so that a failed delete can be tried again. */
-export function deleteSteps(): Step<VmContext>[] {
+/**
+ * From any state to nothing. Everything is tried; files and record go last, and only when all else is gone, so that a
+ * failed delete can be tried again.
+ * @throws the first failure with the others joined to it
+ */
+export async function removeVm(options: Omit<PipelineOptions<VmContext>, 'steps'>): Promise<void> {
+  await runAll({ ...options, steps: takeApart() });
+  // A cancel comes too late here: the disks are gone.
+  await runSteps({ ...options, steps: [forget], signal: new AbortController().signal });
+}
+
+function takeApart(): Step<VmContext>[] {
   const disks = present(ALL_CAPABILITIES, 'prepare')
     .toReversed()
     .flatMap((step) => (step.undo === undefined ? [] : { name: step.name, title: `remove ${step.title}`, apply: step.undo }));
@@ -14,16 +25,18 @@ export function deleteSteps(): Step<VmContext>[] {
     // The VM must not look stopped in between: somebody could start it.
     ...stopSteps({ ask: false }).filter((step) => step.name !== 'settle'),
     ...disks,
-    {
-      name: 'record',
-      title: 'remove files and record',
-      onlyWhenClean: true,
-      async apply({ services, paths, vm }) {
-        await services.host.removeTree(paths.runtimeDirectory);
-        await services.host.removeTree(paths.directory);
-        await services.host.removeTree(paths.logDirectory);
-        services.vms.remove(vm.id);
-      },
-    },
   ];
 }
+
+const forget: Step<VmContext> = {
+  name: 'record',
+  title: 'remove files and record',
+  async apply(context) {
+    const { services, paths, vm } = context;
+    assertEnded(context);
+    await services.host.removeTree(paths.runtimeDirectory);
+    await services.host.removeTree(paths.directory);
+    await services.host.removeTree(paths.logDirectory);
+    services.vms.remove(vm.id);
+  },
+};

@@ -4,7 +4,7 @@ import type { Step } from '../pipeline.ts';
 import type { GuestDraft, VmContext } from '../vm-context.ts';
 import { explainBootFailure } from './boot-failure.ts';
 import { present } from './capability-steps.ts';
-import { endVmm, machineSpec } from './vmm.ts';
+import { assertEnded, endVmm, machineSpec } from './vmm.ts';
 
 /** Everything from a stopped VM to a running one; undone in reverse when any of it fails. */
 export function startSteps(options: { waitForServices: boolean }, capabilities = ALL_CAPABILITIES): Step<VmContext>[] {
@@ -30,9 +30,13 @@ const claim: Step<VmContext> = {
       },
     });
   },
-  async undo({ vm, services, paths, update }) {
+  async undo(context) {
+    const { vm, services, paths, update } = context;
+    assertEnded(context);
     await services.host.removeTree(paths.runtimeDirectory);
-    if (vm.state !== 'creating') update({ state: 'stopped' });
+    const storageDriver = vm.runtime?.storageDriver;
+    const runtime = storageDriver === undefined ? null : { bootId: services.host.bootId(), storageDriver };
+    update({ state: vm.state === 'creating' ? 'creating' : 'stopped', startedAt: null, runtime });
   },
 };
 

@@ -2,7 +2,7 @@ import { ALL_CAPABILITIES } from '../../capabilities/all.ts';
 import type { Step } from '../pipeline.ts';
 import type { VmContext } from '../vm-context.ts';
 import { present } from './capability-steps.ts';
-import { endVmm } from './vmm.ts';
+import { assertEnded, endVmm } from './vmm.ts';
 
 /** How long the guest may take to answer that it will power off. */
 const ASK_TIMEOUT_MS = 3000;
@@ -69,7 +69,9 @@ function settle(reason: StopReason): Step<VmContext> {
   return {
     name: 'settle',
     title: 'stopped',
-    async apply({ services, paths, vm, update }) {
+    async apply(context) {
+      const { services, paths, vm, update } = context;
+      assertEnded(context);
       await services.host.removeTree(paths.runtimeDirectory);
       const storageDriver = vm.runtime?.storageDriver;
       const runtime = storageDriver === undefined ? null : { bootId: services.host.bootId(), storageDriver };

@@ -1,3 +1,4 @@
+import { BangerError } from '../../model/errors.ts';
 import type { OperationRecord } from '../../model/operation.ts';
 import { decideAction, type VmAction } from '../../model/vm-state.ts';
 import type { Vm } from '../../model/vm.ts';
@@ -5,7 +6,7 @@ import type { OperationHandle } from '../operations.ts';
 import { runAll, runSteps, type Step } from '../pipeline.ts';
 import type { LifecycleServices } from '../services.ts';
 import { makeContext, type VmContext } from '../vm-context.ts';
-import { deleteSteps } from './delete-steps.ts';
+import { removeVm } from './delete-steps.ts';
 import { startSteps } from './start-steps.ts';
 import { stopSteps } from './stop-steps.ts';
 
@@ -13,12 +14,29 @@ import { stopSteps } from './stop-steps.ts';
 export function startVm(services: LifecycleServices, vm: Vm, options: { waitForServices?: boolean }): OperationRecord {
   const waitForServices = options.waitForServices ?? true;
   return verb(services, vm, 'start', async (operation, present) => {
-    if (decideAction(present, 'start')) await build(services, present, operation, startSteps({ waitForServices }));
+    if (!decideAction(present, 'start')) return;
+    // What made it an error may still be there, a VMM that would not end above all.
+    if (present.state === 'error') await takeDown(services, present, operation, { ask: false });
+    await build(services, services.vms.find(vm.id) ?? present, operation, startSteps({ waitForServices }));
   });
 }
 
+/**
+ * A start is not waited for by those who want the opposite: cancelled, it rolls back. Nor is a creation by a delete.
+ * A restart is left alone while it lets the guest end.
+ */
+function interruptStart(services: LifecycleServices, vm: Vm, isDelete: boolean): void {
+  const state = services.vms.find(vm.id)?.state;
+  if (state !== 'starting' && !(isDelete && state === 'creating')) return;
+  const isBegun = (o: OperationRecord): boolean => o.vmId === vm.id && o.state === 'running' && STARTING_VERBS.has(o.verb);
+  for (const { id } of services.operations.list().filter(isBegun)) services.operations.cancel(id);
+}
+
+const STARTING_VERBS = new Set(['vm.create', 'vm.start', 'vm.restart']);
+
 /** Lets the guest end by itself within the grace period, then ends it. */
 export function stopVm(services: LifecycleServices, vm: Vm, options: { graceMs?: number }): OperationRecord {
+  interruptStart(services, vm, false);
   return verb(services, vm, 'stop', async (operation, present) => {
     if (decideAction(present, 'stop')) await takeDown(services, present, operation, { ask: true, ...options });
   });
@@ -39,6 +57,7 @@ export function restartVm(services: LifecycleServices, vm: Vm, options: { graceM
  * Ends the VMM without asking the guest. Another signal than SIGKILL is only sent to the VMM, which may ignore it.
  */
 export function killVm(services: LifecycleServices, vm: Vm, options: { signal?: NodeJS.Signals }): OperationRecord {
+  interruptStart(services, vm, false);
   return verb(services, vm, 'kill', async (operation, present) => {
     if (!decideAction(present, 'kill')) return;
     const process = services.machines.find(vm.id)?.machine.process;
@@ -52,13 +71,10 @@ export function killVm(services: LifecycleServices, vm: Vm, options: { signal?: 
 
 /** Removes the VM with everything it has; works in every state. */
 export function deleteVm(services: LifecycleServices, vm: Vm): OperationRecord {
-  // A creation in progress is not waited for: cancelled, it removes the VM itself.
-  const creation = services.operations.list().find((o) => o.vmId === vm.id && o.verb === 'vm.create' && o.state === 'running');
-  if (creation !== undefined) services.operations.cancel(creation.id);
+  interruptStart(services, vm, true);
   return verb(services, vm, 'delete', async (operation, present) => {
     decideAction(present, 'delete');
-    const context = makeContext(services, present, operation);
-    await runAll({ steps: deleteSteps(), context, journal: operation.journal, signal: operation.signal });
+    await removeVm({ context: makeContext(services, present, operation), journal: operation.journal, signal: operation.signal });
   });
 }
 
@@ -78,8 +94,16 @@ function verb(
   );
 }
 
-function build(services: LifecycleServices, vm: Vm, operation: OperationHandle, steps: Step<VmContext>[]): Promise<void> {
-  return runSteps({ steps, context: makeContext(services, vm, operation), journal: operation.journal, signal: operation.signal });
+async function build(services: LifecycleServices, vm: Vm, operation: OperationHandle, steps: Step<VmContext>[]): Promise<void> {
+  const context = makeContext(services, vm, operation);
+  try {
+    await runSteps({ steps, context, journal: operation.journal, signal: operation.signal });
+  } catch (error) {
+    const isUndone = !(error instanceof BangerError) || error.undoErrors.length === 0;
+    const lastError = operation.signal.aborted ? null : `its last start failed: ${textOf(error)}`;
+    context.update(isUndone ? { lastError } : { state: 'error', lastError: `its start could not be undone: ${textOf(error)}` });
+    throw error;
+  }
 }
 
 async function takeDown(
@@ -90,5 +114,15 @@ async function takeDown(
 ): Promise<void> {
   const context = makeContext(services, vm, operation);
   context.update({ state: 'stopping' });
-  await runAll({ steps: stopSteps(options), context, journal: operation.journal, signal: operation.signal });
+  try {
+    await runAll({ steps: stopSteps(options), context, journal: operation.journal, signal: operation.signal });
+  } catch (error) {
+    // The rest was tried all the same; a VM whose VMM ended is stopped, whatever else failed.
+    if (context.vm.state === 'stopping') context.update({ state: 'error', lastError: `it could not be stopped: ${textOf(error)}` });
+    throw error;
+  }
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

@@ -1,5 +1,6 @@
 import { ALL_CAPABILITIES } from '../../capabilities/all.ts';
 import type { MachineSpec } from '../../drivers/hypervisor/contract.ts';
+import { BangerError } from '../../model/errors.ts';
 import type { MachineDraft, VmContext } from '../vm-context.ts';
 
 /** The command line says what the initramfs needs and nothing else; the rest comes through the agent. */
@@ -48,4 +49,19 @@ export async function endVmm(context: VmContext): Promise<void> {
     services.machines.remove(vm.id);
   }
   await services.hypervisor.cleanUp(spec);
+}
+
+/**
+ * Stands before every "it is stopped" and "it is gone": a VM whose VMM still lives must keep its record, or nobody could
+ * end it and a start would put a second VMM on its disks.
+ * @throws VMM_FAILED
+ */
+export function assertEnded({ services, vm }: VmContext): void {
+  const recorded = vm.runtime?.bootId === services.host.bootId() ? vm.runtime.process : undefined;
+  const process = services.machines.find(vm.id)?.machine.process ?? recorded;
+  if (process === undefined || !services.host.isAlive(process)) return;
+  throw new BangerError('VMM_FAILED', `the VMM of ${vm.name} (process ${process.pid}) did not end`, {
+    remedy: `try again: banger vm kill ${vm.name}`,
+    details: { pid: process.pid },
+  });
 }

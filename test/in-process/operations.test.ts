@@ -1,0 +1,121 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { OperationEvent } from '../../src/api/schemas.ts';
+import { created, daemonFor, ended, type TestDaemon, until } from '../support/test-daemon.ts';
+
+/** Begins a creation that hangs until it is cancelled. */
+async function hang({ api, world }: TestDaemon, attach: boolean) {
+  world.machines.inject('web', 'hang-at-start');
+  return api.createVm({ name: 'web' }, attach);
+}
+
+/** Follows an operation until its machine hangs, then goes on in the background. */
+async function watch({ api }: TestDaemon, id: string) {
+  const connection = new AbortController();
+  const events: OperationEvent[] = [];
+  const atBoot = Promise.withResolvers<void>();
+  const stream = await api.operationEvents(id, connection.signal);
+  const over = (async () => {
+    for await (const event of stream) {
+      events.push(event);
+      if (event.type === 'stage' && event.stage === 'boot') atBoot.resolve();
+    }
+  })().catch(() => undefined);
+  await atBoot.promise;
+  return { events, leave: () => connection.abort(), over };
+}
+
+test('an operation is written down before and after each step, and told to an early and a late watcher alike (1.4)', async (t) => {
+  const { api } = await daemonFor(t);
+  const operation = await api.createVm({ name: 'web' }, false);
+  const early = await ended(api, operation);
+  const late = await ended(api, operation);
+  assert.deepEqual(late.events, early.events);
+  assert.deepEqual(
+    early.events.map(({ seq }) => seq),
+    early.events.map((_event, at) => at),
+  );
+  const last = early.events.at(-1);
+  assert.ok(last?.type === 'end' && last.state === 'done' && last.vm?.name === 'web');
+  const stages = early.events.flatMap((event) => (event.type === 'stage' ? [`${event.stage} ${event.status}`] : []));
+  for (let at = 0; at < stages.length; at += 2) assert.equal(stages[at]?.replace('started', 'done'), stages[at + 1]);
+  assert.deepEqual([stages[0], stages.at(-1)], ['record started', 'ready done']);
+});
+
+test('a client that goes away takes along what it had begun attached (1.4)', async (t) => {
+  const daemon = await daemonFor(t);
+  const operation = await hang(daemon, true);
+  const watcher = await watch(daemon, operation.id);
+  watcher.leave();
+  const end = await ended(daemon.api, operation);
+  assert.deepEqual([end.state, end.error?.code], ['cancelled', 'CANCELLED']);
+  assert.deepEqual([await daemon.api.listVms(), daemon.world.remains()], [[], []]);
+});
+
+test('an attached operation goes on while anybody watches it (1.4)', async (t) => {
+  const daemon = await daemonFor(t);
+  const operation = await hang(daemon, true);
+  const [first, second] = [await watch(daemon, operation.id), await watch(daemon, operation.id)];
+  first.leave();
+  await first.over;
+  await daemon.api.daemon();
+  assert.equal((await daemon.api.operation(operation.id)).state, 'running');
+  second.leave();
+  assert.equal((await ended(daemon.api, operation)).state, 'cancelled');
+});
+
+test('a detached operation does not care who watches it; it is cancelled by name alone (1.4)', async (t) => {
+  const daemon = await daemonFor(t);
+  const operation = await hang(daemon, false);
+  const watcher = await watch(daemon, operation.id);
+  watcher.leave();
+  await watcher.over;
+  await daemon.api.daemon();
+  assert.equal((await daemon.api.operation(operation.id)).state, 'running');
+  await daemon.api.cancelOperation(operation.id);
+  assert.equal((await ended(daemon.api, operation)).state, 'cancelled');
+  // Too late is no error.
+  await daemon.api.cancelOperation(operation.id);
+});
+
+test('an operation waits its turn and can be cancelled while it waits (1.4, 3.4)', async (t) => {
+  const daemon = await daemonFor(t);
+  const { api, world } = daemon;
+  await created(api, 'web');
+  world.machines.inject('web', 'ignore-shutdown');
+  world.machines.machines.forEach((machine) => (machine.guest.onPoweroff = () => undefined));
+  const stop = await api.beginVm('web', 'stop', { graceMs: 60_000 });
+  const restart = await api.beginVm('web', 'restart');
+  await api.cancelOperation(restart.id);
+  assert.equal((await ended(api, restart)).state, 'cancelled');
+  assert.equal((await api.operation(stop.id)).state, 'running');
+  // Cancelling a stop ends its patience, not the stop.
+  await api.cancelOperation(stop.id);
+  assert.equal((await ended(api, stop)).state, 'done');
+  assert.equal((await api.showVm('web')).state, 'stopped');
+});
+
+test('what ended is kept for later, over the end of the daemon, and unknown operations are none (1.4)', async (t) => {
+  const { api, log } = await daemonFor(t);
+  await created(api, 'web', { start: false });
+  const [operation] = await api.listOperations();
+  assert.deepEqual([operation?.verb, operation?.vmName, operation?.state], ['vm.create', 'web', 'done']);
+  assert.ok(
+    log.some((line) => line['operation'] === operation?.id && line['verb'] === 'vm.create' && typeof line['durationMs'] === 'number'),
+  );
+  await assert.rejects(api.operation('nosuch'), { code: 'NOT_FOUND' });
+  await assert.rejects(api.cancelOperation('nosuch'), { code: 'NOT_FOUND' });
+  await assert.rejects(api.operationEvents('nosuch'), { code: 'NOT_FOUND' });
+});
+
+test('a VM that an operation waits for may go away meanwhile (3.4)', async (t) => {
+  const daemon = await daemonFor(t);
+  const { api } = daemon;
+  await created(api, 'web');
+  const operations = await Promise.all(
+    (['delete', 'stop', 'start', 'kill', 'restart', 'delete'] as const).map((verb) => api.beginVm('web', verb)),
+  );
+  for (const operation of operations) assert.match((await ended(api, operation)).state, /^(done|failed)$/);
+  assert.deepEqual([await api.listVms(), daemon.world.remains()], [[], []]);
+  await until(() => daemon.services.operations.list().every(({ state }) => state !== 'running'));
+});

@@ -1,0 +1,70 @@
+// Everything a daemon does to the world, counted and numbered: a test can make any one of them fail, cancel at it, or
+// let the daemon die there as by kill -9.
+
+/** One call that changes or reads the world, such as `host.removeTree`; counted from 1 in each daemon's life. */
+export type Effect = { number: number; name: string };
+
+/** What a test does at effects. Throwing makes the effect fail; `phase` tells whether it was done already. */
+export type EffectHook = (effect: Effect, phase: 'before' | 'after') => void;
+
+export type Effects = {
+  /** Replaced by tests at any time. */
+  hook: EffectHook;
+  seen: Effect[];
+  /** From here on nothing that this daemon does reaches the world, and nothing that it waits for comes. */
+  die(): void;
+  readonly dead: boolean;
+  /** @returns the object with its methods watched. @param sync names of methods that return no promise */
+  watch<T extends object>(name: string, target: T, sync?: readonly string[]): T;
+};
+
+/** @returns effects that nobody disturbs yet */
+export function createEffects(): Effects {
+  let dead = false;
+  const begin = (name: string): Effect => {
+    const effect = { number: effects.seen.length + 1, name };
+    effects.seen.push(effect);
+    effects.hook(effect, 'before');
+    return effect;
+  };
+  const callSync = (name: string, call: () => unknown): unknown => {
+    if (dead) return undefined;
+    const effect = begin(name);
+    if (dead) return undefined;
+    const value = call();
+    effects.hook(effect, 'after');
+    return value;
+  };
+  const callAsync = async (name: string, call: () => unknown): Promise<unknown> => {
+    if (dead) return never();
+    const effect = begin(name);
+    if (dead) return never();
+    const value = await call();
+    if (dead) return never();
+    effects.hook(effect, 'after');
+    return dead ? never() : value;
+  };
+  const effects: Effects = {
+    hook: () => undefined,
+    seen: [],
+    die: () => void (dead = true),
+    get dead() {
+      return dead;
+    },
+    watch: (prefix, target, sync = []) =>
+      new Proxy(target, {
+        get(object, key, receiver) {
+          const value: unknown = Reflect.get(object, key, receiver);
+          if (typeof value !== 'function' || typeof key !== 'string') return value;
+          const name = `${prefix}.${key}`;
+          const act = sync.includes(key) || sync.includes('*') ? callSync : callAsync;
+          return (...args: unknown[]) => act(name, () => Reflect.apply(value, object, args) as unknown);
+        },
+      }),
+  };
+  return effects;
+}
+
+function never(): Promise<never> {
+  return new Promise(() => undefined);
+}

@@ -1,0 +1,198 @@
+// The real daemon in this process: real server, verbs, store and files; machines, network and names are in memory.
+import { copyFileSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import pino from 'pino';
+import { createApi, type Api } from '../../src/api/client-routes.ts';
+import { createSend } from '../../src/api/client.ts';
+import type { Operation, OperationEvent, VmView } from '../../src/api/schemas.ts';
+import { joinDaemon } from '../../src/daemon/compose/join.ts';
+import { loadConfig } from '../../src/daemon/config.ts';
+import { createServer, type Server } from '../../src/daemon/server.ts';
+import type { DaemonServices } from '../../src/daemon/services.ts';
+import { createFakeHypervisor } from '../../src/drivers/hypervisor/fake/driver.ts';
+import type { FakeVmm } from '../../src/drivers/hypervisor/fake/world.ts';
+import type { Hypervisor, Machine } from '../../src/drivers/hypervisor/contract.ts';
+import { createFakeNetwork } from '../../src/drivers/network/fake/driver.ts';
+import { createCopyStorage } from '../../src/drivers/storage/copy/driver.ts';
+import { BangerError } from '../../src/model/errors.ts';
+import { openStore, type Store } from '../../src/store/store.ts';
+import { createEffects, type Effects } from './effects.ts';
+import { createTestWorld, type TestWorld } from './test-world.ts';
+
+export type TestDaemon = {
+  world: TestWorld;
+  api: Api;
+  services: DaemonServices;
+  server: Server;
+  effects: Effects;
+  /** What it wrote to its log. */
+  log: { level: string; msg: string; [fact: string]: unknown }[];
+  /** Ends it in order, unless it has ended; machines go on. */
+  stop(): Promise<void>;
+  /** Ends it as kill -9 does: nothing is finished, nothing is written any more. */
+  kill(): Promise<void>;
+};
+
+const DATABASE = 'banger.db';
+/** Text of config.toml: nothing is waited for long. */
+const CONFIG = { BANGER_STOP_GRACE_SECONDS: '1', BANGER_BOOT_TIMEOUT_SECONDS: '5', BANGER_RESERVED_SPACE: '0' };
+
+/** Composes a daemon on what the world holds, lets it recover and listen. */
+export async function startDaemon(world: TestWorld, options: { env?: Record<string, string> } = {}): Promise<TestDaemon> {
+  const effects = createEffects();
+  const log: TestDaemon['log'] = [];
+  const store = openStore(join(world.directories.stateDirectory, DATABASE));
+  store.images.save(world.image);
+  const { config } = loadConfig(world.directories.configPath, { ...CONFIG, ...options.env });
+  const build = { id: 'dev', version: '0.0.0-dev' };
+  const daemon = joinDaemon(
+    {
+      directories: world.directories,
+      config,
+      log: pino({ formatters: { level: (level) => ({ level }) } }, { write: (line) => void log.push(JSON.parse(line)) }),
+      build,
+      requestShutdown: () => undefined,
+    },
+    fakeParts(world, store, effects),
+  );
+  const server = await createServer(daemon.services, build);
+  await daemon.recover();
+  let isOver = false;
+  await server.listen({ path: world.directories.socketPath });
+  return {
+    world,
+    api: createApi(createSend(world.directories.socketPath)),
+    services: daemon.services,
+    server,
+    effects,
+    log,
+    async stop() {
+      if (isOver) return;
+      isOver = true;
+      await server.close();
+      await daemon.close();
+    },
+    async kill() {
+      isOver = true;
+      keepDatabase(world, () => {
+        effects.die();
+        store.close();
+      });
+      daemon.services.machines.detachAll();
+      await server.close();
+      world.names.clear();
+      // The kernel leaves the socket of a dead process where it is; Node removes it, and listening anew makes it anyway.
+      rmSync(world.directories.socketPath, { force: true });
+    },
+  };
+}
+
+/** Closing a database tidies it up; what a killed daemon leaves are the files as they were before. */
+function keepDatabase(world: TestWorld, close: () => void): void {
+  const paths = [DATABASE, `${DATABASE}-wal`].map((name) => join(world.directories.stateDirectory, name));
+  for (const path of paths) copyFileSync(path, `${path}.kept`);
+  close();
+  for (const path of paths) renameSync(`${path}.kept`, path);
+}
+
+function fakeParts(world: TestWorld, store: Store, effects: Effects): Parameters<typeof joinDaemon>[1] {
+  const storage = effects.watch('storage', createCopyStorage({ host: world.host }), ['open']);
+  const network = effects.watch('network', createFakeNetwork({ world: world.network }));
+  const host = effects.watch('host', world.host, ['isAlive', 'signalProcess', 'bootId']);
+  return {
+    store: {
+      vms: effects.watch('vms', store.vms, ['*']),
+      operations: effects.watch('operations', store.operations, ['*']),
+      images: store.images,
+      close: () => store.close(),
+    },
+    host,
+    hypervisor: watchedHypervisor(world, effects),
+    storage: { driver: storage, reason: 'works everywhere' },
+    storages: [storage],
+    names: {
+      set: (name, address) => void world.names.set(name, address),
+      remove: (name) => void world.names.delete(name),
+      start: () => Promise.resolve(),
+      stop: () => Promise.resolve(),
+      state: () => ({ listening: true, problem: null }),
+    },
+    places: {
+      bundle: { besideProgram: join(world.directory, 'none'), checkout: join(world.directory, 'none') },
+      buildDirectory: join(world.directory, 'none'),
+      sourceRoot: null,
+      cacheDirectory: join(world.directory, 'cache'),
+    },
+    bundle: {
+      refresh: () => Promise.resolve(),
+      network: () => ({ driver: network, reason: 'nothing is touched' }),
+      resolveImage: (reference = 'default') => {
+        const image = store.images.find(reference);
+        if (image !== undefined) return Promise.resolve(image);
+        return Promise.reject(
+          new BangerError('NOT_FOUND', `there is no image ${JSON.stringify(reference)}`, { remedy: 'banger image list' }),
+        );
+      },
+    },
+  };
+}
+
+/** The machines that it gives out are watched as well, so that a dead daemon cannot end them. */
+function watchedHypervisor(world: TestWorld, effects: Effects): Hypervisor {
+  const driver = effects.watch('hypervisor', createFakeHypervisor({ host: world.host, world: world.machines }));
+  const watched = (machine: Machine): Machine => effects.watch('machine', machine, ['detach']);
+  return {
+    name: driver.name,
+    checks: (signal) => driver.checks(signal),
+    start: async (spec, signal) => watched(await driver.start(spec, signal)),
+    adopt: async (spec, process) => {
+      const machine = await driver.adopt(spec, process);
+      return machine === undefined ? undefined : watched(machine);
+    },
+    find: (spec) => driver.find(spec),
+    cleanUp: (spec) => driver.cleanUp(spec),
+  };
+}
+
+/** A daemon for one test: stopped after it, when all that it made must be gone but VMs the test says it keeps. */
+export async function daemonFor(t: TestContext, options: { env?: Record<string, string> } = {}): Promise<TestDaemon> {
+  const world = createTestWorld();
+  t.after(() => world.remove());
+  const daemon = await startDaemon(world, options);
+  t.after(() => daemon.stop());
+  return daemon;
+}
+
+/** @returns the operation as it ended, with all its events */
+export async function ended(api: Api, operation: Pick<Operation, 'id'>): Promise<Operation & { events: OperationEvent[] }> {
+  const events: OperationEvent[] = [];
+  for await (const event of await api.operationEvents(operation.id)) events.push(event);
+  return { ...(await api.operation(operation.id)), events };
+}
+
+/** Creates a VM and waits for it. @returns how it is then */
+export async function created(api: Api, name: string, body: Parameters<Api['createVm']>[0] = {}): Promise<VmView> {
+  await done(api, api.createVm({ name, ...body }, false));
+  return api.showVm(name);
+}
+
+/** Waits for an operation. @returns it @throws when it did not end well */
+export async function done(api: Api, begun: Promise<Operation>): Promise<Operation> {
+  const operation = await ended(api, await begun);
+  if (operation.state !== 'done') throw new Error(`${operation.verb}: ${operation.state} ${JSON.stringify(operation.error)}`);
+  return operation;
+}
+
+/** @returns the simulated machine of a VM that runs */
+export function fakeOf(world: TestWorld, name: string): FakeVmm {
+  const found = [...world.machines.machines.values()].find(({ spec }) => spec.vmName === name);
+  if (found === undefined) throw new Error(`no machine of ${name} runs`);
+  return found;
+}
+
+/** Waits for what no event tells; the test's own time limit ends it. */
+export async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await isSo())) await sleep(2);
+}

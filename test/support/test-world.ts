@@ -1,0 +1,121 @@
+// What outlives a daemon in tests: directories, an image, machines and networks in memory.
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { copyFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createFakeWorld, type FakeWorld } from '../../src/drivers/hypervisor/fake/world.ts';
+import { fakeNetworkWorld, type FakeNetworkWorld } from '../../src/drivers/network/fake/driver.ts';
+import { type Host, realHost } from '../../src/host/host.ts';
+import { type Directories, resolveDirectories } from '../../src/lib/directories.ts';
+import type { Image } from '../../src/model/image.ts';
+import type { ProcessIdentity } from '../../src/model/vm.ts';
+
+export type TestWorld = {
+  directory: string;
+  directories: Directories;
+  /** For a CLI that is to use the daemon of this world. */
+  env: Record<string, string>;
+  machines: FakeWorld;
+  network: FakeNetworkWorld;
+  /** `.vm` names that are answered. */
+  names: Map<string, string>;
+  host: Host;
+  image: Image;
+  /** What exists of VMs: files, machines, network objects, names; sorted, one line each. */
+  remains(): string[];
+  remove(): void;
+};
+
+const MIB = 1024 ** 2;
+
+/** @returns an empty host with one small image, `default` */
+export function createTestWorld(): TestWorld {
+  const directory = mkdtempSync(join(tmpdir(), 'bgr-'));
+  const env = {
+    HOME: directory,
+    BANGER_CONFIG: join(directory, 'config.toml'),
+    BANGER_STATE_DIR: join(directory, 'state'),
+    BANGER_CACHE_DIR: join(directory, 'cache'),
+    BANGER_RUNTIME_DIR: join(directory, 'run'),
+    BANGER_NO_AUTOSTART: '1',
+  };
+  for (const name of ['state', 'cache', 'run', 'image']) mkdirSync(join(directory, name), { mode: 0o700 });
+  const machines = createFakeWorld();
+  const network = fakeNetworkWorld();
+  const names = new Map<string, string>();
+  return {
+    directory,
+    directories: resolveDirectories(env, directory, process.getuid?.() ?? 0),
+    env,
+    machines,
+    network,
+    names,
+    host: hostOf(machines),
+    image: createImage(join(directory, 'image')),
+    remains: () =>
+      [
+        ...filesBelow(join(directory, 'state', 'vms')),
+        ...filesBelow(join(directory, 'run', 'v')),
+        ...[...machines.machines.keys()].map((path) => `machine ${path}`),
+        ...[...network.taps].map((tap) => `tap ${tap}`),
+        ...[...network.forwards].flatMap(([id, forwards]) => (forwards.length === 0 ? [] : `forwards ${id}`)),
+        ...[...names.keys()].map((name) => `name ${name}`),
+      ].toSorted(),
+    remove: () => rmSync(directory, { recursive: true, force: true, maxRetries: 5 }),
+  };
+}
+
+/** The real host, but for processes that exist only in the world of fake machines, and for a copy that starts no process. */
+function hostOf(machines: FakeWorld): Host {
+  const fakeOf = (identity: ProcessIdentity) =>
+    [...machines.machines.values()].find(({ process }) => process.pid === identity.pid && process.startTicks === identity.startTicks);
+  return {
+    ...realHost,
+    sparseCopy: async (from, to, signal) => {
+      signal?.throwIfAborted();
+      await copyFile(from, to);
+      chmodSync(to, 0o600);
+    },
+    isAlive: (identity) => fakeOf(identity) !== undefined,
+    signalProcess: (identity, signal) => {
+      const machine = fakeOf(identity);
+      if (signal !== 'SIGCONT' && signal !== 'SIGSTOP') machine?.end({ cause: 'crash', detail: `ended by ${signal}` });
+      return machine !== undefined;
+    },
+    endProcess: (identity) => {
+      fakeOf(identity)?.end({ cause: 'crash', detail: 'ended by SIGKILL' });
+      return Promise.resolve(true);
+    },
+  };
+}
+
+function createImage(directory: string): Image {
+  const file = (name: string, sizeBytes: number): string => {
+    const path = join(directory, name);
+    writeFileSync(path, name);
+    truncateSync(path, sizeBytes);
+    return path;
+  };
+  return {
+    id: '1'.repeat(32),
+    name: 'default',
+    managed: false,
+    kernelPath: file('vmlinux', 1024),
+    initramfsPath: file('initramfs', 1024),
+    modulesPath: null,
+    rootfsPath: file('rootfs', MIB),
+    rootfsBytes: MIB,
+    workSeedPath: file('work-seed', MIB),
+    workSeedBytes: MIB,
+    distribution: 'debian',
+    initSystem: 'systemd',
+    packagesHash: null,
+    servicePorts: [22],
+    createdAt: '2026-01-01T00:00:00Z',
+  };
+}
+
+function filesBelow(directory: string): string[] {
+  if (!existsSync(directory)) return [];
+  return readdirSync(directory, { recursive: true, encoding: 'utf8' }).map((path) => `file ${join(directory, path)}`);
+}
