@@ -20,7 +20,7 @@ after(async () => {
 
 /** Sends bytes that must be refused. @returns the error's message */
 async function refuse(what: string, bytes: string | Buffer, code: keyof typeof ERROR_CODES = 'INVALID_INPUT'): Promise<string> {
-  const before = daemon.services.operations.list().length;
+  const recorded = daemon.services.operations.list().length;
   const reply = await sendRaw(world.directories.socketPath, bytes);
   const told = `${what}: ${reply.text.slice(0, 300)}`;
   const error = errorSchema.safeParse(reply.body);
@@ -29,7 +29,7 @@ async function refuse(what: string, bytes: string | Buffer, code: keyof typeof E
   assert.match(reply.headers, /banger-build: dev/i, told);
   assert.doesNotMatch(error.data.message, /\n\s+at |Invalid input|expected/, told);
   assert.ok(error.data.message.length < 400, told);
-  assert.equal(daemon.services.operations.list().length, before, told);
+  assert.equal(daemon.services.operations.list().length, recorded, told);
   assert.deepEqual([await daemon.api.listVms(), world.remains()], [[], []], told);
   return error.data.message;
 }
@@ -206,9 +206,9 @@ test('sessions refuse bad requests with and without an upgrade (1.6)', async () 
 });
 
 test('after all this the daemon answers, and its memory has not grown with what it was sent (1.6)', async () => {
-  const before = process.memoryUsage().rss;
+  const rssBefore = process.memoryUsage().rss;
   for (let n = 0; n < 30; n++) await sendRaw(world.directories.socketPath, create(JSON.stringify({ name: 'a'.repeat(10e6) })));
-  assert.ok(process.memoryUsage().rss - before < 250e6, `${(process.memoryUsage().rss - before) / 1e6} MB more`);
+  assert.ok(process.memoryUsage().rss - rssBefore < 250e6, `${(process.memoryUsage().rss - rssBefore) / 1e6} MB more`);
   assert.equal((await daemon.api.daemon()).pid, process.pid);
 });
 

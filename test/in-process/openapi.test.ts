@@ -40,13 +40,13 @@ test('OpenAPI has every request of docs/api.md and no other, and each is served 
   for (const { method, path } of described) {
     assert.ok(METHODS.includes(method), method);
     const url = path.replaceAll(/\{(\w+)\}/g, ':$1');
-    assert.ok(server.hasRoute({ method: method.toUpperCase() as 'GET', url }), `${method} ${path}`);
+    assert.ok(server.hasRoute({ method: method.toUpperCase(), url }), `${method} ${path}`);
   }
 });
 
 test('every schema that OpenAPI refers to is in it, and none that nothing refers to (1.1)', async () => {
   const text = await openapiText();
-  const referred = new Set([...text.matchAll(/"\$ref": "#\/components\/schemas\/(\w+)"/g)].map(([, name]) => name));
+  const referred = new Set([...text.matchAll(/"\$ref": "#\/components\/schemas\/(\w+)"/g)].map(([, name = '']) => name));
   assert.deepEqual([...referred].toSorted(), Object.keys(parse(text).components.schemas).toSorted());
   assert.ok(referred.has('Vm') && referred.has('Error') && referred.has('OperationEvent'));
   for (const operations of Object.values(parse(text).paths)) {
