@@ -1,12 +1,19 @@
-// Runs the benches and prints Markdown. Arguments are names of benches; without any, all run. BENCH_ROUNDS sets the slow ones.
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { release } from 'node:os';
+// Runs the benches and prints one Markdown table. `--output FILE` writes it to a file too, `--rounds N` sets how often the slow
+// rows are measured; other arguments are names of benches; without any, all run.
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpus, release, totalmem } from 'node:os';
 import { join } from 'node:path';
+import { parseArgs } from 'node:util';
 import { createSandbox } from '../test/support/sandbox.ts';
-import { BENCHES, type Bench } from './benches.ts';
-import { markdownTable } from './round-robin.ts';
+import type { Bench } from './bench.ts';
+import { createBench } from './create.ts';
+import { memoryBench, startBench, wakeUpsBench } from './daemon.ts';
+import { execBench, listBench } from './running.ts';
+import { type BenchResult, markdownTable } from './table.ts';
 
-const slow = Number(process.env['BENCH_ROUNDS'] ?? 5);
+const BENCHES: readonly Bench[] = [listBench, execBench, startBench, wakeUpsBench, memoryBench, createBench];
+/** Twice what it takes here; a bench that hangs must not hang whoever waits for it. */
+const LIMIT_MS = 10 * 60_000;
 
 function chosen(names: readonly string[]): readonly Bench[] {
   const unknown = names.filter((name) => !BENCHES.some((bench) => bench.name === name));
@@ -16,20 +23,40 @@ function chosen(names: readonly string[]): readonly Bench[] {
 }
 
 /** Every bench has a daemon of its own, run as whoever runs the bench: a wrapper would be measured with it. */
-async function runBench(bench: Bench): Promise<void> {
+async function runBench(bench: Bench, rounds: number, limit: Promise<never>): Promise<BenchResult> {
   const scratch = mkdtempSync('/tmp/bgr-bench-');
   const sandbox = await createSandbox({ asRoot: true });
   try {
-    const results = await bench.run({ sandbox, scratch, rounds: { slow, fast: 4 * slow + 1 } });
-    console.log(`\n### ${bench.title}\n\n${markdownTable(results, bench.baseline, bench.unit)}`);
+    process.stderr.write(`${bench.title} …\n`);
+    const rows = await Promise.race([bench.run({ sandbox, scratch, rounds: { slow: rounds, fast: 4 * rounds + 1 } }), limit]);
+    return { ...bench, rows };
   } finally {
     await sandbox.close();
     rmSync(scratch, { recursive: true, force: true });
   }
 }
 
-const benches = chosen(process.argv.slice(2));
-const processor = /^model name\s*: (.*)$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.[1] ?? 'unknown processor';
-const { version } = JSON.parse(readFileSync(join(import.meta.dirname, '..', 'package.json'), 'utf8')) as { version: string };
-console.log(`banger ${version}, Node ${process.versions.node}, Linux ${release()}, ${processor}; rows measured in turn`);
-for (const bench of benches) await runBench(bench);
+/** @returns the line that says what was measured where and when */
+function describeMachine(): string {
+  const { version } = JSON.parse(readFileSync(join(import.meta.dirname, '..', 'package.json'), 'utf8')) as { version: string };
+  const memoryGib = Math.round(totalmem() / 1024 ** 3);
+  const machine = `${cpus().length} × ${cpus()[0]?.model ?? 'unknown processor'}, ${memoryGib} GiB, Linux ${release()}`;
+  return `banger ${version}, Node ${process.versions.node}, ${machine}, ${new Date().toISOString().slice(0, 10)}. Rows of one bench were measured in turn.`;
+}
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { output: { type: 'string' }, rounds: { type: 'string', default: '5' } },
+});
+const results: BenchResult[] = [];
+const overdue = Promise.withResolvers<never>();
+overdue.promise.catch(() => undefined);
+const timer = setTimeout(() => overdue.reject(new Error(`not done within ${LIMIT_MS / 60_000} minutes`)), LIMIT_MS);
+try {
+  for (const bench of chosen(positionals)) results.push(await runBench(bench, Number(values.rounds), overdue.promise));
+} finally {
+  clearTimeout(timer);
+}
+const report = `${describeMachine()}\n\n${markdownTable(results)}\n`;
+if (values.output !== undefined) writeFileSync(values.output, report);
+process.stdout.write(report);

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { formatValue, markdownTable, measureRoundRobin, quantile, summarize } from './round-robin.ts';
+import { formatValue, measureRoundRobin, quantile, summarize } from './round-robin.ts';
+import { markdownTable } from './table.ts';
 
 test('quantiles lie between the neighbours of their place', () => {
   assert.equal(quantile([3, 1, 2], 0.5), 2);
@@ -46,17 +47,18 @@ test('a row that fails fails the bench', async () => {
   await assert.rejects(measureRoundRobin([broken], 3), /no boot/);
 });
 
-test('the table divides medians by the baseline', () => {
-  const results = [
+test('the table holds rows against others of their bench, or against a number', () => {
+  const rows = [
     { name: 'ours', samples: [30, 10, 20] },
     { name: 'bare', samples: [10, 10, 10] },
   ];
+  const goals = { ours: [{ against: 'bare', atMost: 1.5 }, { atMost: 20 }] };
   assert.equal(
-    markdownTable(results, 'bare', 'ms'),
-    `| row | median, ms | quartiles | range | × bare | n |
-|---|--:|--:|--:|--:|--:|
-| ours | 20.0 | 15.0–25.0 | 10.0–30.0 | 2.00 | 3 |
-| bare | 10.0 | 10.0–10.0 | 10.0–10.0 | 1.00 | 3 |`,
+    markdownTable([{ title: 'start', unit: 'ms', goals, rows }]),
+    `| bench | row | median | quartiles | range | n | compared |
+|---|---|--:|--:|--:|--:|---|
+| start | ours | 20.0 ms | 15.0–25.0 | 10.0–30.0 | 3 | 2.00 × bare (goal ≤ 1.50: missed); goal ≤ 20: met |
+| start | bare | 10.0 ms | 10.0–10.0 | 10.0–10.0 | 3 |  |`,
   );
 });
 

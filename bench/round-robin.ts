@@ -49,26 +49,3 @@ export function formatValue(value: number): string {
   const digits = value === 0 ? 0 : Math.max(0, 2 - Math.floor(Math.log10(Math.abs(value))));
   return value.toFixed(Math.min(digits, 6));
 }
-
-/**
- * @param baseline name of the row that the others are divided by
- * @param unit of the values, for the head of the table
- * @returns a Markdown table, one line per row in the given order
- */
-export function markdownTable(results: readonly RowResult[], baseline: string, unit: string): string {
-  const base = summarize(results.find(({ name }) => name === baseline)?.samples ?? []).median;
-  const lines = results.map(({ name, samples }) => {
-    const { median, lowerQuartile, upperQuartile, min, max } = summarize(samples);
-    const spread = `${formatValue(lowerQuartile)}–${formatValue(upperQuartile)}`;
-    const cells = [
-      name,
-      formatValue(median),
-      spread,
-      `${formatValue(min)}–${formatValue(max)}`,
-      formatValue(median / base),
-      samples.length,
-    ];
-    return `| ${cells.join(' | ')} |`;
-  });
-  return [`| row | median, ${unit} | quartiles | range | × ${baseline} | n |`, '|---|--:|--:|--:|--:|--:|', ...lines].join('\n');
-}

@@ -6,7 +6,7 @@
 //   forget GUESTADDR                                       ends listeners and connections of one guest
 //   list                                                   one `listen …` line for each listener
 //   tap add NAME | tap delete NAME | tap list              NAME is bgr-<8 hex>; adding or deleting twice is fine
-//   info                                                   `info version=1 outer=PID inner=PID uplink=up|down pasta=PID exits=N tcp=N udp=N`
+//   info                                                   `info version=2 outer=PID inner=PID tcp=N udp=N`: connections, datagram flows
 //   quit                                                   ends everything; the connection closes when it is done
 #define _GNU_SOURCE
 #include "forwarder.h"
@@ -130,10 +130,8 @@ static void tap_verb(struct client *client, char **words, int count) {
 }
 
 static void info_verb(struct client *client) {
-  char uplink[16] = "down";
-  inner_command("uplink", uplink, sizeof uplink);
-  say(client, "info version=%d outer=%d inner=%d uplink=%s pasta=%d exits=%u tcp=%u udp=%u\nok\n", FORWARDER_VERSION, (int)getpid(),
-      (int)inner_pid, uplink, (int)uplink_pid(), uplink_exits(), tcp_flow_count(), udp_flow_count());
+  say(client, "info version=%d outer=%d inner=%d tcp=%u udp=%u\nok\n", FORWARDER_VERSION, (int)getpid(), (int)inner_pid, tcp_flow_count(),
+      udp_flow_count() + outbound_datagram_count());
 }
 
 static void run_line(struct client *client, char *line) {

@@ -7,12 +7,17 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 
-#define FORWARDER_VERSION 1
+#define FORWARDER_VERSION 2
 #define BRIDGE_NAME "br0"
 #define UPLINK_NAME "uplink0"
+// The rules of the namespace hand what guests open to this port of it, marked so; they are said again in ruleset.ts.
+#define OUTBOUND_PORT 1
+#define OUTBOUND_MARK 1
 #define MAX_TCP_FLOWS 4096
+#define MAX_OUTBOUND_OF_A_GUEST 2048
 #define MAX_UDP_FLOWS 4096
 #define MAX_LISTENERS 8192
 #define UDP_IDLE_SECONDS 60
@@ -29,6 +34,8 @@ void loop_init(void);
 int loop_add(struct source *source, uint32_t events);
 // Takes the fd out of the loop and closes it; later events of the same round are not delivered.
 void loop_close(struct source *source);
+// The same, but hands the fd out instead of closing it.
+int loop_release(struct source *source);
 // No more events until it is added again; adding a source that is there already is harmless.
 void loop_mute(struct source *source);
 // Frees memory that may still be named by an event of this round.
@@ -45,6 +52,8 @@ int64_t now_ms(void);
 struct bridge_settings {
   struct in_addr address;
   int prefix_length;
+  // Where guests ask for names; leads to the host's name server.
+  struct in_addr names;
 };
 
 // Runs in the forked child; never returns. Says "ok" or an error text on `channel` when set up.
@@ -53,8 +62,9 @@ _Noreturn void inner_main(int channel, const struct bridge_settings *bridge);
 int inner_probe(const struct bridge_settings *bridge, char **argv);
 // Asked by the outer half: a new socket that lives in the namespace, or -1 with errno.
 int inner_socket(int type);
-// Hands `fd` over; the inner half ends that process when the outer half is gone.
-int inner_guard(int pidfd);
+// The uplink's TUN device and the listener that takes what guests open; each can be had once. -1 with errno.
+int inner_uplink(void);
+int inner_listener(void);
 // Runs one command inside ("tap add NAME" …); the reply is one or more lines. Returns 0 or -1 with errno.
 int inner_command(const char *line, char *reply, size_t reply_size);
 void inner_attach_channel(int channel);
@@ -65,7 +75,16 @@ int links_setup(const struct bridge_settings *bridge);
 int tap_add(const char *name);
 int tap_delete(const char *name);
 bool tap_name_valid(const char *name);
-bool uplink_is_up(void);
+int write_setting(const char *path, const char *value);
+
+// --- uplink-setup.c, likewise ---
+
+struct nlmsghdr;
+int netlink_request(struct nlmsghdr *request);
+// Joins the namespace to a TUN device; returns it, or -1 with errno.
+int uplink_setup(void);
+// Returns the transparent listener, or -1 with errno.
+int outbound_listener(void);
 
 // --- listeners.c ---
 
@@ -97,19 +116,48 @@ void tcp_forget(struct in_addr guest);
 // Flows that found no descriptor for a pipe try again.
 void tcp_retry_waiting(void);
 unsigned tcp_flow_count(void);
+enum tcp_admission { TCP_IS_NEW, TCP_IS_OPEN, TCP_NO_ROOM };
+// Whether a guest may open one more connection, and whether exactly this one is open.
+enum tcp_admission tcp_admit(const struct sockaddr_in *guest, const struct sockaddr_in *target);
+// Moves bytes between two connected sockets from now on; closes them itself, also on failure.
+void tcp_join(int guest_fd, int outside_fd, const struct sockaddr_in *guest, const struct sockaddr_in *target);
+// Closes with a reset.
+void tcp_refuse(int fd);
 void udp_receive(struct source *source, uint32_t events);
 void udp_close_flows(struct listener *listener);
 void udp_tick(struct listener *listener, int64_t now);
 unsigned udp_flow_count(void);
 
-// --- uplink.c: keeps pasta alive ---
+// --- outside.c: where guests may go ---
 
-void uplink_start(char **argv, pid_t inner);
-void uplink_tick(int64_t now);
-bool uplink_waiting(void);
+struct endpoint {
+  struct sockaddr_storage address;
+  socklen_t length;
+};
+
+void outside_init(const struct bridge_settings *bridge);
+// What to connect to when a guest calls `destination`; false when it may not go there.
+bool outside_endpoint(const struct sockaddr_in *destination, struct endpoint *out);
+bool outside_is_names(const struct sockaddr_in *destination);
+// Which of the host's name servers is asked now; one that does not answer gives way to the next.
+unsigned outside_nameserver(void);
+void outside_nameserver_failed(unsigned which);
+
+// --- uplink.c, outbound-tcp.c, outbound-datagrams.c: what guests open (packet.h) ---
+
+struct packet;
+int uplink_start(void);
+void uplink_write(const uint8_t *packet, size_t length);
 void uplink_stop(void);
-pid_t uplink_pid(void);
-unsigned uplink_exits(void);
+int outbound_tcp_start(void);
+void outbound_tcp_open(const struct packet *syn);
+bool outbound_tcp_waiting(void);
+void outbound_tcp_tick(int64_t now);
+void outbound_tcp_forget(struct in_addr guest);
+void outbound_datagram(const struct packet *packet);
+unsigned outbound_datagram_count(void);
+void outbound_datagram_tick(int64_t now);
+void outbound_datagram_forget(struct in_addr guest);
 
 // --- control.c ---
 

@@ -1,5 +1,5 @@
 // The half inside the namespace: a factory of sockets and TAPs, asked by the outer half over a SEQPACKET pair.
-// It ends with the outer half, and takes pasta along.
+// It ends with the outer half.
 #define _GNU_SOURCE
 #include "forwarder.h"
 
@@ -12,7 +12,6 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -97,10 +96,6 @@ static int list_taps(char *reply, size_t size) {
 
 static int command(const char *line, char *reply, size_t size) {
   reply[0] = '\0';
-  if (strcmp(line, "uplink") == 0) {
-    snprintf(reply, size, "%s", uplink_is_up() ? "up" : "down");
-    return 0;
-  }
   if (strcmp(line, "tap list") == 0) return list_taps(reply, size);
   bool add = strncmp(line, "tap add ", 8) == 0;
   const char *name = add ? line + 8 : strncmp(line, "tap delete ", 11) == 0 ? line + 11 : "";
@@ -111,34 +106,32 @@ static int command(const char *line, char *reply, size_t size) {
   return add ? tap_add(name) : tap_delete(name);
 }
 
-static void serve(int channel) {
+static int make_descriptor(const char *request, int uplink) {
+  if (request[0] == 'u') return uplink;
+  if (request[0] == 'l') return outbound_listener();
+  return socket(AF_INET, (request[1] == 'd' ? SOCK_DGRAM : SOCK_STREAM) | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+}
+
+static void serve(int channel, int uplink) {
   static char text[MESSAGE_BYTES], reply[MESSAGE_BYTES];
-  int guarded = -1, fd;
+  int fd;
   for (;;) {
     ssize_t n = receive_with_fd(channel, text, sizeof text, &fd);
     if (n <= 0) break;
-    if (text[0] == 'g') {
-      if (guarded >= 0) close(guarded);
-      guarded = fd;
-      continue;
-    }
     if (fd >= 0) close(fd);
-    int result, error = 0;
-    int made = -1;
-    reply[0] = '\0';
-    if (text[0] == 's') {
-      made = socket(AF_INET, (text[1] == 'd' ? SOCK_DGRAM : SOCK_STREAM) | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-      result = made < 0 ? -1 : 0;
+    int made = -1, error = 0;
+    reply[sizeof(int)] = '\0';
+    if (text[0] == 'c') {
+      if (command(text + 1, reply + sizeof(int), sizeof reply - sizeof(int)) != 0) error = errno;
     } else {
-      result = command(text + 1, reply + sizeof(int), sizeof reply - sizeof(int));
+      made = make_descriptor(text, uplink);
+      if (made < 0) error = errno;
     }
-    if (result != 0) error = errno;
     memcpy(reply, &error, sizeof error);
     ssize_t sent = send_with_fd(channel, reply, sizeof(int) + strlen(reply + sizeof(int)) + 1, made);
     if (made >= 0) close(made);
     if (sent < 0) break;
   }
-  if (guarded >= 0) syscall(SYS_pidfd_send_signal, guarded, SIGKILL, NULL, 0);
 }
 
 _Noreturn void inner_main(int channel, const struct bridge_settings *bridge) {
@@ -150,9 +143,11 @@ _Noreturn void inner_main(int channel, const struct bridge_settings *bridge) {
   char problem[256] = "ok";
   const char *step = enter_new_namespace();
   if (step == NULL && links_setup(bridge) != 0) step = "cannot set up the bridge";
+  int uplink = step == NULL ? uplink_setup() : -1;
+  if (step == NULL && uplink < 0) step = "cannot set up the uplink";
   if (step != NULL) snprintf(problem, sizeof problem, "%s: %s", step, strerror(errno));
   prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-  if (send(channel, problem, strlen(problem) + 1, MSG_NOSIGNAL) > 0 && step == NULL) serve(channel);
+  if (send(channel, problem, strlen(problem) + 1, MSG_NOSIGNAL) > 0 && step == NULL) serve(channel, uplink);
   _exit(step == NULL ? 0 : 1);
 }
 
@@ -163,8 +158,8 @@ int inner_probe(const struct bridge_settings *bridge, char **argv) {
     step = "cannot make a bridge";
     status = 101;
   }
-  if (step == NULL && tap_add("bgr-00000000") != 0) {
-    step = "cannot make a TAP from /dev/net/tun";
+  if (step == NULL && (tap_add("bgr-00000000") != 0 || uplink_setup() < 0)) {
+    step = "cannot make a TAP and a TUN device from /dev/net/tun";
     status = 102;
   }
   if (step == NULL) {
@@ -205,15 +200,17 @@ static int ask(const char *request, char *reply, size_t size, int *fd) {
   return error == 0 ? 0 : -1;
 }
 
-int inner_socket(int type) {
+static int ask_for_descriptor(const char *request) {
   int fd;
-  if (ask(type == SOCK_DGRAM ? "sd" : "ss", NULL, 0, &fd) != 0) return -1;
+  if (ask(request, NULL, 0, &fd) != 0) return -1;
   // The answer came without its descriptor: this process has none left.
   if (fd < 0) errno = EMFILE;
   return fd;
 }
 
-int inner_guard(int pidfd) { return send_with_fd(outer_channel, "g", 1, pidfd) < 0 ? -1 : 0; }
+int inner_socket(int type) { return ask_for_descriptor(type == SOCK_DGRAM ? "sd" : "ss"); }
+int inner_uplink(void) { return ask_for_descriptor("u"); }
+int inner_listener(void) { return ask_for_descriptor("l"); }
 
 int inner_command(const char *line, char *reply, size_t reply_size) {
   char request[512];

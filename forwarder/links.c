@@ -59,16 +59,15 @@ static int set_bridge_mac(int fd) {
   return ioctl(fd, SIOCSIFHWADDR, &request);
 }
 
-static int write_setting(const char *path, const char *value) {
+int write_setting(const char *path, const char *value) {
   int fd = open(path, O_WRONLY | O_CLOEXEC);
   if (fd < 0) return -1;
   ssize_t n = write(fd, value, strlen(value));
   return close_keeping_errno(fd, n < 0 ? -1 : 0);
 }
 
-// What tracking calls out of window would miss its NAT; pasta ends every connection itself, so windows are its business.
-// This alone does not cure large uploads that now and then stall with pasta of 2023. The setting appears with the first
-// rule that tracks, so it is written again with each TAP.
+// Both ends of what is tracked are TCP of a kernel that watches its own windows. The setting appears with the first rule
+// that tracks, so it is written again with each TAP.
 static void relax_tracking(void) { write_setting("/proc/sys/net/netfilter/nf_conntrack_tcp_be_liberal", "1"); }
 
 int links_setup(const struct bridge_settings *bridge) {
@@ -128,29 +127,8 @@ int tap_delete(const char *name) {
     struct nlmsghdr header;
     struct ifinfomsg link;
   } request = {
-      .header = {.nlmsg_len = sizeof request, .nlmsg_type = RTM_DELLINK, .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK},
+      .header = {.nlmsg_len = sizeof request, .nlmsg_type = RTM_DELLINK},
       .link = {.ifi_family = AF_UNSPEC, .ifi_index = (int)index},
   };
-  int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-  if (fd < 0) return -1;
-  struct {
-    struct nlmsghdr header;
-    struct nlmsgerr body;
-  } answer;
-  memset(&answer, 0, sizeof answer);
-  if (send(fd, &request, sizeof request, 0) < 0 || recv(fd, &answer, sizeof answer, MSG_TRUNC) < 0) return close_keeping_errno(fd, -1);
-  close(fd);
-  if (answer.header.nlmsg_type != NLMSG_ERROR || answer.body.error == 0 || answer.body.error == -ENODEV) return 0;
-  errno = -answer.body.error;
-  return -1;
-}
-
-bool uplink_is_up(void) {
-  int fd = control_socket();
-  if (fd < 0) return false;
-  struct ifreq request;
-  set_name(&request, UPLINK_NAME);
-  bool up = ioctl(fd, SIOCGIFADDR, &request) == 0 && ioctl(fd, SIOCGIFFLAGS, &request) == 0 && (request.ifr_flags & IFF_UP) != 0;
-  close(fd);
-  return up;
+  return netlink_request(&request.header) == 0 || errno == ENODEV ? 0 : -1;
 }

@@ -88,6 +88,8 @@ void listeners_forget(struct in_addr guest) {
     else at = &(*at)->next;
   }
   tcp_forget(guest);
+  outbound_tcp_forget(guest);
+  outbound_datagram_forget(guest);
 }
 
 void listeners_pause(void) {

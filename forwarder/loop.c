@@ -32,13 +32,19 @@ int loop_add(struct source *source, uint32_t events) {
   return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, source->fd, &event);
 }
 
-void loop_close(struct source *source) {
-  if (source->fd < 0) return;
-  epoll_ctl(epoll_fd, EPOLL_CTL_DEL, source->fd, NULL);
-  close(source->fd);
+int loop_release(struct source *source) {
+  int fd = source->fd;
+  if (fd < 0) return -1;
+  epoll_ctl(epoll_fd, EPOLL_CTL_DEL, fd, NULL);
   source->fd = -1;
   for (int i = 0; i < batch_length; i++)
     if (batch[i].data.ptr == source) batch[i].data.ptr = NULL;
+  return fd;
+}
+
+void loop_close(struct source *source) {
+  int fd = loop_release(source);
+  if (fd >= 0) close(fd);
 }
 
 void loop_mute(struct source *source) { epoll_ctl(epoll_fd, EPOLL_CTL_DEL, source->fd, NULL); }

@@ -1,4 +1,4 @@
-// banger-forwarder serve CONTROL BRIDGE-ADDRESS PREFIX-LENGTH [-- PASTA ARGUMENT…]
+// banger-forwarder serve CONTROL BRIDGE-ADDRESS PREFIX-LENGTH NAMES-ADDRESS
 // banger-forwarder enter PID PROGRAM [ARGUMENT…]         becomes PROGRAM inside, without any capability
 // banger-forwarder enter-admin PID PROGRAM [ARGUMENT…]   the same with the namespace's root rights (nft)
 // banger-forwarder probe ADDRESS PREFIX-LENGTH PROGRAM [ARGUMENT…]
@@ -6,8 +6,9 @@
 //     ends with 100 when a namespace, 101 when a bridge, 102 when a TAP cannot be made
 //
 // `serve` is two processes: the outer half stays in the host's network, listens on loopback addresses and answers the
-// control socket (control.c); the inner half owns a user and a network namespace and makes sockets and TAPs in it. Pasta,
-// when given, runs as the outer half's child with the inner half's pid appended. When one half ends, everything ends.
+// control socket (control.c); the inner half owns a user and a network namespace and makes sockets and TAPs in it. What
+// guests open to the outside comes to the outer half through a TUN device and a transparent listener of the namespace
+// (uplink.c). NAMES-ADDRESS is where guests ask for names. When one half ends, everything ends.
 #define _GNU_SOURCE
 #include "forwarder.h"
 
@@ -27,10 +28,13 @@
 
 static void tick(int64_t now) {
   listeners_tick(now);
-  uplink_tick(now);
+  outbound_tcp_tick(now);
+  outbound_datagram_tick(now);
 }
 
-static bool tick_needed(void) { return listeners_paused() || udp_flow_count() > 0 || uplink_waiting(); }
+static bool tick_needed(void) {
+  return listeners_paused() || udp_flow_count() > 0 || outbound_tcp_waiting() || outbound_datagram_count() > 0;
+}
 
 static void on_end(struct source *source, uint32_t events) {
   (void)source;
@@ -68,7 +72,7 @@ static int fail(const char *what) {
   return 71;
 }
 
-static int serve(const char *control, const struct bridge_settings *bridge, char **pasta) {
+static int serve(const char *control, const struct bridge_settings *bridge) {
   int pair[2];
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) return fail("socketpair");
   pid_t inner = fork();
@@ -92,7 +96,8 @@ static int serve(const char *control, const struct bridge_settings *bridge, char
   watch_ends(pair[0]);
   int status = 0;
   if (drop_outer_privileges() != 0) status = fail("cannot drop privileges");
-  if (status == 0) uplink_start(pasta, inner);
+  outside_init(bridge);
+  if (status == 0 && (uplink_start() != 0 || outbound_tcp_start() != 0)) status = fail("cannot join the uplink");
   if (status == 0 && control_start(control, inner) != 0) status = fail(control);
   if (status == 0) loop_run(tick, tick_needed, tcp_work);
   uplink_stop();
@@ -104,7 +109,7 @@ static int serve(const char *control, const struct bridge_settings *bridge, char
 }
 
 static int usage(void) {
-  fprintf(stderr, "usage: banger-forwarder serve CONTROL BRIDGE-ADDRESS PREFIX-LENGTH [-- PASTA ARGUMENT...]\n"
+  fprintf(stderr, "usage: banger-forwarder serve CONTROL BRIDGE-ADDRESS PREFIX-LENGTH NAMES-ADDRESS\n"
                   "       banger-forwarder enter|enter-admin PID PROGRAM [ARGUMENT...]\n"
                   "       banger-forwarder probe BRIDGE-ADDRESS PREFIX-LENGTH PROGRAM [ARGUMENT...]\n");
   return 64;
@@ -120,7 +125,7 @@ int main(int argc, char **argv) {
   if (argc >= 4 && strcmp(argv[1], "enter-admin") == 0) return enter_main(true, argv[2], argv + 3);
   struct bridge_settings bridge;
   if (argc >= 5 && strcmp(argv[1], "probe") == 0 && parse_bridge(argv + 2, &bridge)) return inner_probe(&bridge, argv + 4);
-  if (argc < 5 || strcmp(argv[1], "serve") != 0 || !parse_bridge(argv + 3, &bridge)) return usage();
-  if (argc > 5 && strcmp(argv[5], "--") != 0) return usage();
-  return serve(argv[2], &bridge, argc > 5 ? argv + 6 : argv + argc);
+  if (argc != 6 || strcmp(argv[1], "serve") != 0 || !parse_bridge(argv + 3, &bridge)) return usage();
+  if (inet_pton(AF_INET, argv[5], &bridge.names) != 1) return usage();
+  return serve(argv[2], &bridge);
 }

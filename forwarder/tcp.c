@@ -32,7 +32,8 @@ struct side {
 struct flow {
   struct side client, guest;
   struct direction up, down;
-  struct in_addr guest_address;
+  // What a guest called; of what the host opened only the guest's address.
+  struct sockaddr_in caller, called;
   bool connecting;
   bool queued;
   bool waits_for_pipe;
@@ -226,29 +227,69 @@ static void tune(int fd) {
   setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
 }
 
-static void flow_open(int client, const struct listener *listener) {
-  int guest = flow_count < MAX_TCP_FLOWS ? inner_socket(SOCK_STREAM) : -1;
-  struct flow *flow = guest < 0 ? NULL : calloc(1, sizeof *flow);
-  if (flow == NULL) {
-    reset_on_close(client);
-    close(client);
-    if (guest >= 0) close(guest);
-    return;
-  }
+void tcp_refuse(int fd) {
+  reset_on_close(fd);
+  close(fd);
+}
+
+// Adds a flow that is in no loop yet; NULL when there is no memory.
+static struct flow *flow_make(int client, int guest) {
+  struct flow *flow = calloc(1, sizeof *flow);
+  if (flow == NULL) return NULL;
   tune(client);
   tune(guest);
   flow->client = (struct side){.source = {.fd = client, .handle = on_side}, .flow = flow};
   flow->guest = (struct side){.source = {.fd = guest, .handle = on_side}, .flow = flow};
   flow->up = flow->down = (struct direction){.pipe = {-1, -1}};
-  flow->guest_address = listener->guest.sin_addr;
-  flow->connecting = true;
   flow->next = flows;
   if (flows != NULL) flows->previous = flow;
   flows = flow;
   flow_count++;
+  return flow;
+}
+
+static void flow_start(struct flow *flow) {
   uint32_t events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
-  bool started = connect(guest, (const struct sockaddr *)&listener->guest, sizeof listener->guest) == 0 || errno == EINPROGRESS;
-  if (!started || loop_add(&flow->client.source, events) != 0 || loop_add(&flow->guest.source, events) != 0) flow_close(flow, true);
+  if (loop_add(&flow->client.source, events) != 0 || loop_add(&flow->guest.source, events) != 0) flow_close(flow, true);
+}
+
+static void flow_open(int client, const struct listener *listener) {
+  int guest = flow_count < MAX_TCP_FLOWS ? inner_socket(SOCK_STREAM) : -1;
+  struct flow *flow = guest < 0 ? NULL : flow_make(client, guest);
+  if (flow == NULL) {
+    tcp_refuse(client);
+    if (guest >= 0) close(guest);
+    return;
+  }
+  flow->caller.sin_addr = listener->guest.sin_addr;
+  flow->connecting = true;
+  if (connect(guest, (const struct sockaddr *)&listener->guest, sizeof listener->guest) == 0 || errno == EINPROGRESS) flow_start(flow);
+  else flow_close(flow, true);
+}
+
+enum tcp_admission tcp_admit(const struct sockaddr_in *guest, const struct sockaddr_in *target) {
+  unsigned of_guest = 0;
+  for (struct flow *flow = flows; flow != NULL; flow = flow->next) {
+    if (flow->caller.sin_addr.s_addr != guest->sin_addr.s_addr || flow->caller.sin_port == 0) continue;
+    of_guest++;
+    if (flow->caller.sin_port == guest->sin_port && flow->called.sin_addr.s_addr == target->sin_addr.s_addr &&
+        flow->called.sin_port == target->sin_port)
+      return TCP_IS_OPEN;
+  }
+  // One guest leaves the others, and the host's own calls, their share.
+  return flow_count < MAX_TCP_FLOWS && of_guest < MAX_OUTBOUND_OF_A_GUEST ? TCP_IS_NEW : TCP_NO_ROOM;
+}
+
+void tcp_join(int guest_fd, int outside_fd, const struct sockaddr_in *guest, const struct sockaddr_in *target) {
+  struct flow *flow = flow_count < MAX_TCP_FLOWS ? flow_make(outside_fd, guest_fd) : NULL;
+  if (flow == NULL) {
+    tcp_refuse(guest_fd);
+    tcp_refuse(outside_fd);
+    return;
+  }
+  flow->caller = *guest;
+  flow->called = *target;
+  flow_start(flow);
 }
 
 void tcp_accept(struct source *source, uint32_t events) {
@@ -270,7 +311,7 @@ void tcp_forget(struct in_addr guest) {
   struct flow *flow = flows;
   while (flow != NULL) {
     struct flow *next = flow->next;
-    if (flow->guest_address.s_addr == guest.s_addr) flow_close(flow, true);
+    if (flow->caller.sin_addr.s_addr == guest.s_addr) flow_close(flow, true);
     flow = next;
   }
 }

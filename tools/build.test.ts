@@ -103,3 +103,28 @@ test('both launchers are the same text, so they cannot drift apart', () => {
   const [first, second] = PROGRAMS.map(({ name }) => readFileSync(join(repository, 'bin', name), 'utf8'));
   assert.equal(first, second);
 });
+
+/** Runs a built program and tells whether V8 took the compiled code that came with it, and whether the flag was set. */
+function loadedCode(program: string, args: readonly string[]): { rejected: boolean; steady: boolean } {
+  const report = `const { Script } = require('node:vm'); const v8 = require('node:v8'); let steady = false;
+    const set = v8.setFlagsFromString; v8.setFlagsFromString = (flag) => { steady = flag === '--no-function-context-cells'; set(flag); };
+    const run = Script.prototype.runInThisContext;
+    Script.prototype.runInThisContext = function () { console.log(JSON.stringify({ rejected: this.cachedDataRejected, steady })); return run.call(this); };`;
+  const directory = mkdtempSync(join(tmpdir(), 'bgr-build-'));
+  try {
+    writeFileSync(join(directory, 'report.cjs'), report);
+    const text = execFileSync(process.execPath, ['--require', join(directory, 'report.cjs'), program, ...args], { encoding: 'utf8' });
+    return JSON.parse(text.split('\n')[0] ?? '') as { rejected: boolean; steady: boolean };
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+}
+
+test('V8 takes the compiled code; what moves data runs without function context cells (1.7)', async () => {
+  using checkout = makeCheckout();
+  await buildPrograms(checkout.root, identityOf(checkout.root));
+  const [cli, daemon] = ['banger', 'bangerd'].map((name) => join(checkout.root, 'dist', `${name}.cjs`));
+  assert.deepEqual(loadedCode(cli ?? '', ['vm', 'list']), { rejected: false, steady: false });
+  for (const verb of ['cp', 'exec']) assert.deepEqual(loadedCode(cli ?? '', ['vm', verb]), { rejected: false, steady: true });
+  assert.deepEqual(loadedCode(daemon ?? '', []), { rejected: false, steady: true });
+});

@@ -1,16 +1,22 @@
-// Bundles both programs into one file each: the CLI starts twice as fast this way, and the package needs no dependency but Node.
+// Bundles each program with all it needs: the CLI starts twice as fast this way, and the package needs no dependency but Node.
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { BuildOptions, Plugin } from 'esbuild';
+import { type Training, loaderText, programFile } from './program-file.ts';
 import { readSources } from './source-tree.ts';
 
 /** A program of the package. */
-export type Program = { name: string; entry: string; lazyChildProcess: boolean };
+export type Program = { name: string; entry: string; lazyChildProcess: boolean; training: Training };
 
 export const PROGRAMS: readonly Program[] = [
-  { name: 'banger', entry: 'src/cli/main.ts', lazyChildProcess: true },
-  { name: 'bangerd', entry: 'src/daemon/main.ts', lazyChildProcess: false },
+  {
+    name: 'banger',
+    entry: 'src/cli/main.ts',
+    lazyChildProcess: true,
+    training: { quick: ['vm', 'list'], steady: ['vm', 'exec', 'web', '--', 'true'] },
+  },
+  { name: 'bangerd', entry: 'src/daemon/main.ts', lazyChildProcess: false, training: { steady: [] } },
 ];
 
 /** What decides whether a build is due, and what the programs call themselves. */
@@ -30,14 +36,14 @@ export function identityOf(root: string): BuildIdentity {
   const build = sources.digest('hex').slice(0, 12);
   const inputs = createHash('sha256').update(build);
   for (const path of ['package-lock.json', 'tsconfig.json']) inputs.update(readFileSync(join(root, path)));
-  inputs.update(readFileSync(import.meta.filename));
+  for (const tool of ['build.ts', 'program-file.ts', 'train-program.ts']) inputs.update(readFileSync(join(import.meta.dirname, tool)));
   return { version: manifest.version, build, inputs: inputs.digest('hex') };
 }
 
 /** @returns whether `dist` holds every program, made from exactly these inputs. */
 export function isUpToDate(root: string, identity: BuildIdentity, programs = PROGRAMS): boolean {
   try {
-    for (const program of programs) statSync(join(root, 'dist', `${program.name}.cjs`));
+    for (const { name } of programs) for (const ending of ['cjs', 'app']) statSync(join(root, 'dist', `${name}.${ending}`));
     return readFileSync(join(root, 'dist', 'inputs'), 'utf8') === identity.inputs;
   } catch {
     // Nothing there, or unreadable: build it again.
@@ -75,8 +81,12 @@ export function bundleOptions(root: string, program: Program, identity: BuildIde
     platform: 'node',
     format: 'cjs',
     target: 'node26',
-    // A smaller file starts sooner; the daemon's stack traces are worth more than its few milliseconds.
-    minify: program.name === 'banger',
+    // A smaller file starts sooner and takes less memory; the daemon keeps its names for the sake of stack traces.
+    minifyWhitespace: true,
+    minifySyntax: true,
+    minifyIdentifiers: program.name === 'banger',
+    // Each import() becomes a require: the loader's script has no loader of modules.
+    supported: { 'dynamic-import': false },
     logLevel: 'warning',
     banner: { js: "const bangerBundleUrl = require('node:url').pathToFileURL(__filename).href;" },
     define: {
@@ -98,14 +108,20 @@ export async function buildPrograms(root: string, identity: BuildIdentity, progr
   mkdirSync(dist, { recursive: true });
   rmSync(join(dist, 'inputs'), { force: true });
   const lines = made.map(({ outputFiles }, at) => {
-    const name = `${programs[at]?.name}.cjs`;
-    const content = outputFiles[0]?.contents ?? new Uint8Array();
-    writeFileSync(join(dist, `${name}.partial`), content);
-    renameSync(join(dist, `${name}.partial`), join(dist, name));
-    return `dist/${name}  ${Math.round(content.length / 1024)} KiB`;
+    const { name, training } = programs[at] as Program;
+    const bundle = outputFiles[0]?.contents ?? new Uint8Array();
+    const file = programFile(bundle, training, identity.build);
+    replaceFile(join(dist, `${name}.app`), file);
+    replaceFile(join(dist, `${name}.cjs`), loaderText(training.quick === undefined));
+    return `dist/${name}.app  ${Math.round(file.length / 1024)} KiB, ${Math.round(bundle.length / 1024)} of it source`;
   });
   writeFileSync(join(dist, 'inputs'), identity.inputs);
   return lines;
+}
+
+function replaceFile(path: string, content: string | Uint8Array): void {
+  writeFileSync(`${path}.partial`, content);
+  renameSync(`${path}.partial`, path);
 }
 
 if (import.meta.main) {
@@ -116,9 +132,9 @@ if (import.meta.main) {
     try {
       for (const line of await buildPrograms(root, identity)) console.log(line);
       console.log(`build: ${identity.version}, ${identity.build}`);
-    } catch {
-      // esbuild has printed every error with its place already.
-      console.error('build: failed');
+    } catch (error) {
+      // esbuild has printed every error of its own with its place already.
+      console.error(`build: failed${error instanceof Error && !('errors' in error) ? `: ${error.message}` : ''}`);
       process.exitCode = 1;
     }
   }

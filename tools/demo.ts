@@ -44,15 +44,19 @@ function makeVmRun(): void {
 /** Asks banger's own DNS server, which needs no change of the machine's resolver. */
 async function showLookup(): Promise<void> {
   const begin = performance.now();
-  const status = ask<{ dns: { address: string } }>('daemon', 'status');
+  const dns = ask<{ dns: { address: string; listening: boolean; problem: string | null } }>('daemon', 'status')?.dns;
+  if (dns?.listening !== true) {
+    console.log(`\nNo lookup of ${NAME}.vm: the DNS server does not listen (${dns?.problem ?? 'no daemon'}).`);
+    return;
+  }
   const resolver = new Resolver({ timeout: 2000, tries: 2 });
-  resolver.setServers([status?.dns.address ?? '127.0.0.1:42069']);
+  resolver.setServers([dns.address]);
   const addresses = await resolver.resolve4(`${NAME}.vm`);
-  console.log(`\n${NAME}.vm is ${addresses.join(', ')}, says the DNS server at ${status?.dns.address}`);
+  console.log(`\n${NAME}.vm is ${addresses.join(', ')}, says the DNS server at ${dns.address}`);
   noteTime('look the name up', begin);
 }
 
-show('build', [process.execPath, join(root, 'tools', 'build.ts')]);
+show('build', [process.execPath, ...process.execArgv, join(root, 'tools', 'build.ts')]);
 show('runtime bundle', [banger, 'bundle', 'build']);
 makeVmRun();
 show('list', [banger, 'vm', 'list']);

@@ -24,7 +24,7 @@ const STAGES: readonly Stage[] = [
   makeStage('in-process', 'test-in-process', { counted: true }),
   makeStage('C', 'test-agent'),
   makeStage('built', 'test-built', { counted: true }),
-  makeStage('bundle', 'bundle', { essential: true }),
+  makeStage('bundle', 'test-bundle', { essential: true }),
   makeStage('e2e', 'test-e2e', { counted: true }),
 ];
 

@@ -46,7 +46,7 @@ async function until(isTrue: () => boolean | Promise<boolean>): Promise<void> {
 }
 
 before(async () => {
-  holder = await spawnDetached([program, 'serve', socketPath, GUEST, '16'], { outputPath: logPath });
+  holder = await spawnDetached([program, 'serve', socketPath, GUEST, '16', '169.254.213.53'], { outputPath: logPath });
   await until(() => readdirSync(scratch).includes('control'));
   const server = [process.execPath, join(import.meta.dirname, 'guest-server.ts'), GUEST];
   const guestLog = join(scratch, 'guest');
@@ -226,6 +226,13 @@ test('what enters has no capability and cannot gain one (9.4)', async () => {
   assert.match(stdout, /^NoNewPrivs:\s+1$/m);
   await assert.rejects(run([program, 'enter', '1x', 'true']));
   await assert.rejects(run([program, 'enter', String(process.pid), 'true']), /ended with status 71/);
+});
+
+test('packets that no honest guest sends harm nobody (6.1)', async () => {
+  const rude = join(import.meta.dirname, '../../test/support/rude-guest.py');
+  // From and to addresses that the forwarder refuses, so that nothing leaves this machine.
+  await run([program, 'enter-admin', await pidInside(), 'python3', rude, 'uplink0', '127.0.0.1'], { timeoutMs: 60_000 });
+  assert.equal((await talk(9000, 'still here', { end: true })).text, 'still here');
 });
 
 test('quit ends both halves and removes the socket (9.5)', async () => {

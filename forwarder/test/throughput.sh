@@ -10,7 +10,7 @@ cleanup() {
 }
 trap cleanup EXIT
 truncate -s 1G "$scratch/zeros"
-"$program" serve "$scratch/control" 10.213.0.1 16 &
+"$program" serve "$scratch/control" 10.213.0.1 16 169.254.213.53 &
 pids="$pids $!"
 until [ -S "$scratch/control" ]; do sleep 0.05; done
 inner=$(echo info | socat - "UNIX:$scratch/control" | sed -n 's/.*inner=\([0-9]*\).*/\1/p')

@@ -51,8 +51,8 @@ make_ext4() { # FILE SIZE_BYTES LABEL CONTENT OPTIONS...
 }
 
 say "writing the work seed"
-# Its virtual size is what a new work disk has at least; it takes only what /root holds.
-make_ext4 "$output/work-seed.ext4" $((8 * 1024 * MIB)) banger-work "$tree/root" -J size=16
+# The smallest work disk there can be; the agent grows larger ones when it mounts them.
+make_ext4 "$output/work-seed.ext4" $((512 * MIB)) banger-work "$tree/root" -J size=16
 
 say "writing the root file system"
 content_bytes=$(du -s -x --block-size=1 "$tree" | cut -f1)

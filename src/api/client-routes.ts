@@ -92,7 +92,7 @@ function guestRoutes(get: Get, send: Send, done: Done) {
 function hostRoutes(get: Get, json: Json, send: Send, done: Done) {
   return {
     daemon: () => get<DaemonStatus>('/v1/daemon'),
-    shutdown: () => done({ method: 'POST', path: '/v1/daemon/shutdown', json: {} }),
+    shutdown: () => json<{ pid: number }>({ method: 'POST', path: '/v1/daemon/shutdown', json: {} }),
     listOperations: () => get<Operation[]>('/v1/operations'),
     operation: (id: string) => get<Operation>(pathOf(['operations', id])),
     /** Events from the first on, until `end`. */

@@ -11,6 +11,8 @@ export const network: Capability = {
       const { services } = context;
       await services.network.ensure(signal);
       context.attachment = await services.network.attach(context.network, signal);
+      const guestAddress = context.attachment.guest.address;
+      context.update({ runtime: { bootId: services.host.bootId(), ...context.vm.runtime, guestAddress } });
     },
     undo: (context) => context.services.network.detach(context.network),
   },

@@ -34,7 +34,7 @@ beforeEach(async () => {
   const pathOf = (url: string): string => new URL(url, 'http://x').searchParams.get('path') ?? '';
   stub = await startStubDaemon({
     routes: {
-      'GET /v1/daemon': answer({}),
+      'GET /v1/daemon/build': answer({}),
       'GET /v1/vms/web/stat': (response, seen) => {
         const stat = statSync(pathOf(seen.url), { throwIfNoEntry: false });
         if (stat === undefined) return fail(response, 422, { code: 'GUEST_FILE', message: 'not there' });

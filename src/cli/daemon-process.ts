@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createSend } from '../api/client.ts';
 import { createApi } from '../api/client-routes.ts';
 import { type DetachedProcess, spawnDetached } from '../host/spawn.ts';
+import { isAlive, startTicksOf } from '../host/processes.ts';
 import { DirectoryProblem, ensurePrivateDirectory } from '../lib/directories.ts';
 import { BangerError } from '../model/errors.ts';
 import type { Cli } from './cli.ts';
@@ -113,14 +114,17 @@ function lastLine(path: string, fromByte: number): string {
 export async function stopDaemon(cli: Cli): Promise<boolean> {
   const { socketPath, daemonLogPath } = cli.directories();
   if (!(await answers(socketPath))) return false;
+  let pid: number | undefined;
   try {
-    await createApi(createSend(socketPath)).shutdown();
+    ({ pid } = await createApi(createSend(socketPath)).shutdown());
   } catch (error) {
     // It may be gone before its answer is; whether it ended is seen below.
     if (!(error instanceof BangerError) || error.code !== 'DAEMON_UNREACHABLE') throw error;
   }
   const deadline = performance.now() + DAEMON_START_TIMEOUT_MS;
-  while (await answers(socketPath)) {
+  const startTicks = pid === undefined ? undefined : startTicksOf(pid);
+  // The socket goes first; the process has the database until it is gone.
+  while ((await answers(socketPath)) || (pid !== undefined && startTicks !== undefined && isAlive({ pid, startTicks }))) {
     if (performance.now() > deadline) {
       throw new BangerError('TIMEOUT', `the daemon did not end within ${DAEMON_START_TIMEOUT_MS / 1000} s`, { logPath: daemonLogPath });
     }

@@ -36,7 +36,7 @@ export function createDaemonSend(cli: Cli, options: { autostart: boolean }): Sen
 
   return async (request) => {
     // What changes something must not reach a daemon that is then replaced, or it would be done twice.
-    if (request.method !== 'GET' && seenBuild === undefined) await sendGet({ method: 'GET', path: '/v1/daemon' }, true);
+    if (request.method !== 'GET' && seenBuild === undefined) await sendGet({ method: 'GET', path: '/v1/daemon/build' }, true);
     return request.method === 'GET' ? sendGet(request, false) : raw(request);
   };
 

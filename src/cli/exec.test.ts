@@ -11,7 +11,7 @@ import type { Input, Output } from './cli.ts';
 import { takeTerminal } from './exec-session.ts';
 
 async function withGuest(onUpgrade: NonNullable<StubOptions['onUpgrade']>, work: (stub: StubDaemon) => Promise<void>): Promise<void> {
-  const stub = await startStubDaemon({ routes: { 'GET /v1/daemon': answer({}) }, onUpgrade });
+  const stub = await startStubDaemon({ routes: { 'GET /v1/daemon/build': answer({}) }, onUpgrade });
   try {
     await work(stub);
   } finally {

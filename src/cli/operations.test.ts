@@ -14,7 +14,7 @@ const STAGES: OperationEvent[] = [
 test('create sends only what was given, shows finished stages as lines and prints the name (3.2, 3.3)', async () => {
   const stub = await startStubDaemon({
     routes: {
-      'GET /v1/daemon': answer({}),
+      'GET /v1/daemon/build': answer({}),
       'POST /v1/vms': answer(stubOperation('op1'), 202),
       'GET /v1/operations/op1/events': stream([...STAGES, endEvent({ vm: web })]),
     },
@@ -80,7 +80,7 @@ test('a bad value is refused before anything is contacted, naming flag, value an
 test('--detach prints the operation and does not tie it to this client; another terminal watches from the start (1.4)', async () => {
   const stub = await startStubDaemon({
     routes: {
-      'GET /v1/daemon': answer({}),
+      'GET /v1/daemon/build': answer({}),
       'POST /v1/vms': answer(stubOperation('op1'), 202),
       'GET /v1/operations/op1/events': stream([...STAGES, endEvent({ vm: web })]),
     },
@@ -109,7 +109,7 @@ test('a failed create tells the stage, the last serial lines, failed undos, reme
   const undone: OperationEvent = { type: 'stage', seq: 3, atMs: 9, stage: 'disk', title: 'work disk', status: 'undone' };
   const stub = await startStubDaemon({
     routes: {
-      'GET /v1/daemon': answer({}),
+      'GET /v1/daemon/build': answer({}),
       'POST /v1/vms': answer(stubOperation('op1'), 202),
       'GET /v1/operations/op1/events': stream([failed, undone, endEvent({ state: 'failed', error })]),
     },
@@ -128,7 +128,7 @@ test('Ctrl-C cancels the operation, waits for the rollback and ends with 130 (1.
   const cancelled = Promise.withResolvers<void>();
   const stub = await startStubDaemon({
     routes: {
-      'GET /v1/daemon': answer({}),
+      'GET /v1/daemon/build': answer({}),
       'POST /v1/vms': answer(stubOperation('op1'), 202),
       'GET /v1/operations/op1/events': async (response) => {
         response.writeHead(200).write(`${JSON.stringify(STAGES[0])}\n`);
@@ -160,7 +160,7 @@ test('Ctrl-C cancels the operation, waits for the rollback and ends with 130 (1.
 test('a daemon that dies while it works is told with how to go on (1.4)', async () => {
   const stub = await startStubDaemon({
     routes: {
-      'GET /v1/daemon': answer({}),
+      'GET /v1/daemon/build': answer({}),
       'POST /v1/bundle/build': answer(stubOperation('op7'), 202),
       'GET /v1/operations/op7/events': stream(STAGES),
     },
@@ -179,7 +179,7 @@ test('several machines are worked on at once, told in the order they were named,
   const vms = [web, stubVm('db', 'abcd1'), stubVm('db2', 'abcd2'), stubVm('old', 'cc')];
   const stub = await startStubDaemon({
     routes: {
-      'GET /v1/daemon': answer({}),
+      'GET /v1/daemon/build': answer({}),
       'GET /v1/vms': answer(vms),
       // Ends only when the other one has begun: one after the other would hang.
       [`POST /v1/vms/${web.id}/start`]: async (response, seen) => {
@@ -221,7 +221,7 @@ test('delete does not ask where nobody can answer, and a failure of one is the s
   const other = stubVm('db', 'bb');
   const stub = await startStubDaemon({
     routes: {
-      'GET /v1/daemon': answer({}),
+      'GET /v1/daemon/build': answer({}),
       'GET /v1/vms': answer([web, other]),
       [`DELETE /v1/vms/${web.id}`]: answer(stubOperation('op-web'), 202),
       [`DELETE /v1/vms/${other.id}`]: answer({ code: 'BUSY', message: 'db is busy' }, 409),

@@ -63,6 +63,9 @@ export async function chooseTargets(cli: Cli, references: readonly string[], all
   return all ? vms.map((vm) => ({ ref: vm.name, vm })) : resolveTargets(references, vms);
 }
 
+/** Verbs of which only the result interests. */
+const TAKES_DOWN: ReadonlySet<VmVerb> = new Set(['stop', 'kill', 'delete']);
+
 export type VerbOptions = { progress: ProgressMode; body?: Readonly<Record<string, unknown>> };
 
 /**
@@ -73,10 +76,11 @@ export async function runVerb(cli: Cli, targets: readonly Target[], verb: VmVerb
   const api = cli.api();
   // Stages of several machines at once would only interleave.
   const single = targets.length === 1;
+  const progress = options.progress === 'auto' && TAKES_DOWN.has(verb) ? 'brief' : options.progress;
   const outcomes = targets.map(async (target) => {
     if ('error' in target) throw target.error;
     const begin = () => api.beginVm(target.vm.id, verb, options.body);
-    if (single) await runOperation(cli, begin, options.progress);
+    if (single) await runOperation(cli, begin, progress);
     else await followOperation(cli, (await begin()).id, 'none');
     return target.vm.name;
   });

@@ -7,7 +7,7 @@ import { BangerError, ERROR_CODES, type ErrorBody, toErrorBody } from '../model/
 import { createAttachments } from './attachments.ts';
 import { parseInput } from './input.ts';
 import { describeApi } from './openapi.ts';
-import { daemonRoutes } from './routes/daemon.ts';
+import { type BuildId, daemonRoutes } from './routes/daemon.ts';
 import { guestFileRoutes } from './routes/guest-files.ts';
 import { guestStateRoutes } from './routes/guest-state.ts';
 import { logRoutes } from './routes/logs.ts';
@@ -46,7 +46,7 @@ const settingsOf = (build: { id: string }) => ({
  * Builds the API; listening is the caller's.
  * @param build id of this build, sent with every reply so that a CLI of another build notices (1.3)
  */
-export async function createServer(services: DaemonServices, build: { id: string; version: string }): Promise<Server> {
+export async function createServer(services: DaemonServices, build: BuildId): Promise<Server> {
   const server = Fastify(settingsOf(build));
   server.setValidatorCompiler(({ schema, httpPart }) => (data) => ({
     value: parseInput(schema as z.ZodType, data, PARTS[httpPart ?? ''] ?? 'the request'),
@@ -77,7 +77,7 @@ export async function createServer(services: DaemonServices, build: { id: string
   const attachments = createAttachments(services.operations);
   await server.register((scope, _options, done) => {
     const routes = typed(scope);
-    daemonRoutes(routes, services, attachments);
+    daemonRoutes(routes, services, attachments, build);
     vmRoutes(routes, services, attachments);
     operationRoutes(routes, services, attachments);
     guestStateRoutes(routes, services);

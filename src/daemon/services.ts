@@ -2,12 +2,9 @@ import type { BundleStatus, DaemonStatus } from '../api/schemas.ts';
 import type { LifecycleServices } from '../lifecycle/services.ts';
 import type { OperationRecord } from '../model/operation.ts';
 import type { Verdict } from '../model/verdict.ts';
-import type { VmSpec } from '../model/vm.ts';
 
 /** What the routes work with. */
 export type DaemonServices = LifecycleServices & {
-  /** Sizes for what the user did not say. */
-  defaultSpec: VmSpec;
   clientPrivateKeyPath(): Promise<string>;
   status(): Promise<DaemonStatus>;
   doctor(signal: AbortSignal): Promise<Verdict[]>;

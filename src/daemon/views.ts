@@ -14,7 +14,7 @@ export function vmView(vm: Vm, paths: VmPaths): VmView {
     state: vm.state,
     image: vm.imageName,
     spec: vm.spec,
-    guestAddress: addresses.guestAddress,
+    guestAddress: vm.runtime?.guestAddress ?? addresses.guestAddress,
     address: addresses.loopbackAddress,
     createdAt: vm.createdAt,
     startedAt: vm.startedAt,

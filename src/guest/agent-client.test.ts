@@ -5,8 +5,7 @@ import { type TestContext, test } from 'node:test';
 import fc from 'fast-check';
 import type { AgentChannel } from '../drivers/hypervisor/contract.ts';
 import { type AgentClient, createAgentClient } from './agent-client.ts';
-import { encodeFrame } from './frames.ts';
-import { FRAME } from './protocol.ts';
+import { encodeFrame } from '../lib/frames.ts';
 
 type Fate = 'open' | 'released' | 'destroyed';
 
@@ -137,11 +136,11 @@ test('a file is written with its length and mode; an early refusal and a changed
 const exitFrame = (status: number): Buffer => {
   const payload = Buffer.alloc(4);
   payload.writeInt32BE(status);
-  return encodeFrame(FRAME.exit, payload);
+  return encodeFrame('exit', payload);
 };
 
 test('exec gives both outputs and the status, says CLOSE, and gives the channel back (3.13)', async (t) => {
-  const frames = Buffer.concat([encodeFrame(FRAME.data, Buffer.from('out')), encodeFrame(FRAME.stderr, Buffer.from('err')), exitFrame(7)]);
+  const frames = Buffer.concat([encodeFrame('data', Buffer.from('out')), encodeFrame('stderr', Buffer.from('err')), exitFrame(7)]);
   let sentAll = '';
   const serve = answering(Buffer.concat([Buffer.from('HTTP/1.1 101 Switching Protocols\r\n\r\n'), frames]));
   const { client, fates } = clientOf(t, (sent, stream) => (serve(sent, stream), (sentAll = sent)));
@@ -157,7 +156,7 @@ test('exec gives both outputs and the status, says CLOSE, and gives the channel 
 });
 
 test('a guest that floods stdout is stopped by an unread session; memory stays bounded (7.2)', async (t) => {
-  const frame = encodeFrame(FRAME.data, Buffer.alloc(60_000));
+  const frame = encodeFrame('data', Buffer.alloc(60_000));
   let accepted = 0;
   const { client } = clientOf(t, (sent, stream) => {
     if (!sent.endsWith('}')) return;

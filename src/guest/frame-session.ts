@@ -1,8 +1,7 @@
 import { Readable, Writable } from 'node:stream';
 import type { AgentChannel } from '../drivers/hypervisor/contract.ts';
 import { BangerError } from '../model/errors.ts';
-import { FrameDecoder, encodeFrame, encodeResize } from './frames.ts';
-import { FRAME } from './protocol.ts';
+import { FRAME_TYPES, FrameDecoder, FrameProblem, encodeFrame, encodeResize, encodeSignal } from '../lib/frames.ts';
 
 /** Small enough that a key press does not wait long behind a paste, large enough to be cheap. */
 const STDIN_CHUNK_BYTES = 32_768;
@@ -23,7 +22,7 @@ export class FrameSession {
   /** Settles at the session's end. @throws AGENT_UNREACHABLE when the channel closed first, AGENT_PROTOCOL */
   readonly exit: Promise<SessionExit>;
   readonly #channel: AgentChannel;
-  readonly #decoder = new FrameDecoder([FRAME.data, FRAME.stderr, FRAME.eof, FRAME.exit]);
+  readonly #decoder = new FrameDecoder(['data', 'stderr', 'eof', 'exit']);
   readonly #exit = Promise.withResolvers<SessionExit>();
   readonly #full = new Set<Readable>();
   #ended = false;
@@ -46,7 +45,7 @@ export class FrameSession {
     this.stderr = new Readable({ read: () => this.#wanted(this.stderr) });
     this.stdin = new Writable({
       write: (chunk: Buffer, _encoding, done) => this.#sendData(chunk, done),
-      final: (done) => this.#send(encodeFrame(FRAME.eof), done),
+      final: (done) => this.#send(encodeFrame('eof'), done),
     });
     for (const stream of [this.stdin, this.stdout, this.stderr]) stream.on('error', () => undefined);
     channel.stream.on('data', this.#onData);
@@ -63,13 +62,13 @@ export class FrameSession {
 
   /** Sends a signal to the process group. @param signalNumber 1 to 64 */
   signal(signalNumber: number): void {
-    this.#send(encodeFrame(FRAME.signal, Buffer.from([signalNumber])));
+    this.#send(encodeSignal(signalNumber));
   }
 
   /** Ends the session: the guest's process gets SIGHUP, then SIGKILL. `exit` tells how it went. Idempotent. */
   close(): void {
     if (this.#ended || this.#closing) return;
-    this.#channel.stream.write(encodeFrame(FRAME.close));
+    this.#channel.stream.write(encodeFrame('close'));
     this.#closing = true;
     this.#closeTimer = setTimeout(() => this.#fail(unreachable('it did not end the session in time')), CLOSE_LIMIT_MS);
     this.#channel.stream.resume();
@@ -83,7 +82,7 @@ export class FrameSession {
       for (const [index, frame] of frames.entries()) {
         const isLast = index === frames.length - 1 && this.#decoder.pendingBytes === 0;
         if (this.#ended) return;
-        if (frame.type === FRAME.exit) this.#finish(frame.payload, isLast);
+        if (frame.type === FRAME_TYPES.exit) this.#finish(frame.payload, isLast);
         else this.#deliver(frame.type, frame.payload);
       }
     } catch (error) {
@@ -94,9 +93,9 @@ export class FrameSession {
   #deliver(type: number, payload: Buffer): void {
     // After CLOSE nobody reads any more; the rest is only read past.
     if (this.#closing) return;
-    const stream = type === FRAME.stderr ? this.stderr : this.stdout;
+    const stream = type === FRAME_TYPES.stderr ? this.stderr : this.stdout;
     if (stream.readableEnded || stream.destroyed) return;
-    if (type === FRAME.eof) stream.push(null);
+    if (type === FRAME_TYPES.eof) stream.push(null);
     else if (payload.length > 0 && !stream.push(payload)) {
       this.#full.add(stream);
       this.#channel.stream.pause();
@@ -114,7 +113,7 @@ export class FrameSession {
       this.#fail(new BangerError('AGENT_PROTOCOL', 'the guest agent ended a session improperly', { details: { bytes: payload.length } }));
       return;
     }
-    if (!this.#closing) this.#channel.stream.write(encodeFrame(FRAME.close));
+    if (!this.#closing) this.#channel.stream.write(encodeFrame('close'));
     this.#leave();
     this.#channel.release();
     endReadable(this.stdout);
@@ -127,7 +126,7 @@ export class FrameSession {
     if (this.#ended) return;
     this.#leave();
     this.#channel.destroy();
-    const reason = error instanceof Error ? error : unreachable('the channel failed');
+    const reason = asBangerError(error);
     for (const stream of [this.stdin, this.stdout, this.stderr]) stream.destroy(reason);
     this.#exit.reject(reason);
   }
@@ -151,7 +150,7 @@ export class FrameSession {
     if (chunk.length === 0) return done();
     for (let at = 0; at < chunk.length; at += STDIN_CHUNK_BYTES) {
       const isLast = at + STDIN_CHUNK_BYTES >= chunk.length;
-      this.#send(encodeFrame(FRAME.data, chunk.subarray(at, at + STDIN_CHUNK_BYTES)), isLast ? done : undefined);
+      this.#send(encodeFrame('data', chunk.subarray(at, at + STDIN_CHUNK_BYTES)), isLast ? done : undefined);
     }
   }
 
@@ -160,6 +159,11 @@ export class FrameSession {
     if (this.#ended || this.#closing) done?.();
     else this.#channel.stream.write(frame, (error) => done?.(error));
   }
+}
+
+function asBangerError(error: unknown): Error {
+  if (error instanceof FrameProblem) return new BangerError('AGENT_PROTOCOL', `the guest agent sent ${error.message}`, { cause: error });
+  return error instanceof Error ? error : unreachable('the channel failed');
 }
 
 function endReadable(stream: Readable): void {

@@ -1,7 +1,5 @@
 // Types and limits of docs/agent-protocol.md.
 
-export const FRAME = { data: 0, stderr: 1, eof: 2, resize: 3, signal: 4, exit: 5, close: 6 } as const;
-
 export type Personalization = {
   hostname: string;
   /** Extra lines of /etc/hosts. */

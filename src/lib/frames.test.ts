@@ -3,12 +3,13 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import {
   decodeExit,
-  encodeData,
   encodeExit,
   encodeFrame,
   encodeResize,
   encodeSignal,
   FRAME_TYPES,
+  type FrameName,
+  MAX_FRAME_PAYLOAD_BYTES,
   FrameDecoder,
   FrameProblem,
 } from './frames.ts';
@@ -22,27 +23,47 @@ test('frames have the bytes that the agent protocol names (7.2)', () => {
   assert.equal(encodeExit(-1, 'no').toString('hex'), '05000006ffffffff6e6f');
 });
 
-test('any bytes cut anywhere come out as they went in (7.2)', () => {
-  const body = fc.uint8Array({ maxLength: 70_000, size: 'max' });
+const NAMES = Object.keys(FRAME_TYPES) as FrameName[];
+
+/** Cuts `bytes` at these places. */
+function cut(bytes: Buffer, places: number[]): Buffer[] {
+  const sorted = [0, ...places.map((place) => place % (bytes.length + 1)).sort((a, b) => a - b), bytes.length];
+  return sorted.slice(1).map((end, index) => bytes.subarray(sorted[index], end));
+}
+
+test('frames survive any fragmentation (7.2)', () => {
+  const frames = fc.array(fc.record({ name: fc.constantFrom(...NAMES), payload: fc.uint8Array({ maxLength: 300 }) }), { maxLength: 20 });
   fc.assert(
-    fc.property(fc.array(body, { maxLength: 3 }), fc.array(fc.nat(400), { minLength: 1, maxLength: 8 }), (bodies, cuts) => {
-      const stream = Buffer.concat(bodies.map((b) => encodeData(b)));
+    fc.property(frames, fc.array(fc.nat(10_000), { maxLength: 40 }), (sent, places) => {
+      const wire = Buffer.concat(sent.map((frame) => encodeFrame(frame.name, frame.payload)));
       const decoder = new FrameDecoder();
-      const out: Buffer[] = [];
-      let at = 0;
-      for (let i = 0; at < stream.length; i++) {
-        const end = i > 50 ? stream.length : at + (cuts[i % cuts.length] ?? 0) + 1;
-        for (const frame of decoder.push(stream.subarray(at, end))) {
-          assert.equal(frame.type, FRAME_TYPES.data);
-          out.push(frame.payload);
-        }
-        at = end;
-      }
+      const received = cut(wire, places).flatMap((chunk) => decoder.push(chunk));
+      assert.deepEqual(
+        received.map(({ type, payload }) => [type, [...payload]]),
+        sent.map(({ name, payload }) => [FRAME_TYPES[name], [...payload]]),
+      );
       assert.equal(decoder.pendingBytes, 0);
-      assert.ok(Buffer.concat(out).equals(Buffer.concat(bodies)));
     }),
-    { numRuns: 40 },
+    { seed: 7, numRuns: 200 },
   );
+});
+
+test('the largest frame arrives byte by byte in linear time (7.2)', () => {
+  const wire = encodeFrame('data', Buffer.alloc(MAX_FRAME_PAYLOAD_BYTES, 1));
+  const decoder = new FrameDecoder(['data']);
+  let frames = 0;
+  for (const byte of wire) frames += decoder.push(Buffer.from([byte])).length;
+  assert.equal(frames, 1);
+});
+
+test('a type that is not allowed, or a reserved byte that is not zero, is refused from its header (7.2)', () => {
+  for (const header of [
+    [6, 0, 0, 0],
+    [200, 0, 0, 0],
+    [0, 1, 0, 0],
+  ]) {
+    assert.throws(() => new FrameDecoder(['data', 'stderr', 'eof', 'exit']).push(Buffer.from(header)), FrameProblem);
+  }
 });
 
 test('a cut frame waits and is counted (7.2)', () => {

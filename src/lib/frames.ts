@@ -7,7 +7,6 @@ export type Frame = { type: number; payload: Buffer };
 export const FRAME_HEADER_BYTES = 4;
 /** What the two length bytes can say. */
 export const MAX_FRAME_PAYLOAD_BYTES = 65_535;
-const HIGHEST_TYPE = FRAME_TYPES.close;
 
 /** The peer sent something that is not a frame; nothing after it can be understood. */
 export class FrameProblem extends Error {
@@ -68,34 +67,54 @@ export function decodeExit(payload: Buffer): { status: number; reason: string } 
   return { status: payload.readInt32BE(0), reason: payload.toString('utf8', 4, Math.min(payload.length, 4100)) };
 }
 
-/** Cuts a byte stream into frames, however it arrives. Holds at most one unfinished frame (64 KiB). */
+/** Cuts a byte stream into frames, however it arrives. Holds at most one unfinished frame (64 KiB) and one chunk. */
 export class FrameDecoder {
-  #rest: Buffer = Buffer.alloc(0);
+  readonly #allowed: ReadonlySet<number>;
+  #rest: Buffer[] = [];
+  #restBytes = 0;
+  #neededBytes = FRAME_HEADER_BYTES;
 
-  /**
-   * @returns the frames that `chunk` completes; payloads may share memory with it
-   * @throws FrameProblem at an unknown type or a second byte that is not zero
-   */
-  push(chunk: Buffer): Frame[] {
-    const bytes = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
-    const frames: Frame[] = [];
-    let at = 0;
-    while (bytes.length - at >= FRAME_HEADER_BYTES) {
-      const type = bytes.readUInt8(at);
-      const zero = bytes.readUInt8(at + 1);
-      if (type > HIGHEST_TYPE || zero !== 0) throw new FrameProblem(`not a frame: ${bytes.toString('hex', at, at + FRAME_HEADER_BYTES)}`);
-      const end = at + FRAME_HEADER_BYTES + bytes.readUInt16BE(at + 2);
-      if (end > bytes.length) break;
-      frames.push({ type, payload: bytes.subarray(at + FRAME_HEADER_BYTES, end) });
-      at = end;
-    }
-    // A copy, so that a few waiting bytes do not keep a big chunk alive.
-    this.#rest = at === bytes.length ? Buffer.alloc(0) : Buffer.from(bytes.subarray(at));
-    return frames;
+  /** @param allowed what the peer may send; default everything */
+  constructor(allowed: readonly FrameName[] = Object.keys(FRAME_TYPES) as FrameName[]) {
+    this.#allowed = new Set(allowed.map((name) => FRAME_TYPES[name]));
   }
 
   /** Bytes that wait for the rest of their frame; not zero at the end of a stream means it was cut. */
   get pendingBytes(): number {
-    return this.#rest.length;
+    return this.#restBytes;
+  }
+
+  /**
+   * @returns the frames that `chunk` completes; payloads may share memory with it
+   * @throws FrameProblem at a type that is not allowed or a second byte that is not zero
+   */
+  push(chunk: Buffer): Frame[] {
+    this.#rest.push(chunk);
+    this.#restBytes += chunk.length;
+    // Joining only when a frame is whole keeps a stream of single bytes linear.
+    if (this.#restBytes < this.#neededBytes) return [];
+    const bytes = this.#rest.length === 1 ? chunk : Buffer.concat(this.#rest);
+    const frames: Frame[] = [];
+    let at = 0;
+    this.#neededBytes = FRAME_HEADER_BYTES;
+    while (bytes.length - at >= FRAME_HEADER_BYTES) {
+      const length = this.#frameLength(bytes, at);
+      if (bytes.length - at < length) {
+        this.#neededBytes = length;
+        break;
+      }
+      frames.push({ type: bytes.readUInt8(at), payload: bytes.subarray(at + FRAME_HEADER_BYTES, at + length) });
+      at += length;
+    }
+    this.#rest = at === bytes.length ? [] : [bytes.subarray(at)];
+    this.#restBytes = bytes.length - at;
+    return frames;
+  }
+
+  #frameLength(bytes: Buffer, at: number): number {
+    if (!this.#allowed.has(bytes.readUInt8(at)) || bytes[at + 1] !== 0) {
+      throw new FrameProblem(`not a frame: ${bytes.toString('hex', at, at + FRAME_HEADER_BYTES)}`);
+    }
+    return FRAME_HEADER_BYTES + bytes.readUInt16BE(at + 2);
   }
 }

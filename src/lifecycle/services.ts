@@ -6,7 +6,7 @@ import type { SshHostKey } from '../guest/ssh-host-key.ts';
 import type { Image } from '../model/image.ts';
 import type { VmPaths } from '../model/paths.ts';
 import type { Verdict } from '../model/verdict.ts';
-import type { ProcessIdentity, Vm } from '../model/vm.ts';
+import type { ProcessIdentity, Vm, VmSpec } from '../model/vm.ts';
 import type { ImageStore } from '../store/images.ts';
 import type { VmStore } from '../store/vms.ts';
 import type { KeyedLock } from './locks.ts';
@@ -35,6 +35,10 @@ export type HostPort = {
 export type NamePort = { set(name: string, address: string): void; remove(name: string): void };
 
 export type LifecycleSettings = {
+  /** What a VM gets when the user does not say. */
+  defaultSpec: VmSpec;
+  /** Memory of this host; no VM can have more. */
+  hostMemoryMib: number;
   /** How long `stop` lets the guest end by itself. */
   stopGraceMs: number;
   /** How long the guest may take until its agent answers. */

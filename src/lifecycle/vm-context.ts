@@ -60,6 +60,7 @@ function missingImage(vm: Vm): Image {
     rootfsPath: '',
     rootfsBytes: 0,
     workSeedPath: null,
+    workSeedBytes: 0,
     distribution: '',
     initSystem: 'none',
     packagesHash: null,

@@ -49,6 +49,8 @@ export type Image = {
   rootfsPath: string;
   rootfsBytes: number;
   workSeedPath: string | null;
+  /** The smallest work disk; 0 without a seed. */
+  workSeedBytes: number;
   distribution: string;
   initSystem: 'systemd' | 'runit' | 'none';
   packagesHash: string | null;

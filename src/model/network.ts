@@ -3,11 +3,7 @@ import { BangerError } from './errors.ts';
 /** Guests live in 10.213.0.0/16 inside banger's namespace; the bridge has the first address. */
 export const GUEST_PREFIX_LENGTH = 16;
 export const BRIDGE_ADDRESS = '10.213.0.1';
-/** The namespace's own end of the way out, and the router it sees there; link-local, so that no network of the host is shadowed. */
-export const UPLINK_ADDRESS = '169.254.213.2';
-export const UPLINK_GATEWAY = '169.254.213.1';
-export const UPLINK_PREFIX_LENGTH = 24;
-/** pasta answers DNS here and forwards to the host's resolver; outside the guests' own subnet, so that guests route to it. */
+/** Guests ask for names here, and the forwarder asks the host's resolver; outside their own subnet, so that guests route to it. */
 export const DNS_FORWARD_ADDRESS = '169.254.213.53';
 /** What guests, TAPs and the bridge use. */
 export const GUEST_MTU = 1500;

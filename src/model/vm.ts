@@ -24,6 +24,8 @@ export type VmRuntime = {
   accelerator?: string;
   storageDriver?: string;
   networkDriver?: string;
+  /** The guest's own address; differs from the planned one in QEMU's user network. */
+  guestAddress?: string;
 };
 
 /** One VM as the store keeps it. */

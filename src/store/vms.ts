@@ -19,6 +19,7 @@ const runtimeSchema = z.strictObject({
   accelerator: z.string().exactOptional(),
   storageDriver: z.string().exactOptional(),
   networkDriver: z.string().exactOptional(),
+  guestAddress: z.string().exactOptional(),
 });
 const rowSchema = z.object({
   id: z.string(),

@@ -1,8 +1,7 @@
 // The tests of the private network that need a host of their own; started by network-private.test.ts.
 import assert from 'node:assert/strict';
 import { readFileSync, readdirSync } from 'node:fs';
-import { mkdir, rm, writeFile } from 'node:fs/promises';
-import { randomBytes } from 'node:crypto';
+import { mkdir } from 'node:fs/promises';
 import { createSocket } from 'node:dgram';
 import { connect } from 'node:net';
 import { join } from 'node:path';
@@ -142,22 +141,6 @@ describe('guests of the private network', () => {
     assert.equal(await hearFrom(closed, '10.213.0.2', 8000), 'guest 10.213.0.2');
   });
 
-  test('a VM reaches the outside and its names, as the host (6.1)', async () => {
-    assert.equal(await hearFrom(open1, '192.0.2.1', 7000), 'internet 192.0.2.10');
-    assert.equal(await open1.sh('dig +short +time=2 +tries=1 @169.254.213.53 example.com'), '203.0.113.5');
-    assert.equal(await hearFrom(open1, '192.0.2.10', 7002), 'host-uplink');
-  });
-
-  test('a large upload goes out whole and does not stall (6.1)', async (t) => {
-    const [sent, received] = [join(runtimeDirectory, 'sent'), join(runtimeDirectory, '../../upload')];
-    t.after(() => rm(sent));
-    await writeFile(sent, randomBytes(50_000_000));
-    assert.equal(await open1.sh(`timeout 10 socat -u OPEN:${sent} TCP:192.0.2.1:7005`), '');
-    const deadline = Date.now() + 5000;
-    while ((await realHost.fileSize(received)).bytes < 50_000_000 && Date.now() < deadline) await sleep(20);
-    assert.equal(await realHost.sha256File(received), await realHost.sha256File(sent));
-  });
-
   test('without NAT nothing goes out, not even names, whatever route the guest sets (6.1)', async () => {
     await closed.sh('ip route add default via 10.213.0.1');
     assert.equal(await hearFrom(closed, '192.0.2.1', 7000), 'failed');
@@ -169,8 +152,17 @@ describe('guests of the private network', () => {
     await open1.sh(
       'sysctl -qw net.ipv4.conf.all.route_localnet=1; ip address del 127.0.0.1/8 dev lo; ip route add 127.0.0.0/8 via 10.213.0.1',
     );
-    assert.equal(await hear('127.0.0.1', 7001), 'host-loopback');
-    for (const address of ['127.0.0.1', '10.213.0.1', '169.254.213.1', '169.254.213.2', '169.254.213.53', '192.0.2.10', '0.0.0.0']) {
+    for (const address of ['127.0.0.1', '198.51.100.7']) assert.equal(await hear(address, 7001), 'host-loopback');
+    for (const address of [
+      '127.0.0.1',
+      '10.213.0.1',
+      '169.254.213.1',
+      '169.254.213.2',
+      '169.254.213.53',
+      '192.0.2.10',
+      '198.51.100.7',
+      '0.0.0.0',
+    ]) {
       assert.equal(await hearFrom(open1, address, 7001), 'failed', address);
     }
     const forwarded = open2.vm.addresses.loopbackAddress;
@@ -202,21 +194,6 @@ describe('guests of the private network', () => {
     assert.equal((await realHost.run(listen.split(' '))).stdout.trim(), 'inside');
     for (const address of ['10.213.0.1', '169.254.213.2']) assert.equal(await hearFrom(open2, address, 7003), 'failed');
     await realHost.endProcess(identity, 500);
-  });
-
-  test('pasta comes back when it dies (9.5)', async () => {
-    const line = (await controlOne(socketPath, 'info'))[0] ?? '';
-    const pid = Number(/pasta=(\d+)/.exec(line)?.[1]);
-    process.kill(pid, 'SIGKILL');
-    const deadline = Date.now() + 8000;
-    let back = false;
-    while (!back && Date.now() < deadline) {
-      await sleep(100);
-      const info = await holderInfo(socketPath);
-      back = info?.uplinkUp === true && info.uplinkExits === 1;
-    }
-    assert.equal(back, true);
-    assert.equal(await hearFrom(open2, '192.0.2.1', 7000), 'internet 192.0.2.10');
   });
 });
 
@@ -259,10 +236,7 @@ describe('the holder of the private network', () => {
     const verdicts = await open().checks();
     assert.deepEqual(
       verdicts.map((v) => [v.name, v.level]),
-      [
-        ['network.private', 'pass'],
-        ['network.private.uplink', 'pass'],
-      ],
+      [['network.private', 'pass']],
     );
   });
 });

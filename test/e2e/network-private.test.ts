@@ -1,4 +1,4 @@
-// Runs network-private-inside.ts on a host of its own, as root and as an ordinary user.
+// Runs network-private-inside.ts and network-outbound-inside.ts on a host of its own, as root and as an ordinary user.
 import assert from 'node:assert/strict';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -13,15 +13,16 @@ async function runInside(kind: 'root' | 'user'): Promise<string> {
   try {
     await chmod(scratch, 0o755);
     await run(['make', '-C', join(root, 'forwarder'), `BUILD=${join(scratch, 'build')}`], { timeoutMs: 120_000 });
-    const inside = join(root, 'test/e2e/network-private-inside.ts');
+    const inside = ['private', 'outbound'].map((name) => join(root, `test/e2e/network-${name}-inside.ts`));
     const env = {
       ...commandEnvironment(),
       LAB_NODE: process.execPath,
-      LAB_DNS_FIXTURE: join(root, 'test/support/dns-fixture.ts'),
+      LAB_INTERNET: join(root, 'test/support/internet-fixture.ts'),
       LAB_FORWARDER: join(scratch, 'build/banger-forwarder'),
     };
     const lab = join(root, 'test/support/network-lab.sh');
-    const outcome = await run([lab, kind, process.execPath, '--test', '--test-reporter=tap', inside], { env, timeoutMs: 180_000 });
+    const node = [process.execPath, '--test', '--test-concurrency=1', '--test-reporter=tap', ...inside];
+    const outcome = await run([lab, kind, ...node], { env, timeoutMs: 180_000 });
     return outcome.stdout;
   } catch (error) {
     if (!(error instanceof CommandFailure)) throw error;

@@ -15,11 +15,12 @@ const server = createServer((request, response) => {
   response.setHeader('Banger-Build', FAKE_BUILD);
   response.setHeader('Content-Type', 'application/json');
   if (request.url === '/v1/daemon/shutdown') {
-    response.writeHead(204).end();
+    response.writeHead(202).end(JSON.stringify({ pid: process.pid }));
     server.close();
     rmSync(socketPath, { force: true });
     server.closeIdleConnections();
-  } else if (request.url === '/v1/daemon') response.end(JSON.stringify({ pid: process.pid, version: '1', build: FAKE_BUILD, socketPath }));
+  } else if (request.url === '/v1/daemon/build') response.end(JSON.stringify({ build: FAKE_BUILD, version: '1' }));
+  else if (request.url === '/v1/daemon') response.end(JSON.stringify({ pid: process.pid, version: '1', build: FAKE_BUILD, socketPath }));
   else if (request.url === '/v1/vms') response.end('[]');
   else response.writeHead(404).end(JSON.stringify({ code: 'NOT_FOUND', message: `no ${request.url}` }));
 });

@@ -8,9 +8,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type LeakScope, type Snapshot, leaksBetween, processesOf, takeSnapshot } from './leak-check.ts';
+import { bundleOfTests, shareBundle } from './shared-bundle.ts';
 import { type TestUser, asUser, testUser } from './unprivileged.ts';
 
-const repository = join(import.meta.dirname, '..', '..');
+/** The built CLI of the checkout. */
+export const PROGRAM = join(import.meta.dirname, '..', '..', 'bin', 'banger');
 
 export type SandboxOptions = {
   /** Text of config.toml; default empty. */
@@ -21,6 +23,8 @@ export type SandboxOptions = {
   commandPrefix?: readonly string[];
   /** Run as root when we are root; default is the unprivileged test user. */
   asRoot?: boolean;
+  /** Leave /dev/net/tun to root, as on hosts that do not open it; default is to open it to the test user. */
+  withoutTun?: boolean;
   /** How long `close` waits for what is still ending; default 10 000. */
   settleMs?: number;
 };
@@ -30,6 +34,8 @@ export type Finished = { status: number | null; signal: NodeJS.Signals | null; s
 export type Sandbox = {
   readonly directory: string;
   readonly env: Readonly<Record<string, string>>;
+  /** What tells processes and files of this sandbox from others'. */
+  readonly scope: LeakScope;
   /** argv that runs a program like `banger` does: same user, same namespaces. */
   argv(command: readonly string[]): string[];
   /** Runs the built CLI to its end. */
@@ -40,10 +46,16 @@ export type Sandbox = {
   close(): Promise<void>;
 };
 
-export type RunOptions = { input?: string; timeoutMs?: number; env?: Record<string, string> };
+export type RunOptions = {
+  input?: string | Uint8Array;
+  timeoutMs?: number;
+  env?: Record<string, string>;
+  /** Another `banger` than the checkout's. */
+  program?: string;
+};
 
 /** Database, logs, keys and configuration outlive VMs; all else below the directories belongs to a VM or a running daemon. */
-const MAY_STAY = /\.(db|db-wal|db-shm|log|toml|pub)$|\.db\.|\/(id_ed25519|known_hosts|ssh_config|ssh-config)$|\/(home|cache)\//;
+const MAY_STAY = /\.(db|db-wal|db-shm|log|toml|pub)$|\.db\.|\/(id_ed25519|ssh_config|ssh-config)$|\/(home|cache|bundle)\//;
 
 /**
  * Makes directories whose paths are short (a socket path has at most 107 bytes) and, when we are root, owned by the test user.
@@ -51,10 +63,11 @@ const MAY_STAY = /\.(db|db-wal|db-shm|log|toml|pub)$|\.db\.|\/(id_ed25519|known_
  */
 export async function createSandbox(options: SandboxOptions = {}): Promise<Sandbox> {
   const directory = mkdtempSync(join(tmpdir(), 'bgr-'));
-  const user = testUser(join(directory, 'home'));
+  const user = testUser(join(directory, 'home'), { tun: options.withoutTun !== true });
   const unprivileged = options.asRoot !== true;
   prepareDirectories(directory, options.config ?? '', unprivileged ? user : undefined);
-  const env = { ...(await environmentOf(directory)), ...options.env };
+  const isDemoted = unprivileged && process.getuid?.() === 0;
+  const env = { ...(await environmentOf(directory, isDemoted)), ...options.env };
   const scope: LeakScope = { runId: env['BANGER_TEST_RUN'] ?? '', directories: [directory], mayStay: (path) => MAY_STAY.test(path) };
   const before = takeSnapshot(scope);
   const argv = (command: readonly string[]): string[] => [
@@ -62,11 +75,12 @@ export async function createSandbox(options: SandboxOptions = {}): Promise<Sandb
     ...(unprivileged ? asUser(user, command) : command),
   ];
   const banger = (args: readonly string[], run: RunOptions = {}): Promise<Finished> =>
-    runToEnd(argv([join(repository, 'bin', 'banger'), ...args]), { ...env, ...run.env }, run);
+    runToEnd(argv([run.program ?? PROGRAM, ...args]), { ...env, ...run.env }, run);
   let closed: Promise<void> | undefined;
   return {
     directory,
     env,
+    scope,
     argv,
     banger,
     must: async (args, run) => outputOf(args, await banger(args, run)),
@@ -82,8 +96,13 @@ function prepareDirectories(directory: string, config: string, owner: TestUser |
   for (const name of ['home', 'state', 'cache', 'run', 'config.toml']) chownSync(join(directory, name), owner.uid, owner.uid);
 }
 
-async function environmentOf(directory: string): Promise<Record<string, string>> {
-  const bundle = process.env['BANGER_BUNDLE'];
+/** @param isDemoted whether commands run as another user than we are, who may not enter the bundle's directory */
+async function environmentOf(directory: string, isDemoted: boolean): Promise<Record<string, string>> {
+  let bundle = bundleOfTests();
+  if (bundle !== undefined && isDemoted) {
+    shareBundle(bundle, join(directory, 'bundle'));
+    bundle = join(directory, 'bundle');
+  }
   return {
     PATH: process.env['PATH'] ?? '/usr/bin:/bin',
     HOME: join(directory, 'home'),

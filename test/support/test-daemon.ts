@@ -134,8 +134,6 @@ function fakeParts(world: TestWorld, store: Store, effects: Effects): Parameters
           new BangerError('NOT_FOUND', `there is no image ${JSON.stringify(reference)}`, { remedy: 'banger image list' }),
         );
       },
-      clientPublicKey: () => Promise.resolve('ssh-ed25519 AAAA client'),
-      clientPrivateKeyPath: () => Promise.resolve(join(world.directory, 'id_ed25519')),
     },
   };
 }

@@ -106,6 +106,7 @@ function createImage(directory: string): Image {
     rootfsPath: file('rootfs', MIB),
     rootfsBytes: MIB,
     workSeedPath: file('work-seed', MIB),
+    workSeedBytes: MIB,
     distribution: 'debian',
     initSystem: 'systemd',
     packagesHash: null,

@@ -1,27 +1,31 @@
 // Runs commands as an ordinary user when the tests run as root: banger must not need more than that.
 
 /** An account that exists only inside the private mount namespaces of its commands. */
-export type TestUser = { uid: number; name: string; home: string };
+export type TestUser = { uid: number; name: string; home: string; tun: boolean };
 
 /** Above what distributions give to people and services, below the ranges of subordinate ids. */
 const TEST_UID = 61_213;
 
-/** @returns the user that e2e tests run as; `home` must be writable by it. */
-export function testUser(home: string): TestUser {
-  return { uid: TEST_UID, name: 'bgr-test', home };
+/**
+ * @param home must be writable by the user
+ * @param options.tun whether it may open /dev/net/tun; default yes
+ * @returns the user that e2e tests run as
+ */
+export function testUser(home: string, options: { tun?: boolean } = {}): TestUser {
+  return { uid: TEST_UID, name: 'bgr-test', home, tun: options.tun ?? true };
 }
 
 /**
- * Opens /dev/net/tun to everybody, as it is on desktops, and adds the user to passwd (ssh refuses a uid without a name), both
+ * Opens /dev/net/tun to everybody, as it is on desktops, or to nobody, and adds the user to passwd (ssh refuses a uid without a name), both
  * seen only by the command: the mount namespace is private.
  */
 const SCRIPT = `
-uid=$1 name=$2 home=$3
-shift 3
+uid=$1 name=$2 home=$3 tun_mode=$4
+shift 4
 mount -t tmpfs -o mode=0755 none /mnt
 if [ -e /dev/net/tun ]; then
   mknod /mnt/tun c 10 200
-  chmod 0666 /mnt/tun
+  chmod "$tun_mode" /mnt/tun
   mount --bind /mnt/tun /dev/net/tun
 fi
 { cat /etc/passwd; echo "$name:x:$uid:$uid::$home:/bin/sh"; } >/mnt/passwd
@@ -39,6 +43,6 @@ export function asUser(user: TestUser, argv: readonly string[]): string[] {
   if (process.getuid?.() !== 0) return [...argv];
   return [
     ...['unshare', '--mount', '--propagation', 'private', '--'],
-    ...['sh', '-ec', SCRIPT, 'sh', String(user.uid), user.name, user.home, ...argv],
+    ...['sh', '-ec', SCRIPT, 'sh', String(user.uid), user.name, user.home, user.tun ? '0666' : '0600', ...argv],
   ];
 }

@@ -25,3 +25,6 @@ blacklist acpi_cpufreq
 blacklist evdev
 blacklist qemu_fw_cfg
 END
+
+# Commands run while systemd still boots, and it would empty /tmp under their hands (the distribution's file says "D /tmp").
+echo 'q /tmp 1777 root root -' > /etc/tmpfiles.d/tmp.conf

@@ -3,7 +3,8 @@ import { formatDuration } from '../../lib/duration.ts';
 import type { Cli, Output } from '../cli.ts';
 import { paint, safeLine } from './text.ts';
 
-export type ProgressMode = 'auto' | 'plain' | 'json' | 'none';
+/** `brief`, for what takes down: a spinner while it lasts, and lines only for what fails. */
+export type ProgressMode = 'auto' | 'brief' | 'plain' | 'json' | 'none';
 
 /** Shows the events of one operation as they come. */
 export type StageView = { show(event: OperationEvent): void; close(): void };
@@ -23,32 +24,33 @@ export function createStageView(cli: Cli, mode: ProgressMode): StageView {
   const { stderr, env } = cli;
   if (mode === 'none') return { show: () => undefined, close: () => undefined };
   if (mode === 'json') return { show: (event) => cli.note(JSON.stringify(event)), close: () => undefined };
-  const live = mode === 'auto' && stderr.isTTY === true && env['TERM'] !== 'dumb' && env['CI'] === undefined;
-  return live ? liveView(cli) : plainView(cli);
+  const wanted = (event: StageEvent): boolean => mode !== 'brief' || event.status === 'failed';
+  const live = mode !== 'plain' && stderr.isTTY === true && env['TERM'] !== 'dumb' && env['CI'] === undefined;
+  return live ? liveView(cli, wanted) : plainView(cli, wanted);
 }
 
-/** @returns the line of a stage that ended, or undefined while it runs */
+/** @returns the line of a stage that ended; none while it runs, and none for one that had nothing to do */
 export function stageLine(stream: Output, event: StageEvent): string | undefined {
   const time = event.durationMs === undefined ? '' : `  ${paint(stream, 'dim', formatDuration(event.durationMs))}`;
   const title = safeLine(event.title);
   if (event.status === 'done') return `${paint(stream, 'green', '✓')} ${title}${time}`;
   if (event.status === 'failed') return `${paint(stream, 'red', '✗')} ${title}${time}`;
   if (event.status === 'undone') return `${paint(stream, 'yellow', '↩')} ${title} undone${time}`;
-  return event.status === 'skipped' ? `${paint(stream, 'dim', '-')} ${title} skipped` : undefined;
+  return undefined;
 }
 
-function plainView(cli: Cli): StageView {
+function plainView(cli: Cli, wanted: (event: StageEvent) => boolean): StageView {
   return {
     show(event) {
       if (event.type === 'log') cli.note(`  ${safeLine(event.line)}`);
-      const line = event.type === 'stage' ? stageLine(cli.stderr, event) : undefined;
+      const line = event.type === 'stage' && wanted(event) ? stageLine(cli.stderr, event) : undefined;
       if (line !== undefined) cli.note(line);
     },
     close: () => undefined,
   };
 }
 
-function liveView(cli: Cli): StageView {
+function liveView(cli: Cli, wanted: (event: StageEvent) => boolean): StageView {
   const running = new Map<string, { title: string; text: string; sinceMs: number }>();
   const logLines: string[] = [];
   let frame = 0;
@@ -68,7 +70,7 @@ function liveView(cli: Cli): StageView {
       if (event.type === 'log') logLines.push(safeLine(event.line));
       if (logLines.length > KEPT_LOG_LINES) logLines.shift();
       trackRunning(running, event);
-      const line = event.type === 'stage' ? stageLine(cli.stderr, event) : undefined;
+      const line = event.type === 'stage' && wanted(event) ? stageLine(cli.stderr, event) : undefined;
       if (line !== undefined) {
         clear();
         cli.note(line);

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import type { NetworkDriver } from '../../drivers/network/contract.ts';
 import { createPrivateNetwork } from '../../drivers/network/private/driver.ts';
 import { createUserNetwork } from '../../drivers/network/user/driver.ts';
@@ -18,8 +17,6 @@ export type BundleParts = {
   refresh(): Promise<unknown>;
   network(): Choice<NetworkDriver>;
   resolveImage(reference: string | undefined): Promise<Image>;
-  clientPublicKey(): Promise<string>;
-  clientPrivateKeyPath(): Promise<string>;
 };
 
 /** @returns the parts of the bundle that there is; without one they refuse, and say how to get one */
@@ -59,8 +56,6 @@ export async function bundleParts(context: { options: ComposeOptions; store: Sto
   return {
     refresh,
     network: () => known?.network ?? missing,
-    clientPublicKey: async () => readFileSync(bundlePath(known?.bundle ?? (await refresh()), 'sshPublicKey'), 'utf8').trim(),
-    clientPrivateKeyPath: async () => bundlePath(known?.bundle ?? (await refresh()), 'sshPrivateKey'),
     async resolveImage(reference: string | undefined): Promise<Image> {
       await refresh();
       const name = reference ?? config.defaults.image;

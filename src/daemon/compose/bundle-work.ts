@@ -4,6 +4,7 @@ import { bundleStatus } from '../../images/bundle/bundle-status.ts';
 import type { BundlePlaces } from '../../images/bundle/find-bundle.ts';
 import type { Operations } from '../../lifecycle/operations.ts';
 import { BangerError } from '../../model/errors.ts';
+import type { Image } from '../../model/image.ts';
 import type { DaemonServices } from '../services.ts';
 
 /** Where bundles are looked for, made, and made from. */
@@ -20,6 +21,8 @@ export function bundleWork(context: {
   places: Places;
   operations: Operations;
   onBuilt: () => Promise<unknown>;
+  /** Images that have records; their files are needed. */
+  images: () => Image[];
 }): Pick<DaemonServices, 'bundleStatus' | 'buildBundle'> {
   const { places, operations } = context;
   return {
@@ -32,7 +35,7 @@ export function bundleWork(context: {
         });
       }
       return operations.begin('bundle.build', null, async (operation) => {
-        await buildBundle({
+        const { superseded } = await buildBundle({
           directory: places.buildDirectory,
           sourceRoot,
           cacheDirectory: places.cacheDirectory,
@@ -49,6 +52,10 @@ export function bundleWork(context: {
           onLog: () => undefined,
         });
         await context.onBuilt();
+        const needed = new Set(
+          context.images().flatMap((image) => [image.kernelPath, image.initramfsPath, image.rootfsPath, image.workSeedPath]),
+        );
+        for (const path of superseded) if (!needed.has(path)) await realHost.removeTree(path);
       });
     },
   };

@@ -20,6 +20,7 @@ export function imageOfBundle(bundle: Bundle, name: string): Image {
     rootfsPath: bundlePath(bundle, 'rootfs'),
     rootfsBytes: manifest.files.rootfs.sizeBytes,
     workSeedPath: bundlePath(bundle, 'workSeed'),
+    workSeedBytes: manifest.files.workSeed.sizeBytes,
     distribution: manifest.distribution,
     initSystem: 'systemd',
     packagesHash: manifest.packagesHash,

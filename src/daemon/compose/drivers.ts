@@ -6,7 +6,12 @@ import type { Verdict } from '../../model/verdict.ts';
 import type { Config } from '../config.ts';
 
 /** One driver and why it was taken; `daemon status` shows both. */
-export type Choice<Driver> = { driver: Driver; reason: string };
+export type Choice<Driver> = {
+  driver: Driver;
+  reason: string;
+  /** What kept a better driver from being taken; `doctor` shows it with its remedies. */
+  obstacles?: Verdict[];
+};
 
 /**
  * Takes the storage driver that config asks for, or the best that works here: clones where the file system has them,
@@ -41,14 +46,18 @@ export async function chooseNetwork(
   if (wanted === 'user') return { driver: candidates.user, reason: 'network.mode = "user"' };
   const failed = (await candidates.private.checks()).filter((verdict) => verdict.level === 'fail');
   const [first] = failed;
-  if (first === undefined) return { driver: candidates.private, reason: 'user namespaces and pasta work here' };
+  if (first === undefined) return { driver: candidates.private, reason: 'user namespaces with bridge and TAP work here' };
   if (wanted === 'private') {
     throw new BangerError('PREREQUISITE_MISSING', `the private network does not work here: ${first.reason}`, {
       remedy: first.remedy ?? 'banger doctor',
       details: { failed },
     });
   }
-  return { driver: candidates.user, reason: `the private network does not work here: ${first.reason}` };
+  return {
+    driver: candidates.user,
+    reason: `the private network does not work here: ${first.reason}`,
+    obstacles: failed.map((verdict) => ({ ...verdict, level: 'warn' })),
+  };
 }
 
 /** What the VMM's checks decided, in the words of `daemon status`. */

@@ -1,4 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto';
+import { totalmem } from 'node:os';
 import { humanId } from 'human-id';
 import type { Hypervisor } from '../../drivers/hypervisor/contract.ts';
 import type { StorageDriver } from '../../drivers/storage/contract.ts';
@@ -11,6 +12,7 @@ import { Operations } from '../../lifecycle/operations.ts';
 import { recover } from '../../lifecycle/recover.ts';
 import type { HostPort, LifecycleServices } from '../../lifecycle/services.ts';
 import { handleExit } from '../../lifecycle/vm/exit-watch.ts';
+import type { VmSpec } from '../../model/vm.ts';
 import { vmPaths } from '../../model/paths.ts';
 import type { Store } from '../../store/store.ts';
 import type { Config } from '../config.ts';
@@ -18,6 +20,7 @@ import type { Log } from '../log.ts';
 import type { DaemonServices } from '../services.ts';
 import type { BundleParts } from './bundle-parts.ts';
 import { bundleWork, type Places } from './bundle-work.ts';
+import { clientKey } from './client-key.ts';
 import { type Choice, laterNetwork } from './drivers.ts';
 import type { Names } from './names.ts';
 import { keepVmEvent, logEnd } from './operation-log.ts';
@@ -54,6 +57,7 @@ const ROLLBACK_TIMEOUT_MS = 5000;
 export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon {
   const { log } = options;
   const { store, storages, storage, names, places, bundle } = parts;
+  const key = clientKey(options.directories.stateDirectory);
   const lifecycle: LifecycleServices = {
     ...store,
     ...impulses,
@@ -69,15 +73,15 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
     host: parts.host,
     resolveImage: (reference) => bundle.resolveImage(reference),
     connectAgent: (machine) => createAgentClient((signal) => machine.openAgentChannel(signal)),
-    clientPublicKey: () => bundle.clientPublicKey(),
+    clientPublicKey: () => key.publicKey(),
   };
   return {
     services: {
       ...lifecycle,
-      ...defaultsOf(options),
-      clientPrivateKeyPath: () => bundle.clientPrivateKeyPath(),
+      defaultImageName: options.config.defaults.image,
+      clientPrivateKeyPath: () => key.path(),
       requestShutdown: () => options.requestShutdown(),
-      ...bundleWork({ places, operations: lifecycle.operations, onBuilt: () => bundle.refresh() }),
+      ...bundleWork({ places, operations: lifecycle.operations, onBuilt: () => bundle.refresh(), images: () => store.images.list() }),
       ...statusWork({ ...parts, options, network: () => bundle.network() }),
     },
     async recover() {
@@ -127,6 +131,8 @@ function settingsOf({ directories, config, log }: ComposeOptions): Pick<Lifecycl
   return {
     pathsOf: (vm) => vmPaths(directories, vm),
     settings: {
+      defaultSpec: defaultSpecOf(config),
+      hostMemoryMib: Math.floor(totalmem() / 1024 ** 2),
       stopGraceMs: config.stop_grace_seconds * 1000,
       bootTimeoutMs: config.boot_timeout_seconds * 1000,
       reservedBytes: config.reserved_space,
@@ -135,15 +141,12 @@ function settingsOf({ directories, config, log }: ComposeOptions): Pick<Lifecycl
   };
 }
 
-function defaultsOf({ config: { defaults } }: ComposeOptions): Pick<DaemonServices, 'defaultSpec' | 'defaultImageName'> {
+function defaultSpecOf({ defaults }: Config): VmSpec {
   return {
-    defaultSpec: {
-      vcpuCount: defaults.vcpu,
-      memoryMib: Math.floor(defaults.memory / 1024 ** 2),
-      workDiskBytes: defaults.disk_size,
-      rootOverlayBytes: defaults.system_overlay_size,
-      nat: defaults.nat,
-    },
-    defaultImageName: defaults.image,
+    vcpuCount: defaults.vcpu,
+    memoryMib: Math.floor(defaults.memory / 1024 ** 2),
+    workDiskBytes: defaults.disk_size,
+    rootOverlayBytes: defaults.system_overlay_size,
+    nat: defaults.nat,
   };
 }

@@ -10,12 +10,16 @@ export type Names = NamePort & {
   state(): { listening: boolean; problem: string | null };
 };
 
+/** How soon a port that was taken is tried again. */
+const RETRY_MS = 10_000;
+
 export function createNames(config: Config['dns'], log: Log): Names {
   const records = new Map<string, string>();
   let server: DnsServer | undefined;
+  let retry: NodeJS.Timeout | undefined;
   let problem: string | null = config.enabled ? null : 'switched off in config.toml (dns.enabled)';
   const publish = (): void => server?.setRecords(new Map(records));
-  return {
+  const names: Names = {
     set(name, address) {
       records.set(name, address);
       publish();
@@ -25,16 +29,23 @@ export function createNames(config: Config['dns'], log: Log): Names {
       publish();
     },
     async start() {
-      if (!config.enabled) return;
+      if (!config.enabled || server !== undefined) return;
       try {
         server = await createDnsServer({ ...config, log: (level, message, facts) => log[level](facts, message) });
+        problem = null;
         publish();
       } catch (error) {
-        problem = error instanceof Error ? error.message : String(error);
-        log.warn({ problem }, '.vm names are not answered');
+        const reason = error instanceof Error ? error.message : String(error);
+        if (reason !== problem) log.warn({ problem: reason }, '.vm names are not answered');
+        problem = reason;
+        retry = setTimeout(() => void names.start(), RETRY_MS).unref();
       }
     },
-    stop: async () => server?.close(),
+    async stop() {
+      clearTimeout(retry);
+      await server?.close();
+    },
     state: () => ({ listening: server !== undefined, problem }),
   };
+  return names;
 }

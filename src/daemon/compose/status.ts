@@ -62,7 +62,7 @@ export function statusWork(context: StatusContext): Pick<DaemonServices, 'status
         Promise.all(context.storages.map((driver) => driver.check(options.directories.stateDirectory))).then(softenUnchosen(storage)),
         context.network().driver.checks(),
       ]);
-      return [bundleVerdict(bundle), ...verdicts.flat(), dnsVerdict(names)];
+      return [bundleVerdict(bundle), ...verdicts.flat(), ...(context.network().obstacles ?? []), dnsVerdict(names)];
     },
   };
 }

@@ -6,14 +6,19 @@ import type { TypedServer } from '../server.ts';
 import type { DaemonServices } from '../services.ts';
 import { imageView, operationView } from '../views.ts';
 
+export type BuildId = { id: string; version: string };
+
 /** The daemon itself, the bundle, the images and the checks of this host. */
-export function daemonRoutes(server: TypedServer, services: DaemonServices, attachments: Attachments): void {
+export function daemonRoutes(server: TypedServer, services: DaemonServices, attachments: Attachments, build: BuildId): void {
   server.get('/v1/daemon', { schema: { response: { 200: daemonStatusSchema } } }, () => services.status());
 
-  server.post('/v1/daemon/shutdown', { schema: { response: { 204: z.null() } } }, (_request, reply) => {
+  const buildSchema = z.strictObject({ build: z.string(), version: z.string() });
+  server.get('/v1/daemon/build', { schema: { response: { 200: buildSchema } } }, () => ({ build: build.id, version: build.version }));
+
+  server.post('/v1/daemon/shutdown', { schema: { response: { 202: z.strictObject({ pid: z.number() }) } } }, (_request, reply) => {
     services.requestShutdown();
-    reply.status(204);
-    return null;
+    reply.status(202);
+    return { pid: process.pid };
   });
 
   server.get('/v1/doctor', { schema: { response: { 200: z.array(verdictSchema) } } }, (_request, reply) =>
@@ -26,8 +31,8 @@ export function daemonRoutes(server: TypedServer, services: DaemonServices, atta
 
   server.get('/v1/bundle', { schema: { response: { 200: bundleStatusSchema } } }, () => services.bundleStatus());
 
-  const build = z.strictObject({ force: z.boolean().optional() }).nullish();
-  server.post('/v1/bundle/build', { schema: { body: build, response: { 202: operationSchema } } }, (request, reply) => {
+  const buildBody = z.strictObject({ force: z.boolean().optional() }).nullish();
+  server.post('/v1/bundle/build', { schema: { body: buildBody, response: { 202: operationSchema } } }, (request, reply) => {
     const operation = services.buildBundle({ force: request.body?.force ?? false });
     if (request.headers['banger-attach'] === '1') attachments.attach(operation.id);
     reply.status(202);

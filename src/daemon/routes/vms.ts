@@ -1,11 +1,11 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { type CreateVm, createVmSchema, type Operation, operationSchema, vmSchema } from '../../api/schemas.ts';
+import { createVmSchema, type Operation, operationSchema, vmSchema } from '../../api/schemas.ts';
 import { createVm } from '../../lifecycle/vm/create.ts';
 import { resolveVm } from '../../lifecycle/vm/resolve.ts';
 import { deleteVm, killVm, restartVm, startVm, stopVm } from '../../lifecycle/vm/verbs.ts';
 import type { OperationRecord } from '../../model/operation.ts';
-import type { Vm, VmSpec } from '../../model/vm.ts';
+import type { Vm } from '../../model/vm.ts';
 import type { Attachments } from '../attachments.ts';
 import type { TypedServer } from '../server.ts';
 import type { DaemonServices } from '../services.ts';
@@ -26,11 +26,11 @@ export function vmRoutes(server: TypedServer, services: DaemonServices, attachme
   server.get('/v1/vms/:ref', { schema: { params, response: { 200: vmSchema } } }, (request) => view(resolve(request.params.ref)));
 
   server.post('/v1/vms', { schema: { body: createVmSchema, response: { 202: operationSchema } } }, async (request, reply) => {
-    const { name, image, start = true, waitFor: level } = request.body;
+    const { name, image, start = true, waitFor: level, ...asked } = request.body;
     const operation = await createVm(services, {
       ...(name === undefined ? {} : { name }),
       ...(image === undefined ? {} : { image }),
-      spec: completeSpec(services.defaultSpec, request.body),
+      asked,
       start,
       waitForServices: level === undefined || level === 'services',
     });
@@ -61,16 +61,6 @@ export function vmRoutes(server: TypedServer, services: DaemonServices, attachme
     reply.status(202);
     return operationView(operation);
   }
-}
-
-function completeSpec(defaults: VmSpec, asked: CreateVm): VmSpec {
-  return {
-    vcpuCount: asked.vcpuCount ?? defaults.vcpuCount,
-    memoryMib: asked.memoryMib ?? defaults.memoryMib,
-    workDiskBytes: asked.workDiskBytes ?? defaults.workDiskBytes,
-    rootOverlayBytes: asked.rootOverlayBytes ?? defaults.rootOverlayBytes,
-    nat: asked.nat ?? defaults.nat,
-  };
 }
 
 function wantsServices(level: 'agent' | 'ssh' | 'services' | undefined): boolean {

@@ -15,8 +15,8 @@ import { startSteps } from './start-steps.ts';
 export type CreateRequest = {
   name?: string;
   image?: string;
-  /** Complete: the daemon has filled in its defaults. */
-  spec: VmSpec;
+  /** What the user said; the rest are defaults. */
+  asked: { [Member in keyof VmSpec]?: VmSpec[Member] | undefined };
   start: boolean;
   waitForServices: boolean;
 };
@@ -28,8 +28,8 @@ export type CreateRequest = {
 export async function createVm(services: LifecycleServices, request: CreateRequest): Promise<OperationRecord> {
   if (request.name !== undefined) checkName(request.name);
   const image = await services.resolveImage(request.image);
-  // An image may be larger than the default size; only a size that the user chose is held against it.
-  const spec = { ...request.spec, rootOverlayBytes: Math.max(request.spec.rootOverlayBytes, 0) };
+  const spec = completeSpec(services.settings.defaultSpec, request.asked, image);
+  checkMemory(spec.memoryMib, services.settings.hostMemoryMib);
   await checkSpace(services);
   const vm = reserve(services, request.name, image, spec);
   return services.operations.begin('vm.create', vm, (operation) =>
@@ -48,6 +48,44 @@ export async function createVm(services: LifecycleServices, request: CreateReque
         throw error;
       }),
   );
+}
+
+/**
+ * Fills in the defaults. An image may be larger than a default size, which then gives way; a size that the user chose does not.
+ * @throws INVALID_INPUT when a chosen disk is smaller than what the image brings
+ */
+export function completeSpec(defaults: VmSpec, asked: CreateRequest['asked'], image: Image): VmSpec {
+  return {
+    vcpuCount: asked.vcpuCount ?? defaults.vcpuCount,
+    memoryMib: asked.memoryMib ?? defaults.memoryMib,
+    workDiskBytes: diskSize('work disk', '--disk-size', asked.workDiskBytes, defaults.workDiskBytes, image.workSeedBytes),
+    rootOverlayBytes: diskSize(
+      'root file system',
+      '--system-overlay-size',
+      asked.rootOverlayBytes,
+      defaults.rootOverlayBytes,
+      image.rootfsBytes,
+    ),
+    nat: asked.nat ?? defaults.nat,
+  };
+}
+
+function checkMemory(memoryMib: number, hostMemoryMib: number): void {
+  if (memoryMib <= hostMemoryMib) return;
+  const [asked, hostTotal] = [memoryMib, hostMemoryMib].map((mib) => formatSize(mib * 1024 ** 2));
+  throw new BangerError('INVALID_INPUT', `a VM with ${asked} of memory does not fit this host, which has ${hostTotal}`, {
+    remedy: 'use a smaller --memory',
+    details: { field: 'memoryMib', maximum: hostMemoryMib },
+  });
+}
+
+function diskSize(what: string, flag: string, asked: number | undefined, byDefault: number, minimum: number): number {
+  if (asked === undefined) return Math.max(byDefault, minimum);
+  if (asked >= minimum) return asked;
+  throw new BangerError('INVALID_INPUT', `a ${what} of ${formatSize(asked)} is smaller than the image's ${formatSize(minimum)}`, {
+    remedy: `use ${flag} ${Math.ceil(minimum / 1024 ** 2)}M or more`,
+    details: { minimum },
+  });
 }
 
 /** The record goes last, and stays when something could not be undone: what is left can then be deleted by its name. */
@@ -107,7 +145,7 @@ export function createSteps(options: { start: boolean; waitForServices: boolean 
 
 const record: Step<VmContext> = {
   name: 'record',
-  title: 'record',
+  title: 'directories',
   async apply({ services, paths }) {
     await services.host.makePrivateDirectory(paths.directory);
     await services.host.makePrivateDirectory(paths.logDirectory);

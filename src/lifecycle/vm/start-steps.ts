@@ -15,7 +15,7 @@ export function startSteps(options: { waitForServices: boolean }, capabilities =
 /** From here on a crash leaves traces, so it is written down what they are and in which boot of the host. */
 const claim: Step<VmContext> = {
   name: 'claim',
-  title: 'prepare',
+  title: 'runtime directory',
   async apply({ vm, services, paths, update }) {
     await services.host.makePrivateDirectory(paths.runtimeDirectory);
     const { storageDriver } = vm.runtime ?? {};

@@ -15,5 +15,7 @@ export function declareCommand(cli: Cli) {
       const body = flags.force === true ? { force: true } : {};
       if (flags.detach === true) return cli.print((await cli.api().buildBundle(body, false)).id);
       await runOperation(cli, () => cli.api().buildBundle(body, true), flags.progress);
+      const { directory, distribution, kernelVersion } = await cli.api().bundle();
+      cli.note(`runtime bundle in ${directory}: ${distribution}, Linux ${kernelVersion}`);
     });
 }

@@ -22,8 +22,7 @@ export async function privateNetworkChecks(host: Host, forwarderPath: string): P
     appArmorRestricts: (await readSetting(host, APPARMOR_SETTING)) === '1',
     maxUserNamespaces: await readSetting(host, '/proc/sys/user/max_user_namespaces'),
   };
-  const pasta = await tryCommand(host, ['pasta', '--version']);
-  return [judgeProbe(probe, facts), judgePasta(pasta)];
+  return [judgeProbe(probe, facts)];
 }
 
 async function readSetting(host: Host, path: string): Promise<string | undefined> {
@@ -50,7 +49,7 @@ export function judgeProbe(probe: ProbeOutcome, facts: ProbeFacts): Verdict {
   }
   switch (probe.status) {
     case 0:
-      return { name, level: 'pass', reason: 'a user namespace with bridge, TAP and nftables rules was made and removed' };
+      return { name, level: 'pass', reason: 'a user namespace with bridge, TAP, TUN and nftables rules was made and removed' };
     case 100:
     case 101:
       return { name, level: 'fail', reason: probe.message, remedy: namespaceRemedy(facts) };
@@ -64,7 +63,7 @@ export function judgeProbe(probe: ProbeOutcome, facts: ProbeFacts): Verdict {
         name,
         level: 'fail',
         reason: `nftables rules were refused: ${probe.message}`,
-        remedy: 'sudo modprobe -a nf_tables nft_masq nf_conntrack_bridge',
+        remedy: 'sudo modprobe -a nf_tables nft_ct nft_tproxy',
       };
   }
 }
@@ -73,16 +72,4 @@ function namespaceRemedy(facts: ProbeFacts): string {
   if (facts.appArmorRestricts) return 'sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0';
   if (facts.maxUserNamespaces === '0') return 'sudo sysctl -w user.max_user_namespaces=15000';
   return 'sudo sysctl -w kernel.unprivileged_userns_clone=1';
-}
-
-/** @returns the verdict on the way out. */
-export function judgePasta(outcome: ProbeOutcome): Verdict {
-  const name = 'network.private.uplink';
-  if (outcome.startError === undefined && outcome.status === 0) return { name, level: 'pass', reason: 'pasta joins VMs to the outside' };
-  return {
-    name,
-    level: 'fail',
-    reason: outcome.startError === 'ENOENT' ? 'pasta is not installed' : `pasta does not run: ${outcome.message}`,
-    remedy: 'sudo apt-get install passt',
-  };
 }

@@ -5,7 +5,7 @@ import { BangerError } from '../../../model/errors.ts';
 export type ControlReply = { ok: true; lines: string[] } | { ok: false; errno: string; text: string };
 
 /** What `info` says. */
-export type HolderInfo = { outerPid: number; innerPid: number; uplinkUp: boolean; uplinkExits: number };
+export type HolderInfo = { outerPid: number; innerPid: number };
 
 const MAX_REPLY_BYTES = 4 * 1024 ** 2;
 
@@ -80,7 +80,7 @@ export async function holderInfo(socketPath: string): Promise<HolderInfo | undef
     const innerPid = Number(values.get('inner'));
     const outerPid = Number(values.get('outer'));
     if (!(innerPid > 1) || !(outerPid > 1)) return undefined;
-    return { innerPid, outerPid, uplinkUp: values.get('uplink') === 'up', uplinkExits: Number(values.get('exits')) };
+    return { innerPid, outerPid };
   } catch (error) {
     if (error instanceof BangerError && error.code === 'NETWORK_FAILED') return undefined;
     throw error;

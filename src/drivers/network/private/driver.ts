@@ -18,8 +18,8 @@ export type PrivateNetworkOptions = {
 };
 
 /**
- * The rootless network: one user and network namespace for all VMs of a daemon, held by banger-forwarder, joined to the
- * outside by pasta. Costs one external command per attach and per detach, none for forwards.
+ * The rootless network: one user and network namespace for all VMs of a daemon, held by banger-forwarder, which also makes
+ * their connections to the outside. Costs one external command per attach and per detach, none for forwards.
  */
 export function createPrivateNetwork(options: PrivateNetworkOptions): NetworkDriver {
   const { host, forwarderPath } = options;

@@ -2,14 +2,11 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Host } from '../../../host/host.ts';
 import { BangerError } from '../../../model/errors.ts';
-import { BRIDGE_ADDRESS, GUEST_PREFIX_LENGTH } from '../../../model/network.ts';
+import { BRIDGE_ADDRESS, DNS_FORWARD_ADDRESS, GUEST_PREFIX_LENGTH } from '../../../model/network.ts';
 import { type HolderInfo, control, holderInfo } from './control-client.ts';
-import { pastaArgv } from './pasta.ts';
 import { baseRuleset } from './ruleset.ts';
 
 const START_TIMEOUT_MS = 10_000;
-/** A host without a network has no uplink; VMs still reach each other and the host. */
-const UPLINK_TIMEOUT_MS = 3000;
 const POLL_MS = 10;
 
 type HolderOptions = { host: Host; forwarderPath: string; directory: string; socketPath: string };
@@ -32,7 +29,6 @@ export type Holder = {
 export function createHolder(options: HolderOptions): Holder {
   const { host, forwarderPath, directory, socketPath } = options;
   const logPath = join(directory, 'network.log');
-  const pastaPidPath = join(directory, 'pasta.pid');
   let rulesAppliedIn = 0;
   let starting: Promise<HolderInfo> | undefined;
 
@@ -55,7 +51,7 @@ export function createHolder(options: HolderOptions): Holder {
     nft(innerPid, ['-f', '-'], commands, signal).then(() => undefined);
 
   const startOrFind = async (): Promise<HolderInfo> => {
-    const info = (await holderInfo(socketPath)) ?? (await start(options, logPath, pastaPidPath));
+    const info = (await holderInfo(socketPath)) ?? (await start(options, logPath));
     if (rulesAppliedIn !== info.innerPid) {
       await apply(info.innerPid, baseRuleset());
       rulesAppliedIn = info.innerPid;
@@ -80,9 +76,8 @@ export function createHolder(options: HolderOptions): Holder {
       await starting?.catch(() => undefined);
       const info = await holderInfo(socketPath);
       if (info !== undefined) await quit(host, socketPath, info);
-      await endStalePasta(host, pastaPidPath);
       rulesAppliedIn = 0;
-      for (const path of [socketPath, `${socketPath}.new`, pastaPidPath, logPath]) await host.removeTree(path);
+      for (const path of [socketPath, `${socketPath}.new`, logPath]) await host.removeTree(path);
     },
   };
 }
@@ -99,11 +94,9 @@ function abortable<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   });
 }
 
-async function start(options: HolderOptions, logPath: string, pastaPidPath: string): Promise<HolderInfo> {
+async function start(options: HolderOptions, logPath: string): Promise<HolderInfo> {
   const { host, forwarderPath, socketPath } = options;
-  await endStalePasta(host, pastaPidPath);
-  const asRoot = process.getuid?.() === 0;
-  const argv = [forwarderPath, 'serve', socketPath, BRIDGE_ADDRESS, String(GUEST_PREFIX_LENGTH), '--', ...pastaArgv(pastaPidPath, asRoot)];
+  const argv = [forwarderPath, 'serve', socketPath, BRIDGE_ADDRESS, String(GUEST_PREFIX_LENGTH), DNS_FORWARD_ADDRESS];
   let ended = false;
   let child;
   try {
@@ -118,8 +111,7 @@ async function start(options: HolderOptions, logPath: string, pastaPidPath: stri
   for (;;) {
     const info = await holderInfo(socketPath);
     const waitedMs = performance.now() - startedAt;
-    const isOurs = info?.outerPid === child.identity.pid;
-    if (info !== undefined && isOurs && (info.uplinkUp || info.uplinkExits > 0 || waitedMs > UPLINK_TIMEOUT_MS)) return info;
+    if (info?.outerPid === child.identity.pid) return info;
     if (ended || waitedMs > START_TIMEOUT_MS) {
       await host.endProcess(child.identity, 1000);
       throw new BangerError('NETWORK_FAILED', 'the private network could not be set up', { remedy: 'banger doctor', logPath });
@@ -133,14 +125,4 @@ async function quit(host: Host, socketPath: string, info: HolderInfo): Promise<v
   // Its answer is the end of the connection, which the client reports as a failure.
   await control(socketPath, ['quit'], 5000).catch(() => undefined);
   await host.endProcess(identity, 5000);
-}
-
-/** A pasta whose holder was killed together with its guard; recognised by the path on its command line. */
-async function endStalePasta(host: Host, pidPath: string): Promise<void> {
-  const pid = Number((await host.readIfThere(pidPath))?.trim());
-  if (!(pid > 1)) return;
-  const startTicks = host.startTicksOf(pid);
-  const commandLine = await host.readIfThere(`/proc/${pid}/cmdline`).catch(() => undefined);
-  if (startTicks !== undefined && commandLine?.split('\0').includes(pidPath) === true) await host.endProcess({ pid, startTicks }, 500);
-  await host.removeTree(pidPath);
 }

@@ -17,7 +17,14 @@ test('the base rules touch only tables of banger’s own and keep the sets’ el
 
 test('every chain is emptied before its rules are added, so that applying twice adds nothing (6.1)', () => {
   const lines = baseRuleset().split('\n');
-  for (const chain of ['bridge banger prerouting', 'ip banger input', 'ip banger forward', 'ip banger postrouting']) {
+  for (const chain of [
+    'bridge banger prerouting',
+    'ip banger untracked',
+    'ip banger answers',
+    'ip banger outbound',
+    'ip banger input',
+    'ip banger forward',
+  ]) {
     const flushed = lines.indexOf(`flush chain ${chain}`);
     const firstRule = lines.findIndex((line) => line.startsWith(`add rule ${chain} `));
     assert.ok(flushed >= 0 && flushed < firstRule, chain);

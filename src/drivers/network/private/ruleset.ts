@@ -1,11 +1,16 @@
 // The namespace's nftables rules as text; applied whole by `nft -f -`, which is atomic. Two tables of banger's own:
 // `bridge banger` lets a TAP send only with its VM's MAC and IPv4 address, `ip banger` says who may go where.
 // Which VM may do what is in sets, so that a VM's coming and going touches elements only, and the kernel is the record.
-import { BRIDGE_ADDRESS, DNS_FORWARD_ADDRESS } from '../../../model/network.ts';
+import { BRIDGE_ADDRESS, DNS_FORWARD_ADDRESS, GUEST_PREFIX_LENGTH } from '../../../model/network.ts';
 import type { VmAddresses } from '../../../model/network.ts';
 
-export const UPLINK_NAME = 'uplink0';
+/** Names, port and mark of forwarder/forwarder.h. */
+const UPLINK_NAME = 'uplink0';
 const BRIDGE_NAME = 'br0';
+const OUTBOUND_PORT = 1;
+const OUTBOUND_MARK = 1;
+const GUEST_NETWORK = `${BRIDGE_ADDRESS}/${GUEST_PREFIX_LENGTH}`;
+const TO_LISTENER = `tproxy to :${OUTBOUND_PORT} meta mark set ${OUTBOUND_MARK} accept`;
 
 /**
  * Never a way out: this network, loopback, link-local (169.254.169.254 is a cloud's metadata service; the DNS forwarder
@@ -31,26 +36,36 @@ export function baseRuleset(): string {
     'add rule bridge banger prerouting drop',
     'add table ip banger',
     'add set ip banger nat { type ipv4_addr; }',
-    // Replies to connections that the forwarder made, and ping; nothing else of the namespace is reachable.
+    // What goes out is not tracked: the forwarder's own records are enough, and guests cannot fill the kernel's table.
+    'add chain ip banger untracked { type filter hook prerouting priority -300; policy accept; }',
+    'flush chain ip banger untracked',
+    `add rule ip banger untracked iifname "${UPLINK_NAME}" notrack`,
+    `add rule ip banger untracked iifname "${BRIDGE_NAME}" ip daddr != ${GUEST_NETWORK} notrack`,
+    'add chain ip banger answers { type filter hook output priority -300; policy accept; }',
+    'flush chain ip banger answers',
+    `add rule ip banger answers ip saddr != ${GUEST_NETWORK} notrack`,
+    // A SYN of a guest goes on to the uplink; the forwarder writes it back there once the outside has accepted. Only then
+    // the transparent listener gets it, and with it all later packets of the connection.
+    'add chain ip banger outbound { type filter hook prerouting priority -150; policy accept; }',
+    'flush chain ip banger outbound',
+    `add rule ip banger outbound iifname "${UPLINK_NAME}" ip saddr @nat tcp flags & (fin | syn | rst | ack) == syn ${TO_LISTENER}`,
+    `add rule ip banger outbound iifname "${BRIDGE_NAME}" ip daddr != ${GUEST_NETWORK} ip saddr @nat tcp flags & (fin | syn | rst | ack) != syn ${TO_LISTENER}`,
+    // What guests opened, replies to connections that the forwarder made, and ping; nothing else of the namespace is reachable.
     'add chain ip banger input { type filter hook input priority 0; policy drop; }',
     'flush chain ip banger input',
     'add rule ip banger input iifname "lo" accept',
+    `add rule ip banger input meta mark ${OUTBOUND_MARK} accept`,
     'add rule ip banger input ct state established,related accept',
     `add rule ip banger input iifname "${BRIDGE_NAME}" ip daddr ${BRIDGE_ADDRESS} icmp type echo-request accept`,
     'add chain ip banger forward { type filter hook forward priority 0; policy drop; }',
     'flush chain ip banger forward',
     // A host with br_netfilter loaded shows bridged frames here as well.
     `add rule ip banger forward iifname "${BRIDGE_NAME}" oifname "${BRIDGE_NAME}" accept`,
-    'add rule ip banger forward ct state established,related accept',
-    // NAT passes these by, and a guest's own address must not reach pasta.
-    'add rule ip banger forward ct state invalid drop',
+    `add rule ip banger forward iifname "${UPLINK_NAME}" oifname "${BRIDGE_NAME}" accept`,
     `add rule ip banger forward iifname != "${BRIDGE_NAME}" drop`,
     `add rule ip banger forward ip daddr ${DNS_FORWARD_ADDRESS} meta l4proto { tcp, udp } th dport 53 ip saddr @nat accept`,
     `add rule ip banger forward ip daddr { ${FORBIDDEN_DESTINATIONS.join(', ')} } drop`,
     `add rule ip banger forward oifname "${UPLINK_NAME}" ip saddr @nat accept`,
-    'add chain ip banger postrouting { type nat hook postrouting priority 100; policy accept; }',
-    'flush chain ip banger postrouting',
-    `add rule ip banger postrouting oifname "${UPLINK_NAME}" masquerade`,
     '',
   ].join('\n');
 }

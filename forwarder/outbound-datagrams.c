@@ -1,0 +1,196 @@
+// Datagrams and pings that guests send: one connected socket for each pair of ends, in the host's network.
+#define _GNU_SOURCE
+#include "forwarder.h"
+#include "packet.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define BUCKETS 1024
+#define TURN_DATAGRAMS 64
+#define MAX_FLOWS_OF_A_GUEST 1024
+#define NAMES_IDLE_MS 10000
+// A question that is said again after this long was not answered; resolvers wait at least a second.
+#define NAMES_RETRY_MS 900
+
+struct flow {
+  struct source source;
+  uint8_t protocol;
+  struct sockaddr_in guest, target;
+  bool answered;
+  unsigned nameserver;
+  int64_t last_sent_ms, last_used_ms;
+  struct flow *next;
+};
+
+// By the guest's end only, so that flows of one guest socket are found together.
+static struct flow *buckets[BUCKETS];
+static unsigned flow_count;
+static uint8_t made[PACKET_BYTES];
+
+unsigned outbound_datagram_count(void) { return flow_count; }
+
+static bool same(const struct sockaddr_in *a, const struct sockaddr_in *b) {
+  return a->sin_addr.s_addr == b->sin_addr.s_addr && a->sin_port == b->sin_port;
+}
+
+static struct flow **bucket_of(const struct sockaddr_in *guest) {
+  return &buckets[(ntohl(guest->sin_addr.s_addr) * 31 + ntohs(guest->sin_port)) % BUCKETS];
+}
+
+static void flow_end(struct flow *flow) {
+  struct flow **at = bucket_of(&flow->guest);
+  while (*at != flow) at = &(*at)->next;
+  *at = flow->next;
+  flow_count--;
+  loop_close(&flow->source);
+  loop_free_later(flow);
+}
+
+static void tell_port_unreachable(const struct flow *flow) {
+  uint8_t sent[IP_HEADER_BYTES + UDP_HEADER_BYTES];
+  struct packet packet;
+  // The datagram is gone, but its addresses and ports are all that the guest looks at.
+  size_t length = packet_make_udp(sent, &flow->guest, &flow->target, 0);
+  if (packet_parse(sent, length, &packet)) uplink_write(made, packet_make_unreachable(made, &packet, UNREACHABLE_PORT));
+}
+
+static void on_answer(struct source *source, uint32_t events) {
+  (void)events;
+  struct flow *flow = (struct flow *)source;
+  bool ping = flow->protocol == IPPROTO_ICMP;
+  size_t headers = IP_HEADER_BYTES + (ping ? 0 : UDP_HEADER_BYTES);
+  for (int i = 0; i < TURN_DATAGRAMS; i++) {
+    ssize_t n = recv(source->fd, made + headers, sizeof made - headers, MSG_DONTWAIT);
+    if (n < 0) {
+      if (errno == EINTR) continue;
+      if (errno == ECONNREFUSED && !ping) {
+        tell_port_unreachable(flow);
+        continue;
+      }
+      if (errno == EAGAIN) return;
+      // Another error of the network is read once and may pass.
+      continue;
+    }
+    if (ping && n < ICMP_HEADER_BYTES) continue;
+    flow->answered = true;
+    flow->last_used_ms = now_ms();
+    size_t length = ping ? packet_make_echo_reply(made, &flow->target, &flow->guest, (size_t)n)
+                         : packet_make_udp(made, &flow->target, &flow->guest, (size_t)n);
+    uplink_write(made, length);
+  }
+}
+
+// All flows of one guest socket leave from one port, so that peers who tell each other their address can meet.
+static void share_port(int fd, int family, const struct sockaddr_in *guest) {
+  struct sockaddr_storage own = {0};
+  socklen_t length = sizeof own;
+  int on = 1;
+  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  in_port_t port = 0;
+  for (struct flow *f = *bucket_of(guest); f != NULL && port == 0; f = f->next) {
+    length = sizeof own;
+    if (f->protocol != IPPROTO_UDP || !same(&f->guest, guest) || getsockname(f->source.fd, (struct sockaddr *)&own, &length) != 0) continue;
+    if (own.ss_family == family && family == AF_INET) port = ((struct sockaddr_in *)&own)->sin_port;
+  }
+  struct sockaddr_in any = {.sin_family = AF_INET, .sin_port = port};
+  // Without it the kernel chooses a port, which serves as well.
+  if (port != 0) bind(fd, (struct sockaddr *)&any, sizeof any);
+}
+
+static int open_socket(const struct packet *packet, const struct endpoint *endpoint) {
+  int family = endpoint->address.ss_family;
+  bool ping = packet->protocol == IPPROTO_ICMP;
+  int fd = socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, ping ? IPPROTO_ICMP : 0);
+  if (fd < 0) return -1;
+  if (!ping) share_port(fd, family, &packet->source);
+  if (connect(fd, (const struct sockaddr *)&endpoint->address, endpoint->length) == 0) return fd;
+  int error = errno;
+  close(fd);
+  errno = error;
+  return -1;
+}
+
+static bool has_room(struct in_addr guest) {
+  if (flow_count >= MAX_UDP_FLOWS) return false;
+  if (flow_count < MAX_FLOWS_OF_A_GUEST) return true;
+  unsigned count = 0;
+  for (int i = 0; i < BUCKETS; i++)
+    for (struct flow *f = buckets[i]; f != NULL; f = f->next) count += f->guest.sin_addr.s_addr == guest.s_addr;
+  return count < MAX_FLOWS_OF_A_GUEST;
+}
+
+static struct flow *flow_open(const struct packet *packet) {
+  struct endpoint endpoint;
+  if (!has_room(packet->source.sin_addr)) return NULL;
+  if (!outside_endpoint(&packet->destination, &endpoint)) {
+    uplink_write(made, packet_make_unreachable(made, packet, UNREACHABLE_PROHIBITED));
+    return NULL;
+  }
+  int fd = open_socket(packet, &endpoint);
+  struct flow *flow = fd < 0 ? NULL : calloc(1, sizeof *flow);
+  if (flow == NULL) {
+    if (fd >= 0) close(fd);
+    else if (errno == ENETUNREACH || errno == EHOSTUNREACH) uplink_write(made, packet_make_unreachable(made, packet, UNREACHABLE_HOST));
+    return NULL;
+  }
+  *flow = (struct flow){.source = {.fd = fd, .handle = on_answer}, .protocol = packet->protocol, .nameserver = outside_nameserver()};
+  flow->guest = packet->source;
+  flow->target = packet->destination;
+  flow->next = *bucket_of(&flow->guest);
+  *bucket_of(&flow->guest) = flow;
+  flow_count++;
+  if (loop_add(&flow->source, EPOLLIN) == 0) return flow;
+  flow_end(flow);
+  return NULL;
+}
+
+static struct flow *find(const struct packet *packet) {
+  for (struct flow *f = *bucket_of(&packet->source); f != NULL; f = f->next)
+    if (f->protocol == packet->protocol && same(&f->guest, &packet->source) && same(&f->target, &packet->destination)) return f;
+  return NULL;
+}
+
+void outbound_datagram(const struct packet *packet) {
+  int64_t now = now_ms();
+  struct flow *flow = find(packet);
+  if (flow != NULL && !flow->answered && outside_is_names(&flow->target) && now - flow->last_sent_ms > NAMES_RETRY_MS) {
+    outside_nameserver_failed(flow->nameserver);
+    flow_end(flow);
+    flow = NULL;
+  }
+  if (flow == NULL) flow = flow_open(packet);
+  if (flow == NULL) return;
+  flow->last_sent_ms = flow->last_used_ms = now;
+  size_t header = packet->protocol == IPPROTO_ICMP ? 0 : UDP_HEADER_BYTES;
+  ssize_t n = send(flow->source.fd, packet->body + header, packet->body_length - header, MSG_DONTWAIT);
+  if (n >= 0 || errno != ECONNREFUSED) return;
+  // The error belongs to an earlier datagram and is told; this one is sent.
+  if (packet->protocol == IPPROTO_UDP) tell_port_unreachable(flow);
+  n = send(flow->source.fd, packet->body + header, packet->body_length - header, MSG_DONTWAIT);
+}
+
+void outbound_datagram_tick(int64_t now) {
+  for (int i = 0; i < BUCKETS && flow_count > 0; i++) {
+    for (struct flow *f = buckets[i], *next; f != NULL; f = next) {
+      next = f->next;
+      bool names = outside_is_names(&f->target);
+      if (now - f->last_used_ms < (names ? NAMES_IDLE_MS : UDP_IDLE_SECONDS * 1000)) continue;
+      if (names && !f->answered) outside_nameserver_failed(f->nameserver);
+      flow_end(f);
+    }
+  }
+}
+
+void outbound_datagram_forget(struct in_addr guest) {
+  for (int i = 0; i < BUCKETS && flow_count > 0; i++) {
+    for (struct flow *f = buckets[i], *next; f != NULL; f = next) {
+      next = f->next;
+      if (f->guest.sin_addr.s_addr == guest.s_addr) flow_end(f);
+    }
+  }
+}

@@ -1,0 +1,104 @@
+// Where guests may go: the one place that says no, in the process that has the host's network. The rules of the namespace
+// say the same, so that each would suffice.
+#define _GNU_SOURCE
+#include "forwarder.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#define MAX_NAMESERVERS 3
+
+static struct in_addr name_address, own_network;
+static uint32_t own_mask;
+static unsigned preferred;
+
+void outside_init(const struct bridge_settings *bridge) {
+  name_address = bridge->names;
+  own_mask = ~(uint32_t)0 << (32 - bridge->prefix_length);
+  own_network.s_addr = bridge->address.s_addr & htonl(own_mask);
+}
+
+// An address of the host that only the host itself can reach, e.g. one that was added to `lo`.
+static bool is_on_loopback(struct in_addr address) {
+  struct ifaddrs *all;
+  if (getifaddrs(&all) != 0) return true;
+  bool found = false;
+  for (struct ifaddrs *a = all; a != NULL && !found; a = a->ifa_next) {
+    if (a->ifa_addr == NULL || a->ifa_addr->sa_family != AF_INET || (a->ifa_flags & IFF_LOOPBACK) == 0) continue;
+    found = ((struct sockaddr_in *)(void *)a->ifa_addr)->sin_addr.s_addr == address.s_addr;
+  }
+  freeifaddrs(all);
+  return found;
+}
+
+// Never: "this" network, loopback, link-local (169.254.169.254 is a cloud's metadata), multicast and reserved, the guests' own.
+static bool is_allowed(struct in_addr address) {
+  uint32_t a = ntohl(address.s_addr);
+  if (a >> 24 == 0 || a >> 24 == 127 || a >> 16 == 0xa9fe || a >> 29 == 7) return false;
+  if ((a & own_mask) == ntohl(own_network.s_addr)) return false;
+  return !is_on_loopback(address);
+}
+
+static bool parse_nameserver(char *text, struct endpoint *out) {
+  struct sockaddr_in6 *six = (struct sockaddr_in6 *)&out->address;
+  struct sockaddr_in *four = (struct sockaddr_in *)&out->address;
+  memset(out, 0, sizeof *out);
+  if (inet_pton(AF_INET, text, &four->sin_addr) == 1) {
+    four->sin_family = AF_INET;
+    four->sin_port = htons(53);
+    out->length = sizeof *four;
+    return true;
+  }
+  char *zone = strchr(text, '%');
+  if (zone != NULL) *zone++ = '\0';
+  if (inet_pton(AF_INET6, text, &six->sin6_addr) != 1) return false;
+  six->sin6_family = AF_INET6;
+  six->sin6_port = htons(53);
+  six->sin6_scope_id = zone == NULL ? 0 : if_nametoindex(zone);
+  out->length = sizeof *six;
+  return true;
+}
+
+// Read for each flow, so that a laptop that changes networks needs no notice.
+static unsigned read_nameservers(struct endpoint *list) {
+  unsigned count = 0;
+  char line[512], word[64];
+  FILE *file = fopen("/etc/resolv.conf", "re");
+  while (file != NULL && count < MAX_NAMESERVERS && fgets(line, sizeof line, file) != NULL)
+    if (sscanf(line, " nameserver %63s", word) == 1 && parse_nameserver(word, &list[count])) count++;
+  if (file != NULL) fclose(file);
+  if (count > 0) return count;
+  // What resolv.conf(5) says of an empty one.
+  char local[] = "127.0.0.1";
+  return parse_nameserver(local, &list[0]) ? 1 : 0;
+}
+
+bool outside_is_names(const struct sockaddr_in *destination) {
+  return destination->sin_addr.s_addr == name_address.s_addr && destination->sin_port == htons(53);
+}
+
+unsigned outside_nameserver(void) { return preferred; }
+
+void outside_nameserver_failed(unsigned which) {
+  if (which == preferred) preferred++;
+}
+
+bool outside_endpoint(const struct sockaddr_in *destination, struct endpoint *out) {
+  if (outside_is_names(destination)) {
+    struct endpoint list[MAX_NAMESERVERS];
+    unsigned count = read_nameservers(list);
+    if (count > 0) *out = list[preferred % count];
+    return count > 0;
+  }
+  if (!is_allowed(destination->sin_addr)) return false;
+  memset(out, 0, sizeof *out);
+  memcpy(&out->address, destination, sizeof *destination);
+  out->length = sizeof *destination;
+  return true;
+}

@@ -1,0 +1,115 @@
+// The namespace's side of the way out: the TUN device, the routes and the transparent listener.
+#define _GNU_SOURCE
+#include "forwarder.h"
+#include "packet.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fib_rules.h>
+#include <linux/if_tun.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+// A table that delivers everything here, for packets with OUTBOUND_MARK.
+#define HERE_TABLE 100
+#define LISTEN_BACKLOG 1024
+
+int netlink_request(struct nlmsghdr *request) {
+  struct {
+    struct nlmsghdr header;
+    struct nlmsgerr body;
+  } answer;
+  memset(&answer, 0, sizeof answer);
+  request->nlmsg_flags |= NLM_F_REQUEST | NLM_F_ACK;
+  int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+  if (fd < 0) return -1;
+  bool done = send(fd, request, request->nlmsg_len, 0) >= 0 && recv(fd, &answer, sizeof answer, MSG_TRUNC) >= 0;
+  int error = done ? answer.header.nlmsg_type == NLMSG_ERROR ? -answer.body.error : 0 : errno;
+  close(fd);
+  errno = error;
+  return error == 0 ? 0 : -1;
+}
+
+struct number_attribute {
+  struct rtattr header;
+  uint32_t value;
+};
+
+static struct number_attribute number(unsigned short type, uint32_t value) {
+  return (struct number_attribute){.header = {.rta_len = sizeof(struct number_attribute), .rta_type = type}, .value = value};
+}
+
+static int add_route(unsigned char table, unsigned char type, unsigned char scope, const char *device) {
+  struct {
+    struct nlmsghdr header;
+    struct rtmsg route;
+    struct number_attribute device;
+  } request = {
+      .header = {.nlmsg_len = sizeof request, .nlmsg_type = RTM_NEWROUTE, .nlmsg_flags = NLM_F_CREATE},
+      .route = {.rtm_family = AF_INET, .rtm_table = table, .rtm_protocol = RTPROT_STATIC, .rtm_scope = scope, .rtm_type = type},
+      .device = number(RTA_OIF, if_nametoindex(device)),
+  };
+  return netlink_request(&request.header);
+}
+
+static int add_mark_rule(void) {
+  struct {
+    struct nlmsghdr header;
+    struct fib_rule_hdr rule;
+    struct number_attribute mark;
+  } request = {
+      .header = {.nlmsg_len = sizeof request, .nlmsg_type = RTM_NEWRULE, .nlmsg_flags = NLM_F_CREATE},
+      .rule = {.family = AF_INET, .table = HERE_TABLE, .action = FR_ACT_TO_TBL},
+      .mark = number(FRA_FWMARK, OUTBOUND_MARK),
+  };
+  return netlink_request(&request.header);
+}
+
+static int bring_up(const char *name) {
+  struct ifreq request = {0};
+  int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return -1;
+  strncpy(request.ifr_name, name, IFNAMSIZ - 1);
+  // Datagrams pass whole, whatever fragments they came in.
+  request.ifr_mtu = PACKET_BYTES;
+  int result = ioctl(fd, SIOCSIFMTU, &request);
+  request.ifr_flags = IFF_UP;
+  if (result == 0) result = ioctl(fd, SIOCSIFFLAGS, &request);
+  close(fd);
+  return result;
+}
+
+int uplink_setup(void) {
+  int device = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
+  if (device < 0) return -1;
+  struct ifreq request = {.ifr_flags = IFF_TUN | IFF_NO_PI};
+  strncpy(request.ifr_name, UPLINK_NAME, IFNAMSIZ - 1);
+  // A guest's SYN comes back from here with the guest's address, which a strict host would call a forgery.
+  if (ioctl(device, TUNSETIFF, &request) == 0 && write_setting("/proc/sys/net/ipv4/conf/all/rp_filter", "0") == 0 &&
+      write_setting("/proc/sys/net/ipv4/conf/" UPLINK_NAME "/rp_filter", "0") == 0 && bring_up(UPLINK_NAME) == 0 &&
+      add_route(RT_TABLE_MAIN, RTN_UNICAST, RT_SCOPE_LINK, UPLINK_NAME) == 0 && add_route(HERE_TABLE, RTN_LOCAL, RT_SCOPE_HOST, "lo") == 0 &&
+      add_mark_rule() == 0)
+    return device;
+  int error = errno;
+  close(device);
+  errno = error;
+  return -1;
+}
+
+int outbound_listener(void) {
+  int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), on = 1;
+  if (fd < 0) return -1;
+  struct sockaddr_in any = {.sin_family = AF_INET, .sin_port = htons(OUTBOUND_PORT)};
+  if (setsockopt(fd, IPPROTO_IP, IP_TRANSPARENT, &on, sizeof on) == 0 && bind(fd, (struct sockaddr *)&any, sizeof any) == 0 &&
+      listen(fd, LISTEN_BACKLOG) == 0)
+    return fd;
+  int error = errno;
+  close(fd);
+  errno = error;
+  return -1;
+}

@@ -1,0 +1,119 @@
+// What guests of the private network open to the outside; needs a host of its own, started by network-private.test.ts.
+import assert from 'node:assert/strict';
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { controlOne, holderInfo } from '../../src/drivers/network/private/control-client.ts';
+import { createPrivateNetwork } from '../../src/drivers/network/private/driver.ts';
+import { realHost } from '../../src/host/host.ts';
+import { addressesOf } from '../../src/model/network.ts';
+import { type FakeGuest, plugGuest } from '../support/fake-guest.ts';
+
+const forwarderPath = process.env['LAB_FORWARDER'] ?? '';
+const work = process.env['LAB_WORK'] ?? '';
+const runtimeDirectory = join(work, 'outbound');
+const socketPath = join(runtimeDirectory, 'network.sock');
+const LARGE_BYTES = 200_000_000;
+const never = new AbortController().signal;
+await mkdir(runtimeDirectory, { recursive: true, mode: 0o700 });
+
+const sha256 = (bytes: Buffer | string): string => createHash('sha256').update(bytes).digest('hex');
+
+describe('what guests of the private network open', () => {
+  const driver = createPrivateNetwork({ host: realHost, forwarderPath, runtimeDirectory });
+  const vm = { shortId: '00000002', addresses: addressesOf(2), nat: true };
+  const [source, sink] = [join(work, 'download'), join(runtimeDirectory, 'received')];
+  let guest: FakeGuest;
+  let hash = '';
+  before(async () => {
+    await driver.ensure(never);
+    guest = await plugGuest(forwarderPath, vm, await driver.attach(vm, never));
+    const bytes = randomBytes(LARGE_BYTES);
+    hash = sha256(bytes);
+    await writeFile(source, bytes);
+  });
+  after(async () => {
+    await guest.end();
+    await driver.sweep([]);
+    await rm(source);
+    await rm(runtimeDirectory, { recursive: true });
+  });
+  const connections = async (): Promise<number> => Number(/ tcp=(\d+) /.exec((await controlOne(socketPath, 'info'))[0] ?? '')?.[1]);
+  /** The last bytes of a connection and its end are two events. */
+  const untilNoneIsOpen = async (): Promise<void> => {
+    const deadline = Date.now() + 5000;
+    while ((await connections()) !== 0 && Date.now() < deadline) await sleep(10);
+    assert.equal(await connections(), 0);
+  };
+  const hearFrom = (address: string, port: number, timeoutS = 10): Promise<string> =>
+    guest.sh(`socat -u TCP:${address}:${port},connect-timeout=${timeoutS} - 2>&1 || true`);
+
+  test('a VM reaches the outside and the host’s own address, as the host (6.1)', async () => {
+    assert.equal(await hearFrom('192.0.2.1', 7000), 'internet 192.0.2.10');
+    assert.equal(await hearFrom('192.0.2.10', 7002), 'host-uplink');
+  });
+
+  test('names are found through the host’s resolver, by UDP and by TCP (6.1)', async () => {
+    for (const way of ['+notcp', '+tcp']) {
+      assert.equal(await guest.sh(`dig +short +time=2 +tries=1 ${way} @169.254.213.53 example.com`), '203.0.113.5', way);
+    }
+  });
+
+  test('200 MB go out and come in whole (6.1)', async () => {
+    const received = join(work, '../upload');
+    assert.equal(await guest.sh(`socat -u OPEN:${source} TCP:192.0.2.1:7005`), '');
+    const deadline = Date.now() + 10_000;
+    while ((await realHost.fileSize(received)).bytes < LARGE_BYTES && Date.now() < deadline) await sleep(20);
+    assert.equal(await realHost.sha256File(received), hash);
+    await guest.sh(`socat -u TCP:192.0.2.1:7006 CREATE:${sink}`);
+    assert.equal(await realHost.sha256File(sink), hash);
+  });
+
+  test('a guest that closes its half first still hears the whole answer, and what it said arrives once (6.1)', async () => {
+    assert.equal(await guest.sh(`socat -t60 OPEN:${source}!!- TCP:192.0.2.1:7007`), hash);
+    const short = await guest.sh('for i in $(seq 50); do printf hello | socat -t60 - TCP:192.0.2.1:7007; done | sort -u');
+    assert.equal(short, sha256('hello'));
+  });
+
+  test('a refusal is a refusal, a silence is no connection, and neither stays open here (6.1)', async () => {
+    assert.match(await hearFrom('192.0.2.1', 7099), /Connection refused/);
+    assert.match(await hearFrom('192.0.2.1', 7008, 1), /timed out/);
+    assert.match(await hearFrom('192.0.2.77', 7000), /No route to host/);
+    await untilNoneIsOpen();
+  });
+
+  test('a hundred connections at once each get their own answer (6.1)', async () => {
+    const say = 'for i in $(seq 100); do (printf "number $i" | socat -t60 - TCP:192.0.2.1:7007) & done; wait';
+    const expected = Array.from({ length: 100 }, (_, i) => sha256(`number ${i + 1}`));
+    assert.deepEqual((await guest.sh(say)).split('\n').toSorted(), expected.toSorted());
+  });
+
+  test('datagrams come back, also those that are larger than a packet; a closed port is told (6.1)', async () => {
+    await guest.sh(`head -c 30000 ${source} > ${sink}.part`);
+    await guest.sh(`socat -t1 -b 65000 OPEN:${sink}.part!!CREATE:${sink}.back UDP:192.0.2.1:7000`);
+    assert.equal(sha256(await readFile(`${sink}.back`)), sha256(await readFile(`${sink}.part`)));
+    assert.match(await guest.sh('echo x | socat -t1 - UDP:192.0.2.1:7098 2>&1 || true'), /Connection refused/);
+  });
+
+  test('a ping is answered by the one it was meant for (6.1)', async () => {
+    const ping = join(import.meta.dirname, '../support/ping-guest.py');
+    assert.equal(await guest.sh(`python3 ${ping} 192.0.2.1`), '192.0.2.1 are you there?');
+  });
+
+  test('a VM that is forgotten has no connection left (6.1)', async () => {
+    const asked = guest.sh('socat - TCP:192.0.2.1:7007 < /dev/zero > /dev/null');
+    while ((await connections()) === 0) await sleep(20);
+    await controlOne(socketPath, `forget ${vm.addresses.guestAddress}`);
+    assert.equal(await asked, 'failed');
+    await untilNoneIsOpen();
+  });
+
+  test('packets that no honest guest sends harm nobody (6.1)', async () => {
+    const earlier = await holderInfo(socketPath);
+    await guest.sh(`python3 ${join(import.meta.dirname, '../support/rude-guest.py')} eth0 ${vm.addresses.guestAddress}`);
+    assert.equal(await hearFrom('192.0.2.1', 7000), 'internet 192.0.2.10');
+    assert.deepEqual(await holderInfo(socketPath), earlier);
+  });
+});

@@ -1,0 +1,105 @@
+// What tests of real VMs share: a sandbox for the file, and words for what they do with it.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { after, afterEach, before } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { DaemonStatus, VmView } from '../../src/api/schemas.ts';
+import { describeState } from './post-mortem.ts';
+import { bundleOfTests } from './shared-bundle.ts';
+import { PROGRAM, type RunOptions, type Sandbox, type SandboxOptions, createSandbox } from './sandbox.ts';
+
+/**
+ * Registers hooks that make one sandbox for the tests of this file or suite, tell all about it when a test fails (9.6), and
+ * close it, which fails when anything stays (9.5).
+ * @param options or a function that is called when the sandbox is made
+ * @returns the sandbox, to be called inside tests
+ */
+export function useSandbox(options: SandboxOptions | (() => SandboxOptions | Promise<SandboxOptions>) = {}): () => Sandbox {
+  let made: Sandbox | undefined;
+  const present = (): Sandbox => {
+    if (made === undefined) throw new Error('the sandbox is made before the first test');
+    return made;
+  };
+  before(async () => {
+    if (bundleOfTests() === undefined) throw new Error('there is no runtime bundle: make bundle, or set BANGER_BUNDLE');
+    made = await createSandbox(typeof options === 'function' ? await options() : options);
+  });
+  afterEach(async (t) => {
+    if ('passed' in t && !t.passed && made !== undefined) console.error(await describeState(made));
+  });
+  after(() => made?.close());
+  return present;
+}
+
+/** What one VM is asked in tests. */
+export type GuestHandle = {
+  name: string;
+  /** Runs a line of shell in the guest, through the agent. @returns stdout without the blanks around it */
+  sh(script: string, options?: RunOptions): Promise<string>;
+  show(): Promise<VmView>;
+};
+
+export function guest(sandbox: Sandbox, name: string): GuestHandle {
+  return {
+    name,
+    sh: async (script, options) => (await sandbox.must(['vm', 'exec', name, '--', 'sh', '-c', script], options)).trim(),
+    show: async () => JSON.parse(await sandbox.must(['vm', 'show', name, '-o', 'json'])) as VmView,
+  };
+}
+
+/** Creates a VM and waits until it is ready. */
+export async function createVm(sandbox: Sandbox, name: string, ...flags: string[]): Promise<GuestHandle> {
+  await sandbox.must(['vm', 'create', '--name', name, ...flags]);
+  return guest(sandbox, name);
+}
+
+export async function daemonStatus(sandbox: Sandbox): Promise<DaemonStatus> {
+  return JSON.parse(await sandbox.must(['daemon', 'status', '-o', 'json'])) as DaemonStatus;
+}
+
+/** Waits for something that happens outside of the test's control. @throws after `timeoutMs` with what was seen last */
+export async function eventually<T>(
+  what: string,
+  look: () => T | Promise<T>,
+  isDone: (seen: T) => boolean,
+  timeoutMs = 30_000,
+): Promise<T> {
+  const deadline = performance.now() + timeoutMs;
+  for (;;) {
+    const seen = await look();
+    if (isDone(seen)) return seen;
+    if (performance.now() > deadline) throw new Error(`${what} did not happen within ${timeoutMs} ms; last seen: ${JSON.stringify(seen)}`);
+    await sleep(50);
+  }
+}
+
+/** A command that goes on while the test does something else. */
+export type Started = {
+  /** The CLI itself: whatever stands before it has exec'd. */
+  child: ChildProcess;
+  stdout(): string;
+  stderr(): string;
+  /** Pieces of stderr as they came. */
+  stderrChunks: string[];
+  ended: Promise<{ status: number | null; signal: NodeJS.Signals | null }>;
+};
+
+/** Starts `banger` without waiting for it. */
+export function startBanger(sandbox: Sandbox, args: readonly string[]): Started {
+  const [program = '', ...rest] = sandbox.argv([PROGRAM, ...args]);
+  const child = spawn(program, rest, { env: sandbox.env, cwd: '/', stdio: ['ignore', 'pipe', 'pipe'] });
+  const [stdout, stderrChunks]: [string[], string[]] = [[], []];
+  child.stdout.setEncoding('utf8').on('data', (text: string) => stdout.push(text));
+  child.stderr.setEncoding('utf8').on('data', (text: string) => stderrChunks.push(text));
+  const ended = new Promise<{ status: number | null; signal: NodeJS.Signals | null }>((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (status, signal) => resolve({ status, signal }));
+  });
+  return { child, stdout: () => stdout.join(''), stderr: () => stderrChunks.join(''), stderrChunks, ended };
+}
+
+/** @returns whether a process is there and more than an entry that its parent has not collected yet. */
+export async function isAlive(pid: number): Promise<boolean> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
+  return stat !== '' && !/\) [ZX] /.test(stat);
+}
