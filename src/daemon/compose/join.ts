@@ -86,6 +86,8 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
     },
     async recover() {
       await names.start();
+      // What this host can do takes seconds to find out after its boot; better now than in the first create.
+      void parts.hypervisor.checks().catch(() => undefined);
       log.info(await recover(lifecycle, store.operations), 'recovered');
     },
     async close() {
