@@ -31,8 +31,8 @@ async function runBench(bench: Bench, rounds: number, limit: Promise<never>): Pr
     const rows = await Promise.race([bench.run({ sandbox, scratch, rounds: { slow: rounds, fast: 4 * rounds + 1 } }), limit]);
     return { ...bench, rows };
   } finally {
-    await sandbox.close();
     rmSync(scratch, { recursive: true, force: true });
+    await sandbox.close();
   }
 }
 

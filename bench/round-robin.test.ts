@@ -12,9 +12,12 @@ test('quantiles lie between the neighbours of their place', () => {
   assert.ok(Number.isNaN(quantile([], 0.5)));
 });
 
+// Without -0, which sorting does not tell from 0 while assert does.
+const sample = fc.double({ noNaN: true, min: -1e9, max: 1e9 }).map((value) => value + 0);
+
 test('whatever the samples: min ≤ lower quartile ≤ median ≤ upper quartile ≤ max, and order does not matter', () => {
   fc.assert(
-    fc.property(fc.array(fc.double({ noNaN: true, min: -1e9, max: 1e9 }), { minLength: 1 }), (samples) => {
+    fc.property(fc.array(sample, { minLength: 1 }), (samples) => {
       const { min, lowerQuartile, median, upperQuartile, max } = summarize(samples);
       const ordered = [min, lowerQuartile, median, upperQuartile, max];
       const slack = 1e-6;

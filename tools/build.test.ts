@@ -4,7 +4,8 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writ
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { PROGRAMS, buildPrograms, identityOf, isUpToDate } from './build.ts';
+import { build } from 'esbuild';
+import { PROGRAMS, buildPrograms, bundleOptions, identityOf, isUpToDate } from './build.ts';
 
 const repository = join(import.meta.dirname, '..');
 
@@ -127,4 +128,15 @@ test('V8 takes the compiled code; what moves data runs without function context 
   assert.deepEqual(loadedCode(cli ?? '', ['vm', 'list']), { rejected: false, steady: false });
   for (const verb of ['cp', 'exec']) assert.deepEqual(loadedCode(cli ?? '', ['vm', verb]), { rejected: false, steady: true });
   assert.deepEqual(loadedCode(daemon ?? '', []), { rejected: false, steady: true });
+});
+
+test('what is left out of the daemon is what its packages ask for, and its source stays small (2.6)', async () => {
+  const daemon = PROGRAMS.find(({ name }) => name === 'bangerd');
+  assert.ok(daemon !== undefined);
+  const options = bundleOptions(repository, daemon, { version: '1.2.3', build: 'test', inputs: '' });
+  const { outputFiles, metafile } = await build({ ...options, metafile: true });
+  const inputs = Object.keys(metafile.inputs);
+  assert.deepEqual(inputs.filter((path) => path.startsWith('unused:')).toSorted(), ['unused:0', 'unused:1', 'unused:2']);
+  assert.ok(!inputs.some((path) => /node_modules\/(ajv|yaml)\//.test(path)));
+  assert.ok((outputFiles[0]?.contents.length ?? 0) < 1_400_000, `${outputFiles[0]?.contents.length} bytes`);
 });

@@ -2,7 +2,8 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { BuildOptions, Plugin } from 'esbuild';
+import type { BuildOptions } from 'esbuild';
+import { lazyChildProcess, withoutUnused } from './bundle-plugins.ts';
 import { type Training, loaderText, programFile } from './program-file.ts';
 import { readSources } from './source-tree.ts';
 
@@ -36,7 +37,8 @@ export function identityOf(root: string): BuildIdentity {
   const build = sources.digest('hex').slice(0, 12);
   const inputs = createHash('sha256').update(build);
   for (const path of ['package-lock.json', 'tsconfig.json']) inputs.update(readFileSync(join(root, path)));
-  for (const tool of ['build.ts', 'program-file.ts', 'train-program.ts']) inputs.update(readFileSync(join(import.meta.dirname, tool)));
+  for (const tool of ['build.ts', 'bundle-plugins.ts', 'program-file.ts', 'train-program.ts'])
+    inputs.update(readFileSync(join(import.meta.dirname, tool)));
   return { version: manifest.version, build, inputs: inputs.digest('hex') };
 }
 
@@ -50,25 +52,6 @@ export function isUpToDate(root: string, identity: BuildIdentity, programs = PRO
     return false;
   }
 }
-
-/**
- * Loads node:child_process when a function of it is first called: commander imports it for a feature the CLI does not
- * use, and loading it costs a tenth of the time of a short command.
- */
-const lazyChildProcess: Plugin = {
-  name: 'lazy-child-process',
-  setup(build) {
-    build.onResolve({ filter: /^(node:)?child_process$/ }, (args) =>
-      args.namespace === 'lazy' ? { path: 'node:child_process', external: true } : { path: 'child_process', namespace: 'lazy' },
-    );
-    build.onLoad({ filter: /.*/, namespace: 'lazy' }, () => ({
-      contents: ['exec', 'execFile', 'execFileSync', 'execSync', 'fork', 'spawn', 'spawnSync', 'ChildProcess']
-        .map((name) => `Object.defineProperty(exports, '${name}', { enumerable: true, get: () => require('node:child_process').${name} });`)
-        .join('\n'),
-      loader: 'js',
-    }));
-  },
-};
 
 /** @returns esbuild's options for one program. In a bundle `import.meta.dirname` is the directory of the bundle. */
 export function bundleOptions(root: string, program: Program, identity: BuildIdentity): BuildOptions & { write: false } {
@@ -96,7 +79,7 @@ export function bundleOptions(root: string, program: Program, identity: BuildIde
       'import.meta.dirname': '__dirname',
       'import.meta.filename': '__filename',
     },
-    plugins: program.lazyChildProcess ? [lazyChildProcess] : [],
+    plugins: program.lazyChildProcess ? [lazyChildProcess] : [withoutUnused],
   };
 }
 

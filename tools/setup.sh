@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 # The one list of packages. Running VMs needs the first line, `bundle build` the second, building and testing the third.
 packages="qemu-system-x86 qemu-utils iproute2 nftables openssh-client e2fsprogs
   mmdebstrap uidmap lz4 zstd cpio
-  gcc make musl-tools python3 npm"
+  gcc make musl-tools python3 npm socat dnsutils"
 if [ "${1:-}" = bench ]; then
   packages="$packages debvm"
 fi

@@ -33,7 +33,11 @@ udp.on('message', (message, peer) => {
 udp.bind(53, '192.0.2.1');
 createServer((socket) => {
   socket.on('error', () => socket.destroy());
-  socket.once('data', (bytes: Buffer) => socket.end(attempt(() => streamEncode(answer(streamDecode(bytes))))));
+  socket.once('data', (bytes: Buffer) => {
+    const reply = attempt(() => streamEncode(answer(streamDecode(bytes))));
+    if (reply === undefined) socket.destroy();
+    else socket.end(reply);
+  });
 }).listen(53, '192.0.2.1');
 createServer({ allowHalfOpen: true }, (socket) => {
   const hash = createHash('sha256');
