@@ -1,6 +1,4 @@
-import { once } from 'node:events';
-import type { Readable } from 'node:stream';
-import type { Duplex } from 'node:stream';
+import type { Duplex, Readable, Writable } from 'node:stream';
 import type { FrameSession } from '../guest/frame-session.ts';
 import { encodeData, encodeExit, encodeFrame, type Frame, FRAME_TYPES, FrameDecoder } from '../lib/frames.ts';
 import { BangerError } from '../model/errors.ts';
@@ -37,8 +35,7 @@ function receive({ type, payload }: Frame, session: FrameSession, client: Duplex
   if (type === FRAME_TYPES.data) {
     if (session.stdin.writable && !session.stdin.write(payload)) {
       client.pause();
-      session.stdin.once('drain', () => client.resume());
-      session.stdin.once('close', () => client.resume());
+      whenWritable(session.stdin, () => client.resume());
     }
   } else if (type === FRAME_TYPES.eof) {
     session.stdin.end();
@@ -55,10 +52,21 @@ async function pump(from: Readable, name: 'data' | 'stderr', to: Duplex): Promis
   try {
     for await (const chunk of from) {
       if (to.destroyed) return;
-      if (!to.write(encodeData(chunk as Buffer, name))) await Promise.race([once(to, 'drain'), once(to, 'close')]);
+      if (!to.write(encodeData(chunk as Buffer, name))) await new Promise<void>((resolve) => whenWritable(to, resolve));
     }
     if (!to.destroyed && name === 'data') to.write(encodeFrame('eof'));
   } catch {
     // The session broke off; how it ended is told by its exit.
   }
+}
+
+/** Calls back when the stream takes more or is gone; a stream that fills often must not collect listeners. */
+function whenWritable(stream: Writable, callback: () => void): void {
+  const settle = (): void => {
+    stream.off('drain', settle);
+    stream.off('close', settle);
+    callback();
+  };
+  stream.on('drain', settle);
+  stream.on('close', settle);
 }

@@ -2,10 +2,9 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { connect } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { createVm, daemonStatus, eventually, guest, startBanger, useSandbox } from '../support/e2e.ts';
+import { createVm, daemonStatus, eventually, guest, hear, startBanger, useSandbox } from '../support/e2e.ts';
 
 const sandbox = useSandbox();
 
@@ -63,10 +62,10 @@ test('vm ports lists what listens, and it is reached from the host (3.12)', asyn
   assert.equal(
     await eventually(
       'the forward',
-      () => hear(address, 8000),
+      () => hear(sandbox(), address, 8000),
       (heard) => heard !== '',
     ),
-    'greetings from inside\n',
+    'greetings from inside',
   );
 });
 
@@ -97,7 +96,7 @@ test('a stopped VM is gone from the network, and starts again from its own disks
   await web.sh('echo kept >/root/note && sync');
   assert.equal(await sandbox().must(['vm', 'stop', 'web']), 'web\n');
   assert.equal((await web.show()).state, 'stopped');
-  assert.equal(await hear(address, 8000), '');
+  assert.equal(await hear(sandbox(), address, 8000), '');
   assert.match(dig(dns.address, 'web.vm', '+noall', '+comments'), /NXDOMAIN/);
   const start = await sandbox().banger(['vm', 'start', 'web', '--progress', 'plain']);
   console.log(start.stderr);
@@ -112,17 +111,6 @@ test('vm delete leaves nothing (3.5, 9.5)', async () => {
   const again = await createVm(sandbox(), 'web');
   assert.equal(await again.sh('ls /root/note /srv/tree 2>&1 | grep -c "No such file"'), '2');
 });
-
-/** @returns what a server says first; nothing when there is none */
-function hear(host: string, port: number): Promise<string> {
-  return new Promise((resolve) => {
-    let text = '';
-    connect({ host, port })
-      .on('data', (chunk) => (text += chunk.toString()))
-      .on('error', () => resolve(text))
-      .on('end', () => resolve(text));
-  });
-}
 
 /** @param server ADDRESS:PORT */
 function dig(server: string, ...question: string[]): string {

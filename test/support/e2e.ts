@@ -1,5 +1,5 @@
 // What tests of real VMs share: a sandbox for the file, and words for what they do with it.
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { after, afterEach, before } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -55,6 +55,12 @@ export async function createVm(sandbox: Sandbox, name: string, ...flags: string[
 
 export async function daemonStatus(sandbox: Sandbox): Promise<DaemonStatus> {
   return JSON.parse(await sandbox.must(['daemon', 'status', '-o', 'json'])) as DaemonStatus;
+}
+
+/** @returns what a server says when it is called from where the sandbox runs; nothing when there is none */
+export function hear(sandbox: Sandbox, address: string, port: number): Promise<string> {
+  const [program = '', ...args] = sandbox.argv(['timeout', '5', 'bash', '-c', `cat <>/dev/tcp/${address}/${port}`]);
+  return new Promise((resolve) => execFile(program, args, { env: sandbox.env }, (_error, stdout) => resolve(stdout.trim())));
 }
 
 /** Waits for something that happens outside of the test's control. @throws after `timeoutMs` with what was seen last */

@@ -102,6 +102,8 @@ async function isReached(services: DaemonServices, vm: Vm, goal: Goal): Promise<
   const { personalized, init } = await live.agent.healthz();
   if (goal !== 'services') return personalized;
   const listening = new Set((await live.agent.ports()).map((port) => port.port));
-  const wanted = makeContext(services, vm).image.servicePorts;
-  return init !== 'starting' && wanted.every((port) => listening.has(port));
+  const { servicePorts, initSystem } = makeContext(services, vm).image;
+  // systemd that does not answer yet has not even begun; other inits never tell.
+  const isUp = initSystem === 'systemd' ? init === 'running' || init === 'degraded' : init !== 'starting';
+  return isUp && servicePorts.every((port) => listening.has(port));
 }

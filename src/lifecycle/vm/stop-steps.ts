@@ -2,6 +2,7 @@ import { ALL_CAPABILITIES } from '../../capabilities/all.ts';
 import type { Step } from '../pipeline.ts';
 import type { VmContext } from '../vm-context.ts';
 import { present } from './capability-steps.ts';
+import type { LiveMachine } from '../machines.ts';
 import { assertEnded, endVmm } from './vmm.ts';
 
 /** How long the guest may take to answer that it will power off. */
@@ -35,14 +36,20 @@ function askGuest(graceMs: number | undefined): Step<VmContext> {
     async apply({ services, vm }, signal) {
       const live = services.machines.find(vm.id);
       if (live === undefined) return;
-      const grace = graceMs ?? services.settings.stopGraceMs;
-      const exited = live.machine.exited.then(() => true);
-      const asked = await answered(live.agent.poweroff({ reboot: false }, { signal, timeoutMs: ASK_TIMEOUT_MS }));
-      // A guest whose agent is silent may still listen to its power button.
-      if (!asked) await answered(live.machine.requestShutdown());
-      await Promise.race([exited, elapsed(grace, signal)]);
+      const over = Promise.race([live.machine.exited, elapsed(graceMs ?? services.settings.stopGraceMs, signal)]);
+      const done = new AbortController();
+      // The grace period is the limit of the asking too: neither agent nor VMM may have an answer for us.
+      void ask(live, AbortSignal.any([signal, done.signal]));
+      await over;
+      done.abort();
     },
   };
+}
+
+async function ask({ agent, machine }: LiveMachine, signal: AbortSignal): Promise<void> {
+  const asked = await answered(agent.poweroff({ reboot: false }, { signal, timeoutMs: ASK_TIMEOUT_MS }));
+  // A guest whose agent is silent may still listen to its power button.
+  if (!asked && !signal.aborted) await answered(machine.requestShutdown());
 }
 
 async function answered(work: Promise<unknown>): Promise<boolean> {

@@ -1,0 +1,109 @@
+// Commands in a VM behave like commands here: status, streams, terminal, environment.
+import assert from 'node:assert/strict';
+import { createHash, randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { createVm, daemonStatus, eventually, guest, useSandbox } from '../support/e2e.ts';
+import { startOnTerminal } from '../support/pty.ts';
+import type { Finished } from '../support/sandbox.ts';
+
+const sandbox = useSandbox();
+const exec = (...words: string[]): Promise<Finished> => sandbox().banger(['vm', 'exec', ...words]);
+
+test("vm exec ends with the command's own status, 126 and 127 where it cannot run, 128+n after a signal (3.13, 1.6)", async () => {
+  await createVm(sandbox(), 'web');
+  assert.equal((await exec('web', '--', 'sh', '-c', 'exit 3')).status, 3);
+  assert.equal((await exec('web', '--', 'sh', '-c', 'kill -TERM $$')).status, 143);
+  const missing = await exec('web', '--', 'no-such-program');
+  assert.equal(missing.status, 127);
+  assert.match(missing.stderr, /no-such-program/);
+  assert.equal((await exec('web', '--', '/etc/hostname')).status, 126);
+  const nobody = await exec('nobody', '--', 'true');
+  assert.equal(nobody.status, 125);
+  assert.match(nobody.stderr, /there is no VM "nobody"/);
+});
+
+test('stdout and stderr stay apart (3.13)', async () => {
+  const { stdout, stderr } = await exec('web', '--', 'sh', '-c', 'echo out; echo err >&2');
+  assert.deepEqual([stdout, stderr], ['out\n', 'err\n']);
+});
+
+test('10 MB go in and come out unchanged (3.13)', async () => {
+  const input = randomBytes(7_500_000).toString('base64');
+  const sum = createHash('sha256').update(input).digest('hex');
+  const seen = await sandbox().must(['vm', 'exec', 'web', '--', 'sh', '-c', 'cat | sha256sum'], { input });
+  assert.equal(seen, `${sum}  -\n`);
+  const echoed = await sandbox().must(['vm', 'exec', 'web', '--', 'cat'], { input });
+  assert.equal(createHash('sha256').update(echoed).digest('hex'), sum);
+  const { logPath } = await daemonStatus(sandbox());
+  assert.doesNotMatch(readFileSync(logPath, 'utf8'), /Warning/, 'the daemon collects no listeners');
+});
+
+test('a command that reads nothing ends although nobody closes its stdin (3.13)', async () => {
+  assert.equal(await sandbox().must(['vm', 'exec', 'web', '--', 'true'], { input: 'x'.repeat(1_000_000) }), '');
+});
+
+test('with -t the command has a terminal of our size, which follows ours (3.13)', async () => {
+  const script = "stty size; trap 'stty size; exit 0' WINCH; echo ready; while :; do sleep 0.1; done";
+  const terminal = startOnTerminal(sandbox(), ['vm', 'exec', '-it', 'web', 'sh', '-c', script], { columns: 97, rows: 31 });
+  await terminal.waitFor('31 97\r');
+  await terminal.waitFor('ready');
+  terminal.resize(120, 40);
+  await terminal.waitFor('40 120\r');
+  assert.equal((await terminal.ended).exitCode, 0);
+});
+
+test('Ctrl-C on a terminal interrupts the command in the guest, not banger (3.13)', async () => {
+  const script = "trap 'echo interrupted; exit 42' INT; echo ready; while :; do sleep 0.1; done";
+  const terminal = startOnTerminal(sandbox(), ['vm', 'exec', '-it', 'web', 'sh', '-c', script], { columns: 80, rows: 24 });
+  await terminal.waitFor('ready');
+  terminal.write('\u0003');
+  const { exitCode, output } = await terminal.ended;
+  assert.match(output, /interrupted/);
+  assert.equal(exitCode, 42);
+});
+
+test('after vm ssh on a terminal the user is told that the VM still runs (3.10)', async () => {
+  const terminal = startOnTerminal(sandbox(), ['vm', 'ssh', 'web'], { columns: 80, rows: 24 });
+  await terminal.waitFor('root@web');
+  terminal.write('exit\r');
+  const { exitCode, output } = await terminal.ended;
+  assert.equal(exitCode, 0);
+  assert.match(output, /web is still running; stop it: banger vm stop web/);
+});
+
+test('environment, directory and user of the command can be chosen (3.13)', async () => {
+  const script = 'echo "$GREETING $OWN"; pwd; id -un';
+  const args = ['vm', 'exec', '-e', 'GREETING=hello world', '--env', 'OWN', '-w', '/tmp', '-u', 'nobody', 'web', 'sh', '-c', script];
+  assert.equal(await sandbox().must(args, { env: { OWN: 'of mine' } }), 'hello world of mine\n/tmp\nnobody\n');
+});
+
+test('flags after the name belong to the command in the guest (3.13)', async () => {
+  assert.equal((await exec('web', 'echo', '-e', 'a\\tb', '--user', '-t')).stdout, 'a\tb --user -t\n');
+  assert.equal((await exec('web', 'printf', '%s|', '--', '-o')).stdout, '--|-o|');
+});
+
+test('20 commands at once all get their turn, more than there are channels to the agent (3.13, 7.2)', async () => {
+  const numbers = Array.from({ length: 20 }, (_, n) => String(n));
+  const outcomes = await Promise.all(numbers.map((n) => exec('web', '--', 'sh', '-c', `sleep 3; echo ${n}`)));
+  assert.deepEqual(
+    outcomes.map(({ status, stdout, stderr }) => [status, stdout, stderr]),
+    numbers.map((n) => [0, `${n}\n`, '']),
+  );
+});
+
+test('commands run while the services of the guest still start (3.3, 7.3)', async () => {
+  const unit = '[Service]\\nType=oneshot\\nExecStart=sleep 600\\n[Install]\\nWantedBy=multi-user.target\\n';
+  await guest(sandbox(), 'web').sh(`printf '${unit}' >/etc/systemd/system/slow.service; systemctl enable -q slow.service`);
+  await sandbox().must(['vm', 'restart', 'web']);
+  assert.equal(await guest(sandbox(), 'web').sh('hostname'), 'web');
+  // Until systemd itself answers it is not known what it does.
+  const health = await eventually(
+    'an answer of systemd',
+    async () => JSON.parse(await sandbox().must(['vm', 'health', 'web', '-o', 'json'])) as { agent: string; init: string },
+    ({ init }) => init !== 'unknown',
+  );
+  assert.deepEqual([health.agent, health.init], ['ok', 'starting']);
+  const wait = await sandbox().banger(['vm', 'wait', 'web', '--for', 'services', '--timeout', '1s']);
+  assert.equal(wait.status, 124, wait.stderr);
+});

@@ -1,0 +1,132 @@
+// The daemon may end at any moment, and be replaced by another: VMs go on, and the next daemon takes them over.
+import assert from 'node:assert/strict';
+import { cpSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { test } from 'node:test';
+import { createVm, daemonStatus, eventually, guest, hear, isAlive, startBanger, useSandbox } from '../support/e2e.ts';
+import { PROGRAM } from '../support/sandbox.ts';
+
+const sandbox = useSandbox();
+const vm = () => guest(sandbox(), 'web');
+
+/** Ends the daemon as the kernel would when memory runs out. */
+async function killDaemon(): Promise<number> {
+  const { pid } = await daemonStatus(sandbox());
+  process.kill(pid, 'SIGKILL');
+  await eventually(
+    'the end of the daemon',
+    () => isAlive(pid),
+    (alive) => !alive,
+  );
+  return pid;
+}
+
+test('a VM and its open port go on without a daemon, and the next command adopts it (1.2, 3.8, 9.5)', async () => {
+  await createVm(sandbox(), 'web');
+  const { pid, address } = await vm().show();
+  await vm().sh('setsid systemd-socket-activate --listen=0.0.0.0:8000 --accept --inetd echo still here >/dev/null 2>&1 &');
+  const ask = () => hear(sandbox(), address, 8000);
+  await eventually('the forward', ask, (heard) => heard === 'still here');
+  const killed = await killDaemon();
+  assert.equal(await ask(), 'still here', 'without a daemon');
+  assert.equal(await vm().sh('hostname'), 'web');
+  assert.notEqual((await daemonStatus(sandbox())).pid, killed);
+  assert.equal((await vm().show()).pid, pid);
+  assert.equal(await ask(), 'still here', 'with the next daemon');
+});
+
+test('the next daemon follows the ports of an adopted VM, and its end (3.8, 6.1)', async () => {
+  const { address, pid } = await vm().show();
+  await vm().sh('setsid systemd-socket-activate --listen=0.0.0.0:8001 --accept --inetd echo new >/dev/null 2>&1 &');
+  await eventually(
+    'the new forward',
+    () => hear(sandbox(), address, 8001),
+    (heard) => heard === 'new',
+  );
+  process.kill(pid ?? 0, 'SIGKILL');
+  await eventually('the end', vm().show, ({ state }) => state === 'stopped');
+  assert.equal(await hear(sandbox(), address, 8001), '');
+  await sandbox().must(['vm', 'start', 'web']);
+});
+
+test('a VM that died while no daemon ran is stopped, and says so (3.8)', async () => {
+  const { pid } = await vm().show();
+  await killDaemon();
+  process.kill(pid ?? 0, 'SIGKILL');
+  const { state, lastError } = await vm().show();
+  assert.deepEqual([state, lastError], ['stopped', 'the VM had ended when the daemon came back']);
+  await sandbox().must(['vm', 'start', 'web']);
+});
+
+test('a create that the daemon did not survive is undone by the next one (9.5)', async () => {
+  const create = startBanger(sandbox(), ['vm', 'create', '--name', 'half', '--progress', 'plain']);
+  await eventually('the boot', create.stderr, (text) => text.includes('✓ boot'));
+  const { pid } = await vm().show();
+  await killDaemon();
+  assert.equal((await create.ended).status, 1, create.stderr());
+  assert.equal(await sandbox().must(['vm', 'list', '-q']), 'web\n');
+  assert.equal(readdirSync(join(sandbox().directory, 'state/vms')).length, 1);
+  assert.equal((await vm().show()).pid, pid);
+  assert.equal(await vm().sh('hostname'), 'web');
+});
+
+test('a stop that the daemon did not survive is finished by the next one (9.5)', async () => {
+  const stop = startBanger(sandbox(), ['vm', 'stop', 'web', '--progress', 'plain']);
+  await eventually('the stop', stop.stderr, (text) => text.includes('release'));
+  await killDaemon();
+  await stop.ended;
+  assert.equal((await vm().show()).state, 'stopped');
+  await sandbox().must(['vm', 'start', 'web']);
+});
+
+test('a CLI of another build replaces the daemon, and VMs go on (1.3)', async () => {
+  const before = await daemonStatus(sandbox());
+  const { pid } = await vm().show();
+  const program = otherBuild(join(sandbox().directory, 'home/other'), before.build);
+  assert.equal(await sandbox().must(['vm', 'exec', 'web', '--', 'hostname'], { program }), 'web\n');
+  const status = JSON.parse(await sandbox().must(['daemon', 'status', '-o', 'json'], { program })) as typeof before;
+  assert.deepEqual([status.build, status.vms.running], [OTHER_BUILD, 1]);
+  assert.notEqual(status.pid, before.pid);
+  assert.equal(await isAlive(before.pid), false);
+  assert.equal((await vm().show()).pid, pid);
+  assert.equal((await daemonStatus(sandbox())).build, before.build, 'and back');
+});
+
+test('two CLIs of different builds at once do not leave two daemons (1.3, 2.1)', async () => {
+  const { build } = await daemonStatus(sandbox());
+  const program = otherBuild(join(sandbox().directory, 'home/third'), build);
+  const outcomes = await Promise.all([0, 1, 2, 3].map((n) => sandbox().banger(['vm', 'list', '-q'], n % 2 === 0 ? {} : { program })));
+  assert.ok(
+    outcomes.some(({ status }) => status === 0),
+    JSON.stringify(outcomes),
+  );
+  assert.equal(await sandbox().must(['vm', 'list', '-q']), 'web\n');
+});
+
+test('daemon stop leaves VMs running, and daemon restart takes them over (1.2, 1.5)', async () => {
+  const { pid, address } = await vm().show();
+  await sandbox().must(['daemon', 'stop']);
+  assert.equal((await sandbox().banger(['daemon', 'status'])).status, 1);
+  assert.equal(await isAlive(pid ?? 0), true);
+  await sandbox().must(['daemon', 'restart']);
+  assert.deepEqual([(await vm().show()).pid, (await vm().show()).address], [pid, address]);
+  assert.equal(await vm().sh('hostname'), 'web');
+});
+
+const OTHER_BUILD = '0123456789ab';
+
+/** An installation elsewhere, the same but for its build id. @returns its `banger` */
+function otherBuild(directory: string, build: string): string {
+  const checkout = dirname(dirname(PROGRAM));
+  cpSync(join(checkout, 'bin'), join(directory, 'bin'), { recursive: true });
+  cpSync(join(checkout, 'dist'), join(directory, 'dist'), { recursive: true });
+  symlinkSync(join(checkout, 'node_modules'), join(directory, 'node_modules'));
+  const changed = readdirSync(join(directory, 'dist')).filter((name) => {
+    const path = join(directory, 'dist', name);
+    const text = readFileSync(path, 'latin1');
+    writeFileSync(path, text.replaceAll(build, OTHER_BUILD), 'latin1');
+    return text.includes(build);
+  });
+  assert.equal(changed.length, 2, 'both programs carry the build id');
+  return join(directory, 'bin/banger');
+}

@@ -1,0 +1,87 @@
+// Every way in which a VM ends.
+import assert from 'node:assert/strict';
+import { rmSync } from 'node:fs';
+import { test } from 'node:test';
+import { createVm, eventually, guest, isAlive, useSandbox } from '../support/e2e.ts';
+
+const sandbox = useSandbox();
+const vm = () => guest(sandbox(), 'web');
+const pidOf = async (): Promise<number> => (await vm().show()).pid ?? assert.fail('no VMM runs');
+
+test('a guest that powers off by itself is a stopped VM (3.8)', async () => {
+  await createVm(sandbox(), 'web');
+  await sandbox().must(['vm', 'wait', 'web']);
+  await sandbox().banger(['vm', 'exec', 'web', '--', 'systemctl', 'poweroff', '--no-block']);
+  const { lastError, pid } = await eventually('the end', vm().show, ({ state }) => state === 'stopped');
+  assert.deepEqual([lastError, pid], [null, null]);
+});
+
+test('a guest that reboots runs again, with the same address and disks (3.6, 3.8)', async () => {
+  await sandbox().must(['vm', 'start', 'web']);
+  await sandbox().must(['vm', 'wait', 'web']);
+  const before = await vm().show();
+  const bootId = await vm().sh('touch /root/before; cat /proc/sys/kernel/random/boot_id');
+  await sandbox().banger(['vm', 'exec', 'web', '--', 'systemctl', 'reboot', '--no-block']);
+  const after = await eventually('the next run', vm().show, ({ state, pid }) => state === 'running' && pid !== before.pid);
+  assert.equal(after.address, before.address);
+  assert.notEqual(await vm().sh('ls /root/before >/dev/null && cat /proc/sys/kernel/random/boot_id'), bootId);
+});
+
+test('a VM whose VMM is killed is stopped, says why, and starts again (3.8)', async () => {
+  process.kill(await pidOf(), 'SIGKILL');
+  const { lastError } = await eventually('the end', vm().show, ({ state }) => state === 'stopped');
+  assert.match(lastError ?? '', /ended unexpectedly: .*SIGKILL/);
+  assert.match(await sandbox().must(['vm', 'show', 'web']), /^error: +the VM ended unexpectedly/m);
+  await sandbox().must(['vm', 'start', 'web']);
+  assert.equal(await vm().sh('hostname'), 'web');
+  assert.equal((await vm().show()).lastError, null);
+});
+
+test('a guest that agrees to power off and does not is ended by force (3.5)', async () => {
+  await sandbox().must(['vm', 'wait', 'web']);
+  const pid = await pidOf();
+  await vm().sh('systemctl mask --runtime --quiet poweroff.target halt.target shutdown.target');
+  await sandbox().must(['vm', 'stop', 'web', '--grace', '2s'], { timeoutMs: 60_000 });
+  assert.deepEqual([(await vm().show()).state, await isAlive(pid)], ['stopped', false]);
+});
+
+test('a guest whose agent is frozen and that ignores its power button is ended by force (3.5)', async () => {
+  await sandbox().must(['vm', 'start', 'web']);
+  await sandbox().must(['vm', 'wait', 'web']);
+  const pid = await pidOf();
+  // The shell that runs this belongs to an agent that freezes too, so nobody reports the end of this command.
+  const script =
+    'systemctl mask --runtime --quiet poweroff.target; setsid sh -c "sleep 1; pkill -STOP -f ^.banger-agent" >/dev/null 2>&1 &';
+  await vm().sh(script);
+  await eventually(
+    'the silence',
+    () => sandbox().banger(['vm', 'health', 'web', '-o', 'json']),
+    ({ stdout }) => stdout.includes('unreachable'),
+  );
+  await sandbox().must(['vm', 'stop', 'web', '--grace', '2s'], { timeoutMs: 60_000 });
+  assert.deepEqual([(await vm().show()).state, await isAlive(pid)], ['stopped', false]);
+});
+
+test('a VMM that is frozen is killed (3.5)', async () => {
+  await sandbox().must(['vm', 'start', 'web']);
+  const pid = await pidOf();
+  process.kill(pid, 'SIGSTOP');
+  await sandbox().must(['vm', 'stop', 'web', '--grace', '1s'], { timeoutMs: 60_000 });
+  assert.deepEqual([(await vm().show()).state, await isAlive(pid)], ['stopped', false]);
+});
+
+test('vm kill ends a VM at once, and stop of a stopped one is no error (3.5)', async () => {
+  await sandbox().must(['vm', 'start', 'web']);
+  const pid = await pidOf();
+  await sandbox().must(['vm', 'kill', 'web']);
+  assert.deepEqual([(await vm().show()).state, await isAlive(pid)], ['stopped', false]);
+  assert.equal(await sandbox().must(['vm', 'stop', 'web']), 'web\n');
+});
+
+test('a running VM is deleted, and one whose disks are gone already too (3.5)', async () => {
+  await sandbox().must(['vm', 'start', 'web']);
+  const [pid, other] = [await pidOf(), await createVm(sandbox(), 'bare', '--no-start')];
+  rmSync((await other.show()).paths.directory, { recursive: true });
+  await sandbox().must(['vm', 'delete', 'web', 'bare']);
+  assert.deepEqual([await sandbox().must(['vm', 'list', '-q']), await isAlive(pid)], ['', false]);
+});
