@@ -12,7 +12,7 @@ FORMATTED := src test tools bench
 export NODE_COMPILE_CACHE := $(CURDIR)/node_modules/.cache/node-compile
 NODE_TEST := $(NODE) --test --test-timeout=120000
 
-.PHONY: help setup build bundle demo check format test test-unit test-in-process test-bundle test-agent test-built test-e2e verify bench install clean \
+.PHONY: help setup build bundle demo check format openapi test test-unit test-in-process test-bundle test-agent test-built test-e2e verify bench install clean \
   check-types check-lint check-format check-imports check-tidy check-spec check-unused
 
 help: ## show this list
@@ -53,6 +53,9 @@ check-spec:
 
 check-unused:
 	@$(NODE) node_modules/knip/bin/knip.js && echo "unused: ok"
+
+openapi: ## write docs/openapi.json from the routes
+	@$(NODE) tools/openapi.ts
 
 format: ## format the TypeScript
 	@$(BIN)/oxfmt $(FORMATTED)

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { checkImports } from './check-imports.ts';
+import { join } from 'node:path';
 import { importsOf } from './imports-of.ts';
+import { isTest, readSources } from './source-tree.ts';
+import { checkImports } from './check-imports.ts';
 
 const problemsOf = (path: string, text: string): string[] => checkImports([{ path, text }]).problems;
 
@@ -91,4 +93,19 @@ test('only `import type` and `export type` are gone at run time', () => {
       ['./d.ts', 4, true],
     ],
   );
+});
+
+test('in src/, spawn.ts alone starts processes and the store alone opens the database (9.4)', () => {
+  const sources = readSources(join(import.meta.dirname, '..'), ['src'], ['.ts']);
+  assert.deepEqual(checkImports(sources).problems, []);
+  for (const [module, users] of Object.entries({
+    'node:child_process': ['src/host/spawn.ts'],
+    'node:sqlite': sources.map(({ path }) => path).filter((path) => path.startsWith('src/store/')),
+  })) {
+    const importing = sources.filter(
+      ({ path, text }) => !isTest(path) && importsOf(path, text).some((fact) => fact.specifier === module && !fact.typeOnly),
+    );
+    assert.ok(importing.length > 0, module);
+    for (const { path } of importing) assert.ok(users.includes(path), `${path} imports ${module}`);
+  }
 });

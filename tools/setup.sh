@@ -5,8 +5,8 @@ cd "$(dirname "$0")/.."
 
 # The one list of packages. Running VMs needs the first line, `bundle build` the second, building and testing the third.
 packages="qemu-system-x86 qemu-utils iproute2 nftables openssh-client e2fsprogs
-  mmdebstrap uidmap lz4 zstd cpio
-  gcc make musl-tools python3 npm socat dnsutils"
+  mmdebstrap uidmap xz-utils gcc make musl-tools linux-libc-dev
+  npm libc6-dev python3 cpio socat dnsutils"
 if [ "${1:-}" = bench ]; then
   packages="$packages debvm"
 fi
@@ -31,7 +31,7 @@ install_packages() {
   fi
   # One query for all: packages that are unknown only make it exit with 1.
   # shellcheck disable=SC2016,SC2086
-  installed=$(dpkg-query -W -f '${db:Status-Abbrev}${Package} ' $packages 2>/dev/null | sed 's/ii *//g') || true
+  installed=$(dpkg-query -W -f '${db:Status-Abbrev}${Package}\n' $packages 2>/dev/null | sed -n 's/^ii *//p' | tr '\n' ' ') || true
   lacking=$(missing)
   if [ -z "$lacking" ]; then
     return

@@ -176,7 +176,7 @@ test('a daemon that dies while it works is told with how to go on (1.4)', async 
 
 test('several machines are worked on at once, told in the order they were named, the unknown among them (3.4)', async () => {
   const dbStarted = Promise.withResolvers<void>();
-  const vms = [web, stubVm('db', 'ab1'), stubVm('db2', 'ab2'), stubVm('old', 'cc')];
+  const vms = [web, stubVm('db', 'abcd1'), stubVm('db2', 'abcd2'), stubVm('old', 'cc')];
   const stub = await startStubDaemon({
     routes: {
       'GET /v1/daemon/build': answer({}),
@@ -195,9 +195,21 @@ test('several machines are worked on at once, told in the order they were named,
     },
   });
   try {
-    const { exitCode, stdout, stderr } = await runInProcess(stub.env, ['vm', 'start', 'web', 'nobody', 'ab', 'ab1', 'aa', 'web']);
+    const { exitCode, stdout, stderr } = await runInProcess(stub.env, [
+      'vm',
+      'start',
+      'web',
+      'nobody',
+      'abcd',
+      'abcd1',
+      web.id.slice(0, 4),
+      'web',
+    ]);
     assert.equal(stdout, 'web\ndb\n');
-    assert.match(stderr, /^banger: there is no VM "nobody"[\s\S]*banger: "ab" is the beginning of 2 VM ids\n {2}try: use a name: db, db2/);
+    assert.match(
+      stderr,
+      /^banger: there is no VM "nobody"[\s\S]*banger: "abcd" is the beginning of 2 VM ids\n {2}try: use a name: db, db2/,
+    );
     assert.equal(exitCode, 3);
     assert.equal(stub.requests.filter((line) => line.endsWith('/start')).length, 2);
   } finally {

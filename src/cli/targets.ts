@@ -1,5 +1,6 @@
 import type { VmVerb } from '../api/client-routes.ts';
 import type { VmView } from '../api/schemas.ts';
+import { nearest } from '../lib/nearest.ts';
 import { BangerError } from '../model/errors.ts';
 import type { Cli } from './cli.ts';
 import { followOperation, runOperation } from './operations.ts';
@@ -24,10 +25,13 @@ export function resolveTargets(references: readonly string[], vms: readonly VmVi
   return targets;
 }
 
+/** Shorter ones are more likely a mistyped name; the daemon has the same rule. */
+const ID_PREFIX = /^[0-9a-f]{4,32}$/;
+
 function resolveTarget(ref: string, vms: readonly VmView[]): Target {
   const exact = vms.find((vm) => vm.name === ref) ?? vms.find((vm) => vm.id === ref);
   if (exact !== undefined) return { ref, vm: exact };
-  const matches = ref === '' ? [] : vms.filter((vm) => vm.id.startsWith(ref));
+  const matches = ID_PREFIX.test(ref) ? vms.filter((vm) => vm.id.startsWith(ref)) : [];
   const [only] = matches;
   if (only !== undefined && matches.length === 1) return { ref, vm: only };
   if (matches.length > 1) {
@@ -39,9 +43,14 @@ function resolveTarget(ref: string, vms: readonly VmView[]): Target {
       }),
     };
   }
+  const near = nearest(
+    ref,
+    vms.map((vm) => vm.name),
+  );
+  const hint = near === undefined ? '' : `; did you mean ${near}?`;
   return {
     ref,
-    error: new BangerError('NOT_FOUND', `there is no VM ${JSON.stringify(ref)}`, { remedy: 'banger vm list', details: { ref } }),
+    error: new BangerError('NOT_FOUND', `there is no VM ${JSON.stringify(ref)}${hint}`, { remedy: 'banger vm list', details: { ref } }),
   };
 }
 

@@ -1,15 +1,17 @@
-import type { IncomingMessage, Server } from 'node:http';
+import { type IncomingMessage, type Server, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { z } from 'zod';
 import { execSchema } from '../api/schemas.ts';
 import { resolveVm } from '../lifecycle/vm/resolve.ts';
-import { BangerError, ERROR_CODES, toErrorBody } from '../model/errors.ts';
+import { BangerError, ERROR_CODES, type ErrorBody, toErrorBody } from '../model/errors.ts';
+import { parseInput } from './input.ts';
 import { relay } from './relay.ts';
 import type { DaemonServices } from './services.ts';
+import type { TypedServer } from './server.ts';
 import { withSession } from './sessions.ts';
 
 const tunnelSchema = z.strictObject({
-  target: z.string().regex(/^(ssh|[0-9A-Za-z.:[\]-]{1,100}:\d{1,5})$/, 'is neither "ssh" nor an address and port'),
+  target: z.string().regex(/^(ssh|[0-9A-Za-z.:[\]-]{1,100}:\d{1,5})$/, 'must be "ssh" or an address and port such as 127.0.0.1:8080'),
 });
 const MAX_BODY_BYTES = 1024 ** 2;
 /** A client that announces a body and does not send it is not waited for. */
@@ -39,26 +41,37 @@ async function serve(services: DaemonServices, buildId: string, upgrade: Upgrade
   const [, reference = '', kind] = route;
   const body = await readBody(request);
   if (head.length > 0) socket.unshift(head);
-  const vm = resolveVm(services.vms.list(), decodeURIComponent(reference));
+  const vm = resolveVm(services.vms.list(), decodePart(reference));
   const gone = new AbortController();
   socket.once('close', () => gone.abort());
   await withSession(services, vm, async ({ agent }) => {
     const options = { signal: gone.signal };
     const session =
       kind === 'exec'
-        ? await agent.openExec(withoutUndefined(parse(execSchema, body)), options)
-        : await agent.openTunnel(parse(tunnelSchema, body).target, options);
+        ? await agent.openExec(withoutUndefined(parseInput(execSchema, body, 'the body')), options)
+        : await agent.openTunnel(parseInput(tunnelSchema, body, 'the body').target, options);
     socket.write(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: banger-frames\r\nBanger-Build: ${buildId}\r\n\r\n`);
     await relay(socket, session);
   });
 }
 
-function parse<Schema extends z.ZodType>(schema: Schema, body: unknown): z.output<Schema> {
-  const result = schema.safeParse(body);
-  if (result.success) return result.data;
-  const [issue] = result.error.issues;
-  const field = issue?.path.join('.') ?? '';
-  throw new BangerError('INVALID_INPUT', `${field === '' ? 'body' : field}: ${issue?.message ?? 'is not valid'}`, { details: { field } });
+/** The same routes for OpenAPI, and for those who come without an upgrade. */
+export function upgradeRoutes(server: TypedServer): void {
+  const params = z.object({ ref: z.string().max(200) });
+  const response = { 101: z.null().describe('frames of docs/agent-protocol.md') };
+  for (const [kind, body] of Object.entries({ exec: execSchema, tunnel: tunnelSchema })) {
+    server.post(`/v1/vms/:ref/${kind}`, { schema: { params, body, response } }, () => {
+      throw new BangerError('INVALID_INPUT', `${kind} leaves HTTP: send "Connection: Upgrade" and "Upgrade: banger-frames"`);
+    });
+  }
+}
+
+function decodePart(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    throw new BangerError('INVALID_INPUT', 'the path has a % that begins no encoded character');
+  }
 }
 
 /** Optional members that are absent, as the guest's protocol wants them. */
@@ -89,11 +102,15 @@ async function readBody(request: IncomingMessage): Promise<unknown> {
 }
 
 function refuse(socket: Duplex, buildId: string, error: unknown): void {
-  if (socket.destroyed) return;
-  const body = toErrorBody(error);
+  if (!socket.destroyed) endWithError(socket, buildId, toErrorBody(error));
+}
+
+/** Ends a connection that no reply object stands for with an error in the one form. */
+export function endWithError(socket: Duplex, buildId: string, body: ErrorBody): void {
+  const { status } = ERROR_CODES[body.code];
   const json = JSON.stringify(body);
   const head = [
-    `HTTP/1.1 ${ERROR_CODES[body.code].status} Refused`,
+    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Refused'}`,
     'Content-Type: application/json',
     `Content-Length: ${Buffer.byteLength(json)}`,
     `Banger-Build: ${buildId}`,

@@ -108,6 +108,16 @@ export class Operations {
     this.#live.get(id)?.controller.abort(new BangerError('CANCELLED', 'cancelled on request'));
   }
 
+  /** Cancels all that runs and waits for the rollbacks, but not for ever: what is left then is for the next daemon. */
+  async cancelAll(timeoutMs: number): Promise<void> {
+    const running = [...this.#live.values()];
+    for (const { controller } of running) controller.abort(new BangerError('CANCELLED', 'the daemon ends'));
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, timeoutMs);
+    await Promise.race([Promise.all(running.map(({ settled }) => settled)), late]);
+    clearTimeout(timer);
+  }
+
   /** @returns the operation when it has ended. */
   async settled(id: string): Promise<OperationRecord> {
     await this.#live.get(id)?.settled;

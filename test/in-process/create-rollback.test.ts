@@ -28,11 +28,13 @@ function atEffect(daemon: TestDaemon, n: number, phase: 'before' | 'after', act:
   const hit = { name: '' };
   let isBegun = false;
   let count = 0;
+  let target = 0;
   daemon.effects.hook = (effect, now) => {
     if (effect.name === 'operations.insert') isBegun = true;
     if (!isBegun || !isOfCreation(effect)) return;
-    if (now === 'before') count++;
-    if (count !== n || now !== phase || hit.name !== '') return;
+    // What runs beside the creation may begin between the two sides of an effect.
+    if (now === 'before' && ++count === n) target = effect.number;
+    if (effect.number !== target || now !== phase) return;
     hit.name = effect.name;
     act();
   };

@@ -14,6 +14,8 @@ export type Effects = {
   /** From here on nothing that this daemon does reaches the world, and nothing that it waits for comes. */
   die(): void;
   readonly dead: boolean;
+  /** What was under way at the death has happened, or has not; nothing of it comes later. */
+  settled(): Promise<unknown>;
   /** @returns the object with its methods watched. @param sync names of methods that return no promise */
   watch<T extends object>(name: string, target: T, sync?: readonly string[]): T;
 };
@@ -21,6 +23,7 @@ export type Effects = {
 /** @returns effects that nobody disturbs yet */
 export function createEffects(): Effects {
   let dead = false;
+  const underWay = new Set<Promise<unknown>>();
   const begin = (name: string): Effect => {
     const effect = { number: effects.seen.length + 1, name };
     effects.seen.push(effect);
@@ -39,7 +42,9 @@ export function createEffects(): Effects {
     if (dead) return never();
     const effect = begin(name);
     if (dead) return never();
-    const value = await call();
+    const work = Promise.resolve(call());
+    underWay.add(work);
+    const value = await work.finally(() => underWay.delete(work));
     if (dead) return never();
     effects.hook(effect, 'after');
     return dead ? never() : value;
@@ -51,6 +56,7 @@ export function createEffects(): Effects {
     get dead() {
       return dead;
     },
+    settled: () => Promise.allSettled(underWay),
     watch: (prefix, target, sync = []) =>
       new Proxy(target, {
         get(object, key, receiver) {

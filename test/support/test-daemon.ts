@@ -76,12 +76,11 @@ export async function startDaemon(world: TestWorld, options: { env?: Record<stri
     },
     async kill() {
       isOver = true;
-      keepDatabase(world, () => {
-        effects.die();
-        store.close();
-      });
+      effects.die();
       daemon.services.machines.detachAll();
       await server.close();
+      await effects.settled();
+      keepDatabase(world, store);
       world.names.clear();
       // The kernel leaves the socket of a dead process where it is; Node removes it, and listening anew makes it anyway.
       rmSync(world.directories.socketPath, { force: true });
@@ -90,10 +89,10 @@ export async function startDaemon(world: TestWorld, options: { env?: Record<stri
 }
 
 /** Closing a database tidies it up; what a killed daemon leaves are the files as they were before. */
-function keepDatabase(world: TestWorld, close: () => void): void {
+function keepDatabase(world: TestWorld, store: Store): void {
   const paths = [DATABASE, `${DATABASE}-wal`].map((name) => join(world.directories.stateDirectory, name));
   for (const path of paths) copyFileSync(path, `${path}.kept`);
-  close();
+  store.close();
   for (const path of paths) renameSync(`${path}.kept`, path);
 }
 

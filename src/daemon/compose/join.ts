@@ -50,6 +50,9 @@ export type DaemonParts = {
 /** The daemon's parts, joined. */
 export type Daemon = { services: DaemonServices; recover(): Promise<void>; close(): Promise<void> };
 
+/** How long an ending daemon waits for what it cancels. */
+const ROLLBACK_TIMEOUT_MS = 5000;
+
 /** Joins parts into a daemon; which ones they are is the caller's choice. */
 export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon {
   const { log } = options;
@@ -83,9 +86,12 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
     },
     async recover() {
       await names.start();
+      // What this host can do takes seconds to find out after its boot; better now than in the first create.
+      void parts.hypervisor.checks().catch(() => undefined);
       log.info(await recover(lifecycle, store.operations), 'recovered');
     },
     async close() {
+      await lifecycle.operations.cancelAll(ROLLBACK_TIMEOUT_MS);
       lifecycle.machines.detachAll();
       await names.stop();
       await sweepUnlessUsed(lifecycle);

@@ -13,7 +13,7 @@ const guestPath = z
   .string()
   .startsWith('/')
   .max(4095)
-  .regex(/^[^\0]*$/, 'holds a NUL');
+  .regex(/^[^\0]*$/, 'must be a path without NUL');
 
 /** Files in and out of the guest, as streams. */
 export function guestFileRoutes(server: TypedServer, services: DaemonServices): void {
@@ -39,7 +39,7 @@ export function guestFileRoutes(server: TypedServer, services: DaemonServices): 
     path: guestPath,
     mode: z
       .string()
-      .regex(/^[0-7]{3,4}$/, 'is not an octal mode')
+      .regex(/^[0-7]{3,4}$/, 'must be an octal mode such as 0644')
       .default('0644'),
   });
   server.put('/v1/vms/:ref/files', { schema: { params, querystring } }, (request, reply) =>

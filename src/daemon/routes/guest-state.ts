@@ -50,7 +50,11 @@ export function guestStateRoutes(server: TypedServer, services: DaemonServices):
 
   const querystring = z.strictObject({
     for: z.enum(['agent', 'ssh', 'services', 'running', 'stopped']).default('services'),
-    timeoutMs: z.coerce.number().int().min(0).max(86_400_000).default(DEFAULT_WAIT_MS),
+    timeoutMs: z
+      .string()
+      .regex(/^\d{1,8}$/, 'must be a whole number of milliseconds, at most 99999999')
+      .transform(Number)
+      .default(DEFAULT_WAIT_MS),
   });
   server.get('/v1/vms/:ref/wait', { schema: { params, querystring, response: { 200: vmSchema } } }, async (request, reply) => {
     const vm = resolve(request.params.ref);

@@ -1,3 +1,4 @@
+import { nearest } from '../../lib/nearest.ts';
 import { BangerError } from '../../model/errors.ts';
 import type { Vm } from '../../model/vm.ts';
 
@@ -19,7 +20,12 @@ export function resolveVm(vms: readonly Vm[], reference: string): Vm {
       details: { matches: matches.map((vm) => vm.name) },
     });
   }
-  throw new BangerError('NOT_FOUND', `there is no VM ${JSON.stringify(reference.slice(0, 80))}`, {
+  const near = nearest(
+    reference,
+    vms.map((vm) => vm.name),
+  );
+  const hint = near === undefined ? '' : `; did you mean ${near}?`;
+  throw new BangerError('NOT_FOUND', `there is no VM ${JSON.stringify(reference.slice(0, 80))}${hint}`, {
     remedy: 'banger vm list',
     details: { reference: reference.slice(0, 80) },
   });

@@ -53,11 +53,23 @@ function describeMs(milliseconds: number | undefined, limitMs: number): string {
   return milliseconds === undefined ? `more than ${limitMs} ms or failed` : `${Math.round(milliseconds)} ms`;
 }
 
+/** Probes that are under way, by cache: two at once would slow each other down and so be judged wrongly. */
+const underWay = new Map<string, Promise<Acceleration>>();
+
 /**
  * Finds out once per host boot, QEMU and /dev/kvm what this host can do; later calls read the answer from `cachePath`.
+ * Not cancelled by any caller, as others may wait for the same answer; it takes a few seconds at most.
  * @param qemuPath absolute
  */
-export async function learnAcceleration(host: Host, qemuPath: string, cachePath: string, signal?: AbortSignal): Promise<Acceleration> {
+export function learnAcceleration(host: Host, qemuPath: string, cachePath: string): Promise<Acceleration> {
+  const running = underWay.get(cachePath);
+  if (running !== undefined) return running;
+  const learning = learn(host, qemuPath, cachePath).finally(() => underWay.delete(cachePath));
+  underWay.set(cachePath, learning);
+  return learning;
+}
+
+async function learn(host: Host, qemuPath: string, cachePath: string): Promise<Acceleration> {
   const obstacle = await host.readWriteObstacle(KVM_DEVICE);
   const key = await accelerationKey(host, qemuPath, obstacle);
   const cached = parseCache(await host.readIfThere(cachePath));
@@ -68,12 +80,12 @@ export async function learnAcceleration(host: Host, qemuPath: string, cachePath:
   try {
     const cpuinfo = (await host.readIfThere('/proc/cpuinfo')) ?? '';
     const hasCpuFlag = /^flags\s*:.*\b(vmx|svm)\b/m.test(cpuinfo);
-    const probe = obstacle === undefined ? await probeSpeed(host, qemuPath, directory, signal) : undefined;
+    const probe = obstacle === undefined ? await probeSpeed(host, qemuPath, directory) : undefined;
     const kvm = judgeKvm({ ...(obstacle === undefined ? {} : { obstacle }), ...(probe === undefined ? {} : { probe }), hasCpuFlag });
-    const measured = await measureTscKhz(host, qemuPath, directory, signal);
+    const measured = await measureTscKhz(host, qemuPath, directory);
     const learned = { key, kvm, ...(measured === undefined ? {} : { tscKhz: preferExact(measured, cpuinfo) }) };
-    // What a cancelled or starved probe found is good for this once only.
-    if (signal?.aborted !== true && measured !== undefined) await host.writeFileAtomic(cachePath, JSON.stringify(learned));
+    // What a starved probe found is good for this once only.
+    if (measured !== undefined) await host.writeFileAtomic(cachePath, JSON.stringify(learned));
     return learned;
   } finally {
     await host.removeTree(directory);
@@ -96,7 +108,7 @@ function parseCache(text: string | undefined): Acceleration | undefined {
 }
 
 /** Runs the same firmware with and without KVM; the better of two rounds counts for each. */
-async function probeSpeed(host: Host, qemuPath: string, directory: string, signal: AbortSignal | undefined): Promise<SpeedProbe> {
+async function probeSpeed(host: Host, qemuPath: string, directory: string): Promise<SpeedProbe> {
   const firmware = join(directory, 'speed.bin');
   await host.writeFileAtomic(firmware, speedProbeFirmware());
   const timed = async (accelerator: 'kvm' | 'tcg', limitMs: number): Promise<number | undefined> => {
@@ -105,7 +117,7 @@ async function probeSpeed(host: Host, qemuPath: string, directory: string, signa
       ...[qemuPath, '-M', `microvm,accel=${accelerator}`, '-m', '16', '-bios', firmware, '-nodefaults', '-no-user-config'],
       ...['-display', 'none', '-device', 'isa-debug-exit,iobase=0xf4,iosize=1'],
     ];
-    const status = await host.run(argv, { timeoutMs: limitMs, ...(signal === undefined ? {} : { signal }) }).then(
+    const status = await host.run(argv, { timeoutMs: limitMs }).then(
       () => 0,
       (error: { outcome?: { exitCode: number | null } }) => error.outcome?.exitCode,
     );

@@ -24,12 +24,12 @@ export type QemuInstallation = { qemuPath: string; accelerator: 'kvm' | 'tcg'; a
  * @returns the program and the accelerator that `start` uses
  * @throws PREREQUISITE_MISSING when there is no QEMU
  */
-export async function locateQemu(host: Host, settings: QemuSettings, signal?: AbortSignal): Promise<QemuInstallation> {
+export async function locateQemu(host: Host, settings: QemuSettings): Promise<QemuInstallation> {
   const qemuPath = await host.findProgram(settings.program, host.commandEnvironment()['PATH'] ?? '');
   if (qemuPath === undefined) {
     throw new BangerError('PREREQUISITE_MISSING', `${settings.program} is not installed`, { remedy: REMEDY });
   }
-  const acceleration = await learnAcceleration(host, qemuPath, settings.probeCachePath, signal);
+  const acceleration = await learnAcceleration(host, qemuPath, settings.probeCachePath);
   const automatic = acceleration.kvm.level === 'pass' ? 'kvm' : 'tcg';
   return { qemuPath, accelerator: settings.accelerator === 'auto' ? automatic : settings.accelerator, acceleration };
 }
@@ -40,7 +40,7 @@ export async function checkQemu(host: Host, settings: QemuSettings, signal?: Abo
   const printed = qemuPath === undefined ? undefined : await versionOf(host, qemuPath, signal);
   const program = judgeProgram(settings.program, printed);
   if (qemuPath === undefined || program.level === 'fail') return { usable: false, accelerator: 'tcg', verdicts: [program] };
-  const { accelerator, acceleration } = await locateQemu(host, settings, signal);
+  const { accelerator, acceleration } = await locateQemu(host, settings);
   const verdicts = [program, acceleration.kvm];
   if (settings.accelerator !== 'auto') verdicts.push(overrideVerdict(settings.accelerator, acceleration.kvm));
   if (accelerator === 'tcg') verdicts.push(clockVerdict(acceleration.tscKhz));

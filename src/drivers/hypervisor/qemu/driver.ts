@@ -30,7 +30,7 @@ export function createQemuHypervisor({ host, settings }: { host: Host; settings:
 
 async function startMachine(host: Host, settings: QemuSettings, spec: MachineSpec, signal: AbortSignal): Promise<Machine> {
   throwIfCancelled(spec, signal);
-  const { qemuPath, accelerator, acceleration } = await locateQemu(host, settings, signal);
+  const { qemuPath, accelerator, acceleration } = await locateQemu(host, settings);
   const { tscKhz } = acceleration;
   const argv = machineArguments({ spec, qemuPath, accelerator, ...(tscKhz === undefined ? {} : { tscKhz }) });
   throwIfCancelled(spec, signal);

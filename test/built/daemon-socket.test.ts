@@ -1,0 +1,66 @@
+// The built daemon as a process of its own: its socket, and that there is one daemon only.
+import assert from 'node:assert/strict';
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+
+const program = join(import.meta.dirname, '..', '..', 'dist', 'bangerd.cjs');
+
+test('the socket is private and speaks to curl; a second daemon is refused, a dead one is replaced (1.1, 1.2)', async (t) => {
+  const directory = mkdtempSync(join(tmpdir(), 'bgr-'));
+  const env = {
+    PATH: process.env['PATH'] ?? '',
+    HOME: directory,
+    BANGER_CONFIG: join(directory, 'none.toml'),
+    BANGER_STATE_DIR: join(directory, 'state'),
+    BANGER_CACHE_DIR: join(directory, 'cache'),
+    BANGER_RUNTIME_DIR: join(directory, 'run'),
+    BANGER_BUNDLE: join(directory, 'none'),
+    BANGER_DNS_ENABLED: 'false',
+  };
+  const socket = join(directory, 'run', 'bangerd.sock');
+  const daemons: ChildProcess[] = [];
+  t.after(async () => {
+    for (const daemon of daemons) await end(daemon, 'SIGKILL');
+    rmSync(directory, { recursive: true, force: true });
+  });
+  const start = async (): Promise<ChildProcess> => {
+    const daemon = spawn(process.execPath, [program], { env, stdio: ['ignore', 'ignore', 'pipe'] });
+    daemons.push(daemon);
+    for await (const line of daemon.stderr.iterator({ destroyOnReturn: false })) if (String(line).includes('"msg":"listening"')) break;
+    daemon.stderr.resume();
+    return daemon;
+  };
+  // Open to everybody, as a careless umask makes it.
+  mkdirSync(join(directory, 'run'));
+  chmodSync(join(directory, 'run'), 0o777);
+
+  const first = await start();
+  assert.equal(statSync(join(directory, 'run')).mode & 0o777, 0o700);
+  const curl = execFileSync('curl', ['--silent', '--unix-socket', socket, 'http://localhost/v1/daemon'], { encoding: 'utf8' });
+  assert.equal((JSON.parse(curl) as { pid: number }).pid, first.pid);
+
+  const second = spawnSync(process.execPath, [program], { env, encoding: 'utf8' });
+  assert.equal(second.status, 1);
+  assert.match(second.stderr, /a bangerd answers on .*bangerd\.sock/);
+  assert.match(second.stderr, /try: banger daemon restart/);
+
+  await end(first, 'SIGKILL');
+  assert.ok(existsSync(socket), 'a killed daemon leaves its socket');
+  const third = await start();
+  const again = execFileSync('curl', ['--silent', '--unix-socket', socket, 'http://localhost/v1/daemon'], { encoding: 'utf8' });
+  assert.equal((JSON.parse(again) as { pid: number }).pid, third.pid);
+  await end(third, 'SIGTERM');
+  assert.equal(third.exitCode, 0);
+  assert.ok(!existsSync(socket));
+});
+
+async function end(daemon: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+  if (daemon.exitCode !== null || daemon.signalCode !== null) return;
+  const exited = once(daemon, 'exit');
+  daemon.kill(signal);
+  await exited;
+}
