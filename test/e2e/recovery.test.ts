@@ -4,6 +4,8 @@ import { cpSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from 'n
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { createVm, daemonStatus, eventually, guest, hear, isAlive, startBanger, useSandbox } from '../support/e2e.ts';
+import { processesOf } from '../support/leak-check.ts';
+import { startOnTerminal } from '../support/pty.ts';
 import { PROGRAM } from '../support/sandbox.ts';
 
 const sandbox = useSandbox();
@@ -100,6 +102,8 @@ test('two CLIs of different builds at once do not leave two daemons (1.3, 2.1)',
     outcomes.some(({ status }) => status === 0),
     JSON.stringify(outcomes),
   );
+  const daemons = () => processesOf(sandbox().scope).filter(({ command }) => command.includes('bangerd'));
+  await eventually('a single daemon', daemons, ({ length }) => length === 1);
   assert.equal(await sandbox().must(['vm', 'list', '-q']), 'web\n');
 });
 
@@ -111,6 +115,23 @@ test('daemon stop leaves VMs running, and daemon restart takes them over (1.2, 1
   await sandbox().must(['daemon', 'restart']);
   assert.deepEqual([(await vm().show()).pid, (await vm().show()).address], [pid, address]);
   assert.equal(await vm().sh('hostname'), 'web');
+});
+
+test('a daemon that was started from a terminal goes on when the terminal closes (1.2)', async () => {
+  const { pid } = await vm().show();
+  await sandbox().must(['daemon', 'stop']);
+  const terminal = startOnTerminal(sandbox(), ['vm', 'exec', '-it', 'web', 'sh'], { columns: 80, rows: 24 });
+  await terminal.waitFor('#');
+  const daemon = await daemonStatus(sandbox());
+  // proc_pid_stat(5): after the name come state, parent, process group, session, terminal.
+  const [, , , session, terminalNumber] = readFileSync(`/proc/${daemon.pid}/stat`, 'utf8')
+    .replace(/^.*\) /, '')
+    .split(' ');
+  assert.deepEqual([session, terminalNumber], [String(daemon.pid), '0']);
+  terminal.hangUp();
+  await terminal.ended;
+  assert.equal((await daemonStatus(sandbox())).pid, daemon.pid);
+  assert.equal((await vm().show()).pid, pid);
 });
 
 const OTHER_BUILD = '0123456789ab';

@@ -57,10 +57,15 @@ export async function daemonStatus(sandbox: Sandbox): Promise<DaemonStatus> {
   return JSON.parse(await sandbox.must(['daemon', 'status', '-o', 'json'])) as DaemonStatus;
 }
 
-/** @returns what a server says when it is called from where the sandbox runs; nothing when there is none */
-export function hear(sandbox: Sandbox, address: string, port: number): Promise<string> {
-  const [program = '', ...args] = sandbox.argv(['timeout', '5', 'bash', '-c', `cat <>/dev/tcp/${address}/${port}`]);
-  return new Promise((resolve) => execFile(program, args, { env: sandbox.env }, (_error, stdout) => resolve(stdout.trim())));
+/** Runs a program where `banger` runs: as the same user, in the same namespaces. @returns stdout, whatever the status */
+export function runInSandbox(sandbox: Sandbox, command: readonly string[]): Promise<string> {
+  const [program = '', ...args] = sandbox.argv(command);
+  return new Promise((resolve) => execFile(program, args, { env: sandbox.env }, (_error, stdout) => resolve(stdout)));
+}
+
+/** @returns what a server says when it is called from the host of the sandbox; nothing when there is none */
+export async function hear(sandbox: Sandbox, address: string, port: number): Promise<string> {
+  return (await runInSandbox(sandbox, ['timeout', '5', 'bash', '-c', `cat <>/dev/tcp/${address}/${port}`])).trim();
 }
 
 /** Waits for something that happens outside of the test's control. @throws after `timeoutMs` with what was seen last */

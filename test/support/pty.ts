@@ -9,6 +9,8 @@ export type Terminal = {
   /** Types. */
   write(text: string): void;
   resize(columns: number, rows: number): void;
+  /** What a terminal does to its program when its window is closed. */
+  hangUp(): void;
   /** Waits until the text was printed since the last call. @throws with all that was printed when it does not come */
   waitFor(text: string): Promise<void>;
   /** `output` is without colours and cursor movements. */
@@ -41,6 +43,7 @@ export function startOnTerminal(sandbox: Sandbox, args: readonly string[], size:
   return {
     write: (text) => pty.write(text),
     resize: (columns, rows) => pty.resize(columns, rows),
+    hangUp: () => pty.kill('SIGHUP'),
     waitFor: (text) =>
       new Promise((resolve, reject) => {
         const settle = (error?: Error): void => {

@@ -9,7 +9,7 @@ import type { Store } from '../../store/store.ts';
 import type { Places } from './bundle-work.ts';
 import type { ComposeOptions } from './join.ts';
 import { imageOfBundle } from './default-image.ts';
-import { type Choice, chooseNetwork, withoutBundle } from './drivers.ts';
+import { type Choice, chooseNetwork, standInNetwork } from './drivers.ts';
 
 /** What depends on the bundle, which may come, go and be rebuilt while the daemon runs. */
 export type BundleParts = {
@@ -24,10 +24,7 @@ export async function bundleParts(context: { options: ComposeOptions; store: Sto
   const { options, store, places } = context;
   const { directories, config } = options;
   let known: { bundle: Bundle; network: Choice<NetworkDriver> } | undefined;
-  let missing: Choice<NetworkDriver> = {
-    driver: withoutBundle(new BangerError('BUNDLE_MISSING', 'there is no runtime bundle', { remedy: 'banger bundle build' })).network,
-    reason: 'not chosen before there is a runtime bundle',
-  };
+  let missing = standInFor(new BangerError('BUNDLE_MISSING', 'there is no runtime bundle', { remedy: 'banger bundle build' }));
 
   async function refresh(): Promise<Bundle> {
     const bundle = await findBundle(places.bundle, realHost);
@@ -51,7 +48,7 @@ export async function bundleParts(context: { options: ComposeOptions; store: Sto
   } catch (error) {
     if (!(error instanceof BangerError)) throw error;
     options.log.warn({ code: error.code }, error.message);
-    missing = { ...missing, reason: error.message };
+    missing = standInFor(error);
   }
   return {
     refresh,
@@ -64,6 +61,10 @@ export async function bundleParts(context: { options: ComposeOptions; store: Sto
       throw new BangerError('NOT_FOUND', `there is no image ${JSON.stringify(name.slice(0, 80))}`, { remedy: 'banger image list' });
     },
   };
+}
+
+function standInFor(reason: BangerError): Choice<NetworkDriver> {
+  return { driver: standInNetwork(reason), reason: `not chosen: ${reason.message}` };
 }
 
 /** The name `default` goes to the newest bundle; an older image keeps its record under another name while VMs need it. */

@@ -65,20 +65,18 @@ export function acceleratorReason(checks: HypervisorChecks): string {
   return checks.verdicts.find((verdict: Verdict) => verdict.name === 'kvm')?.reason ?? `uses ${checks.accelerator}`;
 }
 
-/** Stands in for a driver that the bundle would bring, so that records can be listed and deleted without one. */
-export function withoutBundle(reason: BangerError): { network: NetworkDriver } {
+/** Stands in for a network that cannot be had, so that VMs can still be listed, stopped and deleted. */
+export function standInNetwork(reason: BangerError): NetworkDriver {
   const refuse = (): Promise<never> => Promise.reject(reason);
   const nothing = (): Promise<void> => Promise.resolve();
   return {
-    network: {
-      name: 'private',
-      checks: () => Promise.resolve([]),
-      ensure: refuse,
-      attach: refuse,
-      detach: nothing,
-      setForwards: refuse,
-      sweep: nothing,
-    },
+    name: 'private',
+    checks: () => Promise.resolve([]),
+    ensure: refuse,
+    attach: refuse,
+    detach: nothing,
+    setForwards: (_vm, listeners) => (listeners.length === 0 ? Promise.resolve([]) : refuse()),
+    sweep: nothing,
   };
 }
 

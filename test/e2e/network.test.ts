@@ -1,0 +1,168 @@
+// What VMs reach and what reaches them, on a host whose outside is a fake: no packet leaves the machine.
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { after, before, describe, test } from 'node:test';
+import { createVm, daemonStatus, eventually, guest, hear, runInSandbox, useSandbox } from '../support/e2e.ts';
+import { OUTSIDE_ADDRESS, OUTSIDE_BODY, type Outside, makeOutside } from '../support/outside.ts';
+import type { Sandbox } from '../support/sandbox.ts';
+
+const needsRoot = { skip: process.getuid?.() === 0 ? false : 'only root can make a host with a fake outside' };
+const GET_OUTSIDE = `curl --silent --max-time 5 http://${OUTSIDE_ADDRESS}/`;
+const SERVE = 'setsid systemd-socket-activate --listen=0.0.0.0:PORT --accept --inetd hostname >/dev/null 2>&1 &';
+const HOST_SECRET = 'on the loopback of the host';
+
+/** What the host listens on: TCP on 127.0.0.1 alone, with something to say to everybody who gets there. */
+const SECRET_SCRIPT = `require('node:net')
+  .createServer((socket) => socket.end(${JSON.stringify(HOST_SECRET)}))
+  .listen(7001, '127.0.0.1', () => console.log('up'))`;
+
+/** A host of its own for the sandbox of a suite. To be called after useSandbox: hooks run in order, and the host goes last. */
+function useOutside(): () => Promise<Outside> {
+  let outside: Outside | undefined;
+  let secret: ChildProcess | undefined;
+  after(async () => {
+    if (secret?.kill('SIGKILL') === true) await once(secret, 'exit');
+    await outside?.close();
+  });
+  return async () => {
+    outside = await makeOutside();
+    const [program = '', ...prefix] = outside.commandPrefix;
+    secret = spawn(program, [...prefix, process.execPath, '-e', SECRET_SCRIPT], { stdio: ['ignore', 'pipe', 'inherit'] });
+    if (secret.stdout !== null) await once(secret.stdout, 'data');
+    return outside;
+  };
+}
+
+/** @returns addresses on which somebody listens for a VM */
+async function listeners(sandbox: Sandbox): Promise<string[]> {
+  const table = await runInSandbox(sandbox, ['ss', '-Hltn']);
+  return [...table.matchAll(/\b(127\.213\.\d+\.\d+:\d+)\b/g)].map(([, address = '']) => address).toSorted();
+}
+
+/** Opens a port in the guest, expects it on the host and to vanish there with its server. */
+async function followPort(sandbox: Sandbox, name: string): Promise<void> {
+  const vm = guest(sandbox, name);
+  const { address } = await vm.show();
+  await vm.sh(SERVE.replace('PORT', '8000'));
+  const begin = performance.now();
+  await eventually(
+    'the forward',
+    () => hear(sandbox, address, 8000),
+    (heard) => heard === name,
+  );
+  console.log(`a port appeared after ${Math.round(performance.now() - begin)} ms`);
+  await vm.sh('pkill -f ^systemd-socket-activate');
+  await eventually(
+    'the end of the forward',
+    () => listeners(sandbox),
+    (seen) => !seen.includes(`${address}:8000`),
+  );
+}
+
+/** Each address by which a guest could try to reach the loopback of its host. */
+async function tryLoopback(sandbox: Sandbox, name: string, addresses: readonly string[]): Promise<void> {
+  assert.equal(await hear(sandbox, '127.0.0.1', 7001), HOST_SECRET, 'the host itself reaches it');
+  const vm = guest(sandbox, name);
+  const attempts = addresses.map((address) => vm.sh(`timeout 3 bash -c 'cat <>/dev/tcp/${address}/7001' 2>/dev/null || true`));
+  assert.deepEqual(
+    await Promise.all(attempts),
+    addresses.map(() => ''),
+    addresses.join(' '),
+  );
+}
+
+describe('the private network', needsRoot, () => {
+  const sandbox = useSandbox(async () => ({ commandPrefix: (await makeHost()).commandPrefix }));
+  const makeHost = useOutside();
+
+  before(async () => {
+    await Promise.all([createVm(sandbox(), 'left'), createVm(sandbox(), 'right')]);
+    await createVm(sandbox(), 'closed', '--no-nat');
+    assert.equal((await daemonStatus(sandbox())).drivers.network.name, 'private');
+  });
+
+  test('a VM reaches the outside (6.1)', async () => {
+    assert.equal(`${await guest(sandbox(), 'left').sh(GET_OUTSIDE)}\n`, OUTSIDE_BODY);
+  });
+
+  test('with --no-nat it does not, whatever route it sets (6.1)', async () => {
+    const script = `ip route replace default via 10.213.0.1; ${GET_OUTSIDE} || echo "curl $?"`;
+    assert.match(await guest(sandbox(), 'closed').sh(script), /^curl (7|28)$/);
+  });
+
+  test('VMs reach each other by address, with and without NAT (6.1)', async () => {
+    for (const [name, peer] of [
+      ['left', 'right'],
+      ['right', 'closed'],
+      ['closed', 'left'],
+    ] as const) {
+      const { guestAddress } = await guest(sandbox(), peer).show();
+      await guest(sandbox(), peer).sh(SERVE.replace('PORT', '9000'));
+      const script = `for n in 1 2 3 4 5; do bash -c 'cat <>/dev/tcp/${guestAddress}/9000' 2>/dev/null && break; sleep 1; done`;
+      assert.equal(await guest(sandbox(), name).sh(script), peer);
+    }
+  });
+
+  test('no address leads a guest to the loopback of its host (6.1)', async () => {
+    const { address } = await guest(sandbox(), 'left').show();
+    const addresses = ['127.0.0.1', '10.213.0.1', '169.254.213.1', '169.254.213.2', '169.254.213.53', '192.0.2.2', address];
+    await tryLoopback(sandbox(), 'left', addresses);
+  });
+
+  test('a port of the guest appears on its own address of the host, and vanishes with its server (6.1)', async () => {
+    await followPort(sandbox(), 'left');
+  });
+
+  test('services on one port of two VMs do not disturb each other (6.1)', async () => {
+    for (const name of ['left', 'right']) {
+      const { address } = await guest(sandbox(), name).show();
+      await guest(sandbox(), name).sh(SERVE.replace('PORT', '8080'));
+      await eventually(
+        name,
+        () => hear(sandbox(), address, 8080),
+        (heard) => heard === name,
+      );
+    }
+  });
+
+  test('with a VM its listeners go (3.5, 6.1)', async () => {
+    const { address } = await guest(sandbox(), 'right').show();
+    await sandbox().must(['vm', 'delete', 'right']);
+    assert.deepEqual(
+      (await listeners(sandbox())).filter((seen) => seen.startsWith(`${address}:`)),
+      [],
+    );
+    await sandbox().must(['vm', 'delete', '--all', '--force']);
+    assert.deepEqual(await listeners(sandbox()), []);
+  });
+});
+
+describe("the fallback to QEMU's user network", needsRoot, () => {
+  const sandbox = useSandbox(async () => ({ commandPrefix: (await makeHost()).commandPrefix, config: '[network]\nmode = "user"\n' }));
+  const makeHost = useOutside();
+
+  test('exec, ssh and the way out work (6.1)', async () => {
+    const vm = await createVm(sandbox(), 'open');
+    assert.equal((await daemonStatus(sandbox())).drivers.network.name, 'user');
+    assert.equal(await vm.sh('hostname'), 'open');
+    assert.equal(await sandbox().must(['vm', 'ssh', 'open', '--', 'hostname']), 'open\n');
+    assert.equal(`${await vm.sh(GET_OUTSIDE)}\n`, OUTSIDE_BODY);
+  });
+
+  test('a port of the guest appears on its own address of the host, and vanishes with its server (6.1)', async () => {
+    await followPort(sandbox(), 'open');
+  });
+
+  test('with --no-nat neither the outside nor the host is reached, and ports work all the same (6.1)', async () => {
+    const vm = await createVm(sandbox(), 'closed', '--no-nat');
+    assert.match(await vm.sh(`ip route replace default via 10.0.2.2; ${GET_OUTSIDE} || echo "curl $?"`), /^curl (7|28)$/);
+    await tryLoopback(sandbox(), 'closed', ['10.0.2.2', '10.0.2.3', '192.0.2.2']);
+    await followPort(sandbox(), 'closed');
+  });
+
+  test('with the VMs their listeners go (3.5, 6.1)', async () => {
+    await sandbox().must(['vm', 'delete', '--all', '--force']);
+    assert.deepEqual(await listeners(sandbox()), []);
+  });
+});

@@ -1,0 +1,106 @@
+// Who runs banger: an ordinary user on a host that gives everything, one on a host that does not, and root.
+import assert from 'node:assert/strict';
+import { readFileSync, readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import type { Verdict } from '../../src/model/verdict.ts';
+import { createVm, daemonStatus, eventually, hear, useSandbox } from '../support/e2e.ts';
+import { processesOf } from '../support/leak-check.ts';
+import type { Sandbox } from '../support/sandbox.ts';
+
+const isRoot = process.getuid?.() === 0;
+const needsRoot = { skip: isRoot ? false : 'only root can become another user' };
+
+/** Everything that is asked of banger for each kind of user. */
+async function livesWell(sandbox: Sandbox): Promise<void> {
+  const vm = await createVm(sandbox, 'mine');
+  assert.equal(await vm.sh('hostname'), 'mine');
+  assert.equal(await sandbox.must(['vm', 'ssh', 'mine', '--', 'id -un']), 'root\n');
+  const { address } = await vm.show();
+  await vm.sh('setsid systemd-socket-activate --listen=0.0.0.0:8000 --accept --inetd hostname >/dev/null 2>&1 &');
+  await eventually(
+    'the forward',
+    () => hear(sandbox, address, 8000),
+    (heard) => heard === 'mine',
+  );
+  await sandbox.must(['vm', 'restart', 'mine']);
+  assert.equal(await vm.sh('hostname'), 'mine');
+}
+
+/** @returns what root owns of all that banger made */
+function ownedByRoot(sandbox: Sandbox): string[] {
+  const files = ['state', 'run', 'cache', 'home'].flatMap((name) =>
+    readdirSync(join(sandbox.directory, name), { recursive: true, withFileTypes: true })
+      .map((entry) => join(entry.parentPath, entry.name))
+      .filter((path) => statSync(path, { throwIfNoEntry: false })?.uid === 0),
+  );
+  const processes = processesOf(sandbox.scope).filter(({ pid }) =>
+    /^Uid:\t0\t|^Uid:\t\d+\t0\t/m.test(readFileSync(`/proc/${pid}/status`, 'utf8')),
+  );
+  return [...files, ...processes.map(({ command }) => command)];
+}
+
+async function doctor(sandbox: Sandbox): Promise<Verdict[]> {
+  return JSON.parse((await sandbox.banger(['doctor', '-o', 'json'])).stdout) as Verdict[];
+}
+
+describe('an ordinary user who may open /dev/net/tun, with a bundle of root', needsRoot, () => {
+  const sandbox = useSandbox();
+
+  test('has VMs in a private network, and nothing of it is root’s (4.2, 6.1, 7.4)', async () => {
+    await livesWell(sandbox());
+    assert.deepEqual(ownedByRoot(sandbox()), []);
+    const { drivers, bundleDirectory } = await daemonStatus(sandbox());
+    assert.equal(drivers.network.name, 'private');
+    assert.equal(statSync(bundleDirectory ?? '').uid, 0);
+  });
+
+  test('is told by doctor that nothing fails (9.3)', async () => {
+    const verdicts = await doctor(sandbox());
+    assert.deepEqual(
+      verdicts.filter(({ level }) => level === 'fail'),
+      [],
+    );
+  });
+});
+
+describe('an ordinary user without /dev/net/tun', needsRoot, () => {
+  const sandbox = useSandbox({ withoutTun: true });
+
+  test('gets the user network by itself, and VMs that work (6.1)', async () => {
+    await livesWell(sandbox());
+    assert.deepEqual(ownedByRoot(sandbox()), []);
+    const { drivers } = await daemonStatus(sandbox());
+    assert.equal(drivers.network.name, 'user');
+    assert.match(drivers.network.reason, /the private network does not work here: .*\/dev\/net\/tun/);
+  });
+
+  test('is told by doctor what is lost, and what gives it back (9.3)', async () => {
+    const verdicts = await doctor(sandbox());
+    const network = verdicts.filter(({ name }) => name.startsWith('network'));
+    assert.ok(
+      network.some(({ reason }) => /VMs do not see each other/.test(reason)),
+      JSON.stringify(network),
+    );
+    assert.ok(
+      network.some(({ reason, remedy }) => reason.includes('/dev/net/tun') && remedy !== undefined),
+      JSON.stringify(network),
+    );
+  });
+
+  test('is refused when the configuration insists on the private network (9.2)', async () => {
+    await sandbox().must(['daemon', 'stop']);
+    const refused = await sandbox().banger(['vm', 'create', '--name', 'other'], { env: { BANGER_NETWORK_MODE: 'private' } });
+    assert.equal(refused.status, 1);
+    assert.match(refused.stderr, /the private network does not work here/);
+  });
+});
+
+describe('root', { skip: isRoot ? false : 'needs root' }, () => {
+  const sandbox = useSandbox({ asRoot: true });
+
+  test('has VMs as well (4.2, 6.1)', async () => {
+    await livesWell(sandbox());
+    assert.equal((await daemonStatus(sandbox())).drivers.network.name, 'private');
+  });
+});
