@@ -30,6 +30,7 @@ test('a restarted VM has everything that it had written, on both disks, and its 
 
 test('the guest has its name, address, resolver and machine id before its first service writes to the journal (7.1, 7.3)', async () => {
   const vm = guest(sandbox(), 'one');
+  await sandbox().must(['vm', 'wait', 'one']);
   const { id, guestAddress } = await vm.show();
   assert.equal(await vm.sh('hostname; cat /etc/hostname'), 'one\none');
   assert.match(await vm.sh('cat /etc/hosts'), new RegExp(`^${guestAddress} one\\.vm one$`, 'm'));
