@@ -98,6 +98,18 @@ static void feed_child(struct session *s) {
   if (s->host_sent_eof && !s->is_tty) end_of_input(s);
 }
 
+// Goes on until neither end moves. Were it left with a full `in` and a `to_child` that the child has emptied meanwhile,
+// poll() would be asked for neither, and the session would stand still for ever.
+static void move_input(struct session *s) {
+  size_t in, to_child;
+  do {
+    in = buffer_length(&s->channel->in);
+    to_child = buffer_length(&s->to_child);
+    take_frames(s);
+    feed_child(s);
+  } while (in != buffer_length(&s->channel->in) || to_child != buffer_length(&s->to_child));
+}
+
 // Reads once from the child straight into a frame of the out buffer.
 static void pull(struct session *s, int *fd, enum frame_type type, size_t *owed) {
   struct buffer *out = &s->channel->out;
@@ -203,8 +215,7 @@ void session_run(struct session *s) {
   int child_fd = s->pid ? child_signal_fd() : -1;
   atomic_store(&agent_shared->session_open[c->slot], true);
   for (;;) {
-    take_frames(s);
-    feed_child(s);
+    move_input(s);
     reap(s);
     channel_drain(c);
     if (is_finished(s)) break;
