@@ -6,7 +6,7 @@ export const dnsName: Capability = {
   afterStart: {
     name: 'dns-name',
     title: 'DNS name',
-    apply: ({ vm, services, network }) => services.names.set(vm.name, network.addresses.loopbackAddress),
+    apply: ({ vm, services, drivers, network }) => services.names.set(vm.name, drivers.network.addressOnHost(network.addresses)),
     undo: ({ vm, services }) => services.names.remove(vm.name),
   },
 };

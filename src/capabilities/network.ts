@@ -9,12 +9,13 @@ export const network: Capability = {
     title: 'network',
     async apply(context, signal) {
       const { services } = context;
-      await services.network.ensure(signal);
-      context.attachment = await services.network.attach(context.network, signal);
+      const { network: driver } = context.drivers;
+      await driver.ensure(signal);
+      context.attachment = await driver.attach(context.network, signal);
       const guestAddress = context.attachment.guest.address;
       context.update({ runtime: { bootId: services.host.bootId(), ...context.vm.runtime, guestAddress } });
     },
-    undo: (context) => context.services.network.detach(context.network),
+    undo: (context) => context.drivers.network.detach(context.network),
   },
   machine({ attachment }, draft) {
     if (attachment === null) throw new BangerError('INTERNAL', 'the machine was drawn up before its network');

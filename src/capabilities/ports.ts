@@ -17,10 +17,10 @@ export const ports: Capability = {
       const live = context.services.machines.find(context.vm.id);
       if (live !== undefined) void follow(context, live);
     },
-    async undo({ services, vm, network }) {
+    async undo({ services, drivers, vm, network }) {
       const live = services.machines.find(vm.id);
       live?.companions.abort();
-      if (live !== undefined) await services.network.setForwards(network, [], live.machine);
+      if (live !== undefined) await drivers.network.setForwards(network, [], live.machine);
     },
   },
 };
@@ -39,12 +39,12 @@ async function follow(context: VmContext, live: LiveMachine): Promise<void> {
   }
 }
 
-async function watchOnce({ services, vm, network }: VmContext, live: LiveMachine, signal: AbortSignal): Promise<void> {
+async function watchOnce({ services, drivers, vm, network }: VmContext, live: LiveMachine, signal: AbortSignal): Promise<void> {
   // One change after the other: a later list must not be overtaken by an earlier one.
   let work = Promise.resolve();
   const forward = async (guestPorts: GuestPort[]): Promise<void> => {
     if (signal.aborted) return;
-    for (const { problem, ...facts } of await services.network.setForwards(network, listenersOf(guestPorts), live.machine)) {
+    for (const { problem, ...facts } of await drivers.network.setForwards(network, listenersOf(guestPorts), live.machine)) {
       if (problem !== undefined) services.warn('a guest port could not be forwarded', { vm: vm.name, problem, ...facts });
     }
   };

@@ -6,17 +6,18 @@ export const rootOverlay: Capability = {
   prepare: {
     name: 'root-overlay',
     title: 'root overlay',
-    async apply({ vm, image, paths, services, update }, signal) {
-      update({ runtime: { bootId: services.host.bootId(), ...vm.runtime, storageDriver: services.storage.name } });
-      await services.storage.create(
+    async apply(context, signal) {
+      const { vm, image, paths, services, update } = context;
+      update({ runtime: { bootId: services.host.bootId(), ...vm.runtime, storageDriver: context.drivers.storage.name } });
+      await context.drivers.storage.create(
         { basePath: image.rootfsPath, overlayPath: paths.rootOverlay, sizeBytes: vm.spec.rootOverlayBytes },
         signal,
       );
     },
-    undo: ({ vm, paths, services }) => services.storageByName(vm.runtime?.storageDriver ?? services.storage.name).remove(paths.rootOverlay),
+    undo: ({ drivers, paths }) => drivers.storage.remove(paths.rootOverlay),
   },
-  machine({ vm, paths, services }, draft) {
-    const disk = services.storageByName(vm.runtime?.storageDriver ?? services.storage.name).open(paths.rootOverlay);
+  machine({ drivers, paths }, draft) {
+    const disk = drivers.storage.open(paths.rootOverlay);
     draft.disks.push({ ...disk, readOnly: false, durable: true });
   },
   guestConfig(_context, draft) {

@@ -2,11 +2,12 @@ import type { ImageView, Operation, VmView } from '../api/schemas.ts';
 import type { Image } from '../model/image.ts';
 import { addressesOf } from '../model/network.ts';
 import type { OperationRecord } from '../model/operation.ts';
-import type { VmPaths } from '../model/paths.ts';
+import type { LifecycleServices } from '../lifecycle/services.ts';
 import type { Vm } from '../model/vm.ts';
 
 /** What the API shows of a VM. */
-export function vmView(vm: Vm, paths: VmPaths): VmView {
+export function vmView(services: Pick<LifecycleServices, 'pathsOf' | 'drivers'>, vm: Vm): VmView {
+  const paths = services.pathsOf(vm);
   const addresses = addressesOf(vm.networkIndex);
   return {
     id: vm.id,
@@ -15,7 +16,7 @@ export function vmView(vm: Vm, paths: VmPaths): VmView {
     image: vm.imageName,
     spec: vm.spec,
     guestAddress: vm.runtime?.guestAddress ?? addresses.guestAddress,
-    address: addresses.loopbackAddress,
+    address: services.drivers.of(vm.runtime).network.addressOnHost(addresses),
     createdAt: vm.createdAt,
     startedAt: vm.startedAt,
     lastUsedAt: vm.lastUsedAt,

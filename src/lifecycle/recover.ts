@@ -28,13 +28,20 @@ export async function recover(services: LifecycleServices, operations: Operation
       message: 'the daemon ended in the middle of it; what was begun has been undone or finished',
     });
   }
+  await sweepNetworks(services);
+  await pruneLogs(services);
+  return report;
+}
+
+/** Each network keeps what belongs to running VMs that it joined. */
+async function sweepNetworks(services: LifecycleServices): Promise<void> {
   const alive = services.vms
     .list()
     .filter((vm) => services.machines.find(vm.id) !== undefined)
-    .map((vm) => makeContext(services, vm).network);
-  await services.network.sweep(alive);
-  await pruneLogs(services);
-  return report;
+    .map((vm) => makeContext(services, vm));
+  for (const network of services.drivers.networks()) {
+    await network.sweep(alive.filter((context) => context.drivers.network.name === network.name).map((context) => context.network));
+  }
 }
 
 /** Failed creations leave their logs, which tell why; only the newest are worth their space. */
@@ -73,7 +80,7 @@ async function adopt(context: VmContext): Promise<boolean> {
   services.machines.add(vm.id, machine, services.connectAgent(machine));
   context.update({ runtime: { bootId: services.host.bootId(), ...vm.runtime, process: machine.process } });
   const signal = new AbortController().signal;
-  await services.network.ensure(signal);
+  await context.drivers.network.ensure(signal);
   // The services were waited for when the VM was started; waiting again would hold up the daemon.
   const steps = present(
     ALL_CAPABILITIES.filter((c) => c.name !== 'services'),
@@ -85,11 +92,12 @@ async function adopt(context: VmContext): Promise<boolean> {
 
 async function findMachine(context: VmContext): Promise<Machine | undefined> {
   const { services, vm } = context;
+  const { hypervisor } = context.drivers;
   // After a reboot of the host every pid is somebody else's.
   if (vm.runtime?.bootId !== services.host.bootId()) return undefined;
   const spec = adoptionSpec(context);
-  const recorded = vm.runtime.process === undefined ? undefined : await services.hypervisor.adopt(spec, vm.runtime.process);
+  const recorded = vm.runtime.process === undefined ? undefined : await hypervisor.adopt(spec, vm.runtime.process);
   if (recorded !== undefined) return recorded;
-  const found = await services.hypervisor.find(spec);
-  return found === undefined ? undefined : services.hypervisor.adopt(spec, found);
+  const found = await hypervisor.find(spec);
+  return found === undefined ? undefined : hypervisor.adopt(spec, found);
 }

@@ -6,7 +6,7 @@ import type { SshHostKey } from '../guest/ssh-host-key.ts';
 import type { Image } from '../model/image.ts';
 import type { VmPaths } from '../model/paths.ts';
 import type { Verdict } from '../model/verdict.ts';
-import type { ProcessIdentity, Vm, VmSpec } from '../model/vm.ts';
+import type { ProcessIdentity, Vm, VmRuntime, VmSpec } from '../model/vm.ts';
 import type { ImageStore } from '../store/images.ts';
 import type { VmStore } from '../store/vms.ts';
 import type { KeyedLock } from './locks.ts';
@@ -47,6 +47,17 @@ export type LifecycleSettings = {
   reservedBytes: number;
 };
 
+/** The drivers of one VM. */
+export type VmDrivers = { hypervisor: Hypervisor; storage: StorageDriver; network: NetworkDriver };
+
+/** A VM stays with the drivers that made what it has, whatever new VMs get. */
+export type Drivers = {
+  /** @param runtime of the VM; what it does not name is the present choice */
+  of(runtime: VmRuntime | null): VmDrivers;
+  /** Every network that VMs may have been joined by. */
+  networks(): readonly NetworkDriver[];
+};
+
 /** What verbs work with; put together in daemon/compose/. */
 export type LifecycleServices = {
   vms: VmStore;
@@ -54,12 +65,7 @@ export type LifecycleServices = {
   operations: Operations;
   locks: KeyedLock;
   machines: Machines;
-  hypervisor: Hypervisor;
-  /** The driver for new overlays. */
-  storage: StorageDriver;
-  /** The driver that made an existing overlay. */
-  storageByName(name: string): StorageDriver;
-  network: NetworkDriver;
+  drivers: Drivers;
   names: NamePort;
   host: HostPort;
   /** @throws BUNDLE_MISSING, NOT_FOUND */

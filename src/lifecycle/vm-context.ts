@@ -7,7 +7,7 @@ import type { VmPaths } from '../model/paths.ts';
 import { type Vm, shortId } from '../model/vm.ts';
 import type { VmChange } from '../store/vms.ts';
 import type { OperationHandle } from './operations.ts';
-import type { LifecycleServices } from './services.ts';
+import type { LifecycleServices, VmDrivers } from './services.ts';
 
 /** What the steps of a verb share about one VM. */
 export type VmContext = {
@@ -15,6 +15,8 @@ export type VmContext = {
   readonly paths: VmPaths;
   readonly image: Image;
   readonly network: NetworkVm;
+  /** Those that made what the VM has, else the present choice. */
+  readonly drivers: VmDrivers;
   /** Always the stored state; changed by `update` alone. */
   readonly vm: Vm;
   update(change: VmChange): void;
@@ -39,6 +41,9 @@ export function makeContext(services: LifecycleServices, vm: Vm, operation: VmCo
     network: { shortId: shortId(vm), addresses: addressesOf(vm.networkIndex), nat: vm.spec.nat },
     get vm() {
       return present;
+    },
+    get drivers() {
+      return services.drivers.of(present.runtime);
     },
     update(change) {
       present = services.vms.update(vm.id, change);

@@ -98,7 +98,8 @@ function keepDatabase(world: TestWorld, store: Store): void {
 
 function fakeParts(world: TestWorld, store: Store, effects: Effects): Parameters<typeof joinDaemon>[1] {
   const storage = effects.watch('storage', createCopyStorage({ host: world.host }), ['open']);
-  const network = effects.watch('network', createFakeNetwork({ world: world.network }));
+  const network = effects.watch('network', createFakeNetwork({ world: world.network }), ['addressOnHost']);
+  const hypervisor = watchedHypervisor(world, effects);
   const host = effects.watch('host', world.host, ['isAlive', 'signalProcess', 'bootId']);
   return {
     store: {
@@ -108,7 +109,8 @@ function fakeParts(world: TestWorld, store: Store, effects: Effects): Parameters
       close: () => store.close(),
     },
     host,
-    hypervisor: watchedHypervisor(world, effects),
+    hypervisor: { driver: hypervisor, reason: 'nothing is touched' },
+    hypervisors: [hypervisor],
     storage: { driver: storage, reason: 'works everywhere' },
     storages: [storage],
     names: {
@@ -127,6 +129,7 @@ function fakeParts(world: TestWorld, store: Store, effects: Effects): Parameters
     bundle: {
       refresh: () => Promise.resolve(),
       network: () => ({ driver: network, reason: 'nothing is touched' }),
+      networks: () => [network],
       resolveImage: (reference = 'default') => {
         const image = store.images.find(reference);
         if (image !== undefined) return Promise.resolve(image);

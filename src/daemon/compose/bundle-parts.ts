@@ -16,6 +16,8 @@ export type BundleParts = {
   /** Looks at the bundle anew. @throws BUNDLE_MISSING, BUNDLE_BROKEN */
   refresh(): Promise<unknown>;
   network(): Choice<NetworkDriver>;
+  /** All that could have been chosen, for VMs that another one joined. */
+  networks(): readonly NetworkDriver[];
   resolveImage(reference: string | undefined): Promise<Image>;
 };
 
@@ -23,22 +25,23 @@ export type BundleParts = {
 export async function bundleParts(context: { options: ComposeOptions; store: Store; places: Places }): Promise<BundleParts> {
   const { options, store, places } = context;
   const { directories, config } = options;
-  let known: { bundle: Bundle; network: Choice<NetworkDriver> } | undefined;
+  let known: { bundle: Bundle; network: Choice<NetworkDriver>; networks: readonly NetworkDriver[] } | undefined;
   let missing = standInFor(new BangerError('BUNDLE_MISSING', 'there is no runtime bundle', { remedy: 'banger bundle build' }));
 
   async function refresh(): Promise<Bundle> {
     const bundle = await findBundle(places.bundle, realHost);
     if (known !== undefined && known.bundle.directory === bundle.directory && known.bundle.manifest.builtAt === bundle.manifest.builtAt)
       return known.bundle;
-    const network = await chooseNetwork(config.network.mode, {
+    const candidates = {
       private: createPrivateNetwork({
         host: realHost,
         forwarderPath: bundlePath(bundle, 'forwarder'),
         runtimeDirectory: directories.runtimeDirectory,
       }),
       user: createUserNetwork(),
-    });
-    known = { bundle, network };
+    };
+    const network = await chooseNetwork(config.network.mode, candidates);
+    known = { bundle, network, networks: Object.values(candidates) };
     saveDefaultImage(store, imageOfBundle(bundle, 'default'));
     return bundle;
   }
@@ -53,6 +56,7 @@ export async function bundleParts(context: { options: ComposeOptions; store: Sto
   return {
     refresh,
     network: () => known?.network ?? missing,
+    networks: () => known?.networks ?? [],
     async resolveImage(reference: string | undefined): Promise<Image> {
       await refresh();
       const name = reference ?? config.defaults.image;

@@ -19,20 +19,22 @@ export async function compose(options: ComposeOptions): Promise<Daemon> {
   const store = openStore(join(directories.stateDirectory, 'banger.db'));
   const places = placesOf(options);
   const storages = [createReflinkStorage, createQcow2Storage, createCopyStorage].map((create) => create({ host: realHost }));
+  const qemu = createQemuHypervisor({
+    host: realHost,
+    settings: {
+      program: 'qemu-system-x86_64',
+      accelerator: config.accelerator,
+      probeCachePath: join(directories.cacheDirectory, 'host-probe.json'),
+    },
+  });
   return joinDaemon(options, {
     store,
     host: realHost,
     places,
     storages,
     storage: await chooseStorage(config.storage.driver, storages, directories.stateDirectory),
-    hypervisor: createQemuHypervisor({
-      host: realHost,
-      settings: {
-        program: 'qemu-system-x86_64',
-        accelerator: config.accelerator,
-        probeCachePath: join(directories.cacheDirectory, 'host-probe.json'),
-      },
-    }),
+    hypervisor: { driver: qemu, reason: 'runs with and without KVM' },
+    hypervisors: [qemu],
     names: createNames(config.dns, log),
     bundle: await bundleParts({ options, store, places }),
   });

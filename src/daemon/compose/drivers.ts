@@ -3,7 +3,9 @@ import type { NetworkDriver } from '../../drivers/network/contract.ts';
 import type { StorageDriver } from '../../drivers/storage/contract.ts';
 import { BangerError } from '../../model/errors.ts';
 import type { Verdict } from '../../model/verdict.ts';
+import type { Drivers } from '../../lifecycle/services.ts';
 import type { Config } from '../config.ts';
+import type { DaemonParts } from './join.ts';
 
 /** One driver and why it was taken; `daemon status` shows both. */
 export type Choice<Driver> = {
@@ -71,6 +73,7 @@ export function standInNetwork(reason: BangerError): NetworkDriver {
   const nothing = (): Promise<void> => Promise.resolve();
   return {
     name: 'private',
+    addressOnHost: (addresses) => addresses.loopbackAddress,
     checks: () => Promise.resolve([]),
     ensure: refuse,
     attach: refuse,
@@ -80,17 +83,17 @@ export function standInNetwork(reason: BangerError): NetworkDriver {
   };
 }
 
-/** A driver that is chosen later, and chosen anew when the bundle changes. */
-export function laterNetwork(current: () => NetworkDriver): NetworkDriver {
+/** @returns the drivers of any VM: what made it, else what was chosen, which for networks can change with the bundle */
+export function driversOf(parts: Pick<DaemonParts, 'hypervisor' | 'hypervisors' | 'storage' | 'storages' | 'bundle'>): Drivers {
+  const { hypervisor, hypervisors, storage, storages, bundle } = parts;
+  const named = <Driver extends { name: string }>(all: readonly Driver[], name: string | undefined, chosen: Driver): Driver =>
+    all.find((candidate) => candidate.name === name) ?? chosen;
   return {
-    get name() {
-      return current().name;
-    },
-    checks: () => current().checks(),
-    ensure: (signal) => current().ensure(signal),
-    attach: (vm, signal) => current().attach(vm, signal),
-    detach: (vm) => current().detach(vm),
-    setForwards: (vm, listeners, machine) => current().setForwards(vm, listeners, machine),
-    sweep: (alive) => current().sweep(alive),
+    of: (runtime) => ({
+      hypervisor: named(hypervisors, runtime?.hypervisor, hypervisor.driver),
+      storage: named(storages, runtime?.storageDriver, storage.driver),
+      network: named(bundle.networks(), runtime?.networkDriver, bundle.network().driver),
+    }),
+    networks: () => bundle.networks(),
   };
 }

@@ -21,7 +21,7 @@ import type { DaemonServices } from '../services.ts';
 import type { BundleParts } from './bundle-parts.ts';
 import { bundleWork, type Places } from './bundle-work.ts';
 import { clientKey } from './client-key.ts';
-import { type Choice, laterNetwork } from './drivers.ts';
+import { type Choice, driversOf } from './drivers.ts';
 import type { Names } from './names.ts';
 import { keepVmEvent, logEnd } from './operation-log.ts';
 import { statusWork } from './status.ts';
@@ -38,9 +38,10 @@ export type ComposeOptions = {
 export type DaemonParts = {
   store: Store;
   host: HostPort;
-  hypervisor: Hypervisor;
+  hypervisor: Choice<Hypervisor>;
   storage: Choice<StorageDriver>;
-  /** All that could have been chosen, for disks that another one made. */
+  /** All that could have been chosen, for VMs that were made with another one. */
+  hypervisors: readonly Hypervisor[];
   storages: readonly StorageDriver[];
   names: Names;
   places: Places;
@@ -56,7 +57,7 @@ const ROLLBACK_TIMEOUT_MS = 5000;
 /** Joins parts into a daemon; which ones they are is the caller's choice. */
 export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon {
   const { log } = options;
-  const { store, storages, storage, names, places, bundle } = parts;
+  const { store, names, places, bundle } = parts;
   const key = clientKey(options.directories.stateDirectory);
   const lifecycle: LifecycleServices = {
     ...store,
@@ -65,10 +66,7 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
     operations: operationsOf(options, store),
     locks: createKeyedLock(),
     machines: createMachines((vmId, machine, exit) => void handleExit(lifecycle, vmId, machine, exit)),
-    hypervisor: parts.hypervisor,
-    storage: storage.driver,
-    storageByName: (name) => storages.find((candidate) => candidate.name === name) ?? storage.driver,
-    network: laterNetwork(() => bundle.network().driver),
+    drivers: driversOf(parts),
     names,
     host: parts.host,
     resolveImage: (reference) => bundle.resolveImage(reference),
@@ -87,7 +85,7 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
     async recover() {
       await names.start();
       // What this host can do takes seconds to find out after its boot; better now than in the first create.
-      void parts.hypervisor.checks().catch(() => undefined);
+      void parts.hypervisor.driver.checks().catch(() => undefined);
       log.info(await recover(lifecycle, store.operations), 'recovered');
     },
     async close() {
@@ -104,7 +102,7 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
 async function sweepUnlessUsed(services: LifecycleServices): Promise<void> {
   if (services.vms.list().some((vm) => vm.state !== 'stopped')) return;
   try {
-    await services.network.sweep([]);
+    for (const network of services.drivers.networks()) await network.sweep([]);
   } catch (error) {
     services.warn('the network could not be taken down', { reason: error instanceof Error ? error.message : String(error) });
   }

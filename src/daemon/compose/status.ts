@@ -14,7 +14,7 @@ import type { DaemonServices } from '../services.ts';
 type StatusContext = {
   options: ComposeOptions;
   store: Store;
-  hypervisor: Hypervisor;
+  hypervisor: Choice<Hypervisor>;
   storage: Choice<StorageDriver>;
   storages: readonly StorageDriver[];
   network: () => Choice<NetworkDriver>;
@@ -24,7 +24,8 @@ type StatusContext = {
 
 /** What the daemon tells of itself and of this host. */
 export function statusWork(context: StatusContext): Pick<DaemonServices, 'status' | 'doctor'> {
-  const { options, store, hypervisor, storage, names, places } = context;
+  const { options, store, storage, names, places } = context;
+  const hypervisor = context.hypervisor.driver;
   const startedAt = new Date();
   return {
     async status() {

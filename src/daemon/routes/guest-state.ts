@@ -29,7 +29,8 @@ export function guestStateRoutes(server: TypedServer, services: DaemonServices):
     decideAction(vm, 'exec');
     const { agent, machine } = services.machines.get(vm);
     const guestPorts = await agent.ports();
-    const forwards = await services.network.setForwards(makeContext(services, vm).network, listenersOf(guestPorts), machine);
+    const { drivers, network } = makeContext(services, vm);
+    const forwards = await drivers.network.setForwards(network, listenersOf(guestPorts), machine);
     return guestPorts.map((port) => {
       const isReachable = listenersOf([port]).length > 0;
       const forward = isReachable ? forwards.find((f) => f.protocol === port.protocol && f.port === port.port) : undefined;
@@ -59,7 +60,7 @@ export function guestStateRoutes(server: TypedServer, services: DaemonServices):
   server.get('/v1/vms/:ref/wait', { schema: { params, querystring, response: { 200: vmSchema } } }, async (request, reply) => {
     const vm = resolve(request.params.ref);
     const waited = await waitFor(services, vm, request.query, clientSignal(reply));
-    return vmView(waited, services.pathsOf(waited));
+    return vmView(services, waited);
   });
 }
 

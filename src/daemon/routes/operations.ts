@@ -49,7 +49,7 @@ export function operationRoutes(server: TypedServer, services: DaemonServices, a
         atMs: last.atMs,
         state: ended.state === 'running' ? 'failed' : ended.state,
         error: ended.error,
-        vm: vm === undefined ? null : vmView(vm, services.pathsOf(vm)),
+        vm: vm === undefined ? null : vmView(services, vm),
       });
     } finally {
       attachments.watcherLeft(id);

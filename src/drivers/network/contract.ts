@@ -17,6 +17,10 @@ export type NetworkDriver = {
   ensure(signal: AbortSignal): Promise<void>;
   attach(vm: NetworkVm, signal: AbortSignal): Promise<NetworkAttachment>;
   detach(vm: Pick<NetworkVm, 'shortId' | 'addresses'>): Promise<void>;
+  /** @returns where programs on the host reach a VM's ports; what its `.vm` name says. */
+  addressOnHost(addresses: VmAddresses): string;
+  /** Gives a running VM the way to the outside, or takes it; repeatable. */
+  setNat?(vm: NetworkVm): Promise<void>;
   /** Makes exactly these guest listeners reachable on the VM's loopback address; returns what could not be bound and why. */
   setForwards(vm: NetworkVm, listeners: readonly GuestListener[], machine: Machine): Promise<ForwardResult[]>;
   /** Removes objects of VMs that are not in the list; with an empty list also the namespace and its helpers. */

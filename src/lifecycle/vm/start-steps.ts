@@ -19,13 +19,14 @@ const claim: Step<VmContext> = {
   async apply({ vm, services, paths, update }) {
     await services.host.makePrivateDirectory(paths.runtimeDirectory);
     const { storageDriver } = vm.runtime ?? {};
+    const chosen = services.drivers.of(null);
     update({
       state: vm.state === 'creating' ? 'creating' : 'starting',
       lastError: null,
       runtime: {
         bootId: services.host.bootId(),
-        hypervisor: services.hypervisor.name,
-        networkDriver: services.network.name,
+        hypervisor: chosen.hypervisor.name,
+        networkDriver: chosen.network.name,
         ...(storageDriver === undefined ? {} : { storageDriver }),
       },
     });
@@ -45,7 +46,7 @@ const boot: Step<VmContext> = {
   title: 'boot',
   async apply(context, signal) {
     const { services, vm, update } = context;
-    const machine = await services.hypervisor.start(machineSpec(context), signal);
+    const machine = await context.drivers.hypervisor.start(machineSpec(context), signal);
     services.machines.add(vm.id, machine, services.connectAgent(machine));
     update({ runtime: { bootId: services.host.bootId(), ...vm.runtime, process: machine.process, accelerator: machine.accelerator } });
   },

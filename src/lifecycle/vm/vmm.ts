@@ -38,17 +38,18 @@ export function adoptionSpec({ vm, image, paths }: VmContext): MachineSpec {
  */
 export async function endVmm(context: VmContext): Promise<void> {
   const { services, vm } = context;
+  const { hypervisor } = context.drivers;
   const live = services.machines.find(vm.id);
   const spec = adoptionSpec(context);
   if (live === undefined) {
-    const unrecorded = await services.hypervisor.find(spec);
+    const unrecorded = await hypervisor.find(spec);
     const recorded = vm.runtime?.bootId === services.host.bootId() ? vm.runtime.process : undefined;
     for (const process of [unrecorded, recorded]) if (process !== undefined) await services.host.endProcess(process, 0);
   } else {
     await live.machine.terminate();
     services.machines.remove(vm.id);
   }
-  await services.hypervisor.cleanUp(spec);
+  await hypervisor.cleanUp(spec);
 }
 
 /**

@@ -37,6 +37,7 @@ export function createFakeNetwork(options: FakeNetworkOptions = {}): NetworkDriv
   return {
     name: 'fake',
     world,
+    addressOnHost: (addresses) => addresses.loopbackAddress,
     checks: async () => [{ name: 'network.fake', level: 'pass', reason: 'nothing is touched' }],
     ensure: async (signal) => {
       await before('ensure', undefined, signal);

@@ -36,17 +36,7 @@ export function createPrivateNetwork(options: PrivateNetworkOptions): NetworkDri
       await detach(vm);
       throw error;
     }
-    return {
-      network: { kind: 'tap', tapName, macAddress: vm.addresses.macAddress, mtu: GUEST_MTU },
-      commandPrefix: [forwarderPath, 'enter', String(innerPid)],
-      guest: {
-        address: vm.addresses.guestAddress,
-        prefixLength: GUEST_PREFIX_LENGTH,
-        gateway: vm.nat ? BRIDGE_ADDRESS : null,
-        nameservers: vm.nat ? [DNS_FORWARD_ADDRESS] : [],
-        mtu: GUEST_MTU,
-      },
-    };
+    return attachmentOf(vm, [forwarderPath, 'enter', String(innerPid)]);
   };
 
   const detach: NetworkDriver['detach'] = async ({ shortId, addresses }) => {
@@ -76,16 +66,35 @@ export function createPrivateNetwork(options: PrivateNetworkOptions): NetworkDri
 
   return {
     name: 'private',
+    addressOnHost: (addresses) => addresses.loopbackAddress,
     checks: () => privateNetworkChecks(host, forwarderPath),
     ensure: async (signal) => void (await holder.ensure(signal)),
     attach,
     detach,
     sweep,
+    setNat: async (vm) => {
+      const { innerPid } = await holder.ensure(new AbortController().signal);
+      await holder.nft(innerPid, admitGuest(vm.shortId, vm.addresses, vm.nat));
+    },
     setForwards: async (vm, listeners) => {
       if ((await holder.find()) === undefined) {
         throw new BangerError('NETWORK_FAILED', 'the network holder has ended', { remedy: 'restart the VM', logPath: holder.logPath });
       }
       return applyForwards((requests) => control(socketPath, requests), vm.addresses, listeners);
+    },
+  };
+}
+
+function attachmentOf({ shortId, addresses, nat }: NetworkVm, commandPrefix: readonly string[]): NetworkAttachment {
+  return {
+    network: { kind: 'tap', tapName: tapNameOf(shortId), macAddress: addresses.macAddress, mtu: GUEST_MTU },
+    commandPrefix,
+    guest: {
+      address: addresses.guestAddress,
+      prefixLength: GUEST_PREFIX_LENGTH,
+      gateway: nat ? BRIDGE_ADDRESS : null,
+      nameservers: nat ? [DNS_FORWARD_ADDRESS] : [],
+      mtu: GUEST_MTU,
     },
   };
 }
