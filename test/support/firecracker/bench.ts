@@ -20,7 +20,7 @@ export function fakeFirecracker(): FirecrackerSettings {
 export function createSpec(t: TestContext): MachineSpec {
   const directory = mkdtempSync(join(tmpdir(), 'bgr-fc-'));
   t.after(() => rmSync(directory, { recursive: true, force: true }));
-  const files = { vmlinux: '\x7fELF', initramfs: '', disk: 'x'.repeat(4096) };
+  const files = { vmlinux: '\x7fELF', initramfs: 'initramfs', disk: 'x'.repeat(4096) };
   for (const [name, content] of Object.entries(files)) writeFileSync(join(directory, name), content);
   return {
     vmId: 'f'.repeat(32),
@@ -37,4 +37,10 @@ export function createSpec(t: TestContext): MachineSpec {
     vmmLogPath: join(directory, 'vmm.log'),
     commandPrefix: [],
   };
+}
+
+/** @returns settings for the program that BANGER_FIRECRACKER names, or undefined; KVM is taken as it is */
+export function realFirecracker(): { program: string } | undefined {
+  const program = process.env['BANGER_FIRECRACKER'];
+  return program === undefined || program === '' ? undefined : { program };
 }

@@ -1,5 +1,5 @@
 // What a Firecracker process remembers and refuses, without a machine behind it.
-import { closeSync, constants, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, constants, openSync, readSync, statSync, writeSync } from 'node:fs';
 import { API_FACTS, type Parsed, type RawRequest, parseRequest } from './api-rules.ts';
 
 /** The machine that the API drives. */
@@ -29,6 +29,9 @@ const AFTER_START = new Set([
 /** Could be plugged in later with PCI only. */
 const DEVICES = new Set(['PUT /drives/{drive_id}', 'PUT /network-interfaces/{iface_id}', 'PUT /pmem/{id}']);
 
+/** The rules have seen to it that what must be there is a string. */
+const textOf = (body: Record<string, unknown>, field: string): string => (typeof body[field] === 'string' ? body[field] : '');
+
 class Fault extends Error {}
 
 export class FakeApi {
@@ -36,7 +39,7 @@ export class FakeApi {
   readonly #machine: FakeMachine;
   #state: 'Not started' | 'Running' | 'Paused' = 'Not started';
   #machineConfig: Record<string, unknown> = { vcpu_count: 1, mem_size_mib: 128, smt: false, track_dirty_pages: false, huge_pages: 'None' };
-  #boot: { kernelFd: number; arguments: string } | undefined;
+  #boot: { kernelFd: number; hasEmptyInitramfs: boolean; arguments: string } | undefined;
   #serialPath: string | undefined;
   #metricsFd: number | undefined;
   readonly #drives = new Set<string>();
@@ -69,7 +72,7 @@ export class FakeApi {
   }
 
   #act({ name, id = '', body }: Parsed): Promise<Record<string, unknown> | undefined> | Record<string, unknown> | undefined {
-    const text = (field: string): string => String(body[field]);
+    const text = (field: string): string => textOf(body, field);
     switch (name) {
       case 'GET /':
         return { id: this.#id, state: this.#state, vmm_version: API_FACTS.version, app_name: 'Firecracker' };
@@ -121,22 +124,22 @@ export class FakeApi {
   }
 
   #setBootSource(body: Record<string, unknown>): undefined {
-    const kernelFd = openSync(String(body['kernel_image_path']), 'r');
-    if (body['initrd_path'] !== undefined) closeSync(openSync(String(body['initrd_path']), 'r'));
-    const bootArguments = String(body['boot_args'] ?? 'reboot=k panic=1 nomodule');
+    const kernelFd = openSync(textOf(body, 'kernel_image_path'), 'r');
+    const hasEmptyInitramfs = body['initrd_path'] !== undefined && statSync(textOf(body, 'initrd_path')).size === 0;
+    const bootArguments = textOf(body, 'boot_args') || 'reboot=k panic=1 nomodule';
     if (bootArguments.length >= MAX_COMMAND_LINE_BYTES) throw new Fault('the command line is too long');
-    this.#boot = { kernelFd, arguments: bootArguments };
+    this.#boot = { kernelFd, hasEmptyInitramfs, arguments: bootArguments };
   }
 
   #setDrive(id: string, body: Record<string, unknown>): undefined {
     if (body['path_on_host'] === undefined) throw new Fault('a drive needs path_on_host');
-    closeSync(openSync(String(body['path_on_host']), body['is_read_only'] === true ? 'r' : 'r+'));
+    closeSync(openSync(textOf(body, 'path_on_host'), body['is_read_only'] === true ? 'r' : 'r+'));
     this.#drives.add(id);
   }
 
   #patchDrive(id: string, body: Record<string, unknown>): undefined {
     if (!this.#drives.has(id)) throw new Fault(`no drive ${id}`);
-    if (body['path_on_host'] !== undefined) closeSync(openSync(String(body['path_on_host']), 'r+'));
+    if (body['path_on_host'] !== undefined) closeSync(openSync(textOf(body, 'path_on_host'), 'r+'));
   }
 
   #setPaused(paused: boolean): undefined {
@@ -160,6 +163,7 @@ export class FakeApi {
     const magic = Buffer.alloc(4);
     readSync(this.#boot.kernelFd, magic, 0, 4, 0);
     if (magic.toString('latin1') !== '\x7fELF') throw new Fault('the kernel is not an ELF file');
+    if (this.#boot.hasEmptyInitramfs) throw new Fault('the initramfs is empty');
     const serialFd = this.#serialPath === undefined ? undefined : openPipe(this.#serialPath);
     this.#state = 'Running';
     this.#machine.start({ bootArguments: this.#boot.arguments, serialFd });

@@ -10,6 +10,7 @@ const LAST_WORD_PORT = 5124;
 /** Until its driver is there the guest leaves connections unanswered; until its agent is there it refuses them. */
 const DRIVER_MS = 10;
 const AGENT_MS = 30;
+const REACTION_MS = 5;
 const MAX_HANDSHAKE_BYTES = 32;
 
 /** One simulated machine; its end is the end of this process. */
@@ -46,8 +47,9 @@ export class FakeVirtualMachine implements FakeMachine {
     this.#setTaking(!paused);
   }
 
+  /** The answer to the request is out before the guest acts. */
   pressCtrlAltDel(): void {
-    void this.#shutDown('reboot');
+    setTimeout(() => void this.#shutDown('reboot'), REACTION_MS);
   }
 
   async #boot(): Promise<void> {

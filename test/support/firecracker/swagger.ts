@@ -32,7 +32,7 @@ export function readSwagger(yaml: string): ApiFacts {
     bodies[name] = body;
     for (const type of Object.values(body.fields)) if (typeof type === 'string' && type.startsWith('#')) wanted.push(type.slice(1));
   }
-  return { version: String(asMap(document['info'])['version']), requests: sorted(requests), bodies: sorted(bodies) };
+  return { version: asText(asMap(document['info'])['version']), requests: sorted(requests), bodies: sorted(bodies) };
 }
 
 const sorted = <T>(map: Record<string, T>): Record<string, T> =>
@@ -58,11 +58,12 @@ function fieldType(field: Record<string, Node>, definitions: Record<string, Node
   const reference = referenceOf(field);
   const type = reference === undefined ? field : asMap(definitions[reference]);
   if (Array.isArray(type['enum'])) return type['enum'].map(String);
-  return reference === undefined ? String(type['type']) : `#${reference}`;
+  return reference === undefined ? asText(type['type']) : `#${reference}`;
 }
 
-const asMap = (node: Node | undefined): Record<string, Node> =>
-  typeof node === 'object' && !Array.isArray(node) ? (node as Record<string, Node>) : {};
+const asMap = (node: Node | undefined): Record<string, Node> => (typeof node === 'object' && !Array.isArray(node) ? node : {});
+
+const asText = (node: Node | undefined): string => (typeof node === 'string' ? node : '');
 
 type Line = { indent: number; text: string };
 

@@ -59,6 +59,7 @@ export class FirecrackerInstallation {
   readonly #settings: FirecrackerSettings;
   #printed: { identity: string | undefined; text: string | undefined } | undefined;
   #judging: Promise<Verdict> | undefined;
+  #learned: { key: string; kvm: Verdict } | undefined;
 
   constructor(host: Host, settings: FirecrackerSettings) {
     this.#host = host;
@@ -116,12 +117,15 @@ export class FirecrackerInstallation {
     const obstacle = await host.readWriteObstacle(KVM_DEVICE);
     const identities = await Promise.all([KVM_DEVICE, program].map((path) => host.fileIdentity(path)));
     const key = [host.bootId(), obstacle ?? 'open', ...identities].join(' ');
-    const cached = parseCache(await host.readIfThere(probeCachePath));
-    if (cached?.key === key) return cached.kvm;
+    if (this.#learned?.key !== key) this.#learned = parseCache(await host.readIfThere(probeCachePath));
+    if (this.#learned?.key === key) return this.#learned.kvm;
     const hasCpuFlag = hasVirtualisationFlag((await host.readIfThere('/proc/cpuinfo')) ?? '');
-    const kvm = judgeKvm({ hasCpuFlag, ...(obstacle === undefined ? { probe: await this.#probe(program) } : { obstacle }) });
     await host.makePrivateDirectory(dirname(probeCachePath));
-    await host.writeFileAtomic(probeCachePath, JSON.stringify({ key, kvm }));
+    const probe = obstacle === undefined ? await this.#probe(program) : undefined;
+    const kvm = judgeKvm({ hasCpuFlag, ...(probe === undefined ? {} : { probe }), ...(obstacle === undefined ? {} : { obstacle }) });
+    this.#learned = { key, kvm };
+    // A trial that failed may have had a reason that passes; the next daemon tries again.
+    if (probe !== undefined && 'loopMs' in probe) await host.writeFileAtomic(probeCachePath, JSON.stringify(this.#learned));
     return kvm;
   }
 

@@ -47,7 +47,7 @@ async function startMachine(driver: Driver, spec: MachineSpec, signal: AbortSign
     throwIfCancelled(spec, signal);
     const child = await launch.start(spec, program);
     started.process = child.identity;
-    void child.exited?.then((status) => (started.status = status));
+    if (child.exited !== undefined) started.exited = child.exited;
     const retryWhile = (): boolean => host.isAlive(child.identity);
     const api = await connectApi(paths.api, { signal, timeoutMs: CONTROL_TIMEOUT_MS, retryWhile });
     control.attach(child.identity, api, child.exited);
@@ -58,14 +58,16 @@ async function startMachine(driver: Driver, spec: MachineSpec, signal: AbortSign
     throwIfCancelled(spec, signal);
     return control;
   } catch (error) {
+    const isGone = started.process !== undefined && !host.isAlive(started.process);
+    const status = isGone ? await started.exited : undefined;
     await abandon(driver, spec, started);
     throwIfCancelled(spec, signal);
-    throw startFailure(spec, error, started.status);
+    throw startFailure(spec, error, status);
   }
 }
 
 /** How far a start has come. */
-type Started = { control?: FirecrackerMachineControl; process?: ProcessIdentity; status?: ProcessStatus };
+type Started = { control?: FirecrackerMachineControl; process?: ProcessIdentity; exited?: Promise<ProcessStatus> };
 
 /** The VMM refuses a socket that is there, and flock would make a disk that is not. */
 async function prepare(driver: Driver, spec: MachineSpec): Promise<void> {

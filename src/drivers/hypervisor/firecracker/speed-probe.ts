@@ -14,14 +14,11 @@ const PROGRAM_HEADER_BYTES = 56;
 /** How long the loop took, or why it did not end properly. */
 export type SpeedProbe = { loopMs: number } | { failure: string };
 
-/**
- * A kernel for Firecracker that counts down and resets through the keyboard controller, which ends the VMM with status 0.
- * @returns a static ELF64 executable (elf(5)), entered in long mode
- */
+/** @returns a kernel for Firecracker that counts down and resets through the keyboard controller, which ends it with status 0. */
 export function probeKernel(rounds: number): Buffer {
   const count = Buffer.alloc(4);
   count.writeUInt32LE(rounds);
-  const code = Buffer.from([
+  return bareKernel([
     ...[0xb9, ...count], //   mov ecx, rounds
     ...[0xff, 0xc9], //       dec ecx
     ...[0x75, 0xfc], //       jnz dec
@@ -29,6 +26,11 @@ export function probeKernel(rounds: number): Buffer {
     ...[0xe6, 0x64], //       out 0x64, al
     ...[0xf4, 0xeb, 0xfd], // hlt; jmp hlt
   ]);
+}
+
+/** @returns a static ELF64 executable (elf(5)) of one piece of code, entered in long mode */
+export function bareKernel(instructions: readonly number[]): Buffer {
+  const code = Buffer.from(instructions);
   const headers = Buffer.alloc(ELF_HEADER_BYTES + PROGRAM_HEADER_BYTES);
   headers.set([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1]);
   headers.writeUInt16LE(2, 16); // ET_EXEC
