@@ -5,6 +5,7 @@ import type {
   BundleStatus,
   CreateVm,
   DaemonStatus,
+  DoctorReport,
   ExecBody,
   GuestPortView,
   Health,
@@ -14,7 +15,6 @@ import type {
   SshAccess,
   VmView,
 } from './schemas.ts';
-import type { Verdict } from '../model/verdict.ts';
 
 export type WaitTarget = 'agent' | 'ssh' | 'services' | 'running' | 'stopped';
 export type LogKind = 'serial' | 'vmm' | 'events';
@@ -105,6 +105,6 @@ function hostRoutes(get: Get, json: Json, send: Send, done: Done) {
     bundle: () => get<BundleStatus>('/v1/bundle'),
     buildBundle: (body: { force?: boolean }, attach: boolean) =>
       json<Operation>({ method: 'POST', path: '/v1/bundle/build', json: body, headers: attach ? ATTACH : {} }),
-    doctor: () => get<Verdict[]>('/v1/doctor'),
+    doctor: () => get<DoctorReport>('/v1/doctor'),
   };
 }

@@ -1,13 +1,12 @@
-import type { BundleStatus, DaemonStatus } from '../api/schemas.ts';
+import type { BundleStatus, DaemonStatus, DoctorReport } from '../api/schemas.ts';
 import type { LifecycleServices } from '../lifecycle/services.ts';
 import type { OperationRecord } from '../model/operation.ts';
-import type { Verdict } from '../model/verdict.ts';
 
 /** What the routes work with. */
 export type DaemonServices = LifecycleServices & {
   clientPrivateKeyPath(): Promise<string>;
   status(): Promise<DaemonStatus>;
-  doctor(signal: AbortSignal): Promise<Verdict[]>;
+  doctor(signal: AbortSignal): Promise<DoctorReport>;
   bundleStatus(): Promise<BundleStatus>;
   buildBundle(options: { force: boolean }): OperationRecord;
   defaultImageName: string;

@@ -21,7 +21,7 @@ import type { DaemonServices } from '../services.ts';
 import type { BundleParts } from './bundle-parts.ts';
 import { bundleWork, type Places } from './bundle-work.ts';
 import { clientKey } from './client-key.ts';
-import { type Choice, driversOf } from './drivers.ts';
+import { createChooser } from './chooser.ts';
 import type { Names } from './names.ts';
 import { keepVmEvent, logEnd } from './operation-log.ts';
 import { statusWork } from './status.ts';
@@ -38,9 +38,7 @@ export type ComposeOptions = {
 export type DaemonParts = {
   store: Store;
   host: HostPort;
-  hypervisor: Choice<Hypervisor>;
-  storage: Choice<StorageDriver>;
-  /** All that could have been chosen, for VMs that were made with another one. */
+  /** All that can be chosen, best first. */
   hypervisors: readonly Hypervisor[];
   storages: readonly StorageDriver[];
   names: Names;
@@ -58,6 +56,15 @@ const ROLLBACK_TIMEOUT_MS = 5000;
 export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon {
   const { log } = options;
   const { store, names, places, bundle } = parts;
+  const { config } = options;
+  const chooser = createChooser({
+    wishes: { hypervisor: config.hypervisor, storage: config.storage.driver, network: config.network.mode },
+    hypervisors: parts.hypervisors,
+    storages: parts.storages,
+    networks: () => bundle.networks(),
+    missing: () => bundle.missing(),
+    directory: options.directories.stateDirectory,
+  });
   const key = clientKey(options.directories.stateDirectory);
   const lifecycle: LifecycleServices = {
     ...store,
@@ -66,7 +73,7 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
     operations: operationsOf(options, store),
     locks: createKeyedLock(),
     machines: createMachines((vmId, machine, exit) => void handleExit(lifecycle, vmId, machine, exit)),
-    drivers: driversOf(parts),
+    drivers: chooser,
     names,
     host: parts.host,
     resolveImage: (reference) => bundle.resolveImage(reference),
@@ -80,13 +87,14 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
       clientPrivateKeyPath: () => key.path(),
       requestShutdown: () => options.requestShutdown(),
       ...bundleWork({ places, operations: lifecycle.operations, onBuilt: () => bundle.refresh(), images: () => store.images.list() }),
-      ...statusWork({ ...parts, options, network: () => bundle.network() }),
+      ...statusWork({ ...parts, options, chooser }),
     },
     async recover() {
       await names.start();
-      // What this host can do takes seconds to find out after its boot; better now than in the first create.
-      void parts.hypervisor.driver.checks().catch(() => undefined);
       log.info(await recover(lifecycle, store.operations), 'recovered');
+      // What this host can do takes seconds to find out after its boot; better now than in the first create, but not
+      // before the daemon answers.
+      setImmediate(() => void chooser.look());
     },
     async close() {
       await lifecycle.operations.cancelAll(ROLLBACK_TIMEOUT_MS);

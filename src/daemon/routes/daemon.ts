@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { bundleStatusSchema, daemonStatusSchema, imageSchema, operationSchema, verdictSchema } from '../../api/schemas.ts';
+import { bundleStatusSchema, daemonStatusSchema, imageSchema, doctorReportSchema, operationSchema } from '../../api/schemas.ts';
 import type { Attachments } from '../attachments.ts';
 import { clientSignal } from '../request-signal.ts';
 import type { TypedServer } from '../server.ts';
@@ -21,7 +21,7 @@ export function daemonRoutes(server: TypedServer, services: DaemonServices, atta
     return { pid: process.pid };
   });
 
-  server.get('/v1/doctor', { schema: { response: { 200: z.array(verdictSchema) } } }, (_request, reply) =>
+  server.get('/v1/doctor', { schema: { response: { 200: doctorReportSchema } } }, (_request, reply) =>
     services.doctor(clientSignal(reply)),
   );
 

@@ -12,6 +12,8 @@ import type { Machine, MachineNetwork } from '../hypervisor/contract.ts';
  */
 export type NetworkDriver = {
   readonly name: 'private' | 'user' | 'bridge' | 'fake';
+  /** Of every attachment it makes: a VMM takes it or not. */
+  readonly kind: MachineNetwork['kind'];
   checks(): Promise<Verdict[]>;
   /** @throws NETWORK_FAILED, PREREQUISITE_MISSING */
   ensure(signal: AbortSignal): Promise<void>;

@@ -36,6 +36,7 @@ export function createFakeNetwork(options: FakeNetworkOptions = {}): NetworkDriv
   };
   return {
     name: 'fake',
+    kind: 'tap',
     world,
     addressOnHost: (addresses) => addresses.loopbackAddress,
     checks: async () => [{ name: 'network.fake', level: 'pass', reason: 'nothing is touched' }],
