@@ -103,8 +103,15 @@ function hostRoutes(get: Get, json: Json, send: Send, done: Done) {
     cancelOperation: (id: string) => done({ method: 'DELETE', path: pathOf(['operations', id]) }),
     listImages: () => get<ImageView[]>('/v1/images'),
     bundle: () => get<BundleStatus>('/v1/bundle'),
-    buildBundle: (body: { force?: boolean }, attach: boolean) =>
+    buildBundle: (body: { force?: boolean; firecracker?: string; jailer?: string }, attach: boolean) =>
       json<Operation>({ method: 'POST', path: '/v1/bundle/build', json: body, headers: attach ? ATTACH : {} }),
+    fetchFirecracker: (body: { url?: string; sha256?: string }, attach: boolean) =>
+      json<Operation>({
+        method: 'POST',
+        path: '/v1/bundle/fetch',
+        json: { program: 'firecracker', ...body },
+        headers: attach ? ATTACH : {},
+      }),
     doctor: () => get<DoctorReport>('/v1/doctor'),
   };
 }

@@ -173,7 +173,9 @@ export const bundleStatusSchema = z
     kernelVersion: z.string().nullable(),
     distribution: z.string().nullable(),
     builtAt: z.string().nullable(),
-    files: z.array(z.strictObject({ part: z.string(), path: z.string(), sizeBytes: z.number(), sha256: z.string() })),
+    files: z.array(
+      z.strictObject({ part: z.string(), path: z.string(), sizeBytes: z.number(), sha256: z.string(), version: z.string().optional() }),
+    ),
   })
   .meta({ id: 'BundleStatus' });
 

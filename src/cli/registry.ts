@@ -38,7 +38,11 @@ export const GROUPS: Readonly<Record<string, Group>> = {
   image: { description: 'what machines boot from', verbs: [verb(['list', 'ls'], () => import('./commands/image/list.ts'))] },
   bundle: {
     description: 'the runtime bundle: kernel, root file system, agent',
-    verbs: [verb(['build'], () => import('./commands/bundle/build.ts')), verb(['status'], () => import('./commands/bundle/status.ts'))],
+    verbs: [
+      verb(['build'], () => import('./commands/bundle/build.ts')),
+      verb(['fetch'], () => import('./commands/bundle/fetch.ts')),
+      verb(['status'], () => import('./commands/bundle/status.ts')),
+    ],
   },
   operation: {
     description: 'work that the daemon does',

@@ -8,7 +8,10 @@ export type DaemonServices = LifecycleServices & {
   status(): Promise<DaemonStatus>;
   doctor(signal: AbortSignal): Promise<DoctorReport>;
   bundleStatus(): Promise<BundleStatus>;
-  buildBundle(options: { force: boolean }): OperationRecord;
+  /** @param options.programs absolute paths, copied into the bundle */
+  buildBundle(options: { force: boolean; programs?: { firecracker: string; jailer?: string } }): OperationRecord;
+  /** @param release default: the pinned one */
+  fetchFirecracker(release?: { url: string; sha256: string }): OperationRecord;
   defaultImageName: string;
   /** Ends the daemon after the reply is out; VMs go on. */
   requestShutdown(): void;

@@ -7,17 +7,8 @@ import type { Verdict } from '../../model/verdict.ts';
 import type { VmRuntime } from '../../model/vm.ts';
 import { type Choices, decide, type Survey, type Wishes } from './decide.ts';
 
-/** Chooses drivers by what works, and remembers what that was. */
-export type Chooser = Drivers & {
-  /**
-   * @param isFresh asks the drivers anew; else earlier answers count, until a choice fails or the bundle changes
-   * @returns what the checks found, and the choice for a new VM, or why there is none
-   */
-  look(options?: { isFresh?: boolean }): Promise<{ survey: Survey; choices: Choices | BangerError }>;
-};
-
-/** The checks run when somebody needs them, never while the daemon starts: asking KVM takes seconds after a boot of the host. */
-export function createChooser(parts: {
+/** What the choice is made from. */
+export type ChooserParts = {
   wishes: Wishes;
   hypervisors: readonly Hypervisor[];
   storages: readonly StorageDriver[];
@@ -27,69 +18,83 @@ export function createChooser(parts: {
   missing: () => BangerError;
   /** Where disks of VMs go. */
   directory: string;
-}): Chooser {
-  const { wishes } = parts;
-  let surveyed: { networks: readonly NetworkDriver[]; survey: Promise<Survey> } | undefined;
-  let present: Choices | undefined;
+};
 
-  /** Shared by all who ask meanwhile, so nobody can cancel it; drivers bound the time of their checks. */
-  function survey(): Promise<Survey> {
-    const networks = parts.networks();
-    if (surveyed?.networks !== networks) surveyed = { networks, survey: runChecks({ ...parts, networks }) };
-    return surveyed.survey;
+/**
+ * Chooses drivers by what works, and remembers what that was. The checks run when somebody needs them, never while the
+ * daemon starts: asking KVM takes seconds after a boot of the host.
+ */
+export class Chooser implements Drivers {
+  readonly #parts: ChooserParts;
+  #surveyed: { networks: readonly NetworkDriver[]; survey: Promise<Survey> } | undefined;
+  /** What new VMs got or would have got last. */
+  #present: Choices | undefined;
+
+  constructor(parts: ChooserParts) {
+    this.#parts = parts;
   }
 
-  function choose(found: Survey, disk?: StorageDriver): Choices {
-    if (found.networks.length === 0) throw parts.missing();
-    return decide(wishes, found, disk);
+  /**
+   * @param options.isFresh asks the drivers anew; else earlier answers count, until a choice fails or the bundle changes
+   * @returns what the checks found, and the choice for a new VM, or why there is none
+   */
+  async look({ isFresh = false } = {}): Promise<{ survey: Survey; choices: Choices | BangerError }> {
+    if (isFresh) this.#surveyed = undefined;
+    const survey = await this.#survey();
+    try {
+      this.#present = this.#decide(survey);
+      return { survey, choices: this.#present };
+    } catch (error) {
+      if (!(error instanceof BangerError)) throw error;
+      // What is missing may be there the next time.
+      this.#surveyed = undefined;
+      return { survey, choices: error };
+    }
+  }
+
+  async choose(runtime: VmRuntime | null): Promise<VmDrivers & { note?: string }> {
+    const { survey, choices } = await this.look();
+    const disk = this.#parts.storages.find(({ name }) => name === runtime?.storageDriver);
+    if (disk === undefined) {
+      if (choices instanceof BangerError) throw choices;
+      return driversOf(choices);
+    }
+    const own = this.#decide(survey, disk);
+    if (!(choices instanceof BangerError) && choices.hypervisor.driver === own.hypervisor.driver) return driversOf(own);
+    return { ...driversOf(own), note: `runs on ${own.hypervisor.driver.name}: ${own.hypervisor.reason}` };
+  }
+
+  of(runtime: VmRuntime | null): VmDrivers {
+    const { hypervisors, storages, networks, missing } = this.#parts;
+    return {
+      hypervisor: required(this.#pick('hypervisor', hypervisors, runtime?.hypervisor)),
+      storage: required(this.#pick('storage', storages, runtime?.storageDriver)),
+      network: this.#pick('network', networks(), runtime?.networkDriver) ?? standInNetwork(missing()),
+    };
+  }
+
+  networks(): readonly NetworkDriver[] {
+    return this.#parts.networks();
+  }
+
+  /** Shared by all who ask meanwhile, so nobody can cancel it; drivers bound the time of their checks. */
+  #survey(): Promise<Survey> {
+    const networks = this.networks();
+    if (this.#surveyed?.networks !== networks) this.#surveyed = { networks, survey: runChecks({ ...this.#parts, networks }) };
+    return this.#surveyed.survey;
+  }
+
+  #decide(survey: Survey, disk?: StorageDriver): Choices {
+    if (survey.networks.length === 0) throw this.#parts.missing();
+    return decide(this.#parts.wishes, survey, disk);
   }
 
   /** @returns the driver called so, else the one that new VMs get, else the likeliest: nothing is asked of it that matters */
-  function pick<Kind extends keyof Choices>(
-    kind: Kind,
-    all: readonly VmDrivers[Kind][],
-    name: string | undefined,
-  ): VmDrivers[Kind] | undefined {
-    const chosen = present?.[kind].driver as VmDrivers[Kind] | undefined;
+  #pick<Kind extends keyof Choices>(kind: Kind, all: readonly VmDrivers[Kind][], name: string | undefined): VmDrivers[Kind] | undefined {
+    const chosen = this.#present?.[kind].driver as VmDrivers[Kind] | undefined;
     const called = (wanted: string | undefined) => all.find((driver) => driver.name === wanted);
-    return called(name) ?? chosen ?? called(wishes[kind]) ?? all[0];
+    return called(name) ?? chosen ?? called(this.#parts.wishes[kind]) ?? all[0];
   }
-
-  const storageOf = (runtime: VmRuntime | null) => parts.storages.find(({ name }) => name === runtime?.storageDriver);
-
-  return {
-    async look({ isFresh = false } = {}) {
-      if (isFresh) surveyed = undefined;
-      const found = await survey();
-      try {
-        present = choose(found);
-        return { survey: found, choices: present };
-      } catch (error) {
-        if (!(error instanceof BangerError)) throw error;
-        // What is missing may be there the next time.
-        surveyed = undefined;
-        return { survey: found, choices: error };
-      }
-    },
-    async choose(runtime) {
-      const { survey: found, choices } = await this.look();
-      const disk = storageOf(runtime);
-      if (disk === undefined) {
-        if (choices instanceof BangerError) throw choices;
-        return driversOf(choices);
-      }
-      const { hypervisor, ...rest } = choose(found, disk);
-      const own = driversOf({ hypervisor, ...rest });
-      if (!(choices instanceof BangerError) && choices.hypervisor.driver === hypervisor.driver) return own;
-      return { ...own, note: `runs on ${hypervisor.driver.name}: ${hypervisor.reason}` };
-    },
-    of: (runtime) => ({
-      hypervisor: required(pick('hypervisor', parts.hypervisors, runtime?.hypervisor)),
-      storage: required(pick('storage', parts.storages, runtime?.storageDriver)),
-      network: pick('network', parts.networks(), runtime?.networkDriver) ?? standInNetwork(parts.missing()),
-    }),
-    networks: parts.networks,
-  };
 }
 
 function driversOf({ hypervisor, storage, network }: Choices): VmDrivers {

@@ -21,7 +21,7 @@ import type { DaemonServices } from '../services.ts';
 import type { BundleParts } from './bundle-parts.ts';
 import { bundleWork, type Places } from './bundle-work.ts';
 import { clientKey } from './client-key.ts';
-import { createChooser } from './chooser.ts';
+import { Chooser } from './chooser.ts';
 import type { Names } from './names.ts';
 import { keepVmEvent, logEnd } from './operation-log.ts';
 import { statusWork } from './status.ts';
@@ -57,7 +57,7 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
   const { log } = options;
   const { store, names, places, bundle } = parts;
   const { config } = options;
-  const chooser = createChooser({
+  const chooser = new Chooser({
     wishes: { hypervisor: config.hypervisor, storage: config.storage.driver, network: config.network.mode },
     hypervisors: parts.hypervisors,
     storages: parts.storages,

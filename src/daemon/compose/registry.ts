@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { Hypervisor } from '../../drivers/hypervisor/contract.ts';
+import { createFirecrackerHypervisor } from '../../drivers/hypervisor/firecracker/driver.ts';
 import { createQemuHypervisor } from '../../drivers/hypervisor/qemu/driver.ts';
 import type { NetworkDriver } from '../../drivers/network/contract.ts';
 import { createPrivateNetwork } from '../../drivers/network/private/driver.ts';
@@ -10,7 +11,7 @@ import { createQcow2Storage } from '../../drivers/storage/qcow2/driver.ts';
 import { createReflinkStorage } from '../../drivers/storage/reflink/driver.ts';
 import type { Host } from '../../host/host.ts';
 import type { Directories } from '../../lib/directories.ts';
-import { type Bundle, bundlePath } from '../../model/image.ts';
+import { type Bundle, bundlePath, bundledProgram } from '../../model/image.ts';
 import type { Config, DriverNames } from '../config.ts';
 
 /** What a driver may be made of. */
@@ -38,6 +39,17 @@ export type Registry = {
 /** The one list of drivers: a new one is a folder and a line here. */
 export const DRIVERS: Registry = {
   hypervisors: {
+    firecracker: ({ host, config, directories, bundle }) =>
+      createFirecrackerHypervisor({
+        host,
+        settings: {
+          get program() {
+            return config.firecracker.path ?? bundledProgram(bundle(), 'firecracker') ?? 'firecracker';
+          },
+          accelerator: config.accelerator,
+          probeCachePath: join(directories.cacheDirectory, 'firecracker-probe.json'),
+        },
+      }),
     qemu: ({ host, config, directories }) =>
       createQemuHypervisor({
         host,
