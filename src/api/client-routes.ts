@@ -57,6 +57,8 @@ function vmRoutes(get: Get, json: Json) {
       verb === 'delete'
         ? json<Operation>({ method: 'DELETE', path: pathOf(['vms', ref]) })
         : json<Operation>({ method: 'POST', path: pathOf(['vms', ref, verb]), json: body }),
+    /** Gives a running VM the way to the outside, or takes it. */
+    setNat: (ref: string, nat: boolean) => json<VmView>({ method: 'PUT', path: pathOf(['vms', ref, 'nat']), json: { nat } }),
     health: (ref: string) => get<Health>(pathOf(['vms', ref, 'health'])),
     ports: (ref: string) => get<GuestPortView[]>(pathOf(['vms', ref, 'ports'])),
     sshAccess: (ref: string) => get<SshAccess>(pathOf(['vms', ref, 'ssh'])),

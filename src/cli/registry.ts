@@ -65,9 +65,12 @@ export const GROUPS: Readonly<Record<string, Group>> = {
   },
   dns: { description: 'names under .vm', verbs: [verb(['status'], () => import('./commands/dns/status.ts'))] },
   internal: {
-    description: 'used by banger itself',
+    description: 'used by banger itself and by scripts',
     hidden: true,
-    verbs: [verb(['ssh-proxy'], () => import('./commands/internal/ssh-proxy.ts'))],
+    verbs: [
+      verb(['ssh-proxy'], () => import('./commands/internal/ssh-proxy.ts')),
+      verb(['nat'], () => import('./commands/internal/nat.ts')),
+    ],
   },
 };
 
