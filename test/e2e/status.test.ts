@@ -54,8 +54,9 @@ describe('with a runtime bundle', () => {
       );
     }
     const table = await sandbox().must(['doctor']);
-    for (const { name, level, remedy } of verdicts) {
-      assert.match(table, new RegExp(`${level} +${name.replaceAll('.', '\\.')}`));
+    for (const { name, level, reason, remedy } of verdicts) {
+      const isInTable = level === 'pass' && drivers.some((driver) => driver.reason === reason);
+      if (!isInTable) assert.match(table, new RegExp(`${level} +${name.replaceAll('.', '\\.')}`));
       assert.ok(level === 'pass' || remedy !== undefined, name);
     }
     assert.deepEqual(

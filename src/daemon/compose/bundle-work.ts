@@ -67,14 +67,16 @@ export function bundleWork(context: {
     },
     fetchFirecracker: (release) =>
       operations.begin('bundle.fetch', null, async (operation) => {
+        const stages = stagesOf(operation);
         await fetchFirecracker({
           release: release ?? (await pinnedRelease(places.sourceRoot)),
           directory: places.buildDirectory,
           cacheDirectory: join(places.cacheDirectory, 'firecracker'),
           host: realHost,
           signal: operation.signal,
-          ...stagesOf(operation),
+          ...stages,
         });
+        stages.end();
         await context.onBuilt();
       }),
   };
@@ -88,16 +90,20 @@ async function pinnedRelease(sourceRoot: string | null): Promise<Release> {
   throw new BangerError('UNSUPPORTED', `this installation does not bring ${RELEASE_PIN}`, { remedy: 'give --url and --sha256' });
 }
 
-/** Stages that only say when they begin; the last ends with the operation. */
-function stagesOf({ journal, progress }: OperationHandle): Pick<Parameters<typeof fetchFirecracker>[0], 'onStage' | 'onProgress'> {
-  let present = '';
-  let startedAt = performance.now();
+/** Tells the operation of stages that only say when they begin. */
+function stagesOf({ journal, progress }: OperationHandle) {
+  let present: string | undefined;
+  let startedAt = 0;
+  const end = (): void => {
+    if (present !== undefined) journal({ name: present, title: present }, 'done', Math.round(performance.now() - startedAt));
+  };
   return {
-    onStage: (stage) => {
-      if (present !== '') journal({ name: present, title: present }, 'done', Math.round(performance.now() - startedAt));
+    end,
+    onStage: (stage: string): void => {
+      end();
       [present, startedAt] = [stage, performance.now()];
       journal({ name: stage, title: stage }, 'started');
     },
-    onProgress: (text, fraction) => progress(present, text, fraction),
+    onProgress: (text: string, fraction: number | undefined): void => progress(present ?? '', text, fraction),
   };
 }

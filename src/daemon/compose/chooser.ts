@@ -77,6 +77,11 @@ export class Chooser implements Drivers {
     return this.#parts.networks();
   }
 
+  /** Settles when no check is under way; a daemon that ended before would leave its test programs behind. */
+  async settled(): Promise<void> {
+    await this.#surveyed?.survey;
+  }
+
   /** Shared by all who ask meanwhile, so nobody can cancel it; drivers bound the time of their checks. */
   #survey(): Promise<Survey> {
     const networks = this.networks();

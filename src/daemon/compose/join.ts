@@ -1,5 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { totalmem } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { humanId } from 'human-id';
 import type { Hypervisor } from '../../drivers/hypervisor/contract.ts';
 import type { StorageDriver } from '../../drivers/storage/contract.ts';
@@ -52,6 +53,9 @@ export type Daemon = { services: DaemonServices; recover(): Promise<void>; close
 /** How long an ending daemon waits for what it cancels. */
 const ROLLBACK_TIMEOUT_MS = 5000;
 
+/** How long it waits for checks of this host that are under way. */
+const CHECKS_TIMEOUT_MS = 5000;
+
 /** Joins parts into a daemon; which ones they are is the caller's choice. */
 export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon {
   const { log } = options;
@@ -100,6 +104,7 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
       await lifecycle.operations.cancelAll(ROLLBACK_TIMEOUT_MS);
       lifecycle.machines.detachAll();
       await names.stop();
+      await Promise.race([chooser.settled(), sleep(CHECKS_TIMEOUT_MS, undefined, { ref: false })]);
       await sweepUnlessUsed(lifecycle);
       store.close();
     },

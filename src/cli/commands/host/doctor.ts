@@ -17,9 +17,14 @@ export function declareCommand(cli: Cli) {
       const report = await cli.api().doctor();
       if (report.verdicts.some((verdict) => verdict.level === 'fail')) cli.exitCode = 3;
       if (flags.output === 'json') return cli.print(JSON.stringify(report, null, 2));
-      for (const line of verdictLines(cli, report.verdicts)) cli.print(line);
+      for (const line of verdictLines(cli, report.verdicts.filter(isNews(report.drivers)))) cli.print(line);
       for (const line of driverLines(cli, report.drivers)) cli.print(line);
     });
+}
+
+/** The table says what works; above it stand what it does not know, and what is not as it should be. */
+function isNews(drivers: readonly DriverCapability[]): (verdict: Verdict) => boolean {
+  return ({ level, reason }) => level !== 'pass' || drivers.every((driver) => driver.reason !== reason);
 }
 
 const MARKS = { pass: ['green', '✓ pass'], warn: ['yellow', '! warn'], fail: ['red', '✗ fail'] } as const;
