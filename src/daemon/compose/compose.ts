@@ -40,7 +40,7 @@ function placesOf({ directories, config }: ComposeOptions): Places {
   // dist/bangerd.cjs of a checkout or an installation.
   const root = dirname(dirname(process.argv[1] ?? '/'));
   const isCheckout = existsSync(join(root, '.git'));
-  const named = process.env['BANGER_BUNDLE'] ?? config.bundle;
+  const named = config.bundle;
   const own = isCheckout ? join(root, 'runtime') : join(directories.stateDirectory, 'runtime');
   return {
     bundle: { ...(named === undefined ? {} : { env: named }), besideProgram: join(root, 'lib/banger'), checkout: own },
