@@ -92,7 +92,7 @@ test('metrics are whole lines; the rest of a cut one is skipped, an endless one 
   const directory = mkdtempSync(join(tmpdir(), 'bgr-fifo-'));
   t.after(() => rmSync(directory, { recursive: true, force: true }));
   const path = join(directory, 'm');
-  await realHost.makeFifo(path);
+  await realHost.makeFifos([path]);
   const metrics = new MetricsPipe(realHost.openFifo(path));
   t.after(() => metrics.close());
   const writer = await open(path, 'r+');
