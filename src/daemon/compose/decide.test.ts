@@ -66,8 +66,8 @@ describe('drivers left to choose', () => {
     assert.equal(decide(AUTO, hostWithout('private')).hypervisor.reason, 'swift is not used: private is broken');
   });
 
-  test('with nothing that works are refused with the first remedy (4.3)', () => {
-    assert.throws(() => decide(AUTO, hostWithout('swift', 'broad')), { code: 'PREREQUISITE_MISSING', remedy: 'mend swift' });
+  test('with nothing that works are refused with the remedy of the last resort (4.3)', () => {
+    assert.throws(() => decide(AUTO, hostWithout('swift', 'broad')), { code: 'PREREQUISITE_MISSING', remedy: 'mend broad' });
   });
 });
 
@@ -89,6 +89,7 @@ describe('drivers that config names', () => {
     refused({ hypervisor: 'swift' }, ['private'], 'mend private');
     refused({ network: 'private' }, ['private'], 'mend private');
     refused({ storage: 'reflink' }, ['reflink'], 'mend reflink');
+    refused({ network: 'bridge' }, ['swift', 'bridge'], 'mend bridge');
   });
 
   test('and do not go together are refused with the key to change (4.3)', () => {

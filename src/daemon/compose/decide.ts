@@ -33,18 +33,19 @@ export function decide(wishes: Wishes, survey: Survey, disk?: StorageDriver): Ch
   const named = survey.hypervisors.filter(({ driver }) => driver.name === wishes.hypervisor);
   const mustGiveWay = disk !== undefined && named.some(({ driver }) => !driver.takes.diskFormats.includes(disk.format));
   const candidates = named.length === 0 ? survey.hypervisors : mustGiveWay ? [...named, ...survey.hypervisors] : named;
-  const skipped: (Obstacle & { name: string })[] = [];
+  const skipped: (Obstacle & { name: string; isUsable: boolean })[] = [];
   for (const { driver, checks } of candidates) {
     const found = checks.usable ? joinable(driver, wishes, survey, disk) : unusable(checks.verdicts, `${driver.name} does not work here`);
     if (!('network' in found)) {
-      skipped.push({ ...found, name: driver.name });
+      skipped.push({ ...found, name: driver.name, isUsable: checks.usable });
       continue;
     }
     return { hypervisor: { driver, reason: hypervisorReason(wishes.hypervisor, driver.name, checks, skipped[0]) }, ...found };
   }
-  const [first] = skipped;
-  throw new BangerError('PREREQUISITE_MISSING', `no VM can be started: ${first?.reason ?? 'there is no VMM'}`, {
-    remedy: first?.remedy ?? 'banger doctor',
+  // What is asked for and missing beside a VMM that works comes first; then the VMM that asks least of the host.
+  const nearest = skipped.find(({ isUsable }) => isUsable) ?? skipped.at(-1);
+  throw new BangerError('PREREQUISITE_MISSING', `no VM can be started: ${nearest?.reason ?? 'there is no VMM'}`, {
+    remedy: nearest?.remedy ?? 'banger doctor',
   });
 }
 

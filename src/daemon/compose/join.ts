@@ -13,6 +13,7 @@ import { Operations } from '../../lifecycle/operations.ts';
 import { recover } from '../../lifecycle/recover.ts';
 import type { HostPort, LifecycleServices } from '../../lifecycle/services.ts';
 import { handleExit } from '../../lifecycle/vm/exit-watch.ts';
+import { BangerError } from '../../model/errors.ts';
 import type { VmSpec } from '../../model/vm.ts';
 import { vmPaths } from '../../model/paths.ts';
 import type { Store } from '../../store/store.ts';
@@ -77,7 +78,11 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
     operations: operationsOf(options, store),
     locks: createKeyedLock(),
     machines: createMachines((vmId, machine, exit) => void handleExit(lifecycle, vmId, machine, exit)),
-    drivers: chooser,
+    drivers: {
+      of: (runtime) => chooser.of(runtime),
+      choose: (runtime) => chooser.choose(runtime),
+      networks: () => chooser.networks(),
+    },
     names,
     host: parts.host,
     resolveImage: (reference) => bundle.resolveImage(reference),
@@ -114,10 +119,12 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
 /** The private network is for VMs: when none runs, nothing of it outlives the daemon. */
 async function sweepUnlessUsed(services: LifecycleServices): Promise<void> {
   if (services.vms.list().some((vm) => vm.state !== 'stopped')) return;
-  try {
-    for (const network of services.drivers.networks()) await network.sweep([]);
-  } catch (error) {
-    services.warn('the network could not be taken down', { reason: error instanceof Error ? error.message : String(error) });
+  for (const network of services.drivers.networks()) {
+    await network.sweep([]).catch((error: unknown) => {
+      if (error instanceof BangerError && error.code === 'PREREQUISITE_MISSING') return;
+      const reason = error instanceof Error ? error.message : String(error);
+      services.warn('the network could not be taken down', { network: network.name, reason });
+    });
   }
 }
 

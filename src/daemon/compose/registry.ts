@@ -1,8 +1,9 @@
 import { join } from 'node:path';
-import type { Hypervisor } from '../../drivers/hypervisor/contract.ts';
+import type { Hypervisor, HypervisorChecks } from '../../drivers/hypervisor/contract.ts';
 import { createFirecrackerHypervisor } from '../../drivers/hypervisor/firecracker/driver.ts';
 import { createQemuHypervisor } from '../../drivers/hypervisor/qemu/driver.ts';
 import type { NetworkDriver } from '../../drivers/network/contract.ts';
+import { createBridgeNetwork } from '../../drivers/network/bridge/driver.ts';
 import { createPrivateNetwork } from '../../drivers/network/private/driver.ts';
 import { createUserNetwork } from '../../drivers/network/user/driver.ts';
 import type { StorageDriver } from '../../drivers/storage/contract.ts';
@@ -13,6 +14,7 @@ import type { Host } from '../../host/host.ts';
 import type { Directories } from '../../lib/directories.ts';
 import { type Bundle, bundlePath, bundledProgram } from '../../model/image.ts';
 import type { Config, DriverNames } from '../config.ts';
+import { createHelperClient } from './helper-client.ts';
 
 /** What a driver may be made of. */
 export type DriverContext = {
@@ -36,11 +38,25 @@ export type Registry = {
   networks: Makers<NetworkDriver, Omit<DriverContext, 'bundle'> & { bundle: Bundle }>;
 };
 
+/** Who insists on the jailer must not get VMs without it. */
+const NO_JAILER: HypervisorChecks = {
+  usable: false,
+  accelerator: 'kvm',
+  verdicts: [
+    {
+      name: 'firecracker.jailer',
+      level: 'fail',
+      reason: 'firecracker.jailer = "always", and jailed VMs are not supported yet',
+      remedy: 'set firecracker.jailer = "auto" in config.toml',
+    },
+  ],
+};
+
 /** The one list of drivers: a new one is a folder and a line here. */
 export const DRIVERS: Registry = {
   hypervisors: {
-    firecracker: ({ host, config, directories, bundle }) =>
-      createFirecrackerHypervisor({
+    firecracker: ({ host, config, directories, bundle }) => {
+      const driver = createFirecrackerHypervisor({
         host,
         settings: {
           get program() {
@@ -49,7 +65,9 @@ export const DRIVERS: Registry = {
           accelerator: config.accelerator,
           probeCachePath: join(directories.cacheDirectory, 'firecracker-probe.json'),
         },
-      }),
+      });
+      return config.firecracker.jailer === 'always' ? { ...driver, checks: () => Promise.resolve(NO_JAILER) } : driver;
+    },
     qemu: ({ host, config, directories }) =>
       createQemuHypervisor({
         host,
@@ -69,6 +87,7 @@ export const DRIVERS: Registry = {
     private: ({ host, bundle, directories }) =>
       createPrivateNetwork({ host, forwarderPath: bundlePath(bundle, 'forwarder'), runtimeDirectory: directories.runtimeDirectory }),
     user: createUserNetwork,
+    bridge: ({ host, config }) => createBridgeNetwork({ host, helper: createHelperClient(config.helper.socket, 'NETWORK_FAILED') }),
   },
 };
 

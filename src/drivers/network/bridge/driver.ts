@@ -27,6 +27,7 @@ export function createBridgeNetwork({ host, helper }: BridgeNetworkOptions): Net
 
   return {
     name: 'bridge',
+    kind: 'tap',
     addressOnHost: (addresses) => addresses.guestAddress,
     checks: () => bridgeNetworkChecks(host, helper),
     ensure: async (signal) => {
