@@ -77,6 +77,7 @@ test-bundle: build
 test-agent: ## tests of the programs in C
 	@$(MAKE) -C agent test
 	@$(MAKE) -C forwarder test
+	@$(MAKE) -C helper test
 
 test-built: build ## start-up of the built programs
 	@$(NODE_TEST) --test-concurrency=1 'test/built/**/*.test.ts'
@@ -101,4 +102,4 @@ install: build ## install below PREFIX (default /usr/local); DESTDIR is obeyed
 	@sh tools/install.sh "$(DESTDIR)" "$(PREFIX)"
 
 clean: ## remove what build made; the runtime bundle and your VMs stay
-	@rm -rf dist agent/build forwarder/build node_modules/.cache
+	@rm -rf dist agent/build forwarder/build helper/build node_modules/.cache

@@ -17,10 +17,10 @@ import type { Hypervisor, Machine } from '../../src/drivers/hypervisor/contract.
 import type { NetworkDriver } from '../../src/drivers/network/contract.ts';
 import { createFakeNetwork } from '../../src/drivers/network/fake/driver.ts';
 import type { StorageDriver } from '../../src/drivers/storage/contract.ts';
-import { createCopyStorage } from '../../src/drivers/storage/copy/driver.ts';
 import { BangerError } from '../../src/model/errors.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
 import { createEffects, type Effects } from './effects.ts';
+import { createFakeStorage } from './fake-storage.ts';
 import { createTestWorld, type TestWorld } from './test-world.ts';
 
 export type TestDaemon = {
@@ -115,8 +115,8 @@ function keepDatabase(world: TestWorld, store: Store): void {
 
 function fakeParts(world: TestWorld, store: Store, effects: Effects): Parameters<typeof joinDaemon>[1] {
   // Checks change nothing, and come when they come: counted, they would move the numbers of what follows.
-  const copy = createCopyStorage({ host: world.host });
-  const storage: StorageDriver = { ...effects.watch('storage', copy, ['open']), check: (directory) => copy.check(directory) };
+  const overlays = createFakeStorage({ host: world.host, world: world.storage });
+  const storage: StorageDriver = { ...effects.watch('storage', overlays), check: (directory) => overlays.check(directory) };
   const fake = createFakeNetwork({ world: world.network });
   const networks: NetworkDriver[] = [{ ...effects.watch('network', fake, ['addressOnHost']), checks: () => fake.checks() }];
   const hypervisor = watchedHypervisor(world, effects);
