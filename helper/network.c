@@ -5,8 +5,7 @@
 //   tap add ID INDEX nat|closed     idempotent; the last word may change. Addresses are derived from INDEX (src/model/network.ts)
 //   tap remove ID
 //
-// `list` says the same `network` line, `pool idle=N of=M` (TAPs that no VM has), and `tap ID index=N nat|closed` for each of the
-// peer's own; root is also told of others', with `uid=U` behind.
+// `list` says the same `network` line, `pool idle=N of=M` (TAPs that no VM has), and `tap ID uid=U index=N nat|closed` for each.
 #define _GNU_SOURCE
 #include "banger-helper.h"
 
@@ -212,8 +211,7 @@ static void list_network(const struct peer *peer) {
   say_state();
   if (is_recorded()) say("pool idle=%d of=%d", tap_count_idle(), POOL_SIZE);
   for (const struct object *tap = record_next(NULL, "tap"); tap != NULL; tap = record_next(tap, "tap")) {
-    if (tap->uid == peer->uid) say("tap %s %s", tap->id, tap->values);
-    else if (peer->uid == 0) say("tap %s %s uid=%u", tap->id, tap->values, (unsigned)tap->uid);
+    if (peer->uid == 0 || tap->uid == peer->uid) say("tap %s uid=%u %s", tap->id, tap->uid, tap->values);
   }
 }
 

@@ -10,7 +10,7 @@
 #include <stdio.h>
 
 #define NAME_PATTERN "bgr-%s"
-#define POOL_PATTERN "bgr-pool-%d"
+#define POOL_PATTERN "bgr-pool-%hhu"
 
 int bridge_up(void) {
   struct bridge bridge = {.name = BRIDGE_NAME, .mac = {0x02, 0x62, 0x67, 0x00, 0x00, 0x01}, .prefix_length = 16};
@@ -23,7 +23,7 @@ int bridge_up(void) {
 
 bool bridge_is_up(void) { return if_nametoindex(BRIDGE_NAME) != 0; }
 
-static void pool_name(char name[IFNAMSIZ], int slot) { snprintf(name, IFNAMSIZ, POOL_PATTERN, slot); }
+static void pool_name(char name[IFNAMSIZ], int slot) { snprintf(name, IFNAMSIZ, POOL_PATTERN, (unsigned char)slot); }
 
 int bridge_down(void) {
   char name[IFNAMSIZ];

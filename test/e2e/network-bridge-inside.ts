@@ -91,7 +91,8 @@ describe('the verbs of the helper', () => {
 
   test('a TAP belongs to its user, and so does its number (6.2)', async () => {
     assert.equal(await askAs(OTHER_UID, 'tap add 00000002 2 nat'), 'ok');
-    assert.equal((await run(['cat', '/sys/class/net/bgr-00000002/owner'])).stdout.trim(), String(OTHER_UID));
+    const { stdout } = await run(['ip', '-d', '-j', 'link', 'show', 'bgr-00000002']);
+    assert.match(stdout, new RegExp(`"user":"?${OTHER_UID}\\b`));
     assert.equal(await askRaw('tap add 00000002 2 closed'), 'error EPERM bgr-00000002 belongs to another user\n');
     assert.equal(await askRaw('tap add 00000003 2 nat'), `error EADDRINUSE index 2 belongs to bgr-00000002 of user ${OTHER_UID}\n`);
     assert.equal(await askAs(OTHER_UID, 'tap add 00000002 3 nat'), 'error EEXIST bgr-00000002 has index 2');
@@ -176,7 +177,7 @@ describe('rules that others change', () => {
     await run(['nft', 'flush', 'ruleset']);
     running = await startHelper();
     assert.equal(await rules(), right);
-    assert.match(await askRaw('list'), /^tap 00000002 index=2 nat$/m);
+    assert.match(await askRaw('list'), /^tap 00000002 uid=0 index=2 nat$/m);
     await run(['nft', 'flush', 'ruleset']);
     await until('the rules', async () => (await rules()) === right);
   });

@@ -24,8 +24,11 @@ export async function startHelper(fault?: string): Promise<RunningHelper> {
   const settings = join(directory, 'helper.conf');
   writeFileSync(settings, `allow ${OTHER_UID}\n`, { mode: 0o644 });
   rmSync(socketPath, { force: true });
-  const env = { STUB_CONF: settings, ...(fault === undefined ? {} : { BANGER_HELPER_FAULT: fault }) };
-  const { identity } = await spawnDetached([program, 'serve', socketPath], { outputPath: helperLog, env });
+  const env = fault === undefined ? {} : { BANGER_HELPER_FAULT: fault };
+  const { identity } = await spawnDetached([program, 'serve', socketPath, join(directory, 'run'), settings], {
+    outputPath: helperLog,
+    env,
+  });
   await until('the helper', async () => (await answers()) !== undefined);
   return { end: (signal) => endHelper(identity, signal) };
 }
