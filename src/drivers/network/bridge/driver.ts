@@ -4,7 +4,7 @@ import { BangerError } from '../../../model/errors.ts';
 import { BRIDGE_ADDRESS, DNS_FORWARD_ADDRESS, GUEST_MTU, GUEST_PREFIX_LENGTH, networkIndexOf } from '../../../model/network.ts';
 import type { NetworkAttachment, NetworkDriver, NetworkVm } from '../contract.ts';
 import { bridgeNetworkChecks } from './checks.ts';
-import { parseList } from './helper-list.ts';
+import { parseList, parseOwnUid } from './helper-list.ts';
 
 /** The root helper as this driver needs it: one request line, the data lines of its answer. */
 export type BridgeHelper = {
@@ -47,8 +47,9 @@ export function createBridgeNetwork({ host, helper }: BridgeNetworkOptions): Net
     },
     sweep: async (alive) => {
       const kept = new Set(alive.map((vm) => vm.shortId));
+      const ownUid = parseOwnUid(await helper.ask('hello'));
       const { taps } = parseList(await helper.ask('list'));
-      for (const shortId of taps) if (!kept.has(shortId)) await removeTap(shortId);
+      for (const { shortId, uid } of taps) if (uid === ownUid && !kept.has(shortId)) await removeTap(shortId);
       if (alive.length === 0) await helper.ask('network down').catch(tolerateOthers);
     },
   };
