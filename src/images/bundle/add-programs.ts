@@ -16,10 +16,7 @@ export type ProgramPaths = { firecracker: string; jailer?: string };
  */
 export async function addPrograms(options: { directory: string; programs: ProgramPaths; host: Host; signal: AbortSignal }): Promise<void> {
   const { directory, programs, host, signal } = options;
-  const manifest = await readManifest(directory, host);
-  if (manifest === undefined) {
-    throw new BangerError('BUNDLE_MISSING', `There is no runtime bundle in ${directory} to add programs to.`, { remedy: BUNDLE_REMEDY });
-  }
+  const manifest = await requireManifest(directory, host);
   const firecracker = await publishProgram('firecracker', programs.firecracker, options);
   const jailer = programs.jailer === undefined ? undefined : await publishProgram('jailer', programs.jailer, options);
   if (jailer !== undefined && jailer.version !== firecracker.version) {
@@ -36,6 +33,13 @@ export async function addPrograms(options: { directory: string; programs: Progra
     files: { ...files, firecracker, ...(withJailer === undefined ? {} : { jailer: withJailer }) },
   };
   await publishManifest(directory, changed, host);
+}
+
+/** @throws BUNDLE_MISSING when there is no bundle that could take a program */
+export async function requireManifest(directory: string, host: Host): Promise<BundleManifest> {
+  const manifest = await readManifest(directory, host);
+  if (manifest !== undefined) return manifest;
+  throw new BangerError('BUNDLE_MISSING', `There is no runtime bundle in ${directory} to add programs to.`, { remedy: BUNDLE_REMEDY });
 }
 
 async function publishProgram(

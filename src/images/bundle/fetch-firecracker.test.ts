@@ -101,6 +101,17 @@ describe('fetching Firecracker', () => {
     assert.deepEqual(readdirSync(place.cacheDirectory), []);
   });
 
+  test('asks for a bundle first, before anything is fetched (2.5)', async (t) => {
+    const place = placeOf(t);
+    const server = await serveRelease(t, ARCHIVE.bytes);
+    rmSync(join(place.directory, 'bundle.json'));
+    await assert.rejects(fetchInto(place, { url: server.url, sha256: ARCHIVE.sha256 }), {
+      code: 'BUNDLE_MISSING',
+      remedy: 'banger bundle build',
+    });
+    assert.deepEqual(server.ranges, []);
+  });
+
   test('stops at the size that was promised, and at an address that is not there (2.5)', async (t) => {
     const place = placeOf(t);
     const { url } = await serveRelease(t, ARCHIVE.bytes);

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { Host } from '../../host/host.ts';
-import { addPrograms } from './add-programs.ts';
+import { addPrograms, requireManifest } from './add-programs.ts';
 import { download } from './download.ts';
 import { type Release, unpackRelease } from './release.ts';
 
@@ -23,6 +23,7 @@ export type FetchOptions = {
  */
 export async function fetchFirecracker(options: FetchOptions): Promise<void> {
   const { release, directory, cacheDirectory, host, signal } = options;
+  await requireManifest(directory, host);
   await host.makePrivateDirectory(cacheDirectory);
   const archive = join(cacheDirectory, `firecracker-${release.sha256.slice(0, 12)}.tgz`);
   options.onStage('download');
