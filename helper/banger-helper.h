@@ -156,5 +156,6 @@ int serve(int listener, bool activated);
 int listen_at(const char *path);
 
 extern const struct part overlay_part;
+extern const struct part network_part;
 
 #endif
