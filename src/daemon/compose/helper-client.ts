@@ -1,4 +1,4 @@
-import { connect } from 'node:net';
+import { ConversationFailure, type LineReply, converse } from '../../lib/line-protocol.ts';
 import { BangerError, type ErrorCode } from '../../model/errors.ts';
 
 /** The root helper, one request at a time. */
@@ -12,7 +12,6 @@ export type HelperClient = {
 
 /** Making an overlay of many GiB, the longest of its work, takes a second or two on a busy disk. */
 const TIMEOUT_MS = 30_000;
-const MAX_REPLY_BYTES = 1024 ** 2;
 const REMEDY = 'sudo banger setup';
 
 /**
@@ -23,36 +22,20 @@ const REMEDY = 'sudo banger setup';
 export function createHelperClient(socketPath: string, refusal: ErrorCode): HelperClient {
   return {
     async ask(request) {
-      const reply = (await exchange(socketPath, `${request}\n`)).trimEnd().split('\n');
-      const last = reply.pop() ?? '';
-      if (last === 'ok') return reply;
-      const [, errno = 'EPROTO', text = last] = /^error (\S+) ?(.*)$/.exec(last) ?? [];
-      const facts = errno === 'EACCES' ? { remedy: REMEDY } : {};
-      throw new BangerError(refusal, `the root helper refused "${request}": ${text}`, { ...facts, details: { errno } });
+      const reply = await askOnce(socketPath, request);
+      if (reply.ok) return reply.lines;
+      const facts = reply.errno === 'ECONNREFUSED' ? { remedy: REMEDY } : {};
+      throw new BangerError(refusal, `the root helper refused "${request}": ${reply.text}`, { ...facts, details: { errno: reply.errno } });
     },
   };
 }
 
-/** @returns everything up to and with the line that ends the answer */
-function exchange(socketPath: string, request: string): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const socket = connect(socketPath, () => socket.write(request));
-    const finish = (settle: () => void): void => {
-      clearTimeout(timer);
-      socket.removeAllListeners('close').destroy();
-      settle();
-    };
-    const fail = (reason: string): void =>
-      finish(() => reject(new BangerError('PREREQUISITE_MISSING', `the root helper does not answer: ${reason}`, { remedy: REMEDY })));
-    const timer = setTimeout(() => fail(`nothing came within ${TIMEOUT_MS / 1000} seconds`), TIMEOUT_MS);
-    let text = '';
-    socket.setEncoding('utf8');
-    socket.on('error', (error: NodeJS.ErrnoException) => fail(`${socketPath}: ${error.code ?? 'the connection broke'}`));
-    socket.on('close', () => fail('it closed the connection'));
-    socket.on('data', (chunk: string) => {
-      text += chunk;
-      if (text.length > MAX_REPLY_BYTES) fail('its answer is too long');
-      else if (/^(?:ok|error .*)\n$/m.test(text)) finish(() => resolve(text));
-    });
-  });
+async function askOnce(socketPath: string, request: string): Promise<LineReply> {
+  try {
+    const [reply] = await converse(socketPath, [request], TIMEOUT_MS);
+    return reply ?? { ok: false, errno: 'EPROTO', text: 'no answer' };
+  } catch (error) {
+    if (!(error instanceof ConversationFailure)) throw error;
+    throw new BangerError('PREREQUISITE_MISSING', `the root helper does not answer: ${socketPath}: ${error.message}`, { remedy: REMEDY });
+  }
 }

@@ -8,6 +8,7 @@ import { createPrivateNetwork } from '../../drivers/network/private/driver.ts';
 import { createUserNetwork } from '../../drivers/network/user/driver.ts';
 import type { StorageDriver } from '../../drivers/storage/contract.ts';
 import { createCopyStorage } from '../../drivers/storage/copy/driver.ts';
+import { createDmSnapshotStorage } from '../../drivers/storage/dm-snapshot/driver.ts';
 import { createQcow2Storage } from '../../drivers/storage/qcow2/driver.ts';
 import { createReflinkStorage } from '../../drivers/storage/reflink/driver.ts';
 import type { Host } from '../../host/host.ts';
@@ -81,6 +82,8 @@ export const DRIVERS: Registry = {
   storages: {
     reflink: createReflinkStorage,
     qcow2: createQcow2Storage,
+    'dm-snapshot': ({ host, config }) =>
+      createDmSnapshotStorage({ host, helper: createHelperClient(config.helper.socket, 'STORAGE_FAILED') }),
     copy: createCopyStorage,
   },
   networks: {
