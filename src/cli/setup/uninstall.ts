@@ -1,4 +1,4 @@
-import { connect } from 'node:net';
+import { ConversationFailure, converse } from '../../lib/line-protocol.ts';
 import { BangerError } from '../../model/errors.ts';
 import type { SetupMachine } from './machine.ts';
 import type { SetupStep } from './steps.ts';
@@ -8,8 +8,8 @@ const RECORD_PATH = `${RUN_DIRECTORY}/record`;
 const DEVICE_DIRECTORY = '/dev/banger';
 const ANSWER_TIMEOUT_MS = 20_000;
 
-/** Sends one request to the helper. @returns its answer */
-export type AskHelper = (request: string) => Promise<string>;
+/** Sends one request to the helper. @returns why it was not done, or undefined */
+export type AskHelper = (request: string) => Promise<string | undefined>;
 
 /**
  * @returns what has to be so that nothing of setup is left
@@ -47,8 +47,9 @@ export function uninstallSteps(machine: SetupMachine, withSystemd: boolean, ask:
       title: 'the bridge and its rules are gone',
       isDone: async () => (await objects()).length === 0,
       apply: async () => {
-        const answer = (await ask('network down')).trim().split('\n').at(-1) ?? '';
-        if (answer !== 'ok') throw new BangerError('BUSY', `the network does not go down: ${answer}`, { remedy: 'banger vm stop --all' });
+        const problem = await ask('network down');
+        if (problem === undefined) return;
+        throw new BangerError('BUSY', `the network does not go down: ${problem}`, { remedy: `systemctl status ${SERVICE_UNIT}` });
       },
     },
     ...(withSystemd ? systemd : []),
@@ -70,18 +71,12 @@ function refuseInUse(objects: readonly string[]): void {
   });
 }
 
-function askHelper(request: string): Promise<string> {
-  return new Promise((resolve, reject) => {
-    let answer = '';
-    const fail = (reason: string): void =>
-      reject(new BangerError('COMMAND_FAILED', `the helper does not answer: ${reason}`, { remedy: `systemctl status ${SERVICE_UNIT}` }));
-    const socket = connect(SOCKET_PATH, () => socket.write(`${request}\n`));
-    socket.setTimeout(ANSWER_TIMEOUT_MS, () => socket.destroy(new Error('it takes too long')));
-    socket.on('data', (chunk) => {
-      answer += chunk.toString();
-      if (/(^|\n)(ok|error .*)\n$/.test(answer)) socket.end(() => resolve(answer));
-    });
-    socket.on('error', (error) => fail(error.message));
-    socket.on('close', () => fail('it closed the connection'));
-  });
+async function askHelper(request: string): Promise<string | undefined> {
+  try {
+    const [reply] = await converse(SOCKET_PATH, [request], ANSWER_TIMEOUT_MS);
+    return reply?.ok === false ? reply.text : undefined;
+  } catch (error) {
+    if (error instanceof ConversationFailure) return `the helper does not answer (${error.message})`;
+    throw error;
+  }
 }
