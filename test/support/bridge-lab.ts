@@ -5,10 +5,9 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { BridgeHelper } from '../../src/drivers/network/bridge/driver.ts';
 import { endProcess, type ProcessIdentity } from '../../src/host/processes.ts';
 import { run, spawnDetached } from '../../src/host/spawn.ts';
-import { BangerError } from '../../src/model/errors.ts';
+import { helperAt } from './helper-socket.ts';
 
 const program = process.env['LAB_HELPER'] ?? '';
 const directory = process.env['LAB_WORK'] ?? '';
@@ -62,15 +61,7 @@ export async function askAs(uid: number, request: string): Promise<string> {
   return (await run(argv, { input: `${request}\n` })).stdout.trim().split('\n').at(-1) ?? '';
 }
 
-export const helper: BridgeHelper = {
-  ask: async (request) => {
-    const lines = (await askRaw(request)).trimEnd().split('\n');
-    const last = lines.pop() ?? '';
-    if (last === 'ok') return lines;
-    const [, errno = 'EPIPE', ...words] = last.split(' ');
-    throw new BangerError('NETWORK_FAILED', words.join(' '), { details: { errno } });
-  },
-};
+export const helper = helperAt(socketPath);
 
 /** @returns all of the host that banger may change: links, rules, forwarding and what is recorded */
 export async function picture(): Promise<string> {
