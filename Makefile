@@ -103,6 +103,7 @@ bench: build ## measure against bare QEMU, debvm, ssh and node; prints a table (
 	@$(NODE) bench/main.ts $(BENCH)
 
 install: build ## install below PREFIX (default /usr/local); DESTDIR is obeyed
+	@$(MAKE) -C helper
 	@sh tools/install.sh "$(DESTDIR)" "$(PREFIX)"
 
 clean: ## remove what build made; the runtime bundle and your VMs stay

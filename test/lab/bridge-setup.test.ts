@@ -62,13 +62,13 @@ test('who was not let in is refused (9.4)', async () => {
 
 /** A way out that ends in a namespace with somebody who answers; the machine's own leads nowhere. */
 async function withOutside<T>(work: () => Promise<T>): Promise<T> {
-  const before = (await run(['ip', 'route', 'show', 'default'])).stdout.trim().split('\n').filter(Boolean);
+  const routes = (await run(['ip', 'route', 'show', 'default'])).stdout.trim().split('\n').filter(Boolean);
   const commands = outsideCommands('unused', 'test-out').filter((args) => args.join(' ') !== 'netns add unused');
   const responder = async (): Promise<DetachedProcess> =>
     spawnDetached(['ip', 'netns', 'exec', 'test-out', 'socat', 'TCP-LISTEN:80,fork,reuseaddr', 'SYSTEM:echo hello $SOCAT_PEERADDR'], {
       outputPath: '/dev/null',
     });
-  for (const route of before) await run(['ip', 'route', 'del', ...route.trim().split(/\s+/)]);
+  for (const route of routes) await run(['ip', 'route', 'del', ...route.trim().split(/\s+/)]);
   try {
     for (const args of commands) await run(['ip', ...(args[0] === '-n' && args[1] === 'unused' ? args.slice(2) : args)]);
     const { identity } = await responder();
@@ -80,7 +80,7 @@ async function withOutside<T>(work: () => Promise<T>): Promise<T> {
   } finally {
     await run(['ip', 'netns', 'del', 'test-out']);
     await run(['sh', '-c', 'while ip link show uplink >/dev/null 2>&1; do ip link del uplink || true; sleep 0.1; done']);
-    for (const route of before) await run(['ip', 'route', 'add', ...route.trim().split(/\s+/)]);
+    for (const route of routes) await run(['ip', 'route', 'add', ...route.trim().split(/\s+/)]);
   }
 }
 

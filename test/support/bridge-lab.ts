@@ -66,10 +66,10 @@ export const helper = helperAt(socketPath);
 /** @returns all of the host that banger may change: links, rules, forwarding and what is recorded */
 export async function picture(): Promise<string> {
   const { stdout: links } = await run(['ip', '-j', 'link']);
-  const { stdout: rules } = await run(['nft', 'list', 'ruleset']);
+  const { stdout: ruleset } = await run(['nft', 'list', 'ruleset']);
   const settings = 'grep -H . /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf/*/forwarding';
   const { stdout: forwarding } = await run(['sh', '-c', settings]);
-  return [links, rules, forwarding].join('\n');
+  return [links, ruleset, forwarding].join('\n');
 }
 
 /** @returns names of banger's links but the pool's */
