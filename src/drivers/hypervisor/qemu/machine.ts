@@ -3,11 +3,12 @@ import type { Host } from '../../../host/host.ts';
 import { BangerError } from '../../../model/errors.ts';
 import type { ProcessIdentity } from '../../../model/vm.ts';
 import type { AgentChannel, Machine, MachineExit, MachineSpec } from '../contract.ts';
+import type { ProcessStatus } from '../process-end.ts';
+import type { SerialLine } from '../serial-output.ts';
 import { AgentChannels } from './agent-channels.ts';
 import { socketPaths } from './machine-config.ts';
 import type { QmpClient, QmpEvent } from './qmp-client.ts';
-import type { SerialLine } from './serial-line.ts';
-import { type ExitEvidence, type ProcessStatus, judgeExit, killProcess } from './vmm-process.ts';
+import { type ExitEvidence, judgeExit, killProcess } from './vmm-process.ts';
 
 /** A guest that was paused because the host's disk was full is continued this often until its write succeeds. */
 const FULL_DISK_RETRY_MS = 5000;
