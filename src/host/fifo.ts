@@ -2,9 +2,9 @@ import { constants, openSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { run } from './spawn.ts';
 
-/** Makes a named pipe that only its owner may use. @throws CommandFailure */
-export async function makeFifo(path: string): Promise<void> {
-  await run(['mkfifo', '-m', '600', path], { timeoutMs: 10_000 });
+/** Makes named pipes that only their owner may use. @throws CommandFailure */
+export async function makeFifos(paths: readonly string[]): Promise<void> {
+  await run(['mkfifo', '-m', '600', ...paths], { timeoutMs: 10_000 });
 }
 
 /**

@@ -1,4 +1,4 @@
-import { makeFifo, openFifo } from './fifo.ts';
+import { makeFifos, openFifo } from './fifo.ts';
 import * as files from './files.ts';
 import * as processes from './processes.ts';
 import { openRotatingLog } from './rotating-log.ts';
@@ -6,5 +6,15 @@ import { sparseCopy } from './sparse-copy.ts';
 import { commandEnvironment, run, spawnDetached } from './spawn.ts';
 
 /** Every touch of the machine, handed to drivers as one value so that tests can hand in another. */
-export const realHost = { run, spawnDetached, commandEnvironment, openRotatingLog, sparseCopy, makeFifo, openFifo, ...processes, ...files };
+export const realHost = {
+  run,
+  spawnDetached,
+  commandEnvironment,
+  openRotatingLog,
+  sparseCopy,
+  makeFifos,
+  openFifo,
+  ...processes,
+  ...files,
+};
 export type Host = typeof realHost;

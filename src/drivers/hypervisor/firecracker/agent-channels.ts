@@ -9,7 +9,7 @@ const AGENT_PORT = 5123;
 export const MAX_CHANNELS = 128;
 /** A caller beyond this many waiting ones is refused: something never gives its channels back. */
 const MAX_WAITING = 256;
-/** `OK ` and a port number. */
+/** More than `OK ` and a port number. */
 const MAX_ANSWER_BYTES = 32;
 /** The VMM gives a guest 2 s to accept. A guest whose vsock driver is not there yet leaves the connection unanswered for longer. */
 const FIRST_PAUSE_MS = 10;
@@ -116,8 +116,7 @@ function attempt(path: string, signal: AbortSignal): Promise<Socket | undefined>
     const onData = (chunk: Buffer): void => {
       answer += chunk.toString('latin1');
       // The agent is silent until asked, so bytes behind the line are a violation.
-      if (/^OK \d+\n$/.test(answer)) settle(true);
-      else if (answer.length > MAX_ANSWER_BYTES || answer.includes('\n')) settle(false);
+      if (answer.includes('\n') || answer.length > MAX_ANSWER_BYTES) settle(/^OK \d{1,10}\n$/.test(answer));
     };
     const onClose = (): void => settle(false);
     socket.on('data', onData);

@@ -184,8 +184,9 @@ async function startReal(
 }
 
 test('a guest that resets ends Firecracker cleanly, and it counts as a reset (4.1)', { skip: noMachine }, async (t) => {
-  const { machine } = await startReal(t, probeKernel(1));
+  const { machine, spec } = await startReal(t, probeKernel(1));
   assert.equal((await machine.exited).cause, 'guest-reset');
+  assert.match(readFileSync(spec.vmmLogPath, 'utf8'), /exit_code=0\n$/, 'its last words are in the log');
 });
 
 test('what a guest prints is in its log, also what it printed while no daemon was there (4.1)', { skip: noMachine }, async (t) => {

@@ -76,9 +76,8 @@ async function prepare(driver: Driver, spec: MachineSpec): Promise<void> {
   for (const { path } of spec.disks) {
     if (!(await host.exists(path))) throw new BangerError('VMM_FAILED', `there is no disk ${path}`, { details: { path } });
   }
-  const paths = launch.paths(spec);
-  await host.makeFifo(paths.serial);
-  await host.makeFifo(paths.metrics);
+  const { log, serial, metrics } = launch.paths(spec);
+  await host.makeFifos([log, serial, metrics]);
 }
 
 async function removeTraces({ host, launch }: Driver, spec: MachineSpec): Promise<void> {

@@ -41,7 +41,8 @@ export type MachinePaths = {
   vsock: string;
   /** Connections from the guest to LAST_WORD_PORT; Firecracker derives the name. */
   lastWord: string;
-  /** Named pipes: 64 KiB of memory at most, whoever reads. */
+  /** Named pipes: however much the guest makes the VMM say, it takes 64 KiB of memory and what the daemon keeps of it. */
+  log: string;
   serial: string;
   metrics: string;
 };
@@ -49,7 +50,8 @@ export type MachinePaths = {
 export function machinePaths(spec: Pick<MachineSpec, 'runtimeDirectory'>): MachinePaths {
   const at = (name: string): string => join(spec.runtimeDirectory, name);
   const vsock = at('vsock.sock');
-  return { api: at('api.sock'), vsock, lastWord: `${vsock}_${LAST_WORD_PORT}`, serial: at('serial.fifo'), metrics: at('metrics.fifo') };
+  const pipes = { log: at('log.fifo'), serial: at('serial.fifo'), metrics: at('metrics.fifo') };
+  return { api: at('api.sock'), vsock, lastWord: `${vsock}_${LAST_WORD_PORT}`, ...pipes };
 }
 
 /** One request that changes something. */
@@ -88,8 +90,7 @@ export function machineRequests(machine: FirecrackerMachine): ApiRequest[] {
   const { spec, paths, seen } = machine;
   refuseUnsupported(spec);
   return [
-    // Without a path the log goes to stdout, which is the VMM log already.
-    put('/logger', { level: 'Info', show_level: true }),
+    put('/logger', { log_path: seen(paths.log), level: 'Info', show_level: true }),
     put('/metrics', { metrics_path: seen(paths.metrics) }),
     put('/serial', { serial_out_path: seen(paths.serial) }),
     put('/machine-config', { vcpu_count: spec.vcpuCount, mem_size_mib: spec.memoryMib }),

@@ -4,7 +4,7 @@ import { BangerError } from '../../../model/errors.ts';
 import type { ProcessIdentity } from '../../../model/vm.ts';
 import type { AgentChannel, Machine, MachineExit, MachineLimits, MachineSpec } from '../contract.ts';
 import { type ProcessStatus, waitForVmmExit } from '../process-end.ts';
-import { SERIAL_LOG_BYTES, type SerialLine, logSerialOutput } from '../serial-output.ts';
+import { OUTPUT_LOG_BYTES, type LoggedOutput, logOutput } from '../output-log.ts';
 import { AgentChannels } from './agent-channels.ts';
 import type { ApiClient } from './api-client.ts';
 import { listenForLastWord } from './last-word.ts';
@@ -32,7 +32,7 @@ export class FirecrackerMachineControl implements Machine {
   readonly #evidence: ExitEvidence = { terminated: false, shutdownAsked: false };
   #process: ProcessIdentity | undefined;
   #api: ApiClient | undefined;
-  #serial: SerialLine | undefined;
+  readonly #outputs: LoggedOutput[] = [];
   #metrics: MetricsPipe | undefined;
   #lastWord: { close(): void } | undefined;
 
@@ -52,11 +52,16 @@ export class FirecrackerMachineControl implements Machine {
   /** Opens this side of the pipes and of the guest's connections, before there is a process or after a restart. */
   async listen(): Promise<void> {
     const paths = this.#launch.paths(this.#spec);
-    const serial = this.#host.openFifo(paths.serial);
-    this.#serial = logSerialOutput(serial, this.#host.openRotatingLog(this.#spec.serialLogPath, SERIAL_LOG_BYTES));
+    this.#keep(paths.log, this.#spec.vmmLogPath);
+    this.#keep(paths.serial, this.#spec.serialLogPath);
     this.#metrics = new MetricsPipe(this.#host.openFifo(paths.metrics));
     await this.#host.removeTree(paths.lastWord);
     this.#lastWord = await listenForLastWord(paths.lastWord, (word) => (this.#evidence.lastWord = word));
+  }
+
+  #keep(pipePath: string, logPath: string): void {
+    const log = this.#host.openRotatingLog(logPath, OUTPUT_LOG_BYTES);
+    this.#outputs.push(logOutput(this.#host.openFifo(pipePath), log));
   }
 
   /** Takes the connection over and starts to wait for the end. @param child its exit, when this daemon is the parent */
@@ -115,7 +120,7 @@ export class FirecrackerMachineControl implements Machine {
     this.#channels.close();
     this.#lastWord?.close();
     this.#metrics?.close();
-    this.#serial?.close();
+    for (const output of this.#outputs) output.close();
     this.#api?.close();
   }
 
@@ -131,7 +136,7 @@ export class FirecrackerMachineControl implements Machine {
 
   async #finish(status: ProcessStatus | undefined): Promise<void> {
     if (status !== undefined) this.#evidence.status = status;
-    await Promise.race([this.#serial?.ended, sleep(DRAIN_LIMIT_MS)]);
+    await Promise.race([Promise.all(this.#outputs.map(({ ended }) => ended)), sleep(DRAIN_LIMIT_MS)]);
     this.detach();
     this.#exit.resolve(judgeExit(this.#evidence));
   }
