@@ -161,7 +161,8 @@ static void become_jailer(const struct jail *jail, const struct command *command
   if (write_file(procs, "0") != 0 || setsid() < 0 || chdir("/") != 0) return;
   if (dup2(input, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0 || dup2(output, STDERR_FILENO) < 0) return;
   signal(SIGPIPE, SIG_DFL);
-  umask(0077);
+  // bind(2) cuts a socket by it whatever the directory's list says; the group's bits are what the list is cut by.
+  umask(0007);
   // A core would hold the guest's memory.
   setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
   prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);

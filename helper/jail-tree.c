@@ -105,7 +105,10 @@ static int make_inside(const struct jail *jail, struct jail_tree *tree) {
   // What either side makes in run/, under whatever umask, is for both. The jailer's chmod leaves this list alone.
   if (set_acl(tree->run, "system.posix_acl_default", jail, 7, 7) != 0) return -1;
   // Root's, as run/ will be: a kernel may refuse to open another's pipe with O_CREAT in a sticky directory (fs.protected_fifos).
-  return mknodat(tree->run, "serial.fifo", S_IFIFO | 0660, 0) == 0 ? mknodat(tree->run, "metrics.fifo", S_IFIFO | 0660, 0) : -1;
+  static const char *const pipes[] = {"log.fifo", "serial.fifo", "metrics.fifo"};
+  for (size_t i = 0; i < sizeof pipes / sizeof *pipes; i++)
+    if (mknodat(tree->run, pipes[i], S_IFIFO | 0660, 0) != 0) return -1;
+  return 0;
 }
 
 int tree_make(const struct jail_settings *settings, const struct jail *jail, struct jail_tree *tree) {
