@@ -1,5 +1,6 @@
 import type { MachineSpec } from '../drivers/hypervisor/contract.ts';
 import type { NetworkAttachment, NetworkVm } from '../drivers/network/contract.ts';
+import type { OverlayDisk } from '../drivers/storage/contract.ts';
 import type { Personalization } from '../guest/protocol.ts';
 import type { Image } from '../model/image.ts';
 import { addressesOf } from '../model/network.ts';
@@ -22,6 +23,8 @@ export type VmContext = {
   update(change: VmChange): void;
   /** Set by the network's step of this start. */
   attachment: NetworkAttachment | null;
+  /** Set by the root overlay's step of this start. */
+  rootDisk: OverlayDisk | null;
   operation: Pick<OperationHandle, 'log' | 'progress'>;
 };
 
@@ -49,6 +52,7 @@ export function makeContext(services: LifecycleServices, vm: Vm, operation: VmCo
       present = services.vms.update(vm.id, change);
     },
     attachment: null,
+    rootDisk: null,
     operation,
   };
 }

@@ -61,7 +61,7 @@ async function assertInOrder({ api, world, services }: TestDaemon, what: string)
   if (vm === undefined) assert.deepEqual(remains, [], what);
   else {
     assert.match(vm.state, /^(running|stopped)$/, `${what}: ${JSON.stringify(vm)}`);
-    assert.deepEqual(kinds, isRunning ? ['machine', 'name', 'tap'] : [], what);
+    assert.deepEqual(kinds, isRunning ? ['disk', 'machine', 'name', 'tap'] : [], what);
     assert.equal(vm.pid !== null, isRunning, what);
     assert.equal(services.machines.find(vm.id) !== undefined, isRunning, what);
   }

@@ -15,10 +15,10 @@ import { createFakeHypervisor } from '../../src/drivers/hypervisor/fake/driver.t
 import type { FakeVmm } from '../../src/drivers/hypervisor/fake/world.ts';
 import type { Hypervisor, Machine } from '../../src/drivers/hypervisor/contract.ts';
 import { createFakeNetwork } from '../../src/drivers/network/fake/driver.ts';
-import { createCopyStorage } from '../../src/drivers/storage/copy/driver.ts';
 import { BangerError } from '../../src/model/errors.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
 import { createEffects, type Effects } from './effects.ts';
+import { createFakeStorage } from './fake-storage.ts';
 import { createTestWorld, type TestWorld } from './test-world.ts';
 
 export type TestDaemon = {
@@ -97,7 +97,7 @@ function keepDatabase(world: TestWorld, store: Store): void {
 }
 
 function fakeParts(world: TestWorld, store: Store, effects: Effects): Parameters<typeof joinDaemon>[1] {
-  const storage = effects.watch('storage', createCopyStorage({ host: world.host }), ['open']);
+  const storage = effects.watch('storage', createFakeStorage({ host: world.host, world: world.storage }));
   const network = effects.watch('network', createFakeNetwork({ world: world.network }), ['addressOnHost']);
   const hypervisor = watchedHypervisor(world, effects);
   const host = effects.watch('host', world.host, ['isAlive', 'signalProcess', 'bootId']);

@@ -9,6 +9,7 @@ import { type Host, realHost } from '../../src/host/host.ts';
 import { type Directories, resolveDirectories } from '../../src/lib/directories.ts';
 import type { Image } from '../../src/model/image.ts';
 import type { ProcessIdentity } from '../../src/model/vm.ts';
+import { type FakeStorageWorld, fakeStorageWorld } from './fake-storage.ts';
 
 export type TestWorld = {
   directory: string;
@@ -17,6 +18,7 @@ export type TestWorld = {
   env: Record<string, string>;
   machines: FakeWorld;
   network: FakeNetworkWorld;
+  storage: FakeStorageWorld;
   /** `.vm` names that are answered. */
   names: Map<string, string>;
   host: Host;
@@ -42,6 +44,7 @@ export function createTestWorld(): TestWorld {
   for (const name of ['state', 'cache', 'run', 'image']) mkdirSync(join(directory, name), { mode: 0o700 });
   const machines = createFakeWorld();
   const network = fakeNetworkWorld();
+  const storage = fakeStorageWorld();
   const names = new Map<string, string>();
   return {
     directory,
@@ -49,6 +52,7 @@ export function createTestWorld(): TestWorld {
     env,
     machines,
     network,
+    storage,
     names,
     host: hostOf(machines),
     image: createImage(join(directory, 'image')),
@@ -57,6 +61,7 @@ export function createTestWorld(): TestWorld {
         ...filesBelow(join(directory, 'state', 'vms')),
         ...filesBelow(join(directory, 'run', 'v')),
         ...[...machines.machines.keys()].map((path) => `machine ${path}`),
+        ...[...storage.attached.keys()].map((vmId) => `disk of ${vmId}`),
         ...[...network.taps].map((tap) => `tap ${tap}`),
         ...[...network.forwards].flatMap(([id, forwards]) => (forwards.length === 0 ? [] : `forwards ${id}`)),
         ...[...names.keys()].map((name) => `name ${name}`),

@@ -17,10 +17,9 @@ export function createCopyStorage(options: { host: Host }): StorageDriver {
         signal.throwIfAborted();
         throw storageError(`cannot copy ${basePath}`, error);
       }
-      return { path: overlayPath, format: 'raw' };
     },
-    open: (overlayPath) => ({ path: overlayPath, format: 'raw' }),
-    grow: (overlayPath, sizeBytes) => host.extendSparse(overlayPath, sizeBytes),
-    remove: (overlayPath) => host.removeTree(overlayPath),
+    attach: ({ overlayPath }) => Promise.resolve({ path: overlayPath, format: 'raw' }),
+    grow: ({ overlayPath }, sizeBytes) => host.extendSparse(overlayPath, sizeBytes),
+    remove: ({ overlayPath }) => host.removeTree(overlayPath),
   };
 }

@@ -32,11 +32,10 @@ export function createReflinkStorage(options: { host: Host }): StorageDriver {
         await host.removeTree(overlayPath);
         throw error instanceof BangerError ? error : storageError(`cannot clone ${basePath}`, error);
       }
-      return { path: overlayPath, format: 'raw' };
     },
-    open: (overlayPath) => ({ path: overlayPath, format: 'raw' }),
-    grow: (overlayPath, sizeBytes) => host.extendSparse(overlayPath, sizeBytes),
-    remove: (overlayPath) => host.removeTree(overlayPath),
+    attach: ({ overlayPath }) => Promise.resolve({ path: overlayPath, format: 'raw' }),
+    grow: ({ overlayPath }, sizeBytes) => host.extendSparse(overlayPath, sizeBytes),
+    remove: ({ overlayPath }) => host.removeTree(overlayPath),
   };
 }
 
