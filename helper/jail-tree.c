@@ -145,6 +145,8 @@ int tree_seal(const struct jail *jail, const struct jail_tree *tree) {
   if (set_acl(tree->root, "system.posix_acl_access", jail, 1, 5) != 0) return -1;
   // Sticky: each side removes only what it made itself.
   if (fchown(tree->run, 0, 0) != 0 || fchmod(tree->run, 01700) != 0) return -1;
+  // Now the owner's, the API's socket cannot become a link to a socket that only the owner reaches.
+  if (fchownat(tree->run, "api.sock", jail->owner.uid, (gid_t)-1, AT_SYMLINK_NOFOLLOW) != 0) return -1;
   return set_acl(tree->run, "system.posix_acl_access", jail, 7, 7);
 }
 

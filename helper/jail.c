@@ -93,7 +93,7 @@ static int choose_uid(const struct jail_settings *settings, struct jail *jail) {
 static int remove_jail(const struct jail_settings *settings, const struct jail *jail) {
   struct jail_tree tree;
   if (cgroup_end(jail) != 0) return -1;
-  int result = tap_give(jail->id, jail->owner.uid);
+  int result = tap_set_owner(jail->id, jail->owner.uid);
   if (tree_open(settings, jail, &tree) == 0) {
     if (files_give_back(settings, &tree) != 0) result = -1;
     tree_close(&tree);
@@ -161,7 +161,7 @@ static int open_log(const struct jail *jail) {
 
 static int launch(const struct jail_settings *settings, struct jail *jail, const struct request *request, int netns, const struct jail_tree *tree) {
   int lock = -1, result = -1, log = open_log(jail);
-  if (log < 0 || files_put(settings, jail, tree, &lock) != 0 || tap_give(jail->id, jail->uid) != 0 || cgroup_make(jail) != 0) goto done;
+  if (log < 0 || files_put(settings, jail, tree, &lock) != 0 || tap_set_owner(jail->id, jail->uid) != 0 || cgroup_make(jail) != 0) goto done;
   if (vmm_launch(settings, jail, &request->size, netns, lock, log) != 0 || record_jail(jail) != 0) goto done;
   if (vmm_await(jail, tree) == 0) result = tree_seal(jail, tree);
 done:

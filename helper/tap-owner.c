@@ -11,7 +11,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-int tap_give(const char *id, uid_t uid) {
+int tap_set_owner(const char *id, uid_t uid) {
   struct ifreq request = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR};
   if (record_find("tap", id) == NULL) return 0;
   int fd = fault("jail") == 0 ? open("/dev/net/tun", O_RDWR | O_CLOEXEC) : -1;

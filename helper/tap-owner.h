@@ -4,6 +4,6 @@
 #include <sys/types.h>
 
 // Lets processes of this user open the TAP of a VM in the host's network; none is fine, and means another network.
-int tap_give(const char *id, uid_t uid);
+int tap_set_owner(const char *id, uid_t uid);
 
 #endif
