@@ -86,6 +86,7 @@ test-e2e: build ## real VMs, one test file after the other; needs the runtime bu
 	@$(NODE) --test --test-timeout=900000 --test-concurrency=1 'test/e2e/**/*.test.ts'
 
 lab: build ## root-path tests in a virtual machine (LAB="path…", or LAB_COMMAND="…" as root in it); needs the runtime bundle
+	@$(MAKE) -C helper all faulty
 	@$(NODE) tools/lab/main.ts $(if $(LAB_COMMAND),command,test $(LAB))
 
 lab-shell: build ## a root shell in that machine

@@ -22,6 +22,9 @@
 struct client {
   int fd;
   struct peer peer;
+  // What it is told instead of being served; NULL when it may ask. Told after its first line, so that it reads it: what is
+  // said to somebody who still writes is lost when the connection closes.
+  const char *refusal;
   char line[LINE_BYTES];
   size_t length;
 };
@@ -43,6 +46,10 @@ static bool run_lines(struct client *client) {
     size_t used = (size_t)(end - client->line) + 1, length;
     if (memchr(client->line, '\0', used - 1) != NULL) return false;
     *end = '\0';
+    if (client->refusal != NULL) {
+      tell(client->fd, client->refusal, strlen(client->refusal));
+      return false;
+    }
     const char *answer = dispatch(&client->peer, client->line, &length);
     if (!tell(client->fd, answer, length)) return false;
     memmove(client->line, client->line + used, client->length - used);
@@ -53,15 +60,12 @@ static bool run_lines(struct client *client) {
 
 // Returns whether the client stays.
 static bool client_read(struct client *client) {
-  static const char too_long[] = "error EINVAL the line is too long\n";
   ssize_t n = recv(client->fd, client->line + client->length, sizeof client->line - client->length, MSG_DONTWAIT);
   if (n < 0) return errno == EAGAIN || errno == EINTR;
   if (n == 0) return false;
   client->length += (size_t)n;
-  if (!run_lines(client)) return false;
-  if (client->length < sizeof client->line) return true;
-  tell(client->fd, too_long, sizeof too_long - 1);
-  return false;
+  // A line that is too long ends the connection: no client of banger's writes one.
+  return run_lines(client) && client->length < sizeof client->line;
 }
 
 static size_t clients_of(uid_t uid) {
@@ -77,8 +81,7 @@ static const char *obstacle(const struct peer *peer) {
     if (peer->uid != 0) return "error EACCES the helper's settings cannot be used\n";
   }
   if (!peer_allowed(peer->uid)) return "error EACCES this user may not use banger-helper\n";
-  bool full = client_count == MAX_CLIENTS || clients_of(peer->uid) >= MAX_CLIENTS_OF_A_USER;
-  return full ? "error EAGAIN there are too many connections\n" : NULL;
+  return NULL;
 }
 
 static void accept_client(int listener) {
@@ -90,13 +93,9 @@ static void accept_client(int listener) {
   struct peer peer;
   int buffer = SEND_BUFFER_BYTES;
   setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &buffer, sizeof buffer);
-  const char *refusal = peer_of_socket(fd, &peer) == 0 ? obstacle(&peer) : "";
-  if (refusal == NULL) {
-    clients[client_count++] = (struct client){.fd = fd, .peer = peer};
-    return;
-  }
-  tell(fd, refusal, strlen(refusal));
-  close(fd);
+  bool room = client_count < MAX_CLIENTS && peer_of_socket(fd, &peer) == 0 && clients_of(peer.uid) < MAX_CLIENTS_OF_A_USER;
+  if (room) clients[client_count++] = (struct client){.fd = fd, .peer = peer, .refusal = obstacle(&peer)};
+  else close(fd);
 }
 
 static int watch_signals(void) {
