@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import type { Host } from '../../../host/host.ts';
 
-/** Rounds of the loop whose time is taken: 4 million instructions, 1 ms on hardware. */
-export const PROBE_ROUNDS = 2_000_000;
+/** Rounds of the loop whose time is taken: 2 million instructions, half a millisecond on hardware. */
+export const PROBE_ROUNDS = 1_000_000;
 /** Below this it is fast whatever the start took, which is 25 ms on hardware. */
 const SURELY_FAST_MS = 150;
 const START_LIMIT_MS = 10_000;
@@ -17,7 +17,7 @@ export type SpeedProbe = { startMs: number; loopMs: number } | { failure: string
 
 /**
  * @returns whether the loop ran at the speed of hardware. Where starting alone takes seconds, as inside an emulated host, it
- *   also differs by tenths; paravirtual KVM took 2.5 s for the loop and 25 ms for the start.
+ *   also differs by tenths; paravirtual KVM took 1.2 s for the loop and 25 ms for the start.
  */
 export function isFast({ startMs, loopMs }: { startMs: number; loopMs: number }): boolean {
   return loopMs <= Math.max(SURELY_FAST_MS, startMs / 2);
