@@ -155,6 +155,8 @@ static inline void faults_begin(void) {}
 int serve(int listener, bool activated);
 int listen_at(const char *path);
 
-extern const struct part overlay_part, jail_part;
+extern const struct part overlay_part;
+extern const struct part network_part;
+extern const struct part jail_part;
 
 #endif

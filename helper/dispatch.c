@@ -31,6 +31,7 @@ static const struct part own_part = {.verbs = own_verbs};
 static const struct part *const parts[] = {
     &own_part,
     &overlay_part,
+    &network_part,
     &jail_part,
 };
 

@@ -10,10 +10,11 @@
 // A VMM that ended by itself stays as it is until `jail stop`: its pid is not used again before its status was asked for.
 #define _GNU_SOURCE
 #include "jail.h"
-#include "tap-owner.h"
+#include "../forwarder/links.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -87,13 +88,23 @@ static int choose_uid(const struct jail_settings *settings, struct jail *jail) {
   return refuse(EDQUOT, "all %u users of jail-uids are taken", settings->uid_count);
 }
 
+// Lets processes of this user open the TAP that the VM has in the host's network, if it has one there.
+static int give_tap(const struct jail *jail, uid_t uid) {
+  char name[IFNAMSIZ];
+  const struct object *tap = record_find("tap", jail->id);
+  snprintf(name, sizeof name, "bgr-%s", jail->id);
+  // Another user's VM may have the same short id.
+  if (tap == NULL || tap->uid != jail->owner.uid || if_nametoindex(name) == 0) return 0;
+  return fault("jail") == 0 ? tap_make(name, uid) : -1;
+}
+
 // --- end ---
 
 // Takes apart what there is of a jail; its record goes last, so that it can be tried again.
 static int remove_jail(const struct jail_settings *settings, const struct jail *jail) {
   struct jail_tree tree;
   if (cgroup_end(jail) != 0) return -1;
-  int result = tap_set_owner(jail->id, jail->owner.uid);
+  int result = give_tap(jail, jail->owner.uid);
   if (tree_open(settings, jail, &tree) == 0) {
     if (files_give_back(settings, &tree) != 0) result = -1;
     tree_close(&tree);
@@ -161,7 +172,7 @@ static int open_log(const struct jail *jail) {
 
 static int launch(const struct jail_settings *settings, struct jail *jail, const struct request *request, int netns, const struct jail_tree *tree) {
   int lock = -1, result = -1, log = open_log(jail);
-  if (log < 0 || files_put(settings, jail, tree, &lock) != 0 || tap_set_owner(jail->id, jail->uid) != 0 || cgroup_make(jail) != 0) goto done;
+  if (log < 0 || files_put(settings, jail, tree, &lock) != 0 || give_tap(jail, jail->uid) != 0 || cgroup_make(jail) != 0) goto done;
   if (vmm_launch(settings, jail, &request->size, netns, lock, log) != 0 || record_jail(jail) != 0) goto done;
   if (vmm_await(jail, tree) == 0) result = tree_seal(jail, tree);
 done:

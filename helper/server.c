@@ -78,9 +78,9 @@ static const char *obstacle(const struct peer *peer) {
   // Read for each connection: who was let in a moment ago may come at once.
   if (settings_read() != 0) {
     fprintf(stderr, "the settings cannot be used: %s\n", strerror(errno));
-    if (peer->uid != 0) return "error EACCES the helper's settings cannot be used\n";
+    if (peer->uid != 0) return "error ECONNREFUSED the helper's settings cannot be used\n";
   }
-  if (!peer_allowed(peer->uid)) return "error EACCES this user may not use banger-helper\n";
+  if (!peer_allowed(peer->uid)) return "error ECONNREFUSED this user may not use banger-helper\n";
   return NULL;
 }
 

@@ -5,6 +5,7 @@ import type {
   BundleStatus,
   CreateVm,
   DaemonStatus,
+  DoctorReport,
   ExecBody,
   GuestPortView,
   Health,
@@ -14,7 +15,6 @@ import type {
   SshAccess,
   VmView,
 } from './schemas.ts';
-import type { Verdict } from '../model/verdict.ts';
 
 export type WaitTarget = 'agent' | 'ssh' | 'services' | 'running' | 'stopped';
 export type LogKind = 'serial' | 'vmm' | 'events';
@@ -57,6 +57,8 @@ function vmRoutes(get: Get, json: Json) {
       verb === 'delete'
         ? json<Operation>({ method: 'DELETE', path: pathOf(['vms', ref]) })
         : json<Operation>({ method: 'POST', path: pathOf(['vms', ref, verb]), json: body }),
+    /** Gives a running VM the way to the outside, or takes it. */
+    setNat: (ref: string, nat: boolean) => json<VmView>({ method: 'PUT', path: pathOf(['vms', ref, 'nat']), json: { nat } }),
     health: (ref: string) => get<Health>(pathOf(['vms', ref, 'health'])),
     ports: (ref: string) => get<GuestPortView[]>(pathOf(['vms', ref, 'ports'])),
     sshAccess: (ref: string) => get<SshAccess>(pathOf(['vms', ref, 'ssh'])),
@@ -103,8 +105,15 @@ function hostRoutes(get: Get, json: Json, send: Send, done: Done) {
     cancelOperation: (id: string) => done({ method: 'DELETE', path: pathOf(['operations', id]) }),
     listImages: () => get<ImageView[]>('/v1/images'),
     bundle: () => get<BundleStatus>('/v1/bundle'),
-    buildBundle: (body: { force?: boolean }, attach: boolean) =>
+    buildBundle: (body: { force?: boolean; firecracker?: string; jailer?: string }, attach: boolean) =>
       json<Operation>({ method: 'POST', path: '/v1/bundle/build', json: body, headers: attach ? ATTACH : {} }),
-    doctor: () => get<Verdict[]>('/v1/doctor'),
+    fetchFirecracker: (body: { url?: string; sha256?: string }, attach: boolean) =>
+      json<Operation>({
+        method: 'POST',
+        path: '/v1/bundle/fetch',
+        json: { program: 'firecracker', ...body },
+        headers: attach ? ATTACH : {},
+      }),
+    doctor: () => get<DoctorReport>('/v1/doctor'),
   };
 }

@@ -120,9 +120,27 @@ export const imageSchema = z
   })
   .meta({ id: 'Image' });
 
-export const verdictSchema = z
+const verdictSchema = z
   .strictObject({ name: z.string(), level: z.enum(['pass', 'warn', 'fail']), reason: z.string(), remedy: z.string().optional() })
   .meta({ id: 'Verdict' });
+
+/** What one driver, with one accelerator where it has several, can do on this host. */
+const driverCapabilitySchema = z
+  .strictObject({
+    kind: z.enum(['hypervisor', 'network', 'storage']),
+    name: z.string(),
+    accelerator: z.enum(['kvm', 'tcg']).nullable(),
+    usable: z.boolean(),
+    chosen: z.boolean().describe('new VMs get it'),
+    reason: z.string(),
+    remedy: z.string().nullable(),
+    notWith: z.array(z.string()).describe('hypervisors that do not take it'),
+  })
+  .meta({ id: 'DriverCapability' });
+
+export const doctorReportSchema = z
+  .strictObject({ drivers: z.array(driverCapabilitySchema), verdicts: z.array(verdictSchema) })
+  .meta({ id: 'DoctorReport' });
 
 const choiceSchema = z.strictObject({ name: z.string(), reason: z.string() });
 
@@ -155,7 +173,9 @@ export const bundleStatusSchema = z
     kernelVersion: z.string().nullable(),
     distribution: z.string().nullable(),
     builtAt: z.string().nullable(),
-    files: z.array(z.strictObject({ part: z.string(), path: z.string(), sizeBytes: z.number(), sha256: z.string() })),
+    files: z.array(
+      z.strictObject({ part: z.string(), path: z.string(), sizeBytes: z.number(), sha256: z.string(), version: z.string().optional() }),
+    ),
   })
   .meta({ id: 'BundleStatus' });
 
@@ -212,6 +232,7 @@ export type Operation = z.infer<typeof operationSchema>;
 export type OperationEvent = z.infer<typeof operationEventSchema>;
 export type ImageView = z.infer<typeof imageSchema>;
 export type DaemonStatus = z.infer<typeof daemonStatusSchema>;
+export type DoctorReport = z.infer<typeof doctorReportSchema>;
 export type BundleStatus = z.infer<typeof bundleStatusSchema>;
 export type ExecBody = z.infer<typeof execSchema>;
 export type GuestPortView = z.infer<typeof guestPortSchema>;

@@ -38,7 +38,11 @@ export const GROUPS: Readonly<Record<string, Group>> = {
   image: { description: 'what machines boot from', verbs: [verb(['list', 'ls'], () => import('./commands/image/list.ts'))] },
   bundle: {
     description: 'the runtime bundle: kernel, root file system, agent',
-    verbs: [verb(['build'], () => import('./commands/bundle/build.ts')), verb(['status'], () => import('./commands/bundle/status.ts'))],
+    verbs: [
+      verb(['build'], () => import('./commands/bundle/build.ts')),
+      verb(['fetch'], () => import('./commands/bundle/fetch.ts')),
+      verb(['status'], () => import('./commands/bundle/status.ts')),
+    ],
   },
   operation: {
     description: 'work that the daemon does',
@@ -61,9 +65,12 @@ export const GROUPS: Readonly<Record<string, Group>> = {
   },
   dns: { description: 'names under .vm', verbs: [verb(['status'], () => import('./commands/dns/status.ts'))] },
   internal: {
-    description: 'used by banger itself',
+    description: 'used by banger itself and by scripts',
     hidden: true,
-    verbs: [verb(['ssh-proxy'], () => import('./commands/internal/ssh-proxy.ts'))],
+    verbs: [
+      verb(['ssh-proxy'], () => import('./commands/internal/ssh-proxy.ts')),
+      verb(['nat'], () => import('./commands/internal/nat.ts')),
+    ],
   },
 };
 

@@ -7,17 +7,18 @@ import { BangerError } from '../model/errors.ts';
 import { configKeys, environmentName, loadConfig } from './config.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'banger-config-'));
+const DRIVER_NAMES = { hypervisors: ['qemu'], networks: ['private', 'user'], storages: ['copy'] };
 const path = `${directory}/config.toml`;
 after(() => rmSync(directory, { recursive: true }));
 
 function load(text: string, env: Record<string, string> = {}) {
   writeFileSync(path, text);
-  return loadConfig(path, env);
+  return loadConfig(path, env, DRIVER_NAMES);
 }
 
 describe('config.toml', () => {
   test('need not exist: every key has a default (2.2)', () => {
-    const { config } = loadConfig(`${directory}/none.toml`, {});
+    const { config } = loadConfig(`${directory}/none.toml`, {}, DRIVER_NAMES);
     assert.equal(config.defaults.memory, 1024 ** 3);
     assert.equal(config.network.mode, 'auto');
   });

@@ -54,6 +54,12 @@ export type VmDrivers = { hypervisor: Hypervisor; storage: StorageDriver; networ
 export type Drivers = {
   /** @param runtime of the VM; what it does not name is the present choice */
   of(runtime: VmRuntime | null): VmDrivers;
+  /**
+   * Chooses for the next start of a VM, by what works on this host now. A VM that has its disk keeps what made it.
+   * @returns with a note when it therefore runs on another VMM than new ones
+   * @throws PREREQUISITE_MISSING when the configuration asks for what does not work here
+   */
+  choose(runtime: VmRuntime | null): Promise<VmDrivers & { note?: string }>;
   /** Every network that VMs may have been joined by. */
   networks(): readonly NetworkDriver[];
 };

@@ -40,7 +40,11 @@ export type HypervisorChecks = {
   /** Version as the program prints it, when it could be asked. */
   version?: string;
   verdicts: Verdict[];
+  /** Only of drivers with more than one accelerator: those that `start` does not use, and whether it could. */
+  others?: AcceleratorCheck[];
 };
+
+export type AcceleratorCheck = { accelerator: 'kvm' | 'tcg'; usable: boolean; reason: string; remedy?: string };
 
 export type MachineDisk = {
   /** Device order in the guest follows the list: first is /dev/vda. */

@@ -12,6 +12,8 @@ import type { Machine, MachineNetwork } from '../hypervisor/contract.ts';
  */
 export type NetworkDriver = {
   readonly name: 'private' | 'user' | 'bridge' | 'fake';
+  /** Of every attachment it makes: a VMM takes it or not. */
+  readonly kind: MachineNetwork['kind'];
   checks(): Promise<Verdict[]>;
   /** @throws NETWORK_FAILED, PREREQUISITE_MISSING */
   ensure(signal: AbortSignal): Promise<void>;
@@ -21,7 +23,7 @@ export type NetworkDriver = {
   addressOnHost(addresses: VmAddresses): string;
   /** Gives a running VM the way to the outside, or takes it; repeatable. */
   setNat?(vm: NetworkVm): Promise<void>;
-  /** Makes exactly these guest listeners reachable on the VM's loopback address; returns what could not be bound and why. */
+  /** Makes exactly these guest listeners reachable at the VM's address on the host; returns what could not be bound and why. */
   setForwards(vm: NetworkVm, listeners: readonly GuestListener[], machine: Machine): Promise<ForwardResult[]>;
   /** Removes objects of VMs that are not in the list; with an empty list also the namespace and its helpers. */
   sweep(alive: readonly Pick<NetworkVm, 'shortId' | 'addresses'>[]): Promise<void>;

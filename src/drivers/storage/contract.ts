@@ -11,6 +11,8 @@ import type { Verdict } from '../../model/verdict.ts';
  */
 export type StorageDriver = {
   readonly name: 'qcow2' | 'reflink' | 'copy' | 'dm-snapshot';
+  /** Of every disk it makes: a VMM takes it or not. */
+  readonly format: OverlayDisk['format'];
   /** Whether it works for files in `directory` on this host. */
   check(directory: string): Promise<Verdict>;
   /** @throws STORAGE_FAILED, NO_SPACE, CANCELLED */

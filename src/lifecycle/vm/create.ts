@@ -23,7 +23,7 @@ export type CreateRequest = {
 
 /**
  * Reserves the name and begins the creation; whatever fails is rolled back to nothing.
- * @throws before anything exists: INVALID_INPUT, NAME_TAKEN, NOT_FOUND, BUNDLE_MISSING, NO_SPACE
+ * @throws before anything exists: INVALID_INPUT, NAME_TAKEN, NOT_FOUND, BUNDLE_MISSING, NO_SPACE, PREREQUISITE_MISSING
  */
 export async function createVm(services: LifecycleServices, request: CreateRequest): Promise<OperationRecord> {
   if (request.name !== undefined) checkName(request.name);
@@ -31,6 +31,7 @@ export async function createVm(services: LifecycleServices, request: CreateReque
   const spec = completeSpec(services.settings.defaultSpec, request.asked, image);
   checkMemory(spec.memoryMib, services.settings.hostMemoryMib);
   await checkSpace(services);
+  await services.drivers.choose(null);
   const vm = reserve(services, request.name, image, spec);
   return services.operations.begin('vm.create', vm, (operation) =>
     services.locks

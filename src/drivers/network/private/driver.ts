@@ -66,6 +66,7 @@ export function createPrivateNetwork(options: PrivateNetworkOptions): NetworkDri
 
   return {
     name: 'private',
+    kind: 'tap',
     addressOnHost: (addresses) => addresses.loopbackAddress,
     checks: () => privateNetworkChecks(host, forwarderPath),
     ensure: async (signal) => void (await holder.ensure(signal)),

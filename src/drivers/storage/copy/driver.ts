@@ -7,6 +7,7 @@ export function createCopyStorage(options: { host: Host }): StorageDriver {
   const { host } = options;
   return {
     name: 'copy',
+    format: 'raw',
     check: () => Promise.resolve({ name: 'storage.copy', level: 'pass', reason: 'sparse copies work everywhere' }),
     async create({ basePath, overlayPath, sizeBytes }, signal) {
       try {

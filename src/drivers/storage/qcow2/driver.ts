@@ -10,6 +10,7 @@ export function createQcow2Storage(options: { host: Host; qemuImg?: string }): S
   const { host, qemuImg = 'qemu-img' } = options;
   return {
     name: 'qcow2',
+    format: 'qcow2',
     async check() {
       try {
         await host.run([qemuImg, '--version'], { timeoutMs: 5000 });

@@ -9,6 +9,7 @@ export function createReflinkStorage(options: { host: Host }): StorageDriver {
   const { host } = options;
   return {
     name: 'reflink',
+    format: 'raw',
     async check(directory) {
       const works = await canReflink(host, directory);
       if (works) return { name: 'storage.reflink', level: 'pass', reason: `the file system of ${directory} clones files` };
