@@ -19,7 +19,7 @@ import type { Verdict } from '../model/verdict.ts';
 export type WaitTarget = 'agent' | 'ssh' | 'services' | 'running' | 'stopped';
 export type LogKind = 'serial' | 'vmm' | 'events';
 export type GuestStat = { type: 'file' | 'directory' | 'symlink' | 'other'; mode: number; sizeBytes: number };
-export type VmVerb = 'start' | 'stop' | 'restart' | 'kill' | 'delete';
+export type VmVerb = 'start' | 'stop' | 'restart' | 'kill' | 'delete' | 'set';
 
 /** @returns a path with encoded segments and query; undefined values are left out */
 export function pathOf(segments: readonly string[], query: Readonly<Record<string, string | undefined>> = {}): string {

@@ -5,7 +5,7 @@ import { LIMITS } from '../model/limits.ts';
 import { VM_STATES } from '../model/vm-state.ts';
 
 const bytes = (what: string): z.ZodNumber =>
-  z.number().int().min(LIMITS.diskBytes.min).max(LIMITS.diskBytes.max).describe(`${what}, bytes`);
+  z.number().int().min(LIMITS.diskBytes.min).max(LIMITS.diskBytes.max).multipleOf(LIMITS.diskStepBytes).describe(`${what}, bytes`);
 
 export const vmSpecSchema = z
   .strictObject({
@@ -26,6 +26,11 @@ export const createVmSchema = z
     waitFor: z.enum(['agent', 'ssh', 'services']).optional().describe('readiness to wait for, default services'),
   })
   .meta({ id: 'CreateVm' });
+
+export const setVmSchema = z
+  .strictObject({ name: z.string().max(1024).optional().describe('new name, a DNS label'), ...vmSpecSchema.partial().shape })
+  .refine((body) => Object.values(body).some((value) => value !== undefined), 'must have at least one member')
+  .meta({ id: 'SetVm' });
 
 export const vmSchema = z
   .strictObject({
@@ -208,6 +213,7 @@ export const sshAccessSchema = z
 
 export type VmView = z.infer<typeof vmSchema>;
 export type CreateVm = z.infer<typeof createVmSchema>;
+export type SetVm = z.infer<typeof setVmSchema>;
 export type Operation = z.infer<typeof operationSchema>;
 export type OperationEvent = z.infer<typeof operationEventSchema>;
 export type ImageView = z.infer<typeof imageSchema>;

@@ -24,6 +24,7 @@ const VM_VERBS: readonly Verb[] = [
   verb(['restart'], () => import('./commands/vm/restart.ts')),
   verb(['kill'], () => import('./commands/vm/kill.ts')),
   verb(['delete', 'rm', 'remove'], () => import('./commands/vm/delete.ts')),
+  verb(['set'], () => import('./commands/vm/set.ts')),
   verb(['ssh'], () => import('./commands/vm/ssh.ts')),
   verb(['exec'], () => import('./commands/vm/exec.ts')),
   verb(['cp', 'copy'], () => import('./commands/vm/cp.ts')),

@@ -1,5 +1,5 @@
 import { constants, createReadStream } from 'node:fs';
-import { access, chmod, copyFile, mkdir, open, readdir, readFile, rename, rm, stat, statfs } from 'node:fs/promises';
+import { access, chmod, copyFile, mkdir, open, readdir, readFile, rename, rm, stat, statfs, truncate } from 'node:fs/promises';
 import { createHash, randomBytes } from 'node:crypto';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
@@ -88,6 +88,22 @@ export async function extendSparse(path: string, sizeBytes: number): Promise<voi
   try {
     const { size } = await file.stat();
     if (size < sizeBytes) await file.truncate(sizeBytes);
+  } finally {
+    await file.close();
+  }
+}
+
+/** Cuts or extends the file to exactly `sizeBytes`. */
+export async function setLength(path: string, sizeBytes: number): Promise<void> {
+  await truncate(path, sizeBytes);
+}
+
+/** @returns the first bytes of a file, fewer when it is shorter. */
+export async function readHead(path: string, lengthBytes: number): Promise<Uint8Array> {
+  const file = await open(path, 'r');
+  try {
+    const { buffer, bytesRead } = await file.read(new Uint8Array(lengthBytes), 0, lengthBytes, 0);
+    return buffer.subarray(0, bytesRead);
   } finally {
     await file.close();
   }

@@ -24,6 +24,9 @@ export type HostPort = {
   reflink(from: string, to: string): Promise<boolean>;
   sparseCopy(from: string, to: string, signal?: AbortSignal): Promise<void>;
   extendSparse(path: string, sizeBytes: number): Promise<void>;
+  setLength(path: string, sizeBytes: number): Promise<void>;
+  readHead(path: string, lengthBytes: number): Promise<Uint8Array>;
+  fileSize(path: string): Promise<{ bytes: number; allocatedBytes: number }>;
   freeBytes(path: string): Promise<number>;
   endProcess(identity: ProcessIdentity, graceMs: number): Promise<boolean>;
   signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals): boolean;

@@ -1,5 +1,17 @@
 // What outlives a daemon in tests: directories, an image, machines and networks in memory.
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { copyFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -105,7 +117,7 @@ function createImage(directory: string): Image {
     modulesPath: null,
     rootfsPath: file('rootfs', MIB),
     rootfsBytes: MIB,
-    workSeedPath: file('work-seed', MIB),
+    workSeedPath: emptyExt4(file('work-seed', MIB)),
     workSeedBytes: MIB,
     distribution: 'debian',
     initSystem: 'systemd',
@@ -113,6 +125,14 @@ function createImage(directory: string): Image {
     servicePorts: [22],
     createdAt: '2026-01-01T00:00:00Z',
   };
+}
+
+/** As much of a file system as the daemon looks at: the magic number and the state of its superblock. */
+function emptyExt4(path: string): string {
+  const descriptor = openSync(path, 'r+');
+  writeSync(descriptor, Buffer.from([0x53, 0xef, 0x01, 0x00]), 0, 4, 1024 + 0x38);
+  closeSync(descriptor);
+  return path;
 }
 
 function filesBelow(directory: string): string[] {

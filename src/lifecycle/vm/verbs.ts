@@ -79,10 +79,10 @@ export function deleteVm(services: LifecycleServices, vm: Vm): OperationRecord {
 }
 
 /** Begins an operation on one VM: waits for its turn, then looks at the VM as it is by then. */
-function verb(
+export function verb(
   services: LifecycleServices,
   vm: Vm,
-  action: Exclude<VmAction, 'exec' | 'set'> | 'restart',
+  action: Exclude<VmAction, 'exec'> | 'restart',
   work: (operation: OperationHandle, present: Vm) => Promise<void>,
 ): OperationRecord {
   return services.operations.begin(`vm.${action}`, vm, (operation) =>
