@@ -12,6 +12,7 @@ import type {
   Operation,
   OperationEvent,
   SshAccess,
+  Stats,
   VmView,
 } from './schemas.ts';
 import type { Verdict } from '../model/verdict.ts';
@@ -91,6 +92,7 @@ function guestRoutes(get: Get, send: Send, done: Done) {
 
 function hostRoutes(get: Get, json: Json, send: Send, done: Done) {
   return {
+    stats: (signal?: AbortSignal) => get<Stats>('/v1/stats', signal),
     daemon: () => get<DaemonStatus>('/v1/daemon'),
     shutdown: () => json<{ pid: number }>({ method: 'POST', path: '/v1/daemon/shutdown', json: {} }),
     listOperations: () => get<Operation[]>('/v1/operations'),

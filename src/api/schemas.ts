@@ -211,6 +211,37 @@ export const sshAccessSchema = z
   })
   .meta({ id: 'SshAccess' });
 
+const diskUseSchema = z.strictObject({ sizeBytes: z.number(), allocatedBytes: z.number().describe('on the host, by stat') });
+
+/** What VMs use, and what is set aside for them. */
+export const statsSchema = z
+  .strictObject({
+    time: z.string(),
+    intervalMs: z.number().describe('over which cpuPercent was measured'),
+    host: z.strictObject({
+      cpuCount: z.number(),
+      memoryBytes: z.number(),
+      disk: z.strictObject({ path: z.string(), totalBytes: z.number(), freeBytes: z.number() }).describe('file system of the state'),
+    }),
+    reserved: z.strictObject({ vcpuCount: z.number(), memoryBytes: z.number() }).describe('by VMs that have a VMM'),
+    allocatedBytes: z.number().describe('of all overlays and work disks'),
+    vms: z.array(
+      z.strictObject({
+        id: z.string(),
+        name: z.string(),
+        state: z.enum(VM_STATES),
+        vcpuCount: z.number(),
+        memoryBytes: z.number().describe('what the guest has'),
+        cpuPercent: z.number().nullable().describe('of one processor; null without a VMM'),
+        residentBytes: z.number().nullable().describe('memory that the VMM has on the host'),
+        rootOverlay: diskUseSchema,
+        workDisk: diskUseSchema,
+      }),
+    ),
+  })
+  .meta({ id: 'Stats' });
+
+export type Stats = z.infer<typeof statsSchema>;
 export type VmView = z.infer<typeof vmSchema>;
 export type CreateVm = z.infer<typeof createVmSchema>;
 export type SetVm = z.infer<typeof setVmSchema>;

@@ -29,6 +29,7 @@ const VM_VERBS: readonly Verb[] = [
   verb(['exec'], () => import('./commands/vm/exec.ts')),
   verb(['cp', 'copy'], () => import('./commands/vm/cp.ts')),
   verb(['logs'], () => import('./commands/vm/logs.ts')),
+  verb(['stats'], () => import('./commands/vm/stats.ts')),
   verb(['wait'], () => import('./commands/vm/wait.ts')),
   verb(['health'], () => import('./commands/vm/health.ts')),
   verb(['ports'], () => import('./commands/vm/ports.ts')),

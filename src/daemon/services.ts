@@ -1,4 +1,4 @@
-import type { BundleStatus, DaemonStatus } from '../api/schemas.ts';
+import type { BundleStatus, DaemonStatus, Stats } from '../api/schemas.ts';
 import type { LifecycleServices } from '../lifecycle/services.ts';
 import type { OperationRecord } from '../model/operation.ts';
 import type { Verdict } from '../model/verdict.ts';
@@ -7,6 +7,8 @@ import type { Verdict } from '../model/verdict.ts';
 export type DaemonServices = LifecycleServices & {
   clientPrivateKeyPath(): Promise<string>;
   status(): Promise<DaemonStatus>;
+  /** Measures for some 200 ms, or since the last request. */
+  stats(): Promise<Stats>;
   doctor(signal: AbortSignal): Promise<Verdict[]>;
   bundleStatus(): Promise<BundleStatus>;
   buildBundle(options: { force: boolean }): OperationRecord;

@@ -115,6 +115,12 @@ export async function freeBytes(path: string): Promise<number> {
   return s.bavail * s.bsize;
 }
 
+/** @returns size of the file system of `path`, and what an ordinary user can still write to it, bytes. */
+export async function fileSystemSize(path: string): Promise<{ totalBytes: number; freeBytes: number }> {
+  const s = await statfs(path);
+  return { totalBytes: s.blocks * s.bsize, freeBytes: s.bavail * s.bsize };
+}
+
 /** @returns bytes of the file and bytes that it really takes on disk. */
 export async function fileSize(path: string): Promise<{ bytes: number; allocatedBytes: number }> {
   const s = await stat(path);

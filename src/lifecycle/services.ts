@@ -28,6 +28,8 @@ export type HostPort = {
   readHead(path: string, lengthBytes: number): Promise<Uint8Array>;
   fileSize(path: string): Promise<{ bytes: number; allocatedBytes: number }>;
   freeBytes(path: string): Promise<number>;
+  fileSystemSize(path: string): Promise<{ totalBytes: number; freeBytes: number }>;
+  processUsage(identity: ProcessIdentity): Promise<{ cpuMs: number; residentBytes: number } | undefined>;
   endProcess(identity: ProcessIdentity, graceMs: number): Promise<boolean>;
   signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals): boolean;
   isAlive(identity: ProcessIdentity): boolean;

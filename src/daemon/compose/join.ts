@@ -1,5 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { totalmem } from 'node:os';
+import { availableParallelism, totalmem } from 'node:os';
 import { humanId } from 'human-id';
 import type { Hypervisor } from '../../drivers/hypervisor/contract.ts';
 import type { StorageDriver } from '../../drivers/storage/contract.ts';
@@ -18,6 +18,7 @@ import type { Store } from '../../store/store.ts';
 import type { Config } from '../config.ts';
 import type { Log } from '../log.ts';
 import type { DaemonServices } from '../services.ts';
+import { createStats } from '../stats.ts';
 import type { BundleParts } from './bundle-parts.ts';
 import { bundleWork, type Places } from './bundle-work.ts';
 import { clientKey } from './client-key.ts';
@@ -79,6 +80,7 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
       defaultImageName: options.config.defaults.image,
       clientPrivateKeyPath: () => key.path(),
       requestShutdown: () => options.requestShutdown(),
+      stats: createStats(lifecycle, { stateDirectory: options.directories.stateDirectory, cpuCount: availableParallelism() }),
       ...bundleWork({ places, operations: lifecycle.operations, onBuilt: () => bundle.refresh(), images: () => store.images.list() }),
       ...statusWork({ ...parts, options, network: () => bundle.network() }),
     },

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { bundleStatusSchema, daemonStatusSchema, imageSchema, operationSchema, verdictSchema } from '../../api/schemas.ts';
+import { bundleStatusSchema, daemonStatusSchema, imageSchema, operationSchema, statsSchema, verdictSchema } from '../../api/schemas.ts';
 import type { Attachments } from '../attachments.ts';
 import { clientSignal } from '../request-signal.ts';
 import type { TypedServer } from '../server.ts';
@@ -20,6 +20,8 @@ export function daemonRoutes(server: TypedServer, services: DaemonServices, atta
     reply.status(202);
     return { pid: process.pid };
   });
+
+  server.get('/v1/stats', { schema: { response: { 200: statsSchema } } }, () => services.stats());
 
   server.get('/v1/doctor', { schema: { response: { 200: z.array(verdictSchema) } } }, (_request, reply) =>
     services.doctor(clientSignal(reply)),
