@@ -34,6 +34,8 @@ export type HostPort = {
   signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals): boolean;
   isAlive(identity: ProcessIdentity): boolean;
   bootId(): string;
+  /** Every IPv4 address of this host or beyond that a TCP connection of this host has at one of its ends. */
+  connectedAddresses(): Promise<Set<string>>;
 };
 
 /** `.vm` names; changes are answered from the next query on. */

@@ -31,6 +31,8 @@ export type TestWorld = {
   network: FakeNetworkWorld;
   /** `.vm` names that are answered. */
   names: Map<string, string>;
+  /** Addresses that TCP connections lead to. */
+  connected: Set<string>;
   host: Host;
   image: Image;
   /** What exists of VMs: files, machines, network objects, names; sorted, one line each. */
@@ -55,6 +57,7 @@ export function createTestWorld(): TestWorld {
   const machines = createFakeWorld();
   const network = fakeNetworkWorld();
   const names = new Map<string, string>();
+  const connected = new Set<string>();
   return {
     directory,
     directories: resolveDirectories(env, directory, process.getuid?.() ?? 0),
@@ -62,7 +65,8 @@ export function createTestWorld(): TestWorld {
     machines,
     network,
     names,
-    host: hostOf(machines),
+    connected,
+    host: hostOf(machines, connected),
     image: createImage(join(directory, 'image')),
     remains: () =>
       [
@@ -78,7 +82,7 @@ export function createTestWorld(): TestWorld {
 }
 
 /** The real host, but for processes that exist only in the world of fake machines, and for a copy that starts no process. */
-function hostOf(machines: FakeWorld): Host {
+function hostOf(machines: FakeWorld, connected: ReadonlySet<string>): Host {
   const fakeOf = (identity: ProcessIdentity) =>
     [...machines.machines.values()].find(({ process }) => process.pid === identity.pid && process.startTicks === identity.startTicks);
   return {
@@ -88,6 +92,10 @@ function hostOf(machines: FakeWorld): Host {
       await copyFile(from, to);
       chmodSync(to, 0o600);
     },
+    // As one that keeps half a processor busy.
+    processUsage: (identity) =>
+      Promise.resolve(fakeOf(identity) === undefined ? undefined : { cpuMs: performance.now() / 2, residentBytes: 64 * MIB }),
+    connectedAddresses: () => Promise.resolve(new Set(connected)),
     isAlive: (identity) => fakeOf(identity) !== undefined,
     signalProcess: (identity, signal) => {
       const machine = fakeOf(identity);

@@ -6,12 +6,14 @@ import type { StorageDriver } from '../../drivers/storage/contract.ts';
 import { createAgentClient } from '../../guest/agent-client.ts';
 import { makeSshHostKey } from '../../guest/ssh-host-key.ts';
 import type { Directories } from '../../lib/directories.ts';
+import { createAutoStop } from '../../lifecycle/auto-stop.ts';
 import { createKeyedLock } from '../../lifecycle/locks.ts';
 import { createMachines } from '../../lifecycle/machines.ts';
 import { Operations } from '../../lifecycle/operations.ts';
 import { recover } from '../../lifecycle/recover.ts';
 import type { HostPort, LifecycleServices } from '../../lifecycle/services.ts';
 import { handleExit } from '../../lifecycle/vm/exit-watch.ts';
+import { stopUnused } from '../../lifecycle/vm/verbs.ts';
 import type { VmSpec } from '../../model/vm.ts';
 import { vmPaths } from '../../model/paths.ts';
 import type { Store } from '../../store/store.ts';
@@ -64,7 +66,7 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
     ...store,
     ...impulses,
     ...settingsOf(options),
-    operations: operationsOf(options, store),
+    operations: operationsOf(options, store, () => autoStop.arm()),
     locks: createKeyedLock(),
     machines: createMachines((vmId, machine, exit) => void handleExit(lifecycle, vmId, machine, exit)),
     drivers: driversOf(parts),
@@ -74,6 +76,13 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
     connectAgent: (machine) => createAgentClient((signal) => machine.openAgentChannel(signal)),
     clientPublicKey: () => key.publicKey(),
   };
+  const autoStop = createAutoStop({
+    services: lifecycle,
+    staleAfterMs: options.config.auto_stop_stale_after,
+    timer: startTimer,
+    stop: (vm, reason) => lifecycle.operations.settled(stopUnused(lifecycle, vm, reason).id),
+    log: (message, facts) => log.info(facts, message),
+  });
   return {
     services: {
       ...lifecycle,
@@ -89,8 +98,10 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
       // What this host can do takes seconds to find out after its boot; better now than in the first create.
       void parts.hypervisor.driver.checks().catch(() => undefined);
       log.info(await recover(lifecycle, store.operations), 'recovered');
+      autoStop.arm();
     },
     async close() {
+      autoStop.end();
       await lifecycle.operations.cancelAll(ROLLBACK_TIMEOUT_MS);
       lifecycle.machines.detachAll();
       await names.stop();
@@ -119,13 +130,22 @@ const impulses = {
   newName: () => humanId({ separator: '-', capitalize: false }),
 };
 
-function operationsOf({ directories, log }: ComposeOptions, store: Store): Operations {
+/** A timer that does not keep the daemon from ending. */
+function startTimer(callback: () => void, delayMs: number): () => void {
+  const timer = setTimeout(callback, delayMs).unref();
+  return () => clearTimeout(timer);
+}
+
+function operationsOf({ directories, log }: ComposeOptions, store: Store, afterEach: () => void): Operations {
   return new Operations({
     store: store.operations,
     newId: () => randomBytes(6).toString('hex'),
     now: () => new Date(),
     onEvent: (operation, event) => keepVmEvent((vm) => vmPaths(directories, vm), operation, event),
-    onEnd: (operation) => logEnd(log, operation),
+    onEnd: (operation) => {
+      logEnd(log, operation);
+      afterEach();
+    },
   });
 }
 
