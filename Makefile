@@ -12,7 +12,7 @@ FORMATTED := src test tools bench
 export NODE_COMPILE_CACHE := $(CURDIR)/node_modules/.cache/node-compile
 NODE_TEST := $(NODE) --test --test-timeout=120000
 
-.PHONY: help setup build bundle demo check format openapi test test-unit test-in-process test-bundle test-agent test-built test-e2e verify bench install clean \
+.PHONY: help setup build bundle demo check format openapi test test-unit test-in-process test-bundle test-agent test-built test-e2e lab lab-shell verify bench install clean \
   check-types check-lint check-format check-imports check-tidy check-spec check-unused
 
 help: ## show this list
@@ -83,6 +83,12 @@ test-built: build ## start-up of the built programs
 
 test-e2e: build ## real VMs, one test file after the other; needs the runtime bundle
 	@$(NODE) --test --test-timeout=900000 --test-concurrency=1 'test/e2e/**/*.test.ts'
+
+lab: build ## root-path tests in a virtual machine (LAB="path…", or LAB_COMMAND="…" as root in it); needs the runtime bundle
+	@$(NODE) tools/lab/main.ts $(if $(LAB_COMMAND),command,test $(LAB))
+
+lab-shell: build ## a root shell in that machine
+	@$(NODE) tools/lab/main.ts shell
 
 verify: bundle ## a live smoke test of the whole path
 	@$(NODE) --test --test-timeout=300000 'test/e2e/smoke.test.ts'

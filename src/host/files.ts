@@ -53,6 +53,17 @@ export async function readIfThere(path: string): Promise<string | undefined> {
   }
 }
 
+/** @returns the first bytes of a file; fewer when it has no more. @throws ENOENT and the like */
+export async function readHead(path: string, bytes: number): Promise<Buffer> {
+  const file = await open(path, 'r');
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(bytes), 0, bytes, 0);
+    return buffer.subarray(0, bytesRead);
+  } finally {
+    await file.close();
+  }
+}
+
 /** @returns the names in a directory, the one changed last first; none when there is no such directory. */
 export async function namesByAge(path: string): Promise<string[]> {
   const names = await readdir(path).catch((error: NodeJS.ErrnoException) => {

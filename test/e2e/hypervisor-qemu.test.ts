@@ -28,6 +28,7 @@ function describeQemu(): void {
     createSpec: (t) => createSpec(t, join(scratch, `${count++}`)),
     bootLimitMs: 60_000,
     obeysShutdown: false,
+    channelCount: 16,
   });
 }
 

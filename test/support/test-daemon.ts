@@ -147,6 +147,7 @@ function watchedHypervisor(world: TestWorld, effects: Effects): Hypervisor {
   const watched = (machine: Machine): Machine => effects.watch('machine', machine, ['detach']);
   return {
     name: driver.name,
+    takes: driver.takes,
     checks: (signal) => driver.checks(signal),
     start: async (spec, signal) => watched(await driver.start(spec, signal)),
     adopt: async (spec, process) => {

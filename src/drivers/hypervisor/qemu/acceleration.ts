@@ -1,10 +1,10 @@
 import { dirname, join } from 'node:path';
 import type { Host } from '../../../host/host.ts';
 import type { Verdict } from '../../../model/verdict.ts';
+import { KVM_DEVICE, explainKvmObstacle, hasVirtualisationFlag } from '../kvm.ts';
 import { measureTscKhz, preferExact } from './clock-probe.ts';
 import { SPEED_PROBE_STATUS, speedProbeFirmware } from './probe-programs.ts';
 
-const KVM_DEVICE = '/dev/kvm';
 const KVM_LIMIT_MS = 1000;
 /** Emulation always works in the end; a busy host may be slow to start QEMU. */
 const TCG_LIMIT_MS = 5000;
@@ -31,15 +31,9 @@ export function isKvmFast(probe: SpeedProbe): boolean {
 /** @returns the verdict on /dev/kvm from facts already gathered. @param hasCpuFlag vmx or svm in /proc/cpuinfo */
 export function judgeKvm(facts: { obstacle?: string; probe?: SpeedProbe; hasCpuFlag: boolean }): Verdict {
   const name = 'kvm';
-  if (facts.obstacle === 'ENOENT') {
-    const remedy = facts.hasCpuFlag
-      ? 'sudo modprobe kvm_intel || sudo modprobe kvm_amd'
-      : 'switch virtualisation on in the firmware set-up';
-    return { name, level: 'warn', reason: 'there is no /dev/kvm, so VMs run under emulation', remedy };
-  }
   if (facts.obstacle !== undefined) {
-    const reason = `/dev/kvm cannot be opened (${facts.obstacle}), so VMs run under emulation`;
-    return { name, level: 'warn', reason, remedy: 'sudo usermod -aG kvm "$USER", then log in again' };
+    const { reason, remedy } = explainKvmObstacle(facts.obstacle, facts.hasCpuFlag);
+    return { name, level: 'warn', reason: `${reason}, so VMs run under emulation`, remedy };
   }
   const probe = facts.probe ?? {};
   const times = `a test program took ${describeMs(probe.kvmMs, KVM_LIMIT_MS)} with KVM and ${describeMs(probe.tcgMs, TCG_LIMIT_MS)} without`;
@@ -79,7 +73,7 @@ async function learn(host: Host, qemuPath: string, cachePath: string): Promise<A
   await host.makePrivateDirectory(directory);
   try {
     const cpuinfo = (await host.readIfThere('/proc/cpuinfo')) ?? '';
-    const hasCpuFlag = /^flags\s*:.*\b(vmx|svm)\b/m.test(cpuinfo);
+    const hasCpuFlag = hasVirtualisationFlag(cpuinfo);
     const probe = obstacle === undefined ? await probeSpeed(host, qemuPath, directory) : undefined;
     const kvm = judgeKvm({ ...(obstacle === undefined ? {} : { obstacle }), ...(probe === undefined ? {} : { probe }), hasCpuFlag });
     const measured = await measureTscKhz(host, qemuPath, directory);
