@@ -109,17 +109,6 @@ export async function setLength(path: string, sizeBytes: number): Promise<void> 
   await truncate(path, sizeBytes);
 }
 
-/** @returns the first bytes of a file, fewer when it is shorter. */
-export async function readHead(path: string, lengthBytes: number): Promise<Uint8Array> {
-  const file = await open(path, 'r');
-  try {
-    const { buffer, bytesRead } = await file.read(new Uint8Array(lengthBytes), 0, lengthBytes, 0);
-    return buffer.subarray(0, bytesRead);
-  } finally {
-    await file.close();
-  }
-}
-
 /** @returns bytes that an ordinary user can still write to the file system of `path`. */
 export async function freeBytes(path: string): Promise<number> {
   const s = await statfs(path);

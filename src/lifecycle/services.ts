@@ -25,7 +25,7 @@ export type HostPort = {
   sparseCopy(from: string, to: string, signal?: AbortSignal): Promise<void>;
   extendSparse(path: string, sizeBytes: number): Promise<void>;
   setLength(path: string, sizeBytes: number): Promise<void>;
-  readHead(path: string, lengthBytes: number): Promise<Uint8Array>;
+  readHead(path: string, bytes: number): Promise<Uint8Array>;
   fileSize(path: string): Promise<{ bytes: number; allocatedBytes: number }>;
   freeBytes(path: string): Promise<number>;
   fileSystemSize(path: string): Promise<{ totalBytes: number; freeBytes: number }>;

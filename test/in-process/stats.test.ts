@@ -54,7 +54,7 @@ test('stats show bars of the host and a row for each VM, or those that are named
     all.stdout,
     /^CPU +[█▉▊▋▌▍▎▏░]+ +\d+% {2}4 of \d+ processors reserved\nMEMORY .* reserved\nDISK .* allocated, .* free\n\nNAME/,
   );
-  assert.match(all.stdout, /\nweb +running +[\d.]+% +200% +64 MiB +1 GiB/);
+  assert.match(all.stdout, /\nweb +running +2 +[\d.]+% +64 MiB \/ 1 GiB/);
   // eslint-disable-next-line no-control-regex
   assert.doesNotMatch(all.stdout, /\u001b/);
   const some = await runInProcess(world.env, ['vm', 'stats', 'db', 'nosuch']);

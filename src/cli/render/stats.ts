@@ -51,16 +51,15 @@ export function barOf(fraction: number): { full: string; rest: string } {
   return { full, rest: '░'.repeat(BAR_CELLS - full.length) };
 }
 
+// Numbers are of one width, so that a watched table does not jump.
+const ofAll = (used: number | null, all: number): string => `${(used === null ? '-' : formatSize(used)).padStart(10)} / ${formatSize(all)}`;
+
 const COLUMNS: readonly Column<VmStats>[] = [
   { title: 'NAME', of: (vm) => vm.name },
   { title: 'STATE', of: (vm) => vm.state },
-  // Of one width, so that a watched table does not jump.
+  { title: 'VCPU', of: (vm) => String(vm.vcpuCount).padStart(4) },
   { title: '   CPU', of: (vm) => (vm.cpuPercent === null ? '-' : `${vm.cpuPercent.toFixed(1)}%`).padStart(6) },
-  { title: 'OF', of: (vm) => `${vm.vcpuCount * 100}%` },
-  { title: '    MEMORY', of: (vm) => (vm.residentBytes === null ? '-' : formatSize(vm.residentBytes)).padStart(10) },
-  { title: 'OF', of: (vm) => formatSize(vm.memoryBytes) },
-  { title: '      ROOT', of: (vm) => formatSize(vm.rootOverlay.allocatedBytes).padStart(10) },
-  { title: 'OF', of: (vm) => formatSize(vm.rootOverlay.sizeBytes) },
-  { title: '      WORK', of: (vm) => formatSize(vm.workDisk.allocatedBytes).padStart(10) },
-  { title: 'OF', of: (vm) => formatSize(vm.workDisk.sizeBytes) },
+  { title: '    MEMORY', of: (vm) => ofAll(vm.residentBytes, vm.memoryBytes) },
+  { title: ' ROOT DISK', of: (vm) => ofAll(vm.rootOverlay.allocatedBytes, vm.rootOverlay.sizeBytes) },
+  { title: ' WORK DISK', of: (vm) => ofAll(vm.workDisk.allocatedBytes, vm.workDisk.sizeBytes) },
 ];
