@@ -5,7 +5,8 @@ import { describe, test } from 'node:test';
 import type { VmView } from '../../src/api/schemas.ts';
 import { BangerError } from '../../src/model/errors.ts';
 import { runInProcess } from '../support/run-cli.ts';
-import { created, daemonFor, done, ended, fakeOf, type TestDaemon } from '../support/test-daemon.ts';
+import { created, daemonFor, done, ended, fakeOf, startDaemon, type TestDaemon } from '../support/test-daemon.ts';
+import { createTestWorld } from '../support/test-world.ts';
 
 const MIB = 1024 ** 2;
 const GIB = 1024 ** 3;
@@ -177,6 +178,38 @@ describe('a running VM', () => {
     assert.equal(stdout, 'shop\n');
     assert.match(stderr, /shop: the guest could not be told and learns of it with its next start: it hangs/);
   });
+});
+
+test('a daemon killed anywhere in a set leaves all of it or nothing in the record, and no disk smaller than that (3.7, 9.5)', async (t) => {
+  const world = createTestWorld();
+  t.after(() => world.remove());
+  const wanted = { vcpuCount: 4, memoryMib: 256, workDiskBytes: GIB, rootOverlayBytes: GIB, nat: false };
+  const outcomes = new Set<string>();
+  for (let n = 1; !outcomes.has('done'); n++) {
+    const doomed = await startDaemon(world);
+    const vm = await created(doomed.api, `web-${n}`, { ...SIZES, start: false });
+    const died = Promise.withResolvers<void>();
+    let count = 0;
+    doomed.effects.hook = (_effect, phase) => {
+      if (phase !== 'before' || ++count !== n) return;
+      doomed.effects.die();
+      died.resolve();
+    };
+    const change = doomed.api.beginVm(vm.id, 'set', wanted).then((operation) => ended(doomed.api, operation));
+    const isDone = await Promise.race([died.promise.then(() => false), change.then(() => true)]);
+    change.catch(() => undefined);
+    doomed.effects.hook = () => undefined;
+    await (isDone ? doomed.stop() : doomed.kill());
+    const daemon = await startDaemon(world);
+    const { spec, state } = await daemon.api.showVm(vm.id);
+    const [work, root] = [diskLength(daemon, vm, 'workDisk'), diskLength(daemon, vm, 'rootOverlay')];
+    assert.deepEqual(spec, spec.vcpuCount === 4 ? wanted : vm.spec, `died before effect ${n}`);
+    assert.ok(state === 'stopped' && work >= spec.workDiskBytes && root >= spec.rootOverlayBytes, `died before effect ${n}`);
+    await done(daemon.api, daemon.api.beginVm(vm.id, 'set', wanted));
+    await daemon.stop();
+    outcomes.add(isDone ? 'done' : spec.vcpuCount === 4 ? 'all' : 'nothing');
+  }
+  assert.deepEqual([...outcomes].toSorted(), ['all', 'done', 'nothing']);
 });
 
 test('of two renames to one name at once, one is done and the other refused (3.4, 3.7)', async (t) => {

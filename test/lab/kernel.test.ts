@@ -31,9 +31,7 @@ test('there are TAPs, bridges and nftables (6.2)', async () => {
   await realHost.run(['ip', 'tuntap', 'add', 'lab-tap', 'mode', 'tap']);
   try {
     await realHost.run(['ip', 'link', 'set', 'lab-tap', 'master', 'lab-bridge']);
-    await realHost.run(['nft', '-f', '-'], {
-      input: 'table inet lab { chain c { type nat hook postrouting priority 100; masquerade; }; }\n',
-    });
+    await realHost.run(['nft', '-f', '-'], { input: 'table inet lab { chain c { type nat hook postrouting priority 100; masquerade; }; }\n' });
     await realHost.run(['nft', 'delete', 'table', 'inet', 'lab']);
   } finally {
     await realHost.run(['ip', 'link', 'delete', 'lab-tap']);
@@ -43,6 +41,5 @@ test('there are TAPs, bridges and nftables (6.2)', async () => {
 
 test('control groups are of version 2 and limit CPU, memory and processes (4.1)', () => {
   const controllers = readFileSync('/sys/fs/cgroup/cgroup.controllers', 'utf8').trim().split(' ');
-  for (const name of ['cpu', 'memory', 'pids', 'io'])
-    assert.ok(controllers.includes(name), `${name} is not among ${controllers.join(' ')}`);
+  for (const name of ['cpu', 'memory', 'pids', 'io']) assert.ok(controllers.includes(name), `${name} is not among ${controllers.join(' ')}`);
 });

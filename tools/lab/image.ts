@@ -20,9 +20,7 @@ export async function labImage(cache: StepCache, onLine: (line: string) => void)
   const packages = parsePackageList(await readFile(join(SCRIPTS, 'packages.txt'), 'utf8'));
   const origin = await packageOrigin(realHost);
   const installed = await cache.run(packagesStep(origin, packages, await availableVersions(packages), onLine));
-  const image = await cache.run(
-    await imageStep(join(installed.directory, 'root.tar'), installed.outputs['root.tar']?.sha256 ?? '', onLine),
-  );
+  const image = await cache.run(await imageStep(join(installed.directory, 'root.tar'), installed.outputs['root.tar']?.sha256 ?? '', onLine));
   const at = (name: string): string => join(image.directory, name);
   return { kernel: at('vmlinux'), initramfs: at('initramfs.cpio'), root: at('root.ext4'), xfs: at('scratch.xfs') };
 }

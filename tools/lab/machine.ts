@@ -24,18 +24,7 @@ export const CONSOLE_LOG = 'console.log';
 export const ARTIFACTS = 'artifacts.tar.gz';
 
 const KERNEL_ARGUMENTS = [
-  ...[
-    'console=ttyS0',
-    'quiet',
-    'loglevel=4',
-    'panic=-1',
-    'net.ifnames=0',
-    'mitigations=off',
-    'audit=0',
-    'apparmor=0',
-    'selinux=0',
-    'nokaslr',
-  ],
+  ...['console=ttyS0', 'quiet', 'loglevel=4', 'panic=-1', 'net.ifnames=0', 'mitigations=off', 'audit=0', 'apparmor=0', 'selinux=0', 'nokaslr'],
   ...['module_blacklist=iTCO_wdt,pcspkr,psmouse,mousedev', 'random.trust_cpu=on', 'systemd.show_status=0', 'systemd.gpt_auto=0'],
 ];
 

@@ -54,8 +54,7 @@ async function prepareDisks(directory: string): Promise<MachineDisks> {
     },
   });
   const bundle = process.env['BANGER_BUNDLE'] ?? join(ROOT, 'runtime');
-  if (!existsSync(join(bundle, 'bundle.json')))
-    throw new Error(`there is no runtime bundle in ${bundle}: make bundle, or set BANGER_BUNDLE`);
+  if (!existsSync(join(bundle, 'bundle.json'))) throw new Error(`there is no runtime bundle in ${bundle}: make bundle, or set BANGER_BUNDLE`);
   // Two labs may run at once; the second waits for what the first one makes.
   return withLock(join(cacheDirectory, 'lock'), async () => ({
     image: await labImage(cache, () => undefined),
@@ -85,12 +84,7 @@ function scriptOf(verb: string, words: readonly string[]): string {
   const isUsers = (path: string): boolean => path.startsWith('test/lab/user/');
   const run = (user: string, paths: readonly string[]): string =>
     paths.length === 0 ? '' : `as_${user} ${TEST} ${paths.map(quoted).join(' ')}; end_run $?\n`;
-  return (
-    run(
-      'root',
-      files.filter((path) => !isUsers(path)),
-    ) + run('dev', files.filter(isUsers))
-  );
+  return run('root', files.filter((path) => !isUsers(path))) + run('dev', files.filter(isUsers));
 }
 
 /** @returns test files relative to the checkout: all of the lab, or those that the words name, folders with all below. */
