@@ -55,8 +55,7 @@ bool jail_owns_gid(const struct jail_settings *settings, gid_t gid) {
 }
 
 static int check_programs(const struct jail_settings *settings) {
-  if (path_is_roots(settings->jailer) && path_is_roots(settings->firecracker)) return 0;
-  return refuse(EPERM, "jailer and firecracker must be there, and nobody but root may be able to change them");
+  return path_check(settings->jailer) == 0 ? path_check(settings->firecracker) : -1;
 }
 
 // --- record: `uid=N pid=N start=N` ---
@@ -224,7 +223,7 @@ static void hello(const struct peer *peer) {
   (void)peer;
   struct jail_settings settings;
   if (read_settings(&settings) != 0) return;
-  bool ready = path_is_roots(settings.jailer) && path_is_roots(settings.firecracker) && access("/sys/fs/cgroup/cgroup.controllers", F_OK) == 0;
+  bool ready = check_programs(&settings) == 0 && access("/sys/fs/cgroup/cgroup.controllers", F_OK) == 0;
   say("jail ready=%s jails=%s/%s", ready ? "yes" : "no", settings.directory, program_name(settings.firecracker));
 }
 
