@@ -7,6 +7,10 @@
 //   jail stop ID
 //       ends it and removes all of it; `exit status=N` or `exit signal=N` when the helper was its parent. None is fine.
 //
+// Settings, with what they are when they are absent:
+//   jailer /usr/local/lib/banger/jailer            firecracker /usr/local/lib/banger/firecracker
+//   jail-directory /var/lib/banger/jail            jail-uids 2000000 1000    (the first, and how many)
+//
 // A VMM that ended by itself stays as it is until `jail stop`: its pid is not used again before its status was asked for.
 #define _GNU_SOURCE
 #include "jail.h"
