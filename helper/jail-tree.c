@@ -20,16 +20,25 @@
 #define MAX_ROUNDS 100000
 #define TOP_NAME_BYTES (4 + ID_LENGTH + 1)
 
-bool path_is_roots(const char *path) {
-  char resolved[PATH_MAX], part[PATH_MAX];
-  if (path[0] != '/' || realpath(path, resolved) == NULL || strcmp(path, resolved) != 0) return false;
-  for (size_t length = strlen(path); length > 0;) {
-    struct stat s;
-    snprintf(part, sizeof part, "%.*s", (int)length, path);
-    if (lstat(part, &s) != 0 || s.st_uid != 0 || (s.st_mode & (S_IWGRP | S_IWOTH)) != 0) return false;
-    while (path[--length] != '/') continue;
-  }
+// Cuts the last part off; false when there is none.
+static bool go_up(char *path) {
+  char *slash = strrchr(path, '/');
+  if (path[1] == '\0') return false;
+  slash[slash == path] = '\0';
   return true;
+}
+
+int path_check(const char *path) {
+  char resolved[PATH_MAX], part[PATH_MAX];
+  if (path[0] != '/' || realpath(path, resolved) == NULL) return refuse(ENOENT, "there is no %s", path);
+  if (strcmp(path, resolved) != 0) return refuse(EPERM, "%s is %s, and must be said so", path, resolved);
+  memcpy(part, resolved, sizeof part);
+  do {
+    struct stat s;
+    if (lstat(part, &s) != 0) return -1;
+    if (s.st_uid != 0 || (s.st_mode & (S_IWGRP | S_IWOTH)) != 0) return refuse(EPERM, "others than root can change %s", part);
+  } while (go_up(part));
+  return 0;
 }
 
 const char *program_name(const char *path) {
@@ -69,8 +78,7 @@ static int open_base(const struct jail_settings *settings, bool make) {
   int directory = open(settings->directory, DIRECTORY);
   if (directory < 0) return -1;
   int base = -1;
-  if (!path_is_roots(settings->directory)) refuse(EPERM, "others than root can change the jail-directory");
-  else base = make ? enter(directory, name, 0711) : openat(directory, name, DIRECTORY);
+  if (path_check(settings->directory) == 0) base = make ? enter(directory, name, 0711) : openat(directory, name, DIRECTORY);
   close_one(&directory);
   return base;
 }

@@ -7,6 +7,10 @@
 //   jail stop ID
 //       ends it and removes all of it; `exit status=N` or `exit signal=N` when the helper was its parent. None is fine.
 //
+// Settings, with what they are when they are absent:
+//   jailer /usr/local/lib/banger-jail/jailer       firecracker /usr/local/lib/banger-jail/firecracker
+//   jail-directory /var/lib/banger/jail            jail-uids 2000000 1000    (the first, and how many)
+//
 // A VMM that ended by itself stays as it is until `jail stop`: its pid is not used again before its status was asked for.
 #define _GNU_SOURCE
 #include "jail.h"
@@ -24,7 +28,7 @@
 #define MAX_VCPUS 32
 #define MAX_MEMORY_MIB (16U << 20)
 #define DEFAULT_DIRECTORY "/var/lib/banger/jail"
-#define DEFAULT_PROGRAMS "/usr/local/lib/banger"
+#define DEFAULT_PROGRAMS "/usr/local/lib/banger-jail"
 #define DEFAULT_FIRST_UID 2000000
 #define DEFAULT_UID_COUNT 1000
 
@@ -55,8 +59,7 @@ bool jail_owns_gid(const struct jail_settings *settings, gid_t gid) {
 }
 
 static int check_programs(const struct jail_settings *settings) {
-  if (path_is_roots(settings->jailer) && path_is_roots(settings->firecracker)) return 0;
-  return refuse(EPERM, "jailer and firecracker must be there, and nobody but root may be able to change them");
+  return path_check(settings->jailer) == 0 ? path_check(settings->firecracker) : -1;
 }
 
 // --- record: `uid=N pid=N start=N` ---
@@ -224,7 +227,7 @@ static void hello(const struct peer *peer) {
   (void)peer;
   struct jail_settings settings;
   if (read_settings(&settings) != 0) return;
-  bool ready = path_is_roots(settings.jailer) && path_is_roots(settings.firecracker) && access("/sys/fs/cgroup/cgroup.controllers", F_OK) == 0;
+  bool ready = check_programs(&settings) == 0 && access("/sys/fs/cgroup/cgroup.controllers", F_OK) == 0;
   say("jail ready=%s jails=%s/%s", ready ? "yes" : "no", settings.directory, program_name(settings.firecracker));
 }
 

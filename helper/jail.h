@@ -47,8 +47,9 @@ struct jail_tree {
   int top, held, root, run;
 };
 
-// Whether root alone can change what is at `path`: each part of it is root's, nobody else may write there, none is a link.
-bool path_is_roots(const char *path);
+// Root alone can change what is at `path`: each part of it is root's, nobody else may write there, none is a link. Else -1 with
+// a reason.
+int path_check(const char *path);
 // The jailer names a directory after the program.
 const char *program_name(const char *path);
 int tree_make(const struct jail_settings *settings, const struct jail *jail, struct jail_tree *tree);

@@ -8,7 +8,7 @@ import { test } from 'node:test';
 const inside = join(import.meta.dirname, 'jail-inside.ts');
 const skip = process.getuid?.() === 0 ? false : 'the helper is a program of root; `make lab` tests it too';
 
-test('jails of VMMs, in a mount namespace of their own (4.5)', { skip }, () => {
+test('jails of VMMs, in a mount namespace of their own (4.1)', { skip }, () => {
   // What is mounted here is gone with the last process inside.
   const script = 'mount --make-rprivate / && mount -t cgroup2 none /sys/fs/cgroup && exec "$@"';
   const node = [process.execPath, '--no-function-context-cells', '--test-reporter=spec', inside];

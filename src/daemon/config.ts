@@ -52,12 +52,7 @@ const configSchemaOf = (drivers: DriverNames) =>
       .prefault({}),
     network: z.strictObject({ mode: driverSchema(drivers.networks) }).prefault({}),
     storage: z.strictObject({ driver: driverSchema(drivers.storages) }).prefault({}),
-    firecracker: z
-      .strictObject({
-        path: z.string().startsWith('/').optional(),
-        jailer: z.enum(['auto', 'never', 'always']).default('auto'),
-      })
-      .prefault({}),
+    firecracker: z.strictObject({ path: z.string().startsWith('/').optional() }).prefault({}),
     helper: z.strictObject({ socket: z.string().startsWith('/').default('/run/banger/helper.sock') }).prefault({}),
     dns: z
       .strictObject({

@@ -69,7 +69,8 @@ export async function waitForExit(identity: ProcessIdentity, timeoutMs: number):
 export async function endProcess(identity: ProcessIdentity, graceMs: number): Promise<boolean> {
   signalProcess(identity, 'SIGTERM');
   if (await waitForExit(identity, graceMs)) return true;
-  signalProcess(identity, 'SIGKILL');
+  // One of another user, like a VMM in a jail, cannot be signalled; waiting would not end it.
+  if (!signalProcess(identity, 'SIGKILL')) return !isAlive(identity);
   return waitForExit(identity, 5000);
 }
 

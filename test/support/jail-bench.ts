@@ -88,6 +88,8 @@ function installPrograms(directory: string, hasLimits: boolean, standIn: string 
   const { BANGER_FIRECRACKER: firecracker, BANGER_JAILER: jailer } = process.env;
   const install = (from: string, name: string): void => {
     copyFileSync(from, join(directory, name));
+    // A copy has the owner of what it is of, when root makes it.
+    chownSync(join(directory, name), 0, 0);
     chmodSync(join(directory, name), 0o755);
   };
   if (firecracker === undefined || jailer === undefined) {

@@ -3,12 +3,24 @@ import { dirname, join } from 'node:path';
 import { BangerError } from '../../model/errors.ts';
 import type { SetupMachine } from './machine.ts';
 import type { SetupStep } from './steps.ts';
-import { CONFIG_PATH, HELPER_PATH, helperConfig, SERVICE_UNIT, serviceUnit, SOCKET_UNIT, socketUnit, unitPath } from './units.ts';
+import {
+  CONFIG_PATH,
+  HELPER_PATH,
+  helperConfig,
+  JAIL_PROGRAMS,
+  SERVICE_UNIT,
+  serviceUnit,
+  SOCKET_UNIT,
+  socketUnit,
+  unitPath,
+} from './units.ts';
 
 export type InstallOptions = {
   /** The built banger-helper, which is copied: nobody but root may change what root runs. */
   helper: Uint8Array;
   uids: readonly number[];
+  /** firecracker and jailer of one version, when VMs are to be jailed. */
+  jailPrograms?: { firecracker: Uint8Array; jailer: Uint8Array };
   withSystemd: boolean;
 };
 
@@ -66,6 +78,7 @@ export function installSteps(machine: SetupMachine, options: InstallOptions): Se
       },
       apply: async () => machine.write(CONFIG_PATH, helperConfig(await machine.read(CONFIG_PATH), options.uids), 0o644),
     },
+    ...Object.entries(options.jailPrograms ?? {}).map(([name, content]) => file(join(JAIL_PROGRAMS, name), content, 0o755)),
     ...(options.withSystemd ? systemd : []),
   ];
 }
@@ -107,4 +120,28 @@ async function lookUp(machine: SetupMachine, name: string): Promise<string> {
     });
   }
   return (await machine.must(['id', '-u', name])).trim();
+}
+
+/**
+ * Reads the programs that jails need.
+ * @throws USAGE when only one is named, PREREQUISITE_MISSING when one cannot be read or is no program
+ */
+export async function readJailPrograms(paths: {
+  firecracker?: string | undefined;
+  jailer?: string | undefined;
+}): Promise<NonNullable<InstallOptions['jailPrograms']> | undefined> {
+  const { firecracker, jailer } = paths;
+  if (firecracker === undefined && jailer === undefined) return undefined;
+  if (firecracker === undefined || jailer === undefined) {
+    throw new BangerError('USAGE', '--firecracker and --jailer belong together', { remedy: 'give both, of one version' });
+  }
+  return { firecracker: await readProgram(firecracker), jailer: await readProgram(jailer) };
+}
+
+async function readProgram(path: string): Promise<Uint8Array> {
+  const content = await readFile(path).catch((cause: unknown) => {
+    throw new BangerError('PREREQUISITE_MISSING', `${path} cannot be read`, { remedy: 'banger bundle fetch firecracker', cause });
+  });
+  if (content.toString('latin1', 0, 4) === '\x7fELF') return content;
+  throw new BangerError('PREREQUISITE_MISSING', `${path} is no program`, { remedy: 'banger bundle fetch firecracker' });
 }

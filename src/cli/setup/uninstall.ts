@@ -1,8 +1,19 @@
+import { dirname } from 'node:path';
 import { ConversationFailure, converse } from '../../lib/line-protocol.ts';
 import { BangerError } from '../../model/errors.ts';
 import type { SetupMachine } from './machine.ts';
 import type { SetupStep } from './steps.ts';
-import { CONFIG_PATH, HELPER_PATH, RUN_DIRECTORY, SERVICE_UNIT, SOCKET_PATH, SOCKET_UNIT, unitPath } from './units.ts';
+import {
+  CONFIG_PATH,
+  HELPER_PATH,
+  JAIL_DIRECTORY,
+  JAIL_PROGRAMS,
+  RUN_DIRECTORY,
+  SERVICE_UNIT,
+  SOCKET_PATH,
+  SOCKET_UNIT,
+  unitPath,
+} from './units.ts';
 
 const RECORD_PATH = `${RUN_DIRECTORY}/record`;
 const DEVICE_DIRECTORY = '/dev/banger';
@@ -53,12 +64,12 @@ export function uninstallSteps(machine: SetupMachine, withSystemd: boolean, ask:
       },
     },
     ...(withSystemd ? systemd : []),
-    ...[CONFIG_PATH, HELPER_PATH, RUN_DIRECTORY, DEVICE_DIRECTORY].map(gone),
-    {
-      title: '/etc/banger is gone, if it is empty',
-      isDone: async () => !(await machine.exists('/etc/banger')),
-      apply: () => machine.removeEmpty('/etc/banger'),
-    },
+    ...[CONFIG_PATH, HELPER_PATH, JAIL_PROGRAMS, JAIL_DIRECTORY, RUN_DIRECTORY, DEVICE_DIRECTORY].map(gone),
+    ...['/etc/banger', dirname(JAIL_DIRECTORY)].map((path) => ({
+      title: `${path} is gone, if it is empty`,
+      isDone: async () => !(await machine.exists(path)),
+      apply: () => machine.removeEmpty(path),
+    })),
   ];
 }
 

@@ -2,6 +2,9 @@
 
 /** Of the administrator's own tree, like everything that did not come with a package of the distribution. */
 export const HELPER_PATH = '/usr/local/lib/banger-helper';
+/** Copies of firecracker and jailer: what root runs, and makes jails with, nobody else may change. */
+export const JAIL_PROGRAMS = '/usr/local/lib/banger-jail';
+export const JAIL_DIRECTORY = '/var/lib/banger/jail';
 export const CONFIG_PATH = '/etc/banger/helper.conf';
 /** What the helper keeps, gone with the host's boot. */
 export const RUN_DIRECTORY = '/run/banger';

@@ -1,6 +1,8 @@
 import { join } from 'node:path';
-import type { Hypervisor, HypervisorChecks } from '../../drivers/hypervisor/contract.ts';
+import type { Hypervisor } from '../../drivers/hypervisor/contract.ts';
+import type { FirecrackerSettings } from '../../drivers/hypervisor/firecracker/checks.ts';
 import { createFirecrackerHypervisor } from '../../drivers/hypervisor/firecracker/driver.ts';
+import { createJailedFirecracker } from '../../drivers/hypervisor/firecracker/jailed-driver.ts';
 import { createQemuHypervisor } from '../../drivers/hypervisor/qemu/driver.ts';
 import type { NetworkDriver } from '../../drivers/network/contract.ts';
 import { createBridgeNetwork } from '../../drivers/network/bridge/driver.ts';
@@ -39,36 +41,27 @@ export type Registry = {
   networks: Makers<NetworkDriver, Omit<DriverContext, 'bundle'> & { bundle: Bundle }>;
 };
 
-/** Who insists on the jailer must not get VMs without it. */
-const NO_JAILER: HypervisorChecks = {
-  usable: false,
-  accelerator: 'kvm',
-  verdicts: [
-    {
-      name: 'firecracker.jailer',
-      level: 'fail',
-      reason: 'firecracker.jailer = "always", and jailed VMs are not supported yet',
-      remedy: 'set firecracker.jailer = "auto" in config.toml',
+/** With and without a jail it is the same program, found in the same way. */
+function firecrackerSettings({ config, directories, bundle }: DriverContext): FirecrackerSettings {
+  return {
+    get program() {
+      return config.firecracker.path ?? bundledProgram(bundle(), 'firecracker') ?? 'firecracker';
     },
-  ],
-};
+    accelerator: config.accelerator,
+    probeCachePath: join(directories.cacheDirectory, 'firecracker-probe.json'),
+  };
+}
 
 /** The one list of drivers: a new one is a folder and a line here. */
 export const DRIVERS: Registry = {
   hypervisors: {
-    firecracker: ({ host, config, directories, bundle }) => {
-      const driver = createFirecrackerHypervisor({
-        host,
-        settings: {
-          get program() {
-            return config.firecracker.path ?? bundledProgram(bundle(), 'firecracker') ?? 'firecracker';
-          },
-          accelerator: config.accelerator,
-          probeCachePath: join(directories.cacheDirectory, 'firecracker-probe.json'),
-        },
-      });
-      return config.firecracker.jailer === 'always' ? { ...driver, checks: () => Promise.resolve(NO_JAILER) } : driver;
-    },
+    'firecracker-jailed': (context) =>
+      createJailedFirecracker({
+        host: context.host,
+        settings: firecrackerSettings(context),
+        helper: createHelperClient(context.config.helper.socket, 'VMM_FAILED'),
+      }),
+    firecracker: (context) => createFirecrackerHypervisor({ host: context.host, settings: firecrackerSettings(context) }),
     qemu: ({ host, config, directories }) =>
       createQemuHypervisor({
         host,

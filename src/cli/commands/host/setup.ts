@@ -6,9 +6,12 @@ export function declareCommand(cli: Cli) {
   return newCommand('setup', 'prepare this host for bridge networks, jails and device-mapper disks: install the root helper', [
     'sudo banger setup --dry-run',
     'sudo banger setup --user alice',
+    'sudo banger setup --firecracker ~/fc/firecracker --jailer ~/fc/jailer',
     'sudo banger setup --uninstall',
   ])
     .option('--user <name>', 'who may use it, by name or uid; may be repeated (default: who called sudo)', collect)
+    .option('--firecracker <path>', 'the Firecracker that jails run, copied; with --jailer (default: no jails)')
+    .option('--jailer <path>', 'the jailer of the same version, copied')
     .option('--uninstall', 'remove all that setup made')
     .option('--dry-run', 'tell what would be done, and do nothing')
     .action(async (flags) => {
@@ -21,17 +24,28 @@ export function declareCommand(cli: Cli) {
     });
 }
 
-type Flags = { user?: string[] | undefined; uninstall?: true | undefined; dryRun?: true | undefined };
+type Flags = {
+  user?: string[] | undefined;
+  firecracker?: string | undefined;
+  jailer?: string | undefined;
+  uninstall?: true | undefined;
+  dryRun?: true | undefined;
+};
 
 async function setUp(cli: Cli, flags: Flags): Promise<void> {
-  const [{ setupMachine }, { runSetup }, { installSteps, readBuiltHelper, resolveUsers }, { uninstallSteps }, { foregroundHint }] =
-    await Promise.all([
-      import('../../setup/machine.ts'),
-      import('../../setup/steps.ts'),
-      import('../../setup/install.ts'),
-      import('../../setup/uninstall.ts'),
-      import('../../setup/units.ts'),
-    ]);
+  const [
+    { setupMachine },
+    { runSetup },
+    { installSteps, readBuiltHelper, readJailPrograms, resolveUsers },
+    { uninstallSteps },
+    { foregroundHint },
+  ] = await Promise.all([
+    import('../../setup/machine.ts'),
+    import('../../setup/steps.ts'),
+    import('../../setup/install.ts'),
+    import('../../setup/uninstall.ts'),
+    import('../../setup/units.ts'),
+  ]);
   const machine = setupMachine();
   const withSystemd = await machine.hasSystemd();
   const dryRun = flags.dryRun === true;
@@ -40,6 +54,8 @@ async function setUp(cli: Cli, flags: Flags): Promise<void> {
   const caller = cli.env['SUDO_UID'];
   const named = flags.user ?? (caller === undefined || caller === '0' ? [] : [caller]);
   const [helper, uids] = [await readBuiltHelper(cli.programPath), await resolveUsers(machine, named)];
-  await runSetup(installSteps(machine, { helper, uids, withSystemd }), dryRun, tell);
+  const jailPrograms = await readJailPrograms(flags);
+  const options = { helper, uids, withSystemd, ...(jailPrograms === undefined ? {} : { jailPrograms }) };
+  await runSetup(installSteps(machine, options), dryRun, tell);
   if (!withSystemd) cli.note(foregroundHint());
 }
