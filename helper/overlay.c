@@ -330,7 +330,7 @@ static void list(const struct peer *peer) {
 static const struct verb verbs[] = {
     {.words = "overlay attach", .minimum = 1, .maximum = 1, .takes_id = true, .run = attach_verb},
     {.words = "overlay detach", .takes_id = true, .run = detach_verb},
-    {.words = "overlay status", .takes_id = true, .run = status_verb},
+    {.words = "overlay status", .takes_id = true, .quiet = true, .run = status_verb},
     {.words = "overlay extend", .minimum = 1, .maximum = 1, .takes_id = true, .run = extend_verb},
     {0},
 };
