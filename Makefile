@@ -12,7 +12,7 @@ FORMATTED := src test tools bench
 export NODE_COMPILE_CACHE := $(CURDIR)/node_modules/.cache/node-compile
 NODE_TEST := $(NODE) --test --test-timeout=120000
 
-.PHONY: help setup build bundle demo check format openapi test test-unit test-in-process test-bundle test-agent test-built test-e2e lab lab-shell verify bench install clean \
+.PHONY: help setup build bundle demo check format openapi test test-unit test-in-process test-bundle test-agent test-built test-e2e lab lab-shell conformance verify bench install clean \
   check-types check-lint check-format check-imports check-tidy check-spec check-unused
 
 help: ## show this list
@@ -92,6 +92,9 @@ lab: build ## root-path tests in a virtual machine (LAB="path…", or LAB_COMMAN
 lab-shell: build ## a root shell in that machine
 	@$(NODE) tools/lab/main.ts shell
 
+conformance: build ## try every driver on its contract, here and in the lab, and write docs/conformance.md; minutes
+	@$(NODE) tools/conformance.ts
+
 verify: bundle ## a live smoke test of the whole path
 	@$(NODE) --test --test-timeout=300000 'test/e2e/smoke.test.ts'
 
@@ -100,6 +103,7 @@ bench: build ## measure against bare QEMU, debvm, ssh and node; prints a table (
 	@$(NODE) bench/main.ts $(BENCH)
 
 install: build ## install below PREFIX (default /usr/local); DESTDIR is obeyed
+	@$(MAKE) -C helper
 	@sh tools/install.sh "$(DESTDIR)" "$(PREFIX)"
 
 clean: ## remove what build made; the runtime bundle and your VMs stay

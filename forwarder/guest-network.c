@@ -24,9 +24,9 @@ int links_setup(const struct bridge_settings *settings) {
 
 int tap_add(const char *name) {
   relax_tracking();
-  // Owned by the namespace's one user, so that a VMM without any capability can open it. Held by a VMM: it is there, and
-  // that is what was asked for.
-  if (tap_make(name, 0) != 0 && errno != EBUSY) return -1;
+  // For a VMM without any capability, and for one in a jail, whose user is none of this namespace's; all of them are VMs of
+  // the one user here. Held by a VMM: it is there, and that is what was asked for.
+  if (tap_make(name, TAP_OF_NAMESPACE) != 0 && errno != EBUSY) return -1;
   if (bridge_join(BRIDGE_NAME, name) == 0 && link_bring_up(name) == 0) return 0;
   int error = errno;
   link_delete(name);

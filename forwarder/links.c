@@ -99,7 +99,8 @@ int tap_make(const char *name, uid_t owner) {
   if (fd < 0) return -1;
   struct ifreq request = named(name);
   request.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
-  int failed = ioctl(fd, TUNSETIFF, &request) != 0 || ioctl(fd, TUNSETOWNER, owner) != 0 || ioctl(fd, TUNSETPERSIST, 1) != 0;
+  bool is_owned = owner != TAP_OF_NAMESPACE;
+  int failed = ioctl(fd, TUNSETIFF, &request) != 0 || (is_owned && ioctl(fd, TUNSETOWNER, owner) != 0) || ioctl(fd, TUNSETPERSIST, 1) != 0;
   return close_keeping_errno(fd, failed ? -1 : 0);
 }
 

@@ -159,5 +159,6 @@ int listen_at(const char *path);
 
 extern const struct part overlay_part;
 extern const struct part network_part;
+extern const struct part jail_part;
 
 #endif

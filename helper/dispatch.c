@@ -32,6 +32,7 @@ static const struct part *const parts[] = {
     &own_part,
     &overlay_part,
     &network_part,
+    &jail_part,
 };
 
 static char answer[MAX_ANSWER];

@@ -77,5 +77,6 @@ export const GROUPS: Readonly<Record<string, Group>> = {
 /** Commands without a group. */
 export const TOP_VERBS: readonly Verb[] = [
   verb(['doctor'], () => import('./commands/host/doctor.ts')),
+  verb(['setup'], () => import('./commands/host/setup.ts')),
   verb(['version'], () => import('./commands/host/version.ts')),
 ];

@@ -1,5 +1,5 @@
 import { constants, createReadStream } from 'node:fs';
-import { access, chmod, copyFile, mkdir, open, readdir, readFile, rename, rm, stat, statfs } from 'node:fs/promises';
+import { access, chmod, copyFile, mkdir, open, readdir, readFile, rename, rm, stat, statfs, symlink } from 'node:fs/promises';
 import { createHash, randomBytes } from 'node:crypto';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
@@ -164,4 +164,14 @@ export async function findProgram(name: string, searchPath: string): Promise<str
     if (found) return candidate;
   }
   return undefined;
+}
+
+/** Makes an empty file where none is, readable by the owner alone. */
+export async function touch(path: string): Promise<void> {
+  await (await open(path, 'a', 0o600)).close();
+}
+
+/** Makes a symbolic link. @throws EEXIST and the like */
+export async function makeLink(target: string, path: string): Promise<void> {
+  await symlink(target, path);
 }

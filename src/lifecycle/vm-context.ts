@@ -29,7 +29,7 @@ export type VmContext = {
 };
 
 /** What capabilities add to before the VMM starts. */
-export type MachineDraft = Pick<MachineSpec, 'network' | 'commandPrefix'> & { disks: MachineSpec['disks'][number][] };
+export type MachineDraft = Pick<MachineSpec, 'network' | 'commandPrefix' | 'networkPid'> & { disks: MachineSpec['disks'][number][] };
 export type GuestDraft = Personalization;
 
 const silent: VmContext['operation'] = { log: () => undefined, progress: () => undefined };

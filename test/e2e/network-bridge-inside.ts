@@ -77,11 +77,11 @@ describe('the verbs of the helper', () => {
     const idle = async (): Promise<string> => /pool (.*)\n/.exec(await askRaw('list'))?.[1] ?? '';
     await askRaw('network up');
     await until('a full pool', async () => (await idle()) === 'idle=4 of=4');
-    const { stdout: before } = await run(['ip', '-br', 'link']);
+    const { stdout: pooled } = await run(['ip', '-br', 'link']);
     await askRaw('tap add 00000002 2 nat');
     const { stdout: used } = await run(['ip', '-j', 'link', 'show', 'bgr-00000002']);
     const [{ address } = { address: '' }] = JSON.parse(used) as { address: string }[];
-    assert.match(before, new RegExp(`^bgr-pool-0 .*${address}`, 'm'), 'it was one of the pool');
+    assert.match(pooled, new RegExp(`^bgr-pool-0 .*${address}`, 'm'), 'it was one of the pool');
     await until('a full pool again', async () => (await idle()) === 'idle=4 of=4');
     assert.doesNotMatch(await askRaw('list'), /^tap .*pool/m);
     assert.doesNotMatch(await rules(), /bgr-pool/);
@@ -107,7 +107,7 @@ describe('the verbs of the helper', () => {
   test('a request that makes no sense is refused and changes nothing (6.2, 9.4)', async () => {
     await askRaw('network up');
     await until('a full pool', async () => (await askRaw('list')).includes('idle=4'));
-    const before = await picture();
+    const earlier = await picture();
     for (const request of [
       'tap add 00000002 1 nat',
       'tap add 00000002 65280 nat',
@@ -120,7 +120,7 @@ describe('the verbs of the helper', () => {
       'network sideways',
     ])
       assert.match(await askRaw(request), /^error EINVAL /, request);
-    assert.equal(await picture(), before);
+    assert.equal(await picture(), earlier);
     await askRaw('network down');
   });
 
@@ -141,7 +141,7 @@ describe('rules that others change', () => {
   test('flushed or edited, they are there again at once, and nobody answers to himself (6.2, 9.5)', async () => {
     const right = await rules();
     const applied = (): number => readFileSync(helperLog, 'utf8').split('applied again').length;
-    const before = applied();
+    const appliedBefore = applied();
     for (const command of [
       ['nft', 'flush', 'ruleset'],
       ['nft', 'delete', 'table', 'ip', 'banger'],
@@ -153,7 +153,7 @@ describe('rules that others change', () => {
       await until(command.join(' '), async () => (await rules()) === right);
     }
     await sleep(600);
-    assert.equal(applied() - before, 4);
+    assert.equal(applied() - appliedBefore, 4);
   });
 
   test("others' tables are none of its business (6.2)", async () => {

@@ -5,10 +5,9 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { BridgeHelper } from '../../src/drivers/network/bridge/driver.ts';
 import { endProcess, type ProcessIdentity } from '../../src/host/processes.ts';
 import { run, spawnDetached } from '../../src/host/spawn.ts';
-import { BangerError } from '../../src/model/errors.ts';
+import { helperAt } from './helper-socket.ts';
 
 const program = process.env['LAB_HELPER'] ?? '';
 const directory = process.env['LAB_WORK'] ?? '';
@@ -62,23 +61,15 @@ export async function askAs(uid: number, request: string): Promise<string> {
   return (await run(argv, { input: `${request}\n` })).stdout.trim().split('\n').at(-1) ?? '';
 }
 
-export const helper: BridgeHelper = {
-  ask: async (request) => {
-    const lines = (await askRaw(request)).trimEnd().split('\n');
-    const last = lines.pop() ?? '';
-    if (last === 'ok') return lines;
-    const [, errno = 'EPIPE', ...words] = last.split(' ');
-    throw new BangerError('NETWORK_FAILED', words.join(' '), { details: { errno } });
-  },
-};
+export const helper = helperAt(socketPath);
 
 /** @returns all of the host that banger may change: links, rules, forwarding and what is recorded */
 export async function picture(): Promise<string> {
   const { stdout: links } = await run(['ip', '-j', 'link']);
-  const { stdout: rules } = await run(['nft', 'list', 'ruleset']);
+  const { stdout: ruleset } = await run(['nft', 'list', 'ruleset']);
   const settings = 'grep -H . /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf/*/forwarding';
   const { stdout: forwarding } = await run(['sh', '-c', settings]);
-  return [links, rules, forwarding].join('\n');
+  return [links, ruleset, forwarding].join('\n');
 }
 
 /** @returns names of banger's links but the pool's */

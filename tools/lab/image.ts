@@ -13,18 +13,20 @@ const SCRIPTS = join(import.meta.dirname, 'image');
 const BOOTSTRAP = join(import.meta.dirname, '../../images/debian/bootstrap.sh');
 const LIMIT_MS = 1_800_000;
 
-export type LabImage = { kernel: string; initramfs: string; root: string; xfs: string };
+/** Paths of the files, and the directories of the cache that they came from. */
+export type LabImage = { kernel: string; initramfs: string; root: string; xfs: string; directories: string[] };
 
 /** @returns the machine's files, built when there are none for these packages, their versions and these scripts. */
-export async function labImage(cache: StepCache, onLine: (line: string) => void): Promise<LabImage> {
+export async function labImage(cache: StepCache, signal: AbortSignal): Promise<LabImage> {
   const packages = parsePackageList(await readFile(join(SCRIPTS, 'packages.txt'), 'utf8'));
   const origin = await packageOrigin(realHost);
-  const installed = await cache.run(packagesStep(origin, packages, await availableVersions(packages), onLine));
+  const installed = await cache.run(packagesStep(origin, packages, await availableVersions(packages), signal));
   const image = await cache.run(
-    await imageStep(join(installed.directory, 'root.tar'), installed.outputs['root.tar']?.sha256 ?? '', onLine),
+    await imageStep(join(installed.directory, 'root.tar'), installed.outputs['root.tar']?.sha256 ?? '', signal),
   );
+  const directories = [installed.directory, image.directory];
   const at = (name: string): string => join(image.directory, name);
-  return { kernel: at('vmlinux'), initramfs: at('initramfs.cpio'), root: at('root.ext4'), xfs: at('scratch.xfs') };
+  return { kernel: at('vmlinux'), initramfs: at('initramfs.cpio'), root: at('root.ext4'), xfs: at('scratch.xfs'), directories };
 }
 
 /** What apt would install now: after an `apt-get update` with news the machine is made anew. */
@@ -33,12 +35,7 @@ async function availableVersions(packages: readonly string[]): Promise<string[]>
   return stdout.split('\n').filter((line) => /^(Package|Version): /.test(line));
 }
 
-function packagesStep(
-  origin: PackageOrigin,
-  packages: readonly string[],
-  versions: readonly string[],
-  onLine: (line: string) => void,
-): BuildStep {
+function packagesStep(origin: PackageOrigin, packages: readonly string[], versions: readonly string[], signal: AbortSignal): BuildStep {
   return {
     name: 'packages',
     key: hashOf(origin.codename, origin.sources, ...origin.aptOptions, '', ...packages, '', ...versions),
@@ -55,12 +52,12 @@ function packagesStep(
         ...origin.aptOptions.map((option) => `--aptopt=${option}`),
         ...[`--include=${packages.join(',')}`, origin.codename, '-', sourcesPath],
       ];
-      await realHost.run(inNamespace(process.getuid?.() ?? 0, argv), { timeoutMs: LIMIT_MS, onLine });
+      await realHost.run(inNamespace(process.getuid?.() ?? 0, argv), { timeoutMs: LIMIT_MS, signal });
     },
   };
 }
 
-async function imageStep(rootTar: string, rootTarHash: string, onLine: (line: string) => void): Promise<BuildStep> {
+async function imageStep(rootTar: string, rootTarHash: string, signal: AbortSignal): Promise<BuildStep> {
   return {
     name: 'machine',
     key: hashOf(rootTarHash, await hashFolder(SCRIPTS)),
@@ -70,7 +67,7 @@ async function imageStep(rootTar: string, rootTarHash: string, onLine: (line: st
       const mountPoint = join(directory, 'mount');
       await realHost.makePrivateDirectory(mountPoint);
       const argv = ['sh', join(SCRIPTS, 'assemble.sh'), mountPoint, rootTar, SCRIPTS, directory];
-      await realHost.run(inNamespace(process.getuid?.() ?? 0, argv), { timeoutMs: LIMIT_MS, onLine });
+      await realHost.run(inNamespace(process.getuid?.() ?? 0, argv), { timeoutMs: LIMIT_MS, signal });
       // Uncompressed, because unpacking takes an emulated CPU several seconds at every start.
       const image = await readFile(join(directory, 'vmlinuz'));
       const elf = await decompress(kernelPayload(image), join(directory, 'payload'), realHost);

@@ -13,15 +13,17 @@ export type MachineOptions = {
   /** Connect the terminal to the job instead of streaming its output. */
   interactive: boolean;
   limitMs: number;
+  signal: AbortSignal;
   onOutput: (text: string) => void;
 };
 
-/** How a job ended; `status` is undefined when the machine ended without saying. */
-export type MachineOutcome = { status: number | undefined; timedOut: boolean };
+/** How a job ended; `status` is undefined when the machine was ended, or ended without saying. */
+export type MachineOutcome = { status: number | undefined; endedBy: 'itself' | 'time' | 'signal' };
 
 /** Names of files in the machine's directory. */
 export const CONSOLE_LOG = 'console.log';
 export const ARTIFACTS = 'artifacts.tar.gz';
+export const RESULTS = 'results.jsonl';
 
 const KERNEL_ARGUMENTS = [
   ...[
@@ -44,7 +46,7 @@ const KERNEL_ARGUMENTS = [
  * of CPUID, and q35 the HPET that calibrates the TSC.
  * @returns argv of QEMU; every disk is either read-only or forgets what is written
  */
-export function machineArgv({ disks, directory, interactive }: Omit<MachineOptions, 'limitMs' | 'onOutput'>): string[] {
+export function machineArgv({ disks, directory, interactive }: Pick<MachineOptions, 'disks' | 'directory' | 'interactive'>): string[] {
   const { image } = disks;
   const disk = (name: string, file: string, mode: string): string[] => [
     ...['-drive', `if=none,id=${name},format=raw,file=${file.replaceAll(',', ',,')},${mode}`],
@@ -70,51 +72,54 @@ export function machineArgv({ disks, directory, interactive }: Omit<MachineOptio
     ...port('output', interactive ? file('output.log') : 'stdio,signal=off'),
     ...port('status', file('status')),
     ...port('artifacts', file(ARTIFACTS)),
+    ...port('results', file(RESULTS)),
     ...(interactive ? ['-chardev', 'stdio,signal=off,id=terminal', '-device', 'virtconsole,chardev=terminal'] : []),
   ];
 }
 
-/** Runs the machine to its end. It never outlives this process (PR_SET_PDEATHSIG), its time limit, or the signals that end this process. */
+/** Runs the machine to its end. It outlives neither its time limit, nor `signal`, nor this process (PR_SET_PDEATHSIG). */
 export async function runMachine(options: MachineOptions): Promise<MachineOutcome> {
-  const { directory, interactive } = options;
-  const argv = ['setpriv', '--pdeathsig', 'KILL', '--', ...machineArgv(options)];
-  const [program = '', ...args] = argv;
-  // A stdin at its end would count as a hang-up of the port, so it stays open and silent.
-  const stdin = interactive ? 'inherit' : 'pipe';
-  // Not in the terminal's foreground group when nobody types: Ctrl-C comes to us, and we end it.
-  const env = { ...process.env, TMPDIR: directory };
-  const child = spawn(program, args, { stdio: [stdin, interactive ? 'inherit' : 'pipe', 'pipe'], env, detached: !interactive });
+  const { directory, interactive, signal, onOutput } = options;
+  if (signal.aborted) return { status: undefined, endedBy: 'signal' };
+  const [program, ...args] = ['setpriv', '--pdeathsig', 'KILL', '--', ...machineArgv(options)];
+  const child = spawn(program, args, {
+    // A stdin at its end would count as a hang-up of the port, so it stays open and silent.
+    stdio: interactive ? ['inherit', 'inherit', 'pipe'] : 'pipe',
+    // Below it QEMU keeps what was written to disks.
+    env: { ...process.env, TMPDIR: directory },
+    // Ctrl-C comes to us alone when nobody types into the machine.
+    detached: !interactive,
+  });
   const ended = new Promise<void>((resolve, reject) => {
     child.on('error', reject);
     child.on('close', () => resolve());
   });
   let complaints = '';
   child.stderr?.setEncoding('utf8').on('data', (text: string) => (complaints += text));
-  child.stdout?.setEncoding('utf8').on('data', options.onOutput);
-  const guard = guardMachine(child, options.limitMs);
-  await ended.finally(guard.disarm);
+  child.stdout?.setEncoding('utf8').on('data', onOutput);
+  const endedBy = await endInTime(child, ended, options);
   const said = await readFile(join(directory, 'status'), 'utf8').catch(() => '');
   const status = /^\d+$/.test(said.trim()) ? Number(said) : undefined;
-  if (status === undefined && !guard.timedOut()) options.onOutput(withoutCpuWarnings(complaints));
-  return { status, timedOut: guard.timedOut() };
+  if (status === undefined && endedBy === 'itself') onOutput(withoutCpuWarnings(complaints));
+  return { status, endedBy };
 }
 
-function guardMachine(child: ChildProcess, limitMs: number): { disarm: () => void; timedOut: () => boolean } {
-  let timedOut = false;
-  const timer = setTimeout(() => {
-    timedOut = true;
+async function endInTime(child: ChildProcess, ended: Promise<void>, options: MachineOptions): Promise<MachineOutcome['endedBy']> {
+  let endedBy: MachineOutcome['endedBy'] = 'itself';
+  const kill = (cause: MachineOutcome['endedBy']): void => {
+    endedBy = cause;
     child.kill('SIGKILL');
-  }, limitMs);
-  const signals: NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
-  const kill = (): void => void child.kill('SIGKILL');
-  for (const signal of signals) process.on(signal, kill);
-  return {
-    disarm: () => {
-      clearTimeout(timer);
-      for (const signal of signals) process.off(signal, kill);
-    },
-    timedOut: () => timedOut,
   };
+  const onAbort = (): void => kill('signal');
+  const timer = setTimeout(() => kill('time'), options.limitMs);
+  options.signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    await ended;
+    return endedBy;
+  } finally {
+    clearTimeout(timer);
+    options.signal.removeEventListener('abort', onAbort);
+  }
 }
 
 /** EPYC has a few features that emulation lacks, and QEMU names each of them for each CPU. */

@@ -1,133 +1,113 @@
-// `make lab`: runs the tests of test/lab in a machine of their own, where they may be root on an ordinary Debian.
+// `make lab`: runs the tests of test/lab in a machine of their own, where they may be root on an ordinary Debian. CONTRIBUTING.md tells how.
 //   node tools/lab/main.ts test [PATH…]      node tools/lab/main.ts shell      LAB_COMMAND=… node tools/lab/main.ts command
-import { copyFileSync, existsSync, globSync, mkdtempSync, rmSync, statSync } from 'node:fs';
-import { mkdir, readFile } from 'node:fs/promises';
+import { copyFileSync, existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
-import { basename, join, relative, resolve } from 'node:path';
+import { dirname, join } from 'node:path';
 import { realHost } from '../../src/host/host.ts';
 import { CommandFailure } from '../../src/host/spawn.ts';
 import { createStepCache } from '../../src/images/bundle/step-cache.ts';
-import { PROGRAMS_INSIDE, ROOT, bundleDisk, modulesDisk, quoted, writeCheckout } from './disks.ts';
-import type { LabJob } from './disks.ts';
+import { BangerError } from '../../src/model/errors.ts';
+import { bundleOfTests } from '../../test/support/shared-bundle.ts';
+import { bundleDisk, forgetUnused, modulesDisk, writeCheckout } from './disks.ts';
 import { labImage } from './image.ts';
-import { countTests, endOfRun } from './job-output.ts';
+import { type LabVerb, jobOf } from './job.ts';
+import { countTests, hasRuns } from './job-output.ts';
 import { withLock } from './lock.ts';
-import { ARTIFACTS, CONSOLE_LOG, type MachineDisks, runMachine } from './machine.ts';
+import { ARTIFACTS, CONSOLE_LOG, type MachineDisks, RESULTS, runMachine } from './machine.ts';
 
-const NODE = 'node_modules/.bin/node --no-function-context-cells';
-const TEST = `${NODE} --test --test-concurrency=1 --test-timeout=600000`;
-const LIMIT_MS = 1000 * Number(process.env['LAB_LIMIT_SECONDS'] ?? 1500);
-/** Names of the environment that are handed in as they are. */
-const PASSED_NAMES = /^(BANGER_LAB_.*|NODE_DEBUG)$/;
-/** Programs that the environment names and that are copied in. */
-const PROGRAM_NAMES = ['BANGER_FIRECRACKER', 'BANGER_JAILER'];
+const ROOT = join(import.meta.dirname, '../..');
+const LIMIT_MS = 1000 * Number(process.env['LAB_LIMIT_SECONDS'] ?? 1200);
 
-process.exitCode = await main(process.argv.slice(2));
-
-async function main([verb = 'test', ...words]: string[]): Promise<number> {
+async function main(verb: LabVerb, paths: readonly string[], signal: AbortSignal): Promise<number> {
   const directory = mkdtempSync(join(tmpdir(), 'bgr-lab-'));
   try {
-    const disks = await prepareDisks(directory);
-    const job = jobOf(verb, words);
-    await writeCheckout(disks.checkout, job);
-    return await runJob(disks, directory, verb === 'shell');
+    const job = jobOf({ verb, paths, environment: process.env, root: ROOT });
+    const disks = await prepareDisks(directory, signal);
+    await writeCheckout(ROOT, disks.checkout, job);
+    return await runJob(disks, directory, { interactive: verb === 'shell', signal });
   } catch (error) {
-    if (!(error instanceof CommandFailure)) throw error;
-    console.error(`lab: ${error.message}\n${error.outcome.stderr}`);
+    if (error instanceof CommandFailure) console.error(`lab: ${error.message}\n${error.outcome.stderr}`);
+    else if (error instanceof BangerError) console.error(`lab: ${error.message} ${error.remedy ?? ''}`);
+    else throw error;
     return 1;
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
 }
 
-async function prepareDisks(directory: string): Promise<MachineDisks> {
+/** @returns everything that the machine is started with, made unless it is in the user's cache. */
+async function prepareDisks(directory: string, signal: AbortSignal): Promise<MachineDisks> {
+  const bundlePath = bundleOfTests();
+  if (bundlePath === undefined) {
+    throw new BangerError('PREREQUISITE_MISSING', 'There is no runtime bundle.', { remedy: 'make bundle, or set BANGER_BUNDLE' });
+  }
   const cacheDirectory = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'banger', 'lab');
-  await mkdir(cacheDirectory, { recursive: true });
+  // Private, for the bundle's key is in it.
+  await realHost.makePrivateDirectory(cacheDirectory);
   const cache = createStepCache({
     cacheDirectory,
     host: realHost,
-    signal: new AbortController().signal,
+    signal,
     force: false,
     onStage: ({ name, state, durationMs }) => {
       if (state === 'started') console.log(`lab: making ${name}`);
       if (state === 'finished') console.log(`lab: made ${name} in ${(durationMs / 1000).toFixed(1)} s`);
     },
   });
-  const bundle = process.env['BANGER_BUNDLE'] ?? join(ROOT, 'runtime');
-  if (!existsSync(join(bundle, 'bundle.json')))
-    throw new Error(`there is no runtime bundle in ${bundle}: make bundle, or set BANGER_BUNDLE`);
   // Two labs may run at once; the second waits for what the first one makes.
-  return withLock(join(cacheDirectory, 'lock'), async () => ({
-    image: await labImage(cache, () => undefined),
-    modules: await modulesDisk(cache),
-    bundle: await bundleDisk(cache, bundle),
-    checkout: join(directory, 'checkout.tar'),
-  }));
-}
-
-function jobOf(verb: string, words: readonly string[]): LabJob {
-  const programs: Record<string, string> = {};
-  const environment: Record<string, string> = { BANGER_LAB: '1', BANGER_BUNDLE: '/srv/bundle' };
-  for (const [name, value] of Object.entries(process.env)) if (PASSED_NAMES.test(name) && value !== undefined) environment[name] = value;
-  for (const name of PROGRAM_NAMES) {
-    const path = process.env[name];
-    if (path === undefined || path === '') continue;
-    programs[basename(path)] = path;
-    environment[name] = `${PROGRAMS_INSIDE}/${basename(path)}`;
-  }
-  return { script: scriptOf(verb, words), environment, programs };
-}
-
-function scriptOf(verb: string, words: readonly string[]): string {
-  if (verb === 'shell') return 'as_root setsid --ctty --wait bash -il </dev/hvc0 >/dev/hvc0 2>&1\n';
-  if (verb === 'command') return `as_root bash -c ${quoted(process.env['LAB_COMMAND'] ?? '')}; note $?\n`;
-  const files = testFiles(words);
-  const isUsers = (path: string): boolean => path.startsWith('test/lab/user/');
-  const run = (user: string, paths: readonly string[]): string =>
-    paths.length === 0 ? '' : `as_${user} ${TEST} ${paths.map(quoted).join(' ')}; end_run $?\n`;
-  return (
-    run(
-      'root',
-      files.filter((path) => !isUsers(path)),
-    ) + run('dev', files.filter(isUsers))
-  );
-}
-
-/** @returns test files relative to the checkout: all of the lab, or those that the words name, folders with all below. */
-function testFiles(words: readonly string[]): string[] {
-  const below = (folder: string): string[] => globSync(`${folder}/**/*.test.ts`, { cwd: ROOT }).toSorted();
-  if (words.length === 0) return below('test/lab');
-  return words.flatMap((word) => {
-    const path = relative(ROOT, resolve(word));
-    return statSync(join(ROOT, path)).isDirectory() ? below(path) : [path];
+  return withLock(join(cacheDirectory, 'lock'), async () => {
+    const image = await labImage(cache, signal);
+    const modules = await modulesDisk(cache, ROOT);
+    const bundle = await bundleDisk(cache, bundlePath);
+    await forgetUnused(cacheDirectory, [...image.directories, dirname(modules), dirname(bundle)]);
+    return { image, modules, bundle, checkout: join(directory, 'checkout.tar') };
   });
 }
 
-async function runJob(disks: MachineDisks, directory: string, interactive: boolean): Promise<number> {
+type RunOptions = { interactive: boolean; signal: AbortSignal };
+
+async function runJob(disks: MachineDisks, directory: string, { interactive, signal }: RunOptions): Promise<number> {
   const begin = performance.now();
   let output = '';
   const onOutput = (text: string): void => {
     output += text;
     process.stdout.write(text);
   };
-  const outcome = await runMachine({ disks, directory, interactive, limitMs: LIMIT_MS, onOutput });
+  const outcome = await runMachine({ disks, directory, interactive, limitMs: LIMIT_MS, signal, onOutput });
   const seconds = ((performance.now() - begin) / 1000).toFixed(1);
-  const status = outcome.status ?? 1;
   if (outcome.status === undefined) {
-    const how = outcome.timedOut ? `was not done after ${LIMIT_MS / 1000} s` : 'ended without a word';
-    console.error(`lab: the machine ${how}; its console said:\n${await readFile(join(directory, CONSOLE_LOG), 'utf8')}`);
+    const how = { time: `was not done after ${LIMIT_MS / 1000} s`, signal: 'was ended', itself: 'ended without a word' }[outcome.endedBy];
+    const log = outcome.endedBy === 'signal' ? '' : `; its console said:\n${await readFile(join(directory, CONSOLE_LOG), 'utf8')}`;
+    console.error(`lab: the machine ${how}${log}`);
   }
-  keepArtifacts(directory);
+  const logs = copyIfFilled(join(directory, ARTIFACTS), `${directory}-logs.tar.gz`);
+  if (logs !== undefined) console.error(`lab: logs of the machine are in ${logs}`);
+  const results = process.env['LAB_RESULTS'];
+  if (results !== undefined) copyIfFilled(join(directory, RESULTS), results);
+  const status = outcome.status ?? 1;
   const counts = countTests(output);
-  if (output.includes(endOfRun)) console.log(`# pass ${counts.pass}\n# fail ${counts.fail}\n# skipped ${counts.skipped}`);
+  // Last and in this form, so that tools/run-stages.ts counts them.
+  if (hasRuns(output)) console.log(`# pass ${counts.pass}\n# fail ${counts.fail}\n# skipped ${counts.skipped}`);
   console.log(`lab: ${status === 0 ? 'ok' : `failed with status ${status}`} after ${seconds} s`);
   return status;
 }
 
-function keepArtifacts(directory: string): void {
-  const source = join(directory, ARTIFACTS);
-  if (!existsSync(source) || statSync(source).size === 0) return;
-  const kept = `${directory}-logs.tar.gz`;
-  copyFileSync(source, kept);
-  console.error(`lab: logs of the machine are in ${kept}`);
+function copyIfFilled(source: string, target: string): string | undefined {
+  if (!existsSync(source) || statSync(source).size === 0) return undefined;
+  copyFileSync(source, target);
+  return target;
+}
+
+const VERBS: readonly string[] = ['test', 'shell', 'command'] satisfies LabVerb[];
+
+if (import.meta.main) {
+  const [verb = 'test', ...paths] = process.argv.slice(2);
+  const ended = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => ended.abort());
+  if (VERBS.includes(verb)) process.exitCode = await main(verb as LabVerb, paths, ended.signal);
+  else {
+    console.error(`lab: there is no ${verb}; say ${VERBS.join(', ')}`);
+    process.exitCode = 2;
+  }
 }

@@ -3,9 +3,21 @@
 /** Of the administrator's own tree, like everything that did not come with a package of the distribution. */
 export const HELPER_PATH = '/usr/local/lib/banger-helper';
 export const CONFIG_PATH = '/etc/banger/helper.conf';
-export const SOCKET_PATH = '/run/banger/helper.sock';
+/** What the helper keeps, gone with the host's boot. */
+export const RUN_DIRECTORY = '/run/banger';
+export const SOCKET_PATH = `${RUN_DIRECTORY}/helper.sock`;
 export const SOCKET_UNIT = 'banger-helper.socket';
 export const SERVICE_UNIT = 'banger-helper.service';
+
+/** @returns where the administrator's units are (systemd.unit(5)) */
+export function unitPath(name: string): string {
+  return `/etc/systemd/system/${name}`;
+}
+
+/** @returns what a person does on a host without systemd */
+export function foregroundHint(): string {
+  return `there is no systemd here: keep this running as root, by your own service manager: ${HELPER_PATH} serve ${SOCKET_PATH}`;
+}
 
 /** Anybody may connect; the helper asks the kernel who it is, and its configuration whether that user may. */
 export function socketUnit(): string {
@@ -64,21 +76,15 @@ SystemCallErrorNumber=EPERM
 `;
 }
 
+const CONFIG_HEAD = '# Who may use banger-helper, and with what. `sudo banger setup --user NAME` adds a user.';
+
 /**
  * Lets users in, and keeps every line that is there: an administrator's own, and users let in before.
  * @param present the configuration as it is; undefined when there is none
- * @param settings whole lines that setup sets, by their first word
  */
-export function helperConfig(
-  present: string | undefined,
-  uids: readonly number[],
-  settings: Readonly<Record<string, string>> = {},
-): string {
-  const lines = present?.trimEnd().split('\n') ?? [
-    '# Who may use banger-helper, and with what. Belongs to root; `sudo banger setup --user NAME` adds a user.',
-  ];
-  const kept = lines.filter((line) => !Object.hasOwn(settings, line.trim().split(/\s+/)[0] ?? ''));
-  const allowed = new Set(kept.map((line) => /^\s*allow\s+(\d+)\s*$/.exec(line)?.[1]));
+export function helperConfig(present: string | undefined, uids: readonly number[]): string {
+  const lines = present?.trimEnd().split('\n') ?? [CONFIG_HEAD];
+  const allowed = new Set(lines.map((line) => /^\s*allow\s+(\d+)\s*$/.exec(line)?.[1]));
   const added = [...new Set(uids)].filter((uid) => !allowed.has(String(uid))).map((uid) => `allow ${uid}`);
-  return `${[...kept, ...added, ...Object.entries(settings).map(([name, value]) => `${name} ${value}`)].join('\n')}\n`;
+  return `${[...lines, ...added].join('\n')}\n`;
 }

@@ -82,6 +82,8 @@ export type MachineSpec = {
   vmmLogPath: string;
   /** argv in front of the VMM's, e.g. nsenter into the network namespace; must exec, so that the pid stays. */
   commandPrefix: readonly string[];
+  /** A process in the network namespace that `commandPrefix` enters; absent: the host's. For a VMM that others start. */
+  networkPid?: number;
 };
 
 /** How fast a device may be; what is absent is not limited. */

@@ -35,6 +35,8 @@ export type NetworkAttachment = {
   network: MachineNetwork;
   /** argv that enters the namespace and execs; empty when the VMM runs in the host's. */
   commandPrefix: readonly string[];
+  /** A process in that namespace. */
+  networkPid?: number;
   /** What the agent sets in the guest. */
   guest: GuestNetworkConfig;
 };

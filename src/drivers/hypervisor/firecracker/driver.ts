@@ -13,7 +13,6 @@ import { describeStatus } from './vmm-process.ts';
 /** Firecracker opens its API socket within 10 ms; a busy host takes longer, and a lock on a disk is waited for. */
 const CONTROL_TIMEOUT_MS = 30_000;
 const ADOPT_TIMEOUT_MS = 5000;
-const KILL_GRACE_MS = 1000;
 
 type Driver = { host: Host; installation: FirecrackerInstallation; launch: Launch };
 
@@ -27,8 +26,8 @@ export function createFirecrackerHypervisor(parts: { host: Host; settings: Firec
     checks: (signal) => driver.installation.check(signal),
     start: (spec, signal) => startMachine(driver, spec, signal),
     adopt: (spec, process) => adoptMachine(driver, spec, process),
-    find: async (spec) => launch.find(spec),
-    cleanUp: (spec) => removeTraces(driver, spec),
+    find: (spec) => launch.find(spec),
+    cleanUp: (spec) => launch.cleanUp(spec),
   };
 }
 
@@ -42,12 +41,12 @@ async function startMachine(driver: Driver, spec: MachineSpec, signal: AbortSign
   try {
     refuseKernel(await host.readHead(spec.kernelPath, KERNEL_HEAD_BYTES), version, spec.kernelPath);
     await prepare(driver, spec);
-    const control = (started.control = new FirecrackerMachineControl(driver, spec));
-    await control.listen();
     throwIfCancelled(spec, signal);
     const child = await launch.start(spec, program);
     started.process = child.identity;
     if (child.exited !== undefined) started.exited = child.exited;
+    const control = (started.control = new FirecrackerMachineControl(driver, spec));
+    await control.listen();
     const retryWhile = (): boolean => host.isAlive(child.identity);
     const api = await connectApi(paths.api, { signal, timeoutMs: CONTROL_TIMEOUT_MS, retryWhile });
     control.attach(child.identity, api, child.exited);
@@ -59,7 +58,7 @@ async function startMachine(driver: Driver, spec: MachineSpec, signal: AbortSign
     return control;
   } catch (error) {
     const isGone = started.process !== undefined && !host.isAlive(started.process);
-    const status = isGone ? await started.exited : undefined;
+    const status = isGone ? await (started.exited ?? launch.status(spec)) : undefined;
     await abandon(driver, spec, started);
     throwIfCancelled(spec, signal);
     throw startFailure(spec, error, status);
@@ -70,26 +69,18 @@ async function startMachine(driver: Driver, spec: MachineSpec, signal: AbortSign
 type Started = { control?: FirecrackerMachineControl; process?: ProcessIdentity; exited?: Promise<ProcessStatus> };
 
 /** The VMM refuses a socket that is there, and flock would make a disk that is not. */
-async function prepare(driver: Driver, spec: MachineSpec): Promise<void> {
-  const { host, launch } = driver;
-  await removeTraces(driver, spec);
+async function prepare({ host, launch }: Driver, spec: MachineSpec): Promise<void> {
+  await launch.cleanUp(spec);
   for (const { path } of spec.disks) {
     if (!(await host.exists(path))) throw new BangerError('VMM_FAILED', `there is no disk ${path}`, { details: { path } });
   }
-  const { log, serial, metrics } = launch.paths(spec);
-  await host.makeFifos([log, serial, metrics]);
-}
-
-async function removeTraces({ host, launch }: Driver, spec: MachineSpec): Promise<void> {
-  await launch.cleanUp(spec);
-  await Promise.all(Object.values(launch.paths(spec)).map((path) => host.removeTree(path)));
 }
 
 /** What the contract promises after a failed start: no process, no sockets. */
-async function abandon(driver: Driver, spec: MachineSpec, { process, control }: Started): Promise<void> {
-  if (process !== undefined) await driver.host.endProcess(process, KILL_GRACE_MS);
+async function abandon({ launch }: Driver, spec: MachineSpec, { process, control }: Started): Promise<void> {
+  if (process !== undefined) await launch.end(spec, process);
   control?.detach();
-  await removeTraces(driver, spec);
+  await launch.cleanUp(spec);
 }
 
 function throwIfCancelled(spec: MachineSpec, signal: AbortSignal): void {
@@ -114,7 +105,7 @@ function startFailure(spec: MachineSpec, cause: unknown, status: ProcessStatus |
 
 async function adoptMachine(driver: Driver, spec: MachineSpec, process: ProcessIdentity): Promise<Machine | undefined> {
   const { host, launch } = driver;
-  const ours = launch.find(spec);
+  const ours = await launch.find(spec);
   if (!host.isAlive(process) || ours?.pid !== process.pid || ours.startTicks !== process.startTicks) return undefined;
   const control = new FirecrackerMachineControl(driver, spec);
   let api: ApiClient | undefined;

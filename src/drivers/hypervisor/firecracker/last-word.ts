@@ -1,3 +1,4 @@
+import { chmod } from 'node:fs/promises';
 import { type Socket, createServer } from 'node:net';
 import type { LastWord } from './vmm-process.ts';
 
@@ -24,6 +25,8 @@ export async function listenForLastWord(path: string, onWord: (word: LastWord) =
     server.once('error', reject);
     server.listen(path, resolve);
   });
+  // A VMM in a jail is another user: the directory decides who that is, and this opens the socket to whom it names.
+  await chmod(path, 0o660);
   server.unref();
   return {
     close: () => {

@@ -13,15 +13,22 @@ export type Launch = {
   /** The instance id that the process is given. */
   instanceId(spec: MachineSpec): string;
   /**
-   * Starts the process; its API socket appears later. The pipes are there, nothing of an earlier process is.
+   * Starts the process, with nothing of an earlier one around. The pipes are there when it returns; the API socket may
+   * appear later.
    * @returns its identity, and its exit where the daemon is the parent
    */
   start(spec: MachineSpec, program: string): Promise<{ identity: ProcessIdentity; exited?: Promise<ProcessStatus> }>;
   /** @returns the process that was started for this machine's directory, if it still runs */
-  find(spec: MachineSpec): ProcessIdentity | undefined;
-  /** Removes what `start` left besides sockets and pipes, once the process is gone. Idempotent. */
+  find(spec: MachineSpec): Promise<ProcessIdentity | undefined>;
+  /** @returns whether the process is gone */
+  end(spec: MachineSpec, process: ProcessIdentity): Promise<boolean>;
+  /** @returns how a process ended of which the daemon is not the parent, where somebody knows */
+  status(spec: MachineSpec): Promise<ProcessStatus | undefined>;
+  /** Removes what `start` left, sockets and pipes included, once the process is gone. Idempotent. */
   cleanUp(spec: MachineSpec): Promise<void>;
 };
+
+const KILL_GRACE_MS = 1000;
 
 /** The process runs with the daemon's user and sees the host's paths. */
 export function directLaunch(host: Host): Launch {
@@ -29,10 +36,15 @@ export function directLaunch(host: Host): Launch {
     paths: machinePaths,
     seen: (_spec, hostPath) => hostPath,
     instanceId: (spec) => spec.vmId,
-    start: (spec, program) =>
-      host.spawnDetached(processArguments({ spec, program, apiPath: machinePaths(spec).api }), { outputPath: spec.vmmLogPath }),
+    start: async (spec, program) => {
+      const { api, log, serial, metrics } = machinePaths(spec);
+      await host.makeFifos([log, serial, metrics]);
+      return host.spawnDetached(processArguments({ spec, program, apiPath: api }), { outputPath: spec.vmmLogPath });
+    },
     // No other process names this socket; the programs that exec into Firecracker name it too, and are the same process.
-    find: (spec) => host.processesWithArgument(machinePaths(spec).api)[0],
-    cleanUp: () => Promise.resolve(),
+    find: (spec) => Promise.resolve(host.processesWithArgument(machinePaths(spec).api)[0]),
+    end: (_spec, process) => host.endProcess(process, KILL_GRACE_MS),
+    status: () => Promise.resolve(undefined),
+    cleanUp: async (spec) => void (await Promise.all(Object.values(machinePaths(spec)).map((path) => host.removeTree(path)))),
   };
 }

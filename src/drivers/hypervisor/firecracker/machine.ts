@@ -15,7 +15,6 @@ import { type ExitEvidence, judgeExit } from './vmm-process.ts';
 
 /** What a dead VMM left in its pipes is read within this; longer means another process holds the other end. */
 const DRAIN_LIMIT_MS = 1000;
-const TERM_GRACE_MS = 1000;
 const METRICS_TIMEOUT_MS = 2000;
 /** The first line may be the rest of one that was cut while nobody read. */
 const METRICS_ATTEMPTS = 2;
@@ -84,7 +83,7 @@ export class FirecrackerMachineControl implements Machine {
   async terminate(): Promise<void> {
     const { pid } = this.process;
     this.#evidence.terminated = true;
-    if (!(await this.#host.endProcess(this.process, TERM_GRACE_MS))) throw this.#failure(`(pid ${pid}) cannot be ended`);
+    if (!(await this.#launch.end(this.#spec, this.process))) throw this.#failure(`(pid ${pid}) cannot be ended`);
     await this.exited;
   }
 
@@ -135,8 +134,10 @@ export class FirecrackerMachineControl implements Machine {
   }
 
   async #finish(status: ProcessStatus | undefined): Promise<void> {
-    if (status !== undefined) this.#evidence.status = status;
     await Promise.race([Promise.all(this.#outputs.map(({ ended }) => ended)), sleep(DRAIN_LIMIT_MS)]);
+    // Whoever knows may be out of reach; then the reason stays unknown.
+    const told = status ?? (await this.#launch.status(this.#spec).catch(() => undefined));
+    if (told !== undefined) this.#evidence.status = told;
     this.detach();
     this.#exit.resolve(judgeExit(this.#evidence));
   }

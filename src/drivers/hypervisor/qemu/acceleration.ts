@@ -5,6 +5,7 @@ import { KVM_DEVICE, explainKvmObstacle, hasVirtualisationFlag } from '../kvm.ts
 import { measureTscKhz, preferExact } from './clock-probe.ts';
 import { SPEED_PROBE_STATUS, speedProbeFirmware } from './probe-programs.ts';
 
+/** On a slow host starting QEMU alone may take longer; then as long as KVM may take to count as fast. */
 const KVM_LIMIT_MS = 1000;
 /** Emulation always works in the end; a busy host may be slow to start QEMU. */
 const TCG_LIMIT_MS = 5000;
@@ -36,11 +37,16 @@ export function judgeKvm(facts: { obstacle?: string; probe?: SpeedProbe; hasCpuF
     return { name, level: 'warn', reason: `${reason}, so VMs run under emulation`, remedy };
   }
   const probe = facts.probe ?? {};
-  const times = `a test program took ${describeMs(probe.kvmMs, KVM_LIMIT_MS)} with KVM and ${describeMs(probe.tcgMs, TCG_LIMIT_MS)} without`;
+  const times = `a test program took ${describeMs(probe.kvmMs, kvmLimitMs(probe.tcgMs))} with KVM and ${describeMs(probe.tcgMs, TCG_LIMIT_MS)} without`;
   if (isKvmFast(probe)) return { name, level: 'pass', reason: `KVM works: ${times}` };
   const kind = facts.hasCpuFlag ? 'KVM does not work properly' : 'KVM is only paravirtual here (no vmx or svm in /proc/cpuinfo)';
   const reason = `${kind}, so VMs run under emulation: ${times}`;
   return { name, level: 'warn', reason, remedy: 'use a host with hardware or nested virtualisation for full speed' };
+}
+
+/** @returns after what time KVM is given up. */
+function kvmLimitMs(tcgMs: number | undefined): number {
+  return Math.max(KVM_LIMIT_MS, Math.round(2 * (tcgMs ?? 0)));
 }
 
 function describeMs(milliseconds: number | undefined, limitMs: number): string {
@@ -124,6 +130,6 @@ async function probeSpeed(host: Host, qemuPath: string, directory: string): Prom
     return first === undefined || second === undefined ? first : Math.min(first, second);
   };
   const tcgMs = await best('tcg', TCG_LIMIT_MS);
-  const kvmMs = await best('kvm', KVM_LIMIT_MS);
+  const kvmMs = await best('kvm', kvmLimitMs(tcgMs));
   return { ...(kvmMs === undefined ? {} : { kvmMs }), ...(tcgMs === undefined ? {} : { tcgMs }) };
 }

@@ -36,7 +36,7 @@ export function createPrivateNetwork(options: PrivateNetworkOptions): NetworkDri
       await detach(vm);
       throw error;
     }
-    return attachmentOf(vm, [forwarderPath, 'enter', String(innerPid)]);
+    return { ...attachmentOf(vm, [forwarderPath, 'enter', String(innerPid)]), networkPid: innerPid };
   };
 
   const detach: NetworkDriver['detach'] = async ({ shortId, addresses }) => {
