@@ -36,6 +36,8 @@ const socketPath = join(directory, 'socket');
 const settings = join(directory, 'settings');
 const run = join(directory, 'run');
 writeFileSync(settings, 'allow 1000\n');
+// The socket is for users too; what is below belongs to one each.
+chmodSync(directory, 0o755);
 let helper: ChildProcess | undefined;
 let log = '';
 
