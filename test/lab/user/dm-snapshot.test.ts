@@ -1,31 +1,59 @@
-// Overlays of an ordinary user, whose helper root runs.
+// Overlays of an ordinary user, by the helper as `banger setup` installs it: with all that its unit forbids it.
 import '../../support/in-lab.ts';
-import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, writeFileSync } from 'node:fs';
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { after } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { after, before, describe, test } from 'node:test';
 import { createHelperClient } from '../../../src/daemon/compose/helper-client.ts';
 import { storageConformance } from '../../../src/drivers/storage/conformance.ts';
 import { createDmSnapshotStorage } from '../../../src/drivers/storage/dm-snapshot/driver.ts';
 import { realHost } from '../../../src/host/host.ts';
+import { createVm, daemonStatus, useSandbox } from '../../support/e2e.ts';
 
-const directory = mkdtempSync('/var/tmp/bgr-dm-');
-const socketPath = join(directory, 'socket');
-const settings = join(directory, 'settings');
-writeFileSync(settings, `allow ${process.getuid?.()}\n`);
-await realHost.run(['sudo', 'chown', 'root', settings]);
-const program = join(import.meta.dirname, '../../../helper/build/banger-helper');
-const helper = spawn('sudo', [program, 'serve', socketPath, join(directory, 'run'), settings], { stdio: 'ignore' });
-while (!existsSync(socketPath)) await sleep(20);
+const PROGRAM = join(import.meta.dirname, '../../../bin/banger');
+const asRoot = async (...argv: string[]): Promise<string> => (await realHost.run(['sudo', ...argv], { timeoutMs: 120_000 })).stdout;
+const traces = async (): Promise<string> => `${await asRoot('losetup', '--all')}\n${await asRoot('dmsetup', 'ls')}`;
 
+let untouched = '';
+before(async () => {
+  untouched = await traces();
+  await asRoot(PROGRAM, 'setup', '--user', 'dev');
+});
 after(async () => {
-  const ended = new Promise((resolve) => helper.on('exit', resolve));
-  await realHost.run(['sudo', 'kill', String(helper.pid)]);
-  await ended;
-  await realHost.run(['sudo', 'rm', '-r', directory]);
+  await asRoot(PROGRAM, 'setup', '--uninstall');
+  assert.equal(await traces(), untouched);
 });
 
 storageConformance('dm-snapshot for an ordinary user', () =>
-  createDmSnapshotStorage({ host: realHost, helper: createHelperClient(socketPath, 'STORAGE_FAILED') }),
+  createDmSnapshotStorage({ host: realHost, helper: createHelperClient('/run/banger/helper.sock', 'STORAGE_FAILED') }),
 );
+
+describe('a VM on a dm-snapshot', () => {
+  const sandbox = useSandbox({ config: 'hypervisor = "qemu"\n[storage]\ndriver = "dm-snapshot"\n' });
+
+  test('boots, is given more space before it needs it, keeps what it wrote, and leaves nothing (3.6, 5.1, 5.2, 5.4)', async () => {
+    const vm = await createVm(sandbox(), 'one', '--no-nat');
+    assert.equal((await daemonStatus(sandbox())).drivers.storage.name, 'dm-snapshot');
+    const { id } = await vm.show();
+    const device = `/dev/banger/1000/bgr-${id.slice(0, 8)}`;
+    assert.ok(existsSync(device));
+    const sectors = async (): Promise<number> =>
+      Number(/ (\d+)\/(\d+) /.exec(await asRoot('dmsetup', 'status', `bgr-${id.slice(0, 8)}`))?.[2]);
+    assert.equal((await sectors()) * 512, 256 * 1024 ** 2);
+    await vm.sh(
+      'for n in 1 2 3 4 5 6; do dd if=/dev/urandom of=/var/tmp/large-$n bs=1M count=40 conv=fsync; done; cksum /var/tmp/large-* >/etc/sums',
+      {
+        timeoutMs: 300_000,
+      },
+    );
+    assert.ok((await sectors()) * 512 > 256 * 1024 ** 2, 'it was not extended');
+    assert.equal((await vm.show()).lastError, null);
+    await sandbox().must(['vm', 'stop', 'one']);
+    assert.ok(!existsSync(device), 'a stopped VM holds its device');
+    assert.equal(await traces(), untouched);
+    await sandbox().must(['vm', 'start', 'one']);
+    assert.equal(await vm.sh('cksum /var/tmp/large-* | diff - /etc/sums && echo same', { timeoutMs: 120_000 }), 'same');
+    await sandbox().must(['vm', 'delete', '--force', 'one']);
+    assert.equal(await traces(), untouched);
+  });
+});
