@@ -8,7 +8,7 @@ import { createHelperClient } from '../../../src/daemon/compose/helper-client.ts
 import { storageConformance } from '../../../src/drivers/storage/conformance.ts';
 import { createDmSnapshotStorage } from '../../../src/drivers/storage/dm-snapshot/driver.ts';
 import { realHost } from '../../../src/host/host.ts';
-import { createVm, daemonStatus, useSandbox } from '../../support/e2e.ts';
+import { createVm, daemonStatus, eventually, useSandbox } from '../../support/e2e.ts';
 
 const PROGRAM = join(import.meta.dirname, '../../../bin/banger');
 const asRoot = async (...argv: string[]): Promise<string> => (await realHost.run(['sudo', ...argv], { timeoutMs: 120_000 })).stdout;
@@ -27,6 +27,16 @@ after(async () => {
 storageConformance('dm-snapshot for an ordinary user', () =>
   createDmSnapshotStorage({ host: realHost, helper: createHelperClient('/run/banger/helper.sock', 'STORAGE_FAILED') }),
 );
+
+test('the helper ends when nobody has anything of it, and is there again for the next (9.4)', async () => {
+  const helper = createHelperClient('/run/banger/helper.sock', 'STORAGE_FAILED');
+  const state = async (): Promise<string> => (await asRoot('sh', '-c', 'systemctl is-active banger-helper.service || :')).trim();
+  await helper.ask('hello');
+  assert.equal(await state(), 'active');
+  await eventually('the end of the helper', state, (seen) => seen === 'inactive', 60_000);
+  await helper.ask('hello');
+  assert.equal(await state(), 'active');
+});
 
 describe('a VM on a dm-snapshot', () => {
   const sandbox = useSandbox({ config: 'hypervisor = "qemu"\n[storage]\ndriver = "dm-snapshot"\n' });
