@@ -13,13 +13,14 @@ import type {
   Operation,
   OperationEvent,
   SshAccess,
+  Stats,
   VmView,
 } from './schemas.ts';
 
 export type WaitTarget = 'agent' | 'ssh' | 'services' | 'running' | 'stopped';
 export type LogKind = 'serial' | 'vmm' | 'events';
 export type GuestStat = { type: 'file' | 'directory' | 'symlink' | 'other'; mode: number; sizeBytes: number };
-export type VmVerb = 'start' | 'stop' | 'restart' | 'kill' | 'delete';
+export type VmVerb = 'start' | 'stop' | 'restart' | 'kill' | 'delete' | 'set';
 
 /** @returns a path with encoded segments and query; undefined values are left out */
 export function pathOf(segments: readonly string[], query: Readonly<Record<string, string | undefined>> = {}): string {
@@ -58,7 +59,6 @@ function vmRoutes(get: Get, json: Json) {
         ? json<Operation>({ method: 'DELETE', path: pathOf(['vms', ref]) })
         : json<Operation>({ method: 'POST', path: pathOf(['vms', ref, verb]), json: body }),
     /** Gives a running VM the way to the outside, or takes it. */
-    setNat: (ref: string, nat: boolean) => json<VmView>({ method: 'PUT', path: pathOf(['vms', ref, 'nat']), json: { nat } }),
     health: (ref: string) => get<Health>(pathOf(['vms', ref, 'health'])),
     ports: (ref: string) => get<GuestPortView[]>(pathOf(['vms', ref, 'ports'])),
     sshAccess: (ref: string) => get<SshAccess>(pathOf(['vms', ref, 'ssh'])),
@@ -93,6 +93,7 @@ function guestRoutes(get: Get, send: Send, done: Done) {
 
 function hostRoutes(get: Get, json: Json, send: Send, done: Done) {
   return {
+    stats: (signal?: AbortSignal) => get<Stats>('/v1/stats', signal),
     daemon: () => get<DaemonStatus>('/v1/daemon'),
     shutdown: () => json<{ pid: number }>({ method: 'POST', path: '/v1/daemon/shutdown', json: {} }),
     listOperations: () => get<Operation[]>('/v1/operations'),

@@ -47,6 +47,17 @@ describe('config.toml', () => {
     });
   }
 
+  test('reads how long an unused VM may run; by default for ever (3.9)', () => {
+    assert.equal(load('').config.auto_stop_stale_after, null);
+    assert.equal(load('auto_stop_stale_after = "off"').config.auto_stop_stale_after, null);
+    assert.equal(load('auto_stop_stale_after = "1h30m"').config.auto_stop_stale_after, 5_400_000);
+    assert.equal(load('auto_stop_stale_after = 90').config.auto_stop_stale_after, 90_000);
+    assert.equal(load('', { BANGER_AUTO_STOP_STALE_AFTER: '2h' }).config.auto_stop_stale_after, 7_200_000);
+    for (const value of ['"soon"', '0', '"-1h"', '"400d"', 'true']) {
+      assert.throws(() => load(`auto_stop_stale_after = ${value}`), /config\.toml:1: auto_stop_stale_after: /, value);
+    }
+  });
+
   test('takes an old key with a warning, and the new one wins (2.2)', () => {
     const { config, warnings } = load('vmm = "qemu"\n[defaults]\ncpus = 3\nvcpu = 4\n');
     assert.equal(config.hypervisor, 'qemu');

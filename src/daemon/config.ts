@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { parse, TomlError } from 'smol-toml';
 import { z } from 'zod';
+import { parseDuration } from '../lib/duration.ts';
 import { parseSize } from '../lib/size.ts';
 import { BangerError } from '../model/errors.ts';
 import { DEFAULT_SPEC, LIMITS } from '../model/limits.ts';
@@ -12,6 +13,17 @@ const size = (bareUnit: number, min: number, max: number) =>
     .pipe(z.number({ error: 'not a size such as "512M" or "8GiB"' }).min(min).max(max));
 const disk = size(1, LIMITS.diskBytes.min, LIMITS.diskBytes.max);
 const MIB = 1024 ** 2;
+/** Milliseconds; null for "off". */
+const durationOrOff = z
+  .union([z.string(), z.number()])
+  .transform((value) => (value === 'off' ? null : parseDuration(String(value))))
+  .pipe(
+    z
+      .number({ error: 'not a duration such as "90m" or "12h", nor "off"' })
+      .min(1000, 'must be at least 1s, or "off"')
+      .max(366 * 86_400_000, 'must be at most 366d')
+      .nullable(),
+  );
 
 /** The drivers that can be asked for by name; `auto` is always one more. Made from the list in compose/registry.ts. */
 export type DriverNames = { hypervisors: readonly string[]; networks: readonly string[]; storages: readonly string[] };
@@ -26,6 +38,7 @@ const configSchemaOf = (drivers: DriverNames) =>
     log_level: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
     stop_grace_seconds: z.number().int().min(0).max(3600).default(30),
     boot_timeout_seconds: z.number().int().min(5).max(3600).default(180),
+    auto_stop_stale_after: durationOrOff.default(null),
     reserved_space: size(1, 0, 2 ** 50).default(512 * MIB),
     defaults: z
       .strictObject({

@@ -1,4 +1,4 @@
-import type { BundleStatus, DaemonStatus, DoctorReport } from '../api/schemas.ts';
+import type { BundleStatus, DaemonStatus, DoctorReport, Stats } from '../api/schemas.ts';
 import type { LifecycleServices } from '../lifecycle/services.ts';
 import type { OperationRecord } from '../model/operation.ts';
 
@@ -6,6 +6,8 @@ import type { OperationRecord } from '../model/operation.ts';
 export type DaemonServices = LifecycleServices & {
   clientPrivateKeyPath(): Promise<string>;
   status(): Promise<DaemonStatus>;
+  /** Measures for some 200 ms, or since the last request. */
+  stats(): Promise<Stats>;
   doctor(signal: AbortSignal): Promise<DoctorReport>;
   bundleStatus(): Promise<BundleStatus>;
   /** @param options.programs absolute paths, copied into the bundle */

@@ -1,5 +1,5 @@
 import { constants, createReadStream } from 'node:fs';
-import { access, chmod, copyFile, mkdir, open, readdir, readFile, rename, rm, stat, statfs, symlink } from 'node:fs/promises';
+import { access, chmod, copyFile, mkdir, open, readdir, readFile, rename, rm, stat, statfs, symlink, truncate } from 'node:fs/promises';
 import { createHash, randomBytes } from 'node:crypto';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
@@ -104,10 +104,21 @@ export async function extendSparse(path: string, sizeBytes: number): Promise<voi
   }
 }
 
+/** Cuts or extends the file to exactly `sizeBytes`. */
+export async function setLength(path: string, sizeBytes: number): Promise<void> {
+  await truncate(path, sizeBytes);
+}
+
 /** @returns bytes that an ordinary user can still write to the file system of `path`. */
 export async function freeBytes(path: string): Promise<number> {
   const s = await statfs(path);
   return s.bavail * s.bsize;
+}
+
+/** @returns size of the file system of `path`, and what an ordinary user can still write to it, bytes. */
+export async function fileSystemSize(path: string): Promise<{ totalBytes: number; freeBytes: number }> {
+  const s = await statfs(path);
+  return { totalBytes: s.blocks * s.bsize, freeBytes: s.bavail * s.bsize };
 }
 
 /** @returns bytes of the file and bytes that it really takes on disk. */

@@ -1,5 +1,6 @@
 import { makeFifos, openFifo } from './fifo.ts';
 import * as files from './files.ts';
+import * as connections from './connections.ts';
 import * as processes from './processes.ts';
 import { openRotatingLog } from './rotating-log.ts';
 import { sparseCopy } from './sparse-copy.ts';
@@ -16,5 +17,6 @@ export const realHost = {
   openFifo,
   ...processes,
   ...files,
+  ...connections,
 };
 export type Host = typeof realHost;

@@ -24,11 +24,18 @@ export type HostPort = {
   reflink(from: string, to: string): Promise<boolean>;
   sparseCopy(from: string, to: string, signal?: AbortSignal): Promise<void>;
   extendSparse(path: string, sizeBytes: number): Promise<void>;
+  setLength(path: string, sizeBytes: number): Promise<void>;
+  readHead(path: string, bytes: number): Promise<Uint8Array>;
+  fileSize(path: string): Promise<{ bytes: number; allocatedBytes: number }>;
   freeBytes(path: string): Promise<number>;
+  fileSystemSize(path: string): Promise<{ totalBytes: number; freeBytes: number }>;
+  processUsage(identity: ProcessIdentity): Promise<{ cpuMs: number; residentBytes: number } | undefined>;
   endProcess(identity: ProcessIdentity, graceMs: number): Promise<boolean>;
   signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals): boolean;
   isAlive(identity: ProcessIdentity): boolean;
   bootId(): string;
+  /** Every IPv4 address of this host or beyond that a TCP connection of this host has at one of its ends. */
+  connectedAddresses(): Promise<Set<string>>;
 };
 
 /** `.vm` names; changes are answered from the next query on. */

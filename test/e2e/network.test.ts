@@ -91,12 +91,15 @@ describe('the private network', needsRoot, () => {
     assert.match(await guest(sandbox(), 'closed').sh(script), /^curl (7|28)$/);
   });
 
-  test('internal nat cuts the way out of a running VM and gives it back (6.2)', async () => {
-    const vm = guest(sandbox(), 'right');
-    assert.equal(await sandbox().must(['internal', 'nat', 'down', 'right']), 'right\n');
-    assert.match(await vm.sh(`${GET_OUTSIDE} || echo "curl $?"`), /^curl (7|28)$/);
-    await sandbox().must(['internal', 'nat', 'up', 'right']);
-    assert.equal(`${await vm.sh(GET_OUTSIDE)}\n`, OUTSIDE_BODY);
+  test('a running VM is cut off and let out again, also one that was started without a way out (3.7, 6.1)', async () => {
+    for (const name of ['left', 'closed']) {
+      await sandbox().must(['vm', 'set', name, '--nat']);
+      assert.equal(`${await guest(sandbox(), name).sh(GET_OUTSIDE)}\n`, OUTSIDE_BODY, name);
+      await sandbox().must(['vm', 'set', name, '--no-nat']);
+      assert.match(await guest(sandbox(), name).sh(`${GET_OUTSIDE} || echo "curl $?"`), /^curl (7|28)$/, name);
+    }
+    await sandbox().must(['vm', 'set', 'left', '--nat']);
+    assert.equal(`${await guest(sandbox(), 'left').sh(GET_OUTSIDE)}\n`, OUTSIDE_BODY);
   });
 
   test('VMs reach each other by address, with and without NAT (6.1)', async () => {

@@ -67,7 +67,7 @@ export function describeJail(bench: JailBench): void {
 }
 
 function describeConfinement(bench: JailBench): void {
-  test('the VMM has a root, a user and a cgroup of its own and no capability (4.5)', async () => {
+  test('the VMM has a root, a user and a cgroup of its own and no capability (4.1)', async () => {
     const { pid, root, files, uid } = await startJail(bench);
     assert.equal(uid, FIRST_JAIL_UID);
     assert.match(statusOf(pid), new RegExp(`^Uid:\\s+${uid}\\s+${uid}\\s+${uid}\\s+${uid}$`, 'm'));
@@ -85,7 +85,7 @@ function describeConfinement(bench: JailBench): void {
     assert.equal(ownerOf(join(files, 'disk0')), `${USER}:${USER} 600`);
   });
 
-  test('its sockets are there for the owner and for no other user (4.5)', async () => {
+  test('its sockets are there for the owner and for no other user (4.1)', async () => {
     const { root } = await startJail(bench);
     const socket = join(root, 'run/api.sock');
     assert.equal(await canConnect(USER, socket), true);
@@ -94,7 +94,7 @@ function describeConfinement(bench: JailBench): void {
   });
 
   test(
-    'limits of memory, processes and CPU stand in its cgroup (4.5)',
+    'limits of memory, processes and CPU stand in its cgroup (4.1)',
     { skip: bench.hasLimits ? false : 'this host has no controllers in cgroup v2; the lab has' },
     async () => {
       await startJail(bench);
@@ -106,7 +106,7 @@ function describeConfinement(bench: JailBench): void {
     },
   );
 
-  test("only the user's own network namespace can be joined (4.5)", async () => {
+  test("only the user's own network namespace can be joined (4.1)", async () => {
     // As the forwarder does it: a user namespace of the user's, and a network inside it.
     const asUser = ['setpriv', `--reuid=${USER}`, `--regid=${USER}`, '--clear-groups'];
     const pid = await hold([...asUser, 'unshare', '--user', '--map-root-user', '--net', 'sleep', '60']);
@@ -225,7 +225,7 @@ function describeEnds(bench: JailBench): void {
 }
 
 function describeRefusals(bench: JailBench): void {
-  test('another user can neither stop it nor start one of the same id (4.5)', async () => {
+  test('another user can neither stop it nor start one of the same id (4.1)', async () => {
     const { pid } = await startJail(bench);
     assert.match((await stopJail(bench, OTHER)).join(), /^error EPERM/);
     makeClaims(bench, OTHER, ID);
@@ -235,7 +235,7 @@ function describeRefusals(bench: JailBench): void {
     await stopJail(bench);
   });
 
-  test('a disk of another user, a disk in use and programs that others can change are refused; nothing is left (4.5)', async () => {
+  test('a disk of another user, a disk in use and programs that others can change are refused; nothing is left (4.1)', async () => {
     const files = makeClaims(bench, USER, ID, true);
     const clean = await picture(bench);
     const refusal = async (): Promise<string> => (await askAs(bench, USER, `jail start ${ID} 1 64 host`)).join();

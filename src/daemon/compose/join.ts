@@ -1,5 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { totalmem } from 'node:os';
+import { availableParallelism, totalmem } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { humanId } from 'human-id';
 import type { Hypervisor } from '../../drivers/hypervisor/contract.ts';
@@ -7,12 +7,14 @@ import type { StorageDriver } from '../../drivers/storage/contract.ts';
 import { createAgentClient } from '../../guest/agent-client.ts';
 import { makeSshHostKey } from '../../guest/ssh-host-key.ts';
 import type { Directories } from '../../lib/directories.ts';
+import { createAutoStop } from '../../lifecycle/auto-stop.ts';
 import { createKeyedLock } from '../../lifecycle/locks.ts';
 import { createMachines } from '../../lifecycle/machines.ts';
 import { Operations } from '../../lifecycle/operations.ts';
 import { recover } from '../../lifecycle/recover.ts';
 import type { HostPort, LifecycleServices } from '../../lifecycle/services.ts';
 import { handleExit } from '../../lifecycle/vm/exit-watch.ts';
+import { stopUnused } from '../../lifecycle/vm/verbs.ts';
 import { BangerError } from '../../model/errors.ts';
 import type { VmSpec } from '../../model/vm.ts';
 import { vmPaths } from '../../model/paths.ts';
@@ -20,6 +22,7 @@ import type { Store } from '../../store/store.ts';
 import type { Config } from '../config.ts';
 import type { Log } from '../log.ts';
 import type { DaemonServices } from '../services.ts';
+import { createStats } from '../stats.ts';
 import type { BundleParts } from './bundle-parts.ts';
 import { bundleWork, type Places } from './bundle-work.ts';
 import { clientKey } from './client-key.ts';
@@ -77,7 +80,7 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
     ...store,
     ...impulses,
     ...settingsOf(options),
-    operations: operationsOf(options, store),
+    operations: operationsOf(options, store, () => autoStop.arm()),
     locks: createKeyedLock(),
     machines: createMachines((vmId, machine, exit) => void handleExit(lifecycle, vmId, machine, exit)),
     drivers: {
@@ -91,23 +94,33 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
     connectAgent: (machine) => createAgentClient((signal) => machine.openAgentChannel(signal)),
     clientPublicKey: () => key.publicKey(),
   };
+  const autoStop = createAutoStop({
+    services: lifecycle,
+    staleAfterMs: options.config.auto_stop_stale_after,
+    timer: startTimer,
+    stop: (vm, reason) => lifecycle.operations.settled(stopUnused(lifecycle, vm, reason).id),
+    log: (message, facts) => log.info(facts, message),
+  });
   return {
     services: {
       ...lifecycle,
       defaultImageName: options.config.defaults.image,
       clientPrivateKeyPath: () => key.path(),
       requestShutdown: () => options.requestShutdown(),
+      stats: createStats(lifecycle, { stateDirectory: options.directories.stateDirectory, cpuCount: availableParallelism() }),
       ...bundleWork({ places, operations: lifecycle.operations, onBuilt: () => bundle.refresh(), images: () => store.images.list() }),
       ...statusWork({ ...parts, options, chooser }),
     },
     async recover() {
       await names.start();
       log.info(await recover(lifecycle, store.operations), 'recovered');
+      autoStop.arm();
       // What this host can do takes seconds to find out after its boot; better now than in the first create, but not
       // before the daemon answers.
       setImmediate(() => void chooser.look());
     },
     async close() {
+      autoStop.end();
       await lifecycle.operations.cancelAll(ROLLBACK_TIMEOUT_MS);
       lifecycle.machines.detachAll();
       await names.stop();
@@ -139,13 +152,22 @@ const impulses = {
   newName: () => humanId({ separator: '-', capitalize: false }),
 };
 
-function operationsOf({ directories, log }: ComposeOptions, store: Store): Operations {
+/** A timer that does not keep the daemon from ending. */
+function startTimer(callback: () => void, delayMs: number): () => void {
+  const timer = setTimeout(callback, delayMs).unref();
+  return () => clearTimeout(timer);
+}
+
+function operationsOf({ directories, log }: ComposeOptions, store: Store, afterEach: () => void): Operations {
   return new Operations({
     store: store.operations,
     newId: () => randomBytes(6).toString('hex'),
     now: () => new Date(),
     onEvent: (operation, event) => keepVmEvent((vm) => vmPaths(directories, vm), operation, event),
-    onEnd: (operation) => logEnd(log, operation),
+    onEnd: (operation) => {
+      logEnd(log, operation);
+      afterEach();
+    },
   });
 }
 

@@ -1,6 +1,13 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { bundleStatusSchema, daemonStatusSchema, imageSchema, doctorReportSchema, operationSchema } from '../../api/schemas.ts';
+import {
+  bundleStatusSchema,
+  daemonStatusSchema,
+  doctorReportSchema,
+  imageSchema,
+  operationSchema,
+  statsSchema,
+} from '../../api/schemas.ts';
 import { BangerError } from '../../model/errors.ts';
 import type { OperationRecord } from '../../model/operation.ts';
 import type { Attachments } from '../attachments.ts';
@@ -23,6 +30,8 @@ export function daemonRoutes(server: TypedServer, services: DaemonServices, atta
     reply.status(202);
     return { pid: process.pid };
   });
+
+  server.get('/v1/stats', { schema: { response: { 200: statsSchema } } }, () => services.stats());
 
   server.get('/v1/doctor', { schema: { response: { 200: doctorReportSchema } } }, (_request, reply) =>
     services.doctor(clientSignal(reply)),

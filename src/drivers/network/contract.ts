@@ -21,8 +21,8 @@ export type NetworkDriver = {
   detach(vm: Pick<NetworkVm, 'shortId' | 'addresses'>): Promise<void>;
   /** @returns where programs on the host reach a VM's ports; what its `.vm` name says. */
   addressOnHost(addresses: VmAddresses): string;
-  /** Gives a running VM the way to the outside, or takes it; repeatable. */
-  setNat?(vm: NetworkVm): Promise<void>;
+  /** Gives a running VM the way to the outside, or takes it; repeatable. @returns what the guest is to be told of it */
+  setNat?(vm: NetworkVm): Promise<GuestNetworkConfig>;
   /** Makes exactly these guest listeners reachable at the VM's address on the host; returns what could not be bound and why. */
   setForwards(vm: NetworkVm, listeners: readonly GuestListener[], machine: Machine): Promise<ForwardResult[]>;
   /** Removes objects of VMs that are not in the list; with an empty list also the namespace and its helpers. */

@@ -71,7 +71,8 @@ export function completeSpec(defaults: VmSpec, asked: CreateRequest['asked'], im
   };
 }
 
-function checkMemory(memoryMib: number, hostMemoryMib: number): void {
+/** @throws INVALID_INPUT */
+export function checkMemory(memoryMib: number, hostMemoryMib: number): void {
   if (memoryMib <= hostMemoryMib) return;
   const [asked, hostTotal] = [memoryMib, hostMemoryMib].map((mib) => formatSize(mib * 1024 ** 2));
   throw new BangerError('INVALID_INPUT', `a VM with ${asked} of memory does not fit this host, which has ${hostTotal}`, {
@@ -125,8 +126,11 @@ function freeName(services: LifecycleServices): string {
   throw new BangerError('NAME_TAKEN', 'no free name was found', { remedy: 'choose one with --name' });
 }
 
-/** Overlay and work disk of an idle VM take a few MiB; a full disk in the middle costs the user more than a refusal now. */
-async function checkSpace(services: LifecycleServices): Promise<void> {
+/**
+ * Overlay and work disk of an idle VM take a few MiB; a full disk in the middle costs the user more than a refusal now.
+ * @throws NO_SPACE
+ */
+export async function checkSpace(services: LifecycleServices): Promise<void> {
   const directory = services.pathsOf({ id: '' }).directory;
   await services.host.makePrivateDirectory(directory);
   const free = await services.host.freeBytes(directory);

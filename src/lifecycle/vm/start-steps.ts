@@ -83,7 +83,8 @@ const announce: Step<VmContext> = {
   },
 };
 
-async function guestDraft(context: VmContext, capabilities = ALL_CAPABILITIES): Promise<GuestDraft> {
+/** @returns all that the agent is told of who the guest is */
+export async function guestDraft(context: VmContext, capabilities = ALL_CAPABILITIES): Promise<GuestDraft> {
   const draft: GuestDraft = {
     hostname: '',
     hosts: [],

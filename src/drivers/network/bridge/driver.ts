@@ -40,7 +40,10 @@ export function createBridgeNetwork({ host, helper }: BridgeNetworkOptions): Net
       return attachmentOf(vm);
     },
     detach: (vm) => removeTap(vm.shortId),
-    setNat: addTap,
+    setNat: async (vm) => {
+      await addTap(vm);
+      return attachmentOf(vm).guest;
+    },
     setForwards: async (vm, listeners) => {
       const unique = [...new Map(listeners.map((listener) => [portKey(listener), listener])).values()];
       return unique.map(({ protocol, port }) => ({ protocol, port, hostAddress: vm.addresses.guestAddress, hostPort: port }));

@@ -1,7 +1,7 @@
 import { fallbackPort, isLowPort, portKey } from '../../../model/forward-ports.ts';
 import { BangerError } from '../../../model/errors.ts';
 import { BRIDGE_ADDRESS, DNS_FORWARD_ADDRESS, GUEST_MTU, GUEST_PREFIX_LENGTH } from '../../../model/network.ts';
-import type { ForwardResult, NetworkDriver, NetworkVm } from '../contract.ts';
+import type { ForwardResult, GuestNetworkConfig, NetworkDriver, NetworkVm } from '../contract.ts';
 
 type Verb = 'ensure' | 'attach' | 'detach' | 'setNat' | 'setForwards' | 'sweep';
 
@@ -56,13 +56,7 @@ export function createFakeNetwork(options: FakeNetworkOptions = {}): NetworkDriv
       return {
         network: { kind: 'tap', tapName, macAddress: vm.addresses.macAddress, mtu: GUEST_MTU },
         commandPrefix: [],
-        guest: {
-          address: vm.addresses.guestAddress,
-          prefixLength: GUEST_PREFIX_LENGTH,
-          gateway: vm.nat ? BRIDGE_ADDRESS : null,
-          nameservers: vm.nat ? [DNS_FORWARD_ADDRESS] : [],
-          mtu: GUEST_MTU,
-        },
+        guest: guestConfigOf(vm),
       };
     },
     detach: async (vm) => {
@@ -74,6 +68,7 @@ export function createFakeNetwork(options: FakeNetworkOptions = {}): NetworkDriv
     setNat: async (vm) => {
       await before('setNat', vm.shortId);
       admit(vm);
+      return guestConfigOf(vm);
     },
     setForwards: async (vm, listeners) => {
       await before('setForwards', vm.shortId);
@@ -91,6 +86,16 @@ export function createFakeNetwork(options: FakeNetworkOptions = {}): NetworkDriv
       for (const id of world.forwards.keys()) if (!ids.has(id)) world.forwards.delete(id);
       if (alive.length === 0) world.isUp = false;
     },
+  };
+}
+
+function guestConfigOf({ addresses, nat }: NetworkVm): GuestNetworkConfig {
+  return {
+    address: addresses.guestAddress,
+    prefixLength: GUEST_PREFIX_LENGTH,
+    gateway: nat ? BRIDGE_ADDRESS : null,
+    nameservers: nat ? [DNS_FORWARD_ADDRESS] : [],
+    mtu: GUEST_MTU,
   };
 }
 
