@@ -269,6 +269,7 @@ test('a file system without room refuses the overlay, and nothing is left (5.4)'
   const { driver, overlay, remove } = await createdOverlay(t, { parent: mount, sizeBytes: 512 * MIB });
   const before = await traces();
   await assert.rejects(driver.attach(overlay, never), { code: 'NO_SPACE' });
+  assert.equal(statSync(overlay.overlayPath).blocks, 0, 'a file that cannot have enough keeps what there was');
   assert.deepEqual(await traces(), before);
   await remove();
 });
