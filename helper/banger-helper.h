@@ -45,6 +45,8 @@ struct verb {
   int minimum, maximum;
   // Whether the first argument is a VM's short id.
   bool takes_id;
+  // Asked again and again: only its failures are logged.
+  bool quiet;
   int (*run)(const struct peer *peer, char **arguments, int count);
 };
 

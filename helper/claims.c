@@ -78,10 +78,24 @@ int claim_open(const struct peer *peer, const char *id, const char *name, enum c
   return -1;
 }
 
+// Asked first, because an attempt that fails takes all there is for a moment, from everybody.
+static int check_room(int fd, const struct stat *file, uint64_t size) {
+  struct statfs system;
+  if (fstatfs(fd, &system) != 0) return -1;
+  uint64_t has = (uint64_t)file->st_blocks * 512;
+  if (has >= size || (size - has) / (uint64_t)system.f_bsize < (uint64_t)system.f_bavail) return 0;
+  errno = ENOSPC;
+  return -1;
+}
+
 int claim_allocate(const struct peer *peer, int fd, uint64_t size) {
+  struct stat before;
+  if (fstat(fd, &before) != 0 || check_room(fd, &before, size) != 0) return -1;
   int result = -1;
   // As the user: root may use up the reserve of a file system and knows no quota.
   if (become(peer) == 0) result = fallocate(fd, 0, 0, (off_t)size);
   KEEPING_ERRNO(become_root_again());
+  // What it got before it failed goes back.
+  if (result != 0) KEEPING_ERRNO((void)!ftruncate(fd, before.st_size));
   return result;
 }

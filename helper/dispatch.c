@@ -131,25 +131,27 @@ static int match(const struct verb *verb, char **words, int count) {
   return 0;
 }
 
-static int run_words(const struct peer *peer, char **words, int count) {
-  for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
-    for (const struct verb *verb = parts[i]->verbs; verb->words != NULL; verb++) {
-      int used = match(verb, words, count);
-      if (used == 0) continue;
-      int given = count - used - (verb->takes_id ? 1 : 0);
-      if (given < verb->minimum || given > verb->maximum) return refuse(EINVAL, "%s takes other arguments", verb->words);
-      if (verb->takes_id && !id_valid(words[used])) return refuse(EINVAL, "an id is 8 hex digits");
-      return verb->run(peer, words + used, count - used);
-    }
-  }
-  return refuse(EINVAL, "there is no such request");
+static const struct verb *find_verb(char **words, int count, int *used) {
+  for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+    for (const struct verb *verb = parts[i]->verbs; verb->words != NULL; verb++)
+      if ((*used = match(verb, words, count)) > 0) return verb;
+  return NULL;
+}
+
+static int run_words(const struct peer *peer, const struct verb *verb, char **arguments, int count) {
+  if (verb == NULL) return refuse(EINVAL, "there is no such request");
+  int given = count - (verb->takes_id ? 1 : 0);
+  if (given < verb->minimum || given > verb->maximum) return refuse(EINVAL, "%s takes other arguments", verb->words);
+  if (verb->takes_id && !id_valid(arguments[0])) return refuse(EINVAL, "an id is 8 hex digits");
+  return verb->run(peer, arguments, count);
 }
 
 static int cut(char *line, char **words) {
   char *rest = NULL;
   int count = 0;
   for (char *word = strtok_r(line, " ", &rest); word != NULL; word = strtok_r(NULL, " ", &rest)) {
-    if (count == MAX_WORDS) return -1;
+    // More words than any verb has are as good as one too many.
+    if (count == MAX_WORDS) break;
     words[count++] = word;
   }
   return count;
@@ -171,15 +173,17 @@ const char *dispatch(const struct peer *peer, char *line, size_t *length) {
   answer_length = 0;
   reason[0] = '\0';
   faults_begin();
-  int count = cut(line, words);
-  int result = count < 0 ? refuse(EINVAL, "too many words") : run_words(peer, words, count);
+  int used = 0, count = cut(line, words);
+  const struct verb *verb = find_verb(words, count, &used);
+  int result = run_words(peer, verb, words + used, count - used);
   int error = errno;
   // What was said before a failure is no answer.
   if (result != 0) answer_length = 0;
   if (result == 0) append("ok");
   else say("error %s %s", errno_name(error), reason[0] == '\0' ? strerror(error) : reason);
-  fprintf(stderr, "uid=%u %s: %s%s%s, %lld ms\n", peer->uid, asked, result == 0 ? "ok" : errno_name(error), result == 0 ? "" : " ",
-          result == 0 ? "" : reason, (long long)(now_ms() - begin));
+  if (result != 0 || !verb->quiet)
+    fprintf(stderr, "uid=%u %s: %s%s%s, %lld ms\n", peer->uid, asked, result == 0 ? "ok" : errno_name(error), result == 0 ? "" : " ",
+            result == 0 ? "" : reason, (long long)(now_ms() - begin));
   *length = answer_length;
   return answer;
 }

@@ -182,7 +182,7 @@ static int make_node(const struct overlay *overlay) {
   return fault("overlay");
 }
 
-static int check_cow_owner(const struct overlay *overlay, const struct peer *peer) {
+static int check_owner(const struct overlay *overlay, const struct peer *peer) {
   // Root may look after a user's overlay, but its files are that user's to name.
   return overlay->uid == peer->uid ? 0 : refuse(EPERM, "the overlay belongs to another user");
 }
@@ -277,7 +277,7 @@ static int attach_verb(const struct peer *peer, char **arguments, int count) {
   if (!parse_number(arguments[1], MAX_BYTES, &bytes)) return refuse(EINVAL, "that is no size of a disk");
   struct overlay overlay;
   if (record_find("overlay", arguments[0]) != NULL) {
-    if (find_own(peer, arguments[0], &overlay) != 0 || check_cow_owner(&overlay, peer) != 0) return -1;
+    if (find_own(peer, arguments[0], &overlay) != 0 || check_owner(&overlay, peer) != 0) return -1;
     if (is_complete(&overlay))
       return overlay.bytes == bytes ? say_space(&overlay) : refuse(EBUSY, "it is in use with %llu bytes", (unsigned long long)overlay.bytes);
     // What a helper that died in the middle left.
@@ -306,7 +306,7 @@ static int extend_verb(const struct peer *peer, char **arguments, int count) {
   (void)count;
   struct overlay overlay;
   uint64_t bytes;
-  if (find_own(peer, arguments[0], &overlay) != 0 || check_cow_owner(&overlay, peer) != 0) return -1;
+  if (find_own(peer, arguments[0], &overlay) != 0 || check_owner(&overlay, peer) != 0) return -1;
   if (!parse_number(arguments[1], MAX_BYTES * 2, &bytes)) return refuse(EINVAL, "that is no size of a file");
   if (extend_file(peer, &overlay, smaller(bytes, space_limit(overlay.bytes))) != 0) return -1;
   return say_space(&overlay);
@@ -330,7 +330,7 @@ static void list(const struct peer *peer) {
 static const struct verb verbs[] = {
     {.words = "overlay attach", .minimum = 1, .maximum = 1, .takes_id = true, .run = attach_verb},
     {.words = "overlay detach", .takes_id = true, .run = detach_verb},
-    {.words = "overlay status", .takes_id = true, .run = status_verb},
+    {.words = "overlay status", .takes_id = true, .quiet = true, .run = status_verb},
     {.words = "overlay extend", .minimum = 1, .maximum = 1, .takes_id = true, .run = extend_verb},
     {0},
 };

@@ -17,7 +17,7 @@
 #define MAX_PARTS 8
 // Enough for any answer, so that a client that does not read holds up nobody.
 #define SEND_BUFFER_BYTES (1024 * 1024)
-#define IDLE_MS 30000
+#define IDLE_MS 10000
 
 struct client {
   int fd;

@@ -5,6 +5,7 @@ import type { Vm } from '../model/vm.ts';
 import type { OperationStore } from '../store/operations.ts';
 import { runAll, runSteps } from './pipeline.ts';
 import type { LifecycleServices } from './services.ts';
+import { watchSpace } from './space-watch.ts';
 import { makeContext, type VmContext } from './vm-context.ts';
 import { removeVm } from './vm/delete-steps.ts';
 import { present } from './vm/capability-steps.ts';
@@ -84,7 +85,7 @@ async function adopt(context: VmContext): Promise<boolean> {
   const { services, vm } = context;
   const machine = await findMachine(context);
   if (machine === undefined) return false;
-  services.machines.add(vm.id, machine, services.connectAgent(machine));
+  watchSpace(context, services.machines.add(vm.id, machine, services.connectAgent(machine)));
   context.update({ runtime: { bootId: services.host.bootId(), ...vm.runtime, process: machine.process } });
   const signal = new AbortController().signal;
   await context.drivers.network.ensure(signal);

@@ -50,6 +50,8 @@ export type LifecycleSettings = {
   stopGraceMs: number;
   /** How long the guest may take until its agent answers. */
   bootTimeoutMs: number;
+  /** How often the space of overlays that must be given some ahead is looked at. */
+  spaceCheckMs: number;
   /** The host keeps at least this much of the file system that holds the state. */
   reservedBytes: number;
 };

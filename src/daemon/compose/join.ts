@@ -54,6 +54,8 @@ export type DaemonParts = {
 /** The daemon's parts, joined. */
 export type Daemon = { services: DaemonServices; recover(): Promise<void>; close(): Promise<void> };
 
+/** A guest that writes 128 MiB in less than this runs into the end of its overlay; copying each chunk first, few can. */
+const SPACE_CHECK_MS = 500;
 /** How long an ending daemon waits for what it cancels. */
 const ROLLBACK_TIMEOUT_MS = 5000;
 
@@ -177,6 +179,7 @@ function settingsOf({ directories, config, log }: ComposeOptions): Pick<Lifecycl
       hostMemoryMib: Math.floor(totalmem() / 1024 ** 2),
       stopGraceMs: config.stop_grace_seconds * 1000,
       bootTimeoutMs: config.boot_timeout_seconds * 1000,
+      spaceCheckMs: SPACE_CHECK_MS,
       reservedBytes: config.reserved_space,
     },
     warn: (message, facts) => log.warn(facts, message),

@@ -15,9 +15,16 @@ type Options = {
   parent?: string;
 };
 
+const never = new AbortController().signal;
+const overlayIn = (directory: string) => ({ vmId: '5eed0000'.padEnd(32, '0'), overlayPath: `${directory}/overlay` });
+const request = (directory: string) => ({ ...overlayIn(directory), basePath: `${directory}/base`, sizeBytes: 8 * MIB });
+
+/** Declares a test that gets a driver and a directory with a base in it. */
+type WithDirectory = (title: string, body: (driver: StorageDriver, directory: string) => Promise<void>) => void;
+
 /** The storage contract as tests; every driver passes the same ones. */
 export function storageConformance(name: string, makeDriver: () => StorageDriver, options: Options = {}): void {
-  const withDirectory = (title: string, body: (driver: StorageDriver, directory: string) => Promise<void>): void => {
+  const withDirectory: WithDirectory = (title, body) => {
     test(`${name}: ${title}`, async () => {
       const directory = await mkdtemp(join(options.parent ?? tmpdir(), 'banger-storage-'));
       try {
@@ -30,10 +37,11 @@ export function storageConformance(name: string, makeDriver: () => StorageDriver
       }
     });
   };
-  const overlayIn = (directory: string) => ({ vmId: '5eed0000'.padEnd(32, '0'), overlayPath: `${directory}/overlay` });
-  const request = (directory: string) => ({ ...overlayIn(directory), basePath: `${directory}/base`, sizeBytes: 8 * MIB });
-  const never = new AbortController().signal;
+  attaching(withDirectory, makeDriver, options);
+  makingAndRemoving(withDirectory);
+}
 
+function attaching(withDirectory: WithDirectory, makeDriver: () => StorageDriver, options: Options): void {
   withDirectory('attaches an overlay that this user alone may open, twice as the same disk (5.1)', async (driver, directory) => {
     await driver.create(request(directory), never);
     const disk = await driver.attach(overlayIn(directory), never);
@@ -56,7 +64,9 @@ export function storageConformance(name: string, makeDriver: () => StorageDriver
     assert.deepEqual(again, disk);
     if (disk.format === 'raw') assert.equal(await readAt(again, 17, 5 * MIB), 'written by the VM');
   });
+}
 
+function makingAndRemoving(withDirectory: WithDirectory): void {
   withDirectory('removes an overlay, also an attached one, twice without complaint (5.2)', async (driver, directory) => {
     await driver.create(request(directory), never);
     const disk = await driver.attach(overlayIn(directory), never);

@@ -1,6 +1,7 @@
 import { ALL_CAPABILITIES } from '../../capabilities/all.ts';
 import { BangerError } from '../../model/errors.ts';
 import type { Step } from '../pipeline.ts';
+import { watchSpace } from '../space-watch.ts';
 import type { GuestDraft, VmContext } from '../vm-context.ts';
 import { explainBootFailure } from './boot-failure.ts';
 import { present } from './capability-steps.ts';
@@ -48,7 +49,7 @@ const boot: Step<VmContext> = {
   async apply(context, signal) {
     const { services, vm, update } = context;
     const machine = await context.drivers.hypervisor.start(machineSpec(context), signal);
-    services.machines.add(vm.id, machine, services.connectAgent(machine));
+    watchSpace(context, services.machines.add(vm.id, machine, services.connectAgent(machine)));
     update({ runtime: { bootId: services.host.bootId(), ...vm.runtime, process: machine.process, accelerator: machine.accelerator } });
   },
   undo: (context) => endVmm(context),

@@ -39,7 +39,10 @@ async function start(env: Record<string, string> = {}): Promise<void> {
   helper = spawn(PROGRAM, argv, { stdio: ['ignore', 'ignore', 'pipe'], env });
   log = '';
   helper.stderr?.setEncoding('utf8').on('data', (text: string) => (log += text));
-  while (!existsSync(socketPath)) await sleep(5);
+  while (!existsSync(socketPath)) {
+    assert.equal(helper.exitCode, null, `the helper does not start: ${log}`);
+    await sleep(5);
+  }
 }
 
 async function stop(): Promise<void> {
@@ -135,7 +138,7 @@ describe('banger-helper', { skip: SKIP }, () => {
     const replies = await converse(socketPath, [...requests, 'list'], 10_000);
     for (const [index, request] of requests.entries())
       assert.deepEqual(replies[index]?.ok === false && replies[index].errno, 'EINVAL', request);
-    assert.deepEqual(replies.at(-1), { ok: true, lines: [] });
+    assert.equal(replies.at(-1)?.ok, true);
   });
 
   test('a line that does not end, a zero byte and a flood end their connection alone (9.4)', async () => {
@@ -201,7 +204,8 @@ describe('banger-helper', { skip: SKIP }, () => {
     await stop();
     writeFileSync(join(directory, 'run/record'), `${[...lines, 'nonsense', `future ${OTHER} - a=b c`].join('\n')}\n`);
     await start();
-    const count = (reply: LineReply | undefined): number => (reply?.ok === true ? reply.lines.length : -1);
+    const count = (reply: LineReply | undefined): number =>
+      reply?.ok === true ? reply.lines.filter((line) => line.startsWith('overlay ')).length : -1;
     assert.equal(count((await askAs(USER, 'list'))[0]), 64);
     assert.match(log, /holds a line that means nothing/);
     const [theirs, status, detach] = await askAs(OTHER, 'list', 'overlay status a0000000', 'overlay detach a0000000');

@@ -3,4 +3,4 @@ import '../support/in-lab.ts';
 import { join } from 'node:path';
 
 process.env['BANGER_HELPER'] ??= join(import.meta.dirname, '../../helper/build/banger-helper-faulty');
-await import('../../helper/test/helper.test.ts');
+await import('../../helper/test/requests.test.ts');

@@ -1,0 +1,109 @@
+// VMs on storage that must be given space ahead of what the guest writes.
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { OverlayUsage } from '../../src/drivers/storage/contract.ts';
+import { createFakeStorage } from '../support/fake-storage.ts';
+import { created, done, fakeOf, startDaemon, type TestDaemon, until } from '../support/test-daemon.ts';
+import { createTestWorld } from '../support/test-world.ts';
+
+const MIB = 1024 ** 2;
+
+type Setting = {
+  daemon: TestDaemon;
+  /** Lets the guest write; what it has then. */
+  write: (mib: number) => void;
+  usage: () => OverlayUsage;
+  /** How often the driver was asked for the usage. */
+  looks: () => number;
+  restart: () => Promise<void>;
+};
+
+async function runningVm(t: TestContext): Promise<Setting> {
+  const world = createTestWorld();
+  t.after(() => world.remove());
+  let looks = 0;
+  const start = async (): Promise<TestDaemon> => {
+    const storage = createFakeStorage({ host: world.host, world: world.storage, metered: true });
+    const counted = {
+      ...storage,
+      usage: (overlay: { vmId: string; overlayPath: string }) => {
+        looks++;
+        return storage.usage?.(overlay) ?? assert.fail();
+      },
+    };
+    const daemon = await startDaemon(world, { drivers: { storages: [counted] } });
+    t.after(() => daemon.stop());
+    return daemon;
+  };
+  const setting: Setting = {
+    daemon: await start(),
+    usage: () => world.storage.attached.values().next().value ?? assert.fail('nothing is attached'),
+    write: (mib) => {
+      const [vmId = ''] = world.storage.attached.keys();
+      world.storage.attached.set(vmId, { ...setting.usage(), usedBytes: mib * MIB });
+    },
+    looks: () => looks,
+    restart: async () => {
+      await setting.daemon.stop();
+      setting.daemon = await start();
+    },
+  };
+  await created(setting.daemon.api, 'web');
+  return setting;
+}
+
+test('an overlay is given space before the guest has used what it has (5.1, 5.4)', async (t) => {
+  const { daemon, write, usage } = await runningVm(t);
+  write(200);
+  await until(() => usage().sizeBytes > 256 * MIB);
+  assert.equal(usage().sizeBytes, 712 * MIB);
+  assert.equal((await daemon.api.showVm('web')).lastError, null);
+});
+
+test('a VM without space is paused, says so, and goes on by itself when there is some (5.4)', async (t) => {
+  const { daemon, write } = await runningVm(t);
+  const vmm = fakeOf(daemon.world, 'web');
+  daemon.world.storage.freeBytes = 100 * MIB;
+  write(200);
+  await until(() => vmm.paused);
+  await until(async () => (await daemon.api.showVm('web')).lastError !== null);
+  assert.match((await daemon.api.showVm('web')).lastError ?? '', /^paused: the host's disk is full/);
+  assert.equal((await daemon.api.showVm('web')).state, 'running');
+  daemon.world.storage.freeBytes = 1000 * MIB;
+  await until(() => !vmm.paused);
+  await until(async () => (await daemon.api.showVm('web')).lastError === null);
+  assert.equal(daemon.log.filter(({ msg }) => msg === 'a VM has trouble with its disk').length, 1, 'it was told again and again');
+});
+
+test('a paused VM that a new daemon adopts goes on too (3.8, 5.4)', async (t) => {
+  const setting = await runningVm(t);
+  const vmm = fakeOf(setting.daemon.world, 'web');
+  setting.daemon.world.storage.freeBytes = 0;
+  setting.write(200);
+  await until(() => vmm.paused);
+  await until(async () => (await setting.daemon.api.showVm('web')).lastError !== null);
+  await setting.restart();
+  assert.ok(vmm.paused);
+  setting.daemon.world.storage.freeBytes = 1000 * MIB;
+  await until(() => !vmm.paused);
+});
+
+test('a disk that ran full all the same is the VM’s last error, and attaching it anew ends that (5.2, 5.4)', async (t) => {
+  const { daemon, usage } = await runningVm(t);
+  const [vmId = ''] = daemon.world.storage.attached.keys();
+  daemon.world.storage.attached.set(vmId, { ...usage(), state: 'overflow' });
+  await until(async () => (await daemon.api.showVm('web')).lastError !== null);
+  assert.match((await daemon.api.showVm('web')).lastError ?? '', /ran full/);
+  await done(daemon.api, daemon.api.beginVm('web', 'restart'));
+  assert.equal((await daemon.api.showVm('web')).lastError, null);
+});
+
+test('nobody looks while no such VM runs (5.4)', async (t) => {
+  const { daemon, looks } = await runningVm(t);
+  await until(() => looks() > 0);
+  await done(daemon.api, daemon.api.beginVm('web', 'stop'));
+  const before = looks();
+  await sleep(1500);
+  assert.equal(looks(), before);
+});
