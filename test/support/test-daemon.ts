@@ -18,7 +18,7 @@ import { createFakeNetwork } from '../../src/drivers/network/fake/driver.ts';
 import { createCopyStorage } from '../../src/drivers/storage/copy/driver.ts';
 import { BangerError } from '../../src/model/errors.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
-import { createEffects, type Effects } from './effects.ts';
+import { createEffects, type EffectHook, type Effects } from './effects.ts';
 import { createTestWorld, type TestWorld } from './test-world.ts';
 
 export type TestDaemon = {
@@ -39,9 +39,15 @@ const DATABASE = 'banger.db';
 /** Text of config.toml: nothing is waited for long. */
 const CONFIG = { BANGER_STOP_GRACE_SECONDS: '1', BANGER_BOOT_TIMEOUT_SECONDS: '5', BANGER_RESERVED_SPACE: '0' };
 
-/** Composes a daemon on what the world holds, lets it recover and listen. */
-export async function startDaemon(world: TestWorld, options: { env?: Record<string, string> } = {}): Promise<TestDaemon> {
-  const effects = createEffects();
+/**
+ * Composes a daemon on what the world holds, lets it recover and listen.
+ * @param options.hook looks at its effects from the first on; one that dies while it recovers is returned dead
+ */
+export async function startDaemon(
+  world: TestWorld,
+  options: { env?: Record<string, string>; hook?: EffectHook } = {},
+): Promise<TestDaemon> {
+  const effects = createEffects(options.hook);
   const log: TestDaemon['log'] = [];
   const store = openStore(join(world.directories.stateDirectory, DATABASE));
   store.images.save(world.image);
@@ -58,9 +64,9 @@ export async function startDaemon(world: TestWorld, options: { env?: Record<stri
     fakeParts(world, store, effects),
   );
   const server = await createServer(daemon.services, build);
-  await daemon.recover();
+  await Promise.race([effects.died, daemon.recover()]);
   let isOver = false;
-  await server.listen({ path: world.directories.socketPath });
+  if (!effects.dead) await server.listen({ path: world.directories.socketPath });
   return {
     world,
     api: createApi(createSend(world.directories.socketPath)),
