@@ -17,7 +17,6 @@ const claim: Step<VmContext> = {
   name: 'claim',
   title: 'runtime directory',
   async apply({ vm, services, paths, update }) {
-    await services.host.makePrivateDirectory(paths.runtimeDirectory);
     const { storageDriver } = vm.runtime ?? {};
     const chosen = services.drivers.of(null);
     update({
@@ -30,6 +29,7 @@ const claim: Step<VmContext> = {
         ...(storageDriver === undefined ? {} : { storageDriver }),
       },
     });
+    await services.host.makePrivateDirectory(paths.runtimeDirectory);
   },
   async undo(context) {
     const { vm, services, paths, update } = context;
