@@ -12,6 +12,32 @@ const refuse =
     if (name === effect) throw new Error('database or disk is full');
   };
 
+test('steps that cannot be written to the operation log are done all the same (3.5, 9.5)', async (t) => {
+  const daemon = await daemonFor(t);
+  await created(daemon.api, 'web');
+  daemon.effects.hook = refuse('operations.appendEvent');
+  await done(daemon.api, daemon.api.beginVm('web', 'stop'));
+  assert.equal((await assertSound(daemon, 'stopped'))[0]?.state, 'stopped');
+  await done(daemon.api, daemon.api.beginVm('web', 'delete'));
+  assert.deepEqual(daemon.world.remains(), []);
+  assert.ok(daemon.log.some(({ level, msg }) => level === 'error' && msg === 'an operation could not be written down'));
+});
+
+test('an end that cannot be written is told all the same, and is written with the next (1.4, 9.5)', async (t) => {
+  const daemon = await daemonFor(t);
+  daemon.effects.hook = refuse('operations.end');
+  const { id } = await daemon.api.createVm({ name: 'web', start: false }, false);
+  assert.equal((await ended(daemon.api, { id })).state, 'done');
+  assert.equal((await daemon.api.listOperations())[0]?.state, 'done');
+  daemon.effects.hook = () => undefined;
+  await done(daemon.api, daemon.api.beginVm('web', 'start'));
+  const { world } = daemon;
+  await daemon.kill();
+  const next = await startDaemon(world);
+  t.after(() => next.stop());
+  assert.equal((await next.api.operation(id)).state, 'done');
+});
+
 test('a start is written down before it makes its directory (3.8, 9.5)', async (t) => {
   const daemon = await daemonFor(t);
   const { world } = daemon;

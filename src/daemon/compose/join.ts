@@ -124,6 +124,7 @@ function operationsOf({ directories, log }: ComposeOptions, store: Store): Opera
     now: () => new Date(),
     onEvent: (operation, event) => keepVmEvent((vm) => vmPaths(directories, vm), operation, event),
     onEnd: (operation) => logEnd(log, operation),
+    onUnwritten: ({ id, verb }, err) => log.error({ operation: id, verb, err }, 'an operation could not be written down'),
   });
 }
 
