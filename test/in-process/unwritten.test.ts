@@ -38,6 +38,13 @@ test('an end that cannot be written is told all the same, and is written with th
   assert.equal((await next.api.operation(id)).state, 'done');
 });
 
+test('a create whose operation cannot be written leaves no record (3.3, 9.5)', async (t) => {
+  const daemon = await daemonFor(t);
+  daemon.effects.hook = refuse('operations.insert');
+  await assert.rejects(daemon.api.createVm({ name: 'web' }, false), { code: 'INTERNAL' });
+  assert.deepEqual(await daemon.api.listVms(), []);
+});
+
 test('a start is written down before it makes its directory (3.8, 9.5)', async (t) => {
   const daemon = await daemonFor(t);
   const { world } = daemon;
