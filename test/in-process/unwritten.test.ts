@@ -45,6 +45,14 @@ test('a create whose operation cannot be written leaves no record (3.3, 9.5)', a
   assert.deepEqual(await daemon.api.listVms(), []);
 });
 
+test('a delete that cannot be written to the record touches nothing (3.5, 9.5)', async (t) => {
+  const daemon = await daemonFor(t);
+  await created(daemon.api, 'web');
+  daemon.effects.hook = refuse('vms.update');
+  assert.equal((await ended(daemon.api, await daemon.api.beginVm('web', 'delete'))).state, 'failed');
+  assert.equal((await assertSound(daemon, 'still there'))[0]?.state, 'running');
+});
+
 test('a start is written down before it makes its directory (3.8, 9.5)', async (t) => {
   const daemon = await daemonFor(t);
   const { world } = daemon;
