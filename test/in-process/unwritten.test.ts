@@ -66,3 +66,32 @@ test('a start is written down before it makes its directory (3.8, 9.5)', async (
   t.after(() => next.stop());
   await assertSound(next, 'recovered');
 });
+
+test('a daemon that can write nothing comes up all the same, and puts in order later what it could not (3.8, 9.5)', async (t) => {
+  const daemon = await daemonFor(t);
+  const { world } = daemon;
+  for (const name of ['kept', 'died', 'half']) await created(daemon.api, name);
+  daemon.effects.hook = ({ name }, phase) => (name === 'network.detach' && phase === 'before' ? 'die' : undefined);
+  await daemon.api.beginVm('half', 'delete').catch(() => undefined);
+  await daemon.effects.died;
+  await daemon.kill();
+  fakeOf(world, 'died').end({ cause: 'crash', detail: 'killed' });
+  const full = await startDaemon(world, {
+    hook: ({ name }) => {
+      if (/^(vms|operations)\.(update|remove|end)$/.test(name)) throw new Error('database or disk is full');
+    },
+  });
+  assert.equal((await full.api.listVms()).length, 3);
+  assert.equal((await full.api.showVm('kept')).pid, fakeOf(world, 'kept').process.pid);
+  await full.kill();
+  const next = await startDaemon(world);
+  t.after(() => next.stop());
+  const vms = await assertSound(next, 'with room again');
+  assert.deepEqual(
+    vms.map(({ name, state }) => [name, state]),
+    [
+      ['kept', 'running'],
+      ['died', 'stopped'],
+    ],
+  );
+});
