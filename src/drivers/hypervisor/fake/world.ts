@@ -19,6 +19,7 @@ export type FakeVmm = {
   spec: MachineSpec;
   process: ProcessIdentity;
   guest: FakeGuest;
+  /** By the hypervisor or by SIGSTOP: nothing in it answers. */
   paused: boolean;
   exit: MachineExit | undefined;
   readonly exited: Promise<MachineExit>;
