@@ -12,7 +12,7 @@ FORMATTED := src test tools bench
 export NODE_COMPILE_CACHE := $(CURDIR)/node_modules/.cache/node-compile
 NODE_TEST := $(NODE) --test --test-timeout=120000
 
-.PHONY: help setup build bundle demo check format openapi test test-unit test-in-process test-faults walk soak test-bundle test-agent test-built test-e2e verify bench install clean \
+.PHONY: help setup build bundle demo check format openapi test test-unit test-in-process test-faults walk soak test-bundle test-agent test-built test-e2e lab lab-shell conformance verify bench install clean \
   check-types check-lint check-format check-imports check-tidy check-spec check-unused
 
 help: ## show this list
@@ -86,12 +86,23 @@ test-bundle: build
 test-agent: ## tests of the programs in C
 	@$(MAKE) -C agent test
 	@$(MAKE) -C forwarder test
+	@$(MAKE) -C helper test
 
 test-built: build ## start-up of the built programs
 	@$(NODE_TEST) --test-concurrency=1 'test/built/**/*.test.ts'
 
 test-e2e: build ## real VMs, one test file after the other; needs the runtime bundle
 	@$(NODE) --test --test-timeout=900000 --test-concurrency=1 'test/e2e/**/*.test.ts'
+
+lab: build ## root-path tests in a virtual machine (LAB="path…", or LAB_COMMAND="…" as root in it); needs the runtime bundle
+	@$(MAKE) -C helper all faulty
+	@$(NODE) tools/lab/main.ts $(if $(LAB_COMMAND),command,test $(LAB))
+
+lab-shell: build ## a root shell in that machine
+	@$(NODE) tools/lab/main.ts shell
+
+conformance: build ## try every driver on its contract, here and in the lab, and write docs/conformance.md; minutes
+	@$(NODE) tools/conformance.ts
 
 verify: bundle ## a live smoke test of the whole path
 	@$(NODE) --test --test-timeout=300000 'test/e2e/smoke.test.ts'
@@ -101,7 +112,8 @@ bench: build ## measure against bare QEMU, debvm, ssh and node; prints a table (
 	@$(NODE) bench/main.ts $(BENCH)
 
 install: build ## install below PREFIX (default /usr/local); DESTDIR is obeyed
+	@$(MAKE) -C helper
 	@sh tools/install.sh "$(DESTDIR)" "$(PREFIX)"
 
 clean: ## remove what build made; the runtime bundle and your VMs stay
-	@rm -rf dist agent/build forwarder/build node_modules/.cache
+	@rm -rf dist agent/build forwarder/build helper/build node_modules/.cache

@@ -69,18 +69,13 @@ int inner_listener(void);
 int inner_command(const char *line, char *reply, size_t reply_size);
 void inner_attach_channel(int channel);
 
-// --- links.c: TAPs and the bridge, in the caller's namespace; all return 0 or -1 with errno ---
+// --- guest-network.c: the bridge and a TAP on it, in the caller's namespace; both return 0 or -1 with errno ---
 
 int links_setup(const struct bridge_settings *bridge);
 int tap_add(const char *name);
-int tap_delete(const char *name);
-bool tap_name_valid(const char *name);
-int write_setting(const char *path, const char *value);
 
 // --- uplink-setup.c, likewise ---
 
-struct nlmsghdr;
-int netlink_request(struct nlmsghdr *request);
 // Joins the namespace to a TUN device; returns it, or -1 with errno.
 int uplink_setup(void);
 // Returns the transparent listener, or -1 with errno.

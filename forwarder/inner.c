@@ -2,6 +2,7 @@
 // It ends with the outer half.
 #define _GNU_SOURCE
 #include "forwarder.h"
+#include "links.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -103,7 +104,7 @@ static int command(const char *line, char *reply, size_t size) {
     errno = EINVAL;
     return -1;
   }
-  return add ? tap_add(name) : tap_delete(name);
+  return add ? tap_add(name) : link_delete(name);
 }
 
 static int make_descriptor(const char *request, int uplink) {

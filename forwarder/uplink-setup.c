@@ -1,6 +1,7 @@
 // The namespace's side of the way out: the TUN device, the routes and the transparent listener.
 #define _GNU_SOURCE
 #include "forwarder.h"
+#include "links.h"
 #include "packet.h"
 
 #include <errno.h>
@@ -18,22 +19,6 @@
 // A table that delivers everything here, for packets with OUTBOUND_MARK.
 #define HERE_TABLE 100
 #define LISTEN_BACKLOG 1024
-
-int netlink_request(struct nlmsghdr *request) {
-  struct {
-    struct nlmsghdr header;
-    struct nlmsgerr body;
-  } answer;
-  memset(&answer, 0, sizeof answer);
-  request->nlmsg_flags |= NLM_F_REQUEST | NLM_F_ACK;
-  int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-  if (fd < 0) return -1;
-  bool done = send(fd, request, request->nlmsg_len, 0) >= 0 && recv(fd, &answer, sizeof answer, MSG_TRUNC) >= 0;
-  int error = done ? answer.header.nlmsg_type == NLMSG_ERROR ? -answer.body.error : 0 : errno;
-  close(fd);
-  errno = error;
-  return error == 0 ? 0 : -1;
-}
 
 struct number_attribute {
   struct rtattr header;

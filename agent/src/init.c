@@ -1,4 +1,5 @@
 #include "agent.h"
+#include "power.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -21,7 +22,7 @@
 #define AGENT_START_MS 5000
 
 struct boot_options {
-  char root[128], init[128], transport[16];
+  char root[128], init[128], transport[16], poweroff[16];
   bool waits;
 };
 
@@ -95,6 +96,7 @@ static void read_options(struct boot_options *o) {
   snprintf(o->root, sizeof o->root, "/dev/vda");
   snprintf(o->init, sizeof o->init, "/sbin/init");
   snprintf(o->transport, sizeof o->transport, "any");
+  snprintf(o->poweroff, sizeof o->poweroff, "off");
   int fd = open("/proc/cmdline", O_RDONLY | O_CLOEXEC);
   if (fd >= 0 && read(fd, line, sizeof line - 1) < 0) line[0] = 0;
   if (fd >= 0) close(fd);
@@ -102,6 +104,7 @@ static void read_options(struct boot_options *o) {
     if (option(word, "banger.root=", o->root, sizeof o->root)) continue;
     if (option(word, "banger.init=", o->init, sizeof o->init)) continue;
     if (option(word, "banger.transport=", o->transport, sizeof o->transport)) continue;
+    if (option(word, "banger.poweroff=", o->poweroff, sizeof o->poweroff)) continue;
     option(word, "banger.wait=", wait, sizeof wait);
   }
   o->waits = strcmp(wait, "0") != 0;
@@ -132,7 +135,7 @@ static int start_agent(const struct boot_options *o, char *self) {
     char number[16];
     snprintf(number, sizeof number, "%d", ends[1]);
     fcntl(ends[1], F_SETFD, 0);
-    char *argv[] = {AGENT_PROCESS_NAME, NEW_ROOT, number, (char *)o->transport, (char *)o->root, NULL};
+    char *argv[] = {AGENT_PROCESS_NAME, NEW_ROOT, number, (char *)o->transport, (char *)o->root, (char *)o->poweroff, NULL};
     execv(self, argv);
     _exit(127);
   }
@@ -197,6 +200,8 @@ void init_main(int argc, char **argv) {
   read_options(&options);
   load_modules();
   mount_root(&options);
+  if (strcmp(options.poweroff, "reset") == 0 && !power_install_hook(self, NEW_ROOT))
+    say("the program for the end of the machine: %s", strerror(errno));
   signal(SIGPIPE, SIG_IGN);
   int agent_fd = start_agent(&options, self);
   // The agent must have entered the new root before the old one is emptied. A guest without an agent is of no use.

@@ -1,5 +1,6 @@
 #include "agent.h"
 #include "channel.h"
+#include "power.h"
 #include "serve.h"
 #include <fcntl.h>
 #include <signal.h>
@@ -47,12 +48,13 @@ static void prefer_agent(void) {
   setpriority(PRIO_PROCESS, 0, -5);
 }
 
-/** argv: the process name, the new root, the socket to pid 1, the transport, the root device. */
+/** argv: the process name, the new root, the socket to pid 1, the transport, the root device, what a power-off is. */
 static int serve_from_initramfs(char **argv) {
   if (chroot(argv[1]) != 0 || chdir("/") != 0) return 1;
   int init_fd = atoi(argv[2]);
   fcntl(init_fd, F_SETFD, FD_CLOEXEC);
   snprintf(agent_shared->root_device, sizeof agent_shared->root_device, "%s", argv[4]);
+  agent_shared->resets_to_power_off = strcmp(argv[5], "reset") == 0;
   setsid();
   umask(022);
   prefer_agent();
@@ -67,8 +69,9 @@ int main(int argc, char **argv) {
     return 0;
   }
   if (!agent_share()) return 1;
+  if (getpid() == 1 && argc > 1 && strcmp(argv[0], POWER_HOOK_PROGRAM) == 0) power_hook_main(argv[1]);
   if (getpid() == 1 && strcmp(argv[0], AGENT_PROCESS_NAME) != 0) init_main(argc, argv);
-  if (argc == 5 && strcmp(argv[0], AGENT_PROCESS_NAME) == 0) return serve_from_initramfs(argv);
+  if (argc == 6 && strcmp(argv[0], AGENT_PROCESS_NAME) == 0) return serve_from_initramfs(argv);
   if (argc == 3 && strcmp(argv[1], "--serve-fd") == 0) return serve_descriptor(argv[2]);
   if (argc == 1) {
     prefer_agent();

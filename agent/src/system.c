@@ -1,6 +1,7 @@
 #include "agent.h"
 #include "child.h"
 #include "handlers.h"
+#include "power.h"
 #include "systemd.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -9,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/reboot.h>
 #include <sys/sysinfo.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
@@ -155,9 +155,15 @@ static void shut_down(bool reboot_after) {
     // The numbers are the C library's of the image, 34 being its first; musl's own SIGRTMIN differs.
     if (kill(1, reboot_after ? 34 + 5 : 34 + 4) == 0) return;
   }
-  if (strcmp(system, "runit") == 0 && run_program(init, 10000) == 0) return;
-  sync();
-  reboot(reboot_after ? RB_AUTOBOOT : RB_POWER_OFF);
+  if (strcmp(system, "runit") == 0) {
+    // It has no place for a program of ours at its end, so the host hears it first and runit is asked for the reset.
+    if (agent_shared->resets_to_power_off) {
+      power_tell_host(reboot_after);
+      init[1] = "6";
+    }
+    if (run_program(init, 10000) == 0) return;
+  }
+  power_end(reboot_after);
 }
 
 void handle_poweroff(struct channel *c, struct request *request) {

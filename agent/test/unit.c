@@ -1,15 +1,22 @@
 // Parsers and pure functions, each against what the protocol promises.
+#include "../src/agent.h"
 #include "../src/frames.h"
 #include "../src/http.h"
 #include "../src/identity.h"
 #include "../src/json.h"
 #include "../src/ports.h"
+#include "../src/power.h"
 #include "../src/systemd.h"
 #include "check.h"
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 int check_failures, check_count;
+// Of main.c, which is not part of this.
+struct agent_shared *agent_shared;
 
 static bool head_parses(const char *text, struct http_request *request) {
   static char head[HTTP_HEAD_MAX_BYTES * 2];
@@ -201,6 +208,39 @@ static void test_systemd_messages(void) {
   CHECK(systemd_state_reply(reply, 40, word, sizeof word) == -1);
 }
 
+// The word is with the host when the host has answered; a silent one is not waited for longer than said.
+static void test_last_word(void) {
+  int ends[2];
+  char heard[32] = "";
+  CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends) == 0);
+  CHECK(write(ends[1], "ok\n", 3) == 3 && power_say(ends[0], "poweroff\n", 1000));
+  CHECK(read(ends[1], heard, sizeof heard) == 9 && strcmp(heard, "poweroff\n") == 0);
+  close(ends[0]);
+  close(ends[1]);
+  CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends) == 0);
+  int64_t before = monotonic_ms();
+  CHECK(!power_say(ends[0], "reboot\n", 50) && monotonic_ms() - before >= 50 && monotonic_ms() - before < 1000);
+  close(ends[1]);
+  CHECK(!power_say(ends[0], "reboot\n", 1000));
+  close(ends[0]);
+}
+
+static void test_end_hook(void) {
+  char root[] = "/tmp/banger-hook-XXXXXX", path[128];
+  struct stat made, self;
+  CHECK(mkdtemp(root) != NULL);
+  CHECK(!power_install_hook("/proc/self/exe", root));
+  snprintf(path, sizeof path, "%s/run", root);
+  CHECK(mkdir(path, 0755) == 0 && power_install_hook("/proc/self/exe", root) && power_install_hook("/proc/self/exe", root));
+  snprintf(path, sizeof path, "%s/run/initramfs/shutdown", root);
+  CHECK(stat(path, &made) == 0 && stat("/proc/self/exe", &self) == 0);
+  CHECK(made.st_size == self.st_size && (made.st_mode & 0777) == 0700 && unlink(path) == 0);
+  for (char *end; (end = strrchr(path, '/')) && strlen(path) > strlen(root);) {
+    *end = 0;
+    CHECK(rmdir(path) == 0);
+  }
+}
+
 int main(void) {
   test_http_heads();
   test_queries();
@@ -213,6 +253,8 @@ int main(void) {
   test_marked_blocks();
   test_base64();
   test_systemd_messages();
+  test_last_word();
+  test_end_hook();
   printf("unit: %d checks, %d failed\n", check_count, check_failures);
   return check_failures != 0;
 }

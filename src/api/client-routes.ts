@@ -5,6 +5,7 @@ import type {
   BundleStatus,
   CreateVm,
   DaemonStatus,
+  DoctorReport,
   ExecBody,
   GuestPortView,
   Health,
@@ -12,14 +13,14 @@ import type {
   Operation,
   OperationEvent,
   SshAccess,
+  Stats,
   VmView,
 } from './schemas.ts';
-import type { Verdict } from '../model/verdict.ts';
 
 export type WaitTarget = 'agent' | 'ssh' | 'services' | 'running' | 'stopped';
 export type LogKind = 'serial' | 'vmm' | 'events';
 export type GuestStat = { type: 'file' | 'directory' | 'symlink' | 'other'; mode: number; sizeBytes: number };
-export type VmVerb = 'start' | 'stop' | 'restart' | 'kill' | 'delete';
+export type VmVerb = 'start' | 'stop' | 'restart' | 'kill' | 'delete' | 'set';
 
 /** @returns a path with encoded segments and query; undefined values are left out */
 export function pathOf(segments: readonly string[], query: Readonly<Record<string, string | undefined>> = {}): string {
@@ -57,6 +58,7 @@ function vmRoutes(get: Get, json: Json) {
       verb === 'delete'
         ? json<Operation>({ method: 'DELETE', path: pathOf(['vms', ref]) })
         : json<Operation>({ method: 'POST', path: pathOf(['vms', ref, verb]), json: body }),
+    /** Gives a running VM the way to the outside, or takes it. */
     health: (ref: string) => get<Health>(pathOf(['vms', ref, 'health'])),
     ports: (ref: string) => get<GuestPortView[]>(pathOf(['vms', ref, 'ports'])),
     sshAccess: (ref: string) => get<SshAccess>(pathOf(['vms', ref, 'ssh'])),
@@ -91,6 +93,7 @@ function guestRoutes(get: Get, send: Send, done: Done) {
 
 function hostRoutes(get: Get, json: Json, send: Send, done: Done) {
   return {
+    stats: (signal?: AbortSignal) => get<Stats>('/v1/stats', signal),
     daemon: () => get<DaemonStatus>('/v1/daemon'),
     shutdown: () => json<{ pid: number }>({ method: 'POST', path: '/v1/daemon/shutdown', json: {} }),
     listOperations: () => get<Operation[]>('/v1/operations'),
@@ -103,8 +106,15 @@ function hostRoutes(get: Get, json: Json, send: Send, done: Done) {
     cancelOperation: (id: string) => done({ method: 'DELETE', path: pathOf(['operations', id]) }),
     listImages: () => get<ImageView[]>('/v1/images'),
     bundle: () => get<BundleStatus>('/v1/bundle'),
-    buildBundle: (body: { force?: boolean }, attach: boolean) =>
+    buildBundle: (body: { force?: boolean; firecracker?: string; jailer?: string }, attach: boolean) =>
       json<Operation>({ method: 'POST', path: '/v1/bundle/build', json: body, headers: attach ? ATTACH : {} }),
-    doctor: () => get<Verdict[]>('/v1/doctor'),
+    fetchFirecracker: (body: { url?: string; sha256?: string }, attach: boolean) =>
+      json<Operation>({
+        method: 'POST',
+        path: '/v1/bundle/fetch',
+        json: { program: 'firecracker', ...body },
+        headers: attach ? ATTACH : {},
+      }),
+    doctor: () => get<DoctorReport>('/v1/doctor'),
   };
 }

@@ -5,7 +5,7 @@ import { LIMITS } from '../model/limits.ts';
 import { VM_STATES } from '../model/vm-state.ts';
 
 const bytes = (what: string): z.ZodNumber =>
-  z.number().int().min(LIMITS.diskBytes.min).max(LIMITS.diskBytes.max).describe(`${what}, bytes`);
+  z.number().int().min(LIMITS.diskBytes.min).max(LIMITS.diskBytes.max).multipleOf(LIMITS.diskStepBytes).describe(`${what}, bytes`);
 
 export const vmSpecSchema = z
   .strictObject({
@@ -26,6 +26,11 @@ export const createVmSchema = z
     waitFor: z.enum(['agent', 'ssh', 'services']).optional().describe('readiness to wait for, default services'),
   })
   .meta({ id: 'CreateVm' });
+
+export const setVmSchema = z
+  .strictObject({ name: z.string().max(1024).optional().describe('new name, a DNS label'), ...vmSpecSchema.partial().shape })
+  .refine((body) => Object.values(body).some((value) => value !== undefined), 'must have at least one member')
+  .meta({ id: 'SetVm' });
 
 export const vmSchema = z
   .strictObject({
@@ -120,9 +125,27 @@ export const imageSchema = z
   })
   .meta({ id: 'Image' });
 
-export const verdictSchema = z
+const verdictSchema = z
   .strictObject({ name: z.string(), level: z.enum(['pass', 'warn', 'fail']), reason: z.string(), remedy: z.string().optional() })
   .meta({ id: 'Verdict' });
+
+/** What one driver, with one accelerator where it has several, can do on this host. */
+const driverCapabilitySchema = z
+  .strictObject({
+    kind: z.enum(['hypervisor', 'network', 'storage']),
+    name: z.string(),
+    accelerator: z.enum(['kvm', 'tcg']).nullable(),
+    usable: z.boolean(),
+    chosen: z.boolean().describe('new VMs get it'),
+    reason: z.string(),
+    remedy: z.string().nullable(),
+    notWith: z.array(z.string()).describe('hypervisors that do not take it'),
+  })
+  .meta({ id: 'DriverCapability' });
+
+export const doctorReportSchema = z
+  .strictObject({ drivers: z.array(driverCapabilitySchema), verdicts: z.array(verdictSchema) })
+  .meta({ id: 'DoctorReport' });
 
 const choiceSchema = z.strictObject({ name: z.string(), reason: z.string() });
 
@@ -155,7 +178,9 @@ export const bundleStatusSchema = z
     kernelVersion: z.string().nullable(),
     distribution: z.string().nullable(),
     builtAt: z.string().nullable(),
-    files: z.array(z.strictObject({ part: z.string(), path: z.string(), sizeBytes: z.number(), sha256: z.string() })),
+    files: z.array(
+      z.strictObject({ part: z.string(), path: z.string(), sizeBytes: z.number(), sha256: z.string(), version: z.string().optional() }),
+    ),
   })
   .meta({ id: 'BundleStatus' });
 
@@ -206,12 +231,45 @@ export const sshAccessSchema = z
   })
   .meta({ id: 'SshAccess' });
 
+const diskUseSchema = z.strictObject({ sizeBytes: z.number(), allocatedBytes: z.number().describe('on the host, by stat') });
+
+/** What VMs use, and what is set aside for them. */
+export const statsSchema = z
+  .strictObject({
+    time: z.string(),
+    intervalMs: z.number().describe('over which cpuPercent was measured'),
+    host: z.strictObject({
+      cpuCount: z.number(),
+      memoryBytes: z.number(),
+      disk: z.strictObject({ path: z.string(), totalBytes: z.number(), freeBytes: z.number() }).describe('file system of the state'),
+    }),
+    reserved: z.strictObject({ vcpuCount: z.number(), memoryBytes: z.number() }).describe('by VMs that have a VMM'),
+    allocatedBytes: z.number().describe('of all overlays and work disks'),
+    vms: z.array(
+      z.strictObject({
+        id: z.string(),
+        name: z.string(),
+        state: z.enum(VM_STATES),
+        vcpuCount: z.number(),
+        memoryBytes: z.number().describe('what the guest has'),
+        cpuPercent: z.number().nullable().describe('of one processor; null without a VMM'),
+        residentBytes: z.number().nullable().describe('memory that the VMM has on the host'),
+        rootOverlay: diskUseSchema,
+        workDisk: diskUseSchema,
+      }),
+    ),
+  })
+  .meta({ id: 'Stats' });
+
+export type Stats = z.infer<typeof statsSchema>;
 export type VmView = z.infer<typeof vmSchema>;
 export type CreateVm = z.infer<typeof createVmSchema>;
+export type SetVm = z.infer<typeof setVmSchema>;
 export type Operation = z.infer<typeof operationSchema>;
 export type OperationEvent = z.infer<typeof operationEventSchema>;
 export type ImageView = z.infer<typeof imageSchema>;
 export type DaemonStatus = z.infer<typeof daemonStatusSchema>;
+export type DoctorReport = z.infer<typeof doctorReportSchema>;
 export type BundleStatus = z.infer<typeof bundleStatusSchema>;
 export type ExecBody = z.infer<typeof execSchema>;
 export type GuestPortView = z.infer<typeof guestPortSchema>;

@@ -3,9 +3,9 @@ import type { Capability } from './capability.ts';
 /** Who the guest is: name, hosts file, machine id, random seed and clock. */
 export const hostname: Capability = {
   name: 'hostname',
-  guestConfig({ vm, services, network, attachment }, draft) {
+  guestConfig({ vm, services, network }, draft) {
     draft.hostname = vm.name;
-    draft.hosts.push(`${attachment?.guest.address ?? network.addresses.guestAddress} ${vm.name}.vm ${vm.name}`);
+    draft.hosts.push(`${vm.runtime?.guestAddress ?? network.addresses.guestAddress} ${vm.name}.vm ${vm.name}`);
     // The id is random already, and stays the same over restarts as a machine id must.
     draft.machineId = vm.id;
     draft.randomSeed = services.randomBase64(64);

@@ -21,6 +21,7 @@ export const network: Capability = {
     if (attachment === null) throw new BangerError('INTERNAL', 'the machine was drawn up before its network');
     draft.network = attachment.network;
     draft.commandPrefix = attachment.commandPrefix;
+    if (attachment.networkPid !== undefined) draft.networkPid = attachment.networkPid;
   },
   guestConfig({ attachment }, draft) {
     draft.network = attachment?.guest ?? null;

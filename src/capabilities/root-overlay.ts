@@ -1,3 +1,6 @@
+import type { Overlay } from '../drivers/storage/contract.ts';
+import type { VmContext } from '../lifecycle/vm-context.ts';
+import { BangerError } from '../model/errors.ts';
 import type { Capability } from './capability.ts';
 
 /** The VM's private copy-on-write layer over the image's root file system: /dev/vda. */
@@ -7,20 +10,33 @@ export const rootOverlay: Capability = {
     name: 'root-overlay',
     title: 'root overlay',
     async apply(context, signal) {
-      const { vm, image, paths, services, update } = context;
+      const { vm, image, services, update } = context;
       update({ runtime: { bootId: services.host.bootId(), ...vm.runtime, storageDriver: context.drivers.storage.name } });
       await context.drivers.storage.create(
-        { basePath: image.rootfsPath, overlayPath: paths.rootOverlay, sizeBytes: vm.spec.rootOverlayBytes },
+        { ...overlayOf(context), basePath: image.rootfsPath, sizeBytes: vm.spec.rootOverlayBytes },
         signal,
       );
     },
-    undo: ({ drivers, paths }) => drivers.storage.remove(paths.rootOverlay),
+    undo: (context) => context.drivers.storage.remove(overlayOf(context)),
   },
-  machine({ drivers, paths }, draft) {
-    const disk = drivers.storage.open(paths.rootOverlay);
-    draft.disks.push({ ...disk, readOnly: false, durable: true });
+  beforeStart: {
+    name: 'root-disk',
+    title: 'root disk',
+    async apply(context, signal) {
+      context.rootDisk = await context.drivers.storage.attach(overlayOf(context), signal);
+    },
+    undo: (context) => context.drivers.storage.detach?.(overlayOf(context)),
+  },
+  machine({ rootDisk }, draft) {
+    if (rootDisk === null) throw new BangerError('INTERNAL', 'the machine was drawn up before its root disk');
+    draft.disks.push({ ...rootDisk, readOnly: false, durable: true });
   },
   guestConfig(_context, draft) {
     draft.growRoot = true;
   },
 };
+
+/** @returns how storage drivers know the VM's root overlay */
+export function overlayOf({ vm, paths }: Pick<VmContext, 'vm' | 'paths'>): Overlay {
+  return { vmId: vm.id, overlayPath: paths.rootOverlay };
+}

@@ -1,6 +1,6 @@
 // commander at run time, the inferred types of its sibling package at compile time only.
-import { Command as BaseCommand, Option as BaseOption } from 'commander';
-import type { Command, Option } from '@commander-js/extra-typings';
+import { Argument as BaseArgument, Command as BaseCommand, Option as BaseOption } from 'commander';
+import type { Argument, Command, Option } from '@commander-js/extra-typings';
 
 export type AnyCommand = BaseCommand;
 
@@ -20,6 +20,11 @@ export function newCommand(name: string, description: string, examples: readonly
 /** @returns an option that can be given choices, a default or a conflict before it is added */
 export function newOption<Usage extends string>(flags: Usage, description: string): Option<Usage> {
   return new BaseOption(flags, description);
+}
+
+/** @returns an argument that can be given choices before it is added */
+export function newArgument<Usage extends string>(usage: Usage, description: string): Argument<Usage> {
+  return new BaseArgument(usage, description);
 }
 
 /** `-o` of commands that show something for people or for programs. */

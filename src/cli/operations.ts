@@ -38,14 +38,16 @@ export async function runOperation(cli: Cli, begin: () => Promise<Operation>, pr
 
 /**
  * Shows an operation from its first event to its last.
+ * @param onLog hears what it said, in every mode
  * @throws the operation's error; CANCELLED when it was cancelled
  */
-export async function followOperation(cli: Cli, id: string, progress: ProgressMode): Promise<OperationEnd> {
+export async function followOperation(cli: Cli, id: string, progress: ProgressMode, onLog?: (line: string) => void): Promise<OperationEnd> {
   const view = createStageView(cli, progress);
   let end: OperationEnd | undefined;
   try {
     for await (const event of await cli.api().operationEvents(id)) {
       view.show(event);
+      if (event.type === 'log') onLog?.(event.line);
       if (event.type === 'end') end = event;
     }
   } finally {

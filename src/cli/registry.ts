@@ -24,10 +24,12 @@ const VM_VERBS: readonly Verb[] = [
   verb(['restart'], () => import('./commands/vm/restart.ts')),
   verb(['kill'], () => import('./commands/vm/kill.ts')),
   verb(['delete', 'rm', 'remove'], () => import('./commands/vm/delete.ts')),
+  verb(['set'], () => import('./commands/vm/set.ts')),
   verb(['ssh'], () => import('./commands/vm/ssh.ts')),
   verb(['exec'], () => import('./commands/vm/exec.ts')),
   verb(['cp', 'copy'], () => import('./commands/vm/cp.ts')),
   verb(['logs'], () => import('./commands/vm/logs.ts')),
+  verb(['stats'], () => import('./commands/vm/stats.ts')),
   verb(['wait'], () => import('./commands/vm/wait.ts')),
   verb(['health'], () => import('./commands/vm/health.ts')),
   verb(['ports'], () => import('./commands/vm/ports.ts')),
@@ -38,7 +40,11 @@ export const GROUPS: Readonly<Record<string, Group>> = {
   image: { description: 'what machines boot from', verbs: [verb(['list', 'ls'], () => import('./commands/image/list.ts'))] },
   bundle: {
     description: 'the runtime bundle: kernel, root file system, agent',
-    verbs: [verb(['build'], () => import('./commands/bundle/build.ts')), verb(['status'], () => import('./commands/bundle/status.ts'))],
+    verbs: [
+      verb(['build'], () => import('./commands/bundle/build.ts')),
+      verb(['fetch'], () => import('./commands/bundle/fetch.ts')),
+      verb(['status'], () => import('./commands/bundle/status.ts')),
+    ],
   },
   operation: {
     description: 'work that the daemon does',
@@ -61,14 +67,18 @@ export const GROUPS: Readonly<Record<string, Group>> = {
   },
   dns: { description: 'names under .vm', verbs: [verb(['status'], () => import('./commands/dns/status.ts'))] },
   internal: {
-    description: 'used by banger itself',
+    description: 'used by banger itself and by scripts',
     hidden: true,
-    verbs: [verb(['ssh-proxy'], () => import('./commands/internal/ssh-proxy.ts'))],
+    verbs: [
+      verb(['ssh-proxy'], () => import('./commands/internal/ssh-proxy.ts')),
+      verb(['nat'], () => import('./commands/internal/nat.ts')),
+    ],
   },
 };
 
 /** Commands without a group. */
 export const TOP_VERBS: readonly Verb[] = [
   verb(['doctor'], () => import('./commands/host/doctor.ts')),
+  verb(['setup'], () => import('./commands/host/setup.ts')),
   verb(['version'], () => import('./commands/host/version.ts')),
 ];

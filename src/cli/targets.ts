@@ -7,14 +7,17 @@ import { followOperation, runOperation } from './operations.ts';
 import { exitCodeOf, reportError } from './render/error.ts';
 import type { ProgressMode } from './render/stages.ts';
 
-export type Target = { ref: string; vm: VmView } | { ref: string; error: BangerError };
+/** What a VM is known by. */
+type Named = { id: string; name: string };
+
+export type Target<V extends Named = VmView> = { ref: string; vm: V } | { ref: string; error: BangerError };
 
 /**
  * Resolves references against one list: by name, by id, by unambiguous beginning of an id (3.1). A VM that is named
  * twice comes once, where it was named first (3.4).
  */
-export function resolveTargets(references: readonly string[], vms: readonly VmView[]): Target[] {
-  const targets: Target[] = [];
+export function resolveTargets<V extends Named>(references: readonly string[], vms: readonly V[]): Target<V>[] {
+  const targets: Target<V>[] = [];
   const seen = new Set<string>();
   for (const ref of new Set(references)) {
     const target = resolveTarget(ref, vms);
@@ -28,7 +31,7 @@ export function resolveTargets(references: readonly string[], vms: readonly VmVi
 /** Shorter ones are more likely a mistyped name; the daemon has the same rule. */
 const ID_PREFIX = /^[0-9a-f]{4,32}$/;
 
-function resolveTarget(ref: string, vms: readonly VmView[]): Target {
+function resolveTarget<V extends Named>(ref: string, vms: readonly V[]): Target<V> {
   const exact = vms.find((vm) => vm.name === ref) ?? vms.find((vm) => vm.id === ref);
   if (exact !== undefined) return { ref, vm: exact };
   const matches = ID_PREFIX.test(ref) ? vms.filter((vm) => vm.id.startsWith(ref)) : [];

@@ -32,8 +32,7 @@ export function parseMemory(flag: string, value: string): number {
 export function parseDiskSize(flag: string, value: string): number {
   const { min, max } = LIMITS.diskBytes;
   const bytes = parseSize(value);
-  // File systems and overlays want whole sectors; nobody means less than a MiB here.
-  if (bytes !== undefined && bytes % MIB === 0 && bytes >= min && bytes <= max) return bytes;
+  if (bytes !== undefined && bytes % LIMITS.diskStepBytes === 0 && bytes >= min && bytes <= max) return bytes;
   return refuse(flag, value, `a size such as 20G in whole MiB, from ${formatSize(min)} to ${formatSize(max)}`);
 }
 

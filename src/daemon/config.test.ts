@@ -7,17 +7,18 @@ import { BangerError } from '../model/errors.ts';
 import { configKeys, environmentName, loadConfig } from './config.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'banger-config-'));
+const DRIVER_NAMES = { hypervisors: ['qemu'], networks: ['private', 'user'], storages: ['copy'] };
 const path = `${directory}/config.toml`;
 after(() => rmSync(directory, { recursive: true }));
 
 function load(text: string, env: Record<string, string> = {}) {
   writeFileSync(path, text);
-  return loadConfig(path, env);
+  return loadConfig(path, env, DRIVER_NAMES);
 }
 
 describe('config.toml', () => {
   test('need not exist: every key has a default (2.2)', () => {
-    const { config } = loadConfig(`${directory}/none.toml`, {});
+    const { config } = loadConfig(`${directory}/none.toml`, {}, DRIVER_NAMES);
     assert.equal(config.defaults.memory, 1024 ** 3);
     assert.equal(config.network.mode, 'auto');
   });
@@ -45,6 +46,17 @@ describe('config.toml', () => {
       );
     });
   }
+
+  test('reads how long an unused VM may run; by default for ever (3.9)', () => {
+    assert.equal(load('').config.auto_stop_stale_after, null);
+    assert.equal(load('auto_stop_stale_after = "off"').config.auto_stop_stale_after, null);
+    assert.equal(load('auto_stop_stale_after = "1h30m"').config.auto_stop_stale_after, 5_400_000);
+    assert.equal(load('auto_stop_stale_after = 90').config.auto_stop_stale_after, 90_000);
+    assert.equal(load('', { BANGER_AUTO_STOP_STALE_AFTER: '2h' }).config.auto_stop_stale_after, 7_200_000);
+    for (const value of ['"soon"', '0', '"-1h"', '"400d"', 'true']) {
+      assert.throws(() => load(`auto_stop_stale_after = ${value}`), /config\.toml:1: auto_stop_stale_after: /, value);
+    }
+  });
 
   test('takes an old key with a warning, and the new one wins (2.2)', () => {
     const { config, warnings } = load('vmm = "qemu"\n[defaults]\ncpus = 3\nvcpu = 4\n');

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { parse, TomlError } from 'smol-toml';
 import { z } from 'zod';
+import { parseDuration } from '../lib/duration.ts';
 import { parseSize } from '../lib/size.ts';
 import { BangerError } from '../model/errors.ts';
 import { DEFAULT_SPEC, LIMITS } from '../model/limits.ts';
@@ -12,38 +13,66 @@ const size = (bareUnit: number, min: number, max: number) =>
     .pipe(z.number({ error: 'not a size such as "512M" or "8GiB"' }).min(min).max(max));
 const disk = size(1, LIMITS.diskBytes.min, LIMITS.diskBytes.max);
 const MIB = 1024 ** 2;
+/** Milliseconds; null for "off". */
+const durationOrOff = z
+  .union([z.string(), z.number()])
+  .transform((value) => (value === 'off' ? null : parseDuration(String(value))))
+  .pipe(
+    z
+      .number({ error: 'not a duration such as "90m" or "12h", nor "off"' })
+      .min(1000, 'must be at least 1s, or "off"')
+      .max(366 * 86_400_000, 'must be at most 366d')
+      .nullable(),
+  );
 
-const configSchema = z.strictObject({
-  hypervisor: z.enum(['auto', 'qemu']).default('auto'),
-  accelerator: z.enum(['auto', 'kvm', 'tcg']).default('auto'),
-  bundle: z.string().startsWith('/').optional(),
-  log_level: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
-  stop_grace_seconds: z.number().int().min(0).max(3600).default(30),
-  boot_timeout_seconds: z.number().int().min(5).max(3600).default(180),
-  reserved_space: size(1, 0, 2 ** 50).default(512 * MIB),
-  defaults: z
-    .strictObject({
-      image: z.string().default('default'),
-      vcpu: z.number().int().min(LIMITS.vcpuCount.min).max(LIMITS.vcpuCount.max).default(DEFAULT_SPEC.vcpuCount),
-      memory: size(MIB, LIMITS.memoryMib.min * MIB, LIMITS.memoryMib.max * MIB).default(DEFAULT_SPEC.memoryMib * MIB),
-      disk_size: disk.default(DEFAULT_SPEC.workDiskBytes),
-      system_overlay_size: disk.default(DEFAULT_SPEC.rootOverlayBytes),
-      nat: z.boolean().default(DEFAULT_SPEC.nat),
-    })
-    .prefault({}),
-  network: z.strictObject({ mode: z.enum(['auto', 'private', 'user']).default('auto') }).prefault({}),
-  storage: z.strictObject({ driver: z.enum(['auto', 'qcow2', 'reflink', 'copy']).default('auto') }).prefault({}),
-  dns: z
-    .strictObject({
-      address: z.union([z.ipv4(), z.ipv6()]).default('127.0.0.1'),
-      port: z.number().int().min(1).max(65_535).default(42_069),
-      enabled: z.boolean().default(true),
-    })
-    .prefault({}),
-});
+/** The drivers that can be asked for by name; `auto` is always one more. Made from the list in compose/registry.ts. */
+export type DriverNames = { hypervisors: readonly string[]; networks: readonly string[]; storages: readonly string[] };
+
+const driverSchema = (names: readonly string[]) => z.enum(['auto', ...names]).default('auto');
+
+const configSchemaOf = (drivers: DriverNames) =>
+  z.strictObject({
+    hypervisor: driverSchema(drivers.hypervisors),
+    accelerator: z.enum(['auto', 'kvm', 'tcg']).default('auto'),
+    bundle: z.string().startsWith('/').optional(),
+    log_level: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
+    stop_grace_seconds: z.number().int().min(0).max(3600).default(30),
+    boot_timeout_seconds: z.number().int().min(5).max(3600).default(180),
+    auto_stop_stale_after: durationOrOff.default(null),
+    reserved_space: size(1, 0, 2 ** 50).default(512 * MIB),
+    defaults: z
+      .strictObject({
+        image: z.string().default('default'),
+        vcpu: z.number().int().min(LIMITS.vcpuCount.min).max(LIMITS.vcpuCount.max).default(DEFAULT_SPEC.vcpuCount),
+        memory: size(MIB, LIMITS.memoryMib.min * MIB, LIMITS.memoryMib.max * MIB).default(DEFAULT_SPEC.memoryMib * MIB),
+        disk_size: disk.default(DEFAULT_SPEC.workDiskBytes),
+        system_overlay_size: disk.default(DEFAULT_SPEC.rootOverlayBytes),
+        nat: z.boolean().default(DEFAULT_SPEC.nat),
+      })
+      .prefault({}),
+    network: z.strictObject({ mode: driverSchema(drivers.networks) }).prefault({}),
+    storage: z.strictObject({ driver: driverSchema(drivers.storages) }).prefault({}),
+    firecracker: z
+      .strictObject({
+        path: z.string().startsWith('/').optional(),
+        jailer: z.enum(['auto', 'never', 'always']).default('auto'),
+      })
+      .prefault({}),
+    helper: z.strictObject({ socket: z.string().startsWith('/').default('/run/banger/helper.sock') }).prefault({}),
+    dns: z
+      .strictObject({
+        address: z.union([z.ipv4(), z.ipv6()]).default('127.0.0.1'),
+        port: z.number().int().min(1).max(65_535).default(42_069),
+        enabled: z.boolean().default(true),
+      })
+      .prefault({}),
+  });
 
 /** Every setting, resolved; sizes in bytes. */
-export type Config = z.output<typeof configSchema>;
+export type Config = z.output<ReturnType<typeof configSchemaOf>>;
+
+/** Keys whose variable is not called by the rule, for the sake of those who type it. */
+const ENVIRONMENT_NAMES: Readonly<Record<string, string>> = { 'firecracker.path': 'BANGER_FIRECRACKER' };
 
 /** Old keys and what they are called now; used with a warning. */
 export const DEPRECATED_KEYS: Readonly<Record<string, string>> = {
@@ -57,9 +86,11 @@ export type LoadedConfig = { config: Config; warnings: string[] };
 /**
  * Reads config.toml (need not exist), then lets the environment override single keys: `network.mode` is
  * BANGER_NETWORK_MODE.
+ * @param drivers names that may be asked for
  * @throws CONFIG_INVALID naming file, line and key
  */
-export function loadConfig(path: string, env: Readonly<Record<string, string | undefined>>): LoadedConfig {
+export function loadConfig(path: string, env: Readonly<Record<string, string | undefined>>, drivers: DriverNames): LoadedConfig {
+  const schema = configSchemaOf(drivers);
   const text = readOptional(path);
   const warnings: string[] = [];
   const tree = parseToml(path, text);
@@ -73,19 +104,20 @@ export function loadConfig(path: string, env: Readonly<Record<string, string | u
     const value = env[environmentName(key)];
     if (value !== undefined && value !== '') setKey(tree, key, fromEnvironment(value));
   }
-  const result = configSchema.safeParse(tree);
+  const result = schema.safeParse(tree);
   if (result.success) return { config: result.data, warnings };
   throw explain(path, text, result.error, env);
 }
 
-/** @returns `BANGER_` and the key in capitals. */
+/** @returns `BANGER_` and the key in capitals, for all but a few. */
 export function environmentName(key: string): string {
-  return `BANGER_${key.replaceAll('.', '_').toUpperCase()}`;
+  return ENVIRONMENT_NAMES[key] ?? `BANGER_${key.replaceAll('.', '_').toUpperCase()}`;
 }
 
 /** @returns every key, dotted. */
 export function configKeys(): string[] {
-  return Object.entries(configSchema.shape).flatMap(([key, schema]) => {
+  const { shape } = configSchemaOf({ hypervisors: [], networks: [], storages: [] });
+  return Object.entries(shape).flatMap(([key, schema]) => {
     const inner = schema instanceof z.ZodPrefault ? schema.unwrap() : undefined;
     return inner instanceof z.ZodObject ? Object.keys(inner.shape).map((name) => `${key}.${name}`) : [key];
   });

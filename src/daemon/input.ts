@@ -44,6 +44,7 @@ const TYPES: Readonly<Record<string, string>> = {
 const UNITS: Readonly<Record<string, string>> = { string: 'characters', array: 'members' };
 
 function kindOf(issue: Issue, schema: unknown): string | undefined {
+  if (issue.code === 'not_multiple_of') return `a multiple of ${issue.divisor}`;
   if (schema instanceof z.ZodNumber) return `a whole number from ${schema.minValue} to ${schema.maxValue}`;
   if (issue.code === 'invalid_value') return `one of ${issue.values.join(', ')}`;
   if (issue.code === 'invalid_type') return TYPES[issue.expected];

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Directories, DirectoryProblem, ensurePrivateDirectory, resolveDirectories } from '../lib/directories.ts';
 import { BangerError } from '../model/errors.ts';
 import { compose } from './compose/compose.ts';
+import { DRIVERS, namesOf } from './compose/registry.ts';
 import { loadConfig } from './config.ts';
 import { openLog } from './log.ts';
 import { createServer } from './server.ts';
@@ -18,7 +19,7 @@ const CLOSE_TIMEOUT_MS = 3000;
 /** Life of the daemon: configuration, one daemon only, recovery, listening, and an end that leaves VMs running. */
 async function main(): Promise<void> {
   const directories = prepareDirectories();
-  const { config, warnings } = loadConfig(directories.configPath, process.env);
+  const { config, warnings } = loadConfig(directories.configPath, process.env, namesOf(DRIVERS));
   const log = openLog(config.log_level);
   for (const warning of warnings) log.warn(warning);
   await refuseSecondDaemon(directories.socketPath);

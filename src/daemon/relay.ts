@@ -20,6 +20,8 @@ export async function relay(client: Duplex, session: FrameSession): Promise<void
       client.destroy();
     }
   });
+  // Sockets of the HTTP server stay half open, so a client that was killed is only heard to end.
+  client.once('end', () => session.close());
   client.once('close', () => session.close());
   client.once('error', () => session.close());
   await Promise.all([pump(session.stdout, 'data', client), pump(session.stderr, 'stderr', client)]);

@@ -1,15 +1,19 @@
-import type { BundleStatus, DaemonStatus } from '../api/schemas.ts';
+import type { BundleStatus, DaemonStatus, DoctorReport, Stats } from '../api/schemas.ts';
 import type { LifecycleServices } from '../lifecycle/services.ts';
 import type { OperationRecord } from '../model/operation.ts';
-import type { Verdict } from '../model/verdict.ts';
 
 /** What the routes work with. */
 export type DaemonServices = LifecycleServices & {
   clientPrivateKeyPath(): Promise<string>;
   status(): Promise<DaemonStatus>;
-  doctor(signal: AbortSignal): Promise<Verdict[]>;
+  /** Measures for some 200 ms, or since the last request. */
+  stats(): Promise<Stats>;
+  doctor(signal: AbortSignal): Promise<DoctorReport>;
   bundleStatus(): Promise<BundleStatus>;
-  buildBundle(options: { force: boolean }): OperationRecord;
+  /** @param options.programs absolute paths, copied into the bundle */
+  buildBundle(options: { force: boolean; programs?: { firecracker: string; jailer?: string } }): OperationRecord;
+  /** @param release default: the pinned one */
+  fetchFirecracker(release?: { url: string; sha256: string }): OperationRecord;
   defaultImageName: string;
   /** Ends the daemon after the reply is out; VMs go on. */
   requestShutdown(): void;

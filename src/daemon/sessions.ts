@@ -11,10 +11,16 @@ export async function withSession<T>(services: DaemonServices, vm: Vm, work: (li
   decideAction(vm, 'exec');
   const live = services.machines.get(vm);
   live.sessions++;
-  services.vms.update(vm.id, { lastUsedAt: services.now().toISOString() });
+  touch(services, vm);
   try {
     return await work(live);
   } finally {
     live.sessions--;
+    touch(services, vm);
   }
+}
+
+/** At both ends: a session that was long ago opened and is just over was a use. The VM may be gone by then. */
+function touch(services: DaemonServices, vm: Vm): void {
+  if (services.vms.find(vm.id) !== undefined) services.vms.update(vm.id, { lastUsedAt: services.now().toISOString() });
 }

@@ -44,7 +44,8 @@ export type AgentClient = {
     file: { content: AsyncIterable<Uint8Array>; sizeBytes: number; mode: number },
     options?: CallOptions,
   ): Promise<void>;
-  personalize(personalization: Personalization, options?: CallOptions): Promise<void>;
+  /** Members that are left out stay as they are in the guest. */
+  personalize(personalization: Partial<Personalization>, options?: CallOptions): Promise<void>;
   poweroff(request: { reboot: boolean }, options?: CallOptions): Promise<void>;
   setTime(unixMs: number, options?: CallOptions): Promise<void>;
   /** Starts a command; `options` bound the start only. */

@@ -1,5 +1,5 @@
 import { constants, createReadStream } from 'node:fs';
-import { access, chmod, copyFile, mkdir, open, readdir, readFile, rename, rm, stat, statfs } from 'node:fs/promises';
+import { access, chmod, copyFile, mkdir, open, readdir, readFile, rename, rm, stat, statfs, symlink, truncate } from 'node:fs/promises';
 import { createHash, randomBytes } from 'node:crypto';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
@@ -53,6 +53,17 @@ export async function readIfThere(path: string): Promise<string | undefined> {
   }
 }
 
+/** @returns the first bytes of a file; fewer when it has no more. @throws ENOENT and the like */
+export async function readHead(path: string, bytes: number): Promise<Buffer> {
+  const file = await open(path, 'r');
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(bytes), 0, bytes, 0);
+    return buffer.subarray(0, bytesRead);
+  } finally {
+    await file.close();
+  }
+}
+
 /** @returns the names in a directory, the one changed last first; none when there is no such directory. */
 export async function namesByAge(path: string): Promise<string[]> {
   const names = await readdir(path).catch((error: NodeJS.ErrnoException) => {
@@ -93,10 +104,21 @@ export async function extendSparse(path: string, sizeBytes: number): Promise<voi
   }
 }
 
+/** Cuts or extends the file to exactly `sizeBytes`. */
+export async function setLength(path: string, sizeBytes: number): Promise<void> {
+  await truncate(path, sizeBytes);
+}
+
 /** @returns bytes that an ordinary user can still write to the file system of `path`. */
 export async function freeBytes(path: string): Promise<number> {
   const s = await statfs(path);
   return s.bavail * s.bsize;
+}
+
+/** @returns size of the file system of `path`, and what an ordinary user can still write to it, bytes. */
+export async function fileSystemSize(path: string): Promise<{ totalBytes: number; freeBytes: number }> {
+  const s = await statfs(path);
+  return { totalBytes: s.blocks * s.bsize, freeBytes: s.bavail * s.bsize };
 }
 
 /** @returns bytes of the file and bytes that it really takes on disk. */
@@ -153,4 +175,14 @@ export async function findProgram(name: string, searchPath: string): Promise<str
     if (found) return candidate;
   }
   return undefined;
+}
+
+/** Makes an empty file where none is, readable by the owner alone. */
+export async function touch(path: string): Promise<void> {
+  await (await open(path, 'a', 0o600)).close();
+}
+
+/** Makes a symbolic link. @throws EEXIST and the like */
+export async function makeLink(target: string, path: string): Promise<void> {
+  await symlink(target, path);
 }

@@ -1,9 +1,22 @@
+import { makeFifos, openFifo } from './fifo.ts';
 import * as files from './files.ts';
+import * as connections from './connections.ts';
 import * as processes from './processes.ts';
 import { openRotatingLog } from './rotating-log.ts';
 import { sparseCopy } from './sparse-copy.ts';
 import { commandEnvironment, run, spawnDetached } from './spawn.ts';
 
 /** Every touch of the machine, handed to drivers as one value so that tests can hand in another. */
-export const realHost = { run, spawnDetached, commandEnvironment, openRotatingLog, sparseCopy, ...processes, ...files };
+export const realHost = {
+  run,
+  spawnDetached,
+  commandEnvironment,
+  openRotatingLog,
+  sparseCopy,
+  makeFifos,
+  openFifo,
+  ...processes,
+  ...files,
+  ...connections,
+};
 export type Host = typeof realHost;

@@ -1,4 +1,5 @@
 import { readFileSync, readdirSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** A process, safe against pid reuse. */
@@ -19,6 +20,23 @@ function statFields(pid: number): string[] | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** USER_HZ, in which /proc counts: 100 on every architecture that Linux still has but alpha (proc(5), times). */
+const TICK_MS = 10;
+
+/**
+ * What a process has used since it began. Resident memory, not the proportional kind: a VM's memory is its own, and to share
+ * it out the kernel would have to walk every page.
+ * @returns undefined when exactly this process does not run any more
+ */
+export async function processUsage(identity: ProcessIdentity): Promise<{ cpuMs: number; residentBytes: number } | undefined> {
+  const status = await readFile(`/proc/${identity.pid}/status`, 'latin1').catch(() => '');
+  // Read after the memory, so that it tells whose that was.
+  const fields = statFields(identity.pid);
+  const residentKib = /^VmRSS:\s*(\d+) kB$/m.exec(status)?.[1];
+  if (fields === undefined || residentKib === undefined || Number(fields[19]) !== identity.startTicks) return undefined;
+  return { cpuMs: (Number(fields[11]) + Number(fields[12])) * TICK_MS, residentBytes: Number(residentKib) * 1024 };
 }
 
 /** @returns whether exactly this process still runs. */

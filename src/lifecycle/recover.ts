@@ -1,6 +1,6 @@
 import { ALL_CAPABILITIES } from '../capabilities/all.ts';
 import type { Machine } from '../drivers/hypervisor/contract.ts';
-import type { ErrorBody } from '../model/errors.ts';
+import { BangerError, type ErrorBody } from '../model/errors.ts';
 import type { Vm } from '../model/vm.ts';
 import type { OperationStore } from '../store/operations.ts';
 import { runAll, runSteps } from './pipeline.ts';
@@ -55,7 +55,13 @@ async function sweepNetworks(services: LifecycleServices): Promise<void> {
     .filter((vm) => services.machines.find(vm.id) !== undefined)
     .map((vm) => makeContext(services, vm));
   for (const network of services.drivers.networks()) {
-    await network.sweep(alive.filter((context) => context.drivers.network.name === network.name).map((context) => context.network));
+    const joined = alive.filter((context) => context.drivers.network.name === network.name).map((context) => context.network);
+    await network.sweep(joined).catch((error: unknown) => {
+      // A network that cannot be had on this host has nothing to sweep.
+      if (error instanceof BangerError && error.code === 'PREREQUISITE_MISSING' && joined.length === 0) return;
+      const reason = error instanceof Error ? error.message : String(error);
+      services.warn('a network could not be swept', { network: network.name, reason });
+    });
   }
 }
 

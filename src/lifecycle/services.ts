@@ -24,11 +24,18 @@ export type HostPort = {
   reflink(from: string, to: string): Promise<boolean>;
   sparseCopy(from: string, to: string, signal?: AbortSignal): Promise<void>;
   extendSparse(path: string, sizeBytes: number): Promise<void>;
+  setLength(path: string, sizeBytes: number): Promise<void>;
+  readHead(path: string, bytes: number): Promise<Uint8Array>;
+  fileSize(path: string): Promise<{ bytes: number; allocatedBytes: number }>;
   freeBytes(path: string): Promise<number>;
+  fileSystemSize(path: string): Promise<{ totalBytes: number; freeBytes: number }>;
+  processUsage(identity: ProcessIdentity): Promise<{ cpuMs: number; residentBytes: number } | undefined>;
   endProcess(identity: ProcessIdentity, graceMs: number): Promise<boolean>;
   signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals): boolean;
   isAlive(identity: ProcessIdentity): boolean;
   bootId(): string;
+  /** Every IPv4 address of this host or beyond that a TCP connection of this host has at one of its ends. */
+  connectedAddresses(): Promise<Set<string>>;
 };
 
 /** `.vm` names; changes are answered from the next query on. */
@@ -54,6 +61,12 @@ export type VmDrivers = { hypervisor: Hypervisor; storage: StorageDriver; networ
 export type Drivers = {
   /** @param runtime of the VM; what it does not name is the present choice */
   of(runtime: VmRuntime | null): VmDrivers;
+  /**
+   * Chooses for the next start of a VM, by what works on this host now. A VM that has its disk keeps what made it.
+   * @returns with a note when it therefore runs on another VMM than new ones
+   * @throws PREREQUISITE_MISSING when the configuration asks for what does not work here
+   */
+  choose(runtime: VmRuntime | null): Promise<VmDrivers & { note?: string }>;
   /** Every network that VMs may have been joined by. */
   networks(): readonly NetworkDriver[];
 };

@@ -1,5 +1,6 @@
 import type { MachineSpec } from '../drivers/hypervisor/contract.ts';
 import type { NetworkAttachment, NetworkVm } from '../drivers/network/contract.ts';
+import type { OverlayDisk } from '../drivers/storage/contract.ts';
 import type { Personalization } from '../guest/protocol.ts';
 import type { Image } from '../model/image.ts';
 import { addressesOf } from '../model/network.ts';
@@ -22,11 +23,13 @@ export type VmContext = {
   update(change: VmChange): void;
   /** Set by the network's step of this start. */
   attachment: NetworkAttachment | null;
+  /** Set by the root overlay's step of this start. */
+  rootDisk: OverlayDisk | null;
   operation: Pick<OperationHandle, 'log' | 'progress'>;
 };
 
 /** What capabilities add to before the VMM starts. */
-export type MachineDraft = Pick<MachineSpec, 'network' | 'commandPrefix'> & { disks: MachineSpec['disks'][number][] };
+export type MachineDraft = Pick<MachineSpec, 'network' | 'commandPrefix' | 'networkPid'> & { disks: MachineSpec['disks'][number][] };
 export type GuestDraft = Personalization;
 
 const silent: VmContext['operation'] = { log: () => undefined, progress: () => undefined };
@@ -49,6 +52,7 @@ export function makeContext(services: LifecycleServices, vm: Vm, operation: VmCo
       present = services.vms.update(vm.id, change);
     },
     attachment: null,
+    rootDisk: null,
     operation,
   };
 }

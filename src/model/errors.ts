@@ -21,6 +21,7 @@ export const ERROR_CODES = {
   NOT_PERMITTED: { exit: 1, status: 403 },
   NO_SPACE: { exit: 1, status: 507 },
   COMMAND_FAILED: { exit: 1, status: 500 },
+  DOWNLOAD_FAILED: { exit: 1, status: 502 },
   VMM_FAILED: { exit: 1, status: 500 },
   BOOT_FAILED: { exit: 1, status: 500 },
   AGENT_UNREACHABLE: { exit: 1, status: 502 },

@@ -12,6 +12,10 @@ export const BUNDLE_PARTS = [
 ] as const;
 export type BundlePart = (typeof BUNDLE_PARTS)[number];
 
+/** Programs that a bundle may hold besides; banger does not build them. */
+export const ADDED_PROGRAMS = ['firecracker', 'jailer'] as const;
+export type AddedProgram = (typeof ADDED_PROGRAMS)[number];
+
 export type BundleFile = {
   /** Relative to the bundle directory, no `..`. */
   path: string;
@@ -19,6 +23,9 @@ export type BundleFile = {
   /** SHA-256, hex. */
   sha256: string;
 };
+
+/** A program that was added, with what it said of itself. */
+export type AddedFile = BundleFile & { version: string };
 
 /** `bundle.json`. */
 export type BundleManifest = {
@@ -33,7 +40,7 @@ export type BundleManifest = {
   inputsHash: string;
   packages: string[];
   packagesHash: string;
-  files: Record<BundlePart, BundleFile>;
+  files: Record<BundlePart, BundleFile> & { [Program in AddedProgram]?: AddedFile | undefined };
 };
 
 export type Bundle = { directory: string; manifest: BundleManifest };
@@ -62,4 +69,10 @@ export type Image = {
 /** @returns absolute path of a part of the bundle. */
 export function bundlePath(bundle: Bundle, part: BundlePart): string {
   return `${bundle.directory}/${bundle.manifest.files[part].path}`;
+}
+
+/** @returns absolute path of a program that was added to the bundle, if it was */
+export function bundledProgram(bundle: Bundle | undefined, program: AddedProgram): string | undefined {
+  const file = bundle?.manifest.files[program];
+  return bundle === undefined || file === undefined ? undefined : `${bundle.directory}/${file.path}`;
 }

@@ -6,6 +6,8 @@ export const LIMITS = {
   memoryMib: { min: 128, max: 1_048_576 },
   /** ext4 with a journal wants some room; 16 TiB is its limit with 4 KiB blocks. */
   diskBytes: { min: 64 * 1024 ** 2, max: 16 * 1024 ** 4 },
+  /** File systems and overlays want whole sectors; nobody means less than a MiB here. */
+  diskStepBytes: 1024 ** 2,
   /** RFC 1035 label. */
   nameLength: { min: 1, max: 63 },
 } as const;

@@ -41,6 +41,12 @@ export function addressesOf(index: number): VmAddresses {
   };
 }
 
+/** @returns the number that the addresses were derived from. */
+export function networkIndexOf({ guestAddress }: Pick<VmAddresses, 'guestAddress'>): number {
+  const [high = 0, low = 0] = guestAddress.split('.').slice(2).map(Number);
+  return high * 256 + low;
+}
+
 /** @returns the lowest free index. @throws NETWORK_FAILED when every address is taken */
 export function allocateNetworkIndex(taken: ReadonlySet<number>): number {
   for (let index = FIRST_NETWORK_INDEX; index <= LAST_NETWORK_INDEX; index++) {

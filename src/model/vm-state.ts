@@ -29,7 +29,8 @@ const ANSWERS: Record<VmState, Record<VmAction, Answer>> = {
     stop: 'go',
     kill: 'go',
     delete: 'go',
-    set: { refuse: 'is running', remedy: 'stop it first: banger vm stop NAME' },
+    // What needs a stop is refused by decideChange.
+    set: 'go',
     exec: 'go',
   },
   stopping: { start: busy('stopping'), stop: 'go', kill: 'go', delete: 'go', set: busy('stopping'), exec: notRunning },

@@ -58,18 +58,17 @@ export function createVmStore(database: DatabaseSync) {
   const indexes = database.prepare('SELECT network_index FROM vms');
 
   const find = (id: string): Vm | undefined => fromRow(selectById.get(id));
+  const assertNameFree = (vm: Pick<Vm, 'id' | 'name'>): void => refuseNameOf(fromRow(selectByName.get(vm.name)), vm);
   return {
     list: (): Vm[] => selectAll.all().map((row) => toVm(row)),
     find,
+    /** @throws NAME_TAKEN when another VM has the name */
+    assertNameFree,
     findByName: (name: string): Vm | undefined => fromRow(selectByName.get(name)),
     networkIndexes: (): Set<number> => new Set(indexes.all().map((row) => Number(row['network_index']))),
     /** @throws NAME_TAKEN */
     insert(vm: Vm): void {
-      if (selectByName.get(vm.name) !== undefined) {
-        throw new BangerError('NAME_TAKEN', `there is a VM named ${vm.name} already`, {
-          remedy: 'choose another name, or see it: banger vm show ' + vm.name,
-        });
-      }
+      assertNameFree(vm);
       insert.run(
         vm.id,
         vm.name,
@@ -86,11 +85,12 @@ export function createVmStore(database: DatabaseSync) {
         vm.lastError,
       );
     },
-    /** @returns the VM after the change. @throws NOT_FOUND */
+    /** @returns the VM after the change. @throws NOT_FOUND, NAME_TAKEN */
     update(id: string, change: VmChange): Vm {
       const present = find(id);
       if (present === undefined) throw new BangerError('NOT_FOUND', `the VM ${id} is gone`);
       const vm = { ...present, ...change };
+      assertNameFree(vm);
       update.run(
         vm.name,
         vm.state,
@@ -108,6 +108,13 @@ export function createVmStore(database: DatabaseSync) {
       remove.run(id);
     },
   };
+}
+
+function refuseNameOf(holder: Vm | undefined, { id, name }: Pick<Vm, 'id' | 'name'>): void {
+  if (holder === undefined || holder.id === id) return;
+  throw new BangerError('NAME_TAKEN', `there is a VM named ${name} already`, {
+    remedy: `choose another name, or see it: banger vm show ${name}`,
+  });
 }
 
 function toJson(value: unknown): string | null {

@@ -9,7 +9,7 @@ import { controlOne, holderInfo } from '../../src/drivers/network/private/contro
 import { createPrivateNetwork } from '../../src/drivers/network/private/driver.ts';
 import { realHost } from '../../src/host/host.ts';
 import { addressesOf } from '../../src/model/network.ts';
-import { type FakeGuest, plugGuest } from '../support/fake-guest.ts';
+import { type FakeGuest, plugGuest, privatePlace } from '../support/fake-guest.ts';
 
 const forwarderPath = process.env['LAB_FORWARDER'] ?? '';
 const work = process.env['LAB_WORK'] ?? '';
@@ -29,7 +29,8 @@ describe('what guests of the private network open', () => {
   let hash = '';
   before(async () => {
     await driver.ensure(never);
-    guest = await plugGuest(forwarderPath, vm, await driver.attach(vm, never));
+    const attachment = await driver.attach(vm, never);
+    guest = await plugGuest(privatePlace(forwarderPath, attachment), vm, attachment);
     const bytes = randomBytes(LARGE_BYTES);
     hash = sha256(bytes);
     await writeFile(source, bytes);

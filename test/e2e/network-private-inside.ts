@@ -14,7 +14,7 @@ import { createPrivateNetwork } from '../../src/drivers/network/private/driver.t
 import type { Machine } from '../../src/drivers/hypervisor/contract.ts';
 import { realHost } from '../../src/host/host.ts';
 import { addressesOf } from '../../src/model/network.ts';
-import { type FakeGuest, plugGuest } from '../support/fake-guest.ts';
+import { type FakeGuest, plugGuest, privatePlace } from '../support/fake-guest.ts';
 
 const forwarderPath = process.env['LAB_FORWARDER'] ?? '';
 const runtimeDirectory = join(process.env['LAB_WORK'] ?? '', 'run');
@@ -85,7 +85,8 @@ describe('guests of the private network', () => {
   const driver = open();
   const guests: FakeGuest[] = [];
   const plug = async (vm: NetworkVm): Promise<FakeGuest> => {
-    const guest = await plugGuest(forwarderPath, vm, await driver.attach(vm, never));
+    const attachment = await driver.attach(vm, never);
+    const guest = await plugGuest(privatePlace(forwarderPath, attachment), vm, attachment);
     guests.push(guest);
     return guest;
   };

@@ -91,6 +91,17 @@ describe('the private network', needsRoot, () => {
     assert.match(await guest(sandbox(), 'closed').sh(script), /^curl (7|28)$/);
   });
 
+  test('a running VM is cut off and let out again, also one that was started without a way out (3.7, 6.1)', async () => {
+    for (const name of ['left', 'closed']) {
+      await sandbox().must(['vm', 'set', name, '--nat']);
+      assert.equal(`${await guest(sandbox(), name).sh(GET_OUTSIDE)}\n`, OUTSIDE_BODY, name);
+      await sandbox().must(['vm', 'set', name, '--no-nat']);
+      assert.match(await guest(sandbox(), name).sh(`${GET_OUTSIDE} || echo "curl $?"`), /^curl (7|28)$/, name);
+    }
+    await sandbox().must(['vm', 'set', 'left', '--nat']);
+    assert.equal(`${await guest(sandbox(), 'left').sh(GET_OUTSIDE)}\n`, OUTSIDE_BODY);
+  });
+
   test('VMs reach each other by address, with and without NAT (6.1)', async () => {
     for (const [name, peer] of [
       ['left', 'right'],

@@ -1,8 +1,7 @@
 // What banger says of itself and of its host; programs read the exit code and the JSON, people the table.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { BundleStatus } from '../../src/api/schemas.ts';
-import type { Verdict } from '../../src/model/verdict.ts';
+import type { BundleStatus, DoctorReport } from '../../src/api/schemas.ts';
 import { daemonStatus, useSandbox } from '../support/e2e.ts';
 
 describe('with a runtime bundle', () => {
@@ -46,7 +45,7 @@ describe('with a runtime bundle', () => {
 
   test('doctor judges everything, says what to do where not all is well, and ends with 0 while nothing fails (9.3)', async () => {
     const outcome = await sandbox().banger(['doctor', '-o', 'json']);
-    const verdicts = JSON.parse(outcome.stdout) as Verdict[];
+    const { verdicts, drivers } = JSON.parse(outcome.stdout) as DoctorReport;
     assert.equal(outcome.status, 0, outcome.stdout);
     for (const topic of ['qemu', 'storage', 'network', 'bundle', 'dns']) {
       assert.ok(
@@ -55,9 +54,18 @@ describe('with a runtime bundle', () => {
       );
     }
     const table = await sandbox().must(['doctor']);
-    for (const { name, level, remedy } of verdicts) {
-      assert.match(table, new RegExp(`${level} +${name.replaceAll('.', '\\.')}`));
+    for (const { name, level, reason, remedy } of verdicts) {
+      const isInTable = level === 'pass' && drivers.some((driver) => driver.reason === reason);
+      if (!isInTable) assert.match(table, new RegExp(`${level} +${name.replaceAll('.', '\\.')}`));
       assert.ok(level === 'pass' || remedy !== undefined, name);
+    }
+    assert.deepEqual(
+      drivers.filter(({ chosen }) => chosen).map(({ kind }) => kind),
+      ['hypervisor', 'network', 'storage'],
+    );
+    for (const { kind, name, usable, remedy } of drivers) {
+      assert.match(table, new RegExp(`^${kind} +${name}`, 'm'));
+      assert.ok(usable || remedy !== null, name);
     }
   });
 });
@@ -80,7 +88,7 @@ describe('without a runtime bundle', () => {
 
   test('doctor ends with 3 (9.3)', async () => {
     const outcome = await sandbox().banger(['doctor', '-o', 'json']);
-    const verdicts = JSON.parse(outcome.stdout) as Verdict[];
+    const { verdicts } = JSON.parse(outcome.stdout) as DoctorReport;
     assert.equal(outcome.status, 3);
     assert.equal(verdicts.find(({ name }) => name === 'bundle')?.level, 'fail');
     const table = await sandbox().banger(['doctor']);

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import type { Verdict } from '../../src/model/verdict.ts';
+import type { DoctorReport } from '../../src/api/schemas.ts';
 import { createVm, daemonStatus, eventually, hear, useSandbox } from '../support/e2e.ts';
 import { processesOf } from '../support/leak-check.ts';
 import type { Sandbox } from '../support/sandbox.ts';
@@ -40,8 +40,8 @@ function ownedByRoot(sandbox: Sandbox): string[] {
   return [...files, ...processes.map(({ command }) => command)];
 }
 
-async function doctor(sandbox: Sandbox): Promise<Verdict[]> {
-  return JSON.parse((await sandbox.banger(['doctor', '-o', 'json'])).stdout) as Verdict[];
+async function doctor(sandbox: Sandbox): Promise<DoctorReport> {
+  return JSON.parse((await sandbox.banger(['doctor', '-o', 'json'])).stdout) as DoctorReport;
 }
 
 describe('an ordinary user who may open /dev/net/tun, with a bundle of root', needsRoot, () => {
@@ -56,7 +56,7 @@ describe('an ordinary user who may open /dev/net/tun, with a bundle of root', ne
   });
 
   test('is told by doctor that nothing fails (9.3)', async () => {
-    const verdicts = await doctor(sandbox());
+    const { verdicts } = await doctor(sandbox());
     assert.deepEqual(
       verdicts.filter(({ level }) => level === 'fail'),
       [],
@@ -72,27 +72,26 @@ describe('an ordinary user without /dev/net/tun', needsRoot, () => {
     assert.deepEqual(ownedByRoot(sandbox()), []);
     const { drivers } = await daemonStatus(sandbox());
     assert.equal(drivers.network.name, 'user');
-    assert.match(drivers.network.reason, /the private network does not work here: .*\/dev\/net\/tun/);
+    assert.match(drivers.network.reason, /private is not used: .*\/dev\/net\/tun/);
   });
 
   test('is told by doctor what is lost, and what gives it back (9.3)', async () => {
-    const verdicts = await doctor(sandbox());
-    const network = verdicts.filter(({ name }) => name.startsWith('network'));
+    const { verdicts, drivers } = await doctor(sandbox());
     assert.ok(
-      network.some(({ reason }) => /VMs do not see each other/.test(reason)),
-      JSON.stringify(network),
+      verdicts.some(({ name, reason }) => name === 'network.user' && /VMs do not see each other/.test(reason)),
+      JSON.stringify(verdicts),
     );
-    assert.ok(
-      network.some(({ reason, remedy }) => reason.includes('/dev/net/tun') && remedy !== undefined),
-      JSON.stringify(network),
-    );
+    const lost = drivers.find(({ name }) => name === 'private');
+    assert.deepEqual([lost?.usable, lost?.chosen], [false, false]);
+    assert.match(lost?.reason ?? '', /\/dev\/net\/tun/);
+    assert.notEqual(lost?.remedy, null);
   });
 
   test('is refused when the configuration insists on the private network (9.2)', async () => {
     await sandbox().must(['daemon', 'stop']);
     const refused = await sandbox().banger(['vm', 'create', '--name', 'other'], { env: { BANGER_NETWORK_MODE: 'private' } });
     assert.equal(refused.status, 1);
-    assert.match(refused.stderr, /the private network does not work here/);
+    assert.match(refused.stderr, /no VM can be started: .*\/dev\/net\/tun/);
   });
 });
 

@@ -180,10 +180,11 @@ test('wait returns when it is so, says what is instead, and ends with the VM (3.
   assert.equal((await stopped).state, 'stopped');
   await assert.rejects(api.waitVm('web', 'running', 60_000), { code: 'WRONG_STATE' });
   await done(api, api.beginVm('web', 'start'));
-  const gone = api.waitVm('web', 'stopped', undefined);
-  await done(api, api.beginVm('web', 'delete'));
-  await gone.then(
+  // Listened to from the start: the answer may come before the deletion's.
+  const gone = api.waitVm('web', 'stopped', undefined).then(
     ({ state }) => assert.equal(state, 'stopped'),
     (error: BangerError) => assert.equal(error.code, 'NOT_FOUND'),
   );
+  await done(api, api.beginVm('web', 'delete'));
+  await gone;
 });

@@ -15,37 +15,44 @@ export type FakeGuest = {
   end(): Promise<void>;
 };
 
+/** Where guests are plugged in: the network namespace of a process, its bridge, and what enters such a namespace as root. */
+export type GuestPlace = { pid: number; bridge: string; enter(pid: number): string[] };
+
+/** @returns the place inside banger-forwarder, which the attachment's command prefix names */
+export function privatePlace(forwarder: string, attachment: NetworkAttachment): GuestPlace {
+  return { pid: Number(attachment.commandPrefix.at(-1)), bridge: 'br0', enter: (pid) => [forwarder, 'enter-admin', String(pid)] };
+}
+
+/** @returns the place on the bridge of this process's own namespace */
+export function hostPlace(): GuestPlace {
+  return { pid: process.pid, bridge: 'bgr-bridge', enter: (pid) => ['nsenter', `--net=/proc/${pid}/ns/net`] };
+}
+
 /** Plugs a guest in where the attachment's TAP was. */
-export async function plugGuest(forwarder: string, vm: NetworkVm, attachment: NetworkAttachment): Promise<FakeGuest> {
-  const innerPid = attachment.commandPrefix.at(-1) ?? '';
+export async function plugGuest(place: GuestPlace, vm: NetworkVm, attachment: NetworkAttachment): Promise<FakeGuest> {
   const started: ProcessIdentity[] = [];
   const start = async (argv: string[]): Promise<ProcessIdentity> => {
     const { identity } = await spawnDetached(argv, { outputPath: '/dev/null' });
     started.push(identity);
     return identity;
   };
-  const admin = [forwarder, 'enter-admin'];
-  const { pid } = await start([...admin, innerPid, 'unshare', '--net', 'sleep', 'infinity']);
-  const isApart = (): boolean => {
-    const links = [pid, Number(innerPid), process.pid].map((id) => readlinkSync(`/proc/${id}/ns/net`));
-    return new Set(links).size === 3;
-  };
+  const { pid } = await start([...place.enter(place.pid), 'unshare', '--net', 'sleep', 'infinity']);
+  const namespaceOf = (id: number): string => readlinkSync(`/proc/${id}/ns/net`);
+  const isApart = (): boolean => [place.pid, process.pid].every((id) => namespaceOf(id) !== namespaceOf(pid));
   while (!isApart()) await sleep(5);
   const { address, prefixLength, gateway } = attachment.guest;
   const name = `bgr-${vm.shortId}`;
   const mac = vm.addresses.macAddress;
   await run([
-    ...admin,
-    innerPid,
+    ...place.enter(place.pid),
     'sh',
     '-ec',
     `ip link delete ${name}
     ip link add ${name} type veth peer name eth0 address ${mac} netns ${pid}
-    ip link set ${name} master br0 up`,
+    ip link set ${name} master ${place.bridge} up`,
   ]);
   await run([
-    ...admin,
-    String(pid),
+    ...place.enter(pid),
     'sh',
     '-ec',
     `ip link set lo up; ip link set eth0 up; ip address add ${address}/${prefixLength} dev eth0
@@ -55,13 +62,13 @@ export async function plugGuest(forwarder: string, vm: NetworkVm, attachment: Ne
     vm,
     sh: async (script) => {
       try {
-        return (await run([...admin, String(pid), 'sh', '-c', script], { timeoutMs: 20_000 })).stdout.trim();
+        return (await run([...place.enter(pid), 'sh', '-c', script], { timeoutMs: 20_000 })).stdout.trim();
       } catch {
         return 'failed';
       }
     },
     serve: async (listen, output) => {
-      await start([...admin, String(pid), 'socat', `${listen},fork,reuseaddr`, output]);
+      await start([...place.enter(pid), 'socat', `${listen},fork,reuseaddr`, output]);
       await sleep(150);
     },
     end: async () => {

@@ -49,7 +49,7 @@ socat TCP-LISTEN:7001,bind=127.0.0.1,fork,reuseaddr 'SYSTEM:echo host-loopback' 
 socat TCP-LISTEN:7001,bind=198.51.100.7,fork,reuseaddr 'SYSTEM:echo host-loopback' &
 socat TCP-LISTEN:7002,bind=192.0.2.10,fork,reuseaddr 'SYSTEM:echo host-uplink' &
 mkdir -m 0777 "$scratch/work"
-export LAB_WORK="$scratch/work"
+export LAB_WORK="$scratch/work" LAB_INTERNET_PID="$internet"
 if [ "$kind" = user ]; then
   mknod "$scratch/tun" c 10 200
   chmod 0666 "$scratch/tun"

@@ -14,11 +14,13 @@ import type { DaemonServices } from '../../src/daemon/services.ts';
 import { createFakeHypervisor } from '../../src/drivers/hypervisor/fake/driver.ts';
 import type { FakeVmm } from '../../src/drivers/hypervisor/fake/world.ts';
 import type { Hypervisor, Machine } from '../../src/drivers/hypervisor/contract.ts';
+import type { NetworkDriver } from '../../src/drivers/network/contract.ts';
 import { createFakeNetwork } from '../../src/drivers/network/fake/driver.ts';
-import { createCopyStorage } from '../../src/drivers/storage/copy/driver.ts';
+import type { StorageDriver } from '../../src/drivers/storage/contract.ts';
 import { BangerError } from '../../src/model/errors.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
 import { createEffects, type EffectHook, type Effects } from './effects.ts';
+import { createFakeStorage } from './fake-storage.ts';
 import { createTestWorld, type TestWorld } from './test-world.ts';
 
 export type TestDaemon = {
@@ -39,19 +41,31 @@ const DATABASE = 'banger.db';
 /** Text of config.toml: nothing is waited for long. */
 const CONFIG = { BANGER_STOP_GRACE_SECONDS: '1', BANGER_BOOT_TIMEOUT_SECONDS: '5', BANGER_RESERVED_SPACE: '0' };
 
+/** What a test brings along instead of the fakes; best first. */
+export type TestDrivers = { hypervisors?: readonly Hypervisor[]; storages?: readonly StorageDriver[] };
+
 /**
  * Composes a daemon on what the world holds, lets it recover and listen.
  * @param options.hook looks at its effects from the first on; one that dies while it recovers is returned dead
  */
 export async function startDaemon(
   world: TestWorld,
-  options: { env?: Record<string, string>; hook?: EffectHook } = {},
+  options: { env?: Record<string, string>; drivers?: TestDrivers; hook?: EffectHook } = {},
 ): Promise<TestDaemon> {
   const effects = createEffects(options.hook);
   const log: TestDaemon['log'] = [];
   const store = openStore(join(world.directories.stateDirectory, DATABASE));
   store.images.save(world.image);
-  const { config } = loadConfig(world.directories.configPath, { ...CONFIG, ...options.env });
+  const parts = { ...fakeParts(world, store, effects), ...options.drivers };
+  const { config } = loadConfig(
+    world.directories.configPath,
+    { ...CONFIG, ...options.env },
+    {
+      hypervisors: parts.hypervisors.map(({ name }) => name),
+      networks: parts.bundle.networks().map(({ name }) => name),
+      storages: parts.storages.map(({ name }) => name),
+    },
+  );
   const build = { id: 'dev', version: '0.0.0-dev' };
   const daemon = joinDaemon(
     {
@@ -61,7 +75,7 @@ export async function startDaemon(
       build,
       requestShutdown: () => undefined,
     },
-    fakeParts(world, store, effects),
+    parts,
   );
   const server = await createServer(daemon.services, build);
   await Promise.race([effects.died, daemon.recover()]);
@@ -103,8 +117,11 @@ function keepDatabase(world: TestWorld, store: Store): void {
 }
 
 function fakeParts(world: TestWorld, store: Store, effects: Effects): Parameters<typeof joinDaemon>[1] {
-  const storage = effects.watch('storage', createCopyStorage({ host: world.host }), ['open']);
-  const network = effects.watch('network', createFakeNetwork({ world: world.network }), ['addressOnHost']);
+  // Checks change nothing, and come when they come: counted, they would move the numbers of what follows.
+  const overlays = createFakeStorage({ host: world.host, world: world.storage });
+  const storage: StorageDriver = { ...effects.watch('storage', overlays), check: (directory) => overlays.check(directory) };
+  const fake = createFakeNetwork({ world: world.network });
+  const networks: NetworkDriver[] = [{ ...effects.watch('network', fake, ['addressOnHost']), checks: () => fake.checks() }];
   const hypervisor = watchedHypervisor(world, effects);
   const host = effects.watch('host', world.host, ['isAlive', 'signalProcess', 'bootId']);
   return {
@@ -115,9 +132,7 @@ function fakeParts(world: TestWorld, store: Store, effects: Effects): Parameters
       close: () => store.close(),
     },
     host,
-    hypervisor: { driver: hypervisor, reason: 'nothing is touched' },
     hypervisors: [hypervisor],
-    storage: { driver: storage, reason: 'works everywhere' },
     storages: [storage],
     names: {
       set: (name, address) => void world.names.set(name, address),
@@ -134,8 +149,8 @@ function fakeParts(world: TestWorld, store: Store, effects: Effects): Parameters
     },
     bundle: {
       refresh: () => Promise.resolve(),
-      network: () => ({ driver: network, reason: 'nothing is touched' }),
-      networks: () => [network],
+      networks: () => networks,
+      missing: () => new BangerError('BUNDLE_MISSING', 'there is no runtime bundle'),
       resolveImage: (reference = 'default') => {
         const image = store.images.find(reference);
         if (image !== undefined) return Promise.resolve(image);
@@ -149,11 +164,13 @@ function fakeParts(world: TestWorld, store: Store, effects: Effects): Parameters
 
 /** The machines that it gives out are watched as well, so that a dead daemon cannot end them. */
 function watchedHypervisor(world: TestWorld, effects: Effects): Hypervisor {
-  const driver = effects.watch('hypervisor', createFakeHypervisor({ host: world.host, world: world.machines }));
+  const fake = createFakeHypervisor({ host: world.host, world: world.machines });
+  const driver = effects.watch('hypervisor', fake);
   const watched = (machine: Machine): Machine => effects.watch('machine', machine, ['detach']);
   return {
     name: driver.name,
-    checks: (signal) => driver.checks(signal),
+    takes: driver.takes,
+    checks: (signal) => fake.checks(signal),
     start: async (spec, signal) => watched(await driver.start(spec, signal)),
     adopt: async (spec, process) => {
       const machine = await driver.adopt(spec, process);
@@ -165,7 +182,10 @@ function watchedHypervisor(world: TestWorld, effects: Effects): Hypervisor {
 }
 
 /** A daemon for one test: stopped after it, when all that it made must be gone but VMs the test says it keeps. */
-export async function daemonFor(t: TestContext, options: { env?: Record<string, string> } = {}): Promise<TestDaemon> {
+export async function daemonFor(
+  t: TestContext,
+  options: { env?: Record<string, string>; drivers?: TestDrivers } = {},
+): Promise<TestDaemon> {
   const world = createTestWorld();
   t.after(() => world.remove());
   const daemon = await startDaemon(world, options);

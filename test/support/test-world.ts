@@ -1,5 +1,17 @@
 // What outlives a daemon in tests: directories, an image, machines and networks in memory.
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { copyFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,6 +21,7 @@ import { type Host, realHost } from '../../src/host/host.ts';
 import { type Directories, resolveDirectories } from '../../src/lib/directories.ts';
 import type { Image } from '../../src/model/image.ts';
 import type { ProcessIdentity } from '../../src/model/vm.ts';
+import { type FakeStorageWorld, fakeStorageWorld } from './fake-storage.ts';
 
 export type TestWorld = {
   directory: string;
@@ -17,8 +30,11 @@ export type TestWorld = {
   env: Record<string, string>;
   machines: FakeWorld;
   network: FakeNetworkWorld;
+  storage: FakeStorageWorld;
   /** `.vm` names that are answered. */
   names: Map<string, string>;
+  /** Addresses that TCP connections lead to. */
+  connected: Set<string>;
   host: Host;
   image: Image;
   /** What exists of VMs: files, machines, network objects, names; sorted, one line each. */
@@ -42,21 +58,26 @@ export function createTestWorld(): TestWorld {
   for (const name of ['state', 'cache', 'run', 'image']) mkdirSync(join(directory, name), { mode: 0o700 });
   const machines = createFakeWorld();
   const network = fakeNetworkWorld();
+  const storage = fakeStorageWorld();
   const names = new Map<string, string>();
+  const connected = new Set<string>();
   return {
     directory,
     directories: resolveDirectories(env, directory, process.getuid?.() ?? 0),
     env,
     machines,
     network,
+    storage,
     names,
-    host: hostOf(machines),
+    connected,
+    host: hostOf(machines, connected),
     image: createImage(join(directory, 'image')),
     remains: () =>
       [
         ...filesBelow(join(directory, 'state', 'vms')),
         ...filesBelow(join(directory, 'run', 'v')),
         ...[...machines.machines.keys()].map((path) => `machine ${path}`),
+        ...[...storage.attached.keys()].map((vmId) => `disk of ${vmId}`),
         ...[...network.taps].map((tap) => `tap ${tap}`),
         ...[...network.forwards].flatMap(([id, forwards]) => (forwards.length === 0 ? [] : `forwards ${id}`)),
         ...[...names.keys()].map((name) => `name ${name}`),
@@ -66,7 +87,7 @@ export function createTestWorld(): TestWorld {
 }
 
 /** The real host, but for processes that exist only in the world of fake machines, and for a copy that starts no process. */
-function hostOf(machines: FakeWorld): Host {
+function hostOf(machines: FakeWorld, connected: ReadonlySet<string>): Host {
   const fakeOf = (identity: ProcessIdentity) =>
     [...machines.machines.values()].find(({ process }) => process.pid === identity.pid && process.startTicks === identity.startTicks);
   return {
@@ -76,6 +97,10 @@ function hostOf(machines: FakeWorld): Host {
       await copyFile(from, to);
       chmodSync(to, 0o600);
     },
+    // As one that keeps half a processor busy.
+    processUsage: (identity) =>
+      Promise.resolve(fakeOf(identity) === undefined ? undefined : { cpuMs: performance.now() / 2, residentBytes: 64 * MIB }),
+    connectedAddresses: () => Promise.resolve(new Set(connected)),
     isAlive: (identity) => fakeOf(identity) !== undefined,
     signalProcess: (identity, signal) => {
       const machine = fakeOf(identity);
@@ -106,7 +131,7 @@ function createImage(directory: string): Image {
     modulesPath: null,
     rootfsPath: file('rootfs', MIB),
     rootfsBytes: MIB,
-    workSeedPath: file('work-seed', MIB),
+    workSeedPath: emptyExt4(file('work-seed', MIB)),
     workSeedBytes: MIB,
     distribution: 'debian',
     initSystem: 'systemd',
@@ -114,6 +139,14 @@ function createImage(directory: string): Image {
     servicePorts: [22],
     createdAt: '2026-01-01T00:00:00Z',
   };
+}
+
+/** As much of a file system as the daemon looks at: the magic number and the state of its superblock. */
+function emptyExt4(path: string): string {
+  const descriptor = openSync(path, 'r+');
+  writeSync(descriptor, Buffer.from([0x53, 0xef, 0x01, 0x00]), 0, 4, 1024 + 0x38);
+  closeSync(descriptor);
+  return path;
 }
 
 function filesBelow(directory: string): string[] {

@@ -1,49 +1,46 @@
 import type { NetworkDriver } from '../../drivers/network/contract.ts';
-import { createPrivateNetwork } from '../../drivers/network/private/driver.ts';
-import { createUserNetwork } from '../../drivers/network/user/driver.ts';
 import { realHost } from '../../host/host.ts';
 import { findBundle } from '../../images/bundle/find-bundle.ts';
 import { BangerError } from '../../model/errors.ts';
-import { type Bundle, bundlePath, type Image } from '../../model/image.ts';
+import type { Bundle, Image } from '../../model/image.ts';
 import type { Store } from '../../store/store.ts';
 import type { Places } from './bundle-work.ts';
 import type { ComposeOptions } from './join.ts';
 import { imageOfBundle } from './default-image.ts';
-import { type Choice, chooseNetwork, standInNetwork } from './drivers.ts';
 
 /** What depends on the bundle, which may come, go and be rebuilt while the daemon runs. */
 export type BundleParts = {
   /** Looks at the bundle anew. @throws BUNDLE_MISSING, BUNDLE_BROKEN */
   refresh(): Promise<unknown>;
-  network(): Choice<NetworkDriver>;
-  /** All that could have been chosen, for VMs that another one joined. */
+  /** The same list until the bundle changes; none without a bundle. */
   networks(): readonly NetworkDriver[];
+  /** Why there is no bundle. */
+  missing(): BangerError;
   resolveImage(reference: string | undefined): Promise<Image>;
 };
 
-/** @returns the parts of the bundle that there is; without one they refuse, and say how to get one */
-export async function bundleParts(context: { options: ComposeOptions; store: Store; places: Places }): Promise<BundleParts> {
-  const { options, store, places } = context;
-  const { directories, config } = options;
-  let known: { bundle: Bundle; network: Choice<NetworkDriver>; networks: readonly NetworkDriver[] } | undefined;
-  let missing = standInFor(new BangerError('BUNDLE_MISSING', 'there is no runtime bundle', { remedy: 'banger bundle build' }));
+/** The bundle as the daemon knows it. */
+export type KnownBundle = { bundle: Bundle; networks: readonly NetworkDriver[] };
 
-  async function refresh(): Promise<Bundle> {
+/**
+ * @param known is kept up to date, for drivers that take programs from the bundle
+ * @returns the parts of the bundle that there is; without one they refuse, and say how to get one
+ */
+export async function bundleParts(context: {
+  options: ComposeOptions;
+  store: Store;
+  places: Places;
+  known: { present: KnownBundle | undefined };
+  makeNetworks: (bundle: Bundle) => readonly NetworkDriver[];
+}): Promise<BundleParts> {
+  const { options, store, places, known, makeNetworks } = context;
+  let missing = new BangerError('BUNDLE_MISSING', 'there is no runtime bundle', { remedy: 'banger bundle build' });
+
+  async function refresh(): Promise<void> {
     const bundle = await findBundle(places.bundle, realHost);
-    if (known !== undefined && known.bundle.directory === bundle.directory && known.bundle.manifest.builtAt === bundle.manifest.builtAt)
-      return known.bundle;
-    const candidates = {
-      private: createPrivateNetwork({
-        host: realHost,
-        forwarderPath: bundlePath(bundle, 'forwarder'),
-        runtimeDirectory: directories.runtimeDirectory,
-      }),
-      user: createUserNetwork(),
-    };
-    const network = await chooseNetwork(config.network.mode, candidates);
-    known = { bundle, network, networks: Object.values(candidates) };
+    if (known.present !== undefined && isSame(known.present.bundle, bundle)) return;
+    known.present = { bundle, networks: makeNetworks(bundle) };
     saveDefaultImage(store, imageOfBundle(bundle, 'default'));
-    return bundle;
   }
 
   try {
@@ -51,15 +48,15 @@ export async function bundleParts(context: { options: ComposeOptions; store: Sto
   } catch (error) {
     if (!(error instanceof BangerError)) throw error;
     options.log.warn({ code: error.code }, error.message);
-    missing = standInFor(error);
+    missing = error;
   }
   return {
     refresh,
-    network: () => known?.network ?? missing,
-    networks: () => known?.networks ?? [],
+    networks: () => known.present?.networks ?? NO_NETWORKS,
+    missing: () => missing,
     async resolveImage(reference: string | undefined): Promise<Image> {
       await refresh();
-      const name = reference ?? config.defaults.image;
+      const name = reference ?? options.config.defaults.image;
       const image = store.images.find(name);
       if (image !== undefined) return image;
       throw new BangerError('NOT_FOUND', `there is no image ${JSON.stringify(name.slice(0, 80))}`, { remedy: 'banger image list' });
@@ -67,8 +64,11 @@ export async function bundleParts(context: { options: ComposeOptions; store: Sto
   };
 }
 
-function standInFor(reason: BangerError): Choice<NetworkDriver> {
-  return { driver: standInNetwork(reason), reason: `not chosen: ${reason.message}` };
+const NO_NETWORKS: readonly NetworkDriver[] = [];
+
+/** A part that was added later leaves the time of the build as it was. */
+function isSame(one: Bundle, other: Bundle): boolean {
+  return one.directory === other.directory && JSON.stringify(one.manifest) === JSON.stringify(other.manifest);
 }
 
 /** The name `default` goes to the newest bundle; an older image keeps its record under another name while VMs need it. */

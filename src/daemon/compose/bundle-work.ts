@@ -1,8 +1,12 @@
+import { join } from 'node:path';
 import { realHost } from '../../host/host.ts';
+import { addPrograms } from '../../images/bundle/add-programs.ts';
 import { buildBundle } from '../../images/bundle/build-bundle.ts';
 import { bundleStatus } from '../../images/bundle/bundle-status.ts';
 import type { BundlePlaces } from '../../images/bundle/find-bundle.ts';
-import type { Operations } from '../../lifecycle/operations.ts';
+import { fetchFirecracker } from '../../images/bundle/fetch-firecracker.ts';
+import { parseReleasePin, type Release, RELEASE_PIN } from '../../images/bundle/release.ts';
+import type { OperationHandle, Operations } from '../../lifecycle/operations.ts';
 import { BangerError } from '../../model/errors.ts';
 import type { Image } from '../../model/image.ts';
 import type { DaemonServices } from '../services.ts';
@@ -23,11 +27,11 @@ export function bundleWork(context: {
   onBuilt: () => Promise<unknown>;
   /** Images that have records; their files are needed. */
   images: () => Image[];
-}): Pick<DaemonServices, 'bundleStatus' | 'buildBundle'> {
+}): Pick<DaemonServices, 'bundleStatus' | 'buildBundle' | 'fetchFirecracker'> {
   const { places, operations } = context;
   return {
     bundleStatus: () => bundleStatus({ places: places.bundle, sourceRoot: places.sourceRoot, host: realHost }),
-    buildBundle({ force }) {
+    buildBundle({ force, programs }) {
       const { sourceRoot } = places;
       if (sourceRoot === null) {
         throw new BangerError('UNSUPPORTED', 'this installation brings no sources to build a bundle from', {
@@ -51,6 +55,9 @@ export function bundleWork(context: {
           onProgress: ({ stage, text, fraction }) => operation.progress(stage, text, fraction),
           onLog: () => undefined,
         });
+        if (programs !== undefined) {
+          await addPrograms({ directory: places.buildDirectory, programs, host: realHost, signal: operation.signal });
+        }
         await context.onBuilt();
         const needed = new Set(
           context.images().flatMap((image) => [image.kernelPath, image.initramfsPath, image.rootfsPath, image.workSeedPath]),
@@ -58,5 +65,45 @@ export function bundleWork(context: {
         for (const path of superseded) if (!needed.has(path)) await realHost.removeTree(path);
       });
     },
+    fetchFirecracker: (release) =>
+      operations.begin('bundle.fetch', null, async (operation) => {
+        const stages = stagesOf(operation);
+        await fetchFirecracker({
+          release: release ?? (await pinnedRelease(places.sourceRoot)),
+          directory: places.buildDirectory,
+          cacheDirectory: join(places.cacheDirectory, 'firecracker'),
+          host: realHost,
+          signal: operation.signal,
+          ...stages,
+        });
+        stages.end();
+        await context.onBuilt();
+      }),
+  };
+}
+
+/** @throws UNSUPPORTED where there is no pin */
+async function pinnedRelease(sourceRoot: string | null): Promise<Release> {
+  const path = sourceRoot === null ? RELEASE_PIN : join(sourceRoot, RELEASE_PIN);
+  const text = sourceRoot === null ? undefined : await realHost.readIfThere(path);
+  if (text !== undefined) return parseReleasePin(text, path, process.arch);
+  throw new BangerError('UNSUPPORTED', `this installation does not bring ${RELEASE_PIN}`, { remedy: 'give --url and --sha256' });
+}
+
+/** Tells the operation of stages that only say when they begin. */
+function stagesOf({ journal, progress }: OperationHandle) {
+  let present: string | undefined;
+  let startedAt = 0;
+  const end = (): void => {
+    if (present !== undefined) journal({ name: present, title: present }, 'done', Math.round(performance.now() - startedAt));
+  };
+  return {
+    end,
+    onStage: (stage: string): void => {
+      end();
+      [present, startedAt] = [stage, performance.now()];
+      journal({ name: stage, title: stage }, 'started');
+    },
+    onProgress: (text: string, fraction: number | undefined): void => progress(present ?? '', text, fraction),
   };
 }

@@ -1,27 +1,32 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { totalmem } from 'node:os';
+import { availableParallelism, totalmem } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { humanId } from 'human-id';
 import type { Hypervisor } from '../../drivers/hypervisor/contract.ts';
 import type { StorageDriver } from '../../drivers/storage/contract.ts';
 import { createAgentClient } from '../../guest/agent-client.ts';
 import { makeSshHostKey } from '../../guest/ssh-host-key.ts';
 import type { Directories } from '../../lib/directories.ts';
+import { createAutoStop } from '../../lifecycle/auto-stop.ts';
 import { createKeyedLock } from '../../lifecycle/locks.ts';
 import { createMachines } from '../../lifecycle/machines.ts';
 import { Operations } from '../../lifecycle/operations.ts';
 import { recover } from '../../lifecycle/recover.ts';
 import type { HostPort, LifecycleServices } from '../../lifecycle/services.ts';
 import { handleExit } from '../../lifecycle/vm/exit-watch.ts';
+import { stopUnused } from '../../lifecycle/vm/verbs.ts';
+import { BangerError } from '../../model/errors.ts';
 import type { VmSpec } from '../../model/vm.ts';
 import { vmPaths } from '../../model/paths.ts';
 import type { Store } from '../../store/store.ts';
 import type { Config } from '../config.ts';
 import type { Log } from '../log.ts';
 import type { DaemonServices } from '../services.ts';
+import { createStats } from '../stats.ts';
 import type { BundleParts } from './bundle-parts.ts';
 import { bundleWork, type Places } from './bundle-work.ts';
 import { clientKey } from './client-key.ts';
-import { type Choice, driversOf } from './drivers.ts';
+import { Chooser } from './chooser.ts';
 import type { Names } from './names.ts';
 import { keepVmEvent, logEnd } from './operation-log.ts';
 import { statusWork } from './status.ts';
@@ -38,9 +43,7 @@ export type ComposeOptions = {
 export type DaemonParts = {
   store: Store;
   host: HostPort;
-  hypervisor: Choice<Hypervisor>;
-  storage: Choice<StorageDriver>;
-  /** All that could have been chosen, for VMs that were made with another one. */
+  /** All that can be chosen, best first. */
   hypervisors: readonly Hypervisor[];
   storages: readonly StorageDriver[];
   names: Names;
@@ -54,44 +57,72 @@ export type Daemon = { services: DaemonServices; recover(): Promise<void>; close
 /** How long an ending daemon waits for what it cancels. */
 const ROLLBACK_TIMEOUT_MS = 5000;
 
+/** How long it waits for checks of this host that are under way. */
+const CHECKS_TIMEOUT_MS = 5000;
+
 /** Joins parts into a daemon; which ones they are is the caller's choice. */
 export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon {
   const { log } = options;
   const { store, names, places, bundle } = parts;
+  const { config } = options;
+  const chooser = new Chooser({
+    wishes: { hypervisor: config.hypervisor, storage: config.storage.driver, network: config.network.mode },
+    hypervisors: parts.hypervisors,
+    storages: parts.storages,
+    networks: () => bundle.networks(),
+    missing: () => bundle.missing(),
+    directory: options.directories.stateDirectory,
+  });
   const key = clientKey(options.directories.stateDirectory);
   const lifecycle: LifecycleServices = {
     ...store,
     ...impulses,
     ...settingsOf(options),
-    operations: operationsOf(options, store),
+    operations: operationsOf(options, store, () => autoStop.arm()),
     locks: createKeyedLock(),
     machines: createMachines((vmId, machine, exit) => void handleExit(lifecycle, vmId, machine, exit)),
-    drivers: driversOf(parts),
+    drivers: {
+      of: (runtime) => chooser.of(runtime),
+      choose: (runtime) => chooser.choose(runtime),
+      networks: () => chooser.networks(),
+    },
     names,
     host: parts.host,
     resolveImage: (reference) => bundle.resolveImage(reference),
     connectAgent: (machine) => createAgentClient((signal) => machine.openAgentChannel(signal)),
     clientPublicKey: () => key.publicKey(),
   };
+  const autoStop = createAutoStop({
+    services: lifecycle,
+    staleAfterMs: options.config.auto_stop_stale_after,
+    timer: startTimer,
+    stop: (vm, reason) => lifecycle.operations.settled(stopUnused(lifecycle, vm, reason).id),
+    log: (message, facts) => log.info(facts, message),
+  });
   return {
     services: {
       ...lifecycle,
       defaultImageName: options.config.defaults.image,
       clientPrivateKeyPath: () => key.path(),
       requestShutdown: () => options.requestShutdown(),
+      stats: createStats(lifecycle, { stateDirectory: options.directories.stateDirectory, cpuCount: availableParallelism() }),
       ...bundleWork({ places, operations: lifecycle.operations, onBuilt: () => bundle.refresh(), images: () => store.images.list() }),
-      ...statusWork({ ...parts, options, network: () => bundle.network() }),
+      ...statusWork({ ...parts, options, chooser }),
     },
     async recover() {
       await names.start();
-      // What this host can do takes seconds to find out after its boot; better now than in the first create.
-      void parts.hypervisor.driver.checks().catch(() => undefined);
       log.info(await recover(lifecycle, store.operations), 'recovered');
+      autoStop.arm();
+      // What this host can do takes seconds to find out after its boot; better now than in the first create, but not
+      // before the daemon answers.
+      setImmediate(() => void chooser.look());
     },
     async close() {
+      autoStop.end();
       await lifecycle.operations.cancelAll(ROLLBACK_TIMEOUT_MS);
       lifecycle.machines.detachAll();
       await names.stop();
+      await Promise.race([chooser.settled(), sleep(CHECKS_TIMEOUT_MS, undefined, { ref: false })]);
       await sweepUnlessUsed(lifecycle);
       store.close();
     },
@@ -101,10 +132,12 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
 /** The private network is for VMs: when none runs, nothing of it outlives the daemon. */
 async function sweepUnlessUsed(services: LifecycleServices): Promise<void> {
   if (services.vms.list().some((vm) => vm.state !== 'stopped')) return;
-  try {
-    for (const network of services.drivers.networks()) await network.sweep([]);
-  } catch (error) {
-    services.warn('the network could not be taken down', { reason: error instanceof Error ? error.message : String(error) });
+  for (const network of services.drivers.networks()) {
+    await network.sweep([]).catch((error: unknown) => {
+      if (error instanceof BangerError && error.code === 'PREREQUISITE_MISSING') return;
+      const reason = error instanceof Error ? error.message : String(error);
+      services.warn('the network could not be taken down', { network: network.name, reason });
+    });
   }
 }
 
@@ -117,13 +150,22 @@ const impulses = {
   newName: () => humanId({ separator: '-', capitalize: false }),
 };
 
-function operationsOf({ directories, log }: ComposeOptions, store: Store): Operations {
+/** A timer that does not keep the daemon from ending. */
+function startTimer(callback: () => void, delayMs: number): () => void {
+  const timer = setTimeout(callback, delayMs).unref();
+  return () => clearTimeout(timer);
+}
+
+function operationsOf({ directories, log }: ComposeOptions, store: Store, afterEach: () => void): Operations {
   return new Operations({
     store: store.operations,
     newId: () => randomBytes(6).toString('hex'),
     now: () => new Date(),
     onEvent: (operation, event) => keepVmEvent((vm) => vmPaths(directories, vm), operation, event),
-    onEnd: (operation) => logEnd(log, operation),
+    onEnd: (operation) => {
+      logEnd(log, operation);
+      afterEach();
+    },
     onUnwritten: ({ id, verb }, err) => log.error({ operation: id, verb, err }, 'an operation could not be written down'),
   });
 }

@@ -1,8 +1,9 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { createVmSchema, type Operation, operationSchema, vmSchema } from '../../api/schemas.ts';
+import { createVmSchema, type Operation, operationSchema, setVmSchema, vmSchema } from '../../api/schemas.ts';
 import { createVm } from '../../lifecycle/vm/create.ts';
 import { resolveVm } from '../../lifecycle/vm/resolve.ts';
+import { setVm } from '../../lifecycle/vm/set.ts';
 import { deleteVm, killVm, restartVm, startVm, stopVm } from '../../lifecycle/vm/verbs.ts';
 import type { OperationRecord } from '../../model/operation.ts';
 import type { Vm } from '../../model/vm.ts';
@@ -51,6 +52,7 @@ export function vmRoutes(server: TypedServer, services: DaemonServices, attachme
   verb('kill', z.strictObject({ signal: z.enum(SIGNALS).optional() }).nullish(), (vm, o) =>
     killVm(services, vm, given('signal', o?.signal)),
   );
+  verb('set', setVmSchema, (vm, asked) => setVm(services, vm, asked));
 
   server.delete('/v1/vms/:ref', { schema: { params, response: { 202: operationSchema } } }, (request, reply) =>
     accept(request, reply, deleteVm(services, resolve(request.params.ref))),

@@ -14,6 +14,8 @@ export type HypervisorBench = {
   bootLimitMs: number;
   /** Whether the guest obeys `requestShutdown`; an initramfs without init does not. */
   obeysShutdown: boolean;
+  /** How many channels a machine has; one caller more waits. */
+  channelCount: number;
 };
 
 /** The contract's promises, proven on any driver (4.4). */
@@ -82,9 +84,10 @@ function describeAgentChannels(bench: HypervisorBench): void {
     after.release();
   });
 
-  test('all 16 channels serve again after each was cut in mid-request (7.2)', async (t) => {
+  test('as many channels as there are serve again after each was cut in mid-request (7.2)', async (t) => {
     const { machine } = await startMachine(t, bench);
-    const openAll = (): Promise<AgentChannel[]> => Promise.all(Array.from({ length: 16 }, () => machine.openAgentChannel(limit())));
+    const openAll = (): Promise<AgentChannel[]> =>
+      Promise.all(Array.from({ length: bench.channelCount }, () => machine.openAgentChannel(limit())));
     for (const channel of await openAll()) {
       channel.stream.write('POST /exec HTTP/1.1\r\nContent-Length: 999\r\n\r\n{');
       channel.destroy();
@@ -92,7 +95,7 @@ function describeAgentChannels(bench: HypervisorBench): void {
     const again = await openAll();
     for (const channel of again) assert.match(await askHealth(channel), /^HTTP\/1\.1 200 /);
     const late = machine.openAgentChannel(AbortSignal.timeout(300));
-    await assert.rejects(late, { code: 'AGENT_UNREACHABLE' }, 'a 17th caller waits only as long as it wants');
+    await assert.rejects(late, { code: 'AGENT_UNREACHABLE' }, 'one caller more waits only as long as it wants');
     const waiting = machine.openAgentChannel(limit());
     again[0]?.release();
     assert.match(await askHealth(await waiting), /^HTTP\/1\.1 200 /);

@@ -14,11 +14,13 @@ import type { ProcessIdentity } from '../../model/vm.ts';
  */
 export type Hypervisor = {
   readonly name: string;
+  /** Disks and networks that `start` accepts; anything else is refused with UNSUPPORTED. */
+  readonly takes: { diskFormats: readonly MachineDisk['format'][]; networks: readonly MachineNetwork['kind'][] };
   /** What this host can do with it; `accelerator` is what `start` will use. */
   checks(signal?: AbortSignal): Promise<HypervisorChecks>;
   /**
    * Starts the VMM; returns when its control socket answers and the vCPUs run (not when the guest is up).
-   * @throws VMM_FAILED with the log path; PREREQUISITE_MISSING
+   * @throws VMM_FAILED with the log path; PREREQUISITE_MISSING; UNSUPPORTED
    */
   start(spec: MachineSpec, signal: AbortSignal): Promise<Machine>;
   /** @returns the machine if exactly this process still runs and its control socket answers within 5 s, else undefined. */
@@ -38,7 +40,11 @@ export type HypervisorChecks = {
   /** Version as the program prints it, when it could be asked. */
   version?: string;
   verdicts: Verdict[];
+  /** Only of drivers with more than one accelerator: those that `start` does not use, and whether it could. */
+  others?: AcceleratorCheck[];
 };
+
+export type AcceleratorCheck = { accelerator: 'kvm' | 'tcg'; usable: boolean; reason: string; remedy?: string };
 
 export type MachineDisk = {
   /** Device order in the guest follows the list: first is /dev/vda. */
@@ -76,6 +82,20 @@ export type MachineSpec = {
   vmmLogPath: string;
   /** argv in front of the VMM's, e.g. nsenter into the network namespace; must exec, so that the pid stays. */
   commandPrefix: readonly string[];
+  /** A process in the network namespace that `commandPrefix` enters; absent: the host's. For a VMM that others start. */
+  networkPid?: number;
+};
+
+/** How fast a device may be; what is absent is not limited. */
+export type TransferLimit = { bytesPerSecond?: number; operationsPerSecond?: number };
+
+/** Limits of a machine; those that are absent stay as they are, an empty one is lifted. */
+export type MachineLimits = {
+  /** Holds for each disk. */
+  disk?: TransferLimit;
+  /** Towards the guest, and from it. */
+  receive?: TransferLimit;
+  send?: TransferLimit;
 };
 
 /** How a VMM process came to its end. */
@@ -107,6 +127,15 @@ export type Machine = {
   /** Stops and continues the vCPUs. */
   pause?(): Promise<void>;
   resume?(): Promise<void>;
+  /** @returns the VMM's own counters, as it names them. @throws VMM_FAILED when it gives none within a few seconds */
+  readMetrics?(): Promise<Record<string, unknown>>;
+  /**
+   * Makes the VMM open the file of a disk anew, and see its new size. The guest must not have the disk mounted, unless
+   * the file is the same one, grown.
+   * @param index in the spec's list @param path default: the one it has
+   */
+  updateDisk?(index: number, path?: string): Promise<void>;
+  setLimits?(limits: MachineLimits): Promise<void>;
   /** Lets go of control connections without touching the VMM (daemon shut-down). */
   detach(): void;
 };

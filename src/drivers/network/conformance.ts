@@ -26,6 +26,7 @@ export function networkConformance(name: string, subject: NetworkSubject): void 
   describe(`network driver ${name}`, () => {
     after(() => subject.open().sweep([]));
     attachmentTests(subject);
+    natTests(subject);
     forwardTests(subject);
     recoveryTests(subject);
   });
@@ -85,8 +86,21 @@ function attachmentTests(subject: NetworkSubject): void {
   });
 }
 
+function natTests(subject: NetworkSubject): void {
+  if (subject.open().setNat === undefined) return;
+  test('NAT is given and taken, repeatably, and the attachment stays (6.1)', async () => {
+    const driver = subject.open();
+    const vm = vmOf(3);
+    await driver.attach(vm, never());
+    const before = await subject.remains();
+    for (const nat of [false, false, true, true]) await driver.setNat?.({ ...vm, nat });
+    assert.deepEqual(await subject.remains(), before);
+    await driver.detach(vm);
+  });
+}
+
 function forwardTests(subject: NetworkSubject): void {
-  test('each listener is answered once, on the VM’s loopback address (6.1)', async () => {
+  test('each listener is answered once, at the VM’s address on the host (6.1)', async () => {
     const driver = subject.open();
     const vm = vmOf(4);
     await driver.attach(vm, never());
@@ -100,8 +114,8 @@ function forwardTests(subject: NetworkSubject): void {
       subject.machine,
     );
     assert.deepEqual(results, [
-      { protocol: 'tcp', port: 5000, hostAddress: '127.213.0.4', hostPort: 5000 },
-      { protocol: 'udp', port: 5000, hostAddress: '127.213.0.4', hostPort: 5000 },
+      { protocol: 'tcp', port: 5000, hostAddress: driver.addressOnHost(vm.addresses), hostPort: 5000 },
+      { protocol: 'udp', port: 5000, hostAddress: driver.addressOnHost(vm.addresses), hostPort: 5000 },
     ]);
     assert.deepEqual(await driver.setForwards(vm, [], subject.machine), []);
     await driver.detach(vm);

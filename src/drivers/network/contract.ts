@@ -12,6 +12,8 @@ import type { Machine, MachineNetwork } from '../hypervisor/contract.ts';
  */
 export type NetworkDriver = {
   readonly name: 'private' | 'user' | 'bridge' | 'fake';
+  /** Of every attachment it makes: a VMM takes it or not. */
+  readonly kind: MachineNetwork['kind'];
   checks(): Promise<Verdict[]>;
   /** @throws NETWORK_FAILED, PREREQUISITE_MISSING */
   ensure(signal: AbortSignal): Promise<void>;
@@ -19,9 +21,9 @@ export type NetworkDriver = {
   detach(vm: Pick<NetworkVm, 'shortId' | 'addresses'>): Promise<void>;
   /** @returns where programs on the host reach a VM's ports; what its `.vm` name says. */
   addressOnHost(addresses: VmAddresses): string;
-  /** Gives a running VM the way to the outside, or takes it; repeatable. */
-  setNat?(vm: NetworkVm): Promise<void>;
-  /** Makes exactly these guest listeners reachable on the VM's loopback address; returns what could not be bound and why. */
+  /** Gives a running VM the way to the outside, or takes it; repeatable. @returns what the guest is to be told of it */
+  setNat?(vm: NetworkVm): Promise<GuestNetworkConfig>;
+  /** Makes exactly these guest listeners reachable at the VM's address on the host; returns what could not be bound and why. */
   setForwards(vm: NetworkVm, listeners: readonly GuestListener[], machine: Machine): Promise<ForwardResult[]>;
   /** Removes objects of VMs that are not in the list; with an empty list also the namespace and its helpers. */
   sweep(alive: readonly Pick<NetworkVm, 'shortId' | 'addresses'>[]): Promise<void>;
@@ -33,6 +35,8 @@ export type NetworkAttachment = {
   network: MachineNetwork;
   /** argv that enters the namespace and execs; empty when the VMM runs in the host's. */
   commandPrefix: readonly string[];
+  /** A process in that namespace. */
+  networkPid?: number;
   /** What the agent sets in the guest. */
   guest: GuestNetworkConfig;
 };

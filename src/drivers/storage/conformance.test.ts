@@ -32,7 +32,7 @@ test('the overlay written here is a valid qcow2 file for qemu-img, for small and
     for (const sizeBytes of [64 * 1024 ** 2, 20 * 1024 ** 3, 16 * 1024 ** 4]) {
       const overlayPath = `${directory}/overlay-${sizeBytes}`;
       await createQcow2Storage({ host: realHost }).create(
-        { basePath: `${directory}/base`, overlayPath, sizeBytes },
+        { vmId: '1'.repeat(32), basePath: `${directory}/base`, overlayPath, sizeBytes },
         new AbortController().signal,
       );
       await realHost.run(['qemu-img', 'check', '-q', overlayPath]);
@@ -56,7 +56,7 @@ test('an overlay of a 20 GiB image costs as little as one of a 1 GiB image (5.1)
       await realHost.extendSparse(basePath, gib * 1024 ** 3);
       const overlayPath = `${basePath}-overlay`;
       await createQcow2Storage({ host: realHost }).create(
-        { basePath, overlayPath, sizeBytes: gib * 1024 ** 3 },
+        { vmId: '1'.repeat(32), basePath, overlayPath, sizeBytes: gib * 1024 ** 3 },
         new AbortController().signal,
       );
       sizes.push((await realHost.fileSize(overlayPath)).bytes);

@@ -1,40 +1,74 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdtemp, open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { BangerError } from '../../model/errors.ts';
-import type { StorageDriver } from './contract.ts';
+import type { OverlayDisk, StorageDriver } from './contract.ts';
 
 const MIB = 1024 ** 2;
 
+type Options = {
+  /** What the end of the host's boot takes away of attached overlays; nothing when left out. */
+  reboot?: () => Promise<void>;
+  /** Where the overlays are made; the temporary directory when left out. */
+  parent?: string;
+};
+
 /** The storage contract as tests; every driver passes the same ones. */
-export function storageConformance(name: string, makeDriver: () => StorageDriver): void {
+export function storageConformance(name: string, makeDriver: () => StorageDriver, options: Options = {}): void {
   const withDirectory = (title: string, body: (driver: StorageDriver, directory: string) => Promise<void>): void => {
     test(`${name}: ${title}`, async () => {
-      const directory = await mkdtemp(join(tmpdir(), 'banger-storage-'));
+      const directory = await mkdtemp(join(options.parent ?? tmpdir(), 'banger-storage-'));
       try {
         await writeFile(`${directory}/base`, Buffer.alloc(MIB, 'b'));
         await body(makeDriver(), directory);
         assert.deepEqual(await readFile(`${directory}/base`), Buffer.alloc(MIB, 'b'), 'the base was written');
       } finally {
+        await makeDriver().remove(overlayIn(directory));
         await rm(directory, { recursive: true });
       }
     });
   };
-  const request = (directory: string) => ({ basePath: `${directory}/base`, overlayPath: `${directory}/overlay`, sizeBytes: 8 * MIB });
+  const overlayIn = (directory: string) => ({ vmId: '5eed0000'.padEnd(32, '0'), overlayPath: `${directory}/overlay` });
+  const request = (directory: string) => ({ ...overlayIn(directory), basePath: `${directory}/base`, sizeBytes: 8 * MIB });
   const never = new AbortController().signal;
 
-  withDirectory('creates an overlay that opens as the same disk (5.1)', async (driver, directory) => {
-    const disk = await driver.create(request(directory), never);
-    assert.deepEqual(driver.open(disk.path), disk);
+  withDirectory('attaches an overlay that this user alone may open, twice as the same disk (5.1)', async (driver, directory) => {
+    await driver.create(request(directory), never);
+    const disk = await driver.attach(overlayIn(directory), never);
+    assert.deepEqual(await driver.attach(overlayIn(directory), never), disk);
+    assert.deepEqual(await makeDriver().attach(overlayIn(directory), never), disk, 'another daemon got another disk');
     assert.equal((await stat(disk.path)).mode & 0o077, 0, 'others may read the disk');
+    assert.equal((await stat(disk.path)).uid, process.getuid?.());
+    if (disk.format === 'raw') assert.deepEqual(await firstBytes(disk), Buffer.alloc(16, 'b'));
   });
 
-  withDirectory('removes an overlay, twice without complaint (5.2)', async (driver, directory) => {
-    const disk = await driver.create(request(directory), never);
-    await driver.remove(disk.path);
-    await driver.remove(disk.path);
+  withDirectory('keeps what was written over detaching, twice, and over a reboot (5.1, 5.2)', async (driver, directory) => {
+    await driver.create(request(directory), never);
+    const disk = await driver.attach(overlayIn(directory), never);
+    if (disk.format === 'raw') await writeAt(disk, 'written by the VM', 5 * MIB);
+    await driver.detach?.(overlayIn(directory));
+    await driver.detach?.(overlayIn(directory));
+    await driver.attach(overlayIn(directory), never);
+    await options.reboot?.();
+    const again = await makeDriver().attach(overlayIn(directory), never);
+    assert.deepEqual(again, disk);
+    if (disk.format === 'raw') assert.equal(await readAt(again, 17, 5 * MIB), 'written by the VM');
+  });
+
+  withDirectory('removes an overlay, also an attached one, twice without complaint (5.2)', async (driver, directory) => {
+    await driver.create(request(directory), never);
+    const disk = await driver.attach(overlayIn(directory), never);
+    await driver.remove(overlayIn(directory));
+    await driver.remove(overlayIn(directory));
+    assert.deepEqual(await readdir(directory), ['base']);
+    await assert.rejects(stat(disk.path), { code: 'ENOENT' });
+  });
+
+  withDirectory('detaches and removes what was never made (5.2)', async (driver, directory) => {
+    await driver.detach?.(overlayIn(directory));
+    await driver.remove(overlayIn(directory));
     assert.deepEqual(await readdir(directory), ['base']);
   });
 
@@ -49,16 +83,65 @@ export function storageConformance(name: string, makeDriver: () => StorageDriver
     assert.deepEqual(await readdir(directory), ['base']);
   });
 
-  withDirectory('grows a disk and never shrinks it (5.3)', async (driver, directory) => {
-    const disk = await driver.create(request(directory), never);
-    await driver.grow(disk.path, 16 * MIB);
-    await driver.grow(disk.path, 4 * MIB);
-    assert.equal(await virtualSize(disk.path, disk.format), 16 * MIB);
+  withDirectory('grows a disk that is not attached, and never shrinks it (5.3)', async (driver, directory) => {
+    await driver.create(request(directory), never);
+    await driver.grow(overlayIn(directory), 16 * MIB);
+    await driver.grow(overlayIn(directory), 4 * MIB);
+    assert.equal(await virtualSize(await driver.attach(overlayIn(directory), never)), 16 * MIB);
+  });
+
+  withDirectory('has room and says how much is used, where space is given ahead (5.4)', async (driver, directory) => {
+    if (driver.usage === undefined || driver.extend === undefined) {
+      assert.equal(driver.usage, driver.extend, 'one of the two is missing');
+      return;
+    }
+    await driver.create(request(directory), never);
+    await driver.attach(overlayIn(directory), never);
+    const usage = await driver.usage(overlayIn(directory));
+    assert.equal(usage.state, 'ok');
+    assert.ok(usage.usedBytes < usage.sizeBytes && usage.sizeBytes <= usage.limitBytes, JSON.stringify(usage));
+    await driver.extend(overlayIn(directory), 2 * usage.limitBytes);
+    assert.equal((await driver.usage(overlayIn(directory))).sizeBytes, usage.limitBytes);
   });
 }
 
-async function virtualSize(path: string, format: 'raw' | 'qcow2'): Promise<number> {
-  if (format === 'raw') return (await stat(path)).size;
+async function withDisk<T>(
+  { path }: OverlayDisk,
+  flags: 'r' | 'r+',
+  use: (file: Awaited<ReturnType<typeof open>>) => Promise<T>,
+): Promise<T> {
+  const file = await open(path, flags);
+  try {
+    return await use(file);
+  } finally {
+    await file.close();
+  }
+}
+
+const firstBytes = (disk: OverlayDisk): Promise<Buffer> =>
+  withDisk(disk, 'r', async (file) => (await file.read(Buffer.alloc(16), 0, 16, 0)).buffer);
+
+const readAt = (disk: OverlayDisk, length: number, offset: number): Promise<string> =>
+  withDisk(disk, 'r', async (file) => (await file.read(Buffer.alloc(length), 0, length, offset)).buffer.toString('latin1'));
+
+const writeAt = (disk: OverlayDisk, text: string, offset: number): Promise<void> =>
+  withDisk(disk, 'r+', async (file) => {
+    await file.write(Buffer.from(text, 'latin1'), 0, text.length, offset);
+    await file.sync();
+  });
+
+async function virtualSize(disk: OverlayDisk): Promise<number> {
   // Bytes 24..31 of the qcow2 header.
-  return Number((await readFile(path)).readBigUInt64BE(24));
+  if (disk.format === 'qcow2') return Number((await readFile(disk.path)).readBigUInt64BE(24));
+  // A device has no size to stat, so its end is looked for.
+  return withDisk(disk, 'r', async (file) => {
+    let [low, high] = [0, 2 ** 30];
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2);
+      const { bytesRead } = await file.read(Buffer.alloc(1), 0, 1, middle);
+      if (bytesRead === 1) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  });
 }

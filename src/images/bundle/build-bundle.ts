@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Host } from '../../host/host.ts';
 import { BangerError } from '../../model/errors.ts';
 import type { Bundle, BundleManifest } from '../../model/image.ts';
+import { keptPrograms } from './add-programs.ts';
 import { collectBuildFacts } from './build-facts.ts';
 import { AGENT_FOLDER, DEBIAN_FOLDER, FORWARDER_FOLDER, hashOf, hashSources } from './build-inputs.ts';
 import type { SourceHashes } from './build-inputs.ts';
@@ -138,6 +139,7 @@ async function build(options: BuildOptions, sources: SourceHashes, userId: numbe
       rootfs: await publish('rootfs', image, 'rootfs.ext4'),
       workSeed: await publish('workSeed', image, 'work-seed.ext4'),
       ...(await ensureSshKey(directory, 'banger', host)),
+      ...(await keptPrograms(directory, host)),
     },
   };
   await publishManifest(directory, manifest, host);

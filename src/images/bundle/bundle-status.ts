@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 import type { Host } from '../../host/host.ts';
 import { BangerError } from '../../model/errors.ts';
-import { BUNDLE_PARTS } from '../../model/image.ts';
 import type { Bundle, BundleManifest } from '../../model/image.ts';
 import { hashSources } from './build-inputs.ts';
 import { bundlePlaces, fileProblems, readManifest } from './find-bundle.ts';
@@ -19,7 +18,7 @@ export type BundleStatus = {
   kernelVersion: string | null;
   distribution: string | null;
   builtAt: string | null;
-  files: { part: string; path: string; sizeBytes: number; sha256: string }[];
+  files: { part: string; path: string; sizeBytes: number; sha256: string; version?: string }[];
 };
 
 export type BundleStatusOptions = {
@@ -75,7 +74,7 @@ async function statusOf(bundle: Bundle, options: BundleStatusOptions): Promise<B
 }
 
 function listFiles(manifest: BundleManifest): BundleStatus['files'] {
-  return BUNDLE_PARTS.map((part) => ({ part, ...manifest.files[part] }));
+  return Object.entries(manifest.files).flatMap(([part, file]) => (file === undefined ? [] : [{ part, ...file }]));
 }
 
 async function contentProblems(bundle: Bundle, host: Host, signal: AbortSignal | undefined): Promise<string[]> {

@@ -1,7 +1,6 @@
 import { join, resolve } from 'node:path';
 import type { Host } from '../../host/host.ts';
 import { BangerError } from '../../model/errors.ts';
-import { BUNDLE_PARTS } from '../../model/image.ts';
 import type { Bundle, BundleManifest } from '../../model/image.ts';
 import { BUNDLE_REMEDY, MANIFEST_NAME, parseManifest } from './manifest.ts';
 
@@ -72,8 +71,8 @@ export async function readManifest(directory: string, host: Host): Promise<Bundl
 /** @returns a sentence for every file that is missing or has another size than `bundle.json` says. */
 export async function fileProblems(bundle: Bundle, host: Host): Promise<string[]> {
   const problems: string[] = [];
-  for (const part of BUNDLE_PARTS) {
-    const file = bundle.manifest.files[part];
+  for (const file of Object.values(bundle.manifest.files)) {
+    if (file === undefined) continue;
     const path = join(bundle.directory, file.path);
     if (!(await host.exists(path))) problems.push(`${file.path} is missing`);
     else {

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { BangerError } from '../../model/errors.ts';
-import { BUNDLE_PARTS } from '../../model/image.ts';
+import { ADDED_PROGRAMS, BUNDLE_PARTS } from '../../model/image.ts';
 import type { BundleManifest } from '../../model/image.ts';
 
 /** The command that mends a missing or broken bundle; every such error names it (2.4). */
@@ -21,6 +21,9 @@ const fileSchema = z.strictObject({
   sha256: hexDigest,
 });
 
+const schemaOfEach = <Name extends string, Schema extends z.ZodType>(names: readonly Name[], schema: Schema): Record<Name, Schema> =>
+  Object.fromEntries(names.map((name) => [name, schema])) as Record<Name, Schema>;
+
 const manifestSchema: z.ZodType<BundleManifest> = z.strictObject({
   formatVersion: z.literal(1),
   architecture: z.enum(['x86_64', 'aarch64']),
@@ -30,7 +33,10 @@ const manifestSchema: z.ZodType<BundleManifest> = z.strictObject({
   inputsHash: hexDigest,
   packages: z.array(z.string()),
   packagesHash: hexDigest,
-  files: z.record(z.enum(BUNDLE_PARTS), fileSchema),
+  files: z.strictObject({
+    ...schemaOfEach(BUNDLE_PARTS, fileSchema),
+    ...schemaOfEach(ADDED_PROGRAMS, fileSchema.extend({ version: z.string().min(1) }).optional()),
+  }),
 });
 
 /**

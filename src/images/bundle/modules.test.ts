@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { loadOrder, moduleDependencies, moduleName } from './modules.ts';
+import { INITRAMFS_MODULES, loadOrder, moduleDependencies, moduleName } from './modules.ts';
 
 test('file names and module names are brought together (8.2)', () => {
   assert.equal(moduleName('kernel/drivers/char/hw_random/virtio-rng.ko.xz'), 'virtio_rng');
@@ -24,4 +24,18 @@ test('each module is loaded once and after what it needs; built-in ones are left
   };
   const order = await loadOrder(['blk', 'net', 'builtin'], async (name) => graph[name]);
   assert.deepEqual(order, ['ring', 'virtio', 'blk', 'failover', 'net']);
+});
+
+test('the initramfs finds the devices of both VMMs: the bus first, then disk, network, and a way to the agent (4.1, 4.2)', () => {
+  assert.equal(INITRAMFS_MODULES[0], 'virtio_mmio');
+  for (const name of [
+    'virtio_blk',
+    'virtio_net',
+    'virtio_rng',
+    'virtio_balloon',
+    'virtio_console',
+    'vmw_vsock_virtio_transport',
+  ] as const) {
+    assert.ok(INITRAMFS_MODULES.includes(name), name);
+  }
 });

@@ -1,13 +1,12 @@
 import { chmod, link, readdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Host } from '../../host/host.ts';
-import { BUNDLE_PARTS } from '../../model/image.ts';
-import type { BundleFile, BundleManifest, BundlePart } from '../../model/image.ts';
+import type { AddedProgram, BundleFile, BundleManifest, BundlePart } from '../../model/image.ts';
 import { MANIFEST_NAME } from './manifest.ts';
 import type { StepOutput } from './step-cache.ts';
 
-/** Name before and after the digest, and mode, of each part that is built; the key has fixed names. */
-const NAMES: Readonly<Record<Exclude<BundlePart, 'sshPrivateKey' | 'sshPublicKey'>, readonly [string, string, number]>> = {
+/** Name before and after the digest, and mode, of each part that is built or added; the key has fixed names. */
+const NAMES: Readonly<Record<Exclude<BundlePart, 'sshPrivateKey' | 'sshPublicKey'> | AddedProgram, readonly [string, string, number]>> = {
   agent: ['banger-agent', '', 0o755],
   forwarder: ['banger-forwarder', '', 0o755],
   kernel: ['vmlinux', '', 0o644],
@@ -15,6 +14,8 @@ const NAMES: Readonly<Record<Exclude<BundlePart, 'sshPrivateKey' | 'sshPublicKey
   modules: ['modules', '.tar.zst', 0o644],
   rootfs: ['rootfs', '.ext4', 0o644],
   workSeed: ['work-seed', '.ext4', 0o644],
+  firecracker: ['firecracker', '', 0o755],
+  jailer: ['jailer', '', 0o755],
 };
 export type BuiltPart = keyof typeof NAMES;
 
@@ -88,7 +89,7 @@ export async function publishManifest(directory: string, manifest: BundleManifes
 
 /** @returns absolute paths of built files in the bundle's directory that `manifest` no longer names. */
 export async function supersededFiles(directory: string, manifest: BundleManifest): Promise<string[]> {
-  const named = new Set(BUNDLE_PARTS.map((part) => manifest.files[part].path));
+  const named = new Set(Object.values(manifest.files).map((file) => file?.path));
   const built = new RegExp(
     `^(${Object.values(NAMES)
       .map(([stem]) => stem)

@@ -24,7 +24,7 @@ export type CreateRequest = {
 
 /**
  * Reserves the name and begins the creation; whatever fails is rolled back to nothing.
- * @throws before anything exists: INVALID_INPUT, NAME_TAKEN, NOT_FOUND, BUNDLE_MISSING, NO_SPACE
+ * @throws before anything exists: INVALID_INPUT, NAME_TAKEN, NOT_FOUND, BUNDLE_MISSING, NO_SPACE, PREREQUISITE_MISSING
  */
 export async function createVm(services: LifecycleServices, request: CreateRequest): Promise<OperationRecord> {
   if (request.name !== undefined) checkName(request.name);
@@ -32,6 +32,7 @@ export async function createVm(services: LifecycleServices, request: CreateReque
   const spec = completeSpec(services.settings.defaultSpec, request.asked, image);
   checkMemory(spec.memoryMib, services.settings.hostMemoryMib);
   await checkSpace(services);
+  await services.drivers.choose(null);
   const vm = reserve(services, request.name, image, spec);
   try {
     return services.operations.begin('vm.create', vm, (operation) => build(services, vm, request, operation));
@@ -74,7 +75,8 @@ export function completeSpec(defaults: VmSpec, asked: CreateRequest['asked'], im
   };
 }
 
-function checkMemory(memoryMib: number, hostMemoryMib: number): void {
+/** @throws INVALID_INPUT */
+export function checkMemory(memoryMib: number, hostMemoryMib: number): void {
   if (memoryMib <= hostMemoryMib) return;
   const [asked, hostTotal] = [memoryMib, hostMemoryMib].map((mib) => formatSize(mib * 1024 ** 2));
   throw new BangerError('INVALID_INPUT', `a VM with ${asked} of memory does not fit this host, which has ${hostTotal}`, {
@@ -128,8 +130,11 @@ function freeName(services: LifecycleServices): string {
   throw new BangerError('NAME_TAKEN', 'no free name was found', { remedy: 'choose one with --name' });
 }
 
-/** Overlay and work disk of an idle VM take a few MiB; a full disk in the middle costs the user more than a refusal now. */
-async function checkSpace(services: LifecycleServices): Promise<void> {
+/**
+ * Overlay and work disk of an idle VM take a few MiB; a full disk in the middle costs the user more than a refusal now.
+ * @throws NO_SPACE
+ */
+export async function checkSpace(services: LifecycleServices): Promise<void> {
   const directory = services.pathsOf({ id: '' }).directory;
   await services.host.makePrivateDirectory(directory);
   const free = await services.host.freeBytes(directory);

@@ -16,16 +16,17 @@ export function startSteps(options: { waitForServices: boolean }, capabilities =
 const claim: Step<VmContext> = {
   name: 'claim',
   title: 'runtime directory',
-  async apply({ vm, services, paths, update }) {
+  async apply({ vm, services, paths, update, operation }) {
+    const { hypervisor, network, note } = await services.drivers.choose(vm.runtime);
+    if (note !== undefined) operation.log(note);
     const { storageDriver } = vm.runtime ?? {};
-    const chosen = services.drivers.of(null);
     update({
       state: vm.state === 'creating' ? 'creating' : 'starting',
       lastError: null,
       runtime: {
         bootId: services.host.bootId(),
-        hypervisor: chosen.hypervisor.name,
-        networkDriver: chosen.network.name,
+        hypervisor: hypervisor.name,
+        networkDriver: network.name,
         ...(storageDriver === undefined ? {} : { storageDriver }),
       },
     });
@@ -81,7 +82,8 @@ const announce: Step<VmContext> = {
   },
 };
 
-async function guestDraft(context: VmContext, capabilities = ALL_CAPABILITIES): Promise<GuestDraft> {
+/** @returns all that the agent is told of who the guest is */
+export async function guestDraft(context: VmContext, capabilities = ALL_CAPABILITIES): Promise<GuestDraft> {
   const draft: GuestDraft = {
     hostname: '',
     hosts: [],

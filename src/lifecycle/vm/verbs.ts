@@ -42,6 +42,20 @@ export function stopVm(services: LifecycleServices, vm: Vm, options: { graceMs?:
   });
 }
 
+/**
+ * Stops a VM that nobody asked to be stopped.
+ * @param reason asked once more when it is the VM's turn, at the moment from which no session can begin any more; without
+ *   one nothing happens. The VM's events tell it.
+ */
+export function stopUnused(services: LifecycleServices, vm: Vm, reason: (present: Vm) => string | undefined): OperationRecord {
+  return verb(services, vm, 'stop', async (operation, present) => {
+    const why = reason(present);
+    if (why === undefined) return;
+    operation.log(why);
+    await takeDown(services, present, operation, { ask: true });
+  });
+}
+
 /** Stop and start as one operation. A stopped VM is just started. */
 export function restartVm(services: LifecycleServices, vm: Vm, options: { graceMs?: number; waitForServices?: boolean }): OperationRecord {
   return verb(services, vm, 'restart', async (operation, present) => {
@@ -79,10 +93,10 @@ export function deleteVm(services: LifecycleServices, vm: Vm): OperationRecord {
 }
 
 /** Begins an operation on one VM: waits for its turn, then looks at the VM as it is by then. */
-function verb(
+export function verb(
   services: LifecycleServices,
   vm: Vm,
-  action: Exclude<VmAction, 'exec' | 'set'> | 'restart',
+  action: Exclude<VmAction, 'exec'> | 'restart',
   work: (operation: OperationHandle, present: Vm) => Promise<void>,
 ): OperationRecord {
   return services.operations.begin(`vm.${action}`, vm, (operation) =>

@@ -19,6 +19,7 @@ export function declareCommand(cli: Cli) {
         ['distribution', bundle.distribution],
         ['kernel', bundle.kernelVersion],
         ['built', bundle.builtAt],
+        ...ADDED.map((part): [string, string] => [part, versionOf(bundle.files, part)]),
       ];
       for (const line of renderFacts(facts)) cli.print(line);
       if (bundle.files.length === 0) return;
@@ -33,4 +34,11 @@ export function declareCommand(cli: Cli) {
       );
       for (const line of table) cli.print(line);
     });
+}
+
+/** Programs that are no part of every bundle. */
+const ADDED = ['firecracker', 'jailer'];
+
+function versionOf(files: readonly { part: string; version?: string | undefined }[], part: string): string {
+  return files.find((file) => file.part === part)?.version ?? 'not in the bundle; get it: banger bundle fetch firecracker';
 }

@@ -1,8 +1,11 @@
-import type { Verdict } from '../../../model/verdict.ts';
+import type { DoctorReport } from '../../../api/schemas.ts';
 import type { Cli } from '../../cli.ts';
 import { newCommand, outputOption } from '../../command.ts';
 import { renderTable } from '../../render/table.ts';
 import { paint, safeLine } from '../../render/text.ts';
+
+type Verdict = DoctorReport['verdicts'][number];
+type DriverCapability = DoctorReport['drivers'][number];
 
 export function declareCommand(cli: Cli) {
   return newCommand('doctor', 'tell what this host can and cannot do; ends with 3 when something fails', [
@@ -11,11 +14,17 @@ export function declareCommand(cli: Cli) {
   ])
     .addOption(outputOption())
     .action(async (flags) => {
-      const verdicts = await cli.api().doctor();
-      if (verdicts.some((verdict) => verdict.level === 'fail')) cli.exitCode = 3;
-      if (flags.output === 'json') return cli.print(JSON.stringify(verdicts, null, 2));
-      for (const line of verdictLines(cli, verdicts)) cli.print(line);
+      const report = await cli.api().doctor();
+      if (report.verdicts.some((verdict) => verdict.level === 'fail')) cli.exitCode = 3;
+      if (flags.output === 'json') return cli.print(JSON.stringify(report, null, 2));
+      for (const line of verdictLines(cli, report.verdicts.filter(isNews(report.drivers)))) cli.print(line);
+      for (const line of driverLines(cli, report.drivers)) cli.print(line);
     });
+}
+
+/** The table says what works; above it stand what it does not know, and what is not as it should be. */
+function isNews(drivers: readonly DriverCapability[]): (verdict: Verdict) => boolean {
+  return ({ level, reason }) => level !== 'pass' || drivers.every((driver) => driver.reason !== reason);
 }
 
 const MARKS = { pass: ['green', '✓ pass'], warn: ['yellow', '! warn'], fail: ['red', '✗ fail'] } as const;
@@ -32,4 +41,29 @@ function verdictLines(cli: Cli, verdicts: readonly Verdict[]): string[] {
     const remedy = verdict.remedy === undefined ? [] : [`          try: ${safeLine(verdict.remedy)}`];
     return [`${paint(cli.stdout, colour, mark)}  ${line}`, ...remedy];
   });
+}
+
+/** What new VMs get, what else could be asked for, and what would make the rest work. */
+function driverLines(cli: Cli, drivers: readonly DriverCapability[]): string[] {
+  const columns = [
+    { title: 'KIND', of: (driver: DriverCapability) => driver.kind },
+    { title: 'DRIVER', of: ({ name, accelerator }: DriverCapability) => (accelerator === null ? name : `${name} (${accelerator})`) },
+    { title: 'HERE', of: ({ chosen, usable }: DriverCapability) => (chosen ? 'chosen' : usable ? 'usable' : 'no') },
+    { title: 'WHY', of: whyOf },
+  ];
+  const [header = '', ...rows] = renderTable(columns, drivers);
+  const indent = ' '.repeat(header.indexOf('WHY'));
+  return [
+    '',
+    header,
+    ...rows.flatMap((line, i) => {
+      const driver = drivers[i];
+      const remedy = driver === undefined || driver.usable || driver.remedy === null ? [] : [`${indent}try: ${safeLine(driver.remedy)}`];
+      return [driver?.chosen === true ? paint(cli.stdout, 'green', line) : line, ...remedy];
+    }),
+  ];
+}
+
+function whyOf({ reason, notWith }: DriverCapability): string {
+  return notWith.length === 0 ? reason : `${reason} (not with ${notWith.join(', ')})`;
 }

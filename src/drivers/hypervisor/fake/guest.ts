@@ -11,7 +11,7 @@ export type FakeGuest = {
   bootId: string;
   hostname: string;
   init: 'starting' | 'running' | 'degraded';
-  /** The body of the last POST /personalize. */
+  /** The members of every POST /personalize, the latest of each. */
   personalization: Record<string, unknown> | undefined;
   files: Map<string, GuestFile>;
   ports: GuestPort[];
@@ -122,7 +122,7 @@ function answer(request: Request, guest: FakeGuest): Reply {
   if (route === 'GET /info') return { status: 200, body: describe(guest) };
   if (route === 'GET /ports') return { status: 200, body: { ports: guest.ports } };
   if (route === 'POST /personalize') {
-    guest.personalization = jsonBody(request);
+    guest.personalization = { ...guest.personalization, ...jsonBody(request) };
     guest.hostname = String(guest.personalization['hostname']);
     return { status: 204 };
   }

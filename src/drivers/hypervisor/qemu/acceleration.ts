@@ -1,10 +1,11 @@
 import { dirname, join } from 'node:path';
 import type { Host } from '../../../host/host.ts';
 import type { Verdict } from '../../../model/verdict.ts';
+import { KVM_DEVICE, explainKvmObstacle, hasVirtualisationFlag } from '../kvm.ts';
 import { measureTscKhz, preferExact } from './clock-probe.ts';
 import { SPEED_PROBE_STATUS, speedProbeFirmware } from './probe-programs.ts';
 
-const KVM_DEVICE = '/dev/kvm';
+/** On a slow host starting QEMU alone may take longer; then as long as KVM may take to count as fast. */
 const KVM_LIMIT_MS = 1000;
 /** Emulation always works in the end; a busy host may be slow to start QEMU. */
 const TCG_LIMIT_MS = 5000;
@@ -31,22 +32,21 @@ export function isKvmFast(probe: SpeedProbe): boolean {
 /** @returns the verdict on /dev/kvm from facts already gathered. @param hasCpuFlag vmx or svm in /proc/cpuinfo */
 export function judgeKvm(facts: { obstacle?: string; probe?: SpeedProbe; hasCpuFlag: boolean }): Verdict {
   const name = 'kvm';
-  if (facts.obstacle === 'ENOENT') {
-    const remedy = facts.hasCpuFlag
-      ? 'sudo modprobe kvm_intel || sudo modprobe kvm_amd'
-      : 'switch virtualisation on in the firmware set-up';
-    return { name, level: 'warn', reason: 'there is no /dev/kvm, so VMs run under emulation', remedy };
-  }
   if (facts.obstacle !== undefined) {
-    const reason = `/dev/kvm cannot be opened (${facts.obstacle}), so VMs run under emulation`;
-    return { name, level: 'warn', reason, remedy: 'sudo usermod -aG kvm "$USER", then log in again' };
+    const { reason, remedy } = explainKvmObstacle(facts.obstacle, facts.hasCpuFlag);
+    return { name, level: 'warn', reason: `${reason}, so VMs run under emulation`, remedy };
   }
   const probe = facts.probe ?? {};
-  const times = `a test program took ${describeMs(probe.kvmMs, KVM_LIMIT_MS)} with KVM and ${describeMs(probe.tcgMs, TCG_LIMIT_MS)} without`;
+  const times = `a test program took ${describeMs(probe.kvmMs, kvmLimitMs(probe.tcgMs))} with KVM and ${describeMs(probe.tcgMs, TCG_LIMIT_MS)} without`;
   if (isKvmFast(probe)) return { name, level: 'pass', reason: `KVM works: ${times}` };
   const kind = facts.hasCpuFlag ? 'KVM does not work properly' : 'KVM is only paravirtual here (no vmx or svm in /proc/cpuinfo)';
   const reason = `${kind}, so VMs run under emulation: ${times}`;
   return { name, level: 'warn', reason, remedy: 'use a host with hardware or nested virtualisation for full speed' };
+}
+
+/** @returns after what time KVM is given up. */
+function kvmLimitMs(tcgMs: number | undefined): number {
+  return Math.max(KVM_LIMIT_MS, Math.round(2 * (tcgMs ?? 0)));
 }
 
 function describeMs(milliseconds: number | undefined, limitMs: number): string {
@@ -79,7 +79,7 @@ async function learn(host: Host, qemuPath: string, cachePath: string): Promise<A
   await host.makePrivateDirectory(directory);
   try {
     const cpuinfo = (await host.readIfThere('/proc/cpuinfo')) ?? '';
-    const hasCpuFlag = /^flags\s*:.*\b(vmx|svm)\b/m.test(cpuinfo);
+    const hasCpuFlag = hasVirtualisationFlag(cpuinfo);
     const probe = obstacle === undefined ? await probeSpeed(host, qemuPath, directory) : undefined;
     const kvm = judgeKvm({ ...(obstacle === undefined ? {} : { obstacle }), ...(probe === undefined ? {} : { probe }), hasCpuFlag });
     const measured = await measureTscKhz(host, qemuPath, directory);
@@ -130,6 +130,6 @@ async function probeSpeed(host: Host, qemuPath: string, directory: string): Prom
     return first === undefined || second === undefined ? first : Math.min(first, second);
   };
   const tcgMs = await best('tcg', TCG_LIMIT_MS);
-  const kvmMs = await best('kvm', KVM_LIMIT_MS);
+  const kvmMs = await best('kvm', kvmLimitMs(tcgMs));
   return { ...(kvmMs === undefined ? {} : { kvmMs }), ...(tcgMs === undefined ? {} : { tcgMs }) };
 }

@@ -1,7 +1,7 @@
 import type { Host } from '../../../host/host.ts';
 import { BangerError } from '../../../model/errors.ts';
 import type { Verdict } from '../../../model/verdict.ts';
-import type { HypervisorChecks } from '../contract.ts';
+import type { AcceleratorCheck, HypervisorChecks } from '../contract.ts';
 import { type Acceleration, learnAcceleration } from './acceleration.ts';
 
 export type QemuSettings = {
@@ -44,7 +44,19 @@ export async function checkQemu(host: Host, settings: QemuSettings, signal?: Abo
   const verdicts = [program, acceleration.kvm];
   if (settings.accelerator !== 'auto') verdicts.push(overrideVerdict(settings.accelerator, acceleration.kvm));
   if (accelerator === 'tcg') verdicts.push(clockVerdict(acceleration.tscKhz));
-  return { usable: true, accelerator, ...(printed === undefined ? {} : { version: printed }), verdicts };
+  return {
+    usable: true,
+    accelerator,
+    ...(printed === undefined ? {} : { version: printed }),
+    verdicts,
+    others: [otherAccelerator(accelerator, acceleration.kvm)],
+  };
+}
+
+function otherAccelerator(used: 'kvm' | 'tcg', kvm: Verdict): AcceleratorCheck {
+  if (used === 'kvm') return { accelerator: 'tcg', usable: true, reason: 'emulation works everywhere, and is slower' };
+  const { level, reason, remedy } = kvm;
+  return { accelerator: 'kvm', usable: level === 'pass', reason, ...(remedy === undefined ? {} : { remedy }) };
 }
 
 async function versionOf(host: Host, qemuPath: string, signal: AbortSignal | undefined): Promise<string | undefined> {

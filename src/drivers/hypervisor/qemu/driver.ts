@@ -2,12 +2,13 @@ import type { Host } from '../../../host/host.ts';
 import { BangerError } from '../../../model/errors.ts';
 import type { ProcessIdentity } from '../../../model/vm.ts';
 import type { Hypervisor, Machine, MachineSpec } from '../contract.ts';
+import { waitForVmmExit } from '../process-end.ts';
 import { type QemuSettings, checkQemu, locateQemu } from './checks.ts';
 import { controlArgument, machineArguments, socketPaths } from './machine-config.ts';
 import { QemuMachineControl } from './machine.ts';
 import { type QmpClient, connectQmp } from './qmp-client.ts';
 import { followSerialLine } from './serial-line.ts';
-import { killProcess, waitForVmmExit } from './vmm-process.ts';
+import { killProcess } from './vmm-process.ts';
 
 /** QEMU opens its control socket within 50 ms; a busy host takes longer. */
 const CONTROL_TIMEOUT_MS = 30_000;
@@ -17,6 +18,7 @@ const ADOPT_TIMEOUT_MS = 5000;
 export function createQemuHypervisor({ host, settings }: { host: Host; settings: QemuSettings }): Hypervisor {
   return {
     name: 'qemu',
+    takes: { diskFormats: ['raw', 'qcow2'], networks: ['tap', 'user', 'none'] },
     checks: (signal) => checkQemu(host, settings, signal),
     start: (spec, signal) => startMachine(host, settings, spec, signal),
     adopt: (spec, process) => adoptMachine(host, spec, process),

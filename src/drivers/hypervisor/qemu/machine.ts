@@ -3,11 +3,12 @@ import type { Host } from '../../../host/host.ts';
 import { BangerError } from '../../../model/errors.ts';
 import type { ProcessIdentity } from '../../../model/vm.ts';
 import type { AgentChannel, Machine, MachineExit, MachineSpec } from '../contract.ts';
+import type { ProcessStatus } from '../process-end.ts';
+import type { LoggedOutput } from '../output-log.ts';
 import { AgentChannels } from './agent-channels.ts';
 import { socketPaths } from './machine-config.ts';
 import type { QmpClient, QmpEvent } from './qmp-client.ts';
-import type { SerialLine } from './serial-line.ts';
-import { type ExitEvidence, type ProcessStatus, judgeExit, killProcess } from './vmm-process.ts';
+import { type ExitEvidence, judgeExit, killProcess } from './vmm-process.ts';
 
 /** A guest that was paused because the host's disk was full is continued this often until its write succeeds. */
 const FULL_DISK_RETRY_MS = 5000;
@@ -29,7 +30,7 @@ export class QemuMachineControl implements Machine {
   readonly #exit = Promise.withResolvers<MachineExit>();
   readonly #evidence: ExitEvidence = { terminated: false };
   #qmp: QmpClient | undefined;
-  #serial: SerialLine | undefined;
+  #serial: LoggedOutput | undefined;
   #retry: NodeJS.Timeout | undefined;
 
   constructor(parts: { host: Host; spec: MachineSpec; process: ProcessIdentity; accelerator: 'kvm' | 'tcg'; fresh: boolean }) {
@@ -46,7 +47,7 @@ export class QemuMachineControl implements Machine {
   }
 
   /** Takes the connections over and starts to wait for the end. @param gone settles when the process is gone */
-  attach(qmp: QmpClient, serial: SerialLine, gone: Promise<ProcessStatus | undefined>): void {
+  attach(qmp: QmpClient, serial: LoggedOutput, gone: Promise<ProcessStatus | undefined>): void {
     this.#qmp = qmp;
     this.#serial = serial;
     void gone.then((status) => this.#finish(status));

@@ -1,14 +1,16 @@
 import { fallbackPort, isLowPort, portKey } from '../../../model/forward-ports.ts';
 import { BangerError } from '../../../model/errors.ts';
 import { BRIDGE_ADDRESS, DNS_FORWARD_ADDRESS, GUEST_MTU, GUEST_PREFIX_LENGTH } from '../../../model/network.ts';
-import type { ForwardResult, NetworkDriver, NetworkVm } from '../contract.ts';
+import type { ForwardResult, GuestNetworkConfig, NetworkDriver, NetworkVm } from '../contract.ts';
 
-type Verb = 'ensure' | 'attach' | 'detach' | 'setForwards' | 'sweep';
+type Verb = 'ensure' | 'attach' | 'detach' | 'setNat' | 'setForwards' | 'sweep';
 
 /** What the host would hold; hand the same value to a second driver to play a daemon restart. */
 export type FakeNetworkWorld = {
   isUp: boolean;
   taps: Set<string>;
+  /** Short ids of VMs that may reach the outside. */
+  nat: Set<string>;
   forwards: Map<string, ForwardResult[]>;
 };
 
@@ -24,7 +26,7 @@ export type FakeNetworkOptions = {
 
 /** @returns an empty host. */
 export function fakeNetworkWorld(): FakeNetworkWorld {
-  return { isUp: false, taps: new Set(), forwards: new Map() };
+  return { isUp: false, taps: new Set(), nat: new Set(), forwards: new Map() };
 }
 
 /** A network that exists only in memory and behaves as the contract says. */
@@ -34,8 +36,10 @@ export function createFakeNetwork(options: FakeNetworkOptions = {}): NetworkDriv
     if (signal?.aborted === true) throw new BangerError('CANCELLED', 'setting up the network was cancelled');
     await options.before?.(verb, shortId);
   };
+  const admit = ({ shortId, nat }: NetworkVm): void => void (nat ? world.nat.add(shortId) : world.nat.delete(shortId));
   return {
     name: 'fake',
+    kind: 'tap',
     world,
     addressOnHost: (addresses) => addresses.loopbackAddress,
     checks: async () => [{ name: 'network.fake', level: 'pass', reason: 'nothing is touched' }],
@@ -48,22 +52,23 @@ export function createFakeNetwork(options: FakeNetworkOptions = {}): NetworkDriv
       const tapName = `bgr-${vm.shortId}`;
       world.isUp = true;
       world.taps.add(tapName);
+      admit(vm);
       return {
         network: { kind: 'tap', tapName, macAddress: vm.addresses.macAddress, mtu: GUEST_MTU },
         commandPrefix: [],
-        guest: {
-          address: vm.addresses.guestAddress,
-          prefixLength: GUEST_PREFIX_LENGTH,
-          gateway: vm.nat ? BRIDGE_ADDRESS : null,
-          nameservers: vm.nat ? [DNS_FORWARD_ADDRESS] : [],
-          mtu: GUEST_MTU,
-        },
+        guest: guestConfigOf(vm),
       };
     },
     detach: async (vm) => {
       await before('detach', vm.shortId);
       world.taps.delete(`bgr-${vm.shortId}`);
+      world.nat.delete(vm.shortId);
       world.forwards.delete(vm.shortId);
+    },
+    setNat: async (vm) => {
+      await before('setNat', vm.shortId);
+      admit(vm);
+      return guestConfigOf(vm);
     },
     setForwards: async (vm, listeners) => {
       await before('setForwards', vm.shortId);
@@ -77,9 +82,20 @@ export function createFakeNetwork(options: FakeNetworkOptions = {}): NetworkDriv
       await before('sweep');
       const ids = new Set(alive.map((vm) => vm.shortId));
       for (const tap of world.taps) if (!ids.has(tap.slice('bgr-'.length))) world.taps.delete(tap);
+      for (const id of world.nat) if (!ids.has(id)) world.nat.delete(id);
       for (const id of world.forwards.keys()) if (!ids.has(id)) world.forwards.delete(id);
       if (alive.length === 0) world.isUp = false;
     },
+  };
+}
+
+function guestConfigOf({ addresses, nat }: NetworkVm): GuestNetworkConfig {
+  return {
+    address: addresses.guestAddress,
+    prefixLength: GUEST_PREFIX_LENGTH,
+    gateway: nat ? BRIDGE_ADDRESS : null,
+    nameservers: nat ? [DNS_FORWARD_ADDRESS] : [],
+    mtu: GUEST_MTU,
   };
 }
 

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { Host } from '../../../host/host.ts';
 import { BangerError } from '../../../model/errors.ts';
 import { BRIDGE_ADDRESS, DNS_FORWARD_ADDRESS, GUEST_MTU, GUEST_PREFIX_LENGTH } from '../../../model/network.ts';
-import type { NetworkAttachment, NetworkDriver, NetworkVm } from '../contract.ts';
+import type { GuestNetworkConfig, NetworkAttachment, NetworkDriver, NetworkVm } from '../contract.ts';
 import { privateNetworkChecks } from './checks.ts';
 import { control, controlOne } from './control-client.ts';
 import { applyForwards, parseForwards } from './forwards.ts';
@@ -36,7 +36,7 @@ export function createPrivateNetwork(options: PrivateNetworkOptions): NetworkDri
       await detach(vm);
       throw error;
     }
-    return attachmentOf(vm, [forwarderPath, 'enter', String(innerPid)]);
+    return { ...attachmentOf(vm, [forwarderPath, 'enter', String(innerPid)]), networkPid: innerPid };
   };
 
   const detach: NetworkDriver['detach'] = async ({ shortId, addresses }) => {
@@ -66,6 +66,7 @@ export function createPrivateNetwork(options: PrivateNetworkOptions): NetworkDri
 
   return {
     name: 'private',
+    kind: 'tap',
     addressOnHost: (addresses) => addresses.loopbackAddress,
     checks: () => privateNetworkChecks(host, forwarderPath),
     ensure: async (signal) => void (await holder.ensure(signal)),
@@ -75,6 +76,7 @@ export function createPrivateNetwork(options: PrivateNetworkOptions): NetworkDri
     setNat: async (vm) => {
       const { innerPid } = await holder.ensure(new AbortController().signal);
       await holder.nft(innerPid, admitGuest(vm.shortId, vm.addresses, vm.nat));
+      return guestConfigOf(vm);
     },
     setForwards: async (vm, listeners) => {
       if ((await holder.find()) === undefined) {
@@ -85,16 +87,21 @@ export function createPrivateNetwork(options: PrivateNetworkOptions): NetworkDri
   };
 }
 
-function attachmentOf({ shortId, addresses, nat }: NetworkVm, commandPrefix: readonly string[]): NetworkAttachment {
+function attachmentOf(vm: NetworkVm, commandPrefix: readonly string[]): NetworkAttachment {
+  const { shortId, addresses } = vm;
   return {
     network: { kind: 'tap', tapName: tapNameOf(shortId), macAddress: addresses.macAddress, mtu: GUEST_MTU },
     commandPrefix,
-    guest: {
-      address: addresses.guestAddress,
-      prefixLength: GUEST_PREFIX_LENGTH,
-      gateway: nat ? BRIDGE_ADDRESS : null,
-      nameservers: nat ? [DNS_FORWARD_ADDRESS] : [],
-      mtu: GUEST_MTU,
-    },
+    guest: guestConfigOf(vm),
+  };
+}
+
+function guestConfigOf({ addresses, nat }: NetworkVm): GuestNetworkConfig {
+  return {
+    address: addresses.guestAddress,
+    prefixLength: GUEST_PREFIX_LENGTH,
+    gateway: nat ? BRIDGE_ADDRESS : null,
+    nameservers: nat ? [DNS_FORWARD_ADDRESS] : [],
+    mtu: GUEST_MTU,
   };
 }

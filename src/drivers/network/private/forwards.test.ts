@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type ControlReply, parseReplies } from './control-client.ts';
+import type { LineReply } from '../../../lib/line-protocol.ts';
 import { applyForwards, parseForwards, planForwards } from './forwards.ts';
 
 const vm = { guestAddress: '10.213.0.2', loopbackAddress: '127.213.0.2' };
 
 /** A holder in memory, for a user who may not bind low ports. */
-function fakeHolder(): { ask: (requests: readonly string[]) => Promise<ControlReply[]>; lines: Set<string>; rounds: () => number } {
+function fakeHolder(): { ask: (requests: readonly string[]) => Promise<LineReply[]>; lines: Set<string>; rounds: () => number } {
   const lines = new Set<string>();
   let rounds = 0;
-  const one = (request: string): ControlReply => {
+  const one = (request: string): LineReply => {
     const [verb, protocol, address, port] = request.split(' ');
     if (verb === 'list') return { ok: true, lines: [...lines] };
     if (verb === 'unlisten') {
@@ -23,7 +23,7 @@ function fakeHolder(): { ask: (requests: readonly string[]) => Promise<ControlRe
     lines.add(request);
     return { ok: true, lines: [] };
   };
-  const ask = async (requests: readonly string[]): Promise<ControlReply[]> => {
+  const ask = async (requests: readonly string[]): Promise<LineReply[]> => {
     if (requests.length > 0) rounds++;
     return requests.map(one);
   };
@@ -76,11 +76,4 @@ test('TCP and UDP of one number are two things (6.1)', async () => {
       ['udp', 10_053],
     ],
   );
-});
-
-test('replies are read only when they are whole (6.1)', () => {
-  assert.deepEqual(parseReplies('tap bgr-00000001\nok\nerror EINVAL Invalid argument\no'), [
-    { ok: true, lines: ['tap bgr-00000001'] },
-    { ok: false, errno: 'EINVAL', text: 'Invalid argument' },
-  ]);
 });

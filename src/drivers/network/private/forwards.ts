@@ -1,6 +1,6 @@
+import type { LineReply } from '../../../lib/line-protocol.ts';
 import { fallbackPort, isLowPort, portKey } from '../../../model/forward-ports.ts';
 import type { ForwardResult, GuestListener } from '../contract.ts';
-import type { ControlReply } from './control-client.ts';
 
 /** One listening socket of the holder. */
 export type Forward = GuestListener & { hostAddress: string; hostPort: number; guestAddress: string };
@@ -33,7 +33,7 @@ export function planForwards(current: readonly Forward[], wanted: readonly Guest
 }
 
 /** Sends requests to the holder and returns its answers in order. */
-type Ask = (requests: readonly string[]) => Promise<ControlReply[]>;
+type Ask = (requests: readonly string[]) => Promise<LineReply[]>;
 
 /**
  * Makes exactly `wanted` reachable: one round trip to learn and one to change, a third for low ports that were refused.
@@ -53,7 +53,7 @@ export async function applyForwards(
   const listen = (l: GuestListener, hostPort: number): string =>
     `listen ${l.protocol} ${vm.loopbackAddress} ${hostPort} ${vm.guestAddress} ${l.port}`;
   const results = new Map<string, ForwardResult>();
-  const record = (l: GuestListener, hostPort: number, reply: ControlReply | undefined): void => {
+  const record = (l: GuestListener, hostPort: number, reply: LineReply | undefined): void => {
     const base = { protocol: l.protocol, port: l.port, hostAddress: vm.loopbackAddress };
     if (reply?.ok === true) results.set(portKey(l), { ...base, hostPort });
     else results.set(portKey(l), { ...base, hostPort: null, problem: describeProblem(reply, vm.loopbackAddress, hostPort) });
@@ -82,7 +82,7 @@ function standIn(l: GuestListener, wanted: readonly GuestListener[], results: Re
   return fallbackPort(l.port, used);
 }
 
-function describeProblem(reply: ControlReply | undefined, address: string, port: number): string {
+function describeProblem(reply: LineReply | undefined, address: string, port: number): string {
   if (reply === undefined || reply.ok) return 'the network holder did not answer';
   if (reply.errno === 'EADDRINUSE') return `another program uses ${address}:${port}`;
   if (reply.errno === 'EACCES') return `port ${port} is not open to ordinary users`;

@@ -13,6 +13,7 @@ export function createUserNetwork(): NetworkDriver {
   const known = new Map<string, Map<string, ForwardResult>>();
   return {
     name: 'user',
+    kind: 'user',
     addressOnHost: (addresses) => addresses.loopbackAddress,
     checks: async () => userNetworkChecks(),
     ensure: async (signal) => throwIfCancelled(signal),

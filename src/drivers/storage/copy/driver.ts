@@ -7,6 +7,7 @@ export function createCopyStorage(options: { host: Host }): StorageDriver {
   const { host } = options;
   return {
     name: 'copy',
+    format: 'raw',
     check: () => Promise.resolve({ name: 'storage.copy', level: 'pass', reason: 'sparse copies work everywhere' }),
     async create({ basePath, overlayPath, sizeBytes }, signal) {
       try {
@@ -17,10 +18,9 @@ export function createCopyStorage(options: { host: Host }): StorageDriver {
         signal.throwIfAborted();
         throw storageError(`cannot copy ${basePath}`, error);
       }
-      return { path: overlayPath, format: 'raw' };
     },
-    open: (overlayPath) => ({ path: overlayPath, format: 'raw' }),
-    grow: (overlayPath, sizeBytes) => host.extendSparse(overlayPath, sizeBytes),
-    remove: (overlayPath) => host.removeTree(overlayPath),
+    attach: ({ overlayPath }) => Promise.resolve({ path: overlayPath, format: 'raw' }),
+    grow: ({ overlayPath }, sizeBytes) => host.extendSparse(overlayPath, sizeBytes),
+    remove: ({ overlayPath }) => host.removeTree(overlayPath),
   };
 }

@@ -10,6 +10,7 @@ export function createQcow2Storage(options: { host: Host; qemuImg?: string }): S
   const { host, qemuImg = 'qemu-img' } = options;
   return {
     name: 'qcow2',
+    format: 'qcow2',
     async check() {
       try {
         await host.run([qemuImg, '--version'], { timeoutMs: 5000 });
@@ -33,14 +34,13 @@ export function createQcow2Storage(options: { host: Host; qemuImg?: string }): S
         await host.removeTree(overlayPath);
         throw storageError(`cannot make the overlay ${overlayPath}`, error);
       }
-      return { path: overlayPath, format: 'qcow2' };
     },
-    open: (overlayPath) => ({ path: overlayPath, format: 'qcow2' }),
-    async grow(overlayPath, sizeBytes) {
+    attach: ({ overlayPath }) => Promise.resolve({ path: overlayPath, format: 'qcow2' }),
+    async grow({ overlayPath }, sizeBytes) {
       const info = await host.run([qemuImg, 'info', '-U', '--output=json', overlayPath]);
       const present = (JSON.parse(info.stdout) as { 'virtual-size': number })['virtual-size'];
       if (sizeBytes > present) await host.run([qemuImg, 'resize', '-q', '-f', 'qcow2', overlayPath, String(sizeBytes)]);
     },
-    remove: (overlayPath) => host.removeTree(overlayPath),
+    remove: ({ overlayPath }) => host.removeTree(overlayPath),
   };
 }

@@ -9,6 +9,7 @@ export function createReflinkStorage(options: { host: Host }): StorageDriver {
   const { host } = options;
   return {
     name: 'reflink',
+    format: 'raw',
     async check(directory) {
       const works = await canReflink(host, directory);
       if (works) return { name: 'storage.reflink', level: 'pass', reason: `the file system of ${directory} clones files` };
@@ -32,11 +33,10 @@ export function createReflinkStorage(options: { host: Host }): StorageDriver {
         await host.removeTree(overlayPath);
         throw error instanceof BangerError ? error : storageError(`cannot clone ${basePath}`, error);
       }
-      return { path: overlayPath, format: 'raw' };
     },
-    open: (overlayPath) => ({ path: overlayPath, format: 'raw' }),
-    grow: (overlayPath, sizeBytes) => host.extendSparse(overlayPath, sizeBytes),
-    remove: (overlayPath) => host.removeTree(overlayPath),
+    attach: ({ overlayPath }) => Promise.resolve({ path: overlayPath, format: 'raw' }),
+    grow: ({ overlayPath }, sizeBytes) => host.extendSparse(overlayPath, sizeBytes),
+    remove: ({ overlayPath }) => host.removeTree(overlayPath),
   };
 }
 

@@ -1,0 +1,185 @@
+// The line protocol, of the same form as the forwarder's (head of forwarder/control.c): a request is one line of at most 255
+// bytes; its answer is any number of data lines and one last line, `ok` or `error ERRNO TEXT`. No path ever comes in.
+//
+//   hello    `hello version=1 uid=U directory=PATH`, and a line of each part with what this host can do of it
+//   list     the peer's objects, one a line
+//   …        the verbs of the parts: heads of overlay.c and its siblings
+#define _GNU_SOURCE
+#include "banger-helper.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#define MAX_WORDS 16
+#define MAX_ANSWER (512 * 1024)
+#define MAX_REPLY_LINE 256
+
+static int hello_verb(const struct peer *peer, char **arguments, int count);
+static int list_verb(const struct peer *peer, char **arguments, int count);
+
+static const struct verb own_verbs[] = {
+    {.words = "hello", .run = hello_verb},
+    {.words = "list", .run = list_verb},
+    {0},
+};
+static const struct part own_part = {.verbs = own_verbs};
+
+static const struct part *const parts[] = {
+    &own_part,
+    &overlay_part,
+    &network_part,
+    &jail_part,
+};
+
+static char answer[MAX_ANSWER];
+static size_t answer_length;
+static char reason[128];
+
+size_t dispatch_parts(const struct part *const **all) {
+  *all = parts;
+  return sizeof parts / sizeof *parts;
+}
+
+bool id_valid(const char *text) { return strlen(text) == ID_LENGTH && strspn(text, "0123456789abcdef") == ID_LENGTH; }
+
+bool parse_number(const char *text, uint64_t maximum, uint64_t *number) {
+  uint64_t value = 0;
+  // 19 digits fit into 64 bits.
+  size_t length = strlen(text);
+  if (length == 0 || length > 19) return false;
+  for (const char *digit = text; *digit != '\0'; digit++) {
+    if (*digit < '0' || *digit > '9') return false;
+    value = value * 10 + (uint64_t)(*digit - '0');
+  }
+  *number = value;
+  return value <= maximum;
+}
+
+static void append(const char *line) {
+  size_t length = strnlen(line, MAX_REPLY_LINE - 1);
+  if (answer_length + length + 1 > sizeof answer) return;
+  memcpy(answer + answer_length, line, length);
+  answer[answer_length + length] = '\n';
+  answer_length += length + 1;
+}
+
+void say(const char *format, ...) {
+  char line[MAX_REPLY_LINE];
+  va_list values;
+  va_start(values, format);
+  vsnprintf(line, sizeof line, format, values);
+  va_end(values);
+  append(line);
+}
+
+int refuse(int error, const char *format, ...) {
+  va_list values;
+  va_start(values, format);
+  vsnprintf(reason, sizeof reason, format, values);
+  va_end(values);
+  errno = error;
+  return -1;
+}
+
+static const char *errno_name(int error) {
+  static const struct {
+    int error;
+    const char *name;
+  } names[] = {
+      {EACCES, "EACCES"}, {EADDRINUSE, "EADDRINUSE"}, {EAGAIN, "EAGAIN"},       {EBADF, "EBADF"},     {EBUSY, "EBUSY"},   {EDQUOT, "EDQUOT"},
+      {EEXIST, "EEXIST"}, {EFBIG, "EFBIG"},           {EINVAL, "EINVAL"},       {EIO, "EIO"},         {EISDIR, "EISDIR"}, {ELOOP, "ELOOP"},
+      {EMFILE, "EMFILE"}, {ENFILE, "ENFILE"},         {ENODEV, "ENODEV"},       {ENOENT, "ENOENT"},   {ENOMEM, "ENOMEM"}, {ENOSPC, "ENOSPC"},
+      {ENOSYS, "ENOSYS"}, {ENOTDIR, "ENOTDIR"},       {EOPNOTSUPP, "ENOTSUP"},  {ENOTTY, "ENOTTY"},   {ENXIO, "ENXIO"},   {EPERM, "EPERM"},
+      {EPIPE, "EPIPE"},   {EPROTO, "EPROTO"},         {ESRCH, "ESRCH"},         {EROFS, "EROFS"},     {ESTALE, "ESTALE"}, {ETXTBSY, "ETXTBSY"},
+      {EXDEV, "EXDEV"},   {ETIMEDOUT, "ETIMEDOUT"},   {ECONNRESET, "ECONNRESET"},
+  };
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+    if (names[i].error == error) return names[i].name;
+  return "EOTHER";
+}
+
+static int hello_verb(const struct peer *peer, char **arguments, int count) {
+  (void)arguments, (void)count;
+  char directory[128];
+  if (claims_directory(peer, directory, sizeof directory) != 0) return -1;
+  say("hello version=%d uid=%u directory=%s", HELPER_VERSION, peer->uid, directory);
+  for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+    if (parts[i]->hello != NULL) parts[i]->hello(peer);
+  return 0;
+}
+
+static int list_verb(const struct peer *peer, char **arguments, int count) {
+  (void)arguments, (void)count;
+  for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+    if (parts[i]->list != NULL) parts[i]->list(peer);
+  return 0;
+}
+
+// How many words of the request name the verb; 0 when it is another verb.
+static int match(const struct verb *verb, char **words, int count) {
+  const char *rest = verb->words;
+  for (int i = 0; i < count; i++) {
+    size_t length = strcspn(rest, " ");
+    if (strlen(words[i]) != length || strncmp(words[i], rest, length) != 0) return 0;
+    if (rest[length] == '\0') return i + 1;
+    rest += length + 1;
+  }
+  return 0;
+}
+
+static int run_words(const struct peer *peer, char **words, int count) {
+  for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+    for (const struct verb *verb = parts[i]->verbs; verb->words != NULL; verb++) {
+      int used = match(verb, words, count);
+      if (used == 0) continue;
+      int given = count - used - (verb->takes_id ? 1 : 0);
+      if (given < verb->minimum || given > verb->maximum) return refuse(EINVAL, "%s takes other arguments", verb->words);
+      if (verb->takes_id && !id_valid(words[used])) return refuse(EINVAL, "an id is 8 hex digits");
+      return verb->run(peer, words + used, count - used);
+    }
+  }
+  return refuse(EINVAL, "there is no such request");
+}
+
+static int cut(char *line, char **words) {
+  char *rest = NULL;
+  int count = 0;
+  for (char *word = strtok_r(line, " ", &rest); word != NULL; word = strtok_r(NULL, " ", &rest)) {
+    if (count == MAX_WORDS) return -1;
+    words[count++] = word;
+  }
+  return count;
+}
+
+static int64_t now_ms(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+const char *dispatch(const struct peer *peer, char *line, size_t *length) {
+  char asked[MAX_REPLY_LINE], *words[MAX_WORDS];
+  int64_t begin = now_ms();
+  snprintf(asked, sizeof asked, "%s", line);
+  // It goes to a log that terminals show.
+  for (char *c = asked; *c != '\0'; c++)
+    if (!isprint((unsigned char)*c)) *c = '?';
+  answer_length = 0;
+  reason[0] = '\0';
+  faults_begin();
+  int count = cut(line, words);
+  int result = count < 0 ? refuse(EINVAL, "too many words") : run_words(peer, words, count);
+  int error = errno;
+  // What was said before a failure is no answer.
+  if (result != 0) answer_length = 0;
+  if (result == 0) append("ok");
+  else say("error %s %s", errno_name(error), reason[0] == '\0' ? strerror(error) : reason);
+  fprintf(stderr, "uid=%u %s: %s%s%s, %lld ms\n", peer->uid, asked, result == 0 ? "ok" : errno_name(error), result == 0 ? "" : " ",
+          result == 0 ? "" : reason, (long long)(now_ms() - begin));
+  *length = answer_length;
+  return answer;
+}

@@ -1,0 +1,212 @@
+// The VMM as a process: its cgroup, its start through the jailer, its end.
+#define _GNU_SOURCE
+#include "jail.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/nsfs.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define CGROUPS "/sys/fs/cgroup"
+#define PARENT_CGROUP "banger"
+#define PATH_BYTES 128
+#define START_TIMEOUT_MS 10000
+#define END_TIMEOUT_MS 10000
+#define POLL_MS 2
+// A descriptor table of this size is allocated at start; a VM uses some 30.
+#define MAX_OPEN_FILES 2048
+// Of the VMM itself: its API and its event loop, and what one of them may start.
+#define EXTRA_TASKS 16
+// The VMM needs less than 10 MiB beside the guest's memory; page tables and the file pages it touches count as well.
+#define EXTRA_MEMORY_MIB 64
+#define MEMORY_SHARE_FOR_TABLES 64
+#define MAX_WEIGHT 10000
+
+static int64_t now_ms(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void pause_ms(long ms) { nanosleep(&(struct timespec){.tv_nsec = ms * 1000000}, NULL); }
+
+// --- cgroup ---
+
+static void cgroup_path(const struct jail *jail, const char *file, char path[PATH_BYTES]) {
+  snprintf(path, PATH_BYTES, CGROUPS "/" PARENT_CGROUP "/bgr-%s%s", jail->id, file);
+}
+
+static int write_file(const char *path, const char *text) {
+  int fd = open(path, O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return -1;
+  ssize_t n = write(fd, text, strlen(text));
+  KEEPING_ERRNO(close(fd));
+  return n < 0 ? -1 : 0;
+}
+
+int cgroup_make(const struct jail *jail) {
+  char path[PATH_BYTES];
+  if (access(CGROUPS "/cgroup.controllers", F_OK) != 0) return refuse(ENOSYS, "a jail needs cgroup v2 at " CGROUPS);
+  // Made here and not by the jailer, so that a failure at any moment leaves nothing unknown.
+  if (mkdir(CGROUPS "/" PARENT_CGROUP, 0755) != 0 && errno != EEXIST) return -1;
+  cgroup_path(jail, "", path);
+  return fault("jail") == 0 ? mkdir(path, 0755) : -1;
+}
+
+static bool cgroup_populated(const struct jail *jail) {
+  char path[PATH_BYTES], text[256];
+  cgroup_path(jail, "/cgroup.events", path);
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return false;
+  ssize_t n = read(fd, text, sizeof text - 1);
+  close(fd);
+  text[n < 0 ? 0 : n] = '\0';
+  return strstr(text, "populated 1") != NULL;
+}
+
+int cgroup_end(const struct jail *jail) {
+  char path[PATH_BYTES];
+  cgroup_path(jail, "/cgroup.kill", path);
+  if (write_file(path, "1") != 0 && errno != ENOENT) return -1;
+  int64_t deadline = now_ms() + END_TIMEOUT_MS;
+  while (cgroup_populated(jail) && now_ms() < deadline) pause_ms(POLL_MS);
+  cgroup_path(jail, "", path);
+  // What has just ended may still be on its way out of the group.
+  int result;
+  while ((result = rmdir(path)) != 0 && errno == EBUSY && now_ms() < deadline) pause_ms(POLL_MS);
+  if (result != 0 && errno != ENOENT) return -1;
+  // Stays while other VMs are in it.
+  rmdir(CGROUPS "/" PARENT_CGROUP);
+  return 0;
+}
+
+// --- process ---
+
+// Field 22 of /proc/PID/stat, 0 without such a process. @param state its third field
+static unsigned long long start_of(pid_t pid, char *state) {
+  char path[32], text[512];
+  unsigned long long start = 0;
+  snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return 0;
+  ssize_t n = read(fd, text, sizeof text - 1);
+  close(fd);
+  text[n < 0 ? 0 : n] = '\0';
+  // The second field is the program's name, which may hold anything.
+  const char *rest = strrchr(text, ')');
+  if (rest == NULL || sscanf(rest, ") %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu", state, &start) != 2) return 0;
+  return start;
+}
+
+bool vmm_runs(const struct jail *jail) {
+  char state = 'X';
+  return jail->pid > 0 && start_of(jail->pid, &state) == jail->start && state != 'Z' && state != 'X';
+}
+
+bool vmm_status(const struct jail *jail, int *wait_status) {
+  char state;
+  // A pid of an earlier helper may be another child's by now.
+  if (jail->pid <= 0 || start_of(jail->pid, &state) != jail->start) return false;
+  return waitpid(jail->pid, wait_status, WNOHANG) == jail->pid;
+}
+
+struct command {
+  char id[16], uid[16], memory[48], pids[32], weight[32], files[32], netns[64];
+  const char *argv[40];
+};
+
+// The jailer's command line (docs/jailer.md of Firecracker).
+static void make_command(struct command *c, const struct jail_settings *settings, const struct jail *jail, const struct jail_size *size, int netns) {
+  unsigned long long mib = (unsigned long long)size->memory_mib + size->memory_mib / MEMORY_SHARE_FOR_TABLES + EXTRA_MEMORY_MIB;
+  unsigned weight = size->vcpus * 100 < MAX_WEIGHT ? size->vcpus * 100 : MAX_WEIGHT;
+  snprintf(c->id, sizeof c->id, "bgr-%s", jail->id);
+  snprintf(c->uid, sizeof c->uid, "%u", jail->uid);
+  snprintf(c->memory, sizeof c->memory, "memory.max=%llu", mib << 20);
+  snprintf(c->pids, sizeof c->pids, "pids.max=%u", size->vcpus + EXTRA_TASKS);
+  // 100 is what every cgroup has: VMs share by the number of their vCPUs.
+  snprintf(c->weight, sizeof c->weight, "cpu.weight=%u", weight);
+  snprintf(c->files, sizeof c->files, "no-file=%d", MAX_OPEN_FILES);
+  // The descriptor of this process, which nobody can swap; the jailer closes all but the first three of its own.
+  snprintf(c->netns, sizeof c->netns, "/proc/%d/fd/%d", (int)getpid(), netns);
+  const char *const words[] = {
+      settings->jailer, "--id", c->id, "--exec-file", settings->firecracker, "--uid", c->uid, "--gid", c->uid,
+      "--chroot-base-dir", settings->directory, "--cgroup-version", "2", "--parent-cgroup", PARENT_CGROUP,
+      "--cgroup", c->memory, "--cgroup", c->pids, "--cgroup", c->weight, "--resource-limit", c->files,
+  };
+  size_t count = sizeof words / sizeof *words;
+  memcpy(c->argv, words, sizeof words);
+  if (netns >= 0) c->argv[count++] = "--netns";
+  if (netns >= 0) c->argv[count++] = c->netns;
+  c->argv[count++] = "--";
+  c->argv[count++] = "--api-sock";
+  c->argv[count++] = "/run/api.sock";
+  c->argv[count] = NULL;
+}
+
+// In the child; returns only on failure.
+static void become_jailer(const struct jail *jail, const struct command *command, int input, int output) {
+  char procs[PATH_BYTES], *const environment[] = {NULL};
+  sigset_t none;
+  sigemptyset(&none);
+  cgroup_path(jail, "/cgroup.procs", procs);
+  // Before anything else, so that the end of the cgroup is its end, too.
+  if (write_file(procs, "0") != 0 || setsid() < 0 || chdir("/") != 0) return;
+  if (dup2(input, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0 || dup2(output, STDERR_FILENO) < 0) return;
+  signal(SIGPIPE, SIG_DFL);
+  // bind(2) cuts a socket by it whatever the directory's list says; the group's bits are what the list is cut by.
+  umask(0007);
+  // A core would hold the guest's memory.
+  setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+  prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  sigprocmask(SIG_SETMASK, &none, NULL);
+  execve(command->argv[0], (char *const *)command->argv, environment);
+}
+
+int vmm_launch(const struct jail_settings *settings, struct jail *jail, const struct jail_size *size, int netns, int lock, int log) {
+  struct command command;
+  char state;
+  make_command(&command, settings, jail, size, netns);
+  int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
+  if (nothing < 0 || fault("jail") != 0) return -1;
+  jail->pid = fork();
+  if (jail->pid == 0) {
+    become_jailer(jail, &command, lock < 0 ? nothing : lock, log < 0 ? nothing : log);
+    _exit(127);
+  }
+  KEEPING_ERRNO(close(nothing));
+  // A child that was not waited for keeps its pid, so this is its own start.
+  if (jail->pid > 0) jail->start = start_of(jail->pid, &state);
+  return jail->pid > 0 ? 0 : -1;
+}
+
+int vmm_await(const struct jail *jail, const struct jail_tree *tree) {
+  struct stat s;
+  for (int64_t deadline = now_ms() + START_TIMEOUT_MS; now_ms() < deadline; pause_ms(POLL_MS)) {
+    if (fstatat(tree->run, "api.sock", &s, AT_SYMLINK_NOFOLLOW) == 0) return fault("jail");
+    if (!vmm_runs(jail)) return refuse(EIO, "the VMM ended before its socket was there; its log says why");
+  }
+  errno = ETIMEDOUT;
+  return -1;
+}
+
+int netns_open(pid_t pid, uid_t uid) {
+  char path[64];
+  uid_t owner = (uid_t)-1;
+  snprintf(path, sizeof path, "/proc/%d/ns/net", (int)pid);
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return -1;
+  int user = ioctl(fd, NS_GET_USERNS);
+  bool known = user >= 0 && ioctl(user, NS_GET_OWNER_UID, &owner) == 0;
+  if (user >= 0) close(user);
+  if (known && owner == uid) return fd;
+  close(fd);
+  return refuse(EPERM, "the network of process %d does not belong to the user", (int)pid);
+}

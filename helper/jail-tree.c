@@ -1,0 +1,239 @@
+// The directories of a jail, and their removal.
+#define _GNU_SOURCE
+#include "jail.h"
+
+#include <dirent.h>
+#include <endian.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/posix_acl.h>
+#include <linux/posix_acl_xattr.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#define DIRECTORY (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+// More mean that somebody makes files as fast as they are removed.
+#define MAX_ROUNDS 100000
+#define TOP_NAME_BYTES (4 + ID_LENGTH + 1)
+
+bool path_is_roots(const char *path) {
+  char resolved[PATH_MAX], part[PATH_MAX];
+  if (path[0] != '/' || realpath(path, resolved) == NULL || strcmp(path, resolved) != 0) return false;
+  for (size_t length = strlen(path); length > 0;) {
+    struct stat s;
+    snprintf(part, sizeof part, "%.*s", (int)length, path);
+    if (lstat(part, &s) != 0 || s.st_uid != 0 || (s.st_mode & (S_IWGRP | S_IWOTH)) != 0) return false;
+    while (path[--length] != '/') continue;
+  }
+  return true;
+}
+
+const char *program_name(const char *path) {
+  const char *slash = strrchr(path, '/');
+  return slash == NULL ? path : slash + 1;
+}
+
+static void close_one(int *fd) {
+  if (*fd >= 0) KEEPING_ERRNO(close(*fd));
+  *fd = -1;
+}
+
+void tree_close(struct jail_tree *tree) {
+  close_one(&tree->run);
+  close_one(&tree->root);
+  close_one(&tree->held);
+  close_one(&tree->top);
+}
+
+// Opens a directory of root's, made where there is none.
+static int enter(int at, const char *name, mode_t mode) {
+  if (mkdirat(at, name, mode) != 0 && errno != EEXIST) return -1;
+  int fd = openat(at, name, DIRECTORY);
+  struct stat s;
+  if (fd < 0 || fstat(fd, &s) != 0) return -1;
+  errno = EPERM;
+  // Once more, because what mkdir was given went through the umask.
+  if (s.st_uid == 0 && fchmod(fd, mode) == 0) return fd;
+  close_one(&fd);
+  return -1;
+}
+
+// Opens DIRECTORY/firecracker. @param make whether to make what is not there
+static int open_base(const struct jail_settings *settings, bool make) {
+  const char *name = program_name(settings->firecracker);
+  if (make && mkdir(settings->directory, 0711) != 0 && errno != EEXIST) return -1;
+  int directory = open(settings->directory, DIRECTORY);
+  if (directory < 0) return -1;
+  int base = -1;
+  if (!path_is_roots(settings->directory)) refuse(EPERM, "others than root can change the jail-directory");
+  else base = make ? enter(directory, name, 0711) : openat(directory, name, DIRECTORY);
+  close_one(&directory);
+  return base;
+}
+
+static void top_name(const struct jail *jail, char name[TOP_NAME_BYTES]) { snprintf(name, TOP_NAME_BYTES, "bgr-%s", jail->id); }
+
+// An access control list as the kernel takes it: an attribute of the file (acl(5), linux/posix_acl_xattr.h).
+struct acl {
+  struct posix_acl_xattr_header header;
+  struct posix_acl_xattr_entry entries[6];
+};
+
+static struct posix_acl_xattr_entry acl_entry(unsigned tag, unsigned rights, unsigned id) {
+  return (struct posix_acl_xattr_entry){htole16((uint16_t)tag), htole16((uint16_t)rights), htole32(id)};
+}
+
+// Everything for the file's owner, `owner` of the jail and its VMM as said, nothing for others. The kernel wants this order.
+static int set_acl(int fd, const char *attribute, const struct jail *jail, unsigned owner, unsigned vmm) {
+  const unsigned nobody = (unsigned)ACL_UNDEFINED_ID;
+  struct acl acl = {
+      .header = {htole32(POSIX_ACL_XATTR_VERSION)},
+      .entries = {acl_entry(ACL_USER_OBJ, 7, nobody), acl_entry(ACL_USER, owner, jail->owner.uid), acl_entry(ACL_GROUP_OBJ, 0, nobody),
+                  acl_entry(ACL_GROUP, vmm, jail->uid), acl_entry(ACL_MASK, 7, nobody), acl_entry(ACL_OTHER, 0, nobody)},
+  };
+  return fsetxattr(fd, attribute, &acl, sizeof acl, 0);
+}
+
+static int make_inside(const struct jail *jail, struct jail_tree *tree) {
+  if (fault("jail") != 0 || (tree->held = enter(tree->top, "held", 0700)) < 0) return -1;
+  if (fault("jail") != 0 || (tree->root = enter(tree->top, "root", 0700)) < 0) return -1;
+  if (fault("jail") != 0 || (tree->run = enter(tree->root, "run", 0700)) < 0) return -1;
+  // What either side makes in run/, under whatever umask, is for both. The jailer's chmod leaves this list alone.
+  if (set_acl(tree->run, "system.posix_acl_default", jail, 7, 7) != 0) return -1;
+  // Root's, as run/ will be: a kernel may refuse to open another's pipe with O_CREAT in a sticky directory (fs.protected_fifos).
+  static const char *const pipes[] = {"log.fifo", "serial.fifo", "metrics.fifo"};
+  for (size_t i = 0; i < sizeof pipes / sizeof *pipes; i++)
+    if (mknodat(tree->run, pipes[i], S_IFIFO | 0660, 0) != 0) return -1;
+  return 0;
+}
+
+int tree_make(const struct jail_settings *settings, const struct jail *jail, struct jail_tree *tree) {
+  char name[TOP_NAME_BYTES];
+  top_name(jail, name);
+  *tree = (struct jail_tree){-1, -1, -1, -1};
+  int base = open_base(settings, true);
+  if (base < 0) return -1;
+  tree->top = enter(base, name, 0711);
+  close_one(&base);
+  if (tree->top >= 0 && make_inside(jail, tree) == 0) return 0;
+  tree_close(tree);
+  return -1;
+}
+
+int tree_open(const struct jail_settings *settings, const struct jail *jail, struct jail_tree *tree) {
+  char name[TOP_NAME_BYTES];
+  top_name(jail, name);
+  *tree = (struct jail_tree){-1, -1, -1, -1};
+  int base = open_base(settings, false);
+  if (base < 0) return -1;
+  tree->top = openat(base, name, DIRECTORY);
+  close_one(&base);
+  if (tree->top < 0) return -1;
+  tree->held = openat(tree->top, "held", DIRECTORY);
+  tree->root = openat(tree->top, "root", DIRECTORY);
+  return 0;
+}
+
+int tree_seal(const struct jail *jail, const struct jail_tree *tree) {
+  if (fault("jail") != 0) return -1;
+  // A name that the VMM cannot change still means the same file when the jail is taken apart.
+  if (fchown(tree->root, 0, 0) != 0 || fchmod(tree->root, 0700) != 0) return -1;
+  if (set_acl(tree->root, "system.posix_acl_access", jail, 1, 5) != 0) return -1;
+  // Sticky: each side removes only what it made itself.
+  if (fchown(tree->run, 0, 0) != 0 || fchmod(tree->run, 01700) != 0) return -1;
+  // Now the owner's, the API's socket cannot become a link to a socket that only the owner reaches.
+  if (fchownat(tree->run, "api.sock", jail->owner.uid, (gid_t)-1, AT_SYMLINK_NOFOLLOW) != 0) return -1;
+  return set_acl(tree->run, "system.posix_acl_access", jail, 7, 7);
+}
+
+// From here on root alone gets at what is inside, also where somebody has held a descriptor since earlier.
+static int take_over(int fd) {
+  if (fchown(fd, 0, 0) != 0) return -1;
+  fremovexattr(fd, "system.posix_acl_access");
+  return fchmod(fd, 0700);
+}
+
+static bool is_dot(const char *name) { return strcmp(name, ".") == 0 || strcmp(name, "..") == 0; }
+
+static DIR *open_list(int fd) {
+  int copy = openat(fd, ".", DIRECTORY);
+  DIR *list = copy < 0 ? NULL : fdopendir(copy);
+  if (list == NULL) close_one(&copy);
+  return list;
+}
+
+// Moves a directory up to `top`, under a name that is free; root alone makes names there.
+static int move_up(int from, const char *name, int top) {
+  static unsigned serial;
+  char moved[32];
+  do snprintf(moved, sizeof moved, "moved-%u", serial++);
+  while (faccessat(top, moved, F_OK, AT_SYMLINK_NOFOLLOW) == 0);
+  return renameat(from, name, top, moved);
+}
+
+// Removes what is in a directory, but for directories: those move up, so that no tree is too deep for this.
+static int empty_directory(int fd, int top) {
+  DIR *list = open_list(fd);
+  if (list == NULL) return -1;
+  int result = 0;
+  for (struct dirent *entry; result == 0 && (entry = readdir(list)) != NULL;) {
+    if (is_dot(entry->d_name) || unlinkat(fd, entry->d_name, 0) == 0 || errno == ENOENT) continue;
+    // Linux says EISDIR; a file system may say EPERM, as POSIX does.
+    result = errno == EISDIR || errno == EPERM ? move_up(fd, entry->d_name, top) : -1;
+  }
+  KEEPING_ERRNO(closedir(list));
+  return result;
+}
+
+static int remove_entry(int top, dev_t device, const char *name) {
+  if (unlinkat(top, name, 0) == 0 || errno == ENOENT) return 0;
+  if (errno != EISDIR && errno != EPERM) return -1;
+  int fd = openat(top, name, DIRECTORY);
+  if (fd < 0) return -1;
+  struct stat s;
+  int result = fstat(fd, &s);
+  if (result == 0 && s.st_dev != device) result = refuse(EXDEV, "another file system is mounted inside the jail");
+  if (result == 0) result = take_over(fd) == 0 ? empty_directory(fd, top) : -1;
+  close_one(&fd);
+  // One that is not empty is found again by the next round.
+  return result == 0 && unlinkat(top, name, AT_REMOVEDIR) != 0 && errno != ENOTEMPTY ? -1 : result;
+}
+
+// Removes what is in `top` now. Returns how many entries there were, or -1.
+static int remove_round(int top, dev_t device) {
+  DIR *list = open_list(top);
+  if (list == NULL) return -1;
+  int found = 0;
+  for (struct dirent *entry; found >= 0 && (entry = readdir(list)) != NULL;)
+    if (!is_dot(entry->d_name)) found = remove_entry(top, device, entry->d_name) == 0 ? found + 1 : -1;
+  KEEPING_ERRNO(closedir(list));
+  return found;
+}
+
+static int remove_inside(int top) {
+  struct stat s;
+  if (fstat(top, &s) != 0 || take_over(top) != 0) return -1;
+  for (int round = 0; round < MAX_ROUNDS; round++) {
+    int found = remove_round(top, s.st_dev);
+    if (found <= 0) return found;
+  }
+  errno = EBUSY;
+  return -1;
+}
+
+int tree_remove(const struct jail_settings *settings, const struct jail *jail) {
+  char name[TOP_NAME_BYTES];
+  top_name(jail, name);
+  int base = open_base(settings, false);
+  if (base < 0) return errno == ENOENT ? 0 : -1;
+  int top = openat(base, name, DIRECTORY);
+  int result = top >= 0 ? remove_inside(top) : errno == ENOENT ? 0 : -1;
+  if (result == 0 && top >= 0) result = unlinkat(base, name, AT_REMOVEDIR);
+  close_one(&top);
+  close_one(&base);
+  return result;
+}

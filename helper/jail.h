@@ -1,0 +1,86 @@
+// The jail of one VMM: a chroot, a user of its own and a cgroup, made by Firecracker's `jailer` and taken apart by the helper.
+//
+//   DIRECTORY/firecracker/bgr-ID/  the jailer's layout, root's
+//     held/                        a second link of each disk that was given to the VMM; its name says how it was before:
+//                                  `disk0.GID.MODE.link`, or `….mount` for an empty file that stands for a disk elsewhere
+//     root/                        what the VMM sees as /: the jailer gives it to the VMM, tree_seal takes it back
+//       kernel initramfs disk0 … firecracker dev/
+//       run/                       sockets and pipes that VMM and owner have in common
+#ifndef JAIL_H
+#define JAIL_H
+
+#include "banger-helper.h"
+
+#define JAIL_DISKS 8
+
+// Of /etc/banger/helper.conf; valid within one request.
+struct jail_settings {
+  const char *jailer;
+  const char *firecracker;
+  const char *directory;
+  // Users of jails; each has a group of the same number.
+  uid_t first_uid;
+  unsigned uid_count;
+};
+
+struct jail {
+  struct peer owner;
+  char id[ID_LENGTH + 1];
+  // As whom the VMM runs.
+  uid_t uid;
+  pid_t pid;
+  // Field 22 of /proc/PID/stat.
+  unsigned long long start;
+};
+
+struct jail_size {
+  unsigned vcpus;
+  unsigned memory_mib;
+};
+
+bool jail_owns_gid(const struct jail_settings *settings, gid_t gid);
+
+// --- jail-tree.c ---
+
+// Descriptors of bgr-ID, held, root and root/run; -1 where it is not open.
+struct jail_tree {
+  int top, held, root, run;
+};
+
+// Whether root alone can change what is at `path`: each part of it is root's, nobody else may write there, none is a link.
+bool path_is_roots(const char *path);
+// The jailer names a directory after the program.
+const char *program_name(const char *path);
+int tree_make(const struct jail_settings *settings, const struct jail *jail, struct jail_tree *tree);
+// ENOENT when there is no such jail; parts of it may be absent.
+int tree_open(const struct jail_settings *settings, const struct jail *jail, struct jail_tree *tree);
+void tree_close(struct jail_tree *tree);
+// Takes the tree from the VMM, which writes to run/ alone from now on, and lets the owner reach run/.
+int tree_seal(const struct jail *jail, const struct jail_tree *tree);
+// Follows no link and stays on its file system, whatever the VMM or the owner made of it. No such jail is fine.
+int tree_remove(const struct jail_settings *settings, const struct jail *jail);
+
+// --- jail-files.c ---
+
+// Puts what the claims lead to into the chroot. *lock: a descriptor whose lock keeps other VMMs from the first disk, or -1.
+int files_put(const struct jail_settings *settings, const struct jail *jail, const struct jail_tree *tree, int *lock);
+// Gives disks back as they were, and unmounts them.
+int files_give_back(const struct jail_settings *settings, const struct jail_tree *tree);
+
+// --- jail-process.c ---
+
+int cgroup_make(const struct jail *jail);
+// Ends every process in it, waits for that, and removes it. None is fine.
+int cgroup_end(const struct jail *jail);
+// Starts the jailer, which becomes the VMM, inside the cgroup; fills in pid and start. Descriptors: -1 for none.
+int vmm_launch(const struct jail_settings *settings, struct jail *jail, const struct jail_size *size, int netns, int lock, int log);
+// Waits until its API socket is there. EIO with a reason when it ends instead.
+int vmm_await(const struct jail *jail, const struct jail_tree *tree);
+// Whether exactly this process still runs.
+bool vmm_runs(const struct jail *jail);
+// Whether the status of a VMM that ended could be had: only its parent gets it, once.
+bool vmm_status(const struct jail *jail, int *wait_status);
+// Opens the network namespace of a process. EPERM with a reason when it is not in a user namespace of this user.
+int netns_open(pid_t pid, uid_t uid);
+
+#endif

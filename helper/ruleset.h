@@ -1,0 +1,38 @@
+// The host's nftables rules as text (pure); nft.c applies it.
+#ifndef RULESET_H
+#define RULESET_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#define BRIDGE_NAME "bgr-bridge"
+
+struct guest {
+  char id[9];
+  // The VM's number, 2..65279; its addresses are derived from it as in src/model/network.ts.
+  unsigned index;
+  bool nat;
+};
+
+struct ruleset {
+  const struct guest *guests;
+  size_t guest_count;
+  // Where guests with NAT go out; empty: nowhere.
+  const char *uplink;
+  // Who answers their questions about names; 0.0.0.0: nobody.
+  struct in_addr resolver;
+};
+
+#define FIRST_INDEX 2
+#define LAST_INDEX (254 * 256 + 255)
+
+// Writes both tables, `ip banger` and `bridge banger`, as one transaction that replaces what they held.
+void ruleset_write(FILE *out, const struct ruleset *ruleset);
+// The transaction that removes both tables, also when they are not there.
+void ruleset_write_removal(FILE *out);
+// Whether a link's name can stand in rules and paths as it is.
+bool link_name_plain(const char *name);
+
+#endif

@@ -1,0 +1,94 @@
+#define _GNU_SOURCE
+#include "taps.h"
+
+#include "../forwarder/links.h"
+#include "ruleset.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <net/if.h>
+#include <stdio.h>
+
+#define NAME_PATTERN "bgr-%s"
+#define POOL_PATTERN "bgr-pool-%hhu"
+
+int bridge_up(void) {
+  struct bridge bridge = {.name = BRIDGE_NAME, .mac = {0x02, 0x62, 0x67, 0x00, 0x00, 0x01}, .prefix_length = 16};
+  bridge.address.s_addr = htonl(0x0ad50001);
+  if (bridge_make(&bridge) != 0) return -1;
+  // Guests have no IPv6, and their link-local addresses are no way to this host. A kernel without it has no such file.
+  write_setting("/proc/sys/net/ipv6/conf/" BRIDGE_NAME "/disable_ipv6", "1");
+  return write_setting("/proc/sys/net/ipv4/conf/" BRIDGE_NAME "/forwarding", "1");
+}
+
+bool bridge_is_up(void) { return if_nametoindex(BRIDGE_NAME) != 0; }
+
+static void pool_name(char name[IFNAMSIZ], int slot) { snprintf(name, IFNAMSIZ, POOL_PATTERN, (unsigned char)slot); }
+
+int bridge_down(void) {
+  char name[IFNAMSIZ];
+  int result = 0;
+  for (int slot = 0; slot < POOL_SIZE; slot++) {
+    pool_name(name, slot);
+    if (link_delete(name) != 0) result = -1;
+  }
+  return link_delete(BRIDGE_NAME) != 0 ? -1 : result;
+}
+
+int tap_count_idle(void) {
+  char name[IFNAMSIZ];
+  int count = 0;
+  for (int slot = 0; slot < POOL_SIZE; slot++) {
+    pool_name(name, slot);
+    count += if_nametoindex(name) != 0;
+  }
+  return count;
+}
+
+static int delete_keeping_errno(const char *name) {
+  int error = errno;
+  link_delete(name);
+  errno = error;
+  return -1;
+}
+
+// Idle TAPs stay down: only then every kernel lets them be renamed.
+static int make_on_bridge(const char *name, uid_t owner) {
+  if (tap_make(name, owner) != 0) return -1;
+  return bridge_join(BRIDGE_NAME, name) == 0 ? 0 : delete_keeping_errno(name);
+}
+
+static bool take_from_pool(const char *name, uid_t owner) {
+  char idle[IFNAMSIZ];
+  for (int slot = 0; slot < POOL_SIZE; slot++) {
+    pool_name(idle, slot);
+    if (if_nametoindex(idle) == 0) continue;
+    if (tap_make(idle, owner) == 0 && bridge_join(BRIDGE_NAME, idle) == 0 && link_rename(idle, name) == 0) return true;
+    // Whoever spoilt it: it is of no use any more.
+    link_delete(idle);
+  }
+  return false;
+}
+
+int tap_give(const char *id, uid_t owner) {
+  char name[IFNAMSIZ];
+  snprintf(name, sizeof name, NAME_PATTERN, id);
+  if (if_nametoindex(name) != 0) return 0;
+  if (!take_from_pool(name, owner) && make_on_bridge(name, owner) != 0) return -1;
+  return link_bring_up(name) == 0 ? 0 : delete_keeping_errno(name);
+}
+
+int tap_take(const char *id) {
+  char name[IFNAMSIZ];
+  snprintf(name, sizeof name, NAME_PATTERN, id);
+  return link_delete(name);
+}
+
+int tap_make_idle(void) {
+  char name[IFNAMSIZ];
+  for (int slot = 0; slot < POOL_SIZE; slot++) {
+    pool_name(name, slot);
+    if (if_nametoindex(name) == 0) return make_on_bridge(name, 0) == 0 ? 1 : -1;
+  }
+  return 0;
+}

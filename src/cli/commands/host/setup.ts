@@ -1,0 +1,45 @@
+import { BangerError } from '../../../model/errors.ts';
+import type { Cli } from '../../cli.ts';
+import { collect, newCommand } from '../../command.ts';
+
+export function declareCommand(cli: Cli) {
+  return newCommand('setup', 'prepare this host for bridge networks, jails and device-mapper disks: install the root helper', [
+    'sudo banger setup --dry-run',
+    'sudo banger setup --user alice',
+    'sudo banger setup --uninstall',
+  ])
+    .option('--user <name>', 'who may use it, by name or uid; may be repeated (default: who called sudo)', collect)
+    .option('--uninstall', 'remove all that setup made')
+    .option('--dry-run', 'tell what would be done, and do nothing')
+    .action(async (flags) => {
+      if (flags.uninstall === true && flags.user !== undefined) throw new BangerError('USAGE', '--uninstall and --user exclude each other');
+      if (process.getuid?.() !== 0) {
+        throw new BangerError('NOT_PERMITTED', 'setup writes files that belong to root', { remedy: 'sudo banger setup' });
+      }
+      process.umask(0o022);
+      await setUp(cli, flags);
+    });
+}
+
+type Flags = { user?: string[] | undefined; uninstall?: true | undefined; dryRun?: true | undefined };
+
+async function setUp(cli: Cli, flags: Flags): Promise<void> {
+  const [{ setupMachine }, { runSetup }, { installSteps, readBuiltHelper, resolveUsers }, { uninstallSteps }, { foregroundHint }] =
+    await Promise.all([
+      import('../../setup/machine.ts'),
+      import('../../setup/steps.ts'),
+      import('../../setup/install.ts'),
+      import('../../setup/uninstall.ts'),
+      import('../../setup/units.ts'),
+    ]);
+  const machine = setupMachine();
+  const withSystemd = await machine.hasSystemd();
+  const dryRun = flags.dryRun === true;
+  const tell = (line: string): void => cli.print(line);
+  if (flags.uninstall === true) return runSetup(uninstallSteps(machine, withSystemd), dryRun, tell);
+  const caller = cli.env['SUDO_UID'];
+  const named = flags.user ?? (caller === undefined || caller === '0' ? [] : [caller]);
+  const [helper, uids] = [await readBuiltHelper(cli.programPath), await resolveUsers(machine, named)];
+  await runSetup(installSteps(machine, { helper, uids, withSystemd }), dryRun, tell);
+  if (!withSystemd) cli.note(foregroundHint());
+}

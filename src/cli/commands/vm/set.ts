@@ -1,0 +1,84 @@
+import type { SetVm } from '../../../api/schemas.ts';
+import { BangerError } from '../../../model/errors.ts';
+import { LIMITS } from '../../../model/limits.ts';
+import { checkName } from '../../../model/name.ts';
+import type { Cli } from '../../cli.ts';
+import { newCommand, newOption } from '../../command.ts';
+import { followOperation } from '../../operations.ts';
+import { safeLine } from '../../render/text.ts';
+import { chooseTargets, reportInOrder, type Target } from '../../targets.ts';
+import { parseDiskSize, parseInteger, parseMemory } from '../../values.ts';
+
+const EXAMPLES = [
+  'banger vm set web --vcpu 4 --memory 4G',
+  'banger vm set web db --disk-size 40G',
+  'banger vm set web --no-nat',
+  'banger vm set web --name shop',
+];
+
+export function declareCommand(cli: Cli) {
+  return newCommand('set', 'change virtual machines: most of it while they are stopped, --nat and --name at any time', EXAMPLES)
+    .argument('[name...]', 'names, ids or beginnings of ids')
+    .option('--all', 'every virtual machine')
+    .option('--vcpu <count>', `processors, ${LIMITS.vcpuCount.min} to ${LIMITS.vcpuCount.max} (default: unchanged)`, (v) =>
+      parseInteger('--vcpu', v, LIMITS.vcpuCount),
+    )
+    .option('--memory <size>', 'memory, MiB or with a unit (default: unchanged)', (v) => parseMemory('--memory', v))
+    .option('--disk-size <size>', 'work disk at /root; it only grows (default: unchanged)', (v) => parseDiskSize('--disk-size', v))
+    .option('--system-overlay-size <size>', 'root file system; it only grows (default: unchanged)', (v) =>
+      parseDiskSize('--system-overlay-size', v),
+    )
+    .addOption(newOption('--nat', 'let it reach the outside (default: unchanged)'))
+    .addOption(newOption('--no-nat', 'cut it off from the outside'))
+    .option('--name <name>', 'another name, a DNS label; <name>.vm follows', (value) => checkName(value))
+    .action(async (names, flags) => {
+      const body = setBody(flags);
+      const targets = await chooseTargets(cli, names, flags.all === true);
+      if (flags.name !== undefined && targets.length > 1) {
+        throw new BangerError('USAGE', 'one name cannot be given to several VMs', { remedy: 'name one VM with --name' });
+      }
+      const outcomes = targets.map((target) => changeVm(cli, target, body));
+      await reportInOrder(cli, outcomes, (changed) => sayChanged(cli, changed));
+    });
+}
+
+export type SetFlags = {
+  vcpu?: number | undefined;
+  memory?: number | undefined;
+  diskSize?: number | undefined;
+  systemOverlaySize?: number | undefined;
+  nat?: boolean | undefined;
+  name?: string | undefined;
+};
+
+/** @returns only what the user gave. @throws USAGE when that is nothing */
+export function setBody(flags: SetFlags): SetVm {
+  const body: SetVm = {
+    ...(flags.name === undefined ? {} : { name: flags.name }),
+    ...(flags.vcpu === undefined ? {} : { vcpuCount: flags.vcpu }),
+    ...(flags.memory === undefined ? {} : { memoryMib: flags.memory }),
+    ...(flags.diskSize === undefined ? {} : { workDiskBytes: flags.diskSize }),
+    ...(flags.systemOverlaySize === undefined ? {} : { rootOverlayBytes: flags.systemOverlaySize }),
+    ...(flags.nat === undefined ? {} : { nat: flags.nat }),
+  };
+  if (Object.keys(body).length > 0) return body;
+  throw new BangerError('USAGE', 'nothing is to be changed', { remedy: 'banger vm set --help' });
+}
+
+type Changed = { name: string; notes: string[] };
+
+/** @returns the name that the VM has now, and what there is to say */
+export async function changeVm(cli: Cli, target: Target, body: SetVm): Promise<Changed> {
+  if ('error' in target) throw target.error;
+  const notes: string[] = [];
+  const { id } = await cli.api().beginVm(target.vm.id, 'set', body);
+  // It takes milliseconds: there are no stages to watch, only what was said.
+  const end = await followOperation(cli, id, 'none', (line) => notes.push(line));
+  return { name: end.vm?.name ?? target.vm.name, notes };
+}
+
+/** Prints the name for scripts, and what there is to say for people. */
+export function sayChanged(cli: Cli, { name, notes }: Changed): void {
+  cli.print(name);
+  for (const note of notes) cli.note(`${name}: ${safeLine(note)}`);
+}

@@ -1,0 +1,58 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Stats } from '../../../api/schemas.ts';
+import type { Cli } from '../../cli.ts';
+import { newCommand, outputOption } from '../../command.ts';
+import { openLiveScreen } from '../../live-screen.ts';
+import { statsLines } from '../../render/stats.ts';
+import { reportInOrder, resolveTargets } from '../../targets.ts';
+
+const EXAMPLES = ['banger vm stats', 'banger vm stats web --watch', "banger vm stats -o json | jq '.vms[].residentBytes'"];
+const FRAME_MS = 1000;
+
+type VmStats = Stats['vms'][number];
+
+export function declareCommand(cli: Cli) {
+  return newCommand('stats', 'show what virtual machines use, and what is set aside for them (default: all)', EXAMPLES)
+    .argument('[name...]', 'names, ids or beginnings of ids')
+    .option('-w, --watch', 'again every second, until q or Ctrl-C; with -o json one line each time')
+    .addOption(outputOption())
+    .action(async (names, flags) => {
+      const first = await cli.api().stats();
+      const found = await choose(cli, names, first);
+      // A watch hides what is said about the others, so it begins only when there are none.
+      if (flags.watch === true && cli.exitCode === 0) {
+        const ids = new Set(found.map((vm) => vm.id));
+        return watch(cli, first, names.length === 0 ? () => true : (vm) => ids.has(vm.id), flags.output);
+      }
+      if (flags.output === 'json') cli.print(JSON.stringify({ ...first, vms: found }, null, 2));
+      else if (found.length > 0 || names.length === 0) for (const line of statsLines(cli.stdout, first, found)) cli.print(line);
+    });
+}
+
+/** @returns the VMs that are named, all when none is; tells of those that are not there */
+async function choose(cli: Cli, names: readonly string[], stats: Stats): Promise<VmStats[]> {
+  if (names.length === 0) return stats.vms;
+  const found: VmStats[] = [];
+  const outcomes = resolveTargets(names, stats.vms).map(async (target) => {
+    if ('error' in target) throw target.error;
+    return target.vm;
+  });
+  await reportInOrder(cli, outcomes, (vm) => void found.push(vm));
+  return found;
+}
+
+/** Goes on until the user ends it; that is no failure. @param isWanted which VMs the table and the JSON show */
+async function watch(cli: Cli, first: Stats, isWanted: (vm: VmStats) => boolean, output: 'table' | 'json'): Promise<void> {
+  const screen = openLiveScreen(cli, output === 'json');
+  try {
+    for (let stats = first; ; stats = await cli.api().stats(screen.signal)) {
+      const vms = stats.vms.filter(isWanted);
+      screen.draw(output === 'json' ? [JSON.stringify({ ...stats, vms })] : statsLines(cli.stdout, stats, vms));
+      await sleep(FRAME_MS, undefined, { signal: screen.signal });
+    }
+  } catch (error) {
+    if (!screen.signal.aborted) throw error;
+  } finally {
+    screen.close();
+  }
+}

@@ -1,0 +1,110 @@
+import { readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { BangerError } from '../../model/errors.ts';
+import type { SetupMachine } from './machine.ts';
+import type { SetupStep } from './steps.ts';
+import { CONFIG_PATH, HELPER_PATH, helperConfig, SERVICE_UNIT, serviceUnit, SOCKET_UNIT, socketUnit, unitPath } from './units.ts';
+
+export type InstallOptions = {
+  /** The built banger-helper, which is copied: nobody but root may change what root runs. */
+  helper: Uint8Array;
+  uids: readonly number[];
+  withSystemd: boolean;
+};
+
+/** @returns what has to be so that the helper answers these users */
+export function installSteps(machine: SetupMachine, options: InstallOptions): SetupStep[] {
+  // A helper that runs goes on with the old program until it is started again.
+  let isProgramNew = false;
+  const file = (path: string, content: string | Uint8Array, mode: number): SetupStep => ({
+    title: path,
+    isDone: () => machine.holds(path, Buffer.from(content), mode),
+    apply: () => machine.write(path, content, mode),
+  });
+  const program = file(HELPER_PATH, options.helper, 0o755);
+  const units: readonly [string, string][] = [
+    [SOCKET_UNIT, socketUnit()],
+    [SERVICE_UNIT, serviceUnit()],
+  ];
+  const systemd: SetupStep[] = [
+    {
+      title: units.map(([name]) => unitPath(name)).join(', '),
+      isDone: async () =>
+        (await Promise.all(units.map(([name, text]) => machine.holds(unitPath(name), Buffer.from(text), 0o644)))).every(Boolean),
+      apply: async () => {
+        for (const [name, text] of units) await machine.write(unitPath(name), text, 0o644);
+        await machine.must(['systemctl', 'daemon-reload']);
+        isProgramNew = true;
+      },
+    },
+    {
+      title: `${SOCKET_UNIT} enabled and listening`,
+      isDone: async () =>
+        (await machine.succeeds(['systemctl', 'is-enabled', '--quiet', SOCKET_UNIT])) &&
+        (await machine.succeeds(['systemctl', 'is-active', '--quiet', SOCKET_UNIT])),
+      apply: async () => void (await machine.must(['systemctl', 'enable', '--now', SOCKET_UNIT])),
+    },
+    {
+      title: `${SERVICE_UNIT} of this program, if it runs`,
+      isDone: () => Promise.resolve(!isProgramNew),
+      apply: async () => void (await machine.must(['systemctl', 'try-restart', SERVICE_UNIT])),
+    },
+  ];
+  return [
+    {
+      ...program,
+      apply: async () => {
+        await program.apply();
+        isProgramNew = true;
+      },
+    },
+    {
+      title: `${CONFIG_PATH}: ${options.uids.length === 0 ? 'nobody but root' : `users ${options.uids.join(', ')}`} may ask`,
+      isDone: async () => {
+        const present = await machine.read(CONFIG_PATH);
+        return present !== undefined && machine.holds(CONFIG_PATH, Buffer.from(helperConfig(present, options.uids)), 0o644);
+      },
+      apply: async () => machine.write(CONFIG_PATH, helperConfig(await machine.read(CONFIG_PATH), options.uids), 0o644),
+    },
+    ...(options.withSystemd ? systemd : []),
+  ];
+}
+
+/**
+ * Reads the helper that belongs to this program: beside it in a checkout and in an installed package.
+ * @throws PREREQUISITE_MISSING
+ */
+export async function readBuiltHelper(programPath: string): Promise<Uint8Array> {
+  const root = dirname(dirname(programPath));
+  const path = join(root, 'helper/build/banger-helper');
+  try {
+    return await readFile(path);
+  } catch (error) {
+    throw new BangerError('PREREQUISITE_MISSING', `there is no ${path}`, { remedy: `make -C ${join(root, 'helper')}`, cause: error });
+  }
+}
+
+/**
+ * Turns what --user says into numbers.
+ * @throws INVALID_INPUT for a name that this host does not know, and for root, who needs no entry
+ */
+export async function resolveUsers(machine: SetupMachine, named: readonly string[]): Promise<number[]> {
+  const uids = [];
+  for (const name of named) {
+    const text = /^\d{1,9}$/.test(name) ? name : await lookUp(machine, name);
+    const uid = Number(text);
+    if (uid > 0) uids.push(uid);
+    else throw new BangerError('INVALID_INPUT', `root needs no entry in ${CONFIG_PATH}`, { remedy: 'name an ordinary user' });
+  }
+  return uids;
+}
+
+async function lookUp(machine: SetupMachine, name: string): Promise<string> {
+  const isName = /^[A-Za-z_][A-Za-z0-9_.-]{0,63}$/.test(name);
+  if (!isName || !(await machine.succeeds(['id', '-u', name]))) {
+    throw new BangerError('INVALID_INPUT', `there is no user ${JSON.stringify(name)}`, {
+      remedy: 'use a name of getent passwd, or a number',
+    });
+  }
+  return (await machine.must(['id', '-u', name])).trim();
+}

@@ -1,0 +1,61 @@
+// The machine that setup changes. Everything below is below `root`, so that tests can hand in a directory of their own.
+import { lstat, mkdir, readFile, rm, rmdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { exists, readIfThere, writeFileAtomic } from '../../host/files.ts';
+import { CommandFailure, type CommandOutcome, run } from '../../host/spawn.ts';
+import { BangerError } from '../../model/errors.ts';
+
+export type SetupMachine = ReturnType<typeof setupMachine>;
+
+/** @param execute runs a command; the real one unless a test says otherwise */
+export function setupMachine(root = '', execute: (argv: readonly string[]) => Promise<Pick<CommandOutcome, 'stdout'>> = run) {
+  const at = (path: string): string => join(root, path);
+  const succeeds = async (argv: readonly string[]): Promise<boolean> => {
+    try {
+      await execute(argv);
+      return true;
+    } catch (error) {
+      if (error instanceof CommandFailure) return false;
+      throw error;
+    }
+  };
+  return {
+    /** sd_booted(3) */
+    hasSystemd: () => exists(at('/run/systemd/system')),
+    read: (path: string) => readIfThere(at(path)),
+    exists: (path: string) => exists(at(path)),
+    succeeds,
+    /** @throws COMMAND_FAILED */
+    async must(argv: readonly string[]): Promise<string> {
+      try {
+        return (await execute(argv)).stdout;
+      } catch (error) {
+        if (!(error instanceof CommandFailure)) throw error;
+        throw new BangerError('COMMAND_FAILED', error.message, { remedy: `run it by hand: ${argv.join(' ')}`, cause: error });
+      }
+    },
+    /** @returns whether the file holds exactly this, belongs to this user and nobody else may write it */
+    async holds(path: string, content: Uint8Array, mode: number): Promise<boolean> {
+      if (!(await exists(at(path)))) return false;
+      const { mode: present, uid } = await lstat(at(path));
+      return (present & 0o7777) === mode && uid === process.getuid?.() && Buffer.compare(await readFile(at(path)), content) === 0;
+    },
+    async write(path: string, content: string | Uint8Array, mode: number): Promise<void> {
+      await mkdir(dirname(at(path)), { recursive: true, mode: 0o755 });
+      await refuseWritable(dirname(at(path)));
+      await writeFileAtomic(at(path), content, mode);
+    },
+    remove: (path: string) => rm(at(path), { recursive: true, force: true }),
+    /** A directory that holds something of others stays. */
+    removeEmpty: (path: string) => rmdir(at(path)).catch(() => undefined),
+  };
+}
+
+/** Whoever can write the directory of a program can put another one in its place. */
+async function refuseWritable(directory: string): Promise<void> {
+  const { mode, uid } = await lstat(directory);
+  if ((mode & 0o022) === 0 && uid === process.getuid?.()) return;
+  throw new BangerError('NOT_PERMITTED', `${directory} can be written by others than root`, {
+    remedy: `sudo chown root:root ${directory} && sudo chmod go-w ${directory}`,
+  });
+}

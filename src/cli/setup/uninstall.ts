@@ -1,0 +1,82 @@
+import { ConversationFailure, converse } from '../../lib/line-protocol.ts';
+import { BangerError } from '../../model/errors.ts';
+import type { SetupMachine } from './machine.ts';
+import type { SetupStep } from './steps.ts';
+import { CONFIG_PATH, HELPER_PATH, RUN_DIRECTORY, SERVICE_UNIT, SOCKET_PATH, SOCKET_UNIT, unitPath } from './units.ts';
+
+const RECORD_PATH = `${RUN_DIRECTORY}/record`;
+const DEVICE_DIRECTORY = '/dev/banger';
+const ANSWER_TIMEOUT_MS = 20_000;
+
+/** Sends one request to the helper. @returns why it was not done, or undefined */
+export type AskHelper = (request: string) => Promise<string | undefined>;
+
+/**
+ * @returns what has to be so that nothing of setup is left
+ * @throws (when run) BUSY while VMs have something from the helper
+ */
+export function uninstallSteps(machine: SetupMachine, withSystemd: boolean, ask: AskHelper = askHelper): SetupStep[] {
+  const objects = async (): Promise<string[]> => ((await machine.read(RECORD_PATH)) ?? '').split('\n').filter((line) => line !== '');
+  const gone = (path: string): SetupStep => ({
+    title: `${path} is gone`,
+    isDone: async () => !(await machine.exists(path)),
+    apply: () => machine.remove(path),
+  });
+  const systemd: SetupStep[] = [
+    {
+      title: `${SOCKET_UNIT} and ${SERVICE_UNIT} are stopped and gone`,
+      isDone: async () => !(await machine.exists(unitPath(SOCKET_UNIT))) && !(await machine.exists(unitPath(SERVICE_UNIT))),
+      apply: async () => {
+        await machine.must(['systemctl', 'disable', '--now', SOCKET_UNIT]);
+        await machine.must(['systemctl', 'stop', SERVICE_UNIT]);
+        for (const name of [SOCKET_UNIT, SERVICE_UNIT]) await machine.remove(unitPath(name));
+        await machine.must(['systemctl', 'daemon-reload']);
+      },
+    },
+  ];
+  return [
+    {
+      title: 'no VM has anything from the helper',
+      isDone: async () => {
+        refuseInUse(await objects());
+        return true;
+      },
+      apply: () => Promise.resolve(),
+    },
+    {
+      title: 'the bridge and its rules are gone',
+      isDone: async () => (await objects()).length === 0,
+      apply: async () => {
+        const problem = await ask('network down');
+        if (problem === undefined) return;
+        throw new BangerError('BUSY', `the network does not go down: ${problem}`, { remedy: `systemctl status ${SERVICE_UNIT}` });
+      },
+    },
+    ...(withSystemd ? systemd : []),
+    ...[CONFIG_PATH, HELPER_PATH, RUN_DIRECTORY, DEVICE_DIRECTORY].map(gone),
+    {
+      title: '/etc/banger is gone, if it is empty',
+      isDone: async () => !(await machine.exists('/etc/banger')),
+      apply: () => machine.removeEmpty('/etc/banger'),
+    },
+  ];
+}
+
+function refuseInUse(objects: readonly string[]): void {
+  const used = objects.filter((line) => !line.startsWith('network '));
+  if (used.length === 0) return;
+  throw new BangerError('BUSY', `the helper holds ${used.length} object${used.length === 1 ? '' : 's'} of virtual machines`, {
+    remedy: 'as each user: banger vm stop --all',
+    details: { objects: used },
+  });
+}
+
+async function askHelper(request: string): Promise<string | undefined> {
+  try {
+    const [reply] = await converse(SOCKET_PATH, [request], ANSWER_TIMEOUT_MS);
+    return reply?.ok === false ? reply.text : undefined;
+  } catch (error) {
+    if (error instanceof ConversationFailure) return `the helper does not answer (${error.message})`;
+    throw error;
+  }
+}

@@ -1,0 +1,130 @@
+import type { Hypervisor, HypervisorChecks } from '../../drivers/hypervisor/contract.ts';
+import type { NetworkDriver } from '../../drivers/network/contract.ts';
+import type { StorageDriver } from '../../drivers/storage/contract.ts';
+import { BangerError } from '../../model/errors.ts';
+import type { Verdict } from '../../model/verdict.ts';
+
+/** What every driver's own checks say of this host; each list best first. */
+export type Survey = {
+  hypervisors: readonly { driver: Hypervisor; checks: HypervisorChecks }[];
+  storages: readonly { driver: StorageDriver; verdict: Verdict }[];
+  networks: readonly { driver: NetworkDriver; verdicts: readonly Verdict[] }[];
+};
+
+/** What config.toml asks for: a driver's name, or `auto`. */
+export type Wishes = { hypervisor: string; storage: string; network: string };
+
+/** One driver and why it was taken; `daemon status` shows both. */
+export type Choice<Driver> = { driver: Driver; reason: string };
+export type Choices = { hypervisor: Choice<Hypervisor>; storage: Choice<StorageDriver>; network: Choice<NetworkDriver> };
+
+/** Why something cannot be used, and what mends it. */
+type Obstacle = { reason: string; remedy: string };
+
+/**
+ * Takes the first combination of drivers that works here and goes together (4.3, 5.1): a VMM takes only some networks
+ * and formats of disks.
+ * @param wishes names in them must be in the survey
+ * @param disk what made the disk of a VM that has one: the disk stays, so a VMM that does not take it gives way to one that does,
+ *   even where config names the VMM
+ * @throws PREREQUISITE_MISSING with the remedy, when a driver that config names does not work, or nothing does
+ */
+export function decide(wishes: Wishes, survey: Survey, disk?: StorageDriver): Choices {
+  const named = survey.hypervisors.filter(({ driver }) => driver.name === wishes.hypervisor);
+  const mustGiveWay = disk !== undefined && named.some(({ driver }) => !driver.takes.diskFormats.includes(disk.format));
+  const candidates = named.length === 0 ? survey.hypervisors : mustGiveWay ? [...named, ...survey.hypervisors] : named;
+  const skipped: (Obstacle & { name: string; isUsable: boolean })[] = [];
+  for (const { driver, checks } of candidates) {
+    const found = checks.usable ? joinable(driver, wishes, survey, disk) : unusable(checks.verdicts, `${driver.name} does not work here`);
+    if (!('network' in found)) {
+      skipped.push({ ...found, name: driver.name, isUsable: checks.usable });
+      continue;
+    }
+    return { hypervisor: { driver, reason: hypervisorReason(wishes.hypervisor, driver.name, checks, skipped[0]) }, ...found };
+  }
+  // What is asked for and missing beside a VMM that works comes first; then the VMM that asks least of the host.
+  const nearest = skipped.find(({ isUsable }) => isUsable) ?? skipped.at(-1);
+  throw new BangerError('PREREQUISITE_MISSING', `no VM can be started: ${nearest?.reason ?? 'there is no VMM'}`, {
+    remedy: nearest?.remedy ?? 'banger doctor',
+  });
+}
+
+function hypervisorReason(wish: string, name: string, checks: HypervisorChecks, skipped?: Obstacle & { name: string }): string {
+  if (skipped !== undefined) return `${skipped.name} is not used: ${skipped.reason}`;
+  if (wish === name) return `hypervisor = "${name}"`;
+  return checks.version ?? 'works here';
+}
+
+/** @returns network and storage that this VMM takes, or why there are none */
+function joinable(hypervisor: Hypervisor, wishes: Wishes, survey: Survey, disk?: StorageDriver): Omit<Choices, 'hypervisor'> | Obstacle {
+  const network = takeFirst(
+    reachableNetworks(wishes, survey).map(({ driver, verdicts }) => ({
+      driver,
+      verdicts,
+      isTaken: hypervisor.takes.networks.includes(driver.kind),
+    })),
+    { key: 'network.mode', wish: wishes.network, hypervisor: hypervisor.name },
+  );
+  if ('remedy' in network) return network;
+  if (disk !== undefined) {
+    if (hypervisor.takes.diskFormats.includes(disk.format))
+      return { network, storage: { driver: disk, reason: 'made the disk of this VM' } };
+    const reason = `the root disk of this VM is ${disk.format}, which ${hypervisor.name} does not take`;
+    return { reason, remedy: 'set hypervisor = "auto" in config.toml' };
+  }
+  const storage = takeFirst(
+    survey.storages.map(({ driver, verdict }) => ({
+      driver,
+      verdicts: [verdict],
+      isTaken: hypervisor.takes.diskFormats.includes(driver.format),
+    })),
+    { key: 'storage.driver', wish: wishes.storage, hypervisor: hypervisor.name },
+  );
+  return 'remedy' in storage ? storage : { network, storage };
+}
+
+/** The network is not chosen to suit a VMM: who asked for nothing gets the first that works, and a VMM that takes it. */
+function reachableNetworks(wishes: Wishes, { networks }: Survey): Survey['networks'] {
+  const isNamed = networks.some(({ driver }) => driver.name === wishes.network);
+  const first = networks.findIndex(({ verdicts }) => !verdicts.some(isFail));
+  return isNamed || first < 0 ? networks : networks.slice(0, first + 1);
+}
+
+type Candidate<Driver> = { driver: Driver; verdicts: readonly Verdict[]; isTaken: boolean };
+
+/** @returns the driver that is wished for, or the first that works with this VMM */
+function takeFirst<Driver extends { name: string }>(
+  all: readonly Candidate<Driver>[],
+  about: { key: string; wish: string; hypervisor: string },
+): Choice<Driver> | Obstacle {
+  const named = all.find(({ driver }) => driver.name === about.wish);
+  const setting = `${about.key} = "${about.wish}"`;
+  if (named !== undefined) {
+    if (!named.isTaken) {
+      return { reason: `${setting} does not go with ${about.hypervisor}`, remedy: `set ${about.key} = "auto" in config.toml` };
+    }
+    if (named.verdicts.some(isFail)) return unusable(named.verdicts, `${setting} does not work here`);
+    return { driver: named.driver, reason: setting };
+  }
+  const taken = all.filter(({ isTaken }) => isTaken);
+  const working = taken.find(({ verdicts }) => !verdicts.some(isFail));
+  if (working === undefined)
+    return unusable(
+      taken.flatMap(({ verdicts }) => verdicts),
+      `nothing for ${about.key} goes with ${about.hypervisor}`,
+    );
+  const better = taken.find(({ verdicts }) => verdicts.some(isFail));
+  if (better === undefined || taken.indexOf(better) > taken.indexOf(working)) {
+    return { driver: working.driver, reason: working.verdicts[0]?.reason ?? 'works here' };
+  }
+  return { driver: working.driver, reason: `${better.driver.name} is not used: ${better.verdicts.find(isFail)?.reason}` };
+}
+
+function unusable(verdicts: readonly Verdict[], otherwise: string): Obstacle {
+  const failed = verdicts.find(isFail);
+  return { reason: failed?.reason ?? otherwise, remedy: failed?.remedy ?? 'banger doctor' };
+}
+
+function isFail({ level }: Verdict): boolean {
+  return level === 'fail';
+}

@@ -1,0 +1,41 @@
+import { ConversationFailure, type LineReply, converse } from '../../lib/line-protocol.ts';
+import { BangerError, type ErrorCode } from '../../model/errors.ts';
+
+/** The root helper, one request at a time. */
+export type HelperClient = {
+  /**
+   * @param request one line
+   * @returns the data lines of the answer
+   */
+  ask(request: string): Promise<string[]>;
+};
+
+/** Making an overlay of many GiB, the longest of its work, takes a second or two on a busy disk. */
+const TIMEOUT_MS = 30_000;
+const REMEDY = 'sudo banger setup';
+
+/**
+ * Every request has a connection of its own: the helper may be started anew by the next one.
+ * @param refusal what a driver calls it when the helper says no; the errno's name is in details.errno
+ * @returns a client that throws PREREQUISITE_MISSING when no helper answers, and `refusal`
+ */
+export function createHelperClient(socketPath: string, refusal: ErrorCode): HelperClient {
+  return {
+    async ask(request) {
+      const reply = await askOnce(socketPath, request);
+      if (reply.ok) return reply.lines;
+      const facts = reply.errno === 'ECONNREFUSED' ? { remedy: REMEDY } : {};
+      throw new BangerError(refusal, `the root helper refused "${request}": ${reply.text}`, { ...facts, details: { errno: reply.errno } });
+    },
+  };
+}
+
+async function askOnce(socketPath: string, request: string): Promise<LineReply> {
+  try {
+    const [reply] = await converse(socketPath, [request], TIMEOUT_MS);
+    return reply ?? { ok: false, errno: 'EPROTO', text: 'no answer' };
+  } catch (error) {
+    if (!(error instanceof ConversationFailure)) throw error;
+    throw new BangerError('PREREQUISITE_MISSING', `the root helper does not answer: ${socketPath}: ${error.message}`, { remedy: REMEDY });
+  }
+}

@@ -1,0 +1,104 @@
+import { join } from 'node:path';
+import type { Hypervisor, HypervisorChecks } from '../../drivers/hypervisor/contract.ts';
+import { createFirecrackerHypervisor } from '../../drivers/hypervisor/firecracker/driver.ts';
+import { createQemuHypervisor } from '../../drivers/hypervisor/qemu/driver.ts';
+import type { NetworkDriver } from '../../drivers/network/contract.ts';
+import { createBridgeNetwork } from '../../drivers/network/bridge/driver.ts';
+import { createPrivateNetwork } from '../../drivers/network/private/driver.ts';
+import { createUserNetwork } from '../../drivers/network/user/driver.ts';
+import type { StorageDriver } from '../../drivers/storage/contract.ts';
+import { createCopyStorage } from '../../drivers/storage/copy/driver.ts';
+import { createDmSnapshotStorage } from '../../drivers/storage/dm-snapshot/driver.ts';
+import { createQcow2Storage } from '../../drivers/storage/qcow2/driver.ts';
+import { createReflinkStorage } from '../../drivers/storage/reflink/driver.ts';
+import type { Host } from '../../host/host.ts';
+import type { Directories } from '../../lib/directories.ts';
+import { type Bundle, bundlePath, bundledProgram } from '../../model/image.ts';
+import type { Config, DriverNames } from '../config.ts';
+import { createHelperClient } from './helper-client.ts';
+
+/** What a driver may be made of. */
+export type DriverContext = {
+  host: Host;
+  config: Config;
+  directories: Directories;
+  /** The runtime bundle as it is now; it may come, go and be rebuilt while the daemon runs. */
+  bundle: () => Bundle | undefined;
+};
+
+type Makers<Driver, Context = DriverContext> = Readonly<Record<string, (context: Context) => Driver>>;
+
+/**
+ * Every driver by the name that config.toml calls it, best first: with `auto` the first combination that works is taken.
+ * What stands behind one that always works is only taken when it is asked for.
+ */
+export type Registry = {
+  hypervisors: Makers<Hypervisor>;
+  storages: Makers<StorageDriver>;
+  /** Made anew with every bundle. */
+  networks: Makers<NetworkDriver, Omit<DriverContext, 'bundle'> & { bundle: Bundle }>;
+};
+
+/** Who insists on the jailer must not get VMs without it. */
+const NO_JAILER: HypervisorChecks = {
+  usable: false,
+  accelerator: 'kvm',
+  verdicts: [
+    {
+      name: 'firecracker.jailer',
+      level: 'fail',
+      reason: 'firecracker.jailer = "always", and jailed VMs are not supported yet',
+      remedy: 'set firecracker.jailer = "auto" in config.toml',
+    },
+  ],
+};
+
+/** The one list of drivers: a new one is a folder and a line here. */
+export const DRIVERS: Registry = {
+  hypervisors: {
+    firecracker: ({ host, config, directories, bundle }) => {
+      const driver = createFirecrackerHypervisor({
+        host,
+        settings: {
+          get program() {
+            return config.firecracker.path ?? bundledProgram(bundle(), 'firecracker') ?? 'firecracker';
+          },
+          accelerator: config.accelerator,
+          probeCachePath: join(directories.cacheDirectory, 'firecracker-probe.json'),
+        },
+      });
+      return config.firecracker.jailer === 'always' ? { ...driver, checks: () => Promise.resolve(NO_JAILER) } : driver;
+    },
+    qemu: ({ host, config, directories }) =>
+      createQemuHypervisor({
+        host,
+        settings: {
+          program: 'qemu-system-x86_64',
+          accelerator: config.accelerator,
+          probeCachePath: join(directories.cacheDirectory, 'host-probe.json'),
+        },
+      }),
+  },
+  storages: {
+    reflink: createReflinkStorage,
+    qcow2: createQcow2Storage,
+    'dm-snapshot': ({ host, config }) =>
+      createDmSnapshotStorage({ host, helper: createHelperClient(config.helper.socket, 'STORAGE_FAILED') }),
+    copy: createCopyStorage,
+  },
+  networks: {
+    private: ({ host, bundle, directories }) =>
+      createPrivateNetwork({ host, forwarderPath: bundlePath(bundle, 'forwarder'), runtimeDirectory: directories.runtimeDirectory }),
+    user: createUserNetwork,
+    bridge: ({ host, config }) => createBridgeNetwork({ host, helper: createHelperClient(config.helper.socket, 'NETWORK_FAILED') }),
+  },
+};
+
+/** @returns the names that config.toml may use */
+export function namesOf(registry: Registry): DriverNames {
+  return {
+    hypervisors: Object.keys(registry.hypervisors),
+    networks: Object.keys(registry.networks),
+    storages: Object.keys(registry.storages),
+  };
+}

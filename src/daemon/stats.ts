@@ -1,0 +1,74 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Stats } from '../api/schemas.ts';
+import type { LifecycleServices } from '../lifecycle/services.ts';
+import { cpuPercent, planSample, type SampledProcess, type UsageSample } from '../model/usage.ts';
+import type { Vm } from '../model/vm.ts';
+
+type Sources = Pick<LifecycleServices, 'vms' | 'host' | 'pathsOf' | 'settings' | 'now'>;
+
+/** @returns what measures on request, from /proc and stat; nothing happens between requests (3.11) */
+export function createStats(services: Sources, about: { stateDirectory: string; cpuCount: number }): () => Promise<Stats> {
+  let last: UsageSample | undefined;
+  return async () => {
+    const plan = planSample(last === undefined ? undefined : performance.now() - last.atMs);
+    const before = plan.usesLast && last !== undefined ? last : await takeSample(services);
+    if (plan.waitMs > 0) await sleep(plan.waitMs);
+    const after = await takeSample(services);
+    last = after;
+    const vms = await Promise.all(services.vms.list().map((vm) => describe(services, vm, before, after)));
+    const withVmm = services.vms.list().filter((vm) => vm.runtime?.process !== undefined);
+    return {
+      time: services.now().toISOString(),
+      intervalMs: Math.round(after.atMs - before.atMs),
+      host: {
+        cpuCount: about.cpuCount,
+        memoryBytes: services.settings.hostMemoryMib * 1024 ** 2,
+        disk: { path: about.stateDirectory, ...(await services.host.fileSystemSize(about.stateDirectory)) },
+      },
+      reserved: {
+        vcpuCount: sum(withVmm.map(({ spec }) => spec.vcpuCount)),
+        memoryBytes: sum(withVmm.map(({ spec }) => spec.memoryMib * 1024 ** 2)),
+      },
+      allocatedBytes: sum(vms.map((vm) => vm.rootOverlay.allocatedBytes + vm.workDisk.allocatedBytes)),
+      vms,
+    };
+  };
+}
+
+async function takeSample({ vms, host }: Sources): Promise<UsageSample> {
+  const processes = new Map<string, SampledProcess>();
+  const atMs = performance.now();
+  await Promise.all(
+    vms.list().map(async ({ id, runtime }) => {
+      if (runtime?.process === undefined || runtime.bootId !== host.bootId()) return;
+      const usage = await host.processUsage(runtime.process);
+      if (usage !== undefined) processes.set(id, { ...usage, startTicks: runtime.process.startTicks });
+    }),
+  );
+  return { atMs, processes };
+}
+
+async function describe({ host, pathsOf }: Sources, vm: Vm, before: UsageSample, after: UsageSample): Promise<Stats['vms'][number]> {
+  const paths = pathsOf(vm);
+  // A disk that is not made yet, or not there any more, takes nothing.
+  const allocated = (path: string): Promise<number> =>
+    host.fileSize(path).then(
+      ({ allocatedBytes }) => allocatedBytes,
+      () => 0,
+    );
+  return {
+    id: vm.id,
+    name: vm.name,
+    state: vm.state,
+    vcpuCount: vm.spec.vcpuCount,
+    memoryBytes: vm.spec.memoryMib * 1024 ** 2,
+    cpuPercent: cpuPercent(before, after, vm.id),
+    residentBytes: after.processes.get(vm.id)?.residentBytes ?? null,
+    rootOverlay: { sizeBytes: vm.spec.rootOverlayBytes, allocatedBytes: await allocated(paths.rootOverlay) },
+    workDisk: { sizeBytes: vm.spec.workDiskBytes, allocatedBytes: await allocated(paths.workDisk) },
+  };
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
+}

@@ -1,0 +1,71 @@
+import type { Verdict } from '../model/verdict.ts';
+
+type Accelerator = 'kvm' | 'tcg';
+
+/** The answers of all drivers' own checks; each list best first. */
+type DriverAnswers = {
+  hypervisors: readonly {
+    driver: { name: string; takes: { diskFormats: readonly string[]; networks: readonly string[] } };
+    checks: {
+      usable: boolean;
+      accelerator: Accelerator;
+      version?: string;
+      verdicts: readonly Verdict[];
+      others?: readonly { accelerator: Accelerator; usable: boolean; reason: string; remedy?: string }[];
+    };
+  }[];
+  networks: readonly { driver: { name: string; kind: string }; verdicts: readonly Verdict[] }[];
+  storages: readonly { driver: { name: string; format: string }; verdict: Verdict }[];
+};
+
+/** One row of doctor's table. */
+type Capability = {
+  kind: 'hypervisor' | 'network' | 'storage';
+  name: string;
+  accelerator: Accelerator | null;
+  usable: boolean;
+  chosen: boolean;
+  reason: string;
+  remedy: string | null;
+  /** Hypervisors that do not take it. */
+  notWith: string[];
+};
+
+/**
+ * @param chosen names of the drivers that new VMs get; undefined when no VM can be started
+ * @returns a row for every driver, and for every accelerator of a VMM (9.3)
+ */
+export function tabulate(
+  answers: DriverAnswers,
+  chosen: { hypervisor: string; storage: string; network: string } | undefined,
+): Capability[] {
+  const hypervisors = answers.hypervisors.flatMap(({ driver: { name }, checks }) => {
+    const isChosen = name === chosen?.hypervisor;
+    const own = { ...conclude(checks.verdicts, checks.version), usable: checks.usable };
+    const rows = [
+      { ...own, accelerator: checks.accelerator, chosen: isChosen },
+      ...(checks.others ?? []).map((other) => ({ ...other, chosen: false })),
+    ];
+    return rows.map((row): Capability => ({ kind: 'hypervisor', name, notWith: [], ...row, remedy: row.remedy ?? null }));
+  });
+  const without = (isTaken: (takes: { diskFormats: readonly string[]; networks: readonly string[] }) => boolean): string[] =>
+    answers.hypervisors.filter(({ driver }) => !isTaken(driver.takes)).map(({ driver }) => driver.name);
+  const networks = answers.networks.map(({ driver: { name, kind }, verdicts }): Capability => ({
+    ...{ kind: 'network', name, accelerator: null, chosen: name === chosen?.network },
+    ...conclude(verdicts),
+    notWith: without((takes) => takes.networks.includes(kind)),
+  }));
+  const storages = answers.storages.map(({ driver: { name, format }, verdict }): Capability => ({
+    ...{ kind: 'storage', name, accelerator: null, chosen: name === chosen?.storage },
+    ...conclude([verdict]),
+    notWith: without((takes) => takes.diskFormats.includes(format)),
+  }));
+  return [...hypervisors, ...networks, ...storages];
+}
+
+/** What the verdicts of one driver come to; the first failure decides, then the first warning. */
+function conclude(verdicts: readonly Verdict[], whenWell?: string): Pick<Capability, 'usable' | 'reason' | 'remedy'> {
+  const failed = verdicts.find(({ level }) => level === 'fail');
+  const told = failed ?? (whenWell === undefined ? (verdicts.find(({ level }) => level === 'warn') ?? verdicts[0]) : undefined);
+  return { usable: failed === undefined, reason: told?.reason ?? whenWell ?? 'works here', remedy: told?.remedy ?? null };
+}

@@ -1,0 +1,133 @@
+import { type Socket, connect } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { BangerError } from '../../../model/errors.ts';
+import type { AgentChannel } from '../contract.ts';
+
+/** The agent's port in the guest (docs/agent-protocol.md). */
+const AGENT_PORT = 5123;
+/** Half of the workers that the agent has; more callers wait. */
+export const MAX_CHANNELS = 128;
+/** A caller beyond this many waiting ones is refused: something never gives its channels back. */
+const MAX_WAITING = 256;
+/** More than `OK ` and a port number. */
+const MAX_ANSWER_BYTES = 32;
+/** The VMM gives a guest 2 s to accept. A guest whose vsock driver is not there yet leaves the connection unanswered for longer. */
+const FIRST_PAUSE_MS = 10;
+const MAX_PAUSE_MS = 250;
+
+/** Connections to the agent through the VMM's Unix socket; each is a fresh one to a worker of its own. */
+export class AgentChannels {
+  readonly #path: string;
+  readonly #waiting: (() => void)[] = [];
+  readonly #open = new Set<Socket>();
+  readonly #closed = new AbortController();
+  #taken = 0;
+
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  /** @throws AGENT_UNREACHABLE when cancelled, closed, or when too many callers wait already */
+  async open(signal: AbortSignal): Promise<AgentChannel> {
+    const either = AbortSignal.any([signal, this.#closed.signal]);
+    await this.#take(either);
+    try {
+      const socket = await reachAgent(this.#path, either);
+      if (socket.destroyed) throw unreachable('it hung up at once');
+      return this.#channel(socket);
+    } catch (error) {
+      this.#giveBack();
+      throw error;
+    }
+  }
+
+  /** Refuses all callers from now on and cuts the connections that are left. */
+  close(): void {
+    this.#closed.abort();
+    for (const socket of this.#open) socket.destroy();
+  }
+
+  #take(signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return Promise.reject(unreachable('the wait for the guest ended'));
+    if (this.#taken < MAX_CHANNELS) {
+      this.#taken++;
+      return Promise.resolve();
+    }
+    if (this.#waiting.length >= MAX_WAITING) return Promise.reject(unreachable('too many callers wait for a free channel'));
+    return new Promise((resolve, reject) => {
+      const grant = (): void => {
+        signal.removeEventListener('abort', onAbort);
+        resolve();
+      };
+      const onAbort = (): void => {
+        this.#waiting.splice(this.#waiting.indexOf(grant), 1);
+        reject(unreachable('no channel became free in time'));
+      };
+      signal.addEventListener('abort', onAbort, { once: true });
+      this.#waiting.push(grant);
+    });
+  }
+
+  #giveBack(): void {
+    const next = this.#waiting.shift();
+    if (next === undefined) this.#taken--;
+    else next();
+  }
+
+  /** A used connection is closed rather than kept: a new one costs less than knowing whether the old one is clean. */
+  #channel(socket: Socket): AgentChannel {
+    this.#open.add(socket);
+    socket.once('close', () => {
+      this.#open.delete(socket);
+      this.#giveBack();
+    });
+    const end = (): void => void socket.destroy();
+    return { stream: socket, release: end, destroy: end };
+  }
+}
+
+/** Connects until the guest has accepted. */
+async function reachAgent(path: string, signal: AbortSignal): Promise<Socket> {
+  for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, MAX_PAUSE_MS)) {
+    const socket = await attempt(path, signal);
+    if (socket !== undefined) return socket;
+    await sleep(pauseMs, undefined, { signal }).catch(() => undefined);
+    if (signal.aborted) throw unreachable('the guest agent did not answer before the wait ended');
+  }
+}
+
+/** One connection and its handshake. @returns the paused socket, or undefined */
+function attempt(path: string, signal: AbortSignal): Promise<Socket | undefined> {
+  const socket = connect({ path });
+  // Every later failure shows as `close`; without a listener an error would end the daemon.
+  socket.on('error', () => undefined);
+  // In one write: the VMM reads the line at once and drops a caller whose line is not whole.
+  socket.write(`CONNECT ${AGENT_PORT}\n`);
+  return new Promise((resolve) => {
+    let answer = '';
+    const settle = (accepted: boolean): void => {
+      socket.pause();
+      socket.off('data', onData);
+      socket.off('close', onClose);
+      signal.removeEventListener('abort', onClose);
+      if (!accepted) socket.destroy();
+      resolve(accepted ? socket : undefined);
+    };
+    const onData = (chunk: Buffer): void => {
+      answer += chunk.toString('latin1');
+      // The agent is silent until asked, so bytes behind the line are a violation.
+      if (answer.includes('\n') || answer.length > MAX_ANSWER_BYTES) settle(/^OK \d{1,10}\n$/.test(answer));
+    };
+    const onClose = (): void => settle(false);
+    socket.on('data', onData);
+    socket.once('close', onClose);
+    signal.addEventListener('abort', onClose, { once: true });
+    if (signal.aborted) settle(false);
+  });
+}
+
+function unreachable(reason: string): BangerError {
+  return new BangerError('AGENT_UNREACHABLE', `the guest agent cannot be reached: ${reason}`, {
+    remedy: 'look at the serial log: banger vm logs NAME --serial',
+  });
+}

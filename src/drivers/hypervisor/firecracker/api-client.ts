@@ -1,0 +1,143 @@
+import { type IncomingMessage, request } from 'node:http';
+import { type Socket, connect } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { BangerError } from '../../../model/errors.ts';
+import type { ApiRequest } from './machine-config.ts';
+
+/** No answer is longer in what banger asks for; more means a broken peer. */
+const MAX_ANSWER_BYTES = 1024 ** 2;
+/** A busy host may take its time to load kernel and initramfs. */
+const REQUEST_TIMEOUT_MS = 10_000;
+const CONNECT_TIMEOUT_MS = 5000;
+const RETRY_MS = 5;
+
+/** What is said about an instance by GET /. */
+export type InstanceInfo = { id: string; state: string; version: string };
+
+/** The API of one Firecracker process. */
+export type ApiClient = {
+  /** @throws VMM_FAILED when it is refused (`details.fault` is Firecracker's reason), too slow, or the process is gone */
+  send(request: ApiRequest): Promise<void>;
+  /** @throws VMM_FAILED */
+  describe(timeoutMs?: number): Promise<InstanceInfo>;
+  /** Settles when the process lets go of the socket, or `close` was called. */
+  readonly closed: Promise<void>;
+  close(): void;
+};
+
+/**
+ * Waits for the API socket. One connection stays open and idle, so that the end of the process shows at once.
+ * @param options.retryWhile when given, a socket that is not there yet is tried again as long as this says so
+ * @throws VMM_FAILED
+ */
+export async function connectApi(
+  socketPath: string,
+  options: { signal?: AbortSignal; timeoutMs?: number; retryWhile?: () => boolean } = {},
+): Promise<ApiClient> {
+  const watch = await openSocket(socketPath, options);
+  const closing = new AbortController();
+  watch.on('error', () => undefined);
+  // Nothing is expected on it; reading is what shows its end.
+  watch.resume();
+  const closed = new Promise<void>((resolve) => watch.once('close', () => resolve()));
+  const ask = (asked: Asked): Promise<string> => exchange(socketPath, asked, closing.signal);
+  return {
+    send: async ({ method, path, body }) => void (await ask({ method, path, body })),
+    describe: async (timeoutMs) => parseInfo(await ask({ method: 'GET', path: '/', ...(timeoutMs === undefined ? {} : { timeoutMs }) })),
+    closed,
+    close: () => {
+      closing.abort();
+      watch.destroy();
+    },
+  };
+}
+
+async function openSocket(
+  path: string,
+  options: { signal?: AbortSignal; timeoutMs?: number; retryWhile?: () => boolean },
+): Promise<Socket> {
+  const deadline = performance.now() + (options.timeoutMs ?? CONNECT_TIMEOUT_MS);
+  for (;;) {
+    const socket = connect({ path });
+    const failure = await new Promise<NodeJS.ErrnoException | undefined>((resolve) => {
+      socket.once('connect', () => resolve(undefined));
+      socket.once('error', resolve);
+    });
+    if (failure === undefined) return socket;
+    const mayRetry = options.retryWhile?.() === true && options.signal?.aborted !== true && performance.now() < deadline;
+    if (!mayRetry) {
+      throw new BangerError('VMM_FAILED', `the API socket of Firecracker cannot be reached (${failure.code ?? 'unknown'})`, {
+        details: { path, errno: failure.code },
+      });
+    }
+    await sleep(RETRY_MS);
+  }
+}
+
+type Asked = { method: string; path: string; body?: Record<string, unknown>; timeoutMs?: number };
+
+/** One request on a connection of its own. @returns the body of the answer */
+async function exchange(socketPath: string, asked: Asked, closing: AbortSignal): Promise<string> {
+  const text = asked.body === undefined ? undefined : JSON.stringify(asked.body);
+  const timeoutMs = asked.timeoutMs ?? REQUEST_TIMEOUT_MS;
+  const what = `${asked.method} ${asked.path}`;
+  try {
+    const answer = await new Promise<IncomingMessage>((resolve, reject) => {
+      const outgoing = request({
+        socketPath,
+        method: asked.method,
+        path: asked.path,
+        agent: false,
+        signal: AbortSignal.any([closing, AbortSignal.timeout(timeoutMs)]),
+        headers: text === undefined ? {} : { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(text) },
+      });
+      outgoing.once('response', resolve);
+      outgoing.once('error', reject);
+      outgoing.end(text);
+    });
+    const body = await readAnswer(answer);
+    if (answer.statusCode === 200 || answer.statusCode === 204) return body;
+    throw refusal(what, answer.statusCode, body);
+  } catch (error) {
+    if (error instanceof BangerError) throw error;
+    const reason = (error as NodeJS.ErrnoException).code ?? String(error);
+    throw new BangerError('VMM_FAILED', `Firecracker did not answer ${what} within ${timeoutMs} ms (${reason})`, {
+      details: { request: what },
+      cause: error,
+    });
+  }
+}
+
+async function readAnswer(answer: IncomingMessage): Promise<string> {
+  let body = '';
+  answer.setEncoding('utf8');
+  for await (const piece of answer) {
+    body += piece as string;
+    if (body.length > MAX_ANSWER_BYTES) {
+      answer.destroy();
+      throw new BangerError('VMM_FAILED', `Firecracker's answer is longer than ${MAX_ANSWER_BYTES} bytes`);
+    }
+  }
+  return body;
+}
+
+function refusal(what: string, status: number | undefined, body: string): BangerError {
+  const fault = parseObject(body)['fault_message'];
+  const reason = typeof fault === 'string' ? fault : `status ${status}`;
+  return new BangerError('VMM_FAILED', `Firecracker refused ${what}: ${reason}`, { details: { request: what, status, fault: reason } });
+}
+
+function parseInfo(body: string): InstanceInfo {
+  const { id, state, vmm_version: version } = parseObject(body);
+  if (typeof id === 'string' && typeof state === 'string' && typeof version === 'string') return { id, state, version };
+  throw new BangerError('VMM_FAILED', 'what answers on the API socket is not Firecracker');
+}
+
+function parseObject(text: string): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+  } catch {
+    return {};
+  }
+}

@@ -1,0 +1,236 @@
+// The driver, and the simulated Firecracker beside it, against a real one: set BANGER_FIRECRACKER to the program. Kernels of a
+// few bytes take the place of Linux, so that even a KVM too slow for guests shows whether processes, pipes and locks behave.
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { accessSync, constants, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { createSpec, fakeFirecracker, realFirecracker } from '../../../../test/support/firecracker/bench.ts';
+import { exchange, startVmm } from '../../../../test/support/firecracker/raw-vmm.ts';
+import { realHost } from '../../../host/host.ts';
+import type { Machine, MachineSpec } from '../contract.ts';
+import { createFirecrackerHypervisor } from './driver.ts';
+import { bareKernel, probeKernel } from './speed-probe.ts';
+
+const real = realFirecracker();
+const absent = real === undefined ? 'BANGER_FIRECRACKER does not name a Firecracker' : false;
+const noMachine = absent === false ? kvmObstacle() : absent;
+const fake = fakeFirecracker();
+
+function kvmObstacle(): string | false {
+  try {
+    accessSync('/dev/kvm', constants.R_OK | constants.W_OK);
+    return false;
+  } catch {
+    return '/dev/kvm cannot be opened';
+  }
+}
+
+const json = JSON.stringify;
+
+/** Method, path and body of requests that must be refused, or of the few between them that must be taken. */
+function requestsBeforeStart(spec: MachineSpec): [string, string, string?][] {
+  const disk = spec.disks[0]?.path ?? '';
+  const drive = { drive_id: 'a', is_root_device: false, path_on_host: disk };
+  return [
+    ['GET', '/'],
+    ['GET', '/', '{}'],
+    ['GET', '/nothing'],
+    ['PUT', '/nothing', '{}'],
+    ['DELETE', '/drives/a'],
+    ['PUT', '/actions'],
+    ['PUT', '/actions', '[1]'],
+    ['PUT', '/actions', '{"action_type":"Stop"}'],
+    ['PUT', '/actions', '{"action_type":"InstanceStart"}'],
+    ['PUT', '/actions', '{"action_type":"FlushMetrics"}'],
+    ['PUT', '/actions', '{"action_type":"SendCtrlAltDel"}'],
+    ['PATCH', '/vm', '{"state":"Paused"}'],
+    ['PUT', '/machine-config', '{"vcpu_count":1}'],
+    ['PUT', '/machine-config', '{"vcpu_count":33,"mem_size_mib":128}'],
+    ['PUT', '/machine-config', '{"vcpu_count":1,"mem_size_mib":0}'],
+    ['PUT', '/machine-config', '{"vcpu_count":1,"mem_size_mib":128,"colour":"red"}'],
+    ['PUT', '/machine-config', '{"vcpu_count":2,"mem_size_mib":128}'],
+    ['PATCH', '/machine-config', '{"vcpu_count":1}'],
+    ['PATCH', '/machine-config'],
+    ['PUT', '/boot-source', json({ kernel_image_path: '/nonexistent' })],
+    ['PUT', '/boot-source', json({ kernel_image_path: spec.kernelPath, initrd_path: '/nonexistent' })],
+    ['PUT', '/boot-source', json({ kernel_image_path: spec.kernelPath, boot_args: 'x'.repeat(2048) })],
+    ['PUT', '/boot-source', json({ kernel_image_path: spec.kernelPath, boot_args: 1 })],
+    ['PUT', '/drives/a', json({ ...drive, path_on_host: '/nonexistent' })],
+    ['PUT', '/drives/a', json({ ...drive, cache_type: 'Never' })],
+    ['PUT', '/drives/a', json({ ...drive, path_on_host: undefined })],
+    ['PUT', '/drives/a', json({ ...drive, is_root_device: undefined })],
+    ['PUT', '/drives/b', json(drive)],
+    ['PUT', '/drives/a-b', json({ ...drive, drive_id: 'a-b' })],
+    ['PUT', '/drives', json(drive)],
+    ['PUT', '/drives/a', json(drive)],
+    ['PUT', '/drives/a', json(drive)],
+    ['PATCH', '/drives/a', json({ drive_id: 'a' })],
+    ['PUT', '/network-interfaces/eth0', json({ iface_id: 'eth0', host_dev_name: 'a-name-that-is-too-long' })],
+    ['PUT', '/network-interfaces/eth0', json({ iface_id: 'eth1', host_dev_name: 'x' })],
+    ['PUT', '/network-interfaces/eth0', json({ iface_id: 'eth0' })],
+    ['PUT', '/vsock', json({ uds_path: join(spec.runtimeDirectory, 'v') })],
+    ['PUT', '/vsock', json({ guest_cid: 3, uds_path: disk })],
+    ['PUT', '/vsock', json({ guest_cid: 3, uds_path: join(spec.runtimeDirectory, 'v') })],
+    ['PUT', '/vsock', json({ guest_cid: 3, uds_path: join(spec.runtimeDirectory, 'v') })],
+    ['PUT', '/balloon', '{"amount_mib":0}'],
+    ['PUT', '/balloon', '{"amount_mib":0,"deflate_on_oom":true,"free_page_reporting":true}'],
+    ['PATCH', '/balloon', '{"amount_mib":1}'],
+    ['PUT', '/entropy', '{"speed":1}'],
+    ['PUT', '/entropy', '{}'],
+    ['PUT', '/serial', json({ serial_out_path: join(spec.runtimeDirectory, 's'), colour: 1 })],
+    ['PUT', '/serial', json({ serial_out_path: join(spec.runtimeDirectory, 's') })],
+    ['PUT', '/logger', '{"level":"Loud"}'],
+    ['PUT', '/logger', '{"level":"Info","show_level":true}'],
+    ['PUT', '/metrics', '{}'],
+    ['PUT', '/metrics', json({ metrics_path: join(spec.runtimeDirectory, 'm') })],
+    ['PUT', '/metrics', json({ metrics_path: join(spec.runtimeDirectory, 'm') })],
+    ['PUT', '/entropy', 'x'.repeat(60_000)],
+    // The kernel is the first bytes of one.
+    ['PUT', '/boot-source', json({ kernel_image_path: spec.initramfsPath })],
+    ['PUT', '/actions', '{"action_type":"InstanceStart"}'],
+  ];
+}
+
+/** Of a machine that runs and has the drive `a`. */
+const REQUESTS_AFTER_START: [string, string, string?][] = [
+  ['GET', '/'],
+  ['PUT', '/actions', '{"action_type":"InstanceStart"}'],
+  ['PUT', '/machine-config', '{"vcpu_count":1,"mem_size_mib":128}'],
+  ['PATCH', '/machine-config', '{"vcpu_count":1}'],
+  ['PUT', '/boot-source', '{"kernel_image_path":"/etc/passwd"}'],
+  ['PUT', '/drives/b', '{"drive_id":"b","is_root_device":false,"path_on_host":"/etc/passwd","is_read_only":true}'],
+  ['PUT', '/vsock', '{"guest_cid":3,"uds_path":"v"}'],
+  ['PUT', '/entropy', '{}'],
+  ['PUT', '/serial', '{}'],
+  ['PUT', '/logger', '{}'],
+  ['PATCH', '/drives/b', '{"drive_id":"b"}'],
+  ['PATCH', '/drives/a', '{"drive_id":"a","path_on_host":"/nonexistent"}'],
+  ['PATCH', '/drives/a', '{"drive_id":"a","rate_limiter":{"bandwidth":{"size":1}}}'],
+  ['PATCH', '/drives/a', '{"drive_id":"a","rate_limiter":{"bandwidth":{"size":1,"refill_time":1}}}'],
+  ['PATCH', '/drives/a', '{"drive_id":"a","is_read_only":true}'],
+  ['PATCH', '/network-interfaces/eth0', '{"iface_id":"eth0"}'],
+  ['PATCH', '/vm', '{"state":"Stopped"}'],
+  ['PATCH', '/vm', '{"state":"Paused"}'],
+  ['PATCH', '/vm', '{"state":"Paused"}'],
+  ['GET', '/'],
+  ['PATCH', '/vm', '{"state":"Resumed"}'],
+  ['PATCH', '/vm', '{"state":"Resumed"}'],
+  ['PUT', '/actions', '{"action_type":"FlushMetrics"}'],
+  ['PUT', '/actions', '{"action_type":"SendCtrlAltDel"}'],
+];
+
+async function answersOf(socket: string, requests: readonly [string, string, string?][], hidden: string): Promise<string[]> {
+  const answers: string[] = [];
+  for (const [method, path, body] of requests) {
+    const { status, fault } = await exchange(socket, method, path, body);
+    answers.push(
+      `${method} ${path} ${body?.slice(0, 99).replaceAll(hidden, '') ?? ''}: ${status}${fault === '' ? '' : ', with its reason'}`,
+    );
+  }
+  return answers;
+}
+
+test('real and simulated Firecracker take and refuse the same requests before the start (4.1)', { skip: absent }, async (t) => {
+  const answers = async (program: string): Promise<string[]> => {
+    const spec = createSpec(t);
+    return answersOf(await startVmm(t, program), requestsBeforeStart(spec), spec.runtimeDirectory);
+  };
+  assert.deepEqual(await answers(fake.program), await answers(real?.program ?? ''));
+});
+
+test('real and simulated Firecracker take and refuse the same requests after the start (4.1)', { skip: noMachine }, async (t) => {
+  const answers = async (program: string): Promise<string[]> => {
+    const spec = createSpec(t);
+    writeFileSync(spec.kernelPath, talkative('x'));
+    const socket = await startVmm(t, program);
+    const drive = { drive_id: 'a', is_root_device: false, path_on_host: spec.disks[0]?.path };
+    assert.equal((await exchange(socket, 'PUT', '/boot-source', json({ kernel_image_path: spec.kernelPath }))).status, 204);
+    assert.equal((await exchange(socket, 'PUT', '/drives/a', json(drive))).status, 204);
+    assert.equal((await exchange(socket, 'PUT', '/actions', '{"action_type":"InstanceStart"}')).status, 204);
+    return answersOf(socket, REQUESTS_AFTER_START, spec.runtimeDirectory);
+  };
+  assert.deepEqual(await answers(fake.program), await answers(real?.program ?? ''));
+});
+
+test('real and simulated Firecracker end alike on wrong arguments, and leave their socket behind (4.1)', { skip: absent }, async (t) => {
+  const endings = async (program: string): Promise<unknown[]> => {
+    const socket = await startVmm(t, program);
+    const lists = [['--nonsense'], ['--id'], ['--id', 'a_b', '--api-sock', `${socket}.x`], ['--api-sock', socket], ['--version']];
+    const ends = lists.map((list) => spawnSync(program, list, { encoding: 'utf8' }));
+    return [...ends.map(({ status, signal }) => ({ status, signal })), existsSync(socket), ends.at(-1)?.stdout.split('\n')[0]];
+  };
+  assert.deepEqual(await endings(fake.program), await endings(real?.program ?? ''));
+});
+
+/** Prints a line on the first serial port and then waits for ever. */
+const talkative = (text: string): Buffer =>
+  bareKernel([...[0x66, 0xba, 0xf8, 0x03], ...Array.from(text, (letter) => [0xb0, letter.charCodeAt(0), 0xee]).flat(), 0xf4, 0xeb, 0xfd]);
+
+async function startReal(
+  t: TestContext,
+  kernel: Buffer,
+  changes: Partial<MachineSpec> = {},
+): Promise<{ spec: MachineSpec; machine: Machine }> {
+  const spec = { ...createSpec(t), ...changes };
+  writeFileSync(spec.kernelPath, kernel);
+  const driver = createFirecrackerHypervisor({ host: realHost, settings: { ...fake, program: real?.program ?? '' } });
+  const machine = await driver.start(spec, AbortSignal.timeout(20_000));
+  t.after(async () => {
+    await machine.terminate();
+    await driver.cleanUp(spec);
+  });
+  return { spec, machine };
+}
+
+test('a guest that resets ends Firecracker cleanly, and it counts as a reset (4.1)', { skip: noMachine }, async (t) => {
+  const { machine, spec } = await startReal(t, probeKernel(1));
+  assert.equal((await machine.exited).cause, 'guest-reset');
+  assert.match(readFileSync(spec.vmmLogPath, 'utf8'), /exit_code=0\n$/, 'its last words are in the log');
+});
+
+test('what a guest prints is in its log, also what it printed while no daemon was there (4.1)', { skip: noMachine }, async (t) => {
+  const { spec, machine } = await startReal(t, talkative('hello\n'));
+  machine.detach();
+  const again = await createFirecrackerHypervisor({ host: realHost, settings: { ...fake, program: real?.program ?? '' } }).adopt(
+    spec,
+    machine.process,
+  );
+  assert.deepEqual(again?.process, machine.process);
+  await until(() => readFileSync(spec.serialLogPath, 'utf8') === 'hello\n');
+  await again?.terminate();
+  assert.equal((await again?.exited)?.cause, 'host-request');
+});
+
+test('a running machine is paused, measured and limited; its disk is opened anew (4.1)', { skip: noMachine }, async (t) => {
+  const { machine } = await startReal(t, talkative('x'));
+  await machine.pause?.();
+  await machine.resume?.();
+  assert.equal(typeof (await machine.readMetrics?.())?.['utc_timestamp_ms'], 'number');
+  assert.ok((await machine.readMetrics?.()) !== undefined);
+  await machine.setLimits?.({ disk: { bytesPerSecond: 1_000_000 } });
+  await machine.setLimits?.({ disk: {} });
+  await machine.updateDisk?.(0);
+  await assert.rejects(machine.updateDisk?.(0, '/nonexistent') ?? Promise.resolve(), { code: 'VMM_FAILED' });
+  await machine.requestShutdown();
+});
+
+test('a second Firecracker on the same writable disk is refused, and one after it is not (4.1)', { skip: noMachine }, async (t) => {
+  const { spec, machine } = await startReal(t, talkative('x'));
+  const { disks } = spec;
+  await assert.rejects(startReal(t, talkative('x'), { disks }), { code: 'VMM_FAILED', message: /in use by another VMM/ });
+  await machine.terminate();
+  await (await startReal(t, talkative('x'), { disks })).machine.terminate();
+});
+
+test('a disk that may only be read is shared (4.1)', { skip: noMachine }, async (t) => {
+  const disks = createSpec(t).disks.map((disk) => ({ ...disk, readOnly: true }));
+  await startReal(t, talkative('x'), { disks });
+  await startReal(t, talkative('x'), { disks });
+});
+
+async function until(isSo: () => boolean): Promise<void> {
+  for (const limit = performance.now() + 5000; !isSo(); await new Promise((resolve) => setTimeout(resolve, 10))) {
+    assert.ok(performance.now() < limit, 'waited too long');
+  }
+}

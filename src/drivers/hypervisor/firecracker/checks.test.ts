@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { fakeFirecracker, realFirecracker } from '../../../../test/support/firecracker/bench.ts';
+import { realHost } from '../../../host/host.ts';
+import { FirecrackerInstallation, judgeKvm, judgeProgram } from './checks.ts';
+
+const fake = fakeFirecracker();
+const real = realFirecracker();
+
+test('Firecracker is there from 1.14 on (4.1)', () => {
+  assert.equal(judgeProgram('firecracker', 'Firecracker v1.14.0').level, 'pass');
+  assert.equal(judgeProgram('firecracker', 'Firecracker v2.0.0').level, 'pass');
+  for (const printed of ['Firecracker v1.13.1', 'QEMU emulator version 7.2.22', '', undefined]) {
+    const verdict = judgeProgram('firecracker', printed);
+    assert.equal(verdict.level, 'fail');
+    assert.match(verdict.remedy ?? '', /1\.14/);
+  }
+});
+
+test('KVM counts when Firecracker itself ran a loop on it at the speed of hardware (4.3)', () => {
+  assert.equal(judgeKvm({ probe: { startMs: 25, loopMs: 3 }, hasCpuFlag: false }).level, 'pass', 'flags are hints only');
+  assert.equal(judgeKvm({ probe: { startMs: 2000, loopMs: 300 }, hasCpuFlag: true }).level, 'pass', 'noise of an emulated host');
+  assert.equal(judgeKvm({ probe: { startMs: 2000, loopMs: 4000 }, hasCpuFlag: true }).level, 'fail');
+  const paravirtual = judgeKvm({ probe: { startMs: 25, loopMs: 1200 }, hasCpuFlag: false });
+  assert.deepEqual([paravirtual.level, /paravirtual.*1200 ms/.test(paravirtual.reason)], ['fail', true]);
+  assert.match(judgeKvm({ probe: { failure: 'ended with status 1' }, hasCpuFlag: true }).reason, /status 1/);
+  assert.match(judgeKvm({ obstacle: 'EACCES', hasCpuFlag: true }).remedy ?? '', /usermod -aG kvm/);
+});
+
+test('accelerator = "kvm" is taken as said, "tcg" is what Firecracker has not (4.3)', async () => {
+  assert.equal((await new FirecrackerInstallation(realHost, fake).check()).usable, true);
+  const emulated = new FirecrackerInstallation(realHost, { ...fake, accelerator: 'tcg' });
+  assert.equal((await emulated.check()).usable, false);
+  await assert.rejects(emulated.locate(), { code: 'PREREQUISITE_MISSING' });
+});
+
+test('a missing Firecracker fails the check and the start, with a remedy (4.1)', async () => {
+  const missing = new FirecrackerInstallation(realHost, { ...fake, program: '/nonexistent/firecracker' });
+  assert.equal((await missing.check()).usable, false);
+  await assert.rejects(missing.locate(), { code: 'PREREQUISITE_MISSING', message: /not installed/ });
+});
+
+test('a program that does not do what Firecracker does fails the trial of KVM (4.3)', async () => {
+  const { verdicts, usable } = await new FirecrackerInstallation(realHost, { ...fake, accelerator: 'auto' }).check();
+  assert.equal(usable, false);
+  assert.equal(verdicts.at(-1)?.name, 'firecracker.kvm');
+});
+
+test(
+  'the real one is tried once on this host, and the answer is kept (4.3)',
+  {
+    skip: real === undefined ? 'BANGER_FIRECRACKER does not name a Firecracker' : false,
+  },
+  async () => {
+    let runs = 0;
+    const host = {
+      ...realHost,
+      run: (...given: Parameters<typeof realHost.run>) => {
+        runs++;
+        return realHost.run(...given);
+      },
+    };
+    const installation = new FirecrackerInstallation(host, { ...fake, program: real?.program ?? '', accelerator: 'auto' });
+    const first = await installation.check();
+    const before = runs;
+    assert.deepEqual(await installation.check(), first);
+    assert.equal(runs, before, 'nothing is run again');
+    assert.match(first.verdicts.at(-1)?.reason ?? '', /rounds of a loop took \d+ ms|dev\/kvm/);
+  },
+);

@@ -1,0 +1,155 @@
+import { dirname } from 'node:path';
+import type { Host } from '../../../host/host.ts';
+import { BangerError } from '../../../model/errors.ts';
+import type { Verdict } from '../../../model/verdict.ts';
+import type { HypervisorChecks } from '../contract.ts';
+import { KVM_DEVICE, explainKvmObstacle, hasVirtualisationFlag } from '../kvm.ts';
+import { OLDEST_VERSION, type Version, isAtLeast } from './machine-config.ts';
+import { PROBE_ROUNDS, type SpeedProbe, isFast, probeSpeed } from './speed-probe.ts';
+
+export type FirecrackerSettings = {
+  /** Name or absolute path of firecracker. */
+  program: string;
+  /** `kvm` is taken as said, without trying; with `tcg` Firecracker cannot be used. */
+  accelerator: 'auto' | 'kvm' | 'tcg';
+  /** File in which what was measured about this host is kept until it boots anew. */
+  probeCachePath: string;
+};
+
+const REMEDY = `install Firecracker ${OLDEST_VERSION.major}.${OLDEST_VERSION.minor} or newer`;
+
+/** @returns the version in what `--version` printed. */
+export function parseVersion(printed: string): Version | undefined {
+  const match = /^Firecracker v(\d+)\.(\d+)\./.exec(printed);
+  return match === null ? undefined : { major: Number(match[1]), minor: Number(match[2]) };
+}
+
+/** @returns whether what `--version` printed is a Firecracker that will do. */
+export function judgeProgram(program: string, printed: string | undefined): Verdict {
+  const name = 'firecracker';
+  if (printed === undefined) return { name, level: 'fail', reason: `${program} is not installed or does not start`, remedy: REMEDY };
+  const version = parseVersion(printed);
+  if (version !== undefined && isAtLeast(version, OLDEST_VERSION)) return { name, level: 'pass', reason: printed };
+  return {
+    name,
+    level: 'fail',
+    reason: `${printed || program} is older than ${OLDEST_VERSION.major}.${OLDEST_VERSION.minor}`,
+    remedy: REMEDY,
+  };
+}
+
+/** @returns the verdict on KVM as Firecracker meets it, from facts already gathered (4.3). */
+export function judgeKvm(facts: { obstacle?: string; probe?: SpeedProbe; hasCpuFlag: boolean }): Verdict {
+  const name = 'firecracker.kvm';
+  if (facts.obstacle !== undefined) return { name, level: 'fail', ...explainKvmObstacle(facts.obstacle, facts.hasCpuFlag) };
+  const remedy = 'use a host with hardware or nested virtualisation, or QEMU';
+  const probe = facts.probe ?? { failure: 'nothing was tried' };
+  if ('failure' in probe) return { name, level: 'fail', reason: `a test program did not run: ${probe.failure}`, remedy };
+  const time = `${PROBE_ROUNDS} rounds of a loop took ${Math.round(probe.loopMs)} ms, starting took ${Math.round(probe.startMs)} ms`;
+  if (isFast(probe)) return { name, level: 'pass', reason: `KVM works: ${time}` };
+  const kind = facts.hasCpuFlag ? 'KVM is too slow to use' : 'KVM is only paravirtual here (no vmx or svm in /proc/cpuinfo)';
+  return { name, level: 'fail', reason: `${kind}: ${time}`, remedy };
+}
+
+/** What is known of this host's Firecracker, and asked again only when program, device or boot have changed. */
+export class FirecrackerInstallation {
+  readonly #host: Host;
+  readonly #settings: FirecrackerSettings;
+  #printed: { identity: string | undefined; text: string | undefined } | undefined;
+  #judging: Promise<Verdict> | undefined;
+  #learned: { key: string; kvm: Verdict } | undefined;
+
+  constructor(host: Host, settings: FirecrackerSettings) {
+    this.#host = host;
+    this.#settings = settings;
+  }
+
+  /** @returns what `start` uses. @throws PREREQUISITE_MISSING when there is no Firecracker or no KVM that it can use */
+  async locate(): Promise<{ program: string; version: Version }> {
+    const { program, printed, verdicts } = await this.#judge();
+    const failed = verdicts.find(({ level }) => level === 'fail');
+    const version = parseVersion(printed ?? '');
+    if (failed === undefined && program !== undefined && version !== undefined) return { program, version };
+    throw new BangerError('PREREQUISITE_MISSING', `Firecracker cannot be used: ${failed?.reason}`, { remedy: failed?.remedy ?? REMEDY });
+  }
+
+  /** Everything `doctor` says about Firecracker on this host (4.3). */
+  async check(signal?: AbortSignal): Promise<HypervisorChecks> {
+    const { printed, verdicts } = await this.#judge(signal);
+    const usable = verdicts.every(({ level }) => level !== 'fail');
+    return { usable, accelerator: 'kvm', ...(printed === undefined ? {} : { version: printed }), verdicts };
+  }
+
+  async #judge(signal?: AbortSignal): Promise<{ program: string | undefined; printed: string | undefined; verdicts: Verdict[] }> {
+    const { program: wanted, accelerator } = this.#settings;
+    const program = await this.#host.findProgram(wanted, this.#host.commandEnvironment()['PATH'] ?? '');
+    const printed = program === undefined ? undefined : await this.#versionOf(program, signal);
+    const verdict = judgeProgram(wanted, printed);
+    if (program === undefined || verdict.level === 'fail') return { program, printed, verdicts: [verdict] };
+    const kvm = accelerator === 'auto' ? await this.#judgeKvm(program) : overrideVerdict(accelerator);
+    return { program, printed, verdicts: [verdict, kvm] };
+  }
+
+  async #versionOf(program: string, signal: AbortSignal | undefined): Promise<string | undefined> {
+    const identity = await this.#host.fileIdentity(program);
+    if (this.#printed !== undefined && this.#printed.identity === identity) return this.#printed.text;
+    try {
+      const { stdout } = await this.#host.run([program, '--version'], { timeoutMs: 10_000, ...(signal === undefined ? {} : { signal }) });
+      const text = stdout.split('\n')[0]?.trim();
+      this.#printed = { identity, text };
+      return text;
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** Two probes at once would slow each other down and so be judged wrongly. */
+  #judgeKvm(program: string): Promise<Verdict> {
+    this.#judging ??= this.#learnKvm(program).finally(() => (this.#judging = undefined));
+    return this.#judging;
+  }
+
+  async #learnKvm(program: string): Promise<Verdict> {
+    const host = this.#host;
+    const { probeCachePath } = this.#settings;
+    const obstacle = await host.readWriteObstacle(KVM_DEVICE);
+    // Not the times of the device: udev(7) touches them whenever a machine starts or ends.
+    const key = [host.bootId(), obstacle ?? 'open', await host.fileIdentity(program)].join(' ');
+    if (this.#learned?.key !== key) this.#learned = parseCache(await host.readIfThere(probeCachePath));
+    if (this.#learned?.key === key) return this.#learned.kvm;
+    const hasCpuFlag = hasVirtualisationFlag((await host.readIfThere('/proc/cpuinfo')) ?? '');
+    await host.makePrivateDirectory(dirname(probeCachePath));
+    const probe = obstacle === undefined ? await this.#probe(program) : undefined;
+    const kvm = judgeKvm({ hasCpuFlag, ...(probe === undefined ? {} : { probe }), ...(obstacle === undefined ? {} : { obstacle }) });
+    this.#learned = { key, kvm };
+    // A trial that failed may have had a reason that passes; the next daemon tries again.
+    if (probe !== undefined && 'loopMs' in probe) await host.writeFileAtomic(probeCachePath, JSON.stringify(this.#learned));
+    return kvm;
+  }
+
+  async #probe(program: string): Promise<SpeedProbe> {
+    const directory = `${this.#settings.probeCachePath}.probe`;
+    await this.#host.makePrivateDirectory(directory);
+    try {
+      return await probeSpeed(this.#host, program, directory);
+    } finally {
+      await this.#host.removeTree(directory);
+    }
+  }
+}
+
+function overrideVerdict(wanted: 'kvm' | 'tcg'): Verdict {
+  const name = 'firecracker.kvm';
+  if (wanted === 'kvm') return { name, level: 'pass', reason: 'the configuration asks for kvm' };
+  const remedy = 'set accelerator = "auto", or hypervisor = "qemu"';
+  return { name, level: 'fail', reason: 'the configuration asks for tcg, and Firecracker has KVM only', remedy };
+}
+
+function parseCache(text: string | undefined): { key: string; kvm: Verdict } | undefined {
+  try {
+    const value = JSON.parse(text ?? 'null') as { key: string; kvm: Verdict } | null;
+    return typeof value?.key === 'string' && typeof value.kvm?.level === 'string' ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}

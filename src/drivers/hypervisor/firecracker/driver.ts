@@ -1,0 +1,126 @@
+import type { Host } from '../../../host/host.ts';
+import { BangerError } from '../../../model/errors.ts';
+import type { ProcessIdentity } from '../../../model/vm.ts';
+import type { Hypervisor, Machine, MachineSpec } from '../contract.ts';
+import type { ProcessStatus } from '../process-end.ts';
+import { type ApiClient, connectApi } from './api-client.ts';
+import { FirecrackerInstallation, type FirecrackerSettings } from './checks.ts';
+import { type Launch, directLaunch } from './launch.ts';
+import { DISK_BUSY_STATUS, KERNEL_HEAD_BYTES, TAKES, machineRequests, refuseKernel } from './machine-config.ts';
+import { FirecrackerMachineControl } from './machine.ts';
+import { describeStatus } from './vmm-process.ts';
+
+/** Firecracker opens its API socket within 10 ms; a busy host takes longer, and a lock on a disk is waited for. */
+const CONTROL_TIMEOUT_MS = 30_000;
+const ADOPT_TIMEOUT_MS = 5000;
+
+type Driver = { host: Host; installation: FirecrackerInstallation; launch: Launch };
+
+/** The driver for Firecracker (4.1). @param parts.launch how the process is started; default: as the daemon's own user */
+export function createFirecrackerHypervisor(parts: { host: Host; settings: FirecrackerSettings; launch?: Launch }): Hypervisor {
+  const { host, settings, launch = directLaunch(host) } = parts;
+  const driver = { host, installation: new FirecrackerInstallation(host, settings), launch };
+  return {
+    name: 'firecracker',
+    takes: TAKES,
+    checks: (signal) => driver.installation.check(signal),
+    start: (spec, signal) => startMachine(driver, spec, signal),
+    adopt: (spec, process) => adoptMachine(driver, spec, process),
+    find: (spec) => launch.find(spec),
+    cleanUp: (spec) => launch.cleanUp(spec),
+  };
+}
+
+async function startMachine(driver: Driver, spec: MachineSpec, signal: AbortSignal): Promise<Machine> {
+  const { host, launch, installation } = driver;
+  throwIfCancelled(spec, signal);
+  const { program, version } = await installation.locate();
+  const paths = launch.paths(spec);
+  const requests = machineRequests({ spec, version, paths, seen: (path) => launch.seen(spec, path) });
+  const started: Started = {};
+  try {
+    refuseKernel(await host.readHead(spec.kernelPath, KERNEL_HEAD_BYTES), version, spec.kernelPath);
+    await prepare(driver, spec);
+    throwIfCancelled(spec, signal);
+    const child = await launch.start(spec, program);
+    started.process = child.identity;
+    if (child.exited !== undefined) started.exited = child.exited;
+    const control = (started.control = new FirecrackerMachineControl(driver, spec));
+    await control.listen();
+    const retryWhile = (): boolean => host.isAlive(child.identity);
+    const api = await connectApi(paths.api, { signal, timeoutMs: CONTROL_TIMEOUT_MS, retryWhile });
+    control.attach(child.identity, api, child.exited);
+    for (const request of requests) {
+      throwIfCancelled(spec, signal);
+      await api.send(request);
+    }
+    throwIfCancelled(spec, signal);
+    return control;
+  } catch (error) {
+    const isGone = started.process !== undefined && !host.isAlive(started.process);
+    const status = isGone ? await (started.exited ?? launch.status(spec)) : undefined;
+    await abandon(driver, spec, started);
+    throwIfCancelled(spec, signal);
+    throw startFailure(spec, error, status);
+  }
+}
+
+/** How far a start has come. */
+type Started = { control?: FirecrackerMachineControl; process?: ProcessIdentity; exited?: Promise<ProcessStatus> };
+
+/** The VMM refuses a socket that is there, and flock would make a disk that is not. */
+async function prepare({ host, launch }: Driver, spec: MachineSpec): Promise<void> {
+  await launch.cleanUp(spec);
+  for (const { path } of spec.disks) {
+    if (!(await host.exists(path))) throw new BangerError('VMM_FAILED', `there is no disk ${path}`, { details: { path } });
+  }
+}
+
+/** What the contract promises after a failed start: no process, no sockets. */
+async function abandon({ launch }: Driver, spec: MachineSpec, { process, control }: Started): Promise<void> {
+  if (process !== undefined) await launch.end(spec, process);
+  control?.detach();
+  await launch.cleanUp(spec);
+}
+
+function throwIfCancelled(spec: MachineSpec, signal: AbortSignal): void {
+  if (signal.aborted) throw new BangerError('CANCELLED', `starting ${spec.vmName} was cancelled`, { cause: signal.reason });
+}
+
+/** What is refused before a process is there keeps its own code and remedy. */
+function startFailure(spec: MachineSpec, cause: unknown, status: ProcessStatus | undefined): BangerError {
+  if (cause instanceof BangerError && cause.code === 'UNSUPPORTED') return cause;
+  const facts = { logPath: spec.vmmLogPath, details: { vm: spec.vmName, ...(status === undefined ? {} : { status }) }, cause };
+  if (status?.exitCode === DISK_BUSY_STATUS) {
+    const remedy = `see who has it: fuser -v ${spec.disks.map(({ path }) => path).join(' ')}`;
+    return new BangerError('VMM_FAILED', `a disk of ${spec.vmName} is in use by another VMM`, { ...facts, remedy });
+  }
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  const end = status === undefined ? '' : `; it ${describeStatus(status)}`;
+  return new BangerError('VMM_FAILED', `Firecracker did not start for ${spec.vmName}: ${reason}${end}`, {
+    ...facts,
+    remedy: `read what Firecracker printed: ${spec.vmmLogPath}`,
+  });
+}
+
+async function adoptMachine(driver: Driver, spec: MachineSpec, process: ProcessIdentity): Promise<Machine | undefined> {
+  const { host, launch } = driver;
+  const ours = await launch.find(spec);
+  if (!host.isAlive(process) || ours?.pid !== process.pid || ours.startTicks !== process.startTicks) return undefined;
+  const control = new FirecrackerMachineControl(driver, spec);
+  let api: ApiClient | undefined;
+  try {
+    api = await connectApi(launch.paths(spec).api, { timeoutMs: ADOPT_TIMEOUT_MS });
+    const info = await api.describe(ADOPT_TIMEOUT_MS);
+    // One that was never started belongs to a start that its daemon did not finish.
+    if (info.id !== launch.instanceId(spec) || info.state === 'Not started') throw new BangerError('WRONG_STATE', info.state);
+    await control.listen();
+    control.attach(process, api);
+    return control;
+  } catch {
+    // Not ours to end: the caller decides what becomes of a VMM that does not answer.
+    control.detach();
+    api?.close();
+    return undefined;
+  }
+}

@@ -1,0 +1,121 @@
+import { constants } from 'node:os';
+import { join } from 'node:path';
+import type { Host } from '../../../host/host.ts';
+import { BangerError } from '../../../model/errors.ts';
+import { type ProcessIdentity, shortId } from '../../../model/vm.ts';
+import type { MachineSpec } from '../contract.ts';
+import type { ProcessStatus } from '../process-end.ts';
+import type { Launch } from './launch.ts';
+import { type MachinePaths, machinePaths } from './machine-config.ts';
+
+/** The root helper as jails need it: one request line, the data lines of its answer. */
+export type JailHelper = {
+  /** @throws BangerError with the errno's name in details.errno; PREREQUISITE_MISSING when no helper answers */
+  ask(request: string): Promise<string[]>;
+};
+
+/** Where the helper has this user's claims and the jails of all users. */
+export type JailPlaces = { claimsDirectory: string; jailsDirectory: string };
+
+/** @param lines of the answer to `hello` @returns undefined when the helper cannot make jails */
+export function parseJailPlaces(lines: readonly string[]): JailPlaces | undefined {
+  const claimsDirectory = lines.map((line) => /^hello .*\bdirectory=(\S+)/.exec(line)?.[1]).find((found) => found !== undefined);
+  const jailsDirectory = lines.map((line) => /^jail ready=yes jails=(\S+)/.exec(line)?.[1]).find((found) => found !== undefined);
+  return claimsDirectory === undefined || jailsDirectory === undefined ? undefined : { claimsDirectory, jailsDirectory };
+}
+
+/** @param lines of an answer to `jail start` or `list` @returns the VMM of this VM as the helper recorded it */
+export function parseJail(lines: readonly string[], id: string): ProcessIdentity | undefined {
+  for (const line of lines) {
+    const [, jail, pid, start] = /^jail ([0-9a-f]{8}) pid=(\d+) start=(\d+) /.exec(line) ?? [];
+    if (jail === id) return { pid: Number(pid), startTicks: Number(start) };
+  }
+  return undefined;
+}
+
+/** @param lines of the answer to `jail stop` */
+export function parseExit(lines: readonly string[]): ProcessStatus | undefined {
+  const [, kind, value] = /^exit (status|signal)=(\d+)$/.exec(lines[0] ?? '') ?? [];
+  if (kind === undefined) return undefined;
+  if (kind === 'status') return { exitCode: Number(value), signal: null };
+  const names = Object.keys(constants.signals) as NodeJS.Signals[];
+  return { exitCode: null, signal: names.find((name) => constants.signals[name] === Number(value)) ?? 'SIGKILL' };
+}
+
+/** Path of a VMM's file inside its jail: what the helper puts there (helper/jail-files.c), or what is in run/. */
+export function seenInJail(spec: MachineSpec, paths: MachinePaths, root: string, hostPath: string): string {
+  if (Object.values(paths).includes(hostPath)) return hostPath.slice(root.length);
+  if (hostPath === spec.kernelPath) return '/kernel';
+  if (hostPath === spec.initramfsPath) return '/initramfs';
+  const index = spec.disks.findIndex(({ path }) => path === hostPath);
+  if (index >= 0) return `/disk${index}`;
+  throw new BangerError('UNSUPPORTED', `a jailed VMM cannot open ${hostPath}, which was not there when it started`, {
+    details: { vm: spec.vmName, path: hostPath },
+  });
+}
+
+/** @returns what the helper may open for this machine: name of the claim and the file it leads to. */
+export function claimsOf(spec: MachineSpec): Map<string, string> {
+  const disks = spec.disks.map(({ path, readOnly }, index): [string, string] => [`disk${index}${readOnly ? '-ro' : ''}`, path]);
+  return new Map([['kernel', spec.kernelPath], ['initramfs', spec.initramfsPath], ['log', spec.vmmLogPath], ...disks]);
+}
+
+/**
+ * The process runs in a chroot, as a user and in a cgroup of its own, made and removed by the root helper; the daemon
+ * reaches its sockets and pipes by an access control list, and cannot signal it. Costs one round trip to the helper, and
+ * copies of kernel and initramfs where the file system cannot share them.
+ */
+export function jailedLaunch(parts: { host: Host; helper: JailHelper; places: JailPlaces }): Launch {
+  const { host, helper, places } = parts;
+  const ends = new Map<string, ProcessStatus>();
+  const idOf = (spec: MachineSpec): string => shortId({ id: spec.vmId });
+  const rootOf = (spec: MachineSpec): string => join(places.jailsDirectory, `bgr-${idOf(spec)}`, 'root');
+  const claimsDirectoryOf = (spec: MachineSpec): string => join(places.claimsDirectory, idOf(spec));
+  const paths = (spec: MachineSpec): MachinePaths => machinePaths({ runtimeDirectory: join(rootOf(spec), 'run') });
+
+  const makeClaims = async (spec: MachineSpec): Promise<void> => {
+    const directory = claimsDirectoryOf(spec);
+    await host.removeTree(directory);
+    await host.makePrivateDirectory(directory);
+    await host.touch(spec.vmmLogPath);
+    for (const [name, target] of claimsOf(spec)) await host.makeLink(target, join(directory, name));
+  };
+
+  // The helper tells how a VMM ended to who asks first, and takes the jail apart at once.
+  const stop = async (spec: MachineSpec): Promise<void> => {
+    const status = parseExit(await helper.ask(`jail stop ${idOf(spec)}`));
+    if (status !== undefined) ends.set(spec.vmId, status);
+  };
+
+  return {
+    paths,
+    seen: (spec, hostPath) => seenInJail(spec, paths(spec), rootOf(spec), hostPath),
+    instanceId: (spec) => `bgr-${idOf(spec)}`,
+    // The helper runs the one program that its own settings name.
+    start: async (spec) => {
+      ends.delete(spec.vmId);
+      await makeClaims(spec);
+      const network = spec.networkPid === undefined ? 'host' : `netns ${spec.networkPid}`;
+      const lines = await helper.ask(`jail start ${idOf(spec)} ${spec.vcpuCount} ${spec.memoryMib} ${network}`);
+      const identity = parseJail(lines, idOf(spec));
+      if (identity === undefined) throw new BangerError('VMM_FAILED', 'the root helper does not say which process it started');
+      return { identity };
+    },
+    find: async (spec) => {
+      const identity = parseJail(await helper.ask('list'), idOf(spec));
+      return identity !== undefined && host.isAlive(identity) ? identity : undefined;
+    },
+    end: async (spec, process) => {
+      await stop(spec);
+      return !host.isAlive(process);
+    },
+    status: async (spec) => {
+      if (!ends.has(spec.vmId)) await stop(spec);
+      return ends.get(spec.vmId);
+    },
+    cleanUp: async (spec) => {
+      await stop(spec);
+      await host.removeTree(claimsDirectoryOf(spec));
+    },
+  };
+}

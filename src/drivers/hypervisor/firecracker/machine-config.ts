@@ -1,0 +1,243 @@
+import { join } from 'node:path';
+import { BangerError } from '../../../model/errors.ts';
+import type { MachineDisk, MachineLimits, MachineNetwork, MachineSpec, TransferLimit } from '../contract.ts';
+
+/** What the driver accepts; the VMM has no other disks and no network of its own. */
+export const TAKES = { diskFormats: ['raw'], networks: ['tap', 'none'] } as const;
+
+/** COMMAND_LINE_SIZE of Linux on x86 (arch/x86/include/asm/setup.h), with its final zero byte. */
+export const MAX_COMMAND_LINE_BYTES = 2048;
+/** Firecracker appends `pci=off`, and for each device `virtio_mmio.device=4K@0xd0001000:5`; rounded up. */
+const APPENDED_BYTES = 16;
+const APPENDED_BYTES_PER_DEVICE = 48;
+
+/** MAX_SUPPORTED_VCPUS of Firecracker. */
+const MAX_VCPUS = 32;
+/** Ports above 2 are guests; each VM has a vsock of its own, so all may have the same address. */
+const GUEST_CID = 3;
+/** Port of the host to which the guest says how it is about to end (docs/agent-protocol.md). */
+const LAST_WORD_PORT = 5124;
+/** A descriptor table of this size is allocated at start; the daemon's own limit may be a million. */
+const MAX_OPEN_FILES = 2048;
+/** flock's status when another VMM has the disk; Firecracker has no such one. */
+export const DISK_BUSY_STATUS = 75;
+const LOCK_WAIT_SECONDS = 1;
+
+/** First version whose serial output can be sent somewhere (PUT /serial). */
+export const OLDEST_VERSION: Version = { major: 1, minor: 14 };
+const SINCE_MTU: Version = { major: 1, minor: 16 };
+const SINCE_BZIMAGE: Version = { major: 1, minor: 17 };
+
+export type Version = { major: number; minor: number };
+
+export function isAtLeast(version: Version, wanted: Version): boolean {
+  return version.major > wanted.major || (version.major === wanted.major && version.minor >= wanted.minor);
+}
+
+/** Sockets and pipes of one machine, as the daemon sees them. */
+export type MachinePaths = {
+  api: string;
+  /** Connections to the guest. */
+  vsock: string;
+  /** Connections from the guest to LAST_WORD_PORT; Firecracker derives the name. */
+  lastWord: string;
+  /** Named pipes: however much the guest makes the VMM say, it takes 64 KiB of memory and what the daemon keeps of it. */
+  log: string;
+  serial: string;
+  metrics: string;
+};
+
+export function machinePaths(spec: Pick<MachineSpec, 'runtimeDirectory'>): MachinePaths {
+  const at = (name: string): string => join(spec.runtimeDirectory, name);
+  const vsock = at('vsock.sock');
+  const pipes = { log: at('log.fifo'), serial: at('serial.fifo'), metrics: at('metrics.fifo') };
+  return { api: at('api.sock'), vsock, lastWord: `${vsock}_${LAST_WORD_PORT}`, ...pipes };
+}
+
+/** One request that changes something. */
+export type ApiRequest = { method: 'PUT' | 'PATCH'; path: string; body: Record<string, unknown> };
+
+export type FirecrackerMachine = {
+  spec: MachineSpec;
+  version: Version;
+  paths: MachinePaths;
+  /** Where the VMM finds what the host has at a path: the same, or somewhere else inside a jail. */
+  seen(hostPath: string): string;
+};
+
+/**
+ * The command line of the VMM and of what stands in front of it; each part becomes the next by exec, so that the pid stays.
+ * Firecracker locks no disk, so flock(1) takes a lock that the VMM inherits and holds until it ends. It keeps out a second
+ * Firecracker; a QEMU has locks of another kind.
+ */
+export function processArguments(parts: { spec: MachineSpec; program: string; apiPath: string }): string[] {
+  const { spec } = parts;
+  const lock = ['flock', '--no-fork', '--timeout', `${LOCK_WAIT_SECONDS}`, '--conflict-exit-code', `${DISK_BUSY_STATUS}`];
+  return [
+    ...spec.commandPrefix,
+    ...['prlimit', `--nofile=${MAX_OPEN_FILES}:`],
+    ...spec.disks.flatMap((disk) => [...lock, disk.readOnly ? '--shared' : '--exclusive', disk.path]),
+    ...[parts.program, '--id', spec.vmId, '--api-sock', parts.apiPath],
+  ];
+}
+
+/**
+ * Everything from a fresh process to a running guest, in the one order that always works: what is opened early (logs) can
+ * tell about what fails late.
+ * @throws UNSUPPORTED, INVALID_INPUT
+ */
+export function machineRequests(machine: FirecrackerMachine): ApiRequest[] {
+  const { spec, paths, seen } = machine;
+  refuseUnsupported(spec);
+  return [
+    put('/logger', { log_path: seen(paths.log), level: 'Info', show_level: true }),
+    put('/metrics', { metrics_path: seen(paths.metrics) }),
+    put('/serial', { serial_out_path: seen(paths.serial) }),
+    put('/machine-config', { vcpu_count: spec.vcpuCount, mem_size_mib: spec.memoryMib }),
+    put('/boot-source', {
+      kernel_image_path: seen(spec.kernelPath),
+      initrd_path: seen(spec.initramfsPath),
+      boot_args: commandLine(spec),
+    }),
+    ...spec.disks.map((disk, index) => diskRequest(disk, index, seen)),
+    ...networkRequests(machine),
+    put('/vsock', { guest_cid: GUEST_CID, uds_path: seen(paths.vsock) }),
+    // Empty, it gives back to the host what the guest has freed; a guest without the driver just does not use it.
+    put('/balloon', { amount_mib: 0, deflate_on_oom: true, free_page_reporting: true }),
+    put('/entropy', {}),
+    put('/actions', { action_type: 'InstanceStart' }),
+  ];
+}
+
+const put = (path: string, body: Record<string, unknown>): ApiRequest => ({ method: 'PUT', path, body });
+const patch = (path: string, body: Record<string, unknown>): ApiRequest => ({ method: 'PATCH', path, body });
+
+const diskId = (index: number): string => `disk${index}`;
+const NETWORK_ID = 'eth0';
+
+/**
+ * No disk is called the root device: the initramfs finds it by its place, and Firecracker would move it to the front. The
+ * VMM's default cache type hides the guest's flushes, which only an ephemeral disk may lose.
+ */
+function diskRequest(disk: MachineDisk, index: number, seen: (path: string) => string): ApiRequest {
+  return put(`/drives/${diskId(index)}`, {
+    drive_id: diskId(index),
+    path_on_host: seen(disk.path),
+    is_root_device: false,
+    is_read_only: disk.readOnly,
+    cache_type: disk.durable ? 'Writeback' : 'Unsafe',
+  });
+}
+
+/** Before 1.16 the guest learns its MTU only from banger's own configuration of the link. */
+function networkRequests({ spec: { network }, version }: FirecrackerMachine): ApiRequest[] {
+  if (network.kind !== 'tap') return [];
+  const mtu = isAtLeast(version, SINCE_MTU) ? { mtu: network.mtu } : {};
+  const body = { iface_id: NETWORK_ID, host_dev_name: network.tapName, guest_mac: network.macAddress, ...mtu };
+  return [put(`/network-interfaces/${NETWORK_ID}`, body)];
+}
+
+/** @returns the request that makes the VMM open a disk's file anew. @param path as the VMM sees it */
+export function diskUpdate(index: number, path: string): ApiRequest {
+  return patch(`/drives/${diskId(index)}`, { drive_id: diskId(index), path_on_host: path });
+}
+
+/** @returns the requests that bring limits into force. */
+export function limitRequests(spec: MachineSpec, limits: MachineLimits): ApiRequest[] {
+  const { disk, receive, send } = limits;
+  const drives =
+    disk === undefined
+      ? []
+      : spec.disks.map((_, index) => patch(`/drives/${diskId(index)}`, { drive_id: diskId(index), rate_limiter: rateLimiter(disk) }));
+  const interfaceLimits = {
+    ...(receive === undefined ? {} : { rx_rate_limiter: rateLimiter(receive) }),
+    ...(send === undefined ? {} : { tx_rate_limiter: rateLimiter(send) }),
+  };
+  const isLimited = spec.network.kind === 'tap' && Object.keys(interfaceLimits).length > 0;
+  return [...drives, ...(isLimited ? [patch(`/network-interfaces/${NETWORK_ID}`, { iface_id: NETWORK_ID, ...interfaceLimits })] : [])];
+}
+
+function rateLimiter(limit: TransferLimit): Record<string, unknown> {
+  // An empty bucket that is never filled is how a limit is lifted.
+  const bucket = (perSecond: number | undefined): object =>
+    perSecond === undefined ? { size: 0, refill_time: 0 } : { size: perSecond, refill_time: 1000 };
+  return { bandwidth: bucket(limit.bytesPerSecond), ops: bucket(limit.operationsPerSecond) };
+}
+
+/** @throws UNSUPPORTED when the machine needs what Firecracker does not have */
+function refuseUnsupported(spec: MachineSpec): void {
+  const remedy = 'set hypervisor = "qemu" in the configuration';
+  const takesDisk = (format: MachineDisk['format']): boolean => TAKES.diskFormats.some((taken) => taken === format);
+  const takesNetwork = (kind: MachineNetwork['kind']): boolean => TAKES.networks.some((taken) => taken === kind);
+  const disk = spec.disks.find(({ format }) => !takesDisk(format));
+  if (disk !== undefined) {
+    throw new BangerError('UNSUPPORTED', `Firecracker reads raw disks only, and ${disk.path} is ${disk.format}`, {
+      remedy: `use a storage driver with raw disks, or ${remedy}`,
+      details: { vm: spec.vmName, path: disk.path, format: disk.format },
+    });
+  }
+  if (!takesNetwork(spec.network.kind)) {
+    throw new BangerError('UNSUPPORTED', 'Firecracker has no user-mode network of its own', { remedy, details: { vm: spec.vmName } });
+  }
+  if (spec.vcpuCount > MAX_VCPUS) {
+    throw new BangerError('UNSUPPORTED', `Firecracker has at most ${MAX_VCPUS} vCPUs, and ${spec.vmName} has ${spec.vcpuCount}`, {
+      remedy: `give it fewer, or ${remedy}`,
+      details: { vm: spec.vmName, vcpuCount: spec.vcpuCount, limit: MAX_VCPUS },
+    });
+  }
+}
+
+/** Bytes from the kernel's beginning that `refuseKernel` looks at. */
+export const KERNEL_HEAD_BYTES = 0x206;
+
+/**
+ * @param head the first KERNEL_HEAD_BYTES of the file
+ * @throws UNSUPPORTED when this version cannot load such a kernel
+ */
+export function refuseKernel(head: Buffer, version: Version, path: string): void {
+  if (head.toString('latin1', 0, 4) === '\x7fELF') return;
+  // "HdrS": Documentation/arch/x86/boot.rst.
+  const isBzImage = head.toString('latin1', 0x202, 0x206) === 'HdrS';
+  if (isBzImage && isAtLeast(version, SINCE_BZIMAGE)) return;
+  const found = isBzImage ? 'a compressed kernel (bzImage)' : 'not a kernel';
+  const { major, minor } = SINCE_BZIMAGE;
+  throw new BangerError('UNSUPPORTED', `${path} is ${found}; this Firecracker loads uncompressed ones (ELF vmlinux) only`, {
+    remedy: isBzImage ? `give it the vmlinux, or install Firecracker ${major}.${minor} or newer` : 'give it a vmlinux',
+    details: { path },
+  });
+}
+
+/**
+ * Firecracker's own arguments with one left out that forbids modules (its default when none are sent), and those of every
+ * banger guest. `reboot=k` resets through the keyboard controller, the only way out that the VMM takes for a clean end; a
+ * panic goes the same way at once. Power-off has no such way, so the guest tells the host and resets.
+ */
+const COMMON_ARGUMENTS = [
+  'console=ttyS0',
+  '8250.nr_uarts=1',
+  'quiet',
+  'loglevel=5',
+  'reboot=k',
+  'panic=-1',
+  'oops=panic',
+  'i8042.noaux',
+  'i8042.nomux',
+  'i8042.dumbkbd',
+  'swiotlb=noforce',
+  'random.trust_cpu=on',
+  'cryptomgr.notests',
+  'banger.transport=vsock',
+  'banger.poweroff=reset',
+];
+
+/** @throws INVALID_INPUT when Linux would cut the line or it holds a line break */
+function commandLine(spec: MachineSpec): string {
+  const line = [...COMMON_ARGUMENTS, ...spec.kernelArguments].join(' ');
+  const devices = spec.disks.length + (spec.network.kind === 'tap' ? 1 : 0) + ['vsock', 'balloon', 'entropy'].length;
+  const bytes = Buffer.byteLength(line) + APPENDED_BYTES + devices * APPENDED_BYTES_PER_DEVICE;
+  if (bytes < MAX_COMMAND_LINE_BYTES && !/[\n\0]/.test(line)) return line;
+  throw new BangerError('INVALID_INPUT', `the kernel command line of ${spec.vmName} is too long or holds a line break`, {
+    remedy: 'shorten the kernel arguments of the image',
+    details: { bytes, limitBytes: MAX_COMMAND_LINE_BYTES },
+  });
+}

@@ -1,0 +1,144 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Host } from '../../../host/host.ts';
+import { BangerError } from '../../../model/errors.ts';
+import type { ProcessIdentity } from '../../../model/vm.ts';
+import type { AgentChannel, Machine, MachineExit, MachineLimits, MachineSpec } from '../contract.ts';
+import { type ProcessStatus, waitForVmmExit } from '../process-end.ts';
+import { OUTPUT_LOG_BYTES, type LoggedOutput, logOutput } from '../output-log.ts';
+import { AgentChannels } from './agent-channels.ts';
+import type { ApiClient } from './api-client.ts';
+import { listenForLastWord } from './last-word.ts';
+import type { Launch } from './launch.ts';
+import { type ApiRequest, diskUpdate, limitRequests } from './machine-config.ts';
+import { MetricsPipe } from './metrics.ts';
+import { type ExitEvidence, judgeExit } from './vmm-process.ts';
+
+/** What a dead VMM left in its pipes is read within this; longer means another process holds the other end. */
+const DRAIN_LIMIT_MS = 1000;
+const METRICS_TIMEOUT_MS = 2000;
+/** The first line may be the rest of one that was cut while nobody read. */
+const METRICS_ATTEMPTS = 2;
+
+/** One running Firecracker under this daemon's control. */
+export class FirecrackerMachineControl implements Machine {
+  readonly accelerator = 'kvm';
+  readonly exited: Promise<MachineExit>;
+  readonly #host: Host;
+  readonly #launch: Launch;
+  readonly #spec: MachineSpec;
+  readonly #channels: AgentChannels;
+  readonly #exit = Promise.withResolvers<MachineExit>();
+  readonly #evidence: ExitEvidence = { terminated: false, shutdownAsked: false };
+  #process: ProcessIdentity | undefined;
+  #api: ApiClient | undefined;
+  readonly #outputs: LoggedOutput[] = [];
+  #metrics: MetricsPipe | undefined;
+  #lastWord: { close(): void } | undefined;
+
+  constructor({ host, launch }: { host: Host; launch: Launch }, spec: MachineSpec) {
+    this.#host = host;
+    this.#launch = launch;
+    this.#spec = spec;
+    this.exited = this.#exit.promise;
+    this.#channels = new AgentChannels(launch.paths(spec).vsock);
+  }
+
+  get process(): ProcessIdentity {
+    if (this.#process !== undefined) return this.#process;
+    throw this.#failure('has no process');
+  }
+
+  /** Opens this side of the pipes and of the guest's connections, before there is a process or after a restart. */
+  async listen(): Promise<void> {
+    const paths = this.#launch.paths(this.#spec);
+    this.#keep(paths.log, this.#spec.vmmLogPath);
+    this.#keep(paths.serial, this.#spec.serialLogPath);
+    this.#metrics = new MetricsPipe(this.#host.openFifo(paths.metrics));
+    await this.#host.removeTree(paths.lastWord);
+    this.#lastWord = await listenForLastWord(paths.lastWord, (word) => (this.#evidence.lastWord = word));
+  }
+
+  #keep(pipePath: string, logPath: string): void {
+    const log = this.#host.openRotatingLog(logPath, OUTPUT_LOG_BYTES);
+    this.#outputs.push(logOutput(this.#host.openFifo(pipePath), log));
+  }
+
+  /** Takes the connection over and starts to wait for the end. @param child its exit, when this daemon is the parent */
+  attach(process: ProcessIdentity, api: ApiClient, child?: Promise<ProcessStatus>): void {
+    this.#process = process;
+    this.#api = api;
+    void waitForVmmExit(this.#host, process, api.closed, child).then((status) => this.#finish(status));
+  }
+
+  openAgentChannel(signal: AbortSignal): Promise<AgentChannel> {
+    return this.#channels.open(signal);
+  }
+
+  async requestShutdown(): Promise<void> {
+    this.#evidence.shutdownAsked = true;
+    await this.#send({ method: 'PUT', path: '/actions', body: { action_type: 'SendCtrlAltDel' } });
+  }
+
+  /** Ends Firecracker at once; it has nothing to save, since writes of a durable disk are in the page cache already. */
+  async terminate(): Promise<void> {
+    const { pid } = this.process;
+    this.#evidence.terminated = true;
+    if (!(await this.#launch.end(this.#spec, this.process))) throw this.#failure(`(pid ${pid}) cannot be ended`);
+    await this.exited;
+  }
+
+  async pause(): Promise<void> {
+    await this.#send({ method: 'PATCH', path: '/vm', body: { state: 'Paused' } });
+  }
+
+  async resume(): Promise<void> {
+    await this.#send({ method: 'PATCH', path: '/vm', body: { state: 'Resumed' } });
+  }
+
+  async readMetrics(): Promise<Record<string, unknown>> {
+    for (let attempt = 0; attempt < METRICS_ATTEMPTS; attempt++) {
+      const line = this.#metrics?.next(METRICS_TIMEOUT_MS);
+      await this.#send({ method: 'PUT', path: '/actions', body: { action_type: 'FlushMetrics' } });
+      const metrics = await line;
+      if (metrics !== undefined) return metrics;
+    }
+    throw this.#failure('wrote no metrics');
+  }
+
+  async updateDisk(index: number, path?: string): Promise<void> {
+    const disk = this.#spec.disks[index];
+    if (disk === undefined) throw new BangerError('INVALID_INPUT', `${this.#spec.vmName} has no disk ${index}`);
+    await this.#send(diskUpdate(index, this.#launch.seen(this.#spec, path ?? disk.path)));
+  }
+
+  async setLimits(limits: MachineLimits): Promise<void> {
+    for (const request of limitRequests(this.#spec, limits)) await this.#send(request);
+  }
+
+  detach(): void {
+    this.#channels.close();
+    this.#lastWord?.close();
+    this.#metrics?.close();
+    for (const output of this.#outputs) output.close();
+    this.#api?.close();
+  }
+
+  async #send(request: ApiRequest): Promise<void> {
+    if (this.#api === undefined) throw this.#failure('has no control connection');
+    await this.#api.send(request);
+  }
+
+  #failure(what: string): BangerError {
+    const { vmName, vmmLogPath } = this.#spec;
+    return new BangerError('VMM_FAILED', `Firecracker of ${vmName} ${what}`, { logPath: vmmLogPath });
+  }
+
+  async #finish(status: ProcessStatus | undefined): Promise<void> {
+    await Promise.race([Promise.all(this.#outputs.map(({ ended }) => ended)), sleep(DRAIN_LIMIT_MS)]);
+    // Whoever knows may be out of reach; then the reason stays unknown.
+    const told = status ?? (await this.#launch.status(this.#spec).catch(() => undefined));
+    if (told !== undefined) this.#evidence.status = told;
+    this.detach();
+    this.#exit.resolve(judgeExit(this.#evidence));
+  }
+}

@@ -1,0 +1,55 @@
+import type { MachineExit } from '../contract.ts';
+import type { ProcessStatus } from '../process-end.ts';
+
+/** What the guest said on the way out: a reset is all that the VMM sees. */
+export type LastWord = 'poweroff' | 'reboot';
+
+/** What is known about an end. */
+export type ExitEvidence = {
+  /** Whether this driver ended it. */
+  terminated: boolean;
+  /** Whether this driver pressed Ctrl-Alt-Del, the only way to ask, which a guest answers with a reboot. */
+  shutdownAsked: boolean;
+  lastWord?: LastWord;
+  /** Exit status, when the daemon is the parent. */
+  status?: ProcessStatus;
+};
+
+/** Exit statuses of Firecracker (FcExitCode in src/vmm/src/lib.rs). */
+const MEANINGS: Record<number, string> = {
+  1: 'it met something it could not handle: of the guest (a triple fault, a reset by other means) or of its own',
+  2: 'it met something that should not happen',
+  148: 'it made a system call that its filter forbids',
+  149: 'a file or memory it uses could not be had (SIGBUS); the host may be out of disk or memory',
+  150: 'it touched memory it does not have (SIGSEGV)',
+  151: 'a file would have grown beyond its limit (SIGXFSZ)',
+  152: 'its configuration is wrong',
+  153: 'its arguments are wrong',
+  154: 'it used more CPU time than it may (SIGXCPU)',
+  156: 'its terminal went away (SIGHUP)',
+  157: 'it met an instruction that this processor does not have (SIGILL)',
+};
+
+/** @returns how a process ended, in words. */
+export function describeStatus({ exitCode, signal }: ProcessStatus): string {
+  if (signal !== null) return `ended by ${signal}`;
+  const meaning = exitCode === null ? undefined : MEANINGS[exitCode];
+  return meaning === undefined ? `ended with status ${exitCode}` : `ended with status ${exitCode}: ${meaning}`;
+}
+
+/** @returns the cause as far as the evidence goes. */
+export function judgeExit(evidence: ExitEvidence): MachineExit {
+  const { status, terminated } = evidence;
+  if (status?.exitCode === 0) return judgeReset(evidence);
+  if (terminated) return { cause: 'host-request', detail: 'ended by the host' };
+  if (status !== undefined) return { cause: 'crash', detail: describeStatus(status) };
+  if (evidence.lastWord !== undefined) return judgeReset(evidence);
+  return { cause: 'unknown', detail: 'the process is gone and left no reason' };
+}
+
+function judgeReset({ lastWord, shutdownAsked }: ExitEvidence): MachineExit {
+  if (lastWord === 'poweroff') return { cause: 'guest-poweroff', detail: 'the guest powered off' };
+  if (shutdownAsked) return { cause: 'guest-poweroff', detail: 'the guest shut down when asked' };
+  if (lastWord === 'reboot') return { cause: 'guest-reset', detail: 'the guest rebooted' };
+  return { cause: 'guest-reset', detail: 'the guest reset without a word: by force, or after a panic' };
+}

@@ -1,0 +1,15 @@
+export const KVM_DEVICE = '/dev/kvm';
+
+/** @returns whether the processor says that it can run guests; a hint, since a host may hide it or claim it in vain. */
+export function hasVirtualisationFlag(cpuinfo: string): boolean {
+  return /^flags\s*:.*\b(vmx|svm)\b/m.test(cpuinfo);
+}
+
+/** @returns why /dev/kvm cannot be opened, and what mends it. @param obstacle errno name, e.g. ENOENT */
+export function explainKvmObstacle(obstacle: string, hasCpuFlag: boolean): { reason: string; remedy: string } {
+  if (obstacle !== 'ENOENT') {
+    return { reason: `/dev/kvm cannot be opened (${obstacle})`, remedy: 'sudo usermod -aG kvm "$USER", then log in again' };
+  }
+  const remedy = hasCpuFlag ? 'sudo modprobe kvm_intel || sudo modprobe kvm_amd' : 'switch virtualisation on in the firmware set-up';
+  return { reason: 'there is no /dev/kvm', remedy };
+}

@@ -1,0 +1,54 @@
+import type { Host } from '../../../host/host.ts';
+import { BangerError } from '../../../model/errors.ts';
+import type { Verdict } from '../../../model/verdict.ts';
+import type { BridgeHelper } from './driver.ts';
+import { type HelperList, parseList } from './helper-list.ts';
+
+/** Asks the helper what this host lets guests do; makes nothing. */
+export async function bridgeNetworkChecks(host: Pick<Host, 'readWriteObstacle'>, helper: BridgeHelper): Promise<Verdict[]> {
+  try {
+    const list = parseList(await helper.ask('list'));
+    return [judgeTun(await host.readWriteObstacle('/dev/net/tun')), ...judgeNetwork(list)];
+  } catch (error) {
+    if (!(error instanceof BangerError)) throw error;
+    return [{ name: 'network.bridge', level: 'fail', reason: error.message, remedy: error.remedy ?? 'sudo banger setup' }];
+  }
+}
+
+/** A TAP that belongs to the user is opened through this node, by a VMM without any capability. */
+function judgeTun(obstacle: string | undefined): Verdict {
+  const name = 'network.bridge';
+  if (obstacle === undefined) return { name, level: 'pass', reason: 'the root helper answers and TAPs can be opened' };
+  return {
+    name,
+    level: 'fail',
+    reason: `/dev/net/tun cannot be opened (${obstacle})`,
+    remedy: 'sudo modprobe tun && sudo chmod 0666 /dev/net/tun',
+  };
+}
+
+/** @returns what guests will miss, with what mends it. */
+export function judgeNetwork({ uplink, resolver, droppedBy }: HelperList): Verdict[] {
+  const verdicts: Verdict[] = [];
+  const warn = (what: string, reason: string, remedy: string): void =>
+    void verdicts.push({ name: `network.bridge.${what}`, level: 'warn', reason, remedy });
+  if (uplink === undefined) {
+    warn('uplink', 'there is no default route, so guests reach nothing outside', 'connect this host; ip route show default');
+  }
+  if (resolver === undefined) {
+    const reason = 'every name server of this host is on its loopback, where guests cannot reach it, so they resolve no names';
+    warn('names', reason, 'name a server with an address of the network in /etc/resolv.conf');
+  }
+  if (droppedBy !== undefined) warn('forward', dropReason(droppedBy), dropRemedy(droppedBy));
+  return verdicts;
+}
+
+function dropReason(chain: string): string {
+  return `the chain ${chain} drops what it has no rule for, and a drop wins over banger's accept: guests may not get out`;
+}
+
+function dropRemedy(chain: string): string {
+  const [family, table, name] = chain.split('/');
+  const rules = ['iifname', 'oifname'].map((side) => `sudo nft insert rule ${family} ${table} ${name} ${side} bgr-bridge accept`);
+  return `let guests pass, and with Docker make it last in its chain DOCKER-USER: ${rules.join('; ')}`;
+}

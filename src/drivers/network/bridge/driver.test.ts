@@ -1,0 +1,100 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { BangerError } from '../../../model/errors.ts';
+import { addressesOf } from '../../../model/network.ts';
+import type { Machine } from '../../hypervisor/contract.ts';
+import { networkConformance } from '../conformance.ts';
+import { judgeNetwork } from './checks.ts';
+import { type BridgeHelper, createBridgeNetwork } from './driver.ts';
+import { parseList } from './helper-list.ts';
+
+const never = new AbortController().signal;
+const vm = (index: number, nat = true) => ({ shortId: index.toString(16).padStart(8, '0'), addresses: addressesOf(index), nat });
+
+/** The helper's part of the protocol that this driver speaks, in memory. */
+function memoryHelper(): BridgeHelper & { taps: Map<string, string>; others: number; isUp: boolean } {
+  const helper = {
+    taps: new Map<string, string>(),
+    others: 0,
+    isUp: false,
+    ask: async (request: string): Promise<string[]> => {
+      const [noun = '', verb = '', id = '', ...values] = request.split(' ');
+      if (noun === 'hello') return ['hello version=1 uid=1000 directory=/run/banger/users/1000'];
+      if (noun === 'list') {
+        const taps = [...helper.taps].map(([name, text]) => `tap ${name} uid=1000 ${text}`);
+        taps.push(...Array.from({ length: helper.others }, () => 'tap ffffffff uid=1001 index=9 nat'));
+        return ['network up uplink=eth0 resolver=192.0.2.53 dropped-by=-', 'pool idle=4 of=4', ...taps];
+      }
+      if (noun === 'tap' && verb === 'add') helper.taps.set(id, `index=${values.join(' ')}`);
+      else if (noun === 'tap') assert.ok(helper.taps.delete(id) || id !== 'ffffffff');
+      else if (verb === 'down' && helper.taps.size + helper.others > 0) {
+        throw new BangerError('NETWORK_FAILED', 'a TAP is on it', { details: { errno: 'EBUSY' } });
+      }
+      helper.isUp = request !== 'network down';
+      return [];
+    },
+  };
+  return helper;
+}
+
+const host = { readWriteObstacle: () => Promise.resolve(undefined) };
+
+describe('the bridge driver with a helper in memory', () => {
+  const helper = memoryHelper();
+  networkConformance('bridge', {
+    open: () => createBridgeNetwork({ host, helper }),
+    machine: {} as Machine,
+    remains: async () => [...helper.taps.keys()].map((id) => `bgr-${id}`),
+  });
+});
+
+test('NAT is the last word of the request that attaches, so it changes without another (6.2)', async () => {
+  const helper = memoryHelper();
+  const driver = createBridgeNetwork({ host, helper });
+  const { network, commandPrefix } = await driver.attach(vm(258, false), never);
+  assert.deepEqual([network.kind, commandPrefix, [...helper.taps]], ['tap', [], [['00000102', 'index=258 closed']]]);
+  await driver.setNat?.(vm(258));
+  assert.deepEqual([...helper.taps], [['00000102', 'index=258 nat']]);
+});
+
+test('a sweep leaves the bridge to other users, and takes it down after the last (6.2)', async () => {
+  const helper = memoryHelper();
+  const driver = createBridgeNetwork({ host, helper });
+  await driver.attach(vm(2), never);
+  helper.others = 1;
+  await driver.sweep([]);
+  assert.deepEqual([helper.taps.size, helper.isUp], [0, true], "nobody else's is asked for");
+  helper.others = 0;
+  await driver.sweep([]);
+  assert.equal(helper.isUp, false);
+});
+
+test('a failure of the helper other than "in use" is told (6.2)', async () => {
+  const broken = { ask: () => Promise.reject(new BangerError('NETWORK_FAILED', 'no', { details: { errno: 'EPERM' } })) };
+  await assert.rejects(createBridgeNetwork({ host, helper: broken }).sweep([]), { code: 'NETWORK_FAILED' });
+});
+
+test('checks say what guests will miss and what mends it (6.2, 9.3)', () => {
+  const line = (rest: string) => judgeNetwork(parseList([`network up ${rest}`])).map(({ name, level }) => `${level} ${name}`);
+  assert.deepEqual(line('uplink=eth0 resolver=192.0.2.53 dropped-by=-'), []);
+  assert.deepEqual(line('uplink=- resolver=- dropped-by=ip/filter/FORWARD'), [
+    'warn network.bridge.uplink',
+    'warn network.bridge.names',
+    'warn network.bridge.forward',
+  ]);
+  const [drop] = judgeNetwork(parseList(['network up uplink=eth0 resolver=192.0.2.53 dropped-by=ip/filter/FORWARD']));
+  assert.match(drop?.remedy ?? '', /nft insert rule ip filter FORWARD iifname bgr-bridge accept/);
+});
+
+test('checks fail with the way to a helper when none answers, and when TAPs cannot be opened (6.2, 9.3)', async () => {
+  const absent = {
+    ask: () => Promise.reject(new BangerError('PREREQUISITE_MISSING', 'the root helper does not answer', { remedy: 'sudo banger setup' })),
+  };
+  const [missing] = await createBridgeNetwork({ host, helper: absent }).checks();
+  assert.deepEqual([missing?.level, missing?.remedy], ['fail', 'sudo banger setup']);
+  const closed = { readWriteObstacle: () => Promise.resolve('EACCES') };
+  const [tun] = await createBridgeNetwork({ host: closed, helper: memoryHelper() }).checks();
+  assert.deepEqual([tun?.level, tun?.name], ['fail', 'network.bridge']);
+  const [works] = await createBridgeNetwork({ host, helper: memoryHelper() }).checks();
+  assert.equal(works?.level, 'pass');
+});

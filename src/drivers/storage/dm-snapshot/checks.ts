@@ -1,0 +1,22 @@
+import { BangerError } from '../../../model/errors.ts';
+import type { Verdict } from '../../../model/verdict.ts';
+import type { OverlayHelper } from './driver.ts';
+import { parseSupport } from './helper-lines.ts';
+
+/** Asks the helper whether the kernel has what overlays need; makes nothing. */
+export async function dmSnapshotCheck(helper: OverlayHelper): Promise<Verdict> {
+  const name = 'storage.dm-snapshot';
+  try {
+    const support = parseSupport(await helper.ask('hello'));
+    if ('version' in support) return { name, level: 'pass', reason: `the root helper answers, with device-mapper ${support.version}` };
+    return {
+      name,
+      level: 'fail',
+      reason: `the kernel's device-mapper cannot be used: ${support.missing}`,
+      remedy: 'sudo modprobe -a dm_mod dm_snapshot loop',
+    };
+  } catch (error) {
+    if (!(error instanceof BangerError)) throw error;
+    return { name, level: 'fail', reason: error.message, remedy: error.remedy ?? 'sudo banger setup' };
+  }
+}

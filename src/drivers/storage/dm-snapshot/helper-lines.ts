@@ -1,0 +1,36 @@
+// Reads what the root helper says of overlays (heads of helper/dispatch.c and helper/overlay.c).
+import { parseFacts } from '../../../lib/line-protocol.ts';
+import { BangerError } from '../../../model/errors.ts';
+import type { OverlayUsage } from '../contract.ts';
+
+/** @throws STORAGE_FAILED when these are not the lines of `hello` */
+export function parseHello(lines: readonly string[]): { directory: string } {
+  const [first = ''] = lines;
+  const directory = parseFacts(first).get('directory');
+  if (!first.startsWith('hello ') || directory === undefined) throw unexpected(lines);
+  return { directory };
+}
+
+/** @returns the version of the kernel's device-mapper, or why there is none */
+export function parseSupport(lines: readonly string[]): { version: string } | { missing: string } {
+  const line = lines.find((candidate) => candidate.startsWith('overlay ')) ?? '';
+  const version = parseFacts(line).get('device-mapper');
+  return version === undefined ? { missing: line.replace(/^overlay missing=/, '') } : { version };
+}
+
+/** @throws STORAGE_FAILED when this is not the line of an overlay */
+export function parseOverlay(lines: readonly string[]): { device: string; usage: OverlayUsage } {
+  const facts = parseFacts(lines[0] ?? '');
+  const device = facts.get('device');
+  const state = facts.get('state');
+  const [usedBytes, sizeBytes, limitBytes] = ['used', 'size', 'limit'].map((name) => Number(facts.get(name)));
+  const isWhole = usedBytes !== undefined && sizeBytes !== undefined && limitBytes !== undefined && limitBytes > 0;
+  if (!isWhole || device === undefined || (state !== 'ok' && state !== 'overflow' && state !== 'invalid')) throw unexpected(lines);
+  return { device, usage: { usedBytes, sizeBytes, limitBytes, state } };
+}
+
+function unexpected(lines: readonly string[]): BangerError {
+  return new BangerError('STORAGE_FAILED', `the root helper answers something else: ${JSON.stringify(lines)}`, {
+    remedy: 'install the one of this version: sudo banger setup',
+  });
+}

@@ -1,0 +1,18 @@
+import { constants, openSync } from 'node:fs';
+import { Socket } from 'node:net';
+import { run } from './spawn.ts';
+
+/** Makes named pipes that only their owner may use. @throws CommandFailure */
+export async function makeFifos(paths: readonly string[]): Promise<void> {
+  await run(['mkfifo', '-m', '600', ...paths], { timeoutMs: 10_000 });
+}
+
+/**
+ * Opens a named pipe for reading; nobody need write to it yet. What stands in the pipe (64 KiB at most) is read even when
+ * its writer is gone.
+ * @throws ENOENT and the like
+ */
+export function openFifo(path: string): Socket {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  return new Socket({ fd, readable: true, writable: false });
+}

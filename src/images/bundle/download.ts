@@ -1,0 +1,105 @@
+import { createReadStream } from 'node:fs';
+import { open, rename, stat } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import type { Host } from '../../host/host.ts';
+import { BangerError } from '../../model/errors.ts';
+import type { Release } from './release.ts';
+
+export type DownloadOptions = {
+  release: Release;
+  /** Where the file goes; beside it `.partial` keeps what came so far, from which a later call continues. */
+  path: string;
+  host: Host;
+  signal: AbortSignal;
+  onProgress: (fraction: number | undefined, bytes: number) => void;
+};
+
+/** A server that says nothing for so long is given up; the next call continues. */
+const IDLE_MS = 30_000;
+/** What is not told how large it is may not be larger. */
+const MAX_BYTES = 1024 ** 3;
+
+/**
+ * Fetches a file with resume. Nothing is at `path` before its content is what it must be.
+ * @throws DOWNLOAD_FAILED when it cannot be fetched or is another file; CANCELLED
+ */
+export async function download(options: DownloadOptions): Promise<void> {
+  const { release, path, host, signal } = options;
+  if ((await host.exists(path)) && (await host.sha256File(path, signal)) === release.sha256) return;
+  const partial = `${path}.partial`;
+  try {
+    await receive(options, partial);
+  } catch (error) {
+    if (signal.aborted)
+      throw new BangerError('CANCELLED', 'the download was cancelled; what came is kept for the next one', { cause: error });
+    if (error instanceof BangerError) throw error;
+    throw failure(release.url, reasonOf(error), error);
+  }
+  const actual = await host.sha256File(partial, signal);
+  if (actual !== release.sha256) {
+    // What is wrong once stays wrong: the next call begins anew.
+    await host.removeTree(partial);
+    throw new BangerError('DOWNLOAD_FAILED', `${release.url} is not what it must be: its SHA-256 is ${actual}, not ${release.sha256}`, {
+      remedy: 'check url and sha256; nothing was changed',
+      details: { url: release.url, expected: release.sha256, actual },
+    });
+  }
+  await rename(partial, path);
+}
+
+async function receive({ release, signal, onProgress }: DownloadOptions, partial: string): Promise<void> {
+  const known = await stat(partial).then(
+    ({ size }) => size,
+    () => 0,
+  );
+  const idle = new AbortController();
+  const timer = setTimeout(() => idle.abort(new Error(`nothing came for ${IDLE_MS / 1000} seconds`)), IDLE_MS);
+  try {
+    const source = await openSource(release.url, known, AbortSignal.any([signal, idle.signal]));
+    const file = await open(partial, source.offset === 0 ? 'w' : 'a', 0o600);
+    try {
+      let bytes = source.offset;
+      for await (const chunk of source.stream) {
+        timer.refresh();
+        bytes += chunk.length;
+        if (bytes > (release.sizeBytes ?? MAX_BYTES))
+          throw failure(release.url, `it is larger than ${release.sizeBytes ?? MAX_BYTES} bytes`);
+        await file.writeFile(chunk);
+        onProgress(release.sizeBytes === undefined ? undefined : bytes / release.sizeBytes, bytes);
+      }
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** What is left of a file from `offset` on; the offset is 0 when it had to begin anew. */
+type Source = { stream: AsyncIterable<Uint8Array>; offset: number };
+
+async function openSource(url: string, offset: number, signal: AbortSignal): Promise<Source> {
+  if (new URL(url).protocol === 'file:') return { stream: createReadStream(fileURLToPath(url), { start: offset, signal }), offset };
+  const reply = await fetch(url, { signal, ...(offset === 0 ? {} : { headers: { range: `bytes=${offset}-` } }) });
+  // All of it is there already, or what is there is of another file: the checksum tells.
+  if (reply.status === 416) return { stream: nothing(), offset };
+  if (!reply.ok || reply.body === null) throw failure(url, `the server answered ${reply.status} ${reply.statusText}`);
+  const continues = reply.status === 206 && reply.headers.get('content-range')?.startsWith(`bytes ${offset}-`) === true;
+  return { stream: reply.body, offset: continues ? offset : 0 };
+}
+
+async function* nothing(): AsyncGenerator<Uint8Array> {}
+
+function failure(url: string, reason: string, cause?: unknown): BangerError {
+  return new BangerError('DOWNLOAD_FAILED', `${url} could not be fetched: ${reason}`, {
+    remedy: 'run the command again, it continues where this one ended',
+    cause,
+  });
+}
+
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  // fetch says "fetch failed" and keeps the reason apart.
+  return error.cause instanceof Error ? error.cause.message : error.message;
+}

@@ -1,0 +1,92 @@
+import { formatDuration } from '../lib/duration.ts';
+import { addressesOf } from '../model/network.ts';
+import type { Vm } from '../model/vm.ts';
+import type { LifecycleServices } from './services.ts';
+
+/** Calls back once after `delayMs`. @returns what prevents it */
+export type Timer = (callback: () => void, delayMs: number) => () => void;
+
+/** The longest that setTimeout waits; a VM that is due later is looked at once more in between. */
+const LONGEST_DELAY_MS = 2 ** 31 - 1;
+
+export type AutoStopOptions = {
+  services: Pick<LifecycleServices, 'vms' | 'machines' | 'drivers' | 'host' | 'now' | 'warn'>;
+  /** A VM that nobody has used for so long is stopped; null: none ever. */
+  staleAfterMs: number | null;
+  timer: Timer;
+  /** Stops the VM, and returns when that is over. @param reason asked again when it is the VM's turn */
+  stop(vm: Vm, reason: (present: Vm) => string | undefined): Promise<unknown>;
+  log(message: string, facts: Record<string, unknown>): void;
+};
+
+/** What the daemon does with VMs that nobody uses (3.9). */
+export type AutoStop = {
+  /** To be called when a VM may have begun to run. Costs nothing when the timer stands already, or when it is switched off. */
+  arm(): void;
+  end(): void;
+};
+
+/**
+ * One timer, for the VM that is due next. Use makes a VM due later and never earlier, so nothing needs to be told of it: a
+ * VM that was used meanwhile just gets its new time when the timer comes.
+ */
+export function createAutoStop({ services, staleAfterMs, timer, stop, log }: AutoStopOptions): AutoStop {
+  // What was used while no daemon looked is not known, so every VM gets a full period from here on.
+  const bornMs = services.now().getTime();
+  let disarm: (() => void) | undefined;
+  let ended = false;
+
+  const arm = (): void => {
+    if (staleAfterMs === null || disarm !== undefined || ended) return;
+    const running = services.vms.list().filter((vm) => vm.state === 'running');
+    if (running.length === 0) return;
+    // One that is due and still there would not stop; it is tried again, but not without end.
+    const delays = running.map((vm) => dueAt(vm, staleAfterMs) - services.now().getTime()).map((ms) => (ms > 0 ? ms : staleAfterMs));
+    disarm = timer(() => void wake(staleAfterMs), Math.min(...delays, LONGEST_DELAY_MS));
+  };
+
+  /** An open session will make it due a full period after its end, which is no earlier than a full period from now. */
+  const dueAt = (vm: Vm, periodMs: number): number => {
+    const now = services.now().getTime();
+    if ((services.machines.find(vm.id)?.sessions ?? 0) > 0) return now + periodMs;
+    return Math.max(bornMs, Date.parse(vm.lastUsedAt ?? vm.createdAt)) + periodMs;
+  };
+
+  const wake = async (periodMs: number): Promise<void> => {
+    try {
+      await touchConnected();
+      const stale = services.vms.list().filter((vm) => isStale(vm, periodMs));
+      await Promise.all(stale.map((vm) => stop(vm, (present) => reasonOf(present, periodMs))));
+    } catch (error) {
+      services.warn('unused VMs could not be looked for', { reason: error instanceof Error ? error.message : String(error) });
+    }
+    disarm = undefined;
+    arm();
+  };
+
+  /** The daemon moves no byte of forwarded connections, so it sees them only where it looks. */
+  const touchConnected = async (): Promise<void> => {
+    const connected = await services.host.connectedAddresses();
+    for (const vm of services.vms.list()) {
+      const address = services.drivers.of(vm.runtime).network.addressOnHost(addressesOf(vm.networkIndex));
+      if (vm.state === 'running' && connected.has(address)) services.vms.update(vm.id, { lastUsedAt: services.now().toISOString() });
+    }
+  };
+
+  const isStale = (vm: Vm, periodMs: number): boolean => vm.state === 'running' && dueAt(vm, periodMs) <= services.now().getTime();
+
+  const reasonOf = (vm: Vm, periodMs: number): string | undefined => {
+    if (!isStale(vm, periodMs)) return undefined;
+    const reason = `nobody has used ${vm.name} for ${formatDuration(periodMs)} (auto_stop_stale_after): it is stopped`;
+    log(reason, { vm: vm.name, lastUsedAt: vm.lastUsedAt });
+    return reason;
+  };
+
+  return {
+    arm,
+    end() {
+      ended = true;
+      disarm?.();
+    },
+  };
+}

@@ -1,0 +1,77 @@
+// Runs the contract suite on real Firecracker with the official bundle; needs KVM, and BANGER_FIRECRACKER to name the program.
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, after, test } from 'node:test';
+import { describeHypervisor } from '../../src/drivers/hypervisor/conformance.ts';
+import type { MachineSpec } from '../../src/drivers/hypervisor/contract.ts';
+import { MAX_CHANNELS } from '../../src/drivers/hypervisor/firecracker/agent-channels.ts';
+import type { FirecrackerSettings } from '../../src/drivers/hypervisor/firecracker/checks.ts';
+import { createFirecrackerHypervisor } from '../../src/drivers/hypervisor/firecracker/driver.ts';
+import { realHost } from '../../src/host/host.ts';
+import { parseManifest } from '../../src/images/bundle/manifest.ts';
+import { bundlePath } from '../../src/model/image.ts';
+import { realFirecracker } from '../support/firecracker/bench.ts';
+import { bundleOfTests } from '../support/shared-bundle.ts';
+
+const ROOT_BYTES = 16 * 1024 ** 2;
+
+const scratch = mkdtempSync(join(tmpdir(), 'bgr-'));
+after(() => rmSync(scratch, { recursive: true, force: true }));
+const settings: FirecrackerSettings = {
+  program: realFirecracker()?.program ?? 'firecracker',
+  accelerator: 'auto',
+  probeCachePath: join(scratch, 'probe.json'),
+};
+const bundleDirectory = bundleOfTests();
+const obstacle = await findObstacle();
+if (obstacle === undefined) await describeFirecracker(bundleDirectory ?? '');
+else test('hypervisor contract: firecracker', { skip: obstacle }, () => undefined);
+
+async function findObstacle(): Promise<string | undefined> {
+  if (realFirecracker() === undefined) return 'BANGER_FIRECRACKER does not name a Firecracker';
+  if (bundleDirectory === undefined) throw new Error('there is no runtime bundle: make bundle, or set BANGER_BUNDLE');
+  const { usable, verdicts } = await createFirecrackerHypervisor({ host: realHost, settings }).checks();
+  return usable ? undefined : verdicts.find(({ level }) => level === 'fail')?.reason;
+}
+
+async function describeFirecracker(directory: string): Promise<void> {
+  const manifestPath = join(directory, 'bundle.json');
+  const bundle = { directory, manifest: parseManifest(readFileSync(manifestPath, 'utf8'), manifestPath) };
+  const rootPath = join(scratch, 'root');
+  // The guest mounts its root but stays in the initramfs, whose agent is all this suite talks to.
+  writeFileSync(rootPath, '');
+  await realHost.extendSparse(rootPath, ROOT_BYTES);
+  await realHost.run(['mkfs.ext4', '-q', rootPath]);
+  let count = 0;
+  const createSpec = (t: TestContext): MachineSpec => {
+    const own = join(scratch, `${count++}`);
+    mkdirSync(own, { mode: 0o700 });
+    t.after(() => rmSync(own, { recursive: true, force: true }));
+    copyFileSync(rootPath, join(own, 'root'));
+    return {
+      vmId: 'e'.repeat(32),
+      vmName: 'contract',
+      vcpuCount: 1,
+      memoryMib: 256,
+      kernelPath: bundlePath(bundle, 'kernel'),
+      initramfsPath: bundlePath(bundle, 'initramfs'),
+      kernelArguments: ['banger.root=/dev/vda', 'banger.wait=1'],
+      disks: [{ path: join(own, 'root'), format: 'raw', readOnly: false, durable: true }],
+      network: { kind: 'none' },
+      runtimeDirectory: own,
+      serialLogPath: join(own, 'serial.log'),
+      vmmLogPath: join(own, 'vmm.log'),
+      commandPrefix: [],
+    };
+  };
+  describeHypervisor('firecracker', {
+    createDriver: () => createFirecrackerHypervisor({ host: realHost, settings }),
+    createSpec,
+    // In a lab VM that is itself emulated a guest takes 15 to 30 s.
+    bootLimitMs: 120_000,
+    // Ctrl-Alt-Del comes before the guest has a keyboard driver.
+    obeysShutdown: false,
+    channelCount: MAX_CHANNELS,
+  });
+}

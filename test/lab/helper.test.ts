@@ -1,0 +1,6 @@
+// The root helper's own tests once more, where it is as root as it gets.
+import '../support/in-lab.ts';
+import { join } from 'node:path';
+
+process.env['BANGER_HELPER'] ??= join(import.meta.dirname, '../../helper/build/banger-helper-faulty');
+await import('../../helper/test/helper.test.ts');

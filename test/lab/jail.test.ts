@@ -1,0 +1,29 @@
+// Jails with the real Firecracker and jailer, limits, and guests that run in them.
+import '../support/in-lab.ts';
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { createJailBench } from '../support/jail-bench.ts';
+import { describeJail } from '../support/jail-promises.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+const HELPER = join(ROOT, 'helper/build/banger-helper');
+const DEV = 1000;
+const isThere = process.env['BANGER_FIRECRACKER'] !== undefined && process.env['BANGER_JAILER'] !== undefined;
+const skip = isThere ? false : 'BANGER_FIRECRACKER and BANGER_JAILER name no programs';
+
+if (isThere) describeJail(createJailBench(HELPER));
+else test('jails with the real programs', { skip }, () => undefined);
+
+test('the hypervisor contract holds for jailed machines of an ordinary user (4.4, 4.5)', { skip, timeout: 1_200_000 }, async (t) => {
+  const bench = createJailBench(HELPER);
+  t.after(() => bench.remove());
+  await bench.start();
+  const asUser = ['setpriv', `--reuid=${DEV}`, `--regid=${DEV}`, '--clear-groups'];
+  const node = [process.execPath, '--no-function-context-cells', '--test-reporter=spec', join(ROOT, 'test/support/jail-conformance.ts')];
+  const { NODE_TEST_CONTEXT: _, ...env } = process.env;
+  const [program = '', ...words] = [...asUser, ...node];
+  const child = spawn(program, words, { stdio: 'inherit', env: { ...env, HOME: '/tmp', JAIL_SOCKET: bench.socketPath } });
+  assert.equal(await new Promise((resolve) => child.on('close', resolve)), 0, bench.log());
+});

@@ -1,0 +1,24 @@
+// The contract suite of storage on real file systems: clones on XFS, the others on ext4.
+import '../../support/in-lab.ts';
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { storageConformance } from '../../../src/drivers/storage/conformance.ts';
+import { createCopyStorage } from '../../../src/drivers/storage/copy/driver.ts';
+import { createQcow2Storage } from '../../../src/drivers/storage/qcow2/driver.ts';
+import { createReflinkStorage } from '../../../src/drivers/storage/reflink/driver.ts';
+import { realHost } from '../../../src/host/host.ts';
+
+const XFS = '/scratch/xfs';
+const EXT4 = '/scratch/ext4';
+const reflink = createReflinkStorage({ host: realHost });
+
+test('clones are found to work on XFS and not on ext4 (5.1)', async () => {
+  assert.equal((await reflink.check(XFS)).level, 'pass');
+  assert.notEqual((await reflink.check(EXT4)).level, 'pass');
+});
+
+// The suite works in the temporary directory.
+process.env['TMPDIR'] = XFS;
+storageConformance('reflink', () => reflink);
+storageConformance('copy', () => createCopyStorage({ host: realHost }));
+storageConformance('qcow2', () => createQcow2Storage({ host: realHost }));

@@ -1,0 +1,176 @@
+// What a Firecracker process remembers and refuses, without a machine behind it.
+import { closeSync, constants, openSync, readSync, statSync, writeSync } from 'node:fs';
+import { API_FACTS, type Parsed, type RawRequest, parseRequest } from './api-rules.ts';
+
+/** The machine that the API drives. */
+export type FakeMachine = {
+  bindVsock(path: string): Promise<void>;
+  start(config: { bootArguments: string; serialFd: number | undefined }): void;
+  setPaused(paused: boolean): void;
+  pressCtrlAltDel(): void;
+};
+
+export type Answer = { status: 200 | 204 | 400; body?: Record<string, unknown> };
+
+const MAX_COMMAND_LINE_BYTES = 2048;
+const MAX_VCPUS = 32;
+const MAX_INTERFACE_NAME = 15;
+
+const BEFORE_START = new Set(
+  'boot-source cpu-config logger metrics serial machine-config vsock balloon entropy mmds/config hotplug/memory snapshot/load'
+    .split(' ')
+    .flatMap((path) => [`PUT /${path}`, ...(path === 'machine-config' ? [`PATCH /${path}`] : [])]),
+);
+const AFTER_START = new Set([
+  ...['PATCH /drives/{drive_id}', 'PATCH /network-interfaces/{iface_id}', 'PATCH /pmem/{id}', 'PATCH /vm', 'PATCH /balloon'],
+  ...['PATCH /balloon/statistics', 'PATCH /balloon/hinting/start', 'PATCH /balloon/hinting/stop', 'PATCH /hotplug/memory'],
+  ...['GET /balloon/statistics', 'GET /balloon/hinting/status', 'GET /hotplug/memory', 'PUT /snapshot/create'],
+]);
+/** Could be plugged in later with PCI only. */
+const DEVICES = new Set(['PUT /drives/{drive_id}', 'PUT /network-interfaces/{iface_id}', 'PUT /pmem/{id}']);
+
+/** The rules have seen to it that what must be there is a string. */
+const textOf = (body: Record<string, unknown>, field: string): string => (typeof body[field] === 'string' ? body[field] : '');
+
+class Fault extends Error {}
+
+export class FakeApi {
+  readonly #id: string;
+  readonly #machine: FakeMachine;
+  #state: 'Not started' | 'Running' | 'Paused' = 'Not started';
+  #machineConfig: Record<string, unknown> = { vcpu_count: 1, mem_size_mib: 128, smt: false, track_dirty_pages: false, huge_pages: 'None' };
+  #boot: { kernelFd: number; hasEmptyInitramfs: boolean; arguments: string } | undefined;
+  #serialPath: string | undefined;
+  #metricsFd: number | undefined;
+  readonly #drives = new Set<string>();
+  readonly #interfaces = new Set<string>();
+
+  constructor(id: string, machine: FakeMachine) {
+    this.#id = id;
+    this.#machine = machine;
+  }
+
+  async handle(request: RawRequest): Promise<Answer> {
+    try {
+      const parsed = parseRequest(request);
+      if ('fault' in parsed) throw new Fault(parsed.fault);
+      this.#checkPhase(parsed);
+      const answer = await this.#act(parsed);
+      return answer === undefined ? { status: 204 } : { status: 200, body: answer };
+    } catch (error) {
+      return { status: 400, body: { fault_message: error instanceof Error ? error.message : String(error) } };
+    }
+  }
+
+  #checkPhase({ name, body }: Parsed): void {
+    const isStarted = this.#state !== 'Not started';
+    const action = name === 'PUT /actions' ? body['action_type'] : undefined;
+    const isEarly = BEFORE_START.has(name) || DEVICES.has(name) || action === 'InstanceStart';
+    const isLate = AFTER_START.has(name) || (action !== undefined && action !== 'InstanceStart');
+    if (isStarted && isEarly) throw new Fault('not after the start of the machine');
+    if (!isStarted && isLate) throw new Fault('not before the start of the machine');
+  }
+
+  #act({ name, id = '', body }: Parsed): Promise<Record<string, unknown> | undefined> | Record<string, unknown> | undefined {
+    const text = (field: string): string => textOf(body, field);
+    switch (name) {
+      case 'GET /':
+        return { id: this.#id, state: this.#state, vmm_version: API_FACTS.version, app_name: 'Firecracker' };
+      case 'GET /version':
+        return { firecracker_version: API_FACTS.version };
+      case 'GET /machine-config':
+        return this.#machineConfig;
+      case 'PUT /machine-config':
+      case 'PATCH /machine-config':
+        return this.#configure(body);
+      case 'PUT /boot-source':
+        return this.#setBootSource(body);
+      case 'PUT /drives/{drive_id}':
+        return this.#setDrive(id, body);
+      case 'PATCH /drives/{drive_id}':
+        return this.#patchDrive(id, body);
+      case 'PUT /network-interfaces/{iface_id}':
+        if (text('host_dev_name').length > MAX_INTERFACE_NAME) throw new Fault('the name of the TAP is too long');
+        return void this.#interfaces.add(id);
+      case 'PATCH /network-interfaces/{iface_id}':
+        if (!this.#interfaces.has(id)) throw new Fault(`no interface ${id}`);
+        return undefined;
+      case 'PUT /metrics':
+        if (this.#metricsFd !== undefined) throw new Fault('metrics are set already');
+        return void (this.#metricsFd = openPipe(text('metrics_path')));
+      case 'PUT /logger':
+        if (body['log_path'] !== undefined) closeSync(openPipe(text('log_path')));
+        return undefined;
+      case 'PUT /serial':
+        return void (this.#serialPath = body['serial_out_path'] === undefined ? undefined : text('serial_out_path'));
+      case 'PUT /vsock':
+        return this.#machine.bindVsock(text('uds_path')).then(() => undefined);
+      case 'PATCH /vm':
+        return this.#setPaused(body['state'] === 'Paused');
+      case 'PUT /actions':
+        return this.#runAction(text('action_type'));
+      default:
+        // Everything else is accepted and has no effect that a test could see.
+        return name.startsWith('GET') ? {} : undefined;
+    }
+  }
+
+  #configure(body: Record<string, unknown>): undefined {
+    const next = { ...this.#machineConfig, ...body };
+    const count = Number(next['vcpu_count']);
+    if (count < 1 || count > MAX_VCPUS) throw new Fault(`between 1 and ${MAX_VCPUS} vCPUs`);
+    if (Number(next['mem_size_mib']) < 1) throw new Fault('a machine needs memory');
+    this.#machineConfig = next;
+  }
+
+  #setBootSource(body: Record<string, unknown>): undefined {
+    const kernelFd = openSync(textOf(body, 'kernel_image_path'), 'r');
+    const hasEmptyInitramfs = body['initrd_path'] !== undefined && statSync(textOf(body, 'initrd_path')).size === 0;
+    const bootArguments = textOf(body, 'boot_args') || 'reboot=k panic=1 nomodule';
+    if (bootArguments.length >= MAX_COMMAND_LINE_BYTES) throw new Fault('the command line is too long');
+    this.#boot = { kernelFd, hasEmptyInitramfs, arguments: bootArguments };
+  }
+
+  #setDrive(id: string, body: Record<string, unknown>): undefined {
+    if (body['path_on_host'] === undefined) throw new Fault('a drive needs path_on_host');
+    closeSync(openSync(textOf(body, 'path_on_host'), body['is_read_only'] === true ? 'r' : 'r+'));
+    this.#drives.add(id);
+  }
+
+  #patchDrive(id: string, body: Record<string, unknown>): undefined {
+    if (!this.#drives.has(id)) throw new Fault(`no drive ${id}`);
+    if (body['path_on_host'] !== undefined) closeSync(openSync(textOf(body, 'path_on_host'), 'r+'));
+  }
+
+  #setPaused(paused: boolean): undefined {
+    this.#state = paused ? 'Paused' : 'Running';
+    this.#machine.setPaused(paused);
+  }
+
+  #runAction(action: string): undefined {
+    if (action === 'FlushMetrics') this.#writeMetrics();
+    else if (action === 'SendCtrlAltDel') this.#machine.pressCtrlAltDel();
+    else this.#start();
+  }
+
+  #writeMetrics(): void {
+    const line = { utc_timestamp_ms: Date.now(), api_server: { process_startup_time_us: 1 }, padding: 'x'.repeat(8000) };
+    if (this.#metricsFd !== undefined) writeSync(this.#metricsFd, `${JSON.stringify(line)}\n`);
+  }
+
+  #start(): void {
+    if (this.#boot === undefined) throw new Fault('no kernel is configured');
+    const magic = Buffer.alloc(4);
+    readSync(this.#boot.kernelFd, magic, 0, 4, 0);
+    if (magic.toString('latin1') !== '\x7fELF') throw new Fault('the kernel is not an ELF file');
+    if (this.#boot.hasEmptyInitramfs) throw new Fault('the initramfs is empty');
+    const serialFd = this.#serialPath === undefined ? undefined : openPipe(this.#serialPath);
+    this.#state = 'Running';
+    this.#machine.start({ bootArguments: this.#boot.arguments, serialFd });
+  }
+}
+
+/** Never waits for a reader, and a pipe without one is no error. */
+function openPipe(path: string): number {
+  return openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_NONBLOCK, 0o644);
+}

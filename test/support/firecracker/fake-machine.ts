@@ -1,0 +1,113 @@
+// A guest that speaks the agent's protocol, reached through the handshake of Firecracker's vsock.
+import { unlinkSync, writeSync } from 'node:fs';
+import { type Server, type Socket, connect, createServer } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type FakeGuest, createFakeGuest, serveAgent } from '../../../src/drivers/hypervisor/fake/guest.ts';
+import type { FakeMachine } from './fake-api.ts';
+
+const AGENT_PORT = 5123;
+const LAST_WORD_PORT = 5124;
+/** Until its driver is there the guest leaves connections unanswered; until its agent is there it refuses them. */
+const DRIVER_MS = 10;
+const AGENT_MS = 30;
+const REACTION_MS = 5;
+const MAX_HANDSHAKE_BYTES = 32;
+
+/** One simulated machine; its end is the end of this process. */
+export class FakeVirtualMachine implements FakeMachine {
+  readonly #guest: FakeGuest = createFakeGuest('fake', (reboot) => void this.#shutDown(reboot ? 'reboot' : 'poweroff'));
+  #vsock: { path: string; server: Server } | undefined;
+  #arguments: string[] = [];
+  #hasAgent = false;
+  #nextPort = 1024;
+  /** What came while nobody in the machine could take it. */
+  #held: Socket[] = [];
+  #isTaking = false;
+
+  async bindVsock(path: string): Promise<void> {
+    if (this.#vsock !== undefined) {
+      // Only the name goes; a server that is closed would take another's socket with it.
+      unlinkSync(this.#vsock.path);
+    }
+    const server = createServer({ allowHalfOpen: true }, (socket) => this.#arrive(socket));
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(path, resolve);
+    });
+    this.#vsock = { path, server };
+  }
+
+  start(config: { bootArguments: string; serialFd: number | undefined }): void {
+    this.#arguments = config.bootArguments.split(' ');
+    if (config.serialFd !== undefined) writeSync(config.serialFd, 'Linux version 6.1.0-fake\nbanger: agent ready\n');
+    void this.#boot();
+  }
+
+  setPaused(paused: boolean): void {
+    this.#setTaking(!paused);
+  }
+
+  /** The answer to the request is out before the guest acts. */
+  pressCtrlAltDel(): void {
+    setTimeout(() => void this.#shutDown('reboot'), REACTION_MS);
+  }
+
+  async #boot(): Promise<void> {
+    await sleep(DRIVER_MS);
+    this.#setTaking(true);
+    await sleep(AGENT_MS - DRIVER_MS);
+    this.#hasAgent = true;
+    const status = this.#value('fake.exit');
+    if (status !== undefined) process.exit(Number(status));
+  }
+
+  #value(name: string): string | undefined {
+    return this.#arguments.find((word) => word.startsWith(`${name}=`))?.slice(name.length + 1);
+  }
+
+  /** A reset ends the VMM. A power-off does not: it must be said to the host and become a reset. */
+  async #shutDown(word: 'poweroff' | 'reboot'): Promise<void> {
+    const isResetter = this.#value('banger.poweroff') === 'reset';
+    if (isResetter) await this.#tellHost(word);
+    if (word === 'poweroff' && !isResetter) return;
+    // `reboot=k` is the only way that the VMM takes for a clean one.
+    process.exit(this.#value('reboot') === 'k' ? 0 : 1);
+  }
+
+  #tellHost(word: string): Promise<void> {
+    return new Promise((resolve) => {
+      const socket = connect({ path: `${this.#vsock?.path}_${LAST_WORD_PORT}` });
+      socket.on('error', () => undefined);
+      socket.once('close', () => resolve());
+      socket.end(`${word}\n`);
+      socket.resume();
+    });
+  }
+
+  #setTaking(isTaking: boolean): void {
+    this.#isTaking = isTaking;
+    if (!isTaking) return;
+    const held = this.#held;
+    this.#held = [];
+    for (const socket of held) this.#arrive(socket);
+  }
+
+  #arrive(socket: Socket): void {
+    socket.on('error', () => undefined);
+    if (!this.#isTaking) this.#held.push(socket);
+    else socket.once('readable', () => this.#shakeHands(socket));
+  }
+
+  /** The line is read once: what is not whole by then is dropped. */
+  #shakeHands(socket: Socket): void {
+    const line = (socket.read() as Buffer | null)?.toString('latin1') ?? '';
+    const port = /^connect (\d+)\n$/i.exec(line)?.[1];
+    const isServed = Number(port) === AGENT_PORT && this.#hasAgent && this.#value('banger.transport') === 'vsock';
+    if (line.length > MAX_HANDSHAKE_BYTES || !isServed) {
+      socket.destroy();
+      return;
+    }
+    socket.write(`OK ${this.#nextPort++}\n`);
+    void serveAgent(socket, this.#guest).finally(() => socket.destroy());
+  }
+}

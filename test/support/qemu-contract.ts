@@ -1,0 +1,57 @@
+// What the contract suite of hypervisors needs to try real QEMU with the official bundle.
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, after } from 'node:test';
+import { describeHypervisor } from '../../src/drivers/hypervisor/conformance.ts';
+import type { MachineSpec } from '../../src/drivers/hypervisor/contract.ts';
+import { createQemuHypervisor } from '../../src/drivers/hypervisor/qemu/driver.ts';
+import { emptyOverlay } from '../../src/drivers/storage/qcow2/header.ts';
+import { realHost } from '../../src/host/host.ts';
+import { parseManifest } from '../../src/images/bundle/manifest.ts';
+import { bundlePath } from '../../src/model/image.ts';
+import { bundleOfTests } from './shared-bundle.ts';
+
+const bundleDirectory = bundleOfTests();
+if (bundleDirectory === undefined) throw new Error('there is no runtime bundle: make bundle, or set BANGER_BUNDLE');
+const manifestPath = join(bundleDirectory, 'bundle.json');
+const bundle = { directory: bundleDirectory, manifest: parseManifest(readFileSync(manifestPath, 'utf8'), manifestPath) };
+
+/** Declares the suite. @param name what the table of conformance calls this driver */
+export function describeQemu(name: string, options: { accelerator: 'auto' | 'kvm'; bootLimitMs: number }): void {
+  const scratch = mkdtempSync(join(tmpdir(), 'bgr-'));
+  let count = 0;
+  after(() => rmSync(scratch, { recursive: true, force: true }));
+  const { accelerator, bootLimitMs } = options;
+  const settings = { program: 'qemu-system-x86_64', accelerator, probeCachePath: join(scratch, 'probe.json') } as const;
+  describeHypervisor(name, {
+    createDriver: () => createQemuHypervisor({ host: realHost, settings }),
+    createSpec: (t) => createSpec(t, join(scratch, `${count++}`)),
+    bootLimitMs,
+    obeysShutdown: false,
+    channelCount: 16,
+  });
+}
+
+function createSpec(t: TestContext, directory: string): MachineSpec {
+  mkdirSync(directory, { mode: 0o700 });
+  t.after(() => rmSync(directory, { recursive: true, force: true }));
+  const overlayPath = join(directory, 'root.overlay');
+  writeFileSync(overlayPath, emptyOverlay(bundlePath(bundle, 'rootfs'), bundle.manifest.files.rootfs.sizeBytes));
+  return {
+    vmId: 'e'.repeat(32),
+    vmName: 'contract',
+    vcpuCount: 1,
+    memoryMib: 256,
+    kernelPath: bundlePath(bundle, 'kernel'),
+    initramfsPath: bundlePath(bundle, 'initramfs'),
+    // The guest has its root but stays in the initramfs, whose agent is all this suite talks to.
+    kernelArguments: ['banger.root=/dev/vda', 'banger.wait=1'],
+    disks: [{ path: overlayPath, format: 'qcow2', readOnly: false, durable: true }],
+    network: { kind: 'user', macAddress: '02:00:00:00:00:01', restricted: true },
+    runtimeDirectory: directory,
+    serialLogPath: join(directory, 'serial.log'),
+    vmmLogPath: join(directory, 'vmm.log'),
+    commandPrefix: [],
+  };
+}
