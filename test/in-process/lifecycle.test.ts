@@ -149,6 +149,21 @@ test('a VMM that would not end is told, keeps its record, and is not started twi
   assert.deepEqual(world.remains(), []);
 });
 
+test('a VM whose deletion failed half-way is not taken for a stopped one when its VMM ends (3.5, 9.5)', async (t) => {
+  const { api, world, effects, services } = await daemonFor(t);
+  const { id } = await created(api, 'web');
+  effects.hook = ({ name }, phase) => {
+    if (name === 'machine.terminate' && phase === 'after') throw new BangerError('INTERNAL', 'its end was not heard');
+  };
+  assert.equal((await ended(api, await api.beginVm('web', 'delete'))).state, 'failed');
+  effects.hook = () => undefined;
+  // Whoever cleans up after a VMM waits for the same lock.
+  await services.locks.hold(id, new AbortController().signal, () => Promise.resolve());
+  assert.equal((await api.showVm('web')).state, 'deleting');
+  await done(api, api.beginVm('web', 'delete'));
+  assert.deepEqual(world.remains(), []);
+});
+
 test("a start that fails leaves the VM stopped, with the reason and the guest's last words (3.3)", async (t) => {
   const { api, world } = await daemonFor(t);
   await created(api, 'web', { start: false });
