@@ -67,7 +67,8 @@ function assertRolledBack(outcome: Outcome | undefined, hasGaps: boolean, what: 
   for (const stage of stages('started')) assert.equal(undone.includes(stage), undoable.includes(stage), `${what}: ${stage}`);
 }
 
-const isFileWrite = (effect: string): boolean => /^(host\.(make|write|sparse|extend|reflink)|storage\.(create|grow))/.test(effect);
+const isFileWrite = (effect: string): boolean =>
+  /^(host\.(make|write|sparse|extend|reflink)|storage\.(create|grow|attach|extend))/.test(effect);
 const isDatabaseWrite = (effect: string): boolean => /^(vms\.(insert|update|remove)|operations\.(insert|appendEvent|end))$/.test(effect);
 
 /** What a file system or SQLite says when it is full, from now on until the hook is replaced. */

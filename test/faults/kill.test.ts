@@ -61,8 +61,8 @@ test('no verb of the API is left out', async (t) => {
     .flatMap(([path, methods]) =>
       Object.entries(methods).flatMap(([method, { responses }]) => (Object.hasOwn(responses, '202') ? `${method} ${path}` : [])),
     );
-  const covered = VERB_NAMES.filter((verb) => verb !== 'create --no-start');
-  assert.equal(verbs.length, covered.length, `${verbs.join(', ')} and ${covered.join(', ')}`);
+  const covered = new Set(VERB_NAMES.map((verb) => verb.split(' ')[0]));
+  assert.equal(verbs.length, covered.size, `${verbs.join(', ')} and ${[...covered].join(', ')}`);
 });
 
 /** How often the daemon dies again while it recovers. */

@@ -125,6 +125,7 @@ test('after a reboot of the host all VMs are stopped, their disks are whole, and
   const { process } = fakeOf(world, 'one');
   for (const machine of world.machines.machines.values()) machine.end({ cause: 'crash', detail: 'power cut' });
   world.network.taps.clear();
+  world.storage.attached.clear();
   rmSync(`${world.directories.runtimeDirectory}/v`, { recursive: true });
   const stranger = world.machines.spawn({ ...specOf(vms[0]?.id ?? ''), runtimeDirectory: '/elsewhere', vmName: 'stranger' });
   Object.assign(stranger.process, process);

@@ -43,7 +43,14 @@ function belongings(world: TestWorld, vm: VmView): string[] {
   const { directory, rootOverlay, workDisk, sshHostKey, knownHosts, runtimeDirectory } = pathsOf(world, vm);
   const files = [directory, rootOverlay, workDisk, sshHostKey, knownHosts].map((path) => `file ${path}`);
   if (vm.state !== 'running') return files;
-  return [...files, `file ${runtimeDirectory}`, `machine ${runtimeDirectory}`, `tap bgr-${shortId(vm)}`, `name ${vm.name}`];
+  return [
+    ...files,
+    `disk of ${vm.id}`,
+    `file ${runtimeDirectory}`,
+    `machine ${runtimeDirectory}`,
+    `tap bgr-${shortId(vm)}`,
+    `name ${vm.name}`,
+  ];
 }
 
 /** Behind what the image brings, where a guest would have written. */

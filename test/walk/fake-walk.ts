@@ -144,4 +144,4 @@ class Walker {
   }
 }
 
-const FILE_WRITE = /^(host\.(make|write|sparse|extend|reflink)|storage\.(create|grow))/;
+const FILE_WRITE = /^(host\.(make|write|sparse|extend|reflink)|storage\.(create|grow|attach|extend))/;
