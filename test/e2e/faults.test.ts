@@ -8,7 +8,8 @@ import { createVm, daemonStatus, eventually, guest, isAlive, startBanger, useSan
 import { processesOf } from '../support/leak-check.ts';
 import type { Sandbox } from '../support/sandbox.ts';
 
-const isVmm = ({ command }: { command: string }): boolean => /^\S*qemu-system/.test(command);
+/** Not what finds out for a moment what the host can do. */
+const isVmm = ({ command }: { command: string }): boolean => /^\S*qemu-system\S* .*-name guest=/.test(command);
 const isDaemon = ({ command }: { command: string }): boolean => /bangerd\.cjs/.test(command);
 
 /** @returns pids of what runs in a sandbox */
