@@ -13,7 +13,7 @@ import { BangerError } from '../model/errors.ts';
 import type { Cli } from './cli.ts';
 
 /** Longest wait for a daemon to listen, and for one to end. */
-export const DAEMON_START_TIMEOUT_MS = 10_000;
+export const DAEMON_START_TIMEOUT_MS = 30_000;
 /** A daemon that ends at once may have lost a race against another one that is about to listen. */
 const LOST_RACE_GRACE_MS = 1000;
 
