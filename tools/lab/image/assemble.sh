@@ -31,7 +31,7 @@ printf '[Journal]\nStorage=volatile\n' >/etc/systemd/journald.conf.d/lab.conf
 # Nothing that takes time and that no test asks about.
 systemctl mask --quiet apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer \
   systemd-timesyncd.service systemd-tmpfiles-clean.timer systemd-update-utmp.service systemd-update-utmp-runlevel.service \
-  getty@tty1.service serial-getty@ttyS0.service systemd-pstore.service systemd-firstboot.service systemd-machine-id-commit.service \
+  getty@tty1.service serial-getty@ttyS0.service serial-getty@hvc0.service systemd-pstore.service systemd-firstboot.service systemd-machine-id-commit.service \
   keyboard-setup.service console-setup.service systemd-hwdb-update.service ldconfig.service
 systemctl enable --quiet lab.service
 systemd-machine-id-setup >/dev/null 2>&1
