@@ -12,7 +12,7 @@ FORMATTED := src test tools bench
 export NODE_COMPILE_CACHE := $(CURDIR)/node_modules/.cache/node-compile
 NODE_TEST := $(NODE) --test --test-timeout=120000
 
-.PHONY: help setup build bundle demo check format openapi test test-unit test-in-process test-bundle test-agent test-built test-e2e lab lab-shell conformance verify bench install clean \
+.PHONY: help setup build bundle demo check format openapi test test-unit test-in-process test-faults walk soak test-bundle test-agent test-built test-e2e lab lab-shell conformance verify bench install clean \
   check-types check-lint check-format check-imports check-tidy check-spec check-unused
 
 help: ## show this list
@@ -68,6 +68,15 @@ test-unit: ## tests beside the code, of the tools and of the benches
 
 test-in-process: ## CLI, daemon and fakes in one process
 	@$(NODE_TEST) --test-concurrency=2 'test/in-process/**/*.test.ts'
+
+test-faults: ## every verb, broken at every step in every way, with fakes
+	@$(NODE_TEST) --test-concurrency=2 'test/faults/**/*.test.ts'
+
+walk: ## 1 000 random verbs on 10 VMs with things going wrong, with fakes (SEED=n: the same again, VERBS=n: longer or shorter)
+	@$(NODE_TEST) 'test/walk/**/*.test.ts'
+
+soak: build ## the random walk with real VMs and a real nemesis (MINUTES=10, SEED=n)
+	@$(NODE) test/walk/soak.ts
 
 # By a daemon of its own, so that a test leaves none behind; the cache is the user's.
 test-bundle: build

@@ -7,5 +7,23 @@ echo created
 bin/banger vm list -o wide
 time bin/banger vm exec web -- uname -a
 bin/banger vm exec web -- sh -c 'lsblk; systemctl is-system-running; systemd-analyze'
+bin/banger vm ssh web -- 'ip -br a; echo persisted > /root/marker; sync'
+time bin/banger vm stop web
+bin/banger vm logs web --vmm | tail -5
+time bin/banger vm start web
+bin/banger vm exec web -- cat /root/marker
+bin/banger vm exec web -- poweroff
+sleep 10
+bin/banger vm list
+bin/banger vm logs web --events | tail -5
+bin/banger vm start web
+bin/banger vm exec web -- reboot
+sleep 30
+bin/banger vm list
+bin/banger vm kill web
+bin/banger vm delete web
+bin/banger daemon stop
+ls -la /scratch/xfs/s /tmp/r
+pgrep -a firecracker
 echo done
 kill %1

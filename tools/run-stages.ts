@@ -22,6 +22,8 @@ const STAGES: readonly Stage[] = [
   makeStage('check', 'check'),
   makeStage('unit', 'test-unit', { counted: true }),
   makeStage('in-process', 'test-in-process', { counted: true }),
+  makeStage('faults', 'test-faults', { counted: true }),
+  makeStage('walk', 'walk', { counted: true }),
   makeStage('C', 'test-agent'),
   makeStage('built', 'test-built', { counted: true }),
   makeStage('bundle', 'test-bundle', { essential: true }),

@@ -1,3 +1,4 @@
+import { writeSync } from 'node:fs';
 import pino, { type Logger } from 'pino';
 
 export type Log = Logger;
@@ -11,6 +12,15 @@ export function openLog(level: 'debug' | 'info' | 'warn' | 'error'): Log {
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
     },
-    pino.destination({ fd: 2, sync: true }),
+    { write },
   );
+}
+
+/** A disk that cannot take a line loses that line: the daemon must not end by its log. */
+function write(line: string): void {
+  try {
+    writeSync(process.stderr.fd, line);
+  } catch {
+    // Full, or nobody reads it.
+  }
 }

@@ -24,12 +24,16 @@ export type OperationsOptions = {
   onEvent?: (operation: OperationRecord, event: StoredEvent) => void;
   /** Told of every end. */
   onEnd?: (operation: OperationRecord) => void;
+  /** Told when something of an operation could not be written down, as on a full disk. */
+  onUnwritten?: (operation: OperationRecord, error: unknown) => void;
 };
 
 /** Runs verbs as operations: each has an id, a log that watchers replay from the start, and can be cancelled (1.4). */
 export class Operations {
   readonly #options: OperationsOptions;
   readonly #live = new Map<string, LiveOperation>();
+  /** Ended ones whose end the store did not take; it is told from here, and offered again at the next end. */
+  readonly #unwritten = new Map<string, OperationRecord & { endedAt: string }>();
 
   constructor(options: OperationsOptions) {
     this.#options = options;
@@ -64,8 +68,11 @@ export class Operations {
     let seq = 0;
     const append = (event: NewEvent): void => {
       const stored: StoredEvent = { ...event, seq: seq++, atMs: Math.round(performance.now() - startedAt) };
-      this.#options.store.appendEvent(record.id, stored);
-      this.#options.onEvent?.(record, stored);
+      // What a step does must not depend on whether its tale can be written: undoing and deleting make the room for it.
+      this.#write(record, () => {
+        this.#options.store.appendEvent(record.id, stored);
+        this.#options.onEvent?.(record, stored);
+      });
       emitter.emit('event', stored);
     };
     return {
@@ -88,17 +95,32 @@ export class Operations {
       error = toErrorBody(thrown);
     }
     const endedAt = this.#options.now().toISOString();
-    this.#options.store.end(record.id, state, endedAt, error);
-    this.#options.onEnd?.({ ...record, state, endedAt, error });
+    const ended = { ...record, state, endedAt, error };
+    this.#unwritten.set(record.id, ended);
+    for (const one of this.#unwritten.values()) {
+      this.#write(one, () => {
+        this.#options.store.end(one.id, one.state, one.endedAt, one.error);
+        this.#unwritten.delete(one.id);
+      });
+    }
+    this.#options.onEnd?.(ended);
+  }
+
+  #write(record: OperationRecord, write: () => void): void {
+    try {
+      write();
+    } catch (error) {
+      this.#options.onUnwritten?.(record, error);
+    }
   }
 
   list(): OperationRecord[] {
-    return this.#options.store.list();
+    return this.#options.store.list().map((stored) => this.#unwritten.get(stored.id) ?? stored);
   }
 
   /** @throws NOT_FOUND */
   get(id: string): OperationRecord {
-    const found = this.#options.store.find(id);
+    const found = this.#unwritten.get(id) ?? this.#options.store.find(id);
     if (found !== undefined) return found;
     throw new BangerError('NOT_FOUND', `there is no operation ${JSON.stringify(id)}`, { remedy: 'banger operation list' });
   }

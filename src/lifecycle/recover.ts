@@ -1,6 +1,6 @@
 import { ALL_CAPABILITIES } from '../capabilities/all.ts';
 import type { Machine } from '../drivers/hypervisor/contract.ts';
-import { BangerError } from '../model/errors.ts';
+import { BangerError, type ErrorBody } from '../model/errors.ts';
 import type { Vm } from '../model/vm.ts';
 import type { OperationStore } from '../store/operations.ts';
 import { runAll, runSteps } from './pipeline.ts';
@@ -24,15 +24,29 @@ export type Recovery = { adopted: string[]; stopped: string[]; deleted: string[]
 export async function recover(services: LifecycleServices, operations: OperationStore): Promise<Recovery> {
   const report: Recovery = { adopted: [], stopped: [], deleted: [], failed: [] };
   await Promise.all(services.vms.list().map((vm) => recoverVm(services, vm, report)));
-  for (const operation of operations.running()) {
-    operations.end(operation.id, 'failed', services.now().toISOString(), {
-      code: 'INTERRUPTED',
-      message: 'the daemon ended in the middle of it; what was begun has been undone or finished',
-    });
-  }
+  endInterrupted(services, operations);
   await sweepNetworks(services);
   await pruneLogs(services);
   return report;
+}
+
+/** Those that the last daemon left unfinished. On a full disk they stay so: a daemon that runs is worth more than a tidy list. */
+function endInterrupted(services: LifecycleServices, operations: OperationStore): void {
+  for (const operation of operations.running()) {
+    const error: ErrorBody = {
+      code: 'INTERRUPTED',
+      message: 'the daemon ended in the middle of it; what was begun has been undone or finished',
+    };
+    tryToWrite(services, () => operations.end(operation.id, 'failed', services.now().toISOString(), error));
+  }
+}
+
+function tryToWrite(services: LifecycleServices, write: () => void): void {
+  try {
+    write();
+  } catch (error) {
+    services.warn('the recovery could not be written down', { reason: error instanceof Error ? error.message : String(error) });
+  }
 }
 
 /** Each network keeps what belongs to running VMs that it joined. */
@@ -76,7 +90,8 @@ async function recoverVm(services: LifecycleServices, vm: Vm, report: Recovery):
   } catch (error) {
     report.failed.push(vm.name);
     services.warn('a VM could not be recovered', { vm: vm.name, reason: error instanceof Error ? error.message : String(error) });
-    context.update({ state: 'error', lastError: error instanceof Error ? error.message : String(error) });
+    const lastError = error instanceof Error ? error.message : String(error);
+    tryToWrite(services, () => context.update({ state: 'error', lastError }));
   }
 }
 

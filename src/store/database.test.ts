@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
@@ -71,6 +71,23 @@ describe('the state database', () => {
       );
       assert.deepEqual(readFileSync(path), damaged, name);
     }
+  });
+
+  test('has room of its own, so that on a full disk VMs can still be stopped and deleted: neither file grows (9.5)', () => {
+    // Also in the second life, when a dead daemon has left its log or an orderly one has removed it.
+    openDatabase(path).close();
+    const database = openDatabase(path);
+    const sizes = (): number[] => [path, `${path}-wal`].map((name) => statSync(name).size);
+    const before = sizes();
+    for (const size of before) assert.ok(size >= 1024 ** 2, `${size}`);
+    const insert = database.prepare("INSERT INTO operations VALUES (?, 'vm.stop', NULL, NULL, 'done', '', '', ?)");
+    const remove = database.prepare('DELETE FROM operations WHERE id <= ?');
+    for (let n = 0; n < 2000; n++) {
+      insert.run(String(n).padStart(6, '0'), 'x'.repeat(1000));
+      if (n > 300) remove.run(String(n - 300).padStart(6, '0'));
+    }
+    assert.deepEqual(sizes(), before);
+    database.close();
   });
 
   test('is held by one process at a time (2.3)', () => {

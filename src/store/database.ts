@@ -1,4 +1,4 @@
-import { copyFileSync, existsSync, mkdirSync } from 'node:fs';
+import { closeSync, copyFileSync, existsSync, fstatSync, mkdirSync, openSync, statfsSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { BangerError } from '../model/errors.ts';
@@ -6,6 +6,13 @@ import { MIGRATIONS } from './migrations.ts';
 
 /** How long a statement waits for another process that holds the database. */
 const BUSY_TIMEOUT_MS = 2000;
+
+/**
+ * Room that the log and the database keep to themselves: when everything else is full, VMs can still be stopped and deleted.
+ * The log is started anew when it has this many pages of 4 KiB, before it needs more.
+ */
+const RESERVED_BYTES = 1024 ** 2;
+const LOG_PAGES = 200;
 
 /**
  * Opens the state database, with every per-connection setting and all migrations applied (2.3).
@@ -29,6 +36,7 @@ export function openDatabase(path: string, migrations: readonly string[] = MIGRA
     }
     if (version < migrations.length && !isNew) keepCopy(database, path, version);
     for (let n = version; n < migrations.length; n++) migrate(database, n, migrations[n] ?? '');
+    reserveRoom(database, path);
     return database;
   } catch (error) {
     database.close();
@@ -49,6 +57,40 @@ function openFile(path: string): DatabaseSync {
   } catch (error) {
     database?.close();
     throw error instanceof BangerError ? error : explain(path, error);
+  }
+}
+
+function reserveRoom(database: DatabaseSync, path: string): void {
+  if (path === ':memory:') return;
+  database.exec(`PRAGMA wal_autocheckpoint = ${LOG_PAGES}`);
+  try {
+    reservePages(database, path);
+    reserveLog(`${path}-wal`);
+  } catch (error) {
+    // On a disk that is full already there is nothing to keep.
+    const { code, errcode } = error as { code?: string; errcode?: number };
+    if (errcode !== SQLITE_FULL && code !== 'ENOSPC' && code !== 'EDQUOT') throw error;
+    if (database.isTransaction) database.exec('ROLLBACK');
+  }
+}
+
+/** Pages that were written once and freed stay with the database. Not on a disk so full that they would take what the log needs. */
+function reservePages(database: DatabaseSync, path: string): void {
+  const { freelist_count: freePages } = database.prepare('PRAGMA freelist_count').get() as { freelist_count: number };
+  const { bavail, bsize } = statfsSync(dirname(path));
+  if (freePages >= LOG_PAGES || bavail * bsize < 4 * RESERVED_BYTES) return;
+  database.exec(`BEGIN IMMEDIATE; CREATE TABLE reserved (room BLOB); INSERT INTO reserved VALUES (zeroblob(${RESERVED_BYTES})); COMMIT`);
+  database.exec('DROP TABLE reserved; PRAGMA wal_checkpoint(RESTART)');
+}
+
+/** Zeros at the end of a log are no frames of it (https://sqlite.org/fileformat2.html, 4.1), and are written over one day. */
+function reserveLog(path: string): void {
+  const log = openSync(path, 'r+');
+  try {
+    const { size } = fstatSync(log);
+    if (size < RESERVED_BYTES) writeSync(log, Buffer.alloc(RESERVED_BYTES - size), 0, undefined, size);
+  } finally {
+    closeSync(log);
   }
 }
 
@@ -76,6 +118,7 @@ function migrate(database: DatabaseSync, from: number, sql: string): void {
 // Result codes of SQLite: https://sqlite.org/rescode.html
 const SQLITE_BUSY = 5;
 const SQLITE_CORRUPT = 11;
+const SQLITE_FULL = 13;
 const SQLITE_NOTADB = 26;
 
 function explain(path: string, error: unknown): BangerError {

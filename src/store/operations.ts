@@ -12,13 +12,14 @@ export type OperationStore = ReturnType<typeof createOperationStore>;
 export function createOperationStore(database: DatabaseSync) {
   const insert = database.prepare('INSERT INTO operations (id, verb, vm_id, vm_name, state, created_at) VALUES (?, ?, ?, ?, ?, ?)');
   const end = database.prepare('UPDATE operations SET state = ?, ended_at = ?, error = ? WHERE id = ?');
-  const selectAll = database.prepare('SELECT * FROM operations ORDER BY created_at DESC, rowid DESC');
+  // By rowid, which only grows: a clock that is set back must not make the newest operation look like the oldest.
+  const selectAll = database.prepare('SELECT * FROM operations ORDER BY rowid DESC');
   const selectOne = database.prepare('SELECT * FROM operations WHERE id = ?');
   const selectRunning = database.prepare("SELECT * FROM operations WHERE state = 'running' ORDER BY rowid");
   const insertEvent = database.prepare('INSERT INTO operation_events (operation_id, seq, event) VALUES (?, ?, ?)');
   const selectEvents = database.prepare('SELECT event FROM operation_events WHERE operation_id = ? ORDER BY seq');
   const prune = database.prepare(
-    "DELETE FROM operations WHERE state <> 'running' AND id NOT IN (SELECT id FROM operations ORDER BY created_at DESC, rowid DESC LIMIT ?)",
+    "DELETE FROM operations WHERE state <> 'running' AND id NOT IN (SELECT id FROM operations ORDER BY rowid DESC LIMIT ?)",
   );
   return {
     insert(o: OperationRecord): void {

@@ -5,11 +5,13 @@ import { once } from 'node:events';
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 const program = join(import.meta.dirname, '..', '..', 'dist', 'bangerd.cjs');
 
-test('the socket is private and speaks to curl; a second daemon is refused, a dead one is replaced (1.1, 1.2)', async (t) => {
+/** Directories of its own, and a way to start daemons on them, which are ended after the test. */
+function place(t: TestContext) {
   const directory = mkdtempSync(join(tmpdir(), 'bgr-'));
   const env = {
     PATH: process.env['PATH'] ?? '',
@@ -34,6 +36,11 @@ test('the socket is private and speaks to curl; a second daemon is refused, a de
     daemon.stderr.resume();
     return daemon;
   };
+  return { directory, env, socket, daemons, start };
+}
+
+test('the socket is private and speaks to curl; a second daemon is refused, a dead one is replaced (1.1, 1.2)', async (t) => {
+  const { directory, env, socket, start } = place(t);
   // Open to everybody, as a careless umask makes it.
   mkdirSync(join(directory, 'run'));
   chmodSync(join(directory, 'run'), 0o777);
@@ -56,6 +63,24 @@ test('the socket is private and speaks to curl; a second daemon is refused, a de
   await end(third, 'SIGTERM');
   assert.equal(third.exitCode, 0);
   assert.ok(!existsSync(socket));
+});
+
+test('of two daemons that start on one state directory at the same moment, one serves and the other says why not (1.2, 2.3)', async (t) => {
+  const { env, socket, daemons } = place(t);
+  const pair = [0, 1].map(() => spawn(process.execPath, [program], { env, stdio: ['ignore', 'ignore', 'pipe'] }));
+  daemons.push(...pair);
+  const said = pair.map(({ stderr }) => {
+    let text = '';
+    stderr.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+    return () => text;
+  });
+  const [loser] = await Promise.race(pair.map(async (daemon, at) => [at, await once(daemon, 'close')] as const));
+  assert.equal(pair[loser]?.exitCode, 1);
+  assert.match(said[loser]?.() ?? '', /another bangerd holds .*banger\.db|a bangerd answers on .*bangerd\.sock/);
+  const winner = pair[1 - loser];
+  while (!(said[1 - loser]?.() ?? '').includes('"msg":"listening"')) await sleep(20);
+  const curl = execFileSync('curl', ['--silent', '--unix-socket', socket, 'http://localhost/v1/daemon'], { encoding: 'utf8' });
+  assert.equal((JSON.parse(curl) as { pid: number }).pid, winner?.pid);
 });
 
 async function end(daemon: ChildProcess, signal: NodeJS.Signals): Promise<void> {

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { type TestContext, test } from 'node:test';
 import type { MachineExit } from '../../src/drivers/hypervisor/contract.ts';
+import { assertMarked, assertSound, mark } from '../support/soundness.ts';
 import { created, daemonFor, done, ended, fakeOf, startDaemon, type TestDaemon, until } from '../support/test-daemon.ts';
 import { createTestWorld, type TestWorld } from '../support/test-world.ts';
 
@@ -113,6 +114,34 @@ function specOf(vmId: string): Parameters<TestWorld['machines']['spawn']>[0] {
     ...paths,
   };
 }
+
+test('after a reboot of the host all VMs are stopped, their disks are whole, and no recorded pid is signalled (3.8, 9.5)', async (t) => {
+  const { world, start } = worldFor(t);
+  const first = await start();
+  const vms = [await created(first.api, 'one'), await created(first.api, 'two')];
+  for (const vm of vms) mark(world, vm);
+  await first.kill();
+  // All that is in memory is gone, and a stranger has the pid and even the start time of a VMM.
+  const { process } = fakeOf(world, 'one');
+  for (const machine of world.machines.machines.values()) machine.end({ cause: 'crash', detail: 'power cut' });
+  world.network.taps.clear();
+  world.storage.attached.clear();
+  rmSync(`${world.directories.runtimeDirectory}/v`, { recursive: true });
+  const stranger = world.machines.spawn({ ...specOf(vms[0]?.id ?? ''), runtimeDirectory: '/elsewhere', vmName: 'stranger' });
+  Object.assign(stranger.process, process);
+  world.host = { ...world.host, bootId: () => 'the next boot' };
+  const second = await start();
+  for (const { state, lastError } of await second.api.listVms()) {
+    assert.deepEqual([state, lastError], ['stopped', 'the VM had ended when the daemon came back']);
+  }
+  assert.equal(stranger.exit, undefined);
+  stranger.end({ cause: 'host-request', detail: 'the test is over' });
+  await assertSound(second, 'after the reboot');
+  for (const vm of vms) {
+    await done(second.api, second.api.beginVm(vm.name, 'start'));
+    assertMarked(world, vm, 'after the reboot');
+  }
+});
 
 test('network objects that belong to no VM are swept when a daemon starts (3.8, 9.5)', async (t) => {
   const { world, start } = worldFor(t);

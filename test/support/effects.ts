@@ -2,10 +2,10 @@
 // let the daemon die there as by kill -9.
 
 /** One call that changes or reads the world, such as `host.removeTree`; counted from 1 in each daemon's life. */
-export type Effect = { number: number; name: string };
+export type Effect = { number: number; name: string; args: readonly unknown[] };
 
 /** What a test does at effects. Throwing makes the effect fail; `phase` tells whether it was done already. */
-export type EffectHook = (effect: Effect, phase: 'before' | 'after') => void;
+export type EffectHook = (effect: Effect, phase: 'before' | 'after') => void | 'die';
 
 export type Effects = {
   /** Replaced by tests at any time. */
@@ -14,45 +14,55 @@ export type Effects = {
   /** From here on nothing that this daemon does reaches the world, and nothing that it waits for comes. */
   die(): void;
   readonly dead: boolean;
+  /** Comes when it dies. */
+  readonly died: Promise<void>;
   /** What was under way at the death has happened, or has not; nothing of it comes later. */
   settled(): Promise<unknown>;
   /** @returns the object with its methods watched. @param sync names of methods that return no promise */
   watch<T extends object>(name: string, target: T, sync?: readonly string[]): T;
 };
 
-/** @returns effects that nobody disturbs yet */
-export function createEffects(): Effects {
+/** @param hook of the first moment on; default disturbs nothing */
+export function createEffects(hook: EffectHook = () => undefined): Effects {
   let dead = false;
+  const { promise: died, resolve: tellDeath } = Promise.withResolvers<void>();
   const underWay = new Set<Promise<unknown>>();
-  const begin = (name: string): Effect => {
-    const effect = { number: effects.seen.length + 1, name };
+  const tell: EffectHook = (effect, phase) => {
+    if (effects.hook(effect, phase) === 'die') effects.die();
+  };
+  const begin = (name: string, args: readonly unknown[]): Effect => {
+    const effect = { number: effects.seen.length + 1, name, args };
     effects.seen.push(effect);
-    effects.hook(effect, 'before');
+    tell(effect, 'before');
     return effect;
   };
-  const callSync = (name: string, call: () => unknown): unknown => {
+  const callSync = (name: string, args: readonly unknown[], call: () => unknown): unknown => {
     if (dead) return undefined;
-    const effect = begin(name);
+    const effect = begin(name, args);
     if (dead) return undefined;
     const value = call();
-    effects.hook(effect, 'after');
+    tell(effect, 'after');
     return value;
   };
-  const callAsync = async (name: string, call: () => unknown): Promise<unknown> => {
+  const callAsync = async (name: string, args: readonly unknown[], call: () => unknown): Promise<unknown> => {
     if (dead) return never();
-    const effect = begin(name);
+    const effect = begin(name, args);
     if (dead) return never();
     const work = Promise.resolve(call());
     underWay.add(work);
     const value = await work.finally(() => underWay.delete(work));
     if (dead) return never();
-    effects.hook(effect, 'after');
+    tell(effect, 'after');
     return dead ? never() : value;
   };
   const effects: Effects = {
-    hook: () => undefined,
+    hook,
     seen: [],
-    die: () => void (dead = true),
+    die: () => {
+      dead = true;
+      tellDeath();
+    },
+    died,
     get dead() {
       return dead;
     },
@@ -64,7 +74,7 @@ export function createEffects(): Effects {
           if (typeof value !== 'function' || typeof key !== 'string') return value;
           const name = `${prefix}.${key}`;
           const act = sync.includes(key) || sync.includes('*') ? callSync : callAsync;
-          return (...args: unknown[]) => act(name, () => Reflect.apply(value, object, args) as unknown);
+          return (...args: unknown[]) => act(name, args, () => Reflect.apply(value, object, args) as unknown);
         },
       }),
   };

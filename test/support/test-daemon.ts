@@ -19,7 +19,7 @@ import { createFakeNetwork } from '../../src/drivers/network/fake/driver.ts';
 import type { StorageDriver } from '../../src/drivers/storage/contract.ts';
 import { BangerError } from '../../src/model/errors.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
-import { createEffects, type Effects } from './effects.ts';
+import { createEffects, type EffectHook, type Effects } from './effects.ts';
 import { createFakeStorage } from './fake-storage.ts';
 import { createTestWorld, type TestWorld } from './test-world.ts';
 
@@ -44,12 +44,15 @@ const CONFIG = { BANGER_STOP_GRACE_SECONDS: '1', BANGER_BOOT_TIMEOUT_SECONDS: '5
 /** What a test brings along instead of the fakes; best first. */
 export type TestDrivers = { hypervisors?: readonly Hypervisor[]; storages?: readonly StorageDriver[] };
 
-/** Composes a daemon on what the world holds, lets it recover and listen. */
+/**
+ * Composes a daemon on what the world holds, lets it recover and listen.
+ * @param options.hook looks at its effects from the first on; one that dies while it recovers is returned dead
+ */
 export async function startDaemon(
   world: TestWorld,
-  options: { env?: Record<string, string>; drivers?: TestDrivers } = {},
+  options: { env?: Record<string, string>; drivers?: TestDrivers; hook?: EffectHook } = {},
 ): Promise<TestDaemon> {
-  const effects = createEffects();
+  const effects = createEffects(options.hook);
   const log: TestDaemon['log'] = [];
   const store = openStore(join(world.directories.stateDirectory, DATABASE));
   store.images.save(world.image);
@@ -75,9 +78,9 @@ export async function startDaemon(
     parts,
   );
   const server = await createServer(daemon.services, build);
-  await daemon.recover();
+  await Promise.race([effects.died, daemon.recover()]);
   let isOver = false;
-  await server.listen({ path: world.directories.socketPath });
+  if (!effects.dead) await server.listen({ path: world.directories.socketPath });
   return {
     world,
     api: createApi(createSend(world.directories.socketPath)),

@@ -104,7 +104,8 @@ function hostOf(machines: FakeWorld, connected: ReadonlySet<string>): Host {
     isAlive: (identity) => fakeOf(identity) !== undefined,
     signalProcess: (identity, signal) => {
       const machine = fakeOf(identity);
-      if (signal !== 'SIGCONT' && signal !== 'SIGSTOP') machine?.end({ cause: 'crash', detail: `ended by ${signal}` });
+      if (machine !== undefined && (signal === 'SIGSTOP' || signal === 'SIGCONT')) machine.hung = signal === 'SIGSTOP';
+      else machine?.end({ cause: 'crash', detail: `ended by ${signal}` });
       return machine !== undefined;
     },
     endProcess: (identity) => {

@@ -168,6 +168,7 @@ function operationsOf({ directories, log }: ComposeOptions, store: Store, afterE
       logEnd(log, operation);
       afterEach();
     },
+    onUnwritten: ({ id, verb }, err) => log.error({ operation: id, verb, err }, 'an operation could not be written down'),
   });
 }
 

@@ -6,6 +6,7 @@ import { checkName } from '../../model/name.ts';
 import { allocateNetworkIndex } from '../../model/network.ts';
 import type { OperationRecord } from '../../model/operation.ts';
 import type { Vm, VmSpec } from '../../model/vm.ts';
+import type { OperationHandle } from '../operations.ts';
 import { runSteps, type Step } from '../pipeline.ts';
 import type { LifecycleServices } from '../services.ts';
 import { makeContext, type VmContext } from '../vm-context.ts';
@@ -33,22 +34,25 @@ export async function createVm(services: LifecycleServices, request: CreateReque
   await checkSpace(services);
   await services.drivers.choose(null);
   const vm = reserve(services, request.name, image, spec);
-  return services.operations.begin('vm.create', vm, (operation) =>
-    services.locks
-      .hold(vm.id, operation.signal, () =>
-        runSteps({
-          steps: createSteps(request),
-          context: makeContext(services, vm, operation),
-          journal: operation.journal,
-          signal: operation.signal,
-        }),
-      )
-      .catch(async (error: unknown) => {
-        forget(services, vm, error);
-        if (operation.signal.aborted) await services.host.removeTree(services.pathsOf(vm).logDirectory);
-        throw error;
-      }),
-  );
+  try {
+    return services.operations.begin('vm.create', vm, (operation) => build(services, vm, request, operation));
+  } catch (error) {
+    services.vms.remove(vm.id);
+    throw error;
+  }
+}
+
+async function build(services: LifecycleServices, vm: Vm, request: CreateRequest, operation: OperationHandle): Promise<void> {
+  const { journal, signal } = operation;
+  try {
+    await services.locks.hold(vm.id, signal, () =>
+      runSteps({ steps: createSteps(request), context: makeContext(services, vm, operation), journal, signal }),
+    );
+  } catch (error) {
+    forget(services, vm, error);
+    if (signal.aborted) await services.host.removeTree(services.pathsOf(vm).logDirectory);
+    throw error;
+  }
 }
 
 /**

@@ -21,6 +21,8 @@ export async function handleExit(services: LifecycleServices, vmId: string, mach
 async function settleExit(services: LifecycleServices, vmId: string, machine: Machine, exit: MachineExit): Promise<boolean> {
   const vm = services.vms.find(vmId);
   if (vm === undefined || services.machines.find(vmId)?.machine !== machine) return false;
+  // A deletion that failed half-way is tried again by the user or the next daemon; its disks may be gone, so it is not stopped.
+  if (vm.state === 'deleting') return false;
   const isOrderly = exit.cause === 'guest-poweroff' || exit.cause === 'guest-reset' || exit.cause === 'host-request';
   services.warn('a VMM has ended', { vm: vm.name, cause: exit.cause, detail: exit.detail });
   await runAll({

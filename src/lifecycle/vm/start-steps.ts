@@ -20,7 +20,6 @@ const claim: Step<VmContext> = {
   async apply({ vm, services, paths, update, operation }) {
     const { hypervisor, network, note } = await services.drivers.choose(vm.runtime);
     if (note !== undefined) operation.log(note);
-    await services.host.makePrivateDirectory(paths.runtimeDirectory);
     const { storageDriver } = vm.runtime ?? {};
     update({
       state: vm.state === 'creating' ? 'creating' : 'starting',
@@ -32,6 +31,7 @@ const claim: Step<VmContext> = {
         ...(storageDriver === undefined ? {} : { storageDriver }),
       },
     });
+    await services.host.makePrivateDirectory(paths.runtimeDirectory);
   },
   async undo(context) {
     const { vm, services, paths, update } = context;

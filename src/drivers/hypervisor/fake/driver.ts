@@ -21,7 +21,8 @@ export function createFakeHypervisor({ host, world }: { host: Host; world: FakeW
     adopt: (spec, process) => {
       const vmm = runningOf(spec);
       const isSame = vmm?.process.pid === process.pid && vmm.process.startTicks === process.startTicks;
-      return Promise.resolve(vmm !== undefined && isSame && !world.has(spec.vmName, 'refuse-adoption') ? control(world, vmm) : undefined);
+      const answers = vmm !== undefined && isSame && !vmm.hung && !world.has(spec.vmName, 'refuse-adoption');
+      return Promise.resolve(answers ? control(world, vmm) : undefined);
     },
     find: (spec) => Promise.resolve(runningOf(spec)?.process),
     cleanUp: () => Promise.resolve(),
@@ -53,14 +54,18 @@ function writeLog(host: Host, path: string, text: string): void {
 }
 
 function control(world: FakeWorld, vmm: FakeVmm): Machine {
-  const channels = new FakeChannels(vmm.guest, vmm.exited, () => !world.has(vmm.spec.vmName, 'never-answer-agent'));
+  const channels = new FakeChannels(
+    vmm.guest,
+    vmm.exited,
+    () => !vmm.paused && !vmm.hung && !world.has(vmm.spec.vmName, 'never-answer-agent'),
+  );
   return {
     process: vmm.process,
     accelerator: 'tcg',
     exited: vmm.exited,
     openAgentChannel: (signal) => channels.open(signal),
     requestShutdown: () => {
-      const obeys = !world.has(vmm.spec.vmName, 'ignore-shutdown');
+      const obeys = !vmm.paused && !vmm.hung && !world.has(vmm.spec.vmName, 'ignore-shutdown');
       if (obeys) setImmediate(() => vmm.end({ cause: 'guest-poweroff', detail: 'the power button was pressed' }));
       return Promise.resolve();
     },

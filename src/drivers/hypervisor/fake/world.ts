@@ -19,7 +19,10 @@ export type FakeVmm = {
   spec: MachineSpec;
   process: ProcessIdentity;
   guest: FakeGuest;
+  /** Its vCPUs stand still, and so does the guest. */
   paused: boolean;
+  /** By SIGSTOP: the VMM itself does not answer either. */
+  hung: boolean;
   exit: MachineExit | undefined;
   readonly exited: Promise<MachineExit>;
   /** Ends the process; only the first cause counts. */
@@ -66,6 +69,7 @@ function createVmm(spec: MachineSpec, process: ProcessIdentity, machines: Map<st
       vmm.end({ cause: reboot ? 'guest-reset' : 'guest-poweroff', detail: 'the guest asked for it' });
     }),
     paused: false,
+    hung: false,
     exit: undefined,
     exited: promise,
     end: (exit) => {

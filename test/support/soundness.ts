@@ -1,0 +1,83 @@
+// Nothing lost, nothing leaked: the world of a test daemon is exactly what its records say, and disks keep what was written.
+import assert from 'node:assert/strict';
+import { closeSync, openSync, readSync, writeSync } from 'node:fs';
+import type { VmView } from '../../src/api/schemas.ts';
+import { vmPaths } from '../../src/model/paths.ts';
+import { shortId } from '../../src/model/vm.ts';
+import type { TestDaemon } from './test-daemon.ts';
+import type { TestWorld } from './test-world.ts';
+
+/**
+ * What must be so whenever nothing is under way: every VM is whole, running or stopped; files, machines, network objects and
+ * names are those of the VMs, no more and no less; records say which process it is; no operation claims to run.
+ * @returns the VMs
+ */
+export async function assertSound(daemon: TestDaemon, what: string): Promise<VmView[]> {
+  const { api, world, services } = daemon;
+  const vms = await api.listVms();
+  for (const vm of vms) assert.match(vm.state, /^(running|stopped)$/, `${what}: ${JSON.stringify(vm)}`);
+  const running = (await api.listOperations()).filter(({ state }) => state === 'running');
+  assert.deepEqual(running, [], what);
+  const expected = vms.flatMap((vm) => belongings(world, vm)).toSorted();
+  // Forwards follow what the guest listens on, a moment later.
+  const remains = world.remains().filter((line) => !line.startsWith('forwards '));
+  assert.deepEqual(remains, expected, what);
+  const alive = vms.filter(({ state }) => state === 'running');
+  const ids = new Set(alive.map(shortId));
+  for (const id of world.network.forwards.keys()) assert.ok(ids.has(id), `${what}: forwards of ${id}`);
+  for (const vm of alive) {
+    assert.equal(vm.pid, world.machines.machines.get(pathsOf(world, vm).runtimeDirectory)?.process.pid, what);
+    assert.equal((await api.health(vm.name)).agent, 'ok', what);
+  }
+  for (const vm of vms) {
+    assert.equal(services.machines.find(vm.id) !== undefined, vm.state === 'running', what);
+    if (vm.state === 'stopped') assert.equal(vm.pid, null, what);
+  }
+  return vms;
+}
+
+const pathsOf = (world: TestWorld, vm: { id: string }) => vmPaths(world.directories, vm);
+
+/** Lines as TestWorld.remains tells them. */
+function belongings(world: TestWorld, vm: VmView): string[] {
+  const { directory, rootOverlay, workDisk, sshHostKey, knownHosts, runtimeDirectory } = pathsOf(world, vm);
+  const files = [directory, rootOverlay, workDisk, sshHostKey, knownHosts].map((path) => `file ${path}`);
+  if (vm.state !== 'running') return files;
+  return [
+    ...files,
+    `disk of ${vm.id}`,
+    `file ${runtimeDirectory}`,
+    `machine ${runtimeDirectory}`,
+    `tap bgr-${shortId(vm)}`,
+    `name ${vm.name}`,
+  ];
+}
+
+/** Behind what the image brings, where a guest would have written. */
+const MARK_OFFSET = 512 * 1024;
+const markOf = (vm: { id: string }, disk: string): Buffer => Buffer.from(`written by ${vm.id} to ${disk}`);
+const disksOf = (world: TestWorld, vm: { id: string }): string[] => {
+  const { rootOverlay, workDisk } = pathsOf(world, vm);
+  return [rootOverlay, workDisk];
+};
+
+/** Writes to both disks of a VM what must never be lost. */
+export function mark(world: TestWorld, vm: { id: string }): void {
+  for (const path of disksOf(world, vm)) {
+    const disk = openSync(path, 'r+');
+    writeSync(disk, markOf(vm, path), 0, undefined, MARK_OFFSET);
+    closeSync(disk);
+  }
+}
+
+/** What was written to both disks is there. */
+export function assertMarked(world: TestWorld, vm: { id: string }, what: string): void {
+  for (const path of disksOf(world, vm)) {
+    const expected = markOf(vm, path);
+    const found = Buffer.alloc(expected.length);
+    const disk = openSync(path, 'r');
+    readSync(disk, found, 0, found.length, MARK_OFFSET);
+    closeSync(disk);
+    assert.equal(found.toString(), expected.toString(), `${what}: ${path} lost what was written to it`);
+  }
+}
