@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -62,6 +62,22 @@ test('an overlay of a 20 GiB image costs as little as one of a 1 GiB image (5.1)
       sizes.push((await realHost.fileSize(overlayPath)).bytes);
     }
     assert.equal(sizes[0], sizes[1]);
+  } finally {
+    await rm(directory, { recursive: true });
+  }
+});
+
+test('reflink: an image on another file system, which cannot be cloned, is copied (5.1)', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'banger-reflink-'));
+  try {
+    await writeFile(`${directory}/base`, 'image');
+    const host = { ...realHost, reflink: () => Promise.resolve(false) };
+    const overlay = { vmId: 'a'.repeat(32), overlayPath: `${directory}/overlay` };
+    const request = { ...overlay, basePath: `${directory}/base`, sizeBytes: 8192 };
+    await createReflinkStorage({ host }).create(request, new AbortController().signal);
+    const content = await readFile(`${directory}/overlay`);
+    assert.equal(content.length, 8192);
+    assert.equal(content.toString('utf8', 0, 5), 'image');
   } finally {
     await rm(directory, { recursive: true });
   }

@@ -1,6 +1,5 @@
 import { writeFile } from 'node:fs/promises';
 import type { Host } from '../../../host/host.ts';
-import { BangerError } from '../../../model/errors.ts';
 import type { StorageDriver } from '../contract.ts';
 import { storageError } from '../storage-error.ts';
 
@@ -23,15 +22,13 @@ export function createReflinkStorage(options: { host: Host }): StorageDriver {
     async create({ basePath, overlayPath, sizeBytes }, signal) {
       signal.throwIfAborted();
       try {
-        if (!(await host.reflink(basePath, overlayPath))) {
-          throw new BangerError('STORAGE_FAILED', `${basePath} cannot be cloned to ${overlayPath}`, {
-            remedy: 'set storage.driver = "auto" in config.toml',
-          });
-        }
+        // A clone cannot leave its file system; an image on another one is copied, which any VMM can work with as well.
+        if (!(await host.reflink(basePath, overlayPath))) await host.sparseCopy(basePath, overlayPath, signal);
         await host.extendSparse(overlayPath, sizeBytes);
       } catch (error) {
         await host.removeTree(overlayPath);
-        throw error instanceof BangerError ? error : storageError(`cannot clone ${basePath}`, error);
+        signal.throwIfAborted();
+        throw storageError(`cannot clone ${basePath}`, error);
       }
     },
     attach: ({ overlayPath }) => Promise.resolve({ path: overlayPath, format: 'raw' }),
