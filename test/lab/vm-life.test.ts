@@ -13,12 +13,13 @@ const hasFirecracker = firecracker !== undefined && jailer !== undefined;
 const skip = hasFirecracker ? false : 'BANGER_FIRECRACKER and BANGER_JAILER name no programs';
 
 type Drivers = { hypervisor: string; network: 'private' | 'bridge'; storage: 'copy' | 'dm-snapshot' };
-/** Every VMM with every network and storage of the root path and of the rootless one. */
-const COMBINATIONS: readonly Drivers[] = ['firecracker', 'firecracker-jailed'].flatMap((hypervisor) =>
-  (['private', 'bridge'] as const).flatMap((network) =>
-    (['copy', 'dm-snapshot'] as const).map((storage) => ({ hypervisor, network, storage })),
-  ),
-);
+/** Each pair of choices is in one of them: jailed or not, rootless network or bridge, a file or a mapped device. */
+const COMBINATIONS: readonly Drivers[] = [
+  { hypervisor: 'firecracker', network: 'private', storage: 'copy' },
+  { hypervisor: 'firecracker', network: 'bridge', storage: 'dm-snapshot' },
+  { hypervisor: 'firecracker-jailed', network: 'private', storage: 'dm-snapshot' },
+  { hypervisor: 'firecracker-jailed', network: 'bridge', storage: 'copy' },
+];
 const WITH_QEMU: Drivers = { hypervisor: 'qemu', network: 'bridge', storage: 'dm-snapshot' };
 /** Lives in a row; enough to see what a life leaves. `LAB_CYCLES=50` to be sure. */
 const CYCLES = Number(process.env['LAB_CYCLES'] ?? '3');
@@ -61,7 +62,7 @@ after(async () => {
   assert.equal(complaints.stdout, '');
 });
 
-for (const drivers of [WITH_QEMU, ...COMBINATIONS]) {
+for (const drivers of [...COMBINATIONS, WITH_QEMU]) {
   const { hypervisor, network, storage } = drivers;
   describe(`a life with ${hypervisor}, ${network}, ${storage}`, { skip: hypervisor === 'qemu' ? false : skip }, () => live(drivers));
 }
@@ -89,9 +90,7 @@ function live({ hypervisor, network, storage }: Drivers): void {
     assert.deepEqual([vmm, networkDriver, storageDriver, accelerator], [hypervisor, network, storage, 'kvm']);
     assert.equal(await web.sh('hostname; cat /proc/sys/kernel/osrelease | grep -c cloud'), 'web\n1');
     assert.match(await sandbox().must(['vm', 'ssh', 'web', '--', 'hostname']), /web/);
-    await web.sh(
-      'systemctl is-system-running --wait >/dev/null; setsid systemd-socket-activate --listen=0.0.0.0:8000 --accept --inetd echo hello >/dev/null 2>&1 &',
-    );
+    await web.sh('setsid systemd-socket-activate --listen=0.0.0.0:8000 --accept --inetd echo hello >/dev/null 2>&1 &');
     await eventually(
       'the port',
       () => hear(sandbox(), address, 8000),
@@ -104,7 +103,9 @@ function live({ hypervisor, network, storage }: Drivers): void {
     const web = guest(sandbox(), 'web');
     await web.sh('echo kept | tee /root/marker /srv/marker; sync');
     await sandbox().must(['vm', 'restart', 'web'], LONG);
-    assert.equal(await web.sh('cat /root/marker /srv/marker; systemctl is-system-running --wait >/dev/null; true'), 'kept\nkept');
+    assert.equal(await web.sh('cat /root/marker /srv/marker'), 'kept\nkept');
+    // The agent is there before systemd takes orders.
+    await web.sh('until systemctl is-system-running | grep -Eq "running|degraded"; do sleep 1; done', LONG);
     await sandbox().banger(['vm', 'exec', 'web', '--', 'systemctl', 'poweroff']);
     await eventually(
       'the end',
