@@ -16,7 +16,7 @@ export type FirecrackerSettings = {
   probeCachePath: string;
 };
 
-const REMEDY = `install Firecracker ${OLDEST_VERSION.major}.${OLDEST_VERSION.minor} or newer`;
+const REMEDY = 'banger bundle fetch firecracker';
 
 /** @returns the version in what `--version` printed. */
 export function parseVersion(printed: string): Version | undefined {
