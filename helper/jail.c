@@ -27,7 +27,7 @@
 #define KIND "jail"
 #define MAX_VCPUS 32
 #define MAX_MEMORY_MIB (16U << 20)
-#define DEFAULT_DIRECTORY "/var/lib/banger/jail"
+#define DEFAULT_DIRECTORY "/var/lib/banger-jail"
 #define DEFAULT_PROGRAMS "/usr/local/lib/banger-jail"
 #define DEFAULT_FIRST_UID 2000000
 #define DEFAULT_UID_COUNT 1000

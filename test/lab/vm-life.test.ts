@@ -38,7 +38,7 @@ const PICTURE = [
   'grep -c . /proc/mounts',
   'lsns -t net -n -o NS,COMMAND | wc -l; lsns -t user -n | wc -l',
   // A user's own directories there are made once.
-  'find /var/lib/banger/jail /dev/banger /run/banger/users -mindepth 2 2>/dev/null | sort',
+  'find /var/lib/banger-jail /dev/banger /run/banger/users -mindepth 2 2>/dev/null | sort',
   'grep -H . /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf/eth0/forwarding',
 ];
 const picture = async (): Promise<string> => (await run(['sh', '-c', PICTURE.map((line) => `echo "== "; ${line}`).join('\n')])).stdout;
@@ -55,7 +55,7 @@ after(async () => {
   const { stdout } = await run([
     'sh',
     '-c',
-    'ls -d /etc/banger /run/banger /dev/banger /var/lib/banger /usr/local/lib/banger* 2>/dev/null || true',
+    'ls -d /etc/banger /run/banger /dev/banger /var/lib/banger-jail /usr/local/lib/banger* 2>/dev/null || true',
   ]);
   assert.equal(stdout, '');
   const complaints = await run(['sh', '-c', 'dmesg | grep -E "BUG|WARNING|Oops|I/O error|hung task|snapshots: Invalid" || true']);

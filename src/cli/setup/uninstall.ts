@@ -1,4 +1,3 @@
-import { dirname } from 'node:path';
 import { ConversationFailure, converse } from '../../lib/line-protocol.ts';
 import { BangerError } from '../../model/errors.ts';
 import type { SetupMachine } from './machine.ts';
@@ -65,11 +64,11 @@ export function uninstallSteps(machine: SetupMachine, withSystemd: boolean, ask:
     },
     ...(withSystemd ? systemd : []),
     ...[CONFIG_PATH, HELPER_PATH, JAIL_PROGRAMS, JAIL_DIRECTORY, RUN_DIRECTORY, DEVICE_DIRECTORY].map(gone),
-    ...['/etc/banger', dirname(JAIL_DIRECTORY)].map((path) => ({
-      title: `${path} is gone, if it is empty`,
-      isDone: async () => !(await machine.exists(path)),
-      apply: () => machine.removeEmpty(path),
-    })),
+    {
+      title: '/etc/banger is gone, if it is empty',
+      isDone: async () => !(await machine.exists('/etc/banger')),
+      apply: () => machine.removeEmpty('/etc/banger'),
+    },
   ];
 }
 

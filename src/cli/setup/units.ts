@@ -4,7 +4,7 @@
 export const HELPER_PATH = '/usr/local/lib/banger-helper';
 /** Copies of firecracker and jailer: what root runs, and makes jails with, nobody else may change. */
 export const JAIL_PROGRAMS = '/usr/local/lib/banger-jail';
-export const JAIL_DIRECTORY = '/var/lib/banger/jail';
+export const JAIL_DIRECTORY = '/var/lib/banger-jail';
 export const CONFIG_PATH = '/etc/banger/helper.conf';
 /** What the helper keeps, gone with the host's boot. */
 export const RUN_DIRECTORY = '/run/banger';
@@ -54,7 +54,8 @@ Restart=on-failure
 KillMode=process
 Delegate=yes
 UMask=0022
-CapabilityBoundingSet=CAP_NET_ADMIN CAP_SYS_ADMIN CAP_MKNOD CAP_CHOWN CAP_FOWNER CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_SETUID CAP_SETGID CAP_KILL CAP_SYS_CHROOT CAP_SYS_RESOURCE
+# The last one opens the network namespace of a user's process, for jails in it.
+CapabilityBoundingSet=CAP_NET_ADMIN CAP_SYS_ADMIN CAP_MKNOD CAP_CHOWN CAP_FOWNER CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_SETUID CAP_SETGID CAP_KILL CAP_SYS_CHROOT CAP_SYS_RESOURCE CAP_SYS_PTRACE
 NoNewPrivileges=yes
 # Not strict: users' disks are written where they are, and a bind mount for each would keep files from being linked into jails.
 ProtectSystem=full
