@@ -9,7 +9,7 @@
 //
 // Settings, with what they are when they are absent:
 //   jailer /usr/local/lib/banger-jail/jailer       firecracker /usr/local/lib/banger-jail/firecracker
-//   jail-directory /var/lib/banger/jail            jail-uids 2000000 1000    (the first, and how many)
+//   jail-directory /var/lib/banger-jail            jail-uids 2000000 1000    (the first, and how many)
 //
 // A VMM that ended by itself stays as it is until `jail stop`: its pid is not used again before its status was asked for.
 #define _GNU_SOURCE

@@ -15,10 +15,10 @@ const skip = hasFirecracker ? false : 'BANGER_FIRECRACKER and BANGER_JAILER name
 type Drivers = { hypervisor: string; network: 'private' | 'bridge'; storage: 'copy' | 'dm-snapshot' };
 /** Each pair of choices is in one of them: jailed or not, rootless network or bridge, a file or a mapped device. */
 const COMBINATIONS: readonly Drivers[] = [
-  { hypervisor: 'firecracker', network: 'private', storage: 'copy' },
-  { hypervisor: 'firecracker', network: 'bridge', storage: 'dm-snapshot' },
   { hypervisor: 'firecracker-jailed', network: 'private', storage: 'dm-snapshot' },
   { hypervisor: 'firecracker-jailed', network: 'bridge', storage: 'copy' },
+  { hypervisor: 'firecracker', network: 'private', storage: 'copy' },
+  { hypervisor: 'firecracker', network: 'bridge', storage: 'dm-snapshot' },
 ];
 const WITH_QEMU: Drivers = { hypervisor: 'qemu', network: 'bridge', storage: 'dm-snapshot' };
 /** Lives in a row; enough to see what a life leaves. `LAB_CYCLES=50` to be sure. */

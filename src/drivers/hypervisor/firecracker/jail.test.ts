@@ -5,7 +5,7 @@ import { createSpec } from '../../../../test/support/firecracker/bench.ts';
 import { realHost } from '../../../host/host.ts';
 import { claimsOf, jailedLaunch, parseExit, parseJail, parseJailPlaces } from './jail.ts';
 
-const PLACES = { claimsDirectory: '/run/banger/users/1000', jailsDirectory: '/var/lib/banger/jail/firecracker' };
+const PLACES = { claimsDirectory: '/run/banger/users/1000', jailsDirectory: '/var/lib/banger-jail/firecracker' };
 
 function launchWith(answers: Record<string, string[]>, asked: string[] = []): ReturnType<typeof jailedLaunch> {
   const ask = (request: string): Promise<string[]> => {
@@ -16,7 +16,7 @@ function launchWith(answers: Record<string, string[]>, asked: string[] = []): Re
 }
 
 test('what the helper says of itself, of jails and of ends is understood (4.1)', () => {
-  const hello = ['hello version=1 uid=1000 directory=/run/banger/users/1000', 'jail ready=yes jails=/var/lib/banger/jail/firecracker'];
+  const hello = ['hello version=1 uid=1000 directory=/run/banger/users/1000', 'jail ready=yes jails=/var/lib/banger-jail/firecracker'];
   assert.deepEqual(parseJailPlaces(hello), PLACES);
   assert.equal(parseJailPlaces([hello[0] ?? '', 'jail ready=no jails=/x']), undefined);
   const lines = ['tap ffffffff uid=1000 x', 'jail 0a0b0c0d pid=12 start=345 uid=2000000 root=/x'];
