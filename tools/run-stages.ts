@@ -28,7 +28,7 @@ const STAGES: readonly Stage[] = [
   makeStage('built', 'test-built', { counted: true }),
   makeStage('bundle', 'test-bundle', { essential: true }),
   makeStage('e2e', 'test-e2e', { counted: true }),
-  makeStage('lab', 'lab', { counted: true }),
+  makeStage('lab', 'test-lab', { counted: true }),
 ];
 
 export type StageResult = { name: string; ok: boolean; durationMs: number; passed: number; failed: number; skipped: number };
