@@ -90,7 +90,9 @@ test('no code but its folder and the list of drivers decides by the name of a VM
   const root = join(import.meta.dirname, '../../..');
   const folders = readdirSync(join(root, 'src/drivers/hypervisor'), { withFileTypes: true }).filter((entry) => entry.isDirectory());
   const names = folders.map(({ name }) => name);
-  assert.deepEqual(names, ['fake', ...Object.keys(DRIVERS.hypervisors)], 'one folder for each driver in the list');
+  // Firecracker in a jail is the same program, started in another way.
+  const listed = Object.keys(DRIVERS.hypervisors).filter((name) => name !== 'firecracker-jailed');
+  assert.deepEqual(names, ['fake', ...listed], 'one folder for each driver in the list');
   const outside = readSources(root, ['src'], ['.ts']).filter(
     ({ path }) => !path.endsWith('.test.ts') && !path.startsWith('src/drivers/') && !ABOUT_PROGRAMS.some((part) => path.startsWith(part)),
   );
