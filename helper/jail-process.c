@@ -73,16 +73,18 @@ static bool cgroup_populated(const struct jail *jail) {
 }
 
 int cgroup_end(const struct jail *jail) {
-  char path[PATH_BYTES];
-  cgroup_path(jail, "/cgroup.kill", path);
-  if (write_file(path, "1") != 0 && errno != ENOENT) return -1;
-  int64_t deadline = now_ms() + END_TIMEOUT_MS;
-  while (cgroup_populated(jail) && now_ms() < deadline) pause_ms(POLL_MS);
+  char kill_path[PATH_BYTES], path[PATH_BYTES];
+  cgroup_path(jail, "/cgroup.kill", kill_path);
   cgroup_path(jail, "", path);
-  // What has just ended may still be on its way out of the group.
-  int result;
-  while ((result = rmdir(path)) != 0 && errno == EBUSY && now_ms() < deadline) pause_ms(POLL_MS);
-  if (result != 0 && errno != ENOENT) return -1;
+  int64_t deadline = now_ms() + END_TIMEOUT_MS;
+  // Again and again: a child that has just been forked may join the group after it was killed, and dies in the next round.
+  for (;;) {
+    if (write_file(kill_path, "1") != 0 && errno != ENOENT) return -1;
+    while (cgroup_populated(jail) && now_ms() < deadline) pause_ms(POLL_MS);
+    if (rmdir(path) == 0 || errno == ENOENT) break;
+    if (errno != EBUSY || now_ms() >= deadline) return -1;
+    pause_ms(POLL_MS);
+  }
   // Stays while other VMs are in it.
   rmdir(CGROUPS "/" PARENT_CGROUP);
   return 0;
