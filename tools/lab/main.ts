@@ -78,7 +78,10 @@ async function runJob(disks: MachineDisks, directory: string, { interactive, sig
   const seconds = ((performance.now() - begin) / 1000).toFixed(1);
   if (outcome.status === undefined) {
     const how = { time: `was not done after ${LIMIT_MS / 1000} s`, signal: 'was ended', itself: 'ended without a word' }[outcome.endedBy];
-    const log = outcome.endedBy === 'signal' ? '' : `; its console said:\n${await readFile(join(directory, CONSOLE_LOG), 'utf8').catch(() => 'nothing')}`;
+    const log =
+      outcome.endedBy === 'signal'
+        ? ''
+        : `; its console said:\n${await readFile(join(directory, CONSOLE_LOG), 'utf8').catch(() => 'nothing')}`;
     console.error(`lab: the machine ${how}${log}`);
   }
   const logs = copyIfFilled(join(directory, ARTIFACTS), `${directory}-logs.tar.gz`);
