@@ -7,7 +7,7 @@ import { hashOf } from '../../src/images/bundle/build-inputs.ts';
 import type { BuildStep, StepCache } from '../../src/images/bundle/step-cache.ts';
 import { type LabJob, quoted } from './job.ts';
 
-const KEPT_MS = 7 * 24 * 3_600_000;
+const KEPT_MS = 24 * 3_600_000;
 
 /** @returns the path of an ext4 with the npm packages of the checkout. */
 export async function modulesDisk(cache: StepCache, root: string): Promise<string> {
@@ -51,7 +51,7 @@ export async function writeCheckout(root: string, path: string, job: LabJob): Pr
   await realHost.run(['tar', '-r', ...owner, '-f', path, '-C', staging, '.lab']);
 }
 
-/** Removes what no lab has used for a week. @param used directories of this one */
+/** Removes what no lab has used for a day. @param used directories of this one */
 export async function forgetUnused(cacheDirectory: string, used: readonly string[]): Promise<void> {
   const now = new Date();
   for (const directory of used) await utimes(directory, now, now);

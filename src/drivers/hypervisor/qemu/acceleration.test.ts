@@ -36,3 +36,11 @@ test('the TSC frequency is that of cpuinfo only when the measurement agrees (4.2
   assert.equal(preferExact(2_600_100, 'cpu MHz\t\t: 3900.000\n'), 2_600_100, 'a boosted core');
   assert.equal(preferExact(2_600_100, ''), 2_600_100);
 });
+
+test('on a host where starting QEMU takes long, KVM has as long as it may take to count as fast (4.3)', () => {
+  assert.match(
+    judgeKvm({ probe: { tcgMs: 900 }, hasCpuFlag: true }).reason ?? '',
+    /more than 1800 ms or failed with KVM and 900 ms without/,
+  );
+  assert.match(judgeKvm({ probe: { tcgMs: 60 }, hasCpuFlag: true }).reason ?? '', /more than 1000 ms or failed with KVM/);
+});
