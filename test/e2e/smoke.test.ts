@@ -18,7 +18,7 @@ test('vm create shows stages with their times while they end, and returns a VM t
   assert.equal(create.stdout(), 'web\n');
   const stages = [...create.stderr().matchAll(/^✓ (.+?) {2}[\d.]+ ?m?s$/gm)].map(([, title]) => title);
   assert.deepEqual(stages, [
-    ...['directories', 'root overlay', 'work disk', 'SSH host key', 'runtime directory', 'network', 'boot', 'agent'],
+    ...['directories', 'root overlay', 'work disk', 'SSH host key', 'runtime directory', 'root disk', 'network', 'boot', 'agent'],
     ...['DNS name', 'port forwards', 'ready'],
   ]);
   assert.match(create.stderr(), /^running as web\.vm \(127\.213\.\d+\.\d+\) after .*; use it: banger vm ssh web$/m);
