@@ -44,6 +44,8 @@ export type NamePort = { set(name: string, address: string): void; remove(name: 
 export type LifecycleSettings = {
   /** What a VM gets when the user does not say. */
   defaultSpec: VmSpec;
+  /** Where this installation begins to number its VMs. */
+  firstNetworkIndex: number;
   /** Memory of this host; no VM can have more. */
   hostMemoryMib: number;
   /** How long `stop` lets the guest end by itself. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { addressesOf, allocateNetworkIndex, FIRST_NETWORK_INDEX, LAST_NETWORK_INDEX } from './network.ts';
+import { addressesOf, allocateNetworkIndex, FIRST_NETWORK_INDEX, LAST_NETWORK_INDEX, placeOfInstallation } from './network.ts';
 
 test('no two VMs share an address or a MAC, over the whole range (6.1)', () => {
   const seen = new Set<string>();
@@ -22,4 +22,14 @@ test('the lowest free number is taken, and a full network says so (6.1)', () => 
   assert.equal(allocateNetworkIndex(new Set([2, 3, 5])), 4);
   const all = new Set(Array.from({ length: LAST_NETWORK_INDEX + 1 }, (_, index) => index));
   assert.throws(() => allocateNetworkIndex(all), { code: 'NETWORK_FAILED' });
+});
+
+test('each installation numbers its VMs from a place of its own, around the end of the range (6.1)', () => {
+  assert.equal(allocateNetworkIndex(new Set([320, 321]), 320), 322);
+  assert.equal(allocateNetworkIndex(new Set([LAST_NETWORK_INDEX]), LAST_NETWORK_INDEX), FIRST_NETWORK_INDEX);
+  for (let seed = 0; seed < 10_000; seed += 7) {
+    const place = placeOfInstallation(seed);
+    assert.ok(place >= FIRST_NETWORK_INDEX && place <= LAST_NETWORK_INDEX, `${seed} → ${place}`);
+  }
+  assert.notEqual(placeOfInstallation(1), placeOfInstallation(2));
 });

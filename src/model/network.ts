@@ -47,9 +47,28 @@ export function networkIndexOf({ guestAddress }: Pick<VmAddresses, 'guestAddress
   return high * 256 + low;
 }
 
-/** @returns the lowest free index. @throws NETWORK_FAILED when every address is taken */
-export function allocateNetworkIndex(taken: ReadonlySet<number>): number {
-  for (let index = FIRST_NETWORK_INDEX; index <= LAST_NETWORK_INDEX; index++) {
+/** Installations begin at multiples of this, so that neighbours have room before they meet. */
+const PLACE_SIZE = 16;
+
+/**
+ * Where an installation begins to number its VMs: loopback is shared by all users of a host, and so is the bridge, and two
+ * installations that both began at the first number would meet at every address.
+ * @param seed any number that belongs to the installation alone, for example of a hash
+ */
+export function placeOfInstallation(seed: number): number {
+  const places = Math.floor((LAST_NETWORK_INDEX + 1) / PLACE_SIZE);
+  return Math.max(FIRST_NETWORK_INDEX, (Math.abs(Math.trunc(seed)) % places) * PLACE_SIZE);
+}
+
+/**
+ * @param taken numbers of this installation's VMs
+ * @param first where to begin, FIRST_NETWORK_INDEX..LAST_NETWORK_INDEX
+ * @returns the next free index from `first` on, around the end. @throws NETWORK_FAILED when every address is taken
+ */
+export function allocateNetworkIndex(taken: ReadonlySet<number>, first = FIRST_NETWORK_INDEX): number {
+  const count = LAST_NETWORK_INDEX - FIRST_NETWORK_INDEX + 1;
+  for (let offset = 0; offset < count; offset++) {
+    const index = FIRST_NETWORK_INDEX + ((first - FIRST_NETWORK_INDEX + offset) % count);
     if (!taken.has(index)) return index;
   }
   throw new BangerError('NETWORK_FAILED', 'every VM address is taken', { remedy: 'delete a VM: banger vm delete NAME' });

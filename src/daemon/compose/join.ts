@@ -1,4 +1,4 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { availableParallelism, totalmem } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { humanId } from 'human-id';
@@ -16,6 +16,7 @@ import type { HostPort, LifecycleServices } from '../../lifecycle/services.ts';
 import { handleExit } from '../../lifecycle/vm/exit-watch.ts';
 import { stopUnused } from '../../lifecycle/vm/verbs.ts';
 import { BangerError } from '../../model/errors.ts';
+import { placeOfInstallation } from '../../model/network.ts';
 import type { VmSpec } from '../../model/vm.ts';
 import { vmPaths } from '../../model/paths.ts';
 import type { Store } from '../../store/store.ts';
@@ -177,6 +178,7 @@ function settingsOf({ directories, config, log }: ComposeOptions): Pick<Lifecycl
     pathsOf: (vm) => vmPaths(directories, vm),
     settings: {
       defaultSpec: defaultSpecOf(config),
+      firstNetworkIndex: placeOfInstallation(createHash('sha256').update(directories.stateDirectory).digest().readUInt32BE()),
       hostMemoryMib: Math.floor(totalmem() / 1024 ** 2),
       stopGraceMs: config.stop_grace_seconds * 1000,
       bootTimeoutMs: config.boot_timeout_seconds * 1000,

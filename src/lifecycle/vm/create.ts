@@ -110,7 +110,7 @@ function reserve(services: LifecycleServices, name: string | undefined, image: I
     imageId: image.id,
     imageName: image.name,
     spec,
-    networkIndex: allocateNetworkIndex(services.vms.networkIndexes()),
+    networkIndex: allocateNetworkIndex(services.vms.networkIndexes(), services.settings.firstNetworkIndex),
     createdAt: services.now().toISOString(),
     startedAt: null,
     lastUsedAt: null,
