@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { checkTidy } from './check-tidy.ts';
+import { checkTidy, largeFileProblems } from './check-tidy.ts';
 import { WORD_RULES } from './tidy-rules.ts';
 
 const problemsOf = (path: string, text: string): string[] => checkTidy([{ path, text }]).problems;
@@ -65,4 +65,14 @@ test('files above the aim are counted, and no problem', () => {
 
 test('looking at no file counts as zero files, which fails the check', () => {
   assert.equal(checkTidy([]).scanned, 0);
+});
+
+test('a file that is too large for a repository is found, and one that a tool writes is not', () => {
+  const problems = largeFileProblems([
+    { path: 'images/root.ext4', bytes: 200_000 },
+    { path: 'package-lock.json', bytes: 200_000 },
+    { path: 'README.md', bytes: 20_000 },
+  ]);
+  assert.equal(problems.length, 1);
+  assert.match(problems[0] ?? '', /^images\/root\.ext4:1: 200000 bytes/);
 });

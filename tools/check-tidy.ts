@@ -1,7 +1,7 @@
 // Sizes, names and words. Every rule says what to do instead; there is no list of exceptions.
 import { join } from 'node:path';
 import { findingsInC, findingsInTypeScript } from './function-lengths.ts';
-import { type SourceFile, readSources } from './source-tree.ts';
+import { type FileSize, type SourceFile, readSizes, readSources } from './source-tree.ts';
 import { EXEMPT_FROM_WORDS, LIMITS, NAME_RULES, WORD_RULES } from './tidy-rules.ts';
 import { type CheckResult, concludeCheck } from './verdict.ts';
 
@@ -22,6 +22,13 @@ export function checkTidy(files: readonly SourceFile[]): TidyResult {
     return lines > LIMITS.fileLinesWarning ? [`${file.path}: ${lines} lines; files aim at ${LIMITS.fileLinesWarning}`] : [];
   });
   return { scanned: written.length, problems, warnings, summary: `${written.length} files, ${warnings.length} above the aim` };
+}
+
+/** @returns a problem for each file that a repository should not carry: what is large is made by a script. */
+export function largeFileProblems(files: readonly FileSize[]): string[] {
+  return files
+    .filter(({ path, bytes }) => bytes > LIMITS.fileBytes && !GENERATED.has(path))
+    .map(({ path, bytes }) => `${path}:1: ${bytes} bytes; let a script make it, or keep it outside (limit ${LIMITS.fileBytes})`);
 }
 
 function isLimited(file: SourceFile): boolean {
@@ -63,7 +70,9 @@ function shapeProblems({ path, text }: SourceFile): string[] {
 }
 
 if (import.meta.main) {
-  const result = checkTidy(readSources(join(import.meta.dirname, '..'), FOLDERS, EXTENSIONS));
+  const root = join(import.meta.dirname, '..');
+  const result = checkTidy(readSources(root, FOLDERS, EXTENSIONS));
+  result.problems.push(...largeFileProblems(readSizes(root, FOLDERS)));
   if (process.argv.includes('--verbose')) for (const warning of result.warnings) console.log(warning);
   concludeCheck('tidy', result);
 }

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { lstatSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** A file of the repository: path relative to its root with forward slashes, and its text. */
@@ -13,9 +13,21 @@ const SKIPPED_DIRECTORIES = new Set(['node_modules', 'dist', 'build', '.git', 'r
  * @param extensions with the dot; an empty list means every file
  */
 export function readSources(root: string, folders: readonly string[], extensions: readonly string[]): SourceFile[] {
-  const paths = folders.flatMap((folder) => (folder === '' ? filesDirectlyIn(root) : filesBelow(root, folder)));
+  const paths = pathsIn(root, folders);
   const wanted = paths.filter((path) => extensions.length === 0 || extensions.some((extension) => path.endsWith(extension)));
   return wanted.toSorted().map((path) => ({ path, text: readFileSync(join(root, path), 'utf8') }));
+}
+
+/** Length of a file in bytes. */
+export type FileSize = { path: string; bytes: number };
+
+/** The files that `readSources` would read, whatever is in them. */
+export function readSizes(root: string, folders: readonly string[]): FileSize[] {
+  return pathsIn(root, folders).map((path) => ({ path, bytes: lstatSync(join(root, path)).size }));
+}
+
+function pathsIn(root: string, folders: readonly string[]): string[] {
+  return folders.flatMap((folder) => (folder === '' ? filesDirectlyIn(root) : filesBelow(root, folder)));
 }
 
 function filesDirectlyIn(root: string): string[] {
