@@ -12,6 +12,7 @@ import { guestFileRoutes } from './routes/guest-files.ts';
 import { guestStateRoutes } from './routes/guest-state.ts';
 import { logRoutes } from './routes/logs.ts';
 import { operationRoutes } from './routes/operations.ts';
+import { portRoutes } from './routes/ports.ts';
 import { vmRoutes } from './routes/vms.ts';
 import type { DaemonServices } from './services.ts';
 import { endWithError, handleUpgrades, upgradeRoutes } from './upgrade.ts';
@@ -81,6 +82,7 @@ export async function createServer(services: DaemonServices, build: BuildId): Pr
     vmRoutes(routes, services, attachments);
     operationRoutes(routes, services, attachments);
     guestStateRoutes(routes, services);
+    portRoutes(routes, services);
     logRoutes(routes, services);
     upgradeRoutes(routes);
     done();

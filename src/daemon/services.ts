@@ -1,4 +1,5 @@
 import type { BundleStatus, DaemonStatus, DoctorReport, Stats } from '../api/schemas.ts';
+import type { SchemeProbe } from '../http/probe.ts';
 import type { LifecycleServices } from '../lifecycle/services.ts';
 import type { OperationRecord } from '../model/operation.ts';
 
@@ -14,6 +15,8 @@ export type DaemonServices = LifecycleServices & {
   buildBundle(options: { force: boolean; programs?: { firecracker: string; jailer?: string } }): OperationRecord;
   /** @param release default: the pinned one */
   fetchFirecracker(release?: { url: string; sha256: string }): OperationRecord;
+  /** Tells HTTP from HTTPS, in the order of the questions. */
+  probeSchemes: SchemeProbe;
   defaultImageName: string;
   /** Ends the daemon after the reply is out; VMs go on. */
   requestShutdown(): void;

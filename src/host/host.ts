@@ -1,6 +1,7 @@
 import { makeFifos, openFifo } from './fifo.ts';
 import * as files from './files.ts';
 import * as connections from './connections.ts';
+import * as ports from './ports.ts';
 import * as processes from './processes.ts';
 import { openRotatingLog } from './rotating-log.ts';
 import { sparseCopy } from './sparse-copy.ts';
@@ -18,5 +19,6 @@ export const realHost = {
   ...processes,
   ...files,
   ...connections,
+  ...ports,
 };
 export type Host = typeof realHost;

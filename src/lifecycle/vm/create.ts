@@ -117,6 +117,7 @@ function reserve(services: LifecycleServices, name: string | undefined, image: I
     runtime: null,
     sshHostKey: null,
     lastError: null,
+    forwards: [],
   };
   services.vms.insert(vm);
   return vm;
