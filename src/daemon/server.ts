@@ -7,6 +7,7 @@ import { BangerError, ERROR_CODES, type ErrorBody, toErrorBody } from '../model/
 import { createAttachments } from './attachments.ts';
 import { parseInput } from './input.ts';
 import { describeApi } from './openapi.ts';
+import { bundleRoutes } from './routes/bundle.ts';
 import { type BuildId, daemonRoutes } from './routes/daemon.ts';
 import { guestFileRoutes } from './routes/guest-files.ts';
 import { guestStateRoutes } from './routes/guest-state.ts';
@@ -78,7 +79,8 @@ export async function createServer(services: DaemonServices, build: BuildId): Pr
   const attachments = createAttachments(services.operations);
   await server.register((scope, _options, done) => {
     const routes = typed(scope);
-    daemonRoutes(routes, services, attachments, build);
+    daemonRoutes(routes, services, build);
+    bundleRoutes(routes, services, attachments);
     vmRoutes(routes, services, attachments);
     operationRoutes(routes, services, attachments);
     guestStateRoutes(routes, services);

@@ -9,6 +9,8 @@ export type DaemonServices = LifecycleServices & {
   status(): Promise<DaemonStatus>;
   /** Measures for some 200 ms, or since the last request. */
   stats(): Promise<Stats>;
+  /** In the form that Prometheus reads. */
+  metrics(): Promise<{ text: string; contentType: string }>;
   doctor(signal: AbortSignal): Promise<DoctorReport>;
   bundleStatus(): Promise<BundleStatus>;
   /** @param options.programs absolute paths, copied into the bundle */

@@ -18,11 +18,13 @@ import { handleExit } from '../../lifecycle/vm/exit-watch.ts';
 import { stopUnused } from '../../lifecycle/vm/verbs.ts';
 import { BangerError } from '../../model/errors.ts';
 import { placeOfInstallation } from '../../model/network.ts';
+import type { OperationRecord } from '../../model/operation.ts';
 import type { VmSpec } from '../../model/vm.ts';
 import { vmPaths } from '../../model/paths.ts';
 import type { Store } from '../../store/store.ts';
 import type { Config } from '../config.ts';
 import type { Log } from '../log.ts';
+import { createMetrics } from '../metrics.ts';
 import type { DaemonServices } from '../services.ts';
 import { createStats } from '../stats.ts';
 import type { BundleParts } from './bundle-parts.ts';
@@ -82,7 +84,10 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
     ...store,
     ...impulses,
     ...settingsOf(options),
-    operations: operationsOf(options, store, () => autoStop.arm()),
+    operations: operationsOf(options, store, (operation) => {
+      metrics.count(operation);
+      autoStop.arm();
+    }),
     locks: createKeyedLock(),
     machines: createMachines((vmId, machine, exit) => void handleExit(lifecycle, vmId, machine, exit)),
     drivers: {
@@ -96,6 +101,8 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
     connectAgent: (machine) => createAgentClient((signal) => machine.openAgentChannel(signal)),
     clientPublicKey: () => key.publicKey(),
   };
+  const stats = createStats(lifecycle, { stateDirectory: options.directories.stateDirectory, cpuCount: availableParallelism() });
+  const metrics = createMetrics({ version: options.build.version, build: options.build.id }, stats);
   const autoStop = createAutoStop({
     services: lifecycle,
     staleAfterMs: options.config.auto_stop_stale_after,
@@ -110,7 +117,8 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
       clientPrivateKeyPath: () => key.path(),
       probeSchemes: createSchemeProbe(),
       requestShutdown: () => options.requestShutdown(),
-      stats: createStats(lifecycle, { stateDirectory: options.directories.stateDirectory, cpuCount: availableParallelism() }),
+      stats,
+      metrics: () => metrics.read(),
       ...bundleWork({ places, operations: lifecycle.operations, onBuilt: () => bundle.refresh(), images: () => store.images.list() }),
       ...statusWork({ ...parts, options, chooser }),
     },
@@ -124,14 +132,19 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
     },
     async close() {
       autoStop.end();
-      await lifecycle.operations.cancelAll(ROLLBACK_TIMEOUT_MS);
-      lifecycle.machines.detachAll();
-      await names.stop();
-      await Promise.race([chooser.settled(), sleep(CHECKS_TIMEOUT_MS, undefined, { ref: false })]);
-      await sweepUnlessUsed(lifecycle);
+      await endWork(lifecycle, names, chooser);
       store.close();
     },
   };
+}
+
+/** Lets go of everything; VMs go on. */
+async function endWork(lifecycle: LifecycleServices, names: Names, chooser: Chooser): Promise<void> {
+  await lifecycle.operations.cancelAll(ROLLBACK_TIMEOUT_MS);
+  lifecycle.machines.detachAll();
+  await names.stop();
+  await Promise.race([chooser.settled(), sleep(CHECKS_TIMEOUT_MS, undefined, { ref: false })]);
+  await sweepUnlessUsed(lifecycle);
 }
 
 /** The private network is for VMs: when none runs, nothing of it outlives the daemon. */
@@ -161,7 +174,7 @@ function startTimer(callback: () => void, delayMs: number): () => void {
   return () => clearTimeout(timer);
 }
 
-function operationsOf({ directories, log }: ComposeOptions, store: Store, afterEach: () => void): Operations {
+function operationsOf({ directories, log }: ComposeOptions, store: Store, afterEach: (operation: OperationRecord) => void): Operations {
   return new Operations({
     store: store.operations,
     newId: () => randomBytes(6).toString('hex'),
@@ -169,7 +182,7 @@ function operationsOf({ directories, log }: ComposeOptions, store: Store, afterE
     onEvent: (operation, event) => keepVmEvent((vm) => vmPaths(directories, vm), operation, event),
     onEnd: (operation) => {
       logEnd(log, operation);
-      afterEach();
+      afterEach(operation);
     },
     onUnwritten: ({ id, verb }, err) => log.error({ operation: id, verb, err }, 'an operation could not be written down'),
   });
