@@ -2,19 +2,14 @@ import type { ImageView } from '../../../api/schemas.ts';
 import { formatAge } from '../../../lib/duration.ts';
 import { formatSize } from '../../../lib/size.ts';
 import type { Cli } from '../../cli.ts';
-import { newCommand, outputOption } from '../../command.ts';
-import { type Column, renderTable } from '../../render/table.ts';
+import { newCommand } from '../../command.ts';
+import { listing, printList } from '../../output.ts';
+import type { Column } from '../../render/table.ts';
 
 export function declareCommand(cli: Cli) {
-  return newCommand('list', 'list images', ['banger image list', 'banger image ls -q'])
-    .addOption(outputOption())
-    .option('-q, --quiet', 'names only')
-    .action(async (flags) => {
-      const images = await cli.api().listImages();
-      if (flags.output === 'json') cli.print(JSON.stringify(images, null, 2));
-      else if (flags.quiet === true) for (const image of images) cli.print(image.name);
-      else for (const line of renderTable(COLUMNS, images)) cli.print(line);
-    });
+  return listing(newCommand('list', 'list images', ['banger image list', 'banger image ls -q'])).action(async (flags) => {
+    await printList(cli, flags, await cli.api().listImages(), { columns: COLUMNS, wide: WIDE_COLUMNS, name: (image) => image.name });
+  });
 }
 
 const COLUMNS: readonly Column<ImageView>[] = [
@@ -25,4 +20,9 @@ const COLUMNS: readonly Column<ImageView>[] = [
   { title: 'SIZE', of: (image) => formatSize(image.rootfsBytes) },
   { title: 'MANAGED', of: (image) => (image.managed ? 'yes' : 'no') },
   { title: 'CREATED', of: (image) => formatAge(Date.parse(image.createdAt), Date.now()) },
+];
+
+const WIDE_COLUMNS: readonly Column<ImageView>[] = [
+  { title: 'ID', of: (image) => image.id },
+  { title: 'ROOT FILE SYSTEM', of: (image) => image.rootfsPath },
 ];
