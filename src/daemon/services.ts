@@ -1,5 +1,6 @@
 import type { BundleStatus, DaemonStatus, DoctorReport, Stats } from '../api/schemas.ts';
 import type { LifecycleServices } from '../lifecycle/services.ts';
+import type { Image } from '../model/image.ts';
 import type { OperationRecord } from '../model/operation.ts';
 
 /** What the routes work with. */
@@ -17,6 +18,8 @@ export type DaemonServices = LifecycleServices & {
   /** @param release default: the pinned one */
   fetchFirecracker(release?: { url: string; sha256: string }): OperationRecord;
   defaultImageName: string;
+  /** Whether the manifest of an image's packages has changed since, and what makes a fresh one. */
+  imageFreshness(image: Image): Promise<{ stale: boolean; rebuildCommand: string | null }>;
   /** Ends the daemon after the reply is out; VMs go on. */
   requestShutdown(): void;
 };
