@@ -8,7 +8,6 @@ import type {
   DaemonStatus,
   DoctorReport,
   ExecBody,
-  GuestPortView,
   Health,
   Operation,
   OperationEvent,
@@ -16,6 +15,7 @@ import type {
   Stats,
   VmView,
 } from './schemas.ts';
+import type { GuestPortView, PortForwardBody, PortForwardView } from './port-schemas.ts';
 
 export type WaitTarget = 'agent' | 'ssh' | 'services' | 'running' | 'stopped';
 export type LogKind = 'serial' | 'vmm' | 'events';
@@ -60,7 +60,12 @@ function vmRoutes(get: Get, json: Json) {
         : json<Operation>({ method: 'POST', path: pathOf(['vms', ref, verb]), json: body }),
     /** Gives a running VM the way to the outside, or takes it. */
     health: (ref: string) => get<Health>(pathOf(['vms', ref, 'health'])),
-    ports: (ref: string) => get<GuestPortView[]>(pathOf(['vms', ref, 'ports'])),
+    ports: (ref: string, signal?: AbortSignal) => get<GuestPortView[]>(pathOf(['vms', ref, 'ports']), signal),
+    forwards: (ref: string) => get<PortForwardView[]>(pathOf(['vms', ref, 'forwards'])),
+    addForward: (ref: string, body: PortForwardBody) =>
+      json<PortForwardView[]>({ method: 'POST', path: pathOf(['vms', ref, 'forwards']), json: body }),
+    removeForward: (ref: string, { hostPort, ...place }: Omit<PortForwardBody, 'guestPort'>) =>
+      json<PortForwardView[]>({ method: 'DELETE', path: pathOf(['vms', ref, 'forwards'], { ...place, hostPort: String(hostPort) }) }),
     sshAccess: (ref: string) => get<SshAccess>(pathOf(['vms', ref, 'ssh'])),
     /** @throws TIMEOUT when it is not so within `timeoutMs` */
     waitVm: (ref: string, target: WaitTarget, timeoutMs: number | undefined, signal?: AbortSignal) =>

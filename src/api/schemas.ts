@@ -181,20 +181,6 @@ export const execSchema = z
   })
   .meta({ id: 'Exec' });
 
-export const guestPortSchema = z
-  .strictObject({
-    protocol: z.enum(['tcp', 'udp']),
-    address: z.string(),
-    port: z.number(),
-    pid: z.number(),
-    process: z.string(),
-    command: z.string(),
-    hostAddress: z.string().nullable(),
-    hostPort: z.number().nullable(),
-    problem: z.string().nullable(),
-  })
-  .meta({ id: 'GuestPort' });
-
 export const healthSchema = z
   .strictObject({
     vm: z.string(),
@@ -256,6 +242,5 @@ export type DaemonStatus = z.infer<typeof daemonStatusSchema>;
 export type DoctorReport = z.infer<typeof doctorReportSchema>;
 export type BundleStatus = z.infer<typeof bundleStatusSchema>;
 export type ExecBody = z.infer<typeof execSchema>;
-export type GuestPortView = z.infer<typeof guestPortSchema>;
 export type Health = z.infer<typeof healthSchema>;
 export type SshAccess = z.infer<typeof sshAccessSchema>;

@@ -33,6 +33,7 @@ const VM_VERBS: readonly Verb[] = [
   verb(['wait'], () => import('./commands/vm/wait.ts')),
   verb(['health'], () => import('./commands/vm/health.ts')),
   verb(['ports'], () => import('./commands/vm/ports.ts')),
+  verb(['forward'], () => import('./commands/vm/forward.ts')),
 ];
 
 const IMAGE_VERBS: readonly Verb[] = [

@@ -14,6 +14,7 @@ import { guestStateRoutes } from './routes/guest-state.ts';
 import { imageRoutes } from './routes/images.ts';
 import { logRoutes } from './routes/logs.ts';
 import { operationRoutes } from './routes/operations.ts';
+import { portRoutes } from './routes/ports.ts';
 import { vmRoutes } from './routes/vms.ts';
 import type { DaemonServices } from './services.ts';
 import { endWithError, handleUpgrades, upgradeRoutes } from './upgrade.ts';
@@ -85,6 +86,7 @@ export async function createServer(services: DaemonServices, build: BuildId): Pr
     imageRoutes(routes, services, attachments);
     operationRoutes(routes, services, attachments);
     guestStateRoutes(routes, services);
+    portRoutes(routes, services);
     logRoutes(routes, services);
     upgradeRoutes(routes);
     done();

@@ -1,4 +1,5 @@
 import type { BundleStatus, DaemonStatus, DoctorReport, Stats } from '../api/schemas.ts';
+import type { SchemeProbe } from '../http/probe.ts';
 import type { LifecycleServices } from '../lifecycle/services.ts';
 import type { Image } from '../model/image.ts';
 import type { OperationRecord } from '../model/operation.ts';
@@ -17,6 +18,8 @@ export type DaemonServices = LifecycleServices & {
   buildBundle(options: { force: boolean; programs?: { firecracker: string; jailer?: string } }): OperationRecord;
   /** @param release default: the pinned one */
   fetchFirecracker(release?: { url: string; sha256: string }): OperationRecord;
+  /** Tells HTTP from HTTPS, in the order of the questions. */
+  probeSchemes: SchemeProbe;
   defaultImageName: string;
   /** Whether the manifest of an image's packages has changed since, and what makes a fresh one. */
   imageFreshness(image: Image): Promise<{ stale: boolean; rebuildCommand: string | null }>;

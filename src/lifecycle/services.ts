@@ -43,7 +43,15 @@ export type HostPort = {
 };
 
 /** `.vm` names; changes are answered from the next query on. */
-export type NamePort = { set(name: string, address: string): void; remove(name: string): void };
+export type NamePort = {
+  set(name: string, address: string): void;
+  remove(name: string): void;
+  /** What of the VM at this address can be reached, for those who know it by name alone. */
+  setPorts(address: string, ports: readonly ReachablePort[]): void;
+};
+
+/** A TCP port of a guest, and the one that leads to it. */
+export type ReachablePort = { guestPort: number; hostPort: number };
 
 export type LifecycleSettings = {
   /** What a VM gets when the user does not say. */

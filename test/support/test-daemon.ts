@@ -137,6 +137,7 @@ function fakeParts(world: TestWorld, store: Store, effects: Effects): Parameters
     storages: [storage],
     names: {
       set: (name, address) => void world.names.set(name, address),
+      setPorts: () => undefined,
       remove: (name) => void world.names.delete(name),
       start: () => Promise.resolve(),
       stop: () => Promise.resolve(),

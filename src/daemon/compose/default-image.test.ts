@@ -26,7 +26,15 @@ function bundle(directory: string, content: string): Bundle {
 const vm = (imageId: string) => ({
   ...{ id: 'a'.repeat(32), name: 'web', state: 'stopped' as const, imageId, imageName: 'default', networkIndex: 1 },
   spec: { vcpuCount: 1, memoryMib: 512, workDiskBytes: 1, rootOverlayBytes: 1, nat: true },
-  ...{ createdAt: '2026-01-01T00:00:00Z', startedAt: null, lastUsedAt: null, runtime: null, sshHostKey: null, lastError: null },
+  ...{
+    createdAt: '2026-01-01T00:00:00Z',
+    startedAt: null,
+    lastUsedAt: null,
+    runtime: null,
+    sshHostKey: null,
+    lastError: null,
+    forwards: [],
+  },
 });
 
 test('a default image whose paths moved keeps its id; a new bundle is another image, and the old one stays while VMs need it (8.2)', (t) => {

@@ -6,6 +6,7 @@ import type { Hypervisor } from '../../drivers/hypervisor/contract.ts';
 import type { StorageDriver } from '../../drivers/storage/contract.ts';
 import { createAgentClient } from '../../guest/agent-client.ts';
 import { makeSshHostKey } from '../../guest/ssh-host-key.ts';
+import { createSchemeProbe } from '../../http/probe.ts';
 import type { Directories } from '../../lib/directories.ts';
 import { createAutoStop } from '../../lifecycle/auto-stop.ts';
 import { createKeyedLock } from '../../lifecycle/locks.ts';
@@ -116,6 +117,7 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
       ...lifecycle,
       ...imageWork({ places, config }),
       clientPrivateKeyPath: () => key.path(),
+      probeSchemes: createSchemeProbe(),
       requestShutdown: () => options.requestShutdown(),
       stats,
       metrics: () => metrics.read(),
