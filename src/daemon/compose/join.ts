@@ -72,14 +72,7 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
   const { log } = options;
   const { store, names, places, bundle } = parts;
   const { config } = options;
-  const chooser = new Chooser({
-    wishes: { hypervisor: config.hypervisor, storage: config.storage.driver, network: config.network.mode },
-    hypervisors: parts.hypervisors,
-    storages: parts.storages,
-    networks: () => bundle.networks(),
-    missing: () => bundle.missing(),
-    directory: options.directories.stateDirectory,
-  });
+  const chooser = chooserOf(options, parts);
   const key = clientKey(options.directories.stateDirectory);
   const lifecycle: LifecycleServices = {
     ...store,
@@ -138,6 +131,17 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
       store.close();
     },
   };
+}
+
+function chooserOf({ config, directories }: ComposeOptions, { hypervisors, storages, bundle }: DaemonParts): Chooser {
+  return new Chooser({
+    wishes: { hypervisor: config.hypervisor, storage: config.storage.driver, network: config.network.mode },
+    hypervisors,
+    storages,
+    networks: () => bundle.networks(),
+    missing: () => bundle.missing(),
+    directory: directories.stateDirectory,
+  });
 }
 
 /** Lets go of everything; VMs go on. */
