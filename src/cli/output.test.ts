@@ -77,7 +77,7 @@ test('a table never wraps on a terminal, whatever its width, and is never cut el
     for (const format of ['table', 'wide']) {
       const lines = await onTerminal(columns, 'vm', 'ls', '-o', format);
       assert.equal(lines.length, 3);
-      for (const line of lines) assert.ok([...line].length <= Math.max(columns, 12), `${columns}: ${line}`);
+      for (const line of lines) assert.ok(line.length <= Math.max(columns, 12), `${columns}: ${line}`);
     }
   }
   const [head = '', , long = ''] = await onTerminal(50, 'vm', 'ls');

@@ -87,6 +87,15 @@ export async function printOne<T>(cli: Cli, flags: ShowFlags, value: T, view: Sh
   for (const line of await showLines(flags, value, view)) cli.print(line);
 }
 
+/** Prints several values one after the other: an empty line between them for people, a new document in YAML. */
+export async function printEach<T>(cli: Cli, flags: ShowFlags, values: readonly T[], view: ShowView<T>): Promise<void> {
+  for (const [at, value] of values.entries()) {
+    if (at > 0 && flags.output === 'yaml') cli.print('---');
+    else if (at > 0 && !isData(flags)) cli.print('');
+    await printOne(cli, flags, value, view);
+  }
+}
+
 /** @returns the format that the switches ask for */
 function formatOf(flags: ShowFlags): OutputFormat {
   return flags.quiet === true ? 'name' : flags.output;

@@ -1,3 +1,4 @@
+import * as ext4 from './ext4.ts';
 import { makeFifos, openFifo } from './fifo.ts';
 import * as files from './files.ts';
 import * as connections from './connections.ts';
@@ -18,6 +19,7 @@ export const realHost = {
   openFifo,
   ...processes,
   ...files,
+  ...ext4,
   ...connections,
   ...ports,
 };

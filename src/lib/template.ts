@@ -54,5 +54,5 @@ function textOf({ path, asJson }: Exclude<Part, string>, value: unknown): string
   }
   if (asJson) return JSON.stringify(found ?? null);
   if (found === null || found === undefined) return '';
-  return typeof found === 'object' ? JSON.stringify(found) : String(found as string | number | boolean);
+  return typeof found === 'object' ? JSON.stringify(found) : `${found as string | number | boolean}`;
 }

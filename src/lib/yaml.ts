@@ -20,7 +20,7 @@ function linesOf(value: Plain): string[] {
   if (Array.isArray(value)) return value.length === 0 ? ['[]'] : (value as readonly Plain[]).flatMap((item) => itemLines(item));
   if (typeof value === 'object' && value !== null) {
     const members = Object.entries(value).filter((member) => member[1] !== undefined);
-    return members.length === 0 ? ['{}'] : members.flatMap(([key, member]) => memberLines(scalar(key), member as Plain));
+    return members.length === 0 ? ['{}'] : members.flatMap(([key, member]) => memberLines(scalar(key), member));
   }
   return [scalar(value ?? null)];
 }

@@ -3,7 +3,7 @@ import { formatAge } from '../../../lib/duration.ts';
 import { formatSize } from '../../../lib/size.ts';
 import type { Cli } from '../../cli.ts';
 import { newCommand } from '../../command.ts';
-import { isData, printOne, showing } from '../../output.ts';
+import { printEach, showing } from '../../output.ts';
 import { chooseTargets, reportInOrder } from '../../targets.ts';
 
 export function declareCommand(cli: Cli) {
@@ -12,19 +12,13 @@ export function declareCommand(cli: Cli) {
     "banger vm show web --format '{{.paths.serialLog}}'",
   ]).argument('<name...>', 'name, id or beginning of an id');
   return showing(command, 'names only').action(async (names, flags) => {
-    let first = true;
     const outcomes = (await chooseTargets(cli, names, false)).map(async (target) => {
       if ('error' in target) throw target.error;
       return target.vm;
     });
     const found: VmView[] = [];
     await reportInOrder(cli, outcomes, (vm) => void found.push(vm));
-    for (const [at, vm] of found.entries()) {
-      // One machine from the next: an empty line for people, a new document for YAML.
-      if (at > 0 && flags.output === 'yaml') cli.print('---');
-      else if (at > 0 && !isData(flags)) cli.print('');
-      await printOne(cli, flags, vm, { name: () => vm.name, facts: factsOf });
-    }
+    await printEach(cli, flags, found, { name: ({ name }) => name, facts: factsOf });
   });
 }
 
