@@ -1,10 +1,15 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { realHost } from '../../host/host.ts';
 import { addPrograms } from '../../images/bundle/add-programs.ts';
 import { buildBundle } from '../../images/bundle/build-bundle.ts';
 import { bundleStatus } from '../../images/bundle/bundle-status.ts';
-import type { BundlePlaces } from '../../images/bundle/find-bundle.ts';
+import { fetchBundle } from '../../images/bundle/fetch-bundle.ts';
+import { type BundlePlaces, findBundle } from '../../images/bundle/find-bundle.ts';
 import { fetchFirecracker } from '../../images/bundle/fetch-firecracker.ts';
+import { packageBundle } from '../../images/bundle/package-bundle.ts';
+import { PACKAGE_MANIFEST_NAME } from '../../images/bundle/package-manifest.ts';
 import { parseReleasePin, type Release, RELEASE_PIN } from '../../images/bundle/release.ts';
 import type { OperationHandle, Operations } from '../../lifecycle/operations.ts';
 import { BangerError } from '../../model/errors.ts';
@@ -17,18 +22,26 @@ export type Places = {
   buildDirectory: string;
   /** Null in an installation that brings no sources. */
   sourceRoot: string | null;
+  /** Directory of the package, which may bring a manifest of a bundle that goes with it. */
+  packageRoot: string;
   cacheDirectory: string;
 };
 
-/** `bundle status` and `bundle build` of the daemon. */
+/** The `bundle` commands of the daemon. */
 export function bundleWork(context: {
   places: Places;
   operations: Operations;
   onBuilt: () => Promise<unknown>;
   /** Images that have records; their files are needed. */
   images: () => Image[];
-}): Pick<DaemonServices, 'bundleStatus' | 'buildBundle' | 'fetchFirecracker'> {
+}): Pick<DaemonServices, 'bundleStatus' | 'buildBundle' | 'fetchBundle' | 'fetchFirecracker' | 'packageBundle'> {
   const { places, operations } = context;
+  const sweep = async (superseded: readonly string[]): Promise<void> => {
+    const needed = new Set(
+      context.images().flatMap((image) => [image.kernelPath, image.initramfsPath, image.rootfsPath, image.workSeedPath]),
+    );
+    for (const path of superseded) if (!needed.has(path)) await realHost.removeTree(path);
+  };
   return {
     bundleStatus: () => bundleStatus({ places: places.bundle, sourceRoot: places.sourceRoot, host: realHost }),
     buildBundle({ force, programs }) {
@@ -59,12 +72,35 @@ export function bundleWork(context: {
           await addPrograms({ directory: places.buildDirectory, programs, host: realHost, signal: operation.signal });
         }
         await context.onBuilt();
-        const needed = new Set(
-          context.images().flatMap((image) => [image.kernelPath, image.initramfsPath, image.rootfsPath, image.workSeedPath]),
-        );
-        for (const path of superseded) if (!needed.has(path)) await realHost.removeTree(path);
+        await sweep(superseded);
       });
     },
+    fetchBundle(named) {
+      const manifestUrl = named ?? manifestOfPackage(places.packageRoot);
+      return operations.begin('bundle.fetch', null, async (operation) => {
+        const stages = stagesOf(operation);
+        const { superseded } = await fetchBundle({
+          manifestUrl,
+          directory: places.buildDirectory,
+          cacheDirectory: join(places.cacheDirectory, 'fetch'),
+          host: realHost,
+          signal: operation.signal,
+          ...stages,
+        });
+        stages.end();
+        await context.onBuilt();
+        await sweep(superseded);
+      });
+    },
+    packageBundle: ({ path, url }) =>
+      operations.begin('bundle.package', null, async (operation) => {
+        const stages = stagesOf(operation);
+        const bundle = await findBundle(places.bundle, realHost);
+        stages.onStage('package');
+        const { signal } = operation;
+        await packageBundle({ bundle, path, ...(url === undefined ? {} : { url }), host: realHost, signal, onProgress: stages.onProgress });
+        stages.end();
+      }),
     fetchFirecracker: (release) =>
       operations.begin('bundle.fetch', null, async (operation) => {
         const stages = stagesOf(operation);
@@ -80,6 +116,15 @@ export function bundleWork(context: {
         await context.onBuilt();
       }),
   };
+}
+
+/** @throws UNSUPPORTED when the package brings none */
+function manifestOfPackage(packageRoot: string): string {
+  const path = join(packageRoot, PACKAGE_MANIFEST_NAME);
+  if (existsSync(path)) return pathToFileURL(path).href;
+  throw new BangerError('UNSUPPORTED', `this installation names no bundle that could be fetched: there is no ${path}`, {
+    remedy: 'banger bundle build',
+  });
 }
 
 /** @throws UNSUPPORTED where there is no pin */
