@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { realHost } from '../../host/host.ts';
-import { addPrograms } from '../../images/bundle/add-programs.ts';
+import { addPrograms, type ProgramPaths } from '../../images/bundle/add-programs.ts';
 import { buildBundle } from '../../images/bundle/build-bundle.ts';
 import { bundleStatus } from '../../images/bundle/bundle-status.ts';
 import { fetchBundle } from '../../images/bundle/fetch-bundle.ts';
@@ -27,21 +27,19 @@ export type Places = {
   cacheDirectory: string;
 };
 
-/** The `bundle` commands of the daemon. */
-export function bundleWork(context: {
+type WorkContext = {
   places: Places;
   operations: Operations;
   onBuilt: () => Promise<unknown>;
   /** Images that have records; their files are needed. */
   images: () => Image[];
-}): Pick<DaemonServices, 'bundleStatus' | 'buildBundle' | 'fetchBundle' | 'fetchFirecracker' | 'packageBundle'> {
+};
+
+/** The `bundle` commands of the daemon. */
+export function bundleWork(
+  context: WorkContext,
+): Pick<DaemonServices, 'bundleStatus' | 'buildBundle' | 'fetchBundle' | 'fetchFirecracker' | 'packageBundle'> {
   const { places, operations } = context;
-  const sweep = async (superseded: readonly string[]): Promise<void> => {
-    const needed = new Set(
-      context.images().flatMap((image) => [image.kernelPath, image.initramfsPath, image.rootfsPath, image.workSeedPath]),
-    );
-    for (const path of superseded) if (!needed.has(path)) await realHost.removeTree(path);
-  };
   return {
     bundleStatus: () => bundleStatus({ places: places.bundle, sourceRoot: places.sourceRoot, host: realHost }),
     buildBundle({ force, programs }) {
@@ -51,46 +49,11 @@ export function bundleWork(context: {
           remedy: 'banger bundle fetch',
         });
       }
-      return operations.begin('bundle.build', null, async (operation) => {
-        const { superseded } = await buildBundle({
-          directory: places.buildDirectory,
-          sourceRoot,
-          cacheDirectory: places.cacheDirectory,
-          host: realHost,
-          signal: operation.signal,
-          force,
-          onStage: ({ name, state, durationMs }) =>
-            operation.journal(
-              { name, title: name },
-              ({ started: 'started', kept: 'skipped', finished: 'done' } as const)[state],
-              durationMs,
-            ),
-          onProgress: ({ stage, text, fraction }) => operation.progress(stage, text, fraction),
-          onLog: () => undefined,
-        });
-        if (programs !== undefined) {
-          await addPrograms({ directory: places.buildDirectory, programs, host: realHost, signal: operation.signal });
-        }
-        await context.onBuilt();
-        await sweep(superseded);
-      });
+      return operations.begin('bundle.build', null, (operation) => build(context, { force, programs, sourceRoot }, operation));
     },
     fetchBundle(named) {
       const manifestUrl = named ?? manifestOfPackage(places.packageRoot);
-      return operations.begin('bundle.fetch', null, async (operation) => {
-        const stages = stagesOf(operation);
-        const { superseded } = await fetchBundle({
-          manifestUrl,
-          directory: places.buildDirectory,
-          cacheDirectory: join(places.cacheDirectory, 'fetch'),
-          host: realHost,
-          signal: operation.signal,
-          ...stages,
-        });
-        stages.end();
-        await context.onBuilt();
-        await sweep(superseded);
-      });
+      return operations.begin('bundle.fetch', null, (operation) => fetchWhole(context, manifestUrl, operation));
     },
     packageBundle: ({ path, url }) =>
       operations.begin('bundle.package', null, async (operation) => {
@@ -116,6 +79,51 @@ export function bundleWork(context: {
         await context.onBuilt();
       }),
   };
+}
+
+type BuildWish = { force: boolean; programs: ProgramPaths | undefined; sourceRoot: string };
+
+async function build(context: WorkContext, { force, programs, sourceRoot }: BuildWish, operation: OperationHandle): Promise<void> {
+  const { places } = context;
+  const { superseded } = await buildBundle({
+    directory: places.buildDirectory,
+    sourceRoot,
+    cacheDirectory: places.cacheDirectory,
+    host: realHost,
+    signal: operation.signal,
+    force,
+    onStage: ({ name, state, durationMs }) =>
+      operation.journal({ name, title: name }, ({ started: 'started', kept: 'skipped', finished: 'done' } as const)[state], durationMs),
+    onProgress: ({ stage, text, fraction }) => operation.progress(stage, text, fraction),
+    onLog: () => undefined,
+  });
+  if (programs !== undefined) {
+    await addPrograms({ directory: places.buildDirectory, programs, host: realHost, signal: operation.signal });
+  }
+  await context.onBuilt();
+  await sweep(context, superseded);
+}
+
+async function fetchWhole(context: WorkContext, manifestUrl: string, operation: OperationHandle): Promise<void> {
+  const { places } = context;
+  const stages = stagesOf(operation);
+  const { superseded } = await fetchBundle({
+    manifestUrl,
+    directory: places.buildDirectory,
+    cacheDirectory: join(places.cacheDirectory, 'fetch'),
+    host: realHost,
+    signal: operation.signal,
+    ...stages,
+  });
+  stages.end();
+  await context.onBuilt();
+  await sweep(context, superseded);
+}
+
+/** Removes files of former bundles that no image needs. */
+async function sweep({ images }: WorkContext, superseded: readonly string[]): Promise<void> {
+  const needed = new Set(images().flatMap((image) => [image.kernelPath, image.initramfsPath, image.rootfsPath, image.workSeedPath]));
+  for (const path of superseded) if (!needed.has(path)) await realHost.removeTree(path);
 }
 
 /** @throws UNSUPPORTED when the package brings none */
