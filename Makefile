@@ -91,8 +91,8 @@ test-agent: ## tests of the programs in C
 test-built: build ## start-up of the built programs
 	@$(NODE_TEST) --test-concurrency=1 'test/built/**/*.test.ts'
 
-test-e2e: build ## real VMs, one test file after the other; needs the runtime bundle
-	@$(NODE) --test --test-timeout=900000 --test-concurrency=1 'test/e2e/**/*.test.ts'
+test-e2e: build ## real VMs, two test files at a time; needs the runtime bundle
+	@$(NODE) --test --test-timeout=900000 --test-concurrency=2 'test/e2e/**/*.test.ts'
 
 lab: build ## root-path tests in a virtual machine (LAB="path…", or LAB_COMMAND="…" as root in it); needs the runtime bundle
 	@$(MAKE) -C helper all faulty

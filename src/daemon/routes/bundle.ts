@@ -1,15 +1,14 @@
-import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { bundleStatusSchema, operationSchema } from '../../api/schemas.ts';
 import { BangerError } from '../../model/errors.ts';
-import type { OperationRecord } from '../../model/operation.ts';
-import type { Attachments } from '../attachments.ts';
+import { type Attachments, acceptOperation } from '../attachments.ts';
 import type { TypedServer } from '../server.ts';
 import type { DaemonServices } from '../services.ts';
-import { operationView } from '../views.ts';
 
 /** The runtime bundle: what is there, and how it is made. */
 export function bundleRoutes(server: TypedServer, services: DaemonServices, attachments: Attachments): void {
+  const accept = acceptOperation(attachments);
+
   server.get('/v1/bundle', { schema: { response: { 200: bundleStatusSchema } } }, () => services.bundleStatus());
 
   const absolutePath = z.string().startsWith('/').max(4096);
@@ -24,7 +23,7 @@ export function bundleRoutes(server: TypedServer, services: DaemonServices, atta
     const { force = false, firecracker, jailer } = request.body ?? {};
     if (firecracker === undefined && jailer !== undefined) throw new BangerError('INVALID_INPUT', 'jailer goes only with firecracker');
     const programs = firecracker === undefined ? {} : { programs: { firecracker, ...(jailer === undefined ? {} : { jailer }) } };
-    return begun(request, reply, services.buildBundle({ force, ...programs }));
+    return accept(request, reply, services.buildBundle({ force, ...programs }));
   });
 
   const address = z.url({ protocol: /^(https?|file)$/ }).max(4096);
@@ -50,8 +49,8 @@ export function bundleRoutes(server: TypedServer, services: DaemonServices, atta
         remedy: 'take the checksum that is published with the archive',
       });
     }
-    if (program === undefined) return begun(request, reply, services.fetchBundle(manifest));
-    return begun(request, reply, services.fetchFirecracker(url === undefined || sha256 === undefined ? undefined : { url, sha256 }));
+    if (program === undefined) return accept(request, reply, services.fetchBundle(manifest));
+    return accept(request, reply, services.fetchFirecracker(url === undefined || sha256 === undefined ? undefined : { url, sha256 }));
   });
 
   const packageBody = z.strictObject({
@@ -60,12 +59,6 @@ export function bundleRoutes(server: TypedServer, services: DaemonServices, atta
   });
   server.post('/v1/bundle/package', { schema: { body: packageBody, response: { 202: operationSchema } } }, (request, reply) => {
     const { path, url } = request.body;
-    return begun(request, reply, services.packageBundle({ path, ...(url === undefined ? {} : { url }) }));
+    return accept(request, reply, services.packageBundle({ path, ...(url === undefined ? {} : { url }) }));
   });
-
-  function begun(request: FastifyRequest, reply: FastifyReply, operation: OperationRecord): ReturnType<typeof operationView> {
-    if (request.headers['banger-attach'] === '1') attachments.attach(operation.id);
-    reply.status(202);
-    return operationView(operation);
-  }
 }
