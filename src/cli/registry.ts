@@ -53,6 +53,7 @@ export const GROUPS: Readonly<Record<string, Group>> = {
     verbs: [
       verb(['build'], () => import('./commands/bundle/build.ts')),
       verb(['fetch'], () => import('./commands/bundle/fetch.ts')),
+      verb(['package'], () => import('./commands/bundle/package.ts')),
       verb(['status'], () => import('./commands/bundle/status.ts')),
     ],
   },
