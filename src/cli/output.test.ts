@@ -28,7 +28,7 @@ test('every command that lists or shows has -o, -q and --format, and -o means th
   const shows = new Set(['list', 'show', 'status', 'stats', 'ports', 'health', 'doctor', 'version']);
   let counted = 0;
   for (const { words, command } of await declared()) {
-    const output = command.options.find((option) => option.long === '--output');
+    const output = command.options.find((option) => option.flags === '-o, --output <format>');
     if (!shows.has(words.at(-1) ?? '') && output === undefined) continue;
     counted++;
     assert.deepEqual(output?.argChoices, OUTPUT_FORMATS, words.join(' '));
