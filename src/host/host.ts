@@ -3,6 +3,7 @@ import * as files from './files.ts';
 import * as connections from './connections.ts';
 import * as processes from './processes.ts';
 import { openRotatingLog } from './rotating-log.ts';
+import { connectUnix } from './unix-socket.ts';
 import { sparseCopy } from './sparse-copy.ts';
 import { commandEnvironment, run, spawnDetached } from './spawn.ts';
 
@@ -15,6 +16,7 @@ export const realHost = {
   sparseCopy,
   makeFifos,
   openFifo,
+  connectUnix,
   ...processes,
   ...files,
   ...connections,

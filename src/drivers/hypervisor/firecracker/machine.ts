@@ -40,7 +40,7 @@ export class FirecrackerMachineControl implements Machine {
     this.#launch = launch;
     this.#spec = spec;
     this.exited = this.#exit.promise;
-    this.#channels = new AgentChannels(launch.paths(spec).vsock);
+    this.#channels = new AgentChannels(() => host.connectUnix(launch.paths(spec).vsock));
   }
 
   get process(): ProcessIdentity {
@@ -54,7 +54,7 @@ export class FirecrackerMachineControl implements Machine {
     this.#keep(paths.log, this.#spec.vmmLogPath);
     this.#keep(paths.serial, this.#spec.serialLogPath);
     this.#metrics = new MetricsPipe(this.#host.openFifo(paths.metrics));
-    await this.#host.removeTree(paths.lastWord);
+    await this.#host.removeName(paths.lastWord);
     this.#lastWord = await listenForLastWord(paths.lastWord, (word) => (this.#evidence.lastWord = word));
   }
 
