@@ -45,7 +45,7 @@ export async function connectApi(
   const closed = new Promise<void>((resolve) => watch.once('close', () => resolve()));
   const ask = (asked: Asked): Promise<string> => exchange(place, asked, closing.signal);
   return {
-    send: async ({ method, path, body }) => void (await ask({ method, path, body })),
+    send: async (change) => void (await ask(change)),
     describe: async (timeoutMs) => parseInfo(await ask({ method: 'GET', path: '/', ...(timeoutMs === undefined ? {} : { timeoutMs }) })),
     closed,
     close: () => {

@@ -1,12 +1,12 @@
 import type { Host } from '../../../host/host.ts';
 import { BangerError } from '../../../model/errors.ts';
 import type { ProcessIdentity } from '../../../model/vm.ts';
-import type { Hypervisor, Machine, MachineSpec } from '../contract.ts';
+import type { Hypervisor, Machine, MachineSnapshot, MachineSpec } from '../contract.ts';
 import type { ProcessStatus } from '../process-end.ts';
 import { type ApiClient, connectApi } from './api-client.ts';
 import { FirecrackerInstallation, type FirecrackerSettings } from './checks.ts';
 import { type Launch, directLaunch } from './launch.ts';
-import { DISK_BUSY_STATUS, KERNEL_HEAD_BYTES, TAKES, machineRequests, refuseKernel } from './machine-config.ts';
+import { DISK_BUSY_STATUS, KERNEL_HEAD_BYTES, TAKES, machineRequests, refuseKernel, restoreRequests } from './machine-config.ts';
 import { FirecrackerMachineControl } from './machine.ts';
 import { describeStatus } from './vmm-process.ts';
 
@@ -25,18 +25,23 @@ export function createFirecrackerHypervisor(parts: { host: Host; settings: Firec
     takes: TAKES,
     checks: (signal) => driver.installation.check(signal),
     start: (spec, signal) => startMachine(driver, spec, signal),
+    ...(launch.seesAllFiles
+      ? { restore: (spec: MachineSpec, snapshot: MachineSnapshot, signal: AbortSignal) => startMachine(driver, spec, signal, snapshot) }
+      : {}),
     adopt: (spec, process) => adoptMachine(driver, spec, process),
     find: (spec) => launch.find(spec),
     cleanUp: (spec) => launch.cleanUp(spec),
   };
 }
 
-async function startMachine(driver: Driver, spec: MachineSpec, signal: AbortSignal): Promise<Machine> {
+/** @param snapshot what the machine goes on from; default: it boots */
+async function startMachine(driver: Driver, spec: MachineSpec, signal: AbortSignal, snapshot?: MachineSnapshot): Promise<Machine> {
   const { host, launch, installation } = driver;
   throwIfCancelled(spec, signal);
   const { program, version } = await installation.locate();
   const paths = launch.paths(spec);
-  const requests = machineRequests({ spec, version, paths, seen: (path) => launch.seen(spec, path) });
+  const machine = { spec, version, paths, seen: (path: string) => launch.seen(spec, path) };
+  const requests = snapshot === undefined ? machineRequests(machine) : restoreRequests(machine, snapshot);
   const started: Started = {};
   try {
     refuseKernel(await host.readHead(spec.kernelPath, KERNEL_HEAD_BYTES), version, spec.kernelPath);
