@@ -12,7 +12,7 @@ FORMATTED := src test tools bench
 export NODE_COMPILE_CACHE := $(CURDIR)/node_modules/.cache/node-compile
 NODE_TEST := $(NODE) --test --test-timeout=120000
 
-.PHONY: help setup build bundle demo check format openapi test test-unit test-in-process test-faults walk soak test-bundle test-agent test-built test-e2e test-lab lab lab-shell conformance verify bench install clean \
+.PHONY: help setup build bundle demo check format openapi test test-unit test-in-process test-faults walk soak test-bundle test-agent test-built test-e2e test-lab lab lab-shell conformance verify bench install npm-package deb clean \
   check-types check-lint check-format check-imports check-tidy check-spec check-unused
 
 help: ## show this list
@@ -91,8 +91,8 @@ test-agent: ## tests of the programs in C
 test-built: build ## start-up of the built programs
 	@$(NODE_TEST) --test-concurrency=1 'test/built/**/*.test.ts'
 
-test-e2e: build ## real VMs, one test file after the other; needs the runtime bundle
-	@$(NODE) --test --test-timeout=900000 --test-concurrency=1 'test/e2e/**/*.test.ts'
+test-e2e: build ## real VMs, two test files at a time; needs the runtime bundle
+	@$(NODE) --test --test-timeout=900000 --test-concurrency=2 'test/e2e/**/*.test.ts'
 
 lab: build ## root-path tests in a virtual machine (LAB="path…", or LAB_COMMAND="…" as root in it); needs the runtime bundle
 	@$(MAKE) -C helper all faulty
@@ -119,6 +119,14 @@ bench: build ## measure against bare QEMU, debvm, ssh and node; prints a table (
 install: build ## install below PREFIX (default /usr/local); DESTDIR is obeyed
 	@$(MAKE) -C helper
 	@sh tools/install.sh "$(DESTDIR)" "$(PREFIX)"
+
+npm-package: build ## the npm package into dist/packages
+	@$(MAKE) -s -C helper
+	@$(NODE) tools/npm-package.ts dist/packages
+
+deb: build ## a Debian package into dist/packages
+	@$(MAKE) -s -C helper
+	@sh tools/deb.sh dist/packages
 
 clean: ## remove what build made; the runtime bundle and your VMs stay
 	@rm -rf dist agent/build forwarder/build helper/build node_modules/.cache

@@ -13,6 +13,7 @@ const STREAMS: Readonly<Record<string, { status: string; type: string; schema: o
     schema: reference('OperationEvent'),
     description: 'one event a line, from the first on, until `end`',
   },
+  'get /metrics': { status: '200', type: 'text/plain', schema: { type: 'string' }, description: 'numbers for Prometheus' },
   'get /v1/vms/{ref}/logs': { status: '200', type: 'text/plain', schema: { type: 'string' }, description: 'the log' },
   'get /v1/vms/{ref}/files': {
     status: '200',

@@ -7,11 +7,14 @@ import { BangerError, ERROR_CODES, type ErrorBody, toErrorBody } from '../model/
 import { createAttachments } from './attachments.ts';
 import { parseInput } from './input.ts';
 import { describeApi } from './openapi.ts';
+import { bundleRoutes } from './routes/bundle.ts';
 import { type BuildId, daemonRoutes } from './routes/daemon.ts';
 import { guestFileRoutes } from './routes/guest-files.ts';
 import { guestStateRoutes } from './routes/guest-state.ts';
+import { imageRoutes } from './routes/images.ts';
 import { logRoutes } from './routes/logs.ts';
 import { operationRoutes } from './routes/operations.ts';
+import { portRoutes } from './routes/ports.ts';
 import { vmRoutes } from './routes/vms.ts';
 import type { DaemonServices } from './services.ts';
 import { endWithError, handleUpgrades, upgradeRoutes } from './upgrade.ts';
@@ -77,10 +80,13 @@ export async function createServer(services: DaemonServices, build: BuildId): Pr
   const attachments = createAttachments(services.operations);
   await server.register((scope, _options, done) => {
     const routes = typed(scope);
-    daemonRoutes(routes, services, attachments, build);
+    daemonRoutes(routes, services, build);
+    bundleRoutes(routes, services, attachments);
     vmRoutes(routes, services, attachments);
+    imageRoutes(routes, services, attachments);
     operationRoutes(routes, services, attachments);
     guestStateRoutes(routes, services);
+    portRoutes(routes, services);
     logRoutes(routes, services);
     upgradeRoutes(routes);
     done();

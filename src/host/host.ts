@@ -1,6 +1,8 @@
+import * as ext4 from './ext4.ts';
 import { makeFifos, openFifo } from './fifo.ts';
 import * as files from './files.ts';
 import * as connections from './connections.ts';
+import * as ports from './ports.ts';
 import * as processes from './processes.ts';
 import { openRotatingLog } from './rotating-log.ts';
 import { connectUnix } from './unix-socket.ts';
@@ -19,6 +21,8 @@ export const realHost = {
   connectUnix,
   ...processes,
   ...files,
+  ...ext4,
   ...connections,
+  ...ports,
 };
 export type Host = typeof realHost;

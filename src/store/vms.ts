@@ -21,6 +21,9 @@ const runtimeSchema = z.strictObject({
   networkDriver: z.string().exactOptional(),
   guestAddress: z.string().exactOptional(),
 });
+const forwardsSchema = z.array(
+  z.strictObject({ protocol: z.enum(['tcp', 'udp']), hostAddress: z.string(), hostPort: z.number(), guestPort: z.number() }),
+);
 const rowSchema = z.object({
   id: z.string(),
   name: z.string(),
@@ -35,10 +38,13 @@ const rowSchema = z.object({
   runtime: z.string().nullable(),
   ssh_host_key: z.string().nullable(),
   last_error: z.string().nullable(),
+  forwards: z.string(),
 });
 
 /** Members of a VM that change after its creation. */
-export type VmChange = Partial<Pick<Vm, 'name' | 'state' | 'spec' | 'startedAt' | 'lastUsedAt' | 'runtime' | 'sshHostKey' | 'lastError'>>;
+export type VmChange = Partial<
+  Pick<Vm, 'name' | 'state' | 'spec' | 'startedAt' | 'lastUsedAt' | 'runtime' | 'sshHostKey' | 'lastError' | 'forwards'>
+>;
 
 /** The VMs of this installation; every change is on disk when the call returns. */
 export type VmStore = ReturnType<typeof createVmStore>;
@@ -46,13 +52,13 @@ export type VmStore = ReturnType<typeof createVmStore>;
 /** @param database opened by openDatabase */
 export function createVmStore(database: DatabaseSync) {
   const columns =
-    'id, name, state, image_id, image_name, spec, network_index, created_at, started_at, last_used_at, runtime, ssh_host_key, last_error';
+    'id, name, state, image_id, image_name, spec, network_index, created_at, started_at, last_used_at, runtime, ssh_host_key, last_error, forwards';
   const selectAll = database.prepare(`SELECT ${columns} FROM vms ORDER BY created_at, id`);
   const selectById = database.prepare(`SELECT ${columns} FROM vms WHERE id = ?`);
   const selectByName = database.prepare(`SELECT ${columns} FROM vms WHERE name = ?`);
-  const insert = database.prepare(`INSERT INTO vms (${columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
+  const insert = database.prepare(`INSERT INTO vms (${columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
   const update = database.prepare(
-    'UPDATE vms SET name = ?, state = ?, spec = ?, started_at = ?, last_used_at = ?, runtime = ?, ssh_host_key = ?, last_error = ? WHERE id = ?',
+    'UPDATE vms SET name = ?, state = ?, spec = ?, started_at = ?, last_used_at = ?, runtime = ?, ssh_host_key = ?, last_error = ?, forwards = ? WHERE id = ?',
   );
   const remove = database.prepare('DELETE FROM vms WHERE id = ?');
   const indexes = database.prepare('SELECT network_index FROM vms');
@@ -83,6 +89,7 @@ export function createVmStore(database: DatabaseSync) {
         toJson(vm.runtime),
         vm.sshHostKey,
         vm.lastError,
+        JSON.stringify(vm.forwards),
       );
     },
     /** @returns the VM after the change. @throws NOT_FOUND, NAME_TAKEN */
@@ -100,6 +107,7 @@ export function createVmStore(database: DatabaseSync) {
         toJson(vm.runtime),
         vm.sshHostKey,
         vm.lastError,
+        JSON.stringify(vm.forwards),
         id,
       );
       return vm;
@@ -141,5 +149,6 @@ function toVm(raw: unknown): Vm {
     runtime: row.runtime === null ? null : runtimeSchema.parse(JSON.parse(row.runtime)),
     sshHostKey: row.ssh_host_key,
     lastError: row.last_error,
+    forwards: forwardsSchema.parse(JSON.parse(row.forwards)),
   };
 }

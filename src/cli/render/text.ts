@@ -9,6 +9,15 @@ export function paint(stream: Output, colour: Colour, text: string): string {
   return styleText(colour, text, { stream: stream });
 }
 
+/** Terminals that show what they do not understand, or are none. */
+const NO_LINKS = /^(dumb|linux|vt\d+)?$/;
+
+/** @returns `url`, on a terminal as a link that can be clicked (OSC 8) */
+export function hyperlink(stream: Output, url: string, env: NodeJS.ProcessEnv = process.env): string {
+  if (stream.isTTY !== true || NO_LINKS.test(env['TERM'] ?? '')) return url;
+  return `\u001b]8;;${url}\u001b\\${url}\u001b]8;;\u001b\\`;
+}
+
 // C0 and C1 controls and DEL (terminals act on them), bidirectional overrides and line separators (they forge the look).
 // eslint-disable-next-line no-control-regex
 const UNSAFE = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;

@@ -6,6 +6,7 @@ import type { Hypervisor } from '../../drivers/hypervisor/contract.ts';
 import type { StorageDriver } from '../../drivers/storage/contract.ts';
 import { createAgentClient } from '../../guest/agent-client.ts';
 import { makeSshHostKey } from '../../guest/ssh-host-key.ts';
+import { createSchemeProbe } from '../../http/probe.ts';
 import type { Directories } from '../../lib/directories.ts';
 import { createAutoStop } from '../../lifecycle/auto-stop.ts';
 import { createKeyedLock } from '../../lifecycle/locks.ts';
@@ -17,15 +18,18 @@ import { handleExit } from '../../lifecycle/vm/exit-watch.ts';
 import { stopUnused } from '../../lifecycle/vm/verbs.ts';
 import { BangerError } from '../../model/errors.ts';
 import { placeOfInstallation } from '../../model/network.ts';
+import type { OperationRecord } from '../../model/operation.ts';
 import type { VmSpec } from '../../model/vm.ts';
-import { vmPaths } from '../../model/paths.ts';
+import { imagePaths, vmPaths } from '../../model/paths.ts';
 import type { Store } from '../../store/store.ts';
 import type { Config } from '../config.ts';
 import type { Log } from '../log.ts';
+import { createMetrics } from '../metrics.ts';
 import type { DaemonServices } from '../services.ts';
 import { createStats } from '../stats.ts';
 import type { BundleParts } from './bundle-parts.ts';
 import { bundleWork, type Places } from './bundle-work.ts';
+import { imageWork } from './image-work.ts';
 import { clientKey } from './client-key.ts';
 import { Chooser } from './chooser.ts';
 import type { Names } from './names.ts';
@@ -68,21 +72,18 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
   const { log } = options;
   const { store, names, places, bundle } = parts;
   const { config } = options;
-  const chooser = new Chooser({
-    wishes: { hypervisor: config.hypervisor, storage: config.storage.driver, network: config.network.mode },
-    hypervisors: parts.hypervisors,
-    storages: parts.storages,
-    networks: () => bundle.networks(),
-    missing: () => bundle.missing(),
-    directory: options.directories.stateDirectory,
-  });
+  const chooser = chooserOf(options, parts);
   const key = clientKey(options.directories.stateDirectory);
   const lifecycle: LifecycleServices = {
     ...store,
     ...impulses,
     ...settingsOf(options),
-    operations: operationsOf(options, store, () => autoStop.arm()),
+    operations: operationsOf(options, store, (operation) => {
+      metrics.count(operation);
+      autoStop.arm();
+    }),
     locks: createKeyedLock(),
+    imageNames: new Set(),
     machines: createMachines((vmId, machine, exit) => void handleExit(lifecycle, vmId, machine, exit)),
     drivers: {
       of: (runtime) => chooser.of(runtime),
@@ -95,6 +96,8 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
     connectAgent: (machine) => createAgentClient((signal) => machine.openAgentChannel(signal)),
     clientPublicKey: () => key.publicKey(),
   };
+  const stats = createStats(lifecycle, { stateDirectory: options.directories.stateDirectory, cpuCount: availableParallelism() });
+  const metrics = createMetrics({ version: options.build.version, build: options.build.id }, stats);
   const autoStop = createAutoStop({
     services: lifecycle,
     staleAfterMs: options.config.auto_stop_stale_after,
@@ -105,10 +108,12 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
   return {
     services: {
       ...lifecycle,
-      defaultImageName: options.config.defaults.image,
+      ...imageWork({ places, config }),
       clientPrivateKeyPath: () => key.path(),
+      probeSchemes: createSchemeProbe(),
       requestShutdown: () => options.requestShutdown(),
-      stats: createStats(lifecycle, { stateDirectory: options.directories.stateDirectory, cpuCount: availableParallelism() }),
+      stats,
+      metrics: () => metrics.read(),
       ...bundleWork({ places, operations: lifecycle.operations, onBuilt: () => bundle.refresh(), images: () => store.images.list() }),
       ...statusWork({ ...parts, options, chooser }),
     },
@@ -122,14 +127,30 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
     },
     async close() {
       autoStop.end();
-      await lifecycle.operations.cancelAll(ROLLBACK_TIMEOUT_MS);
-      lifecycle.machines.detachAll();
-      await names.stop();
-      await Promise.race([chooser.settled(), sleep(CHECKS_TIMEOUT_MS, undefined, { ref: false })]);
-      await sweepUnlessUsed(lifecycle);
+      await endWork(lifecycle, names, chooser);
       store.close();
     },
   };
+}
+
+function chooserOf({ config, directories }: ComposeOptions, { hypervisors, storages, bundle }: DaemonParts): Chooser {
+  return new Chooser({
+    wishes: { hypervisor: config.hypervisor, storage: config.storage.driver, network: config.network.mode },
+    hypervisors,
+    storages,
+    networks: () => bundle.networks(),
+    missing: () => bundle.missing(),
+    directory: directories.stateDirectory,
+  });
+}
+
+/** Lets go of everything; VMs go on. */
+async function endWork(lifecycle: LifecycleServices, names: Names, chooser: Chooser): Promise<void> {
+  await lifecycle.operations.cancelAll(ROLLBACK_TIMEOUT_MS);
+  lifecycle.machines.detachAll();
+  await names.stop();
+  await Promise.race([chooser.settled(), sleep(CHECKS_TIMEOUT_MS, undefined, { ref: false })]);
+  await sweepUnlessUsed(lifecycle);
 }
 
 /** The private network is for VMs: when none runs, nothing of it outlives the daemon. */
@@ -159,7 +180,7 @@ function startTimer(callback: () => void, delayMs: number): () => void {
   return () => clearTimeout(timer);
 }
 
-function operationsOf({ directories, log }: ComposeOptions, store: Store, afterEach: () => void): Operations {
+function operationsOf({ directories, log }: ComposeOptions, store: Store, afterEach: (operation: OperationRecord) => void): Operations {
   return new Operations({
     store: store.operations,
     newId: () => randomBytes(6).toString('hex'),
@@ -167,15 +188,20 @@ function operationsOf({ directories, log }: ComposeOptions, store: Store, afterE
     onEvent: (operation, event) => keepVmEvent((vm) => vmPaths(directories, vm), operation, event),
     onEnd: (operation) => {
       logEnd(log, operation);
-      afterEach();
+      afterEach(operation);
     },
     onUnwritten: ({ id, verb }, err) => log.error({ operation: id, verb, err }, 'an operation could not be written down'),
   });
 }
 
-function settingsOf({ directories, config, log }: ComposeOptions): Pick<LifecycleServices, 'pathsOf' | 'settings' | 'warn'> {
+function settingsOf({
+  directories,
+  config,
+  log,
+}: ComposeOptions): Pick<LifecycleServices, 'pathsOf' | 'imagePathsOf' | 'settings' | 'warn'> {
   return {
     pathsOf: (vm) => vmPaths(directories, vm),
+    imagePathsOf: (image) => imagePaths(directories, image),
     settings: {
       defaultSpec: defaultSpecOf(config),
       firstNetworkIndex: placeOfInstallation(createHash('sha256').update(directories.stateDirectory).digest().readUInt32BE()),
