@@ -18,6 +18,10 @@ export type DaemonServices = LifecycleServices & {
   buildBundle(options: { force: boolean; programs?: { firecracker: string; jailer?: string } }): OperationRecord;
   /** @param release default: the pinned one */
   fetchFirecracker(release?: { url: string; sha256: string }): OperationRecord;
+  /** @param manifestUrl of a runtime-bundle.toml; default: the installation's. @throws UNSUPPORTED when it has none */
+  fetchBundle(manifestUrl?: string): OperationRecord;
+  /** @param options.path absolute, of the archive */
+  packageBundle(options: { path: string; url?: string }): OperationRecord;
   /** Tells HTTP from HTTPS, in the order of the questions. */
   probeSchemes: SchemeProbe;
   defaultImageName: string;

@@ -43,6 +43,12 @@ export type BundleManifest = {
   files: Record<BundlePart, BundleFile> & { [Program in AddedProgram]?: AddedFile | undefined };
 };
 
+/** Parts that are made where a bundle is used: whoever else has the private key could log in. */
+export type KeyPart = 'sshPrivateKey' | 'sshPublicKey';
+
+/** `bundle.json` of an archive. */
+export type PackedManifest = Omit<BundleManifest, 'files'> & { files: Omit<BundleManifest['files'], KeyPart> };
+
 export type Bundle = { directory: string; manifest: BundleManifest };
 
 /** How an image came to be. */

@@ -172,6 +172,7 @@ function fakeParts(world: TestWorld, store: Store, effects: Effects): Parameters
       bundle: { besideProgram: join(world.directory, 'none'), checkout: join(world.directory, 'none') },
       buildDirectory: join(world.directory, 'none'),
       sourceRoot: null,
+      packageRoot: join(world.directory, 'package'),
       cacheDirectory: join(world.directory, 'cache'),
     },
     bundle: {

@@ -11,12 +11,12 @@ export function bundleRoutes(server: TypedServer, services: DaemonServices, atta
 
   server.get('/v1/bundle', { schema: { response: { 200: bundleStatusSchema } } }, () => services.bundleStatus());
 
-  const programPath = z.string().startsWith('/').max(4096);
+  const absolutePath = z.string().startsWith('/').max(4096);
   const buildBody = z
     .strictObject({
       force: z.boolean().optional(),
-      firecracker: programPath.optional().describe('program to copy into the bundle'),
-      jailer: programPath.optional().describe('of the same release; only with firecracker'),
+      firecracker: absolutePath.optional().describe('program to copy into the bundle'),
+      jailer: absolutePath.optional().describe('of the same release; only with firecracker'),
     })
     .nullish();
   server.post('/v1/bundle/build', { schema: { body: buildBody, response: { 202: operationSchema } } }, (request, reply) => {
@@ -26,13 +26,11 @@ export function bundleRoutes(server: TypedServer, services: DaemonServices, atta
     return accept(request, reply, services.buildBundle({ force, ...programs }));
   });
 
+  const address = z.url({ protocol: /^(https?|file)$/ }).max(4096);
   const fetchBody = z.strictObject({
-    program: z.literal('firecracker'),
-    url: z
-      .url({ protocol: /^(https?|file)$/ })
-      .max(4096)
-      .optional()
-      .describe('release archive; default: the pinned one'),
+    program: z.literal('firecracker').optional().describe('only this program into the bundle that is there; default: a whole bundle'),
+    manifest: address.optional().describe('runtime-bundle.toml of a bundle; default: the one of the installation'),
+    url: address.optional().describe('release archive of the program; default: the pinned one'),
     sha256: z
       .string()
       .regex(/^[0-9a-f]{64}$/)
@@ -40,12 +38,27 @@ export function bundleRoutes(server: TypedServer, services: DaemonServices, atta
       .describe('of that archive'),
   });
   server.post('/v1/bundle/fetch', { schema: { body: fetchBody, response: { 202: operationSchema } } }, (request, reply) => {
-    const { url, sha256 } = request.body;
+    const { program, manifest, url, sha256 } = request.body;
+    if (program === undefined && (url ?? sha256) !== undefined) {
+      throw new BangerError('INVALID_INPUT', 'url and sha256 are of a program; a bundle has a manifest');
+    }
+    if (program !== undefined && manifest !== undefined)
+      throw new BangerError('INVALID_INPUT', 'manifest is of a bundle, not of a program');
     if ((url === undefined) !== (sha256 === undefined)) {
       throw new BangerError('INVALID_INPUT', 'url and sha256 go together: what is fetched from elsewhere must be known', {
         remedy: 'take the checksum that is published with the archive',
       });
     }
+    if (program === undefined) return accept(request, reply, services.fetchBundle(manifest));
     return accept(request, reply, services.fetchFirecracker(url === undefined || sha256 === undefined ? undefined : { url, sha256 }));
+  });
+
+  const packageBody = z.strictObject({
+    path: absolutePath.describe('of the archive, on the machine of the daemon; runtime-bundle.toml is written beside it'),
+    url: address.optional().describe('where the archive will be; default: beside its manifest'),
+  });
+  server.post('/v1/bundle/package', { schema: { body: packageBody, response: { 202: operationSchema } } }, (request, reply) => {
+    const { path, url } = request.body;
+    return accept(request, reply, services.packageBundle({ path, ...(url === undefined ? {} : { url }) }));
   });
 }
