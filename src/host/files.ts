@@ -1,8 +1,26 @@
 import { constants, createReadStream } from 'node:fs';
-import { access, chmod, copyFile, mkdir, open, readdir, readFile, rename, rm, stat, statfs, symlink, truncate } from 'node:fs/promises';
+import {
+  access,
+  appendFile,
+  chmod,
+  copyFile,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  statfs,
+  symlink,
+  truncate,
+  unlink,
+} from 'node:fs/promises';
 import { createHash, randomBytes } from 'node:crypto';
 import { dirname, join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { createZstdDecompress } from 'node:zlib';
 
 /** Writes a file so that it is there whole or not at all, also across power loss. @param mode default 0600 */
 export async function writeFileAtomic(path: string, content: string | Uint8Array, mode = 0o600): Promise<void> {
@@ -111,6 +129,30 @@ export async function regularFileSize(path: string): Promise<number | undefined>
   return found.isFile() ? found.size : undefined;
 }
 
+/** @returns a file as a stream with its size, for who sends it somewhere. The reader ends it or destroys it. */
+export async function openWhole(path: string): Promise<{ content: Readable; sizeBytes: number }> {
+  return { sizeBytes: (await stat(path)).size, content: createReadStream(path, { highWaterMark: 256 * 1024 }) };
+}
+
+/** @returns what is in a zstd file, as a stream */
+export function openUnpacked(path: string): Readable {
+  const file = createReadStream(path);
+  const unpacked = createZstdDecompress();
+  file.once('error', (error) => unpacked.destroy(error));
+  unpacked.once('close', () => file.destroy());
+  return file.pipe(unpacked);
+}
+
+/** Adds text to a log that only its owner reads. */
+export async function appendText(path: string, text: string): Promise<void> {
+  await appendFile(path, text, { mode: 0o600 });
+}
+
+/** Moves a file or directory within a file system. */
+export async function moveFile(from: string, to: string): Promise<void> {
+  await rename(from, to);
+}
+
 /** Renames a directory, after all that it holds is on disk: at `to` it is there whole or not at all, also across power loss. */
 export async function publishDirectory(from: string, to: string): Promise<void> {
   for (const name of await readdir(from)) {
@@ -164,6 +206,13 @@ export async function makePrivateDirectory(path: string): Promise<void> {
 /** Removes a file or tree; nothing there is fine. */
 export async function removeTree(path: string): Promise<void> {
   await rm(path, { recursive: true, force: true });
+}
+
+/** Removes one name, whatever it is of but a directory; nothing there is fine. @throws EISDIR, EPERM and the like */
+export async function removeName(path: string): Promise<void> {
+  await unlink(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error;
+  });
 }
 
 /** @returns a text that changes when the file or device node at `path` does, or undefined when there is none. */
