@@ -90,4 +90,4 @@ complete -c banger -f -a '(__banger_complete)'
 export const SCRIPTS: Readonly<Record<Shell, string>> = { bash: BASH, zsh: ZSH, fish: FISH };
 
 /** Where shells look for the script by themselves; the packages put it there. */
-export const SCRIPT_FILES: Readonly<Record<Shell, string>> = { bash: 'banger', zsh: '_banger', fish: 'banger.fish' };
+export const SCRIPT_FILES: Readonly<Record<Shell, string>> = { bash: 'banger.bash', zsh: '_banger', fish: 'banger.fish' };
