@@ -19,6 +19,8 @@ export type DaemonServices = LifecycleServices & {
   fetchFirecracker(release?: { url: string; sha256: string }): OperationRecord;
   /** Tells HTTP from HTTPS, in the order of the questions. */
   probeSchemes: SchemeProbe;
+  /** The port at which the name of the VM at this address is reached over HTTP. */
+  httpPortOf(address: string): number | null;
   defaultImageName: string;
   /** Ends the daemon after the reply is out; VMs go on. */
   requestShutdown(): void;

@@ -44,7 +44,7 @@ test('without a resolver that can be told, setup gives advice and writes nothing
   assert.equal(existsSync(FILE), false);
 });
 
-test('systemd-resolved asks banger for .vm and for reverse names, and nothing else (6.3)', async () => {
+test('systemd-resolved asks banger for .vm, by its stub and by its library (6.3)', async () => {
   await rm(RESOLV_CONF);
   await symlink('/run/systemd/resolve/stub-resolv.conf', RESOLV_CONF);
   await run(['systemctl', 'start', 'systemd-resolved.service'], { timeoutMs: 60_000 });
@@ -58,7 +58,6 @@ test('systemd-resolved asks banger for .vm and for reverse names, and nothing el
     (text) => /web\.vm: 127\.213\.0\.2/.test(text),
   );
   assert.match(await said('resolvectl', 'query', '3000.web.vm'), /127\.213\.0\.2/);
-  assert.match(await said('resolvectl', 'query', '127.213.0.2'), /web\.vm/);
   assert.match(await said('resolvectl', 'query', 'nobody.vm'), /^failed/);
   assert.match(await said('getent', 'ahostsv4', 'web.vm'), /^127\.213\.0\.2\s/);
   assert.match(await said('dig', '+short', 'web.vm'), /^127\.213\.0\.2$/m, 'through the stub');

@@ -20,7 +20,6 @@ export type ServerAddress = { address: string; port: number };
 const HEADER = '# Written by `banger dns setup`; `banger dns remove` takes it away.';
 /** Of the loopback addresses that VMs have, model/network.ts. */
 const REVERSE_NETWORK = '127.213.0.0/16';
-const REVERSE_ZONE = '213.127.in-addr.arpa';
 
 const dnsmasqLines = ({ address, port }: ServerAddress): string =>
   // The last line lets names lead to loopback where stop-dns-rebind is set (dnsmasq(8)).
@@ -29,11 +28,10 @@ const dnsmasqLines = ({ address, port }: ServerAddress): string =>
 export const RESOLVERS: Readonly<Record<ResolverKind, Resolver>> = {
   'systemd-resolved': {
     file: '/etc/systemd/resolved.conf.d/banger.conf',
-    // `~` makes the server one for these domains alone (resolved.conf(5)); the port may be given since systemd 246.
+    // `~` makes the server one for this domain alone (resolved.conf(5)); the port may be given since systemd 246. Reverse names of
+    // 127.0.0.0/8 it makes up itself, as localhost.
     content: ({ address, port }) =>
-      [HEADER, '[Resolve]', `DNS=${address.includes(':') ? `[${address}]` : address}:${port}`, `Domains=~vm ~${REVERSE_ZONE}`, ''].join(
-        '\n',
-      ),
+      [HEADER, '[Resolve]', `DNS=${address.includes(':') ? `[${address}]` : address}:${port}`, 'Domains=~vm', ''].join('\n'),
     reload: ['systemctl', 'restart', 'systemd-resolved.service'],
   },
   networkmanager: {

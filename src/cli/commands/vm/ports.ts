@@ -19,6 +19,9 @@ export function declareCommand(cli: Cli) {
       const found = await cli.api().ports(name);
       if (flags.output === 'json') return cli.print(JSON.stringify(found, null, 2));
       for (const line of portLines(cli.stdout, found, isQuiet)) cli.print(line);
+      const names = [...new Set(found.flatMap(({ nameUrl }) => nameUrl ?? []))];
+      // For people alone: a program reads them in JSON.
+      if (!isQuiet && names.length > 0 && cli.stdout.isTTY === true) cli.note(`by name (banger dns setup): ${names.join(' ')}`);
     });
 }
 
