@@ -110,21 +110,6 @@ export const operationEventSchema = z
   ])
   .meta({ id: 'OperationEvent' });
 
-export const imageSchema = z
-  .strictObject({
-    id: z.string(),
-    name: z.string(),
-    managed: z.boolean(),
-    isDefault: z.boolean(),
-    distribution: z.string(),
-    initSystem: z.enum(['systemd', 'runit', 'none']),
-    kernelPath: z.string(),
-    rootfsPath: z.string(),
-    rootfsBytes: z.number(),
-    createdAt: z.string(),
-  })
-  .meta({ id: 'Image' });
-
 const verdictSchema = z
   .strictObject({ name: z.string(), level: z.enum(['pass', 'warn', 'fail']), reason: z.string(), remedy: z.string().optional() })
   .meta({ id: 'Verdict' });
@@ -256,7 +241,6 @@ export type CreateVm = z.infer<typeof createVmSchema>;
 export type SetVm = z.infer<typeof setVmSchema>;
 export type Operation = z.infer<typeof operationSchema>;
 export type OperationEvent = z.infer<typeof operationEventSchema>;
-export type ImageView = z.infer<typeof imageSchema>;
 export type DaemonStatus = z.infer<typeof daemonStatusSchema>;
 export type DoctorReport = z.infer<typeof doctorReportSchema>;
 export type BundleStatus = z.infer<typeof bundleStatusSchema>;

@@ -11,6 +11,7 @@ import { bundleRoutes } from './routes/bundle.ts';
 import { type BuildId, daemonRoutes } from './routes/daemon.ts';
 import { guestFileRoutes } from './routes/guest-files.ts';
 import { guestStateRoutes } from './routes/guest-state.ts';
+import { imageRoutes } from './routes/images.ts';
 import { logRoutes } from './routes/logs.ts';
 import { operationRoutes } from './routes/operations.ts';
 import { portRoutes } from './routes/ports.ts';
@@ -82,6 +83,7 @@ export async function createServer(services: DaemonServices, build: BuildId): Pr
     daemonRoutes(routes, services, build);
     bundleRoutes(routes, services, attachments);
     vmRoutes(routes, services, attachments);
+    imageRoutes(routes, services, attachments);
     operationRoutes(routes, services, attachments);
     guestStateRoutes(routes, services);
     portRoutes(routes, services);

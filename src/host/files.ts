@@ -1,5 +1,20 @@
 import { constants, createReadStream } from 'node:fs';
-import { access, chmod, copyFile, mkdir, open, readdir, readFile, rename, rm, stat, statfs, symlink, truncate } from 'node:fs/promises';
+import {
+  access,
+  chmod,
+  copyFile,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  statfs,
+  symlink,
+  truncate,
+  unlink,
+} from 'node:fs/promises';
 import { createHash, randomBytes } from 'node:crypto';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
@@ -104,6 +119,28 @@ export async function extendSparse(path: string, sizeBytes: number): Promise<voi
   }
 }
 
+/** @returns size of the regular file that `path` is or leads to, bytes; undefined for what is none. @throws when it cannot be read */
+export async function regularFileSize(path: string): Promise<number | undefined> {
+  await access(path, constants.R_OK);
+  const found = await stat(path);
+  return found.isFile() ? found.size : undefined;
+}
+
+/** Renames a directory, after all that it holds is on disk: at `to` it is there whole or not at all, also across power loss. */
+export async function publishDirectory(from: string, to: string): Promise<void> {
+  for (const name of await readdir(from)) {
+    const file = await open(join(from, name), 'r');
+    try {
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+  }
+  await syncDirectory(from);
+  await rename(from, to);
+  await syncDirectory(dirname(to));
+}
+
 /** Cuts or extends the file to exactly `sizeBytes`. */
 export async function setLength(path: string, sizeBytes: number): Promise<void> {
   await truncate(path, sizeBytes);
@@ -142,6 +179,13 @@ export async function makePrivateDirectory(path: string): Promise<void> {
 /** Removes a file or tree; nothing there is fine. */
 export async function removeTree(path: string): Promise<void> {
   await rm(path, { recursive: true, force: true });
+}
+
+/** Removes one name, whatever it is of but a directory; nothing there is fine. @throws EISDIR, EPERM and the like */
+export async function removeName(path: string): Promise<void> {
+  await unlink(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error;
+  });
 }
 
 /** @returns a text that changes when the file or device node at `path` does, or undefined when there is none. */

@@ -1,9 +1,11 @@
+import * as ext4 from './ext4.ts';
 import { makeFifos, openFifo } from './fifo.ts';
 import * as files from './files.ts';
 import * as connections from './connections.ts';
 import * as ports from './ports.ts';
 import * as processes from './processes.ts';
 import { openRotatingLog } from './rotating-log.ts';
+import { connectUnix } from './unix-socket.ts';
 import { sparseCopy } from './sparse-copy.ts';
 import { commandEnvironment, run, spawnDetached } from './spawn.ts';
 
@@ -16,8 +18,10 @@ export const realHost = {
   sparseCopy,
   makeFifos,
   openFifo,
+  connectUnix,
   ...processes,
   ...files,
+  ...ext4,
   ...connections,
   ...ports,
 };

@@ -3,6 +3,7 @@ import type { Machine } from '../drivers/hypervisor/contract.ts';
 import { BangerError, type ErrorBody } from '../model/errors.ts';
 import type { Vm } from '../model/vm.ts';
 import type { OperationStore } from '../store/operations.ts';
+import { recoverImages } from './image/recover.ts';
 import { runAll, runSteps } from './pipeline.ts';
 import type { LifecycleServices } from './services.ts';
 import { watchSpace } from './space-watch.ts';
@@ -15,14 +16,15 @@ import { adoptionSpec } from './vm/vmm.ts';
 /** How many log directories of VMs that no longer exist are kept. */
 const KEPT_LOGS = 20;
 
-export type Recovery = { adopted: string[]; stopped: string[]; deleted: string[]; failed: string[] };
+export type Recovery = { adopted: string[]; stopped: string[]; deleted: string[]; failed: string[]; restoredImages: string[] };
 
 /**
  * Puts the world in order after the end of the last daemon, whatever it was doing (3.8, 9.5): running VMs are adopted,
  * half-made ones are removed, half-stopped ones are stopped, and what belongs to no VM is swept.
  */
 export async function recover(services: LifecycleServices, operations: OperationStore): Promise<Recovery> {
-  const report: Recovery = { adopted: [], stopped: [], deleted: [], failed: [] };
+  const report: Recovery = { adopted: [], stopped: [], deleted: [], failed: [], restoredImages: [] };
+  report.restoredImages = await recoverImages(services);
   await Promise.all(services.vms.list().map((vm) => recoverVm(services, vm, report)));
   endInterrupted(services, operations);
   await sweepNetworks(services);

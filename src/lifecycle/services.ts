@@ -4,7 +4,7 @@ import type { StorageDriver } from '../drivers/storage/contract.ts';
 import type { AgentClient } from '../guest/agent-client.ts';
 import type { SshHostKey } from '../guest/ssh-host-key.ts';
 import type { Image } from '../model/image.ts';
-import type { VmPaths } from '../model/paths.ts';
+import type { ImagePaths, VmPaths } from '../model/paths.ts';
 import type { Verdict } from '../model/verdict.ts';
 import type { ProcessIdentity, Vm, VmRuntime, VmSpec } from '../model/vm.ts';
 import type { ImageStore } from '../store/images.ts';
@@ -26,6 +26,10 @@ export type HostPort = {
   extendSparse(path: string, sizeBytes: number): Promise<void>;
   setLength(path: string, sizeBytes: number): Promise<void>;
   readHead(path: string, bytes: number): Promise<Uint8Array>;
+  /** Of the file's whole length, empty. */
+  makeExt4(path: string, label: string, signal?: AbortSignal): Promise<void>;
+  regularFileSize(path: string): Promise<number | undefined>;
+  publishDirectory(from: string, to: string): Promise<void>;
   fileSize(path: string): Promise<{ bytes: number; allocatedBytes: number }>;
   freeBytes(path: string): Promise<number>;
   fileSystemSize(path: string): Promise<{ totalBytes: number; freeBytes: number }>;
@@ -88,6 +92,8 @@ export type Drivers = {
 export type LifecycleServices = {
   vms: VmStore;
   images: ImageStore;
+  /** Names of images that are being made. */
+  imageNames: Set<string>;
   operations: Operations;
   locks: KeyedLock;
   machines: Machines;
@@ -105,6 +111,7 @@ export type LifecycleServices = {
   newId(): string;
   newName(): string;
   pathsOf(vm: Pick<Vm, 'id'>): VmPaths;
+  imagePathsOf(image: Pick<Image, 'id'>): ImagePaths;
   settings: LifecycleSettings;
   warn(message: string, facts: Record<string, unknown>): void;
 };

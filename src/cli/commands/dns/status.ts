@@ -1,32 +1,32 @@
+import type { DaemonStatus } from '../../../api/schemas.ts';
 import type { Cli } from '../../cli.ts';
-import { newCommand, outputOption } from '../../command.ts';
-import { renderFacts } from '../../render/table.ts';
+import { newCommand } from '../../command.ts';
+import { type Facts, printOne, showing } from '../../output.ts';
 
 export function declareCommand(cli: Cli) {
-  return newCommand('status', 'show whether names under .vm are answered, and who asks; ends with 1 when they are not answered', [
+  const command = newCommand('status', 'show whether names under .vm are answered, and who asks; ends with 1 when they are not answered', [
     'banger dns status',
-  ])
-    .addOption(outputOption())
-    .action(async (flags) => {
-      const { dns } = await cli.api().daemon();
-      if (!dns.listening) cli.exitCode = 1;
-      const resolver = await resolverStatus(dns.address);
-      if (flags.output === 'json') return cli.print(JSON.stringify({ ...dns, resolver }, null, 2));
-      const facts: [string, string | null][] = [
-        ['address', dns.address],
-        ['listening', dns.listening ? 'yes' : 'no'],
-        ['problem', dns.problem],
-        ['resolver', `${resolver.kind} (${resolver.because})`],
-        [
-          'asks banger',
-          resolver.file === null
-            ? 'no; banger dns setup'
-            : `${resolver.isCurrent ? 'yes' : 'another server; banger dns setup'} (${resolver.file})`,
-        ],
-        ['names work here', resolver.resolves === null ? null : resolver.resolves ? 'yes' : 'no'],
-      ];
-      for (const line of renderFacts(facts)) cli.print(line);
-    });
+  ]);
+  return showing(command, 'the address of the server only').action(async (flags) => {
+    const { dns } = await cli.api().daemon();
+    if (!dns.listening) cli.exitCode = 1;
+    const status = { ...dns, resolver: await resolverStatus(dns.address) };
+    await printOne(cli, flags, status, { name: ({ address }) => address, facts: factsOf });
+  });
+}
+
+type ResolverStatus = Awaited<ReturnType<typeof resolverStatus>>;
+
+function factsOf({ address, listening, problem, resolver }: DaemonStatus['dns'] & { resolver: ResolverStatus }): Facts {
+  const told = resolver.isCurrent ? 'yes' : 'another server; banger dns setup';
+  return [
+    ['address', address],
+    ['listening', listening ? 'yes' : 'no'],
+    ['problem', problem],
+    ['resolver', `${resolver.kind} (${resolver.because})`],
+    ['asks banger', resolver.file === null ? 'no; banger dns setup' : `${told} (${resolver.file})`],
+    ['names work here', resolver.resolves === null ? null : resolver.resolves ? 'yes' : 'no'],
+  ];
 }
 
 /** What this machine's own resolver was told, and whether it does so. */
