@@ -77,7 +77,14 @@ export const GROUPS: Readonly<Record<string, Group>> = {
       verb(['logs'], () => import('./commands/daemon/logs.ts')),
     ],
   },
-  dns: { description: 'names under .vm', verbs: [verb(['status'], () => import('./commands/dns/status.ts'))] },
+  dns: {
+    description: 'names under .vm',
+    verbs: [
+      verb(['status'], () => import('./commands/dns/status.ts')),
+      verb(['setup'], () => import('./commands/dns/setup.ts')),
+      verb(['remove', 'rm'], () => import('./commands/dns/remove.ts')),
+    ],
+  },
   internal: {
     description: 'used by banger itself and by scripts',
     hidden: true,

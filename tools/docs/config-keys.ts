@@ -25,6 +25,10 @@ const MEANINGS: Readonly<Record<string, string>> = {
   'helper.socket': 'socket of the root helper that banger setup installs',
   'dns.address': 'address on which names under .vm are answered',
   'dns.port': 'port of that, UDP and TCP',
+  'http.enabled': 'whether http://NAME.vm and http://PORT.NAME.vm lead into VMs',
+  'http.address': 'loopback address of that HTTP front',
+  'http.port': 'its port',
+  'http.wake': 'whether a request for a stopped VM starts it',
   'dns.enabled': 'whether names under .vm are answered at all',
 };
 
