@@ -56,5 +56,5 @@ function shown(key: string, value: unknown): string {
   if (value === undefined) return 'not set';
   if (value === null) return 'off';
   if (typeof value === 'number' && /(_size|memory|_space)$/.test(key)) return formatSize(value);
-  return String(value as string | number | boolean);
+  return `${value as string | number | boolean}`;
 }

@@ -13,7 +13,7 @@ export function manualPages(reference: Reference, keys: readonly ConfigKey[], ve
 
 function mainPage({ groups, globalOptions, pages }: Reference, version: string): ManualPage {
   const list = pages.map(({ words, description }) => ({ term: `banger ${words.join(' ')}`, text: description }));
-  return page('banger', 1, version, [
+  return manualPage('banger', 1, version, [
     ['NAME', text('banger - persistent, isolated Linux machines on your own computer')],
     ['SYNOPSIS', '.B banger\n.I noun verb\n[options]'],
     ['DESCRIPTION', terms(groups)],
@@ -35,7 +35,7 @@ function mainPage({ groups, globalOptions, pages }: Reference, version: string):
 function commandPage({ words, description, usage, aliases, arguments: args, options, examples }: CommandPage, version: string): ManualPage {
   const name = `banger-${words.join('-')}`;
   const also = aliases.length === 0 ? '' : `\n.PP\n${text(`Also called ${aliases.join(', ')}.`)}`;
-  return page(name, 1, version, [
+  return manualPage(name, 1, version, [
     ['NAME', text(`${name} - ${description}`)],
     ['SYNOPSIS', `.B ${text(usage)}`],
     ...(also === '' ? [] : [['DESCRIPTION', also.slice(5)] as const]),
@@ -51,7 +51,7 @@ function configPage(keys: readonly ConfigKey[], version: string): ManualPage {
     term: key,
     text: `${meaning} (default: ${value}; variable: ${environment})`,
   }));
-  return page('banger.toml', 5, version, [
+  return manualPage('banger.toml', 5, version, [
     ['NAME', text('banger.toml - settings of the daemon of banger')],
     ['SYNOPSIS', text('~/.config/banger/config.toml')],
     ['DESCRIPTION', text('TOML. An unknown key is an error that names its line. A variable goes before the file.')],
@@ -61,7 +61,7 @@ function configPage(keys: readonly ConfigKey[], version: string): ManualPage {
   ]);
 }
 
-function page(name: string, section: number, version: string, parts: readonly (readonly [string, string])[]): ManualPage {
+function manualPage(name: string, section: number, version: string, parts: readonly (readonly [string, string])[]): ManualPage {
   const head = `.TH "${text(name.toUpperCase())}" ${section} "" "banger ${text(version)}" "banger"`;
   const body = parts.map(([title, content]) => `.SH ${title}\n${content}`);
   return { file: `${name}.${section}`, text: `${[head, ...body].join('\n')}\n` };
