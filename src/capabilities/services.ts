@@ -21,7 +21,7 @@ export const services: Capability = {
         if (missing.length === 0) return;
         if (performance.now() > deadline) {
           throw new BangerError('TIMEOUT', `nothing listens on guest port ${missing.join(', ')} of ${vm.name}`, {
-            remedy: `look inside: banger vm exec ${vm.name} -- systemctl --failed`,
+            remedy: `banger vm exec ${vm.name} -- systemctl --failed`,
           });
         }
         await sleep(POLL_MS, undefined, { signal });
