@@ -8,7 +8,7 @@ packages="qemu-system-x86 qemu-utils iproute2 nftables openssh-client e2fsprogs
   mmdebstrap uidmap xz-utils gcc make musl-tools linux-libc-dev
   npm libc6-dev python3 python3-yaml cpio socat dnsutils dnsmasq-base openssl"
 if [ "${1:-}" = bench ]; then
-  packages="$packages debvm"
+  packages="$packages debvm dnsperf"
 fi
 
 missing() {
