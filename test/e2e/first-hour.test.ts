@@ -50,10 +50,10 @@ async function play(shell: TmuxShell, { title, text, say }: Scene): Promise<stri
   await shell.waitFor('an empty screen', (lines) => lines.length === 1 && PROMPT.test(lines[0] ?? ''));
   let seen: string[] = [];
   for (const step of say) {
-    const { line, then } = typeof step === 'string' ? { line: step, then: PROMPT } : step;
+    const { line, until } = typeof step === 'string' ? { line: step, until: PROMPT } : step;
     const before = seen.length;
     await shell.say(line);
-    seen = await shell.waitFor(`the end of ${line}`, (lines) => lines.length > before && then.test(lines.at(-1) ?? ''));
+    seen = await shell.waitFor(`the end of ${line}`, (lines) => lines.length > before && until.test(lines.at(-1) ?? ''));
   }
   const screen = steady(seen.slice(0, -1)).join('\n');
   return `${title === undefined ? '' : `## ${title}\n\n`}${text}\n\n\`\`\`console\n${screen}\n\`\`\`\n`;

@@ -4,7 +4,7 @@ export type Scene = {
   title?: string;
   text: string;
   /** Lines that are typed; a screen shows all of them. */
-  say: readonly (string | { line: string; then: RegExp })[];
+  say: readonly (string | { line: string; until: RegExp })[];
 };
 
 export const SCENES: readonly Scene[] = [
@@ -17,7 +17,7 @@ export const SCENES: readonly Scene[] = [
   {
     title: 'Inside',
     text: 'A command in it, and a shell. After the shell you are reminded that the machine goes on running.',
-    say: ['banger vm exec web -- uname -n', { line: 'banger vm ssh web', then: /root@web:.*# *$/ }, 'echo remember > note.txt && exit'],
+    say: ['banger vm exec web -- uname -n', { line: 'banger vm ssh web', until: /root@web:.*# *$/ }, 'echo remember > note.txt && exit'],
   },
   {
     title: 'Files and ports',
@@ -46,7 +46,7 @@ export const SCENES: readonly Scene[] = [
     say: [
       'banger vm stop web',
       'banger vm exec web true',
-      { line: 'banger vm delete web', then: /\[y\/N\] *$/ },
+      { line: 'banger vm delete web', until: /\[y\/N\] *$/ },
       'n',
       'banger vm delete --yes web',
       'banger vm list',
