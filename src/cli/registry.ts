@@ -39,6 +39,7 @@ const VM_VERBS: readonly Verb[] = [
 const IMAGE_VERBS: readonly Verb[] = [
   verb(['list', 'ls'], () => import('./commands/image/list.ts')),
   verb(['show', 'inspect'], () => import('./commands/image/show.ts')),
+  verb(['build'], () => import('./commands/image/build.ts')),
   verb(['register'], () => import('./commands/image/register.ts')),
   verb(['promote'], () => import('./commands/image/promote.ts')),
   verb(['delete', 'rm', 'remove'], () => import('./commands/image/delete.ts')),
@@ -76,7 +77,14 @@ export const GROUPS: Readonly<Record<string, Group>> = {
       verb(['logs'], () => import('./commands/daemon/logs.ts')),
     ],
   },
-  dns: { description: 'names under .vm', verbs: [verb(['status'], () => import('./commands/dns/status.ts'))] },
+  dns: {
+    description: 'names under .vm',
+    verbs: [
+      verb(['status'], () => import('./commands/dns/status.ts')),
+      verb(['setup'], () => import('./commands/dns/setup.ts')),
+      verb(['remove', 'rm'], () => import('./commands/dns/remove.ts')),
+    ],
+  },
   internal: {
     description: 'used by banger itself and by scripts',
     hidden: true,

@@ -53,12 +53,26 @@ const configSchemaOf = (drivers: DriverNames) =>
     network: z.strictObject({ mode: driverSchema(drivers.networks) }).prefault({}),
     storage: z.strictObject({ driver: driverSchema(drivers.storages) }).prefault({}),
     firecracker: z.strictObject({ path: z.string().startsWith('/').optional() }).prefault({}),
+    provision: z
+      .strictObject({
+        npm_registry: z.url({ protocol: /^https?$/ }).optional(),
+        git_mirror: z.url({ protocol: /^(https?|file|ssh|git)$/ }).default('https://github.com'),
+      })
+      .prefault({}),
     helper: z.strictObject({ socket: z.string().startsWith('/').default('/run/banger/helper.sock') }).prefault({}),
     dns: z
       .strictObject({
         address: z.union([z.ipv4(), z.ipv6()]).default('127.0.0.1'),
         port: z.number().int().min(1).max(65_535).default(42_069),
         enabled: z.boolean().default(true),
+      })
+      .prefault({}),
+    http: z
+      .strictObject({
+        enabled: z.boolean().default(true),
+        address: z.ipv4().startsWith('127.', 'must be on loopback: everybody who reaches it reaches the VMs').default('127.0.0.1'),
+        port: z.number().int().min(1).max(65_535).default(42_080),
+        wake: z.boolean().default(false),
       })
       .prefault({}),
   });

@@ -7,6 +7,7 @@ import type { StorageDriver } from '../../drivers/storage/contract.ts';
 import { createAgentClient } from '../../guest/agent-client.ts';
 import { makeSshHostKey } from '../../guest/ssh-host-key.ts';
 import { createSchemeProbe } from '../../http/probe.ts';
+import type { ProvisionSources } from '../../images/provision/sources.ts';
 import type { Directories } from '../../lib/directories.ts';
 import { createAutoStop } from '../../lifecycle/auto-stop.ts';
 import { createKeyedLock } from '../../lifecycle/locks.ts';
@@ -33,6 +34,7 @@ import { imageWork } from './image-work.ts';
 import { clientKey } from './client-key.ts';
 import { Chooser } from './chooser.ts';
 import type { Names } from './names.ts';
+import { lookOf } from './http-front.ts';
 import { keepVmEvent, logEnd } from './operation-log.ts';
 import { statusWork } from './status.ts';
 
@@ -54,6 +56,7 @@ export type DaemonParts = {
   names: Names;
   places: Places;
   bundle: BundleParts;
+  provisionSources: ProvisionSources;
 };
 
 /** The daemon's parts, joined. */
@@ -93,6 +96,7 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
     names,
     host: parts.host,
     resolveImage: (reference) => bundle.resolveImage(reference),
+    provisionSources: parts.provisionSources,
     connectAgent: (machine) => createAgentClient((signal) => machine.openAgentChannel(signal)),
     clientPublicKey: () => key.publicKey(),
   };
@@ -108,9 +112,10 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
   return {
     services: {
       ...lifecycle,
-      ...imageWork({ places, config }),
+      ...imageWork({ places, config, sources: parts.provisionSources }),
       clientPrivateKeyPath: () => key.path(),
       probeSchemes: createSchemeProbe(),
+      httpPortOf: (address) => names.httpPortOf(address),
       requestShutdown: () => options.requestShutdown(),
       stats,
       metrics: () => metrics.read(),
@@ -118,7 +123,7 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
       ...statusWork({ ...parts, options, chooser }),
     },
     async recover() {
-      await names.start();
+      await names.start(lookOf(lifecycle, config.http.wake));
       log.info(await recover(lifecycle, store.operations), 'recovered');
       autoStop.arm();
       // What this host can do takes seconds to find out after its boot; better now than in the first create, but not
