@@ -91,6 +91,7 @@ export const GROUPS: Readonly<Record<string, Group>> = {
     verbs: [
       verb(['ssh-proxy'], () => import('./commands/internal/ssh-proxy.ts')),
       verb(['nat'], () => import('./commands/internal/nat.ts')),
+      verb(['complete'], () => import('./commands/internal/complete.ts')),
     ],
   },
 };
@@ -100,6 +101,7 @@ export const TOP_VERBS: readonly Verb[] = [
   verb(['doctor'], () => import('./commands/host/doctor.ts')),
   verb(['setup'], () => import('./commands/host/setup.ts')),
   verb(['version'], () => import('./commands/host/version.ts')),
+  verb(['completion'], () => import('./commands/host/completion.ts')),
 ];
 
 /**
