@@ -3,7 +3,8 @@ import { BangerError } from '../model/errors.ts';
 import type { Capability } from './capability.ts';
 
 const POLL_MS = 200;
-const SERVICE_TIMEOUT_MS = 120_000;
+/** Under emulation a service such as opencode needs more than a minute. */
+const SERVICE_TIMEOUT_MS = 600_000;
 
 /** Waits until the services that the image declares listen (3.3). */
 export const services: Capability = {
