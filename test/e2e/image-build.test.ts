@@ -128,10 +128,6 @@ test('a registered root file system without a seed starts with an empty work dis
   await vm.sh('mkdir -p /root/root/.ssh; cd /root/root; echo bash > .bashrc; echo notes > notes; echo config > .ssh/config; sync');
   await sandbox().must(['vm', 'restart', 'bare']);
   assert.equal(await vm.sh('cat /root/.bashrc /root/notes; ls -A /root/root; cat /root/root/.ssh/config'), 'bash\nnotes\n.ssh\nconfig');
-  // A directory of that name inside a home is the user's own.
-  await vm.sh('mkdir /root/root/deep; echo profile > /root/root/.profile; sync');
-  await sandbox().must(['vm', 'restart', 'bare']);
-  assert.equal(await vm.sh('ls -A /root/root'), '.profile\n.ssh\ndeep');
   await sandbox().must(['vm', 'delete', '-f', 'bare']);
   await sandbox().must(['image', 'delete', 'mine']);
   assert.ok(existsSync(rootfs));

@@ -1,6 +1,8 @@
 // The whole default build with what it takes from outside, and a machine that starts from it. Minutes, and the registries that npm
 // and apt are set to; BANGER_PROVISION_GIT_MIRROR names a mirror of the tmux plugins where the usual place cannot be reached.
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { createVm, guest, settled, startBanger, useSandbox } from '../support/e2e.ts';
 
@@ -10,6 +12,8 @@ const sandbox = useSandbox(mirror === undefined ? {} : { env: { BANGER_PROVISION
 const stagesOf = (text: string): string[] => text.split('\n').filter((line) => line.startsWith('✓ '));
 
 test('image build --from default makes a development image, and VMs of it have all that it promises (8.3, 8.4)', async () => {
+  // A mirror of somebody else's in the file system is what git must be told to trust.
+  writeFileSync(join(sandbox().directory, 'home', '.gitconfig'), '[safe]\n\tdirectory = *\n', { mode: 0o644 });
   const flags = ['image', 'build', '--from', 'default', '--name', 'dev', '--progress', 'plain'];
   const build = startBanger(sandbox(), flags);
   assert.equal((await build.ended).status, 0, build.stderr());

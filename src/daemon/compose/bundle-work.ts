@@ -122,7 +122,9 @@ async function fetchWhole(context: WorkContext, manifestUrl: string, operation: 
 
 /** Removes files of former bundles that no image needs. */
 async function sweep({ images }: WorkContext, superseded: readonly string[]): Promise<void> {
-  const needed = new Set(images().flatMap((image) => [image.kernelPath, image.initramfsPath, image.rootfsPath, image.workSeedPath]));
+  const needed = new Set(
+    images().flatMap((image) => [image.kernelPath, image.initramfsPath, image.modulesPath, image.rootfsPath, image.workSeedPath]),
+  );
   for (const path of superseded) if (!needed.has(path)) await realHost.removeTree(path);
 }
 
