@@ -8,6 +8,7 @@ import type { VmPaths } from '../model/paths.ts';
 import type { Verdict } from '../model/verdict.ts';
 import type { ProcessIdentity, Vm, VmRuntime, VmSpec } from '../model/vm.ts';
 import type { ImageStore } from '../store/images.ts';
+import type { VmManifests } from '../store/vm-manifests.ts';
 import type { VmStore } from '../store/vms.ts';
 import type { KeyedLock } from './locks.ts';
 import type { Machines } from './machines.ts';
@@ -18,8 +19,12 @@ export type HostPort = {
   makePrivateDirectory(path: string): Promise<void>;
   removeTree(path: string): Promise<void>;
   exists(path: string): Promise<boolean>;
+  /** @param searchPath directories with colons between them */
+  findProgram(name: string, searchPath: string): Promise<string | undefined>;
+  commandEnvironment(): Record<string, string>;
   writeFileAtomic(path: string, content: string | Uint8Array, mode?: number): Promise<void>;
   readIfThere(path: string): Promise<string | undefined>;
+  namesIn(path: string): Promise<string[]>;
   namesByAge(path: string): Promise<string[]>;
   reflink(from: string, to: string): Promise<boolean>;
   sparseCopy(from: string, to: string, signal?: AbortSignal): Promise<void>;
@@ -39,7 +44,12 @@ export type HostPort = {
 };
 
 /** `.vm` names; changes are answered from the next query on. */
-export type NamePort = { set(name: string, address: string): void; remove(name: string): void };
+export type NamePort = {
+  set(name: string, address: string): void;
+  remove(name: string): void;
+  /** Asks as a program would. @returns what is answered; undefined when names are not served at all */
+  ask(name: string): Promise<{ address: string | null } | undefined>;
+};
 
 export type LifecycleSettings = {
   /** What a VM gets when the user does not say. */
@@ -71,13 +81,16 @@ export type Drivers = {
    * @throws PREREQUISITE_MISSING when the configuration asks for what does not work here
    */
   choose(runtime: VmRuntime | null): Promise<VmDrivers & { note?: string }>;
-  /** Every network that VMs may have been joined by. */
+  /** Every driver that may have made something of a VM. */
+  hypervisors(): readonly Hypervisor[];
+  storages(): readonly StorageDriver[];
   networks(): readonly NetworkDriver[];
 };
 
 /** What verbs work with; put together in daemon/compose/. */
 export type LifecycleServices = {
   vms: VmStore;
+  manifests: VmManifests;
   images: ImageStore;
   operations: Operations;
   locks: KeyedLock;

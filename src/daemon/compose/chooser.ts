@@ -73,6 +73,14 @@ export class Chooser implements Drivers {
     };
   }
 
+  hypervisors(): readonly Hypervisor[] {
+    return this.#parts.hypervisors;
+  }
+
+  storages(): readonly StorageDriver[] {
+    return this.#parts.storages;
+  }
+
   networks(): readonly NetworkDriver[] {
     return this.#parts.networks();
   }

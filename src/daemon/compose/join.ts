@@ -32,6 +32,7 @@ import { clientKey } from './client-key.ts';
 import { Chooser } from './chooser.ts';
 import type { Names } from './names.ts';
 import { keepVmEvent, logEnd } from './operation-log.ts';
+import { doctorWork } from './doctor.ts';
 import { statusWork } from './status.ts';
 
 export type ComposeOptions = {
@@ -89,11 +90,7 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
     }),
     locks: createKeyedLock(),
     machines: createMachines((vmId, machine, exit) => void handleExit(lifecycle, vmId, machine, exit)),
-    drivers: {
-      of: (runtime) => chooser.of(runtime),
-      choose: (runtime) => chooser.choose(runtime),
-      networks: () => chooser.networks(),
-    },
+    drivers: chooser,
     names,
     host: parts.host,
     resolveImage: (reference) => bundle.resolveImage(reference),
@@ -109,6 +106,8 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
     stop: (vm, reason) => lifecycle.operations.settled(stopUnused(lifecycle, vm, reason).id),
     log: (message, facts) => log.info(facts, message),
   });
+  const ending = new AbortController();
+  let healing: Promise<void> | undefined;
   return {
     services: {
       ...lifecycle,
@@ -119,10 +118,16 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
       metrics: () => metrics.read(),
       ...bundleWork({ places, operations: lifecycle.operations, onBuilt: () => bundle.refresh(), images: () => store.images.list() }),
       ...statusWork({ ...parts, options, chooser }),
+      ...doctorWork({ ...parts, lifecycle, chooser }),
     },
     async recover() {
       await names.start();
       log.info(await recover(lifecycle, store.operations), 'recovered');
+      healing = store.manifests.heal(
+        store.vms.list().map(({ id }) => id),
+        (id) => store.vms.find(id),
+        ending.signal,
+      );
       autoStop.arm();
       // What this host can do takes seconds to find out after its boot; better now than in the first create, but not
       // before the daemon answers.
@@ -130,6 +135,8 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
     },
     async close() {
       autoStop.end();
+      ending.abort();
+      await healing;
       await endWork(lifecycle, names, chooser);
       store.close();
     },

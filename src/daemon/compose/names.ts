@@ -1,3 +1,4 @@
+import { Resolver } from 'node:dns/promises';
 import { createDnsServer, type DnsServer } from '../../dns/server.ts';
 import type { NamePort } from '../../lifecycle/services.ts';
 import type { Config } from '../config.ts';
@@ -9,6 +10,8 @@ export type Names = NamePort & {
   stop(): Promise<void>;
   state(): { listening: boolean; problem: string | null };
 };
+
+const ASK_TIMEOUT_MS = 1000;
 
 /** How soon a port that was taken is tried again. */
 const RETRY_MS = 10_000;
@@ -44,6 +47,13 @@ export function createNames(config: Config['dns'], log: Log): Names {
     async stop() {
       clearTimeout(retry);
       await server?.close();
+    },
+    async ask(name) {
+      if (server === undefined) return undefined;
+      const resolver = new Resolver({ timeout: ASK_TIMEOUT_MS, tries: 1 });
+      resolver.setServers([config.address.includes(':') ? `[${config.address}]:${config.port}` : `${config.address}:${config.port}`]);
+      const addresses = await resolver.resolve4(`${name}.vm`).catch(() => []);
+      return { address: addresses[0] ?? null };
     },
     state: () => ({ listening: server !== undefined, problem }),
   };

@@ -1,4 +1,4 @@
-import type { DoctorReport } from '../../../api/schemas.ts';
+import type { DoctorFix, DoctorReport } from '../../../api/schemas.ts';
 import type { Cli } from '../../cli.ts';
 import { newCommand, outputOption } from '../../command.ts';
 import { renderTable } from '../../render/table.ts';
@@ -8,18 +8,26 @@ type Verdict = DoctorReport['verdicts'][number];
 type DriverCapability = DoctorReport['drivers'][number];
 
 export function declareCommand(cli: Cli) {
-  return newCommand('doctor', 'tell what this host can and cannot do; ends with 3 when something fails', [
-    'banger doctor',
-    'banger doctor -o json',
-  ])
+  return newCommand(
+    'doctor',
+    'tell what this host can do, and what is wrong with it, its VMs and images; ends with 3 when something fails',
+    ['banger doctor', 'banger doctor --fix', 'banger doctor -o json'],
+  )
+    .option('--fix', 'mend what can be mended without touching what you made, and tell what was done')
     .addOption(outputOption())
     .action(async (flags) => {
-      const report = await cli.api().doctor();
+      const { fixed, report } = flags.fix === true ? await cli.api().doctorFix() : { fixed: [], report: await cli.api().doctor() };
+      for (const one of fixed) cli.note(fixedLine(one));
       if (report.verdicts.some((verdict) => verdict.level === 'fail')) cli.exitCode = 3;
-      if (flags.output === 'json') return cli.print(JSON.stringify(report, null, 2));
+      if (flags.output === 'json') return cli.print(JSON.stringify(flags.fix === true ? { fixed, report } : report, null, 2));
       for (const line of verdictLines(cli, report.verdicts.filter(isNews(report.drivers)))) cli.print(line);
       for (const line of driverLines(cli, report.drivers)) cli.print(line);
     });
+}
+
+function fixedLine({ vm, name, did, error }: DoctorFix['fixed'][number]): string {
+  const where = safeLine(vm === undefined ? name : `${vm}: ${name}`);
+  return error === undefined ? `fixed ${where}: ${safeLine(did)}` : `could not fix ${where}: ${safeLine(error)}`;
 }
 
 /** The table says what works; above it stand what it does not know, and what is not as it should be. */
