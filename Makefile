@@ -12,7 +12,7 @@ FORMATTED := src test tools bench
 export NODE_COMPILE_CACHE := $(CURDIR)/node_modules/.cache/node-compile
 NODE_TEST := $(NODE) --test --test-timeout=120000
 
-.PHONY: help setup build bundle demo check format openapi test test-unit test-in-process test-faults walk soak test-bundle test-agent test-built test-e2e test-lab lab lab-shell conformance verify bench install clean \
+.PHONY: help setup build bundle demo check format openapi test test-unit test-in-process test-faults walk soak test-bundle test-agent test-built test-e2e test-lab lab lab-shell conformance verify bench install npm-package deb clean \
   check-types check-lint check-format check-imports check-tidy check-spec check-unused
 
 help: ## show this list
@@ -119,6 +119,14 @@ bench: build ## measure against bare QEMU, debvm, ssh and node; prints a table (
 install: build ## install below PREFIX (default /usr/local); DESTDIR is obeyed
 	@$(MAKE) -C helper
 	@sh tools/install.sh "$(DESTDIR)" "$(PREFIX)"
+
+npm-package: build ## the npm package into dist/packages
+	@$(MAKE) -s -C helper
+	@$(NODE) tools/npm-package.ts dist/packages
+
+deb: build ## a Debian package into dist/packages
+	@$(MAKE) -s -C helper
+	@sh tools/deb.sh dist/packages
 
 clean: ## remove what build made; the runtime bundle and your VMs stay
 	@rm -rf dist agent/build forwarder/build helper/build node_modules/.cache

@@ -2,11 +2,12 @@
 // zero or more data lines and one last line, which is `ok` or `error ERRNO TEXT` (ERRNO as a name, e.g. EACCES).
 //
 //   listen tcp|udp HOSTADDR HOSTPORT GUESTADDR GUESTPORT   the same again is fine
+//   publish …                                              the same on any address of the host: what the user asked for
 //   unlisten tcp|udp HOSTADDR HOSTPORT                     connections that are open go on; UDP flows end
 //   forget GUESTADDR                                       ends listeners and connections of one guest
 //   list                                                   one `listen …` line for each listener
 //   tap add NAME | tap delete NAME | tap list              NAME is bgr-<8 hex>; adding or deleting twice is fine
-//   info                                                   `info version=2 outer=PID inner=PID tcp=N udp=N`: connections, datagram flows
+//   info                                                   `info version=3 outer=PID inner=PID tcp=N udp=N`: connections, datagram flows
 //   quit                                                   ends everything; the connection closes when it is done
 #define _GNU_SOURCE
 #include "forwarder.h"
@@ -97,11 +98,11 @@ static int socket_type(const char *word) {
 static int listen_verb(char **words, int count) {
   struct sockaddr_in host, guest;
   int type = count > 1 ? socket_type(words[1]) : -1;
-  bool listening = strcmp(words[0], "listen") == 0;
+  bool listening = strcmp(words[0], "unlisten") != 0;
   errno = EINVAL;
   if (type < 0 || count != (listening ? 6 : 4) || !parse_address(words[2], words[3], &host)) return -1;
-  // Only loopback: nothing of a guest is ever shown to the host's own network.
-  if ((ntohl(host.sin_addr.s_addr) >> 24) != 127) return -1;
+  // Only loopback: nothing of a guest is shown to the host's own network unless that was asked for by its own word.
+  if (strcmp(words[0], "listen") == 0 && (ntohl(host.sin_addr.s_addr) >> 24) != 127) return -1;
   if (!listening) return listener_remove(type, &host);
   return parse_address(words[4], words[5], &guest) ? listener_add(type, &host, &guest) : -1;
 }
@@ -140,7 +141,7 @@ static void run_line(struct client *client, char *line) {
   for (char *word = strtok_r(line, " ", &rest); word != NULL && count < 8; word = strtok_r(NULL, " ", &rest)) words[count++] = word;
   const char *verb = count > 0 ? words[0] : "";
   struct in_addr guest;
-  if (strcmp(verb, "listen") == 0 || strcmp(verb, "unlisten") == 0) {
+  if (strcmp(verb, "listen") == 0 || strcmp(verb, "publish") == 0 || strcmp(verb, "unlisten") == 0) {
     answer(client, listen_verb(words, count));
   } else if (strcmp(verb, "forget") == 0 && count == 2 && inet_pton(AF_INET, words[1], &guest) == 1) {
     listeners_forget(guest);

@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 
-#define FORWARDER_VERSION 2
+#define FORWARDER_VERSION 3
 #define BRIDGE_NAME "br0"
 #define UPLINK_NAME "uplink0"
 // The rules of the namespace hand what guests open to this port of it, marked so; they are said again in ruleset.ts.

@@ -19,17 +19,34 @@ static bool same(const struct sockaddr_in *a, const struct sockaddr_in *b) {
   return a->sin_addr.s_addr == b->sin_addr.s_addr && a->sin_port == b->sin_port;
 }
 
-static int open_socket(int type, const struct sockaddr_in *host) {
+// Whether one of ours has the port on all addresses and this one on one of them, or the other way round.
+static bool overlaps_own(int type, const struct sockaddr_in *host) {
+  for (struct listener *l = listeners; l != NULL; l = l->next)
+    if (l->type == type && l->host.sin_port == host->sin_port && (l->host.sin_addr.s_addr == 0) != (host->sin_addr.s_addr == 0)) return true;
+  return false;
+}
+
+static int try_socket(int type, const struct sockaddr_in *host, bool beside_own) {
   int fd = socket(AF_INET, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return -1;
   int on = 1;
   // Only for TCP, where it skips TIME_WAIT; with UDP it would let two processes share the port.
   if (type == SOCK_STREAM) setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  if (bind(fd, (const struct sockaddr *)host, sizeof *host) == 0 && (type == SOCK_DGRAM || listen(fd, 1024) == 0)) return fd;
+  if (beside_own) setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+  bool bound = bind(fd, (const struct sockaddr *)host, sizeof *host) == 0;
+  // Set after the bind it gives nobody a share of this address, and lets another of ours stand beside it.
+  if (bound) setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+  if (bound && (type == SOCK_DGRAM || listen(fd, 1024) == 0)) return fd;
   int error = errno;
   close(fd);
   errno = error;
   return -1;
+}
+
+// A port published on all addresses stays beside the same port of VMs' own addresses: the kernel prefers the exact one.
+static int open_socket(int type, const struct sockaddr_in *host) {
+  int fd = try_socket(type, host, false);
+  return fd < 0 && errno == EADDRINUSE && overlaps_own(type, host) ? try_socket(type, host, true) : fd;
 }
 
 int listener_add(int type, const struct sockaddr_in *host, const struct sockaddr_in *guest) {

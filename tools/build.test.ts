@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { build } from 'esbuild';
 import { PROGRAMS, buildPrograms, bundleOptions, identityOf, isUpToDate } from './build.ts';
+import { loaderText } from './program-file.ts';
 
 const repository = join(import.meta.dirname, '..');
 
@@ -78,16 +79,29 @@ test('a second build has nothing to do until a source, the version or a program 
 test('without a build or without Node the launcher says what to do (1.6)', async () => {
   using checkout = makeCheckout();
   const { root } = checkout;
-  const run = () => spawnSync(join(root, 'bin/banger'), { encoding: 'utf8' });
+  const run = (path = '/usr/bin:/bin') => spawnSync(join(root, 'bin/banger'), { encoding: 'utf8', env: { PATH: path } });
   const unbuilt = run();
   assert.equal(unbuilt.status, 1);
   assert.match(unbuilt.stderr, /was not built. Run `make build`/);
   await buildPrograms(root, identityOf(root));
   rmSync(join(root, 'node_modules'));
-  const bare = run();
+  const tools = join(root, 'tools');
+  mkdirSync(tools);
+  symlinkSync('/bin/sh', join(tools, 'sh'));
+  const bare = run(tools);
   assert.equal(bare.status, 1);
   assert.match(bare.stderr, /no Node found .* Run `make setup`/);
   assert.equal(bare.stdout, '');
+  writeFileSync(join(tools, 'node'), `#!/bin/sh\nexec '${process.execPath}' "$@"\n`, { mode: 0o755 });
+  assert.notEqual(run(tools).stdout, '', 'a Node of the machine will do');
+});
+
+test('an old Node refuses before it loads anything, and says what to do (2.6)', () => {
+  const old = "Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '20.11.1' } });";
+  const text = loaderText(false);
+  const { status, stderr } = spawnSync(process.execPath, ['-e', `${old}\n${text.replace("'use strict';", '')}`], { encoding: 'utf8' });
+  assert.equal(status, 1);
+  assert.match(stderr, /^banger: this is Node 20\.11\.1, and banger needs 26 or newer\. Reinstall/);
 });
 
 test('the launcher finds the Node that npm put beside the package (2.6)', async () => {

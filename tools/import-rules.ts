@@ -11,6 +11,7 @@ export type Zone =
   | 'images'
   | 'guest'
   | 'dns'
+  | 'http'
   | 'doctor'
   | 'store'
   | 'lifecycle'
@@ -37,6 +38,7 @@ const EVERYTHING_BUT_CLI: readonly Zone[] = [
   'images',
   'guest',
   'dns',
+  'http',
   'doctor',
   'store',
   'lifecycle',
@@ -78,13 +80,14 @@ export const IMPORT_RULES: Readonly<Record<Zone, ImportRule>> = {
     because: 'guest speaks over the channels that a hypervisor opens, and knows no more of it',
   },
   dns: concern('dns'),
+  http: concern('http'),
   doctor: concern('doctor'),
   store: { values: ['model', 'lib'], types: [], because: 'the store keeps rows; it decides nothing and touches nothing else' },
   lifecycle: verbs,
   capabilities: verbs,
   daemon: {
     values: ['api', 'lifecycle', 'capabilities', 'model', 'lib'],
-    types: ['contract', 'images', 'guest', 'dns', 'store', 'doctor', 'host'],
+    types: ['contract', 'images', 'guest', 'dns', 'http', 'store', 'doctor', 'host'],
     because: 'only compose/ names concrete drivers and tools; the rest of the daemon is handed them',
   },
   compose: { values: EVERYTHING_BUT_CLI, types: [], because: 'the daemon must not depend on the CLI' },
@@ -148,6 +151,7 @@ const FOLDER_ZONES: readonly Zone[] = [
   'images',
   'guest',
   'dns',
+  'http',
   'doctor',
   'store',
   'lifecycle',

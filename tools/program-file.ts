@@ -17,6 +17,8 @@ export type Training = {
 /** The commands that move a person's data; for them the flag of docs/adr/0005-no-context-cells.md is worth its 2 ms. */
 const STEADY_WORDS = ['cp', 'copy', 'exec', 'ssh-proxy', 'logs'];
 const HEAD_BYTES = 12;
+/** The bundles are made for it (target of esbuild). */
+const OLDEST_NODE = 26;
 
 /**
  * @param alwaysSteady whether every command runs without function context cells
@@ -25,6 +27,11 @@ const HEAD_BYTES = 12;
 export function loaderText(alwaysSteady: boolean): string {
   const isSteady = alwaysSteady ? 'true' : `process.argv.some((word) => ${JSON.stringify(STEADY_WORDS)}.includes(word))`;
   return `'use strict';
+// The launcher may have found nothing but the machine's own Node, of any age.
+if (parseInt(process.versions.node, 10) < ${OLDEST_NODE}) {
+  console.error('banger: this is Node ' + process.versions.node + ', and banger needs ${OLDEST_NODE} or newer. Reinstall the package with optional dependencies: they bring one.');
+  process.exit(1);
+}
 const steady = ${isSteady};
 if (steady) require('node:v8').setFlagsFromString('--no-function-context-cells');
 const filename = __filename.replace(/cjs$/, 'app');

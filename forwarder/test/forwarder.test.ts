@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
 import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs';
-import { type Socket, connect } from 'node:net';
+import { once } from 'node:events';
+import { type AddressInfo, type Socket, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -175,6 +176,30 @@ test('bad control lines are refused one by one and harm nobody (6.1)', async () 
   assert.equal(await control(`listen tcp ${HOST} 9000 ${GUEST} 9000\n`), 'ok\n');
   assert.match(await control(`listen tcp ${HOST} 9000 ${GUEST} 9001\n`), /^error EADDRINUSE /);
   assert.equal(statSync(socketPath).mode & 0o777, 0o600);
+});
+
+test('a port published on all addresses stays beside the same port of VMs’ own, in either order, and only by its word (6.1)', async () => {
+  const port = 21_000 + (process.pid % 1000);
+  assert.match(await control(`listen tcp 0.0.0.0 ${port} ${GUEST} 9000\n`), /^error EINVAL /);
+  for (const order of [
+    [`publish tcp 0.0.0.0 ${port} ${GUEST} 9000`, `listen tcp ${HOST} ${port} ${GUEST} 9001`],
+    [`listen tcp ${HOST} ${port} ${GUEST} 9001`, `publish tcp 0.0.0.0 ${port} ${GUEST} 9000`],
+  ]) {
+    for (const line of order) assert.equal(await control(`${line}\n`), 'ok\n', line);
+    assert.equal((await talk(port, 'four', { end: true })).text, '4\n', 'the exact address is served by its own listener');
+    assert.match(await control('list\n'), new RegExp(`^listen tcp 0\\.0\\.0\\.0 ${port} `, 'm'));
+    assert.equal(await control(`unlisten tcp ${HOST} ${port}\n`), 'ok\n');
+    assert.equal((await talk(port, 'four', { end: true })).text, 'four', 'all others by the published one');
+    assert.equal(await control(`unlisten tcp 0.0.0.0 ${port}\n`), 'ok\n');
+  }
+});
+
+test('a port that another program has is refused, on its address and on all (6.1)', async () => {
+  const other = createServer().listen(0, HOST);
+  await once(other, 'listening');
+  const { port } = other.address() as AddressInfo;
+  for (const address of [HOST, '0.0.0.0']) assert.match(await control(`publish tcp ${address} ${port} ${GUEST} 9000\n`), /^error EADDRINUSE /);
+  other.close();
 });
 
 test('many requests on one connection are answered in order, also a long list (6.1)', async () => {

@@ -1,6 +1,7 @@
 // One typed function per route of docs/api.md.
 import type { Socket } from 'node:net';
 import { type ApiReply, type ApiRequest, bodyOf, readJson, readNdjson, type Send } from './client.ts';
+import type { ImageView, RegisterImage } from './image-schemas.ts';
 import type {
   BundleStatus,
   CreateVm,
@@ -8,15 +9,14 @@ import type {
   DoctorFix,
   DoctorReport,
   ExecBody,
-  GuestPortView,
   Health,
-  ImageView,
   Operation,
   OperationEvent,
   SshAccess,
   Stats,
   VmView,
 } from './schemas.ts';
+import type { GuestPortView, PortForwardBody, PortForwardView } from './port-schemas.ts';
 
 export type WaitTarget = 'agent' | 'ssh' | 'services' | 'running' | 'stopped';
 export type LogKind = 'serial' | 'vmm' | 'events';
@@ -40,7 +40,7 @@ export function createApi(send: Send) {
   const get = <T>(path: string, signal?: AbortSignal): Promise<T> =>
     json<T>({ method: 'GET', path, ...(signal === undefined ? {} : { signal }) });
   const done = async (request: ApiRequest): Promise<void> => void (await send(request)).socket.destroy();
-  return { ...vmRoutes(get, json), ...guestRoutes(get, send, done), ...hostRoutes(get, json, send, done) };
+  return { ...vmRoutes(get, json), ...guestRoutes(get, send, done), ...imageRoutes(get, json), ...hostRoutes(get, json, send, done) };
 }
 
 type Get = <T>(path: string, signal?: AbortSignal) => Promise<T>;
@@ -61,7 +61,12 @@ function vmRoutes(get: Get, json: Json) {
         : json<Operation>({ method: 'POST', path: pathOf(['vms', ref, verb]), json: body }),
     /** Gives a running VM the way to the outside, or takes it. */
     health: (ref: string) => get<Health>(pathOf(['vms', ref, 'health'])),
-    ports: (ref: string) => get<GuestPortView[]>(pathOf(['vms', ref, 'ports'])),
+    ports: (ref: string, signal?: AbortSignal) => get<GuestPortView[]>(pathOf(['vms', ref, 'ports']), signal),
+    forwards: (ref: string) => get<PortForwardView[]>(pathOf(['vms', ref, 'forwards'])),
+    addForward: (ref: string, body: PortForwardBody) =>
+      json<PortForwardView[]>({ method: 'POST', path: pathOf(['vms', ref, 'forwards']), json: body }),
+    removeForward: (ref: string, { hostPort, ...place }: Omit<PortForwardBody, 'guestPort'>) =>
+      json<PortForwardView[]>({ method: 'DELETE', path: pathOf(['vms', ref, 'forwards'], { ...place, hostPort: String(hostPort) }) }),
     sshAccess: (ref: string) => get<SshAccess>(pathOf(['vms', ref, 'ssh'])),
     /** @throws TIMEOUT when it is not so within `timeoutMs` */
     waitVm: (ref: string, target: WaitTarget, timeoutMs: number | undefined, signal?: AbortSignal) =>
@@ -92,6 +97,18 @@ function guestRoutes(get: Get, send: Send, done: Done) {
   };
 }
 
+function imageRoutes(get: Get, json: Json) {
+  return {
+    listImages: () => get<ImageView[]>('/v1/images'),
+    showImage: (ref: string) => get<ImageView>(pathOf(['images', ref])),
+    registerImage: (body: RegisterImage) => json<ImageView>({ method: 'POST', path: '/v1/images/register', json: body }),
+    promoteImage: (ref: string, body: { name?: string }, attach: boolean) =>
+      json<Operation>({ method: 'POST', path: pathOf(['images', ref, 'promote']), json: body, headers: attach ? ATTACH : {} }),
+    deleteImage: (ref: string) => json<Operation>({ method: 'DELETE', path: pathOf(['images', ref]) }),
+    pruneImages: (body: { all?: boolean }) => json<Operation>({ method: 'POST', path: '/v1/images/prune', json: body }),
+  };
+}
+
 function hostRoutes(get: Get, json: Json, send: Send, done: Done) {
   return {
     stats: (signal?: AbortSignal) => get<Stats>('/v1/stats', signal),
@@ -105,10 +122,20 @@ function hostRoutes(get: Get, json: Json, send: Send, done: Done) {
       return readNdjson(await send(signal === undefined ? request : { ...request, signal })) as AsyncGenerator<OperationEvent>;
     },
     cancelOperation: (id: string) => done({ method: 'DELETE', path: pathOf(['operations', id]) }),
-    listImages: () => get<ImageView[]>('/v1/images'),
     bundle: () => get<BundleStatus>('/v1/bundle'),
     buildBundle: (body: { force?: boolean; firecracker?: string; jailer?: string }, attach: boolean) =>
       json<Operation>({ method: 'POST', path: '/v1/bundle/build', json: body, headers: attach ? ATTACH : {} }),
+    /** @param manifest address of a runtime-bundle.toml; default: the one of the installation */
+    fetchBundle: (manifest: string | undefined, attach: boolean) =>
+      json<Operation>({
+        method: 'POST',
+        path: '/v1/bundle/fetch',
+        json: manifest === undefined ? {} : { manifest },
+        headers: attach ? ATTACH : {},
+      }),
+    /** @param body.path absolute, on the machine of the daemon */
+    packageBundle: (body: { path: string; url?: string }, attach: boolean) =>
+      json<Operation>({ method: 'POST', path: '/v1/bundle/package', json: body, headers: attach ? ATTACH : {} }),
     fetchFirecracker: (body: { url?: string; sha256?: string }, attach: boolean) =>
       json<Operation>({
         method: 'POST',

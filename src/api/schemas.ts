@@ -110,21 +110,6 @@ export const operationEventSchema = z
   ])
   .meta({ id: 'OperationEvent' });
 
-export const imageSchema = z
-  .strictObject({
-    id: z.string(),
-    name: z.string(),
-    managed: z.boolean(),
-    isDefault: z.boolean(),
-    distribution: z.string(),
-    initSystem: z.enum(['systemd', 'runit', 'none']),
-    kernelPath: z.string(),
-    rootfsPath: z.string(),
-    rootfsBytes: z.number(),
-    createdAt: z.string(),
-  })
-  .meta({ id: 'Image' });
-
 const verdictSchema = z
   .strictObject({
     name: z.string(),
@@ -218,20 +203,6 @@ export const execSchema = z
   })
   .meta({ id: 'Exec' });
 
-export const guestPortSchema = z
-  .strictObject({
-    protocol: z.enum(['tcp', 'udp']),
-    address: z.string(),
-    port: z.number(),
-    pid: z.number(),
-    process: z.string(),
-    command: z.string(),
-    hostAddress: z.string().nullable(),
-    hostPort: z.number().nullable(),
-    problem: z.string().nullable(),
-  })
-  .meta({ id: 'GuestPort' });
-
 export const healthSchema = z
   .strictObject({
     vm: z.string(),
@@ -289,12 +260,10 @@ export type CreateVm = z.infer<typeof createVmSchema>;
 export type SetVm = z.infer<typeof setVmSchema>;
 export type Operation = z.infer<typeof operationSchema>;
 export type OperationEvent = z.infer<typeof operationEventSchema>;
-export type ImageView = z.infer<typeof imageSchema>;
 export type DaemonStatus = z.infer<typeof daemonStatusSchema>;
 export type DoctorReport = z.infer<typeof doctorReportSchema>;
 export type DoctorFix = z.infer<typeof doctorFixSchema>;
 export type BundleStatus = z.infer<typeof bundleStatusSchema>;
 export type ExecBody = z.infer<typeof execSchema>;
-export type GuestPortView = z.infer<typeof guestPortSchema>;
 export type Health = z.infer<typeof healthSchema>;
 export type SshAccess = z.infer<typeof sshAccessSchema>;

@@ -1,29 +1,85 @@
-import type { GuestListener } from '../drivers/network/contract.ts';
+import type { ForwardResult, GuestListener } from '../drivers/network/contract.ts';
 import type { GuestPort } from '../guest/protocol.ts';
 import type { LiveMachine } from '../lifecycle/machines.ts';
+import type { ReachablePort } from '../lifecycle/services.ts';
 import type { VmContext } from '../lifecycle/vm-context.ts';
+import type { PortForward } from '../model/vm.ts';
 import type { Capability } from './capability.ts';
 
 /** Between losing the watch (the agent restarted, the channel broke) and the next try. */
 const RETRY_MS = 1000;
 
-/** Ports that open in the guest appear on the VM's loopback address, and vanish with it (6.1). */
+/** Ports that open in the guest appear on the VM's loopback address, and vanish with it; so do the user's forwards (6.1). */
 export const ports: Capability = {
   name: 'ports',
   afterStart: {
     name: 'ports',
     title: 'port forwards',
-    apply(context) {
+    async apply(context) {
       const live = context.services.machines.find(context.vm.id);
-      if (live !== undefined) void follow(context, live);
+      if (live === undefined) return;
+      if (context.vm.forwards.length > 0) await openForwards(context, live);
+      void follow(context, live);
     },
     async undo({ services, drivers, vm, network }) {
       const live = services.machines.find(vm.id);
       live?.companions.abort();
+      services.names.setPorts(drivers.network.addressOnHost(network.addresses), []);
       if (live !== undefined) await drivers.network.setForwards(network, [], live.machine);
     },
   },
 };
+
+/** Before anything listens in the guest; a port that another program has meanwhile is told, and keeps no VM from starting. */
+async function openForwards(context: VmContext, live: LiveMachine): Promise<void> {
+  try {
+    for (const { problem } of await reachPorts(context, live))
+      if (problem !== undefined) context.operation.log(`a forward is not open: ${problem}`);
+  } catch (error) {
+    context.operation.log(`forwards are not open: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+/**
+ * Makes reachable what listens in the guest and what the user asked for, one change after the other.
+ * @param guestPorts what listens now; default: what was known last
+ * @returns one result for each listener and forward
+ * @throws NETWORK_FAILED
+ */
+export function reachPorts(
+  { services, drivers, vm, network }: VmContext,
+  live: LiveMachine,
+  guestPorts?: readonly GuestPort[],
+): Promise<readonly ForwardResult[]> {
+  const { reach } = live;
+  const work = reach.turn.then(async () => {
+    if (live.companions.signal.aborted) return [];
+    reach.guestPorts = guestPorts ?? reach.guestPorts;
+    const forwards = services.vms.find(vm.id)?.forwards ?? [];
+    const wanted = [...listenersOf(reach.guestPorts), ...forwards.map(listenerOf)];
+    reach.results = await drivers.network.setForwards(network, wanted, live.machine);
+    services.names.setPorts(drivers.network.addressOnHost(network.addresses), reachable(reach.results));
+    return reach.results;
+  });
+  reach.turn = work.catch(() => undefined);
+  return work;
+}
+
+/** @returns the forward as networks know it */
+export function listenerOf({
+  protocol,
+  guestPort,
+  hostAddress,
+  hostPort,
+}: PortForward): Required<GuestListener> & { at: { address: string; port: number } } {
+  return { protocol, port: guestPort, at: { address: hostAddress, port: hostPort } };
+}
+
+function reachable(results: readonly ForwardResult[]): ReachablePort[] {
+  return results.flatMap(({ protocol, port, hostPort, at }) =>
+    protocol === 'tcp' && at === undefined && hostPort !== null ? [{ guestPort: port, hostPort }] : [],
+  );
+}
 
 async function follow(context: VmContext, live: LiveMachine): Promise<void> {
   const { signal } = live.companions;
@@ -39,23 +95,18 @@ async function follow(context: VmContext, live: LiveMachine): Promise<void> {
   }
 }
 
-async function watchOnce({ services, drivers, vm, network }: VmContext, live: LiveMachine, signal: AbortSignal): Promise<void> {
-  // One change after the other: a later list must not be overtaken by an earlier one.
-  let work = Promise.resolve();
+async function watchOnce(context: VmContext, live: LiveMachine, signal: AbortSignal): Promise<void> {
+  const { services, vm } = context;
   const forward = async (guestPorts: GuestPort[]): Promise<void> => {
-    if (signal.aborted) return;
-    for (const { problem, ...facts } of await drivers.network.setForwards(network, listenersOf(guestPorts), live.machine)) {
-      if (problem !== undefined) services.warn('a guest port could not be forwarded', { vm: vm.name, problem, ...facts });
+    try {
+      for (const { problem, ...facts } of await reachPorts(context, live, guestPorts)) {
+        if (problem !== undefined) services.warn('a guest port could not be forwarded', { vm: vm.name, problem, ...facts });
+      }
+    } catch (error) {
+      services.warn('forwarding failed', { vm: vm.name, error: String(error) });
     }
   };
-  const session = await live.agent.watchPorts(
-    (guestPorts) => {
-      work = work
-        .then(() => forward(guestPorts))
-        .catch((error: unknown) => services.warn('forwarding failed', { vm: vm.name, error: String(error) }));
-    },
-    { signal },
-  );
+  const session = await live.agent.watchPorts((guestPorts) => void forward(guestPorts), { signal });
   const close = (): void => session.close();
   signal.addEventListener('abort', close, { once: true });
   try {

@@ -1,8 +1,10 @@
 import { EXT4_HEAD_BYTES, ext4State } from '../lib/ext4.ts';
-import { BangerError } from '../model/errors.ts';
 import type { Capability } from './capability.ts';
 
-/** The VM's own ext4 disk, mounted at /root: a clone of the image's work seed (5.3). */
+/** A work disk that is made empty has this size until the agent grows it, which costs nothing. */
+const EMPTY_DISK_BYTES = 512 * 1024 ** 2;
+
+/** The VM's own ext4 disk, mounted at /root: a clone of the image's work seed, or an empty one where there is none (5.3). */
 export const workDisk: Capability = {
   name: 'work-disk',
   prepare: {
@@ -10,9 +12,11 @@ export const workDisk: Capability = {
     title: 'work disk',
     async apply({ vm, image, paths, services: { host } }, signal) {
       const seed = image.workSeedPath;
-      if (seed === null)
-        throw new BangerError('BUNDLE_BROKEN', `the image ${image.name} has no work seed`, { remedy: 'banger bundle build' });
-      if (!(await host.reflink(seed, paths.workDisk))) await host.sparseCopy(seed, paths.workDisk, signal);
+      if (seed === null) {
+        await host.writeFileAtomic(paths.workDisk, '');
+        await host.setLength(paths.workDisk, Math.min(vm.spec.workDiskBytes, EMPTY_DISK_BYTES));
+        await host.makeExt4(paths.workDisk, 'banger-work', signal);
+      } else if (!(await host.reflink(seed, paths.workDisk))) await host.sparseCopy(seed, paths.workDisk, signal);
       // The agent grows the file system to its disk when it mounts it.
       await host.extendSparse(paths.workDisk, vm.spec.workDiskBytes);
     },

@@ -107,7 +107,7 @@ function lastLine(path: string, fromByte: number): string {
 }
 
 /**
- * Asks the daemon to end and waits until nothing listens any more. VMs go on (1.2).
+ * Asks the daemon to end and waits until it is gone. VMs go on (1.2).
  * @returns false when none ran
  * @throws TIMEOUT when it still listens after 10 s
  */
@@ -123,8 +123,10 @@ export async function stopDaemon(cli: Cli): Promise<boolean> {
   }
   const deadline = performance.now() + DAEMON_START_TIMEOUT_MS;
   const startTicks = pid === undefined ? undefined : startTicksOf(pid);
-  // The socket goes first; the process has the database until it is gone.
-  while ((await answers(socketPath)) || (pid !== undefined && startTicks !== undefined && isAlive({ pid, startTicks }))) {
+  // Not the socket when the process is known: systemd goes on listening, and asking would start the next daemon.
+  const isThere = (): Promise<boolean> | boolean =>
+    pid === undefined ? answers(socketPath) : startTicks !== undefined && isAlive({ pid, startTicks });
+  while (await isThere()) {
     if (performance.now() > deadline) {
       throw new BangerError('TIMEOUT', `the daemon did not end within ${DAEMON_START_TIMEOUT_MS / 1000} s`, { logPath: daemonLogPath });
     }

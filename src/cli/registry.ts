@@ -33,16 +33,27 @@ const VM_VERBS: readonly Verb[] = [
   verb(['wait'], () => import('./commands/vm/wait.ts')),
   verb(['health'], () => import('./commands/vm/health.ts')),
   verb(['ports'], () => import('./commands/vm/ports.ts')),
+  verb(['forward'], () => import('./commands/vm/forward.ts')),
+];
+
+const IMAGE_VERBS: readonly Verb[] = [
+  verb(['list', 'ls'], () => import('./commands/image/list.ts')),
+  verb(['show', 'inspect'], () => import('./commands/image/show.ts')),
+  verb(['register'], () => import('./commands/image/register.ts')),
+  verb(['promote'], () => import('./commands/image/promote.ts')),
+  verb(['delete', 'rm', 'remove'], () => import('./commands/image/delete.ts')),
+  verb(['prune'], () => import('./commands/image/prune.ts')),
 ];
 
 export const GROUPS: Readonly<Record<string, Group>> = {
   vm: { description: 'virtual machines', verbs: VM_VERBS },
-  image: { description: 'what machines boot from', verbs: [verb(['list', 'ls'], () => import('./commands/image/list.ts'))] },
+  image: { description: 'what machines boot from', verbs: IMAGE_VERBS },
   bundle: {
     description: 'the runtime bundle: kernel, root file system, agent',
     verbs: [
       verb(['build'], () => import('./commands/bundle/build.ts')),
       verb(['fetch'], () => import('./commands/bundle/fetch.ts')),
+      verb(['package'], () => import('./commands/bundle/package.ts')),
       verb(['status'], () => import('./commands/bundle/status.ts')),
     ],
   },
@@ -82,3 +93,20 @@ export const TOP_VERBS: readonly Verb[] = [
   verb(['setup'], () => import('./commands/host/setup.ts')),
   verb(['version'], () => import('./commands/host/version.ts')),
 ];
+
+/**
+ * Every command with its words, for help, reference and tests: it loads them all, which no command that does work should.
+ * Commands below a verb (`vm forward list`) come after it.
+ */
+export async function allCommands(cli: Cli): Promise<{ words: string[]; command: AnyCommand; isHidden: boolean }[]> {
+  const groups = Object.entries(GROUPS).map(([name, group]) => ({ words: [name], verbs: group.verbs, isHidden: group.hidden === true }));
+  const found: { words: string[]; command: AnyCommand; isHidden: boolean }[] = [];
+  const add = (words: string[], command: AnyCommand, isHidden: boolean): void => {
+    found.push({ words, command, isHidden });
+    for (const child of command.commands) add([...words, child.name()], child, isHidden);
+  };
+  for (const { words, verbs, isHidden } of [...groups, { words: [], verbs: TOP_VERBS, isHidden: false }]) {
+    for (const each of verbs) add([...words, each.names[0]], await loadVerb(cli, each), isHidden);
+  }
+  return found;
+}

@@ -9,18 +9,19 @@ import type { ProgressMode } from './render/stages.ts';
 
 /** What a VM is known by. */
 type Named = { id: string; name: string };
+type Noun = 'VM' | 'image';
 
 export type Target<V extends Named = VmView> = { ref: string; vm: V } | { ref: string; error: BangerError };
 
 /**
- * Resolves references against one list: by name, by id, by unambiguous beginning of an id (3.1). A VM that is named
+ * Resolves references to VMs, or images, against one list: by name, id, or unambiguous beginning of an id (3.1). One that is named
  * twice comes once, where it was named first (3.4).
  */
-export function resolveTargets<V extends Named>(references: readonly string[], vms: readonly V[]): Target<V>[] {
+export function resolveTargets<V extends Named>(references: readonly string[], vms: readonly V[], noun: Noun = 'VM'): Target<V>[] {
   const targets: Target<V>[] = [];
   const seen = new Set<string>();
   for (const ref of new Set(references)) {
-    const target = resolveTarget(ref, vms);
+    const target = resolveTarget(ref, vms, noun);
     if ('vm' in target && seen.has(target.vm.id)) continue;
     if ('vm' in target) seen.add(target.vm.id);
     targets.push(target);
@@ -31,7 +32,7 @@ export function resolveTargets<V extends Named>(references: readonly string[], v
 /** Shorter ones are more likely a mistyped name; the daemon has the same rule. */
 const ID_PREFIX = /^[0-9a-f]{4,32}$/;
 
-function resolveTarget<V extends Named>(ref: string, vms: readonly V[]): Target<V> {
+function resolveTarget<V extends Named>(ref: string, vms: readonly V[], noun: Noun): Target<V> {
   const exact = vms.find((vm) => vm.name === ref) ?? vms.find((vm) => vm.id === ref);
   if (exact !== undefined) return { ref, vm: exact };
   const matches = ID_PREFIX.test(ref) ? vms.filter((vm) => vm.id.startsWith(ref)) : [];
@@ -40,7 +41,7 @@ function resolveTarget<V extends Named>(ref: string, vms: readonly V[]): Target<
   if (matches.length > 1) {
     return {
       ref,
-      error: new BangerError('AMBIGUOUS_REFERENCE', `${JSON.stringify(ref)} is the beginning of ${matches.length} VM ids`, {
+      error: new BangerError('AMBIGUOUS_REFERENCE', `${JSON.stringify(ref)} is the beginning of ${matches.length} ${noun} ids`, {
         remedy: `use a name: ${matches.map((vm) => vm.name).join(', ')}`,
         details: { ref },
       }),
@@ -53,7 +54,10 @@ function resolveTarget<V extends Named>(ref: string, vms: readonly V[]): Target<
   const hint = near === undefined ? '' : `; did you mean ${near}?`;
   return {
     ref,
-    error: new BangerError('NOT_FOUND', `there is no VM ${JSON.stringify(ref)}${hint}`, { remedy: 'banger vm list', details: { ref } }),
+    error: new BangerError('NOT_FOUND', `there is no ${noun} ${JSON.stringify(ref)}${hint}`, {
+      remedy: `banger ${noun.toLowerCase()} list`,
+      details: { ref },
+    }),
   };
 }
 

@@ -4,6 +4,7 @@ import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Directories, DirectoryProblem, ensurePrivateDirectory, resolveDirectories } from '../lib/directories.ts';
 import { BangerError } from '../model/errors.ts';
+import { activatedDescriptor, listenOn } from './activation.ts';
 import { compose } from './compose/compose.ts';
 import { DRIVERS, namesOf } from './compose/registry.ts';
 import { loadConfig } from './config.ts';
@@ -18,19 +19,26 @@ const CLOSE_TIMEOUT_MS = 3000;
 
 /** Life of the daemon: configuration, one daemon only, recovery, listening, and an end that leaves VMs running. */
 async function main(): Promise<void> {
+  const activated = activatedDescriptor(process.env, process.pid);
   const directories = prepareDirectories();
   const { config, warnings } = loadConfig(directories.configPath, process.env, namesOf(DRIVERS));
   const log = openLog(config.log_level);
   for (const warning of warnings) log.warn(warning);
-  await refuseSecondDaemon(directories.socketPath);
+  // It is systemd that answers there when it has started us; the database lock still holds a second daemon off.
+  if (activated === undefined) await refuseSecondDaemon(directories.socketPath);
   const ending = Promise.withResolvers<string>();
   const build = { id: BANGER_BUILD, version: BANGER_VERSION };
   const daemon = await compose({ directories, config, log, build, requestShutdown: () => ending.resolve('request') });
   const server = await createServer(daemon.services, build);
   await daemon.recover();
-  // A socket that nobody answers is a dead daemon's; the database lock has shown that there is no living one.
-  rmSync(directories.socketPath, { force: true });
-  await server.listen({ path: directories.socketPath });
+  if (activated === undefined) {
+    // A socket that nobody answers is a dead daemon's; the database lock has shown that there is no living one.
+    rmSync(directories.socketPath, { force: true });
+    await server.listen({ path: directories.socketPath });
+  } else {
+    await server.ready();
+    await listenOn(server.server, activated);
+  }
   log.info({ socket: directories.socketPath, version: build.version, build: build.id }, 'listening');
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => ending.resolve(signal));
   // A terminal that closes is no reason to end.
@@ -39,7 +47,7 @@ async function main(): Promise<void> {
   log.info({ reason: await ending.promise }, 'ending; VMs go on');
   await Promise.race([server.close(), sleep(CLOSE_TIMEOUT_MS)]);
   await daemon.close();
-  rmSync(directories.socketPath, { force: true });
+  if (activated === undefined) rmSync(directories.socketPath, { force: true });
   process.exit(0);
 }
 

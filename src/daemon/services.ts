@@ -1,5 +1,7 @@
 import type { BundleStatus, DaemonStatus, DoctorFix, DoctorReport, Stats } from '../api/schemas.ts';
+import type { SchemeProbe } from '../http/probe.ts';
 import type { LifecycleServices } from '../lifecycle/services.ts';
+import type { Image } from '../model/image.ts';
 import type { OperationRecord } from '../model/operation.ts';
 
 /** What the routes work with. */
@@ -17,7 +19,15 @@ export type DaemonServices = LifecycleServices & {
   buildBundle(options: { force: boolean; programs?: { firecracker: string; jailer?: string } }): OperationRecord;
   /** @param release default: the pinned one */
   fetchFirecracker(release?: { url: string; sha256: string }): OperationRecord;
+  /** @param manifestUrl of a runtime-bundle.toml; default: the installation's. @throws UNSUPPORTED when it has none */
+  fetchBundle(manifestUrl?: string): OperationRecord;
+  /** @param options.path absolute, of the archive */
+  packageBundle(options: { path: string; url?: string }): OperationRecord;
+  /** Tells HTTP from HTTPS, in the order of the questions. */
+  probeSchemes: SchemeProbe;
   defaultImageName: string;
+  /** Whether the manifest of an image's packages has changed since, and what makes a fresh one. */
+  imageFreshness(image: Image): Promise<{ stale: boolean; rebuildCommand: string | null }>;
   /** Ends the daemon after the reply is out; VMs go on. */
   requestShutdown(): void;
 };

@@ -1,5 +1,4 @@
-import type { ImageView, Operation, VmView } from '../api/schemas.ts';
-import type { Image } from '../model/image.ts';
+import type { Operation, VmView } from '../api/schemas.ts';
 import { addressesOf } from '../model/network.ts';
 import type { OperationRecord } from '../model/operation.ts';
 import type { LifecycleServices } from '../lifecycle/services.ts';
@@ -33,21 +32,4 @@ export function vmView(services: Pick<LifecycleServices, 'pathsOf' | 'drivers'>,
 /** What the API shows of an operation. */
 export function operationView(record: OperationRecord): Operation {
   return { ...record };
-}
-
-/** What the API shows of an image. */
-export function imageView(image: Image, defaultImageName: string): ImageView {
-  const { id, name, managed, distribution, initSystem, kernelPath, rootfsPath, rootfsBytes, createdAt } = image;
-  return {
-    id,
-    name,
-    managed,
-    isDefault: name === defaultImageName,
-    distribution,
-    initSystem,
-    kernelPath,
-    rootfsPath,
-    rootfsBytes,
-    createdAt,
-  };
 }

@@ -109,6 +109,28 @@ export async function extendSparse(path: string, sizeBytes: number): Promise<voi
   }
 }
 
+/** @returns size of the regular file that `path` is or leads to, bytes; undefined for what is none. @throws when it cannot be read */
+export async function regularFileSize(path: string): Promise<number | undefined> {
+  await access(path, constants.R_OK);
+  const found = await stat(path);
+  return found.isFile() ? found.size : undefined;
+}
+
+/** Renames a directory, after all that it holds is on disk: at `to` it is there whole or not at all, also across power loss. */
+export async function publishDirectory(from: string, to: string): Promise<void> {
+  for (const name of await readdir(from)) {
+    const file = await open(join(from, name), 'r');
+    try {
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+  }
+  await syncDirectory(from);
+  await rename(from, to);
+  await syncDirectory(dirname(to));
+}
+
 /** Cuts or extends the file to exactly `sizeBytes`. */
 export async function setLength(path: string, sizeBytes: number): Promise<void> {
   await truncate(path, sizeBytes);

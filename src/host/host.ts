@@ -1,6 +1,8 @@
+import * as ext4 from './ext4.ts';
 import { makeFifos, openFifo } from './fifo.ts';
 import * as files from './files.ts';
 import * as connections from './connections.ts';
+import * as ports from './ports.ts';
 import * as processes from './processes.ts';
 import { openRotatingLog } from './rotating-log.ts';
 import { sparseCopy } from './sparse-copy.ts';
@@ -17,6 +19,8 @@ export const realHost = {
   openFifo,
   ...processes,
   ...files,
+  ...ext4,
   ...connections,
+  ...ports,
 };
 export type Host = typeof realHost;

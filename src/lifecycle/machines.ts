@@ -1,5 +1,7 @@
 import type { Machine, MachineExit } from '../drivers/hypervisor/contract.ts';
+import type { ForwardResult } from '../drivers/network/contract.ts';
 import type { AgentClient } from '../guest/agent-client.ts';
+import type { GuestPort } from '../guest/protocol.ts';
 import { BangerError } from '../model/errors.ts';
 
 /** A running VM as this daemon holds it. */
@@ -10,6 +12,15 @@ export type LiveMachine = {
   sessions: number;
   /** Ends what runs beside the VM for its life, such as the port watch. */
   companions: AbortController;
+  /** What listens in the guest and where it is reached, as far as is known. */
+  reach: Reach;
+};
+
+export type Reach = {
+  guestPorts: readonly GuestPort[];
+  results: readonly ForwardResult[];
+  /** The end of the last change: a later list of ports must not be overtaken by an earlier one. */
+  turn: Promise<unknown>;
 };
 
 export type Machines = ReturnType<typeof createMachines>;
@@ -22,7 +33,13 @@ export function createMachines(onExit: (vmId: string, machine: Machine, exit: Ma
   const live = new Map<string, LiveMachine>();
   return {
     add(vmId: string, machine: Machine, agent: AgentClient): LiveMachine {
-      const entry = { machine, agent, sessions: 0, companions: new AbortController() };
+      const entry = {
+        machine,
+        agent,
+        sessions: 0,
+        companions: new AbortController(),
+        reach: { guestPorts: [], results: [], turn: Promise.resolve() },
+      };
       live.set(vmId, entry);
       void machine.exited.then((exit) => onExit(vmId, machine, exit));
       return entry;

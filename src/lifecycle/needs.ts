@@ -55,20 +55,25 @@ const NEEDS = {
     ofHost: false,
     check: async (services, { image }) => (image === undefined ? [] : imageFindings(services, image)),
   },
-  'ssh-client': {
-    ofHost: true,
-    async check({ host }) {
-      if ((await host.findProgram('ssh', host.commandEnvironment()['PATH'] ?? '')) !== undefined) return [];
-      return [{ name: 'ssh-client', level: 'fail', reason: 'ssh is not installed', remedy: 'sudo apt-get install openssh-client' }];
-    },
+  'ssh-client': { ofHost: true, check: ({ host }) => programFindings(host, 'ssh-client', 'ssh', 'openssh-client') },
+  /** Only an image without a work seed has a work disk made for it. */
+  mke2fs: {
+    ofHost: false,
+    check: async ({ host }, { image }) => (image?.workSeedPath === null ? programFindings(host, 'mke2fs', 'mke2fs', 'e2fsprogs') : []),
   },
 } as const satisfies Record<string, Need>;
+
+/** @param debianPackage that has the program */
+async function programFindings(host: LifecycleServices['host'], name: string, program: string, debianPackage: string): Promise<Finding[]> {
+  if ((await host.findProgram(program, host.commandEnvironment()['PATH'] ?? '')) !== undefined) return [];
+  return [{ name, level: 'fail', reason: `${program} is not installed`, remedy: `sudo apt-get install ${debianPackage}` }];
+}
 
 type NeedName = keyof typeof NEEDS;
 
 /** Commands whose needs the daemon checks; a bundle's build has a list of its own (images/bundle/preflight.ts). */
 const COMMANDS = {
-  'vm create': ['image-files', 'free-space', 'drivers'],
+  'vm create': ['image-files', 'mke2fs', 'free-space', 'drivers'],
   'vm start': ['drivers', 'own-files'],
   'vm set --disk-size': ['free-space'],
   'vm ssh': ['ssh-client'],

@@ -3,6 +3,7 @@ import type { Machine } from '../drivers/hypervisor/contract.ts';
 import type { ErrorBody } from '../model/errors.ts';
 import type { Vm } from '../model/vm.ts';
 import type { OperationStore } from '../store/operations.ts';
+import { recoverImages } from './image/recover.ts';
 import { runAll, runSteps } from './pipeline.ts';
 import { restoreLost } from './restore.ts';
 import type { LifecycleServices } from './services.ts';
@@ -17,8 +18,16 @@ import { adoptionSpec } from './vm/vmm.ts';
 /** How many log directories of VMs that no longer exist are kept. */
 const KEPT_LOGS = 20;
 
-/** Names of VMs by what became of them, and what was found of none. */
-export type Recovery = { restored: string[]; adopted: string[]; stopped: string[]; deleted: string[]; failed: string[]; swept: string[] };
+/** Names of VMs by what became of them, of images that came back, and what was found of no VM. */
+export type Recovery = {
+  restored: string[];
+  adopted: string[];
+  stopped: string[];
+  deleted: string[];
+  failed: string[];
+  restoredImages: string[];
+  swept: string[];
+};
 
 /**
  * Puts the world in order after the end of the last daemon, whatever it was doing (3.8, 9.5): running VMs are adopted,
@@ -26,7 +35,8 @@ export type Recovery = { restored: string[]; adopted: string[]; stopped: string[
  * back from their manifests first.
  */
 export async function recover(services: LifecycleServices, operations: OperationStore): Promise<Recovery> {
-  const report: Recovery = { restored: [], adopted: [], stopped: [], deleted: [], failed: [], swept: [] };
+  const report: Recovery = { restored: [], adopted: [], stopped: [], deleted: [], failed: [], restoredImages: [], swept: [] };
+  report.restoredImages = await recoverImages(services);
   report.restored = await restoreLost(services);
   await Promise.all(services.vms.list().map((vm) => recoverVm(services, vm, report)));
   endInterrupted(services, operations);

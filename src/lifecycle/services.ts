@@ -4,7 +4,7 @@ import type { StorageDriver } from '../drivers/storage/contract.ts';
 import type { AgentClient } from '../guest/agent-client.ts';
 import type { SshHostKey } from '../guest/ssh-host-key.ts';
 import type { Image } from '../model/image.ts';
-import type { VmPaths } from '../model/paths.ts';
+import type { ImagePaths, VmPaths } from '../model/paths.ts';
 import type { Verdict } from '../model/verdict.ts';
 import type { ProcessIdentity, Vm, VmRuntime, VmSpec } from '../model/vm.ts';
 import type { ImageStore } from '../store/images.ts';
@@ -31,6 +31,10 @@ export type HostPort = {
   extendSparse(path: string, sizeBytes: number): Promise<void>;
   setLength(path: string, sizeBytes: number): Promise<void>;
   readHead(path: string, bytes: number): Promise<Uint8Array>;
+  /** Of the file's whole length, empty. */
+  makeExt4(path: string, label: string, signal?: AbortSignal): Promise<void>;
+  regularFileSize(path: string): Promise<number | undefined>;
+  publishDirectory(from: string, to: string): Promise<void>;
   fileSize(path: string): Promise<{ bytes: number; allocatedBytes: number }>;
   freeBytes(path: string): Promise<number>;
   fileSystemSize(path: string): Promise<{ totalBytes: number; freeBytes: number }>;
@@ -47,9 +51,14 @@ export type HostPort = {
 export type NamePort = {
   set(name: string, address: string): void;
   remove(name: string): void;
+  /** What of the VM at this address can be reached, for those who know it by name alone. */
+  setPorts(address: string, ports: readonly ReachablePort[]): void;
   /** Asks as a program would. @returns what is answered; undefined when names are not served at all */
   ask(name: string): Promise<{ address: string | null } | undefined>;
 };
+
+/** A TCP port of a guest, and the one that leads to it. */
+export type ReachablePort = { guestPort: number; hostPort: number };
 
 export type LifecycleSettings = {
   /** What a VM gets when the user does not say. */
@@ -92,6 +101,8 @@ export type LifecycleServices = {
   vms: VmStore;
   manifests: VmManifests;
   images: ImageStore;
+  /** Names of images that are being made. */
+  imageNames: Set<string>;
   operations: Operations;
   locks: KeyedLock;
   machines: Machines;
@@ -109,6 +120,7 @@ export type LifecycleServices = {
   newId(): string;
   newName(): string;
   pathsOf(vm: Pick<Vm, 'id'>): VmPaths;
+  imagePathsOf(image: Pick<Image, 'id'>): ImagePaths;
   settings: LifecycleSettings;
   warn(message: string, facts: Record<string, unknown>): void;
 };

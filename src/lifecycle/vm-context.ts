@@ -2,7 +2,7 @@ import type { MachineSpec } from '../drivers/hypervisor/contract.ts';
 import type { NetworkAttachment, NetworkVm } from '../drivers/network/contract.ts';
 import type { OverlayDisk } from '../drivers/storage/contract.ts';
 import type { Personalization } from '../guest/protocol.ts';
-import type { Image } from '../model/image.ts';
+import { completeImage, type Image } from '../model/image.ts';
 import { addressesOf } from '../model/network.ts';
 import type { VmPaths } from '../model/paths.ts';
 import { type Vm, shortId } from '../model/vm.ts';
@@ -59,21 +59,5 @@ export function makeContext(services: LifecycleServices, vm: Vm, operation: VmCo
 
 /** Delete and stop must work although the image's record is gone; start fails on the missing files. */
 function missingImage(vm: Vm): Image {
-  return {
-    id: vm.imageId,
-    name: vm.imageName,
-    managed: false,
-    kernelPath: '',
-    initramfsPath: '',
-    modulesPath: null,
-    rootfsPath: '',
-    rootfsBytes: 0,
-    workSeedPath: null,
-    workSeedBytes: 0,
-    distribution: '',
-    initSystem: 'none',
-    packagesHash: null,
-    servicePorts: [],
-    createdAt: vm.createdAt,
-  };
+  return completeImage({ id: vm.imageId, name: vm.imageName, createdAt: vm.createdAt });
 }

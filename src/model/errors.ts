@@ -9,6 +9,8 @@ export const ERROR_CODES = {
   NOT_FOUND: { exit: 3, status: 404 },
   AMBIGUOUS_REFERENCE: { exit: 3, status: 409 },
   NAME_TAKEN: { exit: 1, status: 409 },
+  /** A port of the host is another's. */
+  PORT_TAKEN: { exit: 1, status: 409 },
   WRONG_STATE: { exit: 1, status: 409 },
   BUSY: { exit: 1, status: 409 },
   CANCELLED: { exit: 130, status: 499 },

@@ -2,7 +2,12 @@
 const FIRST_FREE_PORT = 1024;
 const FRIENDLY_PORTS: Readonly<Record<number, number>> = { 80: 8080, 443: 8443 };
 
-export type PortListener = { protocol: 'tcp' | 'udp'; port: number };
+export type PortListener = {
+  protocol: 'tcp' | 'udp';
+  port: number;
+  /** Where on the host the user wants it besides; without, it is a listener that is followed. */
+  at?: { address: string; port: number } | undefined;
+};
 
 /** @returns whether the host may refuse the port to an ordinary user, so that `fallbackPort` is worth a try. */
 export function isLowPort(port: number): boolean {
@@ -20,7 +25,7 @@ export function fallbackPort(port: number, used: ReadonlySet<number>): number {
   return candidate;
 }
 
-/** @returns a key that is the same for the same protocol and port. */
-export function portKey(listener: PortListener): string {
-  return `${listener.protocol}/${listener.port}`;
+/** @returns a key that is the same for the same protocol, port and place on the host. */
+export function portKey({ protocol, port, at }: PortListener): string {
+  return at === undefined ? `${protocol}/${port}` : `${protocol}/${port}@${at.address}:${at.port}`;
 }

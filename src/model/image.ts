@@ -43,13 +43,37 @@ export type BundleManifest = {
   files: Record<BundlePart, BundleFile> & { [Program in AddedProgram]?: AddedFile | undefined };
 };
 
+/** Parts that are made where a bundle is used: whoever else has the private key could log in. */
+export type KeyPart = 'sshPrivateKey' | 'sshPublicKey';
+
+/** `bundle.json` of an archive. */
+export type PackedManifest = Omit<BundleManifest, 'files'> & { files: Omit<BundleManifest['files'], KeyPart> };
+
 export type Bundle = { directory: string; manifest: BundleManifest };
+
+/** How an image came to be. */
+export type ImageOrigin = 'bundle' | 'registered' | 'built' | 'imported';
+export type InitSystem = 'systemd' | 'runit' | 'none';
+
+/** What `image build` was asked for, so that the same can be asked for again. */
+export type ImageRecipe = {
+  /** Name of the image it was built from. */
+  from: string;
+  distribution: string;
+  /** The user's own files, absolute; null: those that banger brings. */
+  packagesPath: string | null;
+  scriptPath: string | null;
+  /** Names of the provisioning steps that ran. */
+  steps: string[];
+};
 
 /** What a VM boots from. */
 export type Image = {
   id: string;
   name: string;
+  /** Whether banger owns the files; then they lie together in a directory of the image's own. */
   managed: boolean;
+  origin: ImageOrigin;
   kernelPath: string;
   initramfsPath: string;
   modulesPath: string | null;
@@ -59,12 +83,58 @@ export type Image = {
   /** The smallest work disk; 0 without a seed. */
   workSeedBytes: number;
   distribution: string;
-  initSystem: 'systemd' | 'runit' | 'none';
+  initSystem: InitSystem;
+  /** Names of the package manifest that it was made from; empty when it is not known. */
+  packages: string[];
+  /** Hash of that manifest; another one in the repository makes the image stale. */
   packagesHash: string | null;
   /** Guest ports that must answer before the VM counts as ready (e.g. 4096 for opencode). */
   servicePorts: number[];
+  /** argv of what a container image runs; null for a system. */
+  entrypoint: string[] | null;
+  env: Record<string, string>;
+  user: string | null;
+  workdir: string | null;
+  /** SHA-256 of the work seed, hex. */
+  workSeedFingerprint: string | null;
+  /** `SHA256:…` of the key that the image lets in; a VM of another installation gets that one's (7.4). */
+  sshKeyFingerprint: string | null;
+  buildLogPath: string | null;
+  recipe: ImageRecipe | null;
+  /** RFC 3339. */
   createdAt: string;
 };
+
+/** Members that records of older versions lack, and that most ways of making an image leave as they are. */
+export const IMAGE_DEFAULTS = {
+  managed: false,
+  origin: 'bundle',
+  kernelPath: '',
+  initramfsPath: '',
+  modulesPath: null,
+  rootfsPath: '',
+  rootfsBytes: 0,
+  workSeedPath: null,
+  workSeedBytes: 0,
+  distribution: '',
+  initSystem: 'none',
+  packages: [],
+  packagesHash: null,
+  servicePorts: [],
+  entrypoint: null,
+  env: {},
+  user: null,
+  workdir: null,
+  workSeedFingerprint: null,
+  sshKeyFingerprint: null,
+  buildLogPath: null,
+  recipe: null,
+} as const satisfies { [Member in keyof Omit<Image, 'id' | 'name' | 'createdAt'>]: unknown };
+
+/** @returns an image that has all members; arrays are its own */
+export function completeImage(known: Pick<Image, 'id' | 'name' | 'createdAt'> & Partial<Image>): Image {
+  return { ...structuredClone(IMAGE_DEFAULTS), packages: [], servicePorts: [], ...known };
+}
 
 /** @returns absolute path of a part of the bundle. */
 export function bundlePath(bundle: Bundle, part: BundlePart): string {

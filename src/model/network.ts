@@ -41,6 +41,11 @@ export function addressesOf(index: number): VmAddresses {
   };
 }
 
+/** @returns whether an address of the host's loopback is one that VMs have. */
+export function isVmLoopback(address: string): boolean {
+  return address.startsWith(`${LOOPBACK_PREFIX}.`);
+}
+
 /** @returns the number that the addresses were derived from. */
 export function networkIndexOf({ guestAddress }: Pick<VmAddresses, 'guestAddress'>): number {
   const [high = 0, low = 0] = guestAddress.split('.').slice(2).map(Number);

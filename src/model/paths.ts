@@ -38,3 +38,24 @@ export function vmPaths(roots: { stateDirectory: string; runtimeDirectory: strin
     runtimeDirectory: `${roots.runtimeDirectory}/v/${shortId(vm)}`,
   };
 }
+
+/** Every file of one managed image has its one name here. */
+export type ImagePaths = {
+  /** Of all images. */
+  root: string;
+  /** Whole or not there: it comes by one rename from `staging`. */
+  directory: string;
+  /** Where the image is made; one that no operation works in is swept. */
+  staging: string;
+  buildLog: string;
+};
+
+/** Ends the names of directories that images are made in, and of those that are being removed. */
+export const STAGING_ENDING = '.partial';
+
+/** @param roots the daemon's state directory, absolute */
+export function imagePaths(roots: { stateDirectory: string }, image: { id: string }): ImagePaths {
+  const root = `${roots.stateDirectory}/images`;
+  const directory = `${root}/${image.id}`;
+  return { root, directory, staging: `${directory}${STAGING_ENDING}`, buildLog: `${roots.stateDirectory}/image-logs/${image.id}.log` };
+}

@@ -22,6 +22,7 @@ function vm(state: VmState): Vm {
     runtime: null,
     sshHostKey: null,
     lastError: null,
+    forwards: [],
   };
 }
 

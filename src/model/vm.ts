@@ -28,6 +28,15 @@ export type VmRuntime = {
   guestAddress?: string;
 };
 
+/** A port of the host that leads to one of the guest because the user said so, whether or not anybody listens there (6.1). */
+export type PortForward = {
+  protocol: 'tcp' | 'udp';
+  /** IPv4 address of the host; 0.0.0.0 for all. */
+  hostAddress: string;
+  hostPort: number;
+  guestPort: number;
+};
+
 /** One VM as the store keeps it. */
 export type Vm = {
   /** 32 lower-case hex digits. */
@@ -40,6 +49,8 @@ export type Vm = {
   spec: VmSpec;
   /** Number from which addresses are derived (model/network.ts); unique among existing VMs. */
   networkIndex: number;
+  /** In the order in which they were asked for. */
+  forwards: readonly PortForward[];
   /** RFC 3339. */
   createdAt: string;
   startedAt: string | null;

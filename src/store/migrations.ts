@@ -42,4 +42,5 @@ export const MIGRATIONS: readonly string[] = [
     image TEXT NOT NULL
   ) STRICT;
   `,
+  `ALTER TABLE vms ADD COLUMN forwards TEXT NOT NULL DEFAULT '[]'`,
 ];

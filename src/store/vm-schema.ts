@@ -20,3 +20,7 @@ export const runtimeSchema = z.strictObject({
   networkDriver: z.string().exactOptional(),
   guestAddress: z.string().exactOptional(),
 });
+
+export const forwardsSchema = z.array(
+  z.strictObject({ protocol: z.enum(['tcp', 'udp']), hostAddress: z.string(), hostPort: z.number(), guestPort: z.number() }),
+);

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { BangerError } from '../model/errors.ts';
 import { VM_STATES } from '../model/vm-state.ts';
 import type { Vm } from '../model/vm.ts';
-import { runtimeSchema, specSchema } from './vm-schema.ts';
+import { forwardsSchema, runtimeSchema, specSchema } from './vm-schema.ts';
 
 const rowSchema = z.object({
   id: z.string(),
@@ -19,10 +19,13 @@ const rowSchema = z.object({
   runtime: z.string().nullable(),
   ssh_host_key: z.string().nullable(),
   last_error: z.string().nullable(),
+  forwards: z.string(),
 });
 
 /** Members of a VM that change after its creation. */
-export type VmChange = Partial<Pick<Vm, 'name' | 'state' | 'spec' | 'startedAt' | 'lastUsedAt' | 'runtime' | 'sshHostKey' | 'lastError'>>;
+export type VmChange = Partial<
+  Pick<Vm, 'name' | 'state' | 'spec' | 'startedAt' | 'lastUsedAt' | 'runtime' | 'sshHostKey' | 'lastError' | 'forwards'>
+>;
 
 /** The VMs of this installation; every change is on disk when the call returns. */
 export type VmStore = ReturnType<typeof createVmStore>;
@@ -33,13 +36,13 @@ export type VmStore = ReturnType<typeof createVmStore>;
  */
 export function createVmStore(database: DatabaseSync, onChange: (vm: Vm, before: Vm | undefined) => void = () => undefined) {
   const columns =
-    'id, name, state, image_id, image_name, spec, network_index, created_at, started_at, last_used_at, runtime, ssh_host_key, last_error';
+    'id, name, state, image_id, image_name, spec, network_index, created_at, started_at, last_used_at, runtime, ssh_host_key, last_error, forwards';
   const selectAll = database.prepare(`SELECT ${columns} FROM vms ORDER BY created_at, id`);
   const selectById = database.prepare(`SELECT ${columns} FROM vms WHERE id = ?`);
   const selectByName = database.prepare(`SELECT ${columns} FROM vms WHERE name = ?`);
-  const insert = database.prepare(`INSERT INTO vms (${columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
+  const insert = database.prepare(`INSERT INTO vms (${columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
   const update = database.prepare(
-    'UPDATE vms SET name = ?, state = ?, spec = ?, started_at = ?, last_used_at = ?, runtime = ?, ssh_host_key = ?, last_error = ? WHERE id = ?',
+    'UPDATE vms SET name = ?, state = ?, spec = ?, started_at = ?, last_used_at = ?, runtime = ?, ssh_host_key = ?, last_error = ?, forwards = ? WHERE id = ?',
   );
   const remove = database.prepare('DELETE FROM vms WHERE id = ?');
   const indexes = database.prepare('SELECT network_index FROM vms');
@@ -70,6 +73,7 @@ export function createVmStore(database: DatabaseSync, onChange: (vm: Vm, before:
         toJson(vm.runtime),
         vm.sshHostKey,
         vm.lastError,
+        JSON.stringify(vm.forwards),
       );
       onChange(vm, undefined);
     },
@@ -88,6 +92,7 @@ export function createVmStore(database: DatabaseSync, onChange: (vm: Vm, before:
         toJson(vm.runtime),
         vm.sshHostKey,
         vm.lastError,
+        JSON.stringify(vm.forwards),
         id,
       );
       onChange(vm, present);
@@ -130,5 +135,6 @@ function toVm(raw: unknown): Vm {
     runtime: row.runtime === null ? null : runtimeSchema.parse(JSON.parse(row.runtime)),
     sshHostKey: row.ssh_host_key,
     lastError: row.last_error,
+    forwards: forwardsSchema.parse(JSON.parse(row.forwards)),
   };
 }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -89,3 +89,24 @@ async function end(daemon: ChildProcess, signal: NodeJS.Signals): Promise<void> 
   daemon.kill(signal);
   await exited;
 }
+
+test('started by systemd it accepts on the socket of systemd, hands it to no other program, and leaves it there (1.2, 2.6)', async (t) => {
+  if (spawnSync('systemd-socket-activate', ['--version']).status !== 0) return t.skip('systemd-socket-activate is not installed');
+  const { directory, env, socket, daemons } = place(t);
+  mkdirSync(join(directory, 'run'), { mode: 0o700 });
+  const names = Object.entries(env).map(([name, value]) => `--setenv=${name}=${value}`);
+  // It listens, and becomes the daemon when somebody connects.
+  const daemon = spawn('systemd-socket-activate', ['--listen', socket, ...names, process.execPath, program], { stdio: 'ignore' });
+  daemons.push(daemon);
+  while (!existsSync(socket)) await sleep(20);
+  const get = (path: string): string =>
+    execFileSync('curl', ['--silent', '--unix-socket', socket, `http://localhost${path}`], { encoding: 'utf8' });
+  const status = JSON.parse(get('/v1/daemon')) as { pid: number; socketPath: string };
+  assert.deepEqual([status.pid, status.socketPath], [daemon.pid, socket]);
+  const flags = /^flags:\s+0(\d+)$/m.exec(readFileSync(`/proc/${daemon.pid}/fdinfo/3`, 'utf8'))?.[1] ?? '0';
+  assert.equal(Number.parseInt(flags, 8) & 0o2000000, 0o2000000, 'closed in programs that the daemon starts (O_CLOEXEC)');
+  const ended = once(daemon, 'exit');
+  daemon.kill('SIGTERM');
+  await ended;
+  assert.ok(existsSync(socket), 'the socket is not the daemon’s to remove');
+});

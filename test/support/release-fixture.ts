@@ -1,4 +1,4 @@
-// A made-up release archive, and a server that gives it out as bad servers do.
+// A made-up release archive, and a server that gives out archives as bad servers do.
 import { createHash } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -38,14 +38,16 @@ export type ReleaseServer = {
   url: string;
   /** The `Range` of each request; undefined for a whole one. */
   ranges: (string | undefined)[];
-  /** Ends the connection after so many bytes of the body. */
-  cutAfter: number | undefined;
+  /** One for each of the next requests: the connection ends after so many bytes of the body. */
+  cuts: number[];
   ignoresRange: boolean;
+  /** A body that is cut ends like a whole one. */
+  cutsQuietly: boolean;
 };
 
 /** Serves `bytes` on a loopback port until the end of the test. */
 export async function serveRelease(t: TestContext, bytes: Buffer): Promise<ReleaseServer> {
-  const state: ReleaseServer = { url: '', ranges: [], cutAfter: undefined, ignoresRange: false };
+  const state: ReleaseServer = { url: '', ranges: [], cuts: [], ignoresRange: false, cutsQuietly: false };
   const server = createServer((request, response) => {
     const { range } = request.headers;
     state.ranges.push(range);
@@ -53,12 +55,15 @@ export async function serveRelease(t: TestContext, bytes: Buffer): Promise<Relea
     if (request.url !== '/firecracker.tgz') return void response.writeHead(404).end();
     if (start >= bytes.length) return void response.writeHead(416).end();
     const body = bytes.subarray(start);
+    const cut = state.cuts.shift();
     response.writeHead(start === 0 ? 200 : 206, {
-      'content-length': body.length,
+      'content-length': cut !== undefined && state.cutsQuietly ? cut : body.length,
       ...(start === 0 ? {} : { 'content-range': `bytes ${start}-${bytes.length - 1}/${bytes.length}` }),
     });
-    if (state.cutAfter === undefined) response.end(body);
-    else response.write(body.subarray(0, state.cutAfter), () => setTimeout(() => response.destroy(), 50));
+    if (cut === undefined) response.end(body);
+    else if (state.cutsQuietly) response.end(body.subarray(0, cut));
+    else if (cut === 0) response.destroy();
+    else response.write(body.subarray(0, cut), () => setTimeout(() => response.destroy(), 50));
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   t.after(() => {

@@ -25,6 +25,8 @@ export type SandboxOptions = {
   asRoot?: boolean;
   /** Leave /dev/net/tun to root, as on hosts that do not open it; default is to open it to the test user. */
   withoutTun?: boolean;
+  /** Another `banger` than the checkout's. */
+  program?: string;
   /** How long `close` waits for what is still ending; default 10 000. */
   settleMs?: number;
 };
@@ -75,7 +77,7 @@ export async function createSandbox(options: SandboxOptions = {}): Promise<Sandb
     ...(unprivileged ? asUser(user, command) : command),
   ];
   const banger = (args: readonly string[], run: RunOptions = {}): Promise<Finished> =>
-    runToEnd(argv([run.program ?? PROGRAM, ...args]), { ...env, ...run.env }, run);
+    runToEnd(argv([run.program ?? options.program ?? PROGRAM, ...args]), { ...env, ...run.env }, run);
   let closed: Promise<void> | undefined;
   return {
     directory,

@@ -18,6 +18,7 @@ import type { Hypervisor, Machine } from '../../src/drivers/hypervisor/contract.
 import type { NetworkDriver } from '../../src/drivers/network/contract.ts';
 import { createFakeNetwork } from '../../src/drivers/network/fake/driver.ts';
 import type { StorageDriver } from '../../src/drivers/storage/contract.ts';
+import { resolveImage } from '../../src/lifecycle/image/resolve.ts';
 import { BangerError } from '../../src/model/errors.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
 import { createEffects, type EffectHook, type Effects } from './effects.ts';
@@ -139,6 +140,7 @@ function fakeParts(world: TestWorld, store: Store, effects: Effects): Parameters
     storages: [storage],
     names: {
       set: (name, address) => void world.names.set(name, address),
+      setPorts: () => undefined,
       remove: (name) => void world.names.delete(name),
       ask: (name) => Promise.resolve({ address: world.names.get(name) ?? null }),
       start: () => Promise.resolve(),
@@ -149,19 +151,14 @@ function fakeParts(world: TestWorld, store: Store, effects: Effects): Parameters
       bundle: { besideProgram: join(world.directory, 'none'), checkout: join(world.directory, 'none') },
       buildDirectory: join(world.directory, 'none'),
       sourceRoot: null,
+      packageRoot: join(world.directory, 'package'),
       cacheDirectory: join(world.directory, 'cache'),
     },
     bundle: {
       refresh: () => Promise.resolve(),
       networks: () => networks,
       missing: () => new BangerError('BUNDLE_MISSING', 'there is no runtime bundle'),
-      resolveImage: (reference = 'default') => {
-        const image = store.images.find(reference);
-        if (image !== undefined) return Promise.resolve(image);
-        return Promise.reject(
-          new BangerError('NOT_FOUND', `there is no image ${JSON.stringify(reference)}`, { remedy: 'banger image list' }),
-        );
-      },
+      resolveImage: (reference = 'default') => Promise.resolve().then(() => resolveImage(store.images.list(), reference)),
     },
   };
 }

@@ -19,7 +19,7 @@ import { createFakeWorld, type FakeWorld } from '../../src/drivers/hypervisor/fa
 import { fakeNetworkWorld, type FakeNetworkWorld } from '../../src/drivers/network/fake/driver.ts';
 import { type Host, realHost } from '../../src/host/host.ts';
 import { type Directories, resolveDirectories } from '../../src/lib/directories.ts';
-import type { Image } from '../../src/model/image.ts';
+import { completeImage, type Image } from '../../src/model/image.ts';
 import type { ProcessIdentity } from '../../src/model/vm.ts';
 import { type FakeStorageWorld, fakeStorageWorld } from './fake-storage.ts';
 
@@ -97,6 +97,7 @@ function hostOf(machines: FakeWorld, connected: ReadonlySet<string>): Host {
       await copyFile(from, to);
       chmodSync(to, 0o600);
     },
+    makeExt4: (path) => Promise.resolve(void emptyExt4(path)),
     // As one that keeps half a processor busy.
     processUsage: (identity) =>
       Promise.resolve(fakeOf(identity) === undefined ? undefined : { cpuMs: performance.now() / 2, residentBytes: 64 * MIB }),
@@ -122,23 +123,20 @@ function createImage(directory: string): Image {
     truncateSync(path, sizeBytes);
     return path;
   };
-  return {
+  return completeImage({
     id: '1'.repeat(32),
     name: 'default',
-    managed: false,
     kernelPath: file('vmlinux', 1024),
     initramfsPath: file('initramfs', 1024),
-    modulesPath: null,
     rootfsPath: file('rootfs', MIB),
     rootfsBytes: MIB,
     workSeedPath: emptyExt4(file('work-seed', MIB)),
     workSeedBytes: MIB,
     distribution: 'debian',
     initSystem: 'systemd',
-    packagesHash: null,
     servicePorts: [22],
     createdAt: '2026-01-01T00:00:00Z',
-  };
+  });
 }
 
 /** As much of a file system as the daemon looks at: the magic number and the state of its superblock. */

@@ -1,12 +1,21 @@
 // Text for a terminal: colours where they are wanted, and nothing that a guest could smuggle in.
 import { styleText } from 'node:util';
-import type { Output } from '../cli.ts';
+import { type Cli, isSet, type Output } from '../cli.ts';
 
 export type Colour = 'red' | 'green' | 'yellow' | 'cyan' | 'dim' | 'bold';
 
 /** Colours `text` when `stream` is a terminal that shows them (NO_COLOR, FORCE_COLOR and TERM=dumb count). */
 export function paint(stream: Output, colour: Colour, text: string): string {
   return styleText(colour, text, { stream: stream });
+}
+
+/** Terminals that show what they do not understand, or are none. */
+const NO_LINKS = /^(dumb|linux|vt\d+)?$/;
+
+/** @returns `url`, on a terminal as a link that can be clicked (OSC 8) */
+export function hyperlink(stream: Output, url: string, env: Cli['env'] = process.env): string {
+  if (stream.isTTY !== true || isSet(env['BANGER_PLAIN']) || NO_LINKS.test(env['TERM'] ?? '')) return url;
+  return `\u001b]8;;${url}\u001b\\${url}\u001b]8;;\u001b\\`;
 }
 
 // C0 and C1 controls and DEL (terminals act on them), bidirectional overrides and line separators (they forge the look).

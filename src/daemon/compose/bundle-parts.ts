@@ -6,7 +6,8 @@ import type { Bundle, Image } from '../../model/image.ts';
 import type { Store } from '../../store/store.ts';
 import type { Places } from './bundle-work.ts';
 import type { ComposeOptions } from './join.ts';
-import { imageOfBundle } from './default-image.ts';
+import { imageOfBundle, saveDefaultImage } from './default-image.ts';
+import { resolveImage } from '../../lifecycle/image/resolve.ts';
 
 /** What depends on the bundle, which may come, go and be rebuilt while the daemon runs. */
 export type BundleParts = {
@@ -56,10 +57,7 @@ export async function bundleParts(context: {
     missing: () => missing,
     async resolveImage(reference: string | undefined): Promise<Image> {
       await refresh();
-      const name = reference ?? options.config.defaults.image;
-      const image = store.images.find(name);
-      if (image !== undefined) return image;
-      throw new BangerError('NOT_FOUND', `there is no image ${JSON.stringify(name.slice(0, 80))}`, { remedy: 'banger image list' });
+      return resolveImage(store.images.list(), reference ?? options.config.defaults.image);
     },
   };
 }
@@ -69,15 +67,4 @@ const NO_NETWORKS: readonly NetworkDriver[] = [];
 /** A part that was added later leaves the time of the build as it was. */
 function isSame(one: Bundle, other: Bundle): boolean {
   return one.directory === other.directory && JSON.stringify(one.manifest) === JSON.stringify(other.manifest);
-}
-
-/** The name `default` goes to the newest bundle; an older image keeps its record under another name while VMs need it. */
-function saveDefaultImage(store: Store, image: Image): void {
-  const previous = store.images.find(image.name);
-  if (previous !== undefined && previous.id !== image.id) {
-    const isUsed = store.vms.list().some((vm) => vm.imageId === previous.id);
-    if (isUsed) store.images.save({ ...previous, name: `${previous.name}-${previous.id.slice(0, 8)}` });
-    else store.images.remove(previous.id);
-  }
-  store.images.save(image);
 }

@@ -1,10 +1,15 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { realHost } from '../../host/host.ts';
-import { addPrograms } from '../../images/bundle/add-programs.ts';
+import { addPrograms, type ProgramPaths } from '../../images/bundle/add-programs.ts';
 import { buildBundle } from '../../images/bundle/build-bundle.ts';
 import { bundleStatus } from '../../images/bundle/bundle-status.ts';
-import type { BundlePlaces } from '../../images/bundle/find-bundle.ts';
+import { fetchBundle } from '../../images/bundle/fetch-bundle.ts';
+import { type BundlePlaces, findBundle } from '../../images/bundle/find-bundle.ts';
 import { fetchFirecracker } from '../../images/bundle/fetch-firecracker.ts';
+import { packageBundle } from '../../images/bundle/package-bundle.ts';
+import { PACKAGE_MANIFEST_NAME } from '../../images/bundle/package-manifest.ts';
 import { parseReleasePin, type Release, RELEASE_PIN } from '../../images/bundle/release.ts';
 import type { OperationHandle, Operations } from '../../lifecycle/operations.ts';
 import { BangerError } from '../../model/errors.ts';
@@ -17,17 +22,23 @@ export type Places = {
   buildDirectory: string;
   /** Null in an installation that brings no sources. */
   sourceRoot: string | null;
+  /** Directory of the package, which may bring a manifest of a bundle that goes with it. */
+  packageRoot: string;
   cacheDirectory: string;
 };
 
-/** `bundle status` and `bundle build` of the daemon. */
-export function bundleWork(context: {
+type WorkContext = {
   places: Places;
   operations: Operations;
   onBuilt: () => Promise<unknown>;
   /** Images that have records; their files are needed. */
   images: () => Image[];
-}): Pick<DaemonServices, 'bundleStatus' | 'buildBundle' | 'fetchFirecracker'> {
+};
+
+/** The `bundle` commands of the daemon. */
+export function bundleWork(
+  context: WorkContext,
+): Pick<DaemonServices, 'bundleStatus' | 'buildBundle' | 'fetchBundle' | 'fetchFirecracker' | 'packageBundle'> {
   const { places, operations } = context;
   return {
     bundleStatus: () => bundleStatus({ places: places.bundle, sourceRoot: places.sourceRoot, host: realHost }),
@@ -38,33 +49,21 @@ export function bundleWork(context: {
           remedy: 'banger bundle fetch',
         });
       }
-      return operations.begin('bundle.build', null, async (operation) => {
-        const { superseded } = await buildBundle({
-          directory: places.buildDirectory,
-          sourceRoot,
-          cacheDirectory: places.cacheDirectory,
-          host: realHost,
-          signal: operation.signal,
-          force,
-          onStage: ({ name, state, durationMs }) =>
-            operation.journal(
-              { name, title: name },
-              ({ started: 'started', kept: 'skipped', finished: 'done' } as const)[state],
-              durationMs,
-            ),
-          onProgress: ({ stage, text, fraction }) => operation.progress(stage, text, fraction),
-          onLog: () => undefined,
-        });
-        if (programs !== undefined) {
-          await addPrograms({ directory: places.buildDirectory, programs, host: realHost, signal: operation.signal });
-        }
-        await context.onBuilt();
-        const needed = new Set(
-          context.images().flatMap((image) => [image.kernelPath, image.initramfsPath, image.rootfsPath, image.workSeedPath]),
-        );
-        for (const path of superseded) if (!needed.has(path)) await realHost.removeTree(path);
-      });
+      return operations.begin('bundle.build', null, (operation) => build(context, { force, programs, sourceRoot }, operation));
     },
+    fetchBundle(named) {
+      const manifestUrl = named ?? manifestOfPackage(places.packageRoot);
+      return operations.begin('bundle.fetch', null, (operation) => fetchWhole(context, manifestUrl, operation));
+    },
+    packageBundle: ({ path, url }) =>
+      operations.begin('bundle.package', null, async (operation) => {
+        const stages = stagesOf(operation);
+        const bundle = await findBundle(places.bundle, realHost);
+        stages.onStage('package');
+        const { signal } = operation;
+        await packageBundle({ bundle, path, ...(url === undefined ? {} : { url }), host: realHost, signal, onProgress: stages.onProgress });
+        stages.end();
+      }),
     fetchFirecracker: (release) =>
       operations.begin('bundle.fetch', null, async (operation) => {
         const stages = stagesOf(operation);
@@ -80,6 +79,60 @@ export function bundleWork(context: {
         await context.onBuilt();
       }),
   };
+}
+
+type BuildWish = { force: boolean; programs: ProgramPaths | undefined; sourceRoot: string };
+
+async function build(context: WorkContext, { force, programs, sourceRoot }: BuildWish, operation: OperationHandle): Promise<void> {
+  const { places } = context;
+  const { superseded } = await buildBundle({
+    directory: places.buildDirectory,
+    sourceRoot,
+    cacheDirectory: places.cacheDirectory,
+    host: realHost,
+    signal: operation.signal,
+    force,
+    onStage: ({ name, state, durationMs }) =>
+      operation.journal({ name, title: name }, ({ started: 'started', kept: 'skipped', finished: 'done' } as const)[state], durationMs),
+    onProgress: ({ stage, text, fraction }) => operation.progress(stage, text, fraction),
+    onLog: () => undefined,
+  });
+  if (programs !== undefined) {
+    await addPrograms({ directory: places.buildDirectory, programs, host: realHost, signal: operation.signal });
+  }
+  await context.onBuilt();
+  await sweep(context, superseded);
+}
+
+async function fetchWhole(context: WorkContext, manifestUrl: string, operation: OperationHandle): Promise<void> {
+  const { places } = context;
+  const stages = stagesOf(operation);
+  const { superseded } = await fetchBundle({
+    manifestUrl,
+    directory: places.buildDirectory,
+    cacheDirectory: join(places.cacheDirectory, 'fetch'),
+    host: realHost,
+    signal: operation.signal,
+    ...stages,
+  });
+  stages.end();
+  await context.onBuilt();
+  await sweep(context, superseded);
+}
+
+/** Removes files of former bundles that no image needs. */
+async function sweep({ images }: WorkContext, superseded: readonly string[]): Promise<void> {
+  const needed = new Set(images().flatMap((image) => [image.kernelPath, image.initramfsPath, image.rootfsPath, image.workSeedPath]));
+  for (const path of superseded) if (!needed.has(path)) await realHost.removeTree(path);
+}
+
+/** @throws UNSUPPORTED when the package brings none */
+function manifestOfPackage(packageRoot: string): string {
+  const path = join(packageRoot, PACKAGE_MANIFEST_NAME);
+  if (existsSync(path)) return pathToFileURL(path).href;
+  throw new BangerError('UNSUPPORTED', `this installation names no bundle that could be fetched: there is no ${path}`, {
+    remedy: 'banger bundle build',
+  });
 }
 
 /** @throws UNSUPPORTED where there is no pin */

@@ -44,8 +44,16 @@ function placesOf({ directories, config }: ComposeOptions): Places {
   const named = config.bundle;
   const own = isCheckout ? join(root, 'runtime') : join(directories.stateDirectory, 'runtime');
   return {
-    bundle: { ...(named === undefined ? {} : { env: named }), besideProgram: join(root, 'lib/banger'), checkout: own },
+    bundle: {
+      ...(named === undefined ? {} : { env: named }),
+      // What `bundle build` made for this user, who may not write beside the program.
+      ...(isCheckout ? {} : { own }),
+      // The package is what lies in `../lib/banger` of the installed program.
+      besideProgram: root,
+      checkout: isCheckout ? own : null,
+    },
     buildDirectory: named ?? own,
+    packageRoot: root,
     sourceRoot: existsSync(join(root, 'agent/Makefile')) ? root : null,
     cacheDirectory: join(directories.cacheDirectory, 'bundle'),
   };

@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
-import { type Bundle, bundlePath, type Image } from '../../model/image.ts';
+import { type Bundle, bundlePath, completeImage, type Image } from '../../model/image.ts';
+import { yieldName } from '../../lifecycle/image/names.ts';
+import type { Store } from '../../store/store.ts';
 
 /**
  * The image that a bundle is. Its id comes from what is in it, so that a rebuilt bundle is another image and VMs of the
@@ -10,10 +12,9 @@ export function imageOfBundle(bundle: Bundle, name: string): Image {
   const { manifest } = bundle;
   const content = createHash('sha256');
   for (const part of ['kernel', 'initramfs', 'rootfs', 'workSeed'] as const) content.update(manifest.files[part].sha256);
-  return {
+  return completeImage({
     id: content.digest('hex').slice(0, 32),
     name,
-    managed: false,
     kernelPath: bundlePath(bundle, 'kernel'),
     initramfsPath: bundlePath(bundle, 'initramfs'),
     modulesPath: bundlePath(bundle, 'modules'),
@@ -24,7 +25,20 @@ export function imageOfBundle(bundle: Bundle, name: string): Image {
     distribution: manifest.distribution,
     initSystem: 'systemd',
     packagesHash: manifest.packagesHash,
-    servicePorts: [],
+    packages: manifest.packages,
+    workSeedFingerprint: manifest.files.workSeed.sha256,
     createdAt: manifest.builtAt,
-  };
+  });
+}
+
+/**
+ * The name goes to the newest bundle, unless the user has put an image of banger's care or of his own there (8.2). One whose
+ * files moved keeps its id, which comes from their content.
+ */
+export function saveDefaultImage(store: Pick<Store, 'images' | 'vms'>, image: Image): void {
+  const holder = store.images.findByName(image.name);
+  if (holder !== undefined && (holder.managed || holder.origin !== 'bundle')) return;
+  if (store.images.find(image.id)?.managed === true) return;
+  if (holder !== undefined && holder.id !== image.id) yieldName(store, holder);
+  store.images.save(image);
 }

@@ -6,6 +6,7 @@ import type { Hypervisor } from '../../drivers/hypervisor/contract.ts';
 import type { StorageDriver } from '../../drivers/storage/contract.ts';
 import { createAgentClient } from '../../guest/agent-client.ts';
 import { makeSshHostKey } from '../../guest/ssh-host-key.ts';
+import { createSchemeProbe } from '../../http/probe.ts';
 import type { Directories } from '../../lib/directories.ts';
 import { createAutoStop } from '../../lifecycle/auto-stop.ts';
 import { createKeyedLock } from '../../lifecycle/locks.ts';
@@ -19,7 +20,7 @@ import { BangerError } from '../../model/errors.ts';
 import { placeOfInstallation } from '../../model/network.ts';
 import type { OperationRecord } from '../../model/operation.ts';
 import type { VmSpec } from '../../model/vm.ts';
-import { vmPaths } from '../../model/paths.ts';
+import { imagePaths, vmPaths } from '../../model/paths.ts';
 import type { Store } from '../../store/store.ts';
 import type { Config } from '../config.ts';
 import type { Log } from '../log.ts';
@@ -28,6 +29,7 @@ import type { DaemonServices } from '../services.ts';
 import { createStats } from '../stats.ts';
 import type { BundleParts } from './bundle-parts.ts';
 import { bundleWork, type Places } from './bundle-work.ts';
+import { imageWork } from './image-work.ts';
 import { clientKey } from './client-key.ts';
 import { Chooser } from './chooser.ts';
 import type { Names } from './names.ts';
@@ -71,14 +73,7 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
   const { log } = options;
   const { store, names, places, bundle } = parts;
   const { config } = options;
-  const chooser = new Chooser({
-    wishes: { hypervisor: config.hypervisor, storage: config.storage.driver, network: config.network.mode },
-    hypervisors: parts.hypervisors,
-    storages: parts.storages,
-    networks: () => bundle.networks(),
-    missing: () => bundle.missing(),
-    directory: options.directories.stateDirectory,
-  });
+  const chooser = chooserOf(options, parts);
   const key = clientKey(options.directories.stateDirectory);
   const lifecycle: LifecycleServices = {
     ...store,
@@ -89,6 +84,7 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
       autoStop.arm();
     }),
     locks: createKeyedLock(),
+    imageNames: new Set(),
     machines: createMachines((vmId, machine, exit) => void handleExit(lifecycle, vmId, machine, exit)),
     drivers: chooser,
     names,
@@ -111,8 +107,9 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
   return {
     services: {
       ...lifecycle,
-      defaultImageName: options.config.defaults.image,
+      ...imageWork({ places, config }),
       clientPrivateKeyPath: () => key.path(),
+      probeSchemes: createSchemeProbe(),
       requestShutdown: () => options.requestShutdown(),
       stats,
       metrics: () => metrics.read(),
@@ -141,6 +138,17 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
       store.close();
     },
   };
+}
+
+function chooserOf({ config, directories }: ComposeOptions, { hypervisors, storages, bundle }: DaemonParts): Chooser {
+  return new Chooser({
+    wishes: { hypervisor: config.hypervisor, storage: config.storage.driver, network: config.network.mode },
+    hypervisors,
+    storages,
+    networks: () => bundle.networks(),
+    missing: () => bundle.missing(),
+    directory: directories.stateDirectory,
+  });
 }
 
 /** Lets go of everything; VMs go on. */
@@ -193,9 +201,14 @@ function operationsOf({ directories, log }: ComposeOptions, store: Store, afterE
   });
 }
 
-function settingsOf({ directories, config, log }: ComposeOptions): Pick<LifecycleServices, 'pathsOf' | 'settings' | 'warn'> {
+function settingsOf({
+  directories,
+  config,
+  log,
+}: ComposeOptions): Pick<LifecycleServices, 'pathsOf' | 'imagePathsOf' | 'settings' | 'warn'> {
   return {
     pathsOf: (vm) => vmPaths(directories, vm),
+    imagePathsOf: (image) => imagePaths(directories, image),
     settings: {
       defaultSpec: defaultSpecOf(config),
       firstNetworkIndex: placeOfInstallation(createHash('sha256').update(directories.stateDirectory).digest().readUInt32BE()),

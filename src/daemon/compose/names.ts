@@ -27,6 +27,7 @@ export function createNames(config: Config['dns'], log: Log): Names {
       records.set(name, address);
       publish();
     },
+    setPorts: () => undefined,
     remove(name) {
       records.delete(name);
       publish();

@@ -82,7 +82,7 @@ export const DRIVERS: Registry = {
   networks: {
     private: ({ host, bundle, directories }) =>
       createPrivateNetwork({ host, forwarderPath: bundlePath(bundle, 'forwarder'), runtimeDirectory: directories.runtimeDirectory }),
-    user: createUserNetwork,
+    user: ({ host }) => createUserNetwork({ host }),
     bridge: ({ host, config }) => createBridgeNetwork({ host, helper: createHelperClient(config.helper.socket, 'NETWORK_FAILED') }),
   },
 };

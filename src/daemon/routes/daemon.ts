@@ -1,13 +1,12 @@
 import { z } from 'zod';
-import { daemonStatusSchema, doctorFixSchema, doctorReportSchema, imageSchema, statsSchema } from '../../api/schemas.ts';
+import { daemonStatusSchema, doctorFixSchema, doctorReportSchema, statsSchema } from '../../api/schemas.ts';
 import { clientSignal } from '../request-signal.ts';
 import type { TypedServer } from '../server.ts';
 import type { DaemonServices } from '../services.ts';
-import { imageView } from '../views.ts';
 
 export type BuildId = { id: string; version: string };
 
-/** The daemon itself, the images and the checks of this host. */
+/** The daemon itself and the checks of this host. */
 export function daemonRoutes(server: TypedServer, services: DaemonServices, build: BuildId): void {
   server.get('/v1/daemon', { schema: { response: { 200: daemonStatusSchema } } }, () => services.status());
 
@@ -32,9 +31,5 @@ export function daemonRoutes(server: TypedServer, services: DaemonServices, buil
   );
   server.post('/v1/doctor/fix', { schema: { response: { 200: doctorFixSchema } } }, (_request, reply) =>
     services.doctorFix(clientSignal(reply)),
-  );
-
-  server.get('/v1/images', { schema: { response: { 200: z.array(imageSchema) } } }, () =>
-    services.images.list().map((image) => imageView(image, services.defaultImageName)),
   );
 }

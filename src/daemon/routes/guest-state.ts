@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
-import { guestPortSchema, type Health, healthSchema, sshAccessSchema, vmSchema } from '../../api/schemas.ts';
-import { listenersOf } from '../../capabilities/ports.ts';
+import { type Health, healthSchema, sshAccessSchema, vmSchema } from '../../api/schemas.ts';
 import { resolveVm } from '../../lifecycle/vm/resolve.ts';
 import { makeContext } from '../../lifecycle/vm-context.ts';
 import { BangerError } from '../../model/errors.ts';
@@ -23,20 +22,6 @@ export function guestStateRoutes(server: TypedServer, services: DaemonServices):
   server.get('/v1/vms/:ref/health', { schema: { params, response: { 200: healthSchema } } }, (request) =>
     health(services, resolve(request.params.ref)),
   );
-
-  server.get('/v1/vms/:ref/ports', { schema: { params, response: { 200: z.array(guestPortSchema) } } }, async (request) => {
-    const vm = resolve(request.params.ref);
-    decideAction(vm, 'exec');
-    const { agent, machine } = services.machines.get(vm);
-    const guestPorts = await agent.ports();
-    const { drivers, network } = makeContext(services, vm);
-    const forwards = await drivers.network.setForwards(network, listenersOf(guestPorts), machine);
-    return guestPorts.map((port) => {
-      const isReachable = listenersOf([port]).length > 0;
-      const forward = isReachable ? forwards.find((f) => f.protocol === port.protocol && f.port === port.port) : undefined;
-      return { ...port, hostAddress: forward?.hostAddress ?? null, hostPort: forward?.hostPort ?? null, problem: forward?.problem ?? null };
-    });
-  });
 
   server.get('/v1/vms/:ref/ssh', { schema: { params, response: { 200: sshAccessSchema } } }, async (request) => {
     const vm = resolve(request.params.ref);

@@ -1,16 +1,15 @@
-import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { createVmSchema, type Operation, operationSchema, setVmSchema, vmSchema } from '../../api/schemas.ts';
+import { createVmSchema, operationSchema, setVmSchema, vmSchema } from '../../api/schemas.ts';
 import { createVm } from '../../lifecycle/vm/create.ts';
 import { resolveVm } from '../../lifecycle/vm/resolve.ts';
 import { setVm } from '../../lifecycle/vm/set.ts';
 import { deleteVm, killVm, restartVm, startVm, stopVm } from '../../lifecycle/vm/verbs.ts';
 import type { OperationRecord } from '../../model/operation.ts';
 import type { Vm } from '../../model/vm.ts';
-import type { Attachments } from '../attachments.ts';
+import { type Attachments, acceptOperation } from '../attachments.ts';
 import type { TypedServer } from '../server.ts';
 import type { DaemonServices } from '../services.ts';
-import { operationView, vmView } from '../views.ts';
+import { vmView } from '../views.ts';
 
 const params = z.object({ ref: z.string().max(200) });
 const waitFor = z.enum(['agent', 'ssh', 'services']).optional();
@@ -21,6 +20,7 @@ const SIGNALS = ['SIGKILL', 'SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGUSR1',
 export function vmRoutes(server: TypedServer, services: DaemonServices, attachments: Attachments): void {
   const view = (vm: Vm) => vmView(services, vm);
   const resolve = (reference: string): Vm => resolveVm(services.vms.list(), reference);
+  const accept = acceptOperation(attachments);
 
   server.get('/v1/vms', { schema: { response: { 200: z.array(vmSchema) } } }, () => services.vms.list().map(view));
 
@@ -57,12 +57,6 @@ export function vmRoutes(server: TypedServer, services: DaemonServices, attachme
   server.delete('/v1/vms/:ref', { schema: { params, response: { 202: operationSchema } } }, (request, reply) =>
     accept(request, reply, deleteVm(services, resolve(request.params.ref))),
   );
-
-  function accept(request: FastifyRequest, reply: FastifyReply, operation: OperationRecord): Operation {
-    if (request.headers['banger-attach'] === '1') attachments.attach(operation.id);
-    reply.status(202);
-    return operationView(operation);
-  }
 }
 
 function wantsServices(level: 'agent' | 'ssh' | 'services' | undefined): boolean {

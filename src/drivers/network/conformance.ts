@@ -28,6 +28,7 @@ export function networkConformance(name: string, subject: NetworkSubject): void 
     attachmentTests(subject);
     natTests(subject);
     forwardTests(subject);
+    placedTests(subject);
     recoveryTests(subject);
   });
 }
@@ -131,6 +132,26 @@ function forwardTests(subject: NetworkSubject): void {
     const [low, real] = await driver.setForwards(vm, both, subject.machine);
     assert.equal(real?.hostPort, 8080);
     assert.ok(low?.hostPort === 80 || low?.hostPort === 8081, JSON.stringify(low));
+    await driver.detach(vm);
+  });
+}
+
+function placedTests(subject: NetworkSubject): void {
+  if (subject.open().probeForward === undefined) return;
+  test('a listener is where the user wants it, beside its own place, until it is wanted no more (6.1)', async () => {
+    const driver = subject.open();
+    const vm = vmOf(16);
+    await driver.attach(vm, never());
+    const own = { protocol: 'tcp' as const, port: 5100 };
+    const placed = { ...own, at: { address: '127.0.0.1', port: 35_100 } };
+    assert.equal(await driver.probeForward?.(vm, placed), undefined);
+    const results = await driver.setForwards(vm, [own, placed], subject.machine);
+    assert.deepEqual(results, [
+      { ...own, hostAddress: driver.addressOnHost(vm.addresses), hostPort: 5100 },
+      { ...placed, hostAddress: '127.0.0.1', hostPort: 35_100 },
+    ]);
+    assert.deepEqual(await driver.setForwards(vm, [own], subject.machine), results.slice(0, 1));
+    assert.equal(await driver.probeForward?.(vm, placed), undefined, 'neither probe nor forward has left anything');
     await driver.detach(vm);
   });
 }

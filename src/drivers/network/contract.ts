@@ -1,4 +1,5 @@
 import type { Verdict } from '../../model/verdict.ts';
+import type { PortListener } from '../../model/forward-ports.ts';
 import type { VmAddresses } from '../../model/network.ts';
 import type { Machine, MachineNetwork } from '../hypervisor/contract.ts';
 
@@ -23,8 +24,13 @@ export type NetworkDriver = {
   addressOnHost(addresses: VmAddresses): string;
   /** Gives a running VM the way to the outside, or takes it; repeatable. @returns what the guest is to be told of it */
   setNat?(vm: NetworkVm): Promise<GuestNetworkConfig>;
-  /** Makes exactly these guest listeners reachable at the VM's address on the host; returns what could not be bound and why. */
+  /**
+   * Makes exactly these guest listeners reachable, at the VM's address on the host or where `at` says; returns what could not
+   * be bound and why.
+   */
   setForwards(vm: NetworkVm, listeners: readonly GuestListener[], machine: Machine): Promise<ForwardResult[]>;
+  /** Tries whether a port can be forwarded from `at`, leaving nothing. @returns why not. Absent: this network forwards nothing. */
+  probeForward?(vm: NetworkVm, listener: Required<GuestListener>): Promise<string | undefined>;
   /** Removes objects of VMs that are not in the list; with an empty list also the namespace and its helpers. */
   sweep(alive: readonly Pick<NetworkVm, 'shortId' | 'addresses'>[]): Promise<void>;
 };
@@ -49,7 +55,7 @@ export type GuestNetworkConfig = {
   mtu: number;
 };
 
-export type GuestListener = { protocol: 'tcp' | 'udp'; port: number };
+export type GuestListener = PortListener;
 export type ForwardResult = GuestListener & {
   hostAddress: string;
   /** The port on the host; differs from `port` where a low port cannot be bound without root. */

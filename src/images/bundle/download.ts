@@ -1,5 +1,6 @@
 import { createReadStream } from 'node:fs';
 import { open, rename, stat } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Host } from '../../host/host.ts';
 import { BangerError } from '../../model/errors.ts';
@@ -18,9 +19,12 @@ export type DownloadOptions = {
 const IDLE_MS = 30_000;
 /** What is not told how large it is may not be larger. */
 const MAX_BYTES = 1024 ** 3;
+/** Before a connection that broke off is made again. */
+const RESUME_AFTER_MS = 200;
 
 /**
- * Fetches a file with resume. Nothing is at `path` before its content is what it must be.
+ * Fetches a file with resume: a connection that breaks off is made again as long as each one brings something. Nothing is at `path`
+ * before its content is what it must be.
  * @throws DOWNLOAD_FAILED when it cannot be fetched or is another file; CANCELLED
  */
 export async function download(options: DownloadOptions): Promise<void> {
@@ -28,7 +32,7 @@ export async function download(options: DownloadOptions): Promise<void> {
   if ((await host.exists(path)) && (await host.sha256File(path, signal)) === release.sha256) return;
   const partial = `${path}.partial`;
   try {
-    await receive(options, partial);
+    await receiveAll(options, partial);
   } catch (error) {
     if (signal.aborted)
       throw new BangerError('CANCELLED', 'the download was cancelled; what came is kept for the next one', { cause: error });
@@ -47,11 +51,53 @@ export async function download(options: DownloadOptions): Promise<void> {
   await rename(partial, path);
 }
 
-async function receive({ release, signal, onProgress }: DownloadOptions, partial: string): Promise<void> {
-  const known = await stat(partial).then(
+/**
+ * Reads a small text of an address.
+ * @throws DOWNLOAD_FAILED when it cannot be fetched or has more than `maxBytes`
+ */
+export async function readText(url: string, maxBytes: number, signal: AbortSignal): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  try {
+    const { stream } = await openSource(url, 0, AbortSignal.any([signal, AbortSignal.timeout(IDLE_MS)]));
+    for await (const chunk of stream) {
+      bytes += chunk.length;
+      if (bytes > maxBytes) throw failure(url, `it is larger than ${maxBytes} bytes`);
+      chunks.push(chunk);
+    }
+  } catch (error) {
+    if (error instanceof BangerError) throw error;
+    signal.throwIfAborted();
+    throw failure(url, reasonOf(error), error);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+async function receiveAll(options: DownloadOptions, partial: string): Promise<void> {
+  const { url, sizeBytes } = options.release;
+  for (;;) {
+    const before = await sizeOf(partial);
+    const problem = await receive(options, partial, before).then(
+      () => undefined,
+      (error: unknown) => ({ error }),
+    );
+    const after = await sizeOf(partial);
+    if (problem === undefined && (sizeBytes === undefined || after === sizeBytes)) return;
+    const isHopeless = options.signal.aborted || problem?.error instanceof BangerError || after <= before;
+    if (isHopeless) throw problem?.error ?? failure(url, `it has only ${after} of ${sizeBytes} bytes`);
+    await sleep(RESUME_AFTER_MS, undefined, { signal: options.signal });
+  }
+}
+
+/** @returns bytes; 0 when there is no such file */
+function sizeOf(path: string): Promise<number> {
+  return stat(path).then(
     ({ size }) => size,
     () => 0,
   );
+}
+
+async function receive({ release, signal, onProgress }: DownloadOptions, partial: string, known: number): Promise<void> {
   const idle = new AbortController();
   const timer = setTimeout(() => idle.abort(new Error(`nothing came for ${IDLE_MS / 1000} seconds`)), IDLE_MS);
   try {
@@ -80,13 +126,21 @@ async function receive({ release, signal, onProgress }: DownloadOptions, partial
 type Source = { stream: AsyncIterable<Uint8Array>; offset: number };
 
 async function openSource(url: string, offset: number, signal: AbortSignal): Promise<Source> {
-  if (new URL(url).protocol === 'file:') return { stream: createReadStream(fileURLToPath(url), { start: offset, signal }), offset };
+  if (new URL(url).protocol === 'file:') return { stream: fileContent(fileURLToPath(url), offset, signal), offset };
   const reply = await fetch(url, { signal, ...(offset === 0 ? {} : { headers: { range: `bytes=${offset}-` } }) });
   // All of it is there already, or what is there is of another file: the checksum tells.
   if (reply.status === 416) return { stream: nothing(), offset };
   if (!reply.ok || reply.body === null) throw failure(url, `the server answered ${reply.status} ${reply.statusText}`);
   const continues = reply.status === 206 && reply.headers.get('content-range')?.startsWith(`bytes ${offset}-`) === true;
   return { stream: reply.body, offset: continues ? offset : 0 };
+}
+
+/** Opens the file when it is first read, so that nobody misses its errors. */
+async function* fileContent(path: string, start: number, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  for await (const chunk of createReadStream(path, { start, highWaterMark: 1024 ** 2 })) {
+    signal.throwIfAborted();
+    yield chunk as Uint8Array;
+  }
 }
 
 async function* nothing(): AsyncGenerator<Uint8Array> {}

@@ -59,6 +59,10 @@ test('flag, environment, config, beside the program, checkout: in this order (2.
   assert.deepEqual(directories({ ...withoutEnv, env: '' }), ['/c']);
   assert.deepEqual(directories(usual), ['/usr/lib/banger', '/src/runtime']);
   assert.deepEqual(directories({ ...usual, checkout: null }), ['/usr/lib/banger']);
+  assert.deepEqual(directories({ ...usual, own: '/home/dev/state/runtime', checkout: null }), [
+    '/home/dev/state/runtime',
+    '/usr/lib/banger',
+  ]);
 });
 
 test('a bundle is found in the second place, and a named place that has none is not replaced by another (2.4)', async () => {

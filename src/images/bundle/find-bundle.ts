@@ -4,18 +4,24 @@ import { BangerError } from '../../model/errors.ts';
 import type { Bundle, BundleManifest } from '../../model/image.ts';
 import { BUNDLE_REMEDY, MANIFEST_NAME, parseManifest } from './manifest.ts';
 
-/** Where a bundle may lie; the first three are what somebody asked for, the last two are where one usually is. */
+/** Where a bundle may lie; the first three are what somebody asked for, the others are where one usually is. */
 export type BundlePlaces = {
   flag?: string;
   env?: string;
   config?: string;
+  /** Of an installation's user, below the state directory. */
+  own?: string;
   /** `../lib/banger` of the installed program. */
   besideProgram: string;
   /** `runtime` of a source checkout; null when the program does not run from one. */
   checkout: string | null;
 };
 
-export type BundlePlace = { directory: string; source: 'flag' | 'environment' | 'config' | 'program' | 'checkout'; required: boolean };
+export type BundlePlace = {
+  directory: string;
+  source: 'flag' | 'environment' | 'config' | 'own' | 'program' | 'checkout';
+  required: boolean;
+};
 
 /**
  * The search order of 2.4. A place that was named is the only one: falling back to another bundle than the one that was asked for
@@ -30,7 +36,8 @@ export function bundlePlaces(places: BundlePlaces): BundlePlace[] {
   for (const { directory, source } of named) {
     if (directory !== undefined && directory !== '') return [{ directory: resolve(directory), source, required: true }];
   }
-  const usual: BundlePlace[] = [{ directory: resolve(places.besideProgram), source: 'program', required: false }];
+  const usual: BundlePlace[] = places.own === undefined ? [] : [{ directory: resolve(places.own), source: 'own', required: false }];
+  usual.push({ directory: resolve(places.besideProgram), source: 'program', required: false });
   if (places.checkout !== null) usual.push({ directory: resolve(places.checkout), source: 'checkout', required: false });
   return usual;
 }

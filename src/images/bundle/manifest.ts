@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { BangerError } from '../../model/errors.ts';
 import { ADDED_PROGRAMS, BUNDLE_PARTS } from '../../model/image.ts';
-import type { BundleManifest } from '../../model/image.ts';
+import type { BundleManifest, PackedManifest } from '../../model/image.ts';
 
 /** The command that mends a missing or broken bundle; every such error names it (2.4). */
 export const BUNDLE_REMEDY = 'banger bundle build';
@@ -24,7 +24,7 @@ const fileSchema = z.strictObject({
 const schemaOfEach = <Name extends string, Schema extends z.ZodType>(names: readonly Name[], schema: Schema): Record<Name, Schema> =>
   Object.fromEntries(names.map((name) => [name, schema])) as Record<Name, Schema>;
 
-const manifestSchema: z.ZodType<BundleManifest> = z.strictObject({
+const commonShape = {
   formatVersion: z.literal(1),
   architecture: z.enum(['x86_64', 'aarch64']),
   distribution: z.string().min(1),
@@ -33,10 +33,15 @@ const manifestSchema: z.ZodType<BundleManifest> = z.strictObject({
   inputsHash: hexDigest,
   packages: z.array(z.string()),
   packagesHash: hexDigest,
-  files: z.strictObject({
-    ...schemaOfEach(BUNDLE_PARTS, fileSchema),
-    ...schemaOfEach(ADDED_PROGRAMS, fileSchema.extend({ version: z.string().min(1) }).optional()),
-  }),
+};
+const filesSchema = z.strictObject({
+  ...schemaOfEach(BUNDLE_PARTS, fileSchema),
+  ...schemaOfEach(ADDED_PROGRAMS, fileSchema.extend({ version: z.string().min(1) }).optional()),
+});
+const manifestSchema: z.ZodType<BundleManifest> = z.strictObject({ ...commonShape, files: filesSchema });
+const packedSchema: z.ZodType<PackedManifest> = z.strictObject({
+  ...commonShape,
+  files: filesSchema.omit({ sshPrivateKey: true, sshPublicKey: true }),
 });
 
 /**
@@ -45,13 +50,22 @@ const manifestSchema: z.ZodType<BundleManifest> = z.strictObject({
  * @throws BangerError BUNDLE_BROKEN
  */
 export function parseManifest(text: string, path: string): BundleManifest {
+  return parseBy(manifestSchema, text, path);
+}
+
+/** The same for the `bundle.json` of an archive, which brings no keys. @throws BangerError BUNDLE_BROKEN */
+export function parsePackedManifest(text: string, path: string): PackedManifest {
+  return parseBy(packedSchema, text, path);
+}
+
+function parseBy<T>(schema: z.ZodType<T>, text: string, path: string): T {
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch {
     throw broken(path, 'it is not JSON');
   }
-  const parsed = manifestSchema.safeParse(value);
+  const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
   throw broken(path, `${issue?.path.join('.') || 'it'}: ${issue?.message ?? 'invalid'}`);

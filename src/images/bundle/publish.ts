@@ -33,7 +33,8 @@ export async function publishPart(part: BuiltPart, output: StepOutput, directory
   const path = publishedName(part, output.sha256);
   const target = join(directory, path);
   const file = { path, sizeBytes: output.sizeBytes, sha256: output.sha256 };
-  if ((await host.exists(target)) && (await host.fileSize(target)).bytes === output.sizeBytes) return file;
+  // What is there may be damaged, and publishing it anew is what mends it.
+  if ((await host.exists(target)) && (await host.sha256File(target)) === output.sha256) return file;
   const partial = `${target}.partial`;
   await host.removeTree(partial);
   if (!(await host.reflink(output.path, partial)) && !(await hardLink(output.path, partial))) {

@@ -117,7 +117,10 @@ function reserve(services: LifecycleServices, name: string | undefined, image: I
     runtime: null,
     sshHostKey: null,
     lastError: null,
+    forwards: [],
   };
+  // It may have been deleted while the host was looked at.
+  if (services.images.find(image.id) === undefined) throw new BangerError('NOT_FOUND', `the image ${image.name} is gone`);
   services.vms.insert(vm);
   return vm;
 }

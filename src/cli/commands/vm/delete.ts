@@ -1,7 +1,7 @@
 import type { Cli } from '../../cli.ts';
 import { newCommand } from '../../command.ts';
 import { progressOption } from '../../progress-option.ts';
-import { BangerError } from '../../../model/errors.ts';
+import { confirm } from '../../confirm.ts';
 import { chooseTargets, runVerb, type Target } from '../../targets.ts';
 
 export function declareCommand(cli: Cli) {
@@ -16,22 +16,12 @@ export function declareCommand(cli: Cli) {
     .addOption(progressOption())
     .action(async (names, flags) => {
       const targets = await chooseTargets(cli, names, flags.all === true);
-      if (flags.force !== true && flags.yes !== true) await confirm(cli, targets);
+      if (flags.force !== true && flags.yes !== true)
+        await confirm(cli, namesOf(targets), 'Delete', 'nothing was deleted', ' with all disks');
       await runVerb(cli, targets, 'delete', { progress: flags.progress });
     });
 }
 
-/** @throws CANCELLED when the user on a terminal does not say yes */
-async function confirm(cli: Cli, targets: readonly Target[]): Promise<void> {
-  const names = targets.flatMap((target) => ('vm' in target ? [target.vm.name] : []));
-  if (names.length === 0 || cli.stdin.isTTY !== true || cli.stderr.isTTY !== true) return;
-  const { createInterface } = await import('node:readline/promises');
-  const prompt = createInterface({ input: cli.stdin, output: cli.stderr });
-  try {
-    const closed = new Promise<string>((resolve) => prompt.once('close', () => resolve('')));
-    const answer = await Promise.race([prompt.question(`Delete ${names.join(', ')} with all disks? [y/N] `), closed]);
-    if (!/^y(es)?$/i.test(answer.trim())) throw new BangerError('CANCELLED', 'nothing was deleted');
-  } finally {
-    prompt.close();
-  }
+function namesOf(targets: readonly Target[]): string[] {
+  return targets.flatMap((target) => ('vm' in target ? [target.vm.name] : []));
 }

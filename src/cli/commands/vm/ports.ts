@@ -1,33 +1,44 @@
-import type { GuestPortView } from '../../../api/schemas.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { GuestPortView } from '../../../api/port-schemas.ts';
 import type { Cli } from '../../cli.ts';
-import { newCommand, outputOption } from '../../command.ts';
-import { type Column, renderTable } from '../../render/table.ts';
+import { newCommand } from '../../command.ts';
+import { openLiveScreen } from '../../live-screen.ts';
+import { isData, listing, type ListFlags, listLines, type ListView, printList } from '../../output.ts';
+import { portLines } from '../../render/ports.ts';
+
+const EXAMPLES = ['banger vm ports web', 'banger vm ports web --watch', "banger vm ports web --format '{{.url}}'"];
+const FRAME_MS = 1000;
 
 export function declareCommand(cli: Cli) {
-  return newCommand('ports', 'list what listens in a virtual machine, and where it is reached from here', ['banger vm ports web'])
+  const command = newCommand('ports', 'list what listens in a virtual machine, and where it is reached from here', EXAMPLES)
     .argument('<name>', 'name, id or beginning of an id')
-    .addOption(outputOption())
-    .option('-q, --quiet', 'endpoints only')
-    .action(async (name, flags) => {
-      const found = await cli.api().ports(name);
-      if (flags.output === 'json') return cli.print(JSON.stringify(found, null, 2));
-      const lines = renderTable(flags.quiet === true ? [COLUMNS[1] as Column<GuestPortView>] : COLUMNS, found, {
-        headers: flags.quiet !== true,
-      });
-      for (const line of new Set(lines)) cli.print(line);
-    });
+    .option('-w, --watch', 'again every second, until q or Ctrl-C; with -o json one line each time');
+  return listing(command, 'endpoints only, one a line').action(async (name, flags) => {
+    // The first answer comes before the screen, so that a name that is wrong is told where it can be read.
+    const found = await cli.api().ports(name);
+    if (flags.watch === true) await watch(cli, name, found, flags);
+    else await printList(cli, flags, found, viewOf(cli, flags, found));
+  });
 }
 
-/** @returns where the port is reached from the host, or why it is not */
-function endpoint(port: GuestPortView): string {
-  if (port.hostAddress === null || port.hostPort === null) return `${port.address}:${port.port} (${port.problem ?? 'in the guest only'})`;
-  return `${port.hostAddress}:${port.hostPort}${port.problem === null ? '' : ` (${port.problem})`}`;
+function viewOf(cli: Cli, { headers, output }: ListFlags, ports: readonly GuestPortView[]): ListView<GuestPortView> {
+  return {
+    lines: () => portLines(cli, ports, { isWide: output === 'wide', headers }),
+    names: () => portLines(cli, ports, { isQuiet: true }),
+  };
 }
 
-// A service bound for IPv4 and IPv6 gives two equal lines; a set of lines shows it once (3.12).
-const COLUMNS: readonly Column<GuestPortView>[] = [
-  { title: 'PROTO', of: (port) => port.protocol },
-  { title: 'ENDPOINT', of: endpoint },
-  { title: 'PROCESS', of: (port) => `${port.process}(${port.pid})` },
-  { title: 'COMMAND', of: (port) => port.command },
-];
+/** Goes on until the user ends it; that is no failure. */
+async function watch(cli: Cli, name: string, first: readonly GuestPortView[], flags: ListFlags): Promise<void> {
+  const screen = openLiveScreen(cli, isData(flags));
+  try {
+    for (let found = first; ; found = await cli.api().ports(name, screen.signal)) {
+      screen.draw(await listLines(cli, flags, found, viewOf(cli, flags, found), { isStream: true }));
+      await sleep(FRAME_MS, undefined, { signal: screen.signal });
+    }
+  } catch (error) {
+    if (!screen.signal.aborted) throw error;
+  } finally {
+    screen.close();
+  }
+}

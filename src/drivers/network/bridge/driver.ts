@@ -46,7 +46,12 @@ export function createBridgeNetwork({ host, helper }: BridgeNetworkOptions): Net
     },
     setForwards: async (vm, listeners) => {
       const unique = [...new Map(listeners.map((listener) => [portKey(listener), listener])).values()];
-      return unique.map(({ protocol, port }) => ({ protocol, port, hostAddress: vm.addresses.guestAddress, hostPort: port }));
+      return unique.map(({ at, protocol, port }) => {
+        // Another network may have had it; the VM itself stays reachable.
+        if (at !== undefined)
+          return { at, protocol, port, hostAddress: at.address, hostPort: null, problem: 'the bridge forwards nothing' };
+        return { protocol, port, hostAddress: vm.addresses.guestAddress, hostPort: port };
+      });
     },
     sweep: async (alive) => {
       const kept = new Set(alive.map((vm) => vm.shortId));

@@ -1,7 +1,7 @@
 import { fallbackPort, isLowPort, portKey } from '../../../model/forward-ports.ts';
 import { BangerError } from '../../../model/errors.ts';
 import { BRIDGE_ADDRESS, DNS_FORWARD_ADDRESS, GUEST_MTU, GUEST_PREFIX_LENGTH } from '../../../model/network.ts';
-import type { ForwardResult, GuestNetworkConfig, NetworkDriver, NetworkVm } from '../contract.ts';
+import type { ForwardResult, GuestListener, GuestNetworkConfig, NetworkDriver, NetworkVm } from '../contract.ts';
 
 type Verb = 'ensure' | 'attach' | 'detach' | 'setNat' | 'setForwards' | 'sweep';
 
@@ -78,6 +78,10 @@ export function createFakeNetwork(options: FakeNetworkOptions = {}): NetworkDriv
       world.forwards.set(vm.shortId, results);
       return results;
     },
+    probeForward: async (_vm, { at }) => {
+      if (at === undefined || options.isPortBusy?.(at.address, at.port) !== true) return undefined;
+      return `another program uses ${at.address}:${at.port}`;
+    },
     sweep: async (alive) => {
       await before('sweep');
       const ids = new Set(alive.map((vm) => vm.shortId));
@@ -99,16 +103,11 @@ function guestConfigOf({ addresses, nat }: NetworkVm): GuestNetworkConfig {
   };
 }
 
-function forward(
-  vm: NetworkVm,
-  listener: { protocol: 'tcp' | 'udp'; port: number },
-  all: readonly { protocol: 'tcp' | 'udp'; port: number }[],
-  options: FakeNetworkOptions,
-): ForwardResult {
-  const hostAddress = vm.addresses.loopbackAddress;
-  const used = new Set(all.filter((other) => other.protocol === listener.protocol).map((other) => other.port));
-  const isRefused = isLowPort(listener.port) && (options.refusesLowPorts ?? true);
-  const hostPort = isRefused ? fallbackPort(listener.port, used) : listener.port;
+function forward(vm: NetworkVm, listener: GuestListener, all: readonly GuestListener[], options: FakeNetworkOptions): ForwardResult {
+  const hostAddress = listener.at?.address ?? vm.addresses.loopbackAddress;
+  const used = new Set(all.filter((other) => other.at === undefined && other.protocol === listener.protocol).map((other) => other.port));
+  const isRefused = listener.at === undefined && isLowPort(listener.port) && (options.refusesLowPorts ?? true);
+  const hostPort = isRefused ? fallbackPort(listener.port, used) : (listener.at?.port ?? listener.port);
   if (options.isPortBusy?.(hostAddress, hostPort) === true) {
     return { ...listener, hostAddress, hostPort: null, problem: `another program uses ${hostAddress}:${hostPort}` };
   }

@@ -5,7 +5,7 @@ import { BRIDGE_ADDRESS, DNS_FORWARD_ADDRESS, GUEST_MTU, GUEST_PREFIX_LENGTH } f
 import type { GuestNetworkConfig, NetworkAttachment, NetworkDriver, NetworkVm } from '../contract.ts';
 import { privateNetworkChecks } from './checks.ts';
 import { control, controlOne } from './control-client.ts';
-import { applyForwards, parseForwards } from './forwards.ts';
+import { applyForwards, parseForwards, tryForward } from './forwards.ts';
 import { createHolder } from './holder.ts';
 import { admitGuest, dismissGuests, parseGuests, tapNameOf } from './ruleset.ts';
 
@@ -83,6 +83,11 @@ export function createPrivateNetwork(options: PrivateNetworkOptions): NetworkDri
         throw new BangerError('NETWORK_FAILED', 'the network holder has ended', { remedy: 'restart the VM', logPath: holder.logPath });
       }
       return applyForwards((requests) => control(socketPath, requests), vm.addresses, listeners);
+    },
+    probeForward: async (vm, listener) => {
+      // The holder knows which ports it has itself; without it no VM runs, and any process of this user can tell.
+      if ((await holder.find()) === undefined) return host.portProblem(listener.protocol, listener.at);
+      return tryForward((requests) => control(socketPath, requests), vm.addresses, listener);
     },
   };
 }

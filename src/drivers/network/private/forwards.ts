@@ -26,7 +26,7 @@ export function planForwards(current: readonly Forward[], wanted: readonly Guest
   const unique = [...new Map(wanted.map((listener) => [portKey(listener), listener])).values()];
   const wantedKeys = new Set(unique.map(portKey));
   const isTakenByReal = (f: Forward): boolean =>
-    f.hostPort !== f.port && wantedKeys.has(portKey({ protocol: f.protocol, port: f.hostPort }));
+    f.at === undefined && f.hostPort !== f.port && wantedKeys.has(portKey({ protocol: f.protocol, port: f.hostPort }));
   const keep = current.filter((f) => wantedKeys.has(portKey(f)) && !isTakenByReal(f));
   const kept = new Set(keep.map(portKey));
   return { keep, remove: current.filter((f) => !keep.includes(f)), add: unique.filter((listener) => !kept.has(portKey(listener))) };
@@ -47,26 +47,26 @@ export async function applyForwards(
   const [listing] = await ask(['list']);
   const all = listing?.ok === true ? parseForwards(listing.lines) : [];
   const plan = planForwards(
-    all.filter((f) => f.guestAddress === vm.guestAddress),
+    all.filter((f) => f.guestAddress === vm.guestAddress).map((f) => placed(f, vm.loopbackAddress)),
     wanted,
   );
-  const listen = (l: GuestListener, hostPort: number): string =>
-    `listen ${l.protocol} ${vm.loopbackAddress} ${hostPort} ${vm.guestAddress} ${l.port}`;
+  const listen = (l: GuestListener, hostPort: number): string => listenLine(vm, l, hostPort);
   const results = new Map<string, ForwardResult>();
   const record = (l: GuestListener, hostPort: number, reply: LineReply | undefined): void => {
-    const base = { protocol: l.protocol, port: l.port, hostAddress: vm.loopbackAddress };
+    const hostAddress = l.at?.address ?? vm.loopbackAddress;
+    const base = { protocol: l.protocol, port: l.port, hostAddress, ...(l.at === undefined ? {} : { at: l.at }) };
     if (reply?.ok === true) results.set(portKey(l), { ...base, hostPort });
-    else results.set(portKey(l), { ...base, hostPort: null, problem: describeProblem(reply, vm.loopbackAddress, hostPort) });
+    else results.set(portKey(l), { ...base, hostPort: null, problem: describeProblem(reply, hostAddress, hostPort) });
   };
   for (const f of plan.keep) record(f, f.hostPort, { ok: true, lines: [] });
 
   const removals = plan.remove.map((f) => `unlisten ${f.protocol} ${f.hostAddress} ${f.hostPort}`);
-  const replies = await ask([...removals, ...plan.add.map((l) => listen(l, l.port))]);
+  const replies = await ask([...removals, ...plan.add.map((l) => listen(l, l.at?.port ?? l.port))]);
   const refused: GuestListener[] = [];
   plan.add.forEach((l, i) => {
     const reply = replies[removals.length + i];
-    if (reply?.ok === false && reply.errno === 'EACCES' && isLowPort(l.port)) refused.push(l);
-    else record(l, l.port, reply);
+    if (l.at === undefined && needsStandIn(l, reply)) refused.push(l);
+    else record(l, l.at?.port ?? l.port, reply);
   });
 
   const standIns = refused.map((l) => ({ l, hostPort: standIn(l, wanted, results) }));
@@ -75,10 +75,43 @@ export async function applyForwards(
   return [...new Set(wanted.map(portKey))].flatMap((key) => results.get(key) ?? []);
 }
 
+/** A low port is refused to ordinary users, and 80 of the VM's address may be the HTTP front's. */
+function needsStandIn(l: GuestListener, reply: LineReply | undefined): boolean {
+  return reply?.ok === false && (reply.errno === 'EACCES' || reply.errno === 'EADDRINUSE') && isLowPort(l.port);
+}
+
+/** What is not on the VM's own address is where the user wanted it. */
+function placed(forward: Forward, loopbackAddress: string): Forward {
+  const { hostAddress, hostPort } = forward;
+  return hostAddress === loopbackAddress ? forward : { ...forward, at: { address: hostAddress, port: hostPort } };
+}
+
+function listenLine(vm: { guestAddress: string; loopbackAddress: string }, l: GuestListener, hostPort: number): string {
+  const [verb, address] = l.at === undefined ? ['listen', vm.loopbackAddress] : ['publish', l.at.address];
+  return `${verb} ${l.protocol} ${address} ${hostPort} ${vm.guestAddress} ${l.port}`;
+}
+
+/**
+ * Opens a port of the host and closes it again.
+ * @returns why it cannot be had
+ */
+export async function tryForward(
+  ask: Ask,
+  vm: { guestAddress: string; loopbackAddress: string },
+  l: Required<GuestListener>,
+): Promise<string | undefined> {
+  if (l.at === undefined) return undefined;
+  const { address, port } = l.at;
+  const [reply] = await ask([listenLine(vm, l, port)]);
+  if (reply?.ok !== true) return describeProblem(reply, address, port);
+  await ask([`unlisten ${l.protocol} ${address} ${port}`]);
+  return undefined;
+}
+
 function standIn(l: GuestListener, wanted: readonly GuestListener[], results: ReadonlyMap<string, ForwardResult>): number {
   const used = new Set<number>();
-  for (const other of wanted) if (other.protocol === l.protocol) used.add(other.port);
-  for (const r of results.values()) if (r.protocol === l.protocol && r.hostPort !== null) used.add(r.hostPort);
+  for (const other of wanted) if (other.at === undefined && other.protocol === l.protocol) used.add(other.port);
+  for (const r of results.values()) if (r.at === undefined && r.protocol === l.protocol && r.hostPort !== null) used.add(r.hostPort);
   return fallbackPort(l.port, used);
 }
 
@@ -86,5 +119,6 @@ function describeProblem(reply: LineReply | undefined, address: string, port: nu
   if (reply === undefined || reply.ok) return 'the network holder did not answer';
   if (reply.errno === 'EADDRINUSE') return `another program uses ${address}:${port}`;
   if (reply.errno === 'EACCES') return `port ${port} is not open to ordinary users`;
+  if (reply.errno === 'EADDRNOTAVAIL') return `${address} is no address of this host`;
   return reply.text;
 }

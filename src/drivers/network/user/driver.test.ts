@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { realHost } from '../../../host/host.ts';
 import { BangerError } from '../../../model/errors.ts';
 import { addressesOf } from '../../../model/network.ts';
 import type { Machine } from '../../hypervisor/contract.ts';
@@ -22,13 +23,13 @@ function fakeMachine(): { machine: Machine; bound: Set<string> } {
   return { machine: machine as unknown as Machine, bound };
 }
 
-networkConformance('user', { open: createUserNetwork, machine: fakeMachine().machine, remains: async () => [] });
+networkConformance('user', { open: () => createUserNetwork({ host: realHost }), machine: fakeMachine().machine, remains: async () => [] });
 
 const vm = { shortId: '00000002', addresses: addressesOf(2), nat: true };
 
 test('listeners that close are taken back from QEMU (6.1)', async () => {
   const { machine, bound } = fakeMachine();
-  const driver = createUserNetwork();
+  const driver = createUserNetwork({ host: realHost });
   await driver.setForwards(
     vm,
     [
@@ -43,6 +44,6 @@ test('listeners that close are taken back from QEMU (6.1)', async () => {
 });
 
 test('a VM without NAT is restricted by QEMU itself (6.1)', async () => {
-  const { network } = await createUserNetwork().attach({ ...vm, nat: false }, new AbortController().signal);
+  const { network } = await createUserNetwork({ host: realHost }).attach({ ...vm, nat: false }, new AbortController().signal);
   assert.deepEqual(network, { kind: 'user', macAddress: vm.addresses.macAddress, restricted: true });
 });

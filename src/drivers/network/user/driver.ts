@@ -1,5 +1,6 @@
 import { fallbackPort, isLowPort, portKey } from '../../../model/forward-ports.ts';
 import { BangerError } from '../../../model/errors.ts';
+import type { Host } from '../../../host/host.ts';
 import type { Verdict } from '../../../model/verdict.ts';
 import type { Machine } from '../../hypervisor/contract.ts';
 import type { ForwardResult, GuestListener, NetworkDriver, NetworkVm } from '../contract.ts';
@@ -8,7 +9,7 @@ import type { ForwardResult, GuestListener, NetworkDriver, NetworkVm } from '../
 const USER_NETWORK = { address: '10.0.2.15', prefixLength: 24, gateway: '10.0.2.2', nameserver: '10.0.2.3', mtu: 1500 };
 
 /** The fallback where user namespaces are forbidden: each VM has QEMU's own network and makes nothing on the host. */
-export function createUserNetwork(): NetworkDriver {
+export function createUserNetwork({ host }: { host: Pick<Host, 'portProblem'> }): NetworkDriver {
   /** Forwards of each VM as far as this daemon life knows them, by guest listener. */
   const known = new Map<string, Map<string, ForwardResult>>();
   return {
@@ -38,6 +39,7 @@ export function createUserNetwork(): NetworkDriver {
       known.set(vm.shortId, current);
       return applyUserForwards(vm, listeners, machine, current);
     },
+    probeForward: (_vm, listener) => host.portProblem(listener.protocol, listener.at),
     sweep: async (alive) => {
       const ids = new Set(alive.map((vm) => vm.shortId));
       for (const id of known.keys()) if (!ids.has(id)) known.delete(id);
@@ -69,7 +71,10 @@ async function applyUserForwards(
 ): Promise<ForwardResult[]> {
   const wanted = new Map(listeners.map((listener) => [portKey(listener), listener]));
   for (const [key, forward] of current) {
-    const isTakenByReal = forward.hostPort !== forward.port && wanted.has(portKey({ ...forward, port: forward.hostPort ?? 0 }));
+    const isTakenByReal =
+      forward.at === undefined &&
+      forward.hostPort !== forward.port &&
+      wanted.has(portKey({ protocol: forward.protocol, port: forward.hostPort ?? 0 }));
     if (wanted.has(key) && !isTakenByReal && forward.hostPort !== null) continue;
     current.delete(key);
     if (forward.hostPort !== null) await machine.removeUserPort?.(userForward(vm, forward, forward.hostPort));
@@ -87,12 +92,14 @@ async function addForward(
   current: ReadonlyMap<string, ForwardResult>,
   wanted: ReadonlyMap<string, GuestListener>,
 ): Promise<ForwardResult> {
-  const base = { ...listener, hostAddress: vm.addresses.loopbackAddress };
+  const base = { ...listener, hostAddress: listener.at?.address ?? vm.addresses.loopbackAddress };
   if (machine.forwardUserPort === undefined) return { ...base, hostPort: null, problem: 'this VMM has no user network' };
   const used = new Set<number>();
-  for (const other of wanted.values()) if (other.protocol === listener.protocol) used.add(other.port);
-  for (const other of current.values()) if (other.protocol === listener.protocol && other.hostPort !== null) used.add(other.hostPort);
-  const ports = isLowPort(listener.port) ? [listener.port, fallbackPort(listener.port, used)] : [listener.port];
+  for (const other of wanted.values()) if (other.at === undefined && other.protocol === listener.protocol) used.add(other.port);
+  for (const other of current.values())
+    if (other.at === undefined && other.protocol === listener.protocol && other.hostPort !== null) used.add(other.hostPort);
+  const wished = listener.at?.port ?? listener.port;
+  const ports = listener.at === undefined && isLowPort(listener.port) ? [listener.port, fallbackPort(listener.port, used)] : [wished];
   let problem = '';
   for (const hostPort of ports) {
     const forward = userForward(vm, listener, hostPort);
@@ -109,5 +116,10 @@ async function addForward(
 }
 
 function userForward(vm: NetworkVm, listener: GuestListener, hostPort: number): Parameters<NonNullable<Machine['forwardUserPort']>>[0] {
-  return { hostAddress: vm.addresses.loopbackAddress, hostPort, guestPort: listener.port, protocol: listener.protocol };
+  return {
+    hostAddress: listener.at?.address ?? vm.addresses.loopbackAddress,
+    hostPort,
+    guestPort: listener.port,
+    protocol: listener.protocol,
+  };
 }

@@ -1,0 +1,65 @@
+// Images, as the API shows them and takes orders about them.
+import { z } from 'zod';
+
+const initSystem = z.enum(['systemd', 'runit', 'none']);
+const newName = z.string().max(1024).describe('DNS label');
+const hostPath = (what: string) => z.string().startsWith('/').max(4096).describe(`${what}, an absolute path on the host`);
+const guestPort = z.number().int().min(1).max(65_535);
+
+export const imageSchema = z
+  .strictObject({
+    id: z.string(),
+    name: z.string(),
+    managed: z.boolean().describe('whether banger owns the files'),
+    origin: z.enum(['bundle', 'registered', 'built', 'imported']),
+    isDefault: z.boolean(),
+    distribution: z.string(),
+    initSystem,
+    kernelPath: z.string(),
+    initramfsPath: z.string(),
+    modulesPath: z.string().nullable(),
+    rootfsPath: z.string(),
+    rootfsBytes: z.number(),
+    workSeedPath: z.string().nullable(),
+    workSeedBytes: z.number().describe('the smallest work disk'),
+    packages: z.array(z.string()).describe('the manifest that it was made from'),
+    packagesHash: z.string().nullable(),
+    servicePorts: z.array(z.number()).describe('guest ports that a VM of it waits for'),
+    entrypoint: z.array(z.string()).nullable(),
+    env: z.record(z.string(), z.string()),
+    user: z.string().nullable(),
+    workdir: z.string().nullable(),
+    workSeedFingerprint: z.string().nullable(),
+    sshKeyFingerprint: z.string().nullable(),
+    buildLogPath: z.string().nullable(),
+    createdAt: z.string(),
+    vms: z.array(z.string()).describe('names of the VMs that boot from it'),
+    stale: z.boolean().describe('the package manifest has changed since'),
+    rebuildCommand: z.string().nullable().describe('what makes a fresh one'),
+  })
+  .meta({ id: 'Image' });
+
+export const registerImageSchema = z
+  .strictObject({
+    name: newName,
+    rootfsPath: hostPath('ext4 root file system'),
+    kernelPath: hostPath('vmlinux or bzImage').optional(),
+    initramfsPath: hostPath('with the agent of banger; goes with the kernel').optional(),
+    modulesPath: hostPath('archive of the modules').optional(),
+    workSeedPath: hostPath('ext4 file system that work disks are cloned from').optional(),
+    distribution: z.string().min(1).max(100).optional(),
+    initSystem: initSystem.optional().describe('default systemd'),
+    servicePorts: z.array(guestPort).max(16).optional(),
+  })
+  .meta({ id: 'RegisterImage' });
+
+export const promoteImageSchema = z
+  .strictObject({ name: newName.optional().describe('of a copy; default: the image itself, which no VM may use then') })
+  .nullish();
+
+export const pruneImagesSchema = z
+  .strictObject({ all: z.boolean().optional().describe('every image that no VM uses, but the default one') })
+  .nullish();
+
+export type ImageView = z.infer<typeof imageSchema>;
+export type RegisterImage = z.infer<typeof registerImageSchema>;

@@ -1,0 +1,26 @@
+import { dirname, resolve } from 'node:path';
+import type { Cli } from '../../cli.ts';
+import { newCommand } from '../../command.ts';
+import { runOperation } from '../../operations.ts';
+import { progressOption } from '../../progress-option.ts';
+
+const DEFAULT_NAME = 'banger-bundle.tar.zst';
+
+export function declareCommand(cli: Cli) {
+  return newCommand('package', 'archive the runtime bundle, with a manifest for `bundle fetch` beside it', [
+    'banger bundle package',
+    'banger bundle package -o /srv/www/banger-bundle.tar.zst --url https://example.org/banger-bundle.tar.zst',
+  ])
+    .option('-o, --output <file>', 'where to, on the machine of the daemon', DEFAULT_NAME)
+    .option('--url <url>', 'where the archive will be; default: beside its manifest, wherever that is')
+    .option('-d, --detach', 'print the id of the operation and leave')
+    .addOption(progressOption())
+    .action(async (flags) => {
+      const path = resolve(flags.output);
+      const body = { path, ...(flags.url === undefined ? {} : { url: flags.url }) };
+      if (flags.detach === true) return cli.print((await cli.api().packageBundle(body, false)).id);
+      await runOperation(cli, () => cli.api().packageBundle(body, true), flags.progress);
+      cli.print(path);
+      cli.note(`elsewhere, with both files in one directory: banger bundle fetch ${dirname(path)}/runtime-bundle.toml`);
+    });
+}

@@ -1,0 +1,29 @@
+import type { Cli } from '../../cli.ts';
+import { newCommand } from '../../command.ts';
+import { confirm } from '../../confirm.ts';
+import { chooseImages } from '../../image-targets.ts';
+import { followOperation } from '../../operations.ts';
+import { reportInOrder } from '../../targets.ts';
+
+export function declareCommand(cli: Cli) {
+  return newCommand('delete', 'delete images that no virtual machine uses; files that are not in its care stay', [
+    'banger image delete dev',
+    'banger image rm -f dev old',
+  ])
+    .argument('<name...>', 'names, ids or beginnings of ids')
+    .option('-f, --force', 'do not ask (it is only asked on a terminal)')
+    .option('-y, --yes', 'the same as --force')
+    .action(async (names, flags) => {
+      const images = await chooseImages(cli, names);
+      if (flags.force !== true && flags.yes !== true) {
+        const known = (await Promise.allSettled(images)).flatMap((found) => (found.status === 'fulfilled' ? [found.value.name] : []));
+        await confirm(cli, known, 'Delete', 'nothing was deleted');
+      }
+      const outcomes = images.map(async (found) => {
+        const image = await found;
+        await followOperation(cli, (await cli.api().deleteImage(image.id)).id, 'none');
+        return image.name;
+      });
+      await reportInOrder(cli, outcomes, (name) => cli.print(name));
+    });
+}

@@ -1,0 +1,25 @@
+import { checkName } from '../../../model/name.ts';
+import type { Cli } from '../../cli.ts';
+import { newCommand } from '../../command.ts';
+import { runOperation } from '../../operations.ts';
+import { progressOption } from '../../progress-option.ts';
+
+export function declareCommand(cli: Cli) {
+  return newCommand('promote', "copy an image's files into the care of banger (clones where the file system can)", [
+    'banger image promote mine',
+    'banger image promote default --name kept',
+  ])
+    .argument('<image>', 'name, id or beginning of an id')
+    .option('--name <name>', 'make another image of the copies (default: the image itself, which no VM may use then)', (value) =>
+      checkName(value, 'image'),
+    )
+    .option('-d, --detach', 'print the id of the operation and leave')
+    .addOption(progressOption())
+    .action(async (image, flags) => {
+      const body = flags.name === undefined ? {} : { name: flags.name };
+      const { id, name } = await cli.api().showImage(image);
+      if (flags.detach === true) return cli.print((await cli.api().promoteImage(id, body, false)).id);
+      await runOperation(cli, () => cli.api().promoteImage(id, body, true), flags.progress);
+      cli.print(flags.name ?? name);
+    });
+}

@@ -1,0 +1,20 @@
+import { BangerError } from '../model/errors.ts';
+import type { Cli } from './cli.ts';
+
+/**
+ * Asks on a terminal, and nowhere else, before things go.
+ * @param question `Delete`, `Remove`: what will be done to `names`
+ * @throws CANCELLED when the user does not say yes
+ */
+export async function confirm(cli: Cli, names: readonly string[], question: string, refusal: string, rest = ''): Promise<void> {
+  if (names.length === 0 || cli.stdin.isTTY !== true || cli.stderr.isTTY !== true) return;
+  const { createInterface } = await import('node:readline/promises');
+  const prompt = createInterface({ input: cli.stdin, output: cli.stderr });
+  try {
+    const closed = new Promise<string>((resolve) => prompt.once('close', () => resolve('')));
+    const answer = await Promise.race([prompt.question(`${question} ${names.join(', ')}${rest}? [y/N] `), closed]);
+    if (!/^y(es)?$/i.test(answer.trim())) throw new BangerError('CANCELLED', refusal);
+  } finally {
+    prompt.close();
+  }
+}

@@ -1,0 +1,64 @@
+import type { GuestPortView } from '../../api/port-schemas.ts';
+import type { Cli } from '../cli.ts';
+import { type Column, renderTable } from './table.ts';
+import { hyperlink } from './text.ts';
+
+type Row = { port: GuestPortView; endpoint: string; url: string | null };
+
+const COLUMNS: readonly Column<Row>[] = [
+  { title: 'PROTO', of: ({ port }) => port.protocol },
+  { title: 'ENDPOINT', of: ({ endpoint }) => endpoint },
+  { title: 'PROCESS', of: ({ port }) => `${port.process}(${port.pid})` },
+  { title: 'COMMAND', of: ({ port }) => port.command },
+];
+
+const WIDE_COLUMNS: readonly Column<Row>[] = [
+  { title: 'IN THE GUEST', of: ({ port }) => `${port.address.includes(':') ? `[${port.address}]` : port.address}:${port.port}` },
+];
+
+export type PortTable = {
+  /** Endpoints only. */
+  isQuiet?: boolean;
+  isWide?: boolean;
+  headers?: boolean;
+};
+
+/**
+ * @param cli its stdout decides about the width, and whether URLs can be clicked
+ * @returns a table in which rows that would look the same are one: a service bound for IPv4 and IPv6 gives two (3.12)
+ */
+export function portLines(cli: Pick<Cli, 'stdout' | 'env'>, ports: readonly GuestPortView[], table: PortTable): string[] {
+  const rows = ports.flatMap(rowsOf);
+  const isQuiet = table.isQuiet === true;
+  const columns = isQuiet ? COLUMNS.slice(1, 2) : table.isWide === true ? [...COLUMNS, ...WIDE_COLUMNS] : COLUMNS;
+  const headers = !isQuiet && table.headers !== false;
+  const lines = renderTable(columns, rows, { headers, width: cli.stdout.isTTY === true && !isQuiet ? cli.stdout.columns : undefined });
+  const first = headers ? 1 : 0;
+  // The endpoint comes before all that a guest may write, so the first place that says the URL is ours.
+  const linked = lines.map((line, at) => {
+    const url = rows[at - first]?.url;
+    return url === null || url === undefined ? line : line.replace(url, () => hyperlink(cli.stdout, url, cli.env));
+  });
+  return [...new Set(linked)];
+}
+
+function rowsOf(port: GuestPortView): Row[] {
+  const others = port.forwards.map(({ hostAddress, hostPort, open }) => {
+    const url =
+      port.scheme === null || !open ? null : `${port.scheme}://${hostAddress === '0.0.0.0' ? '127.0.0.1' : hostAddress}:${hostPort}/`;
+    const place = `${hostAddress}:${hostPort}`;
+    const note = hostAddress === '0.0.0.0' && url !== null ? ' (on all addresses)' : '';
+    return { port, url, endpoint: `${url ?? place}${note} (forward of ${port.port})${open ? '' : ' (not open)'}` };
+  });
+  return [{ port, url: port.url, endpoint: endpointOf(port) }, ...others];
+}
+
+/** @returns where the port is reached from the host, or why it is not */
+function endpointOf(port: GuestPortView): string {
+  if (port.hostAddress === null || port.hostPort === null) {
+    const address = port.address.includes(':') ? `[${port.address}]` : port.address;
+    return `${address}:${port.port} (${port.problem ?? 'in the guest only'})`;
+  }
+  const place = port.url ?? `${port.hostAddress}:${port.hostPort}`;
+  return port.hostPort === port.port ? place : `${place} (${port.port} in the guest)`;
+}

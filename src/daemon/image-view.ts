@@ -1,0 +1,18 @@
+import type { ImageView } from '../api/image-schemas.ts';
+import { usersOf } from '../lifecycle/image/names.ts';
+import type { Image } from '../model/image.ts';
+import type { DaemonServices } from './services.ts';
+
+/** What the API shows of an image. */
+export async function imageView(
+  services: Pick<DaemonServices, 'vms' | 'defaultImageName' | 'imageFreshness'>,
+  image: Image,
+): Promise<ImageView> {
+  const { recipe: _recipe, ...shown } = image;
+  return {
+    ...shown,
+    isDefault: image.name === services.defaultImageName,
+    vms: usersOf(services, image),
+    ...(await services.imageFreshness(image)),
+  };
+}

@@ -1,0 +1,118 @@
+import { z } from 'zod';
+import {
+  type GuestPortView,
+  guestPortSchema,
+  portForwardSchema,
+  portForwardViewSchema,
+  type PortForwardView,
+} from '../../api/port-schemas.ts';
+import { listenerOf, listenersOf, reachPorts } from '../../capabilities/ports.ts';
+import type { ForwardResult } from '../../drivers/network/contract.ts';
+import type { GuestPort } from '../../guest/protocol.ts';
+import { addForward, removeForward } from '../../lifecycle/vm/forwards.ts';
+import { resolveVm } from '../../lifecycle/vm/resolve.ts';
+import { makeContext } from '../../lifecycle/vm-context.ts';
+import { portKey } from '../../model/forward-ports.ts';
+import { decideAction } from '../../model/vm-state.ts';
+import type { Vm } from '../../model/vm.ts';
+import { clientSignal } from '../request-signal.ts';
+import type { TypedServer } from '../server.ts';
+import type { DaemonServices } from '../services.ts';
+
+const params = z.object({ ref: z.string().max(200) });
+/** Speaks first, and would take our questions for an attack. */
+const SSH_PORT = 22;
+/** A guest that listens on everything is not asked about all of it at once. */
+const MAX_QUESTIONS = 64;
+
+/** What listens in a guest, where it is reached, and what the user tied to ports of the host. */
+export function portRoutes(server: TypedServer, services: DaemonServices): void {
+  const resolve = (reference: string): Vm => resolveVm(services.vms.list(), reference);
+  const views = (vm: Vm): PortForwardView[] => forwardViews(services, vm);
+
+  server.get('/v1/vms/:ref/ports', { schema: { params, response: { 200: z.array(guestPortSchema) } } }, async (request) => {
+    const vm = resolve(request.params.ref);
+    decideAction(vm, 'exec');
+    const live = services.machines.get(vm);
+    const guestPorts = await live.agent.ports();
+    const results = await reachPorts(makeContext(services, vm), live, guestPorts);
+    return withSchemes(
+      services,
+      vm,
+      guestPorts.map((port) => placed(port, results)),
+    );
+  });
+
+  server.get('/v1/vms/:ref/forwards', { schema: { params, response: { 200: z.array(portForwardViewSchema) } } }, (request) =>
+    views(resolve(request.params.ref)),
+  );
+
+  server.post(
+    '/v1/vms/:ref/forwards',
+    { schema: { params, body: portForwardSchema, response: { 200: z.array(portForwardViewSchema) } } },
+    async (request, reply) => views(await addForward(services, resolve(request.params.ref), request.body, clientSignal(reply))),
+  );
+
+  const querystring = z.strictObject({
+    protocol: portForwardSchema.shape.protocol,
+    hostAddress: portForwardSchema.shape.hostAddress,
+    hostPort: z
+      .string()
+      .regex(/^\d{1,5}$/, 'must be a port')
+      .transform(Number),
+  });
+  server.delete(
+    '/v1/vms/:ref/forwards',
+    { schema: { params, querystring, response: { 200: z.array(portForwardViewSchema) } } },
+    async (request, reply) => views(await removeForward(services, resolve(request.params.ref), request.query, clientSignal(reply))),
+  );
+}
+
+function forwardViews(services: DaemonServices, vm: Vm): PortForwardView[] {
+  const results = services.machines.find(vm.id)?.reach.results ?? [];
+  return vm.forwards.map((forward) => {
+    const result = results.find((candidate) => portKey(candidate) === portKey(listenerOf(forward)));
+    return { ...forward, vm: vm.name, open: typeof result?.hostPort === 'number', problem: result?.problem ?? null };
+  });
+}
+
+function placed(port: GuestPort, results: readonly ForwardResult[]): GuestPortView {
+  const isReachable = listenersOf([port]).length > 0;
+  const ofPort = isReachable ? results.filter((result) => result.protocol === port.protocol && result.port === port.port) : [];
+  const own = ofPort.find((result) => result.at === undefined);
+  return {
+    ...port,
+    hostAddress: own?.hostAddress ?? null,
+    hostPort: own?.hostPort ?? null,
+    problem: own?.problem ?? null,
+    scheme: null,
+    url: null,
+    forwards: ofPort.flatMap(({ at, hostPort }) =>
+      at === undefined ? [] : [{ hostAddress: at.address, hostPort: at.port, open: hostPort !== null }],
+    ),
+  };
+}
+
+/** Asks what the reachable TCP ports speak. */
+async function withSchemes(services: DaemonServices, vm: Vm, ports: readonly GuestPortView[]): Promise<GuestPortView[]> {
+  const asked = ports.filter((p) => p.protocol === 'tcp' && p.hostPort !== null && p.port !== SSH_PORT).slice(0, MAX_QUESTIONS);
+  const host = `${vm.name}.vm`;
+  const schemes = await services.probeSchemes(
+    asked.map((p) => ({
+      address: p.hostAddress ?? '',
+      port: p.hostPort ?? 0,
+      host,
+      listener: `${vm.id} ${vm.startedAt} ${p.port} ${p.pid}`,
+    })),
+  );
+  const found = new Map(asked.map((p, at) => [p, schemes[at] ?? null]));
+  return ports.map((p) => {
+    const scheme = found.get(p) ?? null;
+    return scheme === null ? p : { ...p, scheme, url: urlOf(scheme, p.hostAddress ?? '', p.hostPort ?? 0) };
+  });
+}
+
+function urlOf(scheme: 'http' | 'https', host: string, port: number): string {
+  const isUsual = port === (scheme === 'http' ? 80 : 443);
+  return `${scheme}://${host}${isUsual ? '' : `:${port}`}/`;
+}

@@ -1,0 +1,110 @@
+// Tells HTTP from HTTPS from everything else by asking. The other side is a guest: what it says is looked at, never kept.
+import { type Socket, connect } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+
+export type Scheme = 'http' | 'https';
+/** null: something else; undefined: it did not say in time. */
+export type Probed = Scheme | null | undefined;
+
+/** A TLS server says so in this time; what waits for a line, as HTTP servers do, is asked plainly after it. */
+const TLS_MS = 700;
+const ANSWER_MS = 1500;
+const PREFIX = 'HTTP/';
+
+/**
+ * Tries TLS first, then plain HTTP, each with a HEAD request.
+ * @param host for the Host header and the server's choice of certificate, which nobody checks here
+ */
+export async function probeScheme(address: string, port: number, host: string): Promise<Probed> {
+  const tls = await handshake(address, port, host);
+  if (tls !== undefined) {
+    if (tls.alpnProtocol === 'h2') return destroyed(tls, 'https');
+    return (await answersHttp(tls, host)) === true ? 'https' : null;
+  }
+  const socket = connect({ host: address, port });
+  const answer = await answersHttp(socket, host);
+  return answer === true ? 'http' : answer === false ? null : undefined;
+}
+
+/** @returns a connection on which TLS is spoken, undefined when it is not */
+function handshake(address: string, port: number, host: string): Promise<(Socket & { alpnProtocol: string | false | null }) | undefined> {
+  return new Promise((resolve) => {
+    // Certificates inside a development machine are seldom anybody's; nothing secret is sent.
+    const socket = connectTls({ host: address, port, servername: host, rejectUnauthorized: false, ALPNProtocols: ['http/1.1', 'h2'] });
+    const timer = setTimeout(() => resolve(destroyed(socket, undefined)), TLS_MS);
+    // Stays for the socket's life: the other side may reset it at any time.
+    socket.on('error', () => {
+      clearTimeout(timer);
+      resolve(destroyed(socket, undefined));
+    });
+    socket.once('close', () => resolve(undefined));
+    socket.once('secureConnect', () => {
+      clearTimeout(timer);
+      resolve(socket);
+    });
+  });
+}
+
+/** @returns whether the answer to a HEAD request begins as HTTP; undefined when nothing came in time */
+function answersHttp(socket: Socket, host: string): Promise<boolean | undefined> {
+  return new Promise((resolve) => {
+    let said = '';
+    const end = (answer: boolean | undefined): void => {
+      clearTimeout(timer);
+      resolve(answer);
+      socket.destroy();
+    };
+    const timer = setTimeout(() => end(said === '' ? undefined : false), ANSWER_MS);
+    socket.on('error', () => end(false));
+    socket.once('close', () => end(false));
+    socket.on('data', (chunk: Buffer) => {
+      said += chunk.toString('latin1', 0, PREFIX.length);
+      if (!PREFIX.startsWith(said.slice(0, PREFIX.length))) end(false);
+      else if (said.length >= PREFIX.length) end(true);
+    });
+    socket.write(`HEAD / HTTP/1.1\r\nHost: ${host}\r\nUser-Agent: banger\r\nConnection: close\r\n\r\n`);
+  });
+}
+
+function destroyed<T>(socket: Socket, value: T): T {
+  socket.destroy();
+  return value;
+}
+
+const MAX_AT_ONCE = 16;
+const MAX_KNOWN = 4096;
+/** How soon one that did not say is asked again. */
+const ASK_AGAIN_MS = 10_000;
+
+export type SchemeQuestion = {
+  address: string;
+  port: number;
+  host: string;
+  /** Changes when another program listens there. */
+  listener: string;
+};
+
+/** What is known of ports; each is asked once for as long as the same program listens. */
+export type SchemeProbe = (questions: readonly SchemeQuestion[]) => Promise<Probed[]>;
+
+/** @returns a memory with the questions that fill it; no more than 16 are under way at once, and no call waits for more than that */
+export function createSchemeProbe(): SchemeProbe {
+  const known = new Map<string, { scheme: Probed; until: number }>();
+  let underWay = 0;
+  const ask = async ({ address, port, host, listener }: SchemeQuestion): Promise<Probed> => {
+    const key = `${address}:${port} ${listener}`;
+    const before = known.get(key);
+    if (before !== undefined && before.until > performance.now()) return before.scheme;
+    if (underWay >= MAX_AT_ONCE) return undefined;
+    underWay++;
+    try {
+      const scheme = await probeScheme(address, port, host);
+      if (known.size >= MAX_KNOWN) known.clear();
+      known.set(key, { scheme, until: scheme === undefined ? performance.now() + ASK_AGAIN_MS : Number.POSITIVE_INFINITY });
+      return scheme;
+    } finally {
+      underWay--;
+    }
+  };
+  return (questions) => Promise.all(questions.map(ask));
+}

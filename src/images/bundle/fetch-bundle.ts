@@ -1,0 +1,122 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Host } from '../../host/host.ts';
+import { BangerError } from '../../model/errors.ts';
+import type { BundleManifest, PackedManifest } from '../../model/image.ts';
+import { keptPrograms } from './add-programs.ts';
+import { download, readText } from './download.ts';
+import { parsePackageManifest } from './package-manifest.ts';
+import { ensureSshKey, publishManifest, publishPart, publishedName, supersededFiles } from './publish.ts';
+import type { Release } from './release.ts';
+import { type PackedPart, type Unpacked, unpackBundle } from './unpack-bundle.ts';
+
+const MAX_MANIFEST_BYTES = 64 * 1024;
+
+export type FetchBundleOptions = {
+  /** http, https or file address of a `runtime-bundle.toml`. */
+  manifestUrl: string;
+  /** Where the bundle goes; need not exist. */
+  directory: string;
+  /** For what came of the archive, from which a later call continues, and what is unpacked of it. */
+  cacheDirectory: string;
+  host: Host;
+  signal: AbortSignal;
+  /** Told when one of these begins. */
+  onStage: (stage: 'manifest' | 'download' | 'unpack' | 'publish') => void;
+  onProgress: (text: string, fraction: number | undefined) => void;
+};
+
+/**
+ * Puts a bundle that somebody packaged into `directory` (2.5). The archive is verified as a whole and every part of it on its own before
+ * the bundle is touched, and the bundle that is there stays good until the new `bundle.json` replaces the old.
+ * @returns absolute paths of files of the former bundle; VMs may still need them
+ * @throws DOWNLOAD_FAILED, BUNDLE_BROKEN, UNSUPPORTED, NO_SPACE, CANCELLED; the bundle is then as it was
+ */
+export async function fetchBundle(options: FetchBundleOptions): Promise<{ superseded: string[] }> {
+  const { manifestUrl, cacheDirectory, host, signal } = options;
+  try {
+    options.onStage('manifest');
+    const release = parsePackageManifest(await readText(manifestUrl, MAX_MANIFEST_BYTES, signal), manifestUrl);
+    await host.makePrivateDirectory(cacheDirectory);
+    await requireSpace(release, cacheDirectory, host);
+    const archive = join(cacheDirectory, `bundle-${release.sha256.slice(0, 12)}.tar.zst`);
+    options.onStage('download');
+    await download({ release, path: archive, host, signal, onProgress: mebibytesTo(options.onProgress) });
+    const staging = join(cacheDirectory, 'unpacked');
+    try {
+      // What a killed call left.
+      await host.removeTree(staging);
+      await host.makePrivateDirectory(staging);
+      options.onStage('unpack');
+      const unpacked = await unpackBundle(archive, staging, signal);
+      options.onStage('publish');
+      const manifest = await publish(unpacked, options);
+      await host.removeTree(archive);
+      return { superseded: await supersededFiles(options.directory, manifest) };
+    } finally {
+      await host.removeTree(staging);
+    }
+  } catch (error) {
+    throw asFetchError(error, options);
+  }
+}
+
+async function requireSpace(release: Required<Release>, directory: string, host: Host): Promise<void> {
+  const free = await host.freeBytes(directory);
+  if (free < release.sizeBytes) {
+    throw new BangerError('NO_SPACE', `the archive has ${release.sizeBytes} bytes, and ${directory} has room for ${free}`, {
+      remedy: `df -h ${directory}`,
+    });
+  }
+}
+
+/** A line for every MiB is enough for a person. */
+function mebibytesTo(tell: FetchBundleOptions['onProgress']): (fraction: number | undefined, bytes: number) => void {
+  let shown = 0;
+  return (fraction, bytes) => {
+    const mebibytes = Math.floor(bytes / 1024 ** 2);
+    if (mebibytes > shown) tell(`${(shown = mebibytes)} MiB`, fraction);
+  };
+}
+
+async function publish({ manifest, paths }: Unpacked, options: FetchBundleOptions): Promise<BundleManifest> {
+  const { directory, host, signal, onProgress } = options;
+  await host.makePrivateDirectory(directory);
+  const before = new Set(await readdir(directory));
+  const published: string[] = [];
+  try {
+    const files: Partial<Record<PackedPart, object>> = {};
+    for (const [part, path] of paths) {
+      signal.throwIfAborted();
+      onProgress(part, published.length / paths.size);
+      const { sizeBytes, sha256, ...version } = manifest.files[part] ?? unknownPart(part);
+      published.push(publishedName(part, sha256));
+      files[part] = { ...version, ...(await publishPart(part, { path, sizeBytes, sha256 }, directory, host)) };
+    }
+    const whole: BundleManifest = {
+      ...manifest,
+      files: {
+        ...(await keptPrograms(directory, host)),
+        ...(files as PackedManifest['files']),
+        ...(await ensureSshKey(directory, 'banger', host)),
+      },
+    };
+    signal.throwIfAborted();
+    await publishManifest(directory, whole, host);
+    return whole;
+  } catch (error) {
+    for (const name of published) if (!before.has(name)) await host.removeTree(join(directory, name));
+    throw error;
+  }
+}
+
+function unknownPart(part: string): never {
+  throw new BangerError('INTERNAL', `an archive without ${part} was taken for whole`);
+}
+
+function asFetchError(error: unknown, { signal, directory }: FetchBundleOptions): unknown {
+  if (error instanceof BangerError) return error;
+  if (signal.aborted) return new BangerError('CANCELLED', 'fetching was cancelled; what came is kept for the next time', { cause: error });
+  if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') return error;
+  return new BangerError('NO_SPACE', 'there is no space left for the bundle', { remedy: `df -h ${directory}`, cause: error });
+}

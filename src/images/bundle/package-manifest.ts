@@ -1,0 +1,57 @@
+import { parse } from 'smol-toml';
+import { z } from 'zod';
+import { BangerError } from '../../model/errors.ts';
+import type { Release } from './release.ts';
+
+/** The usual name of what `bundle package` writes beside the archive and `bundle fetch` takes. */
+export const PACKAGE_MANIFEST_NAME = 'runtime-bundle.toml';
+
+const packageSchema = z.strictObject({
+  url: z.string().min(1).max(4096),
+  sha256: z.string().regex(/^[0-9a-f]{64}$/),
+  size: z.number().int().positive(),
+});
+
+/** @returns `runtime-bundle.toml`: where an archive is, and what it must be (2.5) */
+export function renderPackageManifest(release: Required<Release>): string {
+  return `# A runtime bundle of banger: banger bundle fetch ${PACKAGE_MANIFEST_NAME}
+# The address may be relative to that of this file.
+url = ${JSON.stringify(release.url)}
+sha256 = "${release.sha256}"
+size = ${release.sizeBytes}
+`;
+}
+
+/**
+ * @param from address of the manifest, for messages and relative addresses
+ * @throws BUNDLE_BROKEN when it is none
+ */
+export function parsePackageManifest(text: string, from: string): Required<Release> {
+  const parsed = packageSchema.safeParse(readToml(text, from));
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    throw broken(from, `${issue?.path.join('.') || 'it'}: ${issue?.message ?? 'invalid'}`);
+  }
+  const { url, sha256, size } = parsed.data;
+  const address = URL.canParse(url, from) ? new URL(url, from) : undefined;
+  if (address === undefined || !['http:', 'https:', 'file:'].includes(address.protocol)) {
+    throw broken(from, `url: ${JSON.stringify(url)} is no http, https or file address`);
+  }
+  // A page of the web must not make this machine read its own files.
+  if (address.protocol === 'file:' && !from.startsWith('file:')) throw broken(from, 'url: it names a file of this machine');
+  return { url: address.href, sha256, sizeBytes: size };
+}
+
+function readToml(text: string, from: string): unknown {
+  try {
+    return parse(text);
+  } catch (error) {
+    throw broken(from, error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error));
+  }
+}
+
+function broken(from: string, why: string): BangerError {
+  return new BangerError('BUNDLE_BROKEN', `${from} is no manifest of a runtime bundle: ${why}`, {
+    remedy: 'take the runtime-bundle.toml that was published with the archive',
+  });
+}

@@ -1,0 +1,167 @@
+import { BangerError } from '../../model/errors.ts';
+import { completeImage, type Image } from '../../model/image.ts';
+import type { ImagePaths } from '../../model/paths.ts';
+import type { OperationRecord } from '../../model/operation.ts';
+import type { OperationHandle } from '../operations.ts';
+import { runSteps, type Step } from '../pipeline.ts';
+import type { LifecycleServices } from '../services.ts';
+import { IMAGE_FILES, IMAGE_MANIFEST, renderImageManifest } from './manifest.ts';
+import { reserveName, yieldName } from './names.ts';
+import { removeUnused } from './remove.ts';
+
+/** Facts that the steps find out about the image they make; the rest comes from what `createManagedImage` was told. */
+export type ImageFacts = Partial<Omit<Image, 'id' | 'name' | 'managed' | 'createdAt' | 'kernelPath' | 'initramfsPath' | 'modulesPath'>>;
+
+/** What the steps share about an image that is being made. */
+export type ImageContext = {
+  readonly services: LifecycleServices;
+  readonly id: string;
+  readonly name: string;
+  readonly paths: ImagePaths;
+  /** Absolute paths in the staging directory; the steps make `rootfs`, and `workSeed` if the image has one. */
+  readonly files: Record<keyof typeof IMAGE_FILES, string>;
+  readonly operation: Pick<OperationHandle, 'log' | 'progress'>;
+  /** Added to by the steps. */
+  facts: ImageFacts;
+  /** Records as they were before the image was published: its own, and that of the image which yielded its name. */
+  before: Image[];
+};
+
+/** Kernel, initramfs and modules that the image boots with; they are cloned, linked or copied. */
+export type BootFiles = Pick<Image, 'kernelPath' | 'initramfsPath' | 'modulesPath'>;
+
+export type ManagedImageRequest = {
+  /** `image.build`, `image.import`, … */
+  verb: string;
+  name: string;
+  origin: Image['origin'];
+  /** An image of that name yields it when the new one is whole. */
+  replace?: boolean;
+  /** The VM that the operation works with, if it has one. */
+  vm?: { id: string; name: string } | null;
+  /** Default: a new one. */
+  id?: string;
+  /** Null when the steps make `files.kernel` and `files.initramfs` themselves. */
+  boot: BootFiles | null;
+  /** What is known from the start. */
+  facts?: ImageFacts;
+  /** Make `files.rootfs` (and the rest) and add to `facts`. */
+  steps: readonly Step<ImageContext>[];
+};
+
+/**
+ * Makes an image of banger's own: its name is kept free for it from the first moment, its files come into being in a staging
+ * directory, and by one rename it is there. A failure, a cancel or the daemon's death before that leave nothing.
+ * @throws NAME_TAKEN, INVALID_INPUT before anything is begun
+ */
+export function createManagedImage(services: LifecycleServices, request: ManagedImageRequest): OperationRecord {
+  const release = reserveName(services, request.name, request);
+  const id = request.id ?? services.newId();
+  try {
+    return services.operations.begin(request.verb, request.vm ?? null, async (operation) => {
+      try {
+        const context = imageContext(services, { id, name: request.name }, operation);
+        context.facts = { ...request.facts, origin: request.origin };
+        await runSteps({ steps: managedSteps(request), context, journal: operation.journal, signal: operation.signal });
+        for (const replaced of context.before) await removeUnused(services, replaced);
+      } finally {
+        release();
+      }
+    });
+  } catch (error) {
+    release();
+    throw error;
+  }
+}
+
+export function imageContext(
+  services: LifecycleServices,
+  image: Pick<Image, 'id' | 'name'>,
+  operation: Pick<OperationHandle, 'log' | 'progress'>,
+): ImageContext {
+  const paths = services.imagePathsOf(image);
+  const files = Object.fromEntries(Object.entries(IMAGE_FILES).map(([part, name]) => [part, `${paths.staging}/${name}`]));
+  return { services, ...image, paths, files: files as ImageContext['files'], operation, facts: {}, before: [] };
+}
+
+function managedSteps(request: ManagedImageRequest): Step<ImageContext>[] {
+  const boot = request.boot === null ? [] : [adoptBootFiles(request.boot)];
+  return [stage, ...request.steps, ...boot, publish(request.replace === true)];
+}
+
+const stage: Step<ImageContext> = {
+  name: 'stage',
+  title: 'image directory',
+  apply: ({ services, paths }) => services.host.makePrivateDirectory(paths.staging),
+  undo: ({ services, paths }) => services.host.removeTree(paths.staging),
+};
+
+/** A rebuilt bundle, or a registered image whose owner tidies up, must not pull them away. */
+function adoptBootFiles(boot: BootFiles): Step<ImageContext> {
+  return {
+    name: 'boot-files',
+    title: 'kernel, initramfs and modules',
+    async apply({ services, files }, signal) {
+      await copyFile(services, boot.kernelPath, files.kernel, signal);
+      await copyFile(services, boot.initramfsPath, files.initramfs, signal);
+      if (boot.modulesPath !== null) await copyFile(services, boot.modulesPath, files.modules, signal);
+    },
+  };
+}
+
+/** Clones where the file system can, else copies without holes. */
+export async function copyFile({ host }: Pick<LifecycleServices, 'host'>, from: string, to: string, signal: AbortSignal): Promise<void> {
+  if (!(await host.reflink(from, to))) await host.sparseCopy(from, to, signal);
+}
+
+/** From its rename on the image is there, also for a daemon that finds no record of it. */
+function publish(replace: boolean): Step<ImageContext> {
+  return {
+    name: 'publish',
+    title: 'image record',
+    async apply(context) {
+      const { services, paths, files } = context;
+      const recordsNow = [services.images.findByName(context.name), services.images.find(context.id)];
+      context.before = recordsNow.filter((record) => record !== undefined);
+      const image = await describeImage(context);
+      await services.host.writeFileAtomic(`${paths.staging}/${IMAGE_MANIFEST}`, renderImageManifest(image));
+      await services.host.publishDirectory(paths.staging, paths.directory);
+      const moved = (path: string): string => path.replace(paths.staging, paths.directory);
+      const holder = services.images.findByName(image.name);
+      if (holder !== undefined && !replace) throw new BangerError('NAME_TAKEN', `an image named ${image.name} has come meanwhile`);
+      if (holder !== undefined && holder.id !== image.id) yieldName(services, holder);
+      services.images.save({
+        ...image,
+        kernelPath: moved(files.kernel),
+        initramfsPath: moved(files.initramfs),
+        modulesPath: image.modulesPath === null ? null : moved(files.modules),
+        rootfsPath: moved(files.rootfs),
+        workSeedPath: image.workSeedPath === null ? null : moved(files.workSeed),
+      });
+    },
+    async undo({ services, paths, id, before }) {
+      services.images.remove(id);
+      for (const record of before) services.images.save(record);
+      await services.host.removeTree(paths.directory);
+    },
+  };
+}
+
+async function describeImage({ services, files, facts, id, name }: ImageContext): Promise<Image> {
+  const { host } = services;
+  const hasSeed = await host.exists(files.workSeed);
+  return completeImage({
+    ...facts,
+    id,
+    name,
+    managed: true,
+    kernelPath: files.kernel,
+    initramfsPath: files.initramfs,
+    modulesPath: (await host.exists(files.modules)) ? files.modules : null,
+    rootfsPath: files.rootfs,
+    rootfsBytes: (await host.fileSize(files.rootfs)).bytes,
+    workSeedPath: hasSeed ? files.workSeed : null,
+    workSeedBytes: hasSeed ? (await host.fileSize(files.workSeed)).bytes : 0,
+    createdAt: services.now().toISOString(),
+  });
+}

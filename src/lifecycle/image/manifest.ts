@@ -1,0 +1,83 @@
+// `image.json` of a managed image: the record, with file names in place of paths, so that it comes back after a lost database.
+import { z } from 'zod';
+import { completeImage, type Image } from '../../model/image.ts';
+
+export const IMAGE_MANIFEST = 'image.json';
+
+/** Names of a managed image's files in its directory. */
+export const IMAGE_FILES = {
+  kernel: 'kernel',
+  initramfs: 'initramfs',
+  modules: 'modules.tar.zst',
+  rootfs: 'rootfs.ext4',
+  workSeed: 'work-seed.ext4',
+} as const;
+
+const FORMAT_VERSION = 1;
+
+const name = z.enum(IMAGE_FILES);
+const schema = z.strictObject({
+  formatVersion: z.literal(FORMAT_VERSION),
+  id: z.string().regex(/^[0-9a-f]{32}$/),
+  name: z.string(),
+  managed: z.literal(true),
+  origin: z.enum(['bundle', 'registered', 'built', 'imported']),
+  kernelPath: name,
+  initramfsPath: name,
+  modulesPath: name.nullable(),
+  rootfsPath: name,
+  rootfsBytes: z.number(),
+  workSeedPath: name.nullable(),
+  workSeedBytes: z.number(),
+  distribution: z.string(),
+  initSystem: z.enum(['systemd', 'runit', 'none']),
+  packages: z.array(z.string()),
+  packagesHash: z.string().nullable(),
+  servicePorts: z.array(z.number()),
+  entrypoint: z.array(z.string()).nullable(),
+  env: z.record(z.string(), z.string()),
+  user: z.string().nullable(),
+  workdir: z.string().nullable(),
+  workSeedFingerprint: z.string().nullable(),
+  sshKeyFingerprint: z.string().nullable(),
+  buildLogPath: z.string().nullable(),
+  recipe: z
+    .strictObject({
+      from: z.string(),
+      distribution: z.string(),
+      packagesPath: z.string().nullable(),
+      scriptPath: z.string().nullable(),
+      steps: z.array(z.string()),
+    })
+    .nullable(),
+  createdAt: z.string(),
+});
+
+const PATHS = ['kernelPath', 'initramfsPath', 'modulesPath', 'rootfsPath', 'workSeedPath'] as const;
+
+/** @returns the text of `image.json` */
+export function renderImageManifest(image: Image): string {
+  const names = Object.fromEntries(PATHS.map((key) => [key, image[key]?.slice(image[key].lastIndexOf('/') + 1) ?? null]));
+  return `${JSON.stringify({ formatVersion: FORMAT_VERSION, ...image, ...names }, null, 2)}\n`;
+}
+
+/**
+ * @param directory where it lies; the paths of the image are below it
+ * @returns the image; undefined for what is no manifest, or one of a version that is not known
+ */
+export function parseImageManifest(text: string, directory: string): Image | undefined {
+  try {
+    const { formatVersion: _, ...manifest } = schema.parse(JSON.parse(text));
+    const path = (file: string | null): string | null => (file === null ? null : `${directory}/${file}`);
+    return completeImage({
+      ...manifest,
+      kernelPath: `${directory}/${manifest.kernelPath}`,
+      initramfsPath: `${directory}/${manifest.initramfsPath}`,
+      rootfsPath: `${directory}/${manifest.rootfsPath}`,
+      modulesPath: path(manifest.modulesPath),
+      workSeedPath: path(manifest.workSeedPath),
+    });
+  } catch {
+    return undefined;
+  }
+}

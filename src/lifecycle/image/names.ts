@@ -1,0 +1,62 @@
+import { BangerError } from '../../model/errors.ts';
+import type { Image } from '../../model/image.ts';
+import { checkName } from '../../model/name.ts';
+import type { LifecycleServices } from '../services.ts';
+
+type Records = Pick<LifecycleServices, 'images' | 'vms'>;
+
+/** @returns the VMs that boot from the image */
+export function usersOf({ vms }: Pick<LifecycleServices, 'vms'>, image: Pick<Image, 'id'>): string[] {
+  return vms
+    .list()
+    .filter((vm) => vm.imageId === image.id)
+    .map((vm) => vm.name);
+}
+
+/** @throws WRONG_STATE naming the VMs that boot from the image */
+export function refuseWhileUsed(services: Pick<LifecycleServices, 'vms'>, image: Image, action: string): void {
+  const users = usersOf(services, image);
+  if (users.length === 0) return;
+  throw new BangerError(
+    'WRONG_STATE',
+    `the image ${image.name} cannot be ${action} while ${users.join(', ')} boot${users.length === 1 ? 's' : ''} from it`,
+    {
+      remedy: `delete first what uses it: banger vm delete ${users.join(' ')}`,
+      details: { vms: users },
+    },
+  );
+}
+
+/**
+ * Lets go of a name that another image is about to take: while VMs need the image it keeps its record under a longer
+ * name, else the record goes.
+ */
+export function yieldName(records: Records, image: Image): void {
+  if (usersOf(records, image).length > 0 || image.managed) {
+    records.images.save({ ...image, name: `${image.name.slice(0, 54)}-${image.id.slice(0, 8)}` });
+  } else records.images.remove(image.id);
+}
+
+/**
+ * Keeps a name for an image that is being made, so that no other can be begun under it.
+ * @param options.replace the name may belong to an image, which will yield it
+ * @returns what gives the name free; the image's record holds it from then on
+ * @throws NAME_TAKEN, INVALID_INPUT
+ */
+export function reserveName(
+  services: Pick<LifecycleServices, 'images' | 'imageNames'>,
+  name: string,
+  options: { replace?: boolean } = {},
+): () => void {
+  checkName(name, 'image');
+  if (services.imageNames.has(name)) {
+    throw new BangerError('NAME_TAKEN', `an image named ${name} is being made`, { remedy: 'banger operation list' });
+  }
+  if (options.replace !== true && services.images.findByName(name) !== undefined) {
+    throw new BangerError('NAME_TAKEN', `there is an image named ${name} already`, {
+      remedy: `choose another name, or see it: banger image show ${name}`,
+    });
+  }
+  services.imageNames.add(name);
+  return () => void services.imageNames.delete(name);
+}

@@ -1,0 +1,42 @@
+import { STAGING_ENDING } from '../../model/paths.ts';
+import type { LifecycleServices } from '../services.ts';
+import { IMAGE_MANIFEST, parseImageManifest } from './manifest.ts';
+
+/** How many logs of builds without an image are kept; they tell why those failed. */
+const KEPT_LOGS = 20;
+
+/**
+ * Before anything is made: what the last daemon left half made or half removed goes, and images whose records are lost come
+ * back from what lies beside their files (8.1, 9.5).
+ * @returns names of images that came back
+ */
+export async function recoverImages(services: LifecycleServices): Promise<string[]> {
+  const { host, images } = services;
+  const { root } = services.imagePathsOf({ id: '' });
+  const restored: string[] = [];
+  for (const entry of await host.namesByAge(root)) {
+    const directory = `${root}/${entry}`;
+    if (entry.endsWith(STAGING_ENDING)) await host.removeTree(directory);
+    else if (images.find(entry)?.managed !== true) {
+      const text = await host.readIfThere(`${directory}/${IMAGE_MANIFEST}`);
+      const image = text === undefined ? undefined : parseImageManifest(text, directory);
+      if (image === undefined || image.id !== entry) {
+        services.warn('a directory of images holds none', { directory });
+        continue;
+      }
+      const isFree = (images.findByName(image.name)?.id ?? entry) === entry;
+      const name = isFree ? image.name : `${image.name.slice(0, 54)}-${image.id.slice(0, 8)}`;
+      images.save({ ...image, name });
+      restored.push(name);
+    }
+  }
+  await pruneLogs(services);
+  return restored;
+}
+
+async function pruneLogs({ host, images, imagePathsOf }: LifecycleServices): Promise<void> {
+  const { buildLog } = imagePathsOf({ id: '' });
+  const directory = buildLog.slice(0, buildLog.lastIndexOf('/'));
+  const ownerless = (await host.namesByAge(directory)).filter((file) => images.find(file.replace(/\.log$/, '')) === undefined);
+  for (const file of ownerless.slice(KEPT_LOGS)) await host.removeTree(`${directory}/${file}`);
+}

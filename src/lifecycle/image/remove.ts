@@ -1,0 +1,75 @@
+import type { Image } from '../../model/image.ts';
+import type { OperationRecord } from '../../model/operation.ts';
+import type { LifecycleServices } from '../services.ts';
+import { refuseWhileUsed, usersOf } from './names.ts';
+
+/**
+ * Removes an image: the files too when they are in banger's care, only the record when they are the user's or the bundle's.
+ * @throws WRONG_STATE before anything is begun while a VM uses it
+ */
+export function deleteImage(services: LifecycleServices, image: Image): OperationRecord {
+  refuseWhileUsed(services, image, 'deleted');
+  return services.operations.begin('image.delete', null, ({ signal, journal }) =>
+    services.locks.hold(lockOf(image), signal, async () => {
+      const step = { name: 'files', title: image.managed ? 'record and files' : 'record' };
+      const present = services.images.find(image.id);
+      if (present === undefined) return journal(step, 'skipped');
+      journal(step, 'started');
+      refuseWhileUsed(services, present, 'deleted');
+      await removeImage(services, present);
+      journal(step, 'done');
+    }),
+  );
+}
+
+/** @returns what work on one image is serialised by */
+export function lockOf(image: Pick<Image, 'id'>): string {
+  return `image ${image.id}`;
+}
+
+/** The record goes first, so that no VM can begin on files that go. What is half removed is swept as half made. */
+async function removeImage(services: LifecycleServices, image: Image): Promise<void> {
+  const { directory, staging, buildLog } = services.imagePathsOf(image);
+  services.images.remove(image.id);
+  if (!image.managed) return;
+  await services.host.removeTree(staging);
+  if (await services.host.exists(directory)) await services.host.publishDirectory(directory, staging);
+  await services.host.removeTree(staging);
+  await services.host.removeTree(buildLog);
+}
+
+/** Removes an image that lost its name to another, unless a VM needs it. */
+export async function removeUnused(services: LifecycleServices, image: Image): Promise<void> {
+  const present = services.images.find(image.id);
+  if (present === undefined || present.name === image.name || usersOf(services, present).length > 0) return;
+  await removeImage(services, present);
+}
+
+/**
+ * Removes what nobody will ask for again: images of older bundles that no VM boots from.
+ * @param options.all also every other image that no VM boots from, but the default one
+ * @returns the images that go
+ */
+export function prunableImages(
+  services: Pick<LifecycleServices, 'images' | 'vms'>,
+  options: { all: boolean; defaultName: string },
+): Image[] {
+  const isOld = (image: Image): boolean => image.origin === 'bundle' && !image.managed && image.name !== options.defaultName;
+  return services.images
+    .list()
+    .filter((image) => usersOf(services, image).length === 0 && image.name !== options.defaultName)
+    .filter((image) => options.all || isOld(image));
+}
+
+/** Removes the images that `prunableImages` names, and says which. */
+export function pruneImages(services: LifecycleServices, options: { all: boolean; defaultName: string }): OperationRecord {
+  return services.operations.begin('image.prune', null, async ({ signal, journal }) => {
+    for (const image of prunableImages(services, options)) {
+      await services.locks.hold(lockOf(image), signal, async () => {
+        if (usersOf(services, image).length > 0) return;
+        await removeImage(services, image);
+        journal({ name: image.name, title: image.name }, 'done');
+      });
+    }
+  });
+}

@@ -1,0 +1,111 @@
+import { listenerOf, reachPorts } from '../../capabilities/ports.ts';
+import { BangerError } from '../../model/errors.ts';
+import { isVmLoopback } from '../../model/network.ts';
+import type { PortForward, Vm } from '../../model/vm.ts';
+import { decideAction } from '../../model/vm-state.ts';
+import type { LifecycleServices } from '../services.ts';
+import { makeContext } from '../vm-context.ts';
+
+/**
+ * Ties a port of the host to one of the guest, from now on and whenever the VM runs. The same again is fine.
+ * @throws PORT_TAKEN, INVALID_INPUT, UNSUPPORTED, WRONG_STATE, NOT_FOUND before anything is recorded
+ */
+export function addForward(services: LifecycleServices, vm: Vm, forward: PortForward, signal: AbortSignal): Promise<Vm> {
+  return services.locks.hold(vm.id, signal, async () => {
+    const present = presentVm(services, vm);
+    decideAction(present, 'set');
+    if (present.forwards.some((other) => isSame(other, forward) && other.guestPort === forward.guestPort)) return present;
+    refuseOwnAddresses(forward);
+    refuseTaken(services, present, forward);
+    await refuseImpossible(services, present, forward);
+    // Another VM may have asked for it meanwhile.
+    refuseTaken(services, present, forward);
+    return apply(services, present, [...present.forwards, forward]);
+  });
+}
+
+/** @throws NOT_FOUND when the VM has no such forward */
+export function removeForward(
+  services: LifecycleServices,
+  vm: Vm,
+  place: Omit<PortForward, 'guestPort'>,
+  signal: AbortSignal,
+): Promise<Vm> {
+  return services.locks.hold(vm.id, signal, async () => {
+    const present = presentVm(services, vm);
+    const rest = present.forwards.filter((other) => !isSame(other, place));
+    if (rest.length === present.forwards.length) {
+      throw new BangerError('NOT_FOUND', `${vm.name} has no forward of ${placeText(place)}`, {
+        remedy: `banger vm forward list ${vm.name}`,
+      });
+    }
+    return apply(services, present, rest);
+  });
+}
+
+async function apply(services: LifecycleServices, vm: Vm, forwards: readonly PortForward[]): Promise<Vm> {
+  const context = makeContext(services, vm);
+  context.update({ forwards });
+  const live = services.machines.find(vm.id);
+  if (live !== undefined) await reachPorts(context, live);
+  return context.vm;
+}
+
+function presentVm(services: LifecycleServices, vm: Vm): Vm {
+  const present = services.vms.find(vm.id);
+  if (present === undefined) throw new BangerError('NOT_FOUND', `the VM ${vm.name} was deleted`, { remedy: 'banger vm list' });
+  return present;
+}
+
+type Place = Omit<PortForward, 'guestPort'>;
+
+function isSame(one: Place, other: Place): boolean {
+  return one.protocol === other.protocol && one.hostPort === other.hostPort && one.hostAddress === other.hostAddress;
+}
+
+/** @returns whether both cannot be had at once */
+function collides(one: Place, other: Place): boolean {
+  const isEverywhere = one.hostAddress === '0.0.0.0' || other.hostAddress === '0.0.0.0';
+  return one.protocol === other.protocol && one.hostPort === other.hostPort && (isEverywhere || one.hostAddress === other.hostAddress);
+}
+
+function placeText({ protocol, hostAddress, hostPort }: Place): string {
+  return `${hostAddress}:${hostPort}/${protocol}`;
+}
+
+function refuseOwnAddresses({ hostAddress }: PortForward): void {
+  if (!isVmLoopback(hostAddress)) return;
+  throw new BangerError('INVALID_INPUT', `${hostAddress} is one of the addresses that VMs have anyway`, {
+    remedy: 'use 127.0.0.1, 0.0.0.0 or an address of a network interface',
+  });
+}
+
+function refuseTaken(services: LifecycleServices, vm: Vm, forward: PortForward): void {
+  for (const holder of services.vms.list()) {
+    const other = holder.forwards.find((candidate) => collides(candidate, forward));
+    if (other === undefined) continue;
+    throw new BangerError('PORT_TAKEN', `${placeText(other)} leads to port ${other.guestPort} of ${holder.name} already`, {
+      remedy: `choose another port for ${vm.name}, or give it up: banger vm forward remove ${holder.name} ${placeText(other)}`,
+      details: { vm: holder.name, ...other },
+    });
+  }
+}
+
+async function refuseImpossible(services: LifecycleServices, vm: Vm, forward: PortForward): Promise<void> {
+  const { drivers, network } = makeContext(services, vm);
+  if (drivers.network.probeForward === undefined) {
+    throw new BangerError('UNSUPPORTED', `the ${drivers.network.name} network forwards no ports`, {
+      remedy: `reach the VM at its own address, ${drivers.network.addressOnHost(network.addresses)}`,
+    });
+  }
+  const problem = await drivers.network.probeForward(network, listenerOf(forward));
+  if (problem === undefined) return;
+  const { hostPort, guestPort, hostAddress, protocol } = forward;
+  const isLow = hostPort < 1024;
+  const other = isLow ? hostPort + 8000 : hostPort + 1;
+  const lowPorts = `, or open low ports: sudo sysctl -w net.ipv4.ip_unprivileged_port_start=${hostPort}`;
+  throw new BangerError('PORT_TAKEN', `${placeText(forward)} cannot be forwarded: ${problem}`, {
+    remedy: `take another: banger vm forward ${vm.name} ${hostAddress}:${other}:${guestPort}/${protocol}${isLow ? lowPorts : ''}`,
+    details: { ...forward },
+  });
+}
