@@ -47,7 +47,10 @@ test('a manifest tells the VM and its image, and follows every change that matte
   mkdirSync(join(directory, web.id));
   const runtime = { bootId: 'b', storageDriver: 'qcow2', process: { pid: 9, startTicks: 8 } };
   store.vms.update(web.id, { state: 'running', runtime, sshHostKey: 'ssh-ed25519 AAAA' });
-  assert.deepEqual(store.manifests.read(web.id), { vm: { ...web, state: 'running', runtime, sshHostKey: 'ssh-ed25519 AAAA' }, image });
+  assert.deepEqual(store.manifests.read(web.id), {
+    vm: { ...web, state: 'running', runtime, sshHostKey: 'ssh-ed25519 AAAA' },
+    image: store.images.find(image.id),
+  });
   store.vms.update(web.id, { name: 'shop', spec: { ...web.spec, vcpuCount: 4 } });
   assert.deepEqual([store.manifests.read(web.id)?.vm.name, store.manifests.read(web.id)?.vm.spec.vcpuCount], ['shop', 4]);
   assert.deepEqual(readdirSync(join(directory, web.id)), ['vm.json']);

@@ -51,7 +51,7 @@ test('a network that cannot change NAT of a running VM says that it changes with
   const { api, services, nat } = await natDaemon(t);
   await created(api, 'web');
   const { setNat: _absent, ...without } = services.drivers.of(null).network;
-  const before = services.drivers.of.bind(services.drivers);
+  const before = services.drivers.of;
   services.drivers.of = (runtime) => ({ ...before(runtime), network: without });
   const outcome = await nat('down', 'web');
   assert.deepEqual([outcome.exitCode, outcome.stdout], [0, 'web\n']);
