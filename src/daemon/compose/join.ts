@@ -13,7 +13,7 @@ import { createKeyedLock } from '../../lifecycle/locks.ts';
 import { createMachines } from '../../lifecycle/machines.ts';
 import { Operations } from '../../lifecycle/operations.ts';
 import { recover } from '../../lifecycle/recover.ts';
-import type { HostPort, LifecycleServices } from '../../lifecycle/services.ts';
+import type { Drivers, HostPort, LifecycleServices } from '../../lifecycle/services.ts';
 import { handleExit } from '../../lifecycle/vm/exit-watch.ts';
 import { stopUnused } from '../../lifecycle/vm/verbs.ts';
 import { BangerError } from '../../model/errors.ts';
@@ -86,13 +86,7 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
     locks: createKeyedLock(),
     imageNames: new Set(),
     machines: createMachines((vmId, machine, exit) => void handleExit(lifecycle, vmId, machine, exit)),
-    drivers: {
-      of: (runtime) => chooser.of(runtime),
-      choose: (runtime) => chooser.choose(runtime),
-      hypervisors: () => parts.hypervisors,
-      storages: () => parts.storages,
-      networks: () => chooser.networks(),
-    },
+    drivers: driversOf(chooser, parts),
     names,
     host: parts.host,
     resolveImage: (reference) => bundle.resolveImage(reference),
@@ -126,11 +120,8 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
     async recover() {
       await names.start();
       log.info(await recover(lifecycle, store.operations), 'recovered');
-      healing = store.manifests.heal(
-        store.vms.list().map(({ id }) => id),
-        (id) => store.vms.find(id),
-        ending.signal,
-      );
+      const ids = store.vms.list().map(({ id }) => id);
+      healing = store.manifests.heal(ids, (id) => store.vms.find(id), ending.signal);
       autoStop.arm();
       // What this host can do takes seconds to find out after its boot; better now than in the first create, but not
       // before the daemon answers.
@@ -164,6 +155,16 @@ async function endWork(lifecycle: LifecycleServices, names: Names, chooser: Choo
   await names.stop();
   await Promise.race([chooser.settled(), sleep(CHECKS_TIMEOUT_MS, undefined, { ref: false })]);
   await sweepUnlessUsed(lifecycle);
+}
+
+function driversOf(chooser: Chooser, { hypervisors, storages }: DaemonParts): Drivers {
+  return {
+    of: (runtime) => chooser.of(runtime),
+    choose: (runtime) => chooser.choose(runtime),
+    hypervisors: () => hypervisors,
+    storages: () => storages,
+    networks: () => chooser.networks(),
+  };
 }
 
 /** The private network is for VMs: when none runs, nothing of it outlives the daemon. */
