@@ -77,13 +77,21 @@ export const GROUPS: Readonly<Record<string, Group>> = {
       verb(['logs'], () => import('./commands/daemon/logs.ts')),
     ],
   },
-  dns: { description: 'names under .vm', verbs: [verb(['status'], () => import('./commands/dns/status.ts'))] },
+  dns: {
+    description: 'names under .vm',
+    verbs: [
+      verb(['status'], () => import('./commands/dns/status.ts')),
+      verb(['setup'], () => import('./commands/dns/setup.ts')),
+      verb(['remove', 'rm'], () => import('./commands/dns/remove.ts')),
+    ],
+  },
   internal: {
     description: 'used by banger itself and by scripts',
     hidden: true,
     verbs: [
       verb(['ssh-proxy'], () => import('./commands/internal/ssh-proxy.ts')),
       verb(['nat'], () => import('./commands/internal/nat.ts')),
+      verb(['complete'], () => import('./commands/internal/complete.ts')),
     ],
   },
 };
@@ -93,6 +101,7 @@ export const TOP_VERBS: readonly Verb[] = [
   verb(['doctor'], () => import('./commands/host/doctor.ts')),
   verb(['setup'], () => import('./commands/host/setup.ts')),
   verb(['version'], () => import('./commands/host/version.ts')),
+  verb(['completion'], () => import('./commands/host/completion.ts')),
 ];
 
 /**

@@ -77,6 +77,7 @@ const COMMANDS = {
   'vm start': ['drivers', 'own-files'],
   'vm set --disk-size': ['free-space'],
   'vm ssh': ['ssh-client'],
+  'image build': ['image-files', 'free-space'],
 } as const satisfies Record<string, readonly NeedName[]>;
 
 export type CommandWithNeeds = keyof typeof COMMANDS;

@@ -82,7 +82,7 @@ function bundleVerdict(bundle: Awaited<ReturnType<typeof bundleStatus>>): Verdic
 }
 
 function dnsVerdict(names: Names): Verdict {
-  const { listening, problem } = names.state();
+  const { listening, problem } = names.state().dns;
   if (listening) return { name: 'dns', level: 'pass', reason: '.vm names are answered' };
   return { name: 'dns', level: 'warn', reason: problem ?? 'switched off', remedy: 'set dns.port in config.toml to a free port' };
 }

@@ -34,6 +34,7 @@ import { imageWork } from './image-work.ts';
 import { clientKey } from './client-key.ts';
 import { Chooser } from './chooser.ts';
 import type { Names } from './names.ts';
+import { lookOf } from './http-front.ts';
 import { keepVmEvent, logEnd } from './operation-log.ts';
 import { doctorWork } from './doctor.ts';
 import { statusWork } from './status.ts';
@@ -113,6 +114,7 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
       ...imageWork({ places, config, sources: parts.provisionSources }),
       clientPrivateKeyPath: () => key.path(),
       probeSchemes: createSchemeProbe(),
+      httpPortOf: (address) => names.httpPortOf(address),
       requestShutdown: () => options.requestShutdown(),
       stats,
       metrics: () => metrics.read(),
@@ -121,7 +123,7 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
       ...doctorWork({ ...parts, lifecycle, chooser }),
     },
     async recover() {
-      await names.start();
+      await names.start(lookOf(lifecycle, config.http.wake));
       log.info(await recover(lifecycle, store.operations), 'recovered');
       const ids = store.vms.list().map(({ id }) => id);
       healing = store.manifests.heal(ids, (id) => store.vms.find(id), ending.signal);

@@ -40,7 +40,8 @@ export function statusWork(context: StatusContext): Pick<DaemonServices, 'status
         logPath: directories.daemonLogPath,
         configPath: directories.configPath,
         bundleDirectory: bundle.found ? bundle.directory : null,
-        dns: { address: `${config.dns.address}:${config.dns.port}`, ...names.state() },
+        dns: { address: `${config.dns.address}:${config.dns.port}`, ...names.state().dns },
+        http: { address: `${config.http.address}:${config.http.port}`, ...names.state().http },
         drivers: choicesOf(survey, choices),
         vms: { total: vms.length, running: vms.filter((vm) => vm.state === 'running').length },
       };
