@@ -169,6 +169,8 @@ export const daemonStatusSchema = z
     socketPath: z.string(),
     databasePath: z.string(),
     logPath: z.string(),
+    vmLogsDirectory: z.string().describe('serial console, VMM and events of each VM'),
+    operationLogsDirectory: z.string().describe('raw output of tools'),
     configPath: z.string(),
     bundleDirectory: z.string().nullable(),
     dns: listenerSchema,

@@ -35,7 +35,7 @@ import { clientKey } from './client-key.ts';
 import { Chooser } from './chooser.ts';
 import type { Names } from './names.ts';
 import { lookOf } from './http-front.ts';
-import { keepVmEvent, logEnd } from './operation-log.ts';
+import { keepVmEvent, logEnd, logPathOf, logStage } from './operation-log.ts';
 import { doctorWork } from './doctor.ts';
 import { statusWork } from './status.ts';
 
@@ -118,7 +118,13 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
       requestShutdown: () => options.requestShutdown(),
       stats,
       metrics: () => metrics.read(),
-      ...bundleWork({ places, operations: lifecycle.operations, onBuilt: () => bundle.refresh(), images: () => store.images.list() }),
+      ...bundleWork({
+        places,
+        stateDirectory: options.directories.stateDirectory,
+        operations: lifecycle.operations,
+        onBuilt: () => bundle.refresh(),
+        images: () => store.images.list(),
+      }),
       ...statusWork({ ...parts, options, chooser }),
       ...doctorWork({ ...parts, lifecycle, chooser }),
     },
@@ -204,7 +210,11 @@ function operationsOf({ directories, log }: ComposeOptions, store: Store, afterE
     store: store.operations,
     newId: () => randomBytes(6).toString('hex'),
     now: () => new Date(),
-    onEvent: (operation, event) => keepVmEvent((vm) => vmPaths(directories, vm), operation, event),
+    onEvent(operation, event) {
+      logStage(log, operation, event);
+      keepVmEvent((vm) => vmPaths(directories, vm), operation, event);
+    },
+    logPathOf: (operation) => logPathOf(directories, operation),
     onEnd: (operation) => {
       logEnd(log, operation);
       afterEach(operation);

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import type { DaemonStatus } from '../../api/schemas.ts';
 import { realHost } from '../../host/host.ts';
 import { bundleStatus } from '../../images/bundle/bundle-status.ts';
@@ -8,6 +9,7 @@ import type { Chooser } from './chooser.ts';
 import type { Choices, Survey } from './decide.ts';
 import type { ComposeOptions } from './join.ts';
 import type { Names } from './names.ts';
+import { OPERATION_LOGS } from './operation-log.ts';
 import type { DaemonServices } from '../services.ts';
 
 type StatusContext = {
@@ -38,6 +40,8 @@ export function statusWork(context: StatusContext): Pick<DaemonServices, 'status
         socketPath: directories.socketPath,
         databasePath: `${directories.stateDirectory}/banger.db`,
         logPath: directories.daemonLogPath,
+        vmLogsDirectory: join(directories.stateDirectory, 'logs'),
+        operationLogsDirectory: join(directories.stateDirectory, OPERATION_LOGS),
         configPath: directories.configPath,
         bundleDirectory: bundle.found ? bundle.directory : null,
         dns: { address: `${config.dns.address}:${config.dns.port}`, ...names.state().dns },
