@@ -118,13 +118,7 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
       requestShutdown: () => options.requestShutdown(),
       stats,
       metrics: () => metrics.read(),
-      ...bundleWork({
-        places,
-        stateDirectory: options.directories.stateDirectory,
-        operations: lifecycle.operations,
-        onBuilt: () => bundle.refresh(),
-        images: () => store.images.list(),
-      }),
+      ...bundleWorkOf(options, parts, lifecycle.operations),
       ...statusWork({ ...parts, options, chooser }),
       ...doctorWork({ ...parts, lifecycle, chooser }),
     },
@@ -166,6 +160,15 @@ async function endWork(lifecycle: LifecycleServices, names: Names, chooser: Choo
   await names.stop();
   await Promise.race([chooser.settled(), sleep(CHECKS_TIMEOUT_MS, undefined, { ref: false })]);
   await sweepUnlessUsed(lifecycle);
+}
+
+function bundleWorkOf(
+  { directories }: ComposeOptions,
+  { places, bundle, store }: DaemonParts,
+  operations: Operations,
+): ReturnType<typeof bundleWork> {
+  const { stateDirectory } = directories;
+  return bundleWork({ places, stateDirectory, operations, onBuilt: () => bundle.refresh(), images: () => store.images.list() });
 }
 
 function driversOf(chooser: Chooser, { hypervisors, storages }: DaemonParts): Drivers {
