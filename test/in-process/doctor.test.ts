@@ -67,7 +67,7 @@ test('a restart of a VM that could not start again leaves it running (9.2)', asy
   renameSync(`${daemon.world.image.kernelPath}.away`, daemon.world.image.kernelPath);
 });
 
-test('doctor --fix makes lost keys and names anew, says what it did, and the VM can be used again (9.3)', async (t) => {
+test('doctor --fix makes lost keys and names anew, says what it did, and the VM can be used again (7.1, 9.3)', async (t) => {
   const daemon = await daemonFor(t);
   const [runs, rests] = [await created(daemon.api, 'runs'), await created(daemon.api, 'rests', { start: false })];
   const before = await daemon.api.sshAccess('rests');

@@ -33,6 +33,14 @@ test('an operation that fails names the file that tells more, whatever failed (1
   assert.ok(daemon.log.some((line) => line.msg === 'stage failed' && line.level === 'warn' && line['stage'] === 'network'));
 });
 
+test('two daemons with directories of their own know nothing of each other (2.1)', async (t) => {
+  const [one, two] = [await daemonFor(t), await daemonFor(t)];
+  await created(one.api, 'web', { start: false });
+  await created(two.api, 'web', { start: false });
+  await done(one.api, one.api.beginVm('web', 'delete'));
+  assert.deepEqual([(await one.api.listVms()).length, (await two.api.listVms()).length], [0, 1]);
+});
+
 test('create with --if-not-exists leaves a VM of that name as it is, also one that is just being created (3.2)', async (t) => {
   const daemon = await daemonFor(t);
   const { env } = daemon.world;
