@@ -26,7 +26,7 @@ test('the defaults that are documented are the defaults, and each variable sets 
   for (const { variable, value } of rows) {
     if (value !== '–') assert.deepEqual(loadConfig('/nonexistent', { [variable]: value }, drivers).config, byDefault, variable);
     // What no key can be is refused under the variable's name, so the variable is really read.
-    if (/IMAGE$/.test(variable)) continue;
+    if (variable.endsWith('IMAGE')) continue;
     assert.throws(() => loadConfig('/nonexistent', { [variable]: 'no\u0000thing' }, drivers), new RegExp(variable), variable);
   }
 });
