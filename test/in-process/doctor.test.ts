@@ -131,7 +131,10 @@ test('what commands need of the host is told with the commands, and refuses them
   const daemon = await daemonFor(t, { env: { BANGER_RESERVED_SPACE: String(2 ** 49) } });
   const { verdicts } = await daemon.api.doctor();
   const { reason, remedy } = verdicts.find(({ name }) => name === 'free-space') ?? {};
-  assert.match(reason ?? '', /are free below .*; needed by banger vm create, banger vm set --disk-size, banger image build$/);
+  assert.match(
+    reason ?? '',
+    /are free below .*; needed by banger vm create, banger vm set --disk-size, banger image build, banger image import$/,
+  );
   assert.match(remedy ?? '', /banger vm delete NAME/);
   await assert.rejects(daemon.api.createVm({ name: 'web' }, false), { code: 'NO_SPACE' });
   daemon.services.host.findProgram = () => Promise.resolve(undefined);
