@@ -6,6 +6,7 @@ import type {
   BundleStatus,
   CreateVm,
   DaemonStatus,
+  DoctorFix,
   DoctorReport,
   ExecBody,
   Health,
@@ -148,5 +149,6 @@ function hostRoutes(get: Get, json: Json, send: Send, done: Done) {
         headers: attach ? ATTACH : {},
       }),
     doctor: () => get<DoctorReport>('/v1/doctor'),
+    doctorFix: () => json<DoctorFix>({ method: 'POST', path: '/v1/doctor/fix' }),
   };
 }

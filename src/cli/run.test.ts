@@ -105,6 +105,16 @@ test('the table of exit codes has every error code (1.6)', async () => {
   for (const code of Object.keys(ERROR_CODES)) assert.match(stdout, new RegExp(`\\b${code}\\b`));
 });
 
+test('exit codes are what they have always been: scripts depend on them (1.6)', () => {
+  const others: Partial<Record<keyof typeof ERROR_CODES, number>> = {
+    ...{ USAGE: 2, INVALID_INPUT: 2, CONFIG_INVALID: 2, PAYLOAD_TOO_LARGE: 2, NOT_FOUND: 3, AMBIGUOUS_REFERENCE: 3 },
+    ...{ TIMEOUT: 124, GUEST_COMMAND_NOT_EXECUTABLE: 126, GUEST_COMMAND_NOT_FOUND: 127, CANCELLED: 130, DAEMON_RUNNING: 75 },
+  };
+  for (const [code, { exit }] of Object.entries(ERROR_CODES)) {
+    assert.equal(exit, others[code as keyof typeof ERROR_CODES] ?? 1, code);
+  }
+});
+
 test('a daemon that does not run is an error with a remedy where none may be started (1.6)', async () => {
   const { exitCode, stderr } = await runInProcess({ ...stub.env, BANGER_RUNTIME_DIR: `${stub.directory}/none` }, ['vm', 'ls']);
   assert.equal(exitCode, 1);

@@ -1,7 +1,7 @@
 import type { OperationRecord } from '../../model/operation.ts';
 import type { Step } from '../pipeline.ts';
+import { preflight } from '../needs.ts';
 import type { LifecycleServices } from '../services.ts';
-import { checkSpace } from '../vm/create.ts';
 import { createManagedImage, type ImageContext } from './managed.ts';
 
 export type ImportImageRequest = {
@@ -19,7 +19,7 @@ export type ImportImageRequest = {
  */
 export async function importImage(services: LifecycleServices, request: ImportImageRequest): Promise<OperationRecord> {
   const { kernelPath, initramfsPath, modulesPath } = await services.resolveImage(undefined);
-  await checkSpace(services);
+  await preflight(services, 'image import');
   return createManagedImage(services, {
     verb: 'image.import',
     name: request.name,
