@@ -12,6 +12,7 @@ import type {
   Operation,
   OperationEvent,
   SshAccess,
+  SshLogin,
   Stats,
   VmView,
 } from './schemas.ts';
@@ -67,6 +68,7 @@ function vmRoutes(get: Get, json: Json) {
     removeForward: (ref: string, { hostPort, ...place }: Omit<PortForwardBody, 'guestPort'>) =>
       json<PortForwardView[]>({ method: 'DELETE', path: pathOf(['vms', ref, 'forwards'], { ...place, hostPort: String(hostPort) }) }),
     sshAccess: (ref: string) => get<SshAccess>(pathOf(['vms', ref, 'ssh'])),
+    sshLogin: () => get<SshLogin>('/v1/ssh'),
     /** @throws TIMEOUT when it is not so within `timeoutMs` */
     waitVm: (ref: string, target: WaitTarget, timeoutMs: number | undefined, signal?: AbortSignal) =>
       get<VmView>(pathOf(['vms', ref, 'wait'], { for: target, timeoutMs: timeoutMs?.toString() }), signal),

@@ -91,5 +91,6 @@ export const GROUPS: Readonly<Record<string, Group>> = {
 export const TOP_VERBS: readonly Verb[] = [
   verb(['doctor'], () => import('./commands/host/doctor.ts')),
   verb(['setup'], () => import('./commands/host/setup.ts')),
+  verb(['ssh-config'], () => import('./commands/host/ssh-config.ts')),
   verb(['version'], () => import('./commands/host/version.ts')),
 ];
