@@ -83,15 +83,15 @@ static int give_disk(const struct jail_settings *settings, const struct jail *ja
   return fault("jail");
 }
 
-static int put_writable(const struct jail_settings *settings, const struct jail *jail, const struct jail_tree *tree, const char *name, int *lock) {
+static int put_writable(const struct jail_settings *settings, const struct jail *jail, const struct jail_tree *tree, const char *name, struct jail_locks *locks) {
   struct stat file;
   int fd = claim_open(&jail->owner, jail->id, name, CLAIM_WRITE, &file);
   if (fd < 0) return -1;
   int result = flock(fd, LOCK_EX | LOCK_NB);
   if (result != 0) result = refuse(EBUSY, "%s is in use by another VMM", name);
   else result = give_disk(settings, jail, tree, fd, name);
-  // Firecracker locks no disk: the VMM inherits this descriptor and with it the lock.
-  if (result == 0 && *lock < 0) *lock = fd;
+  // Firecracker locks no disk, and its jailer leaves it no descriptor that would: another process keeps this one.
+  if (result == 0) locks->fds[locks->count++] = fd;
   else KEEPING_ERRNO(close(fd));
   return result;
 }
@@ -129,7 +129,7 @@ static int put_overlay(const struct jail *jail, const struct jail_tree *tree, co
 }
 
 // Returns 1 when there is no such disk.
-static int put_disk(const struct jail_settings *settings, const struct jail *jail, const struct jail_tree *tree, int index, int *lock) {
+static int put_disk(const struct jail_settings *settings, const struct jail *jail, const struct jail_tree *tree, int index, struct jail_locks *locks) {
   char name[16], read_only[16], target[PATH_MAX], overlay[64];
   snprintf(name, sizeof name, "disk%d", index);
   snprintf(read_only, sizeof read_only, "disk%d-ro", index);
@@ -137,16 +137,14 @@ static int put_disk(const struct jail_settings *settings, const struct jail *jai
   if (claim_target(jail, read_only, target, sizeof target)) return put_copy(jail, tree, read_only, name);
   if (!claim_target(jail, name, target, sizeof target)) return 1;
   if (strcmp(target, overlay) == 0) return put_overlay(jail, tree, overlay, name);
-  return put_writable(settings, jail, tree, name, lock);
+  return put_writable(settings, jail, tree, name, locks);
 }
 
-int files_put(const struct jail_settings *settings, const struct jail *jail, const struct jail_tree *tree, int *lock) {
-  *lock = -1;
+int files_put(const struct jail_settings *settings, const struct jail *jail, const struct jail_tree *tree, struct jail_locks *locks) {
+  locks->count = 0;
   int result = put_copy(jail, tree, "kernel", "kernel") == 0 ? put_copy(jail, tree, "initramfs", "initramfs") : -1;
-  for (int i = 0; result == 0 && i < JAIL_DISKS; i++) result = put_disk(settings, jail, tree, i, lock);
-  if (result >= 0) return 0;
-  if (*lock >= 0) KEEPING_ERRNO(close(*lock));
-  return -1;
+  for (int i = 0; result == 0 && i < JAIL_DISKS; i++) result = put_disk(settings, jail, tree, i, locks);
+  return result >= 0 ? 0 : -1;
 }
 
 // Gives one file back; the user may have changed its group meanwhile, which counts.

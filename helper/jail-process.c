@@ -11,6 +11,7 @@
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -23,8 +24,8 @@
 #define POLL_MS 2
 // A descriptor table of this size is allocated at start; a VM uses some 30.
 #define MAX_OPEN_FILES 2048
-// Of the VMM itself: its API and its event loop, and what one of them may start.
-#define EXTRA_TASKS 16
+// Of the VMM itself: its API and its event loop, what one of them may start, and who keeps the locks.
+#define EXTRA_TASKS 17
 // The VMM needs less than 10 MiB beside the guest's memory; page tables and the file pages it touches count as well.
 #define EXTRA_MEMORY_MIB 64
 #define MEMORY_SHARE_FOR_TABLES 64
@@ -61,26 +62,14 @@ int cgroup_make(const struct jail *jail) {
   return fault("jail") == 0 ? mkdir(path, 0755) : -1;
 }
 
-static bool cgroup_populated(const struct jail *jail) {
-  char path[PATH_BYTES], text[256];
-  cgroup_path(jail, "/cgroup.events", path);
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return false;
-  ssize_t n = read(fd, text, sizeof text - 1);
-  close(fd);
-  text[n < 0 ? 0 : n] = '\0';
-  return strstr(text, "populated 1") != NULL;
-}
-
 int cgroup_end(const struct jail *jail) {
   char kill_path[PATH_BYTES], path[PATH_BYTES];
   cgroup_path(jail, "/cgroup.kill", kill_path);
   cgroup_path(jail, "", path);
   int64_t deadline = now_ms() + END_TIMEOUT_MS;
-  // Again and again: a child that has just been forked may join the group after it was killed, and dies in the next round.
+  // Again and again until nobody is left in it: a child that has just been forked may join after the others were killed.
   for (;;) {
     if (write_file(kill_path, "1") != 0 && errno != ENOENT) return -1;
-    while (cgroup_populated(jail) && now_ms() < deadline) pause_ms(POLL_MS);
     if (rmdir(path) == 0 || errno == ENOENT) break;
     if (errno != EBUSY || now_ms() >= deadline) return -1;
     pause_ms(POLL_MS);
@@ -154,14 +143,14 @@ static void make_command(struct command *c, const struct jail_settings *settings
 }
 
 // In the child; returns only on failure.
-static void become_jailer(const struct jail *jail, const struct command *command, int input, int output) {
+static void become_jailer(const struct jail *jail, const struct command *command, int nothing, int output) {
   char procs[PATH_BYTES], *const environment[] = {NULL};
   sigset_t none;
   sigemptyset(&none);
   cgroup_path(jail, "/cgroup.procs", procs);
   // Before anything else, so that the end of the cgroup is its end, too.
   if (write_file(procs, "0") != 0 || setsid() < 0 || chdir("/") != 0) return;
-  if (dup2(input, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0 || dup2(output, STDERR_FILENO) < 0) return;
+  if (dup2(nothing, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0 || dup2(output, STDERR_FILENO) < 0) return;
   signal(SIGPIPE, SIG_DFL);
   // bind(2) cuts a socket by it whatever the directory's list says; the group's bits are what the list is cut by.
   umask(0007);
@@ -172,7 +161,38 @@ static void become_jailer(const struct jail *jail, const struct command *command
   execve(command->argv[0], (char *const *)command->argv, environment);
 }
 
-int vmm_launch(const struct jail_settings *settings, struct jail *jail, const struct jail_size *size, int netns, int lock, int log) {
+void locks_close(struct jail_locks *locks) {
+  while (locks->count > 0) KEEPING_ERRNO(close(locks->fds[--locks->count]));
+}
+
+// In a process of its own: has the locks as its first descriptors and nothing else. Root's, so that no VMM can end it.
+static _Noreturn void hold(const struct jail_locks *locks) {
+  // Opened one after the other, none stands before its new place.
+  for (int i = 0; i < locks->count; i++) dup2(locks->fds[i], i);
+  syscall(SYS_close_range, (unsigned)locks->count, ~0U, 0);
+  prctl(PR_SET_NAME, "banger-locks");
+  for (;;) pause();
+}
+
+int locks_keep(const struct jail *jail, const struct jail_locks *locks) {
+  char procs[PATH_BYTES];
+  int status;
+  if (locks->count == 0) return 0;
+  if (fault("jail") != 0) return -1;
+  cgroup_path(jail, "/cgroup.procs", procs);
+  pid_t child = fork();
+  if (child < 0) return -1;
+  if (child == 0) {
+    // Twice, so that the first process of the system and not the helper learns of its end.
+    pid_t keeper = write_file(procs, "0") == 0 && setsid() >= 0 ? fork() : -1;
+    if (keeper == 0) hold(locks);
+    _exit(keeper > 0 ? 0 : 1);
+  }
+  if (waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0) return fault("jail");
+  return refuse(EIO, "no process could be left to keep the locks of the disks");
+}
+
+int vmm_launch(const struct jail_settings *settings, struct jail *jail, const struct jail_size *size, int netns, int log) {
   struct command command;
   char state;
   make_command(&command, settings, jail, size, netns);
@@ -180,7 +200,7 @@ int vmm_launch(const struct jail_settings *settings, struct jail *jail, const st
   if (nothing < 0 || fault("jail") != 0) return -1;
   jail->pid = fork();
   if (jail->pid == 0) {
-    become_jailer(jail, &command, lock < 0 ? nothing : lock, log < 0 ? nothing : log);
+    become_jailer(jail, &command, nothing, log);
     _exit(127);
   }
   KEEPING_ERRNO(close(nothing));

@@ -148,14 +148,13 @@ int tree_open(const struct jail_settings *settings, const struct jail *jail, str
 
 int tree_seal(const struct jail *jail, const struct jail_tree *tree) {
   if (fault("jail") != 0) return -1;
+  // Each list before its directory is taken away, so that there is no moment at which the VMM cannot use what it is left.
   // A name that the VMM cannot change still means the same file when the jail is taken apart.
-  if (fchown(tree->root, 0, 0) != 0 || fchmod(tree->root, 0700) != 0) return -1;
-  if (set_acl(tree->root, "system.posix_acl_access", jail, 1, 5) != 0) return -1;
-  // Sticky: each side removes only what it made itself.
-  if (fchown(tree->run, 0, 0) != 0 || fchmod(tree->run, 01700) != 0) return -1;
+  if (set_acl(tree->root, "system.posix_acl_access", jail, 1, 5) != 0 || fchown(tree->root, 0, 0) != 0) return -1;
+  // Sticky: each side removes only what it made itself. The group's bits are the list's mask.
+  if (set_acl(tree->run, "system.posix_acl_access", jail, 7, 7) != 0 || fchown(tree->run, 0, 0) != 0 || fchmod(tree->run, 01770) != 0) return -1;
   // Now the owner's, the API's socket cannot become a link to a socket that only the owner reaches.
-  if (fchownat(tree->run, "api.sock", jail->owner.uid, (gid_t)-1, AT_SYMLINK_NOFOLLOW) != 0) return -1;
-  return set_acl(tree->run, "system.posix_acl_access", jail, 7, 7);
+  return fchownat(tree->run, "api.sock", jail->owner.uid, (gid_t)-1, AT_SYMLINK_NOFOLLOW);
 }
 
 // From here on root alone gets at what is inside, also where somebody has held a descriptor since earlier.

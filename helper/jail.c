@@ -174,12 +174,13 @@ static int open_log(const struct jail *jail) {
 }
 
 static int launch(const struct jail_settings *settings, struct jail *jail, const struct request *request, int netns, const struct jail_tree *tree) {
-  int lock = -1, result = -1, log = open_log(jail);
-  if (log < 0 || files_put(settings, jail, tree, &lock) != 0 || give_tap(jail, jail->uid) != 0 || cgroup_make(jail) != 0) goto done;
-  if (vmm_launch(settings, jail, &request->size, netns, lock, log) != 0 || record_jail(jail) != 0) goto done;
+  struct jail_locks locks = {.count = 0};
+  int result = -1, log = open_log(jail);
+  if (log < 0 || files_put(settings, jail, tree, &locks) != 0 || give_tap(jail, jail->uid) != 0 || cgroup_make(jail) != 0) goto done;
+  if (locks_keep(jail, &locks) != 0 || vmm_launch(settings, jail, &request->size, netns, log) != 0 || record_jail(jail) != 0) goto done;
   if (vmm_await(jail, tree) == 0) result = tree_seal(jail, tree);
 done:
-  if (lock >= 0) KEEPING_ERRNO(close(lock));
+  locks_close(&locks);
   if (log >= 0) KEEPING_ERRNO(close(log));
   return result;
 }

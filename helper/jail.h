@@ -38,6 +38,12 @@ struct jail_size {
   unsigned memory_mib;
 };
 
+// Descriptors whose locks keep other VMMs from the disks that a jail's writes to.
+struct jail_locks {
+  int fds[JAIL_DISKS];
+  int count;
+};
+
 bool jail_owns_gid(const struct jail_settings *settings, gid_t gid);
 
 // --- jail-tree.c ---
@@ -63,8 +69,8 @@ int tree_remove(const struct jail_settings *settings, const struct jail *jail);
 
 // --- jail-files.c ---
 
-// Puts what the claims lead to into the chroot. *lock: a descriptor whose lock keeps other VMMs from the first disk, or -1.
-int files_put(const struct jail_settings *settings, const struct jail *jail, const struct jail_tree *tree, int *lock);
+// Puts what the claims lead to into the chroot, and locks what the VMM writes to; the locks are the caller's to close, also on failure.
+int files_put(const struct jail_settings *settings, const struct jail *jail, const struct jail_tree *tree, struct jail_locks *locks);
 // Gives disks back as they were, and unmounts them.
 int files_give_back(const struct jail_settings *settings, const struct jail_tree *tree);
 
@@ -73,8 +79,11 @@ int files_give_back(const struct jail_settings *settings, const struct jail_tree
 int cgroup_make(const struct jail *jail);
 // Ends every process in it, waits for that, and removes it. None is fine.
 int cgroup_end(const struct jail *jail);
-// Starts the jailer, which becomes the VMM, inside the cgroup; fills in pid and start. Descriptors: -1 for none.
-int vmm_launch(const struct jail_settings *settings, struct jail *jail, const struct jail_size *size, int netns, int lock, int log);
+// Leaves a process in the cgroup that does nothing but hold the locks, until the cgroup is ended.
+int locks_keep(const struct jail *jail, const struct jail_locks *locks);
+void locks_close(struct jail_locks *locks);
+// Starts the jailer, which becomes the VMM, inside the cgroup; fills in pid and start. netns: -1 for none.
+int vmm_launch(const struct jail_settings *settings, struct jail *jail, const struct jail_size *size, int netns, int log);
 // Waits until its API socket is there. EIO with a reason when it ends instead.
 int vmm_await(const struct jail *jail, const struct jail_tree *tree);
 // Whether exactly this process still runs.

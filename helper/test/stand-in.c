@@ -99,7 +99,8 @@ static void vmm(const char *path) {
   for (int i = 0; i < 3000; i++) check(mkdir("d", 0700) == 0 && chdir("d") == 0, "deep");
   for (;;) {
     int client = accept(server, NULL, NULL);
-    check(write(client, "stand-in\n", 9) == 9, "client");
+    // Who only tries whether it may connect is gone by now.
+    if (client >= 0) send(client, "stand-in\n", 9, MSG_NOSIGNAL);
     close(client);
   }
 }

@@ -13,6 +13,8 @@ export function newCommand(name: string, description: string, examples: readonly
     .description(description)
     .addOption(new BaseOption('--debug', 'show where an error comes from').hideHelp())
     .addOption(new BaseOption('--no-color', 'no colours').hideHelp())
+    .addOption(new BaseOption('--plain', 'words instead of signs, bars and spinners').hideHelp())
+    .addOption(new BaseOption('--no-input', 'never ask').hideHelp())
     .addHelpText('after', `\n${examples.length === 1 ? 'Example' : 'Examples'}:\n${examples.map((line) => `  ${line}`).join('\n')}`);
   return command as unknown as Command;
 }
@@ -25,13 +27,6 @@ export function newOption<Usage extends string>(flags: Usage, description: strin
 /** @returns an argument that can be given choices before it is added */
 export function newArgument<Usage extends string>(usage: Usage, description: string): Argument<Usage> {
   return new BaseArgument(usage, description);
-}
-
-/** `-o` of commands that show something for people or for programs. */
-export function outputOption(): Option<'-o, --output <format>', undefined, 'table', undefined, false, 'table' | 'json'> {
-  return newOption('-o, --output <format>', 'output format')
-    .choices(['table', 'json'] as const)
-    .default('table' as const);
 }
 
 /** Collects an option that may be given several times. */

@@ -98,6 +98,25 @@ test('a daemon that ends while it starts is told with its last words and its log
   assert.match(log.stdout, /unknown key/);
 });
 
+test('of several that start a daemon at once one wins, however long it takes to listen, and the others wait for it (1.2, 2.1)', async () => {
+  Object.assign(env, { FAKE_LOCK: `${base}/lock`, FAKE_DELAY_MS: '4000' });
+  const outcomes = await Promise.all([0, 1, 2].map(() => runInProcess(env, ['vm', 'ls', '-q'])));
+  assert.deepEqual(
+    outcomes.map(({ exitCode, stderr }) => [exitCode, stderr]),
+    [0, 1, 2].map(() => [0, '']),
+  );
+  assert.equal(startedPids().filter(isAlive).length, 1);
+});
+
+test('when the daemon that was quicker dies before it listens, the next takes its place (1.2)', async () => {
+  Object.assign(env, { FAKE_LOCK: `${base}/lock`, FAKE_DELAY_MS: '500', FAKE_DEATH: `${base}/death` });
+  const outcomes = await Promise.all([0, 1].map(() => runInProcess(env, ['vm', 'ls', '-q'])));
+  assert.deepEqual(
+    outcomes.map(({ exitCode, stderr }) => [exitCode, stderr]),
+    [0, 1].map(() => [0, '']),
+  );
+});
+
 test('BANGER_NO_AUTOSTART keeps the daemon from being started, status never starts it (1.2)', async () => {
   assert.equal((await runInProcess({ ...env, BANGER_NO_AUTOSTART: '1' }, ['vm', 'ls'])).exitCode, 1);
   assert.equal((await runInProcess(env, ['daemon', 'status'])).exitCode, 1);

@@ -9,13 +9,15 @@ import { createApi } from '../api/client-routes.ts';
 import { type DetachedProcess, spawnDetached } from '../host/spawn.ts';
 import { isAlive, startTicksOf } from '../host/processes.ts';
 import { DirectoryProblem, ensurePrivateDirectory } from '../lib/directories.ts';
-import { BangerError } from '../model/errors.ts';
+import { BangerError, ERROR_CODES } from '../model/errors.ts';
 import type { Cli } from './cli.ts';
 
-/** Longest wait for a daemon to listen, and for one to end. */
-export const DAEMON_START_TIMEOUT_MS = 30_000;
-/** A daemon that ends at once may have lost a race against another one that is about to listen. */
-const LOST_RACE_GRACE_MS = 1000;
+/** Longest wait for a daemon to listen: first it adopts the VMs that run, and finishes or undoes what the last one left. */
+const START_TIMEOUT_MS = 120_000;
+const STOP_TIMEOUT_MS = 30_000;
+const POLL_MS = 20;
+/** How long the daemon that was quicker than ours is waited for before we see whether it is still there, by starting ours again. */
+const WINNER_PATIENCE_MS = 3000;
 
 /**
  * Decides what to run: BANGER_DAEMON, or the daemon beside this program.
@@ -35,8 +37,9 @@ export function daemonArgv(programPath: string, env: Cli['env'], exists: (path: 
 }
 
 /**
- * Starts the daemon in a session of its own and waits until it listens (1.2). Does nothing when one answers already.
- * @throws DAEMON_UNREACHABLE naming the log when it does not listen within 10 s
+ * Starts the daemon in a session of its own and waits until it listens (1.2). Does nothing when one answers already; when others start
+ * one at the same time, one of them wins and all wait for it.
+ * @throws DAEMON_UNREACHABLE naming the log when it ends, or does not listen within two minutes
  */
 export async function startDaemon(cli: Cli): Promise<void> {
   const { runtimeDirectory, socketPath, stateDirectory, daemonLogPath } = cli.directories();
@@ -46,8 +49,8 @@ export async function startDaemon(cli: Cli): Promise<void> {
   makePrivate(stateDirectory);
   const logBytesBefore = existsSync(daemonLogPath) ? statSync(daemonLogPath).size : 0;
   const env = Object.fromEntries(Object.entries(cli.env).filter((pair): pair is [string, string] => pair[1] !== undefined));
-  const daemon = await spawnDetached(argv, { outputPath: daemonLogPath, env, cwd: '/' });
-  const ending = await waitForSocket(socketPath, daemon);
+  const start = (): Promise<DetachedProcess> => spawnDetached(argv, { outputPath: daemonLogPath, env, cwd: '/' });
+  const ending = await waitForSocket(socketPath, start);
   if (ending === undefined) return;
   const said = lastLine(daemonLogPath, logBytesBefore);
   throw new BangerError('DAEMON_UNREACHABLE', `the daemon ${ending}${said === '' ? '' : `: ${said}`}`, {
@@ -68,18 +71,39 @@ function makePrivate(directory: string): void {
 }
 
 /** @returns undefined when the socket answers, otherwise how the daemon failed */
-async function waitForSocket(socketPath: string, daemon: DetachedProcess): Promise<string | undefined> {
-  let ended: string | undefined;
-  let deadline = performance.now() + DAEMON_START_TIMEOUT_MS;
-  void daemon.exited.then(({ exitCode, signal }) => {
-    ended = signal === null ? `ended with status ${exitCode} while it started` : `was ended by ${signal} while it started`;
-    deadline = Math.min(deadline, performance.now() + LOST_RACE_GRACE_MS);
-  });
-  while (performance.now() < deadline) {
-    if (await answers(socketPath)) return undefined;
-    await sleep(20);
+async function waitForSocket(socketPath: string, start: () => Promise<DetachedProcess>): Promise<string | undefined> {
+  const deadline = performance.now() + START_TIMEOUT_MS;
+  for (;;) {
+    const end = await answersOrEnds(socketPath, await start(), deadline);
+    if (end === 'answers') return undefined;
+    if (end === 'neither') return `did not listen within ${START_TIMEOUT_MS / 1000} s`;
+    const { exitCode, signal } = end;
+    if (exitCode !== ERROR_CODES.DAEMON_RUNNING.exit) {
+      return signal === null ? `ended with status ${exitCode} while it started` : `was ended by ${signal} while it started`;
+    }
+    if (await answersUntil(socketPath, Math.min(deadline, performance.now() + WINNER_PATIENCE_MS))) return undefined;
   }
-  return ended ?? `did not listen within ${DAEMON_START_TIMEOUT_MS / 1000} s`;
+}
+
+type ProcessEnd = { exitCode: number | null; signal: NodeJS.Signals | null };
+
+async function answersOrEnds(socketPath: string, daemon: DetachedProcess, deadline: number): Promise<'answers' | 'neither' | ProcessEnd> {
+  let ended: ProcessEnd | undefined;
+  void daemon.exited.then((end) => (ended = end));
+  while (performance.now() < deadline) {
+    if (await answers(socketPath)) return 'answers';
+    if (ended !== undefined) return ended;
+    await sleep(POLL_MS);
+  }
+  return 'neither';
+}
+
+async function answersUntil(socketPath: string, deadline: number): Promise<boolean> {
+  while (performance.now() < deadline) {
+    if (await answers(socketPath)) return true;
+    await sleep(POLL_MS);
+  }
+  return false;
 }
 
 function answers(socketPath: string): Promise<boolean> {
@@ -109,7 +133,7 @@ function lastLine(path: string, fromByte: number): string {
 /**
  * Asks the daemon to end and waits until it is gone. VMs go on (1.2).
  * @returns false when none ran
- * @throws TIMEOUT when it still listens after 10 s
+ * @throws TIMEOUT when it still listens after 30 s
  */
 export async function stopDaemon(cli: Cli): Promise<boolean> {
   const { socketPath, daemonLogPath } = cli.directories();
@@ -121,16 +145,16 @@ export async function stopDaemon(cli: Cli): Promise<boolean> {
     // It may be gone before its answer is; whether it ended is seen below.
     if (!(error instanceof BangerError) || error.code !== 'DAEMON_UNREACHABLE') throw error;
   }
-  const deadline = performance.now() + DAEMON_START_TIMEOUT_MS;
+  const deadline = performance.now() + STOP_TIMEOUT_MS;
   const startTicks = pid === undefined ? undefined : startTicksOf(pid);
   // Not the socket when the process is known: systemd goes on listening, and asking would start the next daemon.
   const isThere = (): Promise<boolean> | boolean =>
     pid === undefined ? answers(socketPath) : startTicks !== undefined && isAlive({ pid, startTicks });
   while (await isThere()) {
     if (performance.now() > deadline) {
-      throw new BangerError('TIMEOUT', `the daemon did not end within ${DAEMON_START_TIMEOUT_MS / 1000} s`, { logPath: daemonLogPath });
+      throw new BangerError('TIMEOUT', `the daemon did not end within ${STOP_TIMEOUT_MS / 1000} s`, { logPath: daemonLogPath });
     }
-    await sleep(20);
+    await sleep(POLL_MS);
   }
   return true;
 }

@@ -1,4 +1,4 @@
-import type { Cli } from './cli.ts';
+import { type Cli, isSet } from './cli.ts';
 import { onInterrupt } from './interrupts.ts';
 
 const ESC = '\u001b[';
@@ -23,7 +23,7 @@ export type LiveScreen = {
 export function openLiveScreen(cli: Cli, forPrograms: boolean): LiveScreen {
   const ending = new AbortController();
   const stopListening = onInterrupt(() => ending.abort());
-  const isLive = !forPrograms && cli.stdout.isTTY === true && cli.env['TERM'] !== 'dumb';
+  const isLive = !forPrograms && cli.stdout.isTTY === true && cli.env['TERM'] !== 'dumb' && !isSet(cli.env['BANGER_PLAIN']);
   if (isLive) cli.stdout.write(ENTER);
   const stopReading = isLive && cli.stdin.isTTY === true ? readKeys(cli, ending) : () => undefined;
   let isFirst = true;

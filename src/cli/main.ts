@@ -1,6 +1,7 @@
 import { realpathSync } from 'node:fs';
 import { createCli } from './cli.ts';
 import { runCli } from './run.ts';
+import { environmentOfSwitches } from './switches.ts';
 
 /** `| head` ends early and that is no error (stack of manners: EPIPE is silent). */
 function endQuietly(error: NodeJS.ErrnoException): void {
@@ -12,14 +13,10 @@ process.stdout.on('error', endQuietly);
 process.stderr.on('error', endQuietly);
 
 const argv = process.argv.slice(2);
-// Before the first `--` only: what comes after it belongs to a command in the guest.
-const own = argv.includes('--') ? argv.slice(0, argv.indexOf('--')) : argv;
-if (own[0] === '--no-color' || (own.includes('--no-color') && !['exec', 'ssh'].includes(own[1] ?? ''))) {
-  process.env['NO_COLOR'] = '1';
-  delete process.env['FORCE_COLOR'];
+for (const [name, value] of Object.entries(environmentOfSwitches(argv, process.env))) {
+  if (value === undefined) delete process.env[name];
+  else process.env[name] = value;
 }
-if (own[0] === '--debug' || (own.includes('--debug') && !['exec', 'ssh'].includes(own[1] ?? ''))) process.env['BANGER_DEBUG'] = '1';
-
 const { env, stdout, stderr } = process;
 const cli = createCli({
   env,

@@ -1,4 +1,4 @@
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { VERSION } from './build-info.ts';
 import type { Cli } from './cli.ts';
 import type { AnyCommand } from './command.ts';
@@ -31,6 +31,8 @@ function newProgram(cli: Cli): AnyCommand {
     .version(VERSION, '-V, --version', 'print the version of this program')
     .option('--debug', 'show where an error comes from (also BANGER_DEBUG=1)')
     .option('--no-color', 'no colours (also NO_COLOR=1)')
+    .option('--plain', 'words instead of signs, bars and spinners, for screen readers (also BANGER_PLAIN=1)')
+    .option('--no-input', 'never ask: what would ask fails, and says which switch answers (also BANGER_NO_INPUT=1)')
     .exitOverride()
     .enablePositionalOptions()
     .showSuggestionAfterError(true)
@@ -56,7 +58,7 @@ function addEmptyGroup(program: AnyCommand, name: string, description: string, h
 
 async function addGroup(cli: Cli, program: AnyCommand, name: string, group: Group, verbName: string): Promise<void> {
   const command = addEmptyGroup(program, name, group.description, group.hidden === true);
-  command.option('--debug', 'show where an error comes from').option('--no-color', 'no colours');
+  for (const flags of ['--debug', '--no-color', '--plain', '--no-input']) command.addOption(new Option(flags).hideHelp());
   const named = group.verbs.find((verb) => verb.names.includes(verbName));
   for (const verb of named === undefined ? group.verbs : [named]) attach(command, await loadVerb(cli, verb));
 }

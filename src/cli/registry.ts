@@ -94,3 +94,20 @@ export const TOP_VERBS: readonly Verb[] = [
   verb(['ssh-config'], () => import('./commands/host/ssh-config.ts')),
   verb(['version'], () => import('./commands/host/version.ts')),
 ];
+
+/**
+ * Every command with its words, for help, reference and tests: it loads them all, which no command that does work should.
+ * Commands below a verb (`vm forward list`) come after it.
+ */
+export async function allCommands(cli: Cli): Promise<{ words: string[]; command: AnyCommand; isHidden: boolean }[]> {
+  const groups = Object.entries(GROUPS).map(([name, group]) => ({ words: [name], verbs: group.verbs, isHidden: group.hidden === true }));
+  const found: { words: string[]; command: AnyCommand; isHidden: boolean }[] = [];
+  const add = (words: string[], command: AnyCommand, isHidden: boolean): void => {
+    found.push({ words, command, isHidden });
+    for (const child of command.commands) add([...words, child.name()], child, isHidden);
+  };
+  for (const { words, verbs, isHidden } of [...groups, { words: [], verbs: TOP_VERBS, isHidden: false }]) {
+    for (const each of verbs) add([...words, each.names[0]], await loadVerb(cli, each), isHidden);
+  }
+  return found;
+}

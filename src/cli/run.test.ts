@@ -17,7 +17,7 @@ const MISTAKES: [string[], RegExp][] = [
   [['tui'], /unknown command 'tui'/],
   [['vm', 'lss'], /unknown command 'lss'\. Did you mean ls\?/],
   [['vm', 'list', '--outptu', 'json'], /unknown option '--outptu'\. Did you mean --output\?/],
-  [['vm', 'ls', '-o', 'xml'], /Allowed choices are table, wide, json, name/],
+  [['vm', 'ls', '-o', 'xml'], /Allowed choices are table, wide, json, yaml, name/],
   [['vm', 'ls', 'surplus'], /too many arguments/],
   [['vm', 'exec', 'web'], /missing required argument 'command'/],
   [['vm', 'start'], /no VM is named/],

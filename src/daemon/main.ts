@@ -3,7 +3,7 @@ import { existsSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Directories, DirectoryProblem, ensurePrivateDirectory, resolveDirectories } from '../lib/directories.ts';
-import { BangerError } from '../model/errors.ts';
+import { BangerError, ERROR_CODES } from '../model/errors.ts';
 import { activatedDescriptor, listenOn } from './activation.ts';
 import { compose } from './compose/compose.ts';
 import { DRIVERS, namesOf } from './compose/registry.ts';
@@ -81,5 +81,5 @@ main().catch((error: unknown) => {
   process.stderr.write(`bangerd: ${text}\n${remedy === undefined ? '' : `  try: ${remedy}\n`}`);
   if (!(error instanceof BangerError) && !(error instanceof DirectoryProblem) && error instanceof Error)
     process.stderr.write(`${error.stack}\n`);
-  process.exit(1);
+  process.exit(error instanceof BangerError ? ERROR_CODES[error.code].exit : 1);
 });

@@ -1,4 +1,4 @@
-import { constants, openSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { run } from './spawn.ts';
 
@@ -10,9 +10,13 @@ export async function makeFifos(paths: readonly string[]): Promise<void> {
 /**
  * Opens a named pipe for reading; nobody need write to it yet. What stands in the pipe (64 KiB at most) is read even when
  * its writer is gone.
- * @throws ENOENT and the like
+ * @throws ENOENT and the like; ELOOP for a link and EINVAL for what is no pipe, which somebody else may have put there
  */
 export function openFifo(path: string): Socket {
-  const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW);
+  if (!fstatSync(fd).isFIFO()) {
+    closeSync(fd);
+    throw Object.assign(new Error(`${path} is not a named pipe`), { code: 'EINVAL' });
+  }
   return new Socket({ fd, readable: true, writable: false });
 }

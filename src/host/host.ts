@@ -5,6 +5,7 @@ import * as connections from './connections.ts';
 import * as ports from './ports.ts';
 import * as processes from './processes.ts';
 import { openRotatingLog } from './rotating-log.ts';
+import { connectUnix } from './unix-socket.ts';
 import { sparseCopy } from './sparse-copy.ts';
 import { commandEnvironment, run, spawnDetached } from './spawn.ts';
 
@@ -17,6 +18,7 @@ export const realHost = {
   sparseCopy,
   makeFifos,
   openFifo,
+  connectUnix,
   ...processes,
   ...files,
   ...ext4,

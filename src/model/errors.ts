@@ -36,7 +36,8 @@ export const ERROR_CODES = {
   DATABASE_CORRUPT: { exit: 1, status: 500 },
   DATABASE_NEWER: { exit: 1, status: 500 },
   DAEMON_UNREACHABLE: { exit: 1, status: 502 },
-  DAEMON_RUNNING: { exit: 1, status: 409 },
+  /** EX_TEMPFAIL (sysexits.h): the daemon's own status when another one was quicker, by which the CLI knows to wait for that one. */
+  DAEMON_RUNNING: { exit: 75, status: 409 },
   PAYLOAD_TOO_LARGE: { exit: 2, status: 413 },
   UNSUPPORTED: { exit: 1, status: 501 },
   INTERNAL: { exit: 1, status: 500 },

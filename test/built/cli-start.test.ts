@@ -1,6 +1,7 @@
 // What the built CLI loads before its first line of output. Every module named here costs more than the command itself.
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { join } from 'node:path';
 import { test } from 'node:test';
 
@@ -26,4 +27,13 @@ test('the built CLI starts without HTTP, TLS, undici, child_process or SQLite (1
       args.join(' '),
     );
   }
+});
+
+test('a reader that goes away ends the built CLI silently (1.7)', async () => {
+  const child = spawn(process.execPath, [program, 'help', 'exit-codes'], { stdio: ['ignore', 'pipe', 'pipe'] });
+  child.stdout.destroy();
+  let stderr = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+  const [status] = (await once(child, 'close')) as [number | null];
+  assert.deepEqual({ status, stderr }, { status: 0, stderr: '' });
 });

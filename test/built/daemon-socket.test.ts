@@ -51,7 +51,7 @@ test('the socket is private and speaks to curl; a second daemon is refused, a de
   assert.equal((JSON.parse(curl) as { pid: number }).pid, first.pid);
 
   const second = spawnSync(process.execPath, [program], { env, encoding: 'utf8' });
-  assert.equal(second.status, 1);
+  assert.equal(second.status, 75);
   assert.match(second.stderr, /a bangerd answers on .*bangerd\.sock/);
   assert.match(second.stderr, /try: banger daemon restart/);
 
@@ -75,7 +75,7 @@ test('of two daemons that start on one state directory at the same moment, one s
     return () => text;
   });
   const [loser] = await Promise.race(pair.map(async (daemon, at) => [at, await once(daemon, 'close')] as const));
-  assert.equal(pair[loser]?.exitCode, 1);
+  assert.equal(pair[loser]?.exitCode, 75);
   assert.match(said[loser]?.() ?? '', /another bangerd holds .*banger\.db|a bangerd answers on .*bangerd\.sock/);
   const winner = pair[1 - loser];
   while (!(said[1 - loser]?.() ?? '').includes('"msg":"listening"')) await sleep(20);

@@ -4,8 +4,9 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { type Started, eventually, startBanger, useSandbox } from '../support/e2e.ts';
-import { processesOf } from '../support/leak-check.ts';
+import { PACE } from '../support/pace.ts';
 import { startOnTerminal } from '../support/pty.ts';
+import { vmmsOf } from '../support/vmms.ts';
 
 const sandbox = useSandbox();
 
@@ -16,9 +17,7 @@ async function createUntilBoot(name: string): Promise<Started> {
   return create;
 }
 
-function countVmms(): number {
-  return processesOf(sandbox().scope).filter(({ command }) => /^\S*qemu-system/.test(command)).length;
-}
+const countVmms = (): number => vmmsOf(sandbox().scope).length;
 
 /** Everything that a VM has on this host, by what banger lists and by what is there. */
 async function remains(): Promise<string[]> {
@@ -67,5 +66,5 @@ test('a watcher that leaves does not cancel what it watched (1.4)', async () => 
   await eventually('the first stage', watch.stderr, (text) => text.includes('✓'));
   watch.child.kill('SIGKILL');
   await watch.ended;
-  await sandbox().must(['vm', 'wait', 'watched', '--for', 'running', '--timeout', '60s']);
+  await sandbox().must(['vm', 'wait', 'watched', '--for', 'running', '--timeout', `${60 * PACE}s`]);
 });

@@ -6,17 +6,7 @@ import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { createVm, daemonStatus, eventually, guest, isAlive, startBanger, useSandbox } from '../support/e2e.ts';
 import { processesOf } from '../support/leak-check.ts';
-import type { Sandbox } from '../support/sandbox.ts';
-
-/** Not what finds out for a moment what the host can do. */
-const isVmm = ({ command }: { command: string }): boolean => /^\S*qemu-system\S* .*-name guest=/.test(command);
-const isDaemon = ({ command }: { command: string }): boolean => /bangerd\.cjs/.test(command);
-
-/** @returns pids of what runs in a sandbox */
-const pidsOf = (sandbox: Sandbox, is: (process: { command: string }) => boolean): number[] =>
-  processesOf(sandbox.scope)
-    .filter(is)
-    .map(({ pid }) => pid);
+import { vmmsOf } from '../support/vmms.ts';
 
 async function kill(pids: readonly number[]): Promise<void> {
   for (const pid of pids) process.kill(pid, 'SIGKILL');
@@ -32,8 +22,12 @@ async function kill(pids: readonly number[]): Promise<void> {
 describe('a VM with a mark on both disks', () => {
   const sandbox = useSandbox();
   const vm = () => guest(sandbox(), 'web');
-  const killDaemon = () => kill(pidsOf(sandbox(), isDaemon));
-  const vmms = () => pidsOf(sandbox(), isVmm);
+  const daemons = (): number[] =>
+    processesOf(sandbox().scope)
+      .filter(({ command }) => /bangerd\.cjs/.test(command))
+      .map(({ pid }) => pid);
+  const killDaemon = () => kill(daemons());
+  const vmms = () => vmmsOf(sandbox().scope);
 
   const readMarks = () => vm().sh('cat /root/mark /etc/mark');
   const MARKS = 'on the work disk\non the root overlay';
@@ -45,11 +39,7 @@ describe('a VM with a mark on both disks', () => {
     await killDaemon();
     for (let death = 0; death < 3; death++) {
       const list = startBanger(sandbox(), ['vm', 'list', '-q']);
-      await eventually(
-        'the next daemon',
-        () => pidsOf(sandbox(), isDaemon),
-        ({ length }) => length > 0,
-      );
+      await eventually('the next daemon', daemons, ({ length }) => length > 0);
       // A little later each time: before the database is open, while VMs are adopted, after it.
       await new Promise((resolve) => setTimeout(resolve, 100 + death * 150));
       await killDaemon();
@@ -105,7 +95,7 @@ describe('a VM with a mark on both disks', () => {
   });
 
   test('a daemon and a VMM that die together leave a stopped VM (3.8, 9.5)', async () => {
-    await kill([...pidsOf(sandbox(), isDaemon), ...vmms()]);
+    await kill([...daemons(), ...vmms()]);
     const { state, pid } = await vm().show();
     assert.deepEqual([state, pid], ['stopped', null]);
     await sandbox().must(['vm', 'start', 'web']);

@@ -149,7 +149,9 @@ describe('the private network', needsRoot, () => {
   });
 });
 
-describe("the fallback to QEMU's user network", needsRoot, () => {
+const needsQemu = { skip: (process.env['BANGER_HYPERVISOR'] ?? 'qemu') === 'qemu' ? needsRoot.skip : 'only QEMU has a user network' };
+
+describe("the fallback to QEMU's user network", needsQemu, () => {
   const sandbox = useSandbox(async () => ({ commandPrefix: (await makeHost()).commandPrefix, config: '[network]\nmode = "user"\n' }));
   const makeHost = useOutside();
 

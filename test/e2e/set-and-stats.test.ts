@@ -3,12 +3,13 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Stats } from '../../src/api/schemas.ts';
 import { createVm, eventually, guest, startBanger, useSandbox } from '../support/e2e.ts';
+import { PACE } from '../support/pace.ts';
 import { startOnTerminal } from '../support/pty.ts';
 
 const MIB = 1024 ** 2;
 const GIB = 1024 ** 3;
 /** Long enough for everything here that is not about it. */
-const STALE_AFTER_S = 25;
+const STALE_AFTER_S = 25 * PACE;
 const sandbox = useSandbox({ config: `auto_stop_stale_after = "${STALE_AFTER_S}s"\n` });
 
 const stats = async (): Promise<Stats> => JSON.parse(await sandbox().must(['vm', 'stats', '-o', 'json'])) as Stats;
@@ -31,7 +32,7 @@ test('a running VM refuses what its VMM reads once, and lets the rest be changed
 test('stats tell what the VM really uses (3.11)', async () => {
   const before = (await stats()).vms[0];
   await guest(sandbox(), 'web').sh('head -c 50000000 /dev/urandom >/root/ballast; sync');
-  const busy = startBanger(sandbox(), ['vm', 'exec', 'web', '--', 'timeout', '4', 'sh', '-c', 'while :; do :; done']);
+  const busy = startBanger(sandbox(), ['vm', 'exec', 'web', '--', 'timeout', `${4 * PACE}`, 'sh', '-c', 'while :; do :; done']);
   const loaded = await eventually('load', stats, (seen) => (seen.vms[0]?.cpuPercent ?? 0) > 30, 15_000);
   await busy.ended;
   const [vm] = loaded.vms;
@@ -86,7 +87,7 @@ test('an unused VM is stopped, but not while a session is open in it (3.9)', asy
     'the time to pass',
     () => Date.now(),
     (now) => now > begun + (STALE_AFTER_S + 8) * 1000,
-    60_000,
+    (STALE_AFTER_S + 30) * 1000,
   );
   assert.equal((await shop.show()).state, 'running');
   // Killed, so that nothing is said to the daemon.

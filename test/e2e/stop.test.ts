@@ -41,7 +41,7 @@ test('a guest that agrees to power off and does not is ended by force (3.5)', as
   await sandbox().must(['vm', 'wait', 'web']);
   const pid = await pidOf();
   await vm().sh('systemctl mask --runtime --quiet poweroff.target halt.target shutdown.target');
-  await sandbox().must(['vm', 'stop', 'web', '--grace', '2s'], { timeoutMs: 60_000 });
+  await sandbox().must(['vm', 'stop', 'web', '--grace', '2s']);
   assert.deepEqual([(await vm().show()).state, await isAlive(pid)], ['stopped', false]);
 });
 
@@ -57,7 +57,7 @@ test('a guest whose agent is frozen and that ignores its power button is ended b
     () => sandbox().must(['vm', 'logs', 'web']),
     (log) => log.includes('all frozen'),
   );
-  await sandbox().must(['vm', 'stop', 'web', '--grace', '2s'], { timeoutMs: 60_000 });
+  await sandbox().must(['vm', 'stop', 'web', '--grace', '2s']);
   assert.deepEqual([(await vm().show()).state, await isAlive(pid)], ['stopped', false]);
 });
 
@@ -65,7 +65,7 @@ test('a VMM that is frozen is killed (3.5)', async () => {
   await sandbox().must(['vm', 'start', 'web']);
   const pid = await pidOf();
   process.kill(pid, 'SIGSTOP');
-  await sandbox().must(['vm', 'stop', 'web', '--grace', '1s'], { timeoutMs: 60_000 });
+  await sandbox().must(['vm', 'stop', 'web', '--grace', '1s']);
   assert.deepEqual([(await vm().show()).state, await isAlive(pid)], ['stopped', false]);
 });
 

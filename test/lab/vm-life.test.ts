@@ -1,18 +1,11 @@
 // Whole lives of VMs of an ordinary user through the built CLI, on the root path: helper, bridge, dm-snapshot, jails, nested KVM.
 import '../support/in-lab.ts';
 import assert from 'node:assert/strict';
-import { chmodSync } from 'node:fs';
-import { after, before, describe, test } from 'node:test';
-import { run } from '../../src/host/spawn.ts';
+import { before, describe, test } from 'node:test';
 import { eventually, guest, hear, useSandbox } from '../support/e2e.ts';
-import { PROGRAM, type Sandbox } from '../support/sandbox.ts';
-import { testUser } from '../support/unprivileged.ts';
+import { type Drivers, LONG, SMALL, environmentOf, pictureOfHost, useInstalledHelper, withoutFirecracker } from '../support/lab-host.ts';
+import type { Sandbox } from '../support/sandbox.ts';
 
-const { BANGER_FIRECRACKER: firecracker, BANGER_JAILER: jailer } = process.env;
-const hasFirecracker = firecracker !== undefined && jailer !== undefined;
-const skip = hasFirecracker ? false : 'BANGER_FIRECRACKER and BANGER_JAILER name no programs';
-
-type Drivers = { hypervisor: string; network: 'private' | 'bridge'; storage: 'copy' | 'dm-snapshot' };
 /** Each pair of choices is in one of them: jailed or not, rootless network or bridge, a file or a mapped device. */
 const COMBINATIONS: readonly Drivers[] = [
   { hypervisor: 'firecracker-jailed', network: 'private', storage: 'dm-snapshot' },
@@ -21,67 +14,21 @@ const COMBINATIONS: readonly Drivers[] = [
   { hypervisor: 'firecracker', network: 'bridge', storage: 'dm-snapshot' },
 ];
 const WITH_QEMU: Drivers = { hypervisor: 'qemu', network: 'bridge', storage: 'dm-snapshot' };
-/** Lives in a row; enough to see what a life leaves. `LAB_CYCLES=50` to be sure. */
-const CYCLES = Number(process.env['LAB_CYCLES'] ?? '3');
-/** A guest under a hypervisor that is emulated itself needs its time. */
-const SLOW = { BANGER_BOOT_TIMEOUT_SECONDS: '120', BANGER_STOP_GRACE_SECONDS: '60' };
-const LONG = { timeoutMs: 300_000 };
-const SMALL = ['--vcpu', '1', '--memory', '384M'];
 
-/** All that the root path makes, one line an object. */
-const PICTURE = [
-  'dmsetup ls | sort',
-  'losetup -a | sort',
-  'ip -br link | cut -d " " -f 1 | sort',
-  'nft list ruleset',
-  'find /sys/fs/cgroup -name "*bgr-*"',
-  'grep -c . /proc/mounts',
-  'lsns -t net -n -o NS,COMMAND | wc -l; lsns -t user -n | wc -l',
-  // A user's own directories there are made once.
-  'find /var/lib/banger-jail /dev/banger /run/banger/users -mindepth 2 2>/dev/null | sort',
-  'grep -H . /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf/eth0/forwarding',
-];
-const picture = async (): Promise<string> => (await run(['sh', '-c', PICTURE.map((line) => `echo "== "; ${line}`).join('\n')])).stdout;
-const setup = (...words: string[]) => run([PROGRAM, 'setup', ...words], { timeoutMs: 120_000 });
-
-before(async () => {
-  // The lab's users are made for a test; on a real host they are in the group kvm.
-  chmodSync('/dev/kvm', 0o666);
-  const programs = hasFirecracker ? ['--firecracker', firecracker, '--jailer', jailer] : [];
-  await setup('--user', String(testUser('/nonexistent').uid), ...programs);
-});
-after(async () => {
-  await setup('--uninstall');
-  const { stdout } = await run([
-    'sh',
-    '-c',
-    'ls -d /etc/banger /run/banger /dev/banger /var/lib/banger-jail /usr/local/lib/banger* 2>/dev/null || true',
-  ]);
-  assert.equal(stdout, '');
-  const complaints = await run(['sh', '-c', 'dmesg | grep -E "BUG|WARNING|Oops|I/O error|hung task|snapshots: Invalid" || true']);
-  assert.equal(complaints.stdout, '');
-});
+useInstalledHelper();
 
 for (const drivers of [...COMBINATIONS, WITH_QEMU]) {
   const { hypervisor, network, storage } = drivers;
-  describe(`a life with ${hypervisor}, ${network}, ${storage}`, { skip: hypervisor === 'qemu' ? false : skip }, () => live(drivers));
+  describe(`a life with ${hypervisor}, ${network}, ${storage}`, { skip: hypervisor !== 'qemu' && withoutFirecracker }, () => live(drivers));
 }
 
-function live({ hypervisor, network, storage }: Drivers): void {
+function live(drivers: Drivers): void {
+  const { hypervisor, network, storage } = drivers;
   let untouched = '';
   before(async () => {
-    untouched = await picture();
+    untouched = await pictureOfHost();
   });
-  const sandbox = useSandbox({
-    env: {
-      ...SLOW,
-      BANGER_HYPERVISOR: hypervisor,
-      BANGER_NETWORK_MODE: network,
-      BANGER_STORAGE_DRIVER: storage,
-      ...(firecracker === undefined ? {} : { BANGER_FIRECRACKER: firecracker }),
-    },
-    settleMs: 30_000,
-  });
+  const sandbox = useSandbox({ env: environmentOf(drivers), settleMs: 30_000 });
 
   test('create, exec, ssh and a port (3.3, 3.12, 3.13, 4.1, 6.4)', async () => {
     await sandbox().must(['vm', 'create', '--name', 'web', ...SMALL], LONG);
@@ -139,27 +86,6 @@ function describeEnds(sandbox: () => Sandbox, untouched: () => string): void {
 
   test('the host is as it was before (5.2, 6.2, 9.5)', async () => {
     await sandbox().close();
-    await eventually('an untouched host', picture, (now) => now === untouched(), 30_000);
+    await eventually('an untouched host', pictureOfHost, (now) => now === untouched(), 30_000);
   });
 }
-
-describe(`${CYCLES} lives in a row`, () => {
-  const [hypervisor, network, storage] = hasFirecracker
-    ? ['firecracker-jailed', 'bridge', 'dm-snapshot']
-    : ['qemu', 'bridge', 'dm-snapshot'];
-  const env = { ...SLOW, BANGER_HYPERVISOR: hypervisor, BANGER_NETWORK_MODE: network, BANGER_STORAGE_DRIVER: storage };
-  const sandbox = useSandbox({ env: { ...env, ...(firecracker === undefined ? {} : { BANGER_FIRECRACKER: firecracker }) } });
-
-  test('leave the host as the first one did, and nothing when the last is over (5.2, 9.5)', async (t) => {
-    // The daemon and the bridge stay between VMs.
-    await sandbox().must(['vm', 'create', '--name', 'first', ...SMALL], LONG);
-    await sandbox().must(['vm', 'delete', 'first']);
-    const afterOne = await picture();
-    for (let cycle = 0; cycle < CYCLES; cycle++) {
-      await sandbox().must(['vm', 'create', '--name', `life-${cycle}`, ...SMALL], LONG);
-      await sandbox().must(['vm', 'delete', `life-${cycle}`]);
-      await eventually(`the host after life ${cycle}`, picture, (now) => now === afterOne, 30_000);
-      t.diagnostic(`life ${cycle} over`);
-    }
-  });
-});

@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { after, afterEach, before } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DaemonStatus, VmView } from '../../src/api/schemas.ts';
+import { paced } from './pace.ts';
 import { describeState } from './post-mortem.ts';
 import { bundleOfTests } from './shared-bundle.ts';
 import { PROGRAM, type RunOptions, type Sandbox, type SandboxOptions, createSandbox } from './sandbox.ts';
@@ -68,18 +69,19 @@ export async function hear(sandbox: Sandbox, address: string, port: number): Pro
   return (await runInSandbox(sandbox, ['timeout', '5', 'bash', '-c', `cat <>/dev/tcp/${address}/${port}`])).trim();
 }
 
-/** Waits for something that happens outside of the test's control. @throws after `timeoutMs` with what was seen last */
+/** Waits for something that happens outside of the test's control. @throws after `timeoutMs` of an ordinary machine with what was seen last */
 export async function eventually<T>(
   what: string,
   look: () => T | Promise<T>,
   isDone: (seen: T) => boolean,
   timeoutMs = 30_000,
 ): Promise<T> {
-  const deadline = performance.now() + timeoutMs;
+  const deadline = performance.now() + paced(timeoutMs);
   for (;;) {
     const seen = await look();
     if (isDone(seen)) return seen;
-    if (performance.now() > deadline) throw new Error(`${what} did not happen within ${timeoutMs} ms; last seen: ${JSON.stringify(seen)}`);
+    if (performance.now() > deadline)
+      throw new Error(`${what} did not happen within ${paced(timeoutMs)} ms; last seen: ${JSON.stringify(seen)}`);
     await sleep(50);
   }
 }

@@ -1,13 +1,27 @@
 // A program that stands in for bangerd where the CLI starts, replaces and stops it. FAKE_BUILD is what it says it is;
-// FAKE_FAILURE makes it end while it starts. Every start appends a line to FAKE_STARTS.
-import { appendFileSync, rmSync } from 'node:fs';
+// FAKE_FAILURE makes it end while it starts. FAKE_LOCK names a directory that one of them at a time has, and FAKE_DELAY_MS is how
+// long that one takes to listen; FAKE_DEATH makes the first that has it end before. Every start appends a line to FAKE_STARTS.
+import { appendFileSync, mkdirSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 
-const { BANGER_RUNTIME_DIR = '', FAKE_BUILD = 'dev', FAKE_STARTS = '', FAKE_FAILURE } = process.env;
+const { BANGER_RUNTIME_DIR = '', FAKE_BUILD = 'dev', FAKE_STARTS = '', FAKE_FAILURE, FAKE_LOCK, FAKE_DELAY_MS, FAKE_DEATH } = process.env;
 appendFileSync(FAKE_STARTS, `${process.pid} ${FAKE_BUILD}\n`);
 if (FAKE_FAILURE !== undefined) {
   process.stderr.write(`${JSON.stringify({ level: 'error', msg: FAKE_FAILURE })}\n`);
   process.exit(2);
+}
+if (FAKE_LOCK !== undefined) {
+  try {
+    mkdirSync(FAKE_LOCK);
+  } catch {
+    process.exit(75);
+  }
+  await sleep(Number(FAKE_DELAY_MS));
+  if (FAKE_DEATH !== undefined && isFirst(FAKE_DEATH)) {
+    rmSync(FAKE_LOCK, { recursive: true });
+    process.exit(75);
+  }
 }
 const socketPath = `${BANGER_RUNTIME_DIR}/bangerd.sock`;
 rmSync(socketPath, { force: true });
@@ -25,3 +39,12 @@ const server = createServer((request, response) => {
   else response.writeHead(404).end(JSON.stringify({ code: 'NOT_FOUND', message: `no ${request.url}` }));
 });
 server.listen(socketPath);
+
+function isFirst(path: string): boolean {
+  try {
+    mkdirSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}

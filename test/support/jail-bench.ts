@@ -156,7 +156,7 @@ export function makeClaims(bench: JailBench, uid: number, id: string, readOnlyDi
     mkdirSync(path, { mode: 0o700 });
     chownSync(path, uid, uid);
   }
-  for (const name of ['kernel', 'initramfs', 'disk0', 'log', ...(readOnlyDisk ? ['disk1-ro'] : [])]) {
+  for (const name of ['kernel', 'initramfs', 'disk0', 'log', ...(readOnlyDisk ? ['disk1-ro', 'disk2'] : [])]) {
     const path = join(files, name);
     writeFileSync(path, name === 'kernel' ? '\x7fELF' : name === 'log' ? '' : 'x'.repeat(8192), { mode: 0o600 });
     chownSync(path, uid, uid);

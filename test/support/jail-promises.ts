@@ -1,6 +1,6 @@
 // What a jail promises, tried on whatever programs the bench has.
 import assert from 'node:assert/strict';
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import {
   existsSync,
   linkSync,
@@ -77,7 +77,12 @@ function describeConfinement(bench: JailBench): void {
     assert.match(statusOf(pid), /^CapEff:\s+0+$/m);
     assert.match(statusOf(pid), /^NoNewPrivs:\s+1$/m);
     assert.equal(readdirSync(`/proc/${pid}/root/`).includes('etc'), false, 'the host is out of its sight');
-    assert.equal(readFileSync(join(CGROUP, 'cgroup.procs'), 'utf8').trim(), String(pid));
+    const members = readFileSync(join(CGROUP, 'cgroup.procs'), 'utf8').trim().split('\n').map(Number);
+    assert.ok(members.includes(pid));
+    assert.deepEqual(
+      members.filter((member) => member !== pid).map((member) => readFileSync(`/proc/${member}/comm`, 'utf8').trim()),
+      ['banger-locks'],
+    );
     assert.equal(ownerOf(join(files, 'disk0')), `${USER}:${uid} 660`);
     assert.equal(statSync(join(root, 'disk0')).ino, statSync(join(files, 'disk0')).ino, 'it writes to the very disk');
     assert.notEqual(statSync(join(root, 'kernel')).ino, statSync(join(files, 'kernel')).ino, 'the kernel is a copy');
@@ -103,7 +108,7 @@ function describeConfinement(bench: JailBench): void {
       await startJail(bench);
       const limit = (name: string): string => readFileSync(join(CGROUP, name), 'utf8').trim();
       assert.equal(limit('memory.max'), String((128 + 2 + 64) * 1024 ** 2));
-      assert.equal(limit('pids.max'), '18');
+      assert.equal(limit('pids.max'), '19');
       assert.equal(limit('cpu.weight'), '200');
       await stopJail(bench);
     },
@@ -257,10 +262,15 @@ function describeRefusals(bench: JailBench): void {
     assert.equal(await picture(bench), clean);
   });
 
-  test('while it runs, its disk is locked against other VMMs (4.4)', async () => {
+  test('while it runs, also without a helper, each disk that it writes to is locked against other VMMs (4.4)', async () => {
     const { files } = await startJail(bench);
-    assert.throws(() => execFileSync('flock', ['-n', join(files, 'disk0'), 'true'], { stdio: 'ignore' }));
+    const [first, second] = [join(files, 'disk0'), join(files, 'disk2')];
+    const isLocked = (disk: string): boolean => spawnSync('flock', ['-n', disk, 'true']).status !== 0;
+    assert.deepEqual([first, second].map(isLocked), [true, true]);
+    await bench.stop('SIGKILL');
+    assert.deepEqual([first, second].map(isLocked), [true, true]);
+    await bench.start();
     await stopJail(bench);
-    execFileSync('flock', ['-n', join(files, 'disk0'), 'true']);
+    assert.deepEqual([first, second].map(isLocked), [false, false]);
   });
 }

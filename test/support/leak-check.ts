@@ -2,6 +2,7 @@
 // so leftovers of this test are told apart from those of a daemon that runs beside it.
 import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
+import { isJailedVmmFor } from './jailed-vmm.ts';
 
 /** What belongs to one test. */
 export type LeakScope = {
@@ -47,7 +48,7 @@ export function processesOf(scope: LeakScope): { pid: number; command: string; n
     const environment = readText(`/proc/${name}/environ`);
     const isMarked = environment.split('\0').includes(`BANGER_TEST_RUN=${scope.runId}`);
     const namesDirectory = scope.directories.some((directory) => command.includes(directory) || environment.includes(directory));
-    if (command === '' || !(isMarked || namesDirectory)) return [];
+    if (command === '' || !(isMarked || namesDirectory || isJailedVmmFor(command, scope.directories))) return [];
     return [{ pid: Number(name), command: command.replaceAll('\0', ' ').trim().slice(0, 200), namespaces: foreignNamespaces(name) }];
   });
 }

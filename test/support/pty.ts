@@ -1,5 +1,6 @@
 import { stripVTControlCharacters } from 'node:util';
 import { spawn } from '@lydell/node-pty';
+import { paced } from './pace.ts';
 import { PROGRAM, type Sandbox } from './sandbox.ts';
 
 const PATIENCE_MS = 30_000;
@@ -56,7 +57,7 @@ export function startOnTerminal(sandbox: Sandbox, args: readonly string[], size:
         const timer = setTimeout(() => {
           pty.kill('SIGKILL');
           fail();
-        }, PATIENCE_MS);
+        }, paced(PATIENCE_MS));
         const look = (): void => {
           const at = output.indexOf(text, searched);
           if (at >= 0) {

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type LeakScope, type Snapshot, leaksBetween, processesOf, takeSnapshot } from './leak-check.ts';
+import { paced } from './pace.ts';
 import { bundleOfTests, shareBundle } from './shared-bundle.ts';
 import { type TestUser, asUser, testUser } from './unprivileged.ts';
 
@@ -27,7 +28,7 @@ export type SandboxOptions = {
   withoutTun?: boolean;
   /** Another `banger` than the checkout's. */
   program?: string;
-  /** How long `close` waits for what is still ending; default 10 000. */
+  /** How long `close` waits for what is still ending, on an ordinary machine; default 10 000. */
   settleMs?: number;
 };
 
@@ -55,6 +56,12 @@ export type RunOptions = {
   /** Another `banger` than the checkout's. */
   program?: string;
 };
+
+/** Settings with which the tests of VMs can be run on other drivers than those that are chosen by themselves, if they are in our environment. */
+const DRIVER_SETTINGS = [
+  ...['BANGER_HYPERVISOR', 'BANGER_NETWORK_MODE', 'BANGER_STORAGE_DRIVER', 'BANGER_FIRECRACKER'],
+  ...['BANGER_BOOT_TIMEOUT_SECONDS', 'BANGER_STOP_GRACE_SECONDS'],
+];
 
 /** Database, logs, keys and configuration outlive VMs; all else below the directories belongs to a VM or a running daemon. */
 const MAY_STAY = /\.(db|db-wal|db-shm|log|toml|pub)$|\.db\.|\/(id_ed25519|ssh_config|ssh-config)$|\/(home|cache|bundle)\//;
@@ -86,7 +93,7 @@ export async function createSandbox(options: SandboxOptions = {}): Promise<Sandb
     argv,
     banger,
     must: async (args, run) => outputOf(args, await banger(args, run)),
-    close: () => (closed ??= closeSandbox({ directory, scope, before, banger, settleMs: options.settleMs ?? 10_000 })),
+    close: () => (closed ??= closeSandbox({ directory, scope, before, banger, settleMs: paced(options.settleMs ?? 10_000) })),
   };
 }
 
@@ -117,6 +124,7 @@ async function environmentOf(directory: string, isDemoted: boolean): Promise<Rec
     BANGER_DNS_PORT: String(await freePort()),
     BANGER_TEST_RUN: randomBytes(8).toString('hex'),
     ...(bundle === undefined ? {} : { BANGER_BUNDLE: bundle }),
+    ...Object.fromEntries(DRIVER_SETTINGS.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]]))),
   };
 }
 
@@ -129,11 +137,11 @@ export async function freePort(): Promise<number> {
   return typeof address === 'object' && address !== null ? address.port : 0;
 }
 
-/** @param options.timeoutMs default 120 000; then the command gets SIGKILL */
+/** @param options.timeoutMs of an ordinary machine, default 120 000; then the command gets SIGKILL */
 function runToEnd(argv: readonly string[], env: Record<string, string>, options: RunOptions): Promise<Finished> {
   const [program = '', ...args] = argv;
   const begin = performance.now();
-  const child = spawn(program, args, { env, cwd: '/', stdio: 'pipe', timeout: options.timeoutMs ?? 120_000, killSignal: 'SIGKILL' });
+  const child = spawn(program, args, { env, cwd: '/', stdio: 'pipe', timeout: paced(options.timeoutMs ?? 120_000), killSignal: 'SIGKILL' });
   let [stdout, stderr] = ['', ''];
   child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
   child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));

@@ -24,12 +24,14 @@ const USER_TESTS = `${TESTS}/user/`;
 const PROGRAMS_INSIDE = '/srv/banger/.lab/bin';
 /** Variables that name programs which are no part of the checkout or the bundle. */
 const PROGRAM_NAMES = ['BANGER_FIRECRACKER', 'BANGER_JAILER'];
+/** Variables that tests of the lab are told things by. */
+const SETTINGS = ['LAB_CYCLES', 'LAB_E2E_FILES', 'LAB_E2E_HYPERVISORS'];
 const NODE_TEST = [
   ...['node_modules/.bin/node', '--no-function-context-cells', '--test', '--test-concurrency=1', '--test-timeout=600000'],
   ...['--test-reporter=spec', '--test-reporter-destination=stdout', '--test-reporter=./tools/lab/contract-reporter.ts'],
 ];
 
-/** @returns what the request asks for; BANGER_FIRECRACKER and BANGER_JAILER name the same programs inside. */
+/** @returns what the request asks for; BANGER_FIRECRACKER and BANGER_JAILER name the same programs inside, LAB_… say the same. */
 export function jobOf({ verb, paths, environment, root }: JobRequest): LabJob {
   const inside: Record<string, string> = { BANGER_LAB: '1', BANGER_BUNDLE: '/srv/bundle' };
   const programs: Record<string, string> = {};
@@ -38,6 +40,10 @@ export function jobOf({ verb, paths, environment, root }: JobRequest): LabJob {
     if (path === undefined || path === '') continue;
     programs[basename(path)] = resolve(root, path);
     inside[name] = `${PROGRAMS_INSIDE}/${basename(path)}`;
+  }
+  for (const name of SETTINGS) {
+    const value = environment[name];
+    if (value !== undefined) inside[name] = value;
   }
   return { script: scriptOf(verb, environment['LAB_COMMAND'] ?? '', () => testFiles(root, paths)), environment: inside, programs };
 }

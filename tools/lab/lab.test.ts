@@ -36,6 +36,12 @@ test('Firecracker is handed in when it is named, and named inside', () => {
   assert.deepEqual(named, { BANGER_FIRECRACKER: '/srv/banger/.lab/bin/firecracker' });
 });
 
+test('what tests are told by their environment reaches them', () => {
+  const { environment } = jobOf({ verb: 'shell', paths: [], environment: { LAB_CYCLES: '50', LAB_COMMAND: 'true' }, root: '/x' });
+  assert.equal(environment['LAB_CYCLES'], '50');
+  assert.equal(environment['LAB_COMMAND'], undefined);
+});
+
 test('any word reaches the lab as it is', () => {
   for (const word of ["it's", '$HOME `x` "y" \\', 'two\nlines', '', 'a/b-c.ts']) {
     assert.equal(spawnSync('sh', ['-c', `printf %s ${quoted(word)}`], { encoding: 'utf8' }).stdout, word);

@@ -20,7 +20,7 @@ const base: GuestPortView = {
   forwards: [],
 };
 const web: GuestPortView = { ...base, scheme: 'http', url: 'http://127.213.0.2:3000/' };
-const stream = new PassThrough();
+const stream = { stdout: new PassThrough(), env: { TERM: 'xterm' } };
 
 test('rows that would look the same are one, URLs stand for what speaks HTTP (3.12)', () => {
   const rows = [
@@ -29,7 +29,7 @@ test('rows that would look the same are one, URLs stand for what speaks HTTP (3.
     { ...base, protocol: 'udp' as const, port: 53, hostPort: 10_053 },
     { ...base, address: '::1', port: 631, hostAddress: null, hostPort: null },
   ];
-  const cells = portLines(stream, rows, false).map((line) => line.split(/ {2,}/).slice(0, 3));
+  const cells = portLines(stream, rows, {}).map((line) => line.split(/ {2,}/).slice(0, 3));
   assert.deepEqual(cells, [
     ['PROTO', 'ENDPOINT', 'PROCESS'],
     ['tcp', 'http://127.213.0.2:3000/', 'node(7)'],
@@ -43,7 +43,7 @@ test('forwards are rows of their own, and say when they are not open (6.1)', () 
     { hostAddress: '0.0.0.0', hostPort: 8080, open: true },
     { hostAddress: '127.0.0.1', hostPort: 9090, open: false },
   ];
-  assert.deepEqual(portLines(stream, [{ ...web, forwards }], true), [
+  assert.deepEqual(portLines(stream, [{ ...web, forwards }], { isQuiet: true }), [
     'http://127.213.0.2:3000/',
     'http://127.0.0.1:8080/ (on all addresses) (forward of 3000)',
     '127.0.0.1:9090 (forward of 3000) (not open)',
@@ -54,6 +54,9 @@ test('a terminal gets links, and a guest cannot forge one (3.12)', () => {
   const terminal = Object.assign(new PassThrough(), { isTTY: true });
   assert.equal(hyperlink(terminal, 'http://a/', { TERM: 'xterm' }), '\u001b]8;;http://a/\u001b\\http://a/\u001b]8;;\u001b\\');
   for (const TERM of ['dumb', 'linux', 'vt100', '']) assert.equal(hyperlink(terminal, 'http://a/', { TERM }), 'http://a/');
-  const forged = portLines(terminal, [{ ...web, command: '\u001b]8;;http://evil/\u001b\\x' }], false).join('\n');
+  assert.equal(hyperlink(terminal, 'http://a/', { TERM: 'xterm', BANGER_PLAIN: '1' }), 'http://a/');
+  const forged = portLines({ stdout: terminal, env: { TERM: 'xterm' } }, [{ ...web, command: '\u001b]8;;http://evil/\u001b\\x' }], {}).join(
+    '\n',
+  );
   assert.equal(forged.includes('\u001b]8;;http://evil'), false);
 });

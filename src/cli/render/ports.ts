@@ -1,5 +1,5 @@
 import type { GuestPortView } from '../../api/port-schemas.ts';
-import type { Output } from '../cli.ts';
+import type { Cli } from '../cli.ts';
 import { type Column, renderTable } from './table.ts';
 import { hyperlink } from './text.ts';
 
@@ -12,20 +12,32 @@ const COLUMNS: readonly Column<Row>[] = [
   { title: 'COMMAND', of: ({ port }) => port.command },
 ];
 
+const WIDE_COLUMNS: readonly Column<Row>[] = [
+  { title: 'IN THE GUEST', of: ({ port }) => `${port.address.includes(':') ? `[${port.address}]` : port.address}:${port.port}` },
+];
+
+export type PortTable = {
+  /** Endpoints only. */
+  isQuiet?: boolean;
+  isWide?: boolean;
+  headers?: boolean;
+};
+
 /**
- * @param stream where the lines go, which decides whether URLs can be clicked
- * @param isQuiet endpoints only
+ * @param cli its stdout decides about the width, and whether URLs can be clicked
  * @returns a table in which rows that would look the same are one: a service bound for IPv4 and IPv6 gives two (3.12)
  */
-export function portLines(stream: Output, ports: readonly GuestPortView[], isQuiet: boolean): string[] {
+export function portLines(cli: Pick<Cli, 'stdout' | 'env'>, ports: readonly GuestPortView[], table: PortTable): string[] {
   const rows = ports.flatMap(rowsOf);
-  const columns = isQuiet ? COLUMNS.slice(1, 2) : COLUMNS;
-  const lines = renderTable(columns, rows, { headers: !isQuiet });
-  const first = isQuiet ? 0 : 1;
+  const isQuiet = table.isQuiet === true;
+  const columns = isQuiet ? COLUMNS.slice(1, 2) : table.isWide === true ? [...COLUMNS, ...WIDE_COLUMNS] : COLUMNS;
+  const headers = !isQuiet && table.headers !== false;
+  const lines = renderTable(columns, rows, { headers, width: cli.stdout.isTTY === true && !isQuiet ? cli.stdout.columns : undefined });
+  const first = headers ? 1 : 0;
   // The endpoint comes before all that a guest may write, so the first place that says the URL is ours.
   const linked = lines.map((line, at) => {
     const url = rows[at - first]?.url;
-    return url === null || url === undefined ? line : line.replace(url, () => hyperlink(stream, url));
+    return url === null || url === undefined ? line : line.replace(url, () => hyperlink(cli.stdout, url, cli.env));
   });
   return [...new Set(linked)];
 }

@@ -96,3 +96,11 @@ test('--progress json is the stream itself, none is nothing (1.7)', () => {
   createStageView(none.cli, 'none').show(stage('started'));
   assert.equal(none.text(), '');
 });
+
+test('plain mode has words where there were signs, and no line that lives (1.7)', () => {
+  const { cli, text } = screen(true, { BANGER_PLAIN: '1' });
+  const view = createStageView(cli, 'auto');
+  for (const status of ['started', 'done', 'failed', 'undone'] as const) view.show({ ...stage('done'), status } as OperationEvent);
+  view.close();
+  assert.equal(text(), 'done: boot  1.4s\nfailed: boot  1.4s\nundone: boot  1.4s\n');
+});

@@ -1,7 +1,7 @@
 import type { OperationEvent } from '../../api/schemas.ts';
 import { formatDuration } from '../../lib/duration.ts';
-import type { Cli, Output } from '../cli.ts';
-import { paint, safeLine } from './text.ts';
+import { type Cli, isSet } from '../cli.ts';
+import { type Colour, paint, safeLine } from './text.ts';
 
 /** `brief`, for what takes down: a spinner while it lasts, and lines only for what fails. */
 export type ProgressMode = 'auto' | 'brief' | 'plain' | 'json' | 'none';
@@ -25,25 +25,33 @@ export function createStageView(cli: Cli, mode: ProgressMode): StageView {
   if (mode === 'none') return { show: () => undefined, close: () => undefined };
   if (mode === 'json') return { show: (event) => cli.note(JSON.stringify(event)), close: () => undefined };
   const wanted = (event: StageEvent): boolean => mode !== 'brief' || event.status === 'failed';
-  const live = mode !== 'plain' && stderr.isTTY === true && env['TERM'] !== 'dumb' && env['CI'] === undefined;
+  const wantsLines = mode === 'plain' || isSet(env['BANGER_PLAIN']) || isSet(env['CI']) || env['TERM'] === 'dumb';
+  const live = !wantsLines && stderr.isTTY === true;
   return live ? liveView(cli, wanted) : plainView(cli, wanted);
 }
 
 /** @returns the line of a stage that ended; none while it runs, and none for one that had nothing to do */
-export function stageLine(stream: Output, event: StageEvent): string | undefined {
-  const time = event.durationMs === undefined ? '' : `  ${paint(stream, 'dim', formatDuration(event.durationMs))}`;
+export function stageLine({ stderr, env }: Pick<Cli, 'stderr' | 'env'>, event: StageEvent): string | undefined {
+  const [colour, sign, word] = ENDINGS[event.status] ?? [];
+  if (colour === undefined || sign === undefined) return undefined;
+  const time = event.durationMs === undefined ? '' : `  ${paint(stderr, 'dim', formatDuration(event.durationMs))}`;
   const title = safeLine(event.title);
-  if (event.status === 'done') return `${paint(stream, 'green', '✓')} ${title}${time}`;
-  if (event.status === 'failed') return `${paint(stream, 'red', '✗')} ${title}${time}`;
-  if (event.status === 'undone') return `${paint(stream, 'yellow', '↩')} ${title} undone${time}`;
-  return undefined;
+  if (isSet(env['BANGER_PLAIN'])) return `${word}: ${title}${time}`;
+  return `${paint(stderr, colour, sign)} ${title}${event.status === 'undone' ? ' undone' : ''}${time}`;
 }
+
+/** Colour, sign, and the word that screen readers get for it. */
+const ENDINGS: { readonly [Status in StageEvent['status']]?: readonly [Colour, string, string] } = {
+  done: ['green', '✓', 'done'],
+  failed: ['red', '✗', 'failed'],
+  undone: ['yellow', '↩', 'undone'],
+};
 
 function plainView(cli: Cli, wanted: (event: StageEvent) => boolean): StageView {
   return {
     show(event) {
       if (event.type === 'log') cli.note(`  ${safeLine(event.line)}`);
-      const line = event.type === 'stage' && wanted(event) ? stageLine(cli.stderr, event) : undefined;
+      const line = event.type === 'stage' && wanted(event) ? stageLine(cli, event) : undefined;
       if (line !== undefined) cli.note(line);
     },
     close: () => undefined,
@@ -70,7 +78,7 @@ function liveView(cli: Cli, wanted: (event: StageEvent) => boolean): StageView {
       if (event.type === 'log') logLines.push(safeLine(event.line));
       if (logLines.length > KEPT_LOG_LINES) logLines.shift();
       trackRunning(running, event);
-      const line = event.type === 'stage' && wanted(event) ? stageLine(cli.stderr, event) : undefined;
+      const line = event.type === 'stage' && wanted(event) ? stageLine(cli, event) : undefined;
       if (line !== undefined) {
         clear();
         cli.note(line);

@@ -1,6 +1,6 @@
 import type { Stats } from '../../api/schemas.ts';
 import { formatSize } from '../../lib/size.ts';
-import type { Output } from '../cli.ts';
+import { type Cli, isSet, type Output } from '../cli.ts';
 import { type Column, renderTable } from './table.ts';
 import { type Colour, paint } from './text.ts';
 
@@ -10,16 +10,15 @@ const BAR_CELLS = 30;
 /** Eighths of a cell, from the left. */
 const PARTS = ['', '▏', '▎', '▍', '▌', '▋', '▊', '▉'];
 
-/**
- * Three bars of the host, an empty line, and a table of VMs.
- * @param stream where the lines go, which decides about colours
- * @param shown the VMs of the table; the bars are about all
- */
-export function statsLines(stream: Output, stats: Stats, shown: readonly VmStats[]): string[] {
-  return [...barLines(stream, stats), '', ...renderTable(COLUMNS, shown)];
+/** Three bars of the host, which are about all VMs, an empty line, and a table of those in `stats`. */
+export function statsLines(cli: Pick<Cli, 'stdout' | 'env'>, stats: Stats, table: { isWide?: boolean; headers?: boolean } = {}): string[] {
+  const columns = table.isWide === true ? [...COLUMNS, ...WIDE_COLUMNS] : COLUMNS;
+  const width = cli.stdout.isTTY === true ? cli.stdout.columns : undefined;
+  return [...barLines(cli, stats), '', ...renderTable(columns, stats.vms, { headers: table.headers, width })];
 }
 
-function barLines(stream: Output, { host, reserved, allocatedBytes }: Stats): string[] {
+function barLines({ stdout, env }: Pick<Cli, 'stdout' | 'env'>, { host, reserved, allocatedBytes }: Stats): string[] {
+  const isPlain = isSet(env['BANGER_PLAIN']);
   const { disk } = host;
   const rows: [string, number, string][] = [
     ['CPU', reserved.vcpuCount / host.cpuCount, `${reserved.vcpuCount} of ${host.cpuCount} processors reserved`],
@@ -32,7 +31,7 @@ function barLines(stream: Output, { host, reserved, allocatedBytes }: Stats): st
   ];
   return rows.map(([title, fraction, text]) => {
     const percent = `${Math.round(fraction * 100)}%`.padStart(4);
-    return `${title.padEnd(6)}  ${paintedBar(stream, fraction)} ${percent}  ${text}`;
+    return `${title.padEnd(6)}  ${isPlain ? '' : `${paintedBar(stdout, fraction)} `}${percent}  ${text}`;
   });
 }
 
@@ -57,9 +56,11 @@ const ofAll = (used: number | null, all: number): string => `${(used === null ? 
 const COLUMNS: readonly Column<VmStats>[] = [
   { title: 'NAME', of: (vm) => vm.name },
   { title: 'STATE', of: (vm) => vm.state },
-  { title: 'VCPU', of: (vm) => String(vm.vcpuCount).padStart(4) },
+  { title: 'VCPU', of: (vm) => String(vm.vcpuCount).padStart(4), minor: true },
   { title: '   CPU', of: (vm) => (vm.cpuPercent === null ? '-' : `${vm.cpuPercent.toFixed(1)}%`).padStart(6) },
   { title: '    MEMORY', of: (vm) => ofAll(vm.residentBytes, vm.memoryBytes) },
   { title: ' ROOT DISK', of: (vm) => ofAll(vm.rootOverlay.allocatedBytes, vm.rootOverlay.sizeBytes) },
   { title: ' WORK DISK', of: (vm) => ofAll(vm.workDisk.allocatedBytes, vm.workDisk.sizeBytes) },
 ];
+
+const WIDE_COLUMNS: readonly Column<VmStats>[] = [{ title: 'ID', of: (vm) => vm.id }];

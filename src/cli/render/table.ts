@@ -1,22 +1,69 @@
 import stringWidth from 'fast-string-width';
 import { safeLine } from './text.ts';
 
-export type Column<Row> = { title: string; of: (row: Row) => string };
+export type Column<Row> = {
+  title: string;
+  of: (row: Row) => string;
+  /** Left out first where the terminal is too narrow for all. */
+  minor?: boolean;
+};
+
+const GAP = 2;
+/** A cell that is cut keeps so much of itself. */
+const MIN_CUT_WIDTH = 12;
+
+export type TableOptions = {
+  headers?: boolean | undefined;
+  /** Columns of the terminal: a line that is longer would wrap. Undefined: nothing is cut, what is shown can be copied. */
+  width?: number | undefined;
+};
 
 /**
- * Columns two spaces apart, as docker and kubectl print them. Nothing is ever cut: what is shown can be copied.
+ * Columns two spaces apart, as docker and kubectl print them. Where `width` is not enough, minor columns go, the last
+ * first; then the widest are cut; then the last columns go.
  * @returns lines without trailing blanks
  */
-export function renderTable<Row>(columns: readonly Column<Row>[], rows: readonly Row[], options: { headers?: boolean } = {}): string[] {
-  const cells = rows.map((row) => columns.map((column) => safeLine(column.of(row))));
-  if (options.headers !== false) cells.unshift(columns.map((column) => column.title));
-  const widths = columns.map((_, i) => Math.max(...cells.map((line) => stringWidth(line[i] ?? ''))));
-  return cells.map((line) =>
-    line
-      .map((cell, i) => cell + ' '.repeat((widths[i] ?? 0) - stringWidth(cell)))
-      .join('  ')
-      .trimEnd(),
-  );
+export function renderTable<Row>(columns: readonly Column<Row>[], rows: readonly Row[], options: TableOptions = {}): string[] {
+  const table = columns.map((column) => {
+    const cells = rows.map((row) => safeLine(column.of(row)));
+    if (options.headers !== false) cells.unshift(column.title);
+    return { minor: column.minor === true, cells, width: Math.max(0, ...cells.map((cell) => stringWidth(cell))) };
+  });
+  if (options.width !== undefined) fit(table, options.width);
+  const lines: string[] = [];
+  for (let i = 0; i < rows.length + (options.headers === false ? 0 : 1); i++) {
+    const line = table.map(({ cells, width }) => {
+      const cell = cut(cells[i] ?? '', width);
+      return cell + ' '.repeat(width - stringWidth(cell));
+    });
+    lines.push(line.join(' '.repeat(GAP)).trimEnd());
+  }
+  return lines;
+}
+
+type Laid = { minor: boolean; cells: string[]; width: number };
+
+function fit(table: Laid[], width: number): void {
+  const excess = (): number => table.reduce((sum, column) => sum + column.width + GAP, -GAP) - width;
+  while (excess() > 0) {
+    const minor = table.findLastIndex((column) => column.minor);
+    const widest = table.reduce((best, column) => (column.width > best.width ? column : best));
+    if (minor > 0) table.splice(minor, 1);
+    else if (widest.width > MIN_CUT_WIDTH) widest.width = Math.max(MIN_CUT_WIDTH, widest.width - excess());
+    else if (table.length > 1) table.pop();
+    else return;
+  }
+}
+
+/** @returns `text` in at most `width` columns, with a sign where something is missing */
+function cut(text: string, width: number): string {
+  if (stringWidth(text) <= width) return text;
+  let kept = '';
+  for (const character of text) {
+    if (stringWidth(kept) + stringWidth(character) > width - 1) break;
+    kept += character;
+  }
+  return `${kept}…`;
 }
 
 /** @returns "name:  value" lines with the values in one column; pairs without a value are left out */

@@ -1,6 +1,6 @@
 // Text for a terminal: colours where they are wanted, and nothing that a guest could smuggle in.
 import { styleText } from 'node:util';
-import type { Output } from '../cli.ts';
+import { type Cli, isSet, type Output } from '../cli.ts';
 
 export type Colour = 'red' | 'green' | 'yellow' | 'cyan' | 'dim' | 'bold';
 
@@ -13,8 +13,8 @@ export function paint(stream: Output, colour: Colour, text: string): string {
 const NO_LINKS = /^(dumb|linux|vt\d+)?$/;
 
 /** @returns `url`, on a terminal as a link that can be clicked (OSC 8) */
-export function hyperlink(stream: Output, url: string, env: NodeJS.ProcessEnv = process.env): string {
-  if (stream.isTTY !== true || NO_LINKS.test(env['TERM'] ?? '')) return url;
+export function hyperlink(stream: Output, url: string, env: Cli['env'] = process.env): string {
+  if (stream.isTTY !== true || isSet(env['BANGER_PLAIN']) || NO_LINKS.test(env['TERM'] ?? '')) return url;
   return `\u001b]8;;${url}\u001b\\${url}\u001b]8;;\u001b\\`;
 }
 

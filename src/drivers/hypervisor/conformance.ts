@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { type TestContext, describe, test } from 'node:test';
 import { BangerError } from '../../model/errors.ts';
 import type { AgentChannel, Hypervisor, Machine, MachineSpec } from './contract.ts';
@@ -23,6 +24,7 @@ export function describeHypervisor(name: string, bench: HypervisorBench): void {
   describe(`hypervisor contract: ${name}`, () => {
     describeAgentChannels(bench);
     describeEnds(bench);
+    describeSnapshots(bench);
     describeAdoption(bench);
     describeFailures(bench);
   });
@@ -41,8 +43,10 @@ async function startMachine(t: TestContext, bench: HypervisorBench): Promise<{ d
 }
 
 /** Asks GET /healthz on the channel. @returns the reply's status line and body */
-async function askHealth({ stream }: AgentChannel): Promise<string> {
-  stream.write('GET /healthz HTTP/1.1\r\n\r\n');
+const askHealth = (channel: AgentChannel): Promise<string> => askFor(channel, '/healthz');
+
+async function askFor({ stream }: AgentChannel, path: string): Promise<string> {
+  stream.write(`GET ${path} HTTP/1.1\r\n\r\n`);
   let reply = '';
   return new Promise((resolve, reject) => {
     const leave = (): void => {
@@ -145,6 +149,39 @@ function describeEnds(bench: HypervisorBench): void {
     assert.match(await askHealth(channel), /^HTTP\/1\.1 200 /);
     channel.release();
   });
+}
+
+function describeSnapshots(bench: HypervisorBench): void {
+  test('a snapshot goes on in another process, as the same boot of the guest (4.1)', async (t) => {
+    const { machine, driver, spec } = await startMachine(t, bench);
+    const create = machine.createSnapshot?.bind(machine);
+    if (create === undefined) return t.skip('this driver has no snapshots');
+    assert.ok(driver.restore !== undefined, 'who makes snapshots takes them');
+    const snapshot = { statePath: join(spec.runtimeDirectory, 'state'), memoryPath: join(spec.runtimeDirectory, 'memory') };
+    const before = await bootIdOf(machine, bench);
+    await assert.rejects(create(snapshot), { code: 'VMM_FAILED' }, 'the machine runs');
+    await machine.pause?.();
+    await create(snapshot);
+    await machine.terminate();
+    await driver.cleanUp(spec);
+    const restored = await driver.restore(spec, snapshot, AbortSignal.timeout(bench.bootLimitMs));
+    t.after(() => restored.terminate());
+    assert.notDeepEqual(restored.process, machine.process);
+    assert.equal(await bootIdOf(restored, bench), before);
+    await restored.terminate();
+    await driver.cleanUp(spec);
+    const useless = { ...snapshot, statePath: spec.kernelPath };
+    await assert.rejects(driver.restore(spec, useless, AbortSignal.timeout(bench.bootLimitMs)), { code: 'VMM_FAILED' });
+    assert.equal(await driver.find(spec), undefined);
+    await driver.cleanUp(spec);
+  });
+}
+
+async function bootIdOf(machine: Machine, bench: HypervisorBench): Promise<string> {
+  const channel = await machine.openAgentChannel(AbortSignal.timeout(bench.bootLimitMs));
+  const reply = await askFor(channel, '/info');
+  channel.release();
+  return /"bootId":"([^"]+)"/.exec(reply)?.[1] ?? assert.fail(reply);
 }
 
 function describeAdoption(bench: HypervisorBench): void {

@@ -23,6 +23,13 @@ export type Hypervisor = {
    * @throws VMM_FAILED with the log path; PREREQUISITE_MISSING; UNSUPPORTED
    */
   start(spec: MachineSpec, signal: AbortSignal): Promise<Machine>;
+  /**
+   * Only of drivers that can: starts a VMM that goes on where a machine was when its snapshot was made, as `start` otherwise. It is of
+   * the same spec, whose disks and TAP are as they were then, and both files stay while it runs. Two machines of one snapshot would
+   * have the same random numbers, keys and addresses: it is for one life that is interrupted, and no way to make many.
+   * @throws as `start`; VMM_FAILED when the snapshot cannot be used
+   */
+  restore?(spec: MachineSpec, snapshot: MachineSnapshot, signal: AbortSignal): Promise<Machine>;
   /** @returns the machine if exactly this process still runs and its control socket answers within 5 s, else undefined. */
   adopt(spec: MachineSpec, process: ProcessIdentity): Promise<Machine | undefined>;
   /**
@@ -86,6 +93,9 @@ export type MachineSpec = {
   networkPid?: number;
 };
 
+/** Files of a snapshot, absolute: a paused machine, and never a disk. They hold all that the guest had in memory. */
+export type MachineSnapshot = { statePath: string; memoryPath: string };
+
 /** How fast a device may be; what is absent is not limited. */
 export type TransferLimit = { bytesPerSecond?: number; operationsPerSecond?: number };
 
@@ -127,6 +137,11 @@ export type Machine = {
   /** Stops and continues the vCPUs. */
   pause?(): Promise<void>;
   resume?(): Promise<void>;
+  /**
+   * Writes the state of a paused machine, which stays paused, to files that are made or overwritten; costs a write of all its memory.
+   * @throws VMM_FAILED; then what was written is useless
+   */
+  createSnapshot?(snapshot: MachineSnapshot): Promise<void>;
   /** @returns the VMM's own counters, as it names them. @throws VMM_FAILED when it gives none within a few seconds */
   readMetrics?(): Promise<Record<string, unknown>>;
   /**

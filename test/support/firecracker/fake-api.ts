@@ -1,5 +1,5 @@
 // What a Firecracker process remembers and refuses, without a machine behind it.
-import { closeSync, constants, openSync, readSync, statSync, writeSync } from 'node:fs';
+import { closeSync, constants, openSync, readFileSync, readSync, statSync, writeFileSync, writeSync } from 'node:fs';
 import { API_FACTS, type Parsed, type RawRequest, parseRequest } from './api-rules.ts';
 
 /** The machine that the API drives. */
@@ -7,6 +7,9 @@ export type FakeMachine = {
   bindVsock(path: string): Promise<void>;
   start(config: { bootArguments: string; serialFd: number | undefined }): void;
   setPaused(paused: boolean): void;
+  /** For a snapshot, and from one. */
+  state(): Record<string, unknown>;
+  restore(state: Record<string, unknown>): Promise<void>;
   pressCtrlAltDel(): void;
 };
 
@@ -15,6 +18,15 @@ export type Answer = { status: 200 | 204 | 400; body?: Record<string, unknown> }
 const MAX_COMMAND_LINE_BYTES = 2048;
 const MAX_VCPUS = 32;
 const MAX_INTERFACE_NAME = 15;
+
+/** The beginning of what this program writes as the state of a machine. */
+const SNAPSHOT_MAGIC = 'snapshot of a simulated Firecracker';
+const MEMORY_FILE_BYTES = 4096;
+const STATUS_OF_FAILED_LOAD = 1;
+/** The answer is out before the process ends. */
+const ANSWER_MS = 5;
+
+type Snapshot = { magic: string; drives: string[]; interfaces: string[]; machine: Record<string, unknown> };
 
 const BEFORE_START = new Set(
   'boot-source cpu-config logger metrics serial machine-config vsock balloon entropy mmds/config hotplug/memory snapshot/load'
@@ -29,6 +41,10 @@ const AFTER_START = new Set([
 /** Could be plugged in later with PCI only. */
 const DEVICES = new Set(['PUT /drives/{drive_id}', 'PUT /network-interfaces/{iface_id}', 'PUT /pmem/{id}']);
 
+/** Output may be set before a snapshot is loaded, and a CPU template; all else may not. */
+const isConfiguration = (name: string): boolean =>
+  DEVICES.has(name) || (BEFORE_START.has(name) && !/ \/(?:logger|metrics|serial|cpu-config|snapshot\/load)$/.test(name));
+
 /** The rules have seen to it that what must be there is a string. */
 const textOf = (body: Record<string, unknown>, field: string): string => (typeof body[field] === 'string' ? body[field] : '');
 
@@ -40,6 +56,8 @@ export class FakeApi {
   #state: 'Not started' | 'Running' | 'Paused' = 'Not started';
   #machineConfig: Record<string, unknown> = { vcpu_count: 1, mem_size_mib: 128, smt: false, track_dirty_pages: false, huge_pages: 'None' };
   #boot: { kernelFd: number; hasEmptyInitramfs: boolean; arguments: string } | undefined;
+  /** Whether anything was said that a machine is made of. */
+  #isConfigured = false;
   #serialPath: string | undefined;
   #metricsFd: number | undefined;
   readonly #drives = new Set<string>();
@@ -55,6 +73,7 @@ export class FakeApi {
       const parsed = parseRequest(request);
       if ('fault' in parsed) throw new Fault(parsed.fault);
       this.#checkPhase(parsed);
+      if (isConfiguration(parsed.name)) this.#isConfigured = true;
       const answer = await this.#act(parsed);
       return answer === undefined ? { status: 204 } : { status: 200, body: answer };
     } catch (error) {
@@ -107,6 +126,10 @@ export class FakeApi {
         return this.#machine.bindVsock(text('uds_path')).then(() => undefined);
       case 'PATCH /vm':
         return this.#setPaused(body['state'] === 'Paused');
+      case 'PUT /snapshot/create':
+        return this.#createSnapshot(body);
+      case 'PUT /snapshot/load':
+        return this.#loadSnapshot(body);
       case 'PUT /actions':
         return this.#runAction(text('action_type'));
       default:
@@ -145,6 +168,35 @@ export class FakeApi {
   #setPaused(paused: boolean): undefined {
     this.#state = paused ? 'Paused' : 'Running';
     this.#machine.setPaused(paused);
+  }
+
+  #createSnapshot(body: Record<string, unknown>): undefined {
+    if (this.#state !== 'Paused') throw new Fault('only a paused machine has a snapshot');
+    const { drives, interfaces } = { drives: [...this.#drives], interfaces: [...this.#interfaces] };
+    writeFileSync(textOf(body, 'mem_file_path'), Buffer.alloc(MEMORY_FILE_BYTES));
+    writeFileSync(
+      textOf(body, 'snapshot_path'),
+      JSON.stringify({ magic: SNAPSHOT_MAGIC, drives, interfaces, machine: this.#machine.state() }),
+    );
+  }
+
+  /** One that fails for what is in it leaves the process in no state to go on. */
+  async #loadSnapshot(body: Record<string, unknown>): Promise<undefined> {
+    const backend = body['mem_backend'] as Record<string, unknown> | undefined;
+    if ((backend === undefined) === (body['mem_file_path'] === undefined)) throw new Fault('either mem_backend or mem_file_path');
+    if (this.#isConfigured) throw new Fault('not after the machine was configured');
+    try {
+      const state = JSON.parse(readFileSync(textOf(body, 'snapshot_path'), 'utf8')) as Snapshot;
+      if (state.magic !== SNAPSHOT_MAGIC) throw new Fault('this is no snapshot');
+      closeSync(openSync(backend === undefined ? textOf(body, 'mem_file_path') : textOf(backend, 'backend_path'), 'r'));
+      for (const drive of state.drives) this.#drives.add(drive);
+      for (const name of state.interfaces) this.#interfaces.add(name);
+      await this.#machine.restore(state.machine);
+    } catch (error) {
+      setTimeout(() => process.exit(STATUS_OF_FAILED_LOAD), ANSWER_MS);
+      throw error;
+    }
+    this.#setPaused(body['resume_vm'] !== true);
   }
 
   #runAction(action: string): undefined {

@@ -1,4 +1,5 @@
 // A guest that speaks the agent's protocol, reached through the handshake of Firecracker's vsock.
+import { randomUUID } from 'node:crypto';
 import { unlinkSync, writeSync } from 'node:fs';
 import { type Server, type Socket, connect, createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -15,7 +16,7 @@ const MAX_HANDSHAKE_BYTES = 32;
 
 /** One simulated machine; its end is the end of this process. */
 export class FakeVirtualMachine implements FakeMachine {
-  readonly #guest: FakeGuest = createFakeGuest('fake', (reboot) => void this.#shutDown(reboot ? 'reboot' : 'poweroff'));
+  readonly #guest: FakeGuest = createFakeGuest(randomUUID(), (reboot) => void this.#shutDown(reboot ? 'reboot' : 'poweroff'));
   #vsock: { path: string; server: Server } | undefined;
   #arguments: string[] = [];
   #hasAgent = false;
@@ -41,6 +42,19 @@ export class FakeVirtualMachine implements FakeMachine {
     this.#arguments = config.bootArguments.split(' ');
     if (config.serialFd !== undefined) writeSync(config.serialFd, 'Linux version 6.1.0-fake\nbanger: agent ready\n');
     void this.#boot();
+  }
+
+  /** What a snapshot keeps of the guest. */
+  state(): Record<string, unknown> {
+    return { arguments: this.#arguments, hasAgent: this.#hasAgent, bootId: this.#guest.bootId, vsock: this.#vsock?.path };
+  }
+
+  /** Becomes, paused, the machine that had this state. @throws where its vsock cannot be bound */
+  async restore(state: Record<string, unknown>): Promise<void> {
+    this.#arguments = state['arguments'] as string[];
+    this.#hasAgent = state['hasAgent'] === true;
+    this.#guest.bootId = String(state['bootId']);
+    if (typeof state['vsock'] === 'string') await this.bindVsock(state['vsock']);
   }
 
   setPaused(paused: boolean): void {

@@ -1,7 +1,8 @@
 // One Firecracker, real or simulated, spoken to byte by byte.
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { request } from 'node:http';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
@@ -19,10 +20,18 @@ export async function startVmm(t: TestContext, program: string): Promise<string>
     if (child.exitCode === null && child.kill('SIGKILL')) await ended;
     rmSync(directory, { recursive: true, force: true });
   });
-  for (const limit = performance.now() + START_LIMIT_MS; !existsSync(socket); await sleep(5)) {
+  for (const limit = performance.now() + START_LIMIT_MS; !(await answers(socket)); await sleep(5)) {
     if (performance.now() > limit) throw new Error(`${program} opened no socket`);
   }
   return socket;
+}
+
+/** Its name is there a moment before it can be called. */
+function answers(socketPath: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(socketPath, () => resolve(true)).on('error', () => resolve(false));
+    socket.once('connect', () => socket.destroy());
+  });
 }
 
 /** One request. @returns the status, and the fault message if there is one */

@@ -1,39 +1,42 @@
+import type { BundleStatus } from '../../../api/schemas.ts';
 import { formatSize } from '../../../lib/size.ts';
 import type { Cli } from '../../cli.ts';
-import { newCommand, outputOption } from '../../command.ts';
+import { newCommand } from '../../command.ts';
+import { type Facts, printOne, showing, widthOf } from '../../output.ts';
 import { renderFacts, renderTable } from '../../render/table.ts';
 
 export function declareCommand(cli: Cli) {
-  return newCommand('status', 'show the runtime bundle; ends with 1 when it cannot be used', ['banger bundle status'])
-    .addOption(outputOption())
-    .action(async (flags) => {
-      const bundle = await cli.api().bundle();
-      if (!bundle.found || bundle.problems.length > 0) cli.exitCode = 1;
-      if (flags.output === 'json') return cli.print(JSON.stringify(bundle, null, 2));
-      const state = bundle.found ? (bundle.stale ? 'stale' : 'up to date') : 'missing';
-      const facts: [string, string | null][] = [
-        ['directory', bundle.directory],
-        ['state', state],
-        ...bundle.problems.map((problem): [string, string] => ['problem', problem]),
-        ['try', bundle.remedy],
-        ['distribution', bundle.distribution],
-        ['kernel', bundle.kernelVersion],
-        ['built', bundle.builtAt],
-        ...ADDED.map((part): [string, string] => [part, versionOf(bundle.files, part)]),
-      ];
-      for (const line of renderFacts(facts)) cli.print(line);
-      if (bundle.files.length === 0) return;
-      cli.print('');
-      const table = renderTable(
-        [
-          { title: 'PART', of: (file) => file.part },
-          { title: 'SIZE', of: (file) => formatSize(file.sizeBytes) },
-          { title: 'PATH', of: (file) => file.path },
-        ],
-        bundle.files,
-      );
-      for (const line of table) cli.print(line);
+  const command = newCommand('status', 'show the runtime bundle; ends with 1 when it cannot be used', ['banger bundle status']);
+  return showing(command, 'its directory only').action(async (flags) => {
+    const bundle = await cli.api().bundle();
+    if (!bundle.found || bundle.problems.length > 0) cli.exitCode = 1;
+    await printOne(cli, flags, bundle, {
+      name: ({ directory }) => directory,
+      lines: () => [...renderFacts(factsOf(bundle)), ...(bundle.files.length === 0 ? [] : ['', ...fileLines(bundle, widthOf(cli))])],
     });
+  });
+}
+
+function factsOf(bundle: BundleStatus): Facts {
+  return [
+    ['directory', bundle.directory],
+    ['state', bundle.found ? (bundle.stale ? 'stale' : 'up to date') : 'missing'],
+    ...bundle.problems.map((problem): [string, string] => ['problem', problem]),
+    ['try', bundle.remedy],
+    ['distribution', bundle.distribution],
+    ['kernel', bundle.kernelVersion],
+    ['built', bundle.builtAt],
+    ...ADDED.map((part): [string, string] => [part, versionOf(bundle.files, part)]),
+  ];
+}
+
+function fileLines({ files }: BundleStatus, width: number | undefined): string[] {
+  const columns = [
+    { title: 'PART', of: (file: BundleStatus['files'][number]) => file.part },
+    { title: 'SIZE', of: (file: BundleStatus['files'][number]) => formatSize(file.sizeBytes) },
+    { title: 'PATH', of: (file: BundleStatus['files'][number]) => file.path },
+  ];
+  return renderTable(columns, files, { width });
 }
 
 /** Programs that are no part of every bundle. */

@@ -2,17 +2,17 @@ import type { DaemonStatus } from '../../../api/schemas.ts';
 import { formatDuration } from '../../../lib/duration.ts';
 import { formatSize } from '../../../lib/size.ts';
 import type { Cli } from '../../cli.ts';
-import { newCommand, outputOption } from '../../command.ts';
-import { renderFacts } from '../../render/table.ts';
+import { newCommand } from '../../command.ts';
+import { printOne, showing } from '../../output.ts';
 
 export function declareCommand(cli: Cli) {
-  return newCommand('status', 'show the daemon and what it chose; does not start it', ['banger daemon status -o json'])
-    .addOption(outputOption())
-    .action(async (flags) => {
-      const daemon = await cli.runningApi().daemon();
-      if (flags.output === 'json') return cli.print(JSON.stringify(daemon, null, 2));
-      for (const line of renderFacts(factsOf(daemon))) cli.print(line);
-    });
+  const command = newCommand('status', 'show the daemon and what it chose; does not start it', [
+    'banger daemon status -o json',
+    "banger daemon status --format '{{.drivers.hypervisor.name}}'",
+  ]);
+  return showing(command, 'its socket only').action(async (flags) => {
+    await printOne(cli, flags, await cli.runningApi().daemon(), { name: (daemon) => daemon.socketPath, facts: factsOf });
+  });
 }
 
 function factsOf(daemon: DaemonStatus): [string, string | null][] {

@@ -1,6 +1,7 @@
 import type { DoctorReport } from '../../../api/schemas.ts';
-import type { Cli } from '../../cli.ts';
-import { newCommand, outputOption } from '../../command.ts';
+import { type Cli, isSet } from '../../cli.ts';
+import { newCommand } from '../../command.ts';
+import { printOne, showing } from '../../output.ts';
 import { renderTable } from '../../render/table.ts';
 import { paint, safeLine } from '../../render/text.ts';
 
@@ -8,18 +9,19 @@ type Verdict = DoctorReport['verdicts'][number];
 type DriverCapability = DoctorReport['drivers'][number];
 
 export function declareCommand(cli: Cli) {
-  return newCommand('doctor', 'tell what this host can and cannot do; ends with 3 when something fails', [
+  const command = newCommand('doctor', 'tell what this host can and cannot do; ends with 3 when something fails', [
     'banger doctor',
     'banger doctor -o json',
-  ])
-    .addOption(outputOption())
-    .action(async (flags) => {
-      const report = await cli.api().doctor();
-      if (report.verdicts.some((verdict) => verdict.level === 'fail')) cli.exitCode = 3;
-      if (flags.output === 'json') return cli.print(JSON.stringify(report, null, 2));
-      for (const line of verdictLines(cli, report.verdicts.filter(isNews(report.drivers)))) cli.print(line);
-      for (const line of driverLines(cli, report.drivers)) cli.print(line);
+  ]);
+  return showing(command, 'names of the checks that fail only').action(async (flags) => {
+    const report = await cli.api().doctor();
+    const failing = report.verdicts.filter((verdict) => verdict.level === 'fail');
+    if (failing.length > 0) cli.exitCode = 3;
+    await printOne(cli, flags, report, {
+      name: () => failing.map((verdict) => verdict.name).join('\n'),
+      lines: ({ verdicts, drivers }) => [...verdictLines(cli, verdicts.filter(isNews(drivers))), ...driverLines(cli, drivers)],
     });
+  });
 }
 
 /** The table says what works; above it stand what it does not know, and what is not as it should be. */
@@ -39,7 +41,8 @@ function verdictLines(cli: Cli, verdicts: readonly Verdict[]): string[] {
     if (verdict === undefined) return [];
     const [colour, mark] = MARKS[verdict.level];
     const remedy = verdict.remedy === undefined ? [] : [`          try: ${safeLine(verdict.remedy)}`];
-    return [`${paint(cli.stdout, colour, mark)}  ${line}`, ...remedy];
+    const shown = isSet(cli.env['BANGER_PLAIN']) ? mark.slice(2) : mark;
+    return [`${paint(cli.stdout, colour, shown)}  ${line}`, ...remedy];
   });
 }
 

@@ -1,18 +1,24 @@
 import { BangerError } from '../../../model/errors.ts';
 import { BUILD, VERSION } from '../../build-info.ts';
 import type { Cli } from '../../cli.ts';
-import { newCommand, outputOption } from '../../command.ts';
+import { newCommand } from '../../command.ts';
+import { printOne, showing } from '../../output.ts';
 
 export function declareCommand(cli: Cli) {
-  return newCommand('version', 'show the versions of this program and of the daemon, if it runs', ['banger version -o json'])
-    .addOption(outputOption())
-    .action(async (flags) => {
-      const client = { version: VERSION, build: BUILD };
-      const daemon = await daemonVersion(cli);
-      if (flags.output === 'json') return cli.print(JSON.stringify({ client, daemon }, null, 2));
-      cli.print(`client  ${VERSION} (build ${BUILD})`);
-      cli.print(daemon === null ? 'daemon  not running' : `daemon  ${daemon.version} (build ${daemon.build})`);
+  const command = newCommand('version', 'show the versions of this program and of the daemon, if it runs', [
+    'banger version',
+    "banger version --format '{{.client.version}}'",
+  ]);
+  return showing(command, 'the version of this program only').action(async (flags) => {
+    const versions = { client: { version: VERSION, build: BUILD }, daemon: await daemonVersion(cli) };
+    await printOne(cli, flags, versions, {
+      name: ({ client }) => client.version,
+      lines: ({ client, daemon }) => [
+        `client  ${client.version} (build ${client.build})`,
+        daemon === null ? 'daemon  not running' : `daemon  ${daemon.version} (build ${daemon.build})`,
+      ],
     });
+  });
 }
 
 async function daemonVersion(cli: Cli): Promise<{ version: string; build: string } | null> {

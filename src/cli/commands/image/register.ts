@@ -2,11 +2,12 @@ import { resolve } from 'node:path';
 import type { RegisterImage } from '../../../api/image-schemas.ts';
 import { checkName } from '../../../model/name.ts';
 import type { Cli } from '../../cli.ts';
-import { collect, newCommand, newOption, outputOption } from '../../command.ts';
+import { collect, newCommand, newOption } from '../../command.ts';
+import { isData, printOne, showing } from '../../output.ts';
 import { parseInteger } from '../../values.ts';
 
 export function declareCommand(cli: Cli) {
-  return newCommand('register', 'record an image whose files are yours and stay where they are', [
+  const command = newCommand('register', 'record an image whose files are yours and stay where they are', [
     'banger image register --name mine --rootfs /srv/images/mine.ext4',
     'banger image register --name mine --rootfs root.ext4 --kernel vmlinux --initramfs initramfs.cpio --init runit',
   ])
@@ -22,23 +23,22 @@ export function declareCommand(cli: Cli) {
         .choices(['systemd', 'runit', 'none'] as const)
         .default('systemd' as const),
     )
-    .option('--service-port <port>', 'guest port that VMs wait for; may be given several times', collect)
-    .addOption(outputOption())
-    .action(async (flags) => {
-      const path = (key: keyof RegisterImage, value: string | undefined) => (value === undefined ? {} : { [key]: resolve(value) });
-      const ports = flags.servicePort?.map((port) => parseInteger('--service-port', port, { min: 1, max: 65_535 }));
-      const image = await cli.api().registerImage({
-        name: flags.name,
-        rootfsPath: resolve(flags.rootfs),
-        initSystem: flags.init,
-        ...path('kernelPath', flags.kernel),
-        ...path('initramfsPath', flags.initramfs),
-        ...path('modulesPath', flags.modules),
-        ...path('workSeedPath', flags.workSeed),
-        ...(flags.distribution === undefined ? {} : { distribution: flags.distribution }),
-        ...(ports === undefined ? {} : { servicePorts: ports }),
-      });
-      cli.print(flags.output === 'json' ? JSON.stringify(image, null, 2) : image.name);
-      if (flags.output !== 'json') cli.note(`recorded; try it: banger vm create --image ${image.name}`);
+    .option('--service-port <port>', 'guest port that VMs wait for; may be given several times', collect);
+  return showing(command).action(async (flags) => {
+    const path = (key: keyof RegisterImage, value: string | undefined) => (value === undefined ? {} : { [key]: resolve(value) });
+    const ports = flags.servicePort?.map((port) => parseInteger('--service-port', port, { min: 1, max: 65_535 }));
+    const image = await cli.api().registerImage({
+      name: flags.name,
+      rootfsPath: resolve(flags.rootfs),
+      initSystem: flags.init,
+      ...path('kernelPath', flags.kernel),
+      ...path('initramfsPath', flags.initramfs),
+      ...path('modulesPath', flags.modules),
+      ...path('workSeedPath', flags.workSeed),
+      ...(flags.distribution === undefined ? {} : { distribution: flags.distribution }),
+      ...(ports === undefined ? {} : { servicePorts: ports }),
     });
+    await printOne(cli, flags, image, { name: () => image.name, lines: () => [image.name] });
+    if (!isData(flags)) cli.note(`recorded; try it: banger vm create --image ${image.name}`);
+  });
 }

@@ -2,30 +2,24 @@ import type { ImageView } from '../../../api/image-schemas.ts';
 import { formatAge } from '../../../lib/duration.ts';
 import { formatSize } from '../../../lib/size.ts';
 import type { Cli } from '../../cli.ts';
-import { newCommand, outputOption } from '../../command.ts';
+import { newCommand } from '../../command.ts';
 import { chooseImages } from '../../image-targets.ts';
-import { renderFacts } from '../../render/table.ts';
+import { type Facts, printEach, showing } from '../../output.ts';
 import { reportInOrder } from '../../targets.ts';
 
 export function declareCommand(cli: Cli) {
-  return newCommand('show', 'show everything about images (-o json: one object per image)', [
+  const command = newCommand('show', 'show everything about images (-o json: one object per image)', [
     'banger image show default',
-    'banger image show dev -o json | jq -r .buildLogPath',
-  ])
-    .argument('<name...>', 'name, id or beginning of an id')
-    .addOption(outputOption())
-    .action(async (names, flags) => {
-      let first = true;
-      await reportInOrder(cli, await chooseImages(cli, names), (image) => {
-        if (flags.output === 'json') return cli.print(JSON.stringify(image, null, 2));
-        if (!first) cli.print('');
-        first = false;
-        for (const line of renderFacts(factsOf(image))) cli.print(line);
-      });
-    });
+    "banger image show dev --format '{{.buildLogPath}}'",
+  ]).argument('<name...>', 'name, id or beginning of an id');
+  return showing(command, 'names only').action(async (names, flags) => {
+    const found: ImageView[] = [];
+    await reportInOrder(cli, await chooseImages(cli, names), (image) => void found.push(image));
+    await printEach(cli, flags, found, { name: ({ name }) => name, facts: factsOf });
+  });
 }
 
-function factsOf(image: ImageView): [string, string | null][] {
+function factsOf(image: ImageView): Facts {
   const list = (values: readonly (string | number)[]): string | null => (values.length === 0 ? null : values.join(', '));
   const isContainer = image.entrypoint !== null;
   return [

@@ -4,15 +4,16 @@ import { formatSize } from '../../../lib/size.ts';
 import { DEFAULT_SPEC, LIMITS } from '../../../model/limits.ts';
 import { checkName } from '../../../model/name.ts';
 import type { Cli } from '../../cli.ts';
-import { newCommand, newOption, outputOption } from '../../command.ts';
+import { newCommand, newOption } from '../../command.ts';
 import { runOperation } from '../../operations.ts';
+import { isData, printOne, showing, type ShowFlags } from '../../output.ts';
 import { progressOption } from '../../progress-option.ts';
 import { parseDiskSize, parseInteger, parseMemory } from '../../values.ts';
 
 const EXAMPLES = ['banger vm create --name web --vcpu 4 --memory 4G --disk-size 20G', 'banger vm create --no-nat --detach'];
 
 export function declareCommand(cli: Cli) {
-  return newCommand('create', 'create a virtual machine and start it', EXAMPLES)
+  const command = newCommand('create', 'create a virtual machine and start it', EXAMPLES)
     .option('--name <name>', 'name, a DNS label (default: one is made up)', (value) => checkName(value))
     .option('--image <image>', 'image to boot from, name or id (default: the default image)')
     .option('--vcpu <count>', `processors (default: ${DEFAULT_SPEC.vcpuCount})`, (v) => parseInteger('--vcpu', v, LIMITS.vcpuCount))
@@ -29,18 +30,14 @@ export function declareCommand(cli: Cli) {
     .addOption(newOption('--no-nat', 'cut it off from the outside'))
     .addOption(newOption('--no-start', 'create it only'))
     .option('-d, --detach', 'print the id of the operation and leave')
-    .addOption(progressOption())
-    .addOption(outputOption())
-    .action(async (flags) => {
-      const body = createBody(flags);
-      if (flags.detach === true) {
-        cli.print((await cli.api().createVm(body, false)).id);
-        return;
-      }
-      const begun = performance.now();
-      const end = await runOperation(cli, () => cli.api().createVm(body, true), flags.progress);
-      if (end.vm !== null) tellCreated(cli, end.vm, flags.output, performance.now() - begun);
-    });
+    .addOption(progressOption());
+  return showing(command).action(async (flags) => {
+    const body = createBody(flags);
+    if (flags.detach === true) return cli.print((await cli.api().createVm(body, false)).id);
+    const begun = performance.now();
+    const end = await runOperation(cli, () => cli.api().createVm(body, true), flags.progress);
+    if (end.vm !== null) await tellCreated(cli, end.vm, flags, performance.now() - begun);
+  });
 }
 
 export type CreateFlags = {
@@ -69,9 +66,9 @@ export function createBody(flags: CreateFlags): CreateVm {
   };
 }
 
-function tellCreated(cli: Cli, vm: VmView, output: 'table' | 'json', durationMs: number): void {
-  cli.print(output === 'json' ? JSON.stringify(vm, null, 2) : vm.name);
-  if (output === 'json') return;
+async function tellCreated(cli: Cli, vm: VmView, flags: ShowFlags, durationMs: number): Promise<void> {
+  await printOne(cli, flags, vm, { name: () => vm.name, lines: () => [vm.name] });
+  if (isData(flags)) return;
   const time = formatDuration(durationMs);
   if (vm.state !== 'running') cli.note(`created in ${time}, ${vm.state}; start it: banger vm start ${vm.name}`);
   else cli.note(`running as ${vm.name}.vm (${vm.address}) after ${time}; use it: banger vm ssh ${vm.name}`);

@@ -1,8 +1,9 @@
 import type { PortForwardView } from '../../../api/port-schemas.ts';
 import type { Cli } from '../../cli.ts';
-import { newCommand, outputOption } from '../../command.ts';
+import { newCommand } from '../../command.ts';
 import { parseForward, parseForwardPlace } from '../../forward-spec.ts';
-import { type Column, renderTable } from '../../render/table.ts';
+import { listing, printList } from '../../output.ts';
+import type { Column } from '../../render/table.ts';
 
 const EXAMPLES = [
   'banger vm forward web 8080:80',
@@ -33,18 +34,14 @@ export function declareCommand(cli: Cli) {
 }
 
 function listCommand(cli: Cli) {
-  return newCommand('list', 'list the forwards of a virtual machine (default: of all)', ['banger vm forward list web'])
+  const command = newCommand('list', 'list the forwards of a virtual machine (default: of all)', ['banger vm forward list web'])
     .alias('ls')
-    .argument('[name]', 'name, id or beginning of an id')
-    .addOption(outputOption())
-    .option('-q, --quiet', 'places on this host only')
-    .action(async (name, flags) => {
-      const names = name === undefined ? (await cli.api().listVms()).map((vm) => vm.id) : [name];
-      const found = (await Promise.all(names.map((ref) => cli.api().forwards(ref)))).flat();
-      if (flags.output === 'json') return cli.print(JSON.stringify(found, null, 2));
-      const isQuiet = flags.quiet === true;
-      for (const line of renderTable(isQuiet ? COLUMNS.slice(1, 2) : COLUMNS, found, { headers: !isQuiet })) cli.print(line);
-    });
+    .argument('[name]', 'name, id or beginning of an id');
+  return listing(command, 'places on this host only, one a line').action(async (name, flags) => {
+    const names = name === undefined ? (await cli.api().listVms()).map((vm) => vm.id) : [name];
+    const found = (await Promise.all(names.map((ref) => cli.api().forwards(ref)))).flat();
+    await printList(cli, flags, found, { columns: COLUMNS, name: placeOf });
+  });
 }
 
 function removeCommand(cli: Cli) {

@@ -3,42 +3,31 @@ import { formatAge } from '../../../lib/duration.ts';
 import { formatSize } from '../../../lib/size.ts';
 import { BangerError } from '../../../model/errors.ts';
 import type { Cli } from '../../cli.ts';
-import { collect, newCommand, newOption } from '../../command.ts';
-import { type Column, renderTable } from '../../render/table.ts';
+import { collect, newCommand } from '../../command.ts';
+import { listing, printList } from '../../output.ts';
+import type { Column } from '../../render/table.ts';
 
 const EXAMPLES = ['banger vm list -o wide', 'banger vm ls -q --filter state=running', "banger vm ls -o json | jq '.[].address'"];
 
 export function declareCommand(cli: Cli) {
-  return newCommand('list', 'list virtual machines', EXAMPLES)
-    .addOption(
-      newOption('-o, --output <format>', 'output format')
-        .choices(['table', 'wide', 'json', 'name'] as const)
-        .default('table' as const),
-    )
-    .option('-q, --quiet', 'names only')
-    .option('--no-headers', 'no line of titles')
+  return listing(newCommand('list', 'list virtual machines', EXAMPLES))
     .option('--filter <key=value>', `only those with this state, name or image (may be repeated)`, collect)
     .action(async (flags) => {
       const matches = parseFilters(flags.filter ?? []);
       const vms = (await cli.api().listVms()).filter(matches);
-      if (flags.output === 'json') cli.print(JSON.stringify(vms, null, 2));
-      else if (flags.quiet === true || flags.output === 'name') for (const vm of vms) cli.print(vm.name);
-      else {
-        const columns = flags.output === 'wide' ? [...COLUMNS, ...WIDE_COLUMNS] : COLUMNS;
-        for (const line of renderTable(columns, vms, { headers: flags.headers })) cli.print(line);
-      }
+      await printList(cli, flags, vms, { columns: COLUMNS, wide: WIDE_COLUMNS, name: (vm) => vm.name });
     });
 }
 
 const COLUMNS: readonly Column<VmView>[] = [
   { title: 'NAME', of: (vm) => vm.name },
   { title: 'STATE', of: (vm) => vm.state },
-  { title: 'IMAGE', of: (vm) => vm.image },
-  { title: 'VCPU', of: (vm) => String(vm.spec.vcpuCount) },
-  { title: 'MEMORY', of: (vm) => formatSize(vm.spec.memoryMib * 1024 ** 2) },
-  { title: 'DISK', of: (vm) => formatSize(vm.spec.workDiskBytes) },
+  { title: 'IMAGE', of: (vm) => vm.image, minor: true },
+  { title: 'VCPU', of: (vm) => String(vm.spec.vcpuCount), minor: true },
+  { title: 'MEMORY', of: (vm) => formatSize(vm.spec.memoryMib * 1024 ** 2), minor: true },
+  { title: 'DISK', of: (vm) => formatSize(vm.spec.workDiskBytes), minor: true },
   { title: 'ADDRESS', of: (vm) => vm.address },
-  { title: 'CREATED', of: (vm) => formatAge(Date.parse(vm.createdAt), Date.now()) },
+  { title: 'CREATED', of: (vm) => formatAge(Date.parse(vm.createdAt), Date.now()), minor: true },
 ];
 
 const WIDE_COLUMNS: readonly Column<VmView>[] = [

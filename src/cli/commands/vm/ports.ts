@@ -1,37 +1,40 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { GuestPortView } from '../../../api/port-schemas.ts';
 import type { Cli } from '../../cli.ts';
-import { newCommand, outputOption } from '../../command.ts';
+import { newCommand } from '../../command.ts';
 import { openLiveScreen } from '../../live-screen.ts';
+import { isData, listing, type ListFlags, listLines, type ListView, printList } from '../../output.ts';
 import { portLines } from '../../render/ports.ts';
 
-const EXAMPLES = ['banger vm ports web', 'banger vm ports web --watch', "banger vm ports web -o json | jq -r '.[].url // empty'"];
+const EXAMPLES = ['banger vm ports web', 'banger vm ports web --watch', "banger vm ports web --format '{{.url}}'"];
 const FRAME_MS = 1000;
 
 export function declareCommand(cli: Cli) {
-  return newCommand('ports', 'list what listens in a virtual machine, and where it is reached from here', EXAMPLES)
+  const command = newCommand('ports', 'list what listens in a virtual machine, and where it is reached from here', EXAMPLES)
     .argument('<name>', 'name, id or beginning of an id')
-    .option('-w, --watch', 'again every second, until q or Ctrl-C; with -o json one line each time')
-    .addOption(outputOption())
-    .option('-q, --quiet', 'endpoints only')
-    .action(async (name, flags) => {
-      const isQuiet = flags.quiet === true;
-      if (flags.watch === true) return watch(cli, name, { isQuiet, isJson: flags.output === 'json' });
-      const found = await cli.api().ports(name);
-      if (flags.output === 'json') return cli.print(JSON.stringify(found, null, 2));
-      for (const line of portLines(cli.stdout, found, isQuiet)) cli.print(line);
-    });
+    .option('-w, --watch', 'again every second, until q or Ctrl-C; with -o json one line each time');
+  return listing(command, 'endpoints only, one a line').action(async (name, flags) => {
+    // The first answer comes before the screen, so that a name that is wrong is told where it can be read.
+    const found = await cli.api().ports(name);
+    if (flags.watch === true) await watch(cli, name, found, flags);
+    else await printList(cli, flags, found, viewOf(cli, flags, found));
+  });
+}
+
+function viewOf(cli: Cli, { headers, output }: ListFlags, ports: readonly GuestPortView[]): ListView<GuestPortView> {
+  return {
+    lines: () => portLines(cli, ports, { isWide: output === 'wide', headers }),
+    names: () => portLines(cli, ports, { isQuiet: true }),
+  };
 }
 
 /** Goes on until the user ends it; that is no failure. */
-async function watch(cli: Cli, name: string, { isQuiet, isJson }: { isQuiet: boolean; isJson: boolean }): Promise<void> {
-  // The first answer comes before the screen, so that a name that is wrong is told where it can be read.
-  let found = await cli.api().ports(name);
-  const screen = openLiveScreen(cli, isJson);
+async function watch(cli: Cli, name: string, first: readonly GuestPortView[], flags: ListFlags): Promise<void> {
+  const screen = openLiveScreen(cli, isData(flags));
   try {
-    for (;;) {
-      screen.draw(isJson ? [JSON.stringify(found)] : portLines(cli.stdout, found, isQuiet));
+    for (let found = first; ; found = await cli.api().ports(name, screen.signal)) {
+      screen.draw(await listLines(cli, flags, found, viewOf(cli, flags, found), { isStream: true }));
       await sleep(FRAME_MS, undefined, { signal: screen.signal });
-      found = await cli.api().ports(name, screen.signal);
     }
   } catch (error) {
     if (!screen.signal.aborted) throw error;

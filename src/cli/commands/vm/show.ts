@@ -2,30 +2,24 @@ import type { VmView } from '../../../api/schemas.ts';
 import { formatAge } from '../../../lib/duration.ts';
 import { formatSize } from '../../../lib/size.ts';
 import type { Cli } from '../../cli.ts';
-import { newCommand, outputOption } from '../../command.ts';
-import { renderFacts } from '../../render/table.ts';
+import { newCommand } from '../../command.ts';
+import { printEach, showing } from '../../output.ts';
 import { chooseTargets, reportInOrder } from '../../targets.ts';
 
 export function declareCommand(cli: Cli) {
-  return newCommand('show', 'show everything about virtual machines (-o json: one object per machine)', [
+  const command = newCommand('show', 'show everything about virtual machines (-o json: one object per machine)', [
     'banger vm show web',
-    'banger vm show web -o json | jq -r .paths.serialLog',
-  ])
-    .argument('<name...>', 'name, id or beginning of an id')
-    .addOption(outputOption())
-    .action(async (names, flags) => {
-      let first = true;
-      const outcomes = (await chooseTargets(cli, names, false)).map(async (target) => {
-        if ('error' in target) throw target.error;
-        return target.vm;
-      });
-      await reportInOrder(cli, outcomes, (vm) => {
-        if (flags.output === 'json') return cli.print(JSON.stringify(vm, null, 2));
-        if (!first) cli.print('');
-        first = false;
-        for (const line of renderFacts(factsOf(vm))) cli.print(line);
-      });
+    "banger vm show web --format '{{.paths.serialLog}}'",
+  ]).argument('<name...>', 'name, id or beginning of an id');
+  return showing(command, 'names only').action(async (names, flags) => {
+    const outcomes = (await chooseTargets(cli, names, false)).map(async (target) => {
+      if ('error' in target) throw target.error;
+      return target.vm;
     });
+    const found: VmView[] = [];
+    await reportInOrder(cli, outcomes, (vm) => void found.push(vm));
+    await printEach(cli, flags, found, { name: ({ name }) => name, facts: factsOf });
+  });
 }
 
 function factsOf(vm: VmView): [string, string | null][] {

@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Stats } from '../../../api/schemas.ts';
 import type { Cli } from '../../cli.ts';
-import { newCommand, outputOption } from '../../command.ts';
+import { newCommand } from '../../command.ts';
 import { openLiveScreen } from '../../live-screen.ts';
+import { isData, listing, type ListFlags, showLines, type ShowView } from '../../output.ts';
 import { statsLines } from '../../render/stats.ts';
 import { reportInOrder, resolveTargets } from '../../targets.ts';
 
@@ -12,21 +13,27 @@ const FRAME_MS = 1000;
 type VmStats = Stats['vms'][number];
 
 export function declareCommand(cli: Cli) {
-  return newCommand('stats', 'show what virtual machines use, and what is set aside for them (default: all)', EXAMPLES)
+  const command = newCommand('stats', 'show what virtual machines use, and what is set aside for them (default: all)', EXAMPLES)
     .argument('[name...]', 'names, ids or beginnings of ids')
-    .option('-w, --watch', 'again every second, until q or Ctrl-C; with -o json one line each time')
-    .addOption(outputOption())
-    .action(async (names, flags) => {
-      const first = await cli.api().stats();
-      const found = await choose(cli, names, first);
-      // A watch hides what is said about the others, so it begins only when there are none.
-      if (flags.watch === true && cli.exitCode === 0) {
-        const ids = new Set(found.map((vm) => vm.id));
-        return watch(cli, first, names.length === 0 ? () => true : (vm) => ids.has(vm.id), flags.output);
-      }
-      if (flags.output === 'json') cli.print(JSON.stringify({ ...first, vms: found }, null, 2));
-      else if (found.length > 0 || names.length === 0) for (const line of statsLines(cli.stdout, first, found)) cli.print(line);
-    });
+    .option('-w, --watch', 'again every second, until q or Ctrl-C; with -o json one line each time');
+  return listing(command).action(async (names, flags) => {
+    const first = await cli.api().stats();
+    const found = await choose(cli, names, first);
+    // A watch hides what is said about the others, so it begins only when there are none.
+    if (flags.watch === true && cli.exitCode === 0) {
+      const ids = new Set(found.map((vm) => vm.id));
+      return watch(cli, first, names.length === 0 ? () => true : (vm) => ids.has(vm.id), flags);
+    }
+    if (found.length === 0 && names.length > 0) return;
+    for (const line of await showLines(flags, { ...first, vms: found }, viewOf(cli, flags))) cli.print(line);
+  });
+}
+
+function viewOf(cli: Cli, { headers, output }: ListFlags): ShowView<Stats> {
+  return {
+    name: ({ vms }) => vms.map((vm) => vm.name).join('\n'),
+    lines: (stats) => statsLines(cli, stats, { isWide: output === 'wide', headers }),
+  };
 }
 
 /** @returns the VMs that are named, all when none is; tells of those that are not there */
@@ -42,12 +49,12 @@ async function choose(cli: Cli, names: readonly string[], stats: Stats): Promise
 }
 
 /** Goes on until the user ends it; that is no failure. @param isWanted which VMs the table and the JSON show */
-async function watch(cli: Cli, first: Stats, isWanted: (vm: VmStats) => boolean, output: 'table' | 'json'): Promise<void> {
-  const screen = openLiveScreen(cli, output === 'json');
+async function watch(cli: Cli, first: Stats, isWanted: (vm: VmStats) => boolean, flags: ListFlags): Promise<void> {
+  const screen = openLiveScreen(cli, isData(flags));
   try {
     for (let stats = first; ; stats = await cli.api().stats(screen.signal)) {
-      const vms = stats.vms.filter(isWanted);
-      screen.draw(output === 'json' ? [JSON.stringify({ ...stats, vms })] : statsLines(cli.stdout, stats, vms));
+      const shown = { ...stats, vms: stats.vms.filter(isWanted) };
+      screen.draw(await showLines(flags, shown, viewOf(cli, flags), { isStream: true }));
       await sleep(FRAME_MS, undefined, { signal: screen.signal });
     }
   } catch (error) {

@@ -1,4 +1,4 @@
-import { type Socket, connect } from 'node:net';
+import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BangerError } from '../../../model/errors.ts';
 import type { AgentChannel } from '../contract.ts';
@@ -17,14 +17,15 @@ const MAX_PAUSE_MS = 250;
 
 /** Connections to the agent through the VMM's Unix socket; each is a fresh one to a worker of its own. */
 export class AgentChannels {
-  readonly #path: string;
+  readonly #connect: () => Socket;
   readonly #waiting: (() => void)[] = [];
   readonly #open = new Set<Socket>();
   readonly #closed = new AbortController();
   #taken = 0;
 
-  constructor(path: string) {
-    this.#path = path;
+  /** @param connect opens a connection to the VMM's socket */
+  constructor(connect: () => Socket) {
+    this.#connect = connect;
   }
 
   /** @throws AGENT_UNREACHABLE when cancelled, closed, or when too many callers wait already */
@@ -32,7 +33,7 @@ export class AgentChannels {
     const either = AbortSignal.any([signal, this.#closed.signal]);
     await this.#take(either);
     try {
-      const socket = await reachAgent(this.#path, either);
+      const socket = await reachAgent(this.#connect, either);
       if (socket.destroyed) throw unreachable('it hung up at once');
       return this.#channel(socket);
     } catch (error) {
@@ -87,9 +88,9 @@ export class AgentChannels {
 }
 
 /** Connects until the guest has accepted. */
-async function reachAgent(path: string, signal: AbortSignal): Promise<Socket> {
+async function reachAgent(connect: () => Socket, signal: AbortSignal): Promise<Socket> {
   for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, MAX_PAUSE_MS)) {
-    const socket = await attempt(path, signal);
+    const socket = await attempt(connect(), signal);
     if (socket !== undefined) return socket;
     await sleep(pauseMs, undefined, { signal }).catch(() => undefined);
     if (signal.aborted) throw unreachable('the guest agent did not answer before the wait ended');
@@ -97,8 +98,7 @@ async function reachAgent(path: string, signal: AbortSignal): Promise<Socket> {
 }
 
 /** One connection and its handshake. @returns the paused socket, or undefined */
-function attempt(path: string, signal: AbortSignal): Promise<Socket | undefined> {
-  const socket = connect({ path });
+function attempt(socket: Socket, signal: AbortSignal): Promise<Socket | undefined> {
   // Every later failure shows as `close`; without a listener an error would end the daemon.
   socket.on('error', () => undefined);
   // In one write: the VMM reads the line at once and drops a caller whose line is not whole.

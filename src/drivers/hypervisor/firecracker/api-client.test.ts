@@ -8,7 +8,7 @@ import { type TestContext, test } from 'node:test';
 import { BangerError } from '../../../model/errors.ts';
 import { realHost } from '../../../host/host.ts';
 import { AgentChannels } from './agent-channels.ts';
-import { connectApi } from './api-client.ts';
+import { type ApiPlace, connectApi } from './api-client.ts';
 import { MetricsPipe } from './metrics.ts';
 
 /** A Unix socket whose connections `onData` answers. */
@@ -33,8 +33,12 @@ async function serve(t: TestContext, onData: (socket: Socket, text: string, nth:
 const reply = (status: string, body: string): string => `HTTP/1.1 ${status}\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
 const START = { method: 'PUT', path: '/actions', body: { action_type: 'InstanceStart' } } as const;
 
+const placeOf = (path: string): ApiPlace => ({ path, connect: realHost.connectUnix });
+
 test("a refusal carries Firecracker's own reason (4.1)", async (t) => {
-  const api = await connectApi(await serve(t, (socket) => void socket.write(reply('400 Bad Request', '{"fault_message":"no kernel"}'))));
+  const api = await connectApi(
+    placeOf(await serve(t, (socket) => void socket.write(reply('400 Bad Request', '{"fault_message":"no kernel"}')))),
+  );
   t.after(() => api.close());
   await assert.rejects(api.send(START), (error: unknown) => {
     assert.ok(error instanceof BangerError);
@@ -52,21 +56,21 @@ test('an answer that is endless, no HTTP, cut or not of Firecracker is an error 
     (socket) => socket.destroy(),
   ];
   for (const answer of answers) {
-    const api = await connectApi(await serve(t, answer));
+    const api = await connectApi(placeOf(await serve(t, answer)));
     await assert.rejects(api.describe(2000), { code: 'VMM_FAILED' });
     api.close();
   }
 });
 
 test('a process that says nothing is given up, one that is gone shows at once (3.8)', async (t) => {
-  const silent = await connectApi(await serve(t, () => undefined));
+  const silent = await connectApi(placeOf(await serve(t, () => undefined)));
   await assert.rejects(silent.describe(50), { code: 'VMM_FAILED' });
   silent.close();
   await silent.closed;
   await assert.rejects(silent.send(START), { code: 'VMM_FAILED' });
-  await assert.rejects(connectApi('/nonexistent/api.sock'), { code: 'VMM_FAILED' });
+  await assert.rejects(connectApi(placeOf('/nonexistent/api.sock')), { code: 'VMM_FAILED' });
   const started = performance.now();
-  await assert.rejects(connectApi('/nonexistent/api.sock', { retryWhile: () => true, timeoutMs: 60 }), { code: 'VMM_FAILED' });
+  await assert.rejects(connectApi(placeOf('/nonexistent/api.sock'), { retryWhile: () => true, timeoutMs: 60 }), { code: 'VMM_FAILED' });
   assert.ok(performance.now() - started >= 60);
 });
 
@@ -78,7 +82,7 @@ test('a guest that refuses is asked again, one that answers nonsense is not beli
     socket.write(answers[nth - 1] ?? '');
     if (answers[nth - 1] === '') socket.end();
   });
-  const channels = new AgentChannels(path);
+  const channels = new AgentChannels(() => realHost.connectUnix(path));
   const channel = await channels.open(AbortSignal.timeout(5000));
   assert.equal(lines.length, answers.length);
   assert.deepEqual([...new Set(lines)], ['CONNECT 5123\n']);

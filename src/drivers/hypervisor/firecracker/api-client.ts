@@ -1,5 +1,5 @@
 import { type IncomingMessage, request } from 'node:http';
-import { type Socket, connect } from 'node:net';
+import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BangerError } from '../../../model/errors.ts';
 import type { ApiRequest } from './machine-config.ts';
@@ -25,24 +25,27 @@ export type ApiClient = {
   close(): void;
 };
 
+/** How to get to the API: a new connection, and the socket's name for messages. */
+export type ApiPlace = { path: string; connect(path: string): Socket };
+
 /**
  * Waits for the API socket. One connection stays open and idle, so that the end of the process shows at once.
  * @param options.retryWhile when given, a socket that is not there yet is tried again as long as this says so
  * @throws VMM_FAILED
  */
 export async function connectApi(
-  socketPath: string,
+  place: ApiPlace,
   options: { signal?: AbortSignal; timeoutMs?: number; retryWhile?: () => boolean } = {},
 ): Promise<ApiClient> {
-  const watch = await openSocket(socketPath, options);
+  const watch = await openSocket(place, options);
   const closing = new AbortController();
   watch.on('error', () => undefined);
   // Nothing is expected on it; reading is what shows its end.
   watch.resume();
   const closed = new Promise<void>((resolve) => watch.once('close', () => resolve()));
-  const ask = (asked: Asked): Promise<string> => exchange(socketPath, asked, closing.signal);
+  const ask = (asked: Asked): Promise<string> => exchange(place, asked, closing.signal);
   return {
-    send: async ({ method, path, body }) => void (await ask({ method, path, body })),
+    send: async (change) => void (await ask(change)),
     describe: async (timeoutMs) => parseInfo(await ask({ method: 'GET', path: '/', ...(timeoutMs === undefined ? {} : { timeoutMs }) })),
     closed,
     close: () => {
@@ -53,12 +56,12 @@ export async function connectApi(
 }
 
 async function openSocket(
-  path: string,
+  { path, connect }: ApiPlace,
   options: { signal?: AbortSignal; timeoutMs?: number; retryWhile?: () => boolean },
 ): Promise<Socket> {
   const deadline = performance.now() + (options.timeoutMs ?? CONNECT_TIMEOUT_MS);
   for (;;) {
-    const socket = connect({ path });
+    const socket = connect(path);
     const failure = await new Promise<NodeJS.ErrnoException | undefined>((resolve) => {
       socket.once('connect', () => resolve(undefined));
       socket.once('error', resolve);
@@ -77,17 +80,16 @@ async function openSocket(
 type Asked = { method: string; path: string; body?: Record<string, unknown>; timeoutMs?: number };
 
 /** One request on a connection of its own. @returns the body of the answer */
-async function exchange(socketPath: string, asked: Asked, closing: AbortSignal): Promise<string> {
+async function exchange({ path, connect }: ApiPlace, asked: Asked, closing: AbortSignal): Promise<string> {
   const text = asked.body === undefined ? undefined : JSON.stringify(asked.body);
   const timeoutMs = asked.timeoutMs ?? REQUEST_TIMEOUT_MS;
   const what = `${asked.method} ${asked.path}`;
   try {
     const answer = await new Promise<IncomingMessage>((resolve, reject) => {
       const outgoing = request({
-        socketPath,
+        createConnection: () => connect(path),
         method: asked.method,
         path: asked.path,
-        agent: false,
         signal: AbortSignal.any([closing, AbortSignal.timeout(timeoutMs)]),
         headers: text === undefined ? {} : { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(text) },
       });

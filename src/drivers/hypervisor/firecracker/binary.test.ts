@@ -1,13 +1,15 @@
 // The driver, and the simulated Firecracker beside it, against a real one: set BANGER_FIRECRACKER to the program. Kernels of a
 // few bytes take the place of Linux, so that even a KVM too slow for guests shows whether processes, pipes and locks behave.
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { accessSync, constants, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { createSpec, fakeFirecracker, realFirecracker } from '../../../../test/support/firecracker/bench.ts';
 import { exchange, startVmm } from '../../../../test/support/firecracker/raw-vmm.ts';
 import { realHost } from '../../../host/host.ts';
+import { connectApi } from './api-client.ts';
 import type { Machine, MachineSpec } from '../contract.ts';
 import { createFirecrackerHypervisor } from './driver.ts';
 import { bareKernel, probeKernel } from './speed-probe.ts';
@@ -45,6 +47,10 @@ function requestsBeforeStart(spec: MachineSpec): [string, string, string?][] {
     ['PUT', '/actions', '{"action_type":"FlushMetrics"}'],
     ['PUT', '/actions', '{"action_type":"SendCtrlAltDel"}'],
     ['PATCH', '/vm', '{"state":"Paused"}'],
+    ['PUT', '/snapshot/create', '{"snapshot_path":"s","mem_file_path":"m"}'],
+    ['PUT', '/snapshot/load', '{"snapshot_path":"s"}'],
+    ['PUT', '/snapshot/load', '{"snapshot_path":"s","mem_file_path":"m","mem_backend":{"backend_type":"File","backend_path":"m"}}'],
+    ['PUT', '/snapshot/load', '{"snapshot_path":"s","mem_backend":{"backend_type":"Tape","backend_path":"m"}}'],
     ['PUT', '/machine-config', '{"vcpu_count":1}'],
     ['PUT', '/machine-config', '{"vcpu_count":33,"mem_size_mib":128}'],
     ['PUT', '/machine-config', '{"vcpu_count":1,"mem_size_mib":0}'],
@@ -78,6 +84,7 @@ function requestsBeforeStart(spec: MachineSpec): [string, string, string?][] {
     ['PATCH', '/balloon', '{"amount_mib":1}'],
     ['PUT', '/entropy', '{"speed":1}'],
     ['PUT', '/entropy', '{}'],
+    ['PUT', '/snapshot/load', '{"snapshot_path":"s","mem_backend":{"backend_type":"File","backend_path":"m"}}'],
     ['PUT', '/serial', json({ serial_out_path: join(spec.runtimeDirectory, 's'), colour: 1 })],
     ['PUT', '/serial', json({ serial_out_path: join(spec.runtimeDirectory, 's') })],
     ['PUT', '/logger', '{"level":"Loud"}'],
@@ -111,8 +118,13 @@ const REQUESTS_AFTER_START: [string, string, string?][] = [
   ['PATCH', '/drives/a', '{"drive_id":"a","is_read_only":true}'],
   ['PATCH', '/network-interfaces/eth0', '{"iface_id":"eth0"}'],
   ['PATCH', '/vm', '{"state":"Stopped"}'],
+  ['PUT', '/snapshot/create', '{"snapshot_path":"/nonexistent/s","mem_file_path":"/nonexistent/m"}'],
+  ['PUT', '/snapshot/load', '{"snapshot_path":"s","mem_backend":{"backend_type":"File","backend_path":"m"}}'],
   ['PATCH', '/vm', '{"state":"Paused"}'],
   ['PATCH', '/vm', '{"state":"Paused"}'],
+  ['PUT', '/snapshot/create', '{"snapshot_path":"/nonexistent/s","mem_file_path":"/nonexistent/m"}'],
+  ['PUT', '/snapshot/create', '{"snapshot_path":"s"}'],
+  ['PUT', '/snapshot/create', '{"snapshot_path":"s","mem_file_path":"m","snapshot_type":"Half"}'],
   ['GET', '/'],
   ['PATCH', '/vm', '{"state":"Resumed"}'],
   ['PATCH', '/vm', '{"state":"Resumed"}'],
@@ -213,6 +225,57 @@ test('a running machine is paused, measured and limited; its disk is opened anew
   await machine.updateDisk?.(0);
   await assert.rejects(machine.updateDisk?.(0, '/nonexistent') ?? Promise.resolve(), { code: 'VMM_FAILED' });
   await machine.requestShutdown();
+});
+
+/** Prints the alphabet and beyond, slowly, for ever. */
+const counting = (): Buffer =>
+  bareKernel([
+    ...[0x66, 0xba, 0xf8, 0x03], //             mov dx, 0x3f8
+    ...[0xb0, 0x41], //                         mov al, 'A'
+    ...[0xee, 0xfe, 0xc0], //                   out dx, al; inc al
+    ...[0xb9, 0x40, 0x0d, 0x03, 0x00], //       mov ecx, 200000
+    ...[0xff, 0xc9, 0x75, 0xfc, 0xeb, 0xf2], // dec ecx; jnz dec; jmp out
+  ]);
+
+test(
+  'a snapshot of a machine goes on in another process with the next letter, and a useless one is refused (4.1)',
+  { skip: noMachine },
+  async (t) => {
+    const { spec, machine } = await startReal(t, counting());
+    const driver = createFirecrackerHypervisor({ host: realHost, settings: { ...fake, program: real?.program ?? '' } });
+    const said = (): Buffer => readFileSync(spec.serialLogPath);
+    const snapshot = { statePath: join(spec.runtimeDirectory, 'state'), memoryPath: join(spec.runtimeDirectory, 'memory') };
+    await until(() => said().length > 2);
+    await machine.pause?.();
+    await machine.createSnapshot?.(snapshot);
+    await machine.terminate();
+    const before = said();
+    const restored = await driver.restore?.(spec, snapshot, AbortSignal.timeout(20_000));
+    t.after(() => restored?.terminate());
+    await until(() => said().length > before.length);
+    const [last = 0] = before.subarray(-1);
+    assert.equal(said()[before.length], (last + 1) % 256, said().toString('latin1'));
+    await restored?.terminate();
+    await assert.rejects(async () => driver.restore?.(spec, { ...snapshot, statePath: spec.kernelPath }, AbortSignal.timeout(20_000)), {
+      code: 'VMM_FAILED',
+      message: /snapshot\/load/,
+    });
+    assert.equal(await driver.find(spec), undefined);
+  },
+);
+
+test('a snapshot that cannot be loaded ends real and simulated Firecracker alike (4.1)', { skip: absent }, async (t) => {
+  const body = { snapshot_path: '/nonexistent', mem_backend: { backend_type: 'File', backend_path: '/nonexistent' } };
+  const ending = async (program: string): Promise<unknown> => {
+    const path = join(createSpec(t).runtimeDirectory, 'api.sock');
+    const child = spawn(program, ['--api-sock', path], { stdio: 'ignore' });
+    const ended = once(child, 'exit');
+    const api = await connectApi({ path, connect: realHost.connectUnix }, { retryWhile: () => child.exitCode === null });
+    api.close();
+    const { status } = await exchange(path, 'PUT', '/snapshot/load', json(body));
+    return [status, ...(await ended)];
+  };
+  assert.deepEqual(await ending(fake.program), await ending(real?.program ?? ''));
 });
 
 test('a second Firecracker on the same writable disk is refused, and one after it is not (4.1)', { skip: noMachine }, async (t) => {

@@ -1,12 +1,12 @@
 import type { Host } from '../../../host/host.ts';
 import { BangerError } from '../../../model/errors.ts';
 import type { ProcessIdentity } from '../../../model/vm.ts';
-import type { Hypervisor, Machine, MachineSpec } from '../contract.ts';
+import type { Hypervisor, Machine, MachineSnapshot, MachineSpec } from '../contract.ts';
 import type { ProcessStatus } from '../process-end.ts';
 import { type ApiClient, connectApi } from './api-client.ts';
 import { FirecrackerInstallation, type FirecrackerSettings } from './checks.ts';
 import { type Launch, directLaunch } from './launch.ts';
-import { DISK_BUSY_STATUS, KERNEL_HEAD_BYTES, TAKES, machineRequests, refuseKernel } from './machine-config.ts';
+import { DISK_BUSY_STATUS, KERNEL_HEAD_BYTES, TAKES, machineRequests, refuseKernel, restoreRequests } from './machine-config.ts';
 import { FirecrackerMachineControl } from './machine.ts';
 import { describeStatus } from './vmm-process.ts';
 
@@ -25,18 +25,23 @@ export function createFirecrackerHypervisor(parts: { host: Host; settings: Firec
     takes: TAKES,
     checks: (signal) => driver.installation.check(signal),
     start: (spec, signal) => startMachine(driver, spec, signal),
+    ...(launch.seesAllFiles
+      ? { restore: (spec: MachineSpec, snapshot: MachineSnapshot, signal: AbortSignal) => startMachine(driver, spec, signal, snapshot) }
+      : {}),
     adopt: (spec, process) => adoptMachine(driver, spec, process),
     find: (spec) => launch.find(spec),
     cleanUp: (spec) => launch.cleanUp(spec),
   };
 }
 
-async function startMachine(driver: Driver, spec: MachineSpec, signal: AbortSignal): Promise<Machine> {
+/** @param snapshot what the machine goes on from; default: it boots */
+async function startMachine(driver: Driver, spec: MachineSpec, signal: AbortSignal, snapshot?: MachineSnapshot): Promise<Machine> {
   const { host, launch, installation } = driver;
   throwIfCancelled(spec, signal);
   const { program, version } = await installation.locate();
   const paths = launch.paths(spec);
-  const requests = machineRequests({ spec, version, paths, seen: (path) => launch.seen(spec, path) });
+  const machine = { spec, version, paths, seen: (path: string) => launch.seen(spec, path) };
+  const requests = snapshot === undefined ? machineRequests(machine) : restoreRequests(machine, snapshot);
   const started: Started = {};
   try {
     refuseKernel(await host.readHead(spec.kernelPath, KERNEL_HEAD_BYTES), version, spec.kernelPath);
@@ -48,7 +53,7 @@ async function startMachine(driver: Driver, spec: MachineSpec, signal: AbortSign
     const control = (started.control = new FirecrackerMachineControl(driver, spec));
     await control.listen();
     const retryWhile = (): boolean => host.isAlive(child.identity);
-    const api = await connectApi(paths.api, { signal, timeoutMs: CONTROL_TIMEOUT_MS, retryWhile });
+    const api = await connectApi({ path: paths.api, connect: host.connectUnix }, { signal, timeoutMs: CONTROL_TIMEOUT_MS, retryWhile });
     control.attach(child.identity, api, child.exited);
     for (const request of requests) {
       throwIfCancelled(spec, signal);
@@ -110,7 +115,7 @@ async function adoptMachine(driver: Driver, spec: MachineSpec, process: ProcessI
   const control = new FirecrackerMachineControl(driver, spec);
   let api: ApiClient | undefined;
   try {
-    api = await connectApi(launch.paths(spec).api, { timeoutMs: ADOPT_TIMEOUT_MS });
+    api = await connectApi({ path: launch.paths(spec).api, connect: host.connectUnix }, { timeoutMs: ADOPT_TIMEOUT_MS });
     const info = await api.describe(ADOPT_TIMEOUT_MS);
     // One that was never started belongs to a start that its daemon did not finish.
     if (info.id !== launch.instanceId(spec) || info.state === 'Not started') throw new BangerError('WRONG_STATE', info.state);

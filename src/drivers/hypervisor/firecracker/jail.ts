@@ -88,6 +88,7 @@ export function jailedLaunch(parts: { host: Host; helper: JailHelper; places: Ja
   };
 
   return {
+    seesAllFiles: false,
     paths,
     seen: (spec, hostPath) => seenInJail(spec, paths(spec), rootOf(spec), hostPath),
     instanceId: (spec) => `bgr-${idOf(spec)}`,

@@ -10,6 +10,8 @@ export type Launch = {
   paths(spec: MachineSpec): MachinePaths;
   /** The path under which the VMM sees a file of the host. */
   seen(spec: MachineSpec, hostPath: string): string;
+  /** Whether the VMM sees every file of the daemon's user, as snapshots need it. */
+  readonly seesAllFiles: boolean;
   /** The instance id that the process is given. */
   instanceId(spec: MachineSpec): string;
   /**
@@ -33,6 +35,7 @@ const KILL_GRACE_MS = 1000;
 /** The process runs with the daemon's user and sees the host's paths. */
 export function directLaunch(host: Host): Launch {
   return {
+    seesAllFiles: true,
     paths: machinePaths,
     seen: (_spec, hostPath) => hostPath,
     instanceId: (spec) => spec.vmId,

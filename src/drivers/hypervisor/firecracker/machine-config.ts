@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { BangerError } from '../../../model/errors.ts';
-import type { MachineDisk, MachineLimits, MachineNetwork, MachineSpec, TransferLimit } from '../contract.ts';
+import type { MachineDisk, MachineLimits, MachineNetwork, MachineSnapshot, MachineSpec, TransferLimit } from '../contract.ts';
 
 /** What the driver accepts; the VMM has no other disks and no network of its own. */
 export const TAKES = { diskFormats: ['raw'], networks: ['tap', 'none'] } as const;
@@ -22,6 +22,9 @@ const MAX_OPEN_FILES = 2048;
 /** flock's status when another VMM has the disk; Firecracker has no such one. */
 export const DISK_BUSY_STATUS = 75;
 const LOCK_WAIT_SECONDS = 1;
+
+/** All the guest's memory is written to a disk, which may be a slow one. */
+const SNAPSHOT_TIMEOUT_MS = 600_000;
 
 /** First version whose serial output can be sent somewhere (PUT /serial). */
 export const OLDEST_VERSION: Version = { major: 1, minor: 14 };
@@ -54,8 +57,8 @@ export function machinePaths(spec: Pick<MachineSpec, 'runtimeDirectory'>): Machi
   return { api: at('api.sock'), vsock, lastWord: `${vsock}_${LAST_WORD_PORT}`, ...pipes };
 }
 
-/** One request that changes something. */
-export type ApiRequest = { method: 'PUT' | 'PATCH'; path: string; body: Record<string, unknown> };
+/** One request that changes something. @param timeoutMs when the client's own would be too short */
+export type ApiRequest = { method: 'PUT' | 'PATCH'; path: string; body: Record<string, unknown>; timeoutMs?: number };
 
 export type FirecrackerMachine = {
   spec: MachineSpec;
@@ -90,9 +93,7 @@ export function machineRequests(machine: FirecrackerMachine): ApiRequest[] {
   const { spec, paths, seen } = machine;
   refuseUnsupported(spec);
   return [
-    put('/logger', { log_path: seen(paths.log), level: 'Info', show_level: true }),
-    put('/metrics', { metrics_path: seen(paths.metrics) }),
-    put('/serial', { serial_out_path: seen(paths.serial) }),
+    ...outputRequests(machine),
     put('/machine-config', { vcpu_count: spec.vcpuCount, mem_size_mib: spec.memoryMib }),
     put('/boot-source', {
       kernel_image_path: seen(spec.kernelPath),
@@ -107,6 +108,28 @@ export function machineRequests(machine: FirecrackerMachine): ApiRequest[] {
     put('/entropy', {}),
     put('/actions', { action_type: 'InstanceStart' }),
   ];
+}
+
+/** The only requests that a process may have had when it loads a snapshot. */
+function outputRequests({ paths, seen }: FirecrackerMachine): ApiRequest[] {
+  return [
+    put('/logger', { log_path: seen(paths.log), level: 'Info', show_level: true }),
+    put('/metrics', { metrics_path: seen(paths.metrics) }),
+    put('/serial', { serial_out_path: seen(paths.serial) }),
+  ];
+}
+
+/** Everything from a fresh process to a guest that goes on; disks, network and vsock are named in the snapshot. */
+export function restoreRequests(machine: FirecrackerMachine, { statePath, memoryPath }: MachineSnapshot): ApiRequest[] {
+  const memory = { backend_type: 'File', backend_path: memoryPath };
+  const load = put('/snapshot/load', { snapshot_path: statePath, mem_backend: memory, resume_vm: true });
+  return [...outputRequests(machine), { ...load, timeoutMs: SNAPSHOT_TIMEOUT_MS }];
+}
+
+/** @returns the request that writes the state and the memory of a paused machine. */
+export function snapshotRequest({ statePath, memoryPath }: MachineSnapshot): ApiRequest {
+  const body = { snapshot_path: statePath, mem_file_path: memoryPath, snapshot_type: 'Full' };
+  return { ...put('/snapshot/create', body), timeoutMs: SNAPSHOT_TIMEOUT_MS };
 }
 
 const put = (path: string, body: Record<string, unknown>): ApiRequest => ({ method: 'PUT', path, body });

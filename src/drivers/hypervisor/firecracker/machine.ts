@@ -2,14 +2,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Host } from '../../../host/host.ts';
 import { BangerError } from '../../../model/errors.ts';
 import type { ProcessIdentity } from '../../../model/vm.ts';
-import type { AgentChannel, Machine, MachineExit, MachineLimits, MachineSpec } from '../contract.ts';
+import type { AgentChannel, Machine, MachineExit, MachineLimits, MachineSnapshot, MachineSpec } from '../contract.ts';
 import { type ProcessStatus, waitForVmmExit } from '../process-end.ts';
 import { OUTPUT_LOG_BYTES, type LoggedOutput, logOutput } from '../output-log.ts';
 import { AgentChannels } from './agent-channels.ts';
 import type { ApiClient } from './api-client.ts';
 import { listenForLastWord } from './last-word.ts';
 import type { Launch } from './launch.ts';
-import { type ApiRequest, diskUpdate, limitRequests } from './machine-config.ts';
+import { type ApiRequest, diskUpdate, limitRequests, snapshotRequest } from './machine-config.ts';
 import { MetricsPipe } from './metrics.ts';
 import { type ExitEvidence, judgeExit } from './vmm-process.ts';
 
@@ -23,6 +23,7 @@ const METRICS_ATTEMPTS = 2;
 export class FirecrackerMachineControl implements Machine {
   readonly accelerator = 'kvm';
   readonly exited: Promise<MachineExit>;
+  readonly createSnapshot?: (snapshot: MachineSnapshot) => Promise<void>;
   readonly #host: Host;
   readonly #launch: Launch;
   readonly #spec: MachineSpec;
@@ -40,7 +41,8 @@ export class FirecrackerMachineControl implements Machine {
     this.#launch = launch;
     this.#spec = spec;
     this.exited = this.#exit.promise;
-    this.#channels = new AgentChannels(launch.paths(spec).vsock);
+    if (launch.seesAllFiles) this.createSnapshot = (snapshot) => this.#send(snapshotRequest(snapshot));
+    this.#channels = new AgentChannels(() => host.connectUnix(launch.paths(spec).vsock));
   }
 
   get process(): ProcessIdentity {
@@ -54,7 +56,7 @@ export class FirecrackerMachineControl implements Machine {
     this.#keep(paths.log, this.#spec.vmmLogPath);
     this.#keep(paths.serial, this.#spec.serialLogPath);
     this.#metrics = new MetricsPipe(this.#host.openFifo(paths.metrics));
-    await this.#host.removeTree(paths.lastWord);
+    await this.#host.removeName(paths.lastWord);
     this.#lastWord = await listenForLastWord(paths.lastWord, (word) => (this.#evidence.lastWord = word));
   }
 

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { Host } from '../../../host/host.ts';
+import { boundProbe } from '../probe-limit.ts';
 
 /** Rounds of the loop whose time is taken: 2 million instructions, half a millisecond on hardware. */
 export const PROBE_ROUNDS = 1_000_000;
@@ -77,7 +78,8 @@ export async function probeSpeed(host: Host, program: string, directory: string)
       JSON.stringify({ 'boot-source': { kernel_image_path: kernelPath, boot_args: 'probe' }, drives: [], 'machine-config': machine }),
     );
     const begin = performance.now();
-    await host.run([program, '--no-api', '--config-file', configPath, '--id', 'probe'], { timeoutMs: limitMs });
+    const argv = [program, '--no-api', '--config-file', configPath, '--id', 'probe'];
+    await host.run(boundProbe(argv), { timeoutMs: limitMs });
     return performance.now() - begin;
   };
   const measure = async (): Promise<{ startMs: number; loopMs: number }> => {

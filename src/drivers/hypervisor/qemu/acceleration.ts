@@ -2,6 +2,7 @@ import { dirname, join } from 'node:path';
 import type { Host } from '../../../host/host.ts';
 import type { Verdict } from '../../../model/verdict.ts';
 import { KVM_DEVICE, explainKvmObstacle, hasVirtualisationFlag } from '../kvm.ts';
+import { boundProbe } from '../probe-limit.ts';
 import { measureTscKhz, preferExact } from './clock-probe.ts';
 import { SPEED_PROBE_STATUS, speedProbeFirmware } from './probe-programs.ts';
 
@@ -117,7 +118,7 @@ async function probeSpeed(host: Host, qemuPath: string, directory: string): Prom
       ...[qemuPath, '-M', `microvm,accel=${accelerator}`, '-m', '16', '-bios', firmware, '-nodefaults', '-no-user-config'],
       ...['-display', 'none', '-device', 'isa-debug-exit,iobase=0xf4,iosize=1'],
     ];
-    const status = await host.run(argv, { timeoutMs: limitMs }).then(
+    const status = await host.run(boundProbe(argv), { timeoutMs: limitMs }).then(
       () => 0,
       (error: { outcome?: { exitCode: number | null } }) => error.outcome?.exitCode,
     );

@@ -2,6 +2,7 @@ import { type Socket, connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Host } from '../../../host/host.ts';
+import { boundProbe } from '../probe-limit.ts';
 import { clockProbeFirmware } from './probe-programs.ts';
 
 /** Apart by this much, two readings that are each good to 0.1 ms give the frequency to 0.02 %. */
@@ -25,11 +26,11 @@ export async function measureTscKhz(host: Host, qemuPath: string, directory: str
   const stop = new AbortController();
   const running = host
     .run(
-      [
+      boundProbe([
         ...[qemuPath, '-M', 'microvm,isa-serial=off', '-accel', 'tcg,tb-size=1', '-m', '16', '-bios', firmware, '-nodefaults'],
         ...['-no-user-config', '-display', 'none', '-chardev', `socket,id=s,path=${socketPath.replaceAll(',', ',,')},server=on,wait=off`],
         ...['-device', 'isa-serial,chardev=s'],
-      ],
+      ]),
       { signal: stop.signal, timeoutMs: 10_000 },
     )
     .catch(() => undefined);

@@ -1,0 +1,134 @@
+// What lists and shows: one place for formats, so that every command of that kind takes the same switches and means the same by them.
+import type { Command } from '@commander-js/extra-typings';
+import { BangerError } from '../model/errors.ts';
+import type { Cli } from './cli.ts';
+import { newOption } from './command.ts';
+import { type Column, renderFacts, renderTable } from './render/table.ts';
+
+export const OUTPUT_FORMATS = ['table', 'wide', 'json', 'yaml', 'name'] as const;
+export type OutputFormat = (typeof OUTPUT_FORMATS)[number];
+
+/** Switches of commands that show something. */
+export type ShowFlags = { output: OutputFormat; quiet?: true | undefined; format?: string | undefined };
+/** Switches of commands that list. */
+export type ListFlags = ShowFlags & { headers: boolean };
+
+type Options = Record<string, unknown>;
+
+/** Gives a command that shows something `-o`, `-q` and `--format`. @param names what `-q` prints, for its help */
+export function showing<Args extends unknown[], Opts extends Options>(command: Command<Args, Opts>, names = 'the name only') {
+  const quiet = newOption('-q, --quiet', `${names}, the same as -o name`).conflicts('output');
+  const format = newOption('--format <template>', "a line made from a template such as '{{.name}} {{json .}}'; members as in -o json");
+  const output = newOption('-o, --output <format>', 'table, wide (more columns), json, yaml or name')
+    .choices(OUTPUT_FORMATS)
+    .default('table');
+  command
+    .addOption(output)
+    .addOption(quiet)
+    .addOption(format.conflicts(['output', 'quiet']));
+  return command as unknown as Command<Args, Opts & ShowFlags>;
+}
+
+/** The same for a command that lists, with `--no-headers`. */
+export function listing<Args extends unknown[], Opts extends Options>(command: Command<Args, Opts>, names = 'names only, one a line') {
+  showing(command, names).option('--no-headers', 'no line of titles');
+  return command as unknown as Command<Args, Opts & ListFlags>;
+}
+
+export type ListView<Row> =
+  | { columns: readonly Column<Row>[]; /** More of them, for `-o wide`. */ wide?: readonly Column<Row>[]; name: (row: Row) => string }
+  | { lines: () => readonly string[]; names: () => readonly string[] };
+
+export type Facts = readonly (readonly [string, string | null | undefined])[];
+
+/** Facts of which lines are made, or the lines themselves. */
+export type ShowView<T> = { name: (value: T) => string } & ({ facts: (value: T) => Facts } | { lines: (value: T) => readonly string[] });
+
+/** Whether values follow each other: then JSON is one line, and YAML one document (NDJSON, a YAML stream). */
+export type Streaming = { isStream: boolean };
+
+/** @returns rows in the format that was asked for; JSON and YAML are one list, the API's own shape */
+export async function listLines<Row>(
+  cli: Cli,
+  flags: ShowFlags & { headers?: boolean },
+  rows: readonly Row[],
+  view: ListView<Row>,
+  streaming: Streaming = { isStream: false },
+): Promise<readonly string[]> {
+  const data = await dataLines(flags, rows, rows, streaming);
+  if (data !== undefined) return data;
+  const format = formatOf(flags);
+  if (format === 'name') return 'names' in view ? view.names() : rows.map(view.name);
+  if ('lines' in view) return view.lines();
+  const columns = format === 'wide' ? [...view.columns, ...(view.wide ?? [])] : view.columns;
+  return renderTable(columns, rows, { headers: flags.headers, width: widthOf(cli) });
+}
+
+/** Prints rows in the format that was asked for. */
+export async function printList<Row>(cli: Cli, flags: ListFlags, rows: readonly Row[], view: ListView<Row>): Promise<void> {
+  for (const line of await listLines(cli, flags, rows, view)) cli.print(line);
+}
+
+/** @returns one value in the format that was asked for */
+export async function showLines<T>(
+  flags: ShowFlags,
+  value: T,
+  view: ShowView<T>,
+  streaming: Streaming = { isStream: false },
+): Promise<readonly string[]> {
+  const data = await dataLines(flags, value, [value], streaming);
+  if (data !== undefined) return data;
+  if (formatOf(flags) === 'name') return [view.name(value)].filter((name) => name !== '');
+  return 'facts' in view ? renderFacts(view.facts(value)) : view.lines(value);
+}
+
+/** Prints one value in the format that was asked for. */
+export async function printOne<T>(cli: Cli, flags: ShowFlags, value: T, view: ShowView<T>): Promise<void> {
+  for (const line of await showLines(flags, value, view)) cli.print(line);
+}
+
+/** Prints several values one after the other: an empty line between them for people, a new document in YAML. */
+export async function printEach<T>(cli: Cli, flags: ShowFlags, values: readonly T[], view: ShowView<T>): Promise<void> {
+  for (const [at, value] of values.entries()) {
+    if (at > 0 && flags.output === 'yaml') cli.print('---');
+    else if (at > 0 && !isData(flags)) cli.print('');
+    await printOne(cli, flags, value, view);
+  }
+}
+
+/** @returns the format that the switches ask for */
+function formatOf(flags: ShowFlags): OutputFormat {
+  return flags.quiet === true ? 'name' : flags.output;
+}
+
+/** @returns whether the output is for programs, so that nothing else may stand beside it on stdout */
+export function isData(flags: ShowFlags): boolean {
+  return flags.format !== undefined || ['json', 'yaml', 'name'].includes(formatOf(flags));
+}
+
+/** @returns columns of the terminal that stdout is; undefined where nothing must be cut */
+export function widthOf(cli: Cli): number | undefined {
+  return cli.stdout.isTTY === true ? cli.stdout.columns : undefined;
+}
+
+/** @returns undefined for the formats that are for people */
+async function dataLines(flags: ShowFlags, value: unknown, items: readonly unknown[], streaming: Streaming): Promise<string[] | undefined> {
+  if (flags.format !== undefined) return templateLines(flags.format, items);
+  const format = formatOf(flags);
+  if (format === 'json') return [streaming.isStream ? JSON.stringify(value) : JSON.stringify(value, null, 2)];
+  if (format !== 'yaml') return undefined;
+  const { toYaml } = await import('../lib/yaml.ts');
+  return [...(streaming.isStream ? ['---'] : []), toYaml(value as Parameters<typeof toYaml>[0])];
+}
+
+async function templateLines(template: string, values: readonly unknown[]): Promise<string[]> {
+  const { compileTemplate, TemplateProblem } = await import('../lib/template.ts');
+  const { safeText } = await import('./render/text.ts');
+  try {
+    const fill = compileTemplate(template);
+    return values.map((value) => safeText(fill(value)));
+  } catch (error) {
+    if (!(error instanceof TemplateProblem)) throw error;
+    throw new BangerError('INVALID_INPUT', `--format: ${error.message}`, { remedy: `give ${error.allowed}` });
+  }
+}

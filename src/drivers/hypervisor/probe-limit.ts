@@ -1,0 +1,10 @@
+/** More than a probe takes on the slowest host, where its time limit ends it first. */
+const PROBE_CPU_SECONDS = 30;
+
+/**
+ * A daemon that is killed ends no probe, and what a probe finds out may be that it loops for ever.
+ * @returns the command line so that the kernel ends it when it has used that much CPU time (SIGXCPU)
+ */
+export function boundProbe(argv: readonly string[]): string[] {
+  return ['prlimit', `--cpu=${PROBE_CPU_SECONDS}`, ...argv];
+}

@@ -1,0 +1,58 @@
+// Small templates over plain data, the part of docker's --format that people use: {{.name}}, {{json .spec}}, \t and \n.
+import { nearest } from './nearest.ts';
+
+/** A template that cannot be read, or names what is not there. */
+export class TemplateProblem extends Error {
+  override readonly name = 'TemplateProblem';
+  /** What could have been written instead. */
+  readonly allowed: string;
+
+  constructor(message: string, allowed: string) {
+    super(message);
+    this.allowed = allowed;
+  }
+}
+
+type Part = string | { path: readonly string[]; asJson: boolean };
+
+const FIELD = /^\s*(json\s+)?\.((?:[A-Za-z0-9_]+\.)*[A-Za-z0-9_]+)?\s*$/;
+
+/**
+ * `{{.a.b}}` is a member of a member (a number takes an item of a list), `{{.}}` the whole, `{{json .a}}` the same as JSON;
+ * `\t` and `\n` are a tab and a line end. Null is nothing, objects and lists are JSON.
+ * @returns what fills the template with one value
+ * @throws TemplateProblem, also from the returned function: for a member that the value does not have
+ */
+export function compileTemplate(template: string): (value: unknown) => string {
+  const parts = partsOf(template);
+  return (value) => parts.map((part) => (typeof part === 'string' ? part : textOf(part, value))).join('');
+}
+
+function partsOf(template: string): Part[] {
+  return template.split(/(\{\{.*?\}\})/s).map((piece) => {
+    if (!piece.startsWith('{{') || !piece.endsWith('}}')) {
+      if (piece.includes('{{')) throw new TemplateProblem('{{ without }}', '{{.name}}');
+      return piece.replaceAll(String.raw`\t`, '\t').replaceAll(String.raw`\n`, '\n');
+    }
+    const match = FIELD.exec(piece.slice(2, -2));
+    if (match === null) throw new TemplateProblem(`${piece} is not understood`, '{{.name}}, {{.spec.nat}} or {{json .}}');
+    return { path: match[2]?.split('.') ?? [], asJson: match[1] !== undefined };
+  });
+}
+
+function textOf({ path, asJson }: Exclude<Part, string>, value: unknown): string {
+  let found = value;
+  for (const name of path) {
+    if (found === null || found === undefined) break;
+    const members = typeof found === 'object' ? Object.keys(found) : [];
+    if (!members.includes(name)) {
+      const near = nearest(name, members);
+      const hint = near === undefined ? '' : `; did you mean ${near}?`;
+      throw new TemplateProblem(`{{.${path.join('.')}}}: there is no ${name}${hint}`, members.length === 0 ? '{{.}}' : members.join(', '));
+    }
+    found = (found as Record<string, unknown>)[name];
+  }
+  if (asJson) return JSON.stringify(found ?? null);
+  if (found === null || found === undefined) return '';
+  return typeof found === 'object' ? JSON.stringify(found) : `${found as string | number | boolean}`;
+}

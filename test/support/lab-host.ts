@@ -1,0 +1,72 @@
+// The lab's machine as a host for VMs of an ordinary user: the installed helper, settings for its speed, and what is left on it.
+import assert from 'node:assert/strict';
+import { chmodSync } from 'node:fs';
+import { after, before } from 'node:test';
+import { run } from '../../src/host/spawn.ts';
+import { PROGRAM } from './sandbox.ts';
+import { testUser } from './unprivileged.ts';
+
+const { BANGER_FIRECRACKER: firecracker, BANGER_JAILER: jailer } = process.env;
+const programs = firecracker === undefined || jailer === undefined ? undefined : { firecracker, jailer };
+
+/** Why tests that need Firecracker are left out, or false: what node:test takes. */
+export const withoutFirecracker = programs === undefined ? 'BANGER_FIRECRACKER and BANGER_JAILER name no programs' : false;
+
+/** The smallest VM that all images boot in. */
+export const SMALL = ['--vcpu', '1', '--memory', '384M'];
+/** For a verb that boots a guest. */
+export const LONG = { timeoutMs: 300_000 };
+
+export type Drivers = { hypervisor: string; network: 'private' | 'bridge'; storage: 'copy' | 'dm-snapshot' };
+
+/** @returns the environment that makes banger use these drivers; a guest under a hypervisor that is emulated itself gets its time */
+export function environmentOf({ hypervisor, network, storage }: Drivers): Record<string, string> {
+  return {
+    BANGER_BOOT_TIMEOUT_SECONDS: '240',
+    BANGER_STOP_GRACE_SECONDS: '60',
+    BANGER_HYPERVISOR: hypervisor,
+    BANGER_NETWORK_MODE: network,
+    BANGER_STORAGE_DRIVER: storage,
+    ...(programs === undefined ? {} : { BANGER_FIRECRACKER: programs.firecracker }),
+  };
+}
+
+/** All that the root path makes, one line an object. */
+const PICTURE = [
+  'dmsetup ls | sort',
+  'losetup -a | sort',
+  'ip -br link | cut -d " " -f 1 | sort',
+  'nft list ruleset',
+  'find /sys/fs/cgroup -name "*bgr-*"',
+  'grep -c . /proc/mounts',
+  'lsns -t net -n -o NS,COMMAND | wc -l; lsns -t user -n | wc -l',
+  // A user's own directories there are made once.
+  'find /var/lib/banger-jail /dev/banger /run/banger/users -mindepth 2 2>/dev/null | sort',
+  'grep -H . /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf/eth0/forwarding',
+];
+
+/** @returns what the host has of all that VMs could leave: two that are equal say that nothing was left */
+export async function pictureOfHost(): Promise<string> {
+  return (await run(['sh', '-c', PICTURE.map((line) => `echo "== "; ${line}`).join('\n')])).stdout;
+}
+
+/**
+ * Registers hooks that install the helper for the tests' user, with jails where there are programs for them, and remove it; then
+ * nothing of it may be left, and the kernel must have had nothing to complain about.
+ */
+export function useInstalledHelper(): void {
+  const setup = (...words: string[]) => run([PROGRAM, 'setup', ...words], { timeoutMs: 120_000 });
+  before(async () => {
+    // The lab's users are made for a test; on a real host they are in the group kvm.
+    chmodSync('/dev/kvm', 0o666);
+    const jails = programs === undefined ? [] : ['--firecracker', programs.firecracker, '--jailer', programs.jailer];
+    await setup('--user', String(testUser('/nonexistent').uid), ...jails);
+  });
+  after(async () => {
+    await setup('--uninstall');
+    const left = 'ls -d /etc/banger /run/banger /dev/banger /var/lib/banger-jail /usr/local/lib/banger* 2>/dev/null || true';
+    assert.equal((await run(['sh', '-c', left])).stdout, '');
+    const complaints = 'dmesg | grep -E "BUG|WARNING|Oops|I/O error|hung task|snapshots: Invalid" || true';
+    assert.equal((await run(['sh', '-c', complaints])).stdout, '');
+  });
+}
