@@ -1,5 +1,6 @@
 // Images, as the API shows them and takes orders about them.
 import { z } from 'zod';
+import { LIMITS } from '../model/limits.ts';
 
 const initSystem = z.enum(['systemd', 'runit', 'none']);
 const newName = z.string().max(1024).describe('DNS label');
@@ -53,6 +54,49 @@ export const registerImageSchema = z
   })
   .meta({ id: 'RegisterImage' });
 
+const stepName = z.string().max(100);
+const packageName = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9+.-]*(:[a-z0-9]+)?$/)
+  .max(200);
+
+export const buildImageSchema = z
+  .strictObject({
+    name: newName,
+    from: z.string().max(1024).optional().describe('image to build from; default: the default image'),
+    distribution: z.string().min(1).max(100).optional().describe('that the image to build from must be of, such as debian'),
+    sizeBytes: z
+      .number()
+      .int()
+      .min(LIMITS.diskBytes.min)
+      .max(LIMITS.diskBytes.max)
+      .multipleOf(LIMITS.diskStepBytes)
+      .optional()
+      .describe('of the root file system'),
+    packages: z
+      .strictObject({ path: hostPath('where the list was read'), names: z.array(packageName).max(5000) })
+      .optional()
+      .describe('in place of the development packages'),
+    script: z
+      .strictObject({ path: hostPath('where it was read'), text: z.string().max(512 * 1024) })
+      .optional()
+      .describe('run by the shell of the guest after the steps'),
+    only: z.array(stepName).max(100).optional().describe('provisioning steps; default: all'),
+    skip: z.array(stepName).max(100).optional().describe('provisioning steps that are left out'),
+    replace: z.boolean().optional().describe('take the name from an image that has it'),
+  })
+  .meta({ id: 'BuildImage' });
+
+export const provisionStepSchema = z
+  .strictObject({
+    name: z.string(),
+    title: z.string(),
+    packages: z.array(z.string()),
+    needs: z.array(z.string()),
+    servicePorts: z.array(z.number()),
+  })
+  .meta({ id: 'ProvisionStep' });
+
 export const promoteImageSchema = z
   .strictObject({ name: newName.optional().describe('of a copy; default: the image itself, which no VM may use then') })
   .nullish();
@@ -63,3 +107,5 @@ export const pruneImagesSchema = z
 
 export type ImageView = z.infer<typeof imageSchema>;
 export type RegisterImage = z.infer<typeof registerImageSchema>;
+export type BuildImage = z.infer<typeof buildImageSchema>;
+export type ProvisionStepView = z.infer<typeof provisionStepSchema>;

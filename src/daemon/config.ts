@@ -53,6 +53,12 @@ const configSchemaOf = (drivers: DriverNames) =>
     network: z.strictObject({ mode: driverSchema(drivers.networks) }).prefault({}),
     storage: z.strictObject({ driver: driverSchema(drivers.storages) }).prefault({}),
     firecracker: z.strictObject({ path: z.string().startsWith('/').optional() }).prefault({}),
+    provision: z
+      .strictObject({
+        npm_registry: z.url({ protocol: /^https?$/ }).optional(),
+        git_mirror: z.url({ protocol: /^(https?|file|ssh|git)$/ }).default('https://github.com'),
+      })
+      .prefault({}),
     helper: z.strictObject({ socket: z.string().startsWith('/').default('/run/banger/helper.sock') }).prefault({}),
     dns: z
       .strictObject({

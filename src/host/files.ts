@@ -1,6 +1,7 @@
 import { constants, createReadStream } from 'node:fs';
 import {
   access,
+  appendFile,
   chmod,
   copyFile,
   mkdir,
@@ -17,7 +18,9 @@ import {
 } from 'node:fs/promises';
 import { createHash, randomBytes } from 'node:crypto';
 import { dirname, join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { createZstdDecompress } from 'node:zlib';
 
 /** Writes a file so that it is there whole or not at all, also across power loss. @param mode default 0600 */
 export async function writeFileAtomic(path: string, content: string | Uint8Array, mode = 0o600): Promise<void> {
@@ -124,6 +127,30 @@ export async function regularFileSize(path: string): Promise<number | undefined>
   await access(path, constants.R_OK);
   const found = await stat(path);
   return found.isFile() ? found.size : undefined;
+}
+
+/** @returns a file as a stream with its size, for who sends it somewhere. The reader ends it or destroys it. */
+export async function openWhole(path: string): Promise<{ content: Readable; sizeBytes: number }> {
+  return { sizeBytes: (await stat(path)).size, content: createReadStream(path, { highWaterMark: 256 * 1024 }) };
+}
+
+/** @returns what is in a zstd file, as a stream */
+export function openUnpacked(path: string): Readable {
+  const file = createReadStream(path);
+  const unpacked = createZstdDecompress();
+  file.once('error', (error) => unpacked.destroy(error));
+  unpacked.once('close', () => file.destroy());
+  return file.pipe(unpacked);
+}
+
+/** Adds text to a log that only its owner reads. */
+export async function appendText(path: string, text: string): Promise<void> {
+  await appendFile(path, text, { mode: 0o600 });
+}
+
+/** Moves a file or directory within a file system. */
+export async function moveFile(from: string, to: string): Promise<void> {
+  await rename(from, to);
 }
 
 /** Renames a directory, after all that it holds is on disk: at `to` it is there whole or not at all, also across power loss. */

@@ -1,8 +1,10 @@
+import type { Readable } from 'node:stream';
 import type { Hypervisor, Machine } from '../drivers/hypervisor/contract.ts';
 import type { NetworkDriver } from '../drivers/network/contract.ts';
 import type { StorageDriver } from '../drivers/storage/contract.ts';
 import type { AgentClient } from '../guest/agent-client.ts';
 import type { SshHostKey } from '../guest/ssh-host-key.ts';
+import type { ProvisionSources } from '../images/provision/sources.ts';
 import type { Image } from '../model/image.ts';
 import type { ImagePaths, VmPaths } from '../model/paths.ts';
 import type { Verdict } from '../model/verdict.ts';
@@ -28,6 +30,14 @@ export type HostPort = {
   readHead(path: string, bytes: number): Promise<Uint8Array>;
   /** Of the file's whole length, empty. */
   makeExt4(path: string, label: string, signal?: AbortSignal): Promise<void>;
+  /** Of a file system that no machine uses; what can be repaired is. */
+  checkExt4(path: string, signal?: AbortSignal): Promise<void>;
+  shrinkExt4(path: string, spareBytes: number, signal?: AbortSignal): Promise<void>;
+  sha256File(path: string, signal?: AbortSignal): Promise<string>;
+  appendText(path: string, text: string): Promise<void>;
+  moveFile(from: string, to: string): Promise<void>;
+  openWhole(path: string): Promise<{ content: Readable; sizeBytes: number }>;
+  openUnpacked(path: string): Readable;
   regularFileSize(path: string): Promise<number | undefined>;
   publishDirectory(from: string, to: string): Promise<void>;
   fileSize(path: string): Promise<{ bytes: number; allocatedBytes: number }>;
@@ -101,6 +111,8 @@ export type LifecycleServices = {
   host: HostPort;
   /** @throws BUNDLE_MISSING, NOT_FOUND */
   resolveImage(reference: string | undefined): Promise<Image>;
+  /** What guests of builds are provisioned with. */
+  provisionSources: ProvisionSources;
   connectAgent(machine: Machine): AgentClient;
   makeSshHostKey(): SshHostKey;
   /** Public key that may log in as root. */

@@ -5,6 +5,7 @@ import {
   mkdirSync,
   openSync,
   readdirSync,
+  readFileSync,
   rmSync,
   symlinkSync,
   truncateSync,
@@ -15,7 +16,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { BangerError } from '../../src/model/errors.ts';
 import { runInProcess } from '../support/run-cli.ts';
-import { created, daemonFor, done, ended, startDaemon, type TestDaemon } from '../support/test-daemon.ts';
+import { created, daemonFor, done, ended, startDaemon, type TestDaemon, until } from '../support/test-daemon.ts';
 
 const MIB = 1024 ** 2;
 
@@ -241,4 +242,21 @@ test('two images cannot be made under one name, also at once (8.1, 3.4)', async 
   const [begun] = both.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
   assert.equal((await ended(api, begun ?? { id: '' })).state, 'done');
   await assert.rejects(api.promoteImage('mine', { name: 'copy' }, false), hasCode('NAME_TAKEN', /already/));
+});
+
+test('a managed image without the fingerprint of its work seed has one after its first create (8.6)', async (t) => {
+  const daemon = await daemonFor(t);
+  const { api } = daemon;
+  const { rootfs, seed } = ownFiles(daemon);
+  await api.registerImage({ name: 'mine', rootfsPath: rootfs, workSeedPath: seed });
+  await created(api, 'one', { image: 'mine', start: false });
+  assert.equal((await api.showImage('mine')).workSeedFingerprint, null, 'the files of a user may change');
+  await done(api, api.promoteImage('mine', { name: 'kept' }, false));
+  assert.equal((await api.showImage('kept')).workSeedFingerprint, null);
+  await created(api, 'two', { image: 'kept', start: false });
+  await until(async () => (await api.showImage('kept')).workSeedFingerprint !== null);
+  const { workSeedFingerprint, id } = await api.showImage('kept');
+  assert.equal(workSeedFingerprint, await daemon.world.host.sha256File(seed));
+  const manifest = readFileSync(join(daemon.services.imagePathsOf({ id }).directory, 'image.json'), 'utf8');
+  assert.equal((JSON.parse(manifest) as { workSeedFingerprint: string }).workSeedFingerprint, workSeedFingerprint);
 });

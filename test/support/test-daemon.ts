@@ -17,6 +17,7 @@ import type { Hypervisor, Machine } from '../../src/drivers/hypervisor/contract.
 import type { NetworkDriver } from '../../src/drivers/network/contract.ts';
 import { createFakeNetwork } from '../../src/drivers/network/fake/driver.ts';
 import type { StorageDriver } from '../../src/drivers/storage/contract.ts';
+import type { ProvisionSources } from '../../src/images/provision/sources.ts';
 import { resolveImage } from '../../src/lifecycle/image/resolve.ts';
 import { BangerError } from '../../src/model/errors.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
@@ -43,6 +44,29 @@ const DATABASE = 'banger.db';
 const CONFIG = { BANGER_STOP_GRACE_SECONDS: '1', BANGER_BOOT_TIMEOUT_SECONDS: '5', BANGER_RESERVED_SPACE: '0' };
 
 /** What a test brings along instead of the fakes; best first. */
+/** What builds do to guests in tests: no file of the checkout and no program of the host. */
+const provisionSources: ProvisionSources = {
+  steps: () =>
+    Promise.resolve([
+      {
+        name: 'development',
+        title: 'development packages',
+        script: 'exit 0',
+        packages: ['git'],
+        artifacts: [],
+        needs: [],
+        servicePorts: [],
+      },
+      { name: 'tool', title: 'tool', script: 'echo tool', packages: [], artifacts: ['tool'], needs: [], servicePorts: [22] },
+      { name: 'addon', title: 'addon', script: 'exit 0', packages: [], artifacts: [], needs: ['tool'], servicePorts: [] },
+    ]),
+  hash: (names) => `hash of ${names.join(' ')}`,
+  check: () => Promise.resolve(),
+  frame: () => Promise.resolve({ installPackages: 'exit 0', clean: 'exit 0' }),
+  artifact: (name) => Promise.resolve({ path: '/etc/hostname', version: `${name}-1` }),
+  archives: () => Promise.resolve(['/etc/hostname']),
+};
+
 export type TestDrivers = { hypervisors?: readonly Hypervisor[]; storages?: readonly StorageDriver[] };
 
 /**
@@ -124,7 +148,7 @@ function fakeParts(world: TestWorld, store: Store, effects: Effects): Parameters
   const fake = createFakeNetwork({ world: world.network });
   const networks: NetworkDriver[] = [{ ...effects.watch('network', fake, ['addressOnHost']), checks: () => fake.checks() }];
   const hypervisor = watchedHypervisor(world, effects);
-  const host = effects.watch('host', world.host, ['isAlive', 'signalProcess', 'bootId']);
+  const host = effects.watch('host', world.host, ['isAlive', 'signalProcess', 'bootId', 'openUnpacked']);
   return {
     store: {
       vms: effects.watch('vms', store.vms, ['*']),
@@ -133,6 +157,7 @@ function fakeParts(world: TestWorld, store: Store, effects: Effects): Parameters
       close: () => store.close(),
     },
     host,
+    provisionSources: effects.watch('sources', provisionSources, ['hash']),
     hypervisors: [hypervisor],
     storages: [storage],
     names: {

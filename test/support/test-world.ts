@@ -97,6 +97,8 @@ function hostOf(machines: FakeWorld, connected: ReadonlySet<string>): Host {
       await copyFile(from, to);
       chmodSync(to, 0o600);
     },
+    checkExt4: () => Promise.resolve(),
+    shrinkExt4: (path) => Promise.resolve(truncateSync(path, MIB)),
     makeExt4: (path) => Promise.resolve(void emptyExt4(path)),
     // As one that keeps half a processor busy.
     processUsage: (identity) =>

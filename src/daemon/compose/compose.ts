@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { realHost } from '../../host/host.ts';
+import { createProvisionSources } from '../../images/provision/sources.ts';
 import { openStore } from '../../store/store.ts';
 import { bundleParts, type KnownBundle } from './bundle-parts.ts';
 import type { Places } from './bundle-work.ts';
@@ -26,6 +27,12 @@ export async function compose(options: ComposeOptions, drivers: Registry = DRIVE
     hypervisors: Object.values(drivers.hypervisors).map((make) => make(context)),
     storages: Object.values(drivers.storages).map((make) => make(context)),
     names: createNames(config.dns, log),
+    provisionSources: createProvisionSources({
+      sourceRoot: places.sourceRoot,
+      cacheDirectory: join(directories.cacheDirectory, 'provision'),
+      host: realHost,
+      settings: { npmRegistry: config.provision.npm_registry, gitMirror: config.provision.git_mirror },
+    }),
     bundle: await bundleParts({
       options,
       store,

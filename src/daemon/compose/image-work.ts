@@ -1,7 +1,9 @@
 import { join } from 'node:path';
 import { DEBIAN_FOLDER, hashOf } from '../../images/bundle/build-inputs.ts';
 import { readPackageList } from '../../images/bundle/root-packages.ts';
-import type { Image } from '../../model/image.ts';
+import type { ProvisionSources } from '../../images/provision/sources.ts';
+import type { Image, ImageRecipe } from '../../model/image.ts';
+import type { ProvisionStep } from '../../model/provisioning.ts';
 import type { Config } from '../config.ts';
 import type { DaemonServices } from '../services.ts';
 import type { Places } from './bundle-work.ts';
@@ -10,19 +12,46 @@ import type { Places } from './bundle-work.ts';
 export function imageWork(context: {
   places: Pick<Places, 'sourceRoot'>;
   config: Config;
+  sources: Pick<ProvisionSources, 'steps' | 'hash'>;
 }): Pick<DaemonServices, 'imageFreshness' | 'defaultImageName'> {
-  const { places, config } = context;
+  const { places, config, sources } = context;
+
   /** @returns the hash of the manifest as it is now; undefined when the image is of none that is here */
-  async function presentHash(image: Image): Promise<string | undefined> {
-    if (places.sourceRoot === null || image.origin !== 'bundle') return undefined;
-    return hashOf(...(await readPackageList(join(places.sourceRoot, DEBIAN_FOLDER)).catch(() => [])));
+  async function presentHash({ origin, recipe }: Image): Promise<string | undefined> {
+    if (places.sourceRoot === null) return undefined;
+    if (origin === 'bundle') return hashOf(...(await readPackageList(join(places.sourceRoot, DEBIAN_FOLDER))));
+    // What the user's own list holds by now is the user's affair.
+    if (recipe === null || recipe.packagesPath !== null) return undefined;
+    const steps = (await sources.steps()).filter(({ name }) => recipe.steps.includes(name));
+    return sources.hash([...new Set(steps.flatMap((step) => step.packages))]);
   }
+
   return {
     defaultImageName: config.defaults.image,
     async imageFreshness(image) {
-      const present = image.packagesHash === null ? undefined : await presentHash(image);
+      const present = image.packagesHash === null ? undefined : await presentHash(image).catch(() => undefined);
       const stale = present !== undefined && present !== image.packagesHash;
-      return { stale, rebuildCommand: stale ? 'banger bundle build' : null };
+      if (!stale) return { stale, rebuildCommand: null };
+      return {
+        stale,
+        rebuildCommand: image.recipe === null ? 'banger bundle build' : rebuildCommand(image.name, image.recipe, await sources.steps()),
+      };
     },
   };
+}
+
+/** @returns a command line that builds the same again, under the same name */
+export function rebuildCommand(name: string, recipe: ImageRecipe, steps: readonly Pick<ProvisionStep, 'name'>[]): string {
+  const skipped = steps.filter((step) => !recipe.steps.includes(step.name)).map((step) => step.name);
+  return [
+    ...['banger image build', '--name', name, '--from', recipe.from, '--replace'],
+    ...(recipe.packagesPath === null ? [] : ['--packages', quote(recipe.packagesPath)]),
+    ...(recipe.scriptPath === null ? [] : ['--script', quote(recipe.scriptPath)]),
+    ...skipped.flatMap((step) => ['--skip', step]),
+  ].join(' ');
+}
+
+/** For a POSIX shell. */
+function quote(path: string): string {
+  return /^[\w./+-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
 }

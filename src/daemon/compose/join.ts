@@ -7,6 +7,7 @@ import type { StorageDriver } from '../../drivers/storage/contract.ts';
 import { createAgentClient } from '../../guest/agent-client.ts';
 import { makeSshHostKey } from '../../guest/ssh-host-key.ts';
 import { createSchemeProbe } from '../../http/probe.ts';
+import type { ProvisionSources } from '../../images/provision/sources.ts';
 import type { Directories } from '../../lib/directories.ts';
 import { createAutoStop } from '../../lifecycle/auto-stop.ts';
 import { createKeyedLock } from '../../lifecycle/locks.ts';
@@ -54,6 +55,7 @@ export type DaemonParts = {
   names: Names;
   places: Places;
   bundle: BundleParts;
+  provisionSources: ProvisionSources;
 };
 
 /** The daemon's parts, joined. */
@@ -93,6 +95,7 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
     names,
     host: parts.host,
     resolveImage: (reference) => bundle.resolveImage(reference),
+    provisionSources: parts.provisionSources,
     connectAgent: (machine) => createAgentClient((signal) => machine.openAgentChannel(signal)),
     clientPublicKey: () => key.publicKey(),
   };
@@ -108,7 +111,7 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
   return {
     services: {
       ...lifecycle,
-      ...imageWork({ places, config }),
+      ...imageWork({ places, config, sources: parts.provisionSources }),
       clientPrivateKeyPath: () => key.path(),
       probeSchemes: createSchemeProbe(),
       requestShutdown: () => options.requestShutdown(),

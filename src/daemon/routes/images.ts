@@ -1,6 +1,14 @@
 import { z } from 'zod';
-import { imageSchema, promoteImageSchema, pruneImagesSchema, registerImageSchema } from '../../api/image-schemas.ts';
+import {
+  buildImageSchema,
+  imageSchema,
+  promoteImageSchema,
+  provisionStepSchema,
+  pruneImagesSchema,
+  registerImageSchema,
+} from '../../api/image-schemas.ts';
 import { operationSchema } from '../../api/schemas.ts';
+import { buildImage } from '../../lifecycle/image/build.ts';
 import { promoteImage } from '../../lifecycle/image/promote.ts';
 import { registerImage } from '../../lifecycle/image/register.ts';
 import { deleteImage, pruneImages } from '../../lifecycle/image/remove.ts';
@@ -22,6 +30,16 @@ export function imageRoutes(server: TypedServer, services: DaemonServices, attac
   server.get('/v1/images', { schema: { response: { 200: z.array(imageSchema) } } }, () => Promise.all(services.images.list().map(view)));
 
   server.get('/v1/images/:ref', { schema: { params, response: { 200: imageSchema } } }, (request) => view(resolve(request.params.ref)));
+
+  server.get('/v1/provision-steps', { schema: { response: { 200: z.array(provisionStepSchema) } } }, async () =>
+    (await services.provisionSources.steps()).map(({ name, title, packages, needs, servicePorts }) => ({
+      ...{ name, title, packages, needs, servicePorts },
+    })),
+  );
+
+  server.post('/v1/images/build', { schema: { body: buildImageSchema, response: { 202: operationSchema } } }, async (request, reply) =>
+    accept(request, reply, await buildImage(services, request.body)),
+  );
 
   server.post('/v1/images/register', { schema: { body: registerImageSchema, response: { 201: imageSchema } } }, async (request, reply) => {
     reply.status(201);

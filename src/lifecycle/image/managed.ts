@@ -7,7 +7,7 @@ import { runSteps, type Step } from '../pipeline.ts';
 import type { LifecycleServices } from '../services.ts';
 import { IMAGE_FILES, IMAGE_MANIFEST, renderImageManifest } from './manifest.ts';
 import { reserveName, yieldName } from './names.ts';
-import { removeUnused } from './remove.ts';
+import { lockOf, removeUnused } from './remove.ts';
 
 /** Facts that the steps find out about the image they make; the rest comes from what `createManagedImage` was told. */
 export type ImageFacts = Partial<Omit<Image, 'id' | 'name' | 'managed' | 'createdAt' | 'kernelPath' | 'initramfsPath' | 'modulesPath'>>;
@@ -37,8 +37,10 @@ export type ManagedImageRequest = {
   origin: Image['origin'];
   /** An image of that name yields it when the new one is whole. */
   replace?: boolean;
-  /** The VM that the operation works with, if it has one. */
+  /** The VM that the operation works with, if it has one; nothing else is done to it meanwhile. */
   vm?: { id: string; name: string } | null;
+  /** Called at the end, however that came. */
+  settle?: () => Promise<void>;
   /** Default: a new one. */
   id?: string;
   /** Null when the steps make `files.kernel` and `files.initramfs` themselves. */
@@ -62,10 +64,13 @@ export function createManagedImage(services: LifecycleServices, request: Managed
       try {
         const context = imageContext(services, { id, name: request.name }, operation);
         context.facts = { ...request.facts, origin: request.origin };
-        await runSteps({ steps: managedSteps(request), context, journal: operation.journal, signal: operation.signal });
+        const { journal, signal } = operation;
+        const lock = request.vm?.id ?? lockOf({ id });
+        await services.locks.hold(lock, signal, () => runSteps({ steps: managedSteps(request), context, journal, signal }));
         for (const replaced of context.before) await removeUnused(services, replaced);
       } finally {
         release();
+        await request.settle?.();
       }
     });
   } catch (error) {

@@ -6,6 +6,7 @@ import { checkName } from '../../model/name.ts';
 import { allocateNetworkIndex } from '../../model/network.ts';
 import type { OperationRecord } from '../../model/operation.ts';
 import type { Vm, VmSpec } from '../../model/vm.ts';
+import { healImage } from '../image/heal.ts';
 import type { OperationHandle } from '../operations.ts';
 import { runSteps, type Step } from '../pipeline.ts';
 import type { LifecycleServices } from '../services.ts';
@@ -48,6 +49,7 @@ async function build(services: LifecycleServices, vm: Vm, request: CreateRequest
     await services.locks.hold(vm.id, signal, () =>
       runSteps({ steps: createSteps(request), context: makeContext(services, vm, operation), journal, signal }),
     );
+    void healImage(services, vm.imageId);
   } catch (error) {
     forget(services, vm, error);
     if (signal.aborted) await services.host.removeTree(services.pathsOf(vm).logDirectory);

@@ -32,7 +32,8 @@ function interruptStart(services: LifecycleServices, vm: Vm, isDelete: boolean):
   for (const { id } of services.operations.list().filter(isBegun)) services.operations.cancel(id);
 }
 
-const STARTING_VERBS = new Set(['vm.create', 'vm.start', 'vm.restart']);
+/** A build is its temporary VM's creation. */
+const STARTING_VERBS = new Set(['vm.create', 'vm.start', 'vm.restart', 'image.build']);
 
 /** Lets the guest end by itself within the grace period, then ends it. */
 export function stopVm(services: LifecycleServices, vm: Vm, options: { graceMs?: number }): OperationRecord {

@@ -30,7 +30,7 @@ export function createFakeGuest(bootId: string, onPoweroff: (reboot: boolean) =>
     hostname: 'localhost',
     init: 'running',
     personalization: undefined,
-    files: new Map(),
+    files: new Map([['/var/lib/dpkg/status', { content: Buffer.from('Package: dpkg\n'), mode: 0o644 }]]),
     ports: [{ protocol: 'tcp', address: '0.0.0.0', port: 22, pid: 1, process: 'sshd', command: 'sshd: listener' }],
     services: new Map([[22, () => Buffer.from('SSH-2.0-fake\r\n')]]),
     openSessions: 0,
@@ -103,7 +103,15 @@ function startSession(request: Request, guest: FakeGuest): Command | Reply | und
   if (request.method !== 'POST' || request.path !== '/exec') return undefined;
   if (guest.personalization === undefined) return { status: 503, body: { error: 'the guest is not up yet', errno: 0 } };
   const { argv, env } = jsonBody(request) as { argv: string[]; env?: Record<string, string> };
-  return { kind: 'exec', argv, env: { HOSTNAME: guest.hostname, ...env } };
+  return { kind: 'exec', argv: readScript(argv, guest), env: { HOSTNAME: guest.hostname, ...env } };
+}
+
+/** `/bin/sh FILE` is what that file says, `/bin/sh -c mkdir …` a shell that has done it. */
+function readScript(argv: string[], guest: FakeGuest): string[] {
+  if (argv[0] !== '/bin/sh') return argv;
+  const file = guest.files.get(argv.at(-1) ?? '');
+  if (file !== undefined) return ['sh', '-c', file.content.toString('utf8')];
+  return argv[1] === '-c' ? ['true'] : ['false'];
 }
 
 function startTunnel(target: string, guest: FakeGuest): Command | Reply {

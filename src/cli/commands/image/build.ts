@@ -1,0 +1,104 @@
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import type { BuildImage } from '../../../api/image-schemas.ts';
+import { formatDuration } from '../../../lib/duration.ts';
+import { BangerError } from '../../../model/errors.ts';
+import { checkName } from '../../../model/name.ts';
+import type { Cli } from '../../cli.ts';
+import { collect, newCommand } from '../../command.ts';
+import { runOperation } from '../../operations.ts';
+import { progressOption } from '../../progress-option.ts';
+import { renderTable } from '../../render/table.ts';
+import { parseDiskSize } from '../../values.ts';
+
+const EXAMPLES = [
+  'banger image build --name dev',
+  'banger image build --name small --from default --skip opencode --packages packages.txt',
+  'banger image build --name mine --from dev --step docker-modules --script setup.sh',
+  'banger image build --list-steps',
+];
+
+export function declareCommand(cli: Cli) {
+  return newCommand('build', 'build an image: a temporary VM is booted from another one, provisioned, cleaned and kept', EXAMPLES)
+    .option('--name <name>', 'name of the new image, a DNS label', (value) => checkName(value, 'image'))
+    .option('--from <image>', 'image to build from (default: the default image)')
+    .option('--distribution <name>', 'distribution that the image to build from must be of')
+    .option('--size <size>', 'root file system (default: what new VMs get)', (value) => parseDiskSize('--size', value))
+    .option('--packages <file>', 'list of packages, one a line, in place of the development packages')
+    .option('--script <file>', 'shell script to run in the guest after the steps')
+    .option('--step <name>', 'provisioning step to take; may be given several times (default: all)', collect)
+    .option('--skip <name>', 'provisioning step to leave out; may be given several times', collect)
+    .option('--list-steps', 'show the provisioning steps and leave')
+    .option('--replace', 'take the name from the image that has it; VMs keep that one')
+    .option('-d, --detach', 'print the id of the operation and leave')
+    .addOption(progressOption())
+    .action(async (flags) => {
+      if (flags.listSteps === true) return listSteps(cli);
+      if (flags.name === undefined) throw new BangerError('USAGE', 'the image has no name', { remedy: 'give --name' });
+      const body = buildBody({ ...flags, name: flags.name });
+      if (flags.detach === true) return cli.print((await cli.api().buildImage(body, false)).id);
+      const begun = performance.now();
+      await runOperation(cli, () => cli.api().buildImage(body, true), flags.progress);
+      const { name, buildLogPath } = await cli.api().showImage(body.name);
+      cli.print(name);
+      cli.note(`built in ${formatDuration(performance.now() - begun)}; the log is ${buildLogPath ?? 'lost'}`);
+      cli.note(`use it: banger vm create --image ${name}`);
+    });
+}
+
+type BuildFlags = {
+  name: string;
+  from?: string | undefined;
+  distribution?: string | undefined;
+  size?: number | undefined;
+  packages?: string | undefined;
+  script?: string | undefined;
+  step?: string[] | undefined;
+  skip?: string[] | undefined;
+  replace?: true | undefined;
+};
+
+/** @returns what the user gave, with the content of files. @throws INVALID_INPUT for a file that cannot be read */
+function buildBody(flags: BuildFlags): BuildImage {
+  const packages = flags.packages === undefined ? undefined : readText('--packages', flags.packages);
+  const script = flags.script === undefined ? undefined : readText('--script', flags.script);
+  return {
+    name: flags.name,
+    ...(flags.from === undefined ? {} : { from: flags.from }),
+    ...(flags.distribution === undefined ? {} : { distribution: flags.distribution }),
+    ...(flags.size === undefined ? {} : { sizeBytes: flags.size }),
+    ...(packages === undefined ? {} : { packages: { path: packages.path, names: packageNames(packages.text) } }),
+    ...(script === undefined ? {} : { script }),
+    ...(flags.step === undefined ? {} : { only: flags.step }),
+    ...(flags.skip === undefined ? {} : { skip: flags.skip }),
+    ...(flags.replace === undefined ? {} : { replace: true }),
+  };
+}
+
+function packageNames(text: string): string[] {
+  const lines = text.split('\n').map((line) => line.replace(/#.*/, '').trim());
+  return lines.filter((line) => line !== '');
+}
+
+function readText(flag: string, file: string): { path: string; text: string } {
+  try {
+    return { path: resolve(file), text: readFileSync(file, 'utf8') };
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new BangerError('INVALID_INPUT', `${flag}: ${reason}`, { remedy: 'name a file that can be read', details: { flag, file } });
+  }
+}
+
+async function listSteps(cli: Cli): Promise<void> {
+  const ports = (numbers: readonly number[]): string => (numbers.length === 0 ? '-' : numbers.join(', '));
+  const table = renderTable(
+    [
+      { title: 'STEP', of: (step) => step.name },
+      { title: 'WHAT', of: (step) => step.title },
+      { title: 'NEEDS', of: (step) => (step.needs.length === 0 ? '-' : step.needs.join(', ')) },
+      { title: 'PORT', of: (step) => ports(step.servicePorts) },
+    ],
+    await cli.api().provisionSteps(),
+  );
+  for (const line of table) cli.print(line);
+}

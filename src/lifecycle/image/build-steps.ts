@@ -1,0 +1,106 @@
+import { formatDuration } from '../../lib/duration.ts';
+import { sshFingerprint } from '../../lib/ssh-fingerprint.ts';
+import { BangerError } from '../../model/errors.ts';
+import type { Step } from '../pipeline.ts';
+import type { LifecycleServices } from '../services.ts';
+import type { BuildLog } from './build-log.ts';
+import type { Build } from './build.ts';
+import { type Builder, builderSteps, powerOffStep, removeBuilder } from './builder-vm.ts';
+import type { ImageContext, ImageFacts } from './managed.ts';
+import { provisionSteps } from './provision.ts';
+
+/** Left free in the seed of work disks, so that it can be mounted and written to as it is. */
+const SEED_SPARE_BYTES = 64 * 1024 ** 2;
+
+/** @param builder the temporary VM, made when the first step begins */
+export function buildSteps(services: LifecycleServices, build: Build, log: BuildLog, builder: () => Builder): Step<ImageContext>[] {
+  const { base, steps, packages, request } = build;
+  const plan = { base, packages, steps, script: request.script ?? null };
+  return [
+    openLog,
+    ...builderSteps(builder),
+    ...provisionSteps(plan, { sources: services.provisionSources, builder, log: (line) => log.line(line) }),
+    powerOffStep(builder),
+    takeDisks(builder),
+    { name: 'builder-end', title: 'end of the temporary VM', apply: () => removeBuilder(builder()) },
+  ];
+}
+
+/** The log stays whatever becomes of the build: it tells why. */
+const openLog: Step<ImageContext> = {
+  name: 'log',
+  title: 'build log',
+  async apply({ services, paths, operation }) {
+    await services.host.makePrivateDirectory(paths.buildLog.slice(0, paths.buildLog.lastIndexOf('/')));
+    operation.log(`build log: ${paths.buildLog}`);
+  },
+};
+
+/** The disks of the ended VM become the image's: nothing is copied. */
+function takeDisks(builder: () => Builder): Step<ImageContext> {
+  return {
+    name: 'disks',
+    title: 'root file system and work seed',
+    async apply({ services, files, facts }, signal) {
+      const { host } = services;
+      const { rootOverlay, workDisk } = builder().context.paths;
+      await host.checkExt4(rootOverlay, signal);
+      await host.checkExt4(workDisk, signal);
+      // The smaller the seed, the smaller a work disk may be.
+      await host.shrinkExt4(workDisk, SEED_SPARE_BYTES, signal);
+      facts.workSeedFingerprint = await host.sha256File(workDisk, signal);
+      // The agent has written this installation's key into the work disk.
+      facts.sshKeyFingerprint = sshFingerprint(await services.clientPublicKey());
+      await host.moveFile(rootOverlay, files.rootfs);
+      await host.moveFile(workDisk, files.workSeed);
+    },
+  };
+}
+
+/** @returns what is known of the image before it is built */
+export function buildFacts(services: LifecycleServices, { request, base, steps, packages }: Build): ImageFacts {
+  const { distribution, initSystem, entrypoint, env, user, workdir } = base;
+  return {
+    ...{ distribution, initSystem, entrypoint, env, user, workdir },
+    packages,
+    packagesHash: services.provisionSources.hash(packages),
+    servicePorts: [...new Set([...base.servicePorts, ...steps.flatMap((step) => step.servicePorts)])],
+    recipe: {
+      from: base.name,
+      distribution,
+      packagesPath: request.packages?.path ?? null,
+      scriptPath: request.script?.path ?? null,
+      steps: steps.map(({ name }) => name),
+    },
+  };
+}
+
+/** A step that is told in the build's log with its time, and whose failure names that log. */
+export function logged(step: Step<ImageContext>, log: BuildLog, logPath: string): Step<ImageContext> {
+  return {
+    ...step,
+    async apply(context, signal) {
+      const startedAt = performance.now();
+      log.line(`== ${step.title}`);
+      try {
+        await step.apply(context, signal);
+        log.line(`== ${step.title}: done in ${formatDuration(performance.now() - startedAt)}`);
+      } catch (error) {
+        const text = error instanceof Error ? error.message : String(error);
+        log.line(`== ${step.title}: ${signal.aborted ? 'cancelled' : `failed: ${text}`}`);
+        throw signal.aborted ? error : withLog(error, text, logPath);
+      }
+    },
+  };
+}
+
+function withLog(error: unknown, text: string, logPath: string): BangerError {
+  if (!(error instanceof BangerError)) return new BangerError('INTERNAL', text, { cause: error, logPath });
+  const { code, message, remedy, details } = error;
+  return new BangerError(code, message, {
+    ...(remedy === undefined ? {} : { remedy }),
+    ...(details === undefined ? {} : { details }),
+    logPath,
+    cause: error,
+  });
+}

@@ -1,0 +1,108 @@
+import { ALL_CAPABILITIES } from '../../capabilities/all.ts';
+import { BangerError } from '../../model/errors.ts';
+import type { Image } from '../../model/image.ts';
+import { LIMITS } from '../../model/limits.ts';
+import { allocateNetworkIndex } from '../../model/network.ts';
+import type { Vm } from '../../model/vm.ts';
+import { runAll, type Step } from '../pipeline.ts';
+import type { LifecycleServices } from '../services.ts';
+import { makeContext, type VmContext } from '../vm-context.ts';
+import { present } from '../vm/capability-steps.ts';
+import { removeVm } from '../vm/delete-steps.ts';
+import { startSteps } from '../vm/start-steps.ts';
+import { stopSteps } from '../vm/stop-steps.ts';
+import type { ImageContext } from './managed.ts';
+
+/** The disk it has is what the image becomes: a raw file, a clone of the base where the file system can. */
+const STORAGE_DRIVER = 'copy';
+/** Nobody is meant to find it. */
+const CAPABILITIES = ALL_CAPABILITIES.filter(({ name }) => !['dns-name', 'ports', 'services'].includes(name));
+
+const nothing = { journal: () => undefined, signal: new AbortController().signal };
+
+/**
+ * Reserves the temporary VM of a build. It is in the state `creating` for its whole life: a daemon that finds it removes it.
+ * @throws PREREQUISITE_MISSING
+ */
+export function reserveBuilder(services: LifecycleServices, base: Image, name: string, rootfsBytes: number): Vm {
+  const { defaultSpec, firstNetworkIndex } = services.settings;
+  const id = services.newId();
+  const wanted = `build-${name}`.slice(0, LIMITS.nameLength.max - 9);
+  const vm: Vm = {
+    id,
+    name: services.vms.findByName(wanted) === undefined ? wanted : `${wanted}-${id.slice(0, 8)}`,
+    state: 'creating',
+    imageId: base.id,
+    imageName: base.name,
+    spec: {
+      ...defaultSpec,
+      rootOverlayBytes: rootfsBytes,
+      workDiskBytes: Math.max(defaultSpec.workDiskBytes, base.workSeedBytes),
+      nat: true,
+    },
+    networkIndex: allocateNetworkIndex(services.vms.networkIndexes(), firstNetworkIndex),
+    createdAt: services.now().toISOString(),
+    startedAt: null,
+    lastUsedAt: null,
+    runtime: { bootId: services.host.bootId(), storageDriver: STORAGE_DRIVER },
+    sshHostKey: null,
+    lastError: null,
+    forwards: [],
+  };
+  services.vms.insert(vm);
+  return vm;
+}
+
+/** What the steps of a build share about its VM; made when they begin. */
+export type Builder = { vm: Vm; context: VmContext };
+
+export function makeBuilder(services: LifecycleServices, vm: Vm, operation: VmContext['operation']): Builder {
+  return { vm, context: makeContext(services, vm, operation) };
+}
+
+/** Everything from a record to a guest that answers. What any of it made is removed as a whole by the first of the steps. */
+export function builderSteps(builder: () => Builder): Step<ImageContext>[] {
+  const owner: Step<ImageContext> = {
+    name: 'builder',
+    title: 'temporary VM',
+    async apply({ services }) {
+      const { paths } = builder().context;
+      await services.host.makePrivateDirectory(paths.directory);
+      await services.host.makePrivateDirectory(paths.logDirectory);
+    },
+    undo: () => removeBuilder(builder()),
+  };
+  const start = startSteps({ waitForServices: false }, CAPABILITIES).filter(({ name }) => name !== 'ready');
+  const made = [...present(CAPABILITIES, 'prepare'), ...start];
+  return [owner, ...made.map((step) => onBuilder(step, builder))];
+}
+
+function onBuilder(step: Step<VmContext>, builder: () => Builder): Step<ImageContext> {
+  return { name: step.name, title: step.title, apply: (_image, signal) => step.apply(builder().context, signal) };
+}
+
+/** Lets the guest end by itself, so that its file systems are whole. @throws TIMEOUT when it does not */
+export function powerOffStep(builder: () => Builder): Step<ImageContext> {
+  return {
+    name: 'poweroff',
+    title: 'guest shut-down',
+    async apply({ services }, signal) {
+      const { vm, context } = builder();
+      const { machine, agent } = services.machines.get(vm);
+      const graceMs = services.settings.bootTimeoutMs;
+      await agent.poweroff({ reboot: false }, { signal });
+      let timer: NodeJS.Timeout | undefined;
+      const late = new Promise<false>((resolve) => (timer = setTimeout(() => resolve(false), graceMs)));
+      const ended = await Promise.race([machine.exited.then(() => true), late]).finally(() => clearTimeout(timer));
+      if (!ended) throw new BangerError('TIMEOUT', `the guest of the build did not shut down within ${graceMs / 1000} s`);
+      const steps = stopSteps({ ask: false }).filter(({ name }) => name !== 'settle');
+      await runAll({ ...nothing, steps, context });
+    },
+  };
+}
+
+/** Works in every state, and when it is gone. */
+export async function removeBuilder({ vm, context }: Builder): Promise<void> {
+  if (context.services.vms.find(vm.id) === undefined) return;
+  await removeVm({ ...nothing, context });
+}
