@@ -1,5 +1,5 @@
 // One typed function per route of docs/api.md.
-import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { type ApiReply, type ApiRequest, bodyOf, readJson, readNdjson, type Send } from './client.ts';
 import type { BuildImage, ImageView, ProvisionStepView, RegisterImage } from './image-schemas.ts';
 import type {
@@ -90,10 +90,10 @@ function guestRoutes(get: Get, send: Send, done: Done) {
         upload,
       }),
     /** @returns the raw stream of frames */
-    exec: async (ref: string, body: ExecBody): Promise<Socket> =>
+    exec: async (ref: string, body: ExecBody): Promise<Duplex> =>
       (await send({ method: 'POST', path: pathOf(['vms', ref, 'exec']), json: body, upgrade: true })).socket,
     /** @param target `ssh` or an address inside the guest, `127.0.0.1:8080` */
-    tunnel: async (ref: string, target: string): Promise<Socket> =>
+    tunnel: async (ref: string, target: string): Promise<Duplex> =>
       (await send({ method: 'POST', path: pathOf(['vms', ref, 'tunnel']), json: { target }, upgrade: true })).socket,
   };
 }

@@ -77,12 +77,23 @@ export const GROUPS: Readonly<Record<string, Group>> = {
       verb(['logs'], () => import('./commands/daemon/logs.ts')),
     ],
   },
+  context: {
+    description: 'whose daemon commands are about: of this machine, or of others by ssh',
+    verbs: [
+      verb(['list', 'ls'], () => import('./commands/context/list.ts')),
+      verb(['add'], () => import('./commands/context/add.ts')),
+      verb(['use'], () => import('./commands/context/use.ts')),
+      verb(['show', 'inspect'], () => import('./commands/context/show.ts')),
+      verb(['remove', 'rm', 'delete'], () => import('./commands/context/remove.ts')),
+    ],
+  },
   dns: { description: 'names under .vm', verbs: [verb(['status'], () => import('./commands/dns/status.ts'))] },
   internal: {
     description: 'used by banger itself and by scripts',
     hidden: true,
     verbs: [
       verb(['ssh-proxy'], () => import('./commands/internal/ssh-proxy.ts')),
+      verb(['dial-stdio'], () => import('./commands/internal/dial-stdio.ts')),
       verb(['nat'], () => import('./commands/internal/nat.ts')),
     ],
   },

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { BangerError } from '../../../model/errors.ts';
 import type { Cli } from '../../cli.ts';
 import { newCommand } from '../../command.ts';
+import { requireLocal } from '../../endpoint.ts';
 import { copyLog } from '../vm/logs.ts';
 
 const FOLLOW_INTERVAL_MS = 200;
@@ -12,6 +13,7 @@ export function declareCommand(cli: Cli) {
   return newCommand('logs', "print the daemon's log; works without a daemon", ['banger daemon logs -f'])
     .option('-f, --follow', 'go on as it grows')
     .action(async (flags) => {
+      requireLocal(cli, 'daemon logs');
       const { daemonLogPath } = cli.directories();
       if (!existsSync(daemonLogPath)) {
         throw new BangerError('NOT_FOUND', `there is no log at ${daemonLogPath}`, { remedy: 'banger daemon start' });

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { BangerError } from '../../../model/errors.ts';
 import type { Cli } from '../../cli.ts';
 import { newCommand, newOption } from '../../command.ts';
+import { requireLocal } from '../../endpoint.ts';
 import { fitsSshConfig, sshConfigText } from '../../ssh-argv.ts';
 import { changeSshConfig, withInclude, withoutInclude } from '../../ssh-include.ts';
 
@@ -20,6 +21,7 @@ export function declareCommand(cli: Cli) {
     .addOption(newOption('--remove', 'take that line and the file away').conflicts('print'))
     .option('--print', 'only print what would be written')
     .action(async (flags) => {
+      requireLocal(cli, 'ssh-config');
       const places = placesOf(cli);
       if (flags.remove === true) return remove(cli, places);
       const text = sshConfigText(await cli.api().sshLogin(), proxyArgv(cli), places.knownHosts);
