@@ -80,7 +80,7 @@ soak: build ## the random walk with real VMs and a real nemesis (MINUTES=10, SEE
 
 # By a daemon of its own, so that a test leaves none behind; the cache is the user's.
 test-bundle: build
-	@directory=$$(mktemp -d) && export BANGER_CONFIG=$$directory/config.toml BANGER_STATE_DIR=$$directory/s BANGER_RUNTIME_DIR=$$directory/r BANGER_DNS_ENABLED=false; \
+	@directory=$$(mktemp -d) && export BANGER_CONFIG=$$directory/config.toml BANGER_STATE_DIR=$$directory/s BANGER_RUNTIME_DIR=$$directory/r BANGER_DNS_ENABLED=false BANGER_HTTP_ENABLED=false; \
 	bin/banger bundle build; status=$$?; bin/banger daemon stop >/dev/null; rm -rf $$directory; exit $$status
 
 test-agent: ## tests of the programs in C

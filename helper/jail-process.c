@@ -19,7 +19,8 @@
 #define CGROUPS "/sys/fs/cgroup"
 #define PARENT_CGROUP "banger"
 #define PATH_BYTES 128
-#define START_TIMEOUT_MS 10000
+// Less than the daemon waits for an answer: a busy host takes its time to copy kernel and initramfs and to run two programs.
+#define START_TIMEOUT_MS 25000
 #define END_TIMEOUT_MS 10000
 #define POLL_MS 2
 // A descriptor table of this size is allocated at start; a VM uses some 30.

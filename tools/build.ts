@@ -18,6 +18,7 @@ export const PROGRAMS: readonly Program[] = [
     training: { quick: ['vm', 'list'], steady: ['vm', 'exec', 'web', '--', 'true'] },
   },
   { name: 'bangerd', entry: 'src/daemon/main.ts', lazyChildProcess: false, training: { steady: [] } },
+  { name: 'http-front', entry: 'src/http/front-process.ts', lazyChildProcess: false, training: { steady: [] } },
 ];
 
 /** What decides whether a build is due, and what the programs call themselves. */

@@ -6,7 +6,7 @@ target=$1
 cd "$(dirname "$0")/.."
 mkdir -p "$target/dist" "$target/helper/build"
 cp -R bin images LICENSE README.md "$target/"
-for name in banger bangerd; do
+for name in banger bangerd http-front; do
   cp "dist/$name.cjs" "dist/$name.app" "$target/dist/"
 done
 # `bundle build` compiles these where the package is used. They are copied whole: by their hash a bundle is known to be up to date.

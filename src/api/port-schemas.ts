@@ -36,7 +36,8 @@ export const guestPortSchema = z
     hostPort: z.number().nullable().describe('differs from port where a low port is not open to ordinary users'),
     problem: z.string().nullable(),
     scheme: z.enum(['http', 'https']).nullable().describe('what it was found to speak'),
-    url: z.string().nullable(),
+    url: z.string().nullable().describe('by address'),
+    nameUrl: z.string().nullable().describe('by name, through the HTTP front'),
     forwards: z.array(z.strictObject({ hostAddress: z.string(), hostPort: z.number(), open: z.boolean() })).describe('of vm forward'),
   })
   .meta({ id: 'GuestPort' });

@@ -134,6 +134,8 @@ export const doctorReportSchema = z
 
 const choiceSchema = z.strictObject({ name: z.string(), reason: z.string() });
 
+const listenerSchema = z.strictObject({ address: z.string(), listening: z.boolean(), problem: z.string().nullable() });
+
 export const daemonStatusSchema = z
   .strictObject({
     pid: z.number(),
@@ -147,7 +149,8 @@ export const daemonStatusSchema = z
     logPath: z.string(),
     configPath: z.string(),
     bundleDirectory: z.string().nullable(),
-    dns: z.strictObject({ address: z.string(), listening: z.boolean(), problem: z.string().nullable() }),
+    dns: listenerSchema,
+    http: listenerSchema.describe('where VMs are reached by name over HTTP, docs/networking.md'),
     drivers: z.strictObject({ hypervisor: choiceSchema, accelerator: choiceSchema, storage: choiceSchema, network: choiceSchema }),
     vms: z.strictObject({ total: z.number(), running: z.number() }),
   })

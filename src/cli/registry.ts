@@ -77,6 +77,7 @@ export const GROUPS: Readonly<Record<string, Group>> = {
       verb(['logs'], () => import('./commands/daemon/logs.ts')),
     ],
   },
+<<<<<<< HEAD
   context: {
     description: 'whose daemon commands are about: of this machine, or of others by ssh',
     verbs: [
@@ -88,6 +89,16 @@ export const GROUPS: Readonly<Record<string, Group>> = {
     ],
   },
   dns: { description: 'names under .vm', verbs: [verb(['status'], () => import('./commands/dns/status.ts'))] },
+=======
+  dns: {
+    description: 'names under .vm',
+    verbs: [
+      verb(['status'], () => import('./commands/dns/status.ts')),
+      verb(['setup'], () => import('./commands/dns/setup.ts')),
+      verb(['remove', 'rm'], () => import('./commands/dns/remove.ts')),
+    ],
+  },
+>>>>>>> main
   internal: {
     description: 'used by banger itself and by scripts',
     hidden: true,

@@ -24,6 +24,8 @@ export type DaemonServices = LifecycleServices & {
   packageBundle(options: { path: string; url?: string }): OperationRecord;
   /** Tells HTTP from HTTPS, in the order of the questions. */
   probeSchemes: SchemeProbe;
+  /** The port at which the name of the VM at this address is reached over HTTP. */
+  httpPortOf(address: string): number | null;
   defaultImageName: string;
   /** Whether the manifest of an image's packages has changed since, and what makes a fresh one. */
   imageFreshness(image: Image): Promise<{ stale: boolean; rebuildCommand: string | null }>;

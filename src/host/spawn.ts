@@ -1,6 +1,7 @@
 // The only module that starts host processes; test/in-process/policy.test.ts holds this (9.4).
 import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
 import { openSync, closeSync } from 'node:fs';
+import type { Server, Socket } from 'node:net';
 import { constants } from 'node:os';
 import { startTicksOf } from './processes.ts';
 import type { ProcessIdentity } from './processes.ts';
@@ -222,6 +223,38 @@ export async function spawnDetached(argv: readonly string[], options: DetachedOp
   } finally {
     closeSync(output);
   }
+}
+
+/** A process of our own that is sent messages, connections and listening sockets, and ends with us. */
+export type Channel<Sent, Received> = {
+  /** @returns whether it is on its way; only then may the handle be closed here */
+  send(message: Sent, handle?: Socket | Server): Promise<boolean>;
+  onMessage(listener: (message: Received) => void): void;
+  /** When it is gone, or could not be started. */
+  onEnd(listener: () => void): void;
+  /** Closes the channel, which ends it. */
+  end(): void;
+};
+
+/** @param argv a Node and a script that ends when its channel is closed */
+export function spawnChannel<Sent extends object, Received>(argv: readonly string[]): Channel<Sent, Received> {
+  const [program, ...args] = argv;
+  if (program === undefined) throw new TypeError('empty argv');
+  // A group of its own, so that a Ctrl-C for a daemon in the foreground reaches the daemon alone.
+  const child = spawn(program, args, { env: commandEnvironment(), stdio: ['ignore', 'ignore', 'ignore', 'ipc'], detached: true });
+  child.on('error', () => undefined);
+  return {
+    send: (message, handle) =>
+      new Promise((resolve) => {
+        if (child.connected) child.send(message, handle, (error) => resolve(error === null));
+        else resolve(false);
+      }),
+    onMessage: (listener) => void child.on('message', (message) => listener(message as Received)),
+    onEnd: (listener) => void child.once('exit', listener).once('error', listener),
+    end() {
+      if (child.connected) child.disconnect();
+    },
+  };
 }
 
 /**

@@ -1,6 +1,5 @@
 // Tells HTTP from HTTPS from everything else by asking. The other side is a guest: what it says is looked at, never kept.
 import { type Socket, connect } from 'node:net';
-import { connect as connectTls } from 'node:tls';
 
 export type Scheme = 'http' | 'https';
 /** null: something else; undefined: it did not say in time. */
@@ -27,7 +26,13 @@ export async function probeScheme(address: string, port: number, host: string): 
 }
 
 /** @returns a connection on which TLS is spoken, undefined when it is not */
-function handshake(address: string, port: number, host: string): Promise<(Socket & { alpnProtocol: string | false | null }) | undefined> {
+async function handshake(
+  address: string,
+  port: number,
+  host: string,
+): Promise<(Socket & { alpnProtocol: string | false | null }) | undefined> {
+  // Some MiB that a daemon without such a question does without.
+  const { connect: connectTls } = await import('node:tls');
   return new Promise((resolve) => {
     // Certificates inside a development machine are seldom anybody's; nothing secret is sent.
     const socket = connectTls({ host: address, port, servername: host, rejectUnauthorized: false, ALPNProtocols: ['http/1.1', 'h2'] });

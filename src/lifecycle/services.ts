@@ -54,7 +54,8 @@ export type HostPort = {
 
 /** `.vm` names; changes are answered from the next query on. */
 export type NamePort = {
-  set(name: string, address: string): void;
+  /** Settles when the name works everywhere. */
+  set(name: string, address: string): Promise<void>;
   remove(name: string): void;
   /** What of the VM at this address can be reached, for those who know it by name alone. */
   setPorts(address: string, ports: readonly ReachablePort[]): void;

@@ -22,6 +22,7 @@ function place(t: TestContext) {
     BANGER_RUNTIME_DIR: join(directory, 'run'),
     BANGER_BUNDLE: join(directory, 'none'),
     BANGER_DNS_ENABLED: 'false',
+    BANGER_HTTP_ENABLED: 'false',
   };
   const socket = join(directory, 'run', 'bangerd.sock');
   const daemons: ChildProcess[] = [];

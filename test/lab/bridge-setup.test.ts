@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { endProcess } from '../../src/host/processes.ts';
 import { CommandFailure, commandEnvironment, type DetachedProcess, run, spawnDetached } from '../../src/host/spawn.ts';
+import { contractReporters } from '../support/contract-results.ts';
 import { outsideCommands } from '../support/outside.ts';
 
 const root = join(import.meta.dirname, '../..');
@@ -86,7 +87,17 @@ async function withOutside<T>(work: () => Promise<T>): Promise<T> {
 test('an ordinary user has the whole contract, and a real VM on the bridge (6.2, 4.1)', async () => {
   const inside = join(root, 'test/lab/bridge-inside.ts');
   const env = { ...commandEnvironment(), HOME: '/home/dev', BANGER_LAB: '1', BANGER_BUNDLE: process.env['BANGER_BUNDLE'] ?? '' };
-  const argv = ['runuser', '-u', 'dev', '--preserve-environment', '--', process.execPath, '--test', '--test-reporter=tap', inside];
+  const argv = [
+    'runuser',
+    '-u',
+    'dev',
+    '--preserve-environment',
+    '--',
+    process.execPath,
+    '--test',
+    ...contractReporters('bridge', 'tap'),
+    inside,
+  ];
   try {
     const { stdout } = await withOutside(() => run(argv, { timeoutMs: 600_000, env }));
     console.log(stdout);

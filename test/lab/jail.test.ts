@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { contractReporters } from '../support/contract-results.ts';
 import { createJailBench } from '../support/jail-bench.ts';
 import { describeJail } from '../support/jail-promises.ts';
 
@@ -21,7 +22,7 @@ test('the hypervisor contract holds for jailed machines of an ordinary user (4.1
   t.after(() => bench.remove());
   await bench.start();
   const asUser = ['setpriv', `--reuid=${DEV}`, `--regid=${DEV}`, '--clear-groups'];
-  const node = [process.execPath, '--no-function-context-cells', '--test-reporter=spec', join(ROOT, 'test/lab/jail-inside.ts')];
+  const node = [process.execPath, '--no-function-context-cells', ...contractReporters('jailed'), join(ROOT, 'test/lab/jail-inside.ts')];
   const { NODE_TEST_CONTEXT: _, ...env } = process.env;
   const [program = '', ...words] = [...asUser, ...node];
   const child = spawn(program, words, { stdio: 'inherit', env: { ...env, HOME: '/tmp', JAIL_SOCKET: bench.socketPath } });

@@ -122,6 +122,7 @@ async function environmentOf(directory: string, isDemoted: boolean): Promise<Rec
     BANGER_CACHE_DIR: join(directory, 'cache'),
     BANGER_RUNTIME_DIR: join(directory, 'run'),
     BANGER_DNS_PORT: String(await freePort()),
+    BANGER_HTTP_PORT: String(await freePort()),
     BANGER_TEST_RUN: randomBytes(8).toString('hex'),
     ...(bundle === undefined ? {} : { BANGER_BUNDLE: bundle }),
     ...Object.fromEntries(DRIVER_SETTINGS.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]]))),

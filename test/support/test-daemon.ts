@@ -161,12 +161,13 @@ function fakeParts(world: TestWorld, store: Store, effects: Effects): Parameters
     hypervisors: [hypervisor],
     storages: [storage],
     names: {
-      set: (name, address) => void world.names.set(name, address),
+      set: async (name, address) => void world.names.set(name, address),
       setPorts: () => undefined,
       remove: (name) => void world.names.delete(name),
       start: () => Promise.resolve(),
       stop: () => Promise.resolve(),
-      state: () => ({ listening: true, problem: null }),
+      state: () => ({ dns: { listening: true, problem: null }, http: { listening: true, problem: null } }),
+      httpPortOf: () => null,
     },
     places: {
       bundle: { besideProgram: join(world.directory, 'none'), checkout: join(world.directory, 'none') },

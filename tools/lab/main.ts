@@ -17,7 +17,8 @@ import { withLock } from './lock.ts';
 import { ARTIFACTS, CONSOLE_LOG, type MachineDisks, RESULTS, runMachine } from './machine.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
-const LIMIT_MS = 1000 * Number(process.env['LAB_LIMIT_SECONDS'] ?? 1200);
+/** With Firecracker there are its lives and the tests of real VMs. */
+const LIMIT_MS = 1000 * Number(process.env['LAB_LIMIT_SECONDS'] ?? (process.env['BANGER_FIRECRACKER'] === undefined ? 1800 : 14_400));
 
 async function main(verb: LabVerb, paths: readonly string[], signal: AbortSignal): Promise<number> {
   const directory = mkdtempSync(join(tmpdir(), 'bgr-lab-'));

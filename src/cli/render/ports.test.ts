@@ -17,6 +17,7 @@ const base: GuestPortView = {
   problem: null,
   scheme: null,
   url: null,
+  nameUrl: null,
   forwards: [],
 };
 const web: GuestPortView = { ...base, scheme: 'http', url: 'http://127.213.0.2:3000/' };

@@ -13,6 +13,7 @@ const COLUMNS: readonly Column<Row>[] = [
 ];
 
 const WIDE_COLUMNS: readonly Column<Row>[] = [
+  { title: 'BY NAME', of: ({ port }) => port.nameUrl ?? '' },
   { title: 'IN THE GUEST', of: ({ port }) => `${port.address.includes(':') ? `[${port.address}]` : port.address}:${port.port}` },
 ];
 

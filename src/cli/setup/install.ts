@@ -122,9 +122,12 @@ async function lookUp(machine: SetupMachine, name: string): Promise<string> {
   return (await machine.must(['id', '-u', name])).trim();
 }
 
+/** Type of the program header that names the loader of shared libraries. */
+const PT_INTERP = 3;
+
 /**
  * Reads the programs that jails need.
- * @throws USAGE when only one is named, PREREQUISITE_MISSING when one cannot be read or is no program
+ * @throws USAGE when only one is named, PREREQUISITE_MISSING when one cannot be read, is no program, or cannot run in a jail
  */
 export async function readJailPrograms(paths: {
   firecracker?: string | undefined;
@@ -135,10 +138,22 @@ export async function readJailPrograms(paths: {
   if (firecracker === undefined || jailer === undefined) {
     throw new BangerError('USAGE', '--firecracker and --jailer belong together', { remedy: 'give both, of one version' });
   }
-  return { firecracker: await readProgram(firecracker), jailer: await readProgram(jailer) };
+  const programs = { firecracker: await readProgram(firecracker), jailer: await readProgram(jailer) };
+  if (!hasInterpreter(programs.firecracker)) return programs;
+  throw new BangerError('PREREQUISITE_MISSING', `${firecracker} needs shared libraries, and in a jail there are none`, {
+    remedy: 'banger bundle fetch firecracker',
+  });
 }
 
-async function readProgram(path: string): Promise<Uint8Array> {
+/** @param elf an ELF64 file (elf(5)), little-endian @returns whether something else has to load it, as it is with shared libraries */
+function hasInterpreter(elf: Buffer): boolean {
+  if (elf.length < 64) return false;
+  const [tableAt, entryBytes, count] = [Number(elf.readBigUInt64LE(32)), elf.readUInt16LE(54), elf.readUInt16LE(56)];
+  const types = Array.from({ length: count }, (_, index) => tableAt + index * entryBytes);
+  return types.some((at) => at + 4 <= elf.length && elf.readUInt32LE(at) === PT_INTERP);
+}
+
+async function readProgram(path: string): Promise<Buffer> {
   const content = await readFile(path).catch((cause: unknown) => {
     throw new BangerError('PREREQUISITE_MISSING', `${path} cannot be read`, { remedy: 'banger bundle fetch firecracker', cause });
   });

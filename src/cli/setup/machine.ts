@@ -1,5 +1,5 @@
 // The machine that setup changes. Everything below is below `root`, so that tests can hand in a directory of their own.
-import { lstat, mkdir, readFile, rm, rmdir } from 'node:fs/promises';
+import { lstat, mkdir, readdir, readFile, rm, rmdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { exists, readIfThere, writeFileAtomic } from '../../host/files.ts';
 import { CommandFailure, type CommandOutcome, run } from '../../host/spawn.ts';
@@ -24,6 +24,8 @@ export function setupMachine(root = '', execute: (argv: readonly string[]) => Pr
     hasSystemd: () => exists(at('/run/systemd/system')),
     read: (path: string) => readIfThere(at(path)),
     exists: (path: string) => exists(at(path)),
+    /** @returns what is in a directory; nothing when there is none */
+    names: (path: string): Promise<string[]> => readdir(at(path)).catch(() => []),
     succeeds,
     /** @throws COMMAND_FAILED */
     async must(argv: readonly string[]): Promise<string> {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { CommandFailure } from '../../host/spawn.ts';
-import { installSteps, readBuiltHelper, resolveUsers } from './install.ts';
+import { installSteps, readBuiltHelper, readJailPrograms, resolveUsers } from './install.ts';
 import { setupMachine } from './machine.ts';
 import { runSetup } from './steps.ts';
 import { uninstallSteps } from './uninstall.ts';
@@ -179,4 +179,18 @@ test('root is asked for by one helper: no setuid bit, no capability on a file, n
       assert.equal(statSync(path).mode & 0o6000, 0, path);
     }
   }
+});
+
+test('programs for jails come in pairs, and a Firecracker with shared libraries is refused before it is installed (2.5, 4.1)', async (t) => {
+  const directory = mkdtempSync(join(tmpdir(), 'banger-setup-'));
+  t.after(() => rmSync(directory, { recursive: true }));
+  const [jailer, text] = [join(directory, 'jailer'), join(directory, 'text')];
+  writeFileSync(jailer, '\x7fELF');
+  writeFileSync(text, '#!/bin/sh');
+  const read = (firecracker?: string) => readJailPrograms({ firecracker, jailer });
+  await assert.rejects(read(), { code: 'USAGE' });
+  await assert.rejects(read(text), { code: 'PREREQUISITE_MISSING', message: /is no program/ });
+  await assert.rejects(read(join(directory, 'nothing')), { code: 'PREREQUISITE_MISSING', message: /cannot be read/ });
+  await assert.rejects(read(process.execPath), { code: 'PREREQUISITE_MISSING', message: /needs shared libraries/ });
+  assert.equal((await read(jailer))?.jailer.length, 4);
 });

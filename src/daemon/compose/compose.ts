@@ -6,6 +6,7 @@ import { createProvisionSources } from '../../images/provision/sources.ts';
 import { openStore } from '../../store/store.ts';
 import { bundleParts, type KnownBundle } from './bundle-parts.ts';
 import type { Places } from './bundle-work.ts';
+import { httpFrontOf } from './http-front.ts';
 import { type ComposeOptions, type Daemon, joinDaemon } from './join.ts';
 import { createNames } from './names.ts';
 import { DRIVERS, type DriverContext, type Registry } from './registry.ts';
@@ -26,7 +27,7 @@ export async function compose(options: ComposeOptions, drivers: Registry = DRIVE
     places,
     hypervisors: Object.values(drivers.hypervisors).map((make) => make(context)),
     storages: Object.values(drivers.storages).map((make) => make(context)),
-    names: createNames(config.dns, log),
+    names: createNames(config.dns, httpFrontOf(options), log),
     provisionSources: createProvisionSources({
       sourceRoot: places.sourceRoot,
       cacheDirectory: join(directories.cacheDirectory, 'provision'),

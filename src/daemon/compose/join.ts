@@ -34,6 +34,7 @@ import { imageWork } from './image-work.ts';
 import { clientKey } from './client-key.ts';
 import { Chooser } from './chooser.ts';
 import type { Names } from './names.ts';
+import { lookOf } from './http-front.ts';
 import { keepVmEvent, logEnd } from './operation-log.ts';
 import { statusWork } from './status.ts';
 
@@ -114,6 +115,7 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
       ...imageWork({ places, config, sources: parts.provisionSources }),
       clientPrivateKeyPath: () => key.path(),
       probeSchemes: createSchemeProbe(),
+      httpPortOf: (address) => names.httpPortOf(address),
       requestShutdown: () => options.requestShutdown(),
       stats,
       metrics: () => metrics.read(),
@@ -121,7 +123,7 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
       ...statusWork({ ...parts, options, chooser }),
     },
     async recover() {
-      await names.start();
+      await names.start(lookOf(lifecycle, config.http.wake));
       log.info(await recover(lifecycle, store.operations), 'recovered');
       autoStop.arm();
       // What this host can do takes seconds to find out after its boot; better now than in the first create, but not

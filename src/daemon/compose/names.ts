@@ -1,52 +1,88 @@
 import { createDnsServer, type DnsServer } from '../../dns/server.ts';
+import type { HttpFront, Look } from '../../http/front.ts';
 import type { NamePort } from '../../lifecycle/services.ts';
 import type { Config } from '../config.ts';
 import type { Log } from '../log.ts';
 
-/** The names of running VMs and the server that answers for them. The daemon works without it when its port is taken. */
+export type Listening = { listening: boolean; problem: string | null };
+
+/** The names of running VMs, and who answers for them. The daemon works without either when its port is taken. */
 export type Names = NamePort & {
-  start(): Promise<void>;
+  /** @param look how it is with VMs that do not run */
+  start(look: Look): Promise<void>;
   stop(): Promise<void>;
-  state(): { listening: boolean; problem: string | null };
+  state(): { dns: Listening; http: Listening };
+  /** @returns the port of a VM's address at which its name is reached over HTTP, null for none */
+  httpPortOf(address: string): number | null;
 };
 
 /** How soon a port that was taken is tried again. */
 const RETRY_MS = 10_000;
 
-export function createNames(config: Config['dns'], log: Log): Names {
+/** @param front undefined when it is switched off */
+export function createNames(config: Config['dns'], front: HttpFront | undefined, log: Log): Names {
   const records = new Map<string, string>();
   let server: DnsServer | undefined;
-  let retry: NodeJS.Timeout | undefined;
-  let problem: string | null = config.enabled ? null : 'switched off in config.toml (dns.enabled)';
   const publish = (): void => server?.setRecords(new Map(records));
-  const names: Names = {
-    set(name, address) {
-      records.set(name, address);
+  const dns = createKeeper(
+    config.enabled ? undefined : 'switched off in config.toml (dns.enabled)',
+    '.vm names are not answered',
+    log,
+    async () => {
+      server = await createDnsServer({ ...config, log: (level, message, facts) => log[level](facts, message) });
       publish();
     },
-    setPorts: () => undefined,
+  );
+  let look: Look = () => 'unknown';
+  const off = front === undefined ? 'switched off in config.toml (http.enabled)' : undefined;
+  const http = createKeeper(off, 'HTTP is not answered by name', log, () => front?.start(look) ?? Promise.resolve());
+  return {
+    async set(name, address) {
+      records.set(name, address);
+      publish();
+      await front?.open(name, address);
+    },
     remove(name) {
       records.delete(name);
       publish();
+      front?.close(name);
     },
-    async start() {
-      if (!config.enabled || server !== undefined) return;
-      try {
-        server = await createDnsServer({ ...config, log: (level, message, facts) => log[level](facts, message) });
-        problem = null;
-        publish();
-      } catch (error) {
-        const reason = error instanceof Error ? error.message : String(error);
-        if (reason !== problem) log.warn({ problem: reason }, '.vm names are not answered');
-        problem = reason;
-        retry = setTimeout(() => void names.start(), RETRY_MS).unref();
-      }
+    setPorts: (address, ports) => front?.setPorts(address, ports),
+    async start(given) {
+      look = given;
+      await Promise.all([dns.start(), http.start()]);
     },
     async stop() {
-      clearTimeout(retry);
-      await server?.close();
+      dns.stop();
+      http.stop();
+      await Promise.all([server?.close(), front?.stop()]);
     },
-    state: () => ({ listening: server !== undefined, problem }),
+    state: () => ({ dns: dns.state(), http: http.state() }),
+    httpPortOf: (address) => front?.portOf(address) ?? null,
   };
-  return names;
+}
+
+/** Starts something that needs a port, and tries again as long as it is another's. @param off why it is not to be started */
+function createKeeper(off: string | undefined, complaint: string, log: Log, start: () => Promise<void>) {
+  let problem: string | null = off ?? null;
+  let listening = false;
+  let retry: NodeJS.Timeout | undefined;
+  const keeper = {
+    async start(): Promise<void> {
+      if (off !== undefined || listening) return;
+      try {
+        await start();
+        listening = true;
+        problem = null;
+      } catch (error) {
+        const reason = error instanceof Error ? error.message : String(error);
+        if (reason !== problem) log.warn({ problem: reason }, complaint);
+        problem = reason;
+        retry = setTimeout(() => void keeper.start(), RETRY_MS).unref();
+      }
+    },
+    stop: (): void => clearTimeout(retry),
+    state: (): Listening => ({ listening, problem }),
+  };
+  return keeper;
 }

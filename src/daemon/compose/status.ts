@@ -42,7 +42,8 @@ export function statusWork(context: StatusContext): Pick<DaemonServices, 'status
         logPath: directories.daemonLogPath,
         configPath: directories.configPath,
         bundleDirectory: bundle.found ? bundle.directory : null,
-        dns: { address: `${config.dns.address}:${config.dns.port}`, ...names.state() },
+        dns: { address: `${config.dns.address}:${config.dns.port}`, ...names.state().dns },
+        http: { address: `${config.http.address}:${config.http.port}`, ...names.state().http },
         drivers: choicesOf(survey, choices),
         vms: { total: vms.length, running: vms.filter((vm) => vm.state === 'running').length },
       };
@@ -103,7 +104,7 @@ function bundleVerdict(bundle: Awaited<ReturnType<typeof bundleStatus>>): Verdic
 }
 
 function dnsVerdict(names: Names): Verdict {
-  const { listening, problem } = names.state();
+  const { listening, problem } = names.state().dns;
   if (listening) return { name: 'dns', level: 'pass', reason: '.vm names are answered' };
   return { name: 'dns', level: 'warn', reason: problem ?? 'switched off', remedy: 'set dns.port in config.toml to a free port' };
 }

@@ -87,6 +87,7 @@ function placed(port: GuestPort, results: readonly ForwardResult[]): GuestPortVi
     problem: own?.problem ?? null,
     scheme: null,
     url: null,
+    nameUrl: null,
     forwards: ofPort.flatMap(({ at, hostPort }) =>
       at === undefined ? [] : [{ hostAddress: at.address, hostPort: at.port, open: hostPort !== null }],
     ),
@@ -108,7 +109,10 @@ async function withSchemes(services: DaemonServices, vm: Vm, ports: readonly Gue
   const found = new Map(asked.map((p, at) => [p, schemes[at] ?? null]));
   return ports.map((p) => {
     const scheme = found.get(p) ?? null;
-    return scheme === null ? p : { ...p, scheme, url: urlOf(scheme, p.hostAddress ?? '', p.hostPort ?? 0) };
+    if (scheme === null) return p;
+    const front = scheme === 'http' ? services.httpPortOf(p.hostAddress ?? '') : null;
+    const nameUrl = front === null ? null : urlOf('http', `${p.port}.${host}`, front);
+    return { ...p, scheme, url: urlOf(scheme, p.hostAddress ?? '', p.hostPort ?? 0), nameUrl };
   });
 }
 

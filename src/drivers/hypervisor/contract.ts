@@ -110,8 +110,11 @@ export type MachineLimits = {
 
 /** How a VMM process came to its end. */
 export type MachineExit = {
-  /** `guest-poweroff`, `guest-reset` and `guest-panic` only when the VMM said so. */
-  cause: 'guest-poweroff' | 'guest-reset' | 'guest-panic' | 'host-request' | 'crash' | 'unknown';
+  /**
+   * `guest-poweroff`, `guest-reset` and `guest-panic` only when the VMM said so. `forbidden-call`: its filter of system calls ended it,
+   * because the VMM is not what it was tested with, or because its guest has taken it over.
+   */
+  cause: 'guest-poweroff' | 'guest-reset' | 'guest-panic' | 'host-request' | 'forbidden-call' | 'crash' | 'unknown';
   detail: string;
 };
 

@@ -14,6 +14,11 @@ type ProcessTable = { isAlive(identity: ProcessIdentity): boolean };
 
 export type ProcessStatus = { exitCode: number | null; signal: NodeJS.Signals | null };
 
+/** @returns whether the kernel ended it for a system call that its filter forbids (seccomp(2)); a VMM may tell so in its own way */
+export function isForbiddenCall({ signal }: ProcessStatus): boolean {
+  return signal === 'SIGSYS';
+}
+
 /**
  * Waits for the end of a VMM: a closed control socket announces it, the process table confirms it, and the status comes
  * only to the daemon that started it.

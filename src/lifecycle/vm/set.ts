@@ -123,9 +123,9 @@ function record({ from, to }: Change): Step<VmContext> {
 }
 
 function publishName(from: string): Step<VmContext> {
-  const move = ({ services, drivers, network }: VmContext, old: string, name: string): void => {
+  const move = ({ services, drivers, network }: VmContext, old: string, name: string): Promise<void> => {
     services.names.remove(old);
-    services.names.set(name, drivers.network.addressOnHost(network.addresses));
+    return services.names.set(name, drivers.network.addressOnHost(network.addresses));
   };
   return {
     name: 'dns-name',

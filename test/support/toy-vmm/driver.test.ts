@@ -55,7 +55,12 @@ const WITH_TOY: Registry = {
 test('with one line in the list of drivers a daemon offers it, chooses it, runs VMs on it and shows it in doctor (4.4)', async (t) => {
   const world = createTestWorld();
   t.after(() => world.remove());
-  const env = { BANGER_BUNDLE: makeBundle(join(world.directory, 'bundle')), BANGER_DNS_ENABLED: 'false', BANGER_RESERVED_SPACE: '0' };
+  const env = {
+    BANGER_BUNDLE: makeBundle(join(world.directory, 'bundle')),
+    BANGER_DNS_ENABLED: 'false',
+    BANGER_HTTP_ENABLED: 'false',
+    BANGER_RESERVED_SPACE: '0',
+  };
   const { config } = loadConfig(world.directories.configPath, { ...env, BANGER_HYPERVISOR: 'toy' }, namesOf(WITH_TOY));
   const build = { id: 'dev', version: '0.0.0-dev' };
   const log = pino({ enabled: false });

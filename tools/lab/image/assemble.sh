@@ -23,7 +23,9 @@ echo 'dev ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/dev
 passwd -q -d root
 echo lab >/etc/hostname
 printf '127.0.0.1 localhost\n::1 localhost\n127.0.1.1 lab\n' >/etc/hosts
+rm -f /etc/resolv.conf
 echo 'nameserver 10.0.2.3' >/etc/resolv.conf
+systemctl disable --quiet systemd-resolved.service
 : >/etc/fstab
 printf '%s\n' loop tun dm_mod dm_snapshot overlay xfs kvm_amd >/etc/modules-load.d/lab.conf
 mkdir -p /etc/systemd/system.conf.d /etc/systemd/journald.conf.d

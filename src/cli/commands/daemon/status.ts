@@ -29,10 +29,15 @@ function factsOf(daemon: DaemonStatus): [string, string | null][] {
     ['log', daemon.logPath],
     ['config', daemon.configPath],
     ['bundle', daemon.bundleDirectory ?? 'none; make one: banger bundle build'],
-    ['dns', `${daemon.dns.address} ${daemon.dns.listening ? 'listening' : `not listening: ${daemon.dns.problem ?? 'unknown'}`}`],
+    ['dns', listenerText(daemon.dns)],
+    ['http', listenerText(daemon.http)],
     ['hypervisor', chosen(hypervisor)],
     ['accelerator', chosen(accelerator)],
     ['storage', chosen(storage)],
     ['network', chosen(network)],
   ];
+}
+
+function listenerText({ address, listening, problem }: DaemonStatus['dns']): string {
+  return `${address} ${listening ? 'listening' : `not listening: ${problem ?? 'unknown'}`}`;
 }

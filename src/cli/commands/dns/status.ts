@@ -1,19 +1,55 @@
+import type { DaemonStatus } from '../../../api/schemas.ts';
 import type { Cli } from '../../cli.ts';
 import { newCommand } from '../../command.ts';
-import { printOne, showing } from '../../output.ts';
+import { type Facts, printOne, showing } from '../../output.ts';
 
 export function declareCommand(cli: Cli) {
-  const command = newCommand('status', 'show whether names under .vm are served; ends with 1 when not', ['banger dns status']);
+  const command = newCommand('status', 'show whether names under .vm are answered, and who asks; ends with 1 when they are not answered', [
+    'banger dns status',
+  ]);
   return showing(command, 'the address of the server only').action(async (flags) => {
     const { dns } = await cli.api().daemon();
     if (!dns.listening) cli.exitCode = 1;
-    await printOne(cli, flags, dns, {
-      name: ({ address }) => address,
-      facts: ({ address, listening, problem }) => [
-        ['address', address],
-        ['listening', listening ? 'yes' : 'no'],
-        ['problem', problem],
-      ],
-    });
+    const status = { ...dns, resolver: await resolverStatus(dns.address) };
+    await printOne(cli, flags, status, { name: ({ address }) => address, facts: factsOf });
   });
+}
+
+type ResolverStatus = Awaited<ReturnType<typeof resolverStatus>>;
+
+function factsOf({ address, listening, problem, resolver }: DaemonStatus['dns'] & { resolver: ResolverStatus }): Facts {
+  const told = resolver.isCurrent ? 'yes' : 'another server; banger dns setup';
+  return [
+    ['address', address],
+    ['listening', listening ? 'yes' : 'no'],
+    ['problem', problem],
+    ['resolver', `${resolver.kind} (${resolver.because})`],
+    ['asks banger', resolver.file === null ? 'no; banger dns setup' : `${told} (${resolver.file})`],
+    ['names work here', resolver.resolves === null ? null : resolver.resolves ? 'yes' : 'no'],
+  ];
+}
+
+/** What this machine's own resolver was told, and whether it does so. */
+async function resolverStatus(dnsAddress: string) {
+  const [{ setupMachine }, { RESOLVERS, findResolver, installedResolvers }, { parseServer }] = await Promise.all([
+    import('../../setup/machine.ts'),
+    import('../../setup/resolvers.ts'),
+    import('./setup.ts'),
+  ]);
+  const machine = setupMachine();
+  const found = await findResolver(machine);
+  const installed = await installedResolvers(machine, parseServer(dnsAddress));
+  const own = installed.find(({ kind }) => kind === found.kind) ?? installed[0];
+  if (own === undefined) return { ...found, file: null, isCurrent: false, resolves: null };
+  return { ...found, file: RESOLVERS[own.kind].file, isCurrent: own.isCurrent, resolves: await resolvesHere() };
+}
+
+/** Asked only when it stays on this machine: `ns.vm` is always there. */
+async function resolvesHere(): Promise<boolean> {
+  const { lookup } = await import('node:dns/promises');
+  try {
+    return (await lookup('ns.vm', 4)).address.startsWith('127.');
+  } catch {
+    return false;
+  }
 }

@@ -18,6 +18,9 @@ export function declareCommand(cli: Cli) {
     const found = await cli.api().ports(name);
     if (flags.watch === true) await watch(cli, name, found, flags);
     else await printList(cli, flags, found, viewOf(cli, flags, found));
+    const names = [...new Set(found.flatMap(({ nameUrl }) => nameUrl ?? []))];
+    // For people alone: programs read them in JSON.
+    if (!isData(flags) && flags.watch !== true && names.length > 0 && cli.stdout.isTTY === true) cli.note(`by name: ${names.join(' ')}`);
   });
 }
 

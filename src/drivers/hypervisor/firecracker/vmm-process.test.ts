@@ -43,11 +43,13 @@ test('a clean end is what the guest said it would be, and a reset when it said n
 test('an end that nobody asked for is a crash, in words (3.5)', () => {
   const ended = (exitCode: number | null, signal: NodeJS.Signals | null = null) =>
     judgeExit({ terminated: false, shutdownAsked: false, lastWord: 'poweroff', status: { exitCode, signal } });
-  for (const code of [1, 2, 148, 149, 150, 151, 152, 153, 154, 156, 157]) {
+  for (const code of [1, 2, 149, 150, 151, 152, 153, 154, 156, 157]) {
     assert.equal(ended(code).cause, 'crash');
     assert.match(ended(code).detail, new RegExp(`^ended with status ${code}: .{10}`));
   }
-  assert.match(ended(148).detail, /system call/);
+  assert.equal(ended(148).cause, 'forbidden-call');
+  assert.match(ended(148).detail, /^ended with status 148: .*system call/);
+  assert.equal(ended(null, 'SIGSYS').cause, 'forbidden-call');
   assert.match(ended(null, 'SIGABRT').detail, /SIGABRT/);
 });
 
@@ -64,6 +66,17 @@ test('a guest that reboots is told from one that powers off, and a dead VMM from
   assert.deepEqual(await machine.exited, { cause: 'guest-reset', detail: 'the guest rebooted' });
   const crashing = (await startMachine(t, ['fake.exit=149'])).machine;
   assert.equal((await crashing.exited).cause, 'crash');
+  const killed = (await startMachine(t)).machine;
+  process.kill(killed.process.pid, 'SIGSEGV');
+  assert.deepEqual(await killed.exited, { cause: 'crash', detail: 'ended by SIGSEGV' });
+});
+
+test('a VMM that its filter of system calls ended is told from one that crashed (3.5)', async (t) => {
+  const trapped = (await startMachine(t, ['fake.exit=148'])).machine;
+  assert.equal((await trapped.exited).cause, 'forbidden-call');
+  const killed = (await startMachine(t)).machine;
+  process.kill(killed.process.pid, 'SIGSYS');
+  assert.deepEqual(await killed.exited, { cause: 'forbidden-call', detail: 'ended by SIGSYS' });
 });
 
 test('a daemon that adopted a machine hears its last word too (3.8)', async (t) => {

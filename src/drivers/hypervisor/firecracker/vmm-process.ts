@@ -1,5 +1,5 @@
 import type { MachineExit } from '../contract.ts';
-import type { ProcessStatus } from '../process-end.ts';
+import { type ProcessStatus, isForbiddenCall } from '../process-end.ts';
 
 /** What the guest said on the way out: a reset is all that the VMM sees. */
 export type LastWord = 'poweroff' | 'reboot';
@@ -15,11 +15,14 @@ export type ExitEvidence = {
   status?: ProcessStatus;
 };
 
+/** It takes the signal of a forbidden system call and ends by itself; a filter that kills leaves it no time to. */
+const BAD_SYSCALL = 148;
+
 /** Exit statuses of Firecracker (FcExitCode in src/vmm/src/lib.rs). */
 const MEANINGS: Record<number, string> = {
   1: 'it met something it could not handle: of the guest (a triple fault, a reset by other means) or of its own',
   2: 'it met something that should not happen',
-  148: 'it made a system call that its filter forbids',
+  [BAD_SYSCALL]: 'it made a system call that its filter forbids',
   149: 'a file or memory it uses could not be had (SIGBUS); the host may be out of disk or memory',
   150: 'it touched memory it does not have (SIGSEGV)',
   151: 'a file would have grown beyond its limit (SIGXFSZ)',
@@ -42,7 +45,10 @@ export function judgeExit(evidence: ExitEvidence): MachineExit {
   const { status, terminated } = evidence;
   if (status?.exitCode === 0) return judgeReset(evidence);
   if (terminated) return { cause: 'host-request', detail: 'ended by the host' };
-  if (status !== undefined) return { cause: 'crash', detail: describeStatus(status) };
+  if (status !== undefined) {
+    const isForbidden = status.exitCode === BAD_SYSCALL || isForbiddenCall(status);
+    return { cause: isForbidden ? 'forbidden-call' : 'crash', detail: describeStatus(status) };
+  }
   if (evidence.lastWord !== undefined) return judgeReset(evidence);
   return { cause: 'unknown', detail: 'the process is gone and left no reason' };
 }

@@ -81,6 +81,7 @@ test('the cause of an end is what QEMU said, else what the host did, else how th
   assert.equal(judgeExit({ terminated: true, shutdownReason: 'guest-shutdown' }).cause, 'guest-poweroff');
   assert.equal(judgeExit({ terminated: true, status: { exitCode: null, signal: 'SIGKILL' } }).cause, 'host-request');
   assert.equal(judgeExit({ terminated: false, status: { exitCode: null, signal: 'SIGSEGV' } }).cause, 'crash');
+  assert.equal(judgeExit({ terminated: false, status: { exitCode: null, signal: 'SIGSYS' } }).cause, 'forbidden-call');
   assert.equal(judgeExit({ terminated: false, status: { exitCode: 1, signal: null } }).cause, 'crash');
   assert.equal(judgeExit({ terminated: false }).cause, 'unknown');
 });

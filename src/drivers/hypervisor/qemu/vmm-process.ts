@@ -1,7 +1,7 @@
 import type { Host } from '../../../host/host.ts';
 import type { ProcessIdentity } from '../../../model/vm.ts';
 import type { MachineExit } from '../contract.ts';
-import type { ProcessStatus } from '../process-end.ts';
+import { type ProcessStatus, isForbiddenCall } from '../process-end.ts';
 
 /** What QEMU said in its SHUTDOWN event (ShutdownCause of qapi/run-state.json). */
 const CAUSES: Record<string, MachineExit['cause']> = {
@@ -29,6 +29,7 @@ export function judgeExit(evidence: ExitEvidence): MachineExit {
   if (cause !== undefined) return { cause, detail: `QEMU reported ${shutdownReason}` };
   if (evidence.terminated) return { cause: 'host-request', detail: 'ended by the host' };
   if (status === undefined) return { cause: 'unknown', detail: 'the process is gone and left no reason' };
+  if (isForbiddenCall(status)) return { cause: 'forbidden-call', detail: 'it made a system call that its filter forbids' };
   if (status.signal !== null) return { cause: 'crash', detail: `ended by ${status.signal}` };
   if (status.exitCode === 0) return { cause: 'unknown', detail: 'ended with status 0 and left no reason' };
   return { cause: 'crash', detail: `ended with status ${status.exitCode}` };

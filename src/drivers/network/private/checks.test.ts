@@ -9,6 +9,7 @@ test('each failure of the probe has the remedy that mends it (9.2)', () => {
   assert.equal(judgeProbe(outcome(0), plain).level, 'pass');
   assert.match(judgeProbe(outcome(102), plain).remedy ?? '', /chmod 0666 \/dev\/net\/tun/);
   assert.match(judgeProbe(outcome(127), plain).remedy ?? '', /nftables/);
+  assert.match(judgeProbe(outcome(null), plain).reason, /took longer than/);
   assert.match(judgeProbe(outcome(1), plain).remedy ?? '', /modprobe/);
   assert.match(judgeProbe(outcome(null, 'ENOENT'), plain).reason, /ENOENT/);
 });

@@ -9,6 +9,9 @@ export type ProbeOutcome = { status: number | null; startError: string | undefin
 /** What the host says about itself that turns a failure into a remedy. */
 export type ProbeFacts = { appArmorRestricts: boolean; maxUserNamespaces: string | undefined };
 
+/** The kernel may have to load a dozen modules for it, on a host that is busy. */
+const PROBE_TIMEOUT_MS = 60_000;
+
 const APPARMOR_SETTING = '/proc/sys/kernel/apparmor_restrict_unprivileged_userns';
 
 /** Tries, in a namespace that is gone afterwards, everything that the driver does; reads settings only to explain a failure. */
@@ -31,7 +34,7 @@ async function readSetting(host: Host, path: string): Promise<string | undefined
 
 async function tryCommand(host: Host, argv: readonly string[], input?: string): Promise<ProbeOutcome> {
   try {
-    await host.run(argv, { timeoutMs: 10_000, ...(input === undefined ? {} : { input }) });
+    await host.run(argv, { timeoutMs: PROBE_TIMEOUT_MS, ...(input === undefined ? {} : { input }) });
     return { status: 0, startError: undefined, message: '' };
   } catch (error) {
     // The shape of CommandFailure; the class itself belongs to host.
@@ -57,7 +60,10 @@ export function judgeProbe(probe: ProbeOutcome, facts: ProbeFacts): Verdict {
       return { name, level: 'fail', reason: probe.message, remedy: 'sudo modprobe tun && sudo chmod 0666 /dev/net/tun' };
     case 127:
       return { name, level: 'fail', reason: 'nft is not installed', remedy: 'sudo apt-get install nftables' };
-    case null:
+    case null: {
+      const reason = `the trial of the private network was ended by a signal, or took longer than ${PROBE_TIMEOUT_MS / 1000} s`;
+      return { name, level: 'fail', reason, remedy: 'try again when the host is less busy: banger doctor' };
+    }
     default:
       return {
         name,

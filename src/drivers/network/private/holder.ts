@@ -6,7 +6,9 @@ import { BRIDGE_ADDRESS, DNS_FORWARD_ADDRESS, GUEST_PREFIX_LENGTH } from '../../
 import { type HolderInfo, control, holderInfo } from './control-client.ts';
 import { baseRuleset } from './ruleset.ts';
 
-const START_TIMEOUT_MS = 10_000;
+/** A busy host takes its time to start a program, and to load the modules that rules need. */
+const START_TIMEOUT_MS = 30_000;
+const RULES_TIMEOUT_MS = 60_000;
 const POLL_MS = 10;
 
 type HolderOptions = { host: Host; forwarderPath: string; directory: string; socketPath: string };
@@ -36,7 +38,7 @@ export function createHolder(options: HolderOptions): Holder {
     const argv = [forwarderPath, 'enter-admin', String(innerPid), 'nft', ...args];
     try {
       const outcome = await host.run(argv, {
-        timeoutMs: 15_000,
+        timeoutMs: RULES_TIMEOUT_MS,
         ...(input === undefined ? {} : { input }),
         ...(signal === undefined ? {} : { signal }),
       });

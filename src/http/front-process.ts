@@ -1,0 +1,58 @@
+// The process of the HTTP front: gets listening sockets from the daemon and serves what comes to them. It has a loop of its own, so
+// that what clients and guests do to it is not done to the daemon. It ends with the daemon.
+import { Server, type Socket } from 'node:net';
+import type { FromFront, Standing, Table, ToFront } from './messages.ts';
+import { serveConnection } from './serve.ts';
+
+const MAX_CONNECTIONS = 4096;
+const MAX_QUESTIONS = 256;
+
+let table: Table = { names: {}, ports: {} };
+let questions = 0;
+const open = new Set<Socket>();
+const servers = new Map<string, Server>();
+const answers = new Map<number, (standing: Standing) => void>();
+
+function ask(name: string, wake: boolean): Promise<Standing> {
+  if (answers.size >= MAX_QUESTIONS) return Promise.resolve('stopped');
+  const message: FromFront = { type: 'ask', id: questions++, name, wake };
+  return new Promise((resolve) => {
+    answers.set(message.id, resolve);
+    process.send?.(message);
+  });
+}
+
+function accept(socket: Socket): void {
+  // The kernel gives loopback addresses to nobody else; this holds also should somebody bind the front elsewhere.
+  if (open.size >= MAX_CONNECTIONS || socket.remoteAddress?.startsWith('127.') !== true) return void socket.destroy();
+  // A request may be ended before its answer comes.
+  socket.allowHalfOpen = true;
+  open.add(socket);
+  socket.once('close', () => open.delete(socket));
+  void serveConnection(socket, {
+    get table() {
+      return table;
+    },
+    ask,
+  });
+}
+
+function onMessage(message: ToFront, handle: Socket | Server | undefined): void {
+  if (message.type === 'table') table = message.table;
+  else if (message.type === 'answer') {
+    answers.get(message.id)?.(message.standing);
+    answers.delete(message.id);
+  } else if (message.type === 'close') {
+    servers.get(message.address)?.close();
+    servers.delete(message.address);
+  } else if (handle instanceof Server && message.type === 'listen') {
+    servers.set(
+      message.address,
+      handle.on('connection', accept).on('error', () => undefined),
+    );
+  } else if (handle !== undefined && !(handle instanceof Server)) accept(handle);
+}
+
+process.on('message', onMessage);
+process.on('disconnect', () => process.exit(0));
+if (process.send === undefined) process.exit(0);

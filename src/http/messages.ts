@@ -1,0 +1,22 @@
+// What the daemon and the process of the HTTP front tell each other, beside the sockets themselves.
+
+/** A TCP port of a guest, and the one of the VM's address that leads to it. */
+export type Port = { guestPort: number; hostPort: number };
+
+/** VMs that run: name → address → what is reached there. */
+export type Table = { names: Record<string, string>; ports: Record<string, readonly Port[]> };
+
+export type ToFront =
+  | { type: 'table'; table: Table }
+  /** With a listening socket: from now on its connections are served there. */
+  | { type: 'listen'; address: string }
+  | { type: 'close'; address: string }
+  /** With a connection that came before that. */
+  | { type: 'connection' }
+  | { type: 'answer'; id: number; standing: Standing };
+
+/** About a name that is not in the table. `wake`: whether whoever asks may start the VM. */
+export type FromFront = { type: 'ask'; id: number; name: string; wake: boolean };
+
+/** How it is with a VM that is not in the table. */
+export type Standing = 'unknown' | 'stopped' | 'starting';

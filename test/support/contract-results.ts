@@ -1,0 +1,13 @@
+/**
+ * For a test that runs contract suites in a process of its own, in the lab.
+ * @param name of the file, which tools/lab/image/run-job collects
+ * @returns arguments of node that show the tests as usual and also note down which promises of a contract were kept
+ */
+export function contractReporters(name: string, shown: 'spec' | 'tap' = 'spec'): string[] {
+  return [
+    ...[`--test-reporter=${shown}`, '--test-reporter-destination=stdout'],
+    ...[`--test-reporter=${REPORTER}`, `--test-reporter-destination=/var/lib/lab/contract-${name}.jsonl`],
+  ];
+}
+
+const REPORTER = new URL('../../tools/lab/contract-reporter.ts', import.meta.url).pathname;
