@@ -69,7 +69,7 @@ export function parseHost(text: string, program = 'banger'): Endpoint {
   if (unix?.[1] !== undefined) return { kind: 'unix', socketPath: unix[1] };
   // What begins with a dash would be a switch of ssh.
   const ssh = /^ssh:\/\/(?:([\w.][\w.@-]*)@)?((?:\[[0-9a-fA-F:.]+\]|[\w.][\w.-]*)(?::\d{1,5})?)\/?$/.exec(text);
-  const [host = '', port] = splitPort(ssh?.[2] ?? '');
+  const [host, port] = splitPort(ssh?.[2] ?? '');
   const number = Number(port ?? 22);
   if (host !== '' && Number.isInteger(number) && number > 0 && number < 65_536) {
     const user = ssh?.[1];

@@ -77,7 +77,6 @@ export const GROUPS: Readonly<Record<string, Group>> = {
       verb(['logs'], () => import('./commands/daemon/logs.ts')),
     ],
   },
-<<<<<<< HEAD
   context: {
     description: 'whose daemon commands are about: of this machine, or of others by ssh',
     verbs: [
@@ -88,8 +87,6 @@ export const GROUPS: Readonly<Record<string, Group>> = {
       verb(['remove', 'rm', 'delete'], () => import('./commands/context/remove.ts')),
     ],
   },
-  dns: { description: 'names under .vm', verbs: [verb(['status'], () => import('./commands/dns/status.ts'))] },
-=======
   dns: {
     description: 'names under .vm',
     verbs: [
@@ -98,7 +95,6 @@ export const GROUPS: Readonly<Record<string, Group>> = {
       verb(['remove', 'rm'], () => import('./commands/dns/remove.ts')),
     ],
   },
->>>>>>> main
   internal: {
     description: 'used by banger itself and by scripts',
     hidden: true,
