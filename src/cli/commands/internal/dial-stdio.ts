@@ -19,7 +19,8 @@ function relay(cli: Cli, socketPath: string): Promise<void> {
   return new Promise((resolve, reject) => {
     const socket = connect(socketPath);
     socket.on('error', reject);
-    socket.on('close', () => resolve());
+    // What is still queued for a full pipe would be lost with this process.
+    socket.on('close', () => cli.stdout.write('', () => resolve()));
     // Nobody half-closes this protocol: who sends no more is gone.
     cli.stdin.on('end', () => socket.end(() => socket.destroy()));
     cli.stdin.pipe(socket, { end: false });
