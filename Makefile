@@ -12,8 +12,8 @@ FORMATTED := src test tools bench
 export NODE_COMPILE_CACHE := $(CURDIR)/node_modules/.cache/node-compile
 NODE_TEST := $(NODE) --test --test-timeout=120000
 
-.PHONY: help setup build bundle demo check format openapi test test-unit test-in-process test-faults walk soak test-bundle test-agent test-built test-e2e test-lab lab lab-shell conformance verify bench install npm-package deb clean \
-  check-types check-lint check-format check-imports check-tidy check-spec check-unused
+.PHONY: help setup build bundle demo check format docs openapi test test-unit test-in-process test-faults walk soak test-bundle test-agent test-built test-e2e test-lab lab lab-shell conformance verify bench install npm-package deb clean \
+  check-types check-lint check-format check-imports check-tidy check-spec check-docs check-unused
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -21,7 +21,7 @@ help: ## show this list
 setup: ## install Debian and npm packages, unless they are there
 	@sh tools/setup.sh
 
-build: ## bundle both programs into dist/
+build: ## bundle both programs into dist/, with manual pages and completion scripts
 	@$(NODE) tools/build.ts
 
 bundle: build ## make the runtime bundle: kernel, initramfs, root file system, agent
@@ -30,8 +30,8 @@ bundle: build ## make the runtime bundle: kernel, initramfs, root file system, a
 demo: setup ## build everything, create the VM `demo` and show what it can do
 	@$(NODE) tools/demo.ts
 
-check: ## types, lint, format, imports, tidy, spec, unused code; seconds
-	@$(MAKE) -j2 --output-sync=target check-types check-lint check-format check-imports check-tidy check-spec check-unused
+check: ## types, lint, format, imports, tidy, spec, docs, unused code; seconds
+	@$(MAKE) -j2 --output-sync=target check-types check-lint check-format check-imports check-tidy check-spec check-docs check-unused
 
 check-types:
 	@$(BIN)/tsc && echo "types: ok"
@@ -48,11 +48,17 @@ check-imports:
 check-tidy:
 	@$(NODE) tools/check-tidy.ts
 
+check-docs:
+	@$(NODE) tools/docs/main.ts --check
+
 check-spec:
 	@$(NODE) tools/check-spec.ts
 
 check-unused:
 	@$(NODE) node_modules/knip/bin/knip.js && echo "unused: ok"
+
+docs: ## write docs/cli.md from the declarations of the commands
+	@$(NODE) tools/docs/main.ts
 
 openapi: ## write docs/openapi.json from the routes
 	@$(NODE) tools/openapi.ts

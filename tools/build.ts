@@ -1,6 +1,6 @@
 // Bundles each program with all it needs: the CLI starts twice as fast this way, and the package needs no dependency but Node.
 import { createHash } from 'node:crypto';
-import { mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { BuildOptions } from 'esbuild';
 import { lazyChildProcess, withoutUnused } from './bundle-plugins.ts';
@@ -38,7 +38,16 @@ export function identityOf(root: string): BuildIdentity {
   const build = sources.digest('hex').slice(0, 12);
   const inputs = createHash('sha256').update(build);
   for (const path of ['package-lock.json', 'tsconfig.json']) inputs.update(readFileSync(join(root, path)));
-  for (const tool of ['build.ts', 'bundle-plugins.ts', 'program-file.ts', 'train-program.ts'])
+  for (const tool of [
+    'docs/main.ts',
+    'docs/reference.ts',
+    'docs/config-keys.ts',
+    'docs/roff.ts',
+    'build.ts',
+    'bundle-plugins.ts',
+    'program-file.ts',
+    'train-program.ts',
+  ])
     inputs.update(readFileSync(join(import.meta.dirname, tool)));
   return { version: manifest.version, build, inputs: inputs.digest('hex') };
 }
@@ -111,10 +120,13 @@ function replaceFile(path: string, content: string | Uint8Array): void {
 if (import.meta.main) {
   const root = join(import.meta.dirname, '..');
   const identity = identityOf(root);
-  if (isUpToDate(root, identity)) console.log(`build: up to date (${identity.version}, ${identity.build})`);
+  if (isUpToDate(root, identity) && existsSync(join(root, 'dist', 'completions')))
+    console.log(`build: up to date (${identity.version}, ${identity.build})`);
   else {
     try {
       for (const line of await buildPrograms(root, identity)) console.log(line);
+      const { writeDistDocs } = await import('./docs/main.ts');
+      await writeDistDocs(join(root, 'dist'), identity.version);
       console.log(`build: ${identity.version}, ${identity.build}`);
     } catch (error) {
       // esbuild has printed every error of its own with its place already.

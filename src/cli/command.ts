@@ -4,18 +4,26 @@ import type { Argument, Command, Option } from '@commander-js/extra-typings';
 
 export type AnyCommand = BaseCommand;
 
+const examples = new WeakMap<object, readonly string[]>();
+
+/** @returns the examples that a command was declared with, whole command lines; lines with # are remarks */
+export function examplesOf(command: AnyCommand): readonly string[] {
+  return examples.get(command) ?? [];
+}
+
 /**
  * A command as every one of ours is: the switches that work everywhere, and examples at the end of its help.
- * @param examples whole command lines
+ * @param lines examples, whole command lines
  */
-export function newCommand(name: string, description: string, examples: readonly string[]): Command {
+export function newCommand(name: string, description: string, lines: readonly string[]): Command {
   const command = new BaseCommand(name)
     .description(description)
     .addOption(new BaseOption('--debug', 'show where an error comes from').hideHelp())
     .addOption(new BaseOption('--no-color', 'no colours').hideHelp())
     .addOption(new BaseOption('--plain', 'words instead of signs, bars and spinners').hideHelp())
     .addOption(new BaseOption('--no-input', 'never ask').hideHelp())
-    .addHelpText('after', `\n${examples.length === 1 ? 'Example' : 'Examples'}:\n${examples.map((line) => `  ${line}`).join('\n')}`);
+    .addHelpText('after', `\n${lines.length === 1 ? 'Example' : 'Examples'}:\n${lines.map((line) => `  ${line}`).join('\n')}`);
+  examples.set(command, lines);
   return command as unknown as Command;
 }
 

@@ -19,9 +19,7 @@ type Options = Record<string, unknown>;
 export function showing<Args extends unknown[], Opts extends Options>(command: Command<Args, Opts>, names = 'the name only') {
   const quiet = newOption('-q, --quiet', `${names}, the same as -o name`).conflicts('output');
   const format = newOption('--format <template>', "a line made from a template such as '{{.name}} {{json .}}'; members as in -o json");
-  const output = newOption('-o, --output <format>', 'table, wide (more columns), json, yaml or name')
-    .choices(OUTPUT_FORMATS)
-    .default('table');
+  const output = newOption('-o, --output <format>', 'output format; wide has more columns').choices(OUTPUT_FORMATS).default('table');
   command
     .addOption(output)
     .addOption(quiet)

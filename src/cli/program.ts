@@ -66,5 +66,10 @@ async function addGroup(cli: Cli, program: AnyCommand, name: string, group: Grou
 /** addCommand does not hand down what command() does: exitOverride and where to write. */
 function attach(parent: AnyCommand, child: AnyCommand): void {
   parent.addCommand(child);
+  inherit(child, parent);
+}
+
+function inherit(child: AnyCommand, parent: AnyCommand): void {
   child.copyInheritedSettings(parent);
+  for (const below of child.commands) inherit(below, child);
 }

@@ -102,6 +102,7 @@ export const GROUPS: Readonly<Record<string, Group>> = {
       verb(['ssh-proxy'], () => import('./commands/internal/ssh-proxy.ts')),
       verb(['dial-stdio'], () => import('./commands/internal/dial-stdio.ts')),
       verb(['nat'], () => import('./commands/internal/nat.ts')),
+      verb(['complete'], () => import('./commands/internal/complete.ts')),
     ],
   },
 };
@@ -112,6 +113,7 @@ export const TOP_VERBS: readonly Verb[] = [
   verb(['setup'], () => import('./commands/host/setup.ts')),
   verb(['ssh-config'], () => import('./commands/host/ssh-config.ts')),
   verb(['version'], () => import('./commands/host/version.ts')),
+  verb(['completion'], () => import('./commands/host/completion.ts')),
 ];
 
 /**

@@ -2,6 +2,8 @@ import { CommanderError } from 'commander';
 import type { Cli } from './cli.ts';
 import type { AnyCommand } from './command.ts';
 import { buildProgram } from './program.ts';
+import { GROUPS } from './registry.ts';
+import { nearest } from '../lib/nearest.ts';
 import { exitCodeOf, exitCodesHelp, reportError } from './render/error.ts';
 import { BangerError } from '../model/errors.ts';
 
@@ -18,6 +20,7 @@ export async function runCli(cli: Cli, argv: readonly string[]): Promise<number>
     }
     const words = argv[0] === 'help' ? [...argv.slice(1), '--help'] : [...argv];
     const program = await buildProgram(cli, words);
+    refuseUnknown(program, words);
     try {
       await program.parseAsync(words, { from: 'user' });
     } catch (error) {
@@ -34,16 +37,46 @@ export async function runCli(cli: Cli, argv: readonly string[]): Promise<number>
   }
 }
 
+/**
+ * commander shows help of what it knows when the rest is unknown; whoever asks for help of `vm strat` means something else.
+ * @throws USAGE
+ */
+function refuseUnknown(program: AnyCommand, words: readonly string[]): void {
+  const { path, rest } = follow(program, words);
+  const [unknown] = rest;
+  const at = path.at(-1) ?? program;
+  if (unknown === undefined || unknown.startsWith('-') || at.commands.length === 0 || at.registeredArguments.length > 0) return;
+  const names = at
+    .createHelp()
+    .visibleCommands(at)
+    .flatMap((child) => [child.name(), ...child.aliases()]);
+  const near = nearest(unknown, names);
+  const nouns = Object.entries(GROUPS).filter(([, group]) => path.length === 0 && group.verbs.some((verb) => verb.names.includes(unknown)));
+  const remedy = nouns[0] === undefined ? `${commandLine(path)} --help` : ['banger', nouns[0][0], ...words].join(' ');
+  throw new BangerError('USAGE', `unknown command '${unknown}'${near === undefined ? '' : `. Did you mean ${near}?`}`, { remedy });
+}
+
+/** @returns the commands that the first words name, and the words after them */
+function follow(program: AnyCommand, words: readonly string[]): { path: AnyCommand[]; rest: readonly string[] } {
+  const path: AnyCommand[] = [];
+  let at = words.findIndex((word) => !word.startsWith('-'));
+  for (; at >= 0 && at < words.length; at++) {
+    const child = (path.at(-1) ?? program).commands.find((one) => one.name() === words[at] || one.aliases().includes(words[at] ?? ''));
+    if (child === undefined) break;
+    path.push(child);
+  }
+  return { path, rest: at < 0 ? [] : words.slice(at) };
+}
+
+function commandLine(path: readonly AnyCommand[]): string {
+  return ['banger', ...path.map((command) => command.name())].join(' ');
+}
+
 /** Puts commander's sentence and its suggestion into the form that all our errors have. */
 function usageError(error: CommanderError, program: AnyCommand, words: readonly string[]): BangerError {
   const [sentence = '', ...rest] = error.message.replace(/^error: /, '').split('\n');
-  const path = ['banger'];
-  let command: AnyCommand | undefined = program;
-  for (const word of words) {
-    command = command.commands.find((child) => child.name() === word || child.aliases().includes(word));
-    if (command === undefined) break;
-    path.push(word);
-  }
   const hint = rest.join(' ').replace(/^\(|\)$/g, '');
-  return new BangerError('USAGE', hint === '' ? sentence : `${sentence}. ${hint}`, { remedy: `${path.join(' ')} --help` });
+  return new BangerError('USAGE', hint === '' ? sentence : `${sentence}. ${hint}`, {
+    remedy: `${commandLine(follow(program, words).path)} --help`,
+  });
 }

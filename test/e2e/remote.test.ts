@@ -56,8 +56,8 @@ test('vm create, exec, cp and ssh work on a VM of the other machine (2.1, 3.13, 
   const created = await fromElsewhere(['vm', 'create', '--name', 'far', '--progress', 'plain']);
   assert.equal(created.status, 0, created.stderr);
   assert.match(created.stderr, /✓ boot /);
-  const shouted = await must(['vm', 'exec', '-i', 'far', '--', 'tr', 'a-z', 'A-Z'], { input: 'hello\n'.repeat(50_000) });
-  assert.equal(shouted, 'HELLO\n'.repeat(50_000));
+  const shouted = await must(['vm', 'exec', '-i', 'far', '--', 'tr', 'a-z', 'A-Z'], { input: 'hello\n'.repeat(200_000) });
+  assert.equal(shouted, 'HELLO\n'.repeat(200_000));
   assert.equal((await fromElsewhere(['vm', 'exec', 'far', '--', 'sh', '-c', 'exit 9'])).status, 9);
   const file = join(sandbox().directory, 'home', 'note');
   writeFileSync(file, 'from afar\n', { mode: 0o644 });

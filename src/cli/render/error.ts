@@ -48,6 +48,7 @@ export function exitCodesHelp(): string[] {
     1: 'it failed',
     2: 'the command line or a value in it is wrong; nothing was done',
     3: 'not found, or ambiguous; doctor: something fails',
+    75: 'bangerd: another daemon runs already',
     124: 'it took longer than it was allowed to',
     126: 'vm exec: the command cannot be executed in the guest',
     127: 'vm exec: no such command in the guest',

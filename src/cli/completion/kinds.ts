@@ -1,0 +1,40 @@
+// What a value of a declaration stands for, told by its name: `<image>` is an image wherever it is asked for.
+import type { Argument, Option } from 'commander';
+import type { LiveKind } from './live.ts';
+
+/** `copy` is one side of vm cp. */
+export type Kind = LiveKind | 'file' | 'copy' | 'none';
+
+/** By the name of an argument or of a switch's value. */
+const BY_NAME: Readonly<Record<string, Kind>> = {
+  vm: 'vm',
+  image: 'image',
+  file: 'file',
+  path: 'file',
+  archive: 'file',
+  directory: 'file',
+};
+
+/** A bare `<name>` or `<id>` is one of the group's. */
+const BY_GROUP: Readonly<Record<string, LiveKind>> = { vm: 'vm', image: 'image', operation: 'operation', internal: 'vm' };
+
+const SPECIAL: Readonly<Record<string, Kind>> = {
+  'vm cp source': 'copy',
+  'vm cp target': 'copy',
+  // In the guest.
+  'vm exec directory': 'none',
+};
+
+/** @param path names of the commands that lead to the argument */
+export function kindOfArgument(path: readonly string[], argument: Argument): Kind {
+  const name = argument.name();
+  const group = path[0] ?? '';
+  const grouped = (name === 'name' || name === 'id') && Object.hasOwn(BY_GROUP, group) ? BY_GROUP[group] : undefined;
+  return SPECIAL[[...path, name].join(' ')] ?? grouped ?? BY_NAME[name] ?? 'none';
+}
+
+/** The same for the value of a switch, where a bare `<name>` is a new one. */
+export function kindOfOption(path: readonly string[], option: Option): Kind {
+  const name = /[<[]([a-z-]+)/.exec(option.flags)?.[1] ?? '';
+  return SPECIAL[[...path, name].join(' ')] ?? BY_NAME[name] ?? 'none';
+}

@@ -1,0 +1,36 @@
+// What only the daemon knows: names and ids, with their state as description.
+import { PassThrough } from 'node:stream';
+import type { Api } from '../../api/client-routes.ts';
+import { type Cli, createCli } from '../cli.ts';
+import type { Candidate } from './complete.ts';
+
+/** A daemon that is stuck must not take the user's shell with it. */
+const PATIENCE_MS = 2000;
+
+export type LiveKind = 'vm' | 'image' | 'operation';
+
+const SOURCES: Readonly<Record<LiveKind, (api: Api) => Promise<Candidate[]>>> = {
+  vm: async (api) => (await api.listVms()).map((vm) => ({ value: vm.name, description: `${vm.state}, ${vm.image}` })),
+  image: async (api) =>
+    (await api.listImages()).map(({ name, distribution, isDefault }) => ({
+      value: name,
+      description: isDefault ? `${distribution}, the default image` : distribution,
+    })),
+  operation: async (api) =>
+    (await api.listOperations()).map(({ id, verb, vmName, state }) => ({
+      value: id,
+      description: `${vmName === null ? verb : `${verb} ${vmName}`}, ${state}`,
+    })),
+};
+
+/** @returns what the daemon knows of; nothing when it does not run, is another build's, or takes too long. Never starts one. */
+export async function liveCandidates(cli: Cli, kind: LiveKind): Promise<Candidate[]> {
+  const { env, stdin, stdout, programPath } = cli;
+  const silent = createCli({ env, stdin, stdout, programPath, stderr: new PassThrough() });
+  const patience = new Promise<Candidate[]>((resolve) => setTimeout(resolve, PATIENCE_MS, []).unref());
+  try {
+    return await Promise.race([SOURCES[kind](silent.runningApi()), patience]);
+  } catch {
+    return [];
+  }
+}

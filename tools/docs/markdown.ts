@@ -1,0 +1,69 @@
+// docs/cli.md: every command in one page, to be searched.
+import { exitCodesHelp } from '../../src/cli/render/error.ts';
+import type { ConfigKey } from './config-keys.ts';
+import type { CommandPage, Reference, Term } from './reference.ts';
+
+/** @returns the text of docs/cli.md as it must be */
+export function cliMarkdown({ groups, globalOptions, pages }: Reference, keys: readonly ConfigKey[]): string {
+  const sections = [
+    '# Commands',
+    'Made from the declarations by `make docs`; `banger help COMMAND` and `man banger-COMMAND` say the same.',
+    contents(groups, pages),
+    '## Everywhere\n\nThese stand before the command or behind it.',
+    table('switch', globalOptions),
+    TEMPLATES,
+    ...pages.map(section),
+    `## Exit codes\n\n\`\`\`text\n${exitCodesHelp().join('\n')}\n\`\`\``,
+    `## config.toml\n\nIn \`~/.config/banger/\`, or where \`BANGER_CONFIG\` says. A variable goes before the file. Sizes are written as
+\`512M\` or \`8GiB\`, durations as \`90s\` or \`12h\`. An unknown key is an error that names its line.`,
+    configTable(keys),
+  ];
+  return `${sections.join('\n\n')}\n`;
+}
+
+const TEMPLATES = `### Output
+
+\`-o table\` and \`-o wide\` are for people: on a terminal that is too narrow, columns are left out or cut; into a pipe nothing ever is.
+\`-o json\` is the shape of the API, \`-o yaml\` the same, \`-o name\` and \`-q\` names only. What goes on (\`--watch\`) is one line of JSON each time.
+
+\`--format\` takes a template: \`{{.name}}\` is a member, \`{{.spec.vcpuCount}}\` a member of a member, \`{{.files.0.path}}\` one of an item,
+\`{{json .spec}}\` the same as JSON, \`{{.}}\` all of it, \`\\t\` a tab, \`\\n\` a line end. What is null is nothing.`;
+
+function contents(groups: readonly Term[], pages: readonly CommandPage[]): string {
+  const linksOf = (wanted: (page: CommandPage) => boolean): string =>
+    pages
+      .filter(wanted)
+      .map(({ words }) => `[${words.slice(words.length === 1 ? 0 : 1).join(' ')}](#banger-${words.join('-')})`)
+      .join(' · ');
+  const rows = groups.map(({ term, text }) => `| ${term} | ${text} | ${linksOf(({ words }) => words[0] === term)} |`);
+  const others = linksOf(({ words }) => words.length === 1);
+  return `| | | |\n|---|---|---|\n${rows.join('\n')}\n| | | ${others} |`;
+}
+
+function section(page: CommandPage): string {
+  const { words, description, usage, aliases } = page;
+  const also = aliases.length === 0 ? '' : ` Also called ${aliases.map((name) => `\`${name}\``).join(', ')}.`;
+  return [
+    `## banger ${words.join(' ')}`,
+    `${description[0]?.toUpperCase() ?? ''}${description.slice(1)}.${also}`,
+    `\`\`\`text\n${usage}\n\`\`\``,
+    ...(page.arguments.length === 0 ? [] : [table('argument', page.arguments)]),
+    ...(page.options.length === 0 ? [] : [table('switch', page.options)]),
+    `\`\`\`sh\n${page.examples.join('\n')}\n\`\`\``,
+  ].join('\n\n');
+}
+
+function table(title: string, terms: readonly Term[]): string {
+  return `| ${title} | |\n|---|---|\n${terms.map(({ term, text }) => `| \`${term.replaceAll('|', '\\|')}\` | ${cell(text)} |`).join('\n')}`;
+}
+
+function configTable(keys: readonly ConfigKey[]): string {
+  const rows = keys.map(
+    ({ key, environment, default: value, meaning }) => `| \`${key}\` | ${value} | ${cell(meaning)} | \`${environment}\` |`,
+  );
+  return `| key | default | | variable |\n|---|---|---|---|\n${rows.join('\n')}`;
+}
+
+function cell(text: string): string {
+  return text.replaceAll('|', '\\|').replaceAll('<', '&lt;');
+}
