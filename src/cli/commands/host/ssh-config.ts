@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { BangerError } from '../../../model/errors.ts';
 import type { Cli } from '../../cli.ts';
 import { newCommand, newOption } from '../../command.ts';
-import { requireLocal } from '../../endpoint.ts';
+import { LOCAL_CONTEXT, requireLocal } from '../../endpoint.ts';
 import { fitsSshConfig, sshConfigText } from '../../ssh-argv.ts';
 import { changeSshConfig, withInclude, withoutInclude } from '../../ssh-include.ts';
 
@@ -49,8 +49,8 @@ function placesOf(cli: Cli): Places {
 
 function proxyArgv(cli: Cli): string[] {
   const kept = KEPT_VARIABLES.flatMap((name) => (cli.env[name] ? [`${name}=${cli.env[name]}`] : []));
-  const proxy = [process.execPath, cli.programPath, 'internal', 'ssh-proxy'];
-  return kept.length === 0 ? proxy : ['env', ...kept, ...proxy];
+  // Keys and names are of this machine, whatever context is in use when ssh runs.
+  return ['env', `BANGER_HOST=${LOCAL_CONTEXT}`, ...kept, process.execPath, cli.programPath, 'internal', 'ssh-proxy'];
 }
 
 async function write(path: string, text: string): Promise<void> {
