@@ -9,7 +9,7 @@ export function declareCommand(cli: Cli) {
     'banger context add lab ssh://dev@lab.example.org',
     'banger context add lab ssh://lab.example.org:2222 --program /opt/banger/bin/banger',
   ])
-    .argument('<name>', 'what it is called')
+    .argument('<context>', 'what it is called')
     .argument('<host>', 'ssh://[user@]host[:port], or unix:///path of a socket')
     .option('--program <path>', 'banger on that machine; default: found there')
     .option('--use', 'commands go there from now on')

@@ -6,7 +6,7 @@ import { BangerError } from '../../../model/errors.ts';
 
 export function declareCommand(cli: Cli) {
   return newCommand('remove', 'forget a context; nothing changes on the other machine', ['banger context remove lab'])
-    .argument('<name>', 'a context')
+    .argument('<context>', 'a context')
     .action(async (name) => {
       const { current, contexts } = loadContexts(cli);
       if (name === LOCAL_CONTEXT) throw new BangerError('INVALID_INPUT', 'this machine is always there');

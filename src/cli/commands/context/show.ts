@@ -8,7 +8,7 @@ export function declareCommand(cli: Cli) {
   const command = newCommand('show', 'show where commands go, or a context', [
     'banger context show',
     'banger context show lab -o json',
-  ]).argument('[name]', 'a context; default: what is in use');
+  ]).argument('[context]', 'a context; default: what is in use');
   return showing(command).action(async (name, flags) => {
     const contexts = loadContexts(cli);
     const isCurrent = name === undefined;

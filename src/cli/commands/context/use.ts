@@ -5,7 +5,7 @@ import { endpointName, endpointOf } from '../../endpoint.ts';
 
 export function declareCommand(cli: Cli) {
   return newCommand('use', 'let commands go to the daemon of a context from now on', ['banger context use lab', 'banger context use local'])
-    .argument('<name>', 'a context, or `local` for this machine')
+    .argument('<context>', 'a context, or `local` for this machine')
     .action(async (name) => {
       const contexts = loadContexts(cli);
       const endpoint = endpointOf(contexts, name);
