@@ -7,7 +7,7 @@ export function declareCommand(cli: Cli) {
   return newCommand(
     'dial-stdio',
     "connect stdin and stdout with the socket of this machine's daemon, which is started when it does not run",
-    ['ssh user@host banger internal dial-stdio'],
+    ['banger internal dial-stdio', 'ssh user@host banger internal dial-stdio'],
   ).action(async () => {
     const reply = await createDaemonSend(cli, { autostart: true })({ method: 'GET', path: '/v1/daemon/build' });
     reply.socket.destroy();
