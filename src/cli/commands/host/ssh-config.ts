@@ -15,7 +15,7 @@ export function declareCommand(cli: Cli) {
   return newCommand('ssh-config', 'let ssh, scp, sftp, rsync, git and editors reach virtual machines as NAME.vm', [
     'banger ssh-config --install && ssh web.vm',
     'banger ssh-config --remove',
-    'echo "Include \'$(banger ssh-config)\'" >> my-own-ssh-config',
+    'banger ssh-config --print > my-own-ssh-config',
   ])
     .addOption(newOption('--install', 'also put one line, an Include, at the top of ~/.ssh/config').conflicts(['remove', 'print']))
     .addOption(newOption('--remove', 'take that line and the file away').conflicts('print'))
