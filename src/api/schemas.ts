@@ -229,6 +229,9 @@ export const sshAccessSchema = z
   })
   .meta({ id: 'SshAccess' });
 
+/** What an ssh client needs that is the same for all VMs. */
+export const sshLoginSchema = sshAccessSchema.pick({ user: true, privateKeyPath: true }).meta({ id: 'SshLogin' });
+
 const diskUseSchema = z.strictObject({ sizeBytes: z.number(), allocatedBytes: z.number().describe('on the host, by stat') });
 
 /** What VMs use, and what is set aside for them. */
@@ -272,3 +275,4 @@ export type BundleStatus = z.infer<typeof bundleStatusSchema>;
 export type ExecBody = z.infer<typeof execSchema>;
 export type Health = z.infer<typeof healthSchema>;
 export type SshAccess = z.infer<typeof sshAccessSchema>;
+export type SshLogin = z.infer<typeof sshLoginSchema>;

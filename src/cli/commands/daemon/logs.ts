@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { BangerError } from '../../../model/errors.ts';
 import type { Cli } from '../../cli.ts';
 import { newCommand, newOption } from '../../command.ts';
+import { requireLocal } from '../../endpoint.ts';
 import { filterLines, LOG_LEVELS } from '../../log-filter.ts';
 import { copyLog } from '../vm/logs.ts';
 
@@ -19,6 +20,7 @@ export function declareCommand(cli: Cli) {
     .option('--operation <id>', 'of one operation, by its id or the beginning of it')
     .option('--vm <name>', 'of one virtual machine')
     .action(async (flags) => {
+      requireLocal(cli, 'daemon logs');
       const { daemonLogPath } = cli.directories();
       if (!existsSync(daemonLogPath)) {
         throw new BangerError('NOT_FOUND', `there is no log at ${daemonLogPath}`, { remedy: 'banger daemon start' });
