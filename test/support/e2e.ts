@@ -26,7 +26,10 @@ export function useSandbox(options: SandboxOptions | (() => SandboxOptions | Pro
     made = await createSandbox(typeof options === 'function' ? await options() : options);
   });
   afterEach(async (t) => {
-    if ('passed' in t && !t.passed && made !== undefined) console.error(await describeState(made));
+    if (!('error' in t) || t.passed || made === undefined) return;
+    // The reporter tells it when all is over, which a run that is ended does not come to.
+    console.error(t.error?.cause ?? t.error);
+    console.error(await describeState(made));
   });
   after(() => made?.close());
   return present;
