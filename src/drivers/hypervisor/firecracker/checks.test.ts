@@ -1,5 +1,9 @@
 import assert from 'node:assert/strict';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fakeFirecracker, realFirecracker } from '../../../../test/support/firecracker/bench.ts';
 import { realHost } from '../../../host/host.ts';
 import { FirecrackerInstallation, judgeKvm, judgeProgram } from './checks.ts';
@@ -44,6 +48,31 @@ test('a program that does not do what Firecracker does fails the trial of KVM (4
   const { verdicts, usable } = await new FirecrackerInstallation(realHost, { ...fake, accelerator: 'auto' }).check();
   assert.equal(usable, false);
   assert.equal(verdicts.at(-1)?.name, 'firecracker.kvm');
+});
+
+test('with and without a jail at once it is tried once, and none takes away what the other runs on (4.3)', async (t) => {
+  const directory = mkdtempSync(join(tmpdir(), 'bgr-probe-'));
+  t.after(() => rmSync(directory, { recursive: true, force: true }));
+  const trials: string[] = [];
+  let underway = 0;
+  const host = {
+    ...realHost,
+    readWriteObstacle: () => Promise.resolve(undefined),
+    run: async (argv: readonly string[]) => {
+      const outcome = { argv, exitCode: 0, signal: null, timedOut: false, cancelled: false, stdout: 'Firecracker v1.16.1\n', stderr: '' };
+      const config = argv[argv.indexOf('--config-file') + 1];
+      if (argv.includes('--version') || config === undefined) return outcome;
+      underway++;
+      await sleep(10);
+      trials.push(`${underway} underway, config ${existsSync(config) ? 'there' : 'gone'}`);
+      underway--;
+      return outcome;
+    },
+  };
+  const settings = { program: process.execPath, accelerator: 'auto', probeCachePath: join(directory, 'probe.json') } as const;
+  const checks = await Promise.all([1, 2, 3].map(() => new FirecrackerInstallation(host, settings).check()));
+  assert.deepEqual(new Set(trials), new Set(['1 underway, config there']));
+  for (const { verdicts } of checks) assert.deepEqual(verdicts, checks[0]?.verdicts);
 });
 
 test(

@@ -52,6 +52,16 @@ export function judgeKvm(facts: { obstacle?: string; probe?: SpeedProbe; hasCpuF
   return { name, level: 'fail', reason: `${kind}: ${time}`, remedy };
 }
 
+/** The last trial of each place where answers are kept. */
+const trials = new Map<string, Promise<Verdict>>();
+
+/** With and without a jail it is the same trial in the same directory; two at once would slow each other down and so be judged wrongly. */
+function inTurn(place: string, trial: () => Promise<Verdict>): Promise<Verdict> {
+  const turn = (trials.get(place) ?? Promise.resolve()).then(trial, trial);
+  trials.set(place, turn);
+  return turn;
+}
+
 /** What is known of this host's Firecracker, and asked again only when program, device or boot have changed. */
 export class FirecrackerInstallation {
   readonly #host: Host;
@@ -105,9 +115,8 @@ export class FirecrackerInstallation {
     }
   }
 
-  /** Two probes at once would slow each other down and so be judged wrongly. */
   #judgeKvm(program: string): Promise<Verdict> {
-    this.#judging ??= this.#learnKvm(program).finally(() => (this.#judging = undefined));
+    this.#judging ??= inTurn(this.#settings.probeCachePath, () => this.#learnKvm(program)).finally(() => (this.#judging = undefined));
     return this.#judging;
   }
 

@@ -25,7 +25,8 @@ export function createJailedFirecracker(parts: { host: Host; settings: Firecrack
         remedy: 'sudo banger setup --firecracker PATH --jailer PATH',
       });
     }
-    made = createFirecrackerHypervisor({ ...parts, launch: jailedLaunch({ host, helper, places }) });
+    // Others may have asked meanwhile.
+    made ??= createFirecrackerHypervisor({ ...parts, launch: jailedLaunch({ host, helper, places }) });
     return made;
   };
   return {
