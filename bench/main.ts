@@ -8,10 +8,11 @@ import { createSandbox } from '../test/support/sandbox.ts';
 import type { Bench } from './bench.ts';
 import { createBench } from './create.ts';
 import { memoryBench, startBench, wakeUpsBench } from './daemon.ts';
+import { recordsBench } from './records.ts';
 import { execBench, listBench } from './running.ts';
 import { type BenchResult, markdownTable } from './table.ts';
 
-const BENCHES: readonly Bench[] = [listBench, execBench, startBench, wakeUpsBench, memoryBench, createBench];
+const BENCHES: readonly Bench[] = [recordsBench, listBench, execBench, startBench, wakeUpsBench, memoryBench, createBench];
 /** Twice what it takes here; a bench that hangs must not hang whoever waits for it. */
 const LIMIT_MS = 10 * 60_000;
 

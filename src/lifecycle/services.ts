@@ -12,6 +12,7 @@ import type { ProcessIdentity, Vm, VmRuntime, VmSpec } from '../model/vm.ts';
 import type { ImageStore } from '../store/images.ts';
 import type { VmStore } from '../store/vms.ts';
 import type { KeyedLock } from './locks.ts';
+import type { RebootLimit } from './reboot-limit.ts';
 import type { Machines } from './machines.ts';
 import type { Operations } from './operations.ts';
 
@@ -107,6 +108,7 @@ export type LifecycleServices = {
   operations: Operations;
   locks: KeyedLock;
   machines: Machines;
+  reboots: RebootLimit;
   drivers: Drivers;
   names: NamePort;
   host: HostPort;

@@ -15,6 +15,7 @@ import { createMachines } from '../../lifecycle/machines.ts';
 import { Operations } from '../../lifecycle/operations.ts';
 import { recover } from '../../lifecycle/recover.ts';
 import type { HostPort, LifecycleServices } from '../../lifecycle/services.ts';
+import { createRebootLimit } from '../../lifecycle/reboot-limit.ts';
 import { handleExit } from '../../lifecycle/vm/exit-watch.ts';
 import { stopUnused } from '../../lifecycle/vm/verbs.ts';
 import { BangerError } from '../../model/errors.ts';
@@ -87,6 +88,7 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
     }),
     locks: createKeyedLock(),
     imageNames: new Set(),
+    reboots: createRebootLimit(() => performance.now()),
     machines: createMachines((vmId, machine, exit) => void handleExit(lifecycle, vmId, machine, exit)),
     drivers: {
       of: (runtime) => chooser.of(runtime),
