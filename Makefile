@@ -12,7 +12,7 @@ FORMATTED := src test tools bench
 export NODE_COMPILE_CACHE := $(CURDIR)/node_modules/.cache/node-compile
 NODE_TEST := $(NODE) --test --test-timeout=120000
 
-.PHONY: help setup build bundle demo check format docs openapi test test-unit test-in-process test-faults walk soak test-bundle test-agent test-built test-e2e test-lab lab lab-shell conformance verify bench install npm-package deb clean \
+.PHONY: help setup build bundle demo check format docs openapi test test-unit test-in-process test-faults walk soak test-bundle test-agent test-built test-e2e test-lab lab lab-shell conformance verify bench browser install npm-package deb clean \
   check-types check-lint check-format check-imports check-tidy check-spec check-docs check-unused
 
 help: ## show this list
@@ -121,6 +121,10 @@ verify: bundle ## a live smoke test of the whole path
 bench: build ## measure against bare QEMU, debvm, ssh and node; prints a table (BENCH="--output FILE", or names)
 	@sh tools/setup.sh bench
 	@$(NODE) bench/main.ts $(BENCH)
+
+browser: build ## open a web app of a guest by its name in Chromium; the picture is dist/browser/web-app.png
+	@sh tools/setup.sh browser
+	@$(NODE) --test --test-timeout=300000 'test/browser/web-app.test.ts'
 
 install: build ## install below PREFIX (default /usr/local); DESTDIR is obeyed
 	@$(MAKE) -C helper

@@ -10,9 +10,22 @@ import { createBench } from './create.ts';
 import { memoryBench, startBench, wakeUpsBench } from './daemon.ts';
 import { recordsBench } from './records.ts';
 import { execBench, listBench } from './running.ts';
+import { dnsBench, forwardBytesBench, forwardPingBench, portsBench } from './reach.ts';
 import { type BenchResult, markdownTable } from './table.ts';
 
-const BENCHES: readonly Bench[] = [recordsBench, listBench, execBench, startBench, wakeUpsBench, memoryBench, createBench];
+const BENCHES: readonly Bench[] = [
+  recordsBench,
+  listBench,
+  execBench,
+  startBench,
+  wakeUpsBench,
+  memoryBench,
+  createBench,
+  forwardBytesBench,
+  forwardPingBench,
+  portsBench,
+  dnsBench,
+];
 /** Twice what it takes here; a bench that hangs must not hang whoever waits for it. */
 const LIMIT_MS = 10 * 60_000;
 

@@ -98,7 +98,7 @@ static void execute(const char *file, const struct child_plan *plan) {
   execve("/bin/sh", argv, plan->environment);
 }
 
-static int execute_by_path(const struct child_plan *plan) {
+int child_execute(const struct child_plan *plan) {
   const char *name = plan->argv[0];
   int worst = ENOENT;
   if (strchr(name, '/')) {
@@ -138,7 +138,7 @@ static void child_main(const struct descriptors *d, const struct child_plan *pla
     say_fault(fault_fd, plan->directory, errno);
     _exit(126);
   }
-  int error = execute_by_path(plan);
+  int error = child_execute(plan);
   say_fault(fault_fd, plan->argv[0], error);
   _exit(error == ENOENT || error == ENOTDIR ? 127 : 126);
 }

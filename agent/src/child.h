@@ -15,6 +15,8 @@ struct child_plan {
 
 /** Starts the child and puts its descriptors into the session. False with errno when there are no resources for it. */
 bool child_start(struct session *s, const struct child_plan *plan);
+/** Becomes the program, looked up as `argv` says; returns why it could not, an errno. */
+int child_execute(const struct child_plan *plan);
 /** A signalfd for SIGCHLD, which workers keep blocked. */
 int child_signal_fd(void);
 /** True when the child has ended; status is 128+n after signal n. */

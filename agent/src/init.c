@@ -1,5 +1,6 @@
 #include "agent.h"
 #include "power.h"
+#include "supervise.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -209,6 +210,12 @@ void init_main(int argc, char **argv) {
   if (options.waits && !wait_for_agent(agent_fd, 'P', PERSONALIZE_WAIT_MS)) say("the host sent no personalize; going on");
   switch_root();
   signal(SIGPIPE, SIG_DFL);
+  if (strcmp(options.init, "none") == 0) {
+    agent_shared->resets_to_power_off = strcmp(options.poweroff, "reset") == 0;
+    // The agent takes it for the start of the image's init.
+    close(agent_fd);
+    supervise_main();
+  }
   start_init(&options, argc, argv);
   for (;;) pause();
 }

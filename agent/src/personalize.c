@@ -1,6 +1,7 @@
 #include "personalize.h"
 #include "agent.h"
 #include "handlers.h"
+#include "service.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
@@ -91,6 +92,7 @@ static bool check_member(const struct json_node *n, struct personalization *p) {
   if (strcmp(key, "machineId") == 0) return only_characters(p->machine_id = n, DIGITS "abcdef", 32, 32);
   if (strcmp(key, "randomSeed") == 0) return check_seed(n, p);
   if (strcmp(key, "unixMs") == 0) return json_whole(n, 0, INT64_C(9999999999999), &p->unix_ms);
+  if (strcmp(key, "service") == 0) return service_check(p->service = n);
   if (strcmp(key, "mounts") == 0) return check_mounts(p->mounts = n);
   if (strcmp(key, "growRoot") != 0 || n->type != JSON_BOOL) return false;
   p->grows_root = n->boolean;
@@ -120,7 +122,7 @@ static void personalize(struct channel *c, const struct personalization *p) {
 
 void handle_personalize(struct channel *c, struct request *request) {
   static const char *const members[] = {"hostname",  "hosts",      "network", "authorizedKeys", "sshHostKey", "machineId",
-                                        "randomSeed", "unixMs", "mounts",  "growRoot",       NULL};
+                                        "randomSeed", "unixMs", "mounts",  "growRoot",       "service",    NULL};
   struct json_document document;
   struct personalization p;
   if (!request_object(c, request, members, &document)) return;

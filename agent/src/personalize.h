@@ -8,7 +8,7 @@
 /** Members that were absent are NULL (or -1 for unix_ms) and change nothing. */
 struct personalization {
   const struct json_node *hostname, *hosts, *authorized_keys, *machine_id, *mounts, *nameservers;
-  const struct json_node *private_key, *public_key;
+  const struct json_node *private_key, *public_key, *service;
   struct link_plan link;
   bool has_network, grows_root;
   uint8_t seed[512];

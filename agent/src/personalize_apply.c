@@ -1,6 +1,7 @@
 #include "agent.h"
 #include "handlers.h"
 #include "personalize.h"
+#include "service.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -173,6 +174,22 @@ static int apply_network(const struct personalization *p) {
   return netlink_configure(&p->link);
 }
 
+static int apply_service(const struct personalization *p) {
+  if (!p->service || p->service->type == JSON_NULL) return 0;
+  struct buffer record;
+  buffer_init(&record, SERVICE_MAX_BYTES);
+  service_encode(p->service, &record);
+  int error = record.overflow ? E2BIG : write_file(SERVICE_PATH, 0600, buffer_bytes(&record), buffer_length(&record));
+  buffer_free(&record);
+  return error;
+}
+
+// Images made for containers leave these to whoever runs them.
+static void make_places(void) {
+  mkdir("/etc", 0755);
+  if (mkdir("/tmp", 01777) == 0) chmod("/tmp", 01777);
+}
+
 int personalization_apply(const struct personalization *p, char *failed, size_t capacity) {
   static const struct {
     const char *name;
@@ -188,7 +205,9 @@ int personalization_apply(const struct personalization *p, char *failed, size_t 
     {"/root/.ssh/authorized_keys", apply_authorized_keys},
     {"ssh host key", apply_host_key},
     {"network", apply_network},
+    {"service", apply_service},
   };
+  make_places();
   for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
     int error = steps[i].apply(p);
     if (!error) continue;

@@ -2,6 +2,7 @@
 #include "child.h"
 #include "handlers.h"
 #include "power.h"
+#include "supervise.h"
 #include "systemd.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -34,6 +35,12 @@ static const char *init_system(void) {
   return strncmp(name, "runit", 5) == 0 ? "runit" : "none";
 }
 
+// Whether pid 1 is still the one of the initramfs.
+static bool is_supervised(void) {
+  char line[4096];
+  return read_line("/proc/cmdline", line, sizeof line) && strstr(line, "banger.init=none") != NULL;
+}
+
 /** Runs a program with a time limit. Its exit status, or -1. */
 static int run_program(char *const *argv, int limit_ms) {
   static char *const environment[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL};
@@ -60,6 +67,7 @@ static int run_program(char *const *argv, int limit_ms) {
 static const char *init_state_word(void) {
   char word[32] = "";
   if (!agent_shared->init_started) return "starting";
+  if (is_supervised()) return "running";
   if (strcmp(init_system(), "systemd") != 0) return "unknown";
   if (!systemd_state(word, sizeof word)) return "starting";
   if (strcmp(word, "running") == 0) return "running";
@@ -163,6 +171,7 @@ static void shut_down(bool reboot_after) {
     }
     if (run_program(init, 10000) == 0) return;
   }
+  if (is_supervised() && kill(1, reboot_after ? SUPERVISE_REBOOT_SIGNAL : SUPERVISE_POWEROFF_SIGNAL) == 0) return;
   power_end(reboot_after);
 }
 

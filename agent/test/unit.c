@@ -6,6 +6,7 @@
 #include "../src/json.h"
 #include "../src/ports.h"
 #include "../src/power.h"
+#include "../src/service.h"
 #include "../src/systemd.h"
 #include "check.h"
 #include <stdlib.h>
@@ -241,6 +242,54 @@ static void test_end_hook(void) {
   }
 }
 
+static bool service_goes_through(const char *text, struct service *service, char *record, size_t capacity) {
+  struct json_document d;
+  struct buffer encoded;
+  char copy[1024];
+  snprintf(copy, sizeof copy, "%s", text);
+  bool is_right = json_parse(copy, strlen(copy), &d);
+  if (is_right) is_right = service_check(d.root);
+  buffer_init(&encoded, SERVICE_MAX_BYTES);
+  if (is_right && d.root->type == JSON_OBJECT) {
+    service_encode(d.root, &encoded);
+    size_t length = buffer_length(&encoded);
+    is_right = length <= capacity;
+    if (is_right) memcpy(record, buffer_bytes(&encoded), length);
+    is_right = is_right && service_decode(record, length, service);
+  }
+  buffer_free(&encoded);
+  json_free(&d);
+  return is_right;
+}
+
+static void test_services(void) {
+  static struct service s;
+  static char record[2048];
+  CHECK(service_goes_through("{\"argv\":[\"/bin/serve\",\"a b\",\"\"],\"env\":{\"A\":\"b=c\"},\"user\":\"1000:10\",\"directory\":\"/srv\"}",
+                             &s, record, sizeof record));
+  CHECK(strcmp(s.argv[0], "/bin/serve") == 0 && strcmp(s.argv[1], "a b") == 0 && strcmp(s.argv[2], "") == 0 && !s.argv[3]);
+  CHECK(strcmp(s.environment[0], "A=b=c") == 0 && !s.environment[1]);
+  CHECK(strcmp(s.user, "1000:10") == 0 && strcmp(s.directory, "/srv") == 0);
+  CHECK(service_goes_through("{\"argv\":[\"x\"],\"env\":{},\"user\":null,\"directory\":null}", &s, record, sizeof record));
+  CHECK(!s.user && !s.directory && !s.environment[0]);
+  CHECK(service_goes_through("null", &s, record, sizeof record));
+  static const char *const refused[] = {
+    "{\"argv\":[],\"env\":{},\"user\":null,\"directory\":null}",
+    "{\"argv\":[\"x\"],\"env\":{},\"user\":null}",
+    "{\"argv\":[1],\"env\":{},\"user\":null,\"directory\":null}",
+    "{\"argv\":[\"x\"],\"env\":{\"A=B\":\"c\"},\"user\":null,\"directory\":null}",
+    "{\"argv\":[\"x\"],\"env\":{},\"user\":\"\",\"directory\":null}",
+    "{\"argv\":[\"x\"],\"env\":{},\"user\":null,\"directory\":\"srv\"}",
+    "{\"argv\":[\"x\"],\"env\":{},\"user\":null,\"directory\":null,\"more\":1}",
+    "\"x\"",
+  };
+  for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
+    CHECK(!service_goes_through(refused[i], &s, record, sizeof record));
+  char broken[] = "ax", unknown[] = "zx", nothing[] = "u0";
+  CHECK(!service_decode(broken, 2, &s) && !service_decode(unknown, 3, &s) && !service_decode(nothing, 3, &s));
+  CHECK(!service_decode(broken, 0, &s));
+}
+
 int main(void) {
   test_http_heads();
   test_queries();
@@ -255,6 +304,7 @@ int main(void) {
   test_systemd_messages();
   test_last_word();
   test_end_hook();
+  test_services();
   printf("unit: %d checks, %d failed\n", check_count, check_failures);
   return check_failures != 0;
 }

@@ -1,7 +1,7 @@
 // One typed function per route of docs/api.md.
 import type { Socket } from 'node:net';
 import { type ApiReply, type ApiRequest, bodyOf, readJson, readNdjson, type Send } from './client.ts';
-import type { BuildImage, ImageView, ProvisionStepView, RegisterImage } from './image-schemas.ts';
+import type { BuildImage, ImageView, ImportImage, ProvisionStepView, RegisterImage } from './image-schemas.ts';
 import type {
   BundleStatus,
   CreateVm,
@@ -103,6 +103,8 @@ function imageRoutes(get: Get, json: Json) {
     provisionSteps: () => get<ProvisionStepView[]>('/v1/provision-steps'),
     buildImage: (body: BuildImage, attach: boolean) =>
       json<Operation>({ method: 'POST', path: '/v1/images/build', json: body, headers: attach ? ATTACH : {} }),
+    importImage: (body: ImportImage, attach: boolean) =>
+      json<Operation>({ method: 'POST', path: '/v1/images/import', json: body, headers: attach ? ATTACH : {} }),
     registerImage: (body: RegisterImage) => json<ImageView>({ method: 'POST', path: '/v1/images/register', json: body }),
     promoteImage: (ref: string, body: { name?: string }, attach: boolean) =>
       json<Operation>({ method: 'POST', path: pathOf(['images', ref, 'promote']), json: body, headers: attach ? ATTACH : {} }),

@@ -105,6 +105,16 @@ export const pruneImagesSchema = z
   .strictObject({ all: z.boolean().optional().describe('every image that no VM uses, but the default one') })
   .nullish();
 
+export const importImageSchema = z
+  .strictObject({
+    name: newName,
+    path: hostPath('root file system as tar, OCI layout, or what docker save wrote'),
+    reference: z.string().min(1).max(1024).optional().describe('which of several images'),
+    replace: z.boolean().optional().describe('take the name from the image that has it'),
+  })
+  .meta({ id: 'ImportImage' });
+
+export type ImportImage = z.infer<typeof importImageSchema>;
 export type ImageView = z.infer<typeof imageSchema>;
 export type RegisterImage = z.infer<typeof registerImageSchema>;
 export type BuildImage = z.infer<typeof buildImageSchema>;

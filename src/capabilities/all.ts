@@ -1,5 +1,6 @@
 import type { Capability } from './capability.ts';
 import { dnsName } from './dns-name.ts';
+import { entrypoint } from './entrypoint.ts';
 import { hostname } from './hostname.ts';
 import { network } from './network.ts';
 import { ports } from './ports.ts';
@@ -9,4 +10,14 @@ import { ssh } from './ssh.ts';
 import { workDisk } from './work-disk.ts';
 
 /** Every capability, in the order of start; stop walks it backwards. Disks first: their order is /dev/vda, /dev/vdb. */
-export const ALL_CAPABILITIES: readonly Capability[] = [rootOverlay, workDisk, ssh, network, hostname, dnsName, ports, services];
+export const ALL_CAPABILITIES: readonly Capability[] = [
+  rootOverlay,
+  workDisk,
+  ssh,
+  network,
+  hostname,
+  dnsName,
+  ports,
+  services,
+  entrypoint,
+];

@@ -40,6 +40,7 @@ const IMAGE_VERBS: readonly Verb[] = [
   verb(['list', 'ls'], () => import('./commands/image/list.ts')),
   verb(['show', 'inspect'], () => import('./commands/image/show.ts')),
   verb(['build'], () => import('./commands/image/build.ts')),
+  verb(['import'], () => import('./commands/image/import.ts')),
   verb(['register'], () => import('./commands/image/register.ts')),
   verb(['promote'], () => import('./commands/image/promote.ts')),
   verb(['delete', 'rm', 'remove'], () => import('./commands/image/delete.ts')),

@@ -1,7 +1,10 @@
 import { type IncomingMessage, type Server, STATUS_CODES } from 'node:http';
+import { constants } from 'node:os';
 import type { Duplex } from 'node:stream';
 import { z } from 'zod';
 import { execSchema } from '../api/schemas.ts';
+import type { AgentClient } from '../guest/agent-client.ts';
+import type { FrameSession } from '../guest/frame-session.ts';
 import { resolveVm } from '../lifecycle/vm/resolve.ts';
 import { BangerError, ERROR_CODES, type ErrorBody, toErrorBody } from '../model/errors.ts';
 import { parseInput } from './input.ts';
@@ -49,10 +52,23 @@ async function serve(services: DaemonServices, buildId: string, upgrade: Upgrade
     const session =
       kind === 'exec'
         ? await agent.openExec(withoutUndefined(parseInput(execSchema, body, 'the body')), options)
-        : await agent.openTunnel(parseInput(tunnelSchema, body, 'the body').target, options);
+        : await openTunnel(agent, vm.name, parseInput(tunnelSchema, body, 'the body').target, options);
     socket.write(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: banger-frames\r\nBanger-Build: ${buildId}\r\n\r\n`);
     await relay(socket, session);
   });
+}
+
+/** @throws GUEST_COMMAND_NOT_FOUND where ssh is asked for and the image brings no server of it */
+async function openTunnel(agent: AgentClient, name: string, target: string, options: { signal: AbortSignal }): Promise<FrameSession> {
+  try {
+    return await agent.openTunnel(target, options);
+  } catch (error) {
+    if (target !== 'ssh' || !(error instanceof BangerError) || error.details?.['errno'] !== constants.errno.ENOENT) throw error;
+    throw new BangerError('GUEST_COMMAND_NOT_FOUND', `the image of ${name} has no SSH server`, {
+      remedy: `banger vm exec ${name} -- sh`,
+      cause: error,
+    });
+  }
 }
 
 /** The same routes for OpenAPI, and for those who come without an upgrade. */

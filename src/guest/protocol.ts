@@ -14,6 +14,8 @@ export type Personalization = {
   unixMs: number;
   mounts: { device: string; path: string; type: 'ext4' }[];
   growRoot: boolean;
+  /** What an image without an init runs; absent where the image brings one. */
+  service?: { argv: string[]; env: Record<string, string>; user: string | null; directory: string | null };
 };
 
 export type ExecRequest = {

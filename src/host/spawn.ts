@@ -3,6 +3,8 @@ import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process'
 import { openSync, closeSync } from 'node:fs';
 import type { Server, Socket } from 'node:net';
 import { constants } from 'node:os';
+import type { Writable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { startTicksOf } from './processes.ts';
 import type { ProcessIdentity } from './processes.ts';
 
@@ -46,8 +48,8 @@ export type RunOptions = {
   signal?: AbortSignal;
   /** Default 60 000. */
   timeoutMs?: number;
-  /** Written to stdin; without it stdin is /dev/null. */
-  input?: string | Uint8Array;
+  /** Written to stdin; without it stdin is /dev/null. What a stream throws ends the command, and is thrown in its place. */
+  input?: string | Uint8Array | AsyncIterable<Uint8Array>;
   /** The whole environment of the command; default: PATH, HOME, TMPDIR, LANG=C and proxies of the daemon. */
   env?: Record<string, string>;
   cwd?: string;
@@ -103,15 +105,32 @@ export function run(argv: readonly string[], options: RunOptions = {}): Promise<
       disarm();
       outcome.exitCode = exitCode;
       outcome.signal = signal;
-      if (exitCode === 0 && !outcome.timedOut && !outcome.cancelled) resolve(outcome);
+      if (inputFailure !== undefined) reject(inputFailure.error);
+      else if (exitCode === 0 && !outcome.timedOut && !outcome.cancelled) resolve(outcome);
       else reject(new CommandFailure(outcome));
     });
-    if (options.input !== undefined) {
-      // A command that ends without reading its input is judged by its status, not by our EPIPE.
-      child.stdin?.on('error', () => undefined);
-      child.stdin?.end(options.input);
+    let inputFailure: { error: unknown } | undefined;
+    if (options.input !== undefined && child.stdin !== null) {
+      feed(child.stdin, options.input, (error) => {
+        inputFailure = { error };
+        endGroup(child, 'SIGKILL');
+      });
     }
   });
+}
+
+/** A command that ends without reading its input is judged by its status, not by our EPIPE. */
+function feed(stdin: Writable, input: NonNullable<RunOptions['input']>, onFailure: (error: unknown) => void): void {
+  stdin.on('error', () => undefined);
+  if (typeof input === 'string' || input instanceof Uint8Array) return void stdin.end(input);
+  const tellFailure = async function* (): AsyncGenerator<Uint8Array> {
+    try {
+      yield* input;
+    } catch (error) {
+      onFailure(error);
+    }
+  };
+  void pipeline(tellFailure, stdin).catch(() => undefined);
 }
 
 function collectOutput(child: ChildProcess, outcome: CommandOutcome, options: RunOptions): void {

@@ -7,28 +7,38 @@ const MAX_META_BYTES = 64 * 1024;
 
 export type TarEntry = {
   path: string;
-  type: 'file' | 'directory' | 'symlink' | 'hardlink' | 'other';
+  type: 'file' | 'directory' | 'symlink' | 'hardlink' | 'device' | 'fifo' | 'other';
   /** Permission bits. */
   mode: number;
   sizeBytes: number;
   modifiedMs: number;
   /** Target of a link. */
   linkPath: string;
+  /** Default 0: what is copied for a person belongs to whoever unpacks it. */
+  uid?: number;
+  gid?: number;
+  xattrs?: ReadonlyMap<string, Buffer>;
 };
+
+/** How extended attributes are called in pax headers, by GNU tar, bsdtar and what writes container layers. */
+const XATTR_KEY = 'SCHILY.xattr.';
 
 /** The archive is damaged, or of a kind that is not read here. */
 export class TarProblem extends Error {
   override readonly name = 'TarProblem';
 }
 
-const TYPE_FLAGS = { file: '0', hardlink: '1', symlink: '2', directory: '5' } as const;
+const TYPE_FLAGS = { file: '0', hardlink: '1', symlink: '2', device: '3', directory: '5', fifo: '6' } as const;
 
 /** @returns the header blocks of an entry; a pax header comes first when the path, link or size does not fit */
 export function encodeTarHeader(entry: TarEntry & { type: keyof typeof TYPE_FLAGS }): Buffer {
-  const records: [string, string][] = [];
+  const records: [string, string | Buffer][] = [];
   if (Buffer.byteLength(entry.path) > 100 || !isAscii(entry.path)) records.push(['path', entry.path]);
   if (Buffer.byteLength(entry.linkPath) > 100 || !isAscii(entry.linkPath)) records.push(['linkpath', entry.linkPath]);
   if (entry.sizeBytes > 0o77777777777) records.push(['size', String(entry.sizeBytes)]);
+  if ((entry.uid ?? 0) > 0o7777777) records.push(['uid', String(entry.uid)]);
+  if ((entry.gid ?? 0) > 0o7777777) records.push(['gid', String(entry.gid)]);
+  for (const [name, value] of entry.xattrs ?? []) records.push([XATTR_KEY + name, value]);
   const main = headerBlock(entry, TYPE_FLAGS[entry.type]);
   if (records.length === 0) return main;
   const body = Buffer.concat(records.map(([key, value]) => paxRecord(key, value)));
@@ -50,12 +60,12 @@ function isAscii(text: string): boolean {
   return Buffer.byteLength(text) === text.length;
 }
 
-function paxRecord(key: string, value: string): Buffer {
-  const rest = Buffer.byteLength(` ${key}=${value}\n`);
+function paxRecord(key: string, value: string | Buffer): Buffer {
+  const rest = Buffer.byteLength(` ${key}=\n`) + Buffer.byteLength(value);
   let length = rest + String(rest).length;
   // The length counts its own digits.
   if (rest + String(length).length !== length) length = rest + String(length).length;
-  return Buffer.from(`${length} ${key}=${value}\n`);
+  return Buffer.concat([Buffer.from(`${length} ${key}=`), Buffer.from(value), Buffer.from('\n')]);
 }
 
 function headerBlock(entry: TarEntry, typeFlag: string): Buffer {
@@ -68,8 +78,8 @@ function headerBlock(entry: TarEntry, typeFlag: string): Buffer {
   };
   block.write(entry.path, 0, 100, 'utf8');
   octal(entry.mode & 0o7777, 100, 8);
-  octal(0, 108, 8);
-  octal(0, 116, 8);
+  octal(entry.uid ?? 0, 108, 8);
+  octal(entry.gid ?? 0, 116, 8);
   octal(entry.sizeBytes, 124, 12);
   octal(entry.modifiedMs / 1000, 136, 12);
   block.write(typeFlag, 156, 'latin1');
@@ -89,7 +99,8 @@ function checksum(block: Buffer): number {
 
 /** Takes what an archive is made of, in order. */
 export type TarSink = {
-  entry(entry: TarEntry): Promise<void>;
+  /** @param contentAt where its content begins in the archive, bytes */
+  entry(entry: TarEntry, contentAt: number): Promise<void>;
   /** Content of the last entry, in pieces. */
   content(bytes: Buffer): Promise<void>;
   /** The last entry is complete. */
@@ -102,7 +113,7 @@ export type TarSink = {
  */
 export async function readTar(source: AsyncIterable<Buffer>, sink: TarSink): Promise<void> {
   const input = new BlockInput(source);
-  let overrides: Partial<Record<'path' | 'linkpath' | 'size', string>> = {};
+  let overrides: Overrides = {};
   for (;;) {
     const block = await input.exactly(TAR_BLOCK_BYTES);
     if (block === undefined || block.every((byte) => byte === 0)) break;
@@ -117,14 +128,27 @@ export async function readTar(source: AsyncIterable<Buffer>, sink: TarSink): Pro
     }
     const entry = entryOf(header, overrides);
     overrides = {};
-    await sink.entry(entry);
+    await sink.entry(entry, input.position);
     await input.pass(entry.sizeBytes, (bytes) => sink.content(bytes));
     await sink.entryEnd();
   }
   await input.drain();
 }
 
-type Header = { flag: string; path: string; mode: number; sizeBytes: number; modifiedMs: number; linkPath: string };
+/** What an extended header says of the next entry, in place of its own. */
+type Overrides = {
+  [Key in (typeof OVERRIDDEN)[number]]?: string;
+} & { xattrs?: Map<string, Buffer>; isSparse?: boolean };
+const OVERRIDDEN = ['path', 'linkpath', 'size', 'uid', 'gid', 'mtime'] as const;
+
+type Header = { uid: number; gid: number } & {
+  flag: string;
+  path: string;
+  mode: number;
+  sizeBytes: number;
+  modifiedMs: number;
+  linkPath: string;
+};
 
 function decodeHeader(block: Buffer): Header {
   if (octalOf(block, 148, 8) !== checksum(block)) throw new TarProblem('the archive is damaged (checksum)');
@@ -135,25 +159,37 @@ function decodeHeader(block: Buffer): Header {
     flag: flag === '\0' ? '0' : flag,
     path: prefix === '' ? name : `${prefix}/${name}`,
     mode: octalOf(block, 100, 8) & 0o7777,
+    uid: octalOf(block, 108, 8),
+    gid: octalOf(block, 116, 8),
     sizeBytes: octalOf(block, 124, 12),
     modifiedMs: octalOf(block, 136, 12) * 1000,
     linkPath: cString(block.subarray(157, 257)),
   };
 }
 
-function entryOf(header: Header, overrides: { path?: string; linkpath?: string; size?: string }): TarEntry {
-  const types: Record<string, TarEntry['type']> = { '0': 'file', '7': 'file', '1': 'hardlink', '2': 'symlink', '5': 'directory' };
-  const type = types[header.flag] ?? 'other';
-  const sizeBytes = overrides.size === undefined ? header.sizeBytes : Number(overrides.size);
-  if (!Number.isSafeInteger(sizeBytes) || sizeBytes < 0) throw new TarProblem('the archive is damaged (size)');
+function entryOf(header: Header, overrides: Overrides): TarEntry {
+  const types: Record<string, TarEntry['type']> = {
+    ...{ '0': 'file', '7': 'file', '1': 'hardlink', '2': 'symlink', '5': 'directory' },
+    ...{ '3': 'device', '4': 'device', '6': 'fifo' },
+  };
+  const type = overrides.isSparse === true ? 'other' : (types[header.flag] ?? 'other');
+  const number = (key: 'size' | 'uid' | 'gid', otherwise: number): number => {
+    const value = overrides[key] === undefined ? otherwise : Number(overrides[key]);
+    if (!Number.isSafeInteger(value) || value < 0) throw new TarProblem(`the archive is damaged (${key})`);
+    return value;
+  };
+  const mtime = Number(overrides.mtime ?? Number.NaN);
   return {
     path: overrides.path ?? header.path,
     type,
     mode: header.mode,
+    uid: number('uid', header.uid),
+    gid: number('gid', header.gid),
     // Only files have content, whatever the header of a link or directory says.
-    sizeBytes: type === 'file' || type === 'other' ? sizeBytes : 0,
-    modifiedMs: header.modifiedMs,
+    sizeBytes: type === 'file' || type === 'other' ? number('size', header.sizeBytes) : 0,
+    modifiedMs: Number.isFinite(mtime) ? mtime * 1000 : header.modifiedMs,
     linkPath: overrides.linkpath ?? header.linkPath,
+    ...(overrides.xattrs === undefined ? {} : { xattrs: overrides.xattrs }),
   };
 }
 
@@ -175,17 +211,21 @@ function octalOf(block: Buffer, at: number, length: number): number {
   return Number.parseInt(text, 8);
 }
 
-function parsePax(body: Buffer): { path?: string; linkpath?: string; size?: string } {
-  const found: Record<string, string> = {};
+function parsePax(body: Buffer): Overrides {
+  const found: Overrides = {};
   for (let at = 0; at < body.length;) {
     const blank = body.indexOf(32, at);
     const length = Number(body.toString('latin1', at, Math.max(blank, at)));
     if (blank < 0 || !Number.isSafeInteger(length) || length < 5 || at + length > body.length)
       throw new TarProblem('the archive is damaged (pax)');
-    const record = body.toString('utf8', blank + 1, at + length - 1);
-    const equals = record.indexOf('=');
-    const key = record.slice(0, equals);
-    if (key === 'path' || key === 'linkpath' || key === 'size') found[key] = record.slice(equals + 1);
+    const record = body.subarray(blank + 1, at + length - 1);
+    const equals = record.indexOf(0x3d);
+    const key = record.toString('utf8', 0, Math.max(equals, 0));
+    const value = record.subarray(equals + 1);
+    const overridden = OVERRIDDEN.find((name) => name === key);
+    if (overridden !== undefined) found[overridden] = value.toString('utf8');
+    else if (key.startsWith(XATTR_KEY)) (found.xattrs ??= new Map()).set(key.slice(XATTR_KEY.length), Buffer.from(value));
+    else if (key.startsWith('GNU.sparse.')) found.isSparse = true;
     at += length;
   }
   return found;
@@ -195,6 +235,8 @@ function parsePax(body: Buffer): { path?: string; linkpath?: string; size?: stri
 class BlockInput {
   #chunks: AsyncIterator<Buffer>;
   #rest: Buffer = Buffer.alloc(0);
+  /** How much was taken. */
+  position = 0;
 
   constructor(source: AsyncIterable<Buffer>) {
     this.#chunks = source[Symbol.asyncIterator]();
@@ -216,6 +258,7 @@ class BlockInput {
     }
     const taken = this.#rest.subarray(0, count);
     this.#rest = this.#rest.subarray(count);
+    this.position += count;
     return taken;
   }
 
@@ -231,6 +274,7 @@ class BlockInput {
       if (this.#rest.length === 0 && !(await this.#more())) throw new TarProblem('the archive ends early');
       const piece = this.#rest.subarray(0, left);
       this.#rest = this.#rest.subarray(piece.length);
+      this.position += piece.length;
       left -= piece.length;
       await take(piece);
     }

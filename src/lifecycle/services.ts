@@ -5,6 +5,7 @@ import type { StorageDriver } from '../drivers/storage/contract.ts';
 import type { AgentClient } from '../guest/agent-client.ts';
 import type { SshHostKey } from '../guest/ssh-host-key.ts';
 import type { ProvisionSources } from '../images/provision/sources.ts';
+import type { ImportedFacts, ImportRequest } from '../images/import/import-image.ts';
 import type { Image } from '../model/image.ts';
 import type { ImagePaths, VmPaths } from '../model/paths.ts';
 import type { Verdict } from '../model/verdict.ts';
@@ -116,6 +117,8 @@ export type LifecycleServices = {
   resolveImage(reference: string | undefined): Promise<Image>;
   /** What guests of builds are provisioned with. */
   provisionSources: ProvisionSources;
+  /** Makes a root file system and a work seed of an image that is not banger's own. */
+  readForeignImage(request: Omit<ImportRequest, 'host'>): Promise<ImportedFacts>;
   connectAgent(machine: Machine): AgentClient;
   makeSshHostKey(): SshHostKey;
   /** Public key that may log in as root. */

@@ -16,8 +16,8 @@ export function testUser(home: string, options: { tun?: boolean } = {}): TestUse
 }
 
 /**
- * Opens /dev/net/tun to everybody, as it is on desktops, or to nobody, and adds the user to passwd (ssh refuses a uid without a name), both
- * seen only by the command: the mount namespace is private.
+ * Opens /dev/net/tun to everybody, as it is on desktops, or to nobody, and adds the user to passwd (ssh refuses a uid without a name) and to
+ * those with a range of ids, all seen only by the command: the mount namespace is private.
  */
 const SCRIPT = `
 uid=$1 name=$2 home=$3 tun_mode=$4
@@ -32,6 +32,13 @@ fi
 { cat /etc/group; echo "$name:x:$uid:"; } >/mnt/group
 mount --bind /mnt/passwd /etc/passwd
 mount --bind /mnt/group /etc/group
+# The range of ids that adduser gives to everybody.
+for file in subuid subgid; do
+  if [ -e "/etc/$file" ]; then
+    echo "$name:300000:65536" >"/mnt/$file"
+    mount --bind "/mnt/$file" "/etc/$file"
+  fi
+done
 exec setpriv --reuid="$uid" --regid="$uid" --clear-groups env HOME="$home" USER="$name" LOGNAME="$name" "$@"
 `;
 

@@ -6,6 +6,8 @@ import type { Hypervisor } from '../../drivers/hypervisor/contract.ts';
 import type { StorageDriver } from '../../drivers/storage/contract.ts';
 import { createAgentClient } from '../../guest/agent-client.ts';
 import { makeSshHostKey } from '../../guest/ssh-host-key.ts';
+import { realHost } from '../../host/host.ts';
+import { importImage, type ImportRequest } from '../../images/import/import-image.ts';
 import { createSchemeProbe } from '../../http/probe.ts';
 import type { ProvisionSources } from '../../images/provision/sources.ts';
 import type { Directories } from '../../lib/directories.ts';
@@ -172,8 +174,9 @@ async function sweepUnlessUsed(services: LifecycleServices): Promise<void> {
   }
 }
 
-/** Clock, chance and names. */
+/** Clock, chance and names, and work on the machine that no test stands in for. */
 const impulses = {
+  readForeignImage: (request: Omit<ImportRequest, 'host'>) => importImage({ ...request, host: realHost }),
   makeSshHostKey,
   randomBase64: (bytes: number) => randomBytes(bytes).toString('base64'),
   now: () => new Date(),

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import {
   buildImageSchema,
   imageSchema,
+  importImageSchema,
   promoteImageSchema,
   provisionStepSchema,
   pruneImagesSchema,
@@ -9,6 +10,7 @@ import {
 } from '../../api/image-schemas.ts';
 import { operationSchema } from '../../api/schemas.ts';
 import { buildImage } from '../../lifecycle/image/build.ts';
+import { importImage } from '../../lifecycle/image/import.ts';
 import { promoteImage } from '../../lifecycle/image/promote.ts';
 import { registerImage } from '../../lifecycle/image/register.ts';
 import { deleteImage, pruneImages } from '../../lifecycle/image/remove.ts';
@@ -39,6 +41,10 @@ export function imageRoutes(server: TypedServer, services: DaemonServices, attac
 
   server.post('/v1/images/build', { schema: { body: buildImageSchema, response: { 202: operationSchema } } }, async (request, reply) =>
     accept(request, reply, await buildImage(services, request.body)),
+  );
+
+  server.post('/v1/images/import', { schema: { body: importImageSchema, response: { 202: operationSchema } } }, async (request, reply) =>
+    accept(request, reply, await importImage(services, request.body)),
   );
 
   server.post('/v1/images/register', { schema: { body: registerImageSchema, response: { 201: imageSchema } } }, async (request, reply) => {

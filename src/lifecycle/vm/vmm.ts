@@ -5,6 +5,8 @@ import type { MachineDraft, VmContext } from '../vm-context.ts';
 
 /** The command line says what the initramfs needs and nothing else; the rest comes through the agent. */
 const KERNEL_ARGUMENTS = ['banger.root=/dev/vda', 'banger.wait=1'];
+/** The agent's own pid 1 stays for an image that brings none. */
+const WITHOUT_INIT = 'banger.init=none';
 
 /** @returns the whole machine; every capability has had its say */
 export function machineSpec(context: VmContext, capabilities = ALL_CAPABILITIES): MachineSpec {
@@ -22,7 +24,7 @@ export function adoptionSpec({ vm, image, paths }: VmContext): MachineSpec {
     memoryMib: vm.spec.memoryMib,
     kernelPath: image.kernelPath,
     initramfsPath: image.initramfsPath,
-    kernelArguments: KERNEL_ARGUMENTS,
+    kernelArguments: image.initSystem === 'none' ? [...KERNEL_ARGUMENTS, WITHOUT_INIT] : KERNEL_ARGUMENTS,
     disks: [],
     network: { kind: 'none' },
     runtimeDirectory: paths.runtimeDirectory,

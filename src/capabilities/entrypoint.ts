@@ -1,0 +1,11 @@
+import type { Capability } from './capability.ts';
+
+/** What the image of a container runs, where no init of its own would (8.8). */
+export const entrypoint: Capability = {
+  name: 'entrypoint',
+  guestConfig({ image }, draft) {
+    if (image.initSystem !== 'none' || image.entrypoint === null) return;
+    const { entrypoint: argv, env, user, workdir: directory } = image;
+    draft.service = { argv, env, user, directory };
+  },
+};

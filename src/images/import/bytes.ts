@@ -1,0 +1,118 @@
+// Bytes of archives and layers, read again and again: compressed or not, a whole file or a part of one.
+import { createReadStream } from 'node:fs';
+import { pipeline, Readable } from 'node:stream';
+import { createGunzip, createZstdDecompress } from 'node:zlib';
+import { refusal } from './problem.ts';
+
+/** Something that can be read from its start as often as is needed. */
+export type ByteSource = { name: string; sizeBytes: number; open(signal: AbortSignal): AsyncIterable<Buffer> };
+
+const CHUNK_BYTES = 1024 ** 2;
+/** Long enough to tell every compression by its first bytes. */
+const MAGIC_BYTES = 6;
+
+/** What decompresses, and by which first bytes it is known. */
+const COMPRESSIONS: readonly { magic: string; make: (() => NodeJS.ReadWriteStream) | string }[] = [
+  { magic: '1f8b', make: () => createGunzip({ chunkSize: CHUNK_BYTES }) },
+  { magic: '28b52ffd', make: () => createZstdDecompress({ chunkSize: CHUNK_BYTES }) },
+  { magic: 'fd377a585a00', make: 'unxz' },
+  { magic: '425a68', make: 'bunzip2' },
+];
+
+/** @param start offset in the file, bytes */
+export function partOfFile(path: string, name: string, start: number, sizeBytes: number): ByteSource {
+  return {
+    name,
+    sizeBytes,
+    async *open(signal) {
+      // A range of no bytes cannot be said to createReadStream.
+      if (sizeBytes === 0) return;
+      yield* createReadStream(path, { start, end: start + sizeBytes - 1, highWaterMark: CHUNK_BYTES, signal }) as AsyncIterable<Buffer>;
+    },
+  };
+}
+
+/**
+ * How much may come out of what is given. A bomb is small on disk, so it is caught by how much it grows.
+ * @param mostBytes that may come out
+ */
+export class Allowance {
+  readonly #mostBytes: number;
+  #read = 0;
+  #grown = 0;
+
+  constructor(mostBytes: number) {
+    this.#mostBytes = mostBytes;
+  }
+
+  took(bytes: number): void {
+    this.#read += bytes;
+  }
+
+  /** @throws INVALID_INPUT */
+  gave(bytes: number): void {
+    this.#grown += bytes;
+    if (this.#grown > this.#mostBytes) throw refusal(`it holds more than ${this.#mostBytes} bytes`, 'make room, or import a smaller one');
+    if (this.#grown > FREE_GROWTH_BYTES && this.#grown > this.#read * MOST_GROWTH) {
+      throw refusal(`it grows to more than ${MOST_GROWTH} times its size when it is unpacked`, 'unpack it yourself first, and look at it');
+    }
+  }
+}
+
+/** File systems of zeros and logs grow far, but not without end; gzip cannot go beyond 1032. */
+const MOST_GROWTH = 200;
+const FREE_GROWTH_BYTES = 256 * 1024 ** 2;
+
+/**
+ * @returns what is in it, whether it is compressed or not; each byte is counted
+ * @throws INVALID_INPUT for a compression that is not read here, damaged data, or a bomb
+ */
+export async function* decompressed(source: ByteSource, allowance: Allowance, signal: AbortSignal): AsyncGenerator<Buffer> {
+  const counted = counting(source.open(signal), allowance);
+  const head = await headOf(counted);
+  const found = COMPRESSIONS.find(({ magic }) => head.bytes.toString('hex', 0, magic.length / 2) === magic);
+  if (typeof found?.make === 'string') {
+    throw refusal(`${source.name} is compressed in a way that is not read here`, `unpack it first: ${found.make} ${source.name}`);
+  }
+  const all = Readable.from(joined(head.bytes, counted));
+  // The error reaches whoever reads: pipeline destroys the last stream with it.
+  const output = found === undefined ? all : pipeline(all, found.make(), () => undefined);
+  try {
+    for await (const chunk of output as AsyncIterable<Buffer>) {
+      allowance.gave(chunk.length);
+      yield chunk;
+    }
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code?.startsWith('Z_') === true || code?.startsWith('ZSTD_') === true) throw refusal(`${source.name} is damaged (${code})`);
+    throw error;
+  }
+}
+
+/** @returns whether the source is compressed, looked at without reading on */
+export async function isCompressed(source: ByteSource, signal: AbortSignal): Promise<boolean> {
+  const head = await headOf(source.open(signal)[Symbol.asyncIterator]());
+  return COMPRESSIONS.some(({ magic }) => head.bytes.toString('hex', 0, magic.length / 2) === magic);
+}
+
+async function* counting(source: AsyncIterable<Buffer>, allowance: Allowance): AsyncGenerator<Buffer> {
+  for await (const chunk of source) {
+    allowance.took(chunk.length);
+    yield chunk;
+  }
+}
+
+async function headOf(chunks: AsyncIterator<Buffer>): Promise<{ bytes: Buffer }> {
+  let bytes: Buffer = Buffer.alloc(0);
+  while (bytes.length < MAGIC_BYTES) {
+    const next = await chunks.next();
+    if (next.done === true) break;
+    bytes = Buffer.concat([bytes, next.value]);
+  }
+  return { bytes };
+}
+
+async function* joined(head: Buffer, rest: AsyncGenerator<Buffer>): AsyncGenerator<Buffer> {
+  if (head.length > 0) yield head;
+  yield* rest;
+}

@@ -1,0 +1,113 @@
+import { stat } from 'node:fs/promises';
+import type { Host } from '../../host/host.ts';
+import { formatSize } from '../../lib/size.ts';
+import type { Image } from '../../model/image.ts';
+import { type Archive, directoryArchive, indexTar, tarArchive } from './archive.ts';
+import { assemble, checkAssembling, checkMemory } from './assemble.ts';
+import { Allowance, partOfFile } from './bytes.ts';
+import { type ContainerImage, readContainer } from './container.ts';
+import { initSystemOf } from './init-system.ts';
+import { type Layer, mergeLayers, packTree, type Texts } from './layers.ts';
+import { refusal } from './problem.ts';
+import { Tree } from './tree.ts';
+
+export type ImportRequest = {
+  /** Absolute: a tar, compressed or not, or the directory of an OCI layout. */
+  path: string;
+  /** Which of several images. */
+  reference: string | undefined;
+  /** Modules of the kernel that systems boot with; containers need no more than what the initramfs loads. */
+  modulesPath: string | null;
+  /** Directory of this work alone; emptied by the caller. */
+  scratch: string;
+  rootfs: string;
+  workSeed: string;
+  host: Host;
+  signal: AbortSignal;
+  onProgress: (text: string) => void;
+  onLog: (line: string) => void;
+};
+
+/** What is known of the image when its files are there. */
+export type ImportedFacts = Pick<Image, 'initSystem' | 'distribution' | 'entrypoint' | 'env' | 'user' | 'workdir'>;
+
+/** Part of the free space that an archive may fill: beside it, the file system is written. */
+const SPACE_SHARE = 0.4;
+
+/**
+ * Makes a root file system and a work seed of a foreign image (8.8). What is in it is only ever read as data: its paths are checked
+ * and compared here, and unpacked where they can reach nothing.
+ * @throws INVALID_INPUT for what is refused, PREREQUISITE_MISSING, NO_SPACE
+ */
+export async function importImage(request: ImportRequest): Promise<ImportedFacts> {
+  const { host, signal, onProgress } = request;
+  const userId = process.getuid?.() ?? 0;
+  await checkAssembling(host, userId);
+  await host.makePrivateDirectory(request.scratch);
+  const mostBytes = Math.floor((await host.freeBytes(request.scratch)) * SPACE_SHARE);
+  const makeAllowance = (): Allowance => new Allowance(mostBytes);
+  onProgress('looking at it');
+  const container = await recognise(request, makeAllowance);
+  const layers = container?.layers ?? [plainLayer(request.path, (await stat(request.path)).size)];
+  onProgress(`reading ${layers.length === 1 ? 'the archive' : `${layers.length} layers`}`);
+  const merged = { tree: new Tree(), texts: new Map<string, string>() };
+  const { tree } = merged;
+  await mergeLayers(merged, layers, { makeAllowance, signal });
+  const entrypoint = container === undefined || container.config.entrypoint.length === 0 ? null : container.config.entrypoint;
+  const initSystem = initSystemOf(tree, entrypoint);
+  if (initSystem !== 'none' && request.modulesPath !== null) {
+    layers.push(await modulesLayer(tree, request.modulesPath));
+    await mergeLayers(merged, layers, { makeAllowance, signal, from: layers.length - 1 });
+  }
+  checkMemory(tree, await availableMemory(host));
+  onProgress(`writing ${tree.nodes.size} entries, ${formatSize(contentBytes(tree))}`);
+  const archive = packTree(tree, layers, makeAllowance, signal);
+  await assemble({ ...request, archive, mountPoint: `${request.scratch}/mount`, userId });
+  const { env, user, workdir } = container?.config ?? { env: {}, user: null, workdir: null };
+  return { initSystem, distribution: distributionOf(merged.texts), entrypoint, env, user, workdir };
+}
+
+async function recognise(request: ImportRequest, makeAllowance: () => Allowance): Promise<ContainerImage | undefined> {
+  const { path, reference, scratch, signal } = request;
+  const choice = { reference, architecture: process.arch === 'x64' ? 'amd64' : process.arch };
+  const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
+    throw refusal(`${path} cannot be read (${error.code})`, `look at it: ls -l ${path}`);
+  });
+  if (found.isDirectory()) {
+    const container = await readContainer(directoryArchive(path), choice, signal);
+    if (container === undefined)
+      throw refusal(`${path} is a directory without an OCI layout`, `pack it: tar -C ${path} -c . | banger image import -`);
+    return container;
+  }
+  if (!found.isFile()) throw refusal(`${path} is neither a file nor a directory`, `look at it: ls -l ${path}`);
+  const index = await indexTar(path, makeAllowance(), signal);
+  if (!['manifest.json', 'index.json'].some((name) => index.files.has(name))) return undefined;
+  const archive: Archive = await tarArchive(index, path, `${scratch}/archive.tar`, makeAllowance(), signal);
+  return readContainer(archive, choice, signal);
+}
+
+function plainLayer(path: string, sizeBytes: number): Layer {
+  return { source: partOfFile(path, path.slice(path.lastIndexOf('/') + 1), 0, sizeBytes), isLayer: false };
+}
+
+/** Their place is the image's: `lib` is a link in most systems of today. */
+async function modulesLayer(tree: Tree, path: string): Promise<Layer> {
+  const source = partOfFile(path, 'modules', 0, (await stat(path)).size);
+  return { source, isLayer: false, prefix: tree.at('lib')?.type === 'symlink' ? 'usr/' : '' };
+}
+
+/** @returns `ID VERSION_ID` of os-release(5), of which only harmless characters are taken */
+function distributionOf(texts: Texts): string {
+  const text = texts.get('etc/os-release') ?? texts.get('usr/lib/os-release') ?? '';
+  const value = (name: string): string => new RegExp(`^${name}=["']?([A-Za-z0-9._-]{1,40})`, 'm').exec(text)?.[1] ?? '';
+  return [value('ID'), value('VERSION_ID')].filter((word) => word !== '').join(' ') || 'unknown';
+}
+
+function contentBytes(tree: Tree): number {
+  return [...new Set(tree.nodes.values())].reduce((sum, { type, entry }) => sum + (type === 'file' ? entry.sizeBytes : 0), 0);
+}
+
+async function availableMemory(host: Host): Promise<number> {
+  const match = /^MemAvailable:\s+(\d+) kB/m.exec((await host.readIfThere('/proc/meminfo')) ?? '');
+  return match === null ? Number.POSITIVE_INFINITY : Number(match[1]) * 1024;
+}

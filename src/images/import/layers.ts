@@ -1,0 +1,155 @@
+import { createHash } from 'node:crypto';
+import { encodeTarHeader, readTar, type TarEntry, tarEnd, tarPadding, TarProblem, type TarSink } from '../../lib/tar.ts';
+import { type Allowance, type ByteSource, decompressed } from './bytes.ts';
+import { refusal } from './problem.ts';
+import type { Node, Tree } from './tree.ts';
+
+/** One tar of the image, lowest first. */
+export type Layer = {
+  source: ByteSource;
+  /** SHA-256 of what it is when it is unpacked, hex; checked when it is known. */
+  unpackedSha256?: string;
+  /** Whether `.wh.` names take away what is below. */
+  isLayer: boolean;
+  /** Goes before every path. */
+  prefix?: string;
+};
+
+/** Makes what bounds a reading of all layers; each reading has its own. */
+export type MakeAllowance = () => Allowance;
+
+/** Text files whose content says what the image is; the last layer that has one decides. */
+export type Texts = Map<string, string>;
+const KEPT_TEXTS: ReadonlySet<string> = new Set(['etc/os-release', 'usr/lib/os-release']);
+const MOST_TEXT_BYTES = 8192;
+
+/**
+ * Looks at every entry of every layer from the `from`th on, over what the tree has of those before.
+ * @throws INVALID_INPUT when an entry is refused or a layer is not what its digest says
+ */
+export async function mergeLayers(
+  into: { tree: Tree; texts: Texts },
+  layers: readonly Layer[],
+  reading: { makeAllowance: MakeAllowance; signal: AbortSignal; from?: number },
+): Promise<void> {
+  const allowance = reading.makeAllowance();
+  for (const [at, layer] of layers.entries()) {
+    if (at < (reading.from ?? 0)) continue;
+    const hash = createHash('sha256');
+    await read(layer, hashed(decompressed(layer.source, allowance, reading.signal), hash), mergeSink(into, layer, at));
+    if (layer.unpackedSha256 !== undefined && hash.digest('hex') !== layer.unpackedSha256) {
+      throw refusal(`${layer.source.name} is not what the image's configuration says (sha256)`, 'fetch it again');
+    }
+  }
+}
+
+function mergeSink({ tree, texts }: { tree: Tree; texts: Texts }, { isLayer, prefix }: Layer, layer: number): TarSink {
+  let index = 0;
+  let kept: { path: string; chunks: Buffer[] } | undefined;
+  return {
+    entry: async (entry) => {
+      tree.add(entry, { layer, index: index++, isLayer, ...(prefix === undefined ? {} : { prefix }) });
+      const path = entry.path.replace(/^\.\//, '');
+      kept = KEPT_TEXTS.has(path) && entry.type === 'file' && entry.sizeBytes <= MOST_TEXT_BYTES ? { path, chunks: [] } : undefined;
+    },
+    content: async (bytes) => void kept?.chunks.push(Buffer.from(bytes)),
+    entryEnd: async () => {
+      if (kept !== undefined) texts.set(kept.path, Buffer.concat(kept.chunks).toString('utf8'));
+    },
+  };
+}
+
+/**
+ * Writes the merged file system as one archive that can be unpacked blindly: directories first, then files, then links, each
+ * path once, none through a link.
+ */
+export async function* packTree(
+  tree: Tree,
+  layers: readonly Layer[],
+  makeAllowance: MakeAllowance,
+  signal: AbortSignal,
+): AsyncGenerator<Buffer> {
+  const paths = [...tree.nodes.keys()].toSorted();
+  const first = new Map<Node, string>();
+  const later: { path: string; node: Node }[] = [];
+  for (const path of paths) {
+    const node = tree.nodes.get(path) as Node;
+    if (node.type === 'directory') yield encodeTarHeader({ ...node.entry, type: 'directory', path: `./${path}`, sizeBytes: 0 });
+    else if (first.has(node)) later.push({ path, node });
+    else first.set(node, path);
+  }
+  yield* packFiles(first, layers, makeAllowance(), signal);
+  for (const [node, path] of first)
+    if (node.type === 'symlink') yield encodeTarHeader({ ...node.entry, type: 'symlink', path: `./${path}` });
+  for (const { path, node } of later) {
+    yield encodeTarHeader({
+      ...node.entry,
+      type: 'hardlink',
+      path: `./${path}`,
+      linkPath: `./${first.get(node) ?? ''}`,
+      sizeBytes: 0,
+      xattrs: new Map(),
+    });
+  }
+  yield tarEnd();
+}
+
+async function* packFiles(
+  first: ReadonlyMap<Node, string>,
+  layers: readonly Layer[],
+  allowance: Allowance,
+  signal: AbortSignal,
+): AsyncGenerator<Buffer> {
+  for (const [at, layer] of layers.entries()) {
+    const wanted = new Map<number, { path: string; entry: TarEntry }>();
+    for (const [node, path] of first) if (node.type === 'file' && node.layer === at) wanted.set(node.index, { path, entry: node.entry });
+    if (wanted.size > 0) yield* pull((sink) => read(layer, decompressed(layer.source, allowance, signal), sink), wanted);
+  }
+}
+
+/** Turns a reading that pushes into one that is pulled: at most one piece waits. */
+async function* pull(
+  readAll: (sink: TarSink) => Promise<void>,
+  wanted: ReadonlyMap<number, { path: string; entry: TarEntry }>,
+): AsyncGenerator<Buffer> {
+  const channel = new TransformStream<Buffer, Buffer>(undefined, { highWaterMark: 1 }, { highWaterMark: 1 });
+  const writer = channel.writable.getWriter();
+  let index = -1;
+  const present = () => wanted.get(index);
+  const reading = readAll({
+    entry: async () => {
+      index += 1;
+      const found = present();
+      if (found !== undefined) await writer.write(encodeTarHeader({ ...found.entry, type: 'file', path: `./${found.path}` }));
+    },
+    content: async (bytes) => {
+      if (present() !== undefined) await writer.write(bytes);
+    },
+    entryEnd: async () => {
+      const found = present();
+      if (found !== undefined) await writer.write(tarPadding(found.entry.sizeBytes));
+    },
+  }).then(
+    () => writer.close(),
+    (error: unknown) => writer.abort(error),
+  );
+  reading.catch(() => undefined);
+  yield* channel.readable;
+  await reading;
+}
+
+async function read(layer: Layer, bytes: AsyncIterable<Buffer>, sink: TarSink): Promise<void> {
+  try {
+    await readTar(bytes, sink);
+  } catch (error) {
+    if (error instanceof TarProblem) throw refusal(`${layer.source.name}: ${error.message}`);
+    throw error;
+  }
+}
+
+async function* hashed(bytes: AsyncIterable<Buffer>, hash: { update(bytes: Buffer): unknown }): AsyncGenerator<Buffer> {
+  for await (const chunk of bytes) {
+    hash.update(chunk);
+    yield chunk;
+  }
+}

@@ -1,0 +1,155 @@
+// One file system out of layers that lie over each other. Nothing here touches the host: paths are only compared.
+import { posix } from 'node:path';
+import type { TarEntry } from '../../lib/tar.ts';
+import { refusal } from './problem.ts';
+
+/** What lies at a path; several paths share one when they are hard links of each other. */
+export type Node = {
+  type: 'file' | 'directory' | 'symlink';
+  entry: TarEntry;
+  /** Which layer its content is read from, and as which entry of it. */
+  layer: number;
+  index: number;
+};
+
+/** A desktop with everything has some 300 000 files. */
+export const MOST_ENTRIES = 500_000;
+/** What the ids of an ordinary user's range can stand for. */
+const MOST_ID = 65_535;
+const MOST_PATH_BYTES = 4096;
+const MOST_NAME_BYTES = 255;
+const WHITEOUT = '.wh.';
+const OPAQUE = '.wh..wh..opq';
+/** Attributes that an image may bring; labels of security modules belong to the host that wrote them. */
+const KEPT_XATTRS = /^(security\.capability$|user\.)/;
+
+/** A directory that no entry speaks of. */
+const implicitDirectory = (path: string): TarEntry => ({ path, type: 'directory', mode: 0o755, sizeBytes: 0, modifiedMs: 0, linkPath: '' });
+
+/**
+ * The file system as it comes together. Entries are refused rather than bent: a path with `..`, from the root, or through a link
+ * means another place than it says.
+ */
+export class Tree {
+  /** By path without a slash at either end; the root is ''. */
+  readonly nodes = new Map<string, Node>([['', { type: 'directory', entry: implicitDirectory(''), layer: -1, index: -1 }]]);
+  readonly #children = new Map<string, Set<string>>();
+  #entries = 0;
+
+  /**
+   * Puts an entry over what is there.
+   * @param isLayer whether `.wh.` names take away what lower layers have (image-spec, layer.md, "Whiteouts")
+   * @param prefix goes before its path, for what banger adds itself
+   * @returns whether its content is part of the image
+   * @throws INVALID_INPUT
+   */
+  add(entry: TarEntry, place: { layer: number; index: number; isLayer: boolean; prefix?: string }): void {
+    this.#entries += 1;
+    if (this.#entries > MOST_ENTRIES) throw refusal(`it has more than ${MOST_ENTRIES} entries`, 'import a smaller one');
+    const path = cleanPath((place.prefix ?? '') + entry.path, entry.type);
+    if (place.isLayer && posix.basename(path).startsWith(WHITEOUT)) return this.#takeAway(path, place.layer);
+    if (entry.type === 'device' || entry.type === 'fifo') return refuseSpecial(path, entry.type);
+    if (entry.type === 'other') throw refusal(`${shown(path)} is of a kind that is not read here`);
+    if ((entry.uid ?? 0) > MOST_ID || (entry.gid ?? 0) > MOST_ID) {
+      throw refusal(`${shown(path)} belongs to user ${entry.uid}:${entry.gid}; ids go up to ${MOST_ID}`, 'change its owner');
+    }
+    this.#needDirectories(path);
+    if (entry.type === 'hardlink') return this.#link(path, entry);
+    const kept = new Map([...(entry.xattrs ?? [])].filter(([name]) => KEPT_XATTRS.test(name)));
+    this.#put(path, { type: entry.type, entry: { ...entry, xattrs: kept }, layer: place.layer, index: place.index });
+  }
+
+  /** @returns the node at a path of the image, links not followed */
+  at(path: string): Node | undefined {
+    return this.nodes.get(path);
+  }
+
+  #link(path: string, entry: TarEntry): void {
+    const target = cleanPath(entry.linkPath, 'hardlink');
+    const node = this.nodes.get(target);
+    if (node === undefined || node.type === 'directory') {
+      throw refusal(`${shown(path)} is a hard link to ${shown(target)}, which is no file of the image`);
+    }
+    if (target !== path) this.#put(path, node);
+  }
+
+  #needDirectories(path: string): void {
+    let at = '';
+    for (const name of path.split('/').slice(0, -1)) {
+      at = at === '' ? name : `${at}/${name}`;
+      const node = this.nodes.get(at);
+      if (node === undefined) this.#put(at, { type: 'directory', entry: implicitDirectory(at), layer: -1, index: -1 });
+      else if (node.type !== 'directory') throw refusal(`${shown(path)} lies below ${shown(at)}, which is a ${node.type}`);
+    }
+  }
+
+  #put(path: string, node: Node): void {
+    const before = this.nodes.get(path);
+    // A directory over a directory changes what it is like, and keeps what is in it.
+    if (before !== undefined && (before.type !== 'directory' || node.type !== 'directory')) this.#remove(path);
+    this.nodes.set(path, node);
+    if (path === '') return;
+    const parent = parentOf(path);
+    let names = this.#children.get(parent);
+    if (names === undefined) this.#children.set(parent, (names = new Set()));
+    names.add(path);
+  }
+
+  #takeAway(path: string, layer: number): void {
+    const parent = parentOf(path);
+    const name = posix.basename(path);
+    if (name === OPAQUE) {
+      for (const child of [...(this.#children.get(parent) ?? [])]) this.#removeOlder(child, layer);
+    } else {
+      if (name === WHITEOUT || name.startsWith(`${WHITEOUT}${WHITEOUT}`)) return;
+      const hidden = name.slice(WHITEOUT.length);
+      if (hidden === '.' || hidden === '..') throw refusal(`${shown(path)} takes away what is no name`);
+      this.#removeOlder(parent === '' ? hidden : `${parent}/${hidden}`, layer);
+    }
+  }
+
+  /** What a whiteout's own layer brings stays, wherever in the archive the whiteout stands. */
+  #removeOlder(path: string, layer: number): void {
+    const node = this.nodes.get(path);
+    if (node === undefined) return;
+    for (const child of [...(this.#children.get(path) ?? [])]) this.#removeOlder(child, layer);
+    if (node.layer !== layer && (this.#children.get(path)?.size ?? 0) === 0) this.#remove(path);
+  }
+
+  #remove(path: string): void {
+    for (const child of [...(this.#children.get(path) ?? [])]) this.#remove(child);
+    this.#children.delete(path);
+    this.#children.get(parentOf(path))?.delete(path);
+    this.nodes.delete(path);
+  }
+}
+
+/**
+ * @returns the path without `./`, doubled or last slashes; '' for the root
+ * @throws INVALID_INPUT for what leads elsewhere
+ */
+export function cleanPath(path: string, type: TarEntry['type']): string {
+  if (path.startsWith('/'))
+    throw refusal(`${shown(path)} begins at the root`, 'make the archive with paths from its own root: tar -C DIR -c .');
+  if (path.includes('\0') || Buffer.byteLength(path) > MOST_PATH_BYTES) throw refusal(`${shown(path)} is no path`);
+  const names = path.split('/').filter((name) => name !== '' && name !== '.');
+  if (names.includes('..')) throw refusal(`${shown(path)} leads out of the image`);
+  if (names.some((name) => Buffer.byteLength(name) > MOST_NAME_BYTES)) throw refusal(`${shown(path)} has a name of more than 255 bytes`);
+  if (names.length === 0 && type !== 'directory') throw refusal('an entry has no name');
+  return names.join('/');
+}
+
+function parentOf(path: string): string {
+  return path.includes('/') ? posix.dirname(path) : '';
+}
+
+/** Device nodes of /dev come from the guest's kernel; elsewhere they are a way to the disks. */
+function refuseSpecial(path: string, type: 'device' | 'fifo'): void {
+  if (path.startsWith('dev/')) return;
+  throw refusal(`${shown(path)} is a ${type === 'device' ? 'device node outside of /dev' : 'named pipe'}`, 'leave it out: tar --exclude');
+}
+
+/** A name from a stranger, for people: bounded, and without what a terminal would obey. */
+export function shown(path: string): string {
+  return JSON.stringify(path.length > 120 ? `${path.slice(0, 117)}...` : path);
+}

@@ -1,0 +1,50 @@
+import type { OperationRecord } from '../../model/operation.ts';
+import type { Step } from '../pipeline.ts';
+import type { LifecycleServices } from '../services.ts';
+import { checkSpace } from '../vm/create.ts';
+import { createManagedImage, type ImageContext } from './managed.ts';
+
+export type ImportImageRequest = {
+  name: string;
+  /** Absolute: a tar, or the directory of an OCI layout. */
+  path: string;
+  /** Which of several images in it. */
+  reference?: string | undefined;
+  replace?: boolean | undefined;
+};
+
+/**
+ * Makes an image of banger's own of a foreign one; it boots with the kernel of the default image (8.8).
+ * @throws before anything exists: NAME_TAKEN, INVALID_INPUT, BUNDLE_MISSING, NO_SPACE
+ */
+export async function importImage(services: LifecycleServices, request: ImportImageRequest): Promise<OperationRecord> {
+  const { kernelPath, initramfsPath, modulesPath } = await services.resolveImage(undefined);
+  await checkSpace(services);
+  return createManagedImage(services, {
+    verb: 'image.import',
+    name: request.name,
+    replace: request.replace === true,
+    origin: 'imported',
+    boot: { kernelPath, initramfsPath, modulesPath },
+    steps: [readStep(request, modulesPath)],
+  });
+}
+
+function readStep(request: ImportImageRequest, modulesPath: string | null): Step<ImageContext> {
+  return {
+    name: 'import',
+    title: 'root file system and work seed',
+    async apply(context, signal) {
+      const { services, paths, files, operation } = context;
+      const scratch = `${paths.staging}/scratch`;
+      const facts = await services.readForeignImage({
+        ...{ path: request.path, reference: request.reference, modulesPath, scratch },
+        ...{ rootfs: files.rootfs, workSeed: files.workSeed, signal },
+        onProgress: (text) => operation.progress('import', text),
+        onLog: (line) => operation.log(line),
+      });
+      Object.assign(context.facts, facts);
+      await services.host.removeTree(scratch);
+    },
+  };
+}
