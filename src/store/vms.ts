@@ -94,12 +94,7 @@ export function createVmStore(database: DatabaseSync) {
         JSON.stringify(vm.spec),
         vm.networkIndex,
         vm.createdAt,
-        vm.startedAt,
-        vm.lastUsedAt,
-        toJson(vm.runtime),
-        vm.sshHostKey,
-        vm.lastError,
-        JSON.stringify(vm.forwards),
+        ...laterColumns(vm),
       );
       keep({ ...vm });
       isSorted = false;
@@ -110,18 +105,7 @@ export function createVmStore(database: DatabaseSync) {
       if (present === undefined) throw new BangerError('NOT_FOUND', `the VM ${id} is gone`);
       const vm = { ...present, ...change };
       assertNameFree(vm);
-      update.run(
-        vm.name,
-        vm.state,
-        JSON.stringify(vm.spec),
-        vm.startedAt,
-        vm.lastUsedAt,
-        toJson(vm.runtime),
-        vm.sshHostKey,
-        vm.lastError,
-        JSON.stringify(vm.forwards),
-        id,
-      );
+      update.run(vm.name, vm.state, JSON.stringify(vm.spec), ...laterColumns(vm), id);
       return keep(vm);
     },
     remove(id: string): void {
@@ -136,6 +120,11 @@ function refuseNameOf(holder: Vm | undefined, { id, name }: Pick<Vm, 'id' | 'nam
   throw new BangerError('NAME_TAKEN', `there is a VM named ${name} already`, {
     remedy: `choose another name, or see it: banger vm show ${name}`,
   });
+}
+
+/** The values of started_at, last_used_at, runtime, ssh_host_key, last_error, forwards. */
+function laterColumns(vm: Vm): (string | null)[] {
+  return [vm.startedAt, vm.lastUsedAt, toJson(vm.runtime), vm.sshHostKey, vm.lastError, JSON.stringify(vm.forwards)];
 }
 
 function toJson(value: unknown): string | null {
