@@ -11,8 +11,6 @@ const FOLDER = join(import.meta.dirname, '../e2e');
 /** Those with VMs of their own whose hypervisor is not what they are about. */
 const FILES = ['smoke', 'exec', 'stop', 'persistence', 'cancel', 'recovery', 'set-and-stats', 'network', 'faults'];
 const HYPERVISORS = ['firecracker', 'firecracker-jailed'];
-/** A guest that is there after 5 s on an ordinary machine takes 45 to 60 s here. */
-const PACE = '6';
 const FILE_LIMIT_MS = 3_600_000;
 
 const wordsOf = (name: string, fallback: readonly string[]): readonly string[] => process.env[name]?.split(/[ ,]+/) ?? fallback;
@@ -30,6 +28,6 @@ async function runFile(file: string, hypervisor: string): Promise<void> {
   const drivers = environmentOf({ hypervisor, network: 'private', storage: 'copy' });
   const { NODE_TEST_CONTEXT: _, ...inherited } = process.env;
   const words = ['--no-function-context-cells', '--test-reporter=spec', join(FOLDER, `${file}.test.ts`)];
-  const child = spawn(process.execPath, words, { stdio: 'inherit', env: { ...inherited, ...drivers, BANGER_TEST_PACE: PACE } });
+  const child = spawn(process.execPath, words, { stdio: 'inherit', env: { ...inherited, ...drivers } });
   assert.equal(await new Promise((resolve) => child.on('close', resolve)), 0, 'what failed is told above');
 }

@@ -42,7 +42,6 @@ function live(drivers: Drivers): void {
       'the port',
       () => hear(sandbox(), address, 8000),
       (said) => said === 'hello',
-      60_000,
     );
   });
 
@@ -58,7 +57,6 @@ function live(drivers: Drivers): void {
       'the end',
       async () => (await web.show()).state,
       (state) => state === 'stopped',
-      60_000,
     );
     assert.equal((await web.show()).lastError, null);
     await sandbox().must(['vm', 'start', 'web'], LONG);

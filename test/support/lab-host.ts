@@ -14,8 +14,8 @@ export const withoutFirecracker = programs === undefined ? 'BANGER_FIRECRACKER a
 
 /** The smallest VM that all images boot in. */
 export const SMALL = ['--vcpu', '1', '--memory', '384M'];
-/** For a verb that boots a guest. */
-export const LONG = { timeoutMs: 300_000 };
+/** For a verb that boots a guest, on an ordinary machine. */
+export const LONG = { timeoutMs: 60_000 };
 
 export type Drivers = { hypervisor: string; network: 'private' | 'bridge'; storage: 'copy' | 'dm-snapshot' };
 

@@ -24,6 +24,8 @@ const USER_TESTS = `${TESTS}/user/`;
 const PROGRAMS_INSIDE = '/srv/banger/.lab/bin';
 /** Variables that name programs which are no part of the checkout or the bundle. */
 const PROGRAM_NAMES = ['BANGER_FIRECRACKER', 'BANGER_JAILER'];
+/** A guest that is there after 5 s on an ordinary machine takes 20 to 60 s in the lab. */
+const PACE = '6';
 /** Variables that tests of the lab are told things by. */
 const SETTINGS = ['LAB_CYCLES', 'LAB_E2E_FILES', 'LAB_E2E_HYPERVISORS'];
 const NODE_TEST = [
@@ -33,7 +35,7 @@ const NODE_TEST = [
 
 /** @returns what the request asks for; BANGER_FIRECRACKER and BANGER_JAILER name the same programs inside, LAB_… say the same. */
 export function jobOf({ verb, paths, environment, root }: JobRequest): LabJob {
-  const inside: Record<string, string> = { BANGER_LAB: '1', BANGER_BUNDLE: '/srv/bundle' };
+  const inside: Record<string, string> = { BANGER_LAB: '1', BANGER_BUNDLE: '/srv/bundle', BANGER_TEST_PACE: PACE };
   const programs: Record<string, string> = {};
   for (const name of PROGRAM_NAMES) {
     const path = environment[name];

@@ -32,8 +32,8 @@ test('Firecracker is handed in when it is named, and named inside', () => {
   const environment = { BANGER_FIRECRACKER: '/opt/fc/firecracker', BANGER_JAILER: '', HOME: '/root' };
   const job = jobOf({ verb: 'shell', paths: [], environment, root: '/x' });
   assert.deepEqual(job.programs, { firecracker: '/opt/fc/firecracker' });
-  const { BANGER_LAB: _, BANGER_BUNDLE: __, ...named } = job.environment;
-  assert.deepEqual(named, { BANGER_FIRECRACKER: '/srv/banger/.lab/bin/firecracker' });
+  assert.equal(job.environment['BANGER_FIRECRACKER'], '/srv/banger/.lab/bin/firecracker');
+  assert.equal(job.environment['BANGER_JAILER'], undefined);
 });
 
 test('what tests are told by their environment reaches them', () => {

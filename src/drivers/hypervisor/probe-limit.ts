@@ -1,3 +1,6 @@
+/** Starting a program takes a moment; on a host that is very busy, and itself emulated, it has taken more than ten seconds. */
+export const PROGRAM_START_LIMIT_MS = 60_000;
+
 /** More than a probe takes on the slowest host, where its time limit ends it first. */
 const PROBE_CPU_SECONDS = 30;
 

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { paced } from '../pace.ts';
 
 const START_LIMIT_MS = 10_000;
 
@@ -20,7 +21,7 @@ export async function startVmm(t: TestContext, program: string): Promise<string>
     if (child.exitCode === null && child.kill('SIGKILL')) await ended;
     rmSync(directory, { recursive: true, force: true });
   });
-  for (const limit = performance.now() + START_LIMIT_MS; !(await answers(socket)); await sleep(5)) {
+  for (const limit = performance.now() + paced(START_LIMIT_MS); !(await answers(socket)); await sleep(5)) {
     if (performance.now() > limit) throw new Error(`${program} opened no socket`);
   }
   return socket;

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { createSpec, fakeFirecracker, realFirecracker } from '../../../../test/support/firecracker/bench.ts';
 import { exchange, startVmm } from '../../../../test/support/firecracker/raw-vmm.ts';
+import { paced } from '../../../../test/support/pace.ts';
 import { realHost } from '../../../host/host.ts';
 import { connectApi } from './api-client.ts';
 import type { Machine, MachineSpec } from '../contract.ts';
@@ -187,7 +188,7 @@ async function startReal(
   const spec = { ...createSpec(t), ...changes };
   writeFileSync(spec.kernelPath, kernel);
   const driver = createFirecrackerHypervisor({ host: realHost, settings: { ...fake, program: real?.program ?? '' } });
-  const machine = await driver.start(spec, AbortSignal.timeout(20_000));
+  const machine = await driver.start(spec, AbortSignal.timeout(paced(20_000)));
   t.after(async () => {
     await machine.terminate();
     await driver.cleanUp(spec);
@@ -250,16 +251,19 @@ test(
     await machine.createSnapshot?.(snapshot);
     await machine.terminate();
     const before = said();
-    const restored = await driver.restore?.(spec, snapshot, AbortSignal.timeout(20_000));
+    const restored = await driver.restore?.(spec, snapshot, AbortSignal.timeout(paced(20_000)));
     t.after(() => restored?.terminate());
     await until(() => said().length > before.length);
     const [last = 0] = before.subarray(-1);
     assert.equal(said()[before.length], (last + 1) % 256, said().toString('latin1'));
     await restored?.terminate();
-    await assert.rejects(async () => driver.restore?.(spec, { ...snapshot, statePath: spec.kernelPath }, AbortSignal.timeout(20_000)), {
-      code: 'VMM_FAILED',
-      message: /snapshot\/load/,
-    });
+    await assert.rejects(
+      async () => driver.restore?.(spec, { ...snapshot, statePath: spec.kernelPath }, AbortSignal.timeout(paced(20_000))),
+      {
+        code: 'VMM_FAILED',
+        message: /snapshot\/load/,
+      },
+    );
     assert.equal(await driver.find(spec), undefined);
   },
 );
@@ -270,7 +274,10 @@ test('a snapshot that cannot be loaded ends real and simulated Firecracker alike
     const path = join(createSpec(t).runtimeDirectory, 'api.sock');
     const child = spawn(program, ['--api-sock', path], { stdio: 'ignore' });
     const ended = once(child, 'exit');
-    const api = await connectApi({ path, connect: realHost.connectUnix }, { retryWhile: () => child.exitCode === null });
+    const api = await connectApi(
+      { path, connect: realHost.connectUnix },
+      { timeoutMs: paced(10_000), retryWhile: () => child.exitCode === null },
+    );
     api.close();
     const { status } = await exchange(path, 'PUT', '/snapshot/load', json(body));
     return [status, ...(await ended)];
@@ -293,7 +300,7 @@ test('a disk that may only be read is shared (4.1)', { skip: noMachine }, async 
 });
 
 async function until(isSo: () => boolean): Promise<void> {
-  for (const limit = performance.now() + 5000; !isSo(); await new Promise((resolve) => setTimeout(resolve, 10))) {
+  for (const limit = performance.now() + paced(5000); !isSo(); await new Promise((resolve) => setTimeout(resolve, 10))) {
     assert.ok(performance.now() < limit, 'waited too long');
   }
 }

@@ -5,6 +5,7 @@ import type { Verdict } from '../../../model/verdict.ts';
 import type { HypervisorChecks } from '../contract.ts';
 import { KVM_DEVICE, explainKvmObstacle, hasVirtualisationFlag } from '../kvm.ts';
 import { OLDEST_VERSION, type Version, isAtLeast } from './machine-config.ts';
+import { PROGRAM_START_LIMIT_MS } from '../probe-limit.ts';
 import { PROBE_ROUNDS, type SpeedProbe, isFast, probeSpeed } from './speed-probe.ts';
 
 export type FirecrackerSettings = {
@@ -94,7 +95,8 @@ export class FirecrackerInstallation {
     const identity = await this.#host.fileIdentity(program);
     if (this.#printed !== undefined && this.#printed.identity === identity) return this.#printed.text;
     try {
-      const { stdout } = await this.#host.run([program, '--version'], { timeoutMs: 10_000, ...(signal === undefined ? {} : { signal }) });
+      const limits = { timeoutMs: PROGRAM_START_LIMIT_MS, ...(signal === undefined ? {} : { signal }) };
+      const { stdout } = await this.#host.run([program, '--version'], limits);
       const text = stdout.split('\n')[0]?.trim();
       this.#printed = { identity, text };
       return text;

@@ -9,7 +9,7 @@ import { SPEED_PROBE_STATUS, speedProbeFirmware } from './probe-programs.ts';
 /** On a slow host starting QEMU alone may take longer; then as long as KVM may take to count as fast. */
 const KVM_LIMIT_MS = 1000;
 /** Emulation always works in the end; a busy host may be slow to start QEMU. */
-const TCG_LIMIT_MS = 5000;
+const TCG_LIMIT_MS = 20_000;
 /** Below this KVM is fine whatever TCG took: starting QEMU alone takes 20 to 30 ms. */
 const SURELY_FAST_MS = 120;
 

@@ -2,6 +2,7 @@ import type { Host } from '../../../host/host.ts';
 import { BangerError } from '../../../model/errors.ts';
 import type { Verdict } from '../../../model/verdict.ts';
 import type { AcceleratorCheck, HypervisorChecks } from '../contract.ts';
+import { PROGRAM_START_LIMIT_MS } from '../probe-limit.ts';
 import { type Acceleration, learnAcceleration } from './acceleration.ts';
 
 export type QemuSettings = {
@@ -61,7 +62,10 @@ function otherAccelerator(used: 'kvm' | 'tcg', kvm: Verdict): AcceleratorCheck {
 
 async function versionOf(host: Host, qemuPath: string, signal: AbortSignal | undefined): Promise<string | undefined> {
   try {
-    const { stdout } = await host.run([qemuPath, '--version'], { timeoutMs: 10_000, ...(signal === undefined ? {} : { signal }) });
+    const { stdout } = await host.run([qemuPath, '--version'], {
+      timeoutMs: PROGRAM_START_LIMIT_MS,
+      ...(signal === undefined ? {} : { signal }),
+    });
     return stdout.split('\n')[0]?.trim();
   } catch {
     return undefined;

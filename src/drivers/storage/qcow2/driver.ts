@@ -13,7 +13,7 @@ export function createQcow2Storage(options: { host: Host; qemuImg?: string }): S
     format: 'qcow2',
     async check() {
       try {
-        await host.run([qemuImg, '--version'], { timeoutMs: 5000 });
+        await host.run([qemuImg, '--version'], { timeoutMs: 60_000 });
         return { name: 'storage.qcow2', level: 'pass', reason: 'qcow2 overlays work on every file system' };
       } catch {
         return {
