@@ -12,7 +12,7 @@ FORMATTED := src test tools bench
 export NODE_COMPILE_CACHE := $(CURDIR)/node_modules/.cache/node-compile
 NODE_TEST := $(NODE) --test --test-timeout=120000
 
-.PHONY: help setup build bundle demo check format docs openapi test test-unit test-in-process test-faults walk soak test-bundle test-agent test-built test-e2e test-lab lab lab-shell conformance verify bench browser install npm-package deb clean \
+.PHONY: help setup build bundle demo check format docs openapi test test-unit test-in-process test-faults walk soak test-bundle test-agent test-built test-e2e test-lab lab lab-shell conformance verify verify-image bench browser install npm-package deb clean \
   check-types check-lint check-format check-imports check-tidy check-spec check-docs check-unused
 
 help: ## show this list
@@ -114,6 +114,9 @@ lab-shell: build ## a root shell in that machine
 
 conformance: build ## try every driver on its contract, here and in the lab, and write docs/conformance.md; minutes
 	@$(NODE) tools/conformance.ts
+
+verify-image: build ## the whole image build with mise, opencode and tmux plugins, and a VM of it; minutes, needs registries
+	@$(NODE) --test --test-timeout=3600000 'test/verify/image.test.ts'
 
 verify: bundle ## a live smoke test of the whole path
 	@$(NODE) --test --test-timeout=300000 'test/e2e/smoke.test.ts'

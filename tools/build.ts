@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { BuildOptions } from 'esbuild';
+import { buildClient } from './client-package.ts';
 import { lazyChildProcess, withoutUnused } from './bundle-plugins.ts';
 import { type Training, loaderText, programFile } from './program-file.ts';
 import { readSources } from './source-tree.ts';
@@ -44,6 +45,8 @@ export function identityOf(root: string): BuildIdentity {
     'docs/config-keys.ts',
     'docs/roff.ts',
     'build.ts',
+    'client-package.ts',
+    'client-types.json',
     'bundle-plugins.ts',
     'program-file.ts',
     'train-program.ts',
@@ -120,13 +123,14 @@ function replaceFile(path: string, content: string | Uint8Array): void {
 if (import.meta.main) {
   const root = join(import.meta.dirname, '..');
   const identity = identityOf(root);
-  if (isUpToDate(root, identity) && existsSync(join(root, 'dist', 'completions')))
+  if (isUpToDate(root, identity) && ['completions', 'client.mjs'].every((part) => existsSync(join(root, 'dist', part))))
     console.log(`build: up to date (${identity.version}, ${identity.build})`);
   else {
     try {
       for (const line of await buildPrograms(root, identity)) console.log(line);
       const { writeDistDocs } = await import('./docs/main.ts');
       await writeDistDocs(join(root, 'dist'), identity.version);
+      await buildClient(root);
       console.log(`build: ${identity.version}, ${identity.build}`);
     } catch (error) {
       // esbuild has printed every error of its own with its place already.

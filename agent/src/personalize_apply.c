@@ -2,6 +2,7 @@
 #include "handlers.h"
 #include "personalize.h"
 #include "service.h"
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -14,6 +15,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 // fs/ext4/ext4.h; no header of the kernel's user interface has it before 6.6.
@@ -67,10 +69,34 @@ static int mount_one(const struct json_node *entry) {
   return grow(device, path);
 }
 
+static bool is_home(int directory) {
+  return faccessat(directory, ".bashrc", F_OK, AT_SYMLINK_NOFOLLOW) == 0 ||
+         faccessat(directory, ".profile", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/**
+ * A work disk that was filled with a copy of the whole of /root has the home one level too deep. Its entries move up; what both
+ * levels have stays where it is, so nothing is lost. A `root` that the user made inside a home is left alone.
+ */
+static void flatten_home(const char *path) {
+  int home = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  int nested = home < 0 ? -1 : openat(home, "root", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  DIR *entries = nested < 0 || is_home(home) || !is_home(nested) ? NULL : fdopendir(dup(nested));
+  for (struct dirent *entry; entries && (entry = readdir(entries));) {
+    if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
+    syscall(SYS_renameat2, nested, entry->d_name, home, entry->d_name, RENAME_NOREPLACE);
+  }
+  if (entries && closedir(entries) == 0) unlinkat(home, "root", AT_REMOVEDIR);
+  if (nested >= 0) close(nested);
+  if (home >= 0) close(home);
+}
+
 static int apply_mounts(const struct personalization *p) {
   for (const struct json_node *n = p->mounts ? p->mounts->child : NULL; n; n = n->next) {
     int error = mount_one(n);
     if (error) return error;
+    const char *path = json_member(n, "path")->string;
+    if (strcmp(path, "/root") == 0) flatten_home(path);
   }
   return p->grows_root && agent_shared->root_device[0] ? grow(agent_shared->root_device, "/") : 0;
 }

@@ -8,16 +8,6 @@ rm -f /etc/ssh/ssh_host_* /var/lib/systemd/random-seed /var/lib/dbus/machine-id
 : > /etc/machine-id
 : > /etc/resolv.conf
 printf '127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n' > /etc/hosts
-if [ -d /root/root ]; then
-  # A home that was copied as a whole into the work disk: its files move up, and what both have keeps the outer one's name.
-  cp -a --update=none /root/root/. /root/ 2> /dev/null || cp -an /root/root/. /root/
-  find /root/root -mindepth 1 | sort -r | while read -r path; do
-    outer=/root/${path#/root/root/}
-    if [ -d "$path" ] && [ ! -L "$path" ]; then rmdir "$path" 2> /dev/null || true
-    elif cmp -s "$path" "$outer"; then rm -f "$path"; fi
-  done
-  rmdir /root/root 2> /dev/null || true
-fi
 if [ -d /etc/systemd/system ]; then
   # Mounts of older layouts would hide what lies in the image.
   for unit in home.mount var.mount; do ln -sf /dev/null "/etc/systemd/system/$unit"; done

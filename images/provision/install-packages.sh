@@ -2,6 +2,10 @@
 # not start on the way, nothing is flushed to a disk that is thrown away when this fails, and nobody is asked.
 printf '#!/bin/sh\nexit 101\n' > /usr/sbin/policy-rc.d
 chmod 0755 /usr/sbin/policy-rc.d
+# An index of all manual pages is minutes of emulation for what few ask.
+if command -v debconf-set-selections > /dev/null; then
+  echo 'man-db man-db/auto-update boolean false' | debconf-set-selections
+fi
 options='-q -y --no-install-recommends -o DPkg::Options::=--force-unsafe-io -o DPkg::Options::=--force-confold'
 if [ -d "$BANGER_BUILD/archives" ]; then
   apt-get $options install "$BANGER_BUILD"/archives/*.deb

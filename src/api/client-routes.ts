@@ -1,17 +1,19 @@
 // One typed function per route of docs/api.md.
-import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { type ApiReply, type ApiRequest, bodyOf, readJson, readNdjson, type Send } from './client.ts';
 import type { BuildImage, ImageView, ImportImage, ProvisionStepView, RegisterImage } from './image-schemas.ts';
 import type {
   BundleStatus,
   CreateVm,
   DaemonStatus,
+  DoctorFix,
   DoctorReport,
   ExecBody,
   Health,
   Operation,
   OperationEvent,
   SshAccess,
+  SshLogin,
   Stats,
   VmView,
 } from './schemas.ts';
@@ -67,6 +69,7 @@ function vmRoutes(get: Get, json: Json) {
     removeForward: (ref: string, { hostPort, ...place }: Omit<PortForwardBody, 'guestPort'>) =>
       json<PortForwardView[]>({ method: 'DELETE', path: pathOf(['vms', ref, 'forwards'], { ...place, hostPort: String(hostPort) }) }),
     sshAccess: (ref: string) => get<SshAccess>(pathOf(['vms', ref, 'ssh'])),
+    sshLogin: () => get<SshLogin>('/v1/ssh'),
     /** @throws TIMEOUT when it is not so within `timeoutMs` */
     waitVm: (ref: string, target: WaitTarget, timeoutMs: number | undefined, signal?: AbortSignal) =>
       get<VmView>(pathOf(['vms', ref, 'wait'], { for: target, timeoutMs: timeoutMs?.toString() }), signal),
@@ -88,10 +91,10 @@ function guestRoutes(get: Get, send: Send, done: Done) {
         upload,
       }),
     /** @returns the raw stream of frames */
-    exec: async (ref: string, body: ExecBody): Promise<Socket> =>
+    exec: async (ref: string, body: ExecBody): Promise<Duplex> =>
       (await send({ method: 'POST', path: pathOf(['vms', ref, 'exec']), json: body, upgrade: true })).socket,
     /** @param target `ssh` or an address inside the guest, `127.0.0.1:8080` */
-    tunnel: async (ref: string, target: string): Promise<Socket> =>
+    tunnel: async (ref: string, target: string): Promise<Duplex> =>
       (await send({ method: 'POST', path: pathOf(['vms', ref, 'tunnel']), json: { target }, upgrade: true })).socket,
   };
 }
@@ -148,5 +151,6 @@ function hostRoutes(get: Get, json: Json, send: Send, done: Done) {
         headers: attach ? ATTACH : {},
       }),
     doctor: () => get<DoctorReport>('/v1/doctor'),
+    doctorFix: () => json<DoctorFix>({ method: 'POST', path: '/v1/doctor/fix' }),
   };
 }

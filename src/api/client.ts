@@ -1,6 +1,7 @@
 // HTTP over the Unix socket by hand: HTTP/1.0 has neither chunks nor keep-alive, a body ends where the stream ends, and
 // destroying the socket cancels. Loading node:http or fetch would cost every command several times this file.
-import { connect, type Socket } from 'node:net';
+import { connect } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { BangerError, type ErrorBody, fromErrorBody } from '../model/errors.ts';
 
 export type ApiRequest = {
@@ -18,7 +19,10 @@ export type ApiRequest = {
 };
 
 /** A reply whose body is still to be read from `socket`; whoever has it reads it to the end or destroys it. */
-export type ApiReply = { status: number; headers: ReadonlyMap<string, string>; socket: Socket };
+export type ApiReply = { status: number; headers: ReadonlyMap<string, string>; socket: Duplex };
+
+/** A way to a daemon that is not a socket of this machine. @throws whatever tells why there is none */
+export type OpenStream = () => Duplex;
 
 /** Sends one request; the CLI puts the daemon's auto-start around it. */
 export type Send = (request: ApiRequest) => Promise<ApiReply>;
@@ -28,14 +32,15 @@ const MAX_JSON_BYTES = 64 * 1024 ** 2;
 const MAX_LINE_BYTES = 1024 ** 2;
 
 /**
+ * @param target path of the daemon's socket, or what opens a stream to a daemon elsewhere; its errors are told as they are
  * @param onHead sees the headers of every reply, also of those that become errors
- * @returns a Send for the daemon at `socketPath`
+ * @returns a Send for that daemon
  */
-export function createSend(socketPath: string, onHead?: (headers: ReadonlyMap<string, string>) => void): Send {
+export function createSend(target: string | OpenStream, onHead?: (headers: ReadonlyMap<string, string>) => void): Send {
   return async (request) => {
-    const socket = await open(socketPath, request.signal);
+    const socket = await open(target, request.signal);
     try {
-      const reply = readHead(socket, socketPath);
+      const reply = readHead(socket, target);
       // The reply may come before the upload ends (an error), so its failure is only told when there is no reply.
       const upload = writeRequest(socket, request);
       upload.catch(() => undefined);
@@ -49,21 +54,23 @@ export function createSend(socketPath: string, onHead?: (headers: ReadonlyMap<st
   };
 }
 
-function open(socketPath: string, signal: AbortSignal | undefined): Promise<Socket> {
+function open(target: string | OpenStream, signal: AbortSignal | undefined): Promise<Duplex> {
   return new Promise((resolve, reject) => {
-    const socket = connect(socketPath);
+    const socket = typeof target === 'string' ? connect(target) : target();
     const onAbort = (): void => void socket.destroy(new BangerError('CANCELLED', 'cancelled'));
     if (signal?.aborted === true) onAbort();
     signal?.addEventListener('abort', onAbort, { once: true });
     socket.once('close', () => signal?.removeEventListener('abort', onAbort));
-    socket.once('connect', () => resolve(socket));
+    if (typeof target === 'string') socket.once('connect', () => resolve(socket));
+    else resolve(socket);
     // Stays for the socket's life: a late reset must not end the program, readers see it through the iterator.
-    socket.on('error', (error: NodeJS.ErrnoException) => reject(unreachable(socketPath, error)));
+    socket.on('error', (error: NodeJS.ErrnoException) => reject(unreachable(target, error)));
   });
 }
 
-function unreachable(socketPath: string, error: NodeJS.ErrnoException): BangerError {
+function unreachable(target: string | OpenStream, error: NodeJS.ErrnoException): BangerError {
   if (error instanceof BangerError) return error;
+  const socketPath = typeof target === 'string' ? target : 'the other end';
   const absent = error.code === 'ENOENT' || error.code === 'ECONNREFUSED';
   const why = absent ? 'it is not running' : (error.code ?? error.message);
   return new BangerError('DAEMON_UNREACHABLE', `the daemon does not answer at ${socketPath}: ${why}`, {
@@ -92,7 +99,7 @@ export function encodeHead(request: ApiRequest, body: Buffer | undefined): strin
   return `${lines.join('\r\n')}\r\n\r\n`;
 }
 
-async function writeRequest(socket: Socket, request: ApiRequest): Promise<void> {
+async function writeRequest(socket: Duplex, request: ApiRequest): Promise<void> {
   const body = request.json === undefined ? undefined : Buffer.from(JSON.stringify(request.json));
   socket.write(encodeHead(request, body));
   if (body !== undefined) socket.write(body);
@@ -116,7 +123,7 @@ export function writeAll(stream: NodeJS.WritableStream, bytes: Uint8Array): Prom
 
 type Head = { status: number; headers: ReadonlyMap<string, string> };
 
-function readHead(socket: Socket, socketPath: string): Promise<Head> {
+function readHead(socket: Duplex, target: string | OpenStream): Promise<Head> {
   return new Promise((resolve, reject) => {
     let seen = Buffer.alloc(0);
     const finish = (settle: () => void): void => {
@@ -125,7 +132,7 @@ function readHead(socket: Socket, socketPath: string): Promise<Head> {
       settle();
     };
     const onClose = (): void => finish(() => reject(lost('before it answered', true)));
-    const onError = (error: Error): void => finish(() => reject(unreachable(socketPath, error)));
+    const onError = (error: Error): void => finish(() => reject(unreachable(target, error)));
     const onData = (chunk: Buffer): void => {
       seen = Buffer.concat([seen, chunk]);
       const end = seen.indexOf('\r\n\r\n');

@@ -111,7 +111,14 @@ export const operationEventSchema = z
   .meta({ id: 'OperationEvent' });
 
 const verdictSchema = z
-  .strictObject({ name: z.string(), level: z.enum(['pass', 'warn', 'fail']), reason: z.string(), remedy: z.string().optional() })
+  .strictObject({
+    name: z.string(),
+    level: z.enum(['pass', 'warn', 'fail']),
+    reason: z.string(),
+    remedy: z.string().optional(),
+    vm: z.string().optional().describe('name of the VM that it is about'),
+    fixable: z.boolean().optional().describe('POST /v1/doctor/fix mends it'),
+  })
   .meta({ id: 'Verdict' });
 
 /** What one driver, with one accelerator where it has several, can do on this host. */
@@ -132,6 +139,21 @@ export const doctorReportSchema = z
   .strictObject({ drivers: z.array(driverCapabilitySchema), verdicts: z.array(verdictSchema) })
   .meta({ id: 'DoctorReport' });
 
+/** What became of each finding that could be fixed, and what is found after that. */
+export const doctorFixSchema = z
+  .strictObject({
+    fixed: z.array(
+      z.strictObject({
+        name: z.string(),
+        vm: z.string().optional(),
+        did: z.string(),
+        error: z.string().optional().describe('why it failed'),
+      }),
+    ),
+    report: doctorReportSchema,
+  })
+  .meta({ id: 'DoctorFix' });
+
 const choiceSchema = z.strictObject({ name: z.string(), reason: z.string() });
 
 const listenerSchema = z.strictObject({ address: z.string(), listening: z.boolean(), problem: z.string().nullable() });
@@ -147,6 +169,8 @@ export const daemonStatusSchema = z
     socketPath: z.string(),
     databasePath: z.string(),
     logPath: z.string(),
+    vmLogsDirectory: z.string().describe('serial console, VMM and events of each VM'),
+    operationLogsDirectory: z.string().describe('raw output of tools'),
     configPath: z.string(),
     bundleDirectory: z.string().nullable(),
     dns: listenerSchema,
@@ -205,6 +229,9 @@ export const sshAccessSchema = z
   })
   .meta({ id: 'SshAccess' });
 
+/** What an ssh client needs that is the same for all VMs. */
+export const sshLoginSchema = sshAccessSchema.pick({ user: true, privateKeyPath: true }).meta({ id: 'SshLogin' });
+
 const diskUseSchema = z.strictObject({ sizeBytes: z.number(), allocatedBytes: z.number().describe('on the host, by stat') });
 
 /** What VMs use, and what is set aside for them. */
@@ -243,7 +270,9 @@ export type Operation = z.infer<typeof operationSchema>;
 export type OperationEvent = z.infer<typeof operationEventSchema>;
 export type DaemonStatus = z.infer<typeof daemonStatusSchema>;
 export type DoctorReport = z.infer<typeof doctorReportSchema>;
+export type DoctorFix = z.infer<typeof doctorFixSchema>;
 export type BundleStatus = z.infer<typeof bundleStatusSchema>;
 export type ExecBody = z.infer<typeof execSchema>;
 export type Health = z.infer<typeof healthSchema>;
 export type SshAccess = z.infer<typeof sshAccessSchema>;
+export type SshLogin = z.infer<typeof sshLoginSchema>;

@@ -1,3 +1,4 @@
+import type { Finding } from '../lifecycle/finding.ts';
 import type { Step } from '../lifecycle/pipeline.ts';
 import type { GuestDraft, MachineDraft, VmContext } from '../lifecycle/vm-context.ts';
 
@@ -17,4 +18,9 @@ export type Capability = {
   guestConfig?(context: VmContext, draft: GuestDraft): void | Promise<void>;
   /** Done when the guest is personalised or adopted, undone before it is asked to stop. Must be repeatable. */
   afterStart?: Step<VmContext>;
+  /**
+   * What is not as it should be with this VM, in any state; changes nothing. A start is refused by what fails (9.2), `banger
+   * doctor` tells all of it (9.3). Must end by itself within seconds, also when the guest is silent.
+   */
+  doctor?(context: VmContext): Finding[] | Promise<Finding[]>;
 };

@@ -9,4 +9,14 @@ export const dnsName: Capability = {
     apply: ({ vm, services, drivers, network }) => services.names.set(vm.name, drivers.network.addressOnHost(network.addresses)),
     undo: ({ vm, services }) => services.names.remove(vm.name),
   },
+  async doctor({ vm, services, drivers, network }) {
+    if (vm.state !== 'running') return [];
+    const address = drivers.network.addressOnHost(network.addresses);
+    const answer = await services.names.ask(vm.name);
+    // A server that does not listen is one finding of the host's, not one for each VM.
+    if (answer === undefined || answer.address === address) return [];
+    const reason = `${vm.name}.vm is answered with ${answer.address ?? 'nothing'} and not with ${address}`;
+    const fix = { did: `published ${vm.name}.vm as ${address}`, apply: () => services.names.set(vm.name, address) };
+    return [{ name: 'dns-name', level: 'warn', vm: vm.name, reason, remedy: 'banger doctor --fix', fix }];
+  },
 };

@@ -26,4 +26,10 @@ export const network: Capability = {
   guestConfig({ attachment }, draft) {
     draft.network = attachment?.guest ?? null;
   },
+  doctor({ vm, services }) {
+    const name = vm.runtime?.networkDriver;
+    if (name === undefined || services.drivers.networks().some((driver) => driver.name === name)) return [];
+    const reason = `${vm.name} was joined by the network ${name}, which cannot be had now`;
+    return [{ name: 'network', level: 'warn', vm: vm.name, reason, remedy: `banger bundle status; then banger vm restart ${vm.name}` }];
+  },
 };

@@ -1,5 +1,6 @@
 import type { Overlay } from '../drivers/storage/contract.ts';
 import type { VmContext } from '../lifecycle/vm-context.ts';
+import type { Finding } from '../lifecycle/finding.ts';
 import { BangerError } from '../model/errors.ts';
 import type { Capability } from './capability.ts';
 
@@ -33,6 +34,22 @@ export const rootOverlay: Capability = {
   },
   guestConfig(_context, draft) {
     draft.growRoot = true;
+  },
+  async doctor({ vm, image, paths, services: { host } }) {
+    const findings: Finding[] = [];
+    const base = { name: 'root-overlay', level: 'fail', vm: vm.name, code: 'STORAGE_FAILED' } as const;
+    if (!(await host.exists(paths.rootOverlay))) {
+      const reason = `the root overlay of ${vm.name} is gone (${paths.rootOverlay})`;
+      findings.push({ ...base, reason, remedy: `put it back from a backup, or delete the VM: banger vm delete ${vm.name}` });
+    }
+    for (const path of [image.rootfsPath, image.kernelPath, image.initramfsPath]) {
+      if (path !== '' && (await host.exists(path))) continue;
+      const what = path === '' ? 'has no record any more' : `lacks ${path}`;
+      const remedy = 'put it back from a backup; the default image is made by: banger bundle build';
+      findings.push({ ...base, name: 'image', reason: `the image ${image.name}, from which ${vm.name} boots, ${what}`, remedy });
+      break;
+    }
+    return findings;
   },
 };
 

@@ -3,7 +3,11 @@ import { BangerError } from '../model/errors.ts';
 import type { Capability } from './capability.ts';
 
 const POLL_MS = 200;
-const SERVICE_TIMEOUT_MS = 120_000;
+/** Under emulation a service such as opencode needs more than a minute. */
+const SERVICE_TIMEOUT_MS = 600_000;
+
+/** How long doctor waits for an answer of the guest. */
+const ASK_TIMEOUT_MS = 3000;
 
 /** Waits until the services that the image declares listen (3.3). */
 export const services: Capability = {
@@ -21,11 +25,26 @@ export const services: Capability = {
         if (missing.length === 0) return;
         if (performance.now() > deadline) {
           throw new BangerError('TIMEOUT', `nothing listens on guest port ${missing.join(', ')} of ${vm.name}`, {
-            remedy: `look inside: banger vm exec ${vm.name} -- systemctl --failed`,
+            remedy: `banger vm exec ${vm.name} -- systemctl --failed`,
           });
         }
         await sleep(POLL_MS, undefined, { signal });
       }
     },
+  },
+  async doctor({ vm, image, services: { machines } }) {
+    const live = machines.find(vm.id);
+    if (vm.state !== 'running' || live === undefined) return [];
+    const base = { level: 'warn', vm: vm.name } as const;
+    try {
+      const ports = await live.agent.ports({ signal: AbortSignal.timeout(ASK_TIMEOUT_MS) });
+      const missing = image.servicePorts.filter((wanted) => ports.every(({ port }) => port !== wanted));
+      if (missing.length === 0) return [];
+      const reason = `nothing listens on guest port ${missing.join(', ')} of ${vm.name}`;
+      return [{ ...base, name: 'services', reason, remedy: `banger vm exec ${vm.name} -- systemctl --failed` }];
+    } catch (error) {
+      const reason = `the agent of ${vm.name} does not answer: ${error instanceof Error ? error.message : String(error)}`;
+      return [{ ...base, name: 'agent', reason, remedy: `banger vm logs ${vm.name}; then banger vm restart ${vm.name}` }];
+    }
   },
 };

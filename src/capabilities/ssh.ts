@@ -1,3 +1,4 @@
+import type { VmContext } from '../lifecycle/vm-context.ts';
 import { BangerError } from '../model/errors.ts';
 import type { Capability } from './capability.ts';
 
@@ -7,12 +8,7 @@ export const ssh: Capability = {
   prepare: {
     name: 'ssh-key',
     title: 'SSH host key',
-    async apply({ vm, paths, services, update }) {
-      const key = services.makeSshHostKey();
-      await services.host.writeFileAtomic(paths.sshHostKey, key.private);
-      await services.host.writeFileAtomic(paths.knownHosts, `banger-${vm.id} ${key.public}\n`);
-      update({ sshHostKey: key.public });
-    },
+    apply: makeKey,
     undo: async ({ paths, services }) => {
       await services.host.removeTree(paths.sshHostKey);
       await services.host.removeTree(paths.knownHosts);
@@ -26,4 +22,35 @@ export const ssh: Capability = {
     draft.sshHostKey = { private: privateKey, public: vm.sshHostKey };
     draft.authorizedKeys.push(await services.clientPublicKey());
   },
+  async doctor(context) {
+    const { vm, paths, services } = context;
+    const base = { name: 'ssh', vm: vm.name, code: 'NOT_FOUND', remedy: 'banger doctor --fix' } as const;
+    if (vm.sshHostKey === null || !(await services.host.exists(paths.sshHostKey))) {
+      const reason = `the SSH host key of ${vm.name} is gone (${paths.sshHostKey})`;
+      // The guest that runs has the old one, and ssh must go on to know it.
+      if (vm.runtime?.process !== undefined) return [{ ...base, level: 'warn', reason, remedy: `banger vm stop ${vm.name}, then --fix` }];
+      return [
+        {
+          ...base,
+          level: 'fail',
+          reason,
+          fix: { did: 'made a new key, which the guest gets with its next start', apply: () => makeKey(context) },
+        },
+      ];
+    }
+    if (await services.host.exists(paths.knownHosts)) return [];
+    const reason = `ssh does not know the host key of ${vm.name} (${paths.knownHosts} is gone)`;
+    const apply = (): Promise<void> => services.host.writeFileAtomic(paths.knownHosts, knownHost(vm, vm.sshHostKey ?? ''));
+    return [{ ...base, level: 'warn', reason, fix: { did: `wrote ${paths.knownHosts}`, apply } }];
+  },
 };
+
+async function makeKey({ paths, services, update, vm }: VmContext): Promise<void> {
+  const key = services.makeSshHostKey();
+  await services.host.writeFileAtomic(paths.sshHostKey, key.private);
+  await services.host.writeFileAtomic(paths.knownHosts, knownHost(vm, key.public));
+  update({ sshHostKey: key.public });
+}
+
+/** A line of known_hosts, under an alias that no address and no name of the VM can change. */
+const knownHost = (vm: { id: string }, publicKey: string): string => `banger-${vm.id} ${publicKey}\n`;

@@ -1,3 +1,4 @@
+import { EXT4_HEAD_BYTES, ext4State } from '../lib/ext4.ts';
 import type { Capability } from './capability.ts';
 
 /** A work disk that is made empty has this size until the agent grows it, which costs nothing. */
@@ -26,5 +27,23 @@ export const workDisk: Capability = {
   },
   guestConfig(_context, draft) {
     draft.mounts.push({ device: '/dev/vdb', path: '/root', type: 'ext4' });
+  },
+  async doctor({ vm, paths, services: { host } }) {
+    const path = paths.workDisk;
+    const base = { name: 'work-disk', vm: vm.name, code: 'STORAGE_FAILED' } as const;
+    if (!(await host.exists(path))) {
+      const remedy = `put it back from a backup, or delete the VM: banger vm delete ${vm.name}`;
+      return [{ ...base, level: 'fail', reason: `the work disk of ${vm.name} is gone (${path})`, remedy }];
+    }
+    const { bytes } = await host.fileSize(path);
+    if (bytes < vm.spec.workDiskBytes) {
+      const reason = `the work disk of ${vm.name} has ${bytes} bytes, and ${vm.spec.workDiskBytes} are recorded`;
+      const fix = { did: `made ${path} as long as recorded`, apply: () => host.extendSparse(path, vm.spec.workDiskBytes) };
+      const isAtRest = vm.runtime?.process === undefined;
+      return [{ ...base, level: 'warn', reason, remedy: 'banger doctor --fix', ...(isAtRest ? { fix } : {}) }];
+    }
+    if (ext4State(await host.readHead(path, EXT4_HEAD_BYTES)) !== 'errors') return [];
+    const reason = `the file system of the work disk of ${vm.name} has errors`;
+    return [{ ...base, level: 'warn', reason, remedy: `banger vm stop ${vm.name} && e2fsck -f ${path}` }];
   },
 };

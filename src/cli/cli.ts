@@ -3,7 +3,8 @@ import { homedir } from 'node:os';
 import { type Api, createApi } from '../api/client-routes.ts';
 import { type Directories, DirectoryProblem, resolveDirectories } from '../lib/directories.ts';
 import { BangerError } from '../model/errors.ts';
-import { createDaemonSend } from './daemon-send.ts';
+import { createDaemonSend, createRemoteSend } from './daemon-send.ts';
+import { type Endpoint, resolveEndpoint } from './endpoint.ts';
 
 export type Output = NodeJS.WritableStream & { isTTY?: boolean; columns?: number; rows?: number };
 export type Input = NodeJS.ReadableStream & { isTTY?: boolean; setRawMode?(on: boolean): unknown };
@@ -19,6 +20,8 @@ export type Cli = {
   exitCode: number;
   /** @throws CONFIG_INVALID when a variable does not make sense */
   directories(): Directories;
+  /** Whose daemon this command line is about. @throws CONFIG_INVALID, NOT_FOUND when BANGER_HOST or the context make no sense */
+  endpoint(): Endpoint;
   /** The daemon; the first request starts it when none runs. */
   api(): Api;
   /** The daemon if it runs; nothing is started or restarted. */
@@ -34,6 +37,11 @@ export type CliStreams = Pick<Cli, 'env' | 'stdin' | 'stdout' | 'stderr' | 'prog
 /** @returns the context of one command line */
 export function createCli(streams: CliStreams): Cli {
   let api: Api | undefined;
+  let endpoint: Endpoint | undefined;
+  const reach = (autostart: boolean): Api => {
+    const where = cli.endpoint();
+    return createApi(where.kind === 'local' ? createDaemonSend(cli, { autostart }) : createRemoteSend(cli, where));
+  };
   const cli: Cli = {
     env: streams.env,
     stdout: streams.stdout,
@@ -44,8 +52,9 @@ export function createCli(streams: CliStreams): Cli {
     },
     exitCode: 0,
     directories: () => directoriesOf(streams.env),
-    api: () => (api ??= createApi(createDaemonSend(cli, { autostart: !isSet(streams.env['BANGER_NO_AUTOSTART']) }))),
-    runningApi: () => createApi(createDaemonSend(cli, { autostart: false })),
+    endpoint: () => (endpoint ??= resolveEndpoint(streams.env, cli.directories().configPath)),
+    api: () => (api ??= reach(!isSet(streams.env['BANGER_NO_AUTOSTART']))),
+    runningApi: () => reach(false),
     print: (line) => void streams.stdout.write(`${line}\n`),
     note: (line) => void streams.stderr.write(`${line}\n`),
   };

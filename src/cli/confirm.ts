@@ -1,13 +1,16 @@
 import { BangerError } from '../model/errors.ts';
-import type { Cli } from './cli.ts';
+import { type Cli, isSet } from './cli.ts';
 
 /**
  * Asks on a terminal, and nowhere else, before things go.
  * @param question `Delete`, `Remove`: what will be done to `names`
- * @throws CANCELLED when the user does not say yes
+ * @throws CANCELLED when the user does not say yes; USAGE when nobody may be asked (--no-input)
  */
 export async function confirm(cli: Cli, names: readonly string[], question: string, refusal: string, rest = ''): Promise<void> {
   if (names.length === 0 || cli.stdin.isTTY !== true || cli.stderr.isTTY !== true) return;
+  if (isSet(cli.env['BANGER_NO_INPUT'])) {
+    throw new BangerError('USAGE', `${question} ${names.join(', ')}${rest}? Nobody may be asked`, { remedy: 'give --yes as well' });
+  }
   const { createInterface } = await import('node:readline/promises');
   const prompt = createInterface({ input: cli.stdin, output: cli.stderr });
   try {

@@ -2,8 +2,27 @@ import { type ApiReply, createSend, type Send } from '../api/client.ts';
 import { BangerError } from '../model/errors.ts';
 import { BUILD } from './build-info.ts';
 import type { Cli } from './cli.ts';
+import { type Endpoint, endpointName } from './endpoint.ts';
 
 const RETRY_AFTER_MS = 100;
+
+/**
+ * Requests to a daemon elsewhere: it is as it is, and one of another build is only named. How to reach it is loaded when it is needed.
+ */
+export function createRemoteSend(cli: Cli, endpoint: Exclude<Endpoint, { kind: 'local' }>): Send {
+  let isNamed = false;
+  const name = (headers: ReadonlyMap<string, string>): void => {
+    const build = headers.get('banger-build');
+    if (isNamed || build === undefined || build === BUILD) return;
+    isNamed = true;
+    cli.note(`banger: the daemon at ${endpointName(endpoint)} is build ${build}, this program is build ${BUILD}`);
+  };
+  if (endpoint.kind === 'unix') return createSend(endpoint.socketPath, name);
+  return async (request) => {
+    const { openSshStream } = await import('./remote-process.ts');
+    return createSend(() => openSshStream(cli, endpoint), name)(request);
+  };
+}
 
 /**
  * Requests to the daemon of this user. With `autostart` a daemon that does not run is started, and one of another build

@@ -1,5 +1,5 @@
 // One command in a guest: frames on the daemon's socket to and from our streams.
-import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { constants } from 'node:os';
 import { writeAll } from '../api/client.ts';
 import { decodeExit, encodeData, encodeFrame, encodeResize, encodeSignal, FRAME_TYPES, FrameDecoder, FrameProblem } from '../lib/frames.ts';
@@ -22,7 +22,7 @@ export type SessionExit = { status: number; reason: string };
  * @param socket the raw stream after the upgrade
  * @throws AGENT_UNREACHABLE when the stream ends before the command does, AGENT_PROTOCOL when it is no frames
  */
-export async function runSession(socket: Socket, options: SessionOptions): Promise<SessionExit> {
+export async function runSession(socket: Duplex, options: SessionOptions): Promise<SessionExit> {
   const upstream = sendInput(socket, options.input);
   // Ends with the socket; its failure shows as the missing EXIT below.
   upstream.catch(() => undefined);
@@ -37,7 +37,7 @@ export async function runSession(socket: Socket, options: SessionOptions): Promi
   }
 }
 
-async function receive(socket: Socket, options: SessionOptions): Promise<SessionExit> {
+async function receive(socket: Duplex, options: SessionOptions): Promise<SessionExit> {
   const decoder = new FrameDecoder();
   const lost = (cause?: unknown): BangerError =>
     new BangerError('AGENT_UNREACHABLE', 'the connection to the guest ended before the command did', {
@@ -59,7 +59,7 @@ async function receive(socket: Socket, options: SessionOptions): Promise<Session
   }
 }
 
-async function sendInput(socket: Socket, input: AsyncIterable<Uint8Array> | undefined): Promise<void> {
+async function sendInput(socket: Duplex, input: AsyncIterable<Uint8Array> | undefined): Promise<void> {
   if (input !== undefined) {
     for await (const chunk of input) {
       if (!socket.writable) return;
@@ -73,7 +73,7 @@ async function sendInput(socket: Socket, input: AsyncIterable<Uint8Array> | unde
  * Gives the terminal's keys to the guest (raw mode) and tells it when the window changes.
  * @returns what puts the terminal back
  */
-export function takeTerminal(input: Input, output: Output, socket: Socket): () => void {
+export function takeTerminal(input: Input, output: Output, socket: Duplex): () => void {
   const onResize = (): void => {
     if (socket.writable) socket.write(encodeResize(output.rows ?? 24, output.columns ?? 80));
   };
@@ -97,7 +97,7 @@ const PATIENCE = 3;
  * Sends the signals that we get to the command in the guest; the third leaves.
  * @returns what stops that
  */
-export function forwardSignals(cli: Cli, socket: Socket): () => void {
+export function forwardSignals(cli: Cli, socket: Duplex): () => void {
   let count = 0;
   const listeners = FORWARDED.map((name) => {
     const listener = (): void => {

@@ -141,7 +141,7 @@ test('a terminal is raw during the session, tells its new size, and is put back 
   const output = Object.assign(new PassThrough(), { rows: 50, columns: 132 }) as unknown as Output;
   const socket = Object.assign(new PassThrough(), { write: (bytes: Buffer) => written.push(bytes) });
   const listenersBefore = process.listenerCount('exit');
-  const restore = takeTerminal(input, output, socket as never);
+  const restore = takeTerminal(input, output, socket);
   output.emit('resize');
   restore();
   assert.deepEqual(modes, [true, false]);

@@ -78,6 +78,16 @@ export const GROUPS: Readonly<Record<string, Group>> = {
       verb(['logs'], () => import('./commands/daemon/logs.ts')),
     ],
   },
+  context: {
+    description: 'whose daemon commands are about: of this machine, or of others by ssh',
+    verbs: [
+      verb(['list', 'ls'], () => import('./commands/context/list.ts')),
+      verb(['add'], () => import('./commands/context/add.ts')),
+      verb(['use'], () => import('./commands/context/use.ts')),
+      verb(['show', 'inspect'], () => import('./commands/context/show.ts')),
+      verb(['remove', 'rm', 'delete'], () => import('./commands/context/remove.ts')),
+    ],
+  },
   dns: {
     description: 'names under .vm',
     verbs: [
@@ -91,6 +101,7 @@ export const GROUPS: Readonly<Record<string, Group>> = {
     hidden: true,
     verbs: [
       verb(['ssh-proxy'], () => import('./commands/internal/ssh-proxy.ts')),
+      verb(['dial-stdio'], () => import('./commands/internal/dial-stdio.ts')),
       verb(['nat'], () => import('./commands/internal/nat.ts')),
       verb(['complete'], () => import('./commands/internal/complete.ts')),
     ],
@@ -101,6 +112,7 @@ export const GROUPS: Readonly<Record<string, Group>> = {
 export const TOP_VERBS: readonly Verb[] = [
   verb(['doctor'], () => import('./commands/host/doctor.ts')),
   verb(['setup'], () => import('./commands/host/setup.ts')),
+  verb(['ssh-config'], () => import('./commands/host/ssh-config.ts')),
   verb(['version'], () => import('./commands/host/version.ts')),
   verb(['completion'], () => import('./commands/host/completion.ts')),
 ];

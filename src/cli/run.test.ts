@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
+import { PassThrough } from 'node:stream';
 import { after, before, test } from 'node:test';
 import { runInProcess } from '../../test/support/run-cli.ts';
 import { answer, startStubDaemon, type StubDaemon, stubVm } from '../../test/support/stub-daemon.ts';
 import { ERROR_CODES } from '../model/errors.ts';
 import { createCli } from './cli.ts';
 import { GROUPS, loadVerb, TOP_VERBS } from './registry.ts';
+import { runCli } from './run.ts';
 
 let stub: StubDaemon;
 before(async () => {
@@ -103,6 +105,16 @@ test('the table of exit codes has every error code (1.6)', async () => {
   for (const code of Object.keys(ERROR_CODES)) assert.match(stdout, new RegExp(`\\b${code}\\b`));
 });
 
+test('exit codes are what they have always been: scripts depend on them (1.6)', () => {
+  const others: Partial<Record<keyof typeof ERROR_CODES, number>> = {
+    ...{ USAGE: 2, INVALID_INPUT: 2, CONFIG_INVALID: 2, PAYLOAD_TOO_LARGE: 2, NOT_FOUND: 3, AMBIGUOUS_REFERENCE: 3 },
+    ...{ TIMEOUT: 124, GUEST_COMMAND_NOT_EXECUTABLE: 126, GUEST_COMMAND_NOT_FOUND: 127, CANCELLED: 130, DAEMON_RUNNING: 75 },
+  };
+  for (const [code, { exit }] of Object.entries(ERROR_CODES)) {
+    assert.equal(exit, others[code as keyof typeof ERROR_CODES] ?? 1, code);
+  }
+});
+
 test('a daemon that does not run is an error with a remedy where none may be started (1.6)', async () => {
   const { exitCode, stderr } = await runInProcess({ ...stub.env, BANGER_RUNTIME_DIR: `${stub.directory}/none` }, ['vm', 'ls']);
   assert.equal(exitCode, 1);
@@ -114,3 +126,33 @@ test('BANGER_DEBUG adds code and stack to an error (1.6)', async () => {
   assert.match(stderr, /code: NOT_FOUND/);
   assert.match(stderr, /\n {4}at /);
 });
+
+test('--filter chooses targets, alone or among those that are named (3.1)', async () => {
+  const begun = async (...argv: string[]): Promise<string[]> => {
+    const from = stub.requests.length;
+    await cli(...argv);
+    return stub.requests.slice(from).filter((request) => request.startsWith('POST /v1/vms/'));
+  };
+  assert.deepEqual(await begun('vm', 'start', '--filter', 'state=stopped'), [`POST /v1/vms/${'ab'.padEnd(32, '0')}/start`]);
+  assert.deepEqual(await begun('vm', 'start', 'web', 'db', '--filter', 'name=db'), [`POST /v1/vms/${'ab'.padEnd(32, '0')}/start`]);
+  assert.deepEqual(await begun('vm', 'start', '--filter', 'state=failed'), []);
+  assert.equal((await cli('vm', 'start', '--filter', 'colour=red')).exitCode, 2);
+});
+
+test('deleting asks on a terminal only; --no-input refuses instead, and says what to give (1.7)', async () => {
+  const asked = await runOnTerminal({ BANGER_NO_INPUT: '1' }, ['vm', 'delete', 'web']);
+  assert.equal(asked.exitCode, 2);
+  assert.match(asked.stderr, /^banger: Delete web with all disks\? Nobody may be asked\n {2}try: give --yes as well\n$/);
+  assert.ok(!stub.requests.some((request) => request.startsWith('DELETE ')));
+  await runOnTerminal({ BANGER_NO_INPUT: '1' }, ['vm', 'delete', 'web', '--yes']);
+  assert.ok(stub.requests.some((request) => request.startsWith('DELETE ')));
+});
+
+async function runOnTerminal(env: Record<string, string>, argv: string[]): Promise<{ exitCode: number; stderr: string }> {
+  let stderr = '';
+  const terminal = Object.assign(new PassThrough(), { isTTY: true, columns: 80, getColorDepth: () => 1 });
+  terminal.on('data', (chunk: Buffer) => (stderr += chunk.toString('utf8')));
+  const stdin = Object.assign(new PassThrough(), { isTTY: true });
+  const context = createCli({ env: { ...stub.env, ...env }, stdin, stdout: new PassThrough(), stderr: terminal, programPath: '/x' });
+  return { exitCode: await runCli(context, argv), stderr };
+}

@@ -1,4 +1,4 @@
-import type { SshAccess } from '../api/schemas.ts';
+import type { SshAccess, SshLogin } from '../api/schemas.ts';
 
 /** @returns `text` as one word for /bin/sh */
 export function shellWord(text: string): string {
@@ -15,6 +15,24 @@ function quoted(path: string): string {
   return `"${percentEscape(path)}"`;
 }
 
+/** What every connection to a VM has in common, by the names of ssh_config(5). */
+function commonSettings(paths: { proxy: string; knownHosts: string; privateKeyPath: string }): Record<string, string> {
+  return {
+    ProxyCommand: paths.proxy,
+    UserKnownHostsFile: paths.knownHosts,
+    GlobalKnownHostsFile: 'none',
+    StrictHostKeyChecking: 'yes',
+    UpdateHostKeys: 'no',
+    IdentityFile: quoted(paths.privateKeyPath),
+    IdentitiesOnly: 'yes',
+    // The stream never leaves this machine; what is cheap to compute in an emulated guest is what counts.
+    KexAlgorithms: 'curve25519-sha256',
+    Compression: 'no',
+    ServerAliveInterval: '15',
+    ServerAliveCountMax: '4',
+  };
+}
+
 /**
  * The whole command line of ssh. Nothing of the user's own configuration takes part, so that a `Host *` of theirs cannot
  * redirect it; the host key is the one that banger gave to the guest, so nothing is trusted blindly (6.4).
@@ -23,21 +41,14 @@ function quoted(path: string): string {
  */
 export function sshArgv(access: SshAccess, proxyArgv: readonly string[], command: readonly string[], options: { tty: boolean }): string[] {
   const settings = {
-    ProxyCommand: percentEscape(proxyArgv.map(shellWord).join(' ')),
+    ...commonSettings({
+      proxy: percentEscape(proxyArgv.map(shellWord).join(' ')),
+      knownHosts: quoted(access.knownHostsPath),
+      privateKeyPath: access.privateKeyPath,
+    }),
     HostKeyAlias: access.hostKeyAlias,
-    UserKnownHostsFile: quoted(access.knownHostsPath),
-    GlobalKnownHostsFile: 'none',
-    StrictHostKeyChecking: 'yes',
-    UpdateHostKeys: 'no',
-    IdentityFile: quoted(access.privateKeyPath),
-    IdentitiesOnly: 'yes',
     IdentityAgent: 'none',
     PreferredAuthentications: 'publickey',
-    // The stream never leaves this machine; what is cheap to compute in an emulated guest is what counts.
-    KexAlgorithms: 'curve25519-sha256',
-    Compression: 'no',
-    ServerAliveInterval: '15',
-    ServerAliveCountMax: '4',
     LogLevel: 'ERROR',
   };
   return [
@@ -52,4 +63,32 @@ export function sshArgv(access: SshAccess, proxyArgv: readonly string[], command
     access.hostKeyAlias,
     ...(command.length === 0 ? [] : [command.length === 1 ? (command[0] ?? '') : command.map(shellWord).join(' ')]),
   ];
+}
+
+/**
+ * A file for `Include` in ssh_config(5) that makes `ssh web.vm`, and whatever else starts ssh, reach VMs by name (6.4). It names no VM,
+ * so it stays right as they come and go.
+ * @param proxyArgv runs banger's own proxy; `--known-hosts FILE NAME` is added
+ * @param knownHostsDirectory where the proxy writes the key that banger gave to a VM, before ssh asks for it
+ */
+export function sshConfigText(login: SshLogin, proxyArgv: readonly string[], knownHostsDirectory: string): string {
+  const knownHosts = `${percentEscape(knownHostsDirectory)}/%h`;
+  // In single quotes, because a host name may come from the address of somebody else's repository.
+  const proxy = `${percentEscape(proxyArgv.map(shellWord).join(' '))} --known-hosts '${knownHosts}' '%h'`;
+  const settings = {
+    User: login.user,
+    ...commonSettings({ proxy, knownHosts: `"${knownHosts}"`, privateKeyPath: login.privateKeyPath }),
+    CheckHostIP: 'no',
+  };
+  return [
+    '# Written by `banger ssh-config`, which replaces it as a whole.',
+    'Host *.vm',
+    ...Object.entries(settings).map(([name, value]) => `  ${name} ${value}`),
+    '',
+  ].join('\n');
+}
+
+/** Characters that a path in quotes cannot have: ssh_config(5) knows no way to write them, and the proxy's word is in single ones. */
+export function fitsSshConfig(path: string): boolean {
+  return !/["'\n]/.test(path);
 }

@@ -13,6 +13,6 @@ export async function runSsh(cli: Cli, argv: readonly string[]): Promise<number>
     return await runForeground(argv, cli.env);
   } catch (error) {
     if (!(error instanceof CommandFailure)) throw error;
-    throw new BangerError('PREREQUISITE_MISSING', error.message, { remedy: 'install the package openssh-client', cause: error });
+    throw new BangerError('PREREQUISITE_MISSING', error.message, { remedy: 'sudo apt-get install openssh-client', cause: error });
   }
 }

@@ -6,6 +6,7 @@ import type { Cli } from './cli.ts';
 import { followOperation, runOperation } from './operations.ts';
 import { exitCodeOf, reportError } from './render/error.ts';
 import type { ProgressMode } from './render/stages.ts';
+import { parseFilters } from './vm-filter.ts';
 
 /** What a VM is known by. */
 type Named = { id: string; name: string };
@@ -61,13 +62,25 @@ function resolveTarget<V extends Named>(ref: string, vms: readonly V[], noun: No
   };
 }
 
-/** @returns the VMs that a command names, all of them with `--all`. @throws USAGE when it names none, or both */
-export async function chooseTargets(cli: Cli, references: readonly string[], all: boolean): Promise<Target[]> {
-  if (all === references.length > 0) {
-    throw new BangerError('USAGE', all ? '--all and names exclude each other' : 'no VM is named', { remedy: 'name VMs, or give --all' });
+/** Which VMs are meant beside, or instead of, those that are named. */
+export type Choice = { all?: boolean | undefined; filter?: string[] | undefined };
+
+/**
+ * @returns the VMs that a command names; with `--all` all of them, with `--filter` alone those that match; with both a name
+ *   and a filter, the named ones that match
+ * @throws USAGE when it chooses none at all, or both names and --all
+ */
+export async function chooseTargets(cli: Cli, references: readonly string[], { all = false, filter }: Choice): Promise<Target[]> {
+  const matches = parseFilters(filter ?? []);
+  if (all ? references.length > 0 : references.length === 0 && filter === undefined) {
+    throw new BangerError('USAGE', all ? '--all and names exclude each other' : 'no VM is named', {
+      remedy: 'name VMs, or give --all or --filter',
+    });
   }
   const vms = await cli.api().listVms();
-  return all ? vms.map((vm) => ({ ref: vm.name, vm })) : resolveTargets(references, vms);
+  const chosen = references.length === 0 ? vms.map((vm) => ({ ref: vm.name, vm })) : resolveTargets(references, vms);
+  // What is not there is told, whatever the filter says.
+  return chosen.filter((target) => 'error' in target || matches(target.vm));
 }
 
 /** Verbs of which only the result interests. */

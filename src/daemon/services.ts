@@ -1,4 +1,4 @@
-import type { BundleStatus, DaemonStatus, DoctorReport, Stats } from '../api/schemas.ts';
+import type { BundleStatus, DaemonStatus, DoctorFix, DoctorReport, Stats } from '../api/schemas.ts';
 import type { SchemeProbe } from '../http/probe.ts';
 import type { LifecycleServices } from '../lifecycle/services.ts';
 import type { Image } from '../model/image.ts';
@@ -13,6 +13,7 @@ export type DaemonServices = LifecycleServices & {
   /** In the form that Prometheus reads. */
   metrics(): Promise<{ text: string; contentType: string }>;
   doctor(signal: AbortSignal): Promise<DoctorReport>;
+  doctorFix(signal: AbortSignal): Promise<DoctorFix>;
   bundleStatus(): Promise<BundleStatus>;
   /** @param options.programs absolute paths, copied into the bundle */
   buildBundle(options: { force: boolean; programs?: { firecracker: string; jailer?: string } }): OperationRecord;

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
 import { connect } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { run } from '../host/spawn.ts';
@@ -82,6 +83,25 @@ describe('the name server, asked by dig', () => {
     assert.match(await dig('web.vm'), /NXDOMAIN/);
     assert.match(await dig('other.vm'), /127\.213\.0\.9/);
     server.setRecords(new Map([['web', '127.213.0.2']]));
+  });
+
+  test('the same question again has the id of its own query, and its own case (6.3)', async () => {
+    const udp = createSocket('udp4');
+    const replies: string[] = [];
+    udp.on('message', (message) => replies.push(message.toString('hex')));
+    const query = (id: string, name: string): Buffer => Buffer.from(`${id}010000010000000000000377${name}02766d0000010001`, 'hex');
+    for (const [id, name] of [
+      ['0001', '6562'],
+      ['0002', '6562'],
+      ['0003', '4542'],
+    ] as const) {
+      udp.send(query(id, name), server.port, '127.0.0.1');
+      const [reply] = (await once(udp, 'message')) as [Buffer];
+      assert.equal(reply.subarray(0, 2).toString('hex'), id);
+      assert.equal(reply.subarray(12, 20).toString('hex'), `0377${name}02766d00`.slice(0, 16));
+    }
+    udp.close();
+    assert.equal(replies[0]?.slice(4), replies[1]?.slice(4));
   });
 
   test('an answer that does not fit is cut, and whole over TCP (6.3)', async () => {

@@ -28,6 +28,11 @@ const MAX_TCP_QUERY_BYTES = 4096;
 /** A client that does not read its answers is dropped. */
 const MAX_TCP_UNSENT_BYTES = 256 * 1024;
 
+/** The first bytes of every message (RFC 1035 §4.1.1). */
+const ID_BYTES = 2;
+/** Answers of some 100 bytes each; queries with cookies are all different, and would fill any memory. */
+const MAX_REMEMBERED = 4096;
+
 type Answer = (query: Buffer, transport: 'udp' | 'tcp') => Buffer | undefined;
 
 /**
@@ -38,7 +43,19 @@ export async function createDnsServer(options: DnsServerOptions): Promise<DnsSer
   let records: ZoneRecords = new Map();
   // Grows across restarts as well, as a serial must.
   let serial = Math.floor(Date.now() / 1000);
-  const answer: Answer = (query, transport) => answerBytes(query, records, serial, transport);
+  const remembered = new Map<string, Buffer>();
+  const answer: Answer = (query, transport) => {
+    if (transport === 'tcp' || query.length < ID_BYTES) return answerBytes(query, records, serial, transport);
+    // All but the id of an answer follows from all but the id of its query, until the records change.
+    const question = query.toString('latin1', ID_BYTES);
+    const known = remembered.get(question);
+    if (known !== undefined) return withIdOf(query, known);
+    const bytes = answerBytes(query, records, serial, transport);
+    if (bytes === undefined) return undefined;
+    if (remembered.size >= MAX_REMEMBERED) remembered.clear();
+    remembered.set(question, Buffer.from(bytes));
+    return bytes;
+  };
   const tcp = createTcp(answer);
   const port = await listenTcp(tcp, options);
   let udp: UdpSocket;
@@ -55,6 +72,7 @@ export async function createDnsServer(options: DnsServerOptions): Promise<DnsSer
     setRecords: (next) => {
       records = new Map([...next].map(([name, address]) => [name.toLowerCase(), address]));
       serial++;
+      remembered.clear();
     },
     close: async () => {
       await new Promise<void>((resolve) => udp.close(resolve));
@@ -64,6 +82,12 @@ export async function createDnsServer(options: DnsServerOptions): Promise<DnsSer
       });
     },
   };
+}
+
+function withIdOf(query: Buffer, answer: Buffer): Buffer {
+  const bytes = Buffer.from(answer);
+  query.copy(bytes, 0, 0, ID_BYTES);
+  return bytes;
 }
 
 function portError(error: NodeJS.ErrnoException, address: string, port: number): BangerError {
@@ -88,11 +112,12 @@ function listenTcp(server: Server, { address, port }: DnsServerOptions): Promise
 }
 
 function bindUdp(address: string, port: number, answer: Answer): Promise<UdpSocket> {
-  const socket = createSocket('udp4');
+  // An address needs no lookup; the default one costs a turn of the loop for each answer.
+  const socket = createSocket({ type: 'udp4', lookup: (host, _options, done) => done(null, host, 4) });
   socket.on('message', (query, peer) => {
     const bytes = answer(query, 'udp');
-    // A failed send is the client's loss; it asks again.
-    if (bytes !== undefined) socket.send(bytes, peer.port, peer.address, () => undefined);
+    // A failed send is the client's loss, it asks again; nobody hears of it without a callback.
+    if (bytes !== undefined) socket.send(bytes, peer.port, peer.address);
   });
   return new Promise((resolve, reject) => {
     const onError = (error: NodeJS.ErrnoException): void => {

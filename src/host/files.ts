@@ -82,12 +82,17 @@ export async function readHead(path: string, bytes: number): Promise<Buffer> {
   }
 }
 
-/** @returns the names in a directory, the one changed last first; none when there is no such directory. */
-export async function namesByAge(path: string): Promise<string[]> {
-  const names = await readdir(path).catch((error: NodeJS.ErrnoException) => {
+/** @returns the names in a directory; none when there is no such directory. */
+export async function namesIn(path: string): Promise<string[]> {
+  return readdir(path).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return [];
     throw error;
   });
+}
+
+/** @returns the names in a directory, the one changed last first; none when there is no such directory. */
+export async function namesByAge(path: string): Promise<string[]> {
+  const names = await namesIn(path);
   // What vanishes while it is looked at counts as old.
   const changedAt = (name: string): Promise<number> =>
     stat(join(path, name)).then(

@@ -7,6 +7,7 @@ import type { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { startTicksOf } from './processes.ts';
 import type { ProcessIdentity } from './processes.ts';
+import type { PipedProcess } from './process-stream.ts';
 
 /** How a finished command ended, as facts. */
 export type CommandOutcome = {
@@ -298,4 +299,19 @@ export function runForeground(argv: readonly string[], env: Record<string, strin
   }).finally(() => {
     for (const signal of ignored) process.off(signal, ignore);
   });
+}
+
+/**
+ * Starts a program whose stdin and stdout are ours to move bytes through; it ends with us, or when it is told to.
+ * @param env its whole environment
+ */
+export function spawnPiped(argv: readonly string[], env: NodeJS.ProcessEnv): PipedProcess {
+  const [program = '', ...args] = argv;
+  const child = spawn(program, args, { env, stdio: 'pipe' });
+  let startError: string | undefined;
+  const ended = new Promise<Awaited<PipedProcess['ended']>>((resolve) => {
+    child.on('error', (error: NodeJS.ErrnoException) => (startError ??= error.code ?? error.message));
+    child.on('close', (exitCode, signal) => resolve({ exitCode, signal, startError }));
+  });
+  return { stdin: child.stdin, stdout: child.stdout, stderr: child.stderr, ended, end: () => void child.kill() };
 }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { test } from 'node:test';
 import { DirectoryProblem, ensurePrivateDirectory, resolveDirectories } from './directories.ts';
@@ -61,6 +61,25 @@ test('the runtime directory is made closed, closed when open, and refused when f
     assert.throws(() => ensurePrivateDirectory(`${base}/a`, uid + 1), /belongs to uid/);
     symlinkSync(`${base}/a`, `${base}/link`);
     assert.throws(() => ensurePrivateDirectory(`${base}/link`, uid), /is not a directory/);
+  } finally {
+    rmSync(base, { recursive: true });
+  }
+});
+
+test('a place where no directory can be made is refused with a remedy, and never tried for ever (1.1, 1.6)', () => {
+  const base = mkdtempSync(`${tmpdir()}/banger-test-`);
+  const uid = process.getuid?.() ?? 0;
+  try {
+    ensurePrivateDirectory(`${base}/some/where/deep`, uid);
+    assert.equal(statSync(`${base}/some/where`).mode & 0o777, 0o700);
+    writeFileSync(`${base}/file`, '');
+    for (const place of ['/proc/banger', '/proc/banger/state', `${base}/file/state`]) {
+      assert.throws(
+        () => ensurePrivateDirectory(place, uid),
+        (error) => error instanceof DirectoryProblem && /cannot be made/.test(error.message) && error.remedy !== '',
+        place,
+      );
+    }
   } finally {
     rmSync(base, { recursive: true });
   }

@@ -1,6 +1,6 @@
 // Where banger keeps its things. The CLI and the daemon read the same file, so that both find the same socket.
 import { chmodSync, lstatSync, mkdirSync } from 'node:fs';
-import { isAbsolute } from 'node:path';
+import { dirname, isAbsolute } from 'node:path';
 
 export type Directories = {
   /** config.toml; need not exist. */
@@ -81,10 +81,10 @@ function runtimeFallback(env: Environment, uid: number): string {
 /**
  * Makes a directory with mode 0700, or checks that an existing one is this user's own and closed to others: the one in
  * /tmp could have been made by somebody else to catch our socket.
- * @throws DirectoryProblem when it belongs to another user or is not a directory
+ * @throws DirectoryProblem when it belongs to another user, is not a directory, or cannot be made
  */
 export function ensurePrivateDirectory(directory: string, uid: number): void {
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  makeDirectories(directory);
   const stat = lstatSync(directory);
   if (!stat.isDirectory()) throw new DirectoryProblem(`${directory} is not a directory`, 'remove it');
   if (stat.uid !== uid) {
@@ -94,4 +94,25 @@ export function ensurePrivateDirectory(directory: string, uid: number): void {
     );
   }
   if ((stat.mode & 0o077) !== 0) chmodSync(directory, 0o700);
+}
+
+/**
+ * Makes a directory and those above it. Node's own recursive form never returns where the kernel answers ENOENT for a directory
+ * whose parent is there, as in /proc.
+ */
+function makeDirectories(directory: string, isLastTry = false): void {
+  try {
+    mkdirSync(directory, { mode: 0o700 });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST') return;
+    if (code !== 'ENOENT' || isLastTry || dirname(directory) === directory) {
+      throw new DirectoryProblem(
+        `${directory} cannot be made: ${code}`,
+        'choose another place with BANGER_STATE_DIR, BANGER_CACHE_DIR or BANGER_RUNTIME_DIR',
+      );
+    }
+    makeDirectories(dirname(directory));
+    makeDirectories(directory, true);
+  }
 }

@@ -24,6 +24,8 @@ export type OperationsOptions = {
   onEvent?: (operation: OperationRecord, event: StoredEvent) => void;
   /** Told of every end. */
   onEnd?: (operation: OperationRecord) => void;
+  /** Where more is told of an operation that failed with an error which names no file. */
+  logPathOf?: (operation: OperationRecord) => string;
   /** Told when something of an operation could not be written down, as on a full disk. */
   onUnwritten?: (operation: OperationRecord, error: unknown) => void;
 };
@@ -93,6 +95,8 @@ export class Operations {
     } catch (thrown) {
       state = thrown instanceof BangerError && thrown.code === 'CANCELLED' ? 'cancelled' : 'failed';
       error = toErrorBody(thrown);
+      const logPath = error.logPath ?? (state === 'failed' ? this.#options.logPathOf?.(record) : undefined);
+      if (logPath !== undefined) error = { ...error, logPath };
     }
     const endedAt = this.#options.now().toISOString();
     const ended = { ...record, state, endedAt, error };

@@ -1,12 +1,14 @@
 import { ALL_CAPABILITIES } from '../capabilities/all.ts';
 import type { Machine } from '../drivers/hypervisor/contract.ts';
-import { BangerError, type ErrorBody } from '../model/errors.ts';
+import type { ErrorBody } from '../model/errors.ts';
 import type { Vm } from '../model/vm.ts';
 import type { OperationStore } from '../store/operations.ts';
 import { recoverImages } from './image/recover.ts';
 import { runAll, runSteps } from './pipeline.ts';
+import { restoreLost } from './restore.ts';
 import type { LifecycleServices } from './services.ts';
 import { watchSpace } from './space-watch.ts';
+import { sweepOrphans } from './sweep.ts';
 import { makeContext, type VmContext } from './vm-context.ts';
 import { removeVm } from './vm/delete-steps.ts';
 import { present } from './vm/capability-steps.ts';
@@ -16,18 +18,29 @@ import { adoptionSpec } from './vm/vmm.ts';
 /** How many log directories of VMs that no longer exist are kept. */
 const KEPT_LOGS = 20;
 
-export type Recovery = { adopted: string[]; stopped: string[]; deleted: string[]; failed: string[]; restoredImages: string[] };
+/** Names of VMs by what became of them, of images that came back, and what was found of no VM. */
+export type Recovery = {
+  restored: string[];
+  adopted: string[];
+  stopped: string[];
+  deleted: string[];
+  failed: string[];
+  restoredImages: string[];
+  swept: string[];
+};
 
 /**
  * Puts the world in order after the end of the last daemon, whatever it was doing (3.8, 9.5): running VMs are adopted,
- * half-made ones are removed, half-stopped ones are stopped, and what belongs to no VM is swept.
+ * half-made ones are removed, half-stopped ones are stopped, and what belongs to no VM is swept. VMs whose records are lost come
+ * back from their manifests first.
  */
 export async function recover(services: LifecycleServices, operations: OperationStore): Promise<Recovery> {
-  const report: Recovery = { adopted: [], stopped: [], deleted: [], failed: [], restoredImages: [] };
+  const report: Recovery = { restored: [], adopted: [], stopped: [], deleted: [], failed: [], restoredImages: [], swept: [] };
   report.restoredImages = await recoverImages(services);
+  report.restored = await restoreLost(services);
   await Promise.all(services.vms.list().map((vm) => recoverVm(services, vm, report)));
   endInterrupted(services, operations);
-  await sweepNetworks(services);
+  report.swept = await sweepOrphans(services);
   await pruneLogs(services);
   return report;
 }
@@ -48,23 +61,6 @@ function tryToWrite(services: LifecycleServices, write: () => void): void {
     write();
   } catch (error) {
     services.warn('the recovery could not be written down', { reason: error instanceof Error ? error.message : String(error) });
-  }
-}
-
-/** Each network keeps what belongs to running VMs that it joined. */
-async function sweepNetworks(services: LifecycleServices): Promise<void> {
-  const alive = services.vms
-    .list()
-    .filter((vm) => services.machines.find(vm.id) !== undefined)
-    .map((vm) => makeContext(services, vm));
-  for (const network of services.drivers.networks()) {
-    const joined = alive.filter((context) => context.drivers.network.name === network.name).map((context) => context.network);
-    await network.sweep(joined).catch((error: unknown) => {
-      // A network that cannot be had on this host has nothing to sweep.
-      if (error instanceof BangerError && error.code === 'PREREQUISITE_MISSING' && joined.length === 0) return;
-      const reason = error instanceof Error ? error.message : String(error);
-      services.warn('a network could not be swept', { network: network.name, reason });
-    });
   }
 }
 

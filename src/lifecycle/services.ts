@@ -11,6 +11,7 @@ import type { ImagePaths, VmPaths } from '../model/paths.ts';
 import type { Verdict } from '../model/verdict.ts';
 import type { ProcessIdentity, Vm, VmRuntime, VmSpec } from '../model/vm.ts';
 import type { ImageStore } from '../store/images.ts';
+import type { VmManifests } from '../store/vm-manifests.ts';
 import type { VmStore } from '../store/vms.ts';
 import type { KeyedLock } from './locks.ts';
 import type { RebootLimit } from './reboot-limit.ts';
@@ -22,8 +23,12 @@ export type HostPort = {
   makePrivateDirectory(path: string): Promise<void>;
   removeTree(path: string): Promise<void>;
   exists(path: string): Promise<boolean>;
+  /** @param searchPath directories with colons between them */
+  findProgram(name: string, searchPath: string): Promise<string | undefined>;
+  commandEnvironment(): Record<string, string>;
   writeFileAtomic(path: string, content: string | Uint8Array, mode?: number): Promise<void>;
   readIfThere(path: string): Promise<string | undefined>;
+  namesIn(path: string): Promise<string[]>;
   namesByAge(path: string): Promise<string[]>;
   reflink(from: string, to: string): Promise<boolean>;
   sparseCopy(from: string, to: string, signal?: AbortSignal): Promise<void>;
@@ -61,6 +66,8 @@ export type NamePort = {
   remove(name: string): void;
   /** What of the VM at this address can be reached, for those who know it by name alone. */
   setPorts(address: string, ports: readonly ReachablePort[]): void;
+  /** Asks as a program would. @returns what is answered; undefined when names are not served at all */
+  ask(name: string): Promise<{ address: string | null } | undefined>;
 };
 
 /** A TCP port of a guest, and the one that leads to it. */
@@ -96,13 +103,16 @@ export type Drivers = {
    * @throws PREREQUISITE_MISSING when the configuration asks for what does not work here
    */
   choose(runtime: VmRuntime | null): Promise<VmDrivers & { note?: string }>;
-  /** Every network that VMs may have been joined by. */
+  /** Every driver that may have made something of a VM. */
+  hypervisors(): readonly Hypervisor[];
+  storages(): readonly StorageDriver[];
   networks(): readonly NetworkDriver[];
 };
 
 /** What verbs work with; put together in daemon/compose/. */
 export type LifecycleServices = {
   vms: VmStore;
+  manifests: VmManifests;
   images: ImageStore;
   /** Names of images that are being made. */
   imageNames: Set<string>;

@@ -4,6 +4,8 @@ import { shortId } from './vm.ts';
 export type VmPaths = {
   /** Everything that must survive: disks and keys. */
   directory: string;
+  /** The record once more (store/vm-manifests.ts). */
+  manifest: string;
   rootOverlay: string;
   workDisk: string;
   sshHostKey: string;
@@ -23,6 +25,7 @@ export function vmPaths(roots: { stateDirectory: string; runtimeDirectory: strin
   const logDirectory = `${roots.stateDirectory}/logs/${vm.id}`;
   return {
     directory,
+    manifest: `${directory}/vm.json`,
     rootOverlay: `${directory}/root.overlay`,
     workDisk: `${directory}/work.raw`,
     sshHostKey: `${directory}/ssh_host_ed25519_key`,

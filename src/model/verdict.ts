@@ -8,4 +8,6 @@ export type Verdict = {
   reason: string;
   /** What mends it, ready to paste where possible. */
   remedy?: string;
+  /** Name of the VM that it is about. */
+  vm?: string;
 };

@@ -54,7 +54,7 @@ function refuseLive(vm: Vm, spec: VmSpec): void {
   const flags = changed.map((member) => NEEDS_STOP[member]);
   const verb = flags.length === 1 ? 'needs' : 'need';
   throw new BangerError('WRONG_STATE', `VM ${vm.name} is running, and ${flags.join(', ')} ${verb} it stopped; nothing was changed`, {
-    remedy: `stop it first: banger vm stop ${vm.name}`,
+    remedy: `banger vm stop ${vm.name}`,
     details: { vm: vm.name, state: vm.state, action: 'set', needsStop: flags },
   });
 }

@@ -9,8 +9,8 @@ export type VmAction = 'start' | 'stop' | 'kill' | 'delete' | 'set' | 'exec';
 /** `go`: do it; `nothing`: it is so already; a sentence: refuse with this reason. */
 type Answer = 'go' | 'nothing' | { refuse: string; remedy?: string };
 
-const busy = (doing: string): Answer => ({ refuse: `is ${doing}`, remedy: 'wait for it: banger vm wait NAME' });
-const notRunning: Answer = { refuse: 'is not running', remedy: 'start it: banger vm start NAME' };
+const busy = (doing: string): Answer => ({ refuse: `is ${doing}`, remedy: 'banger vm wait NAME' });
+const notRunning: Answer = { refuse: 'is not running', remedy: 'banger vm start NAME' };
 
 /** Every state answers every action; adding a state or an action does not compile until both have answers. */
 const ANSWERS: Record<VmState, Record<VmAction, Answer>> = {

@@ -133,7 +133,7 @@ function explain(path: string, error: unknown): BangerError {
 
 function corrupt(path: string, reason: string): BangerError {
   return new BangerError('DATABASE_CORRUPT', `the database ${path} is damaged: ${reason}`, {
-    remedy: `move it away (mv ${path} ${path}.damaged); VM disks are kept in the same directory`,
+    remedy: `mv ${path} ${path}.damaged, then any command: VMs come back from the manifests beside their disks`,
     details: { path },
   });
 }

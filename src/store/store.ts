@@ -1,18 +1,26 @@
 import { openDatabase } from './database.ts';
 import { createImageStore } from './images.ts';
 import { createOperationStore } from './operations.ts';
+import { createVmManifests, type ManifestPlaces } from './vm-manifests.ts';
 import { createVmStore } from './vms.ts';
 
 /** Everything that must survive the daemon. */
 export type Store = ReturnType<typeof openStore>;
 
-/** @param path of the SQLite file, or ':memory:'. @throws what openDatabase throws */
-export function openStore(path: string) {
+/**
+ * @param path of the SQLite file, or ':memory:'
+ * @param places where each VM's record is kept once more, beside its disks; nowhere by default
+ * @throws what openDatabase throws
+ */
+export function openStore(path: string, places?: ManifestPlaces) {
   const database = openDatabase(path);
+  const images = createImageStore(database);
+  const manifests = createVmManifests(images, places);
   return {
-    vms: createVmStore(database),
+    vms: createVmStore(database, (vm, before) => manifests.changed(vm, before)),
     operations: createOperationStore(database),
-    images: createImageStore(database),
+    images,
+    manifests,
     close: (): void => database.close(),
   };
 }

@@ -3,27 +3,8 @@ import { z } from 'zod';
 import { BangerError } from '../model/errors.ts';
 import { VM_STATES } from '../model/vm-state.ts';
 import type { Vm } from '../model/vm.ts';
+import { forwardsSchema, runtimeSchema, specSchema } from './vm-schema.ts';
 
-const processSchema = z.strictObject({ pid: z.number(), startTicks: z.number() });
-const specSchema = z.strictObject({
-  vcpuCount: z.number(),
-  memoryMib: z.number(),
-  workDiskBytes: z.number(),
-  rootOverlayBytes: z.number(),
-  nat: z.boolean(),
-});
-const runtimeSchema = z.strictObject({
-  bootId: z.string(),
-  process: processSchema.exactOptional(),
-  hypervisor: z.string().exactOptional(),
-  accelerator: z.string().exactOptional(),
-  storageDriver: z.string().exactOptional(),
-  networkDriver: z.string().exactOptional(),
-  guestAddress: z.string().exactOptional(),
-});
-const forwardsSchema = z.array(
-  z.strictObject({ protocol: z.enum(['tcp', 'udp']), hostAddress: z.string(), hostPort: z.number(), guestPort: z.number() }),
-);
 const rowSchema = z.object({
   id: z.string(),
   name: z.string(),
@@ -49,8 +30,11 @@ export type VmChange = Partial<
 /** The VMs of this installation; every change is on disk when the call returns. */
 export type VmStore = ReturnType<typeof createVmStore>;
 
-/** @param database opened by openDatabase */
-export function createVmStore(database: DatabaseSync) {
+/**
+ * @param database opened by openDatabase
+ * @param onChange told of every VM that was inserted or changed, after that is on disk
+ */
+export function createVmStore(database: DatabaseSync, onChange: (vm: Vm, before: Vm | undefined) => void = () => undefined) {
   const columns =
     'id, name, state, image_id, image_name, spec, network_index, created_at, started_at, last_used_at, runtime, ssh_host_key, last_error, forwards';
   const selectIdByName = database.prepare('SELECT id FROM vms WHERE name = ?');
@@ -98,6 +82,7 @@ export function createVmStore(database: DatabaseSync) {
       );
       keep({ ...vm });
       isSorted = false;
+      onChange(vm, undefined);
     },
     /** @returns the VM after the change. @throws NOT_FOUND, NAME_TAKEN */
     update(id: string, change: VmChange): Vm {
@@ -106,7 +91,9 @@ export function createVmStore(database: DatabaseSync) {
       const vm = { ...present, ...change };
       assertNameFree(vm);
       update.run(vm.name, vm.state, JSON.stringify(vm.spec), ...laterColumns(vm), id);
-      return keep(vm);
+      keep(vm);
+      onChange(vm, present);
+      return vm;
     },
     remove(id: string): void {
       remove.run(id);

@@ -84,6 +84,9 @@ test('the Debian package brings its own Node, units and checksums, depends on wh
   const service = readFileSync(join(root, 'usr/lib/systemd/user/bangerd.service'), 'utf8');
   assert.match(service, /^ExecStart=\/usr\/bin\/bangerd$/m);
   assert.match(readFileSync(join(root, 'usr/lib/systemd/user/bangerd.socket'), 'utf8'), /^ListenStream=%t\/banger\/bangerd\.sock$/m);
+  for (const path of ['man/man1/banger-vm-create.1.gz', 'bash-completion/completions/banger', 'zsh/site-functions/_banger']) {
+    assert.ok(existsSync(join(root, 'usr/share', path)), path);
+  }
   assertWorks(join(root, 'usr/bin/banger'), directory);
 });
 

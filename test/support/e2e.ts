@@ -48,6 +48,12 @@ export function guest(sandbox: Sandbox, name: string): GuestHandle {
   };
 }
 
+/** Waits until the guest's systemd has started all that it starts; right after the agent's first answer it does not listen yet. */
+export async function settled(vm: GuestHandle): Promise<string> {
+  const ask = () => vm.sh('systemctl is-system-running --wait || true');
+  return eventually('the start of all units', ask, (state) => state === 'running' || state === 'degraded', 300_000);
+}
+
 /** Creates a VM and waits until it is ready. */
 export async function createVm(sandbox: Sandbox, name: string, ...flags: string[]): Promise<GuestHandle> {
   await sandbox.must(['vm', 'create', '--name', name, ...flags]);

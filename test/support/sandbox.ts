@@ -129,7 +129,7 @@ async function environmentOf(directory: string, isDemoted: boolean): Promise<Rec
   };
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const address = server.address();

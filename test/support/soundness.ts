@@ -40,8 +40,8 @@ const pathsOf = (world: TestWorld, vm: { id: string }) => vmPaths(world.director
 
 /** Lines as TestWorld.remains tells them. */
 function belongings(world: TestWorld, vm: VmView): string[] {
-  const { directory, rootOverlay, workDisk, sshHostKey, knownHosts, runtimeDirectory } = pathsOf(world, vm);
-  const files = [directory, rootOverlay, workDisk, sshHostKey, knownHosts].map((path) => `file ${path}`);
+  const { directory, manifest, rootOverlay, workDisk, sshHostKey, knownHosts, runtimeDirectory } = pathsOf(world, vm);
+  const files = [directory, manifest, rootOverlay, workDisk, sshHostKey, knownHosts].map((path) => `file ${path}`);
   if (vm.state !== 'running') return files;
   return [
     ...files,

@@ -8,6 +8,7 @@ import { createApi, type Api } from '../../src/api/client-routes.ts';
 import { createSend } from '../../src/api/client.ts';
 import type { Operation, OperationEvent, VmView } from '../../src/api/schemas.ts';
 import { joinDaemon } from '../../src/daemon/compose/join.ts';
+import { manifestPlaces } from '../../src/daemon/compose/manifest-places.ts';
 import { loadConfig } from '../../src/daemon/config.ts';
 import { createServer, type Server } from '../../src/daemon/server.ts';
 import type { DaemonServices } from '../../src/daemon/services.ts';
@@ -79,7 +80,8 @@ export async function startDaemon(
 ): Promise<TestDaemon> {
   const effects = createEffects(options.hook);
   const log: TestDaemon['log'] = [];
-  const store = openStore(join(world.directories.stateDirectory, DATABASE));
+  const logger = pino({ formatters: { level: (level) => ({ level }) } }, { write: (line) => void log.push(JSON.parse(line)) });
+  const store = openStore(join(world.directories.stateDirectory, DATABASE), manifestPlaces(world.directories, logger));
   store.images.save(world.image);
   const parts = { ...fakeParts(world, store, effects), ...options.drivers };
   const { config } = loadConfig(
@@ -96,7 +98,7 @@ export async function startDaemon(
     {
       directories: world.directories,
       config,
-      log: pino({ formatters: { level: (level) => ({ level }) } }, { write: (line) => void log.push(JSON.parse(line)) }),
+      log: logger,
       build,
       requestShutdown: () => undefined,
     },
@@ -148,12 +150,13 @@ function fakeParts(world: TestWorld, store: Store, effects: Effects): Parameters
   const fake = createFakeNetwork({ world: world.network });
   const networks: NetworkDriver[] = [{ ...effects.watch('network', fake, ['addressOnHost']), checks: () => fake.checks() }];
   const hypervisor = watchedHypervisor(world, effects);
-  const host = effects.watch('host', world.host, ['isAlive', 'signalProcess', 'bootId', 'openUnpacked']);
+  const host = effects.watch('host', world.host, ['isAlive', 'signalProcess', 'bootId', 'commandEnvironment', 'openUnpacked']);
   return {
     store: {
       vms: effects.watch('vms', store.vms, ['*']),
       operations: effects.watch('operations', store.operations, ['*']),
       images: store.images,
+      manifests: store.manifests,
       close: () => store.close(),
     },
     host,
@@ -164,6 +167,7 @@ function fakeParts(world: TestWorld, store: Store, effects: Effects): Parameters
       set: async (name, address) => void world.names.set(name, address),
       setPorts: () => undefined,
       remove: (name) => void world.names.delete(name),
+      ask: (name) => Promise.resolve({ address: world.names.get(name) ?? null }),
       start: () => Promise.resolve(),
       stop: () => Promise.resolve(),
       state: () => ({ dns: { listening: true, problem: null }, http: { listening: true, problem: null } }),

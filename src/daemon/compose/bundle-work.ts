@@ -10,6 +10,7 @@ import { type BundlePlaces, findBundle } from '../../images/bundle/find-bundle.t
 import { fetchFirecracker } from '../../images/bundle/fetch-firecracker.ts';
 import { packageBundle } from '../../images/bundle/package-bundle.ts';
 import { PACKAGE_MANIFEST_NAME } from '../../images/bundle/package-manifest.ts';
+import { openOperationLog } from './operation-log.ts';
 import { parseReleasePin, type Release, RELEASE_PIN } from '../../images/bundle/release.ts';
 import type { OperationHandle, Operations } from '../../lifecycle/operations.ts';
 import { BangerError } from '../../model/errors.ts';
@@ -29,6 +30,8 @@ export type Places = {
 
 type WorkContext = {
   places: Places;
+  /** Where what tools print is kept. */
+  stateDirectory: string;
   operations: Operations;
   onBuilt: () => Promise<unknown>;
   /** Images that have records; their files are needed. */
@@ -85,6 +88,8 @@ type BuildWish = { force: boolean; programs: ProgramPaths | undefined; sourceRoo
 
 async function build(context: WorkContext, { force, programs, sourceRoot }: BuildWish, operation: OperationHandle): Promise<void> {
   const { places } = context;
+  const output = await openOperationLog(context.stateDirectory, operation.id);
+  operation.log(`all that its tools print: ${output.path}`);
   const { superseded } = await buildBundle({
     directory: places.buildDirectory,
     sourceRoot,
@@ -95,8 +100,8 @@ async function build(context: WorkContext, { force, programs, sourceRoot }: Buil
     onStage: ({ name, state, durationMs }) =>
       operation.journal({ name, title: name }, ({ started: 'started', kept: 'skipped', finished: 'done' } as const)[state], durationMs),
     onProgress: ({ stage, text, fraction }) => operation.progress(stage, text, fraction),
-    onLog: () => undefined,
-  });
+    onLog: (line) => output.write(line),
+  }).finally(() => output.close());
   if (programs !== undefined) {
     await addPrograms({ directory: places.buildDirectory, programs, host: realHost, signal: operation.signal });
   }
@@ -122,7 +127,9 @@ async function fetchWhole(context: WorkContext, manifestUrl: string, operation: 
 
 /** Removes files of former bundles that no image needs. */
 async function sweep({ images }: WorkContext, superseded: readonly string[]): Promise<void> {
-  const needed = new Set(images().flatMap((image) => [image.kernelPath, image.initramfsPath, image.rootfsPath, image.workSeedPath]));
+  const needed = new Set(
+    images().flatMap((image) => [image.kernelPath, image.initramfsPath, image.modulesPath, image.rootfsPath, image.workSeedPath]),
+  );
   for (const path of superseded) if (!needed.has(path)) await realHost.removeTree(path);
 }
 

@@ -24,7 +24,7 @@ export type ChooserParts = {
  * Chooses drivers by what works, and remembers what that was. The checks run when somebody needs them, never while the
  * daemon starts: asking KVM takes seconds after a boot of the host.
  */
-export class Chooser implements Drivers {
+export class Chooser implements Pick<Drivers, 'of' | 'choose' | 'networks'> {
   readonly #parts: ChooserParts;
   #surveyed: { networks: readonly NetworkDriver[]; survey: Promise<Survey> } | undefined;
   /** What new VMs got or would have got last. */

@@ -5,6 +5,7 @@ import { realHost } from '../../host/host.ts';
 import { createProvisionSources } from '../../images/provision/sources.ts';
 import { openStore } from '../../store/store.ts';
 import { bundleParts, type KnownBundle } from './bundle-parts.ts';
+import { manifestPlaces } from './manifest-places.ts';
 import type { Places } from './bundle-work.ts';
 import { httpFrontOf } from './http-front.ts';
 import { type ComposeOptions, type Daemon, joinDaemon } from './join.ts';
@@ -17,7 +18,7 @@ import { DRIVERS, type DriverContext, type Registry } from './registry.ts';
  */
 export async function compose(options: ComposeOptions, drivers: Registry = DRIVERS): Promise<Daemon> {
   const { directories, config, log } = options;
-  const store = openStore(join(directories.stateDirectory, 'banger.db'));
+  const store = openStore(join(directories.stateDirectory, 'banger.db'), manifestPlaces(directories, log));
   const places = placesOf(options);
   const known: { present: KnownBundle | undefined } = { present: undefined };
   const context: DriverContext = { host: realHost, config, directories, bundle: () => known.present?.bundle };

@@ -16,8 +16,8 @@ import { createKeyedLock } from '../../lifecycle/locks.ts';
 import { createMachines } from '../../lifecycle/machines.ts';
 import { Operations } from '../../lifecycle/operations.ts';
 import { recover } from '../../lifecycle/recover.ts';
-import type { HostPort, LifecycleServices } from '../../lifecycle/services.ts';
 import { createRebootLimit } from '../../lifecycle/reboot-limit.ts';
+import type { Drivers, HostPort, LifecycleServices } from '../../lifecycle/services.ts';
 import { handleExit } from '../../lifecycle/vm/exit-watch.ts';
 import { stopUnused } from '../../lifecycle/vm/verbs.ts';
 import { BangerError } from '../../model/errors.ts';
@@ -38,7 +38,8 @@ import { clientKey } from './client-key.ts';
 import { Chooser } from './chooser.ts';
 import type { Names } from './names.ts';
 import { lookOf } from './http-front.ts';
-import { keepVmEvent, logEnd } from './operation-log.ts';
+import { keepVmEvent, logEnd, logPathOf, logStage } from './operation-log.ts';
+import { doctorWork } from './doctor.ts';
 import { statusWork } from './status.ts';
 
 export type ComposeOptions = {
@@ -92,11 +93,7 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
     imageNames: new Set(),
     reboots: createRebootLimit(() => performance.now()),
     machines: createMachines((vmId, machine, exit) => void handleExit(lifecycle, vmId, machine, exit)),
-    drivers: {
-      of: (runtime) => chooser.of(runtime),
-      choose: (runtime) => chooser.choose(runtime),
-      networks: () => chooser.networks(),
-    },
+    drivers: driversOf(chooser, parts),
     names,
     host: parts.host,
     resolveImage: (reference) => bundle.resolveImage(reference),
@@ -113,6 +110,8 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
     stop: (vm, reason) => lifecycle.operations.settled(stopUnused(lifecycle, vm, reason).id),
     log: (message, facts) => log.info(facts, message),
   });
+  const ending = new AbortController();
+  let healing: Promise<void> | undefined;
   return {
     services: {
       ...lifecycle,
@@ -123,12 +122,15 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
       requestShutdown: () => options.requestShutdown(),
       stats,
       metrics: () => metrics.read(),
-      ...bundleWork({ places, operations: lifecycle.operations, onBuilt: () => bundle.refresh(), images: () => store.images.list() }),
+      ...bundleWorkOf(options, parts, lifecycle.operations),
       ...statusWork({ ...parts, options, chooser }),
+      ...doctorWork({ ...parts, lifecycle, chooser }),
     },
     async recover() {
       await names.start(lookOf(lifecycle, config.http.wake));
       log.info(await recover(lifecycle, store.operations), 'recovered');
+      const ids = store.vms.list().map(({ id }) => id);
+      healing = store.manifests.heal(ids, (id) => store.vms.find(id), ending.signal);
       autoStop.arm();
       // What this host can do takes seconds to find out after its boot; better now than in the first create, but not
       // before the daemon answers.
@@ -136,6 +138,8 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
     },
     async close() {
       autoStop.end();
+      ending.abort();
+      await healing;
       await endWork(lifecycle, names, chooser);
       store.close();
     },
@@ -160,6 +164,25 @@ async function endWork(lifecycle: LifecycleServices, names: Names, chooser: Choo
   await names.stop();
   await Promise.race([chooser.settled(), sleep(CHECKS_TIMEOUT_MS, undefined, { ref: false })]);
   await sweepUnlessUsed(lifecycle);
+}
+
+function bundleWorkOf(
+  { directories }: ComposeOptions,
+  { places, bundle, store }: DaemonParts,
+  operations: Operations,
+): ReturnType<typeof bundleWork> {
+  const { stateDirectory } = directories;
+  return bundleWork({ places, stateDirectory, operations, onBuilt: () => bundle.refresh(), images: () => store.images.list() });
+}
+
+function driversOf(chooser: Chooser, { hypervisors, storages }: DaemonParts): Drivers {
+  return {
+    of: (runtime) => chooser.of(runtime),
+    choose: (runtime) => chooser.choose(runtime),
+    hypervisors: () => hypervisors,
+    storages: () => storages,
+    networks: () => chooser.networks(),
+  };
 }
 
 /** The private network is for VMs: when none runs, nothing of it outlives the daemon. */
@@ -195,7 +218,11 @@ function operationsOf({ directories, log }: ComposeOptions, store: Store, afterE
     store: store.operations,
     newId: () => randomBytes(6).toString('hex'),
     now: () => new Date(),
-    onEvent: (operation, event) => keepVmEvent((vm) => vmPaths(directories, vm), operation, event),
+    onEvent(operation, event) {
+      logStage(log, operation, event);
+      keepVmEvent((vm) => vmPaths(directories, vm), operation, event);
+    },
+    logPathOf: (operation) => logPathOf(directories, operation),
     onEnd: (operation) => {
       logEnd(log, operation);
       afterEach(operation);

@@ -1,3 +1,4 @@
+import { Resolver } from 'node:dns/promises';
 import { createDnsServer, type DnsServer } from '../../dns/server.ts';
 import type { HttpFront, Look } from '../../http/front.ts';
 import type { NamePort } from '../../lifecycle/services.ts';
@@ -15,6 +16,8 @@ export type Names = NamePort & {
   /** @returns the port of a VM's address at which its name is reached over HTTP, null for none */
   httpPortOf(address: string): number | null;
 };
+
+const ASK_TIMEOUT_MS = 1000;
 
 /** How soon a port that was taken is tried again. */
 const RETRY_MS = 10_000;
@@ -56,6 +59,14 @@ export function createNames(config: Config['dns'], front: HttpFront | undefined,
       dns.stop();
       http.stop();
       await Promise.all([server?.close(), front?.stop()]);
+    },
+    async ask(name) {
+      if (server === undefined) return undefined;
+      const resolver = new Resolver({ timeout: ASK_TIMEOUT_MS, tries: 1 });
+      const { address, port } = config;
+      resolver.setServers([address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`]);
+      const addresses = await resolver.resolve4(`${name}.vm`).catch(() => []);
+      return { address: addresses[0] ?? null };
     },
     state: () => ({ dns: dns.state(), http: http.state() }),
     httpPortOf: (address) => front?.portOf(address) ?? null,

@@ -1,5 +1,9 @@
 import { appendFileSync, existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { realHost } from '../../host/host.ts';
+import type { Directories } from '../../lib/directories.ts';
 import type { OperationRecord, StoredEvent } from '../../model/operation.ts';
+import { vmPaths } from '../../model/paths.ts';
 import type { Log } from '../log.ts';
 
 /** Every stage of every operation on a VM, one JSON line each, beside its disks. */
@@ -15,6 +19,17 @@ export function keepVmEvent(
   appendFileSync(eventLog, `${JSON.stringify(line)}\n`, { mode: 0o600 });
 }
 
+/** One line in the daemon's log for every stage that ended, with its duration; that it began interests only who looks closely. */
+export function logStage(log: Log, operation: OperationRecord, event: StoredEvent): void {
+  if (event.type !== 'stage') return;
+  const { id, verb, vmName } = operation;
+  const { stage, status, durationMs } = event;
+  const facts = { operation: id, verb, vm: vmName, stage, status, ...(durationMs === undefined ? {} : { durationMs }) };
+  if (status === 'failed') log.warn(facts, 'stage failed');
+  else if (status === 'done' || status === 'undone') log.info(facts, `stage ${status}`);
+  else log.debug(facts, `stage ${status}`);
+}
+
 /** One line in the daemon's log for every end. */
 export function logEnd(log: Log, operation: OperationRecord): void {
   const { id, verb, vmName, state, error, createdAt, endedAt } = operation;
@@ -22,4 +37,35 @@ export function logEnd(log: Log, operation: OperationRecord): void {
   const facts = { operation: id, verb, vm: vmName, state, durationMs, ...(error === null ? {} : { error }) };
   if (state === 'failed') log.error(facts, 'operation failed');
   else log.info(facts, 'operation ended');
+}
+
+/** @returns the file that tells most of a failed operation: what its tools printed, what was done to its VM, or the daemon's log */
+export function logPathOf(directories: Directories, { id, vmId }: OperationRecord): string {
+  const raw = operationLogPath(directories, id);
+  const events = vmId === null ? undefined : vmPaths(directories, { id: vmId }).eventLog;
+  return [raw, events].find((path) => path !== undefined && existsSync(path)) ?? directories.daemonLogPath;
+}
+
+/** How many files of raw output are kept. */
+const KEPT_RAW_LOGS = 20;
+const RAW_LOG_BYTES = 8 * 1024 ** 2;
+
+/** Opens the file for all that the tools of an operation print, and removes those of operations of long ago (9.1). */
+export async function openOperationLog(
+  stateDirectory: string,
+  operationId: string,
+): Promise<{ path: string; write(line: string): void; close(): void }> {
+  const directory = join(stateDirectory, OPERATION_LOGS);
+  await realHost.makePrivateDirectory(directory);
+  for (const name of (await realHost.namesByAge(directory)).slice(KEPT_RAW_LOGS - 1)) await realHost.removeTree(join(directory, name));
+  const path = operationLogPath({ stateDirectory }, operationId);
+  const log = realHost.openRotatingLog(path, RAW_LOG_BYTES);
+  return { path, write: (line) => log.write(Buffer.from(`${line}\n`)), close: () => log.close() };
+}
+
+/** Below the state directory. */
+export const OPERATION_LOGS = 'operation-logs';
+
+function operationLogPath({ stateDirectory }: Pick<Directories, 'stateDirectory'>, operationId: string): string {
+  return join(stateDirectory, OPERATION_LOGS, `${operationId}.log`);
 }

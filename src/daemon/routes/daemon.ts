@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { daemonStatusSchema, doctorReportSchema, statsSchema } from '../../api/schemas.ts';
+import { daemonStatusSchema, doctorFixSchema, doctorReportSchema, statsSchema } from '../../api/schemas.ts';
 import { clientSignal } from '../request-signal.ts';
 import type { TypedServer } from '../server.ts';
 import type { DaemonServices } from '../services.ts';
@@ -28,5 +28,8 @@ export function daemonRoutes(server: TypedServer, services: DaemonServices, buil
 
   server.get('/v1/doctor', { schema: { response: { 200: doctorReportSchema } } }, (_request, reply) =>
     services.doctor(clientSignal(reply)),
+  );
+  server.post('/v1/doctor/fix', { schema: { response: { 200: doctorFixSchema } } }, (_request, reply) =>
+    services.doctorFix(clientSignal(reply)),
   );
 }

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
-import { type Health, healthSchema, sshAccessSchema, vmSchema } from '../../api/schemas.ts';
+import { type Health, healthSchema, sshAccessSchema, sshLoginSchema, vmSchema } from '../../api/schemas.ts';
 import { resolveVm } from '../../lifecycle/vm/resolve.ts';
 import { makeContext } from '../../lifecycle/vm-context.ts';
 import { BangerError } from '../../model/errors.ts';
@@ -23,11 +23,13 @@ export function guestStateRoutes(server: TypedServer, services: DaemonServices):
     health(services, resolve(request.params.ref)),
   );
 
+  const login = async () => ({ user: 'root', privateKeyPath: await services.clientPrivateKeyPath() });
+  server.get('/v1/ssh', { schema: { response: { 200: sshLoginSchema } } }, login);
+
   server.get('/v1/vms/:ref/ssh', { schema: { params, response: { 200: sshAccessSchema } } }, async (request) => {
     const vm = resolve(request.params.ref);
     return {
-      user: 'root',
-      privateKeyPath: await services.clientPrivateKeyPath(),
+      ...(await login()),
       hostKeyAlias: `banger-${vm.id}`,
       hostPublicKey: vm.sshHostKey ?? '',
       knownHostsPath: services.pathsOf(vm).knownHosts,

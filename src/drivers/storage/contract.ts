@@ -27,6 +27,8 @@ export type StorageDriver = {
   /** Makes the disk larger, while it is not attached; a smaller or equal size changes nothing. */
   grow(overlay: Overlay, sizeBytes: number): Promise<void>;
   remove(overlay: Overlay): Promise<void>;
+  /** Lets go of every attached overlay of this user whose VM is not in the list. Only on drivers whose `attach` makes something. */
+  sweep?(alive: readonly { vmId: string }[]): Promise<void>;
   /**
    * How much of the space that an attached overlay has been given is used. Only on drivers that must be given space ahead
    * of what the guest writes; they have `extend` too.

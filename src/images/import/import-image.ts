@@ -76,7 +76,7 @@ async function recognise(request: ImportRequest, makeAllowance: () => Allowance)
   if (found.isDirectory()) {
     const container = await readContainer(directoryArchive(path), choice, signal);
     if (container === undefined)
-      throw refusal(`${path} is a directory without an OCI layout`, `pack it: tar -C ${path} -c . | banger image import -`);
+      throw refusal(`${path} is a directory without an OCI layout`, `pack it: tar -C ${path} -c . | banger image import - --name NAME`);
     return container;
   }
   if (!found.isFile()) throw refusal(`${path} is neither a file nor a directory`, `look at it: ls -l ${path}`);

@@ -3,8 +3,8 @@ import { BangerError } from '../../model/errors.ts';
 import type { Image } from '../../model/image.ts';
 import type { OperationRecord } from '../../model/operation.ts';
 import { chooseSteps, type ProvisionStep } from '../../model/provisioning.ts';
+import { preflight } from '../needs.ts';
 import type { LifecycleServices } from '../services.ts';
-import { checkSpace } from '../vm/create.ts';
 import { openBuildLog } from './build-log.ts';
 import { type Builder, makeBuilder, removeBuilder, reserveBuilder } from './builder-vm.ts';
 import { createManagedImage } from './managed.ts';
@@ -44,7 +44,7 @@ export async function buildImage(services: LifecycleServices, request: BuildRequ
       remedy: `use --size ${Math.ceil(base.rootfsBytes / 1024 ** 2)}M or more`,
     });
   }
-  await checkSpace(services);
+  await preflight(services, 'image build', { image: base });
   await services.provisionSources.check(steps);
   await services.drivers.choose({ bootId: services.host.bootId(), storageDriver: 'copy' });
   return begin(services, { request, base, steps, packages, rootfsBytes });

@@ -1,7 +1,8 @@
+import { BangerError } from '../../model/errors.ts';
 import type { OperationRecord } from '../../model/operation.ts';
 import type { Step } from '../pipeline.ts';
+import { preflight } from '../needs.ts';
 import type { LifecycleServices } from '../services.ts';
-import { checkSpace } from '../vm/create.ts';
 import { createManagedImage, type ImageContext } from './managed.ts';
 
 export type ImportImageRequest = {
@@ -18,8 +19,11 @@ export type ImportImageRequest = {
  * @throws before anything exists: NAME_TAKEN, INVALID_INPUT, BUNDLE_MISSING, NO_SPACE
  */
 export async function importImage(services: LifecycleServices, request: ImportImageRequest): Promise<OperationRecord> {
+  if (!(await services.host.exists(request.path))) {
+    throw new BangerError('INVALID_INPUT', `there is nothing at ${request.path}`, { remedy: 'name a file or a directory of this host' });
+  }
   const { kernelPath, initramfsPath, modulesPath } = await services.resolveImage(undefined);
-  await checkSpace(services);
+  await preflight(services, 'image import');
   return createManagedImage(services, {
     verb: 'image.import',
     name: request.name,

@@ -12,6 +12,8 @@ const WORK_DIRECTORY = '/var/tmp/banger-build';
 /** No script of a build takes longer, also under emulation. */
 const SCRIPT_TIMEOUT_MS = 2 * 3_600_000;
 const SHELL = '/bin/sh';
+/** Builds share a cache, into which one fetches at a time. */
+const FETCHING = 'provision cache';
 
 export type ProvisionPlan = {
   base: Image;
@@ -88,7 +90,9 @@ function packagesStep(plan: ProvisionPlan, work: Provisioning): Step<ImageContex
       const status = await readAll(agent.getFile('/var/lib/dpkg/status', { signal }));
       operation.progress('packages', 'fetching on the host');
       const { distribution } = plan.base;
-      const archives = await work.sources.archives({ distribution, status, names: plan.packages, signal, onLine: work.log });
+      const archives = await services.locks.hold(FETCHING, signal, () =>
+        work.sources.archives({ distribution, status, names: plan.packages, signal, onLine: work.log }),
+      );
       for (const [n, path] of (archives ?? []).entries()) {
         operation.progress('packages', 'handing over', n / (archives?.length ?? 1));
         await push(context, work, `archives/${path.slice(path.lastIndexOf('/') + 1)}`, path, signal);
@@ -123,7 +127,9 @@ function scriptStep(step: Pick<ProvisionStep, 'name' | 'title' | 'script' | 'art
       const env: Record<string, string> = {};
       for (const name of step.artifacts) {
         context.operation.progress(step.name, `fetching ${name}`);
-        const { path, version } = await work.sources.artifact(name, { signal, onLine: work.log });
+        const { path, version } = await context.services.locks.hold(FETCHING, signal, () =>
+          work.sources.artifact(name, { signal, onLine: work.log }),
+        );
         await push(context, work, name, path, signal);
         env[`${name.replaceAll('-', '_').toUpperCase()}_VERSION`] = version;
       }

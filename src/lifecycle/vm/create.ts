@@ -7,6 +7,7 @@ import { allocateNetworkIndex } from '../../model/network.ts';
 import type { OperationRecord } from '../../model/operation.ts';
 import type { Vm, VmSpec } from '../../model/vm.ts';
 import { healImage } from '../image/heal.ts';
+import { preflight } from '../needs.ts';
 import type { OperationHandle } from '../operations.ts';
 import { runSteps, type Step } from '../pipeline.ts';
 import type { LifecycleServices } from '../services.ts';
@@ -32,8 +33,7 @@ export async function createVm(services: LifecycleServices, request: CreateReque
   const image = await services.resolveImage(request.image);
   const spec = completeSpec(services.settings.defaultSpec, request.asked, image);
   checkMemory(spec.memoryMib, services.settings.hostMemoryMib);
-  await checkSpace(services);
-  await services.drivers.choose(null);
+  await preflight(services, 'vm create', { image });
   const vm = reserve(services, request.name, image, spec);
   try {
     return services.operations.begin('vm.create', vm, (operation) => build(services, vm, request, operation));
@@ -133,24 +133,6 @@ function freeName(services: LifecycleServices): string {
     if (services.vms.findByName(name) === undefined) return name;
   }
   throw new BangerError('NAME_TAKEN', 'no free name was found', { remedy: 'choose one with --name' });
-}
-
-/**
- * Overlay and work disk of an idle VM take a few MiB; a full disk in the middle costs the user more than a refusal now.
- * @throws NO_SPACE
- */
-export async function checkSpace(services: LifecycleServices): Promise<void> {
-  const directory = services.pathsOf({ id: '' }).directory;
-  await services.host.makePrivateDirectory(directory);
-  const free = await services.host.freeBytes(directory);
-  if (free >= services.settings.reservedBytes) return;
-  throw new BangerError(
-    'NO_SPACE',
-    `only ${formatSize(free)} are free below ${directory}, and ${formatSize(services.settings.reservedBytes)} are kept in reserve`,
-    {
-      remedy: 'delete VMs (banger vm delete NAME), or put BANGER_STATE_DIR on a larger disk',
-    },
-  );
 }
 
 export function createSteps(options: { start: boolean; waitForServices: boolean }): Step<VmContext>[] {

@@ -3,10 +3,11 @@ import { BangerError } from '../../model/errors.ts';
 import type { OperationRecord } from '../../model/operation.ts';
 import { decideChange, type VmChangeRequest } from '../../model/vm-change.ts';
 import type { Vm } from '../../model/vm.ts';
+import { preflight } from '../needs.ts';
 import { runSteps, type Step } from '../pipeline.ts';
 import type { LifecycleServices } from '../services.ts';
 import { makeContext, type VmContext } from '../vm-context.ts';
-import { checkMemory, checkSpace } from './create.ts';
+import { checkMemory } from './create.ts';
 import { guestDraft } from './start-steps.ts';
 import { verb } from './verbs.ts';
 import { assertEnded } from './vmm.ts';
@@ -58,7 +59,7 @@ function setSteps({ from, to }: Change, isRunning: boolean): Step<VmContext>[] {
 /** Disks and sizes are the VMM's as long as it lives, whatever the record says. */
 const ended: Step<VmContext> = { name: 'check', title: 'no VMM', apply: (context) => assertEnded(context) };
 
-const space: Step<VmContext> = { name: 'space', title: 'free space', apply: ({ services }) => checkSpace(services) };
+const space: Step<VmContext> = { name: 'space', title: 'free space', apply: ({ services }) => preflight(services, 'vm set --disk-size') };
 
 /** The agent grows the file system to its disk when it mounts it, as after the VM's creation. */
 function growWorkDisk(toBytes: number): Step<VmContext> {

@@ -2,6 +2,7 @@ import { BangerError } from '../../model/errors.ts';
 import type { OperationRecord } from '../../model/operation.ts';
 import { decideAction, type VmAction } from '../../model/vm-state.ts';
 import type { Vm } from '../../model/vm.ts';
+import { preflight } from '../needs.ts';
 import type { OperationHandle } from '../operations.ts';
 import { runAll, runSteps, type Step } from '../pipeline.ts';
 import type { LifecycleServices } from '../services.ts';
@@ -15,6 +16,7 @@ export function startVm(services: LifecycleServices, vm: Vm, options: { waitForS
   const waitForServices = options.waitForServices ?? true;
   return verb(services, vm, 'start', async (operation, present) => {
     if (!decideAction(present, 'start')) return;
+    await preflight(services, 'vm start', { vm: present });
     // What made it an error may still be there, a VMM that would not end above all.
     if (present.state === 'error') await takeDown(services, present, operation, { ask: false });
     await build(services, services.vms.find(vm.id) ?? present, operation, startSteps({ waitForServices }));
@@ -60,6 +62,8 @@ export function stopUnused(services: LifecycleServices, vm: Vm, reason: (present
 /** Stop and start as one operation. A stopped VM is just started. */
 export function restartVm(services: LifecycleServices, vm: Vm, options: { graceMs?: number; waitForServices?: boolean }): OperationRecord {
   return verb(services, vm, 'restart', async (operation, present) => {
+    // Better a VM that goes on than one that was stopped and cannot start.
+    await preflight(services, 'vm start', { vm: present });
     if (present.state === 'running' || decideAction(present, 'stop')) {
       await takeDown(services, present, operation, { ask: true, ...(options.graceMs === undefined ? {} : { graceMs: options.graceMs }) });
     }

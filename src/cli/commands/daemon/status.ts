@@ -27,6 +27,8 @@ function factsOf(daemon: DaemonStatus): [string, string | null][] {
     ['socket', daemon.socketPath],
     ['database', daemon.databasePath],
     ['log', daemon.logPath],
+    ['vm logs', daemon.vmLogsDirectory],
+    ['operation logs', daemon.operationLogsDirectory],
     ['config', daemon.configPath],
     ['bundle', daemon.bundleDirectory ?? 'none; make one: banger bundle build'],
     ['dns', listenerText(daemon.dns)],

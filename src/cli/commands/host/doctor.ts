@@ -1,4 +1,4 @@
-import type { DoctorReport } from '../../../api/schemas.ts';
+import type { DoctorFix, DoctorReport } from '../../../api/schemas.ts';
 import { type Cli, isSet } from '../../cli.ts';
 import { newCommand } from '../../command.ts';
 import { printOne, showing } from '../../output.ts';
@@ -9,12 +9,14 @@ type Verdict = DoctorReport['verdicts'][number];
 type DriverCapability = DoctorReport['drivers'][number];
 
 export function declareCommand(cli: Cli) {
-  const command = newCommand('doctor', 'tell what this host can and cannot do; ends with 3 when something fails', [
-    'banger doctor',
-    'banger doctor -o json',
-  ]);
+  const command = newCommand(
+    'doctor',
+    'tell what this host can do, and what is wrong with it, its VMs and images; ends with 3 when something fails',
+    ['banger doctor', 'banger doctor --fix', 'banger doctor -o json'],
+  ).option('--fix', 'mend what can be mended without touching what you made, and tell what was done');
   return showing(command, 'names of the checks that fail only').action(async (flags) => {
-    const report = await cli.api().doctor();
+    const { fixed, report } = flags.fix === true ? await cli.api().doctorFix() : { fixed: [], report: await cli.api().doctor() };
+    for (const one of fixed) cli.note(fixedLine(one));
     const failing = report.verdicts.filter((verdict) => verdict.level === 'fail');
     if (failing.length > 0) cli.exitCode = 3;
     await printOne(cli, flags, report, {
@@ -22,6 +24,11 @@ export function declareCommand(cli: Cli) {
       lines: ({ verdicts, drivers }) => [...verdictLines(cli, verdicts.filter(isNews(drivers))), ...driverLines(cli, drivers)],
     });
   });
+}
+
+function fixedLine({ vm, name, did, error }: DoctorFix['fixed'][number]): string {
+  const where = safeLine(vm === undefined ? name : `${vm}: ${name}`);
+  return error === undefined ? `fixed ${where}: ${safeLine(did)}` : `could not fix ${where}: ${safeLine(error)}`;
 }
 
 /** The table says what works; above it stand what it does not know, and what is not as it should be. */

@@ -10,9 +10,10 @@ export function declareCommand(cli: Cli) {
   ])
     .option('-a, --all', 'every image that no virtual machine uses, but the default one')
     .option('-f, --force', 'do not ask (it is only asked on a terminal)')
+    .option('-y, --yes', 'the same as --force')
     .action(async (flags) => {
       const what = flags.all === true ? 'every image that no VM uses' : 'images of older bundles';
-      if (flags.force !== true) await confirm(cli, [what], 'Remove', 'nothing was removed');
+      if (flags.force !== true && flags.yes !== true) await confirm(cli, [what], 'Remove', 'nothing was removed');
       const { id } = await cli.api().pruneImages(flags.all === true ? { all: true } : {});
       await followOperation(cli, id, 'none');
       for await (const event of await cli.api().operationEvents(id)) {

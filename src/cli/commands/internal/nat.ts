@@ -11,7 +11,7 @@ export function declareCommand(cli: Cli) {
     .addArgument(newArgument('<direction>', 'up or down').choices(['up', 'down'] as const))
     .argument('<name...>', 'names, ids or beginnings of ids')
     .action(async (direction, names) => {
-      const outcomes = (await chooseTargets(cli, names, false)).map((target) => changeVm(cli, target, { nat: direction === 'up' }));
+      const outcomes = (await chooseTargets(cli, names, {})).map((target) => changeVm(cli, target, { nat: direction === 'up' }));
       await reportInOrder(cli, outcomes, (changed) => sayChanged(cli, changed));
     });
 }

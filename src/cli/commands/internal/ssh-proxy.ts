@@ -1,17 +1,31 @@
 import type { Cli } from '../../cli.ts';
 import { newCommand } from '../../command.ts';
 import { runSession } from '../../exec-session.ts';
+import { bareName, learnHostKey } from '../../known-hosts.ts';
 
 export function declareCommand(cli: Cli) {
   return newCommand('ssh-proxy', 'connect stdin and stdout with sshd in a virtual machine; a ProxyCommand for ssh', [
     'ssh -o ProxyCommand="banger internal ssh-proxy web" web',
   ])
-    .argument('<name>', 'name, id or beginning of an id')
+    .argument('<name>', 'name, id or beginning of an id; may end in .vm')
     .option('--port <port>', 'port in the guest instead of its own sshd')
-    .action(async (name, flags) => {
+    .option('--known-hosts <file>', 'write the key of the host there first; the name of the file is the name of the host')
+    .action(async (host, flags) => {
+      const name = bareName(host);
+      // ssh reads the file after it has heard from the server, so it must be there before the first byte.
+      if (flags.knownHosts !== undefined) await learn(cli, name, flags.knownHosts);
       const socket = await cli.api().tunnel(name, flags.port === undefined ? 'ssh' : `127.0.0.1:${flags.port}`);
       const input = cli.stdin as AsyncIterable<Uint8Array>;
       const { status } = await runSession(socket, { input, output: cli.stdout, errors: cli.stderr, endsAtEof: true });
       cli.exitCode = status === 0 ? 0 : 1;
     });
+}
+
+async function learn(cli: Cli, name: string, path: string): Promise<void> {
+  const [{ hostPublicKey }, vms] = await Promise.all([cli.api().sshAccess(name), cli.api().listVms()]);
+  await learnHostKey(
+    path,
+    hostPublicKey,
+    vms.map((vm) => vm.name),
+  );
 }

@@ -3,9 +3,10 @@ import { formatDuration } from '../../../lib/duration.ts';
 import { formatSize } from '../../../lib/size.ts';
 import { DEFAULT_SPEC, LIMITS } from '../../../model/limits.ts';
 import { checkName } from '../../../model/name.ts';
+import { BangerError } from '../../../model/errors.ts';
 import type { Cli } from '../../cli.ts';
 import { newCommand, newOption } from '../../command.ts';
-import { runOperation } from '../../operations.ts';
+import { followOperation, runOperation } from '../../operations.ts';
 import { isData, printOne, showing, type ShowFlags } from '../../output.ts';
 import { progressOption } from '../../progress-option.ts';
 import { parseDiskSize, parseInteger, parseMemory } from '../../values.ts';
@@ -29,15 +30,37 @@ export function declareCommand(cli: Cli) {
     .addOption(newOption('--nat', `let it reach the outside (default: ${DEFAULT_SPEC.nat ? 'yes' : 'no'})`))
     .addOption(newOption('--no-nat', 'cut it off from the outside'))
     .addOption(newOption('--no-start', 'create it only'))
+    .option('--if-not-exists', 'with --name: one that exists already is left as it is, and that is no failure')
     .option('-d, --detach', 'print the id of the operation and leave')
     .addOption(progressOption());
   return showing(command).action(async (flags) => {
     const body = createBody(flags);
+    if (flags.ifNotExists === true && flags.name !== undefined) {
+      const there = await existing(cli, flags.name);
+      if (there !== undefined) return tellExisting(cli, there, flags);
+    } else if (flags.ifNotExists === true) {
+      throw new BangerError('USAGE', '--if-not-exists needs --name', { remedy: 'banger vm create --name NAME --if-not-exists' });
+    }
     if (flags.detach === true) return cli.print((await cli.api().createVm(body, false)).id);
     const begun = performance.now();
     const end = await runOperation(cli, () => cli.api().createVm(body, true), flags.progress);
     if (end.vm !== null) await tellCreated(cli, end.vm, flags, performance.now() - begun);
   });
+}
+
+/** @returns the VM of exactly this name, when its creation is over */
+async function existing(cli: Cli, name: string): Promise<VmView | undefined> {
+  const found = (await cli.api().listVms()).find((vm) => vm.name === name);
+  if (found?.state !== 'creating') return found;
+  // Somebody else creates it: it is there when that has worked, and free again when not.
+  const creation = (await cli.api().listOperations()).find(({ vmId, state }) => vmId === found.id && state === 'running');
+  if (creation !== undefined) await followOperation(cli, creation.id, 'none').catch(() => undefined);
+  return (await cli.api().listVms()).find((vm) => vm.id === found.id);
+}
+
+async function tellExisting(cli: Cli, vm: VmView, flags: ShowFlags): Promise<void> {
+  await printOne(cli, flags, vm, { name: () => vm.name, lines: () => [vm.name] });
+  if (!isData(flags)) cli.note(`${vm.name} is there already, ${vm.state}; nothing was changed`);
 }
 
 export type CreateFlags = {

@@ -3,6 +3,7 @@ import { newCommand } from '../../command.ts';
 import { progressOption } from '../../progress-option.ts';
 import { confirm } from '../../confirm.ts';
 import { chooseTargets, runVerb, type Target } from '../../targets.ts';
+import { filterOption } from '../../vm-filter.ts';
 
 export function declareCommand(cli: Cli) {
   return newCommand('delete', 'delete virtual machines with their disks, in whatever state they are', [
@@ -11,11 +12,12 @@ export function declareCommand(cli: Cli) {
   ])
     .argument('[name...]', 'names, ids or beginnings of ids')
     .option('--all', 'every virtual machine')
+    .addOption(filterOption())
     .option('-f, --force', 'do not ask (it is only asked on a terminal)')
     .option('-y, --yes', 'the same as --force')
     .addOption(progressOption())
     .action(async (names, flags) => {
-      const targets = await chooseTargets(cli, names, flags.all === true);
+      const targets = await chooseTargets(cli, names, flags);
       if (flags.force !== true && flags.yes !== true)
         await confirm(cli, namesOf(targets), 'Delete', 'nothing was deleted', ' with all disks');
       await runVerb(cli, targets, 'delete', { progress: flags.progress });

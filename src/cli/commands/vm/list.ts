@@ -1,17 +1,17 @@
 import type { VmView } from '../../../api/schemas.ts';
 import { formatAge } from '../../../lib/duration.ts';
 import { formatSize } from '../../../lib/size.ts';
-import { BangerError } from '../../../model/errors.ts';
 import type { Cli } from '../../cli.ts';
-import { collect, newCommand } from '../../command.ts';
+import { newCommand } from '../../command.ts';
 import { listing, printList } from '../../output.ts';
 import type { Column } from '../../render/table.ts';
+import { filterOption, parseFilters } from '../../vm-filter.ts';
 
 const EXAMPLES = ['banger vm list -o wide', 'banger vm ls -q --filter state=running', "banger vm ls -o json | jq '.[].address'"];
 
 export function declareCommand(cli: Cli) {
   return listing(newCommand('list', 'list virtual machines', EXAMPLES))
-    .option('--filter <key=value>', `only those with this state, name or image (may be repeated)`, collect)
+    .addOption(filterOption())
     .action(async (flags) => {
       const matches = parseFilters(flags.filter ?? []);
       const vms = (await cli.api().listVms()).filter(matches);
@@ -41,25 +41,3 @@ const WIDE_COLUMNS: readonly Column<VmView>[] = [
   { title: 'PID', of: (vm) => (vm.pid === null ? '-' : String(vm.pid)) },
   { title: 'USED', of: (vm) => (vm.lastUsedAt === null ? '-' : formatAge(Date.parse(vm.lastUsedAt), Date.now())) },
 ];
-
-const FILTER_KEYS: Readonly<Record<string, (vm: VmView) => string>> = {
-  state: (vm) => vm.state,
-  name: (vm) => vm.name,
-  image: (vm) => vm.image,
-};
-
-/** @returns whether a VM has what every filter asks for. @throws INVALID_INPUT for an unknown key */
-export function parseFilters(filters: readonly string[]): (vm: VmView) => boolean {
-  const wanted = filters.map((filter) => {
-    const equals = filter.indexOf('=');
-    const key = filter.slice(0, Math.max(equals, 0));
-    const read = Object.hasOwn(FILTER_KEYS, key) ? FILTER_KEYS[key] : undefined;
-    if (read === undefined) {
-      throw new BangerError('INVALID_INPUT', `--filter: ${JSON.stringify(filter.slice(0, 80))} is not allowed`, {
-        remedy: `give one of ${Object.keys(FILTER_KEYS).join(', ')} with a value, such as state=running`,
-      });
-    }
-    return { read, value: filter.slice(equals + 1) };
-  });
-  return (vm) => wanted.every(({ read, value }) => read(vm) === value);
-}

@@ -2,6 +2,7 @@ import type { Cli } from '../../cli.ts';
 import { newCommand } from '../../command.ts';
 import { progressOption } from '../../progress-option.ts';
 import { chooseTargets, runVerb } from '../../targets.ts';
+import { filterOption } from '../../vm-filter.ts';
 
 export function declareCommand(cli: Cli) {
   return newCommand('restart', 'stop virtual machines and start them again, on their own disks', [
@@ -10,8 +11,9 @@ export function declareCommand(cli: Cli) {
   ])
     .argument('[name...]', 'names, ids or beginnings of ids')
     .option('--all', 'every virtual machine')
+    .addOption(filterOption())
     .addOption(progressOption())
     .action(async (names, flags) => {
-      await runVerb(cli, await chooseTargets(cli, names, flags.all === true), 'restart', { progress: flags.progress });
+      await runVerb(cli, await chooseTargets(cli, names, flags), 'restart', { progress: flags.progress });
     });
 }

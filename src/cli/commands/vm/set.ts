@@ -7,6 +7,7 @@ import { newCommand, newOption } from '../../command.ts';
 import { followOperation } from '../../operations.ts';
 import { safeLine } from '../../render/text.ts';
 import { chooseTargets, reportInOrder, type Target } from '../../targets.ts';
+import { filterOption } from '../../vm-filter.ts';
 import { parseDiskSize, parseInteger, parseMemory } from '../../values.ts';
 
 const EXAMPLES = [
@@ -20,6 +21,7 @@ export function declareCommand(cli: Cli) {
   return newCommand('set', 'change virtual machines: most of it while they are stopped, --nat and --name at any time', EXAMPLES)
     .argument('[name...]', 'names, ids or beginnings of ids')
     .option('--all', 'every virtual machine')
+    .addOption(filterOption())
     .option('--vcpu <count>', `processors, ${LIMITS.vcpuCount.min} to ${LIMITS.vcpuCount.max} (default: unchanged)`, (v) =>
       parseInteger('--vcpu', v, LIMITS.vcpuCount),
     )
@@ -33,7 +35,7 @@ export function declareCommand(cli: Cli) {
     .option('--name <name>', 'another name, a DNS label; <name>.vm follows', (value) => checkName(value))
     .action(async (names, flags) => {
       const body = setBody(flags);
-      const targets = await chooseTargets(cli, names, flags.all === true);
+      const targets = await chooseTargets(cli, names, flags);
       if (flags.name !== undefined && targets.length > 1) {
         throw new BangerError('USAGE', 'one name cannot be given to several VMs', { remedy: 'name one VM with --name' });
       }

@@ -12,7 +12,7 @@ export function declareCommand(cli: Cli) {
     "banger vm show web --format '{{.paths.serialLog}}'",
   ]).argument('<name...>', 'name, id or beginning of an id');
   return showing(command, 'names only').action(async (names, flags) => {
-    const outcomes = (await chooseTargets(cli, names, false)).map(async (target) => {
+    const outcomes = (await chooseTargets(cli, names, {})).map(async (target) => {
       if ('error' in target) throw target.error;
       return target.vm;
     });

@@ -1,5 +1,6 @@
 import type { Cli } from '../../cli.ts';
 import { newCommand } from '../../command.ts';
+import { remoteArgv, type SshEndpoint } from '../../endpoint.ts';
 import { reportError } from '../../render/error.ts';
 import { sshArgv } from '../../ssh-argv.ts';
 import { OWN_FAILURE_EXIT } from './exec.ts';
@@ -29,11 +30,21 @@ export function declareCommand(cli: Cli) {
 }
 
 async function connectSsh(cli: Cli, name: string, command: readonly string[], tty: boolean): Promise<number> {
+  const where = cli.endpoint();
+  if (where.kind === 'ssh')
+    return connectThere(cli, where, ['vm', 'ssh', ...(tty ? ['-t'] : []), name, ...(command.length === 0 ? [] : ['--', ...command])]);
   const access = await cli.api().sshAccess(name);
   const proxyArgv = [process.execPath, cli.programPath, 'internal', 'ssh-proxy', name];
   const { runSsh } = await import('../../ssh-process.ts');
   const status = await runSsh(cli, sshArgv(access, proxyArgv, command, { tty }));
   return status === SSH_FAILURE_EXIT ? OWN_FAILURE_EXIT : status;
+}
+
+/** Keys of VMs stay where the VMs are: the whole command runs there, on a terminal when there is one here. */
+async function connectThere(cli: Cli, where: SshEndpoint, words: readonly string[]): Promise<number> {
+  const { runSsh } = await import('../../ssh-process.ts');
+  const tty = cli.stdin.isTTY === true && cli.stdout.isTTY === true;
+  return runSsh(cli, remoteArgv(where, words, { tty }));
 }
 
 /** Tells that the VM still runs, and how to stop it (3.10); silent when it does not, or nobody can tell. */

@@ -2,13 +2,15 @@ import type { Cli } from '../../cli.ts';
 import { newCommand } from '../../command.ts';
 import { progressOption } from '../../progress-option.ts';
 import { chooseTargets, runVerb } from '../../targets.ts';
+import { filterOption } from '../../vm-filter.ts';
 
 export function declareCommand(cli: Cli) {
   return newCommand('start', 'start virtual machines', ['banger vm start web db', 'banger vm start --all'])
     .argument('[name...]', 'names, ids or beginnings of ids')
     .option('--all', 'every virtual machine')
+    .addOption(filterOption())
     .addOption(progressOption())
     .action(async (names, flags) => {
-      await runVerb(cli, await chooseTargets(cli, names, flags.all === true), 'start', { progress: flags.progress });
+      await runVerb(cli, await chooseTargets(cli, names, flags), 'start', { progress: flags.progress });
     });
 }

@@ -2,6 +2,7 @@ import type { Cli } from '../../cli.ts';
 import { newCommand } from '../../command.ts';
 import { progressOption } from '../../progress-option.ts';
 import { chooseTargets, runVerb } from '../../targets.ts';
+import { filterOption } from '../../vm-filter.ts';
 import { parseTimeout } from '../../values.ts';
 
 export function declareCommand(cli: Cli) {
@@ -11,10 +12,11 @@ export function declareCommand(cli: Cli) {
   ])
     .argument('[name...]', 'names, ids or beginnings of ids')
     .option('--all', 'every virtual machine')
+    .addOption(filterOption())
     .option('--grace <duration>', "how long the guest may take (default: the daemon's setting)", (v) => parseTimeout('--grace', v))
     .addOption(progressOption())
     .action(async (names, flags) => {
       const body = flags.grace === undefined ? {} : { graceMs: flags.grace };
-      await runVerb(cli, await chooseTargets(cli, names, flags.all === true), 'stop', { progress: flags.progress, body });
+      await runVerb(cli, await chooseTargets(cli, names, flags), 'stop', { progress: flags.progress, body });
     });
 }

@@ -16,7 +16,7 @@ export function declareCommand(cli: Cli) {
     )
     .option('--timeout <duration>', "seconds or a duration (default: the daemon's setting)", (v) => parseTimeout('--timeout', v))
     .action(async (names, flags) => {
-      const outcomes = (await chooseTargets(cli, names, false)).map(async (target) => {
+      const outcomes = (await chooseTargets(cli, names, {})).map(async (target) => {
         if ('error' in target) throw target.error;
         return cli.api().waitVm(target.vm.id, flags.for, flags.timeout);
       });

@@ -128,6 +128,6 @@ function attempt(socket: Socket, signal: AbortSignal): Promise<Socket | undefine
 
 function unreachable(reason: string): BangerError {
   return new BangerError('AGENT_UNREACHABLE', `the guest agent cannot be reached: ${reason}`, {
-    remedy: 'look at the serial log: banger vm logs NAME --serial',
+    remedy: 'banger vm logs NAME --serial',
   });
 }

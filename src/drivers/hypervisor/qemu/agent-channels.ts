@@ -218,7 +218,7 @@ export function answerSearch(line: string): (chunk: Buffer) => boolean | undefin
 
 function unreachable(reason: string, cause?: unknown): BangerError {
   return new BangerError('AGENT_UNREACHABLE', `the guest agent cannot be reached: ${reason}`, {
-    remedy: 'look at the serial log: banger vm logs NAME --serial',
+    remedy: 'banger vm logs NAME --serial',
     ...(cause === undefined ? {} : { cause }),
   });
 }

@@ -73,6 +73,12 @@ export function createDmSnapshotStorage({ host, helper }: { host: Host; helper: 
       }
     },
     detach,
+    async sweep(alive) {
+      const known = new Set(alive.map(({ vmId }) => shortId({ id: vmId })));
+      // Claims are made before the device and removed after it, so that there is no device without them.
+      const claimed = await host.namesIn(parseHello(await ask('hello')).directory);
+      for (const name of claimed) if (/^[0-9a-f]{8}$/.test(name) && !known.has(name)) await detach({ vmId: name, overlayPath: '' });
+    },
     async grow({ overlayPath }, sizeBytes) {
       const origin = await readOrigin(host, overlayPath);
       if (sizeBytes <= origin.sizeBytes) return;

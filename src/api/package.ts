@@ -1,0 +1,55 @@
+// What `import … from 'banger/client'` gives: the client that the command itself uses. Documented in docs/client.md.
+import { homedir } from 'node:os';
+import { resolveDirectories } from '../lib/directories.ts';
+import { BangerError, fromErrorBody } from '../model/errors.ts';
+import { type Api, createApi } from './client-routes.ts';
+import { createSend, type OpenStream } from './client.ts';
+import type { Operation, OperationEvent } from './schemas.ts';
+
+export { BangerError, type ErrorCode } from '../model/errors.ts';
+export type { Api } from './client-routes.ts';
+export type { OpenStream } from './client.ts';
+export type { BuildImage, ImageView, ImportImage, RegisterImage } from './image-schemas.ts';
+export type * from './schemas.ts';
+
+export type ConnectOptions = {
+  /** Default: where the daemon of this user listens, by the environment as the command reads it. */
+  socketPath?: string;
+  /** In place of a socket of this machine: opens a stream to a daemon elsewhere, one for each request. */
+  open?: OpenStream;
+};
+
+/**
+ * Nothing is opened before the first request, and the daemon is not started by it: `banger daemon start` does that.
+ * @returns one typed function for each route; each throws the BangerError that the daemon answers, or DAEMON_UNREACHABLE
+ */
+export function connect(options: ConnectOptions = {}): Api {
+  return createApi(createSend(options.open ?? options.socketPath ?? defaultSocketPath()));
+}
+
+/**
+ * Waits for an operation that a function of the API began.
+ * @param onEvent told of every event from the first on
+ * @returns the operation as it ended well @throws the error that it ended with
+ */
+export async function finished(
+  api: Api,
+  begun: Operation | Promise<Operation>,
+  onEvent: (event: OperationEvent) => void = () => undefined,
+): Promise<Operation> {
+  const { id } = await begun;
+  for await (const event of await api.operationEvents(id)) onEvent(event);
+  const operation = await api.operation(id);
+  if (operation.state === 'done') return operation;
+  throw operation.error === null
+    ? new BangerError('INTERNAL', `the operation ${id} is ${operation.state}`)
+    : fromErrorBody(withoutUndefined(operation.error));
+}
+
+function defaultSocketPath(): string {
+  return resolveDirectories(process.env, homedir(), process.getuid?.() ?? 0).socketPath;
+}
+
+function withoutUndefined(error: NonNullable<Operation['error']>): Parameters<typeof fromErrorBody>[0] {
+  return Object.fromEntries(Object.entries(error).filter(([, value]) => value !== undefined)) as Parameters<typeof fromErrorBody>[0];
+}

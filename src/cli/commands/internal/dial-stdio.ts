@@ -1,0 +1,29 @@
+import { connect } from 'node:net';
+import type { Cli } from '../../cli.ts';
+import { newCommand } from '../../command.ts';
+import { createDaemonSend } from '../../daemon-send.ts';
+
+export function declareCommand(cli: Cli) {
+  return newCommand(
+    'dial-stdio',
+    "connect stdin and stdout with the socket of this machine's daemon, which is started when it does not run",
+    ['banger internal dial-stdio', 'ssh user@host banger internal dial-stdio'],
+  ).action(async () => {
+    const reply = await createDaemonSend(cli, { autostart: true })({ method: 'GET', path: '/v1/daemon/build' });
+    reply.socket.destroy();
+    await relay(cli, cli.directories().socketPath);
+  });
+}
+
+function relay(cli: Cli, socketPath: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(socketPath);
+    socket.on('error', reject);
+    // What is still queued for a full pipe would be lost with this process.
+    socket.on('close', () => cli.stdout.write('', () => resolve()));
+    // Nobody half-closes this protocol: who sends no more is gone.
+    cli.stdin.on('end', () => socket.end(() => socket.destroy()));
+    cli.stdin.pipe(socket, { end: false });
+    socket.pipe(cli.stdout, { end: false });
+  });
+}

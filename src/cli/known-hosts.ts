@@ -1,0 +1,33 @@
+// One file for each VM's name with the host key that banger gave to it, written by the proxy before ssh asks for it.
+import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { BangerError } from '../model/errors.ts';
+
+/** What names of VMs end in. */
+export const NAME_SUFFIX = '.vm';
+
+/** @returns the name without what it ends in outside */
+export function bareName(host: string): string {
+  return host.endsWith(NAME_SUFFIX) ? host.slice(0, -NAME_SUFFIX.length) : host;
+}
+
+/**
+ * @param path of the file; its name is what the user called the host
+ * @param publicKey of the host, `ssh-ed25519 AAAA…`
+ * @param names of all VMs: files of others are removed
+ * @throws USAGE when the name is none of a host
+ */
+export async function learnHostKey(path: string, publicKey: string, names: readonly string[]): Promise<void> {
+  const directory = dirname(path);
+  const host = path.slice(directory.length + 1);
+  if (!/^[a-z0-9.-]+$/i.test(host) || /^\.+$/.test(host)) throw new BangerError('USAGE', `${JSON.stringify(host)} is no name of a host`);
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  const partial = `${path}.${process.pid}.partial`;
+  // The second pattern is how ssh looks a host up whose port is not 22.
+  await writeFile(partial, `${host},[${host}]:* ${publicKey}\n`, { mode: 0o600 });
+  await rename(partial, path);
+  const known = new Set(names.map((name) => `${name}${NAME_SUFFIX}`));
+  for (const file of await readdir(directory)) {
+    if (file !== host && !known.has(file) && !file.endsWith('.partial')) await rm(join(directory, file), { force: true });
+  }
+}

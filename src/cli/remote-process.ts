@@ -1,0 +1,47 @@
+// The way to another machine's daemon: ssh, and at its other end `banger internal dial-stdio`. Loaded only when it is used.
+import { openProcessStream, type StreamEnding } from '../host/process-stream.ts';
+import { BangerError } from '../model/errors.ts';
+import type { Cli } from './cli.ts';
+import { endpointName, remoteArgv, type SshEndpoint, sshWords } from './endpoint.ts';
+import { shellWord } from './ssh-argv.ts';
+
+/** What ssh itself ends with when it fails (ssh(1)). */
+const SSH_FAILED = 255;
+/** What a shell ends with that does not find a program, or cannot run it. */
+const NOT_FOUND_THERE = [126, 127];
+
+/** @returns a stream to the daemon at the other end; its error says which of ssh, banger and the daemon was not there */
+export function openSshStream(cli: Cli, endpoint: SshEndpoint) {
+  const argv = remoteArgv(endpoint, ['internal', 'dial-stdio'], { tty: false });
+  // No forwards of the user's configuration: a second connection would fail on ports that the first has.
+  const quiet = ['ssh', '-o', 'ClearAllForwardings=yes', '-e', 'none', ...argv.slice(1)];
+  return openProcessStream(quiet, cli.env, (ending) => explain(endpoint, ending));
+}
+
+/** @returns what went wrong before the first byte came */
+export function explain(endpoint: SshEndpoint, { exitCode, startError, stderr }: StreamEnding): BangerError {
+  const name = endpointName(endpoint);
+  const lines = stderr.split('\n').map((line) => line.trim());
+  const failure = (message: string, remedy: string): BangerError =>
+    new BangerError('DAEMON_UNREACHABLE', message, { remedy, details: { absent: false, host: name, exitCode } });
+  if (startError !== undefined) {
+    return new BangerError('PREREQUISITE_MISSING', `ssh could not be started (${startError})`, {
+      remedy: 'install the package openssh-client',
+    });
+  }
+  const tryIt = sshWords(endpoint).map(shellWord).join(' ');
+  const said = lines.findLast((line) => line !== '') ?? '';
+  if (exitCode === SSH_FAILED) return failure(`ssh did not get to ${name}: ${said || 'it gave no reason'}`, `${tryIt} true`);
+  if (exitCode !== null && NOT_FOUND_THERE.includes(exitCode)) {
+    return failure(
+      `there is no ${endpoint.program} that could be run at ${name}: ${said}`,
+      `install banger there, or say where it is: banger context add NAME ${name} --program /path/of/banger`,
+    );
+  }
+  // banger's own words at the other end.
+  const reason = lines.find((line) => line.startsWith('banger: '))?.slice('banger: '.length) ?? said;
+  return failure(
+    `banger at ${name} did not reach its daemon: ${reason || `it ended with status ${exitCode}`}`,
+    `${tryIt} ${endpoint.program} daemon status`,
+  );
+}

@@ -1,0 +1,88 @@
+import type { DoctorReport } from '../../api/schemas.ts';
+import { tabulate } from '../../doctor/capabilities.ts';
+import { realHost } from '../../host/host.ts';
+import { bundleStatus } from '../../images/bundle/bundle-status.ts';
+import { examine, mend } from '../../lifecycle/examine.ts';
+import type { Finding } from '../../lifecycle/finding.ts';
+import { hostFindings } from '../../lifecycle/needs.ts';
+import type { LifecycleServices } from '../../lifecycle/services.ts';
+import { BangerError } from '../../model/errors.ts';
+import type { Verdict } from '../../model/verdict.ts';
+import type { DaemonServices } from '../services.ts';
+import type { Places } from './bundle-work.ts';
+import type { Chooser } from './chooser.ts';
+import type { Choices, Survey } from './decide.ts';
+import type { Names } from './names.ts';
+
+type DoctorContext = { lifecycle: LifecycleServices; chooser: Chooser; names: Names; places: Places };
+
+/** What the daemon tells of this host, its VMs and its images, and what of that it can mend (9.3). */
+export function doctorWork(context: DoctorContext): Pick<DaemonServices, 'doctor' | 'doctorFix'> {
+  const { lifecycle, chooser, names, places } = context;
+  async function doctor(signal: AbortSignal): Promise<DoctorReport> {
+    const bundle = await bundleStatus({ places: places.bundle, sourceRoot: places.sourceRoot, host: realHost, signal });
+    const { survey, choices } = await chooser.look({ isFresh: true });
+    const ofHost = await hostFindings(lifecycle);
+    const ofVms = await examine(lifecycle);
+    return {
+      drivers: tabulate(survey, namesOf(choices)),
+      verdicts: [
+        bundleVerdict(bundle),
+        ...choiceVerdicts(survey, choices),
+        dnsVerdict(names),
+        ...ofHost.map(verdictOf),
+        ...(ofVms.length === 0 ? [soundVerdict(lifecycle)] : ofVms.map(verdictOf)),
+      ],
+    };
+  }
+  return {
+    doctor,
+    async doctorFix(signal) {
+      const fixed = await mend(lifecycle, signal);
+      return { fixed, report: await doctor(signal) };
+    },
+  };
+}
+
+function verdictOf({ fix, code: _code, ...verdict }: Finding): DoctorReport['verdicts'][number] {
+  return fix === undefined ? verdict : { ...verdict, fixable: true };
+}
+
+function soundVerdict({ vms, images }: LifecycleServices): Verdict {
+  const [vmCount, imageCount] = [vms.list().length, images.list().length];
+  const reason = `${vmCount} VMs with disks, keys and names, and ${imageCount} images with their files are as they should be`;
+  return { name: 'vms', level: 'pass', reason };
+}
+
+function namesOf(choices: Choices | BangerError): { hypervisor: string; storage: string; network: string } | undefined {
+  if (choices instanceof BangerError) return undefined;
+  const { hypervisor, storage, network } = choices;
+  return { hypervisor: hypervisor.driver.name, storage: storage.driver.name, network: network.driver.name };
+}
+
+/** Only what was chosen can fail: a driver that nobody asked for and that does not work here is no fault. */
+function choiceVerdicts(survey: Survey, choices: Choices | BangerError): Verdict[] {
+  if (choices instanceof BangerError) {
+    if (choices.code !== 'PREREQUISITE_MISSING') return [];
+    return [{ name: 'drivers', level: 'fail', reason: choices.message, remedy: choices.remedy ?? 'banger daemon logs' }];
+  }
+  const { hypervisor, storage, network } = choices;
+  return [
+    ...(survey.hypervisors.find(({ driver }) => driver === hypervisor.driver)?.checks.verdicts ?? []),
+    ...survey.storages.filter(({ driver }) => driver === storage.driver).map(({ verdict }) => verdict),
+    ...(survey.networks.find(({ driver }) => driver === network.driver)?.verdicts ?? []),
+  ];
+}
+
+function bundleVerdict(bundle: Awaited<ReturnType<typeof bundleStatus>>): Verdict {
+  const remedy = bundle.remedy ?? 'banger bundle build';
+  if (!bundle.found || bundle.problems.length > 0) return { name: 'bundle', level: 'fail', reason: bundle.problems.join('; '), remedy };
+  if (bundle.stale) return { name: 'bundle', level: 'warn', reason: `the bundle in ${bundle.directory} is older than its sources`, remedy };
+  return { name: 'bundle', level: 'pass', reason: `${bundle.distribution}, Linux ${bundle.kernelVersion}, in ${bundle.directory}` };
+}
+
+function dnsVerdict(names: Names): Verdict {
+  const { listening, problem } = names.state().dns;
+  if (listening) return { name: 'dns', level: 'pass', reason: '.vm names are answered' };
+  return { name: 'dns', level: 'warn', reason: problem ?? 'switched off', remedy: 'set dns.port in config.toml to a free port' };
+}

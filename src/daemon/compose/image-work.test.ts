@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { hashOf } from '../../images/bundle/build-inputs.ts';
+import { completeImage } from '../../model/image.ts';
+import type { ProvisionStep } from '../../model/provisioning.ts';
+import type { Config } from '../config.ts';
+import { imageWork, rebuildCommand } from './image-work.ts';
+
+const step = (name: string, packages: string[]): ProvisionStep => ({
+  ...{ name, packages, title: name, script: '', artifacts: [], needs: [], servicePorts: [] },
+});
+const config = { defaults: { image: 'default' } } as Config;
+const named = { id: '1'.repeat(32), name: 'dev', createdAt: '2026-01-01T00:00:00Z' };
+
+test('an image is stale when its list of packages has changed, and says what makes a fresh one (8.5)', async (t) => {
+  const sourceRoot = mkdtempSync(join(tmpdir(), 'banger-sources-'));
+  t.after(() => rmSync(sourceRoot, { recursive: true }));
+  mkdirSync(join(sourceRoot, 'images/debian'), { recursive: true });
+  const steps = [step('development', ['git', 'make']), step('tmux', ['tmux']), step('mise', [])];
+  const sources = { steps: () => Promise.resolve(steps), hash: (names: readonly string[]) => hashOf(...names) };
+  const { imageFreshness } = imageWork({ places: { sourceRoot }, config, sources });
+  const fresh = { stale: false, rebuildCommand: null };
+
+  const list = join(sourceRoot, 'images/debian/packages.txt');
+  const bundled = completeImage({ ...named, origin: 'bundle', packages: ['curl'], packagesHash: hashOf('curl') });
+  writeFileSync(list, '# one\ncurl\n');
+  assert.deepEqual(await imageFreshness(bundled), fresh);
+  writeFileSync(list, 'curl\nwget\n');
+  assert.deepEqual(await imageFreshness(bundled), { stale: true, rebuildCommand: 'banger bundle build' });
+
+  const recipe = {
+    from: 'default',
+    distribution: 'debian',
+    packagesPath: null,
+    scriptPath: '/home/me/my setup.sh',
+    steps: ['development', 'mise'],
+  };
+  const built = completeImage({ ...named, origin: 'built', packagesHash: hashOf('git', 'make'), recipe });
+  assert.deepEqual(await imageFreshness(built), fresh);
+  steps[0] = step('development', ['git', 'make', 'jq']);
+  assert.deepEqual(await imageFreshness(built), {
+    stale: true,
+    rebuildCommand: "banger image build --name dev --from default --replace --script '/home/me/my setup.sh' --skip tmux",
+  });
+  assert.deepEqual(await imageFreshness({ ...built, recipe: { ...recipe, packagesPath: '/home/me/list' } }), fresh, 'a list of the user');
+  assert.deepEqual(await imageFreshness(completeImage({ ...named, origin: 'registered' })), fresh);
+  rmSync(list);
+  assert.deepEqual(await imageFreshness(bundled), fresh, 'without sources nothing is known');
+});
+
+test('a command that builds an image anew is one for a shell (8.5)', () => {
+  const recipe = { from: 'base', distribution: 'debian', packagesPath: "/it's here", scriptPath: null, steps: [] };
+  assert.equal(
+    rebuildCommand('dev', recipe, [{ name: 'mise' }]),
+    `banger image build --name dev --from base --replace --packages '/it'\\''s here' --skip mise`,
+  );
+});

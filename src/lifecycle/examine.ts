@@ -1,0 +1,111 @@
+import { ALL_CAPABILITIES } from '../capabilities/all.ts';
+import { formatSize } from '../lib/size.ts';
+import type { Image } from '../model/image.ts';
+import type { Vm } from '../model/vm.ts';
+import type { Finding } from './finding.ts';
+import { directoriesWithoutRecord } from './restore.ts';
+import type { LifecycleServices } from './services.ts';
+import { makeContext } from './vm-context.ts';
+
+/** So many VMs are looked at together: a guest that is silent holds up the others only for its own seconds. */
+const AT_ONCE = 32;
+
+/** @returns all that is not as it should be with VMs, images and what belongs to none (9.3) */
+export async function examine(services: LifecycleServices): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  const vms = services.vms.list();
+  for (let at = 0; at < vms.length; at += AT_ONCE) {
+    const found = await Promise.all(vms.slice(at, at + AT_ONCE).map((vm) => examineVm(services, vm)));
+    findings.push(...found.flat());
+  }
+  for (const image of services.images.list()) findings.push(...(await imageFindings(services, image)));
+  return [...findings, ...(await examineDirectories(services))];
+}
+
+/** @returns what the VM's own record says, and what each of its capabilities does (7.1) */
+export async function examineVm(services: LifecycleServices, vm: Vm): Promise<Finding[]> {
+  // One that is being made or unmade is whole before or after.
+  if (vm.state === 'creating' || vm.state === 'deleting') return [];
+  return [...recordFindings(services, vm), ...(await capabilityFindings(services, vm))];
+}
+
+/** What each capability finds. A check that fails is a finding as well. */
+export async function capabilityFindings(services: LifecycleServices, vm: Vm): Promise<Finding[]> {
+  const context = makeContext(services, vm);
+  const found = await Promise.all(
+    ALL_CAPABILITIES.map(async (capability): Promise<Finding[]> => {
+      try {
+        return (await capability.doctor?.(context)) ?? [];
+      } catch (error) {
+        const reason = `${capability.name} of ${vm.name} could not be checked: ${error instanceof Error ? error.message : String(error)}`;
+        return [{ name: capability.name, level: 'fail', vm: vm.name, reason, remedy: 'banger daemon logs' }];
+      }
+    }),
+  );
+  return found.flat();
+}
+
+function recordFindings({ pathsOf }: LifecycleServices, vm: Vm): Finding[] {
+  if (vm.lastError === null) return [];
+  const next = { running: 'free some space', error: `banger vm start ${vm.name}` }[vm.state as string] ?? `banger vm start ${vm.name}`;
+  const level = vm.state === 'stopped' ? 'warn' : 'fail';
+  return [
+    { name: 'vm', level, vm: vm.name, reason: `${vm.name}: ${vm.lastError}`, remedy: `${next}; its events: ${pathsOf(vm).eventLog}` },
+  ];
+}
+
+/** @returns what is missing of the image's files */
+export async function imageFindings({ host }: Pick<LifecycleServices, 'host'>, image: Image): Promise<Finding[]> {
+  const paths = [image.kernelPath, image.initramfsPath, image.rootfsPath, image.workSeedPath].filter((path) => path !== null);
+  const there = await Promise.all(paths.map((path) => host.exists(path)));
+  const missing = paths.filter((_path, at) => there[at] === false);
+  if (missing.length === 0) return [];
+  const reason = `the image ${image.name} lacks ${missing.join(', ')}`;
+  const remedy = image.managed ? 'put them back from a backup, or use another: banger image list' : 'banger bundle build';
+  return [{ name: 'image', level: 'fail', code: 'NOT_FOUND', reason, remedy }];
+}
+
+/** Whose disks they are nobody knows, so they are only told of. */
+async function examineDirectories(services: LifecycleServices): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  for (const id of await directoriesWithoutRecord(services)) {
+    const { directory, workDisk } = services.pathsOf({ id });
+    const allocated = await services.host.fileSize(workDisk).then(
+      ({ allocatedBytes }) => allocatedBytes,
+      () => 0,
+    );
+    const reason = `${directory} holds disks of a VM that is not known (work disk: ${formatSize(allocated)})`;
+    findings.push({ name: 'directories', level: 'warn', reason, remedy: 'look whether you need them, and remove the directory if not' });
+  }
+  return findings;
+}
+
+/** What became of one finding that could be fixed. */
+export type Fixed = { name: string; vm?: string; did: string; error?: string };
+
+/**
+ * Fixes what can be fixed safely, each when it is its VM's turn: what is found then counts, not what was found before.
+ * @returns what was done, also when it failed
+ */
+export async function mend(services: LifecycleServices, signal: AbortSignal): Promise<Fixed[]> {
+  const fixed: Fixed[] = [];
+  for (const { id } of services.vms.list()) {
+    await services.locks.hold(id, signal, async () => {
+      const vm = services.vms.find(id);
+      if (vm === undefined) return;
+      for (const finding of await examineVm(services, vm)) {
+        if (finding.fix !== undefined) fixed.push(await tryFix(finding.name, vm.name, finding.fix));
+      }
+    });
+  }
+  return fixed;
+}
+
+async function tryFix(name: string, vm: string, fix: NonNullable<Finding['fix']>): Promise<Fixed> {
+  try {
+    await fix.apply();
+    return { name, vm, did: fix.did };
+  } catch (error) {
+    return { name, vm, did: fix.did, error: error instanceof Error ? error.message : String(error) };
+  }
+}

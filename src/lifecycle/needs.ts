@@ -1,0 +1,114 @@
+// What each command needs of this host and of its VM, in one table: a command is refused by it before anything is touched
+// (9.2), and doctor tells it for the whole host (9.3).
+import { formatSize } from '../lib/size.ts';
+import { BangerError } from '../model/errors.ts';
+import type { Image } from '../model/image.ts';
+import type { Vm } from '../model/vm.ts';
+import { capabilityFindings, imageFindings } from './examine.ts';
+import type { Finding } from './finding.ts';
+import type { LifecycleServices } from './services.ts';
+
+/** What a command is about. */
+type Subject = { vm?: Vm; image?: Image };
+
+/** One thing that commands need. */
+type Need = {
+  check(services: LifecycleServices, subject: Subject): Promise<Finding[]>;
+  /** Whether it can be asked without a subject. */
+  ofHost: boolean;
+};
+
+const NEEDS = {
+  /** Overlay and work disk of an idle VM take a few MiB; a full disk in the middle costs the user more than a refusal now. */
+  'free-space': {
+    ofHost: true,
+    async check({ host, pathsOf, settings }) {
+      const directory = pathsOf({ id: '' }).directory;
+      await host.makePrivateDirectory(directory);
+      const free = await host.freeBytes(directory);
+      if (free >= settings.reservedBytes) return [];
+      const reason = `only ${formatSize(free)} are free below ${directory}, and ${formatSize(settings.reservedBytes)} are kept in reserve`;
+      const remedy = 'delete VMs (banger vm delete NAME), or put BANGER_STATE_DIR on a larger disk';
+      return [{ name: 'free-space', level: 'fail', code: 'NO_SPACE', reason, remedy }];
+    },
+  },
+  /** Programs, devices and rights of VMM, network and storage: each driver knows its own, and the package of each. */
+  drivers: {
+    ofHost: false,
+    async check({ drivers }, { vm }) {
+      try {
+        await drivers.choose(vm?.runtime ?? null);
+        return [];
+      } catch (error) {
+        if (!(error instanceof BangerError)) throw error;
+        const { code, message, remedy = 'banger doctor' } = error;
+        return [{ name: 'drivers', level: 'fail', code, reason: message, remedy }];
+      }
+    },
+  },
+  /** Disks, keys and image files. */
+  'own-files': {
+    ofHost: false,
+    check: async (services, { vm }) => (vm === undefined ? [] : capabilityFindings(services, vm)),
+  },
+  'image-files': {
+    ofHost: false,
+    check: async (services, { image }) => (image === undefined ? [] : imageFindings(services, image)),
+  },
+  'ssh-client': { ofHost: true, check: ({ host }) => programFindings(host, 'ssh-client', 'ssh', 'openssh-client') },
+  /** Only an image without a work seed has a work disk made for it. */
+  mke2fs: {
+    ofHost: false,
+    check: async ({ host }, { image }) => (image?.workSeedPath === null ? programFindings(host, 'mke2fs', 'mke2fs', 'e2fsprogs') : []),
+  },
+} as const satisfies Record<string, Need>;
+
+/** @param debianPackage that has the program */
+async function programFindings(host: LifecycleServices['host'], name: string, program: string, debianPackage: string): Promise<Finding[]> {
+  if ((await host.findProgram(program, host.commandEnvironment()['PATH'] ?? '')) !== undefined) return [];
+  return [{ name, level: 'fail', reason: `${program} is not installed`, remedy: `sudo apt-get install ${debianPackage}` }];
+}
+
+type NeedName = keyof typeof NEEDS;
+
+/** Commands whose needs the daemon checks; a bundle's build has a list of its own (images/bundle/preflight.ts). */
+const COMMANDS = {
+  'vm create': ['image-files', 'mke2fs', 'free-space', 'drivers'],
+  'vm start': ['drivers', 'own-files'],
+  'vm set --disk-size': ['free-space'],
+  'vm ssh': ['ssh-client'],
+  'image build': ['image-files', 'free-space'],
+  'image import': ['free-space'],
+} as const satisfies Record<string, readonly NeedName[]>;
+
+export type CommandWithNeeds = keyof typeof COMMANDS;
+
+/**
+ * Stands before the first effect of a command.
+ * @throws PREREQUISITE_MISSING, NO_SPACE, STORAGE_FAILED, NOT_FOUND naming all that is in the way, with what mends it
+ */
+export async function preflight(services: LifecycleServices, command: CommandWithNeeds, subject: Subject = {}): Promise<void> {
+  const found: Finding[] = [];
+  for (const name of COMMANDS[command]) found.push(...(await (NEEDS[name] as Need).check(services, subject)));
+  const obstacles = found.filter(({ level }) => level === 'fail');
+  const [first] = obstacles;
+  if (first === undefined) return;
+  const remedies = new Set(obstacles.flatMap(({ remedy }) => remedy ?? []));
+  throw new BangerError(first.code ?? 'PREREQUISITE_MISSING', obstacles.map(({ reason }) => reason).join('; '), {
+    remedy: [...remedies].join('; '),
+    details: { command, missing: obstacles.map(({ name }) => name) },
+  });
+}
+
+/** @returns what this host lacks for some command, and for which */
+export async function hostFindings(services: LifecycleServices): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  for (const [name, need] of Object.entries(NEEDS) as [NeedName, Need][]) {
+    if (!need.ofHost) continue;
+    const commands = Object.entries(COMMANDS).flatMap(([command, names]) => ((names as readonly string[]).includes(name) ? command : []));
+    for (const finding of await need.check(services, {})) {
+      findings.push({ ...finding, reason: `${finding.reason}; needed by ${commands.map((command) => `banger ${command}`).join(', ')}` });
+    }
+  }
+  return findings;
+}

@@ -1,0 +1,143 @@
+// What doctor finds of VMs, images and what belongs to none; what it mends; and that a command is refused by the same checks.
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import type { DoctorReport, VmView } from '../../src/api/schemas.ts';
+import { vmPaths } from '../../src/model/paths.ts';
+import { assertSound } from '../support/soundness.ts';
+import { runInProcess } from '../support/run-cli.ts';
+import { created, daemonFor, done, ended, type TestDaemon } from '../support/test-daemon.ts';
+
+const pathsOf = ({ world }: TestDaemon, vm: VmView) => vmPaths(world.directories, vm);
+/** What is told of VMs, images and directories; the host of the test has no bundle. */
+const findings = ({ verdicts }: DoctorReport) =>
+  verdicts
+    .filter(({ name, level }) => level !== 'pass' && name !== 'bundle')
+    .map(({ name, level, vm, fixable }) => ({ name, level, vm, fixable }));
+const doctor = ({ world }: TestDaemon, ...flags: string[]) => runInProcess(world.env, ['doctor', ...flags]);
+
+test('of whole VMs nothing is found, and that is told (9.3)', async (t) => {
+  const daemon = await daemonFor(t);
+  await created(daemon.api, 'runs');
+  await created(daemon.api, 'rests', { start: false });
+  const report = await daemon.api.doctor();
+  assert.deepEqual(findings(report), []);
+  assert.match(report.verdicts.find(({ name }) => name === 'vms')?.reason ?? '', /^2 VMs .* 1 images/);
+  assert.deepEqual((await daemon.api.doctorFix()).fixed, []);
+});
+
+test('lost disks fail with what can be done, and a start is refused before anything is touched (9.2, 9.3)', async (t) => {
+  const daemon = await daemonFor(t);
+  const web = await created(daemon.api, 'web', { start: false });
+  const { workDisk, rootOverlay, runtimeDirectory } = pathsOf(daemon, web);
+  for (const [name, path] of Object.entries({ 'work-disk': workDisk, 'root-overlay': rootOverlay })) {
+    renameSync(path, `${path}.away`);
+    const report = await daemon.api.doctor();
+    assert.deepEqual(findings(report), [{ name, level: 'fail', vm: 'web', fixable: undefined }]);
+    const { exitCode, stdout } = await doctor(daemon);
+    assert.equal(exitCode, 3);
+    assert.match(stdout, new RegExp(`✗ fail +${name} .*web is gone \\(${path}\\)\\n +try: .*banger vm delete web`));
+    const operation = await ended(daemon.api, await daemon.api.beginVm('web', 'start'));
+    assert.equal(operation.error?.code, 'STORAGE_FAILED');
+    assert.match(operation.error?.message ?? '', /web is gone/);
+    assert.deepEqual([operation.events.map(({ type }) => type), existsSync(runtimeDirectory)], [['end'], false]);
+    assert.equal((await daemon.api.showVm('web')).state, 'stopped');
+    // What a user made is never replaced.
+    assert.deepEqual((await daemon.api.doctorFix()).fixed, []);
+    renameSync(`${path}.away`, path);
+  }
+  await done(daemon.api, daemon.api.beginVm('web', 'start'));
+});
+
+test('a restart of a VM that could not start again leaves it running (9.2)', async (t) => {
+  const daemon = await daemonFor(t);
+  const { pid } = await created(daemon.api, 'web');
+  renameSync(daemon.world.image.kernelPath, `${daemon.world.image.kernelPath}.away`);
+  const operation = await ended(daemon.api, await daemon.api.beginVm('web', 'restart'));
+  assert.match(operation.error?.message ?? '', /the image default, from which web boots, lacks .*vmlinux/);
+  assert.equal((await daemon.api.showVm('web')).pid, pid);
+  const create = daemon.api.createVm({ name: 'other' }, false);
+  await assert.rejects(create, { code: 'NOT_FOUND', message: /the image default lacks .*vmlinux/, remedy: 'banger bundle build' });
+  assert.equal((await daemon.api.listVms()).length, 1);
+  assert.deepEqual(
+    findings(await daemon.api.doctor()).map(({ name }) => name),
+    ['image', 'image'],
+  );
+  renameSync(`${daemon.world.image.kernelPath}.away`, daemon.world.image.kernelPath);
+});
+
+test('doctor --fix makes lost keys and names anew, says what it did, and the VM can be used again (7.1, 9.3)', async (t) => {
+  const daemon = await daemonFor(t);
+  const [runs, rests] = [await created(daemon.api, 'runs'), await created(daemon.api, 'rests', { start: false })];
+  const before = await daemon.api.sshAccess('rests');
+  rmSync(pathsOf(daemon, runs).knownHosts);
+  daemon.world.names.set('runs', '127.0.0.9');
+  rmSync(pathsOf(daemon, rests).sshHostKey);
+  truncateSync(pathsOf(daemon, rests).workDisk, 2 * 1024 ** 2);
+  assert.deepEqual(findings(await daemon.api.doctor()), [
+    { name: 'ssh', level: 'warn', vm: 'runs', fixable: true },
+    { name: 'dns-name', level: 'warn', vm: 'runs', fixable: true },
+    { name: 'work-disk', level: 'warn', vm: 'rests', fixable: true },
+    { name: 'ssh', level: 'fail', vm: 'rests', fixable: true },
+  ]);
+  const { exitCode, stderr } = await doctor(daemon, '--fix');
+  assert.match(stderr, /^fixed runs: ssh: wrote .*known_hosts$/m);
+  assert.match(stderr, /^fixed runs: dns-name: published runs\.vm as 127\.213/m);
+  assert.match(stderr, /^fixed rests: ssh: made a new key, which the guest gets with its next start$/m);
+  assert.match(stderr, /^fixed rests: work-disk: made .* as long as recorded$/m);
+  // The bundle that this host lacks fails still.
+  assert.equal(exitCode, 3);
+  assert.deepEqual(findings(await daemon.api.doctor()), []);
+  assert.equal(daemon.world.names.get('runs'), runs.address);
+  const after = await daemon.api.sshAccess('rests');
+  assert.notEqual(after.hostPublicKey, before.hostPublicKey);
+  assert.match(readFileSync(after.knownHostsPath, 'utf8'), new RegExp(after.hostPublicKey.replaceAll('+', '\\+')));
+  assert.equal(statSync(pathsOf(daemon, rests).workDisk).size, rests.spec.workDiskBytes);
+  await done(daemon.api, daemon.api.beginVm('rests', 'start'));
+  await assertSound(daemon, 'mended');
+});
+
+test('the key of a VM that runs is not made anew under its guest (9.3)', async (t) => {
+  const daemon = await daemonFor(t);
+  const web = await created(daemon.api, 'web');
+  rmSync(pathsOf(daemon, web).sshHostKey);
+  assert.deepEqual(findings(await daemon.api.doctor()), [{ name: 'ssh', level: 'warn', vm: 'web', fixable: undefined }]);
+  assert.deepEqual((await daemon.api.doctorFix()).fixed, []);
+});
+
+test('a guest that is silent, a failed start and disks of nobody are told (9.3)', async (t) => {
+  const daemon = await daemonFor(t);
+  const { world, api } = daemon;
+  await created(api, 'silent');
+  await created(api, 'failed', { start: false });
+  world.machines.inject('silent', 'never-answer-agent');
+  world.machines.inject('failed', 'fail-at-start');
+  await ended(api, await api.beginVm('failed', 'start'));
+  const directory = join(world.directories.stateDirectory, 'vms', 'd'.repeat(32));
+  mkdirSync(directory);
+  writeFileSync(join(directory, 'work.raw'), 'somebody wrote this');
+  const report = await api.doctor();
+  assert.deepEqual(findings(report), [
+    { name: 'agent', level: 'warn', vm: 'silent', fixable: undefined },
+    { name: 'vm', level: 'warn', vm: 'failed', fixable: undefined },
+    { name: 'directories', level: 'warn', vm: undefined, fixable: undefined },
+  ]);
+  for (const verdict of report.verdicts) if (verdict.level !== 'pass') assert.ok(verdict.remedy !== undefined, verdict.name);
+  rmSync(directory, { recursive: true });
+});
+
+test('what commands need of the host is told with the commands, and refuses them (9.2, 5.4)', async (t) => {
+  const daemon = await daemonFor(t, { env: { BANGER_RESERVED_SPACE: String(2 ** 49) } });
+  const { verdicts } = await daemon.api.doctor();
+  const { reason, remedy } = verdicts.find(({ name }) => name === 'free-space') ?? {};
+  assert.match(
+    reason ?? '',
+    /are free below .*; needed by banger vm create, banger vm set --disk-size, banger image build, banger image import$/,
+  );
+  assert.match(remedy ?? '', /banger vm delete NAME/);
+  await assert.rejects(daemon.api.createVm({ name: 'web' }, false), { code: 'NO_SPACE' });
+  daemon.services.host.findProgram = () => Promise.resolve(undefined);
+  const ssh = (await daemon.api.doctor()).verdicts.find(({ name }) => name === 'ssh-client');
+  assert.deepEqual([ssh?.level, ssh?.remedy], ['fail', 'sudo apt-get install openssh-client']);
+});

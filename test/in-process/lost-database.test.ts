@@ -1,0 +1,139 @@
+// The database is lost, or is an old one: VMs come back from the manifests beside their disks, and what belongs to none is swept.
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import type { VmView } from '../../src/api/schemas.ts';
+import { vmPaths } from '../../src/model/paths.ts';
+import { assertMarked, assertSound, mark } from '../support/soundness.ts';
+import { created, done, fakeOf, startDaemon, type TestDaemon, until } from '../support/test-daemon.ts';
+import { createTestWorld, type TestWorld } from '../support/test-world.ts';
+
+type Lives = { world: TestWorld; start: () => Promise<TestDaemon>; losesDatabase: (daemon: TestDaemon) => Promise<void> };
+
+function livesFor(t: TestContext): Lives {
+  const world = createTestWorld();
+  let last: TestDaemon | undefined;
+  t.after(async () => {
+    await last?.stop();
+    world.remove();
+  });
+  return {
+    world,
+    start: async () => (last = await startDaemon(world)),
+    async losesDatabase(daemon) {
+      await daemon.kill();
+      // The log beside it stays, as when somebody removes the one file that is named in an error.
+      rmSync(join(world.directories.stateDirectory, 'banger.db'));
+    },
+  };
+}
+
+const pathsOf = (world: TestWorld, vm: { id: string }) => vmPaths(world.directories, vm);
+const lasting = ({ id, name, image, spec, address, createdAt, state, pid, storageDriver }: VmView) => {
+  return { id, name, image, spec, address, createdAt, state, pid, storageDriver };
+};
+
+test('VMs come back with all they had when the database is gone: the running one is adopted, disks keep what was written (3.8, 9.5)', async (t) => {
+  const { world, start, losesDatabase } = livesFor(t);
+  const first = await start();
+  const vms = [await created(first.api, 'runs', { vcpuCount: 3 }), await created(first.api, 'rests', { start: false, nat: false })];
+  for (const vm of vms) mark(world, vm);
+  await done(first.api, first.api.beginVm('rests', 'set', { name: 'renamed', workDiskBytes: 9 * 1024 ** 3 }));
+  const before = (await first.api.listVms()).map(lasting);
+  const keys = await Promise.all(before.map(({ name }) => first.api.sshAccess(name)));
+  await losesDatabase(first);
+  const second = await start();
+  assert.deepEqual((await assertSound(second, 'restored')).map(lasting), before);
+  assert.deepEqual(await Promise.all(before.map(({ name }) => second.api.sshAccess(name))), keys);
+  assert.equal((await second.api.health('runs')).agent, 'ok');
+  await done(second.api, second.api.beginVm('renamed', 'start'));
+  for (const vm of vms) assertMarked(world, vm, 'after the loss');
+  for (const { name } of before) await done(second.api, second.api.beginVm(name, 'delete'));
+  assert.deepEqual(world.remains(), []);
+});
+
+test('a VM that was being deleted when the database was lost is gone, one that was half-made as well (9.5)', async (t) => {
+  const { world, start, losesDatabase } = livesFor(t);
+  const first = await start();
+  for (const name of ['deleted', 'half']) await created(first.api, name, { start: false });
+  const [deleted, half] = await first.api.listVms();
+  first.services.vms.update(deleted?.id ?? '', { state: 'deleting' });
+  first.services.vms.update(half?.id ?? '', { state: 'creating' });
+  rmSync(pathsOf(world, { id: half?.id ?? '' }).workDisk);
+  await losesDatabase(first);
+  const second = await start();
+  assert.deepEqual(await second.api.listVms(), []);
+  assert.deepEqual(world.remains(), []);
+});
+
+test('a VM of which only its manifest says that it was being created is kept for the user to judge (9.5)', async (t) => {
+  const { world, start, losesDatabase } = livesFor(t);
+  const first = await start();
+  const vm = await created(first.api, 'web', { start: false });
+  mark(world, vm);
+  first.services.vms.update(vm.id, { state: 'creating' });
+  await losesDatabase(first);
+  const second = await start();
+  const found = await second.api.showVm('web');
+  assert.equal(found.state, 'stopped');
+  assertMarked(world, vm, 'kept');
+});
+
+test('with an older database new VMs come back beside the old ones, under another name where theirs is taken (9.5)', async (t) => {
+  const { start } = livesFor(t);
+  const first = await start();
+  await created(first.api, 'web', { start: false });
+  const vm = await created(first.api, 'other', { start: false });
+  await first.stop();
+  const second = await start();
+  // As if the database were from before: another VM has the name and the number of the one that it does not know.
+  const { id, networkIndex } = second.services.vms.find(vm.id) ?? { id: '', networkIndex: 0 };
+  second.services.vms.remove(id);
+  const taker = await created(second.api, 'other', { start: false });
+  assert.equal(second.services.vms.find(taker.id)?.networkIndex, networkIndex);
+  await second.stop();
+  const third = await start();
+  const names = (await third.api.listVms()).map(({ name }) => name).toSorted();
+  assert.deepEqual(names, ['other', `other-${vm.id.slice(0, 8)}`, 'web']);
+  assert.notEqual((await third.api.showVm(vm.id)).address, (await third.api.showVm('other')).address);
+  await done(third.api, third.api.beginVm(vm.id, 'start'));
+});
+
+test('machines, sockets and empty directories of unknown VMs are swept; disks of unknown VMs are kept (3.8, 9.5)', async (t) => {
+  const { world, start } = livesFor(t);
+  const first = await start();
+  const gone = await created(first.api, 'gone');
+  const kept = await created(first.api, 'kept', { start: false });
+  const machine = fakeOf(world, 'gone');
+  await first.kill();
+  rmSync(join(world.directories.stateDirectory, 'banger.db'));
+  // Of one everything that must survive is lost, of the other only what tells what it is.
+  rmSync(pathsOf(world, gone).directory, { recursive: true });
+  writeFileSync(pathsOf(world, kept).manifest, '{"formatVersion": 1, "id":');
+  const empty = pathsOf(world, { id: 'e'.repeat(32) });
+  mkdirSync(empty.directory);
+  writeFileSync(empty.sshHostKey, 'of nobody');
+  writeFileSync(join(world.directories.stateDirectory, 'vms', 'notes.txt'), 'the user put it here');
+  const second = await start();
+  assert.deepEqual(await second.api.listVms(), []);
+  assert.equal(machine.exit?.cause, 'crash');
+  const { workDisk } = pathsOf(world, kept);
+  assert.ok(existsSync(workDisk));
+  assert.deepEqual(readdirSync(join(world.directories.stateDirectory, 'vms')).toSorted(), [kept.id, 'notes.txt'].toSorted());
+  assert.deepEqual([[...world.network.taps], existsSync(pathsOf(world, gone).runtimeDirectory)], [[], false]);
+  rmSync(pathsOf(world, kept).directory, { recursive: true });
+});
+
+test('VMs that are older than manifests get theirs when a daemon starts (9.5)', async (t) => {
+  const { world, start } = livesFor(t);
+  const first = await start();
+  const vm = await created(first.api, 'web', { start: false });
+  await first.stop();
+  const { manifest } = pathsOf(world, vm);
+  const text = readFileSync(manifest, 'utf8');
+  rmSync(manifest);
+  await start();
+  await until(() => existsSync(manifest));
+  assert.equal(readFileSync(manifest, 'utf8'), text);
+});

@@ -1,0 +1,152 @@
+// Commands that go to another machine's daemon: a stand-in for ssh leads to the daemon of the test, or fails as ssh does.
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { runInProcess } from '../support/run-cli.ts';
+import { daemonFor } from '../support/test-daemon.ts';
+import type { TestWorld } from '../support/test-world.ts';
+
+/** @returns an environment of another machine's user, whose `ssh` is this script; its arguments are kept in a file */
+function elsewhere(world: TestWorld, script: string) {
+  const home = join(world.directory, 'elsewhere');
+  mkdirSync(join(home, 'bin'), { recursive: true });
+  writeFileSync(join(home, 'bin/ssh'), `#!/bin/sh\nprintf '%s\\n' "$@" >"${home}/argv"\n${script}\n`, { mode: 0o755 });
+  return {
+    PATH: `${home}/bin:/usr/bin:/bin`,
+    HOME: home,
+    BANGER_CONFIG: join(home, 'config/config.toml'),
+    BANGER_STATE_DIR: join(home, 'state'),
+    BANGER_RUNTIME_DIR: join(home, 'run'),
+  };
+}
+
+const toDaemon = (world: TestWorld): string => `exec socat - UNIX-CONNECT:${world.directories.socketPath}`;
+
+test('BANGER_HOST=ssh:// runs the same commands against the other daemon, streams too (2.1)', async (t) => {
+  const { world } = await daemonFor(t);
+  const env = { ...elsewhere(world, toDaemon(world)), BANGER_HOST: 'ssh://dev@lab:2222' };
+  const run = (...argv: string[]) => runInProcess(env, argv);
+  const created = await run('vm', 'create', '--name', 'web', '--progress', 'plain');
+  assert.equal(created.exitCode, 0, created.stderr);
+  assert.match(created.stderr, /✓ boot/);
+  assert.equal((await run('vm', 'list', '-q')).stdout, 'web\n');
+  const argv = readFileSync(join(env.HOME, 'argv'), 'utf8').split('\n');
+  assert.deepEqual(argv.slice(argv.indexOf('-T')), [
+    '-T',
+    '-p',
+    '2222',
+    '-l',
+    'dev',
+    '--',
+    'lab',
+    'env BANGER_HOST=local banger internal dial-stdio',
+    '',
+  ]);
+  const echoed = await runInProcess(env, ['vm', 'exec', '-i', 'web', '--', 'cat'], { stdin: 'x'.repeat(300_000) });
+  assert.deepEqual([echoed.exitCode, echoed.stdout.length], [0, 300_000], echoed.stderr);
+  assert.equal((await run('vm', 'delete', '--force', 'web')).exitCode, 0);
+  assert.ok(!existsSync(join(env.HOME, 'run')), 'no daemon was started here');
+});
+
+test('BANGER_HOST=unix:// takes another socket, which is never started (2.1)', async (t) => {
+  const { world } = await daemonFor(t);
+  const env = elsewhere(world, 'exit 1');
+  const there = await runInProcess({ ...env, BANGER_HOST: `unix://${world.directories.socketPath}` }, ['vm', 'list', '-q']);
+  assert.deepEqual([there.exitCode, there.stdout], [0, '']);
+  const absent = await runInProcess({ ...env, BANGER_HOST: `unix://${world.directory}/none.sock` }, ['vm', 'list']);
+  assert.match(absent.stderr, /does not answer at .*none\.sock: it is not running/);
+});
+
+test('what fails on the way is told apart, each with what to try (1.6)', async (t) => {
+  const { world } = await daemonFor(t);
+  const said = async (script: string): Promise<string> => {
+    const { exitCode, stderr } = await runInProcess({ ...elsewhere(world, script), BANGER_HOST: 'ssh://lab' }, ['vm', 'list']);
+    assert.equal(exitCode, 1);
+    return stderr;
+  };
+  assert.match(
+    await said('echo "ssh: connect to host lab port 22: Connection refused" >&2; exit 255'),
+    /^banger: ssh did not get to ssh:\/\/lab: ssh: connect to host lab port 22: Connection refused\n {2}try: ssh -- lab true\n$/,
+  );
+  assert.match(
+    await said('echo "env: banger: No such file or directory" >&2; exit 127'),
+    /^banger: there is no banger that could be run at ssh:\/\/lab: env: .*\n {2}try: install banger there, or .*--program/,
+  );
+  assert.match(
+    await said('echo "banger: the daemon ended with status 1 while it started" >&2; echo "  try: read its log" >&2; exit 1'),
+    /^banger: banger at ssh:\/\/lab did not reach its daemon: the daemon ended with status 1 while it started\n {2}try: ssh -- lab banger daemon status\n$/,
+  );
+  const env = { ...elsewhere(world, ''), PATH: '/nonexistent', BANGER_HOST: 'ssh://lab' };
+  assert.match(
+    (await runInProcess(env, ['vm', 'list'])).stderr,
+    /ssh could not be started \(ENOENT\)\n {2}try: install the package openssh-client/,
+  );
+});
+
+test('a bad address is refused, also one that ssh would take for a switch (1.6)', async (t) => {
+  const { world } = await daemonFor(t);
+  for (const host of [
+    'tcp://lab',
+    'ssh://-oProxyCommand=id',
+    'ssh://a b',
+    'ssh://lab:0',
+    'ssh://lab:x',
+    'ssh://-l@lab',
+    'unix://relative',
+    'ssh://',
+  ]) {
+    const { exitCode, stderr } = await runInProcess({ ...elsewhere(world, 'touch "$HOME/ran"'), BANGER_HOST: host }, ['vm', 'list']);
+    assert.equal(exitCode, 2, host);
+    assert.match(stderr, /is no address of a daemon\n {2}try: write ssh:/, host);
+  }
+});
+
+test('what is about this machine says so, and how it is said there (1.5)', async (t) => {
+  const { world } = await daemonFor(t);
+  const env = { ...elsewhere(world, ''), BANGER_HOST: 'ssh://dev@lab' };
+  for (const command of ['daemon start', 'daemon stop', 'daemon restart', 'daemon logs', 'ssh-config']) {
+    const { exitCode, stderr } = await runInProcess(env, command.split(' '));
+    assert.equal(exitCode, 1, command);
+    assert.match(
+      stderr,
+      new RegExp(`^banger: ${command} is about this machine, .* ssh://dev@lab\\n {2}try: ssh -l dev -- lab banger ${command}\\n$`),
+    );
+  }
+});
+
+test('contexts name other daemons; the one in use is taken, BANGER_CONTEXT and BANGER_HOST win over it (2.1)', async (t) => {
+  const { world } = await daemonFor(t);
+  const env = elsewhere(world, toDaemon(world));
+  const run = async (argv: string[], more: Record<string, string> = {}): Promise<string> => {
+    const { exitCode, stdout, stderr } = await runInProcess({ ...env, ...more }, argv);
+    assert.equal(exitCode, 0, stderr);
+    return stdout;
+  };
+  assert.equal(await run(['context', 'list', '-q']), 'local\n');
+  await run(['context', 'add', 'lab', 'ssh://lab', '--program', '/opt/my banger']);
+  await run(['context', 'add', 'other', `unix://${world.directories.socketPath}`]);
+  assert.match(await run(['context', 'list']), /^local +yes +local$/m);
+  await run(['context', 'use', 'lab']);
+  assert.equal(await run(['vm', 'list', '-q']), '');
+  assert.match(readFileSync(join(env.HOME, 'argv'), 'utf8'), /\nenv BANGER_HOST=local '\/opt\/my banger' internal dial-stdio\n$/);
+  assert.equal(statSync(join(env.HOME, 'config/contexts.json')).mode & 0o777, 0o600);
+  const shown = async (more: Record<string, string> = {}) => JSON.parse(await run(['context', 'show', '-o', 'json'], more)) as object;
+  assert.deepEqual(await shown(), { name: 'lab', host: 'ssh://lab', program: '/opt/my banger' });
+  assert.deepEqual(await shown({ BANGER_CONTEXT: 'local' }), { name: 'local', host: 'local', program: null });
+  assert.deepEqual(await shown({ BANGER_HOST: 'ssh://a@[::1]:22' }), { name: null, host: 'ssh://a@[::1]:22', program: 'banger' });
+  await run(['context', 'remove', 'lab']);
+  assert.deepEqual(await shown(), { name: 'local', host: 'local', program: null });
+
+  const refuse = async (argv: string[], status: number, message: RegExp): Promise<void> => {
+    const { exitCode, stderr } = await runInProcess(env, ['context', ...argv]);
+    assert.deepEqual([exitCode, message.test(stderr)], [status, true], stderr);
+  };
+  await refuse(['add', 'other', 'ssh://lab'], 1, /there is a context other already/);
+  await refuse(['add', 'local', 'ssh://lab'], 2, /cannot name a context/);
+  await refuse(['add', 'x', 'http://lab'], 2, /no address of a daemon/);
+  await refuse(['use', 'nobody'], 3, /there is no context "nobody"/);
+  await refuse(['remove', 'local'], 2, /always there/);
+  writeFileSync(join(env.HOME, 'config/contexts.json'), '{"current": 1}');
+  await refuse(['list'], 2, /contexts\.json is no list of contexts\n {2}try: rm /);
+});

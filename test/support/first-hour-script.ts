@@ -1,0 +1,71 @@
+// What somebody does in the first hour: what the page says before each screen, and what is typed.
+
+export type Scene = {
+  title?: string;
+  text: string;
+  /** Lines that are typed; a screen shows all of them. */
+  say: readonly (string | { line: string; until: RegExp })[];
+};
+
+export const SCENES: readonly Scene[] = [
+  {
+    title: 'A machine',
+    text: 'Nothing has to be set up first: the first command starts the daemon. `vm create` returns when the machine can be used.',
+    say: ['banger vm create --name web'],
+  },
+  { text: 'It is in the list, with an address of its own.', say: ['banger vm list'] },
+  {
+    title: 'Inside',
+    text: 'A command in it, and a shell. After the shell you are reminded that the machine goes on running.',
+    say: ['banger vm exec web -- uname -n', { line: 'banger vm ssh web', until: /root@web:.*# *$/ }, 'echo remember > note.txt && exit'],
+  },
+  {
+    title: 'Files and ports',
+    text: 'Files are copied both ways. What listens inside is at the address outside, on the same port.',
+    say: [
+      'banger vm cp web:/root/note.txt . && cat note.txt',
+      'banger vm cp serve.sh web:/root/serve.sh',
+      'banger vm exec web -- systemd-run -q /root/serve.sh',
+      "address=$(banger vm show web --format '{{.address}}')",
+      'until curl -sf http://$address:8000/; do sleep 1; done',
+      'banger vm ports web -q | grep 8000',
+    ],
+  },
+  {
+    title: 'Mistakes',
+    text: 'What is mistyped is named, with what was meant.',
+    say: ['banger create --name db', 'banger vm lsit', 'banger vm list --ouput json', 'banger vm stop wbe'],
+  },
+  {
+    text: 'Values are refused before anything is touched, and names are taken once.',
+    say: ['banger vm create --memory 0', 'banger vm create --name My_VM', 'banger vm create --name web', 'banger vm create --image nope'],
+  },
+  {
+    title: 'The end of it',
+    text: 'A stopped machine keeps its disks. Deleting asks on a terminal.',
+    say: [
+      'banger vm stop web',
+      'banger vm exec web true',
+      { line: 'banger vm delete web', until: /\[y\/N\] *$/ },
+      'n',
+      'banger vm delete --yes web',
+      'banger vm list',
+    ],
+  },
+];
+
+/** Parts that differ from run to run, and what stands for them. */
+const VARIABLE: readonly [RegExp, string][] = [
+  // The width of an address is that of its column.
+  [/\bADDRESS +CREATED$/g, 'ADDRESS      CREATED'],
+  [/\b127\.\d+\.\d+\.\d+\b( {2,})?/g, '127.213.0.2$1'],
+  [/\b127\.213\.0\.2 {2,}/g, '127.213.0.2  '],
+  [/\b(\d+m ?)?\d+(\.\d+)?(ms|s)\b(?! ago)/g, '1.0s'],
+  [/\b(just now|\d+(\.\d+)?(ms|s|m) ago|\d+ (seconds?|minutes?) ago)/g, 'just now'],
+  [/\b[0-9a-f]{32}\b/g, '5f0c0de5f0c0de5f0c0de5f0c0de5f0c'],
+];
+
+/** @returns lines of a screen without what differs from run to run */
+export function steady(lines: readonly string[]): string[] {
+  return lines.map((line) => VARIABLE.reduce((text, [pattern, stands]) => text.replaceAll(pattern, stands), line).trimEnd());
+}
