@@ -137,6 +137,11 @@ export type Machine = {
   /** Port forwards of the VMM's own user network; only on drivers that have one, only with network.kind `user`. */
   forwardUserPort?(forward: { hostAddress: string; hostPort: number; guestPort: number; protocol: 'tcp' | 'udp' }): Promise<void>;
   removeUserPort?(forward: { hostAddress: string; hostPort: number; guestPort: number; protocol: 'tcp' | 'udp' }): Promise<void>;
+  /**
+   * Only of drivers that pause the guest when the host's disk is full, and let it go on when there is room again (5.4).
+   * @param listener told at once how it is, and of every change; one listener
+   */
+  onFullDisk?(listener: (isFull: boolean) => void): void;
   /** Stops and continues the vCPUs. */
   pause?(): Promise<void>;
   resume?(): Promise<void>;

@@ -57,7 +57,7 @@ function control(world: FakeWorld, vmm: FakeVmm): Machine {
   const channels = new FakeChannels(
     vmm.guest,
     vmm.exited,
-    () => !vmm.paused && !vmm.hung && !world.has(vmm.spec.vmName, 'never-answer-agent'),
+    () => !vmm.paused && !vmm.isDiskFull && !vmm.hung && !world.has(vmm.spec.vmName, 'never-answer-agent'),
   );
   return {
     process: vmm.process,
@@ -73,8 +73,15 @@ function control(world: FakeWorld, vmm: FakeVmm): Machine {
       vmm.end({ cause: 'host-request', detail: 'ended by the host' });
       await vmm.exited;
     },
+    onFullDisk: (listener) => {
+      vmm.fullDiskListener = listener;
+      listener(vmm.isDiskFull);
+    },
     pause: () => Promise.resolve(void (vmm.paused = true)),
     resume: () => Promise.resolve(void (vmm.paused = false)),
-    detach: () => channels.close(),
+    detach: () => {
+      vmm.fullDiskListener = undefined;
+      channels.close();
+    },
   };
 }
