@@ -19,7 +19,7 @@ const SIGNALS = ['SIGKILL', 'SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGUSR1',
 /** `/v1/vms`: the records, and the verbs as operations. */
 export function vmRoutes(server: TypedServer, services: DaemonServices, attachments: Attachments): void {
   const view = (vm: Vm) => vmView(services, vm);
-  const resolve = (reference: string): Vm => resolveVm(services.vms.list(), reference);
+  const resolve = (reference: string): Vm => resolveVm(services.vms, reference);
   const accept = acceptOperation(attachments);
 
   server.get('/v1/vms', { schema: { response: { 200: z.array(vmSchema) } } }, (_request, reply) => {
