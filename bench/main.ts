@@ -8,11 +8,13 @@ import { createSandbox } from '../test/support/sandbox.ts';
 import type { Bench } from './bench.ts';
 import { createBench } from './create.ts';
 import { memoryBench, startBench, wakeUpsBench } from './daemon.ts';
+import { recordsBench } from './records.ts';
 import { execBench, listBench } from './running.ts';
 import { dnsBench, forwardBytesBench, forwardPingBench, portsBench } from './reach.ts';
 import { type BenchResult, markdownTable } from './table.ts';
 
 const BENCHES: readonly Bench[] = [
+  recordsBench,
   listBench,
   execBench,
   startBench,

@@ -33,6 +33,9 @@ const STAGES: readonly Stage[] = [
 
 export type StageResult = { name: string; ok: boolean; durationMs: number; passed: number; failed: number; skipped: number };
 
+/** Behind the summary stand the failures again, each with what was expected. */
+const TAIL_BYTES = 1024 ** 2;
+
 /** Runs one stage with its output shown, and reads the counts that node:test prints at its end. */
 export async function runStage(stage: Stage): Promise<StageResult> {
   const begin = performance.now();
@@ -42,7 +45,7 @@ export async function runStage(stage: Stage): Promise<StageResult> {
   child.stdout.setEncoding('utf8');
   child.stdout.on('data', (text: string) => {
     process.stdout.write(text);
-    tail = (tail + text).slice(-4096);
+    tail = (tail + text).slice(-TAIL_BYTES);
   });
   const status = await new Promise<number | null>((resolve) => {
     child.on('error', () => resolve(null));

@@ -2,6 +2,7 @@
 #include "child.h"
 #include "handlers.h"
 #include "power.h"
+#include "runit.h"
 #include "supervise.h"
 #include "systemd.h"
 #include <errno.h>
@@ -16,6 +17,8 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#define RUNIT_OBEYS_MS 20000
 
 static bool read_line(const char *path, char *line, size_t capacity) {
   int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -63,12 +66,19 @@ static int run_program(char *const *argv, int limit_ms) {
   return status;
 }
 
+static const char *runit_state_word(void) {
+  int stage = runit_stage();
+  return stage == 1 ? "starting" : stage == 2 ? "running" : "unknown";
+}
+
 // A systemd that is too busy to answer is taken to be starting.
 static const char *init_state_word(void) {
   char word[32] = "";
   if (!agent_shared->init_started) return "starting";
   if (is_supervised()) return "running";
-  if (strcmp(init_system(), "systemd") != 0) return "unknown";
+  const char *system = init_system();
+  if (strcmp(system, "runit") == 0) return runit_state_word();
+  if (strcmp(system, "systemd") != 0) return "unknown";
   if (!systemd_state(word, sizeof word)) return "starting";
   if (strcmp(word, "running") == 0) return "running";
   if (strcmp(word, "degraded") == 0 || strcmp(word, "maintenance") == 0) return "degraded";
@@ -153,9 +163,25 @@ void handle_time(struct channel *c, struct request *request) {
   json_free(&document);
 }
 
+// runit drops what it is told outside of its second stage. In the first no service runs yet, so nobody misses an orderly end.
+static bool end_runit(bool reboot_after) {
+  char *init[] = {"/sbin/init", reboot_after ? "6" : "0", NULL};
+  if (runit_stage() == 1) return false;
+  // It has no place for a program of ours at its end, so the host hears it first and runit is asked for the reset.
+  if (agent_shared->resets_to_power_off) {
+    power_tell_host(reboot_after);
+    init[1] = "6";
+  }
+  int64_t until = monotonic_ms() + RUNIT_OBEYS_MS;
+  for (int stage = 0; stage != 3 && monotonic_ms() < until; stage = runit_stage()) {
+    if (stage == 1 || run_program(init, 10000) != 0) return false;
+    sleep_ms(500);
+  }
+  return true;
+}
+
 static void shut_down(bool reboot_after) {
   char *systemctl[] = {"/usr/bin/systemctl", "--no-block", reboot_after ? "reboot" : "poweroff", NULL};
-  char *init[] = {"/sbin/init", reboot_after ? "6" : "0", NULL};
   const char *system = init_system();
   if (strcmp(system, "systemd") == 0 && run_program(systemctl, 10000) == 0) return;
   if (strcmp(system, "systemd") == 0) {
@@ -163,14 +189,7 @@ static void shut_down(bool reboot_after) {
     // The numbers are the C library's of the image, 34 being its first; musl's own SIGRTMIN differs.
     if (kill(1, reboot_after ? 34 + 5 : 34 + 4) == 0) return;
   }
-  if (strcmp(system, "runit") == 0) {
-    // It has no place for a program of ours at its end, so the host hears it first and runit is asked for the reset.
-    if (agent_shared->resets_to_power_off) {
-      power_tell_host(reboot_after);
-      init[1] = "6";
-    }
-    if (run_program(init, 10000) == 0) return;
-  }
+  if (strcmp(system, "runit") == 0 && end_runit(reboot_after)) return;
   if (is_supervised() && kill(1, reboot_after ? SUPERVISE_REBOOT_SIGNAL : SUPERVISE_POWEROFF_SIGNAL) == 0) return;
   power_end(reboot_after);
 }

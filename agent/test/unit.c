@@ -6,6 +6,7 @@
 #include "../src/json.h"
 #include "../src/ports.h"
 #include "../src/power.h"
+#include "../src/runit.h"
 #include "../src/service.h"
 #include "../src/systemd.h"
 #include "check.h"
@@ -290,6 +291,21 @@ static void test_services(void) {
   CHECK(!service_decode(broken, 0, &s));
 }
 
+static int stage_of(const char *stat, const char *cmdline, size_t size) { return runit_stage_of(stat, cmdline, size - 1); }
+#define STAGE_OF(stat, cmdline) stage_of(stat, cmdline, sizeof cmdline)
+
+static void test_runit_stages(void) {
+  CHECK(STAGE_OF("9 (1) S 1 9 9 0", "/bin/sh\0/etc/runit/1\0") == 1);
+  CHECK(STAGE_OF("9 (2) S 1 9 9 0", "/bin/sh\0-e\0/etc/runit/2\0") == 2);
+  CHECK(STAGE_OF("9 (runsvdir) S 1 9 9 0", "runsvdir\0-P\0/etc/service\0") == 2);
+  CHECK(STAGE_OF("9 (3) S 1 9 9 0", "/etc/runit/3\0") == 3);
+  // A user's own services, other scripts, names made to look like the rest of the line, and processes without a command.
+  CHECK(STAGE_OF("9 (runsvdir) S 7 9 9 0", "runsvdir\0/home/me/service\0") == 0);
+  CHECK(STAGE_OF("9 (a) S 1 (b) S 7 9", "/etc/runit/3\0") == 0);
+  CHECK(STAGE_OF("9 (10) S 1 9 9 0", "/bin/sh\0/etc/runit/10\0/etc/runit/\0/etc/runit/4\0") == 0);
+  CHECK(STAGE_OF("9 (sh) S 1 9 9 0", "") == 0 && STAGE_OF("", "/etc/runit/1\0") == 0);
+}
+
 int main(void) {
   test_http_heads();
   test_queries();
@@ -305,6 +321,7 @@ int main(void) {
   test_last_word();
   test_end_hook();
   test_services();
+  test_runit_stages();
   printf("unit: %d checks, %d failed\n", check_count, check_failures);
   return check_failures != 0;
 }

@@ -44,7 +44,7 @@ async function serve(services: DaemonServices, buildId: string, upgrade: Upgrade
   const [, reference = '', kind] = route;
   const body = await readBody(request);
   if (head.length > 0) socket.unshift(head);
-  const vm = resolveVm(services.vms.list(), decodePart(reference));
+  const vm = resolveVm(services.vms, decodePart(reference));
   const gone = new AbortController();
   socket.once('close', () => gone.abort());
   await withSession(services, vm, async ({ agent }) => {

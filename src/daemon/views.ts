@@ -29,6 +29,23 @@ export function vmView(services: Pick<LifecycleServices, 'pathsOf' | 'drivers'>,
   };
 }
 
+/** Text of a VM's view; good as long as its record is the same object and its address the same. */
+const prepared = new WeakMap<Vm, { address: string; text: string }>();
+
+/** @returns the views of all VMs as JSON. Of thousands, most have not changed since they were last asked for. */
+export function vmListText(services: Pick<LifecycleServices, 'vms' | 'pathsOf' | 'drivers'>): string {
+  const texts = services.vms.list().map((vm) => {
+    // What the configuration chooses for a VM without drivers of its own may change with the bundle.
+    const address = services.drivers.of(vm.runtime).network.addressOnHost(addressesOf(vm.networkIndex));
+    const known = prepared.get(vm);
+    if (known?.address === address) return known.text;
+    const text = JSON.stringify(vmView(services, vm));
+    prepared.set(vm, { address, text });
+    return text;
+  });
+  return `[${texts.join(',')}]`;
+}
+
 /** What the API shows of an operation. */
 export function operationView(record: OperationRecord): Operation {
   return { ...record };

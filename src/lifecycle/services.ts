@@ -14,6 +14,7 @@ import type { ImageStore } from '../store/images.ts';
 import type { VmManifests } from '../store/vm-manifests.ts';
 import type { VmStore } from '../store/vms.ts';
 import type { KeyedLock } from './locks.ts';
+import type { RebootLimit } from './reboot-limit.ts';
 import type { Machines } from './machines.ts';
 import type { Operations } from './operations.ts';
 
@@ -118,6 +119,7 @@ export type LifecycleServices = {
   operations: Operations;
   locks: KeyedLock;
   machines: Machines;
+  reboots: RebootLimit;
   drivers: Drivers;
   names: NamePort;
   host: HostPort;

@@ -25,14 +25,27 @@ export function decideSpace({ usedBytes, sizeBytes, limitBytes, state }: Overlay
 }
 
 /**
- * Gives the VM's root overlay space ahead of what the guest writes, for as long as the machine is held; only with drivers
- * that need it. When there is none the VM is paused, so that it loses nothing, and goes on when there is some again (5.4).
+ * Keeps an eye on the host's space for the VM for as long as the machine is held: whether its VMM had to pause it, and gives
+ * its root overlay space ahead of what the guest writes with drivers that need it. When there is none the VM is paused, so that it loses nothing, and goes on when there is some again (5.4).
  */
 export function watchSpace(context: VmContext, live: LiveMachine): void {
   const { signal } = live.companions;
-  if (context.drivers.storage.usage === undefined) return;
+  const { vm, drivers } = context;
+  const isMetered = drivers.storage.usage !== undefined;
   // A running VM has a last error from here alone; the daemon that paused it may be gone.
-  const watch = { context, live, problem: context.vm.lastError, isPaused: context.vm.lastError !== null };
+  const watch: Watch = {
+    context,
+    live,
+    told: vm.lastError,
+    overlay: isMetered ? vm.lastError : null,
+    vmm: null,
+    isPaused: isMetered && vm.lastError !== null,
+  };
+  live.machine.onFullDisk?.((isFull) => {
+    watch.vmm = isFull ? "paused: the host's disk is full; it goes on by itself when there is room again (df -h)" : null;
+    tell(watch);
+  });
+  if (!isMetered) return;
   const next = (): void => {
     const timer = setTimeout(() => {
       void look(watch).finally(() => {
@@ -45,7 +58,16 @@ export function watchSpace(context: VmContext, live: LiveMachine): void {
   next();
 }
 
-type Watch = { context: VmContext; live: LiveMachine; problem: string | null; isPaused: boolean };
+type Watch = {
+  context: VmContext;
+  live: LiveMachine;
+  /** What is wrong with the space of the overlay, and what the VMM said. */
+  overlay: string | null;
+  vmm: string | null;
+  /** What is written down. */
+  told: string | null;
+  isPaused: boolean;
+};
 
 async function look(watch: Watch): Promise<void> {
   const { storage } = watch.context.drivers;
@@ -56,10 +78,11 @@ async function look(watch: Watch): Promise<void> {
     const decision = decideSpace(usage);
     if (decision.do === 'extend') await storage.extend?.(overlay, decision.sizeBytes);
     if (decision.do !== 'report') await goOn(watch);
-    tell(watch, decision.do === 'report' ? decision.problem : null);
+    watch.overlay = decision.do === 'report' ? decision.problem : null;
   } catch (error) {
-    tell(watch, await problemOf(watch, error));
+    watch.overlay = await problemOf(watch, error);
   }
+  tell(watch);
 }
 
 /** @returns what the user is told; the VM has been paused when it is for lack of space */
@@ -83,10 +106,11 @@ async function goOn(watch: Watch): Promise<void> {
 }
 
 /** Writes a change down, once. */
-function tell(watch: Watch, problem: string | null): void {
+function tell(watch: Watch): void {
   const { context, live } = watch;
-  if (problem === watch.problem || live.companions.signal.aborted) return;
-  watch.problem = problem;
+  const problem = watch.vmm ?? watch.overlay;
+  if (problem === watch.told || live.companions.signal.aborted) return;
+  watch.told = problem;
   context.services.vms.update(context.vm.id, { lastError: problem });
   context.services.warn(problem === null ? 'a VM has space again' : 'a VM has trouble with its disk', { vm: context.vm.name, problem });
 }

@@ -37,25 +37,35 @@ export type VmStore = ReturnType<typeof createVmStore>;
 export function createVmStore(database: DatabaseSync, onChange: (vm: Vm, before: Vm | undefined) => void = () => undefined) {
   const columns =
     'id, name, state, image_id, image_name, spec, network_index, created_at, started_at, last_used_at, runtime, ssh_host_key, last_error, forwards';
-  const selectAll = database.prepare(`SELECT ${columns} FROM vms ORDER BY created_at, id`);
-  const selectById = database.prepare(`SELECT ${columns} FROM vms WHERE id = ?`);
-  const selectByName = database.prepare(`SELECT ${columns} FROM vms WHERE name = ?`);
+  const selectIdByName = database.prepare('SELECT id FROM vms WHERE name = ?');
   const insert = database.prepare(`INSERT INTO vms (${columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
   const update = database.prepare(
     'UPDATE vms SET name = ?, state = ?, spec = ?, started_at = ?, last_used_at = ?, runtime = ?, ssh_host_key = ?, last_error = ?, forwards = ? WHERE id = ?',
   );
   const remove = database.prepare('DELETE FROM vms WHERE id = ?');
-  const indexes = database.prepare('SELECT network_index FROM vms');
 
-  const find = (id: string): Vm | undefined => fromRow(selectById.get(id));
-  const assertNameFree = (vm: Pick<Vm, 'id' | 'name'>): void => refuseNameOf(fromRow(selectByName.get(vm.name)), vm);
+  // This process alone holds the database, so what was read once is what is there: thousands of rows are parsed at the start only.
+  let vms = new Map<string, Vm>();
+  for (const row of database.prepare(`SELECT ${columns} FROM vms ORDER BY created_at, id`).all()) keep(toVm(row));
+  let isSorted = true;
+  function keep(vm: Vm): Vm {
+    vms.set(vm.id, Object.freeze(vm));
+    return vm;
+  }
+  const find = (id: string): Vm | undefined => vms.get(id);
+  const findByName = (name: string): Vm | undefined => find(String(selectIdByName.get(name)?.['id']));
+  const assertNameFree = (vm: Pick<Vm, 'id' | 'name'>): void => refuseNameOf(findByName(vm.name), vm);
   return {
-    list: (): Vm[] => selectAll.all().map((row) => toVm(row)),
+    list(): Vm[] {
+      if (!isSorted) vms = new Map([...vms.values()].toSorted(byAge).map((vm) => [vm.id, vm]));
+      isSorted = true;
+      return [...vms.values()];
+    },
     find,
     /** @throws NAME_TAKEN when another VM has the name */
     assertNameFree,
-    findByName: (name: string): Vm | undefined => fromRow(selectByName.get(name)),
-    networkIndexes: (): Set<number> => new Set(indexes.all().map((row) => Number(row['network_index']))),
+    findByName,
+    networkIndexes: (): Set<number> => new Set(vms.values().map((vm) => vm.networkIndex)),
     /** @throws NAME_TAKEN */
     insert(vm: Vm): void {
       assertNameFree(vm);
@@ -68,13 +78,10 @@ export function createVmStore(database: DatabaseSync, onChange: (vm: Vm, before:
         JSON.stringify(vm.spec),
         vm.networkIndex,
         vm.createdAt,
-        vm.startedAt,
-        vm.lastUsedAt,
-        toJson(vm.runtime),
-        vm.sshHostKey,
-        vm.lastError,
-        JSON.stringify(vm.forwards),
+        ...laterColumns(vm),
       );
+      keep({ ...vm });
+      isSorted = false;
       onChange(vm, undefined);
     },
     /** @returns the VM after the change. @throws NOT_FOUND, NAME_TAKEN */
@@ -83,23 +90,14 @@ export function createVmStore(database: DatabaseSync, onChange: (vm: Vm, before:
       if (present === undefined) throw new BangerError('NOT_FOUND', `the VM ${id} is gone`);
       const vm = { ...present, ...change };
       assertNameFree(vm);
-      update.run(
-        vm.name,
-        vm.state,
-        JSON.stringify(vm.spec),
-        vm.startedAt,
-        vm.lastUsedAt,
-        toJson(vm.runtime),
-        vm.sshHostKey,
-        vm.lastError,
-        JSON.stringify(vm.forwards),
-        id,
-      );
+      update.run(vm.name, vm.state, JSON.stringify(vm.spec), ...laterColumns(vm), id);
+      keep(vm);
       onChange(vm, present);
       return vm;
     },
     remove(id: string): void {
       remove.run(id);
+      vms.delete(id);
     },
   };
 }
@@ -111,12 +109,17 @@ function refuseNameOf(holder: Vm | undefined, { id, name }: Pick<Vm, 'id' | 'nam
   });
 }
 
+/** The values of started_at, last_used_at, runtime, ssh_host_key, last_error, forwards. */
+function laterColumns(vm: Vm): (string | null)[] {
+  return [vm.startedAt, vm.lastUsedAt, toJson(vm.runtime), vm.sshHostKey, vm.lastError, JSON.stringify(vm.forwards)];
+}
+
 function toJson(value: unknown): string | null {
   return value === null ? null : JSON.stringify(value);
 }
 
-function fromRow(row: unknown): Vm | undefined {
-  return row === undefined ? undefined : toVm(row);
+function byAge(one: Vm, other: Vm): number {
+  return one.createdAt === other.createdAt ? (one.id < other.id ? -1 : 1) : one.createdAt < other.createdAt ? -1 : 1;
 }
 
 function toVm(raw: unknown): Vm {

@@ -142,7 +142,24 @@ describe('a file system that is full', { skip: process.getuid?.() === 0 ? false 
     }
   }
 
-  test('refuses a creation as NO_SPACE, and VMs can be listed, stopped and deleted; with room all goes on (9.5)', async () => {
+  /** A guest that writes more than the host has is paused, which is told, and goes on without loss when there is room (5.4). */
+  async function pauseAndGoOn(vm: ReturnType<typeof guest>): Promise<void> {
+    const filler = fill();
+    await vm.sh(
+      '(dd if=/dev/zero bs=1M count=24 | tr "\\\\0" x | dd of=/root/big conv=fsync; touch /run/written) >/dev/null 2>&1 </dev/null &',
+    );
+    const error = async (): Promise<string | null> => (await vm.show()).lastError;
+    const told = await eventually('a paused VM', error, (text) => text !== null);
+    assert.match(told ?? '', /^paused: the host's disk is full/);
+    assert.equal((await vm.show()).state, 'running');
+    assert.match(await sandbox().must(['vm', 'list']), /running \(!\)/);
+    rmSync(filler);
+    await eventually('a VM that goes on', error, (text) => text === null);
+    await vm.sh('while [ ! -e /run/written ]; do sleep 0.2; done');
+    assert.equal(await vm.sh('tr -d x </root/big | wc -c; wc -c </root/big'), `0\n${24 * 1024 ** 2}`);
+  }
+
+  test('refuses a creation as NO_SPACE, pauses a guest that writes on, and VMs can be listed, stopped and deleted; with room all goes on (5.4, 9.5)', async () => {
     const state = join(sandbox().directory, 'state');
     const { uid } = statSync(state);
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=400m,mode=0700', 'none', state]);
@@ -164,6 +181,7 @@ describe('a file system that is full', { skip: process.getuid?.() === 0 ? false 
     rmSync(filler);
     await sandbox().must(['vm', 'start', 'web']);
     assert.equal(await vm.sh('cat /root/mark'), 'kept');
+    await pauseAndGoOn(vm);
     await sandbox().must(['vm', 'delete', '--force', 'web']);
     await sandbox().must(['daemon', 'stop']);
   });

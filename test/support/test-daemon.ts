@@ -193,7 +193,7 @@ function fakeParts(world: TestWorld, store: Store, effects: Effects): Parameters
 function watchedHypervisor(world: TestWorld, effects: Effects): Hypervisor {
   const fake = createFakeHypervisor({ host: world.host, world: world.machines });
   const driver = effects.watch('hypervisor', fake);
-  const watched = (machine: Machine): Machine => effects.watch('machine', machine, ['detach']);
+  const watched = (machine: Machine): Machine => effects.watch('machine', machine, ['detach', 'onFullDisk']);
   return {
     name: driver.name,
     takes: driver.takes,

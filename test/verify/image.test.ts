@@ -38,6 +38,10 @@ test('image build --from default makes a development image, and VMs of it have a
   assert.equal(await settled(vm), 'running');
   assert.equal(await say("grep -cE '^(overlay|br_netfilter) ' /proc/modules"), '2');
   await say('tmux new-session -d -s check; sleep 10; tmux list-keys | grep -o "resurrect/scripts/[a-z]*.sh" | sort -u');
+  // The plugins are loaded in the background, which takes long where everything is translated.
+  await vm.sh('for try in $(seq 300); do tmux show-options -gqv status-right | grep -q continuum_save && break; sleep 1; done', {
+    timeoutMs: 600_000,
+  });
   const settings = await say('tmux show-options -gqv @continuum-restore; tmux show-options -gqv status-right | grep -c continuum_save');
   assert.deepEqual(settings.split('\n'), ['off', '1']);
   assert.match(await vm.sh('tmux list-keys'), /resurrect\/scripts\/restore\.sh/);

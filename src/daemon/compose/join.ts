@@ -16,6 +16,7 @@ import { createKeyedLock } from '../../lifecycle/locks.ts';
 import { createMachines } from '../../lifecycle/machines.ts';
 import { Operations } from '../../lifecycle/operations.ts';
 import { recover } from '../../lifecycle/recover.ts';
+import { createRebootLimit } from '../../lifecycle/reboot-limit.ts';
 import type { Drivers, HostPort, LifecycleServices } from '../../lifecycle/services.ts';
 import { handleExit } from '../../lifecycle/vm/exit-watch.ts';
 import { stopUnused } from '../../lifecycle/vm/verbs.ts';
@@ -90,6 +91,7 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
     }),
     locks: createKeyedLock(),
     imageNames: new Set(),
+    reboots: createRebootLimit(() => performance.now()),
     machines: createMachines((vmId, machine, exit) => void handleExit(lifecycle, vmId, machine, exit)),
     drivers: driversOf(chooser, parts),
     names,

@@ -17,7 +17,7 @@ const guestPath = z
 
 /** Files in and out of the guest, as streams. */
 export function guestFileRoutes(server: TypedServer, services: DaemonServices): void {
-  const resolve = (reference: string) => resolveVm(services.vms.list(), reference);
+  const resolve = (reference: string) => resolveVm(services.vms, reference);
 
   server.get('/v1/vms/:ref/stat', { schema: { params, querystring: z.strictObject({ path: guestPath }) } }, (request, reply) =>
     withSession(services, resolve(request.params.ref), ({ agent }) => agent.stat(request.query.path, { signal: clientSignal(reply) })),

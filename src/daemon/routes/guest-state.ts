@@ -17,7 +17,7 @@ const DEFAULT_WAIT_MS = 120_000;
 
 /** What only the guest, or the way to it, can tell. */
 export function guestStateRoutes(server: TypedServer, services: DaemonServices): void {
-  const resolve = (reference: string): Vm => resolveVm(services.vms.list(), reference);
+  const resolve = (reference: string): Vm => resolveVm(services.vms, reference);
 
   server.get('/v1/vms/:ref/health', { schema: { params, response: { 200: healthSchema } } }, (request) =>
     health(services, resolve(request.params.ref)),

@@ -20,7 +20,7 @@ export function logRoutes(server: TypedServer, services: DaemonServices): void {
   });
 
   server.get('/v1/vms/:ref/logs', { schema: { params, querystring } }, (request, reply) => {
-    const paths = services.pathsOf(resolveVm(services.vms.list(), request.params.ref));
+    const paths = services.pathsOf(resolveVm(services.vms, request.params.ref));
     const path = { serial: paths.serialLog, vmm: paths.vmmLog, events: paths.eventLog }[request.query.kind];
     const signal = clientSignal(reply);
     return reply.type('text/plain; charset=utf-8').send(Readable.from(readLog(path, request.query.follow === '1', signal)));

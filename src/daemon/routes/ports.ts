@@ -27,7 +27,7 @@ const MAX_QUESTIONS = 64;
 
 /** What listens in a guest, where it is reached, and what the user tied to ports of the host. */
 export function portRoutes(server: TypedServer, services: DaemonServices): void {
-  const resolve = (reference: string): Vm => resolveVm(services.vms.list(), reference);
+  const resolve = (reference: string): Vm => resolveVm(services.vms, reference);
   const views = (vm: Vm): PortForwardView[] => forwardViews(services, vm);
 
   server.get('/v1/vms/:ref/ports', { schema: { params, response: { 200: z.array(guestPortSchema) } } }, async (request) => {

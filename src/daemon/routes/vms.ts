@@ -9,7 +9,7 @@ import type { Vm } from '../../model/vm.ts';
 import { type Attachments, acceptOperation } from '../attachments.ts';
 import type { TypedServer } from '../server.ts';
 import type { DaemonServices } from '../services.ts';
-import { vmView } from '../views.ts';
+import { vmListText, vmView } from '../views.ts';
 
 const params = z.object({ ref: z.string().max(200) });
 const waitFor = z.enum(['agent', 'ssh', 'services']).optional();
@@ -19,10 +19,12 @@ const SIGNALS = ['SIGKILL', 'SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGUSR1',
 /** `/v1/vms`: the records, and the verbs as operations. */
 export function vmRoutes(server: TypedServer, services: DaemonServices, attachments: Attachments): void {
   const view = (vm: Vm) => vmView(services, vm);
-  const resolve = (reference: string): Vm => resolveVm(services.vms.list(), reference);
+  const resolve = (reference: string): Vm => resolveVm(services.vms, reference);
   const accept = acceptOperation(attachments);
 
-  server.get('/v1/vms', { schema: { response: { 200: z.array(vmSchema) } } }, () => services.vms.list().map(view));
+  server.get('/v1/vms', { schema: { response: { 200: z.array(vmSchema) } } }, (_request, reply) => {
+    void reply.type('application/json').send(vmListText(services) as never);
+  });
 
   server.get('/v1/vms/:ref', { schema: { params, response: { 200: vmSchema } } }, (request) => view(resolve(request.params.ref)));
 

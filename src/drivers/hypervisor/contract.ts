@@ -122,6 +122,8 @@ export type MachineExit = {
 export type Machine = {
   readonly process: ProcessIdentity;
   readonly accelerator: 'kvm' | 'tcg';
+  /** How many channels to the agent may be open at once; one caller more waits. */
+  readonly channelCount: number;
   /** Settles once, when the process is gone (also for an adopted one). */
   readonly exited: Promise<MachineExit>;
   /**
@@ -137,6 +139,11 @@ export type Machine = {
   /** Port forwards of the VMM's own user network; only on drivers that have one, only with network.kind `user`. */
   forwardUserPort?(forward: { hostAddress: string; hostPort: number; guestPort: number; protocol: 'tcp' | 'udp' }): Promise<void>;
   removeUserPort?(forward: { hostAddress: string; hostPort: number; guestPort: number; protocol: 'tcp' | 'udp' }): Promise<void>;
+  /**
+   * Only of drivers that pause the guest when the host's disk is full, and let it go on when there is room again (5.4).
+   * @param listener told at once how it is, and of every change; one listener
+   */
+  onFullDisk?(listener: (isFull: boolean) => void): void;
   /** Stops and continues the vCPUs. */
   pause?(): Promise<void>;
   resume?(): Promise<void>;

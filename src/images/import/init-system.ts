@@ -2,8 +2,13 @@ import { posix } from 'node:path';
 import type { InitSystem } from '../../model/image.ts';
 import type { Tree } from './tree.ts';
 
-const SYSTEMD = ['/usr/lib/systemd/systemd', '/lib/systemd/systemd'];
-const RUNIT = ['/usr/sbin/runit-init', '/sbin/runit-init', '/usr/bin/runit-init'];
+/** What the agent executes: the first that is there (agent/src/init.c, start_init). */
+const EXECUTED = ['/sbin/init', '/lib/systemd/systemd', '/usr/sbin/runit-init'];
+/** By the name of the program itself: distributions keep it in different places, and `/sbin/init` is a link to it. */
+const KNOWN: ReadonlyMap<string, InitSystem> = new Map([
+  ['systemd', 'systemd'],
+  ['runit-init', 'runit'],
+]);
 /** As many as the kernel follows (path_resolution(7)). */
 const MOST_LINKS = 40;
 
@@ -12,13 +17,12 @@ const MOST_LINKS = 40;
  * @returns what is to run as the first program of the guest; `none`: the agent, which then runs the entrypoint
  */
 export function initSystemOf(tree: Tree, entrypoint: readonly string[] | null): InitSystem {
-  const first = entrypoint?.[0];
-  const asked = first === undefined || entrypoint?.length !== 1 ? undefined : resolveIn(tree, first);
-  // A container image names what it runs; it is a system only when that is an init.
-  const isPlace = (paths: readonly string[]): boolean =>
-    paths.some((path) => resolveIn(tree, path) !== undefined && (first === undefined || asked === resolveIn(tree, path)));
-  if (isPlace(SYSTEMD)) return 'systemd';
-  return isPlace(RUNIT) ? 'runit' : 'none';
+  const program = EXECUTED.map((path) => resolveIn(tree, path)).find((path) => path !== undefined);
+  const system = program === undefined ? undefined : KNOWN.get(posix.basename(program));
+  if (system === undefined) return 'none';
+  // A container image names what it runs; it is a system only when that is its init.
+  const isAsked = entrypoint === null || (entrypoint.length === 1 && resolveIn(tree, entrypoint[0] ?? '') === program);
+  return isAsked ? system : 'none';
 }
 
 /** @returns the path that a file of the image has when all links are followed, inside the image; undefined: there is none */

@@ -1,7 +1,9 @@
 import type { Machine, MachineExit } from '../../drivers/hypervisor/contract.ts';
+import type { Vm } from '../../model/vm.ts';
 import { runAll } from '../pipeline.ts';
 import type { LifecycleServices } from '../services.ts';
 import { makeContext } from '../vm-context.ts';
+import { REBOOT_LIMIT } from '../reboot-limit.ts';
 import { stopSteps } from './stop-steps.ts';
 import { startVm } from './verbs.ts';
 
@@ -11,10 +13,20 @@ export async function handleExit(services: LifecycleServices, vmId: string, mach
     const never = new AbortController().signal;
     const wasUnasked = await services.locks.hold(vmId, never, () => settleExit(services, vmId, machine, exit));
     const vm = services.vms.find(vmId);
-    if (wasUnasked && exit.cause === 'guest-reset' && vm !== undefined) startVm(services, vm, {});
+    if (!wasUnasked || exit.cause !== 'guest-reset' || vm === undefined) return;
+    if (services.reboots.allows(vmId)) startVm(services, vm, {});
+    else refuseReboot(services, vm);
   } catch (error) {
     services.warn('cleaning up after a VMM failed', { vmId, reason: error instanceof Error ? error.message : String(error) });
   }
+}
+
+/** A guest in a loop of reboots stays stopped, and says why. */
+function refuseReboot(services: LifecycleServices, vm: Vm): void {
+  const minutes = REBOOT_LIMIT.windowMs / 60_000;
+  const lastError = `it rebooted itself more than ${REBOOT_LIMIT.count} times in ${minutes} minutes, and so it stays stopped: see banger vm logs --serial ${vm.name}`;
+  services.vms.update(vm.id, { lastError });
+  services.warn('a VM that reboots in a loop stays stopped', { vm: vm.name });
 }
 
 /** @returns whether this end was not part of a stop, kill or delete */

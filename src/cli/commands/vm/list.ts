@@ -21,7 +21,7 @@ export function declareCommand(cli: Cli) {
 
 const COLUMNS: readonly Column<VmView>[] = [
   { title: 'NAME', of: (vm) => vm.name },
-  { title: 'STATE', of: (vm) => vm.state },
+  { title: 'STATE', of: (vm) => (vm.state === 'running' && vm.lastError !== null ? 'running (!)' : vm.state) },
   { title: 'IMAGE', of: (vm) => vm.image, minor: true },
   { title: 'VCPU', of: (vm) => String(vm.spec.vcpuCount), minor: true },
   { title: 'MEMORY', of: (vm) => formatSize(vm.spec.memoryMib * 1024 ** 2), minor: true },
@@ -37,6 +37,7 @@ const WIDE_COLUMNS: readonly Column<VmView>[] = [
   { title: 'VMM', of: (vm) => [vm.hypervisor, vm.accelerator].filter((part) => part !== null).join('/') || '-' },
   { title: 'STORAGE', of: (vm) => vm.storageDriver ?? '-' },
   { title: 'NETWORK', of: (vm) => vm.networkDriver ?? '-' },
+  { title: 'PROBLEM', of: (vm) => vm.lastError ?? '-' },
   { title: 'PID', of: (vm) => (vm.pid === null ? '-' : String(vm.pid)) },
   { title: 'USED', of: (vm) => (vm.lastUsedAt === null ? '-' : formatAge(Date.parse(vm.lastUsedAt), Date.now())) },
 ];

@@ -1,7 +1,7 @@
 import type { Host } from '../../../host/host.ts';
 import { BangerError } from '../../../model/errors.ts';
 import type { Hypervisor, Machine, MachineSpec } from '../contract.ts';
-import { FakeChannels } from './channels.ts';
+import { CHANNEL_COUNT, FakeChannels } from './channels.ts';
 import type { FakeVmm, FakeWorld } from './world.ts';
 
 /** A VMM in memory for tests of everything above it: same contract, same protocol, milliseconds. */
@@ -57,11 +57,12 @@ function control(world: FakeWorld, vmm: FakeVmm): Machine {
   const channels = new FakeChannels(
     vmm.guest,
     vmm.exited,
-    () => !vmm.paused && !vmm.hung && !world.has(vmm.spec.vmName, 'never-answer-agent'),
+    () => !vmm.paused && !vmm.isDiskFull && !vmm.hung && !world.has(vmm.spec.vmName, 'never-answer-agent'),
   );
   return {
     process: vmm.process,
     accelerator: 'tcg',
+    channelCount: CHANNEL_COUNT,
     exited: vmm.exited,
     openAgentChannel: (signal) => channels.open(signal),
     requestShutdown: () => {
@@ -73,8 +74,15 @@ function control(world: FakeWorld, vmm: FakeVmm): Machine {
       vmm.end({ cause: 'host-request', detail: 'ended by the host' });
       await vmm.exited;
     },
+    onFullDisk: (listener) => {
+      vmm.fullDiskListener = listener;
+      listener(vmm.isDiskFull);
+    },
     pause: () => Promise.resolve(void (vmm.paused = true)),
     resume: () => Promise.resolve(void (vmm.paused = false)),
-    detach: () => channels.close(),
+    detach: () => {
+      vmm.fullDiskListener = undefined;
+      channels.close();
+    },
   };
 }

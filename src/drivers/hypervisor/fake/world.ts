@@ -21,6 +21,11 @@ export type FakeVmm = {
   guest: FakeGuest;
   /** Its vCPUs stand still, and so does the guest. */
   paused: boolean;
+  /** Set by a test: whether the guest stands still because a write found the host's disk full. */
+  setDiskFull(isFull: boolean): void;
+  /** Whom the driver of the present daemon tells of it. */
+  fullDiskListener: ((isFull: boolean) => void) | undefined;
+  isDiskFull: boolean;
   /** By SIGSTOP: the VMM itself does not answer either. */
   hung: boolean;
   exit: MachineExit | undefined;
@@ -70,6 +75,12 @@ function createVmm(spec: MachineSpec, process: ProcessIdentity, machines: Map<st
     }),
     paused: false,
     hung: false,
+    isDiskFull: false,
+    fullDiskListener: undefined,
+    setDiskFull: (isFull) => {
+      vmm.isDiskFull = isFull;
+      vmm.fullDiskListener?.(isFull);
+    },
     exit: undefined,
     exited: promise,
     end: (exit) => {

@@ -6,12 +6,14 @@ import type { AgentChannel, Machine, MachineExit, MachineSpec } from '../contrac
 import type { ProcessStatus } from '../process-end.ts';
 import type { LoggedOutput } from '../output-log.ts';
 import { AgentChannels } from './agent-channels.ts';
-import { socketPaths } from './machine-config.ts';
+import { AGENT_PORT_COUNT, socketPaths } from './machine-config.ts';
 import type { QmpClient, QmpEvent } from './qmp-client.ts';
 import { type ExitEvidence, judgeExit, killProcess } from './vmm-process.ts';
 
 /** A guest that was paused because the host's disk was full is continued this often until its write succeeds. */
 const FULL_DISK_RETRY_MS = 5000;
+/** The write that failed is the first thing done when the guest goes on; so long after it, it has succeeded. */
+const FULL_DISK_OVER_MS = 2000;
 /** What a dead QEMU left in its sockets is read within this; longer means another process holds the other end. */
 const DRAIN_LIMIT_MS = 1000;
 
@@ -21,6 +23,7 @@ type PortForward = Parameters<NonNullable<Machine['forwardUserPort']>>[0];
 export class QemuMachineControl implements Machine {
   readonly process: ProcessIdentity;
   readonly accelerator: 'kvm' | 'tcg';
+  readonly channelCount = AGENT_PORT_COUNT;
   readonly exited: Promise<MachineExit>;
   readonly forwardUserPort?: NonNullable<Machine['forwardUserPort']>;
   readonly removeUserPort?: NonNullable<Machine['removeUserPort']>;
@@ -32,6 +35,8 @@ export class QemuMachineControl implements Machine {
   #qmp: QmpClient | undefined;
   #serial: LoggedOutput | undefined;
   #retry: NodeJS.Timeout | undefined;
+  #isDiskFull = false;
+  #fullDiskListener: (isFull: boolean) => void = () => undefined;
 
   constructor(parts: { host: Host; spec: MachineSpec; process: ProcessIdentity; accelerator: 'kvm' | 'tcg'; fresh: boolean }) {
     this.process = parts.process;
@@ -55,13 +60,22 @@ export class QemuMachineControl implements Machine {
 
   onEvent(event: QmpEvent): void {
     if (event.name === 'SHUTDOWN' && typeof event.data['reason'] === 'string') this.#evidence.shutdownReason = event.data['reason'];
-    if (event.name === 'BLOCK_IO_ERROR' && event.data['action'] === 'stop') this.#continueLater();
+    if (event.name !== 'BLOCK_IO_ERROR' || event.data['action'] !== 'stop') return;
+    this.#setDiskFull(true);
+    this.#continueLater();
   }
 
   /** A guest found paused was paused by a full disk, while no daemon was there to see it. */
   async continueAfterRestart(): Promise<void> {
     const status = (await this.#qmp?.command('query-status')) as { status?: string } | undefined;
-    if (status?.status === 'io-error' || status?.status === 'prelaunch') await this.#qmp?.command('cont');
+    if (status?.status !== 'io-error' && status?.status !== 'prelaunch') return;
+    if (status.status === 'io-error') this.#setDiskFull(true);
+    await this.#continue();
+  }
+
+  onFullDisk(listener: (isFull: boolean) => void): void {
+    this.#fullDiskListener = listener;
+    listener(this.#isDiskFull);
   }
 
   openAgentChannel(signal: AbortSignal): Promise<AgentChannel> {
@@ -108,11 +122,22 @@ export class QemuMachineControl implements Machine {
 
   #continueLater(): void {
     clearTimeout(this.#retry);
-    this.#retry = setTimeout(() => {
-      // When it fails QEMU has ended, which is told by `exited`; when the disk is still full the next event comes.
-      this.#qmp?.command('cont').catch(() => undefined);
-    }, FULL_DISK_RETRY_MS);
+    // When it fails QEMU has ended, which is told by `exited`; when the disk is still full the next event comes.
+    this.#retry = setTimeout(() => void this.#continue().catch(() => undefined), FULL_DISK_RETRY_MS);
     this.#retry.unref();
+  }
+
+  async #continue(): Promise<void> {
+    clearTimeout(this.#retry);
+    this.#retry = setTimeout(() => this.#setDiskFull(false), FULL_DISK_OVER_MS);
+    this.#retry.unref();
+    await this.#qmp?.command('cont');
+  }
+
+  #setDiskFull(isFull: boolean): void {
+    if (isFull === this.#isDiskFull) return;
+    this.#isDiskFull = isFull;
+    this.#fullDiskListener(isFull);
   }
 
   #control(): QmpClient {
