@@ -141,3 +141,18 @@ test('what commands need of the host is told with the commands, and refuses them
   const ssh = (await daemon.api.doctor()).verdicts.find(({ name }) => name === 'ssh-client');
   assert.deepEqual([ssh?.level, ssh?.remedy], ['fail', 'sudo apt-get install openssh-client']);
 });
+
+test('of services that do not listen it is told how to look at them with the init of the image (9.3, 8.7)', async (t) => {
+  const daemon = await daemonFor(t);
+  await created(daemon.api, 'web');
+  const looks = {
+    systemd: 'banger vm exec web -- systemctl --failed',
+    runit: "banger vm exec web -- sh -c 'sv status /etc/service/*'",
+    none: 'banger vm logs web',
+  };
+  for (const [initSystem, remedy] of Object.entries(looks)) {
+    daemon.services.images.save({ ...daemon.world.image, initSystem: initSystem as keyof typeof looks, servicePorts: [4096] });
+    const found = (await daemon.api.doctor()).verdicts.find(({ name }) => name === 'services');
+    assert.deepEqual([found?.level, found?.vm, found?.remedy], ['warn', 'web', remedy]);
+  }
+});

@@ -47,6 +47,7 @@ export class Tree {
     this.#entries += 1;
     if (this.#entries > MOST_ENTRIES) throw refusal(`it has more than ${MOST_ENTRIES} entries`, 'import a smaller one');
     const path = cleanPath((place.prefix ?? '') + entry.path, entry.type);
+    if (place.isLayer && isHidden(posix.dirname(path))) return;
     if (place.isLayer && posix.basename(path).startsWith(WHITEOUT)) return this.#takeAway(path, place.layer);
     if (entry.type === 'device' || entry.type === 'fifo') return refuseSpecial(path, entry.type);
     if (entry.type === 'other') throw refusal(`${shown(path)} is of a kind that is not read here`);
@@ -137,6 +138,11 @@ export function cleanPath(path: string, type: TarEntry['type']): string {
   if (names.some((name) => Buffer.byteLength(name) > MOST_NAME_BYTES)) throw refusal(`${shown(path)} has a name of more than 255 bytes`);
   if (names.length === 0 && type !== 'directory') throw refusal('an entry has no name');
   return names.join('/');
+}
+
+/** Below such a name lie the books that a union file system kept for itself; no program of the image has ever seen them. */
+function isHidden(path: string): boolean {
+  return path.split('/').some((name) => name.startsWith(WHITEOUT));
 }
 
 function parentOf(path: string): string {
