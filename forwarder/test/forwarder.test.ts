@@ -106,6 +106,39 @@ test('a thousand connections at once, each with its own bytes (6.1)', async () =
   assert.ok(descriptors < 80, `${descriptors} descriptors are open`);
 });
 
+test('of ten thousand connections that stay open as many are held as there is room for; others are reset or wait, and all is well after them (7.2)', async (t) => {
+  const { pid } = holder.identity;
+  const residentKib = (): number => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
+  const flows = async (): Promise<number> => Number(/ tcp=(\d+) /.exec(await control('info\n'))?.[1]);
+  const beforeKib = residentKib();
+  const open = new Set<Socket>();
+  let refused = 0;
+  for (let round = 0; round < 40; round++) {
+    await Promise.all(
+      Array.from({ length: 250 }, () => {
+        const socket = connect(9000, HOST);
+        open.add(socket);
+        socket.on('close', () => open.delete(socket));
+        return new Promise<void>((resolve) => {
+          socket.on('connect', resolve);
+          socket.on('error', () => {
+            refused++;
+            resolve();
+          });
+        });
+      }),
+    );
+  }
+  await until(async () => (await flows()) + refused > 3000);
+  const [held, kib] = [await flows(), residentKib() - beforeKib];
+  t.diagnostic(`10 000 connections: ${held} held, ${refused} reset, ${Math.round(kib / 1024)} MiB more`);
+  assert.ok(held <= 4096, `${held} flows`);
+  assert.ok(kib < 64 * 1024, `${kib} KiB more`);
+  for (const socket of open) socket.destroy();
+  await until(async () => (await flows()) === 0);
+  assert.equal((await talk(9000, 'again', { end: true })).text, 'again');
+});
+
 test('a reader that stops does not make the program hold more than its pipes (6.1)', async () => {
   const socket = connect(9000, HOST);
   socket.pause();
@@ -198,7 +231,8 @@ test('a port that another program has is refused, on its address and on all (6.1
   const other = createServer().listen(0, HOST);
   await once(other, 'listening');
   const { port } = other.address() as AddressInfo;
-  for (const address of [HOST, '0.0.0.0']) assert.match(await control(`publish tcp ${address} ${port} ${GUEST} 9000\n`), /^error EADDRINUSE /);
+  for (const address of [HOST, '0.0.0.0'])
+    assert.match(await control(`publish tcp ${address} ${port} ${GUEST} 9000\n`), /^error EADDRINUSE /);
   other.close();
 });
 

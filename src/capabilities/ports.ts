@@ -106,7 +106,7 @@ async function watchOnce(context: VmContext, live: LiveMachine, signal: AbortSig
       services.warn('forwarding failed', { vm: vm.name, error: String(error) });
     }
   };
-  const session = await live.agent.watchPorts((guestPorts) => void forward(guestPorts), { signal });
+  const session = await live.agent.watchPorts(forward, { signal });
   const close = (): void => session.close();
   signal.addEventListener('abort', close, { once: true });
   try {

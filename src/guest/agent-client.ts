@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { z } from 'zod';
 import type { AgentChannel } from '../drivers/hypervisor/contract.ts';
 import { BangerError } from '../model/errors.ts';
@@ -11,7 +12,6 @@ import {
   receiveBody,
   sendBody,
   encodeRequest,
-  unreachable,
 } from './agent-exchange.ts';
 import { type FileStatus, errorReply, harmless, healthReply, infoReply, parseReply, portsReply, statReply } from './agent-replies.ts';
 import { FrameSession } from './frame-session.ts';
@@ -24,6 +24,8 @@ const ANSWER_MS = 10_000;
 const PERSONALIZE_MS = 60_000;
 /** How long a file transfer may stand still. */
 const IDLE_MS = 30_000;
+/** Between two snapshots of the guest's ports; an honest agent looks every 500 ms. */
+const SNAPSHOT_PAUSE_MS = 100;
 
 export type GuestFile = { sizeBytes: number; mode: number; content: Readable };
 
@@ -52,8 +54,8 @@ export type AgentClient = {
   openExec(request: ExecRequest, options?: CallOptions): Promise<FrameSession>;
   /** @param target `ssh`, or `address:port` inside the guest */
   openTunnel(target: string, options?: CallOptions): Promise<FrameSession>;
-  /** Calls back with the listening ports now and after each change, until the session is closed. */
-  watchPorts(onPorts: (ports: GuestPort[]) => void, options?: CallOptions): Promise<FrameSession>;
+  /** Calls back with the listening ports now and after each change, one call after the other, until the session is closed. */
+  watchPorts(onPorts: (ports: GuestPort[]) => void | Promise<void>, options?: CallOptions): Promise<FrameSession>;
 };
 
 /** @param open e.g. `(signal) => machine.openAgentChannel(signal)` */
@@ -216,33 +218,25 @@ async function openSession(
   }
 }
 
-/** A snapshot may be longer than one frame, so it is whole when it parses as JSON. */
-const MAX_SNAPSHOT_BYTES = 1024 ** 2;
-
-async function watchPorts(open: OpenChannel, onPorts: (ports: GuestPort[]) => void, options: CallOptions): Promise<FrameSession> {
+async function watchPorts(
+  open: OpenChannel,
+  onPorts: (ports: GuestPort[]) => void | Promise<void>,
+  options: CallOptions,
+): Promise<FrameSession> {
   const session = await openSession(open, { method: 'GET', target: '/ports/watch' }, 200, options, 'whole-frames');
-  let pending = Buffer.alloc(0);
   session.stderr.resume();
-  session.stdout.on('data', (chunk: Buffer) => {
-    pending = Buffer.concat([pending, chunk]);
-    try {
-      if (pending.length > MAX_SNAPSHOT_BYTES) throw unreachable('its list of ports has no end');
-      if (!isWholeJson(pending)) return;
-      const { ports } = parseReply(portsReply, pending);
-      pending = Buffer.alloc(0);
-      onPorts(ports);
-    } catch (error) {
-      session.stdout.destroy(error as Error);
-    }
-  });
+  void readSnapshots(session, onPorts);
   return session;
 }
 
-function isWholeJson(bytes: Buffer): boolean {
+/** A guest that changes its ports faster than they are looked at is stopped by the channel, not heard. */
+async function readSnapshots(session: FrameSession, onPorts: (ports: GuestPort[]) => void | Promise<void>): Promise<void> {
   try {
-    JSON.parse(bytes.toString('utf8'));
-    return true;
-  } catch {
-    return false;
+    for await (const frame of session.stdout) {
+      await onPorts(parseReply(portsReply, frame as Buffer).ports);
+      await sleep(SNAPSHOT_PAUSE_MS, undefined, { ref: false });
+    }
+  } catch (error) {
+    session.stdout.destroy(error as Error);
   }
 }

@@ -38,7 +38,8 @@ export class FrameSession {
     this.exit = this.#exit.promise;
     this.exit.catch(() => undefined);
     this.stdout = new Readable({
-      objectMode: form === 'whole-frames',
+      // Of whole frames one is enough: they may be 64 KiB each.
+      ...(form === 'whole-frames' && { objectMode: true, highWaterMark: 1 }),
       read: () => this.#wanted(this.stdout),
       destroy: (_, done) => this.#abandoned(done),
     });

@@ -67,6 +67,9 @@ export function decodeExit(payload: Buffer): { status: number; reason: string } 
   return { status: payload.readInt32BE(0), reason: payload.toString('utf8', 4, Math.min(payload.length, 4100)) };
 }
 
+/** Of one unfinished frame: a chunk costs about 200 bytes beside its own. */
+const MAX_PIECES = 256;
+
 /** Cuts a byte stream into frames, however it arrives. Holds at most one unfinished frame (64 KiB) and one chunk. */
 export class FrameDecoder {
   readonly #allowed: ReadonlySet<number>;
@@ -91,8 +94,11 @@ export class FrameDecoder {
   push(chunk: Buffer): Frame[] {
     this.#rest.push(chunk);
     this.#restBytes += chunk.length;
-    // Joining only when a frame is whole keeps a stream of single bytes linear.
-    if (this.#restBytes < this.#neededBytes) return [];
+    // Joining only when a frame is whole keeps a stream of single bytes linear; joining now and then, what they cost in memory.
+    if (this.#restBytes < this.#neededBytes) {
+      if (this.#rest.length >= MAX_PIECES) this.#rest = [Buffer.concat(this.#rest)];
+      return [];
+    }
     const bytes = this.#rest.length === 1 ? chunk : Buffer.concat(this.#rest);
     const frames: Frame[] = [];
     let at = 0;

@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import { type TestContext, after, test } from 'node:test';
 import { describeHypervisor } from '../../src/drivers/hypervisor/conformance.ts';
 import type { MachineSpec } from '../../src/drivers/hypervisor/contract.ts';
-import { MAX_CHANNELS } from '../../src/drivers/hypervisor/firecracker/agent-channels.ts';
 import type { FirecrackerSettings } from '../../src/drivers/hypervisor/firecracker/checks.ts';
 import { createFirecrackerHypervisor } from '../../src/drivers/hypervisor/firecracker/driver.ts';
 import { realHost } from '../../src/host/host.ts';
@@ -72,6 +71,5 @@ async function describeFirecracker(directory: string): Promise<void> {
     bootLimitMs: 120_000,
     // Ctrl-Alt-Del comes before the guest has a keyboard driver.
     obeysShutdown: false,
-    channelCount: MAX_CHANNELS,
   });
 }

@@ -1,5 +1,6 @@
 // What a guest does to hurt its host: it reboots for ever, claims to be ready and is silent, and sends what a terminal would obey.
 import assert from 'node:assert/strict';
+import type { Duplex } from 'node:stream';
 import { test } from 'node:test';
 import type { BangerError } from '../../src/model/errors.ts';
 import { REBOOT_LIMIT } from '../../src/lifecycle/reboot-limit.ts';
@@ -58,4 +59,31 @@ test('a VM that its VMM paused for a full disk says so, in list and show, and wh
   daemon = await startDaemon(world);
   assert.deepEqual([(await daemon.api.showVm('web')).state, (await daemon.api.showVm('web')).lastError], ['running', null]);
   assert.ok(daemon.log.some(({ msg }) => msg === 'a VM has space again'));
+});
+
+test('a VM has so many sessions and no more: one more is refused with what to do, and the VM can still be looked at and stopped (7.2)', async (t) => {
+  const tunnels: Duplex[] = [];
+  // Before the daemon ends, which waits for its clients.
+  t.after(() => {
+    for (const tunnel of tunnels) tunnel.destroy();
+  });
+  const { api, world } = await daemonFor(t);
+  await created(api, 'web');
+  fakeOf(world, 'web').guest.services.set(7, (data) => data);
+  const open = () => api.tunnel('web', '127.0.0.1:7');
+  for (let count = 0; count < 12; count++) tunnels.push(await open());
+  await assert.rejects(open(), (error: BangerError) => {
+    assert.deepEqual([error.code, error.message], ['BUSY', 'VM web has 12 sessions open, which is as many as it can have']);
+    return /banger vm ports web/.test(error.remedy ?? '');
+  });
+  assert.equal((await api.ports('web')).length, 1);
+  assert.equal((await api.health('web')).agent, 'ok');
+  tunnels[0]?.destroy();
+  await until(() =>
+    open().then(
+      (tunnel) => Boolean(tunnels.push(tunnel)),
+      () => false,
+    ),
+  );
+  await done(api, api.beginVm('web', 'stop'));
 });

@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { type TestContext, after } from 'node:test';
 import { describeHypervisor } from '../../src/drivers/hypervisor/conformance.ts';
 import type { MachineSpec } from '../../src/drivers/hypervisor/contract.ts';
-import { MAX_CHANNELS } from '../../src/drivers/hypervisor/firecracker/agent-channels.ts';
 import { createFirecrackerHypervisor } from '../../src/drivers/hypervisor/firecracker/driver.ts';
 import { type JailHelper, jailedLaunch, parseJailPlaces } from '../../src/drivers/hypervisor/firecracker/jail.ts';
 import { realHost } from '../../src/host/host.ts';
@@ -74,5 +73,4 @@ describeHypervisor('firecracker, jailed', {
   bootLimitMs: 120_000,
   // Ctrl-Alt-Del comes before the guest has a keyboard driver.
   obeysShutdown: false,
-  channelCount: MAX_CHANNELS,
 });

@@ -29,7 +29,6 @@ export function describeQemu(name: string, options: { accelerator: 'auto' | 'kvm
     createSpec: (t) => createSpec(t, join(scratch, `${count++}`)),
     bootLimitMs,
     obeysShutdown: false,
-    channelCount: 16,
   });
 }
 

@@ -15,8 +15,6 @@ export type HypervisorBench = {
   bootLimitMs: number;
   /** Whether the guest obeys `requestShutdown`; an initramfs without init does not. */
   obeysShutdown: boolean;
-  /** How many channels a machine has; one caller more waits. */
-  channelCount: number;
 };
 
 /** The contract's promises, proven on any driver (4.4). */
@@ -91,7 +89,7 @@ function describeAgentChannels(bench: HypervisorBench): void {
   test('as many channels as there are serve again after each was cut in mid-request (7.2)', async (t) => {
     const { machine } = await startMachine(t, bench);
     const openAll = (): Promise<AgentChannel[]> =>
-      Promise.all(Array.from({ length: bench.channelCount }, () => machine.openAgentChannel(limit())));
+      Promise.all(Array.from({ length: machine.channelCount }, () => machine.openAgentChannel(limit())));
     for (const channel of await openAll()) {
       channel.stream.write('POST /exec HTTP/1.1\r\nContent-Length: 999\r\n\r\n{');
       channel.destroy();

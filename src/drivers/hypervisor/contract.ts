@@ -122,6 +122,8 @@ export type MachineExit = {
 export type Machine = {
   readonly process: ProcessIdentity;
   readonly accelerator: 'kvm' | 'tcg';
+  /** How many channels to the agent may be open at once; one caller more waits. */
+  readonly channelCount: number;
   /** Settles once, when the process is gone (also for an adopted one). */
   readonly exited: Promise<MachineExit>;
   /**

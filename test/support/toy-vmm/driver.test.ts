@@ -40,7 +40,6 @@ describeHypervisor('toy', {
   createDriver: () => createToyHypervisor({ host: realHost }),
   createSpec,
   bootLimitMs: 20_000,
-  channelCount: 16,
   obeysShutdown: true,
 });
 

@@ -114,6 +114,7 @@ function machineOf(host: Host, spec: MachineSpec, identity: ProcessIdentity, con
   return {
     process: identity,
     accelerator: 'tcg',
+    channelCount: CHANNEL_COUNT,
     exited,
     openAgentChannel: createChannels(spec, over.signal),
     requestShutdown: () => Promise.resolve(void control.write('shutdown\n')),

@@ -4,7 +4,7 @@ import { BangerError } from '../../../model/errors.ts';
 import type { AgentChannel, MachineExit } from '../contract.ts';
 import { type FakeGuest, serveAgent } from './guest.ts';
 
-const CHANNEL_COUNT = 16;
+export const CHANNEL_COUNT = 16;
 const POLL_MS = 5;
 
 /** Channels to a simulated guest: as many as virtio-serial ports, kept connected when given back. */

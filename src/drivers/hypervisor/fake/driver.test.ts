@@ -36,7 +36,6 @@ describeHypervisor('fake', {
   createSpec,
   bootLimitMs: 5000,
   obeysShutdown: true,
-  channelCount: 16,
 });
 
 test('injected faults show as a failed start, an early death, a deaf agent and an ignored shutdown (4.4)', async (t) => {

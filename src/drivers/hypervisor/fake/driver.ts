@@ -1,7 +1,7 @@
 import type { Host } from '../../../host/host.ts';
 import { BangerError } from '../../../model/errors.ts';
 import type { Hypervisor, Machine, MachineSpec } from '../contract.ts';
-import { FakeChannels } from './channels.ts';
+import { CHANNEL_COUNT, FakeChannels } from './channels.ts';
 import type { FakeVmm, FakeWorld } from './world.ts';
 
 /** A VMM in memory for tests of everything above it: same contract, same protocol, milliseconds. */
@@ -62,6 +62,7 @@ function control(world: FakeWorld, vmm: FakeVmm): Machine {
   return {
     process: vmm.process,
     accelerator: 'tcg',
+    channelCount: CHANNEL_COUNT,
     exited: vmm.exited,
     openAgentChannel: (signal) => channels.open(signal),
     requestShutdown: () => {

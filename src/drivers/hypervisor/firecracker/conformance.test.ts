@@ -1,6 +1,5 @@
 // Runs the contract suite on the driver and a simulated Firecracker process, on any host.
 import { createFirecrackerHypervisor } from './driver.ts';
-import { MAX_CHANNELS } from './agent-channels.ts';
 import { describeHypervisor } from '../conformance.ts';
 import { realHost } from '../../../host/host.ts';
 import { createSpec, fakeFirecracker } from '../../../../test/support/firecracker/bench.ts';
@@ -11,5 +10,4 @@ describeHypervisor('firecracker, simulated', {
   createSpec,
   bootLimitMs: 20_000,
   obeysShutdown: true,
-  channelCount: MAX_CHANNELS,
 });

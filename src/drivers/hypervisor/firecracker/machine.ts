@@ -5,7 +5,7 @@ import type { ProcessIdentity } from '../../../model/vm.ts';
 import type { AgentChannel, Machine, MachineExit, MachineLimits, MachineSnapshot, MachineSpec } from '../contract.ts';
 import { type ProcessStatus, waitForVmmExit } from '../process-end.ts';
 import { OUTPUT_LOG_BYTES, type LoggedOutput, logOutput } from '../output-log.ts';
-import { AgentChannels } from './agent-channels.ts';
+import { AgentChannels, MAX_CHANNELS } from './agent-channels.ts';
 import type { ApiClient } from './api-client.ts';
 import { listenForLastWord } from './last-word.ts';
 import type { Launch } from './launch.ts';
@@ -22,6 +22,7 @@ const METRICS_ATTEMPTS = 2;
 /** One running Firecracker under this daemon's control. */
 export class FirecrackerMachineControl implements Machine {
   readonly accelerator = 'kvm';
+  readonly channelCount = MAX_CHANNELS;
   readonly exited: Promise<MachineExit>;
   readonly createSnapshot?: (snapshot: MachineSnapshot) => Promise<void>;
   readonly #host: Host;

@@ -6,7 +6,7 @@ import type { AgentChannel, Machine, MachineExit, MachineSpec } from '../contrac
 import type { ProcessStatus } from '../process-end.ts';
 import type { LoggedOutput } from '../output-log.ts';
 import { AgentChannels } from './agent-channels.ts';
-import { socketPaths } from './machine-config.ts';
+import { AGENT_PORT_COUNT, socketPaths } from './machine-config.ts';
 import type { QmpClient, QmpEvent } from './qmp-client.ts';
 import { type ExitEvidence, judgeExit, killProcess } from './vmm-process.ts';
 
@@ -23,6 +23,7 @@ type PortForward = Parameters<NonNullable<Machine['forwardUserPort']>>[0];
 export class QemuMachineControl implements Machine {
   readonly process: ProcessIdentity;
   readonly accelerator: 'kvm' | 'tcg';
+  readonly channelCount = AGENT_PORT_COUNT;
   readonly exited: Promise<MachineExit>;
   readonly forwardUserPort?: NonNullable<Machine['forwardUserPort']>;
   readonly removeUserPort?: NonNullable<Machine['removeUserPort']>;
