@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #define RUNIT_OBEYS_MS 20000
+#define RUNIT_COMES_MS 30000
 
 static bool read_line(const char *path, char *line, size_t capacity) {
   int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -66,9 +67,17 @@ static int run_program(char *const *argv, int limit_ms) {
   return status;
 }
 
+static int64_t uptime_ms(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_BOOTTIME, &now);
+  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+// Soon after its start it has not come to its first stage yet; one that has stages of other names is not waited for longer.
 static const char *runit_state_word(void) {
   int stage = runit_stage();
-  return stage == 1 ? "starting" : stage == 2 ? "running" : "unknown";
+  if (stage == 1 || (stage == 0 && uptime_ms() < RUNIT_COMES_MS)) return "starting";
+  return stage == 2 ? "running" : "unknown";
 }
 
 // A systemd that is too busy to answer is taken to be starting.
@@ -83,12 +92,6 @@ static const char *init_state_word(void) {
   if (strcmp(word, "running") == 0) return "running";
   if (strcmp(word, "degraded") == 0 || strcmp(word, "maintenance") == 0) return "degraded";
   return strcmp(word, "stopping") == 0 || strcmp(word, "offline") == 0 ? "unknown" : "starting";
-}
-
-static int64_t uptime_ms(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_BOOTTIME, &now);
-  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 void handle_healthz(struct channel *c, struct request *request) {

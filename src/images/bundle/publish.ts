@@ -37,11 +37,16 @@ export async function publishPart(part: BuiltPart, output: StepOutput, directory
   if ((await host.exists(target)) && (await host.sha256File(target)) === output.sha256) return file;
   const partial = `${target}.partial`;
   await host.removeTree(partial);
-  if (!(await host.reflink(output.path, partial)) && !(await hardLink(output.path, partial))) {
-    await host.run(['cp', '--sparse=always', '--', output.path, partial], { timeoutMs: 900_000 });
+  try {
+    if (!(await host.reflink(output.path, partial)) && !(await hardLink(output.path, partial))) {
+      await host.run(['cp', '--sparse=always', '--', output.path, partial], { timeoutMs: 900_000 });
+    }
+    await chmod(partial, NAMES[part][2]);
+    await rename(partial, target);
+  } catch (error) {
+    await host.removeTree(partial);
+    throw error;
   }
-  await chmod(partial, NAMES[part][2]);
-  await rename(partial, target);
   return file;
 }
 
