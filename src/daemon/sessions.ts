@@ -6,28 +6,66 @@ import type { DaemonServices } from './services.ts';
 
 /** Kept for the daemon: the watch of ports, and whatever asks, stops or looks at a VM that is full of sessions. */
 const RESERVED_CHANNELS = 4;
+/** Short commands of a program that starts many at once get their turn; who has more than this waiting has lost count. */
+const MOST_WAITING = 64;
+const TURN_TIMEOUT_MS = 60_000;
 
 /**
- * Marks a VM as used while `work` runs; open sessions keep it from being taken for idle (3.9).
- * @throws WRONG_STATE when the VM does not run, BUSY when it has as many sessions as it can have
+ * Marks a VM as used while `work` runs; open sessions keep it from being taken for idle (3.9). A VM has only so many sessions: what is
+ * beyond waits for its turn.
+ * @param signal of the client, which need not be waited for when it is gone
+ * @throws WRONG_STATE when the VM does not run, or ends before the turn; BUSY when too many wait, or the turn does not come
  */
-export async function withSession<T>(services: DaemonServices, vm: Vm, work: (live: LiveMachine) => Promise<T>): Promise<T> {
+export async function withSession<T>(
+  services: DaemonServices,
+  vm: Vm,
+  work: (live: LiveMachine) => Promise<T>,
+  signal?: AbortSignal,
+): Promise<T> {
   decideAction(vm, 'exec');
   const live = services.machines.get(vm);
-  const limit = live.machine.channelCount - RESERVED_CHANNELS;
-  if (live.sessions >= limit) {
-    throw new BangerError('BUSY', `VM ${vm.name} has ${limit} sessions open, which is as many as it can have`, {
-      remedy: `end one of them; ports of the guest are reached without a session: banger vm ports ${vm.name}`,
-    });
-  }
-  live.sessions++;
+  await takeTurn(live, vm, signal);
   touch(services, vm);
   try {
     return await work(live);
   } finally {
-    live.sessions--;
+    // A session that ends makes room for the one that has waited longest.
+    const next = live.waiting.shift();
+    if (next === undefined) live.sessions--;
+    else next();
     touch(services, vm);
   }
+}
+
+async function takeTurn(live: LiveMachine, vm: Vm, signal: AbortSignal | undefined): Promise<void> {
+  const limit = live.machine.channelCount - RESERVED_CHANNELS;
+  if (live.sessions < limit) {
+    live.sessions++;
+    return;
+  }
+  if (live.waiting.length >= MOST_WAITING) throw busy(vm, limit);
+  const ended = live.companions.signal;
+  const over = AbortSignal.any([ended, AbortSignal.timeout(TURN_TIMEOUT_MS), ...(signal === undefined ? [] : [signal])]);
+  await new Promise<void>((resolve, reject) => {
+    const turn = (): void => {
+      over.removeEventListener('abort', leave);
+      resolve();
+    };
+    const leave = (): void => {
+      live.waiting = live.waiting.filter((one) => one !== turn);
+      reject(
+        ended.aborted ? new BangerError('WRONG_STATE', `VM ${vm.name} ended`, { remedy: `banger vm start ${vm.name}` }) : busy(vm, limit),
+      );
+    };
+    live.waiting.push(turn);
+    over.addEventListener('abort', leave, { once: true });
+  });
+}
+
+function busy(vm: Vm, limit: number): BangerError {
+  return new BangerError('BUSY', `VM ${vm.name} has ${limit} sessions open, which is as many as it can have`, {
+    remedy: `end one of them; ports of the guest are reached without a session: banger vm ports ${vm.name}`,
+  });
 }
 
 /** At both ends: a session that was long ago opened and is just over was a use. The VM may be gone by then. */

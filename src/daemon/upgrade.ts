@@ -47,15 +47,20 @@ async function serve(services: DaemonServices, buildId: string, upgrade: Upgrade
   const vm = resolveVm(services.vms, decodePart(reference));
   const gone = new AbortController();
   socket.once('close', () => gone.abort());
-  await withSession(services, vm, async ({ agent }) => {
-    const options = { signal: gone.signal };
-    const session =
-      kind === 'exec'
-        ? await agent.openExec(withoutUndefined(parseInput(execSchema, body, 'the body')), options)
-        : await openTunnel(agent, vm.name, parseInput(tunnelSchema, body, 'the body').target, options);
-    socket.write(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: banger-frames\r\nBanger-Build: ${buildId}\r\n\r\n`);
-    await relay(socket, session);
-  });
+  await withSession(
+    services,
+    vm,
+    async ({ agent }) => {
+      const options = { signal: gone.signal };
+      const session =
+        kind === 'exec'
+          ? await agent.openExec(withoutUndefined(parseInput(execSchema, body, 'the body')), options)
+          : await openTunnel(agent, vm.name, parseInput(tunnelSchema, body, 'the body').target, options);
+      socket.write(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: banger-frames\r\nBanger-Build: ${buildId}\r\n\r\n`);
+      await relay(socket, session);
+    },
+    gone.signal,
+  );
 }
 
 /** @throws GUEST_COMMAND_NOT_FOUND where ssh is asked for and the image brings no server of it */

@@ -10,6 +10,8 @@ export type LiveMachine = {
   agent: AgentClient;
   /** exec, ssh and tunnel sessions that are open through this daemon. */
   sessions: number;
+  /** Called when it is the turn of one that waits for a session, the oldest first. */
+  waiting: (() => void)[];
   /** Ends what runs beside the VM for its life, such as the port watch. */
   companions: AbortController;
   /** What listens in the guest and where it is reached, as far as is known. */
@@ -37,6 +39,7 @@ export function createMachines(onExit: (vmId: string, machine: Machine, exit: Ma
         machine,
         agent,
         sessions: 0,
+        waiting: [],
         companions: new AbortController(),
         reach: { guestPorts: [], results: [], turn: Promise.resolve() },
       };

@@ -47,8 +47,8 @@ Times, ids and addresses differ from run to run. \`serve.sh\` is three lines tha
 /** @returns the section of the page */
 async function play(shell: TmuxShell, { title, text, say }: Scene): Promise<string> {
   await shell.clear();
-  await shell.waitFor('an empty screen', (lines) => lines.length === 1 && PROMPT.test(lines[0] ?? ''));
-  let seen: string[] = [];
+  // Its one line is the prompt, which must not be taken for the one that follows a command.
+  let seen = await shell.waitFor('an empty screen', (lines) => lines.length === 1 && PROMPT.test(lines[0] ?? ''));
   for (const step of say) {
     const { line, until } = typeof step === 'string' ? { line: step, until: PROMPT } : step;
     const before = seen.length;
