@@ -12,7 +12,8 @@ export function createStats(services: Sources, about: { stateDirectory: string; 
   return async () => {
     const plan = planSample(last === undefined ? undefined : performance.now() - last.atMs);
     const before = plan.usesLast && last !== undefined ? last : await takeSample(services);
-    if (plan.waitMs > 0) await sleep(plan.waitMs);
+    // A timer cuts fractions off and may be a part of a millisecond early.
+    if (plan.waitMs > 0) await sleep(Math.ceil(plan.waitMs) + 1);
     const after = await takeSample(services);
     last = after;
     const vms = await Promise.all(services.vms.list().map((vm) => describe(services, vm, before, after)));
