@@ -95,6 +95,7 @@ test-agent: ## tests of the programs in C
 	@$(MAKE) -C helper test
 
 test-built: build ## start-up of the built programs
+	@$(MAKE) -s -C helper
 	@$(NODE_TEST) --test-concurrency=1 'test/built/**/*.test.ts'
 
 test-e2e: build ## real VMs, two test files at a time; needs the runtime bundle
