@@ -6,6 +6,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { DNSMASQ_ALONE } from '../test/support/dnsmasq.ts';
 import { holderInfo } from '../src/drivers/network/private/control-client.ts';
 import type { Sandbox } from '../test/support/sandbox.ts';
 import { type Bench, type BenchContext, banger, createRunning, showVm, sshAccess } from './bench.ts';
@@ -175,16 +176,7 @@ export const dnsBench: Bench = {
     writeFileSync(queries, names.map((name) => `${name}.vm A\n`).join(''));
     writeFileSync(config, names.map((name, at) => `host-record=${name}.vm,127.213.${at >> 8}.${at & 255}\n`).join(''));
     const port = await freePort();
-    const flags = [
-      '--keep-in-foreground',
-      '--no-resolv',
-      '--no-hosts',
-      '--listen-address=127.0.0.1',
-      '--bind-interfaces',
-      '--user=',
-      '--group=',
-      '--local-ttl=1',
-    ];
+    const flags = [...DNSMASQ_ALONE, '--local-ttl=1'];
     const dnsmasq = spawn('/usr/sbin/dnsmasq', [`--conf-file=${config}`, `--port=${port}`, `--pid-file=${scratch}/pid`, ...flags], {
       stdio: 'ignore',
     });

@@ -7,8 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
+import { collect, heldBytes } from '../../test/support/kept-memory.ts';
 import type { AgentChannel } from '../drivers/hypervisor/contract.ts';
 import { encodeExit, encodeFrame } from '../lib/frames.ts';
 import { createAgentClient } from './agent-client.ts';
@@ -23,9 +22,6 @@ const CHANNELS = 16;
 const PEAK_LIMIT_BYTES = 192 * MIB;
 /** What may be left when all is over: code that was compiled meanwhile. */
 const LEFT_LIMIT_BYTES = 6 * MIB;
-
-setFlagsFromString('--expose-gc');
-const collect = runInNewContext('gc') as () => void;
 
 const directory = mkdtempSync(join(tmpdir(), 'banger-hostile-'));
 const path = join(directory, 'agent');
@@ -52,30 +48,25 @@ async function open(): Promise<AgentChannel> {
 
 const client = createAgentClient(open);
 
-const held = (): number => {
-  const { heapUsed, external } = process.memoryUsage();
-  return heapUsed + external;
-};
-
 /** Lets all channels be attacked at once. @returns what was held at most and afterwards, beyond what was held before */
 async function weigh(t: TestContext, work: () => Promise<unknown>): Promise<{ peak: number; left: number }> {
   // Once for what is compiled and kept anyway.
   await work();
   collect();
-  const start = held();
+  const start = heldBytes();
   let peak = start;
   const timer = setInterval(() => {
     collect();
-    peak = Math.max(peak, held());
+    peak = Math.max(peak, heldBytes());
   }, 100);
   await Promise.all(Array.from({ length: CHANNELS }, work));
   clearInterval(timer);
   // Buffers are let go of by their finalizers, some turns after the first collection.
-  for (let turn = 0; turn < 40 && held() - start >= LEFT_LIMIT_BYTES; turn++) {
+  for (let turn = 0; turn < 40 && heldBytes() - start >= LEFT_LIMIT_BYTES; turn++) {
     await sleep(50);
     collect();
   }
-  const weight = { peak: peak - start, left: held() - start };
+  const weight = { peak: peak - start, left: heldBytes() - start };
   t.diagnostic(`${CHANNELS} channels: at most ${(weight.peak / MIB).toFixed(1)} MiB, afterwards ${(weight.left / MIB).toFixed(1)} MiB`);
   assert.ok(weight.peak < PEAK_LIMIT_BYTES, `${weight.peak} bytes were held`);
   assert.ok(weight.left < LEFT_LIMIT_BYTES, `${weight.left} bytes are still held`);

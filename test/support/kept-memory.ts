@@ -4,7 +4,14 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
 setFlagsFromString('--expose-gc');
-const collect = runInNewContext('gc') as () => void;
+/** Collects garbage now. */
+export const collect = runInNewContext('gc') as () => void;
+
+/** @returns bytes that are held at this moment, outside of code and stacks */
+export function heldBytes(): number {
+  const { heapUsed, external } = process.memoryUsage();
+  return heapUsed + external;
+}
 
 /** @returns bytes that are kept; buffers are let go of by finalizers, some turns after a first collection */
 export async function keptBytes(): Promise<number> {
@@ -12,6 +19,5 @@ export async function keptBytes(): Promise<number> {
     collect();
     await sleep(20);
   }
-  const { heapUsed, external } = process.memoryUsage();
-  return heapUsed + external;
+  return heldBytes();
 }

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { DNSMASQ_ALONE } from '../../../test/support/dnsmasq.ts';
 import { createDnsServer } from '../../dns/server.ts';
 import { endProcess } from '../../host/processes.ts';
 import { CommandFailure, run, spawnDetached } from '../../host/spawn.ts';
@@ -101,16 +102,7 @@ test('a dnsmasq with that file asks banger for .vm, by UDP and TCP, forwards and
   t.after(() => rmSync(scratch, { recursive: true }));
   const [file, port] = [join(scratch, 'banger.conf'), await freePort()];
   writeFileSync(file, `${RESOLVERS.dnsmasq.content({ address: '127.0.0.1', port: server.port })}stop-dns-rebind\n`);
-  const flags = [
-    '--keep-in-foreground',
-    '--no-resolv',
-    '--no-hosts',
-    '--listen-address=127.0.0.1',
-    '--bind-interfaces',
-    '--user=',
-    '--group=',
-  ];
-  const argv = ['/usr/sbin/dnsmasq', `--conf-file=${file}`, `--port=${port}`, `--pid-file=${join(scratch, 'pid')}`, ...flags];
+  const argv = ['/usr/sbin/dnsmasq', `--conf-file=${file}`, `--port=${port}`, `--pid-file=${join(scratch, 'pid')}`, ...DNSMASQ_ALONE];
   const dnsmasq = await spawnDetached(argv, { outputPath: join(scratch, 'log') });
   t.after(() => endProcess(dnsmasq.identity, 1000));
   const dig = async (...args: string[]): Promise<string> => {
