@@ -144,10 +144,11 @@ describe('a file system that is full', { skip: process.getuid?.() === 0 ? false 
 
   /** A guest that writes more than the host has is paused, which is told, and goes on without loss when there is room (5.4). */
   async function pauseAndGoOn(vm: ReturnType<typeof guest>): Promise<void> {
-    const filler = fill();
+    // It begins when the disk is full: a VMM that cannot pause by itself has the VM paused by then, and no command reaches it.
     await vm.sh(
-      '(dd if=/dev/zero bs=1M count=24 | tr "\\\\0" x | dd of=/root/big conv=fsync; touch /run/written) >/dev/null 2>&1 </dev/null &',
+      '(sleep 3; dd if=/dev/zero bs=1M count=24 | tr "\\\\0" x | dd of=/root/big conv=fsync; touch /run/written) >/dev/null 2>&1 </dev/null &',
     );
+    const filler = fill();
     const error = async (): Promise<string | null> => (await vm.show()).lastError;
     const told = await eventually('a paused VM', error, (text) => text !== null);
     assert.match(told ?? '', /^paused: the host's disk is full/);
@@ -162,7 +163,8 @@ describe('a file system that is full', { skip: process.getuid?.() === 0 ? false 
   test('refuses a creation as NO_SPACE, pauses a guest that writes on, and VMs can be listed, stopped and deleted; with room all goes on (5.4, 9.5)', async () => {
     const state = join(sandbox().directory, 'state');
     const { uid } = statSync(state);
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=400m,mode=0700', 'none', state]);
+    // Room for two root file systems, should they be copies.
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=900m,mode=0700', 'none', state]);
     chownSync(state, uid, uid);
     await createVm(sandbox(), 'web');
     await createVm(sandbox(), 'idle', '--no-start');

@@ -1,7 +1,9 @@
-// VMs on storage that must be given space ahead of what the guest writes.
+// VMs whose guests write what the host has no room for: on storage that must be given space ahead, and under a VMM that does not pause them.
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { createFakeHypervisor } from '../../src/drivers/hypervisor/fake/driver.ts';
+import type { Machine } from '../../src/drivers/hypervisor/contract.ts';
 import type { OverlayUsage } from '../../src/drivers/storage/contract.ts';
 import { createFakeStorage } from '../support/fake-storage.ts';
 import { created, done, fakeOf, startDaemon, type TestDaemon, until } from '../support/test-daemon.ts';
@@ -106,4 +108,59 @@ test('nobody looks while no such VM runs (5.4)', async (t) => {
   const before = looks();
   await sleep(1500);
   assert.equal(looks(), before);
+});
+
+/** A daemon whose VMM, as Firecracker, hands a full disk to the guest, on a host whose free space the test sets. */
+async function vmOfSimpleVmm(t: TestContext): Promise<{ daemon: () => TestDaemon; restart(): Promise<void>; setFree(mib: number): void }> {
+  const world = createTestWorld();
+  t.after(() => world.remove());
+  let freeMib = 1000;
+  const host = { ...world.host, freeBytes: () => Promise.resolve(freeMib * MIB) };
+  const fake = createFakeHypervisor({ host, world: world.machines });
+  const simple = (machine: Machine): Machine => {
+    delete machine.onFullDisk;
+    return machine;
+  };
+  const hypervisor = {
+    ...fake,
+    start: async (...words: Parameters<typeof fake.start>) => simple(await fake.start(...words)),
+    adopt: async (...words: Parameters<typeof fake.adopt>) => {
+      const machine = await fake.adopt(...words);
+      return machine === undefined ? undefined : simple(machine);
+    },
+  };
+  const start = async (): Promise<TestDaemon> => {
+    const daemon = await startDaemon(world, { drivers: { host, hypervisors: [hypervisor] } });
+    t.after(() => daemon.stop());
+    return daemon;
+  };
+  let daemon = await start();
+  await created(daemon.api, 'web');
+  return {
+    daemon: () => daemon,
+    setFree: (mib) => (freeMib = mib),
+    async restart() {
+      await daemon.stop();
+      daemon = await start();
+    },
+  };
+}
+
+test('a VMM that cannot pause for a full disk has its VM paused before there is no room, over a new daemon too (3.8, 5.4)', async (t) => {
+  const { daemon, restart, setFree } = await vmOfSimpleVmm(t);
+  const vmm = fakeOf(daemon().world, 'web');
+  const problem = async (): Promise<string | null> => (await daemon().api.showVm('web')).lastError;
+  assert.equal(vmm.paused, false);
+  setFree(60);
+  await until(async () => (await problem()) !== null);
+  assert.ok(vmm.paused);
+  assert.match((await problem()) ?? '', /^paused: the host's disk is full; it goes on when there are 128 MiB again/);
+  await restart();
+  setFree(100);
+  await sleep(100);
+  assert.ok(vmm.paused, 'between the marks all stays');
+  assert.match((await problem()) ?? '', /^paused/);
+  setFree(200);
+  await until(async () => (await problem()) === null);
+  assert.equal(vmm.paused, false);
 });

@@ -18,6 +18,7 @@ import type { Hypervisor, Machine } from '../../src/drivers/hypervisor/contract.
 import type { NetworkDriver } from '../../src/drivers/network/contract.ts';
 import { createFakeNetwork } from '../../src/drivers/network/fake/driver.ts';
 import type { StorageDriver } from '../../src/drivers/storage/contract.ts';
+import type { Host } from '../../src/host/host.ts';
 import type { ProvisionSources } from '../../src/images/provision/sources.ts';
 import { resolveImage } from '../../src/lifecycle/image/resolve.ts';
 import { BangerError } from '../../src/model/errors.ts';
@@ -68,7 +69,7 @@ const provisionSources: ProvisionSources = {
   archives: () => Promise.resolve(['/etc/hostname']),
 };
 
-export type TestDrivers = { hypervisors?: readonly Hypervisor[]; storages?: readonly StorageDriver[] };
+export type TestDrivers = { host?: Host; hypervisors?: readonly Hypervisor[]; storages?: readonly StorageDriver[] };
 
 /**
  * Composes a daemon on what the world holds, lets it recover and listen.
