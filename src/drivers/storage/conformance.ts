@@ -64,6 +64,20 @@ function attaching(withDirectory: WithDirectory, makeDriver: () => StorageDriver
     assert.deepEqual(again, disk);
     if (disk.format === 'raw') assert.equal(await readAt(again, 17, 5 * MIB), 'written by the VM');
   });
+
+  withDirectory('a sweep lets go of what no VM has, keeps what one has, and loses no data (5.2, 9.5)', async (driver, directory) => {
+    const overlay = overlayIn(directory);
+    await driver.create(request(directory), never);
+    const disk = await driver.attach(overlay, never);
+    if (disk.format === 'raw') await writeAt(disk, 'written by the VM', 5 * MIB);
+    await driver.sweep?.([overlay]);
+    await stat(disk.path);
+    await driver.sweep?.([]);
+    // What attaching makes is not the file itself.
+    if (driver.sweep !== undefined) await assert.rejects(stat(disk.path), { code: 'ENOENT' });
+    assert.deepEqual(await driver.attach(overlay, never), disk);
+    if (disk.format === 'raw') assert.equal(await readAt(disk, 17, 5 * MIB), 'written by the VM');
+  });
 }
 
 function makingAndRemoving(withDirectory: WithDirectory): void {
