@@ -28,8 +28,8 @@ test('a disk that ran full is told apart from one that is damaged; neither is ex
   assert.match(damaged.do === 'report' ? damaged.problem : '', /damaged/);
 });
 
-test('a guest is paused while there is still room for what it writes until then, and goes on when there is clearly more (5.4)', () => {
-  assert.equal(decideHost(63 * MIB).do, 'pause');
+test('a guest has to wait while there is still room for what it writes until then, and goes on when there is clearly more (5.4)', () => {
+  assert.equal(decideHost(63 * MIB).do, 'hold');
   assert.deepEqual(decideHost(64 * MIB), { do: 'nothing' });
   assert.deepEqual(decideHost(127 * MIB), { do: 'nothing' });
   assert.deepEqual(decideHost(128 * MIB), { do: 'go on' });

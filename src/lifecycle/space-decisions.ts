@@ -21,19 +21,19 @@ export function decideOverlay({ usedBytes, sizeBytes, limitBytes, state }: Overl
   return { do: 'extend', sizeBytes: Math.min(usedBytes + OVERLAY_AHEAD_BYTES, limitBytes) };
 }
 
-/** A guest is paused while it can still write what it writes until the next look. */
+/** A guest has to wait while it can still write what it writes until the next look. */
 const HOST_LEAST_BYTES = 64 * MIB;
-/** Apart from the other, so that a VM is not paused and continued again and again. */
+/** Apart from the other, so that a VM is not stopped and continued again and again. */
 const HOST_ENOUGH_BYTES = 128 * MIB;
 /** Per second: what the fastest of a developer's disks take. */
 const FASTEST_WRITE_BYTES = 4 * GIB;
 
 /** What a look at the host's free space asks for; between the two marks all stays as it is. */
-export type HostDecision = { do: 'nothing' } | { do: 'go on' } | { do: 'pause'; untilBytes: number };
+export type HostDecision = { do: 'nothing' } | { do: 'go on' } | { do: 'hold'; untilBytes: number };
 
 /** @param freeBytes of the file system that holds the disks of the VM */
 export function decideHost(freeBytes: number): HostDecision {
-  if (freeBytes < HOST_LEAST_BYTES) return { do: 'pause', untilBytes: HOST_ENOUGH_BYTES };
+  if (freeBytes < HOST_LEAST_BYTES) return { do: 'hold', untilBytes: HOST_ENOUGH_BYTES };
   return freeBytes >= HOST_ENOUGH_BYTES ? { do: 'go on' } : { do: 'nothing' };
 }
 

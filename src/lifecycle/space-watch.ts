@@ -8,24 +8,26 @@ import type { VmContext } from './vm-context.ts';
 /** Who looks at the space of a VM: the VMM itself, the storage driver's count of its overlay, or the host's count of what is free. */
 type Source = 'vmm' | 'overlay' | 'host';
 
+const FULL = "the host's disk is full";
+
 /**
- * Keeps an eye on the space for the VM for as long as the machine is held, so that a full disk of the host pauses the guest in place of
- * failing its writes, and it goes on when there is room again (5.4). A VMM that pauses by itself tells of it. For one that cannot
- * (Firecracker hands the error to the guest) the free space of the host is watched, and the VM paused before there is none. And drivers
- * whose overlays are of limited size are given space ahead of what the guest writes.
+ * Keeps an eye on the space for the VM for as long as the machine is held, so that on a full disk of the host the guest's writes wait in
+ * place of failing, and go on when there is room again (5.4). A VMM that pauses by itself tells of it. For one that cannot (Firecracker
+ * hands the error to the guest) the free space of the host is watched, and the disks are held before there is none. And drivers whose
+ * overlays are of limited size are given space ahead of what the guest writes.
  */
 export function watchSpace(context: VmContext, live: LiveMachine): void {
   const { machine, companions } = live;
   const looks: { source: Source; look(watch: SpaceWatch): Promise<number> }[] = [];
   if (context.drivers.storage.usage !== undefined) looks.push({ source: 'overlay', look: lookAtOverlay });
-  if (machine.onFullDisk === undefined && machine.pause !== undefined) looks.push({ source: 'host', look: lookAtHost });
+  if (machine.onFullDisk === undefined) looks.push({ source: 'host', look: lookAtHost });
   const watch = new SpaceWatch(
     context,
     live,
     looks.map(({ source }) => source),
   );
   machine.onFullDisk?.((isFull) => {
-    watch.tell('vmm', isFull ? "paused: the host's disk is full; it goes on by itself when there is room again (df -h)" : null);
+    watch.tell('vmm', isFull ? `${FULL}: it is paused until there is room again (df -h)` : null);
   });
   for (const { look } of looks) repeat(context.services.settings.spaceCheckMs, companions.signal, () => look(watch));
 }
@@ -42,13 +44,14 @@ function repeat(firstMs: number, signal: AbortSignal, task: () => Promise<number
   signal.addEventListener('abort', () => clearTimeout(timer), { once: true });
 }
 
-/** What is wrong with the space of one VM, by who said it, and who wants it paused. */
+/** What is wrong with the space of one VM, by who said it, and who wants its writes to wait. */
 class SpaceWatch {
   readonly context: VmContext;
   readonly #live: LiveMachine;
   readonly #problems = new Map<Source, string | null>();
-  /** Those that have not looked yet, while an earlier daemon's word stands. */
+  /** Those that have not looked yet. */
   readonly #silent: Set<Source>;
+  /** An earlier daemon may have died between holding and writing it down, so each that looks releases first. */
   readonly #holders: Set<Source>;
   /** What is written down. */
   #told: string | null;
@@ -58,23 +61,26 @@ class SpaceWatch {
     this.#live = live;
     // A running VM has a last error from here alone; the daemon that paused it may be gone.
     this.#told = context.vm.lastError;
-    const earlier = this.#told === null ? [] : sources;
-    this.#silent = new Set(earlier);
-    this.#holders = new Set(earlier);
+    this.#silent = new Set(sources);
+    this.#holders = new Set(sources);
   }
 
-  /** Pauses the VM for as long as this source does not release it. */
-  async hold(source: Source): Promise<void> {
-    if (this.#holders.has(source)) return;
+  /** Lets the guest's writes wait for as long as this source does not release them. @returns what waits, for the user */
+  async hold(source: Source): Promise<string> {
     const { machine } = this.#live;
-    if (machine.pause === undefined) throw new BangerError('UNSUPPORTED', 'its VMM cannot pause');
-    if (this.#holders.size === 0) await machine.pause();
+    if (this.#silent.has(source) || this.#holders.size === 0) {
+      if (machine.holdDisks !== undefined) await machine.holdDisks(true);
+      else if (machine.pause !== undefined) await machine.pause();
+      else throw new BangerError('UNSUPPORTED', 'its VMM can do neither');
+    }
     this.#holders.add(source);
+    return machine.holdDisks === undefined ? 'it is paused' : 'its disks wait';
   }
 
   async release(source: Source): Promise<void> {
     if (!this.#holders.has(source)) return;
-    if (this.#holders.size === 1) await this.#live.machine.resume?.();
+    const { machine } = this.#live;
+    if (this.#holders.size === 1) await (machine.holdDisks === undefined ? machine.resume?.() : machine.holdDisks(false));
     this.#holders.delete(source);
   }
 
@@ -83,6 +89,7 @@ class SpaceWatch {
     this.#silent.delete(source);
     this.#problems.set(source, problem);
     const worst = [...this.#problems.values()].find((one) => one !== null) ?? null;
+    // While one has yet to look, the word of an earlier daemon stands.
     if (worst === this.#told || (worst === null && this.#silent.size > 0) || this.#live.companions.signal.aborted) return;
     this.#told = worst;
     const { services, vm } = this.context;
@@ -108,10 +115,10 @@ async function lookAtOverlay(watch: SpaceWatch): Promise<number> {
   return services.settings.spaceCheckMs;
 }
 
-/** @returns what the user is told; the VM has been paused when it is for lack of space */
+/** @returns what the user is told; the guest's writes wait when it is for lack of space */
 async function problemOfOverlay(watch: SpaceWatch, error: unknown): Promise<string> {
   if (!(error instanceof BangerError) || error.code !== 'NO_SPACE') return `the space of its root disk is not known: ${textOf(error)}`;
-  return pausedFor(watch, 'overlay', OVERLAY_AHEAD_BYTES);
+  return heldFor(watch, 'overlay', OVERLAY_AHEAD_BYTES);
 }
 
 async function lookAtHost(watch: SpaceWatch): Promise<number> {
@@ -119,7 +126,7 @@ async function lookAtHost(watch: SpaceWatch): Promise<number> {
   try {
     const freeBytes = await services.host.freeBytes(paths.directory);
     const decision = decideHost(freeBytes);
-    if (decision.do === 'pause') watch.tell('host', await pausedFor(watch, 'host', decision.untilBytes));
+    if (decision.do === 'hold') watch.tell('host', await heldFor(watch, 'host', decision.untilBytes));
     if (decision.do === 'go on') {
       await watch.release('host');
       watch.tell('host', null);
@@ -131,13 +138,12 @@ async function lookAtHost(watch: SpaceWatch): Promise<number> {
   }
 }
 
-async function pausedFor(watch: SpaceWatch, source: Source, untilBytes: number): Promise<string> {
+async function heldFor(watch: SpaceWatch, source: Source, untilBytes: number): Promise<string> {
   try {
-    await watch.hold(source);
+    return `${FULL}: ${await watch.hold(source)} until there are ${formatSize(untilBytes)} again (df -h)`;
   } catch (error) {
-    return `the host's disk is full, and the VM could not be paused: ${textOf(error)}`;
+    return `${FULL}, and the VM could not be made to wait: ${textOf(error)}`;
   }
-  return `paused: the host's disk is full; it goes on when there are ${formatSize(untilBytes)} again (df -h)`;
 }
 
 function textOf(error: unknown): string {

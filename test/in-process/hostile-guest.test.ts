@@ -48,11 +48,11 @@ test('a VM that its VMM paused for a full disk says so, in list and show, and wh
   await created(daemon.api, 'web');
   const vmm = fakeOf(world, 'web');
   vmm.setDiskFull(true);
-  assert.match((await daemon.api.showVm('web')).lastError ?? '', /^paused: the host's disk is full/);
+  assert.match((await daemon.api.showVm('web')).lastError ?? '', /^the host's disk is full: it is paused/);
   assert.match((await runInProcess(world.env, ['vm', 'list'])).stdout, /running \(!\)/);
   await daemon.stop();
   daemon = await startDaemon(world);
-  assert.match((await daemon.api.showVm('web')).lastError ?? '', /^paused/, 'the next daemon knows it too');
+  assert.match((await daemon.api.showVm('web')).lastError ?? '', /^the host's disk is full/, 'the next daemon knows it too');
   await daemon.stop();
   // It went on while nobody looked.
   vmm.isDiskFull = false;

@@ -141,8 +141,26 @@ function describeEnds(bench: HypervisorBench): void {
   test('a paused machine continues where it was (4.2)', async (t) => {
     const { machine } = await startMachine(t, bench);
     if (machine.pause === undefined || machine.resume === undefined) return t.skip('this driver cannot pause');
-    await machine.pause();
-    await machine.resume();
+    const before = await bootIdOf(machine, bench);
+    for (let time = 0; time < 2; time++) {
+      const open = await machine.openAgentChannel(AbortSignal.timeout(bench.bootLimitMs));
+      await machine.pause();
+      await machine.resume();
+      assert.equal(await bootIdOf(machine, bench), before);
+      open.destroy();
+    }
+  });
+
+  test('disks that are held and let go again, twice, leave the guest as it was (4.2, 5.4)', async (t) => {
+    const { machine } = await startMachine(t, bench);
+    if (machine.holdDisks === undefined) {
+      assert.ok(machine.onFullDisk !== undefined, 'a full disk of the host must not fail what the guest writes');
+      return;
+    }
+    for (const isHeld of [true, true, false, false]) {
+      await machine.holdDisks(isHeld);
+      assert.match(await bootIdOf(machine, bench), /./);
+    }
     const channel = await machine.openAgentChannel(AbortSignal.timeout(bench.bootLimitMs));
     assert.match(await askHealth(channel), /^HTTP\/1\.1 200 /);
     channel.release();

@@ -144,7 +144,12 @@ export type Machine = {
    * @param listener told at once how it is, and of every change; one listener
    */
   onFullDisk?(listener: (isFull: boolean) => void): void;
-  /** Stops and continues the vCPUs. */
+  /**
+   * Only of drivers that cannot do that: lets what the guest asks of its disks wait, or go on, while the guest itself runs. A request that
+   * waits does not fail. A few may be served once more after it. Idempotent, also when another daemon held them.
+   */
+  holdDisks?(isHeld: boolean): Promise<void>;
+  /** Stops and continues the vCPUs. Channels to the agent that are open then may be closed by it. */
   pause?(): Promise<void>;
   resume?(): Promise<void>;
   /**

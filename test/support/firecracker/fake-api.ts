@@ -7,6 +7,8 @@ export type FakeMachine = {
   bindVsock(path: string): Promise<void>;
   start(config: { bootArguments: string; serialFd: number | undefined }): void;
   setPaused(paused: boolean): void;
+  /** Tells the guest that its vsock connections are reset. */
+  tellReset(): void;
   /** For a snapshot, and from one. */
   state(): Record<string, unknown>;
   restore(state: Record<string, unknown>): Promise<void>;
@@ -172,6 +174,8 @@ export class FakeApi {
 
   #createSnapshot(body: Record<string, unknown>): undefined {
     if (this.#state !== 'Paused') throw new Fault('only a paused machine has a snapshot');
+    // Before the files are opened.
+    this.#machine.tellReset();
     const { drives, interfaces } = { drives: [...this.#drives], interfaces: [...this.#interfaces] };
     writeFileSync(textOf(body, 'mem_file_path'), Buffer.alloc(MEMORY_FILE_BYTES));
     writeFileSync(

@@ -24,6 +24,9 @@ export class FakeVirtualMachine implements FakeMachine {
   /** What came while nobody in the machine could take it. */
   #held: Socket[] = [];
   #isTaking = false;
+  #isBooted = false;
+  /** Whether the guest was told since it was last paused that its connections are reset. */
+  #isResetTold = false;
 
   async bindVsock(path: string): Promise<void> {
     if (this.#vsock !== undefined) {
@@ -46,7 +49,8 @@ export class FakeVirtualMachine implements FakeMachine {
 
   /** What a snapshot keeps of the guest. */
   state(): Record<string, unknown> {
-    return { arguments: this.#arguments, hasAgent: this.#hasAgent, bootId: this.#guest.bootId, vsock: this.#vsock?.path };
+    const { bootId } = this.#guest;
+    return { arguments: this.#arguments, isBooted: this.#isBooted, hasAgent: this.#hasAgent, bootId, vsock: this.#vsock?.path };
   }
 
   /** Becomes, paused, the machine that had this state. @throws where its vsock cannot be bound */
@@ -54,11 +58,19 @@ export class FakeVirtualMachine implements FakeMachine {
     this.#arguments = state['arguments'] as string[];
     this.#hasAgent = state['hasAgent'] === true;
     this.#guest.bootId = String(state['bootId']);
+    this.#isBooted = state['isBooted'] === true;
+    this.#isResetTold = true;
     if (typeof state['vsock'] === 'string') await this.bindVsock(state['vsock']);
   }
 
+  /** The device of a machine that goes on waits for the guest's word that it has reset its connections, which the guest must be told to. */
   setPaused(paused: boolean): void {
-    this.#setTaking(!paused);
+    this.#setTaking(!paused && (this.#isResetTold || !this.#isBooted));
+    this.#isResetTold = false;
+  }
+
+  tellReset(): void {
+    this.#isResetTold = true;
   }
 
   /** The answer to the request is out before the guest acts. */
@@ -68,6 +80,7 @@ export class FakeVirtualMachine implements FakeMachine {
 
   async #boot(): Promise<void> {
     await sleep(DRIVER_MS);
+    this.#isBooted = true;
     this.#setTaking(true);
     await sleep(AGENT_MS - DRIVER_MS);
     this.#hasAgent = true;

@@ -42,10 +42,15 @@ export class AgentChannels {
     }
   }
 
+  /** Cuts the connections that there are; new ones can be had. */
+  cut(): void {
+    for (const socket of this.#open) socket.destroy();
+  }
+
   /** Refuses all callers from now on and cuts the connections that are left. */
   close(): void {
     this.#closed.abort();
-    for (const socket of this.#open) socket.destroy();
+    this.cut();
   }
 
   #take(signal: AbortSignal): Promise<void> {

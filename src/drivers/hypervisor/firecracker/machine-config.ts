@@ -132,6 +132,17 @@ export function snapshotRequest({ statePath, memoryPath }: MachineSnapshot): Api
   return { ...put('/snapshot/create', body), timeoutMs: SNAPSHOT_TIMEOUT_MS };
 }
 
+/**
+ * Brings a paused machine back. When it goes on, Firecracker 1.16 sends its guest nothing over vsock until the guest has confirmed that all
+ * connections were reset, and tells the guest to do so only when a snapshot is made (`kick` and `prepare_save` in its vsock device). So
+ * one is asked for, at a place where none can be; that is found out after the guest was told.
+ * @returns two requests, of which the first is refused
+ */
+export function resumeRequests(): [refused: ApiRequest, resume: ApiRequest] {
+  const nowhere = '/proc/0/none';
+  return [snapshotRequest({ statePath: nowhere, memoryPath: nowhere }), patch('/vm', { state: 'Resumed' })];
+}
+
 const put = (path: string, body: Record<string, unknown>): ApiRequest => ({ method: 'PUT', path, body });
 const patch = (path: string, body: Record<string, unknown>): ApiRequest => ({ method: 'PATCH', path, body });
 
@@ -180,11 +191,23 @@ export function limitRequests(spec: MachineSpec, limits: MachineLimits): ApiRequ
   return [...drives, ...(isLimited ? [patch(`/network-interfaces/${NETWORK_ID}`, { iface_id: NETWORK_ID, ...interfaceLimits })] : [])];
 }
 
+/** An empty bucket that is never filled is how a limit is lifted. */
+const UNLIMITED = { size: 0, refill_time: 0 };
+
 function rateLimiter(limit: TransferLimit): Record<string, unknown> {
-  // An empty bucket that is never filled is how a limit is lifted.
-  const bucket = (perSecond: number | undefined): object =>
-    perSecond === undefined ? { size: 0, refill_time: 0 } : { size: perSecond, refill_time: 1000 };
+  const bucket = (perSecond: number | undefined): object => (perSecond === undefined ? UNLIMITED : { size: perSecond, refill_time: 1000 });
   return { bandwidth: bucket(limit.bytesPerSecond), ops: bucket(limit.operationsPerSecond) };
+}
+
+/** Milliseconds, and longer than any host's disk stays full: a new bucket has one token, and a request of the guest takes one. */
+const HOLD_REFILL_MS = 365 * 24 * 3_600_000;
+
+/** @returns the requests after which each disk serves one request more and no other. */
+export function holdRequests({ disks }: MachineSpec): ApiRequest[] {
+  const ops = { size: 1, refill_time: HOLD_REFILL_MS };
+  return disks.map((_, index) =>
+    patch(`/drives/${diskId(index)}`, { drive_id: diskId(index), rate_limiter: { bandwidth: UNLIMITED, ops } }),
+  );
 }
 
 /** @throws UNSUPPORTED when the machine needs what Firecracker does not have */

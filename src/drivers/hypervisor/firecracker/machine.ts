@@ -2,14 +2,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Host } from '../../../host/host.ts';
 import { BangerError } from '../../../model/errors.ts';
 import type { ProcessIdentity } from '../../../model/vm.ts';
-import type { AgentChannel, Machine, MachineExit, MachineLimits, MachineSnapshot, MachineSpec } from '../contract.ts';
+import type { AgentChannel, Machine, MachineExit, MachineLimits, MachineSnapshot, MachineSpec, TransferLimit } from '../contract.ts';
 import { type ProcessStatus, waitForVmmExit } from '../process-end.ts';
 import { OUTPUT_LOG_BYTES, type LoggedOutput, logOutput } from '../output-log.ts';
 import { AgentChannels, MAX_CHANNELS } from './agent-channels.ts';
 import type { ApiClient } from './api-client.ts';
 import { listenForLastWord } from './last-word.ts';
 import type { Launch } from './launch.ts';
-import { type ApiRequest, diskUpdate, limitRequests, snapshotRequest } from './machine-config.ts';
+import { type ApiRequest, diskUpdate, holdRequests, limitRequests, resumeRequests, snapshotRequest } from './machine-config.ts';
 import { MetricsPipe } from './metrics.ts';
 import { type ExitEvidence, judgeExit } from './vmm-process.ts';
 
@@ -33,6 +33,8 @@ export class FirecrackerMachineControl implements Machine {
   readonly #evidence: ExitEvidence = { terminated: false, shutdownAsked: false };
   #process: ProcessIdentity | undefined;
   #api: ApiClient | undefined;
+  /** What the disks have when they are not held. */
+  #diskLimit: TransferLimit = {};
   readonly #outputs: LoggedOutput[] = [];
   #metrics: MetricsPipe | undefined;
   #lastWord: { close(): void } | undefined;
@@ -94,8 +96,19 @@ export class FirecrackerMachineControl implements Machine {
     await this.#send({ method: 'PATCH', path: '/vm', body: { state: 'Paused' } });
   }
 
+  /** The guest's side of open connections is gone by then, and nobody would tell this side. */
   async resume(): Promise<void> {
-    await this.#send({ method: 'PATCH', path: '/vm', body: { state: 'Resumed' } });
+    const [refused, resume] = resumeRequests();
+    await this.#send(refused).catch((error: unknown) => {
+      if (!isRefusal(error)) throw error;
+    });
+    await this.#send(resume);
+    this.#channels.cut();
+  }
+
+  async holdDisks(isHeld: boolean): Promise<void> {
+    const requests = isHeld ? holdRequests(this.#spec) : limitRequests(this.#spec, { disk: this.#diskLimit });
+    for (const request of requests) await this.#send(request);
   }
 
   async readMetrics(): Promise<Record<string, unknown>> {
@@ -115,6 +128,7 @@ export class FirecrackerMachineControl implements Machine {
   }
 
   async setLimits(limits: MachineLimits): Promise<void> {
+    this.#diskLimit = limits.disk ?? this.#diskLimit;
     for (const request of limitRequests(this.#spec, limits)) await this.#send(request);
   }
 
@@ -144,4 +158,8 @@ export class FirecrackerMachineControl implements Machine {
     this.detach();
     this.#exit.resolve(judgeExit(this.#evidence));
   }
+}
+
+function isRefusal(error: unknown): boolean {
+  return error instanceof BangerError && error.details?.['fault'] !== undefined;
 }
