@@ -8,7 +8,7 @@ import { Allowance, partOfFile } from './bytes.ts';
 import { type ContainerImage, readContainer } from './container.ts';
 import { initSystemOf } from './init-system.ts';
 import { type Layer, mergeLayers, packTree, type Texts } from './layers.ts';
-import { refusal } from './problem.ts';
+import { refusal, unreadable } from './problem.ts';
 import { Tree } from './tree.ts';
 
 export type ImportRequest = {
@@ -71,7 +71,7 @@ async function recognise(request: ImportRequest, makeAllowance: () => Allowance)
   const { path, reference, scratch, signal } = request;
   const choice = { reference, architecture: process.arch === 'x64' ? 'amd64' : process.arch };
   const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
-    throw refusal(`${path} cannot be read (${error.code})`, `look at it: ls -l ${path}`);
+    throw unreadable(path, error.code);
   });
   if (found.isDirectory()) {
     const container = await readContainer(directoryArchive(path), choice, signal);

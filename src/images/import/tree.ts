@@ -130,6 +130,8 @@ export class Tree {
  * @throws INVALID_INPUT for what leads elsewhere
  */
 export function cleanPath(path: string, type: TarEntry['type']): string {
+  // umoci writes the root itself so.
+  if (path === '/' && type === 'directory') return '';
   if (path.startsWith('/'))
     throw refusal(`${shown(path)} begins at the root`, 'make the archive with paths from its own root: tar -C DIR -c .');
   if (path.includes('\0') || Buffer.byteLength(path) > MOST_PATH_BYTES) throw refusal(`${shown(path)} is no path`);
