@@ -136,6 +136,11 @@ export function completeImage(known: Pick<Image, 'id' | 'name' | 'createdAt'> & 
   return { ...structuredClone(IMAGE_DEFAULTS), packages: [], servicePorts: [], ...known };
 }
 
+/** @returns absolute paths of the files that VMs of the image are made of */
+export function filesOf({ kernelPath, initramfsPath, modulesPath, rootfsPath, workSeedPath }: Image): string[] {
+  return [kernelPath, initramfsPath, modulesPath, rootfsPath, workSeedPath].filter((path) => path !== null);
+}
+
 /** @returns absolute path of a part of the bundle. */
 export function bundlePath(bundle: Bundle, part: BundlePart): string {
   return `${bundle.directory}/${bundle.manifest.files[part].path}`;

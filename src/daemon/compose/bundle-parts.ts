@@ -1,8 +1,10 @@
+import { basename, dirname } from 'node:path';
 import type { NetworkDriver } from '../../drivers/network/contract.ts';
 import { realHost } from '../../host/host.ts';
 import { findBundle } from '../../images/bundle/find-bundle.ts';
+import { keepLease } from '../../images/bundle/leases.ts';
 import { BangerError } from '../../model/errors.ts';
-import type { Bundle, Image } from '../../model/image.ts';
+import { type Bundle, filesOf, type Image } from '../../model/image.ts';
 import type { Store } from '../../store/store.ts';
 import type { Places } from './bundle-work.ts';
 import type { ComposeOptions } from './join.ts';
@@ -37,11 +39,20 @@ export async function bundleParts(context: {
   const { options, store, places, known, makeNetworks } = context;
   let missing = new BangerError('BUNDLE_MISSING', 'there is no runtime bundle', { remedy: 'banger bundle build' });
 
-  async function refresh(): Promise<void> {
-    const bundle = await findBundle(places.bundle, realHost);
+  function take(bundle: Bundle): void {
     if (known.present !== undefined && isSame(known.present.bundle, bundle)) return;
     known.present = { bundle, networks: makeNetworks(bundle) };
     saveDefaultImage(store, imageOfBundle(bundle, 'default'));
+  }
+
+  async function refresh(): Promise<void> {
+    const { stateDirectory } = options.directories;
+    for (let isNews = true; isNews;) {
+      const bundle = await findBundle(places.bundle, realHost);
+      take(bundle);
+      // Who swept files of it before they were leased has made another bundle, which is found then.
+      isNews = await keepLease(bundle.directory, { stateDirectory, files: neededFiles(bundle, store.images.list()) }, realHost);
+    }
   }
 
   try {
@@ -60,6 +71,13 @@ export async function bundleParts(context: {
       return resolveImage(store.images.list(), reference ?? options.config.defaults.image);
     },
   };
+}
+
+/** @returns names in the bundle's directory: those of the bundle, and those of former ones that images still have */
+function neededFiles({ directory, manifest }: Bundle, images: readonly Image[]): string[] {
+  const names = Object.values(manifest.files).flatMap((file) => file?.path ?? []);
+  const ofImages = images.flatMap(filesOf).filter((path) => dirname(path) === directory);
+  return [...new Set([...names, ...ofImages.map((path) => basename(path))])];
 }
 
 const NO_NETWORKS: readonly NetworkDriver[] = [];
