@@ -16,9 +16,10 @@ import { createKeyedLock } from '../../lifecycle/locks.ts';
 import { createMachines } from '../../lifecycle/machines.ts';
 import { Operations } from '../../lifecycle/operations.ts';
 import { recover } from '../../lifecycle/recover.ts';
-import { createRebootLimit } from '../../lifecycle/reboot-limit.ts';
+import { createReboots } from '../../lifecycle/reboots.ts';
 import type { Drivers, HostPort, LifecycleServices } from '../../lifecycle/services.ts';
-import { handleExit } from '../../lifecycle/vm/exit-watch.ts';
+import { forgetReboots, handleExit } from '../../lifecycle/vm/exit-watch.ts';
+import type { Timer } from '../../lifecycle/timer.ts';
 import { stopUnused } from '../../lifecycle/vm/verbs.ts';
 import { BangerError } from '../../model/errors.ts';
 import { placeOfInstallation } from '../../model/network.ts';
@@ -61,6 +62,8 @@ export type DaemonParts = {
   places: Places;
   bundle: BundleParts;
   provisionSources: ProvisionSources;
+  /** Default: the real one. */
+  timer?: Timer;
 };
 
 /** The daemon's parts, joined. */
@@ -77,7 +80,7 @@ const CHECKS_TIMEOUT_MS = 5000;
 /** Joins parts into a daemon; which ones they are is the caller's choice. */
 export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon {
   const { log } = options;
-  const { store, names, places, bundle } = parts;
+  const { store, names, places, bundle, timer = startTimer } = parts;
   const { config } = options;
   const chooser = chooserOf(options, parts);
   const key = clientKey(options.directories.stateDirectory);
@@ -91,7 +94,7 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
     }),
     locks: createKeyedLock(),
     imageNames: new Set(),
-    reboots: createRebootLimit(() => performance.now()),
+    reboots: createReboots(() => performance.now(), timer),
     machines: createMachines((vmId, machine, exit) => void handleExit(lifecycle, vmId, machine, exit)),
     drivers: driversOf(chooser, parts),
     names,
@@ -106,7 +109,7 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
   const autoStop = createAutoStop({
     services: lifecycle,
     staleAfterMs: options.config.auto_stop_stale_after,
-    timer: startTimer,
+    timer,
     stop: (vm, reason) => lifecycle.operations.settled(stopUnused(lifecycle, vm, reason).id),
     log: (message, facts) => log.info(facts, message),
   });
@@ -138,6 +141,7 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
     },
     async close() {
       autoStop.end();
+      forgetReboots(lifecycle);
       ending.abort();
       await healing;
       await endWork(lifecycle, names, chooser);
