@@ -79,9 +79,8 @@ const CHECKS_TIMEOUT_MS = 5000;
 
 /** Joins parts into a daemon; which ones they are is the caller's choice. */
 export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon {
-  const { log } = options;
+  const { log, config } = options;
   const { store, names, places, bundle, timer = startTimer } = parts;
-  const { config } = options;
   const chooser = chooserOf(options, parts);
   const key = clientKey(options.directories.stateDirectory);
   const lifecycle: LifecycleServices = {
