@@ -188,6 +188,7 @@ function fakeParts(world: TestWorld, store: Store, effects: Effects): Parameters
     },
     bundle: {
       refresh: () => Promise.resolve(),
+      agentSha256: () => world.agentSha256,
       networks: () => networks,
       missing: () => new BangerError('BUNDLE_MISSING', 'there is no runtime bundle'),
       resolveImage: (reference = 'default') => Promise.resolve().then(() => resolveImage(store.images.list(), reference)),

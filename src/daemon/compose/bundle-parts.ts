@@ -17,6 +17,8 @@ export type BundleParts = {
   refresh(): Promise<unknown>;
   /** The same list until the bundle changes; none without a bundle. */
   networks(): readonly NetworkDriver[];
+  /** SHA-256 of the agent that new images get, hex. */
+  agentSha256(): string | undefined;
   /** Why there is no bundle. */
   missing(): BangerError;
   resolveImage(reference: string | undefined): Promise<Image>;
@@ -65,6 +67,7 @@ export async function bundleParts(context: {
   return {
     refresh,
     networks: () => known.present?.networks ?? NO_NETWORKS,
+    agentSha256: () => known.present?.bundle.manifest.files.agent.sha256,
     missing: () => missing,
     async resolveImage(reference: string | undefined): Promise<Image> {
       await refresh();

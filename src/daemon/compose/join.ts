@@ -80,7 +80,7 @@ const CHECKS_TIMEOUT_MS = 5000;
 /** Joins parts into a daemon; which ones they are is the caller's choice. */
 export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon {
   const { log, config } = options;
-  const { store, names, places, bundle, timer = startTimer } = parts;
+  const { store, names, bundle, timer = startTimer } = parts;
   const chooser = chooserOf(options, parts);
   const key = clientKey(options.directories.stateDirectory);
   const lifecycle: LifecycleServices = {
@@ -117,7 +117,7 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
   return {
     services: {
       ...lifecycle,
-      ...imageWork({ places, config, sources: parts.provisionSources }),
+      ...imageWorkOf(options, parts),
       clientPrivateKeyPath: () => key.path(),
       probeSchemes: createSchemeProbe(),
       httpPortOf: (address) => names.httpPortOf(address),
@@ -126,7 +126,7 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
       metrics: () => metrics.read(),
       ...bundleWorkOf(options, parts, lifecycle.operations),
       ...statusWork({ ...parts, options, chooser }),
-      ...doctorWork({ ...parts, lifecycle, chooser }),
+      ...doctorWork({ ...parts, ...imageWorkOf(options, parts), lifecycle, chooser }),
     },
     async recover() {
       await names.start(lookOf(lifecycle, config.http.wake));
@@ -176,6 +176,10 @@ function bundleWorkOf(
 ): ReturnType<typeof bundleWork> {
   const { stateDirectory } = directories;
   return bundleWork({ places, stateDirectory, operations, onBuilt: () => bundle.refresh(), images: () => store.images.list() });
+}
+
+function imageWorkOf({ config }: ComposeOptions, { places, bundle, provisionSources }: DaemonParts): ReturnType<typeof imageWork> {
+  return imageWork({ places, config, bundle, sources: provisionSources });
 }
 
 function driversOf(chooser: Chooser, { hypervisors, storages }: DaemonParts): Drivers {

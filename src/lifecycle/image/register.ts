@@ -55,6 +55,7 @@ async function look(services: LifecycleServices, request: RegisterRequest): Prom
     workSeedBytes,
     kernelPath: kernelPath ?? standard?.kernelPath ?? '',
     initramfsPath: initramfsPath ?? standard?.initramfsPath ?? '',
+    agentSha256: standard?.agentSha256 ?? null,
     modulesPath: modulesPath ?? standard?.modulesPath ?? null,
     distribution: request.distribution ?? 'unknown',
     initSystem: request.initSystem ?? 'systemd',
