@@ -76,10 +76,10 @@ async function recognise(request: ImportRequest, makeAllowance: () => Allowance)
   if (found.isDirectory()) {
     const container = await readContainer(directoryArchive(path), choice, signal);
     if (container === undefined)
-      throw refusal(`${path} is a directory without an OCI layout`, `pack it: tar -C ${path} -c . | banger image import - --name NAME`);
+      throw refusal(`${path} is a directory without an OCI layout`, `tar -C ${path} -c . | banger image import - --name NAME`);
     return container;
   }
-  if (!found.isFile()) throw refusal(`${path} is neither a file nor a directory`, `look at it: ls -l ${path}`);
+  if (!found.isFile()) throw refusal(`${path} is neither a file nor a directory`, `ls -l ${path}`);
   const index = await indexTar(path, makeAllowance(), signal);
   if (!['manifest.json', 'index.json'].some((name) => index.files.has(name))) return undefined;
   const archive: Archive = await tarArchive(index, path, `${scratch}/archive.tar`, makeAllowance(), signal);

@@ -7,5 +7,5 @@ export function refusal(reason: string, remedy = 'give a root file system as tar
 
 /** @param code errno name of what became of opening or finding it */
 export function unreadable(path: string, code: string | undefined): BangerError {
-  return refusal(`${path} cannot be read (${code})`, `look at it: ls -l ${path}`);
+  return refusal(`${path} cannot be read (${code})`, `ls -l ${path}`);
 }
