@@ -52,11 +52,13 @@ after(async () => {
   for (const path of [scratch, STATE, RUNTIME]) rmSync(path, { recursive: true, force: true });
 });
 
-test('apt installs the package with what it needs, every file as its checksum says (2.6)', async () => {
+test('apt installs the package with what it needs, every file as its checksum says, and units that systemd takes (2.6)', async () => {
   const archive = runTool(['sh', 'tools/deb.sh', scratch]);
   await run(['apt-get', 'install', '--yes', '--no-install-recommends', archive], LONG);
   assert.match((await run(['dpkg', '--status', 'banger'])).stdout, /^Status: install ok installed$/m);
   assert.equal((await run(['dpkg', '--verify', 'banger'], LONG)).stdout, '');
+  const units = ['bangerd.socket', 'bangerd.service'].map((name) => `/usr/lib/systemd/user/${name}`);
+  await run([...AS_DEV, 'systemd-analyze', '--user', '--man=no', '--recursive-errors=no', 'verify', ...units], LONG);
   const { stdout } = await run(['dpkg', '--listfiles', 'banger']);
   files = stdout.split('\n').filter((path) => path.startsWith('/') && !lstatSync(path).isDirectory());
   for (const path of ['/usr/bin/banger', '/usr/lib/systemd/user/bangerd.socket']) assert.ok(files.includes(path), path);
