@@ -47,13 +47,22 @@ export async function bundleParts(context: {
     saveDefaultImage(store, imageOfBundle(bundle, 'default'));
   }
 
-  async function refresh(): Promise<void> {
+  /** @returns whether others learn something new by it; what cannot be written, as on a full disk, hinders nothing here */
+  async function lease(bundle: Bundle): Promise<boolean> {
     const { stateDirectory } = options.directories;
+    const files = neededFiles(bundle, store.images.list());
+    return keepLease(bundle.directory, { stateDirectory, files }, realHost).catch((err: unknown) => {
+      options.log.warn({ err, directory: bundle.directory }, 'other daemons cannot be told what is needed of the bundle');
+      return false;
+    });
+  }
+
+  async function refresh(): Promise<void> {
     for (let isNews = true; isNews;) {
       const bundle = await findBundle(places.bundle, realHost);
       take(bundle);
       // Who swept files of it before they were leased has made another bundle, which is found then.
-      isNews = await keepLease(bundle.directory, { stateDirectory, files: neededFiles(bundle, store.images.list()) }, realHost);
+      isNews = await lease(bundle);
     }
   }
 

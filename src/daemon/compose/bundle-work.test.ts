@@ -1,7 +1,7 @@
 // Two daemons with one bundle, as of two installations of a user, or of a checkout and its tests.
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
@@ -108,4 +108,13 @@ test('a daemon whose state directory is gone keeps nothing (2.5)', async (t) => 
     [],
   );
   assert.equal(readdirSync(join(root, 'runtime', 'leases')).length, 1);
+});
+
+test('a daemon starts although its lease cannot be written (2.5)', async (t) => {
+  const root = temporaryDirectory(t);
+  const builder = await startDaemon(t, root, 'builder');
+  await builder.fetch('one');
+  rmSync(join(root, 'runtime', 'leases'), { recursive: true });
+  writeFileSync(join(root, 'runtime', 'leases'), 'no directory');
+  assert.equal((await startDaemon(t, root, 'other')).programs().length, 2);
 });
