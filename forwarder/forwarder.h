@@ -60,12 +60,12 @@ struct bridge_settings {
 _Noreturn void inner_main(int channel, const struct bridge_settings *bridge);
 // Tries the set-up in this process and executes argv in it; returns only on failure (status in main.c).
 int inner_probe(const struct bridge_settings *bridge, char **argv);
-// Asked by the outer half: a new socket that lives in the namespace, or -1 with errno.
+// Asked by the outer half: a new socket that lives in the namespace, or here when there is none; -1 with errno.
 int inner_socket(int type);
 // The uplink's TUN device and the listener that takes what guests open; each can be had once. -1 with errno.
 int inner_uplink(void);
 int inner_listener(void);
-// Runs one command inside ("tap add NAME" …); the reply is one or more lines. Returns 0 or -1 with errno.
+// Runs one command inside ("tap add NAME" …); the reply is one or more lines. Returns 0 or -1 with errno (ENODEV: no inner half).
 int inner_command(const char *line, char *reply, size_t reply_size);
 void inner_attach_channel(int channel);
 

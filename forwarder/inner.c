@@ -107,10 +107,12 @@ static int command(const char *line, char *reply, size_t size) {
   return add ? tap_add(name) : link_delete(name);
 }
 
+static int make_socket(int type) { return socket(AF_INET, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0); }
+
 static int make_descriptor(const char *request, int uplink) {
   if (request[0] == 'u') return uplink;
   if (request[0] == 'l') return outbound_listener();
-  return socket(AF_INET, (request[1] == 'd' ? SOCK_DGRAM : SOCK_STREAM) | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  return make_socket(request[1] == 'd' ? SOCK_DGRAM : SOCK_STREAM);
 }
 
 static void serve(int channel, int uplink) {
@@ -174,6 +176,7 @@ int inner_probe(const struct bridge_settings *bridge, char **argv) {
 
 // --- asked from outside ---
 
+// Stays so when there is no inner half: guests are then reached from here.
 static int outer_channel = -1;
 
 void inner_attach_channel(int channel) {
@@ -209,13 +212,21 @@ static int ask_for_descriptor(const char *request) {
   return fd;
 }
 
-int inner_socket(int type) { return ask_for_descriptor(type == SOCK_DGRAM ? "sd" : "ss"); }
+int inner_socket(int type) {
+  if (outer_channel < 0) return make_socket(type);
+  return ask_for_descriptor(type == SOCK_DGRAM ? "sd" : "ss");
+}
+
 int inner_uplink(void) { return ask_for_descriptor("u"); }
 int inner_listener(void) { return ask_for_descriptor("l"); }
 
 int inner_command(const char *line, char *reply, size_t reply_size) {
   char request[512];
   int fd;
+  if (outer_channel < 0) {
+    errno = ENODEV;
+    return -1;
+  }
   snprintf(request, sizeof request, "c%s", line);
   return ask(request, reply, reply_size, &fd);
 }

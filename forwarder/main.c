@@ -1,4 +1,5 @@
 // banger-forwarder serve CONTROL BRIDGE-ADDRESS PREFIX-LENGTH NAMES-ADDRESS
+// banger-forwarder serve-here CONTROL
 // banger-forwarder enter PID PROGRAM [ARGUMENT…]         becomes PROGRAM inside, without any capability
 // banger-forwarder enter-admin PID PROGRAM [ARGUMENT…]   the same with the namespace's root rights (nft)
 // banger-forwarder probe ADDRESS PREFIX-LENGTH PROGRAM [ARGUMENT…]
@@ -9,6 +10,7 @@
 // control socket (control.c); the inner half owns a user and a network namespace and makes sockets and TAPs in it. What
 // guests open to the outside comes to the outer half through a TUN device and a transparent listener of the namespace
 // (uplink.c). NAMES-ADDRESS is where guests ask for names. When one half ends, everything ends.
+// `serve-here` is an outer half alone, for guests that are reached from where it runs: it only listens, and has no TAPs.
 #define _GNU_SOURCE
 #include "forwarder.h"
 
@@ -52,7 +54,7 @@ static void use_all_descriptors(void) {
   setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-static void watch_ends(int channel) {
+static void watch_signals(void) {
   sigset_t set;
   sigemptyset(&set);
   sigaddset(&set, SIGTERM);
@@ -62,6 +64,9 @@ static void watch_ends(int channel) {
   signal(SIGHUP, SIG_IGN);
   signals.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
   loop_add(&signals, EPOLLIN);
+}
+
+static void watch_inner_end(int channel) {
   // The channel is read only when something was asked, so here it can only tell of its end.
   inner_end.fd = channel;
   loop_add(&inner_end, EPOLLRDHUP);
@@ -93,7 +98,8 @@ static int serve(const char *control, const struct bridge_settings *bridge) {
   use_all_descriptors();
   loop_init();
   inner_attach_channel(pair[0]);
-  watch_ends(pair[0]);
+  watch_signals();
+  watch_inner_end(pair[0]);
   int status = 0;
   if (drop_outer_privileges() != 0) status = fail("cannot drop privileges");
   outside_init(bridge);
@@ -108,8 +114,21 @@ static int serve(const char *control, const struct bridge_settings *bridge) {
   return status;
 }
 
+static int serve_here(const char *control) {
+  prctl(PR_SET_NAME, "bgr-forwards");
+  use_all_descriptors();
+  loop_init();
+  watch_signals();
+  int status = drop_outer_privileges() == 0 ? 0 : fail("cannot drop privileges");
+  if (status == 0 && control_start(control, getpid()) != 0) status = fail(control);
+  if (status == 0) loop_run(tick, tick_needed, tcp_work);
+  control_stop();
+  return status;
+}
+
 static int usage(void) {
   fprintf(stderr, "usage: banger-forwarder serve CONTROL BRIDGE-ADDRESS PREFIX-LENGTH NAMES-ADDRESS\n"
+                  "       banger-forwarder serve-here CONTROL\n"
                   "       banger-forwarder enter|enter-admin PID PROGRAM [ARGUMENT...]\n"
                   "       banger-forwarder probe BRIDGE-ADDRESS PREFIX-LENGTH PROGRAM [ARGUMENT...]\n");
   return 64;
@@ -123,6 +142,7 @@ static bool parse_bridge(char **words, struct bridge_settings *bridge) {
 int main(int argc, char **argv) {
   if (argc >= 4 && strcmp(argv[1], "enter") == 0) return enter_main(false, argv[2], argv + 3);
   if (argc >= 4 && strcmp(argv[1], "enter-admin") == 0) return enter_main(true, argv[2], argv + 3);
+  if (argc == 3 && strcmp(argv[1], "serve-here") == 0) return serve_here(argv[2]);
   struct bridge_settings bridge;
   if (argc >= 5 && strcmp(argv[1], "probe") == 0 && parse_bridge(argv + 2, &bridge)) return inner_probe(&bridge, argv + 4);
   if (argc != 6 || strcmp(argv[1], "serve") != 0 || !parse_bridge(argv + 3, &bridge)) return usage();

@@ -12,6 +12,8 @@ const PLANTED: [path: string, text: string, expected: RegExp][] = [
   ['src/dns/server.ts', 'const x = y as any;', /name the type/],
   ['src/dns/server.ts', '\n// @ts-ignore\n', /:2: .*mend the type/],
   ['src/dns/server.ts', "console.log('x');", /use the logger/],
+  ['src/dns/server.ts', "throw x({ remedy: 'see it: banger vm list' });", /as it stands/],
+  ['src/dns/server.ts', '  remedy: `banger vm stop ${name}, then again`,', /as it stands/],
   ['docs/networking.md', 'text\nTODO: write', /:2: `TODO`/],
   ['README.md', 'This is coming soon.', /describe what is/],
   ['src/dns/server.ts', '// see issue 12', /says? what happens|say what happens/],
@@ -41,6 +43,8 @@ for (const [path, text, expected] of PLANTED) {
 const FINE: [path: string, text: string][] = [
   ['src/lib/size.ts', "throw new Error('x');"],
   ['src/dns/server.test.ts', "throw new Error('x');"],
+  ['src/dns/server.ts', '  remedy: `banger vm stop ${name} && banger vm start ${name}`,'],
+  ['src/dns/server.ts', "  remedy: 'reinstall banger, or free some space',"],
   ['src/cli/output.ts', "console.log('x');"],
   ['src/dns/server.ts', lines(400, '// x')],
   ['src/dns/server.ts', `function answer() {\n${lines(68, '  f();')}}`],

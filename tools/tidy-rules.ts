@@ -29,6 +29,13 @@ export const WORD_RULES: readonly WordRule[] = [
     instead: 'use the logger; only the CLI, tools and benches print',
     applies: (path) => isTypeScript(path) && !below(path, 'src/cli/', 'tools/', 'bench/') && !isTestFile(path),
   },
+  {
+    // A quoted text on a line about a remedy in which a command stands behind or before prose.
+    pattern:
+      /\bremedy\b.*(['"`])(?!(sudo|banger|ss|tar|mv) )[^'"`]*\b(sudo \S|banger (bundle|context|daemon|dns|doctor|image|operation|setup|ssh-config|vm)\b)|\bremedy\b.*['"`](sudo|banger) [^'"`]*(, (then|or|once|when) |; )/,
+    instead: 'a remedy is a command line that can be run as it stands, or a sentence without one',
+    applies: (path) => isTypeScript(path) && below(path, 'src/') && !isTestFile(path),
+  },
   { pattern: /\b(TODO|FIXME|XXX|HACK|WIP)\b/, instead: 'do it now, or say what is absent and why', applies: everywhere },
   {
     pattern: /\b(work in progress|not yet implemented|coming soon|to be done|for now)\b/i,

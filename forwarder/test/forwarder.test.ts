@@ -21,9 +21,9 @@ let holder: DetachedProcess;
 let guest: DetachedProcess;
 
 /** Sends raw bytes to the control socket. @returns what came back until `lines` final answers or the end */
-function control(text: string | Buffer, answers = 1): Promise<string> {
+function control(text: string | Buffer, answers = 1, path = socketPath): Promise<string> {
   return new Promise((resolve, reject) => {
-    const socket = connect(socketPath, () => socket.write(text));
+    const socket = connect(path, () => socket.write(text));
     let reply = '';
     socket.on('data', (chunk) => {
       reply += chunk.toString();
@@ -292,6 +292,33 @@ test('packets that no honest guest sends harm nobody (6.1)', async () => {
   // From and to addresses that the forwarder refuses, so that nothing leaves this machine.
   await run([program, 'enter-admin', await pidInside(), 'python3', rude, 'uplink0', '127.0.0.1'], { timeoutMs: 60_000 });
   assert.equal((await talk(9000, 'still here', { end: true })).text, 'still here');
+});
+
+test('without a namespace it forwards to what is reached from here, has no TAPs, and ends like the other (6.2)', async (t) => {
+  const path = join(scratch, 'here');
+  const here = await spawnDetached([program, 'serve-here', path], { outputPath: logPath });
+  t.after(() => endProcess(here.identity, 1000));
+  await until(() => readdirSync(scratch).includes('here'));
+  const answering = createServer({ allowHalfOpen: true }, (socket) => void socket.pipe(socket)).listen(0, '127.0.0.1');
+  const echo = createSocket('udp4', (datagram, from) => echo.send(datagram, from.port, from.address));
+  t.after(() => (answering.close(), echo.close()));
+  await Promise.all([once(answering, 'listening'), once(echo.bind(0, '127.0.0.1'), 'listening')]);
+  const port = 23_000 + (process.pid % 1000);
+  for (const [protocol, server] of [['tcp', answering], ['udp', echo]] as const)
+    assert.equal(
+      await control(`publish ${protocol} ${HOST} ${port} 127.0.0.1 ${(server.address() as AddressInfo).port}\n`, 1, path),
+      'ok\n',
+    );
+  assert.equal((await talk(port, 'x'.repeat(100_000), { end: true })).text.length, 100_000);
+  const client = createSocket('udp4');
+  client.send('datagram', port, HOST);
+  assert.equal(String((await once(client, 'message'))[0]), 'datagram');
+  client.close();
+  assert.match(await control('tap add bgr-0000000a\n', 1, path), /^error ENODEV /);
+  assert.equal(await control('forget 127.0.0.1\nlist\n', 2, path), 'ok\nok\n');
+  assert.equal(await control('quit\n', 1, path), '');
+  assert.equal(await waitForExit(here.identity, 3000), true);
+  assert.equal(readdirSync(scratch).includes('here'), false);
 });
 
 test('quit ends both halves and removes the socket (9.5)', async () => {

@@ -32,10 +32,12 @@ export const imageSchema = z
     workdir: z.string().nullable(),
     workSeedFingerprint: z.string().nullable(),
     sshKeyFingerprint: z.string().nullable(),
+    agentSha256: z.string().nullable().describe('of the agent in its initramfs'),
     buildLogPath: z.string().nullable(),
     createdAt: z.string(),
     vms: z.array(z.string()).describe('names of the VMs that boot from it'),
     stale: z.boolean().describe('the package manifest has changed since'),
+    agentOutdated: z.boolean().describe('the runtime bundle has another agent'),
     rebuildCommand: z.string().nullable().describe('what makes a fresh one'),
   })
   .meta({ id: 'Image' });

@@ -30,6 +30,6 @@ export const network: Capability = {
     const name = vm.runtime?.networkDriver;
     if (name === undefined || services.drivers.networks().some((driver) => driver.name === name)) return [];
     const reason = `${vm.name} was joined by the network ${name}, which cannot be had now`;
-    return [{ name: 'network', level: 'warn', vm: vm.name, reason, remedy: `banger bundle status; then banger vm restart ${vm.name}` }];
+    return [{ name: 'network', level: 'warn', vm: vm.name, reason, remedy: `banger bundle status && banger vm restart ${vm.name}` }];
   },
 };

@@ -40,12 +40,12 @@ export const rootOverlay: Capability = {
     const base = { name: 'root-overlay', level: 'fail', vm: vm.name, code: 'STORAGE_FAILED' } as const;
     if (!(await host.exists(paths.rootOverlay))) {
       const reason = `the root overlay of ${vm.name} is gone (${paths.rootOverlay})`;
-      findings.push({ ...base, reason, remedy: `put it back from a backup, or delete the VM: banger vm delete ${vm.name}` });
+      findings.push({ ...base, reason, remedy: 'put it back from a backup, or delete the VM' });
     }
     for (const path of [image.rootfsPath, image.kernelPath, image.initramfsPath]) {
       if (path !== '' && (await host.exists(path))) continue;
       const what = path === '' ? 'has no record any more' : `lacks ${path}`;
-      const remedy = 'put it back from a backup; the default image is made by: banger bundle build';
+      const remedy = image.origin === 'bundle' && !image.managed ? 'banger bundle build' : 'put it back from a backup';
       findings.push({ ...base, name: 'image', reason: `the image ${image.name}, from which ${vm.name} boots, ${what}`, remedy });
       break;
     }

@@ -52,7 +52,7 @@ export const services: Capability = {
       return [{ ...base, name: 'services', reason, remedy: howToLook(vm.name, image.initSystem) }];
     } catch (error) {
       const reason = `the agent of ${vm.name} does not answer: ${error instanceof Error ? error.message : String(error)}`;
-      return [{ ...base, name: 'agent', reason, remedy: `banger vm logs ${vm.name}; then banger vm restart ${vm.name}` }];
+      return [{ ...base, name: 'agent', reason, remedy: `banger vm logs ${vm.name} && banger vm restart ${vm.name}` }];
     }
   },
 };

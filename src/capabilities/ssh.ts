@@ -28,7 +28,8 @@ export const ssh: Capability = {
     if (vm.sshHostKey === null || !(await services.host.exists(paths.sshHostKey))) {
       const reason = `the SSH host key of ${vm.name} is gone (${paths.sshHostKey})`;
       // The guest that runs has the old one, and ssh must go on to know it.
-      if (vm.runtime?.process !== undefined) return [{ ...base, level: 'warn', reason, remedy: `banger vm stop ${vm.name}, then --fix` }];
+      if (vm.runtime?.process !== undefined)
+        return [{ ...base, level: 'warn', reason, remedy: `banger vm stop ${vm.name} && banger doctor --fix` }];
       return [
         {
           ...base,

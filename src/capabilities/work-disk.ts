@@ -32,7 +32,7 @@ export const workDisk: Capability = {
     const path = paths.workDisk;
     const base = { name: 'work-disk', vm: vm.name, code: 'STORAGE_FAILED' } as const;
     if (!(await host.exists(path))) {
-      const remedy = `put it back from a backup, or delete the VM: banger vm delete ${vm.name}`;
+      const remedy = 'put it back from a backup, or delete the VM';
       return [{ ...base, level: 'fail', reason: `the work disk of ${vm.name} is gone (${path})`, remedy }];
     }
     const { bytes } = await host.fileSize(path);

@@ -28,7 +28,7 @@ export function planCopy(from: string, to: string): CopyPlan {
   const plan = { from: parseSide(from), to: parseSide(to) };
   if ((plan.from.kind === 'guest') === (plan.to.kind === 'guest')) {
     throw new BangerError('INVALID_INPUT', 'one side must be in a virtual machine, the other one here', {
-      remedy: 'banger vm cp FILE NAME:/path, or banger vm cp NAME:/path FILE',
+      remedy: 'banger vm cp --help',
     });
   }
   return plan;

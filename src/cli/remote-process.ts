@@ -26,7 +26,7 @@ export function explain(endpoint: SshEndpoint, { exitCode, startError, stderr }:
     new BangerError('DAEMON_UNREACHABLE', message, { remedy, details: { absent: false, host: name, exitCode } });
   if (startError !== undefined) {
     return new BangerError('PREREQUISITE_MISSING', `ssh could not be started (${startError})`, {
-      remedy: 'install the package openssh-client',
+      remedy: 'sudo apt-get install openssh-client',
     });
   }
   const tryIt = sshWords(endpoint).map(shellWord).join(' ');
@@ -35,7 +35,7 @@ export function explain(endpoint: SshEndpoint, { exitCode, startError, stderr }:
   if (exitCode !== null && NOT_FOUND_THERE.includes(exitCode)) {
     return failure(
       `there is no ${endpoint.program} that could be run at ${name}: ${said}`,
-      `install banger there, or say where it is: banger context add NAME ${name} --program /path/of/banger`,
+      `banger context add NAME ${name} --program /path/of/banger`,
     );
   }
   // banger's own words at the other end.

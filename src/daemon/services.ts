@@ -28,8 +28,8 @@ export type DaemonServices = LifecycleServices & {
   /** The port at which the name of the VM at this address is reached over HTTP. */
   httpPortOf(address: string): number | null;
   defaultImageName: string;
-  /** Whether the manifest of an image's packages has changed since, and what makes a fresh one. */
-  imageFreshness(image: Image): Promise<{ stale: boolean; rebuildCommand: string | null }>;
+  /** Whether the manifest of an image's packages or the agent has changed since, and what makes a fresh one. */
+  imageFreshness(image: Image): Promise<{ stale: boolean; agentOutdated: boolean; rebuildCommand: string | null }>;
   /** Ends the daemon after the reply is out; VMs go on. */
   requestShutdown(): void;
 };

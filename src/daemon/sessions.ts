@@ -64,7 +64,7 @@ async function takeTurn(live: LiveMachine, vm: Vm, signal: AbortSignal | undefin
 
 function busy(vm: Vm, limit: number): BangerError {
   return new BangerError('BUSY', `VM ${vm.name} has ${limit} sessions open, which is as many as it can have`, {
-    remedy: `end one of them; ports of the guest are reached without a session: banger vm ports ${vm.name}`,
+    remedy: 'end one of them; ports of the guest are reached without a session',
   });
 }
 

@@ -139,7 +139,8 @@ describe('the name server, asked by dig', () => {
     await assert.rejects(createDnsServer({ address: '127.0.0.1', port: server.port, log }), (error) => {
       assert.ok(error instanceof BangerError);
       assert.equal(error.code, 'NETWORK_FAILED');
-      assert.match(error.remedy ?? '', /dns\.port/);
+      assert.match(error.message, /dns\.port/);
+      assert.equal(error.remedy, `ss -lntup 'sport = :${server.port}'`);
       return true;
     });
   });

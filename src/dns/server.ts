@@ -92,8 +92,8 @@ function withIdOf(query: Buffer, answer: Buffer): Buffer {
 
 function portError(error: NodeJS.ErrnoException, address: string, port: number): BangerError {
   const reason = error.code === 'EADDRINUSE' ? 'another program uses it' : (error.code ?? error.message);
-  return new BangerError('NETWORK_FAILED', `the name server cannot listen on ${address}:${port}: ${reason}`, {
-    remedy: `ss -lntup 'sport = :${port}' shows the program; or set another dns.port in the configuration`,
+  return new BangerError('NETWORK_FAILED', `the name server cannot listen on ${address}:${port} (dns.port): ${reason}`, {
+    remedy: `ss -lntup 'sport = :${port}'`,
     details: { address, port, errno: error.code },
     cause: error,
   });

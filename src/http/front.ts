@@ -159,8 +159,8 @@ function listen(server: Server, address: string, port: number): Promise<NodeJS.E
 
 function portError(error: NodeJS.ErrnoException, address: string, port: number): BangerError {
   const reason = error.code === 'EADDRINUSE' ? 'another program uses it' : (error.code ?? error.message);
-  return new BangerError('NETWORK_FAILED', `the HTTP front cannot listen on ${address}:${port}: ${reason}`, {
-    remedy: `ss -lntp 'sport = :${port}' shows the program; or set another http.port in the configuration`,
+  return new BangerError('NETWORK_FAILED', `the HTTP front cannot listen on ${address}:${port} (http.port): ${reason}`, {
+    remedy: `ss -lntp 'sport = :${port}'`,
     details: { address, port, errno: error.code },
     cause: error,
   });

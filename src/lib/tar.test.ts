@@ -56,7 +56,7 @@ test('whatever the name, size and cut, entries come back as they were (3.13)', a
 
 test('damage and early ends are told, never taken for an end (3.13)', async () => {
   const whole = Buffer.concat([encodeTarHeader(entry({ sizeBytes: 5 })), Buffer.from('hello'), tarPadding(5), tarEnd()]);
-  for (const cut of [100, 513, 600]) await assert.rejects(readTar(pieces(whole.subarray(0, cut), 64), collector().sink), TarProblem);
+  for (const cut of [100, 513, 516]) await assert.rejects(readTar(pieces(whole.subarray(0, cut), 64), collector().sink), TarProblem);
   const flipped = Buffer.from(whole);
   flipped[3] = 0x41;
   await assert.rejects(readTar(pieces(flipped, 512), collector().sink), /checksum/);
@@ -64,4 +64,16 @@ test('damage and early ends are told, never taken for an end (3.13)', async () =
   const { sink, read } = collector();
   await readTar(pieces(Buffer.alloc(0), 1), sink);
   assert.deepEqual(read, []);
+});
+
+test('an archive may end with the content of its last file, as layers of umoci do (8.8)', async () => {
+  const whole = Buffer.concat([encodeTarHeader(entry({ sizeBytes: 5 })), Buffer.from('hello'), tarPadding(5)]);
+  for (const cut of [517, 600]) {
+    const { sink, read } = collector();
+    await readTar(pieces(whole.subarray(0, cut), 64), sink);
+    assert.deepEqual(
+      read.map(({ body }) => body),
+      ['hello'],
+    );
+  }
 });

@@ -2,9 +2,7 @@ import { formatDuration } from '../lib/duration.ts';
 import { addressesOf } from '../model/network.ts';
 import type { Vm } from '../model/vm.ts';
 import type { LifecycleServices } from './services.ts';
-
-/** Calls back once after `delayMs`. @returns what prevents it */
-export type Timer = (callback: () => void, delayMs: number) => () => void;
+import type { Timer } from './timer.ts';
 
 /** The longest that setTimeout waits; a VM that is due later is looked at once more in between. */
 const LONGEST_DELAY_MS = 2 ** 31 - 1;

@@ -26,7 +26,7 @@ export async function examine(services: LifecycleServices): Promise<Finding[]> {
 export async function examineVm(services: LifecycleServices, vm: Vm): Promise<Finding[]> {
   // One that is being made or unmade is whole before or after.
   if (vm.state === 'creating' || vm.state === 'deleting') return [];
-  return [...recordFindings(services, vm), ...(await capabilityFindings(services, vm))];
+  return [...recordFindings(vm), ...(await capabilityFindings(services, vm))];
 }
 
 /** What each capability finds. A check that fails is a finding as well. */
@@ -45,13 +45,11 @@ export async function capabilityFindings(services: LifecycleServices, vm: Vm): P
   return found.flat();
 }
 
-function recordFindings({ pathsOf }: LifecycleServices, vm: Vm): Finding[] {
+function recordFindings(vm: Vm): Finding[] {
   if (vm.lastError === null) return [];
   const next = { running: 'free some space', error: `banger vm start ${vm.name}` }[vm.state as string] ?? `banger vm start ${vm.name}`;
   const level = vm.state === 'stopped' ? 'warn' : 'fail';
-  return [
-    { name: 'vm', level, vm: vm.name, reason: `${vm.name}: ${vm.lastError}`, remedy: `${next}; its events: ${pathsOf(vm).eventLog}` },
-  ];
+  return [{ name: 'vm', level, vm: vm.name, reason: `${vm.name}: ${vm.lastError}`, remedy: next }];
 }
 
 /** @returns what is missing of the image's files */
@@ -61,7 +59,7 @@ export async function imageFindings({ host }: Pick<LifecycleServices, 'host'>, i
   const missing = paths.filter((_path, at) => there[at] === false);
   if (missing.length === 0) return [];
   const reason = `the image ${image.name} lacks ${missing.join(', ')}`;
-  const remedy = image.managed ? 'put them back from a backup, or use another: banger image list' : 'banger bundle build';
+  const remedy = image.managed ? 'put them back from a backup, or use another image' : 'banger bundle build';
   return [{ name: 'image', level: 'fail', code: 'NOT_FOUND', reason, remedy }];
 }
 

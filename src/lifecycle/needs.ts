@@ -28,7 +28,7 @@ const NEEDS = {
       const free = await host.freeBytes(directory);
       if (free >= settings.reservedBytes) return [];
       const reason = `only ${formatSize(free)} are free below ${directory}, and ${formatSize(settings.reservedBytes)} are kept in reserve`;
-      const remedy = 'delete VMs (banger vm delete NAME), or put BANGER_STATE_DIR on a larger disk';
+      const remedy = 'delete VMs, or put BANGER_STATE_DIR on a larger disk';
       return [{ name: 'free-space', level: 'fail', code: 'NO_SPACE', reason, remedy }];
     },
   },

@@ -14,7 +14,7 @@ import type { ImageStore } from '../store/images.ts';
 import type { VmManifests } from '../store/vm-manifests.ts';
 import type { VmStore } from '../store/vms.ts';
 import type { KeyedLock } from './locks.ts';
-import type { RebootLimit } from './reboot-limit.ts';
+import type { Reboots } from './reboots.ts';
 import type { Machines } from './machines.ts';
 import type { Operations } from './operations.ts';
 
@@ -119,7 +119,7 @@ export type LifecycleServices = {
   operations: Operations;
   locks: KeyedLock;
   machines: Machines;
-  reboots: RebootLimit;
+  reboots: Reboots;
   drivers: Drivers;
   names: NamePort;
   host: HostPort;

@@ -99,6 +99,8 @@ export type Image = {
   workSeedFingerprint: string | null;
   /** `SHA256:…` of the key that the image lets in; a VM of another installation gets that one's (7.4). */
   sshKeyFingerprint: string | null;
+  /** SHA-256 of the agent in its initramfs, hex; VMs of the image have it until the image is made anew. Null where it is not known. */
+  agentSha256: string | null;
   buildLogPath: string | null;
   recipe: ImageRecipe | null;
   /** RFC 3339. */
@@ -127,6 +129,7 @@ export const IMAGE_DEFAULTS = {
   workdir: null,
   workSeedFingerprint: null,
   sshKeyFingerprint: null,
+  agentSha256: null,
   buildLogPath: null,
   recipe: null,
 } as const satisfies { [Member in keyof Omit<Image, 'id' | 'name' | 'createdAt'>]: unknown };
@@ -134,6 +137,11 @@ export const IMAGE_DEFAULTS = {
 /** @returns an image that has all members; arrays are its own */
 export function completeImage(known: Pick<Image, 'id' | 'name' | 'createdAt'> & Partial<Image>): Image {
   return { ...structuredClone(IMAGE_DEFAULTS), packages: [], servicePorts: [], ...known };
+}
+
+/** @returns absolute paths of the files that VMs of the image are made of */
+export function filesOf({ kernelPath, initramfsPath, modulesPath, rootfsPath, workSeedPath }: Image): string[] {
+  return [kernelPath, initramfsPath, modulesPath, rootfsPath, workSeedPath].filter((path) => path !== null);
 }
 
 /** @returns absolute path of a part of the bundle. */

@@ -76,5 +76,5 @@ export function allocateNetworkIndex(taken: ReadonlySet<number>, first = FIRST_N
     const index = FIRST_NETWORK_INDEX + ((first - FIRST_NETWORK_INDEX + offset) % count);
     if (!taken.has(index)) return index;
   }
-  throw new BangerError('NETWORK_FAILED', 'every VM address is taken', { remedy: 'delete a VM: banger vm delete NAME' });
+  throw new BangerError('NETWORK_FAILED', 'every VM address is taken', { remedy: 'banger vm delete NAME' });
 }

@@ -132,8 +132,12 @@ function explain(path: string, error: unknown): BangerError {
 }
 
 function corrupt(path: string, reason: string): BangerError {
-  return new BangerError('DATABASE_CORRUPT', `the database ${path} is damaged: ${reason}`, {
-    remedy: `mv ${path} ${path}.damaged, then any command: VMs come back from the manifests beside their disks`,
-    details: { path },
-  });
+  return new BangerError(
+    'DATABASE_CORRUPT',
+    `the database ${path} is damaged: ${reason}; without it VMs come back from the manifests beside their disks`,
+    {
+      remedy: `mv ${path} ${path}.damaged`,
+      details: { path },
+    },
+  );
 }

@@ -105,7 +105,7 @@ export function createVmStore(database: DatabaseSync, onChange: (vm: Vm, before:
 function refuseNameOf(holder: Vm | undefined, { id, name }: Pick<Vm, 'id' | 'name'>): void {
   if (holder === undefined || holder.id === id) return;
   throw new BangerError('NAME_TAKEN', `there is a VM named ${name} already`, {
-    remedy: `choose another name, or see it: banger vm show ${name}`,
+    remedy: `banger vm show ${name}`,
   });
 }
 

@@ -24,6 +24,8 @@ function assertWorks(program: string, directory: string): void {
   assert.equal(run('--version').trim(), VERSION);
   try {
     assert.equal(run('vm', 'list', '-q'), '');
+    const doctor = runInstalled(program, ['doctor', '-o', 'name'], directory);
+    assert.ok(doctor.status === 0 || doctor.status === 3, doctor.stderr);
     const unfetched = runInstalled(program, ['bundle', 'status'], directory);
     assert.match(unfetched.stdout, new RegExp(`there is no runtime bundle in ${directory}/state/runtime or `));
     assert.doesNotMatch(unfetched.stdout + unfetched.stderr, new RegExp(REPOSITORY));
@@ -32,7 +34,7 @@ function assertWorks(program: string, directory: string): void {
   }
 }
 
-test('the npm package installs into an empty prefix, says what is missing without its Node, and runs with it (2.6)', (t) => {
+test('the npm package installs into an empty prefix, says what is missing without its Node, runs with it, and leaves what is of the user (2.6)', (t) => {
   const directory = temporary(t);
   const archive = runTool([process.execPath, 'tools/npm-package.ts', join(directory, 'out')]);
   const prefix = join(directory, 'prefix');
@@ -66,6 +68,9 @@ test('the npm package installs into an empty prefix, says what is missing withou
   for (const path of ['agent/Makefile', 'forwarder/Makefile', 'images/debian/packages.txt', 'helper/build/banger-helper', 'LICENSE']) {
     assert.ok(existsSync(join(installed, path)), path);
   }
+  runTool(['npm', 'uninstall', ...flags, 'banger'], prefix);
+  assert.deepEqual([readdirSync(join(prefix, 'bin')), readdirSync(join(prefix, 'lib/node_modules'))], [[], []]);
+  assert.ok(existsSync(join(directory, 'state/banger.db')), "what is the user's stays");
 });
 
 test('the Debian package brings its own Node, units and checksums, depends on what it needs, and runs unpacked (2.6)', (t) => {

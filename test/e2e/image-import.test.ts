@@ -1,10 +1,11 @@
-// Foreign images as real VMs: a container of busybox, which has no init, from an OCI layout and from what docker save writes.
+// Foreign images as real VMs: containers of busybox, which have no init, as umoci and skopeo make them.
 import assert from 'node:assert/strict';
-import { chmodSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { dockerArchive, ociFiles, type Piece, tarOf, writeFiles } from '../support/container-image.ts';
-import { createVm, eventually, hear, useSandbox } from '../support/e2e.ts';
+import { tarOf } from '../support/container-image.ts';
+import { createVm, eventually, guest, hear, useSandbox } from '../support/e2e.ts';
+import { archiveOf, type ImageChange, makeLayout } from '../support/image-tools.ts';
 
 const sandbox = useSandbox();
 
@@ -14,22 +15,6 @@ echo "serving as $(id -u):$(id -g) in $PWD with $GREETING $*"
 exec nc -ll -p 8080 -e /bin/sh -c 'echo "$GREETING from $(id -u)"'
 `;
 
-function busybox(): Piece[] {
-  const links = ['sh', 'id', 'nc', 'echo', 'cat', 'ls', 'sync', 'sleep', 'hostname'];
-  return [
-    { path: 'bin/busybox', mode: 0o755, body: readFileSync('/bin/busybox') },
-    ...links.map((name): Piece => ({ path: `bin/${name}`, type: 'symlink', mode: 0o777, linkPath: 'busybox' })),
-    { path: 'etc/passwd', body: 'root:x:0:0::/root:/bin/sh\nweb:x:1234:1235::/srv:/bin/sh\n' },
-    { path: 'etc/gone', body: 'x' },
-  ];
-}
-
-const upper = tarOf([
-  { path: 'srv/serve', mode: 0o755, body: SERVE },
-  { path: 'etc/.wh.gone', body: '' },
-]);
-const config = { Entrypoint: ['/srv/serve'], Cmd: ['a b'], Env: ['PATH=/bin', 'GREETING=hello'], User: 'web', WorkingDir: '/srv' };
-
 /** A place that the daemon's user can read. */
 function place(name: string): string {
   const directory = join(sandbox().directory, 'home', 'given');
@@ -38,43 +23,81 @@ function place(name: string): string {
   return join(directory, name);
 }
 
-test('an OCI layout becomes a VM whose entrypoint runs, with its user, directory and variables (8.8, 7.2)', async () => {
-  const layout = writeFiles(place('layout'), ociFiles([tarOf(busybox()), upper], config));
-  await sandbox().must(['image', 'import', layout, '--name', 'web']);
+/** The sources of the layers: `base`, and `srv` and `upper` for what lies above it. */
+function writeSources(): void {
+  for (const name of ['base/bin', 'base/etc', 'base/data/old', 'srv', 'upper']) mkdirSync(place(name), { recursive: true });
+  copyFileSync('/bin/busybox', place('base/bin/busybox'));
+  for (const name of ['sh', 'id', 'nc', 'echo', 'cat', 'ls', 'sync', 'sleep', 'hostname'])
+    symlinkSync('busybox', place(`base/bin/${name}`));
+  writeFileSync(place('base/etc/passwd'), 'root:x:0:0::/root:/bin/sh\nweb:x:1234:1235::/srv:/bin/sh\n');
+  writeFileSync(place('base/etc/gone'), 'x');
+  writeFileSync(place('srv/serve'), SERVE, { mode: 0o755 });
+  writeFileSync(place('upper/new'), 'x');
+}
+
+const base: ImageChange = ['insert', 'base', '/'];
+const words = (flag: string, ...values: string[]): string[] => values.map((value) => `--config.${flag}=${value}`);
+
+/** @returns path of a layout with two images, from which archives are made as well */
+function writeLayout(): string {
+  writeSources();
+  return makeLayout(place(''), {
+    web: [
+      base,
+      ['insert', 'srv', '/srv'],
+      ['insert', '--whiteout', '/etc/gone'],
+      ['insert', '--opaque', 'upper', '/data'],
+      ['config', ...words('entrypoint', '/srv/serve'), ...words('cmd', 'a b')],
+      ['config', ...words('env', 'PATH=/bin', 'GREETING=hello'), ...words('user', 'web'), ...words('workingdir', '/srv')],
+    ],
+    failing: [base, ['config', ...words('entrypoint', '/bin/sh', '-c', 'echo trying; exit 3')]],
+  });
+}
+
+/** Waits until the entrypoint of a VM of the image `web` is heard on the host. */
+async function served(address: string): Promise<void> {
+  await eventually(
+    'the entrypoint',
+    () => hear(sandbox(), address, 8080),
+    (text) => text === 'hello from 1234',
+  );
+}
+
+test('an OCI layout of umoci becomes a VM whose entrypoint runs, with its user, directory and variables (8.8, 7.2)', async () => {
+  await sandbox().must(['image', 'import', writeLayout(), '--reference', 'web', '--name', 'web']);
   const vm = await createVm(sandbox(), 'web', '--image', 'web');
   const { address } = await vm.show();
-  assert.equal(
-    await eventually(
-      'the entrypoint',
-      () => hear(sandbox(), address, 8080),
-      (text) => text !== '',
-    ),
-    'hello from 1234',
-  );
+  await served(address);
   assert.match(await sandbox().must(['vm', 'logs', 'web']), /serving as 1234:1235 in \/srv with hello a b/);
-  assert.equal(await vm.sh('cat /etc/gone 2>/dev/null || echo gone; hostname; id -u'), 'gone\nweb\n0');
+  assert.equal(await vm.sh('cat /etc/gone 2>/dev/null || echo gone; ls /data; hostname; id -u'), 'gone\nnew\nweb\n0');
   const ssh = await sandbox().banger(['vm', 'ssh', 'web', '--', 'true']);
   assert.notEqual(ssh.status, 0);
   assert.match(ssh.stderr, /banger vm exec web/);
 });
 
 test('it keeps what it wrote over a restart, runs again, and powers off (8.8, 3.5, 3.6)', async () => {
-  const vm = { sh: async (script: string) => (await sandbox().must(['vm', 'exec', 'web', '--', 'sh', '-c', script])).trim() };
+  const vm = guest(sandbox(), 'web');
   await vm.sh('echo kept > /srv/kept; echo kept > /root/kept; sync');
   await sandbox().must(['vm', 'restart', 'web']);
   assert.equal(await vm.sh('cat /srv/kept /root/kept'), 'kept\nkept');
-  const { address } = JSON.parse(await sandbox().must(['vm', 'show', 'web', '-o', 'json'])) as { address: string };
-  await eventually(
-    'the entrypoint again',
-    () => hear(sandbox(), address, 8080),
-    (text) => text === 'hello from 1234',
-  );
+  await served((await vm.show()).address);
   await sandbox().must(['vm', 'stop', 'web']);
   assert.match(await sandbox().must(['vm', 'logs', '--events', 'web']), /stop/);
 });
 
+for (const form of ['oci-archive', 'docker-archive'] as const) {
+  test(`the same as ${form} of skopeo becomes a VM whose entrypoint runs (8.8)`, async () => {
+    await sandbox().must(['image', 'import', archiveOf(place(''), 'web', form), '--name', form]);
+    const vm = await createVm(sandbox(), form, '--image', form);
+    await served((await vm.show()).address);
+    assert.equal(await vm.sh('cat /etc/gone 2>/dev/null || echo gone; ls /data'), 'gone\nnew');
+    await sandbox().must(['vm', 'delete', '--force', form]);
+    await sandbox().must(['image', 'delete', form]);
+  });
+}
+
 test('what docker save wrote is read from standard input; a failing entrypoint is started again, and exec works (8.8)', async () => {
-  const archive = dockerArchive([tarOf(busybox())], { Entrypoint: ['/bin/sh', '-c', 'echo trying; exit 3'] });
+  const archive = readFileSync(archiveOf(place(''), 'failing', 'docker-archive'));
   await sandbox().must(['image', 'import', '-', '--name', 'failing'], { input: archive });
   const vm = await createVm(sandbox(), 'failing', '--image', 'failing');
   const log = await eventually(
@@ -87,11 +110,16 @@ test('what docker save wrote is read from standard input; a failing entrypoint i
 });
 
 test('what is refused leaves neither image nor file (8.8)', async () => {
-  const path = place('escape.tar');
-  writeFileSync(path, tarOf([{ path: '../../../etc/banger-escaped' }]));
-  const { status, stderr } = await sandbox().banger(['image', 'import', path]);
-  assert.equal(status, 2);
-  assert.match(stderr, /leads out of the image/);
+  writeFileSync(place('escape.tar'), tarOf([{ path: '../../../etc/banger-escaped' }]));
+  chmodSync(place('layout/index.json'), 0);
+  for (const [name, reason] of [
+    ['escape.tar', /leads out of the image/],
+    ['layout', /index\.json cannot be read \(EACCES\)/],
+  ] as const) {
+    const { status, stderr } = await sandbox().banger(['image', 'import', place(name)]);
+    assert.equal(status, 2);
+    assert.match(stderr, reason);
+  }
   assert.deepEqual((await sandbox().must(['image', 'list', '-q'])).trim().split('\n').toSorted(), ['default', 'failing', 'web']);
   assert.deepEqual(readdirSync(join(sandbox().directory, 'state', 'images')).length, 2);
   for (const name of ['web', 'failing']) await sandbox().must(['vm', 'delete', '--force', name]);

@@ -1,13 +1,14 @@
 // The bridge network for real, on a host of its own with a fake outside; started by network-bridge.test.ts as root.
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { networkConformance } from '../../src/drivers/network/conformance.ts';
 import type { NetworkVm } from '../../src/drivers/network/contract.ts';
-import { createBridgeNetwork } from '../../src/drivers/network/bridge/driver.ts';
+import { bridgeForwarder, createBridgeNetwork } from '../../src/drivers/network/bridge/driver.ts';
 import type { Machine } from '../../src/drivers/hypervisor/contract.ts';
+import { realHost } from '../../src/host/host.ts';
 import { run } from '../../src/host/spawn.ts';
 import { addressesOf } from '../../src/model/network.ts';
 import {
@@ -25,8 +26,12 @@ import {
 } from '../support/bridge-lab.ts';
 import { type FakeGuest, hostPlace, plugGuest } from '../support/fake-guest.ts';
 
-const host = { readWriteObstacle: () => Promise.resolve(undefined) };
-const open = () => createBridgeNetwork({ host, helper });
+const host = { ...realHost, readWriteObstacle: () => Promise.resolve(undefined) };
+const runtimeDirectory = mkdtempSync(join(process.env['LAB_WORK'] ?? '', 'run-'));
+const open = () => {
+  const forwarder = bridgeForwarder({ host, forwarderPath: process.env['LAB_FORWARDER'] ?? '', runtimeDirectory });
+  return createBridgeNetwork({ host, helper, forwarder });
+};
 const never = new AbortController().signal;
 
 function vmOf(index: number, nat = true): NetworkVm {
@@ -39,6 +44,7 @@ after(async () => {
   await askRaw('network down');
   await running.end();
   assert.equal(await picture(), untouched, 'the host is as it was');
+  assert.deepEqual(readdirSync(runtimeDirectory), [], 'no forwarder has stayed');
 });
 
 networkConformance('bridge', {
@@ -214,6 +220,18 @@ describe('guests of the bridge', () => {
       assert.equal(await hear(left, guestAddress, 8000), `guest ${guestAddress}`);
     }
     assert.equal(await hear(closed, '10.213.0.3', 8000), 'guest 10.213.0.3');
+  });
+
+  test('a forward leads from an address of the host to the guest, with its bytes, and goes with it (6.2)', async () => {
+    const at = { address: '192.0.2.10', port: 18_000 };
+    const listener = { protocol: 'tcp' as const, port: 8000, at };
+    const [result] = await driver.setForwards(right.vm, [listener], {} as Machine);
+    assert.deepEqual(result, { ...listener, hostAddress: at.address, hostPort: at.port });
+    const knock = ['socat', '-T2', '-u', `TCP:${at.address}:${at.port},connect-timeout=1`, '-'];
+    assert.equal((await run(knock)).stdout.trim(), `guest ${right.vm.addresses.guestAddress}`);
+    assert.equal(await driver.probeForward?.(left.vm, listener), `another program uses ${at.address}:${at.port}`);
+    await driver.setForwards(right.vm, [], {} as Machine);
+    await assert.rejects(run(knock));
   });
 
   test('a guest with NAT reaches the outside as the host, by TCP, UDP and ping (6.2)', async () => {

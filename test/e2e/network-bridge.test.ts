@@ -13,10 +13,12 @@ test('the bridge network keeps its promises, and the host is left as it was (6.2
   const scratch = await mkdtemp(join(tmpdir(), 'banger-bridge-'));
   try {
     await run(['make', '-C', join(root, 'helper'), `BUILD=${join(scratch, 'build')}`, 'faulty'], { timeoutMs: 120_000 });
+    await run(['make', '-C', join(root, 'forwarder'), `BUILD=${join(scratch, 'build')}`], { timeoutMs: 120_000 });
     const env = {
       ...commandEnvironment(),
       LAB_NODE: process.execPath,
       LAB_INTERNET: join(root, 'test/support/internet-fixture.ts'),
+      LAB_FORWARDER: join(scratch, 'build/banger-forwarder'),
       LAB_HELPER: process.env['LAB_HELPER'] ?? join(scratch, 'build/banger-helper-faulty'),
     };
     const node = [process.execPath, '--test', '--test-reporter=tap', join(root, 'test/e2e/network-bridge-inside.ts')];

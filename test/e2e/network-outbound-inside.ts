@@ -5,7 +5,7 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { controlOne, holderInfo } from '../../src/drivers/network/private/control-client.ts';
+import { controlOne, holderInfo } from '../../src/drivers/network/control-client.ts';
 import { createPrivateNetwork } from '../../src/drivers/network/private/driver.ts';
 import { realHost } from '../../src/host/host.ts';
 import { addressesOf } from '../../src/model/network.ts';

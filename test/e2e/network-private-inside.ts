@@ -9,7 +9,7 @@ import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { networkConformance } from '../../src/drivers/network/conformance.ts';
 import type { NetworkDriver, NetworkVm } from '../../src/drivers/network/contract.ts';
-import { controlOne, holderInfo } from '../../src/drivers/network/private/control-client.ts';
+import { controlOne, holderInfo } from '../../src/drivers/network/control-client.ts';
 import { createPrivateNetwork } from '../../src/drivers/network/private/driver.ts';
 import type { Machine } from '../../src/drivers/hypervisor/contract.ts';
 import { realHost } from '../../src/host/host.ts';

@@ -1,31 +1,94 @@
 // What a guest does to hurt its host: it reboots for ever, claims to be ready and is silent, and sends what a terminal would obey.
 import assert from 'node:assert/strict';
 import type { Duplex } from 'node:stream';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import type { BangerError } from '../../src/model/errors.ts';
-import { REBOOT_LIMIT } from '../../src/lifecycle/reboot-limit.ts';
+import type { Timer } from '../../src/lifecycle/timer.ts';
 import { createTestWorld } from '../support/test-world.ts';
 import { created, daemonFor, done, fakeOf, startDaemon, until } from '../support/test-daemon.ts';
 import { runInProcess } from '../support/run-cli.ts';
 
-test('a guest that reboots in a loop ends stopped, says so, and can be started again (7.2)', async (t) => {
-  const { api, world } = await daemonFor(t);
+/** A daemon whose timers wait for the test. */
+async function waitingDaemon(t: TestContext) {
+  const waiting: { delayMs: number; fire: () => void }[] = [];
+  const timer: Timer = (callback, delayMs) => {
+    const forget = (): void => void (waiting.includes(entry) && waiting.splice(waiting.indexOf(entry), 1));
+    const fire = (): void => {
+      forget();
+      callback();
+    };
+    const entry = { delayMs, fire };
+    waiting.push(entry);
+    return forget;
+  };
+  return { ...(await daemonFor(t, { timer })), waiting };
+}
+type WaitingDaemon = Awaited<ReturnType<typeof waitingDaemon>>;
+
+/** The guest reboots itself. @returns when the VM runs again or waits for it */
+async function reboot({ api, world, waiting }: WaitingDaemon): Promise<void> {
+  const before = fakeOf(world, 'web');
+  before.end({ cause: 'guest-reset', detail: 'reboot' });
+  await until(async () => {
+    const { state, pid } = await api.showVm('web');
+    return waiting.length > 0 || (state === 'running' && pid !== before.process.pid);
+  });
+}
+
+async function isRunning({ api }: WaitingDaemon): Promise<boolean> {
+  return (await api.showVm('web')).state === 'running';
+}
+
+test('a guest that reboots in a loop is booted later each time, ends stopped, says so, and can be started again (7.2)', async (t) => {
+  const daemon = await waitingDaemon(t);
+  const { api, waiting } = daemon;
   await created(api, 'web');
-  for (let reboot = 0; reboot <= REBOOT_LIMIT.count; reboot++) {
-    const before = fakeOf(world, 'web');
-    before.end({ cause: 'guest-reset', detail: 'reboot' });
-    if (reboot === REBOOT_LIMIT.count) break;
-    await until(async () => {
-      const { state, pid } = await api.showVm('web');
-      return state === 'running' && pid !== before.process.pid;
-    });
+  await reboot(daemon);
+  for (const delayMs of [1000, 2000, 4000, 8000]) {
+    await reboot(daemon);
+    assert.deepEqual(
+      waiting.map((entry) => entry.delayMs),
+      [delayMs],
+    );
+    const { state, lastError } = await api.showVm('web');
+    assert.equal(state, 'stopped');
+    assert.match(lastError ?? '', /^it reboots again and again, so it is not booted before \d{4}-.*Z$/);
+    assert.ok(daemon.log.some((line) => line.msg.includes('reboots again and again') && line['delayMs'] === delayMs));
+    waiting[0]?.fire();
+    await until(() => isRunning(daemon));
   }
-  await until(async () => (await api.showVm('web')).lastError !== null);
-  const { state, lastError } = await api.showVm('web');
-  assert.equal(state, 'stopped');
-  assert.match(lastError ?? '', /rebooted itself more than 5 times in 5 minutes/);
+  fakeOf(daemon.world, 'web').end({ cause: 'guest-reset', detail: 'reboot' });
+  await until(async () => /more than 5 times in 5 minutes/.test((await api.showVm('web')).lastError ?? ''));
+  assert.deepEqual([(await api.showVm('web')).state, waiting], ['stopped', []]);
   await done(api, api.beginVm('web', 'start'));
   assert.equal((await api.showVm('web')).lastError, null);
+});
+
+for (const action of ['stop', 'kill', 'delete', 'start'] as const) {
+  test(`${action} ends the wait of a guest that reboots again and again (7.2, 3.5)`, async (t) => {
+    const daemon = await waitingDaemon(t);
+    await created(daemon.api, 'web');
+    await reboot(daemon);
+    await reboot(daemon);
+    assert.equal(daemon.waiting.length, 1);
+    await done(daemon.api, daemon.api.beginVm('web', action));
+    assert.deepEqual(daemon.waiting, []);
+    if (action === 'delete') return assert.deepEqual(daemon.world.remains(), []);
+    const { state, lastError } = await daemon.api.showVm('web');
+    assert.deepEqual([state, lastError], [action === 'start' ? 'running' : 'stopped', null]);
+  });
+}
+
+test('a daemon that ends forgets a reboot that waits, and the VM says so (7.2)', async (t) => {
+  const daemon = await waitingDaemon(t);
+  await created(daemon.api, 'web');
+  await reboot(daemon);
+  await reboot(daemon);
+  await daemon.stop();
+  assert.deepEqual(daemon.waiting, []);
+  const next = await startDaemon(daemon.world);
+  t.after(() => next.stop());
+  assert.match((await next.api.showVm('web')).lastError ?? '', /the daemon ended before it was booted again: banger vm start web$/);
 });
 
 test('a guest that was ready and goes silent is told of in time, is listed, and can be killed (7.2, 3.5)', async (t) => {
@@ -80,7 +143,7 @@ test('a VM has so many sessions and no more: others wait for their turn, too man
     Promise.race([open77(), ...waiting.map((one) => one.then(() => new Promise(() => undefined)))]),
     (error: BangerError) => {
       assert.deepEqual([error.code, error.message], ['BUSY', 'VM web has 12 sessions open, which is as many as it can have']);
-      return /banger vm ports web/.test(error.remedy ?? '');
+      return /ports of the guest are reached without a session/.test(error.remedy ?? '');
     },
   );
   assert.equal((await api.ports('web')).length, 1);

@@ -218,3 +218,25 @@ test('a stale image says how to build it anew, which takes its name while VMs ke
   await assert.rejects(api.showImage(second.id), BangerError, 'nobody used it');
   assert.equal(existsSync(services.imagePathsOf(second).directory), false);
 });
+
+test('an image keeps the agent of its day; list, show and doctor tell of an older one and what renews it (8.5, 9.3)', async (t) => {
+  const daemon = await daemonFor(t);
+  const { world } = daemon;
+  const banger = (...argv: string[]) => runInProcess(world.env, argv);
+  assert.equal((await build(daemon)).state, 'done');
+  assert.doesNotMatch((await banger('image', 'list')).stderr, /agent/);
+  world.agentSha256 = 'b'.repeat(64);
+  const rebuild = 'banger image build --name dev --from default --replace';
+  const { stderr } = await banger('image', 'list');
+  assert.match(stderr, new RegExp(`^dev has an older agent than new images; make it anew: ${rebuild}$`, 'm'));
+  assert.match(stderr, /^default has an older agent than new images$/m);
+  assert.match(
+    (await banger('image', 'show', 'dev')).stdout,
+    new RegExp(`^agent: +older than that of new images; renew it: ${rebuild}$`, 'm'),
+  );
+  const { verdicts } = await daemon.api.doctor();
+  assert.deepEqual(
+    verdicts.filter(({ name }) => name === 'images.agent').map(({ level, remedy }) => [level, remedy]),
+    [['warn', rebuild]],
+  );
+});

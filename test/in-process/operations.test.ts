@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
+import { EventEmitter } from 'node:events';
+import type { ServerResponse } from 'node:http';
 import { test } from 'node:test';
 import type { OperationEvent } from '../../src/api/schemas.ts';
-import { created, daemonFor, ended, type TestDaemon, until } from '../support/test-daemon.ts';
+import { createFollowers, MOST_LOG_FOLLOWERS } from '../../src/daemon/followers.ts';
+import { created, daemonFor, done, ended, type TestDaemon, until } from '../support/test-daemon.ts';
 
 /** Begins a creation that hangs until it is cancelled. */
 async function hang({ api, world }: TestDaemon, attach: boolean) {
@@ -118,4 +121,37 @@ test('a VM that an operation waits for may go away meanwhile (3.4)', async (t) =
   for (const operation of operations) assert.match((await ended(api, operation)).state, /^(done|failed)$/);
   assert.deepEqual([await api.listVms(), daemon.world.remains()], [[], []]);
   await until(() => daemon.services.operations.list().every(({ state }) => state !== 'running'));
+});
+
+test('a daemon has so many followed logs and no more, and who leaves makes room; what is not followed is always read (7.2, 9.5)', async (t) => {
+  const followed: AsyncGenerator<Buffer>[] = [];
+  // Before the daemon ends, which waits for its clients.
+  t.after(() => Promise.all(followed.map((log) => log.return(undefined))));
+  const { api } = await daemonFor(t);
+  await created(api, 'web');
+  const follow = async () => {
+    const log = await api.logs('web', 'events', true);
+    // One that nobody has read from cannot be left.
+    await log.next();
+    return log;
+  };
+  followed.push(...(await Promise.all(Array.from({ length: MOST_LOG_FOLLOWERS }, follow))));
+  await assert.rejects(follow(), { code: 'BUSY', message: '64 logs are being followed, which is as many as the daemon serves' });
+  for await (const chunk of await api.logs('web', 'events', false)) assert.ok(chunk.length > 0);
+  await done(api, api.beginVm('web', 'stop'));
+  await followed.pop()?.return(undefined);
+  await until(async () => {
+    const log = await follow().catch(() => undefined);
+    if (log !== undefined) followed.push(log);
+    return log !== undefined;
+  });
+});
+
+test('event streams are bounded in the same way (7.2)', () => {
+  const follows = createFollowers(2, 'operations');
+  const replies = Array.from({ length: 3 }, () => ({ raw: new EventEmitter() as ServerResponse }));
+  for (const reply of replies.slice(0, 2)) follows(reply);
+  assert.throws(() => follows(replies[2] as (typeof replies)[number]), { code: 'BUSY' });
+  replies[0]?.raw.emit('close');
+  follows(replies[2] as (typeof replies)[number]);
 });

@@ -5,7 +5,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { after, test } from 'node:test';
 import { createQemuHypervisor } from '../../src/drivers/hypervisor/qemu/driver.ts';
 import { emptyOverlay } from '../../src/drivers/storage/qcow2/header.ts';
 import { createAgentClient } from '../../src/guest/agent-client.ts';
@@ -15,15 +15,24 @@ import { addressesOf } from '../../src/model/network.ts';
 import { OUTSIDE_ADDRESS } from '../support/outside.ts';
 import { bundleOfTests } from '../support/shared-bundle.ts';
 import { networkConformance } from '../../src/drivers/network/conformance.ts';
-import { createBridgeNetwork } from '../../src/drivers/network/bridge/driver.ts';
+import { bridgeForwarder, createBridgeNetwork } from '../../src/drivers/network/bridge/driver.ts';
 import type { Machine } from '../../src/drivers/hypervisor/contract.ts';
 import { realHost } from '../../src/host/host.ts';
 import { helperAt } from '../support/helper-socket.ts';
 
 const helper = helperAt('/run/banger/helper.sock');
+const bundleDirectory = bundleOfTests() ?? '';
+const manifestPath = join(bundleDirectory, 'bundle.json');
+const bundle = { directory: bundleDirectory, manifest: parseManifest(readFileSync(manifestPath, 'utf8'), manifestPath) };
+const runtimeDirectory = mkdtempSync(join(tmpdir(), 'bgr-run-'));
+after(() => rmSync(runtimeDirectory, { recursive: true }));
+const open = () => {
+  const forwarder = bridgeForwarder({ host: realHost, forwarderPath: bundlePath(bundle, 'forwarder'), runtimeDirectory });
+  return createBridgeNetwork({ host: realHost, helper, forwarder });
+};
 
 networkConformance('bridge', {
-  open: () => createBridgeNetwork({ host: realHost, helper }),
+  open,
   machine: {} as Machine,
   remains: async () => {
     const { stdout } = spawnSync('ip', ['-br', 'link'], { encoding: 'utf8' });
@@ -35,14 +44,11 @@ const SHELL_PORT = 8000;
 
 /** Makes a machine on the bridge and gives its guest the network that the driver names. */
 async function bootOnBridge(directory: string) {
-  const bundleDirectory = bundleOfTests() ?? '';
-  const manifestPath = join(bundleDirectory, 'bundle.json');
-  const bundle = { directory: bundleDirectory, manifest: parseManifest(readFileSync(manifestPath, 'utf8'), manifestPath) };
-  const runtimeDirectory = join(directory, 'vm');
-  mkdirSync(runtimeDirectory, { mode: 0o700 });
+  const vmDirectory = join(directory, 'vm');
+  mkdirSync(vmDirectory, { mode: 0o700 });
   const overlayPath = join(directory, 'root.overlay');
   writeFileSync(overlayPath, emptyOverlay(bundlePath(bundle, 'rootfs'), bundle.manifest.files.rootfs.sizeBytes));
-  const driver = createBridgeNetwork({ host: realHost, helper });
+  const driver = open();
   const vm = { shortId: 'b'.repeat(8), addresses: addressesOf(2), nat: true };
   const never = new AbortController().signal;
   await driver.ensure(never);
@@ -59,7 +65,7 @@ async function bootOnBridge(directory: string) {
       kernelArguments: ['banger.root=/dev/vda', 'banger.wait=1'],
       disks: [{ path: overlayPath, format: 'qcow2', readOnly: false, durable: true }],
       network: attachment.network,
-      runtimeDirectory,
+      runtimeDirectory: vmDirectory,
       serialLogPath: join(directory, 'serial.log'),
       vmmLogPath: join(directory, 'vmm.log'),
       commandPrefix: attachment.commandPrefix,
@@ -105,6 +111,11 @@ test('a real VM on the bridge is reached at its address, goes out through NAT, a
     await sh(`setsid systemd-socket-activate --listen=0.0.0.0:${SHELL_PORT} --accept --inetd hostname >/dev/null 2>&1 &`);
     const knock = `for n in 1 2 3 4 5 6 7 8; do cat </dev/tcp/${driver.addressOnHost(vm.addresses)}/${SHELL_PORT} && break; sleep 1; done`;
     assert.equal(spawnSync('bash', ['-c', knock], { encoding: 'utf8' }).stdout.trim(), 'bridged');
+    const at = { address: '127.0.0.1', port: 18_000 };
+    const [forward] = await driver.setForwards(vm, [{ protocol: 'tcp', port: SHELL_PORT, at }], machine);
+    assert.deepEqual([forward?.hostPort, forward?.problem], [at.port, undefined]);
+    const forwarded = spawnSync('bash', ['-c', `cat </dev/tcp/${at.address}/${at.port}`], { encoding: 'utf8' });
+    assert.equal(forwarded.stdout.trim(), 'bridged');
     await driver.setNat?.({ ...vm, nat: false });
     assert.equal(await sh(outside), 'cut');
     await driver.setNat?.(vm);

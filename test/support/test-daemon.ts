@@ -21,6 +21,7 @@ import type { StorageDriver } from '../../src/drivers/storage/contract.ts';
 import type { Host } from '../../src/host/host.ts';
 import type { ProvisionSources } from '../../src/images/provision/sources.ts';
 import { resolveImage } from '../../src/lifecycle/image/resolve.ts';
+import type { Timer } from '../../src/lifecycle/timer.ts';
 import { BangerError } from '../../src/model/errors.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
 import { createEffects, type EffectHook, type Effects } from './effects.ts';
@@ -45,7 +46,6 @@ const DATABASE = 'banger.db';
 /** Text of config.toml: nothing is waited for long. */
 const CONFIG = { BANGER_STOP_GRACE_SECONDS: '1', BANGER_BOOT_TIMEOUT_SECONDS: '5', BANGER_RESERVED_SPACE: '0' };
 
-/** What a test brings along instead of the fakes; best first. */
 /** What builds do to guests in tests: no file of the checkout and no program of the host. */
 const provisionSources: ProvisionSources = {
   steps: () =>
@@ -69,22 +69,28 @@ const provisionSources: ProvisionSources = {
   archives: () => Promise.resolve(['/etc/hostname']),
 };
 
+export type DaemonOptions = {
+  env?: Record<string, string>;
+  drivers?: TestDrivers;
+  /** Says when the daemon does what it does later; default the real one. */
+  timer?: Timer;
+};
+
+/** What a test brings along instead of the fakes; best first. */
 export type TestDrivers = { host?: Host; hypervisors?: readonly Hypervisor[]; storages?: readonly StorageDriver[] };
 
 /**
  * Composes a daemon on what the world holds, lets it recover and listen.
  * @param options.hook looks at its effects from the first on; one that dies while it recovers is returned dead
  */
-export async function startDaemon(
-  world: TestWorld,
-  options: { env?: Record<string, string>; drivers?: TestDrivers; hook?: EffectHook } = {},
-): Promise<TestDaemon> {
+export async function startDaemon(world: TestWorld, options: DaemonOptions & { hook?: EffectHook } = {}): Promise<TestDaemon> {
   const effects = createEffects(options.hook);
   const log: TestDaemon['log'] = [];
   const logger = pino({ formatters: { level: (level) => ({ level }) } }, { write: (line) => void log.push(JSON.parse(line)) });
   const store = openStore(join(world.directories.stateDirectory, DATABASE), manifestPlaces(world.directories, logger));
   store.images.save(world.image);
-  const parts = { ...fakeParts(world, store, effects), ...options.drivers };
+  const timer = options.timer === undefined ? {} : { timer: options.timer };
+  const parts = { ...fakeParts(world, store, effects), ...options.drivers, ...timer };
   const { config } = loadConfig(
     world.directories.configPath,
     { ...CONFIG, ...options.env },
@@ -183,6 +189,7 @@ function fakeParts(world: TestWorld, store: Store, effects: Effects): Parameters
     },
     bundle: {
       refresh: () => Promise.resolve(),
+      agentSha256: () => world.agentSha256,
       networks: () => networks,
       missing: () => new BangerError('BUNDLE_MISSING', 'there is no runtime bundle'),
       resolveImage: (reference = 'default') => Promise.resolve().then(() => resolveImage(store.images.list(), reference)),
@@ -210,10 +217,7 @@ function watchedHypervisor(world: TestWorld, effects: Effects): Hypervisor {
 }
 
 /** A daemon for one test: stopped after it, when all that it made must be gone but VMs the test says it keeps. */
-export async function daemonFor(
-  t: TestContext,
-  options: { env?: Record<string, string>; drivers?: TestDrivers } = {},
-): Promise<TestDaemon> {
+export async function daemonFor(t: TestContext, options: DaemonOptions = {}): Promise<TestDaemon> {
   const world = createTestWorld();
   t.after(() => world.remove());
   const daemon = await startDaemon(world, options);

@@ -37,11 +37,14 @@ export type TestWorld = {
   connected: Set<string>;
   host: Host;
   image: Image;
+  /** Of the bundle. */
+  agentSha256: string;
   /** What exists of VMs: files, machines, network objects, names; sorted, one line each. */
   remains(): string[];
   remove(): void;
 };
 
+const AGENT = 'a'.repeat(64);
 const MIB = 1024 ** 2;
 
 /** @returns an empty host with one small image, `default` */
@@ -72,6 +75,7 @@ export function createTestWorld(): TestWorld {
     connected,
     host: hostOf(machines, connected),
     image: createImage(join(directory, 'image')),
+    agentSha256: AGENT,
     remains: () =>
       [
         ...filesBelow(join(directory, 'state', 'vms')),
@@ -137,6 +141,7 @@ function createImage(directory: string): Image {
     distribution: 'debian',
     initSystem: 'systemd',
     servicePorts: [22],
+    agentSha256: AGENT,
     createdAt: '2026-01-01T00:00:00Z',
   });
 }

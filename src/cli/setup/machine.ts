@@ -33,7 +33,7 @@ export function setupMachine(root = '', execute: (argv: readonly string[]) => Pr
         return (await execute(argv)).stdout;
       } catch (error) {
         if (!(error instanceof CommandFailure)) throw error;
-        throw new BangerError('COMMAND_FAILED', error.message, { remedy: `run it by hand: ${argv.join(' ')}`, cause: error });
+        throw new BangerError('COMMAND_FAILED', error.message, { remedy: argv.join(' '), cause: error });
       }
     },
     /** @returns whether the file holds exactly this, belongs to this user and nobody else may write it */

@@ -100,7 +100,7 @@ export async function refuseConflicts(machine: SetupMachine, kind: ResolverKind)
   const present = await machine.read(file);
   if (present !== undefined && !present.startsWith(HEADER)) {
     throw new BangerError('WRONG_STATE', `${file} is there, and not of banger's making`, {
-      remedy: `look at it, and move it away: sudo mv ${file} ${file}.before`,
+      remedy: `sudo mv ${file} ${file}.before`,
     });
   }
   if (kind !== 'systemd-resolved') return;

@@ -76,7 +76,7 @@ function refuseInUse(objects: readonly string[]): void {
   const used = objects.filter((line) => !line.startsWith('network '));
   if (used.length === 0) return;
   throw new BangerError('BUSY', `the helper holds ${used.length} object${used.length === 1 ? '' : 's'} of virtual machines`, {
-    remedy: 'as each user: banger vm stop --all',
+    remedy: 'banger vm stop --all',
     details: { objects: used },
   });
 }

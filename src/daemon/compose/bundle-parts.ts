@@ -1,8 +1,10 @@
+import { basename, dirname } from 'node:path';
 import type { NetworkDriver } from '../../drivers/network/contract.ts';
 import { realHost } from '../../host/host.ts';
 import { findBundle } from '../../images/bundle/find-bundle.ts';
+import { keepLease } from '../../images/bundle/leases.ts';
 import { BangerError } from '../../model/errors.ts';
-import type { Bundle, Image } from '../../model/image.ts';
+import { type Bundle, filesOf, type Image } from '../../model/image.ts';
 import type { Store } from '../../store/store.ts';
 import type { Places } from './bundle-work.ts';
 import type { ComposeOptions } from './join.ts';
@@ -15,6 +17,8 @@ export type BundleParts = {
   refresh(): Promise<unknown>;
   /** The same list until the bundle changes; none without a bundle. */
   networks(): readonly NetworkDriver[];
+  /** SHA-256 of the agent that new images get, hex. */
+  agentSha256(): string | undefined;
   /** Why there is no bundle. */
   missing(): BangerError;
   resolveImage(reference: string | undefined): Promise<Image>;
@@ -37,11 +41,29 @@ export async function bundleParts(context: {
   const { options, store, places, known, makeNetworks } = context;
   let missing = new BangerError('BUNDLE_MISSING', 'there is no runtime bundle', { remedy: 'banger bundle build' });
 
-  async function refresh(): Promise<void> {
-    const bundle = await findBundle(places.bundle, realHost);
+  function take(bundle: Bundle): void {
     if (known.present !== undefined && isSame(known.present.bundle, bundle)) return;
     known.present = { bundle, networks: makeNetworks(bundle) };
     saveDefaultImage(store, imageOfBundle(bundle, 'default'));
+  }
+
+  /** @returns whether others learn something new by it; what cannot be written, as on a full disk, hinders nothing here */
+  async function lease(bundle: Bundle): Promise<boolean> {
+    const { stateDirectory } = options.directories;
+    const files = neededFiles(bundle, store.images.list());
+    return keepLease(bundle.directory, { stateDirectory, files }, realHost).catch((err: unknown) => {
+      options.log.warn({ err, directory: bundle.directory }, 'other daemons cannot be told what is needed of the bundle');
+      return false;
+    });
+  }
+
+  async function refresh(): Promise<void> {
+    for (let isNews = true; isNews;) {
+      const bundle = await findBundle(places.bundle, realHost);
+      take(bundle);
+      // Who swept files of it before they were leased has made another bundle, which is found then.
+      isNews = await lease(bundle);
+    }
   }
 
   try {
@@ -54,12 +76,20 @@ export async function bundleParts(context: {
   return {
     refresh,
     networks: () => known.present?.networks ?? NO_NETWORKS,
+    agentSha256: () => known.present?.bundle.manifest.files.agent.sha256,
     missing: () => missing,
     async resolveImage(reference: string | undefined): Promise<Image> {
       await refresh();
       return resolveImage(store.images.list(), reference ?? options.config.defaults.image);
     },
   };
+}
+
+/** @returns names in the bundle's directory: those of the bundle, and those of former ones that images still have */
+function neededFiles({ directory, manifest }: Bundle, images: readonly Image[]): string[] {
+  const names = Object.values(manifest.files).flatMap((file) => file?.path ?? []);
+  const ofImages = images.flatMap(filesOf).filter((path) => dirname(path) === directory);
+  return [...new Set([...names, ...ofImages.map((path) => basename(path))])];
 }
 
 const NO_NETWORKS: readonly NetworkDriver[] = [];

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { realHost } from '../../host/host.ts';
 import { addPrograms, type ProgramPaths } from '../../images/bundle/add-programs.ts';
@@ -8,13 +8,14 @@ import { bundleStatus } from '../../images/bundle/bundle-status.ts';
 import { fetchBundle } from '../../images/bundle/fetch-bundle.ts';
 import { type BundlePlaces, findBundle } from '../../images/bundle/find-bundle.ts';
 import { fetchFirecracker } from '../../images/bundle/fetch-firecracker.ts';
+import { leasedFiles } from '../../images/bundle/leases.ts';
 import { packageBundle } from '../../images/bundle/package-bundle.ts';
 import { PACKAGE_MANIFEST_NAME } from '../../images/bundle/package-manifest.ts';
 import { openOperationLog } from './operation-log.ts';
 import { parseReleasePin, type Release, RELEASE_PIN } from '../../images/bundle/release.ts';
 import type { OperationHandle, Operations } from '../../lifecycle/operations.ts';
 import { BangerError } from '../../model/errors.ts';
-import type { Image } from '../../model/image.ts';
+import { filesOf, type Image } from '../../model/image.ts';
 import type { DaemonServices } from '../services.ts';
 
 /** Where bundles are looked for, made, and made from. */
@@ -125,12 +126,12 @@ async function fetchWhole(context: WorkContext, manifestUrl: string, operation: 
   await sweep(context, superseded);
 }
 
-/** Removes files of former bundles that no image needs. */
-async function sweep({ images }: WorkContext, superseded: readonly string[]): Promise<void> {
-  const needed = new Set(
-    images().flatMap((image) => [image.kernelPath, image.initramfsPath, image.modulesPath, image.rootfsPath, image.workSeedPath]),
-  );
-  for (const path of superseded) if (!needed.has(path)) await realHost.removeTree(path);
+/** Removes files of former bundles that neither an image of this daemon needs nor another daemon. */
+async function sweep({ images, places }: WorkContext, superseded: readonly string[]): Promise<void> {
+  const leased = await leasedFiles(places.buildDirectory, realHost).catch(() => undefined);
+  if (leased === undefined) return;
+  const needed = new Set(images().flatMap(filesOf));
+  for (const path of superseded) if (!needed.has(path) && !leased.has(basename(path))) await realHost.removeTree(path);
 }
 
 /** @throws UNSUPPORTED when the package brings none */

@@ -17,6 +17,7 @@ export function imageOfBundle(bundle: Bundle, name: string): Image {
     name,
     kernelPath: bundlePath(bundle, 'kernel'),
     initramfsPath: bundlePath(bundle, 'initramfs'),
+    agentSha256: manifest.files.agent.sha256,
     modulesPath: bundlePath(bundle, 'modules'),
     rootfsPath: bundlePath(bundle, 'rootfs'),
     rootfsBytes: manifest.files.rootfs.sizeBytes,

@@ -14,7 +14,10 @@ import type { Chooser } from './chooser.ts';
 import type { Choices, Survey } from './decide.ts';
 import type { Names } from './names.ts';
 
-type DoctorContext = { lifecycle: LifecycleServices; chooser: Chooser; names: Names; places: Places };
+type DoctorContext = { lifecycle: LifecycleServices; chooser: Chooser; names: Names; places: Places } & Pick<
+  DaemonServices,
+  'imageFreshness'
+>;
 
 /** What the daemon tells of this host, its VMs and its images, and what of that it can mend (9.3). */
 export function doctorWork(context: DoctorContext): Pick<DaemonServices, 'doctor' | 'doctorFix'> {
@@ -31,6 +34,7 @@ export function doctorWork(context: DoctorContext): Pick<DaemonServices, 'doctor
         ...choiceVerdicts(survey, choices),
         dnsVerdict(names),
         ...ofHost.map(verdictOf),
+        ...(await agentVerdicts(context)),
         ...(ofVms.length === 0 ? [soundVerdict(lifecycle)] : ofVms.map(verdictOf)),
       ],
     };
@@ -79,6 +83,16 @@ function bundleVerdict(bundle: Awaited<ReturnType<typeof bundleStatus>>): Verdic
   if (!bundle.found || bundle.problems.length > 0) return { name: 'bundle', level: 'fail', reason: bundle.problems.join('; '), remedy };
   if (bundle.stale) return { name: 'bundle', level: 'warn', reason: `the bundle in ${bundle.directory} is older than its sources`, remedy };
   return { name: 'bundle', level: 'pass', reason: `${bundle.distribution}, Linux ${bundle.kernelVersion}, in ${bundle.directory}` };
+}
+
+/** Images whose agent is another than that of new ones, as far as a command makes them anew. */
+async function agentVerdicts({ lifecycle, imageFreshness }: DoctorContext): Promise<Verdict[]> {
+  const found = await Promise.all(lifecycle.images.list().map(async (image) => ({ image, ...(await imageFreshness(image)) })));
+  return found.flatMap(({ image, agentOutdated, rebuildCommand }): Verdict[] => {
+    if (!agentOutdated || rebuildCommand === null) return [];
+    const reason = `the agent of ${image.name} is older than that of new images, and its VMs have it too`;
+    return [{ name: 'images.agent', level: 'warn', reason, remedy: rebuildCommand }];
+  });
 }
 
 function dnsVerdict(names: Names): Verdict {

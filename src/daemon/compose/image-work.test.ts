@@ -13,6 +13,8 @@ const step = (name: string, packages: string[]): ProvisionStep => ({
   ...{ name, packages, title: name, script: '', artifacts: [], needs: [], servicePorts: [] },
 });
 const config = { defaults: { image: 'default' } } as Config;
+const AGENT = 'a'.repeat(64);
+const bundle = { agentSha256: () => AGENT };
 const named = { id: '1'.repeat(32), name: 'dev', createdAt: '2026-01-01T00:00:00Z' };
 
 test('an image is stale when its list of packages has changed, and says what makes a fresh one (8.5)', async (t) => {
@@ -21,15 +23,15 @@ test('an image is stale when its list of packages has changed, and says what mak
   mkdirSync(join(sourceRoot, 'images/debian'), { recursive: true });
   const steps = [step('development', ['git', 'make']), step('tmux', ['tmux']), step('mise', [])];
   const sources = { steps: () => Promise.resolve(steps), hash: (names: readonly string[]) => hashOf(...names) };
-  const { imageFreshness } = imageWork({ places: { sourceRoot }, config, sources });
-  const fresh = { stale: false, rebuildCommand: null };
+  const { imageFreshness } = imageWork({ places: { sourceRoot }, config, sources, bundle });
+  const fresh = { stale: false, agentOutdated: false, rebuildCommand: null };
 
   const list = join(sourceRoot, 'images/debian/packages.txt');
   const bundled = completeImage({ ...named, origin: 'bundle', packages: ['curl'], packagesHash: hashOf('curl') });
   writeFileSync(list, '# one\ncurl\n');
   assert.deepEqual(await imageFreshness(bundled), fresh);
   writeFileSync(list, 'curl\nwget\n');
-  assert.deepEqual(await imageFreshness(bundled), { stale: true, rebuildCommand: 'banger bundle build' });
+  assert.deepEqual(await imageFreshness(bundled), { ...fresh, stale: true, rebuildCommand: 'banger bundle build' });
 
   const recipe = {
     from: 'default',
@@ -42,6 +44,7 @@ test('an image is stale when its list of packages has changed, and says what mak
   assert.deepEqual(await imageFreshness(built), fresh);
   steps[0] = step('development', ['git', 'make', 'jq']);
   assert.deepEqual(await imageFreshness(built), {
+    ...fresh,
     stale: true,
     rebuildCommand: "banger image build --name dev --from default --replace --script '/home/me/my setup.sh' --skip tmux",
   });
@@ -49,6 +52,24 @@ test('an image is stale when its list of packages has changed, and says what mak
   assert.deepEqual(await imageFreshness(completeImage({ ...named, origin: 'registered' })), fresh);
   rmSync(list);
   assert.deepEqual(await imageFreshness(bundled), fresh, 'without sources nothing is known');
+});
+
+test('an image whose agent is another than the bundle’s says so, and what renews it if anything does (8.5, 7.2)', async () => {
+  const sources = { steps: () => Promise.resolve([]), hash: () => '' };
+  const { imageFreshness } = imageWork({ places: { sourceRoot: null }, config, sources, bundle });
+  const recipe = { from: 'default', distribution: 'debian', packagesPath: null, scriptPath: null, steps: [] };
+  const fresh = { stale: false, agentOutdated: false, rebuildCommand: null };
+  const built = { ...named, origin: 'built' as const, recipe };
+  assert.deepEqual(await imageFreshness(completeImage({ ...built, agentSha256: AGENT })), fresh);
+  assert.deepEqual(await imageFreshness(completeImage(built)), fresh, 'nothing is known of images of older versions');
+  const rebuild = 'banger image build --name dev --from default --replace';
+  assert.deepEqual(await imageFreshness(completeImage({ ...built, agentSha256: 'b' })), {
+    ...fresh,
+    agentOutdated: true,
+    rebuildCommand: rebuild,
+  });
+  const imported = completeImage({ ...named, origin: 'imported', agentSha256: 'b' });
+  assert.deepEqual(await imageFreshness(imported), { ...fresh, agentOutdated: true });
 });
 
 test('a command that builds an image anew is one for a shell (8.5)', () => {

@@ -6,6 +6,7 @@ import type { Image, ImageRecipe } from '../../model/image.ts';
 import type { ProvisionStep } from '../../model/provisioning.ts';
 import type { Config } from '../config.ts';
 import type { DaemonServices } from '../services.ts';
+import type { BundleParts } from './bundle-parts.ts';
 import type { Places } from './bundle-work.ts';
 
 /** What the daemon knows of the sources that images are made from. */
@@ -13,8 +14,9 @@ export function imageWork(context: {
   places: Pick<Places, 'sourceRoot'>;
   config: Config;
   sources: Pick<ProvisionSources, 'steps' | 'hash'>;
+  bundle: Pick<BundleParts, 'agentSha256'>;
 }): Pick<DaemonServices, 'imageFreshness' | 'defaultImageName'> {
-  const { places, config, sources } = context;
+  const { places, config, sources, bundle } = context;
 
   /** @returns the hash of the manifest as it is now; undefined when the image is of none that is here */
   async function presentHash({ origin, recipe }: Image): Promise<string | undefined> {
@@ -31,11 +33,12 @@ export function imageWork(context: {
     async imageFreshness(image) {
       const present = image.packagesHash === null ? undefined : await presentHash(image).catch(() => undefined);
       const stale = present !== undefined && present !== image.packagesHash;
-      if (!stale) return { stale, rebuildCommand: null };
-      return {
-        stale,
-        rebuildCommand: image.recipe === null ? 'banger bundle build' : rebuildCommand(image.name, image.recipe, await sources.steps()),
-      };
+      const agent = bundle.agentSha256();
+      const agentOutdated = agent !== undefined && image.agentSha256 !== null && image.agentSha256 !== agent;
+      if (image.recipe !== null && (stale || agentOutdated)) {
+        return { stale, agentOutdated, rebuildCommand: rebuildCommand(image.name, image.recipe, await sources.steps()) };
+      }
+      return { stale, agentOutdated, rebuildCommand: stale ? 'banger bundle build' : null };
     },
   };
 }

@@ -16,9 +16,10 @@ import { createKeyedLock } from '../../lifecycle/locks.ts';
 import { createMachines } from '../../lifecycle/machines.ts';
 import { Operations } from '../../lifecycle/operations.ts';
 import { recover } from '../../lifecycle/recover.ts';
-import { createRebootLimit } from '../../lifecycle/reboot-limit.ts';
+import { createReboots } from '../../lifecycle/reboots.ts';
 import type { Drivers, HostPort, LifecycleServices } from '../../lifecycle/services.ts';
-import { handleExit } from '../../lifecycle/vm/exit-watch.ts';
+import { forgetReboots, handleExit } from '../../lifecycle/vm/exit-watch.ts';
+import type { Timer } from '../../lifecycle/timer.ts';
 import { stopUnused } from '../../lifecycle/vm/verbs.ts';
 import { BangerError } from '../../model/errors.ts';
 import { placeOfInstallation } from '../../model/network.ts';
@@ -61,6 +62,8 @@ export type DaemonParts = {
   places: Places;
   bundle: BundleParts;
   provisionSources: ProvisionSources;
+  /** Default: the real one. */
+  timer?: Timer;
 };
 
 /** The daemon's parts, joined. */
@@ -76,9 +79,8 @@ const CHECKS_TIMEOUT_MS = 5000;
 
 /** Joins parts into a daemon; which ones they are is the caller's choice. */
 export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon {
-  const { log } = options;
-  const { store, names, places, bundle } = parts;
-  const { config } = options;
+  const { log, config } = options;
+  const { store, names, bundle, timer = startTimer } = parts;
   const chooser = chooserOf(options, parts);
   const key = clientKey(options.directories.stateDirectory);
   const lifecycle: LifecycleServices = {
@@ -91,7 +93,7 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
     }),
     locks: createKeyedLock(),
     imageNames: new Set(),
-    reboots: createRebootLimit(() => performance.now()),
+    reboots: createReboots(() => performance.now(), timer),
     machines: createMachines((vmId, machine, exit) => void handleExit(lifecycle, vmId, machine, exit)),
     drivers: driversOf(chooser, parts),
     names,
@@ -106,7 +108,7 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
   const autoStop = createAutoStop({
     services: lifecycle,
     staleAfterMs: options.config.auto_stop_stale_after,
-    timer: startTimer,
+    timer,
     stop: (vm, reason) => lifecycle.operations.settled(stopUnused(lifecycle, vm, reason).id),
     log: (message, facts) => log.info(facts, message),
   });
@@ -115,7 +117,7 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
   return {
     services: {
       ...lifecycle,
-      ...imageWork({ places, config, sources: parts.provisionSources }),
+      ...imageWorkOf(options, parts),
       clientPrivateKeyPath: () => key.path(),
       probeSchemes: createSchemeProbe(),
       httpPortOf: (address) => names.httpPortOf(address),
@@ -124,7 +126,7 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
       metrics: () => metrics.read(),
       ...bundleWorkOf(options, parts, lifecycle.operations),
       ...statusWork({ ...parts, options, chooser }),
-      ...doctorWork({ ...parts, lifecycle, chooser }),
+      ...doctorWork({ ...parts, ...imageWorkOf(options, parts), lifecycle, chooser }),
     },
     async recover() {
       await names.start(lookOf(lifecycle, config.http.wake));
@@ -138,6 +140,7 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
     },
     async close() {
       autoStop.end();
+      forgetReboots(lifecycle);
       ending.abort();
       await healing;
       await endWork(lifecycle, names, chooser);
@@ -173,6 +176,10 @@ function bundleWorkOf(
 ): ReturnType<typeof bundleWork> {
   const { stateDirectory } = directories;
   return bundleWork({ places, stateDirectory, operations, onBuilt: () => bundle.refresh(), images: () => store.images.list() });
+}
+
+function imageWorkOf({ config }: ComposeOptions, { places, bundle, provisionSources }: DaemonParts): ReturnType<typeof imageWork> {
+  return imageWork({ places, config, bundle, sources: provisionSources });
 }
 
 function driversOf(chooser: Chooser, { hypervisors, storages }: DaemonParts): Drivers {

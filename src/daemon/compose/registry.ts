@@ -5,7 +5,7 @@ import { createFirecrackerHypervisor } from '../../drivers/hypervisor/firecracke
 import { createJailedFirecracker } from '../../drivers/hypervisor/firecracker/jailed-driver.ts';
 import { createQemuHypervisor } from '../../drivers/hypervisor/qemu/driver.ts';
 import type { NetworkDriver } from '../../drivers/network/contract.ts';
-import { createBridgeNetwork } from '../../drivers/network/bridge/driver.ts';
+import { bridgeForwarder, createBridgeNetwork } from '../../drivers/network/bridge/driver.ts';
 import { createPrivateNetwork } from '../../drivers/network/private/driver.ts';
 import { createUserNetwork } from '../../drivers/network/user/driver.ts';
 import type { StorageDriver } from '../../drivers/storage/contract.ts';
@@ -83,7 +83,12 @@ export const DRIVERS: Registry = {
     private: ({ host, bundle, directories }) =>
       createPrivateNetwork({ host, forwarderPath: bundlePath(bundle, 'forwarder'), runtimeDirectory: directories.runtimeDirectory }),
     user: ({ host }) => createUserNetwork({ host }),
-    bridge: ({ host, config }) => createBridgeNetwork({ host, helper: createHelperClient(config.helper.socket, 'NETWORK_FAILED') }),
+    bridge: ({ host, config, bundle, directories: { runtimeDirectory } }) =>
+      createBridgeNetwork({
+        host,
+        helper: createHelperClient(config.helper.socket, 'NETWORK_FAILED'),
+        forwarder: bridgeForwarder({ host, forwarderPath: bundlePath(bundle, 'forwarder'), runtimeDirectory }),
+      }),
   },
 };
 

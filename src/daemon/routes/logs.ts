@@ -3,6 +3,7 @@ import { open } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { z } from 'zod';
 import { resolveVm } from '../../lifecycle/vm/resolve.ts';
+import { createFollowers, MOST_LOG_FOLLOWERS } from '../followers.ts';
 import { clientSignal } from '../request-signal.ts';
 import type { TypedServer } from '../server.ts';
 import type { DaemonServices } from '../services.ts';
@@ -19,9 +20,12 @@ export function logRoutes(server: TypedServer, services: DaemonServices): void {
     follow: z.enum(['0', '1']).default('0'),
   });
 
+  const follows = createFollowers(MOST_LOG_FOLLOWERS, 'logs');
+
   server.get('/v1/vms/:ref/logs', { schema: { params, querystring } }, (request, reply) => {
     const paths = services.pathsOf(resolveVm(services.vms, request.params.ref));
     const path = { serial: paths.serialLog, vmm: paths.vmmLog, events: paths.eventLog }[request.query.kind];
+    if (request.query.follow === '1') follows(reply);
     const signal = clientSignal(reply);
     return reply.type('text/plain; charset=utf-8').send(Readable.from(readLog(path, request.query.follow === '1', signal)));
   });

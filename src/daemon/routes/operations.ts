@@ -2,6 +2,7 @@ import { Readable } from 'node:stream';
 import { z } from 'zod';
 import { type OperationEvent, operationSchema } from '../../api/schemas.ts';
 import type { Attachments } from '../attachments.ts';
+import { createFollowers, MOST_EVENT_FOLLOWERS } from '../followers.ts';
 import { clientSignal } from '../request-signal.ts';
 import type { TypedServer } from '../server.ts';
 import type { DaemonServices } from '../services.ts';
@@ -12,6 +13,7 @@ const params = z.object({ id: z.string().max(64) });
 /** `/v1/operations`: what runs, what ran, and its events from the first on. */
 export function operationRoutes(server: TypedServer, services: DaemonServices, attachments: Attachments): void {
   const { operations } = services;
+  const follows = createFollowers(MOST_EVENT_FOLLOWERS, 'operations');
 
   server.get('/v1/operations', { schema: { response: { 200: z.array(operationSchema) } } }, () => operations.list().map(operationView));
 
@@ -28,6 +30,7 @@ export function operationRoutes(server: TypedServer, services: DaemonServices, a
 
   server.get('/v1/operations/:id/events', { schema: { params } }, (request, reply) => {
     const { id } = operations.get(request.params.id);
+    follows(reply);
     const signal = clientSignal(reply);
     return reply.type('application/x-ndjson').send(Readable.from(events(id, signal)));
   });

@@ -8,7 +8,10 @@ export function hasVirtualisationFlag(cpuinfo: string): boolean {
 /** @returns why /dev/kvm cannot be opened, and what mends it. @param obstacle errno name, e.g. ENOENT */
 export function explainKvmObstacle(obstacle: string, hasCpuFlag: boolean): { reason: string; remedy: string } {
   if (obstacle !== 'ENOENT') {
-    return { reason: `/dev/kvm cannot be opened (${obstacle})`, remedy: 'sudo usermod -aG kvm "$USER", then log in again' };
+    return {
+      reason: `/dev/kvm cannot be opened (${obstacle}); who is of the group kvm may, from the next login on`,
+      remedy: 'sudo usermod -aG kvm "$USER"',
+    };
   }
   const remedy = hasCpuFlag ? 'sudo modprobe kvm_intel || sudo modprobe kvm_amd' : 'switch virtualisation on in the firmware set-up';
   return { reason: 'there is no /dev/kvm', remedy };

@@ -160,8 +160,8 @@ function asBuildError(error: unknown, signal: AbortSignal, logPath: string): unk
     return new BangerError('CANCELLED', 'The build was cancelled; what is finished is kept for the next one.', { cause: error });
   }
   if (!(error instanceof Error) || error.name !== 'CommandFailure') return error;
-  return new BangerError('COMMAND_FAILED', `Building the runtime bundle failed: ${error.message}.`, {
-    remedy: 'mend the cause that the log names and run banger bundle build again; finished steps are kept',
+  return new BangerError('COMMAND_FAILED', `Building the runtime bundle failed: ${error.message}; finished steps are kept.`, {
+    remedy: 'banger bundle build',
     logPath,
     cause: error,
   });

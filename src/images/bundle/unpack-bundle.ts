@@ -38,7 +38,7 @@ export async function unpackBundle(archivePath: string, directory: string, signa
     if (code === 'ENOSPC' || code === 'UNSUPPORTED') throw error;
     const why = error instanceof Error ? error.message : String(error);
     throw new BangerError('DOWNLOAD_FAILED', `the archive is no runtime bundle: ${why}`, {
-      remedy: 'make the archive by banger bundle package',
+      remedy: 'banger bundle package -o FILE',
       cause: error,
     });
   } finally {

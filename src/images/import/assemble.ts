@@ -89,7 +89,7 @@ export function checkMemory(tree: Tree, availableBytes: number): void {
   if (neededBytes < availableBytes * 0.8) return;
   const [needed, available] = [neededBytes, availableBytes].map((bytes) => `${Math.ceil(bytes / 1024 ** 2)} MiB`);
   throw new BangerError('NO_SPACE', `the image takes ${needed} of memory while it is put together; there are ${available}`, {
-    remedy: 'stop a VM: banger vm stop NAME',
+    remedy: 'banger vm stop NAME',
   });
 }
 

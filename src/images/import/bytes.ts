@@ -2,7 +2,7 @@
 import { createReadStream } from 'node:fs';
 import { pipeline, Readable } from 'node:stream';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
-import { refusal } from './problem.ts';
+import { refusal, unreadable } from './problem.ts';
 
 /** Something that can be read from its start as often as is needed. */
 export type ByteSource = { name: string; sizeBytes: number; open(signal: AbortSignal): AsyncIterable<Buffer> };
@@ -19,7 +19,10 @@ const COMPRESSIONS: readonly { magic: string; make: (() => NodeJS.ReadWriteStrea
   { magic: '425a68', make: 'bunzip2' },
 ];
 
-/** @param start offset in the file, bytes */
+/**
+ * @param start offset in the file, bytes
+ * @returns a part of it; reading throws INVALID_INPUT when it cannot be opened
+ */
 export function partOfFile(path: string, name: string, start: number, sizeBytes: number): ByteSource {
   return {
     name,
@@ -27,7 +30,13 @@ export function partOfFile(path: string, name: string, start: number, sizeBytes:
     async *open(signal) {
       // A range of no bytes cannot be said to createReadStream.
       if (sizeBytes === 0) return;
-      yield* createReadStream(path, { start, end: start + sizeBytes - 1, highWaterMark: CHUNK_BYTES, signal }) as AsyncIterable<Buffer>;
+      const range = { start, end: start + sizeBytes - 1, highWaterMark: CHUNK_BYTES };
+      try {
+        yield* createReadStream(path, { ...range, signal }) as AsyncIterable<Buffer>;
+      } catch (error) {
+        const { code, syscall } = error as NodeJS.ErrnoException;
+        throw syscall === 'open' ? unreadable(path, code) : error;
+      }
     },
   };
 }

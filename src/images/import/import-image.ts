@@ -8,7 +8,7 @@ import { Allowance, partOfFile } from './bytes.ts';
 import { type ContainerImage, readContainer } from './container.ts';
 import { initSystemOf } from './init-system.ts';
 import { type Layer, mergeLayers, packTree, type Texts } from './layers.ts';
-import { refusal } from './problem.ts';
+import { refusal, unreadable } from './problem.ts';
 import { Tree } from './tree.ts';
 
 export type ImportRequest = {
@@ -71,15 +71,15 @@ async function recognise(request: ImportRequest, makeAllowance: () => Allowance)
   const { path, reference, scratch, signal } = request;
   const choice = { reference, architecture: process.arch === 'x64' ? 'amd64' : process.arch };
   const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
-    throw refusal(`${path} cannot be read (${error.code})`, `look at it: ls -l ${path}`);
+    throw unreadable(path, error.code);
   });
   if (found.isDirectory()) {
     const container = await readContainer(directoryArchive(path), choice, signal);
     if (container === undefined)
-      throw refusal(`${path} is a directory without an OCI layout`, `pack it: tar -C ${path} -c . | banger image import - --name NAME`);
+      throw refusal(`${path} is a directory without an OCI layout`, `tar -C ${path} -c . | banger image import - --name NAME`);
     return container;
   }
-  if (!found.isFile()) throw refusal(`${path} is neither a file nor a directory`, `look at it: ls -l ${path}`);
+  if (!found.isFile()) throw refusal(`${path} is neither a file nor a directory`, `ls -l ${path}`);
   const index = await indexTar(path, makeAllowance(), signal);
   if (!['manifest.json', 'index.json'].some((name) => index.files.has(name))) return undefined;
   const archive: Archive = await tarArchive(index, path, `${scratch}/archive.tar`, makeAllowance(), signal);

@@ -4,3 +4,8 @@ import { BangerError } from '../../model/errors.ts';
 export function refusal(reason: string, remedy = 'give a root file system as tar, an OCI layout, or what docker save wrote'): BangerError {
   return new BangerError('INVALID_INPUT', `the image cannot be imported: ${reason}`, { remedy });
 }
+
+/** @param code errno name of what became of opening or finding it */
+export function unreadable(path: string, code: string | undefined): BangerError {
+  return refusal(`${path} cannot be read (${code})`, `ls -l ${path}`);
+}

@@ -59,6 +59,23 @@ test('whatever layers say, every path is a name below a directory, and none take
   );
 });
 
+test('a directory / is the root of the image, and nothing else may begin there (8.8)', () => {
+  const tree = new Tree();
+  const add = (at: string, of: TarEntry['type']) =>
+    tree.add({ path: at, type: of, mode: 0o711, linkPath: '', sizeBytes: 0, modifiedMs: 0 }, { layer: 0, index: 0, isLayer: true });
+  add('/', 'directory');
+  assert.equal(tree.at('')?.entry.mode, 0o711);
+  for (const [at, of] of [
+    ['/', 'file'],
+    ['/', 'symlink'],
+    ['/etc', 'directory'],
+    ['//', 'directory'],
+  ] as const) {
+    assert.throws(() => add(at, of), isRefusal);
+  }
+  assert.deepEqual([...tree.nodes.keys()], ['']);
+});
+
 test('a layer hides the same whether its whiteouts come first or last (8.8)', () => {
   const isWhiteout = ({ path: at }: TarEntry): boolean => /(^|\/)\.wh\.[^/]*$/.test(at);
   const plain = fc.array(fc.constantFrom('a', 'b', 'c'), { minLength: 1, maxLength: 3 }).map((parts) => parts.join('/'));

@@ -130,8 +130,9 @@ export class Tree {
  * @throws INVALID_INPUT for what leads elsewhere
  */
 export function cleanPath(path: string, type: TarEntry['type']): string {
-  if (path.startsWith('/'))
-    throw refusal(`${shown(path)} begins at the root`, 'make the archive with paths from its own root: tar -C DIR -c .');
+  // umoci writes the root itself so.
+  if (path === '/' && type === 'directory') return '';
+  if (path.startsWith('/')) throw refusal(`${shown(path)} begins at the root`, 'tar -C DIR -c .');
   if (path.includes('\0') || Buffer.byteLength(path) > MOST_PATH_BYTES) throw refusal(`${shown(path)} is no path`);
   const names = path.split('/').filter((name) => name !== '' && name !== '.');
   if (names.includes('..')) throw refusal(`${shown(path)} leads out of the image`);
@@ -152,7 +153,7 @@ function parentOf(path: string): string {
 /** Device nodes of /dev come from the guest's kernel; elsewhere they are a way to the disks. */
 function refuseSpecial(path: string, type: 'device' | 'fifo'): void {
   if (path.startsWith('dev/')) return;
-  throw refusal(`${shown(path)} is a ${type === 'device' ? 'device node outside of /dev' : 'named pipe'}`, 'leave it out: tar --exclude');
+  throw refusal(`${shown(path)} is a ${type === 'device' ? 'device node outside of /dev' : 'named pipe'}`, 'leave it out of the archive');
 }
 
 /** A name from a stranger, for people: bounded, and without what a terminal would obey. */

@@ -45,7 +45,7 @@ export async function fetchArchives(request: ArchiveRequest): Promise<string[] |
   } catch (error) {
     if (signal.aborted) throw error;
     throw new BangerError('DOWNLOAD_FAILED', `packages could not be fetched: ${error instanceof Error ? error.message : String(error)}`, {
-      remedy: 'check the names, and that apt works on this machine: sudo apt-get update',
+      remedy: 'sudo apt-get update',
       cause: error,
     });
   }

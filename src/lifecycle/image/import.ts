@@ -22,15 +22,15 @@ export async function importImage(services: LifecycleServices, request: ImportIm
   if (!(await services.host.exists(request.path))) {
     throw new BangerError('INVALID_INPUT', `there is nothing at ${request.path}`, { remedy: 'name a file or a directory of this host' });
   }
-  const { kernelPath, initramfsPath, modulesPath } = await services.resolveImage(undefined);
+  const boot = await services.resolveImage(undefined);
   await preflight(services, 'image import');
   return createManagedImage(services, {
     verb: 'image.import',
     name: request.name,
     replace: request.replace === true,
     origin: 'imported',
-    boot: { kernelPath, initramfsPath, modulesPath },
-    steps: [readStep(request, modulesPath)],
+    boot,
+    steps: [readStep(request, boot.modulesPath)],
   });
 }
 

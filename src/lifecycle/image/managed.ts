@@ -27,8 +27,8 @@ export type ImageContext = {
   before: Image[];
 };
 
-/** Kernel, initramfs and modules that the image boots with; they are cloned, linked or copied. */
-export type BootFiles = Pick<Image, 'kernelPath' | 'initramfsPath' | 'modulesPath'>;
+/** Kernel, initramfs with its agent, and modules that the image boots with; they are cloned, linked or copied. */
+export type BootFiles = Pick<Image, 'kernelPath' | 'initramfsPath' | 'agentSha256' | 'modulesPath'>;
 
 export type ManagedImageRequest = {
   /** `image.build`, `image.import`, … */
@@ -106,7 +106,8 @@ function adoptBootFiles(boot: BootFiles): Step<ImageContext> {
   return {
     name: 'boot-files',
     title: 'kernel, initramfs and modules',
-    async apply({ services, files }, signal) {
+    async apply({ services, files, facts }, signal) {
+      facts.agentSha256 = boot.agentSha256;
       await copyFile(services, boot.kernelPath, files.kernel, signal);
       await copyFile(services, boot.initramfsPath, files.initramfs, signal);
       if (boot.modulesPath !== null) await copyFile(services, boot.modulesPath, files.modules, signal);

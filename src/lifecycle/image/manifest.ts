@@ -40,6 +40,8 @@ const schema = z.strictObject({
   workdir: z.string().nullable(),
   workSeedFingerprint: z.string().nullable(),
   sshKeyFingerprint: z.string().nullable(),
+  // Manifests of older versions lack it.
+  agentSha256: z.string().nullable().default(null),
   buildLogPath: z.string().nullable(),
   recipe: z
     .strictObject({

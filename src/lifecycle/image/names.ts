@@ -21,7 +21,7 @@ export function refuseWhileUsed(services: Pick<LifecycleServices, 'vms'>, image:
     'WRONG_STATE',
     `the image ${image.name} cannot be ${action} while ${users.join(', ')} boot${users.length === 1 ? 's' : ''} from it`,
     {
-      remedy: `delete first what uses it: banger vm delete ${users.join(' ')}`,
+      remedy: `banger vm delete ${users.join(' ')}`,
       details: { vms: users },
     },
   );
@@ -54,7 +54,7 @@ export function reserveName(
   }
   if (options.replace !== true && services.images.findByName(name) !== undefined) {
     throw new BangerError('NAME_TAKEN', `there is an image named ${name} already`, {
-      remedy: `choose another name, or see it: banger image show ${name}`,
+      remedy: `banger image show ${name}`,
     });
   }
   services.imageNames.add(name);

@@ -19,12 +19,21 @@ export function promoteImage(services: LifecycleServices, image: Image, name: st
     });
   }
   if (isInPlace) refuseWhileUsed(services, image, 'promoted');
-  const { id, name: _name, managed: _managed, createdAt: _createdAt, kernelPath, initramfsPath, modulesPath, ...facts } = image;
+  const {
+    id,
+    name: _name,
+    managed: _managed,
+    createdAt: _createdAt,
+    kernelPath: _kernel,
+    initramfsPath: _initramfs,
+    modulesPath: _modules,
+    ...facts
+  } = image;
   return createManagedImage(services, {
     verb: 'image.promote',
     name: name ?? image.name,
     origin: image.origin,
-    boot: { kernelPath, initramfsPath, modulesPath },
+    boot: image,
     steps: [{ ...copyDisks(image, isInPlace), name: 'disks', title: 'root file system and work seed' }],
     facts,
     ...(isInPlace ? { id, replace: true } : {}),

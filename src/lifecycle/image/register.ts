@@ -55,6 +55,7 @@ async function look(services: LifecycleServices, request: RegisterRequest): Prom
     workSeedBytes,
     kernelPath: kernelPath ?? standard?.kernelPath ?? '',
     initramfsPath: initramfsPath ?? standard?.initramfsPath ?? '',
+    agentSha256: standard?.agentSha256 ?? null,
     modulesPath: modulesPath ?? standard?.modulesPath ?? null,
     distribution: request.distribution ?? 'unknown',
     initSystem: request.initSystem ?? 'systemd',
@@ -75,9 +76,9 @@ async function inspect({ host }: LifecycleServices, what: string, path: string, 
     const bytes = await host.regularFileSize(path);
     facts = { bytes, head: bytes === undefined ? new Uint8Array() : await host.readHead(path, IMAGE_HEAD_BYTES) };
   } catch (error) {
-    return refuse(error instanceof Error ? error.message : String(error), `look at it: ls -l ${path}`);
+    return refuse(error instanceof Error ? error.message : String(error), `ls -l ${path}`);
   }
-  if (facts.bytes === undefined) return refuse('it is not a regular file', `look at it: ls -l ${path}`);
+  if (facts.bytes === undefined) return refuse('it is not a regular file', `ls -l ${path}`);
   const problem = check(facts.head, facts.bytes);
   return problem === undefined ? facts.bytes : refuse(problem, `look at it: file ${path}`);
 }

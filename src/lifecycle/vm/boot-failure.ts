@@ -19,7 +19,7 @@ export async function explainBootFailure(context: VmContext, cause: unknown, tim
     timedOut ? `the agent of ${vm.name} did not answer within ${seconds} s` : `${vm.name} did not boot: ${reason}`,
     {
       cause,
-      remedy: 'look at the serial and VMM logs; banger doctor checks this host',
+      remedy: 'banger doctor',
       details: { serialTail, serialLog: paths.serialLog, vmmLog: paths.vmmLog },
       logPath: paths.serialLog,
     },

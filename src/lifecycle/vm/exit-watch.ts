@@ -3,7 +3,7 @@ import type { Vm } from '../../model/vm.ts';
 import { runAll } from '../pipeline.ts';
 import type { LifecycleServices } from '../services.ts';
 import { makeContext } from '../vm-context.ts';
-import { REBOOT_LIMIT } from '../reboot-limit.ts';
+import { REBOOT_LIMIT } from '../reboots.ts';
 import { stopSteps } from './stop-steps.ts';
 import { startVm } from './verbs.ts';
 
@@ -14,11 +14,50 @@ export async function handleExit(services: LifecycleServices, vmId: string, mach
     const wasUnasked = await services.locks.hold(vmId, never, () => settleExit(services, vmId, machine, exit));
     const vm = services.vms.find(vmId);
     if (!wasUnasked || exit.cause !== 'guest-reset' || vm === undefined) return;
-    if (services.reboots.allows(vmId)) startVm(services, vm, {});
-    else refuseReboot(services, vm);
+    // What somebody has asked for meanwhile counts.
+    if (isDecided(services, vmId)) return;
+    const delayMs = services.reboots.delayMs(vmId);
+    if (delayMs === undefined) refuseReboot(services, vm);
+    else if (delayMs === 0) startVm(services, vm, {});
+    else bootLater(services, vm, delayMs);
   } catch (error) {
-    services.warn('cleaning up after a VMM failed', { vmId, reason: error instanceof Error ? error.message : String(error) });
+    services.warn('cleaning up after a VMM failed', { vmId, reason: textOf(error) });
   }
+}
+
+const DECIDING_VERBS = new Set(['vm.start', 'vm.stop', 'vm.restart', 'vm.kill', 'vm.delete']);
+
+/** @returns whether an operation that says what becomes of the VM waits for its turn */
+function isDecided({ operations }: LifecycleServices, vmId: string): boolean {
+  return operations.list().some((one) => one.vmId === vmId && one.state === 'running' && DECIDING_VERBS.has(one.verb));
+}
+
+/** The VM is stopped until then, and says why. */
+function bootLater(services: LifecycleServices, vm: Vm, delayMs: number): void {
+  const at = new Date(services.now().getTime() + delayMs).toISOString();
+  services.vms.update(vm.id, { lastError: `it reboots again and again, so it is not booted before ${at}` });
+  services.warn('a VM that reboots again and again waits before it is booted', { vm: vm.name, delayMs });
+  services.reboots.schedule(vm.id, delayMs, () => {
+    try {
+      const present = services.vms.find(vm.id);
+      if (present?.state === 'stopped') startVm(services, present, {});
+    } catch (error) {
+      services.warn('a VM that had rebooted could not be booted', { vm: vm.name, reason: textOf(error) });
+    }
+  });
+}
+
+/** Leaves VMs that wait for their boot stopped, and says so: the next daemon does not know of it. */
+export function forgetReboots(services: LifecycleServices): void {
+  for (const id of services.reboots.end()) {
+    const name = services.vms.find(id)?.name;
+    if (name === undefined) continue;
+    services.vms.update(id, { lastError: `it rebooted, and the daemon ended before it was booted again: banger vm start ${name}` });
+  }
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 /** A guest in a loop of reboots stays stopped, and says why. */

@@ -85,7 +85,7 @@ function refuseTaken(services: LifecycleServices, vm: Vm, forward: PortForward):
     const other = holder.forwards.find((candidate) => collides(candidate, forward));
     if (other === undefined) continue;
     throw new BangerError('PORT_TAKEN', `${placeText(other)} leads to port ${other.guestPort} of ${holder.name} already`, {
-      remedy: `choose another port for ${vm.name}, or give it up: banger vm forward remove ${holder.name} ${placeText(other)}`,
+      remedy: `banger vm forward remove ${holder.name} ${placeText(other)}`,
       details: { vm: holder.name, ...other },
     });
   }
@@ -101,11 +101,9 @@ async function refuseImpossible(services: LifecycleServices, vm: Vm, forward: Po
   const problem = await drivers.network.probeForward(network, listenerOf(forward));
   if (problem === undefined) return;
   const { hostPort, guestPort, hostAddress, protocol } = forward;
-  const isLow = hostPort < 1024;
-  const other = isLow ? hostPort + 8000 : hostPort + 1;
-  const lowPorts = `, or open low ports: sudo sysctl -w net.ipv4.ip_unprivileged_port_start=${hostPort}`;
+  const other = hostPort < 1024 ? hostPort + 8000 : hostPort + 1;
   throw new BangerError('PORT_TAKEN', `${placeText(forward)} cannot be forwarded: ${problem}`, {
-    remedy: `take another: banger vm forward ${vm.name} ${hostAddress}:${other}:${guestPort}/${protocol}${isLow ? lowPorts : ''}`,
+    remedy: `banger vm forward ${vm.name} ${hostAddress}:${other}:${guestPort}/${protocol}`,
     details: { ...forward },
   });
 }

@@ -84,7 +84,7 @@ function growWorkDisk(toBytes: number): Step<VmContext> {
 function unsound(vm: Vm, path: string, state: 'errors' | 'none'): BangerError {
   const found = state === 'none' ? 'holds no ext4 file system' : 'has errors in its file system, and growing it could destroy more';
   return new BangerError('STORAGE_FAILED', `the work disk of ${vm.name} ${found}`, {
-    remedy: state === 'none' ? 'grow what you have made of it yourself' : `repair it: e2fsck -f ${path}`,
+    remedy: state === 'none' ? 'grow what you have made of it yourself' : `e2fsck -f ${path}`,
     details: { path, state },
   });
 }

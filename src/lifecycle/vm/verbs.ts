@@ -104,6 +104,8 @@ export function verb(
   action: Exclude<VmAction, 'exec'> | 'restart',
   work: (operation: OperationHandle, present: Vm) => Promise<void>,
 ): OperationRecord {
+  // Whoever says what becomes of a VM that waits for its reboot decides it.
+  if (action !== 'set' && services.reboots.cancel(vm.id)) services.vms.update(vm.id, { lastError: null });
   return services.operations.begin(`vm.${action}`, vm, (operation) =>
     services.locks.hold(vm.id, operation.signal, async () => {
       const present = services.vms.find(vm.id);

@@ -64,7 +64,7 @@ export function assertEnded({ services, vm }: VmContext): void {
   const process = services.machines.find(vm.id)?.machine.process ?? recorded;
   if (process === undefined || !services.host.isAlive(process)) return;
   throw new BangerError('VMM_FAILED', `the VMM of ${vm.name} (process ${process.pid}) did not end`, {
-    remedy: `try again: banger vm kill ${vm.name}`,
+    remedy: `banger vm kill ${vm.name}`,
     details: { pid: process.pid },
   });
 }

@@ -9,7 +9,7 @@ import { test } from 'node:test';
 import type { Machine } from '../../../src/drivers/hypervisor/contract.ts';
 import { networkConformance } from '../../../src/drivers/network/conformance.ts';
 import type { NetworkDriver } from '../../../src/drivers/network/contract.ts';
-import { controlOne, holderInfo } from '../../../src/drivers/network/private/control-client.ts';
+import { controlOne, holderInfo } from '../../../src/drivers/network/control-client.ts';
 import { createPrivateNetwork } from '../../../src/drivers/network/private/driver.ts';
 import { realHost } from '../../../src/host/host.ts';
 import { bundleProgram } from '../../support/bundle-program.ts';

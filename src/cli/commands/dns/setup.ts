@@ -26,7 +26,7 @@ export function declareCommand(cli: Cli) {
       const kind = flags.for ?? found.kind;
       if (kind === 'none') {
         for (const line of adviceWithoutResolver(server)) cli.note(line);
-        throw new BangerError('UNSUPPORTED', found.because, { remedy: 'banger dns setup --for dnsmasq, when one is installed' });
+        throw new BangerError('UNSUPPORTED', found.because, { remedy: 'banger dns setup --for dnsmasq' });
       }
       await refuseConflicts(machine, kind);
       const step = dnsSetupStep(machine, kind, server);

@@ -76,8 +76,8 @@ async function changeUserConfig(path: string, change: Parameters<typeof changeSs
     return await changeSshConfig(path, change);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    throw new BangerError('NOT_PERMITTED', `cannot change ${path}: ${code ?? String(error)}`, {
-      remedy: 'add the line that banger ssh-config --help shows by hand',
+    throw new BangerError('NOT_PERMITTED', `cannot change ${path}, to which a line must be added: ${code ?? String(error)}`, {
+      remedy: 'banger ssh-config --help',
       cause: error,
     });
   }

@@ -11,8 +11,10 @@ export function declareCommand(cli: Cli) {
     const images = await cli.api().listImages();
     await printList(cli, flags, images, { columns: COLUMNS, wide: WIDE_COLUMNS, name: (image) => image.name });
     if (isData(flags)) return;
-    for (const { name, stale, rebuildCommand } of images) {
+    for (const { name, stale, agentOutdated, rebuildCommand } of images) {
       if (stale) cli.note(`${name} was made from another list of packages; make it anew: ${rebuildCommand ?? ''}`);
+      else if (agentOutdated)
+        cli.note(`${name} has an older agent than new images${rebuildCommand === null ? '' : `; make it anew: ${rebuildCommand}`}`);
     }
   });
 }

@@ -19,6 +19,12 @@ export function declareCommand(cli: Cli) {
   });
 }
 
+/** @returns null for the agent that new images get */
+function agentOf({ agentOutdated, rebuildCommand }: ImageView): string | null {
+  if (!agentOutdated) return null;
+  return `older than that of new images; ${rebuildCommand === null ? 'make the image anew to renew it' : `renew it: ${rebuildCommand}`}`;
+}
+
 function factsOf(image: ImageView): Facts {
   const list = (values: readonly (string | number)[]): string | null => (values.length === 0 ? null : values.join(', '));
   const isContainer = image.entrypoint !== null;
@@ -50,6 +56,7 @@ function factsOf(image: ImageView): Facts {
     ['virtual machines', list(image.vms)],
     ['build log', image.buildLogPath],
     ['stale', image.stale ? `yes; make it anew: ${image.rebuildCommand ?? ''}` : null],
+    ['agent', agentOf(image)],
     ['created', `${image.createdAt} (${formatAge(Date.parse(image.createdAt), Date.now())})`],
   ];
 }

@@ -104,7 +104,7 @@ function startFailure(spec: MachineSpec, cause: unknown, status: ProcessStatus |
   const end = status === undefined ? '' : `; it ${describeStatus(status)}`;
   return new BangerError('VMM_FAILED', `Firecracker did not start for ${spec.vmName}: ${reason}${end}`, {
     ...facts,
-    remedy: `read what Firecracker printed: ${spec.vmmLogPath}`,
+    remedy: `cat ${spec.vmmLogPath}`,
   });
 }
 

@@ -94,6 +94,7 @@ function overrideVerdict(wanted: 'kvm' | 'tcg', kvm: Verdict): Verdict {
 function clockVerdict(tscKhz: number | undefined): Verdict {
   const name = 'qemu.clock';
   if (tscKhz !== undefined) return { name, level: 'pass', reason: `guests are told that the TSC runs at ${tscKhz} kHz` };
-  const reason = 'the frequency of the TSC could not be measured, so that an emulated guest may now and then hang at boot';
-  return { name, level: 'warn', reason, remedy: 'banger doctor, once the host is less busy' };
+  const reason =
+    'the frequency of the TSC could not be measured, as on a busy host, so that an emulated guest may now and then hang at boot';
+  return { name, level: 'warn', reason, remedy: 'banger doctor' };
 }

@@ -83,7 +83,7 @@ function throwIfCancelled(spec: MachineSpec, signal: AbortSignal): void {
 function startFailure(spec: MachineSpec, cause: unknown): BangerError {
   const reason = cause instanceof Error ? cause.message : String(cause);
   return new BangerError('VMM_FAILED', `QEMU did not start for ${spec.vmName}: ${reason}`, {
-    remedy: `read what QEMU printed: ${spec.vmmLogPath}`,
+    remedy: `cat ${spec.vmmLogPath}`,
     logPath: spec.vmmLogPath,
     details: { vm: spec.vmName },
     cause,

@@ -153,7 +153,7 @@ export class QemuMachineControl implements Machine {
     // Removing says "… removed" or "… not found", and either way it is gone.
     if (verb === 'hostfwd_remove' || answer === '') return;
     throw new BangerError('NETWORK_FAILED', `QEMU cannot listen on ${forward.hostAddress}:${forward.hostPort}`, {
-      remedy: 'see who has the port: ss -ltnp',
+      remedy: 'ss -ltnp',
       details: { ...forward, answer: String(answer).trim().slice(0, 200) },
     });
   }

@@ -2,7 +2,10 @@ import type { Host } from '../../../host/host.ts';
 import { portKey } from '../../../model/forward-ports.ts';
 import { BangerError } from '../../../model/errors.ts';
 import { BRIDGE_ADDRESS, DNS_FORWARD_ADDRESS, GUEST_MTU, GUEST_PREFIX_LENGTH, networkIndexOf } from '../../../model/network.ts';
-import type { NetworkAttachment, NetworkDriver, NetworkVm } from '../contract.ts';
+import type { ForwardResult, GuestListener, NetworkAttachment, NetworkDriver, NetworkVm } from '../contract.ts';
+import { oneOf } from '../control-client.ts';
+import { createForwarder, type Forwarder, type ForwarderHost } from '../forwarder-process.ts';
+import { applyForwards, parseForwards, tryForward } from '../forwards.ts';
 import { bridgeNetworkChecks } from './checks.ts';
 import { parseList, parseOwnUid } from './helper-list.ts';
 
@@ -12,13 +15,26 @@ export type BridgeHelper = {
   ask(request: string): Promise<string[]>;
 };
 
-export type BridgeNetworkOptions = { host: Pick<Host, 'readWriteObstacle'>; helper: BridgeHelper };
+export type BridgeNetworkOptions = {
+  host: Pick<Host, 'readWriteObstacle' | 'portProblem'>;
+  helper: BridgeHelper;
+  /** Makes what the user wants elsewhere than at the guest's own address; runs only when somebody wants that. */
+  forwarder: Forwarder;
+};
+
+/** @param options.runtimeDirectory exists, 0700, one per daemon; short enough for a socket path */
+export function bridgeForwarder(options: { host: ForwarderHost; forwarderPath: string; runtimeDirectory: string }): Forwarder {
+  return createForwarder({
+    ...{ host: options.host, program: options.forwarderPath, directory: options.runtimeDirectory, name: 'forwards' },
+    argumentsOf: (socketPath) => ['serve-here', socketPath],
+  });
+}
 
 /**
  * The network of the host itself: a bridge, a TAP and an address for each VM, made by the root helper. Guests are reached
- * at their own addresses, so nothing is forwarded. Costs one round trip to the helper for each attach and detach.
+ * at their own addresses; only what the user wants elsewhere is forwarded. Costs one round trip to the helper for each attach and detach.
  */
-export function createBridgeNetwork({ host, helper }: BridgeNetworkOptions): NetworkDriver {
+export function createBridgeNetwork({ host, helper, forwarder }: BridgeNetworkOptions): NetworkDriver {
   // Idempotent, and the word at its end decides: the same request attaches, and gives or takes NAT.
   const addTap = async ({ shortId, addresses, nat }: NetworkVm): Promise<void> => {
     await helper.ask(`tap add ${shortId} ${networkIndexOf(addresses)} ${nat ? 'nat' : 'closed'}`);
@@ -39,28 +55,65 @@ export function createBridgeNetwork({ host, helper }: BridgeNetworkOptions): Net
       await addTap(vm);
       return attachmentOf(vm);
     },
-    detach: (vm) => removeTap(vm.shortId),
+    detach: async ({ shortId, addresses }) => {
+      if ((await forwarder.find()) !== undefined) await oneOf(forwarder.ask)(`forget ${addresses.guestAddress}`);
+      await removeTap(shortId);
+    },
     setNat: async (vm) => {
       await addTap(vm);
       return attachmentOf(vm).guest;
     },
     setForwards: async (vm, listeners) => {
+      const { guestAddress } = vm.addresses;
       const unique = [...new Map(listeners.map((listener) => [portKey(listener), listener])).values()];
-      return unique.map(({ at, protocol, port }) => {
-        // Another network may have had it; the VM itself stays reachable.
-        if (at !== undefined)
-          return { at, protocol, port, hostAddress: at.address, hostPort: null, problem: 'the bridge forwards nothing' };
-        return { protocol, port, hostAddress: vm.addresses.guestAddress, hostPort: port };
-      });
+      const placed = await placeForwards(forwarder, guestAddress, unique.filter(isPlaced));
+      return unique.map((listener) => placed.get(portKey(listener)) ?? { ...listener, hostAddress: guestAddress, hostPort: listener.port });
+    },
+    probeForward: async (vm, listener) => {
+      if ((await forwarder.find()) === undefined) return host.portProblem(listener.protocol, listener.at);
+      return tryForward(forwarder.ask, { guestAddress: vm.addresses.guestAddress }, listener);
     },
     sweep: async (alive) => {
       const kept = new Set(alive.map((vm) => vm.shortId));
       const ownUid = parseOwnUid(await helper.ask('hello'));
       const { taps } = parseList(await helper.ask('list'));
       for (const { shortId, uid } of taps) if (uid === ownUid && !kept.has(shortId)) await removeTap(shortId);
+      await sweepForwards(forwarder, alive);
       if (alive.length === 0) await helper.ask('network down').catch(tolerateOthers);
     },
   };
+}
+
+type PlacedListener = GuestListener & { at: NonNullable<GuestListener['at']> };
+const isPlaced = (listener: GuestListener): listener is PlacedListener => listener.at !== undefined;
+
+/** @returns what became of each, by its key. Without a forwarder the VM itself stays reachable. */
+async function placeForwards(
+  forwarder: Forwarder,
+  guestAddress: string,
+  wanted: readonly PlacedListener[],
+): Promise<Map<string, ForwardResult>> {
+  try {
+    if (wanted.length > 0) await forwarder.ensure(new AbortController().signal);
+    else if ((await forwarder.find()) === undefined) return new Map();
+    const results = await applyForwards(forwarder.ask, { guestAddress }, wanted);
+    return new Map(results.map((result) => [portKey(result), result]));
+  } catch (error) {
+    if (!(error instanceof BangerError)) throw error;
+    const problem = error.message;
+    return new Map(
+      wanted.map((listener) => [portKey(listener), { ...listener, hostAddress: listener.at.address, hostPort: null, problem }]),
+    );
+  }
+}
+
+async function sweepForwards(forwarder: Forwarder, alive: readonly Pick<NetworkVm, 'addresses'>[]): Promise<void> {
+  if (alive.length === 0) return forwarder.end();
+  if ((await forwarder.find()) === undefined) return;
+  const askOne = oneOf(forwarder.ask);
+  const kept = new Set(alive.map(({ addresses }) => addresses.guestAddress));
+  const forwarded = new Set(parseForwards(await askOne('list')).map(({ guestAddress }) => guestAddress));
+  for (const address of forwarded) if (!kept.has(address)) await askOne(`forget ${address}`);
 }
 
 /** The bridge is one for all users; it goes with the last TAP. */

@@ -1,11 +1,10 @@
-import { join } from 'node:path';
 import type { Host } from '../../../host/host.ts';
 import { BangerError } from '../../../model/errors.ts';
 import { BRIDGE_ADDRESS, DNS_FORWARD_ADDRESS, GUEST_MTU, GUEST_PREFIX_LENGTH } from '../../../model/network.ts';
 import type { GuestNetworkConfig, NetworkAttachment, NetworkDriver, NetworkVm } from '../contract.ts';
 import { privateNetworkChecks } from './checks.ts';
-import { control, controlOne } from './control-client.ts';
-import { applyForwards, parseForwards, tryForward } from './forwards.ts';
+import { oneOf } from '../control-client.ts';
+import { applyForwards, parseForwards, tryForward } from '../forwards.ts';
 import { createHolder } from './holder.ts';
 import { admitGuest, dismissGuests, parseGuests, tapNameOf } from './ruleset.ts';
 
@@ -23,14 +22,14 @@ export type PrivateNetworkOptions = {
  */
 export function createPrivateNetwork(options: PrivateNetworkOptions): NetworkDriver {
   const { host, forwarderPath } = options;
-  const socketPath = join(options.runtimeDirectory, 'network.sock');
-  const holder = createHolder({ host, forwarderPath, directory: options.runtimeDirectory, socketPath });
+  const holder = createHolder({ host, forwarderPath, directory: options.runtimeDirectory });
+  const askOne = oneOf(holder.ask);
 
   const attach = async (vm: NetworkVm, signal: AbortSignal): Promise<NetworkAttachment> => {
     const { innerPid } = await holder.ensure(signal);
     const tapName = tapNameOf(vm.shortId);
     try {
-      await controlOne(socketPath, `tap add ${tapName}`);
+      await askOne(`tap add ${tapName}`);
       await holder.nft(innerPid, admitGuest(vm.shortId, vm.addresses, vm.nat), signal);
     } catch (error) {
       await detach(vm);
@@ -43,8 +42,8 @@ export function createPrivateNetwork(options: PrivateNetworkOptions): NetworkDri
     const info = await holder.find();
     // With the holder everything that it made is gone.
     if (info === undefined) return;
-    await controlOne(socketPath, `forget ${addresses.guestAddress}`);
-    await controlOne(socketPath, `tap delete ${tapNameOf(shortId)}`);
+    await askOne(`forget ${addresses.guestAddress}`);
+    await askOne(`tap delete ${tapNameOf(shortId)}`);
     await holder.nft(info.innerPid, dismissGuests([{ tapName: tapNameOf(shortId), ...addresses }]));
   };
 
@@ -54,10 +53,10 @@ export function createPrivateNetwork(options: PrivateNetworkOptions): NetworkDri
     if (info === undefined) return;
     const taps = new Set(alive.map((vm) => tapNameOf(vm.shortId)));
     const addresses = new Set(alive.map((vm) => vm.addresses.guestAddress));
-    const made = (await controlOne(socketPath, 'tap list')).map((line) => line.replace(/^tap /, ''));
-    for (const name of made) if (!taps.has(name)) await controlOne(socketPath, `tap delete ${name}`);
-    const forwarded = parseForwards(await controlOne(socketPath, 'list')).map((f) => f.guestAddress);
-    for (const address of new Set(forwarded)) if (!addresses.has(address)) await controlOne(socketPath, `forget ${address}`);
+    const made = (await askOne('tap list')).map((line) => line.replace(/^tap /, ''));
+    for (const name of made) if (!taps.has(name)) await askOne(`tap delete ${name}`);
+    const forwarded = parseForwards(await askOne('list')).map((f) => f.guestAddress);
+    for (const address of new Set(forwarded)) if (!addresses.has(address)) await askOne(`forget ${address}`);
     const admitted = parseGuests(await holder.listGuests(info.innerPid));
     const strangers = admitted.filter((guest) => !taps.has(guest.tapName));
     const dismissed = strangers.filter((guest) => !addresses.has(guest.guestAddress));
@@ -82,12 +81,12 @@ export function createPrivateNetwork(options: PrivateNetworkOptions): NetworkDri
       if ((await holder.find()) === undefined) {
         throw new BangerError('NETWORK_FAILED', 'the network holder has ended', { remedy: 'restart the VM', logPath: holder.logPath });
       }
-      return applyForwards((requests) => control(socketPath, requests), vm.addresses, listeners);
+      return applyForwards(holder.ask, vm.addresses, listeners);
     },
     probeForward: async (vm, listener) => {
       // The holder knows which ports it has itself; without it no VM runs, and any process of this user can tell.
       if ((await holder.find()) === undefined) return host.portProblem(listener.protocol, listener.at);
-      return tryForward((requests) => control(socketPath, requests), vm.addresses, listener);
+      return tryForward(holder.ask, vm.addresses, listener);
     },
   };
 }

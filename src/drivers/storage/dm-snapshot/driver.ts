@@ -125,7 +125,7 @@ function translate(error: unknown): never {
   }
   // Of disk or of overlays; the helper's text says which.
   if (errno === 'EDQUOT') {
-    throw new BangerError('NO_SPACE', (error as BangerError).message, { cause: error, remedy: 'delete VMs: banger vm delete NAME' });
+    throw new BangerError('NO_SPACE', (error as BangerError).message, { cause: error, remedy: 'banger vm delete NAME' });
   }
   throw error;
 }

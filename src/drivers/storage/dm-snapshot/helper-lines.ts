@@ -31,6 +31,6 @@ export function parseOverlay(lines: readonly string[]): { device: string; usage:
 
 function unexpected(lines: readonly string[]): BangerError {
   return new BangerError('STORAGE_FAILED', `the root helper answers something else: ${JSON.stringify(lines)}`, {
-    remedy: 'install the one of this version: sudo banger setup',
+    remedy: 'sudo banger setup',
   });
 }

@@ -1,6 +1,7 @@
-import type { LineReply } from '../../../lib/line-protocol.ts';
-import { fallbackPort, isLowPort, portKey } from '../../../model/forward-ports.ts';
-import type { ForwardResult, GuestListener } from '../contract.ts';
+import type { LineReply } from '../../lib/line-protocol.ts';
+import { BangerError } from '../../model/errors.ts';
+import { fallbackPort, isLowPort, portKey } from '../../model/forward-ports.ts';
+import type { ForwardResult, GuestListener } from './contract.ts';
 
 /** One listening socket of the holder. */
 export type Forward = GuestListener & { hostAddress: string; hostPort: number; guestAddress: string };
@@ -35,15 +36,14 @@ export function planForwards(current: readonly Forward[], wanted: readonly Guest
 /** Sends requests to the holder and returns its answers in order. */
 type Ask = (requests: readonly string[]) => Promise<LineReply[]>;
 
+/** A guest, and where it has a place of its own on the host; a network whose guests need none has only forwards that are placed. */
+export type ForwardedGuest = { guestAddress: string; loopbackAddress?: string };
+
 /**
  * Makes exactly `wanted` reachable: one round trip to learn and one to change, a third for low ports that were refused.
  * @returns one result for each listener, in the order of `wanted` without repetitions
  */
-export async function applyForwards(
-  ask: Ask,
-  vm: { guestAddress: string; loopbackAddress: string },
-  wanted: readonly GuestListener[],
-): Promise<ForwardResult[]> {
+export async function applyForwards(ask: Ask, vm: ForwardedGuest, wanted: readonly GuestListener[]): Promise<ForwardResult[]> {
   const [listing] = await ask(['list']);
   const all = listing?.ok === true ? parseForwards(listing.lines) : [];
   const plan = planForwards(
@@ -53,7 +53,7 @@ export async function applyForwards(
   const listen = (l: GuestListener, hostPort: number): string => listenLine(vm, l, hostPort);
   const results = new Map<string, ForwardResult>();
   const record = (l: GuestListener, hostPort: number, reply: LineReply | undefined): void => {
-    const hostAddress = l.at?.address ?? vm.loopbackAddress;
+    const hostAddress = l.at?.address ?? ownAddressOf(vm);
     const base = { protocol: l.protocol, port: l.port, hostAddress, ...(l.at === undefined ? {} : { at: l.at }) };
     if (reply?.ok === true) results.set(portKey(l), { ...base, hostPort });
     else results.set(portKey(l), { ...base, hostPort: null, problem: describeProblem(reply, hostAddress, hostPort) });
@@ -80,14 +80,20 @@ function needsStandIn(l: GuestListener, reply: LineReply | undefined): boolean {
   return reply?.ok === false && (reply.errno === 'EACCES' || reply.errno === 'EADDRINUSE') && isLowPort(l.port);
 }
 
+/** @throws INTERNAL for a network whose guests are reached without */
+function ownAddressOf({ guestAddress, loopbackAddress }: ForwardedGuest): string {
+  if (loopbackAddress === undefined) throw new BangerError('INTERNAL', `${guestAddress} has no address of its own on the host`);
+  return loopbackAddress;
+}
+
 /** What is not on the VM's own address is where the user wanted it. */
-function placed(forward: Forward, loopbackAddress: string): Forward {
+function placed(forward: Forward, loopbackAddress: string | undefined): Forward {
   const { hostAddress, hostPort } = forward;
   return hostAddress === loopbackAddress ? forward : { ...forward, at: { address: hostAddress, port: hostPort } };
 }
 
-function listenLine(vm: { guestAddress: string; loopbackAddress: string }, l: GuestListener, hostPort: number): string {
-  const [verb, address] = l.at === undefined ? ['listen', vm.loopbackAddress] : ['publish', l.at.address];
+function listenLine(vm: ForwardedGuest, l: GuestListener, hostPort: number): string {
+  const [verb, address] = l.at === undefined ? ['listen', ownAddressOf(vm)] : ['publish', l.at.address];
   return `${verb} ${l.protocol} ${address} ${hostPort} ${vm.guestAddress} ${l.port}`;
 }
 
@@ -95,11 +101,7 @@ function listenLine(vm: { guestAddress: string; loopbackAddress: string }, l: Gu
  * Opens a port of the host and closes it again.
  * @returns why it cannot be had
  */
-export async function tryForward(
-  ask: Ask,
-  vm: { guestAddress: string; loopbackAddress: string },
-  l: Required<GuestListener>,
-): Promise<string | undefined> {
+export async function tryForward(ask: Ask, vm: ForwardedGuest, l: Required<GuestListener>): Promise<string | undefined> {
   if (l.at === undefined) return undefined;
   const { address, port } = l.at;
   const [reply] = await ask([listenLine(vm, l, port)]);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { LineReply } from '../../../lib/line-protocol.ts';
+import type { LineReply } from '../../lib/line-protocol.ts';
 import { applyForwards, parseForwards, planForwards } from './forwards.ts';
 
 const vm = { guestAddress: '10.213.0.2', loopbackAddress: '127.213.0.2' };

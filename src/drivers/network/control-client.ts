@@ -1,5 +1,5 @@
-import { ConversationFailure, type LineReply, converse, parseFacts } from '../../../lib/line-protocol.ts';
-import { BangerError } from '../../../model/errors.ts';
+import { ConversationFailure, type LineReply, converse, parseFacts } from '../../lib/line-protocol.ts';
+import { BangerError } from '../../model/errors.ts';
 
 /** What `info` says. */
 export type HolderInfo = { outerPid: number; innerPid: number };
@@ -18,8 +18,16 @@ export async function control(socketPath: string, requests: readonly string[], t
 }
 
 /** Sends one request. @throws NETWORK_FAILED also when the answer is an error */
-export async function controlOne(socketPath: string, request: string): Promise<string[]> {
-  const [reply] = await control(socketPath, [request]);
+export function controlOne(socketPath: string, request: string): Promise<string[]> {
+  return oneOf((requests) => control(socketPath, requests))(request);
+}
+
+/** @returns a function that sends one request, and takes an answer that is an error for a failure */
+export function oneOf(ask: (requests: readonly string[]) => Promise<LineReply[]>): (request: string) => Promise<string[]> {
+  return async (request) => linesOf(request, (await ask([request]))[0]);
+}
+
+function linesOf(request: string, reply: LineReply | undefined): string[] {
   if (reply?.ok === true) return reply.lines;
   const { errno, text } = reply ?? { errno: 'EPIPE', text: '' };
   throw new BangerError('NETWORK_FAILED', `the network holder refused "${request}": ${text}`, {

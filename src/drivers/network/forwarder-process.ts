@@ -1,0 +1,120 @@
+// The process of banger-forwarder, which outlives the daemon: started, found again by its control socket, and ended.
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { BangerError } from '../../model/errors.ts';
+import type { ProcessIdentity } from '../../model/vm.ts';
+import { control, type HolderInfo, holderInfo } from './control-client.ts';
+
+/** A busy host takes its time to start a program. */
+const START_TIMEOUT_MS = 30_000;
+const POLL_MS = 10;
+
+/** As much of the machine as it needs. */
+export type ForwarderHost = {
+  spawnDetached(argv: readonly string[], options: { outputPath: string }): Promise<{ identity: ProcessIdentity; exited: Promise<unknown> }>;
+  endProcess(identity: ProcessIdentity, graceMs: number): Promise<boolean>;
+  startTicksOf(pid: number): number | undefined;
+  removeTree(path: string): Promise<void>;
+};
+
+export type ForwarderOptions = {
+  host: ForwarderHost;
+  /** Absolute path of banger-forwarder. */
+  program: string;
+  /** What it is to do (head of forwarder/main.c), with the control socket's path. */
+  argumentsOf: (socketPath: string) => readonly string[];
+  /** Exists, 0700, one per daemon; short enough for a socket path. */
+  directory: string;
+  /** Of its files there: `NAME.sock`, `NAME.log`. */
+  name: string;
+  /** Made ready before anybody may use one that was found or started. */
+  prepare?: (info: HolderInfo) => Promise<void>;
+};
+
+export type Forwarder = {
+  readonly logPath: string;
+  /** Asks it; see the head of forwarder/control.c. @throws NETWORK_FAILED when it does not answer */
+  ask(requests: readonly string[]): ReturnType<typeof control>;
+  /** Finds or starts it. Calls at the same time share one start. @throws NETWORK_FAILED, PREREQUISITE_MISSING, CANCELLED */
+  ensure(signal: AbortSignal): Promise<HolderInfo>;
+  find(): Promise<HolderInfo | undefined>;
+  /** Ends it and everything inside, and removes its files. Idempotent. */
+  end(): Promise<void>;
+};
+
+/** Makes the handle; touches nothing yet. */
+export function createForwarder(options: ForwarderOptions): Forwarder {
+  const { host, directory, name, prepare } = options;
+  const [socketPath, logPath] = [join(directory, `${name}.sock`), join(directory, `${name}.log`)];
+  let starting: Promise<HolderInfo> | undefined;
+
+  const startOrFind = async (): Promise<HolderInfo> => {
+    const info = (await holderInfo(socketPath)) ?? (await start(options, socketPath, logPath));
+    await prepare?.(info);
+    return info;
+  };
+
+  return {
+    logPath,
+    ask: (requests) => control(socketPath, requests),
+    find: () => holderInfo(socketPath),
+    ensure: async (signal) => {
+      if (signal.aborted) throw cancelled(signal.reason);
+      // Shared, so a caller that cancels stops waiting and does not take the start away from the others.
+      starting ??= startOrFind().finally(() => {
+        starting = undefined;
+      });
+      return abortable(starting, signal);
+    },
+    end: async () => {
+      await starting?.catch(() => undefined);
+      const info = await holderInfo(socketPath);
+      if (info !== undefined) await quit(host, socketPath, info);
+      for (const path of [socketPath, `${socketPath}.new`, logPath]) await host.removeTree(path);
+    },
+  };
+}
+
+/** @param cause why the caller does not wait any longer */
+export function cancelled(cause: unknown): BangerError {
+  return new BangerError('CANCELLED', 'setting up the network was cancelled', { cause });
+}
+
+function abortable<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => reject(cancelled(signal.reason));
+    signal.addEventListener('abort', onAbort, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+  });
+}
+
+async function start({ host, program, argumentsOf }: ForwarderOptions, socketPath: string, logPath: string): Promise<HolderInfo> {
+  let ended = false;
+  let child;
+  try {
+    child = await host.spawnDetached([program, ...argumentsOf(socketPath)], { outputPath: logPath });
+  } catch (error) {
+    throw new BangerError('PREREQUISITE_MISSING', `${program} could not be started`, { remedy: 'banger doctor', cause: error });
+  }
+  void child.exited.then(() => {
+    ended = true;
+  });
+  const startedAt = performance.now();
+  for (;;) {
+    const info = await holderInfo(socketPath);
+    const waitedMs = performance.now() - startedAt;
+    if (info?.outerPid === child.identity.pid) return info;
+    if (ended || waitedMs > START_TIMEOUT_MS) {
+      await host.endProcess(child.identity, 1000);
+      throw new BangerError('NETWORK_FAILED', 'the forwarder could not be started', { remedy: 'banger doctor', logPath });
+    }
+    await sleep(POLL_MS);
+  }
+}
+
+async function quit(host: ForwarderHost, socketPath: string, info: HolderInfo): Promise<void> {
+  const identity = { pid: info.outerPid, startTicks: host.startTicksOf(info.outerPid) ?? 0 };
+  // Its answer is the end of the connection, which the client reports as a failure.
+  await control(socketPath, ['quit'], 5000).catch(() => undefined);
+  await host.endProcess(identity, 5000);
+}
