@@ -59,7 +59,7 @@ export async function importImage(request: ImportRequest): Promise<ImportedFacts
     layers.push(await modulesLayer(tree, request.modulesPath));
     await mergeLayers(merged, layers, { makeAllowance, signal, from: layers.length - 1 });
   }
-  checkMemory(tree, await availableMemory(host));
+  await checkMemory(tree, host);
   onProgress(`writing ${tree.nodes.size} entries, ${formatSize(contentBytes(tree))}`);
   const archive = packTree(tree, layers, makeAllowance, signal);
   await assemble({ ...request, archive, mountPoint: `${request.scratch}/mount`, userId });
@@ -105,9 +105,4 @@ function distributionOf(texts: Texts): string {
 
 function contentBytes(tree: Tree): number {
   return [...new Set(tree.nodes.values())].reduce((sum, { type, entry }) => sum + (type === 'file' ? entry.sizeBytes : 0), 0);
-}
-
-async function availableMemory(host: Host): Promise<number> {
-  const match = /^MemAvailable:\s+(\d+) kB/m.exec((await host.readIfThere('/proc/meminfo')) ?? '');
-  return match === null ? Number.POSITIVE_INFINITY : Number(match[1]) * 1024;
 }
