@@ -18,7 +18,9 @@ import type { Hypervisor, Machine } from '../../src/drivers/hypervisor/contract.
 import type { NetworkDriver } from '../../src/drivers/network/contract.ts';
 import { createFakeNetwork } from '../../src/drivers/network/fake/driver.ts';
 import type { StorageDriver } from '../../src/drivers/storage/contract.ts';
+import type { Distribution } from '../../src/images/distribution.ts';
 import type { ProvisionSources } from '../../src/images/provision/sources.ts';
+import type { HostPort } from '../../src/lifecycle/services.ts';
 import { resolveImage } from '../../src/lifecycle/image/resolve.ts';
 import { BangerError } from '../../src/model/errors.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
@@ -44,7 +46,6 @@ const DATABASE = 'banger.db';
 /** Text of config.toml: nothing is waited for long. */
 const CONFIG = { BANGER_STOP_GRACE_SECONDS: '1', BANGER_BOOT_TIMEOUT_SECONDS: '5', BANGER_RESERVED_SPACE: '0' };
 
-/** What a test brings along instead of the fakes; best first. */
 /** What builds do to guests in tests: no file of the checkout and no program of the host. */
 const provisionSources: ProvisionSources = {
   steps: () =>
@@ -68,6 +69,26 @@ const provisionSources: ProvisionSources = {
   archives: () => Promise.resolve(['/etc/hostname']),
 };
 
+/** One that images are made of without another image. */
+const exoticDistribution = (host: HostPort): Distribution => ({
+  packages: () => Promise.resolve(['base']),
+  check: () => Promise.resolve(),
+  configure: () => Promise.resolve('echo configured'),
+  fetch: () =>
+    Promise.resolve({
+      async assemble({ kernel, initramfs, modules, rootfs, workSeed, scratch }) {
+        await host.makePrivateDirectory(scratch);
+        for (const path of [kernel, initramfs, modules, rootfs, workSeed]) await host.writeFileAtomic(path, 'exotic');
+        for (const path of [rootfs, workSeed]) {
+          await host.setLength(path, 1024 ** 2);
+          await host.makeExt4(path, 'exotic');
+        }
+        return { distribution: 'exotic', initSystem: 'runit', kernelVersion: '6.0.0_1' };
+      },
+    }),
+});
+
+/** What a test brings along instead of the fakes; best first. */
 export type TestDrivers = { hypervisors?: readonly Hypervisor[]; storages?: readonly StorageDriver[] };
 
 /**
@@ -161,6 +182,7 @@ function fakeParts(world: TestWorld, store: Store, effects: Effects): Parameters
     },
     host,
     provisionSources: effects.watch('sources', provisionSources, ['hash']),
+    distributions: { exotic: effects.watch('distribution', exoticDistribution(host)) },
     hypervisors: [hypervisor],
     storages: [storage],
     names: {

@@ -3,6 +3,9 @@ import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { realHost } from '../../host/host.ts';
 import { createProvisionSources } from '../../images/provision/sources.ts';
+import { voidLinux } from '../../images/void/void.ts';
+import { BangerError } from '../../model/errors.ts';
+import { bundlePath } from '../../model/image.ts';
 import { openStore } from '../../store/store.ts';
 import { bundleParts, type KnownBundle } from './bundle-parts.ts';
 import { manifestPlaces } from './manifest-places.ts';
@@ -35,6 +38,19 @@ export async function compose(options: ComposeOptions, drivers: Registry = DRIVE
       host: realHost,
       settings: { npmRegistry: config.provision.npm_registry, gitMirror: config.provision.git_mirror },
     }),
+    distributions: {
+      void: voidLinux({
+        sourceRoot: places.sourceRoot,
+        cacheDirectory: join(directories.cacheDirectory, 'void'),
+        host: realHost,
+        settings: config.void,
+        agentPath() {
+          if (known.present === undefined)
+            throw new BangerError('BUNDLE_MISSING', 'there is no runtime bundle', { remedy: 'banger bundle build' });
+          return bundlePath(known.present.bundle, 'agent');
+        },
+      }),
+    },
     bundle: await bundleParts({
       options,
       store,

@@ -61,6 +61,7 @@ export type DaemonParts = {
   places: Places;
   bundle: BundleParts;
   provisionSources: ProvisionSources;
+  distributions: LifecycleServices['distributions'];
 };
 
 /** The daemon's parts, joined. */
@@ -97,7 +98,7 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
     names,
     host: parts.host,
     resolveImage: (reference) => bundle.resolveImage(reference),
-    provisionSources: parts.provisionSources,
+    ...imageSources(parts),
     connectAgent: (machine) => createAgentClient((signal) => machine.openAgentChannel(signal)),
     clientPublicKey: () => key.publicKey(),
   };
@@ -115,7 +116,7 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
   return {
     services: {
       ...lifecycle,
-      ...imageWork({ places, config, sources: parts.provisionSources }),
+      ...imageWork({ places, config, ...imageSources(parts) }),
       clientPrivateKeyPath: () => key.path(),
       probeSchemes: createSchemeProbe(),
       httpPortOf: (address) => names.httpPortOf(address),
@@ -144,6 +145,10 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
       store.close();
     },
   };
+}
+
+function imageSources({ provisionSources, distributions }: DaemonParts): Pick<LifecycleServices, 'provisionSources' | 'distributions'> {
+  return { provisionSources, distributions };
 }
 
 function chooserOf({ config, directories }: ComposeOptions, { hypervisors, storages, bundle }: DaemonParts): Chooser {

@@ -22,7 +22,7 @@ export async function importImage(services: LifecycleServices, request: ImportIm
   if (!(await services.host.exists(request.path))) {
     throw new BangerError('INVALID_INPUT', `there is nothing at ${request.path}`, { remedy: 'name a file or a directory of this host' });
   }
-  const { kernelPath, initramfsPath, modulesPath } = await services.resolveImage(undefined);
+  const { kernelPath, initramfsPath, modulesPath, kernelVersion } = await services.resolveImage(undefined);
   await preflight(services, 'image import');
   return createManagedImage(services, {
     verb: 'image.import',
@@ -30,6 +30,7 @@ export async function importImage(services: LifecycleServices, request: ImportIm
     replace: request.replace === true,
     origin: 'imported',
     boot: { kernelPath, initramfsPath, modulesPath },
+    facts: { kernelVersion },
     steps: [readStep(request, modulesPath)],
   });
 }

@@ -56,6 +56,7 @@ async function look(services: LifecycleServices, request: RegisterRequest): Prom
     kernelPath: kernelPath ?? standard?.kernelPath ?? '',
     initramfsPath: initramfsPath ?? standard?.initramfsPath ?? '',
     modulesPath: modulesPath ?? standard?.modulesPath ?? null,
+    kernelVersion: standard?.kernelVersion ?? null,
     distribution: request.distribution ?? 'unknown',
     initSystem: request.initSystem ?? 'systemd',
     servicePorts: request.servicePorts ?? [],

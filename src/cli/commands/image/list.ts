@@ -31,5 +31,6 @@ const COLUMNS: readonly Column<ImageView>[] = [
 
 const WIDE_COLUMNS: readonly Column<ImageView>[] = [
   { title: 'ID', of: (image) => image.id },
+  { title: 'KERNEL', of: (image) => image.kernelVersion ?? '-' },
   { title: 'ROOT FILE SYSTEM', of: (image) => image.rootfsPath },
 ];
