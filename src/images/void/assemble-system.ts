@@ -109,7 +109,9 @@ function refuseOverlaps(tree: Tree, packages: readonly PackageFile[]): void {
       const node = tree.at(path.replace(/^\.\//, ''));
       if (node?.layer === at) continue;
       const other = node === undefined ? undefined : packages[node.layer];
-      throw distrust(`${JSON.stringify(path.slice(0, 120))} of ${one.pkgver} is also in ${other?.one.pkgver ?? 'another package'}`);
+      throw distrust(
+        `${JSON.stringify(path.slice(0, 120))} of ${one.pkgver} clashes with ${other?.one.pkgver ?? 'what lies there besides'}`,
+      );
     }
   }
 }

@@ -22,6 +22,7 @@ export async function unpackKernel(
   const [version] = versions;
   if (version === undefined || versions.length > 1) throw distrust(`${one.pkgver} has ${versions.length} kernels`);
   const modules = `usr/lib/modules/${version}/`;
+  if (!paths.some((path) => path.startsWith(`./${modules}kernel/`))) throw distrust(`the kernel of ${one.pkgver} has no modules`);
   let file: FileHandle | undefined;
   try {
     await readTar(decompressed(source, allowance, signal), {

@@ -10,6 +10,9 @@ export type Chosen = {
   automatic: boolean;
 };
 
+/** As for xbps (lib/transaction_pkg_deps.c, MAX_DEPTH). */
+const MOST_DEPTH = 512;
+
 type Index = ReadonlyMap<string, IndexedPackage>;
 
 /**
@@ -25,6 +28,7 @@ export function resolve(index: Index, wanted: readonly string[]): Chosen[] {
   const visit = (one: IndexedPackage, path: readonly string[]): void => {
     if (begun.has(one.name)) return;
     begun.set(one.name, one);
+    if (path.length > MOST_DEPTH) throw distrust(`its packages need each other in chains of more than ${MOST_DEPTH}`);
     for (const dependency of one.runDepends) {
       const found = find(index, dependency, begun);
       if (found === undefined) throw missing(dependency, [...path, one.pkgver]);

@@ -5,7 +5,7 @@ export type PackageVersion = { name: string; version: string };
 
 /** @returns undefined for what is no name with a version */
 export function splitPkgver(pkgver: string): PackageVersion | undefined {
-  const [, name, version] = /^([^/\s<>*?[\]]+)-([^-_\s/]*\d[^-_\s/]*_\d{1,9})$/.exec(pkgver) ?? [];
+  const [, name, version] = /^([^/\s<>*?[\]]+)-([^-_\s/]*\d[^-_\s/]*_[\d_]*\d)$/.exec(pkgver) ?? [];
   return name === undefined || version === undefined ? undefined : { name, version };
 }
 
@@ -66,7 +66,7 @@ export type Pattern = { name: string; bounds: { operator: '<' | '<=' | '>' | '>=
 /** @returns undefined for what is not understood: shell patterns, which no package of Void depends on */
 export function parsePattern(text: string): Pattern | undefined {
   const [, name = '', operator, version, upper, upperVersion] =
-    /^([^<>*?[\]\s]+?)(?:([<>]=?)([^<>*?[\]\s]+?)(?:(<=?)([^<>*?[\]\s]+))?)?$/.exec(text) ?? [];
+    /^([^<>=*?[\]\s]+?)(?:([<>]=?)([^<>=*?[\]\s]+?)(?:(<=?)([^<>=*?[\]\s]+))?)?$/.exec(text) ?? [];
   if (name === '') return undefined;
   if (operator === undefined || version === undefined) {
     const exact = splitPkgver(name);
