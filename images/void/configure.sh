@@ -23,10 +23,17 @@ consoles=/etc/runit/runsvdir/default/agetty-
 mkdir -p /etc/xbps.d
 printf 'noextract=%s\n' "$filesystems" "$consoles*" > /etc/xbps.d/10-banger.conf
 rm -f "$consoles"*
+for console in /etc/sv/agetty-tty[1-9]; do
+  # So that the script of the package does not enable it again.
+  [ ! -d "$console" ] || touch "$console/down"
+done
 if [ -e "$filesystems" ]; then
   rm "$filesystems"
   echo 'mount -a -t nosysfs,nonfs,nonfs4,nosmbfs,nocifs -O no_netdev' > /etc/runit/core-services/03-banger-filesystems.sh
 fi
+
+# The random seed comes from outside; one that lies in an image is the same in every VM of it (seedrng of runit-void).
+echo 'export SEEDRNG_SKIP_CREDIT=true' >> /etc/rc.conf
 
 # Root by key only.
 usermod -p '*' root
@@ -44,7 +51,11 @@ if ! grep -q '^Include /etc/ssh/sshd_config.d/' /etc/ssh/sshd_config; then
   { echo "$include"; cat /etc/ssh/sshd_config; } > /etc/ssh/sshd_config.new
   mv /etc/ssh/sshd_config.new /etc/ssh/sshd_config
 fi
+mkdir -p /etc/runit/runsvdir/default
 ln -sfn /etc/sv/sshd /etc/runit/runsvdir/default/sshd
+# The second stage changes to the services by this link, which must be there before.
+[ -e /etc/runit/runsvdir/current ] || ln -sfn default /etc/runit/runsvdir/current
+[ -L /var/service ] || [ -e /var/service ] || ln -s /run/runit/runsvdir/current /var/service
 
 # Name, addresses and keys of a VM are written before its runit starts.
 echo void > /etc/hostname

@@ -76,6 +76,12 @@ test('a VM of it boots the kernel of the repository under runit, with the module
   // Its scripts were run in the VM that made it, before and after the packages lay there; all are configured.
   assert.equal(await vm.sh('readlink /var/run; test -d /var/chroot/ssh && stat -c %a /tmp'), '../run\n1777');
   assert.equal(await vm.sh('grep -c "<string>unpacked" /var/db/xbps/pkgdb-0.38.plist || true'), '0');
+  // Consoles would come back with the next update of their package.
+  assert.equal(
+    await vm.sh('xbps-reconfigure -f runit-void > /dev/null; ls /etc/runit/runsvdir/default /etc/sv/agetty-tty1/down'),
+    '/etc/sv/agetty-tty1/down\n\n/etc/runit/runsvdir/default:\nsshd',
+  );
+  assert.equal(await vm.sh('ip -o link show lo up | cut -d : -f 2'), 'lo');
   assert.equal(await vm.sh('cat /etc/xbps.d/00-repository-main.conf'), `repository=${mirror.url}`);
   assert.equal(
     await vm.sh('ls /var/lib/banger /run/root-was-read-only 2>/dev/null || grep " /mnt " /proc/mounts | cut -d " " -f 3'),
@@ -93,7 +99,7 @@ test('exec, ssh by key, and ports work (7.2, 6.1, 3.12)', { skip }, async () => 
   const { address } = await machine().show();
   const heard = () => hear(sandbox(), address, hostPort);
   await eventually('the greeting of sshd', heard, (text) => text.startsWith('SSH-2.0'), LONG_MS);
-  assert.match(await machine().sh('sv status /run/runit/runsvdir/*'), /^run: \S+\/sshd: [^\n]*$/);
+  assert.match(await machine().sh('sv status /var/service/*'), /^run: \S+\/sshd: [^\n]*$/);
 });
 
 test('a restart keeps both disks, and a stop goes through the third stage (3.5, 3.6)', { skip }, async () => {

@@ -44,10 +44,11 @@ use strict; use warnings; use MIME::Base64;
 my $file = '/var/db/xbps/pkgdb-0.38.plist';
 open(my $in, '<', $file) or die "$file: $!"; local $/; my $text = <$in>; close $in;
 my %entry = map { $_->[0] => $_->[1] } map { /^\\t<key>([^<]+)<\\/key>\\n(\\t<dict>.*?\\n\\t<\\/dict>)/ms ? [$1, $2] : () } split /(?=^\\t<key>)/m, $text;
+my $force = $ARGV[0] eq '-f' && shift @ARGV;
 my @names = $ARGV[0] eq '-a' ? sort keys %entry : @ARGV;
 for my $name (@names) {
   my $old = $entry{$name} // die "$name is not installed\\n";
-  next unless $old =~ /<string>unpacked<\\/string>/;
+  next unless $force || $old =~ /<string>unpacked<\\/string>/;
   print "$name: configuring ...\\n";
   my ($version) = $old =~ /<key>pkgver<\\/key>\\s*<string>\\Q$name\\E-([^<]+)</;
   if ($old =~ /<key>install-script<\\/key>\\s*<data>([^<]*)</) {
@@ -93,16 +94,23 @@ esac
   },
   'runit-void': {
     pkgver: 'runit-void-20250212_1',
+    install: `[ "$1" = pre ] && exit 0
+mkdir -p etc/runit/runsvdir/default
+[ -e etc/sv/agetty-tty1/down ] || ln -sfn /etc/sv/agetty-tty1 etc/runit/runsvdir/default
+`,
     files: [
       { path: './usr/bin/init', type: 'symlink', mode: 0o777, linkPath: 'runit-init' },
       stage('1', 'mkdir -p /run/runit /run/lock\nfor f in /etc/runit/core-services/*.sh; do . $f; done'),
       stage(
         '2',
-        `ln -sfn default /etc/runit/runsvdir/current
-mkdir -p /run/runit && ln -sfn /etc/runit/runsvdir/current /run/runit/runsvdir
-exec env - PATH=$PATH runsvdir -P /run/runit/runsvdir`,
+        `runsvchdir default
+mkdir -p /run/runit/runsvdir && ln -s /etc/runit/runsvdir/current /run/runit/runsvdir/current
+exec env - PATH=$PATH runsvdir -P /run/runit/runsvdir/current`,
       ),
-      stage('3', 'sv force-stop /run/runit/runsvdir/*\nsync\numount -r -a -t nosysfs,noproc,nodevtmpfs,notmpfs\nmount -o remount,ro /'),
+      stage(
+        '3',
+        'sv force-stop /var/service/*\npkill --inverse -s0,1 -TERM\nsleep 1\npkill --inverse -s0,1 -KILL\nsync\numount -r -a -t nosysfs,noproc,nodevtmpfs,notmpfs\nmount -o remount,ro /',
+      ),
       ...['stopit', 'reboot'].map((name): Piece => ({
         path: `./etc/runit/${name}`,
         type: 'symlink',
@@ -115,9 +123,8 @@ exec env - PATH=$PATH runsvdir -P /run/runit/runsvdir`,
         body: 'ip link set up dev lo\nread -r HOSTNAME < /etc/hostname && echo "$HOSTNAME" > /proc/sys/kernel/hostname\n',
       },
       { path: './etc/sv/agetty-tty1/run', mode: 0o755, body: '#!/bin/sh\nexec pause\n' },
-      { path: './etc/runit/runsvdir/default/agetty-tty1', type: 'symlink', mode: 0o777, linkPath: '/etc/sv/agetty-tty1' },
     ],
-    props: { run_depends: ['runit>=1.0_1', 'util-linux>=1.0_1'] },
+    props: { run_depends: ['runit>=1.0_1', 'util-linux>=1.0_1', 'procps-ng>=0'] },
   },
   dash: {
     pkgver: 'dash-0.5_1',
@@ -231,7 +238,10 @@ async function systemRecipes(rootTar: string): Promise<Recipe[]> {
     if (/^(bin|sbin|lib|lib64|libx?32|usr\/lib(64|x?32)|var\/(run|lock)|etc\/(os-release|fstab))$/.test(piece.path)) continue;
     const name = owners.get(piece.path) ?? 'glibc';
     const link = piece.type === 'hardlink' ? { linkPath: `./${placeInVoid(piece.linkPath ?? '')}` } : {};
-    filesOf.set(name, (filesOf.get(name) ?? new Map<string, Piece>()).set(path, { ...piece, ...link, path: `./${path}` }));
+    const files = filesOf.get(name) ?? new Map<string, Piece>();
+    // Debian has links from /usr/sbin to programs in /usr/bin, which are one directory in Void.
+    if (piece.type !== 'symlink' || !files.has(path)) files.set(path, { ...piece, ...link, path: `./${path}` });
+    filesOf.set(name, files);
   }
   const listed = parsePackageList(readFileSync(join(IMAGES, 'void/packages.txt'), 'utf8'));
   const names = new Set([...listed, ...filesOf.keys(), ...Object.keys(EXTRA)]);

@@ -27,7 +27,8 @@ export type VoidSystem = Omit<SystemRequest, 'kernel'> & {
   /** Which of them is the kernel's, and where that goes. */
   kernel: { name: string; path: string };
   repository: TrustedRepository;
-  mirror: string;
+  /** Of use in a guest; null: a directory of this host. */
+  mirror: string | null;
 };
 
 /** Part of the free space that the packages may fill: beside it, the file system is written. */

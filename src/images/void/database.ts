@@ -18,8 +18,8 @@ export type Books = {
   packages: readonly PackageFile[];
   key: TrustedKey;
   repository: Pick<Repository, 'signedBy'>;
-  /** Address from which the guest installs more. */
-  mirror: string;
+  /** Address from which the guest installs more; null: what its own xbps knows. */
+  mirror: string | null;
   installedAt: Date;
 };
 
@@ -35,7 +35,7 @@ export function renderBooks(books: Books): Buffer {
     file(`${DATABASE}/keys/${books.key.fingerprint}.plist`, renderPlist(keyEntry(books))),
     ...packages.map(({ one, files }) => file(`${DATABASE}/.${one.name}-files.plist`, files)),
     // Stands in for the file of this name in /usr/share/xbps.d.
-    file('etc/xbps.d/00-repository-main.conf', `repository=${mirror}\n`),
+    ...(mirror === null ? [] : [file('etc/xbps.d/00-repository-main.conf', `repository=${mirror}\n`)]),
     ...links(packages, groups),
     ...scripts(packages),
   ]);
@@ -57,7 +57,7 @@ function pkgdb({ packages, mirror, installedAt }: Books, groups: Groups): PlistD
   for (const { one, files, automatic, install, remove } of packages) {
     const entry: PlistDictionary = new Map(one.properties);
     entry.set('state', 'unpacked');
-    entry.set('repository', mirror);
+    if (mirror !== null) entry.set('repository', mirror);
     entry.set('install-date', date);
     entry.set('metafile-sha256', createHash('sha256').update(files).digest('hex'));
     if (automatic) entry.set('automatic-install', true);

@@ -85,7 +85,7 @@ async function fetchSystem({ mirror, names, onProgress, onLog, ...context }: Fet
         packages: chosen.map((choice, at) => ({ ...choice, path: paths[at] ?? '' })),
         kernel: { name: kernel, path: request.kernel },
         repository,
-        mirror: mirror.url,
+        mirror: mirror.url.startsWith('file:') ? null : mirror.url,
       }),
   };
 }
