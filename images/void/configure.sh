@@ -59,4 +59,5 @@ ln -sfn /etc/sv/sshd /etc/runit/runsvdir/default/sshd
 
 # Name, addresses and keys of a VM are written before its runit starts.
 echo void > /etc/hostname
-[ -e /etc/locale.conf ] || echo 'LANG=C.UTF-8' > /etc/locale.conf
+# No other locale is made: glibc-locales is not among the packages.
+echo 'LANG=C.UTF-8' > /etc/locale.conf

@@ -35,7 +35,7 @@ export const sign = (bytes: Buffer, { privateKey }: Signer): Buffer => createSig
 /** @returns what xbps-create(1) makes of the recipe. @param compress default zstd, as Void does */
 export function packageOf(
   { pkgver, files = [], install, props = {} }: Recipe,
-  compress = (tar: Buffer) => zstdCompressSync(tar),
+  compress: (tar: Buffer) => Buffer = zstdCompressSync,
 ): MadePackage {
   const { name = '', version = '' } = splitPkgver(pkgver) ?? {};
   const properties = new Map<string, Plist>([

@@ -91,7 +91,7 @@ async function assemble(
   const lines: string[] = [];
   const facts = await assembleSystem({
     ...{ host: realHost, signal, agentPath: path('agent'), scratch: path('scratch'), mirror: 'http://127.0.0.1/void' },
-    packages: resolve(repository.packages, [...repository.packages.keys()].reverse()).map((one) => ({
+    packages: resolve(repository, [...repository.packages.keys()].reverse()).map((one) => ({
       ...one,
       path: path(one.one.pkgver),
     })),
@@ -163,6 +163,17 @@ test('what xbps knows is what it would know after it had unpacked them (8.7)', a
     order.slice(1).map(([, , script]) => script),
     ['-', '-', '-'],
   );
+});
+
+test('packages of before 2020 are packed by xz, and read as well (8.7)', async (t) => {
+  const xz = (tar: Buffer): Buffer => execFileSync('xz', ['--stdout'], { input: tar });
+  const { debugfs } = await assemble(t, [BASE, SHELL], { 'dash-0.5_1': packageOf(SHELL, xz).bytes });
+  assert.equal(debugfs('cat /usr/bin/dash'), 'dash');
+  const damaged = packageOf(SHELL, xz).bytes.fill(7, 40, 80);
+  await assert.rejects(assemble(t, [BASE, SHELL], { 'dash-0.5_1': damaged }), {
+    code: 'DOWNLOAD_FAILED',
+    message: /dash-0\.5_1: it is packed with xz and damaged/,
+  });
 });
 
 /** Signed content that no package has; each is what a key that was stolen could sign. */

@@ -12,6 +12,7 @@ import { Allowance } from '../import/bytes.ts';
 import { initSystemOf } from '../import/init-system.ts';
 import { type Layer, mergeLayers, packTree } from '../import/layers.ts';
 import { Tree } from '../import/tree.ts';
+import { withoutXz } from '../import/xz.ts';
 import { renderBooks } from './database.ts';
 import type { TrustedRepository } from './fetch-packages.ts';
 import { unpackKernel } from './kernel-tree.ts';
@@ -36,17 +37,34 @@ const SPACE_SHARE = 0.4;
 const LONG_MS = 600_000;
 
 export async function assembleSystem(system: VoidSystem): Promise<SystemFacts> {
-  const { host, scratch, signal, onProgress } = system;
+  const { host, scratch, onProgress } = system;
   await host.makePrivateDirectory(scratch);
   const mostBytes = Math.floor((await host.freeBytes(scratch)) * SPACE_SHARE);
   const makeAllowance = (): Allowance => new Allowance(mostBytes);
   onProgress('reading the packages');
-  const allowance = makeAllowance();
-  const packages: PackageFile[] = [];
-  for (const choice of system.packages) packages.push(await readPackage(choice, allowance, signal));
+  const packages = await readPackages(system, mostBytes);
   const kernelVersion = await writeKernel(system, packages, makeAllowance);
   const initSystem = await writeRoot(system, packages, makeAllowance);
+  await host.removeTree(unpackedOf(system));
   return { distribution: 'void', initSystem, kernelVersion };
+}
+
+/** Where packages lie that were packed by xz, as all were until 2020. */
+const unpackedOf = ({ scratch }: VoidSystem): string => `${scratch}/unpacked`;
+
+async function readPackages(system: VoidSystem, mostBytes: number): Promise<PackageFile[]> {
+  const { host, signal } = system;
+  await host.makePrivateDirectory(unpackedOf(system));
+  const allowance = new Allowance(mostBytes);
+  const packages: PackageFile[] = [];
+  for (const choice of system.packages) {
+    const scratch = `${unpackedOf(system)}/${choice.one.name}`;
+    const path = await withoutXz(choice.path, { scratch, mostBytes, host, signal }).catch((error: unknown) => {
+      throw ofRepository(error, choice.one.pkgver);
+    });
+    packages.push(await readPackage({ ...choice, path }, allowance, signal));
+  }
+  return packages;
 }
 
 /** @returns uname -r */

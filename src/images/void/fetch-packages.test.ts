@@ -82,7 +82,6 @@ test('a mirror that is not there, or serves something else, is told with the set
   const mirror = await mirrorFor(t);
   const index = join(mirror.served, 'x86_64-repodata');
   const tar = (...paths: string[]): Buffer => gzipSync(tarOf(paths.map((path) => ({ path, body: renderPlist(new Map()) }))));
-  const entry = (change: (entry: Map<string, Plist>) => void): Buffer => indexOf(PACKAGES.slice(0, 1), signer, change);
   const meta = (body: string): Buffer =>
     gzipSync(
       tarOf([
@@ -102,14 +101,6 @@ test('a mirror that is not there, or serves something else, is told with the set
     [meta(renderPlist(new Map())), /which key signs it/],
     [meta(renderPlist(new Map([['public-key', Buffer.from('no key')]]))), /cannot be read/],
     [meta('<plist'), /index is damaged/],
-    [entry((one) => one.set('pkgver', 'other-1_1')), /"a" that it is "other-1_1"/],
-    [entry((one) => one.set('pkgver', '../../etc-1_1')), /says of "a"/],
-    [entry((one) => one.delete('filename-sha256')), /no SHA-256/],
-    [entry((one) => one.set('filename-sha256', '../'.repeat(22).slice(0, 64))), /no SHA-256/],
-    [entry((one) => one.set('filename-size', -1)), /no size/],
-    [entry((one) => one.set('architecture', '../x')), /is for "\.\.\/x"/],
-    [entry((one) => one.set('run_depends', 'glibc')), /no list of run_depends/],
-    [entry((one) => one.set('alternatives', [])), /no alternatives/],
   ];
   for (const [bytes, reason] of wrong) {
     writeFileSync(index, bytes);
@@ -119,6 +110,26 @@ test('a mirror that is not there, or serves something else, is told with the set
   await assert.rejects(fetchRepository(mirror), { code: 'DOWNLOAD_FAILED', message: /404/, remedy: /void\.mirror/ });
   await assert.rejects(fetchRepository({ ...mirror, url: 'http://127.0.0.1:1' }), { code: 'DOWNLOAD_FAILED', remedy: /void\.mirror/ });
   assert.deepEqual(mirror.cached(), []);
+});
+
+test('an entry of the index that no index has is no package (8.7)', async (t) => {
+  const mirror = await mirrorFor(t);
+  const wrong: [change: (entry: Map<string, Plist>) => void, RegExp][] = [
+    [(one) => one.set('pkgver', 'other-1_1'), /"a" that it is "other-1_1"/],
+    [(one) => one.set('pkgver', '../../etc-1_1'), /says of "a"/],
+    [(one) => one.delete('filename-sha256'), /no SHA-256/],
+    [(one) => one.set('filename-sha256', '../'.repeat(22).slice(0, 64)), /no SHA-256/],
+    [(one) => one.set('filename-size', -1), /no size/],
+    [(one) => one.set('architecture', '../x'), /is for "\.\.\/x"/],
+    [(one) => one.set('run_depends', 'glibc'), /no list of run_depends/],
+    [(one) => one.set('alternatives', []), /no alternatives/],
+  ];
+  for (const [change, reason] of wrong) {
+    writeFileSync(join(mirror.served, 'x86_64-repodata'), indexOf(PACKAGES.slice(0, 1), signer, change));
+    const { packages, unusable } = await fetchRepository(mirror);
+    assert.equal(packages.size, 0, String(reason));
+    assert.match(unusable.get('a')?.message ?? '', reason);
+  }
 });
 
 test('a bomb in place of an index is stopped (8.7)', async (t) => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { parseDictionary, parsePlist, type Plist, PlistProblem, renderPlist } from './plist.ts';
+import { eachMember, parseDictionary, parsePlist, type Plist, PlistProblem, renderPlist } from './plist.ts';
 
 const wrapped = (value: string): string =>
   `<?xml version="1.0" encoding="UTF-8"?>\n<!DOCTYPE plist PUBLIC "-//Apple Computer//DTD PLIST 1.0//EN" "x.dtd">\n<plist version="1.0">\n${value}\n</plist>\n`;
@@ -75,6 +75,21 @@ test('what is no property list of xbps is refused, and so is what would exhaust 
     );
   }
   assert.throws(() => parseDictionary(wrapped('<array/>')), /no dictionary/);
+});
+
+test('a large dictionary is read member by member, and refused like any other (8.7)', async () => {
+  const large = new Map(
+    Array.from({ length: 1000 }, (_, at): [string, Plist] => [`p${String(at).padStart(4, '0')}`, new Map([['n', at]])]),
+  );
+  const found = new Map<string, Plist>();
+  await eachMember(renderPlist(large), (key, one) => void found.set(key, one));
+  assert.deepEqual(found, large);
+  for (const text of ['', '<array/>', '<dict><key>a</key><true/>', '<dict><key>a</key><true/><key>a</key><true/></dict>', '<dict/><dict/>'])
+    await assert.rejects(
+      eachMember(wrapped(text), () => undefined),
+      PlistProblem,
+      text,
+    );
 });
 
 const value = fc.letrec<{ value: Plist }>((tie) => ({

@@ -1,5 +1,7 @@
 // The XML property lists in which xbps keeps everything (Apple's PropertyList-1.0.dtd, as proplib(3) reads and writes it).
 
+import { setImmediate } from 'node:timers/promises';
+
 /** One value. Dates and reals are never written by xbps. */
 export type Plist = string | number | boolean | Buffer | Plist[] | PlistDictionary;
 export type PlistDictionary = Map<string, Plist>;
@@ -17,13 +19,33 @@ const ENTITIES: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>',
 
 /** @throws PlistProblem */
 export function parsePlist(text: string): Plist {
+  const reader = readerOf(text);
+  const value = reader.value(0);
+  reader.end();
+  return value;
+}
+
+/**
+ * Reads the members of a large dictionary one by one, with pauses in which other work of this process goes on.
+ * @throws PlistProblem, whatever `take` throws
+ */
+export async function eachMember(text: string, take: (key: string, value: Plist) => void): Promise<void> {
+  const reader = readerOf(text);
+  let count = 0;
+  for (const [key, value] of reader.wholeDictionary()) {
+    take(key, value);
+    if (++count % MEMBERS_AT_ONCE === 0) await setImmediate();
+  }
+  reader.end();
+}
+
+/** Some twenty milliseconds. */
+const MEMBERS_AT_ONCE = 300;
+
+function readerOf(text: string): Reader {
   const prologue = PROLOGUE.exec(text);
   if (prologue === null) throw new PlistProblem('it is no property list');
-  const reader = new Reader(text, prologue[0].length);
-  const value = reader.value(0);
-  reader.closing('plist');
-  if (reader.rest().trim() !== '') throw new PlistProblem('something follows its end');
-  return value;
+  return new Reader(text, prologue[0].length);
 }
 
 /** @throws PlistProblem also when it is another value */
@@ -42,8 +64,17 @@ class Reader {
     this.#at = at;
   }
 
-  rest(): string {
-    return this.#text.slice(this.#at);
+  /** @throws PlistProblem unless this is all */
+  end(): void {
+    this.closing('plist');
+    if (this.#text.slice(this.#at).trim() !== '') throw new PlistProblem('something follows its end');
+  }
+
+  /** @yields the members of the dictionary that the whole text is */
+  *wholeDictionary(): Generator<[key: string, value: Plist]> {
+    const { name, isEmpty } = this.#opening();
+    if (name !== 'dict') throw new PlistProblem('it is no dictionary');
+    if (!isEmpty) yield* this.#members(0);
   }
 
   value(depth: number): Plist {
@@ -67,16 +98,20 @@ class Reader {
   }
 
   #dictionary(depth: number): PlistDictionary {
-    const dictionary: PlistDictionary = new Map();
+    return new Map(this.#members(depth));
+  }
+
+  *#members(depth: number): Generator<[key: string, value: Plist]> {
+    const seen = new Set<string>();
     while (!this.#isAtClosing()) {
       const { name, isEmpty } = this.#opening();
       if (name !== 'key' || isEmpty) throw new PlistProblem('a value has no key');
       const key = this.#content('key');
-      if (dictionary.has(key)) throw new PlistProblem(`it has ${JSON.stringify(key.slice(0, 80))} twice`);
-      dictionary.set(key, this.value(depth + 1));
+      if (seen.has(key)) throw new PlistProblem(`it has ${JSON.stringify(key.slice(0, 80))} twice`);
+      seen.add(key);
+      yield [key, this.value(depth + 1)];
     }
     this.closing('dict');
-    return dictionary;
   }
 
   #array(depth: number): Plist[] {
@@ -109,7 +144,10 @@ class Reader {
   }
 
   #skipSpace(): void {
-    while (/\s/.test(this.#text[this.#at] ?? '')) this.#at += 1;
+    // An index has some ten million of them.
+    for (let code = this.#text.charCodeAt(this.#at); code === 9 || code === 10 || code === 13 || code === 32;) {
+      code = this.#text.charCodeAt(++this.#at);
+    }
   }
 }
 

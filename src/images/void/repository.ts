@@ -1,8 +1,9 @@
 // The index of a repository: `x86_64-repodata`, a tar of index.plist, index-meta.plist and stage.plist (xbps-rindex(1)).
 import { createHash, createPublicKey } from 'node:crypto';
 import { readTar, TarProblem } from '../../lib/tar.ts';
+import { BangerError } from '../../model/errors.ts';
 import { Allowance, type ByteSource, decompressed } from '../import/bytes.ts';
-import { parseDictionary, type Plist, type PlistDictionary, PlistProblem } from './plist.ts';
+import { eachMember, parseDictionary, type Plist, type PlistDictionary, PlistProblem } from './plist.ts';
 import { distrust, ofRepository } from './problem.ts';
 import { splitPkgver } from './version.ts';
 
@@ -30,6 +31,8 @@ export type IndexedPackage = {
 
 export type Repository = {
   packages: ReadonlyMap<string, IndexedPackage>;
+  /** Of what cannot be used: why not. One among ten thousand does not matter until it is needed. */
+  unusable: ReadonlyMap<string, BangerError>;
   /** SHA-256 (SPKI, DER) of the key that the repository says its packages are signed by; undefined: they are not signed. */
   keySha256: string | undefined;
   signedBy: string;
@@ -47,10 +50,16 @@ export async function readRepository(bytes: Buffer, signal: AbortSignal): Promis
     const files = await readMembers(bytes, signal);
     const index = files.get('index.plist');
     if (index === undefined) throw distrust('there is no index.plist in its index');
-    const dictionary = index.length === 0 ? new Map<string, Plist>() : parseDictionary(index.toString('utf8'));
-    if (dictionary.size > MOST_PACKAGES) throw distrust(`its index names more than ${MOST_PACKAGES} packages`);
-    const packages = new Map([...dictionary].map(([name, value]) => [name, packageOf(name, value)]));
-    return { packages, ...signerOf(files.get('index-meta.plist') ?? Buffer.alloc(0)) };
+    const packages = new Map<string, IndexedPackage>();
+    const unusable = new Map<string, BangerError>();
+    const add = (name: string, value: Plist): void => {
+      const found = packageOf(name, value);
+      if (found instanceof BangerError) unusable.set(name, found);
+      else packages.set(name, found);
+      if (packages.size + unusable.size > MOST_PACKAGES) throw distrust(`its index names more than ${MOST_PACKAGES} packages`);
+    };
+    if (index.length > 0) await eachMember(index.toString('utf8'), add);
+    return { packages, unusable, ...signerOf(files.get('index-meta.plist') ?? Buffer.alloc(0)) };
   } catch (error) {
     if (error instanceof PlistProblem || error instanceof TarProblem) throw distrust(`its index is damaged: ${error.message}`);
     throw ofRepository(error, 'its index');
@@ -82,45 +91,37 @@ async function readMembers(bytes: Buffer, signal: AbortSignal): Promise<Readonly
   return files;
 }
 
-function packageOf(name: string, value: Plist): IndexedPackage {
-  const problem = (what: string): Error => distrust(`its index says of ${JSON.stringify(name.slice(0, 80))} ${what}`);
-  if (!(value instanceof Map)) throw problem('nothing that can be understood');
+/** @returns why not, where it cannot be used */
+function packageOf(name: string, value: Plist): IndexedPackage | BangerError {
+  const problem = (what: string): BangerError => distrust(`its index says of ${JSON.stringify(name.slice(0, 80))} ${what}`);
+  if (!(value instanceof Map)) return problem('nothing that can be understood');
   const text = (key: string): string => {
     const found = value.get(key);
     return typeof found === 'string' ? found : '';
   };
-  const count = (key: string): number => {
-    const found = value.get(key) ?? 0;
-    if (typeof found !== 'number' || found < 0) throw problem(`no size (${key})`);
-    return found;
-  };
-  const list = (key: string): string[] => textsOf(value.get(key)) ?? refuse(problem(`no list of ${key}`));
-  const pkgver = text('pkgver');
+  const [pkgver, sha256, architecture] = [text('pkgver'), text('filename-sha256'), text('architecture')];
   const split = splitPkgver(pkgver);
-  if (split === undefined || split.name !== name) throw problem(`that it is ${JSON.stringify(pkgver.slice(0, 80))}`);
-  const sha256 = text('filename-sha256');
-  if (!/^[0-9a-f]{64}$/.test(sha256)) throw problem('no SHA-256');
-  const architecture = text('architecture');
+  if (split === undefined || split.name !== name) return problem(`that it is ${JSON.stringify(pkgver.slice(0, 80))}`);
+  if (!/^[0-9a-f]{64}$/.test(sha256)) return problem('no SHA-256');
   if (architecture !== ARCHITECTURE && architecture !== 'noarch')
-    throw problem(`that it is for ${JSON.stringify(architecture.slice(0, 40))}`);
+    return problem(`that it is for ${JSON.stringify(architecture.slice(0, 40))}`);
+  const sizes = [value.get('filename-size') ?? 0, value.get('installed_size') ?? 0].filter((size) => typeof size === 'number' && size >= 0);
+  const [sizeBytes, installedBytes] = sizes as number[];
+  if (sizeBytes === undefined || installedBytes === undefined) return problem('no size');
+  const lists = LISTS.map((key) => textsOf(value.get(key)));
+  const bad = lists.indexOf(undefined);
+  if (bad >= 0) return problem(`no list of ${LISTS[bad]}`);
+  const alternatives = alternativesOf(value.get('alternatives'));
+  if (alternatives === undefined) return problem('no alternatives');
+  const [runDepends = [], provides = [], conflicts = [], replaces = [], shlibProvides = [], shlibRequires = []] = lists as string[][];
   return {
-    ...{ name, pkgver, version: split.version, architecture, sha256 },
-    sizeBytes: count('filename-size'),
-    installedBytes: count('installed_size'),
-    runDepends: list('run_depends'),
-    provides: list('provides'),
-    conflicts: list('conflicts'),
-    replaces: list('replaces'),
-    shlibProvides: list('shlib-provides'),
-    shlibRequires: list('shlib-requires'),
-    alternatives: alternativesOf(value.get('alternatives')) ?? refuse(problem('no alternatives')),
-    properties: value,
+    ...{ name, pkgver, version: split.version, architecture, sha256, sizeBytes, installedBytes },
+    ...{ runDepends, provides, conflicts, replaces, shlibProvides, shlibRequires },
+    ...{ alternatives, properties: value },
   };
 }
 
-function refuse(error: Error): never {
-  throw error;
-}
+const LISTS = ['run_depends', 'provides', 'conflicts', 'replaces', 'shlib-provides', 'shlib-requires'] as const;
 
 function textsOf(value: Plist | undefined): string[] | undefined {
   if (value === undefined) return [];

@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { IndexedPackage } from './repository.ts';
+import { BangerError } from '../../model/errors.ts';
+import type { IndexedPackage, Repository } from './repository.ts';
 import { kernelPackage, resolve } from './resolve.ts';
 import { splitPkgver } from './version.ts';
 
 type Wish = Partial<IndexedPackage>;
 
-function indexOf(wishes: Readonly<Record<string, Wish>>): ReadonlyMap<string, IndexedPackage> {
-  return new Map(
+function indexOf(wishes: Readonly<Record<string, Wish>>): Pick<Repository, 'packages' | 'unusable'> {
+  const packages = new Map(
     Object.entries(wishes).map(([pkgver, wish]) => {
       const { name = '', version = '' } = splitPkgver(pkgver) ?? {};
       const none = { runDepends: [], provides: [], conflicts: [], replaces: [], shlibProvides: [], shlibRequires: [] };
@@ -15,9 +16,10 @@ function indexOf(wishes: Readonly<Record<string, Wish>>): ReadonlyMap<string, In
       return [name, { ...fixed, ...none, alternatives: new Map(), properties: new Map(), ...wish }];
     }),
   );
+  return { packages, unusable: new Map() };
 }
 
-const namesOf = (index: ReadonlyMap<string, IndexedPackage>, ...wanted: string[]): string =>
+const namesOf = (index: Pick<Repository, 'packages' | 'unusable'>, ...wanted: string[]): string =>
   resolve(index, wanted)
     .map(({ one, automatic }) => (automatic ? one.name : one.name.toUpperCase()))
     .join(' ');
@@ -72,6 +74,13 @@ test('what the repository lacks is told with who needs it (8.7)', () => {
   assert.throws(() => resolve(index, ['d']), { code: 'DOWNLOAD_FAILED', message: /d-1_1 needs "c-\[0-9\]\*"/ });
   assert.throws(() => resolve(index, ['c', 'emacs']), { code: 'INVALID_INPUT', message: /no package "emacs"/ });
   assert.throws(() => resolve(index, ['c>=2']), { code: 'INVALID_INPUT', message: /no package "c>=2"/ });
+});
+
+test('an entry of the index that cannot be used matters when it is needed, and then says why (8.7)', () => {
+  const index = indexOf({ 'a-1_1': {}, 'b-1_1': { runDepends: ['bad>=0'] }, 'c-1_1': { provides: ['bad-1_1'] } });
+  const unusable = new Map([['bad', new BangerError('DOWNLOAD_FAILED', 'its index says of "bad" no SHA-256')]]);
+  assert.equal(namesOf({ ...index, unusable }, 'a'), 'A');
+  assert.throws(() => resolve({ ...index, unusable }, ['b']), { code: 'DOWNLOAD_FAILED', message: /"bad" no SHA-256/ });
 });
 
 test('packages that cannot stand together are refused (8.7)', () => {

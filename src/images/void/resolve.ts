@@ -1,7 +1,7 @@
 // Which packages are needed for those that are asked for, in the order in which xbps would install them.
 import { BangerError } from '../../model/errors.ts';
 import { distrust } from './problem.ts';
-import type { IndexedPackage } from './repository.ts';
+import type { IndexedPackage, Repository } from './repository.ts';
 import { matches, parsePattern, type Pattern, splitPkgver } from './version.ts';
 
 export type Chosen = {
@@ -13,7 +13,7 @@ export type Chosen = {
 /** As for xbps (lib/transaction_pkg_deps.c, MAX_DEPTH). */
 const MOST_DEPTH = 512;
 
-type Index = ReadonlyMap<string, IndexedPackage>;
+type Index = Pick<Repository, 'packages' | 'unusable'>;
 
 /**
  * @param wanted names, or patterns such as `foo>=1.0`
@@ -37,7 +37,7 @@ export function resolve(index: Index, wanted: readonly string[]): Chosen[] {
     chosen.set(one.name, { one, automatic: !asked.has(one.name) });
   };
   // Those that are asked for by name stand in for what others ask for by another one.
-  for (const name of asked) visit(index.get(name) as IndexedPackage, []);
+  for (const name of asked) visit(index.packages.get(name) as IndexedPackage, []);
   const all = [...chosen.values()];
   refuseClashes(all.map(({ one }) => one));
   refuseMissingLibraries(all.map(({ one }) => one));
@@ -50,9 +50,11 @@ function find(index: Index, text: string, begun: ReadonlyMap<string, IndexedPack
   if (pattern === undefined) return undefined;
   const present = begun.get(pattern.name) ?? [...begun.values()].find((one) => isProvided(one, pattern));
   if (present !== undefined && isMet(present, pattern)) return present;
-  const real = index.get(pattern.name);
+  const real = index.packages.get(pattern.name);
   if (real !== undefined && isMet(real, pattern)) return real;
-  const providers = [...index.values()].filter((one) => isProvided(one, pattern));
+  const problem = index.unusable.get(pattern.name);
+  if (problem !== undefined) throw problem;
+  const providers = [...index.packages.values()].filter((one) => isProvided(one, pattern));
   return providers.toSorted((a, b) => (a.name < b.name ? -1 : 1))[0];
 }
 
@@ -110,7 +112,7 @@ function refuseMissingLibraries(all: readonly IndexedPackage[]): void {
  * @throws DOWNLOAD_FAILED
  */
 export function kernelPackage(index: Index): string {
-  const names = index.get('linux')?.runDepends.map((text) => parsePattern(text)?.name ?? splitPkgver(text)?.name ?? '') ?? [];
+  const names = index.packages.get('linux')?.runDepends.map((text) => parsePattern(text)?.name ?? splitPkgver(text)?.name ?? '') ?? [];
   const kernel = names.find((name) => /^linux\d+\.\d+$/.test(name));
   if (kernel === undefined) throw distrust('it has no package linux that names a kernel');
   return kernel;

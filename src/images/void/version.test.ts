@@ -27,7 +27,21 @@ test('a package is split where its version begins (8.7)', () => {
       ['a-b_c', '1_1'],
     ],
   );
-  for (const text of ['foo', 'foo-1.0', 'foo-bar_1', '../x-1_1', 'foo-1_1/x', 'foo>=1-1_1', '-1_1', 'foo -1_1'])
+  for (const text of [
+    'foo',
+    'foo-1.0',
+    'foo-bar_1',
+    '../x-1_1',
+    'foo-1_1/x',
+    'foo>=1-1_1',
+    '-1_1',
+    'foo -1_1',
+    '..-1_1',
+    '.x-1_1',
+    'foo-1?x_1',
+    'foo-%2e_1',
+    'föö-1_1',
+  ])
     assert.equal(splitPkgver(text), undefined, text);
 });
 

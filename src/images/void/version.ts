@@ -3,9 +3,9 @@
 /** `foo-1.0_1`: the name, and the version with its revision. */
 export type PackageVersion = { name: string; version: string };
 
-/** @returns undefined for what is no name with a version */
+/** @returns undefined for what is no name with a version; what is can be part of a path and of an address */
 export function splitPkgver(pkgver: string): PackageVersion | undefined {
-  const [, name, version] = /^([^/\s<>*?[\]]+)-([^-_\s/]*\d[^-_\s/]*_[\d_]*\d)$/.exec(pkgver) ?? [];
+  const [, name, version] = /^([A-Za-z0-9][A-Za-z0-9+._-]*)-([A-Za-z0-9.+~]*\d[A-Za-z0-9.+~]*_[\d_]*\d)$/.exec(pkgver) ?? [];
   return name === undefined || version === undefined ? undefined : { name, version };
 }
 

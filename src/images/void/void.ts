@@ -64,8 +64,8 @@ type Fetching = FetchRequest & Pick<VoidContext, 'agentPath' | 'host'> & { mirro
 async function fetchSystem({ mirror, names, onProgress, onLog, ...context }: Fetching): Promise<FetchedSystem> {
   onProgress(`reading the index of ${mirror.url}`);
   const repository = await fetchRepository(mirror);
-  const kernel = kernelPackage(repository.packages);
-  const chosen = resolve(repository.packages, [...names, kernel]);
+  const kernel = kernelPackage(repository);
+  const chosen = resolve(repository, [...names, kernel]);
   const packages = chosen.map(({ one }) => one);
   await checkSizes(packages, mirror);
   onLog(`${packages.length} packages, signed by ${repository.signedBy || 'somebody'} (${repository.key.fingerprint})`);

@@ -104,7 +104,9 @@ function systemFiles({ distribution, names }: Bootstrap, log: BuildLog): Step<Im
       name: 'packages',
       title: 'packages',
       async apply(context, signal) {
-        fetched = await distribution.fetch({ names, signal, ...told(context, 'packages') });
+        // Two builds would write the same files of the cache.
+        const fetch = () => distribution.fetch({ names, signal, ...told(context, 'packages') });
+        fetched = await context.services.locks.hold('packages of a distribution', signal, fetch);
       },
     },
     {
