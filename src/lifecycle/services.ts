@@ -129,7 +129,7 @@ export type LifecycleServices = {
   /** What guests of builds are provisioned with. */
   provisionSources: ProvisionSources;
   /** Those that images can be made of from their packages alone, by name. */
-  distributions: Readonly<Record<string, Distribution | undefined>>;
+  distributions: ReadonlyMap<string, Distribution>;
   /** Makes a root file system and a work seed of an image that is not banger's own. */
   readForeignImage(request: Omit<ImportRequest, 'host'>): Promise<ImportedFacts>;
   connectAgent(machine: Machine): AgentClient;

@@ -32,6 +32,11 @@ const sandbox = useSandbox(async () => {
 const machine = () => guest(sandbox(), 'v');
 const build = (...flags: string[]) => sandbox().banger(['image', 'build', '--distribution', 'void', '--name', 'void', ...flags]);
 
+async function secondStage(): Promise<void> {
+  const state = async () => (JSON.parse(await sandbox().must(['vm', 'health', 'v', '-o', 'json'])) as { init: string }).init;
+  await eventually('the second stage', state, (init) => init === 'running', LONG_MS);
+}
+
 test('without the key of the repository nothing is fetched, and nothing is left (8.7)', { skip }, async () => {
   const { status, stderr } = await build();
   assert.equal(status, 1);
@@ -71,8 +76,7 @@ test('a VM of it boots the kernel of the repository under runit, with the module
     `${repository.kernelVersion}\nrunit\nv\nvoid`,
   );
   assert.equal(await vm.sh('modprobe dummy && grep -c ^dummy /proc/modules'), '1');
-  const health = async () => (JSON.parse(await sandbox().must(['vm', 'health', 'v', '-o', 'json'])) as { init: string }).init;
-  await eventually('the services', health, (init) => init === 'running', LONG_MS);
+  await secondStage();
   // Its scripts were run in the VM that made it, before and after the packages lay there; all are configured.
   assert.equal(await vm.sh('readlink /var/run; test -d /var/chroot/ssh && stat -c %a /tmp'), '../run\n1777');
   assert.equal(await vm.sh('grep -c "<string>unpacked" /var/db/xbps/pkgdb-0.38.plist || true'), '0');
@@ -108,6 +112,14 @@ test('a restart keeps both disks, and a stop goes through the third stage (3.5, 
   assert.equal(await machine().sh('cat /root/file /var/file; uname -r'), `kept\nkept\n${repository.kernelVersion}`);
   await sandbox().must(['vm', 'stop', 'v', '--grace', '5m']);
   assert.match(await sandbox().must(['vm', 'logs', 'v']), /leave stage: \/etc\/runit\/3/);
+});
+
+test('it powers off from within (3.5, 8.7)', { skip }, async () => {
+  await sandbox().must(['vm', 'start', 'v']);
+  await secondStage();
+  await sandbox().banger(['vm', 'exec', 'v', '--', 'sh', '-c', '(sleep 1; init 0) > /dev/null 2>&1 &']);
+  const state = async () => (await machine().show()).state;
+  await eventually('the end', state, (seen) => seen === 'stopped', LONG_MS);
   await sandbox().must(['vm', 'delete', 'v']);
 });
 

@@ -80,6 +80,7 @@ test('what does not fit a distribution that is built from its packages is refuse
   }
   const { state, error } = await build(daemon, { from: 'default' });
   assert.deepEqual([state, error?.message], ['failed', 'the image default is of exotic']);
+  assert.match((await build(daemon, { distribution: 'constructor' })).error?.message ?? '', /no image is of constructor/);
   await assertNothing(daemon, 'refused');
   await build(daemon, { packages: { path: '/list', names: ['Mine_2'] } });
   assert.deepEqual((await daemon.api.showImage('new')).packages, ['Mine_2']);

@@ -182,7 +182,7 @@ function fakeParts(world: TestWorld, store: Store, effects: Effects): Parameters
     },
     host,
     provisionSources: effects.watch('sources', provisionSources, ['hash']),
-    distributions: { exotic: effects.watch('distribution', exoticDistribution(host)) },
+    distributions: new Map([['exotic', effects.watch('distribution', exoticDistribution(host))]]),
     hypervisors: [hypervisor],
     storages: [storage],
     names: {

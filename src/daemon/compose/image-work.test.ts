@@ -23,7 +23,7 @@ test('an image is stale when its list of packages has changed, and says what mak
   const steps = [step('development', ['git', 'make']), step('tmux', ['tmux']), step('mise', [])];
   const sources = { steps: () => Promise.resolve(steps), hash: (names: readonly string[]) => hashOf(...names) };
   let ofVoid = ['runit'];
-  const distributions = { void: { packages: () => Promise.resolve(ofVoid) } as Distribution };
+  const distributions = new Map([['void', { packages: () => Promise.resolve(ofVoid) } as Distribution]]);
   const { imageFreshness } = imageWork({ places: { sourceRoot }, config, provisionSources: sources, distributions });
   const fresh = { stale: false, rebuildCommand: null };
 

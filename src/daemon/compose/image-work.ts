@@ -24,7 +24,7 @@ export function imageWork(context: {
     if (origin === 'bundle') return hashOf(...(await readPackageList(join(places.sourceRoot, DEBIAN_FOLDER))));
     // What the user's own list holds by now is the user's affair.
     if (recipe === null || recipe.packagesPath !== null) return undefined;
-    if (recipe.from === null) return sources.hash((await distributions[recipe.distribution]?.packages()) ?? []);
+    if (recipe.from === null) return sources.hash((await distributions.get(recipe.distribution)?.packages()) ?? []);
     const steps = (await sources.steps()).filter(({ name }) => recipe.steps.includes(name));
     return sources.hash([...new Set(steps.flatMap((step) => step.packages))]);
   }

@@ -34,7 +34,7 @@ const DEVELOPMENT = 'development';
  * @throws before anything exists: INVALID_INPUT, NAME_TAKEN, NOT_FOUND, NO_SPACE, PREREQUISITE_MISSING
  */
 export async function buildImage(services: LifecycleServices, request: BuildRequest): Promise<OperationRecord> {
-  const distribution = services.distributions[request.distribution ?? ''];
+  const distribution = services.distributions.get(request.distribution ?? '');
   if (distribution !== undefined && request.from === undefined) return bootstrapImage(services, distribution, request);
   const base = await chooseBase(services, request);
   const steps = await stepsFor(services, base, request);
@@ -71,7 +71,7 @@ async function stepsFor(
   base: Image,
   request: BuildRequest,
 ): Promise<ProvisionStep[]> {
-  if (distributions[base.distribution] === undefined) return chooseSteps(await provisionSources.steps(), request);
+  if (!distributions.has(base.distribution)) return chooseSteps(await provisionSources.steps(), request);
   if (request.packages === undefined && request.only === undefined && request.skip === undefined) return [];
   throw new BangerError('INVALID_INPUT', `--packages, --step and --skip are for Debian, and ${base.name} is of ${base.distribution}`, {
     remedy: `install packages by --script, or build it anew: banger image build --distribution ${base.distribution} --packages FILE`,
