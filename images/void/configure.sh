@@ -35,6 +35,10 @@ fi
 # The random seed comes from outside; one that lies in an image is the same in every VM of it (seedrng of runit-void).
 echo 'export SEEDRNG_SKIP_CREDIT=true' >> /etc/rc.conf
 
+# Disks are mounted by the agent; a /tmp that is mounted later would hide what commands of the host have written there.
+: > /etc/fstab
+chmod 0700 /root
+
 # Root by key only.
 usermod -p '*' root
 mkdir -p /etc/ssh/sshd_config.d

@@ -82,7 +82,7 @@ esac
         ['usr/lib64', 'lib'],
       ].map(([path = '', linkPath = '']): Piece => ({ path: `./${path}`, type: 'symlink', mode: 0o777, linkPath })),
       { path: './etc/os-release', body: 'NAME="Void"\nID="void"\n' },
-      { path: './etc/fstab', body: 'tmpfs /mnt tmpfs defaults 0 0\n' },
+      { path: './etc/fstab', body: 'tmpfs /tmp tmpfs defaults,nosuid,nodev 0 0\n' },
     ],
     props: { run_depends: ['xbps-triggers>=0.1_1'] },
   },
