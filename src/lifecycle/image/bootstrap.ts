@@ -1,4 +1,5 @@
 import type { Distribution, FetchedSystem } from '../../images/distribution.ts';
+import { formatSize } from '../../lib/size.ts';
 import { BangerError } from '../../model/errors.ts';
 import { completeImage, type Image } from '../../model/image.ts';
 import type { OperationRecord } from '../../model/operation.ts';
@@ -14,7 +15,7 @@ import { IMAGE_FILES } from './manifest.ts';
 import type { ImageContext, ImageFacts } from './managed.ts';
 import { cleanStep, ownScriptSteps, runScript, systemStep } from './provision.ts';
 
-type Bootstrap = { distribution: Distribution; request: BuildRequest; names: readonly string[] };
+type Bootstrap = { distribution: Distribution; request: BuildRequest; names: readonly string[]; rootfsBytes: number };
 
 /**
  * Makes an image of a distribution from its packages alone (8.7): they are fetched and put together on the host, and configured by
@@ -38,7 +39,7 @@ export async function bootstrapImage(
     boot: null,
     base: (id) => rawImage(services, { id, name: request.name }),
     facts: factsOf(services, request, names),
-    steps: (work) => bootstrapSteps(services, { distribution, request, names }, work),
+    steps: (work) => bootstrapSteps(services, { distribution, request, names, rootfsBytes }, work),
   });
 }
 
@@ -93,7 +94,7 @@ function bootstrapSteps(
   ];
 }
 
-function systemFiles({ distribution, names }: Bootstrap, log: BuildLog): Step<ImageContext>[] {
+function systemFiles({ distribution, names, rootfsBytes }: Bootstrap, log: BuildLog): Step<ImageContext>[] {
   let fetched: FetchedSystem | undefined;
   const told = ({ operation }: ImageContext, step: string) => ({
     onProgress: (text: string, fraction?: number) => operation.progress(step, text, fraction),
@@ -117,7 +118,20 @@ function systemFiles({ distribution, names }: Bootstrap, log: BuildLog): Step<Im
         const scratch = `${paths.staging}/scratch`;
         Object.assign(facts, await fetched?.assemble({ ...files, scratch, signal, ...told(context, 'assemble') }));
         await services.host.removeTree(scratch);
+        refuseSmaller(rootfsBytes, (await services.host.fileSize(files.rootfs)).bytes);
       },
     },
   ];
+}
+
+/** @throws INVALID_INPUT */
+function refuseSmaller(wantedBytes: number, neededBytes: number): void {
+  if (wantedBytes >= neededBytes) return;
+  throw new BangerError(
+    'INVALID_INPUT',
+    `the packages take a root file system of ${formatSize(neededBytes)}, and it is to have ${formatSize(wantedBytes)}`,
+    {
+      remedy: `use --size ${Math.ceil(neededBytes / 1024 ** 2)}M or more`,
+    },
+  );
 }
