@@ -1,7 +1,7 @@
 # The last act of every build: nothing of this machine stays in what others start from.
 cd /
 if command -v apt-get > /dev/null; then apt-get clean; fi
-rm -rf "$BANGER_BUILD" /var/lib/apt/lists/* /var/cache/debconf/*-old /var/lib/dpkg/*-old /tmp/* /var/tmp/*
+rm -rf "$BANGER_BUILD" /var/lib/apt/lists/* /var/cache/debconf/*-old /var/lib/dpkg/*-old /var/cache/xbps/* /tmp/* /var/tmp/*
 find /var/log -type f -exec rm -f {} +
 rm -rf /root/.bash_history /root/.cache /root/.local/share/opencode /root/.lesshst /root/.viminfo
 rm -f /etc/ssh/ssh_host_* /var/lib/systemd/random-seed /var/lib/dbus/machine-id

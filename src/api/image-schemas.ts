@@ -16,6 +16,7 @@ export const imageSchema = z
     isDefault: z.boolean(),
     distribution: z.string(),
     initSystem,
+    kernelVersion: z.string().nullable().describe('uname -r, where it is known'),
     kernelPath: z.string(),
     initramfsPath: z.string(),
     modulesPath: z.string().nullable(),
@@ -59,14 +60,19 @@ export const registerImageSchema = z
 const stepName = z.string().max(100);
 const packageName = z
   .string()
-  .regex(/^[a-z0-9][a-z0-9+.-]*(:[a-z0-9]+)?$/)
+  .regex(/^[A-Za-z0-9][A-Za-z0-9_+.-]*(:[a-z0-9]+)?$/)
   .max(200);
 
 export const buildImageSchema = z
   .strictObject({
     name: newName,
     from: z.string().max(1024).optional().describe('image to build from; default: the default image'),
-    distribution: z.string().min(1).max(100).optional().describe('that the image to build from must be of, such as debian'),
+    distribution: z
+      .string()
+      .min(1)
+      .max(100)
+      .optional()
+      .describe('that the image to build from must be of, such as debian; void: from its packages, without another image'),
     sizeBytes: z
       .number()
       .int()

@@ -59,6 +59,12 @@ const configSchemaOf = (drivers: DriverNames) =>
         git_mirror: z.url({ protocol: /^(https?|file|ssh|git)$/ }).default('https://github.com'),
       })
       .prefault({}),
+    void: z
+      .strictObject({
+        mirror: z.url({ protocol: /^(https?|file)$/ }).default('https://repo-default.voidlinux.org/current'),
+        keys: z.string().startsWith('/').optional(),
+      })
+      .prefault({}),
     helper: z.strictObject({ socket: z.string().startsWith('/').default('/run/banger/helper.sock') }).prefault({}),
     dns: z
       .strictObject({

@@ -78,6 +78,7 @@ const COMMANDS = {
   'vm set --disk-size': ['free-space'],
   'vm ssh': ['ssh-client'],
   'image build': ['image-files', 'free-space'],
+  'image build --distribution': ['free-space'],
   'image import': ['free-space'],
 } as const satisfies Record<string, readonly NeedName[]>;
 

@@ -4,6 +4,7 @@ import type { NetworkDriver } from '../drivers/network/contract.ts';
 import type { StorageDriver } from '../drivers/storage/contract.ts';
 import type { AgentClient } from '../guest/agent-client.ts';
 import type { SshHostKey } from '../guest/ssh-host-key.ts';
+import type { Distribution } from '../images/distribution.ts';
 import type { ProvisionSources } from '../images/provision/sources.ts';
 import type { ImportedFacts, ImportRequest } from '../images/import/import-image.ts';
 import type { Image } from '../model/image.ts';
@@ -127,6 +128,8 @@ export type LifecycleServices = {
   resolveImage(reference: string | undefined): Promise<Image>;
   /** What guests of builds are provisioned with. */
   provisionSources: ProvisionSources;
+  /** Those that images can be made of from their packages alone, by name. */
+  distributions: ReadonlyMap<string, Distribution>;
   /** Makes a root file system and a work seed of an image that is not banger's own. */
   readForeignImage(request: Omit<ImportRequest, 'host'>): Promise<ImportedFacts>;
   connectAgent(machine: Machine): AgentClient;

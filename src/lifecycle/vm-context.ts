@@ -34,13 +34,21 @@ export type GuestDraft = Personalization;
 
 const silent: VmContext['operation'] = { log: () => undefined, progress: () => undefined };
 
-/** @param operation the running operation; nobody listens when it is left out */
-export function makeContext(services: LifecycleServices, vm: Vm, operation: VmContext['operation'] = silent): VmContext {
+/**
+ * @param operation the running operation; nobody listens when it is left out
+ * @param image that has no record yet, as it is being made
+ */
+export function makeContext(
+  services: LifecycleServices,
+  vm: Vm,
+  operation: VmContext['operation'] = silent,
+  image = services.images.find(vm.imageId) ?? missingImage(vm),
+): VmContext {
   let present = vm;
   return {
     services,
     paths: services.pathsOf(vm),
-    image: services.images.find(vm.imageId) ?? missingImage(vm),
+    image,
     network: { shortId: shortId(vm), addresses: addressesOf(vm.networkIndex), nat: vm.spec.nat },
     get vm() {
       return present;

@@ -57,8 +57,8 @@ export type InitSystem = 'systemd' | 'runit' | 'none';
 
 /** What `image build` was asked for, so that the same can be asked for again. */
 export type ImageRecipe = {
-  /** Name of the image it was built from. */
-  from: string;
+  /** Name of the image it was built from; null: the packages of the distribution. */
+  from: string | null;
   distribution: string;
   /** The user's own files, absolute; null: those that banger brings. */
   packagesPath: string | null;
@@ -84,6 +84,8 @@ export type Image = {
   workSeedBytes: number;
   distribution: string;
   initSystem: InitSystem;
+  /** uname -r of the kernel; null when it is not known. */
+  kernelVersion: string | null;
   /** Names of the package manifest that it was made from; empty when it is not known. */
   packages: string[];
   /** Hash of that manifest; another one in the repository makes the image stale. */
@@ -120,6 +122,7 @@ export const IMAGE_DEFAULTS = {
   workSeedBytes: 0,
   distribution: '',
   initSystem: 'none',
+  kernelVersion: null,
   packages: [],
   packagesHash: null,
   servicePorts: [],

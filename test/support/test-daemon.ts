@@ -19,7 +19,9 @@ import type { NetworkDriver } from '../../src/drivers/network/contract.ts';
 import { createFakeNetwork } from '../../src/drivers/network/fake/driver.ts';
 import type { StorageDriver } from '../../src/drivers/storage/contract.ts';
 import type { Host } from '../../src/host/host.ts';
+import type { Distribution } from '../../src/images/distribution.ts';
 import type { ProvisionSources } from '../../src/images/provision/sources.ts';
+import type { HostPort } from '../../src/lifecycle/services.ts';
 import { resolveImage } from '../../src/lifecycle/image/resolve.ts';
 import type { Timer } from '../../src/lifecycle/timer.ts';
 import { BangerError } from '../../src/model/errors.ts';
@@ -68,6 +70,25 @@ const provisionSources: ProvisionSources = {
   artifact: (name) => Promise.resolve({ path: '/etc/hostname', version: `${name}-1` }),
   archives: () => Promise.resolve(['/etc/hostname']),
 };
+
+/** One that images are made of without another image. */
+const exoticDistribution = (host: HostPort): Distribution => ({
+  packages: () => Promise.resolve(['base']),
+  check: () => Promise.resolve(),
+  configure: () => Promise.resolve('echo configured'),
+  fetch: () =>
+    Promise.resolve({
+      async assemble({ kernel, initramfs, modules, rootfs, workSeed, scratch }) {
+        await host.makePrivateDirectory(scratch);
+        for (const path of [kernel, initramfs, modules, rootfs, workSeed]) await host.writeFileAtomic(path, 'exotic');
+        for (const path of [rootfs, workSeed]) {
+          await host.setLength(path, 1024 ** 2);
+          await host.makeExt4(path, 'exotic');
+        }
+        return { distribution: 'exotic', initSystem: 'runit', kernelVersion: '6.0.0_1', agentSha256: null };
+      },
+    }),
+});
 
 export type DaemonOptions = {
   env?: Record<string, string>;
@@ -168,6 +189,7 @@ function fakeParts(world: TestWorld, store: Store, effects: Effects): Parameters
     },
     host,
     provisionSources: effects.watch('sources', provisionSources, ['hash']),
+    distributions: new Map([['exotic', effects.watch('distribution', exoticDistribution(host))]]),
     hypervisors: [hypervisor],
     storages: [storage],
     names: {

@@ -22,6 +22,8 @@ const MEANINGS: Readonly<Record<string, string>> = {
   'firecracker.path': 'absolute path of the Firecracker program',
   'provision.npm_registry': 'npm registry that image build uses in the guest; without it the usual one',
   'provision.git_mirror': 'where image build fetches git repositories from',
+  'void.mirror': 'repository of Void Linux from which image build --distribution void takes packages',
+  'void.keys': 'directory of further public keys, *.pem, by which packages of Void may be signed',
   'helper.socket': 'socket of the root helper that banger setup installs',
   'dns.address': 'address on which names under .vm are answered',
   'dns.port': 'port of that, UDP and TCP',

@@ -3,6 +3,10 @@ import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { realHost } from '../../host/host.ts';
 import { createProvisionSources } from '../../images/provision/sources.ts';
+import type { Distribution } from '../../images/distribution.ts';
+import { voidLinux } from '../../images/void/void.ts';
+import { BangerError } from '../../model/errors.ts';
+import { bundlePath } from '../../model/image.ts';
 import { openStore } from '../../store/store.ts';
 import { bundleParts, type KnownBundle } from './bundle-parts.ts';
 import { manifestPlaces } from './manifest-places.ts';
@@ -35,6 +39,7 @@ export async function compose(options: ComposeOptions, drivers: Registry = DRIVE
       host: realHost,
       settings: { npmRegistry: config.provision.npm_registry, gitMirror: config.provision.git_mirror },
     }),
+    distributions: new Map([['void', voidOf(options, places, known)]]),
     bundle: await bundleParts({
       options,
       store,
@@ -42,6 +47,23 @@ export async function compose(options: ComposeOptions, drivers: Registry = DRIVE
       known,
       makeNetworks: (bundle) => Object.values(drivers.networks).map((make) => make({ ...context, bundle })),
     }),
+  });
+}
+
+function voidOf(
+  { directories, config }: ComposeOptions,
+  { sourceRoot }: Places,
+  known: { present: KnownBundle | undefined },
+): Distribution {
+  return voidLinux({
+    sourceRoot,
+    cacheDirectory: join(directories.cacheDirectory, 'void'),
+    host: realHost,
+    settings: config.void,
+    agentPath() {
+      if (known.present !== undefined) return bundlePath(known.present.bundle, 'agent');
+      throw new BangerError('BUNDLE_MISSING', 'there is no runtime bundle', { remedy: 'banger bundle build' });
+    },
   });
 }
 

@@ -25,6 +25,7 @@ export function imageOfBundle(bundle: Bundle, name: string): Image {
     workSeedBytes: manifest.files.workSeed.sizeBytes,
     distribution: manifest.distribution,
     initSystem: 'systemd',
+    kernelVersion: manifest.kernelVersion,
     packagesHash: manifest.packagesHash,
     packages: manifest.packages,
     workSeedFingerprint: manifest.files.workSeed.sha256,

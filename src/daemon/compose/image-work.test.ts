@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { hashOf } from '../../images/bundle/build-inputs.ts';
+import type { Distribution } from '../../images/distribution.ts';
 import { completeImage } from '../../model/image.ts';
 import type { ProvisionStep } from '../../model/provisioning.ts';
 import type { Config } from '../config.ts';
@@ -23,7 +24,9 @@ test('an image is stale when its list of packages has changed, and says what mak
   mkdirSync(join(sourceRoot, 'images/debian'), { recursive: true });
   const steps = [step('development', ['git', 'make']), step('tmux', ['tmux']), step('mise', [])];
   const sources = { steps: () => Promise.resolve(steps), hash: (names: readonly string[]) => hashOf(...names) };
-  const { imageFreshness } = imageWork({ places: { sourceRoot }, config, sources, bundle });
+  let ofVoid = ['runit'];
+  const distributions = new Map([['void', { packages: () => Promise.resolve(ofVoid) } as Distribution]]);
+  const { imageFreshness } = imageWork({ places: { sourceRoot }, config, provisionSources: sources, distributions, bundle });
   const fresh = { stale: false, agentOutdated: false, rebuildCommand: null };
 
   const list = join(sourceRoot, 'images/debian/packages.txt');
@@ -49,6 +52,10 @@ test('an image is stale when its list of packages has changed, and says what mak
     rebuildCommand: "banger image build --name dev --from default --replace --script '/home/me/my setup.sh' --skip tmux",
   });
   assert.deepEqual(await imageFreshness({ ...built, recipe: { ...recipe, packagesPath: '/home/me/list' } }), fresh, 'a list of the user');
+  const bootstrapped = { ...built, packagesHash: hashOf('runit'), recipe: { ...recipe, from: null, distribution: 'void', steps: [] } };
+  assert.deepEqual(await imageFreshness(bootstrapped), fresh);
+  ofVoid = ['runit', 'bash'];
+  assert.match((await imageFreshness(bootstrapped)).rebuildCommand ?? '', /--name dev --distribution void --replace --script '[^']+'$/);
   assert.deepEqual(await imageFreshness(completeImage({ ...named, origin: 'registered' })), fresh);
   rmSync(list);
   assert.deepEqual(await imageFreshness(bundled), fresh, 'without sources nothing is known');
@@ -56,7 +63,13 @@ test('an image is stale when its list of packages has changed, and says what mak
 
 test('an image whose agent is another than the bundle’s says so, and what renews it if anything does (8.5, 7.2)', async () => {
   const sources = { steps: () => Promise.resolve([]), hash: () => '' };
-  const { imageFreshness } = imageWork({ places: { sourceRoot: null }, config, sources, bundle });
+  const { imageFreshness } = imageWork({
+    places: { sourceRoot: null },
+    config,
+    provisionSources: sources,
+    distributions: new Map(),
+    bundle,
+  });
   const recipe = { from: 'default', distribution: 'debian', packagesPath: null, scriptPath: null, steps: [] };
   const fresh = { stale: false, agentOutdated: false, rebuildCommand: null };
   const built = { ...named, origin: 'built' as const, recipe };

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { DEBIAN_FOLDER, hashOf } from '../../images/bundle/build-inputs.ts';
 import { readPackageList } from '../../images/bundle/root-packages.ts';
 import type { ProvisionSources } from '../../images/provision/sources.ts';
+import type { LifecycleServices } from '../../lifecycle/services.ts';
 import type { Image, ImageRecipe } from '../../model/image.ts';
 import type { ProvisionStep } from '../../model/provisioning.ts';
 import type { Config } from '../config.ts';
@@ -13,10 +14,11 @@ import type { Places } from './bundle-work.ts';
 export function imageWork(context: {
   places: Pick<Places, 'sourceRoot'>;
   config: Config;
-  sources: Pick<ProvisionSources, 'steps' | 'hash'>;
+  provisionSources: Pick<ProvisionSources, 'steps' | 'hash'>;
+  distributions: LifecycleServices['distributions'];
   bundle: Pick<BundleParts, 'agentSha256'>;
 }): Pick<DaemonServices, 'imageFreshness' | 'defaultImageName'> {
-  const { places, config, sources, bundle } = context;
+  const { places, config, provisionSources: sources, distributions, bundle } = context;
 
   /** @returns the hash of the manifest as it is now; undefined when the image is of none that is here */
   async function presentHash({ origin, recipe }: Image): Promise<string | undefined> {
@@ -24,6 +26,7 @@ export function imageWork(context: {
     if (origin === 'bundle') return hashOf(...(await readPackageList(join(places.sourceRoot, DEBIAN_FOLDER))));
     // What the user's own list holds by now is the user's affair.
     if (recipe === null || recipe.packagesPath !== null) return undefined;
+    if (recipe.from === null) return sources.hash((await distributions.get(recipe.distribution)?.packages()) ?? []);
     const steps = (await sources.steps()).filter(({ name }) => recipe.steps.includes(name));
     return sources.hash([...new Set(steps.flatMap((step) => step.packages))]);
   }
@@ -45,9 +48,10 @@ export function imageWork(context: {
 
 /** @returns a command line that builds the same again, under the same name */
 export function rebuildCommand(name: string, recipe: ImageRecipe, steps: readonly Pick<ProvisionStep, 'name'>[]): string {
-  const skipped = steps.filter((step) => !recipe.steps.includes(step.name)).map((step) => step.name);
+  const skipped = steps.filter((step) => recipe.from !== null && !recipe.steps.includes(step.name)).map((step) => step.name);
+  const origin = recipe.from === null ? ['--distribution', recipe.distribution] : ['--from', recipe.from];
   return [
-    ...['banger image build', '--name', name, '--from', recipe.from, '--replace'],
+    ...['banger image build', '--name', name, ...origin, '--replace'],
     ...(recipe.packagesPath === null ? [] : ['--packages', quote(recipe.packagesPath)]),
     ...(recipe.scriptPath === null ? [] : ['--script', quote(recipe.scriptPath)]),
     ...skipped.flatMap((step) => ['--skip', step]),

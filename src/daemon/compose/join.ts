@@ -62,6 +62,7 @@ export type DaemonParts = {
   places: Places;
   bundle: BundleParts;
   provisionSources: ProvisionSources;
+  distributions: LifecycleServices['distributions'];
   /** Default: the real one. */
   timer?: Timer;
 };
@@ -99,7 +100,7 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
     names,
     host: parts.host,
     resolveImage: (reference) => bundle.resolveImage(reference),
-    provisionSources: parts.provisionSources,
+    ...imageSources(parts),
     connectAgent: (machine) => createAgentClient((signal) => machine.openAgentChannel(signal)),
     clientPublicKey: () => key.publicKey(),
   };
@@ -149,6 +150,10 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
   };
 }
 
+function imageSources({ provisionSources, distributions }: DaemonParts): Pick<LifecycleServices, 'provisionSources' | 'distributions'> {
+  return { provisionSources, distributions };
+}
+
 function chooserOf({ config, directories }: ComposeOptions, { hypervisors, storages, bundle }: DaemonParts): Chooser {
   return new Chooser({
     wishes: { hypervisor: config.hypervisor, storage: config.storage.driver, network: config.network.mode },
@@ -178,8 +183,9 @@ function bundleWorkOf(
   return bundleWork({ places, stateDirectory, operations, onBuilt: () => bundle.refresh(), images: () => store.images.list() });
 }
 
-function imageWorkOf({ config }: ComposeOptions, { places, bundle, provisionSources }: DaemonParts): ReturnType<typeof imageWork> {
-  return imageWork({ places, config, bundle, sources: provisionSources });
+function imageWorkOf({ config }: ComposeOptions, parts: DaemonParts): ReturnType<typeof imageWork> {
+  const { places, bundle } = parts;
+  return imageWork({ places, config, bundle, ...imageSources(parts) });
 }
 
 function driversOf(chooser: Chooser, { hypervisors, storages }: DaemonParts): Drivers {

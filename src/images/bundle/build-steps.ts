@@ -5,13 +5,12 @@ import { pipeline } from 'node:stream/promises';
 import { createZstdCompress } from 'node:zlib';
 import type { BuildOptions } from './build-bundle.ts';
 import { hashOf } from './build-inputs.ts';
-import { fetchKernel, kernelVersion, packInitramfs } from './kernel.ts';
+import { fetchKernel, kernelVersion, packInitramfs, readVmlinux } from './kernel.ts';
 import type { KernelPackage } from './kernel.ts';
 import { inNamespace } from './namespace.ts';
 import { installPackages, packageProgress } from './root-packages.ts';
 import type { PackageOrigin } from './root-packages.ts';
 import type { BuildStep, StepOutput, StepResult } from './step-cache.ts';
-import { checkVmlinux, decompress, kernelPayload } from './vmlinux.ts';
 import { INITRAMFS_MODULES } from './modules.ts';
 
 /** What every step needs beside its inputs. */
@@ -49,16 +48,13 @@ export function kernelStep(context: BuildContext, kernel: KernelPackage): BuildS
   };
 }
 
-/** The uncompressed kernel: every VMM takes it, and booting it saves unpacking in the guest. */
 export function vmlinuxStep(context: BuildContext, kernelTree: StepResult, kernel: KernelPackage): BuildStep {
   return {
     name: 'vmlinux',
     key: hashOf(kernel.sha256),
     outputs: ['vmlinux'],
     apply: async (directory) => {
-      const image = await readFile(join(kernelTree.directory, 'boot', `vmlinuz-${await kernelVersion(kernelTree.directory)}`));
-      const elf = await decompress(kernelPayload(image), join(directory, 'payload'), context.host, context.signal);
-      checkVmlinux(elf);
+      const elf = await readVmlinux(kernelTree.directory, join(directory, 'payload'), context.host, context.signal);
       await context.host.writeFileAtomic(join(directory, 'vmlinux'), elf, 0o644);
     },
   };

@@ -56,11 +56,18 @@ export async function download(options: DownloadOptions): Promise<void> {
  * @throws DOWNLOAD_FAILED when it cannot be fetched or has more than `maxBytes`
  */
 export async function readText(url: string, maxBytes: number, signal: AbortSignal): Promise<string> {
+  return (await readBytes(url, maxBytes, signal)).toString('utf8');
+}
+
+/** The same of any content. */
+export async function readBytes(url: string, maxBytes: number, signal: AbortSignal): Promise<Buffer> {
   const chunks: Uint8Array[] = [];
   let bytes = 0;
+  const idle = idleLimit();
   try {
-    const { stream } = await openSource(url, 0, AbortSignal.any([signal, AbortSignal.timeout(IDLE_MS)]));
+    const { stream } = await openSource(url, 0, AbortSignal.any([signal, idle.signal]));
     for await (const chunk of stream) {
+      idle.refresh();
       bytes += chunk.length;
       if (bytes > maxBytes) throw failure(url, `it is larger than ${maxBytes} bytes`);
       chunks.push(chunk);
@@ -69,8 +76,10 @@ export async function readText(url: string, maxBytes: number, signal: AbortSigna
     if (error instanceof BangerError) throw error;
     signal.throwIfAborted();
     throw failure(url, reasonOf(error), error);
+  } finally {
+    idle.end();
   }
-  return Buffer.concat(chunks).toString('utf8');
+  return Buffer.concat(chunks);
 }
 
 async function receiveAll(options: DownloadOptions, partial: string): Promise<void> {
@@ -98,15 +107,14 @@ function sizeOf(path: string): Promise<number> {
 }
 
 async function receive({ release, signal, onProgress }: DownloadOptions, partial: string, known: number): Promise<void> {
-  const idle = new AbortController();
-  const timer = setTimeout(() => idle.abort(new Error(`nothing came for ${IDLE_MS / 1000} seconds`)), IDLE_MS);
+  const idle = idleLimit();
   try {
     const source = await openSource(release.url, known, AbortSignal.any([signal, idle.signal]));
     const file = await open(partial, source.offset === 0 ? 'w' : 'a', 0o600);
     try {
       let bytes = source.offset;
       for await (const chunk of source.stream) {
-        timer.refresh();
+        idle.refresh();
         bytes += chunk.length;
         if (bytes > (release.sizeBytes ?? MAX_BYTES))
           throw failure(release.url, `it is larger than ${release.sizeBytes ?? MAX_BYTES} bytes`);
@@ -118,8 +126,15 @@ async function receive({ release, signal, onProgress }: DownloadOptions, partial
       await file.close();
     }
   } finally {
-    clearTimeout(timer);
+    idle.end();
   }
+}
+
+/** Aborts when nobody has refreshed it for too long. */
+function idleLimit(): { signal: AbortSignal; refresh(): void; end(): void } {
+  const idle = new AbortController();
+  const timer = setTimeout(() => idle.abort(new Error(`nothing came for ${IDLE_MS / 1000} seconds`)), IDLE_MS);
+  return { signal: idle.signal, refresh: () => void timer.refresh(), end: () => clearTimeout(timer) };
 }
 
 /** What is left of a file from `offset` on; the offset is 0 when it had to begin anew. */

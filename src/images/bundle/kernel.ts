@@ -5,7 +5,7 @@ import { BangerError } from '../../model/errors.ts';
 import { writeCpio } from './cpio.ts';
 import type { CpioEntry } from './cpio.ts';
 import { INITRAMFS_MODULES, loadOrder, moduleDependencies, moduleName } from './modules.ts';
-import { decompress } from './vmlinux.ts';
+import { checkVmlinux, decompress, kernelPayload } from './vmlinux.ts';
 
 export type KernelPackage = { name: string; version: string; sha256: string };
 
@@ -50,11 +50,21 @@ export async function fetchKernel(
   await host.removeTree(join(directory, archive));
 }
 
+// From here on every distribution is the same: a tree with `boot/vmlinuz-VERSION` and `lib/modules/VERSION`.
+
 /** @returns the version (uname -r) of the unpacked kernel package in `tree`. */
 export async function kernelVersion(tree: string): Promise<string> {
   const [version] = await readdir(join(tree, 'lib/modules'));
   if (version === undefined) throw new BangerError('INTERNAL', 'The kernel package has no modules.');
   return version;
+}
+
+/** @returns the uncompressed kernel: every VMM takes it, and booting it saves unpacking in the guest. @throws INVALID_INPUT, UNSUPPORTED */
+export async function readVmlinux(tree: string, scratchPath: string, host: Host, signal: AbortSignal): Promise<Buffer> {
+  const image = await readFile(join(tree, 'boot', `vmlinuz-${await kernelVersion(tree)}`));
+  const elf = await decompress(kernelPayload(image), scratchPath, host, signal);
+  checkVmlinux(elf);
+  return elf;
 }
 
 /**

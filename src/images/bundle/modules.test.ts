@@ -14,6 +14,12 @@ test('dependencies are read from .modinfo, not from text that only looks like it
   assert.deepEqual(moduleDependencies(Buffer.from('no modinfo')), []);
 });
 
+test('a checksum that a file system asks for while it is mounted is loaded before it (8.7)', () => {
+  const elf = Buffer.from('\0softdep=pre: crypto-crc32c mbcache post: other\0depends=jbd2\0', 'latin1');
+  assert.deepEqual(moduleDependencies(elf), ['jbd2', 'crc32c_generic', 'crc32c', 'mbcache']);
+  assert.deepEqual(moduleDependencies(Buffer.from('\0softdep=post: other\0', 'latin1')), []);
+});
+
 test('each module is loaded once and after what it needs; built-in ones are left out (8.2)', async () => {
   const graph: Record<string, string[]> = {
     net: ['failover', 'virtio', 'ring'],

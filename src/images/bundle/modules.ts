@@ -18,17 +18,31 @@ export function moduleName(path: string): string {
 
 /**
  * @param elf content of an uncompressed `.ko`
- * @returns names that its `.modinfo` section lists as `depends=`, without the need for depmod
+ * @returns names that its `.modinfo` section lists as `depends=`, and what may stand for those that it asks for by `softdep=pre:` as the
+ *   module loads them itself where there is a modprobe; without the need for depmod
  */
 export function moduleDependencies(elf: Buffer): string[] {
-  const key = Buffer.from('depends=');
+  const hard = modinfo(elf, 'depends')?.split(',') ?? [];
+  const soft = /\bpre: ([^:]*?)(?: \w+:|$)/.exec(modinfo(elf, 'softdep') ?? '')?.[1]?.split(' ') ?? [];
+  const names = [...hard, ...soft.flatMap(algorithmModules)].filter((name) => name !== '');
+  return names.map((name) => name.replaceAll('-', '_'));
+}
+
+/** The kernel asks for an algorithm as `crypto-NAME`; the plain implementation is `NAME_generic` (crypto/api.c, crypto_larval_lookup). */
+function algorithmModules(name: string): string[] {
+  const algorithm = /^crypto-(.+)$/.exec(name)?.[1];
+  return algorithm === undefined ? [name] : [`${algorithm}_generic`, algorithm];
+}
+
+/** @returns the first value of that key in the section, whose entries end in zeros */
+function modinfo(elf: Buffer, name: string): string | undefined {
+  const key = Buffer.from(`${name}=`);
   for (let at = elf.indexOf(key); at !== -1; at = elf.indexOf(key, at + 1)) {
     if (at > 0 && elf[at - 1] !== 0) continue;
     const end = elf.indexOf(0, at);
-    const value = elf.toString('latin1', at + key.length, end === -1 ? elf.length : end);
-    return value === '' ? [] : value.split(',').map((name) => name.replaceAll('-', '_'));
+    return elf.toString('latin1', at + key.length, end === -1 ? elf.length : end);
   }
-  return [];
+  return undefined;
 }
 
 /**

@@ -65,7 +65,9 @@ export async function checkAssembling(host: Host, userId: number): Promise<void>
   const missing = stdout.split('\n').filter((line) => line !== '');
   if (missing.length > 0) {
     const packages = [...new Set(missing.map((program) => programs[program]))].join(' ');
-    throw new BangerError('PREREQUISITE_MISSING', `importing takes ${missing.join(', ')}`, { remedy: `sudo apt-get install ${packages}` });
+    throw new BangerError('PREREQUISITE_MISSING', `putting a root file system together takes ${missing.join(', ')}`, {
+      remedy: `sudo apt-get install ${packages}`,
+    });
   }
   try {
     await host.run(inNamespace(userId, ['true']), { timeoutMs: 10_000 });
@@ -81,7 +83,10 @@ export async function checkAssembling(host: Host, userId: number): Promise<void>
  * The tree is put together in memory; better refused now than ended by the kernel in the middle.
  * @throws NO_SPACE
  */
-export function checkMemory(tree: Tree, availableBytes: number): void {
+export async function checkMemory(tree: Tree, host: Host): Promise<void> {
+  const found = /^MemAvailable:\s+(\d+) kB/m.exec((await host.readIfThere('/proc/meminfo')) ?? '');
+  if (found === null) return;
+  const availableBytes = Number(found[1]) * 1024;
   let neededBytes = 0;
   for (const { type, entry } of tree.nodes.values()) {
     neededBytes += ENTRY_BYTES + (type === 'file' ? Math.ceil(entry.sizeBytes / BLOCK_BYTES) * BLOCK_BYTES : 0);

@@ -62,7 +62,7 @@ export class Allowance {
   gave(bytes: number): void {
     this.#grown += bytes;
     if (this.#grown > this.#mostBytes) throw refusal(`it holds more than ${this.#mostBytes} bytes`, 'make room, or import a smaller one');
-    if (this.#grown > FREE_GROWTH_BYTES && this.#grown > this.#read * MOST_GROWTH) {
+    if (this.#grown > mostGrownBytes(this.#read)) {
       throw refusal(`it grows to more than ${MOST_GROWTH} times its size when it is unpacked`, 'unpack it yourself first, and look at it');
     }
   }
@@ -71,6 +71,11 @@ export class Allowance {
 /** File systems of zeros and logs grow far, but not without end; gzip cannot go beyond 1032. */
 const MOST_GROWTH = 200;
 const FREE_GROWTH_BYTES = 256 * 1024 ** 2;
+
+/** @returns how large something may be when it is unpacked, by its size as it is */
+export function mostGrownBytes(packedBytes: number): number {
+  return Math.max(FREE_GROWTH_BYTES, packedBytes * MOST_GROWTH);
+}
 
 /**
  * @returns what is in it, whether it is compressed or not; each byte is counted

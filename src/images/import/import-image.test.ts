@@ -37,7 +37,7 @@ async function importOf(t: TestContext, given: Buffer | ReadonlyMap<string, Buff
   const ask = (file: string) => (command: string) => execFileSync('debugfs', ['-R', command, file], { encoding: 'utf8', stdio: 'pipe' });
   for (const file of [rootfs, workSeed]) execFileSync('e2fsck', ['-fn', file], { stdio: 'pipe' });
   assert.deepEqual(
-    readdirSync(scratch).filter((name) => name !== 'archive.tar'),
+    readdirSync(scratch).filter((name) => !['archive.tar', 'unpacked.tar'].includes(name)),
     [],
   );
   return { ...facts, debugfs: ask(rootfs), seed: ask(workSeed) };
@@ -122,6 +122,25 @@ for (const [name, make] of Object.entries(FORMS)) {
   });
 }
 
+const xz = (bytes: Buffer): Buffer => execFileSync('xz', ['-0', '--stdout'], { input: bytes, maxBuffer: 1024 ** 3 });
+
+test('archives packed with xz are imported, by the program of that name (8.8)', async (t) => {
+  const plain = await importOf(t, xz(tarOf([{ path: './etc/os-release', body: 'ID=alpine\n' }])));
+  assert.equal(plain.distribution, 'alpine');
+  const container = await importOf(t, xz(dockerArchive(LAYERS, RUN)));
+  assert.deepEqual(container.entrypoint, ['/bin/serve', '--port', '80']);
+  const host = { ...realHost, findProgram: () => Promise.resolve(undefined) };
+  const directory = directoryFor(t);
+  const path = join(directory, 'given.tar.xz');
+  writeFileSync(path, xz(tarOf([{ path: 'a' }])));
+  const places = { scratch: join(directory, 'scratch'), rootfs: join(directory, 'rootfs'), workSeed: join(directory, 'seed') };
+  const importing = importImage({
+    ...{ path, reference: undefined, modulesPath: null, ...places, host },
+    ...{ signal: new AbortController().signal, onProgress: () => undefined, onLog: () => undefined },
+  });
+  await assert.rejects(importing, { code: 'PREREQUISITE_MISSING', message: /takes xz/, remedy: 'sudo apt-get install xz-utils' });
+});
+
 const changed = (files: Map<string, Buffer>, pick: RegExp, change: (bytes: Buffer) => Buffer): Map<string, Buffer> =>
   new Map([...files].map(([name, bytes]) => [name, pick.test(bytes.toString('latin1')) ? change(bytes) : bytes]));
 
@@ -145,7 +164,11 @@ const REFUSED: Record<string, [given: () => Buffer | ReadonlyMap<string, Buffer>
   nothing: [() => Buffer.alloc(0), /empty/],
   'half of an archive': [() => tarOf([{ path: 'a', body: 'x'.repeat(2000) }]).subarray(0, 1400), /ends early/],
   'damaged gzip': [() => gzipSync(tarOf([{ path: 'a', body: 'x' }])).fill(7, 20, 40), /damaged/],
-  'a compression that is not read': [() => Buffer.from('fd377a585a0000000000', 'hex'), /unxz/],
+  'a compression that is not read': [() => Buffer.from('425a683931415926', 'hex'), /bunzip2/],
+  'a layer packed with xz': [() => dockerArchive([xz(LAYERS[0] ?? Buffer.alloc(0))], RUN), /unxz/],
+  'damaged xz': [() => xz(tarOf([{ path: 'a', body: 'x'.repeat(5000) }])).fill(7, 40, 80), /packed with xz and damaged/],
+  'half of an xz': [() => xz(tarOf([{ path: 'a', body: 'x'.repeat(5000) }])).subarray(0, 90), /packed with xz and damaged/],
+  'a bomb packed with xz': [() => xz(Buffer.alloc(300 * 1024 ** 2)), /holds more than 268435456 bytes/],
   'a directory without a layout': [() => new Map([['hello', Buffer.from('x')]]), /without an OCI layout/],
   'another architecture': [() => foreign(), /not for linux/],
   'a blob that is not what its digest says': [

@@ -1,3 +1,4 @@
+import type { Stats } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import type { Host } from '../../host/host.ts';
 import { formatSize } from '../../lib/size.ts';
@@ -10,9 +11,10 @@ import { initSystemOf } from './init-system.ts';
 import { type Layer, mergeLayers, packTree, type Texts } from './layers.ts';
 import { refusal, unreadable } from './problem.ts';
 import { Tree } from './tree.ts';
+import { withoutXz } from './xz.ts';
 
 export type ImportRequest = {
-  /** Absolute: a tar, compressed or not, or the directory of an OCI layout. */
+  /** Absolute: a tar, compressed by gzip, zstd, xz or not, or the directory of an OCI layout. */
   path: string;
   /** Which of several images. */
   reference: string | undefined;
@@ -39,14 +41,17 @@ const SPACE_SHARE = 0.4;
  * and compared here, and unpacked where they can reach nothing.
  * @throws INVALID_INPUT for what is refused, PREREQUISITE_MISSING, NO_SPACE
  */
-export async function importImage(request: ImportRequest): Promise<ImportedFacts> {
-  const { host, signal, onProgress } = request;
+export async function importImage(given: ImportRequest): Promise<ImportedFacts> {
+  const { host, signal, onProgress, scratch } = given;
   const userId = process.getuid?.() ?? 0;
   await checkAssembling(host, userId);
-  await host.makePrivateDirectory(request.scratch);
-  const mostBytes = Math.floor((await host.freeBytes(request.scratch)) * SPACE_SHARE);
+  await host.makePrivateDirectory(scratch);
+  const mostBytes = Math.floor((await host.freeBytes(scratch)) * SPACE_SHARE);
   const makeAllowance = (): Allowance => new Allowance(mostBytes);
   onProgress('looking at it');
+  const found = await lookAt(given.path);
+  const path = found.isFile() ? await withoutXz(given.path, { scratch: `${scratch}/unpacked.tar`, mostBytes, host, signal }) : given.path;
+  const request = { ...given, path };
   const container = await recognise(request, makeAllowance);
   const layers = container?.layers ?? [plainLayer(request.path, (await stat(request.path)).size)];
   onProgress(`reading ${layers.length === 1 ? 'the archive' : `${layers.length} layers`}`);
@@ -59,7 +64,7 @@ export async function importImage(request: ImportRequest): Promise<ImportedFacts
     layers.push(await modulesLayer(tree, request.modulesPath));
     await mergeLayers(merged, layers, { makeAllowance, signal, from: layers.length - 1 });
   }
-  checkMemory(tree, await availableMemory(host));
+  await checkMemory(tree, host);
   onProgress(`writing ${tree.nodes.size} entries, ${formatSize(contentBytes(tree))}`);
   const archive = packTree(tree, layers, makeAllowance, signal);
   await assemble({ ...request, archive, mountPoint: `${request.scratch}/mount`, userId });
@@ -70,9 +75,7 @@ export async function importImage(request: ImportRequest): Promise<ImportedFacts
 async function recognise(request: ImportRequest, makeAllowance: () => Allowance): Promise<ContainerImage | undefined> {
   const { path, reference, scratch, signal } = request;
   const choice = { reference, architecture: process.arch === 'x64' ? 'amd64' : process.arch };
-  const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
-    throw unreadable(path, error.code);
-  });
+  const found = await lookAt(path);
   if (found.isDirectory()) {
     const container = await readContainer(directoryArchive(path), choice, signal);
     if (container === undefined)
@@ -84,6 +87,12 @@ async function recognise(request: ImportRequest, makeAllowance: () => Allowance)
   if (!['manifest.json', 'index.json'].some((name) => index.files.has(name))) return undefined;
   const archive: Archive = await tarArchive(index, path, `${scratch}/archive.tar`, makeAllowance(), signal);
   return readContainer(archive, choice, signal);
+}
+
+function lookAt(path: string): Promise<Stats> {
+  return stat(path).catch((error: NodeJS.ErrnoException) => {
+    throw unreadable(path, error.code);
+  });
 }
 
 function plainLayer(path: string, sizeBytes: number): Layer {
@@ -105,9 +114,4 @@ function distributionOf(texts: Texts): string {
 
 function contentBytes(tree: Tree): number {
   return [...new Set(tree.nodes.values())].reduce((sum, { type, entry }) => sum + (type === 'file' ? entry.sizeBytes : 0), 0);
-}
-
-async function availableMemory(host: Host): Promise<number> {
-  const match = /^MemAvailable:\s+(\d+) kB/m.exec((await host.readIfThere('/proc/meminfo')) ?? '');
-  return match === null ? Number.POSITIVE_INFINITY : Number(match[1]) * 1024;
 }

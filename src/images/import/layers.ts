@@ -13,6 +13,8 @@ export type Layer = {
   isLayer: boolean;
   /** Goes before every path. */
   prefix?: string;
+  /** Paths, as the tar has them, that are no part of the image. */
+  omit?: ReadonlySet<string>;
 };
 
 /** Makes what bounds a reading of all layers; each reading has its own. */
@@ -43,12 +45,13 @@ export async function mergeLayers(
   }
 }
 
-function mergeSink({ tree, texts }: { tree: Tree; texts: Texts }, { isLayer, prefix }: Layer, layer: number): TarSink {
+function mergeSink({ tree, texts }: { tree: Tree; texts: Texts }, { isLayer, prefix, omit }: Layer, layer: number): TarSink {
   let index = 0;
   let kept: { path: string; chunks: Buffer[] } | undefined;
   return {
     entry: async (entry) => {
-      tree.add(entry, { layer, index: index++, isLayer, ...(prefix === undefined ? {} : { prefix }) });
+      const place = { layer, index: index++, isLayer, ...(prefix === undefined ? {} : { prefix }) };
+      if (omit?.has(entry.path) !== true) tree.add(entry, place);
       const path = entry.path.replace(/^\.\//, '');
       kept = KEPT_TEXTS.has(path) && entry.type === 'file' && entry.sizeBytes <= MOST_TEXT_BYTES ? { path, chunks: [] } : undefined;
     },

@@ -2,7 +2,7 @@ import { BangerError } from '../../model/errors.ts';
 
 /** What is given is no image, or one that is refused. @param remedy default: what can be imported */
 export function refusal(reason: string, remedy = 'give a root file system as tar, an OCI layout, or what docker save wrote'): BangerError {
-  return new BangerError('INVALID_INPUT', `the image cannot be imported: ${reason}`, { remedy });
+  return new BangerError('INVALID_INPUT', `the image cannot be imported: ${reason}`, { remedy, details: { reason } });
 }
 
 /** @param code errno name of what became of opening or finding it */

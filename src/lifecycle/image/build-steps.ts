@@ -12,14 +12,25 @@ import { provisionSteps } from './provision.ts';
 /** Left free in the seed of work disks, so that it can be mounted and written to as it is. */
 const SEED_SPARE_BYTES = 64 * 1024 ** 2;
 
-/** @param builder the temporary VM, made when the first step begins */
-export function buildSteps(services: LifecycleServices, build: Build, log: BuildLog, builder: () => Builder): Step<ImageContext>[] {
+/** @param work.builder the temporary VM, made when the first step begins */
+export function buildSteps(
+  services: LifecycleServices,
+  build: Build,
+  { log, builder }: { log: BuildLog; builder: () => Builder },
+): Step<ImageContext>[] {
   const { base, steps, packages, request } = build;
   const plan = { base, packages, steps, script: request.script ?? null };
   return [
     openLog,
     ...builderSteps(builder),
     ...provisionSteps(plan, { sources: services.provisionSources, builder, log: (line) => log.line(line) }),
+    ...endSteps(builder),
+  ];
+}
+
+/** Ends the VM, and makes its disks those of the image. */
+export function endSteps(builder: () => Builder): Step<ImageContext>[] {
+  return [
     powerOffStep(builder),
     takeDisks(builder),
     { name: 'builder-end', title: 'end of the temporary VM', apply: () => removeBuilder(builder()) },
@@ -27,7 +38,7 @@ export function buildSteps(services: LifecycleServices, build: Build, log: Build
 }
 
 /** The log stays whatever becomes of the build: it tells why. */
-const openLog: Step<ImageContext> = {
+export const openLog: Step<ImageContext> = {
   name: 'log',
   title: 'build log',
   async apply({ services, paths, operation }) {

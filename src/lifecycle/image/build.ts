@@ -5,16 +5,15 @@ import type { OperationRecord } from '../../model/operation.ts';
 import { chooseSteps, type ProvisionStep } from '../../model/provisioning.ts';
 import { preflight } from '../needs.ts';
 import type { LifecycleServices } from '../services.ts';
-import { openBuildLog } from './build-log.ts';
-import { type Builder, makeBuilder, removeBuilder, reserveBuilder } from './builder-vm.ts';
-import { createManagedImage } from './managed.ts';
-import { buildFacts, buildSteps, logged } from './build-steps.ts';
+import { bootstrapImage } from './bootstrap.ts';
+import { beginWithBuilder } from './builder-work.ts';
+import { buildFacts, buildSteps } from './build-steps.ts';
 
 export type BuildRequest = {
   name: string;
   /** Name or id; default: the default image, or one of the distribution. */
   from?: string | undefined;
-  /** Beginning of the distribution that the base must be of. */
+  /** Beginning of the distribution that the base must be of; or one that is built from its own packages. */
   distribution?: string | undefined;
   /** Of the root file system; default: what new VMs get. */
   sizeBytes?: number | undefined;
@@ -35,8 +34,10 @@ const DEVELOPMENT = 'development';
  * @throws before anything exists: INVALID_INPUT, NAME_TAKEN, NOT_FOUND, NO_SPACE, PREREQUISITE_MISSING
  */
 export async function buildImage(services: LifecycleServices, request: BuildRequest): Promise<OperationRecord> {
+  const distribution = services.distributions.get(request.distribution ?? '');
+  if (distribution !== undefined && request.from === undefined) return bootstrapImage(services, distribution, request);
   const base = await chooseBase(services, request);
-  const steps = chooseSteps(await services.provisionSources.steps(), request);
+  const steps = await stepsFor(services, base, request);
   const packages = packagesOf(steps, request);
   const rootfsBytes = request.sizeBytes ?? Math.max(base.rootfsBytes, services.settings.defaultSpec.rootOverlayBytes);
   if (rootfsBytes < base.rootfsBytes) {
@@ -64,42 +65,31 @@ async function chooseBase(services: LifecycleServices, { from, distribution }: B
   });
 }
 
+/** The steps are scripts for Debian's packages; on what was made of another distribution's packages only the user's own script runs. */
+async function stepsFor(
+  { distributions, provisionSources }: LifecycleServices,
+  base: Image,
+  request: BuildRequest,
+): Promise<ProvisionStep[]> {
+  if (!distributions.has(base.distribution)) return chooseSteps(await provisionSources.steps(), request);
+  if (request.packages === undefined && request.only === undefined && request.skip === undefined) return [];
+  throw new BangerError('INVALID_INPUT', `--packages, --step and --skip are for Debian, and ${base.name} is of ${base.distribution}`, {
+    remedy: 'leave them out, and install packages by --script',
+  });
+}
+
 function packagesOf(steps: readonly ProvisionStep[], { packages }: BuildRequest): string[] {
   const named = steps.flatMap((step) => (step.name === DEVELOPMENT && packages !== undefined ? [] : step.packages));
   return [...new Set([...(packages?.names ?? []), ...named])];
 }
 
 function begin(services: LifecycleServices, build: Build): OperationRecord {
-  const { request, base } = build;
-  const id = services.newId();
-  const vm = reserveBuilder(services, base, request.name, build.rootfsBytes);
-  const buildLogPath = services.imagePathsOf({ id }).buildLog;
-  const log = openBuildLog(services, buildLogPath);
-  let builder: Builder | undefined;
-  const settle = async (): Promise<void> => {
-    // Cancelled before its first step, nothing was undone.
-    if (services.vms.find(vm.id)?.state === 'creating') await removeBuilder(builder ?? makeBuilder(services, vm, SILENT));
-    await log.written();
-  };
-  try {
-    const steps = buildSteps(services, build, log, () => (builder ??= makeBuilder(services, vm, SILENT)));
-    return createManagedImage(services, {
-      verb: 'image.build',
-      name: request.name,
-      replace: request.replace === true,
-      origin: 'built',
-      id,
-      vm,
-      boot: base,
-      facts: { ...buildFacts(services, build), buildLogPath },
-      steps: steps.map((step) => logged(step, log, buildLogPath)),
-      settle,
-    });
-  } catch (error) {
-    services.vms.remove(vm.id);
-    throw error;
-  }
+  const { request, base, rootfsBytes } = build;
+  return beginWithBuilder(services, {
+    ...{ name: request.name, replace: request.replace === true, rootfsBytes },
+    boot: base,
+    base: () => base,
+    facts: buildFacts(services, build),
+    steps: (work) => buildSteps(services, build, work),
+  });
 }
-
-/** The lines of a build are told by its steps, not by those of its VM. */
-const SILENT = { log: () => undefined, progress: () => undefined };

@@ -18,6 +18,8 @@ const STORAGE_DRIVER = 'copy';
 /** Nobody is meant to find it. */
 const CAPABILITIES = ALL_CAPABILITIES.filter(({ name }) => !['dns-name', 'ports', 'services'].includes(name));
 
+/** The lines of a build are told by its steps, not by those of its VM. */
+const SILENT = { log: () => undefined, progress: () => undefined };
 const nothing = { journal: () => undefined, signal: new AbortController().signal };
 
 /**
@@ -56,8 +58,8 @@ export function reserveBuilder(services: LifecycleServices, base: Image, name: s
 /** What the steps of a build share about its VM; made when they begin. */
 export type Builder = { vm: Vm; context: VmContext };
 
-export function makeBuilder(services: LifecycleServices, vm: Vm, operation: VmContext['operation']): Builder {
-  return { vm, context: makeContext(services, vm, operation) };
+export function makeBuilder(services: LifecycleServices, vm: Vm, base: Image): Builder {
+  return { vm, context: makeContext(services, vm, SILENT, base) };
 }
 
 /** Everything from a record to a guest that answers. What any of it made is removed as a whole by the first of the steps. */

@@ -28,7 +28,7 @@ export type ImageContext = {
 };
 
 /** Kernel, initramfs with its agent, and modules that the image boots with; they are cloned, linked or copied. */
-export type BootFiles = Pick<Image, 'kernelPath' | 'initramfsPath' | 'agentSha256' | 'modulesPath'>;
+export type BootFiles = Pick<Image, 'kernelPath' | 'kernelVersion' | 'initramfsPath' | 'agentSha256' | 'modulesPath'>;
 
 export type ManagedImageRequest = {
   /** `image.build`, `image.import`, … */
@@ -107,6 +107,7 @@ function adoptBootFiles(boot: BootFiles): Step<ImageContext> {
     name: 'boot-files',
     title: 'kernel, initramfs and modules',
     async apply({ services, files, facts }, signal) {
+      facts.kernelVersion = boot.kernelVersion;
       facts.agentSha256 = boot.agentSha256;
       await copyFile(services, boot.kernelPath, files.kernel, signal);
       await copyFile(services, boot.initramfsPath, files.initramfs, signal);

@@ -31,6 +31,8 @@ const schema = z.strictObject({
   workSeedBytes: z.number(),
   distribution: z.string(),
   initSystem: z.enum(['systemd', 'runit', 'none']),
+  // Images of older versions do not say.
+  kernelVersion: z.string().nullable().default(null),
   packages: z.array(z.string()),
   packagesHash: z.string().nullable(),
   servicePorts: z.array(z.number()),
@@ -45,7 +47,7 @@ const schema = z.strictObject({
   buildLogPath: z.string().nullable(),
   recipe: z
     .strictObject({
-      from: z.string(),
+      from: z.string().nullable(),
       distribution: z.string(),
       packagesPath: z.string().nullable(),
       scriptPath: z.string().nullable(),

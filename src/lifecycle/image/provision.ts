@@ -34,16 +34,25 @@ export function provisionSteps(plan: ProvisionPlan, work: Provisioning): Step<Im
     modulesStep(plan.base, work),
     ...(plan.packages.length === 0 ? [] : [packagesStep(plan, work)]),
     ...plan.steps.map((step) => scriptStep(step, work)),
-    ...(own === null ? [] : [scriptStep({ name: 'script', title: own.path, script: own.text, artifacts: [] }, work)]),
-    {
-      name: 'clean',
-      title: 'clean up',
-      apply: async (context, signal) => runScript(context, work, 'clean', (await work.sources.frame()).clean, {}, signal),
-    },
+    ...ownScriptSteps(own, work),
+    cleanStep(work),
   ];
 }
 
-function systemStep(work: Provisioning): Step<ImageContext> {
+/** @param own null: there is none */
+export function ownScriptSteps(own: ProvisionPlan['script'], work: Provisioning): Step<ImageContext>[] {
+  return own === null ? [] : [scriptStep({ name: 'script', title: own.path, script: own.text, artifacts: [] }, work)];
+}
+
+export function cleanStep(work: Provisioning): Step<ImageContext> {
+  return {
+    name: 'clean',
+    title: 'clean up',
+    apply: async (context, signal) => runScript(context, work, 'clean', (await work.sources.frame()).clean, {}, signal),
+  };
+}
+
+export function systemStep(work: Provisioning): Step<ImageContext> {
   return {
     name: 'system',
     title: 'guest system',
@@ -152,7 +161,7 @@ async function makeParent(agent: Parameters<typeof runInGuest>[0], work: Provisi
 }
 
 /** @throws COMMAND_FAILED with the last line that it printed */
-async function runScript(
+export async function runScript(
   { services, operation }: ImageContext,
   work: Provisioning,
   name: string,

@@ -57,6 +57,7 @@ async function look(services: LifecycleServices, request: RegisterRequest): Prom
     initramfsPath: initramfsPath ?? standard?.initramfsPath ?? '',
     agentSha256: standard?.agentSha256 ?? null,
     modulesPath: modulesPath ?? standard?.modulesPath ?? null,
+    kernelVersion: standard?.kernelVersion ?? null,
     distribution: request.distribution ?? 'unknown',
     initSystem: request.initSystem ?? 'systemd',
     servicePorts: request.servicePorts ?? [],

@@ -15,6 +15,7 @@ const EXAMPLES = [
   'banger image build --name dev',
   'banger image build --name small --from default --skip opencode --packages packages.txt',
   'banger image build --name mine --from dev --step docker-modules --script setup.sh',
+  'banger image build --distribution void --name void',
   'banger image build --list-steps',
 ];
 
@@ -22,7 +23,10 @@ export function declareCommand(cli: Cli) {
   return newCommand('build', 'build an image: a temporary VM is booted from another one, provisioned, cleaned and kept', EXAMPLES)
     .option('--name <name>', 'name of the new image, a DNS label', (value) => checkName(value, 'image'))
     .option('--from <image>', 'image to build from (default: the default image)')
-    .option('--distribution <name>', 'distribution that the image to build from must be of')
+    .option(
+      '--distribution <name>',
+      'distribution that the image to build from must be of; void: made of its packages, without another image',
+    )
     .option('--size <size>', 'root file system (default: what new VMs get)', (value) => parseDiskSize('--size', value))
     .option('--packages <file>', 'list of packages, one a line, in place of the development packages')
     .option('--script <file>', 'shell script to run in the guest after the steps')

@@ -44,7 +44,7 @@ export function declareCommand(cli: Cli) {
 
 /** @returns `nginx` for `/tmp/nginx.tar.gz` @throws INVALID_INPUT where no name can be made of it */
 function nameFrom(path: string): string {
-  const base = basename(resolve(path)).replace(/(\.(tar|tgz|gz|zst|oci|docker))+$/i, '');
+  const base = basename(resolve(path)).replace(/(\.(tar|tgz|gz|zst|xz|txz|oci|docker))+$/i, '');
   const name = base
     .toLowerCase()
     .replaceAll(/[^a-z0-9-]+/g, '-')

@@ -33,5 +33,6 @@ const COLUMNS: readonly Column<ImageView>[] = [
 
 const WIDE_COLUMNS: readonly Column<ImageView>[] = [
   { title: 'ID', of: (image) => image.id },
+  { title: 'KERNEL', of: (image) => image.kernelVersion ?? '-' },
   { title: 'ROOT FILE SYSTEM', of: (image) => image.rootfsPath },
 ];

@@ -36,6 +36,7 @@ function factsOf(image: ImageView): Facts {
     ['origin', image.origin],
     ['distribution', image.distribution],
     ['init', image.initSystem],
+    ['kernel version', image.kernelVersion],
     ['entrypoint', image.entrypoint === null ? null : JSON.stringify(image.entrypoint)],
     ['environment', isContainer ? list(Object.entries(image.env).map(([name, value]) => `${name}=${value}`)) : null],
     ['user', image.user],

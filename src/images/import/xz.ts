@@ -1,0 +1,49 @@
+// xz is the one common compression that Node does not bring; its own program unpacks it, bounded in memory and in what it writes.
+import { stat } from 'node:fs/promises';
+import type { Host } from '../../host/host.ts';
+import { BangerError } from '../../model/errors.ts';
+import { mostGrownBytes } from './bytes.ts';
+import { refusal } from './problem.ts';
+
+const MAGIC = Buffer.from('fd377a585a00', 'hex');
+/** What `xz -9` takes to unpack, and some (xz(1), "Compression preset levels"). */
+const MEMORY_LIMIT = '256MiB';
+const TIMEOUT_MS = 30 * 60_000;
+/** Of `ulimit -f` in a POSIX shell. */
+const BLOCK_BYTES = 512;
+/** The program writes no byte beyond the limit: it is told by a signal, or by the error of the system call. */
+const SCRIPT = 'ulimit -f "$3" && exec xz --decompress --stdout --no-sparse --memlimit-decompress="$4" < "$1" > "$2"';
+
+/**
+ * @param scratch where an archive that is packed with xz is unpacked
+ * @param mostBytes that it may have then
+ * @returns the path of the archive without xz around it
+ * @throws INVALID_INPUT when it is damaged or grows too far, PREREQUISITE_MISSING without the program
+ */
+export async function withoutXz(
+  path: string,
+  { scratch, mostBytes, host, signal }: { scratch: string; mostBytes: number; host: Host; signal: AbortSignal },
+): Promise<string> {
+  if (!(await host.readHead(path, MAGIC.length)).equals(MAGIC)) return path;
+  if ((await host.findProgram('xz', host.commandEnvironment()['PATH'] ?? '')) === undefined) {
+    throw new BangerError('PREREQUISITE_MISSING', 'unpacking the archive takes xz, which is not installed', {
+      remedy: 'sudo apt-get install xz-utils',
+    });
+  }
+  const limit = Math.min(mostBytes, mostGrownBytes((await stat(path)).size));
+  const blocks = Math.ceil(limit / BLOCK_BYTES);
+  try {
+    await host.run(['sh', '-c', SCRIPT, 'sh', path, scratch, String(blocks), MEMORY_LIMIT], { signal, timeoutMs: TIMEOUT_MS });
+  } catch (error) {
+    signal.throwIfAborted();
+    const written = await stat(scratch).then(
+      ({ size }) => size,
+      () => 0,
+    );
+    await host.removeTree(scratch);
+    if (written >= limit)
+      throw refusal(`it holds more than ${limit} bytes when it is unpacked`, 'make room, or unpack it yourself and look at it');
+    throw refusal(`it is packed with xz and damaged (${error instanceof Error ? error.message : String(error)})`, 'fetch it again');
+  }
+  return scratch;
+}

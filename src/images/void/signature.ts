@@ -1,0 +1,84 @@
+// Who may have made a package: keys that are known beforehand, never one that a repository brings along.
+import { createHash, createPublicKey, createVerify, type KeyObject } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { readFile, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { BangerError } from '../../model/errors.ts';
+
+export type TrustedKey = {
+  key: KeyObject;
+  /** The text that signers publish. */
+  pem: Buffer;
+  /** SHA-256 of the key (SPKI, DER), hex: by this it is recognised. */
+  sha256: string;
+  /** What xbps calls it, and the name of its file in /var/db/xbps/keys. */
+  fingerprint: string;
+};
+
+/** Signing with less has been broken in public (NIST SP 800-131A). */
+const LEAST_MODULUS_BITS = 2048;
+
+/** @returns the keys by their SHA-256. @param folders `*.pem` are read, others are ignored @throws CONFIG_INVALID */
+export async function readTrustedKeys(folders: readonly string[]): Promise<ReadonlyMap<string, TrustedKey>> {
+  const keys = new Map<string, TrustedKey>();
+  for (const folder of folders) {
+    const names = await readdir(folder).catch((error: unknown) => {
+      throw new BangerError('CONFIG_INVALID', `the keys of Void repositories cannot be read: ${String(error)}`, {
+        remedy: 'name a directory of public keys, *.pem (void.keys in config.toml)',
+      });
+    });
+    for (const name of names.filter((one) => one.endsWith('.pem')).toSorted()) {
+      const key = parseKey(await readFile(join(folder, name)));
+      if (key === undefined) {
+        throw new BangerError('CONFIG_INVALID', `${join(folder, name)} is no RSA public key of ${LEAST_MODULUS_BITS} bits or more`, {
+          remedy: 'write one: openssl rsa -in private.pem -pubout',
+        });
+      }
+      keys.set(key.sha256, key);
+    }
+  }
+  return keys;
+}
+
+/** @returns undefined for what is no RSA public key of enough bits */
+export function parseKey(pem: Buffer): TrustedKey | undefined {
+  // createPublicKey would take a private key as well, and make the public one of it.
+  if (pem.length > 16_384 || !/-----BEGIN (RSA )?PUBLIC KEY-----/.test(pem.toString('latin1'))) return undefined;
+  let key: KeyObject;
+  try {
+    key = createPublicKey(pem);
+  } catch {
+    return undefined;
+  }
+  if (key.asymmetricKeyType !== 'rsa' || (key.asymmetricKeyDetails?.modulusLength ?? 0) < LEAST_MODULUS_BITS) return undefined;
+  const sha256 = createHash('sha256')
+    .update(key.export({ type: 'spki', format: 'der' }))
+    .digest('hex');
+  return { key, pem, sha256, fingerprint: fingerprintOf(key) };
+}
+
+/** MD5 of the key as ssh writes it (RFC 4253, 6.6), with colons: a name, and no proof of anything. */
+function fingerprintOf(key: KeyObject): string {
+  const { n = '', e = '' } = key.export({ format: 'jwk' });
+  const field = (bytes: Buffer): Buffer => Buffer.concat([lengthOf(bytes), bytes]);
+  const number = (base64: string): Buffer => {
+    const bytes = Buffer.from(base64, 'base64url');
+    return field((bytes[0] ?? 0) >= 0x80 ? Buffer.concat([Buffer.alloc(1), bytes]) : bytes);
+  };
+  const blob = Buffer.concat([field(Buffer.from('ssh-rsa')), number(e), number(n)]);
+  return createHash('md5').update(blob).digest('hex').match(/../g)?.join(':') ?? '';
+}
+
+function lengthOf(bytes: Buffer): Buffer {
+  const length = Buffer.alloc(4);
+  length.writeUInt32BE(bytes.length);
+  return length;
+}
+
+/** @returns whether the file is what the key signed: RSA with PKCS#1 v1.5 padding over SHA-256 (xbps-rindex(1), `--sign-pkg`) */
+export async function isSigned(path: string, signature: Buffer, { key }: TrustedKey, signal: AbortSignal): Promise<boolean> {
+  const verify = createVerify('RSA-SHA256');
+  await pipeline(createReadStream(path, { highWaterMark: 1024 ** 2 }), verify, { signal });
+  return verify.verify(key, signature);
+}

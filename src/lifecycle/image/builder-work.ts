@@ -1,0 +1,53 @@
+import type { Image } from '../../model/image.ts';
+import type { OperationRecord } from '../../model/operation.ts';
+import type { Step } from '../pipeline.ts';
+import type { LifecycleServices } from '../services.ts';
+import { type BuildLog, openBuildLog } from './build-log.ts';
+import { logged } from './build-steps.ts';
+import { type Builder, makeBuilder, removeBuilder, reserveBuilder } from './builder-vm.ts';
+import { createManagedImage, type BootFiles, type ImageContext, type ImageFacts } from './managed.ts';
+
+/** An image that comes into being in a temporary VM. */
+export type BuilderWork = {
+  name: string;
+  replace: boolean;
+  /** Of the root file system. */
+  rootfsBytes: number;
+  /** Null when the steps make them. */
+  boot: BootFiles | null;
+  /** What the VM boots from; asked for with the id of the new image, before its steps begin. Its files may come into being by them. */
+  base(id: string): Image;
+  /** What is known from the start. */
+  facts: ImageFacts;
+  steps(work: { log: BuildLog; builder: () => Builder }): Step<ImageContext>[];
+};
+
+/**
+ * Begins a build: reserves its VM and opens its log, in which each step is told.
+ * @throws NAME_TAKEN, INVALID_INPUT, PREREQUISITE_MISSING before anything is begun
+ */
+export function beginWithBuilder(services: LifecycleServices, work: BuilderWork): OperationRecord {
+  const id = services.newId();
+  const base = work.base(id);
+  const vm = reserveBuilder(services, base, work.name, work.rootfsBytes);
+  const buildLogPath = services.imagePathsOf({ id }).buildLog;
+  const log = openBuildLog(services, buildLogPath);
+  let made: Builder | undefined;
+  const builder = (): Builder => (made ??= makeBuilder(services, vm, base));
+  const settle = async (): Promise<void> => {
+    // Cancelled before its first step, nothing was undone.
+    if (services.vms.find(vm.id)?.state === 'creating') await removeBuilder(builder());
+    await log.written();
+  };
+  try {
+    return createManagedImage(services, {
+      ...{ verb: 'image.build', name: work.name, replace: work.replace, origin: 'built', id, vm, boot: work.boot },
+      facts: { ...work.facts, buildLogPath },
+      steps: work.steps({ log, builder }).map((step) => logged(step, log, buildLogPath)),
+      settle,
+    });
+  } catch (error) {
+    services.vms.remove(vm.id);
+    throw error;
+  }
+}
