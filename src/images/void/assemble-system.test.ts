@@ -1,5 +1,6 @@
 // Small packages, really put together into a kernel, an initramfs and file systems, which are read again by debugfs.
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -110,7 +111,8 @@ async function assemble(
 
 test('packages become a kernel with initramfs and modules, and a root file system that xbps knows (8.7)', async (t) => {
   const { facts, directory, debugfs } = await assemble(t, [BASE, SHELL, OTHER_SHELL, RUNIT]);
-  assert.deepEqual(facts, { distribution: 'void', initSystem: 'runit', kernelVersion: VERSION });
+  const agentSha256 = createHash('sha256').update('agent').digest('hex');
+  assert.deepEqual(facts, { distribution: 'void', initSystem: 'runit', kernelVersion: VERSION, agentSha256 });
   assert.equal(readFileSync(join(directory, 'kernel')).toString('latin1', 1, 4), 'ELF');
   assert.match(readFileSync(join(directory, 'initramfs')).toString('latin1'), /^070701[^]*modules\/order[^]*TRAILER/);
   const list = execFileSync('tar', ['--zstd', '-tf', join(directory, 'modules.tar.zst')], { encoding: 'utf8' });
