@@ -1,6 +1,6 @@
 // Images, as the API shows them and takes orders about them.
 import { z } from 'zod';
-import { LIMITS } from '../model/limits.ts';
+import { LIMITS, PACKAGE_NAME } from '../model/limits.ts';
 
 const initSystem = z.enum(['systemd', 'runit', 'none']);
 const newName = z.string().max(1024).describe('DNS label');
@@ -58,10 +58,7 @@ export const registerImageSchema = z
   .meta({ id: 'RegisterImage' });
 
 const stepName = z.string().max(100);
-const packageName = z
-  .string()
-  .regex(/^[A-Za-z0-9][A-Za-z0-9_+.-]*(:[a-z0-9]+)?$/)
-  .max(200);
+const packageName = z.string().regex(PACKAGE_NAME).max(200);
 
 export const buildImageSchema = z
   .strictObject({

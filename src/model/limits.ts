@@ -20,3 +20,6 @@ export const DEFAULT_SPEC = {
   rootOverlayBytes: 8 * 1024 ** 3,
   nat: true,
 } as const;
+
+/** A package of Debian, with an architecture or without, or of Void. */
+export const PACKAGE_NAME = /^[A-Za-z0-9][A-Za-z0-9_+.-]*(:[a-z0-9]+)?$/;

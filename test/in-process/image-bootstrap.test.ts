@@ -79,7 +79,7 @@ test('what does not fit a distribution that is built from its packages is refuse
     assert.match((await build(daemon, wish)).error?.message ?? '', /no provisioning steps for exotic/);
   }
   const { state, error } = await build(daemon, { from: 'default' });
-  assert.deepEqual([state, error?.message], ['failed', 'the image default is of exotic']);
+  assert.deepEqual([state, error?.message], ['failed', 'the image default is of debian, not of exotic']);
   assert.match((await build(daemon, { distribution: 'constructor' })).error?.message ?? '', /no image is of constructor/);
   await assertNothing(daemon, 'refused');
   await build(daemon, { packages: { path: '/list', names: ['Mine_2'] } });

@@ -60,7 +60,9 @@ async function chooseBase(services: LifecycleServices, { from, distribution }: B
   if (isOf(wanted)) return wanted;
   const other = from === undefined ? services.images.list().find(isOf) : undefined;
   if (other !== undefined) return other;
-  throw new BangerError('INVALID_INPUT', `${from === undefined ? 'no image' : `the image ${wanted.name}`} is of ${distribution}`, {
+  const problem =
+    from === undefined ? `no image is of ${distribution}` : `the image ${wanted.name} is of ${wanted.distribution}, not of ${distribution}`;
+  throw new BangerError('INVALID_INPUT', problem, {
     remedy: 'banger image list',
   });
 }

@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import type { BuildImage } from '../../../api/image-schemas.ts';
 import { formatDuration } from '../../../lib/duration.ts';
 import { BangerError } from '../../../model/errors.ts';
+import { PACKAGE_NAME } from '../../../model/limits.ts';
 import { checkName } from '../../../model/name.ts';
 import type { Cli } from '../../cli.ts';
 import { collect, newCommand } from '../../command.ts';
@@ -71,7 +72,7 @@ function buildBody(flags: BuildFlags): BuildImage {
     ...(flags.from === undefined ? {} : { from: flags.from }),
     ...(flags.distribution === undefined ? {} : { distribution: flags.distribution }),
     ...(flags.size === undefined ? {} : { sizeBytes: flags.size }),
-    ...(packages === undefined ? {} : { packages: { path: packages.path, names: packageNames(packages.text) } }),
+    ...(packages === undefined ? {} : { packages: { path: packages.path, names: packageNames(packages) } }),
     ...(script === undefined ? {} : { script }),
     ...(flags.step === undefined ? {} : { only: flags.step }),
     ...(flags.skip === undefined ? {} : { skip: flags.skip }),
@@ -79,8 +80,19 @@ function buildBody(flags: BuildFlags): BuildImage {
   };
 }
 
-function packageNames(text: string): string[] {
+/** @throws INVALID_INPUT with the line that is none */
+function packageNames({ path, text }: { path: string; text: string }): string[] {
   const lines = text.split('\n').map((line) => line.replace(/#.*/, '').trim());
+  const bad = lines.findIndex((line) => line !== '' && !PACKAGE_NAME.test(line));
+  if (bad >= 0) {
+    throw new BangerError(
+      'INVALID_INPUT',
+      `line ${bad + 1} of ${path} is no name of a package: ${JSON.stringify(lines[bad]?.slice(0, 80))}`,
+      {
+        remedy: 'write one name a line; what stands behind a # is a comment',
+      },
+    );
+  }
   return lines.filter((line) => line !== '');
 }
 
