@@ -9,7 +9,19 @@ import { environmentOf, useInstalledHelper, withoutFirecracker } from '../suppor
 
 const FOLDER = join(import.meta.dirname, '../e2e');
 /** Those with VMs of their own whose hypervisor is not what they are about. */
-const FILES = ['smoke', 'exec', 'stop', 'persistence', 'cancel', 'recovery', 'set-and-stats', 'network', 'faults'];
+const FILES = [
+  'smoke',
+  'exec',
+  'stop',
+  'persistence',
+  'cancel',
+  'recovery',
+  'set-and-stats',
+  'network',
+  'reach',
+  'faults',
+  'hostile-guest',
+];
 const HYPERVISORS = ['firecracker', 'firecracker-jailed'];
 const FILE_LIMIT_MS = 3_600_000;
 
