@@ -133,7 +133,7 @@ test('what commands need of the host is told with the commands, and refuses them
   const { reason, remedy } = verdicts.find(({ name }) => name === 'free-space') ?? {};
   assert.match(
     reason ?? '',
-    /are free below .*; needed by banger vm create, banger vm set --disk-size, banger image build, banger image import$/,
+    /are free below .*; needed by banger vm create, banger vm set --disk-size, banger image build, banger image build --distribution, banger image import$/,
   );
   assert.match(remedy ?? '', /^delete VMs/);
   await assert.rejects(daemon.api.createVm({ name: 'web' }, false), { code: 'NO_SPACE' });
