@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { vmRecord } from '../../test/support/vm-record.ts';
 import { decideChange, type VmChangeRequest } from './vm-change.ts';
 import type { VmState } from './vm-state.ts';
 import type { Vm } from './vm.ts';
@@ -8,22 +9,7 @@ const GIB = 1024 ** 3;
 
 function vm(state: VmState): Vm {
   const spec = { vcpuCount: 2, memoryMib: 1024, workDiskBytes: 8 * GIB, rootOverlayBytes: 10 * GIB, nat: true };
-  return {
-    id: 'a'.repeat(32),
-    name: 'web',
-    state,
-    imageId: '1',
-    imageName: 'default',
-    spec,
-    networkIndex: 2,
-    createdAt: '2026-01-01T00:00:00Z',
-    startedAt: null,
-    lastUsedAt: null,
-    runtime: null,
-    sshHostKey: null,
-    lastError: null,
-    forwards: [],
-  };
+  return vmRecord({ state, spec });
 }
 
 const refusal = (code: string, text: RegExp) => (error: unknown) => {

@@ -1,13 +1,12 @@
 // An image of a distribution's packages, with a small distribution in memory; test/e2e/image-void.test.ts has it with Void's format.
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import type { BuildImage } from '../../src/api/image-schemas.ts';
 import { BangerError, toErrorBody } from '../../src/model/errors.ts';
 import type { EffectHook } from '../support/effects.ts';
 import { runInProcess } from '../support/run-cli.ts';
-import { assertSound } from '../support/soundness.ts';
+import { assertNothingBuilt } from '../support/soundness.ts';
 import { created, daemonFor, done, ended, startDaemon, type TestDaemon } from '../support/test-daemon.ts';
 
 const MIB = 1024 ** 2;
@@ -21,19 +20,6 @@ async function build({ api }: TestDaemon, body: Partial<BuildImage> = {}): Promi
     // Refused before there was an operation.
     return { state: 'failed', error: toErrorBody(error), events: [] };
   }
-}
-
-/** Nothing of a build is there but its log. */
-async function assertNothing(daemon: TestDaemon, what: string): Promise<void> {
-  await assertSound(daemon, what);
-  assert.deepEqual(
-    (await daemon.api.listImages()).map(({ name }) => name),
-    ['default'],
-    what,
-  );
-  const root = join(daemon.world.directories.stateDirectory, 'images');
-  assert.deepEqual(existsSync(root) ? readdirSync(root) : [], [], what);
-  assert.deepEqual(daemon.services.vms.list(), [], what);
 }
 
 /** What the build works with; the log may fail unnoticed. */
@@ -81,7 +67,7 @@ test('what does not fit a distribution that is built from its packages is refuse
   const { state, error } = await build(daemon, { from: 'default' });
   assert.deepEqual([state, error?.message], ['failed', 'the image default is of debian, not of exotic']);
   assert.match((await build(daemon, { distribution: 'constructor' })).error?.message ?? '', /no image is of constructor/);
-  await assertNothing(daemon, 'refused');
+  await assertNothingBuilt(daemon, 'refused');
   await build(daemon, { packages: { path: '/list', names: ['Mine_2'] } });
   assert.deepEqual((await daemon.api.showImage('new')).packages, ['Mine_2']);
   const scripts = { name: 'more', from: 'new', distribution: undefined };
@@ -130,7 +116,7 @@ test('whatever fails, nothing is left (8.7, 9.5)', async (t) => {
     throw new BangerError('STORAGE_FAILED', 'made to fail');
   };
   const tried = await disturbAll(await daemonFor(t), { do: fail, stride: 1 }, async (what, daemon) => {
-    await assertNothing(daemon, what);
+    await assertNothingBuilt(daemon, what);
     return daemon;
   });
   assert.ok(tried > 40, `only ${tried} effects`);
@@ -141,7 +127,7 @@ test('wherever it is cancelled, nothing is left (8.7, 1.4)', async (t) => {
     for (const { id, state } of operations.list()) if (state === 'running') operations.cancel(id);
   };
   const tried = await disturbAll(await daemonFor(t), { do: cancel, stride: 3, isInTime: isRunning }, async (what, daemon) => {
-    await assertNothing(daemon, what);
+    await assertNothingBuilt(daemon, what);
     return daemon;
   });
   assert.ok(tried > 10, `only ${tried} effects`);
@@ -157,7 +143,7 @@ test('wherever the daemon dies, an image is there or nothing, and no VM (8.7, 9.
     last = await startDaemon(first.world);
     const { api } = last;
     if ((await api.listImages()).some(({ name }) => name === 'new')) await done(api, api.deleteImage('new'));
-    await assertNothing(last, what);
+    await assertNothingBuilt(last, what);
     return last;
   });
   assert.ok(tried > 8, `only ${tried} deaths`);

@@ -7,22 +7,9 @@ import type { BuildImage } from '../../src/api/image-schemas.ts';
 import { BangerError, toErrorBody } from '../../src/model/errors.ts';
 import { runInProcess } from '../support/run-cli.ts';
 import { created, daemonFor, done, ended, fakeOf, startDaemon, type TestDaemon, until } from '../support/test-daemon.ts';
-import { assertSound } from '../support/soundness.ts';
+import { assertNothingBuilt } from '../support/soundness.ts';
 
 const MIB = 1024 ** 2;
-
-/** Nothing of a build is there but its log. */
-async function assertNothing(daemon: TestDaemon, what: string): Promise<void> {
-  await assertSound(daemon, what);
-  assert.deepEqual(
-    (await daemon.api.listImages()).map(({ name }) => name),
-    ['default'],
-    what,
-  );
-  const root = join(daemon.world.directories.stateDirectory, 'images');
-  assert.deepEqual(existsSync(root) ? readdirSync(root) : [], [], what);
-  assert.deepEqual(daemon.services.vms.list(), [], what);
-}
 
 type End = Pick<Awaited<ReturnType<typeof ended>>, 'state' | 'error' | 'events'>;
 
@@ -115,7 +102,7 @@ test('whatever fails in a build, it leaves neither image nor VM, and names its l
     if (state === 'done') break;
     tried = n;
     assert.match(error?.message ?? '', /made to fail/);
-    await assertNothing(daemon, `${error?.message} (${n})`);
+    await assertNothingBuilt(daemon, `${error?.message} (${n})`);
   }
   assert.ok(tried > 40, `only ${tried} effects`);
 });
@@ -141,7 +128,7 @@ test('a build that is cancelled anywhere leaves neither image nor VM (8.3, 1.4)'
     if (state === 'done') break;
     tried++;
     assert.deepEqual([state, error?.undo], ['cancelled', undefined], `effect ${n}`);
-    await assertNothing(daemon, `effect ${n}`);
+    await assertNothingBuilt(daemon, `effect ${n}`);
   }
   assert.ok(tried > 10, `only ${tried} effects`);
 });
@@ -169,7 +156,7 @@ test('a daemon that dies anywhere in a build leaves an image or nothing, and no 
     if ((await daemon.api.listImages()).some(({ name }) => name === 'dev')) {
       await done(daemon.api, daemon.api.deleteImage('dev'));
     }
-    await assertNothing(daemon, what);
+    await assertNothingBuilt(daemon, what);
   }
   assert.ok(deaths.length > 8, `only ${deaths.length} deaths`);
 });
@@ -179,7 +166,7 @@ test('a guest that fails a step, dies, or does not shut down ends its build (8.3
   const failed = await build(daemon, { script: { path: '/s.sh', text: 'exit 7' } });
   assert.match(failed.error?.message ?? '', /step script ended with status 7/);
   assert.ok(existsSync(failed.error?.logPath ?? ''));
-  await assertNothing(daemon, 'status 7');
+  await assertNothingBuilt(daemon, 'status 7');
   const { api, world } = daemon;
   const dying = await api.buildImage({ name: 'dev', script: { path: '/s.sh', text: 'exit 0' } }, false);
   daemon.effects.hook = ({ name }, phase) => {
@@ -187,7 +174,7 @@ test('a guest that fails a step, dies, or does not shut down ends its build (8.3
   };
   assert.equal((await ended(api, dying)).state, 'failed');
   daemon.effects.hook = () => undefined;
-  await assertNothing(daemon, 'death');
+  await assertNothingBuilt(daemon, 'death');
 });
 
 test('the VM of a build is deleted by cancelling the build, and cannot be started or entered (8.3, 3.5)', async (t) => {
@@ -201,7 +188,7 @@ test('the VM of a build is deleted by cancelling the build, and cannot be starte
   await done(api, api.beginVm('build-dev', 'delete'));
   assert.equal((await ended(api, operation)).state, 'cancelled');
   await until(async () => (await api.listVms()).length === 0);
-  await assertNothing(daemon, 'delete');
+  await assertNothingBuilt(daemon, 'delete');
 });
 
 test('a stale image says how to build it anew, which takes its name while VMs keep the old one (8.5)', async (t) => {

@@ -1,6 +1,7 @@
 // Nothing lost, nothing leaked: the world of a test daemon is exactly what its records say, and disks keep what was written.
 import assert from 'node:assert/strict';
-import { closeSync, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readdirSync, readSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
 import type { VmView } from '../../src/api/schemas.ts';
 import { vmPaths } from '../../src/model/paths.ts';
 import { shortId } from '../../src/model/vm.ts';
@@ -80,4 +81,17 @@ export function assertMarked(world: TestWorld, vm: { id: string }, what: string)
     closeSync(disk);
     assert.equal(found.toString(), expected.toString(), `${what}: ${path} lost what was written to it`);
   }
+}
+
+/** Nothing of a build is there but its log. */
+export async function assertNothingBuilt(daemon: TestDaemon, what: string): Promise<void> {
+  await assertSound(daemon, what);
+  assert.deepEqual(
+    (await daemon.api.listImages()).map(({ name }) => name),
+    ['default'],
+    what,
+  );
+  const root = join(daemon.world.directories.stateDirectory, 'images');
+  assert.deepEqual(existsSync(root) ? readdirSync(root) : [], [], what);
+  assert.deepEqual(daemon.services.vms.list(), [], what);
 }

@@ -15,23 +15,12 @@ import { openStore } from '../../store/store.ts';
 import { loadConfig } from '../config.ts';
 import { bundleParts, type KnownBundle } from './bundle-parts.ts';
 import { bundleWork, type Places } from './bundle-work.ts';
+import { vmRecord } from '../../../test/support/vm-record.ts';
 
 const SILENT = pino({ level: 'silent' });
 
 const VM_ID = 'a'.repeat(32);
-const vmOf = (imageId: string): Vm => ({
-  ...{ id: VM_ID, name: 'web', state: 'running', imageId, imageName: 'default', networkIndex: 1 },
-  spec: { vcpuCount: 1, memoryMib: 512, workDiskBytes: 1, rootOverlayBytes: 1, nat: true },
-  ...{
-    createdAt: '2026-01-01T00:00:00Z',
-    startedAt: null,
-    lastUsedAt: null,
-    runtime: null,
-    sshHostKey: null,
-    lastError: null,
-    forwards: [],
-  },
-});
+const vmOf = (imageId: string): Vm => vmRecord({ id: VM_ID, state: 'running', imageId });
 
 /** As much of a daemon as deals with the bundle in `root`. */
 async function startDaemon(t: TestContext, root: string, name: string) {

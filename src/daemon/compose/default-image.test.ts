@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { BUNDLE_PARTS, type Bundle } from '../../model/image.ts';
 import { openStore } from '../../store/store.ts';
 import { imageOfBundle, saveDefaultImage } from './default-image.ts';
+import { vmRecord } from '../../../test/support/vm-record.ts';
 
 /** @param content tells bundles of different content apart */
 function bundle(directory: string, content: string): Bundle {
@@ -23,19 +24,7 @@ function bundle(directory: string, content: string): Bundle {
   };
 }
 
-const vm = (imageId: string) => ({
-  ...{ id: 'a'.repeat(32), name: 'web', state: 'stopped' as const, imageId, imageName: 'default', networkIndex: 1 },
-  spec: { vcpuCount: 1, memoryMib: 512, workDiskBytes: 1, rootOverlayBytes: 1, nat: true },
-  ...{
-    createdAt: '2026-01-01T00:00:00Z',
-    startedAt: null,
-    lastUsedAt: null,
-    runtime: null,
-    sshHostKey: null,
-    lastError: null,
-    forwards: [],
-  },
-});
+const vm = (imageId: string) => vmRecord({ imageId });
 
 test('a default image whose paths moved keeps its id; a new bundle is another image, and the old one stays while VMs need it (8.2)', (t) => {
   const store = openStore(':memory:');
