@@ -91,9 +91,15 @@ class SpaceWatch {
     const worst = [...this.#problems.values()].find((one) => one !== null) ?? null;
     // While one has yet to look, the word of an earlier daemon stands.
     if (worst === this.#told || (worst === null && this.#silent.size > 0) || this.#live.companions.signal.aborted) return;
-    this.#told = worst;
     const { services, vm } = this.context;
-    services.vms.update(vm.id, { lastError: worst });
+    try {
+      services.vms.update(vm.id, { lastError: worst });
+    } catch (error) {
+      // The disk that is full may be the one of the records; the next look tells it.
+      services.warn('what a VM lacks could not be written down', { vm: vm.name, problem: worst, reason: textOf(error) });
+      return;
+    }
+    this.#told = worst;
     services.warn(worst === null ? 'a VM has space again' : 'a VM has trouble with its disk', { vm: vm.name, problem: worst });
   }
 }

@@ -171,3 +171,17 @@ test('the disks of a VM wait before the host has no room, where the VMM does not
   await until(async () => (await problem()) === null);
   assert.equal(isHeld(), false);
 });
+
+test('a problem that cannot be written down, as the disk of the records is full too, is told when it can (5.4)', async (t) => {
+  const { daemon, setFree, isHeld } = await vmOfSimpleVmm(t);
+  const { vms } = daemon().services;
+  const update = t.mock.method(vms, 'update', () => {
+    throw new Error('database or disk is full');
+  });
+  setFree(10);
+  await until(() => update.mock.callCount() > 1);
+  assert.ok(isHeld());
+  update.mock.restore();
+  await until(async () => (await daemon().api.showVm('web')).lastError !== null);
+  assert.match((await daemon().api.showVm('web')).lastError ?? '', /its disks wait/);
+});
