@@ -15,6 +15,12 @@
 /** systemd spares processes whose argv[0] begins with '@' when it kills everything at shutdown. */
 #define AGENT_PROCESS_NAME "@banger-agent"
 
+/**
+ * Blocks of deleted files are given back to the host as they come free; a disk that cannot do so is mounted all the same
+ * (ext4(5)).
+ */
+#define EXT4_OPTIONS "discard"
+
 struct agent_shared {
   _Atomic bool init_started;   // the image's init has been executed: phase `running`
   _Atomic bool personalized;

@@ -115,7 +115,7 @@ static void mount_root(const struct boot_options *o) {
   int64_t until = monotonic_ms() + ROOT_WAIT_MS;
   while (access(o->root, F_OK) != 0 && monotonic_ms() < until) sleep_ms(5);
   mkdir(NEW_ROOT, 0755);
-  if (mount(o->root, NEW_ROOT, "ext4", 0, NULL) != 0) fail(o->root);
+  if (mount(o->root, NEW_ROOT, "ext4", 0, EXT4_OPTIONS) != 0) fail(o->root);
   static const char *const moved[] = {"/dev", "/proc", "/sys"};
   char path[64];
   for (size_t i = 0; i < sizeof moved / sizeof *moved; i++) {

@@ -65,7 +65,7 @@ static int mount_one(const struct json_node *entry) {
   if (!wait_for_path(device) || stat(device, &device_stat) != 0) return ENODEV;
   if ((error = make_directories(path, 0755))) return error;
   bool is_mounted = stat(path, &path_stat) == 0 && path_stat.st_dev == device_stat.st_rdev;
-  if (!is_mounted && mount(device, path, "ext4", 0, NULL) != 0) return errno;
+  if (!is_mounted && mount(device, path, "ext4", 0, EXT4_OPTIONS) != 0) return errno;
   return grow(device, path);
 }
 

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { type GuestHandle, createVm, guest, useSandbox } from '../support/e2e.ts';
+import type { Stats } from '../../src/api/schemas.ts';
+import { type GuestHandle, createVm, eventually, guest, useSandbox } from '../support/e2e.ts';
 
 const sandbox = useSandbox();
 const GIB = 1024 ** 3;
@@ -26,6 +27,22 @@ test('a restarted VM has everything that it had written, on both disks, and its 
   await sandbox().must(['vm', 'restart', 'one']);
   assert.equal(await vm.sh('cat /root/note /etc/note'), 'on the work disk\non the root overlay');
   assert.equal(await vm.sh('df --output=size / /root | diff - /root/sizes && echo same'), 'same');
+});
+
+test('what the guest deletes is given back to the host by itself, on both disks (5.1, 5.3)', async (t) => {
+  const vm = guest(sandbox(), 'one');
+  if ((await vm.show()).hypervisor?.startsWith('firecracker') === true)
+    return t.skip('Firecracker offers its guests no way to give blocks back');
+  const held = async (): Promise<number> => {
+    const { vms } = JSON.parse(await sandbox().must(['vm', 'stats', 'one', '-o', 'json'])) as Stats;
+    return vms.reduce((sum, { rootOverlay, workDisk }) => sum + rootOverlay.allocatedBytes + workDisk.allocatedBytes, 0);
+  };
+  const before = await held();
+  await vm.sh('for file in /root/big /var/big; do head -c 64M /dev/urandom >$file; done; sync');
+  const full = await held();
+  assert.ok(full - before > 100 * 1024 ** 2, `${full - before} bytes more for 128 MiB`);
+  await vm.sh('rm /root/big /var/big; sync');
+  await eventually('the space of deleted files', held, (bytes) => bytes - before < 16 * 1024 ** 2, 60_000);
 });
 
 test('the guest has its name, address, resolver and machine id before its first service writes to the journal (7.1, 7.3)', async () => {
