@@ -5,7 +5,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 /** A process, safe against pid reuse. */
 export type ProcessIdentity = { pid: number; startTicks: number };
 
-/** @returns field 22 of /proc/PID/stat (proc(5)), or undefined when there is no such process or it is a zombie. */
+/**
+ * @returns field 22 of /proc/PID/stat (proc(5)), or undefined when there is no such process or it is a zombie
+ * @throws when it cannot be read (EMFILE): then nobody knows, and what may live is not to be taken for dead
+ */
 export function startTicksOf(pid: number): number | undefined {
   const fields = statFields(pid);
   if (fields === undefined || fields[0] === 'Z' || fields[0] === 'X') return undefined;
@@ -17,9 +20,15 @@ function statFields(pid: number): string[] | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
     return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  } catch {
-    return undefined;
+  } catch (error) {
+    return absent(error, undefined);
   }
+}
+
+/** What the kernel says of a process that is not there (proc(5)); anything else says nothing about the process. */
+function absent<T>(error: unknown, value: T): T {
+  if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return value;
+  throw error;
 }
 
 /** USER_HZ, in which /proc counts: 100 on every architecture that Linux still has but alpha (proc(5), times). */
@@ -39,7 +48,7 @@ export async function processUsage(identity: ProcessIdentity): Promise<{ cpuMs: 
   return { cpuMs: (Number(fields[11]) + Number(fields[12])) * TICK_MS, residentBytes: Number(residentKib) * 1024 };
 }
 
-/** @returns whether exactly this process still runs. */
+/** @returns whether exactly this process still runs. @throws when it cannot be looked at */
 export function isAlive(identity: ProcessIdentity): boolean {
   return identity.pid > 1 && startTicksOf(identity.pid) === identity.startTicks;
 }
@@ -79,7 +88,7 @@ export function bootId(): string {
   return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
 }
 
-/** @returns every process that has exactly this word in its command line (proc(5), /proc/PID/cmdline). */
+/** @returns every process that has exactly this word in its command line (proc(5), /proc/PID/cmdline). @throws when they cannot be looked at */
 export function processesWithArgument(argument: string): ProcessIdentity[] {
   const found: ProcessIdentity[] = [];
   for (const name of readdirSync('/proc')) {
@@ -96,7 +105,8 @@ export function processesWithArgument(argument: string): ProcessIdentity[] {
 function commandLineOf(pid: string): string[] {
   try {
     return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
-  } catch {
-    return [];
+  } catch (error) {
+    // Those of others may be hidden (hidepid), and none of them is one of ours.
+    return (error as NodeJS.ErrnoException).code === 'EACCES' ? [] : absent(error, []);
   }
 }

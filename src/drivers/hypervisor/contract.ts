@@ -30,11 +30,16 @@ export type Hypervisor = {
    * @throws as `start`; VMM_FAILED when the snapshot cannot be used
    */
   restore?(spec: MachineSpec, snapshot: MachineSnapshot, signal: AbortSignal): Promise<Machine>;
-  /** @returns the machine if exactly this process still runs and its control socket answers within 5 s, else undefined. */
+  /**
+   * Takes control over a VMM of this spec that runs; touches nothing of it when that fails.
+   * @returns undefined when exactly this process does not run any more, or is none of this spec
+   * @throws with the reason when it runs and cannot be controlled, such as VMM_FAILED when its control socket does not answer within 5 s
+   */
   adopt(spec: MachineSpec, process: ProcessIdentity): Promise<Machine | undefined>;
   /**
    * Finds a VMM of this spec whose process was never recorded or wrongly recorded (3.8), by its control socket.
-   * @returns its identity, verified to be a VMM started for this directory
+   * @returns its identity, verified to be a VMM started for this directory; undefined when there is surely none
+   * @throws when it cannot be told, such as PREREQUISITE_MISSING when who would know is not there
    */
   find(spec: MachineSpec): Promise<ProcessIdentity | undefined>;
   /** Removes sockets and other transient files of a machine whose process is gone. Logs stay. Idempotent. */

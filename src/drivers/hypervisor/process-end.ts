@@ -19,6 +19,15 @@ export function isForbiddenCall({ signal }: ProcessStatus): boolean {
   return signal === 'SIGSYS';
 }
 
+/** One that cannot be looked at, as when the daemon has too many files open, is not taken for dead. */
+function mayLive(processes: ProcessTable, identity: ProcessIdentity): boolean {
+  try {
+    return processes.isAlive(identity);
+  } catch {
+    return true;
+  }
+}
+
 /**
  * Waits for the end of a VMM: a closed control socket announces it, the process table confirms it, and the status comes
  * only to the daemon that started it.
@@ -34,7 +43,7 @@ export async function waitForVmmExit(
 ): Promise<ProcessStatus | undefined> {
   let closedAt: number | undefined;
   const closing = controlClosed.then(() => void (closedAt = performance.now()));
-  while (processes.isAlive(identity)) {
+  while (mayLive(processes, identity)) {
     const ending: boolean = closedAt !== undefined && performance.now() - closedAt < ENDING_MS;
     // Children and long waits do not keep a daemon alive that has nothing else to do: the VM runs on without it.
     const tick = sleep(ending ? ENDING_INTERVAL_MS : WATCH_INTERVAL_MS, undefined, { ref: ending });

@@ -13,7 +13,10 @@ export async function control(socketPath: string, requests: readonly string[], t
     return await converse(socketPath, requests, timeoutMs);
   } catch (error) {
     if (!(error instanceof ConversationFailure)) throw error;
-    throw new BangerError('NETWORK_FAILED', `the network holder does not answer: ${error.message}`, { remedy: 'banger doctor' });
+    throw new BangerError('NETWORK_FAILED', `the network holder does not answer: ${error.message}`, {
+      remedy: 'banger doctor',
+      details: { conversation: error.message },
+    });
   }
 }
 
@@ -36,7 +39,13 @@ function linesOf(request: string, reply: LineReply | undefined): string[] {
   });
 }
 
-/** @returns what the holder says of itself, or undefined when none answers. */
+/** How a conversation fails with a holder that is not there, or is just ending. */
+const ABSENT: readonly unknown[] = ['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'it closed the connection'];
+
+/**
+ * @returns what the holder says of itself, or undefined when there is none
+ * @throws NETWORK_FAILED when nobody knows, as when it does not answer in time: another one must not take its place
+ */
 export async function holderInfo(socketPath: string): Promise<HolderInfo | undefined> {
   try {
     const [line] = await controlOne(socketPath, 'info');
@@ -46,7 +55,7 @@ export async function holderInfo(socketPath: string): Promise<HolderInfo | undef
     if (!(innerPid > 1) || !(outerPid > 1)) return undefined;
     return { innerPid, outerPid };
   } catch (error) {
-    if (error instanceof BangerError && error.code === 'NETWORK_FAILED') return undefined;
+    if (error instanceof BangerError && ABSENT.includes(error.details?.['conversation'])) return undefined;
     throw error;
   }
 }

@@ -101,7 +101,7 @@ async function start({ host, program, argumentsOf }: ForwarderOptions, socketPat
   });
   const startedAt = performance.now();
   for (;;) {
-    const info = await holderInfo(socketPath);
+    const info = await holderInfo(socketPath).catch(() => undefined);
     const waitedMs = performance.now() - startedAt;
     if (info?.outerPid === child.identity.pid) return info;
     if (ended || waitedMs > START_TIMEOUT_MS) {

@@ -21,8 +21,9 @@ export function createFakeHypervisor({ host, world }: { host: Host; world: FakeW
     adopt: (spec, process) => {
       const vmm = runningOf(spec);
       const isSame = vmm?.process.pid === process.pid && vmm.process.startTicks === process.startTicks;
-      const answers = vmm !== undefined && isSame && !vmm.hung && !world.has(spec.vmName, 'refuse-adoption');
-      return Promise.resolve(answers ? control(world, vmm) : undefined);
+      if (vmm === undefined || !isSame) return Promise.resolve(undefined);
+      const answers = !vmm.hung && !world.has(spec.vmName, 'refuse-adoption');
+      return answers ? Promise.resolve(control(world, vmm)) : Promise.reject(new BangerError('VMM_FAILED', 'the fake VMM does not answer'));
     },
     find: (spec) => Promise.resolve(runningOf(spec)?.process),
     cleanUp: () => Promise.resolve(),

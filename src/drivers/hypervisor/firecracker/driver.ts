@@ -118,14 +118,17 @@ async function adoptMachine(driver: Driver, spec: MachineSpec, process: ProcessI
     api = await connectApi({ path: launch.paths(spec).api, connect: host.connectUnix }, { timeoutMs: ADOPT_TIMEOUT_MS });
     const info = await api.describe(ADOPT_TIMEOUT_MS);
     // One that was never started belongs to a start that its daemon did not finish.
-    if (info.id !== launch.instanceId(spec) || info.state === 'Not started') throw new BangerError('WRONG_STATE', info.state);
+    if (info.id !== launch.instanceId(spec) || info.state === 'Not started') {
+      throw new BangerError('WRONG_STATE', `Firecracker ${info.id} is in the state "${info.state}"`);
+    }
     await control.listen();
     control.attach(process, api);
     return control;
-  } catch {
+  } catch (error) {
     // Not ours to end: the caller decides what becomes of a VMM that does not answer.
     control.detach();
     api?.close();
-    return undefined;
+    if (!host.isAlive(process)) return undefined;
+    throw error;
   }
 }

@@ -104,10 +104,11 @@ async function adoptMachine(host: Host, spec: MachineSpec, process: ProcessIdent
     control.attach(qmp, serial, waitForVmmExit(host, process, qmp.closed));
     await control.continueAfterRestart();
     return control;
-  } catch {
+  } catch (error) {
     // Not ours to end: the caller decides what becomes of a VMM that does not answer.
     control?.detach();
     qmp?.close();
-    return undefined;
+    if (!host.isAlive(process)) return undefined;
+    throw error;
   }
 }
