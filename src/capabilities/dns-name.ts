@@ -6,12 +6,11 @@ export const dnsName: Capability = {
   afterStart: {
     name: 'dns-name',
     title: 'DNS name',
-    apply: ({ vm, services, drivers, network }) => services.names.set(vm.name, drivers.network.addressOnHost(network.addresses)),
+    apply: ({ vm, services, addressOnHost }) => services.names.set(vm.name, addressOnHost),
     undo: ({ vm, services }) => services.names.remove(vm.name),
   },
-  async doctor({ vm, services, drivers, network }) {
+  async doctor({ vm, services, addressOnHost: address }) {
     if (vm.state !== 'running') return [];
-    const address = drivers.network.addressOnHost(network.addresses);
     const answer = await services.names.ask(vm.name);
     // A server that does not listen is one finding of the host's, not one for each VM.
     if (answer === undefined || answer.address === address) return [];

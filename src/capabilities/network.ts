@@ -1,3 +1,4 @@
+import type { VmContext } from '../lifecycle/vm-context.ts';
 import { BangerError } from '../model/errors.ts';
 import type { Capability } from './capability.ts';
 
@@ -15,7 +16,7 @@ export const network: Capability = {
       const guestAddress = context.attachment.guest.address;
       context.update({ runtime: { bootId: services.host.bootId(), ...context.vm.runtime, guestAddress } });
     },
-    undo: (context) => context.drivers.network.detach(context.network),
+    undo: detach,
   },
   machine({ attachment }, draft) {
     if (attachment === null) throw new BangerError('INTERNAL', 'the machine was drawn up before its network');
@@ -33,3 +34,15 @@ export const network: Capability = {
     return [{ name: 'network', level: 'warn', vm: vm.name, reason, remedy: `banger bundle status && banger vm restart ${vm.name}` }];
   },
 };
+
+/** What made it may be gone from this host; what it left is swept when it is back, and keeps nobody from stopping the VM. */
+async function detach(context: VmContext): Promise<void> {
+  const { recorded, vm, services, unreleased } = context;
+  try {
+    await recorded.network?.detach(context.network);
+  } catch (error) {
+    unreleased.add('network');
+    if (!(error instanceof BangerError) || error.code !== 'PREREQUISITE_MISSING') throw error;
+    services.warn('the network of a VM is left as it is', { vm: vm.name, network: recorded.network?.name, reason: error.message });
+  }
+}

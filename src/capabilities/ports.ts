@@ -21,11 +21,11 @@ export const ports: Capability = {
       if (context.vm.forwards.length > 0) await openForwards(context, live);
       void follow(context, live);
     },
-    async undo({ services, drivers, vm, network }) {
+    async undo({ services, recorded, addressOnHost, vm, network }) {
       const live = services.machines.find(vm.id);
       live?.companions.abort();
-      services.names.setPorts(drivers.network.addressOnHost(network.addresses), []);
-      if (live !== undefined) await drivers.network.setForwards(network, [], live.machine);
+      services.names.setPorts(addressOnHost, []);
+      if (live !== undefined) await recorded.network?.setForwards(network, [], live.machine);
     },
   },
 };
@@ -46,19 +46,16 @@ async function openForwards(context: VmContext, live: LiveMachine): Promise<void
  * @returns one result for each listener and forward
  * @throws NETWORK_FAILED
  */
-export function reachPorts(
-  { services, drivers, vm, network }: VmContext,
-  live: LiveMachine,
-  guestPorts?: readonly GuestPort[],
-): Promise<readonly ForwardResult[]> {
+export function reachPorts(context: VmContext, live: LiveMachine, guestPorts?: readonly GuestPort[]): Promise<readonly ForwardResult[]> {
+  const { services, vm, network } = context;
   const { reach } = live;
   const work = reach.turn.then(async () => {
     if (live.companions.signal.aborted) return [];
     reach.guestPorts = guestPorts ?? reach.guestPorts;
     const forwards = services.vms.find(vm.id)?.forwards ?? [];
     const wanted = [...listenersOf(reach.guestPorts), ...forwards.map(listenerOf)];
-    reach.results = await drivers.network.setForwards(network, wanted, live.machine);
-    services.names.setPorts(drivers.network.addressOnHost(network.addresses), reachable(reach.results));
+    reach.results = await context.drivers.network.setForwards(network, wanted, live.machine);
+    services.names.setPorts(context.addressOnHost, reachable(reach.results));
     return reach.results;
   });
   reach.turn = work.catch(() => undefined);

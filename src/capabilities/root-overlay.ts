@@ -12,13 +12,11 @@ export const rootOverlay: Capability = {
     title: 'root overlay',
     async apply(context, signal) {
       const { vm, image, services, update } = context;
-      update({ runtime: { bootId: services.host.bootId(), ...vm.runtime, storageDriver: context.drivers.storage.name } });
-      await context.drivers.storage.create(
-        { ...overlayOf(context), basePath: image.rootfsPath, sizeBytes: vm.spec.rootOverlayBytes },
-        signal,
-      );
+      const { storage } = await services.drivers.choose(vm.runtime);
+      update({ runtime: { bootId: services.host.bootId(), ...vm.runtime, storageDriver: storage.name } });
+      await storage.create({ ...overlayOf(context), basePath: image.rootfsPath, sizeBytes: vm.spec.rootOverlayBytes }, signal);
     },
-    undo: (context) => context.drivers.storage.remove(overlayOf(context)),
+    undo: (context) => context.recorded.storage?.remove(overlayOf(context)),
   },
   beforeStart: {
     name: 'root-disk',
@@ -26,7 +24,7 @@ export const rootOverlay: Capability = {
     async apply(context, signal) {
       context.rootDisk = await context.drivers.storage.attach(overlayOf(context), signal);
     },
-    undo: (context) => context.drivers.storage.detach?.(overlayOf(context)),
+    undo: (context) => context.recorded.storage?.detach?.(overlayOf(context)),
   },
   machine({ rootDisk }, draft) {
     if (rootDisk === null) throw new BangerError('INTERNAL', 'the machine was drawn up before its root disk');

@@ -15,7 +15,7 @@ export function vmView(services: Pick<LifecycleServices, 'pathsOf' | 'drivers'>,
     image: vm.imageName,
     spec: vm.spec,
     guestAddress: vm.runtime?.guestAddress ?? addresses.guestAddress,
-    address: services.drivers.of(vm.runtime).network.addressOnHost(addresses),
+    address: services.drivers.addressOnHost(vm.runtime, addresses),
     createdAt: vm.createdAt,
     startedAt: vm.startedAt,
     lastUsedAt: vm.lastUsedAt,
@@ -36,7 +36,7 @@ const prepared = new WeakMap<Vm, { address: string; text: string }>();
 export function vmListText(services: Pick<LifecycleServices, 'vms' | 'pathsOf' | 'drivers'>): string {
   const texts = services.vms.list().map((vm) => {
     // What the configuration chooses for a VM without drivers of its own may change with the bundle.
-    const address = services.drivers.of(vm.runtime).network.addressOnHost(addressesOf(vm.networkIndex));
+    const address = services.drivers.addressOnHost(vm.runtime, addressesOf(vm.networkIndex));
     const known = prepared.get(vm);
     if (known?.address === address) return known.text;
     const text = JSON.stringify(vmView(services, vm));

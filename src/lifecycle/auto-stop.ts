@@ -66,7 +66,7 @@ export function createAutoStop({ services, staleAfterMs, timer, stop, log }: Aut
   const touchConnected = async (): Promise<void> => {
     const connected = await services.host.connectedAddresses();
     for (const vm of services.vms.list()) {
-      const address = services.drivers.of(vm.runtime).network.addressOnHost(addressesOf(vm.networkIndex));
+      const address = services.drivers.addressOnHost(vm.runtime, addressesOf(vm.networkIndex));
       if (vm.state === 'running' && connected.has(address)) services.vms.update(vm.id, { lastUsedAt: services.now().toISOString() });
     }
   };

@@ -8,6 +8,7 @@ import type { Distribution } from '../images/distribution.ts';
 import type { ProvisionSources } from '../images/provision/sources.ts';
 import type { ImportedFacts, ImportRequest } from '../images/import/import-image.ts';
 import type { Image } from '../model/image.ts';
+import type { VmAddresses } from '../model/network.ts';
 import type { ImagePaths, VmPaths } from '../model/paths.ts';
 import type { Verdict } from '../model/verdict.ts';
 import type { ProcessIdentity, Vm, VmRuntime, VmSpec } from '../model/vm.ts';
@@ -16,6 +17,7 @@ import type { VmManifests } from '../store/vm-manifests.ts';
 import type { VmStore } from '../store/vms.ts';
 import type { KeyedLock } from './locks.ts';
 import type { Reboots } from './reboots.ts';
+import type { Retries } from './retries.ts';
 import type { Machines } from './machines.ts';
 import type { Operations } from './operations.ts';
 
@@ -94,16 +96,23 @@ export type LifecycleSettings = {
 /** The drivers of one VM. */
 export type VmDrivers = { hypervisor: Hypervisor; storage: StorageDriver; network: NetworkDriver };
 
+/** Those that have made something for a VM, or are about to; nobody else is asked about it. */
+export type RecordedDrivers = { readonly [Kind in keyof VmDrivers]: VmDrivers[Kind] | undefined };
+
 /** A VM stays with the drivers that made what it has, whatever new VMs get. */
 export type Drivers = {
-  /** @param runtime of the VM; what it does not name is the present choice */
-  of(runtime: VmRuntime | null): VmDrivers;
+  /** @returns those that are recorded. One that cannot be had now is there all the same, and refuses with the reason. */
+  of(runtime: VmRuntime | null): RecordedDrivers;
+  /** @returns where programs on the host reach the VM; of one that no network has joined, where a new one would be reached */
+  addressOnHost(runtime: VmRuntime | null, addresses: VmAddresses): string;
   /**
    * Chooses for the next start of a VM, by what works on this host now. A VM that has its disk keeps what made it.
    * @returns with a note when it therefore runs on another VMM than new ones
    * @throws PREREQUISITE_MISSING when the configuration asks for what does not work here
    */
   choose(runtime: VmRuntime | null): Promise<VmDrivers & { note?: string }>;
+  /** Looks whether the network that joined a VM, and that could not be had, is there by now. */
+  refreshNetworks(runtime: VmRuntime | null): Promise<void>;
   /** Every driver that may have made something of a VM. */
   hypervisors(): readonly Hypervisor[];
   storages(): readonly StorageDriver[];
@@ -121,6 +130,7 @@ export type LifecycleServices = {
   locks: KeyedLock;
   machines: Machines;
   reboots: Reboots;
+  retries: Retries;
   drivers: Drivers;
   names: NamePort;
   host: HostPort;

@@ -19,7 +19,7 @@ const FULL = "the host's disk is full";
 export function watchSpace(context: VmContext, live: LiveMachine): void {
   const { machine, companions } = live;
   const looks: { source: Source; look(watch: SpaceWatch): Promise<number> }[] = [];
-  if (context.drivers.storage.usage !== undefined) looks.push({ source: 'overlay', look: lookAtOverlay });
+  if (context.recorded.storage?.usage !== undefined) looks.push({ source: 'overlay', look: lookAtOverlay });
   if (machine.onFullDisk === undefined) looks.push({ source: 'host', look: lookAtHost });
   const watch = new SpaceWatch(
     context,
@@ -105,13 +105,14 @@ class SpaceWatch {
 }
 
 async function lookAtOverlay(watch: SpaceWatch): Promise<number> {
-  const { drivers, services } = watch.context;
+  const { services } = watch.context;
+  const storage = watch.context.recorded.storage;
   const overlay = overlayOf(watch.context);
   try {
-    const usage = await drivers.storage.usage?.(overlay);
+    const usage = await storage?.usage?.(overlay);
     if (usage !== undefined) {
       const decision = decideOverlay(usage);
-      if (decision.do === 'extend') await drivers.storage.extend?.(overlay, decision.sizeBytes);
+      if (decision.do === 'extend') await storage?.extend?.(overlay, decision.sizeBytes);
       if (decision.do !== 'report') await watch.release('overlay');
       watch.tell('overlay', decision.do === 'report' ? decision.problem : null);
     }

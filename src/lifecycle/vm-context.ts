@@ -2,13 +2,14 @@ import type { MachineSpec } from '../drivers/hypervisor/contract.ts';
 import type { NetworkAttachment, NetworkVm } from '../drivers/network/contract.ts';
 import type { OverlayDisk } from '../drivers/storage/contract.ts';
 import type { Personalization } from '../guest/protocol.ts';
+import { BangerError } from '../model/errors.ts';
 import { completeImage, type Image } from '../model/image.ts';
 import { addressesOf } from '../model/network.ts';
 import type { VmPaths } from '../model/paths.ts';
 import { type Vm, shortId } from '../model/vm.ts';
 import type { VmChange } from '../store/vms.ts';
 import type { OperationHandle } from './operations.ts';
-import type { LifecycleServices, VmDrivers } from './services.ts';
+import type { LifecycleServices, RecordedDrivers, VmDrivers } from './services.ts';
 
 /** What the steps of a verb share about one VM. */
 export type VmContext = {
@@ -16,11 +17,17 @@ export type VmContext = {
   readonly paths: VmPaths;
   readonly image: Image;
   readonly network: NetworkVm;
-  /** Those that made what the VM has, else the present choice. */
+  /** Those that made what the VM has. Nothing of a kind that is not recorded was made, and there is nobody to ask about it. */
+  readonly recorded: RecordedDrivers;
+  /** The same, for what needs one. @throws INTERNAL when none of the kind is recorded */
   readonly drivers: VmDrivers;
+  /** Where programs on the host reach the VM. */
+  readonly addressOnHost: string;
   /** Always the stored state; changed by `update` alone. */
   readonly vm: Vm;
   update(change: VmChange): void;
+  /** What could not be let go of, so that who made it stays recorded. */
+  readonly unreleased: Set<'hypervisor' | 'network'>;
   /** Set by the network's step of this start. */
   attachment: NetworkAttachment | null;
   /** Set by the root overlay's step of this start. */
@@ -45,23 +52,50 @@ export function makeContext(
   image = services.images.find(vm.imageId) ?? missingImage(vm),
 ): VmContext {
   let present = vm;
+  const addresses = addressesOf(vm.networkIndex);
   return {
     services,
     paths: services.pathsOf(vm),
     image,
-    network: { shortId: shortId(vm), addresses: addressesOf(vm.networkIndex), nat: vm.spec.nat },
+    network: { shortId: shortId(vm), addresses, nat: vm.spec.nat },
     get vm() {
       return present;
     },
-    get drivers() {
+    get recorded() {
       return services.drivers.of(present.runtime);
+    },
+    get drivers() {
+      return required(services.drivers.of(present.runtime), present);
+    },
+    get addressOnHost() {
+      return services.drivers.addressOnHost(present.runtime, addresses);
     },
     update(change) {
       present = services.vms.update(vm.id, change);
     },
+    unreleased: new Set(),
     attachment: null,
     rootDisk: null,
     operation,
+  };
+}
+
+function required(recorded: RecordedDrivers, vm: Vm): VmDrivers {
+  const demand = <Kind extends keyof VmDrivers>(kind: Kind): VmDrivers[Kind] => {
+    const driver = recorded[kind];
+    if (driver !== undefined) return driver;
+    throw new BangerError('INTERNAL', `no ${kind} driver is recorded for ${vm.name}`);
+  };
+  return {
+    get hypervisor() {
+      return demand('hypervisor');
+    },
+    get storage() {
+      return demand('storage');
+    },
+    get network() {
+      return demand('network');
+    },
   };
 }
 

@@ -59,15 +59,16 @@ test('a port of another program is refused, whether or not the VM runs (6.1)', a
   const daemon = await running(t, 'web');
   const before = daemon.services.drivers.of;
   daemon.services.drivers.of = (runtime) => {
-    const drivers = before(runtime);
-    return { ...drivers, network: { ...drivers.network, probeForward: () => Promise.resolve('another program uses it') } };
+    const [network] = daemon.services.drivers.networks();
+    assert.ok(network !== undefined);
+    return { ...before(runtime), network: { ...network, probeForward: () => Promise.resolve('another program uses it') } };
   };
   const refused = await cli(daemon, 'forward', 'web', '127.0.0.1:80:80');
   assert.equal(refused.exitCode, 1);
   assert.match(refused.stderr, /another program uses it[^]*banger vm forward web 127\.0\.0\.1:8080:80\/tcp/);
   assert.deepEqual(await daemon.api.forwards('web'), []);
   daemon.services.drivers.of = (runtime) => {
-    const { probeForward: _absent, ...network } = before(runtime).network;
+    const { probeForward: _absent, ...network } = daemon.services.drivers.networks()[0] ?? assert.fail();
     return { ...before(runtime), network };
   };
   assert.match((await cli(daemon, 'forward', 'web', '8080:80')).stderr, /forwards no ports/);

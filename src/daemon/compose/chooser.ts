@@ -1,10 +1,12 @@
 import type { Hypervisor } from '../../drivers/hypervisor/contract.ts';
 import type { NetworkDriver } from '../../drivers/network/contract.ts';
 import type { StorageDriver } from '../../drivers/storage/contract.ts';
-import type { Drivers, VmDrivers } from '../../lifecycle/services.ts';
+import type { Drivers, RecordedDrivers, VmDrivers } from '../../lifecycle/services.ts';
 import { BangerError } from '../../model/errors.ts';
+import type { VmAddresses } from '../../model/network.ts';
 import type { Verdict } from '../../model/verdict.ts';
 import type { VmRuntime } from '../../model/vm.ts';
+import { absentHypervisor, absentNetwork, absentStorage, notHere } from './absent-drivers.ts';
 import { type Choices, decide, type Survey, type Wishes } from './decide.ts';
 
 /** What the choice is made from. */
@@ -24,7 +26,7 @@ export type ChooserParts = {
  * Chooses drivers by what works, and remembers what that was. The checks run when somebody needs them, never while the
  * daemon starts: asking KVM takes seconds after a boot of the host.
  */
-export class Chooser implements Pick<Drivers, 'of' | 'choose' | 'networks'> {
+export class Chooser implements Pick<Drivers, 'of' | 'addressOnHost' | 'choose' | 'networks'> {
   readonly #parts: ChooserParts;
   #surveyed: { networks: readonly NetworkDriver[]; survey: Promise<Survey> } | undefined;
   /** What new VMs got or would have got last. */
@@ -53,8 +55,11 @@ export class Chooser implements Pick<Drivers, 'of' | 'choose' | 'networks'> {
   }
 
   async choose(runtime: VmRuntime | null): Promise<VmDrivers & { note?: string }> {
+    const made = runtime?.storageDriver;
+    const disk = this.#parts.storages.find(({ name }) => name === made);
+    // Another driver would take the disk for something that it is not.
+    if (made !== undefined && disk === undefined) throw notHere('storage', made);
     const { survey, choices } = await this.look();
-    const disk = this.#parts.storages.find(({ name }) => name === runtime?.storageDriver);
     if (disk === undefined) {
       if (choices instanceof BangerError) throw choices;
       return driversOf(choices);
@@ -64,13 +69,22 @@ export class Chooser implements Pick<Drivers, 'of' | 'choose' | 'networks'> {
     return { ...driversOf(own), note: `runs on ${own.hypervisor.driver.name}: ${own.hypervisor.reason}` };
   }
 
-  of(runtime: VmRuntime | null): VmDrivers {
-    const { hypervisors, storages, networks, missing } = this.#parts;
+  of(runtime: VmRuntime | null): RecordedDrivers {
+    const { hypervisors, storages, missing } = this.#parts;
+    const networks = this.networks();
     return {
-      hypervisor: required(this.#pick('hypervisor', hypervisors, runtime?.hypervisor)),
-      storage: required(this.#pick('storage', storages, runtime?.storageDriver)),
-      network: this.#pick('network', networks(), runtime?.networkDriver) ?? standInNetwork(missing()),
+      hypervisor: recorded(runtime?.hypervisor, hypervisors, absentHypervisor),
+      storage: recorded(runtime?.storageDriver, storages, absentStorage),
+      network: recorded(runtime?.networkDriver, networks, (name) =>
+        absentNetwork(networks.length === 0 ? missing() : notHere('network', name)),
+      ),
     };
+  }
+
+  addressOnHost(runtime: VmRuntime | null, addresses: VmAddresses): string {
+    const called = (name: string) => this.networks().find((driver) => driver.name === name);
+    const network = this.of(runtime).network ?? this.#present?.network.driver ?? called(this.#parts.wishes.network) ?? this.networks()[0];
+    return network?.addressOnHost(addresses) ?? addresses.loopbackAddress;
   }
 
   networks(): readonly NetworkDriver[] {
@@ -93,39 +107,19 @@ export class Chooser implements Pick<Drivers, 'of' | 'choose' | 'networks'> {
     if (survey.networks.length === 0) throw this.#parts.missing();
     return decide(this.#parts.wishes, survey, disk);
   }
-
-  /** @returns the driver called so, else the one that new VMs get, else the likeliest: nothing is asked of it that matters */
-  #pick<Kind extends keyof Choices>(kind: Kind, all: readonly VmDrivers[Kind][], name: string | undefined): VmDrivers[Kind] | undefined {
-    const chosen = this.#present?.[kind].driver as VmDrivers[Kind] | undefined;
-    const called = (wanted: string | undefined) => all.find((driver) => driver.name === wanted);
-    return called(name) ?? chosen ?? called(this.#parts.wishes[kind]) ?? all[0];
-  }
 }
 
 function driversOf({ hypervisor, storage, network }: Choices): VmDrivers {
   return { hypervisor: hypervisor.driver, storage: storage.driver, network: network.driver };
 }
 
-function required<Driver>(driver: Driver | undefined): Driver {
-  if (driver === undefined) throw new BangerError('INTERNAL', 'the daemon was put together without drivers');
-  return driver;
-}
-
-/** Stands in for a network that cannot be had, so that VMs can still be listed, stopped and deleted. */
-function standInNetwork(reason: BangerError): NetworkDriver {
-  const refuse = (): Promise<never> => Promise.reject(reason);
-  const nothing = (): Promise<void> => Promise.resolve();
-  return {
-    name: 'private',
-    kind: 'none',
-    addressOnHost: (addresses) => addresses.loopbackAddress,
-    checks: () => Promise.resolve([]),
-    ensure: refuse,
-    attach: refuse,
-    detach: nothing,
-    setForwards: (_vm, listeners) => (listeners.length === 0 ? Promise.resolve([]) : refuse()),
-    sweep: nothing,
-  };
+/** @param standIn made when the one that is recorded is none of those that there are */
+function recorded<Driver extends { name: string }>(
+  name: string | undefined,
+  all: readonly Driver[],
+  standIn: (name: string) => Driver,
+): Driver | undefined {
+  return name === undefined ? undefined : (all.find((driver) => driver.name === name) ?? standIn(name));
 }
 
 type Checked = {

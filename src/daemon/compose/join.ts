@@ -17,8 +17,10 @@ import { createMachines } from '../../lifecycle/machines.ts';
 import { Operations } from '../../lifecycle/operations.ts';
 import { recover } from '../../lifecycle/recover.ts';
 import { createReboots } from '../../lifecycle/reboots.ts';
+import { createRetries } from '../../lifecycle/retries.ts';
 import type { Drivers, HostPort, LifecycleServices } from '../../lifecycle/services.ts';
 import { forgetReboots, handleExit } from '../../lifecycle/vm/exit-watch.ts';
+import { unknownVmms } from '../../lifecycle/sweep.ts';
 import type { Timer } from '../../lifecycle/timer.ts';
 import { stopUnused } from '../../lifecycle/vm/verbs.ts';
 import { BangerError } from '../../model/errors.ts';
@@ -94,7 +96,7 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
     }),
     locks: createKeyedLock(),
     imageNames: new Set(),
-    reboots: createReboots(() => performance.now(), timer),
+    ...laterWork(timer),
     machines: createMachines((vmId, machine, exit) => void handleExit(lifecycle, vmId, machine, exit)),
     drivers: driversOf(chooser, parts),
     names,
@@ -167,6 +169,7 @@ function chooserOf({ config, directories }: ComposeOptions, { hypervisors, stora
 
 /** Lets go of everything; VMs go on. */
 async function endWork(lifecycle: LifecycleServices, names: Names, chooser: Chooser): Promise<void> {
+  lifecycle.retries.end();
   await lifecycle.operations.cancelAll(ROLLBACK_TIMEOUT_MS);
   lifecycle.machines.detachAll();
   await names.stop();
@@ -188,10 +191,16 @@ function imageWorkOf({ config }: ComposeOptions, parts: DaemonParts): ReturnType
   return imageWork({ places, config, bundle, ...imageSources(parts) });
 }
 
-function driversOf(chooser: Chooser, { hypervisors, storages }: DaemonParts): Drivers {
+function driversOf(chooser: Chooser, { hypervisors, storages, bundle }: DaemonParts): Drivers {
   return {
     of: (runtime) => chooser.of(runtime),
+    addressOnHost: (runtime, addresses) => chooser.addressOnHost(runtime, addresses),
     choose: (runtime) => chooser.choose(runtime),
+    async refreshNetworks(runtime) {
+      const isThere = chooser.networks().some(({ name }) => name === runtime?.networkDriver);
+      // Why it is not is told by whoever is asked for something then.
+      if (!isThere) await bundle.refresh().catch(() => undefined);
+    },
     hypervisors: () => hypervisors,
     storages: () => storages,
     networks: () => chooser.networks(),
@@ -201,6 +210,8 @@ function driversOf(chooser: Chooser, { hypervisors, storages }: DaemonParts): Dr
 /** The private network is for VMs: when none runs, nothing of it outlives the daemon. */
 async function sweepUnlessUsed(services: LifecycleServices): Promise<void> {
   if (services.vms.list().some((vm) => vm.state !== 'stopped')) return;
+  const unknown = await unknownVmms(services).catch(() => undefined);
+  if (unknown === undefined || unknown.length > 0) return;
   for (const network of services.drivers.networks()) {
     await network.sweep([]).catch((error: unknown) => {
       if (error instanceof BangerError && error.code === 'PREREQUISITE_MISSING') return;
@@ -219,6 +230,10 @@ const impulses = {
   newId: () => randomUUID().replaceAll('-', ''),
   newName: () => humanId({ separator: '-', capitalize: false }),
 };
+
+function laterWork(timer: Timer): Pick<LifecycleServices, 'reboots' | 'retries'> {
+  return { reboots: createReboots(() => performance.now(), timer), retries: createRetries(timer) };
+}
 
 /** A timer that does not keep the daemon from ending. */
 function startTimer(callback: () => void, delayMs: number): () => void {

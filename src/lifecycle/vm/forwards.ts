@@ -1,4 +1,5 @@
 import { listenerOf, reachPorts } from '../../capabilities/ports.ts';
+import type { NetworkDriver } from '../../drivers/network/contract.ts';
 import { BangerError } from '../../model/errors.ts';
 import { isVmLoopback } from '../../model/network.ts';
 import type { PortForward, Vm } from '../../model/vm.ts';
@@ -91,14 +92,27 @@ function refuseTaken(services: LifecycleServices, vm: Vm, forward: PortForward):
   }
 }
 
+/** @returns the network that would join the VM if it were started now */
+async function networkOfNext(services: LifecycleServices, vm: Vm): Promise<NetworkDriver | undefined> {
+  try {
+    return (await services.drivers.choose(vm.runtime)).network;
+  } catch (error) {
+    if (error instanceof BangerError) return undefined;
+    throw error;
+  }
+}
+
 async function refuseImpossible(services: LifecycleServices, vm: Vm, forward: PortForward): Promise<void> {
-  const { drivers, network } = makeContext(services, vm);
-  if (drivers.network.probeForward === undefined) {
-    throw new BangerError('UNSUPPORTED', `the ${drivers.network.name} network forwards no ports`, {
-      remedy: `reach the VM at its own address, ${drivers.network.addressOnHost(network.addresses)}`,
+  const { recorded, network, addressOnHost } = makeContext(services, vm);
+  const driver = recorded.network ?? (await networkOfNext(services, vm));
+  // Where no VM can be started now, the port is looked at when one can.
+  if (driver === undefined) return;
+  if (driver.probeForward === undefined) {
+    throw new BangerError('UNSUPPORTED', `the ${driver.name} network forwards no ports`, {
+      remedy: `reach the VM at its own address, ${addressOnHost}`,
     });
   }
-  const problem = await drivers.network.probeForward(network, listenerOf(forward));
+  const problem = await driver.probeForward(network, listenerOf(forward));
   if (problem === undefined) return;
   const { hostPort, guestPort, hostAddress, protocol } = forward;
   const other = hostPort < 1024 ? hostPort + 8000 : hostPort + 1;

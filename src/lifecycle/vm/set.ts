@@ -124,9 +124,9 @@ function record({ from, to }: Change): Step<VmContext> {
 }
 
 function publishName(from: string): Step<VmContext> {
-  const move = ({ services, drivers, network }: VmContext, old: string, name: string): Promise<void> => {
+  const move = ({ services, addressOnHost }: VmContext, old: string, name: string): Promise<void> => {
     services.names.remove(old);
-    return services.names.set(name, drivers.network.addressOnHost(network.addresses));
+    return services.names.set(name, addressOnHost);
   };
   return {
     name: 'dns-name',

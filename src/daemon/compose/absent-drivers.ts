@@ -1,0 +1,58 @@
+// What stands in for a driver that is recorded for a VM and that this daemon does not have, so that the VM can still be shown, and
+// every attempt to do something with what that driver made says why it cannot be.
+import type { Hypervisor } from '../../drivers/hypervisor/contract.ts';
+import type { NetworkDriver } from '../../drivers/network/contract.ts';
+import type { StorageDriver } from '../../drivers/storage/contract.ts';
+import { BangerError } from '../../model/errors.ts';
+
+/** @returns the reason why nothing can be done with what a driver made that is not among those of this daemon */
+export function notHere(kind: 'hypervisor' | 'storage' | 'network', name: string): BangerError {
+  return new BangerError('PREREQUISITE_MISSING', `the ${kind} driver "${name}", which is recorded for the VM, is not part of this banger`, {
+    remedy: 'use the banger that the VM was made with',
+    details: { kind, driver: name },
+  });
+}
+
+export function absentHypervisor(name: string): Hypervisor {
+  const refuse = (): Promise<never> => Promise.reject(notHere('hypervisor', name));
+  return {
+    name,
+    takes: { diskFormats: [], networks: [] },
+    checks: () => Promise.resolve({ usable: false, accelerator: 'tcg', verdicts: [] }),
+    start: refuse,
+    adopt: refuse,
+    find: refuse,
+    cleanUp: refuse,
+  };
+}
+
+export function absentStorage(name: string): StorageDriver {
+  const refuse = (): Promise<never> => Promise.reject(notHere('storage', name));
+  return {
+    name: name as StorageDriver['name'],
+    format: 'raw',
+    check: refuse,
+    create: refuse,
+    attach: refuse,
+    detach: refuse,
+    grow: refuse,
+    remove: refuse,
+  };
+}
+
+/** Letting go works: what it made goes with the network that made it, or is swept when that is there again. */
+export function absentNetwork(reason: BangerError): NetworkDriver {
+  const refuse = (): Promise<never> => Promise.reject(reason);
+  const nothing = (): Promise<void> => Promise.resolve();
+  return {
+    name: 'private',
+    kind: 'none',
+    addressOnHost: (addresses) => addresses.loopbackAddress,
+    checks: () => Promise.resolve([]),
+    ensure: refuse,
+    attach: refuse,
+    detach: nothing,
+    setForwards: (_vm, listeners) => (listeners.length === 0 ? Promise.resolve([]) : refuse()),
+    sweep: nothing,
+  };
+}
