@@ -16,6 +16,8 @@ export type LiveMachine = {
   companions: AbortController;
   /** What listens in the guest and where it is reached, as far as is known. */
   reach: Reach;
+  /** Why its network cannot be used at present, when it was adopted without it. */
+  networkProblem: string | null;
 };
 
 export type Reach = {
@@ -28,35 +30,51 @@ export type Reach = {
 export type Machines = ReturnType<typeof createMachines>;
 
 /**
- * The VMs that run, by id. Filled by start and adoption, emptied by stop.
+ * The VMs that run, by id. Filled by start and adoption, emptied by stop. Beside those that are held it knows those that run and
+ * could not be adopted: they are left alone, and tried again.
  * @param onExit told of every VMM that ended, also when a stop asked for it
  */
 export function createMachines(onExit: (vmId: string, machine: Machine, exit: MachineExit) => void) {
   const live = new Map<string, LiveMachine>();
+  const left = new Map<string, string>();
   return {
     add(vmId: string, machine: Machine, agent: AgentClient): LiveMachine {
-      const entry = {
+      const entry: LiveMachine = {
         machine,
         agent,
         sessions: 0,
         waiting: [],
         companions: new AbortController(),
         reach: { guestPorts: [], results: [], turn: Promise.resolve() },
+        networkProblem: null,
       };
+      left.delete(vmId);
       live.set(vmId, entry);
       void machine.exited.then((exit) => onExit(vmId, machine, exit));
       return entry;
     },
     find: (vmId: string): LiveMachine | undefined => live.get(vmId),
-    /** @throws WRONG_STATE when the VM does not run here */
+    /** Notes that the VM runs and cannot be adopted. */
+    leave: (vmId: string, reason: string): void => void left.set(vmId, reason),
+    /** @returns why the VM, which runs, is not adopted */
+    whyLeft: (vmId: string): string | undefined => left.get(vmId),
+    /** @throws WRONG_STATE when the VM does not run here, or is not adopted */
     get(vm: { id: string; name: string }): LiveMachine {
       const entry = live.get(vm.id);
       if (entry !== undefined) return entry;
+      const reason = left.get(vm.id);
+      if (reason !== undefined) {
+        throw new BangerError('WRONG_STATE', `VM ${vm.name} runs, and could not be adopted: ${reason}`, {
+          remedy: `banger vm start ${vm.name}`,
+          details: { vm: vm.name, adopted: false },
+        });
+      }
       throw new BangerError('WRONG_STATE', `VM ${vm.name} is not running`, { remedy: `banger vm start ${vm.name}` });
     },
     remove(vmId: string): void {
       live.get(vmId)?.companions.abort();
       live.delete(vmId);
+      left.delete(vmId);
     },
     /** Lets go of every VMM without touching it (the daemon ends, VMs go on). */
     detachAll(): void {
@@ -65,6 +83,7 @@ export function createMachines(onExit: (vmId: string, machine: Machine, exit: Ma
         machine.detach();
       }
       live.clear();
+      left.clear();
     },
   };
 }

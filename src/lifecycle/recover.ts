@@ -1,19 +1,15 @@
-import { ALL_CAPABILITIES } from '../capabilities/all.ts';
-import type { Machine } from '../drivers/hypervisor/contract.ts';
 import type { ErrorBody } from '../model/errors.ts';
 import type { Vm } from '../model/vm.ts';
 import type { OperationStore } from '../store/operations.ts';
+import { adopt, settleEnded } from './adopt.ts';
 import { recoverImages } from './image/recover.ts';
-import { runAll, runSteps } from './pipeline.ts';
+import { runAll } from './pipeline.ts';
 import { restoreLost } from './restore.ts';
 import type { LifecycleServices } from './services.ts';
-import { watchSpace } from './space-watch.ts';
 import { sweepOrphans } from './sweep.ts';
 import { makeContext, type VmContext } from './vm-context.ts';
 import { removeVm } from './vm/delete-steps.ts';
-import { present } from './vm/capability-steps.ts';
 import { stopSteps } from './vm/stop-steps.ts';
-import { adoptionSpec } from './vm/vmm.ts';
 
 /** How many log directories of VMs that no longer exist are kept. */
 const KEPT_LOGS = 20;
@@ -22,6 +18,8 @@ const KEPT_LOGS = 20;
 export type Recovery = {
   restored: string[];
   adopted: string[];
+  /** They run and could not be adopted. */
+  left: string[];
   stopped: string[];
   deleted: string[];
   failed: string[];
@@ -35,12 +33,16 @@ export type Recovery = {
  * back from their manifests first.
  */
 export async function recover(services: LifecycleServices, operations: OperationStore): Promise<Recovery> {
-  const report: Recovery = { restored: [], adopted: [], stopped: [], deleted: [], failed: [], restoredImages: [], swept: [] };
+  const report: Recovery = { restored: [], adopted: [], left: [], stopped: [], deleted: [], failed: [], restoredImages: [], swept: [] };
   report.restoredImages = await recoverImages(services);
   report.restored = await restoreLost(services);
   await Promise.all(services.vms.list().map((vm) => recoverVm(services, vm, report)));
   endInterrupted(services, operations);
-  report.swept = await sweepOrphans(services);
+  try {
+    report.swept = await sweepOrphans(services);
+  } catch (error) {
+    services.warn('what belongs to no VM could not be looked for', { reason: error instanceof Error ? error.message : String(error) });
+  }
   await pruneLogs(services);
   return report;
 }
@@ -75,52 +77,33 @@ async function recoverVm(services: LifecycleServices, vm: Vm, report: Recovery):
   // Of thousands of VMs nearly all; nothing more is looked up for them.
   if (vm.state === 'stopped') return;
   const context = makeContext(services, vm);
-  const run = { context, journal: () => undefined, signal: new AbortController().signal };
   try {
-    if (vm.state === 'creating' || vm.state === 'deleting') {
-      await removeVm(run);
-      report.deleted.push(vm.name);
-    } else if (vm.state === 'running' && (await adopt(context))) {
-      report.adopted.push(vm.name);
-    } else {
-      const lastError = vm.state === 'running' ? 'the VM had ended when the daemon came back' : vm.lastError;
-      await runAll({ ...run, steps: stopSteps({ ask: false, reason: { lastError } }) });
-      report.stopped.push(vm.name);
-    }
+    report[await settle(context)].push(vm.name);
   } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
     report.failed.push(vm.name);
-    services.warn('a VM could not be recovered', { vm: vm.name, reason: error instanceof Error ? error.message : String(error) });
-    const lastError = error instanceof Error ? error.message : String(error);
-    tryToWrite(services, () => context.update({ state: 'error', lastError }));
+    services.warn('a VM could not be recovered', { vm: vm.name, reason });
+    // What was tried all the same may have stopped it; and a deletion that is not finished is one for the next try.
+    const { state } = context.vm;
+    if (state !== 'deleting')
+      tryToWrite(services, () => context.update({ state: state === 'stopped' ? state : 'error', lastError: reason }));
   }
 }
 
-/** @returns whether the VM still runs and is now held by this daemon */
-async function adopt(context: VmContext): Promise<boolean> {
-  const { services, vm } = context;
-  const machine = await findMachine(context);
-  if (machine === undefined) return false;
-  watchSpace(context, services.machines.add(vm.id, machine, services.connectAgent(machine)));
-  context.update({ runtime: { bootId: services.host.bootId(), ...vm.runtime, process: machine.process } });
-  const signal = new AbortController().signal;
-  await context.drivers.network.ensure(signal);
-  // The services were waited for when the VM was started; waiting again would hold up the daemon.
-  const steps = present(
-    ALL_CAPABILITIES.filter((c) => c.name !== 'services'),
-    'afterStart',
-  );
-  await runSteps({ steps, context, journal: () => undefined, signal });
-  return true;
-}
-
-async function findMachine(context: VmContext): Promise<Machine | undefined> {
-  const { services, vm } = context;
-  const { hypervisor } = context.drivers;
-  // After a reboot of the host every pid is somebody else's.
-  if (vm.runtime?.bootId !== services.host.bootId()) return undefined;
-  const spec = adoptionSpec(context);
-  const recorded = vm.runtime.process === undefined ? undefined : await hypervisor.adopt(spec, vm.runtime.process);
-  if (recorded !== undefined) return recorded;
-  const found = await hypervisor.find(spec);
-  return found === undefined ? undefined : hypervisor.adopt(spec, found);
+/** @returns what became of it */
+async function settle(context: VmContext): Promise<'adopted' | 'left' | 'stopped' | 'deleted'> {
+  const { vm } = context;
+  const run = { context, journal: () => undefined, signal: new AbortController().signal };
+  if (vm.state === 'creating' || vm.state === 'deleting') {
+    await removeVm(run);
+    return 'deleted';
+  }
+  // From the time on that it is written down when it started, somebody may work in it. A stop, though, was asked for.
+  const mayBeInUse = vm.state === 'running' || (vm.state !== 'stopping' && vm.startedAt !== null);
+  if (mayBeInUse) {
+    const adoption = await adopt(context);
+    if (adoption !== 'ended') return adoption;
+    await settleEnded(context);
+  } else await runAll({ ...run, steps: stopSteps({ ask: false, reason: { lastError: vm.lastError } }) });
+  return 'stopped';
 }

@@ -37,8 +37,8 @@ async function restore(services: LifecycleServices, { vm, image }: VmManifest): 
   if (isTaken.name) record.name = `${vm.name.slice(0, 54)}-${shortId(vm)}`;
   if (isTaken.index) {
     record.networkIndex = allocateNetworkIndex(services.vms.networkIndexes(), services.settings.firstNetworkIndex);
-    // It runs with an address that is another's now.
-    if (record.state === 'running') record.state = 'stopping';
+    // Until it is restarted nothing of the host reaches it there; what is in its memory is its user's.
+    if (record.state === 'running') services.warn("a VM runs with an address that is another one's: restart it", { vm: record.name });
   }
   if (image !== null && services.images.find(image.id) === undefined) {
     const isNameFree = services.images.list().every(({ name }) => name !== image.name);

@@ -5,7 +5,7 @@ import { watchSpace } from '../space-watch.ts';
 import type { GuestDraft, VmContext } from '../vm-context.ts';
 import { explainBootFailure } from './boot-failure.ts';
 import { present } from './capability-steps.ts';
-import { assertEnded, endVmm, machineSpec } from './vmm.ts';
+import { assertEnded, endVmm, machineSpec, runtimeAtRest } from './vmm.ts';
 
 /** Everything from a stopped VM to a running one; undone in reverse when any of it fails. */
 export function startSteps(options: { waitForServices: boolean }, capabilities = ALL_CAPABILITIES): Step<VmContext>[] {
@@ -37,9 +37,7 @@ const claim: Step<VmContext> = {
     const { vm, services, paths, update } = context;
     assertEnded(context);
     await services.host.removeTree(paths.runtimeDirectory);
-    const storageDriver = vm.runtime?.storageDriver;
-    const runtime = storageDriver === undefined ? null : { bootId: services.host.bootId(), storageDriver };
-    update({ state: vm.state === 'creating' ? 'creating' : 'stopped', startedAt: null, runtime });
+    update({ state: vm.state === 'creating' ? 'creating' : 'stopped', startedAt: null, runtime: runtimeAtRest(context) });
   },
 };
 
@@ -69,6 +67,8 @@ const personalize: Step<VmContext> = {
     });
     try {
       await Promise.race([agent.personalize(draft, { signal, timeoutMs }), died]);
+      // From here on somebody may work in the guest, so that the next daemon must not end it as one that came to nothing.
+      context.update({ startedAt: services.now().toISOString() });
     } catch (error) {
       throw signal.aborted ? error : await explainBootFailure(context, error, performance.now() - startedAt >= timeoutMs);
     }

@@ -3,7 +3,7 @@ import type { Step } from '../pipeline.ts';
 import type { VmContext } from '../vm-context.ts';
 import { present } from './capability-steps.ts';
 import type { LiveMachine } from '../machines.ts';
-import { assertEnded, endVmm } from './vmm.ts';
+import { assertEnded, endVmm, runtimeAtRest } from './vmm.ts';
 
 /** How long the guest may take to answer that it will power off. */
 const ASK_TIMEOUT_MS = 3000;
@@ -77,12 +77,10 @@ function settle(reason: StopReason): Step<VmContext> {
     name: 'settle',
     title: 'stopped',
     async apply(context) {
-      const { services, paths, vm, update } = context;
+      const { services, paths, update } = context;
       assertEnded(context);
       await services.host.removeTree(paths.runtimeDirectory);
-      const storageDriver = vm.runtime?.storageDriver;
-      const runtime = storageDriver === undefined ? null : { bootId: services.host.bootId(), storageDriver };
-      update({ state: 'stopped', startedAt: null, runtime, lastError: reason.lastError });
+      update({ state: 'stopped', startedAt: null, runtime: runtimeAtRest(context), lastError: reason.lastError });
     },
   };
 }

@@ -1,6 +1,8 @@
 import { ALL_CAPABILITIES } from '../../capabilities/all.ts';
 import type { MachineSpec } from '../../drivers/hypervisor/contract.ts';
 import { BangerError } from '../../model/errors.ts';
+import type { ProcessIdentity, Vm, VmRuntime } from '../../model/vm.ts';
+import type { LifecycleServices } from '../services.ts';
 import type { MachineDraft, VmContext } from '../vm-context.ts';
 
 /** The command line says what the initramfs needs and nothing else; the rest comes through the agent. */
@@ -35,23 +37,45 @@ export function adoptionSpec({ vm, image, paths }: VmContext): MachineSpec {
 }
 
 /**
- * Ends the VMM whatever is known of it, and removes what it left. Also used by stop, kill, delete and recovery.
- * A process that was never recorded is found by its control socket.
+ * Looks for the VMM of a VM that this daemon does not hold. A process that was never recorded is found by its control socket.
+ * @returns undefined when there is surely none
+ * @throws when the driver cannot be asked, and nothing that is recorded tells
  */
-export async function endVmm(context: VmContext): Promise<void> {
-  const { services, vm } = context;
-  const { hypervisor } = context.drivers;
-  const live = services.machines.find(vm.id);
-  const spec = adoptionSpec(context);
-  if (live === undefined) {
-    const unrecorded = await hypervisor.find(spec);
-    const recorded = vm.runtime?.bootId === services.host.bootId() ? vm.runtime.process : undefined;
-    for (const process of [unrecorded, recorded]) if (process !== undefined) await services.host.endProcess(process, 0);
-  } else {
-    await live.machine.terminate();
-    services.machines.remove(vm.id);
+export async function findVmm(context: VmContext): Promise<ProcessIdentity | undefined> {
+  const { vm, recorded, services } = context;
+  // After a reboot of the host every pid is somebody else's, and no driver knows of anything.
+  if (vm.runtime?.bootId !== services.host.bootId()) return undefined;
+  const { process } = vm.runtime;
+  const present = process !== undefined && services.host.isAlive(process) ? process : undefined;
+  try {
+    return (await recorded.hypervisor?.find(adoptionSpec(context))) ?? present;
+  } catch (error) {
+    if (process === undefined) throw error;
+    return present;
   }
-  await hypervisor.cleanUp(spec);
+}
+
+/** Ends the VMM, whatever is known of it, and removes what it left. For what a person asked for, and for what no person had yet. */
+export async function endVmm(context: VmContext): Promise<void> {
+  const { services, vm, recorded } = context;
+  const live = services.machines.find(vm.id);
+  if (live === undefined) {
+    const process = await findVmm(context);
+    if (process !== undefined) await services.host.endProcess(process, 0);
+  } else await live.machine.terminate();
+  services.machines.remove(vm.id);
+  try {
+    await recorded.hypervisor?.cleanUp(adoptionSpec(context));
+  } catch (error) {
+    context.unreleased.add('hypervisor');
+    await tolerateAbsence(context, error);
+  }
+}
+
+/** What can no longer be had on this host has nothing to clean, once the process is gone. */
+async function tolerateAbsence(context: VmContext, error: unknown): Promise<void> {
+  const isAbsent = error instanceof BangerError && error.code === 'PREREQUISITE_MISSING';
+  if (!isAbsent || (await findVmm(context)) !== undefined) throw error;
 }
 
 /**
@@ -60,11 +84,27 @@ export async function endVmm(context: VmContext): Promise<void> {
  * @throws VMM_FAILED
  */
 export function assertEnded({ services, vm }: VmContext): void {
-  const recorded = vm.runtime?.bootId === services.host.bootId() ? vm.runtime.process : undefined;
-  const process = services.machines.find(vm.id)?.machine.process ?? recorded;
+  const process = knownProcess(services, vm);
   if (process === undefined || !services.host.isAlive(process)) return;
   throw new BangerError('VMM_FAILED', `the VMM of ${vm.name} (process ${process.pid}) did not end`, {
     remedy: `banger vm kill ${vm.name}`,
     details: { pid: process.pid },
   });
+}
+
+/** @returns the process that is held or recorded as the VM's VMM in this boot of the host; it need not be alive */
+export function knownProcess(services: LifecycleServices, vm: Vm): ProcessIdentity | undefined {
+  const recorded = vm.runtime?.bootId === services.host.bootId() ? vm.runtime.process : undefined;
+  return services.machines.find(vm.id)?.machine.process ?? recorded;
+}
+
+/** @returns what stays recorded of a run that is over: who made the disk, and who could not be made to let go of something */
+export function runtimeAtRest({ vm, services, unreleased }: VmContext): VmRuntime | null {
+  const { storageDriver, hypervisor, networkDriver } = vm.runtime ?? {};
+  const kept = {
+    ...(storageDriver === undefined ? {} : { storageDriver }),
+    ...(hypervisor === undefined || !unreleased.has('hypervisor') ? {} : { hypervisor }),
+    ...(networkDriver === undefined || !unreleased.has('network') ? {} : { networkDriver }),
+  };
+  return Object.keys(kept).length === 0 ? null : { bootId: services.host.bootId(), ...kept };
 }

@@ -1,0 +1,152 @@
+// VMs that ran when the last daemon ended. Whatever keeps this one from taking one over, and for however long: the VMM is left
+// alone, the VM is shown as what it is, with the reason, and it is tried again.
+import { ALL_CAPABILITIES } from '../capabilities/all.ts';
+import { reachPorts } from '../capabilities/ports.ts';
+import type { Machine } from '../drivers/hypervisor/contract.ts';
+import { BangerError } from '../model/errors.ts';
+import type { ProcessIdentity, Vm } from '../model/vm.ts';
+import type { LiveMachine } from './machines.ts';
+import { runAll } from './pipeline.ts';
+import type { LifecycleServices } from './services.ts';
+import { watchSpace } from './space-watch.ts';
+import { makeContext, type VmContext } from './vm-context.ts';
+import { present } from './vm/capability-steps.ts';
+import { stopSteps } from './vm/stop-steps.ts';
+import { adoptionSpec, findVmm } from './vm/vmm.ts';
+
+/** `left`: it runs, or nobody can tell, and this daemon does not hold it. */
+export type Adoption = 'adopted' | 'ended' | 'left';
+
+/**
+ * Takes over a VM that is recorded as running, as far as it is not yet. To be called when it is the VM's turn. What cannot be done
+ * now is tried again, so that only an end has to be dealt with.
+ */
+export async function adopt(context: VmContext): Promise<Adoption> {
+  const { services, vm } = context;
+  let live = services.machines.find(vm.id);
+  if (live === undefined) {
+    try {
+      const process = await findVmm(context);
+      if (process === undefined) return 'ended';
+      const machine = await adoptMachine(context, process);
+      if (machine === undefined) return 'ended';
+      live = await hold(context, machine);
+    } catch (error) {
+      leave(context, error);
+      return 'left';
+    }
+  }
+  if (!(await joinNetwork(context, live))) tryLater(services, vm.id);
+  return 'adopted';
+}
+
+/** @returns undefined when it has ended meanwhile */
+async function adoptMachine(context: VmContext, process: ProcessIdentity): Promise<Machine | undefined> {
+  const { services, vm } = context;
+  // Known before it answers: as long as it lives, nothing may treat the VM as stopped.
+  context.update({ runtime: { bootId: services.host.bootId(), ...vm.runtime, process } });
+  const machine = await context.drivers.hypervisor.adopt(adoptionSpec(context), process);
+  if (machine !== undefined || !services.host.isAlive(process)) return machine;
+  throw new BangerError('VMM_FAILED', `process ${process.pid}, which is recorded as its VMM, is not one of ${vm.name}`);
+}
+
+async function hold(context: VmContext, machine: Machine): Promise<LiveMachine> {
+  const { services, vm } = context;
+  const isNews = vm.state !== 'running' || services.machines.whyLeft(vm.id) !== undefined;
+  const live = services.machines.add(vm.id, machine, services.connectAgent(machine));
+  if (isNews) context.update({ state: 'running', lastError: null });
+  watchSpace(context, live);
+  // The services were waited for when the VM was started; waiting again would hold up the daemon.
+  const capabilities = ALL_CAPABILITIES.filter(({ name }) => name !== 'services');
+  for (const step of present(capabilities, 'afterStart')) {
+    try {
+      await step.apply(context, new AbortController().signal);
+    } catch (error) {
+      services.warn('a part of a VM could not be adopted', { vm: vm.name, part: step.title, reason: textOf(error) });
+    }
+  }
+  return live;
+}
+
+/** The guest is reached through its VMM without a network, so that lacking one is no reason to let go of it. @returns whether it is there */
+async function joinNetwork(context: VmContext, live: LiveMachine): Promise<boolean> {
+  const { services, vm } = context;
+  const before = live.networkProblem;
+  try {
+    await services.drivers.refreshNetworks(vm.runtime);
+    await context.recorded.network?.ensure(new AbortController().signal);
+    live.networkProblem = null;
+    if (before === null) return true;
+    await reachPorts(context, live);
+    if (services.vms.find(vm.id)?.lastError === before) context.update({ lastError: null });
+    return true;
+  } catch (error) {
+    live.networkProblem = `its network could not be adopted: ${textOf(error)}`;
+    if (live.networkProblem !== before) tell(context, live.networkProblem);
+    return false;
+  }
+}
+
+function leave(context: VmContext, error: unknown): void {
+  const { services, vm } = context;
+  const reason = textOf(error);
+  const isNews = services.machines.whyLeft(vm.id) !== reason;
+  services.machines.leave(vm.id, reason);
+  if (isNews) tell(context, `not adopted: ${reason}`);
+  tryLater(services, vm.id);
+}
+
+/** The disk that is full may be the one of the records. */
+function tell(context: VmContext, lastError: string): void {
+  const { services, vm } = context;
+  services.warn('a VM runs and is not held as it should be', { vm: vm.name, reason: lastError });
+  try {
+    context.update({ state: 'running', lastError });
+  } catch (error) {
+    services.warn('what a VM lacks could not be written down', { vm: vm.name, reason: textOf(error) });
+  }
+}
+
+function tryLater(services: LifecycleServices, vmId: string): void {
+  const never = new AbortController().signal;
+  services.retries.begin(`adopt ${vmId}`, () =>
+    services.locks.hold(vmId, never, async () => isWhole(services, await again(services, vmId))),
+  );
+}
+
+/**
+ * Tries once more to adopt a VM that is left alone, and cleans up after one that has ended. To be called when it is the VM's turn.
+ * @returns how it is then
+ */
+export async function again(services: LifecycleServices, vmId: string): Promise<Vm | undefined> {
+  const vm = services.vms.find(vmId);
+  if (vm === undefined || isWhole(services, vm)) return vm;
+  const context = makeContext(services, vm);
+  if ((await adopt(context)) === 'ended') await settleEnded(context);
+  return services.vms.find(vmId);
+}
+
+/** @returns whether there is nothing to adopt */
+function isWhole(services: LifecycleServices, vm: Vm | undefined): boolean {
+  if (vm?.state !== 'running') return true;
+  return services.machines.whyLeft(vm.id) === undefined && (services.machines.find(vm.id)?.networkProblem ?? null) === null;
+}
+
+/** Cleans up after a VMM that ended while no daemon held it. */
+export async function settleEnded(context: VmContext): Promise<void> {
+  const steps = stopSteps({ ask: false, reason: { lastError: 'the VM had ended when the daemon came back' } });
+  await runAll({ steps, context, journal: () => undefined, signal: new AbortController().signal });
+}
+
+/**
+ * @returns the machine of a VM; one that was left alone is tried once more
+ * @throws WRONG_STATE when the VM does not run, or cannot be adopted
+ */
+export async function held(services: LifecycleServices, vm: Vm, signal = new AbortController().signal): Promise<LiveMachine> {
+  if (services.machines.whyLeft(vm.id) !== undefined) await services.locks.hold(vm.id, signal, () => again(services, vm.id));
+  return services.machines.get(vm);
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
