@@ -215,6 +215,7 @@ export const healthSchema = z
     agent: z.enum(['ok', 'unreachable', 'not-running']),
     init: z.enum(['starting', 'running', 'degraded', 'unknown']).nullable(),
     uptimeMs: z.number().nullable(),
+    problem: z.string().nullable().describe('what is wrong with the VM, such as why it is not adopted'),
   })
   .meta({ id: 'Health' });
 

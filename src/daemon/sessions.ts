@@ -1,4 +1,5 @@
 import { BangerError } from '../model/errors.ts';
+import { held } from '../lifecycle/adopt.ts';
 import type { LiveMachine } from '../lifecycle/machines.ts';
 import type { Vm } from '../model/vm.ts';
 import { decideAction } from '../model/vm-state.ts';
@@ -23,7 +24,7 @@ export async function withSession<T>(
   signal?: AbortSignal,
 ): Promise<T> {
   decideAction(vm, 'exec');
-  const live = services.machines.get(vm);
+  const live = await held(services, vm, signal);
   await takeTurn(live, vm, signal);
   touch(services, vm);
   try {

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { type Health, healthSchema, sshAccessSchema, sshLoginSchema, vmSchema } from '../../api/schemas.ts';
+import { held } from '../../lifecycle/adopt.ts';
 import { resolveVm } from '../../lifecycle/vm/resolve.ts';
 import { makeContext } from '../../lifecycle/vm-context.ts';
 import { BangerError } from '../../model/errors.ts';
@@ -52,12 +53,12 @@ export function guestStateRoutes(server: TypedServer, services: DaemonServices):
 }
 
 async function health(services: DaemonServices, vm: Vm): Promise<Health> {
-  const live = services.machines.find(vm.id);
-  const base = { vm: vm.name, state: vm.state, init: null, uptimeMs: null };
-  if (live === undefined) return { ...base, agent: 'not-running' };
+  const base = { vm: vm.name, state: vm.state, init: null, uptimeMs: null, problem: vm.lastError };
   try {
+    const live = services.machines.whyLeft(vm.id) === undefined ? services.machines.find(vm.id) : await held(services, vm);
+    if (live === undefined) return { ...base, agent: 'not-running' };
     const { init, uptimeMs } = await live.agent.healthz();
-    return { ...base, agent: 'ok', init, uptimeMs };
+    return { ...base, problem: services.vms.find(vm.id)?.lastError ?? null, agent: 'ok', init, uptimeMs };
   } catch (error) {
     if (!(error instanceof BangerError)) throw error;
     return { ...base, agent: 'unreachable' };

@@ -9,6 +9,7 @@ import {
 import { listenerOf, listenersOf, reachPorts } from '../../capabilities/ports.ts';
 import type { ForwardResult } from '../../drivers/network/contract.ts';
 import type { GuestPort } from '../../guest/protocol.ts';
+import { held } from '../../lifecycle/adopt.ts';
 import { addForward, removeForward } from '../../lifecycle/vm/forwards.ts';
 import { resolveVm } from '../../lifecycle/vm/resolve.ts';
 import { makeContext } from '../../lifecycle/vm-context.ts';
@@ -33,7 +34,7 @@ export function portRoutes(server: TypedServer, services: DaemonServices): void 
   server.get('/v1/vms/:ref/ports', { schema: { params, response: { 200: z.array(guestPortSchema) } } }, async (request) => {
     const vm = resolve(request.params.ref);
     decideAction(vm, 'exec');
-    const live = services.machines.get(vm);
+    const live = await held(services, vm);
     const guestPorts = await live.agent.ports();
     const results = await reachPorts(makeContext(services, vm), live, guestPorts);
     return withSchemes(

@@ -2,6 +2,7 @@ import { BangerError } from '../../model/errors.ts';
 import type { OperationRecord } from '../../model/operation.ts';
 import { decideAction, type VmAction } from '../../model/vm-state.ts';
 import type { Vm } from '../../model/vm.ts';
+import { adopt, again } from '../adopt.ts';
 import { preflight } from '../needs.ts';
 import type { OperationHandle } from '../operations.ts';
 import { runAll, runSteps, type Step } from '../pipeline.ts';
@@ -10,17 +11,28 @@ import { makeContext, type VmContext } from '../vm-context.ts';
 import { removeVm } from './delete-steps.ts';
 import { startSteps } from './start-steps.ts';
 import { stopSteps } from './stop-steps.ts';
+import { knownProcess } from './vmm.ts';
 
-/** Boots a stopped VM from its own disks. Nothing happens to one that runs. @throws WRONG_STATE, NOT_FOUND */
+/** Boots a stopped VM from its own disks; adopts one that runs and is not held. @throws WRONG_STATE, NOT_FOUND */
 export function startVm(services: LifecycleServices, vm: Vm, options: { waitForServices?: boolean }): OperationRecord {
   const waitForServices = options.waitForServices ?? true;
   return verb(services, vm, 'start', async (operation, present) => {
-    if (!decideAction(present, 'start')) return;
+    if (!decideAction(present, 'start')) return void services.machines.get(present);
+    if (await isAdopted(services, present, operation)) return;
     await preflight(services, 'vm start', { vm: present });
     // What made it an error may still be there, a VMM that would not end above all.
     if (present.state === 'error') await takeDown(services, present, operation, { ask: false });
     await build(services, services.vms.find(vm.id) ?? present, operation, startSteps({ waitForServices }));
   });
+}
+
+/** A VM that an error was written down for may run all the same, with somebody's work in its memory. */
+async function isAdopted(services: LifecycleServices, vm: Vm, operation: OperationHandle): Promise<boolean> {
+  // One that is held was to be stopped and did not end: that is done first.
+  if (vm.state !== 'error' || vm.startedAt === null || services.machines.find(vm.id) !== undefined) return false;
+  if ((await adopt(makeContext(services, vm, operation))) === 'ended') return false;
+  services.machines.get(vm);
+  return true;
 }
 
 /**
@@ -41,8 +53,24 @@ const STARTING_VERBS = new Set(['vm.create', 'vm.start', 'vm.restart', 'image.bu
 export function stopVm(services: LifecycleServices, vm: Vm, options: { graceMs?: number }): OperationRecord {
   interruptStart(services, vm, false);
   return verb(services, vm, 'stop', async (operation, present) => {
-    if (decideAction(present, 'stop')) await takeDown(services, present, operation, { ask: true, ...options });
+    if (!decideAction(present, 'stop')) return;
+    refuseUnasked(services, present);
+    await takeDown(services, present, operation, { ask: true, ...options });
   });
+}
+
+/** Who stops a VM wants its guest to end by itself, which one that is not adopted cannot be asked for. */
+function refuseUnasked(services: LifecycleServices, vm: Vm): void {
+  const reason = services.machines.whyLeft(vm.id);
+  if (reason === undefined) return;
+  throw new BangerError(
+    'WRONG_STATE',
+    `VM ${vm.name} runs, and its guest cannot be asked to shut down, since it is not adopted: ${reason}`,
+    {
+      remedy: `banger vm kill ${vm.name}`,
+      details: { vm: vm.name, adopted: false },
+    },
+  );
 }
 
 /**
@@ -53,7 +81,7 @@ export function stopVm(services: LifecycleServices, vm: Vm, options: { graceMs?:
 export function stopUnused(services: LifecycleServices, vm: Vm, reason: (present: Vm) => string | undefined): OperationRecord {
   return verb(services, vm, 'stop', async (operation, present) => {
     const why = reason(present);
-    if (why === undefined) return;
+    if (why === undefined || services.machines.whyLeft(vm.id) !== undefined) return;
     operation.log(why);
     await takeDown(services, present, operation, { ask: true });
   });
@@ -62,6 +90,7 @@ export function stopUnused(services: LifecycleServices, vm: Vm, reason: (present
 /** Stop and start as one operation. A stopped VM is just started. */
 export function restartVm(services: LifecycleServices, vm: Vm, options: { graceMs?: number; waitForServices?: boolean }): OperationRecord {
   return verb(services, vm, 'restart', async (operation, present) => {
+    refuseUnasked(services, present);
     // Better a VM that goes on than one that was stopped and cannot start.
     await preflight(services, 'vm start', { vm: present });
     if (present.state === 'running' || decideAction(present, 'stop')) {
@@ -79,7 +108,7 @@ export function killVm(services: LifecycleServices, vm: Vm, options: { signal?: 
   interruptStart(services, vm, false);
   return verb(services, vm, 'kill', async (operation, present) => {
     if (!decideAction(present, 'kill')) return;
-    const process = services.machines.find(vm.id)?.machine.process;
+    const process = knownProcess(services, present);
     if (options.signal !== undefined && options.signal !== 'SIGKILL' && process !== undefined) {
       services.host.signalProcess(process, options.signal);
     } else {
@@ -97,6 +126,9 @@ export function deleteVm(services: LifecycleServices, vm: Vm): OperationRecord {
   });
 }
 
+/** What is done to a VM whether or not it can be adopted. */
+const WITHOUT_GUEST = new Set(['kill', 'delete']);
+
 /** Begins an operation on one VM: waits for its turn, then looks at the VM as it is by then. */
 export function verb(
   services: LifecycleServices,
@@ -108,7 +140,7 @@ export function verb(
   if (action !== 'set' && services.reboots.cancel(vm.id)) services.vms.update(vm.id, { lastError: null });
   return services.operations.begin(`vm.${action}`, vm, (operation) =>
     services.locks.hold(vm.id, operation.signal, async () => {
-      const present = services.vms.find(vm.id);
+      const present = WITHOUT_GUEST.has(action) ? services.vms.find(vm.id) : await again(services, vm.id);
       // Gone while it waited: what delete wants, and nothing that another verb could act on.
       if (present !== undefined) await work(operation, present);
     }),

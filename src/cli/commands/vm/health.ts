@@ -22,6 +22,7 @@ function factsOf(found: Health): Facts {
     ['state', found.state],
     ['agent', found.agent],
     ['init', found.init],
+    ['problem', found.problem],
     ['uptime', found.uptimeMs === null ? null : formatDuration(found.uptimeMs)],
   ];
 }
