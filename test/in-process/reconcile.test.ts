@@ -69,18 +69,16 @@ test('VMs go on when the daemon ends, and are adopted by the next (1.2, 3.8)', a
   assert.deepEqual(world.remains(), []);
 });
 
-test('a VMM that died or does not answer while no daemon ran is cleaned up, and said so (3.8)', async (t) => {
+test('a VMM that died while no daemon ran is cleaned up, and said so (3.8)', async (t) => {
   const { world, start } = worldFor(t);
   const first = await start();
-  for (const name of ['dead', 'deaf']) await created(first.api, name);
+  await created(first.api, 'dead');
   await first.kill();
   fakeOf(world, 'dead').end({ cause: 'crash', detail: 'killed' });
-  world.machines.inject('deaf', 'refuse-adoption');
   const second = await start();
-  for (const { name, state, pid, lastError } of await second.api.listVms()) {
-    assert.deepEqual([name, state, pid], [name, 'stopped', null]);
-    assert.match(lastError ?? '', /had ended when the daemon came back/);
-  }
+  const { state, pid, lastError } = await second.api.showVm('dead');
+  assert.deepEqual([state, pid], ['stopped', null]);
+  assert.match(lastError ?? '', /had ended when the daemon came back/);
   assert.deepEqual([world.machines.machines.size, world.network.taps.size, world.names.size], [0, 0, 0]);
 });
 

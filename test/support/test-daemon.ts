@@ -28,6 +28,7 @@ import { BangerError } from '../../src/model/errors.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
 import { createEffects, type EffectHook, type Effects } from './effects.ts';
 import { createFakeStorage } from './fake-storage.ts';
+import { helperlessHypervisor, helperlessNetwork, helperlessStorage } from './helperless-drivers.ts';
 import { createTestWorld, type TestWorld } from './test-world.ts';
 
 export type TestDaemon = {
@@ -152,6 +153,7 @@ export async function startDaemon(world: TestWorld, options: DaemonOptions & { h
     async kill() {
       isOver = true;
       effects.die();
+      daemon.services.retries.end();
       daemon.services.machines.detachAll();
       await server.close();
       await effects.settled();
@@ -176,7 +178,8 @@ function fakeParts(world: TestWorld, store: Store, effects: Effects): Parameters
   const overlays = createFakeStorage({ host: world.host, world: world.storage });
   const storage: StorageDriver = { ...effects.watch('storage', overlays), check: (directory) => overlays.check(directory) };
   const fake = createFakeNetwork({ world: world.network });
-  const networks: NetworkDriver[] = [{ ...effects.watch('network', fake, ['addressOnHost']), checks: () => fake.checks() }];
+  const network: NetworkDriver = { ...effects.watch('network', fake, ['addressOnHost']), checks: () => fake.checks() };
+  const networks = world.isPlain ? [helperlessNetwork, network] : [network];
   const hypervisor = watchedHypervisor(world, effects);
   const host = effects.watch('host', world.host, ['isAlive', 'signalProcess', 'bootId', 'commandEnvironment', 'openUnpacked']);
   return {
@@ -190,8 +193,8 @@ function fakeParts(world: TestWorld, store: Store, effects: Effects): Parameters
     host,
     provisionSources: effects.watch('sources', provisionSources, ['hash']),
     distributions: new Map([['exotic', effects.watch('distribution', exoticDistribution(host))]]),
-    hypervisors: [hypervisor],
-    storages: [storage],
+    hypervisors: world.isPlain ? [helperlessHypervisor, hypervisor] : [hypervisor],
+    storages: world.isPlain ? [helperlessStorage, storage] : [storage],
     names: {
       set: async (name, address) => void world.names.set(name, address),
       setPorts: () => undefined,
@@ -212,12 +215,15 @@ function fakeParts(world: TestWorld, store: Store, effects: Effects): Parameters
     bundle: {
       refresh: () => Promise.resolve(),
       agentSha256: () => world.agentSha256,
-      networks: () => networks,
+      networks: () => (world.isBundleAway ? NO_NETWORKS : networks),
       missing: () => new BangerError('BUNDLE_MISSING', 'there is no runtime bundle'),
       resolveImage: (reference = 'default') => Promise.resolve().then(() => resolveImage(store.images.list(), reference)),
     },
   };
 }
+
+/** The same list each time, as of a daemon that has no bundle. */
+const NO_NETWORKS: readonly NetworkDriver[] = [];
 
 /** The machines that it gives out are watched as well, so that a dead daemon cannot end them. */
 function watchedHypervisor(world: TestWorld, effects: Effects): Hypervisor {

@@ -24,6 +24,10 @@ import type { ProcessIdentity } from '../../src/model/vm.ts';
 import { type FakeStorageWorld, fakeStorageWorld } from './fake-storage.ts';
 
 export type TestWorld = {
+  /** As on a plain machine: the drivers that work stand behind ones that need a root helper, which is not there. */
+  isPlain: boolean;
+  /** The runtime bundle has moved away, and with it all networks. */
+  isBundleAway: boolean;
   directory: string;
   directories: Directories;
   /** For a CLI that is to use the daemon of this world. */
@@ -48,7 +52,7 @@ const AGENT = 'a'.repeat(64);
 const MIB = 1024 ** 2;
 
 /** @returns an empty host with one small image, `default` */
-export function createTestWorld(): TestWorld {
+export function createTestWorld({ isPlain = false } = {}): TestWorld {
   const directory = mkdtempSync(join(tmpdir(), 'bgr-'));
   const env = {
     HOME: directory,
@@ -65,6 +69,8 @@ export function createTestWorld(): TestWorld {
   const names = new Map<string, string>();
   const connected = new Set<string>();
   return {
+    isPlain,
+    isBundleAway: false,
     directory,
     directories: resolveDirectories(env, directory, process.getuid?.() ?? 0),
     env,

@@ -1,0 +1,49 @@
+// Drivers as they are on a machine without the root helper: best in the list, and of no use.
+import type { Hypervisor } from '../../src/drivers/hypervisor/contract.ts';
+import type { NetworkDriver } from '../../src/drivers/network/contract.ts';
+import type { StorageDriver } from '../../src/drivers/storage/contract.ts';
+import { BangerError } from '../../src/model/errors.ts';
+import type { Verdict } from '../../src/model/verdict.ts';
+
+const refuse = (): Promise<never> =>
+  Promise.reject(new BangerError('PREREQUISITE_MISSING', 'the root helper does not answer', { remedy: 'sudo banger setup' }));
+const verdictOf = (name: string): Verdict => ({
+  name,
+  level: 'fail',
+  reason: 'the root helper does not answer',
+  remedy: 'sudo banger setup',
+});
+
+export const helperlessHypervisor: Hypervisor = {
+  name: 'jailed',
+  takes: { diskFormats: ['raw'], networks: ['tap', 'none'] },
+  checks: () => Promise.resolve({ usable: false, accelerator: 'kvm', verdicts: [verdictOf('jailed')] }),
+  start: refuse,
+  adopt: refuse,
+  find: refuse,
+  cleanUp: refuse,
+};
+
+export const helperlessStorage: StorageDriver = {
+  name: 'dm-snapshot',
+  format: 'raw',
+  check: () => Promise.resolve(verdictOf('storage.dm-snapshot')),
+  create: refuse,
+  attach: refuse,
+  detach: refuse,
+  grow: refuse,
+  remove: refuse,
+  sweep: refuse,
+};
+
+export const helperlessNetwork: NetworkDriver = {
+  name: 'bridge',
+  kind: 'tap',
+  addressOnHost: ({ guestAddress }) => guestAddress,
+  checks: () => Promise.resolve([verdictOf('network.bridge')]),
+  ensure: refuse,
+  attach: refuse,
+  detach: refuse,
+  setForwards: refuse,
+  sweep: refuse,
+};
