@@ -10,6 +10,8 @@ export type VmAction = 'start' | 'stop' | 'kill' | 'delete' | 'set' | 'exec';
 type Answer = 'go' | 'nothing' | { refuse: string; remedy?: string };
 
 const busy = (doing: string): Answer => ({ refuse: `is ${doing}`, remedy: 'banger vm wait NAME' });
+/** Another delete waits for the one that is under way, and finishes one that was broken off. */
+const unmade: Answer = { refuse: 'is being deleted', remedy: 'banger vm delete NAME' };
 const notRunning: Answer = { refuse: 'is not running', remedy: 'banger vm start NAME' };
 
 /** Every state answers every action; adding a state or an action does not compile until both have answers. */
@@ -36,12 +38,12 @@ const ANSWERS: Record<VmState, Record<VmAction, Answer>> = {
   stopping: { start: busy('stopping'), stop: 'go', kill: 'go', delete: 'go', set: busy('stopping'), exec: notRunning },
   error: { start: 'go', stop: 'go', kill: 'go', delete: 'go', set: 'go', exec: notRunning },
   deleting: {
-    start: busy('being deleted'),
-    stop: busy('being deleted'),
-    kill: busy('being deleted'),
+    start: unmade,
+    stop: unmade,
+    kill: unmade,
     delete: 'go',
-    set: busy('being deleted'),
-    exec: busy('being deleted'),
+    set: unmade,
+    exec: unmade,
   },
 };
 

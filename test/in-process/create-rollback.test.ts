@@ -28,7 +28,7 @@ test('a failing rollback is told with the first error, goes on, and leaves a VM 
     assert.match(error?.message ?? '', /the first failure/);
     assert.match((error?.undo ?? []).join('; '), new RegExp(`undoing ".+" failed: ${broken} is broken`));
     const vm = await daemon.api.showVm('web');
-    assert.deepEqual([vm.id, vm.state], [vmId, 'error']);
+    assert.deepEqual([vm.id, vm.state], [vmId, 'deleting']);
     assert.match(vm.lastError ?? '', /could not be undone/);
     assert.equal((await ended(daemon.api, await daemon.api.beginVm('web', 'delete'))).state, 'done');
     assert.deepEqual(daemon.world.remains(), [], broken);

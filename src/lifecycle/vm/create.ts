@@ -96,11 +96,11 @@ function diskSize(what: string, flag: string, asked: number | undefined, byDefau
   });
 }
 
-/** The record goes last, and stays when something could not be undone: what is left can then be deleted by its name. */
+/** The record goes last. When something could not be undone it is left as that of a deletion which was broken off: never to be started. */
 function forget(services: LifecycleServices, vm: Vm, error: unknown): void {
   const isUndone = !(error instanceof BangerError) || error.undoErrors.length === 0;
   if (isUndone) services.vms.remove(vm.id);
-  else services.vms.update(vm.id, { state: 'error', lastError: `its creation failed and could not be undone: ${error.message}` });
+  else services.vms.update(vm.id, { state: 'deleting', lastError: `its creation failed and could not be undone: ${error.message}` });
 }
 
 /** The record is made in one go with the choice of name and address, so that two creates cannot choose the same. */

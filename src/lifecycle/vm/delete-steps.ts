@@ -1,34 +1,73 @@
 import { ALL_CAPABILITIES } from '../../capabilities/all.ts';
+import type { BangerError } from '../../model/errors.ts';
 import { type PipelineOptions, runAll, runSteps, type Step } from '../pipeline.ts';
 import type { VmContext } from '../vm-context.ts';
 import { present } from './capability-steps.ts';
 import { stopSteps } from './stop-steps.ts';
-import { assertEnded } from './vmm.ts';
+import { assertEnded, findVmm } from './vmm.ts';
 
 /**
- * From any state to nothing. Nothing is touched before the record says so. Then everything is tried; files and record go
- * last, and only when all else is gone, so that a failed delete can be tried again.
+ * From any state to nothing. Nothing is touched before the record says so. Then everything is tried, but no disk is removed from
+ * under a VMM; files and record go last, and only when all else is gone. What is broken off says what is left, and is finished by
+ * the next try or the next daemon.
  * @throws the first failure with the others joined to it
  */
 export async function removeVm(options: Omit<PipelineOptions<VmContext>, 'steps'>): Promise<void> {
   // What has begun is not cancelled: soon the disks are gone.
   const signal = new AbortController().signal;
   await runSteps({ ...options, steps: [claim], signal });
-  await runAll({ ...options, steps: takeApart() });
-  await runSteps({ ...options, steps: [forget], signal });
+  try {
+    await takeApart(options);
+    await runSteps({ ...options, steps: [forget], signal });
+  } catch (error) {
+    await tellWhatIsLeft(options.context, error);
+    throw error;
+  }
 }
 
 const claim: Step<VmContext> = { name: 'claim', title: 'delete', apply: ({ update }) => update({ state: 'deleting' }) };
 
-function takeApart(): Step<VmContext>[] {
+async function takeApart(options: Omit<PipelineOptions<VmContext>, 'steps'>): Promise<void> {
+  // The VM must not look stopped in between: somebody could start it.
+  const ending = stopSteps({ ask: false }).filter((step) => step.name !== 'settle');
   const disks = present(ALL_CAPABILITIES, 'prepare')
     .toReversed()
     .flatMap((step) => (step.undo === undefined ? [] : { name: step.name, title: `remove ${step.title}`, apply: step.undo }));
-  return [
-    // The VM must not look stopped in between: somebody could start it.
-    ...stopSteps({ ask: false }).filter((step) => step.name !== 'settle'),
-    ...disks,
-  ];
+  const first = await failureOf(runAll({ ...options, steps: ending }));
+  if (first !== undefined && (await mayRun(options.context))) throw first;
+  const second = await failureOf(runAll({ ...options, steps: disks }));
+  if (first !== undefined && second !== undefined) first.undoErrors.push(second, ...second.undoErrors.splice(0));
+  const failure = first ?? second;
+  if (failure !== undefined) throw failure;
+}
+
+function failureOf(work: Promise<void>): Promise<BangerError | undefined> {
+  return work.then(
+    () => undefined,
+    (error: BangerError) => error,
+  );
+}
+
+async function mayRun(context: VmContext): Promise<boolean> {
+  if (context.services.machines.find(context.vm.id) !== undefined) return true;
+  return findVmm(context).then(
+    (process) => process !== undefined,
+    () => true,
+  );
+}
+
+async function tellWhatIsLeft(context: VmContext, error: unknown): Promise<void> {
+  const { services, paths, vm } = context;
+  const disks = { 'root disk': paths.rootOverlay, 'work disk': paths.workDisk };
+  const there = await Promise.all(Object.values(disks).map((path) => services.host.exists(path)));
+  const left = ['its record', ...Object.keys(disks).filter((_name, at) => there[at])].join(', ');
+  const reason = error instanceof Error ? error.message : String(error);
+  const lastError = `its deletion was broken off (${reason}); left: ${left}`;
+  try {
+    context.update({ lastError });
+  } catch (unwritten) {
+    services.warn('what is left of a VM could not be written down', { vm: vm.name, lastError, reason: String(unwritten) });
+  }
 }
 
 const forget: Step<VmContext> = {
