@@ -5,6 +5,7 @@ import type { Vm } from '../model/vm.ts';
 import type { Finding } from './finding.ts';
 import { directoriesWithoutRecord } from './restore.ts';
 import type { LifecycleServices } from './services.ts';
+import { unknownVmms } from './sweep.ts';
 import { makeContext } from './vm-context.ts';
 
 /** So many VMs are looked at together: a guest that is silent holds up the others only for its own seconds. */
@@ -19,14 +20,14 @@ export async function examine(services: LifecycleServices): Promise<Finding[]> {
     findings.push(...found.flat());
   }
   for (const image of services.images.list()) findings.push(...(await imageFindings(services, image)));
-  return [...findings, ...(await examineDirectories(services))];
+  return [...findings, ...(await examineUnknownVmms(services)), ...(await examineDirectories(services))];
 }
 
 /** @returns what the VM's own record says, and what each of its capabilities does (7.1) */
 export async function examineVm(services: LifecycleServices, vm: Vm): Promise<Finding[]> {
-  // One that is being made or unmade is whole before or after.
-  if (vm.state === 'creating' || vm.state === 'deleting') return [];
-  return [...recordFindings(vm), ...(await capabilityFindings(services, vm))];
+  // One that is being made or unmade is whole before or after, unless that was broken off.
+  if (vm.state === 'creating' || vm.state === 'deleting') return recordFindings(services, vm);
+  return [...recordFindings(services, vm), ...(await capabilityFindings(services, vm))];
 }
 
 /** What each capability finds. A check that fails is a finding as well. */
@@ -45,10 +46,12 @@ export async function capabilityFindings(services: LifecycleServices, vm: Vm): P
   return found.flat();
 }
 
-function recordFindings(vm: Vm): Finding[] {
+function recordFindings({ machines }: LifecycleServices, vm: Vm): Finding[] {
   if (vm.lastError === null) return [];
-  const next = { running: 'free some space', error: `banger vm start ${vm.name}` }[vm.state as string] ?? `banger vm start ${vm.name}`;
   const level = vm.state === 'stopped' ? 'warn' : 'fail';
+  const isHeld = machines.whyLeft(vm.id) === undefined && (machines.find(vm.id)?.networkProblem ?? null) === null;
+  const isShortOfSpace = vm.state === 'running' && isHeld;
+  const next = vm.state === 'deleting' ? `banger vm delete ${vm.name}` : isShortOfSpace ? 'free some space' : `banger vm start ${vm.name}`;
   return [{ name: 'vm', level, vm: vm.name, reason: `${vm.name}: ${vm.lastError}`, remedy: next }];
 }
 
@@ -61,6 +64,13 @@ export async function imageFindings({ host }: Pick<LifecycleServices, 'host'>, i
   const reason = `the image ${image.name} lacks ${missing.join(', ')}`;
   const remedy = image.managed ? 'put them back from a backup, or use another image' : 'banger bundle build';
   return [{ name: 'image', level: 'fail', code: 'NOT_FOUND', reason, remedy }];
+}
+
+async function examineUnknownVmms(services: LifecycleServices): Promise<Finding[]> {
+  return (await unknownVmms(services)).map(({ pid, shortId, hypervisor }): Finding => {
+    const reason = `process ${pid} (${hypervisor}) runs a VM that is not known here, bgr-${shortId}; it is left alone`;
+    return { name: 'unknown-vm', level: 'warn', reason, remedy: `look whether somebody needs it, and end it if not: kill ${pid}` };
+  });
 }
 
 /** Whose disks they are nobody knows, so they are only told of. */

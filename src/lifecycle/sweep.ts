@@ -1,6 +1,6 @@
 import type { MachineSpec } from '../drivers/hypervisor/contract.ts';
 import { BangerError } from '../model/errors.ts';
-import { shortId } from '../model/vm.ts';
+import { type ProcessIdentity, shortId } from '../model/vm.ts';
 import { directoriesWithoutRecord } from './restore.ts';
 import type { LifecycleServices } from './services.ts';
 import { makeContext } from './vm-context.ts';
@@ -11,42 +11,65 @@ import { makeContext } from './vm-context.ts';
  * @returns what was removed, one line each
  */
 export async function sweepOrphans(services: LifecycleServices): Promise<string[]> {
-  const swept = [...(await sweepMachines(services)), ...(await sweepDirectories(services))];
+  const { swept, alive } = await sweepMachines(services);
+  swept.push(...(await sweepDirectories(services)));
+  // What a VM that runs has of networks and disks cannot be told from what nobody has, when it is not known.
+  if (alive.length > 0) return swept;
   await sweepStorages(services);
   await sweepNetworks(services);
   return swept;
 }
 
-/** VMMs and sockets of unknown VMs; each has a runtime directory. */
-async function sweepMachines(services: LifecycleServices): Promise<string[]> {
-  const { host, vms, pathsOf, warn } = services;
+/** A VMM of which this installation knows nothing: its database is lost, or it is another's that has the same runtime directory. */
+export type UnknownVmm = ProcessIdentity & { shortId: string; hypervisor: string };
+
+/** @returns those that run. Nobody but the user can know what is in them. */
+export async function unknownVmms(services: LifecycleServices): Promise<UnknownVmm[]> {
+  const found: UnknownVmm[] = [];
+  for (const id of await unknownIds(services)) {
+    for (const hypervisor of services.drivers.hypervisors()) {
+      const process = await unlessAbsent(() => hypervisor.find(orphanSpec(services, id)));
+      if (process !== undefined) found.push({ ...process, shortId: id, hypervisor: hypervisor.name });
+    }
+  }
+  return found;
+}
+
+/** Each VM that runs has a runtime directory. */
+async function unknownIds({ host, vms, pathsOf }: LifecycleServices): Promise<string[]> {
   const known = new Set(vms.list().map(shortId));
   const names = await host.namesIn(pathsOf({ id: '' }).runtimeDirectory);
-  const orphans = names.filter((name) => /^[0-9a-f]{8}$/.test(name) && !known.has(name));
+  return names.filter((name) => /^[0-9a-f]{8}$/.test(name) && !known.has(name));
+}
+
+/** Sockets of unknown VMs that have ended. @returns also which of them have not */
+async function sweepMachines(services: LifecycleServices): Promise<{ swept: string[]; alive: UnknownVmm[] }> {
   const swept: string[] = [];
-  for (const id of orphans) {
+  const alive = await unknownVmms(services);
+  const { drivers, host, warn } = services;
+  for (const one of alive) warn('a VMM of an unknown VM is left alone', one);
+  for (const id of await unknownIds(services)) {
+    if (alive.some((one) => one.shortId === id)) continue;
+    const spec = orphanSpec(services, id);
     try {
-      swept.push(...(await endMachine(services, orphanSpec(services, id))));
+      for (const hypervisor of drivers.hypervisors()) await unlessAbsent(() => hypervisor.cleanUp(spec));
+      await host.removeTree(spec.runtimeDirectory);
+      swept.push(spec.runtimeDirectory);
     } catch (error) {
       warn('what is left of an unknown VM could not be removed', { shortId: id, reason: textOf(error) });
     }
   }
-  return swept;
+  return { swept, alive };
 }
 
-async function endMachine({ host, drivers }: LifecycleServices, spec: MachineSpec): Promise<string[]> {
-  const swept: string[] = [];
-  for (const hypervisor of drivers.hypervisors()) {
-    try {
-      const process = await hypervisor.find(spec);
-      if (process !== undefined && (await host.endProcess(process, 0))) swept.push(`process ${process.pid} of ${hypervisor.name}`);
-      await hypervisor.cleanUp(spec);
-    } catch (error) {
-      if (!isAbsent(error)) throw error;
-    }
+/** What cannot be had on this host has nothing to find, nor to clean. */
+async function unlessAbsent<T>(work: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!isAbsent(error)) throw error;
+    return undefined;
   }
-  await host.removeTree(spec.runtimeDirectory);
-  return [...swept, spec.runtimeDirectory];
 }
 
 /** As much of a machine as finding it takes. */
@@ -81,14 +104,12 @@ async function sweepStorages({ drivers, vms, warn }: LifecycleServices): Promise
   }
 }
 
-/** Each network keeps what belongs to running VMs that it joined. */
+/** Each network keeps what belongs to VMs that it joined: they run, or nobody can tell that they do not. */
 async function sweepNetworks(services: LifecycleServices): Promise<void> {
-  const alive = services.vms
-    .list()
-    .filter((vm) => services.machines.find(vm.id) !== undefined)
-    .map((vm) => makeContext(services, vm));
+  const maybeRunning = services.vms.list().filter(({ state }) => state !== 'stopped');
+  const contexts = maybeRunning.map((vm) => makeContext(services, vm));
   for (const network of services.drivers.networks()) {
-    const joined = alive.filter((context) => context.drivers.network.name === network.name).map((context) => context.network);
+    const joined = contexts.filter(({ vm }) => vm.runtime?.networkDriver === network.name).map((context) => context.network);
     await network.sweep(joined).catch((error: unknown) => {
       if (isAbsent(error) && joined.length === 0) return;
       services.warn('a network could not be swept', { network: network.name, reason: textOf(error) });

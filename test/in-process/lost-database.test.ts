@@ -100,7 +100,7 @@ test('with an older database new VMs come back beside the old ones, under anothe
   await done(third.api, third.api.beginVm(vm.id, 'start'));
 });
 
-test('machines, sockets and empty directories of unknown VMs are swept; disks of unknown VMs are kept (3.8, 9.5)', async (t) => {
+test('sockets and empty directories of unknown VMs are swept; VMMs that run and disks are kept, and doctor tells of them (3.8, 9.5, 10.7)', async (t) => {
   const { world, start } = livesFor(t);
   const first = await start();
   const gone = await created(first.api, 'gone');
@@ -117,10 +117,17 @@ test('machines, sockets and empty directories of unknown VMs are swept; disks of
   writeFileSync(join(world.directories.stateDirectory, 'vms', 'notes.txt'), 'the user put it here');
   const second = await start();
   assert.deepEqual(await second.api.listVms(), []);
-  assert.equal(machine.exit?.cause, 'crash');
+  assert.equal(machine.exit, undefined);
+  assert.deepEqual([[...world.network.taps], existsSync(pathsOf(world, gone).runtimeDirectory)], [[`bgr-${gone.id.slice(0, 8)}`], true]);
+  const { verdicts } = await second.api.doctor();
+  assert.ok(verdicts.some(({ name, reason }) => name === 'unknown-vm' && reason.includes(`process ${machine.process.pid} `)));
   const { workDisk } = pathsOf(world, kept);
   assert.ok(existsSync(workDisk));
   assert.deepEqual(readdirSync(join(world.directories.stateDirectory, 'vms')).toSorted(), [kept.id, 'notes.txt'].toSorted());
+  await second.stop();
+  assert.equal(world.network.isUp, true, 'what the machine uses stays');
+  machine.end({ cause: 'guest-poweroff', detail: 'it ended by itself' });
+  await start();
   assert.deepEqual([[...world.network.taps], existsSync(pathsOf(world, gone).runtimeDirectory)], [[], false]);
   rmSync(pathsOf(world, kept).directory, { recursive: true });
 });
