@@ -7,7 +7,7 @@ import { serveConnection } from './serve.ts';
 const MAX_CONNECTIONS = 4096;
 const MAX_QUESTIONS = 256;
 
-let table: Table = { names: {}, ports: {} };
+let table: Table = { names: new Map(), ports: new Map() };
 let questions = 0;
 const open = new Set<Socket>();
 const servers = new Map<string, Server>();
@@ -38,7 +38,7 @@ function accept(socket: Socket): void {
 }
 
 function onMessage(message: ToFront, handle: Socket | Server | undefined): void {
-  if (message.type === 'table') table = message.table;
+  if (message.type === 'table') table = { names: new Map(message.table.names), ports: new Map(message.table.ports) };
   else if (message.type === 'answer') {
     answers.get(message.id)?.(message.standing);
     answers.delete(message.id);

@@ -2,7 +2,7 @@
 import { type Server, type Socket, createServer } from 'node:net';
 import type { Channel } from '../host/spawn.ts';
 import { BangerError } from '../model/errors.ts';
-import type { FromFront, Port, Standing, Table, ToFront } from './messages.ts';
+import type { FromFront, Port, Standing, TableMessage, ToFront } from './messages.ts';
 
 /** The process that serves, front-process.ts. */
 type FrontProcess = Channel<ToFront, FromFront>;
@@ -40,7 +40,7 @@ export function createHttpFront(options: FrontOptions): HttpFront {
   const names = new Map<string, string>();
   const ports = new Map<string, readonly Port[]>();
   const places = new Map<string, Place>();
-  const process = createServing(options, places, () => ({ names: Object.fromEntries(names), ports: Object.fromEntries(ports) }));
+  const process = createServing(options, places, () => ({ names: [...names], ports: [...ports] }));
   const isUsed = (address: string): boolean => [...names.values()].includes(address);
   const leave = (address: string): void => {
     places.get(address)?.server?.close();
@@ -88,7 +88,7 @@ export function createHttpFront(options: FrontOptions): HttpFront {
  * Starts the process when the first connection comes, gives it every listening socket, keeps its table true and answers its
  * questions. Should it end, its sockets end with it; they are opened here again.
  */
-function createServing(options: FrontOptions, places: Map<string, Place>, table: () => Table) {
+function createServing(options: FrontOptions, places: Map<string, Place>, table: () => TableMessage) {
   let child: FrontProcess | undefined;
   let look: Look = () => 'unknown';
 

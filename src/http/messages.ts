@@ -3,11 +3,14 @@
 /** A TCP port of a guest, and the one of the VM's address that leads to it. */
 export type Port = { guestPort: number; hostPort: number };
 
-/** VMs that run: name → address → what is reached there. */
-export type Table = { names: Record<string, string>; ports: Record<string, readonly Port[]> };
+/** VMs that run, as pairs: name and address, address and what is reached there. */
+export type TableMessage = { names: [string, string][]; ports: [string, readonly Port[]][] };
+
+/** The same, asked by names that strangers make up. */
+export type Table = { names: ReadonlyMap<string, string>; ports: ReadonlyMap<string, readonly Port[]> };
 
 export type ToFront =
-  | { type: 'table'; table: Table }
+  | { type: 'table'; table: TableMessage }
   /** With a listening socket: from now on its connections are served there. */
   | { type: 'listen'; address: string }
   | { type: 'close'; address: string }

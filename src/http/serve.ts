@@ -38,18 +38,18 @@ async function routeOf(request: FirstRequest, client: Socket, { table, ask }: Fr
   const own = hostOf(request.authority) === here ? nameAt(table, here) : undefined;
   const target = own === undefined ? parseTarget(request.authority) : { vm: own, port: undefined };
   if (target === undefined) return { page: PAGES.unknown() };
-  const address = table.names[target.vm];
+  const address = table.names.get(target.vm);
   if (address === undefined) return { page: await pageOfAbsent(target.vm, request, ask) };
-  const port = target.port ?? defaultPort(table.ports[address] ?? []);
+  const port = target.port ?? defaultPort(table.ports.get(address) ?? []);
   return (port === undefined ? undefined : routeTo(table, target.vm, address, port)) ?? { page: PAGES.closed(target.vm, port) };
 }
 
 function nameAt(table: Table, address: string): string | undefined {
-  return Object.entries(table.names).find(([, candidate]) => candidate === address)?.[0];
+  return [...table.names].find(([, candidate]) => candidate === address)?.[0];
 }
 
 function routeTo(table: Table, vm: string | undefined, address: string, guestPort: number): Route | undefined {
-  const found = table.ports[address]?.find((port) => port.guestPort === guestPort);
+  const found = table.ports.get(address)?.find((port) => port.guestPort === guestPort);
   return vm === undefined || found === undefined ? undefined : { vm, address, port: found.hostPort, guestPort };
 }
 
