@@ -18,8 +18,8 @@ export type ToFront =
   | { type: 'connection' }
   | { type: 'answer'; id: number; standing: Standing };
 
-/** About a name that is not in the table. `wake`: whether whoever asks may start the VM. */
+/** About a name that is not in the table. `wake`: a person asked for it to be started. */
 export type FromFront = { type: 'ask'; id: number; name: string; wake: boolean };
 
-/** How it is with a VM that is not in the table. */
-export type Standing = 'unknown' | 'stopped' | 'starting';
+/** How it is with a VM that is not in the table. asleep: stopped, and a person may start it from a page. */
+export type Standing = 'unknown' | 'stopped' | 'asleep' | 'starting';

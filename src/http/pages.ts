@@ -1,7 +1,16 @@
 // What a browser or a program is told when a request goes nowhere. Names come from requests, so they are escaped, and no page tells
 // of any VM but the one that was asked for.
 
-export type Page = { status: number; title: string; lines: readonly string[]; command?: string; again?: boolean };
+export type Page = {
+  status: number;
+  title: string;
+  lines: readonly string[];
+  command?: string;
+  /** Loads again by itself. */
+  again?: boolean;
+  /** The words on a button that asks for the same address by POST. */
+  button?: string;
+};
 
 export const PAGES = {
   unknown: (): Page => ({
@@ -13,13 +22,25 @@ export const PAGES = {
   bad: (): Page => ({
     status: 400,
     title: 'Not a request that can be routed',
-    lines: ['It needs a path, and one Host header with a name under .vm. This is no proxy for other names.'],
+    lines: ['It needs a path, and one Host header with a name under .vm or .localhost. This is no proxy for other names.'],
+  }),
+  misdirected: (): Page => ({
+    status: 421,
+    title: 'Another name on the same connection',
+    lines: ['Each connection leads to one name. Ask for this one on a connection of its own.'],
   }),
   stopped: (vm: string): Page => ({
     status: 503,
     title: `${vm} is stopped`,
     lines: ['The virtual machine does not run. Start it, and load this page again.'],
     command: `banger vm start ${vm}`,
+  }),
+  asleep: (vm: string): Page => ({
+    status: 503,
+    title: `${vm} is stopped`,
+    lines: ['The virtual machine does not run.'],
+    command: `banger vm start ${vm}`,
+    button: `Start ${vm}`,
   }),
   starting: (vm: string): Page => ({
     status: 503,
@@ -38,8 +59,11 @@ export const PAGES = {
 const escaped = (text: string): string => text.replaceAll(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
 
 const STYLE =
-  'body{font:16px/1.5 system-ui,sans-serif;max-width:36em;margin:15vh auto;padding:0 1em}' +
+  'body{font:16px/1.5 system-ui,sans-serif;max-width:36em;margin:15vh auto;padding:0 1em}button{font:inherit;padding:.4em 1em}' +
   'code{display:block;padding:.6em .8em;border:1px solid;border-radius:.3em}@media(prefers-color-scheme:dark){body{background:#181818;color:#ddd}}';
+
+/** In no frame, so that no other site can put a click on the button; the button asks this name alone. */
+const POLICY = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
 /** @param accept the client's Accept header: people get HTML, programs text */
 export function renderPage(page: Page, accept: string): { status: number; headers: Record<string, string>; body: string } {
@@ -47,8 +71,12 @@ export function renderPage(page: Page, accept: string): { status: number; header
   const headers = {
     'content-type': isHtml ? 'text/html; charset=utf-8' : 'text/plain; charset=utf-8',
     'cache-control': 'no-store',
-    'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'",
+    'content-security-policy': POLICY,
+    'x-frame-options': 'DENY',
     'x-content-type-options': 'nosniff',
+    'cross-origin-resource-policy': 'same-origin',
+    // Another policy would take from the button's POST the Origin by which it is told from other sites' ones.
+    'referrer-policy': 'same-origin',
     ...(page.again === true ? { 'retry-after': '2' } : {}),
   };
   return { status: page.status, headers, body: isHtml ? htmlOf(page) : textOf(page) };
@@ -58,10 +86,11 @@ function textOf({ title, lines, command }: Page): string {
   return `${[title, ...lines, ...(command === undefined ? [] : [`  ${command}`])].join('\n')}\n`;
 }
 
-function htmlOf({ title, lines, command, again }: Page): string {
+function htmlOf({ title, lines, command, again, button }: Page): string {
   const refresh = again === true ? '<meta http-equiv="refresh" content="2">' : '';
   const paragraphs = lines.map((line) => `<p>${escaped(line)}</p>`).join('');
+  const form = button === undefined ? '' : `<form method="post"><button>${escaped(button)}</button></form><p>Or by a command:</p>`;
   const code = command === undefined ? '' : `<code>${escaped(command)}</code>`;
   const head = `<meta charset="utf-8">${refresh}<title>${escaped(title)}</title><style>${STYLE}</style>`;
-  return `<!doctype html><html lang="en"><head>${head}</head><body><h1>${escaped(title)}</h1>${paragraphs}${code}</body></html>\n`;
+  return `<!doctype html><html lang="en"><head>${head}</head><body><h1>${escaped(title)}</h1>${paragraphs}${form}${code}</body></html>\n`;
 }
