@@ -3,24 +3,32 @@
 /** What a name says: `3000.web.vm` is port 3000 of web, `web.vm` leaves the port to what listens. */
 export type Target = { vm: string; port: number | undefined };
 
+/** VMs have plain names (RFC 1123); what stands before them is the guest's own affair, so `_` and letters beyond ASCII pass. */
 const LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
+const LABEL_BELOW = /^[a-z0-9_\u{80}-\u{10ffff}-]{1,63}$/u;
 
-/** @returns host name or address of a Host header, lower case, without port and final dot */
-export function hostOf(authority: string): string {
-  return authority
-    .toLowerCase()
-    .replace(/:\d{1,5}$/, '')
-    .replace(/\.$/, '');
+/** `.localhost` needs no resolver of ours: it is loopback by itself (RFC 6761 §6.3). */
+const ZONES: ReadonlySet<string> = new Set(['vm', 'localhost']);
+
+/**
+ * @param authority of a Host header, a URI or `:authority`
+ * @returns host name or address, lower case, without port and final dot; undefined for what is no `host[:port]` (RFC 9110 §7.2), as with
+ *   a user name before it
+ */
+export function hostOf(authority: string): string | undefined {
+  const [, host, port] = /^(\[[0-9a-f:.]+\]|[^\s/?#@,:[\]\\"'<>{}|^`]+?)\.?(?::(\d{0,5}))?$/i.exec(authority) ?? [];
+  return host === undefined || Number(port ?? '') > 65_535 ? undefined : host.toLowerCase();
 }
 
 /**
- * @param authority of a Host header or `:authority`
- * @returns undefined for what is no name under .vm: a page of another site that had its own name lead here (DNS rebinding) gets nothing
+ * @param host by `hostOf`
+ * @returns undefined for what is no name of ours: a page of another site that had its own name lead here (DNS rebinding) gets nothing
  */
-export function parseTarget(authority: string): Target | undefined {
-  const labels = hostOf(authority).split('.');
-  if (labels.length < 2 || labels.pop() !== 'vm' || !labels.every((label) => LABEL.test(label))) return undefined;
+export function parseTarget(host: string): Target | undefined {
+  const labels = host.split('.');
+  const zone = labels.pop() ?? '';
   const vm = labels.pop() ?? '';
+  if (!ZONES.has(zone) || !LABEL.test(vm) || !labels.every((label) => LABEL_BELOW.test(label))) return undefined;
   const first = labels[0] ?? '';
   const port = /^\d{1,5}$/.test(first) && Number(first) >= 1 && Number(first) <= 65_535 ? Number(first) : undefined;
   return { vm, port };
