@@ -38,6 +38,7 @@ export const guestPortSchema = z
     scheme: z.enum(['http', 'https']).nullable().describe('what it was found to speak'),
     url: z.string().nullable().describe('by address'),
     nameUrl: z.string().nullable().describe('by name, through the HTTP front'),
+    localhostUrl: z.string().nullable().describe('by a name that needs no set-up, through the HTTP front'),
     forwards: z.array(z.strictObject({ hostAddress: z.string(), hostPort: z.number(), open: z.boolean() })).describe('of vm forward'),
   })
   .meta({ id: 'GuestPort' });

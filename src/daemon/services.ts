@@ -1,4 +1,5 @@
 import type { BundleStatus, DaemonStatus, DoctorFix, DoctorReport, Stats } from '../api/schemas.ts';
+import type { FrontPorts } from '../http/front.ts';
 import type { SchemeProbe } from '../http/probe.ts';
 import type { LifecycleServices } from '../lifecycle/services.ts';
 import type { Image } from '../model/image.ts';
@@ -25,8 +26,8 @@ export type DaemonServices = LifecycleServices & {
   packageBundle(options: { path: string; url?: string }): OperationRecord;
   /** Tells HTTP from HTTPS, in the order of the questions. */
   probeSchemes: SchemeProbe;
-  /** The port at which the name of the VM at this address is reached over HTTP. */
-  httpPortOf(address: string): number | null;
+  /** The ports at which the VM of this address is reached over HTTP by name. */
+  httpPortsOf(address: string): FrontPorts;
   defaultImageName: string;
   /** Whether the manifest of an image's packages or the agent has changed since, and what makes a fresh one. */
   imageFreshness(image: Image): Promise<{ stale: boolean; agentOutdated: boolean; rebuildCommand: string | null }>;

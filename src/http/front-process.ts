@@ -23,8 +23,7 @@ function ask(name: string, wake: boolean): Promise<Standing> {
 }
 
 function accept(socket: Socket): void {
-  // The kernel gives loopback addresses to nobody else; this holds also should somebody bind the front elsewhere.
-  if (open.size >= MAX_CONNECTIONS || socket.remoteAddress?.startsWith('127.') !== true) return void socket.destroy();
+  if (open.size >= MAX_CONNECTIONS || !isLoopback(socket.remoteAddress ?? '')) return void socket.destroy();
   // A request may be ended before its answer comes.
   socket.allowHalfOpen = true;
   open.add(socket);
@@ -36,6 +35,9 @@ function accept(socket: Socket): void {
     ask,
   });
 }
+
+/** The kernel gives these addresses to nobody else; it is looked at should somebody bind the front elsewhere. */
+const isLoopback = (address: string): boolean => address.startsWith('127.') || address === '::1';
 
 function onMessage(message: ToFront, handle: Socket | Server | undefined): void {
   if (message.type === 'table') table = { names: new Map(message.table.names), ports: new Map(message.table.ports) };

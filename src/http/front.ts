@@ -15,8 +15,11 @@ export type FrontOptions = {
   log(level: 'warn' | 'error', message: string, facts: Record<string, unknown>): void;
 };
 
-/** @returns how it is with a VM that does not run. @param wake whether it may be started for this */
+/** @returns how it is with a VM that does not run. @param wake whether a person asks for it to be started */
 export type Look = (name: string, wake: boolean) => Standing;
+
+/** Ports of `NAME.vm`, and of `NAME.localhost`, which needs no set-up of names; null while it is not reached. */
+export type FrontPorts = { name: number | null; localhost: number | null };
 
 export type HttpFront = {
   /** @throws NETWORK_FAILED when the port is taken */
@@ -25,12 +28,14 @@ export type HttpFront = {
   open(name: string, address: string): Promise<void>;
   close(name: string): void;
   setPorts(address: string, ports: readonly Port[]): void;
-  /** @returns the port at which `NAME.vm` is reached over HTTP; null while it is not */
-  portOf(address: string): number | null;
+  /** @returns at which ports the VM of this address is reached over HTTP by name */
+  portsOf(address: string): FrontPorts;
   stop(): Promise<void>;
 };
 
 const HTTP_PORT = 80;
+const LOCALHOST = '127.0.0.1';
+const LOCALHOST_IPV6 = '::1';
 
 /** An address that is listened on: here until a process serves, then there. */
 type Place = { port: number; server: Server | undefined };
@@ -52,6 +57,12 @@ export function createHttpFront(options: FrontOptions): HttpFront {
       process.lookWith(look);
       const problem = await process.listenAt(options.address, [options.port]);
       if (problem !== undefined) throw portError(problem, options.address, options.port);
+      if (options.address !== LOCALHOST) return;
+      // Browsers try this one first for names under .localhost. Hosts without IPv6 have none.
+      const other = await process.listenAt(LOCALHOST_IPV6, [options.port]);
+      if (other !== undefined && other.code !== 'EADDRNOTAVAIL' && other.code !== 'EAFNOSUPPORT') {
+        options.log('warn', 'names under .localhost may lead to another program', { address: LOCALHOST_IPV6, problem: other.code });
+      }
     },
     async open(name, address) {
       names.set(name, address);
@@ -76,7 +87,10 @@ export function createHttpFront(options: FrontOptions): HttpFront {
       else ports.set(address, list);
       process.tableChanged();
     },
-    portOf: (address) => (places.get(address) ?? places.get(options.address))?.port ?? null,
+    portsOf: (address) => ({
+      name: (places.get(address) ?? places.get(options.address))?.port ?? null,
+      localhost: places.get(LOCALHOST)?.port ?? null,
+    }),
     async stop() {
       process.end();
       for (const address of places.keys()) leave(address);

@@ -203,7 +203,7 @@ function fakeParts(world: TestWorld, store: Store, effects: Effects): Parameters
       start: () => Promise.resolve(),
       stop: () => Promise.resolve(),
       state: () => ({ dns: { listening: true, problem: null }, http: { listening: true, problem: null } }),
-      httpPortOf: () => null,
+      httpPortsOf: () => ({ name: null, localhost: null }),
     },
     places: {
       bundle: { besideProgram: join(world.directory, 'none'), checkout: join(world.directory, 'none') },

@@ -18,6 +18,7 @@ const base: GuestPortView = {
   scheme: null,
   url: null,
   nameUrl: null,
+  localhostUrl: null,
   forwards: [],
 };
 const web: GuestPortView = { ...base, scheme: 'http', url: 'http://127.213.0.2:3000/' };

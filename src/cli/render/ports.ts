@@ -14,8 +14,14 @@ const COLUMNS: readonly Column<Row>[] = [
 
 const WIDE_COLUMNS: readonly Column<Row>[] = [
   { title: 'BY NAME', of: ({ port }) => port.nameUrl ?? '' },
+  { title: 'WITHOUT SET-UP', of: ({ port }) => port.localhostUrl ?? '' },
   { title: 'IN THE GUEST', of: ({ port }) => `${port.address.includes(':') ? `[${port.address}]` : port.address}:${port.port}` },
 ];
+
+/** @returns where sites are reached by names that every browser leads to this machine, each once */
+export function localhostUrls(ports: readonly GuestPortView[]): string[] {
+  return [...new Set(ports.flatMap(({ localhostUrl }) => localhostUrl ?? []))];
+}
 
 export type PortTable = {
   /** Endpoints only. */

@@ -123,7 +123,7 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
       ...imageWorkOf(options, parts),
       clientPrivateKeyPath: () => key.path(),
       probeSchemes: createSchemeProbe(),
-      httpPortOf: (address) => names.httpPortOf(address),
+      httpPortsOf: (address) => names.httpPortsOf(address),
       requestShutdown: () => options.requestShutdown(),
       stats,
       metrics: () => metrics.read(),

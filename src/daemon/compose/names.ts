@@ -1,6 +1,6 @@
 import { Resolver } from 'node:dns/promises';
 import { createDnsServer, type DnsServer } from '../../dns/server.ts';
-import type { HttpFront, Look } from '../../http/front.ts';
+import type { FrontPorts, HttpFront, Look } from '../../http/front.ts';
 import type { NamePort } from '../../lifecycle/services.ts';
 import type { Config } from '../config.ts';
 import type { Log } from '../log.ts';
@@ -13,8 +13,8 @@ export type Names = NamePort & {
   start(look: Look): Promise<void>;
   stop(): Promise<void>;
   state(): { dns: Listening; http: Listening };
-  /** @returns the port of a VM's address at which its name is reached over HTTP, null for none */
-  httpPortOf(address: string): number | null;
+  /** @returns at which ports the VM of this address is reached over HTTP by name */
+  httpPortsOf(address: string): FrontPorts;
 };
 
 const ASK_TIMEOUT_MS = 1000;
@@ -69,7 +69,7 @@ export function createNames(config: Config['dns'], front: HttpFront | undefined,
       return { address: addresses[0] ?? null };
     },
     state: () => ({ dns: dns.state(), http: http.state() }),
-    httpPortOf: (address) => front?.portOf(address) ?? null,
+    httpPortsOf: (address) => front?.portsOf(address) ?? { name: null, localhost: null },
   };
 }
 

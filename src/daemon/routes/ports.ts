@@ -89,6 +89,7 @@ function placed(port: GuestPort, results: readonly ForwardResult[]): GuestPortVi
     scheme: null,
     url: null,
     nameUrl: null,
+    localhostUrl: null,
     forwards: ofPort.flatMap(({ at, hostPort }) =>
       at === undefined ? [] : [{ hostAddress: at.address, hostPort: at.port, open: hostPort !== null }],
     ),
@@ -111,9 +112,11 @@ async function withSchemes(services: DaemonServices, vm: Vm, ports: readonly Gue
   return ports.map((p) => {
     const scheme = found.get(p) ?? null;
     if (scheme === null) return p;
-    const front = scheme === 'http' ? services.httpPortOf(p.hostAddress ?? '') : null;
-    const nameUrl = front === null ? null : urlOf('http', `${p.port}.${host}`, front);
-    return { ...p, scheme, url: urlOf(scheme, p.hostAddress ?? '', p.hostPort ?? 0), nameUrl };
+    const urls = { scheme, url: urlOf(scheme, p.hostAddress ?? '', p.hostPort ?? 0) };
+    if (scheme !== 'http') return { ...p, ...urls };
+    const { name, localhost } = services.httpPortsOf(p.hostAddress ?? '');
+    const named = (zone: string, port: number | null) => (port === null ? null : urlOf('http', `${p.port}.${vm.name}.${zone}`, port));
+    return { ...p, ...urls, nameUrl: named('vm', name), localhostUrl: named('localhost', localhost) };
   });
 }
 

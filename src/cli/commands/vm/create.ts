@@ -8,6 +8,7 @@ import type { Cli } from '../../cli.ts';
 import { newCommand, newOption } from '../../command.ts';
 import { followOperation, runOperation } from '../../operations.ts';
 import { isData, printOne, showing, type ShowFlags } from '../../output.ts';
+import { localhostUrls } from '../../render/ports.ts';
 import { progressOption } from '../../progress-option.ts';
 import { parseDiskSize, parseInteger, parseMemory } from '../../values.ts';
 
@@ -95,4 +96,17 @@ async function tellCreated(cli: Cli, vm: VmView, flags: ShowFlags, durationMs: n
   const time = formatDuration(durationMs);
   if (vm.state !== 'running') cli.note(`created in ${time}, ${vm.state}; start it: banger vm start ${vm.name}`);
   else cli.note(`running as ${vm.name}.vm (${vm.address}) after ${time}; use it: banger vm ssh ${vm.name}`);
+  if (vm.state === 'running') await tellSites(cli, vm);
+}
+
+/** An image may serve something already; its address opens in any browser of the daemon's machine. */
+async function tellSites(cli: Cli, vm: VmView): Promise<void> {
+  if (cli.endpoint().kind === 'ssh') return;
+  // The VM is there; what else goes wrong is told by the command that asks for it.
+  const ports = await cli
+    .api()
+    .ports(vm.name)
+    .catch(() => []);
+  const urls = localhostUrls(ports);
+  if (urls.length > 0) cli.note(`in a browser: ${urls.join(' ')}`);
 }

@@ -4,7 +4,7 @@ import type { Cli } from '../../cli.ts';
 import { newCommand } from '../../command.ts';
 import { openLiveScreen } from '../../live-screen.ts';
 import { isData, listing, type ListFlags, listLines, type ListView, printList } from '../../output.ts';
-import { portLines } from '../../render/ports.ts';
+import { localhostUrls, portLines } from '../../render/ports.ts';
 
 const EXAMPLES = ['banger vm ports web', 'banger vm ports web --watch', "banger vm ports web --format '{{.url}}'"];
 const FRAME_MS = 1000;
@@ -18,10 +18,16 @@ export function declareCommand(cli: Cli) {
     const found = await cli.api().ports(name);
     if (flags.watch === true) await watch(cli, name, found, flags);
     else await printList(cli, flags, found, viewOf(cli, flags, found));
-    const names = [...new Set(found.flatMap(({ nameUrl }) => nameUrl ?? []))];
-    // For people alone: programs read them in JSON.
-    if (!isData(flags) && flags.watch !== true && names.length > 0 && cli.stdout.isTTY === true) cli.note(`by name: ${names.join(' ')}`);
+    if (!isData(flags) && flags.watch !== true) tellNames(cli, found);
   });
+}
+
+/** For people alone: programs read them in JSON. */
+function tellNames(cli: Cli, ports: readonly GuestPortView[]): void {
+  const simple = localhostUrls(ports);
+  const names = [...new Set(ports.flatMap(({ nameUrl }) => nameUrl ?? []))];
+  if (simple.length > 0) cli.note(`by name: ${simple.join(' ')}`);
+  if (names.length > 0 && cli.stdout.isTTY === true) cli.note(`with .vm names (banger dns setup): ${names.join(' ')}`);
 }
 
 function viewOf(cli: Cli, { headers, output }: ListFlags, ports: readonly GuestPortView[]): ListView<GuestPortView> {
