@@ -90,16 +90,20 @@ describe('ports and names of guests', () => {
     assert.equal((await via('a.vm')).body, 'a on 8080');
     assert.equal((await via('b.vm')).body, 'b on 8080');
     assert.equal((await via('3000.a.vm')).body, 'a on 3000');
-    const { url, nameUrl } = await eventually(
+    const { url, nameUrl, localhostUrl } = await eventually(
       'its URLs',
       async () => (await ports('a')).find((p) => p.port === 3000),
       (p) => p?.scheme === 'http',
-    ).then((p) => p ?? { url: null, nameUrl: null });
+    ).then((p) => p ?? { url: null, nameUrl: null, localhostUrl: null });
     const address = await addressOf('a.vm');
     assert.equal(url, `http://${address}:3000/`);
     const own = new URL(nameUrl ?? '');
     assert.equal(own.hostname, '3000.a.vm');
     assert.equal((await ask(address, Number(own.port === '' ? 80 : own.port), '3000.a.vm')).body, 'a on 3000');
+    assert.equal(localhostUrl, `http://3000.a.localhost:${frontPort()}/`);
+    // As curl and browsers find it, without any set-up of names.
+    assert.equal(await runInSandbox(sandbox(), ['curl', '-sS', '--max-time', '20', localhostUrl]), 'a on 3000');
+    assert.match((await sandbox().banger(['vm', 'ports', 'a'])).stderr, /by name: .*http:\/\/3000\.a\.localhost:/);
     assert.equal((await ask('127.0.0.1', frontPort(), 'evil.example')).status, 404);
   });
 
@@ -146,7 +150,7 @@ describe('ports and names of guests', () => {
     console.log(`ports appeared after ${appeared.join(', ')} ms and vanished after ${vanished.join(', ')} ms`);
   });
 
-  test('a forward outlives the daemon and the VM, and a VM that is asked for wakes up (6.1, 6.3)', async () => {
+  test('a forward outlives the daemon and the VM, and a stopped VM is started by the button of its page and by nothing else (6.1, 6.3)', async () => {
     const free = createServer().listen(0, '127.0.0.1');
     await once(free, 'listening');
     const { port } = free.address() as AddressInfo;
@@ -171,8 +175,13 @@ describe('ports and names of guests', () => {
     await sandbox().must(['vm', 'stop', 'shop']);
     assert.equal(await addressOf('shop.vm'), 'NXDOMAIN');
     assert.match((await ask('127.0.0.1', port, 'x')).body, /ECONNREFUSED/);
-    const page = await ask('127.0.0.1', frontPort(), 'shop.vm');
-    assert.deepEqual([page.status, page.body.split('\n')[0]], [503, 'shop is starting']);
+    const origin = `http://shop.localhost:${frontPort()}`;
+    const curl = (...words: string[]) => runInSandbox(sandbox(), ['curl', '-sS', '--max-time', '20', ...words, `${origin}/`]);
+    assert.match(await curl('-H', 'Accept: text/html'), /shop is stopped[^]*<form method="post"><button>Start shop</);
+    for (const words of [['-I'], ['-X', 'POST'], ['-X', 'POST', '-H', 'Origin: http://evil.example'], ['-H', `Origin: ${origin}`]])
+      await curl(...words);
+    assert.match(await sandbox().must(['vm', 'show', 'shop', '-o', 'json']), /"state": "stopped"/);
+    assert.match(await curl('-X', 'POST', '-H', `Origin: ${origin}`), /^shop is starting\n/);
     await sandbox().must(['vm', 'wait', 'shop', '--for', 'agent', '--timeout', '120']);
     await guest(sandbox(), 'shop').sh(serve(8080));
     assert.equal((await reached()).body, 'shop on 8080');

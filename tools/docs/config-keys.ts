@@ -30,7 +30,7 @@ const MEANINGS: Readonly<Record<string, string>> = {
   'http.enabled': 'whether http://NAME.vm and http://PORT.NAME.vm lead into VMs',
   'http.address': 'loopback address of that HTTP front',
   'http.port': 'its port',
-  'http.wake': 'whether a request for a stopped VM starts it',
+  'http.wake': 'whether the page of a stopped VM has a button that starts it',
   'dns.enabled': 'whether names under .vm are answered at all',
 };
 

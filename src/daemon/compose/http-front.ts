@@ -17,13 +17,14 @@ export function httpFrontOf({ config, directories, log }: ComposeOptions): HttpF
   });
 }
 
-/** @param mayWake whether a request starts a VM that is stopped */
+/** @param mayWake whether a person may start a VM that is stopped from its page */
 export function lookOf(services: LifecycleServices, mayWake: boolean): Look {
   return (name, wake) => {
     const vm = services.vms.findByName(name);
     if (vm === undefined) return 'unknown';
     if (vm.state === 'starting' || vm.state === 'creating' || vm.state === 'running') return 'starting';
-    if (!wake || !mayWake || vm.state !== 'stopped') return 'stopped';
+    if (!mayWake || vm.state !== 'stopped') return 'stopped';
+    if (!wake) return 'asleep';
     startVm(services, vm, {});
     return 'starting';
   };
