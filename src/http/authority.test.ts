@@ -1,14 +1,19 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { defaultPort, parseTarget } from './authority.ts';
+import { defaultPort, hostOf, parseTarget } from './authority.ts';
+
+const targetOf = (authority: string) => parseTarget(hostOf(authority) ?? '');
 
 test('a name says which VM and which port (6.3)', () => {
-  assert.deepEqual(parseTarget('web.vm'), { vm: 'web', port: undefined });
-  assert.deepEqual(parseTarget('3000.WEB.vm:42080'), { vm: 'web', port: 3000 });
-  assert.deepEqual(parseTarget('shop.web.vm.'), { vm: 'web', port: undefined });
-  assert.deepEqual(parseTarget('3000.shop.web.vm'), { vm: 'web', port: 3000 });
-  assert.deepEqual(parseTarget('3000.vm'), { vm: '3000', port: undefined });
-  assert.deepEqual(parseTarget('0.web.vm'), { vm: 'web', port: undefined });
+  assert.deepEqual(targetOf('web.vm'), { vm: 'web', port: undefined });
+  assert.deepEqual(targetOf('3000.WEB.vm:42080'), { vm: 'web', port: 3000 });
+  assert.deepEqual(targetOf('shop.web.vm.'), { vm: 'web', port: undefined });
+  assert.deepEqual(targetOf('3000.shop.web.vm'), { vm: 'web', port: 3000 });
+  assert.deepEqual(targetOf('3000.vm'), { vm: '3000', port: undefined });
+  assert.deepEqual(targetOf('0.web.vm'), { vm: 'web', port: undefined });
+  assert.deepEqual(targetOf('my_app.web.vm'), { vm: 'web', port: undefined });
+  assert.deepEqual(targetOf('web.localhost:42080'), { vm: 'web', port: undefined });
+  assert.deepEqual(targetOf('3000.web.localhost'), { vm: 'web', port: 3000 });
 });
 
 test('other names lead nowhere (6.3)', () => {
@@ -26,9 +31,15 @@ test('other names lead nowhere (6.3)', () => {
     '-a.vm',
     'a_b.vm',
     'web.vm/x',
+    'user@web.vm',
+    'web.vm:65536',
+    'web.vm:x',
+    'web.vm, db.vm',
+    'evil.localhost.example',
+    'x y.web.vm',
     `${'a'.repeat(64)}.vm`,
   ])
-    assert.equal(parseTarget(name), undefined, name);
+    assert.equal(targetOf(name), undefined, name);
 });
 
 test('without a port it is one of web servers, 80 before all others, and never ssh (6.3)', () => {
