@@ -52,19 +52,23 @@ export function parseSignal(flag: string, value: string): string {
   return SIGNALS.includes(name) ? `SIG${name}` : refuse(flag, value, `one of ${SIGNALS.join(', ')}`);
 }
 
+const ownValue = (own: Readonly<Record<string, string | undefined>>, name: string): string | undefined =>
+  Object.hasOwn(own, name) ? own[name] : undefined;
+
 /** @returns the pair; without `=` the value is that of banger's own environment. @throws INVALID_INPUT */
 export function parseEnvironment(
   flag: string,
   pairs: readonly string[],
   own: Readonly<Record<string, string | undefined>>,
 ): Record<string, string> {
-  const result: Record<string, string> = {};
+  // Not an object: `__proto__` is a name like any other.
+  const result = new Map<string, string>();
   for (const pair of pairs) {
     const equals = pair.indexOf('=');
     const name = equals < 0 ? pair : pair.slice(0, equals);
     if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) refuse(flag, pair, 'NAME=VALUE, or NAME to pass a variable on');
-    const value = equals < 0 ? own[name] : pair.slice(equals + 1);
-    if (value !== undefined) result[name] = value;
+    const value = equals < 0 ? ownValue(own, name) : pair.slice(equals + 1);
+    if (value !== undefined) result.set(name, value);
   }
-  return result;
+  return Object.fromEntries(result);
 }

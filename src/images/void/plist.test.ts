@@ -49,6 +49,7 @@ test('what is no property list of xbps is refused, and so is what would exhaust 
     ['<html/>', /no property list/],
     [bomb, /no property list/],
     [wrapped('<string>&a;</string>'), /entity/],
+    [wrapped('<string>&constructor;</string>'), /entity/],
     [wrapped('<string>&#65;</string>'), /entity/],
     [wrapped('<string>a & b</string>'), /entity/],
     [wrapped(''), /damaged/],

@@ -152,7 +152,7 @@ class Reader {
 }
 
 function characterOf(entity: string): string {
-  const character = ENTITIES[entity];
+  const character = Object.hasOwn(ENTITIES, entity) ? ENTITIES[entity] : undefined;
   if (character === undefined) throw new PlistProblem('it has an entity of its own');
   return character;
 }
