@@ -24,7 +24,7 @@ Version: $version
 Architecture: $architecture
 Maintainer: banger maintainers <banger@localhost>
 Installed-Size: $(du -sk "$stage/usr" | cut -f1)
-Depends: libc6 (>= 2.28), libstdc++6 (>= 8), libatomic1, openssh-client, iproute2, e2fsprogs
+Depends: libc6 (>= 2.28), libstdc++6 (>= 8), libatomic1, openssh-client, iproute2, e2fsprogs, bubblewrap
 Recommends: qemu-system-x86, qemu-utils, nftables,
  mmdebstrap, uidmap, xz-utils, gcc, make, musl-tools, linux-libc-dev
 Suggests: rsync

@@ -4,7 +4,7 @@ set -eu
 cd "$(dirname "$0")/.."
 
 # The one list of packages. Running VMs needs the first line, `bundle build` the second, building and testing the third.
-packages="qemu-system-x86 qemu-utils iproute2 nftables openssh-client e2fsprogs
+packages="qemu-system-x86 qemu-utils iproute2 nftables openssh-client e2fsprogs bubblewrap
   mmdebstrap uidmap xz-utils gcc make musl-tools linux-libc-dev
   npm libc6-dev python3 python3-yaml cpio socat dnsutils dnsmasq-base openssl zsh fish groff-base busybox-static
   rsync git curl tmux umoci skopeo"

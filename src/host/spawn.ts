@@ -3,7 +3,7 @@ import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process'
 import { openSync, closeSync } from 'node:fs';
 import type { Server, Socket } from 'node:net';
 import { constants } from 'node:os';
-import type { Writable } from 'node:stream';
+import type { Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { startTicksOf } from './processes.ts';
 import type { ProcessIdentity } from './processes.ts';
@@ -58,6 +58,10 @@ export type RunOptions = {
   maxStdoutBytes?: number;
   /** Called with every line of stdout and stderr as it arrives. */
   onLine?: (line: string) => void;
+  /** What the command gets as descriptors 3, 4, …: descriptors of ours, or new pipes. */
+  handles?: readonly (number | 'pipe')[];
+  /** Called with our ends of these pipes, null for each of the others. What it throws ends the command, and is thrown in its place. */
+  onStarted?: (streams: readonly (Readable | Writable | null | undefined)[]) => Promise<void>;
 };
 
 const KEPT_STDERR_BYTES = 8192;
@@ -93,7 +97,7 @@ export function run(argv: readonly string[], options: RunOptions = {}): Promise<
     const child = spawn(program, args, {
       env: options.env ?? commandEnvironment(),
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
-      stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+      stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe', ...(options.handles ?? [])],
       detached: true,
     });
     const disarm = armEndings(child, outcome, options);
@@ -106,18 +110,25 @@ export function run(argv: readonly string[], options: RunOptions = {}): Promise<
       disarm();
       outcome.exitCode = exitCode;
       outcome.signal = signal;
-      if (inputFailure !== undefined) reject(inputFailure.error);
+      if (failure !== undefined) reject(failure.error);
       else if (exitCode === 0 && !outcome.timedOut && !outcome.cancelled) resolve(outcome);
       else reject(new CommandFailure(outcome));
     });
-    let inputFailure: { error: unknown } | undefined;
-    if (options.input !== undefined && child.stdin !== null) {
-      feed(child.stdin, options.input, (error) => {
-        inputFailure = { error };
-        endGroup(child, 'SIGKILL');
-      });
-    }
+    let failure: { error: unknown } | undefined;
+    const fail = (error: unknown): void => {
+      failure ??= { error };
+      endGroup(child, 'SIGKILL');
+    };
+    if (options.input !== undefined && child.stdin !== null) feed(child.stdin, options.input, fail);
+    if (child.pid !== undefined) startedWith(child, options).catch(fail);
   });
+}
+
+/** Pipes that the command has closed are no failure of ours: its status tells. */
+async function startedWith(child: ChildProcess, { onStarted }: RunOptions): Promise<void> {
+  const streams = child.stdio.slice(3);
+  for (const stream of streams) stream?.on('error', () => undefined);
+  await onStarted?.(streams);
 }
 
 /** A command that ends without reading its input is judged by its status, not by our EPIPE. */
@@ -138,12 +149,15 @@ function collectOutput(child: ChildProcess, outcome: CommandOutcome, options: Ru
   const limit = options.maxStdoutBytes ?? 16 * 1024 ** 2;
   child.stdout?.setEncoding('utf8');
   child.stderr?.setEncoding('utf8');
+  let isOver = false;
   child.stdout?.on('data', (text: string) => {
+    // It goes on writing until it has ended.
+    if (isOver) return;
     outcome.stdout += text;
-    if (outcome.stdout.length > limit) {
-      outcome.stderr += `\nmore than ${limit} bytes of output`;
-      endGroup(child, 'SIGKILL');
-    }
+    isOver = outcome.stdout.length > limit;
+    if (!isOver) return;
+    outcome.stderr += `\nmore than ${limit} bytes of output`;
+    endGroup(child, 'SIGKILL');
   });
   child.stderr?.on('data', (text: string) => {
     outcome.stderr = (outcome.stderr + text).slice(-KEPT_STDERR_BYTES);
