@@ -1,3 +1,5 @@
+import { confinementProblem, runConfined } from './confined.ts';
+import { CONFINED_SEARCH_PATH, confinedPath, SCRATCH } from './confinement.ts';
 import * as ext4 from './ext4.ts';
 import { makeFifos, openFifo } from './fifo.ts';
 import * as files from './files.ts';
@@ -12,6 +14,11 @@ import { commandEnvironment, run, spawnDetached } from './spawn.ts';
 /** Every touch of the machine, handed to drivers as one value so that tests can hand in another. */
 export const realHost = {
   run,
+  runConfined,
+  confinedPath,
+  confinedScratch: SCRATCH,
+  confinedSearchPath: CONFINED_SEARCH_PATH,
+  confinementProblem,
   spawnDetached,
   commandEnvironment,
   openRotatingLog,
