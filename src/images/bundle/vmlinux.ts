@@ -67,14 +67,20 @@ export async function decompress(data: Buffer, scratchPath: string, host: Host, 
   }
 }
 
+/** A kernel has some 60 MB, a module less. */
+const MOST_KERNEL_BYTES = 512 * 1024 ** 2;
+
 async function decompressXz(data: Buffer, scratchPath: string, host: Host, signal?: AbortSignal): Promise<Buffer> {
+  const script = 'exec xz --decompress --stdout --single-stream --threads=1 > "$1"';
   try {
-    await host.writeFileAtomic(`${scratchPath}.xz`, data);
-    const shell = 'xz --decompress --stdout --single-stream < "$1" > "$2"';
-    await host.run(['sh', '-c', shell, 'sh', `${scratchPath}.xz`, scratchPath], signal === undefined ? {} : { signal });
+    await host.writeFileAtomic(scratchPath, '');
+    await host.runConfined(
+      ['sh', '-c', script, 'xz', host.confinedPath(0)],
+      { files: [scratchPath], limits: { fileBytes: MOST_KERNEL_BYTES } },
+      { input: data, ...(signal === undefined ? {} : { signal }) },
+    );
     return await readFile(scratchPath);
   } finally {
-    await host.removeTree(`${scratchPath}.xz`);
     await host.removeTree(scratchPath);
   }
 }

@@ -43,8 +43,7 @@ const SPACE_SHARE = 0.4;
  */
 export async function importImage(given: ImportRequest): Promise<ImportedFacts> {
   const { host, signal, onProgress, scratch } = given;
-  const userId = process.getuid?.() ?? 0;
-  await checkAssembling(host, userId);
+  await checkAssembling(host);
   await host.makePrivateDirectory(scratch);
   const mostBytes = Math.floor((await host.freeBytes(scratch)) * SPACE_SHARE);
   const makeAllowance = (): Allowance => new Allowance(mostBytes);
@@ -64,10 +63,10 @@ export async function importImage(given: ImportRequest): Promise<ImportedFacts> 
     layers.push(await modulesLayer(tree, request.modulesPath));
     await mergeLayers(merged, layers, { makeAllowance, signal, from: layers.length - 1 });
   }
-  await checkMemory(tree, host);
+  const treeBytes = await checkMemory(tree, host);
   onProgress(`writing ${tree.nodes.size} entries, ${formatSize(contentBytes(tree))}`);
   const archive = packTree(tree, layers, makeAllowance, signal);
-  await assemble({ ...request, archive, mountPoint: `${request.scratch}/mount`, userId });
+  await assemble({ ...request, archive, treeBytes });
   const { env, user, workdir } = container?.config ?? { env: {}, user: null, workdir: null };
   return { initSystem, distribution: distributionOf(merged.texts), entrypoint, env, user, workdir };
 }

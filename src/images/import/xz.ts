@@ -1,4 +1,5 @@
 // xz is the one common compression that Node does not bring; its own program unpacks it, bounded in memory and in what it writes.
+import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import type { Host } from '../../host/host.ts';
 import { BangerError } from '../../model/errors.ts';
@@ -9,10 +10,7 @@ const MAGIC = Buffer.from('fd377a585a00', 'hex');
 /** What `xz -9` takes to unpack, and some (xz(1), "Compression preset levels"). */
 const MEMORY_LIMIT = '256MiB';
 const TIMEOUT_MS = 30 * 60_000;
-/** Of `ulimit -f` in a POSIX shell. */
-const BLOCK_BYTES = 512;
-/** The program writes no byte beyond the limit: it is told by a signal, or by the error of the system call. */
-const SCRIPT = 'ulimit -f "$3" && exec xz --decompress --stdout --no-sparse --memlimit-decompress="$4" < "$1" > "$2"';
+const SCRIPT = 'exec xz --decompress --stdout --no-sparse --threads=1 --memlimit-decompress="$2" > "$1"';
 
 /**
  * @param scratch where an archive that is packed with xz is unpacked
@@ -25,15 +23,20 @@ export async function withoutXz(
   { scratch, mostBytes, host, signal }: { scratch: string; mostBytes: number; host: Host; signal: AbortSignal },
 ): Promise<string> {
   if (!(await host.readHead(path, MAGIC.length)).equals(MAGIC)) return path;
-  if ((await host.findProgram('xz', host.commandEnvironment()['PATH'] ?? '')) === undefined) {
+  if ((await host.findProgram('xz', host.confinedSearchPath)) === undefined) {
     throw new BangerError('PREREQUISITE_MISSING', 'unpacking the archive takes xz, which is not installed', {
       remedy: 'sudo apt-get install xz-utils',
     });
   }
   const limit = Math.min(mostBytes, mostGrownBytes((await stat(path)).size));
-  const blocks = Math.ceil(limit / BLOCK_BYTES);
   try {
-    await host.run(['sh', '-c', SCRIPT, 'sh', path, scratch, String(blocks), MEMORY_LIMIT], { signal, timeoutMs: TIMEOUT_MS });
+    await host.writeFileAtomic(scratch, '');
+    // It writes no byte beyond the limit of file sizes: it is told by a signal, or by the error of the system call.
+    await host.runConfined(
+      ['sh', '-c', SCRIPT, 'xz', host.confinedPath(0), MEMORY_LIMIT],
+      { files: [scratch], limits: { fileBytes: limit } },
+      { input: createReadStream(path), signal, timeoutMs: TIMEOUT_MS },
+    );
   } catch (error) {
     signal.throwIfAborted();
     const written = await stat(scratch).then(

@@ -100,7 +100,7 @@ async function writeRoot(
   packages: readonly PackageFile[],
   makeAllowance: () => Allowance,
 ): Promise<SystemFacts['initSystem']> {
-  const { host, signal, scratch, rootfs, workSeed, onLog, onProgress, repository } = system;
+  const { host, signal, rootfs, workSeed, onLog, onProgress, repository } = system;
   const { key } = repository;
   const books = renderBooks({ packages, key, repository, mirror: system.mirror, installedAt: new Date() });
   const layers = [...packages.map(({ source }): Layer => ({ source, isLayer: false, omit: METADATA })), memoryLayer(books)];
@@ -110,11 +110,10 @@ async function writeRoot(
     throw ofRepository(error, 'its packages');
   });
   refuseOverlaps(tree, packages);
-  await checkMemory(tree, host);
+  const treeBytes = await checkMemory(tree, host);
   onProgress(`writing ${tree.nodes.size} entries, ${formatSize(packages.reduce((sum, { one }) => sum + one.installedBytes, 0))}`);
   const archive = packTree(tree, layers, makeAllowance, signal);
-  const userId = process.getuid?.() ?? 0;
-  await assemble({ archive, mountPoint: `${scratch}/mount`, rootfs, workSeed, userId, host, signal, onLog });
+  await assemble({ archive, rootfs, workSeed, treeBytes, host, signal, onLog });
   return initSystemOf(tree, null);
 }
 

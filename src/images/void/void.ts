@@ -46,7 +46,7 @@ export function voidLinux(context: VoidContext): Distribution {
         throw new BangerError('UNSUPPORTED', `Void images can only be built on x86-64, and this is ${process.arch}`);
       context.agentPath();
       await keys();
-      await checkAssembling(host, process.getuid?.() ?? 0);
+      await checkAssembling(host);
     },
     fetch: async (request) =>
       fetchSystem({ ...context, ...request, mirror: { ...(await mirrorOf(context)), keys: await keys(), signal: request.signal } }),
