@@ -82,3 +82,19 @@ test('reflink: an image on another file system, which cannot be cloned, is copie
     await rm(directory, { recursive: true });
   }
 });
+
+test('growing a qcow2 overlay opens no other file that its header names, and no file that is none (5.3, 12.8)', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'banger-qcow2-'));
+  try {
+    const driver = createQcow2Storage({ host: realHost });
+    const overlay = { vmId: 'a'.repeat(32), overlayPath: `${directory}/overlay` };
+    const request = { ...overlay, basePath: `${directory}/nowhere`, sizeBytes: 1024 ** 2 };
+    await driver.create(request, new AbortController().signal);
+    await driver.grow(overlay, 2 * 1024 ** 2);
+    assert.equal((await readFile(overlay.overlayPath)).readBigUInt64BE(24), 2n * 1024n ** 2n);
+    await writeFile(overlay.overlayPath, 'raw'.repeat(100));
+    await assert.rejects(driver.grow(overlay, 4 * 1024 ** 2), { code: 'STORAGE_FAILED', message: /no qcow2 overlay/ });
+  } finally {
+    await rm(directory, { recursive: true });
+  }
+});

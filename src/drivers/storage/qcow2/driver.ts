@@ -3,7 +3,7 @@ import type { Host } from '../../../host/host.ts';
 import { BangerError } from '../../../model/errors.ts';
 import type { StorageDriver } from '../contract.ts';
 import { storageError } from '../storage-error.ts';
-import { emptyOverlay } from './header.ts';
+import { emptyOverlay, HEADER_BYTES, virtualSize } from './header.ts';
 
 /** Overlays as qcow2 files: costs the same for every image size, works on every file system, needs QEMU. */
 export function createQcow2Storage(options: { host: Host; qemuImg?: string }): StorageDriver {
@@ -37,9 +37,15 @@ export function createQcow2Storage(options: { host: Host; qemuImg?: string }): S
     },
     attach: ({ overlayPath }) => Promise.resolve({ path: overlayPath, format: 'qcow2' }),
     async grow({ overlayPath }, sizeBytes) {
-      const info = await host.run([qemuImg, 'info', '-U', '--output=json', overlayPath]);
-      const present = (JSON.parse(info.stdout) as { 'virtual-size': number })['virtual-size'];
-      if (sizeBytes > present) await host.run([qemuImg, 'resize', '-q', '-f', 'qcow2', overlayPath, String(sizeBytes)]);
+      const present = virtualSize(await host.readHead(overlayPath, HEADER_BYTES));
+      if (present === undefined) throw new BangerError('STORAGE_FAILED', `${overlayPath} is no qcow2 overlay`);
+      if (sizeBytes <= present) return;
+      // A VMM has written the header since, and it names another file to read: neither is opened by what it says.
+      const overlay = { driver: 'qcow2', backing: null, file: { driver: 'file', filename: host.confinedPath(0) } };
+      const argv = [qemuImg, 'resize', '-q', `json:${JSON.stringify(overlay)}`, String(sizeBytes)];
+      await host.runConfined(argv, { files: [overlayPath] }).catch((error: unknown) => {
+        throw storageError(`cannot grow the overlay ${overlayPath}`, error);
+      });
     },
     remove: ({ overlayPath }) => host.removeTree(overlayPath),
   };

@@ -5,7 +5,8 @@ const CLUSTER_BYTES = 1 << CLUSTER_BITS;
 /** One L1 entry points to an L2 table of CLUSTER_BYTES / 8 clusters. */
 const BYTES_PER_L1_ENTRY = (CLUSTER_BYTES / 8) * CLUSTER_BYTES;
 const BACKING_FORMAT_EXTENSION = 0xe2792aca;
-const HEADER_BYTES = 104;
+export const HEADER_BYTES = 104;
+const MAGIC = 'QFI\xfb';
 
 /**
  * Makes an empty overlay over a raw file, byte for byte what `qemu-img create -b` would write, without the process.
@@ -26,7 +27,7 @@ export function emptyOverlay(backingPath: string, sizeBytes: number): Buffer {
   const backingOffset = writeExtensions(file);
   backing.copy(file, backingOffset);
 
-  file.write('QFI\xfb', 0, 'latin1');
+  file.write(MAGIC, 0, 'latin1');
   file.writeUInt32BE(3, 4);
   file.writeBigUInt64BE(BigInt(backingOffset), 8);
   file.writeUInt32BE(backing.length, 16);
@@ -43,6 +44,13 @@ export function emptyOverlay(backingPath: string, sizeBytes: number): Buffer {
   file.writeBigUInt64BE(BigInt(refcountBlock), refcountTable);
   for (let cluster = 0; cluster < clusters; cluster++) file.writeUInt16BE(1, refcountBlock + cluster * 2);
   return file;
+}
+
+/** @returns bytes that a guest sees; undefined when the file does not begin as an overlay does */
+export function virtualSize(head: Buffer): number | undefined {
+  if (head.length < HEADER_BYTES || head.toString('latin1', 0, 4) !== MAGIC) return undefined;
+  const bytes = Number(head.readBigUInt64BE(24));
+  return Number.isSafeInteger(bytes) ? bytes : undefined;
 }
 
 /** @returns the offset behind the header extensions, where the name of the backing file goes. */
