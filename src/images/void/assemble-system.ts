@@ -1,6 +1,6 @@
 // Packages as files on the host become a kernel with initramfs and modules, and a root file system that a VM can configure.
 import { createHash } from 'node:crypto';
-import { createReadStream, createWriteStream } from 'node:fs';
+import { createWriteStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import { createZstdCompress } from 'node:zlib';
@@ -16,7 +16,7 @@ import { Tree } from '../import/tree.ts';
 import { withoutXz } from '../import/xz.ts';
 import { renderBooks } from './database.ts';
 import type { TrustedRepository } from './fetch-packages.ts';
-import { unpackKernel } from './kernel-tree.ts';
+import { packDirectory, unpackKernel } from './kernel-tree.ts';
 import { METADATA, type PackageFile, readPackage } from './package-file.ts';
 import { distrust, ofRepository } from './problem.ts';
 import type { Chosen } from './resolve.ts';
@@ -35,7 +35,6 @@ export type VoidSystem = Omit<SystemRequest, 'kernel'> & {
 
 /** Part of the free space that the packages may fill: beside it, the file system is written. */
 const SPACE_SHARE = 0.4;
-const LONG_MS = 600_000;
 
 export async function assembleSystem(system: VoidSystem): Promise<SystemFacts> {
   const { host, scratch, onProgress } = system;
@@ -87,11 +86,8 @@ async function writeKernel(
   await host.writeFileAtomic(system.kernel.path, await readVmlinux(tree, `${scratch}/payload`, host, signal), 0o644);
   const initramfs = await packInitramfs(tree, agent, `${scratch}/module`, host);
   await host.writeFileAtomic(system.initramfs, initramfs, 0o644);
-  const archive = `${scratch}/modules.tar`;
-  const argv = ['tar', '-C', tree, '-c', '--sort=name', '--owner=0', '--group=0', '--numeric-owner', '-f', archive];
-  await host.run([...argv, `lib/modules/${version}`], { signal, timeoutMs: LONG_MS });
-  await pipeline(createReadStream(archive), createZstdCompress(), createWriteStream(system.modules), { signal });
-  for (const path of [archive, tree]) await host.removeTree(path);
+  await pipeline(packDirectory(tree, `lib/modules/${version}`), createZstdCompress(), createWriteStream(system.modules), { signal });
+  await host.removeTree(tree);
   return version;
 }
 

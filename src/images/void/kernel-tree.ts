@@ -1,7 +1,8 @@
 // Takes the kernel and its modules out of the package, to where images/bundle/kernel.ts looks for those of any distribution.
-import { type FileHandle, mkdir, open } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
+import { type FileHandle, mkdir, open, readdir, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { readTar } from '../../lib/tar.ts';
+import { encodeTarHeader, readTar, tarEnd, tarPadding } from '../../lib/tar.ts';
 import { type Allowance, decompressed } from '../import/bytes.ts';
 import { cleanPath } from '../import/tree.ts';
 import type { PackageFile } from './package-file.ts';
@@ -45,4 +46,20 @@ export async function unpackKernel(
     await file?.close();
   }
   return version;
+}
+
+/** @returns an archive of a folder of `tree` that `unpackKernel` has written: files and directories of root's, in the order of their names */
+export async function* packDirectory(tree: string, folder: string): AsyncGenerator<Buffer> {
+  const below = await readdir(join(tree, folder), { recursive: true, withFileTypes: true });
+  const paths = below.map((entry) => ({ path: join(entry.parentPath, entry.name).slice(tree.length + 1), isFile: entry.isFile() }));
+  for (const { path, isFile } of [{ path: folder, isFile: false }, ...paths].toSorted((a, b) => (a.path < b.path ? -1 : 1))) {
+    const { size, mtimeMs: modifiedMs } = await stat(join(tree, path));
+    const entry = { path, modifiedMs, linkPath: '' };
+    if (isFile) yield encodeTarHeader({ ...entry, type: 'file', mode: 0o644, sizeBytes: size });
+    else yield encodeTarHeader({ ...entry, type: 'directory', mode: 0o755, sizeBytes: 0 });
+    if (!isFile) continue;
+    yield* createReadStream(join(tree, path)) as AsyncIterable<Buffer>;
+    yield tarPadding(size);
+  }
+  yield tarEnd();
 }
