@@ -59,7 +59,17 @@ const NEEDS = {
   /** Only an image without a work seed has a work disk made for it. */
   mke2fs: {
     ofHost: false,
-    check: async ({ host }, { image }) => (image?.workSeedPath === null ? programFindings(host, 'mke2fs', 'mke2fs', 'e2fsprogs') : []),
+    check: async ({ host }, { image }) =>
+      image?.workSeedPath === null
+        ? [...(await programFindings(host, 'mke2fs', 'mke2fs', 'e2fsprogs')), ...(await confinementFindings(host))]
+        : [],
+  },
+  /** Programs that read what guests and strangers wrote run apart, or not at all. */
+  confinement: { ofHost: true, check: ({ host }) => confinementFindings(host) },
+  /** Of the disks, only qcow2 overlays are grown by a program. */
+  'confined-growth': {
+    ofHost: false,
+    check: async ({ host }, { vm }) => (vm?.runtime?.storageDriver === 'qcow2' ? confinementFindings(host) : []),
   },
 } as const satisfies Record<string, Need>;
 
@@ -69,17 +79,22 @@ async function programFindings(host: LifecycleServices['host'], name: string, pr
   return [{ name, level: 'fail', reason: `${program} is not installed`, remedy: `sudo apt-get install ${debianPackage}` }];
 }
 
+async function confinementFindings(host: LifecycleServices['host']): Promise<Finding[]> {
+  const problem = await host.confinementProblem();
+  return problem === undefined ? [] : [{ name: 'confinement', level: 'fail', ...problem }];
+}
+
 type NeedName = keyof typeof NEEDS;
 
 /** Commands whose needs the daemon checks; a bundle's build has a list of its own (images/bundle/preflight.ts). */
 const COMMANDS = {
   'vm create': ['image-files', 'mke2fs', 'free-space', 'drivers'],
   'vm start': ['drivers', 'own-files'],
-  'vm set --disk-size': ['free-space'],
+  'vm set --disk-size': ['free-space', 'confined-growth'],
   'vm ssh': ['ssh-client'],
-  'image build': ['image-files', 'free-space'],
-  'image build --distribution': ['free-space'],
-  'image import': ['free-space'],
+  'image build': ['image-files', 'free-space', 'confinement'],
+  'image build --distribution': ['free-space', 'confinement'],
+  'image import': ['free-space', 'confinement'],
 } as const satisfies Record<string, readonly NeedName[]>;
 
 export type CommandWithNeeds = keyof typeof COMMANDS;

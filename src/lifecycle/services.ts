@@ -38,6 +38,8 @@ export type HostPort = {
   extendSparse(path: string, sizeBytes: number): Promise<void>;
   setLength(path: string, sizeBytes: number): Promise<void>;
   readHead(path: string, bytes: number): Promise<Uint8Array>;
+  /** @returns why programs that read foreign data cannot be run here, and what mends it */
+  confinementProblem(): Promise<{ reason: string; remedy: string } | undefined>;
   /** Of the file's whole length, empty. */
   makeExt4(path: string, label: string, signal?: AbortSignal): Promise<void>;
   /** Of a file system that no machine uses; what can be repaired is. */

@@ -107,6 +107,7 @@ function hostOf(machines: FakeWorld, connected: ReadonlySet<string>): Host {
       await copyFile(from, to);
       chmodSync(to, 0o600);
     },
+    confinementProblem: () => Promise.resolve(undefined),
     checkExt4: () => Promise.resolve(),
     shrinkExt4: (path) => Promise.resolve(truncateSync(path, MIB)),
     makeExt4: (path) => Promise.resolve(void emptyExt4(path)),

@@ -55,8 +55,8 @@ function takeDisks(builder: () => Builder): Step<ImageContext> {
     async apply({ services, files, facts }, signal) {
       const { host } = services;
       const { rootOverlay, workDisk } = builder().context.paths;
-      await host.checkExt4(rootOverlay, signal);
-      await host.checkExt4(workDisk, signal);
+      await checkDisk(host, rootOverlay, 'root file system', signal);
+      await checkDisk(host, workDisk, 'work disk', signal);
       // The smaller the seed, the smaller a work disk may be.
       await host.shrinkExt4(workDisk, SEED_SPARE_BYTES, signal);
       facts.workSeedFingerprint = await host.sha256File(workDisk, signal);
@@ -66,6 +66,18 @@ function takeDisks(builder: () => Builder): Step<ImageContext> {
       await host.moveFile(workDisk, files.workSeed);
     },
   };
+}
+
+/** The guest could write what it likes there. @throws STORAGE_FAILED */
+async function checkDisk(host: LifecycleServices['host'], path: string, what: string, signal: AbortSignal): Promise<void> {
+  await host.checkExt4(path, signal).catch((error: unknown) => {
+    if (signal.aborted) throw error;
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new BangerError('STORAGE_FAILED', `the ${what} that the build has left cannot be used: ${reason}`, {
+      remedy: 'look in the build log for what damaged it, then build again',
+      cause: error,
+    });
+  });
 }
 
 /** @returns what is known of the image before it is built */

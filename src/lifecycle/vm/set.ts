@@ -59,7 +59,11 @@ function setSteps({ from, to }: Change, isRunning: boolean): Step<VmContext>[] {
 /** Disks and sizes are the VMM's as long as it lives, whatever the record says. */
 const ended: Step<VmContext> = { name: 'check', title: 'no VMM', apply: (context) => assertEnded(context) };
 
-const space: Step<VmContext> = { name: 'space', title: 'free space', apply: ({ services }) => preflight(services, 'vm set --disk-size') };
+const space: Step<VmContext> = {
+  name: 'space',
+  title: 'free space',
+  apply: ({ services, vm }) => preflight(services, 'vm set --disk-size', { vm }),
+};
 
 /** The agent grows the file system to its disk when it mounts it, as after the VM's creation. */
 function growWorkDisk(toBytes: number): Step<VmContext> {
