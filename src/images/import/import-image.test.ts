@@ -1,47 +1,15 @@
 // Real archives, really put together into file systems, which are read again by debugfs.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { test, type TestContext } from 'node:test';
+import { test } from 'node:test';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
-import { dockerArchive, ociFiles, type Piece, tarOf, writeFiles } from '../../../test/support/container-image.ts';
+import { dockerArchive, ociFiles, type Piece, tarOf } from '../../../test/support/container-image.ts';
+import { directoryFor, importOf } from '../../../test/support/imported-image.ts';
 import { realHost } from '../../host/host.ts';
 import { BangerError } from '../../model/errors.ts';
-import { type ImportedFacts, importImage } from './import-image.ts';
-
-type Imported = ImportedFacts & {
-  /** What debugfs answers about the root file system. */
-  debugfs(command: string): string;
-  seed(command: string): string;
-};
-
-function directoryFor(t: TestContext): string {
-  const directory = mkdtempSync(join(tmpdir(), 'bgr-import-'));
-  t.after(() => rmSync(directory, { recursive: true }));
-  return directory;
-}
-
-async function importOf(t: TestContext, given: Buffer | ReadonlyMap<string, Buffer>, reference?: string): Promise<Imported> {
-  const directory = directoryFor(t);
-  const path = join(directory, 'given');
-  if (Buffer.isBuffer(given)) writeFileSync(path, given);
-  else writeFiles(path, given);
-  const [rootfs, workSeed] = [join(directory, 'rootfs'), join(directory, 'seed')];
-  const scratch = join(directory, 'scratch');
-  const facts = await importImage({
-    ...{ path, reference, modulesPath: null, scratch, rootfs, workSeed, host: realHost },
-    ...{ signal: new AbortController().signal, onProgress: () => undefined, onLog: () => undefined },
-  });
-  const ask = (file: string) => (command: string) => execFileSync('debugfs', ['-R', command, file], { encoding: 'utf8', stdio: 'pipe' });
-  for (const file of [rootfs, workSeed]) execFileSync('e2fsck', ['-fn', file], { stdio: 'pipe' });
-  assert.deepEqual(
-    readdirSync(scratch).filter((name) => !['archive.tar', 'unpacked.tar'].includes(name)),
-    [],
-  );
-  return { ...facts, debugfs: ask(rootfs), seed: ask(workSeed) };
-}
+import { importImage } from './import-image.ts';
 
 test('owners, modes, times, links and capabilities of a tar come out as they were (8.8)', async (t) => {
   const capability = Buffer.from('0100000200040000000000000000000000000000', 'hex');
@@ -191,7 +159,7 @@ function described(): object {
 for (const [name, [given, reason]] of Object.entries(REFUSED)) {
   test(`refused, and nothing is made: ${name} (8.8)`, async (t) => {
     const reference = name.startsWith('a reference') ? 'other' : undefined;
-    await assert.rejects(importOf(t, given(), reference), (error) => {
+    await assert.rejects(importOf(t, given(), { reference }), (error) => {
       assert.ok(error instanceof BangerError, String(error));
       assert.equal(error.code, 'INVALID_INPUT');
       assert.match(`${error.message} ${error.remedy}`, reason);
