@@ -11,7 +11,16 @@ const isTypeScript = (path: string): boolean => path.endsWith('.ts');
 const isTestFile = (path: string): boolean => path.endsWith('.test.ts') || path.startsWith('test/');
 const below = (path: string, ...folders: string[]): boolean => folders.some((folder) => path.startsWith(folder));
 
+/** These speak to sockets of the user, of jails, and of guests by TCP; each says whose it is. */
+const CONNECTING = new Set(['src/lib/own-socket.ts', 'src/host/unix-socket.ts', 'src/http/serve.ts', 'src/http/probe.ts']);
+
 export const WORD_RULES: readonly WordRule[] = [
+  {
+    pattern:
+      /^import .*\b(connect|\* as \w+)\b.* from 'node:net'|\bcreateConnection\(|\bnew Socket\([^)]*\)\.connect\(|\brequest\(\{.*\bsocketPath\b/,
+    instead: 'connectOwnSocket or connectRootSocket of src/lib/own-socket.ts: they ask whose socket it is before a byte is sent',
+    applies: (path) => isTypeScript(path) && below(path, 'src/') && !isTestFile(path) && !CONNECTING.has(path),
+  },
   {
     pattern: /\bthrow new Error\(/,
     instead: 'throw a BangerError with code, sentence and remedy',

@@ -1,7 +1,8 @@
 // HTTP over the Unix socket by hand: HTTP/1.0 has neither chunks nor keep-alive, a body ends where the stream ends, and
 // destroying the socket cancels. Loading node:http or fetch would cost every command several times this file.
-import { connect } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { PlaceProblem } from '../lib/own-place.ts';
+import { connectOwnSocket } from '../lib/own-socket.ts';
 import { BangerError, type ErrorBody, fromErrorBody } from '../model/errors.ts';
 
 export type ApiRequest = {
@@ -56,7 +57,7 @@ export function createSend(target: string | OpenStream, onHead?: (headers: Reado
 
 function open(target: string | OpenStream, signal: AbortSignal | undefined): Promise<Duplex> {
   return new Promise((resolve, reject) => {
-    const socket = typeof target === 'string' ? connect(target) : target();
+    const socket = typeof target === 'string' ? connectOwnSocket(target) : target();
     const onAbort = (): void => void socket.destroy(new BangerError('CANCELLED', 'cancelled'));
     if (signal?.aborted === true) onAbort();
     signal?.addEventListener('abort', onAbort, { once: true });
@@ -68,8 +69,14 @@ function open(target: string | OpenStream, signal: AbortSignal | undefined): Pro
   });
 }
 
+/** @returns the error for a place where a daemon of somebody else's may be: it has been told nothing */
+export function notOurs(problem: PlaceProblem): BangerError {
+  return new BangerError('NOT_PERMITTED', problem.message, { remedy: problem.remedy, details: { absent: false }, cause: problem });
+}
+
 function unreachable(target: string | OpenStream, error: NodeJS.ErrnoException): BangerError {
   if (error instanceof BangerError) return error;
+  if (error instanceof PlaceProblem) return notOurs(error);
   const socketPath = typeof target === 'string' ? target : 'the other end';
   const absent = error.code === 'ENOENT' || error.code === 'ECONNREFUSED';
   const why = absent ? 'it is not running' : (error.code ?? error.message);

@@ -1,7 +1,8 @@
 // What a command has in its hands: streams, environment, the daemon. Tests hand in others.
 import { homedir } from 'node:os';
 import { type Api, createApi } from '../api/client-routes.ts';
-import { type Directories, DirectoryProblem, resolveDirectories } from '../lib/directories.ts';
+import { type Directories, resolveDirectories } from '../lib/directories.ts';
+import { PlaceProblem } from '../lib/own-place.ts';
 import { BangerError } from '../model/errors.ts';
 import { createDaemonSend, createRemoteSend } from './daemon-send.ts';
 import { type Endpoint, resolveEndpoint } from './endpoint.ts';
@@ -70,7 +71,7 @@ function directoriesOf(env: Cli['env']): Directories {
   try {
     return resolveDirectories(env, env['HOME'] ?? homedir(), process.getuid?.() ?? 0);
   } catch (error) {
-    if (error instanceof DirectoryProblem) throw new BangerError('CONFIG_INVALID', error.message, { remedy: error.remedy });
+    if (error instanceof PlaceProblem) throw new BangerError('CONFIG_INVALID', error.message, { remedy: error.remedy });
     throw error;
   }
 }

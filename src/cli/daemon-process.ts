@@ -1,14 +1,15 @@
 // Starting and stopping the daemon's process: the one place of the CLI beside ssh-process.ts that touches processes. Loaded
 // only when needed, because node:child_process alone costs a listing a tenth of its time.
 import { existsSync, readFileSync, statSync } from 'node:fs';
-import { connect } from 'node:net';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createSend } from '../api/client.ts';
+import { createSend, notOurs } from '../api/client.ts';
 import { createApi } from '../api/client-routes.ts';
 import { type DetachedProcess, spawnDetached } from '../host/spawn.ts';
 import { isAlive, startTicksOf } from '../host/processes.ts';
-import { DirectoryProblem, ensurePrivateDirectory } from '../lib/directories.ts';
+import { ensurePrivateDirectory, ensureSocketDirectory } from '../lib/directories.ts';
+import { PlaceProblem } from '../lib/own-place.ts';
+import { connectOwnSocket } from '../lib/own-socket.ts';
 import { BangerError, ERROR_CODES } from '../model/errors.ts';
 import type { Cli } from './cli.ts';
 
@@ -45,8 +46,8 @@ export async function startDaemon(cli: Cli): Promise<void> {
   const { runtimeDirectory, socketPath, stateDirectory, daemonLogPath } = cli.directories();
   if (await answers(socketPath)) return;
   const argv = daemonArgv(cli.programPath, cli.env, existsSync);
-  makePrivate(runtimeDirectory);
-  makePrivate(stateDirectory);
+  makePrivate(runtimeDirectory, ensureSocketDirectory);
+  makePrivate(stateDirectory, ensurePrivateDirectory);
   const logBytesBefore = existsSync(daemonLogPath) ? statSync(daemonLogPath).size : 0;
   const env = Object.fromEntries(Object.entries(cli.env).filter((pair): pair is [string, string] => pair[1] !== undefined));
   const start = (): Promise<DetachedProcess> => spawnDetached(argv, { outputPath: daemonLogPath, env, cwd: '/' });
@@ -60,11 +61,11 @@ export async function startDaemon(cli: Cli): Promise<void> {
   });
 }
 
-function makePrivate(directory: string): void {
+function makePrivate(directory: string, make: (directory: string) => void): void {
   try {
-    ensurePrivateDirectory(directory, process.getuid?.() ?? 0);
+    make(directory);
   } catch (error) {
-    if (error instanceof DirectoryProblem) throw new BangerError('NOT_PERMITTED', error.message, { remedy: error.remedy });
+    if (error instanceof PlaceProblem) throw notOurs(error);
     const { code, message } = error as NodeJS.ErrnoException;
     throw new BangerError('NOT_PERMITTED', `cannot make ${directory}: ${code ?? message}`, { cause: error });
   }
@@ -106,15 +107,16 @@ async function answersUntil(socketPath: string, deadline: number): Promise<boole
   return false;
 }
 
+/** @throws NOT_PERMITTED when somebody else's socket is there */
 function answers(socketPath: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(socketPath);
+  return new Promise((resolve, reject) => {
+    const socket = connectOwnSocket(socketPath);
     const settle = (yes: boolean): void => {
       socket.destroy();
       resolve(yes);
     };
     socket.once('connect', () => settle(true));
-    socket.once('error', () => settle(false));
+    socket.once('error', (error) => (error instanceof PlaceProblem ? reject(notOurs(error)) : settle(false)));
   });
 }
 

@@ -1,8 +1,9 @@
 import { homedir } from 'node:os';
 import { existsSync, rmSync } from 'node:fs';
-import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Directories, DirectoryProblem, ensurePrivateDirectory, resolveDirectories } from '../lib/directories.ts';
+import { type Directories, ensurePrivateDirectory, ensureSocketDirectory, resolveDirectories } from '../lib/directories.ts';
+import { PlaceProblem } from '../lib/own-place.ts';
+import { connectOwnSocket } from '../lib/own-socket.ts';
 import { BangerError, ERROR_CODES } from '../model/errors.ts';
 import { activatedDescriptor, listenOn } from './activation.ts';
 import { compose } from './compose/compose.ts';
@@ -52,20 +53,20 @@ async function main(): Promise<void> {
 }
 
 function prepareDirectories(): Directories {
-  const uid = process.getuid?.() ?? 0;
-  const directories = resolveDirectories(process.env, homedir(), uid);
-  for (const directory of [directories.stateDirectory, directories.cacheDirectory, directories.runtimeDirectory]) {
-    ensurePrivateDirectory(directory, uid);
-  }
+  const directories = resolveDirectories(process.env, homedir(), process.getuid?.() ?? 0);
+  for (const directory of [directories.stateDirectory, directories.cacheDirectory]) ensurePrivateDirectory(directory);
+  ensureSocketDirectory(directories.runtimeDirectory);
   return directories;
 }
 
-/** @throws DAEMON_RUNNING when somebody answers on the socket */
+/** @throws DAEMON_RUNNING when somebody answers on the socket, PlaceProblem when it is not this user's */
 async function refuseSecondDaemon(socketPath: string): Promise<void> {
   if (!existsSync(socketPath)) return;
-  const answered = await new Promise<boolean>((resolve) => {
-    const probe = connect(socketPath, () => resolve(true)).on('error', () => resolve(false));
-    probe.once('close', () => undefined).unref();
+  const answered = await new Promise<boolean>((resolve, reject) => {
+    const probe = connectOwnSocket(socketPath);
+    probe.once('connect', () => resolve(true));
+    probe.once('error', (error) => (error instanceof PlaceProblem ? reject(error) : resolve(false)));
+    probe.unref();
   });
   if (answered) throw new BangerError('DAEMON_RUNNING', `a bangerd answers on ${socketPath}`, { remedy: 'banger daemon restart' });
 }
@@ -77,9 +78,9 @@ process.on('unhandledRejection', (reason) => {
 
 main().catch((error: unknown) => {
   const text = error instanceof Error ? error.message : String(error);
-  const remedy = error instanceof BangerError || error instanceof DirectoryProblem ? error.remedy : undefined;
+  const remedy = error instanceof BangerError || error instanceof PlaceProblem ? error.remedy : undefined;
   process.stderr.write(`bangerd: ${text}\n${remedy === undefined ? '' : `  try: ${remedy}\n`}`);
-  if (!(error instanceof BangerError) && !(error instanceof DirectoryProblem) && error instanceof Error)
+  if (!(error instanceof BangerError) && !(error instanceof PlaceProblem) && error instanceof Error)
     process.stderr.write(`${error.stack}\n`);
   process.exit(error instanceof BangerError ? ERROR_CODES[error.code].exit : 1);
 });

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { test } from 'node:test';
-import { DirectoryProblem, ensurePrivateDirectory, resolveDirectories } from './directories.ts';
+import { ensurePrivateDirectory, ensureSocketDirectory, resolveDirectories } from './directories.ts';
+import { PlaceProblem } from './own-place.ts';
 
 test('without any variable everything lies in the XDG defaults, the socket in a directory of the user in /tmp (2.1)', () => {
   assert.deepEqual(resolveDirectories({}, '/home/u', 1000), {
@@ -44,23 +45,41 @@ test('a relative variable of ours and a socket path too long for the kernel are 
   const long = `/${'x'.repeat(90)}`;
   assert.throws(
     () => resolveDirectories({ BANGER_RUNTIME_DIR: long }, '/h', 7),
-    (e) => e instanceof DirectoryProblem && /104 bytes/.test(e.message) && /BANGER_RUNTIME_DIR/.test(e.remedy),
+    (e) => e instanceof PlaceProblem && /104 bytes/.test(e.message) && /BANGER_RUNTIME_DIR/.test(e.remedy),
   );
 });
 
 test('the runtime directory is made closed, closed when open, and refused when foreign or a link (1.1)', () => {
   const base = mkdtempSync(`${tmpdir()}/banger-test-`);
-  const uid = process.getuid?.() ?? 0;
   try {
-    ensurePrivateDirectory(`${base}/a`, uid);
+    ensurePrivateDirectory(`${base}/a`);
     assert.equal(statSync(`${base}/a`).mode & 0o777, 0o700);
     mkdirSync(`${base}/b`);
     chmodSync(`${base}/b`, 0o755);
-    ensurePrivateDirectory(`${base}/b`, uid);
+    ensurePrivateDirectory(`${base}/b`);
     assert.equal(statSync(`${base}/b`).mode & 0o777, 0o700);
-    assert.throws(() => ensurePrivateDirectory(`${base}/a`, uid + 1), /belongs to uid/);
     symlinkSync(`${base}/a`, `${base}/link`);
-    assert.throws(() => ensurePrivateDirectory(`${base}/link`, uid), /is not a directory/);
+    assert.throws(() => ensurePrivateDirectory(`${base}/link`), /is a link/);
+  } finally {
+    rmSync(base, { recursive: true });
+  }
+});
+
+test('a directory of sockets is not made where others can move it away, and one that was open holds nothing of others (1.1, 12.8)', () => {
+  const base = mkdtempSync(`${tmpdir()}/banger-test-`);
+  try {
+    chmodSync(base, 0o777);
+    assert.throws(() => ensureSocketDirectory(`${base}/a/b`), {
+      name: 'PlaceProblem',
+      message: /others may move/,
+      remedy: `chmod go-w ${base}`,
+    });
+    chmodSync(base, 0o1777);
+    ensureSocketDirectory(`${base}/a/b`);
+    assert.equal(statSync(`${base}/a/b`).mode & 0o777, 0o700);
+    chmodSync(`${base}/a/b`, 0o777);
+    symlinkSync('/etc/passwd', `${base}/a/b/network.log`);
+    assert.throws(() => ensureSocketDirectory(`${base}/a/b`), { name: 'PlaceProblem', message: /network\.log is not of your making/ });
   } finally {
     rmSync(base, { recursive: true });
   }
@@ -68,15 +87,14 @@ test('the runtime directory is made closed, closed when open, and refused when f
 
 test('a place where no directory can be made is refused with a remedy, and never tried for ever (1.1, 1.6)', () => {
   const base = mkdtempSync(`${tmpdir()}/banger-test-`);
-  const uid = process.getuid?.() ?? 0;
   try {
-    ensurePrivateDirectory(`${base}/some/where/deep`, uid);
+    ensurePrivateDirectory(`${base}/some/where/deep`);
     assert.equal(statSync(`${base}/some/where`).mode & 0o777, 0o700);
     writeFileSync(`${base}/file`, '');
     for (const place of ['/proc/banger', '/proc/banger/state', `${base}/file/state`]) {
       assert.throws(
-        () => ensurePrivateDirectory(place, uid),
-        (error) => error instanceof DirectoryProblem && /cannot be made/.test(error.message) && error.remedy !== '',
+        () => ensurePrivateDirectory(place),
+        (error) => error instanceof PlaceProblem && /cannot be made/.test(error.message) && error.remedy !== '',
         place,
       );
     }

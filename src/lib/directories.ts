@@ -1,6 +1,7 @@
 // Where banger keeps its things. The CLI and the daemon read the same file, so that both find the same socket.
-import { chmodSync, lstatSync, mkdirSync } from 'node:fs';
+import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync } from 'node:fs';
 import { dirname, isAbsolute } from 'node:path';
+import { othersMayWrite, ownUid, PlaceProblem, refuseForeignDirectory, refuseForeignWay, shellQuoted } from './own-place.ts';
 
 export type Directories = {
   /** config.toml; need not exist. */
@@ -16,17 +17,6 @@ export type Directories = {
   daemonLogPath: string;
 };
 
-/** A directory that cannot be used, with what mends it. */
-export class DirectoryProblem extends Error {
-  override readonly name = 'DirectoryProblem';
-  readonly remedy: string;
-
-  constructor(message: string, remedy: string) {
-    super(message);
-    this.remedy = remedy;
-  }
-}
-
 /** sun_path holds 108 bytes (unix(7)); the VMs' own sockets get names below the same directory, hence the slack. */
 export const MAX_SOCKET_PATH_BYTES = 100;
 
@@ -36,7 +26,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
  * Applies the XDG base directory rules and banger's own variables: BANGER_CONFIG, BANGER_STATE_DIR, BANGER_CACHE_DIR and
  * BANGER_RUNTIME_DIR win over XDG_CONFIG_HOME, XDG_STATE_HOME, XDG_CACHE_HOME and XDG_RUNTIME_DIR. Touches nothing.
  * @param home the user's home directory
- * @throws DirectoryProblem when a variable is relative or the socket's path would be longer than the kernel takes
+ * @throws PlaceProblem when a variable is relative or the socket's path would be longer than the kernel takes
  */
 export function resolveDirectories(env: Environment, home: string, uid: number): Directories {
   const xdg = (variable: string, fallback: string): string => {
@@ -48,7 +38,7 @@ export function resolveDirectories(env: Environment, home: string, uid: number):
   const runtimeDirectory = own(env, 'BANGER_RUNTIME_DIR') ?? runtimeFallback(env, uid);
   const socketPath = `${runtimeDirectory}/bangerd.sock`;
   if (Buffer.byteLength(socketPath) > MAX_SOCKET_PATH_BYTES) {
-    throw new DirectoryProblem(
+    throw new PlaceProblem(
       `the socket path ${socketPath} has ${Buffer.byteLength(socketPath)} bytes, more than ${MAX_SOCKET_PATH_BYTES}`,
       'set BANGER_RUNTIME_DIR to a shorter directory',
     );
@@ -67,10 +57,7 @@ function own(env: Environment, variable: string): string | undefined {
   const value = env[variable];
   if (value === undefined || value === '') return undefined;
   if (isAbsolute(value)) return value.length > 1 ? value.replace(/\/+$/, '') : value;
-  throw new DirectoryProblem(
-    `${variable} is ${JSON.stringify(value)}, which is not an absolute path`,
-    `set ${variable} to an absolute path`,
-  );
+  throw new PlaceProblem(`${variable} is ${JSON.stringify(value)}, which is not an absolute path`, `set ${variable} to an absolute path`);
 }
 
 function runtimeFallback(env: Environment, uid: number): string {
@@ -79,21 +66,37 @@ function runtimeFallback(env: Environment, uid: number): string {
 }
 
 /**
- * Makes a directory with mode 0700, or checks that an existing one is this user's own and closed to others: the one in
- * /tmp could have been made by somebody else to catch our socket.
- * @throws DirectoryProblem when it belongs to another user, is not a directory, or cannot be made
+ * Makes a directory with mode 0700, or closes one that is this user's own: what is at that path could have been made by somebody else to
+ * catch our socket, or lie where others can move it.
+ * @throws PlaceProblem when it belongs to another user, is not a directory, holds what others have put there, or cannot be made
  */
-export function ensurePrivateDirectory(directory: string, uid: number): void {
+export function ensurePrivateDirectory(directory: string): void {
   makeDirectories(directory);
   const stat = lstatSync(directory);
-  if (!stat.isDirectory()) throw new DirectoryProblem(`${directory} is not a directory`, 'remove it');
-  if (stat.uid !== uid) {
-    throw new DirectoryProblem(
-      `${directory} belongs to uid ${stat.uid}, not to uid ${uid}`,
-      'set BANGER_RUNTIME_DIR to a directory of your own',
-    );
+  refuseForeignDirectory(directory, stat);
+  if ((stat.mode & 0o077) === 0) return;
+  chmodSync(directory, 0o700);
+  if (othersMayWrite(stat)) refuseForeignEntries(directory);
+}
+
+/** The same for the directory of sockets, to which no way may lead that others can change. @throws PlaceProblem */
+export function ensureSocketDirectory(directory: string): void {
+  refuseForeignWay(nearestThere(dirname(directory)));
+  ensurePrivateDirectory(directory);
+}
+
+function nearestThere(directory: string): string {
+  return existsSync(directory) || dirname(directory) === directory ? directory : nearestThere(dirname(directory));
+}
+
+/** While others could write there, they may have put a link at a name that we shall write to. */
+function refuseForeignEntries(directory: string): void {
+  for (const name of readdirSync(directory)) {
+    const path = `${directory}/${name}`;
+    const stat = lstatSync(path);
+    if (stat.uid === ownUid() && !stat.isSymbolicLink()) continue;
+    throw new PlaceProblem(`${directory} was open to others, and ${path} is not of your making`, `rm -r ${shellQuoted(path)}`);
   }
-  if ((stat.mode & 0o077) !== 0) chmodSync(directory, 0o700);
 }
 
 /**
@@ -107,7 +110,7 @@ function makeDirectories(directory: string, isLastTry = false): void {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'EEXIST') return;
     if (code !== 'ENOENT' || isLastTry || dirname(directory) === directory) {
-      throw new DirectoryProblem(
+      throw new PlaceProblem(
         `${directory} cannot be made: ${code}`,
         'choose another place with BANGER_STATE_DIR, BANGER_CACHE_DIR or BANGER_RUNTIME_DIR',
       );

@@ -1,6 +1,8 @@
 // The line protocol of banger-forwarder's control socket (head of forwarder/control.c) and of the root helper
 // (head of helper/dispatch.c).
-import { connect } from 'node:net';
+import type { Socket } from 'node:net';
+import { PlaceProblem } from './own-place.ts';
+import { connectOwnSocket, connectRootSocket } from './own-socket.ts';
 
 /** The answer to one request: data lines and `ok`, or `error ERRNO TEXT`. */
 export type LineReply = { ok: true; lines: string[] } | { ok: false; errno: string; text: string };
@@ -13,23 +15,40 @@ export class ConversationFailure extends Error {
 const MAX_REPLY_BYTES = 4 * 1024 ** 2;
 
 /**
- * Sends requests on one connection and reads an answer for each.
- * @throws ConversationFailure with the reason, such as ENOENT
+ * Sends requests on one connection to a program of this user and reads an answer for each.
+ * @throws ConversationFailure with the reason, such as ENOENT; PlaceProblem when the socket is not this user's
  */
 export function converse(socketPath: string, requests: readonly string[], timeoutMs: number): Promise<LineReply[]> {
+  return converseOn(connectOwnSocket, socketPath, requests, timeoutMs);
+}
+
+/** The same with a program of root's. @throws PlaceProblem also when others than root could have put the socket there */
+export function converseWithRoot(socketPath: string, requests: readonly string[], timeoutMs: number): Promise<LineReply[]> {
+  return converseOn(connectRootSocket, socketPath, requests, timeoutMs);
+}
+
+function converseOn(
+  connect: (path: string) => Socket,
+  socketPath: string,
+  requests: readonly string[],
+  timeoutMs: number,
+): Promise<LineReply[]> {
   if (requests.length === 0) return Promise.resolve([]);
   return new Promise((resolve, reject) => {
     const socket = connect(socketPath);
-    const fail = (reason: string): void => {
+    const refuse = (error: Error): void => {
       clearTimeout(timer);
       socket.destroy();
-      reject(new ConversationFailure(reason));
+      reject(error);
     };
+    const fail = (reason: string): void => refuse(new ConversationFailure(reason));
     const timer = setTimeout(() => fail(`nothing came within ${timeoutMs} ms`), timeoutMs);
     let text = '';
     socket.setEncoding('utf8');
     socket.on('connect', () => socket.write(requests.map((request) => `${request}\n`).join('')));
-    socket.on('error', (error: NodeJS.ErrnoException) => fail(error.code ?? 'the connection broke'));
+    socket.on('error', (error: NodeJS.ErrnoException) =>
+      error instanceof PlaceProblem ? refuse(error) : fail(error.code ?? 'the connection broke'),
+    );
     socket.on('close', () => fail('it closed the connection'));
     socket.on('data', (chunk: string) => {
       text += chunk;

@@ -1,4 +1,5 @@
-import { ConversationFailure, type LineReply, converse } from '../../lib/line-protocol.ts';
+import { ConversationFailure, type LineReply, converseWithRoot } from '../../lib/line-protocol.ts';
+import { PlaceProblem } from '../../lib/own-place.ts';
 import { BangerError, type ErrorCode } from '../../model/errors.ts';
 
 /** The root helper, one request at a time. */
@@ -16,13 +17,14 @@ const REMEDY = 'sudo banger setup';
 
 /**
  * Every request has a connection of its own: the helper may be started anew by the next one.
+ * @param talk speaks to root's program, and to no other unless a test says so
  * @param refusal what a driver calls it when the helper says no; the errno's name is in details.errno
  * @returns a client that throws PREREQUISITE_MISSING when no helper answers, and `refusal`
  */
-export function createHelperClient(socketPath: string, refusal: ErrorCode): HelperClient {
+export function createHelperClient(socketPath: string, refusal: ErrorCode, talk = converseWithRoot): HelperClient {
   return {
     async ask(request) {
-      const reply = await askOnce(socketPath, request);
+      const reply = await askOnce(talk, socketPath, request);
       if (reply.ok) return reply.lines;
       const facts = reply.errno === 'ECONNREFUSED' ? { remedy: REMEDY } : {};
       throw new BangerError(refusal, `the root helper refused "${request}": ${reply.text}`, { ...facts, details: { errno: reply.errno } });
@@ -30,11 +32,17 @@ export function createHelperClient(socketPath: string, refusal: ErrorCode): Help
   };
 }
 
-async function askOnce(socketPath: string, request: string): Promise<LineReply> {
+async function askOnce(talk: typeof converseWithRoot, socketPath: string, request: string): Promise<LineReply> {
   try {
-    const [reply] = await converse(socketPath, [request], TIMEOUT_MS);
+    const [reply] = await talk(socketPath, [request], TIMEOUT_MS);
     return reply ?? { ok: false, errno: 'EPROTO', text: 'no answer' };
   } catch (error) {
+    if (error instanceof PlaceProblem) {
+      throw new BangerError('PREREQUISITE_MISSING', `this is not the root helper: ${error.message}`, {
+        remedy: error.remedy,
+        cause: error,
+      });
+    }
     if (!(error instanceof ConversationFailure)) throw error;
     throw new BangerError('PREREQUISITE_MISSING', `the root helper does not answer: ${socketPath}: ${error.message}`, { remedy: REMEDY });
   }

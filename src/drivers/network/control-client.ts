@@ -1,4 +1,5 @@
 import { ConversationFailure, type LineReply, converse, parseFacts } from '../../lib/line-protocol.ts';
+import { PlaceProblem } from '../../lib/own-place.ts';
 import { BangerError } from '../../model/errors.ts';
 
 /** What `info` says. */
@@ -12,6 +13,7 @@ export async function control(socketPath: string, requests: readonly string[], t
   try {
     return await converse(socketPath, requests, timeoutMs);
   } catch (error) {
+    if (error instanceof PlaceProblem) throw new BangerError('NOT_PERMITTED', error.message, { remedy: error.remedy, cause: error });
     if (!(error instanceof ConversationFailure)) throw error;
     throw new BangerError('NETWORK_FAILED', `the network holder does not answer: ${error.message}`, {
       remedy: 'banger doctor',

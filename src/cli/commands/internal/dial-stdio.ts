@@ -1,4 +1,6 @@
-import { connect } from 'node:net';
+import { notOurs } from '../../../api/client.ts';
+import { PlaceProblem } from '../../../lib/own-place.ts';
+import { connectOwnSocket } from '../../../lib/own-socket.ts';
 import type { Cli } from '../../cli.ts';
 import { newCommand } from '../../command.ts';
 import { createDaemonSend } from '../../daemon-send.ts';
@@ -17,8 +19,8 @@ export function declareCommand(cli: Cli) {
 
 function relay(cli: Cli, socketPath: string): Promise<void> {
   return new Promise((resolve, reject) => {
-    const socket = connect(socketPath);
-    socket.on('error', reject);
+    const socket = connectOwnSocket(socketPath);
+    socket.on('error', (error) => reject(error instanceof PlaceProblem ? notOurs(error) : error));
     // What is still queued for a full pipe would be lost with this process.
     socket.on('close', () => cli.stdout.write('', () => resolve()));
     // Nobody half-closes this protocol: who sends no more is gone.

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { type Socket, connect } from 'node:net';
+import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { connectOwnSocket } from '../../../lib/own-socket.ts';
 import { BangerError } from '../../../model/errors.ts';
 import type { AgentChannel } from '../contract.ts';
 
@@ -168,7 +169,7 @@ async function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
 
 /** One connection and one BANGER-SYNC. @returns the paused socket in HTTP state, or undefined */
 function attempt(path: string, signal: AbortSignal): Promise<Socket | undefined> {
-  const socket = connect({ path });
+  const socket = connectOwnSocket(path);
   // Every later failure shows as `close`; without a listener an error would end the daemon.
   socket.on('error', () => undefined);
   const line = `BANGER-SYNC ${randomBytes(8).toString('hex')}\n`;

@@ -1,7 +1,8 @@
-import { type Socket, connect } from 'node:net';
+import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Host } from '../../../host/host.ts';
+import { connectOwnSocket } from '../../../lib/own-socket.ts';
 import { boundProbe } from '../probe-limit.ts';
 import { clockProbeFirmware } from './probe-programs.ts';
 
@@ -48,7 +49,7 @@ async function connectSoon(path: string, running: Promise<unknown>): Promise<Soc
   let ended = false;
   void running.then(() => (ended = true));
   while (!ended) {
-    const socket = connect({ path });
+    const socket = connectOwnSocket(path);
     const connected = await new Promise<boolean>((resolve) => {
       socket.once('connect', () => resolve(true));
       socket.once('error', () => resolve(false));

@@ -1,5 +1,6 @@
-import { type Socket, connect } from 'node:net';
+import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { connectOwnSocket } from '../../../lib/own-socket.ts';
 import { BangerError } from '../../../model/errors.ts';
 
 /** One line of QMP is never longer in what banger asks for; more means a broken peer. */
@@ -55,7 +56,7 @@ export async function connectQmp(
 
 async function openSocket(path: string, deadline: number, options: { signal?: AbortSignal; retryWhile?: () => boolean }): Promise<Socket> {
   for (;;) {
-    const socket = connect({ path });
+    const socket = connectOwnSocket(path);
     const failure = await new Promise<NodeJS.ErrnoException | undefined>((resolve) => {
       socket.once('connect', () => resolve(undefined));
       socket.once('error', resolve);

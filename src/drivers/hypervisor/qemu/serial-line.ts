@@ -1,5 +1,5 @@
-import { connect } from 'node:net';
 import type { Host } from '../../../host/host.ts';
+import { connectOwnSocket } from '../../../lib/own-socket.ts';
 import { OUTPUT_LOG_BYTES, type LoggedOutput, logOutput } from '../output-log.ts';
 
 /**
@@ -8,7 +8,7 @@ import { OUTPUT_LOG_BYTES, type LoggedOutput, logOutput } from '../output-log.ts
  */
 export async function followSerialLine(host: Host, socketPath: string, logPath: string): Promise<LoggedOutput> {
   const log = host.openRotatingLog(logPath, OUTPUT_LOG_BYTES);
-  const socket = connect({ path: socketPath });
+  const socket = connectOwnSocket(socketPath);
   const line = logOutput(socket, log);
   await Promise.race([new Promise<void>((resolve) => socket.once('connect', resolve)), line.ended]);
   return line;
