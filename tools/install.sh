@@ -3,6 +3,14 @@
 set -eu
 destination=$1
 prefix=$2
+# systemd.unit(5), sed and the shell would give other characters a meaning.
+case $prefix in
+  /*) ;;
+  *) echo "install: PREFIX must be absolute: $prefix" >&2 && exit 2 ;;
+esac
+case $prefix in
+  *[!A-Za-z0-9/._+@:-]*) echo "install: a unit of systemd cannot name $prefix" >&2 && exit 2 ;;
+esac
 cd "$(dirname "$0")/.."
 library=$destination$prefix/lib/banger
 rm -rf "$library"

@@ -1,6 +1,7 @@
 // One file for each VM's name with the host key that banger gave to it, written by the proxy before ssh asks for it.
 import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { isSshPublicKey } from '../lib/ssh-fingerprint.ts';
 import { BangerError } from '../model/errors.ts';
 
 /** What names of VMs end in. */
@@ -15,12 +16,15 @@ export function bareName(host: string): string {
  * @param path of the file; its name is what the user called the host
  * @param publicKey of the host, `ssh-ed25519 AAAA…`
  * @param names of all VMs: files of others are removed
- * @throws USAGE when the name is none of a host
+ * @throws USAGE when the name is none of a host, UNSUPPORTED for a key that is more than one
  */
 export async function learnHostKey(path: string, publicKey: string, names: readonly string[]): Promise<void> {
   const directory = dirname(path);
   const host = path.slice(directory.length + 1);
   if (!/^[a-z0-9.-]+$/i.test(host) || /^\.+$/.test(host)) throw new BangerError('USAGE', `${JSON.stringify(host)} is no name of a host`);
+  if (!isSshPublicKey(publicKey)) {
+    throw new BangerError('UNSUPPORTED', `what the daemon gave as the key of ${host} is no public key of ssh`, { remedy: 'banger doctor' });
+  }
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const partial = `${path}.${process.pid}.partial`;
   // The second pattern is how ssh looks a host up whose port is not 22.

@@ -1,4 +1,5 @@
 import type { SshAccess, SshLogin } from '../api/schemas.ts';
+import { checkedAccess, checkedLogin, sshConfigValue } from './ssh-values.ts';
 
 /** @returns `text` as one word for /bin/sh */
 export function shellWord(text: string): string {
@@ -13,6 +14,11 @@ function percentEscape(text: string): string {
 /** Values in `-o Name=value` may be quoted, which keeps blanks in paths together (ssh_config(5)). */
 function quoted(path: string): string {
   return `"${percentEscape(path)}"`;
+}
+
+function proxyCommand(argv: readonly string[]): string {
+  const remedy = 'set variables of banger to paths without quotes, and install it in such a one';
+  return percentEscape(argv.map((word) => shellWord(sshConfigValue(word, remedy))).join(' '));
 }
 
 /** What every connection to a VM has in common, by the names of ssh_config(5). */
@@ -38,11 +44,13 @@ function commonSettings(paths: { proxy: string; knownHosts: string; privateKeyPa
  * redirect it; the host key is the one that banger gave to the guest, so nothing is trusted blindly (6.4).
  * @param proxyArgv runs banger's own proxy, which connects stdio with sshd in the guest
  * @param command empty for a login shell
+ * @throws UNSUPPORTED for what ssh's options cannot hold
  */
 export function sshArgv(access: SshAccess, proxyArgv: readonly string[], command: readonly string[], options: { tty: boolean }): string[] {
+  checkedAccess(access);
   const settings = {
     ...commonSettings({
-      proxy: percentEscape(proxyArgv.map(shellWord).join(' ')),
+      proxy: proxyCommand(proxyArgv),
       knownHosts: quoted(access.knownHostsPath),
       privateKeyPath: access.privateKeyPath,
     }),
@@ -70,11 +78,13 @@ export function sshArgv(access: SshAccess, proxyArgv: readonly string[], command
  * so it stays right as they come and go.
  * @param proxyArgv runs banger's own proxy; `--known-hosts FILE NAME` is added
  * @param knownHostsDirectory where the proxy writes the key that banger gave to a VM, before ssh asks for it
+ * @throws UNSUPPORTED for what ssh_config(5) cannot hold
  */
 export function sshConfigText(login: SshLogin, proxyArgv: readonly string[], knownHostsDirectory: string): string {
-  const knownHosts = `${percentEscape(knownHostsDirectory)}/%h`;
+  checkedLogin(login);
+  const knownHosts = `${percentEscape(sshConfigValue(knownHostsDirectory))}/%h`;
   // In single quotes, because a host name may come from the address of somebody else's repository.
-  const proxy = `${percentEscape(proxyArgv.map(shellWord).join(' '))} --known-hosts '${knownHosts}' '%h'`;
+  const proxy = `${proxyCommand(proxyArgv)} --known-hosts '${knownHosts}' '%h'`;
   const settings = {
     User: login.user,
     ...commonSettings({ proxy, knownHosts: `"${knownHosts}"`, privateKeyPath: login.privateKeyPath }),
@@ -86,9 +96,4 @@ export function sshConfigText(login: SshLogin, proxyArgv: readonly string[], kno
     ...Object.entries(settings).map(([name, value]) => `  ${name} ${value}`),
     '',
   ].join('\n');
-}
-
-/** Characters that a path in quotes cannot have: ssh_config(5) knows no way to write them, and the proxy's word is in single ones. */
-export function fitsSshConfig(path: string): boolean {
-  return !/["'\n]/.test(path);
 }

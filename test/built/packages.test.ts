@@ -108,6 +108,11 @@ test('make install obeys DESTDIR and PREFIX, installs no build leftovers, and a 
   assert.deepEqual(readdirSync(join(library, 'agent')).toSorted(), ['Makefile', 'src', 'test']);
   assert.deepEqual(readdirSync(join(library, 'helper/build')), ['banger-helper']);
   assert.match(readFileSync(join(stage, 'opt/b/lib/systemd/user/bangerd.service'), 'utf8'), /^ExecStart=\/opt\/b\/bin\/bangerd$/m);
+  // The unit of systemd would take these for something else than a path.
+  for (const prefix of ['/opt/a b', '/opt/%h', '/opt/a|b', 'opt/b']) {
+    assert.throws(() => runTool(['make', 'install', `DESTDIR=${stage}`, `PREFIX=${prefix}`]), /install: /, prefix);
+  }
+  assert.deepEqual(readdirSync(stage), ['opt']);
   // The whole tree may be moved: nothing in it knows where it was.
   const moved = join(directory, 'moved');
   cpSync(join(stage, 'opt/b'), moved, { recursive: true, verbatimSymlinks: true });

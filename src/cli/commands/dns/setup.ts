@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { BangerError } from '../../../model/errors.ts';
 import type { Cli } from '../../cli.ts';
 import { newCommand, newOption } from '../../command.ts';
@@ -50,7 +51,8 @@ async function serverOfDaemon(cli: Cli): Promise<string> {
 /** @throws INVALID_INPUT */
 export function parseServer(text: string): { address: string; port: number } {
   const [, address = '', port = ''] = /^\[?([0-9a-fA-F.:]+?)\]?:(\d{1,5})$/.exec(text) ?? [];
-  if (address !== '' && Number(port) >= 1 && Number(port) <= 65_535) return { address, port: Number(port) };
+  // Files of resolvers hold addresses, and nothing that only looks like one.
+  if (isIP(address) !== 0 && Number(port) >= 1 && Number(port) <= 65_535) return { address, port: Number(port) };
   throw new BangerError('INVALID_INPUT', `--server: ${JSON.stringify(text.slice(0, 80))} is not allowed`, {
     remedy: 'give an address and a port, for example 127.0.0.1:42069',
   });

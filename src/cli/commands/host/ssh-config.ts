@@ -5,8 +5,9 @@ import { BangerError } from '../../../model/errors.ts';
 import type { Cli } from '../../cli.ts';
 import { newCommand, newOption } from '../../command.ts';
 import { LOCAL_CONTEXT, requireLocal } from '../../endpoint.ts';
-import { fitsSshConfig, sshConfigText } from '../../ssh-argv.ts';
+import { sshConfigText } from '../../ssh-argv.ts';
 import { changeSshConfig, withInclude, withoutInclude } from '../../ssh-include.ts';
+import { sshIncludePath } from '../../ssh-values.ts';
 
 /** Where a daemon is looked for: the proxy must find the one of this command. */
 const KEPT_VARIABLES = ['BANGER_CONFIG', 'BANGER_STATE_DIR', 'BANGER_CACHE_DIR', 'BANGER_RUNTIME_DIR'];
@@ -24,6 +25,8 @@ export function declareCommand(cli: Cli) {
       requireLocal(cli, 'ssh-config');
       const places = placesOf(cli);
       if (flags.remove === true) return remove(cli, places);
+      // Before anything is written, or the daemon is started.
+      if (flags.install === true) sshIncludePath(places.include);
       const text = sshConfigText(await cli.api().sshLogin(), proxyArgv(cli), places.knownHosts);
       if (flags.print === true) return cli.print(text.trimEnd());
       await write(places.include, text);
@@ -38,11 +41,6 @@ type Places = { include: string; knownHosts: string; userConfig: string };
 function placesOf(cli: Cli): Places {
   const { stateDirectory } = cli.directories();
   const directory = join(stateDirectory, 'ssh');
-  if (!fitsSshConfig(directory) || !fitsSshConfig(cli.programPath)) {
-    throw new BangerError('UNSUPPORTED', `ssh_config knows no way to write a path with quotes: ${directory}`, {
-      remedy: 'set BANGER_STATE_DIR to a directory without quotes in its path',
-    });
-  }
   const userConfig = join(cli.env['HOME'] ?? homedir(), '.ssh/config');
   return { include: join(directory, 'ssh_config'), knownHosts: join(directory, 'known_hosts.d'), userConfig };
 }
