@@ -2,10 +2,12 @@
 import { homedir } from 'node:os';
 import { type Api, createApi } from '../api/client-routes.ts';
 import { type Directories, resolveDirectories } from '../lib/directories.ts';
+import { isSet } from '../lib/is-set.ts';
 import { PlaceProblem } from '../lib/own-place.ts';
 import { BangerError } from '../model/errors.ts';
 import { createDaemonSend, createRemoteSend } from './daemon-send.ts';
 import { type Endpoint, resolveEndpoint } from './endpoint.ts';
+import { guarded } from './render/text.ts';
 
 export type Output = NodeJS.WritableStream & { isTTY?: boolean; columns?: number; rows?: number };
 export type Input = NodeJS.ReadableStream & { isTTY?: boolean; setRawMode?(on: boolean): unknown };
@@ -56,15 +58,10 @@ export function createCli(streams: CliStreams): Cli {
     endpoint: () => (endpoint ??= resolveEndpoint(streams.env, cli.directories().configPath)),
     api: () => (api ??= reach(!isSet(streams.env['BANGER_NO_AUTOSTART']))),
     runningApi: () => reach(false),
-    print: (line) => void streams.stdout.write(`${line}\n`),
-    note: (line) => void streams.stderr.write(`${line}\n`),
+    print: (line) => void streams.stdout.write(`${guarded(line)}\n`),
+    note: (line) => void streams.stderr.write(`${guarded(line)}\n`),
   };
   return cli;
-}
-
-/** @returns whether an environment variable is used as a switch that is on */
-export function isSet(value: string | undefined): boolean {
-  return value !== undefined && value !== '' && value !== '0' && value !== 'false';
 }
 
 function directoriesOf(env: Cli['env']): Directories {

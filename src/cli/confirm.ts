@@ -1,5 +1,6 @@
 import { BangerError } from '../model/errors.ts';
-import { type Cli, isSet } from './cli.ts';
+import { isSet } from '../lib/is-set.ts';
+import type { Cli } from './cli.ts';
 
 /**
  * Asks on a terminal, and nowhere else, before things go.

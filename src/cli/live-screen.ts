@@ -1,4 +1,6 @@
-import { type Cli, isSet } from './cli.ts';
+import { isSet } from '../lib/is-set.ts';
+import type { Cli } from './cli.ts';
+import { guarded } from './render/text.ts';
 import { onInterrupt } from './interrupts.ts';
 
 const ESC = '\u001b[';
@@ -46,7 +48,7 @@ export function openLiveScreen(cli: Cli, forPrograms: boolean): LiveScreen {
 export function frame(lines: readonly string[], rows: number): string {
   return `${ESC}H${lines
     .slice(0, rows)
-    .map((line) => `${line}${ESC}K`)
+    .map((line) => `${guarded(line)}${ESC}K`)
     .join('\r\n')}${ESC}J`;
 }
 

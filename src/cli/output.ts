@@ -1,9 +1,11 @@
 // What lists and shows: one place for formats, so that every command of that kind takes the same switches and means the same by them.
 import type { Command } from '@commander-js/extra-typings';
 import { BangerError } from '../model/errors.ts';
+import { toJson } from '../lib/terminal-text.ts';
 import type { Cli } from './cli.ts';
 import { newOption } from './command.ts';
 import { type Column, renderFacts, renderTable } from './render/table.ts';
+import { safeLine, safeText } from './render/text.ts';
 
 export const OUTPUT_FORMATS = ['table', 'wide', 'json', 'yaml', 'name'] as const;
 export type OutputFormat = (typeof OUTPUT_FORMATS)[number];
@@ -56,7 +58,7 @@ export async function listLines<Row>(
   const data = await dataLines(flags, rows, rows, streaming);
   if (data !== undefined) return data;
   const format = formatOf(flags);
-  if (format === 'name') return 'names' in view ? view.names() : rows.map(view.name);
+  if (format === 'name') return 'names' in view ? view.names() : rows.map((row) => safeLine(view.name(row)));
   if ('lines' in view) return view.lines();
   const columns = format === 'wide' ? [...view.columns, ...(view.wide ?? [])] : view.columns;
   return renderTable(columns, rows, { headers: flags.headers, width: widthOf(cli) });
@@ -76,7 +78,7 @@ export async function showLines<T>(
 ): Promise<readonly string[]> {
   const data = await dataLines(flags, value, [value], streaming);
   if (data !== undefined) return data;
-  if (formatOf(flags) === 'name') return [view.name(value)].filter((name) => name !== '');
+  if (formatOf(flags) === 'name') return [safeLine(view.name(value))].filter((name) => name !== '');
   return 'facts' in view ? renderFacts(view.facts(value)) : view.lines(value);
 }
 
@@ -113,7 +115,7 @@ export function widthOf(cli: Cli): number | undefined {
 async function dataLines(flags: ShowFlags, value: unknown, items: readonly unknown[], streaming: Streaming): Promise<string[] | undefined> {
   if (flags.format !== undefined) return templateLines(flags.format, items);
   const format = formatOf(flags);
-  if (format === 'json') return [streaming.isStream ? JSON.stringify(value) : JSON.stringify(value, null, 2)];
+  if (format === 'json') return [streaming.isStream ? toJson(value) : toJson(value, 2)];
   if (format !== 'yaml') return undefined;
   const { toYaml } = await import('../lib/yaml.ts');
   return [...(streaming.isStream ? ['---'] : []), toYaml(value as Parameters<typeof toYaml>[0])];
@@ -121,7 +123,6 @@ async function dataLines(flags: ShowFlags, value: unknown, items: readonly unkno
 
 async function templateLines(template: string, values: readonly unknown[]): Promise<string[]> {
   const { compileTemplate, TemplateProblem } = await import('../lib/template.ts');
-  const { safeText } = await import('./render/text.ts');
   try {
     const fill = compileTemplate(template);
     return values.map((value) => safeText(fill(value)));

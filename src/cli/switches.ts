@@ -1,5 +1,6 @@
 // Switches that work everywhere, before and after the command: they stand for variables, which is also how children inherit them.
-import { type Cli, isSet } from './cli.ts';
+import { isSet } from '../lib/is-set.ts';
+import type { Cli } from './cli.ts';
 
 /** By switch: the variable that is set, and one that would say otherwise. */
 const SWITCHES: Readonly<Record<string, { sets: string; unsets?: string }>> = {

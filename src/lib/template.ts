@@ -1,5 +1,6 @@
 // Small templates over plain data, the part of docker's --format that people use: {{.name}}, {{json .spec}}, \t and \n.
 import { nearest } from './nearest.ts';
+import { toJson } from './terminal-text.ts';
 
 /** A template that cannot be read, or names what is not there. */
 export class TemplateProblem extends Error {
@@ -52,7 +53,7 @@ function textOf({ path, asJson }: Exclude<Part, string>, value: unknown): string
     }
     found = (found as Record<string, unknown>)[name];
   }
-  if (asJson) return JSON.stringify(found ?? null);
+  if (asJson) return toJson(found ?? null);
   if (found === null || found === undefined) return '';
-  return typeof found === 'object' ? JSON.stringify(found) : `${found as string | number | boolean}`;
+  return typeof found === 'object' ? toJson(found) : `${found as string | number | boolean}`;
 }

@@ -1,4 +1,5 @@
 // YAML 1.2 of plain data, in block style. Every line it writes also means the same to a YAML 1.1 reader, which is what most are.
+import { toJson } from './terminal-text.ts';
 
 /** What JSON can hold. */
 export type Plain = string | number | boolean | null | undefined | readonly Plain[] | { readonly [key: string]: Plain };
@@ -40,8 +41,5 @@ function scalar(value: string | number | boolean | null | object): string {
   if (typeof value !== 'string') return JSON.stringify(value);
   if (BARE.test(value) && !RESERVED.test(value)) return value;
   // A double-quoted scalar knows all escapes of JSON; these are not printable in YAML, or act on terminals.
-  return JSON.stringify(value).replace(
-    /[\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufffe\uffff]/g,
-    (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
+  return toJson(value).replace(/[\ufffe\uffff]/g, (c) => `\\u${c.charCodeAt(0).toString(16)}`);
 }

@@ -1,6 +1,7 @@
 import { BangerError, ERROR_CODES } from '../../model/errors.ts';
+import { toJson } from '../../lib/terminal-text.ts';
 import type { Cli } from '../cli.ts';
-import { isSet } from '../cli.ts';
+import { isSet } from '../../lib/is-set.ts';
 import { paint, safeLine, safeText } from './text.ts';
 
 /** @returns the status that the program ends with for this error (`banger help exit-codes`) */
@@ -25,7 +26,7 @@ export function errorLines(cli: Cli, error: unknown, debug: boolean): string[] {
     ...error.undoErrors.map((undo) => `  rollback: ${safeLine(undo.message)}`),
     ...(error.remedy === undefined ? [] : [`  try: ${safeLine(error.remedy)}`]),
     ...(error.logPath === undefined ? [] : [`  log: ${safeLine(error.logPath)}`]),
-    ...(debug ? [`  code: ${error.code} ${safeLine(JSON.stringify(error.details ?? {}))}`, ...stackOf(error)] : []),
+    ...(debug ? [`  code: ${error.code} ${toJson(error.details ?? {})}`, ...stackOf(error)] : []),
   ];
 }
 

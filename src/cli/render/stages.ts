@@ -1,6 +1,8 @@
 import type { OperationEvent } from '../../api/schemas.ts';
 import { formatDuration } from '../../lib/duration.ts';
-import { type Cli, isSet } from '../cli.ts';
+import { toJson } from '../../lib/terminal-text.ts';
+import { isSet } from '../../lib/is-set.ts';
+import type { Cli } from '../cli.ts';
 import { type Colour, paint, safeLine } from './text.ts';
 
 /** `brief`, for what takes down: a spinner while it lasts, and lines only for what fails. */
@@ -23,7 +25,7 @@ const KEPT_LOG_LINES = 15;
 export function createStageView(cli: Cli, mode: ProgressMode): StageView {
   const { stderr, env } = cli;
   if (mode === 'none') return { show: () => undefined, close: () => undefined };
-  if (mode === 'json') return { show: (event) => cli.note(JSON.stringify(event)), close: () => undefined };
+  if (mode === 'json') return { show: (event) => cli.note(toJson(event)), close: () => undefined };
   const wanted = (event: StageEvent): boolean => mode !== 'brief' || event.status === 'failed';
   const wantsLines = mode === 'plain' || isSet(env['BANGER_PLAIN']) || isSet(env['CI']) || env['TERM'] === 'dumb';
   const live = !wantsLines && stderr.isTTY === true;

@@ -1,6 +1,7 @@
 import type { Stats } from '../../api/schemas.ts';
 import { formatSize } from '../../lib/size.ts';
-import { type Cli, isSet, type Output } from '../cli.ts';
+import { isSet } from '../../lib/is-set.ts';
+import type { Cli, Output } from '../cli.ts';
 import { type Column, renderTable } from './table.ts';
 import { type Colour, paint } from './text.ts';
 

@@ -1,6 +1,8 @@
 // Text for a terminal: colours where they are wanted, and nothing that a guest could smuggle in.
 import { styleText } from 'node:util';
-import { type Cli, isSet, type Output } from '../cli.ts';
+import { escapeUnsafe } from '../../lib/terminal-text.ts';
+import { isSet } from '../../lib/is-set.ts';
+import type { Cli, Output } from '../cli.ts';
 
 export type Colour = 'red' | 'green' | 'yellow' | 'cyan' | 'dim' | 'bold';
 
@@ -18,16 +20,45 @@ export function hyperlink(stream: Output, url: string, env: Cli['env'] = process
   return `\u001b]8;;${url}\u001b\\${url}\u001b]8;;\u001b\\`;
 }
 
-// C0 and C1 controls and DEL (terminals act on them), bidirectional overrides and line separators (they forge the look).
-// eslint-disable-next-line no-control-regex
-const UNSAFE = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
-
 /** @returns one line of text from a guest or a log, safe to show: controls become visible `\xNN` */
 export function safeLine(text: string): string {
-  return text.replace(UNSAFE, (c) => (c === '\t' ? ' ' : `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`));
+  return escapeUnsafe(text, (c) => (c === '\t' ? ' ' : visible(c)));
 }
 
 /** @returns several lines, safe to show; line ends and tabs stay, carriage returns before them go */
 export function safeText(text: string): string {
-  return text.replace(/\r+\n/g, '\n').replace(UNSAFE, (c) => (c === '\n' || c === '\t' ? c : safeLine(c)));
+  return escapeUnsafe(text.replace(/\r+\n/g, '\n'), (c) => (c === '\n' || c === '\t' ? c : visible(c)));
+}
+
+function visible(character: string): string {
+  return [...Array(character.length).keys()].map((at) => `\\x${character.charCodeAt(at).toString(16).padStart(2, '0')}`).join('');
+}
+
+/** What we write on purpose: colours, links, and the beginning of a line that is drawn again. */
+// eslint-disable-next-line no-control-regex
+const OURS = /(\u001b\[[0-9;]*m|\u001b\]8;;[\u0020-\u007e]*\u001b\\|\r\u001b\[2K)/;
+
+/**
+ * The last look before a terminal: whatever a command forgot to make safe can do no more than to colour a line.
+ * @param text with our own colours and links
+ */
+export function guarded(text: string): string {
+  return text
+    .split(OURS)
+    .map((piece, at) => (at % 2 === 1 ? piece : safeText(piece)))
+    .join('');
+}
+
+/** Passes on a log, safe to show however it is cut. @param escape default: as text for people */
+export async function* safeLog(log: AsyncIterable<Buffer>, escape: (text: string) => string = safeText): AsyncGenerator<Buffer> {
+  const decoder = new TextDecoder();
+  let held = '';
+  for await (const chunk of log) {
+    const text = held + decoder.decode(chunk, { stream: true });
+    // A line end may follow, which takes it away; half of a pair is no character yet.
+    held = /[\r\ud800-\udbff]+$/.exec(text)?.[0] ?? '';
+    if (text.length > held.length) yield Buffer.from(escape(text.slice(0, text.length - held.length)));
+  }
+  const rest = escape(held + decoder.decode());
+  if (rest !== '') yield Buffer.from(rest);
 }

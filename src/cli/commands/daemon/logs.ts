@@ -1,11 +1,12 @@
-import { existsSync, statSync } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { createReadStream, existsSync, statSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BangerError } from '../../../model/errors.ts';
+import { jsonEscaped } from '../../../lib/terminal-text.ts';
 import type { Cli } from '../../cli.ts';
 import { newCommand, newOption } from '../../command.ts';
 import { requireLocal } from '../../endpoint.ts';
 import { filterLines, LOG_LEVELS } from '../../log-filter.ts';
+import { safeLog } from '../../render/text.ts';
 import { copyLog } from '../vm/logs.ts';
 
 const FOLLOW_INTERVAL_MS = 200;
@@ -28,24 +29,36 @@ export function declareCommand(cli: Cli) {
       const { level, operation, vm } = flags;
       const log = readLog(daemonLogPath, flags.follow === true);
       const isWhole = level === undefined && operation === undefined && vm === undefined;
-      await copyLog(cli, isWhole ? log : filterLines(log, { level, operation, vm }));
+      await copyLog(cli, safeLog(isWhole ? log : filterLines(log, { level, operation, vm }), jsonEscaped));
     });
 }
 
+/**
+ * What there is, the log before this one first; then, when asked, what is added. The daemon empties its log when it is full, and keeps
+ * what was in it beside it: there a reader goes on that had not come to the end.
+ */
 async function* readLog(path: string, follow: boolean): AsyncGenerator<Buffer> {
-  const file = await open(path, 'r');
-  try {
-    let at = 0;
-    for (;;) {
-      const { bytesRead, buffer } = await file.read(Buffer.alloc(65_536), 0, 65_536, at);
-      at += bytesRead;
-      if (bytesRead > 0) yield buffer.subarray(0, bytesRead);
-      else if (!follow) return;
-      else await sleep(FOLLOW_INTERVAL_MS);
-      // A log that was emptied begins anew.
-      if (follow && existsSync(path) && statSync(path).size < at) at = 0;
+  yield* readFrom(`${path}.1`, 0);
+  let at = 0;
+  for (;;) {
+    for await (const chunk of readFrom(path, at)) {
+      at += chunk.length;
+      yield chunk;
     }
-  } finally {
-    await file.close();
+    if (!follow) return;
+    await sleep(FOLLOW_INTERVAL_MS);
+    if (sizeOf(path) >= at) continue;
+    yield* readFrom(`${path}.1`, at);
+    at = 0;
   }
+}
+
+function sizeOf(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+}
+
+/** @returns the bytes of a file from a place on; none when it is not there */
+async function* readFrom(path: string, from: number): AsyncGenerator<Buffer> {
+  if (sizeOf(path) <= from) return;
+  for await (const chunk of createReadStream(path, { start: from })) yield chunk as Buffer;
 }

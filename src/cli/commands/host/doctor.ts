@@ -1,5 +1,6 @@
 import type { DoctorFix, DoctorReport } from '../../../api/schemas.ts';
-import { type Cli, isSet } from '../../cli.ts';
+import { isSet } from '../../../lib/is-set.ts';
+import type { Cli } from '../../cli.ts';
 import { newCommand } from '../../command.ts';
 import { printOne, showing } from '../../output.ts';
 import { renderTable } from '../../render/table.ts';
