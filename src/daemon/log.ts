@@ -1,10 +1,18 @@
-import { writeSync } from 'node:fs';
+import { copyFileSync, fstatSync, ftruncateSync, statSync, writeSync } from 'node:fs';
 import pino, { type Logger } from 'pino';
+import { jsonEscaped } from '../lib/terminal-text.ts';
 
 export type Log = Logger;
 
-/** Structured JSON lines on stderr, which the CLI that starts the daemon appends to the log file (9.1). */
-export function openLog(level: 'debug' | 'info' | 'warn' | 'error'): Log {
+/** Of the log and of the one before it, bytes each. */
+export const LOG_BYTES = 8 * 1024 ** 2;
+
+/**
+ * Structured JSON lines on stderr, which the CLI that starts the daemon appends to the log file (9.1). Nothing in them acts on a terminal.
+ * @param file where stderr leads, if it is a file: when it holds `maxBytes` it is copied to `PATH.1` and begins anew
+ */
+export function openLog(level: 'debug' | 'info' | 'warn' | 'error', file?: { path: string; maxBytes: number }): Log {
+  const bound = file === undefined ? () => undefined : boundTo(file);
   return pino(
     {
       level,
@@ -12,7 +20,12 @@ export function openLog(level: 'debug' | 'info' | 'warn' | 'error'): Log {
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
     },
-    { write },
+    {
+      write(line: string): void {
+        bound();
+        write(jsonEscaped(line));
+      },
+    },
   );
 }
 
@@ -23,4 +36,28 @@ function write(line: string): void {
   } catch {
     // Full, or nobody reads it.
   }
+}
+
+/**
+ * Emptied and not renamed: stderr stays the same file, so what a dying daemon writes past this log is at its end as well. All writers
+ * append. Without room for the copy the older lines are lost, and the log stays bounded.
+ * @returns what keeps the file bounded, to be called before each line
+ */
+function boundTo({ path, maxBytes }: { path: string; maxBytes: number }): () => void {
+  const { fd } = process.stderr;
+  return () => {
+    try {
+      const { size, dev, ino } = fstatSync(fd);
+      if (size < maxBytes) return;
+      const named = statSync(path);
+      if (named.dev !== dev || named.ino !== ino) return;
+      try {
+        copyFileSync(path, `${path}.1`);
+      } finally {
+        ftruncateSync(fd, 0);
+      }
+    } catch {
+      // No file, or no room.
+    }
+  };
 }

@@ -9,7 +9,7 @@ import { activatedDescriptor, listenOn } from './activation.ts';
 import { compose } from './compose/compose.ts';
 import { DRIVERS, namesOf } from './compose/registry.ts';
 import { loadConfig } from './config.ts';
-import { openLog } from './log.ts';
+import { LOG_BYTES, openLog } from './log.ts';
 import { createServer } from './server.ts';
 
 declare const BANGER_BUILD: string;
@@ -23,7 +23,7 @@ async function main(): Promise<void> {
   const activated = activatedDescriptor(process.env, process.pid);
   const directories = prepareDirectories();
   const { config, warnings } = loadConfig(directories.configPath, process.env, namesOf(DRIVERS));
-  const log = openLog(config.log_level);
+  const log = openLog(config.log_level, { path: directories.daemonLogPath, maxBytes: LOG_BYTES });
   for (const warning of warnings) log.warn(warning);
   // It is systemd that answers there when it has started us; the database lock still holds a second daemon off.
   if (activated === undefined) await refuseSecondDaemon(directories.socketPath);
