@@ -132,14 +132,9 @@ function hostRoutes(get: Get, json: Json, send: Send, done: Done) {
     bundle: () => get<BundleStatus>('/v1/bundle'),
     buildBundle: (body: { force?: boolean; firecracker?: string; jailer?: string }, attach: boolean) =>
       json<Operation>({ method: 'POST', path: '/v1/bundle/build', json: body, headers: attach ? ATTACH : {} }),
-    /** @param manifest address of a runtime-bundle.toml; default: the one of the installation */
-    fetchBundle: (manifest: string | undefined, attach: boolean) =>
-      json<Operation>({
-        method: 'POST',
-        path: '/v1/bundle/fetch',
-        json: manifest === undefined ? {} : { manifest },
-        headers: attach ? ATTACH : {},
-      }),
+    /** @param body.manifest address of a runtime-bundle.toml, default: the one of the installation; body.sha256 of that file */
+    fetchBundle: (body: { manifest?: string; sha256?: string }, attach: boolean) =>
+      json<Operation>({ method: 'POST', path: '/v1/bundle/fetch', json: body, headers: attach ? ATTACH : {} }),
     /** @param body.path absolute, on the machine of the daemon */
     packageBundle: (body: { path: string; url?: string }, attach: boolean) =>
       json<Operation>({ method: 'POST', path: '/v1/bundle/package', json: body, headers: attach ? ATTACH : {} }),

@@ -5,6 +5,9 @@ import type { LifecycleServices } from '../lifecycle/services.ts';
 import type { Image } from '../model/image.ts';
 import type { OperationRecord } from '../model/operation.ts';
 
+/** Where a packaged bundle is: its runtime-bundle.toml, and what that file must be. */
+export type BundleSource = { manifestUrl: string; manifestSha256?: string };
+
 /** What the routes work with. */
 export type DaemonServices = LifecycleServices & {
   clientPrivateKeyPath(): Promise<string>;
@@ -20,8 +23,8 @@ export type DaemonServices = LifecycleServices & {
   buildBundle(options: { force: boolean; programs?: { firecracker: string; jailer?: string } }): OperationRecord;
   /** @param release default: the pinned one */
   fetchFirecracker(release?: { url: string; sha256: string }): OperationRecord;
-  /** @param manifestUrl of a runtime-bundle.toml; default: the installation's. @throws UNSUPPORTED when it has none */
-  fetchBundle(manifestUrl?: string): OperationRecord;
+  /** @param source default: the installation's. @throws UNSUPPORTED when it has none */
+  fetchBundle(source?: BundleSource): OperationRecord;
   /** @param options.path absolute, of the archive */
   packageBundle(options: { path: string; url?: string }): OperationRecord;
   /** Tells HTTP from HTTPS, in the order of the questions. */

@@ -1,8 +1,15 @@
 // The bundle's commands, from the command line to the operation.
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { createReadStream, readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { PassThrough } from 'node:stream';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { createCli } from '../../src/cli/cli.ts';
+import { runCli } from '../../src/cli/run.ts';
 import { packagedBundle, temporaryDirectory } from '../support/bundle-fixture.ts';
 import { runInProcess } from '../support/run-cli.ts';
 import { daemonFor } from '../support/test-daemon.ts';
@@ -16,12 +23,14 @@ test('what is fetched from elsewhere must come with its checksum, and what is na
     ['firecracker', '--url', 'http://127.0.0.1:1/x'],
     ['firecracker', '--sha256', SHA256],
     ['qemu'],
-    ['./m.toml', '--sha256', SHA256],
+    ['--sha256', SHA256],
+    ['./m.toml', '--url', 'http://127.0.0.1:1/x'],
   ]) {
     assert.equal((await fetch(...argv)).exitCode, 2, argv.join(' '));
   }
   await assert.rejects(api.fetchFirecracker({ url: 'http://127.0.0.1:1/x' }, false), { code: 'INVALID_INPUT' });
   await assert.rejects(api.fetchFirecracker({ url: 'ftp://127.0.0.1/x', sha256: SHA256 }, false), { code: 'INVALID_INPUT' });
+  await assert.rejects(api.fetchBundle({ sha256: SHA256 }, false), { code: 'INVALID_INPUT', message: /goes with url or manifest/ });
   await assert.rejects(api.buildBundle({ jailer: '/bin/true' }, false), { code: 'INVALID_INPUT', message: /only with firecracker/ });
 });
 
@@ -46,7 +55,7 @@ test('a bundle is packaged and fetched by operations that name what is in the wa
   const absent = await run('fetch', './nowhere.toml');
   assert.match(absent.stderr, /nowhere\.toml could not be fetched: ENOENT/);
   await assert.rejects(api.packageBundle({ path: 'b.tar.zst' }, false), { code: 'INVALID_INPUT' });
-  await assert.rejects(api.fetchBundle('ftp://127.0.0.1/m.toml', false), { code: 'INVALID_INPUT' });
+  await assert.rejects(api.fetchBundle({ manifest: 'ftp://127.0.0.1/m.toml' }, false), { code: 'INVALID_INPUT' });
 });
 
 test('a packaged bundle comes through the commands, and status shows it (2.5)', async (t) => {
@@ -61,4 +70,57 @@ test('a packaged bundle comes through the commands, and status shows it (2.5)', 
   const output = join(world.directory, 'again.tar.zst');
   assert.equal((await runInProcess(world.env, ['bundle', 'package', '-o', output])).stdout, `${output}\n`);
   assert.match(readFileSync(join(world.directory, 'runtime-bundle.toml'), 'utf8'), /^url = "again\.tar\.zst"$/m);
+});
+
+/** A terminal at which somebody answers. */
+async function answering(env: Record<string, string>, answer: string, argv: readonly string[]) {
+  const stdin = Object.assign(new PassThrough(), { isTTY: true });
+  const stderr = Object.assign(new PassThrough(), { isTTY: true, columns: 200, getColorDepth: () => 1 });
+  let text = '';
+  stderr.on('data', (chunk: Buffer) => {
+    text += String(chunk);
+    if (String(chunk).includes('[y/N]')) stdin.write(`${answer}\n`);
+  });
+  const cli = createCli({ env, stdin, stdout: new PassThrough(), stderr, programPath: '/nowhere/banger.cjs' });
+  return { exitCode: await runCli(cli, argv), text };
+}
+
+test('a bundle over plain http is warned of and asked about, unless its manifest is known by a checksum (2.5)', async (t) => {
+  const { world } = await daemonFor(t);
+  const { manifest, archive } = await packagedBundle(temporaryDirectory(t));
+  const content = readFileSync(manifest);
+  const sha256 = createHash('sha256').update(content).digest('hex');
+  let asked = 0;
+  const server = createServer((request, response) => {
+    asked++;
+    if (request.url?.endsWith('.toml') === true) response.end(content);
+    else createReadStream(archive).pipe(response);
+  }).listen(0, '127.0.0.1');
+  t.after(() => server.close());
+  await once(server, 'listening');
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/runtime-bundle.toml`;
+  const warning = /warning: http:.* comes over plain http and without a checksum/;
+
+  const declined = await answering(world.env, 'n', ['bundle', 'fetch', url]);
+  assert.equal(declined.exitCode, 130);
+  assert.match(declined.text, warning);
+  assert.match(declined.text, /Fetch http:.*runtime-bundle\.toml all the same\? \[y\/N\]/);
+  const silent = await answering({ ...world.env, BANGER_NO_INPUT: '1' }, '', ['bundle', 'fetch', url]);
+  assert.deepEqual([silent.exitCode, asked], [2, 0]);
+
+  const other = await runInProcess(world.env, ['bundle', 'fetch', url, '--sha256', SHA256]);
+  assert.match(other.stderr, /runtime-bundle\.toml is not what it must be: its SHA-256 is [0-9a-f]{64}, not 0{64}/);
+  assert.equal(asked, 1);
+  const known = await runInProcess(world.env, ['bundle', 'fetch', url, '--sha256', sha256.toUpperCase()]);
+  assert.equal(known.exitCode, 0, known.stderr);
+  assert.doesNotMatch(known.stderr, warning);
+  for (const { exitCode, text } of [
+    await answering(world.env, 'y', ['bundle', 'fetch', url]),
+    await answering(world.env, '', ['bundle', 'fetch', '--yes', url]),
+  ]) {
+    assert.equal(exitCode, 0, text);
+    assert.match(text, warning);
+  }
+  const piped = await runInProcess(world.env, ['bundle', 'fetch', url]);
+  assert.deepEqual([piped.exitCode, warning.test(piped.stderr)], [0, true]);
 });

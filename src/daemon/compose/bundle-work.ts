@@ -16,7 +16,7 @@ import { parseReleasePin, type Release, RELEASE_PIN } from '../../images/bundle/
 import type { OperationHandle, Operations } from '../../lifecycle/operations.ts';
 import { BangerError } from '../../model/errors.ts';
 import { filesOf, type Image } from '../../model/image.ts';
-import type { DaemonServices } from '../services.ts';
+import type { BundleSource, DaemonServices } from '../services.ts';
 
 /** Where bundles are looked for, made, and made from. */
 export type Places = {
@@ -56,8 +56,8 @@ export function bundleWork(
       return operations.begin('bundle.build', null, (operation) => build(context, { force, programs, sourceRoot }, operation));
     },
     fetchBundle(named) {
-      const manifestUrl = named ?? manifestOfPackage(places.packageRoot);
-      return operations.begin('bundle.fetch', null, (operation) => fetchWhole(context, manifestUrl, operation));
+      const source = named ?? { manifestUrl: manifestOfPackage(places.packageRoot) };
+      return operations.begin('bundle.fetch', null, (operation) => fetchWhole(context, source, operation));
     },
     packageBundle: ({ path, url }) =>
       operations.begin('bundle.package', null, async (operation) => {
@@ -110,11 +110,11 @@ async function build(context: WorkContext, { force, programs, sourceRoot }: Buil
   await sweep(context, superseded);
 }
 
-async function fetchWhole(context: WorkContext, manifestUrl: string, operation: OperationHandle): Promise<void> {
+async function fetchWhole(context: WorkContext, source: BundleSource, operation: OperationHandle): Promise<void> {
   const { places } = context;
   const stages = stagesOf(operation);
   const { superseded } = await fetchBundle({
-    manifestUrl,
+    ...source,
     directory: places.buildDirectory,
     cacheDirectory: join(places.cacheDirectory, 'fetch'),
     host: realHost,

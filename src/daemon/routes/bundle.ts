@@ -3,7 +3,7 @@ import { bundleStatusSchema, operationSchema } from '../../api/schemas.ts';
 import { BangerError } from '../../model/errors.ts';
 import { type Attachments, acceptOperation } from '../attachments.ts';
 import type { TypedServer } from '../server.ts';
-import type { DaemonServices } from '../services.ts';
+import type { BundleSource, DaemonServices } from '../services.ts';
 
 /** The runtime bundle: what is there, and how it is made. */
 export function bundleRoutes(server: TypedServer, services: DaemonServices, attachments: Attachments): void {
@@ -35,21 +35,17 @@ export function bundleRoutes(server: TypedServer, services: DaemonServices, atta
       .string()
       .regex(/^[0-9a-f]{64}$/)
       .optional()
-      .describe('of that archive'),
+      .describe('of that archive, or of that manifest'),
   });
   server.post('/v1/bundle/fetch', { schema: { body: fetchBody, response: { 202: operationSchema } } }, (request, reply) => {
     const { program, manifest, url, sha256 } = request.body;
-    if (program === undefined && (url ?? sha256) !== undefined) {
-      throw new BangerError('INVALID_INPUT', 'url and sha256 are of a program; a bundle has a manifest');
-    }
-    if (program !== undefined && manifest !== undefined)
-      throw new BangerError('INVALID_INPUT', 'manifest is of a bundle, not of a program');
+    if (program === undefined) return accept(request, reply, services.fetchBundle(sourceOf(request.body)));
+    if (manifest !== undefined) throw new BangerError('INVALID_INPUT', 'manifest is of a bundle, not of a program');
     if ((url === undefined) !== (sha256 === undefined)) {
       throw new BangerError('INVALID_INPUT', 'url and sha256 go together: what is fetched from elsewhere must be known', {
         remedy: 'take the checksum that is published with the archive',
       });
     }
-    if (program === undefined) return accept(request, reply, services.fetchBundle(manifest));
     return accept(request, reply, services.fetchFirecracker(url === undefined || sha256 === undefined ? undefined : { url, sha256 }));
   });
 
@@ -61,4 +57,14 @@ export function bundleRoutes(server: TypedServer, services: DaemonServices, atta
     const { path, url } = request.body;
     return accept(request, reply, services.packageBundle({ path, ...(url === undefined ? {} : { url }) }));
   });
+}
+
+type FetchBody = { manifest?: string | undefined; url?: string | undefined; sha256?: string | undefined };
+
+/** @returns undefined for the bundle of the installation @throws INVALID_INPUT */
+function sourceOf({ manifest, url, sha256 }: FetchBody): BundleSource | undefined {
+  if (url !== undefined) throw new BangerError('INVALID_INPUT', 'url is of a program; a bundle has a manifest');
+  if (manifest !== undefined) return { manifestUrl: manifest, ...(sha256 === undefined ? {} : { manifestSha256: sha256 }) };
+  if (sha256 === undefined) return undefined;
+  throw new BangerError('INVALID_INPUT', 'sha256 goes with url or manifest: it says what is fetched from there');
 }

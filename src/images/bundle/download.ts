@@ -19,6 +19,7 @@ export type DownloadOptions = {
 const IDLE_MS = 30_000;
 /** What is not told how large it is may not be larger. */
 const MAX_BYTES = 1024 ** 3;
+const MAX_REDIRECTS = 10;
 /** Before a connection that broke off is made again. */
 const RESUME_AFTER_MS = 200;
 
@@ -52,14 +53,9 @@ export async function download(options: DownloadOptions): Promise<void> {
 }
 
 /**
- * Reads a small text of an address.
+ * Reads what is small.
  * @throws DOWNLOAD_FAILED when it cannot be fetched or has more than `maxBytes`
  */
-export async function readText(url: string, maxBytes: number, signal: AbortSignal): Promise<string> {
-  return (await readBytes(url, maxBytes, signal)).toString('utf8');
-}
-
-/** The same of any content. */
 export async function readBytes(url: string, maxBytes: number, signal: AbortSignal): Promise<Buffer> {
   const chunks: Uint8Array[] = [];
   let bytes = 0;
@@ -142,12 +138,28 @@ type Source = { stream: AsyncIterable<Uint8Array>; offset: number };
 
 async function openSource(url: string, offset: number, signal: AbortSignal): Promise<Source> {
   if (new URL(url).protocol === 'file:') return { stream: fileContent(fileURLToPath(url), offset, signal), offset };
-  const reply = await fetch(url, { signal, ...(offset === 0 ? {} : { headers: { range: `bytes=${offset}-` } }) });
+  const reply = await request(url, { signal, ...(offset === 0 ? {} : { headers: { range: `bytes=${offset}-` } }) });
   // All of it is there already, or what is there is of another file: the checksum tells.
   if (reply.status === 416) return { stream: nothing(), offset };
   if (!reply.ok || reply.body === null) throw failure(url, `the server answered ${reply.status} ${reply.statusText}`);
   const continues = reply.status === 206 && reply.headers.get('content-range')?.startsWith(`bytes ${offset}-`) === true;
   return { stream: reply.body, offset: continues ? offset : 0 };
+}
+
+/** Follows where the server leads, but never from a protected connection to one on which anybody on the way may answer. */
+async function request(url: string, init: RequestInit): Promise<Response> {
+  let place = new URL(url);
+  for (let hop = 0; hop < MAX_REDIRECTS; hop++) {
+    const reply = await fetch(place, { ...init, redirect: 'manual' });
+    const location = reply.status >= 300 && reply.status < 400 ? reply.headers.get('location') : null;
+    if (location === null) return reply;
+    await reply.body?.cancel();
+    const next = new URL(location, place);
+    if (place.protocol === 'https:' && next.protocol !== 'https:') throw failure(url, `it leads to ${next.href}, which is not protected`);
+    if (!/^https?:$/.test(next.protocol)) throw failure(url, `it leads to ${next.href}`);
+    place = next;
+  }
+  throw failure(url, `it leads on and on, ${MAX_REDIRECTS} times`);
 }
 
 /** Opens the file when it is first read, so that nobody misses its errors. */

@@ -1,10 +1,11 @@
+import { createHash } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Host } from '../../host/host.ts';
 import { BangerError } from '../../model/errors.ts';
 import type { BundleManifest, PackedManifest } from '../../model/image.ts';
 import { keptPrograms } from './add-programs.ts';
-import { download, readText } from './download.ts';
+import { download, readBytes } from './download.ts';
 import { parsePackageManifest } from './package-manifest.ts';
 import { ensureSshKey, publishManifest, publishPart, publishedName, supersededFiles } from './publish.ts';
 import type { Release } from './release.ts';
@@ -15,6 +16,8 @@ const MAX_MANIFEST_BYTES = 64 * 1024;
 export type FetchBundleOptions = {
   /** http, https or file address of a `runtime-bundle.toml`. */
   manifestUrl: string;
+  /** What that file must be, hex; default: what the server says is believed. */
+  manifestSha256?: string;
   /** Where the bundle goes; need not exist. */
   directory: string;
   /** For what came of the archive, from which a later call continues, and what is unpacked of it. */
@@ -36,7 +39,7 @@ export async function fetchBundle(options: FetchBundleOptions): Promise<{ supers
   const { manifestUrl, cacheDirectory, host, signal } = options;
   try {
     options.onStage('manifest');
-    const release = parsePackageManifest(await readText(manifestUrl, MAX_MANIFEST_BYTES, signal), manifestUrl);
+    const release = parsePackageManifest(await readManifest(options), manifestUrl);
     await host.makePrivateDirectory(cacheDirectory);
     await requireSpace(release, cacheDirectory, host);
     const archive = join(cacheDirectory, `bundle-${release.sha256.slice(0, 12)}.tar.zst`);
@@ -59,6 +62,16 @@ export async function fetchBundle(options: FetchBundleOptions): Promise<{ supers
   } catch (error) {
     throw asFetchError(error, options);
   }
+}
+
+async function readManifest({ manifestUrl, manifestSha256: expected, signal }: FetchBundleOptions): Promise<string> {
+  const bytes = await readBytes(manifestUrl, MAX_MANIFEST_BYTES, signal);
+  const actual = createHash('sha256').update(bytes).digest('hex');
+  if (expected === undefined || actual === expected) return bytes.toString('utf8');
+  throw new BangerError('DOWNLOAD_FAILED', `${manifestUrl} is not what it must be: its SHA-256 is ${actual}, not ${expected}`, {
+    remedy: 'check address and checksum; nothing was changed',
+    details: { url: manifestUrl, expected, actual },
+  });
 }
 
 async function requireSpace(release: Required<Release>, directory: string, host: Host): Promise<void> {

@@ -3,6 +3,7 @@ import { pathToFileURL } from 'node:url';
 import { BangerError } from '../../../model/errors.ts';
 import type { Cli } from '../../cli.ts';
 import { newCommand } from '../../command.ts';
+import { confirm } from '../../confirm.ts';
 import { runOperation } from '../../operations.ts';
 import { progressOption } from '../../progress-option.ts';
 
@@ -10,16 +11,18 @@ export function declareCommand(cli: Cli) {
   return newCommand('fetch', 'fetch a packaged bundle, or Firecracker into the bundle that is there', [
     'banger bundle fetch https://example.org/runtime-bundle.toml',
     'banger bundle fetch ./runtime-bundle.toml',
+    'banger bundle fetch http://mirror.example.org/runtime-bundle.toml --sha256 HEX',
     'banger bundle fetch firecracker',
     'banger bundle fetch firecracker --url file:///srv/firecracker.tgz --sha256 HEX',
   ])
     .argument('[what]', '`firecracker`, or path or address of a runtime-bundle.toml; default: the one of this installation')
     .option('--url <url>', 'http, https or file address of a Firecracker release; default: the pinned release')
-    .option('--sha256 <hex>', 'checksum of that release; goes with --url')
+    .option('--sha256 <hex>', 'checksum of that release, or of that runtime-bundle.toml')
+    .option('-y, --yes', 'do not ask before a bundle is taken from an address that nobody vouches for (it is only asked on a terminal)')
     .option('-d, --detach', 'print the id of the operation and leave')
     .addOption(progressOption())
     .action(async (what, flags) => {
-      const begin = what === 'firecracker' ? fetchProgram(cli, flags) : fetchWhole(cli, what, flags);
+      const begin = what === 'firecracker' ? fetchProgram(cli, flags) : await fetchWhole(cli, what, flags);
       if (flags.detach === true) return cli.print((await begin(false)).id);
       await runOperation(cli, () => begin(true), flags.progress);
       const { directory, distribution, kernelVersion, files } = await cli.api().bundle();
@@ -30,7 +33,7 @@ export function declareCommand(cli: Cli) {
     });
 }
 
-type Sources = { url?: string | undefined; sha256?: string | undefined };
+type Sources = { url?: string | undefined; sha256?: string | undefined; yes?: true | undefined };
 type Begin = (attach: boolean) => ReturnType<ReturnType<Cli['api']>['fetchBundle']>;
 
 function fetchProgram(cli: Cli, { url, sha256 }: Sources): Begin {
@@ -41,9 +44,23 @@ function fetchProgram(cli: Cli, { url, sha256 }: Sources): Begin {
   return (attach) => cli.api().fetchFirecracker(body, attach);
 }
 
-function fetchWhole(cli: Cli, what: string | undefined, { url, sha256 }: Sources): Begin {
-  if ((url ?? sha256) !== undefined) throw new BangerError('USAGE', '--url and --sha256 are of firecracker; a bundle has a manifest');
-  return (attach) => cli.api().fetchBundle(what === undefined ? undefined : addressOf(what), attach);
+async function fetchWhole(cli: Cli, what: string | undefined, { url, sha256, yes }: Sources): Promise<Begin> {
+  if (url !== undefined) throw new BangerError('USAGE', '--url is of firecracker; a bundle has a manifest');
+  if (what === undefined && sha256 !== undefined) throw new BangerError('USAGE', '--sha256 is of the manifest whose address is given');
+  if (what === undefined) return (attach) => cli.api().fetchBundle({}, attach);
+  const manifest = addressOf(what);
+  if (manifest.startsWith('http:') && sha256 === undefined) await warn(cli, manifest, yes === true);
+  const body = { manifest, ...(sha256 === undefined ? {} : { sha256: sha256.toLowerCase() }) };
+  return (attach) => cli.api().fetchBundle(body, attach);
+}
+
+/** The manifest says what the archive must be, so whoever can change the one chooses what runs here. */
+async function warn(cli: Cli, manifest: string, isSure: boolean): Promise<void> {
+  cli.note(
+    `banger: warning: ${manifest} comes over plain http and without a checksum: whoever is on the way to it chooses what your machines run`,
+  );
+  cli.note('  try: an https address, or --sha256 of the file');
+  if (!isSure) await confirm(cli, [manifest], 'Fetch', 'nothing was fetched', ' all the same');
 }
 
 function addressOf(what: string): string {
