@@ -3,6 +3,7 @@ import { openProcessStream, type StreamEnding } from '../host/process-stream.ts'
 import { BangerError } from '../model/errors.ts';
 import type { Cli } from './cli.ts';
 import { endpointName, remoteArgv, type SshEndpoint, sshWords } from './endpoint.ts';
+import { safeLine } from './render/text.ts';
 import { shellWord } from './ssh-argv.ts';
 
 /** What ssh itself ends with when it fails (ssh(1)). */
@@ -15,11 +16,19 @@ export function openSshStream(cli: Cli, endpoint: SshEndpoint) {
   const argv = remoteArgv(endpoint, ['internal', 'dial-stdio'], { tty: false });
   // No forwards of the user's configuration: a second connection would fail on ports that the first has.
   const quiet = ['ssh', '-o', 'ClearAllForwardings=yes', '-e', 'none', ...argv.slice(1)];
-  return openProcessStream(quiet, cli.env, (ending) => explain(endpoint, ending));
+  return openProcessStream(quiet, cli.env, { explain: (ending) => explain(endpoint, ending), findStart: startOfAnswer });
 }
 
-/** @returns what went wrong before the first byte came */
-export function explain(endpoint: SshEndpoint, { exitCode, startError, stderr }: StreamEnding): BangerError {
+/** The head of an answer of banger's, which names its build; HTTP alone could be in a message of the day. */
+const ANSWER = /HTTP\/1\.[01] \d{3}[^\r\n]*\r\n(?:[^\r\n]+\r\n)*?banger-build: /i;
+
+/** Login files of the other side may print before banger answers. @returns where the answer begins, or -1 */
+export function startOfAnswer(text: string): number {
+  return text.search(ANSWER);
+}
+
+/** @returns what went wrong before the answer began */
+export function explain(endpoint: SshEndpoint, { exitCode, startError, stdout, stderr }: StreamEnding): BangerError {
   const name = endpointName(endpoint);
   const lines = stderr.split('\n').map((line) => line.trim());
   const failure = (message: string, remedy: string): BangerError =>
@@ -38,10 +47,27 @@ export function explain(endpoint: SshEndpoint, { exitCode, startError, stderr }:
       `banger context add NAME ${name} --program /path/of/banger`,
     );
   }
+  const noise = safeLine(firstLine(stdout)).slice(0, 200);
+  const own = lines.find((line) => line.startsWith('banger: '));
+  if (noise !== '' && own === undefined) {
+    return failure(
+      `${name} answered "${noise}" where banger's answer was due: a login file of ${endpoint.user ?? 'the user'} there prints it, or runs something else`,
+      `${tryIt} ${endpoint.program} daemon status`,
+    );
+  }
   // banger's own words at the other end.
-  const reason = lines.find((line) => line.startsWith('banger: '))?.slice('banger: '.length) ?? said;
+  const reason = own?.slice('banger: '.length) ?? said;
   return failure(
     `banger at ${name} did not reach its daemon: ${reason || `it ended with status ${exitCode}`}`,
     `${tryIt} ${endpoint.program} daemon status`,
+  );
+}
+
+function firstLine(text: string): string {
+  return (
+    text
+      .split(/[\r\n]+/)
+      .find((line) => line.trim() !== '')
+      ?.trim() ?? ''
   );
 }

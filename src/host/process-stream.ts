@@ -3,8 +3,21 @@ import type { Readable, Writable } from 'node:stream';
 import { Duplex } from 'node:stream';
 import { spawnPiped } from './spawn.ts';
 
-/** How the program ended before it had said anything. */
-export type StreamEnding = { exitCode: number | null; signal: NodeJS.Signals | null; startError: string | undefined; stderr: string };
+/** How the program ended before it had answered; `stdout` is what came in place of an answer. */
+export type StreamEnding = {
+  exitCode: number | null;
+  signal: NodeJS.Signals | null;
+  startError: string | undefined;
+  stdout: string;
+  stderr: string;
+};
+
+export type ProcessStreamOptions = {
+  /** Makes the stream's error when the program ends before its answer begins, or says too much else. */
+  explain: (ending: StreamEnding) => Error;
+  /** Finds where the answer begins in what came so far, as latin1; -1 to wait for more. Default: with the first byte. */
+  findStart?: (text: string) => number;
+};
 
 /** A program with pipes for all that it reads and writes. */
 export type PipedProcess = {
@@ -12,21 +25,22 @@ export type PipedProcess = {
   stdout: Readable;
   stderr: Readable;
   /** Settles when it has ended and all it wrote has been read. */
-  ended: Promise<Omit<StreamEnding, 'stderr'>>;
+  ended: Promise<Omit<StreamEnding, 'stdout' | 'stderr'>>;
   end(): void;
 };
 
 const KEPT_STDERR_CHARS = 8192;
+/** As much as somebody else may say before the answer begins. */
+const MOST_NOISE_BYTES = 256 * 1024;
 
-/**
- * @param env the whole environment of the program
- * @param explain makes the stream's error when the program ends before its first byte
- */
-export function openProcessStream(argv: readonly string[], env: NodeJS.ProcessEnv, explain: (ending: StreamEnding) => Error): Duplex {
+/** @param env the whole environment of the program */
+export function openProcessStream(argv: readonly string[], env: NodeJS.ProcessEnv, options: ProcessStreamOptions): Duplex {
+  const { explain, findStart = () => 0 } = options;
   const child = spawnPiped(argv, env);
   const { stdin, stdout } = child;
   let stderr = '';
-  let hasSpoken = false;
+  // What came before the answer began; undefined from then on.
+  let before: Buffer | undefined = Buffer.alloc(0);
   child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr = (stderr + text).slice(-KEPT_STDERR_CHARS)));
   const stream = new Duplex({
     // As a socket: what is over at one end is over.
@@ -43,14 +57,22 @@ export function openProcessStream(argv: readonly string[], env: NodeJS.ProcessEn
     },
   });
   stdin.on('error', () => undefined);
+  const fail = (ending: Omit<StreamEnding, 'stdout' | 'stderr'>): void =>
+    void stream.destroy(explain({ ...ending, stdout: before?.toString('utf8') ?? '', stderr }));
+  const begin = (bytes: Buffer): void => {
+    const at = findStart(bytes.toString('latin1'));
+    before = at < 0 ? bytes : undefined;
+    if (at >= 0) return void stream.push(bytes.subarray(at));
+    if (bytes.length > MOST_NOISE_BYTES) fail({ exitCode: null, signal: null, startError: undefined });
+  };
   stdout.on('data', (chunk: Buffer) => {
-    hasSpoken = true;
-    if (!stream.push(chunk)) stdout.pause();
+    if (before !== undefined) begin(Buffer.concat([before, chunk]));
+    else if (!stream.push(chunk)) stdout.pause();
   });
   void child.ended.then((ending) => {
     if (stream.destroyed) return;
-    if (hasSpoken) stream.push(null);
-    else stream.destroy(explain({ ...ending, stderr }));
+    if (before === undefined) stream.push(null);
+    else fail(ending);
   });
   stdout.resume();
   return stream;

@@ -84,6 +84,48 @@ test('what fails on the way is told apart, each with what to try (1.6)', async (
   );
 });
 
+test('login files of the other side may print what they like before the answer (2.1)', async (t) => {
+  const { world } = await daemonFor(t);
+  await runInProcess(world.env, ['vm', 'create', '--name', 'web']);
+  const run = (before: string, argv: readonly string[], stdin = '') =>
+    runInProcess({ ...elsewhere(world, `${before}\n${toDaemon(world)}`), BANGER_HOST: 'ssh://lab' }, argv, { stdin });
+  for (const noise of [
+    'echo "Welcome to lab"',
+    'printf "no line end"',
+    "printf 'HTTP/1.1 200 OK\\r\\n\\r\\n{}\\n'",
+    "printf 'HTTP/1.1 200 OK\\r\\nServer: x\\r\\n\\r\\n'",
+    "printf '\\033]0;lab\\007\\r\\n'",
+    "printf '\\000\\377\\376'",
+    'seq 20000',
+    'echo note >&2; echo "banger-build: x"; sleep 0.1; echo more',
+  ]) {
+    const listed = await run(noise, ['vm', 'list', '-q']);
+    assert.deepEqual([listed.exitCode, listed.stdout], [0, 'web\n'], `${noise}: ${listed.stderr}`);
+  }
+  const echoed = await run('echo hello; printf tail', ['vm', 'exec', '-i', 'web', '--', 'cat'], 'x'.repeat(100_000));
+  assert.deepEqual([echoed.exitCode, echoed.stdout.length], [0, 100_000], echoed.stderr);
+});
+
+test('what prints and is not banger is named with the line that came, its host, and what to try (1.6)', async (t) => {
+  const { world } = await daemonFor(t);
+  const said = async (script: string): Promise<string> => {
+    const { exitCode, stderr } = await runInProcess({ ...elsewhere(world, script), BANGER_HOST: 'ssh://dev@lab' }, ['vm', 'list']);
+    assert.equal(exitCode, 1);
+    return stderr;
+  };
+  assert.match(
+    await said('echo; echo "This account is not available."; exit 1'),
+    /^banger: ssh:\/\/dev@lab answered "This account is not available\." where .*: a login file of dev there prints it, or runs something else\n {2}try: ssh -l dev -- lab banger daemon status\n$/,
+  );
+  assert.match(await said("printf '\\23331mred\\n'; exit 0"), /answered ".*31mred"/);
+  assert.match(await said('yes'), /answered "y" where/);
+  assert.match(await said('echo hello; echo "banger: no daemon program" >&2; exit 1'), /did not reach its daemon: no daemon program\n/);
+  assert.match(
+    await said('echo hello; echo "ssh: Connection refused" >&2; exit 255'),
+    /ssh did not get to ssh:\/\/dev@lab: ssh: Connection refused\n/,
+  );
+});
+
 test('a bad address is refused, also one that ssh would take for a switch (1.6)', async (t) => {
   const { world } = await daemonFor(t);
   for (const host of [
