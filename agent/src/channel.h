@@ -11,6 +11,7 @@ struct channel {
   bool is_serial;  // after a hang-up the same descriptor serves the next host
   bool resyncs;    // after a protocol error wait for BANGER-SYNC instead of closing
   bool scanning;   // everything before the next BANGER-SYNC is thrown away
+  bool ends;       // the reply that is being written is the last before that
   bool gone;       // the host hung up; everything fails until channel_await_host
   int slot;        // index into agent_shared->session_open
   struct buffer in, out;

@@ -1,5 +1,6 @@
 #include "agent.h"
 #include "child.h"
+#include "environment.h"
 #include "handlers.h"
 #include <errno.h>
 #include <pwd.h>
@@ -7,41 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#define MAX_ARGUMENTS 1024
-#define MAX_ENVIRONMENT 1024
-
-/** Strings "NAME=value" owned by the list. */
-struct environment {
-  char *entries[MAX_ENVIRONMENT + 1];
-  size_t count;
-};
-
-static bool environment_set(struct environment *e, const char *name, size_t name_length, const char *value) {
-  if (name_length == 0 || memchr(name, '=', name_length)) return false;
-  size_t value_length = strlen(value);
-  char *entry = malloc(name_length + value_length + 2);
-  if (!entry) return false;
-  memcpy(entry, name, name_length);
-  entry[name_length] = '=';
-  memcpy(entry + name_length + 1, value, value_length + 1);
-  for (size_t i = 0; i < e->count; i++) {
-    if (strncmp(e->entries[i], entry, name_length + 1) != 0) continue;
-    free(e->entries[i]);
-    e->entries[i] = entry;
-    return true;
-  }
-  if (e->count == MAX_ENVIRONMENT) {
-    free(entry);
-    return false;
-  }
-  e->entries[e->count++] = entry;
-  return true;
-}
-
-static void environment_free(struct environment *e) {
-  for (size_t i = 0; i < e->count; i++) free(e->entries[i]);
-}
 
 // The syntax pam_env reads: NAME=value, optional `export`, optional quotes, # comments.
 static void read_etc_environment(struct environment *e) {
@@ -84,15 +50,17 @@ static bool add_requested(struct environment *e, const struct json_node *object)
   return true;
 }
 
-static bool read_arguments(const struct json_node *array, char **argv) {
+// NULL when it is no list of words, or there is no memory; the words stay the document's.
+static char **read_arguments(const struct json_node *array) {
   size_t n = 0;
-  if (!array || array->type != JSON_ARRAY || !array->child) return false;
-  for (const struct json_node *item = array->child; item; item = item->next) {
-    if (item->type != JSON_STRING || n == MAX_ARGUMENTS) return false;
-    argv[n++] = (char *)item->string;
-  }
-  argv[n] = NULL;
-  return argv[0][0] != 0;
+  if (!array || array->type != JSON_ARRAY || !array->child) return NULL;
+  for (const struct json_node *item = array->child; item; item = item->next, n++)
+    if (item->type != JSON_STRING) return NULL;
+  char **argv = array->child->length > 0 ? calloc(n + 1, sizeof *argv) : NULL;
+  if (!argv) return NULL;
+  n = 0;
+  for (const struct json_node *item = array->child; item; item = item->next) argv[n++] = (char *)item->string;
+  return argv;
 }
 
 static const char *optional_string(const struct json_node *root, const char *key, const char *otherwise, bool *ok) {
@@ -117,25 +85,25 @@ static struct passwd *find_user(const char *name) {
 }
 
 static void run(struct channel *c, const struct json_node *root) {
-  static char *argv[MAX_ARGUMENTS + 1];
-  static struct environment environment;
-  bool ok = true;
+  struct environment environment = {0};
+  char **argv = read_arguments(json_member(root, "argv"));
+  bool ok = argv != NULL;
   const struct json_node *tty = json_member(root, "tty");
   if (tty && tty->type != JSON_BOOL) ok = false;
   const char *user_name = optional_string(root, "user", "root", &ok);
   const char *directory = optional_string(root, "cwd", NULL, &ok);
-  struct child_plan plan = {.argv = argv, .environment = environment.entries, .has_stderr = true};
+  struct child_plan plan = {.argv = argv, .has_stderr = true};
   plan.rows = optional_size(root, "rows", 24, &ok);
   plan.columns = optional_size(root, "columns", 80, &ok);
   plan.is_tty = ok && tty && tty->boolean;
-  memset(&environment, 0, sizeof environment);
   struct passwd *user = find_user(user_name);
   if (user) login_environment(&environment, user, plan.is_tty);
-  if (!ok || !read_arguments(json_member(root, "argv"), argv) || !add_requested(&environment, json_member(root, "env"))) {
+  if (!ok || !add_requested(&environment, json_member(root, "env"))) {
     reply_error(c, 400, "a member of the exec request has the wrong type or an impossible value", 0);
   } else if (!user) {
     if (reply_switch(c, 101)) session_fail(c, 126, "no such user in the guest");
   } else {
+    plan.environment = environment.entries;
     plan.user = getuid() == 0 && (user->pw_uid || user->pw_gid) ? user->pw_name : NULL;
     plan.uid = user->pw_uid;
     plan.gid = user->pw_gid;
@@ -148,6 +116,7 @@ static void run(struct channel *c, const struct json_node *root) {
     else if (is_switched) session_fail(c, 126, strerror(errno));
   }
   environment_free(&environment);
+  free(argv);
 }
 
 void handle_exec(struct channel *c, struct request *request) {

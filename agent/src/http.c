@@ -62,7 +62,7 @@ static bool parse_request_line(char *line, struct http_request *request) {
 
 bool http_parse_head(char *head, size_t length, struct http_request *request) {
   memset(request, 0, sizeof *request);
-  if (length < 4 || length > HTTP_HEAD_MAX_BYTES || memchr(head, 0, length)) return false;
+  if (length < 4 || length > LIMIT_HEAD_BYTES || memchr(head, 0, length)) return false;
   bool has_length = false, first = true;
   char *at = head, *end = head + length - 2;
   while (at < end) {

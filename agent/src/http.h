@@ -1,11 +1,11 @@
 // The part of HTTP/1.1 that docs/agent-protocol.md allows.
 #ifndef BANGER_HTTP_H
 #define BANGER_HTTP_H
+#include "limits.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define HTTP_HEAD_MAX_BYTES 8192
 #define SYNC_LINE_BYTES 29  // "BANGER-SYNC " + 16 hex digits + "\n"
 
 struct http_request {

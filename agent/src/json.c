@@ -215,7 +215,7 @@ static struct json_node *read_value(struct parser *p, int depth) {
 bool json_parse(char *text, size_t length, struct json_document *document) {
   memset(document, 0, sizeof *document);
   // A value takes at least two bytes with its separator, which bounds the table by the size of the text.
-  document->capacity = length / 2 + 1 < JSON_MAX_NODES ? length / 2 + 1 : JSON_MAX_NODES;
+  document->capacity = length / 2 + 1 < LIMIT_JSON_VALUES ? length / 2 + 1 : LIMIT_JSON_VALUES;
   document->nodes = malloc(document->capacity * sizeof *document->nodes);
   if (!document->nodes) return false;
   struct parser p = {.at = text, .end = text + length, .document = document};

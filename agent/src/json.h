@@ -2,9 +2,9 @@
 #ifndef BANGER_JSON_H
 #define BANGER_JSON_H
 #include "buffer.h"
+#include "limits.h"
 
 #define JSON_MAX_DEPTH 8
-#define JSON_MAX_NODES 16384
 
 enum json_type { JSON_NULL, JSON_BOOL, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
 
@@ -26,7 +26,7 @@ struct json_document {
 
 /**
  * Parses text[0..length) in place (strings are decoded inside it; text[length] must be writable).
- * Refuses: anything but one value, depth > 8, more than 16384 values, NUL in strings, bad UTF-8.
+ * Refuses: anything but one value, depth > 8, more than LIMIT_JSON_VALUES values, NUL in strings, bad UTF-8.
  * Returns false when refused. The document must be freed either way.
  */
 bool json_parse(char *text, size_t length, struct json_document *document);

@@ -3,8 +3,6 @@
 #include <errno.h>
 #include <string.h>
 
-#define JSON_BODY_MAX_BYTES (256 * 1024)
-
 static const char *reason_phrase(int status) {
   switch (status) {
     case 101: return "Switching Protocols";
@@ -14,6 +12,8 @@ static const char *reason_phrase(int status) {
     case 403: return "Forbidden";
     case 404: return "Not Found";
     case 409: return "Conflict";
+    case 413: return "Content Too Large";
+    case 431: return "Request Header Fields Too Large";
     case 502: return "Bad Gateway";
     case 503: return "Service Unavailable";
     case 507: return "Insufficient Storage";
@@ -27,6 +27,7 @@ static bool send_head(struct channel *c, int status, const char *type, long leng
   buffer_printf(&head, "HTTP/1.1 %d %s\r\n", status, reason_phrase(status));
   if (type) buffer_printf(&head, "Content-Type: %s\r\n", type);
   if (length >= 0) buffer_printf(&head, "Content-Length: %ld\r\n", length);
+  if (c->ends) buffer_puts(&head, "Connection: close\r\n");
   buffer_puts(&head, "\r\n");
   bool sent = channel_write(c, buffer_bytes(&head), buffer_length(&head));
   buffer_free(&head);
@@ -74,8 +75,10 @@ bool reply_errno(struct channel *c, const char *sentence, int error) {
   return sent;
 }
 
-void protocol_error(struct channel *c, const char *sentence) {
-  reply_error(c, 400, sentence, 0);
+void protocol_error(struct channel *c, int status, const char *sentence) {
+  c->ends = true;
+  reply_error(c, status, sentence, 0);
+  c->ends = false;
   if (c->resyncs) c->scanning = true;
   else c->gone = true;
 }
@@ -94,14 +97,17 @@ static bool answer_sync(struct channel *c, size_t length) {
 
 static bool read_body(struct channel *c, struct request *request) {
   uint64_t left = request->http.content_length;
-  if (left > JSON_BODY_MAX_BYTES) {
-    protocol_error(c, "the body is larger than 256 KiB");
+  if (left > LIMIT_JSON_BYTES) {
+    protocol_error(c, 413, "the body is larger than the agent takes");
     return false;
   }
   while (left > 0) {
     if (buffer_length(&c->in) == 0 && !channel_read_more(c)) return false;
     size_t piece = buffer_length(&c->in) < left ? buffer_length(&c->in) : (size_t)left;
-    if (!buffer_append(&request->body, buffer_bytes(&c->in), piece)) return false;
+    if (!buffer_append(&request->body, buffer_bytes(&c->in), piece)) {
+      protocol_error(c, 507, "the guest has no memory for the body");
+      return false;
+    }
     buffer_consume(&c->in, piece);
     left -= piece;
   }
@@ -109,20 +115,20 @@ static bool read_body(struct channel *c, struct request *request) {
 }
 
 static void serve_request(struct channel *c, size_t head_length) {
-  char head[HTTP_HEAD_MAX_BYTES + 1];
+  char head[LIMIT_HEAD_BYTES + 1];
   struct request request;
-  if (head_length > HTTP_HEAD_MAX_BYTES) {
-    protocol_error(c, "the request head is larger than 8 KiB");
+  if (head_length > LIMIT_HEAD_BYTES) {
+    protocol_error(c, 431, "the request head is larger than 16 KiB");
     return;
   }
   memcpy(head, buffer_bytes(&c->in), head_length);
   head[head_length] = 0;
   buffer_consume(&c->in, head_length);
   if (!http_parse_head(head, head_length, &request.http)) {
-    protocol_error(c, "not a request that the agent understands");
+    protocol_error(c, 400, "not a request that the agent understands");
     return;
   }
-  buffer_init(&request.body, JSON_BODY_MAX_BYTES + 1);
+  buffer_init(&request.body, LIMIT_JSON_BYTES + 1);
   bool is_streamed = strcmp(request.http.method, "PUT") == 0 && strcmp(request.http.target, "/files") == 0;
   if (is_streamed || read_body(c, &request)) route_request(c, &request);
   buffer_free(&request.body);
@@ -139,7 +145,7 @@ void serve_channel(struct channel *c) {
       continue;
     }
     if (c->scanning && length >= SYNC_LINE_BYTES) buffer_consume(&c->in, length - (SYNC_LINE_BYTES - 1));
-    else if (length > HTTP_HEAD_MAX_BYTES) protocol_error(c, "the request head is larger than 8 KiB");
+    else if (length > LIMIT_HEAD_BYTES) protocol_error(c, 431, "the request head is larger than 16 KiB");
     else channel_read_more(c);
   }
 }

@@ -22,8 +22,8 @@ bool reply_error(struct channel *c, int status, const char *sentence, int error)
 bool reply_errno(struct channel *c, const char *sentence, int error);
 /** The 101 or 200 that switches to frames. */
 bool reply_switch(struct channel *c, int status);
-/** Answers 400 and gives the stream up: closed, or unusable until BANGER-SYNC. */
-void protocol_error(struct channel *c, const char *sentence);
+/** Refuses what stands in the stream, says `Connection: close`, and gives the stream up: closed, or unusable until BANGER-SYNC. */
+void protocol_error(struct channel *c, int status, const char *sentence);
 
 /** Finds and runs the handler (routes.c). */
 void route_request(struct channel *c, struct request *request);

@@ -8,7 +8,7 @@
 
 /** Where the agent leaves it for pid 1; on a tmpfs. */
 #define SERVICE_PATH "/run/banger-service"
-#define SERVICE_MAX_BYTES (1024 * 1024)
+#define SERVICE_MAX_BYTES (2 * 1024 * 1024)  // what execve takes
 #define SERVICE_MAX_WORDS 2048
 
 struct service {

@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define CONNECT_LIMIT_MS 10000
+#define CONNECT_LIMIT_MS 8000  // the host waits 10 s for an answer
 
 union address {
   struct sockaddr any;
@@ -50,16 +50,24 @@ static bool parse_target(const char *target, union address *a, socklen_t *length
   return inet_pton(AF_INET, numeric, &a->v4.sin_addr) == 1 && parse_port(colon + 1, &a->v4.sin_port);
 }
 
-static int connect_within(const union address *a, socklen_t length, int limit_ms) {
+// Settles as soon as the host hangs up: the next one must not wait for a target that does not answer.
+static int await_connected(struct channel *c, int fd, int limit_ms) {
+  struct pollfd p[2] = {{.fd = fd, .events = POLLOUT}, {.fd = c->fd}};
+  int error = 0;
+  socklen_t size = sizeof error;
+  if (poll(p, 2, limit_ms) <= 0) return ETIMEDOUT;
+  if (p[1].revents) {
+    c->gone = true;
+    return ECONNABORTED;
+  }
+  return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 ? error : errno;
+}
+
+static int connect_within(struct channel *c, const union address *a, socklen_t length, int limit_ms) {
   int fd = socket(a->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return -1;
   int error = connect(fd, &a->any, length) == 0 ? 0 : errno;
-  if (error == EINPROGRESS) {
-    struct pollfd p = {.fd = fd, .events = POLLOUT};
-    socklen_t size = sizeof error;
-    if (poll(&p, 1, limit_ms) <= 0) error = ETIMEDOUT;
-    else if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0) error = errno;
-  }
+  if (error == EINPROGRESS) error = await_connected(c, fd, limit_ms);
   if (error == 0) return fd;
   close(fd);
   errno = error;
@@ -73,7 +81,7 @@ static void connect_tcp(struct channel *c, const char *target) {
     reply_error(c, 400, "CONNECT needs ADDRESS:PORT or ssh", 0);
     return;
   }
-  int fd = connect_within(&address, length, CONNECT_LIMIT_MS), one = 1;
+  int fd = connect_within(c, &address, length, CONNECT_LIMIT_MS), one = 1;
   if (fd < 0) {
     reply_error(c, 502, strerror(errno), errno);
     return;

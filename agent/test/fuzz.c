@@ -14,7 +14,7 @@ static void fuzz_http(char *text, size_t size) {
   struct http_request request;
   char path[64];
   size_t length = http_head_length((uint8_t *)text, size);
-  if (length > 0 && length <= HTTP_HEAD_MAX_BYTES && http_parse_head(text, length, &request))
+  if (length > 0 && length <= LIMIT_HEAD_BYTES && http_parse_head(text, length, &request))
     http_query(&request, "path", path, sizeof path);
   sync_line_find((uint8_t *)text, size);
 }

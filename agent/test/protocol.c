@@ -1,8 +1,11 @@
 // The worker over a socket pair, speaking the real protocol.
 #include "protocol_client.h"
+#include "../src/limits.h"
 #include "check.h"
 #include <arpa/inet.h>
 #include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -61,6 +64,58 @@ static void test_exec_results(void) {
   CHECK(exec_json("{\"argv\":[\"true\"],\"rows\":0}") == -2 && reply.status == 400);
   CHECK(exec_json("{\"argv\":[\"true\"],\"env\":{\"A=B\":\"\"}}") == -2 && reply.status == 400);
   CHECK(exec_json("{\"argv\":[\"true\"],\"shell\":true}") == -2 && reply.status == 400);
+}
+
+static char long_text[LIMIT_JSON_BYTES + 2];
+static size_t long_length;
+
+static void __attribute__((format(printf, 1, 2))) append(const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  long_length += (size_t)vsnprintf(long_text + long_length, sizeof long_text - long_length, format, arguments);
+  va_end(arguments);
+}
+
+// Words and variables as a shell makes them of a large tree: no limit but the kernel's.
+static void test_exec_takes_what_the_kernel_takes(void) {
+  static char word[131073];
+  long_length = 0;
+  append("{\"argv\":[\"sh\",\"-c\",\"echo $#; env | grep -c ^BANGER_TEST_\",\"sh\"");
+  for (int i = 0; i < 60000; i++) append(",\"w%d\"", i);
+  append("],\"env\":{");
+  for (int i = 0; i < 30000; i++) append("%s\"BANGER_TEST_%d\":\"%d\"", i ? "," : "", i, i);
+  append("}}");
+  CHECK(exec_json(long_text) == 0 && strcmp(outcome.out, "60000\n30000\n") == 0);
+  // One word of the kernel's longest, and one more byte.
+  memset(word, 'x', 131071);
+  long_length = 0;
+  append("{\"argv\":[\"true\",\"%s\"]}", word);
+  CHECK(exec_json(long_text) == 0);
+  word[131071] = 'x';
+  long_length = 0;
+  append("{\"argv\":[\"true\",\"%s\"]}", word);
+  CHECK(exec_json(long_text) == 126 && strstr(outcome.reason, "too long"));
+}
+
+// The longest body, and one more byte: that is refused unread, which the host is told, since the rest stays in the stream.
+static void test_longest_body(void) {
+  memset(long_text, ' ', sizeof long_text);
+  memcpy(long_text, "{\"argv\":[\"true\"]}", 17);
+  CHECK(client_request(&c, "POST", "/exec", long_text, LIMIT_JSON_BYTES, &reply) == 101);
+  client_outcome(&c, &outcome);
+  client_frame(&c, 6, "", 0);
+  CHECK(outcome.status == 0 && request("GET", "/healthz", "") == 200 && !strstr(reply.head, "Connection: close"));
+  CHECK(client_request(&c, "POST", "/exec", long_text, LIMIT_JSON_BYTES + 1, &reply) == 413);
+  CHECK(strstr(reply.head, "Connection: close\r\n") && client_sync(&c));
+}
+
+// A path of the kernel's longest, each byte of it written as three.
+static void test_longest_path(void) {
+  long_length = 0;
+  append("/stat?path=/");
+  for (int i = 0; i < 4094; i++) append("%%78");
+  CHECK(request("GET", long_text, "") == 400 && strstr(reply.body, "\"errno\":36"));
+  CHECK(!strstr(reply.head, "Connection: close") && request("GET", "/healthz", "") == 200);
 }
 
 static void test_exec_output_is_complete(void) {
@@ -217,9 +272,9 @@ static void test_malformed_input(void) {
   // Until SYNC nothing is believed.
   CHECK(client_send(&c, "GET /healthz HTTP/1.1\r\n\r\n", 25) && client_sync(&c));
   memset(flood, 'A', sizeof flood);
-  CHECK(client_send(&c, flood, sizeof flood) && client_read_reply(&c, &reply) == 400 && client_sync(&c));
-  CHECK(client_send(&c, "POST /exec HTTP/1.1\r\nContent-Length: 300000\r\n\r\n", 47));
-  CHECK(client_read_reply(&c, &reply) == 400 && client_sync(&c));
+  CHECK(client_send(&c, flood, sizeof flood) && client_read_reply(&c, &reply) == 431 && client_sync(&c));
+  CHECK(client_send(&c, "POST /exec HTTP/1.1\r\nContent-Length: 30000000\r\n\r\n", 49));
+  CHECK(client_read_reply(&c, &reply) == 413 && strstr(reply.head, "Connection: close\r\n") && client_sync(&c));
   CHECK(request("POST", "/exec", "{\"argv\":") == 400);
   // A host that vanished in the middle of a head.
   CHECK(client_send(&c, "GET /heal", 9) && client_sync(&c) && request("GET", "/healthz", "") == 200);
@@ -252,6 +307,9 @@ int main(int argc, char **argv) {
   client_start(&c, argv[1]);
   test_plain_requests();
   test_exec_results();
+  test_exec_takes_what_the_kernel_takes();
+  test_longest_body();
+  test_longest_path();
   test_exec_output_is_complete();
   test_exec_echoes_while_host_only_writes();
   test_exec_terminal();

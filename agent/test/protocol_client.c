@@ -95,7 +95,7 @@ int client_read_reply(struct client *c, struct reply *r) {
 }
 
 int client_request(struct client *c, const char *method, const char *target, const void *body, size_t n, struct reply *r) {
-  char head[4096];
+  char head[20000];
   int length = snprintf(head, sizeof head, "%s %s HTTP/1.1\r\nHost: guest\r\nContent-Length: %zu\r\n\r\n", method, target, n);
   if (!client_send(c, head, (size_t)length) || !client_send(c, body, n)) return -1;
   return client_read_reply(c, r);

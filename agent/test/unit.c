@@ -21,7 +21,7 @@ int check_failures, check_count;
 struct agent_shared *agent_shared;
 
 static bool head_parses(const char *text, struct http_request *request) {
-  static char head[HTTP_HEAD_MAX_BYTES * 2];
+  static char head[LIMIT_HEAD_BYTES * 2];
   size_t n = strlen(text);
   memcpy(head, text, n + 1);
   return http_head_length((uint8_t *)head, n) == n && http_parse_head(head, n, request);
@@ -100,7 +100,7 @@ static void test_json(void) {
 }
 
 static void test_json_value_limit(void) {
-  size_t n = JSON_MAX_NODES * 2 + 3;
+  size_t n = LIMIT_JSON_VALUES * 2 + 3;
   char *text = malloc(n + 1);
   struct json_document d;
   for (size_t i = 0; i < n; i++) text[i] = i % 2 ? '0' : ',';
