@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { type Duplex, duplexPair } from 'node:stream';
+import { type Duplex, duplexPair, Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
 import fc from 'fast-check';
@@ -94,6 +94,46 @@ test('an error of the guest keeps its errno, loses its control characters, and c
   const { client, fates } = clientOf(t, answering(json(404, { error: 'no \u001b]0;such file', errno: 2 })));
   await assert.rejects(client.stat('/x y'), { code: 'GUEST_FILE', message: 'no ?]0;such file', details: { status: 404, errno: 2 } });
   assert.notEqual(fates[0], 'open');
+});
+
+test('a refusal that leaves the rest of the request in the channel ends the channel, whatever was asked (7.2)', async (t) => {
+  const refusal = (status: number, line = ''): string =>
+    json(status, { error: 'no', errno: 0 }).replace('Content-Length', `${line}Content-Length`);
+  const content = (): AsyncIterable<Uint8Array> => Readable.from([Buffer.from('hello')]);
+  const asks: ((client: AgentClient) => Promise<unknown>)[] = [
+    (client) => client.openExec({ argv: ['x'.repeat(100_000)] }),
+    (client) => client.openTunnel('127.0.0.1:80'),
+    (client) => client.getFile('/x'),
+    (client) => client.putFile('/x', { content: content(), sizeBytes: 5, mode: 0o644 }),
+    (client) => client.stat('/x'),
+    (client) => client.personalize({ hostname: 'web' }),
+    (client) => client.watchPorts(() => undefined),
+  ];
+  for (const ask of asks) {
+    for (const [reply, fate] of [
+      [refusal(413, 'Connection: close\r\n'), 'destroyed'],
+      [refusal(400), 'destroyed'],
+      [refusal(404), 'released'],
+    ] as const) {
+      const { client, fates } = clientOf(t, answering(reply));
+      await assert.rejects(ask(client));
+      assert.ok(fates.length === 1 && (fates[0] === fate || fates[0] === 'destroyed'), `${reply}: ${fates.join(' ')}`);
+    }
+  }
+});
+
+test('a request that the agent cannot take is refused before a channel is opened (7.2)', async (t) => {
+  const { client, fates } = clientOf(t, () => undefined);
+  const content = (): AsyncIterable<Uint8Array> => Readable.from([]);
+  const path = `/${'x'.repeat(20_000)}`;
+  await assert.rejects(client.stat(path), { code: 'INVALID_INPUT' });
+  await assert.rejects(client.getFile(path), { code: 'INVALID_INPUT' });
+  await assert.rejects(client.putFile(path, { content: content(), sizeBytes: 0, mode: 0o644 }), { code: 'INVALID_INPUT' });
+  await assert.rejects(client.openExec({ argv: ['x'.repeat(14 * 1024 ** 2)] }), { code: 'INVALID_INPUT' });
+  await assert.rejects(client.personalize({ hosts: ['x'.repeat(14 * 1024 ** 2)] }), { code: 'INVALID_INPUT' });
+  assert.deepEqual(fates, []);
+  const longest = clientOf(t, answering(json(404, { error: 'no', errno: 2 })));
+  await assert.rejects(longest.client.stat(`/${'\u0001'.repeat(4094)}`), { code: 'GUEST_FILE' });
 });
 
 test('a file is read at its announced length and a shorter one fails (3.13)', async (t) => {

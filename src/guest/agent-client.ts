@@ -12,6 +12,7 @@ import {
   receiveBody,
   sendBody,
   encodeRequest,
+  settleChannel,
 } from './agent-exchange.ts';
 import { type FileStatus, errorReply, harmless, healthReply, infoReply, parseReply, portsReply, statReply } from './agent-replies.ts';
 import { FrameSession } from './frame-session.ts';
@@ -20,6 +21,8 @@ import { type ReplyHead, headReader, violation } from './reply-head.ts';
 
 /** What an agent needs for an answer from memory, on a busy host under emulation. */
 const ANSWER_MS = 10_000;
+/** How fast a body goes into a guest at least, on a busy host under emulation. */
+const BODY_BYTES_PER_MS = 512;
 /** Personalising grows file systems. */
 const PERSONALIZE_MS = 60_000;
 /** How long a file transfer may stand still. */
@@ -86,13 +89,11 @@ function limitOf(options: CallOptions, timeoutMs: number): AbortSignal {
   return options.signal === undefined ? limit : AbortSignal.any([options.signal, limit]);
 }
 
-/** Runs `use` on a channel that goes back when it returns, and is closed when it throws. */
+/** Runs `use` on a channel, which it gives back itself, and which is closed when it throws. */
 async function withChannel<T>(open: OpenChannel, signal: AbortSignal, use: (channel: AgentChannel) => Promise<T>): Promise<T> {
   const channel = await open(signal);
   try {
-    const value = await use(channel);
-    channel.release();
-    return value;
+    return await use(channel);
   } catch (error) {
     channel.destroy();
     throw error;
@@ -107,9 +108,12 @@ async function ask<T>(
   parse: (body: Buffer) => T,
 ): Promise<T> {
   const signal = limitOf(options, timeoutMs);
-  const { head, body } = await withChannel(open, signal, async ({ stream }) => {
-    const reply = await exchangeHead(stream, request, signal);
-    return { head: reply.head, body: await receiveBody(stream, reply.head, reply.rest, signal) };
+  const bytes = encodeRequest(request);
+  const { head, body } = await withChannel(open, signal, async (channel) => {
+    const reply = await exchangeHead(channel.stream, bytes, signal);
+    const received = await receiveBody(channel.stream, reply.head, reply.rest, signal);
+    settleChannel(channel, reply.head);
+    return { head: reply.head, body: received };
   });
   if (head.status === 200 || head.status === 204) return parse(body);
   throw refusal(request, head, body);
@@ -130,12 +134,13 @@ function refusal(request: Request, head: ReplyHead, body: Buffer): BangerError {
 async function getFile(open: OpenChannel, path: string, options: CallOptions): Promise<GuestFile> {
   const request = { method: 'GET', target: `/files?path=${encodeURIComponent(path)}` };
   const signal = limitOf(options, ANSWER_MS);
+  const bytes = encodeRequest(request);
   const channel = await open(signal);
   try {
-    const { head, rest } = await exchangeHead(channel.stream, request, signal);
+    const { head, rest } = await exchangeHead(channel.stream, bytes, signal);
     if (head.status !== 200) {
       const body = await receiveBody(channel.stream, head, rest, signal);
-      channel.release();
+      settleChannel(channel, head);
       throw refusal(request, head, body);
     }
     const mode = Number.parseInt(/^[0-7]{1,7}$/.exec(head.headers.get('x-mode') ?? '')?.[0] ?? '', 8);
@@ -171,22 +176,25 @@ async function putFile(
   const mode = (file.mode & 0o7777).toString(8).padStart(4, '0');
   const request = { method: 'PUT', target: `/files?path=${encodeURIComponent(path)}&mode=${mode}` };
   const signal = options.signal ?? new AbortController().signal;
-  await withChannel(open, limitOf(options, ANSWER_MS), async ({ stream }) => {
-    stream.write(encodeRequest(request, file.sizeBytes));
+  const head = encodeRequest(request, file.sizeBytes);
+  await withChannel(open, limitOf(options, ANSWER_MS), async (channel) => {
+    const { stream } = channel;
+    stream.write(head);
     const over = new AbortController();
-    const head = receive(stream, AbortSignal.any([signal, over.signal]), headReader());
+    const answer = receive(stream, AbortSignal.any([signal, over.signal]), headReader());
     const sending = sendBody(stream, file.content, file.sizeBytes, IDLE_MS, signal);
     try {
       // An agent that refuses says so before the end of a long body.
-      const early = await Promise.race([head, sending.then(() => undefined)]);
+      const early = await Promise.race([answer, sending.then(() => undefined)]);
       if (early === undefined) setTimeout(() => over.abort(), IDLE_MS).unref();
-      const reply = early ?? (await head);
+      const reply = early ?? (await answer);
       const body = await receiveBody(stream, reply.head, reply.rest, limitOf(options, ANSWER_MS));
       if (reply.head.status !== 204) throw refusal(request, reply.head, body);
       await sending;
+      settleChannel(channel, reply.head);
     } finally {
       over.abort();
-      head.catch(() => undefined);
+      answer.catch(() => undefined);
       sending.catch(() => undefined);
     }
   });
@@ -204,13 +212,14 @@ async function openSession(
   options: CallOptions,
   form?: 'whole-frames',
 ): Promise<FrameSession> {
-  const signal = limitOf(options, ANSWER_MS);
+  const signal = limitOf(options, ANSWER_MS + Math.ceil((request.body?.length ?? 0) / BODY_BYTES_PER_MS));
+  const bytes = encodeRequest(request);
   const channel = await open(signal);
   try {
-    const { head, rest } = await exchangeHead(channel.stream, request, signal);
+    const { head, rest } = await exchangeHead(channel.stream, bytes, signal);
     if (head.status === wanted && head.contentLength === undefined) return new FrameSession(channel, rest, form);
     const body = await receiveBody(channel.stream, head, rest, signal);
-    channel.release();
+    settleChannel(channel, head);
     throw refusal(request, head, body);
   } catch (error) {
     channel.destroy();

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
 import type { AgentChannel } from '../drivers/hypervisor/contract.ts';
 import { BangerError } from '../model/errors.ts';
+import { AGENT_LIMITS } from '../model/limits.ts';
 import { type ReplyHead, headReader, violation } from './reply-head.ts';
 
 /** docs/agent-protocol.md: what the host takes from an agent. */
@@ -9,19 +10,44 @@ export const MAX_JSON_BYTES = 1024 ** 2;
 
 export type Request = { method: string; target: string; body?: Uint8Array };
 
-/** @returns the request on the wire. */
+/**
+ * @param streamedBytes the length of a body that is sent afterwards
+ * @returns the request on the wire
+ * @throws INVALID_INPUT when it is more than the agent takes
+ */
 export function encodeRequest(request: Request, streamedBytes?: number): Buffer {
+  const bodyBytes = request.body?.length ?? 0;
   const length = streamedBytes ?? request.body?.length;
   const lengthLine = length === undefined ? '' : `Content-Length: ${length}\r\n`;
   const head = Buffer.from(`${request.method} ${request.target} HTTP/1.1\r\nHost: guest\r\n${lengthLine}\r\n`);
+  if (head.length > AGENT_LIMITS.headBytes || bodyBytes > AGENT_LIMITS.jsonBytes) {
+    const path = request.target.split('?')[0]?.slice(0, 100);
+    throw new BangerError('INVALID_INPUT', `${request.method} ${path} is more than the guest agent takes in one request`, {
+      remedy: 'shorten it',
+      details: { headBytes: head.length, bodyBytes, limits: AGENT_LIMITS },
+    });
+  }
   return request.body === undefined ? head : Buffer.concat([head, request.body]);
 }
 
-/** Sends a request and reads the reply's head. @throws AGENT_UNREACHABLE, AGENT_PROTOCOL */
-export async function exchangeHead(stream: Duplex, request: Request, signal: AbortSignal): Promise<{ head: ReplyHead; rest: Buffer }> {
-  stream.write(encodeRequest(request));
+/** Sends an encoded request and reads the reply's head. @throws AGENT_UNREACHABLE, AGENT_PROTOCOL */
+export async function exchangeHead(stream: Duplex, request: Buffer, signal: AbortSignal): Promise<{ head: ReplyHead; rest: Buffer }> {
+  stream.write(request);
   return receive(stream, signal, headReader());
 }
+
+/**
+ * Gives a channel back after a whole reply, unless that was the last one on it: whoever refuses a request without reading it to its
+ * end takes the rest for the next one.
+ */
+export function settleChannel(channel: AgentChannel, head: ReplyHead): void {
+  // Agents of older images say it by their status alone.
+  const isLast = head.headers.get('connection') === 'close' || UNREAD.has(head.status);
+  if (isLast) channel.destroy();
+  else channel.release();
+}
+
+const UNREAD: ReadonlySet<number> = new Set([400, 413, 431]);
 
 /** Reads the whole of a JSON body. @param rest what came with the head */
 export async function receiveBody(stream: Duplex, head: ReplyHead, rest: Buffer, signal: AbortSignal): Promise<Buffer> {

@@ -10,7 +10,46 @@ export const LIMITS = {
   diskStepBytes: 1024 ** 2,
   /** RFC 1035 label. */
   nameLength: { min: 1, max: 63 },
+  /** PATH_MAX of Linux without the final NUL. */
+  pathBytes: 4095,
+  exec: {
+    /** MAX_ARG_STRLEN of Linux, 32 pages, without the final NUL: one word of a command, or one NAME=value. */
+    wordBytes: 131_071,
+    /**
+     * What execve takes in all (execve(2), bprm_stack_limits of Linux): a quarter of the stack's limit of 8 MiB, for every word with
+     * its NUL and its pointer. Most words of one letter that fit are 209,715.
+     */
+    totalBytes: 2 * 1024 ** 2,
+  },
 } as const;
+
+/** One set with agent/src/limits.h: what one request to the guest's agent may be. */
+export const AGENT_LIMITS = {
+  /** A path of which every byte is percent-encoded, with room for the rest of the head. */
+  headBytes: 16 * 1024,
+  /** The largest command: JSON writes a byte as six (\u001f) at most. */
+  jsonBytes: 13 * 1024 ** 2,
+  /** An empty word costs nine bytes of LIMITS.exec.totalBytes, so there are no more words than 233,016. */
+  jsonValues: 262_144,
+} as const;
+
+const POINTER_BYTES = 8;
+
+/** @returns what makes that no command of Linux, to be read after its name ("the command …"); undefined when nothing does */
+export function execObstacle(argv: readonly string[], environment: Readonly<Record<string, string>> = {}): string | undefined {
+  const words = [...argv, ...Object.entries(environment).map(([name, value]) => `${name}=${value}`)];
+  let totalBytes = 0;
+  for (const word of words) {
+    // Half of a surrogate pair is no character, and cannot be sent as one.
+    if (word.includes('\0') || !word.isWellFormed()) return 'has a word that no program can be given (a NUL, or half a character)';
+    const bytes = Buffer.byteLength(word);
+    if (bytes > LIMITS.exec.wordBytes) return `has a word of ${bytes} bytes; Linux takes ${LIMITS.exec.wordBytes} in one`;
+    totalBytes += bytes + 1 + POINTER_BYTES;
+  }
+  if (argv[0] === undefined || argv[0] === '') return 'has no program';
+  if (totalBytes <= LIMITS.exec.totalBytes) return undefined;
+  return `and its environment take ${totalBytes} bytes with ${words.length} words; Linux takes ${LIMITS.exec.totalBytes}`;
+}
 
 /** What a VM gets when the user says nothing; config.toml overrides. */
 export const DEFAULT_SPEC = {
