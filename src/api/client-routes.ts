@@ -1,5 +1,7 @@
 // One typed function per route of docs/api.md.
 import type { Duplex } from 'node:stream';
+import { BangerError } from '../model/errors.ts';
+import { execObstacle } from '../model/limits.ts';
 import { type ApiReply, type ApiRequest, bodyOf, readJson, readNdjson, type Send } from './client.ts';
 import type { BuildImage, ImageView, ImportImage, ProvisionStepView, RegisterImage } from './image-schemas.ts';
 import type {
@@ -90,9 +92,14 @@ function guestRoutes(get: Get, send: Send, done: Done) {
         path: pathOf(['vms', ref, 'files'], { path, mode: mode.toString(8).padStart(4, '0') }),
         upload,
       }),
-    /** @returns the raw stream of frames */
-    exec: async (ref: string, body: ExecBody): Promise<Duplex> =>
-      (await send({ method: 'POST', path: pathOf(['vms', ref, 'exec']), json: body, upgrade: true })).socket,
+    /** @returns the raw stream of frames. @throws INVALID_INPUT for what is no command of Linux, before anything is sent */
+    exec: async (ref: string, body: ExecBody): Promise<Duplex> => {
+      const obstacle = execObstacle(body.argv, body.env);
+      if (obstacle !== undefined) {
+        throw new BangerError('INVALID_INPUT', `the command ${obstacle}`, { remedy: 'hand over what is long on stdin, or in a file' });
+      }
+      return (await send({ method: 'POST', path: pathOf(['vms', ref, 'exec']), json: body, upgrade: true })).socket;
+    },
     /** @param target `ssh` or an address inside the guest, `127.0.0.1:8080` */
     tunnel: async (ref: string, target: string): Promise<Duplex> =>
       (await send({ method: 'POST', path: pathOf(['vms', ref, 'tunnel']), json: { target }, upgrade: true })).socket,

@@ -1,7 +1,7 @@
 // The contract between CLI and daemon. One schema validates requests, types the client and generates OpenAPI.
 import { z } from 'zod';
 import { ERROR_CODES } from '../model/errors.ts';
-import { LIMITS } from '../model/limits.ts';
+import { LIMITS, execObstacle } from '../model/limits.ts';
 import { VM_STATES } from '../model/vm-state.ts';
 
 const bytes = (what: string): z.ZodNumber =>
@@ -198,15 +198,27 @@ export const bundleStatusSchema = z
 
 export const execSchema = z
   .strictObject({
-    argv: z.array(z.string().max(131_072)).min(1).max(4096),
+    argv: z.array(z.string()).min(1).describe('with env as much as execve of Linux takes: 2 MiB in all, 128 KiB in one word'),
     env: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), z.string()).optional(),
-    cwd: z.string().startsWith('/').optional(),
+    cwd: z
+      .string()
+      .startsWith('/')
+      .refine((path) => isPath(path), `must be a path of at most ${LIMITS.pathBytes} bytes without NUL`)
+      .optional(),
     tty: z.boolean().optional(),
     rows: z.number().int().min(1).max(65_535).optional(),
     columns: z.number().int().min(1).max(65_535).optional(),
     user: z.string().min(1).max(64).optional(),
   })
+  .superRefine(({ argv, env }, context) => {
+    const obstacle = execObstacle(argv, env);
+    if (obstacle !== undefined) context.addIssue({ code: 'custom', path: ['argv'], message: obstacle });
+  })
   .meta({ id: 'Exec' });
+
+function isPath(path: string): boolean {
+  return Buffer.byteLength(path) <= LIMITS.pathBytes && !path.includes('\0') && path.isWellFormed();
+}
 
 export const healthSchema = z
   .strictObject({

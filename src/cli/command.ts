@@ -4,6 +4,22 @@ import type { Argument, Command, Option } from '@commander-js/extra-typings';
 
 export type AnyCommand = BaseCommand;
 
+/** commander hands words over as arguments of one call, of which there may be about a hundred thousand. */
+const WORDS_PARSED = 10_000;
+
+/** A command that takes as many words as the kernel does; options are among the first of them. */
+export class LongCommand extends BaseCommand {
+  override createCommand(name?: string): BaseCommand {
+    return new LongCommand(name);
+  }
+
+  override parseOptions(words: string[]): { operands: string[]; unknown: string[] } {
+    const { operands, unknown } = super.parseOptions(words.slice(0, WORDS_PARSED));
+    const rest = words.slice(WORDS_PARSED);
+    return unknown.length > 0 ? { operands, unknown: unknown.concat(rest) } : { operands: operands.concat(rest), unknown };
+  }
+}
+
 const examples = new WeakMap<object, readonly string[]>();
 
 /** @returns the examples that a command was declared with, whole command lines; lines with # are remarks */
@@ -16,7 +32,7 @@ export function examplesOf(command: AnyCommand): readonly string[] {
  * @param lines examples, whole command lines
  */
 export function newCommand(name: string, description: string, lines: readonly string[]): Command {
-  const command = new BaseCommand(name)
+  const command = new LongCommand(name)
     .description(description)
     .addOption(new BaseOption('--debug', 'show where an error comes from').hideHelp())
     .addOption(new BaseOption('--no-color', 'no colours').hideHelp())

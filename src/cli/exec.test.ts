@@ -158,3 +158,21 @@ test('the proxy for ssh moves bytes both ways and ends with the guest side (6.4)
 });
 
 const asTunnel: typeof asHost = (socket) => void runAsGuest(socket, ['sh', '-c', 'printf "echo "; cat']);
+
+test('what does not fit into a command of Linux is refused before anything is sent, and all that fits is sent (3.13)', async () => {
+  const seen: number[] = [];
+  const count: typeof asHost = (socket, { body }) => {
+    seen.push((body as ExecBody).argv.length);
+    runAsGuest(socket, ['true']);
+  };
+  await withGuest(count, async (stub) => {
+    const words = Array<string>(150_000).fill('x');
+    assert.equal((await runInProcess(stub.env, ['vm', 'exec', 'web', 'true', ...words])).exitCode, 0);
+    assert.deepEqual(seen, [150_001]);
+    const refused = await runInProcess(stub.env, ['vm', 'exec', 'web', 'true', ...words, ...words]);
+    assert.equal(refused.exitCode, 2);
+    assert.match(refused.stderr, /the command and its environment take \d+ bytes with 300001 words; Linux takes 2097152/);
+    assert.equal((await runInProcess(stub.env, ['vm', 'exec', 'web', 'true', 'y'.repeat(131_072)])).exitCode, 2);
+    assert.equal(seen.length, 1);
+  });
+});

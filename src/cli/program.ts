@@ -1,7 +1,7 @@
-import { Command, Option } from 'commander';
+import { Option } from 'commander';
 import { VERSION } from './build-info.ts';
 import type { Cli } from './cli.ts';
-import type { AnyCommand } from './command.ts';
+import { type AnyCommand, LongCommand } from './command.ts';
 import { type Group, GROUPS, loadVerb, TOP_VERBS } from './registry.ts';
 
 /**
@@ -25,7 +25,7 @@ export async function buildProgram(cli: Cli, argv: readonly string[]): Promise<A
 }
 
 function newProgram(cli: Cli): AnyCommand {
-  return new Command('banger')
+  return new LongCommand('banger')
     .description('Persistent, isolated Linux machines on your own computer.')
     .usage('<noun> <verb> [options]')
     .version(VERSION, '-V, --version', 'print the version of this program')

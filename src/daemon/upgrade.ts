@@ -7,6 +7,7 @@ import type { AgentClient } from '../guest/agent-client.ts';
 import type { FrameSession } from '../guest/frame-session.ts';
 import { resolveVm } from '../lifecycle/vm/resolve.ts';
 import { BangerError, ERROR_CODES, type ErrorBody, toErrorBody } from '../model/errors.ts';
+import { AGENT_LIMITS } from '../model/limits.ts';
 import { parseInput } from './input.ts';
 import { relay } from './relay.ts';
 import type { DaemonServices } from './services.ts';
@@ -16,7 +17,6 @@ import { withSession } from './sessions.ts';
 const tunnelSchema = z.strictObject({
   target: z.string().regex(/^(ssh|[0-9A-Za-z.:[\]-]{1,100}:\d{1,5})$/, 'must be "ssh" or an address and port such as 127.0.0.1:8080'),
 });
-const MAX_BODY_BYTES = 1024 ** 2;
 /** A client that announces a body and does not send it is not waited for. */
 const BODY_TIMEOUT_MS = 10_000;
 
@@ -42,7 +42,7 @@ async function serve(services: DaemonServices, buildId: string, upgrade: Upgrade
     });
   }
   const [, reference = '', kind] = route;
-  const body = await readBody(request);
+  const open = opener(kind === 'exec' ? 'exec' : 'tunnel', await readBody(request));
   if (head.length > 0) socket.unshift(head);
   const vm = resolveVm(services.vms, decodePart(reference));
   const gone = new AbortController();
@@ -51,16 +51,24 @@ async function serve(services: DaemonServices, buildId: string, upgrade: Upgrade
     services,
     vm,
     async ({ agent }) => {
-      const options = { signal: gone.signal };
-      const session =
-        kind === 'exec'
-          ? await agent.openExec(withoutUndefined(parseInput(execSchema, body, 'the body')), options)
-          : await openTunnel(agent, vm.name, parseInput(tunnelSchema, body, 'the body').target, options);
+      const session = await open(agent, vm.name, { signal: gone.signal });
       socket.write(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: banger-frames\r\nBanger-Build: ${buildId}\r\n\r\n`);
       await relay(socket, session);
     },
     gone.signal,
   );
+}
+
+type Open = (agent: AgentClient, vmName: string, options: { signal: AbortSignal }) => Promise<FrameSession>;
+
+/** @returns what opens the session that the body asks for. @throws INVALID_INPUT */
+function opener(kind: 'exec' | 'tunnel', body: unknown): Open {
+  if (kind === 'exec') {
+    const request = withoutUndefined(parseInput(execSchema, body, 'the body'));
+    return (agent, _vmName, options) => agent.openExec(request, options);
+  }
+  const { target } = parseInput(tunnelSchema, body, 'the body');
+  return (agent, vmName, options) => openTunnel(agent, vmName, target, options);
 }
 
 /** @throws GUEST_COMMAND_NOT_FOUND where ssh is asked for and the image brings no server of it */
@@ -103,6 +111,12 @@ function withoutUndefined<T extends object>(value: T): { [K in keyof T]: Exclude
 }
 
 async function readBody(request: IncomingMessage): Promise<unknown> {
+  const tooLarge = (): BangerError => new BangerError('PAYLOAD_TOO_LARGE', `the body is larger than ${AGENT_LIMITS.jsonBytes} bytes`);
+  // Said before it is read: whoever still writes would not hear the answer over the broken connection.
+  if (Number(request.headers['content-length']) > AGENT_LIMITS.jsonBytes) {
+    request.resume();
+    throw tooLarge();
+  }
   const chunks: Buffer[] = [];
   let length = 0;
   const timer = setTimeout(() => request.destroy(new BangerError('TIMEOUT', 'the body did not arrive')), BODY_TIMEOUT_MS);
@@ -110,7 +124,7 @@ async function readBody(request: IncomingMessage): Promise<unknown> {
     for await (const chunk of request) {
       chunks.push(chunk as Buffer);
       length += (chunk as Buffer).length;
-      if (length > MAX_BODY_BYTES) throw new BangerError('PAYLOAD_TOO_LARGE', `the body is larger than ${MAX_BODY_BYTES} bytes`);
+      if (length > AGENT_LIMITS.jsonBytes) throw tooLarge();
     }
   } finally {
     clearTimeout(timer);

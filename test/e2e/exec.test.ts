@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { createVm, daemonStatus, eventually, guest, useSandbox } from '../support/e2e.ts';
 import { startOnTerminal } from '../support/pty.ts';
+import { request, sendRaw } from '../support/raw-http.ts';
 import type { Finished } from '../support/sandbox.ts';
 
 const sandbox = useSandbox();
@@ -41,6 +42,24 @@ test('10 MB go in and come out unchanged (3.13)', async () => {
 
 test('a command that reads nothing ends although nobody closes its stdin (3.13)', async () => {
   assert.equal(await sandbox().must(['vm', 'exec', 'web', '--', 'true'], { input: 'x'.repeat(1_000_000) }), '');
+});
+
+test('a command is as long as Linux allows, and what is longer costs the next command nothing (3.13)', async () => {
+  const words = Array<string>(40_000).fill('src/some/file.ts');
+  const counted = await exec('web', '--', 'sh', '-c', 'echo $#', 'sh', ...words);
+  assert.deepEqual([counted.status, counted.stdout], [0, '40000\n']);
+  const variables = Array.from({ length: 3000 }, (_, at) => ['-e', `BANGER_TEST_${at}=x`]).flat();
+  const listed = await exec(...variables, 'web', '--', 'sh', '-c', 'env | grep -c ^BANGER_TEST_');
+  assert.equal(listed.stdout, '3000\n');
+  const long = 'x'.repeat(100_000);
+  assert.equal((await exec('web', '--', 'true', long, long, long)).status, 0);
+  // Three times as many as there are channels: each would be left with the rest of a request in it.
+  const { socketPath } = await daemonStatus(sandbox());
+  for (let round = 0; round < 48; round++) {
+    const target = `/v1/vms/web/stat?path=${encodeURIComponent(`/${'\u0001'.repeat(4094)}`)}`;
+    assert.equal((await sendRaw(socketPath, request('GET', target))).status, 422);
+  }
+  assert.equal((await exec('web', '--', 'true')).status, 0);
 });
 
 test('with -t the command has a terminal of our size, which follows ours (3.13)', async () => {

@@ -203,6 +203,20 @@ test('sessions refuse bad requests with and without an upgrade (1.6)', async () 
   await refuse('bad escape', upgrade('/v1/vms/%/exec', '{}'));
   await refuse('no JSON', upgrade('/v1/vms/x/exec', '{'));
   await refuse('no route', upgrade('/v1/nosuch', '{}'), 'NOT_FOUND');
+  for (const [what, body] of Object.entries({
+    'no word': { argv: [] },
+    'a program without a name': { argv: [''] },
+    'half a character': { argv: ['\ud800'] },
+    'a NUL': { argv: ['a\0b'] },
+    'a long word': { argv: ['true', 'x'.repeat(131_072)] },
+    'a long variable': { argv: ['true'], env: { A: 'x'.repeat(131_070) } },
+    'many words': { argv: ['true', ...Array<string>(233_017).fill('')] },
+    'a long directory': { argv: ['true'], cwd: `/${'x'.repeat(4095)}` },
+  })) {
+    await refuse(what, upgrade(`/v1/vms/x/exec`, JSON.stringify(body)));
+  }
+  const announced = { Connection: 'Upgrade', Upgrade: 'banger-frames', 'Content-Length': '20000000' };
+  await refuse('a body of 20 MB', request('POST', `/v1/vms/x/exec`, '{', announced), 'PAYLOAD_TOO_LARGE');
   await refuse('another protocol', upgrade('/v1/vms/x/exec', '{}', 'websocket'), 'NOT_FOUND');
 });
 

@@ -1,6 +1,7 @@
 // Container images: OCI layouts (image-spec: image-layout.md, image-index.md, manifest.md, config.md) and what `docker save` writes.
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
+import { execObstacle } from '../../model/limits.ts';
 import type { Archive } from './archive.ts';
 import type { ByteSource } from './bytes.ts';
 import type { Layer } from './layers.ts';
@@ -136,8 +137,11 @@ function runOf(config: NonNullable<z.infer<typeof configSchema>['config']>): Con
     const name = line.slice(0, Math.max(equals, 0));
     return /^[A-Za-z_][A-Za-z0-9_]*$/.test(name) ? [[name, line.slice(equals + 1)]] : [];
   });
+  const entrypoint = [...(config.Entrypoint ?? []), ...(config.Cmd ?? [])];
+  const obstacle = entrypoint.length === 0 ? undefined : execObstacle(entrypoint, Object.fromEntries(env));
+  if (obstacle !== undefined) throw refusal(`what it runs ${obstacle}`);
   return {
-    entrypoint: [...(config.Entrypoint ?? []), ...(config.Cmd ?? [])],
+    entrypoint,
     env: Object.fromEntries(env),
     user: config.User === undefined || config.User === '' ? null : config.User,
     workdir: config.WorkingDir === undefined || config.WorkingDir === '' ? null : config.WorkingDir,
