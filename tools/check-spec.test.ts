@@ -45,11 +45,11 @@ test('no page or no test counts as zero files, which fails the check', () => {
   assert.equal(checkSpec(PAGE, []).scanned, 0);
 });
 
-test('the page holds the nine chapters and all of their numbers', () => {
+test('the page holds all chapters and all of their numbers', () => {
   const page = readFileSync(join(import.meta.dirname, '..', 'docs', 'requirements.md'), 'utf8');
   const perChapter = Object.groupBy(parseRequirements(page), ({ number }) => number.split('.')[0] ?? '');
   assert.deepEqual(
     Object.values(perChapter).map((list) => list?.length),
-    [7, 6, 13, 4, 4, 4, 4, 8, 6],
+    [7, 6, 13, 4, 4, 4, 4, 8, 6, 8, 10, 8],
   );
 });

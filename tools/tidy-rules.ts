@@ -12,7 +12,14 @@ const isTestFile = (path: string): boolean => path.endsWith('.test.ts') || path.
 const below = (path: string, ...folders: string[]): boolean => folders.some((folder) => path.startsWith(folder));
 
 /** These speak to sockets of the user, of jails, and of guests by TCP; each says whose it is. */
-const CONNECTING = new Set(['src/lib/own-socket.ts', 'src/host/unix-socket.ts', 'src/http/serve.ts', 'src/http/probe.ts']);
+const CONNECTING = new Set([
+  'src/lib/own-socket.ts',
+  'src/host/unix-socket.ts',
+  'src/http/serve.ts',
+  'src/http/http1.ts',
+  'src/http/http2.ts',
+  'src/http/probe.ts',
+]);
 
 export const WORD_RULES: readonly WordRule[] = [
   {

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
-import type { NetworkDriver } from '../drivers/network/contract.ts';
 import type { Vm } from '../model/vm.ts';
 import type { VmChange } from '../store/vms.ts';
 import { type AutoStopOptions, createAutoStop } from './auto-stop.ts';
@@ -40,11 +39,10 @@ function change(name: string, members: VmChange): Vm {
 const use = (name: string): Vm => change(name, { lastUsedAt: isoNow() });
 
 function autoStop(staleAfterMs: number | null, stop?: AutoStopOptions['stop']) {
-  const network = { addressOnHost: ({ loopbackAddress }: { loopbackAddress: string }) => loopbackAddress } as unknown as NetworkDriver;
   const services = {
     vms: { list: () => [...vms.values()], update: change },
     machines: { find: (id: string) => ({ sessions: sessions.get(id) ?? 0 }) as LiveMachine },
-    drivers: { of: () => ({ network }) },
+    drivers: { addressOnHost: (_runtime: unknown, addresses: { loopbackAddress: string }) => addresses.loopbackAddress },
     host: { connectedAddresses: () => Promise.resolve(connected) },
     now: () => new Date(nowMs),
     warn: (message: string) => told.push(message),
