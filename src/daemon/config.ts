@@ -12,6 +12,12 @@ const size = (bareUnit: number, min: number, max: number) =>
     .transform((value) => parseSize(String(value), { bareUnit }))
     .pipe(z.number({ error: 'not a size such as "512M" or "8GiB"' }).min(min).max(max));
 const disk = size(1, LIMITS.diskBytes.min, LIMITS.diskBytes.max);
+/** It becomes the value of a variable, here and in guests. */
+const wordOf = (max: number) =>
+  z
+    .string()
+    .max(max)
+    .regex(/^\P{Cc}*$/u, 'must be one line');
 const MIB = 1024 ** 2;
 /** Milliseconds; null for "off". */
 const durationOrOff = z
@@ -48,6 +54,8 @@ const configSchemaOf = (drivers: DriverNames) =>
         disk_size: disk.default(DEFAULT_SPEC.workDiskBytes),
         system_overlay_size: disk.default(DEFAULT_SPEC.rootOverlayBytes),
         nat: z.boolean().default(DEFAULT_SPEC.nat),
+        host_ca: z.boolean().default(false),
+        host_proxy: z.boolean().default(false),
       })
       .prefault({}),
     network: z.strictObject({ mode: driverSchema(drivers.networks) }).prefault({}),
@@ -63,6 +71,14 @@ const configSchemaOf = (drivers: DriverNames) =>
       .strictObject({
         mirror: z.url({ protocol: /^(https?|file)$/ }).default('https://repo-default.voidlinux.org/current'),
         keys: z.string().startsWith('/').optional(),
+      })
+      .prefault({}),
+    trust: z
+      .strictObject({
+        ca_file: z.string().startsWith('/').optional(),
+        http_proxy: wordOf(4096).optional(),
+        https_proxy: wordOf(4096).optional(),
+        no_proxy: wordOf(16_384).optional(),
       })
       .prefault({}),
     helper: z.strictObject({ socket: z.string().startsWith('/').default('/run/banger/helper.sock') }).prefault({}),

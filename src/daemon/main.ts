@@ -7,6 +7,7 @@ import { connectOwnSocket } from '../lib/own-socket.ts';
 import { BangerError, ERROR_CODES } from '../model/errors.ts';
 import { activatedDescriptor, listenOn } from './activation.ts';
 import { compose } from './compose/compose.ts';
+import { trustHost } from './compose/host-trust.ts';
 import { DRIVERS, namesOf } from './compose/registry.ts';
 import { loadConfig } from './config.ts';
 import { LOG_BYTES, openLog } from './log.ts';
@@ -29,6 +30,7 @@ async function main(): Promise<void> {
   if (activated === undefined) await refuseSecondDaemon(directories.socketPath);
   const ending = Promise.withResolvers<string>();
   const build = { id: BANGER_BUILD, version: BANGER_VERSION };
+  await trustHost(config);
   const daemon = await compose({ directories, config, log, build, requestShutdown: () => ending.resolve('request') });
   const server = await createServer(daemon.services, build);
   await daemon.recover();

@@ -121,6 +121,14 @@ export type Drivers = {
   networks(): readonly NetworkDriver[];
 };
 
+/** What guests can be given of the trust of this host. */
+export type HostTrustSource = {
+  /** @returns PEM, one certificate each. @throws NOT_FOUND, CONFIG_INVALID */
+  certificates(): Promise<string[]>;
+  /** @throws NOT_FOUND, CONFIG_INVALID, UNSUPPORTED for a proxy that no guest reaches */
+  proxyVariables(): Record<string, string>;
+};
+
 /** What verbs work with; put together in daemon/compose/. */
 export type LifecycleServices = {
   vms: VmStore;
@@ -144,6 +152,7 @@ export type LifecycleServices = {
   distributions: ReadonlyMap<string, Distribution>;
   /** Makes a root file system and a work seed of an image that is not banger's own. */
   readForeignImage(request: Omit<ImportRequest, 'host'>): Promise<ImportedFacts>;
+  hostTrust: HostTrustSource;
   connectAgent(machine: Machine): AgentClient;
   makeSshHostKey(): SshHostKey;
   /** Public key that may log in as root. */

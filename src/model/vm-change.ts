@@ -13,6 +13,8 @@ const NEEDS_STOP = {
   memoryMib: '--memory',
   workDiskBytes: '--disk-size',
   rootOverlayBytes: '--system-overlay-size',
+  hostCa: '--host-ca',
+  hostProxy: '--host-proxy',
 } as const;
 
 const DISKS = { workDiskBytes: 'work disk', rootOverlayBytes: 'root file system' } as const;
@@ -30,11 +32,18 @@ export function decideChange(vm: Vm, asked: VmChangeRequest): Pick<Vm, 'name' | 
     workDiskBytes: asked.workDiskBytes ?? vm.spec.workDiskBytes,
     rootOverlayBytes: asked.rootOverlayBytes ?? vm.spec.rootOverlayBytes,
     nat: asked.nat ?? vm.spec.nat,
+    ...trustOf(asked, vm.spec),
   };
   for (const member of ['workDiskBytes', 'rootOverlayBytes'] as const) refuseShrinking(vm, member, spec[member]);
   decideAction(vm, 'set');
   if (vm.state === 'running') refuseLive(vm, spec);
   return { name, spec };
+}
+
+/** @returns what is said of the host's trust, by the request or else by what is there; nothing where nobody has said anything */
+export function trustOf(asked: VmChangeRequest, present: Pick<VmSpec, 'hostCa' | 'hostProxy'>): Pick<VmSpec, 'hostCa' | 'hostProxy'> {
+  const [hostCa, hostProxy] = [asked.hostCa ?? present.hostCa, asked.hostProxy ?? present.hostProxy];
+  return { ...(hostCa === undefined ? {} : { hostCa }), ...(hostProxy === undefined ? {} : { hostProxy }) };
 }
 
 function refuseShrinking(vm: Vm, member: keyof typeof DISKS, askedBytes: number): void {

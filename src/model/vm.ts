@@ -10,6 +10,10 @@ export type VmSpec = {
   rootOverlayBytes: number;
   /** Whether the VM may reach the outside. */
   nat: boolean;
+  /** Whether the guest trusts the authorities that were added to this host; absent: nobody has said so yet. */
+  hostCa?: boolean;
+  /** Whether the guest is told of the proxies of this host. */
+  hostProxy?: boolean;
 };
 
 /** A process, safe against pid reuse: the start time is field 22 of /proc/PID/stat, in clock ticks since boot. */

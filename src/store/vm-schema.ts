@@ -9,6 +9,8 @@ export const specSchema = z.strictObject({
   workDiskBytes: z.number(),
   rootOverlayBytes: z.number(),
   nat: z.boolean(),
+  hostCa: z.boolean().exactOptional(),
+  hostProxy: z.boolean().exactOptional(),
 });
 
 export const runtimeSchema = z.strictObject({

@@ -38,6 +38,7 @@ import type { BundleParts } from './bundle-parts.ts';
 import { bundleWork, type Places } from './bundle-work.ts';
 import { imageWork } from './image-work.ts';
 import { clientKey } from './client-key.ts';
+import { createHostTrust } from './host-trust.ts';
 import { Chooser } from './chooser.ts';
 import type { Names } from './names.ts';
 import { lookOf } from './http-front.ts';
@@ -263,7 +264,7 @@ function settingsOf({
   directories,
   config,
   log,
-}: ComposeOptions): Pick<LifecycleServices, 'pathsOf' | 'imagePathsOf' | 'settings' | 'warn'> {
+}: ComposeOptions): Pick<LifecycleServices, 'pathsOf' | 'imagePathsOf' | 'settings' | 'warn' | 'hostTrust'> {
   return {
     pathsOf: (vm) => vmPaths(directories, vm),
     imagePathsOf: (image) => imagePaths(directories, image),
@@ -276,6 +277,7 @@ function settingsOf({
       spaceCheckMs: SPACE_CHECK_MS,
       reservedBytes: config.reserved_space,
     },
+    hostTrust: createHostTrust(config),
     warn: (message, facts) => log.warn(facts, message),
   };
 }
@@ -287,5 +289,7 @@ function defaultSpecOf({ defaults }: Config): VmSpec {
     workDiskBytes: defaults.disk_size,
     rootOverlayBytes: defaults.system_overlay_size,
     nat: defaults.nat,
+    ...(defaults.host_ca ? { hostCa: true } : {}),
+    ...(defaults.host_proxy ? { hostProxy: true } : {}),
   };
 }

@@ -1,0 +1,101 @@
+// Where the trust of this host is read: what its administrator added to the distribution's authorities, and proxies.
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { namesIn } from '../../host/files.ts';
+import type { HostTrustSource } from '../../lifecycle/services.ts';
+import { BangerError } from '../../model/errors.ts';
+import { checkProxy, parseAuthorities, PAST_PROXIES, type Proxies, proxyVariables } from '../../model/host-trust.ts';
+import type { Config } from '../config.ts';
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Where administrators put authorities: update-ca-certificates(8) of Debian, Alpine and Void; update-ca-trust(8) of Fedora, Arch, SUSE. */
+const ANCHORS = [
+  '/usr/local/share/ca-certificates',
+  '/etc/pki/ca-trust/source/anchors',
+  '/etc/ca-certificates/trust-source/anchors',
+  '/etc/pki/trust/anchors',
+];
+const IS_CERTIFICATE = /\.(crt|pem|cer|der)$/;
+
+/** Reads both anew each time: a certificate that was added yesterday is in the guest that starts today. */
+export function createHostTrust({ trust }: Pick<Config, 'trust'>, env: Environment = process.env, anchors = ANCHORS): HostTrustSource {
+  return {
+    async certificates() {
+      const paths = trust.ca_file === undefined ? await filesIn(anchors) : [trust.ca_file];
+      const all = await Promise.all(paths.map(async (path) => parseAuthorities(await readCertificates(path), path)));
+      const found = [...new Set(all.flat())];
+      if (found.length > 0) return found;
+      throw new BangerError('NOT_FOUND', `nobody has added an authority to this host: there is none in ${anchors.join(', ')}`, {
+        remedy: 'set trust.ca_file in config.toml to a file with certificates',
+      });
+    },
+    proxyVariables() {
+      const found = proxyVariables(proxiesOf(trust, env));
+      if (Object.keys(found).length > 0) return found;
+      throw new BangerError('NOT_FOUND', 'this host has no proxy: neither the configuration nor the environment of the daemon names one', {
+        remedy: 'set trust.http_proxy and trust.https_proxy in config.toml',
+      });
+    },
+  };
+}
+
+async function readCertificates(path: string): Promise<Buffer> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new BangerError('CONFIG_INVALID', `${path} cannot be read: ${code ?? String(error)}`, { remedy: `ls -l ${path}`, cause: error });
+  }
+}
+
+async function filesIn(directories: readonly string[]): Promise<string[]> {
+  const names = await Promise.all(
+    directories.map(async (directory) =>
+      (await namesIn(directory)).filter((name) => IS_CERTIFICATE.test(name)).map((name) => join(directory, name)),
+    ),
+  );
+  return names.flat().toSorted();
+}
+
+function proxiesOf(trust: Config['trust'], env: Environment): Proxies {
+  const value = (name: string): string | null =>
+    [env[name], env[name.toUpperCase()]].find((text) => text !== undefined && text !== '') ?? null;
+  return {
+    http: trust.http_proxy ?? value('http_proxy'),
+    https: trust.https_proxy ?? value('https_proxy'),
+    none: trust.no_proxy ?? value('no_proxy'),
+  };
+}
+
+/**
+ * Lets the daemon itself fetch as the programs of this host do: by its proxies, and from whom `trust.ca_file` names. What it starts inherits
+ * the proxies. One on loopback is good for this.
+ * @throws CONFIG_INVALID
+ */
+export async function trustHost({ trust }: Pick<Config, 'trust'>, env: NodeJS.ProcessEnv = process.env): Promise<void> {
+  const { http, https, none } = proxiesOf(trust, env);
+  for (const [name, value] of Object.entries({ http_proxy: http, https_proxy: https, no_proxy: none })) {
+    if (value === null) continue;
+    if (name !== 'no_proxy') refuseBad(value, name);
+    env[name] = value;
+  }
+  if (http !== null || https !== null) {
+    const { setGlobalProxyFromEnv } = await import('node:http');
+    const past = [...(none === null ? [] : [none]), ...PAST_PROXIES].join(',');
+    setGlobalProxyFromEnv({ http_proxy: http ?? '', https_proxy: https ?? '', no_proxy: past });
+  }
+  if (trust.ca_file === undefined) return;
+  const own = parseAuthorities(await readCertificates(trust.ca_file), trust.ca_file);
+  const { getCACertificates, setDefaultCACertificates } = await import('node:tls');
+  setDefaultCACertificates([...getCACertificates('default'), ...own]);
+}
+
+function refuseBad(value: string, name: string): void {
+  try {
+    checkProxy(value, name);
+  } catch (error) {
+    if (error instanceof BangerError && error.code === 'UNSUPPORTED') return;
+    throw error;
+  }
+}
