@@ -14,6 +14,8 @@ export const vmSpecSchema = z
     workDiskBytes: bytes('size of the work disk at /root'),
     rootOverlayBytes: bytes('virtual size of the root file system'),
     nat: z.boolean().describe('whether the VM may reach the outside'),
+    hostCa: z.boolean().optional().describe('whether the guest trusts the authorities that were added to the host'),
+    hostProxy: z.boolean().optional().describe('whether the guest is told of the proxies of the host'),
   })
   .meta({ id: 'VmSpec' });
 

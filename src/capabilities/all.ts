@@ -1,6 +1,7 @@
 import type { Capability } from './capability.ts';
 import { dnsName } from './dns-name.ts';
 import { entrypoint } from './entrypoint.ts';
+import { hostTrust } from './host-trust.ts';
 import { hostname } from './hostname.ts';
 import { network } from './network.ts';
 import { ports } from './ports.ts';
@@ -16,6 +17,7 @@ export const ALL_CAPABILITIES: readonly Capability[] = [
   ssh,
   network,
   hostname,
+  hostTrust,
   dnsName,
   ports,
   services,

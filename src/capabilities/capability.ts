@@ -1,3 +1,4 @@
+import type { AgentClient, CallOptions } from '../guest/agent-client.ts';
 import type { Finding } from '../lifecycle/finding.ts';
 import type { Step } from '../lifecycle/pipeline.ts';
 import type { GuestDraft, MachineDraft, VmContext } from '../lifecycle/vm-context.ts';
@@ -14,6 +15,8 @@ export type Capability = {
   beforeStart?: Step<VmContext>;
   /** Adds to the machine. */
   machine?(context: VmContext, draft: MachineDraft): void;
+  /** Done in the guest while its root file system is there and nothing of the image runs yet. Must be repeatable. */
+  beforeInit?(context: VmContext, agent: AgentClient, options: CallOptions): Promise<void>;
   /** Adds to what the agent sets before the image's init runs. */
   guestConfig?(context: VmContext, draft: GuestDraft): void | Promise<void>;
   /** Done when the guest is personalised or adopted, undone before it is asked to stop. Must be repeatable. */

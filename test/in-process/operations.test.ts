@@ -40,7 +40,9 @@ test('an operation is written down before and after each step, and told to an ea
   );
   const last = early.events.at(-1);
   assert.ok(last?.type === 'end' && last.state === 'done' && last.vm?.name === 'web');
-  const stages = early.events.flatMap((event) => (event.type === 'stage' ? [`${event.stage} ${event.status}`] : []));
+  const stages = early.events.flatMap((event) =>
+    event.type === 'stage' && event.status !== 'skipped' ? [`${event.stage} ${event.status}`] : [],
+  );
   for (let at = 0; at < stages.length; at += 2) assert.equal(stages[at]?.replace('started', 'done'), stages[at + 1]);
   assert.deepEqual([stages[0], stages.at(-1)], ['record started', 'ready done']);
 });

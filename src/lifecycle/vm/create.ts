@@ -5,6 +5,7 @@ import type { Image } from '../../model/image.ts';
 import { checkName } from '../../model/name.ts';
 import { allocateNetworkIndex } from '../../model/network.ts';
 import type { OperationRecord } from '../../model/operation.ts';
+import { trustOf } from '../../model/vm-change.ts';
 import type { Vm, VmSpec } from '../../model/vm.ts';
 import { healImage } from '../image/heal.ts';
 import { preflight } from '../needs.ts';
@@ -33,6 +34,7 @@ export async function createVm(services: LifecycleServices, request: CreateReque
   const image = await services.resolveImage(request.image);
   const spec = completeSpec(services.settings.defaultSpec, request.asked, image);
   checkMemory(spec.memoryMib, services.settings.hostMemoryMib);
+  await checkTrust(services, spec);
   await preflight(services, 'vm create', { image });
   const vm = reserve(services, request.name, image, spec);
   try {
@@ -74,7 +76,17 @@ export function completeSpec(defaults: VmSpec, asked: CreateRequest['asked'], im
       image.rootfsBytes,
     ),
     nat: asked.nat ?? defaults.nat,
+    ...trustOf(asked, defaults),
   };
+}
+
+/** Looks for what the guest is to be given. @throws NOT_FOUND, CONFIG_INVALID, UNSUPPORTED */
+export async function checkTrust(
+  { hostTrust }: LifecycleServices,
+  { hostCa, hostProxy }: Pick<VmSpec, 'hostCa' | 'hostProxy'>,
+): Promise<void> {
+  if (hostCa === true) await hostTrust.certificates();
+  if (hostProxy === true) hostTrust.proxyVariables();
 }
 
 /** @throws INVALID_INPUT */

@@ -1,4 +1,5 @@
 import { ALL_CAPABILITIES } from '../../capabilities/all.ts';
+import type { AgentClient, CallOptions } from '../../guest/agent-client.ts';
 import { BangerError } from '../../model/errors.ts';
 import type { Step } from '../pipeline.ts';
 import { watchSpace } from '../space-watch.ts';
@@ -66,6 +67,7 @@ const personalize: Step<VmContext> = {
       throw new BangerError('BOOT_FAILED', `the VM ended while it booted: ${exit.detail}`);
     });
     try {
+      await Promise.race([prepareGuest(context, agent, { signal, timeoutMs }), died]);
       await Promise.race([agent.personalize(draft, { signal, timeoutMs }), died]);
       // From here on somebody may work in the guest, so that the next daemon must not end it as one that came to nothing.
       context.update({ startedAt: services.now().toISOString() });
@@ -74,6 +76,10 @@ const personalize: Step<VmContext> = {
     }
   },
 };
+
+async function prepareGuest(context: VmContext, agent: AgentClient, options: CallOptions): Promise<void> {
+  for (const capability of ALL_CAPABILITIES) await capability.beforeInit?.(context, agent, options);
+}
 
 const announce: Step<VmContext> = {
   name: 'ready',

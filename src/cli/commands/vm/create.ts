@@ -12,7 +12,11 @@ import { localhostUrls } from '../../render/ports.ts';
 import { progressOption } from '../../progress-option.ts';
 import { parseDiskSize, parseInteger, parseMemory } from '../../values.ts';
 
-const EXAMPLES = ['banger vm create --name web --vcpu 4 --memory 4G --disk-size 20G', 'banger vm create --no-nat --detach'];
+const EXAMPLES = [
+  'banger vm create --name web --vcpu 4 --memory 4G --disk-size 20G',
+  'banger vm create --no-nat --detach',
+  'banger vm create --host-ca --host-proxy',
+];
 
 export function declareCommand(cli: Cli) {
   const command = newCommand('create', 'create a virtual machine and start it', EXAMPLES)
@@ -30,6 +34,10 @@ export function declareCommand(cli: Cli) {
     )
     .addOption(newOption('--nat', `let it reach the outside (default: ${DEFAULT_SPEC.nat ? 'yes' : 'no'})`))
     .addOption(newOption('--no-nat', 'cut it off from the outside'))
+    .addOption(newOption('--host-ca', 'let it trust the authorities that were added to this host (default: no)'))
+    .addOption(newOption('--no-host-ca', 'let it trust only those of its distribution'))
+    .addOption(newOption('--host-proxy', 'tell it of the proxies of this host (default: no)'))
+    .addOption(newOption('--no-host-proxy', 'tell it of none'))
     .addOption(newOption('--no-start', 'create it only'))
     .option('--if-not-exists', 'with --name: one that exists already is left as it is, and that is no failure')
     .option('-d, --detach', 'print the id of the operation and leave')
@@ -72,6 +80,8 @@ export type CreateFlags = {
   diskSize?: number | undefined;
   systemOverlaySize?: number | undefined;
   nat?: boolean | undefined;
+  hostCa?: boolean | undefined;
+  hostProxy?: boolean | undefined;
   start?: boolean | undefined;
 };
 
@@ -85,6 +95,8 @@ export function createBody(flags: CreateFlags): CreateVm {
     ...(flags.diskSize === undefined ? {} : { workDiskBytes: flags.diskSize }),
     ...(flags.systemOverlaySize === undefined ? {} : { rootOverlayBytes: flags.systemOverlaySize }),
     ...(flags.nat === undefined ? {} : { nat: flags.nat }),
+    ...(flags.hostCa === undefined ? {} : { hostCa: flags.hostCa }),
+    ...(flags.hostProxy === undefined ? {} : { hostProxy: flags.hostProxy }),
     // commander gives a lone --no- option the value true when it is absent.
     ...(flags.start === false ? { start: false } : {}),
   };

@@ -32,6 +32,10 @@ export function declareCommand(cli: Cli) {
     )
     .addOption(newOption('--nat', 'let it reach the outside (default: unchanged)'))
     .addOption(newOption('--no-nat', 'cut it off from the outside'))
+    .addOption(newOption('--host-ca', 'let it trust the authorities that were added to this host (default: unchanged)'))
+    .addOption(newOption('--no-host-ca', 'let it trust only those of its distribution'))
+    .addOption(newOption('--host-proxy', 'tell it of the proxies of this host (default: unchanged)'))
+    .addOption(newOption('--no-host-proxy', 'tell it of none'))
     .option('--name <name>', 'another name, a DNS label; <name>.vm follows', (value) => checkName(value))
     .action(async (names, flags) => {
       const body = setBody(flags);
@@ -50,6 +54,8 @@ export type SetFlags = {
   diskSize?: number | undefined;
   systemOverlaySize?: number | undefined;
   nat?: boolean | undefined;
+  hostCa?: boolean | undefined;
+  hostProxy?: boolean | undefined;
   name?: string | undefined;
 };
 
@@ -62,6 +68,8 @@ export function setBody(flags: SetFlags): SetVm {
     ...(flags.diskSize === undefined ? {} : { workDiskBytes: flags.diskSize }),
     ...(flags.systemOverlaySize === undefined ? {} : { rootOverlayBytes: flags.systemOverlaySize }),
     ...(flags.nat === undefined ? {} : { nat: flags.nat }),
+    ...(flags.hostCa === undefined ? {} : { hostCa: flags.hostCa }),
+    ...(flags.hostProxy === undefined ? {} : { hostProxy: flags.hostProxy }),
   };
   if (Object.keys(body).length > 0) return body;
   throw new BangerError('USAGE', 'nothing is to be changed', { remedy: 'banger vm set --help' });

@@ -35,6 +35,8 @@ function factsOf(vm: VmView): [string, string | null][] {
     ['work disk', formatSize(vm.spec.workDiskBytes)],
     ['root overlay', formatSize(vm.spec.rootOverlayBytes)],
     ['nat', vm.spec.nat ? 'yes' : 'no'],
+    ['host ca', vm.spec.hostCa === true ? 'trusted' : null],
+    ['host proxy', vm.spec.hostProxy === true ? 'told' : null],
     ['address', `${vm.address} (${vm.name}.vm)`],
     ['guest address', vm.guestAddress],
     ['created', moment(vm.createdAt)],

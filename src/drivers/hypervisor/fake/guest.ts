@@ -23,6 +23,16 @@ export type FakeGuest = {
   onPoweroff: (reboot: boolean) => void;
 };
 
+/** What lies on its root file system. */
+const FILES: Readonly<Record<string, string>> = {
+  '/var/lib/dpkg/status': 'Package: dpkg\n',
+  '/etc/environment': 'LANG=C.UTF-8\n',
+  '/etc/ssl/certs/ca-certificates.crt': '-----BEGIN CERTIFICATE-----\ndistribution\n-----END CERTIFICATE-----\n',
+  '/usr/local/share/ca-certificates/README': '',
+  '/etc/systemd/system.conf': '[Manager]\n',
+  '/etc/apt/apt.conf.d/01autoremove': '',
+};
+
 /** @returns a guest that has just come up in the initramfs. */
 export function createFakeGuest(bootId: string, onPoweroff: (reboot: boolean) => void): FakeGuest {
   return {
@@ -30,7 +40,7 @@ export function createFakeGuest(bootId: string, onPoweroff: (reboot: boolean) =>
     hostname: 'localhost',
     init: 'running',
     personalization: undefined,
-    files: new Map([['/var/lib/dpkg/status', { content: Buffer.from('Package: dpkg\n'), mode: 0o644 }]]),
+    files: new Map(Object.entries(FILES).map(([path, text]) => [path, { content: Buffer.from(text), mode: 0o644 }])),
     ports: [{ protocol: 'tcp', address: '0.0.0.0', port: 22, pid: 1, process: 'sshd', command: 'sshd: listener' }],
     services: new Map([[22, () => Buffer.from('SSH-2.0-fake\r\n')]]),
     openSessions: 0,
@@ -165,6 +175,8 @@ function answerFile(request: Request, guest: FakeGuest): Reply {
     return { status: 204 };
   }
   const file = guest.files.get(path);
+  const isDirectory = guest.files.keys().some((name) => name.startsWith(`${path}/`));
+  if (isDirectory && request.path === '/stat') return { status: 200, body: { type: 'directory', mode: 0o755, sizeBytes: 4096 } };
   if (file === undefined) return { status: 404, body: { error: 'No such file or directory', errno: 2 } };
   if (request.path === '/stat') return { status: 200, body: { type: 'file', mode: file.mode, sizeBytes: file.content.length } };
   return { status: 200, raw: file.content, headers: { 'X-Mode': file.mode.toString(8), 'X-Size': `${file.content.length}` } };

@@ -1,0 +1,177 @@
+// The trust of the host in a guest: authorities that were added to it, and its proxies (--host-ca, --host-proxy).
+import type { AgentClient, CallOptions } from '../guest/agent-client.ts';
+import type { FileStatus } from '../guest/agent-replies.ts';
+import type { VmContext } from '../lifecycle/vm-context.ts';
+import { BangerError } from '../model/errors.ts';
+import { withBlock } from '../model/host-trust.ts';
+import type { VmSpec } from '../model/vm.ts';
+import type { Capability } from './capability.ts';
+
+/** The authorities alone, for programs that take more of them beside their own, such as Node. */
+const EXTRA_FILE = '/etc/banger-host-ca.pem';
+/** What programs read all authorities from: Debian, Alpine, Void; Fedora; Arch; SUSE. Links to them are not written to. */
+const BUNDLES = [
+  '/etc/ssl/certs/ca-certificates.crt',
+  '/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem',
+  '/etc/ca-certificates/extracted/tls-ca-bundle.pem',
+  '/var/lib/ca-certificates/ca-bundle.pem',
+];
+/** What those files are made of, so that the next update of the guest keeps ours. */
+const ANCHORS = [
+  '/usr/local/share/ca-certificates',
+  '/etc/pki/ca-trust/source/anchors',
+  '/etc/ca-certificates/trust-source/anchors',
+  '/etc/pki/trust/anchors',
+];
+const ANCHOR_NAME = 'banger-host';
+const ENVIRONMENT = '/etc/environment';
+/** Services of systemd read no /etc/environment. */
+const SYSTEMD = '/etc/systemd/system.conf';
+const APT = '/etc/apt/apt.conf.d';
+const APT_NAME = '99banger-host-proxy';
+const MOST_FILE_BYTES = 4 * 1024 ** 2;
+
+/** Done before the image's init, so that no service starts without it; taken away once somebody says that it is not wanted any more. */
+export const hostTrust: Capability = {
+  name: 'host-trust',
+  async beforeInit({ vm, services }, agent, options) {
+    if (!isTrusting(vm.spec)) return;
+    const certificates = vm.spec.hostCa === true ? await services.hostTrust.certificates() : [];
+    const proxies = vm.spec.hostProxy === true ? services.hostTrust.proxyVariables() : {};
+    await giveTrust(agent, { certificates, proxies }, options);
+  },
+  afterStart: {
+    name: 'host-trust',
+    title: 'trust of the host',
+    isDone: ({ vm: { spec } }) => spec.hostCa !== false && spec.hostProxy !== false,
+    async apply(context, signal) {
+      const { hostCa, hostProxy } = context.vm.spec;
+      try {
+        await removeFiles(context, { hostCa: hostCa === false, hostProxy: hostProxy === false }, signal);
+      } catch (error) {
+        // A guest without a shell keeps nobody from their VM.
+        if (signal.aborted) throw error;
+        context.operation.log(`files of the host's trust stay in the guest: ${error instanceof Error ? error.message : String(error)}`);
+      }
+    },
+  },
+};
+
+/** Takes all of it out of a guest that runs: what an image is made of must not trust whom its builder trusted. */
+export async function takeTrustBack(context: VmContext, signal: AbortSignal): Promise<void> {
+  const { agent } = context.services.machines.get(context.vm);
+  await giveTrust(agent, { certificates: [], proxies: {} }, { signal });
+  await removeFiles(context, { hostCa: true, hostProxy: true }, signal);
+}
+
+/** @returns whether somebody has said anything about it, so that there is something to give or to take back */
+export function isTrusting({ hostCa, hostProxy }: VmSpec): boolean {
+  return hostCa !== undefined || hostProxy !== undefined;
+}
+
+type Trust = { certificates: readonly string[]; proxies: Readonly<Record<string, string>> };
+
+async function giveTrust(agent: AgentClient, { certificates, proxies }: Trust, options: CallOptions): Promise<void> {
+  const guest = filesOf(agent, options);
+  const lines = certificates.flatMap((pem) => pem.trimEnd().split('\n'));
+  let bundle: string | undefined;
+  for (const path of BUNDLES) {
+    if ((await guest.typeOf(path)) !== 'file') continue;
+    await guest.edit(path, lines);
+    bundle ??= path;
+  }
+  if (certificates.length > 0) {
+    await guest.put(EXTRA_FILE, certificates.join(''));
+    for (const directory of ANCHORS) {
+      if ((await guest.typeOf(directory)) !== 'directory') continue;
+      for (const [at, pem] of certificates.entries()) await guest.put(`${directory}/${ANCHOR_NAME}-${at + 1}.crt`, pem);
+    }
+  }
+  const all = bundle ?? EXTRA_FILE;
+  const authorities = { NODE_EXTRA_CA_CERTS: EXTRA_FILE, SSL_CERT_FILE: all, REQUESTS_CA_BUNDLE: all };
+  const variables = Object.entries({ ...(certificates.length === 0 ? {} : authorities), ...proxies });
+  await guest.edit(
+    ENVIRONMENT,
+    variables.map(([name, value]) => `${name}=${value}`),
+  );
+  await guest.edit(SYSTEMD, systemdLines(variables), 'only if it is there');
+  if ((await guest.typeOf(APT)) === 'directory' && Object.keys(proxies).length > 0)
+    await guest.put(`${APT}/${APT_NAME}`, aptLines(proxies));
+}
+
+/** systemd-system.conf(5); `%` begins a specifier there. */
+function systemdLines(variables: readonly [string, string][]): string[] {
+  const words = variables.map(([name, value]) => `"${name}=${value.replaceAll('%', '%%')}"`);
+  return words.length === 0 ? [] : ['[Manager]', `DefaultEnvironment=${words.join(' ')}`];
+}
+
+function aptLines(proxies: Readonly<Record<string, string>>): string {
+  const settings = (['http', 'https'] as const).flatMap((scheme) => {
+    const proxy = proxies[`${scheme}_proxy`];
+    return proxy === undefined ? [] : [`Acquire::${scheme}::Proxy "${proxy}";\n`];
+  });
+  return settings.join('');
+}
+
+function filesOf(agent: AgentClient, options: CallOptions) {
+  const typeOf = async (path: string): Promise<FileStatus['type'] | undefined> => {
+    try {
+      return (await agent.stat(path, options)).type;
+    } catch (error) {
+      if (error instanceof BangerError && error.code === 'GUEST_FILE') return undefined;
+      throw error;
+    }
+  };
+  const put = (path: string, text: string, mode = 0o644): Promise<void> => {
+    const bytes = Buffer.from(text, 'latin1');
+    return agent.putFile(path, { content: once(bytes), sizeBytes: bytes.length, mode }, options);
+  };
+  return {
+    typeOf,
+    put,
+    /** Replaces our block in a file, which is made when it is not there and there is something to say. */
+    async edit(path: string, lines: readonly string[], ifAbsent: 'make it' | 'only if it is there' = 'make it'): Promise<void> {
+      const type = await typeOf(path);
+      if (type !== 'file' && (type !== undefined || ifAbsent !== 'make it' || lines.length === 0)) return;
+      const { text, mode } = type === 'file' ? await read(agent, path, options) : { text: '', mode: 0o644 };
+      const changed = withBlock(text, lines);
+      if (changed !== text) await put(path, changed, mode);
+    },
+  };
+}
+
+async function read(agent: AgentClient, path: string, options: CallOptions): Promise<{ text: string; mode: number }> {
+  const { content, mode } = await agent.getFile(path, options);
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of content) {
+    chunks.push(chunk as Buffer);
+    bytes += (chunk as Buffer).length;
+    if (bytes > MOST_FILE_BYTES) throw new BangerError('GUEST_FILE', `${path} of the guest is larger than ${MOST_FILE_BYTES} bytes`);
+  }
+  // Not utf8: what is no valid text must come back as it was.
+  return { text: Buffer.concat(chunks).toString('latin1'), mode };
+}
+
+async function* once(bytes: Buffer): AsyncGenerator<Buffer> {
+  yield bytes;
+}
+
+/** The agent removes no files, so a command in the guest does. @throws what the agent throws; COMMAND_FAILED */
+async function removeFiles(
+  { vm, services }: VmContext,
+  { hostCa, hostProxy }: { hostCa: boolean; hostProxy: boolean },
+  signal: AbortSignal,
+) {
+  const paths = [
+    ...(hostCa ? [EXTRA_FILE, ...ANCHORS.map((directory) => `${directory}/${ANCHOR_NAME}-*.crt`)] : []),
+    ...(hostProxy ? [`${APT}/${APT_NAME}`] : []),
+  ];
+  const { agent } = services.machines.get(vm);
+  const session = await agent.openExec({ argv: ['/bin/sh', '-c', `rm -f ${paths.join(' ')}`], cwd: '/' }, { signal });
+  session.stdin.end();
+  session.stdout.resume();
+  session.stderr.resume();
+  const { status } = await session.exit;
+  if (status !== 0) throw new BangerError('COMMAND_FAILED', `rm in the guest ended with status ${status}`);
+}
