@@ -70,6 +70,8 @@ export const buildImageSchema = z
       .max(100)
       .optional()
       .describe('that the image to build from must be of, such as debian; void: from its packages, without another image'),
+    hostCa: z.boolean().optional().describe('whether the guest of the build trusts the authorities that were added to the host'),
+    hostProxy: z.boolean().optional().describe('whether it is told of the proxies of the host'),
     sizeBytes: z
       .number()
       .int()

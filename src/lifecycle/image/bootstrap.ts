@@ -3,7 +3,9 @@ import { formatSize } from '../../lib/size.ts';
 import { BangerError } from '../../model/errors.ts';
 import { completeImage, type Image } from '../../model/image.ts';
 import type { OperationRecord } from '../../model/operation.ts';
+import { trustOf } from '../../model/vm-change.ts';
 import { preflight } from '../needs.ts';
+import { checkTrust } from '../vm/create.ts';
 import type { Step } from '../pipeline.ts';
 import type { LifecycleServices } from '../services.ts';
 import type { BuildLog } from './build-log.ts';
@@ -30,12 +32,13 @@ export async function bootstrapImage(
   refuseSteps(request);
   const names = request.packages?.names ?? (await distribution.packages());
   await preflight(services, 'image build --distribution');
+  await checkTrust(services, trustOf(request, services.settings.defaultSpec));
   await distribution.check();
   await services.provisionSources.check([]);
   await services.drivers.choose({ bootId: services.host.bootId(), storageDriver: 'copy' });
   const rootfsBytes = request.sizeBytes ?? services.settings.defaultSpec.rootOverlayBytes;
   return beginWithBuilder(services, {
-    ...{ name: request.name, replace: request.replace === true, rootfsBytes },
+    ...{ name: request.name, replace: request.replace === true, rootfsBytes, trust: trustOf(request, {}) },
     boot: null,
     base: (id) => rawImage(services, { id, name: request.name }),
     facts: factsOf(services, request, names),

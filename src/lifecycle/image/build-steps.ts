@@ -5,7 +5,7 @@ import type { Step } from '../pipeline.ts';
 import type { LifecycleServices } from '../services.ts';
 import type { BuildLog } from './build-log.ts';
 import type { Build } from './build.ts';
-import { type Builder, builderSteps, powerOffStep, removeBuilder } from './builder-vm.ts';
+import { type Builder, builderSteps, powerOffStep, removeBuilder, untrustStep } from './builder-vm.ts';
 import type { ImageContext, ImageFacts } from './managed.ts';
 import { provisionSteps } from './provision.ts';
 
@@ -31,6 +31,7 @@ export function buildSteps(
 /** Ends the VM, and makes its disks those of the image. */
 export function endSteps(builder: () => Builder): Step<ImageContext>[] {
   return [
+    untrustStep(builder),
     powerOffStep(builder),
     takeDisks(builder),
     { name: 'builder-end', title: 'end of the temporary VM', apply: () => removeBuilder(builder()) },

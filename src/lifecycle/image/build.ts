@@ -3,8 +3,10 @@ import { BangerError } from '../../model/errors.ts';
 import type { Image } from '../../model/image.ts';
 import type { OperationRecord } from '../../model/operation.ts';
 import { chooseSteps, type ProvisionStep } from '../../model/provisioning.ts';
+import { trustOf } from '../../model/vm-change.ts';
 import { preflight } from '../needs.ts';
 import type { LifecycleServices } from '../services.ts';
+import { checkTrust } from '../vm/create.ts';
 import { bootstrapImage } from './bootstrap.ts';
 import { beginWithBuilder } from './builder-work.ts';
 import { buildFacts, buildSteps } from './build-steps.ts';
@@ -24,6 +26,8 @@ export type BuildRequest = {
   only?: string[] | undefined;
   skip?: string[] | undefined;
   replace?: boolean | undefined;
+  hostCa?: boolean | undefined;
+  hostProxy?: boolean | undefined;
 };
 
 /** Step of which the user's own list takes the place of the packages. */
@@ -45,6 +49,7 @@ export async function buildImage(services: LifecycleServices, request: BuildRequ
       remedy: `use --size ${Math.ceil(base.rootfsBytes / 1024 ** 2)}M or more`,
     });
   }
+  await checkTrust(services, trustOf(request, services.settings.defaultSpec));
   await preflight(services, 'image build', { image: base });
   await services.provisionSources.check(steps);
   await services.drivers.choose({ bootId: services.host.bootId(), storageDriver: 'copy' });
@@ -88,7 +93,7 @@ function packagesOf(steps: readonly ProvisionStep[], { packages }: BuildRequest)
 function begin(services: LifecycleServices, build: Build): OperationRecord {
   const { request, base, rootfsBytes } = build;
   return beginWithBuilder(services, {
-    ...{ name: request.name, replace: request.replace === true, rootfsBytes },
+    ...{ name: request.name, replace: request.replace === true, rootfsBytes, trust: trustOf(request, {}) },
     boot: base,
     base: () => base,
     facts: buildFacts(services, build),

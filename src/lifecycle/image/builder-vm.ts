@@ -1,9 +1,11 @@
 import { ALL_CAPABILITIES } from '../../capabilities/all.ts';
+import { isTrusting, takeTrustBack } from '../../capabilities/host-trust.ts';
 import { BangerError } from '../../model/errors.ts';
 import type { Image } from '../../model/image.ts';
 import { LIMITS } from '../../model/limits.ts';
 import { allocateNetworkIndex } from '../../model/network.ts';
-import type { Vm } from '../../model/vm.ts';
+import { trustOf } from '../../model/vm-change.ts';
+import type { Vm, VmSpec } from '../../model/vm.ts';
 import { runAll, type Step } from '../pipeline.ts';
 import type { LifecycleServices } from '../services.ts';
 import { makeContext, type VmContext } from '../vm-context.ts';
@@ -22,11 +24,14 @@ const CAPABILITIES = ALL_CAPABILITIES.filter(({ name }) => !['dns-name', 'ports'
 const SILENT = { log: () => undefined, progress: () => undefined };
 const nothing = { journal: () => undefined, signal: new AbortController().signal };
 
+/** What is asked of the VM of a build. */
+export type BuilderWish = { name: string; rootfsBytes: number; trust: Pick<VmSpec, 'hostCa' | 'hostProxy'> };
+
 /**
  * Reserves the temporary VM of a build. It is in the state `creating` for its whole life: a daemon that finds it removes it.
  * @throws PREREQUISITE_MISSING
  */
-export function reserveBuilder(services: LifecycleServices, base: Image, name: string, rootfsBytes: number): Vm {
+export function reserveBuilder(services: LifecycleServices, base: Image, { name, rootfsBytes, trust }: BuilderWish): Vm {
   const { defaultSpec, firstNetworkIndex } = services.settings;
   const id = services.newId();
   const wanted = `build-${name}`.slice(0, LIMITS.nameLength.max - 9);
@@ -41,6 +46,7 @@ export function reserveBuilder(services: LifecycleServices, base: Image, name: s
       rootOverlayBytes: rootfsBytes,
       workDiskBytes: Math.max(defaultSpec.workDiskBytes, base.workSeedBytes),
       nat: true,
+      ...trustOf(trust, defaultSpec),
     },
     networkIndex: allocateNetworkIndex(services.vms.networkIndexes(), firstNetworkIndex),
     createdAt: services.now().toISOString(),
@@ -80,7 +86,21 @@ export function builderSteps(builder: () => Builder): Step<ImageContext>[] {
 }
 
 function onBuilder(step: Step<VmContext>, builder: () => Builder): Step<ImageContext> {
-  return { name: step.name, title: step.title, apply: (_image, signal) => step.apply(builder().context, signal) };
+  const { name, title, isDone } = step;
+  return {
+    ...{ name, title, apply: (_image, signal) => step.apply(builder().context, signal) },
+    ...(isDone === undefined ? {} : { isDone: () => isDone(builder().context) }),
+  };
+}
+
+/** What the build needed to reach the outside is nothing that its image should bring. */
+export function untrustStep(builder: () => Builder): Step<ImageContext> {
+  return {
+    name: 'untrust',
+    title: "end of the host's trust",
+    isDone: () => !isTrusting(builder().vm.spec),
+    apply: (_image, signal) => takeTrustBack(builder().context, signal),
+  };
 }
 
 /** Lets the guest end by itself, so that its file systems are whole. @throws TIMEOUT when it does not */

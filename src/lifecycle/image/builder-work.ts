@@ -1,4 +1,5 @@
 import type { Image } from '../../model/image.ts';
+import type { VmSpec } from '../../model/vm.ts';
 import type { OperationRecord } from '../../model/operation.ts';
 import type { Step } from '../pipeline.ts';
 import type { LifecycleServices } from '../services.ts';
@@ -13,6 +14,8 @@ export type BuilderWork = {
   replace: boolean;
   /** Of the root file system. */
   rootfsBytes: number;
+  /** What its VM is given of the trust of the host; default: as for new VMs. */
+  trust: Pick<VmSpec, 'hostCa' | 'hostProxy'>;
   /** Null when the steps make them. */
   boot: BootFiles | null;
   /** What the VM boots from; asked for with the id of the new image, before its steps begin. Its files may come into being by them. */
@@ -29,7 +32,7 @@ export type BuilderWork = {
 export function beginWithBuilder(services: LifecycleServices, work: BuilderWork): OperationRecord {
   const id = services.newId();
   const base = work.base(id);
-  const vm = reserveBuilder(services, base, work.name, work.rootfsBytes);
+  const vm = reserveBuilder(services, base, work);
   const buildLogPath = services.imagePathsOf({ id }).buildLog;
   const log = openBuildLog(services, buildLogPath);
   let made: Builder | undefined;

@@ -6,7 +6,7 @@ import { BangerError } from '../../../model/errors.ts';
 import { PACKAGE_NAME } from '../../../model/limits.ts';
 import { checkName } from '../../../model/name.ts';
 import type { Cli } from '../../cli.ts';
-import { collect, newCommand } from '../../command.ts';
+import { collect, newCommand, newOption } from '../../command.ts';
 import { runOperation } from '../../operations.ts';
 import { progressOption } from '../../progress-option.ts';
 import { renderTable } from '../../render/table.ts';
@@ -33,6 +33,10 @@ export function declareCommand(cli: Cli) {
     .option('--script <file>', 'shell script to run in the guest after the steps')
     .option('--step <name>', 'provisioning step to take; may be given several times (default: all)', collect)
     .option('--skip <name>', 'provisioning step to leave out; may be given several times', collect)
+    .addOption(newOption('--host-ca', 'let the guest of the build trust the authorities that were added to this host; the image does not'))
+    .addOption(newOption('--no-host-ca', 'let it trust only those of its distribution'))
+    .addOption(newOption('--host-proxy', 'tell the guest of the build of the proxies of this host; the image has none of them'))
+    .addOption(newOption('--no-host-proxy', 'tell it of none'))
     .option('--list-steps', 'show the provisioning steps and leave')
     .option('--replace', 'take the name from the image that has it; VMs keep that one')
     .option('-d, --detach', 'print the id of the operation and leave')
@@ -61,6 +65,8 @@ type BuildFlags = {
   step?: string[] | undefined;
   skip?: string[] | undefined;
   replace?: true | undefined;
+  hostCa?: boolean | undefined;
+  hostProxy?: boolean | undefined;
 };
 
 /** @returns what the user gave, with the content of files. @throws INVALID_INPUT for a file that cannot be read */
@@ -77,6 +83,8 @@ function buildBody(flags: BuildFlags): BuildImage {
     ...(flags.step === undefined ? {} : { only: flags.step }),
     ...(flags.skip === undefined ? {} : { skip: flags.skip }),
     ...(flags.replace === undefined ? {} : { replace: true }),
+    ...(flags.hostCa === undefined ? {} : { hostCa: flags.hostCa }),
+    ...(flags.hostProxy === undefined ? {} : { hostProxy: flags.hostProxy }),
   };
 }
 
