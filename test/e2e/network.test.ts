@@ -2,9 +2,13 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { makeAuthority } from '../support/authority.ts';
 import { createVm, daemonStatus, eventually, guest, hear, runInSandbox, useSandbox } from '../support/e2e.ts';
-import { OUTSIDE_ADDRESS, OUTSIDE_BODY, type Outside, makeOutside } from '../support/outside.ts';
+import { OUTSIDE_ADDRESS, OUTSIDE_BODY, OUTSIDE_PROXY, type Outside, makeOutside } from '../support/outside.ts';
 import type { Sandbox } from '../support/sandbox.ts';
 
 const needsRoot = { skip: process.getuid?.() === 0 ? false : 'only root can make a host with a fake outside' };
@@ -17,6 +21,13 @@ const SECRET_SCRIPT = `require('node:net')
   .createServer((socket) => socket.end(${JSON.stringify(HOST_SECRET)}))
   .listen(7001, '127.0.0.1', () => console.log('up'))`;
 
+/** A company: an authority that only its hosts know, and a mirror that it vouches for. */
+const company = mkdtempSync(join(tmpdir(), 'bgr-ca-'));
+const authority = makeAuthority(company);
+const MIRROR = 'mirror.company.example';
+chmodSync(company, 0o755);
+after(() => rmSync(company, { recursive: true }));
+
 /** A host of its own for the sandbox of a suite. To be called after useSandbox: hooks run in order, and the host goes last. */
 function useOutside(): () => Promise<Outside> {
   let outside: Outside | undefined;
@@ -26,7 +37,7 @@ function useOutside(): () => Promise<Outside> {
     await outside?.close();
   });
   return async () => {
-    outside = await makeOutside();
+    outside = await makeOutside(authority.server([`DNS:${MIRROR}`]));
     const [program = '', ...prefix] = outside.commandPrefix;
     secret = spawn(program, [...prefix, process.execPath, '-e', SECRET_SCRIPT], { stdio: ['ignore', 'pipe', 'inherit'] });
     if (secret.stdout !== null) await once(secret.stdout, 'data');
@@ -73,17 +84,30 @@ async function tryLoopback(sandbox: Sandbox, name: string, addresses: readonly s
 }
 
 describe('the private network', needsRoot, () => {
-  const sandbox = useSandbox(async () => ({ commandPrefix: (await makeHost()).commandPrefix }));
+  const env = { BANGER_TRUST_CA_FILE: authority.certificatePath, BANGER_TRUST_HTTPS_PROXY: OUTSIDE_PROXY };
+  const sandbox = useSandbox(async () => ({ commandPrefix: (await makeHost()).commandPrefix, env }));
   const makeHost = useOutside();
 
   before(async () => {
-    await Promise.all([createVm(sandbox(), 'left'), createVm(sandbox(), 'right')]);
+    await Promise.all([createVm(sandbox(), 'left', '--host-ca', '--host-proxy'), createVm(sandbox(), 'right')]);
     await createVm(sandbox(), 'closed', '--no-nat');
     assert.equal((await daemonStatus(sandbox())).drivers.network.name, 'private');
   });
 
   test('a VM reaches the outside (6.1)', async () => {
     assert.equal(`${await guest(sandbox(), 'left').sh(GET_OUTSIDE)}\n`, OUTSIDE_BODY);
+  });
+
+  test('with --host-ca it trusts the mirror of a company, and with --host-proxy it gets there by name (8.3)', async () => {
+    const direct = `curl --silent --show-error --noproxy '*' --resolve ${MIRROR}:443:${OUTSIDE_ADDRESS} https://${MIRROR}/`;
+    const [left, right] = [guest(sandbox(), 'left'), guest(sandbox(), 'right')];
+    assert.equal(`${await left.sh(direct)}\n`, OUTSIDE_BODY);
+    // Nobody but the proxy knows this name.
+    assert.equal(`${await left.sh(`curl --silent --show-error https://${MIRROR}/`)}\n`, OUTSIDE_BODY);
+    assert.match(await right.sh(`${direct} || echo "curl $?"`), /certificate problem[\s\S]*curl 60$|^curl 60$/);
+    assert.equal(await left.sh('systemd-run --quiet --pipe --wait printenv https_proxy'), OUTSIDE_PROXY);
+    // From here the next update-ca-certificates of the guest takes it; under emulation that takes minutes.
+    assert.equal(`${await left.sh('cat /usr/local/share/ca-certificates/banger-host-1.crt')}\n`, authority.certificate);
   });
 
   test('with --no-nat it does not, whatever route it sets (6.1)', async () => {

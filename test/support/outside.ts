@@ -14,9 +14,21 @@ export type Outside = {
   close(): Promise<void>;
 };
 
-const RESPONDER = `require('node:http')
-  .createServer((request, response) => response.end(${JSON.stringify(OUTSIDE_BODY)}))
-  .listen(80, '${OUTSIDE_ADDRESS}', () => console.log('up'))`;
+/** Of a proxy out there, which leads every CONNECT to port 443 of that host, whatever name is asked for. */
+export const OUTSIDE_PROXY = `http://${OUTSIDE_ADDRESS}:3128`;
+
+/** What the host out there answers https with. */
+export type OutsideTls = { key: string; cert: string };
+
+const responder = (tls: OutsideTls | undefined): string => `
+  const answer = (request, response) => response.end(${JSON.stringify(OUTSIDE_BODY)});
+  const secure = require('node:https').createServer(${JSON.stringify(tls ?? {})}, answer).listen(443, '${OUTSIDE_ADDRESS}');
+  require('node:http').createServer().on('connect', (request, socket) => {
+    const there = require('node:net').connect(443, '${OUTSIDE_ADDRESS}', () => socket.write('HTTP/1.1 200 Connected\\r\\n\\r\\n'));
+    socket.pipe(there).pipe(socket);
+    for (const end of [socket, there]) end.on('error', () => undefined);
+  }).listen(3128, '${OUTSIDE_ADDRESS}');
+  require('node:http').createServer(answer).listen(80, '${OUTSIDE_ADDRESS}', () => console.log('up'));`;
 
 /** @returns the commands that make both namespaces; names of links are local to them, so tests can run side by side. */
 export function outsideCommands(inner: string, outer: string): string[][] {
@@ -39,23 +51,24 @@ export function outsideCommands(inner: string, outer: string): string[][] {
 
 /**
  * Makes the outside world and returns when it answers.
+ * @param tls default: https is answered by nobody's certificate
  * @throws Error with what `ip` said; nothing is left then
  */
-export async function makeOutside(): Promise<Outside> {
+export async function makeOutside(tls?: OutsideTls): Promise<Outside> {
   const id = randomBytes(3).toString('hex');
   // Not `bgr-`: these belong to the test, and a leak check of another test must not take them for banger's.
   const [inner, outer] = [`test-in-${id}`, `test-out-${id}`];
-  let responder: ChildProcess | undefined;
+  let answering: ChildProcess | undefined;
   const close = async (): Promise<void> => {
-    if (responder !== undefined && responder.exitCode === null && responder.signalCode === null) {
-      responder.kill('SIGKILL');
-      await once(responder, 'exit');
+    if (answering !== undefined && answering.exitCode === null && answering.signalCode === null) {
+      answering.kill('SIGKILL');
+      await once(answering, 'exit');
     }
     for (const name of [inner, outer]) spawnSync('ip', ['netns', 'del', name], { stdio: 'ignore' });
   };
   try {
     for (const args of outsideCommands(inner, outer)) ip(args);
-    responder = await startResponder(outer);
+    answering = await startResponder(outer, tls);
   } catch (error) {
     await close();
     throw error;
@@ -68,8 +81,8 @@ function ip(args: readonly string[]): void {
   if (status !== 0) throw new Error(`ip ${args.join(' ')}: ${stderr.trim()}`);
 }
 
-async function startResponder(namespace: string): Promise<ChildProcess> {
-  const argv = ['netns', 'exec', namespace, process.execPath, '-e', RESPONDER];
+async function startResponder(namespace: string, tls: OutsideTls | undefined): Promise<ChildProcess> {
+  const argv = ['netns', 'exec', namespace, process.execPath, '-e', responder(tls)];
   const child = spawn('ip', argv, { stdio: ['ignore', 'pipe', 'inherit'] });
   await Promise.race([once(child.stdout, 'data'), once(child, 'exit')]);
   if (child.exitCode !== null) throw new Error('the responder of the outside world ended at once');
