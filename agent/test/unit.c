@@ -4,6 +4,7 @@
 #include "../src/http.h"
 #include "../src/identity.h"
 #include "../src/json.h"
+#include "../src/login.h"
 #include "../src/ports.h"
 #include "../src/power.h"
 #include "../src/runit.h"
@@ -306,6 +307,53 @@ static void test_runit_stages(void) {
   CHECK(STAGE_OF("9 (sh) S 1 9 9 0", "") == 0 && STAGE_OF("", "/etc/runit/1\0") == 0);
 }
 
+static const char *adapted(const char *text, const char *locale) {
+  static struct buffer out;
+  buffer_free(&out);
+  buffer_init(&out, 4096);
+  login_sshd_config(&out, text, strlen(text), locale);
+  return buffer_text(&out);
+}
+
+#define KEYS "AuthorizedKeysFile .ssh/authorized_keys .ssh/authorized_keys2 " LOGIN_KEYS_PATH "\n"
+
+static void test_sshd_configs(void) {
+  CHECK(strcmp(adapted("", ""), KEYS) == 0);
+  CHECK(strcmp(adapted("UsePAM yes", "C.UTF-8"), "UsePAM yes\n" KEYS "SetEnv LANG=C.UTF-8\n") == 0);
+  CHECK(strcmp(adapted("AcceptEnv LANG LC_*\n  acceptenv\tCOLORTERM  LANGUAGE NO_COLOR # x\n", ""),
+               "AcceptEnv COLORTERM NO_COLOR\n" KEYS) == 0);
+  CHECK(strcmp(adapted("AcceptEnv=LC_ALL X\r\nAcceptEnv *\nAcceptEnv", ""), "AcceptEnv X\n" KEYS) == 0);
+  CHECK(strcmp(adapted("authorizedkeysfile  /keys/%u\n", ""), "authorizedkeysfile  /keys/%u " LOGIN_KEYS_PATH "\n") == 0);
+  CHECK(strcmp(adapted("AuthorizedKeysFile none\n", ""), "AuthorizedKeysFile none\n") == 0);
+  CHECK(strcmp(adapted(KEYS, ""), KEYS) == 0);
+  CHECK(strcmp(adapted("SetEnv A=b\nSetEnv C=d\n", "x"), "SetEnv A=b LANG=x\nSetEnv C=d\n" KEYS) == 0);
+  CHECK(strcmp(adapted("SetEnv LANG=de_DE.UTF-8\n", "x"), "SetEnv LANG=de_DE.UTF-8\n" KEYS) == 0);
+  // What comes behind a Match counts for some only.
+  CHECK(strcmp(adapted("Match User git\nAuthorizedKeysFile none\nSetEnv A=b\n", "x"),
+               KEYS "SetEnv LANG=x\nMatch User git\nAuthorizedKeysFile none\nSetEnv A=b\n") == 0);
+  CHECK(strcmp(adapted("# AcceptEnv LANG\n\nInclude /etc/x\n", ""), "# AcceptEnv LANG\n\nInclude /etc/x\n" KEYS) == 0);
+}
+
+static bool is_person(const char *user) { return strcmp(user, "dev") == 0 || strcmp(user, "eve") == 0; }
+
+static const char *unlocked(const char *text) {
+  static struct buffer out;
+  buffer_free(&out);
+  buffer_init(&out, 4096);
+  bool differs = login_unlock(&out, text, strlen(text), is_person);
+  const char *result = buffer_text(&out);
+  CHECK(differs == (strcmp(result, text) != 0));
+  return result;
+}
+
+static void test_locked_users(void) {
+  CHECK(strcmp(unlocked("root:*:1:0:::\ndev:!:2:0:99999:7:::\neve:!!:3::::::\n"), "root:*:1:0:::\ndev:*:2:0:99999:7:::\neve:*:3::::::\n") == 0);
+  CHECK(strcmp(unlocked("dev:!"), "dev:!") == 0);
+  for (const char *const *kept = (const char *const[]){"dev:!$y$j9T$x:1:::::\n", "dev:!*:1:::::\n", "git:!:1:::::\n", "dev::1:::::\n",
+                                                       "dev:$6$x:1:::::\n", ":!:1\n", "dev\n", "\n", "", NULL}; *kept; kept++)
+    CHECK(strcmp(unlocked(*kept), *kept) == 0);
+}
+
 int main(void) {
   test_http_heads();
   test_queries();
@@ -322,6 +370,8 @@ int main(void) {
   test_end_hook();
   test_services();
   test_runit_stages();
+  test_sshd_configs();
+  test_locked_users();
   printf("unit: %d checks, %d failed\n", check_count, check_failures);
   return check_failures != 0;
 }

@@ -1,0 +1,25 @@
+// What a guest needs for logins over ssh beside its own configuration.
+#ifndef BANGER_LOGIN_H
+#define BANGER_LOGIN_H
+#include "buffer.h"
+
+/** Public keys that let in as every user. */
+#define LOGIN_KEYS_PATH "/etc/ssh/banger_authorized_keys"
+
+/** Writes the image's LANG, or one for UTF-8 that it has; "" when there is none. */
+void login_locale(char *locale, size_t capacity);
+/** Makes ready what sshd reads. Returns the configuration to use, NULL for the image's own. */
+const char *login_prepare(void);
+
+/**
+ * Appends the image's sshd_config with what sessions of the host need: the keys beside those of each user, the image's locale and
+ * not the client's, whose locales it may not have. What the image says of it itself is kept.
+ */
+void login_sshd_config(struct buffer *out, const char *text, size_t length, const char *locale);
+/**
+ * Appends shadow(5) in which who never had a password ("!") has none that fits ("*"): sshd takes the first for locked. Passwords
+ * that were locked ("!$…") and users for whom `may_log_in` is false stay. Returns whether anything differs.
+ */
+bool login_unlock(struct buffer *out, const char *text, size_t length, bool (*may_log_in)(const char *user));
+
+#endif
