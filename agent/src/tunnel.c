@@ -1,6 +1,7 @@
 #include "agent.h"
 #include "child.h"
 #include "handlers.h"
+#include "login.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -98,10 +99,11 @@ static void connect_tcp(struct channel *c, const char *target) {
 // sshd executes itself again and therefore wants an absolute argv[0]. PAM is left out because pam_nologin and
 // pam_systemd would hold or delay logins while the image is still booting.
 static void connect_ssh(struct channel *c) {
-  static char *const argv[] = {"/usr/sbin/sshd", "-i", "-e", "-o", "HostKey=/etc/ssh/ssh_host_ed25519_key",
-                               "-o", "PermitRootLogin=prohibit-password", "-o", "PasswordAuthentication=no",
-                               "-o", "KbdInteractiveAuthentication=no", "-o", "UseDNS=no", "-o", "UsePAM=no",
-                               "-o", "LogLevel=ERROR", NULL};
+  static char *argv[] = {"/usr/sbin/sshd", "-i", "-e", "-o", "HostKey=/etc/ssh/ssh_host_ed25519_key",
+                         "-o", "PermitRootLogin=prohibit-password", "-o", "PasswordAuthentication=no",
+                         "-o", "KbdInteractiveAuthentication=no", "-o", "UseDNS=no", "-o", "UsePAM=no",
+                         "-o", "LogLevel=ERROR", NULL, NULL, NULL};
+  const size_t own_count = sizeof argv / sizeof *argv - 3;
   static char *const environment[] = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", NULL};
   if (!image_is_running()) {
     reply_error(c, 503, "the image's init has not started yet", 0);
@@ -112,8 +114,11 @@ static void connect_ssh(struct channel *c) {
     return;
   }
   mkdir("/run/sshd", 0755);
+  const char *config = login_prepare();
+  argv[own_count] = config ? "-f" : NULL;
+  argv[own_count + 1] = (char *)config;
   struct child_plan plan = {
-    .argv = (char **)argv, .environment = (char **)environment, .directory = "/", .has_stderr = true};
+    .argv = argv, .environment = (char **)environment, .directory = "/", .has_stderr = true};
   struct session session;
   session_init(&session, c);
   if (!child_start(&session, &plan)) {

@@ -59,6 +59,31 @@ function apiGet(path: string): Promise<string> {
   return Promise.resolve(must(`curl --silent --fail --unix-socket "$BANGER_RUNTIME_DIR/bangerd.sock" http://localhost${path}`));
 }
 
+/** In the guest: who may log in, and who was kept out on purpose. */
+const USERS = `useradd -m -s /bin/bash dev; useradd -m -s /bin/bash left -e 2001-01-01; useradd -m -s /usr/sbin/nologin service
+useradd -m -s /bin/bash locked; echo locked:secret | chpasswd; usermod -L locked; getent shadow dev | cut -d : -f 2`;
+
+test("a user without a password logs in by the installation's key; who was locked, expired or has no shell does not (6.4)", async () => {
+  assert.equal(await guest(sandbox(), 'web').sh(USERS), '!', 'as sshd takes for locked');
+  assert.equal(must(`${SSH} dev@web.vm 'id -un; umask; pwd'`), 'dev\n0022\n/home/dev');
+  assert.equal(must(`${SSH} web.vm id -un`), 'root');
+  for (const user of ['left', 'locked', 'nobody-at-all'])
+    assert.match(sh(`${SSH} ${user}@web.vm true`).stderr, /Permission denied \(publickey\)/, user);
+  assert.notEqual(sh(`${SSH} service@web.vm true`).status, 0);
+  const shadow = await guest(sandbox(), 'web').sh(
+    'stat -c "%a %U %G" /etc/shadow; getent shadow dev service locked | cut -d : -f 2 | cut -c 1-2',
+  );
+  assert.equal(shadow, '640 root shadow\n*\n!\n!$');
+});
+
+test('sessions have the locale of the image, whatever locales the client has (6.4)', () => {
+  const locales = `LANG=fr_FR.UTF-8 LC_ALL=de_DE.UTF-8 LC_CTYPE=UTF-8 LC_TIME=xx_XX`;
+  const { stdout, stderr } = sh(
+    `env ${locales} ${SSH} -o 'SendEnv=LANG LC_*' web.vm 'bash -lc "locale | grep -c C.UTF-8; printf äöü | wc -m; env | grep -c ^LC_"'`,
+  );
+  assert.deepEqual([stdout, stderr], ['13\n3\n0\n', '']);
+});
+
 test('scp, sftp and rsync copy both ways (6.4)', async () => {
   await giveGuest(sandbox(), 'web', ['rsync', 'git', 'git-receive-pack', 'git-upload-pack']);
   mkdirSync(home('tree/deep'), { recursive: true });

@@ -1,0 +1,138 @@
+#include "agent.h"
+#include "identity.h"
+#include "login.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define SSHD_CONFIG "/etc/ssh/sshd_config"
+#define ADAPTED_CONFIG "/run/banger-sshd-config"
+#define LOCK "/run/banger-login.lock"
+#define MAX_BYTES (256 * 1024)
+#define SHADOW_WAIT_MS 2000
+
+static bool read_whole(const char *path, struct buffer *content, struct stat *s) {
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  bool ok = fd >= 0 && fstat(fd, s) == 0 && S_ISREG(s->st_mode) && s->st_size < MAX_BYTES;
+  while (ok) {
+    uint8_t *room = buffer_reserve(content, 4096);
+    ssize_t n = room ? read(fd, room, 4096) : -1;
+    if (n < 0) ok = false;
+    if (n <= 0) break;
+    buffer_commit(content, (size_t)n);
+  }
+  if (fd >= 0) close(fd);
+  return ok;
+}
+
+/** `LANG=` of a file of assignments, with or without quotes. */
+static bool locale_in(const char *path, char *locale, size_t capacity) {
+  FILE *file = fopen(path, "re");
+  char line[512];
+  bool is_found = false;
+  if (!file) return false;
+  while (!is_found && fgets(line, sizeof line, file)) {
+    const char *at = line + strspn(line, " \t");
+    if (strncmp(at, "export ", 7) == 0) at += 7;
+    if (strncmp(at, "LANG=", 5) != 0) continue;
+    at += 5 + strspn(at + 5, "\"'");
+    size_t n = strspn(at, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.@-");
+    if (n == 0 || n >= capacity) continue;
+    memcpy(locale, at, n);
+    locale[n] = 0;
+    is_found = true;
+  }
+  fclose(file);
+  return is_found;
+}
+
+void login_locale(char *locale, size_t capacity) {
+  static const char *const files[] = {"/etc/default/locale", "/etc/locale.conf", "/etc/environment", NULL};
+  // glibc's own, and musl, which knows no other.
+  static const char *const utf8[] = {"/usr/lib/locale/C.utf8", "/usr/lib/locale/C.UTF-8", "/lib/ld-musl-x86_64.so.1",
+                                     "/lib/ld-musl-aarch64.so.1", NULL};
+  for (const char *const *file = files; *file; file++)
+    if (locale_in(*file, locale, capacity)) return;
+  locale[0] = 0;
+  for (const char *const *path = utf8; *path && !*locale; path++)
+    if (access(*path, F_OK) == 0) snprintf(locale, capacity, "C.UTF-8");
+}
+
+static bool may_log_in(const char *user) {
+  static const char *const none[] = {"nologin", "false", "true", "sync", "shutdown", "halt", NULL};
+  const struct passwd *p = getpwnam(user);
+  if (!p) return false;
+  const char *shell = p->pw_shell[0] ? p->pw_shell : "/bin/sh", *slash = strrchr(shell, '/');
+  for (const char *const *name = none; *name; name++)
+    if (strcmp(slash ? slash + 1 : shell, *name) == 0) return false;
+  return access(shell, X_OK) == 0;
+}
+
+/** The lock of everything that changes users (lckpwdf(3), of which musl's does nothing). */
+static int lock_users(void) {
+  struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+  int fd = open("/etc/.pwd.lock", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+  for (int waited_ms = 0; fd >= 0 && fcntl(fd, F_SETLK, &whole) != 0; waited_ms += 10) {
+    if (waited_ms < SHADOW_WAIT_MS) {
+      sleep_ms(10);
+      continue;
+    }
+    close(fd);
+    fd = -1;
+  }
+  return fd;
+}
+
+static void unlock_users(void) {
+  static const char partial[] = "/etc/shadow.banger";
+  struct buffer before, after;
+  struct stat s;
+  int lock = lock_users();
+  if (lock < 0) return;
+  buffer_init(&before, MAX_BYTES);
+  buffer_init(&after, MAX_BYTES);
+  if (read_whole("/etc/shadow", &before, &s) &&
+      login_unlock(&after, (char *)buffer_bytes(&before), buffer_length(&before), may_log_in) && !after.overflow) {
+    int error = write_file(partial, s.st_mode & 0777, buffer_bytes(&after), buffer_length(&after));
+    if (!error && (chown(partial, s.st_uid, s.st_gid) != 0 || rename(partial, "/etc/shadow") != 0)) unlink(partial);
+  }
+  buffer_free(&before);
+  buffer_free(&after);
+  close(lock);
+}
+
+/** Only root reads it: the image's own may say who may do what. */
+static bool adapt_config(void) {
+  struct buffer before, after;
+  struct stat s;
+  char locale[64];
+  buffer_init(&before, MAX_BYTES);
+  buffer_init(&after, 2 * MAX_BYTES);
+  bool ok = read_whole(SSHD_CONFIG, &before, &s);
+  if (ok) {
+    login_locale(locale, sizeof locale);
+    login_sshd_config(&after, (char *)buffer_bytes(&before), buffer_length(&before), locale);
+    ok = !after.overflow && write_file(ADAPTED_CONFIG, 0600, buffer_bytes(&after), buffer_length(&after)) == 0;
+  }
+  buffer_free(&before);
+  buffer_free(&after);
+  return ok;
+}
+
+const char *login_prepare(void) {
+  // Several logins may begin at once.
+  int lock = open(LOCK, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (lock < 0 || flock(lock, LOCK_EX) != 0) {
+    if (lock >= 0) close(lock);
+    return NULL;
+  }
+  unlock_users();
+  bool is_adapted = adapt_config();
+  close(lock);
+  return is_adapted ? ADAPTED_CONFIG : NULL;
+}
