@@ -2,6 +2,8 @@
 #include "child.h"
 #include "environment.h"
 #include "handlers.h"
+#include "login.h"
+#include "terminal.h"
 #include <errno.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -38,8 +40,23 @@ static void login_environment(struct environment *e, const struct passwd *user, 
   environment_set(e, "USER", 4, user->pw_name);
   environment_set(e, "LOGNAME", 7, user->pw_name);
   environment_set(e, "SHELL", 5, user->pw_shell[0] ? user->pw_shell : "/bin/sh");
-  if (is_tty) environment_set(e, "TERM", 4, "xterm-256color");
+  if (is_tty) environment_set(e, "TERM", 4, TERMINAL_USUAL);
+  char locale[64];
+  login_locale(locale, sizeof locale);
+  if (*locale) environment_set(e, "LANG", 4, locale);
   read_etc_environment(e);
+}
+
+/** A terminal that the guest knows nothing of would make its programs refuse to start. */
+static void settle_terminal(struct environment *e, const struct passwd *user) {
+  for (size_t i = 0; i < e->count; i++) {
+    if (strncmp(e->entries[i], "TERMINFO", 8) == 0) return;
+  }
+  for (size_t i = 0; i < e->count; i++) {
+    if (strncmp(e->entries[i], "TERM=", 5) != 0 || terminal_is_known(e->entries[i] + 5, user->pw_dir)) continue;
+    environment_set(e, "TERM", 4, TERMINAL_USUAL);
+    return;
+  }
 }
 
 static bool add_requested(struct environment *e, const struct json_node *object) {
@@ -103,6 +120,7 @@ static void run(struct channel *c, const struct json_node *root) {
   } else if (!user) {
     if (reply_switch(c, 101)) session_fail(c, 126, "no such user in the guest");
   } else {
+    if (plan.is_tty) settle_terminal(&environment, user);
     plan.environment = environment.entries;
     plan.user = getuid() == 0 && (user->pw_uid || user->pw_gid) ? user->pw_name : NULL;
     plan.uid = user->pw_uid;

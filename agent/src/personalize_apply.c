@@ -3,6 +3,7 @@
 #include "login.h"
 #include "personalize.h"
 #include "service.h"
+#include "terminal.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -238,6 +239,7 @@ int personalization_apply(const struct personalization *p, char *failed, size_t 
     {"service", apply_service},
   };
   make_places();
+  terminal_make_known();
   for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
     int error = steps[i].apply(p);
     if (!error) continue;

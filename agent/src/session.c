@@ -63,6 +63,9 @@ static void take_frame(struct session *s, const struct frame *f) {
       if (s->is_tty && s->out_fd >= 0) {
         struct winsize size = {.ws_row = (unsigned short)(f->payload[0] << 8 | f->payload[1]),
                                .ws_col = (unsigned short)(f->payload[2] << 8 | f->payload[3])};
+        // Whoever does not know the size of its own terminal says 0.
+        if (size.ws_row == 0) size.ws_row = 24;
+        if (size.ws_col == 0) size.ws_col = 80;
         ioctl(s->out_fd, TIOCSWINSZ, &size);
       }
       return;

@@ -69,13 +69,18 @@ async function sendInput(socket: Duplex, input: AsyncIterable<Uint8Array> | unde
   if (socket.writable) socket.write(encodeFrame('eof'));
 }
 
+/** @returns rows and columns; what starts a program on a terminal often forgets to say how large that is (0 × 0) */
+export function windowOf({ rows = 0, columns = 0 }: Output): [rows: number, columns: number] {
+  return [rows > 0 ? rows : 24, columns > 0 ? columns : 80];
+}
+
 /**
  * Gives the terminal's keys to the guest (raw mode) and tells it when the window changes.
  * @returns what puts the terminal back
  */
 export function takeTerminal(input: Input, output: Output, socket: Duplex): () => void {
   const onResize = (): void => {
-    if (socket.writable) socket.write(encodeResize(output.rows ?? 24, output.columns ?? 80));
+    if (socket.writable) socket.write(encodeResize(...windowOf(output)));
   };
   input.setRawMode?.(true);
   output.on('resize', onResize);

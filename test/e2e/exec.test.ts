@@ -1,14 +1,32 @@
 // Commands in a VM behave like commands here: status, streams, terminal, environment.
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { promisify } from 'node:util';
 import { createVm, daemonStatus, eventually, guest, useSandbox } from '../support/e2e.ts';
 import { startOnTerminal } from '../support/pty.ts';
 import { request, sendRaw } from '../support/raw-http.ts';
-import type { Finished } from '../support/sandbox.ts';
+import { type Finished, PROGRAM } from '../support/sandbox.ts';
 
 const sandbox = useSandbox();
+/** What starts programs on a terminal and says nothing of its size. */
+const PTY_FORK = `import os, pty, sys
+pid, fd = pty.fork()
+if pid == 0: os.execvp(sys.argv[1], sys.argv[1:])
+try:
+  while data := os.read(fd, 4096): sys.stdout.buffer.write(data)
+except OSError: pass
+os.waitpid(pid, 0)`;
+
+/** @returns the lines that `banger` writes on such a terminal */
+async function onSizeless(words: readonly string[], term = 'xterm'): Promise<string[]> {
+  const [program = '', ...args] = sandbox().argv([PROGRAM, ...words]);
+  const env = { ...sandbox().env, TERM: term };
+  const { stdout } = await promisify(execFile)('python3', ['-c', PTY_FORK, program, ...args], { env, cwd: '/' });
+  return stdout.split(/\r*\n/);
+}
 const exec = (...words: string[]): Promise<Finished> => sandbox().banger(['vm', 'exec', ...words]);
 
 test("vm exec ends with the command's own status, 126 and 127 where it cannot run, 128+n after a signal (3.13, 1.6)", async () => {
@@ -70,6 +88,29 @@ test('with -t the command has a terminal of our size, which follows ours (3.13)'
   terminal.resize(120, 40);
   await terminal.waitFor('40 120\r');
   assert.equal((await terminal.ended).exitCode, 0);
+});
+
+test('a terminal that nobody gave a size has the usual one in the guest, over exec and ssh (3.13)', async () => {
+  for (const words of [
+    ['vm', 'exec', '-it', 'web', 'stty', 'size'],
+    ['vm', 'ssh', '-t', 'web', '--', 'stty size'],
+  ]) {
+    assert.equal((await onSizeless(words))[0], '24 80', words.join(' '));
+  }
+});
+
+test('terminals newer than the guest work in it, over exec and ssh; one that nobody knows is taken for the usual one (3.13, 6.4)', async () => {
+  const terms = ['xterm-ghostty', 'xterm-kitty', 'alacritty', 'foot', 'wezterm', 'tmux-256color'];
+  const askAll = `for term in ${terms.join(' ')}; do tput -T $term colors; tput -T $term cup 1 1 | od -An -tx1; done`;
+  assert.equal((await exec('web', '--', 'sh', '-c', askAll)).stdout, '256\n 1b 5b 32 3b 32 48\n'.repeat(terms.length));
+  const ask = 'echo "$TERM $(tput colors)"';
+  for (const [verb, term, expected] of [
+    ['exec', 'xterm-kitty', 'xterm-kitty 256'],
+    ['exec', 'no-such-terminal', 'xterm-256color 256'],
+    ['ssh', 'xterm-ghostty', 'xterm-ghostty 256'],
+  ] as const)
+    assert.equal((await onSizeless(['vm', verb, '-t', 'web', '--', ...(verb === 'exec' ? ['sh', '-c', ask] : [ask])], term))[0], expected);
+  assert.equal((await exec('web', '--', 'sh', '-c', 'printf äöü | wc -m; echo "$LANG"')).stdout, '3\nC.UTF-8\n');
 });
 
 test('Ctrl-C on a terminal interrupts the command in the guest, not banger (3.13)', async () => {

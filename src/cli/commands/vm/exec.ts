@@ -2,7 +2,7 @@ import type { ExecBody } from '../../../api/schemas.ts';
 import { BangerError } from '../../../model/errors.ts';
 import type { Cli } from '../../cli.ts';
 import { collect, newCommand } from '../../command.ts';
-import { forwardSignals, runSession, takeTerminal } from '../../exec-session.ts';
+import { forwardSignals, runSession, takeTerminal, windowOf } from '../../exec-session.ts';
 import { reportError } from '../../render/error.ts';
 import { safeLine } from '../../render/text.ts';
 import { parseEnvironment } from '../../values.ts';
@@ -47,12 +47,13 @@ function execBody(cli: Cli, argv: string[], flags: ExecFlags): ExecBody {
   const env = parseEnvironment('--env', flags.env ?? [], cli.env);
   const term = cli.env['TERM'];
   if (flags.tty === true && term !== undefined) env['TERM'] ??= term;
+  const [rows, columns] = windowOf(cli.stdout);
   return {
     argv,
     ...(Object.keys(env).length === 0 ? {} : { env }),
     ...(flags.cwd === undefined ? {} : { cwd: flags.cwd }),
     ...(flags.user === undefined ? {} : { user: flags.user }),
-    ...(flags.tty === true ? { tty: true, rows: cli.stdout.rows ?? 24, columns: cli.stdout.columns ?? 80 } : {}),
+    ...(flags.tty === true ? { tty: true, rows, columns } : {}),
   };
 }
 

@@ -1,0 +1,61 @@
+#include "agent.h"
+#include "terminal.h"
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+// Where distributions have ncurses look (terminfo(5)), the user's own directory apart.
+static const char *const databases[] = {"/etc/terminfo", "/lib/terminfo", "/usr/lib/terminfo", "/usr/share/terminfo", NULL};
+
+static const char *const newer[] = {
+  "xterm-ghostty", "ghostty", "xterm-kitty", "kitty", "alacritty", "alacritty-direct", "foot", "foot-extra", "foot-direct", "wezterm",
+  "contour", "contour-latest", "rio", "xterm-rio", "warp", "tabby", "zellij", "mlterm-256color", "st", "st-256color", "stterm-256color",
+  "konsole", "konsole-256color", "vte", "vte-256color", "gnome", "gnome-256color", "iterm2", "iTerm2.app", "nsterm-256color", "termite",
+  "xterm-termite", "rxvt-unicode-256color", "tmux", "tmux-256color", "tmux-direct", "screen-256color", "xterm-direct", "xterm-color",
+  "ms-terminal", NULL};
+
+static bool is_name(const char *name) {
+  return *name && *name != '.' && strlen(name) < 64 && !strchr(name, '/');
+}
+
+/** Writes where the entry would be. False when there is none. */
+static bool entry_in(const char *database, const char *name, char *path) {
+  // Entries lie below their first letter, on some systems below its code.
+  snprintf(path, PATH_MAX, "%s/%c/%s", database, name[0], name);
+  if (access(path, F_OK) == 0) return true;
+  char by_code[PATH_MAX];
+  snprintf(by_code, sizeof by_code, "%s/%02x/%s", database, (unsigned char)name[0], name);
+  return access(by_code, F_OK) == 0;
+}
+
+static const char *database_with(const char *name) {
+  char path[PATH_MAX];
+  for (const char *const *at = databases; *at; at++)
+    if (entry_in(*at, name, path)) return *at;
+  return NULL;
+}
+
+bool terminal_is_known(const char *name, const char *home) {
+  char own[PATH_MAX], path[PATH_MAX];
+  if (!is_name(name)) return false;
+  if (database_with(name)) return true;
+  int n = snprintf(own, sizeof own, "%s/.terminfo", home);
+  return n > 0 && n < PATH_MAX - 80 && entry_in(own, name, path);
+}
+
+void terminal_make_known(void) {
+  const char *database = database_with(TERMINAL_USUAL);
+  char path[PATH_MAX];
+  // A system that names directories by codes is left alone.
+  if (!database || (entry_in(database, TERMINAL_USUAL, path), access(path, F_OK) != 0)) return;
+  for (const char *const *name = newer; *name; name++) {
+    if (database_with(*name)) continue;
+    snprintf(path, sizeof path, "%s/%c", database, (*name)[0]);
+    mkdir(path, 0755);
+    entry_in(database, *name, path);
+    // Without room or on a read-only root it stays unknown, which is no reason not to start.
+    if (symlink("../x/" TERMINAL_USUAL, path) != 0) return;
+  }
+}
