@@ -100,10 +100,12 @@ class Http1Connection {
 
   #wait(work: () => Promise<void>): void {
     this.#isBusy = true;
-    void work().finally(() => {
-      this.#isBusy = false;
-      this.#pump();
-    });
+    void work()
+      .catch(() => this.#client.destroy())
+      .finally(() => {
+        this.#isBusy = false;
+        this.#pump();
+      });
   }
 
   /** The first request, one that may upgrade, or one for another name. */

@@ -41,7 +41,7 @@ export function serveHttp2(client: Socket, first: Buffer, view: FrontView): void
   session.setLocalWindowSize(WINDOW_BYTES * 4);
   session.on('stream', (stream, headers) => {
     stream.on('error', () => undefined);
-    void serveStream(connection, stream, headers);
+    serveStream(connection, stream, headers).catch(() => stream.close(constants.NGHTTP2_INTERNAL_ERROR));
   });
 }
 
