@@ -49,6 +49,9 @@ describe('a browser', () => {
     assert.match(stdout, /loaded from web\.vm</);
     assert.match(stdout, /port 3000 answers as 3000\.web\.vm/);
     await browse(BROWSER, [...argv, rules, `--screenshot=${join(PICTURES, 'web-app.png')}`, 'http://web.vm/'], { timeout: 120_000 });
+    // Without any rule for names, as in a browser of a person who has set up nothing.
+    const simple = `http://web.localhost:${sandbox().env['BANGER_HTTP_PORT']}/`;
+    assert.match((await browse(BROWSER, [...argv, '--dump-dom', simple], { timeout: 120_000 })).stdout, /loaded from web\.localhost:/);
     const stopped = await sandbox()
       .must(['vm', 'stop', 'web'])
       .then(() => browse(BROWSER, [...argv, rules, '--dump-dom', 'http://web.vm/']));
