@@ -43,6 +43,32 @@ test('create sends only what was given, shows finished stages as lines and print
   }
 });
 
+test('create tells where what the image serves opens in a browser, and no port that speaks no HTTP (3.3, 6.3)', async () => {
+  const port = { protocol: 'tcp', address: '0.0.0.0', pid: 1, process: 'x', command: 'x', hostAddress: '127.213.0.2', problem: null };
+  const none = { scheme: null, url: null, nameUrl: null, localhostUrl: null, forwards: [] };
+  const site = { scheme: 'http', url: 'http://127.213.0.2:8080/', localhostUrl: 'http://80.web.localhost:42080/' };
+  const stub = await startStubDaemon({
+    routes: {
+      'GET /v1/daemon/build': answer({}),
+      'POST /v1/vms': answer(stubOperation('op1'), 202),
+      'GET /v1/operations/op1/events': stream([endEvent({ vm: web })]),
+      'GET /v1/vms/web/ports': answer([
+        { ...port, ...none, port: 22, hostPort: 10_022 },
+        { ...port, ...none, ...site, port: 80, hostPort: 8080 },
+        { ...port, ...none, ...site, address: '::', port: 80, hostPort: 8080 },
+      ]),
+    },
+  });
+  try {
+    assert.match((await runInProcess(stub.env, ['vm', 'create'])).stderr, /\nin a browser: http:\/\/80\.web\.localhost:42080\/\n$/);
+    assert.equal((await runInProcess(stub.env, ['vm', 'create', '-o', 'json', '--progress', 'none'])).stderr, '');
+    const listed = await runInProcess(stub.env, ['vm', 'ports', 'web']);
+    assert.equal(listed.stderr, 'by name: http://80.web.localhost:42080/\n');
+  } finally {
+    await stub.close();
+  }
+});
+
 test('a bad value is refused before anything is contacted, naming flag, value and range (3.2)', async () => {
   const stub = await startStubDaemon({ routes: {} });
   const bad = [
