@@ -111,7 +111,7 @@ class Http1Connection {
   /** The first request, one that may upgrade, or one for another name. */
   async #start(head: RequestHead): Promise<void> {
     const host = hostOf(head.authority);
-    if (this.#host !== undefined && host !== this.#host) return this.#refuse(PAGES.misdirected());
+    if (this.#host !== undefined && host !== this.#host) return this.#misdirected(head);
     // On a connection of its own, so that what the guest says first answers this.
     await this.#finishGuest();
     this.#host = host;
@@ -183,6 +183,14 @@ class Http1Connection {
     guest.end();
     await within(LINGER_MS, closed);
     guest.destroy();
+  }
+
+  /** Who takes us for a proxy has connections for all names, and asks again on another when one is closed without an answer. */
+  async #misdirected(head: RequestHead): Promise<void> {
+    if (!head.isForProxy) return this.#refuse(PAGES.misdirected());
+    await this.#finishGuest();
+    this.#isOver = true;
+    endSoftly(this.#client);
   }
 
   /** A guest that waits for the rest of a body gets no end of it that could be taken for one. */

@@ -11,6 +11,8 @@ export type RequestHead = {
   bytes: Buffer;
   /** How many bytes follow; chunked when a client does not know. */
   body: number | 'chunked';
+  /** The target is a whole URI, as clients of a proxy write it. */
+  isForProxy: boolean;
   /** The guest may answer 101, and from then on it is no more HTTP. */
   mayUpgrade: boolean;
 };
@@ -45,7 +47,15 @@ export function parseHead(raw: Buffer): RequestHead | undefined {
   const headers = new Map<string, string>();
   for (const { name, value } of passed) headers.set(name, headers.has(name) ? `${headers.get(name)}, ${value}` : value);
   const bytes = isAsWritten ? raw : rewritten(`${method} ${place.path} HTTP/1.${minor}`, place.authority, passed);
-  return { method, authority: place.authority, headers, bytes, body, mayUpgrade: headers.has('upgrade') };
+  return {
+    method,
+    authority: place.authority,
+    headers,
+    bytes,
+    body,
+    isForProxy: !/^[/*]/.test(target),
+    mayUpgrade: headers.has('upgrade'),
+  };
 }
 
 /** Without the spaces around it. An expression for that would take a hostile header's length squared. */
