@@ -17,7 +17,7 @@
 #define SHADOW_WAIT_MS 2000
 
 static bool read_whole(const char *path, struct buffer *content, struct stat *s) {
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
   bool ok = fd >= 0 && fstat(fd, s) == 0 && S_ISREG(s->st_mode) && s->st_size < MAX_BYTES;
   while (ok) {
     uint8_t *room = buffer_reserve(content, 4096);
@@ -76,7 +76,7 @@ static bool may_log_in(const char *user) {
 /** The lock of everything that changes users (lckpwdf(3), of which musl's does nothing). */
 static int lock_users(void) {
   struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-  int fd = open("/etc/.pwd.lock", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+  int fd = open("/etc/.pwd.lock", O_WRONLY | O_CREAT | O_NONBLOCK | O_CLOEXEC, 0600);
   for (int waited_ms = 0; fd >= 0 && fcntl(fd, F_SETLK, &whole) != 0; waited_ms += 10) {
     if (waited_ms < SHADOW_WAIT_MS) {
       sleep_ms(10);
