@@ -1,0 +1,30 @@
+// What readers and writers of archives speak of.
+import type { SparseMap } from './tar-sparse.ts';
+
+export const TAR_BLOCK_BYTES = 512;
+export type TarEntry = {
+  /** As `decodeName` gives it: bytes that are no UTF-8 are kept. */
+  path: string;
+  type: 'file' | 'directory' | 'symlink' | 'hardlink' | 'device' | 'fifo' | 'other';
+  /** Permission bits. */
+  mode: number;
+  /** Of what is stored. */
+  sizeBytes: number;
+  /** How long the file really is, and where what is stored belongs in it; default: it has no holes. */
+  sparse?: SparseMap;
+  modifiedMs: number;
+  /** Target of a link. */
+  linkPath: string;
+  /** Default 0: what is copied for a person belongs to whoever unpacks it. */
+  uid?: number;
+  gid?: number;
+  xattrs?: ReadonlyMap<string, Buffer>;
+};
+
+/** How extended attributes are called in pax headers, by GNU tar, bsdtar and what writes container layers. */
+export const XATTR_KEY = 'SCHILY.xattr.';
+
+/** The archive is damaged, or of a kind that is not read here. */
+export class TarProblem extends Error {
+  override readonly name = 'TarProblem';
+}
