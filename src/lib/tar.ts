@@ -1,48 +1,45 @@
-// The tar format as far as copying trees needs it: ustar headers, pax and GNU long names, sizes beyond 8 GiB.
-// Source: POSIX.1-2017, pax, "ustar Interchange Format" and "pax Extended Header".
+// The tar format as far as copying trees needs it: ustar headers, pax and GNU long names, sizes beyond 8 GiB, files with holes.
+// Source: POSIX.1-2017, pax, "ustar Interchange Format" and "pax Extended Header"; GNU tar, "Tar Internals".
+import { encodeName } from './byte-names.ts';
+import { checksum, decodeHeader, entryOf, cString, numberAt, type Overrides, parsePax, sparseMapOf } from './tar-decode.ts';
+import { TAR_BLOCK_BYTES, type TarEntry, TarProblem, XATTR_KEY } from './tar-entry.ts';
+import { checkedMap, encodeSparseMap, MOST_PIECES, parseSparseList, type SparseMap } from './tar-sparse.ts';
 
-export const TAR_BLOCK_BYTES = 512;
-/** What a name or an extended header may take; more is an attack. */
-const MAX_META_BYTES = 64 * 1024;
+export { type TarEntry, TarProblem } from './tar-entry.ts';
 
-export type TarEntry = {
-  path: string;
-  type: 'file' | 'directory' | 'symlink' | 'hardlink' | 'device' | 'fifo' | 'other';
-  /** Permission bits. */
-  mode: number;
-  sizeBytes: number;
-  modifiedMs: number;
-  /** Target of a link. */
-  linkPath: string;
-  /** Default 0: what is copied for a person belongs to whoever unpacks it. */
-  uid?: number;
-  gid?: number;
-  xattrs?: ReadonlyMap<string, Buffer>;
-};
-
-/** How extended attributes are called in pax headers, by GNU tar, bsdtar and what writes container layers. */
-const XATTR_KEY = 'SCHILY.xattr.';
-
-/** The archive is damaged, or of a kind that is not read here. */
-export class TarProblem extends Error {
-  override readonly name = 'TarProblem';
-}
+/** What a name or an extended header may take, as with other readers; more is an attack. */
+const MAX_META_BYTES = 1024 ** 2;
 
 const TYPE_FLAGS = { file: '0', hardlink: '1', symlink: '2', device: '3', directory: '5', fifo: '6' } as const;
 
-/** @returns the header blocks of an entry; a pax header comes first when the path, link or size does not fit */
+/** What twelve bytes of octal digits hold, as seconds until the year 2242. */
+const MOST_OCTAL = 0o77777777777;
+
+/** @returns the header blocks of an entry; a pax header comes first when something does not fit. What is stored of it follows. */
 export function encodeTarHeader(entry: TarEntry & { type: keyof typeof TYPE_FLAGS }): Buffer {
+  const [path, linkPath] = [encodeName(entry.path), encodeName(entry.linkPath)];
+  const seconds = Math.floor(entry.modifiedMs / 1000);
+  const map = entry.sparse === undefined ? undefined : encodeSparseMap(entry.sparse);
+  const sizeBytes = entry.sizeBytes + (map?.length ?? 0);
   const records: [string, string | Buffer][] = [];
-  if (Buffer.byteLength(entry.path) > 100 || !isAscii(entry.path)) records.push(['path', entry.path]);
-  if (Buffer.byteLength(entry.linkPath) > 100 || !isAscii(entry.linkPath)) records.push(['linkpath', entry.linkPath]);
-  if (entry.sizeBytes > 0o77777777777) records.push(['size', String(entry.sizeBytes)]);
+  if (path.length > 100 || !isAscii(path)) records.push(['path', path]);
+  if (linkPath.length > 100 || !isAscii(linkPath)) records.push(['linkpath', linkPath]);
+  if (sizeBytes > MOST_OCTAL) records.push(['size', String(sizeBytes)]);
+  if (seconds < 0 || seconds > MOST_OCTAL) records.push(['mtime', String(seconds)]);
   if ((entry.uid ?? 0) > 0o7777777) records.push(['uid', String(entry.uid)]);
   if ((entry.gid ?? 0) > 0o7777777) records.push(['gid', String(entry.gid)]);
   for (const [name, value] of entry.xattrs ?? []) records.push([XATTR_KEY + name, value]);
-  const main = headerBlock(entry, TYPE_FLAGS[entry.type]);
+  if (entry.sparse !== undefined) {
+    records.push(['GNU.sparse.major', '1'], ['GNU.sparse.minor', '0'], ['GNU.sparse.name', path]);
+    records.push(['GNU.sparse.realsize', String(entry.sparse.sizeBytes)]);
+  }
+  const main = Buffer.concat([
+    headerBlock({ ...entry, path, linkPath, sizeBytes, seconds }, TYPE_FLAGS[entry.type]),
+    map ?? Buffer.alloc(0),
+  ]);
   if (records.length === 0) return main;
   const body = Buffer.concat(records.map(([key, value]) => paxRecord(key, value)));
-  const pax = { ...entry, path: 'PaxHeader', linkPath: '', sizeBytes: body.length, mode: 0o644 };
+  const pax = { path: Buffer.from('PaxHeader'), linkPath: Buffer.alloc(0), sizeBytes: body.length, mode: 0o644, seconds: 0 };
   return Buffer.concat([headerBlock(pax, 'x'), body, tarPadding(body.length), main]);
 }
 
@@ -56,8 +53,8 @@ export function tarEnd(): Buffer {
   return Buffer.alloc(2 * TAR_BLOCK_BYTES);
 }
 
-function isAscii(text: string): boolean {
-  return Buffer.byteLength(text) === text.length;
+function isAscii(bytes: Buffer): boolean {
+  return bytes.every((byte) => byte < 0x80);
 }
 
 function paxRecord(key: string, value: string | Buffer): Buffer {
@@ -68,7 +65,9 @@ function paxRecord(key: string, value: string | Buffer): Buffer {
   return Buffer.concat([Buffer.from(`${length} ${key}=`), Buffer.from(value), Buffer.from('\n')]);
 }
 
-function headerBlock(entry: TarEntry, typeFlag: string): Buffer {
+type HeaderFields = Pick<TarEntry, 'mode' | 'uid' | 'gid' | 'sizeBytes'> & { path: Buffer; linkPath: Buffer; seconds: number };
+
+function headerBlock(fields: HeaderFields, typeFlag: string): Buffer {
   const block = Buffer.alloc(TAR_BLOCK_BYTES);
   const octal = (value: number, at: number, length: number): void => {
     const digits = Math.max(0, Math.floor(value))
@@ -76,29 +75,24 @@ function headerBlock(entry: TarEntry, typeFlag: string): Buffer {
       .padStart(length - 1, '0');
     block.write(digits.slice(-(length - 1)), at, 'latin1');
   };
-  block.write(entry.path, 0, 100, 'utf8');
-  octal(entry.mode & 0o7777, 100, 8);
-  octal(entry.uid ?? 0, 108, 8);
-  octal(entry.gid ?? 0, 116, 8);
-  octal(entry.sizeBytes, 124, 12);
-  octal(entry.modifiedMs / 1000, 136, 12);
+  fields.path.copy(block, 0, 0, 100);
+  octal(fields.mode & 0o7777, 100, 8);
+  octal(fields.uid ?? 0, 108, 8);
+  octal(fields.gid ?? 0, 116, 8);
+  octal(fields.sizeBytes, 124, 12);
+  octal(fields.seconds, 136, 12);
   block.write(typeFlag, 156, 'latin1');
-  block.write(entry.linkPath, 157, 100, 'utf8');
+  fields.linkPath.copy(block, 157, 0, 100);
   block.write('ustar\u000000', 257, 'latin1');
   octal(checksum(block), 148, 7);
   block.write(' ', 155, 'latin1');
   return block;
 }
 
-/** Sum of all bytes, those of the checksum itself counted as blanks. */
-function checksum(block: Buffer): number {
-  let sum = 0;
-  for (let i = 0; i < TAR_BLOCK_BYTES; i++) sum += i >= 148 && i < 156 ? 32 : (block[i] ?? 0);
-  return sum;
-}
-
 /** Takes what an archive is made of, in order. */
 export type TarSink = {
+  /** Whether it knows what `sparse` of an entry means; default: files with holes are of type `other`. */
+  takesHoles?: true;
   /** @param contentAt where its content begins in the archive, bytes */
   entry(entry: TarEntry, contentAt: number): Promise<void>;
   /** Content of the last entry, in pieces. */
@@ -126,109 +120,59 @@ export async function readTar(source: AsyncIterable<Buffer>, sink: TarSink): Pro
       if (header.flag === 'K') overrides.linkpath = cString(body);
       continue;
     }
-    const entry = entryOf(header, overrides);
+    const entry = await withHoles(entryOf(header, overrides), { block, flag: header.flag, overrides }, input);
     overrides = {};
-    await sink.entry(entry, input.position);
+    await sink.entry(entry.sparse === undefined || sink.takesHoles === true ? entry : { ...entry, type: 'other' }, input.position);
     await input.pass(entry.sizeBytes, (bytes) => sink.content(bytes));
     await sink.entryEnd();
   }
   await input.drain();
 }
 
-/** What an extended header says of the next entry, in place of its own. */
-type Overrides = {
-  [Key in (typeof OVERRIDDEN)[number]]?: string;
-} & { xattrs?: Map<string, Buffer>; isSparse?: boolean };
-const OVERRIDDEN = ['path', 'linkpath', 'size', 'uid', 'gid', 'mtime'] as const;
+type OfEntry = { block: Buffer; flag: string; overrides: Overrides };
 
-type Header = { uid: number; gid: number } & {
-  flag: string;
-  path: string;
-  mode: number;
-  sizeBytes: number;
-  modifiedMs: number;
-  linkPath: string;
-};
-
-function decodeHeader(block: Buffer): Header {
-  if (octalOf(block, 148, 8) !== checksum(block)) throw new TarProblem('the archive is damaged (checksum)');
-  const flag = String.fromCharCode(block[156] ?? 0);
-  const prefix = block.toString('latin1', 257, 262) === 'ustar' && block[262] === 0 ? cString(block.subarray(345, 500)) : '';
-  const name = cString(block.subarray(0, 100));
-  return {
-    flag: flag === '\0' ? '0' : flag,
-    path: prefix === '' ? name : `${prefix}/${name}`,
-    mode: octalOf(block, 100, 8) & 0o7777,
-    uid: octalOf(block, 108, 8),
-    gid: octalOf(block, 116, 8),
-    sizeBytes: octalOf(block, 124, 12),
-    modifiedMs: octalOf(block, 136, 12) * 1000,
-    linkPath: cString(block.subarray(157, 257)),
-  };
+/** Reads on where the map of a file with holes lies between its header and its data. */
+async function withHoles(entry: TarEntry, { block, flag, overrides }: OfEntry, input: BlockInput): Promise<TarEntry> {
+  if (entry.type !== 'file') return entry;
+  if (flag === 'S') return { ...entry, sparse: await oldGnuMap(block, entry.sizeBytes, input) };
+  const words = overrides.sparse;
+  if (words === undefined) return entry;
+  if (words.major !== '1') return { ...entry, sparse: sparseMapOf(words, entry.sizeBytes) };
+  const { words: map, blocks } = await storedMap(input);
+  const sizeBytes = entry.sizeBytes - blocks * TAR_BLOCK_BYTES;
+  return { ...entry, sizeBytes, sparse: parseSparseList(map, Number(words.size), sizeBytes) };
 }
 
-function entryOf(header: Header, overrides: Overrides): TarEntry {
-  const types: Record<string, TarEntry['type']> = {
-    ...{ '0': 'file', '7': 'file', '1': 'hardlink', '2': 'symlink', '5': 'directory' },
-    ...{ '3': 'device', '4': 'device', '6': 'fifo' },
-  };
-  const type = overrides.isSparse === true ? 'other' : (types[header.flag] ?? 'other');
-  const number = (key: 'size' | 'uid' | 'gid', otherwise: number): number => {
-    const value = overrides[key] === undefined ? otherwise : Number(overrides[key]);
-    if (!Number.isSafeInteger(value) || value < 0) throw new TarProblem(`the archive is damaged (${key})`);
-    return value;
-  };
-  const mtime = Number(overrides.mtime ?? Number.NaN);
-  return {
-    path: overrides.path ?? header.path,
-    type,
-    mode: header.mode,
-    uid: number('uid', header.uid),
-    gid: number('gid', header.gid),
-    // Only files have content, whatever the header of a link or directory says.
-    sizeBytes: type === 'file' || type === 'other' ? number('size', header.sizeBytes) : 0,
-    modifiedMs: Number.isFinite(mtime) ? mtime * 1000 : header.modifiedMs,
-    linkPath: overrides.linkpath ?? header.linkPath,
-    ...(overrides.xattrs === undefined ? {} : { xattrs: overrides.xattrs }),
-  };
-}
-
-function cString(bytes: Buffer): string {
-  const end = bytes.indexOf(0);
-  return bytes.toString('utf8', 0, end < 0 ? bytes.length : end);
-}
-
-function octalOf(block: Buffer, at: number, length: number): number {
-  // GNU tar stores what octal digits cannot hold as a big-endian number with the top bit set.
-  if (((block[at] ?? 0) & 0x80) !== 0)
-    return Number(block.subarray(at + 1, at + length).reduce((sum, byte) => sum * 256n + BigInt(byte), 0n));
-  const text = block
-    .toString('latin1', at, at + length)
-    .replace(/[\0 ]+$/, '')
-    .trim();
-  if (text === '') return 0;
-  if (!/^[0-7]+$/.test(text)) throw new TarProblem('the archive is damaged (number)');
-  return Number.parseInt(text, 8);
-}
-
-function parsePax(body: Buffer): Overrides {
-  const found: Overrides = {};
-  for (let at = 0; at < body.length;) {
-    const blank = body.indexOf(32, at);
-    const length = Number(body.toString('latin1', at, Math.max(blank, at)));
-    if (blank < 0 || !Number.isSafeInteger(length) || length < 5 || at + length > body.length)
-      throw new TarProblem('the archive is damaged (pax)');
-    const record = body.subarray(blank + 1, at + length - 1);
-    const equals = record.indexOf(0x3d);
-    const key = record.toString('utf8', 0, Math.max(equals, 0));
-    const value = record.subarray(equals + 1);
-    const overridden = OVERRIDDEN.find((name) => name === key);
-    if (overridden !== undefined) found[overridden] = value.toString('utf8');
-    else if (key.startsWith(XATTR_KEY)) (found.xattrs ??= new Map()).set(key.slice(XATTR_KEY.length), Buffer.from(value));
-    else if (key.startsWith('GNU.sparse.')) found.isSparse = true;
-    at += length;
+/** Version 1.0: a number of pieces and as many pairs of numbers, a line each, in whole blocks before the data. */
+async function storedMap(input: BlockInput): Promise<{ words: string[]; blocks: number }> {
+  let text = '';
+  for (let blocks = 1; blocks * TAR_BLOCK_BYTES <= MAX_META_BYTES; blocks++) {
+    text += ((await input.exactly(TAR_BLOCK_BYTES)) ?? Buffer.alloc(0)).toString('latin1');
+    const lines = text.split('\n');
+    const count = lines.length > 1 ? Number(lines[0]) : Number.NaN;
+    if (count > MOST_PIECES) break;
+    if (lines.length - 1 > 2 * count) return { words: lines.slice(1, 2 * count + 1), blocks };
   }
-  return found;
+  throw new TarProblem('the archive is damaged (map of a file with holes)');
+}
+
+/** As GNU tar wrote it before pax: four pieces in the header, and 21 in each block that follows. */
+async function oldGnuMap(header: Buffer, storedBytes: number, input: BlockInput): Promise<SparseMap> {
+  const pieces: { at: number; sizeBytes: number }[] = [];
+  const take = (block: Buffer, from: number, count: number): void => {
+    for (let at = from; at < from + count * 24; at += 24) {
+      const piece = { at: numberAt(block, at, 12), sizeBytes: numberAt(block, at + 12, 12) };
+      if (piece.sizeBytes > 0) pieces.push(piece);
+    }
+  };
+  take(header, 386, 4);
+  for (let goesOn = header[482] !== 0; goesOn && pieces.length <= MOST_PIECES;) {
+    const block = await input.exactly(TAR_BLOCK_BYTES);
+    if (block === undefined) throw new TarProblem('the archive ends early');
+    take(block, 0, 21);
+    goesOn = block[504] !== 0;
+  }
+  return checkedMap({ sizeBytes: numberAt(header, 483, 12), pieces }, storedBytes);
 }
 
 /** A stream from which exact numbers of bytes are taken. */
