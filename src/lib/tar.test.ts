@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { encodeTarHeader, readTar, type TarEntry, tarEnd, tarPadding, TarProblem, type TarSink } from './tar.ts';
+import { encodeTarHeader, readTar, tarEnd, tarPadding, type TarSink } from './tar.ts';
+import { decodeName, encodeName, quoteName } from './byte-names.ts';
+import { type TarEntry, TarProblem } from './tar-entry.ts';
 
 type Read = { entry: TarEntry; body: string };
 
@@ -75,5 +77,107 @@ test('an archive may end with the content of its last file, as layers of umoci d
       read.map(({ body }) => body),
       ['hello'],
     );
+  }
+});
+
+test('a name is the bytes that it was, and two names are never one, also as text (11.10)', async () => {
+  const bytes = fc.uint8Array({ minLength: 1, maxLength: 40 }).map((some) => Buffer.from(some.map((byte) => byte || 1)));
+  fc.assert(
+    fc.property(bytes, (name) => assert.deepEqual(encodeName(decodeName(name)), name)),
+    { numRuns: 2000 },
+  );
+  fc.assert(
+    fc.property(
+      fc.string({ unit: 'binary' }).filter((text) => text.isWellFormed()),
+      (text) => assert.equal(decodeName(encodeName(text)), text),
+    ),
+  );
+  assert.equal(quoteName(decodeName(Buffer.from('caf\xe9\n\x80', 'latin1'))), String.raw`"caf\xe9\n\x80"`);
+  await fc.assert(
+    fc.asyncProperty(bytes, bytes, async (path, linkPath) => {
+      const made = entry({ path: decodeName(path), linkPath: decodeName(linkPath), type: 'symlink' });
+      const { sink, read } = collector();
+      await readTar(pieces(Buffer.concat([encodeTarHeader(made), tarEnd()]), 700), sink);
+      assert.deepEqual(
+        [read[0]?.entry.path, read[0]?.entry.linkPath].map((text) => encodeName(text ?? '')),
+        [path, linkPath],
+      );
+    }),
+    { numRuns: 200 },
+  );
+});
+
+test('times of any century come back, and what GNU tar writes for them is understood (11.10)', async () => {
+  for (const seconds of [-62_135_596_800, -1, 0, 1, 8_589_934_591, 8_589_934_592, 253_402_300_799]) {
+    const { sink, read } = collector();
+    await readTar(pieces(Buffer.concat([encodeTarHeader(entry({ modifiedMs: seconds * 1000 })), tarEnd()]), 512), sink);
+    assert.equal(read[0]?.entry.modifiedMs, seconds * 1000);
+  }
+  const header = encodeTarHeader(entry({}));
+  // -86,400 in base 256.
+  Buffer.from('fffffffffffffffffffeae80', 'hex').copy(header, 136);
+  header.fill(' ', 148, 156);
+  header.write(
+    header
+      .reduce((sum, byte) => sum + byte, 0)
+      .toString(8)
+      .padStart(6, '0'),
+    148,
+  );
+  const { sink, read } = collector();
+  await readTar(pieces(Buffer.concat([header, tarEnd()]), 512), sink);
+  assert.equal(read[0]?.entry.modifiedMs, -86_400_000);
+});
+
+test('a map of holes that is not true is damage, and readers that know of none get no such file (11.10)', async () => {
+  const sparse = (map: { at: number; sizeBytes: number }[], sizeBytes: number) =>
+    Buffer.concat([
+      encodeTarHeader(entry({ sizeBytes: 10, sparse: { sizeBytes, pieces: map } })),
+      Buffer.from('0123456789'),
+      tarPadding(10),
+      tarEnd(),
+    ]);
+  const good = sparse(
+    [
+      { at: 100, sizeBytes: 4 },
+      { at: 200, sizeBytes: 6 },
+    ],
+    1000,
+  );
+  const plain = collector();
+  await readTar(pieces(good, 512), plain.sink);
+  assert.equal(plain.read[0]?.entry.type, 'other');
+  const { sink, read } = collector();
+  await readTar(pieces(good, 100), { ...sink, takesHoles: true });
+  assert.deepEqual([read[0]?.entry.type, read[0]?.entry.sizeBytes, read[0]?.body], ['file', 10, '0123456789']);
+  assert.deepEqual(read[0]?.entry.sparse, {
+    sizeBytes: 1000,
+    pieces: [
+      { at: 100, sizeBytes: 4 },
+      { at: 200, sizeBytes: 6 },
+      { at: 1000, sizeBytes: 0 },
+    ],
+  });
+  for (const [map, size] of [
+    [[{ at: 0, sizeBytes: 9 }], 1000],
+    [[{ at: 0, sizeBytes: 11 }], 1000],
+    [
+      [
+        { at: 200, sizeBytes: 6 },
+        { at: 100, sizeBytes: 4 },
+      ],
+      1000,
+    ],
+    [
+      [
+        { at: 0, sizeBytes: 6 },
+        { at: 5, sizeBytes: 4 },
+      ],
+      1000,
+    ],
+    [[{ at: 995, sizeBytes: 10 }], 1000],
+    [[{ at: 0, sizeBytes: 10 }], 2 ** 60],
+  ] as const) {
+    await assert.rejects(readTar(pieces(sparse([...map], size), 512), { ...collector().sink, takesHoles: true }), TarProblem);
   }
 });
