@@ -43,7 +43,7 @@ export async function importOf(
   });
   // As bytes, of which names consist.
   const ask = (file: string) => (command: string) =>
-    execFileSync('debugfs', ['-f', '-', file], { input: Buffer.from(command, 'latin1'), stdio: 'pipe' })
+    execFileSync('debugfs', ['-f', '-', file], { input: Buffer.from(command, 'latin1'), stdio: 'pipe', maxBuffer: 64 * 1024 ** 2 })
       .toString('latin1')
       .replace(/^debugfs: .*\n/, '');
   for (const file of [rootfs, workSeed]) execFileSync('e2fsck', ['-fn', file], { stdio: 'pipe' });

@@ -1,5 +1,8 @@
+import { join } from 'node:path';
 import type { Host } from '../../host/host.ts';
+import { encodeName } from '../../lib/byte-names.ts';
 import { BangerError } from '../../model/errors.ts';
+import { lateTimeCommands } from './late-times.ts';
 import type { Tree } from './tree.ts';
 
 export type AssembleRequest = {
@@ -7,8 +10,12 @@ export type AssembleRequest = {
   archive: AsyncIterable<Uint8Array>;
   rootfs: string;
   workSeed: string;
-  /** How much memory the tree takes, from `checkMemory`. */
+  /** What the archive holds. */
+  tree: Tree;
+  /** How much memory it takes, from `checkMemory`. */
   treeBytes: number;
+  /** Directory of this work alone. */
+  scratch: string;
   host: Host;
   signal: AbortSignal;
   onLog: (line: string) => void;
@@ -23,6 +30,8 @@ const TIMEOUT_MS = 30 * 60_000;
 const SPARE_BYTES = 64 * 1024 ** 2;
 /** mke2fs holds one open for every directory on the way down. */
 const OPEN_FILES = 4096;
+/** The largest that ext4 has; holes cost nothing. */
+const MOST_FILE_BYTES = 16 * 1024 ** 4;
 
 /**
  * Everything foreign happens where it reaches nothing: the tree lies in memory that nobody else sees and that ends with the programs,
@@ -42,6 +51,10 @@ make_ext4() {
   truncate -s "$size" "$file"
   tell mke2fs -q -t ext4 -F -b 4096 -m 1 -L "$label" -J size="$journal" \\
     -E lazy_itable_init=1,lazy_journal_init=1,resize=268435456 -d "$content" "$file"
+  [ -s "/commands/$label" ] || return 0
+  # It says its version, and beyond that only what went wrong; its status is always 0.
+  tell debugfs -w -f "/commands/$label" "$file" 2>&1 > /dev/null | tail -n +2 | grep . >&2 && exit 1
+  return 0
 }
 mib=$((1024 * 1024))
 home=$tree/root
@@ -55,7 +68,7 @@ make_ext4 "$rootfs" "$size" banger-root "$tree" 32
 `;
 
 /** Programs of Debian that it takes. */
-const PROGRAMS: Readonly<Record<string, string>> = { tar: 'tar', mke2fs: 'e2fsprogs' };
+const PROGRAMS: Readonly<Record<string, string>> = { tar: 'tar', mke2fs: 'e2fsprogs', debugfs: 'e2fsprogs' };
 
 /**
  * Looks at what the assembling takes, before anything is read.
@@ -98,17 +111,22 @@ export async function checkMemory(tree: Tree, host: Host): Promise<number> {
  * Writes `rootfs` and `workSeed` from the archive.
  * @throws COMMAND_FAILED, and then neither is there; whatever the archive throws
  */
-export async function assemble({ archive, rootfs, workSeed, treeBytes, host, signal, onLog }: AssembleRequest): Promise<void> {
+export async function assemble({ archive, tree, treeBytes, scratch, rootfs, workSeed, ...rest }: AssembleRequest): Promise<void> {
+  const { host, signal, onLog } = rest;
   const files = [rootfs, workSeed];
+  const commands = { 'banger-root': lateTimeCommands(tree.nodes, ''), 'banger-work': lateTimeCommands(tree.nodes, 'root') };
+  const copies = new Map(Object.keys(commands).map((label) => [`/commands/${label}`, join(scratch, `${label}.debugfs`)]));
   try {
+    for (const [label, text] of Object.entries(commands)) await host.writeFileAtomic(join(scratch, `${label}.debugfs`), encodeName(text));
     for (const path of files) await host.writeFileAtomic(path, '', 0o644);
     const argv = ['sh', '-eu', '-c', SCRIPT, 'assemble', host.confinedPath(0), host.confinedPath(1), host.confinedScratch];
-    const limits = { openFiles: OPEN_FILES };
+    const limits = { openFiles: OPEN_FILES, fileBytes: MOST_FILE_BYTES };
     await host.runConfined(
       argv,
-      { files, ids: 'many', scratchBytes: treeBytes + SPARE_BYTES, limits },
+      { files, copies, ids: 'many', scratchBytes: treeBytes + SPARE_BYTES, limits },
       { input: archive, signal, onLine: onLog, timeoutMs: TIMEOUT_MS },
     );
+    for (const path of copies.values()) await host.removeTree(path);
   } catch (error) {
     for (const path of files) await host.removeTree(path);
     if (signal.aborted || !isCommandFailure(error)) throw error;

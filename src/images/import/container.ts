@@ -5,8 +5,7 @@ import { execObstacle } from '../../model/limits.ts';
 import type { Archive } from './archive.ts';
 import type { ByteSource } from './bytes.ts';
 import type { Layer } from './layers.ts';
-import { refusal } from './problem.ts';
-import { shown } from './tree.ts';
+import { refusal, shown } from './problem.ts';
 
 /** What a container image says about how it is run. */
 export type ContainerConfig = {

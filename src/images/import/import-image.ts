@@ -66,7 +66,7 @@ export async function importImage(given: ImportRequest): Promise<ImportedFacts> 
   const treeBytes = await checkMemory(tree, host);
   onProgress(`writing ${tree.nodes.size} entries, ${formatSize(contentBytes(tree))}`);
   const archive = packTree(tree, layers, makeAllowance, signal);
-  await assemble({ ...request, archive, treeBytes });
+  await assemble({ ...request, archive, tree, treeBytes });
   const { env, user, workdir } = container?.config ?? { env: {}, user: null, workdir: null };
   return { initSystem, distribution: distributionOf(merged.texts), entrypoint, env, user, workdir };
 }

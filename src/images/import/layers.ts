@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import { encodeTarHeader, readTar, type TarEntry, tarEnd, tarPadding, TarProblem, type TarSink } from '../../lib/tar.ts';
+import { encodeTarHeader, readTar, tarEnd, tarPadding, type TarSink } from '../../lib/tar.ts';
+import { type TarEntry, TarProblem } from '../../lib/tar-entry.ts';
 import { type Allowance, type ByteSource, decompressed } from './bytes.ts';
 import { refusal } from './problem.ts';
 import type { Node, Tree } from './tree.ts';
@@ -49,6 +50,7 @@ function mergeSink({ tree, texts }: { tree: Tree; texts: Texts }, { isLayer, pre
   let index = 0;
   let kept: { path: string; chunks: Buffer[] } | undefined;
   return {
+    takesHoles: true,
     entry: async (entry) => {
       const place = { layer, index: index++, isLayer, ...(prefix === undefined ? {} : { prefix }) };
       if (omit?.has(entry.path) !== true) tree.add(entry, place);
@@ -120,6 +122,7 @@ async function* pull(
   let index = -1;
   const present = () => wanted.get(index);
   const reading = readAll({
+    takesHoles: true,
     entry: async () => {
       index += 1;
       const found = present();

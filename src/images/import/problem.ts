@@ -1,3 +1,4 @@
+import { quoteName } from '../../lib/byte-names.ts';
 import { BangerError } from '../../model/errors.ts';
 
 /** What is given is no image, or one that is refused. @param remedy default: what can be imported */
@@ -8,4 +9,9 @@ export function refusal(reason: string, remedy = 'give a root file system as tar
 /** @param code errno name of what became of opening or finding it */
 export function unreadable(path: string, code: string | undefined): BangerError {
   return refusal(`${path} cannot be read (${code})`, `ls -l ${path}`);
+}
+
+/** A name from a stranger, for people: bounded, and without what a terminal would obey. */
+export function shown(path: string): string {
+  return quoteName(path.length > 120 ? `${path.slice(0, 117)}...` : path);
 }

@@ -1,7 +1,9 @@
 // One file system out of layers that lie over each other. Nothing here touches the host: paths are only compared.
 import { posix } from 'node:path';
-import type { TarEntry } from '../../lib/tar.ts';
-import { refusal } from './problem.ts';
+import { encodeName } from '../../lib/byte-names.ts';
+import type { TarEntry } from '../../lib/tar-entry.ts';
+import { checkTime } from './late-times.ts';
+import { refusal, shown } from './problem.ts';
 
 /** What lies at a path; several paths share one when they are hard links of each other. */
 export type Node = {
@@ -14,6 +16,8 @@ export type Node = {
 
 /** A desktop with everything has some 300 000 files. */
 export const MOST_ENTRIES = 500_000;
+/** Names and attributes are kept in memory until all is written. */
+const MOST_HELD_BYTES = 256 * 1024 ** 2;
 /** What the ids of an ordinary user's range can stand for. */
 const MOST_ID = 65_535;
 /**
@@ -41,6 +45,7 @@ export class Tree {
   readonly nodes = new Map<string, Node>([['', { type: 'directory', entry: implicitDirectory(''), layer: -1, index: -1 }]]);
   readonly #children = new Map<string, Set<string>>();
   #entries = 0;
+  #heldBytes = 0;
 
   /**
    * Puts an entry over what is there.
@@ -53,6 +58,7 @@ export class Tree {
     this.#entries += 1;
     if (this.#entries > MOST_ENTRIES) throw refusal(`it has more than ${MOST_ENTRIES} entries`, 'import a smaller one');
     const path = cleanPath((place.prefix ?? '') + entry.path, entry.type);
+    this.#hold(entry);
     if (place.isLayer && isHidden(posix.dirname(path))) return;
     if (place.isLayer && posix.basename(path).startsWith(WHITEOUT)) return this.#takeAway(path, place.layer);
     if (entry.type === 'device' || entry.type === 'fifo') return refuseSpecial(path, entry.type);
@@ -60,10 +66,19 @@ export class Tree {
     if ((entry.uid ?? 0) > MOST_ID || (entry.gid ?? 0) > MOST_ID) {
       throw refusal(`${shown(path)} belongs to user ${entry.uid}:${entry.gid}; ids go up to ${MOST_ID}`, 'change its owner');
     }
+    checkTime(path, entry);
     this.#needDirectories(path);
     if (entry.type === 'hardlink') return this.#link(path, entry);
     const kept = new Map([...(entry.xattrs ?? [])].filter(([name]) => KEPT_XATTRS.test(name)));
     this.#put(path, { type: entry.type, entry: { ...entry, xattrs: kept }, layer: place.layer, index: place.index });
+  }
+
+  #hold({ path, linkPath, xattrs = new Map(), sparse }: TarEntry): void {
+    this.#heldBytes += path.length + linkPath.length + 16 * (sparse?.pieces.length ?? 0);
+    for (const [name, value] of xattrs) this.#heldBytes += name.length + value.length;
+    if (this.#heldBytes > MOST_HELD_BYTES) {
+      throw refusal(`its names and attributes take more than ${MOST_HELD_BYTES} bytes`, 'import a smaller one');
+    }
   }
 
   /** @returns the node at a path of the image, links not followed */
@@ -142,9 +157,9 @@ export function cleanPath(path: string, type: TarEntry['type']): string {
   if (path.includes('\0')) throw refusal(`${shown(path)} is no path`);
   const names = path.split('/').filter((name) => name !== '' && name !== '.');
   if (names.includes('..')) throw refusal(`${shown(path)} leads out of the image`);
-  if (names.some((name) => Buffer.byteLength(name) > MOST_NAME_BYTES)) throw refusal(`${shown(path)} has a name of more than 255 bytes`);
+  if (names.some((name) => encodeName(name).length > MOST_NAME_BYTES)) throw refusal(`${shown(path)} has a name of more than 255 bytes`);
   if (names.length > MOST_LEVELS) throw refusal(`${shown(path)} lies more than ${MOST_LEVELS} directories deep`, SHALLOW);
-  if (Buffer.byteLength(names.join('/')) > MOST_PATH_BYTES) {
+  if (encodeName(names.join('/')).length > MOST_PATH_BYTES) {
     throw refusal(`${shown(path)} is a path of more than ${MOST_PATH_BYTES} bytes`, SHALLOW);
   }
   if (names.length === 0 && type !== 'directory') throw refusal('an entry has no name');
@@ -164,9 +179,4 @@ function parentOf(path: string): string {
 function refuseSpecial(path: string, type: 'device' | 'fifo'): void {
   if (path.startsWith('dev/')) return;
   throw refusal(`${shown(path)} is a ${type === 'device' ? 'device node outside of /dev' : 'named pipe'}`, 'leave it out of the archive');
-}
-
-/** A name from a stranger, for people: bounded, and without what a terminal would obey. */
-export function shown(path: string): string {
-  return JSON.stringify(path.length > 120 ? `${path.slice(0, 117)}...` : path);
 }

@@ -1,8 +1,12 @@
 // What archives hold that tools stumble over: it is kept, or refused by its name before any program sees it.
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { closeSync, ftruncateSync, openSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { tarOf } from '../../../test/support/container-image.ts';
-import { importOf } from '../../../test/support/imported-image.ts';
+import { directoryFor, importOf } from '../../../test/support/imported-image.ts';
+import { decodeName } from '../../lib/byte-names.ts';
 import { realHost } from '../../host/host.ts';
 
 /** @returns directories below each other, with a file in the last */
@@ -65,3 +69,96 @@ test('a tool that crashes over an image is told by name, and leaves nothing (8.8
     });
   }
 });
+
+const latin1 = (text: string): string => decodeName(Buffer.from(text, 'latin1'));
+
+test('names keep their bytes, which no two share, whatever they mean (8.8, 11.10)', async (t) => {
+  const names = [
+    'opt/caf\xe9',
+    'opt/caf\xea',
+    'opt/\xff\xfe',
+    'opt/\xc3',
+    'opt/\xc3\xa9',
+    'opt/\xed\xa0\x80',
+    'opt/ \t"quoted"',
+    'opt/\\xe9',
+    'opt/\x1b[31m',
+  ];
+  const long = `opt/${'\xe9'.repeat(200)}`;
+  const image = await importOf(
+    t,
+    tarOf([
+      ...[...names, long].map((name) => ({ path: latin1(name), body: name.slice(4) })),
+      { path: 'opt/link', type: 'symlink', linkPath: latin1('caf\xe9') },
+      { path: 'opt/same', type: 'hardlink', linkPath: latin1('opt/caf\xea') },
+    ]),
+  );
+  for (const name of [...names, long]) {
+    assert.equal(
+      image.debugfs(`cat "/${name.replaceAll('"', '""')}"`),
+      Buffer.from(name.slice(4)).toString('latin1'),
+      JSON.stringify(name),
+    );
+  }
+  assert.match(image.debugfs('stat /opt/link'), /caf\xe9/);
+  assert.equal(image.debugfs('cat /opt/same'), 'caf\xea'.replace('\xea', '\xc3\xaa'));
+});
+
+test('times before 1970 and until 2446 stay what they are, and others are refused by the name of the file (8.8, 11.10)', async (t) => {
+  const times = {
+    before: -86_400,
+    oldest: -(2 ** 31),
+    zero: 0,
+    last32: 2 ** 31 - 1,
+    late: 2 ** 31,
+    y2100: 4_102_444_800,
+    octal: 8_589_934_592,
+    last: 15_032_385_535,
+  };
+  const pieces = Object.entries(times).map(([name, seconds]) => ({ path: `root/"${name}" \xe9`, modifiedMs: seconds * 1000 }));
+  const image = await importOf(t, tarOf([{ path: 'root', type: 'directory', modifiedMs: 4_102_444_800_000 }, ...pieces]));
+  for (const [name, seconds] of Object.entries(times)) {
+    for (const [ask, directory] of [
+      [image.debugfs, '/root'],
+      [image.seed, ''],
+    ] as const) {
+      const stat = ask(`stat "${directory}/""${name}"" ${Buffer.from('\xe9').toString('latin1')}"`);
+      const [, low = '', high = ''] = /mtime: 0x([0-9a-f]+):([0-9a-f]+)/.exec(stat) ?? [];
+      assert.equal((Number.parseInt(low, 16) | 0) + (Number.parseInt(high, 16) & 3) * 2 ** 32, seconds, `${name}: ${stat}`);
+    }
+  }
+  for (const seconds of [-(2 ** 31) - 1, 15_032_385_536, 1e15]) {
+    const late = importOf(t, tarOf([{ path: 'etc/odd', modifiedMs: seconds * 1000 }]));
+    await assert.rejects(late, { code: 'INVALID_INPUT', message: /"etc\/odd" is -?\d+ s from 1970/ });
+  }
+});
+
+for (const format of ['gnu', 'posix', 'posix --sparse-version=0.0', 'posix --sparse-version=0.1', 'posix --sparse-version=1.0']) {
+  test(`files with holes that tar --format=${format} stored are whole, and cost only their data (8.8, 11.10)`, async (t) => {
+    const directory = directoryFor(t);
+    const file = (name: string, sizeBytes: number, pieces: readonly number[]): void => {
+      const handle = openSync(join(directory, name), 'w');
+      for (const at of pieces) writeSync(handle, `piece at ${at}\n`, at);
+      ftruncateSync(handle, sizeBytes);
+      closeSync(handle);
+    };
+    file('database', 10 * 1024 ** 3, [0, 5 * 1024 ** 3, 10 * 1024 ** 3 - 100]);
+    file('empty', 1024 ** 3, []);
+    file('dense', 10_000, [0, 3]);
+    file(
+      'long'.repeat(40),
+      10 * 1024 ** 2,
+      Array.from({ length: 60 }, (_, at) => at * 102_400),
+    );
+    const archive = execFileSync('tar', ['-C', directory, '-S', '-c', ...`--format=${format}`.split(' '), '.'], { maxBuffer: 1024 ** 3 });
+    const image = await importOf(t, archive);
+    const stat = image.debugfs('stat /database');
+    assert.match(stat, /Size: 10737418240/);
+    assert.ok(Number(/Blockcount: (\d+)/.exec(stat)?.[1]) < 200, stat);
+    assert.match(image.debugfs('stat /empty'), /Size: 1073741824[^]*Blockcount: 0/);
+    assert.match(image.debugfs('cat /dense'), /^piepiece at 3\n\0+$/);
+    const long = image.debugfs(`cat /${'long'.repeat(40)}`);
+    assert.equal(long.length, 10 * 1024 ** 2);
+    for (const at of [0, 1, 59]) assert.match(long.slice(at * 102_400, at * 102_400 + 30), new RegExp(`^piece at ${at * 102_400}\n\0`));
+  });
+}

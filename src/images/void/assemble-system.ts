@@ -96,7 +96,7 @@ async function writeRoot(
   packages: readonly PackageFile[],
   makeAllowance: () => Allowance,
 ): Promise<SystemFacts['initSystem']> {
-  const { host, signal, rootfs, workSeed, onLog, onProgress, repository } = system;
+  const { host, signal, scratch, rootfs, workSeed, onLog, onProgress, repository } = system;
   const { key } = repository;
   const books = renderBooks({ packages, key, repository, mirror: system.mirror, installedAt: new Date() });
   const layers = [...packages.map(({ source }): Layer => ({ source, isLayer: false, omit: METADATA })), memoryLayer(books)];
@@ -109,7 +109,7 @@ async function writeRoot(
   const treeBytes = await checkMemory(tree, host);
   onProgress(`writing ${tree.nodes.size} entries, ${formatSize(packages.reduce((sum, { one }) => sum + one.installedBytes, 0))}`);
   const archive = packTree(tree, layers, makeAllowance, signal);
-  await assemble({ archive, rootfs, workSeed, treeBytes, host, signal, onLog });
+  await assemble({ archive, tree, treeBytes, scratch, rootfs, workSeed, host, signal, onLog });
   return initSystemOf(tree, null);
 }
 
