@@ -12,11 +12,12 @@ const CHUNK_BYTES = 1024 ** 2;
 const MAGIC_BYTES = 6;
 
 /** What decompresses, and by which first bytes it is known. */
-const COMPRESSIONS: readonly { magic: string; make: (() => NodeJS.ReadWriteStream) | string }[] = [
-  { magic: '1f8b', make: () => createGunzip({ chunkSize: CHUNK_BYTES }) },
-  { magic: '28b52ffd', make: () => createZstdDecompress({ chunkSize: CHUNK_BYTES }) },
-  { magic: 'fd377a585a00', make: 'unxz' },
-  { magic: '425a68', make: 'bunzip2' },
+const COMPRESSIONS: readonly { magic: RegExp; make: (() => NodeJS.ReadWriteStream) | string }[] = [
+  { magic: /^1f8b/, make: () => createGunzip({ chunkSize: CHUNK_BYTES }) },
+  // pzstd begins with a frame that is to be skipped (RFC 8878, 3.1.2).
+  { magic: /^(28b52ffd|5.2a4d18)/, make: () => createZstdDecompress({ chunkSize: CHUNK_BYTES }) },
+  { magic: /^fd377a585a00/, make: 'unxz' },
+  { magic: /^425a68/, make: 'bunzip2' },
 ];
 
 /**
@@ -84,7 +85,7 @@ export function mostGrownBytes(packedBytes: number): number {
 export async function* decompressed(source: ByteSource, allowance: Allowance, signal: AbortSignal): AsyncGenerator<Buffer> {
   const counted = counting(source.open(signal), allowance);
   const head = await headOf(counted);
-  const found = COMPRESSIONS.find(({ magic }) => head.bytes.toString('hex', 0, magic.length / 2) === magic);
+  const found = COMPRESSIONS.find(({ magic }) => magic.test(head.bytes.toString('hex', 0, MAGIC_BYTES)));
   if (typeof found?.make === 'string') {
     throw refusal(`${source.name} is compressed in a way that is not read here`, `unpack it first: ${found.make} ${source.name}`);
   }
@@ -106,7 +107,7 @@ export async function* decompressed(source: ByteSource, allowance: Allowance, si
 /** @returns whether the source is compressed, looked at without reading on */
 export async function isCompressed(source: ByteSource, signal: AbortSignal): Promise<boolean> {
   const head = await headOf(source.open(signal)[Symbol.asyncIterator]());
-  return COMPRESSIONS.some(({ magic }) => head.bytes.toString('hex', 0, magic.length / 2) === magic);
+  return COMPRESSIONS.some(({ magic }) => magic.test(head.bytes.toString('hex', 0, MAGIC_BYTES)));
 }
 
 async function* counting(source: AsyncIterable<Buffer>, allowance: Allowance): AsyncGenerator<Buffer> {

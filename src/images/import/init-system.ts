@@ -27,6 +27,12 @@ export function initSystemOf(tree: Tree, entrypoint: readonly string[] | null): 
 
 /** @returns the path that a file of the image has when all links are followed, inside the image; undefined: there is none */
 export function resolveIn(tree: Tree, path: string): string | undefined {
+  const place = placeIn(tree, path);
+  return place !== undefined && tree.at(place)?.type === 'file' ? place : undefined;
+}
+
+/** @returns where a path leads when all links are followed, inside the image, whether anything is there or not; undefined: links without end */
+export function placeIn(tree: Tree, path: string): string | undefined {
   let left = path.split('/').filter((name) => name !== '');
   let at = '';
   let links = 0;
@@ -40,8 +46,7 @@ export function resolveIn(tree: Tree, path: string): string | undefined {
     }
     const next = at === '' ? name : `${at}/${name}`;
     const node = tree.at(next);
-    if (node === undefined) return undefined;
-    if (node.type !== 'symlink') {
+    if (node?.type !== 'symlink') {
       at = next;
       continue;
     }
@@ -51,5 +56,5 @@ export function resolveIn(tree: Tree, path: string): string | undefined {
     if (linkPath.startsWith('/')) at = '';
     left = [...linkPath.split('/').filter((part) => part !== ''), ...left];
   }
-  return tree.at(at)?.type === 'file' ? at : undefined;
+  return at;
 }

@@ -23,7 +23,7 @@ export type MakeAllowance = () => Allowance;
 
 /** Text files whose content says what the image is; the last layer that has one decides. */
 export type Texts = Map<string, string>;
-const KEPT_TEXTS: ReadonlySet<string> = new Set(['etc/os-release', 'usr/lib/os-release']);
+const KEPT_TEXTS: ReadonlySet<string> = new Set(['etc/os-release', 'usr/lib/os-release', 'etc/environment']);
 const MOST_TEXT_BYTES = 8192;
 
 /**
@@ -44,6 +44,7 @@ export async function mergeLayers(
       throw refusal(`${layer.source.name} is not what the image's configuration says (sha256)`, 'fetch it again');
     }
   }
+  into.tree.refuseDevices();
 }
 
 function mergeSink({ tree, texts }: { tree: Tree; texts: Texts }, { isLayer, prefix, omit }: Layer, layer: number): TarSink {
@@ -54,7 +55,7 @@ function mergeSink({ tree, texts }: { tree: Tree; texts: Texts }, { isLayer, pre
     entry: async (entry) => {
       const place = { layer, index: index++, isLayer, ...(prefix === undefined ? {} : { prefix }) };
       if (omit?.has(entry.path) !== true) tree.add(entry, place);
-      const path = entry.path.replace(/^\.\//, '');
+      const path = entry.path.replace(/^(\.?\/)+/, '');
       kept = KEPT_TEXTS.has(path) && entry.type === 'file' && entry.sizeBytes <= MOST_TEXT_BYTES ? { path, chunks: [] } : undefined;
     },
     content: async (bytes) => void kept?.chunks.push(Buffer.from(bytes)),
@@ -84,8 +85,10 @@ export async function* packTree(
     else first.set(node, path);
   }
   yield* packFiles(first, layers, makeAllowance(), signal);
-  for (const [node, path] of first)
-    if (node.type === 'symlink') yield encodeTarHeader({ ...node.entry, type: 'symlink', path: `./${path}` });
+  for (const [node, path] of first) {
+    const { type } = node;
+    if (type === 'symlink' || type === 'fifo') yield encodeTarHeader({ ...node.entry, type, path: `./${path}`, sizeBytes: 0 });
+  }
   for (const { path, node } of later) {
     yield encodeTarHeader({
       ...node.entry,

@@ -7,7 +7,7 @@ import { refusal, shown } from './problem.ts';
 
 /** What lies at a path; several paths share one when they are hard links of each other. */
 export type Node = {
-  type: 'file' | 'directory' | 'symlink';
+  type: 'file' | 'directory' | 'symlink' | 'fifo' | 'device';
   entry: TarEntry;
   /** Which layer its content is read from, and as which entry of it. */
   layer: number;
@@ -27,6 +27,8 @@ const MOST_ID = 65_535;
 const MOST_PATH_BYTES = 2000;
 const MOST_LEVELS = 500;
 const MOST_NAME_BYTES = 255;
+/** As many as the kernel follows (path_resolution(7)). */
+const MOST_LINKS = 40;
 const SHALLOW = 'leave it out, or move it up';
 const WHITEOUT = '.wh.';
 const OPAQUE = '.wh..wh..opq';
@@ -57,18 +59,20 @@ export class Tree {
   add(entry: TarEntry, place: { layer: number; index: number; isLayer: boolean; prefix?: string }): void {
     this.#entries += 1;
     if (this.#entries > MOST_ENTRIES) throw refusal(`it has more than ${MOST_ENTRIES} entries`, 'import a smaller one');
-    const path = cleanPath((place.prefix ?? '') + entry.path, entry.type);
+    const said = cleanPath((place.prefix ?? '') + entry.path, entry.type);
+    const path = place.isLayer ? this.#throughLinks(said, place.layer) : said;
     this.#hold(entry);
     if (place.isLayer && isHidden(posix.dirname(path))) return;
     if (place.isLayer && posix.basename(path).startsWith(WHITEOUT)) return this.#takeAway(path, place.layer);
-    if (entry.type === 'device' || entry.type === 'fifo') return refuseSpecial(path, entry.type);
+    // They come from the guest's kernel there.
+    if ((entry.type === 'device' || entry.type === 'fifo') && path.startsWith('dev/')) return;
     if (entry.type === 'other') throw refusal(`${shown(path)} is of a kind that is not read here`);
     if ((entry.uid ?? 0) > MOST_ID || (entry.gid ?? 0) > MOST_ID) {
       throw refusal(`${shown(path)} belongs to user ${entry.uid}:${entry.gid}; ids go up to ${MOST_ID}`, 'change its owner');
     }
     checkTime(path, entry);
     this.#needDirectories(path);
-    if (entry.type === 'hardlink') return this.#link(path, entry);
+    if (entry.type === 'hardlink') return this.#link(path, entry, place);
     const kept = new Map([...(entry.xattrs ?? [])].filter(([name]) => KEPT_XATTRS.test(name)));
     this.#put(path, { type: entry.type, entry: { ...entry, xattrs: kept }, layer: place.layer, index: place.index });
   }
@@ -81,13 +85,49 @@ export class Tree {
     }
   }
 
+  /** A layer may bring what a later one takes away, so that only what is left is judged. @throws INVALID_INPUT */
+  refuseDevices(): void {
+    for (const [path, { type }] of this.nodes) {
+      if (type === 'device')
+        throw refusal(`${shown(path)} is a device node outside of /dev, a way to the disks`, 'leave it out of the image');
+    }
+  }
+
   /** @returns the node at a path of the image, links not followed */
   at(path: string): Node | undefined {
     return this.nodes.get(path);
   }
 
-  #link(path: string, entry: TarEntry): void {
-    const target = cleanPath(entry.linkPath, 'hardlink');
+  /**
+   * A layer may speak of a directory by a link that lower layers have, such as `bin` in a system where that is a link: what it means
+   * lies where the link leads, inside the image. Links of its own are no place to put things.
+   */
+  #throughLinks(path: string, layer: number): string {
+    const names = path.split('/');
+    const last = names.pop() ?? '';
+    let at = '';
+    for (let links = 0; names.length > 0;) {
+      const name = names.shift() ?? '';
+      const next = at === '' ? name : `${at}/${name}`;
+      const node = this.nodes.get(next);
+      if (node?.type !== 'symlink' || node.layer >= layer) {
+        at = next;
+        continue;
+      }
+      links += 1;
+      if (links > MOST_LINKS) throw refusal(`${shown(path)} lies behind links without end`);
+      const { linkPath } = node.entry;
+      // The root is above itself.
+      const target = posix.join('/', linkPath.startsWith('/') ? '' : at, linkPath).split('/');
+      names.unshift(...target.filter((part) => part !== ''));
+      at = '';
+    }
+    return at === '' ? last : `${at}/${last}`;
+  }
+
+  #link(path: string, entry: TarEntry, { layer, isLayer }: { layer: number; isLayer: boolean }): void {
+    const named = cleanPath(entry.linkPath, 'hardlink');
+    const target = isLayer ? this.#throughLinks(named, layer) : named;
     const node = this.nodes.get(target);
     if (node === undefined || node.type === 'directory') {
       throw refusal(`${shown(path)} is a hard link to ${shown(target)}, which is no file of the image`);
@@ -147,13 +187,11 @@ export class Tree {
 }
 
 /**
- * @returns the path without `./`, doubled or last slashes; '' for the root
+ * @returns the path without `./`, doubled, first or last slashes; '' for the root. What begins at the root, as kaniko and `tar -P` write
+ *   it, means the root of the image.
  * @throws INVALID_INPUT for what leads elsewhere
  */
 export function cleanPath(path: string, type: TarEntry['type']): string {
-  // umoci writes the root itself so.
-  if (path === '/' && type === 'directory') return '';
-  if (path.startsWith('/')) throw refusal(`${shown(path)} begins at the root`, 'tar -C DIR -c .');
   if (path.includes('\0')) throw refusal(`${shown(path)} is no path`);
   const names = path.split('/').filter((name) => name !== '' && name !== '.');
   if (names.includes('..')) throw refusal(`${shown(path)} leads out of the image`);
@@ -173,10 +211,4 @@ function isHidden(path: string): boolean {
 
 function parentOf(path: string): string {
   return path.includes('/') ? posix.dirname(path) : '';
-}
-
-/** Device nodes of /dev come from the guest's kernel; elsewhere they are a way to the disks. */
-function refuseSpecial(path: string, type: 'device' | 'fifo'): void {
-  if (path.startsWith('dev/')) return;
-  throw refusal(`${shown(path)} is a ${type === 'device' ? 'device node outside of /dev' : 'named pipe'}`, 'leave it out of the archive');
 }

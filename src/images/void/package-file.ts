@@ -57,6 +57,8 @@ function sinkInto({ pkgver }: IndexedPackage, found: { metadata: Map<string, Buf
   return {
     entry: async (entry: TarEntry) => {
       present = undefined;
+      if (entry.path.startsWith('/')) throw distrust(`an entry of ${pkgver} begins at the root`);
+      if (entry.type === 'fifo') throw distrust(`an entry of ${pkgver} is a named pipe`);
       if (!METADATA.has(entry.path)) return void (entry.type === 'directory' ? undefined : found.paths.push(entry.path));
       if (entry.type !== 'file' || entry.sizeBytes > MOST_METADATA_BYTES || found.metadata.has(entry.path) || found.paths.length > 0)
         throw distrust(`${pkgver} has a ${entry.path} that cannot be one`);
