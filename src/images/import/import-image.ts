@@ -10,6 +10,7 @@ import { type ContainerImage, readContainer } from './container.ts';
 import { initSystemOf } from './init-system.ts';
 import { type Layer, mergeLayers, packTree, type Texts } from './layers.ts';
 import { refusal, unreadable } from './problem.ts';
+import { runFilesLayer } from './run-files.ts';
 import { Tree } from './tree.ts';
 import { withoutXz } from './xz.ts';
 
@@ -61,6 +62,11 @@ export async function importImage(given: ImportRequest): Promise<ImportedFacts> 
   const initSystem = initSystemOf(tree, entrypoint);
   if (initSystem !== 'none' && request.modulesPath !== null) {
     layers.push(await modulesLayer(tree, request.modulesPath));
+    await mergeLayers(merged, layers, { makeAllowance, signal, from: layers.length - 1 });
+  }
+  const runFiles = container === undefined ? undefined : runFilesLayer(tree, merged.texts, container.config);
+  if (runFiles !== undefined) {
+    layers.push(runFiles);
     await mergeLayers(merged, layers, { makeAllowance, signal, from: layers.length - 1 });
   }
   const treeBytes = await checkMemory(tree, host);

@@ -1,0 +1,62 @@
+// What a container image says about how it is run, as files of the system that it becomes.
+import { Buffer } from 'node:buffer';
+import { encodeTarHeader, type TarEntry, tarEnd, tarPadding } from '../../lib/tar.ts';
+import type { ContainerConfig } from './container.ts';
+import { placeIn } from './init-system.ts';
+import type { Layer, Texts } from './layers.ts';
+import type { Tree } from './tree.ts';
+
+/** Read by pam_env(8) for ssh and logins, and by the agent for `vm exec`; what it runs as the entrypoint gets the variables themselves. */
+export const ENVIRONMENT = 'etc/environment';
+/** These are the user's own, whoever that is. */
+const OF_THE_USER: ReadonlySet<string> = new Set(['HOME', 'USER', 'LOGNAME', 'SHELL', 'TERM', 'PWD']);
+/** A line that every reader of that file takes whole (pam_env: 1,024 bytes until version 1.5). */
+const MOST_LINE_BYTES = 1000;
+
+/** @returns a layer with the working directory, and with the variables for people who log in; undefined where nothing is lacking */
+export function runFilesLayer(tree: Tree, texts: Texts, { env, workdir }: Pick<ContainerConfig, 'env' | 'workdir'>): Layer | undefined {
+  const parts: Buffer[] = [];
+  const entry: TarEntry = { path: '', type: 'directory', mode: 0o755, sizeBytes: 0, modifiedMs: 0, linkPath: '' };
+  // docker makes it too when a container starts.
+  const directory = workdir === null ? undefined : placeIn(tree, workdir);
+  if (directory !== undefined && tree.at(directory) === undefined)
+    parts.push(encodeTarHeader({ ...entry, type: 'directory', path: directory }));
+  const text = environmentText(tree, texts, env);
+  if (text !== undefined) {
+    const body = Buffer.from(text);
+    parts.push(
+      encodeTarHeader({ ...entry, path: ENVIRONMENT, type: 'file', mode: 0o644, sizeBytes: body.length }),
+      body,
+      tarPadding(body.length),
+    );
+  }
+  if (parts.length === 0) return undefined;
+  const bytes = Buffer.concat([...parts, tarEnd()]);
+  return { source: { name: 'run files', sizeBytes: bytes.length, open: () => once(bytes) }, isLayer: false };
+}
+
+/** @returns what the file of the image has, and the variables that it does not name; undefined when it stays as it is */
+function environmentText(tree: Tree, texts: Texts, env: Readonly<Record<string, string>>): string | undefined {
+  const node = tree.at(ENVIRONMENT);
+  const present = node === undefined ? '' : texts.get(ENVIRONMENT);
+  // A link, a directory or a long file is somebody's own doing.
+  if ((node !== undefined && node.type !== 'file') || present === undefined || !['directory', undefined].includes(tree.at('etc')?.type))
+    return undefined;
+  const known = new Set([...present.matchAll(/^\s*(?:export\s+)?([^=#\s]+)=/gm)].map(([, name]) => name));
+  const lines = Object.entries(env).flatMap(([name, value]) => {
+    const line = `${name}=${quoted(value)}\n`;
+    const fits = /^[^\s#='"]+$/.test(name) && !/[\n\r]/.test(value) && Buffer.byteLength(line) <= MOST_LINE_BYTES;
+    return fits && !OF_THE_USER.has(name) && !known.has(name) ? [line] : [];
+  });
+  return lines.length === 0 ? undefined : `${present}${present === '' || present.endsWith('\n') ? '' : '\n'}${lines.join('')}`;
+}
+
+/** Readers take one pair of quotes away and know no escapes; without quotes, a `#` or a blank at the end would be lost. */
+function quoted(value: string): string {
+  if (!/[#'"\s]/.test(value)) return value;
+  return value.includes('"') ? `'${value}'` : `"${value}"`;
+}
+
+async function* once(bytes: Buffer): AsyncGenerator<Buffer> {
+  yield bytes;
+}
