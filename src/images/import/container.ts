@@ -1,9 +1,24 @@
 // Container images: OCI layouts (image-spec: image-layout.md, image-index.md, manifest.md, config.md) and what `docker save` writes.
 import { createHash } from 'node:crypto';
+import { posix } from 'node:path';
 import { z } from 'zod';
 import { execObstacle } from '../../model/limits.ts';
 import type { Archive } from './archive.ts';
 import type { ByteSource } from './bytes.ts';
+import {
+  type Choice,
+  type Descriptor,
+  descriptorSchema,
+  digestIn,
+  digestSchema,
+  distinct,
+  fitting,
+  isRunnable,
+  leastDemanding,
+  namesOf,
+  sameName,
+  theOne,
+} from './choose-image.ts';
 import type { Layer } from './layers.ts';
 import { refusal, shown } from './problem.ts';
 
@@ -17,25 +32,16 @@ export type ContainerConfig = {
 
 export type ContainerImage = { layers: Layer[]; config: ContainerConfig };
 
-/** Which of several images. */
-export type Choice = { reference: string | undefined; architecture: string };
-
 const MOST_JSON_BYTES = 4 * 1024 ** 2;
 const MOST_LAYERS = 512;
 /** An index may point to others; nobody nests them deeper. */
 const MOST_DEPTH = 4;
+/** Images that are looked at to find the one. */
+const MOST_CANDIDATES = 32;
 
-const digestSchema = z.string().regex(/^sha256:[0-9a-f]{64}$/, 'is no sha256 digest');
-const descriptorSchema = z.object({
-  mediaType: z.string(),
-  digest: digestSchema,
-  size: z.number().int().nonnegative(),
-  platform: z.object({ architecture: z.string(), os: z.string() }).optional(),
-  annotations: z.record(z.string(), z.string()).optional(),
-});
-type Descriptor = z.infer<typeof descriptorSchema>;
 const indexSchema = z.object({ manifests: z.array(descriptorSchema).max(1000) });
 const manifestSchema = z.object({ config: descriptorSchema, layers: z.array(descriptorSchema).max(MOST_LAYERS) });
+const eitherSchema = z.union([indexSchema, manifestSchema]);
 const dockerManifestSchema = z.array(
   z.object({ Config: z.string(), RepoTags: z.array(z.string()).nullish(), Layers: z.array(z.string()).max(MOST_LAYERS) }),
 );
@@ -62,54 +68,83 @@ type DockerManifest = z.infer<typeof dockerManifestSchema>;
 
 async function readDocker(archive: Archive, images: DockerManifest, choice: Choice, signal: AbortSignal): Promise<ContainerImage> {
   const tagsOf = (image: DockerManifest[number]): string[] => image.RepoTags ?? [];
-  const fitting = choice.reference === undefined ? images : images.filter((image) => tagsOf(image).includes(choice.reference ?? ''));
-  const image = theOne(fitting, images.flatMap(tagsOf), choice);
+  const { reference } = choice;
+  const digest = reference === undefined ? undefined : digestIn(reference);
+  // Its configuration is called by its digest, with `.json` or below `blobs/sha256/`.
+  const isNamed = (image: DockerManifest[number], name: string): boolean =>
+    tagsOf(image).some((tag) => sameName(tag, name)) || (digest !== undefined && posix.basename(image.Config).startsWith(digest));
+  const fits = reference === undefined ? images : images.filter((image) => isNamed(image, reference));
+  const distinctImages = [...new Map(fits.map((image) => [image.Config, image])).values()];
+  const image = theOne(distinctImages, images.flatMap(tagsOf), choice);
   const config = await parse(await need(archive, image.Config), configSchema, signal);
   const sources = await Promise.all(image.Layers.map((name) => need(archive, name)));
   return imageOf(config, sources, choice);
 }
 
+type Manifest = z.infer<typeof manifestSchema>;
+/** An image of an index, with what was read of it. */
+type Candidate = { descriptor: Descriptor; manifest: Manifest };
+
 async function readOci(archive: Archive, index: z.infer<typeof indexSchema>, choice: Choice, signal: AbortSignal): Promise<ContainerImage> {
-  const nameOf = (one: Descriptor): string | undefined => one.annotations?.['org.opencontainers.image.ref.name'];
-  const named = choice.reference === undefined ? index.manifests : index.manifests.filter((one) => nameOf(one) === choice.reference);
-  const names = index.manifests.flatMap((one) => nameOf(one) ?? []);
-  const descriptor = await choosePlatform(archive, named, names, choice, signal);
-  const manifest = await parse(await blob(archive, descriptor, signal), manifestSchema, signal);
+  const names = [...new Set(index.manifests.filter(isRunnable).flatMap(namesOf))];
+  const chosen = fitting(await named(archive, index.manifests, choice, signal), choice);
+  const candidates = await manifestsBelow(archive, distinct(leastDemanding(chosen)), choice, signal);
+  const images = candidates.filter(({ manifest }) => isImage(manifest));
+  const { manifest } = theOne(images, names, choice);
   const config = await parse(await blob(archive, manifest.config, signal), configSchema, signal);
   const sources: ByteSource[] = [];
   for (const layer of manifest.layers) sources.push(await blob(archive, layer, signal));
   return imageOf(config, sources, choice);
 }
 
-async function choosePlatform(
+/** @returns what a reference means: by a name of the outermost index, or by digest wherever it is; all without one */
+async function named(
   archive: Archive,
   manifests: readonly Descriptor[],
-  names: readonly string[],
+  { reference }: Choice,
+  signal: AbortSignal,
+  depth = 0,
+): Promise<Descriptor[]> {
+  if (reference === undefined) return manifests.filter(isRunnable);
+  const byName = manifests.filter((one) => isRunnable(one) && namesOf(one).some((name) => sameName(name, reference)));
+  const digest = digestIn(reference);
+  if (byName.length > 0 || digest === undefined) return byName;
+  const byDigest = manifests.filter((one) => one.digest.startsWith(`sha256:${digest}`));
+  if (byDigest.length > 0 || depth === MOST_DEPTH) return byDigest;
+  const found: Descriptor[] = [];
+  for (const one of distinct(manifests).filter(isRunnable).slice(0, MOST_CANDIDATES)) {
+    const read = await parse(await blob(archive, one, signal), eitherSchema, signal);
+    if ('manifests' in read) found.push(...(await named(archive, read.manifests, { reference, architecture: '' }, signal, depth + 1)));
+  }
+  return found;
+}
+
+/** Follows indexes down to the images for this processor. What nobody fetched into the archive is passed over while others are there. */
+async function manifestsBelow(
+  archive: Archive,
+  manifests: readonly Descriptor[],
   choice: Choice,
   signal: AbortSignal,
   depth = 0,
-): Promise<Descriptor> {
-  const runs = ({ platform }: Descriptor): boolean =>
-    platform === undefined || (platform.os === 'linux' && platform.architecture === choice.architecture);
-  const fitting = manifests.filter(runs);
-  if (fitting.length === 0 && manifests.length > 0) {
-    const there = manifests.map(({ platform }) => `${platform?.os}/${platform?.architecture}`).join(', ');
-    throw refusal(`it is for ${shown(there)}, not for linux/${choice.architecture}`, 'fetch the image of this architecture');
+): Promise<Candidate[]> {
+  if (depth > MOST_DEPTH) throw refusal('its indexes are nested too deeply');
+  if (manifests.length > MOST_CANDIDATES) throw refusal('it holds too many images to look at each', 'choose one: --reference NAME');
+  const found: Candidate[] = [];
+  for (const descriptor of manifests) {
+    const read = await parse(await blob(archive, descriptor, signal), eitherSchema, signal);
+    if (!('manifests' in read)) found.push({ descriptor, manifest: read });
+    else {
+      const inner = leastDemanding(fitting(read.manifests.filter(isRunnable), choice));
+      found.push(...(await manifestsBelow(archive, distinct(inner), choice, signal, depth + 1)));
+    }
   }
-  const found = theOne(fitting, names, choice);
-  if (!/(index|manifest\.list)/.test(found.mediaType)) return found;
-  if (depth === MOST_DEPTH) throw refusal('its indexes are nested too deeply');
-  const { manifests: inner } = await parse(await blob(archive, found, signal), indexSchema, signal);
-  return choosePlatform(archive, inner, [], choice, signal, depth + 1);
+  return [...new Map(found.map((one) => [one.descriptor.digest, one])).values()];
 }
 
-function theOne<T>(fitting: readonly T[], names: readonly string[], { reference }: Choice): T {
-  const [first] = fitting;
-  if (first !== undefined && fitting.length === 1) return first;
-  const known = names.length === 0 ? 'without a name' : names.map(shown).join(', ');
-  if (first === undefined && reference !== undefined) throw refusal(`there is no ${shown(reference)} in it`, `it has ${known}`);
-  if (first === undefined) throw refusal('there is no image in it');
-  throw refusal(`it holds several images: ${known}`, 'choose one: --reference NAME');
+/** Artifacts use the form of images too, for signatures and bills of materials: their layers are no file systems. */
+function isImage({ config, layers }: Manifest): boolean {
+  const isConfig = config.mediaType === '' || /(container\.image|image\.config)/.test(config.mediaType);
+  return isConfig && layers.every(({ mediaType }) => mediaType === '' || /(\.tar|tar\+|rootfs\.diff)/.test(mediaType));
 }
 
 function imageOf(config: z.infer<typeof configSchema>, sources: readonly ByteSource[], choice: Choice): ContainerImage {
@@ -134,7 +169,7 @@ function runOf(config: NonNullable<z.infer<typeof configSchema>['config']>): Con
   const env = (config.Env ?? []).flatMap((line): [string, string][] => {
     const equals = line.indexOf('=');
     const name = line.slice(0, Math.max(equals, 0));
-    return /^[A-Za-z_][A-Za-z0-9_]*$/.test(name) ? [[name, line.slice(equals + 1)]] : [];
+    return name === '' || line.includes('\0') ? [] : [[name, line.slice(equals + 1)]];
   });
   const entrypoint = [...(config.Entrypoint ?? []), ...(config.Cmd ?? [])];
   const obstacle = entrypoint.length === 0 ? undefined : execObstacle(entrypoint, Object.fromEntries(env));
@@ -143,7 +178,7 @@ function runOf(config: NonNullable<z.infer<typeof configSchema>['config']>): Con
     entrypoint,
     env: Object.fromEntries(env),
     user: config.User === undefined || config.User === '' ? null : config.User,
-    workdir: config.WorkingDir === undefined || config.WorkingDir === '' ? null : config.WorkingDir,
+    workdir: typeof config.WorkingDir === 'string' && config.WorkingDir !== '' ? posix.resolve('/', config.WorkingDir) : null,
   };
 }
 
