@@ -44,7 +44,7 @@ export async function mergeLayers(
       throw refusal(`${layer.source.name} is not what the image's configuration says (sha256)`, 'fetch it again');
     }
   }
-  into.tree.refuseDevices();
+  into.tree.refuseWhatCannotBe();
 }
 
 function mergeSink({ tree, texts }: { tree: Tree; texts: Texts }, { isLayer, prefix, omit }: Layer, layer: number): TarSink {

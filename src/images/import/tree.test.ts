@@ -176,3 +176,32 @@ test('bytes that are no archive end in a refusal, never in another error (8.8)',
     { numRuns: 500 },
   );
 });
+
+test('more names of one file, or directories in one, than ext4 counts are refused by name (8.8, 12.8)', () => {
+  const fill = (count: number, make: (at: number) => TarEntry): Tree => {
+    const tree = new Tree();
+    const base = { mode: 0o755, sizeBytes: 0, modifiedMs: 0, linkPath: '' };
+    tree.add({ ...base, path: 'first', type: 'file' }, { layer: 0, index: 0, isLayer: false });
+    for (let at = 1; at < count; at++) tree.add(make(at), { layer: 0, index: at, isLayer: false });
+    return tree;
+  };
+  const link = (at: number): TarEntry => ({ path: `l${at}`, type: 'hardlink', mode: 0, sizeBytes: 0, modifiedMs: 0, linkPath: 'first' });
+  const directory = (at: number): TarEntry => ({
+    path: `d/${at}`,
+    type: 'directory',
+    mode: 0o755,
+    sizeBytes: 0,
+    modifiedMs: 0,
+    linkPath: '',
+  });
+  fill(65_000, link).refuseWhatCannotBe();
+  assert.throws(() => fill(65_001, link).refuseWhatCannotBe(), {
+    code: 'INVALID_INPUT',
+    message: /"l65000" is one of more than 65000 names/,
+  });
+  fill(64_999, directory).refuseWhatCannotBe();
+  assert.throws(() => fill(65_000, directory).refuseWhatCannotBe(), {
+    code: 'INVALID_INPUT',
+    message: /"d" has more than 64998 directories/,
+  });
+});

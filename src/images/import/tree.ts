@@ -27,9 +27,20 @@ const MOST_ID = 65_535;
 const MOST_PATH_BYTES = 2000;
 const MOST_LEVELS = 500;
 const MOST_NAME_BYTES = 255;
+/** PATH_MAX, and what ext4 holds in a block. */
+const MOST_TARGET_BYTES = 4095;
+/**
+ * What ext4 holds of a file's attributes: a block, and something in the inode. More would take inodes of their own (ea_inode), which
+ * mke2fs 1.47.0 counts wrongly.
+ */
+const MOST_ATTRIBUTE_BYTES = 4000;
+const ATTRIBUTE_HEAD_BYTES = 24;
+/** What the kernel makes on ext4 (EXT4_LINK_MAX); mke2fs counts on and runs over. */
+const MOST_LINKED = 65_000;
 /** As many as the kernel follows (path_resolution(7)). */
 const MOST_LINKS = 40;
 const SHALLOW = 'leave it out, or move it up';
+const SHORTER = 'leave it out, or keep it in a file';
 const WHITEOUT = '.wh.';
 const OPAQUE = '.wh..wh..opq';
 /** Attributes that an image may bring; labels of security modules belong to the host that wrote them. */
@@ -72,8 +83,15 @@ export class Tree {
     }
     checkTime(path, entry);
     this.#needDirectories(path);
+    if (entry.type === 'symlink' && encodeName(entry.linkPath).length > MOST_TARGET_BYTES) {
+      throw refusal(`${shown(path)} is a link to a path of more than ${MOST_TARGET_BYTES} bytes`);
+    }
     if (entry.type === 'hardlink') return this.#link(path, entry, place);
     const kept = new Map([...(entry.xattrs ?? [])].filter(([name]) => KEPT_XATTRS.test(name)));
+    const attributeBytes = [...kept].reduce((sum, [name, value]) => sum + name.length + value.length + ATTRIBUTE_HEAD_BYTES, 0);
+    if (attributeBytes > MOST_ATTRIBUTE_BYTES) {
+      throw refusal(`the attributes of ${shown(path)} have ${attributeBytes} bytes; ext4 holds ${MOST_ATTRIBUTE_BYTES}`, SHORTER);
+    }
     this.#put(path, { type: entry.type, entry: { ...entry, xattrs: kept }, layer: place.layer, index: place.index });
   }
 
@@ -86,10 +104,18 @@ export class Tree {
   }
 
   /** A layer may bring what a later one takes away, so that only what is left is judged. @throws INVALID_INPUT */
-  refuseDevices(): void {
-    for (const [path, { type }] of this.nodes) {
-      if (type === 'device')
+  refuseWhatCannotBe(): void {
+    const names = new Map<Node, number>();
+    const below = new Map<string, number>();
+    for (const [path, node] of this.nodes) {
+      if (node.type === 'device')
         throw refusal(`${shown(path)} is a device node outside of /dev, a way to the disks`, 'leave it out of the image');
+      if (node.type === 'directory') below.set(parentOf(path), (below.get(parentOf(path)) ?? 0) + 1);
+      else names.set(node, (names.get(node) ?? 0) + 1);
+      if ((names.get(node) ?? 0) > MOST_LINKED) throw refusal(`${shown(path)} is one of more than ${MOST_LINKED} names of one file`);
+    }
+    for (const [path, count] of below) {
+      if (count > MOST_LINKED - 2) throw refusal(`${shown(path)} has more than ${MOST_LINKED - 2} directories in it`);
     }
   }
 

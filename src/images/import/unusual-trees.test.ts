@@ -162,3 +162,28 @@ for (const format of ['gnu', 'posix', 'posix --sparse-version=0.0', 'posix --spa
     for (const at of [0, 1, 59]) assert.match(long.slice(at * 102_400, at * 102_400 + 30), new RegExp(`^piece at ${at * 102_400}\n\0`));
   });
 }
+
+test('attributes are kept as far as ext4 holds them, and beyond that refused by the name of the file (8.8, 11.10)', async (t) => {
+  const value = Buffer.alloc(3900, 'v');
+  const many = new Map(Array.from({ length: 40 }, (_, at) => [`user.n${at}`, Buffer.from([at, 0, 255])]));
+  const image = await importOf(
+    t,
+    tarOf([
+      { path: 'large', xattrs: new Map([['user.large', value]]) },
+      { path: 'many', xattrs: many },
+    ]),
+  );
+  assert.match(image.debugfs('stat /large'), /user\.large \(3900\)/);
+  for (const name of many.keys()) assert.match(image.debugfs('stat /many'), new RegExp(`${name} \\(3\\)`));
+  for (const xattrs of [new Map([['user.large', Buffer.alloc(4000)]]), new Map([['user.huge', Buffer.alloc(60_000)]])]) {
+    await assert.rejects(importOf(t, tarOf([{ path: 'opt/x', xattrs }])), {
+      code: 'INVALID_INPUT',
+      message: /the attributes of "opt\/x" have/,
+    });
+  }
+  await assert.rejects(importOf(t, tarOf([{ path: 'l', type: 'symlink', linkPath: 'x'.repeat(4096) }])), {
+    message: /more than 4095 bytes/,
+  });
+  const longest = await importOf(t, tarOf([{ path: 'l', type: 'symlink', linkPath: 'x'.repeat(4095) }]));
+  assert.match(longest.debugfs('stat /l'), /Size: 4095/);
+});
