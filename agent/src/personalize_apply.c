@@ -226,9 +226,10 @@ int personalization_apply(const struct personalization *p, char *failed, size_t 
     const char *name;
     int (*apply)(const struct personalization *);
   } steps[] = {
+    // First, as growing file systems takes its time.
+    {"clock", apply_clock},
     {"mounts", apply_mounts},
     {"random seed", apply_seed},
-    {"clock", apply_clock},
     {"machine-id", apply_machine_id},
     {"hostname", apply_hostname},
     {"/etc/hosts", apply_hosts},

@@ -16,6 +16,7 @@ static const struct route {
   {"POST", "/exec", handle_exec},
   {"POST", "/personalize", handle_personalize},
   {"POST", "/poweroff", handle_poweroff},
+  {"GET", "/time", handle_get_time},
   {"POST", "/time", handle_time},
 };
 

@@ -145,27 +145,6 @@ void handle_info(struct channel *c, struct request *request) {
   buffer_free(&body);
 }
 
-bool set_clock(int64_t unix_ms) {
-  struct timespec now;
-  clock_gettime(CLOCK_REALTIME, &now);
-  int64_t difference = unix_ms - ((int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000);
-  if (difference >= -500 && difference <= 500) return true;
-  struct timespec wanted = {.tv_sec = unix_ms / 1000, .tv_nsec = unix_ms % 1000 * 1000000};
-  return clock_settime(CLOCK_REALTIME, &wanted) == 0;
-}
-
-void handle_time(struct channel *c, struct request *request) {
-  static const char *const members[] = {"unixMs", NULL};
-  struct json_document document;
-  int64_t unix_ms;
-  if (!request_object(c, request, members, &document)) return;
-  if (!json_whole(json_member(document.root, "unixMs"), 0, INT64_C(9999999999999), &unix_ms))
-    reply_error(c, 400, "unixMs must be milliseconds since 1970", 0);
-  else if (!set_clock(unix_ms)) reply_errno(c, "the clock cannot be set", errno);
-  else reply_empty(c, 204);
-  json_free(&document);
-}
-
 // runit drops what it is told outside of its second stage. In the first no service runs yet, so nobody misses an orderly end.
 static bool end_runit(bool reboot_after) {
   char *init[] = {"/sbin/init", reboot_after ? "6" : "0", NULL};

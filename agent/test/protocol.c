@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 int check_failures, check_count;
@@ -37,12 +38,18 @@ static int exec_with_input(const char *json, const char *input) {
 static int exec_json(const char *json) { return exec_with_input(json, NULL); }
 
 static void test_plain_requests(void) {
+  double told_ms = 0;
   CHECK(client_sync(&c) && client_sync(&c));
   CHECK(request("GET", "/healthz", "") == 200 && strstr(reply.body, "\"phase\":\"running\""));
   CHECK(request("GET", "/info", "") == 200 && strstr(reply.body, "\"sessions\":0"));
   CHECK(request("GET", "/nothing", "") == 404 && strstr(reply.body, "\"errno\":0"));
   CHECK(request("POST", "/time", "{\"unixMs\":-1}") == 400);
   CHECK(request("POST", "/time", "{\"unixMs\":1,\"x\":1}") == 400);
+  CHECK(request("POST", "/time", "{\"unixMs\":1,\"stepMs\":1}") == 400 && request("POST", "/time", "{}") == 400);
+  CHECK(request("POST", "/time", "{\"slewMs\":1001}") == 400 && request("POST", "/time", "{\"stepMs\":\"1\"}") == 400);
+  int64_t now_s = time(NULL);
+  CHECK(request("GET", "/time", "") == 200 && sscanf(reply.body, "{\"unixMs\":%lf,\"synchronized\":", &told_ms) == 1);
+  CHECK(told_ms >= now_s * 1000.0 - 1 && told_ms < now_s * 1000.0 + 20000);
   CHECK(request("POST", "/poweroff", "{\"reboot\":1}") == 400);
   CHECK(request("POST", "/personalize", "{\"surprise\":1}") == 400);
   CHECK(request("POST", "/personalize", "{\"hostname\":\"a b\"}") == 400 && strstr(reply.body, "hostname"));
