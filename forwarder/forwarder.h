@@ -163,6 +163,7 @@ void control_stop(void);
 // --- enter.c ---
 
 // Joins the namespaces of `pid` and executes argv; returns only on failure.
+int clock_main(void);
 int enter_main(bool admin, const char *pid, char **argv);
 
 // --- privileges.c ---

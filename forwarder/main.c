@@ -5,6 +5,7 @@
 // banger-forwarder probe ADDRESS PREFIX-LENGTH PROGRAM [ARGUMENT…]
 //     tries everything that `serve` needs in a namespace that ends with PROGRAM, and becomes PROGRAM there;
 //     ends with 100 when a namespace, 101 when a bridge, 102 when a TAP cannot be made
+// banger-forwarder clock                                 tells jumps of the wall clock (clock.c)
 //
 // `serve` is two processes: the outer half stays in the host's network, listens on loopback addresses and answers the
 // control socket (control.c); the inner half owns a user and a network namespace and makes sockets and TAPs in it. What
@@ -130,6 +131,7 @@ static int usage(void) {
   fprintf(stderr, "usage: banger-forwarder serve CONTROL BRIDGE-ADDRESS PREFIX-LENGTH NAMES-ADDRESS\n"
                   "       banger-forwarder serve-here CONTROL\n"
                   "       banger-forwarder enter|enter-admin PID PROGRAM [ARGUMENT...]\n"
+                  "       banger-forwarder clock\n"
                   "       banger-forwarder probe BRIDGE-ADDRESS PREFIX-LENGTH PROGRAM [ARGUMENT...]\n");
   return 64;
 }
@@ -143,6 +145,7 @@ int main(int argc, char **argv) {
   if (argc >= 4 && strcmp(argv[1], "enter") == 0) return enter_main(false, argv[2], argv + 3);
   if (argc >= 4 && strcmp(argv[1], "enter-admin") == 0) return enter_main(true, argv[2], argv + 3);
   if (argc == 3 && strcmp(argv[1], "serve-here") == 0) return serve_here(argv[2]);
+  if (argc == 2 && strcmp(argv[1], "clock") == 0) return clock_main();
   struct bridge_settings bridge;
   if (argc >= 5 && strcmp(argv[1], "probe") == 0 && parse_bridge(argv + 2, &bridge)) return inner_probe(&bridge, argv + 4);
   if (argc != 6 || strcmp(argv[1], "serve") != 0 || !parse_bridge(argv + 3, &bridge)) return usage();
