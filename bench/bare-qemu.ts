@@ -95,7 +95,7 @@ export function measureBareSsh(setup: BareSetup): Promise<number> {
   });
 }
 
-function personalizationOf(keys: string): Personalization {
+function personalizationOf(keys: string): Omit<Personalization, 'unixMs'> & { unixMs: number } {
   const read = (name: string): string => readFileSync(join(keys, name), 'utf8');
   return {
     hostname: 'bare',

@@ -1,6 +1,6 @@
 import type { Capability } from './capability.ts';
 
-/** Who the guest is: name, hosts file, machine id, random seed and clock. */
+/** Who the guest is: name, hosts file, machine id and random seed. */
 export const hostname: Capability = {
   name: 'hostname',
   guestConfig({ vm, services, network }, draft) {
@@ -9,6 +9,5 @@ export const hostname: Capability = {
     // The id is random already, and stays the same over restarts as a machine id must.
     draft.machineId = vm.id;
     draft.randomSeed = services.randomBase64(64);
-    draft.unixMs = services.now().getTime();
   },
 };

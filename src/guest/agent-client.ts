@@ -15,6 +15,7 @@ import {
   settleChannel,
 } from './agent-exchange.ts';
 import { type FileStatus, errorReply, harmless, healthReply, infoReply, parseReply, portsReply, statReply } from './agent-replies.ts';
+import { type ClockReading, readClock } from './clock.ts';
 import { FrameSession } from './frame-session.ts';
 import type { AgentHealth, AgentInfo, ExecRequest, GuestPort, Personalization } from './protocol.ts';
 import { type ReplyHead, headReader, violation } from './reply-head.ts';
@@ -52,7 +53,12 @@ export type AgentClient = {
   /** Members that are left out stay as they are in the guest. */
   personalize(personalization: Partial<Personalization>, options?: CallOptions): Promise<void>;
   poweroff(request: { reboot: boolean }, options?: CallOptions): Promise<void>;
-  setTime(unixMs: number, options?: CallOptions): Promise<void>;
+  /** @returns undefined when the agent is of an image that cannot tell */
+  readClock(options?: CallOptions): Promise<ClockReading | undefined>;
+  /** Moves the guest's clock: at once, or at 0.5 ms a second by at most a second. */
+  moveClock(by: { stepMs: number } | { slewMs: number }, options?: CallOptions): Promise<void>;
+  /** Sets it to the host's, as far as the way of the order allows. */
+  setClock(options?: CallOptions): Promise<void>;
   /** Starts a command; `options` bound the start only. */
   openExec(request: ExecRequest, options?: CallOptions): Promise<FrameSession>;
   /** @param target `ssh`, or `address:port` inside the guest */
@@ -61,12 +67,27 @@ export type AgentClient = {
   watchPorts(onPorts: (ports: GuestPort[]) => void | Promise<void>, options?: CallOptions): Promise<FrameSession>;
 };
 
-/** @param open e.g. `(signal) => machine.openAgentChannel(signal)` */
-export function createAgentClient(open: OpenChannel): AgentClient {
+/**
+ * @param open e.g. `(signal) => machine.openAgentChannel(signal)`
+ * @param now wall clock of the host, which is the guest's too; milliseconds
+ */
+export function createAgentClient(open: OpenChannel, now: () => number = () => Date.now()): AgentClient {
   const json = <T>(target: string, schema: z.ZodType<T>, options: CallOptions = {}): Promise<T> =>
-    ask(open, { method: 'GET', target }, options, ANSWER_MS, (body) => parseReply(schema, body));
-  const post = (target: string, value: unknown, options: CallOptions = {}, timeoutMs = ANSWER_MS): Promise<void> =>
-    ask(open, { method: 'POST', target, body: Buffer.from(JSON.stringify(value)) }, options, timeoutMs, () => undefined);
+    ask(
+      open,
+      () => ({ method: 'GET', target }),
+      options,
+      ANSWER_MS,
+      (body) => parseReply(schema, body),
+    );
+  const post = (target: string, value: () => unknown, options: CallOptions = {}, timeoutMs = ANSWER_MS): Promise<void> =>
+    ask(
+      open,
+      () => ({ method: 'POST', target, body: Buffer.from(JSON.stringify(value())) }),
+      options,
+      timeoutMs,
+      () => undefined,
+    );
   return {
     healthz: (options) => json('/healthz', healthReply, options),
     info: (options) => json('/info', infoReply, options),
@@ -74,9 +95,17 @@ export function createAgentClient(open: OpenChannel): AgentClient {
     stat: (path, options) => json(`/stat?path=${encodeURIComponent(path)}`, statReply, options),
     getFile: (path, options) => getFile(open, path, options ?? {}),
     putFile: (path, file, options) => putFile(open, path, file, options ?? {}),
-    personalize: (personalization, options) => post('/personalize', personalization, options, PERSONALIZE_MS),
-    poweroff: (request, options) => post('/poweroff', request, options),
-    setTime: (unixMs, options) => post('/time', { unixMs }, options),
+    personalize: (personalization, options) => {
+      const members = (): object => ({ ...personalization, ...(personalization.unixMs === 'now' && { unixMs: now() }) });
+      return post('/personalize', members, options, PERSONALIZE_MS);
+    },
+    poweroff: (request, options) => post('/poweroff', () => request, options),
+    readClock: (options = {}) => {
+      const signal = limitOf(options, ANSWER_MS);
+      return withChannel(open, signal, (channel) => readClock(channel, now, signal));
+    },
+    moveClock: (by, options) => post('/time', () => by, options),
+    setClock: (options) => post('/time', () => ({ unixMs: now() }), options),
     openExec: (request, options) =>
       openSession(open, { method: 'POST', target: '/exec', body: Buffer.from(JSON.stringify(request)) }, 101, options ?? {}),
     openTunnel: (target, options) => openSession(open, { method: 'CONNECT', target: checkedTarget(target) }, 200, options ?? {}),
@@ -100,17 +129,19 @@ async function withChannel<T>(open: OpenChannel, signal: AbortSignal, use: (chan
   }
 }
 
+/** @param requestNow made anew when the channel is there: a guest that boots takes seconds, and a time would be old by then */
 async function ask<T>(
   open: OpenChannel,
-  request: Request,
+  requestNow: () => Request,
   options: CallOptions,
   timeoutMs: number,
   parse: (body: Buffer) => T,
 ): Promise<T> {
   const signal = limitOf(options, timeoutMs);
-  const bytes = encodeRequest(request);
+  const request = requestNow();
+  encodeRequest(request);
   const { head, body } = await withChannel(open, signal, async (channel) => {
-    const reply = await exchangeHead(channel.stream, bytes, signal);
+    const reply = await exchangeHead(channel.stream, encodeRequest(requestNow()), signal);
     const received = await receiveBody(channel.stream, reply.head, reply.rest, signal);
     settleChannel(channel, reply.head);
     return { head: reply.head, body: received };

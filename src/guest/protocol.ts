@@ -11,7 +11,8 @@ export type Personalization = {
   machineId: string;
   /** base64 of at least 32 bytes from the host. */
   randomSeed: string;
-  unixMs: number;
+  /** The host's clock when it is sent: a guest that is waited for boots for seconds. */
+  unixMs: 'now';
   mounts: { device: string; path: string; type: 'ext4' }[];
   growRoot: boolean;
   /** What an image without an init runs; absent where the image brings one. */

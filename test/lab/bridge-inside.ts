@@ -82,7 +82,7 @@ async function bootOnBridge(directory: string) {
       sshHostKey: null,
       machineId: 'b'.repeat(32),
       randomSeed: Buffer.alloc(32, 7).toString('base64'),
-      unixMs: Date.now(),
+      unixMs: 'now',
       mounts: [],
       growRoot: false,
     },

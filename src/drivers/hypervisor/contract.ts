@@ -158,6 +158,11 @@ export type Machine = {
   pause?(): Promise<void>;
   resume?(): Promise<void>;
   /**
+   * Of drivers that pause at all, by themselves (a full disk) or when asked.
+   * @param listener told every time that the vCPUs run again after they stood still, and the guest's clock with them; one listener
+   */
+  onResume?(listener: () => void): void;
+  /**
    * Writes the state of a paused machine, which stays paused, to files that are made or overwritten; costs a write of all its memory.
    * @throws VMM_FAILED; then what was written is useless
    */

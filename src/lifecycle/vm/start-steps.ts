@@ -2,6 +2,7 @@ import { ALL_CAPABILITIES } from '../../capabilities/all.ts';
 import type { AgentClient, CallOptions } from '../../guest/agent-client.ts';
 import { BangerError } from '../../model/errors.ts';
 import type { Step } from '../pipeline.ts';
+import { watchClock } from '../clock-watch.ts';
 import { watchSpace } from '../space-watch.ts';
 import type { GuestDraft, VmContext } from '../vm-context.ts';
 import { explainBootFailure } from './boot-failure.ts';
@@ -59,7 +60,8 @@ const personalize: Step<VmContext> = {
   title: 'agent',
   async apply(context, signal) {
     const { services, vm } = context;
-    const { agent, machine } = services.machines.get(vm);
+    const live = services.machines.get(vm);
+    const { agent, machine } = live;
     const draft = await guestDraft(context);
     const timeoutMs = services.settings.bootTimeoutMs;
     const startedAt = performance.now();
@@ -71,6 +73,7 @@ const personalize: Step<VmContext> = {
       await Promise.race([agent.personalize(draft, { signal, timeoutMs }), died]);
       // From here on somebody may work in the guest, so that the next daemon must not end it as one that came to nothing.
       context.update({ startedAt: services.now().toISOString() });
+      watchClock(context, live);
     } catch (error) {
       throw signal.aborted ? error : await explainBootFailure(context, error, performance.now() - startedAt >= timeoutMs);
     }
@@ -99,7 +102,7 @@ export async function guestDraft(context: VmContext, capabilities = ALL_CAPABILI
     sshHostKey: null,
     machineId: '',
     randomSeed: '',
-    unixMs: 0,
+    unixMs: 'now',
     mounts: [],
     growRoot: false,
   };

@@ -80,9 +80,17 @@ function control(world: FakeWorld, vmm: FakeVmm): Machine {
       listener(vmm.isDiskFull);
     },
     pause: () => Promise.resolve(void (vmm.paused = true)),
-    resume: () => Promise.resolve(void (vmm.paused = false)),
+    resume: () => {
+      vmm.paused = false;
+      vmm.resumeListener?.();
+      return Promise.resolve();
+    },
+    onResume: (listener) => {
+      vmm.resumeListener = listener;
+    },
     detach: () => {
       vmm.fullDiskListener = undefined;
+      vmm.resumeListener = undefined;
       channels.close();
     },
   };

@@ -18,7 +18,12 @@ export type FakeGuest = {
   /** What answers CONNECT to a guest port; gets each piece the host sends and says what to send back. */
   services: Map<number, (data: Buffer) => Buffer>;
   openSessions: number;
-  clockUnixMs: number | undefined;
+  /** How far its clock is from the host's, milliseconds; undefined until it is set. */
+  clockOffsetMs: number | undefined;
+  /** Whether an NTP program keeps it. */
+  isClockKept: boolean;
+  /** Every order to move the clock, as it came. */
+  clockOrders: Record<string, unknown>[];
   /** Called by POST /poweroff. */
   onPoweroff: (reboot: boolean) => void;
 };
@@ -44,7 +49,9 @@ export function createFakeGuest(bootId: string, onPoweroff: (reboot: boolean) =>
     ports: [{ protocol: 'tcp', address: '0.0.0.0', port: 22, pid: 1, process: 'sshd', command: 'sshd: listener' }],
     services: new Map([[22, () => Buffer.from('SSH-2.0-fake\r\n')]]),
     openSessions: 0,
-    clockUnixMs: undefined,
+    clockOffsetMs: undefined,
+    isClockKept: false,
+    clockOrders: [],
     onPoweroff,
   };
 }
@@ -142,15 +149,26 @@ function answer(request: Request, guest: FakeGuest): Reply {
   if (route === 'POST /personalize') {
     guest.personalization = { ...guest.personalization, ...jsonBody(request) };
     guest.hostname = String(guest.personalization['hostname']);
+    setClock(guest, jsonBody(request)['unixMs']);
     return { status: 204 };
   }
+  if (route === 'GET /time') {
+    return { status: 200, body: { unixMs: Date.now() + (guest.clockOffsetMs ?? 0), synchronized: guest.isClockKept } };
+  }
   if (route === 'POST /time') {
-    guest.clockUnixMs = Number(jsonBody(request)['unixMs']);
+    const order = jsonBody(request);
+    guest.clockOrders.push(order);
+    setClock(guest, order['unixMs']);
+    guest.clockOffsetMs = (guest.clockOffsetMs ?? 0) + Number(order['stepMs'] ?? order['slewMs'] ?? 0);
     return { status: 204 };
   }
   if (route === 'POST /poweroff') return { status: 204 };
   if (request.path === '/files' || request.path === '/stat') return answerFile(request, guest);
   return { status: 404, body: { error: 'no such request', errno: 0 } };
+}
+
+function setClock(guest: FakeGuest, unixMs: unknown): void {
+  if (typeof unixMs === 'number') guest.clockOffsetMs = unixMs - Date.now();
 }
 
 function describe(guest: FakeGuest): Record<string, unknown> {

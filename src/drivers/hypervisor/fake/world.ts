@@ -25,6 +25,7 @@ export type FakeVmm = {
   setDiskFull(isFull: boolean): void;
   /** Whom the driver of the present daemon tells of it. */
   fullDiskListener: ((isFull: boolean) => void) | undefined;
+  resumeListener: (() => void) | undefined;
   isDiskFull: boolean;
   /** By SIGSTOP: the VMM itself does not answer either. */
   hung: boolean;
@@ -77,9 +78,11 @@ function createVmm(spec: MachineSpec, process: ProcessIdentity, machines: Map<st
     hung: false,
     isDiskFull: false,
     fullDiskListener: undefined,
+    resumeListener: undefined,
     setDiskFull: (isFull) => {
       vmm.isDiskFull = isFull;
       vmm.fullDiskListener?.(isFull);
+      if (!isFull) vmm.resumeListener?.();
     },
     exit: undefined,
     exited: promise,

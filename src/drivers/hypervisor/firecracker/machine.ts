@@ -37,6 +37,7 @@ export class FirecrackerMachineControl implements Machine {
   #diskLimit: TransferLimit = {};
   readonly #outputs: LoggedOutput[] = [];
   #metrics: MetricsPipe | undefined;
+  #resumeListener: () => void = () => undefined;
   #lastWord: { close(): void } | undefined;
 
   constructor({ host, launch }: { host: Host; launch: Launch }, spec: MachineSpec) {
@@ -104,6 +105,11 @@ export class FirecrackerMachineControl implements Machine {
     });
     await this.#send(resume);
     this.#channels.cut();
+    this.#resumeListener();
+  }
+
+  onResume(listener: () => void): void {
+    this.#resumeListener = listener;
   }
 
   async holdDisks(isHeld: boolean): Promise<void> {

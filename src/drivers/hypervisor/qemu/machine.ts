@@ -37,6 +37,7 @@ export class QemuMachineControl implements Machine {
   #retry: NodeJS.Timeout | undefined;
   #isDiskFull = false;
   #fullDiskListener: (isFull: boolean) => void = () => undefined;
+  #resumeListener: () => void = () => undefined;
 
   constructor(parts: { host: Host; spec: MachineSpec; process: ProcessIdentity; accelerator: 'kvm' | 'tcg'; fresh: boolean }) {
     this.process = parts.process;
@@ -60,6 +61,7 @@ export class QemuMachineControl implements Machine {
 
   onEvent(event: QmpEvent): void {
     if (event.name === 'SHUTDOWN' && typeof event.data['reason'] === 'string') this.#evidence.shutdownReason = event.data['reason'];
+    if (event.name === 'RESUME') this.#resumeListener();
     if (event.name !== 'BLOCK_IO_ERROR' || event.data['action'] !== 'stop') return;
     this.#setDiskFull(true);
     this.#continueLater();
@@ -76,6 +78,10 @@ export class QemuMachineControl implements Machine {
   onFullDisk(listener: (isFull: boolean) => void): void {
     this.#fullDiskListener = listener;
     listener(this.#isDiskFull);
+  }
+
+  onResume(listener: () => void): void {
+    this.#resumeListener = listener;
   }
 
   openAgentChannel(signal: AbortSignal): Promise<AgentChannel> {
