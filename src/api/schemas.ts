@@ -230,6 +230,7 @@ export const healthSchema = z
     init: z.enum(['starting', 'running', 'degraded', 'unknown']).nullable(),
     uptimeMs: z.number().nullable(),
     problem: z.string().nullable().describe('what is wrong with the VM, such as why it is not adopted'),
+    clockOffsetMs: z.number().nullable().describe("the guest's clock less the host's"),
   })
   .meta({ id: 'Health' });
 

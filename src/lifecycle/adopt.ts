@@ -5,6 +5,7 @@ import { reachPorts } from '../capabilities/ports.ts';
 import type { Machine } from '../drivers/hypervisor/contract.ts';
 import { BangerError } from '../model/errors.ts';
 import type { ProcessIdentity, Vm } from '../model/vm.ts';
+import { watchClock } from './clock-watch.ts';
 import type { LiveMachine } from './machines.ts';
 import { runAll } from './pipeline.ts';
 import type { LifecycleServices } from './services.ts';
@@ -56,6 +57,7 @@ async function hold(context: VmContext, machine: Machine): Promise<LiveMachine> 
   const live = services.machines.add(vm.id, machine, services.connectAgent(machine));
   if (isNews) context.update({ state: 'running', lastError: null });
   watchSpace(context, live);
+  watchClock(context, live);
   // The services were waited for when the VM was started; waiting again would hold up the daemon.
   const capabilities = ALL_CAPABILITIES.filter(({ name }) => name !== 'services');
   for (const step of present(capabilities, 'afterStart')) {

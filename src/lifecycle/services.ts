@@ -15,6 +15,7 @@ import type { ProcessIdentity, Vm, VmRuntime, VmSpec } from '../model/vm.ts';
 import type { ImageStore } from '../store/images.ts';
 import type { VmManifests } from '../store/vm-manifests.ts';
 import type { VmStore } from '../store/vms.ts';
+import type { ClockJumps } from './clock-watch.ts';
 import type { KeyedLock } from './locks.ts';
 import type { Reboots } from './reboots.ts';
 import type { Retries } from './retries.ts';
@@ -154,6 +155,7 @@ export type LifecycleServices = {
   readForeignImage(request: Omit<ImportRequest, 'host'>): Promise<ImportedFacts>;
   hostTrust: HostTrustSource;
   connectAgent(machine: Machine): AgentClient;
+  clockJumps: ClockJumps;
   makeSshHostKey(): SshHostKey;
   /** Public key that may log in as root. */
   clientPublicKey(): Promise<string>;

@@ -5,6 +5,7 @@ import { chownSync, closeSync, openSync, rmSync, statSync, writeSync } from 'nod
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { createVm, daemonStatus, eventually, guest, isAlive, startBanger, useSandbox } from '../support/e2e.ts';
+import { hasOurTime } from '../support/guest-clock.ts';
 import { processesOf } from '../support/leak-check.ts';
 import { vmmsOf } from '../support/vmms.ts';
 
@@ -156,6 +157,7 @@ describe('a file system that is full', { skip: process.getuid?.() === 0 ? false 
     assert.match(await sandbox().must(['vm', 'list']), /running \(!\)/);
     rmSync(filler);
     await eventually('a VM that goes on', error, (text) => text === null);
+    await hasOurTime(sandbox(), vm);
     await vm.sh('while [ ! -e /run/written ]; do sleep 0.2; done');
     assert.equal(await vm.sh('tr -d x </root/big | wc -c; wc -c </root/big'), `0\n${24 * 1024 ** 2}`);
   }

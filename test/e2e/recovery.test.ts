@@ -1,12 +1,16 @@
 // The daemon may end at any moment, and be replaced by another: VMs go on, and the next daemon takes them over.
 import assert from 'node:assert/strict';
-import { cpSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { connectQmp } from '../../src/drivers/hypervisor/qemu/qmp-client.ts';
 import { createVm, daemonStatus, eventually, guest, hear, isAlive, startBanger, useSandbox } from '../support/e2e.ts';
+import { hasOurTime } from '../support/guest-clock.ts';
 import { processesOf } from '../support/leak-check.ts';
 import { startOnTerminal } from '../support/pty.ts';
 import { PROGRAM } from '../support/sandbox.ts';
+import { bundleOfTests } from '../support/shared-bundle.ts';
 
 const sandbox = useSandbox();
 const vm = () => guest(sandbox(), 'web');
@@ -49,6 +53,39 @@ test('the next daemon follows the ports of an adopted VM, and its end (3.8, 6.1)
   await eventually('the end', vm().show, ({ state }) => state === 'stopped');
   assert.equal(await hear(sandbox(), address, 8001), '');
   await sandbox().must(['vm', 'start', 'web']);
+});
+
+test('a guest has the time of this machine after its start, a pause, a stopped VMM, and a jump of its own clock (10.8)', async () => {
+  await hasOurTime(sandbox(), vm());
+  const { pid } = await vm().show();
+  process.kill(pid ?? 0, 'SIGSTOP');
+  await sleep(3000);
+  process.kill(pid ?? 0, 'SIGCONT');
+  await hasOurTime(sandbox(), vm());
+  // Its VMM takes orders from one at a time, and that is the daemon while there is one.
+  await killDaemon();
+  const socketPath = /path=([^,]*qmp\.sock)/.exec(readFileSync(`/proc/${pid}/cmdline`, 'utf8'))?.[1] ?? '';
+  const qmp = await connectQmp(socketPath, { onEvent: () => undefined, timeoutMs: 5000 });
+  await qmp.command('stop');
+  await sleep(3000);
+  await qmp.command('cont');
+  qmp.close();
+  await hasOurTime(sandbox(), vm());
+  await vm().sh('date -s "-90 seconds"');
+  await sandbox().must(['daemon', 'restart']);
+  await hasOurTime(sandbox(), vm());
+});
+
+test('the kernel tells of a jump of the clock without being asked (10.8)', async () => {
+  // Here nobody may set the clock, so a guest plays the host.
+  const shared = join(sandbox().directory, 'bundle');
+  const bundle = existsSync(shared) ? shared : (bundleOfTests() ?? '');
+  const program = readdirSync(bundle).find((name) => name.startsWith('banger-forwarder')) ?? '';
+  await sandbox().must(['vm', 'cp', join(bundle, program), 'web:/run/forwarder']);
+  const script = '(sleep 60 | /run/forwarder clock >/run/told) & sleep 0.5; date -s "+1 hour" >/dev/null; cat /run/told; kill $!';
+  assert.equal(await vm().sh(script), 'jump');
+  await sandbox().must(['daemon', 'restart']);
+  await hasOurTime(sandbox(), vm());
 });
 
 test('a VM that died while no daemon ran is stopped, and says so (3.8)', async () => {

@@ -21,7 +21,7 @@ import type { StorageDriver } from '../../src/drivers/storage/contract.ts';
 import type { Host } from '../../src/host/host.ts';
 import type { Distribution } from '../../src/images/distribution.ts';
 import type { ProvisionSources } from '../../src/images/provision/sources.ts';
-import type { HostPort } from '../../src/lifecycle/services.ts';
+import type { HostPort, LifecycleServices } from '../../src/lifecycle/services.ts';
 import { resolveImage } from '../../src/lifecycle/image/resolve.ts';
 import type { Timer } from '../../src/lifecycle/timer.ts';
 import { BangerError } from '../../src/model/errors.ts';
@@ -96,6 +96,8 @@ export type DaemonOptions = {
   drivers?: TestDrivers;
   /** Says when the daemon does what it does later; default the real one. */
   timer?: Timer;
+  /** Tells when the host's clock was set; default: never. */
+  clockJumps?: LifecycleServices['clockJumps'];
 };
 
 /** What a test brings along instead of the fakes; best first. */
@@ -112,7 +114,8 @@ export async function startDaemon(world: TestWorld, options: DaemonOptions & { h
   const store = openStore(join(world.directories.stateDirectory, DATABASE), manifestPlaces(world.directories, logger));
   store.images.save(world.image);
   const timer = options.timer === undefined ? {} : { timer: options.timer };
-  const parts = { ...fakeParts(world, store, effects), ...options.drivers, ...timer };
+  const clockJumps = options.clockJumps === undefined ? {} : { clockJumps: options.clockJumps };
+  const parts = { ...fakeParts(world, store, effects), ...options.drivers, ...timer, ...clockJumps };
   const { config } = loadConfig(
     world.directories.configPath,
     { ...CONFIG, ...options.env },
@@ -229,7 +232,7 @@ const NO_NETWORKS: readonly NetworkDriver[] = [];
 function watchedHypervisor(world: TestWorld, effects: Effects): Hypervisor {
   const fake = createFakeHypervisor({ host: world.host, world: world.machines });
   const driver = effects.watch('hypervisor', fake);
-  const watched = (machine: Machine): Machine => effects.watch('machine', machine, ['detach', 'onFullDisk']);
+  const watched = (machine: Machine): Machine => effects.watch('machine', machine, ['detach', 'onFullDisk', 'onResume']);
   return {
     name: driver.name,
     takes: driver.takes,

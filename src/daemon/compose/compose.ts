@@ -1,6 +1,7 @@
 // Chooses the drivers: with its siblings in this folder the one place that names concrete ones.
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { watchClockJumps } from '../../host/clock-jumps.ts';
 import { realHost } from '../../host/host.ts';
 import { createProvisionSources } from '../../images/provision/sources.ts';
 import type { Distribution } from '../../images/distribution.ts';
@@ -33,6 +34,7 @@ export async function compose(options: ComposeOptions, drivers: Registry = DRIVE
     hypervisors: Object.values(drivers.hypervisors).map((make) => make(context)),
     storages: Object.values(drivers.storages).map((make) => make(context)),
     names: createNames(config.dns, httpFrontOf(options), log),
+    clockJumps: watchClockJumps(() => known.present && bundlePath(known.present.bundle, 'forwarder')),
     provisionSources: createProvisionSources({
       sourceRoot: places.sourceRoot,
       cacheDirectory: join(directories.cacheDirectory, 'provision'),

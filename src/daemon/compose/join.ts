@@ -68,6 +68,7 @@ export type DaemonParts = {
   distributions: LifecycleServices['distributions'];
   /** Default: the real one. */
   timer?: Timer;
+  clockJumps?: LifecycleServices['clockJumps'];
 };
 
 /** The daemon's parts, joined. */
@@ -84,7 +85,7 @@ const CHECKS_TIMEOUT_MS = 5000;
 /** Joins parts into a daemon; which ones they are is the caller's choice. */
 export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon {
   const { log, config } = options;
-  const { store, names, bundle, timer = startTimer } = parts;
+  const { store, names, bundle, timer = startTimer, clockJumps = { subscribe: () => () => undefined } } = parts;
   const chooser = chooserOf(options, parts);
   const key = clientKey(options.directories.stateDirectory);
   const lifecycle: LifecycleServices = {
@@ -104,6 +105,7 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
     host: parts.host,
     resolveImage: (reference) => bundle.resolveImage(reference),
     ...imageSources(parts),
+    clockJumps,
     connectAgent: (machine) => createAgentClient((signal) => machine.openAgentChannel(signal)),
     clientPublicKey: () => key.publicKey(),
   };

@@ -53,12 +53,14 @@ export function guestStateRoutes(server: TypedServer, services: DaemonServices):
 }
 
 async function health(services: DaemonServices, vm: Vm): Promise<Health> {
-  const base = { vm: vm.name, state: vm.state, init: null, uptimeMs: null, problem: vm.lastError };
+  const base = { vm: vm.name, state: vm.state, init: null, uptimeMs: null, clockOffsetMs: null, problem: vm.lastError };
   try {
     const live = services.machines.whyLeft(vm.id) === undefined ? services.machines.find(vm.id) : await held(services, vm);
     if (live === undefined) return { ...base, agent: 'not-running' };
     const { init, uptimeMs } = await live.agent.healthz();
-    return { ...base, problem: services.vms.find(vm.id)?.lastError ?? null, agent: 'ok', init, uptimeMs };
+    const clock = await live.agent.readClock();
+    const clockOffsetMs = clock === undefined ? null : Math.round(clock.offsetMs);
+    return { ...base, problem: services.vms.find(vm.id)?.lastError ?? null, agent: 'ok', init, uptimeMs, clockOffsetMs };
   } catch (error) {
     if (!(error instanceof BangerError)) throw error;
     return { ...base, agent: 'unreachable' };

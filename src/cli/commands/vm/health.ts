@@ -16,6 +16,10 @@ export function declareCommand(cli: Cli) {
   });
 }
 
+function clockText(offsetMs: number): string {
+  return offsetMs === 0 ? "the host's" : `${Math.abs(offsetMs)} ms ${offsetMs < 0 ? 'behind' : 'ahead of'} the host's`;
+}
+
 function factsOf(found: Health): Facts {
   return [
     ['vm', found.vm],
@@ -24,5 +28,6 @@ function factsOf(found: Health): Facts {
     ['init', found.init],
     ['problem', found.problem],
     ['uptime', found.uptimeMs === null ? null : formatDuration(found.uptimeMs)],
+    ['clock', found.clockOffsetMs === null ? null : clockText(found.clockOffsetMs)],
   ];
 }
