@@ -48,6 +48,30 @@ export async function processUsage(identity: ProcessIdentity): Promise<{ cpuMs: 
   return { cpuMs: (Number(fields[11]) + Number(fields[12])) * TICK_MS, residentBytes: Number(residentKib) * 1024 };
 }
 
+/**
+ * How long a process has computed, and how long it has waited for a processor, since it began.
+ * @returns undefined when it is gone, stopped, or waits for a disk, in which case what it does is not its own choice
+ */
+export async function processActivity({ pid }: ProcessIdentity): Promise<{ cpuMs: number; waitedMs: number } | undefined> {
+  const sum = { cpuMs: 0, waitedMs: 0 };
+  try {
+    for (const task of readdirSync(`/proc/${pid}/task`)) {
+      const [stat, schedstat] = await Promise.all(
+        ['stat', 'schedstat'].map((name) => readFile(`/proc/${pid}/task/${task}/${name}`, 'latin1').catch(() => '')),
+      );
+      if (stat === '' || stat === undefined) continue;
+      if (/^.*\) [DTt]/s.test(stat)) return undefined;
+      // sched-stats.rst of Linux: nanoseconds on a processor, nanoseconds waiting for one.
+      const [ranNs = 0, waitedNs = 0] = (schedstat ?? '').split(' ').map(Number);
+      sum.cpuMs += ranNs / 1e6;
+      sum.waitedMs += waitedNs / 1e6;
+    }
+  } catch {
+    return undefined;
+  }
+  return sum.cpuMs === 0 ? undefined : sum;
+}
+
 /** @returns whether exactly this process still runs. @throws when it cannot be looked at */
 export function isAlive(identity: ProcessIdentity): boolean {
   return identity.pid > 1 && startTicksOf(identity.pid) === identity.startTicks;

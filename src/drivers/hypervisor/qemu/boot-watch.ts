@@ -1,0 +1,115 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** What the kernel says when it could not measure the timer of its processors (calibrate_APIC_clock of Linux). */
+const NO_TIMER = /APIC frequency too slow, disabling apic timer|APIC timer disabled due to verification failure/;
+/** With one processor most guests boot without it, with more none does. */
+const NO_TIMER_GRACE_MS = { one: 8000, more: 1000 };
+/** A line may be cut anywhere. */
+const KEPT_TEXT = 200;
+
+const LOOK_EVERY_MS = 1000;
+/** A guest that boots computes, or waits for a processor; one that does neither for so long waits for a tick that never comes. */
+const IDLE_MS = 8000;
+const IDLE_SHARE = 0.1;
+/** Processor time until the agent answers is 2 to 4 s here; a slow host takes several times as much. */
+const MOST_CPU_MS = 30_000;
+/** Of what the slowest boot of this daemon took so far. */
+const CPU_FACTOR = 4;
+const LEAST_CPU_LIMIT_MS = 10_000;
+
+/** What a process has done since its start; undefined while it is stopped, or when that cannot be told. */
+export type Activity = { cpuMs: number; waitedMs: number };
+
+export type BootWatchOptions = {
+  vcpuCount: number;
+  activity(): Promise<Activity | undefined>;
+  /** Whether the VMM holds the guest. */
+  isPaused(): boolean;
+  /** Fires when the agent has answered, or nobody waits for it any more. */
+  over: AbortSignal;
+  /** Default: the real one. */
+  time?: Time;
+};
+
+/** The monotonic clock, milliseconds; a wait ends early, with an error or not, when its signal fires. */
+type Time = { now(): number; wait(ms: number, signal: AbortSignal): Promise<unknown> };
+
+const realTime: Time = {
+  now: () => performance.now(),
+  wait: (ms, signal) => sleep(ms, undefined, { signal, ref: false }),
+};
+
+/** Most processor time that a boot has taken, for the limit of the next. */
+export type BootExperience = { mostCpuMs: number | undefined };
+
+/** Recognises a boot that will never end, by what the guest prints and by what its VMM does. */
+export class BootWatch {
+  /** Settles with what was seen, once; never when the agent answers. */
+  readonly hung: Promise<string>;
+  readonly #hung = Promise.withResolvers<string>();
+  readonly #options: BootWatchOptions;
+  readonly #experience: BootExperience;
+  readonly #time: Time;
+  #text = '';
+
+  constructor(options: BootWatchOptions, experience: BootExperience) {
+    this.hung = this.#hung.promise;
+    this.#options = options;
+    this.#experience = experience;
+    this.#time = options.time ?? realTime;
+    void this.#look().catch(() => undefined);
+  }
+
+  /** What the guest printed. */
+  readonly onOutput = (chunk: Uint8Array): void => {
+    if (this.#options.over.aborted) return;
+    this.#text = (this.#text + Buffer.from(chunk).toString('latin1')).slice(-KEPT_TEXT - chunk.length);
+    const said = NO_TIMER.exec(this.#text)?.[0];
+    this.#text = said === undefined ? this.#text.slice(-KEPT_TEXT) : '';
+    if (said !== undefined) void this.#giveUpAfter(this.#options.vcpuCount === 1 ? NO_TIMER_GRACE_MS.one : NO_TIMER_GRACE_MS.more, said);
+  };
+
+  async #giveUpAfter(graceMs: number, said: string): Promise<void> {
+    await this.#time.wait(graceMs, this.#options.over).catch(() => undefined);
+    this.#settle(`its kernel said "${said}"`);
+  }
+
+  #settle(reason: string): void {
+    if (!this.#options.over.aborted) this.#hung.resolve(reason);
+  }
+
+  async #look(): Promise<void> {
+    const { over, activity, isPaused } = this.#options;
+    let idleSince: number | undefined;
+    let before: (Activity & { at: number }) | undefined;
+    while (!over.aborted) {
+      await this.#time.wait(LOOK_EVERY_MS, over);
+      const present = isPaused() ? undefined : await activity();
+      if (present === undefined) {
+        before = idleSince = undefined;
+        continue;
+      }
+      const at = this.#time.now();
+      if (before !== undefined) {
+        const share = (present.cpuMs + present.waitedMs - before.cpuMs - before.waitedMs) / (at - before.at);
+        idleSince = share >= IDLE_SHARE ? undefined : (idleSince ?? before.at);
+      }
+      before = { ...present, at };
+      if (idleSince !== undefined && at - idleSince >= IDLE_MS) this.#settle(`it did nothing for ${IDLE_MS / 1000} seconds`);
+      const limitMs = cpuLimitMs(this.#experience);
+      if (present.cpuMs > limitMs) this.#settle(`it computed for ${Math.round(limitMs / 1000)} seconds and came to nothing`);
+    }
+  }
+
+  /** Called when the agent has answered. */
+  async learn(): Promise<void> {
+    const { cpuMs } = (await this.#options.activity()) ?? { cpuMs: 0 };
+    this.#experience.mostCpuMs = Math.max(this.#experience.mostCpuMs ?? 0, cpuMs);
+  }
+}
+
+/** @returns how long a boot may compute; a host is not as slow as it could be once a boot has shown it. */
+export function cpuLimitMs({ mostCpuMs }: BootExperience): number {
+  if (mostCpuMs === undefined) return MOST_CPU_MS;
+  return Math.min(MOST_CPU_MS, Math.max(LEAST_CPU_LIMIT_MS, CPU_FACTOR * mostCpuMs));
+}
