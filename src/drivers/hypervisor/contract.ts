@@ -20,9 +20,10 @@ export type Hypervisor = {
   checks(signal?: AbortSignal): Promise<HypervisorChecks>;
   /**
    * Starts the VMM; returns when its control socket answers and the vCPUs run (not when the guest is up).
+   * @param tell hears what it waits for, in words for a person
    * @throws VMM_FAILED with the log path; PREREQUISITE_MISSING; UNSUPPORTED
    */
-  start(spec: MachineSpec, signal: AbortSignal): Promise<Machine>;
+  start(spec: MachineSpec, signal: AbortSignal, tell?: (what: string) => void): Promise<Machine>;
   /**
    * Only of drivers that can: starts a VMM that goes on where a machine was when its snapshot was made, as `start` otherwise. It is of
    * the same spec, whose disks and TAP are as they were then, and both files stay while it runs. Two machines of one snapshot would
@@ -131,6 +132,11 @@ export type Machine = {
   readonly channelCount: number;
   /** Settles once, when the process is gone (also for an adopted one). */
   readonly exited: Promise<MachineExit>;
+  /**
+   * Only of drivers whose guests may hang while they boot, and only after `start`: settles with what was seen once it is clear that the
+   * guest will not come up, though its VMM lives. Never once the agent has answered. The caller ends the machine and starts it again.
+   */
+  readonly hung?: Promise<string>;
   /**
    * Opens a fresh, synchronised channel to the guest's agent; waits for the guest while it boots.
    * The channel starts in HTTP state (docs/agent-protocol.md). Destroying it ends the session in the guest.

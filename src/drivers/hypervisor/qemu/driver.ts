@@ -1,9 +1,12 @@
+import { availableParallelism } from 'node:os';
 import type { Host } from '../../../host/host.ts';
 import { BangerError } from '../../../model/errors.ts';
 import type { ProcessIdentity } from '../../../model/vm.ts';
 import type { Hypervisor, Machine, MachineSpec } from '../contract.ts';
 import { waitForVmmExit } from '../process-end.ts';
-import { type QemuSettings, checkQemu, locateQemu } from './checks.ts';
+import { type BootQueue, createBootQueue } from './boot-queue.ts';
+import type { BootExperience } from './boot-watch.ts';
+import { type QemuSettings, type QemuInstallation, checkQemu, locateQemu } from './checks.ts';
 import { controlArgument, machineArguments, socketPaths } from './machine-config.ts';
 import { QemuMachineControl } from './machine.ts';
 import { type QmpClient, connectQmp } from './qmp-client.ts';
@@ -16,11 +19,12 @@ const ADOPT_TIMEOUT_MS = 5000;
 
 /** The driver for QEMU's microvm machine (4.2). */
 export function createQemuHypervisor({ host, settings }: { host: Host; settings: QemuSettings }): Hypervisor {
+  const boots: Boots = { queue: createBootQueue(availableParallelism()), experience: { mostCpuMs: undefined } };
   return {
     name: 'qemu',
     takes: { diskFormats: ['raw', 'qcow2'], networks: ['tap', 'user', 'none'] },
     checks: (signal) => checkQemu(host, settings, signal),
-    start: (spec, signal) => startMachine(host, settings, spec, signal),
+    start: (spec, signal, tell) => startMachine({ host, settings, boots }, spec, signal, tell),
     adopt: (spec, process) => adoptMachine(host, spec, process),
     find: async (spec) => host.processesWithArgument(controlArgument(spec))[0],
     cleanUp: async (spec) => {
@@ -30,16 +34,42 @@ export function createQemuHypervisor({ host, settings }: { host: Host; settings:
   };
 }
 
-async function startMachine(host: Host, settings: QemuSettings, spec: MachineSpec, signal: AbortSignal): Promise<Machine> {
+/** What the boots of one daemon share. */
+type Boots = { queue: BootQueue; experience: BootExperience };
+type Driver = { host: Host; settings: QemuSettings; boots: Boots };
+
+async function startMachine(driver: Driver, spec: MachineSpec, signal: AbortSignal, tell?: (what: string) => void): Promise<Machine> {
   throwIfCancelled(spec, signal);
-  const { qemuPath, accelerator, acceleration } = await locateQemu(host, settings);
+  const installation = await locateQemu(driver.host, driver.settings);
+  if (installation.accelerator === 'kvm') return powerOn(driver.host, installation, spec, signal);
+  const { queue, experience } = driver.boots;
+  const release = await queue
+    .take(signal, () => tell?.('waiting for other machines to boot'))
+    .catch(() => {
+      throw new BangerError('CANCELLED', `starting ${spec.vmName} was cancelled`, { cause: signal.reason });
+    });
+  try {
+    return await powerOn(driver.host, installation, spec, signal, { experience, onOver: release });
+  } catch (error) {
+    release();
+    throw error;
+  }
+}
+
+async function powerOn(
+  host: Host,
+  { qemuPath, accelerator, acceleration }: QemuInstallation,
+  spec: MachineSpec,
+  signal: AbortSignal,
+  boot?: { experience: BootExperience; onOver: () => void },
+): Promise<Machine> {
   const { tscKhz } = acceleration;
   const argv = machineArguments({ spec, qemuPath, accelerator, ...(tscKhz === undefined ? {} : { tscKhz }) });
   throwIfCancelled(spec, signal);
   const child = await spawnQemu(host, spec, argv);
   let ended = false;
   void child.exited.then(() => (ended = true));
-  const control = new QemuMachineControl({ host, spec, process: child.identity, accelerator, fresh: true });
+  const control = new QemuMachineControl({ host, spec, process: child.identity, accelerator, fresh: true, ...(boot && { boot }) });
   try {
     const qmp = await connectQmp(socketPaths(spec).qmp, {
       onEvent: (event) => control.onEvent(event),
@@ -47,7 +77,7 @@ async function startMachine(host: Host, settings: QemuSettings, spec: MachineSpe
       timeoutMs: CONTROL_TIMEOUT_MS,
       retryWhile: () => !ended,
     });
-    const serial = await followSerialLine(host, socketPaths(spec).serial, spec.serialLogPath);
+    const serial = await followSerialLine(host, socketPaths(spec).serial, spec.serialLogPath, control.onOutput);
     control.attach(qmp, serial, waitForVmmExit(host, child.identity, qmp.closed, child.exited));
     throwIfCancelled(spec, signal);
     await qmp.command('cont');

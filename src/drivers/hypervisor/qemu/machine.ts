@@ -6,6 +6,7 @@ import type { AgentChannel, Machine, MachineExit, MachineSpec } from '../contrac
 import type { ProcessStatus } from '../process-end.ts';
 import type { LoggedOutput } from '../output-log.ts';
 import { AgentChannels } from './agent-channels.ts';
+import { type BootExperience, BootWatch } from './boot-watch.ts';
 import { AGENT_PORT_COUNT, socketPaths } from './machine-config.ts';
 import type { QmpClient, QmpEvent } from './qmp-client.ts';
 import { type ExitEvidence, judgeExit, killProcess } from './vmm-process.ts';
@@ -25,6 +26,7 @@ export class QemuMachineControl implements Machine {
   readonly accelerator: 'kvm' | 'tcg';
   readonly channelCount = AGENT_PORT_COUNT;
   readonly exited: Promise<MachineExit>;
+  readonly hung?: Promise<string>;
   readonly forwardUserPort?: NonNullable<Machine['forwardUserPort']>;
   readonly removeUserPort?: NonNullable<Machine['removeUserPort']>;
   readonly #host: Host;
@@ -37,15 +39,38 @@ export class QemuMachineControl implements Machine {
   #retry: NodeJS.Timeout | undefined;
   #isDiskFull = false;
   #fullDiskListener: (isFull: boolean) => void = () => undefined;
+  /** Until the agent has answered for the first time. */
+  readonly #boot = new AbortController();
+  readonly #bootWatch: BootWatch | undefined;
   #resumeListener: () => void = () => undefined;
 
-  constructor(parts: { host: Host; spec: MachineSpec; process: ProcessIdentity; accelerator: 'kvm' | 'tcg'; fresh: boolean }) {
+  /** @param parts.boot of a machine that is only now being powered on, where its boot may hang */
+  constructor(parts: {
+    host: Host;
+    spec: MachineSpec;
+    process: ProcessIdentity;
+    accelerator: 'kvm' | 'tcg';
+    fresh: boolean;
+    boot?: { experience: BootExperience; onOver: () => void };
+  }) {
     this.process = parts.process;
     this.accelerator = parts.accelerator;
     this.exited = this.#exit.promise;
     this.#host = parts.host;
     this.#spec = parts.spec;
     this.#channels = new AgentChannels(socketPaths(parts.spec).agents, parts.fresh);
+    if (parts.boot !== undefined) {
+      const { experience, onOver } = parts.boot;
+      const watch = {
+        vcpuCount: parts.spec.vcpuCount,
+        activity: () => parts.host.processActivity(parts.process),
+        isPaused: () => this.#isDiskFull,
+        over: this.#boot.signal,
+      };
+      this.#bootWatch = new BootWatch(watch, experience);
+      this.hung = this.#bootWatch.hung;
+      this.#boot.signal.addEventListener('abort', onOver, { once: true });
+    }
     if (parts.spec.network.kind === 'user') {
       this.forwardUserPort = (forward) => this.#changeForward('hostfwd_add', forward);
       this.removeUserPort = (forward) => this.#changeForward('hostfwd_remove', forward);
@@ -58,6 +83,9 @@ export class QemuMachineControl implements Machine {
     this.#serial = serial;
     void gone.then((status) => this.#finish(status));
   }
+
+  /** What the guest printed. */
+  readonly onOutput = (chunk: Uint8Array): void => this.#bootWatch?.onOutput(chunk);
 
   onEvent(event: QmpEvent): void {
     if (event.name === 'SHUTDOWN' && typeof event.data['reason'] === 'string') this.#evidence.shutdownReason = event.data['reason'];
@@ -84,8 +112,13 @@ export class QemuMachineControl implements Machine {
     this.#resumeListener = listener;
   }
 
-  openAgentChannel(signal: AbortSignal): Promise<AgentChannel> {
-    return this.#channels.open(signal);
+  async openAgentChannel(signal: AbortSignal): Promise<AgentChannel> {
+    const channel = await this.#channels.open(signal);
+    if (!this.#boot.signal.aborted) {
+      this.#boot.abort();
+      void this.#bootWatch?.learn();
+    }
+    return channel;
   }
 
   async requestShutdown(): Promise<void> {
@@ -113,6 +146,7 @@ export class QemuMachineControl implements Machine {
 
   detach(): void {
     clearTimeout(this.#retry);
+    this.#boot.abort();
     this.#channels.close();
     this.#serial?.close();
     this.#qmp?.close();
