@@ -38,10 +38,10 @@ export function watchClock({ services, vm }: Pick<VmContext, 'services' | 'vm'>,
     occasion = 'watch';
     isLooking = true;
     try {
-      const isSure = await correct(live, present);
+      const isKnown = await correct(live, present);
       silentFor = 0;
-      if (!isSure && present === 'gap') occasion = 'gap';
-      schedule(isSure && occasion === 'watch' ? LOOK_EVERY_MS : RETRY_MS);
+      if (!isKnown && present === 'gap') occasion = 'gap';
+      schedule(isKnown && occasion === 'watch' ? LOOK_EVERY_MS : RETRY_MS);
     } catch (error) {
       // One that was silent may have stood still.
       occasion = 'gap';

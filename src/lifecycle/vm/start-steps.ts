@@ -15,6 +15,9 @@ export function startSteps(options: { waitForServices: boolean }, capabilities =
   return [claim, ...present(capabilities, 'beforeStart'), boot, personalize, ...present(after, 'afterStart'), announce];
 }
 
+/** A boot that hangs is no fault of the VM; one that hangs again and again is none of chance. */
+const MOST_BOOTS = 4;
+
 /** From here on a crash leaves traces, so it is written down what they are and in which boot of the host. */
 const claim: Step<VmContext> = {
   name: 'claim',
@@ -46,42 +49,68 @@ const claim: Step<VmContext> = {
 const boot: Step<VmContext> = {
   name: 'boot',
   title: 'boot',
-  async apply(context, signal) {
-    const { services, vm, update } = context;
-    const machine = await context.drivers.hypervisor.start(machineSpec(context), signal);
-    watchSpace(context, services.machines.add(vm.id, machine, services.connectAgent(machine)));
-    update({ runtime: { bootId: services.host.bootId(), ...vm.runtime, process: machine.process, accelerator: machine.accelerator } });
-  },
+  apply: (context, signal) => powerOn(context, signal, 'boot'),
   undo: (context) => endVmm(context),
 };
+
+/** @param stage that tells what is waited for */
+async function powerOn(context: VmContext, signal: AbortSignal, stage: string): Promise<void> {
+  const { services, vm, update, operation } = context;
+  const machine = await context.drivers.hypervisor.start(machineSpec(context), signal, (what) => operation.progress(stage, what));
+  watchSpace(context, services.machines.add(vm.id, machine, services.connectAgent(machine)));
+  update({ runtime: { bootId: services.host.bootId(), ...vm.runtime, process: machine.process, accelerator: machine.accelerator } });
+}
 
 const personalize: Step<VmContext> = {
   name: 'agent',
   title: 'agent',
   async apply(context, signal) {
-    const { services, vm } = context;
-    const live = services.machines.get(vm);
-    const { agent, machine } = live;
+    const { services, vm, operation } = context;
     const draft = await guestDraft(context);
-    const timeoutMs = services.settings.bootTimeoutMs;
-    const startedAt = performance.now();
-    const died = machine.exited.then((exit) => {
-      throw new BangerError('BOOT_FAILED', `the VM ended while it booted: ${exit.detail}`);
-    });
-    try {
-      await Promise.race([prepareGuest(context, agent, { signal, timeoutMs }), died]);
-      await Promise.race([agent.personalize(draft, { signal, timeoutMs }), died]);
-      // From here on somebody may work in the guest, so that the next daemon must not end it as one that came to nothing.
-      context.update({ startedAt: services.now().toISOString() });
-      watchClock(context, live);
-    } catch (error) {
-      throw signal.aborted ? error : await explainBootFailure(context, error, performance.now() - startedAt >= timeoutMs);
+    for (let boots = 1; ; boots++) {
+      const reason = await introduce(context, draft, signal, boots === MOST_BOOTS);
+      if (reason === undefined) break;
+      services.warn('a boot hung and is started again', { vm: vm.name, reason });
+      operation.log(`the boot hung (${reason}); it is started again`);
+      operation.progress('agent', `the boot hung; trying again (${boots + 1} of ${MOST_BOOTS})`);
+      await endVmm(context);
+      await powerOn(context, signal, 'agent');
     }
+    // From here on somebody may work in the guest, so that the next daemon must not end it as one that came to nothing.
+    context.update({ startedAt: services.now().toISOString() });
+    watchClock(context, services.machines.get(vm));
   },
 };
 
 async function prepareGuest(context: VmContext, agent: AgentClient, options: CallOptions): Promise<void> {
   for (const capability of ALL_CAPABILITIES) await capability.beforeInit?.(context, agent, options);
+}
+
+/**
+ * Tells the guest who it is, as soon as it answers.
+ * @param isLast whether there is no other boot after this one
+ * @returns undefined when it knows, or why it never will
+ */
+async function introduce(context: VmContext, draft: GuestDraft, signal: AbortSignal, isLast: boolean): Promise<string | undefined> {
+  const { services, vm } = context;
+  const { agent, machine } = services.machines.get(vm);
+  const timeoutMs = services.settings.bootTimeoutMs;
+  const startedAt = performance.now();
+  const died = machine.exited.then((exit) => {
+    throw new BangerError('BOOT_FAILED', `the VM ended while it booted: ${exit.detail}`);
+  });
+  const hung = machine.hung?.then((reason) => {
+    if (isLast) throw new BangerError('BOOT_FAILED', `the boot hung ${MOST_BOOTS} times: ${reason}`);
+    return reason;
+  });
+  const told = prepareGuest(context, agent, { signal, timeoutMs }).then(() => agent.personalize(draft, { signal, timeoutMs }));
+  // Of the others one may fail when nobody listens any more.
+  for (const one of [died, hung, told]) one?.catch(() => undefined);
+  try {
+    return (await Promise.race([told, died, ...(hung === undefined ? [] : [hung])])) ?? undefined;
+  } catch (error) {
+    throw signal.aborted ? error : await explainBootFailure(context, error, performance.now() - startedAt >= timeoutMs);
+  }
 }
 
 const announce: Step<VmContext> = {

@@ -44,6 +44,7 @@ async function start(host: Host, world: FakeWorld, spec: MachineSpec, signal: Ab
   if (signal.aborted) throw new BangerError('CANCELLED', `starting ${spec.vmName} was cancelled`);
   const vmm = world.spawn(spec);
   writeLog(host, spec.serialLogPath, `Linux version 6.1.0-fake\nbanger: agent ready\n`);
+  vmm.bootHung = world.has(spec.vmName, 'hang-in-boot');
   if (world.has(spec.vmName, 'die-after-start')) setImmediate(() => vmm.end({ cause: 'crash', detail: 'ended by SIGSEGV' }));
   return control(world, vmm);
 }
@@ -58,13 +59,14 @@ function control(world: FakeWorld, vmm: FakeVmm): Machine {
   const channels = new FakeChannels(
     vmm.guest,
     vmm.exited,
-    () => !vmm.paused && !vmm.isDiskFull && !vmm.hung && !world.has(vmm.spec.vmName, 'never-answer-agent'),
+    () => !vmm.paused && !vmm.bootHung && !vmm.isDiskFull && !vmm.hung && !world.has(vmm.spec.vmName, 'never-answer-agent'),
   );
   return {
     process: vmm.process,
     accelerator: 'tcg',
     channelCount: CHANNEL_COUNT,
     exited: vmm.exited,
+    ...(vmm.bootHung && { hung: Promise.resolve('it did nothing for 8 seconds') }),
     openAgentChannel: (signal) => channels.open(signal),
     requestShutdown: () => {
       const obeys = !vmm.paused && !vmm.hung && !world.has(vmm.spec.vmName, 'ignore-shutdown');

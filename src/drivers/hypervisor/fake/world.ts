@@ -10,6 +10,8 @@ export type FakeFault =
   | 'hang-at-start'
   | 'die-after-start'
   | 'never-answer-agent'
+  /** The guest never answers, and the driver recognises it. */
+  | 'hang-in-boot'
   | 'ignore-shutdown'
   /** The control connection of a running machine does not answer, so that it cannot be adopted. */
   | 'refuse-adoption';
@@ -27,6 +29,7 @@ export type FakeVmm = {
   fullDiskListener: ((isFull: boolean) => void) | undefined;
   resumeListener: (() => void) | undefined;
   isDiskFull: boolean;
+  bootHung: boolean;
   /** By SIGSTOP: the VMM itself does not answer either. */
   hung: boolean;
   exit: MachineExit | undefined;
@@ -75,6 +78,7 @@ function createVmm(spec: MachineSpec, process: ProcessIdentity, machines: Map<st
       vmm.end({ cause: reboot ? 'guest-reset' : 'guest-poweroff', detail: 'the guest asked for it' });
     }),
     paused: false,
+    bootHung: false,
     hung: false,
     isDiskFull: false,
     fullDiskListener: undefined,
