@@ -57,6 +57,8 @@ short channel_events(const struct channel *c, bool wants_input) {
   short events = 0;
   if (wants_input && buffer_room(&c->in) > 0) events |= POLLIN;
   if (buffer_length(&c->out) > 0) events |= POLLOUT;
+  // While nothing is read, the end of the stream is told by nothing else.
+  if (!c->is_serial && buffer_room(&c->in) == 0) events |= POLLRDHUP;
   return events;
 }
 
@@ -67,6 +69,8 @@ bool channel_handle(struct channel *c, short revents) {
   // What a socket's peer sent before it closed is still read; a serial port's session is over with its host.
   else if (revents & (POLLHUP | POLLERR | POLLNVAL)) c->gone = true;
   if (c->is_serial && revents & POLLHUP) c->gone = true;
+  // Whoever is gone for good waits for no more answers to what stands unread.
+  if (revents & POLLRDHUP && buffer_room(&c->in) == 0) c->gone = true;
   return !c->gone;
 }
 

@@ -3,6 +3,7 @@
 #include "../src/limits.h"
 #include "check.h"
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -307,6 +308,27 @@ static void test_hang_up_ends_the_command(const char *program) {
   CHECK(access(path, F_OK) != 0);
 }
 
+// What the host sent last fills every buffer, since the command reads nothing; its end must be noticed all the same.
+static void test_hang_up_behind_unread_input_ends_the_command(const char *program) {
+  static char flood[60000];
+  struct client other;
+  client_start(&other, program);
+  const char *json = "{\"argv\":[\"sleep\",\"100\"]}";
+  CHECK(client_request(&other, "POST", "/exec", json, strlen(json), &reply) == 101);
+  fcntl(other.fd, F_SETFL, O_NONBLOCK);
+  for (int silent = 0; silent < 20; usleep(10000)) {
+    const char header[4] = {0, 0, (char)(sizeof flood >> 8), (char)(sizeof flood & 0xff)};
+    bool is_taken = send(other.fd, header, sizeof header, MSG_NOSIGNAL) == sizeof header;
+    if (is_taken && send(other.fd, flood, sizeof flood, MSG_NOSIGNAL) == sizeof flood) silent = 0;
+    else silent = 20;
+  }
+  // As vsock tells it: the stream has ended, and nothing is said of a hang-up.
+  int kept = dup(other.fd);
+  shutdown(kept, SHUT_WR);
+  CHECK(client_stop(&other) == 0);
+  close(kept);
+}
+
 int main(int argc, char **argv) {
   if (argc != 2) return 2;
   snprintf(directory, sizeof directory, "/tmp/banger-agent-test-XXXXXX");
@@ -327,6 +349,7 @@ int main(int argc, char **argv) {
   test_malformed_input();
   CHECK(client_stop(&c) == 0);
   test_hang_up_ends_the_command(argv[1]);
+  test_hang_up_behind_unread_input_ends_the_command(argv[1]);
   CHECK(rmdir(directory) == 0);
   printf("protocol: %d checks, %d failed\n", check_count, check_failures);
   return check_failures != 0;

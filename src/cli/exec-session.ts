@@ -94,12 +94,13 @@ export function takeTerminal(input: Input, output: Output, socket: Duplex): () =
   return restore;
 }
 
-const FORWARDED = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
+const FORWARDED = ['SIGINT', 'SIGTERM', 'SIGQUIT'] as const;
 /** After so many the user wants out, whatever the guest thinks. */
 const PATIENCE = 3;
 
 /**
- * Sends the signals that we get to the command in the guest; the third leaves.
+ * Sends the signals that we get to the command in the guest; the third leaves. When our terminal goes away the session ends: nobody could
+ * ever come back to it.
  * @returns what stops that
  */
 export function forwardSignals(cli: Cli, socket: Duplex): () => void {
@@ -116,7 +117,14 @@ export function forwardSignals(cli: Cli, socket: Duplex): () => void {
     process.on(name, listener);
     return () => process.off(name, listener);
   });
+  const onHangUp = (): void => {
+    // Whatever cannot be sent any more is told by the end of the connection.
+    if (socket.writable) socket.write(encodeFrame('close'));
+    process.exit(128 + constants.signals.SIGHUP);
+  };
+  process.on('SIGHUP', onHangUp);
   return () => {
+    process.off('SIGHUP', onHangUp);
     for (const stop of listeners) stop();
   };
 }

@@ -3,6 +3,12 @@ import type { FrameSession } from '../guest/frame-session.ts';
 import { encodeData, encodeExit, encodeFrame, type Frame, FRAME_TYPES, FrameDecoder } from '../lib/frames.ts';
 import { BangerError } from '../model/errors.ts';
 
+/**
+ * A client that is not read from, since the guest takes nothing more, cannot be heard to leave: Node tells the end of a connection to
+ * readers and writers alone. So something is written that means nothing, and a client that is gone fails it.
+ */
+const PROBE_EVERY_MS = 2000;
+
 /** EXIT status for a session that was lost, not ended; the CLI turns it into its own status. */
 const LOST_STATUS = 125;
 
@@ -35,10 +41,7 @@ function lostReason(error: unknown): string {
 
 function receive({ type, payload }: Frame, session: FrameSession, client: Duplex): void {
   if (type === FRAME_TYPES.data) {
-    if (session.stdin.writable && !session.stdin.write(payload)) {
-      client.pause();
-      whenWritable(session.stdin, () => client.resume());
-    }
+    if (session.stdin.writable && !session.stdin.write(payload)) holdUp(client, session);
   } else if (type === FRAME_TYPES.eof) {
     session.stdin.end();
   } else if (type === FRAME_TYPES.resize && payload.length === 4) {
@@ -48,6 +51,19 @@ function receive({ type, payload }: Frame, session: FrameSession, client: Duplex
   } else if (type === FRAME_TYPES.close) {
     session.close();
   }
+}
+
+/** Reads no more of the client until the guest takes more. */
+function holdUp(client: Duplex, session: FrameSession): void {
+  if (client.isPaused()) return;
+  client.pause();
+  const probe = setInterval(() => {
+    if (!client.destroyed) client.write(encodeFrame('data'));
+  }, PROBE_EVERY_MS).unref();
+  whenWritable(session.stdin, () => {
+    clearInterval(probe);
+    client.resume();
+  });
 }
 
 async function pump(from: Readable, name: 'data' | 'stderr', to: Duplex): Promise<void> {

@@ -2,10 +2,11 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { openSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { createVm, daemonStatus, eventually, guest, useSandbox } from '../support/e2e.ts';
+import { createVm, daemonStatus, eventually, guest, startBanger, useSandbox } from '../support/e2e.ts';
 import { startOnTerminal } from '../support/pty.ts';
 import { request, sendRaw } from '../support/raw-http.ts';
 import { type Finished, PROGRAM } from '../support/sandbox.ts';
@@ -121,6 +122,26 @@ test('Ctrl-C on a terminal interrupts the command in the guest, not banger (3.13
   const { exitCode, output } = await terminal.ended;
   assert.match(output, /interrupted/);
   assert.equal(exitCode, 42);
+});
+
+test('a session ends with its client: a closed terminal, kill -9, an input nobody reads; what was left with setsid goes on (3.13)', async () => {
+  const sessions = async (): Promise<string> => (await exec('web', '--', 'sh', '-c', 'pgrep -fc "^sleep 77[0-9]$" || true')).stdout.trim();
+  // It heeds no hang-up, so that only the end of its session can end it.
+  const stubborn = (seconds: number): string[] => ['sh', '-c', `trap '' HUP; echo ready; sleep ${seconds}; :`];
+  const terminal = startOnTerminal(sandbox(), ['vm', 'exec', '-it', 'web', ...stubborn(771)], { columns: 80, rows: 24 });
+  await terminal.waitFor('ready');
+  terminal.hangUp();
+  await terminal.ended;
+  const killed = startBanger(sandbox(), ['vm', 'exec', 'web', ...stubborn(772)]);
+  await eventually('the command', killed.stdout, (text) => text.includes('ready'));
+  killed.child.kill('SIGKILL');
+  const full = startBanger(sandbox(), ['vm', 'exec', 'web', ...stubborn(773)], openSync('/dev/zero', 'r'));
+  await eventually('the command', full.stdout, (text) => text.includes('ready'));
+  await sleep(3000);
+  full.child.kill('SIGKILL');
+  await eventually('the end of all', sessions, (count) => count === '0');
+  await exec('web', '--', 'sh', '-c', 'setsid sleep 774 >/dev/null 2>&1 </dev/null &');
+  assert.equal(await sessions(), '1');
 });
 
 test('after vm ssh on a terminal the user is told that the VM still runs (3.10)', async () => {

@@ -106,13 +106,13 @@ export type Started = {
   ended: Promise<{ status: number | null; signal: NodeJS.Signals | null }>;
 };
 
-/** Starts `banger` without waiting for it. */
-export function startBanger(sandbox: Sandbox, args: readonly string[]): Started {
+/** Starts `banger` without waiting for it. @param stdin a descriptor */
+export function startBanger(sandbox: Sandbox, args: readonly string[], stdin: number | 'ignore' = 'ignore'): Started {
   const [program = '', ...rest] = sandbox.argv([PROGRAM, ...args]);
-  const child = spawn(program, rest, { env: sandbox.env, cwd: '/', stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(program, rest, { env: sandbox.env, cwd: '/', stdio: [stdin, 'pipe', 'pipe'] });
   const [stdout, stderrChunks]: [string[], string[]] = [[], []];
-  child.stdout.setEncoding('utf8').on('data', (text: string) => stdout.push(text));
-  child.stderr.setEncoding('utf8').on('data', (text: string) => stderrChunks.push(text));
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => stdout.push(text));
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => stderrChunks.push(text));
   const ended = new Promise<{ status: number | null; signal: NodeJS.Signals | null }>((resolve, reject) => {
     child.on('error', reject);
     child.on('close', (status, signal) => resolve({ status, signal }));

@@ -10,6 +10,7 @@ const SIGNAL = 4;
 const EXIT = 5;
 const CLOSE = 6;
 const SIGHUP = 1;
+const STUCK_MS = 5;
 
 export type Command =
   | { kind: 'exec'; argv: string[]; env: Record<string, string> }
@@ -30,7 +31,7 @@ export function writeFrame(stream: Duplex, type: number, payload: Buffer): void 
  * Runs one session on a channel in frame state.
  * @returns whether the channel is in HTTP state again
  */
-export async function runSession(reader: ByteReader, stream: Duplex, command: Command): Promise<boolean> {
+export async function runSession(reader: ByteReader, stream: Duplex, command: Command, isStuck = () => false): Promise<boolean> {
   const session = { exited: false };
   const exit = (outcome: Outcome): void => {
     if (session.exited) return;
@@ -43,6 +44,7 @@ export async function runSession(reader: ByteReader, stream: Duplex, command: Co
   };
   const program = command.kind === 'exec' ? startProgram(command, stream, exit) : streamProgram(command, stream, exit);
   for (;;) {
+    while (isStuck() && !stream.destroyed) await sleep(STUCK_MS);
     const header = await reader.exactly(4);
     const payload = header === undefined ? undefined : await reader.exactly(header.readUInt16BE(2));
     if (header === undefined || payload === undefined) {

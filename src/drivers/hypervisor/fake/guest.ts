@@ -18,6 +18,8 @@ export type FakeGuest = {
   /** What answers CONNECT to a guest port; gets each piece the host sends and says what to send back. */
   services: Map<number, (data: Buffer) => Buffer>;
   openSessions: number;
+  /** Commands take nothing of what they are sent. */
+  isStdinStuck: boolean;
   /** How far its clock is from the host's, milliseconds; undefined until it is set. */
   clockOffsetMs: number | undefined;
   /** Whether an NTP program keeps it. */
@@ -49,6 +51,7 @@ export function createFakeGuest(bootId: string, onPoweroff: (reboot: boolean) =>
     ports: [{ protocol: 'tcp', address: '0.0.0.0', port: 22, pid: 1, process: 'sshd', command: 'sshd: listener' }],
     services: new Map([[22, () => Buffer.from('SSH-2.0-fake\r\n')]]),
     openSessions: 0,
+    isStdinStuck: false,
     clockOffsetMs: undefined,
     isClockKept: false,
     clockOrders: [],
@@ -78,7 +81,7 @@ export async function serveAgent(stream: Duplex, guest: FakeGuest): Promise<void
     else {
       guest.openSessions++;
       stream.write(request.path === '/exec' ? 'HTTP/1.1 101 Switching Protocols\r\n\r\n' : 'HTTP/1.1 200 OK\r\n\r\n');
-      const clean = await runSession(reader, stream, command);
+      const clean = await runSession(reader, stream, command, () => guest.isStdinStuck);
       guest.openSessions--;
       if (!clean) return;
     }
