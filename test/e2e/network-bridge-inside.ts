@@ -17,6 +17,7 @@ import {
   helper,
   helperLog,
   OTHER_UID,
+  ownerOf,
   ownLinks,
   picture,
   rules,
@@ -97,8 +98,7 @@ describe('the verbs of the helper', () => {
 
   test('a TAP belongs to its user, and so does its number (6.2)', async () => {
     assert.equal(await askAs(OTHER_UID, 'tap add 00000002 2 nat'), 'ok');
-    const { stdout } = await run(['ip', '-d', '-j', 'link', 'show', 'bgr-00000002']);
-    assert.match(stdout, new RegExp(`"user":"?${OTHER_UID}\\b`));
+    assert.equal(await ownerOf('bgr-00000002'), OTHER_UID);
     assert.equal(await askRaw('tap add 00000002 2 closed'), 'error EPERM bgr-00000002 belongs to another user\n');
     assert.equal(await askRaw('tap add 00000003 2 nat'), `error EADDRINUSE index 2 belongs to bgr-00000002 of user ${OTHER_UID}\n`);
     assert.equal(await askAs(OTHER_UID, 'tap add 00000002 3 nat'), 'error EEXIST bgr-00000002 has index 2');

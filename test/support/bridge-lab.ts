@@ -78,6 +78,12 @@ export async function ownLinks(): Promise<string[]> {
   return links.map(({ ifname }) => ifname).filter((name) => name.startsWith('bgr-') && !name.startsWith('bgr-pool-'));
 }
 
+/** @returns the uid that may open a TAP, as the kernel says it: `ip` prints a name where the machine has one for it */
+export async function ownerOf(tap: string): Promise<number> {
+  const look = `mount -t sysfs sysfs /sys && cat /sys/class/net/${tap}/owner`;
+  return Number((await run(['unshare', '--mount', 'sh', '-c', look])).stdout);
+}
+
 export async function rules(): Promise<string> {
   return (await run(['nft', 'list', 'ruleset'])).stdout;
 }
