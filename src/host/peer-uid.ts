@@ -1,0 +1,68 @@
+import { readFile } from 'node:fs/promises';
+
+/** Both ends of a TCP connection over IPv4 as the end that asks sees them, e.g. the properties of a `net.Socket`. */
+export type ConnectionEnds = { localAddress: string; localPort: number; remoteAddress: string; remotePort: number };
+
+const TABLES = ['/proc/net/tcp', '/proc/net/tcp6'];
+/** IPv4 in IPv6, as the table prints it: what a program has that opened an IPv6 socket and called an IPv4 address. */
+const MAPPED = '0000000000000000FFFF0000';
+
+const reading = new Map<string, { now: Promise<string>; next?: Promise<string> }>();
+
+/**
+ * Finds whose process of this host holds the other end of a connection. Costs a read of the kernel's list of connections, which
+ * callers of the same moment share.
+ * @returns undefined when nobody does any more, or the other end is on another machine
+ */
+export async function peerUid(ends: ConnectionEnds): Promise<number | undefined> {
+  for (const table of TABLES) {
+    const uid = parsePeerUid(await freshText(table), ends);
+    if (uid !== undefined) return uid;
+  }
+  return undefined;
+}
+
+/** @param table text of /proc/net/tcp or tcp6 (Documentation/networking/proc_net_tcp.rst); addresses are in the host's byte order */
+export function parsePeerUid(table: string, ends: ConnectionEnds): number | undefined {
+  const theirs = place(ends.remoteAddress, ends.remotePort);
+  const ours = place(ends.localAddress, ends.localPort);
+  for (const key of [`: ${theirs} ${ours} `, `: ${MAPPED}${theirs} ${MAPPED}${ours} `]) {
+    const at = table.indexOf(key);
+    if (at < 0) continue;
+    const [, , , , , , uid, , inode] = table.slice(at + 2, table.indexOf('\n', at)).split(/ +/);
+    // A socket that no process holds any more is printed as root's.
+    return inode === undefined || inode === '0' ? undefined : Number(uid);
+  }
+  return undefined;
+}
+
+function place(address: string, port: number): string {
+  const bytes = address
+    .replace(/^::ffff:/i, '')
+    .split('.')
+    .map((part) => hex(Number(part), 2));
+  return `${bytes.toReversed().join('')}:${hex(port, 4)}`;
+}
+
+function hex(value: number, digits: number): string {
+  return value.toString(16).toUpperCase().padStart(digits, '0');
+}
+
+/** A read that has begun may have passed the connection's place already, so a caller waits for the next one. */
+function freshText(path: string): Promise<string> {
+  const current = reading.get(path);
+  if (current === undefined) return begin(path);
+  current.next ??= current.now.then(
+    () => begin(path),
+    () => begin(path),
+  );
+  return current.next;
+}
+
+function begin(path: string): Promise<string> {
+  const now = readFile(path, 'latin1').finally(() => {
+    if (reading.get(path)?.now === now && reading.get(path)?.next === undefined) reading.delete(path);
+  });
+  reading.set(path, { now });
+  return now;
+}
