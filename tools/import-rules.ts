@@ -113,6 +113,11 @@ export const IMPORT_EXCEPTIONS: readonly ImportException[] = [
   { from: 'src/cli/ssh-process.ts', to: 'src/host/', because: 'vm ssh runs the ssh of this machine on the terminal (6.4)' },
   { from: 'src/cli/remote-process.ts', to: 'src/host/', because: 'the way to another machine is the ssh of this one' },
   { from: 'src/cli/setup/', to: 'src/host/', because: 'setup prepares this machine as root, before any daemon could (6.2)' },
+  {
+    from: 'src/http/front-process.ts',
+    to: 'src/host/peer-uid.ts',
+    because: 'it is a process of its own, whom nobody hands a Host, and must know whose a connection is (12.8)',
+  },
   { from: 'src/cli/commands/doctor', to: 'src/doctor/', because: 'doctor must also speak when no daemon can run' },
 ];
 

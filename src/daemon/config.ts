@@ -58,7 +58,7 @@ const configSchemaOf = (drivers: DriverNames) =>
         host_proxy: z.boolean().default(false),
       })
       .prefault({}),
-    network: z.strictObject({ mode: driverSchema(drivers.networks) }).prefault({}),
+    network: z.strictObject({ mode: driverSchema(drivers.networks), share: z.enum(['me', 'everyone']).default('me') }).prefault({}),
     storage: z.strictObject({ driver: driverSchema(drivers.storages) }).prefault({}),
     firecracker: z.strictObject({ path: z.string().startsWith('/').optional() }).prefault({}),
     provision: z

@@ -1,11 +1,14 @@
 // The process of the HTTP front: gets listening sockets from the daemon and serves what comes to them. It has a loop of its own, so
 // that what clients and guests do to it is not done to the daemon. It ends with the daemon.
 import { Server, type Socket } from 'node:net';
+import { type ConnectionEnds, peerUid } from '../host/peer-uid.ts';
 import type { FromFront, Standing, Table, ToFront } from './messages.ts';
 import { serveConnection } from './serve.ts';
 
 const MAX_CONNECTIONS = 4096;
 const MAX_QUESTIONS = 256;
+/** Said at the start (network.share): whether every user of this host is let in. */
+const forEveryone = process.argv[3] === 'everyone';
 
 let table: Table = { names: new Map(), ports: new Map() };
 let questions = 0;
@@ -27,8 +30,13 @@ function accept(socket: Socket): void {
   // A request may be ended before its answer comes.
   socket.allowHalfOpen = true;
   open.add(socket);
-  socket.once('close', () => open.delete(socket));
-  void serveConnection(socket, {
+  socket.on('error', () => socket.destroy()).once('close', () => open.delete(socket));
+  void admit(socket);
+}
+
+async function admit(socket: Socket): Promise<void> {
+  if (!(await isAllowed(socket))) return void socket.resetAndDestroy();
+  await serveConnection(socket, {
     get table() {
       return table;
     },
@@ -38,6 +46,13 @@ function accept(socket: Socket): void {
 
 /** The kernel gives these addresses to nobody else; it is looked at should somebody bind the front elsewhere. */
 const isLoopback = (address: string): boolean => address.startsWith('127.') || address === '::1';
+
+/** Loopback is every user's, and what listens in a guest believes that its owner calls. */
+async function isAllowed(socket: Socket): Promise<boolean> {
+  if (forEveryone) return true;
+  const uid = await peerUid(socket as ConnectionEnds).catch(() => undefined);
+  return uid === 0 || uid === process.getuid?.();
+}
 
 function onMessage(message: ToFront, handle: Socket | Server | undefined): void {
   if (message.type === 'table') table = { names: new Map(message.table.names), ports: new Map(message.table.ports) };

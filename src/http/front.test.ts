@@ -7,7 +7,7 @@ import { networkInterfaces } from 'node:os';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Answer, FRONT_PROGRAM, get, useFront } from '../../test/support/http-front.ts';
-import { spawnChannel } from '../host/spawn.ts';
+import { type CommandFailure, run, spawnChannel } from '../host/spawn.ts';
 import { createHttpFront } from './front.ts';
 
 const world = useFront();
@@ -160,4 +160,23 @@ test('when the process ends, the next connection starts another (6.3)', async (t
     answer = await ask().catch(() => undefined);
     await sleep(20);
   }
+});
+
+const skip = process.getuid?.() === 0 ? false : 'only root can be another user for a moment';
+
+test('another user of the host is reset before anything is read, unless VMs are shared with everyone (12.8)', { skip }, async (t) => {
+  const { port } = world();
+  const stranger = ['setpriv', '--reuid=54321', '--regid=54321', '--clear-groups', 'curl', '-sS'];
+  const askAt = async (at: string): Promise<string> => {
+    const outcome = await run([...stranger, '-H', 'Host: web.vm', `http://${at}:${port}/`]).catch((error: CommandFailure) => error.outcome);
+    return outcome.stdout + outcome.stderr;
+  };
+  assert.match(await askAt('127.0.0.1'), /reset by peer/);
+  const shared = createHttpFront({
+    ...{ address: OTHER, port, log: () => undefined },
+    start: () => spawnChannel([process.execPath, FRONT_PROGRAM, '', 'everyone']),
+  });
+  t.after(() => shared.stop());
+  await shared.start(() => 'unknown');
+  assert.match(await askAt(OTHER), /No such virtual machine/, 'also the connection that starts the process');
 });

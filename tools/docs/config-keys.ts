@@ -24,6 +24,7 @@ const MEANINGS: Readonly<Record<string, string>> = {
   'trust.https_proxy': 'the same for https',
   'trust.no_proxy': 'hosts past the proxy, with commas; without it the variable no_proxy',
   'network.mode': 'auto, private (no root needed), bridge (needs banger setup) or another driver by name',
+  'network.share': 'which users of this host reach ports of VMs and the HTTP front: me (and root) or everyone',
   'storage.driver': 'auto, dm-snapshot, reflink, qcow2 or copy',
   'firecracker.path': 'absolute path of the Firecracker program',
   'provision.npm_registry': 'npm registry that image build uses in the guest; without it the usual one',

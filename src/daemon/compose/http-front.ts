@@ -12,7 +12,7 @@ export function httpFrontOf({ config, directories, log }: ComposeOptions): HttpF
   return createHttpFront({
     ...config.http,
     // The directory tells in a list of processes whose it is.
-    start: () => spawnChannel([process.execPath, program, directories.runtimeDirectory]),
+    start: () => spawnChannel([process.execPath, program, directories.runtimeDirectory, config.network.share]),
     log: (level, message, facts) => log[level](facts, message),
   });
 }
