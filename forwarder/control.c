@@ -5,12 +5,15 @@
 //   publish …                                              the same on any address of the host: what the user asked for
 //   unlisten tcp|udp HOSTADDR HOSTPORT                     connections that are open go on; UDP flows end
 //   forget GUESTADDR                                       ends listeners and connections of one guest
+//   share me|everyone                                      who of this host's users may use listeners on loopback; me, and root,
+//                                                          until this is said
 //   list                                                   one `listen …` line for each listener
 //   tap add NAME | tap delete NAME | tap list              NAME is bgr-<8 hex>; adding or deleting twice is fine
-//   info                                                   `info version=3 outer=PID inner=PID tcp=N udp=N`: connections, datagram flows
+//   info                                                   `info version=4 outer=PID inner=PID tcp=N udp=N`: connections, datagram flows
 //   quit                                                   ends everything; the connection closes when it is done
 #define _GNU_SOURCE
 #include "forwarder.h"
+#include "peer.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -27,7 +30,7 @@
 #define LINE_BYTES 256
 #define REPLY_BYTES 32768
 #define MAX_CLIENTS 64
-// Enough for MAX_LISTENERS lines of a client that reads late.
+// Enough for the lines of all listeners of a client that reads late.
 #define SEND_BUFFER_BYTES (1024 * 1024)
 
 struct client {
@@ -131,8 +134,8 @@ static void tap_verb(struct client *client, char **words, int count) {
 }
 
 static void info_verb(struct client *client) {
-  say(client, "info version=%d outer=%d inner=%d tcp=%u udp=%u\nok\n", FORWARDER_VERSION, (int)getpid(), (int)inner_pid, tcp_flow_count(),
-      udp_flow_count() + outbound_datagram_count());
+  say(client, "info version=%d outer=%d inner=%d tcp=%u udp=%u attempts=%u\nok\n", FORWARDER_VERSION, (int)getpid(), (int)inner_pid, tcp_flow_count(),
+      udp_flow_count() + outbound_datagram_count(), outbound_tcp_attempts());
 }
 
 static void run_line(struct client *client, char *line) {
@@ -145,6 +148,9 @@ static void run_line(struct client *client, char *line) {
     answer(client, listen_verb(words, count));
   } else if (strcmp(verb, "forget") == 0 && count == 2 && inet_pton(AF_INET, words[1], &guest) == 1) {
     listeners_forget(guest);
+    say(client, "ok\n");
+  } else if (strcmp(verb, "share") == 0 && count == 2 && (strcmp(words[1], "me") == 0 || strcmp(words[1], "everyone") == 0)) {
+    peer_share(strcmp(words[1], "everyone") == 0);
     say(client, "ok\n");
   } else if (strcmp(verb, "list") == 0 && count == 1) {
     list_verb(client);

@@ -10,16 +10,12 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 
-#define FORWARDER_VERSION 3
+#define FORWARDER_VERSION 4
 #define BRIDGE_NAME "br0"
 #define UPLINK_NAME "uplink0"
 // The rules of the namespace hand what guests open to this port of it, marked so; they are said again in ruleset.ts.
 #define OUTBOUND_PORT 1
 #define OUTBOUND_MARK 1
-#define MAX_TCP_FLOWS 4096
-#define MAX_OUTBOUND_OF_A_GUEST 2048
-#define MAX_UDP_FLOWS 4096
-#define MAX_LISTENERS 8192
 #define UDP_IDLE_SECONDS 60
 
 // --- loop.c: one epoll loop, edge-triggered or level-triggered as each source asks ---
@@ -111,9 +107,8 @@ void tcp_forget(struct in_addr guest);
 // Flows that found no descriptor for a pipe try again.
 void tcp_retry_waiting(void);
 unsigned tcp_flow_count(void);
-enum tcp_admission { TCP_IS_NEW, TCP_IS_OPEN, TCP_NO_ROOM };
-// Whether a guest may open one more connection, and whether exactly this one is open.
-enum tcp_admission tcp_admit(const struct sockaddr_in *guest, const struct sockaddr_in *target);
+// Whether exactly this connection of a guest is open.
+bool tcp_is_open(const struct sockaddr_in *guest, const struct sockaddr_in *target);
 // Moves bytes between two connected sockets from now on; closes them itself, also on failure.
 void tcp_join(int guest_fd, int outside_fd, const struct sockaddr_in *guest, const struct sockaddr_in *target);
 // Closes with a reset.
@@ -131,12 +126,10 @@ struct endpoint {
 };
 
 void outside_init(const struct bridge_settings *bridge);
-// What to connect to when a guest calls `destination`; false when it may not go there.
-bool outside_endpoint(const struct sockaddr_in *destination, struct endpoint *out);
+// What to connect to when a guest calls `destination`; false when it may not go there. `nameserver`: which of the host's is
+// asked, counted on for ever.
+bool outside_endpoint(const struct sockaddr_in *destination, unsigned nameserver, struct endpoint *out);
 bool outside_is_names(const struct sockaddr_in *destination);
-// Which of the host's name servers is asked now; one that does not answer gives way to the next.
-unsigned outside_nameserver(void);
-void outside_nameserver_failed(unsigned which);
 
 // --- uplink.c, outbound-tcp.c, outbound-datagrams.c: what guests open (packet.h) ---
 
@@ -146,6 +139,7 @@ void uplink_write(const uint8_t *packet, size_t length);
 void uplink_stop(void);
 int outbound_tcp_start(void);
 void outbound_tcp_open(const struct packet *syn);
+unsigned outbound_tcp_attempts(void);
 bool outbound_tcp_waiting(void);
 void outbound_tcp_tick(int64_t now);
 void outbound_tcp_forget(struct in_addr guest);
@@ -153,6 +147,8 @@ void outbound_datagram(const struct packet *packet);
 unsigned outbound_datagram_count(void);
 void outbound_datagram_tick(int64_t now);
 void outbound_datagram_forget(struct in_addr guest);
+// The host's routes changed: ends flows that may not go on.
+void outbound_datagram_recheck(void);
 
 // --- control.c ---
 

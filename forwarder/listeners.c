@@ -1,6 +1,7 @@
 // Listening sockets on the host's loopback addresses.
 #define _GNU_SOURCE
 #include "forwarder.h"
+#include "shares.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -9,7 +10,6 @@
 #include <unistd.h>
 
 static struct listener *listeners;
-static unsigned listener_count;
 static bool paused;
 
 struct listener *listeners_first(void) { return listeners; }
@@ -49,6 +49,11 @@ static int open_socket(int type, const struct sockaddr_in *host) {
   return fd < 0 && errno == EADDRINUSE && overlaps_own(type, host) ? try_socket(type, host, true) : fd;
 }
 
+// What the user asked for does not depend on how many ports guests open: those are on 127.213.0.0/16.
+static enum share account_of(const struct sockaddr_in *host) {
+  return ntohl(host->sin_addr.s_addr) >> 16 == 0x7fd5 ? SHARE_LISTENERS : SHARE_PUBLISHED;
+}
+
 int listener_add(int type, const struct sockaddr_in *host, const struct sockaddr_in *guest) {
   for (struct listener *l = listeners; l != NULL; l = l->next) {
     if (l->type != type || !same(&l->host, host)) continue;
@@ -56,12 +61,15 @@ int listener_add(int type, const struct sockaddr_in *host, const struct sockaddr
     errno = EADDRINUSE;
     return -1;
   }
-  if (listener_count >= MAX_LISTENERS) {
+  if (!share_take(party_of_guest(guest->sin_addr), account_of(host))) {
     errno = EMFILE;
     return -1;
   }
   struct listener *l = calloc(1, sizeof *l);
-  if (l == NULL) return -1;
+  if (l == NULL) {
+    share_give_back(party_of_guest(guest->sin_addr), account_of(host));
+    return -1;
+  }
   l->source = (struct source){.fd = open_socket(type, host), .handle = type == SOCK_STREAM ? tcp_accept : udp_receive};
   l->type = type;
   l->host = *host;
@@ -69,13 +77,13 @@ int listener_add(int type, const struct sockaddr_in *host, const struct sockaddr
   if (l->source.fd < 0 || (!paused && loop_add(&l->source, EPOLLIN) != 0)) {
     int error = errno;
     if (l->source.fd >= 0) close(l->source.fd);
+    share_give_back(party_of_guest(guest->sin_addr), account_of(host));
     free(l);
     errno = error;
     return -1;
   }
   l->next = listeners;
   listeners = l;
-  listener_count++;
   return 0;
 }
 
@@ -84,8 +92,8 @@ static void unlink_listener(struct listener **at) {
   *at = l->next;
   udp_close_flows(l);
   loop_close(&l->source);
+  share_give_back(party_of_guest(l->guest.sin_addr), account_of(&l->host));
   loop_free_later(l);
-  listener_count--;
 }
 
 int listener_remove(int type, const struct sockaddr_in *host) {
@@ -107,6 +115,7 @@ void listeners_forget(struct in_addr guest) {
   tcp_forget(guest);
   outbound_tcp_forget(guest);
   outbound_datagram_forget(guest);
+  share_forget(party_of_guest(guest));
 }
 
 void listeners_pause(void) {

@@ -14,6 +14,8 @@
 // `serve-here` is an outer half alone, for guests that are reached from where it runs: it only listens, and has no TAPs.
 #define _GNU_SOURCE
 #include "forwarder.h"
+#include "routes.h"
+#include "shares.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -53,6 +55,7 @@ static void use_all_descriptors(void) {
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
   limit.rlim_cur = limit.rlim_max;
   setrlimit(RLIMIT_NOFILE, &limit);
+  shares_init();
 }
 
 static void watch_signals(void) {
@@ -104,6 +107,7 @@ static int serve(const char *control, const struct bridge_settings *bridge) {
   int status = 0;
   if (drop_outer_privileges() != 0) status = fail("cannot drop privileges");
   outside_init(bridge);
+  if (status == 0 && routes_watch(outbound_datagram_recheck) != 0) status = fail("cannot hear of changes of routes");
   if (status == 0 && (uplink_start() != 0 || outbound_tcp_start() != 0)) status = fail("cannot join the uplink");
   if (status == 0 && control_start(control, inner) != 0) status = fail(control);
   if (status == 0) loop_run(tick, tick_needed, tcp_work);

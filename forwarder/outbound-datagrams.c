@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "forwarder.h"
 #include "packet.h"
+#include "shares.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -12,7 +13,6 @@
 
 #define BUCKETS 1024
 #define TURN_DATAGRAMS 64
-#define MAX_FLOWS_OF_A_GUEST 1024
 #define NAMES_IDLE_MS 10000
 // A question that is said again after this long was not answered; resolvers wait at least a second.
 #define NAMES_RETRY_MS 900
@@ -47,8 +47,15 @@ static void flow_end(struct flow *flow) {
   while (*at != flow) at = &(*at)->next;
   *at = flow->next;
   flow_count--;
+  share_give_back(party_of_guest(flow->guest.sin_addr), SHARE_UDP_OUT);
   loop_close(&flow->source);
   loop_free_later(flow);
+}
+
+// The guest's next question goes to the next server; what others ask goes where it went.
+static void nameserver_failed(const struct flow *flow) {
+  unsigned *current = share_nameserver(flow->guest.sin_addr);
+  if (*current == flow->nameserver) (*current)++;
 }
 
 static void tell_port_unreachable(const struct flow *flow) {
@@ -115,30 +122,24 @@ static int open_socket(const struct packet *packet, const struct endpoint *endpo
   return -1;
 }
 
-static bool has_room(struct in_addr guest) {
-  if (flow_count >= MAX_UDP_FLOWS) return false;
-  if (flow_count < MAX_FLOWS_OF_A_GUEST) return true;
-  unsigned count = 0;
-  for (int i = 0; i < BUCKETS; i++)
-    for (struct flow *f = buckets[i]; f != NULL; f = f->next) count += f->guest.sin_addr.s_addr == guest.s_addr;
-  return count < MAX_FLOWS_OF_A_GUEST;
-}
-
 static struct flow *flow_open(const struct packet *packet) {
   struct endpoint endpoint;
-  if (!has_room(packet->source.sin_addr)) return NULL;
-  if (!outside_endpoint(&packet->destination, &endpoint)) {
+  struct in_addr guest = packet->source.sin_addr;
+  unsigned nameserver = *share_nameserver(guest);
+  if (!share_has_room(party_of_guest(guest), SHARE_UDP_OUT) || !share_may_open(guest, now_ms())) return NULL;
+  if (!outside_endpoint(&packet->destination, nameserver, &endpoint)) {
     uplink_write(made, packet_make_unreachable(made, packet, UNREACHABLE_PROHIBITED));
     return NULL;
   }
   int fd = open_socket(packet, &endpoint);
   struct flow *flow = fd < 0 ? NULL : calloc(1, sizeof *flow);
-  if (flow == NULL) {
+  if (flow == NULL || !share_take(party_of_guest(guest), SHARE_UDP_OUT)) {
+    free(flow);
     if (fd >= 0) close(fd);
     else if (errno == ENETUNREACH || errno == EHOSTUNREACH) uplink_write(made, packet_make_unreachable(made, packet, UNREACHABLE_HOST));
     return NULL;
   }
-  *flow = (struct flow){.source = {.fd = fd, .handle = on_answer}, .protocol = packet->protocol, .nameserver = outside_nameserver()};
+  *flow = (struct flow){.source = {.fd = fd, .handle = on_answer}, .protocol = packet->protocol, .nameserver = nameserver};
   flow->guest = packet->source;
   flow->target = packet->destination;
   flow->next = *bucket_of(&flow->guest);
@@ -159,7 +160,7 @@ void outbound_datagram(const struct packet *packet) {
   int64_t now = now_ms();
   struct flow *flow = find(packet);
   if (flow != NULL && !flow->answered && outside_is_names(&flow->target) && now - flow->last_sent_ms > NAMES_RETRY_MS) {
-    outside_nameserver_failed(flow->nameserver);
+    nameserver_failed(flow);
     flow_end(flow);
     flow = NULL;
   }
@@ -180,8 +181,18 @@ void outbound_datagram_tick(int64_t now) {
       next = f->next;
       bool names = outside_is_names(&f->target);
       if (now - f->last_used_ms < (names ? NAMES_IDLE_MS : UDP_IDLE_SECONDS * 1000)) continue;
-      if (names && !f->answered) outside_nameserver_failed(f->nameserver);
+      if (names && !f->answered) nameserver_failed(f);
       flow_end(f);
+    }
+  }
+}
+
+void outbound_datagram_recheck(void) {
+  struct endpoint endpoint;
+  for (int i = 0; i < BUCKETS && flow_count > 0; i++) {
+    for (struct flow *f = buckets[i], *next; f != NULL; f = next) {
+      next = f->next;
+      if (!outside_endpoint(&f->target, f->nameserver, &endpoint)) flow_end(f);
     }
   }
 }

@@ -4,6 +4,7 @@
 #define _GNU_SOURCE
 #include "forwarder.h"
 #include "packet.h"
+#include "shares.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -13,15 +14,18 @@
 #include <unistd.h>
 
 #define BUCKETS 1024
-#define MAX_ATTEMPTS 2048
 // A guest answers within microseconds; one that is gone must not keep a connection to the outside.
 #define ACCEPT_MS 10000
+// A guest says its SYN again for two minutes, and each time begins a new attempt: one that the outside answers with silence
+// makes room meanwhile.
+#define ATTEMPT_MS 15000
 
 struct attempt {
   struct source source;
   struct sockaddr_in guest, target;
   bool connected;
-  int64_t connected_at;
+  // Since when it waits for the outside, and once connected for the guest.
+  int64_t since_ms;
   struct attempt *next;
   size_t length;
   uint8_t syn[];
@@ -52,6 +56,7 @@ static void attempt_end(struct attempt *attempt) {
   while (*at != attempt) at = &(*at)->next;
   *at = attempt->next;
   attempt_count--;
+  share_give_back(party_of_guest(attempt->guest.sin_addr), SHARE_TCP_ATTEMPTS);
   loop_close(&attempt->source);
   loop_free_later(attempt);
 }
@@ -76,7 +81,7 @@ static void on_outside(struct source *source, uint32_t events) {
     attempt_end(attempt);
   } else if ((events & EPOLLOUT) != 0 && !attempt->connected) {
     attempt->connected = true;
-    attempt->connected_at = now_ms();
+    attempt->since_ms = now_ms();
     uplink_write(attempt->syn, attempt->length);
   }
 }
@@ -98,13 +103,17 @@ void outbound_tcp_open(const struct packet *packet) {
     if (known->connected) uplink_write(known->syn, known->length);
     return;
   }
-  enum tcp_admission admission = tcp_admit(guest, target);
-  // The guest forgot a connection that is still open here: the kernel's TCP knows what to say.
-  if (admission == TCP_IS_OPEN) uplink_write(packet->bytes, packet->length);
+  if (tcp_is_open(guest, target)) {
+    // The guest forgot a connection that is still open here: the kernel's TCP knows what to say.
+    uplink_write(packet->bytes, packet->length);
+    return;
+  }
   // When there is no room the guest asks again after a second.
-  if (admission != TCP_IS_NEW || attempt_count >= MAX_ATTEMPTS) return;
+  party_id party = party_of_guest(guest->sin_addr);
+  int64_t now = now_ms();
+  if (!share_has_room(party, SHARE_TCP_OUT) || !share_has_room(party, SHARE_TCP_ATTEMPTS) || !share_may_open(guest->sin_addr, now)) return;
   struct endpoint endpoint;
-  if (!outside_endpoint(target, &endpoint)) {
+  if (!outside_endpoint(target, *share_nameserver(guest->sin_addr), &endpoint)) {
     refuse(packet, EACCES);
     return;
   }
@@ -114,13 +123,15 @@ void outbound_tcp_open(const struct packet *packet) {
     return;
   }
   struct attempt *attempt = calloc(1, sizeof *attempt + packet->length);
-  if (attempt == NULL) {
+  if (attempt == NULL || !share_take(party, SHARE_TCP_ATTEMPTS)) {
+    free(attempt);
     close(fd);
     return;
   }
   attempt->source = (struct source){.fd = fd, .handle = on_outside};
   attempt->guest = *guest;
   attempt->target = *target;
+  attempt->since_ms = now;
   attempt->length = packet->length;
   memcpy(attempt->syn, packet->bytes, packet->length);
   attempt->next = *bucket_of(guest);
@@ -165,6 +176,7 @@ int outbound_tcp_start(void) {
   return listener.fd < 0 ? -1 : loop_add(&listener, EPOLLIN);
 }
 
+unsigned outbound_tcp_attempts(void) { return attempt_count; }
 bool outbound_tcp_waiting(void) { return paused || attempt_count > 0; }
 
 void outbound_tcp_tick(int64_t now) {
@@ -173,7 +185,7 @@ void outbound_tcp_tick(int64_t now) {
   for (int i = 0; i < BUCKETS && attempt_count > 0; i++) {
     for (struct attempt *a = buckets[i], *next; a != NULL; a = next) {
       next = a->next;
-      if (a->connected && now - a->connected_at > ACCEPT_MS) attempt_end(a);
+      if (now - a->since_ms > (a->connected ? ACCEPT_MS : ATTEMPT_MS)) attempt_end(a);
     }
   }
 }

@@ -2,13 +2,11 @@
 // say the same, so that each would suffice.
 #define _GNU_SOURCE
 #include "forwarder.h"
+#include "routes.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
-#include <ifaddrs.h>
 #include <net/if.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -16,7 +14,6 @@
 
 static struct in_addr name_address, own_network;
 static uint32_t own_mask;
-static unsigned preferred;
 
 void outside_init(const struct bridge_settings *bridge) {
   name_address = bridge->names;
@@ -24,25 +21,13 @@ void outside_init(const struct bridge_settings *bridge) {
   own_network.s_addr = bridge->address.s_addr & htonl(own_mask);
 }
 
-// An address of the host that only the host itself can reach, e.g. one that was added to `lo`.
-static bool is_on_loopback(struct in_addr address) {
-  struct ifaddrs *all;
-  if (getifaddrs(&all) != 0) return true;
-  bool found = false;
-  for (struct ifaddrs *a = all; a != NULL && !found; a = a->ifa_next) {
-    if (a->ifa_addr == NULL || a->ifa_addr->sa_family != AF_INET || (a->ifa_flags & IFF_LOOPBACK) == 0) continue;
-    found = ((struct sockaddr_in *)(void *)a->ifa_addr)->sin_addr.s_addr == address.s_addr;
-  }
-  freeifaddrs(all);
-  return found;
-}
-
-// Never: "this" network, loopback, link-local (169.254.169.254 is a cloud's metadata), multicast and reserved, the guests' own.
+// Never: "this" network, loopback, link-local (169.254.169.254 is a cloud's metadata), multicast and reserved, the guests' own;
+// and what the host itself keeps on its loopback device, e.g. an anycast address, whatever range it is in.
 static bool is_allowed(struct in_addr address) {
   uint32_t a = ntohl(address.s_addr);
   if (a >> 24 == 0 || a >> 24 == 127 || a >> 16 == 0xa9fe || a >> 29 == 7) return false;
   if ((a & own_mask) == ntohl(own_network.s_addr)) return false;
-  return !is_on_loopback(address);
+  return !route_is_private(address);
 }
 
 static bool parse_nameserver(char *text, struct endpoint *out) {
@@ -83,17 +68,11 @@ bool outside_is_names(const struct sockaddr_in *destination) {
   return destination->sin_addr.s_addr == name_address.s_addr && destination->sin_port == htons(53);
 }
 
-unsigned outside_nameserver(void) { return preferred; }
-
-void outside_nameserver_failed(unsigned which) {
-  if (which == preferred) preferred++;
-}
-
-bool outside_endpoint(const struct sockaddr_in *destination, struct endpoint *out) {
+bool outside_endpoint(const struct sockaddr_in *destination, unsigned nameserver, struct endpoint *out) {
   if (outside_is_names(destination)) {
     struct endpoint list[MAX_NAMESERVERS];
     unsigned count = read_nameservers(list);
-    if (count > 0) *out = list[preferred % count];
+    if (count > 0) *out = list[nameserver % count];
     return count > 0;
   }
   if (!is_allowed(destination->sin_addr)) return false;

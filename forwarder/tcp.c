@@ -2,6 +2,8 @@
 // A flow borrows a pipe only while it holds bytes, so that idle connections cost two descriptors and no pipe memory.
 #define _GNU_SOURCE
 #include "forwarder.h"
+#include "peer.h"
+#include "shares.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,6 +17,7 @@
 #define KEPT_PIPES 16
 // After this much one flow lets the others have their turn.
 #define TURN_BYTES (4 * 1024 * 1024)
+#define BUCKETS 4096
 
 struct direction {
   int pipe[2];  // -1 while nothing is under way
@@ -39,10 +42,16 @@ struct flow {
   bool waits_for_pipe;
   struct flow *next_queued;
   struct flow *next, *previous;
+  // On whose account: the guest, and whoever called it.
+  enum share share;
+  party_id peer;
+  // Of those with the same hash of what a guest called from.
+  struct flow *next_called;
 };
 
 static struct flow *flows;
 static unsigned flow_count;
+static struct flow *called_from[BUCKETS];
 static struct flow *queue;
 static int free_pipes[KEPT_PIPES][2];
 static int free_pipe_count;
@@ -85,6 +94,20 @@ static void reset_on_close(int fd) {
   if (fd >= 0) setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
 }
 
+static struct flow **bucket_of(const struct sockaddr_in *caller) {
+  return &called_from[(ntohl(caller->sin_addr.s_addr) * 31 + ntohs(caller->sin_port)) % BUCKETS];
+}
+
+// Takes the flow from its place in the hash, and from the accounts.
+static void flow_forget(struct flow *flow) {
+  share_give_back(party_of_guest(flow->caller.sin_addr), flow->share);
+  share_give_back(flow->peer, flow->share);
+  if (flow->share != SHARE_TCP_OUT) return;
+  struct flow **at = bucket_of(&flow->caller);
+  while (*at != flow) at = &(*at)->next_called;
+  *at = flow->next_called;
+}
+
 static void flow_close(struct flow *flow, bool reset) {
   if (reset) {
     reset_on_close(flow->client.source.fd);
@@ -103,6 +126,7 @@ static void flow_close(struct flow *flow, bool reset) {
   else flows = flow->next;
   if (flow->next != NULL) flow->next->previous = flow->previous;
   flow_count--;
+  flow_forget(flow);
   loop_free_later(flow);
 }
 
@@ -232,12 +256,21 @@ void tcp_refuse(int fd) {
   close(fd);
 }
 
-// Adds a flow that is in no loop yet; NULL when there is no memory.
-static struct flow *flow_make(int client, int guest) {
-  struct flow *flow = calloc(1, sizeof *flow);
-  if (flow == NULL) return NULL;
-  tune(client);
-  tune(guest);
+// Adds a flow that is in no loop yet, on the guest's account and the peer's. On failure both sockets are closed.
+static struct flow *flow_make(int client, int guest, struct in_addr address, enum share share, party_id peer) {
+  bool peer_has_room = share_take(peer, share);
+  bool has_room = peer_has_room && share_take(party_of_guest(address), share);
+  struct flow *flow = has_room ? calloc(1, sizeof *flow) : NULL;
+  if (flow == NULL) {
+    if (has_room) share_give_back(party_of_guest(address), share);
+    if (peer_has_room) share_give_back(peer, share);
+    tcp_refuse(client);
+    if (guest >= 0) tcp_refuse(guest);
+    return NULL;
+  }
+  flow->share = share;
+  flow->peer = peer;
+  flow->caller.sin_addr = address;
   flow->client = (struct side){.source = {.fd = client, .handle = on_side}, .flow = flow};
   flow->guest = (struct side){.source = {.fd = guest, .handle = on_side}, .flow = flow};
   flow->up = flow->down = (struct direction){.pipe = {-1, -1}};
@@ -250,45 +283,43 @@ static struct flow *flow_make(int client, int guest) {
 
 static void flow_start(struct flow *flow) {
   uint32_t events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+  tune(flow->client.source.fd);
+  tune(flow->guest.source.fd);
   if (loop_add(&flow->client.source, events) != 0 || loop_add(&flow->guest.source, events) != 0) flow_close(flow, true);
 }
 
-static void flow_open(int client, const struct listener *listener) {
-  int guest = flow_count < MAX_TCP_FLOWS ? inner_socket(SOCK_STREAM) : -1;
-  struct flow *flow = guest < 0 ? NULL : flow_make(client, guest);
-  if (flow == NULL) {
+static void flow_open(int client, const struct sockaddr_in *caller, const struct listener *listener) {
+  struct sockaddr_in called;
+  socklen_t length = sizeof called;
+  party_id peer;
+  if (getsockname(client, (struct sockaddr *)&called, &length) != 0 || !peer_admit(SOCK_STREAM, caller, &called, &peer)) {
     tcp_refuse(client);
-    if (guest >= 0) close(guest);
     return;
   }
-  flow->caller.sin_addr = listener->guest.sin_addr;
+  struct flow *flow = flow_make(client, -1, listener->guest.sin_addr, SHARE_TCP_IN, peer);
+  if (flow == NULL) return;
   flow->connecting = true;
-  if (connect(guest, (const struct sockaddr *)&listener->guest, sizeof listener->guest) == 0 || errno == EINPROGRESS) flow_start(flow);
+  flow->guest.source.fd = inner_socket(SOCK_STREAM);
+  int guest = flow->guest.source.fd;
+  if (guest >= 0 && (connect(guest, (const struct sockaddr *)&listener->guest, sizeof listener->guest) == 0 || errno == EINPROGRESS)) flow_start(flow);
   else flow_close(flow, true);
 }
 
-enum tcp_admission tcp_admit(const struct sockaddr_in *guest, const struct sockaddr_in *target) {
-  unsigned of_guest = 0;
-  for (struct flow *flow = flows; flow != NULL; flow = flow->next) {
-    if (flow->caller.sin_addr.s_addr != guest->sin_addr.s_addr || flow->caller.sin_port == 0) continue;
-    of_guest++;
-    if (flow->caller.sin_port == guest->sin_port && flow->called.sin_addr.s_addr == target->sin_addr.s_addr &&
-        flow->called.sin_port == target->sin_port)
-      return TCP_IS_OPEN;
-  }
-  // One guest leaves the others, and the host's own calls, their share.
-  return flow_count < MAX_TCP_FLOWS && of_guest < MAX_OUTBOUND_OF_A_GUEST ? TCP_IS_NEW : TCP_NO_ROOM;
+bool tcp_is_open(const struct sockaddr_in *guest, const struct sockaddr_in *target) {
+  for (const struct flow *flow = *bucket_of(guest); flow != NULL; flow = flow->next_called)
+    if (flow->caller.sin_addr.s_addr == guest->sin_addr.s_addr && flow->caller.sin_port == guest->sin_port &&
+        flow->called.sin_addr.s_addr == target->sin_addr.s_addr && flow->called.sin_port == target->sin_port)
+      return true;
+  return false;
 }
 
 void tcp_join(int guest_fd, int outside_fd, const struct sockaddr_in *guest, const struct sockaddr_in *target) {
-  struct flow *flow = flow_count < MAX_TCP_FLOWS ? flow_make(outside_fd, guest_fd) : NULL;
-  if (flow == NULL) {
-    tcp_refuse(guest_fd);
-    tcp_refuse(outside_fd);
-    return;
-  }
+  struct flow *flow = flow_make(outside_fd, guest_fd, guest->sin_addr, SHARE_TCP_OUT, NOBODY);
+  if (flow == NULL) return;
   flow->caller = *guest;
   flow->called = *target;
+  flow->next_called = *bucket_of(guest);
+  *bucket_of(guest) = flow;
   flow_start(flow);
 }
 
@@ -296,9 +327,11 @@ void tcp_accept(struct source *source, uint32_t events) {
   (void)events;
   const struct listener *listener = (struct listener *)source;
   for (int i = 0; i < 64; i++) {
-    int client = accept4(source->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    struct sockaddr_in caller;
+    socklen_t length = sizeof caller;
+    int client = accept4(source->fd, (struct sockaddr *)&caller, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (client >= 0) {
-      flow_open(client, listener);
+      flow_open(client, &caller, listener);
       continue;
     }
     if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) listeners_pause();

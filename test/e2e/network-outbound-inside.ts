@@ -41,7 +41,9 @@ describe('what guests of the private network open', () => {
     await rm(source);
     await rm(runtimeDirectory, { recursive: true });
   });
-  const connections = async (): Promise<number> => Number(/ tcp=(\d+) /.exec((await controlOne(socketPath, 'info'))[0] ?? '')?.[1]);
+  const count = async (what: string): Promise<number> =>
+    Number(new RegExp(` ${what}=(\\d+)`).exec((await controlOne(socketPath, 'info'))[0] ?? '')?.[1]);
+  const connections = (): Promise<number> => count('tcp');
   /** The last bytes of a connection and its end are two events. */
   const untilNoneIsOpen = async (): Promise<void> => {
     const deadline = Date.now() + 5000;
@@ -83,6 +85,42 @@ describe('what guests of the private network open', () => {
     assert.match(await hearFrom('192.0.2.1', 7008, 1), /timed out/);
     assert.match(await hearFrom('192.0.2.77', 7000), /No route to host/);
     await untilNoneIsOpen();
+  });
+
+  test('what the routing table keeps on this host is refused at once, by TCP, UDP and ping, exact address or network (12.8)', async () => {
+    for (const address of ['198.51.100.7', '10.99.0.1', '10.99.0.2', '10.99.0.254', '127.0.0.1', '127.1.2.3', '192.0.2.255', '0.0.0.0']) {
+      assert.doesNotMatch(await hearFrom(address, 7001, 2), /host-loopback/, address);
+      assert.doesNotMatch(await guest.sh(`echo datagram | socat -t1 - UDP:${address}:7001,broadcast 2>&1 || true`), /^datagram/, address);
+    }
+    const ping = join(import.meta.dirname, '../support/ping-guest.py');
+    for (const address of ['10.99.0.2', '198.51.100.7']) assert.equal(await guest.sh(`python3 ${ping} ${address}`), 'failed', address);
+    assert.match(await hearFrom('10.99.0.2', 7001), /No route to host|prohibited|Permission/, 'said and not kept silent about');
+    assert.equal(await hearFrom('192.0.2.10', 7002), 'host-uplink', 'its address in the network stays reachable');
+  });
+
+  test('a guest whose calls meet silence leaves room for the calls of others, and after a while for its own (12.8)', async () => {
+    const neighbour = { shortId: '00000003', addresses: addressesOf(3), nat: true };
+    const attachment = await driver.attach(neighbour, never);
+    const other = await plugGuest(privatePlace(forwarderPath, attachment), neighbour, attachment);
+    const flood = `python3 -c '
+import resource, socket, time
+resource.setrlimit(resource.RLIMIT_NOFILE, (4000, 4000))
+calls = [socket.socket() for _ in range(3900)]
+for call in calls:
+    call.setblocking(False)
+    call.connect_ex(("192.0.2.1", 7008))
+time.sleep(8)'`;
+    const flooded = guest.sh(flood);
+    // Once it stays the same, the guest has as many as it gets.
+    let [now, before] = [await count('attempts'), -1];
+    while (now < 200 || now !== before) [before, now] = [now, (await sleep(500), await count('attempts'))];
+    assert.equal(await other.sh('socat -u TCP:192.0.2.1:7000,connect-timeout=3 - 2>&1'), 'internet 192.0.2.10', `beside ${now} calls`);
+    assert.equal(await other.sh('echo datagram | socat -t1 - UDP:192.0.2.1:7000'), 'datagram');
+    await flooded;
+    while ((await count('attempts')) > 0) await sleep(100);
+    assert.equal(await hearFrom('192.0.2.1', 7000), 'internet 192.0.2.10');
+    await other.end();
+    await driver.detach(neighbour);
   });
 
   test('a hundred connections at once each get their own answer (6.1)', async () => {

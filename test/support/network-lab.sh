@@ -2,6 +2,7 @@
 # Runs a program in a host of its own: private network, mount and pid namespaces with a fake outside, so that no packet
 # leaves the machine and nothing survives. Usage: network-lab.sh root|user PROGRAM [ARGUMENT...]
 #   192.0.2.10   this "host" on its uplink; 127.0.0.1:7001 answers "host-loopback", 192.0.2.10:7002 "host-uplink"
+#                198.51.100.7 and all of 10.99.0.0/24 are on its lo; :7001 of 10.99.0.2 answers, UDP too
 #   192.0.2.1    the "internet": :7000 answers "internet <peer address>", UDP too; :53 is its name server,
 #                :7005 keeps what is sent in $LAB_WORK/../upload, :7006 sends $LAB_WORK/download,
 #                :7007 answers with the hash of all that was sent, :7008 drops every packet
@@ -24,6 +25,8 @@ mount -t tmpfs -o mode=0755 lab "$scratch"
 ip link set lo up
 # An address that only this host has, like an anycast address of a container network.
 ip address add 198.51.100.7/32 dev lo
+# A whole network that leads here, as with container runtimes that route to lo.
+ip address add 10.99.0.1/24 dev lo
 unshare --net sleep infinity &
 internet=$!
 until [ "$(readlink /proc/$internet/ns/net)" != "$(readlink /proc/self/ns/net)" ]; do sleep 0.01; done
@@ -47,6 +50,8 @@ $in_internet nft 'add table ip lab; add chain ip lab in { type filter hook input
 $in_internet "$LAB_NODE" "$LAB_INTERNET" &
 socat TCP-LISTEN:7001,bind=127.0.0.1,fork,reuseaddr 'SYSTEM:echo host-loopback' &
 socat TCP-LISTEN:7001,bind=198.51.100.7,fork,reuseaddr 'SYSTEM:echo host-loopback' &
+socat TCP-LISTEN:7001,bind=10.99.0.2,fork,reuseaddr 'SYSTEM:echo host-loopback' &
+socat UDP-LISTEN:7001,bind=10.99.0.2,fork,reuseaddr PIPE &
 socat TCP-LISTEN:7002,bind=192.0.2.10,fork,reuseaddr 'SYSTEM:echo host-uplink' &
 mkdir -m 0777 "$scratch/work"
 export LAB_WORK="$scratch/work" LAB_INTERNET_PID="$internet"
