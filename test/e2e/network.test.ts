@@ -187,6 +187,15 @@ describe("the fallback to QEMU's user network", needsQemu, () => {
     assert.equal(`${await vm.sh(GET_OUTSIDE)}\n`, OUTSIDE_BODY);
   });
 
+  test('a running VM cannot lose its way out, and nobody is told that it has (6.1)', async () => {
+    const refused = await sandbox().banger(['vm', 'set', 'open', '--no-nat']);
+    assert.notEqual(refused.status, 0);
+    assert.match(refused.stderr, /only when a VM starts/);
+    const shown = JSON.parse(await sandbox().must(['vm', 'show', 'open', '-o', 'json'])) as { spec: { nat: boolean } };
+    assert.equal(shown.spec.nat, true);
+    assert.equal(`${await guest(sandbox(), 'open').sh(GET_OUTSIDE)}\n`, OUTSIDE_BODY);
+  });
+
   test('a port of the guest appears on its own address of the host, and vanishes with its server (6.1)', async () => {
     await followPort(sandbox(), 'open');
   });

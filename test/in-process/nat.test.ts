@@ -47,15 +47,19 @@ test('internal nat of an unknown VM is refused with the reason, and the others a
   assert.deepEqual([sideways.exitCode, sideways.stdout], [2, '']);
 });
 
-test('a network that cannot change NAT of a running VM says that it changes with the next start (6.2)', async (t) => {
+test('a network that cannot change NAT of a running VM refuses with the way to do it, and the record stays true (6.2)', async (t) => {
   const { api, services, nat } = await natDaemon(t);
   await created(api, 'web');
   const { setNat: _absent, ...without } = services.drivers.networks()[0] ?? assert.fail();
   const before = services.drivers.of;
   services.drivers.of = (runtime) => ({ ...before(runtime), network: without });
   const outcome = await nat('down', 'web');
-  assert.deepEqual([outcome.exitCode, outcome.stdout], [0, 'web\n']);
-  assert.match(outcome.stderr, /with the next start/);
+  assert.deepEqual([outcome.exitCode === 0, outcome.stdout], [false, '']);
+  assert.match(outcome.stderr, /only when a VM starts[^]*banger vm stop web && banger vm set web --no-nat && banger vm start web/);
+  assert.equal((await api.showVm('web')).spec.nat, true);
+  await done(api, api.beginVm('web', 'set', { nat: true }));
+  await done(api, api.beginVm('web', 'stop'));
+  await done(api, api.beginVm('web', 'set', { nat: false }));
   assert.equal((await api.showVm('web')).spec.nat, false);
 });
 

@@ -35,8 +35,19 @@ export function setVm(services: LifecycleServices, vm: Vm, asked: VmChangeReques
 function judge(services: LifecycleServices, vm: Vm, asked: VmChangeRequest): Pick<Vm, 'name' | 'spec'> {
   const to = decideChange(vm, asked);
   if (to.spec.memoryMib !== vm.spec.memoryMib) checkMemory(to.spec.memoryMib, services.settings.hostMemoryMib);
+  if (to.spec.nat !== vm.spec.nat) assertNatCanChange(services, vm, to.spec.nat);
   services.vms.assertNameFree({ id: vm.id, name: to.name });
   return to;
+}
+
+/** A record that says what the running VM has not would be believed. */
+function assertNatCanChange(services: LifecycleServices, vm: Vm, nat: boolean): void {
+  if (vm.state !== 'running') return;
+  const { network } = services.drivers.of(vm.runtime);
+  if (network.setNat !== undefined) return;
+  throw new BangerError('WRONG_STATE', `the network "${network.name}" gives the way to the outside, or takes it, only when a VM starts`, {
+    remedy: `banger vm stop ${vm.name} && banger vm set ${vm.name} ${nat ? '--nat' : '--no-nat'} && banger vm start ${vm.name}`,
+  });
 }
 
 /**
@@ -110,10 +121,7 @@ function switchNat(from: boolean, to: boolean): Step<VmContext> {
   return {
     name: 'nat',
     title: to ? 'way to the outside' : 'no way to the outside',
-    async apply(context) {
-      if (context.drivers.network.setNat === undefined) context.operation.log('the way to the outside changes with the next start');
-      await turn(context, to);
-    },
+    apply: (context) => turn(context, to),
     undo: (context) => turn(context, from),
   };
 }
