@@ -80,14 +80,17 @@ export const DRIVERS: Registry = {
     copy: createCopyStorage,
   },
   networks: {
-    private: ({ host, bundle, directories }) =>
-      createPrivateNetwork({ host, forwarderPath: bundlePath(bundle, 'forwarder'), runtimeDirectory: directories.runtimeDirectory }),
+    private: ({ host, config, bundle, directories: { runtimeDirectory } }) =>
+      createPrivateNetwork({ host, forwarderPath: bundlePath(bundle, 'forwarder'), runtimeDirectory, share: config.network.share }),
     user: ({ host }) => createUserNetwork({ host }),
     bridge: ({ host, config, bundle, directories: { runtimeDirectory } }) =>
       createBridgeNetwork({
         host,
         helper: createHelperClient(config.helper.socket, 'NETWORK_FAILED'),
-        forwarder: bridgeForwarder({ host, forwarderPath: bundlePath(bundle, 'forwarder'), runtimeDirectory }),
+        forwarder: bridgeForwarder({
+          ...{ host, runtimeDirectory, share: config.network.share },
+          forwarderPath: bundlePath(bundle, 'forwarder'),
+        }),
       }),
   },
 };

@@ -17,6 +17,9 @@ export type ForwarderHost = {
   removeTree(path: string): Promise<void>;
 };
 
+/** The owner and root, or every user of the host. */
+export type Share = 'me' | 'everyone';
+
 export type ForwarderOptions = {
   host: ForwarderHost;
   /** Absolute path of banger-forwarder. */
@@ -27,6 +30,8 @@ export type ForwarderOptions = {
   directory: string;
   /** Of its files there: `NAME.sock`, `NAME.log`. */
   name: string;
+  /** Who of this host's users may use listeners on loopback. */
+  share: Share;
   /** Made ready before anybody may use one that was found or started. */
   prepare?: (info: HolderInfo) => Promise<void>;
 };
@@ -47,9 +52,18 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
   const { host, directory, name, prepare } = options;
   const [socketPath, logPath] = [join(directory, `${name}.sock`), join(directory, `${name}.log`)];
   let starting: Promise<HolderInfo> | undefined;
+  let toldShare = 0;
+
+  /** Also to one that was found: the setting may have changed. One of an earlier build serves everyone and knows no such word. */
+  const tellShare = async ({ outerPid }: HolderInfo): Promise<void> => {
+    if (toldShare === outerPid) return;
+    await control(socketPath, [`share ${options.share}`]);
+    toldShare = outerPid;
+  };
 
   const startOrFind = async (): Promise<HolderInfo> => {
     const info = (await holderInfo(socketPath)) ?? (await start(options, socketPath, logPath));
+    await tellShare(info);
     await prepare?.(info);
     return info;
   };
@@ -57,7 +71,11 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
   return {
     logPath,
     ask: (requests) => control(socketPath, requests),
-    find: () => holderInfo(socketPath),
+    find: async () => {
+      const info = await holderInfo(socketPath);
+      if (info !== undefined) await tellShare(info);
+      return info;
+    },
     ensure: async (signal) => {
       if (signal.aborted) throw cancelled(signal.reason);
       // Shared, so a caller that cancels stops waiting and does not take the start away from the others.

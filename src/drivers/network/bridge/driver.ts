@@ -4,7 +4,7 @@ import { BangerError } from '../../../model/errors.ts';
 import { BRIDGE_ADDRESS, DNS_FORWARD_ADDRESS, GUEST_MTU, GUEST_PREFIX_LENGTH, networkIndexOf } from '../../../model/network.ts';
 import type { ForwardResult, GuestListener, NetworkAttachment, NetworkDriver, NetworkVm } from '../contract.ts';
 import { oneOf } from '../control-client.ts';
-import { createForwarder, type Forwarder, type ForwarderHost } from '../forwarder-process.ts';
+import { createForwarder, type Forwarder, type ForwarderHost, type Share } from '../forwarder-process.ts';
 import { applyForwards, parseForwards, tryForward } from '../forwards.ts';
 import { bridgeNetworkChecks } from './checks.ts';
 import { parseList, parseOwnUid } from './helper-list.ts';
@@ -23,9 +23,15 @@ export type BridgeNetworkOptions = {
 };
 
 /** @param options.runtimeDirectory exists, 0700, one per daemon; short enough for a socket path */
-export function bridgeForwarder(options: { host: ForwarderHost; forwarderPath: string; runtimeDirectory: string }): Forwarder {
+export function bridgeForwarder(options: {
+  host: ForwarderHost;
+  forwarderPath: string;
+  runtimeDirectory: string;
+  share?: Share;
+}): Forwarder {
   return createForwarder({
     ...{ host: options.host, program: options.forwarderPath, directory: options.runtimeDirectory, name: 'forwards' },
+    share: options.share ?? 'me',
     argumentsOf: (socketPath) => ['serve-here', socketPath],
   });
 }

@@ -4,6 +4,7 @@ import { BRIDGE_ADDRESS, DNS_FORWARD_ADDRESS, GUEST_MTU, GUEST_PREFIX_LENGTH } f
 import type { GuestNetworkConfig, NetworkAttachment, NetworkDriver, NetworkVm } from '../contract.ts';
 import { privateNetworkChecks } from './checks.ts';
 import { oneOf } from '../control-client.ts';
+import type { Share } from '../forwarder-process.ts';
 import { applyForwards, parseForwards, tryForward } from '../forwards.ts';
 import { createHolder } from './holder.ts';
 import { admitGuest, dismissGuests, parseGuests, tapNameOf } from './ruleset.ts';
@@ -14,6 +15,8 @@ export type PrivateNetworkOptions = {
   forwarderPath: string;
   /** Exists, 0700, one per daemon; short enough for a socket path. Holds everything this driver leaves on disk. */
   runtimeDirectory: string;
+  /** Who of this host's users reaches ports of VMs; default: the owner and root. */
+  share?: Share;
 };
 
 /**
@@ -22,7 +25,7 @@ export type PrivateNetworkOptions = {
  */
 export function createPrivateNetwork(options: PrivateNetworkOptions): NetworkDriver {
   const { host, forwarderPath } = options;
-  const holder = createHolder({ host, forwarderPath, directory: options.runtimeDirectory });
+  const holder = createHolder({ host, forwarderPath, directory: options.runtimeDirectory, share: options.share ?? 'me' });
   const askOne = oneOf(holder.ask);
 
   const attach = async (vm: NetworkVm, signal: AbortSignal): Promise<NetworkAttachment> => {

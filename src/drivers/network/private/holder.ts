@@ -2,7 +2,7 @@ import type { Host } from '../../../host/host.ts';
 import { BangerError } from '../../../model/errors.ts';
 import { BRIDGE_ADDRESS, DNS_FORWARD_ADDRESS, GUEST_PREFIX_LENGTH } from '../../../model/network.ts';
 import type { HolderInfo } from '../control-client.ts';
-import { cancelled, createForwarder, type Forwarder } from '../forwarder-process.ts';
+import { cancelled, createForwarder, type Forwarder, type Share } from '../forwarder-process.ts';
 import { baseRuleset } from './ruleset.ts';
 
 /** A busy host takes its time to load the modules that rules need. */
@@ -11,7 +11,7 @@ const RULES_TIMEOUT_MS = 60_000;
 /** Its control socket is `NAME.sock` in the runtime directory. */
 export const HOLDER_NAME = 'network';
 
-type HolderOptions = { host: Host; forwarderPath: string; directory: string };
+type HolderOptions = { host: Host; forwarderPath: string; directory: string; share: Share };
 
 /** The process that owns the namespace; `ensure` leaves the base rules in place. */
 export type Holder = Forwarder & {
@@ -22,7 +22,7 @@ export type Holder = Forwarder & {
 };
 
 /** Makes the handle; touches nothing yet. */
-export function createHolder({ host, forwarderPath, directory }: HolderOptions): Holder {
+export function createHolder({ host, forwarderPath, directory, share }: HolderOptions): Holder {
   let rulesAppliedIn = 0;
 
   const nft = async (innerPid: number, args: readonly string[], input?: string, signal?: AbortSignal): Promise<string> => {
@@ -44,7 +44,7 @@ export function createHolder({ host, forwarderPath, directory }: HolderOptions):
     nft(innerPid, ['-f', '-'], commands, signal).then(() => undefined);
 
   const forwarder = createForwarder({
-    ...{ host, program: forwarderPath, directory, name: HOLDER_NAME },
+    ...{ host, program: forwarderPath, directory, share, name: HOLDER_NAME },
     argumentsOf: (socketPath) => ['serve', socketPath, BRIDGE_ADDRESS, String(GUEST_PREFIX_LENGTH), DNS_FORWARD_ADDRESS],
     prepare: async ({ innerPid }: HolderInfo) => {
       if (rulesAppliedIn === innerPid) return;
