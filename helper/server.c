@@ -9,11 +9,20 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #define LINE_BYTES 256
 #define MAX_CLIENTS 64
+// Always to be had by root, whatever users do.
+#define ROOT_RESERVE 8
 #define MAX_CLIENTS_OF_A_USER 16
+// Those who may not ask are heard in places of their own, where a newcomer takes the oldest's.
+#define MAX_REFUSED 16
+// From the connection, or the last answer, until the next line is whole.
+#define LINE_MS 10000
+#define REFUSED_LINE_MS 1000
+#define ACCEPTED_IN_A_TURN 16
 #define MAX_PARTS 8
 // Enough for any answer, so that a client that does not read holds up nobody.
 #define SEND_BUFFER_BYTES (1024 * 1024)
@@ -25,16 +34,29 @@ struct client {
   // What it is told instead of being served; NULL when it may ask. Told after its first line, so that it reads it: what is
   // said to somebody who still writes is lost when the connection closes.
   const char *refusal;
+  int64_t deadline_ms;
   char line[LINE_BYTES];
   size_t length;
 };
 
-static struct client clients[MAX_CLIENTS];
-static size_t client_count;
+// The oldest first.
+struct room {
+  struct client clients[MAX_CLIENTS];
+  size_t count;
+};
 
-static void client_close(struct client *client) {
-  close(client->fd);
-  *client = clients[--client_count];
+static struct room served, refused;
+
+static int64_t clock_ms(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void client_close(struct room *room, size_t index) {
+  close(room->clients[index].fd);
+  room->count--;
+  memmove(&room->clients[index], &room->clients[index + 1], (room->count - index) * sizeof *room->clients);
 }
 
 // Returns whether the client takes what is said to it.
@@ -54,6 +76,7 @@ static bool run_lines(struct client *client) {
     if (!tell(client->fd, answer, length)) return false;
     memmove(client->line, client->line + used, client->length - used);
     client->length -= used;
+    client->deadline_ms = clock_ms() + LINE_MS;
   }
   return true;
 }
@@ -68,10 +91,13 @@ static bool client_read(struct client *client) {
   return run_lines(client) && client->length < sizeof client->line;
 }
 
-static size_t clients_of(uid_t uid) {
-  size_t count = 0;
-  for (size_t i = 0; i < client_count; i++) count += clients[i].peer.uid == uid;
-  return count;
+// A user may have one more as long as there are more left than it has; root always.
+static bool has_room(uid_t uid) {
+  size_t own = 0;
+  for (size_t i = 0; i < served.count; i++) own += served.clients[i].peer.uid == uid;
+  if (uid == 0) return served.count < MAX_CLIENTS;
+  size_t taken = served.count + ROOT_RESERVE;
+  return own < MAX_CLIENTS_OF_A_USER && taken < MAX_CLIENTS && own < MAX_CLIENTS - taken;
 }
 
 static const char *obstacle(const struct peer *peer) {
@@ -84,18 +110,42 @@ static const char *obstacle(const struct peer *peer) {
   return NULL;
 }
 
-static void accept_client(int listener) {
-  int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-  if (fd < 0) {
-    if (errno == EMFILE || errno == ENFILE) usleep(1000);
+// Whoever has its share of connections gives up its own oldest.
+static bool make_room(uid_t uid) {
+  if (has_room(uid)) return true;
+  for (size_t i = 0; i < served.count; i++) {
+    if (served.clients[i].peer.uid != uid) continue;
+    client_close(&served, i);
+    return true;
+  }
+  return false;
+}
+
+static void take_in(int fd, const struct peer *peer) {
+  const char *why = obstacle(peer);
+  struct room *room = why == NULL ? &served : &refused;
+  if (why == NULL && !make_room(peer->uid)) {
+    close(fd);
     return;
   }
-  struct peer peer;
+  if (why != NULL && refused.count == MAX_REFUSED) client_close(&refused, 0);
   int buffer = SEND_BUFFER_BYTES;
-  setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &buffer, sizeof buffer);
-  bool room = client_count < MAX_CLIENTS && peer_of_socket(fd, &peer) == 0 && clients_of(peer.uid) < MAX_CLIENTS_OF_A_USER;
-  if (room) clients[client_count++] = (struct client){.fd = fd, .peer = peer, .refusal = obstacle(&peer)};
-  else close(fd);
+  if (why == NULL) setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &buffer, sizeof buffer);
+  int64_t deadline_ms = clock_ms() + (why == NULL ? LINE_MS : REFUSED_LINE_MS);
+  room->clients[room->count++] = (struct client){.fd = fd, .peer = *peer, .refusal = why, .deadline_ms = deadline_ms};
+}
+
+static void accept_clients(int listener) {
+  for (int i = 0; i < ACCEPTED_IN_A_TURN; i++) {
+    struct peer peer;
+    int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd < 0) {
+      if (errno == EMFILE || errno == ENFILE) usleep(1000);
+      return;
+    }
+    if (peer_of_socket(fd, &peer) == 0) take_in(fd, &peer);
+    else close(fd);
+  }
 }
 
 static int watch_signals(void) {
@@ -111,24 +161,42 @@ static int watch_signals(void) {
 static int shorter(int a, int b) { return a < 0 ? b : b < 0 || a < b ? a : b; }
 
 struct waiting {
-  struct pollfd descriptors[2 + MAX_CLIENTS + MAX_PARTS * PART_DESCRIPTORS];
+  struct pollfd descriptors[2 + MAX_CLIENTS + MAX_REFUSED + MAX_PARTS * PART_DESCRIPTORS];
   nfds_t count;
   int timeout_ms;
   bool idle;
 };
+
+static void wait_for(struct waiting *waiting, const struct room *room, int64_t now) {
+  for (size_t i = 0; i < room->count; i++) {
+    int64_t left = room->clients[i].deadline_ms - now;
+    waiting->descriptors[waiting->count++] = (struct pollfd){.fd = room->clients[i].fd, .events = POLLIN};
+    waiting->timeout_ms = shorter(waiting->timeout_ms, left > 0 ? (int)left : 0);
+  }
+}
 
 static void prepare(struct waiting *waiting, int listener, int signals, bool activated) {
   const struct part *const *parts;
   size_t part_count = dispatch_parts(&parts);
   waiting->descriptors[0] = (struct pollfd){.fd = signals, .events = POLLIN};
   waiting->descriptors[1] = (struct pollfd){.fd = listener, .events = POLLIN};
-  for (size_t i = 0; i < client_count; i++) waiting->descriptors[2 + i] = (struct pollfd){.fd = clients[i].fd, .events = POLLIN};
-  waiting->count = 2 + client_count;
-  waiting->idle = activated && client_count == 0 && record_empty();
+  waiting->count = 2;
+  waiting->idle = activated && served.count == 0 && refused.count == 0 && record_empty();
   waiting->timeout_ms = waiting->idle ? IDLE_MS : -1;
+  wait_for(waiting, &served, clock_ms());
+  wait_for(waiting, &refused, clock_ms());
   for (size_t i = 0; i < part_count && i < MAX_PARTS; i++) {
     if (parts[i]->descriptors != NULL) waiting->count += (nfds_t)parts[i]->descriptors(waiting->descriptors + waiting->count);
     if (parts[i]->timeout_ms != NULL) waiting->timeout_ms = shorter(waiting->timeout_ms, parts[i]->timeout_ms());
+  }
+}
+
+// From the last to the first, as closing moves those behind. `ready`: of the clients of this room, in their order.
+static void serve_room(struct room *room, const struct pollfd *ready, size_t known) {
+  for (size_t i = known; i-- > 0;) {
+    bool stays = ready[i].revents == 0 || client_read(&room->clients[i]);
+    // Requests take their time, and what waited meanwhile is not late.
+    if (!stays || (ready[i].revents == 0 && clock_ms() >= room->clients[i].deadline_ms)) client_close(room, i);
   }
 }
 
@@ -144,16 +212,15 @@ int serve(int listener, bool activated) {
   int signals = watch_signals();
   for (;;) {
     prepare(&waiting, listener, signals, activated);
-    size_t known = client_count;
+    size_t known = served.count, known_refused = refused.count;
     int ready = poll(waiting.descriptors, waiting.count, waiting.timeout_ms);
     if (ready < 0 && errno != EINTR) return -1;
     // Whoever connects from now on makes systemd start another one.
     if (ready == 0 && waiting.idle && waiting.timeout_ms == IDLE_MS) return 0;
     if (ready > 0 && waiting.descriptors[0].revents != 0) return 0;
-    // From the last to the first: closing moves the last into the gap.
-    for (size_t i = known; ready > 0 && i-- > 0;)
-      if (waiting.descriptors[2 + i].revents != 0 && !client_read(&clients[i])) client_close(&clients[i]);
-    if (ready > 0 && waiting.descriptors[1].revents != 0) accept_client(listener);
+    if (ready >= 0) serve_room(&served, waiting.descriptors + 2, known);
+    if (ready >= 0) serve_room(&refused, waiting.descriptors + 2 + known, known_refused);
+    if (ready > 0 && waiting.descriptors[1].revents != 0) accept_clients(listener);
     tick_parts();
   }
 }

@@ -23,6 +23,8 @@ import { converse, type LineReply } from '../../src/lib/line-protocol.ts';
 const PROGRAM = process.env['BANGER_HELPER'] ?? '';
 const USER = 54_321;
 const OTHER = 54_322;
+/** Whom the settings do not allow, as nobody above. */
+const STRANGER = 54_323;
 const ID = '0123abcd';
 const MIB = 1024 ** 2;
 
@@ -66,6 +68,19 @@ async function askAs(uid: number, ...requests: string[]): Promise<LineReply[]> {
   child.stdout.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
   assert.equal(await new Promise((resolve) => child.on('close', resolve)), 0);
   return JSON.parse(text) as LineReply[];
+}
+
+/** Opens connections as a user and says nothing. @returns when the helper has them; `ended` when it has closed them all */
+async function hold(uid: number, count: number): Promise<{ ended: Promise<unknown> }> {
+  const program = `const { connect } = require('node:net');
+    process.setgroups([]); process.setgid(${uid}); process.setuid(${uid});
+    let tried = 0;
+    const done = () => ++tried === ${count} && console.log('open');
+    for (let i = 0; i < ${count}; i++) connect(${JSON.stringify(socketPath)}, done).on('error', done).resume();`;
+  const child = spawn(process.execPath, ['-e', program], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const ended = new Promise((resolve) => child.on('close', resolve));
+  await new Promise((resolve) => child.stdout.once('data', resolve));
+  return { ended };
 }
 
 const refused = (errno: string, text: string): LineReply => ({ ok: false, errno, text });
@@ -154,11 +169,19 @@ describe('banger-helper', { skip: SKIP }, () => {
     assert.equal((await ask('list')).ok, true);
   });
 
-  test('one user cannot take all connections (9.4)', async () => {
-    const sockets = Array.from({ length: 80 }, () => connect(socketPath).on('error', () => undefined));
-    await sleep(200);
-    assert.equal((await askAs(USER, 'hello'))[0]?.ok, true);
-    for (const socket of sockets) socket.destroy();
+  test('idle connections of those who may not ask take nobody’s place, and end by themselves (9.4, 12.8)', async () => {
+    const refused = await Promise.all([0, 1, 2, 3, 4].map((n) => hold(STRANGER + n, 40)));
+    for (const uid of [0, USER]) assert.equal((await askAs(uid, 'hello'))[0]?.ok, true, String(uid));
+    assert.deepEqual(await askAs(STRANGER, 'hello'), [
+      { ok: false, errno: 'ECONNREFUSED', text: 'this user may not use banger-helper' },
+    ]);
+    await Promise.all(refused.map(({ ended }) => ended));
+  });
+
+  test('users with idle connections leave room for each other, for root and for themselves, and idle ones end (9.4, 12.8)', async () => {
+    const held = [await hold(USER, 80), await hold(OTHER, 80), await hold(0, 40)];
+    for (const uid of [USER, OTHER, 0]) assert.equal((await askAs(uid, 'hello'))[0]?.ok, true, String(uid));
+    await Promise.all(held.map(({ ended }) => ended));
   });
 
   test('each request is one line of the log, with who asked and no control characters (9.1)', async () => {
