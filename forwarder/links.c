@@ -94,6 +94,19 @@ int bridge_join(const char *bridge, const char *port) {
   return link_ioctl(SIOCBRADDIF, &request) == 0 || errno == EBUSY ? 0 : -1;
 }
 
+int bridge_leave(const char *bridge, const char *port) {
+  struct ifreq request = named(bridge);
+  request.ifr_ifindex = (int)if_nametoindex(port);
+  return link_ioctl(SIOCBRDELIF, &request) == 0 || errno == EINVAL ? 0 : -1;
+}
+
+int link_take_down(const char *name) {
+  struct ifreq request = named(name);
+  if (link_ioctl(SIOCGIFFLAGS, &request) != 0) return -1;
+  request.ifr_flags &= ~IFF_UP;
+  return link_ioctl(SIOCSIFFLAGS, &request);
+}
+
 int tap_make(const char *name, uid_t owner) {
   int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
   if (fd < 0) return -1;

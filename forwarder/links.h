@@ -21,12 +21,15 @@ struct bridge {
 int bridge_make(const struct bridge *bridge);
 // A port that is there already is fine.
 int bridge_join(const char *bridge, const char *port);
+// One that is on no bridge is fine.
+int bridge_leave(const char *bridge, const char *port);
 // Makes a persistent TAP that `owner` may open without any capability, or gives one that is there to `owner`.
 // EBUSY when a VMM holds it. TAP_OF_NAMESPACE: a new one is for every process of its network namespace (tun_not_capable in
 // drivers/net/tun.c).
 #define TAP_OF_NAMESPACE ((uid_t)-1)
 int tap_make(const char *name, uid_t owner);
 int link_bring_up(const char *name);
+int link_take_down(const char *name);
 // The link must be down; older kernels rename no other.
 int link_rename(const char *name, const char *new_name);
 // No such link is fine.

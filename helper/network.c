@@ -2,10 +2,13 @@
 //
 //   network up                      idempotent; says `network up uplink=LINK resolver=ADDRESS dropped-by=CHAIN`, with `-` for none
 //   network down                    EBUSY while any user has a TAP
-//   tap add ID INDEX nat|closed     idempotent; the last word may change. Addresses are derived from INDEX (src/model/network.ts)
+//   tap add ID INDEX nat|closed [shared]
+//       idempotent; the last words may change. Addresses are derived from INDEX (src/model/network.ts). Of the host's users the
+//       one who asks may connect to the guest, and root; with `shared` all of them
 //   tap remove ID
 //
-// `list` says the same `network` line, `pool idle=N of=M` (TAPs that no VM has), and `tap ID uid=U index=N nat|closed` for each.
+// `list` says the same `network` line, `pool idle=N of=M` (TAPs that no VM has), and `tap ID uid=U index=N nat|closed` for each;
+// `cut-off` behind it when its VMM gave it the hardware address of a guest, after which it has no network.
 #define _GNU_SOURCE
 #include "banger-helper.h"
 
@@ -47,6 +50,8 @@ static bool parse_guest(const struct object *tap, struct guest *guest) {
   memcpy(guest->id, tap->id, sizeof guest->id);
   if (sscanf(tap->values, "index=%u %7s", &guest->index, word) != 2) return false;
   guest->nat = strcmp(word, "nat") == 0;
+  guest->owner = tap->uid;
+  guest->shared = strstr(tap->values, " shared") != NULL;
   return true;
 }
 
@@ -168,9 +173,23 @@ static int forget_tap(const char *id) {
   return fault("network") == 0 && tap_take(id) == 0 && record_drop("tap", id) == 0 && apply_rules() == 0 ? 0 : -1;
 }
 
+static bool is_cut_off(const struct object *tap) { return strstr(tap->values, " cut-off") != NULL; }
+
+// Its VM loses the network rather than another VM; `tap remove` makes an end of it.
+static void cut_off(const char *id) {
+  const struct object *tap = record_find("tap", id);
+  if (tap == NULL || is_cut_off(tap)) return;
+  char values[64];
+  uid_t uid = tap->uid;
+  snprintf(values, sizeof values, "%.36s cut-off", tap->values);
+  if (tap_cut_off(id) != 0) perror("banger-helper: a TAP could not be cut off");
+  fprintf(stderr, "bgr-%s of user %u was cut off, for it took the hardware address of a guest\n", id, (unsigned)uid);
+  if (record_put("tap", uid, id, values) != 0) perror("banger-helper: that could not be recorded");
+}
+
 static int admit(uid_t uid, const struct guest *guest) {
-  char values[32];
-  snprintf(values, sizeof values, "index=%u %s", guest->index, guest->nat ? "nat" : "closed");
+  char values[48];
+  snprintf(values, sizeof values, "index=%u %s%s", guest->index, guest->nat ? "nat" : "closed", guest->shared ? " shared" : "");
   return record_put("tap", uid, guest->id, values) == 0 && apply_rules() == 0 ? 0 : -1;
 }
 
@@ -179,6 +198,7 @@ static int tap_add(uid_t uid, const struct guest *guest) {
   const struct object *tap = record_find("tap", guest->id);
   if (tap != NULL && tap->uid != uid) return refuse(EPERM, "bgr-%s belongs to another user", guest->id);
   bool was_there = tap != NULL && parse_guest(tap, &before);
+  if (tap != NULL && is_cut_off(tap)) return refuse(EPERM, "bgr-%s was cut off, for it took the hardware address of a guest", guest->id);
   if (was_there && before.index != guest->index) return refuse(EEXIST, "bgr-%s has index %u", guest->id, before.index);
   if (check_room(guest->id, guest->index) != 0) return -1;
   if (!(is_recorded() && bridge_is_up()) && bring_up() != 0) return -1;
@@ -190,13 +210,14 @@ static int tap_add(uid_t uid, const struct guest *guest) {
 }
 
 static int tap_add_verb(const struct peer *peer, char **arguments, int count) {
-  (void)count;
+  bool shared = count == 4;
   uint64_t index;
   bool nat = strcmp(arguments[2], "nat") == 0;
   if (!parse_number(arguments[1], LAST_INDEX, &index) || index < FIRST_INDEX)
     return refuse(EINVAL, "an index is %d to %d", FIRST_INDEX, LAST_INDEX);
   if (!nat && strcmp(arguments[2], "closed") != 0) return refuse(EINVAL, "a TAP is nat or closed");
-  struct guest guest = {.index = (unsigned)index, .nat = nat};
+  if (shared && strcmp(arguments[3], "shared") != 0) return refuse(EINVAL, "a TAP is shared or the user's own");
+  struct guest guest = {.index = (unsigned)index, .nat = nat, .owner = peer->uid, .shared = shared};
   memcpy(guest.id, arguments[0], sizeof guest.id);
   return tap_add(peer->uid, &guest);
 }
@@ -230,6 +251,7 @@ static int network_timeout_ms(void) {
 
 static void network_tick(void) {
   if (!is_recorded()) return;
+  watch_stolen(cut_off);
   if (watch_changed() && reapply_at == 0) reapply_at = clock_ms() + SETTLE_MS;
   if (reapply_at != 0 && clock_ms() >= reapply_at) {
     if (apply_rules() == 0) fputs("banger-helper: the rules were applied again, for somebody changed them or the routes\n", stderr);
@@ -245,7 +267,7 @@ static void network_tick(void) {
 static const struct verb network_verbs[] = {
     {.words = "network up", .run = network_up_verb},
     {.words = "network down", .run = network_down_verb},
-    {.words = "tap add", .minimum = 2, .maximum = 2, .takes_id = true, .run = tap_add_verb},
+    {.words = "tap add", .minimum = 2, .maximum = 3, .takes_id = true, .run = tap_add_verb},
     {.words = "tap remove", .takes_id = true, .run = tap_remove_verb},
     {0},
 };

@@ -74,6 +74,28 @@ static void write_nat_set(FILE *out, const struct ruleset *ruleset) {
   fputs(before[0] == ',' ? " }\n  }\n" : "  }\n", out);
 }
 
+static void write_owners(FILE *out, const struct ruleset *ruleset) {
+  const char *before = "    elements = { ";
+  fputs("  set owners {\n    typeof meta skuid . ip daddr\n", out);
+  for (size_t i = 0; i < ruleset->guest_count; i++) {
+    const struct guest *guest = &ruleset->guests[i];
+    // Root is let in to all.
+    if (guest->owner == 0 || guest->shared) continue;
+    fprintf(out, "%s%u . 10.213.%u.%u", before, (unsigned)guest->owner, guest->index >> 8, guest->index & 255);
+    before = ", ";
+  }
+  fputs(before[0] == ',' ? " }\n  }\n" : "  }\n", out);
+  before = "    elements = { ";
+  fputs("  set shared {\n    type ipv4_addr\n", out);
+  for (size_t i = 0; i < ruleset->guest_count; i++) {
+    const struct guest *guest = &ruleset->guests[i];
+    if (!guest->shared) continue;
+    fprintf(out, "%s10.213.%u.%u", before, guest->index >> 8, guest->index & 255);
+    before = ", ";
+  }
+  fputs(before[0] == ',' ? " }\n  }\n" : "  }\n", out);
+}
+
 static void write_names(FILE *out, const char *resolver) {
   fprintf(out,
           "  chain names {\n"
@@ -90,6 +112,7 @@ static void write_ip_table(FILE *out, const struct ruleset *ruleset) {
   if (ruleset->resolver.s_addr != 0) inet_ntop(AF_INET, &ruleset->resolver, resolver, sizeof resolver);
   fputs("table ip banger {\n", out);
   write_nat_set(out, ruleset);
+  write_owners(out, ruleset);
   if (resolver[0] != '\0') write_names(out, resolver);
   fputs(
       "  chain input {\n"
@@ -100,6 +123,15 @@ static void write_ip_table(FILE *out, const struct ruleset *ruleset) {
       // The resolver may be a program of this host, on one of its own addresses.
       "    ip saddr @nat " ASKS_FOR_NAMES " accept\n"
       "    drop\n"
+      "  }\n"
+      "  chain from_host {\n"
+      "    type filter hook output priority 0; policy accept;\n"
+      "    oifname != \"" BRIDGE_NAME "\" accept\n"
+      "    ct state established,related accept\n"
+      "    meta skuid 0 accept\n"
+      "    meta skuid . ip daddr @owners accept\n"
+      "    ip daddr @shared accept\n"
+      "    reject\n"
       "  }\n"
       "  chain forward {\n"
       "    type filter hook forward priority 0; policy accept;\n"

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <sys/types.h>
 
 #define BRIDGE_NAME "bgr-bridge"
 
@@ -14,6 +15,9 @@ struct guest {
   // The VM's number, 2..65279; its addresses are derived from it as in src/model/network.ts.
   unsigned index;
   bool nat;
+  // Who of this host may open connections to it, besides root: its owner, or everyone.
+  uid_t owner;
+  bool shared;
 };
 
 struct ruleset {

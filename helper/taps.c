@@ -84,6 +84,14 @@ int tap_take(const char *id) {
   return link_delete(name);
 }
 
+int tap_cut_off(const char *id) {
+  char name[IFNAMSIZ];
+  snprintf(name, sizeof name, NAME_PATTERN, id);
+  // Off the bridge first: with the port goes what the bridge believes of it.
+  int result = bridge_leave(BRIDGE_NAME, name);
+  return link_take_down(name) == 0 ? result : -1;
+}
+
 int tap_make_idle(void) {
   char name[IFNAMSIZ];
   for (int slot = 0; slot < POOL_SIZE; slot++) {

@@ -9,7 +9,8 @@ import type { NetworkVm } from '../../src/drivers/network/contract.ts';
 import { bridgeForwarder, createBridgeNetwork } from '../../src/drivers/network/bridge/driver.ts';
 import type { Machine } from '../../src/drivers/hypervisor/contract.ts';
 import { realHost } from '../../src/host/host.ts';
-import { run } from '../../src/host/spawn.ts';
+import { type CommandFailure, run } from '../../src/host/spawn.ts';
+import type { Forwarder } from '../../src/drivers/network/forwarder-process.ts';
 import { addressesOf } from '../../src/model/network.ts';
 import {
   askAs,
@@ -289,6 +290,46 @@ describe('guests of the bridge', () => {
     assert.equal(await ping(left, '10.213.0.1'), false);
     await left.sh(`ip link set eth0 address ${left.vm.addresses.macAddress}; ip route replace default via 10.213.0.1`);
     assert.equal(await ping(left, '10.213.0.1'), true);
+  });
+
+  test('of the host’s users the owner of a VM reaches it, and root; the others do when it is shared (12.8)', async () => {
+    const knock = async (uid: number): Promise<string> => {
+      const as = ['setpriv', `--reuid=${uid}`, `--regid=${uid}`, '--clear-groups'];
+      const command = [...as, 'socat', '-T2', '-u', `TCP:${left.vm.addresses.guestAddress}:8000,connect-timeout=2`, '-'];
+      return (await run(command).catch((error: CommandFailure) => error.outcome)).stdout.trim();
+    };
+    const greeting = `guest ${left.vm.addresses.guestAddress}`;
+    assert.equal(await knock(0), greeting);
+    assert.equal(await knock(OTHER_UID), '');
+    const shared = createBridgeNetwork({ host, helper, forwarder: {} as Forwarder, share: 'everyone' });
+    await shared.setNat?.(left.vm);
+    assert.equal(await knock(OTHER_UID), greeting);
+    await driver.setNat?.(left.vm);
+    assert.equal(await knock(OTHER_UID), '');
+    assert.equal(await askAs(OTHER_UID, 'tap add 00000009 9 nat'), 'ok');
+    assert.match(await rules(), /\b(1001|\w+) \. 10\.213\.0\.9\b/);
+    assert.equal(await askAs(OTHER_UID, 'tap remove 00000009'), 'ok');
+  });
+
+  test('a TAP whose owner gives it the address of another VM is cut off, and the other VM goes on (12.8)', async () => {
+    const taken = right.vm.addresses.macAddress;
+    const greeting = async (): Promise<string> =>
+      (await run(['socat', '-T2', '-u', `TCP:${right.vm.addresses.guestAddress}:8000,connect-timeout=2`, '-'])).stdout.trim();
+    assert.equal(await askAs(OTHER_UID, 'tap add 00000009 9 nat'), 'ok');
+    const steal = `import fcntl, os, socket, struct, sys
+tap = os.open("/dev/net/tun", os.O_RDWR)
+fcntl.ioctl(tap, 0x400454CA, struct.pack("16sH22x", b"bgr-00000009", 0x5002))
+fcntl.ioctl(tap, 0x8924, struct.pack("16sH6s16x", b"bgr-00000009", 1, bytes.fromhex("${taken.replaceAll(':', '')}")))`;
+    await run(['python3', '-c', steal]);
+    await until('the cut', async () => (await askRaw('list')).includes(`tap 00000009 uid=${OTHER_UID} index=9 nat cut-off`));
+    assert.equal(await greeting(), `guest ${right.vm.addresses.guestAddress}`);
+    assert.match(readFileSync(helperLog, 'utf8'), new RegExp(`^bgr-00000009 of user ${OTHER_UID} was cut off`, 'm'));
+    assert.match(await askAs(OTHER_UID, 'tap add 00000009 9 closed'), /^error EPERM bgr-00000009 was cut off/);
+    const verdict = (await driver.checks()).find(({ name }) => name === 'network.bridge.tap');
+    assert.match(verdict?.reason ?? '', /bgr-00000009/);
+    assert.equal(await askAs(OTHER_UID, 'tap remove 00000009'), 'ok');
+    assert.equal(await askAs(OTHER_UID, 'tap add 00000009 9 nat'), 'ok', 'a new start has a new one');
+    assert.equal(await askAs(OTHER_UID, 'tap remove 00000009'), 'ok');
   });
 
   test('nobody outside gets in, not even by a route to the guests (6.2)', async () => {

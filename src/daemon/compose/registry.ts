@@ -87,6 +87,7 @@ export const DRIVERS: Registry = {
       createBridgeNetwork({
         host,
         helper: createHelperClient(config.helper.socket, 'NETWORK_FAILED'),
+        share: config.network.share,
         forwarder: bridgeForwarder({
           ...{ host, runtimeDirectory, share: config.network.share },
           forwarderPath: bundlePath(bundle, 'forwarder'),

@@ -28,7 +28,7 @@ function judgeTun(obstacle: string | undefined): Verdict {
 }
 
 /** @returns what guests will miss, with what mends it. */
-export function judgeNetwork({ uplink, resolver, droppedBy }: HelperList): Verdict[] {
+export function judgeNetwork({ taps, uplink, resolver, droppedBy }: HelperList): Verdict[] {
   const verdicts: Verdict[] = [];
   const warn = (what: string, reason: string, remedy: string): void =>
     void verdicts.push({ name: `network.bridge.${what}`, level: 'warn', reason, remedy });
@@ -40,6 +40,11 @@ export function judgeNetwork({ uplink, resolver, droppedBy }: HelperList): Verdi
     warn('names', reason, 'name a server with an address of the network in /etc/resolv.conf');
   }
   if (droppedBy !== undefined) warn('forward', dropReason(droppedBy), dropRemedy(droppedBy));
+  const lost = taps.filter(({ isCutOff }) => isCutOff).map(({ shortId }) => `bgr-${shortId}`);
+  if (lost.length > 0) {
+    const reason = `${lost.join(', ')} took the hardware address of another VM and was cut off: whoever holds it is not to be trusted`;
+    warn('tap', reason, 'stop the VM whose id begins so, and look at what runs in it before you start it again');
+  }
   return verdicts;
 }
 

@@ -20,6 +20,8 @@ export type BridgeNetworkOptions = {
   helper: BridgeHelper;
   /** Makes what the user wants elsewhere than at the guest's own address; runs only when somebody wants that. */
   forwarder: Forwarder;
+  /** Who of this host's users reaches VMs; default: the owner and root. */
+  share?: Share;
 };
 
 /** @param options.runtimeDirectory exists, 0700, one per daemon; short enough for a socket path */
@@ -40,10 +42,11 @@ export function bridgeForwarder(options: {
  * The network of the host itself: a bridge, a TAP and an address for each VM, made by the root helper. Guests are reached
  * at their own addresses; only what the user wants elsewhere is forwarded. Costs one round trip to the helper for each attach and detach.
  */
-export function createBridgeNetwork({ host, helper, forwarder }: BridgeNetworkOptions): NetworkDriver {
+export function createBridgeNetwork({ host, helper, forwarder, share = 'me' }: BridgeNetworkOptions): NetworkDriver {
   // Idempotent, and the word at its end decides: the same request attaches, and gives or takes NAT.
   const addTap = async ({ shortId, addresses, nat }: NetworkVm): Promise<void> => {
-    await helper.ask(`tap add ${shortId} ${networkIndexOf(addresses)} ${nat ? 'nat' : 'closed'}`);
+    const words = [shortId, networkIndexOf(addresses), nat ? 'nat' : 'closed', ...(share === 'everyone' ? ['shared'] : [])];
+    await helper.ask(`tap add ${words.join(' ')}`);
   };
   const removeTap = async (shortId: string): Promise<void> => void (await helper.ask(`tap remove ${shortId}`));
 

@@ -1,7 +1,7 @@
 /** What `list` of the root helper says about networks (head of helper/network.c); undefined where the host has none. */
 export type HelperList = {
   /** Root is told of everybody's. */
-  taps: { shortId: string; uid: number }[];
+  taps: { shortId: string; uid: number; isCutOff: boolean }[];
   /** The link that leads out. */
   uplink: string | undefined;
   /** The name server that guests are sent to. */
@@ -25,7 +25,7 @@ export function parseList(lines: readonly string[]): HelperList {
   return {
     taps: lines.flatMap((line) => {
       const [, shortId, uid] = /^tap ([0-9a-f]{8}) uid=(\d+) /.exec(line) ?? [];
-      return shortId === undefined ? [] : [{ shortId, uid: Number(uid) }];
+      return shortId === undefined ? [] : [{ shortId, uid: Number(uid), isCutOff: line.endsWith(' cut-off') }];
     }),
     uplink: value('uplink'),
     resolver: value('resolver'),
