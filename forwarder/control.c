@@ -5,6 +5,7 @@
 //   publish …                                              the same on any address of the host: what the user asked for
 //   unlisten tcp|udp HOSTADDR HOSTPORT                     connections that are open go on; UDP flows end
 //   forget GUESTADDR                                       ends listeners and connections of one guest
+//   name GUESTADDR [NAME]                                  what other guests call it, NAME.vm; without NAME nothing
 //   share me|everyone                                      who of this host's users may use listeners on loopback; me, and root,
 //                                                          until this is said
 //   list                                                   one `listen …` line for each listener
@@ -13,6 +14,7 @@
 //   quit                                                   ends everything; the connection closes when it is done
 #define _GNU_SOURCE
 #include "forwarder.h"
+#include "names.h"
 #include "peer.h"
 
 #include <arpa/inet.h>
@@ -149,6 +151,8 @@ static void run_line(struct client *client, char *line) {
   } else if (strcmp(verb, "forget") == 0 && count == 2 && inet_pton(AF_INET, words[1], &guest) == 1) {
     listeners_forget(guest);
     say(client, "ok\n");
+  } else if (strcmp(verb, "name") == 0 && (count == 2 || count == 3) && inet_pton(AF_INET, words[1], &guest) == 1) {
+    answer(client, names_set(guest, count == 3 ? words[2] : NULL));
   } else if (strcmp(verb, "share") == 0 && count == 2 && (strcmp(words[1], "me") == 0 || strcmp(words[1], "everyone") == 0)) {
     peer_share(strcmp(words[1], "everyone") == 0);
     say(client, "ok\n");

@@ -1,6 +1,7 @@
 // Listening sockets on the host's loopback addresses.
 #define _GNU_SOURCE
 #include "forwarder.h"
+#include "names.h"
 #include "shares.h"
 
 #include <errno.h>
@@ -115,6 +116,8 @@ void listeners_forget(struct in_addr guest) {
   tcp_forget(guest);
   outbound_tcp_forget(guest);
   outbound_datagram_forget(guest);
+  names_forget(guest);
+  names_set(guest, NULL);
   share_forget(party_of_guest(guest));
 }
 

@@ -14,6 +14,7 @@
 // `serve-here` is an outer half alone, for guests that are reached from where it runs: it only listens, and has no TAPs.
 #define _GNU_SOURCE
 #include "forwarder.h"
+#include "names.h"
 #include "routes.h"
 #include "shares.h"
 
@@ -35,10 +36,11 @@ static void tick(int64_t now) {
   listeners_tick(now);
   outbound_tcp_tick(now);
   outbound_datagram_tick(now);
+  names_tick(now);
 }
 
 static bool tick_needed(void) {
-  return listeners_paused() || udp_flow_count() > 0 || outbound_tcp_waiting() || outbound_datagram_count() > 0;
+  return listeners_paused() || udp_flow_count() > 0 || outbound_tcp_waiting() || outbound_datagram_count() > 0 || names_waiting();
 }
 
 static void on_end(struct source *source, uint32_t events) {

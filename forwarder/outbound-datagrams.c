@@ -1,6 +1,7 @@
 // Datagrams and pings that guests send: one connected socket for each pair of ends, in the host's network.
 #define _GNU_SOURCE
 #include "forwarder.h"
+#include "names.h"
 #include "packet.h"
 #include "shares.h"
 
@@ -156,7 +157,16 @@ static struct flow *find(const struct packet *packet) {
   return NULL;
 }
 
+// Returns whether it was a question that is answered here.
+static bool answer_about_guests(const struct packet *packet) {
+  if (packet->protocol != IPPROTO_UDP || !outside_is_names(&packet->destination)) return false;
+  size_t length = names_answer(packet->body + UDP_HEADER_BYTES, packet->body_length - UDP_HEADER_BYTES, made + IP_HEADER_BYTES + UDP_HEADER_BYTES);
+  if (length > 0) uplink_write(made, packet_make_udp(made, &packet->destination, &packet->source, length));
+  return length > 0;
+}
+
 void outbound_datagram(const struct packet *packet) {
+  if (answer_about_guests(packet)) return;
   int64_t now = now_ms();
   struct flow *flow = find(packet);
   if (flow != NULL && !flow->answered && outside_is_names(&flow->target) && now - flow->last_sent_ms > NAMES_RETRY_MS) {

@@ -3,6 +3,7 @@
 // connection are the kernel's own TCP. From there on tcp.c moves the bytes.
 #define _GNU_SOURCE
 #include "forwarder.h"
+#include "names.h"
 #include "packet.h"
 #include "shares.h"
 
@@ -148,7 +149,8 @@ static void join(int fd, const struct sockaddr_in *guest, const struct sockaddr_
   }
   int outside = loop_release(&attempt->source);
   attempt_end(attempt);
-  tcp_join(fd, outside, guest, target);
+  if (outside_is_names(target)) names_connection(fd, outside, guest, target);
+  else tcp_join(fd, outside, guest, target);
 }
 
 static void on_guest(struct source *source, uint32_t events) {
