@@ -6,8 +6,14 @@ export const dnsName: Capability = {
   afterStart: {
     name: 'dns-name',
     title: 'DNS name',
-    apply: ({ vm, services, addressOnHost }) => services.names.set(vm.name, addressOnHost),
-    undo: ({ vm, services }) => services.names.remove(vm.name),
+    async apply({ vm, services, drivers, network, addressOnHost }) {
+      await drivers.network.nameGuest?.(network, vm.name);
+      await services.names.set(vm.name, addressOnHost);
+    },
+    async undo({ vm, services, drivers, network }) {
+      services.names.remove(vm.name);
+      await drivers.network.nameGuest?.(network, undefined);
+    },
   },
   async doctor({ vm, services, addressOnHost: address }) {
     if (vm.state !== 'running') return [];

@@ -64,6 +64,27 @@ describe('what guests of the private network open', () => {
     }
   });
 
+  test('names of VMs lead to their address among guests, or nowhere, whatever the host’s resolver would say (6.1, 12.8)', async () => {
+    await driver.nameGuest?.({ addresses: addressesOf(3) }, 'db');
+    for (const way of ['+notcp', '+tcp']) {
+      const dig = async (question: string): Promise<string> => {
+        const said = await guest.sh(`dig +time=2 +tries=1 ${way} @169.254.213.53 ${question}`);
+        const answer = /ANSWER SECTION:\n\S+\s+\d+\s+IN\s+\S+\s+(\S+)/.exec(said)?.[1] ?? 'nothing';
+        return `${/status: (\w+)/.exec(said)?.[1]} ${answer}`;
+      };
+      for (const name of ['db.vm', 'DB.vm.', '3000.db.vm', 'a.b.c.Db.VM', 'db.vm ANY'])
+        assert.equal(await dig(name), 'NOERROR 10.213.0.3', `${way} ${name}`);
+      for (const name of ['db.vm AAAA', 'db.vm MX', 'vm NS']) assert.equal(await dig(name), 'NOERROR nothing', `${way} ${name}`);
+      for (const name of ['web.vm', 'x.web.vm', 'd.vm', 'dbb.vm', '-x 127.213.0.3', '-x 10.213.0.9', '9.213.10.in-addr.arpa PTR'])
+        assert.equal(await dig(name), 'NXDOMAIN nothing', `${way} ${name}`);
+      assert.equal(await dig('-x 10.213.0.3'), 'NOERROR db.vm.', way);
+      for (const name of ['example.com', 'vm.example.com', 'db.avm', '-x 10.21.3.3', 'db.vm.example'])
+        assert.equal(await dig(name), 'NOERROR 203.0.113.5', `${way} ${name}`);
+    }
+    await driver.nameGuest?.({ addresses: addressesOf(3) }, undefined);
+    assert.match(await guest.sh('dig +time=2 +tries=1 @169.254.213.53 db.vm'), /NXDOMAIN/);
+  });
+
   test('200 MB go out and come in whole (6.1)', async () => {
     const received = join(work, '../upload');
     assert.equal(await guest.sh(`socat -u OPEN:${source} TCP:192.0.2.1:7005`), '');

@@ -1,6 +1,6 @@
 // What VMs reach and what reaches them, on a host whose outside is a fake: no packet leaves the machine.
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -85,7 +85,11 @@ async function tryLoopback(sandbox: Sandbox, name: string, addresses: readonly s
 
 describe('the private network', needsRoot, () => {
   const env = { BANGER_TRUST_CA_FILE: authority.certificatePath, BANGER_TRUST_HTTPS_PROXY: OUTSIDE_PROXY };
-  const sandbox = useSandbox(async () => ({ commandPrefix: (await makeHost()).commandPrefix, env }));
+  let inHost: readonly string[] = [];
+  const sandbox = useSandbox(async () => {
+    inHost = (await makeHost()).commandPrefix;
+    return { commandPrefix: inHost, env };
+  });
   const makeHost = useOutside();
 
   before(async () => {
@@ -137,6 +141,31 @@ describe('the private network', needsRoot, () => {
       const script = `for n in 1 2 3 4 5; do bash -c 'cat <>/dev/tcp/${guestAddress}/9000' 2>/dev/null && break; sleep 1; done`;
       assert.equal(await guest(sandbox(), name).sh(script), peer);
     }
+  });
+
+  test('in a guest the name of another VM is that VM’s address there, and one that is nobody’s is told so (6.1)', async () => {
+    const { guestAddress } = await guest(sandbox(), 'right').show();
+    const resolve = (name: string): Promise<string> => guest(sandbox(), 'left').sh(`getent ahostsv4 ${name} || echo nobody`);
+    for (const name of ['right.vm', 'RIGHT.vm', '3000.right.vm']) assert.match(await resolve(name), new RegExp(`^${guestAddress} `), name);
+    assert.equal(await resolve('nobody.vm'), 'nobody');
+  });
+
+  test('another user of the host does not reach a port of a guest, its owner and root do (12.8)', async () => {
+    const { address } = await guest(sandbox(), 'left').show();
+    await guest(sandbox(), 'left').sh(SERVE.replace('PORT', '8100'));
+    await eventually(
+      'the forward',
+      () => hear(sandbox(), address, 8100),
+      (heard) => heard === 'left',
+    );
+    const [program = '', ...prefix] = inHost;
+    const knock = (uid: number): string => {
+      const as = ['setpriv', `--reuid=${uid}`, `--regid=${uid}`, '--clear-groups'];
+      return spawnSync(program, [...prefix, ...as, 'timeout', '5', 'bash', '-c', `cat <>/dev/tcp/${address}/8100`], { encoding: 'utf8' })
+        .stdout;
+    };
+    assert.equal(knock(0).trim(), 'left');
+    assert.equal(knock(54_321), '');
   });
 
   test('no address leads a guest to the loopback of its host (6.1)', async () => {

@@ -25,6 +25,11 @@ export type NetworkDriver = {
   /** Gives a running VM the way to the outside, or takes it; repeatable. @returns what the guest is to be told of it */
   setNat?(vm: NetworkVm): Promise<GuestNetworkConfig>;
   /**
+   * Tells other guests by which name, NAME.vm, they reach this one; undefined takes the name away. Repeatable.
+   * Absent: guests hear of each other what the host's resolver says.
+   */
+  nameGuest?(vm: Pick<NetworkVm, 'addresses'>, name: string | undefined): Promise<void>;
+  /**
    * Makes exactly these guest listeners reachable, at the VM's address on the host or where `at` says; returns what could not
    * be bound and why.
    */

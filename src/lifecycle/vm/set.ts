@@ -136,9 +136,10 @@ function record({ from, to }: Change): Step<VmContext> {
 }
 
 function publishName(from: string): Step<VmContext> {
-  const move = ({ services, addressOnHost }: VmContext, old: string, name: string): Promise<void> => {
+  const move = async ({ services, drivers, network, addressOnHost }: VmContext, old: string, name: string): Promise<void> => {
     services.names.remove(old);
-    return services.names.set(name, addressOnHost);
+    await drivers.network.nameGuest?.(network, name);
+    await services.names.set(name, addressOnHost);
   };
   return {
     name: 'dns-name',

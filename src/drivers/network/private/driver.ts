@@ -80,6 +80,12 @@ export function createPrivateNetwork(options: PrivateNetworkOptions): NetworkDri
       await holder.nft(innerPid, admitGuest(vm.shortId, vm.addresses, vm.nat));
       return guestConfigOf(vm);
     },
+    nameGuest: async ({ addresses }, name) => {
+      if ((await holder.find()) === undefined) return;
+      // A name that moves from one VM to another is taken from nobody: whoever had it has lost it before. One of an earlier build
+      // knows no such word, and its guests no names.
+      await holder.ask([`name ${addresses.guestAddress}${name === undefined ? '' : ` ${name}`}`]);
+    },
     setForwards: async (vm, listeners) => {
       if ((await holder.find()) === undefined) {
         throw new BangerError('NETWORK_FAILED', 'the network holder has ended', { remedy: 'restart the VM', logPath: holder.logPath });
