@@ -6,7 +6,7 @@ import { privateNetworkChecks } from './checks.ts';
 import { oneOf } from '../control-client.ts';
 import type { Share } from '../forwarder-process.ts';
 import { applyForwards, parseForwards, tryForward } from '../forwards.ts';
-import { createHolder } from './holder.ts';
+import { createHolder, type Holder } from './holder.ts';
 import { admitGuest, dismissGuests, parseGuests, tapNameOf } from './ruleset.ts';
 
 export type PrivateNetworkOptions = {
@@ -80,16 +80,9 @@ export function createPrivateNetwork(options: PrivateNetworkOptions): NetworkDri
       await holder.nft(innerPid, admitGuest(vm.shortId, vm.addresses, vm.nat));
       return guestConfigOf(vm);
     },
-    nameGuest: async ({ addresses }, name) => {
-      if ((await holder.find()) === undefined) return;
-      // A name that moves from one VM to another is taken from nobody: whoever had it has lost it before. One of an earlier build
-      // knows no such word, and its guests no names.
-      await holder.ask([`name ${addresses.guestAddress}${name === undefined ? '' : ` ${name}`}`]);
-    },
+    nameGuest: ({ addresses }, name) => nameGuest(holder, addresses.guestAddress, name),
     setForwards: async (vm, listeners) => {
-      if ((await holder.find()) === undefined) {
-        throw new BangerError('NETWORK_FAILED', 'the network holder has ended', { remedy: 'restart the VM', logPath: holder.logPath });
-      }
+      if ((await holder.find()) === undefined) throw holderEnded(holder);
       return applyForwards(holder.ask, vm.addresses, listeners);
     },
     probeForward: async (vm, listener) => {
@@ -98,6 +91,16 @@ export function createPrivateNetwork(options: PrivateNetworkOptions): NetworkDri
       return tryForward(holder.ask, vm.addresses, listener);
     },
   };
+}
+
+function holderEnded({ logPath }: Holder): BangerError {
+  return new BangerError('NETWORK_FAILED', 'the network holder has ended', { remedy: 'restart the VM', logPath });
+}
+
+/** A name that another VM had was taken from it before. A holder of an earlier build knows no such word, and its guests no names. */
+async function nameGuest(holder: Holder, guestAddress: string, name: string | undefined): Promise<void> {
+  if ((await holder.find()) === undefined) return;
+  await holder.ask([`name ${guestAddress}${name === undefined ? '' : ` ${name}`}`]);
 }
 
 function attachmentOf(vm: NetworkVm, commandPrefix: readonly string[]): NetworkAttachment {
