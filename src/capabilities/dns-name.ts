@@ -10,9 +10,9 @@ export const dnsName: Capability = {
       await drivers.network.nameGuest?.(network, vm.name);
       await services.names.set(vm.name, addressOnHost);
     },
-    async undo({ vm, services, drivers, network }) {
+    async undo({ vm, services, recorded, network }) {
       services.names.remove(vm.name);
-      await drivers.network.nameGuest?.(network, undefined);
+      await recorded.network?.nameGuest?.(network, undefined);
     },
   },
   async doctor({ vm, services, addressOnHost: address }) {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import { test } from 'node:test';
-import { connectedAddresses, parseConnections } from './connections.ts';
+import { connectedAddresses, listenedByOthers, parseConnections, parseListeners } from './connections.ts';
 
 const TABLE = `  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
    0: 0200D57F:0050 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1 1 0 100 0 0 10 0
@@ -13,6 +13,12 @@ const TABLE = `  sl  local_address rem_address   st tx_queue rx_queue tr tm->whe
 test('who is connected, or was a moment ago, is read from both ends; who only listens is not (3.9)', () => {
   assert.deepEqual([...parseConnections(TABLE)].toSorted(), ['127.0.0.1', '127.213.0.3', '127.213.0.4']);
   assert.deepEqual([...parseConnections('')], []);
+});
+
+test('addresses on which other users listen are told from one’s own (12.8)', () => {
+  assert.deepEqual([...parseListeners(TABLE, 1000)], ['127.213.0.2']);
+  assert.deepEqual([...parseListeners(TABLE, 0)], []);
+  assert.ok(!listenedByOthers().has('127.213.250.9'));
 });
 
 test('a connection to a loopback address is seen as long as it is open (3.9)', async (t) => {

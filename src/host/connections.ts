@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 
 const LISTEN = '0A';
@@ -17,6 +18,21 @@ export function parseConnections(table: string): Set<string> {
     const [, local = '', remote = '', state] = line.trim().split(/\s+/);
     if (state === LISTEN) continue;
     for (const end of [local, remote]) if (/^[0-9A-F]{8}:/.test(end)) addresses.add(dotted(end.slice(0, 8)));
+  }
+  return addresses;
+}
+
+/** @returns the IPv4 addresses on which a program of another user listens for TCP; loopback is everybody's, and who comes first has a port */
+export function listenedByOthers(): Set<string> {
+  return parseListeners(readFileSync('/proc/net/tcp', 'latin1'), process.getuid?.() ?? 0);
+}
+
+/** @param table as above @param ownUid whose listeners do not count */
+export function parseListeners(table: string, ownUid: number): Set<string> {
+  const addresses = new Set<string>();
+  for (const line of table.split('\n').slice(1)) {
+    const [, local = '', , state, , , , uid] = line.trim().split(/\s+/);
+    if (state === LISTEN && Number(uid) !== ownUid) addresses.add(dotted(local.slice(0, 8)));
   }
   return addresses;
 }

@@ -1,4 +1,4 @@
-import { allocateNetworkIndex } from '../model/network.ts';
+import { freeNetworkIndex } from './network-index.ts';
 import { shortId, type Vm } from '../model/vm.ts';
 import type { VmManifest } from '../store/vm-manifests.ts';
 import type { LifecycleServices } from './services.ts';
@@ -36,7 +36,7 @@ async function restore(services: LifecycleServices, { vm, image }: VmManifest): 
   const record: Vm = { ...vm, ...(await settledState(services, vm)) };
   if (isTaken.name) record.name = `${vm.name.slice(0, 54)}-${shortId(vm)}`;
   if (isTaken.index) {
-    record.networkIndex = allocateNetworkIndex(services.vms.networkIndexes(), services.settings.firstNetworkIndex);
+    record.networkIndex = freeNetworkIndex(services);
     // Until it is restarted nothing of the host reaches it there; what is in its memory is its user's.
     if (record.state === 'running') services.warn("a VM runs with an address that is another one's: restart it", { vm: record.name });
   }

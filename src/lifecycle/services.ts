@@ -63,6 +63,8 @@ export type HostPort = {
   bootId(): string;
   /** Every IPv4 address of this host or beyond that a TCP connection of this host has at one of its ends. */
   connectedAddresses(): Promise<Set<string>>;
+  /** Every IPv4 address on which a program of another user listens for TCP. */
+  listenedByOthers(): Set<string>;
 };
 
 /** `.vm` names; changes are answered from the next query on. */

@@ -48,6 +48,16 @@ test('doing what is done already is no error and changes nothing (3.4)', async (
   assert.equal((await api.showVm('web')).state, 'stopped');
 });
 
+test('a new VM gets no address on which a program of another user listens already (12.8)', async (t) => {
+  const { api, world } = await daemonFor(t);
+  const { address } = await created(api, 'first', { start: false });
+  const next = address.replace(/\d+$/, (last) => String(Number(last) + 1));
+  world.squatted.add(next);
+  const second = await created(api, 'second', { start: false });
+  assert.notEqual(second.address, next);
+  assert.notEqual(second.address, address);
+});
+
 test('VMs made at once get addresses and made-up names of their own (3.2, 3.4)', async (t) => {
   const { api } = await daemonFor(t);
   await Promise.all(Array.from({ length: 10 }, () => done(api, api.createVm({}, false))));

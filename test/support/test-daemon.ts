@@ -184,7 +184,14 @@ function fakeParts(world: TestWorld, store: Store, effects: Effects): Parameters
   const network: NetworkDriver = { ...effects.watch('network', fake, ['addressOnHost']), checks: () => fake.checks() };
   const networks = world.isPlain ? [helperlessNetwork, network] : [network];
   const hypervisor = watchedHypervisor(world, effects);
-  const host = effects.watch('host', world.host, ['isAlive', 'signalProcess', 'bootId', 'commandEnvironment', 'openUnpacked']);
+  const host = effects.watch('host', world.host, [
+    'isAlive',
+    'signalProcess',
+    'bootId',
+    'commandEnvironment',
+    'openUnpacked',
+    'listenedByOthers',
+  ]);
   return {
     store: {
       vms: effects.watch('vms', store.vms, ['*']),

@@ -39,6 +39,8 @@ export type TestWorld = {
   names: Map<string, string>;
   /** Addresses that TCP connections lead to. */
   connected: Set<string>;
+  /** Loopback addresses on which another user's programs listen. */
+  squatted: Set<string>;
   host: Host;
   image: Image;
   /** Of the bundle. */
@@ -68,6 +70,7 @@ export function createTestWorld({ isPlain = false } = {}): TestWorld {
   const storage = fakeStorageWorld();
   const names = new Map<string, string>();
   const connected = new Set<string>();
+  const squatted = new Set<string>();
   return {
     isPlain,
     isBundleAway: false,
@@ -79,7 +82,8 @@ export function createTestWorld({ isPlain = false } = {}): TestWorld {
     storage,
     names,
     connected,
-    host: hostOf(machines, connected),
+    squatted,
+    host: hostOf(machines, connected, squatted),
     image: createImage(join(directory, 'image')),
     agentSha256: AGENT,
     remains: () =>
@@ -97,7 +101,7 @@ export function createTestWorld({ isPlain = false } = {}): TestWorld {
 }
 
 /** The real host, but for processes that exist only in the world of fake machines, and for a copy that starts no process. */
-function hostOf(machines: FakeWorld, connected: ReadonlySet<string>): Host {
+function hostOf(machines: FakeWorld, connected: ReadonlySet<string>, squatted: ReadonlySet<string>): Host {
   const fakeOf = (identity: ProcessIdentity) =>
     [...machines.machines.values()].find(({ process }) => process.pid === identity.pid && process.startTicks === identity.startTicks);
   return {
@@ -115,6 +119,7 @@ function hostOf(machines: FakeWorld, connected: ReadonlySet<string>): Host {
     processUsage: (identity) =>
       Promise.resolve(fakeOf(identity) === undefined ? undefined : { cpuMs: performance.now() / 2, residentBytes: 64 * MIB }),
     connectedAddresses: () => Promise.resolve(new Set(connected)),
+    listenedByOthers: () => new Set(squatted),
     isAlive: (identity) => fakeOf(identity) !== undefined,
     signalProcess: (identity, signal) => {
       const machine = fakeOf(identity);

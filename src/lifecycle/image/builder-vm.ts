@@ -3,7 +3,7 @@ import { isTrusting, takeTrustBack } from '../../capabilities/host-trust.ts';
 import { BangerError } from '../../model/errors.ts';
 import type { Image } from '../../model/image.ts';
 import { LIMITS } from '../../model/limits.ts';
-import { allocateNetworkIndex } from '../../model/network.ts';
+import { freeNetworkIndex } from '../network-index.ts';
 import { trustOf } from '../../model/vm-change.ts';
 import type { Vm, VmSpec } from '../../model/vm.ts';
 import { runAll, type Step } from '../pipeline.ts';
@@ -32,7 +32,7 @@ export type BuilderWish = { name: string; rootfsBytes: number; trust: Pick<VmSpe
  * @throws PREREQUISITE_MISSING
  */
 export function reserveBuilder(services: LifecycleServices, base: Image, { name, rootfsBytes, trust }: BuilderWish): Vm {
-  const { defaultSpec, firstNetworkIndex } = services.settings;
+  const { defaultSpec } = services.settings;
   const id = services.newId();
   const wanted = `build-${name}`.slice(0, LIMITS.nameLength.max - 9);
   const vm: Vm = {
@@ -48,7 +48,7 @@ export function reserveBuilder(services: LifecycleServices, base: Image, { name,
       nat: true,
       ...trustOf(trust, defaultSpec),
     },
-    networkIndex: allocateNetworkIndex(services.vms.networkIndexes(), firstNetworkIndex),
+    networkIndex: freeNetworkIndex(services),
     createdAt: services.now().toISOString(),
     startedAt: null,
     lastUsedAt: null,

@@ -3,7 +3,7 @@ import { formatSize } from '../../lib/size.ts';
 import { BangerError } from '../../model/errors.ts';
 import type { Image } from '../../model/image.ts';
 import { checkName } from '../../model/name.ts';
-import { allocateNetworkIndex } from '../../model/network.ts';
+import { freeNetworkIndex } from '../network-index.ts';
 import type { OperationRecord } from '../../model/operation.ts';
 import { trustOf } from '../../model/vm-change.ts';
 import type { Vm, VmSpec } from '../../model/vm.ts';
@@ -124,7 +124,7 @@ function reserve(services: LifecycleServices, name: string | undefined, image: I
     imageId: image.id,
     imageName: image.name,
     spec,
-    networkIndex: allocateNetworkIndex(services.vms.networkIndexes(), services.settings.firstNetworkIndex),
+    networkIndex: freeNetworkIndex(services),
     createdAt: services.now().toISOString(),
     startedAt: null,
     lastUsedAt: null,
