@@ -13,6 +13,8 @@ const forEveryone = process.argv[3] === 'everyone';
 let table: Table = { names: new Map(), ports: new Map() };
 let questions = 0;
 const open = new Set<Socket>();
+/** Of users whose process it is not, and of what nobody holds any more. */
+const held = new Map<number | undefined, number>();
 const servers = new Map<string, Server>();
 const answers = new Map<number, (standing: Standing) => void>();
 
@@ -47,11 +49,18 @@ async function admit(socket: Socket): Promise<void> {
 /** The kernel gives these addresses to nobody else; it is looked at should somebody bind the front elsewhere. */
 const isLoopback = (address: string): boolean => address.startsWith('127.') || address === '::1';
 
-/** Loopback is every user's, and what listens in a guest believes that its owner calls. */
+/**
+ * Loopback is every user's, and what listens in a guest believes that its owner calls. Where all are let in, another user may have one
+ * more connection as long as it has fewer than are left.
+ */
 async function isAllowed(socket: Socket): Promise<boolean> {
-  if (forEveryone) return true;
   const uid = await peerUid(socket as ConnectionEnds).catch(() => undefined);
-  return uid === 0 || uid === process.getuid?.();
+  if (uid === 0 || uid === process.getuid?.()) return true;
+  const own = held.get(uid) ?? 0;
+  if (!forEveryone || socket.destroyed || own >= MAX_CONNECTIONS - open.size) return false;
+  held.set(uid, own + 1);
+  socket.once('close', () => held.set(uid, (held.get(uid) ?? 1) - 1));
+  return true;
 }
 
 function onMessage(message: ToFront, handle: Socket | Server | undefined): void {
