@@ -28,6 +28,17 @@ test('a program that called IPv4 from an IPv6 socket is found in the other list 
   assert.equal(parsePeerUid(mapped, ends(40_000)), 1001);
 });
 
+test('over IPv6 it is told as well (12.8)', async (t) => {
+  const server = createServer().listen(0, '::1');
+  t.after(() => server.close());
+  await once(server, 'listening');
+  const client = connect((server.address() as AddressInfo).port, '::1');
+  const [accepted] = (await once(server, 'connection')) as [Socket];
+  assert.equal(await peerUid(accepted as ConnectionEnds), process.getuid?.());
+  client.destroy();
+  accepted.destroy();
+});
+
 test('real connections, many at once, are this process’s (12.8)', async () => {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 
-/** Both ends of a TCP connection over IPv4 as the end that asks sees them, e.g. the properties of a `net.Socket`. */
+/** Both ends of a TCP connection as the end that asks sees them, e.g. the properties of a `net.Socket`. */
 export type ConnectionEnds = { localAddress: string; localPort: number; remoteAddress: string; remotePort: number };
 
 const TABLES = ['/proc/net/tcp', '/proc/net/tcp6'];
@@ -37,11 +37,20 @@ export function parsePeerUid(table: string, ends: ConnectionEnds): number | unde
 }
 
 function place(address: string, port: number): string {
-  const bytes = address
-    .replace(/^::ffff:/i, '')
-    .split('.')
-    .map((part) => hex(Number(part), 2));
-  return `${bytes.toReversed().join('')}:${hex(port, 4)}`;
+  const plain = address.replace(/^::ffff:/i, '');
+  const bytes = plain.includes(':') ? bytesOf(plain) : plain.split('.').map(Number);
+  // Four bytes at a time are one number there.
+  const words = Array.from({ length: bytes.length / 4 }, (_, i) => bytes.slice(i * 4, i * 4 + 4).toReversed());
+  return `${words.flatMap((word) => word.map((byte) => hex(byte, 2))).join('')}:${hex(port, 4)}`;
+}
+
+/** @param address of IPv6, as Node prints it */
+function bytesOf(address: string): number[] {
+  const groups = (text: string): number[] => (text === '' ? [] : text.split(':').map((group) => Number.parseInt(group, 16)));
+  const [head = '', tail] = address.replace(/%.*$/, '').split('::');
+  const [left, right] = [groups(head), groups(tail ?? '')];
+  const middle = Array.from({ length: tail === undefined ? 0 : 8 - left.length - right.length }, () => 0);
+  return [...left, ...middle, ...right].flatMap((group) => [group >> 8, group & 255]);
 }
 
 function hex(value: number, digits: number): string {

@@ -44,7 +44,7 @@ function judge(services: LifecycleServices, vm: Vm, asked: VmChangeRequest): Pic
 function assertNatCanChange(services: LifecycleServices, vm: Vm, nat: boolean): void {
   if (vm.state !== 'running') return;
   const { network } = services.drivers.of(vm.runtime);
-  if (network.setNat !== undefined) return;
+  if (network === undefined || network.setNat !== undefined) return;
   const flag = nat ? '--nat' : '--no-nat';
   throw new BangerError('WRONG_STATE', `the network "${network.name}" gives the way to the outside, or takes it, only when a VM starts`, {
     remedy: `banger vm stop ${vm.name} && banger vm set ${vm.name} ${flag} && banger vm start ${vm.name}`,
