@@ -76,7 +76,11 @@ async function joinNetwork(context: VmContext, live: LiveMachine): Promise<boole
   const before = live.networkProblem;
   try {
     await services.drivers.refreshNetworks(vm.runtime);
-    await context.recorded.network?.ensure(new AbortController().signal);
+    const { network } = context.recorded;
+    await network?.ensure(new AbortController().signal);
+    if ((await network?.isAttached?.(context.network)) === false) {
+      throw new BangerError('NETWORK_FAILED', `what held it has ended; banger vm restart ${vm.name} joins the VM anew`);
+    }
     live.networkProblem = null;
     if (before === null) return true;
     await reachPorts(context, live);

@@ -173,6 +173,50 @@ test('daemon stop leaves VMs running, and daemon restart takes them over (1.2, 1
   assert.equal(await vm().sh('hostname'), 'web');
 });
 
+test('a VM goes on while the bundle is away, for whichever daemon, and has its ports again when it is back (10.7)', async () => {
+  const { pid, address } = await vm().show();
+  await vm().sh(
+    'echo in memory >/run/note; setsid systemd-socket-activate --listen=0.0.0.0:8002 --accept --inetd echo here >/dev/null 2>&1 &',
+  );
+  const away = { env: { BANGER_BUNDLE: join(sandbox().directory, 'nowhere') } };
+  for (let daemon = 0; daemon < 2; daemon++) {
+    await sandbox().must(['daemon', 'restart'], away);
+    const { state, pid: present, lastError } = await vm().show();
+    assert.deepEqual([state, present], ['running', pid]);
+    assert.match(lastError ?? '', /its network could not be adopted: .*nowhere/);
+    assert.equal(await vm().sh('cat /run/note'), 'in memory');
+  }
+  await sandbox().must(['daemon', 'restart']);
+  await sandbox().must(['vm', 'start', 'web']);
+  const { pid: kept, lastError } = await vm().show();
+  assert.deepEqual([kept, lastError, await vm().sh('cat /run/note')], [pid, null, 'in memory']);
+  await eventually(
+    'the forward',
+    () => hear(sandbox(), address, 8002),
+    (heard) => heard === 'here',
+  );
+});
+
+test('a VMM that stands still is left alone by the next daemon, and adopted by the next command when it goes on (10.7)', async () => {
+  const { pid } = await vm().show();
+  process.kill(pid ?? 0, 'SIGSTOP');
+  await sandbox().must(['daemon', 'restart']);
+  assert.match((await vm().show()).lastError ?? '', /^not adopted: /);
+  const stop = await sandbox().banger(['vm', 'stop', 'web']);
+  assert.match(stop.stderr, /cannot be asked to shut down[^]*banger vm kill web/);
+  process.kill(pid ?? 0, 'SIGCONT');
+  assert.equal(await vm().sh('cat /run/note'), 'in memory');
+  assert.deepEqual([(await vm().show()).pid, (await vm().show()).lastError], [pid, null]);
+});
+
+test('a delete that is the first command to a fresh daemon leaves nothing (3.5, 9.5)', async () => {
+  await sandbox().must(['vm', 'create', '--name', 'idle', '--no-start']);
+  await sandbox().must(['daemon', 'stop']);
+  await sandbox().must(['vm', 'delete', '--yes', 'idle']);
+  assert.equal(await sandbox().must(['vm', 'list', '-q']), 'web\n');
+  assert.equal(readdirSync(join(sandbox().directory, 'state/vms')).length, 1);
+});
+
 test('a daemon that was started from a terminal goes on when the terminal closes (1.2)', async () => {
   const { pid } = await vm().show();
   await sandbox().must(['daemon', 'stop']);

@@ -217,6 +217,17 @@ for (const isPlain of [false, true]) {
   });
 }
 
+test('a VM whose network ended while no daemon ran goes on without it, and says what helps (10.7)', async (t) => {
+  const { world, next, pid } = await livesOf(t);
+  world.network.taps.clear();
+  const { api } = await next();
+  const vm = await api.showVm('web');
+  assert.deepEqual([vm.state, vm.pid, (await api.health('web')).agent], ['running', pid, 'ok']);
+  assert.match(vm.lastError ?? '', /its network could not be adopted: what held it has ended; banger vm restart web/);
+  await done(api, api.beginVm('web', 'restart'));
+  assert.equal((await api.showVm('web')).lastError, null);
+});
+
 test('a VM whose record says error, or that its start had not ended, is adopted when somebody may work in it (10.7)', async (t) => {
   for (const state of ['error', 'starting'] as const) {
     const { next, pid } = await livesOf(t);

@@ -20,6 +20,11 @@ export type NetworkDriver = {
   ensure(signal: AbortSignal): Promise<void>;
   attach(vm: NetworkVm, signal: AbortSignal): Promise<NetworkAttachment>;
   detach(vm: Pick<NetworkVm, 'shortId' | 'addresses'>): Promise<void>;
+  /**
+   * Only of networks that can end while a VM goes on: whether what `attach` made for it is there. What is gone comes back with the
+   * next start of the VM alone.
+   */
+  isAttached?(vm: Pick<NetworkVm, 'shortId' | 'addresses'>): Promise<boolean>;
   /** @returns where programs on the host reach a VM's ports; what its `.vm` name says. */
   addressOnHost(addresses: VmAddresses): string;
   /** Gives a running VM the way to the outside, or takes it; repeatable. @returns what the guest is to be told of it */

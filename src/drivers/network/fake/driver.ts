@@ -65,6 +65,7 @@ export function createFakeNetwork(options: FakeNetworkOptions = {}): NetworkDriv
       world.nat.delete(vm.shortId);
       world.forwards.delete(vm.shortId);
     },
+    isAttached: (vm) => Promise.resolve(world.taps.has(`bgr-${vm.shortId}`)),
     setNat: async (vm) => {
       await before('setNat', vm.shortId);
       admit(vm);

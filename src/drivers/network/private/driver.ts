@@ -74,6 +74,7 @@ export function createPrivateNetwork(options: PrivateNetworkOptions): NetworkDri
     ensure: async (signal) => void (await holder.ensure(signal)),
     attach,
     detach,
+    isAttached: async ({ shortId }) => (await askOne('tap list')).includes(`tap ${tapNameOf(shortId)}`),
     sweep,
     setNat: async (vm) => {
       const { innerPid } = await holder.ensure(new AbortController().signal);
