@@ -61,8 +61,7 @@ export function createPrivateNetwork(options: PrivateNetworkOptions): NetworkDri
     const forwarded = parseForwards(await askOne('list')).map((f) => f.guestAddress);
     for (const address of new Set(forwarded)) if (!addresses.has(address)) await askOne(`forget ${address}`);
     const admitted = parseGuests(await holder.listGuests(info.innerPid));
-    const strangers = admitted.filter((guest) => !taps.has(guest.tapName));
-    const dismissed = strangers.filter((guest) => !addresses.has(guest.guestAddress));
+    const dismissed = admitted.filter((guest) => !taps.has(guest.tapName) && !addresses.has(guest.guestAddress));
     if (dismissed.length > 0) await holder.nft(info.innerPid, dismissGuests(dismissed));
   };
 
