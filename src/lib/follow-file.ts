@@ -1,0 +1,172 @@
+import { closeSync, type FSWatcher, fstatSync, openSync, read, watch } from 'node:fs';
+import { dirname } from 'node:path';
+import { promisify } from 'node:util';
+
+const CHUNK_BYTES = 64 * 1024;
+/** Not every change of a file gives an event, and a directory that is not there gives none. */
+const LOOK_EVERY_MS = 500;
+/** So many files are kept for a reader who pauses. They take space on the disk, and are shared by all who follow the same file. */
+const MOST_FILES = 8;
+
+const readAt = promisify(read);
+
+/** One file that had the followed name at some time; open, so that it stays although it is replaced. */
+type Generation = {
+  descriptor: number;
+  inode: bigint;
+  /** Bytes of earlier ones that the reader did not come to. */
+  droppedBytes: number;
+};
+
+/**
+ * Yields a file from its start, then, when asked, what is added, until the signal fires. When the file is full it becomes PATH.1 and
+ * another one begins (host/rotating-log.ts): what is behind is read first, also by a reader who pauses. One who pauses for very long
+ * is told how many bytes were dropped. No file counts as an empty one.
+ */
+export async function* followFile(path: string, options: { follow: boolean; signal?: AbortSignal }): AsyncGenerator<Buffer> {
+  const { follow, signal } = options;
+  const generations = new Generations(path);
+  const bell = new Bell();
+  const look = (): void => {
+    generations.look();
+    bell.ring();
+  };
+  const closeWatch = follow ? watchBeside(path, look) : undefined;
+  // Who goes away may never ask for the rest.
+  const leave = (): void => {
+    closeWatch?.();
+    bell.ring();
+  };
+  signal?.addEventListener('abort', leave, { once: true });
+  try {
+    generations.look();
+    for (;;) {
+      // Asked before it is read: who was replaced then gets nothing more, so that an end found after it is its last.
+      const isOver = generations.hasNext;
+      const chunk = await generations.read();
+      if (chunk.length > 0) yield chunk;
+      else if (isOver) generations.next();
+      else if (!follow || signal?.aborted === true) return;
+      else await bell.wait();
+    }
+  } finally {
+    signal?.removeEventListener('abort', leave);
+    closeWatch?.();
+    generations.close();
+  }
+}
+
+class Generations {
+  readonly #path: string;
+  /** The one that is read first. */
+  #kept: Generation[] = [];
+  #position = 0;
+
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  get hasNext(): boolean {
+    return this.#kept.length > 1;
+  }
+
+  /** Takes up what has the name now. Two changes may have come since the last look, but no more in so short a time. */
+  look(): void {
+    const last = this.#kept.at(-1);
+    const present = open(this.#path);
+    if (present === undefined) return;
+    if (present.inode === last?.inode) return closeSync(present.descriptor);
+    const before = last === undefined ? undefined : open(`${this.#path}.1`);
+    if (before !== undefined) {
+      if (before.inode === last?.inode) closeSync(before.descriptor);
+      else this.#kept.push(before);
+    }
+    this.#kept.push(present);
+    while (this.#kept.length > MOST_FILES) this.#drop();
+  }
+
+  /** The second: the first may be being read. */
+  #drop(): void {
+    const [dropped] = this.#kept.splice(1, 1);
+    const heir = this.#kept[1];
+    if (dropped === undefined || heir === undefined) return;
+    heir.droppedBytes += dropped.droppedBytes + fstatSync(dropped.descriptor).size;
+    closeSync(dropped.descriptor);
+  }
+
+  /** @returns what comes next; nothing at the end of the first */
+  async read(): Promise<Buffer> {
+    const [first] = this.#kept;
+    if (first === undefined) return Buffer.alloc(0);
+    const { droppedBytes } = first;
+    if (droppedBytes > 0) {
+      first.droppedBytes = 0;
+      return Buffer.from(`\nbanger: ${droppedBytes} bytes came faster than they were read, and are left out here\n`);
+    }
+    const { buffer, bytesRead } = await readAt(first.descriptor, Buffer.alloc(CHUNK_BYTES), 0, CHUNK_BYTES, this.#position);
+    this.#position += bytesRead;
+    // Emptied, and begun anew.
+    if (bytesRead === 0 && fstatSync(first.descriptor).size < this.#position) this.#position = 0;
+    return buffer.subarray(0, bytesRead);
+  }
+
+  next(): void {
+    const first = this.#kept.shift();
+    if (first !== undefined) closeSync(first.descriptor);
+    this.#position = 0;
+  }
+
+  close(): void {
+    for (const { descriptor } of this.#kept.splice(0)) closeSync(descriptor);
+  }
+}
+
+function open(path: string): Generation | undefined {
+  try {
+    const descriptor = openSync(path, 'r');
+    return { descriptor, inode: fstatSync(descriptor, { bigint: true }).ino, droppedBytes: 0 };
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/** Lets one wait for what another tells; what is told while nobody waits is kept. */
+class Bell {
+  #hasRung = false;
+  #wake: (() => void) | undefined;
+
+  ring(): void {
+    this.#hasRung = true;
+    this.#wake?.();
+  }
+
+  async wait(): Promise<void> {
+    if (!this.#hasRung) await new Promise<void>((resolve) => (this.#wake = resolve));
+    this.#hasRung = false;
+  }
+}
+
+/** @returns what ends it */
+function watchBeside(path: string, onChange: () => void): () => void {
+  let watcher: FSWatcher | undefined;
+  const begin = (): void => {
+    try {
+      watcher ??= watch(dirname(path), onChange).on('error', () => {
+        watcher?.close();
+        watcher = undefined;
+      });
+    } catch {
+      // Not there yet: the timer tries again.
+    }
+  };
+  begin();
+  const timer = setInterval(() => {
+    begin();
+    onChange();
+  }, LOOK_EVERY_MS);
+  return () => {
+    clearInterval(timer);
+    watcher?.close();
+  };
+}
