@@ -13,6 +13,7 @@ import type {
   ExecBody,
   Health,
   Operation,
+  OpenSession,
   OperationEvent,
   SshAccess,
   SshLogin,
@@ -127,6 +128,8 @@ function hostRoutes(get: Get, json: Json, send: Send, done: Done) {
   return {
     stats: (signal?: AbortSignal) => get<Stats>('/v1/stats', signal),
     daemon: () => get<DaemonStatus>('/v1/daemon'),
+    /** What ends with the daemon. */
+    sessions: () => get<OpenSession[]>('/v1/daemon/sessions'),
     shutdown: () => json<{ pid: number }>({ method: 'POST', path: '/v1/daemon/shutdown', json: {} }),
     listOperations: () => get<Operation[]>('/v1/operations'),
     operation: (id: string) => get<Operation>(pathOf(['operations', id])),

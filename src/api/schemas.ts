@@ -182,6 +182,10 @@ export const daemonStatusSchema = z
   })
   .meta({ id: 'DaemonStatus' });
 
+export const openSessionSchema = z
+  .strictObject({ vm: z.string(), what: z.string().describe('as a command line says it'), since: z.string() })
+  .meta({ id: 'OpenSession' });
+
 export const bundleStatusSchema = z
   .strictObject({
     directory: z.string(),
@@ -285,6 +289,7 @@ export type SetVm = z.infer<typeof setVmSchema>;
 export type Operation = z.infer<typeof operationSchema>;
 export type OperationEvent = z.infer<typeof operationEventSchema>;
 export type DaemonStatus = z.infer<typeof daemonStatusSchema>;
+export type OpenSession = z.infer<typeof openSessionSchema>;
 export type DoctorReport = z.infer<typeof doctorReportSchema>;
 export type DoctorFix = z.infer<typeof doctorFixSchema>;
 export type BundleStatus = z.infer<typeof bundleStatusSchema>;

@@ -138,6 +138,35 @@ test('a daemon of another build is replaced once, before anything that changes s
   assert.equal(starts().length, 2);
 });
 
+test('a daemon of another build with open sessions goes on, and every command says which and until when (1.3)', async () => {
+  const sessions = ['vm exec: make test', 'vm ssh', 'a\u001b[2J', 'vm cp', 'vm logs -f', 'vm ssh'].map((what) => ({
+    vm: 'web',
+    what,
+    since: '',
+  }));
+  await runInProcess({ ...env, FAKE_BUILD: 'older', FAKE_SESSIONS: JSON.stringify(sessions) }, ['daemon', 'start']);
+  for (const words of [
+    ['vm', 'ls', '-q'],
+    ['vm', 'stop', '--all'],
+  ]) {
+    const { exitCode, stderr } = await runInProcess(env, words);
+    assert.equal(exitCode, 0);
+    assert.match(
+      stderr,
+      /^banger: the daemon is build older, .* it is replaced when this is over: vm exec: make test \(web\), vm ssh \(web\), .* and 1 more /,
+    );
+    assert.equal(stderr.includes('\u001b'), false);
+  }
+  for (const verb of ['stop', 'restart']) {
+    const { exitCode, stderr } = await runInProcess(env, ['daemon', verb]);
+    assert.equal(exitCode, 1);
+    assert.match(stderr, new RegExp(`ends what is open: vm exec: make test \\(web\\).*\n  try: banger daemon ${verb} --yes`));
+  }
+  assert.equal(starts().length, 1);
+  assert.equal((await runInProcess(env, ['daemon', 'restart', '--yes'])).exitCode, 0);
+  assert.equal(starts().length, 2);
+});
+
 test('without leave to restart it, a daemon of another build is only named (1.3)', async () => {
   const stub = await startStubDaemon({ build: 'other', routes: { 'GET /v1/vms': answer([]) } });
   try {

@@ -1,4 +1,5 @@
 import { type ApiReply, createSend, type Send } from '../api/client.ts';
+import { createApi } from '../api/client-routes.ts';
 import { BangerError } from '../model/errors.ts';
 import { BUILD } from './build-info.ts';
 import type { Cli } from './cli.ts';
@@ -26,7 +27,7 @@ export function createRemoteSend(cli: Cli, endpoint: Exclude<Endpoint, { kind: '
 
 /**
  * Requests to the daemon of this user. With `autostart` a daemon that does not run is started, and one of another build
- * is replaced (1.2, 1.3); each at most once. Without it a daemon of another build is only named.
+ * is replaced (1.2, 1.3) unless somebody would lose a session by it; each at most once. Without it a daemon of another build is only named.
  */
 export function createDaemonSend(cli: Cli, options: { autostart: boolean }): Send {
   let seenBuild: string | undefined;
@@ -46,6 +47,14 @@ export function createDaemonSend(cli: Cli, options: { autostart: boolean }): Sen
     replaced = true;
     if (!options.autostart) {
       cli.note(`banger: the daemon is build ${seenBuild}, this program is build ${BUILD}`);
+      return false;
+    }
+    const { nameWork, openWork } = await import('./open-work.ts');
+    const work = await openWork(createApi(raw));
+    if (work.length > 0) {
+      cli.note(
+        `banger: the daemon is build ${seenBuild}, this program is build ${BUILD}; it is replaced when this is over: ${nameWork(work)} (or now, by banger daemon restart --yes)`,
+      );
       return false;
     }
     const { restartDaemon } = await import('./daemon-process.ts');

@@ -4,6 +4,7 @@ import type { SchemeProbe } from '../http/probe.ts';
 import type { LifecycleServices } from '../lifecycle/services.ts';
 import type { Image } from '../model/image.ts';
 import type { OperationRecord } from '../model/operation.ts';
+import type { OpenSessions } from './open-sessions.ts';
 
 /** Where a packaged bundle is: its runtime-bundle.toml, and what that file must be. */
 export type BundleSource = { manifestUrl: string; manifestSha256?: string };
@@ -34,6 +35,7 @@ export type DaemonServices = LifecycleServices & {
   defaultImageName: string;
   /** Whether the manifest of an image's packages or the agent has changed since, and what makes a fresh one. */
   imageFreshness(image: Image): Promise<{ stale: boolean; agentOutdated: boolean; rebuildCommand: string | null }>;
+  openSessions: OpenSessions;
   /** Ends the daemon after the reply is out; VMs go on. */
   requestShutdown(): void;
 };

@@ -42,11 +42,12 @@ async function serve(services: DaemonServices, buildId: string, upgrade: Upgrade
     });
   }
   const [, reference = '', kind] = route;
-  const open = opener(kind === 'exec' ? 'exec' : 'tunnel', await readBody(request));
+  const { what, open } = askedFor(kind, await readBody(request));
   if (head.length > 0) socket.unshift(head);
   const vm = resolveVm(services.vms, decodePart(reference));
   const gone = new AbortController();
   socket.once('close', () => gone.abort());
+  socket.once('close', services.openSessions.begin(vm.name, what));
   await withSession(
     services,
     vm,
@@ -59,16 +60,19 @@ async function serve(services: DaemonServices, buildId: string, upgrade: Upgrade
   );
 }
 
-type Open = (agent: AgentClient, vmName: string, options: { signal: AbortSignal }) => Promise<FrameSession>;
+type Asked = { what: string; open(agent: AgentClient, name: string, options: { signal: AbortSignal }): Promise<FrameSession> };
 
-/** @returns what opens the session that the body asks for. @throws INVALID_INPUT */
-function opener(kind: 'exec' | 'tunnel', body: unknown): Open {
+/** @returns the session that is asked for, and how people call it. @throws INVALID_INPUT */
+function askedFor(kind: string | undefined, body: unknown): Asked {
   if (kind === 'exec') {
-    const request = withoutUndefined(parseInput(execSchema, body, 'the body'));
-    return (agent, _vmName, options) => agent.openExec(request, options);
+    const asked = withoutUndefined(parseInput(execSchema, body, 'the body'));
+    return { what: `vm exec: ${asked.argv.join(' ').slice(0, 200)}`, open: (agent, _name, options) => agent.openExec(asked, options) };
   }
   const { target } = parseInput(tunnelSchema, body, 'the body');
-  return (agent, vmName, options) => openTunnel(agent, vmName, target, options);
+  return {
+    what: target === 'ssh' ? 'vm ssh' : `connection to ${target}`,
+    open: (agent, name, options) => openTunnel(agent, name, target, options),
+  };
 }
 
 /** @throws GUEST_COMMAND_NOT_FOUND where ssh is asked for and the image brings no server of it */

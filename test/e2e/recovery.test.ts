@@ -150,6 +150,26 @@ test('a CLI of another build replaces the daemon, and VMs go on (1.3)', async ()
   assert.equal((await daemonStatus(sandbox())).build, before.build, 'and back');
 });
 
+test('a session keeps its daemon, from an upgrade and from a restart that nobody insists on (1.3)', async () => {
+  const { pid, build } = await daemonStatus(sandbox());
+  const program = otherBuild(join(sandbox().directory, 'home/later'), build);
+  const session = startBanger(sandbox(), ['vm', 'exec', 'web', '--', 'sh', '-c', 'echo begun; exec sleep 1000']);
+  await eventually('the session', session.stdout, (text) => text === 'begun\n');
+  const upgrade = await sandbox().banger(['vm', 'list', '-q'], { program });
+  assert.deepEqual([upgrade.status, upgrade.stdout], [0, 'web\n']);
+  assert.match(upgrade.stderr, /it is replaced when this is over: vm exec: sh -c echo begun; exec sleep 1000 \(web\)/);
+  const refused = await sandbox().banger(['daemon', 'restart']);
+  assert.deepEqual([refused.status, /ends what is open: vm exec: .*banger daemon restart --yes/s.test(refused.stderr)], [1, true]);
+  assert.equal((await daemonStatus(sandbox())).pid, pid);
+  session.child.kill('SIGKILL');
+  await eventually(
+    'the end of the session',
+    () => sandbox().banger(['daemon', 'restart']),
+    ({ status }) => status === 0,
+  );
+  assert.notEqual((await daemonStatus(sandbox())).pid, pid);
+});
+
 test('two CLIs of different builds at once do not leave two daemons (1.3, 2.1)', async () => {
   const { build } = await daemonStatus(sandbox());
   const program = otherBuild(join(sandbox().directory, 'home/third'), build);

@@ -1,11 +1,20 @@
 // A program that stands in for bangerd where the CLI starts, replaces and stops it. FAKE_BUILD is what it says it is;
 // FAKE_FAILURE makes it end while it starts. FAKE_LOCK names a directory that one of them at a time has, and FAKE_DELAY_MS is how
-// long that one takes to listen; FAKE_DEATH makes the first that has it end before. Every start appends a line to FAKE_STARTS.
+// long that one takes to listen; FAKE_DEATH makes the first that has it end before. FAKE_SESSIONS is its answer to who has sessions open. Every start appends a line to FAKE_STARTS.
 import { appendFileSync, mkdirSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-const { BANGER_RUNTIME_DIR = '', FAKE_BUILD = 'dev', FAKE_STARTS = '', FAKE_FAILURE, FAKE_LOCK, FAKE_DELAY_MS, FAKE_DEATH } = process.env;
+const {
+  BANGER_RUNTIME_DIR = '',
+  FAKE_BUILD = 'dev',
+  FAKE_STARTS = '',
+  FAKE_FAILURE,
+  FAKE_LOCK,
+  FAKE_DELAY_MS,
+  FAKE_DEATH,
+  FAKE_SESSIONS,
+} = process.env;
 appendFileSync(FAKE_STARTS, `${process.pid} ${FAKE_BUILD}\n`);
 if (FAKE_FAILURE !== undefined) {
   process.stderr.write(`${JSON.stringify({ level: 'error', msg: FAKE_FAILURE })}\n`);
@@ -35,6 +44,7 @@ const server = createServer((request, response) => {
     server.closeIdleConnections();
   } else if (request.url === '/v1/daemon/build') response.end(JSON.stringify({ build: FAKE_BUILD, version: '1' }));
   else if (request.url === '/v1/daemon') response.end(JSON.stringify({ pid: process.pid, version: '1', build: FAKE_BUILD, socketPath }));
+  else if (request.url === '/v1/daemon/sessions' && FAKE_SESSIONS !== undefined) response.end(FAKE_SESSIONS);
   else if (request.url === '/v1/vms') response.end('[]');
   else response.writeHead(404).end(JSON.stringify({ code: 'NOT_FOUND', message: `no ${request.url}` }));
 });

@@ -194,7 +194,7 @@ async function leaveInOrder(banger: Sandbox['banger']): Promise<string[]> {
   const names = await listNames();
   if (names.length > 0) await attempt('vm', 'delete', '--force', ...names);
   if (names.length > 0) problems.push(...(await listNames()).map((name) => `left behind: row of VM ${name}`));
-  await attempt('daemon', 'stop');
+  await attempt('daemon', 'stop', '--yes');
   return problems;
 }
 

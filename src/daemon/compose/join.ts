@@ -32,6 +32,7 @@ import type { Store } from '../../store/store.ts';
 import type { Config } from '../config.ts';
 import type { Log } from '../log.ts';
 import { createMetrics } from '../metrics.ts';
+import { createOpenSessions } from '../open-sessions.ts';
 import type { DaemonServices } from '../services.ts';
 import { createStats } from '../stats.ts';
 import type { BundleParts } from './bundle-parts.ts';
@@ -127,6 +128,7 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
       clientPrivateKeyPath: () => key.path(),
       probeSchemes: createSchemeProbe(),
       httpPortsOf: (address) => names.httpPortsOf(address),
+      openSessions: createOpenSessions(impulses.now),
       requestShutdown: () => options.requestShutdown(),
       stats,
       metrics: () => metrics.read(),

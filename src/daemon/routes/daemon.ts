@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { daemonStatusSchema, doctorFixSchema, doctorReportSchema, statsSchema } from '../../api/schemas.ts';
+import { daemonStatusSchema, doctorFixSchema, doctorReportSchema, openSessionSchema, statsSchema } from '../../api/schemas.ts';
 import { clientSignal } from '../request-signal.ts';
 import type { TypedServer } from '../server.ts';
 import type { DaemonServices } from '../services.ts';
@@ -12,6 +12,8 @@ export function daemonRoutes(server: TypedServer, services: DaemonServices, buil
 
   const buildSchema = z.strictObject({ build: z.string(), version: z.string() });
   server.get('/v1/daemon/build', { schema: { response: { 200: buildSchema } } }, () => ({ build: build.id, version: build.version }));
+
+  server.get('/v1/daemon/sessions', { schema: { response: { 200: z.array(openSessionSchema) } } }, () => services.openSessions.list());
 
   server.post('/v1/daemon/shutdown', { schema: { response: { 202: z.strictObject({ pid: z.number() }) } } }, (_request, reply) => {
     services.requestShutdown();

@@ -1,7 +1,9 @@
 import { Readable } from 'node:stream';
+import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
 import { resolveVm } from '../../lifecycle/vm/resolve.ts';
 import { BangerError } from '../../model/errors.ts';
+import type { Vm } from '../../model/vm.ts';
 import { clientSignal } from '../request-signal.ts';
 import type { TypedServer } from '../server.ts';
 import type { DaemonServices } from '../services.ts';
@@ -18,13 +20,19 @@ const guestPath = z
 /** Files in and out of the guest, as streams. */
 export function guestFileRoutes(server: TypedServer, services: DaemonServices): void {
   const resolve = (reference: string) => resolveVm(services.vms, reference);
+  /** From the request to the last byte of its answer. */
+  const copying = (reference: string, reply: FastifyReply): Vm => {
+    const vm = resolve(reference);
+    reply.raw.once('close', services.openSessions.begin(vm.name, 'vm cp'));
+    return vm;
+  };
 
   server.get('/v1/vms/:ref/stat', { schema: { params, querystring: z.strictObject({ path: guestPath }) } }, (request, reply) =>
     withSession(services, resolve(request.params.ref), ({ agent }) => agent.stat(request.query.path, { signal: clientSignal(reply) })),
   );
 
   server.get('/v1/vms/:ref/files', { schema: { params, querystring: z.strictObject({ path: guestPath }) } }, (request, reply) =>
-    withSession(services, resolve(request.params.ref), async ({ agent }) => {
+    withSession(services, copying(request.params.ref, reply), async ({ agent }) => {
       const file = await agent.getFile(request.query.path, { signal: clientSignal(reply) });
       return reply
         .type('application/octet-stream')
@@ -43,7 +51,7 @@ export function guestFileRoutes(server: TypedServer, services: DaemonServices): 
       .default('0644'),
   });
   server.put('/v1/vms/:ref/files', { schema: { params, querystring } }, (request, reply) =>
-    withSession(services, resolve(request.params.ref), async ({ agent }) => {
+    withSession(services, copying(request.params.ref, reply), async ({ agent }) => {
       const sizeBytes = Number(request.headers['content-length']);
       if (!(request.body instanceof Readable) || !Number.isSafeInteger(sizeBytes)) {
         throw new BangerError('INVALID_INPUT', 'a file is sent as application/octet-stream with a Content-Length');

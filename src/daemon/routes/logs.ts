@@ -18,10 +18,14 @@ export function logRoutes(server: TypedServer, services: DaemonServices): void {
   const follows = createFollowers(MOST_LOG_FOLLOWERS, 'logs');
 
   server.get('/v1/vms/:ref/logs', { schema: { params, querystring } }, (request, reply) => {
-    const paths = services.pathsOf(resolveVm(services.vms, request.params.ref));
+    const vm = resolveVm(services.vms, request.params.ref);
+    const paths = services.pathsOf(vm);
     const path = { serial: paths.serialLog, vmm: paths.vmmLog, events: paths.eventLog }[request.query.kind];
     const follow = request.query.follow === '1';
-    if (follow) follows(reply);
+    if (follow) {
+      follows(reply);
+      reply.raw.once('close', services.openSessions.begin(vm.name, 'vm logs -f'));
+    }
     const log = followFile(path, { follow, signal: clientSignal(reply) });
     return reply.type('text/plain; charset=utf-8').send(Readable.from(log));
   });

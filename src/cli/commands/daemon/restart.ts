@@ -1,15 +1,21 @@
 import type { Cli } from '../../cli.ts';
 import { newCommand } from '../../command.ts';
 import { requireLocal } from '../../endpoint.ts';
+import { askToEnd } from '../../open-work.ts';
 
 export function declareCommand(cli: Cli) {
-  return newCommand('restart', 'stop the daemon and start it; virtual machines go on running', ['banger daemon restart']).action(
-    async () => {
+  return newCommand('restart', 'stop the daemon and start it; virtual machines go on running', [
+    'banger daemon restart',
+    'banger daemon restart --yes',
+  ])
+    .option('-y, --yes', 'also when sessions are open, which end with it')
+    .option('-f, --force', 'the same as --yes')
+    .action(async (flags) => {
       requireLocal(cli, 'daemon restart');
+      if (flags.yes !== true && flags.force !== true) await askToEnd(cli, 'restart');
       const { restartDaemon } = await import('../../daemon-process.ts');
       await restartDaemon(cli);
       const { pid, socketPath } = await cli.runningApi().daemon();
       cli.print(`running, pid ${pid}, ${socketPath}`);
-    },
-  );
+    });
 }

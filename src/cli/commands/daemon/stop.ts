@@ -1,11 +1,16 @@
 import type { Cli } from '../../cli.ts';
 import { newCommand } from '../../command.ts';
 import { requireLocal } from '../../endpoint.ts';
+import { askToEnd } from '../../open-work.ts';
 
 export function declareCommand(cli: Cli) {
-  return newCommand('stop', 'stop the daemon; virtual machines go on running', ['banger daemon stop']).action(async () => {
-    requireLocal(cli, 'daemon stop');
-    const { stopDaemon } = await import('../../daemon-process.ts');
-    cli.print((await stopDaemon(cli)) ? 'stopped' : 'not running');
-  });
+  return newCommand('stop', 'stop the daemon; virtual machines go on running', ['banger daemon stop', 'banger daemon stop --yes'])
+    .option('-y, --yes', 'also when sessions are open, which end with it')
+    .option('-f, --force', 'the same as --yes')
+    .action(async (flags) => {
+      requireLocal(cli, 'daemon stop');
+      if (flags.yes !== true && flags.force !== true) await askToEnd(cli, 'stop');
+      const { stopDaemon } = await import('../../daemon-process.ts');
+      cli.print((await stopDaemon(cli)) ? 'stopped' : 'not running');
+    });
 }

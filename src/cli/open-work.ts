@@ -1,0 +1,59 @@
+// What ends with the daemon: it is named before somebody ends it.
+import { createSend } from '../api/client.ts';
+import { type Api, createApi } from '../api/client-routes.ts';
+import { BangerError } from '../model/errors.ts';
+import { type Cli, isSet } from './cli.ts';
+import { confirm } from './confirm.ts';
+import { safeText } from './render/text.ts';
+
+/** More are only counted. */
+const NAMED = 5;
+const LONGEST_NAME = 60;
+
+/** @returns sessions and operations of the daemon, in words; none when no daemon answers, or one that does not tell */
+export async function openWork(api: Api): Promise<string[]> {
+  const [sessions, operations] = await Promise.all([ask(api.sessions()), ask(api.listOperations())]);
+  const running = operations.filter(({ state }) => state === 'running');
+  return [
+    ...sessions.map(({ vm, what }) => shortened(`${what} (${vm})`)),
+    ...running.map(({ verb, vmName }) => (vmName === null ? verb : `${verb} (${vmName})`)),
+  ];
+}
+
+async function ask<T>(answer: Promise<T[]>): Promise<T[]> {
+  try {
+    const list = await answer;
+    return Array.isArray(list) ? list : [];
+  } catch (error) {
+    if (error instanceof BangerError) return [];
+    throw error;
+  }
+}
+
+function shortened(text: string): string {
+  const safe = safeText(text).replaceAll(/\s+/g, ' ');
+  return safe.length > LONGEST_NAME ? `${safe.slice(0, LONGEST_NAME)}…` : safe;
+}
+
+/** @returns the first few by name, and how many more there are */
+export function nameWork(work: readonly string[]): string {
+  const rest = work.length - NAMED;
+  return `${work.slice(0, NAMED).join(', ')}${rest > 0 ? ` and ${rest} more` : ''}`;
+}
+
+/**
+ * Asks on a terminal whether open work may end, and refuses elsewhere.
+ * @throws CANCELLED, USAGE as `confirm`; BUSY where there is no terminal
+ */
+export async function askToEnd(cli: Cli, verb: 'stop' | 'restart'): Promise<void> {
+  const work = await openWork(createApi(createSend(cli.directories().socketPath)));
+  if (work.length === 0) return;
+  const isTerminal = cli.stdin.isTTY === true && cli.stderr.isTTY === true;
+  if (!isTerminal || isSet(cli.env['BANGER_NO_INPUT'])) {
+    throw new BangerError('BUSY', `a ${verb} of the daemon ends what is open: ${nameWork(work)}`, {
+      remedy: `banger daemon ${verb} --yes`,
+      details: { open: work.length },
+    });
+  }
+  await confirm(cli, [nameWork(work)], 'End', 'the daemon goes on');
+}
