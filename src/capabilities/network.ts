@@ -1,3 +1,4 @@
+import { sweepNetworks } from '../lifecycle/sweep.ts';
 import type { VmContext } from '../lifecycle/vm-context.ts';
 import { BangerError } from '../model/errors.ts';
 import type { Capability } from './capability.ts';
@@ -35,14 +36,22 @@ export const network: Capability = {
   },
 };
 
+/** Why a network cannot be asked at all. */
+const ABSENT = new Set<string>(['PREREQUISITE_MISSING', 'BUNDLE_MISSING', 'BUNDLE_BROKEN']);
+
 /** What made it may be gone from this host; what it left is swept when it is back, and keeps nobody from stopping the VM. */
 async function detach(context: VmContext): Promise<void> {
   const { recorded, vm, services, unreleased } = context;
+  const { runtime } = vm;
   try {
     await recorded.network?.detach(context.network);
   } catch (error) {
     unreleased.add('network');
-    if (!(error instanceof BangerError) || error.code !== 'PREREQUISITE_MISSING') throw error;
+    if (!(error instanceof BangerError) || !ABSENT.has(error.code)) throw error;
     services.warn('the network of a VM is left as it is', { vm: vm.name, network: recorded.network?.name, reason: error.message });
+    services.retries.begin('sweep networks', async () => {
+      await services.drivers.refreshNetworks(runtime);
+      return sweepNetworks(services);
+    });
   }
 }

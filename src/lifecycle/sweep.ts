@@ -104,17 +104,25 @@ async function sweepStorages({ drivers, vms, warn }: LifecycleServices): Promise
   }
 }
 
-/** Each network keeps what belongs to VMs that it joined: they run, or nobody can tell that they do not. */
-async function sweepNetworks(services: LifecycleServices): Promise<void> {
+/**
+ * Each network keeps what belongs to VMs that it joined: they run, or nobody can tell that they do not.
+ * @returns whether every network that has joined one of the VMs could be swept
+ */
+export async function sweepNetworks(services: LifecycleServices): Promise<boolean> {
+  const networks = services.drivers.networks();
+  const isThere = (name: string | undefined): boolean => name === undefined || networks.some((network) => network.name === name);
+  let isDone = services.vms.list().every(({ runtime }) => isThere(runtime?.networkDriver)) && networks.length > 0;
   const maybeRunning = services.vms.list().filter(({ state }) => state !== 'stopped');
   const contexts = maybeRunning.map((vm) => makeContext(services, vm));
-  for (const network of services.drivers.networks()) {
+  for (const network of networks) {
     const joined = contexts.filter(({ vm }) => vm.runtime?.networkDriver === network.name).map((context) => context.network);
     await network.sweep(joined).catch((error: unknown) => {
-      if (isAbsent(error) && joined.length === 0) return;
+      if (isAbsent(error) && !services.vms.list().some(({ runtime }) => runtime?.networkDriver === network.name)) return;
+      isDone = false;
       services.warn('a network could not be swept', { network: network.name, reason: textOf(error) });
     });
   }
+  return isDone;
 }
 
 /** What cannot be had on this host has nothing to sweep. */

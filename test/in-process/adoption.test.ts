@@ -217,6 +217,19 @@ for (const isPlain of [false, true]) {
   });
 }
 
+test('what a network that is away leaves of a VM that was stopped is swept when it is back (9.5, 10.7)', async (t) => {
+  const { world, next } = await livesOf(t);
+  const due: (() => void)[] = [];
+  world.isBundleAway = true;
+  const { api } = await next({ timer: (callback) => (due.push(callback), () => undefined) });
+  await done(api, api.beginVm('web', 'stop'));
+  assert.equal(world.network.taps.size, 1);
+  world.isBundleAway = false;
+  for (const callback of due) callback();
+  await until(() => world.network.taps.size === 0);
+  await done(api, api.beginVm('web', 'start'));
+});
+
 test('a VM whose network ended while no daemon ran goes on without it, and says what helps (10.7)', async (t) => {
   const { world, next, pid } = await livesOf(t);
   world.network.taps.clear();

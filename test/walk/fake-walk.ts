@@ -1,5 +1,6 @@
 // The random walk in one process: the real daemon over fakes, with a nemesis at the daemon's effects.
 import type { VmView } from '../../src/api/schemas.ts';
+import { sweepNetworks } from '../../src/lifecycle/sweep.ts';
 import type { BangerError } from '../../src/model/errors.ts';
 import { jumpClock } from '../support/clock.ts';
 import type { EffectHook } from '../support/effects.ts';
@@ -22,7 +23,8 @@ const SHOWN_BURSTS = 12;
 
 /** Walks until the count or the time is reached. @returns how far it came @throws with the shortest beginning that fails */
 export async function walk({ seed, vmCount, verbCount, timeLimitMs }: WalkOptions): Promise<{ verbs: number; bursts: number }> {
-  const walker = await Walker.start();
+  // Every other seed walks on a machine without the root helper.
+  const walker = await Walker.start({ isPlain: seed % 2 === 1 });
   const deadline = performance.now() + timeLimitMs;
   const history: string[] = [];
   let verbs = 0;
@@ -55,19 +57,20 @@ class Walker {
     this.#daemon = daemon;
   }
 
-  static async start(): Promise<Walker> {
-    const world = createTestWorld();
+  static async start(options: { isPlain: boolean }): Promise<Walker> {
+    const world = createTestWorld(options);
     return new Walker(world, await startDaemon(world));
   }
 
   /** One burst with its misfortune, then quiet, then a look at everything. */
   async step(burst: Burst, what: string): Promise<void> {
+    await this.#freshen(burst.misfortune);
     const { effects } = this.#daemon;
     let count = 0;
     let isFull = false;
     effects.hook = ({ name }, phase) => {
       if (isFull && FILE_WRITE.test(name)) throw Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' });
-      if (phase !== 'before' || burst.misfortune.kind === 'none' || ++count !== burst.misfortune.at) return undefined;
+      if (phase !== 'before' || !('at' in burst.misfortune) || ++count !== burst.misfortune.at) return undefined;
       if (burst.misfortune.kind === 'disk full') isFull = true;
       return this.#strike(burst.misfortune);
     };
@@ -75,6 +78,8 @@ class Walker {
     if (!effects.dead) effects.hook = () => undefined;
     const { misfortune } = burst;
     if (effects.dead) await this.#succeed(misfortune.kind === 'kill daemon' ? misfortune.again : 0);
+    this.#world.isBundleAway = false;
+    this.#world.machines.heal('*', 'refuse-adoption');
     await this.#quiesce();
     const vms = await assertSound(this.#daemon, what);
     assertExplained(this.#vms, vms, burst, answers);
@@ -83,6 +88,15 @@ class Walker {
       else mark(this.#world, vm);
     }
     this.#vms = vms;
+  }
+
+  /** What was there before the last daemon ended need not be there for the next. */
+  async #freshen({ kind }: Misfortune): Promise<void> {
+    if (kind !== 'fresh daemon' && kind !== 'bundle away' && kind !== 'drivers away') return;
+    await this.#daemon.stop();
+    this.#world.isBundleAway = kind === 'bundle away';
+    if (kind === 'drivers away') this.#world.machines.inject('*', 'refuse-adoption');
+    this.#daemon = await startDaemon(this.#world);
   }
 
   #strike(misfortune: Misfortune): ReturnType<EffectHook> {
@@ -119,13 +133,17 @@ class Walker {
     this.#daemon = await startDaemon(this.#world);
   }
 
-  /** What was stopped goes on, what could not be undone is taken apart as its error says, and all that is under way ends. */
+  /** What was stopped goes on, what was left alone is adopted, what could not be undone is taken apart as its error says, and all that is under way ends. */
   async #quiesce(): Promise<void> {
     const { services, api } = this.#daemon;
     for (const { process } of this.#world.machines.machines.values()) this.#world.host.signalProcess(process, 'SIGCONT');
     const never = new AbortController().signal;
+    // As the daemon does by itself, some time after the bundle is back.
+    await sweepNetworks(services);
     for (const { id } of services.vms.list()) await services.locks.hold(id, never, () => Promise.resolve());
-    for (const { name, state } of await api.listVms()) {
+    for (const { name, state, lastError } of await api.listVms()) {
+      // One that was left alone is adopted by it.
+      if (state === 'running' && lastError !== null) await done(api, api.beginVm(name, 'start'));
       if (state === 'error') await done(api, api.beginVm(name, 'kill'));
       if (state === 'deleting') await done(api, api.beginVm(name, 'delete'));
     }

@@ -6,13 +6,18 @@ const WALK_VERBS: readonly WalkVerb[] = ['create', 'create', 'create', 'start', 
 /** A verb on the VM of this name. */
 export type Move = { verb: WalkVerb; name: string };
 
-/** What else happens: `at` counts the daemon's effects from the begin of the burst on, `name` is the VM that is meant. */
+/**
+ * What else happens: `at` counts the daemon's effects from the begin of the burst on, `name` is the VM that is meant. Without `at` it
+ * has happened before the burst, whose verbs are then the first acts of a fresh daemon, and what was away is back after it.
+ */
 export type Misfortune =
   | { kind: 'none' }
   | { kind: 'kill daemon'; at: number; again: number }
   | { kind: 'kill VMM' | 'stop VMM'; at: number; name: string }
   | { kind: 'disk full'; at: number }
-  | { kind: 'clock jump'; at: number; hours: number };
+  | { kind: 'clock jump'; at: number; hours: number }
+  | { kind: 'fresh daemon' | 'bundle away' | 'drivers away' }
+  | { kind: 'guest disk full'; name: string };
 
 /** Verbs that are begun at the same time. */
 export type Burst = { moves: Move[]; misfortune: Misfortune };
@@ -42,7 +47,7 @@ export function* burstsOf(seed: number, vmCount: number, mostAtOnce: number): Ge
 
 function misfortuneOf(below: (limit: number) => number, name: () => string): Misfortune {
   const at = 1 + below(60);
-  switch (below(10)) {
+  switch (below(15)) {
     case 0:
     case 1:
       return { kind: 'kill daemon', at, again: below(3) };
@@ -54,6 +59,14 @@ function misfortuneOf(below: (limit: number) => number, name: () => string): Mis
       return { kind: 'disk full', at };
     case 5:
       return { kind: 'clock jump', at, hours: [-1, 1, -87_600, 87_600][below(4)] ?? 1 };
+    case 6:
+      return { kind: 'fresh daemon' };
+    case 7:
+      return { kind: 'bundle away' };
+    case 8:
+      return { kind: 'drivers away' };
+    case 9:
+      return { kind: 'guest disk full', name: name() };
     default:
       return { kind: 'none' };
   }

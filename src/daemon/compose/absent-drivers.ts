@@ -40,10 +40,9 @@ export function absentStorage(name: string): StorageDriver {
   };
 }
 
-/** Letting go works: what it made goes with the network that made it, or is swept when that is there again. */
+/** What it made stays, and is swept when it is there again. */
 export function absentNetwork(reason: BangerError): NetworkDriver {
   const refuse = (): Promise<never> => Promise.reject(reason);
-  const nothing = (): Promise<void> => Promise.resolve();
   return {
     name: 'private',
     kind: 'none',
@@ -51,8 +50,8 @@ export function absentNetwork(reason: BangerError): NetworkDriver {
     checks: () => Promise.resolve([]),
     ensure: refuse,
     attach: refuse,
-    detach: nothing,
+    detach: refuse,
     setForwards: (_vm, listeners) => (listeners.length === 0 ? Promise.resolve([]) : refuse()),
-    sweep: nothing,
+    sweep: refuse,
   };
 }
