@@ -1,5 +1,6 @@
-// The random walk with real VMs: verbs through the built CLI, kill -9 and SIGSTOP for daemon and VMMs. For minutes, not for
-// every change: `make soak`, `MINUTES=60 make soak`, `SEED=n make soak`.
+// The random walk with real VMs: verbs through the built CLI; kill -9 and SIGSTOP for daemon and VMMs, fresh daemons, a bundle that
+// moves away, programs that are not there, and full disks in guests. For minutes, not for every change: `make soak`,
+// `MINUTES=60 make soak`, `SEED=n make soak`. It ends with what was lost, what leaked and which recoveries failed: 0 of each.
 import assert from 'node:assert/strict';
 import { randomInt } from 'node:crypto';
 import { existsSync, readdirSync } from 'node:fs';
@@ -11,6 +12,7 @@ import { processesOf } from '../support/leak-check.ts';
 import { describeState } from '../support/post-mortem.ts';
 import { createSandbox, type Sandbox } from '../support/sandbox.ts';
 import { type Answer, assertExplained } from './model.ts';
+import { failedRecoveries, FULL, Nemesis, ownBundle, Toll } from './nemesis.ts';
 import { type Burst, burstsOf, describeBurst, type Misfortune, type Move } from './plan.ts';
 
 const CONFIG = `stop_grace_seconds = 1
@@ -18,6 +20,7 @@ const CONFIG = `stop_grace_seconds = 1
 [defaults]
 vcpu = 1
 memory = "512M"
+disk_size = "1G"
 `;
 const VM_COUNT = 3;
 /** What a count of effects is in time, about. */
@@ -29,9 +32,12 @@ const minutes = Number(process.env['MINUTES'] ?? 10);
 
 async function soak(): Promise<void> {
   console.log(`soak: SEED=${seed}, ${minutes} minutes, ${VM_COUNT} VMs`);
-  const sandbox = await createSandbox({ config: CONFIG });
+  const bundle = ownBundle();
+  const sandbox = await createSandbox({ config: CONFIG, env: { BANGER_BUNDLE: bundle.path } });
   const deadline = performance.now() + minutes * 60_000;
-  const walker = new Soak(sandbox);
+  const toll = new Toll();
+  const nemesis = new Nemesis(sandbox, bundle.path);
+  const walker = new Soak({ sandbox, toll, nemesis });
   let verbs = 0;
   try {
     for (const burst of burstsOf(seed, VM_COUNT, 2)) {
@@ -45,32 +51,43 @@ async function soak(): Promise<void> {
     console.error(await describeState(sandbox));
     throw error;
   } finally {
-    await sandbox.close();
+    nemesis.relent();
+    await toll.take('leaked', () => sandbox.close());
+    bundle.remove();
+    console.log(`soak: ${toll.text}; ${verbs} verbs, SEED=${seed}`);
   }
-  console.log(`soak: ok, ${verbs} verbs, SEED=${seed}`);
+  if (!toll.isClear) process.exitCode = 1;
 }
 
 class Soak {
   readonly #sandbox: Sandbox;
+  readonly #toll: Toll;
+  readonly #nemesis: Nemesis;
   #vms: VmView[] = [];
   /** VMs that carry marks on both disks. */
   readonly #marked = new Set<string>();
 
-  constructor(sandbox: Sandbox) {
-    this.#sandbox = sandbox;
+  constructor(parts: { sandbox: Sandbox; toll: Toll; nemesis: Nemesis }) {
+    this.#sandbox = parts.sandbox;
+    this.#toll = parts.toll;
+    this.#nemesis = parts.nemesis;
   }
 
   /** @returns the answers and the states, for people */
   async step(burst: Burst): Promise<string> {
+    await this.#nemesis.prepare(burst.misfortune, this.#vms);
     const over = new AbortController();
     const misfortune = this.#strike(burst.misfortune, over.signal);
     const answers = await Promise.all(burst.moves.map((move) => this.#answer(move)));
     over.abort();
     await misfortune;
+    await this.#nemesis.makeUp(burst.misfortune);
     const vms = await this.#quiesce();
-    assertExplained(this.#vms, vms, burst, answers);
-    this.#assertProcessesAndFiles(vms);
-    for (const vm of vms) if (vm.state === 'running') await this.#checkMarks(vm);
+    const what = describeBurst(burst);
+    await this.#toll.take('lost', () => assertExplained(this.#vms, vms, burst, answers), what);
+    await this.#toll.take('leaked', () => this.#assertProcessesAndFiles(vms), what);
+    for (const vm of vms) if (vm.state === 'running') await this.#toll.take('lost', () => this.#checkMarks(vm), what);
+    this.#toll.failedRecoveries = failedRecoveries(this.#sandbox);
     this.#vms = vms;
     return `${answers.map(({ end }) => end).join(', ')}; ${vms.map(({ name, state }) => `${name} ${state}`).join(', ')}`;
   }
@@ -81,7 +98,7 @@ class Soak {
   }
 
   async #strike(misfortune: Misfortune, over: AbortSignal): Promise<void> {
-    if (misfortune.kind === 'none') return;
+    if (!('at' in misfortune)) return;
     await sleep(misfortune.at * MS_PER_EFFECT, undefined, { signal: over }).catch(() => undefined);
     if (misfortune.kind === 'kill daemon') {
       for (let death = 0; death <= misfortune.again; death++) {
@@ -120,7 +137,12 @@ class Soak {
       QUIET_TIMEOUT_MS,
     );
     const list = () => json('vm', 'list') as Promise<VmView[]>;
-    for (const { name, state } of await list()) if (state === 'error') await this.#sandbox.must(['vm', 'kill', name]);
+    for (const { name, state, lastError } of await list()) {
+      if (state === 'error') await this.#sandbox.must(['vm', 'kill', name]);
+      if (state === 'deleting') await this.#sandbox.must(['vm', 'delete', '--yes', name]);
+      // One that was left alone is adopted by it.
+      if (state === 'running' && lastError !== null) await this.#sandbox.must(['vm', 'start', name]);
+    }
     // A VMM that was killed is noticed a moment later.
     return eventually('quiet', list, (vms) => vms.every((vm) => this.#isSettled(vm)), QUIET_TIMEOUT_MS);
   }
@@ -140,6 +162,7 @@ class Soak {
 
   async #checkMarks({ id, name }: VmView): Promise<void> {
     const { sh } = guest(this.#sandbox, name);
+    await sh(`rm -f ${FULL.join(' ')}`);
     if (!this.#marked.has(id)) await sh(`echo ${id} | tee /root/mark >/etc/mark; sync`);
     this.#marked.add(id);
     assert.equal(await sh('cat /root/mark /etc/mark'), `${id}\n${id}`, `${name} lost what was written to it`);
