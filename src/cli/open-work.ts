@@ -2,7 +2,8 @@
 import { createSend } from '../api/client.ts';
 import { type Api, createApi } from '../api/client-routes.ts';
 import { BangerError } from '../model/errors.ts';
-import { type Cli, isSet } from './cli.ts';
+import { isSet } from '../lib/is-set.ts';
+import type { Cli } from './cli.ts';
 import { confirm } from './confirm.ts';
 import { safeText } from './render/text.ts';
 

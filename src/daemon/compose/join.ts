@@ -125,11 +125,8 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
     services: {
       ...lifecycle,
       ...imageWorkOf(options, parts),
+      ...reachWork(options, parts),
       clientPrivateKeyPath: () => key.path(),
-      probeSchemes: createSchemeProbe(),
-      httpPortsOf: (address) => names.httpPortsOf(address),
-      openSessions: createOpenSessions(impulses.now),
-      requestShutdown: () => options.requestShutdown(),
       stats,
       metrics: () => metrics.read(),
       ...bundleWorkOf(options, parts, lifecycle.operations),
@@ -235,6 +232,19 @@ const impulses = {
   newId: () => randomUUID().replaceAll('-', ''),
   newName: () => humanId({ separator: '-', capitalize: false }),
 };
+
+/** How the daemon and its VMs are reached, and by whom. */
+function reachWork(
+  { requestShutdown }: ComposeOptions,
+  { names }: DaemonParts,
+): Pick<DaemonServices, 'probeSchemes' | 'httpPortsOf' | 'openSessions' | 'requestShutdown'> {
+  return {
+    probeSchemes: createSchemeProbe(),
+    httpPortsOf: (address) => names.httpPortsOf(address),
+    openSessions: createOpenSessions(impulses.now),
+    requestShutdown,
+  };
+}
 
 function laterWork(timer: Timer): Pick<LifecycleServices, 'reboots' | 'retries'> {
   return { reboots: createReboots(() => performance.now(), timer), retries: createRetries(timer) };
