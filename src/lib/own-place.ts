@@ -78,14 +78,15 @@ function partsOf(path: string): string[] {
  * @throws PlaceProblem when it is not a directory, or somebody else's
  */
 export function refuseForeignDirectory(directory: string, stat: Stats): void {
-  if (!stat.isDirectory()) {
-    throw new PlaceProblem(`${directory} is ${stat.isSymbolicLink() ? 'a link' : 'not a directory'}`, `rm ${shellQuoted(directory)}`);
+  // Of somebody else's link, too: it is theirs to remove.
+  if (stat.uid !== ownUid()) {
+    throw new PlaceProblem(
+      `${directory} belongs to uid ${stat.uid}, not to you (uid ${ownUid()})`,
+      'set BANGER_RUNTIME_DIR to a directory of your own',
+    );
   }
-  if (stat.uid === ownUid()) return;
-  throw new PlaceProblem(
-    `${directory} belongs to uid ${stat.uid}, not to you (uid ${ownUid()})`,
-    'set BANGER_RUNTIME_DIR to a directory of your own',
-  );
+  if (stat.isDirectory()) return;
+  throw new PlaceProblem(`${directory} is ${stat.isSymbolicLink() ? 'a link' : 'not a directory'}`, `rm ${shellQuoted(directory)}`);
 }
 
 function elsewhere(path: string): string {

@@ -99,6 +99,15 @@ const OTHERS_PLACES: readonly { what: string; change: (place: Place) => unknown;
     path: ({ base }) => join(base, 'way/run/s'),
     says: /way belongs to uid 54321/,
   },
+  {
+    what: 'a link of another user to a directory of ours',
+    change: ({ base, directory }) => {
+      symlinkSync(directory, join(base, 'way'));
+      lchownSync(join(base, 'way'), STRANGER, 0);
+    },
+    path: ({ base }) => join(base, 'way/s'),
+    says: /way belongs to uid 54321, not to you/,
+  },
 ];
 
 function foreignLink({ base }: Place): void {
