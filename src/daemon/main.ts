@@ -10,6 +10,7 @@ import { compose } from './compose/compose.ts';
 import { trustHost } from './compose/host-trust.ts';
 import { DRIVERS, namesOf } from './compose/registry.ts';
 import { loadConfig } from './config.ts';
+import { closeInherited } from './inherited.ts';
 import { LOG_BYTES, openLog } from './log.ts';
 import { createServer } from './server.ts';
 
@@ -22,6 +23,7 @@ const CLOSE_TIMEOUT_MS = 3000;
 /** Life of the daemon: configuration, one daemon only, recovery, listening, and an end that leaves VMs running. */
 async function main(): Promise<void> {
   const activated = activatedDescriptor(process.env, process.pid);
+  closeInherited(activated);
   const directories = prepareDirectories();
   const { config, warnings } = loadConfig(directories.configPath, process.env, namesOf(DRIVERS));
   const log = openLog(config.log_level, { path: directories.daemonLogPath, maxBytes: LOG_BYTES });
