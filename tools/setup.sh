@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 packages="qemu-system-x86 qemu-utils iproute2 nftables openssh-client e2fsprogs bubblewrap
   mmdebstrap uidmap xz-utils gcc make musl-tools linux-libc-dev
   npm libc6-dev python3 python3-yaml cpio socat dnsutils dnsmasq-base openssl zsh fish groff-base busybox-static
-  rsync git curl tmux umoci skopeo"
+  rsync git curl tmux umoci skopeo zstd"
 if [ "${1:-}" = browser ]; then
   packages="$packages chromium-headless-shell"
 fi

@@ -12,6 +12,7 @@ const sandbox = useSandbox();
 /** Says who it is to whoever connects, and what it was told. */
 const SERVE = `#!/bin/sh
 echo "serving as $(id -u):$(id -g) in $PWD with $GREETING $*"
+echo "told $(busybox tr '\\0' ' ' < /proc/$$/environ)"
 exec nc -ll -p 8080 -e /bin/sh -c 'echo "$GREETING from $(id -u)"'
 `;
 
@@ -48,7 +49,9 @@ function writeLayout(): string {
       ['insert', '--whiteout', '/etc/gone'],
       ['insert', '--opaque', 'upper', '/data'],
       ['config', ...words('entrypoint', '/srv/serve'), ...words('cmd', 'a b')],
-      ['config', ...words('env', 'PATH=/bin', 'GREETING=hello'), ...words('user', 'web'), ...words('workingdir', '/srv')],
+      ['config', ...words('env', 'PATH=/bin', 'GREETING=hello', 'discovery.type=single-node', 'my-var=1')],
+      // No layer has the directory.
+      ['config', ...words('user', 'web'), ...words('workingdir', '/srv/work/here')],
     ],
     failing: [base, ['config', ...words('entrypoint', '/bin/sh', '-c', 'echo trying; exit 3')]],
   });
@@ -68,7 +71,14 @@ test('an OCI layout of umoci becomes a VM whose entrypoint runs, with its user, 
   const vm = await createVm(sandbox(), 'web', '--image', 'web');
   const { address } = await vm.show();
   await served(address);
-  assert.match(await sandbox().must(['vm', 'logs', 'web']), /serving as 1234:1235 in \/srv with hello a b/);
+  assert.match(await sandbox().must(['vm', 'logs', 'web']), /serving as 1234:1235 in \/srv\/work\/here with hello a b/);
+  for (const said of [
+    await sandbox().must(['vm', 'logs', 'web']),
+    await sandbox().must(['vm', 'exec', 'web', '--', 'cat', '/proc/self/environ']),
+  ]) {
+    for (const variable of ['GREETING=hello', 'discovery.type=single-node', 'my-var=1'])
+      assert.ok(said.includes(variable), `${variable}: ${said}`);
+  }
   assert.equal(await vm.sh('cat /etc/gone 2>/dev/null || echo gone; ls /data; hostname; id -u'), 'gone\nnew\nweb\n0');
   const ssh = await sandbox().banger(['vm', 'ssh', 'web', '--', 'true']);
   assert.notEqual(ssh.status, 0);
