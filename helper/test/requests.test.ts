@@ -18,7 +18,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { converse, type LineReply } from '../../src/lib/line-protocol.ts';
+import { converseWithRoot, type LineReply } from '../../src/lib/line-protocol.ts';
 
 const PROGRAM = process.env['BANGER_HELPER'] ?? '';
 const USER = 54_321;
@@ -56,13 +56,13 @@ async function stop(): Promise<void> {
   helper = undefined;
 }
 
-const ask = async (request: string): Promise<LineReply> => (await converse(socketPath, [request], 10_000))[0] ?? assert.fail();
+const ask = async (request: string): Promise<LineReply> => (await converseWithRoot(socketPath, [request], 10_000))[0] ?? assert.fail();
 
 /** Asks as another user: the peer is who connected, so a process of that user must do it. */
 async function askAs(uid: number, ...requests: string[]): Promise<LineReply[]> {
-  const program = `import { converse } from ${JSON.stringify(join(import.meta.dirname, '../../src/lib/line-protocol.ts'))};
+  const program = `import { converseWithRoot } from ${JSON.stringify(join(import.meta.dirname, '../../src/lib/line-protocol.ts'))};
     process.setgroups([]); process.setgid(${uid}); process.setuid(${uid});
-    console.log(JSON.stringify(await converse(${JSON.stringify(socketPath)}, ${JSON.stringify(requests)}, 10000)));`;
+    console.log(JSON.stringify(await converseWithRoot(${JSON.stringify(socketPath)}, ${JSON.stringify(requests)}, 10000)));`;
   const child = spawn(process.execPath, ['--input-type=module-typescript', '-e', program], { stdio: ['ignore', 'pipe', 'inherit'] });
   let text = '';
   child.stdout.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
@@ -150,7 +150,7 @@ describe('banger-helper', { skip: SKIP }, () => {
     const ids = ['0123ABCD', '0123abc', '0123abcde', '../..', '0123abc/'];
     const sizes = ['-1', '1e3', '0x10', '99999999999999999999', '18446744073709551615', '1 '];
     const requests = [...wrong, ...ids.map((id) => `overlay detach ${id}`), ...sizes.map((size) => `overlay attach ${ID} ${size.trim()}x`)];
-    const replies = await converse(socketPath, [...requests, 'list'], 10_000);
+    const replies = await converseWithRoot(socketPath, [...requests, 'list'], 10_000);
     for (const [index, request] of requests.entries())
       assert.deepEqual(replies[index]?.ok === false && replies[index].errno, 'EINVAL', request);
     assert.equal(replies.at(-1)?.ok, true);
@@ -185,7 +185,7 @@ describe('banger-helper', { skip: SKIP }, () => {
   });
 
   test('each request is one line of the log, with who asked and no control characters (9.1)', async () => {
-    await converse(socketPath, ['list', 'evil \u001b[31m'], 10_000);
+    await converseWithRoot(socketPath, ['list', 'evil \u001b[31m'], 10_000);
     await stop();
     assert.match(log, /^uid=0 list: ok, \d+ ms\nuid=0 evil \?\[31m: EINVAL there is no such request, \d+ ms\n$/);
   });
@@ -238,7 +238,7 @@ describe('banger-helper', { skip: SKIP }, () => {
     claim(USER, { base: file('base', USER), cow: file('cow', USER) });
     assert.deepEqual(await askAs(USER, `overlay attach ${ID} ${8 * MIB}`), [refused('EDQUOT', 'a user may have 64 of overlay')]);
     // Nothing of them exists, so letting go of them is but a matter of the record.
-    assert.equal((await converse(socketPath, ['list', ...lines.map((line) => `overlay detach ${line.split(' ')[2]}`)], 10_000)).length, 65);
+    assert.equal((await converseWithRoot(socketPath, ['list', ...lines.map((line) => `overlay detach ${line.split(' ')[2]}`)], 10_000)).length, 65);
     assert.equal(readFileSync(join(directory, 'run/record'), 'utf8'), `future ${OTHER} - a=b c\n`);
     rmSync(join(directory, 'run/record'));
   });

@@ -46,8 +46,8 @@ test('setup installs the helper, and systemd starts it for the one who asks firs
   assert.deepEqual([mode & 0o7777, uid], [0o755, 0]);
   assert.equal((await run(['systemctl', 'is-active', 'banger-helper.socket'])).stdout, 'active\n');
   await assert.rejects(run(['systemctl', 'is-active', 'banger-helper.service']));
-  const node = `const { converse } = await import('${root}/src/lib/line-protocol.ts');
-    console.log(JSON.stringify(await converse('/run/banger/helper.sock', ['hello', 'list'], 20000)));`;
+  const node = `const { converseWithRoot } = await import('${root}/src/lib/line-protocol.ts');
+    console.log(JSON.stringify(await converseWithRoot('/run/banger/helper.sock', ['hello', 'list'], 20000)));`;
   const { stdout } = await asUser(process.execPath, '--input-type=module', '-e', node);
   assert.match(stdout, /hello version=1 uid=1000 directory=\/run\/banger\/users\/1000/);
   assert.match(stdout, /network down uplink=eth0 resolver=10\.0\.2\.3 dropped-by=-/);
@@ -56,8 +56,8 @@ test('setup installs the helper, and systemd starts it for the one who asks firs
 });
 
 test('who was not let in is refused (9.4)', async () => {
-  const node = `const { converse } = await import('${root}/src/lib/line-protocol.ts');
-    console.log(await converse('/run/banger/helper.sock', ['hello'], 20000).catch((error) => [error]));`;
+  const node = `const { converseWithRoot } = await import('${root}/src/lib/line-protocol.ts');
+    console.log(await converseWithRoot('/run/banger/helper.sock', ['hello'], 20000).catch((error) => [error]));`;
   const asked = await run(['runuser', '-u', 'nobody', '--', process.execPath, '--input-type=module', '-e', node], { timeoutMs: 60_000 });
   assert.match(asked.stdout, /ECONNREFUSED.*may not use/s);
   assert.doesNotMatch(asked.stdout, /hello version/);

@@ -8,7 +8,7 @@ import { createFirecrackerHypervisor } from '../../src/drivers/hypervisor/firecr
 import { type JailHelper, jailedLaunch, parseJailPlaces } from '../../src/drivers/hypervisor/firecracker/jail.ts';
 import { realHost } from '../../src/host/host.ts';
 import { parseManifest } from '../../src/images/bundle/manifest.ts';
-import { converse } from '../../src/lib/line-protocol.ts';
+import { converseWithRoot } from '../../src/lib/line-protocol.ts';
 import { BangerError } from '../../src/model/errors.ts';
 import { bundlePath } from '../../src/model/image.ts';
 import { bundleOfTests } from '../support/shared-bundle.ts';
@@ -18,7 +18,7 @@ const socketPath = process.env['JAIL_SOCKET'] ?? '';
 
 const helper: JailHelper = {
   ask: async (request) => {
-    const [reply] = await converse(socketPath, [request], 30_000);
+    const [reply] = await converseWithRoot(socketPath, [request], 30_000);
     if (reply?.ok === true) return reply.lines;
     throw new BangerError('VMM_FAILED', reply?.text ?? 'no answer', { details: { errno: reply?.errno } });
   },

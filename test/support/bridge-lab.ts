@@ -1,7 +1,7 @@
 // What the tests of the bridge share, inside a host of their own (network-lab.sh): the helper's process, words to ask it
 // with, and pictures of the host to compare.
 import assert from 'node:assert/strict';
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -11,7 +11,9 @@ import { helperAt } from './helper-socket.ts';
 
 const program = process.env['LAB_HELPER'] ?? '';
 const directory = process.env['LAB_WORK'] ?? '';
-const socketPath = join(directory, 'helper.sock');
+/** Closed to others, else nobody would believe that it is root's. */
+const ownDirectory = join(directory, 'helper');
+const socketPath = join(ownDirectory, 'helper.sock');
 export const helperLog = join(directory, 'helper.log');
 /** Besides root, who may ask. */
 export const OTHER_UID = 1001;
@@ -22,6 +24,7 @@ export type RunningHelper = { end(signal?: 'SIGKILL'): Promise<void> };
 export async function startHelper(fault?: string): Promise<RunningHelper> {
   const settings = join(directory, 'helper.conf');
   writeFileSync(settings, `allow ${OTHER_UID}\n`, { mode: 0o644 });
+  mkdirSync(ownDirectory, { recursive: true, mode: 0o755 });
   rmSync(socketPath, { force: true });
   const env = fault === undefined ? {} : { BANGER_HELPER_FAULT: fault };
   const { identity } = await spawnDetached([program, 'serve', socketPath, join(directory, 'run'), settings], {

@@ -16,7 +16,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { endProcess } from '../../src/host/processes.ts';
 import { run, spawnDetached } from '../../src/host/spawn.ts';
-import { type LineReply, converse } from '../../src/lib/line-protocol.ts';
+import { type LineReply, converseWithRoot } from '../../src/lib/line-protocol.ts';
 import { BangerError } from '../../src/model/errors.ts';
 import type { JailHelper } from '../../src/drivers/hypervisor/firecracker/jail.ts';
 
@@ -55,7 +55,7 @@ export function createJailBench(helperProgram: string, standIn?: string): JailBe
   };
   return {
     ...{ directory, isReal, hasLimits, socketPath, stop },
-    helper: { ask: async (request) => linesOf((await converse(socketPath, [request], 30_000))[0]) },
+    helper: { ask: async (request) => linesOf((await converseWithRoot(socketPath, [request], 30_000))[0]) },
     start: async (fault) => {
       await stop();
       rmSync(socketPath, { force: true });

@@ -53,7 +53,7 @@ socat TCP-LISTEN:7001,bind=198.51.100.7,fork,reuseaddr 'SYSTEM:echo host-loopbac
 socat TCP-LISTEN:7001,bind=10.99.0.2,fork,reuseaddr 'SYSTEM:echo host-loopback' &
 socat UDP-LISTEN:7001,bind=10.99.0.2,fork,reuseaddr PIPE &
 socat TCP-LISTEN:7002,bind=192.0.2.10,fork,reuseaddr 'SYSTEM:echo host-uplink' &
-mkdir -m 0777 "$scratch/work"
+mkdir -m 1777 "$scratch/work"
 export LAB_WORK="$scratch/work" LAB_INTERNET_PID="$internet"
 if [ "$kind" = user ]; then
   mknod "$scratch/tun" c 10 200

@@ -1,4 +1,4 @@
-import { ConversationFailure, converse } from '../../lib/line-protocol.ts';
+import { ConversationFailure, converseWithRoot } from '../../lib/line-protocol.ts';
 import { BangerError } from '../../model/errors.ts';
 import type { SetupMachine } from './machine.ts';
 import type { SetupStep } from './steps.ts';
@@ -83,7 +83,7 @@ function refuseInUse(objects: readonly string[]): void {
 
 async function askHelper(request: string): Promise<string | undefined> {
   try {
-    const [reply] = await converse(SOCKET_PATH, [request], ANSWER_TIMEOUT_MS);
+    const [reply] = await converseWithRoot(SOCKET_PATH, [request], ANSWER_TIMEOUT_MS);
     return reply?.ok === false ? reply.text : undefined;
   } catch (error) {
     if (error instanceof ConversationFailure) return `the helper does not answer (${error.message})`;
