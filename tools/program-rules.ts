@@ -14,7 +14,7 @@ export const STARTERS: readonly Starter[] = [
   { file: 'src/host/fifo.ts', programs: ['mkfifo'], because: 'it gets paths of ours' },
   { file: 'src/host/sparse-copy.ts', programs: ['cp'], because: 'it copies bytes and understands none' },
   { file: 'src/host/process-stream.ts', programs: ['ssh'], because: 'a person named the other machine' },
-  { file: 'src/host/clock-jumps.ts', programs: ['banger-forwarder'], because: 'it is ours' },
+  { file: 'src/host/clock-jumps.ts', programs: ['forwarder'], because: 'it is ours, and reads nothing' },
   { file: 'src/host/host.ts', programs: [], because: 'it hands the functions on' },
   { file: 'src/cli/daemon-process.ts', programs: ['bangerd'], because: 'it is ours' },
   { file: 'src/cli/ssh-process.ts', programs: ['ssh'], because: 'a person started it on a terminal' },

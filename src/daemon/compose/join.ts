@@ -86,12 +86,12 @@ const CHECKS_TIMEOUT_MS = 5000;
 /** Joins parts into a daemon; which ones they are is the caller's choice. */
 export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon {
   const { log, config } = options;
-  const { store, names, bundle, timer = startTimer, clockJumps = { subscribe: () => () => undefined } } = parts;
+  const { store, names, bundle, timer = startTimer } = parts;
   const chooser = chooserOf(options, parts);
   const key = clientKey(options.directories.stateDirectory);
   const lifecycle: LifecycleServices = {
     ...store,
-    ...impulses,
+    ...impulsesOf(parts),
     ...settingsOf(options),
     operations: operationsOf(options, store, (operation) => {
       metrics.count(operation);
@@ -106,7 +106,6 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
     host: parts.host,
     resolveImage: (reference) => bundle.resolveImage(reference),
     ...imageSources(parts),
-    clockJumps,
     connectAgent: (machine) => createAgentClient((signal) => machine.openAgentChannel(signal)),
     clientPublicKey: () => key.publicKey(),
   };
@@ -221,6 +220,13 @@ async function sweepUnlessUsed(services: LifecycleServices): Promise<void> {
       services.warn('the network could not be taken down', { network: network.name, reason });
     });
   }
+}
+
+/** @returns them, with what tells of jumps of the clock, where anybody does */
+function impulsesOf({
+  clockJumps = { subscribe: () => () => undefined },
+}: DaemonParts): typeof impulses & Pick<LifecycleServices, 'clockJumps'> {
+  return { ...impulses, clockJumps };
 }
 
 /** Clock, chance and names, and work on the machine that no test stands in for. */
