@@ -32,6 +32,8 @@ if (parseInt(process.versions.node, 10) < ${OLDEST_NODE}) {
   console.error('banger: this is Node ' + process.versions.node + ', and banger needs ${OLDEST_NODE} or newer. Reinstall the package with optional dependencies: they bring one.');
   process.exit(1);
 }
+// The launcher has put a colon before words that Node could take for its own, and one before all of them.
+if (process.argv[2] === ':') process.argv.splice(2, Infinity, ...process.argv.slice(3).map((word) => word.replace(/^:/, '')));
 const steady = ${isSteady};
 if (steady) require('node:v8').setFlagsFromString('--no-function-context-cells');
 const filename = __filename.replace(/cjs$/, 'app');

@@ -12,6 +12,7 @@ import { PlaceProblem } from '../lib/own-place.ts';
 import { connectOwnSocket } from '../lib/own-socket.ts';
 import { BangerError, ERROR_CODES } from '../model/errors.ts';
 import type { Cli } from './cli.ts';
+import { programEnvironment } from './launch.ts';
 
 /** Longest wait for a daemon to listen: first it adopts the VMs that run, and finishes or undoes what the last one left. */
 const START_TIMEOUT_MS = 120_000;
@@ -49,7 +50,7 @@ export async function startDaemon(cli: Cli): Promise<void> {
   makePrivate(runtimeDirectory, ensureSocketDirectory);
   makePrivate(stateDirectory, ensurePrivateDirectory);
   const logBytesBefore = existsSync(daemonLogPath) ? statSync(daemonLogPath).size : 0;
-  const env = Object.fromEntries(Object.entries(cli.env).filter((pair): pair is [string, string] => pair[1] !== undefined));
+  const env = programEnvironment(cli.env);
   const start = (): Promise<DetachedProcess> => spawnDetached(argv, { outputPath: daemonLogPath, env, cwd: '/' });
   const ending = await waitForSocket(socketPath, start);
   if (ending === undefined) return;

@@ -1,5 +1,6 @@
 import { realpathSync } from 'node:fs';
 import { createCli } from './cli.ts';
+import { callersEnvironment } from './launch.ts';
 import { runCli } from './run.ts';
 import { environmentOfSwitches } from './switches.ts';
 
@@ -13,11 +14,12 @@ process.stdout.on('error', endQuietly);
 process.stderr.on('error', endQuietly);
 
 const argv = process.argv.slice(2);
-for (const [name, value] of Object.entries(environmentOfSwitches(argv, process.env))) {
-  if (value === undefined) delete process.env[name];
-  else process.env[name] = value;
+const env = callersEnvironment(process.env);
+for (const [name, value] of Object.entries(environmentOfSwitches(argv, env))) {
+  if (value === undefined) delete env[name];
+  else env[name] = value;
 }
-const { env, stdout, stderr } = process;
+const { stdout, stderr } = process;
 const cli = createCli({
   env,
   // A getter of Node's that opens the stream; a listing must never touch it.

@@ -5,6 +5,7 @@ import { BangerError } from '../../../model/errors.ts';
 import type { Cli } from '../../cli.ts';
 import { newCommand, newOption } from '../../command.ts';
 import { LOCAL_CONTEXT, requireLocal } from '../../endpoint.ts';
+import { ownProgram } from '../../launch.ts';
 import { sshConfigText } from '../../ssh-argv.ts';
 import { changeSshConfig, withInclude, withoutInclude } from '../../ssh-include.ts';
 import { sshIncludePath } from '../../ssh-values.ts';
@@ -48,7 +49,7 @@ function placesOf(cli: Cli): Places {
 function proxyArgv(cli: Cli): string[] {
   const kept = KEPT_VARIABLES.flatMap((name) => (cli.env[name] ? [`${name}=${cli.env[name]}`] : []));
   // Keys and names are of this machine, whatever context is in use when ssh runs.
-  return ['env', `BANGER_HOST=${LOCAL_CONTEXT}`, ...kept, process.execPath, cli.programPath, 'internal', 'ssh-proxy'];
+  return ['env', `BANGER_HOST=${LOCAL_CONTEXT}`, ...kept, ...ownProgram(cli.programPath), 'internal', 'ssh-proxy'];
 }
 
 async function write(path: string, text: string): Promise<void> {

@@ -1,6 +1,7 @@
 import type { Cli } from '../../cli.ts';
 import { newCommand } from '../../command.ts';
 import { remoteArgv, type SshEndpoint } from '../../endpoint.ts';
+import { ownProgram } from '../../launch.ts';
 import { reportError } from '../../render/error.ts';
 import { sshArgv } from '../../ssh-argv.ts';
 import { OWN_FAILURE_EXIT } from './exec.ts';
@@ -34,7 +35,7 @@ async function connectSsh(cli: Cli, name: string, command: readonly string[], tt
   if (where.kind === 'ssh')
     return connectThere(cli, where, ['vm', 'ssh', ...(tty ? ['-t'] : []), name, ...(command.length === 0 ? [] : ['--', ...command])]);
   const access = await cli.api().sshAccess(name);
-  const proxyArgv = [process.execPath, cli.programPath, 'internal', 'ssh-proxy', name];
+  const proxyArgv = [...ownProgram(cli.programPath), 'internal', 'ssh-proxy', name];
   const { runSsh } = await import('../../ssh-process.ts');
   const status = await runSsh(cli, sshArgv(access, proxyArgv, command, { tty }));
   return status === SSH_FAILURE_EXIT ? OWN_FAILURE_EXIT : status;

@@ -1,0 +1,40 @@
+// The other half of bin/banger: variables that it puts aside so that Node takes none of them for itself.
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+
+const CALLERS_PREFIX = 'BANGER_CALLERS_';
+
+/** What Node and libuv read of the environment for programs in general; bin/banger has the same list. */
+export const RUNTIME_VARIABLES = [
+  ...['NODE_OPTIONS', 'NODE_PATH', 'NODE_DEBUG', 'NODE_DEBUG_NATIVE', 'NODE_V8_COVERAGE', 'NODE_NO_WARNINGS'],
+  ...['NODE_PENDING_DEPRECATION', 'NODE_REDIRECT_WARNINGS', 'NODE_PRESERVE_SYMLINKS', 'NODE_PRESERVE_SYMLINKS_MAIN'],
+  ...['NODE_TLS_REJECT_UNAUTHORIZED', 'NODE_ICU_DATA', 'NODE_COMPILE_CACHE', 'NODE_COMPILE_CACHE_PORTABLE'],
+  ...['NODE_COMPILE_CACHE_READONLY', 'NODE_DISABLE_COMPILE_CACHE', 'NODE_CHANNEL_FD', 'NODE_CHANNEL_SERIALIZATION_MODE'],
+  ...['NODE_UNIQUE_ID', 'NODE_CLUSTER_SCHED_POLICY', 'NODE_TEST_CONTEXT', 'NODE_ENV', 'UV_THREADPOOL_SIZE', 'UV_USE_IO_URING'],
+] as const;
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** @returns the environment as the caller of bin/banger has it, for what is handed on to guests and other programs */
+export function callersEnvironment(env: Environment): Record<string, string | undefined> {
+  const result = { ...env };
+  for (const name of RUNTIME_VARIABLES) {
+    const value = result[CALLERS_PREFIX + name];
+    if (value === undefined) continue;
+    result[name] = value;
+    delete result[CALLERS_PREFIX + name];
+  }
+  return result;
+}
+
+/** @returns the variables for a program of ours that is started without bin/banger */
+export function programEnvironment(env: Environment): Record<string, string> {
+  const foreign = new Set<string>(RUNTIME_VARIABLES);
+  return Object.fromEntries(Object.entries(env).filter((pair): pair is [string, string] => pair[1] !== undefined && !foreign.has(pair[0])));
+}
+
+/** @returns the words that run this program again, whatever the environment is then: the launcher's where it lies beside the program */
+export function ownProgram(programPath: string): string[] {
+  const launcher = join(dirname(dirname(programPath)), 'bin', 'banger');
+  return programPath.endsWith('.cjs') && existsSync(launcher) ? [launcher] : [process.execPath, programPath];
+}

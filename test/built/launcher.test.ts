@@ -1,0 +1,118 @@
+// bin/banger: every word and variable reaches the program, and none of them the Node that runs it.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import type { ExecBody } from '../../src/api/schemas.ts';
+import { RUNTIME_VARIABLES } from '../../src/cli/launch.ts';
+import { createSandbox } from '../support/sandbox.ts';
+import { answer, startStubDaemon, type StubDaemon } from '../support/stub-daemon.ts';
+import { runAsGuest } from '../support/stub-guest.ts';
+
+const ROOT = join(import.meta.dirname, '..', '..');
+const PROGRAM = join(ROOT, 'bin', 'banger');
+
+let stub: StubDaemon;
+before(async () => {
+  const build = /\(build (\w+)\)/.exec((await run(['version'], { BANGER_RUNTIME_DIR: '/nonexistent' })).stdout)?.[1] ?? '';
+  stub = await startStubDaemon({
+    routes: { 'GET /v1/daemon/build': answer({}) },
+    build,
+    onUpgrade: (socket) => void runAsGuest(socket, ['true']),
+  });
+});
+after(() => stub.close());
+
+type Outcome = { status: number | null; stdout: string; stderr: string };
+
+async function run(args: readonly string[], env: Record<string, string>, cwd = ROOT): Promise<Outcome> {
+  const child = spawn(PROGRAM, args, {
+    cwd,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { PATH: process.env['PATH'], HOME: '/nonexistent', BANGER_NO_AUTOSTART: '1', ...env },
+  });
+  const outcome: Outcome = { status: null, stdout: '', stderr: '' };
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (outcome.stdout += text));
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (outcome.stderr += text));
+  [outcome.status] = (await once(child, 'close')) as [number | null];
+  return outcome;
+}
+
+/** @returns what the guest would have been asked to run */
+async function bodyOf(args: readonly string[], env: Record<string, string> = {}): Promise<ExecBody> {
+  const outcome = await run(['vm', 'exec', ...args], { ...stub.env, ...env }, stub.directory);
+  assert.deepEqual(outcome, { status: 0, stdout: '', stderr: '' }, args.join(' '));
+  return stub.seen.at(-1)?.body as ExecBody;
+}
+
+test('words that are options of Node, in any spelling and place, go to the guest (3.13)', async () => {
+  writeFileSync(join(stub.directory, '.env'), 'BANGER_RUNTIME_DIR=/nowhere\n');
+  writeFileSync(join(stub.directory, 'node.config.json'), '{"nodeOptions": {"require": ["/none"]}}');
+  const spellings = [
+    ['--env-file=.env'],
+    ['--env-file', '.env'],
+    ['--env-file-if-exists=none'],
+    ['--env-file-if-exists', 'none'],
+    ['--experimental-config-file=none'],
+    ['--experimental-config-file', 'none'],
+    ['--experimental-config-file'],
+    ['--experimental-default-config-file'],
+    ['--inspect-brk', '--import=none', '-r', './none', '--require', 'none', '-e', '1', '-p', '-v', '--'],
+    [':', '::', ':--env-file=.env', '', ' ', '$HOME', '`id`', '"', "'", '\\', '*', 'ä\nb'],
+  ];
+  for (const words of spellings) {
+    assert.deepEqual((await bodyOf(['web', 'echo', ...words])).argv, ['echo', ...words]);
+    assert.deepEqual((await bodyOf(['web', '--', ...words])).argv, words);
+  }
+  const many = Array.from({ length: 1001 }, (_, at) => `--env-file=${at}`);
+  assert.deepEqual((await bodyOf(['web', ...many])).argv, many);
+});
+
+test("options of Node before banger's own command are refused as unknown (1.6)", async () => {
+  for (const word of ['--env-file=.env', '--experimental-config-file=none', '--inspect', '-r']) {
+    const { status, stderr } = await run(['vm', 'list', word], stub.env);
+    assert.deepEqual({ status, line: stderr.split('\n')[0] }, { status: 2, line: `banger: unknown option '${word}'` });
+  }
+});
+
+test('what the environment says to other programs of Node changes nothing, and can be handed on (3.13)', async () => {
+  const foreign = {
+    NODE_OPTIONS: '--require=/none --inspect-brk=0',
+    NODE_DEBUG: 'net,fs',
+    NODE_COMPILE_CACHE: '/proc/none',
+    NODE_CHANNEL_FD: '77',
+    NODE_UNIQUE_ID: '3',
+    NODE_V8_COVERAGE: join(stub.directory, 'coverage'),
+    NODE_ENV: 'test\n"$(id)"',
+    NODE_PATH: '',
+    node: 'n',
+    name: 'x',
+    root: 'r',
+  };
+  const names = Object.keys(foreign);
+  const body = await bodyOf([...names.flatMap((name) => ['-e', name]), 'web', 'env'], foreign);
+  assert.deepEqual(body.env, foreign);
+});
+
+test('the launcher and the program know the same variables (3.13)', () => {
+  const text = readFileSync(PROGRAM, 'utf8');
+  const named = /for _variable in ([^;]+);/.exec(text)?.[1]?.split(/[\s\\]+/);
+  assert.deepEqual(named?.toSorted(), RUNTIME_VARIABLES.toSorted());
+});
+
+test('the daemon starts, and is started, whatever the environment says to Node (1.2)', async () => {
+  const sandbox = await createSandbox({ env: { NODE_OPTIONS: '--require=/none', NODE_DEBUG: 'net', NODE_CHANNEL_FD: '77' } });
+  try {
+    await sandbox.must(['daemon', 'start']);
+    assert.match(await sandbox.must(['daemon', 'status']), /running/);
+    await sandbox.must(['daemon', 'stop']);
+    const words = ['--env-file=none', '--experimental-config-file=none'];
+    const own = { program: join(ROOT, 'bin', 'bangerd'), env: { BANGER_LOG_LEVEL: 'nonsense' } };
+    const { stderr } = await sandbox.banger(words, own);
+    assert.match(stderr, /^bangerd: BANGER_LOG_LEVEL=nonsense/);
+  } finally {
+    await sandbox.close();
+  }
+});
