@@ -41,6 +41,7 @@ export function identityOf(root: string): BuildIdentity {
   for (const path of ['package-lock.json', 'tsconfig.json']) inputs.update(readFileSync(join(root, path)));
   for (const tool of [
     'docs/main.ts',
+    'docs/markdown.ts',
     'docs/reference.ts',
     'docs/config-keys.ts',
     'docs/roff.ts',

@@ -25,6 +25,8 @@ export type Cli = {
   directories(): Directories;
   /** Whose daemon this command line is about. @throws CONFIG_INVALID, NOT_FOUND when BANGER_HOST or the context make no sense */
   endpoint(): Endpoint;
+  /** What `--context` says: it goes before the environment, also for programs that we start. */
+  useContext(name: string): void;
   /** The daemon; the first request starts it when none runs. */
   api(): Api;
   /** The daemon if it runs; nothing is started or restarted. */
@@ -39,6 +41,7 @@ export type CliStreams = Pick<Cli, 'env' | 'stdin' | 'stdout' | 'stderr' | 'prog
 
 /** @returns the context of one command line */
 export function createCli(streams: CliStreams): Cli {
+  const env = { ...streams.env };
   let api: Api | undefined;
   let endpoint: Endpoint | undefined;
   const reach = (autostart: boolean): Api => {
@@ -46,7 +49,7 @@ export function createCli(streams: CliStreams): Cli {
     return createApi(where.kind === 'local' ? createDaemonSend(cli, { autostart }) : createRemoteSend(cli, where));
   };
   const cli: Cli = {
-    env: streams.env,
+    env,
     stdout: streams.stdout,
     stderr: streams.stderr,
     programPath: streams.programPath,
@@ -54,9 +57,13 @@ export function createCli(streams: CliStreams): Cli {
       return streams.stdin;
     },
     exitCode: 0,
-    directories: () => directoriesOf(streams.env),
-    endpoint: () => (endpoint ??= resolveEndpoint(streams.env, cli.directories().configPath)),
-    api: () => (api ??= reach(!isSet(streams.env['BANGER_NO_AUTOSTART']))),
+    directories: () => directoriesOf(env),
+    endpoint: () => (endpoint ??= resolveEndpoint(env, cli.directories().configPath)),
+    useContext(name) {
+      env['BANGER_CONTEXT'] = name;
+      delete env['BANGER_HOST'];
+    },
+    api: () => (api ??= reach(!isSet(env['BANGER_NO_AUTOSTART']))),
     runningApi: () => reach(false),
     print: (line) => void streams.stdout.write(`${guarded(line)}\n`),
     note: (line) => void streams.stderr.write(`${guarded(line)}\n`),

@@ -20,6 +20,9 @@ export class LongCommand extends BaseCommand {
   }
 }
 
+/** The switch that says whose daemon a command line is about. */
+export const CONTEXT_SWITCH = ['--context <context>', 'whose daemon it is about, by `banger context list` (also BANGER_CONTEXT)'] as const;
+
 const examples = new WeakMap<object, readonly string[]>();
 
 /** @returns the examples that a command was declared with, whole command lines; lines with # are remarks */
@@ -38,6 +41,7 @@ export function newCommand(name: string, description: string, lines: readonly st
     .addOption(new BaseOption('--no-color', 'no colours').hideHelp())
     .addOption(new BaseOption('--plain', 'words instead of signs, bars and spinners').hideHelp())
     .addOption(new BaseOption('--no-input', 'never ask').hideHelp())
+    .addOption(new BaseOption(...CONTEXT_SWITCH).hideHelp())
     .addHelpText('after', `\n${lines.length === 1 ? 'Example' : 'Examples'}:\n${lines.map((line) => `  ${line}`).join('\n')}`);
   examples.set(command, lines);
   return command as unknown as Command;

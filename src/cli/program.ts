@@ -1,8 +1,9 @@
 import { Option } from 'commander';
 import { VERSION } from './build-info.ts';
 import type { Cli } from './cli.ts';
-import { type AnyCommand, LongCommand } from './command.ts';
-import { type Group, GROUPS, loadVerb, TOP_VERBS } from './registry.ts';
+import { type AnyCommand, CONTEXT_SWITCH, LongCommand } from './command.ts';
+import { type Group, GROUPS, loadVerb, SHORTCUTS, TOP_VERBS } from './registry.ts';
+import { commandWords } from './words.ts';
 
 /**
  * Builds just so much of the command tree as `argv` needs: the verb that it names, the group's verbs when it names no
@@ -11,28 +12,28 @@ import { type Group, GROUPS, loadVerb, TOP_VERBS } from './registry.ts';
  */
 export async function buildProgram(cli: Cli, argv: readonly string[]): Promise<AnyCommand> {
   const program = newProgram(cli);
-  const words = argv.filter((word) => !word.startsWith('-'));
-  const [first = '', second = ''] = words;
+  const [first = '', second = ''] = commandWords(argv);
   const top = TOP_VERBS.find((verb) => verb.names.includes(first));
   const group = Object.hasOwn(GROUPS, first) ? GROUPS[first] : undefined;
-  if (top !== undefined) attach(program, await loadVerb(cli, top));
+  if (top !== undefined) attach(cli, program, await loadVerb(cli, top));
   else if (group !== undefined) await addGroup(cli, program, first, group, second);
   else {
     for (const [name, { description, hidden }] of Object.entries(GROUPS)) addEmptyGroup(program, name, description, hidden === true);
-    for (const verb of TOP_VERBS) attach(program, await loadVerb(cli, verb));
+    for (const verb of TOP_VERBS) attach(cli, program, await loadVerb(cli, verb));
   }
   return program;
 }
 
 function newProgram(cli: Cli): AnyCommand {
-  return new LongCommand('banger')
+  const program = new LongCommand('banger')
     .description('Persistent, isolated Linux machines on your own computer.')
-    .usage('<noun> <verb> [options]')
+    .usage('[noun] <verb> [options]')
     .version(VERSION, '-V, --version', 'print the version of this program')
     .option('--debug', 'show where an error comes from (also BANGER_DEBUG=1)')
     .option('--no-color', 'no colours (also NO_COLOR=1)')
     .option('--plain', 'words instead of signs, bars and spinners, for screen readers (also BANGER_PLAIN=1)')
     .option('--no-input', 'never ask: what would ask fails, and says which switch answers (also BANGER_NO_INPUT=1)')
+    .option(...CONTEXT_SWITCH)
     .exitOverride()
     .enablePositionalOptions()
     .showSuggestionAfterError(true)
@@ -48,8 +49,23 @@ function newProgram(cli: Cli): AnyCommand {
     })
     .addHelpText(
       'after',
-      '\nExamples:\n  banger vm create --name web\n  banger vm ssh web\n  banger vm exec web -- uname -a\n  banger vm delete web\n\n`banger help exit-codes` lists the exit codes.',
+      `\nWithout a noun, verbs are about machines (\`banger ps\` is \`banger vm ps\`):\n${foldWords(SHORTCUTS)}\n\nExamples:\n  banger create web\n  banger ssh web\n  banger exec web -- uname -a\n  banger delete web\n\n\`banger help exit-codes\` lists the exit codes.`,
     );
+  hearContext(cli, program);
+  return program;
+}
+
+/** @returns the words in lines that fit every terminal */
+function foldWords(words: readonly string[]): string {
+  return words
+    .join(', ')
+    .replaceAll(/(.{1,74})(?: |$)/g, '  $1\n')
+    .trimEnd();
+}
+
+/** Commander tells of an option while it parses, before the action. */
+function hearContext(cli: Cli, command: AnyCommand): void {
+  command.on('option:context', (name: string) => cli.useContext(name));
 }
 
 function addEmptyGroup(program: AnyCommand, name: string, description: string, hidden: boolean): AnyCommand {
@@ -58,18 +74,21 @@ function addEmptyGroup(program: AnyCommand, name: string, description: string, h
 
 async function addGroup(cli: Cli, program: AnyCommand, name: string, group: Group, verbName: string): Promise<void> {
   const command = addEmptyGroup(program, name, group.description, group.hidden === true);
-  for (const flags of ['--debug', '--no-color', '--plain', '--no-input']) command.addOption(new Option(flags).hideHelp());
+  for (const flags of ['--debug', '--no-color', '--plain', '--no-input', CONTEXT_SWITCH[0]])
+    command.addOption(new Option(flags).hideHelp());
+  hearContext(cli, command);
   const named = group.verbs.find((verb) => verb.names.includes(verbName));
-  for (const verb of named === undefined ? group.verbs : [named]) attach(command, await loadVerb(cli, verb));
+  for (const verb of named === undefined ? group.verbs : [named]) attach(cli, command, await loadVerb(cli, verb));
 }
 
 /** addCommand does not hand down what command() does: exitOverride and where to write. */
-function attach(parent: AnyCommand, child: AnyCommand): void {
+function attach(cli: Cli, parent: AnyCommand, child: AnyCommand): void {
   parent.addCommand(child);
-  inherit(child, parent);
+  inherit(cli, child, parent);
 }
 
-function inherit(child: AnyCommand, parent: AnyCommand): void {
+function inherit(cli: Cli, child: AnyCommand, parent: AnyCommand): void {
   child.copyInheritedSettings(parent);
-  for (const below of child.commands) inherit(below, child);
+  hearContext(cli, child);
+  for (const below of child.commands) inherit(cli, below, child);
 }

@@ -25,7 +25,7 @@ const VM_VERBS: readonly Verb[] = [
   verb(['kill'], () => import('./commands/vm/kill.ts')),
   verb(['delete', 'rm', 'remove'], () => import('./commands/vm/delete.ts')),
   verb(['set'], () => import('./commands/vm/set.ts')),
-  verb(['ssh'], () => import('./commands/vm/ssh.ts')),
+  verb(['ssh', 'shell'], () => import('./commands/vm/ssh.ts')),
   verb(['exec'], () => import('./commands/vm/exec.ts')),
   verb(['cp', 'copy'], () => import('./commands/vm/cp.ts')),
   verb(['logs'], () => import('./commands/vm/logs.ts')),
@@ -116,6 +116,18 @@ export const TOP_VERBS: readonly Verb[] = [
   verb(['version'], () => import('./commands/host/version.ts')),
   verb(['completion'], () => import('./commands/host/completion.ts')),
 ];
+
+/** Commands of other nouns that other tools have as one word. */
+const OTHER_SHORTCUTS: Readonly<Record<string, readonly string[]>> = { images: ['image', 'list'] };
+
+/** Words that need no noun before them: every verb of `vm`, by each of its names, and a few more. */
+export const SHORTCUTS: readonly string[] = [...VM_VERBS.flatMap(({ names }) => names), ...Object.keys(OTHER_SHORTCUTS)];
+
+/** @returns the words that a shortcut stands for */
+export function shortcutOf(word: string): readonly string[] | undefined {
+  if (Object.hasOwn(OTHER_SHORTCUTS, word)) return OTHER_SHORTCUTS[word];
+  return SHORTCUTS.includes(word) ? ['vm', word] : undefined;
+}
 
 /**
  * Every command with its words, for help, reference and tests: it loads them all, which no command that does work should.

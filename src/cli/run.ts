@@ -2,7 +2,8 @@ import { CommanderError } from 'commander';
 import type { Cli } from './cli.ts';
 import type { AnyCommand } from './command.ts';
 import { buildProgram } from './program.ts';
-import { GROUPS } from './registry.ts';
+import { GROUPS, SHORTCUTS } from './registry.ts';
+import { canonicalWords, commandPlace } from './words.ts';
 import { nearest } from '../lib/nearest.ts';
 import { exitCodeOf, exitCodesHelp, reportError } from './render/error.ts';
 import { BangerError } from '../model/errors.ts';
@@ -18,7 +19,7 @@ export async function runCli(cli: Cli, argv: readonly string[]): Promise<number>
       for (const line of exitCodesHelp()) cli.print(line);
       return 0;
     }
-    const words = argv[0] === 'help' ? [...argv.slice(1), '--help'] : [...argv];
+    const words = canonicalWords(argv);
     const program = await buildProgram(cli, words);
     refuseUnknown(program, words);
     try {
@@ -50,7 +51,7 @@ function refuseUnknown(program: AnyCommand, words: readonly string[]): void {
     .createHelp()
     .visibleCommands(at)
     .flatMap((child) => [child.name(), ...child.aliases()]);
-  const near = nearest(unknown, names);
+  const near = nearest(unknown, path.length === 0 ? [...names, ...SHORTCUTS] : names);
   const nouns = Object.entries(GROUPS).filter(([, group]) => path.length === 0 && group.verbs.some((verb) => verb.names.includes(unknown)));
   const remedy = nouns[0] === undefined ? `${commandLine(path)} --help` : ['banger', nouns[0][0], ...words].join(' ');
   throw new BangerError('USAGE', `unknown command '${unknown}'${near === undefined ? '' : `. Did you mean ${near}?`}`, { remedy });
@@ -59,7 +60,7 @@ function refuseUnknown(program: AnyCommand, words: readonly string[]): void {
 /** @returns the commands that the first words name, and the words after them */
 function follow(program: AnyCommand, words: readonly string[]): { path: AnyCommand[]; rest: readonly string[] } {
   const path: AnyCommand[] = [];
-  let at = words.findIndex((word) => !word.startsWith('-'));
+  let at = commandPlace(words);
   for (; at >= 0 && at < words.length; at++) {
     const child = (path.at(-1) ?? program).commands.find((one) => one.name() === words[at] || one.aliases().includes(words[at] ?? ''));
     if (child === undefined) break;

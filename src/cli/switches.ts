@@ -1,6 +1,7 @@
 // Switches that work everywhere, before and after the command: they stand for variables, which is also how children inherit them.
 import { isSet } from '../lib/is-set.ts';
 import type { Cli } from './cli.ts';
+import { canonicalWords, commandPlace, commandWords } from './words.ts';
 
 /** By switch: the variable that is set, and one that would say otherwise. */
 const SWITCHES: Readonly<Record<string, { sets: string; unsets?: string }>> = {
@@ -11,18 +12,17 @@ const SWITCHES: Readonly<Record<string, { sets: string; unsets?: string }>> = {
 };
 
 /** Commands whose words belong to a command in the guest from some place on. */
-const PASSES_ON = ['exec', 'ssh'];
+const PASSES_ON = ['exec', 'ssh', 'shell'];
 
 /**
- * @param argv without interpreter and script
+ * @param typed without interpreter and script
  * @returns variables to set (`1`) and to remove (undefined)
  */
-export function environmentOfSwitches(argv: readonly string[], env: Cli['env']): Record<string, string | undefined> {
+export function environmentOfSwitches(typed: readonly string[], env: Cli['env']): Record<string, string | undefined> {
+  const argv = canonicalWords(typed);
   const end = argv.indexOf('--');
   const own = end < 0 ? argv : argv.slice(0, end);
-  const firstWord = own.findIndex((word) => !word.startsWith('-'));
-  const verb = firstWord < 0 ? '' : (own[firstWord + 1] ?? '');
-  const heard = PASSES_ON.includes(verb) ? own.slice(0, firstWord) : own;
+  const heard = PASSES_ON.includes(commandWords(own)[1] ?? '') ? own.slice(0, commandPlace(own)) : own;
   const result: Record<string, string | undefined> = {};
   for (const word of heard) {
     const meant = Object.hasOwn(SWITCHES, word) ? SWITCHES[word] : undefined;

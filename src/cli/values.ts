@@ -1,4 +1,5 @@
 // Values of flags, checked before anything is contacted (3.2). Every refusal names the flag, the value and what is allowed.
+import { constants } from 'node:os';
 import { parseDuration } from '../lib/duration.ts';
 import { formatSize, parseSize } from '../lib/size.ts';
 import { BangerError } from '../model/errors.ts';
@@ -46,10 +47,16 @@ export function parseTimeout(flag: string, value: string): number {
 /** Signals that mean something to a VMM (signal(7)). */
 const SIGNALS = ['TERM', 'KILL', 'INT', 'HUP', 'QUIT', 'USR1', 'USR2', 'STOP', 'CONT'];
 
+/** @returns `KILL` for "9"; undefined when no signal has that number */
+function signalOfNumber(text: string): string | undefined {
+  const found = Object.entries(constants.signals).find(([, number]) => String(number) === text);
+  return found?.[0].replace(/^SIG/, '');
+}
+
 /** @returns `SIGTERM` for "TERM", "term" and "SIGTERM". @throws INVALID_INPUT */
 export function parseSignal(flag: string, value: string): string {
-  const name = value.toUpperCase().replace(/^SIG/, '');
-  return SIGNALS.includes(name) ? `SIG${name}` : refuse(flag, value, `one of ${SIGNALS.join(', ')}`);
+  const name = signalOfNumber(value) ?? value.toUpperCase().replace(/^SIG/, '');
+  return SIGNALS.includes(name) ? `SIG${name}` : refuse(flag, value, `one of ${SIGNALS.join(', ')}, or its number`);
 }
 
 const ownValue = (own: Readonly<Record<string, string | undefined>>, name: string): string | undefined =>

@@ -4,11 +4,12 @@ import type { ConfigKey } from './config-keys.ts';
 import type { CommandPage, Reference, Term } from './reference.ts';
 
 /** @returns the text of docs/cli.md as it must be */
-export function cliMarkdown({ groups, globalOptions, pages }: Reference, keys: readonly ConfigKey[]): string {
+export function cliMarkdown({ shortcuts, groups, globalOptions, pages }: Reference, keys: readonly ConfigKey[]): string {
   const sections = [
     '# Commands',
     'Made from the declarations by `make docs`; `banger help COMMAND` and `man banger-COMMAND` say the same.',
     contents(groups, pages),
+    `## Without a noun\n\n${withoutNoun(shortcuts, (word) => `\`${word}\``)}`,
     '## Everywhere\n\nThese stand before the command or behind it.',
     table('switch', globalOptions),
     TEMPLATES,
@@ -19,6 +20,11 @@ export function cliMarkdown({ groups, globalOptions, pages }: Reference, keys: r
     configTable(keys),
   ];
   return `${sections.join('\n\n')}\n`;
+}
+
+/** @returns the sentence about verbs that need no noun, for the reference and the manual page */
+export function withoutNoun(shortcuts: readonly string[], quote: (word: string) => string): string {
+  return `Verbs of machines can stand alone: ${quote('banger ps')} is ${quote('banger vm ps')}, ${quote('banger images')} is ${quote('banger image list')}. These are ${shortcuts.map(quote).join(', ')}.`;
 }
 
 const TEMPLATES = `### Output

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { createCli } from '../../src/cli/cli.ts';
 import { examplesOf } from '../../src/cli/command.ts';
 import { buildProgram } from '../../src/cli/program.ts';
-import { allCommands, GROUPS } from '../../src/cli/registry.ts';
+import { allCommands, GROUPS, SHORTCUTS } from '../../src/cli/registry.ts';
 
 /** A word or switch, and what it means. */
 export type Term = { term: string; text: string };
@@ -19,7 +19,12 @@ export type CommandPage = {
   examples: readonly string[];
 };
 
-export type Reference = { groups: readonly Term[]; globalOptions: readonly Term[]; pages: readonly CommandPage[] };
+export type Reference = {
+  shortcuts: readonly string[];
+  groups: readonly Term[];
+  globalOptions: readonly Term[];
+  pages: readonly CommandPage[];
+};
 
 /** @returns everything but what is hidden, in the order of `banger --help` */
 export async function readReference(): Promise<Reference> {
@@ -29,6 +34,7 @@ export async function readReference(): Promise<Reference> {
   const pages = (await allCommands(cli)).filter(({ isHidden }) => !isHidden).map(({ words, command }) => pageOf(words, command));
   const groups = Object.entries(GROUPS).filter(([, { hidden }]) => hidden !== true);
   return {
+    shortcuts: SHORTCUTS,
     groups: groups.map(([term, { description }]) => ({ term, text: description })),
     globalOptions: optionsOf(program),
     pages,

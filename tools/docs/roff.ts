@@ -1,6 +1,7 @@
 // Manual pages, man(7): .TH, .SH, .TP and .nf are all they need.
 import { exitCodesHelp } from '../../src/cli/render/error.ts';
 import type { ConfigKey } from './config-keys.ts';
+import { withoutNoun } from './markdown.ts';
 import type { CommandPage, Reference, Term } from './reference.ts';
 
 /** Name of the file, and its text. */
@@ -11,12 +12,12 @@ export function manualPages(reference: Reference, keys: readonly ConfigKey[], ve
   return [mainPage(reference, version), ...reference.pages.map((page) => commandPage(page, version)), configPage(keys, version)];
 }
 
-function mainPage({ groups, globalOptions, pages }: Reference, version: string): ManualPage {
+function mainPage({ shortcuts, groups, globalOptions, pages }: Reference, version: string): ManualPage {
   const list = pages.map(({ words, description }) => ({ term: `banger ${words.join(' ')}`, text: description }));
   return manualPage('banger', 1, version, [
     ['NAME', text('banger - persistent, isolated Linux machines on your own computer')],
     ['SYNOPSIS', '.B banger\n.I noun verb\n[options]'],
-    ['DESCRIPTION', terms(groups)],
+    ['DESCRIPTION', `${terms(groups)}\n.PP\n${text(withoutNoun(shortcuts, (word) => word))}`],
     ['COMMANDS', terms(list)],
     ['OPTIONS', terms(globalOptions)],
     ['EXIT STATUS', literal(exitCodesHelp())],

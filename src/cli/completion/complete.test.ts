@@ -59,6 +59,12 @@ test('a place takes what belongs there: verbs, switches, choices, files, what is
     ['nonsense ', []],
     ['vm nonsense ', []],
     ['inter', []],
+    ['st', ['start', 'stop', 'stats']],
+    ['stop ', ['web', 'db']],
+    ['exec w', ['web']],
+    ['--context l', ['local']],
+    ['ps --context ', ['local']],
+    ['--context local vm stop ', ['web', 'db']],
   ];
   for (const [line, expected] of cases) assert.deepEqual(await values(line), expected, line);
   assert.deepEqual(await at('vm cp '), ['web:\trunning, debian', 'db:\tstopped, debian', ':files,nospace']);

@@ -3,6 +3,8 @@ import type { Argument, Option } from 'commander';
 import type { Cli } from '../cli.ts';
 import type { AnyCommand } from '../command.ts';
 import { buildProgram } from '../program.ts';
+import { canonicalWords } from '../words.ts';
+import { SHORTCUTS, shortcutOf } from '../registry.ts';
 import { type Kind, kindOfArgument, kindOfOption } from './kinds.ts';
 import { liveCandidates } from './live.ts';
 
@@ -23,9 +25,9 @@ const NOTHING: Completions = { candidates: [], files: false, noSpace: false };
  * @returns candidates that begin as that word does
  */
 export async function complete(cli: Cli, words: readonly string[]): Promise<Completions> {
-  const before = words.slice(0, -1);
+  const before = canonicalWords(words.slice(0, -1));
   const typed = words.at(-1) ?? '';
-  const place = placeOf(await buildProgram(cli, before[0] === 'help' ? before.slice(1) : before), before);
+  const place = placeOf(await buildProgram(cli, before), before);
   if (place === undefined) return NOTHING;
   const found = await completionsAt(cli, place, typed);
   return { ...found, candidates: found.candidates.filter(({ value }) => value.startsWith(typed)) };
@@ -48,7 +50,7 @@ type Place = {
 function placeOf(program: AnyCommand, words: readonly string[]): Place | undefined {
   const given = new Set<Option>();
   const place: Place = { path: [], command: program, positional: [], given, pending: undefined, noSwitches: false };
-  for (const word of words[0] === 'help' ? words.slice(1) : words) {
+  for (const word of words) {
     if (place.pending !== undefined) place.pending = undefined;
     else if (word === '--') place.noSwitches = true;
     else if (word.startsWith('-') && !place.noSwitches) {
@@ -102,7 +104,7 @@ async function completionsAt(cli: Cli, place: Place, typed: string): Promise<Com
     const found = await valuesOf(cli, kindOfOption(path, option), option.argChoices, place, typed.slice(equals + 1));
     return { ...found, candidates: found.candidates.map((one) => ({ ...one, value: typed.slice(0, equals + 1) + one.value })) };
   }
-  const children = place.positional.length > 0 ? [] : subcommands(command);
+  const children = place.positional.length > 0 ? [] : [...subcommands(command), ...(path.length === 0 ? shortcuts() : [])];
   const argument = argumentAt(place);
   if (argument === undefined) return { ...NOTHING, candidates: children };
   const found = await valuesOf(cli, kindOfArgument(path, argument), argument.argChoices, place, typed);
@@ -112,6 +114,11 @@ async function completionsAt(cli: Cli, place: Place, typed: string): Promise<Com
 function subcommands(command: AnyCommand): Candidate[] {
   const visible = command.createHelp().visibleCommands(command);
   return visible.map((child) => ({ value: child.name(), description: child.description() }));
+}
+
+/** Machines are what most command lines are about: their verbs can stand without the noun. */
+function shortcuts(): Candidate[] {
+  return SHORTCUTS.map((value) => ({ value, description: `the same as ${shortcutOf(value)?.join(' ') ?? ''}` }));
 }
 
 function switches({ command, given }: Place): Completions {

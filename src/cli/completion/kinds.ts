@@ -8,6 +8,7 @@ export type Kind = LiveKind | 'file' | 'copy' | 'none';
 /** By the name of an argument or of a switch's value. */
 const BY_NAME: Readonly<Record<string, Kind>> = {
   vm: 'vm',
+  context: 'context',
   image: 'image',
   file: 'file',
   path: 'file',

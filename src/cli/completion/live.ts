@@ -1,15 +1,16 @@
-// What only the daemon knows: names and ids, with their state as description.
+// What no declaration knows: names and ids, with their state as description.
 import { PassThrough } from 'node:stream';
 import type { Api } from '../../api/client-routes.ts';
 import { type Cli, createCli } from '../cli.ts';
+import { contextsPath, LOCAL_CONTEXT, readContexts } from '../endpoint.ts';
 import type { Candidate } from './complete.ts';
 
 /** A daemon that is stuck must not take the user's shell with it. */
 const PATIENCE_MS = 2000;
 
-export type LiveKind = 'vm' | 'image' | 'operation';
+export type LiveKind = 'vm' | 'image' | 'operation' | 'context';
 
-const SOURCES: Readonly<Record<LiveKind, (api: Api) => Promise<Candidate[]>>> = {
+const SOURCES: Readonly<Record<LiveKind, (api: Api, cli: Cli) => Promise<Candidate[]> | Candidate[]>> = {
   vm: async (api) => (await api.listVms()).map((vm) => ({ value: vm.name, description: `${vm.state}, ${vm.image}` })),
   image: async (api) =>
     (await api.listImages()).map(({ name, distribution, isDefault }) => ({
@@ -21,6 +22,11 @@ const SOURCES: Readonly<Record<LiveKind, (api: Api) => Promise<Candidate[]>>> = 
       value: id,
       description: `${vmName === null ? verb : `${verb} ${vmName}`}, ${state}`,
     })),
+  context: (_api, cli) => {
+    const { contexts } = readContexts(contextsPath(cli.directories().configPath));
+    const named = Object.entries(contexts).map(([value, { host }]) => ({ value, description: host }));
+    return [{ value: LOCAL_CONTEXT, description: 'this machine' }, ...named];
+  },
 };
 
 /** @returns what the daemon knows of; nothing when it does not run, is another build's, or takes too long. Never starts one. */
@@ -29,7 +35,7 @@ export async function liveCandidates(cli: Cli, kind: LiveKind): Promise<Candidat
   const silent = createCli({ env, stdin, stdout, programPath, stderr: new PassThrough() });
   const patience = new Promise<Candidate[]>((resolve) => setTimeout(resolve, PATIENCE_MS, []).unref());
   try {
-    return await Promise.race([SOURCES[kind](silent.runningApi()), patience]);
+    return await Promise.race([SOURCES[kind](silent.runningApi(), silent), patience]);
   } catch {
     return [];
   }
