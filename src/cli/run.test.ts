@@ -21,7 +21,7 @@ const MISTAKES: [string[], RegExp][] = [
   [['vm', 'list', '--outptu', 'json'], /unknown option '--outptu'\. Did you mean --output\?/],
   [['vm', 'ls', '-o', 'xml'], /Allowed choices are table, wide, json, yaml, name/],
   [['vm', 'ls', 'surplus'], /too many arguments/],
-  [['vm', 'exec', 'web'], /missing required argument 'command'/],
+  [['vm', 'exec', 'web'], /no command is given/],
   [['vm', 'start'], /no VM is named/],
   [['vm', 'start', '--all', 'web'], /exclude each other/],
   [['vm', 'cp', 'a', 'b'], /one side must be in a virtual machine/],

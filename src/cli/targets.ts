@@ -1,11 +1,13 @@
 import type { VmVerb } from '../api/client-routes.ts';
 import type { VmView } from '../api/schemas.ts';
 import { nearest } from '../lib/nearest.ts';
+import { vmNameOf } from '../model/name.ts';
 import { BangerError } from '../model/errors.ts';
 import type { Cli } from './cli.ts';
 import { followOperation, runOperation } from './operations.ts';
 import { exitCodeOf, reportError } from './render/error.ts';
 import type { ProgressMode } from './render/stages.ts';
+import { soleVm } from './sole-vm.ts';
 import { parseFilters } from './vm-filter.ts';
 
 /** What a VM is known by. */
@@ -33,7 +35,8 @@ export function resolveTargets<V extends Named>(references: readonly string[], v
 /** Shorter ones are more likely a mistyped name; the daemon has the same rule. */
 const ID_PREFIX = /^[0-9a-f]{4,32}$/;
 
-function resolveTarget<V extends Named>(ref: string, vms: readonly V[], noun: Noun): Target<V> {
+function resolveTarget<V extends Named>(typed: string, vms: readonly V[], noun: Noun): Target<V> {
+  const ref = noun === 'VM' ? vmNameOf(typed) : typed;
   const exact = vms.find((vm) => vm.name === ref) ?? vms.find((vm) => vm.id === ref);
   if (exact !== undefined) return { ref, vm: exact };
   const matches = ID_PREFIX.test(ref) ? vms.filter((vm) => vm.id.startsWith(ref)) : [];
@@ -63,21 +66,32 @@ function resolveTarget<V extends Named>(ref: string, vms: readonly V[], noun: No
 }
 
 /** Which VMs are meant beside, or instead of, those that are named. */
-export type Choice = { all?: boolean | undefined; filter?: string[] | undefined };
+export type Choice = {
+  all?: boolean | undefined;
+  filter?: string[] | undefined;
+  /** Whether the only VM need not be named. */
+  sole?: boolean | undefined;
+};
 
 /**
  * @returns the VMs that a command names; with `--all` all of them, with `--filter` alone those that match; with both a name
  *   and a filter, the named ones that match
  * @throws USAGE when it chooses none at all, or both names and --all
  */
-export async function chooseTargets(cli: Cli, references: readonly string[], { all = false, filter }: Choice): Promise<Target[]> {
+export async function chooseTargets(
+  cli: Cli,
+  references: readonly string[],
+  { all = false, filter, sole = false }: Choice,
+): Promise<Target[]> {
   const matches = parseFilters(filter ?? []);
-  if (all ? references.length > 0 : references.length === 0 && filter === undefined) {
+  const isUnnamed = !all && references.length === 0 && filter === undefined;
+  if (isUnnamed ? !sole : all && references.length > 0) {
     throw new BangerError('USAGE', all ? '--all and names exclude each other' : 'no VM is named', {
       remedy: 'name VMs, or give --all or --filter',
     });
   }
   const vms = await cli.api().listVms();
+  if (isUnnamed) return [soleVm(cli, vms)].map((vm) => ({ ref: vm.name, vm }));
   const chosen = references.length === 0 ? vms.map((vm) => ({ ref: vm.name, vm })) : resolveTargets(references, vms);
   // What is not there is told, whatever the filter says.
   return chosen.filter((target) => 'error' in target || matches(target.vm));

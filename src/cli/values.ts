@@ -1,4 +1,5 @@
 // Values of flags, checked before anything is contacted (3.2). Every refusal names the flag, the value and what is allowed.
+import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { parseDuration } from '../lib/duration.ts';
 import { formatSize, parseSize } from '../lib/size.ts';
@@ -78,4 +79,21 @@ export function parseEnvironment(
     if (value !== undefined) result.set(name, value);
   }
   return Object.fromEntries(result);
+}
+
+/**
+ * Reads files as docker has them: `NAME=VALUE` or `NAME` a line, `#` begins a comment line, quotes are part of the value.
+ * @throws INVALID_INPUT for a file that cannot be read, naming it; for a line that is neither
+ */
+export function readEnvironmentFiles(files: readonly string[], own: Readonly<Record<string, string | undefined>>): Record<string, string> {
+  const lines = files.flatMap((file) => {
+    try {
+      return readFileSync(file, 'utf8').split(/\r?\n/);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new BangerError('INVALID_INPUT', `--env-file: ${reason}`, { remedy: 'name a file that can be read' });
+    }
+  });
+  const pairs = lines.map((line) => line.trimStart()).filter((line) => line !== '' && !line.startsWith('#'));
+  return parseEnvironment('--env-file', pairs, own);
 }

@@ -13,6 +13,7 @@ import { progressOption } from '../../progress-option.ts';
 import { parseDiskSize, parseInteger, parseMemory } from '../../values.ts';
 
 const EXAMPLES = [
+  'banger vm create web',
   'banger vm create --name web --vcpu 4 --memory 4G --disk-size 20G',
   'banger vm create --no-nat --detach',
   'banger vm create --host-ca --host-proxy',
@@ -20,6 +21,7 @@ const EXAMPLES = [
 
 export function declareCommand(cli: Cli) {
   const command = newCommand('create', 'create a virtual machine and start it', EXAMPLES)
+    .argument('[name]', 'the same as --name')
     .option('--name <name>', 'name, a DNS label (default: one is made up)', (value) => checkName(value))
     .option('--image <image>', 'image to boot from, name or id (default: the default image)')
     .option('--vcpu <count>', `processors (default: ${DEFAULT_SPEC.vcpuCount})`, (v) => parseInteger('--vcpu', v, LIMITS.vcpuCount))
@@ -39,22 +41,31 @@ export function declareCommand(cli: Cli) {
     .addOption(newOption('--host-proxy', 'tell it of the proxies of this host (default: no)'))
     .addOption(newOption('--no-host-proxy', 'tell it of none'))
     .addOption(newOption('--no-start', 'create it only'))
-    .option('--if-not-exists', 'with --name: one that exists already is left as it is, and that is no failure')
+    .option('--if-not-exists', 'with a name: one that exists already is left as it is, and that is no failure')
     .option('-d, --detach', 'print the id of the operation and leave')
     .addOption(progressOption());
-  return showing(command).action(async (flags) => {
+  return showing(command).action(async (name, given) => {
+    const flags = { ...given, name: nameOf(name, given.name) };
     const body = createBody(flags);
     if (flags.ifNotExists === true && flags.name !== undefined) {
       const there = await existing(cli, flags.name);
       if (there !== undefined) return tellExisting(cli, there, flags);
     } else if (flags.ifNotExists === true) {
-      throw new BangerError('USAGE', '--if-not-exists needs --name', { remedy: 'banger vm create --name NAME --if-not-exists' });
+      throw new BangerError('USAGE', '--if-not-exists needs a name', { remedy: 'banger vm create NAME --if-not-exists' });
     }
     if (flags.detach === true) return cli.print((await cli.api().createVm(body, false)).id);
     const begun = performance.now();
     const end = await runOperation(cli, () => cli.api().createVm(body, true), flags.progress);
     if (end.vm !== null) await tellCreated(cli, end.vm, flags, performance.now() - begun);
   });
+}
+
+/** @throws INVALID_INPUT for what is no name; USAGE for two that differ */
+function nameOf(positional: string | undefined, flag: string | undefined): string | undefined {
+  if (positional === undefined) return flag;
+  const name = checkName(positional);
+  if (flag === undefined || flag === name) return name;
+  throw new BangerError('USAGE', `two names are given, ${name} and ${flag}`, { remedy: `banger vm create ${name}` });
 }
 
 /** @returns the VM of exactly this name, when its creation is over */

@@ -1,11 +1,13 @@
 import type { ExecBody } from '../../../api/schemas.ts';
+import { readVmReference } from '../../../model/name.ts';
 import { BangerError } from '../../../model/errors.ts';
 import type { Cli } from '../../cli.ts';
-import { collect, newCommand } from '../../command.ts';
+import { collect, newCommand, newOption } from '../../command.ts';
 import { forwardSignals, runSession, takeTerminal, windowOf } from '../../exec-session.ts';
 import { reportError } from '../../render/error.ts';
 import { safeLine } from '../../render/text.ts';
-import { parseEnvironment } from '../../values.ts';
+import { beginsWithDashes, nameAndCommand, SOLE_NAME } from '../../sole-vm.ts';
+import { parseEnvironment, readEnvironmentFiles } from '../../values.ts';
 
 /** docker's and ssh's convention: banger failed, not the command. */
 export const OWN_FAILURE_EXIT = 125;
@@ -14,21 +16,32 @@ export function declareCommand(cli: Cli) {
   return newCommand('exec', "run a command in a virtual machine; ends with the command's status, 125 when banger itself fails", [
     'banger vm exec web -- uname -a',
     'banger vm exec -it web bash',
+    'banger vm exec -e CI=1 -w /srv -u dev web make test',
+    'banger vm exec -d web -- python3 -m http.server 8000',
     'tar c src | banger vm exec web tar x -C /root',
   ])
-    .argument('<name>', 'name, id or beginning of an id')
-    .argument('<command...>', 'command and arguments; everything after the name belongs to them')
+    .argument('[name]', SOLE_NAME)
+    .argument('[command...]', 'command and arguments; everything after the name belongs to them')
     .option('-i, --interactive', 'pass stdin on (done anyway when it is not a terminal)')
     .option('-t, --tty', 'give the command a terminal')
     .option('-e, --env <name=value>', 'set a variable; without =value pass ours on (may be repeated)', collect)
+    .option('--env-file <file>', 'set the variables of a file, a NAME=VALUE in each line (may be repeated)', collect)
     .option('-w, --cwd <directory>', 'directory in the guest to run in')
+    .addOption(newOption('--workdir <directory>', 'the same').hideHelp())
     .option('-u, --user <user>', 'user in the guest (default: root)')
+    .option('-d, --detach', 'leave it running in the guest, without input and output')
     .passThroughOptions()
-    .action(async (name, words, flags) => {
-      const argv = words[0] === '--' ? words.slice(1) : words;
-      const body = execBody(cli, argv, flags);
+    .action(async (first, rest, flags, command) => {
+      const words = first === undefined ? [] : [first, ...rest];
       try {
-        cli.exitCode = await execute(cli, name, body, flags.interactive === true);
+        if (words.length === 0) throw noCommand();
+        const settings = execSettings(cli, flags);
+        const target = await nameAndCommand(cli, words, beginsWithDashes(command));
+        const { user, name } = readVmReference(target.name);
+        if (target.command.length === 0) throw noCommand();
+        const argv = flags.detach === true ? detachedArgv(target.command) : [...target.command];
+        const body = { argv, ...(user === undefined ? {} : { user }), ...settings };
+        cli.exitCode = await execute(cli, name, body, flags.interactive === true && flags.detach !== true);
       } catch (error) {
         reportError(cli, error);
         cli.exitCode = guestFailureExit(error);
@@ -36,24 +49,47 @@ export function declareCommand(cli: Cli) {
     });
 }
 
-type ExecFlags = { tty?: true | undefined; env?: string[] | undefined; cwd?: string | undefined; user?: string | undefined };
+type ExecFlags = {
+  tty?: true | undefined;
+  detach?: true | undefined;
+  env?: string[] | undefined;
+  envFile?: string[] | undefined;
+  cwd?: string | undefined;
+  workdir?: string | undefined;
+  user?: string | undefined;
+};
+
+function noCommand(): BangerError {
+  return new BangerError('USAGE', 'no command is given', { remedy: 'banger vm exec NAME -- COMMAND' });
+}
+
+/**
+ * A session of its own (setsid(1)), without terminal or pipes, is what outlives the one that starts it. A shell of the guest finds
+ * the command first, so that a mistyped one is told.
+ */
+function detachedArgv(argv: readonly string[]): string[] {
+  const script = `command -v "$1" >/dev/null 2>&1 || { echo "$1: not found" >&2; exit 127; }
+exec </dev/null >/dev/null 2>&1
+if command -v setsid; then setsid "$@" & else (trap '' HUP; exec "$@") & fi`;
+  return ['/bin/sh', '-c', script, 'sh', ...argv];
+}
 
 /** @throws INVALID_INPUT for a relative directory or a variable without a name, before anything is contacted */
-function execBody(cli: Cli, argv: string[], flags: ExecFlags): ExecBody {
-  if (argv.length === 0) throw new BangerError('USAGE', 'no command is given', { remedy: 'banger vm exec --help' });
-  if (flags.cwd !== undefined && !flags.cwd.startsWith('/')) {
-    throw new BangerError('INVALID_INPUT', `--cwd: ${JSON.stringify(flags.cwd)} is not an absolute path`, { remedy: 'begin it with /' });
+function execSettings(cli: Cli, flags: ExecFlags): Omit<ExecBody, 'argv'> {
+  const cwd = flags.cwd ?? flags.workdir;
+  if (cwd !== undefined && !cwd.startsWith('/')) {
+    throw new BangerError('INVALID_INPUT', `--cwd: ${JSON.stringify(cwd)} is not an absolute path`, { remedy: 'begin it with /' });
   }
-  const env = parseEnvironment('--env', flags.env ?? [], cli.env);
+  const isTerminal = flags.tty === true && flags.detach !== true;
+  const env = { ...readEnvironmentFiles(flags.envFile ?? [], cli.env), ...parseEnvironment('--env', flags.env ?? [], cli.env) };
   const term = cli.env['TERM'];
-  if (flags.tty === true && term !== undefined) env['TERM'] ??= term;
+  if (isTerminal && term !== undefined) env['TERM'] ??= term;
   const [rows, columns] = windowOf(cli.stdout);
   return {
-    argv,
     ...(Object.keys(env).length === 0 ? {} : { env }),
-    ...(flags.cwd === undefined ? {} : { cwd: flags.cwd }),
+    ...(cwd === undefined ? {} : { cwd }),
     ...(flags.user === undefined ? {} : { user: flags.user }),
-    ...(flags.tty === true ? { tty: true, rows, columns } : {}),
+    ...(isTerminal ? { tty: true, rows, columns } : {}),
   };
 }
 

@@ -3,13 +3,15 @@ import type { Cli } from '../../cli.ts';
 import type { Health } from '../../../api/schemas.ts';
 import { newCommand } from '../../command.ts';
 import { type Facts, printOne, showing } from '../../output.ts';
+import { namedOrSole, SOLE_NAME } from '../../sole-vm.ts';
 
 export function declareCommand(cli: Cli) {
   const command = newCommand('health', 'ask the agent in a virtual machine how it is; ends with 1 when it does not answer', [
     'banger vm health web',
     "banger vm health web --format '{{.agent}}'",
-  ]).argument('<name>', 'name, id or beginning of an id');
-  return showing(command).action(async (name, flags) => {
+  ]).argument('[name]', SOLE_NAME);
+  return showing(command).action(async (typed, flags) => {
+    const name = await namedOrSole(cli, typed);
     const found = await cli.api().health(name);
     if (found.agent !== 'ok') cli.exitCode = 1;
     await printOne(cli, flags, found, { name: ({ vm }) => vm, facts: factsOf });

@@ -2,7 +2,7 @@ import type { VmView } from '../../../api/schemas.ts';
 import { formatAge } from '../../../lib/duration.ts';
 import { formatSize } from '../../../lib/size.ts';
 import type { Cli } from '../../cli.ts';
-import { newCommand } from '../../command.ts';
+import { newCommand, newOption } from '../../command.ts';
 import { listing, printList } from '../../output.ts';
 import type { Column } from '../../render/table.ts';
 import { filterOption, parseFilters } from '../../vm-filter.ts';
@@ -12,6 +12,7 @@ const EXAMPLES = ['banger vm list -o wide', 'banger vm ls -q --filter state=runn
 export function declareCommand(cli: Cli) {
   return listing(newCommand('list', 'list virtual machines', EXAMPLES))
     .addOption(filterOption())
+    .addOption(newOption('-a, --all', 'every one of them, which is what it does').hideHelp())
     .action(async (flags) => {
       const matches = parseFilters(flags.filter ?? []);
       const vms = (await cli.api().listVms()).filter(matches);

@@ -4,19 +4,21 @@ import type { Cli } from '../../cli.ts';
 import { newCommand, newOption } from '../../command.ts';
 import { jsonEscaped } from '../../../lib/terminal-text.ts';
 import { safeLog, safeText } from '../../render/text.ts';
+import { namedOrSole, SOLE_NAME } from '../../sole-vm.ts';
 
 export function declareCommand(cli: Cli) {
   return newCommand('logs', 'print a log of a virtual machine: its serial console unless another is named', [
     'banger vm logs -f web',
     'banger vm logs --events web',
   ])
-    .argument('<name>', 'name, id or beginning of an id')
+    .argument('[name]', SOLE_NAME)
     .option('-f, --follow', 'go on as it grows')
     .option('--raw', 'bytes as they are, also those that act on a terminal')
     .addOption(newOption('--serial', 'what the guest wrote to its console (default)').conflicts(['vmm', 'events']))
     .addOption(newOption('--vmm', 'what the hypervisor wrote').conflicts(['serial', 'events']))
     .addOption(newOption('--events', 'what banger did to it').conflicts(['serial', 'vmm']))
-    .action(async (name, flags) => {
+    .action(async (typed, flags) => {
+      const name = await namedOrSole(cli, typed);
       const kind: LogKind = flags.vmm === true ? 'vmm' : flags.events === true ? 'events' : 'serial';
       const log = await cli.api().logs(name, kind, flags.follow === true);
       // Events are JSON, and must be afterwards.

@@ -5,15 +5,17 @@ import { newCommand } from '../../command.ts';
 import { openLiveScreen } from '../../live-screen.ts';
 import { isData, listing, type ListFlags, listLines, type ListView, printList } from '../../output.ts';
 import { localhostUrls, portLines } from '../../render/ports.ts';
+import { namedOrSole, SOLE_NAME } from '../../sole-vm.ts';
 
 const EXAMPLES = ['banger vm ports web', 'banger vm ports web --watch', "banger vm ports web --format '{{.url}}'"];
 const FRAME_MS = 1000;
 
 export function declareCommand(cli: Cli) {
   const command = newCommand('ports', 'list what listens in a virtual machine, and where it is reached from here', EXAMPLES)
-    .argument('<name>', 'name, id or beginning of an id')
+    .argument('[name]', SOLE_NAME)
     .option('-w, --watch', 'again every second, until q or Ctrl-C; with -o json one line each time');
-  return listing(command, 'endpoints only, one a line').action(async (name, flags) => {
+  return listing(command, 'endpoints only, one a line').action(async (typed, flags) => {
+    const name = await namedOrSole(cli, typed);
     // The first answer comes before the screen, so that a name that is wrong is told where it can be read.
     const found = await cli.api().ports(name);
     if (flags.watch === true) await watch(cli, name, found, flags);

@@ -10,9 +10,9 @@ export function declareCommand(cli: Cli) {
   const command = newCommand('show', 'show everything about virtual machines (-o json: one object per machine)', [
     'banger vm show web',
     "banger vm show web --format '{{.paths.serialLog}}'",
-  ]).argument('<name...>', 'name, id or beginning of an id');
+  ]).argument('[name...]', 'names, ids or beginnings of ids (default: the only one there is)');
   return showing(command, 'names only').action(async (names, flags) => {
-    const outcomes = (await chooseTargets(cli, names, {})).map(async (target) => {
+    const outcomes = (await chooseTargets(cli, names, { sole: true })).map(async (target) => {
       if ('error' in target) throw target.error;
       return target.vm;
     });

@@ -6,11 +6,11 @@ import { filterOption } from '../../vm-filter.ts';
 
 export function declareCommand(cli: Cli) {
   return newCommand('start', 'start virtual machines', ['banger vm start web db', 'banger vm start --all'])
-    .argument('[name...]', 'names, ids or beginnings of ids')
+    .argument('[name...]', 'names, ids or beginnings of ids (default: the only one there is)')
     .option('--all', 'every virtual machine')
     .addOption(filterOption())
     .addOption(progressOption())
     .action(async (names, flags) => {
-      await runVerb(cli, await chooseTargets(cli, names, flags), 'start', { progress: flags.progress });
+      await runVerb(cli, await chooseTargets(cli, names, { ...flags, sole: true }), 'start', { progress: flags.progress });
     });
 }

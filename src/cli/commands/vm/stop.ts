@@ -13,7 +13,7 @@ export function declareCommand(cli: Cli) {
     .argument('[name...]', 'names, ids or beginnings of ids')
     .option('--all', 'every virtual machine')
     .addOption(filterOption())
-    .option('--grace <duration>', "how long the guest may take (default: the daemon's setting)", (v) => parseTimeout('--grace', v))
+    .option('-t, --grace <duration>', "how long the guest may take (default: the daemon's setting)", (v) => parseTimeout('--grace', v))
     .addOption(progressOption())
     .action(async (names, flags) => {
       const body = flags.grace === undefined ? {} : { graceMs: flags.grace };

@@ -8,7 +8,7 @@ export function declareCommand(cli: Cli) {
     'banger vm wait web --for ssh --timeout 60s',
     'banger vm wait web db --for stopped',
   ])
-    .argument('<name...>', 'names, ids or beginnings of ids')
+    .argument('[name...]', 'names, ids or beginnings of ids (default: the only one there is)')
     .addOption(
       newOption('--for <what>', 'what to wait for')
         .choices(['agent', 'ssh', 'services', 'running', 'stopped'] as const)
@@ -16,7 +16,7 @@ export function declareCommand(cli: Cli) {
     )
     .option('--timeout <duration>', "seconds or a duration (default: the daemon's setting)", (v) => parseTimeout('--timeout', v))
     .action(async (names, flags) => {
-      const outcomes = (await chooseTargets(cli, names, {})).map(async (target) => {
+      const outcomes = (await chooseTargets(cli, names, { sole: true })).map(async (target) => {
         if ('error' in target) throw target.error;
         return cli.api().waitVm(target.vm.id, flags.for, flags.timeout);
       });

@@ -1,0 +1,58 @@
+// A host with a single VM: commands that only look, start or log in need not be told its name. What ends or changes one must be.
+import type { Command } from '@commander-js/extra-typings';
+import type { VmView } from '../api/schemas.ts';
+import { vmNameOf } from '../model/name.ts';
+import { BangerError } from '../model/errors.ts';
+import type { Cli } from './cli.ts';
+
+/** What help says of an argument that may be left out. */
+export const SOLE_NAME = 'name, id or beginning of an id (default: the only one there is)';
+
+/**
+ * @returns the one VM that there is, and says on stderr that it was taken
+ * @throws NOT_FOUND when there is none, USAGE when there are several
+ */
+export function soleVm(cli: Cli, vms: readonly VmView[]): VmView {
+  const [only] = vms;
+  if (only === undefined) throw new BangerError('NOT_FOUND', 'no VM is named, and there is none', { remedy: 'banger vm create' });
+  if (vms.length > 1) {
+    const names = vms.slice(0, 5).map(({ name }) => name);
+    throw new BangerError('USAGE', `no VM is named, and there are ${vms.length}`, {
+      remedy: `name one of ${names.join(', ')}${vms.length > names.length ? ' …' : ''}`,
+    });
+  }
+  cli.note(`taking ${only.name}, the only VM`);
+  return only;
+}
+
+/** @returns what was named, or the only VM. @throws as soleVm */
+export async function namedOrSole(cli: Cli, name: string | undefined): Promise<string> {
+  return name ?? soleVm(cli, await cli.api().listVms()).name;
+}
+
+/**
+ * Tells the name from the command in words such as `web -- ls`, `web ls` and, with a single VM, `-- ls`.
+ * @param begins whether `--` stood before all of the words; commander has taken it off then
+ */
+export async function nameAndCommand(
+  cli: Cli,
+  words: readonly string[],
+  begins: boolean,
+): Promise<{ name: string; command: readonly string[] }> {
+  const [name, ...rest] = words;
+  const named = { name: name ?? '', command: rest[0] === '--' ? rest.slice(1) : rest };
+  if (name !== undefined && !begins) return named;
+  const vms = await cli.api().listVms();
+  // As docker has it, the name may stand behind `--` as well.
+  if (name !== undefined && vms.some((vm) => vm.name === vmNameOf(name) || vm.id === name)) return named;
+  return { name: soleVm(cli, vms).name, command: words };
+}
+
+/** @returns whether `--` was typed before the first word that is no switch */
+export function beginsWithDashes(command: Pick<Command, 'args'> & { parent: unknown }): boolean {
+  let root = command as { parent?: unknown; rawArgs?: readonly string[] };
+  while (typeof root.parent === 'object' && root.parent !== null) root = root.parent;
+  const raw = root.rawArgs ?? [];
+  const at = raw.indexOf('--');
+  return at >= 0 && raw.length - at - 1 === command.args.length;
+}
