@@ -90,7 +90,7 @@ export function measureBareSsh(setup: BareSetup): Promise<number> {
       privateKeyPath: path('client'),
       knownHostsPath: path('known_hosts'),
     };
-    const [ssh = 'ssh', ...rest] = sshArgv(access, ['none'], ['true'], { tty: false });
+    const [ssh = 'ssh', ...rest] = sshArgv(access, ['none'], ['true'], { options: [] });
     await timeCommand([ssh, '-o', 'ProxyCommand=none', '-o', 'HostName=127.0.0.1', '-o', `Port=${port}`, ...rest], setup.env);
   });
 }

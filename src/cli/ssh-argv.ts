@@ -39,6 +39,22 @@ function commonSettings(paths: { proxy: string; knownHosts: string; privateKeyPa
   };
 }
 
+/** What the user adds to a connection. */
+type Login = {
+  /** Switches of ssh, as readSshWords finds them. */
+  options: readonly string[];
+  /** User in the guest; default: the one that banger has a key for. */
+  user?: string | undefined;
+};
+
+function forwardsAgent(options: readonly string[]): boolean {
+  return options.some((word, at) => /^-[A-Za-z46]*A/.test(word) || (options[at - 1] === '-o' && /^ForwardAgent[ =]+(?!no)/i.test(word)));
+}
+
+function namesUser(options: readonly string[]): boolean {
+  return options.some((word, at) => word === '-l' || (options[at - 1] === '-o' && /^User[ =]/i.test(word)));
+}
+
 /**
  * The whole command line of ssh. Nothing of the user's own configuration takes part, so that a `Host *` of theirs cannot
  * redirect it; the host key is the one that banger gave to the guest, so nothing is trusted blindly (6.4).
@@ -46,7 +62,7 @@ function commonSettings(paths: { proxy: string; knownHosts: string; privateKeyPa
  * @param command empty for a login shell
  * @throws UNSUPPORTED for what ssh's options cannot hold
  */
-export function sshArgv(access: SshAccess, proxyArgv: readonly string[], command: readonly string[], options: { tty: boolean }): string[] {
+export function sshArgv(access: SshAccess, proxyArgv: readonly string[], command: readonly string[], login: Login): string[] {
   checkedAccess(access);
   const settings = {
     ...commonSettings({
@@ -55,7 +71,8 @@ export function sshArgv(access: SshAccess, proxyArgv: readonly string[], command
       privateKeyPath: access.privateKeyPath,
     }),
     HostKeyAlias: access.hostKeyAlias,
-    IdentityAgent: 'none',
+    // -A hands on the user's agent, whose keys IdentitiesOnly keeps from being offered to the guest.
+    IdentityAgent: forwardsAgent(login.options) ? 'SSH_AUTH_SOCK' : 'none',
     PreferredAuthentications: 'publickey',
     LogLevel: 'ERROR',
   };
@@ -63,10 +80,10 @@ export function sshArgv(access: SshAccess, proxyArgv: readonly string[], command
     'ssh',
     '-F',
     'none',
+    // Of two values ssh takes the first.
+    ...login.options,
     ...Object.entries(settings).flatMap(([name, value]) => ['-o', `${name}=${value}`]),
-    ...(options.tty ? ['-t'] : []),
-    '-l',
-    access.user,
+    ...(namesUser(login.options) ? [] : ['-l', login.user ?? access.user]),
     '--',
     access.hostKeyAlias,
     ...(command.length === 0 ? [] : [command.length === 1 ? (command[0] ?? '') : command.map(shellWord).join(' ')]),

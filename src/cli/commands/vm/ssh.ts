@@ -1,9 +1,13 @@
+import { BangerError, ERROR_CODES } from '../../../model/errors.ts';
+import { readVmReference } from '../../../model/name.ts';
 import type { Cli } from '../../cli.ts';
 import { newCommand } from '../../command.ts';
 import { remoteArgv, type SshEndpoint } from '../../endpoint.ts';
 import { ownProgram } from '../../launch.ts';
 import { reportError } from '../../render/error.ts';
 import { sshArgv } from '../../ssh-argv.ts';
+import { readSshWords, type SshWords } from '../../ssh-words.ts';
+import { beginsWithDashes, nameAndCommand, SOLE_NAME } from '../../sole-vm.ts';
 import { OWN_FAILURE_EXIT } from './exec.ts';
 
 /** What ssh itself ends with when it fails (ssh(1)). */
@@ -12,32 +16,53 @@ const SSH_FAILURE_EXIT = 255;
 export function declareCommand(cli: Cli) {
   return newCommand('ssh', "log in to a virtual machine, or run a command over ssh; ends with the command's status", [
     'banger vm ssh web',
+    'banger vm ssh dev@web -A',
+    'banger vm ssh web -N -L 5432:localhost:5432',
     "banger vm ssh web -- 'cd /etc && ls'",
   ])
-    .argument('<name>', 'name, id or beginning of an id')
+    .usage('[ssh options] [user@][name] [ssh options] [command...]')
+    .argument('[name]', SOLE_NAME)
     .argument('[command...]', 'a single word is given to the shell in the guest as it is')
     .option('-t, --tty', 'ask for a terminal also for a command')
+    .addHelpText(
+      'after',
+      '\nOther switches of a single letter are those of ssh(1), before the name or behind it: -A, -L, -R, -D, -N, -v, -o …',
+    )
+    .allowUnknownOption()
     .passThroughOptions()
-    .action(async (name, words, flags) => {
-      const command = words[0] === '--' ? words.slice(1) : words;
+    .action(async (first, rest, flags, command) => {
       try {
-        cli.exitCode = await connectSsh(cli, name, command, flags.tty === true);
+        const words = first === undefined ? [] : [first, ...rest];
+        const typed = readSshWords(words, beginsWithDashes(command));
+        const login = await loginOf(cli, { ...typed, options: [...(flags.tty === true ? ['-t'] : []), ...typed.options] });
+        cli.exitCode = await connectSsh(cli, login);
+        if (login.command.length === 0 && cli.stdin.isTTY === true) await remind(cli, login.name);
       } catch (error) {
         reportError(cli, error);
-        cli.exitCode = OWN_FAILURE_EXIT;
+        cli.exitCode = error instanceof BangerError && ERROR_CODES[error.code].exit === 2 ? 2 : OWN_FAILURE_EXIT;
       }
-      if (command.length === 0 && cli.stdin.isTTY === true) await remind(cli, name);
     });
 }
 
-async function connectSsh(cli: Cli, name: string, command: readonly string[], tty: boolean): Promise<number> {
+type Login = { name: string; user?: string | undefined; options: readonly string[]; command: readonly string[] };
+
+/** @returns what was typed with the only VM's name where none was given */
+async function loginOf(cli: Cli, { destination, ...typed }: SshWords): Promise<Login> {
+  if (destination !== undefined) return { ...readVmReference(destination), ...typed };
+  return { ...typed, ...(await nameAndCommand(cli, typed.command, true)) };
+}
+
+async function connectSsh(cli: Cli, { name, user, options, command }: Login): Promise<number> {
   const where = cli.endpoint();
   if (where.kind === 'ssh')
-    return connectThere(cli, where, ['vm', 'ssh', ...(tty ? ['-t'] : []), name, ...(command.length === 0 ? [] : ['--', ...command])]);
+    return connectThere(cli, where, [
+      ...['vm', 'ssh', user === undefined ? name : `${user}@${name}`, ...options],
+      ...(command.length === 0 ? [] : ['--', ...command]),
+    ]);
   const access = await cli.api().sshAccess(name);
   const proxyArgv = [...ownProgram(cli.programPath), 'internal', 'ssh-proxy', name];
   const { runSsh } = await import('../../ssh-process.ts');
-  const status = await runSsh(cli, sshArgv(access, proxyArgv, command, { tty }));
+  const status = await runSsh(cli, sshArgv(access, proxyArgv, command, { options, user }));
   return status === SSH_FAILURE_EXIT ? OWN_FAILURE_EXIT : status;
 }
 
