@@ -1,7 +1,7 @@
 // The contract between CLI and daemon. One schema validates requests, types the client and generates OpenAPI.
 import { z } from 'zod';
 import { ERROR_CODES } from '../model/errors.ts';
-import { LIMITS, execObstacle } from '../model/limits.ts';
+import { LABEL_KEY, LABEL_VALUE, LIMITS, execObstacle } from '../model/limits.ts';
 import { VM_STATES } from '../model/vm-state.ts';
 
 const bytes = (what: string): z.ZodNumber =>
@@ -19,10 +19,14 @@ export const vmSpecSchema = z
   })
   .meta({ id: 'VmSpec' });
 
+const labelValue = z.string().regex(LABEL_VALUE, 'must be one line of text').max(LIMITS.labels.maxValueLength);
+const labelsOf = <Value extends z.ZodType>(value: Value) => z.record(z.string().regex(LABEL_KEY, 'must be a key of a label'), value);
+
 export const createVmSchema = z
   .strictObject({
     name: z.string().max(1024).optional().describe('DNS label; made up when absent'),
     image: z.string().max(1024).optional().describe('name or id; default: the default image'),
+    labels: labelsOf(labelValue).optional().describe('notes, by key'),
     ...vmSpecSchema.partial().shape,
     start: z.boolean().optional().describe('default true'),
     waitFor: z.enum(['agent', 'ssh', 'services']).optional().describe('readiness to wait for, default services'),
@@ -30,7 +34,11 @@ export const createVmSchema = z
   .meta({ id: 'CreateVm' });
 
 export const setVmSchema = z
-  .strictObject({ name: z.string().max(1024).optional().describe('new name, a DNS label'), ...vmSpecSchema.partial().shape })
+  .strictObject({
+    name: z.string().max(1024).optional().describe('new name, a DNS label'),
+    labels: labelsOf(labelValue.nullable()).optional().describe('set by key, or removed by null; others stay'),
+    ...vmSpecSchema.partial().shape,
+  })
   .refine((body) => Object.values(body).some((value) => value !== undefined), 'must have at least one member')
   .meta({ id: 'SetVm' });
 
@@ -41,6 +49,7 @@ export const vmSchema = z
     state: z.enum(VM_STATES),
     image: z.string(),
     spec: vmSpecSchema,
+    labels: z.record(z.string(), z.string()),
     guestAddress: z.string(),
     address: z.string().describe('on the host; what <name>.vm resolves to'),
     createdAt: z.string(),

@@ -19,15 +19,15 @@ const PATHS = ['/s/id\n  ProxyCommand id', '/s/id\r', '/s/"id', "/s/i'd", '/s/i\
 test('what a daemon answers enters no ssh configuration and no command line of ssh unless it fits one value (6.4)', () => {
   for (const user of USERS) {
     assert.throws(() => sshConfigText({ ...LOGIN, user }, PROXY, '/s/known'), refused, JSON.stringify(user));
-    assert.throws(() => sshArgv({ ...ACCESS, user }, PROXY, [], { tty: false }), refused, JSON.stringify(user));
+    assert.throws(() => sshArgv({ ...ACCESS, user }, PROXY, [], { options: [] }), refused, JSON.stringify(user));
   }
   for (const privateKeyPath of [...PATHS, 'relative', '']) {
     assert.throws(() => sshConfigText({ ...LOGIN, privateKeyPath }, PROXY, '/s/known'), refused, JSON.stringify(privateKeyPath));
-    assert.throws(() => sshArgv({ ...ACCESS, privateKeyPath }, PROXY, [], { tty: false }), refused, JSON.stringify(privateKeyPath));
-    assert.throws(() => sshArgv({ ...ACCESS, knownHostsPath: privateKeyPath }, PROXY, [], { tty: false }), refused);
+    assert.throws(() => sshArgv({ ...ACCESS, privateKeyPath }, PROXY, [], { options: [] }), refused, JSON.stringify(privateKeyPath));
+    assert.throws(() => sshArgv({ ...ACCESS, knownHostsPath: privateKeyPath }, PROXY, [], { options: [] }), refused);
   }
   for (const hostKeyAlias of ['-oProxyCommand=id', 'a b', 'a\nb', '%h', '']) {
-    assert.throws(() => sshArgv({ ...ACCESS, hostKeyAlias }, PROXY, [], { tty: false }), refused, hostKeyAlias);
+    assert.throws(() => sshArgv({ ...ACCESS, hostKeyAlias }, PROXY, [], { options: [] }), refused, hostKeyAlias);
   }
 });
 

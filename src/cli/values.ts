@@ -4,7 +4,7 @@ import { constants } from 'node:os';
 import { parseDuration } from '../lib/duration.ts';
 import { formatSize, parseSize } from '../lib/size.ts';
 import { BangerError } from '../model/errors.ts';
-import { LIMITS } from '../model/limits.ts';
+import { LABEL_KEY, LABEL_VALUE, LIMITS } from '../model/limits.ts';
 
 const MIB = 1024 ** 2;
 
@@ -96,4 +96,18 @@ export function readEnvironmentFiles(files: readonly string[], own: Readonly<Rec
   });
   const pairs = lines.map((line) => line.trimStart()).filter((line) => line !== '' && !line.startsWith('#'));
   return parseEnvironment('--env-file', pairs, own);
+}
+
+/** @returns labels by key, of `KEY=VALUE` and `KEY`, whose value is empty. @throws INVALID_INPUT */
+export function parseLabels(flag: string, pairs: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    pairs.map((pair): [string, string] => {
+      const equals = pair.indexOf('=');
+      const [key, value] = equals < 0 ? [pair, ''] : [pair.slice(0, equals), pair.slice(equals + 1)];
+      if (!LABEL_KEY.test(key)) refuse(flag, pair, 'KEY=VALUE, where a key has 1 to 63 letters, digits, ".", "_", "/" and "-"');
+      if (!LABEL_VALUE.test(value) || value.length > LIMITS.labels.maxValueLength)
+        refuse(flag, pair, `a value of one line, of at most ${LIMITS.labels.maxValueLength} characters`);
+      return [key, value];
+    }),
+  );
 }

@@ -5,14 +5,25 @@ import { collect, newOption } from './command.ts';
 
 /** `--filter` of commands that take several VMs. */
 export function filterOption(): Option<'--filter <key=value>', undefined, undefined, string[], false, undefined> {
-  return newOption('--filter <key=value>', 'only those with this state, name or image (may be repeated)').argParser(collect);
+  return newOption(
+    '--filter <key=value>',
+    'only those with this state, name, image or label, as in label=tier=test (may be repeated)',
+  ).argParser(collect);
 }
 
-const FILTER_KEYS: Readonly<Record<string, (vm: VmView) => string>> = {
-  state: (vm) => vm.state,
-  name: (vm) => vm.name,
-  image: (vm) => vm.image,
+const FILTER_KEYS: Readonly<Record<string, (vm: VmView, value: string) => boolean>> = {
+  state: (vm, value) => vm.state === value,
+  name: (vm, value) => vm.name === value,
+  image: (vm, value) => vm.image === value,
+  label: (vm, value) => hasLabel(vm.labels, value),
 };
+
+/** @param wanted `key`, or `key=value` */
+function hasLabel(labels: VmView['labels'], wanted: string): boolean {
+  const equals = wanted.indexOf('=');
+  const key = equals < 0 ? wanted : wanted.slice(0, equals);
+  return Object.hasOwn(labels, key) && (equals < 0 || labels[key] === wanted.slice(equals + 1));
+}
 
 /** @returns whether a VM has what every filter asks for. @throws INVALID_INPUT for an unknown key */
 export function parseFilters(filters: readonly string[]): (vm: VmView) => boolean {
@@ -27,5 +38,11 @@ export function parseFilters(filters: readonly string[]): (vm: VmView) => boolea
     }
     return { read, value: filter.slice(equals + 1) };
   });
-  return (vm) => wanted.every(({ read, value }) => read(vm) === value);
+  return (vm) => wanted.every(({ read, value }) => read(vm, value));
+}
+
+/** @returns `key=value` with blanks between; null for none */
+export function labelText(labels: VmView['labels']): string | null {
+  const pairs = Object.entries(labels).map(([key, value]) => `${key}=${value}`);
+  return pairs.length === 0 ? null : pairs.join(' ');
 }

@@ -13,6 +13,10 @@ test('a template takes members, members of members, items, JSON, tabs and line e
     ['{{.tags.1}} {{.}}', `b ${JSON.stringify(VM)}`],
     ['plain } {', 'plain } {'],
   ];
+  assert.equal(
+    compileTemplate('{{index .spec "nat"}}|{{index .spec "a/b-c"}}|{{index .pid "x"}}|{{index . "constructor"}}')(VM),
+    'true|||',
+  );
   for (const [template, expected] of cases) assert.equal(compileTemplate(template)(VM), expected);
 });
 

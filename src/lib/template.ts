@@ -14,12 +14,17 @@ export class TemplateProblem extends Error {
   }
 }
 
-type Part = string | { path: readonly string[]; asJson: boolean };
+type Part =
+  | string
+  | { path: readonly string[]; asJson: boolean; /** A key of what the path leads to, which need not be there. */ key?: string };
 
-const FIELD = /^\s*(json\s+)?\.((?:[A-Za-z0-9_]+\.)*[A-Za-z0-9_]+)?\s*$/;
+const PATH = String.raw`\.((?:[A-Za-z0-9_]+\.)*[A-Za-z0-9_]+)?`;
+const FIELD = new RegExp(String.raw`^\s*(json\s+)?${PATH}\s*$`);
+const KEYED = new RegExp(String.raw`^\s*index\s+${PATH}\s+"([^"]*)"\s*$`);
 
 /**
  * `{{.a.b}}` is a member of a member (a number takes an item of a list), `{{.}}` the whole, `{{json .a}}` the same as JSON;
+ * `{{index .a "k"}}` is what a map has under a key, nothing where it has none.
  * `\t` and `\n` are a tab and a line end. Null is nothing, objects and lists are JSON.
  * @returns what fills the template with one value
  * @throws TemplateProblem, also from the returned function: for a member that the value does not have
@@ -35,13 +40,15 @@ function partsOf(template: string): Part[] {
       if (piece.includes('{{')) throw new TemplateProblem('{{ without }}', '{{.name}}');
       return piece.replaceAll(String.raw`\t`, '\t').replaceAll(String.raw`\n`, '\n');
     }
+    const keyed = KEYED.exec(piece.slice(2, -2));
+    if (keyed !== null) return { path: keyed[1]?.split('.') ?? [], asJson: false, key: keyed[2] ?? '' };
     const match = FIELD.exec(piece.slice(2, -2));
     if (match === null) throw new TemplateProblem(`${piece} is not understood`, '{{.name}}, {{.spec.nat}} or {{json .}}');
     return { path: match[2]?.split('.') ?? [], asJson: match[1] !== undefined };
   });
 }
 
-function textOf({ path, asJson }: Exclude<Part, string>, value: unknown): string {
+function textOf({ path, asJson, key }: Exclude<Part, string>, value: unknown): string {
   let found = value;
   for (const name of path) {
     if (found === null || found === undefined) break;
@@ -53,6 +60,7 @@ function textOf({ path, asJson }: Exclude<Part, string>, value: unknown): string
     }
     found = (found as Record<string, unknown>)[name];
   }
+  if (key !== undefined) found = typeof found === 'object' && found !== null && Object.hasOwn(found, key) ? found[key as never] : undefined;
   if (asJson) return toJson(found ?? null);
   if (found === null || found === undefined) return '';
   return typeof found === 'object' ? toJson(found) : `${found as string | number | boolean}`;

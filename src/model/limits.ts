@@ -21,6 +21,8 @@ export const LIMITS = {
      */
     totalBytes: 2 * 1024 ** 2,
   },
+  /** Notes of a person or a script, not data: all of them stand in every answer about the VM. */
+  labels: { maxCount: 64, maxValueLength: 255 },
 } as const;
 
 /** One set with agent/src/limits.h: what one request to the guest's agent may be. */
@@ -59,6 +61,12 @@ export const DEFAULT_SPEC = {
   rootOverlayBytes: 8 * 1024 ** 3,
   nat: true,
 } as const;
+
+/** Key of a label: letters, digits and `.`, `_`, `-`, `/` between them, 63 at most. */
+export const LABEL_KEY = /^[A-Za-z0-9]([A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?$/;
+
+/** Value of a label: anything that is one line of text. */
+export const LABEL_VALUE = /^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}]*$/u;
 
 /** A package of Debian, with an architecture or without, or of Void. */
 export const PACKAGE_NAME = /^[A-Za-z0-9][A-Za-z0-9_+.-]*(:[a-z0-9]+)?$/;

@@ -1,11 +1,16 @@
 import { formatSize } from '../lib/size.ts';
 import { BangerError } from './errors.ts';
+import { LIMITS } from './limits.ts';
 import { checkName } from './name.ts';
 import { decideAction } from './vm-state.ts';
 import type { Vm, VmSpec } from './vm.ts';
 
 /** What a user asks of `vm set`; members that are left out stay. */
-export type VmChangeRequest = { name?: string | undefined } & { [Member in keyof VmSpec]?: VmSpec[Member] | undefined };
+export type VmChangeRequest = {
+  name?: string | undefined;
+  /** By key: the value to set, null to remove it; others stay (RFC 7396). */
+  labels?: Readonly<Record<string, string | null>> | undefined;
+} & { [Member in keyof VmSpec]?: VmSpec[Member] | undefined };
 
 /** What a VMM reads once, when it starts, and the flag that asks for it. */
 const NEEDS_STOP = {
@@ -21,10 +26,10 @@ const DISKS = { workDiskBytes: 'work disk', rootOverlayBytes: 'root file system'
 
 /**
  * Judges the whole request before any of it is done.
- * @returns name and spec as they are to be
+ * @returns name, labels and spec as they are to be
  * @throws WRONG_STATE naming the flags that need a stop; INVALID_INPUT for a disk that would shrink, or a bad name
  */
-export function decideChange(vm: Vm, asked: VmChangeRequest): Pick<Vm, 'name' | 'spec'> {
+export function decideChange(vm: Vm, asked: VmChangeRequest): Pick<Vm, 'name' | 'spec' | 'labels'> {
   const name = asked.name === undefined ? vm.name : checkName(asked.name);
   const spec: VmSpec = {
     vcpuCount: asked.vcpuCount ?? vm.spec.vcpuCount,
@@ -37,7 +42,18 @@ export function decideChange(vm: Vm, asked: VmChangeRequest): Pick<Vm, 'name' | 
   for (const member of ['workDiskBytes', 'rootOverlayBytes'] as const) refuseShrinking(vm, member, spec[member]);
   decideAction(vm, 'set');
   if (vm.state === 'running') refuseLive(vm, spec);
-  return { name, spec };
+  return { name, spec, labels: changedLabels(vm.labels, asked.labels ?? {}) };
+}
+
+/** @returns the labels as they are to be. @throws INVALID_INPUT for too many */
+export function changedLabels(present: Vm['labels'], asked: NonNullable<VmChangeRequest['labels']>): Vm['labels'] {
+  const merged = Object.entries({ ...present, ...asked }).filter((pair): pair is [string, string] => pair[1] !== null);
+  const { maxCount } = LIMITS.labels;
+  if (merged.length <= maxCount) return Object.fromEntries(merged);
+  throw new BangerError('INVALID_INPUT', `${merged.length} labels are more than the ${maxCount} that a VM can have`, {
+    remedy: 'remove some, or put what belongs together into one value',
+    details: { field: 'labels', maximum: maxCount },
+  });
 }
 
 /** @returns what is said of the host's trust, by the request or else by what is there; nothing where nobody has said anything */

@@ -53,6 +53,8 @@ export type Vm = {
   spec: VmSpec;
   /** Number from which addresses are derived (model/network.ts); unique among existing VMs. */
   networkIndex: number;
+  /** What people and scripts noted about it. */
+  labels: Readonly<Record<string, string>>;
   /** In the order in which they were asked for. */
   forwards: readonly PortForward[];
   /** RFC 3339. */

@@ -43,4 +43,5 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT;
   `,
   `ALTER TABLE vms ADD COLUMN forwards TEXT NOT NULL DEFAULT '[]'`,
+  `ALTER TABLE vms ADD COLUMN labels TEXT NOT NULL DEFAULT '{}'`,
 ];

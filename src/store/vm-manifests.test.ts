@@ -38,6 +38,7 @@ const web: Vm = {
   runtime: null,
   sshHostKey: null,
   lastError: null,
+  labels: { team: 'shop' },
   forwards: [{ protocol: 'tcp', hostAddress: '127.0.0.1', hostPort: 8080, guestPort: 80 }],
 };
 const read = (): string => readFileSync(pathOf(web), 'utf8');

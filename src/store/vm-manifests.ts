@@ -6,7 +6,7 @@ import type { Image } from '../model/image.ts';
 import { VM_STATES } from '../model/vm-state.ts';
 import type { Vm } from '../model/vm.ts';
 import type { ImageStore } from './images.ts';
-import { forwardsSchema, runtimeSchema, specSchema } from './vm-schema.ts';
+import { forwardsSchema, labelsSchema, runtimeSchema, specSchema } from './vm-schema.ts';
 
 /** What a manifest tells: the VM, and the image that it boots from. */
 export type VmManifest = { vm: Vm; image: Image | null };
@@ -40,6 +40,7 @@ const manifestSchema = z.object({
   runtime: runtimeSchema.nullable(),
   sshHostKey: z.string().nullable(),
   forwards: forwardsSchema.default([]),
+  labels: labelsSchema.default({}),
   // Its form is the image store's affair; it is only kept.
   image: z.looseObject({ id: z.string(), name: z.string(), kernelPath: z.string(), rootfsPath: z.string() }).nullable(),
 });

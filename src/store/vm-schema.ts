@@ -23,6 +23,8 @@ export const runtimeSchema = z.strictObject({
   guestAddress: z.string().exactOptional(),
 });
 
+export const labelsSchema = z.record(z.string(), z.string());
+
 export const forwardsSchema = z.array(
   z.strictObject({ protocol: z.enum(['tcp', 'udp']), hostAddress: z.string(), hostPort: z.number(), guestPort: z.number() }),
 );

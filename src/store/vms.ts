@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { BangerError } from '../model/errors.ts';
 import { VM_STATES } from '../model/vm-state.ts';
 import type { Vm } from '../model/vm.ts';
-import { forwardsSchema, runtimeSchema, specSchema } from './vm-schema.ts';
+import { forwardsSchema, labelsSchema, runtimeSchema, specSchema } from './vm-schema.ts';
 
 const rowSchema = z.object({
   id: z.string(),
@@ -20,11 +20,12 @@ const rowSchema = z.object({
   ssh_host_key: z.string().nullable(),
   last_error: z.string().nullable(),
   forwards: z.string(),
+  labels: z.string(),
 });
 
 /** Members of a VM that change after its creation. */
 export type VmChange = Partial<
-  Pick<Vm, 'name' | 'state' | 'spec' | 'startedAt' | 'lastUsedAt' | 'runtime' | 'sshHostKey' | 'lastError' | 'forwards'>
+  Pick<Vm, 'name' | 'state' | 'spec' | 'startedAt' | 'lastUsedAt' | 'runtime' | 'sshHostKey' | 'lastError' | 'forwards' | 'labels'>
 >;
 
 /** The VMs of this installation; every change is on disk when the call returns. */
@@ -36,11 +37,11 @@ export type VmStore = ReturnType<typeof createVmStore>;
  */
 export function createVmStore(database: DatabaseSync, onChange: (vm: Vm, before: Vm | undefined) => void = () => undefined) {
   const columns =
-    'id, name, state, image_id, image_name, spec, network_index, created_at, started_at, last_used_at, runtime, ssh_host_key, last_error, forwards';
+    'id, name, state, image_id, image_name, spec, network_index, created_at, started_at, last_used_at, runtime, ssh_host_key, last_error, forwards, labels';
   const selectIdByName = database.prepare('SELECT id FROM vms WHERE name = ?');
-  const insert = database.prepare(`INSERT INTO vms (${columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
+  const insert = database.prepare(`INSERT INTO vms (${columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
   const update = database.prepare(
-    'UPDATE vms SET name = ?, state = ?, spec = ?, started_at = ?, last_used_at = ?, runtime = ?, ssh_host_key = ?, last_error = ?, forwards = ? WHERE id = ?',
+    'UPDATE vms SET name = ?, state = ?, spec = ?, started_at = ?, last_used_at = ?, runtime = ?, ssh_host_key = ?, last_error = ?, forwards = ?, labels = ? WHERE id = ?',
   );
   const remove = database.prepare('DELETE FROM vms WHERE id = ?');
 
@@ -109,9 +110,17 @@ function refuseNameOf(holder: Vm | undefined, { id, name }: Pick<Vm, 'id' | 'nam
   });
 }
 
-/** The values of started_at, last_used_at, runtime, ssh_host_key, last_error, forwards. */
+/** The values of started_at, last_used_at, runtime, ssh_host_key, last_error, forwards, labels. */
 function laterColumns(vm: Vm): (string | null)[] {
-  return [vm.startedAt, vm.lastUsedAt, toJson(vm.runtime), vm.sshHostKey, vm.lastError, JSON.stringify(vm.forwards)];
+  return [
+    vm.startedAt,
+    vm.lastUsedAt,
+    toJson(vm.runtime),
+    vm.sshHostKey,
+    vm.lastError,
+    JSON.stringify(vm.forwards),
+    JSON.stringify(vm.labels),
+  ];
 }
 
 function toJson(value: unknown): string | null {
@@ -139,5 +148,6 @@ function toVm(raw: unknown): Vm {
     sshHostKey: row.ssh_host_key,
     lastError: row.last_error,
     forwards: forwardsSchema.parse(JSON.parse(row.forwards)),
+    labels: labelsSchema.parse(JSON.parse(row.labels)),
   };
 }

@@ -118,6 +118,7 @@ export function stubVm(name: string, id: string, changes: Partial<VmView> = {}):
     state: 'running',
     image: 'debian',
     spec: { vcpuCount: 2, memoryMib: 1024, workDiskBytes: 8 * 1024 ** 3, rootOverlayBytes: 8 * 1024 ** 3, nat: true },
+    labels: {},
     guestAddress: '10.213.0.2',
     address: '127.213.0.2',
     createdAt: '2026-01-01T00:00:00Z',

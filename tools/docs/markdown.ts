@@ -33,7 +33,8 @@ const TEMPLATES = `### Output
 \`-o json\` is the shape of the API, \`-o yaml\` the same, \`-o name\` and \`-q\` names only. What goes on (\`--watch\`) is one line of JSON each time.
 
 \`--format\` takes a template: \`{{.name}}\` is a member, \`{{.spec.vcpuCount}}\` a member of a member, \`{{.files.0.path}}\` one of an item,
-\`{{json .spec}}\` the same as JSON, \`{{.}}\` all of it, \`\\t\` a tab, \`\\n\` a line end. What is null is nothing.`;
+\`{{index .labels "key"}}\` what a map has under
+a key, \`{{json .spec}}\` the same as JSON, \`{{.}}\` all of it, \`\\t\` a tab, \`\\n\` a line end. What is null is nothing.`;
 
 function contents(groups: readonly Term[], pages: readonly CommandPage[]): string {
   const linksOf = (wanted: (page: CommandPage) => boolean): string =>

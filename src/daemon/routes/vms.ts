@@ -29,10 +29,11 @@ export function vmRoutes(server: TypedServer, services: DaemonServices, attachme
   server.get('/v1/vms/:ref', { schema: { params, response: { 200: vmSchema } } }, (request) => view(resolve(request.params.ref)));
 
   server.post('/v1/vms', { schema: { body: createVmSchema, response: { 202: operationSchema } } }, async (request, reply) => {
-    const { name, image, start = true, waitFor: level, ...asked } = request.body;
+    const { name, image, labels, start = true, waitFor: level, ...asked } = request.body;
     const operation = await createVm(services, {
       ...(name === undefined ? {} : { name }),
       ...(image === undefined ? {} : { image }),
+      ...(labels === undefined ? {} : { labels }),
       asked,
       start,
       waitForServices: level === undefined || level === 'services',

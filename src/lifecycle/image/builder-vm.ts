@@ -56,6 +56,7 @@ export function reserveBuilder(services: LifecycleServices, base: Image, { name,
     sshHostKey: null,
     lastError: null,
     forwards: [],
+    labels: {},
   };
   services.vms.insert(vm);
   return vm;

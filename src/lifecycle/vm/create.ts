@@ -5,7 +5,7 @@ import type { Image } from '../../model/image.ts';
 import { checkName } from '../../model/name.ts';
 import { freeNetworkIndex } from '../network-index.ts';
 import type { OperationRecord } from '../../model/operation.ts';
-import { trustOf } from '../../model/vm-change.ts';
+import { changedLabels, trustOf } from '../../model/vm-change.ts';
 import type { Vm, VmSpec } from '../../model/vm.ts';
 import { healImage } from '../image/heal.ts';
 import { preflight } from '../needs.ts';
@@ -19,6 +19,7 @@ import { startSteps } from './start-steps.ts';
 export type CreateRequest = {
   name?: string;
   image?: string;
+  labels?: Readonly<Record<string, string>>;
   /** What the user said; the rest are defaults. */
   asked: { [Member in keyof VmSpec]?: VmSpec[Member] | undefined };
   start: boolean;
@@ -36,7 +37,7 @@ export async function createVm(services: LifecycleServices, request: CreateReque
   checkMemory(spec.memoryMib, services.settings.hostMemoryMib);
   await checkTrust(services, spec);
   await preflight(services, 'vm create', { image });
-  const vm = reserve(services, request.name, image, spec);
+  const vm = reserve(services, request, image, spec);
   try {
     return services.operations.begin('vm.create', vm, (operation) => build(services, vm, request, operation));
   } catch (error) {
@@ -116,7 +117,7 @@ function forget(services: LifecycleServices, vm: Vm, error: unknown): void {
 }
 
 /** The record is made in one go with the choice of name and address, so that two creates cannot choose the same. */
-function reserve(services: LifecycleServices, name: string | undefined, image: Image, spec: VmSpec): Vm {
+function reserve(services: LifecycleServices, { name, labels }: CreateRequest, image: Image, spec: VmSpec): Vm {
   const vm: Vm = {
     id: services.newId(),
     name: name ?? freeName(services),
@@ -132,6 +133,7 @@ function reserve(services: LifecycleServices, name: string | undefined, image: I
     sshHostKey: null,
     lastError: null,
     forwards: [],
+    labels: changedLabels({}, labels ?? {}),
   };
   // It may have been deleted while the host was looked at.
   if (services.images.find(image.id) === undefined) throw new BangerError('NOT_FOUND', `the image ${image.name} is gone`);

@@ -16,7 +16,8 @@ import { assertEnded } from './vmm.ts';
 const TELL_TIMEOUT_MS = 5000;
 
 /** How the VM was and how it is to be. */
-type Change = { from: Pick<Vm, 'name' | 'spec'>; to: Pick<Vm, 'name' | 'spec'> };
+type Changeable = Pick<Vm, 'name' | 'spec' | 'labels'>;
+type Change = { from: Changeable; to: Changeable };
 
 /**
  * Changes what a VM is (3.7). The whole request is judged before any of it is done, now and when it is the VM's turn.
@@ -27,12 +28,13 @@ export function setVm(services: LifecycleServices, vm: Vm, asked: VmChangeReques
   return verb(services, vm, 'set', async (operation, present) => {
     const context = makeContext(services, present, operation);
     const to = judge(services, present, asked);
-    const steps = setSteps({ from: { name: present.name, spec: present.spec }, to }, present.state === 'running');
+    const { name, spec, labels } = present;
+    const steps = setSteps({ from: { name, spec, labels }, to }, present.state === 'running');
     await runSteps({ steps, context, journal: operation.journal, signal: operation.signal });
   });
 }
 
-function judge(services: LifecycleServices, vm: Vm, asked: VmChangeRequest): Pick<Vm, 'name' | 'spec'> {
+function judge(services: LifecycleServices, vm: Vm, asked: VmChangeRequest): Changeable {
   const to = decideChange(vm, asked);
   if (to.spec.memoryMib !== vm.spec.memoryMib) checkMemory(to.spec.memoryMib, services.settings.hostMemoryMib);
   if (to.spec.nat !== vm.spec.nat) assertNatCanChange(services, vm, to.spec.nat);

@@ -5,17 +5,17 @@ import { DEFAULT_SPEC, LIMITS } from '../../../model/limits.ts';
 import { checkName } from '../../../model/name.ts';
 import { BangerError } from '../../../model/errors.ts';
 import type { Cli } from '../../cli.ts';
-import { newCommand, newOption } from '../../command.ts';
+import { collect, newCommand, newOption } from '../../command.ts';
 import { followOperation, runOperation } from '../../operations.ts';
 import { isData, printOne, showing, type ShowFlags } from '../../output.ts';
 import { localhostUrls } from '../../render/ports.ts';
 import { progressOption } from '../../progress-option.ts';
-import { parseDiskSize, parseInteger, parseMemory } from '../../values.ts';
+import { parseDiskSize, parseInteger, parseLabels, parseMemory } from '../../values.ts';
 
 const EXAMPLES = [
   'banger vm create web',
   'banger vm create --name web --vcpu 4 --memory 4G --disk-size 20G',
-  'banger vm create --no-nat --detach',
+  'banger vm create -l project=shop -l tier=test --no-nat --detach',
   'banger vm create --host-ca --host-proxy',
 ];
 
@@ -40,6 +40,7 @@ export function declareCommand(cli: Cli) {
     .addOption(newOption('--no-host-ca', 'let it trust only those of its distribution'))
     .addOption(newOption('--host-proxy', 'tell it of the proxies of this host (default: no)'))
     .addOption(newOption('--no-host-proxy', 'tell it of none'))
+    .option('-l, --label <key=value>', 'a note for yourself and for --filter (may be repeated)', collect)
     .addOption(newOption('--no-start', 'create it only'))
     .option('--if-not-exists', 'with a name: one that exists already is left as it is, and that is no failure')
     .option('-d, --detach', 'print the id of the operation and leave')
@@ -94,6 +95,7 @@ export type CreateFlags = {
   hostCa?: boolean | undefined;
   hostProxy?: boolean | undefined;
   start?: boolean | undefined;
+  label?: string[] | undefined;
 };
 
 /** @returns only what the user gave: everything else is the daemon's to decide (3.2) */
@@ -108,6 +110,7 @@ export function createBody(flags: CreateFlags): CreateVm {
     ...(flags.nat === undefined ? {} : { nat: flags.nat }),
     ...(flags.hostCa === undefined ? {} : { hostCa: flags.hostCa }),
     ...(flags.hostProxy === undefined ? {} : { hostProxy: flags.hostProxy }),
+    ...(flags.label === undefined ? {} : { labels: parseLabels('--label', flags.label) }),
     // commander gives a lone --no- option the value true when it is absent.
     ...(flags.start === false ? { start: false } : {}),
   };

@@ -2,19 +2,24 @@ import type { VmView } from '../../../api/schemas.ts';
 import { formatAge } from '../../../lib/duration.ts';
 import { formatSize } from '../../../lib/size.ts';
 import type { Cli } from '../../cli.ts';
-import { newCommand, newOption } from '../../command.ts';
+import { collect, newCommand, newOption } from '../../command.ts';
 import { listing, printList } from '../../output.ts';
 import type { Column } from '../../render/table.ts';
-import { filterOption, parseFilters } from '../../vm-filter.ts';
+import { filterOption, labelText, parseFilters } from '../../vm-filter.ts';
 
-const EXAMPLES = ['banger vm list -o wide', 'banger vm ls -q --filter state=running', "banger vm ls -o json | jq '.[].address'"];
+const EXAMPLES = [
+  'banger vm list -o wide',
+  'banger vm ls -q --filter state=running -l project=shop',
+  "banger vm ls -o json | jq '.[].address'",
+];
 
 export function declareCommand(cli: Cli) {
   return listing(newCommand('list', 'list virtual machines', EXAMPLES))
     .addOption(filterOption())
     .addOption(newOption('-a, --all', 'every one of them, which is what it does').hideHelp())
+    .option('-l, --label <key=value>', 'only those with this label; without =value, with any value (may be repeated)', collect)
     .action(async (flags) => {
-      const matches = parseFilters(flags.filter ?? []);
+      const matches = parseFilters([...(flags.filter ?? []), ...(flags.label ?? []).map((label) => `label=${label}`)]);
       const vms = (await cli.api().listVms()).filter(matches);
       await printList(cli, flags, vms, { columns: COLUMNS, wide: WIDE_COLUMNS, name: (vm) => vm.name });
     });
@@ -38,6 +43,7 @@ const WIDE_COLUMNS: readonly Column<VmView>[] = [
   { title: 'VMM', of: (vm) => [vm.hypervisor, vm.accelerator].filter((part) => part !== null).join('/') || '-' },
   { title: 'STORAGE', of: (vm) => vm.storageDriver ?? '-' },
   { title: 'NETWORK', of: (vm) => vm.networkDriver ?? '-' },
+  { title: 'LABELS', of: (vm) => labelText(vm.labels) ?? '-' },
   { title: 'PROBLEM', of: (vm) => vm.lastError ?? '-' },
   { title: 'PID', of: (vm) => (vm.pid === null ? '-' : String(vm.pid)) },
   { title: 'USED', of: (vm) => (vm.lastUsedAt === null ? '-' : formatAge(Date.parse(vm.lastUsedAt), Date.now())) },

@@ -3,22 +3,23 @@ import { BangerError } from '../../../model/errors.ts';
 import { LIMITS } from '../../../model/limits.ts';
 import { checkName } from '../../../model/name.ts';
 import type { Cli } from '../../cli.ts';
-import { newCommand, newOption } from '../../command.ts';
+import { collect, newCommand, newOption } from '../../command.ts';
 import { followOperation } from '../../operations.ts';
 import { safeLine } from '../../render/text.ts';
 import { chooseTargets, reportInOrder, type Target } from '../../targets.ts';
 import { filterOption } from '../../vm-filter.ts';
-import { parseDiskSize, parseInteger, parseMemory } from '../../values.ts';
+import { parseDiskSize, parseInteger, parseLabels, parseMemory } from '../../values.ts';
 
 const EXAMPLES = [
   'banger vm set web --vcpu 4 --memory 4G',
   'banger vm set web db --disk-size 40G',
   'banger vm set web --no-nat',
   'banger vm set web --name shop',
+  'banger vm set web --label tier=live --label-remove test',
 ];
 
 export function declareCommand(cli: Cli) {
-  return newCommand('set', 'change virtual machines: most of it while they are stopped, --nat and --name at any time', EXAMPLES)
+  return newCommand('set', 'change virtual machines: most of it while they are stopped, --nat, --name and labels at any time', EXAMPLES)
     .argument('[name...]', 'names, ids or beginnings of ids')
     .option('--all', 'every virtual machine')
     .addOption(filterOption())
@@ -37,6 +38,8 @@ export function declareCommand(cli: Cli) {
     .addOption(newOption('--host-proxy', 'tell it of the proxies of this host (default: unchanged)'))
     .addOption(newOption('--no-host-proxy', 'tell it of none'))
     .option('--name <name>', 'another name, a DNS label; <name>.vm follows', (value) => checkName(value))
+    .option('-l, --label <key=value>', 'add or change a label (may be repeated)', collect)
+    .option('--label-remove <key>', 'remove a label (may be repeated)', collect)
     .action(async (names, flags) => {
       const body = setBody(flags);
       const targets = await chooseTargets(cli, names, flags);
@@ -57,6 +60,8 @@ export type SetFlags = {
   hostCa?: boolean | undefined;
   hostProxy?: boolean | undefined;
   name?: string | undefined;
+  label?: string[] | undefined;
+  labelRemove?: string[] | undefined;
 };
 
 /** @returns only what the user gave. @throws USAGE when that is nothing */
@@ -71,8 +76,19 @@ export function setBody(flags: SetFlags): SetVm {
     ...(flags.hostCa === undefined ? {} : { hostCa: flags.hostCa }),
     ...(flags.hostProxy === undefined ? {} : { hostProxy: flags.hostProxy }),
   };
+  const labels = changedLabels(flags);
+  if (labels !== undefined) body.labels = labels;
   if (Object.keys(body).length > 0) return body;
   throw new BangerError('USAGE', 'nothing is to be changed', { remedy: 'banger vm set --help' });
+}
+
+/** @returns values to set, null for those to remove; undefined when there are none. @throws INVALID_INPUT, USAGE */
+function changedLabels({ label = [], labelRemove = [] }: SetFlags): NonNullable<SetVm['labels']> | undefined {
+  const set = parseLabels('--label', label);
+  const both = labelRemove.find((key) => Object.hasOwn(set, key));
+  if (both !== undefined) throw new BangerError('USAGE', `label ${both} is both set and removed`, { remedy: 'leave one of them out' });
+  const removed = Object.keys(parseLabels('--label-remove', labelRemove)).map((key): [string, null] => [key, null]);
+  return label.length + removed.length === 0 ? undefined : { ...set, ...Object.fromEntries(removed) };
 }
 
 type Changed = { name: string; notes: string[] };

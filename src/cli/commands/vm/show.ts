@@ -5,6 +5,7 @@ import type { Cli } from '../../cli.ts';
 import { newCommand } from '../../command.ts';
 import { printEach, showing } from '../../output.ts';
 import { chooseTargets, reportInOrder } from '../../targets.ts';
+import { labelText } from '../../vm-filter.ts';
 
 export function declareCommand(cli: Cli) {
   const command = newCommand('show', 'show everything about virtual machines (-o json: one object per machine)', [
@@ -30,6 +31,7 @@ function factsOf(vm: VmView): [string, string | null][] {
     ['state', vm.state],
     ['error', vm.lastError],
     ['image', vm.image],
+    ['labels', labelText(vm.labels)],
     ['processors', String(vm.spec.vcpuCount)],
     ['memory', formatSize(vm.spec.memoryMib * 1024 ** 2)],
     ['work disk', formatSize(vm.spec.workDiskBytes)],
