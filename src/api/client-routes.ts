@@ -81,8 +81,11 @@ function vmRoutes(get: Get, json: Json) {
 
 function guestRoutes(get: Get, send: Send, done: Done) {
   return {
-    logs: async (ref: string, kind: LogKind, follow: boolean): Promise<AsyncGenerator<Buffer>> =>
-      bodyOf(await send({ method: 'GET', path: pathOf(['vms', ref, 'logs'], { kind, follow: follow ? '1' : '0' }) })),
+    /** @param tail number of lines at the end to begin with; default: all */
+    logs: async (ref: string, kind: LogKind, follow: boolean, tail?: number): Promise<AsyncGenerator<Buffer>> =>
+      bodyOf(
+        await send({ method: 'GET', path: pathOf(['vms', ref, 'logs'], { kind, follow: follow ? '1' : '0', tail: tail?.toString() }) }),
+      ),
     statFile: (ref: string, path: string) => get<GuestStat>(pathOf(['vms', ref, 'stat'], { path })),
     /** The body is the file; `x-mode` and `x-size` tell about it. */
     getFile: (ref: string, path: string): Promise<ApiReply> => send({ method: 'GET', path: pathOf(['vms', ref, 'files'], { path }) }),

@@ -9,15 +9,18 @@ export type LogWish = {
   operation?: string | undefined;
   /** Name of a VM. */
   vm?: string | undefined;
+  /** Lines from this moment on, in milliseconds since 1970. */
+  since?: number | undefined;
 };
 
 /**
  * @param line of the daemon's log: JSON, or what a dying daemon wrote outside of its log, which counts as an error
  * @returns whether it is wished for
  */
-export function isWished(line: string, { level = 'debug', operation, vm }: LogWish): boolean {
+export function isWished(line: string, { level = 'debug', operation, vm, since }: LogWish): boolean {
   const entry = parseLine(line);
   if (entry === undefined) return operation === undefined && vm === undefined;
+  if (since !== undefined && !(Date.parse(String(entry['time'])) >= since)) return false;
   const rank = LOG_LEVELS.indexOf(entry['level'] as LogLevel);
   if (rank >= 0 && rank < LOG_LEVELS.indexOf(level)) return false;
   if (operation !== undefined && !(typeof entry['operation'] === 'string' && entry['operation'].startsWith(operation))) return false;

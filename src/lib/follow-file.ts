@@ -19,13 +19,13 @@ type Generation = {
 };
 
 /**
- * Yields a file from its start, then, when asked, what is added, until the signal fires. When the file is full it becomes PATH.1 and
+ * Yields a file from its start, or the byte `from`, then, when asked, what is added, until the signal fires. When the file is full it becomes PATH.1 and
  * another one begins (host/rotating-log.ts): what is behind is read first, also by a reader who pauses. One who pauses for very long
  * is told how many bytes were dropped. No file counts as an empty one.
  */
-export async function* followFile(path: string, options: { follow: boolean; signal?: AbortSignal }): AsyncGenerator<Buffer> {
+export async function* followFile(path: string, options: { from?: number; follow: boolean; signal?: AbortSignal }): AsyncGenerator<Buffer> {
   const { follow, signal } = options;
-  const generations = new Generations(path);
+  const generations = new Generations(path, options.from ?? 0);
   const bell = new Bell();
   const look = (): void => {
     generations.look();
@@ -60,10 +60,11 @@ class Generations {
   readonly #path: string;
   /** The one that is read first. */
   #kept: Generation[] = [];
-  #position = 0;
+  #position: number;
 
-  constructor(path: string) {
+  constructor(path: string, position: number) {
     this.#path = path;
+    this.#position = position;
   }
 
   get hasNext(): boolean {

@@ -4,6 +4,7 @@ import type { ServerResponse } from 'node:http';
 import { test } from 'node:test';
 import type { OperationEvent } from '../../src/api/schemas.ts';
 import { createFollowers, MOST_LOG_FOLLOWERS } from '../../src/daemon/followers.ts';
+import { runInProcess } from '../support/run-cli.ts';
 import { created, daemonFor, done, ended, type TestDaemon, until } from '../support/test-daemon.ts';
 
 /** Begins a creation that hangs until it is cancelled. */
@@ -123,6 +124,22 @@ test('a VM that an operation waits for may go away meanwhile (3.4)', async (t) =
   for (const operation of operations) assert.match((await ended(api, operation)).state, /^(done|failed)$/);
   assert.deepEqual([await api.listVms(), daemon.world.remains()], [[], []]);
   await until(() => daemon.services.operations.list().every(({ state }) => state !== 'running'));
+});
+
+test('of a log one asks for the last lines, and events by their time; other logs have none (3.13)', async (t) => {
+  const { api, world } = await daemonFor(t);
+  await created(api, 'web', { start: false });
+  const logs = async (...argv: string[]) => runInProcess(world.env, ['logs', 'web', ...argv]);
+  const all = (await logs('--events')).stdout.split(/(?<=\n)/);
+  assert.ok(all.length > 3);
+  assert.equal((await logs('--events', '--tail', '2')).stdout, all.slice(-2).join(''));
+  assert.equal((await logs('--events', '-n', 'all')).stdout, all.join(''));
+  assert.equal((await logs('--events', '-n0')).stdout, '');
+  assert.equal((await logs('--events', '--since', '1h')).stdout, all.join(''));
+  assert.equal((await logs('--events', '--since', '2999-01-01T00:00:00Z')).stdout, '');
+  const { exitCode, stderr } = await logs('--since', '1h');
+  assert.deepEqual([exitCode, stderr], [2, 'banger: --since works with --events: the other logs have no times\n  try: use --tail\n']);
+  for (const bad of ['-1', 'x', '1.5', '']) assert.equal((await logs(`--tail=${bad}`)).exitCode, 2, bad);
 });
 
 test('a daemon has so many followed logs and no more, and who leaves makes room; what is not followed is always read (7.2, 9.5)', async (t) => {

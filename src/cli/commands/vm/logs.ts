@@ -1,5 +1,8 @@
 import { writeAll } from '../../../api/client.ts';
 import type { LogKind } from '../../../api/client-routes.ts';
+import { BangerError } from '../../../model/errors.ts';
+import { filterLines } from '../../log-filter.ts';
+import { parseSince, tailOption } from '../../log-options.ts';
 import type { Cli } from '../../cli.ts';
 import { newCommand, newOption } from '../../command.ts';
 import { jsonEscaped } from '../../../lib/terminal-text.ts';
@@ -9,18 +12,25 @@ import { namedOrSole, SOLE_NAME } from '../../sole-vm.ts';
 export function declareCommand(cli: Cli) {
   return newCommand('logs', 'print a log of a virtual machine: its serial console unless another is named', [
     'banger vm logs -f web',
-    'banger vm logs --events web',
+    'banger vm logs --tail 50 web',
+    'banger vm logs --events --since 10m web',
   ])
     .argument('[name]', SOLE_NAME)
     .option('-f, --follow', 'go on as it grows')
     .option('--raw', 'bytes as they are, also those that act on a terminal')
+    .addOption(tailOption())
+    .option('--since <time>', 'with --events: from a time on, or from so long ago', parseSince)
     .addOption(newOption('--serial', 'what the guest wrote to its console (default)').conflicts(['vmm', 'events']))
     .addOption(newOption('--vmm', 'what the hypervisor wrote').conflicts(['serial', 'events']))
     .addOption(newOption('--events', 'what banger did to it').conflicts(['serial', 'vmm']))
     .action(async (typed, flags) => {
-      const name = await namedOrSole(cli, typed);
       const kind: LogKind = flags.vmm === true ? 'vmm' : flags.events === true ? 'events' : 'serial';
-      const log = await cli.api().logs(name, kind, flags.follow === true);
+      if (flags.since !== undefined && kind !== 'events') {
+        throw new BangerError('USAGE', '--since works with --events: the other logs have no times', { remedy: 'use --tail' });
+      }
+      const name = await namedOrSole(cli, typed);
+      const all = await cli.api().logs(name, kind, flags.follow === true, flags.tail === Infinity ? undefined : flags.tail);
+      const log = flags.since === undefined ? all : filterLines(all, { since: flags.since });
       // Events are JSON, and must be afterwards.
       await copyLog(cli, flags.raw === true ? log : safeLog(log, kind === 'events' ? jsonEscaped : safeText));
     });
