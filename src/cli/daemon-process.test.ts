@@ -96,6 +96,11 @@ test('a daemon that ends while it starts is told with its last words and its log
   );
   const log = await runInProcess(env, ['daemon', 'logs']);
   assert.match(log.stdout, /unknown key/);
+  env['FAKE_FAILURE'] = 'bangerd: config.toml:3: defualts: unknown key\n  try: edit line 3 of config.toml';
+  assert.equal(
+    (await runInProcess(env, ['vm', 'ls'])).stderr,
+    `banger: the daemon ended with status 2 while it started: config.toml:3: defualts: unknown key\n  try: edit line 3 of config.toml\n  log: ${base}/state/bangerd.log\n`,
+  );
 });
 
 test('of several that start a daemon at once one wins, however long it takes to listen, and the others wait for it (1.2, 2.1)', async () => {

@@ -54,9 +54,9 @@ export async function startDaemon(cli: Cli): Promise<void> {
   const start = (): Promise<DetachedProcess> => spawnDetached(argv, { outputPath: daemonLogPath, env, cwd: '/' });
   const ending = await waitForSocket(socketPath, start);
   if (ending === undefined) return;
-  const said = lastLine(daemonLogPath, logBytesBefore);
-  throw new BangerError('DAEMON_UNREACHABLE', `the daemon ${ending}${said === '' ? '' : `: ${said}`}`, {
-    remedy: 'read its log',
+  const said = lastWords(daemonLogPath, logBytesBefore);
+  throw new BangerError('DAEMON_UNREACHABLE', `the daemon ${ending}${said.text === '' ? '' : `: ${said.text}`}`, {
+    remedy: said.remedy ?? 'read its log',
     logPath: daemonLogPath,
     details: { absent: false },
   });
@@ -121,10 +121,16 @@ function answers(socketPath: string): Promise<boolean> {
   });
 }
 
-/** @returns the last thing the daemon wrote since `fromByte`; its log lines are JSON with `msg` */
-function lastLine(path: string, fromByte: number): string {
-  const text = existsSync(path) ? readFileSync(path).subarray(fromByte).toString('utf8') : '';
-  const line = text.trim().split('\n').at(-1) ?? '';
+/** @returns the last thing the daemon wrote since `fromByte`: an error with its remedy, or a line of the log, which is JSON with `msg` */
+function lastWords(path: string, fromByte: number): { text: string; remedy?: string } {
+  const written = existsSync(path) ? readFileSync(path).subarray(fromByte).toString('utf8') : '';
+  const lines = written.trimEnd().split('\n');
+  const remedy = /^ {2}try: (.*)$/.exec(lines.at(-1) ?? '')?.[1];
+  const line = lines.at(remedy === undefined ? -1 : -2) ?? '';
+  return { text: messageOf(line).replace(/^bangerd: /, ''), ...(remedy === undefined ? {} : { remedy }) };
+}
+
+function messageOf(line: string): string {
   try {
     const entry: unknown = JSON.parse(line);
     return typeof entry === 'object' && entry !== null && 'msg' in entry ? String(entry.msg) : line;

@@ -183,6 +183,41 @@ test('Ctrl-C cancels the operation, waits for the rollback and ends with 130 (1.
   }
 });
 
+test('Ctrl-C leaves what takes a machine down to the daemon, and says that it goes on (1.4)', async () => {
+  for (const [argv, method, path] of [
+    [['stop', 'web'], 'POST', `/${web.id}/stop`],
+    [['restart', 'web'], 'POST', `/${web.id}/restart`],
+    [['rm', '-f', 'web'], 'DELETE', `/${web.id}`],
+  ] as const) {
+    const watching = Promise.withResolvers<void>();
+    const stub = await startStubDaemon({
+      routes: {
+        'GET /v1/daemon/build': answer({}),
+        'GET /v1/vms': answer([web]),
+        [`${method} /v1/vms${path}`]: answer({ ...stubOperation('op1', 'vm.stop'), vmName: 'web' }, 202),
+        'GET /v1/operations/op1/events': (response) => {
+          response.writeHead(200).write(`${JSON.stringify(STAGES[0])}\n`);
+          watching.resolve();
+        },
+      },
+    });
+    try {
+      const outcome = runInProcess(stub.env, argv);
+      await watching.promise;
+      process.emit('SIGINT');
+      assert.deepEqual(await outcome, {
+        exitCode: 130,
+        stdout: '',
+        stderr: 'banger: left; vm.stop of web goes on\n  try: banger operation watch op1\n',
+      });
+      assert.ok(!stub.requests.includes('DELETE /v1/operations/op1'), 'nothing is cancelled');
+      assert.equal(process.listenerCount('SIGINT'), 0);
+    } finally {
+      await stub.close();
+    }
+  }
+});
+
 test('a daemon that dies while it works is told with how to go on (1.4)', async () => {
   const stub = await startStubDaemon({
     routes: {

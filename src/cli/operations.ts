@@ -37,17 +37,41 @@ export async function runOperation(cli: Cli, begin: () => Promise<Operation>, pr
 }
 
 /**
+ * Begins an operation that nothing takes back, and shows its stages to the end. Ctrl-C leaves it to the daemon.
+ * @throws the operation's error; CANCELLED when the user left, which says what goes on
+ */
+export async function watchOperation(cli: Cli, begin: () => Promise<Operation>, progress: ProgressMode): Promise<OperationEnd> {
+  const leaving = new AbortController();
+  const stop = onInterrupt(() => leaving.abort());
+  try {
+    const { id, verb, vmName } = await begin();
+    try {
+      return await followOperation(cli, id, progress, { signal: leaving.signal });
+    } catch (error) {
+      if (!leaving.signal.aborted) throw error;
+      throw new BangerError('CANCELLED', `left; ${verb} of ${vmName ?? 'it'} goes on`, {
+        remedy: `banger operation watch ${id}`,
+        details: { operation: id },
+      });
+    }
+  } finally {
+    stop();
+  }
+}
+
+/**
  * Shows an operation from its first event to its last.
- * @param onLog hears what it said, in every mode
+ * @param options.onLog hears what it said, in every mode
+ * @param options.signal ends the showing, not the operation
  * @throws the operation's error; CANCELLED when it was cancelled
  */
-export async function followOperation(cli: Cli, id: string, progress: ProgressMode, onLog?: (line: string) => void): Promise<OperationEnd> {
+export async function followOperation(cli: Cli, id: string, progress: ProgressMode, options: FollowOptions = {}): Promise<OperationEnd> {
   const view = createStageView(cli, progress);
   let end: OperationEnd | undefined;
   try {
-    for await (const event of await cli.api().operationEvents(id)) {
+    for await (const event of await cli.api().operationEvents(id, options.signal)) {
       view.show(event);
-      if (event.type === 'log') onLog?.(event.line);
+      if (event.type === 'log') options.onLog?.(event.line);
       if (event.type === 'end') end = event;
     }
   } finally {
@@ -66,6 +90,8 @@ export async function followOperation(cli: Cli, id: string, progress: ProgressMo
     end.state === 'cancelled' ? 'cancelled, everything was rolled back' : 'the operation failed',
   );
 }
+
+type FollowOptions = { onLog?: (line: string) => void; signal?: AbortSignal };
 
 type WireError = NonNullable<OperationEnd['error']>;
 

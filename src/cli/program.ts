@@ -36,7 +36,7 @@ function newProgram(cli: Cli): AnyCommand {
     .option(...CONTEXT_SWITCH)
     .exitOverride()
     .enablePositionalOptions()
-    .showSuggestionAfterError(true)
+    .showSuggestionAfterError(false)
     .configureOutput({
       writeOut: (text) => void cli.stdout.write(text),
       writeErr: (text) => void cli.stderr.write(text),

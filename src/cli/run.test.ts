@@ -19,6 +19,8 @@ const MISTAKES: [string[], RegExp][] = [
   [['tui'], /unknown command 'tui'/],
   [['vm', 'lss'], /unknown command 'lss'\. Did you mean ls\?/],
   [['vm', 'list', '--outptu', 'json'], /unknown option '--outptu'\. Did you mean --output\?/],
+  [['vm', 'create', '--mount', 'a'], /^banger: unknown option '--mount'\n/],
+  [['vm', 'create', '--mem', '2G'], /unknown option '--mem'\. Did you mean --memory\?/],
   [['vm', 'ls', '-o', 'xml'], /Allowed choices are table, wide, json, yaml, name/],
   [['vm', 'ls', 'surplus'], /too many arguments/],
   [['vm', 'exec', 'web'], /no command is given/],

@@ -76,8 +76,21 @@ function commandLine(path: readonly AnyCommand[]): string {
 /** Puts commander's sentence and its suggestion into the form that all our errors have. */
 function usageError(error: CommanderError, program: AnyCommand, words: readonly string[]): BangerError {
   const [sentence = '', ...rest] = error.message.replace(/^error: /, '').split('\n');
-  const hint = rest.join(' ').replace(/^\(|\)$/g, '');
-  return new BangerError('USAGE', hint === '' ? sentence : `${sentence}. ${hint}`, {
-    remedy: `${commandLine(follow(program, words).path)} --help`,
-  });
+  const { path } = follow(program, words);
+  // Commander compares switches with their dashes, and so finds --no-nat near --mount.
+  const unknown = error.code === 'commander.unknownOption' ? /'(-[^']*)'/.exec(sentence)?.[1] : undefined;
+  const near = unknown === undefined ? undefined : nearestSwitch(unknown, path.at(-1) ?? program);
+  const hint = near === undefined ? rest.join(' ').replace(/^\(|\)$/g, '') : `Did you mean ${near}?`;
+  return new BangerError('USAGE', hint === '' ? sentence : `${sentence}. ${hint}`, { remedy: `${commandLine(path)} --help` });
+}
+
+/** @returns the switch that was meant, if one is few edits away, or begins as what was typed does */
+function nearestSwitch(typed: string, command: AnyCommand): string | undefined {
+  const word = typed.replace(/^--?/, '').replace(/=.*/, '');
+  const names = command
+    .createHelp()
+    .visibleOptions(command)
+    .flatMap(({ long }) => (long == null ? [] : [long.slice(2)]));
+  const found = nearest(word, names) ?? (word.length > 2 ? names.find((name) => name.startsWith(word)) : undefined);
+  return found === undefined ? undefined : `--${found}`;
 }

@@ -4,7 +4,7 @@ import { nearest } from '../lib/nearest.ts';
 import { vmNameOf } from '../model/name.ts';
 import { BangerError } from '../model/errors.ts';
 import type { Cli } from './cli.ts';
-import { followOperation, runOperation } from './operations.ts';
+import { runOperation, watchOperation } from './operations.ts';
 import { exitCodeOf, reportError } from './render/error.ts';
 import type { ProgressMode } from './render/stages.ts';
 import { soleVm } from './sole-vm.ts';
@@ -114,8 +114,9 @@ export async function runVerb(cli: Cli, targets: readonly Target[], verb: VmVerb
   const outcomes = targets.map(async (target) => {
     if ('error' in target) throw target.error;
     const begin = () => api.beginVm(target.vm.id, verb, options.body);
-    if (single) await runOperation(cli, begin, progress);
-    else await followOperation(cli, (await begin()).id, 'none');
+    // What takes a machine down has no way back, so Ctrl-C can only leave it to the daemon.
+    if (single && verb === 'start') await runOperation(cli, begin, progress);
+    else await watchOperation(cli, begin, single ? progress : 'none');
     return target.vm.name;
   });
   await reportInOrder(cli, outcomes, (name) => cli.print(name));

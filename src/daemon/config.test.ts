@@ -31,10 +31,14 @@ describe('config.toml', () => {
   const bad: [title: string, text: string, expected: RegExp][] = [
     ['an unknown key', '# a comment\nhypervisor = "qemu"\ncolour = "red"\n', /config\.toml:3: colour: unknown key/],
     ['an unknown key in a table', '[network]\nmode = "private"\nmod = "x"\n', /config\.toml:3: network\.mod: unknown key/],
+    ['a mistyped key', '[defaults]\nmemroy = 1\n', /defaults\.memroy: unknown key; did you mean defaults\.memory\?$/],
+    ['a mistyped table', '[defualts]\nmemory = 1\n', /:1: defualts: unknown key; did you mean defaults\?$/],
+    ['a mistyped key of no table', 'hypervisr = "qemu"\n', /hypervisr: unknown key; did you mean hypervisor\?$/],
     ['an unknown table', '[nonsense]\na = 1\n', /config\.toml:1: nonsense: unknown key/],
-    ['a bad value', '[defaults]\nvcpu = 0\n', /config\.toml:2: defaults\.vcpu: /],
+    ['a bad value', '[defaults]\nvcpu = 0\n', /config\.toml:2: defaults\.vcpu: must be a whole number from 1 to 32$/],
     ['a bad size', '[defaults]\nmemory = "12q"\n', /config\.toml:2: defaults\.memory: not a size/],
-    ['a wrong type', 'log_level = 3\n', /config\.toml:1: log_level: /],
+    ['a wrong type', 'log_level = 3\n', /config\.toml:1: log_level: must be one of debug, info, warn, error$/],
+    ['a size that is too small', '[defaults]\nmemory = 1\n', /defaults\.memory: must be at least 128 MiB$/],
     ['broken TOML', 'a = 1\nb = = 2\n', /config\.toml:2: /],
     ['a duplicate key', 'hypervisor = "qemu"\nhypervisor = "auto"\n', /config\.toml:\d: /],
   ];

@@ -2,15 +2,22 @@ import { readFileSync } from 'node:fs';
 import { parse, TomlError } from 'smol-toml';
 import { z } from 'zod';
 import { parseDuration } from '../lib/duration.ts';
-import { parseSize } from '../lib/size.ts';
+import { nearest } from '../lib/nearest.ts';
+import { formatSize, parseSize } from '../lib/size.ts';
 import { BangerError } from '../model/errors.ts';
+import { requirementOf } from './input.ts';
 import { DEFAULT_SPEC, LIMITS } from '../model/limits.ts';
 
 const size = (bareUnit: number, min: number, max: number) =>
   z
     .union([z.string(), z.number()])
     .transform((value) => parseSize(String(value), { bareUnit }))
-    .pipe(z.number({ error: 'not a size such as "512M" or "8GiB"' }).min(min).max(max));
+    .pipe(
+      z
+        .number({ error: 'not a size such as "512M" or "8GiB"' })
+        .min(min, `must be at least ${formatSize(min)}`)
+        .max(max, `must be at most ${formatSize(max)}`),
+    );
 const disk = size(1, LIMITS.diskBytes.min, LIMITS.diskBytes.max);
 /** It becomes the value of a variable, here and in guests. */
 const wordOf = (max: number) =>
@@ -135,7 +142,7 @@ export function loadConfig(path: string, env: Readonly<Record<string, string | u
     const value = env[environmentName(key)];
     if (value !== undefined && value !== '') setKey(tree, key, fromEnvironment(value));
   }
-  const result = schema.safeParse(tree);
+  const result = schema.safeParse(tree, { error: requirementOf });
   if (result.success) return { config: result.data, warnings };
   throw explain(path, text, result.error, env);
 }
@@ -214,7 +221,7 @@ function explain(path: string, text: string, error: z.ZodError, env: Readonly<Re
   const issue = error.issues[0];
   const unknown = issue?.code === 'unrecognized_keys' ? issue.keys[0] : undefined;
   const key = [...(issue?.path ?? []), ...(unknown === undefined ? [] : [unknown])].join('.');
-  const reason = unknown === undefined ? (issue?.message ?? 'is not valid') : 'unknown key';
+  const reason = unknown === undefined ? (issue?.message ?? 'is not valid') : `unknown key${hintOf(key)}`;
   const fromEnv = env[environmentName(key)];
   if (fromEnv !== undefined && unknown === undefined) {
     const name = environmentName(key);
@@ -225,6 +232,13 @@ function explain(path: string, text: string, error: z.ZodError, env: Readonly<Re
     remedy: `edit line ${line} of ${path}`,
     details: { path, line, key },
   });
+}
+
+/** @returns what was meant by a mistyped key: a whole key, or the table that it stands in */
+function hintOf(key: string): string {
+  const known = configKeys();
+  const near = nearest(key, [...known, ...new Set(known.map((one) => one.replace(/\..*/, '')))]);
+  return near === undefined ? '' : `; did you mean ${near}?`;
 }
 
 /** @returns the line that sets `key`, counted from 1, in a file that smol-toml has accepted. */

@@ -21,7 +21,7 @@ export function parseInput<Schema extends z.ZodType>(schema: Schema, value: unkn
 type Issue = Parameters<z.core.$ZodErrorMap>[0];
 
 /** @returns what the value must be, to be read after the field's name; undefined leaves a schema its own words */
-function requirementOf(issue: Issue): string | undefined {
+export function requirementOf(issue: Issue): string | undefined {
   const schema = (issue as { schema?: unknown }).schema;
   if (issue.code === 'unrecognized_keys') {
     const allowed = schema instanceof z.ZodObject ? Object.keys(schema.shape) : [];

@@ -25,7 +25,7 @@ export type OperationsOptions = {
   /** Told of every end. */
   onEnd?: (operation: OperationRecord) => void;
   /** Where more is told of an operation that failed with an error which names no file. */
-  logPathOf?: (operation: OperationRecord) => string;
+  logPathOf?: (operation: OperationRecord, state: 'failed' | 'cancelled') => string | undefined;
   /** Told when something of an operation could not be written down, as on a full disk. */
   onUnwritten?: (operation: OperationRecord, error: unknown) => void;
 };
@@ -95,7 +95,7 @@ export class Operations {
     } catch (thrown) {
       state = thrown instanceof BangerError && thrown.code === 'CANCELLED' ? 'cancelled' : 'failed';
       error = toErrorBody(thrown);
-      const logPath = error.logPath ?? (state === 'failed' ? this.#options.logPathOf?.(record) : undefined);
+      const logPath = error.logPath ?? this.#options.logPathOf?.(record, state);
       if (logPath !== undefined) error = { ...error, logPath };
     }
     const endedAt = this.#options.now().toISOString();

@@ -113,7 +113,7 @@ const BROKEN = /^(host\.(?!appendText|isAlive|bootId)|storage|network|hypervisor
 test('a build that is cancelled anywhere leaves neither image nor VM (8.3, 1.4)', async (t) => {
   const daemon = await daemonFor(t);
   const { effects, services } = daemon;
-  let tried = 0;
+  let [tried, told] = [0, 0];
   for (let n = 1; ; n += 3) {
     let [count, isCut] = [0, false];
     effects.hook = ({ name }, phase) => {
@@ -128,9 +128,14 @@ test('a build that is cancelled anywhere leaves neither image nor VM (8.3, 1.4)'
     if (state === 'done') break;
     tried++;
     assert.deepEqual([state, error?.undo], ['cancelled', undefined], `effect ${n}`);
+    if (error?.logPath !== undefined) {
+      told++;
+      assert.match(readFileSync(error.logPath, 'utf8'), /: cancelled\n$/, `effect ${n}`);
+    }
     await assertNothingBuilt(daemon, `effect ${n}`);
   }
   assert.ok(tried > 10, `only ${tried} effects`);
+  assert.ok(told > 5, `only ${told} named their log`);
 });
 
 test('a daemon that dies anywhere in a build leaves an image or nothing, and no VM (8.3, 9.5)', async (t) => {

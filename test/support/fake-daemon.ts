@@ -17,7 +17,8 @@ const {
 } = process.env;
 appendFileSync(FAKE_STARTS, `${process.pid} ${FAKE_BUILD}\n`);
 if (FAKE_FAILURE !== undefined) {
-  process.stderr.write(`${JSON.stringify({ level: 'error', msg: FAKE_FAILURE })}\n`);
+  const isPlain = FAKE_FAILURE.startsWith('bangerd: ');
+  process.stderr.write(`${isPlain ? FAKE_FAILURE : JSON.stringify({ level: 'error', msg: FAKE_FAILURE })}\n`);
   process.exit(2);
 }
 if (FAKE_LOCK !== undefined) {

@@ -271,7 +271,7 @@ function operationsOf({ directories, log }: ComposeOptions, store: Store, afterE
       logStage(log, operation, event);
       keepVmEvent((vm) => vmPaths(directories, vm), operation, event);
     },
-    logPathOf: (operation) => logPathOf(directories, operation),
+    logPathOf: (operation, state) => logPathOf(directories, operation, state),
     onEnd: (operation) => {
       logEnd(log, operation);
       afterEach(operation);

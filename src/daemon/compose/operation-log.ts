@@ -39,9 +39,13 @@ export function logEnd(log: Log, operation: OperationRecord): void {
   else log.info(facts, 'operation ended');
 }
 
-/** @returns the file that tells most of a failed operation: what its tools printed, what was done to its VM, or the daemon's log */
-export function logPathOf(directories: Directories, { id, vmId }: OperationRecord): string {
+/**
+ * @returns the file that tells most of a failed operation: what its tools printed, what was done to its VM, or the daemon's log; of a
+ *   cancelled one what its tools had printed by then
+ */
+export function logPathOf(directories: Directories, { id, vmId }: OperationRecord, state: 'failed' | 'cancelled'): string | undefined {
   const raw = operationLogPath(directories, id);
+  if (state === 'cancelled') return existsSync(raw) ? raw : undefined;
   const events = vmId === null ? undefined : vmPaths(directories, { id: vmId }).eventLog;
   return [raw, events].find((path) => path !== undefined && existsSync(path)) ?? directories.daemonLogPath;
 }

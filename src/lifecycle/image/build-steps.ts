@@ -99,7 +99,7 @@ export function buildFacts(services: LifecycleServices, { request, base, steps, 
   };
 }
 
-/** A step that is told in the build's log with its time, and whose failure names that log. */
+/** A step that is told in the build's log with its time, and whose failure or cancelling names that log. */
 export function logged(step: Step<ImageContext>, log: BuildLog, logPath: string): Step<ImageContext> {
   return {
     ...step,
@@ -112,7 +112,7 @@ export function logged(step: Step<ImageContext>, log: BuildLog, logPath: string)
       } catch (error) {
         const text = error instanceof Error ? error.message : String(error);
         log.line(`== ${step.title}: ${signal.aborted ? 'cancelled' : `failed: ${text}`}`);
-        throw signal.aborted ? error : withLog(error, text, logPath);
+        throw withLog(error, text, logPath);
       }
     },
   };

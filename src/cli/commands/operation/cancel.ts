@@ -5,7 +5,11 @@ import { followOperation } from '../../operations.ts';
 import { progressOption } from '../../progress-option.ts';
 
 export function declareCommand(cli: Cli) {
-  return newCommand('cancel', 'cancel an operation and wait until it is rolled back', ['banger operation cancel 3f2a91c0'])
+  return newCommand(
+    'cancel',
+    'cancel an operation and wait until it is rolled back; a stop has no way back, its guest is only waited for no longer',
+    ['banger operation cancel 3f2a91c0'],
+  )
     .argument('<id>', 'id of the operation')
     .option('-d, --detach', 'do not wait')
     .addOption(progressOption())

@@ -99,7 +99,7 @@ export async function changeVm(cli: Cli, target: Target, body: SetVm): Promise<C
   const notes: string[] = [];
   const { id } = await cli.api().beginVm(target.vm.id, 'set', body);
   // It takes milliseconds: there are no stages to watch, only what was said.
-  const end = await followOperation(cli, id, 'none', (line) => notes.push(line));
+  const end = await followOperation(cli, id, 'none', { onLog: (line) => notes.push(line) });
   return { name: end.vm?.name ?? target.vm.name, notes };
 }
 
