@@ -97,16 +97,18 @@ function guestRoutes(get: Get, send: Send, done: Done) {
         upload,
       }),
     /** @returns the raw stream of frames. @throws INVALID_INPUT for what is no command of Linux, before anything is sent */
-    exec: async (ref: string, body: ExecBody): Promise<Duplex> => {
+    exec: async (ref: string, body: ExecBody, onWait?: ApiRequest['onWait']): Promise<Duplex> => {
       const obstacle = execObstacle(body.argv, body.env);
       if (obstacle !== undefined) {
         throw new BangerError('INVALID_INPUT', `the command ${obstacle}`, { remedy: 'hand over what is long on stdin, or in a file' });
       }
-      return (await send({ method: 'POST', path: pathOf(['vms', ref, 'exec']), json: body, upgrade: true })).socket;
+      return (await send({ method: 'POST', path: pathOf(['vms', ref, 'exec']), json: body, upgrade: true, ...(onWait && { onWait }) }))
+        .socket;
     },
     /** @param target `ssh` or an address inside the guest, `127.0.0.1:8080` */
-    tunnel: async (ref: string, target: string): Promise<Duplex> =>
-      (await send({ method: 'POST', path: pathOf(['vms', ref, 'tunnel']), json: { target }, upgrade: true })).socket,
+    tunnel: async (ref: string, target: string, onWait?: ApiRequest['onWait']): Promise<Duplex> =>
+      (await send({ method: 'POST', path: pathOf(['vms', ref, 'tunnel']), json: { target }, upgrade: true, ...(onWait && { onWait }) }))
+        .socket,
   };
 }
 

@@ -16,6 +16,8 @@ export type ApiRequest = {
   upload?: { bytes: AsyncIterable<Uint8Array>; sizeBytes: number };
   /** Asks for the raw stream of frames. */
   upgrade?: boolean;
+  /** Told when a session has to wait for another one to end, and how many there are. */
+  onWait?: (sessions: number) => void;
   signal?: AbortSignal;
 };
 
@@ -45,7 +47,11 @@ export function createSend(target: string | OpenStream, onHead?: (headers: Reado
       // The reply may come before the upload ends (an error), so its failure is only told when there is no reply.
       const upload = writeRequest(socket, request);
       upload.catch(() => undefined);
-      const head = await reply;
+      let head = await reply;
+      while (head.status === 102) {
+        request.onWait?.(Number(head.headers.get('banger-sessions')));
+        head = await readHead(socket, target);
+      }
       onHead?.(head.headers);
       return await checkStatus({ ...head, socket }, request.upgrade === true);
     } catch (error) {
@@ -98,6 +104,7 @@ function lost(what: string, unanswered = false): BangerError {
 export function encodeHead(request: ApiRequest, body: Buffer | undefined): string {
   const lines = [`${request.method} ${request.path} HTTP/${request.upgrade === true ? '1.1' : '1.0'}`, 'Host: banger'];
   if (request.upgrade === true) lines.push('Connection: Upgrade', 'Upgrade: banger-frames');
+  if (request.onWait !== undefined) lines.push('Banger-Wait: tell');
   if (body !== undefined) lines.push('Content-Type: application/json', `Content-Length: ${body.length}`);
   if (request.upload !== undefined) {
     lines.push('Content-Type: application/octet-stream', `Content-Length: ${request.upload.sizeBytes}`);
@@ -152,6 +159,8 @@ function readHead(socket: Duplex, target: string | OpenStream): Promise<Head> {
       });
     };
     socket.on('data', onData).on('close', onClose).on('error', onError);
+    // An interim answer has left it paused.
+    socket.resume();
   });
 }
 

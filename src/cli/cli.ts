@@ -19,6 +19,8 @@ export type Cli = {
   stderr: Output;
   /** Absolute path of the script that runs, to start ourselves again and to find the daemon beside it. */
   programPath: string;
+  /** The help of the command that runs. */
+  helpCommand: string;
   /** The status that the program ends with. */
   exitCode: number;
   /** @throws CONFIG_INVALID when a variable does not make sense */
@@ -56,6 +58,7 @@ export function createCli(streams: CliStreams): Cli {
     get stdin() {
       return streams.stdin;
     },
+    helpCommand: 'banger --help',
     exitCode: 0,
     directories: () => directoriesOf(env),
     endpoint: () => (endpoint ??= resolveEndpoint(env, cli.directories().configPath)),

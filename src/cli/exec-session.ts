@@ -94,6 +94,11 @@ export function takeTerminal(input: Input, output: Output, socket: Duplex): () =
   return restore;
 }
 
+/** @returns what tells people that a session begins only when another one of the VM ends */
+export function tellWait(cli: Cli, name: string): (sessions: number) => void {
+  return (sessions) => cli.note(`banger: ${name} has ${sessions} sessions open, which is as many as it can have: waiting for one to end`);
+}
+
 const FORWARDED = ['SIGINT', 'SIGTERM', 'SIGQUIT'] as const;
 /** After so many the user wants out, whatever the guest thinks. */
 const PATIENCE = 3;

@@ -21,6 +21,7 @@ export async function runCli(cli: Cli, argv: readonly string[]): Promise<number>
     }
     const words = canonicalWords(argv);
     const program = await buildProgram(cli, words);
+    cli.helpCommand = `${commandLine(follow(program, words).path)} --help`;
     refuseUnknown(program, words);
     try {
       await program.parseAsync(words, { from: 'user' });
@@ -90,7 +91,7 @@ function nearestSwitch(typed: string, command: AnyCommand): string | undefined {
   const names = command
     .createHelp()
     .visibleOptions(command)
-    .flatMap(({ long }) => (long == null ? [] : [long.slice(2)]));
+    .flatMap(({ long }) => (typeof long === 'string' ? [long.slice(2)] : []));
   const found = nearest(word, names) ?? (word.length > 2 ? names.find((name) => name.startsWith(word)) : undefined);
   return found === undefined ? undefined : `--${found}`;
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { BangerError } from '../model/errors.ts';
+import { BangerError, SCHEMA_REMEDY } from '../model/errors.ts';
 
 /**
  * Reads what a client sent by its schema.
@@ -15,7 +15,7 @@ export function parseInput<Schema extends z.ZodType>(schema: Schema, value: unkn
   const found = shown(path.reduce<unknown>((inner, key) => (inner as Record<PropertyKey, unknown> | undefined)?.[key], value));
   const isTold = issue?.code === 'unrecognized_keys' || found === undefined;
   const message = `${field === '' ? where : field} ${issue?.message ?? 'is not valid'}${isTold ? '' : `, not ${found}`}`;
-  throw new BangerError('INVALID_INPUT', message, { remedy: 'see /openapi.json', details: { field, in: where } });
+  throw new BangerError('INVALID_INPUT', message, { remedy: SCHEMA_REMEDY, details: { field, in: where } });
 }
 
 type Issue = Parameters<z.core.$ZodErrorMap>[0];

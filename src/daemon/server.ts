@@ -3,7 +3,7 @@ import fastifySwagger from '@fastify/swagger';
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply } from 'fastify';
 import { jsonSchemaTransform, jsonSchemaTransformObject, serializerCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import { BangerError, ERROR_CODES, type ErrorBody, toErrorBody } from '../model/errors.ts';
+import { BangerError, ERROR_CODES, type ErrorBody, toErrorBody, SCHEMA_REMEDY } from '../model/errors.ts';
 import { createAttachments } from './attachments.ts';
 import { parseInput } from './input.ts';
 import { describeApi } from './openapi.ts';
@@ -68,7 +68,7 @@ export async function createServer(services: DaemonServices, build: BuildId): Pr
     sendError(reply, {
       code: 'NOT_FOUND',
       message: `there is no ${request.method} ${request.url.slice(0, 200)}`,
-      remedy: 'see /openapi.json',
+      remedy: SCHEMA_REMEDY,
     }),
   );
   server.removeContentTypeParser('text/plain');

@@ -14,18 +14,19 @@ const TURN_TIMEOUT_MS = 60_000;
 /**
  * Marks a VM as used while `work` runs; open sessions keep it from being taken for idle (3.9). A VM has only so many sessions: what is
  * beyond waits for its turn.
- * @param signal of the client, which need not be waited for when it is gone
+ * @param client.signal fires when it is gone, and need not be waited for
+ * @param client.onWait told how many sessions there are, when it has to wait for one of them
  * @throws WRONG_STATE when the VM does not run, or ends before the turn; BUSY when too many wait, or the turn does not come
  */
 export async function withSession<T>(
   services: DaemonServices,
   vm: Vm,
   work: (live: LiveMachine) => Promise<T>,
-  signal?: AbortSignal,
+  client: Client = {},
 ): Promise<T> {
   decideAction(vm, 'exec');
-  const live = await held(services, vm, signal);
-  await takeTurn(live, vm, signal);
+  const live = await held(services, vm, client.signal);
+  await takeTurn(live, vm, client);
   touch(services, vm);
   try {
     return await work(live);
@@ -38,13 +39,16 @@ export async function withSession<T>(
   }
 }
 
-async function takeTurn(live: LiveMachine, vm: Vm, signal: AbortSignal | undefined): Promise<void> {
+type Client = { signal?: AbortSignal; onWait?: (sessions: number) => void };
+
+async function takeTurn(live: LiveMachine, vm: Vm, { signal, onWait }: Client): Promise<void> {
   const limit = live.machine.channelCount - RESERVED_CHANNELS;
   if (live.sessions < limit) {
     live.sessions++;
     return;
   }
   if (live.waiting.length >= MOST_WAITING) throw busy(vm, limit);
+  onWait?.(limit);
   const ended = live.companions.signal;
   const over = AbortSignal.any([ended, AbortSignal.timeout(TURN_TIMEOUT_MS), ...(signal === undefined ? [] : [signal])]);
   await new Promise<void>((resolve, reject) => {

@@ -6,7 +6,7 @@ import { execSchema } from '../api/schemas.ts';
 import type { AgentClient } from '../guest/agent-client.ts';
 import type { FrameSession } from '../guest/frame-session.ts';
 import { resolveVm } from '../lifecycle/vm/resolve.ts';
-import { BangerError, ERROR_CODES, type ErrorBody, toErrorBody } from '../model/errors.ts';
+import { BangerError, ERROR_CODES, type ErrorBody, toErrorBody, SCHEMA_REMEDY } from '../model/errors.ts';
 import { AGENT_LIMITS } from '../model/limits.ts';
 import { parseInput } from './input.ts';
 import { relay } from './relay.ts';
@@ -38,13 +38,14 @@ async function serve(services: DaemonServices, buildId: string, upgrade: Upgrade
   const route = /^\/v1\/vms\/([^/?]{1,200})\/(exec|tunnel)$/.exec(request.url ?? '');
   if (route === null || request.method !== 'POST' || request.headers.upgrade !== 'banger-frames') {
     throw new BangerError('NOT_FOUND', `there is no ${request.method} ${request.url?.slice(0, 200)} that upgrades`, {
-      remedy: 'see /openapi.json',
+      remedy: SCHEMA_REMEDY,
     });
   }
   const [, reference = '', kind] = route;
   const { what, open } = askedFor(kind, await readBody(request));
   if (head.length > 0) socket.unshift(head);
   const vm = resolveVm(services.vms, decodePart(reference));
+  const hears = request.headers['banger-wait'] === 'tell';
   const gone = new AbortController();
   socket.once('close', () => gone.abort());
   socket.once('close', services.openSessions.begin(vm.name, what));
@@ -56,7 +57,7 @@ async function serve(services: DaemonServices, buildId: string, upgrade: Upgrade
       socket.write(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: banger-frames\r\nBanger-Build: ${buildId}\r\n\r\n`);
       await relay(socket, session);
     },
-    gone.signal,
+    { signal: gone.signal, onWait: (sessions) => void (hears && socket.write(waiting(sessions, buildId))) },
   );
 }
 
@@ -73,6 +74,11 @@ function askedFor(kind: string | undefined, body: unknown): Asked {
     what: target === 'ssh' ? 'vm ssh' : `connection to ${target}`,
     open: (agent, name, options) => openTunnel(agent, name, target, options),
   };
+}
+
+/** An interim answer (RFC 9110 §15.2), for clients that ask for it: the session begins when another one ends. */
+function waiting(sessions: number, buildId: string): string {
+  return `HTTP/1.1 102 Processing\r\nBanger-Build: ${buildId}\r\nBanger-Sessions: ${sessions}\r\n\r\n`;
 }
 
 /** @throws GUEST_COMMAND_NOT_FOUND where ssh is asked for and the image brings no server of it */

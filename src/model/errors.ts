@@ -55,6 +55,9 @@ export type ErrorFacts = {
   logPath?: string;
 };
 
+/** Where programs learn what a request may have. People are shown the help of their command instead. */
+export const SCHEMA_REMEDY = 'GET /openapi.json says what requests may have';
+
 /** One failure: a stable code, one sentence, and the facts. */
 export class BangerError extends Error {
   override readonly name = 'BangerError';

@@ -130,11 +130,22 @@ test('a VM has so many sessions and no more: others wait for their turn, too man
   t.after(() => {
     for (const tunnel of tunnels) tunnel.destroy();
   });
-  const { api, world } = await daemonFor(t);
-  await created(api, 'web');
+  const { api, world, services } = await daemonFor(t);
+  const { id } = await created(api, 'web');
   fakeOf(world, 'web').guest.services.set(7, (data) => data);
   const open = () => api.tunnel('web', '127.0.0.1:7');
   for (let count = 0; count < 12; count++) tunnels.push(await open());
+  // A person is told what they wait for, as soon as they do.
+  let told: number | undefined;
+  const thirteenth = runInProcess(world.env, ['exec', 'web', 'true']);
+  const early = api.tunnel('web', '127.0.0.1:7', (sessions) => (told = sessions));
+  await until(() => told === 12 && services.machines.find(id)?.waiting.length === 2);
+  for (const tunnel of tunnels.splice(0, 2)) tunnel.destroy();
+  tunnels.push(await early);
+  const { exitCode, stderr } = await thirteenth;
+  const sentence = 'banger: web has 12 sessions open, which is as many as it can have: waiting for one to end\n';
+  assert.deepEqual([exitCode, stderr], [0, sentence]);
+  tunnels.push(await open());
   const waiting = Array.from({ length: 64 }, () => open());
   const outcomes = Promise.allSettled(waiting);
   const open77 = async (): Promise<void> => void tunnels.push(await open());

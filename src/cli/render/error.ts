@@ -1,4 +1,4 @@
-import { BangerError, ERROR_CODES } from '../../model/errors.ts';
+import { BangerError, ERROR_CODES, SCHEMA_REMEDY } from '../../model/errors.ts';
 import { toJson } from '../../lib/terminal-text.ts';
 import type { Cli } from '../cli.ts';
 import { isSet } from '../../lib/is-set.ts';
@@ -19,12 +19,13 @@ export function errorLines(cli: Cli, error: unknown, debug: boolean): string[] {
     const message = error instanceof Error ? error.message : String(error);
     return [`${head} ${safeLine(message)}`, ...(debug ? stackOf(error) : ['  try: the same command with --debug'])];
   }
+  const remedy = error.remedy === SCHEMA_REMEDY ? cli.helpCommand : error.remedy;
   const tail = error.details?.['serialTail'];
   return [
     `${head} ${safeLine(error.message)}`,
     ...(Array.isArray(tail) ? tail.map((line) => `  | ${safeLine(String(line))}`) : []),
     ...error.undoErrors.map((undo) => `  rollback: ${safeLine(undo.message)}`),
-    ...(error.remedy === undefined ? [] : [`  try: ${safeLine(error.remedy)}`]),
+    ...(remedy === undefined ? [] : [`  try: ${safeLine(remedy)}`]),
     ...(error.logPath === undefined ? [] : [`  log: ${safeLine(error.logPath)}`]),
     ...(debug ? [`  code: ${error.code} ${toJson(error.details ?? {})}`, ...stackOf(error)] : []),
   ];

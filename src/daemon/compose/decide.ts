@@ -45,7 +45,7 @@ export function decide(wishes: Wishes, survey: Survey, disk?: StorageDriver): Ch
   // What is asked for and missing beside a VMM that works comes first; then the VMM that asks least of the host.
   const nearest = skipped.find(({ isUsable }) => isUsable) ?? skipped.at(-1);
   throw new BangerError('PREREQUISITE_MISSING', `no VM can be started: ${nearest?.reason ?? 'there is no VMM'}`, {
-    remedy: nearest?.remedy ?? 'banger doctor',
+    remedy: nearest?.remedy ?? 'sudo apt-get install qemu-system-x86',
   });
 }
 
@@ -122,7 +122,10 @@ function takeFirst<Driver extends { name: string }>(
 
 function unusable(verdicts: readonly Verdict[], otherwise: string): Obstacle {
   const failed = verdicts.find(isFail);
-  return { reason: failed?.reason ?? otherwise, remedy: failed?.remedy ?? 'banger doctor' };
+  return {
+    reason: failed?.reason ?? otherwise,
+    remedy: failed?.remedy ?? 'set hypervisor, network.mode and storage.driver to "auto" in config.toml',
+  };
 }
 
 function isFail({ level }: Verdict): boolean {

@@ -1,4 +1,5 @@
 import type { DoctorReport } from '../../api/schemas.ts';
+import { withoutCircle } from '../../doctor/circle.ts';
 import { tabulate } from '../../doctor/capabilities.ts';
 import { realHost } from '../../host/host.ts';
 import { bundleStatus } from '../../images/bundle/bundle-status.ts';
@@ -27,7 +28,7 @@ export function doctorWork(context: DoctorContext): Pick<DaemonServices, 'doctor
     const { survey, choices } = await chooser.look({ isFresh: true });
     const ofHost = await hostFindings(lifecycle);
     const ofVms = await examine(lifecycle);
-    return {
+    return withoutCircle({
       drivers: tabulate(survey, namesOf(choices)),
       verdicts: [
         bundleVerdict(bundle),
@@ -37,7 +38,7 @@ export function doctorWork(context: DoctorContext): Pick<DaemonServices, 'doctor
         ...(await agentVerdicts(context)),
         ...(ofVms.length === 0 ? [soundVerdict(lifecycle)] : ofVms.map(verdictOf)),
       ],
-    };
+    });
   }
   return {
     doctor,

@@ -76,7 +76,7 @@ async function changeUserConfig(path: string, change: Parameters<typeof changeSs
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     throw new BangerError('NOT_PERMITTED', `cannot change ${path}, to which a line must be added: ${code ?? String(error)}`, {
-      remedy: 'banger ssh-config --help',
+      remedy: 'make it writable, or add the line yourself to a file that ssh reads',
       cause: error,
     });
   }

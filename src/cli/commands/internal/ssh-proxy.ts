@@ -1,6 +1,6 @@
 import type { Cli } from '../../cli.ts';
 import { newCommand } from '../../command.ts';
-import { runSession } from '../../exec-session.ts';
+import { runSession, tellWait } from '../../exec-session.ts';
 import { bareName, learnHostKey } from '../../known-hosts.ts';
 
 export function declareCommand(cli: Cli) {
@@ -14,7 +14,7 @@ export function declareCommand(cli: Cli) {
       const name = bareName(host);
       // ssh reads the file after it has heard from the server, so it must be there before the first byte.
       if (flags.knownHosts !== undefined) await learn(cli, name, flags.knownHosts);
-      const socket = await cli.api().tunnel(name, flags.port === undefined ? 'ssh' : `127.0.0.1:${flags.port}`);
+      const socket = await cli.api().tunnel(name, flags.port === undefined ? 'ssh' : `127.0.0.1:${flags.port}`, tellWait(cli, name));
       const input = cli.stdin as AsyncIterable<Uint8Array>;
       const { status } = await runSession(socket, { input, output: cli.stdout, errors: cli.stderr, endsAtEof: true });
       cli.exitCode = status === 0 ? 0 : 1;

@@ -3,7 +3,7 @@ import { readVmReference } from '../../../model/name.ts';
 import { BangerError } from '../../../model/errors.ts';
 import type { Cli } from '../../cli.ts';
 import { collect, newCommand, newOption } from '../../command.ts';
-import { forwardSignals, runSession, takeTerminal, windowOf } from '../../exec-session.ts';
+import { forwardSignals, runSession, takeTerminal, tellWait, windowOf } from '../../exec-session.ts';
 import { reportError } from '../../render/error.ts';
 import { safeLine } from '../../render/text.ts';
 import { beginsWithDashes, nameAndCommand, SOLE_NAME } from '../../sole-vm.ts';
@@ -98,7 +98,7 @@ async function execute(cli: Cli, name: string, body: ExecBody, interactive: bool
   if (body.tty === true && interactive && !isTerminal) {
     throw new BangerError('USAGE', 'stdin is not a terminal', { remedy: 'leave out -t' });
   }
-  const socket = await cli.api().exec(name, body);
+  const socket = await cli.api().exec(name, body, tellWait(cli, name));
   const takesKeys = body.tty === true && isTerminal;
   const forwardsInput = interactive || takesKeys || !isTerminal;
   const restore = takesKeys ? takeTerminal(cli.stdin, cli.stdout, socket) : undefined;

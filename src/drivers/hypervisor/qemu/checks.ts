@@ -96,5 +96,5 @@ function clockVerdict(tscKhz: number | undefined): Verdict {
   if (tscKhz !== undefined) return { name, level: 'pass', reason: `guests are told that the TSC runs at ${tscKhz} kHz` };
   const reason =
     'the frequency of the TSC could not be measured, as on a busy host, so that an emulated guest may now and then hang at boot';
-  return { name, level: 'warn', reason, remedy: 'banger doctor' };
+  return { name, level: 'warn', reason, remedy: 'measure again when the host is less busy' };
 }

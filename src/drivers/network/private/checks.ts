@@ -62,7 +62,7 @@ export function judgeProbe(probe: ProbeOutcome, facts: ProbeFacts): Verdict {
       return { name, level: 'fail', reason: 'nft is not installed', remedy: 'sudo apt-get install nftables' };
     case null: {
       const reason = `the trial of the private network was ended by a signal, or took longer than ${PROBE_TIMEOUT_MS / 1000} s, as on a busy host`;
-      return { name, level: 'fail', reason, remedy: 'banger doctor' };
+      return { name, level: 'fail', reason, remedy: 'try again when the host is less busy' };
     }
     default:
       return {

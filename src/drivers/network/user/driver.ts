@@ -58,7 +58,7 @@ export function userNetworkChecks(): Verdict[] {
       name: 'network.user',
       level: 'warn',
       reason: "QEMU's user network: VMs do not see each other, and a guest can reach services on the host's loopback through 10.0.2.2",
-      remedy: 'banger doctor',
+      remedy: 'mend what keeps the private network from working; the line of its driver says what that is',
     },
   ];
 }
