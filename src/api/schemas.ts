@@ -274,6 +274,9 @@ export const statsSchema = z
       disk: z.strictObject({ path: z.string(), totalBytes: z.number(), freeBytes: z.number() }).describe('file system of the state'),
     }),
     reserved: z.strictObject({ vcpuCount: z.number(), memoryBytes: z.number() }).describe('by VMs that have a VMM'),
+    used: z
+      .strictObject({ cpuPercent: z.number().describe('of one processor'), residentBytes: z.number() })
+      .describe('by all VMMs, whatever is reserved'),
     allocatedBytes: z.number().describe('of all overlays and work disks'),
     vms: z.array(
       z.strictObject({

@@ -80,6 +80,12 @@ test('a table never wraps on a terminal, whatever its width, and is never cut el
       for (const line of lines) assert.ok(line.length <= Math.max(columns, 12), `${columns}: ${line}`);
     }
   }
+  for (const columns of [200, 160, 120, 100, 80, 60, 40, 20]) {
+    const titles = async (format: string): Promise<string[]> =>
+      ((await onTerminal(columns, 'vm', 'ls', '-o', format))[0] ?? '').split(/ {2,}/).filter((title) => title !== '');
+    const [plain, wide] = [await titles('table'), await titles('wide')];
+    assert.deepEqual(wide.slice(0, plain.length), plain, `wide has the columns of the plain table at ${columns}`);
+  }
   const [head = '', , long = ''] = await onTerminal(50, 'vm', 'ls');
   assert.match(head, /^NAME +STATE +ADDRESS/, 'what is asked for most stays');
   assert.match(long, /^a-name-that-is-rather-long /, 'whole where it fits');

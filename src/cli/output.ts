@@ -4,7 +4,7 @@ import { BangerError } from '../model/errors.ts';
 import { toJson } from '../lib/terminal-text.ts';
 import type { Cli } from './cli.ts';
 import { newOption } from './command.ts';
-import { type Column, renderFacts, renderTable } from './render/table.ts';
+import { type Column, renderFacts, renderTable, withWide } from './render/table.ts';
 import { safeLine, safeText } from './render/text.ts';
 
 export const OUTPUT_FORMATS = ['table', 'wide', 'json', 'yaml', 'name'] as const;
@@ -60,8 +60,12 @@ export async function listLines<Row>(
   const format = formatOf(flags);
   if (format === 'name') return 'names' in view ? view.names() : rows.map((row) => safeLine(view.name(row)));
   if ('lines' in view) return view.lines();
-  const columns = format === 'wide' ? [...view.columns, ...(view.wide ?? [])] : view.columns;
-  return renderTable(columns, rows, { headers: flags.headers, width: widthOf(cli) });
+  const columns = format === 'wide' ? withWide(view.columns, view.wide ?? []) : view.columns;
+  const onLeftOut = (titles: readonly string[]): void => {
+    // Who asks for more must learn that there is more.
+    if (format === 'wide' && !streaming.isStream) cli.note(`no room for ${titles.join(', ')}; into a pipe every column goes`);
+  };
+  return renderTable(columns, rows, { headers: flags.headers, width: widthOf(cli), onLeftOut });
 }
 
 /** Prints rows in the format that was asked for. */

@@ -30,6 +30,10 @@ export function createStats(services: Sources, about: { stateDirectory: string; 
         vcpuCount: sum(withVmm.map(({ spec }) => spec.vcpuCount)),
         memoryBytes: sum(withVmm.map(({ spec }) => spec.memoryMib * 1024 ** 2)),
       },
+      used: {
+        cpuPercent: Math.round(sum(vms.map((vm) => vm.cpuPercent ?? 0)) * 10) / 10,
+        residentBytes: sum(vms.map((vm) => vm.residentBytes ?? 0)),
+      },
       allocatedBytes: sum(vms.map((vm) => vm.rootOverlay.allocatedBytes + vm.workDisk.allocatedBytes)),
       vms,
     };

@@ -50,7 +50,7 @@ test('stats tell what the VM really uses (3.11)', async () => {
 
 test('stats are watched on a terminal until q (3.11)', async () => {
   const terminal = startOnTerminal(sandbox(), ['vm', 'stats', '--watch'], { columns: 100, rows: 24 });
-  for (let frames = 0; frames < 3; frames++) await terminal.waitFor('processors reserved');
+  for (let frames = 0; frames < 3; frames++) await terminal.waitFor('processors used');
   terminal.write('q');
   const { exitCode, output } = await terminal.ended;
   assert.equal(exitCode, 0, output);

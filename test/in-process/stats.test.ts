@@ -17,6 +17,10 @@ test('stats tell what each VM uses, and what running ones have reserved of the h
   writeFileSync(services.pathsOf(web).workDisk, Buffer.alloc(4 * MIB, 1), { flag: 'r+' });
   const stats = await api.stats();
   assert.ok(stats.intervalMs >= 200, String(stats.intervalMs));
+  assert.equal(
+    stats.used.residentBytes,
+    stats.vms.reduce((sum, vm) => sum + (vm.residentBytes ?? 0), 0),
+  );
   assert.deepEqual(stats.reserved, { vcpuCount: 5, memoryBytes: 768 * MIB });
   assert.equal(stats.host.cpuCount, availableParallelism());
   assert.ok(stats.host.disk.totalBytes > stats.host.disk.freeBytes && stats.host.memoryBytes > 768 * MIB);
@@ -51,7 +55,7 @@ test('stats show bars of the host and a row for each VM, or those that are named
   assert.equal(all.exitCode, 0);
   assert.match(
     all.stdout,
-    /^CPU +[█▉▊▋▌▍▎▏░]+ +\d+% {2}4 of \d+ processors reserved\nMEMORY .* reserved\nDISK .* allocated, .* free\n\nNAME/,
+    /^CPU +[█▉▊▋▌▍▎▏▒░]+ +\d+% {2}1\.0 of \d+ processors used, 4 reserved\nMEMORY .* used, 2 GiB reserved\nDISK .* allocated, .* free\n\nNAME/,
   );
   assert.match(all.stdout, /\nweb +running +2 +[\d.]+% +64 MiB \/ 1 GiB/);
   // eslint-disable-next-line no-control-regex

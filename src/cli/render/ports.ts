@@ -1,6 +1,6 @@
 import type { GuestPortView } from '../../api/port-schemas.ts';
 import type { Cli } from '../cli.ts';
-import { type Column, renderTable } from './table.ts';
+import { type Column, renderTable, withWide } from './table.ts';
 import { hyperlink } from './text.ts';
 
 type Row = { port: GuestPortView; endpoint: string; url: string | null };
@@ -37,7 +37,7 @@ export type PortTable = {
 export function portLines(cli: Pick<Cli, 'stdout' | 'env'>, ports: readonly GuestPortView[], table: PortTable): string[] {
   const rows = ports.flatMap(rowsOf);
   const isQuiet = table.isQuiet === true;
-  const columns = isQuiet ? COLUMNS.slice(1, 2) : table.isWide === true ? [...COLUMNS, ...WIDE_COLUMNS] : COLUMNS;
+  const columns = isQuiet ? COLUMNS.slice(1, 2) : table.isWide === true ? withWide(COLUMNS, WIDE_COLUMNS) : COLUMNS;
   const headers = !isQuiet && table.headers !== false;
   const lines = renderTable(columns, rows, { headers, width: cli.stdout.isTTY === true && !isQuiet ? cli.stdout.columns : undefined });
   const first = headers ? 1 : 0;

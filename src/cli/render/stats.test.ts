@@ -1,12 +1,34 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { barOf } from './stats.ts';
+import type { Stats } from '../../api/schemas.ts';
+import { barOf, statsLines } from './stats.ts';
+import { PassThrough } from 'node:stream';
 
 test('a bar is as long as its part, in eighths of a cell; a little is seen, and too much is just full (3.11)', () => {
-  const drawn = (fraction: number): string => Object.values(barOf(fraction)).join('');
-  assert.equal(drawn(0), '░'.repeat(30));
-  assert.equal(drawn(0.5), '█'.repeat(15) + '░'.repeat(15));
-  assert.equal(drawn(0.55), '█'.repeat(16) + '▌' + '░'.repeat(13));
-  assert.equal(drawn(0.0001), '▏' + '░'.repeat(29));
-  for (const fraction of [1, 2.5]) assert.equal(drawn(fraction), '█'.repeat(30));
+  const drawn = (fraction: number, promised?: number): string => Object.values(barOf(fraction, promised)).join('');
+  assert.equal(drawn(0), '░'.repeat(20));
+  assert.equal(drawn(0.5), '█'.repeat(10) + '░'.repeat(10));
+  assert.equal(drawn(0.575), '█'.repeat(11) + '▌' + '░'.repeat(8));
+  assert.equal(drawn(0.0001), '▏' + '░'.repeat(19));
+  for (const fraction of [1, 2.5]) assert.equal(drawn(fraction), '█'.repeat(20));
+  assert.equal(drawn(0.25, 0.5), '█'.repeat(5) + '▒'.repeat(5) + '░'.repeat(10));
+  assert.equal(drawn(0.5, 0.25), '█'.repeat(10) + '░'.repeat(10));
+  assert.equal(drawn(0.05, 3), '█' + '▒'.repeat(19));
+});
+
+test('what is reserved is said to be, and only what is used fills a bar (3.11)', () => {
+  const GIB = 1024 ** 3;
+  const stats: Stats = {
+    ...{ time: '2026-01-01T00:00:00Z', intervalMs: 200, allocatedBytes: GIB },
+    host: { cpuCount: 4, memoryBytes: 8 * GIB, disk: { path: '/', totalBytes: 100 * GIB, freeBytes: 50 * GIB } },
+    reserved: { vcpuCount: 8, memoryBytes: 8 * GIB },
+    used: { cpuPercent: 40, residentBytes: GIB },
+    vms: [],
+  };
+  const coloured = Object.assign(new PassThrough(), { isTTY: true, columns: 80, getColorDepth: () => 8 });
+  const [cpu = '', memory = ''] = statsLines({ stdout: coloured, env: {} }, stats);
+  assert.match(cpu, / {2}10% {2}0\.4 of 4 processors used, 8 reserved$/);
+  assert.match(memory, / {2}13% {2}1 GiB of 8 GiB used, 8 GiB reserved$/);
+  assert.ok(!(cpu + memory).includes('[31m'), 'nothing is red');
+  for (const line of statsLines({ stdout: new PassThrough(), env: {} }, stats)) assert.ok(line.length <= 80, line);
 });

@@ -2,53 +2,64 @@ import type { Stats } from '../../api/schemas.ts';
 import { formatSize } from '../../lib/size.ts';
 import { isSet } from '../../lib/is-set.ts';
 import type { Cli, Output } from '../cli.ts';
-import { type Column, renderTable } from './table.ts';
+import { type Column, renderTable, withWide } from './table.ts';
 import { type Colour, paint } from './text.ts';
 
 type VmStats = Stats['vms'][number];
 
-const BAR_CELLS = 30;
+const BAR_CELLS = 20;
 /** Eighths of a cell, from the left. */
 const PARTS = ['', '▏', '▎', '▍', '▌', '▋', '▊', '▉'];
 
 /** Three bars of the host, which are about all VMs, an empty line, and a table of those in `stats`. */
 export function statsLines(cli: Pick<Cli, 'stdout' | 'env'>, stats: Stats, table: { isWide?: boolean; headers?: boolean } = {}): string[] {
-  const columns = table.isWide === true ? [...COLUMNS, ...WIDE_COLUMNS] : COLUMNS;
+  const columns = table.isWide === true ? withWide(COLUMNS, WIDE_COLUMNS) : COLUMNS;
   const width = cli.stdout.isTTY === true ? cli.stdout.columns : undefined;
   return [...barLines(cli, stats), '', ...renderTable(columns, stats.vms, { headers: table.headers, width })];
 }
 
-function barLines({ stdout, env }: Pick<Cli, 'stdout' | 'env'>, { host, reserved, allocatedBytes }: Stats): string[] {
+/** Of each the use, which fills the bar; what is reserved is a promise, shown paler and in words. */
+function barLines({ stdout, env }: Pick<Cli, 'stdout' | 'env'>, { host, used, reserved, allocatedBytes }: Stats): string[] {
   const isPlain = isSet(env['BANGER_PLAIN']);
   const { disk } = host;
-  const rows: [string, number, string][] = [
-    ['CPU', reserved.vcpuCount / host.cpuCount, `${reserved.vcpuCount} of ${host.cpuCount} processors reserved`],
-    ['MEMORY', reserved.memoryBytes / host.memoryBytes, `${formatSize(reserved.memoryBytes)} of ${formatSize(host.memoryBytes)} reserved`],
+  const processors = used.cpuPercent / 100;
+  const rows: [string, { part: number; promised: number }, string][] = [
+    [
+      'CPU',
+      { part: processors / host.cpuCount, promised: reserved.vcpuCount / host.cpuCount },
+      `${processors.toFixed(1)} of ${host.cpuCount} processors used, ${reserved.vcpuCount} reserved`,
+    ],
+    [
+      'MEMORY',
+      { part: used.residentBytes / host.memoryBytes, promised: reserved.memoryBytes / host.memoryBytes },
+      `${formatSize(used.residentBytes)} of ${formatSize(host.memoryBytes)} used, ${formatSize(reserved.memoryBytes)} reserved`,
+    ],
     [
       'DISK',
-      allocatedBytes / disk.totalBytes,
+      { part: allocatedBytes / disk.totalBytes, promised: 0 },
       `${formatSize(allocatedBytes)} of ${formatSize(disk.totalBytes)} allocated, ${formatSize(disk.freeBytes)} free`,
     ],
   ];
-  return rows.map(([title, fraction, text]) => {
-    const percent = `${Math.round(fraction * 100)}%`.padStart(4);
-    return `${title.padEnd(6)}  ${isPlain ? '' : `${paintedBar(stdout, fraction)} `}${percent}  ${text}`;
+  return rows.map(([title, { part, promised }, text]) => {
+    const percent = `${Math.round(part * 100)}%`.padStart(4);
+    return `${title.padEnd(6)}  ${isPlain ? '' : `${paintedBar(stdout, part, promised)} `}${percent}  ${text}`;
   });
 }
 
-function paintedBar(stream: Output, fraction: number): string {
-  const { full, rest } = barOf(fraction);
+function paintedBar(stream: Output, fraction: number, promised: number): string {
+  const { full, promise, rest } = barOf(fraction, promised);
   const colour: Colour = fraction >= 0.9 ? 'red' : fraction >= 0.7 ? 'yellow' : 'green';
-  return `${full === '' ? '' : paint(stream, colour, full)}${rest === '' ? '' : paint(stream, 'dim', rest)}`;
+  return `${full === '' ? '' : paint(stream, colour, full)}${promise}${rest === '' ? '' : paint(stream, 'dim', rest)}`;
 }
 
-/** @returns a bar of BAR_CELLS cells, in its two parts; more than all of it looks like all of it */
-export function barOf(fraction: number): { full: string; rest: string } {
+/** @returns a bar of BAR_CELLS cells: what is used, what is promised beyond that, and the rest; more than all of it looks like all of it */
+export function barOf(fraction: number, promised = 0): { full: string; promise: string; rest: string } {
   const eighths = Math.round(Math.min(1, Math.max(0, fraction)) * BAR_CELLS * 8);
   // A little is not nothing.
   const shown = fraction > 0 ? Math.max(1, eighths) : eighths;
   const full = '█'.repeat(Math.floor(shown / 8)) + (PARTS[shown % 8] ?? '');
-  return { full, rest: '░'.repeat(BAR_CELLS - full.length) };
+  const promise = '▒'.repeat(Math.max(0, Math.round(Math.min(1, promised) * BAR_CELLS) - full.length));
+  return { full, promise, rest: '░'.repeat(BAR_CELLS - full.length - promise.length) };
 }
 
 // Numbers are of one width, so that a watched table does not jump.

@@ -4,22 +4,31 @@ import { safeLine } from './text.ts';
 export type Column<Row> = {
   title: string;
   of: (row: Row) => string;
-  /** Left out first where the terminal is too narrow for all. */
+  /** Left out before others where the terminal is too narrow for all. */
   minor?: boolean;
+  /** Of `-o wide` only: left out before all that the plain table has. */
+  extra?: boolean;
 };
 
 const GAP = 2;
 /** A cell that is cut keeps so much of itself. */
 const MIN_CUT_WIDTH = 12;
 
+/** @returns the columns of `-o wide`: those of the plain table, and more of them as far as there is room */
+export function withWide<Row>(columns: readonly Column<Row>[], wide: readonly Column<Row>[]): readonly Column<Row>[] {
+  return [...columns, ...wide.map((column) => ({ ...column, extra: true }))];
+}
+
 export type TableOptions = {
   headers?: boolean | undefined;
   /** Columns of the terminal: a line that is longer would wrap. Undefined: nothing is cut, what is shown can be copied. */
   width?: number | undefined;
+  /** Told the titles of the columns that were left out, if any were. */
+  onLeftOut?: (titles: readonly string[]) => void;
 };
 
 /**
- * Columns two spaces apart, as docker and kubectl print them. Where `width` is not enough, minor columns go, the last
+ * Columns two spaces apart, as docker and kubectl print them. Where `width` is not enough, extra columns go, then minor ones, the last
  * first; then the widest are cut; then the last columns go.
  * @returns lines without trailing blanks
  */
@@ -27,9 +36,11 @@ export function renderTable<Row>(columns: readonly Column<Row>[], rows: readonly
   const table = columns.map((column) => {
     const cells = rows.map((row) => safeLine(column.of(row)));
     if (options.headers !== false) cells.unshift(column.title);
-    return { minor: column.minor === true, cells, width: Math.max(0, ...cells.map((cell) => stringWidth(cell))) };
+    return { column, cells, width: Math.max(0, ...cells.map((cell) => stringWidth(cell))) };
   });
   if (options.width !== undefined) fit(table, options.width);
+  const left = columns.filter((column) => table.every((laid) => laid.column !== column));
+  if (left.length > 0) options.onLeftOut?.(left.map(({ title }) => title));
   const lines: string[] = [];
   for (let i = 0; i < rows.length + (options.headers === false ? 0 : 1); i++) {
     const line = table.map(({ cells, width }) => {
@@ -41,12 +52,13 @@ export function renderTable<Row>(columns: readonly Column<Row>[], rows: readonly
   return lines;
 }
 
-type Laid = { minor: boolean; cells: string[]; width: number };
+type Laid = { column: { minor?: boolean; extra?: boolean }; cells: string[]; width: number };
 
 function fit(table: Laid[], width: number): void {
   const excess = (): number => table.reduce((sum, column) => sum + column.width + GAP, -GAP) - width;
   while (excess() > 0) {
-    const minor = table.findLastIndex((column) => column.minor);
+    const extra = table.findLastIndex(({ column }) => column.extra === true);
+    const minor = extra >= 0 ? extra : table.findLastIndex(({ column }) => column.minor === true);
     const widest = table.reduce((best, column) => (column.width > best.width ? column : best));
     if (minor > 0) table.splice(minor, 1);
     else if (widest.width > MIN_CUT_WIDTH) widest.width = Math.max(MIN_CUT_WIDTH, widest.width - excess());
