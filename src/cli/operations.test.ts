@@ -208,7 +208,7 @@ test('Ctrl-C leaves what takes a machine down to the daemon, and says that it go
       assert.deepEqual(await outcome, {
         exitCode: 130,
         stdout: '',
-        stderr: 'banger: left; vm.stop of web goes on\n  try: banger operation watch op1\n',
+        stderr: 'banger: left; the stop of web goes on\n  try: banger operation watch op1\n',
       });
       assert.ok(!stub.requests.includes('DELETE /v1/operations/op1'), 'nothing is cancelled');
       assert.equal(process.listenerCount('SIGINT'), 0);

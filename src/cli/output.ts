@@ -54,6 +54,7 @@ export async function listLines<Row>(
   rows: readonly Row[],
   view: ListView<Row>,
   streaming: Streaming = { isStream: false },
+  onLeftOut?: (titles: readonly string[]) => void,
 ): Promise<readonly string[]> {
   const data = await dataLines(flags, rows, rows, streaming);
   if (data !== undefined) return data;
@@ -61,16 +62,15 @@ export async function listLines<Row>(
   if (format === 'name') return 'names' in view ? view.names() : rows.map((row) => safeLine(view.name(row)));
   if ('lines' in view) return view.lines();
   const columns = format === 'wide' ? withWide(view.columns, view.wide ?? []) : view.columns;
-  const onLeftOut = (titles: readonly string[]): void => {
-    // Who asks for more must learn that there is more.
-    if (format === 'wide' && !streaming.isStream) cli.note(`no room for ${titles.join(', ')}; into a pipe every column goes`);
-  };
-  return renderTable(columns, rows, { headers: flags.headers, width: widthOf(cli), onLeftOut });
+  return renderTable(columns, rows, { headers: flags.headers, width: widthOf(cli), ...(onLeftOut && { onLeftOut }) });
 }
 
 /** Prints rows in the format that was asked for. */
 export async function printList<Row>(cli: Cli, flags: ListFlags, rows: readonly Row[], view: ListView<Row>): Promise<void> {
-  for (const line of await listLines(cli, flags, rows, view)) cli.print(line);
+  let left: readonly string[] = [];
+  for (const line of await listLines(cli, flags, rows, view, undefined, (titles) => (left = titles))) cli.print(line);
+  // Who asks for more must learn that there is more.
+  if (left.length > 0 && flags.output === 'wide') cli.note(`too narrow here for ${left.join(', ')}; a pipe gets them all`);
 }
 
 /** @returns one value in the format that was asked for */
