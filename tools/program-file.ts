@@ -33,7 +33,7 @@ if (parseInt(process.versions.node, 10) < ${OLDEST_NODE}) {
   process.exit(1);
 }
 // The launcher has put a colon before words that Node could take for its own, and one before all of them.
-if (process.argv[2] === ':') process.argv.splice(2, Infinity, ...process.argv.slice(3).map((word) => word.replace(/^:/, '')));
+if (process.argv[2] === ':') process.argv = [...process.argv.slice(0, 2), ...process.argv.slice(3).map((word) => word.replace(/^:/, ''))];
 const steady = ${isSteady};
 if (steady) require('node:v8').setFlagsFromString('--no-function-context-cells');
 const filename = __filename.replace(/cjs$/, 'app');
