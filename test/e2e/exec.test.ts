@@ -164,6 +164,18 @@ test('flags after the name belong to the command in the guest (3.13)', async () 
   assert.equal((await exec('web', 'printf', '%s|', '--', '-o')).stdout, '--|-o|');
 });
 
+test('what docker users type works: no noun, -d, words that Node knows, the only VM unnamed, switches of ssh (3.13, 3.1, 6.4)', async () => {
+  assert.equal(await sandbox().must(['exec', 'web', 'echo', '--env-file=.env']), '--env-file=.env\n');
+  assert.equal(await sandbox().must(['exec', '-d', 'web', '--', 'sh', '-c', 'exec sleep 1000']), '');
+  // It outlives the session that began it.
+  await sandbox().must(['exec', 'web', 'pkill', '-xf', 'sleep 1000']);
+  const unnamed = await sandbox().banger(['exec', '--', 'id', '-un']);
+  assert.deepEqual([unnamed.stdout, unnamed.stderr], ['root\n', 'taking web, the only VM\n']);
+  const forwards = await sandbox().banger(['ssh', 'root@web.vm', '-v', '-o', 'ServerAliveInterval=9', '--', 'echo', 'there']);
+  assert.equal(forwards.stdout, 'there\n');
+  assert.match(forwards.stderr, /debug1: /);
+});
+
 test('20 commands at once all get their turn, more than there are channels to the agent (3.13, 7.2)', async () => {
   const numbers = Array.from({ length: 20 }, (_, n) => String(n));
   const outcomes = await Promise.all(numbers.map((n) => exec('web', '--', 'sh', '-c', `sleep 3; echo ${n}`)));
