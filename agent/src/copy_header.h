@@ -1,0 +1,26 @@
+// Where the fields of a ustar header stand, for the two that read and write them.
+#ifndef BANGER_COPY_HEADER_H
+#define BANGER_COPY_HEADER_H
+#include <stdint.h>
+
+struct ustar {
+  char name[100], mode[8], uid[8], gid[8], size[12], mtime[12], checksum[8], kind, link[100];
+  char magic[6], version[2], user[32], group[32], device_major[8], device_minor[8], prefix[155];
+  char nanoseconds[12];
+};
+_Static_assert(sizeof(struct ustar) == 512, "a header is one block");
+
+/** What an octal field of 12 bytes holds at most. */
+#define USTAR_MAX_NUMBER 077777777777LL
+#define USTAR_MAX_ID 07777777u
+#define XATTR_KEY "SCHILY.xattr."
+#define APPEND_KEY "BANGER.append"
+#define CUT_KEY "BANGER.size"
+/** Kinds of headers that speak of another entry. */
+#define PAX_NEXT 'x'
+#define PAX_GLOBAL 'g'
+
+/** Sum of all bytes, those of the checksum itself counted as blanks. */
+unsigned ustar_checksum(const struct ustar *h);
+
+#endif
