@@ -1,0 +1,152 @@
+#include "copy_tree.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define OPEN_DIRECTORY (O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+
+struct level {
+  int fd;
+  char *name;
+  bool is_new;
+  unsigned mode, uid, gid;
+  struct timespec time;
+};
+
+static struct level *levels;
+static size_t depth, capacity;
+static const struct copy_receive_options *options;
+static const char *root_shown;
+
+const char *copy_tree_shown(const char *path) {
+  static char shown[2 * COPY_PATH_MAX_BYTES];
+  while (path[0] == '.' && path[1] == '/') path += 2;
+  snprintf(shown, sizeof shown, "%s%s%s", root_shown, *path ? "/" : "", path);
+  return shown;
+}
+
+static struct level *add_level(int fd, const char *name) {
+  if (depth == capacity) {
+    capacity = capacity ? 2 * capacity : 64;
+    levels = realloc(levels, capacity * sizeof *levels);
+  }
+  char *own = strdup(name);
+  if (!levels || !own) copy_fail_plainly("there is not enough memory", ENOMEM);
+  levels[depth] = (struct level){.fd = fd, .name = own};
+  return &levels[depth++];
+}
+
+void copy_tree_begin(int root, const char *shown, const struct copy_receive_options *given) {
+  options = given;
+  root_shown = shown;
+  add_level(root, "");
+}
+
+static void leave_to(size_t wanted, const char *path) {
+  while (depth > wanted) {
+    struct level *l = &levels[--depth];
+    if (l->is_new) {
+      const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, l->time};
+      if (options->keeps_owners && fchown(l->fd, l->uid, l->gid) != 0) copy_fail(copy_tree_shown(path), "its owner cannot be set", errno);
+      if (fchmod(l->fd, l->mode & (options->keeps_owners ? 07777 : 01777)) != 0)
+        copy_fail(copy_tree_shown(path), "its directory's mode cannot be set", errno);
+      if (futimens(l->fd, times) != 0) copy_fail(copy_tree_shown(path), "its directory's time cannot be set", errno);
+    }
+    free(l->name);
+    close(l->fd);
+  }
+}
+
+void copy_tree_end(void) { leave_to(0, ""); }
+
+// The next part of a path, past `.` and doubled slashes. NULL at its end. Ends the process at what leads out.
+static const char *next_part(const char **at, size_t *length, const char *path) {
+  for (;;) {
+    *at += strspn(*at, "/");
+    *length = strcspn(*at, "/");
+    if (*length == 0) return NULL;
+    const char *part = *at;
+    *at += *length;
+    if (*length == 2 && part[0] == '.' && part[1] == '.')
+      copy_fail(copy_tree_shown(path), "the path leads out of the target; the copy was stopped", -EBADMSG);
+    if (*length > NAME_MAX) copy_fail(copy_tree_shown(path), "", ENAMETOOLONG);
+    if (*length != 1 || part[0] != '.') return part;
+  }
+}
+
+// A directory, never through a link, unless the one who sends may change everything here anyway.
+static int open_directory(int parent, const char *name) {
+  int fd = openat(parent, name, OPEN_DIRECTORY | O_NOFOLLOW);
+  if (fd < 0 && (errno == ELOOP || errno == ENOTDIR) && !options->is_beneath) fd = openat(parent, name, OPEN_DIRECTORY);
+  // Without the right to list it, files can still be put there.
+  if (fd < 0 && errno == EACCES) fd = openat(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  return fd;
+}
+
+_Noreturn static void fail_to_enter(const char *path, int error) {
+  bool is_other = error == ENOTDIR || error == ELOOP;
+  copy_fail(copy_tree_shown(path), is_other ? "a link or a file is there, where the copy has a directory" : "", is_other ? -ENOTDIR : error);
+}
+
+static void enter(const char *name, const char *path) {
+  int fd = open_directory(levels[depth - 1].fd, name);
+  if (fd < 0 && errno == ENOENT && mkdirat(levels[depth - 1].fd, name, 0777) == 0) fd = open_directory(levels[depth - 1].fd, name);
+  if (fd < 0) fail_to_enter(path, errno);
+  add_level(fd, name);
+}
+
+int copy_tree_parent(const char *path, char *name, size_t room) {
+  const char *at = path, *part, *following;
+  size_t length, next_length, level = 1;
+  if (*path == '/') copy_fail(copy_tree_shown(path), "the path leads out of the target; the copy was stopped", -EBADMSG);
+  *name = 0;
+  for (part = next_part(&at, &length, path); part; part = following, length = next_length, level++) {
+    following = next_part(&at, &next_length, path);
+    snprintf(name, room, "%.*s", (int)length, part);
+    if (!following) break;
+    if (level < depth && strcmp(levels[level].name, name) == 0) continue;
+    leave_to(level, path);
+    enter(name, path);
+  }
+  leave_to(level, path);
+  return levels[depth - 1].fd;
+}
+
+void copy_tree_directory(const struct copy_entry *e) {
+  char name[NAME_MAX + 1];
+  int parent = copy_tree_parent(e->path, name, sizeof name);
+  if (!*name) return;
+  bool is_new = mkdirat(parent, name, 0700) == 0;
+  if (!is_new && errno != EEXIST) copy_fail(copy_tree_shown(e->path), "", errno);
+  enter(name, e->path);
+  if (!is_new) return;
+  struct level *l = &levels[depth - 1];
+  l->is_new = true;
+  l->mode = e->mode;
+  l->uid = e->uid;
+  l->gid = e->gid;
+  l->time = (struct timespec){e->seconds, e->nanoseconds};
+  copy_give_xattrs(l->fd, e, options->keeps_owners, copy_tree_shown(e->path));
+}
+
+int copy_tree_find(const char *path, char *name, size_t room) {
+  const char *at = path, *part, *following;
+  size_t length, next_length;
+  int fd = openat(levels[0].fd, ".", OPEN_DIRECTORY);
+  *name = 0;
+  if (*path == '/') copy_fail(copy_tree_shown(path), "the path leads out of the target; the copy was stopped", -EBADMSG);
+  for (part = next_part(&at, &length, path); part && fd >= 0; part = following, length = next_length) {
+    following = next_part(&at, &next_length, path);
+    snprintf(name, room, "%.*s", (int)length, part);
+    if (!following) break;
+    int inner = open_directory(fd, name);
+    close(fd);
+    fd = inner;
+  }
+  if (fd < 0) fail_to_enter(path, errno);
+  return fd;
+}

@@ -1,0 +1,25 @@
+// The directories of a copy that are open: the way from its root to where the stream is. Nothing but descriptors leads there, so that
+// neither the sender nor somebody who changes the target meanwhile leads a copy out of it.
+#ifndef BANGER_COPY_TREE_H
+#define BANGER_COPY_TREE_H
+#include "copy.h"
+#include "copy_entry.h"
+
+/** Begins at an open directory. `shown` is its path for messages. */
+void copy_tree_begin(int root, const char *shown, const struct copy_receive_options *options);
+/** Goes to the directory in which `path` is, and makes what is missing. `name`: its last part, "" for the root. */
+int copy_tree_parent(const char *path, char *name, size_t capacity);
+/** Makes and enters the directory of an entry. One that is there stays what it is. */
+void copy_tree_directory(const struct copy_entry *e);
+/** Leaves all; every new directory gets its mode and time when it is left. */
+void copy_tree_end(void);
+/** Opens, without making anything, the directory in which `path` is; the caller closes it. */
+int copy_tree_find(const char *path, char *name, size_t capacity);
+/** The path for messages; valid until the next call. */
+const char *copy_tree_shown(const char *path);
+
+/** Gives a new file or directory what its entry says of owner, mode, attributes and time. */
+void copy_give_metadata(int fd, const struct copy_entry *e, bool keeps_owners, const char *shown);
+void copy_give_xattrs(int fd, const struct copy_entry *e, bool keeps_owners, const char *shown);
+
+#endif
