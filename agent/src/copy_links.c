@@ -1,0 +1,41 @@
+#include "copy_place.h"
+#include "copy_tree.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <unistd.h>
+
+static void take_away(int parent, const char *name, const char *shown) {
+  struct stat st;
+  if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) != 0) return;
+  if (S_ISDIR(st.st_mode)) copy_fail(shown, "a directory is there, where the copy has a link", -EISDIR);
+  if (unlinkat(parent, name, 0) != 0) copy_fail(shown, "", errno);
+}
+
+void copy_place_link(int parent, const char *name, const struct copy_entry *e, const char *shown) {
+  if (strlen(e->link) >= PATH_MAX || !*e->link) copy_fail(shown, "it is a link to a path that no file can have", -EBADMSG);
+  int error = symlinkat(e->link, parent, name) == 0 ? 0 : errno;
+  if (error == EEXIST) {
+    take_away(parent, name, shown);
+    error = symlinkat(e->link, parent, name) == 0 ? 0 : errno;
+  }
+  if (error) copy_fail(shown, "the link cannot be made", error);
+  const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {e->seconds, e->nanoseconds}};
+  // A file system that keeps no times of links is no reason to stop.
+  if (utimensat(parent, name, times, AT_SYMLINK_NOFOLLOW) != 0) errno = 0;
+}
+
+void copy_place_hard_link(int parent, const char *name, const struct copy_entry *e) {
+  char first[NAME_MAX + 1];
+  struct stat st, there;
+  int directory = copy_tree_find(e->link, first, sizeof first);
+  if (!*first || fstatat(directory, first, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(st.st_mode))
+    copy_fail(copy_tree_shown(e->path), "it is another name of a file that is not in the copy", -EBADMSG);
+  bool is_same = fstatat(parent, name, &there, AT_SYMLINK_NOFOLLOW) == 0 && there.st_ino == st.st_ino && there.st_dev == st.st_dev;
+  if (!is_same) {
+    take_away(parent, name, copy_tree_shown(e->path));
+    if (linkat(directory, first, parent, name, 0) != 0) copy_fail(copy_tree_shown(e->path), "it cannot be made another name of its file", errno);
+  }
+  close(directory);
+}
