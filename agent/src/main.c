@@ -1,5 +1,6 @@
 #include "agent.h"
 #include "channel.h"
+#include "copy.h"
 #include "power.h"
 #include "serve.h"
 #include <fcntl.h>
@@ -68,6 +69,7 @@ int main(int argc, char **argv) {
     puts("banger-agent " AGENT_VERSION);
     return 0;
   }
+  if (getpid() != 1 && argc > 1 && strcmp(argv[1], "copy") == 0) return copy_main(argc - 2, argv + 2);
   if (!agent_share()) return 1;
   if (getpid() == 1 && argc > 1 && strcmp(argv[0], POWER_HOOK_PROGRAM) == 0) power_hook_main(argv[1]);
   if (getpid() == 1 && strcmp(argv[0], AGENT_PROCESS_NAME) != 0) init_main(argc, argv);

@@ -1,0 +1,167 @@
+#include "copy.h"
+#include "copy_entry.h"
+#include "copy_place.h"
+#include "copy_stream.h"
+#include "copy_target.h"
+#include "copy_tree.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+static struct copy_entry entry;
+static const struct copy_receive_options *options;
+
+static void on_signal(int number) {
+  if (copy_undo) copy_undo();
+  _exit(128 + number);
+}
+
+static void prepare(void) {
+  static const int endings[] = {SIGHUP, SIGINT, SIGTERM, SIGPIPE};
+  for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) signal(endings[i], on_signal);
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+  }
+  // Modes are those of the source; until they are set, the copy is nobody else's to read.
+  umask(0);
+  copy_entry_init(&entry);
+}
+
+// Whether a link of an entry, read as text, leads out of the copy.
+static bool leads_out(const struct copy_entry *e) {
+  long depth = 0;
+  if (e->link[0] == '/') return true;
+  for (const char *at = e->path; (at = strchr(at, '/')); at++) depth++;
+  // "./a/b" has two slashes and lies in one directory.
+  depth -= strncmp(e->path, "./", 2) == 0;
+  for (const char *at = e->link; *at && depth >= 0;) {
+    size_t n = strcspn(at, "/");
+    if (n == 2 && at[0] == '.' && at[1] == '.') depth--;
+    else if (n > 0 && !(n == 1 && *at == '.')) depth++;
+    at += n + (at[n] == '/');
+  }
+  return depth < 0;
+}
+
+static void say_links_outside(size_t count, const char *first) {
+  char text[160];
+  if (count == 0) return;
+  snprintf(text, sizeof text, "%s%zu %s out of the copy; they were kept as links, which lead to files of this host", count > 1 ? "this and others, " : "",
+           count, count > 1 ? "links in all, lead" : "link, leads");
+  copy_note(first, text);
+}
+
+static void place_member(size_t *outside, char *first, size_t room) {
+  char name[NAME_MAX + 1];
+  if (entry.kind == COPY_DIRECTORY) {
+    copy_tree_directory(&entry);
+    return;
+  }
+  int parent = copy_tree_parent(entry.path, name, sizeof name);
+  const char *shown = copy_tree_shown(entry.path);
+  if (!*name) copy_fail(shown, "the copy holds a file where its root is", -EBADMSG);
+  if (entry.kind == COPY_HARD_LINK) copy_place_hard_link(parent, name, &entry);
+  else if (entry.kind == COPY_LINK) {
+    copy_place_link(parent, name, &entry, shown);
+    if (options->is_beneath && leads_out(&entry) && (*outside)++ == 0) snprintf(first, room, "%s", shown);
+  } else {
+    const struct copy_place place = {parent, name, shown, false, !options->is_beneath};
+    copy_file_begin(&place, &entry, options);
+    copy_file_content(&entry);
+  }
+}
+
+// Reads headers until one begins something new. False at the end.
+static bool next_entry(void) {
+  for (;;) {
+    switch (copy_entry_read(&entry)) {
+      case COPY_READ_CUT: copy_file_cut(entry.size); break;
+      case COPY_READ_ENTRY:
+        if (!entry.appends) {
+          copy_file_end();
+          return true;
+        }
+        copy_file_content(&entry);
+        break;
+      case COPY_READ_END: copy_file_end(); return false;
+    }
+  }
+}
+
+static void receive_tree(const struct copy_target *target) {
+  static char first[2 * COPY_PATH_MAX_BYTES];
+  size_t outside = 0;
+  int root = target->directory;
+  bool is_new = false;
+  struct copy_entry *top = NULL;
+  static struct copy_entry copy_of_top;
+  if (*target->name) {
+    is_new = mkdirat(root, target->name, 0700) == 0;
+    if (!is_new && errno != EEXIST) copy_fail(target->shown, "", errno);
+    int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC | (options->is_beneath ? O_NOFOLLOW : 0);
+    root = openat(target->directory, target->name, flags);
+    if (root < 0 && (errno == ENOTDIR || errno == ELOOP)) copy_fail(target->shown, "a link or a file is there, where the copy has a directory", -ENOTDIR);
+    if (root < 0) copy_fail(target->shown, "", errno);
+  }
+  if (is_new) {
+    copy_of_top = entry;
+    buffer_init(&copy_of_top.xattrs, 0);
+    copy_give_xattrs(root, &entry, options->keeps_owners, target->shown);
+    top = &copy_of_top;
+  }
+  copy_tree_begin(dup(root), target->shown, options);
+  while (next_entry()) place_member(&outside, first, sizeof first);
+  copy_tree_end();
+  if (top) copy_give_metadata(root, top, options->keeps_owners, target->shown);
+  say_links_outside(outside, first);
+}
+
+static void receive_file(const struct copy_target *target) {
+  const struct copy_place place = {target->directory, target->name, target->shown, true, target->may_follow};
+  if (entry.kind != COPY_FILE) copy_fail(target->shown, "the copy is neither a file nor a directory", -EBADMSG);
+  copy_file_begin(&place, &entry, options);
+  copy_file_content(&entry);
+  if (next_entry()) copy_fail(target->shown, "the copy holds more than one file", -EBADMSG);
+}
+
+// A directory goes out as the archive it comes in, a file as its bytes.
+static void pass_on(void) {
+  if (entry.kind == COPY_FILE) {
+    copy_file_begin_on(1, "stdout");
+    copy_file_content(&entry);
+    if (next_entry()) copy_fail_plainly("the copy holds more than one file", -EBADMSG);
+    return;
+  }
+  do {
+    copy_entry_write(&entry);
+    uint64_t left = (uint64_t)entry.size + (uint64_t)(-entry.size & (COPY_BLOCK_BYTES - 1));
+    for (size_t n; left > 0; left -= n) {
+      const uint8_t *bytes = copy_read_some(left, &n);
+      copy_write(bytes, n);
+    }
+    enum copy_read next;
+    while ((next = copy_entry_read(&entry)) == COPY_READ_CUT) copy_write_cut(entry.size);
+    if (next == COPY_READ_END) break;
+  } while (true);
+  copy_write_end();
+}
+
+void copy_receive(const struct copy_receive_options *given) {
+  struct copy_target target;
+  options = given;
+  prepare();
+  if (copy_entry_read(&entry) != COPY_READ_ENTRY || entry.appends) copy_fail_plainly("the copy holds nothing", -EBADMSG);
+  if (options->to_stdout) pass_on();
+  else {
+    copy_find_target(options, entry.kind == COPY_DIRECTORY, &target);
+    if (entry.kind == COPY_DIRECTORY) receive_tree(&target);
+    else receive_file(&target);
+  }
+  copy_drain();
+}
