@@ -1,4 +1,5 @@
 // Bundles each program with all it needs: the CLI starts twice as fast this way, and the package needs no dependency but Node.
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -38,6 +39,7 @@ export function identityOf(root: string): BuildIdentity {
   }
   const build = sources.digest('hex').slice(0, 12);
   const inputs = createHash('sha256').update(build);
+  for (const file of readSources(root, ['agent/src', 'agent/host'], [])) inputs.update(`\0${file.path}\0${file.text}`);
   for (const path of ['package-lock.json', 'tsconfig.json']) inputs.update(readFileSync(join(root, path)));
   for (const tool of [
     'docs/main.ts',
@@ -116,15 +118,21 @@ export async function buildPrograms(root: string, identity: BuildIdentity, progr
   return lines;
 }
 
-function replaceFile(path: string, content: string | Uint8Array): void {
-  writeFileSync(`${path}.partial`, content);
+/** The program in C beside the CLI. make(1) knows when it is due. */
+export function buildCopyProgram(root: string): void {
+  execFileSync('make', ['-s', '-C', join(root, 'agent'), 'copy'], { stdio: ['ignore', 'ignore', 'inherit'] });
+  replaceFile(join(root, 'dist/banger-copy'), readFileSync(join(root, 'agent/build/banger-copy')), 0o755);
+}
+
+function replaceFile(path: string, content: string | Uint8Array, mode = 0o644): void {
+  writeFileSync(`${path}.partial`, content, { mode });
   renameSync(`${path}.partial`, path);
 }
 
 if (import.meta.main) {
   const root = join(import.meta.dirname, '..');
   const identity = identityOf(root);
-  if (isUpToDate(root, identity) && ['completions', 'client.mjs'].every((part) => existsSync(join(root, 'dist', part))))
+  if (isUpToDate(root, identity) && ['completions', 'client.mjs', 'banger-copy'].every((part) => existsSync(join(root, 'dist', part))))
     console.log(`build: up to date (${identity.version}, ${identity.build})`);
   else {
     try {
@@ -132,6 +140,7 @@ if (import.meta.main) {
       const { writeDistDocs } = await import('./docs/main.ts');
       await writeDistDocs(join(root, 'dist'), identity.version);
       await buildClient(root);
+      buildCopyProgram(root);
       console.log(`build: ${identity.version}, ${identity.build}`);
     } catch (error) {
       // esbuild has printed every error of its own with its place already.

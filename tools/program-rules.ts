@@ -18,6 +18,11 @@ export const STARTERS: readonly Starter[] = [
   { file: 'src/host/host.ts', programs: [], because: 'it hands the functions on' },
   { file: 'src/cli/daemon-process.ts', programs: ['bangerd'], because: 'it is ours' },
   { file: 'src/cli/ssh-process.ts', programs: ['ssh'], because: 'a person started it on a terminal' },
+  {
+    file: 'src/cli/copy-process.ts',
+    programs: ['banger-copy'],
+    because: 'it is ours, puts files of a guest where a person may write, and parses no more than the archive they come in',
+  },
   { file: 'src/cli/setup/machine.ts', programs: ['systemctl', 'resolvectl'], because: 'a person sets this machine up' },
   { file: 'src/daemon/compose/http-front.ts', programs: ['node'], because: 'the front is ours' },
   { file: 'src/drivers/hypervisor/qemu/driver.ts', programs: ['qemu'], because: 'the VMM is the border to the guest itself' },

@@ -15,7 +15,7 @@ for folder in agent forwarder; do
   (cd "$folder" && find . -name build -prune -o -type f -print | tar -cf - -T -) | tar -xf - -C "$target/$folder"
 done
 cp helper/build/banger-helper "$target/helper/build/"
-cp dist/client.mjs "$target/dist/"
+cp dist/client.mjs dist/banger-copy "$target/dist/"
 for part in man completions client; do
   if [ -d "dist/$part" ]; then
     cp -R "dist/$part" "$target/dist/"

@@ -1,0 +1,22 @@
+// The host's end of a copy: a program in C, since Node reaches neither openat(2) nor holes nor attributes of files.
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { PipedProcess } from '../host/process-stream.ts';
+import { spawnPiped } from '../host/spawn.ts';
+import { BangerError } from '../model/errors.ts';
+import type { Cli } from './cli.ts';
+
+/** Starts it. @param words what it is to do @throws PREREQUISITE_MISSING when the program is not there */
+export function startCopyProcess(cli: Cli, words: readonly string[]): PipedProcess {
+  const path = join(dirname(cli.programPath), 'banger-copy');
+  if (!existsSync(path)) throw missing(path, 'it is not there');
+  return spawnPiped([path, ...words], cli.env);
+}
+
+/** @returns the error for a program that could not be started, or that something ended */
+export function missing(path: string, why: string): BangerError {
+  return new BangerError('PREREQUISITE_MISSING', `the program that copies files on this host cannot run: ${why}`, {
+    remedy: 'in a source checkout: make build; else install banger again',
+    details: { path },
+  });
+}

@@ -1,0 +1,85 @@
+// What the copy program says on stderr, at either end: `error ERRNO TEXT`, `note TEXT`, `total BYTES`. A guest may say anything.
+import { constants } from 'node:os';
+import { BangerError, type ErrorCode } from '../model/errors.ts';
+import { safeLine } from './render/text.ts';
+
+/** What an end of a copy has said. */
+export type CopyTalk = {
+  take(chunk: Buffer): void;
+  /** Its error, if it said one. */
+  error(): { errno: number; text: string } | undefined;
+  /** The end of all it said that was none of these lines. */
+  rest(): string;
+};
+
+const MAX_LINE_CHARS = 8192;
+const MAX_NOTES = 20;
+
+/**
+ * @param listener.note told of each note, up to a number after which they are only counted
+ * @param listener.total told how many bytes will be sent, about
+ */
+export function createCopyTalk(listener: { note(text: string): void; total?(bytes: number): void }): CopyTalk {
+  let line = '';
+  let rest = '';
+  let notes = 0;
+  let error: { errno: number; text: string } | undefined;
+  const takeLine = (text: string): void => {
+    const found = /^(error (\d{1,4})|note|total) (.*)$/s.exec(text);
+    if (found === null) rest = `${rest}${text}\n`.slice(-MAX_LINE_CHARS);
+    else if (found[2] !== undefined) error = { errno: Number(found[2]), text: safeLine(found[3] ?? '') };
+    else if (found[1] === 'note') {
+      notes++;
+      if (notes <= MAX_NOTES) listener.note(safeLine(found[3] ?? ''));
+      else if (notes === MAX_NOTES + 1) listener.note('there are more of these, which are not shown');
+    } else if (/^\d{1,15}$/.test(found[3] ?? '')) listener.total?.(Number(found[3]));
+  };
+  return {
+    take(chunk) {
+      const lines = (line + chunk.toString('utf8')).split('\n');
+      line = (lines.pop() ?? '').slice(-MAX_LINE_CHARS);
+      for (const text of lines) takeLine(text);
+    },
+    error: () => error,
+    rest: () => safeLine((rest + line).trim().slice(-500)),
+  };
+}
+
+const { ENOENT, ENOSPC, EDQUOT, EFBIG, EACCES, EPERM, EROFS, EBADMSG, EIO } = constants.errno;
+
+/** Codes of what fails on this host; all else is a wrong argument. */
+const HOST_CODES = new Map<number, ErrorCode>([
+  ...([ENOENT] as const).map((n) => [n, 'NOT_FOUND'] as const),
+  ...([ENOSPC, EDQUOT, EFBIG] as const).map((n) => [n, 'NO_SPACE'] as const),
+  ...([EACCES, EPERM, EROFS, EIO] as const).map((n) => [n, 'NOT_PERMITTED'] as const),
+  [EBADMSG, 'GUEST_FILE'],
+]);
+
+const HOST_REMEDIES: Partial<Record<ErrorCode, string>> = {
+  NOT_FOUND: 'check the path',
+  NO_SPACE: 'make room, then copy again',
+  GUEST_FILE: 'copy into a new directory, and do not trust this machine',
+};
+
+/** @returns the error for what this host's end said */
+export function hostError({ errno, text }: { errno: number; text: string }): BangerError {
+  const code = HOST_CODES.get(errno) ?? 'INVALID_INPUT';
+  const remedy = HOST_REMEDIES[code];
+  return new BangerError(code, text, { details: { errno }, ...(remedy === undefined ? {} : { remedy }) });
+}
+
+/** @returns the error for what the guest's end said, or failed to say */
+export function guestError(vm: string, talk: CopyTalk, ending: { status: number; reason: string }): BangerError {
+  const said = talk.error();
+  if (said !== undefined) return new BangerError('GUEST_FILE', `in ${vm}: ${said.text}`, { details: { errno: said.errno } });
+  // What an agent says that does not know the word.
+  if (ending.status === 2 && talk.rest().startsWith('usage: banger-agent')) {
+    return new BangerError('AGENT_PROTOCOL', `${vm} runs with the agent of an older banger, which cannot copy`, {
+      remedy: `banger vm restart ${vm}`,
+    });
+  }
+  const why = ending.reason === '' ? talk.rest() : safeLine(ending.reason);
+  return new BangerError('GUEST_FILE', `the copy failed in ${vm} (status ${ending.status})${why === '' ? '' : `: ${why}`}`, {
+    details: { status: ending.status },
+  });
+}
