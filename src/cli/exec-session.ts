@@ -20,14 +20,12 @@ export type SessionExit = { status: number; reason: string };
 /**
  * Moves bytes both ways until the command in the guest has ended.
  * @param socket the raw stream after the upgrade
- * @throws AGENT_UNREACHABLE when the stream ends before the command does, AGENT_PROTOCOL when it is no frames
+ * @throws AGENT_UNREACHABLE when the stream ends before the command does, AGENT_PROTOCOL when it is no frames, and at once what the
+ *   input fails with: the command would wait for the rest of it for ever
  */
 export async function runSession(socket: Duplex, options: SessionOptions): Promise<SessionExit> {
-  const upstream = sendInput(socket, options.input);
-  // Ends with the socket; its failure shows as the missing EXIT below.
-  upstream.catch(() => undefined);
   try {
-    return await receive(socket, options);
+    return await Promise.race([receive(socket, options), failureOfInput(socket, options.input)]);
   } catch (error) {
     if (error instanceof FrameProblem)
       throw new BangerError('AGENT_PROTOCOL', 'the guest sent something that is not a frame', { cause: error });
@@ -59,12 +57,19 @@ async function receive(socket: Duplex, options: SessionOptions): Promise<Session
   }
 }
 
+/** Sends the input to its end. Settles only when the input fails. */
+function failureOfInput(socket: Duplex, input: AsyncIterable<Uint8Array> | undefined): Promise<never> {
+  return new Promise((_, reject) => {
+    sendInput(socket, input).catch((error: unknown) => reject(inputFailure(error)));
+  });
+}
+
 async function sendInput(socket: Duplex, input: AsyncIterable<Uint8Array> | undefined): Promise<void> {
-  if (input !== undefined) {
-    for await (const chunk of input) {
-      if (!socket.writable) return;
-      await writeAll(socket, encodeData(typeof chunk === 'string' ? Buffer.from(chunk) : chunk));
-    }
+  for await (const chunk of input ?? []) {
+    if (!socket.writable) return;
+    const sent = writeAll(socket, encodeData(typeof chunk === 'string' ? Buffer.from(chunk) : chunk));
+    // A socket that takes no more has ended; that shows as the missing EXIT.
+    if (!(await sent.then(() => true).catch(() => false))) return;
   }
   if (socket.writable) socket.write(encodeFrame('eof'));
 }
@@ -72,6 +77,13 @@ async function sendInput(socket: Duplex, input: AsyncIterable<Uint8Array> | unde
 /** @returns rows and columns; what starts a program on a terminal often forgets to say how large that is (0 × 0) */
 export function windowOf({ rows = 0, columns = 0 }: Output): [rows: number, columns: number] {
   return [rows > 0 ? rows : 24, columns > 0 ? columns : 80];
+}
+
+/** @returns the error for an input that cannot be read to its end */
+export function inputFailure(error: unknown): BangerError {
+  if (error instanceof BangerError) return error;
+  const { code, message } = error as NodeJS.ErrnoException;
+  return new BangerError('NOT_PERMITTED', `the input cannot be read: ${code ?? message}`, { cause: error });
 }
 
 /**

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { PassThrough } from 'node:stream';
+import { PassThrough, Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { test } from 'node:test';
 import type { ExecBody } from '../api/schemas.ts';
@@ -174,5 +174,25 @@ test('what does not fit into a command of Linux is refused before anything is se
     assert.match(refused.stderr, /the command and its environment take \d+ bytes with 300001 words; Linux takes 2097152/);
     assert.equal((await runInProcess(stub.env, ['vm', 'exec', 'web', 'true', 'y'.repeat(131_072)])).exitCode, 2);
     assert.equal(seen.length, 1);
+  });
+});
+
+test('an input that fails ends a command and an ssh connection at once, with the reason (11.10)', async () => {
+  const broken = (): Readable =>
+    Readable.from(
+      (async function* () {
+        yield Buffer.from('some');
+        throw Object.assign(new Error('gone'), { code: 'EIO' });
+      })(),
+    );
+  const endings: Promise<void>[] = [];
+  const asCat: typeof asHost = (socket) => void endings.push(runAsGuest(socket, ['cat']).closed);
+  await withGuest(asCat, async (stub) => {
+    const exec = await runInProcess(stub.env, ['vm', 'exec', 'web', 'cat'], { stdin: broken() });
+    assert.deepEqual([exec.exitCode, exec.stderr.split('\n')[0]], [125, 'banger: the input cannot be read: EIO']);
+    const proxy = await runInProcess(stub.env, ['internal', 'ssh-proxy', 'web'], { stdin: broken() });
+    assert.equal(proxy.exitCode, 1);
+    assert.match(proxy.stderr, /the input cannot be read: EIO/);
+    assert.equal((await Promise.all(endings)).length, 2, 'the guest is told');
   });
 });

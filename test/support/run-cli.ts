@@ -1,5 +1,5 @@
 // The CLI in this process, with streams that are remembered.
-import { PassThrough } from 'node:stream';
+import { PassThrough, Readable } from 'node:stream';
 import { createCli } from '../../src/cli/cli.ts';
 import { runCli } from '../../src/cli/run.ts';
 
@@ -9,17 +9,17 @@ export type CliOutcome = { exitCode: number; stdout: string; stderr: string };
 export async function runInProcess(
   env: Record<string, string>,
   argv: readonly string[],
-  options: { stdin?: string | Buffer; stdinIsTTY?: boolean } = {},
+  options: { stdin?: string | Buffer | Readable; stdinIsTTY?: boolean; programPath?: string } = {},
 ): Promise<CliOutcome> {
   const stdout = new PassThrough();
   const stderr = new PassThrough();
   const outcome = { exitCode: 0, stdout: '', stderr: '' };
   stdout.on('data', (chunk: Buffer) => (outcome.stdout += chunk.toString('latin1')));
   stderr.on('data', (chunk: Buffer) => (outcome.stderr += chunk.toString('utf8')));
-  const stdin = new PassThrough();
+  const stdin = options.stdin instanceof Readable ? options.stdin : new PassThrough();
   if (options.stdinIsTTY === true) Object.assign(stdin, { isTTY: true });
-  else stdin.end(options.stdin ?? '');
-  const cli = createCli({ env, stdin, stdout: stdout, stderr: stderr, programPath: '/nowhere/banger.cjs' });
+  else if (stdin instanceof PassThrough) stdin.end(options.stdin ?? '');
+  const cli = createCli({ env, stdin, stdout: stdout, stderr: stderr, programPath: options.programPath ?? '/nowhere/banger.cjs' });
   outcome.exitCode = await runCli(cli, argv);
   stdout.end();
   stderr.end();
