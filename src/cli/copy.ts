@@ -1,0 +1,159 @@
+import { PassThrough, Writable } from 'node:stream';
+import { writeAll } from '../api/client.ts';
+import type { PipedProcess } from '../host/process-stream.ts';
+import type { Cli } from './cli.ts';
+import { missing, startCopyProcess } from './copy-process.ts';
+import { createCopyProgress } from './copy-progress.ts';
+import { type CopyPlan, type CopySide, encodePath, nameInDirectory } from './copy-spec.ts';
+import { type CopyTalk, createCopyTalk, guestError, hostError } from './copy-talk.ts';
+import { inputFailure, runSession } from './exec-session.ts';
+
+/** The agent itself knows how to copy; the guest starts it like every command. */
+const AGENT = ['/proc/self/exe', 'copy'];
+
+export type CopyOptions = {
+  /** Numbers of owners and setuid bits are kept. */
+  archive: boolean;
+};
+
+/**
+ * Copies between this host and a guest, by the rules of cp(1) (docs/copying.md). The guest is not trusted: nothing it sends
+ * is written outside of the target.
+ * @throws NOT_FOUND, NOT_PERMITTED, NO_SPACE, INVALID_INPUT for this host's side, GUEST_FILE for the guest's, and what the daemon answers
+ */
+export async function copy(cli: Cli, plan: CopyPlan, options: CopyOptions): Promise<void> {
+  const progress = createCopyProgress(cli.stderr, cli.env, nameOf(plan.from));
+  const listener = { note: (text: string) => progress.note(`banger: ${text}`), total: progress.total };
+  const talks = { host: createCopyTalk(listener), guest: createCopyTalk(listener) };
+  try {
+    if (plan.to.kind === 'guest') await copyIn(cli, plan.from, plan.to, { options, talks, moved: progress.moved });
+    else if (plan.from.kind === 'guest') await copyOut(cli, plan.from, plan.to, { options, talks, moved: progress.moved });
+  } finally {
+    progress.end();
+  }
+}
+
+type GuestSide = Extract<CopySide, { kind: 'guest' }>;
+type Means = { options: CopyOptions; talks: { host: CopyTalk; guest: CopyTalk }; moved(bytes: number): void };
+
+function nameOf(side: CopySide): string {
+  return side.kind === 'stream' ? 'stdin' : side.path;
+}
+
+function sendWords(from: CopySide): string[] {
+  if (from.kind === 'stream') return ['send', '--stdin'];
+  return ['send', `--from=${encodePath(from.bytes)}`, `--name=${encodePath(nameInDirectory(from.bytes))}`];
+}
+
+function receiveWords(from: CopySide, to: CopySide, { archive }: CopyOptions): string[] {
+  if (to.kind === 'stream') return ['receive', '--stdout'];
+  const name = from.kind === 'stream' ? '' : encodePath(nameInDirectory(from.bytes));
+  const trust = to.kind === 'host' ? ['--beneath'] : [];
+  return ['receive', `--to=${encodePath(to.bytes)}`, `--name=${name}`, ...trust, ...(archive ? ['--owners'] : [])];
+}
+
+async function copyIn(cli: Cli, from: CopySide, to: GuestSide, { options, talks, moved }: Means): Promise<void> {
+  const socket = await cli.api().exec(to.vm, { argv: [...AGENT, ...receiveWords(from, to, options)] });
+  const sender = startCopyProcess(cli, sendWords(from));
+  try {
+    const fed = from.kind === 'stream' ? feed(sender, cli.stdin as AsyncIterable<Uint8Array>) : void sender.stdin.end();
+    const input = chunksOf(sender, talks.host, { moved, fed });
+    const ending = await runSession(socket, { input, output: new PassThrough().resume(), errors: sinkOf(talks.guest) });
+    if (ending.status !== 0) throw guestError(to.vm, talks.guest, ending);
+  } finally {
+    sender.end();
+  }
+}
+
+/** The stream of a sender on this host; it fails as the sender does, so that the other end never takes a part for the whole. */
+async function* chunksOf(
+  sender: PipedProcess,
+  talk: CopyTalk,
+  { moved, fed }: { moved(bytes: number): void; fed: Promise<void> | void },
+): AsyncGenerator<Buffer> {
+  sender.stderr.on('data', (chunk: Buffer) => talk.take(chunk));
+  for await (const chunk of sender.stdout as AsyncIterable<Buffer>) {
+    yield chunk;
+    moved(chunk.length);
+  }
+  await fed;
+  await settle(sender, talk);
+}
+
+/** @throws the sender's or receiver's error */
+async function settle(program: PipedProcess, talk: CopyTalk): Promise<void> {
+  const { exitCode, signal, startError } = await program.ended;
+  const said = talk.error();
+  if (said !== undefined) throw hostError(said);
+  if (exitCode !== 0) throw missing('banger-copy', startError ?? (talk.rest() || `it ended with ${signal ?? `status ${exitCode}`}`));
+}
+
+/** @throws GUEST_FILE when the input fails; the sender is ended then, so that it cannot take the failure for the end */
+function feed(program: PipedProcess, input: AsyncIterable<Uint8Array>): Promise<void> {
+  program.stdin.on('error', () => undefined);
+  const feeding = (async () => {
+    try {
+      for await (const chunk of input) if (!program.stdin.destroyed) await writeAll(program.stdin, chunk).catch(() => undefined);
+      program.stdin.end();
+    } catch (error) {
+      program.end();
+      throw inputFailure(error);
+    }
+  })();
+  feeding.catch(() => undefined);
+  return feeding;
+}
+
+async function copyOut(cli: Cli, from: GuestSide, to: CopySide, { options, talks, moved }: Means): Promise<void> {
+  const socket = await cli.api().exec(from.vm, { argv: [...AGENT, ...sendWords(from)] });
+  const receiver = startCopyProcess(cli, receiveWords(from, to, options));
+  const stdout = pump(receiver, to.kind === 'stream' ? cli.stdout : undefined);
+  try {
+    receiver.stderr.on('data', (chunk: Buffer) => talks.host.take(chunk));
+    const output = inputOf(receiver, moved);
+    const session = runSession(socket, { input: undefined, output, errors: sinkOf(talks.guest) });
+    // A receiver that gives up ends the exchange; what it said explains the broken pipe.
+    const [sent] = await Promise.allSettled([Promise.race([session, failureOf(receiver, talks.host)])]);
+    session.catch(() => undefined);
+    if (sent.status === 'rejected') throw sent.reason;
+    if (sent.value.status !== 0) throw guestError(from.vm, talks.guest, sent.value);
+    receiver.stdin.end();
+    await settle(receiver, talks.host);
+    await stdout;
+  } finally {
+    // Before it has seen the end of the copy, the end of its input makes it take back what is not whole.
+    receiver.stdin.destroy();
+    await receiver.ended;
+  }
+}
+
+/** Never settles while all is well. */
+function failureOf(receiver: PipedProcess, talk: CopyTalk): Promise<never> {
+  return new Promise((_, reject) => {
+    void receiver.ended.then(() => settle(receiver, talk)).catch(reject);
+  });
+}
+
+/** What a receiver on this host is sent. Its end is told by how it ends, not by our EPIPE. */
+function inputOf(receiver: PipedProcess, moved: (bytes: number) => void): Writable {
+  receiver.stdin.on('error', () => undefined);
+  return new Writable({
+    write: (chunk: Buffer, _encoding, done) => {
+      moved(chunk.length);
+      receiver.stdin.write(chunk, () => done());
+    },
+  });
+}
+
+async function pump(program: PipedProcess, output: NodeJS.WritableStream | undefined): Promise<void> {
+  for await (const chunk of program.stdout as AsyncIterable<Buffer>) if (output !== undefined) await writeAll(output, chunk);
+}
+
+function sinkOf(talk: CopyTalk): Writable {
+  return new Writable({
+    write: (chunk: Buffer, _encoding, done) => {
+      talk.take(chunk);
+      done();
+    },
+  });
+}
