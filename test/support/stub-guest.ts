@@ -1,5 +1,6 @@
 // The guest's end of the frames, by running the asked command on this host. Tests of the CLI only.
 import { spawn } from 'node:child_process';
+import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { encodeData, encodeExit, encodeFrame, FRAME_TYPES, FrameDecoder } from '../../src/lib/frames.ts';
 
@@ -7,12 +8,20 @@ const SWITCHING = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUp
 
 export type GuestFrames = { signals: number[]; sizes: [number, number][]; closed: Promise<void> };
 
+/** The host's end of a copy, which `make build` makes. */
+export const COPY_PROGRAM = join(import.meta.dirname, '../../dist/banger-copy');
+
+/** The agent's own program copies with the code of the host's. */
+function hostCommand(argv: readonly string[]): readonly string[] {
+  return argv[0] === '/proc/self/exe' && argv[1] === 'copy' ? [COPY_PROGRAM, ...argv.slice(2)] : argv;
+}
+
 /** Answers the upgrade and runs `argv` with stdin, stdout and stderr as frames. */
 export function runAsGuest(socket: Duplex, argv: readonly string[]): GuestFrames {
   const closed = Promise.withResolvers<void>();
   const frames: GuestFrames = { signals: [], sizes: [], closed: closed.promise };
   socket.write(SWITCHING);
-  const [program = '', ...args] = argv;
+  const [program = '', ...args] = hostCommand(argv);
   const child = spawn(program, args, { stdio: 'pipe' });
   child.stdin.on('error', () => undefined);
   child.stdout.on('data', (chunk: Buffer) => socket.write(encodeData(chunk)));
@@ -21,6 +30,8 @@ export function runAsGuest(socket: Duplex, argv: readonly string[]): GuestFrames
   child.on('close', (code, signal) => {
     if (code !== null || signal !== null) socket.write(Buffer.concat([encodeFrame('eof'), encodeExit(code ?? 128 + 15)]));
   });
+  // As the agent does with what outlives its host.
+  socket.once('close', () => child.kill('SIGHUP'));
   const decoder = new FrameDecoder();
   socket.on('data', (chunk: Buffer) => {
     for (const { type, payload } of decoder.push(chunk)) {

@@ -5,23 +5,19 @@ import { readVmReference } from '../../../model/name.ts';
 import { planCopy } from '../../copy-spec.ts';
 
 export function declareCommand(cli: Cli) {
-  return newCommand('cp', 'copy files and directories to and from a virtual machine; modes are kept', [
+  return newCommand('cp', 'copy files and directories to and from a virtual machine, as cp -r does; modes and times are kept', [
     'banger vm cp ./app.conf web:/etc/app.conf',
     'banger vm cp web:/var/log ./logs',
     'banger vm cp - web:/root/notes.txt < notes.txt',
   ])
     .argument('<source>', 'path, NAME:/path, or - for stdin')
     .argument('<target>', 'path, NAME:/path, or - for stdout')
-    .action(async (source, target) => {
-      const { from, to } = planCopy(source, target);
-      for (const side of [from, to]) if (side.kind === 'guest') refuseUser(side.vm);
-      if (from.kind === 'guest') {
-        const { copyOut } = await import('../../copy-out.ts');
-        await copyOut(cli, from, to);
-      } else if (to.kind === 'guest') {
-        const { copyIn } = await import('../../copy-in.ts');
-        await copyIn(cli, from, to);
-      }
+    .option('-a, --archive', 'keep owners by their numbers, setuid bits and file capabilities')
+    .action(async (source, target, flags) => {
+      const plan = planCopy(source, target);
+      for (const side of [plan.from, plan.to]) if (side.kind === 'guest') refuseUser(side.vm);
+      const { copy } = await import('../../copy.ts');
+      await copy(cli, plan, { archive: flags.archive === true });
     });
 }
 
