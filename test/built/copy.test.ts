@@ -1,0 +1,129 @@
+// `vm cp` with the real copy program at both ends and a daemon that is none: its guest is a directory of this host.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { Readable } from 'node:stream';
+import { afterEach, beforeEach, test } from 'node:test';
+import type { ExecBody } from '../../src/api/schemas.ts';
+import { parseSide, planCopy } from '../../src/cli/copy-spec.ts';
+import { BangerError } from '../../src/model/errors.ts';
+import { COPY_CASES, layOut, look } from '../support/copy-cases.ts';
+import { type CliOutcome, runInProcess } from '../support/run-cli.ts';
+import { answer, startStubDaemon, type StubDaemon } from '../support/stub-daemon.ts';
+import { COPY_PROGRAM, runAsGuest } from '../support/stub-guest.ts';
+
+let base: string;
+let stub: StubDaemon;
+
+beforeEach(async () => {
+  base = mkdtempSync(`${tmpdir()}/banger-copy-`);
+  mkdirSync(`${base}/guest`);
+  mkdirSync(`${base}/host`);
+  stub = await startStubDaemon({
+    routes: { 'GET /v1/daemon/build': answer({}) },
+    onUpgrade: (socket, seen) => void runAsGuest(socket, (seen.body as ExecBody).argv),
+  });
+});
+afterEach(async () => {
+  await stub.close();
+  rmSync(base, { recursive: true });
+});
+
+const programPath = `${COPY_PROGRAM}.cjs`;
+const cp = (from: string, to: string, stdin: string | Buffer | Readable = ''): Promise<CliOutcome> =>
+  runInProcess(stub.env, ['vm', 'cp', from, to], { stdin, programPath });
+
+test('sides are told apart as scp does, and one of them must be a guest (3.13)', () => {
+  assert.deepEqual(parseSide('web:/a:b'), { kind: 'guest', vm: 'web', path: '/a:b', bytes: Buffer.from('/a:b') });
+  assert.deepEqual(parseSide('./a:b'), { kind: 'host', path: './a:b', bytes: Buffer.from('./a:b') });
+  assert.deepEqual(parseSide('-'), { kind: 'stream' });
+  for (const [from, to] of [
+    ['a', 'b'],
+    ['web:/a', 'db:/b'],
+    ['web:a', 'b'],
+    ['-', '-'],
+    ['', 'web:/a'],
+    ['web:/a', 'b'.repeat(5000)],
+  ]) {
+    assert.throws(
+      () => planCopy(from ?? '', to ?? ''),
+      (e) => e instanceof BangerError && e.code === 'INVALID_INPUT',
+    );
+  }
+});
+
+test('the table of cases in docs/copying.md is read (11.10)', () => assert.ok(COPY_CASES.length > 50));
+
+for (const given of COPY_CASES) {
+  for (const direction of ['in', 'out'] as const) {
+    if (given.only !== undefined && given.only !== direction) continue;
+    test(`vm cp ${direction}: ${given.title} (11.10)`, async () => {
+      const [near, far] = direction === 'in' ? [`${base}/host`, `${base}/guest`] : [`${base}/guest`, `${base}/host`];
+      layOut(near, given.source);
+      layOut(far, given.before);
+      const side = (root: string, path: string): string => (path === '-' ? '-' : `${root.endsWith('guest') ? 'web:' : ''}${root}/${path}`);
+      const { exitCode, stderr } = await cp(side(near, given.argv[0]), side(far, given.argv[1]), 'stdin');
+      assert.equal(exitCode !== 0, given.isRefused, stderr);
+      if (given.says === '') assert.equal(stderr, '');
+      else assert.ok(stderr.includes(given.says), stderr);
+      assert.deepEqual(look(far), given.after);
+    });
+  }
+}
+
+test('- is stdin and stdout; of a directory stdout gets a tar archive (3.13)', async () => {
+  assert.equal((await cp('-', `web:${base}/guest/note`, 'hello')).exitCode, 0);
+  assert.equal(readFileSync(`${base}/guest/note`, 'utf8'), 'hello');
+  assert.equal((await cp(`web:${base}/guest/note`, '-')).stdout, 'hello');
+  const { stdout } = await cp(`web:${base}/guest`, '-');
+  assert.equal(execFileSync('tar', ['-t'], { input: stdout }).toString(), './\n./note\n');
+});
+
+test('what stdin cannot give is an error, and nothing is left of it (11.10)', async () => {
+  const broken = Readable.from(
+    (async function* () {
+      yield Buffer.alloc(300_000);
+      throw Object.assign(new Error('gone'), { code: 'EIO' });
+    })(),
+  );
+  const { exitCode, stderr } = await cp('-', `web:${base}/guest/note`, broken);
+  assert.equal(exitCode, 1);
+  assert.match(stderr, /the input cannot be read: EIO/);
+  assert.deepEqual(readdirSync(`${base}/guest`), []);
+});
+
+const facts = (root: string): string[] =>
+  execFileSync('find', [root, '-printf', '%P %y %m %s %l %T@ %n\\n'], { encoding: 'latin1' })
+    .split('\n')
+    .map((line) => line.replace(/ d (\d+) \d+ /, ' d $1 '))
+    .toSorted();
+
+test('a tree goes both ways and stays what it is: names of any bytes, times, modes, links, holes (11.10)', async () => {
+  const script = `mkdir -p "$1/a/b" "$1/closed" "$1/${'d'.repeat(200)}/${'ü'.repeat(100)}"; cd "$1"; printf hi >a/f; ln a/f hard; ln -s f a/l
+    printf 1 >"$(printf 'caf\\351')"; printf 2 >"$(printf 'caf\\352')"; printf 3 >"$(printf 'line\\nbreak')"; ln -s "$(printf 'caf\\351')" latin
+    touch -h -d '1960-01-02 03:04:05.6789' a/l; touch -d 1901-01-01 a/b; touch -d 2300-01-01 hard; : >empty
+    head -c 600001 /dev/urandom >big; chmod 600 big; truncate -s 30M sparse; printf end | dd of=sparse bs=1 seek=20000000 conv=notrunc status=none
+    printf deep >${'d'.repeat(200)}/${'ü'.repeat(100)}/file; chmod 1777 a; chmod 500 closed`;
+  execFileSync('sh', ['-c', script, 'sh', `${base}/host/src`]);
+  assert.deepEqual(await cp(`${base}/host/src`, `web:${base}/guest`), { exitCode: 0, stdout: '', stderr: '' });
+  assert.deepEqual(await cp(`web:${base}/guest/src`, `${base}/host/back`), { exitCode: 0, stdout: '', stderr: '' });
+  for (const copied of [`${base}/guest/src`, `${base}/host/back`]) {
+    assert.deepEqual(facts(copied), facts(`${base}/host/src`));
+    assert.ok(statSync(`${copied}/sparse`).blocks < 100);
+    assert.equal(lstatSync(`${copied}/hard`).ino, lstatSync(`${copied}/a/f`).ino);
+    execFileSync('cmp', [`${base}/host/src/sparse`, `${copied}/sparse`]);
+    execFileSync('chmod', ['u+w', `${copied}/closed`]);
+  }
+});
+
+test('setuid bits of a guest are dropped, a link where a file comes is replaced (3.13)', async () => {
+  writeFileSync(`${base}/guest/tool`, 'new');
+  execFileSync('chmod', ['4755', `${base}/guest/tool`]);
+  writeFileSync(`${base}/victim`, 'safe');
+  symlinkSync(`${base}/victim`, `${base}/host/tool`);
+  assert.equal((await cp(`web:${base}/guest/tool`, `${base}/host`)).exitCode, 0);
+  assert.equal(readFileSync(`${base}/victim`, 'utf8'), 'safe');
+  assert.equal(readFileSync(`${base}/host/tool`, 'utf8'), 'new');
+  assert.equal(statSync(`${base}/host/tool`).mode & 0o7777, 0o755);
+});
