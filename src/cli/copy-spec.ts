@@ -78,9 +78,3 @@ const SLASH = 0x2f;
 export function encodePath(path: Buffer): string {
   return path.toString('latin1').replace(/[^A-Za-z0-9/._-]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`);
 }
-
-/** @returns the last part of a path; `fallback` for `/`, `.` and `..`, which are no names to give to a copy */
-export function lastPart(path: string, fallback: string): string {
-  const name = path.replace(/\/+$/, '').split('/').at(-1) ?? '';
-  return name === '' || name === '.' || name === '..' ? fallback : name;
-}
