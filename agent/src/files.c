@@ -117,24 +117,43 @@ static bool read_mode(const struct request *request, unsigned *mode) {
   return *mode <= 07777;
 }
 
+// The file that a path means: where its links lead. A new one is itself. Returns an errno.
+static int resolve_target(const char *path, char *resolved, struct stat *before, bool *exists) {
+  *exists = stat(path, before) == 0;
+  if (*exists && !S_ISREG(before->st_mode)) return S_ISDIR(before->st_mode) ? EISDIR : EINVAL;
+  if (*exists) return realpath(path, resolved) ? 0 : errno;
+  // A link to nothing would be replaced by a file, and the person's link would be gone.
+  struct stat link;
+  if (lstat(path, &link) == 0) return ENOENT;
+  snprintf(resolved, PATH_MAX, "%s", path);
+  return 0;
+}
+
+// Opens the file beside the target that becomes it. Its owner stays who it was. Returns an errno.
+static int open_partial(const char *path, char *resolved, char *partial, size_t capacity, int *fd) {
+  struct stat before;
+  bool exists;
+  int error = resolve_target(path, resolved, &before, &exists);
+  if (error) return error;
+  snprintf(partial, capacity, "%s.banger-partial", resolved);
+  // A leftover is removed first: opening it could follow somebody's symlink or wait for a FIFO's reader.
+  unlink(partial);
+  *fd = open(partial, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (*fd < 0) return errno;
+  return exists && fchown(*fd, before.st_uid, before.st_gid) != 0 ? errno : 0;
+}
+
 void handle_put_file(struct channel *c, struct request *request) {
-  char path[PATH_MAX], partial[PATH_MAX + 32];
+  char path[PATH_MAX], resolved[PATH_MAX], partial[PATH_MAX + 32];
   unsigned mode;
   long n = http_query(&request->http, "path", path, sizeof path);
   bool is_valid = n > 1 && path[0] == '/' && path[n - 1] != '/' && read_mode(request, &mode);
-  int fd = -1, error = is_valid ? 0 : EINVAL;
-  if (is_valid) {
-    snprintf(partial, sizeof partial, "%s.banger-partial", path);
-    // A leftover is removed first: opening it could follow somebody's symlink or wait for a FIFO's reader.
-    unlink(partial);
-    fd = open(partial, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd < 0) error = errno;
-  }
+  int fd = -1, error = is_valid ? open_partial(path, resolved, partial, sizeof partial, &fd) : EINVAL;
   int body_error = receive_body(c, request->http.content_length, fd);
   if (!error) error = body_error;
   if (fd >= 0 && !error && fchmod(fd, mode) != 0) error = errno;
   if (fd >= 0 && close(fd) != 0 && !error) error = errno;
-  if (fd >= 0 && !error && rename(partial, path) != 0) error = errno;
+  if (fd >= 0 && !error && rename(partial, resolved) != 0) error = errno;
   if (fd >= 0 && error) unlink(partial);
   if (c->gone) return;
   if (!is_valid) reply_error(c, 400, "the query needs an absolute, percent-encoded path and an octal mode", 0);

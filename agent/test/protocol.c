@@ -214,6 +214,18 @@ static void test_files(void) {
   CHECK(request("GET", target, "") == 409);
   CHECK(request("GET", "/files?path=/proc/version", "") == 200 && strncmp(reply.body, "Linux", 5) == 0);
   CHECK(request("GET", "/files?path=relative", "") == 400 && request("GET", "/files?path=%2", "") == 400);
+  // What a link leads to is written, and the link stays; a directory is no file, by any name.
+  char link_path[300];
+  snprintf(link_path, sizeof link_path, "%s/link", directory);
+  CHECK(symlink("a b", link_path) == 0 && client_request(&c, "PUT", "/files?path=/tmp/banger-nothing/../x", big, 10, &reply) == 404);
+  snprintf(target, sizeof target, "/files?path=%s/link", directory);
+  CHECK(client_request(&c, "PUT", target, big, 10, &reply) == 404);
+  snprintf(path, sizeof path, "%s/a b", directory);
+  int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+  CHECK(fd >= 0 && close(fd) == 0 && client_request(&c, "PUT", target, big, 10, &reply) == 204);
+  CHECK(stat(path, &st) == 0 && st.st_size == 10 && lstat(link_path, &st) == 0 && S_ISLNK(st.st_mode));
+  CHECK(unlink(link_path) == 0 && symlink(".", link_path) == 0);
+  CHECK(client_request(&c, "PUT", target, big, 10, &reply) == 409 && unlink(link_path) == 0 && unlink(path) == 0);
   // A refused upload is taken to its end, so that the next request is understood.
   CHECK(client_request(&c, "PUT", "/files?path=/nowhere/x", big, sizeof big, &reply) == 404);
   CHECK(client_request(&c, "PUT", "/files?path=/tmp/x&mode=9", big, sizeof big, &reply) == 400);
