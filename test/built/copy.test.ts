@@ -1,38 +1,15 @@
 // `vm cp` with the real copy program at both ends and a daemon that is none: its guest is a directory of this host.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { lstatSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { Readable } from 'node:stream';
-import { afterEach, beforeEach, test } from 'node:test';
-import type { ExecBody } from '../../src/api/schemas.ts';
+import { test } from 'node:test';
 import { parseSide, planCopy } from '../../src/cli/copy-spec.ts';
 import { BangerError } from '../../src/model/errors.ts';
 import { COPY_CASES, layOut, look } from '../support/copy-cases.ts';
-import { type CliOutcome, runInProcess } from '../support/run-cli.ts';
-import { answer, startStubDaemon, type StubDaemon } from '../support/stub-daemon.ts';
-import { COPY_PROGRAM, runAsGuest } from '../support/stub-guest.ts';
+import { useCopyStub } from '../support/copy-stub.ts';
 
-let base: string;
-let stub: StubDaemon;
-
-beforeEach(async () => {
-  base = mkdtempSync(`${tmpdir()}/banger-copy-`);
-  mkdirSync(`${base}/guest`);
-  mkdirSync(`${base}/host`);
-  stub = await startStubDaemon({
-    routes: { 'GET /v1/daemon/build': answer({}) },
-    onUpgrade: (socket, seen) => void runAsGuest(socket, (seen.body as ExecBody).argv),
-  });
-});
-afterEach(async () => {
-  await stub.close();
-  rmSync(base, { recursive: true });
-});
-
-const programPath = `${COPY_PROGRAM}.cjs`;
-const cp = (from: string, to: string, stdin: string | Buffer | Readable = ''): Promise<CliOutcome> =>
-  runInProcess(stub.env, ['vm', 'cp', from, to], { stdin, programPath });
+const stub = useCopyStub();
 
 test('sides are told apart as scp does, and one of them must be a guest (3.13)', () => {
   assert.deepEqual(parseSide('web:/a:b'), { kind: 'guest', vm: 'web', path: '/a:b', bytes: Buffer.from('/a:b') });
@@ -59,11 +36,12 @@ for (const given of COPY_CASES) {
   for (const direction of ['in', 'out'] as const) {
     if (given.only !== undefined && given.only !== direction) continue;
     test(`vm cp ${direction}: ${given.title} (11.10)`, async () => {
+      const { base, cp } = stub();
       const [near, far] = direction === 'in' ? [`${base}/host`, `${base}/guest`] : [`${base}/guest`, `${base}/host`];
       layOut(near, given.source);
       layOut(far, given.before);
       const side = (root: string, path: string): string => (path === '-' ? '-' : `${root.endsWith('guest') ? 'web:' : ''}${root}/${path}`);
-      const { exitCode, stderr } = await cp(side(near, given.argv[0]), side(far, given.argv[1]), 'stdin');
+      const { exitCode, stderr } = await cp([side(near, given.argv[0]), side(far, given.argv[1])], 'stdin');
       assert.equal(exitCode !== 0, given.isRefused, stderr);
       if (given.says === '') assert.equal(stderr, '');
       else assert.ok(stderr.includes(given.says), stderr);
@@ -73,21 +51,23 @@ for (const given of COPY_CASES) {
 }
 
 test('- is stdin and stdout; of a directory stdout gets a tar archive (3.13)', async () => {
-  assert.equal((await cp('-', `web:${base}/guest/note`, 'hello')).exitCode, 0);
+  const { base, cp } = stub();
+  assert.equal((await cp(['-', `web:${base}/guest/note`], 'hello')).exitCode, 0);
   assert.equal(readFileSync(`${base}/guest/note`, 'utf8'), 'hello');
-  assert.equal((await cp(`web:${base}/guest/note`, '-')).stdout, 'hello');
-  const { stdout } = await cp(`web:${base}/guest`, '-');
+  assert.equal((await cp([`web:${base}/guest/note`, '-'])).stdout, 'hello');
+  const { stdout } = await cp([`web:${base}/guest`, '-']);
   assert.equal(execFileSync('tar', ['-t'], { input: stdout }).toString(), './\n./note\n');
 });
 
 test('what stdin cannot give is an error, and nothing is left of it (11.10)', async () => {
+  const { base, cp } = stub();
   const broken = Readable.from(
     (async function* () {
       yield Buffer.alloc(300_000);
       throw Object.assign(new Error('gone'), { code: 'EIO' });
     })(),
   );
-  const { exitCode, stderr } = await cp('-', `web:${base}/guest/note`, broken);
+  const { exitCode, stderr } = await cp(['-', `web:${base}/guest/note`], broken);
   assert.equal(exitCode, 1);
   assert.match(stderr, /the input cannot be read: EIO/);
   assert.deepEqual(readdirSync(`${base}/guest`), []);
@@ -100,14 +80,15 @@ const facts = (root: string): string[] =>
     .toSorted();
 
 test('a tree goes both ways and stays what it is: names of any bytes, times, modes, links, holes (11.10)', async () => {
+  const { base, cp } = stub();
   const script = `mkdir -p "$1/a/b" "$1/closed" "$1/${'d'.repeat(200)}/${'ü'.repeat(100)}"; cd "$1"; printf hi >a/f; ln a/f hard; ln -s f a/l
     printf 1 >"$(printf 'caf\\351')"; printf 2 >"$(printf 'caf\\352')"; printf 3 >"$(printf 'line\\nbreak')"; ln -s "$(printf 'caf\\351')" latin
     touch -h -d '1960-01-02 03:04:05.6789' a/l; touch -d 1901-01-01 a/b; touch -d 2300-01-01 hard; : >empty
     head -c 600001 /dev/urandom >big; chmod 600 big; truncate -s 30M sparse; printf end | dd of=sparse bs=1 seek=20000000 conv=notrunc status=none
     printf deep >${'d'.repeat(200)}/${'ü'.repeat(100)}/file; chmod 1777 a; chmod 500 closed`;
   execFileSync('sh', ['-c', script, 'sh', `${base}/host/src`]);
-  assert.deepEqual(await cp(`${base}/host/src`, `web:${base}/guest`), { exitCode: 0, stdout: '', stderr: '' });
-  assert.deepEqual(await cp(`web:${base}/guest/src`, `${base}/host/back`), { exitCode: 0, stdout: '', stderr: '' });
+  assert.deepEqual(await cp([`${base}/host/src`, `web:${base}/guest`]), { exitCode: 0, stdout: '', stderr: '' });
+  assert.deepEqual(await cp([`web:${base}/guest/src`, `${base}/host/back`]), { exitCode: 0, stdout: '', stderr: '' });
   for (const copied of [`${base}/guest/src`, `${base}/host/back`]) {
     assert.deepEqual(facts(copied), facts(`${base}/host/src`));
     assert.ok(statSync(`${copied}/sparse`).blocks < 100);
@@ -118,11 +99,12 @@ test('a tree goes both ways and stays what it is: names of any bytes, times, mod
 });
 
 test('setuid bits of a guest are dropped, a link where a file comes is replaced (3.13)', async () => {
+  const { base, cp } = stub();
   writeFileSync(`${base}/guest/tool`, 'new');
   execFileSync('chmod', ['4755', `${base}/guest/tool`]);
   writeFileSync(`${base}/victim`, 'safe');
   symlinkSync(`${base}/victim`, `${base}/host/tool`);
-  assert.equal((await cp(`web:${base}/guest/tool`, `${base}/host`)).exitCode, 0);
+  assert.equal((await cp([`web:${base}/guest/tool`, `${base}/host`])).exitCode, 0);
   assert.equal(readFileSync(`${base}/victim`, 'utf8'), 'safe');
   assert.equal(readFileSync(`${base}/host/tool`, 'utf8'), 'new');
   assert.equal(statSync(`${base}/host/tool`).mode & 0o7777, 0o755);
