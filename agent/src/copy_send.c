@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
@@ -183,7 +184,8 @@ static uint64_t weigh(int fd) {
 static pid_t weigh_aside(int fd) {
   pid_t parent = getpid(), pid = fork();
   if (pid != 0) return pid;
-  signal(SIGALRM, SIG_DFL);
+  // Whatever ends the copy ends this.
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
   int own = openat(fd, ".", OPEN_DIRECTORY);
   uint64_t sum = own < 0 ? 0 : weigh(own);
   if (sum > 0 && getppid() == parent) copy_say_total(sum);

@@ -7,6 +7,12 @@
 
 #define OPEN_DIRECTORY (O_RDONLY | O_DIRECTORY | O_CLOEXEC)
 
+// Without the right to list it, something can still be put there.
+static int open_directory(const char *path) {
+  int fd = open(path, OPEN_DIRECTORY);
+  return fd < 0 && errno == EACCES ? open(path, O_PATH | O_DIRECTORY | O_CLOEXEC) : fd;
+}
+
 // Splits at the last slash that does not end the path, and opens what is before it.
 static void open_parent(char *path, struct copy_target *target) {
   size_t n = strlen(path);
@@ -17,8 +23,7 @@ static void open_parent(char *path, struct copy_target *target) {
   snprintf(target->name, sizeof target->name, "%s", name);
   if (slash) slash[slash == path] = 0;
   const char *parent = slash ? path : ".";
-  target->directory = open(parent, OPEN_DIRECTORY);
-  if (target->directory < 0 && errno == EACCES) target->directory = open(parent, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  target->directory = open_directory(parent);
   if (target->directory < 0) copy_fail(parent, errno == ENOENT ? "there is no such directory to copy into" : "", errno == ENOENT ? -ENOENT : errno);
 }
 
@@ -28,7 +33,7 @@ static bool ends_as_directory(const char *path) {
 }
 
 static void find_in_directory(const struct copy_receive_options *o, bool is_directory, struct copy_target *target) {
-  target->directory = open(o->target, OPEN_DIRECTORY);
+  target->directory = open_directory(o->target);
   if (target->directory < 0) copy_fail(o->target, "", errno);
   if (!*o->name && !is_directory) copy_fail(o->target, "it is a directory; say what the file in it is to be called", -EISDIR);
   if (strlen(o->name) > NAME_MAX) copy_fail(o->name, "", ENAMETOOLONG);
