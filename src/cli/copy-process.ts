@@ -6,8 +6,10 @@ import { spawnPiped } from '../host/spawn.ts';
 import { BangerError } from '../model/errors.ts';
 import type { Cli } from './cli.ts';
 
+export type CopyProcess = PipedProcess;
+
 /** Starts it. @param words what it is to do @throws PREREQUISITE_MISSING when the program is not there */
-export function startCopyProcess(cli: Cli, words: readonly string[]): PipedProcess {
+export function startCopyProcess(cli: Cli, words: readonly string[]): CopyProcess {
   const path = join(dirname(cli.programPath), 'banger-copy');
   if (!existsSync(path)) throw missing(path, 'it is not there');
   return spawnPiped([path, ...words], cli.env);

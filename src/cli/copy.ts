@@ -1,8 +1,7 @@
 import { PassThrough, Writable } from 'node:stream';
 import { writeAll } from '../api/client.ts';
-import type { PipedProcess } from '../host/process-stream.ts';
 import type { Cli } from './cli.ts';
-import { missing, startCopyProcess } from './copy-process.ts';
+import { type CopyProcess, missing, startCopyProcess } from './copy-process.ts';
 import { createCopyProgress } from './copy-progress.ts';
 import { type CopyPlan, type CopySide, encodePath, nameInDirectory } from './copy-spec.ts';
 import { type CopyTalk, createCopyTalk, guestError, hostError } from './copy-talk.ts';
@@ -67,7 +66,7 @@ async function copyIn(cli: Cli, from: CopySide, to: GuestSide, { options, talks,
 
 /** The stream of a sender on this host; it fails as the sender does, so that the other end never takes a part for the whole. */
 async function* chunksOf(
-  sender: PipedProcess,
+  sender: CopyProcess,
   talk: CopyTalk,
   { moved, fed }: { moved(bytes: number): void; fed: Promise<void> | void },
 ): AsyncGenerator<Buffer> {
@@ -81,7 +80,7 @@ async function* chunksOf(
 }
 
 /** @throws the sender's or receiver's error */
-async function settle(program: PipedProcess, talk: CopyTalk): Promise<void> {
+async function settle(program: CopyProcess, talk: CopyTalk): Promise<void> {
   const { exitCode, signal, startError } = await program.ended;
   const said = talk.error();
   if (said !== undefined) throw hostError(said);
@@ -89,7 +88,7 @@ async function settle(program: PipedProcess, talk: CopyTalk): Promise<void> {
 }
 
 /** @throws GUEST_FILE when the input fails; the sender is ended then, so that it cannot take the failure for the end */
-function feed(program: PipedProcess, input: AsyncIterable<Uint8Array>): Promise<void> {
+function feed(program: CopyProcess, input: AsyncIterable<Uint8Array>): Promise<void> {
   program.stdin.on('error', () => undefined);
   const feeding = (async () => {
     try {
@@ -128,14 +127,14 @@ async function copyOut(cli: Cli, from: GuestSide, to: CopySide, { options, talks
 }
 
 /** Never settles while all is well. */
-function failureOf(receiver: PipedProcess, talk: CopyTalk): Promise<never> {
+function failureOf(receiver: CopyProcess, talk: CopyTalk): Promise<never> {
   return new Promise((_, reject) => {
     void receiver.ended.then(() => settle(receiver, talk)).catch(reject);
   });
 }
 
 /** What a receiver on this host is sent. Its end is told by how it ends, not by our EPIPE. */
-function inputOf(receiver: PipedProcess, moved: (bytes: number) => void): Writable {
+function inputOf(receiver: CopyProcess, moved: (bytes: number) => void): Writable {
   receiver.stdin.on('error', () => undefined);
   return new Writable({
     write: (chunk: Buffer, _encoding, done) => {
@@ -145,7 +144,7 @@ function inputOf(receiver: PipedProcess, moved: (bytes: number) => void): Writab
   });
 }
 
-async function pump(program: PipedProcess, output: NodeJS.WritableStream | undefined): Promise<void> {
+async function pump(program: CopyProcess, output: NodeJS.WritableStream | undefined): Promise<void> {
   for await (const chunk of program.stdout as AsyncIterable<Buffer>) if (output !== undefined) await writeAll(output, chunk);
 }
 
