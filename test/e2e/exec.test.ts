@@ -1,11 +1,12 @@
 // Commands in a VM behave like commands here: status, streams, terminal, environment.
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { openSync, readFileSync } from 'node:fs';
-import { test } from 'node:test';
+import { chmodSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { COPY_CASES, layOut, look } from '../support/copy-cases.ts';
 import { createVm, daemonStatus, eventually, guest, startBanger, useSandbox } from '../support/e2e.ts';
 import { startOnTerminal } from '../support/pty.ts';
 import { request, sendRaw } from '../support/raw-http.ts';
@@ -199,4 +200,65 @@ test('commands run while the services of the guest still start (3.3, 7.3)', asyn
   assert.deepEqual([health.agent, health.init], ['ok', 'starting']);
   const wait = await sandbox().banger(['vm', 'wait', 'web', '--for', 'services', '--timeout', '1s']);
   assert.equal(wait.status, 124, wait.stderr);
+});
+
+/** A new one, in which the user of the sandbox may write. */
+function openDirectory(t: TestContext, name: string): string {
+  const directory = mkdtempSync(`${sandbox().directory}/${name}-`);
+  chmodSync(directory, 0o777);
+  t.after(() => rmSync(directory, { recursive: true }));
+  return directory;
+}
+
+test('every row of the table of copies holds in a VM (11.10)', async (t) => {
+  const rows = COPY_CASES.filter(({ only }) => only !== 'out');
+  const directory = openDirectory(t, 'copies');
+  for (const [at, row] of rows.entries()) {
+    for (const [side, items] of [['near', row.source] as const, ['far', row.before] as const]) {
+      mkdirSync(`${directory}/${side}/${at}`, { recursive: true });
+      layOut(`${directory}/${side}/${at}`, items);
+    }
+  }
+  await sandbox().must(['vm', 'cp', `${directory}/far`, 'web:/root']);
+  for (const [at, { argv, title, isRefused, says }] of rows.entries()) {
+    const from = argv[0] === '-' ? '-' : `${directory}/near/${at}/${argv[0]}`;
+    const { status, stderr } = await sandbox().banger(['vm', 'cp', from, `web:/root/far/${at}/${argv[1]}`], { input: 'stdin' });
+    assert.equal(status !== 0, isRefused, `${title}: ${stderr}`);
+    assert.ok(stderr.includes(says), `${title}: ${stderr}`);
+  }
+  await sandbox().must(['vm', 'cp', 'web:/root/far', `${directory}/back`]);
+  for (const [at, { title, after }] of rows.entries()) assert.deepEqual(look(`${directory}/back/${at}`), after, title);
+});
+
+test('a tree comes back from a VM as it went: names, times, modes, other names, holes (11.10)', async (t) => {
+  const directory = openDirectory(t, 'tree');
+  const script = `mkdir -p "$1/a/b"; cd "$1"; printf hi >a/f; ln a/f hard; ln -s /etc/hostname a/l; printf 1 >"$(printf 'caf\\351')"
+    printf 2 >"$(printf 'caf\\352')"; touch -d '1960-01-02 03:04:05.6789' a/b; touch -d 2300-01-01 hard; chmod 604 hard; truncate -s 10G sparse
+    printf end | dd of=sparse bs=1 seek=9000000000 conv=notrunc status=none`;
+  execFileSync('sh', ['-c', script, 'sh', `${directory}/tree`]);
+  await sandbox().must(['vm', 'cp', `${directory}/tree`, 'web:/root']);
+  assert.equal(await guest(sandbox(), 'web').sh('stat -c %s /root/tree/sparse; du -sm /root/tree | cut -f1'), '10737418240\n1');
+  await sandbox().must(['vm', 'cp', 'web:/root/tree', `${directory}/back`]);
+  const facts = (name: string): string[] =>
+    execFileSync('find', ['-printf', '%P %y %m %l %T@ %n\\n'], { cwd: `${directory}/${name}`, encoding: 'latin1' })
+      .split('\n')
+      .toSorted();
+  assert.deepEqual(facts('back'), facts('tree'));
+  assert.ok(statSync(`${directory}/back/sparse`).blocks < 100);
+});
+
+test('a log that is written to and rotated is copied out, and a disk that is full ends a copy with its name (11.10)', async (t) => {
+  const web = guest(sandbox(), 'web');
+  await web.sh('mkdir -p /root/log /root/tiny; mount -t tmpfs -o size=1m none /root/tiny; head -c 2000000 /dev/zero >/root/log/a');
+  const loop = 'until [ -e /root/stop ]; do echo line >>/root/log/a; cp /root/log/a /root/log/r; rm /root/log/r; done';
+  const writer = sandbox().banger(['vm', 'exec', 'web', '--', 'sh', '-c', loop]);
+  const directory = openDirectory(t, 'log');
+  for (let i = 0; i < 3; i++) await sandbox().must(['vm', 'cp', 'web:/root/log', directory]);
+  await web.sh('touch /root/stop');
+  assert.equal((await writer).status, 0);
+  writeFileSync(`${directory}/large`, randomBytes(3_000_000));
+  const full = await sandbox().banger(['vm', 'cp', `${directory}/large`, 'web:/root/tiny']);
+  assert.equal(full.status, 1);
+  assert.match(full.stderr, /in web: \/root\/tiny\/large: it cannot be written: No space left on device/);
+  assert.equal(await web.sh('ls -A /root/tiny'), '');
 });
