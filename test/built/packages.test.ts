@@ -105,7 +105,7 @@ test('make install obeys DESTDIR and PREFIX, installs no build leftovers, and a 
   install();
   assert.ok(!existsSync(join(library, 'dist/stale')));
   assert.deepEqual(readdirSync(stage), ['opt']);
-  assert.deepEqual(readdirSync(join(library, 'agent')).toSorted(), ['Makefile', 'src', 'test']);
+  assert.deepEqual(readdirSync(join(library, 'agent')).toSorted(), ['Makefile', 'host', 'src', 'test']);
   assert.deepEqual(readdirSync(join(library, 'helper/build')), ['banger-helper']);
   assert.match(readFileSync(join(stage, 'opt/b/lib/systemd/user/bangerd.service'), 'utf8'), /^ExecStart=\/opt\/b\/bin\/bangerd$/m);
   // The unit of systemd would take these for something else than a path.
