@@ -45,7 +45,14 @@ tell() {
 }
 tree=$scratch/root
 mkdir "$tree"
-tell tar -C "$tree" -x -p --numeric-owner --same-owner --xattrs --xattrs-include='*' --delay-directory-restore --warning=no-timestamp -f -
+tar -C "$tree" -x -p --numeric-owner --same-owner --xattrs --xattrs-include='*' --delay-directory-restore --warning=no-timestamp -f - \\
+  2> /tmp/said || { status=$?; cat /tmp/said >&2; echo "tar ended with status $status" >&2; exit "$status"; }
+# It goes on where the kernel refuses an attribute, as user.* on tmpfs before Linux 6.6: nothing is lost without a word.
+if [ -s /tmp/said ]; then
+  cat /tmp/said >&2
+  echo "something cannot be kept: $(head -n 1 /tmp/said)" >&2
+  exit 1
+fi
 make_ext4() {
   file=$1 size=$2 label=$3 content=$4 journal=$5
   truncate -s "$size" "$file"
