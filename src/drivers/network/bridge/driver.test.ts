@@ -146,6 +146,9 @@ test('checks say what guests will miss and what mends it (6.2, 9.3)', () => {
   ]);
   const [drop] = judgeNetwork(parseList(['network up uplink=eth0 resolver=192.0.2.53 dropped-by=ip/filter/FORWARD']));
   assert.match(drop?.remedy ?? '', /nft insert rule ip filter FORWARD iifname bgr-bridge accept/);
+  const taps = ['tap 00000009 uid=1000 index=9 nat cut-off', 'tap 0000000a uid=1000 index=10 nat'];
+  const [cut] = judgeNetwork(parseList(['network up uplink=eth0 resolver=192.0.2.53 dropped-by=-', ...taps]));
+  assert.match(`${cut?.name} ${cut?.reason}`, /^network\.bridge\.tap bgr-00000009 took the hardware address/);
 });
 
 test('checks fail with the way to a helper when none answers, and when TAPs cannot be opened (6.2, 9.3)', async () => {
