@@ -72,7 +72,9 @@ export async function picture(): Promise<string> {
   const { stdout: ruleset } = await run(['nft', 'list', 'ruleset']);
   const settings = 'grep -H . /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf/*/forwarding';
   const { stdout: forwarding } = await run(['sh', '-c', settings]);
-  return [links, ruleset, forwarding].join('\n');
+  // Whether a cable is in is told by the kernel up to a second after it was pulled.
+  const settled = links.replaceAll(/"operstate":"\w+",|"NO-CARRIER",|,"LOWER_UP"/g, '');
+  return [settled, ruleset, forwarding].join('\n');
 }
 
 /** @returns names of banger's links but the pool's */
