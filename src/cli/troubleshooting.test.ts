@@ -24,12 +24,12 @@ test('every command that troubleshooting names exists, with its switches and arg
     const { command, words: own } = matches.toSorted((a, b) => b.words.length - a.words.length)[0] ?? {};
     assert.ok(command !== undefined && own !== undefined, line);
     const rest = words.slice(own.length);
-    for (const flag of rest.filter((word) => word.startsWith('--'))) {
-      const option: AnyCommand['options'][number] | undefined = command.options.find(({ long }) => long === flag);
+    for (const flag of rest.filter((word) => word.startsWith('-'))) {
+      const option: AnyCommand['options'][number] | undefined = command.options.find(({ long, short }) => long === flag || short === flag);
       assert.ok(option !== undefined, `${line}: ${flag}`);
       if (option.required) rest.splice(rest.indexOf(flag) + 1, 1);
     }
-    const operands = rest.filter((word) => !word.startsWith('--'));
+    const operands = rest.filter((word) => !word.startsWith('-'));
     assert.ok(operands.length <= command.registeredArguments.length, `${line}: takes ${command.registeredArguments.length} arguments`);
   }
 });
