@@ -11,7 +11,7 @@ import type { EffectHook } from '../support/effects.ts';
 import { daemonFor, done, ended, startDaemon, type TestDaemon } from '../support/test-daemon.ts';
 
 /** Methods that return no promise. */
-const SYNC = ['isAlive', 'signalProcess', 'bootId', 'commandEnvironment', 'openUnpacked'];
+const SYNC = ['isAlive', 'signalProcess', 'bootId', 'commandEnvironment', 'openUnpacked', 'confinedPath'];
 const FAULTS = ['failure', 'cancel', 'death'] as const;
 type Fault = (typeof FAULTS)[number];
 
