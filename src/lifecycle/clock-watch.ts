@@ -25,13 +25,13 @@ const ATTEMPTS = 4;
 export function watchClock({ services, vm }: Pick<VmContext, 'services' | 'vm'>, live: LiveMachine): void {
   const { signal } = live.companions;
   let occasion: 'gap' | 'watch' = 'gap';
-  let timer: NodeJS.Timeout | undefined;
+  let disarm = (): void => undefined;
   let isLooking = false;
   let silentFor = 0;
 
   const schedule = (ms: number): void => {
-    clearTimeout(timer);
-    if (!signal.aborted) timer = setTimeout(() => void look(), ms).unref();
+    disarm();
+    if (!signal.aborted) disarm = services.timer(() => void look(), ms);
   };
   const look = async (): Promise<void> => {
     const present = occasion;
@@ -58,7 +58,7 @@ export function watchClock({ services, vm }: Pick<VmContext, 'services' | 'vm'>,
 
   live.machine.onResume?.(noteGap);
   const unsubscribe = services.clockJumps.subscribe(noteGap);
-  signal.addEventListener('abort', () => (unsubscribe(), clearTimeout(timer)), { once: true });
+  signal.addEventListener('abort', () => (unsubscribe(), disarm()), { once: true });
   schedule(FIRST_LOOK_MS);
 }
 

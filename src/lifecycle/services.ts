@@ -19,6 +19,7 @@ import type { ClockJumps } from './clock-watch.ts';
 import type { KeyedLock } from './locks.ts';
 import type { Reboots } from './reboots.ts';
 import type { Retries } from './retries.ts';
+import type { Timer } from './timer.ts';
 import type { Machines } from './machines.ts';
 import type { Operations } from './operations.ts';
 
@@ -142,6 +143,7 @@ export type LifecycleServices = {
   operations: Operations;
   locks: KeyedLock;
   machines: Machines;
+  timer: Timer;
   reboots: Reboots;
   retries: Retries;
   drivers: Drivers;

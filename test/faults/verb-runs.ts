@@ -63,7 +63,7 @@ export class VerbRuns {
 
   static async of(t: TestContext, verb: VerbName): Promise<VerbRuns> {
     const world = createTestWorld();
-    const daemon = await startDaemon(world);
+    const daemon = await startDaemon(world, QUIET);
     const keeper = await created(daemon.api, 'keeper');
     mark(world, keeper);
     const runs = new VerbRuns(verb, world, daemon, keeper);
@@ -136,7 +136,7 @@ export class VerbRuns {
   /** Lets the daemon die, if it has not, and the next one put things in order. @param hook disturbs the next one */
   async succeed(hook?: EffectHook): Promise<void> {
     await this.daemon.kill();
-    this.daemon = await startDaemon(this.world, hook === undefined ? {} : { hook });
+    this.daemon = await startDaemon(this.world, hook === undefined ? QUIET : { ...QUIET, hook });
   }
 
   /** Nothing lost, nothing leaked. @param also an end that is right besides where the verb begins and ends. @returns how `web` is now */
@@ -187,6 +187,9 @@ export class VerbRuns {
     };
   }
 }
+
+/** What happens by the clock alone would come between the effects of a verb, at other places in each run. */
+const QUIET = { timer: () => () => undefined };
 
 /** Whoever follows an operation reads the log beside it. */
 const READS_OF_WATCHERS = /^operations\.(find|list|running|events)$/;

@@ -252,8 +252,8 @@ function reachWork(
   };
 }
 
-function laterWork(timer: Timer): Pick<LifecycleServices, 'reboots' | 'retries'> {
-  return { reboots: createReboots(() => performance.now(), timer), retries: createRetries(timer) };
+function laterWork(timer: Timer): Pick<LifecycleServices, 'timer' | 'reboots' | 'retries'> {
+  return { timer, reboots: createReboots(() => performance.now(), timer), retries: createRetries(timer) };
 }
 
 /** A timer that does not keep the daemon from ending. */
