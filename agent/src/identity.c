@@ -7,12 +7,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define MARKED_FILE_MAX_BYTES (1024 * 1024)
-
 static const char block_begin[] = "# banger begin: lines up to the end mark are replaced at every start\n";
 static const char block_end[] = "# banger end\n";
 
-int write_file(const char *path, mode_t mode, const void *content, size_t length) {
+int write_file_as(const char *path, mode_t mode, const struct stat *owner, const void *content, size_t length) {
   char partial[PATH_MAX];
   if (snprintf(partial, sizeof partial, "%s.banger-partial", path) >= (int)sizeof partial) return ENAMETOOLONG;
   unlink(partial);
@@ -23,11 +21,16 @@ int write_file(const char *path, mode_t mode, const void *content, size_t length
     if (n < 0 && errno != EINTR) error = errno;
     if (n > 0) done += (size_t)n;
   }
+  if (!error && owner && fchown(fd, owner->st_uid, owner->st_gid) != 0) error = errno;
   if (!error && fchmod(fd, mode) != 0) error = errno;
   if (close(fd) != 0 && !error) error = errno;
   if (!error && rename(partial, path) != 0) error = errno;
   if (error) unlink(partial);
   return error;
+}
+
+int write_file(const char *path, mode_t mode, const void *content, size_t length) {
+  return write_file_as(path, mode, NULL, content, length);
 }
 
 static bool line_begins(const char *line, const char *end, const char *word) {
@@ -56,32 +59,6 @@ void marked_block_replace(struct buffer *out, const char *old, size_t old_length
   buffer_puts(out, block_begin);
   buffer_append(out, lines, lines_length);
   buffer_puts(out, block_end);
-}
-
-int write_marked_block(const char *path, mode_t mode, const struct buffer *lines) {
-  struct buffer old, new;
-  int error = 0;
-  buffer_init(&old, MARKED_FILE_MAX_BYTES);
-  buffer_init(&new, 2 * MARKED_FILE_MAX_BYTES);
-  int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (fd < 0 && errno != ENOENT) error = errno;
-  while (fd >= 0 && !error) {
-    uint8_t *into = buffer_reserve(&old, 4096);
-    ssize_t n = into ? read(fd, into, 4096) : -1;
-    if (!into) error = EFBIG;
-    else if (n < 0) error = errno;
-    if (n <= 0) break;
-    buffer_commit(&old, (size_t)n);
-  }
-  if (fd >= 0) close(fd);
-  if (!error) {
-    marked_block_replace(&new, (char *)buffer_bytes(&old), buffer_length(&old), (char *)buffer_bytes(lines),
-                         buffer_length(lines));
-    error = new.overflow ? EFBIG : write_file(path, mode, buffer_bytes(&new), buffer_length(&new));
-  }
-  buffer_free(&old);
-  buffer_free(&new);
-  return error;
 }
 
 static int base64_value(char c) {
