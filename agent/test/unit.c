@@ -18,6 +18,9 @@
 #include <unistd.h>
 
 int check_failures, check_count;
+// Of unit_keep.c.
+void test_kept_files(void);
+void test_troubles(void);
 // Of main.c, which is not part of this.
 struct agent_shared *agent_shared;
 
@@ -328,6 +331,7 @@ static void test_sshd_configs(void) {
   CHECK(strcmp(adapted(KEYS, ""), KEYS) == 0);
   CHECK(strcmp(adapted("SetEnv A=b\nSetEnv C=d\n", "x"), "SetEnv A=b LANG=x\nSetEnv C=d\n" KEYS) == 0);
   CHECK(strcmp(adapted("SetEnv LANG=de_DE.UTF-8\n", "x"), "SetEnv LANG=de_DE.UTF-8\n" KEYS) == 0);
+  CHECK(strcmp(adapted("HostKey /etc/ssh/x\nhostkey=/y\nHostKeyAgent z\n", ""), "HostKeyAgent z\n" KEYS) == 0);
   // What comes behind a Match counts for some only.
   CHECK(strcmp(adapted("Match User git\nAuthorizedKeysFile none\nSetEnv A=b\n", "x"),
                KEYS "SetEnv LANG=x\nMatch User git\nAuthorizedKeysFile none\nSetEnv A=b\n") == 0);
@@ -372,6 +376,8 @@ int main(void) {
   test_runit_stages();
   test_sshd_configs();
   test_locked_users();
+  test_kept_files();
+  test_troubles();
   printf("unit: %d checks, %d failed\n", check_count, check_failures);
   return check_failures != 0;
 }
