@@ -1,5 +1,6 @@
 #include "agent.h"
 #include "identity.h"
+#include "keep.h"
 #include "login.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -89,7 +90,6 @@ static int lock_users(void) {
 }
 
 static void unlock_users(void) {
-  static const char partial[] = "/etc/shadow.banger";
   struct buffer before, after;
   struct stat s;
   int lock = lock_users();
@@ -98,8 +98,7 @@ static void unlock_users(void) {
   buffer_init(&after, MAX_BYTES);
   if (read_whole("/etc/shadow", &before, &s) &&
       login_unlock(&after, (char *)buffer_bytes(&before), buffer_length(&before), may_log_in) && !after.overflow) {
-    int error = write_file(partial, s.st_mode & 0777, buffer_bytes(&after), buffer_length(&after));
-    if (!error && (chown(partial, s.st_uid, s.st_gid) != 0 || rename(partial, "/etc/shadow") != 0)) unlink(partial);
+    keep_on_disk("/etc/shadow", s.st_mode & 0777, buffer_bytes(&after), buffer_length(&after));
   }
   buffer_free(&before);
   buffer_free(&after);
@@ -113,12 +112,11 @@ static bool adapt_config(void) {
   char locale[64];
   buffer_init(&before, MAX_BYTES);
   buffer_init(&after, 2 * MAX_BYTES);
-  bool ok = read_whole(SSHD_CONFIG, &before, &s);
-  if (ok) {
-    login_locale(locale, sizeof locale);
-    login_sshd_config(&after, (char *)buffer_bytes(&before), buffer_length(&before), locale);
-    ok = !after.overflow && write_file(ADAPTED_CONFIG, 0600, buffer_bytes(&after), buffer_length(&after)) == 0;
-  }
+  // Without one, or with one that cannot be read, people must still get in to mend it.
+  if (!read_whole(SSHD_CONFIG, &before, &s)) buffer_clear(&before);
+  login_locale(locale, sizeof locale);
+  login_sshd_config(&after, (char *)buffer_bytes(&before), buffer_length(&before), locale);
+  bool ok = !after.overflow && write_file(ADAPTED_CONFIG, 0600, buffer_bytes(&after), buffer_length(&after)) == 0;
   buffer_free(&before);
   buffer_free(&after);
   return ok;

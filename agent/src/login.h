@@ -3,8 +3,12 @@
 #define BANGER_LOGIN_H
 #include "buffer.h"
 
-/** Public keys that let in as every user. */
-#define LOGIN_KEYS_PATH "/etc/ssh/banger_authorized_keys"
+/** Public keys that let in as every user: in memory for the agent's logins, on disk for a sshd of the guest's own. */
+#define LOGIN_KEYS_NAME "authorized_keys"
+#define LOGIN_KEYS_PATH "/run/banger/" LOGIN_KEYS_NAME
+#define LOGIN_KEYS_ON_DISK "/etc/ssh/banger_authorized_keys"
+#define LOGIN_HOST_KEY_NAME "ssh_host_ed25519_key"
+#define LOGIN_HOST_KEY_PATH "/run/banger/" LOGIN_HOST_KEY_NAME
 
 /** Writes the image's LANG, or one for UTF-8 that it has; "" when there is none. */
 void login_locale(char *locale, size_t capacity);

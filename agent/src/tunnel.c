@@ -99,7 +99,7 @@ static void connect_tcp(struct channel *c, const char *target) {
 // sshd executes itself again and therefore wants an absolute argv[0]. PAM is left out because pam_nologin and
 // pam_systemd would hold or delay logins while the image is still booting.
 static void connect_ssh(struct channel *c) {
-  static char *argv[] = {"/usr/sbin/sshd", "-i", "-e", "-o", "HostKey=/etc/ssh/ssh_host_ed25519_key",
+  static char *argv[] = {"/usr/sbin/sshd", "-i", "-e", "-o", "HostKey=" LOGIN_HOST_KEY_PATH,
                          "-o", "PermitRootLogin=prohibit-password", "-o", "PasswordAuthentication=no",
                          "-o", "KbdInteractiveAuthentication=no", "-o", "UseDNS=no", "-o", "UsePAM=no",
                          "-o", "LogLevel=ERROR", NULL, NULL, NULL};
