@@ -1,5 +1,9 @@
 #include "agent.h"
+#include "assemble.h"
+#include "keep.h"
+#include "mounts.h"
 #include "power.h"
+#include "standing.h"
 #include "supervise.h"
 #include <dirent.h>
 #include <errno.h>
@@ -24,7 +28,7 @@
 
 struct boot_options {
   char root[128], init[128], transport[16], poweroff[16];
-  bool waits;
+  bool waits, is_rescue;
 };
 
 static void say(const char *format, ...) {
@@ -84,47 +88,52 @@ static void load_modules(void) {
   if (order) fclose(order);
 }
 
-static bool option(const char *word, const char *name, char *value, size_t capacity) {
-  size_t n = strlen(name);
-  if (strncmp(word, name, n) != 0) return false;
-  snprintf(value, capacity, "%s", word + n);
-  return true;
+static void read_options(struct boot_options *o) {
+  char word[4];
+  standing_option("banger.root=", "/dev/vda", o->root, sizeof o->root);
+  standing_option("banger.init=", "/sbin/init", o->init, sizeof o->init);
+  standing_option("banger.transport=", "any", o->transport, sizeof o->transport);
+  standing_option("banger.poweroff=", "off", o->poweroff, sizeof o->poweroff);
+  standing_option("banger.wait=", "1", word, sizeof word);
+  o->waits = strcmp(word, "0") != 0;
+  standing_option("banger.rescue=", "0", word, sizeof word);
+  o->is_rescue = strcmp(word, "1") == 0;
 }
 
-static void read_options(struct boot_options *o) {
-  static char line[4096];
-  char wait[4] = "1", *rest = line;
-  snprintf(o->root, sizeof o->root, "/dev/vda");
-  snprintf(o->init, sizeof o->init, "/sbin/init");
-  snprintf(o->transport, sizeof o->transport, "any");
-  snprintf(o->poweroff, sizeof o->poweroff, "off");
-  int fd = open("/proc/cmdline", O_RDONLY | O_CLOEXEC);
-  if (fd >= 0 && read(fd, line, sizeof line - 1) < 0) line[0] = 0;
-  if (fd >= 0) close(fd);
-  for (char *word; (word = strsep(&rest, " \t\n"));) {
-    if (option(word, "banger.root=", o->root, sizeof o->root)) continue;
-    if (option(word, "banger.init=", o->init, sizeof o->init)) continue;
-    if (option(word, "banger.transport=", o->transport, sizeof o->transport)) continue;
-    if (option(word, "banger.poweroff=", o->poweroff, sizeof o->poweroff)) continue;
-    option(word, "banger.wait=", wait, sizeof wait);
-  }
-  o->waits = strcmp(wait, "0") != 0;
+/** Told to the host by the agent, which is another program. */
+static void leave_trouble(const char *what, int error, const char *held) {
+  if (!error) return;
+  say("%s: %s", what, strerror(error));
+  mkdir(NEW_ROOT KEEP_DIRECTORY, 0755);
+  FILE *file = fopen(NEW_ROOT BOOT_TROUBLES, "ae");
+  if (!file) return;
+  fprintf(file, "%d %s %s\n", error, held ? held : "-", what);
+  fclose(file);
 }
 
 static void mount_root(const struct boot_options *o) {
+  static const char *const moved[] = {"dev", "proc", "sys"};
+  char from[64], path[64];
+  const char *held = NULL;
   int64_t until = monotonic_ms() + ROOT_WAIT_MS;
   while (access(o->root, F_OK) != 0 && monotonic_ms() < until) sleep_ms(5);
   mkdir(NEW_ROOT, 0755);
-  if (mount(o->root, NEW_ROOT, "ext4", 0, EXT4_OPTIONS) != 0) fail(o->root);
-  static const char *const moved[] = {"/dev", "/proc", "/sys"};
-  char path[64];
-  for (size_t i = 0; i < sizeof moved / sizeof *moved; i++) {
-    snprintf(path, sizeof path, NEW_ROOT "%s", moved[i]);
-    mkdir(path, 0755);
-    if (mount(moved[i], path, NULL, MS_MOVE, NULL) != 0) fail(path);
+  // That of a rescue is the image's, which is nobody's to write.
+  int error = o->is_rescue ? 0 : mount_ext4(o->root, NEW_ROOT, &held);
+  if (o->is_rescue && mount(o->root, NEW_ROOT, "ext4", MS_RDONLY, "") != 0) error = errno;
+  if (error && !held) {
+    errno = error;
+    fail(o->root);
   }
-  mkdir(NEW_ROOT "/run", 0755);
+  int places_error = root_has_places(NEW_ROOT) ? 0 : root_assemble(NEW_ROOT);
   if (mount("tmpfs", NEW_ROOT "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755,size=20%") != 0) fail(NEW_ROOT "/run");
+  for (size_t i = 0; i < sizeof moved / sizeof *moved; i++) {
+    snprintf(from, sizeof from, "/%s", moved[i]);
+    snprintf(path, sizeof path, NEW_ROOT "/%s", moved[i]);
+    if (mount(from, path, NULL, MS_MOVE, NULL) != 0) fail(path);
+  }
+  leave_trouble("the root file system", error, held);
+  leave_trouble("a directory for /dev, /proc, /sys or /run", places_error, "memory");
 }
 
 static int start_agent(const struct boot_options *o, char *self) {
@@ -182,19 +191,19 @@ static void switch_root(void) {
   if (chroot(".") != 0 || chdir("/") != 0) fail("entering the root");
 }
 
-static void start_init(const struct boot_options *o, int argc, char **argv) {
+/** Returns when none of them can be executed. */
+static void try_inits(const struct boot_options *o, char **argv) {
   static char *const environment[] = {"HOME=/", "TERM=linux", "PATH=/sbin:/usr/sbin:/bin:/usr/bin", NULL};
-  const char *candidates[] = {o->init, "/lib/systemd/systemd", "/usr/sbin/runit-init", "/bin/sh"};
-  (void)argc;
-  for (size_t i = 0; i < sizeof candidates / sizeof *candidates; i++) {
+  const char *const candidates[] = INIT_CANDIDATES(o->init);
+  for (size_t i = 0; candidates[i]; i++) {
     argv[0] = (char *)candidates[i];
     execve(candidates[i], argv, environment);
     if (i == 0) say("%s: %s", candidates[i], strerror(errno));
   }
-  fail("no init can be executed");
 }
 
 void init_main(int argc, char **argv) {
+  (void)argc;
   struct boot_options options;
   static char self[] = "/init";
   mount_basics();
@@ -210,12 +219,16 @@ void init_main(int argc, char **argv) {
   if (options.waits && !wait_for_agent(agent_fd, 'P', PERSONALIZE_WAIT_MS)) say("the host sent no personalize; going on");
   switch_root();
   signal(SIGPIPE, SIG_DFL);
-  if (strcmp(options.init, "none") == 0) {
-    agent_shared->resets_to_power_off = strcmp(options.poweroff, "reset") == 0;
-    // The agent takes it for the start of the image's init.
-    close(agent_fd);
-    supervise_main();
+  if (strcmp(options.init, "none") != 0) {
+    try_inits(&options, argv);
+    // A machine whose agent runs can be mended.
+    say("no init can be executed; the agent goes on without one");
+    mkdir(KEEP_DIRECTORY, 0755);
+    int marker = open(NO_INIT_PATH, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+    if (marker >= 0) close(marker);
   }
-  start_init(&options, argc, argv);
-  for (;;) pause();
+  agent_shared->resets_to_power_off = strcmp(options.poweroff, "reset") == 0;
+  // The agent takes it for the start of the image's init.
+  close(agent_fd);
+  supervise_main();
 }

@@ -3,6 +3,7 @@
 #include "handlers.h"
 #include "power.h"
 #include "runit.h"
+#include "standing.h"
 #include "supervise.h"
 #include "systemd.h"
 #include <errno.h>
@@ -41,8 +42,9 @@ static const char *init_system(void) {
 
 // Whether pid 1 is still the one of the initramfs.
 static bool is_supervised(void) {
-  char line[4096];
-  return read_line("/proc/cmdline", line, sizeof line) && strstr(line, "banger.init=none") != NULL;
+  char init[128];
+  standing_option("banger.init=", "", init, sizeof init);
+  return strcmp(init, "none") == 0 || access(NO_INIT_PATH, F_OK) == 0;
 }
 
 /** Runs a program with a time limit. Its exit status, or -1. */
@@ -84,7 +86,7 @@ static const char *runit_state_word(void) {
 static const char *init_state_word(void) {
   char word[32] = "";
   if (!agent_shared->init_started) return "starting";
-  if (is_supervised()) return "running";
+  if (is_supervised()) return access(NO_INIT_PATH, F_OK) == 0 ? "degraded" : "running";
   const char *system = init_system();
   if (strcmp(system, "runit") == 0) return runit_state_word();
   if (strcmp(system, "systemd") != 0) return "unknown";

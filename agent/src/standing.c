@@ -1,0 +1,83 @@
+#include "standing.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+void standing_option(const char *name, const char *otherwise, char *value, size_t capacity) {
+  char line[4096] = "", *rest = line;
+  size_t length = strlen(name);
+  int fd = open("/proc/cmdline", O_RDONLY | O_CLOEXEC);
+  snprintf(value, capacity, "%s", otherwise);
+  if (fd >= 0 && read(fd, line, sizeof line - 1) < 0) line[0] = 0;
+  if (fd >= 0) close(fd);
+  for (char *word; (word = strsep(&rest, " \t\n"));)
+    if (strncmp(word, name, length) == 0) snprintf(value, capacity, "%s", word + length);
+}
+
+static void mount_memory(const char *path, const char *options) {
+  mount("tmpfs", path, "tmpfs", MS_NOSUID | MS_NODEV, options);
+}
+
+void standing_make_places(void) {
+  char is_rescue[4];
+  struct statvfs root;
+  mkdir("/etc", 0755);
+  if (mkdir("/tmp", 01777) == 0) chmod("/tmp", 01777);
+  if (statvfs("/", &root) != 0 || !(root.f_flag & ST_RDONLY)) return;
+  mount_memory("/tmp", "mode=1777");
+  mount_memory("/var/tmp", "mode=1777");
+  standing_option("banger.rescue=", "0", is_rescue, sizeof is_rescue);
+  if (strcmp(is_rescue, "1") != 0) return;
+  // Whoever mends a disk mounts it somewhere.
+  mount_memory("/root", "mode=700");
+  mount_memory("/mnt", "mode=755");
+  mkdir("/mnt/root", 0755);
+  mkdir("/mnt/work", 0755);
+}
+
+/** 0, or why the kernel would not execute it. */
+static int obstacle(const char *path) {
+  char start[4] = "";
+  struct stat s;
+  int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC), error = 0;
+  if (fd < 0) return errno;
+  ssize_t n = read(fd, start, sizeof start);
+  if (fstat(fd, &s) != 0) error = errno;
+  else if (!S_ISREG(s.st_mode) || !(s.st_mode & 0111)) error = EACCES;
+  else if (n < 4 || (memcmp(start, "\177ELF", 4) != 0 && memcmp(start, "#!", 2) != 0)) error = ENOEXEC;
+  close(fd);
+  return error;
+}
+
+static void examine_init(struct troubles *t) {
+  char init[128];
+  standing_option("banger.init=", "/sbin/init", init, sizeof init);
+  if (strcmp(init, "none") == 0) return;
+  const char *const candidates[] = INIT_CANDIDATES(init);
+  int error = obstacle(init);
+  trouble_add(t, init, error, NULL);
+  for (const char *const *at = candidates; error && *at; at++)
+    if (obstacle(*at) == 0) return;
+  trouble_add(t, "the init of the image", error, NULL);
+}
+
+void standing_examine(struct troubles *t) {
+  struct passwd *root;
+  examine_init(t);
+  errno = 0;
+  if (!(root = getpwnam("root"))) {
+    // A root file system of one program has no users at all, and misses none.
+    if (access("/usr/sbin/sshd", F_OK) == 0) trouble_add(t, "root in /etc/passwd", errno ? errno : ENOENT, NULL);
+    return;
+  }
+  const char *shell = root->pw_shell[0] ? root->pw_shell : "/bin/sh";
+  char what[160];
+  snprintf(what, sizeof what, "the shell of root, %.120s", shell);
+  if (access("/usr/sbin/sshd", F_OK) == 0 && access(shell, X_OK) != 0) trouble_add(t, what, errno, NULL);
+}
