@@ -107,15 +107,24 @@ const char *personalization_check(const struct json_node *root, struct personali
   return NULL;
 }
 
-static void personalize(struct channel *c, const struct personalization *p) {
-  char failed[256] = "";
-  int error = personalization_apply(p, failed, sizeof failed);
-  if (error) {
-    reply_errno(c, failed, error);
+static void answer(struct channel *c, const struct troubles *t) {
+  struct buffer body;
+  if (t->count == 0) {
+    reply_empty(c, 204);
     return;
   }
+  buffer_init(&body, 32 * 1024);
+  troubles_encode(t, &body);
+  reply_json(c, 200, &body);
+  buffer_free(&body);
+}
+
+static void personalize(struct channel *c, const struct personalization *p) {
+  static struct troubles troubles;
+  memset(&troubles, 0, sizeof troubles);
+  personalization_apply(p, &troubles);
   agent_shared->personalized = true;
-  reply_empty(c, 204);
+  answer(c, &troubles);
   // After the answer, so that the host's next request is not slowed down by the start of the image's init.
   if (agent_shared->personalized_fd >= 0 && write(agent_shared->personalized_fd, "P", 1) < 0) errno = 0;
 }

@@ -4,6 +4,7 @@
 #include "identity.h"
 #include "json.h"
 #include "netlink.h"
+#include "troubles.h"
 
 /** Members that were absent are NULL (or -1 for unix_ms) and change nothing. */
 struct personalization {
@@ -18,7 +19,7 @@ struct personalization {
 
 /** Checks and collects the members. Returns the name of the first that is wrong, or NULL. */
 const char *personalization_check(const struct json_node *root, struct personalization *p);
-/** Puts everything into effect in the protocol's order; says in `failed` what it was that failed. 0 or an errno. */
-int personalization_apply(const struct personalization *p, char *failed, size_t capacity);
+/** Puts everything into effect in the protocol's order, each part on its own; what cannot be is added to the troubles. */
+void personalization_apply(const struct personalization *p, struct troubles *t);
 
 #endif
