@@ -3,6 +3,7 @@
 #include "environment.h"
 #include "handlers.h"
 #include "login.h"
+#include "readiness.h"
 #include "terminal.h"
 #include <errno.h>
 #include <pwd.h>
@@ -10,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#define SYSTEMD_WAIT_MS 30000
 
 // The syntax pam_env reads: NAME=value, optional `export`, optional quotes, # comments.
 static void read_etc_environment(struct environment *e) {
@@ -130,6 +133,7 @@ static void run(struct channel *c, const struct json_node *root) {
     struct session session;
     session_init(&session, c);
     bool is_switched = reply_switch(c, 101);
+    if (is_switched && readiness_asks_systemd(argv)) readiness_await_systemd(SYSTEMD_WAIT_MS);
     if (is_switched && child_start(&session, &plan)) session_run(&session);
     else if (is_switched) session_fail(c, 126, strerror(errno));
   }

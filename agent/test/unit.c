@@ -7,6 +7,7 @@
 #include "../src/login.h"
 #include "../src/ports.h"
 #include "../src/power.h"
+#include "../src/readiness.h"
 #include "../src/runit.h"
 #include "../src/service.h"
 #include "../src/systemd.h"
@@ -358,6 +359,16 @@ static void test_locked_users(void) {
     CHECK(strcmp(unlocked(*kept), *kept) == 0);
 }
 
+static bool asks(const char *word, const char *next) {
+  return readiness_asks_systemd((char *[]){(char *)word, (char *)next, NULL});
+}
+
+static void test_commands_of_systemd(void) {
+  CHECK(asks("systemctl", "status") && asks("/usr/bin/systemctl", NULL) && asks("sh", "sleep 1;systemctl status x|head"));
+  CHECK(asks("sudo", "service") && asks("bash", "(loginctl)\n"));
+  CHECK(!asks("true", NULL) && !asks("sh", "my-service start; systemctld; services") && !asks("journalctl", "-b"));
+}
+
 int main(void) {
   test_http_heads();
   test_queries();
@@ -378,6 +389,7 @@ int main(void) {
   test_locked_users();
   test_kept_files();
   test_troubles();
+  test_commands_of_systemd();
   printf("unit: %d checks, %d failed\n", check_count, check_failures);
   return check_failures != 0;
 }
