@@ -14,10 +14,20 @@ import {
   encodeRequest,
   settleChannel,
 } from './agent-exchange.ts';
-import { type FileStatus, errorReply, harmless, healthReply, infoReply, parseReply, portsReply, statReply } from './agent-replies.ts';
+import {
+  type FileStatus,
+  errorReply,
+  harmless,
+  healthReply,
+  infoReply,
+  parseReply,
+  personalizeReply,
+  portsReply,
+  statReply,
+} from './agent-replies.ts';
 import { type ClockReading, readClock } from './clock.ts';
 import { FrameSession } from './frame-session.ts';
-import type { AgentHealth, AgentInfo, ExecRequest, GuestPort, Personalization } from './protocol.ts';
+import type { AgentHealth, AgentInfo, ExecRequest, GuestPort, GuestTrouble, Personalization } from './protocol.ts';
 import { type ReplyHead, headReader, violation } from './reply-head.ts';
 
 /** What an agent needs for an answer from memory, on a busy host under emulation. */
@@ -50,8 +60,8 @@ export type AgentClient = {
     file: { content: AsyncIterable<Uint8Array>; sizeBytes: number; mode: number },
     options?: CallOptions,
   ): Promise<void>;
-  /** Members that are left out stay as they are in the guest. */
-  personalize(personalization: Partial<Personalization>, options?: CallOptions): Promise<void>;
+  /** Members that are left out stay as they are in the guest. @returns what could not be set up; the rest is in effect */
+  personalize(personalization: Partial<Personalization>, options?: CallOptions): Promise<GuestTrouble[]>;
   poweroff(request: { reboot: boolean }, options?: CallOptions): Promise<void>;
   /** @returns undefined when the agent is of an image that cannot tell */
   readClock(options?: CallOptions): Promise<ClockReading | undefined>;
@@ -80,14 +90,10 @@ export function createAgentClient(open: OpenChannel, now: () => number = () => D
       ANSWER_MS,
       (body) => parseReply(schema, body),
     );
-  const post = (target: string, value: () => unknown, options: CallOptions = {}, timeoutMs = ANSWER_MS): Promise<void> =>
-    ask(
-      open,
-      () => ({ method: 'POST', target, body: Buffer.from(JSON.stringify(value())) }),
-      options,
-      timeoutMs,
-      () => undefined,
-    );
+  const postFor = <T>(target: string, value: () => unknown, options: CallOptions, timeoutMs: number, parse: (body: Buffer) => T) =>
+    ask(open, () => ({ method: 'POST', target, body: Buffer.from(JSON.stringify(value())) }), options, timeoutMs, parse);
+  const post = (target: string, value: () => unknown, options: CallOptions = {}): Promise<void> =>
+    postFor(target, value, options, ANSWER_MS, () => undefined);
   return {
     healthz: (options) => json('/healthz', healthReply, options),
     info: (options) => json('/info', infoReply, options),
@@ -97,7 +103,9 @@ export function createAgentClient(open: OpenChannel, now: () => number = () => D
     putFile: (path, file, options) => putFile(open, path, file, options ?? {}),
     personalize: (personalization, options) => {
       const members = (): object => ({ ...personalization, ...(personalization.unixMs === 'now' && { unixMs: now() }) });
-      return post('/personalize', members, options, PERSONALIZE_MS);
+      // Without a body all of it is in effect.
+      const parse = (body: Buffer): GuestTrouble[] => (body.length === 0 ? [] : parseReply(personalizeReply, body).troubles);
+      return postFor('/personalize', members, options ?? {}, PERSONALIZE_MS, parse);
     },
     poweroff: (request, options) => post('/poweroff', () => request, options),
     readClock: (options = {}) => {

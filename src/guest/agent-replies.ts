@@ -46,6 +46,19 @@ export const statReply = z.object({
   sizeBytes: count,
 });
 
+/** More of them than an honest agent has are refused. */
+export const personalizeReply = z.object({
+  troubles: z
+    .array(
+      z.object({
+        what: text(200).transform(harmless),
+        errno: z.number().int().min(1).max(4094),
+        held: z.enum(['memory', 'read-only']).nullable(),
+      }),
+    )
+    .max(32),
+});
+
 export type FileStatus = z.infer<typeof statReply>;
 
 export const errorReply = z.object({ error: z.string(), errno: z.number().int().optional() });

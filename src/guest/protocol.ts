@@ -19,6 +19,15 @@ export type Personalization = {
   service?: { argv: string[]; env: Record<string, string>; user: string | null; directory: string | null };
 };
 
+/** What a guest could not set up, from the answer to `POST /personalize`. */
+export type GuestTrouble = {
+  what: string;
+  /** Of Linux. */
+  errno: number;
+  /** How it is all the same. */
+  held: 'memory' | 'read-only' | null;
+};
+
 export type ExecRequest = {
   argv: string[];
   env?: Record<string, string>;
