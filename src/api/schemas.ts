@@ -60,6 +60,10 @@ export const vmSchema = z
     storageDriver: z.string().nullable(),
     networkDriver: z.string().nullable(),
     pid: z.number().nullable(),
+    rescue: z.boolean().describe('whether it runs a rescue system beside its own disks'),
+    troubles: z
+      .array(z.strictObject({ reason: z.string(), remedy: z.string() }))
+      .describe('what could not be set up when it started; the rest of it runs'),
     lastError: z.string().nullable(),
     paths: z.strictObject({ directory: z.string(), serialLog: z.string(), vmmLog: z.string(), eventLog: z.string() }),
   })

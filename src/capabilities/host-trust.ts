@@ -2,6 +2,7 @@
 import type { AgentClient, CallOptions } from '../guest/agent-client.ts';
 import type { FileStatus } from '../guest/agent-replies.ts';
 import type { VmContext } from '../lifecycle/vm-context.ts';
+import { addTroubles } from '../lifecycle/vm/guest-troubles.ts';
 import { BangerError } from '../model/errors.ts';
 import { withBlock } from '../model/host-trust.ts';
 import type { VmSpec } from '../model/vm.ts';
@@ -34,11 +35,20 @@ const MOST_FILE_BYTES = 4 * 1024 ** 2;
 /** Done before the image's init, so that no service starts without it; taken away once somebody says that it is not wanted any more. */
 export const hostTrust: Capability = {
   name: 'host-trust',
-  async beforeInit({ vm, services }, agent, options) {
+  async beforeInit(context, agent, options) {
+    const { vm, services } = context;
     if (!isTrusting(vm.spec)) return;
     const certificates = vm.spec.hostCa === true ? await services.hostTrust.certificates() : [];
     const proxies = vm.spec.hostProxy === true ? services.hostTrust.proxyVariables() : {};
-    await giveTrust(agent, { certificates, proxies }, options);
+    try {
+      await giveTrust(agent, { certificates, proxies }, options);
+    } catch (error) {
+      // A disk that is full or read-only keeps nobody from their VM.
+      if (!(error instanceof BangerError) || error.code !== 'GUEST_FILE') throw error;
+      const reason = `the guest does not have all that it is to trust of the host: ${error.message}`;
+      context.operation.log(reason);
+      addTroubles(context, [{ reason, remedy: `banger vm exec ${vm.name} -- df -h / /root` }]);
+    }
   },
   afterStart: {
     name: 'host-trust',

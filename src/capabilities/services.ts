@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BangerError } from '../model/errors.ts';
 import type { InitSystem } from '../model/image.ts';
+import { addTroubles } from '../lifecycle/vm/guest-troubles.ts';
+import type { VmContext } from '../lifecycle/vm-context.ts';
 import type { Capability } from './capability.ts';
 
 const POLL_MS = 200;
@@ -17,6 +19,22 @@ function howToLook(name: string, initSystem: InitSystem): string {
   return `banger vm exec ${name} -- ${initSystem === 'runit' ? "sh -c 'sv status /etc/service/*'" : 'systemctl --failed'}`;
 }
 
+/** Waits for the ports. @returns those on which nobody listens when the guest had its time */
+async function missingAtLast({ vm, image, services }: VmContext, signal: AbortSignal): Promise<number[]> {
+  const { agent } = services.machines.get(vm);
+  let deadline = performance.now() + SERVICE_TIMEOUT_MS;
+  for (let isDegraded = false; ;) {
+    const listening = new Set((await agent.ports({ signal })).map((p) => p.port));
+    const missing = image.servicePorts.filter((port) => !listening.has(port));
+    if (missing.length === 0 || performance.now() > deadline) return missing;
+    if (!isDegraded && vm.state !== 'creating' && (await agent.healthz({ signal })).init === 'degraded') {
+      isDegraded = true;
+      deadline = Math.min(deadline, performance.now() + services.settings.degradedWaitMs);
+    }
+    await sleep(POLL_MS, undefined, { signal });
+  }
+}
+
 /** Waits until the services that the image declares listen (3.3). */
 export const services: Capability = {
   name: 'services',
@@ -24,20 +42,16 @@ export const services: Capability = {
     name: 'services',
     title: 'services',
     isDone: ({ image }) => image.servicePorts.length === 0,
-    async apply({ vm, image, services: { machines } }, signal) {
-      const { agent } = machines.get(vm);
-      const deadline = performance.now() + SERVICE_TIMEOUT_MS;
-      for (;;) {
-        const listening = new Set((await agent.ports({ signal })).map((p) => p.port));
-        const missing = image.servicePorts.filter((port) => !listening.has(port));
-        if (missing.length === 0) return;
-        if (performance.now() > deadline) {
-          throw new BangerError('TIMEOUT', `nothing listens on guest port ${missing.join(', ')} of ${vm.name}`, {
-            remedy: howToLook(vm.name, image.initSystem),
-          });
-        }
-        await sleep(POLL_MS, undefined, { signal });
-      }
+    async apply(context, signal) {
+      const { vm, image } = context;
+      const missing = await missingAtLast(context, signal);
+      if (missing.length === 0) return;
+      const reason = `nothing listens on guest port ${missing.join(', ')} of ${vm.name}`;
+      const remedy = howToLook(vm.name, image.initSystem);
+      // A new VM is what its image is; of one that was used before, its owner decides what runs in it.
+      if (vm.state === 'creating') throw new BangerError('TIMEOUT', reason, { remedy });
+      context.operation.log(reason);
+      addTroubles(context, [{ reason, remedy }]);
     },
   },
   async doctor({ vm, image, services: { machines } }) {

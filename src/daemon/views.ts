@@ -25,6 +25,8 @@ export function vmView(services: Pick<LifecycleServices, 'pathsOf' | 'drivers'>,
     storageDriver: vm.runtime?.storageDriver ?? null,
     networkDriver: vm.runtime?.networkDriver ?? null,
     pid: vm.runtime?.process?.pid ?? null,
+    rescue: vm.runtime?.rescue === true,
+    troubles: [...(vm.runtime?.troubles ?? [])],
     lastError: vm.lastError,
     paths: { directory: paths.directory, serialLog: paths.serialLog, vmmLog: paths.vmmLog, eventLog: paths.eventLog },
   };

@@ -12,6 +12,7 @@ import type { LifecycleServices } from './services.ts';
 import { watchSpace } from './space-watch.ts';
 import { makeContext, type VmContext } from './vm-context.ts';
 import { present } from './vm/capability-steps.ts';
+import { isForRescue } from './vm/rescue.ts';
 import { stopSteps } from './vm/stop-steps.ts';
 import { adoptionSpec, findVmm } from './vm/vmm.ts';
 
@@ -59,7 +60,8 @@ async function hold(context: VmContext, machine: Machine): Promise<LiveMachine> 
   watchSpace(context, live);
   watchClock(context, live);
   // The services were waited for when the VM was started; waiting again would hold up the daemon.
-  const capabilities = ALL_CAPABILITIES.filter(({ name }) => name !== 'services');
+  const isRescue = vm.runtime?.rescue === true;
+  const capabilities = ALL_CAPABILITIES.filter((one) => one.name !== 'services' && (!isRescue || isForRescue(one)));
   for (const step of present(capabilities, 'afterStart')) {
     try {
       await step.apply(context, new AbortController().signal);

@@ -47,12 +47,15 @@ export async function capabilityFindings(services: LifecycleServices, vm: Vm): P
 }
 
 function recordFindings({ machines }: LifecycleServices, vm: Vm): Finding[] {
-  if (vm.lastError === null) return [];
+  const troubles = (vm.runtime?.troubles ?? []).map(({ reason, remedy }): Finding => {
+    return { name: 'guest', level: 'warn', vm: vm.name, reason: `${vm.name}: ${reason}`, remedy };
+  });
+  if (vm.lastError === null) return troubles;
   const level = vm.state === 'stopped' ? 'warn' : 'fail';
   const isHeld = machines.whyLeft(vm.id) === undefined && (machines.find(vm.id)?.networkProblem ?? null) === null;
   const isShortOfSpace = vm.state === 'running' && isHeld;
   const next = vm.state === 'deleting' ? `banger vm delete ${vm.name}` : isShortOfSpace ? 'free some space' : `banger vm start ${vm.name}`;
-  return [{ name: 'vm', level, vm: vm.name, reason: `${vm.name}: ${vm.lastError}`, remedy: next }];
+  return [{ name: 'vm', level, vm: vm.name, reason: `${vm.name}: ${vm.lastError}`, remedy: next }, ...troubles];
 }
 
 /** @returns what is missing of the image's files */

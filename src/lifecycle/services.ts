@@ -93,6 +93,8 @@ export type LifecycleSettings = {
   stopGraceMs: number;
   /** How long the guest may take until its agent answers. */
   bootTimeoutMs: number;
+  /** How long after its init has given up on something the services of a VM may still come. */
+  degradedWaitMs: number;
   /** How often the space of overlays that must be given some ahead is looked at. */
   spaceCheckMs: number;
   /** The host keeps at least this much of the file system that holds the state. */

@@ -32,6 +32,8 @@ export type VmContext = {
   attachment: NetworkAttachment | null;
   /** Set by the root overlay's step of this start. */
   rootDisk: OverlayDisk | null;
+  /** Root file system of an image, set by the first step of a start for rescue. */
+  rescueRootPath: string | null;
   operation: Pick<OperationHandle, 'log' | 'progress'>;
 };
 
@@ -76,6 +78,7 @@ export function makeContext(
     unreleased: new Set(),
     attachment: null,
     rootDisk: null,
+    rescueRootPath: null,
     operation,
   };
 }

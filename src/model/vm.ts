@@ -19,6 +19,9 @@ export type VmSpec = {
 /** A process, safe against pid reuse: the start time is field 22 of /proc/PID/stat, in clock ticks since boot. */
 export type ProcessIdentity = { pid: number; startTicks: number };
 
+/** Something of a VM that runs which is not as it should be; for people. */
+export type VmTrouble = { reason: string; remedy: string };
+
 /** What exists on the host while a VM runs; recorded before each piece is made. */
 export type VmRuntime = {
   /** /proc/sys/kernel/random/boot_id of the host boot in which this was recorded. */
@@ -28,6 +31,10 @@ export type VmRuntime = {
   accelerator?: string;
   storageDriver?: string;
   networkDriver?: string;
+  /** Whether it runs a rescue system beside its disks in place of its own. */
+  rescue?: boolean;
+  /** What could not be set up when it started. */
+  troubles?: readonly VmTrouble[];
   /** The guest's own address; differs from the planned one in QEMU's user network. */
   guestAddress?: string;
 };

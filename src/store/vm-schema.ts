@@ -21,6 +21,8 @@ export const runtimeSchema = z.strictObject({
   storageDriver: z.string().exactOptional(),
   networkDriver: z.string().exactOptional(),
   guestAddress: z.string().exactOptional(),
+  rescue: z.boolean().exactOptional(),
+  troubles: z.array(z.strictObject({ reason: z.string(), remedy: z.string() })).exactOptional(),
 });
 
 export const labelsSchema = z.record(z.string(), z.string());

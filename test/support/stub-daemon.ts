@@ -129,6 +129,8 @@ export function stubVm(name: string, id: string, changes: Partial<VmView> = {}):
     storageDriver: null,
     networkDriver: null,
     pid: null,
+    rescue: false,
+    troubles: [],
     lastError: null,
     paths: { directory: '/d', serialLog: '/d/serial.log', vmmLog: '/d/vmm.log', eventLog: '/d/events.log' },
     ...changes,

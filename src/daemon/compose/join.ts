@@ -77,6 +77,8 @@ export type Daemon = { services: DaemonServices; recover(): Promise<void>; close
 
 /** A guest that writes 128 MiB in less than this runs into the end of its overlay; copying each chunk first, few can. */
 const SPACE_CHECK_MS = 500;
+/** Under emulation what systemd has started may need a minute until it listens. */
+const DEGRADED_WAIT_MS = 60_000;
 /** How long an ending daemon waits for what it cancels. */
 const ROLLBACK_TIMEOUT_MS = 5000;
 
@@ -294,6 +296,7 @@ function settingsOf({
       hostMemoryMib: Math.floor(totalmem() / 1024 ** 2),
       stopGraceMs: config.stop_grace_seconds * 1000,
       bootTimeoutMs: config.boot_timeout_seconds * 1000,
+      degradedWaitMs: DEGRADED_WAIT_MS,
       spaceCheckMs: SPACE_CHECK_MS,
       reservedBytes: config.reserved_space,
     },

@@ -53,18 +53,24 @@ export function guestStateRoutes(server: TypedServer, services: DaemonServices):
 }
 
 async function health(services: DaemonServices, vm: Vm): Promise<Health> {
-  const base = { vm: vm.name, state: vm.state, init: null, uptimeMs: null, clockOffsetMs: null, problem: vm.lastError };
+  const base = { vm: vm.name, state: vm.state, init: null, uptimeMs: null, clockOffsetMs: null, problem: problemOf(vm) };
   try {
     const live = services.machines.whyLeft(vm.id) === undefined ? services.machines.find(vm.id) : await held(services, vm);
     if (live === undefined) return { ...base, agent: 'not-running' };
     const { init, uptimeMs } = await live.agent.healthz();
     const clock = await live.agent.readClock();
     const clockOffsetMs = clock === undefined ? null : Math.round(clock.offsetMs);
-    return { ...base, problem: services.vms.find(vm.id)?.lastError ?? null, agent: 'ok', init, uptimeMs, clockOffsetMs };
+    return { ...base, problem: problemOf(services.vms.find(vm.id) ?? vm), agent: 'ok', init, uptimeMs, clockOffsetMs };
   } catch (error) {
     if (!(error instanceof BangerError)) throw error;
     return { ...base, agent: 'unreachable' };
   }
+}
+
+/** What is wrong now comes first, then what could not be set up at the start. */
+function problemOf({ lastError, runtime }: Vm): string | null {
+  const all = [...(lastError === null ? [] : [lastError]), ...(runtime?.troubles ?? []).map(({ reason }) => reason)];
+  return all.length === 0 ? null : all.join('; ');
 }
 
 type Goal = 'agent' | 'ssh' | 'services' | 'running' | 'stopped';

@@ -13,6 +13,8 @@ import { vmListText, vmView } from '../views.ts';
 
 const params = z.object({ ref: z.string().max(200) });
 const waitFor = z.enum(['agent', 'ssh', 'services']).optional();
+/** Whether a system of the image runs beside the VM's own disks. */
+const rescue = z.boolean().optional();
 const graceMs = z.number().int().min(0).max(3_600_000).optional();
 const SIGNALS = ['SIGKILL', 'SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2', 'SIGSTOP', 'SIGCONT'] as const;
 
@@ -47,10 +49,12 @@ export function vmRoutes(server: TypedServer, services: DaemonServices, attachme
       accept(request, reply, begin(resolve(request.params.ref), request.body as z.output<Body>)),
     );
   };
-  verb('start', z.strictObject({ waitFor }).nullish(), (vm, o) => startVm(services, vm, { waitForServices: wantsServices(o?.waitFor) }));
+  verb('start', z.strictObject({ waitFor, rescue }).nullish(), (vm, o) =>
+    startVm(services, vm, { waitForServices: wantsServices(o?.waitFor), ...given('rescue', o?.rescue) }),
+  );
   verb('stop', z.strictObject({ graceMs }).nullish(), (vm, o) => stopVm(services, vm, given('graceMs', o?.graceMs)));
-  verb('restart', z.strictObject({ graceMs, waitFor }).nullish(), (vm, o) =>
-    restartVm(services, vm, { ...given('graceMs', o?.graceMs), waitForServices: wantsServices(o?.waitFor) }),
+  verb('restart', z.strictObject({ graceMs, waitFor, rescue }).nullish(), (vm, o) =>
+    restartVm(services, vm, { ...given('graceMs', o?.graceMs), ...given('rescue', o?.rescue), waitForServices: wantsServices(o?.waitFor) }),
   );
   verb('kill', z.strictObject({ signal: z.enum(SIGNALS).optional() }).nullish(), (vm, o) =>
     killVm(services, vm, given('signal', o?.signal)),

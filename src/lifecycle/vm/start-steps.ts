@@ -7,24 +7,31 @@ import { watchSpace } from '../space-watch.ts';
 import type { GuestDraft, VmContext } from '../vm-context.ts';
 import { explainBootFailure } from './boot-failure.ts';
 import { present } from './capability-steps.ts';
+import { tellTroubles } from './guest-troubles.ts';
+import { isForRescue, rescueRoot } from './rescue.ts';
 import { assertEnded, endVmm, machineSpec, runtimeAtRest } from './vmm.ts';
 
+/** `rescue`: an image's root file system beside the VM's own disks, which nothing touches. */
+export type StartOptions = { waitForServices: boolean; rescue?: boolean };
+
 /** Everything from a stopped VM to a running one; undone in reverse when any of it fails. */
-export function startSteps(options: { waitForServices: boolean }, capabilities = ALL_CAPABILITIES): Step<VmContext>[] {
-  const after = capabilities.filter((c) => options.waitForServices || c.name !== 'services');
-  return [claim, ...present(capabilities, 'beforeStart'), boot, personalize, ...present(after, 'afterStart'), announce];
+export function startSteps({ waitForServices, rescue = false }: StartOptions, capabilities = ALL_CAPABILITIES): Step<VmContext>[] {
+  const after = rescue ? capabilities.filter(isForRescue) : capabilities.filter((c) => waitForServices || c.name !== 'services');
+  return [claim(rescue), ...present(capabilities, 'beforeStart'), boot, personalize, ...present(after, 'afterStart'), announce];
 }
 
 /** A boot that hangs is no fault of the VM; one that hangs again and again is none of chance. */
 const MOST_BOOTS = 4;
 
 /** From here on a crash leaves traces, so it is written down what they are and in which boot of the host. */
-const claim: Step<VmContext> = {
+const claim = (rescue: boolean): Step<VmContext> => ({
   name: 'claim',
   title: 'runtime directory',
-  async apply({ vm, services, paths, update, operation }) {
+  async apply(context) {
+    const { vm, services, paths, update, operation } = context;
     const { hypervisor, network, note } = await services.drivers.choose(vm.runtime);
     if (note !== undefined) operation.log(note);
+    if (rescue) context.rescueRootPath = await rescueRoot(context);
     const { storageDriver } = vm.runtime ?? {};
     update({
       state: vm.state === 'creating' ? 'creating' : 'starting',
@@ -34,6 +41,7 @@ const claim: Step<VmContext> = {
         hypervisor: hypervisor.name,
         networkDriver: network.name,
         ...(storageDriver === undefined ? {} : { storageDriver }),
+        ...(rescue ? { rescue } : {}),
       },
     });
     await services.host.makePrivateDirectory(paths.runtimeDirectory);
@@ -44,7 +52,7 @@ const claim: Step<VmContext> = {
     await services.host.removeTree(paths.runtimeDirectory);
     update({ state: vm.state === 'creating' ? 'creating' : 'stopped', startedAt: null, runtime: runtimeAtRest(context) });
   },
-};
+});
 
 const boot: Step<VmContext> = {
   name: 'boot',
@@ -83,7 +91,10 @@ const personalize: Step<VmContext> = {
 };
 
 async function prepareGuest(context: VmContext, agent: AgentClient, options: CallOptions): Promise<void> {
-  for (const capability of ALL_CAPABILITIES) await capability.beforeInit?.(context, agent, options);
+  const isRescue = context.vm.runtime?.rescue === true;
+  for (const capability of ALL_CAPABILITIES) {
+    if (!isRescue || isForRescue(capability)) await capability.beforeInit?.(context, agent, options);
+  }
 }
 
 /**
@@ -103,7 +114,9 @@ async function introduce(context: VmContext, draft: GuestDraft, signal: AbortSig
     if (isLast) throw new BangerError('BOOT_FAILED', `the boot hung ${MOST_BOOTS} times: ${reason}`);
     return reason;
   });
-  const told = prepareGuest(context, agent, { signal, timeoutMs }).then(() => agent.personalize(draft, { signal, timeoutMs }));
+  const told = prepareGuest(context, agent, { signal, timeoutMs }).then(async () => {
+    tellTroubles(context, await agent.personalize(draft, { signal, timeoutMs }));
+  });
   // Of the others one may fail when nobody listens any more.
   for (const one of [died, hung, told]) one?.catch(() => undefined);
   try {
@@ -135,6 +148,9 @@ export async function guestDraft(context: VmContext, capabilities = ALL_CAPABILI
     mounts: [],
     growRoot: false,
   };
-  for (const capability of capabilities) await capability.guestConfig?.(context, draft);
+  const isRescue = context.vm.runtime?.rescue === true;
+  for (const capability of capabilities) {
+    if (!isRescue || isForRescue(capability)) await capability.guestConfig?.(context, draft);
+  }
   return draft;
 }

@@ -14,15 +14,27 @@ import { stopSteps } from './stop-steps.ts';
 import { knownProcess } from './vmm.ts';
 
 /** Boots a stopped VM from its own disks; adopts one that runs and is not held. @throws WRONG_STATE, NOT_FOUND */
-export function startVm(services: LifecycleServices, vm: Vm, options: { waitForServices?: boolean }): OperationRecord {
-  const waitForServices = options.waitForServices ?? true;
+export function startVm(services: LifecycleServices, vm: Vm, { waitForServices = true, rescue = false }: StartRequest): OperationRecord {
   return verb(services, vm, 'start', async (operation, present) => {
-    if (!decideAction(present, 'start')) return void services.machines.get(present);
-    if (await isAdopted(services, present, operation)) return;
+    if (!decideAction(present, 'start')) {
+      if (rescue) refuseRescue(present);
+      return void services.machines.get(present);
+    }
+    if (!rescue && (await isAdopted(services, present, operation))) return;
     await preflight(services, 'vm start', { vm: present });
     // What made it an error may still be there, a VMM that would not end above all.
     if (present.state === 'error') await takeDown(services, present, operation, { ask: false });
-    await build(services, services.vms.find(vm.id) ?? present, operation, startSteps({ waitForServices }));
+    await build(services, services.vms.find(vm.id) ?? present, operation, startSteps({ waitForServices, rescue }));
+  });
+}
+
+type StartRequest = { waitForServices?: boolean; rescue?: boolean };
+
+function refuseRescue(vm: Vm): void {
+  if (vm.runtime?.rescue === true) return;
+  throw new BangerError('WRONG_STATE', `VM ${vm.name} runs its own system`, {
+    remedy: `banger vm restart --rescue ${vm.name}`,
+    details: { vm: vm.name, state: vm.state, action: 'start' },
   });
 }
 
@@ -88,7 +100,7 @@ export function stopUnused(services: LifecycleServices, vm: Vm, reason: (present
 }
 
 /** Stop and start as one operation. A stopped VM is just started. */
-export function restartVm(services: LifecycleServices, vm: Vm, options: { graceMs?: number; waitForServices?: boolean }): OperationRecord {
+export function restartVm(services: LifecycleServices, vm: Vm, options: StartRequest & { graceMs?: number }): OperationRecord {
   return verb(services, vm, 'restart', async (operation, present) => {
     refuseUnasked(services, present);
     // Better a VM that goes on than one that was stopped and cannot start.
@@ -97,7 +109,12 @@ export function restartVm(services: LifecycleServices, vm: Vm, options: { graceM
       await takeDown(services, present, operation, { ask: true, ...(options.graceMs === undefined ? {} : { graceMs: options.graceMs }) });
     }
     const stopped = services.vms.find(vm.id) ?? present;
-    await build(services, stopped, operation, startSteps({ waitForServices: options.waitForServices ?? true }));
+    await build(
+      services,
+      stopped,
+      operation,
+      startSteps({ waitForServices: options.waitForServices ?? true, rescue: options.rescue ?? false }),
+    );
   });
 }
 

@@ -1,6 +1,7 @@
 import { ALL_CAPABILITIES } from '../../capabilities/all.ts';
 import type { MachineSpec } from '../../drivers/hypervisor/contract.ts';
 import { BangerError } from '../../model/errors.ts';
+import type { Image } from '../../model/image.ts';
 import type { ProcessIdentity, Vm, VmRuntime } from '../../model/vm.ts';
 import type { LifecycleServices } from '../services.ts';
 import type { MachineDraft, VmContext } from '../vm-context.ts';
@@ -9,10 +10,20 @@ import type { MachineDraft, VmContext } from '../vm-context.ts';
 const KERNEL_ARGUMENTS = ['banger.root=/dev/vda', 'banger.wait=1'];
 /** The agent's own pid 1 stays for an image that brings none. */
 const WITHOUT_INIT = 'banger.init=none';
+/** The root is the image's and stays as it is. */
+const RESCUE = 'banger.rescue=1';
+
+function kernelArguments(vm: Vm, image: Image): string[] {
+  if (vm.runtime?.rescue === true) return [...KERNEL_ARGUMENTS, WITHOUT_INIT, RESCUE];
+  return image.initSystem === 'none' ? [...KERNEL_ARGUMENTS, WITHOUT_INIT] : KERNEL_ARGUMENTS;
+}
 
 /** @returns the whole machine; every capability has had its say */
 export function machineSpec(context: VmContext, capabilities = ALL_CAPABILITIES): MachineSpec {
-  const draft: MachineDraft = { disks: [], network: { kind: 'none' }, commandPrefix: [] };
+  const rescue = context.rescueRootPath;
+  // First, and so /dev/vda; the VM's own are /dev/vdb and /dev/vdc.
+  const disks = rescue === null ? [] : [{ path: rescue, format: 'raw', readOnly: true, durable: true } as const];
+  const draft: MachineDraft = { disks, network: { kind: 'none' }, commandPrefix: [] };
   for (const capability of capabilities) capability.machine?.(context, draft);
   return { ...adoptionSpec(context), ...draft };
 }
@@ -26,7 +37,7 @@ export function adoptionSpec({ vm, image, paths }: VmContext): MachineSpec {
     memoryMib: vm.spec.memoryMib,
     kernelPath: image.kernelPath,
     initramfsPath: image.initramfsPath,
-    kernelArguments: image.initSystem === 'none' ? [...KERNEL_ARGUMENTS, WITHOUT_INIT] : KERNEL_ARGUMENTS,
+    kernelArguments: kernelArguments(vm, image),
     disks: [],
     network: { kind: 'none' },
     runtimeDirectory: paths.runtimeDirectory,

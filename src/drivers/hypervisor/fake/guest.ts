@@ -18,6 +18,9 @@ export type FakeGuest = {
   /** What answers CONNECT to a guest port; gets each piece the host sends and says what to send back. */
   services: Map<number, (data: Buffer) => Buffer>;
   openSessions: number;
+  /** The body of its answer to POST /personalize, when it has one. */
+  troubles: unknown;
+  isDiskFull: boolean;
   /** Commands take nothing of what they are sent. */
   isStdinStuck: boolean;
   /** How far its clock is from the host's, milliseconds; undefined until it is set. */
@@ -51,6 +54,8 @@ export function createFakeGuest(bootId: string, onPoweroff: (reboot: boolean) =>
     ports: [{ protocol: 'tcp', address: '0.0.0.0', port: 22, pid: 1, process: 'sshd', command: 'sshd: listener' }],
     services: new Map([[22, () => Buffer.from('SSH-2.0-fake\r\n')]]),
     openSessions: 0,
+    troubles: undefined,
+    isDiskFull: false,
     isStdinStuck: false,
     clockOffsetMs: undefined,
     isClockKept: false,
@@ -153,7 +158,7 @@ function answer(request: Request, guest: FakeGuest): Reply {
     guest.personalization = { ...guest.personalization, ...jsonBody(request) };
     guest.hostname = String(guest.personalization['hostname']);
     setClock(guest, jsonBody(request)['unixMs']);
-    return { status: 204 };
+    return guest.troubles === undefined ? { status: 204 } : { status: 200, body: guest.troubles };
   }
   if (route === 'GET /time') {
     return { status: 200, body: { unixMs: Date.now() + (guest.clockOffsetMs ?? 0), synchronized: guest.isClockKept } };
@@ -192,6 +197,7 @@ function describe(guest: FakeGuest): Record<string, unknown> {
 function answerFile(request: Request, guest: FakeGuest): Reply {
   const path = request.query.get('path') ?? '';
   if (request.method === 'PUT') {
+    if (guest.isDiskFull) return { status: 500, body: { error: 'No space left on device', errno: 28 } };
     guest.files.set(path, { content: request.body, mode: Number.parseInt(request.query.get('mode') ?? '0644', 8) });
     return { status: 204 };
   }

@@ -13,6 +13,10 @@ export type FakeFault =
   /** The guest never answers, and the driver recognises it. */
   | 'hang-in-boot'
   | 'ignore-shutdown'
+  /** Nobody listens in the guest, and its init has given up. */
+  | 'no-services'
+  /** Nothing can be written to the guest's disk. */
+  | 'full-guest'
   /** The control connection of a running machine does not answer, so that it cannot be adopted. */
   | 'refuse-adoption';
 
@@ -46,6 +50,8 @@ export type FakeWorld = {
   inject(vmName: string, fault: FakeFault): void;
   heal(vmName: string, fault: FakeFault): void;
   has(vmName: string, fault: FakeFault): boolean;
+  /** What guests of a VM answer to the next POST /personalize that is not 204, by the VM's name. */
+  readonly troubles: Map<string, unknown>;
   spawn(spec: MachineSpec): FakeVmm;
 };
 
@@ -55,15 +61,20 @@ const FIRST_PID = 5_000_000;
 export function createFakeWorld(): FakeWorld {
   const machines = new Map<string, FakeVmm>();
   const faults = new Set<string>();
+  const troubles = new Map<string, unknown>();
   let nextPid = FIRST_PID;
   return {
     machines,
+    troubles,
     inject: (vmName, fault) => void faults.add(`${vmName} ${fault}`),
     heal: (vmName, fault) => void faults.delete(`${vmName} ${fault}`),
     has: (vmName, fault) => faults.has(`${vmName} ${fault}`) || faults.has(`* ${fault}`),
     spawn: (spec) => {
       const vmm = createVmm(spec, { pid: nextPid++, startTicks: Math.round(performance.now() * 100) }, machines);
       machines.set(spec.runtimeDirectory, vmm);
+      vmm.guest.troubles = troubles.get(spec.vmName);
+      vmm.guest.isDiskFull = faults.has(`${spec.vmName} full-guest`);
+      if (faults.has(`${spec.vmName} no-services`)) Object.assign(vmm.guest, { init: 'degraded', ports: [] });
       return vmm;
     },
   };

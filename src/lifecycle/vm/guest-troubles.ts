@@ -1,0 +1,64 @@
+// What a guest says it could not set up, in words for people (11.9).
+import { getSystemErrorName } from 'node:util';
+import type { GuestTrouble } from '../../guest/protocol.ts';
+import type { VmTrouble } from '../../model/vm.ts';
+import type { VmContext } from '../vm-context.ts';
+
+/** By the errno of Linux. */
+const CAUSES: Readonly<Record<number, string>> = {
+  1: 'it may not be changed (chattr)',
+  2: 'it is not there, or leads nowhere',
+  5: 'its disk cannot be read or written',
+  8: 'it is no program',
+  13: 'it may not be used so',
+  17: 'something that is no file stands in its place',
+  19: 'the device is not there',
+  20: 'a file stands where a directory should',
+  21: 'a directory stands in its place',
+  22: 'there is no ext4 file system',
+  28: 'its file system is full',
+  30: 'its file system is read-only',
+  40: 'links lead in a circle',
+  117: 'its file system is damaged',
+  122: 'a quota is used up',
+};
+
+/** @returns what could not be set up, why, how it is instead, and what mends it */
+export function explainTrouble({ what, errno, held }: GuestTrouble, vmName: string): VmTrouble {
+  const cause = CAUSES[errno] ?? getSystemErrorName(-errno);
+  const instead = { memory: '; it is held in memory until the VM stops', 'read-only': '; it is mounted read-only', none: '' }[
+    held ?? 'none'
+  ];
+  return { reason: `${what}: ${cause}${instead}`, remedy: remedyOf(what, errno, vmName) };
+}
+
+const DAMAGE = new Set([5, 22, 117]);
+
+function remedyOf(what: string, errno: number, vmName: string): string {
+  const isPath = /^\/[\w./@+-]+$/.test(what);
+  if (errno === 28) return `free some space in the VM: banger vm exec ${vmName} -- df -h / /root`;
+  if (errno === 122) return `look at the quotas of the VM: banger vm exec ${vmName} -- df -h / /root`;
+  if (errno === 1 && isPath) return `banger vm exec ${vmName} -- chattr -ia ${what}`;
+  if (DAMAGE.has(errno) || !isPath || /init/.test(what)) return `banger vm restart --rescue ${vmName}`;
+  return errno === 30 ? `banger vm restart --rescue ${vmName}` : `banger vm exec ${vmName} -- ls -ld ${what}`;
+}
+
+/** Writes down what the guest said. In a rescue nothing that is only in memory is any trouble. */
+export function tellTroubles(context: VmContext, told: readonly GuestTrouble[]): void {
+  const { vm, services, operation } = context;
+  const isRescue = vm.runtime?.rescue === true;
+  const troubles = told.filter(({ errno }) => !isRescue || errno !== 30).map((trouble) => explainTrouble(trouble, vm.name));
+  for (const { reason } of troubles) operation.log(reason);
+  addTroubles(context, troubles);
+  if (troubles.length > 0) services.warn('a VM came up, and not all of it could be set up', { vm: vm.name, troubles: troubles.length });
+}
+
+/** To those that are known already. */
+export function addTroubles({ vm, services, update }: VmContext, added: readonly VmTrouble[]): void {
+  const known = vm.runtime?.troubles ?? [];
+  // A boot that hung is begun anew, and says the same again.
+  const fresh = added.filter(({ reason }) => known.every((one) => one.reason !== reason));
+  if (fresh.length === 0) return;
+  const troubles = [...known, ...fresh];
+  update({ runtime: { bootId: services.host.bootId(), ...vm.runtime, troubles } });
+}

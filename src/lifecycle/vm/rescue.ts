@@ -1,0 +1,26 @@
+// A start beside the VM's own disks, for those that do not mount or do not boot any more (11.9).
+import type { Capability } from '../../capabilities/capability.ts';
+import { BangerError } from '../../model/errors.ts';
+import type { VmContext } from '../vm-context.ts';
+
+/** What acts on the VM's own system, which does not run then. */
+const OF_OWN_SYSTEM = new Set(['root-overlay', 'work-disk', 'host-trust', 'services', 'entrypoint']);
+
+/** @returns whether a rescue system gets what this adds to a guest */
+export function isForRescue(capability: Capability): boolean {
+  return !OF_OWN_SYSTEM.has(capability.name);
+}
+
+/**
+ * @returns the root file system that a rescue boots: the image's, or the default image's where it has no init, and so maybe not even a
+ *   shell
+ * @throws NOT_FOUND
+ */
+export async function rescueRoot({ image, services, vm }: VmContext): Promise<string> {
+  const other = image.initSystem === 'none' ? await services.resolveImage(undefined).catch(() => undefined) : undefined;
+  const path = other === undefined || other.initSystem === 'none' ? image.rootfsPath : other.rootfsPath;
+  if (path !== '' && (await services.host.exists(path))) return path;
+  throw new BangerError('NOT_FOUND', `there is no root file system of an image from which ${vm.name} could be rescued`, {
+    remedy: 'banger bundle build',
+  });
+}
