@@ -7,6 +7,7 @@ import type { Cli } from './cli.ts';
 import { runOperation, watchOperation } from './operations.ts';
 import { exitCodeOf, reportError } from './render/error.ts';
 import type { ProgressMode } from './render/stages.ts';
+import { tellStarted } from './render/started.ts';
 import { soleVm } from './sole-vm.ts';
 import { parseFilters } from './vm-filter.ts';
 
@@ -114,6 +115,8 @@ export async function runVerb(cli: Cli, targets: readonly Target[], verb: VmVerb
   const outcomes = targets.map(async (target) => {
     if ('error' in target) throw target.error;
     const begin = () => api.beginVm(target.vm.id, verb, options.body);
+    const end = single ? await runOperation(cli, begin, progress) : await followOperation(cli, (await begin()).id, 'none');
+    tellStarted(cli, end.vm);
     // What takes a machine down has no way back, so Ctrl-C can only leave it to the daemon.
     if (single && verb === 'start') await runOperation(cli, begin, progress);
     else await watchOperation(cli, begin, single ? progress : 'none');

@@ -9,6 +9,7 @@ import { collect, newCommand, newOption } from '../../command.ts';
 import { followOperation, runOperation } from '../../operations.ts';
 import { isData, printOne, showing, type ShowFlags } from '../../output.ts';
 import { localhostUrls } from '../../render/ports.ts';
+import { tellStarted } from '../../render/started.ts';
 import { progressOption } from '../../progress-option.ts';
 import { parseDiskSize, parseInteger, parseLabels, parseMemory } from '../../values.ts';
 
@@ -119,6 +120,7 @@ export function createBody(flags: CreateFlags): CreateVm {
 async function tellCreated(cli: Cli, vm: VmView, flags: ShowFlags, durationMs: number): Promise<void> {
   await printOne(cli, flags, vm, { name: () => vm.name, lines: () => [vm.name] });
   if (isData(flags)) return;
+  tellStarted(cli, vm);
   const time = formatDuration(durationMs);
   if (vm.state !== 'running') cli.note(`created in ${time}, ${vm.state}; start it: banger vm start ${vm.name}`);
   else cli.note(`running as ${vm.name}.vm (${vm.address}) after ${time}; use it: banger vm ssh ${vm.name}`);

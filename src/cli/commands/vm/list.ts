@@ -25,9 +25,20 @@ export function declareCommand(cli: Cli) {
     });
 }
 
+/** A VM that runs and is not as it should be is marked; `-o wide` tells why. */
+function stateOf(vm: VmView): string {
+  if (vm.state !== 'running') return vm.state;
+  if (vm.rescue) return 'running (rescue)';
+  return vm.lastError === null && vm.troubles.length === 0 ? 'running' : 'running (!)';
+}
+
+function problemOf({ lastError, troubles }: VmView): string {
+  return [...(lastError === null ? [] : [lastError]), ...troubles.map(({ reason }) => reason)].join('; ') || '-';
+}
+
 const COLUMNS: readonly Column<VmView>[] = [
   { title: 'NAME', of: (vm) => vm.name },
-  { title: 'STATE', of: (vm) => (vm.state === 'running' && vm.lastError !== null ? 'running (!)' : vm.state) },
+  { title: 'STATE', of: stateOf },
   { title: 'IMAGE', of: (vm) => vm.image, minor: true },
   { title: 'VCPU', of: (vm) => String(vm.spec.vcpuCount), minor: true },
   { title: 'MEMORY', of: (vm) => formatSize(vm.spec.memoryMib * 1024 ** 2), minor: true },
@@ -44,7 +55,7 @@ const WIDE_COLUMNS: readonly Column<VmView>[] = [
   { title: 'STORAGE', of: (vm) => vm.storageDriver ?? '-' },
   { title: 'NETWORK', of: (vm) => vm.networkDriver ?? '-' },
   { title: 'LABELS', of: (vm) => labelText(vm.labels) ?? '-' },
-  { title: 'PROBLEM', of: (vm) => vm.lastError ?? '-' },
+  { title: 'PROBLEM', of: problemOf },
   { title: 'PID', of: (vm) => (vm.pid === null ? '-' : String(vm.pid)) },
   { title: 'USED', of: (vm) => (vm.lastUsedAt === null ? '-' : formatAge(Date.parse(vm.lastUsedAt), Date.now())) },
 ];

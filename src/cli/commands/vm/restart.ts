@@ -11,9 +11,13 @@ export function declareCommand(cli: Cli) {
   ])
     .argument('[name...]', 'names, ids or beginnings of ids')
     .option('--all', 'every virtual machine')
+    .option('--rescue', 'run a system of the image beside the disks of the machine, to mend them; the next start is as ever')
     .addOption(filterOption())
     .addOption(progressOption())
     .action(async (names, flags) => {
-      await runVerb(cli, await chooseTargets(cli, names, flags), 'restart', { progress: flags.progress });
+      await runVerb(cli, await chooseTargets(cli, names, flags), 'restart', {
+        progress: flags.progress,
+        ...(flags.rescue === true ? { body: { rescue: true } } : {}),
+      });
     });
 }

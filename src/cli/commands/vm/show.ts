@@ -28,8 +28,9 @@ function factsOf(vm: VmView): [string, string | null][] {
   return [
     ['name', vm.name],
     ['id', vm.id],
-    ['state', vm.state],
+    ['state', vm.rescue ? `${vm.state} (rescue)` : vm.state],
     ['error', vm.lastError],
+    ...vm.troubles.map(({ reason, remedy }): [string, string] => ['trouble', `${reason} (try: ${remedy})`]),
     ['image', vm.image],
     ['labels', labelText(vm.labels)],
     ['processors', String(vm.spec.vcpuCount)],

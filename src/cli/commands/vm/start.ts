@@ -5,12 +5,16 @@ import { chooseTargets, runVerb } from '../../targets.ts';
 import { filterOption } from '../../vm-filter.ts';
 
 export function declareCommand(cli: Cli) {
-  return newCommand('start', 'start virtual machines', ['banger vm start web db', 'banger vm start --all'])
+  return newCommand('start', 'start virtual machines', ['banger vm start web db', 'banger vm start --all', 'banger vm start --rescue web'])
     .argument('[name...]', 'names, ids or beginnings of ids (default: the only one there is)')
     .option('--all', 'every virtual machine')
+    .option('--rescue', 'run a system of the image beside the disks of the machine, to mend them; the next start is as ever')
     .addOption(filterOption())
     .addOption(progressOption())
     .action(async (names, flags) => {
-      await runVerb(cli, await chooseTargets(cli, names, { ...flags, sole: true }), 'start', { progress: flags.progress });
+      await runVerb(cli, await chooseTargets(cli, names, { ...flags, sole: true }), 'start', {
+        progress: flags.progress,
+        ...(flags.rescue === true ? { body: { rescue: true } } : {}),
+      });
     });
 }
