@@ -115,11 +115,10 @@ export async function runVerb(cli: Cli, targets: readonly Target[], verb: VmVerb
   const outcomes = targets.map(async (target) => {
     if ('error' in target) throw target.error;
     const begin = () => api.beginVm(target.vm.id, verb, options.body);
-    const end = single ? await runOperation(cli, begin, progress) : await followOperation(cli, (await begin()).id, 'none');
-    tellStarted(cli, end.vm);
     // What takes a machine down has no way back, so Ctrl-C can only leave it to the daemon.
-    if (single && verb === 'start') await runOperation(cli, begin, progress);
-    else await watchOperation(cli, begin, single ? progress : 'none');
+    const isUndone = single && verb === 'start';
+    const end = isUndone ? await runOperation(cli, begin, progress) : await watchOperation(cli, begin, single ? progress : 'none');
+    tellStarted(cli, end.vm);
     return target.vm.name;
   });
   await reportInOrder(cli, outcomes, (name) => cli.print(name));

@@ -1,0 +1,140 @@
+// A VM boots from its own disks whatever its owner did to them: what a guest could not set up is told, and a rescue has the disks beside it.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { runInProcess } from '../support/run-cli.ts';
+import { created, daemonFor, done, ended, fakeOf, startDaemon } from '../support/test-daemon.ts';
+
+const troubles = [
+  { what: '/etc/resolv.conf', errno: 1, held: 'memory' },
+  { what: 'the disk /dev/vdb at /root', errno: 117, held: 'read-only' },
+  { what: '/etc/machine-id', errno: 28, held: null },
+];
+
+test('a guest that could not set all of it up runs, and start, show, list, health and doctor say what and what to do (11.9)', async (t) => {
+  const { api, world } = await daemonFor(t);
+  await created(api, 'web');
+  await done(api, api.beginVm('web', 'stop'));
+  world.machines.troubles.set('web', { troubles });
+  const started = await runInProcess(world.env, ['vm', 'start', 'web']);
+  assert.equal(started.exitCode, 0, started.stderr);
+  assert.match(
+    started.stderr,
+    /\/etc\/resolv.conf: it may not be changed.*held in memory until the VM stops.*chattr -ia \/etc\/resolv.conf/,
+  );
+  assert.match(started.stderr, /the disk \/dev\/vdb at \/root: its file system is damaged; it is mounted read-only.*restart --rescue web/);
+  const vm = await api.showVm('web');
+  assert.deepEqual([vm.state, vm.lastError, vm.troubles.length], ['running', null, 3]);
+  assert.match(
+    (await runInProcess(world.env, ['vm', 'show', 'web'])).stdout,
+    /^trouble: +\/etc\/machine-id: its file system is full \(try: free/m,
+  );
+  assert.match((await runInProcess(world.env, ['vm', 'list'])).stdout, /web +running \(!\)/);
+  assert.match((await api.health('web')).problem ?? '', /resolv.conf.*\/root.*machine-id/);
+  const found = (await api.doctor()).verdicts.filter((verdict) => verdict.vm === 'web' && verdict.name === 'guest');
+  assert.deepEqual(
+    found.map(({ level }) => level),
+    ['warn', 'warn', 'warn'],
+  );
+  assert.equal(found[1]?.remedy, 'banger vm restart --rescue web');
+  world.machines.troubles.delete('web');
+  await done(api, api.beginVm('web', 'restart'));
+  assert.deepEqual((await api.showVm('web')).troubles, []);
+});
+
+test('what a guest says of its troubles is bounded and harmless, and one that says nonsense does not start (11.9, 7.2)', async (t) => {
+  const { api, world } = await daemonFor(t);
+  await created(api, 'web', { start: false });
+  world.machines.troubles.set('web', { troubles: [{ what: '\u001b[2Jx\u202e', errno: 1234, held: null }] });
+  await done(api, api.beginVm('web', 'start'));
+  assert.deepEqual((await api.showVm('web')).troubles, [
+    { reason: '?[2Jx?: Unknown system error -1234', remedy: 'banger vm restart --rescue web' },
+  ]);
+  await done(api, api.beginVm('web', 'stop'));
+  for (const answer of [
+    { troubles: Array.from({ length: 33 }, () => troubles[0]) },
+    { troubles: [{ ...troubles[0], what: 'x'.repeat(201) }] },
+    { troubles: [{ ...troubles[0], errno: 0 }] },
+    { troubles: [{ ...troubles[0], held: 'surely' }] },
+    [],
+  ]) {
+    world.machines.troubles.set('web', answer);
+    const end = await ended(api, await api.beginVm('web', 'start'));
+    assert.match(end.error?.message ?? '', /reply of the wrong shape/);
+  }
+});
+
+test('services that do not come keep nobody from a VM that was used before (11.9)', async (t) => {
+  const { api, world, services } = await daemonFor(t);
+  services.settings.degradedWaitMs = 0;
+  await created(api, 'web', { start: false });
+  world.machines.inject('web', 'no-services');
+  await done(api, api.beginVm('web', 'start'));
+  const { state, troubles: told } = await api.showVm('web');
+  assert.equal(state, 'running');
+  assert.deepEqual(told, [{ reason: 'nothing listens on guest port 22 of web', remedy: 'banger vm exec web -- systemctl --failed' }]);
+});
+
+test('a guest with a full disk starts without the trust of the host, and says so (11.9)', async (t) => {
+  const { api, world } = await daemonFor(t, { env: { BANGER_TRUST_HTTPS_PROXY: 'http://proxy.example:3128' } });
+  await created(api, 'web', { start: false, hostProxy: true });
+  world.machines.inject('web', 'full-guest');
+  await done(api, api.beginVm('web', 'start'));
+  assert.match((await api.showVm('web')).troubles[0]?.reason ?? '', /trust of the host: .*No space left/);
+});
+
+test('a rescue boots the image read-only beside the disks of the VM, which stay unmounted, and the next start is as ever (11.9)', async (t) => {
+  const { api, world } = await daemonFor(t);
+  await created(api, 'web', { start: false });
+  world.machines.troubles.set('web', { troubles: [{ what: '/etc/hostname', errno: 30, held: null }, troubles[1]] });
+  const started = await runInProcess(world.env, ['vm', 'start', '--rescue', 'web']);
+  assert.equal(started.exitCode, 0, started.stderr);
+  assert.match(started.stderr, /\/dev\/vdb \(root\) and \/dev\/vdc.*\n.*e2fsck -f -y \/dev\/vdb/);
+  const { spec, guest } = fakeOf(world, 'web');
+  assert.deepEqual(
+    spec.disks.map(({ path, readOnly }) => [path === world.image.rootfsPath, readOnly]),
+    [
+      [true, true],
+      [false, false],
+      [false, false],
+    ],
+  );
+  assert.deepEqual(spec.kernelArguments.slice(-2), ['banger.init=none', 'banger.rescue=1']);
+  assert.deepEqual([guest.personalization?.['mounts'], guest.personalization?.['growRoot']], [[], false]);
+  assert.equal(guest.personalization?.['hostname'], 'web');
+  const vm = await api.showVm('web');
+  assert.deepEqual([vm.rescue, vm.troubles.length], [true, 1], 'that its root is read-only is no trouble');
+  assert.match((await runInProcess(world.env, ['vm', 'list'])).stdout, /web +running \(rescue\)/);
+  assert.match((await runInProcess(world.env, ['vm', 'show', 'web'])).stdout, /^state: +running \(rescue\)$/m);
+  world.machines.troubles.delete('web');
+  await done(api, api.beginVm('web', 'restart'));
+  assert.equal((await api.showVm('web')).rescue, false);
+  assert.deepEqual(fakeOf(world, 'web').guest.personalization?.['mounts'], [{ device: '/dev/vdb', path: '/root', type: 'ext4' }]);
+  const refused = await runInProcess(world.env, ['vm', 'start', '--rescue', 'web']);
+  assert.match(refused.stderr, /runs its own system[\s\S]*banger vm restart --rescue web/);
+  await done(api, api.beginVm('web', 'restart', { rescue: true }));
+  assert.equal((await api.showVm('web')).rescue, true);
+});
+
+test('the rescue of an image without an init runs the default image, which has a shell (11.9)', async (t) => {
+  const { api, world, services } = await daemonFor(t);
+  services.images.save({ ...world.image, id: 'f'.repeat(32), name: 'tiny', initSystem: 'none', entrypoint: ['/serve'], servicePorts: [] });
+  await created(api, 'web', { start: false, image: 'tiny' });
+  services.images.save({ ...world.image, id: 'f'.repeat(32), name: 'tiny', initSystem: 'none', rootfsPath: world.image.kernelPath });
+  await done(api, api.beginVm('web', 'start', { rescue: true }));
+  const { spec, guest } = fakeOf(world, 'web');
+  assert.equal(spec.disks[0]?.path, world.image.rootfsPath);
+  assert.equal(guest.personalization?.['service'], undefined);
+});
+
+test('a daemon that comes back knows a rescue and its troubles (11.9, 3.8)', async (t) => {
+  const { api, world, kill } = await daemonFor(t);
+  await created(api, 'web', { start: false });
+  world.machines.troubles.set('web', { troubles: [troubles[1]] });
+  await done(api, api.beginVm('web', 'start', { rescue: true }));
+  await kill();
+  const next = await startDaemon(world);
+  t.after(() => next.stop());
+  const { api: later } = next;
+  const vm = await later.showVm('web');
+  assert.deepEqual([vm.state, vm.rescue, vm.troubles.length], ['running', true, 1]);
+});
