@@ -48,7 +48,7 @@ PasswordAuthentication no
 KbdInteractiveAuthentication no
 HostKey /etc/ssh/ssh_host_ed25519_key
 UseDNS no
-AuthorizedKeysFile .ssh/authorized_keys .ssh/authorized_keys2 /etc/ssh/banger_authorized_keys
+AuthorizedKeysFile .ssh/authorized_keys .ssh/authorized_keys2 /etc/ssh/banger_authorized_keys /run/banger/authorized_keys
 END
 include='Include /etc/ssh/sshd_config.d/*.conf'
 if ! grep -q '^Include /etc/ssh/sshd_config.d/' /etc/ssh/sshd_config; then

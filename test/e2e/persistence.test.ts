@@ -71,7 +71,7 @@ test('the host key is the one that banger recorded; a guest with another one is 
   assert.equal(recorded, `banger-${id} ${type} ${key}`);
   assert.equal(await sandbox().must(['vm', 'ssh', 'one', '--', 'hostname']), 'one\n');
 
-  await vm.sh("rm /etc/ssh/ssh_host_ed25519_key*; ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/ssh_host_ed25519_key");
+  await vm.sh("rm /run/banger/ssh_host_ed25519_key*; ssh-keygen -q -t ed25519 -N '' -f /run/banger/ssh_host_ed25519_key");
   const refused = await sandbox().banger(['vm', 'ssh', 'one', '--', 'hostname']);
   assert.deepEqual([refused.status, refused.stdout], [125, '']);
   assert.match(refused.stderr, /Host key verification failed/);

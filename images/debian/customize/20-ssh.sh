@@ -6,7 +6,7 @@ KbdInteractiveAuthentication no
 HostKey /etc/ssh/ssh_host_ed25519_key
 UseDNS no
 PrintLastLog no
-AuthorizedKeysFile .ssh/authorized_keys .ssh/authorized_keys2 /etc/ssh/banger_authorized_keys
+AuthorizedKeysFile .ssh/authorized_keys .ssh/authorized_keys2 /etc/ssh/banger_authorized_keys /run/banger/authorized_keys
 END
 # Locales are the guest's own: a client's may not be there.
 sed -i '/^AcceptEnv/d' /etc/ssh/sshd_config
