@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict';
-import { spawnSync, type StdioOptions } from 'node:child_process';
-import { closeSync, openSync } from 'node:fs';
+import { type ChildProcessByStdio, execFileSync, spawn, spawnSync, type StdioOptions } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, mkdtempSync, openSync, rmSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 
 // Node itself sees to the first sixteen.
@@ -15,7 +20,7 @@ test('what was left open for the daemon reaches no program that it starts, but f
       import { closeInherited } from '${join(import.meta.dirname, 'inherited.ts')}';
       const list = () => execFileSync('sh', ['-c', 'ls -l /proc/$$/fd']).toString();
       const before = list();
-      closeInherited(${HANDED_OVER});
+      await closeInherited(${HANDED_OVER});
       console.log(JSON.stringify([before, list()]));
     `;
     const stdio: StdioOptions = Array.from({ length: HANDED_OVER + 1 }, () => 'ignore');
@@ -28,5 +33,34 @@ test('what was left open for the daemon reaches no program that it starts, but f
     assert.match(after, / 41 -> \/etc\/passwd/);
   } finally {
     files.forEach(closeSync);
+  }
+});
+
+test("the user's certificates, which Node still reads then, are not closed under it (9.5)", async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'bgr-'));
+  let child: ChildProcessByStdio<null, Readable, Readable> | undefined;
+  try {
+    const path = join(directory, 'certificates');
+    execFileSync('mkfifo', [path]);
+    const script = `
+      import { writeSync } from 'node:fs';
+      import { closeInherited } from '${join(import.meta.dirname, 'inherited.ts')}';
+      writeSync(1, 'begun');
+      await closeInherited(undefined);
+    `;
+    const env = { ...process.env, NODE_EXTRA_CA_CERTS: path };
+    child = spawn(process.execPath, ['--input-type=module-typescript', '-e', script], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    const said = text(child.stderr);
+    const certificates = await open(path, 'w');
+    await once(child.stdout, 'data');
+    // Time in which it could close the file, were it to do so.
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    await certificates.write('# nobody is trusted\n');
+    await certificates.close();
+    assert.deepEqual(await once(child, 'exit'), [0, null]);
+    assert.doesNotMatch(await said, /bad|EBADF|Bad file descriptor/i);
+  } finally {
+    child?.kill('SIGKILL');
+    rmSync(directory, { recursive: true });
   }
 });

@@ -23,7 +23,7 @@ const CLOSE_TIMEOUT_MS = 3000;
 /** Life of the daemon: configuration, one daemon only, recovery, listening, and an end that leaves VMs running. */
 async function main(): Promise<void> {
   const activated = activatedDescriptor(process.env, process.pid);
-  closeInherited(activated);
+  await closeInherited(activated);
   const directories = prepareDirectories();
   const { config, warnings } = loadConfig(directories.configPath, process.env, namesOf(DRIVERS));
   const log = openLog(config.log_level, { path: directories.daemonLogPath, maxBytes: LOG_BYTES });
