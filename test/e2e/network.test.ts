@@ -229,6 +229,26 @@ describe("the fallback to QEMU's user network", needsQemu, () => {
     await followPort(sandbox(), 'open');
   });
 
+  test('a daemon that takes the VM over finds its ports open, and follows those that come and go later (6.1, 10.7)', async () => {
+    const vm = guest(sandbox(), 'open');
+    const { loopbackAddress: address } = await vm.show();
+    await vm.sh(SERVE.replace('PORT', '9000'));
+    const isServed = (heard: string): boolean => heard === 'open';
+    await eventually('the forward', () => hear(sandbox(), address, 9000), isServed);
+    await sandbox().must(['daemon', 'restart', '--yes']);
+    assert.equal(await hear(sandbox(), address, 9000), 'open');
+    await followPort(sandbox(), 'open');
+    assert.ok(!(await listeners(sandbox())).includes(`${address}:9000`), 'what closed with the same server is closed');
+  });
+
+  test("what the host's resolver says of another VM leads nowhere, and not to the guest itself (6.3)", async () => {
+    const vm = guest(sandbox(), 'open');
+    await vm.sh(SERVE.replace('PORT', '9000'));
+    const reach = (address: string) => vm.sh(`timeout 3 bash -c 'cat <>/dev/tcp/${address}/9000' 2>&1 || true`);
+    assert.match(await reach('127.213.0.9'), /No route to host/);
+    await vm.sh('pkill -f ^systemd-socket-activate');
+  });
+
   test('with --no-nat neither the outside nor the host is reached, and ports work all the same (6.1)', async () => {
     const vm = await createVm(sandbox(), 'closed', '--no-nat');
     assert.match(await vm.sh(`ip route replace default via 10.0.2.2; ${GET_OUTSIDE} || echo "curl $?"`), /^curl (7|28)$/);

@@ -124,6 +124,9 @@ export type MachineExit = {
   detail: string;
 };
 
+/** A port of the host that the VMM's own user network leads to one of the guest. */
+export type UserPort = { hostAddress: string; hostPort: number; guestPort: number; protocol: 'tcp' | 'udp' };
+
 /** A running VMM. */
 export type Machine = {
   readonly process: ProcessIdentity;
@@ -147,9 +150,11 @@ export type Machine = {
   requestShutdown(): Promise<void>;
   /** Ends the VMM without asking the guest; returns when the process is gone. Idempotent. */
   terminate(): Promise<void>;
-  /** Port forwards of the VMM's own user network; only on drivers that have one, only with network.kind `user`. */
-  forwardUserPort?(forward: { hostAddress: string; hostPort: number; guestPort: number; protocol: 'tcp' | 'udp' }): Promise<void>;
-  removeUserPort?(forward: { hostAddress: string; hostPort: number; guestPort: number; protocol: 'tcp' | 'udp' }): Promise<void>;
+  /** Port forwards of the VMM's own user network; only on drivers that have one, only with network.kind `user`, also of an adopted VMM. */
+  forwardUserPort?(forward: UserPort): Promise<void>;
+  removeUserPort?(forward: UserPort): Promise<void>;
+  /** @returns those that are open, whichever daemon opened them */
+  listUserPorts?(): Promise<UserPort[]>;
   /**
    * Only of drivers that pause the guest when the host's disk is full, and let it go on when there is room again (5.4).
    * @param listener told at once how it is, and of every change; one listener

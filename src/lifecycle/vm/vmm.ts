@@ -28,8 +28,9 @@ export function machineSpec(context: VmContext, capabilities = ALL_CAPABILITIES)
   return { ...adoptionSpec(context), ...draft };
 }
 
-/** As much of the spec as adopting, finding and cleaning up need: names, paths, sizes. */
-export function adoptionSpec({ vm, image, paths }: VmContext): MachineSpec {
+/** As much of the spec as adopting, finding and cleaning up need: names, paths, sizes, and a network that is the VMM's own. */
+export function adoptionSpec({ vm, image, paths, recorded, network: { addresses, nat } }: VmContext): MachineSpec {
+  const isVmmsOwn = recorded.network?.kind === 'user';
   return {
     vmId: vm.id,
     vmName: vm.name,
@@ -39,7 +40,7 @@ export function adoptionSpec({ vm, image, paths }: VmContext): MachineSpec {
     initramfsPath: image.initramfsPath,
     kernelArguments: kernelArguments(vm, image),
     disks: [],
-    network: { kind: 'none' },
+    network: isVmmsOwn ? { kind: 'user', macAddress: addresses.macAddress, restricted: !nat } : { kind: 'none' },
     runtimeDirectory: paths.runtimeDirectory,
     serialLogPath: paths.serialLog,
     vmmLogPath: paths.vmmLog,

@@ -2,13 +2,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Host } from '../../../host/host.ts';
 import { BangerError } from '../../../model/errors.ts';
 import type { ProcessIdentity } from '../../../model/vm.ts';
-import type { AgentChannel, Machine, MachineExit, MachineSpec } from '../contract.ts';
+import type { AgentChannel, Machine, MachineExit, MachineSpec, UserPort } from '../contract.ts';
 import type { ProcessStatus } from '../process-end.ts';
 import type { LoggedOutput } from '../output-log.ts';
 import { AgentChannels } from './agent-channels.ts';
 import { type BootExperience, BootWatch } from './boot-watch.ts';
 import { AGENT_PORT_COUNT, socketPaths } from './machine-config.ts';
 import type { QmpClient, QmpEvent } from './qmp-client.ts';
+import { parseUserPorts } from './user-ports.ts';
 import { type ExitEvidence, judgeExit, killProcess } from './vmm-process.ts';
 
 /** A guest that was paused because the host's disk was full is continued this often until its write succeeds. */
@@ -17,8 +18,6 @@ const FULL_DISK_RETRY_MS = 5000;
 const FULL_DISK_OVER_MS = 2000;
 /** What a dead QEMU left in its sockets is read within this; longer means another process holds the other end. */
 const DRAIN_LIMIT_MS = 1000;
-
-type PortForward = Parameters<NonNullable<Machine['forwardUserPort']>>[0];
 
 /** One running QEMU under this daemon's control. */
 export class QemuMachineControl implements Machine {
@@ -29,6 +28,7 @@ export class QemuMachineControl implements Machine {
   readonly hung?: Promise<string>;
   readonly forwardUserPort?: NonNullable<Machine['forwardUserPort']>;
   readonly removeUserPort?: NonNullable<Machine['removeUserPort']>;
+  readonly listUserPorts?: NonNullable<Machine['listUserPorts']>;
   readonly #host: Host;
   readonly #spec: MachineSpec;
   readonly #channels: AgentChannels;
@@ -74,6 +74,7 @@ export class QemuMachineControl implements Machine {
     if (parts.spec.network.kind === 'user') {
       this.forwardUserPort = (forward) => this.#changeForward('hostfwd_add', forward);
       this.removeUserPort = (forward) => this.#changeForward('hostfwd_remove', forward);
+      this.listUserPorts = async () => parseUserPorts(await this.#monitor('info usernet'));
     }
   }
 
@@ -185,16 +186,21 @@ export class QemuMachineControl implements Machine {
     throw new BangerError('VMM_FAILED', `QEMU of ${this.#spec.vmName} has no control connection`, { logPath: this.#spec.vmmLogPath });
   }
 
-  /** QMP has no verb for this; the monitor's answer is a text that is empty on success of an add. */
-  async #changeForward(verb: 'hostfwd_add' | 'hostfwd_remove', forward: PortForward): Promise<void> {
+  /** QMP has no verbs for the user network. @returns the monitor's text for people */
+  async #monitor(commandLine: string): Promise<string> {
+    return String(await this.#control().command('human-monitor-command', { 'command-line': commandLine }));
+  }
+
+  /** The answer is empty on success of an add. */
+  async #changeForward(verb: 'hostfwd_add' | 'hostfwd_remove', forward: UserPort): Promise<void> {
     const from = `${forward.protocol}:${forward.hostAddress}:${forward.hostPort}`;
     const rule = verb === 'hostfwd_add' ? `${from}-:${forward.guestPort}` : from;
-    const answer = await this.#control().command('human-monitor-command', { 'command-line': `${verb} net0 ${rule}` });
+    const answer = await this.#monitor(`${verb} net0 ${rule}`);
     // Removing says "… removed" or "… not found", and either way it is gone.
     if (verb === 'hostfwd_remove' || answer === '') return;
     throw new BangerError('NETWORK_FAILED', `QEMU cannot listen on ${forward.hostAddress}:${forward.hostPort}`, {
       remedy: 'ss -ltnp',
-      details: { ...forward, answer: String(answer).trim().slice(0, 200) },
+      details: { ...forward, answer: answer.trim().slice(0, 200) },
     });
   }
 }

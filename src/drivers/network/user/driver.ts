@@ -2,7 +2,7 @@ import { fallbackPort, isLowPort, portKey } from '../../../model/forward-ports.t
 import { BangerError } from '../../../model/errors.ts';
 import type { Host } from '../../../host/host.ts';
 import type { Verdict } from '../../../model/verdict.ts';
-import type { Machine } from '../../hypervisor/contract.ts';
+import type { Machine, UserPort } from '../../hypervisor/contract.ts';
 import type { ForwardResult, GuestListener, NetworkDriver, NetworkVm } from '../contract.ts';
 
 /** Fixed by QEMU's user network (`-netdev user` defaults, qemu(1)). */
@@ -10,7 +10,7 @@ const USER_NETWORK = { address: '10.0.2.15', prefixLength: 24, gateway: '10.0.2.
 
 /** The fallback where user namespaces are forbidden: each VM has QEMU's own network and makes nothing on the host. */
 export function createUserNetwork({ host }: { host: Pick<Host, 'portProblem'> }): NetworkDriver {
-  /** Forwards of each VM as far as this daemon life knows them, by guest listener. */
+  /** Forwards of each VM, by guest listener; those of an earlier daemon are asked for once. */
   const known = new Map<string, Map<string, ForwardResult>>();
   return {
     name: 'user',
@@ -35,7 +35,7 @@ export function createUserNetwork({ host }: { host: Pick<Host, 'portProblem'> })
     // The VMM's end takes its network along.
     detach: async (vm) => void known.delete(vm.shortId),
     setForwards: async (vm, listeners, machine) => {
-      const current = known.get(vm.shortId) ?? new Map<string, ForwardResult>();
+      const current = known.get(vm.shortId) ?? (await forwardsOf(vm, machine));
       known.set(vm.shortId, current);
       return applyUserForwards(vm, listeners, machine, current);
     },
@@ -61,6 +61,19 @@ export function userNetworkChecks(): Verdict[] {
       remedy: 'mend what keeps the private network from working; the line of its driver says what that is',
     },
   ];
+}
+
+/** What an earlier daemon left open goes on without a break where it is still wanted, and is closed where it is not. */
+async function forwardsOf(vm: NetworkVm, machine: Machine): Promise<Map<string, ForwardResult>> {
+  const open = (await machine.listUserPorts?.()) ?? [];
+  return new Map(
+    open.map(({ protocol, hostAddress, hostPort, guestPort }) => {
+      const isPlaced = hostAddress !== vm.addresses.loopbackAddress;
+      const at = isPlaced ? { at: { address: hostAddress, port: hostPort } } : {};
+      const forward: ForwardResult = { protocol, port: guestPort, hostAddress, hostPort, ...at };
+      return [portKey(forward), forward];
+    }),
+  );
 }
 
 async function applyUserForwards(
@@ -104,8 +117,6 @@ async function addForward(
   for (const hostPort of ports) {
     const forward = userForward(vm, listener, hostPort);
     try {
-      // One of an earlier daemon life would be in the way; QEMU has no way to ask for them.
-      await machine.removeUserPort?.(forward).catch(() => undefined);
       await machine.forwardUserPort(forward);
       return { ...base, hostPort };
     } catch (error) {
@@ -115,7 +126,7 @@ async function addForward(
   return { ...base, hostPort: null, problem };
 }
 
-function userForward(vm: NetworkVm, listener: GuestListener, hostPort: number): Parameters<NonNullable<Machine['forwardUserPort']>>[0] {
+function userForward(vm: NetworkVm, listener: GuestListener, hostPort: number): UserPort {
   return {
     hostAddress: listener.at?.address ?? vm.addresses.loopbackAddress,
     hostPort,

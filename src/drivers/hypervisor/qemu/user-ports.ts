@@ -1,0 +1,14 @@
+import type { UserPort } from '../contract.ts';
+
+/** Protocol, descriptor, address and port of the host, address and port of the guest (slirp_connection_info of libslirp). */
+const HOST_FORWARD = /^\s*(TCP|UDP)\[HOST_FORWARD\]\s+-?\d+\s+(\S+)\s+(\d+)\s+\S+\s+(\d+)\s/gm;
+
+/** @returns the forwards in what the monitor says to `info usernet`; connections stand there too */
+export function parseUserPorts(text: string): UserPort[] {
+  return [...text.matchAll(HOST_FORWARD)].map(([, protocol, address = '', hostPort, guestPort]) => ({
+    protocol: protocol === 'TCP' ? 'tcp' : 'udp',
+    hostAddress: address === '*' ? '0.0.0.0' : address,
+    hostPort: Number(hostPort),
+    guestPort: Number(guestPort),
+  }));
+}
