@@ -126,12 +126,31 @@ static int set_default_route(int fd, int index, uint32_t gateway) {
   return transact(fd, &m);
 }
 
+/**
+ * A resolver of the host that knows banger's names answers with addresses of the host's loopback (127.213.0.0/16). Here they are
+ * nobody's: no name of another machine leads to what listens on this one's own loopback.
+ */
+static int close_host_loopback(int fd) {
+  struct message m;
+  begin(&m, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, sizeof m.body.route);
+  m.body.route.rtm_family = AF_INET;
+  m.body.route.rtm_dst_len = 16;
+  // Where 127.0.0.0/8 stands, and the longer one wins.
+  m.body.route.rtm_table = RT_TABLE_LOCAL;
+  m.body.route.rtm_protocol = RTPROT_STATIC;
+  m.body.route.rtm_scope = RT_SCOPE_UNIVERSE;
+  m.body.route.rtm_type = RTN_UNREACHABLE;
+  add_u32(&m, RTA_DST, htonl(0x7fd50000U));
+  return transact(fd, &m);
+}
+
 static int configure(int fd, const struct link_plan *plan) {
   struct addresses found;
   int index = (int)if_nametoindex(plan->name), error;
   if (index == 0) return ENODEV;
   int loopback = (int)if_nametoindex("lo");
   if (loopback) set_link(fd, loopback, true, 0);
+  if ((error = close_host_loopback(fd))) return error;
   if ((error = list_foreign(fd, plan, index, &found))) return error;
   // After a restore the old address stands there; going down drops its routes and neighbours too.
   if (found.count > 0 && (error = set_link(fd, index, false, 0))) return error;
