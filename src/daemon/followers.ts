@@ -7,19 +7,29 @@ export const MOST_LOG_FOLLOWERS = 64;
 export const MOST_EVENT_FOLLOWERS = 1024;
 
 /**
- * Bounds streams that stay open as long as their client likes.
+ * Bounds streams that stay open as long as their client likes. Of one VM there may be one more as long as it has fewer than are left for
+ * all, so that whoever watches one in a loop leaves room for the others.
  * @param what they are, for people
  * @returns what counts a reply as one of them until its connection closes; throws BUSY beyond the bound
  */
-export function createFollowers(most: number, what: string): (reply: Pick<FastifyReply, 'raw'>) => void {
+export function createFollowers(most: number, what: string): (reply: Pick<FastifyReply, 'raw'>, vm: string | null) => void {
+  const counts = new Map<string | null, number>();
   let count = 0;
-  return ({ raw }) => {
-    if (count >= most) {
-      throw new BangerError('BUSY', `${count} ${what} are being followed, which is as many as the daemon serves`, {
+  return ({ raw }, vm) => {
+    const own = counts.get(vm) ?? 0;
+    if (own >= most - count) {
+      const whose = vm === null ? '' : ` of ${vm}`;
+      throw new BangerError('BUSY', `${own} ${what}${whose} are being followed, and ${count} in all; the daemon serves no more of them`, {
         remedy: 'end one of the commands that follow',
       });
     }
     count++;
-    raw.once('close', () => count--);
+    counts.set(vm, own + 1);
+    raw.once('close', () => {
+      count--;
+      const left = (counts.get(vm) ?? 1) - 1;
+      if (left === 0) counts.delete(vm);
+      else counts.set(vm, left);
+    });
   };
 }

@@ -135,6 +135,13 @@ describe('the name server, asked by dig', () => {
     assert.equal(ended, true);
   });
 
+  test('who comes last gets an answer over TCP, however many others hold their connections (12.8)', async () => {
+    const idle = Array.from({ length: 40 }, () => connect(server.port, '127.0.0.1').on('error', () => undefined));
+    await Promise.all(idle.map((socket) => once(socket, 'connect')));
+    assert.match(await dig('+tcp', '+tries=1', 'web.vm'), /127\.213\.0\.2/);
+    for (const socket of idle) socket.destroy();
+  });
+
   test('a busy port is an error that says what to do (6.3)', async () => {
     await assert.rejects(createDnsServer({ address: '127.0.0.1', port: server.port, log }), (error) => {
       assert.ok(error instanceof BangerError);

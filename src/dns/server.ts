@@ -135,11 +135,16 @@ function bindUdp(address: string, port: number, answer: Answer): Promise<UdpSock
 function createTcp(answer: Answer): Server {
   const open = new Set<Socket>();
   const server = createServer((socket) => {
+    // Who only holds a place gives it up to who comes: all users of the host may ask here.
+    const [oldest] = open;
+    if (oldest !== undefined && open.size >= MAX_TCP_CONNECTIONS) {
+      oldest.destroy();
+      open.delete(oldest);
+    }
     open.add(socket);
     socket.on('close', () => open.delete(socket));
     serveTcp(socket, answer);
   });
-  server.maxConnections = MAX_TCP_CONNECTIONS;
   server.on('banger-end', () => {
     for (const socket of open) socket.destroy();
   });

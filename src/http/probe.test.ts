@@ -70,6 +70,20 @@ test('hostile answers do no harm: silence, endless bytes, half a word, nobody (3
   assert.equal(await probeScheme('127.0.0.1', 1, 'web.vm'), null);
 });
 
+test('a VM whose ports say nothing leaves room for the questions about others (12.8)', async () => {
+  const silent = createServer((socket) => socket.on('error', () => undefined)).listen(0, '127.0.0.1');
+  const loud = createHttp((_request, response) => response.end()).listen(0, '127.0.0.2');
+  await Promise.all([once(silent, 'listening'), once(loud, 'listening')]);
+  const portOf = (server: typeof silent | typeof loud): number => (server.address() as AddressInfo).port;
+  const probe = createSchemeProbe();
+  const questions = Array.from({ length: 40 }, (_, n) => ({ address: '127.0.0.1', port: portOf(silent), host: 'a.vm', listener: `${n}` }));
+  const silence = probe(questions);
+  assert.deepEqual(await probe([{ address: '127.0.0.2', port: portOf(loud), host: 'b.vm', listener: 'b' }]), ['http']);
+  await silence;
+  silent.close();
+  loud.close();
+});
+
 test('each listener is asked once, until another program listens (3.12)', async () => {
   let asked = 0;
   const server = createHttp((_request, response) => {

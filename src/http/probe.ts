@@ -92,16 +92,19 @@ export type SchemeQuestion = {
 /** What is known of ports; each is asked once for as long as the same program listens. */
 export type SchemeProbe = (questions: readonly SchemeQuestion[]) => Promise<Probed[]>;
 
-/** @returns a memory with the questions that fill it; no more than 16 are under way at once, and no call waits for more than that */
+/** @returns a memory with the questions that fill it; no more than 16 are under way at once, half of them of one VM, and no call waits for more than that */
 export function createSchemeProbe(): SchemeProbe {
   const known = new Map<string, { scheme: Probed; until: number }>();
   let underWay = 0;
+  const underWayOf = new Map<string, number>();
   const ask = async ({ address, port, host, listener }: SchemeQuestion): Promise<Probed> => {
     const key = `${address}:${port} ${listener}`;
     const before = known.get(key);
     if (before !== undefined && before.until > performance.now()) return before.scheme;
-    if (underWay >= MAX_AT_ONCE) return undefined;
+    const own = underWayOf.get(address) ?? 0;
+    if (own >= MAX_AT_ONCE - underWay) return undefined;
     underWay++;
+    underWayOf.set(address, own + 1);
     try {
       const scheme = await probeScheme(address, port, host);
       if (known.size >= MAX_KNOWN) known.clear();
@@ -109,6 +112,9 @@ export function createSchemeProbe(): SchemeProbe {
       return scheme;
     } finally {
       underWay--;
+      const left = (underWayOf.get(address) ?? 1) - 1;
+      if (left === 0) underWayOf.delete(address);
+      else underWayOf.set(address, left);
     }
   };
   return (questions) => Promise.all(questions.map(ask));

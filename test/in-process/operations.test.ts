@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import type { OperationEvent } from '../../src/api/schemas.ts';
 import { createFollowers, MOST_LOG_FOLLOWERS } from '../../src/daemon/followers.ts';
 import { runInProcess } from '../support/run-cli.ts';
+import { startStubDaemon } from '../support/stub-daemon.ts';
 import { created, daemonFor, done, ended, type TestDaemon, until } from '../support/test-daemon.ts';
 
 /** Begins a creation that hangs until it is cancelled. */
@@ -142,23 +143,24 @@ test('of a log one asks for the last lines, and events by their time; other logs
   for (const bad of ['-1', 'x', '1.5', '']) assert.equal((await logs(`--tail=${bad}`)).exitCode, 2, bad);
 });
 
-test('a daemon has so many followed logs and no more, and who leaves makes room; what is not followed is always read (7.2, 9.5)', async (t) => {
+test('a daemon has so many followed logs and no more, half of them of one VM, and who leaves makes room; what is not followed is always read (7.2, 9.5)', async (t) => {
   const followed: AsyncGenerator<Buffer>[] = [];
   // Before the daemon ends, which waits for its clients.
   t.after(() => Promise.all(followed.map((log) => log.return(undefined))));
   const { api } = await daemonFor(t);
-  await created(api, 'web');
-  const follow = async () => {
-    const log = await api.logs('web', 'events', true);
+  await Promise.all([created(api, 'web'), created(api, 'db')]);
+  const follow = async (name = 'web') => {
+    const log = await api.logs(name, 'events', true);
     // One that nobody has read from cannot be left.
     await log.next();
     return log;
   };
-  followed.push(...(await Promise.all(Array.from({ length: MOST_LOG_FOLLOWERS }, follow))));
-  await assert.rejects(follow(), { code: 'BUSY', message: '64 logs are being followed, which is as many as the daemon serves' });
+  followed.push(...(await Promise.all(Array.from({ length: MOST_LOG_FOLLOWERS / 2 }, () => follow()))));
+  await assert.rejects(follow(), { code: 'BUSY', message: /^32 logs of web are being followed, and 32 in all/ });
+  followed.push(await follow('db'));
   for await (const chunk of await api.logs('web', 'events', false)) assert.ok(chunk.length > 0);
   await done(api, api.beginVm('web', 'stop'));
-  await followed.pop()?.return(undefined);
+  await followed.shift()?.return(undefined);
   await until(async () => {
     const log = await follow().catch(() => undefined);
     if (log !== undefined) followed.push(log);
@@ -166,11 +168,28 @@ test('a daemon has so many followed logs and no more, and who leaves makes room;
   });
 });
 
+test('who follows a log is told when the daemon ends, and does not take it for the end of the log (1.6)', async (t) => {
+  const stub = await startStubDaemon({ routes: { 'GET /v1/vms/web/logs': (response) => void response.end('the last line\n') } });
+  t.after(() => stub.close());
+  assert.equal((await runInProcess(stub.env, ['vm', 'logs', 'web'])).exitCode, 0);
+  const { exitCode, stdout, stderr } = await runInProcess(stub.env, ['vm', 'logs', '-f', 'web']);
+  assert.deepEqual([exitCode, stdout], [1, 'the last line\n']);
+  assert.match(stderr, /the daemon, or the way to it, ended, and what was followed with it\n {2}try: banger vm logs -f --tail 20 web/);
+});
+
 test('event streams are bounded in the same way (7.2)', () => {
-  const follows = createFollowers(2, 'operations');
-  const replies = Array.from({ length: 3 }, () => ({ raw: new EventEmitter() as ServerResponse }));
-  for (const reply of replies.slice(0, 2)) follows(reply);
-  assert.throws(() => follows(replies[2] as (typeof replies)[number]), { code: 'BUSY' });
-  replies[0]?.raw.emit('close');
-  follows(replies[2] as (typeof replies)[number]);
+  const follows = createFollowers(4, 'operations');
+  const begin = (vm: string | null): (() => void) => {
+    const raw = new EventEmitter() as ServerResponse;
+    follows({ raw }, vm);
+    return () => void raw.emit('close');
+  };
+  const [end] = [begin('web'), begin('web')];
+  assert.throws(() => begin('web'), { code: 'BUSY' });
+  begin('db');
+  assert.throws(() => begin('db'), { code: 'BUSY' });
+  end();
+  begin('db');
+  begin(null);
+  assert.throws(() => begin('new'), { code: 'BUSY' });
 });

@@ -29,7 +29,7 @@ export function logRoutes(server: TypedServer, services: DaemonServices): void {
     const from = request.query.tail === undefined ? 0 : (await beginOfTail(path, Number(request.query.tail))).begin;
     const follow = request.query.follow === '1';
     if (follow) {
-      follows(reply);
+      follows(reply, vm.name);
       reply.raw.once('close', services.openSessions.begin(vm.name, 'vm logs -f'));
     }
     const log = followFile(path, { from, follow, signal: clientSignal(reply) });

@@ -29,8 +29,8 @@ export function operationRoutes(server: TypedServer, services: DaemonServices, a
   });
 
   server.get('/v1/operations/:id/events', { schema: { params } }, (request, reply) => {
-    const { id } = operations.get(request.params.id);
-    follows(reply);
+    const { id, vmName } = operations.get(request.params.id);
+    follows(reply, vmName);
     const signal = clientSignal(reply);
     return reply.type('application/x-ndjson').send(Readable.from(events(id, signal)));
   });
