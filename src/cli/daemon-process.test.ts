@@ -96,6 +96,11 @@ test('a daemon that ends while it starts is told with its last words and its log
   );
   const log = await runInProcess(env, ['daemon', 'logs']);
   assert.match(log.stdout, /unknown key/);
+  env['FAKE_FAILURE'] = 'bangerd: disk I/O error\nError: disk I/O error\n    at main (/x/bangerd.app:330:3951)';
+  assert.match(
+    (await runInProcess(env, ['vm', 'ls'])).stderr,
+    /^banger: the daemon ended with status 2 while it started: disk I\/O error\n/,
+  );
   env['FAKE_FAILURE'] = 'bangerd: config.toml:3: defualts: unknown key\n  try: edit line 3 of config.toml';
   assert.equal(
     (await runInProcess(env, ['vm', 'ls'])).stderr,

@@ -126,7 +126,8 @@ function lastWords(path: string, fromByte: number): { text: string; remedy?: str
   const written = existsSync(path) ? readFileSync(path).subarray(fromByte).toString('utf8') : '';
   const lines = written.trimEnd().split('\n');
   const remedy = /^ {2}try: (.*)$/.exec(lines.at(-1) ?? '')?.[1];
-  const line = lines.at(remedy === undefined ? -1 : -2) ?? '';
+  // Where it fell over something unforeseen, the way there stands below what it was.
+  const line = lines.findLast((one) => one.startsWith('bangerd: ')) ?? lines.at(remedy === undefined ? -1 : -2) ?? '';
   return { text: messageOf(line).replace(/^bangerd: /, ''), ...(remedy === undefined ? {} : { remedy }) };
 }
 

@@ -38,8 +38,8 @@ export async function runSession(socket: Duplex, options: SessionOptions): Promi
 async function receive(socket: Duplex, options: SessionOptions): Promise<SessionExit> {
   const decoder = new FrameDecoder();
   const lost = (cause?: unknown): BangerError =>
-    new BangerError('AGENT_UNREACHABLE', 'the connection to the guest ended before the command did', {
-      remedy: 'banger vm list',
+    new BangerError('AGENT_UNREACHABLE', 'the daemon, or the way to it, ended before the command did; the guest ends the command with it', {
+      remedy: 'banger daemon status',
       ...(cause === undefined ? {} : { cause }),
     });
   const chunks = socket[Symbol.asyncIterator]();

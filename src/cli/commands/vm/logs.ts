@@ -33,6 +33,11 @@ export function declareCommand(cli: Cli) {
       const log = flags.since === undefined ? all : filterLines(all, { since: flags.since });
       // Events are JSON, and must be afterwards.
       await copyLog(cli, flags.raw === true ? log : safeLog(log, kind === 'events' ? jsonEscaped : safeText));
+      if (flags.follow !== true) return;
+      // A log that is followed has no end of its own.
+      throw new BangerError('DAEMON_UNREACHABLE', 'the daemon, or the way to it, ended, and what was followed with it', {
+        remedy: `banger vm logs -f --tail 20 ${name}`,
+      });
     });
 }
 
