@@ -231,7 +231,7 @@ describe("the fallback to QEMU's user network", needsQemu, () => {
 
   test('a daemon that takes the VM over finds its ports open, and follows those that come and go later (6.1, 10.7)', async () => {
     const vm = guest(sandbox(), 'open');
-    const { loopbackAddress: address } = await vm.show();
+    const { address } = await vm.show();
     await vm.sh(SERVE.replace('PORT', '9000'));
     const isServed = (heard: string): boolean => heard === 'open';
     await eventually('the forward', () => hear(sandbox(), address, 9000), isServed);

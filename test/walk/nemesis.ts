@@ -86,8 +86,8 @@ function linkPrograms(searchPath: string, directory: string): void {
 
 /** @returns how many recoveries of VMs failed so far, as the daemons wrote it down */
 export function failedRecoveries(sandbox: Sandbox): number {
-  const log = readFileSync(join(sandbox.directory, 'state/bangerd.log'), 'utf8');
-  return log.split('"a VM could not be recovered"').length - 1;
+  const files = ['bangerd.log.1', 'bangerd.log'].map((name) => join(sandbox.directory, 'state', name)).filter((path) => existsSync(path));
+  return files.flatMap((path) => readFileSync(path, 'utf8').split('"a VM could not be recovered"').slice(1)).length;
 }
 
 /** What a walk cost. It goes on after a loss, so that all of it is seen. */
