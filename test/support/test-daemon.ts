@@ -205,6 +205,7 @@ function fakeParts(world: TestWorld, store: Store, effects: Effects): Parameters
     distributions: new Map([['exotic', effects.watch('distribution', exoticDistribution(host))]]),
     hypervisors: world.isPlain ? [helperlessHypervisor, hypervisor] : [hypervisor],
     storages: world.isPlain ? [helperlessStorage, storage] : [storage],
+    standingNetworks: [],
     names: {
       set: async (name, address) => void world.names.set(name, address),
       setPorts: () => undefined,

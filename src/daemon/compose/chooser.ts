@@ -16,6 +16,8 @@ export type ChooserParts = {
   storages: readonly StorageDriver[];
   /** Change with the bundle. */
   networks: () => readonly NetworkDriver[];
+  /** Those that are there without a bundle, for VMs that have joined them. */
+  standingNetworks: readonly NetworkDriver[];
   /** Why there are none. */
   missing: () => BangerError;
   /** Where disks of VMs go. */
@@ -70,12 +72,12 @@ export class Chooser implements Pick<Drivers, 'of' | 'addressOnHost' | 'choose' 
   }
 
   of(runtime: VmRuntime | null): RecordedDrivers {
-    const { hypervisors, storages, missing } = this.#parts;
+    const { hypervisors, storages, missing, standingNetworks } = this.#parts;
     const networks = this.networks();
     return {
       hypervisor: recorded(runtime?.hypervisor, hypervisors, absentHypervisor),
       storage: recorded(runtime?.storageDriver, storages, absentStorage),
-      network: recorded(runtime?.networkDriver, networks, (name) =>
+      network: recorded(runtime?.networkDriver, networks.length === 0 ? standingNetworks : networks, (name) =>
         absentNetwork(networks.length === 0 ? missing() : notHere('network', name)),
       ),
     };

@@ -33,6 +33,7 @@ export async function compose(options: ComposeOptions, drivers: Registry = DRIVE
     places,
     hypervisors: Object.values(drivers.hypervisors).map((make) => make(context)),
     storages: Object.values(drivers.storages).map((make) => make(context)),
+    standingNetworks: Object.values(drivers.standingNetworks).map((make) => make(context)),
     names: createNames(config.dns, httpFrontOf(options), log),
     clockJumps: watchClockJumps(() => known.present && bundlePath(known.present.bundle, 'forwarder')),
     provisionSources: createProvisionSources({

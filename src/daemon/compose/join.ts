@@ -3,6 +3,7 @@ import { availableParallelism, totalmem } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { humanId } from 'human-id';
 import type { Hypervisor } from '../../drivers/hypervisor/contract.ts';
+import type { NetworkDriver } from '../../drivers/network/contract.ts';
 import type { StorageDriver } from '../../drivers/storage/contract.ts';
 import { createAgentClient } from '../../guest/agent-client.ts';
 import { makeSshHostKey } from '../../guest/ssh-host-key.ts';
@@ -62,6 +63,8 @@ export type DaemonParts = {
   /** All that can be chosen, best first. */
   hypervisors: readonly Hypervisor[];
   storages: readonly StorageDriver[];
+  /** Those of the networks that are there without a bundle. */
+  standingNetworks: readonly NetworkDriver[];
   names: Names;
   places: Places;
   bundle: BundleParts;
@@ -159,12 +162,13 @@ function imageSources({ provisionSources, distributions }: DaemonParts): Pick<Li
   return { provisionSources, distributions };
 }
 
-function chooserOf({ config, directories }: ComposeOptions, { hypervisors, storages, bundle }: DaemonParts): Chooser {
+function chooserOf({ config, directories }: ComposeOptions, { hypervisors, storages, standingNetworks, bundle }: DaemonParts): Chooser {
   return new Chooser({
     wishes: { hypervisor: config.hypervisor, storage: config.storage.driver, network: config.network.mode },
     hypervisors,
     storages,
     networks: () => bundle.networks(),
+    standingNetworks,
     missing: () => bundle.missing(),
     directory: directories.stateDirectory,
   });

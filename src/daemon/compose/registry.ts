@@ -39,6 +39,8 @@ export type Registry = {
   storages: Makers<StorageDriver>;
   /** Made anew with every bundle. */
   networks: Makers<NetworkDriver, Omit<DriverContext, 'bundle'> & { bundle: Bundle }>;
+  /** Those of the networks that need nothing of a bundle, for VMs that have joined them. */
+  standingNetworks: Makers<NetworkDriver>;
 };
 
 /** With and without a jail it is the same program, found in the same way. */
@@ -79,10 +81,11 @@ export const DRIVERS: Registry = {
       createDmSnapshotStorage({ host, helper: createHelperClient(config.helper.socket, 'STORAGE_FAILED') }),
     copy: createCopyStorage,
   },
+  standingNetworks: { user: createUserNetwork },
   networks: {
     private: ({ host, config, bundle, directories: { runtimeDirectory } }) =>
       createPrivateNetwork({ host, forwarderPath: bundlePath(bundle, 'forwarder'), runtimeDirectory, share: config.network.share }),
-    user: ({ host }) => createUserNetwork({ host }),
+    user: createUserNetwork,
     bridge: ({ host, config, bundle, directories: { runtimeDirectory } }) =>
       createBridgeNetwork({
         host,
