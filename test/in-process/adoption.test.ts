@@ -217,6 +217,19 @@ for (const isPlain of [false, true]) {
   });
 }
 
+test('a VM that was stopped starts as soon as the bundle is back, whatever was asked for before (10.7)', async (t) => {
+  const { world, next } = await livesOf(t);
+  const { api: first } = await next();
+  await done(first, first.beginVm('web', 'stop'));
+  world.isBundleAway = true;
+  const { api } = await next();
+  assert.equal((await ended(api, await api.beginVm('web', 'start'))).state, 'failed');
+  world.isBundleAway = false;
+  await done(api, api.beginVm('web', 'start'));
+  await done(api, api.beginVm('web', 'delete'));
+  assert.deepEqual(world.remains(), []);
+});
+
 test('what a network that is away leaves of a VM that was stopped is swept when it is back (9.5, 10.7)', async (t) => {
   const { world, next } = await livesOf(t);
   const due: (() => void)[] = [];

@@ -202,7 +202,11 @@ function driversOf(chooser: Chooser, { hypervisors, storages, bundle }: DaemonPa
   return {
     of: (runtime) => chooser.of(runtime),
     addressOnHost: (runtime, addresses) => chooser.addressOnHost(runtime, addresses),
-    choose: (runtime) => chooser.choose(runtime),
+    async choose(runtime) {
+      // One that was away may be back.
+      if (chooser.networks().length === 0) await bundle.refresh().catch(() => undefined);
+      return chooser.choose(runtime);
+    },
     async refreshNetworks(runtime) {
       const isThere = chooser.networks().some(({ name }) => name === runtime?.networkDriver);
       // Why it is not is told by whoever is asked for something then.
