@@ -192,6 +192,8 @@ function fakeParts(world: TestWorld, store: Store, effects: Effects): Parameters
     'openUnpacked',
     'listenedByOthers',
   ]);
+  // Looked at when the daemon begins, and when it is told to.
+  let known = world.isBundleAway ? NO_NETWORKS : networks;
   return {
     store: {
       vms: effects.watch('vms', store.vms, ['*']),
@@ -224,9 +226,11 @@ function fakeParts(world: TestWorld, store: Store, effects: Effects): Parameters
       cacheDirectory: join(world.directory, 'cache'),
     },
     bundle: {
-      refresh: () => Promise.resolve(),
+      refresh: async () => {
+        if (!world.isBundleAway) known = networks;
+      },
       agentSha256: () => world.agentSha256,
-      networks: () => (world.isBundleAway ? NO_NETWORKS : networks),
+      networks: () => known,
       missing: () => new BangerError('BUNDLE_MISSING', 'there is no runtime bundle'),
       resolveImage: (reference = 'default') => Promise.resolve().then(() => resolveImage(store.images.list(), reference)),
     },
