@@ -11,6 +11,7 @@ function watched(t: TestContext, activity: (seconds: number) => Activity | undef
     wait: (ms: number) => new Promise<void>((wake) => void waiting.push({ until: seconds * 1000 + ms, wake })),
   };
   const over = new AbortController();
+  const experience = { firstWords: 700, agent: 2000 };
   t.after(() => over.abort());
   const seen: string[] = [];
   const watch = new BootWatch(
@@ -21,7 +22,7 @@ function watched(t: TestContext, activity: (seconds: number) => Activity | undef
       over: over.signal,
       time,
     },
-    { mostCpuMs: 2000 },
+    experience,
   );
   void watch.hung.then((reason) => seen.push(reason));
   const pass = async (count: number): Promise<void> => {
@@ -33,7 +34,7 @@ function watched(t: TestContext, activity: (seconds: number) => Activity | undef
       for (let turn = 0; turn < 20; turn++) await Promise.resolve();
     }
   };
-  return { watch, over, seen, pass };
+  return { watch, over, seen, pass, experience };
 }
 
 const busy = (seconds: number): Activity => ({ cpuMs: seconds * 200, waitedMs: seconds * 500 });
@@ -64,9 +65,20 @@ test('a guest that neither computes nor waits for a processor hangs (4.2)', asyn
 });
 
 test('one that computes far longer than any other hangs (4.2)', async (t) => {
-  const { seen, pass } = watched(t, (seconds) => ({ cpuMs: seconds * 1000, waitedMs: 0 }));
-  await pass(12);
+  const { watch, seen, pass } = watched(t, (seconds) => ({ cpuMs: seconds * 1000, waitedMs: 0 }));
+  watch.onOutput(Buffer.from('[    1.2] PCI: System does not support PCI\r\n'));
+  await pass(10);
+  assert.deepEqual(seen, []);
+  await pass(2);
   assert.deepEqual(seen, ['it computed for 10 seconds and came to nothing']);
+});
+
+test('a kernel that computes and says nothing hangs far sooner (4.2)', async (t) => {
+  const { seen, pass } = watched(t, (seconds) => ({ cpuMs: seconds * 1000, waitedMs: 0 }));
+  await pass(4);
+  assert.deepEqual(seen, []);
+  await pass(2);
+  assert.deepEqual(seen, ['it computed for 4 seconds and said nothing']);
 });
 
 test('a busy host, a stopped VMM and a slow disk are no hang, however long they last (4.2)', async (t) => {
@@ -81,9 +93,22 @@ test('while nobody can tell what the VMM does, nothing is concluded (4.2)', asyn
   assert.deepEqual(stopped.seen, []);
 });
 
-test('what a boot takes on this host is learned from those that came up (4.2)', () => {
-  assert.deepEqual(
-    [undefined, 100, 4000, 90_000].map((mostCpuMs) => cpuLimitMs({ mostCpuMs })),
-    [30_000, 10_000, 16_000, 30_000],
-  );
+test('what a boot takes on this host is learned from those that came up (4.2)', async (t) => {
+  const limits = (known: number | undefined) => [
+    cpuLimitMs({ firstWords: known, agent: undefined }, 'firstWords'),
+    cpuLimitMs({ firstWords: undefined, agent: known }, 'agent'),
+  ];
+  assert.deepEqual([undefined, 100, 4000, 90_000].map(limits), [
+    [12_000, 30_000],
+    [4000, 10_000],
+    [16_000, 16_000],
+    [30_000, 30_000],
+  ]);
+  const silent = watched(t, () => ({ cpuMs: 5000, waitedMs: 0 }));
+  await silent.watch.learn();
+  assert.deepEqual(silent.experience, { firstWords: 5000, agent: 5000 });
+  const spoke = watched(t, () => ({ cpuMs: 900, waitedMs: 0 }));
+  spoke.watch.onOutput(Buffer.from('PCI'));
+  await spoke.pass(1);
+  assert.deepEqual(spoke.experience, { firstWords: 900, agent: 2000 });
 });

@@ -11,11 +11,16 @@ const LOOK_EVERY_MS = 1000;
 /** A guest that boots computes, or waits for a processor; one that does neither for so long waits for a tick that never comes. */
 const IDLE_MS = 8000;
 const IDLE_SHARE = 0.1;
-/** Processor time until the agent answers is 2 to 4 s here; a slow host takes several times as much. */
-const MOST_CPU_MS = 30_000;
 /** Of what the slowest boot of this daemon took so far. */
 const CPU_FACTOR = 4;
-const LEAST_CPU_LIMIT_MS = 10_000;
+/**
+ * Processor time to a stage of the boot: `most` before a boot has shown what it takes, `least` however quick it was. Kernels warn on microvm
+ * that there is no PCI, soon after they have started their processors: a host where others take 3 s to the agent sees that after 0.9 s.
+ */
+export const STAGES = {
+  firstWords: { most: 12_000, least: 4000 },
+  agent: { most: 30_000, least: 10_000 },
+} as const;
 
 /** What a process has done since its start; undefined while it is stopped, or when that cannot be told. */
 export type Activity = { cpuMs: number; waitedMs: number };
@@ -39,8 +44,10 @@ const realTime: Time = {
   wait: (ms, signal) => sleep(ms, undefined, { signal, ref: false }),
 };
 
-/** Most processor time that a boot has taken, for the limit of the next. */
-export type BootExperience = { mostCpuMs: number | undefined };
+/** Most processor time that boots took to each stage, for the limits of the next. */
+export type BootExperience = { firstWords: number | undefined; agent: number | undefined };
+
+export const noExperience = (): BootExperience => ({ firstWords: undefined, agent: undefined });
 
 /** Recognises a boot that will never end, by what the guest prints and by what its VMM does. */
 export class BootWatch {
@@ -51,6 +58,7 @@ export class BootWatch {
   readonly #experience: BootExperience;
   readonly #time: Time;
   #text = '';
+  #stage: keyof BootExperience = 'firstWords';
 
   constructor(options: BootWatchOptions, experience: BootExperience) {
     this.hung = this.#hung.promise;
@@ -63,6 +71,10 @@ export class BootWatch {
   /** What the guest printed. */
   readonly onOutput = (chunk: Uint8Array): void => {
     if (this.#options.over.aborted) return;
+    if (this.#stage === 'firstWords') {
+      this.#stage = 'agent';
+      void this.#learn('firstWords');
+    }
     this.#text = (this.#text + Buffer.from(chunk).toString('latin1')).slice(-KEPT_TEXT - chunk.length);
     const said = NO_TIMER.exec(this.#text)?.[0];
     this.#text = said === undefined ? this.#text.slice(-KEPT_TEXT) : '';
@@ -96,20 +108,28 @@ export class BootWatch {
       }
       before = { ...present, at };
       if (idleSince !== undefined && at - idleSince >= IDLE_MS) this.#settle(`it did nothing for ${IDLE_MS / 1000} seconds`);
-      const limitMs = cpuLimitMs(this.#experience);
-      if (present.cpuMs > limitMs) this.#settle(`it computed for ${Math.round(limitMs / 1000)} seconds and came to nothing`);
+      const limitMs = cpuLimitMs(this.#experience, this.#stage);
+      if (present.cpuMs > limitMs) this.#settle(`it computed for ${Math.round(limitMs / 1000)} seconds and ${CAME_TO[this.#stage]}`);
     }
   }
 
   /** Called when the agent has answered. */
   async learn(): Promise<void> {
+    // A kernel that says nothing shows how long others like it may be silent.
+    await Promise.all([this.#stage === 'firstWords' ? this.#learn('firstWords') : undefined, this.#learn('agent')]);
+  }
+
+  async #learn(stage: keyof BootExperience): Promise<void> {
     const { cpuMs } = (await this.#options.activity()) ?? { cpuMs: 0 };
-    this.#experience.mostCpuMs = Math.max(this.#experience.mostCpuMs ?? 0, cpuMs);
+    this.#experience[stage] = Math.max(this.#experience[stage] ?? 0, cpuMs);
   }
 }
 
-/** @returns how long a boot may compute; a host is not as slow as it could be once a boot has shown it. */
-export function cpuLimitMs({ mostCpuMs }: BootExperience): number {
-  if (mostCpuMs === undefined) return MOST_CPU_MS;
-  return Math.min(MOST_CPU_MS, Math.max(LEAST_CPU_LIMIT_MS, CPU_FACTOR * mostCpuMs));
+const CAME_TO = { firstWords: 'said nothing', agent: 'came to nothing' };
+
+/** @returns how long a boot may compute to a stage; a host is not as slow as it could be once a boot has shown it. */
+export function cpuLimitMs(experience: BootExperience, stage: keyof BootExperience): number {
+  const { most, least } = STAGES[stage];
+  const known = experience[stage];
+  return known === undefined ? most : Math.min(STAGES.agent.most, Math.max(least, CPU_FACTOR * known));
 }

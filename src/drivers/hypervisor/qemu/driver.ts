@@ -5,7 +5,7 @@ import type { ProcessIdentity } from '../../../model/vm.ts';
 import type { Hypervisor, Machine, MachineSpec } from '../contract.ts';
 import { waitForVmmExit } from '../process-end.ts';
 import { type BootQueue, createBootQueue } from './boot-queue.ts';
-import type { BootExperience } from './boot-watch.ts';
+import { type BootExperience, noExperience } from './boot-watch.ts';
 import { type QemuSettings, type QemuInstallation, checkQemu, locateQemu } from './checks.ts';
 import { controlArgument, machineArguments, socketPaths } from './machine-config.ts';
 import { QemuMachineControl } from './machine.ts';
@@ -19,7 +19,7 @@ const ADOPT_TIMEOUT_MS = 5000;
 
 /** The driver for QEMU's microvm machine (4.2). */
 export function createQemuHypervisor({ host, settings }: { host: Host; settings: QemuSettings }): Hypervisor {
-  const boots: Boots = { queue: createBootQueue(availableParallelism()), experience: { mostCpuMs: undefined } };
+  const boots: Boots = { queue: createBootQueue(availableParallelism()), experience: noExperience() };
   return {
     name: 'qemu',
     takes: { diskFormats: ['raw', 'qcow2'], networks: ['tap', 'user', 'none'] },

@@ -162,6 +162,12 @@ function commandLine({ spec, accelerator, tscKhz }: QemuMachine): string {
  * Under TCG the guest reads the host's TSC. Its own calibration against the emulated PIT fails now and then on a busy
  * host and the boot hangs (2 of 15 here; 0 of 30 when told). There is no second clock to watch the TSC with. An
  * emulated CPU does not speculate, so mitigations only cost.
+ *
+ * The kernel's measurement of the APIC timer cannot be kept from happening. Linux 6.1 (calibrate_APIC_clock in arch/x86/kernel/apic/apic.c)
+ * leaves it out for a timer with TSC deadline, which QEMU 7.2 does not emulate, and where the platform tells the frequency: CPUID leaf 0x15
+ * of an Intel processor, which TCG does not have, or Hyper-V, VMware or Jailhouse. `apicpmtimer` needs an ACPI timer, which microvm lacks, and
+ * `nolapic_timer` leaves two processors without a tick. A host that takes the processor away for 100 ms right then spoils it: so boots
+ * queue for processors, and BootWatch sees the rest.
  */
 function emulationArguments(tscKhz: number | undefined): string[] {
   const tsc = tscKhz === undefined ? [] : [`tsc_early_khz=${tscKhz}`];
