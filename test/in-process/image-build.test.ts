@@ -154,6 +154,7 @@ test('a daemon that dies anywhere in a build leaves an image or nothing, and no 
     const building = build(daemon);
     building.catch(() => undefined);
     const isDead = await Promise.race([daemon.effects.died.then(() => true), building.then(() => false)]);
+    daemon.effects.hook = () => undefined;
     if (!isDead) break;
     await daemon.kill();
     daemon = await startDaemon(first.world);

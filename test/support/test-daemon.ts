@@ -140,6 +140,18 @@ export async function startDaemon(world: TestWorld, options: DaemonOptions & { h
   await Promise.race([effects.died, daemon.recover()]);
   let isOver = false;
   if (!effects.dead) await server.listen({ path: world.directories.socketPath });
+  const kill = async (): Promise<void> => {
+    isOver = true;
+    effects.die();
+    daemon.services.retries.end();
+    daemon.services.machines.detachAll();
+    await server.close();
+    await effects.settled();
+    keepDatabase(world, store);
+    world.names.clear();
+    // The kernel leaves the socket of a dead process where it is; Node removes it, and listening anew makes it anyway.
+    rmSync(world.directories.socketPath, { force: true });
+  };
   return {
     world,
     api: createApi(createSend(world.directories.socketPath)),
@@ -149,22 +161,13 @@ export async function startDaemon(world: TestWorld, options: DaemonOptions & { h
     log,
     async stop() {
       if (isOver) return;
+      // One that a hook let die after its work would wait for ever for what it began.
+      if (effects.dead) return kill();
       isOver = true;
       await server.close();
       await daemon.close();
     },
-    async kill() {
-      isOver = true;
-      effects.die();
-      daemon.services.retries.end();
-      daemon.services.machines.detachAll();
-      await server.close();
-      await effects.settled();
-      keepDatabase(world, store);
-      world.names.clear();
-      // The kernel leaves the socket of a dead process where it is; Node removes it, and listening anew makes it anyway.
-      rmSync(world.directories.socketPath, { force: true });
-    },
+    kill,
   };
 }
 
