@@ -27,6 +27,7 @@ test('a missing or old QEMU fails the check with the package to install (9.3)', 
   assert.equal(judgeProgram('qemu', undefined).level, 'fail');
   assert.equal(judgeProgram('qemu', 'QEMU emulator version 5.2.0').level, 'fail');
   assert.equal(judgeProgram('qemu', 'QEMU emulator version 7.2.22 (Debian)').level, 'pass');
+  assert.match(judgeProgram('qemu', '').reason ?? '', /does not say its version/);
 });
 
 test('the TSC frequency is that of cpuinfo only when the measurement agrees (4.2)', () => {

@@ -76,7 +76,8 @@ async function versionOf(host: Host, qemuPath: string, signal: AbortSignal | und
 export function judgeProgram(program: string, printed: string | undefined): Verdict {
   const name = 'qemu';
   if (printed === undefined) return { name, level: 'fail', reason: `${program} is not installed or does not start`, remedy: REMEDY };
-  const major = Number(/version (\d+)\./.exec(printed)?.[1] ?? '0');
+  const major = Number(/version (\d+)\./.exec(printed)?.[1]);
+  if (Number.isNaN(major)) return { name, level: 'fail', reason: `${program} does not say its version`, remedy: REMEDY };
   if (major >= OLDEST_MAJOR) return { name, level: 'pass', reason: printed };
   return { name, level: 'fail', reason: `${printed} is older than ${OLDEST_MAJOR}.0`, remedy: REMEDY };
 }
