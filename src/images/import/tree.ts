@@ -44,7 +44,7 @@ const SHORTER = 'leave it out, or keep it in a file';
 const WHITEOUT = '.wh.';
 const OPAQUE = '.wh..wh..opq';
 /** Attributes that an image may bring; labels of security modules belong to the host that wrote them. */
-const KEPT_XATTRS = /^(security\.capability$|user\.)/;
+const KEPT_XATTRS = /^(security\.capability$|system\.posix_acl_(access|default)$|user\.)/;
 
 /** A directory that no entry speaks of. */
 const implicitDirectory = (path: string): TarEntry => ({ path, type: 'directory', mode: 0o755, sizeBytes: 0, modifiedMs: 0, linkPath: '' });

@@ -168,6 +168,38 @@ for (const format of ['gnu', 'posix', 'posix --sparse-version=0.0', 'posix --spa
   });
 }
 
+/** As acl(5) lies in an attribute (linux/posix_acl_xattr.h): version 2, then tag, permissions and id of each entry. */
+function aclOf(...entries: readonly (readonly [tag: number, permissions: number, id?: number])[]): Buffer {
+  const bytes = Buffer.alloc(4 + 8 * entries.length);
+  bytes.writeUInt32LE(2);
+  for (const [at, [tag, permissions, id = 0xffff_ffff]] of entries.entries()) {
+    bytes.writeUInt16LE(tag, 4 + 8 * at);
+    bytes.writeUInt16LE(permissions, 6 + 8 * at);
+    bytes.writeUInt32LE(id, 8 + 8 * at);
+  }
+  return bytes;
+}
+
+test('access control lists are kept, those of a journal for one, with the modes that go with them (8.8, 11.10)', async (t) => {
+  // user::rwx group::r-x group:4:r-x mask::r-x other::r-x
+  const acl = aclOf([1, 7], [4, 5], [8, 5, 4], [16, 5], [32, 5]);
+  const xattrs = new Map([
+    ['system.posix_acl_access', acl],
+    ['system.posix_acl_default', acl],
+  ]);
+  const image = await importOf(
+    t,
+    tarOf([
+      { path: 'journal', type: 'directory', mode: 0o2755, gid: 999, xattrs },
+      { path: 'file', mode: 0o644, xattrs: new Map([['system.posix_acl_access', aclOf([1, 6], [2, 4, 1000], [4, 4], [16, 4], [32, 4])]]) },
+    ]),
+  );
+  assert.match(image.debugfs('ea_list /journal'), /system\.posix_acl_access[^]*system\.posix_acl_default/);
+  assert.match(image.debugfs('ea_list /file'), /system\.posix_acl_access/);
+  assert.match(image.debugfs('stat /journal'), /Mode: +02755/);
+  assert.match(image.debugfs('stat /file'), /Mode: +0644/);
+});
+
 test('attributes are kept as far as ext4 holds them, and beyond that refused by the name of the file (8.8, 11.10)', async (t) => {
   const value = Buffer.alloc(3900, 'v');
   const many = new Map(Array.from({ length: 40 }, (_, at) => [`user.n${at}`, Buffer.from([at, 0, 255])]));
