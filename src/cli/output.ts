@@ -70,7 +70,7 @@ export async function printList<Row>(cli: Cli, flags: ListFlags, rows: readonly 
   let left: readonly string[] = [];
   for (const line of await listLines(cli, flags, rows, view, undefined, (titles) => (left = titles))) cli.print(line);
   // Who asks for more must learn that there is more.
-  if (left.length > 0 && flags.output === 'wide') cli.note(`too narrow here for ${left.join(', ')}; a pipe gets them all`);
+  if (left.length > 0 && formatOf(flags) === 'wide') cli.note(`too narrow here for ${left.join(', ')}; a pipe gets them all`);
 }
 
 /** @returns one value in the format that was asked for */
@@ -94,20 +94,25 @@ export async function printOne<T>(cli: Cli, flags: ShowFlags, value: T, view: Sh
 /** Prints several values one after the other: an empty line between them for people, a new document in YAML. */
 export async function printEach<T>(cli: Cli, flags: ShowFlags, values: readonly T[], view: ShowView<T>): Promise<void> {
   for (const [at, value] of values.entries()) {
-    if (at > 0 && flags.output === 'yaml') cli.print('---');
+    if (at > 0 && formatOf(flags) === 'yaml') cli.print('---');
     else if (at > 0 && !isData(flags)) cli.print('');
     await printOne(cli, flags, value, view);
   }
 }
 
-/** @returns the format that the switches ask for */
-function formatOf(flags: ShowFlags): OutputFormat {
-  return flags.quiet === true ? 'name' : flags.output;
+/** @returns the format that the switches ask for; docker has its name behind --format */
+function formatOf({ quiet, format, output }: ShowFlags): OutputFormat {
+  return quiet === true ? 'name' : (OUTPUT_FORMATS.find((name) => name === format) ?? output);
+}
+
+/** @returns the template behind --format, if it is one */
+function templateOf({ format }: ShowFlags): string | undefined {
+  return OUTPUT_FORMATS.some((name) => name === format) ? undefined : format;
 }
 
 /** @returns whether the output is for programs, so that nothing else may stand beside it on stdout */
 export function isData(flags: ShowFlags): boolean {
-  return flags.format !== undefined || ['json', 'yaml', 'name'].includes(formatOf(flags));
+  return templateOf(flags) !== undefined || ['json', 'yaml', 'name'].includes(formatOf(flags));
 }
 
 /** @returns columns of the terminal that stdout is; undefined where nothing must be cut */
@@ -117,7 +122,8 @@ export function widthOf(cli: Cli): number | undefined {
 
 /** @returns undefined for the formats that are for people */
 async function dataLines(flags: ShowFlags, value: unknown, items: readonly unknown[], streaming: Streaming): Promise<string[] | undefined> {
-  if (flags.format !== undefined) return templateLines(flags.format, items);
+  const template = templateOf(flags);
+  if (template !== undefined) return templateLines(template, items);
   const format = formatOf(flags);
   if (format === 'json') return [streaming.isStream ? toJson(value) : toJson(value, 2)];
   if (format !== 'yaml') return undefined;

@@ -19,7 +19,20 @@ const MISTAKES: [string[], RegExp][] = [
   [['tui'], /unknown command 'tui'/],
   [['vm', 'lss'], /unknown command 'lss'\. Did you mean ls\?/],
   [['vm', 'list', '--outptu', 'json'], /unknown option '--outptu'\. Did you mean --output\?/],
-  [['vm', 'create', '--mount', 'a'], /^banger: unknown option '--mount'\n/],
+  [['vm', 'create', '--mount', 'a'], /^banger: unknown option '--mount'\n {2}try: a machine shares no folders/],
+  [['create', '--cpus=2', 'web'], /unknown option '--cpus=2'\. Did you mean --vcpu\?/],
+  [['create', '--disk', '10G', 'web'], /unknown option '--disk'\. Did you mean --disk-size\?/],
+  [['create', '-m', '2G', 'web'], /unknown option '-m'\. Did you mean --memory\?/],
+  [['create', '-p', '8080:80', 'web'], /try: .*banger ports NAME/],
+  [['create', 'ubuntu:22.04', 'web'], /too many arguments.*\n {2}try: .*--image IMAGE/],
+  [['set', '--mem', '2G', 'web'], /Did you mean --memory\?/],
+  [['cp', '-r', 'src', 'web:'], /try: leave it out: folders are copied whole/],
+  [['inspect', '-f', '{{.id}}', 'web'], /Did you mean --format\?/],
+  [['run', '-it', 'web', 'bash'], /unknown command 'run'\n {2}try: .*banger create NAME.*banger exec NAME/],
+  [['vm', 'launch', 'debian'], /unknown command 'launch'\n {2}try: .*banger create NAME/],
+  [['top'], /unknown command 'top'\n {2}try: .*banger stats --watch/],
+  [['ps', '-f', 'name=web'], /Did you mean --filter\?/],
+  [['constructor'], /unknown command 'constructor'/],
   [['vm', 'create', '--mem', '2G'], /unknown option '--mem'\. Did you mean --memory\?/],
   [['vm', 'ls', '-o', 'xml'], /Allowed choices are table, wide, json, yaml, name/],
   [['vm', 'ls', 'surplus'], /too many arguments/],
@@ -46,6 +59,12 @@ test('options stick to their values as users expect: -ojson, -o json, --output=j
     assert.equal(exitCode, 0);
     assert.equal((JSON.parse(stdout) as unknown[]).length, 2);
   }
+});
+
+test('docker’s ways to ask for a format and a state work: --format json, --filter status= (1.7)', async () => {
+  assert.equal((await cli('ps', '--format', 'json')).stdout, (await cli('ps', '-o', 'json')).stdout);
+  assert.equal((await cli('ps', '--format', 'table')).stdout, (await cli('ps')).stdout);
+  assert.equal((await cli('ps', '--format', '{{.name}}', '--filter', 'status=stopped')).stdout, 'db\n');
 });
 
 test('a listing has aligned columns, names only with -q, no titles with --no-headers, and filters (1.7)', async () => {

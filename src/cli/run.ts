@@ -1,6 +1,7 @@
 import { CommanderError } from 'commander';
 import type { Cli } from './cli.ts';
 import type { AnyCommand } from './command.ts';
+import { habitOfCommand, habitOfSurplus, habitOfSwitch } from './habits.ts';
 import { buildProgram } from './program.ts';
 import { GROUPS, SHORTCUTS } from './registry.ts';
 import { canonicalWords, commandPlace } from './words.ts';
@@ -54,8 +55,14 @@ function refuseUnknown(program: AnyCommand, words: readonly string[]): void {
     .flatMap((child) => [child.name(), ...child.aliases()]);
   const near = nearest(unknown, path.length === 0 ? [...names, ...SHORTCUTS] : names);
   const nouns = Object.entries(GROUPS).filter(([, group]) => path.length === 0 && group.verbs.some((verb) => verb.names.includes(unknown)));
-  const remedy = nouns[0] === undefined ? `${commandLine(path)} --help` : ['banger', nouns[0][0], ...words].join(' ');
-  throw new BangerError('USAGE', `unknown command '${unknown}'${near === undefined ? '' : `. Did you mean ${near}?`}`, { remedy });
+  const isFirst = path.length === 0 || (path.length === 1 && at.name() === 'vm');
+  const habit = isFirst ? habitOfCommand(unknown) : undefined;
+  const remedy = habit ?? (nouns[0] === undefined ? `${commandLine(path)} --help` : ['banger', nouns[0][0], ...words].join(' '));
+  throw new BangerError(
+    'USAGE',
+    `unknown command '${unknown}'${near === undefined || habit !== undefined ? '' : `. Did you mean ${near}?`}`,
+    { remedy },
+  );
 }
 
 /** @returns the commands that the first words name, and the words after them */
@@ -80,9 +87,13 @@ function usageError(error: CommanderError, program: AnyCommand, words: readonly 
   const { path } = follow(program, words);
   // Commander compares switches with their dashes, and so finds --no-nat near --mount.
   const unknown = error.code === 'commander.unknownOption' ? /'(-[^']*)'/.exec(sentence)?.[1] : undefined;
-  const near = unknown === undefined ? undefined : nearestSwitch(unknown, path.at(-1) ?? program);
+  const command = path.map((one) => one.name()).join(' ');
+  const habit = unknown === undefined ? undefined : habitOfSwitch(command, unknown);
+  if (habit !== undefined && 'say' in habit) return new BangerError('USAGE', sentence, { remedy: habit.say });
+  const near = unknown === undefined ? undefined : (habit?.instead ?? nearestSwitch(unknown, path.at(-1) ?? program));
   const hint = near === undefined ? rest.join(' ').replace(/^\(|\)$/g, '') : `Did you mean ${near}?`;
-  return new BangerError('USAGE', hint === '' ? sentence : `${sentence}. ${hint}`, { remedy: `${commandLine(path)} --help` });
+  const surplus = error.code === 'commander.excessArguments' ? habitOfSurplus(command) : undefined;
+  return new BangerError('USAGE', hint === '' ? sentence : `${sentence}. ${hint}`, { remedy: surplus ?? `${commandLine(path)} --help` });
 }
 
 /** @returns the switch that was meant, if one is few edits away, or begins as what was typed does */

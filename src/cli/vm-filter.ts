@@ -29,7 +29,8 @@ function hasLabel(labels: VmView['labels'], wanted: string): boolean {
 export function parseFilters(filters: readonly string[]): (vm: VmView) => boolean {
   const wanted = filters.map((filter) => {
     const equals = filter.indexOf('=');
-    const key = filter.slice(0, Math.max(equals, 0));
+    // docker's word for it.
+    const key = filter.slice(0, Math.max(equals, 0)).replace(/^status$/, 'state');
     const read = Object.hasOwn(FILTER_KEYS, key) ? FILTER_KEYS[key] : undefined;
     if (read === undefined) {
       throw new BangerError('INVALID_INPUT', `--filter: ${JSON.stringify(filter.slice(0, 80))} is not allowed`, {
