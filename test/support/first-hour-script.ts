@@ -34,7 +34,7 @@ export const SCENES: readonly Scene[] = [
   {
     title: 'Mistakes',
     text: 'What is mistyped is named, with what was meant.',
-    say: ['banger create --name db', 'banger vm lsit', 'banger vm list --ouput json', 'banger vm stop wbe'],
+    say: ['banger run web', 'banger vm lsit', 'banger vm list --ouput json', 'banger vm stop wbe'],
   },
   {
     text: 'Values are refused before anything is touched, and names are taken once.',
