@@ -65,6 +65,9 @@ export type ImageRecipe = {
   scriptPath: string | null;
   /** Names of the provisioning steps that ran. */
   steps: string[];
+  /** What its builder asked for of the host's trust; absent: what the configuration says. */
+  hostCa?: boolean;
+  hostProxy?: boolean;
 };
 
 /** What a VM boots from. */

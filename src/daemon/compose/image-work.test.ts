@@ -91,4 +91,6 @@ test('a command that builds an image anew is one for a shell (8.5)', () => {
     rebuildCommand('dev', recipe, [{ name: 'mise' }]),
     `banger image build --name dev --from base --replace --packages '/it'\\''s here' --skip mise`,
   );
+  const trusting = rebuildCommand('dev', { ...recipe, packagesPath: null, hostCa: true, hostProxy: false }, []);
+  assert.equal(trusting, 'banger image build --name dev --from base --replace --host-ca --no-host-proxy');
 });

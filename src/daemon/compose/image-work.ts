@@ -55,7 +55,13 @@ export function rebuildCommand(name: string, recipe: ImageRecipe, steps: readonl
     ...(recipe.packagesPath === null ? [] : ['--packages', quote(recipe.packagesPath)]),
     ...(recipe.scriptPath === null ? [] : ['--script', quote(recipe.scriptPath)]),
     ...skipped.flatMap((step) => ['--skip', step]),
+    ...trustSwitch('host-ca', recipe.hostCa),
+    ...trustSwitch('host-proxy', recipe.hostProxy),
   ].join(' ');
+}
+
+function trustSwitch(name: string, value: boolean | undefined): string[] {
+  return value === undefined ? [] : [value ? `--${name}` : `--no-${name}`];
 }
 
 /** For a POSIX shell. */

@@ -1,6 +1,7 @@
 import { formatDuration } from '../../lib/duration.ts';
 import { sshFingerprint } from '../../lib/ssh-fingerprint.ts';
 import { BangerError } from '../../model/errors.ts';
+import { trustOf } from '../../model/vm-change.ts';
 import type { Step } from '../pipeline.ts';
 import type { LifecycleServices } from '../services.ts';
 import type { BuildLog } from './build-log.ts';
@@ -95,6 +96,7 @@ export function buildFacts(services: LifecycleServices, { request, base, steps, 
       packagesPath: request.packages?.path ?? null,
       scriptPath: request.script?.path ?? null,
       steps: steps.map(({ name }) => name),
+      ...trustOf(request, {}),
     },
   };
 }

@@ -52,6 +52,8 @@ const schema = z.strictObject({
       packagesPath: z.string().nullable(),
       scriptPath: z.string().nullable(),
       steps: z.array(z.string()),
+      hostCa: z.boolean().exactOptional(),
+      hostProxy: z.boolean().exactOptional(),
     })
     .nullable(),
   createdAt: z.string(),
