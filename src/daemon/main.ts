@@ -5,6 +5,7 @@ import { type Directories, ensurePrivateDirectory, ensureSocketDirectory, resolv
 import { PlaceProblem } from '../lib/own-place.ts';
 import { connectOwnSocket } from '../lib/own-socket.ts';
 import { BangerError, ERROR_CODES } from '../model/errors.ts';
+import { answerTo } from './arguments.ts';
 import { activatedDescriptor, listenOn } from './activation.ts';
 import { compose } from './compose/compose.ts';
 import { trustHost } from './compose/host-trust.ts';
@@ -22,6 +23,12 @@ const CLOSE_TIMEOUT_MS = 3000;
 
 /** Life of the daemon: configuration, one daemon only, recovery, listening, and an end that leaves VMs running. */
 async function main(): Promise<void> {
+  const asked = answerTo(process.argv.slice(2), BANGER_VERSION);
+  if (asked !== undefined) {
+    (asked.exitCode === 0 ? process.stdout : process.stderr).write(asked.text);
+    process.exitCode = asked.exitCode;
+    return;
+  }
   const activated = activatedDescriptor(process.env, process.pid);
   await closeInherited(activated);
   const directories = prepareDirectories();

@@ -40,6 +40,22 @@ function place(t: TestContext) {
   return { directory, env, socket, daemons, start };
 }
 
+test('who asks bangerd for help, its version or what it does not know gets an answer and no daemon (1.7)', (t) => {
+  const { directory, env } = place(t);
+  const launcher = join(import.meta.dirname, '..', '..', 'bin', 'bangerd');
+  const ask = (...words: string[]) => {
+    const { status, stdout, stderr } = spawnSync(launcher, words, { env, encoding: 'utf8', timeout: 20_000 });
+    return { status, stdout, stderr };
+  };
+  for (const word of ['--help', '-h', 'help']) assert.match(ask(word).stdout, /^Usage: bangerd\n/, word);
+  for (const word of ['--version', '-V']) assert.match(ask(word).stdout, /^\d+\.\d+\.\d+\n$/, word);
+  assert.deepEqual(ask('--foreground'), {
+    ...{ status: 2, stdout: '' },
+    stderr: 'bangerd: it takes no arguments, and "--foreground" is one\n  try: bangerd --help\n',
+  });
+  assert.ok(!existsSync(join(directory, 'run')), 'nothing was made');
+});
+
 test('the socket is private and speaks to curl; a second daemon is refused, a dead one is replaced (1.1, 1.2)', async (t) => {
   const { directory, env, socket, start } = place(t);
   // Open to everybody, as a careless umask makes it.

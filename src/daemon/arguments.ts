@@ -1,0 +1,25 @@
+// The words behind `bangerd`: it takes none, and whoever asks what it is must not get a daemon.
+
+export const USAGE = `Usage: bangerd
+
+The daemon that owns the virtual machines of this user. banger starts it when it is needed, and systemd by its socket:
+systemctl --user enable --now bangerd.socket. It takes no options: docs/configuration.md names the file and the variables
+that it reads.
+
+Options:
+  -V, --version  print the version
+  -h, --help     print this
+
+Examples:
+  banger daemon status
+  banger daemon restart
+`;
+
+/** @returns what to print and end with, undefined when the daemon is to run */
+export function answerTo(words: readonly string[], version: string): { text: string; exitCode: number } | undefined {
+  const [first] = words;
+  if (first === undefined) return undefined;
+  if (['-h', '--help', 'help'].includes(first)) return { text: USAGE, exitCode: 0 };
+  if (['-V', '--version', 'version'].includes(first)) return { text: `${version}\n`, exitCode: 0 };
+  return { text: `bangerd: it takes no arguments, and ${JSON.stringify(first.slice(0, 80))} is one\n  try: bangerd --help\n`, exitCode: 2 };
+}
