@@ -101,9 +101,13 @@ export function sshWords({ user, host, port }: SshEndpoint, switches: readonly s
 }
 
 /** @returns argv that runs a banger command on the other machine; there it is about that machine's own daemon */
-export function remoteArgv(endpoint: SshEndpoint, words: readonly string[], { tty }: { tty: boolean }): string[] {
+export function remoteArgv(
+  endpoint: SshEndpoint,
+  words: readonly string[],
+  { tty, variables = [] }: { tty: boolean; variables?: readonly string[] },
+): string[] {
   const command = [endpoint.program, ...words].map(shellWord).join(' ');
-  return [...sshWords(endpoint, [tty ? '-t' : '-T']), `env BANGER_HOST=${LOCAL_CONTEXT} ${command}`];
+  return [...sshWords(endpoint, [tty ? '-t' : '-T']), `env ${[`BANGER_HOST=${LOCAL_CONTEXT}`, ...variables, command].join(' ')}`];
 }
 
 /** @throws UNSUPPORTED when the command line is about another machine, where the command would have to run */

@@ -6,29 +6,39 @@ import { endpointName, remoteArgv, type SshEndpoint, sshWords } from './endpoint
 import { safeLine } from './render/text.ts';
 import { shellWord } from './ssh-argv.ts';
 
+/** Asks dial-stdio for a line that says when it has reached its daemon: the answer itself may take as long as what is asked for. */
+export const GREETING_VARIABLE = 'BANGER_GREETING';
+export const GREETING = 'banger dial-stdio reached its daemon\n';
+
 /** What ssh itself ends with when it fails (ssh(1)). */
 const SSH_FAILED = 255;
+/**
+ * How long the other side may be silent after it printed something else: a login file that asks a question, or starts a program, never
+ * comes to banger. A daemon that has to start there takes less.
+ */
+const SILENT_LIMIT_MS = 30_000;
 /** What a shell ends with that does not find a program, or cannot run it. */
 const NOT_FOUND_THERE = [126, 127];
 
 /** @returns a stream to the daemon at the other end; its error says which of ssh, banger and the daemon was not there */
-export function openSshStream(cli: Cli, endpoint: SshEndpoint) {
-  const argv = remoteArgv(endpoint, ['internal', 'dial-stdio'], { tty: false });
+export function openSshStream(cli: Cli, endpoint: SshEndpoint, silentLimitMs = SILENT_LIMIT_MS) {
+  const argv = remoteArgv(endpoint, ['internal', 'dial-stdio'], { tty: false, variables: [`${GREETING_VARIABLE}=1`] });
   // No forwards of the user's configuration: a second connection would fail on ports that the first has.
   const quiet = ['ssh', '-o', 'ClearAllForwardings=yes', '-e', 'none', ...argv.slice(1)];
-  return openProcessStream(quiet, cli.env, { explain: (ending) => explain(endpoint, ending), findStart: startOfAnswer });
+  return openProcessStream(quiet, cli.env, { explain: (ending) => explain(endpoint, ending), findStart: startOfAnswer, silentLimitMs });
 }
 
 /** The head of an answer of banger's, which names its build; HTTP alone could be in a message of the day. */
 const ANSWER = /HTTP\/1\.[01] \d{3}[^\r\n]*\r\n(?:[^\r\n]+\r\n)*?banger-build: /i;
 
-/** Login files of the other side may print before banger answers. @returns where the answer begins, or -1 */
+/** Login files of the other side may print before banger answers. @returns where the daemon's bytes begin, or -1 */
 export function startOfAnswer(text: string): number {
-  return text.search(ANSWER);
+  const greeting = text.indexOf(GREETING);
+  return greeting < 0 ? text.search(ANSWER) : greeting + GREETING.length;
 }
 
 /** @returns what went wrong before the answer began */
-export function explain(endpoint: SshEndpoint, { exitCode, startError, stdout, stderr }: StreamEnding): BangerError {
+export function explain(endpoint: SshEndpoint, { exitCode, startError, stdout, stderr, silentMs }: StreamEnding): BangerError {
   const name = endpointName(endpoint);
   const lines = stderr.split('\n').map((line) => line.trim());
   const failure = (message: string, remedy: string): BangerError =>
@@ -48,6 +58,12 @@ export function explain(endpoint: SshEndpoint, { exitCode, startError, stdout, s
     );
   }
   const noise = safeLine(firstLine(stdout)).slice(0, 200);
+  if (silentMs !== undefined) {
+    return failure(
+      `${name} answered "${noise}", and then nothing for ${silentMs / 1000} s: a login file of ${endpoint.user ?? 'the user'} there waits for something`,
+      `${tryIt} true`,
+    );
+  }
   const own = lines.find((line) => line.startsWith('banger: '));
   if (noise !== '' && own === undefined) {
     return failure(

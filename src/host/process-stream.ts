@@ -10,6 +10,8 @@ export type StreamEnding = {
   startError: string | undefined;
   stdout: string;
   stderr: string;
+  /** It goes on, but has said something else and then nothing for so long. */
+  silentMs?: number;
 };
 
 export type ProcessStreamOptions = {
@@ -17,6 +19,8 @@ export type ProcessStreamOptions = {
   explain: (ending: StreamEnding) => Error;
   /** Finds where the answer begins in what came so far, as latin1; -1 to wait for more. Default: with the first byte. */
   findStart?: (text: string) => number;
+  /** How long it may say nothing more after something else than the answer; default: for ever. Who has said nothing yet is not judged. */
+  silentLimitMs?: number;
 };
 
 /** A program with pipes for all that it reads and writes. */
@@ -35,12 +39,13 @@ const MOST_NOISE_BYTES = 256 * 1024;
 
 /** @param env the whole environment of the program */
 export function openProcessStream(argv: readonly string[], env: NodeJS.ProcessEnv, options: ProcessStreamOptions): Duplex {
-  const { explain, findStart = () => 0 } = options;
+  const { explain, findStart = () => 0, silentLimitMs } = options;
   const child = spawnPiped(argv, env);
   const { stdin, stdout } = child;
   let stderr = '';
   // What came before the answer began; undefined from then on.
   let before: Buffer | undefined = Buffer.alloc(0);
+  let silence: NodeJS.Timeout | undefined;
   child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr = (stderr + text).slice(-KEPT_STDERR_CHARS)));
   const stream = new Duplex({
     // As a socket: what is over at one end is over.
@@ -50,6 +55,7 @@ export function openProcessStream(argv: readonly string[], env: NodeJS.ProcessEn
     write: (chunk: Buffer, _encoding, done) => void stdin.write(chunk, () => done()),
     final: (done) => void stdin.end(() => done()),
     destroy: (error, done) => {
+      clearTimeout(silence);
       stdin.destroy();
       stdout.destroy();
       child.end();
@@ -59,11 +65,14 @@ export function openProcessStream(argv: readonly string[], env: NodeJS.ProcessEn
   stdin.on('error', () => undefined);
   const fail = (ending: Omit<StreamEnding, 'stdout' | 'stderr'>): void =>
     void stream.destroy(explain({ ...ending, stdout: before?.toString('utf8') ?? '', stderr }));
+  const goesOn = { exitCode: null, signal: null, startError: undefined };
   const begin = (bytes: Buffer): void => {
+    clearTimeout(silence);
     const at = findStart(bytes.toString('latin1'));
     before = at < 0 ? bytes : undefined;
     if (at >= 0) return void stream.push(bytes.subarray(at));
-    if (bytes.length > MOST_NOISE_BYTES) fail({ exitCode: null, signal: null, startError: undefined });
+    if (bytes.length > MOST_NOISE_BYTES) return fail(goesOn);
+    if (silentLimitMs !== undefined) silence = setTimeout(() => fail({ ...goesOn, silentMs: silentLimitMs }), silentLimitMs);
   };
   stdout.on('data', (chunk: Buffer) => {
     if (before !== undefined) begin(Buffer.concat([before, chunk]));

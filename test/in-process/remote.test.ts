@@ -1,8 +1,13 @@
 // Commands that go to another machine's daemon: a stand-in for ssh leads to the daemon of the test, or fails as ssh does.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
 import { test } from 'node:test';
+import { createCli } from '../../src/cli/cli.ts';
+import { GREETING, openSshStream } from '../../src/cli/remote-process.ts';
+import type { BangerError } from '../../src/model/errors.ts';
 import { runInProcess } from '../support/run-cli.ts';
 import { daemonFor } from '../support/test-daemon.ts';
 import type { TestWorld } from '../support/test-world.ts';
@@ -19,6 +24,11 @@ function elsewhere(world: TestWorld, script: string) {
     BANGER_STATE_DIR: join(home, 'state'),
     BANGER_RUNTIME_DIR: join(home, 'run'),
   };
+}
+
+function cliOf(env: Record<string, string>) {
+  const stream = new PassThrough();
+  return createCli({ env, stdin: stream, stdout: stream, stderr: stream, programPath: '/x' });
 }
 
 const toDaemon = (world: TestWorld): string => `exec socat - UNIX-CONNECT:${world.directories.socketPath}`;
@@ -40,7 +50,7 @@ test('BANGER_HOST=ssh:// runs the same commands against the other daemon, stream
     'dev',
     '--',
     'lab',
-    'env BANGER_HOST=local banger internal dial-stdio',
+    'env BANGER_HOST=local BANGER_GREETING=1 banger internal dial-stdio',
     '',
   ]);
   const echoed = await runInProcess(env, ['vm', 'exec', '-i', 'web', '--', 'cat'], { stdin: 'x'.repeat(300_000) });
@@ -126,6 +136,29 @@ test('what prints and is not banger is named with the line that came, its host, 
   );
 });
 
+test('a login file that prints and then waits is told with its line, before anybody gives up (1.6)', async (t) => {
+  const { world } = await daemonFor(t);
+  const home = elsewhere(world, 'echo "Press return to go on"; exec cat >/dev/null');
+  const stream = openSshStream(cliOf(home), { kind: 'ssh', host: 'lab', program: 'banger' }, 50);
+  const [error] = (await once(stream, 'error')) as [BangerError];
+  assert.equal(error.code, 'DAEMON_UNREACHABLE');
+  assert.match(
+    error.message,
+    /^ssh:\/\/lab answered "Press return to go on", and then nothing for 0\.05 s: a login file of the user there waits/,
+  );
+  assert.equal(error.remedy, 'ssh -- lab true');
+});
+
+test('an answer may take as long as it takes once the other side has said that it is banger (2.1)', async (t) => {
+  const { world } = await daemonFor(t);
+  const script = `echo welcome; read -r request; printf '${GREETING.trim()}\\n'; sleep 0.3; echo "$request"`;
+  const stream = openSshStream(cliOf(elsewhere(world, script)), { kind: 'ssh', host: 'lab', program: 'banger' }, 100);
+  stream.write('HTTP/1.0 of a kind\n');
+  let said = '';
+  for await (const chunk of stream) said += String(chunk);
+  assert.equal(said, 'HTTP/1.0 of a kind\n');
+});
+
 test('a bad address is refused, also one that ssh would take for a switch (1.6)', async (t) => {
   const { world } = await daemonFor(t);
   for (const host of [
@@ -171,7 +204,10 @@ test('contexts name other daemons; the one in use is taken, BANGER_CONTEXT and B
   assert.match(await run(['context', 'list']), /^local +yes +local$/m);
   await run(['context', 'use', 'lab']);
   assert.equal(await run(['vm', 'list', '-q']), '');
-  assert.match(readFileSync(join(env.HOME, 'argv'), 'utf8'), /\nenv BANGER_HOST=local '\/opt\/my banger' internal dial-stdio\n$/);
+  assert.match(
+    readFileSync(join(env.HOME, 'argv'), 'utf8'),
+    /\nenv BANGER_HOST=local BANGER_GREETING=1 '\/opt\/my banger' internal dial-stdio\n$/,
+  );
   assert.equal(statSync(join(env.HOME, 'config/contexts.json')).mode & 0o777, 0o600);
   const shown = async (more: Record<string, string> = {}) => JSON.parse(await run(['context', 'show', '-o', 'json'], more)) as object;
   assert.deepEqual(await shown(), { name: 'lab', host: 'ssh://lab', program: '/opt/my banger' });

@@ -1,9 +1,11 @@
 import { notOurs } from '../../../api/client.ts';
 import { PlaceProblem } from '../../../lib/own-place.ts';
+import { isSet } from '../../../lib/is-set.ts';
 import { connectOwnSocket } from '../../../lib/own-socket.ts';
 import type { Cli } from '../../cli.ts';
 import { newCommand } from '../../command.ts';
 import { createDaemonSend } from '../../daemon-send.ts';
+import { GREETING, GREETING_VARIABLE } from '../../remote-process.ts';
 
 export function declareCommand(cli: Cli) {
   return newCommand(
@@ -20,6 +22,7 @@ export function declareCommand(cli: Cli) {
 function relay(cli: Cli, socketPath: string): Promise<void> {
   return new Promise((resolve, reject) => {
     const socket = connectOwnSocket(socketPath);
+    if (isSet(cli.env[GREETING_VARIABLE])) socket.once('connect', () => cli.stdout.write(GREETING));
     socket.on('error', (error) => reject(error instanceof PlaceProblem ? notOurs(error) : error));
     // What is still queued for a full pipe would be lost with this process.
     socket.on('close', () => cli.stdout.write('', () => resolve()));
