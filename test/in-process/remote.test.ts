@@ -159,6 +159,16 @@ test('an answer may take as long as it takes once the other side has said that i
   assert.equal(said, 'HTTP/1.0 of a kind\n');
 });
 
+test('vm ssh -L against another machine says where its port is, and how to have one here (2.1)', async (t) => {
+  const { world } = await daemonFor(t);
+  const env = { ...elsewhere(world, 'exit 0'), BANGER_HOST: 'ssh://dev@lab' };
+  const { exitCode, stderr } = await runInProcess(env, ['ssh', 'web', '-N', '-L', '8080:localhost:80']);
+  assert.equal(exitCode, 0, stderr);
+  const here = 'ssh -N -L PORT:ADDRESS:GUESTPORT -l dev -- lab, where ADDRESS is what banger vm show web says';
+  assert.equal(stderr, `-L opens its port at ssh://dev@lab, not here; for one here: ${here}\n`);
+  assert.equal((await runInProcess(env, ['ssh', 'web', '-A', 'true'])).stderr, '');
+});
+
 test('a bad address is refused, also one that ssh would take for a switch (1.6)', async (t) => {
   const { world } = await daemonFor(t);
   for (const host of [

@@ -2,10 +2,10 @@ import { BangerError, ERROR_CODES } from '../../../model/errors.ts';
 import { readVmReference } from '../../../model/name.ts';
 import type { Cli } from '../../cli.ts';
 import { newCommand } from '../../command.ts';
-import { remoteArgv, type SshEndpoint } from '../../endpoint.ts';
+import { endpointName, remoteArgv, type SshEndpoint, sshWords } from '../../endpoint.ts';
 import { ownProgram } from '../../launch.ts';
 import { reportError } from '../../render/error.ts';
-import { sshArgv } from '../../ssh-argv.ts';
+import { shellWord, sshArgv } from '../../ssh-argv.ts';
 import { readSshWords, type SshWords } from '../../ssh-words.ts';
 import { beginsWithDashes, nameAndCommand, SOLE_NAME } from '../../sole-vm.ts';
 import { OWN_FAILURE_EXIT } from './exec.ts';
@@ -54,16 +54,28 @@ async function loginOf(cli: Cli, { destination, ...typed }: SshWords): Promise<L
 
 async function connectSsh(cli: Cli, { name, user, options, command }: Login): Promise<number> {
   const where = cli.endpoint();
-  if (where.kind === 'ssh')
+  if (where.kind === 'ssh') {
+    tellWhereForwardsAre(cli, where, name, options);
     return connectThere(cli, where, [
       ...['vm', 'ssh', user === undefined ? name : `${user}@${name}`, ...options],
       ...(command.length === 0 ? [] : ['--', ...command]),
     ]);
+  }
   const access = await cli.api().sshAccess(name);
   const proxyArgv = [...ownProgram(cli.programPath), 'internal', 'ssh-proxy', name];
   const { runSsh } = await import('../../ssh-process.ts');
   const status = await runSsh(cli, sshArgv(access, proxyArgv, command, { options, user }));
   return status === SSH_FAILURE_EXIT ? OWN_FAILURE_EXIT : status;
+}
+
+/** The ssh that opens ports runs on the other machine, where nobody looks for them. */
+function tellWhereForwardsAre(cli: Cli, where: SshEndpoint, name: string, options: readonly string[]): void {
+  const forward = options.find((word) => word === '-L' || word === '-D');
+  if (forward === undefined) return;
+  const here = sshWords(where, ['-N', '-L', 'PORT:ADDRESS:GUESTPORT']).map(shellWord).join(' ');
+  cli.note(
+    `${forward} opens its port at ${endpointName(where)}, not here; for one here: ${here}, where ADDRESS is what banger vm show ${name} says`,
+  );
 }
 
 /** Keys of VMs stay where the VMs are: the whole command runs there, on a terminal when there is one here. */
