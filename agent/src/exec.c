@@ -14,29 +14,6 @@
 
 #define SYSTEMD_WAIT_MS 30000
 
-// The syntax pam_env reads: NAME=value, optional `export`, optional quotes, # comments.
-static void read_etc_environment(struct environment *e) {
-  FILE *file = fopen("/etc/environment", "re");
-  char line[4096];
-  if (!file) return;
-  while (fgets(line, sizeof line, file)) {
-    char *name = line + strspn(line, " \t");
-    if (strncmp(name, "export ", 7) == 0) name += 7;
-    char *equals = strchr(name, '=');
-    if (*name == '#' || !equals) continue;
-    char *value = equals + 1;
-    size_t n = strcspn(value, "\r\n");
-    while (n > 0 && (value[n - 1] == ' ' || value[n - 1] == '\t')) n--;
-    if (n >= 2 && (*value == '"' || *value == '\'') && value[n - 1] == *value) {
-      value++;
-      n -= 2;
-    }
-    value[n] = 0;
-    environment_set(e, name, (size_t)(equals - name), value);
-  }
-  fclose(file);
-}
-
 static void login_environment(struct environment *e, const struct passwd *user, bool is_tty) {
   environment_set(e, "PATH", 4, "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
   environment_set(e, "HOME", 4, user->pw_dir);
@@ -44,10 +21,7 @@ static void login_environment(struct environment *e, const struct passwd *user, 
   environment_set(e, "LOGNAME", 7, user->pw_name);
   environment_set(e, "SHELL", 5, user->pw_shell[0] ? user->pw_shell : "/bin/sh");
   if (is_tty) environment_set(e, "TERM", 4, TERMINAL_USUAL);
-  char locale[64];
-  login_locale(locale, sizeof locale);
-  if (*locale) environment_set(e, "LANG", 4, locale);
-  read_etc_environment(e);
+  login_variables(e);
 }
 
 /** A terminal that the guest knows nothing of would make its programs refuse to start. */

@@ -52,7 +52,7 @@ static bool locale_in(const char *path, char *locale, size_t capacity) {
   return is_found;
 }
 
-void login_locale(char *locale, size_t capacity) {
+static void find_locale(char *locale, size_t capacity) {
   static const char *const files[] = {"/etc/default/locale", "/etc/locale.conf", "/etc/environment", NULL};
   // glibc's own, and musl, which knows no other.
   static const char *const utf8[] = {"/usr/lib/locale/C.utf8", "/usr/lib/locale/C.UTF-8", "/lib/ld-musl-x86_64.so.1",
@@ -62,6 +62,36 @@ void login_locale(char *locale, size_t capacity) {
   locale[0] = 0;
   for (const char *const *path = utf8; *path && !*locale; path++)
     if (access(*path, F_OK) == 0) snprintf(locale, capacity, "C.UTF-8");
+}
+
+// The syntax pam_env reads: NAME=value, optional `export`, optional quotes, # comments.
+static void read_etc_environment(struct environment *e) {
+  FILE *file = fopen("/etc/environment", "re");
+  char line[4096];
+  if (!file) return;
+  while (fgets(line, sizeof line, file)) {
+    char *name = line + strspn(line, " \t");
+    if (strncmp(name, "export ", 7) == 0) name += 7;
+    char *equals = strchr(name, '=');
+    if (*name == '#' || !equals) continue;
+    char *value = equals + 1;
+    size_t n = strcspn(value, "\r\n");
+    while (n > 0 && (value[n - 1] == ' ' || value[n - 1] == '\t')) n--;
+    if (n >= 2 && (*value == '"' || *value == '\'') && value[n - 1] == *value) {
+      value++;
+      n -= 2;
+    }
+    value[n] = 0;
+    environment_set(e, name, (size_t)(equals - name), value);
+  }
+  fclose(file);
+}
+
+void login_variables(struct environment *e) {
+  char locale[64];
+  find_locale(locale, sizeof locale);
+  if (*locale) environment_set(e, "LANG", 4, locale);
+  read_etc_environment(e);
 }
 
 static bool may_log_in(const char *user) {
@@ -109,13 +139,14 @@ static void unlock_users(void) {
 static bool adapt_config(void) {
   struct buffer before, after;
   struct stat s;
-  char locale[64];
+  struct environment variables = {0};
   buffer_init(&before, MAX_BYTES);
   buffer_init(&after, 2 * MAX_BYTES);
   // Without one, or with one that cannot be read, people must still get in to mend it.
   if (!read_whole(SSHD_CONFIG, &before, &s)) buffer_clear(&before);
-  login_locale(locale, sizeof locale);
-  login_sshd_config(&after, (char *)buffer_bytes(&before), buffer_length(&before), locale);
+  login_variables(&variables);
+  login_sshd_config(&after, (char *)buffer_bytes(&before), buffer_length(&before), variables.entries, variables.count);
+  environment_free(&variables);
   bool ok = !after.overflow && write_file(ADAPTED_CONFIG, 0600, buffer_bytes(&after), buffer_length(&after)) == 0;
   buffer_free(&before);
   buffer_free(&after);

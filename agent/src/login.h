@@ -2,6 +2,7 @@
 #ifndef BANGER_LOGIN_H
 #define BANGER_LOGIN_H
 #include "buffer.h"
+#include "environment.h"
 
 /** Public keys that let in as every user: in memory for the agent's logins, on disk for a sshd of the guest's own. */
 #define LOGIN_KEYS_NAME "authorized_keys"
@@ -10,16 +11,16 @@
 #define LOGIN_HOST_KEY_NAME "ssh_host_ed25519_key"
 #define LOGIN_HOST_KEY_PATH "/run/banger/" LOGIN_HOST_KEY_NAME
 
-/** Writes the image's LANG, or one for UTF-8 that it has; "" when there is none. */
-void login_locale(char *locale, size_t capacity);
+/** Sets the image's LANG, or one for UTF-8 that it has, and what /etc/environment says: what PAM would set, of which sessions have none. */
+void login_variables(struct environment *e);
 /** Makes ready what sshd reads. Returns the configuration to use, NULL for the image's own. */
 const char *login_prepare(void);
 
 /**
- * Appends the image's sshd_config with what sessions of the host need: the keys beside those of each user, the image's locale and
- * not the client's, whose locales it may not have. What the image says of it itself is kept.
+ * Appends the image's sshd_config with what sessions of the host need: the keys beside those of each user, the image's variables,
+ * its locale among them and not the client's, whose locales it may not have. What the image says of it itself is kept.
  */
-void login_sshd_config(struct buffer *out, const char *text, size_t length, const char *locale);
+void login_sshd_config(struct buffer *out, const char *text, size_t length, char *const *variables, size_t count);
 /**
  * Appends shadow(5) in which who never had a password ("!") has none that fits ("*"): sshd takes the first for locked. Passwords
  * that were locked ("!$…") and users for whom `may_log_in` is false stay. Returns whether anything differs.

@@ -8,7 +8,8 @@
 
 struct sshd_lines {
   struct buffer *out;
-  const char *locale;
+  char *const *variables;
+  size_t variable_count;
   bool is_in_match, has_keys, has_environment, is_done;
 };
 
@@ -21,14 +22,48 @@ static size_t word_length(const char *at, const char *end, const char *stops) {
 
 static bool is_word(const char *at, size_t n, const char *word) { return strlen(word) == n && strncasecmp(at, word, n) == 0; }
 
+/** Whether the words of a SetEnv name it; `n` counts its "=". */
+static bool has_variable(const char *at, const char *end, const char *variable, size_t n) {
+  for (const char *found = at; (found = memmem(found, (size_t)(end - found), variable, n)) != NULL; found++)
+    if (found == at || strchr(BLANKS "\"", found[-1])) return true;
+  return false;
+}
+
 static bool contains(const char *at, const char *end, const char *text) { return memmem(at, (size_t)(end - at), text, strlen(text)); }
+
+/** Whether sshd is to set it: what it can hold in quotes, and not what it knows of the user itself. */
+static bool is_for_sessions(const char *variable, size_t name_length) {
+  static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_";
+  static const char *const own[] = {"HOME", "USER", "LOGNAME", "SHELL", "TERM", NULL};
+  if (name_length == 0 || strspn(variable, letters) != name_length || strncmp(variable, "SSH_", 4) == 0) return false;
+  for (const char *const *name = own; *name; name++)
+    if (strlen(*name) == name_length && strncmp(variable, *name, name_length) == 0) return false;
+  for (const char *at = variable + name_length; *at; at++)
+    if (*at == '"' || *at == '\\' || (unsigned char)*at < ' ' || *at == 0x7f) return false;
+  return true;
+}
+
+/** Puts the variables that a SetEnv with the words from `at` on does not name behind `keyword`. Returns whether there are any. */
+static bool put_variables(struct sshd_lines *s, const char *keyword, const char *at, const char *end) {
+  bool is_any = false;
+  for (size_t i = 0; i < s->variable_count; i++) {
+    const char *variable = s->variables[i];
+    size_t n = strcspn(variable, "=");
+    if (!is_for_sessions(variable, n) || has_variable(at, end, variable, n + 1)) continue;
+    const char *quote = strpbrk(variable, " #'") ? "\"" : "";
+    buffer_printf(s->out, "%s %s%s%s", is_any ? "" : keyword, quote, variable, quote);
+    is_any = true;
+  }
+  return is_any;
+}
 
 /** What nobody has said before: the first value of a setting counts, and in a Match block it would count for some. */
 static void put_rest(struct sshd_lines *s) {
   if (s->is_done) return;
   s->is_done = true;
   if (!s->has_keys) buffer_puts(s->out, "AuthorizedKeysFile " OWN_KEYS LOGIN_KEYS_PATH "\n");
-  if (!s->has_environment && *s->locale) buffer_printf(s->out, "SetEnv LANG=%s\n", s->locale);
+  if (s->has_environment || s->variable_count == 0) return;
+  if (put_variables(s, "SetEnv", "", "")) buffer_puts(s->out, "\n");
 }
 
 /** The names of AcceptEnv but those of locales. */
@@ -71,13 +106,13 @@ static void put_line(struct sshd_lines *s, const char *line, const char *end) {
     if (!is_none && !contains(value, end, LOGIN_KEYS_PATH)) buffer_puts(s->out, " " LOGIN_KEYS_PATH);
   } else if (!s->is_in_match && is_word(keyword, n, "SetEnv") && !s->has_environment) {
     s->has_environment = true;
-    if (*s->locale && !contains(value, end, "LANG=")) buffer_printf(s->out, " LANG=%s", s->locale);
+    put_variables(s, "", value, end);
   }
   buffer_puts(s->out, "\n");
 }
 
-void login_sshd_config(struct buffer *out, const char *text, size_t length, const char *locale) {
-  struct sshd_lines s = {.out = out, .locale = locale};
+void login_sshd_config(struct buffer *out, const char *text, size_t length, char *const *variables, size_t count) {
+  struct sshd_lines s = {.out = out, .variables = variables, .variable_count = count};
   const char *end = text + length;
   while (text < end) {
     const char *newline = memchr(text, '\n', (size_t)(end - text));

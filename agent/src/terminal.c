@@ -1,4 +1,5 @@
 #include "agent.h"
+#include "identity.h"
 #include "terminal.h"
 #include <limits.h>
 #include <stdio.h>
@@ -15,6 +16,23 @@ static const char *const newer[] = {
   "konsole", "konsole-256color", "vte", "vte-256color", "gnome", "gnome-256color", "iterm2", "iTerm2.app", "nsterm-256color", "termite",
   "xterm-termite", "rxvt-unicode-256color", "tmux", "tmux-256color", "tmux-direct", "screen-256color", "xterm-direct", "xterm-color",
   "ms-terminal", NULL};
+
+// Of logins that the agent does not start itself, sshd's: their terminal is as the client tells it.
+static const char for_logins[] =
+  "# Written by banger at each start: for logins from terminals that have no size, or a name that is not known here.\n"
+  "if [ -n \"${SSH_TTY-}\" ]; then\n"
+  "  case $(stty size 2>/dev/null) in\n"
+  "    '0 0') stty rows 24 cols 80 ;;\n"
+  "    '0 '*) stty rows 24 ;;\n"
+  "    *' 0') stty cols 80 ;;\n"
+  "  esac\n"
+  "  _banger_known=no\n"
+  "  for _banger_place in \"${TERMINFO-}\" \"$HOME/.terminfo\" /etc/terminfo /lib/terminfo /usr/lib/terminfo /usr/share/terminfo; do\n"
+  "    [ ! -e \"$_banger_place/${TERM%\"${TERM#?}\"}/$TERM\" ] || _banger_known=yes\n"
+  "  done\n"
+  "  [ \"$_banger_known\" = yes ] || export TERM=" TERMINAL_USUAL "\n"
+  "  unset _banger_known _banger_place\n"
+  "fi\n";
 
 static bool is_name(const char *name) {
   return *name && *name != '.' && strlen(name) < 64 && !strchr(name, '/');
@@ -45,9 +63,17 @@ bool terminal_is_known(const char *name, const char *home) {
   return n > 0 && n < PATH_MAX - 80 && entry_in(own, name, path);
 }
 
+static void make_logins_ready(void) {
+  static const char path[] = "/etc/profile.d/banger-terminal.sh";
+  struct stat s;
+  // Without it, or on a read-only root, logins are as they were.
+  if (stat("/etc/profile.d", &s) == 0 && S_ISDIR(s.st_mode)) (void)write_file(path, 0644, for_logins, sizeof for_logins - 1);
+}
+
 void terminal_make_known(void) {
   const char *database = database_with(TERMINAL_USUAL);
   char path[PATH_MAX];
+  if (database) make_logins_ready();
   // A system that names directories by codes is left alone.
   if (!database || (entry_in(database, TERMINAL_USUAL, path), access(path, F_OK) != 0)) return;
   for (const char *const *name = newer; *name; name++) {

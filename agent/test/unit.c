@@ -311,12 +311,19 @@ static void test_runit_stages(void) {
   CHECK(STAGE_OF("9 (sh) S 1 9 9 0", "") == 0 && STAGE_OF("", "/etc/runit/1\0") == 0);
 }
 
-static const char *adapted(const char *text, const char *locale) {
+static const char *adapted_with(const char *text, char *const *variables, size_t count) {
   static struct buffer out;
   buffer_free(&out);
   buffer_init(&out, 4096);
-  login_sshd_config(&out, text, strlen(text), locale);
+  login_sshd_config(&out, text, strlen(text), variables, count);
   return buffer_text(&out);
+}
+
+static const char *adapted(const char *text, const char *locale) {
+  char variable[64];
+  snprintf(variable, sizeof variable, "LANG=%s", locale);
+  char *const variables[] = {variable};
+  return adapted_with(text, variables, *locale ? 1 : 0);
 }
 
 #define KEYS "AuthorizedKeysFile .ssh/authorized_keys .ssh/authorized_keys2 " LOGIN_KEYS_PATH "\n"
@@ -337,6 +344,17 @@ static void test_sshd_configs(void) {
   CHECK(strcmp(adapted("Match User git\nAuthorizedKeysFile none\nSetEnv A=b\n", "x"),
                KEYS "SetEnv LANG=x\nMatch User git\nAuthorizedKeysFile none\nSetEnv A=b\n") == 0);
   CHECK(strcmp(adapted("# AcceptEnv LANG\n\nInclude /etc/x\n", ""), "# AcceptEnv LANG\n\nInclude /etc/x\n" KEYS) == 0);
+}
+
+static void test_session_variables(void) {
+  static char *const variables[] = {"LANG=x", "https_proxy=http://p:3128", "NAMES=a b # c", "HOME=/x", "SSH_AUTH_SOCK=/x", "Q=\"", "B=\\",
+                                    "E=", "LINE=a\tb", "A B=c", "=x"};
+  const size_t count = sizeof variables / sizeof *variables;
+  CHECK(strcmp(adapted_with("", variables, count), KEYS "SetEnv LANG=x https_proxy=http://p:3128 \"NAMES=a b # c\" E=\n") == 0);
+  CHECK(strcmp(adapted_with("SetEnv NAMES=z OTHER_LANG=1\n", variables, count),
+               "SetEnv NAMES=z OTHER_LANG=1 LANG=x https_proxy=http://p:3128 E=\n" KEYS) == 0);
+  CHECK(strcmp(adapted_with("SetEnv \"LANG=a b\" E=1 https_proxy=\n", variables, 2), "SetEnv \"LANG=a b\" E=1 https_proxy=\n" KEYS) == 0);
+  CHECK(strcmp(adapted_with("", variables + 3, 2), KEYS) == 0);
 }
 
 static bool is_person(const char *user) { return strcmp(user, "dev") == 0 || strcmp(user, "eve") == 0; }
@@ -386,6 +404,7 @@ int main(void) {
   test_services();
   test_runit_stages();
   test_sshd_configs();
+  test_session_variables();
   test_locked_users();
   test_kept_files();
   test_troubles();

@@ -84,6 +84,24 @@ test('sessions have the locale of the image, whatever locales the client has (6.
   assert.deepEqual([stdout, stderr], ['13\n3\n0\n', '']);
 });
 
+test('sessions have what /etc/environment says, for every user, and commands as well as shells (6.4)', async () => {
+  const lines = `TOOLS="a b # c"\nexport https_proxy=http://proxy.example.org:3128\nHOME=/nowhere\nODD=back\\\\slash\n`;
+  await guest(sandbox(), 'web').sh(`printf '${lines}' >>/etc/environment`);
+  for (const [user, homeOf] of [
+    ['root', '/root'],
+    ['dev', '/home/dev'],
+  ])
+    assert.equal(must(`${SSH} ${user}@web.vm 'echo "$TOOLS $https_proxy $HOME"'`), `a b # c http://proxy.example.org:3128 ${homeOf}`);
+  await guest(sandbox(), 'web').sh("sed -i '/TOOLS/d; /https_proxy/d; /HOME/d; /ODD/d' /etc/environment");
+});
+
+test('a login from a terminal without a size or a known name can be worked in, also by plain ssh (3.13, 6.4)', () => {
+  const login = (term: string): string =>
+    sh(`TERM=${term} script --quiet --echo never --command '${SSH} -tt web.vm' /dev/null`, 'echo "[$TERM] [$(stty size)]"; exit\n').stdout;
+  assert.match(login('no-such-terminal'), /\[xterm-256color\] \[24 80\]/);
+  assert.match(login('alacritty'), /\[alacritty\] \[24 80\]/);
+});
+
 test('scp, sftp and rsync copy both ways (6.4)', async () => {
   await giveGuest(sandbox(), 'web', ['rsync', 'git', 'git-receive-pack', 'git-upload-pack']);
   mkdirSync(home('tree/deep'), { recursive: true });
