@@ -53,9 +53,13 @@ function verdictOf({ fix, code: _code, ...verdict }: Finding): DoctorReport['ver
   return fix === undefined ? verdict : { ...verdict, fixable: true };
 }
 
+function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
+
 function soundVerdict({ vms, images }: LifecycleServices): Verdict {
   const [vmCount, imageCount] = [vms.list().length, images.list().length];
-  const reason = `${vmCount} VMs with disks, keys and names, and ${imageCount} images with their files are as they should be`;
+  const reason = `${counted(vmCount, 'VM')} with disks, keys and names, and ${counted(imageCount, 'image')} with files: all as it should be`;
   return { name: 'vms', level: 'pass', reason };
 }
 

@@ -9,7 +9,7 @@ export function hasVirtualisationFlag(cpuinfo: string): boolean {
 export function explainKvmObstacle(obstacle: string, hasCpuFlag: boolean): { reason: string; remedy: string } {
   if (obstacle !== 'ENOENT') {
     return {
-      reason: `/dev/kvm cannot be opened (${obstacle}); who is of the group kvm may, from the next login on`,
+      reason: `/dev/kvm is not open to you (${obstacle}), as it is to the group kvm from its next login on`,
       remedy: 'sudo usermod -aG kvm "$USER"',
     };
   }
