@@ -71,7 +71,8 @@ function vmRoutes(get: Get, json: Json) {
       json<PortForwardView[]>({ method: 'POST', path: pathOf(['vms', ref, 'forwards']), json: body }),
     removeForward: (ref: string, { hostPort, ...place }: Omit<PortForwardBody, 'guestPort'>) =>
       json<PortForwardView[]>({ method: 'DELETE', path: pathOf(['vms', ref, 'forwards'], { ...place, hostPort: String(hostPort) }) }),
-    sshAccess: (ref: string) => get<SshAccess>(pathOf(['vms', ref, 'ssh'])),
+    /** @param of with `running`, throws WRONG_STATE when the VM does not run: ssh itself would say less */
+    sshAccess: (ref: string, of?: 'running') => get<SshAccess>(pathOf(['vms', ref, 'ssh'], { running: of && '1' })),
     sshLogin: () => get<SshLogin>('/v1/ssh'),
     /** @throws TIMEOUT when it is not so within `timeoutMs` */
     waitVm: (ref: string, target: WaitTarget, timeoutMs: number | undefined, signal?: AbortSignal) =>

@@ -169,6 +169,13 @@ test('vm ssh -L against another machine says where its port is, and how to have 
   assert.equal((await runInProcess(env, ['ssh', 'web', '-A', 'true'])).stderr, '');
 });
 
+test('vm ssh to a VM that does not run starts no ssh, which would add a sentence of its own (1.6)', async (t) => {
+  const { world } = await daemonFor(t);
+  await runInProcess(world.env, ['vm', 'create', '--name', 'web', '--no-start']);
+  const { exitCode, stderr } = await runInProcess({ ...world.env, PATH: '/nonexistent' }, ['ssh', 'web']);
+  assert.deepEqual([exitCode, stderr], [125, 'banger: VM web is not running\n  try: banger vm start web\n']);
+});
+
 test('a bad address is refused, also one that ssh would take for a switch (1.6)', async (t) => {
   const { world } = await daemonFor(t);
   for (const host of [

@@ -27,8 +27,11 @@ export function guestStateRoutes(server: TypedServer, services: DaemonServices):
   const login = async () => ({ user: 'root', privateKeyPath: await services.clientPrivateKeyPath() });
   server.get('/v1/ssh', { schema: { response: { 200: sshLoginSchema } } }, login);
 
-  server.get('/v1/vms/:ref/ssh', { schema: { params, response: { 200: sshAccessSchema } } }, async (request) => {
+  const sshQuery = z.strictObject({ running: z.literal('1').optional().describe('refuse when the VM does not run') });
+  const sshSchema = { params, querystring: sshQuery, response: { 200: sshAccessSchema } };
+  server.get('/v1/vms/:ref/ssh', { schema: sshSchema }, async (request) => {
     const vm = resolve(request.params.ref);
+    if (request.query.running !== undefined) services.machines.get(vm);
     return {
       ...(await login()),
       hostKeyAlias: `banger-${vm.id}`,

@@ -61,7 +61,7 @@ async function connectSsh(cli: Cli, { name, user, options, command }: Login): Pr
       ...(command.length === 0 ? [] : ['--', ...command]),
     ]);
   }
-  const access = await cli.api().sshAccess(name);
+  const access = await cli.api().sshAccess(name, 'running');
   const proxyArgv = [...ownProgram(cli.programPath), 'internal', 'ssh-proxy', name];
   const { runSsh } = await import('../../ssh-process.ts');
   const status = await runSsh(cli, sshArgv(access, proxyArgv, command, { options, user }));
