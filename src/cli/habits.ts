@@ -82,6 +82,7 @@ const SWITCHES: Readonly<Record<string, Readonly<Record<string, Habit>>>> = {
     },
     '--cloud-init': say('run a script when the machine runs: banger exec NAME sh < SCRIPT'),
   },
+  '': { '-v': as('--version'), '--verbose': as('--debug') },
   'vm set': SIZES,
   'vm list': {
     '-f': as('--filter'),
@@ -108,11 +109,6 @@ const SWITCHES: Readonly<Record<string, Readonly<Record<string, Habit>>>> = {
     '--timestamps': say('give --events, whose lines have times'),
   },
   'vm stats': { '--no-stream': say('leave it out: it is shown once unless --watch is given') },
-  'vm cp': {
-    '-r': say('leave it out: folders are copied whole'),
-    '-R': say('leave it out: folders are copied whole'),
-    '--recursive': say('leave it out: folders are copied whole'),
-  },
 };
 
 /** @returns what does here what this command does elsewhere, as a sentence */

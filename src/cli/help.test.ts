@@ -95,7 +95,10 @@ test('a verb that needs its noun says which noun, and a mistyped one what was me
     [['strat', 'web'], /unknown command 'strat'\. Did you mean start\?/],
     [['vmm', 'list'], /Did you mean vm\?/],
     [['verson'], /Did you mean version\?/],
-    [['run', 'web'], /unknown command 'run'\n {2}try: banger --help\n/],
+    [
+      ['run', 'web'],
+      /unknown command 'run'\n {2}try: make a machine with banger create NAME, then run commands in it with banger exec NAME -- COMMAND\n/,
+    ],
   ];
   for (const [argv, expected] of cases) {
     const { exitCode, stderr } = await runInProcess(ENV, argv);

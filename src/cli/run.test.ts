@@ -26,7 +26,7 @@ const MISTAKES: [string[], RegExp][] = [
   [['create', '-p', '8080:80', 'web'], /try: .*banger ports NAME/],
   [['create', 'ubuntu:22.04', 'web'], /too many arguments.*\n {2}try: .*--image IMAGE/],
   [['set', '--mem', '2G', 'web'], /Did you mean --memory\?/],
-  [['cp', '-r', 'src', 'web:'], /try: leave it out: folders are copied whole/],
+  [['-v'], /unknown option '-v'\. Did you mean --version\?/],
   [['inspect', '-f', '{{.id}}', 'web'], /Did you mean --format\?/],
   [['run', '-it', 'web', 'bash'], /unknown command 'run'\n {2}try: .*banger create NAME.*banger exec NAME/],
   [['vm', 'launch', 'debian'], /unknown command 'launch'\n {2}try: .*banger create NAME/],

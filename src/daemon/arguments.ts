@@ -1,10 +1,9 @@
 // The words behind `bangerd`: it takes none, and whoever asks what it is must not get a daemon.
 
-export const USAGE = `Usage: bangerd
+export const USAGE = `Usage: bangerd [options]
 
 The daemon that owns the virtual machines of this user. banger starts it when it is needed, and systemd by its socket:
-systemctl --user enable --now bangerd.socket. It takes no options: docs/configuration.md names the file and the variables
-that it reads.
+systemctl --user enable --now bangerd.socket. Its settings are in config.toml and in variables: docs/configuration.md.
 
 Options:
   -V, --version  print the version

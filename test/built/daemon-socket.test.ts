@@ -47,7 +47,7 @@ test('who asks bangerd for help, its version or what it does not know gets an an
     const { status, stdout, stderr } = spawnSync(launcher, words, { env, encoding: 'utf8', timeout: 20_000 });
     return { status, stdout, stderr };
   };
-  for (const word of ['--help', '-h', 'help']) assert.match(ask(word).stdout, /^Usage: bangerd\n/, word);
+  for (const word of ['--help', '-h', 'help']) assert.match(ask(word).stdout, /^Usage: bangerd \[options\]\n/, word);
   for (const word of ['--version', '-V']) assert.match(ask(word).stdout, /^\d+\.\d+\.\d+\n$/, word);
   assert.deepEqual(ask('--foreground'), {
     ...{ status: 2, stdout: '' },

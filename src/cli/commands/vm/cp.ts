@@ -12,6 +12,7 @@ export function declareCommand(cli: Cli) {
   ])
     .argument('<source>', 'path, NAME:/path, or - for stdin')
     .argument('<target>', 'path, NAME:/path, or - for stdout')
+    .option('-r, --recursive', 'accepted as cp has it: directories are copied whole in any case')
     .option('-a, --archive', 'keep owners by their numbers, setuid bits and file capabilities')
     .action(async (source, target, flags) => {
       const plan = planCopy(source, target);
