@@ -61,7 +61,8 @@ export function checkProxy(text: string, name: string): string {
   }
   if (isLoopback(url.hostname)) {
     throw new BangerError('UNSUPPORTED', `${name} is a proxy on the loopback of this host (${url.host}), which no guest reaches`, {
-      remedy: `let the proxy listen on another address of this host, and set ${name} to that`,
+      // The configuration counts before the environment, from which the address may be.
+      remedy: `let the proxy listen on another address of this host, and set trust.${name} in config.toml to that`,
     });
   }
   return text.includes('://') ? text : `http://${text}`;
