@@ -28,7 +28,7 @@ export const SCENES: readonly Scene[] = [
       'banger vm exec web -- systemd-run -q /root/serve.sh',
       "address=$(banger vm show web --format '{{.address}}')",
       'until curl -sf http://$address:8000/; do sleep 1; done',
-      'banger vm ports web -q | grep 8000',
+      'until banger vm ports web -q | grep http.*8000; do sleep 1; done',
     ],
   },
   {
