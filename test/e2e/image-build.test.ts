@@ -40,8 +40,9 @@ async function remains(): Promise<string[]> {
   ];
 }
 
-const SCRIPT = `
-echo "the script says hello"
+// dash knows no such variable.
+const SCRIPT = `#!/bin/bash -eu
+echo "the script says \${BASH_VERSION:+hello}"
 echo made > /etc/made
 mkdir -p /root/projects
 echo mine > /root/projects/mine

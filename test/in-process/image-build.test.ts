@@ -53,6 +53,18 @@ test('an image is built in a VM that is gone afterwards; VMs of it wait for its 
   ]);
 });
 
+test('a script is run by the program behind its #!, and by the shell when there is none (8.4)', async (t) => {
+  const daemon = await daemonFor(t);
+  const said = async (text: string): Promise<string[]> => {
+    const { state, error, events } = await build(daemon, { script: { path: '/s', text }, replace: true });
+    assert.equal(state, 'done', JSON.stringify(error));
+    return events.flatMap((event) => (event.type === 'log' ? [event.line] : []));
+  };
+  assert.ok((await said('#!/usr/bin/env python3\nprint(1)\n')).includes('run by /usr/bin/env python3'));
+  assert.ok((await said('#! /bin/bash -e\nset -o pipefail')).includes('run by  /bin/bash -e'));
+  assert.ok((await said('echo plain')).includes('plain'));
+});
+
 test('steps are chosen by name, packages by a list of the user (8.3, 8.4)', async (t) => {
   const daemon = await daemonFor(t);
   const { world, api } = daemon;

@@ -160,6 +160,15 @@ async function makeParent(agent: Parameters<typeof runInGuest>[0], work: Provisi
   await runInGuest(agent, { argv, env: {}, onLine: work.log, signal, timeoutMs: 60_000 });
 }
 
+/** Of a shell by the name of sh, which runs its scripts so that the first failure ends them. */
+const OF_SHELL = /^#![ \t]*(\/usr)?\/bin\/(env[ \t]+)?sh[ \t]*\r?$/m;
+
+/** @returns what runs a script: the program behind its `#!`, else the shell */
+function commandOf(path: string, script: string): string[] {
+  const [first = ''] = script.split('\n', 1);
+  return first.startsWith('#!') && !OF_SHELL.test(first) ? [path] : [SHELL, '-eu', path];
+}
+
 /** @throws COMMAND_FAILED with the last line that it printed */
 export async function runScript(
   { services, operation }: ImageContext,
@@ -175,7 +184,7 @@ export async function runScript(
   await agent.putFile(path, { content: once(bytes), sizeBytes: bytes.length, mode: 0o700 }, { signal });
   let last = '';
   const status = await runInGuest(agent, {
-    argv: [SHELL, '-eu', path],
+    argv: commandOf(path, script),
     env: { ...env, BANGER_BUILD: WORK_DIRECTORY, LC_ALL: 'C.UTF-8' },
     onLine: (line) => {
       work.log(line);

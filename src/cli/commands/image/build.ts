@@ -30,7 +30,7 @@ export function declareCommand(cli: Cli) {
     )
     .option('--size <size>', 'root file system (default: what new VMs get)', (value) => parseDiskSize('--size', value))
     .option('--packages <file>', 'list of packages, one a line, in place of the development packages')
-    .option('--script <file>', 'shell script to run in the guest after the steps')
+    .option('--script <file>', 'script to run in the guest after the steps: by the program behind its #!, else by /bin/sh -eu')
     .option('--step <name>', 'provisioning step to take; may be given several times (default: all)', collect)
     .option('--skip <name>', 'provisioning step to leave out; may be given several times', collect)
     .addOption(newOption('--host-ca', 'let the guest of the build trust the authorities that were added to this host; the image does not'))

@@ -13,6 +13,9 @@ import { tellStarted } from '../../render/started.ts';
 import { progressOption } from '../../progress-option.ts';
 import { parseDiskSize, parseInteger, parseLabels, parseMemory } from '../../values.ts';
 
+/** What a VM can do by then, from the first to the last. */
+const READINESS = 'be done when commands can be run (agent), ssh lets in (ssh), or the services of the image listen (services)';
+
 const EXAMPLES = [
   'banger vm create web',
   'banger vm create --name web --vcpu 4 --memory 4G --disk-size 20G',
@@ -43,6 +46,11 @@ export function declareCommand(cli: Cli) {
     .addOption(newOption('--no-host-proxy', 'tell it of none'))
     .option('-l, --label <key=value>', 'a note for yourself and for --filter (may be repeated)', collect)
     .addOption(newOption('--no-start', 'create it only'))
+    .addOption(
+      newOption('--wait <level>', READINESS)
+        .choices(['agent', 'ssh', 'services'] as const)
+        .default('services' as const),
+    )
     .option('--if-not-exists', 'with a name: one that exists already is left as it is, and that is no failure')
     .option('-d, --detach', 'print the id of the operation and leave')
     .addOption(progressOption());
@@ -97,6 +105,7 @@ export type CreateFlags = {
   hostProxy?: boolean | undefined;
   start?: boolean | undefined;
   label?: string[] | undefined;
+  wait?: 'agent' | 'ssh' | 'services' | undefined;
 };
 
 /** @returns only what the user gave: everything else is the daemon's to decide (3.2) */
@@ -112,6 +121,7 @@ export function createBody(flags: CreateFlags): CreateVm {
     ...(flags.hostCa === undefined ? {} : { hostCa: flags.hostCa }),
     ...(flags.hostProxy === undefined ? {} : { hostProxy: flags.hostProxy }),
     ...(flags.label === undefined ? {} : { labels: parseLabels('--label', flags.label) }),
+    ...(flags.wait === undefined || flags.wait === 'services' ? {} : { waitFor: flags.wait }),
     // commander gives a lone --no- option the value true when it is absent.
     ...(flags.start === false ? { start: false } : {}),
   };
@@ -123,7 +133,10 @@ async function tellCreated(cli: Cli, vm: VmView, flags: ShowFlags, durationMs: n
   tellStarted(cli, vm);
   const time = formatDuration(durationMs);
   if (vm.state !== 'running') cli.note(`created in ${time}, ${vm.state}; start it: banger vm start ${vm.name}`);
-  else cli.note(`running as ${vm.name}.vm (${vm.address}) after ${time}; use it: banger vm ssh ${vm.name}`);
+  else {
+    cli.note(`running as ${vm.name}.vm (${vm.address}) after ${time}; use it: banger vm ssh ${vm.name}`);
+    cli.note(`its services may still be starting: banger vm wait ${vm.name}`);
+  }
   if (vm.state === 'running') await tellSites(cli, vm);
 }
 

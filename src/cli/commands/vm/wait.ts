@@ -10,7 +10,10 @@ export function declareCommand(cli: Cli) {
   ])
     .argument('[name...]', 'names, ids or beginnings of ids (default: the only one there is)')
     .addOption(
-      newOption('--for <what>', 'what to wait for')
+      newOption(
+        '--for <what>',
+        'what to wait for: commands can be run (agent), ssh lets in (ssh), its init and the services of the image are up (services), running or stopped',
+      )
         .choices(['agent', 'ssh', 'services', 'running', 'stopped'] as const)
         .default('services' as const),
     )

@@ -131,8 +131,10 @@ function startSession(request: Request, guest: FakeGuest): Command | Reply | und
   return { kind: 'exec', argv: readScript(argv, guest), env: { HOSTNAME: guest.hostname, ...env } };
 }
 
-/** `/bin/sh FILE` is what that file says, `/bin/sh -c mkdir …` a shell that has done it. */
+/** A FILE with `#!` says by whom it is run, `/bin/sh FILE` is what that file says, `/bin/sh -c mkdir …` a shell that has done it. */
 function readScript(argv: string[], guest: FakeGuest): string[] {
+  const interpreter = /^#!(.*)/.exec(guest.files.get(argv[0] ?? '')?.content.toString('utf8') ?? '')?.[1];
+  if (interpreter !== undefined) return ['echo', `run by ${interpreter}`];
   if (argv[0] !== '/bin/sh') return argv;
   const file = guest.files.get(argv.at(-1) ?? '');
   if (file !== undefined) return ['sh', '-c', file.content.toString('utf8')];
