@@ -25,7 +25,9 @@ const CAUSES: Readonly<Record<number, string>> = {
 
 /** @returns what could not be set up, why, how it is instead, and what mends it */
 export function explainTrouble({ what, errno, held }: GuestTrouble, vmName: string): VmTrouble {
-  const cause = CAUSES[errno] ?? getSystemErrorName(-errno);
+  // Of a whole file system it is what ext4 says of one with errors.
+  const isRefused = errno === 1 && !what.startsWith('/');
+  const cause = isRefused ? 'its file system has errors' : (CAUSES[errno] ?? getSystemErrorName(-errno));
   const instead = { memory: '; it is held in memory until the VM stops', 'read-only': '; it is mounted read-only', none: '' }[
     held ?? 'none'
   ];
