@@ -63,7 +63,7 @@ static int64_t read_number(int64_t *left) {
     char c = (char)*copy_read_some(1, &n);
     --*left;
     if (c == '\n' && digits > 0) return value;
-    if (c < '0' || c > '9' || digits > 18 || *left <= 0) copy_fail(shown, "the archive is damaged (map of a sparse file)", -EBADMSG);
+    if (c < '0' || c > '9' || digits > 17 || *left <= 0) copy_fail(shown, "the archive is damaged (map of a sparse file)", -EBADMSG);
     value = value * 10 + (c - '0');
   }
 }
@@ -76,7 +76,7 @@ static void take_sparse(const struct copy_entry *e) {
     struct segment s;
     s.offset = read_number(&left);
     s.length = read_number(&left);
-    // Both have 19 digits at most, so neither sum overflows before it is compared.
+    // Both have 18 digits at most, so neither sum overflows before it is compared.
     if (s.offset < end || s.offset > e->real_size || s.length > e->real_size - s.offset)
       copy_fail(shown, "the archive is damaged (map of a sparse file)", -EBADMSG);
     end = s.offset + s.length;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+void fuzz_copy(const uint8_t *data, size_t size);
 
 static void fuzz_http(char *text, size_t size) {
   struct http_request request;
@@ -72,13 +73,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   char *text = malloc(length + 1);
   memcpy(text, data + 1, length);
   text[length] = 0;
-  switch (data[0] % 7) {
+  switch (data[0] % 8) {
     case 0: fuzz_http(text, length); break;
     case 1: fuzz_json(text, length); break;
     case 2: fuzz_frames(text, length); break;
     case 3: fuzz_block(text, length); break;
     case 4: base64_decode(text, length, decoded, sizeof decoded); break;
     case 5: systemd_state_reply((uint8_t *)text, length, (char *)decoded, sizeof decoded); break;
+    case 6: fuzz_copy((uint8_t *)text, length); break;
     default: ports_parse_line(text, length % 2 == 1, &row);
   }
   free(text);
