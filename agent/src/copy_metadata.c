@@ -1,31 +1,79 @@
 #include "copy_tree.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
-void copy_give_xattrs(int fd, const struct copy_entry *e, bool keeps_owners, const char *shown) {
+static bool is_plain(const char *name) { return strncmp(name, "user.", 5) == 0; }
+
+static void give_xattr(int fd, const char *name, const void *value, size_t length, const char *shown) {
   static bool was_said;
+  if (fsetxattr(fd, name, value, length, 0) == 0) return;
+  if (errno != ENOTSUP && errno != EPERM && errno != ENOSPC && errno != ERANGE && errno != E2BIG)
+    copy_fail(shown, "its extended attributes cannot be set", errno);
+  if (!was_said) copy_note(shown, "the file system there does not take its extended attributes; they were left out");
+  was_said = true;
+}
+
+// All but the plain ones give rights.
+static void say_left_out(const char *shown) {
+  static bool was_said;
+  if (!was_said) copy_note(shown, "its access list or capabilities were left out, as of all files; --archive keeps them");
+  was_said = true;
+}
+
+void copy_give_plain_xattrs(int fd, const struct copy_entry *e, bool keeps_owners, const char *shown) {
   const char *name;
   const void *value;
   size_t length, at = 0;
   while (copy_entry_next_xattr(e, &at, &name, &value, &length)) {
-    // All others give rights.
-    if (!keeps_owners && strncmp(name, "user.", 5) != 0) continue;
-    if (fsetxattr(fd, name, value, length, 0) == 0) continue;
-    if (errno != ENOTSUP && errno != EPERM && errno != ENOSPC && errno != ERANGE && errno != E2BIG)
-      copy_fail(shown, "its extended attributes cannot be set", errno);
-    if (!was_said) copy_note(shown, "the file system there does not take its extended attributes; they were left out");
-    was_said = true;
+    if (is_plain(name)) give_xattr(fd, name, value, length, shown);
+    else if (!keeps_owners) say_left_out(shown);
   }
 }
 
-void copy_give_metadata(int fd, const struct copy_entry *e, bool keeps_owners, const char *shown) {
-  const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {e->seconds, e->nanoseconds}};
-  copy_give_xattrs(fd, e, false, shown);
-  if (keeps_owners && fchown(fd, e->uid, e->gid) != 0) copy_fail(shown, "its owner cannot be set", errno);
-  // A change of owner takes setuid bits and capabilities away, so they come after it. Without owners setuid would be somebody else's.
-  if (keeps_owners) copy_give_xattrs(fd, e, true, shown);
-  if (fchmod(fd, e->mode & (keeps_owners ? 07777 : 0777)) != 0) copy_fail(shown, "its mode cannot be set", errno);
+void copy_give_other_xattrs(int fd, const struct copy_entry *e, const char *shown) {
+  const char *name;
+  const void *value;
+  size_t length, at = 0;
+  while (copy_entry_next_xattr(e, &at, &name, &value, &length))
+    if (!is_plain(name)) give_xattr(fd, name, value, length, shown);
+}
+
+// False when it is not for us to give files away.
+static bool is_given(int result, const char *shown) {
+  static bool was_said;
+  if (result == 0) return true;
+  if (errno != EPERM || geteuid() == 0) copy_fail(shown, "its owner cannot be set", errno);
+  if (!was_said) copy_note(shown, "only root gives files away: this one and all others are yours");
+  was_said = true;
+  return false;
+}
+
+void copy_give_link_owner(int parent, const char *name, const struct copy_entry *e, const char *shown) {
+  is_given(fchownat(parent, name, e->uid, e->gid, AT_SYMLINK_NOFOLLOW), shown);
+}
+
+struct copy_rights copy_rights_of(const struct copy_entry *e) {
+  // The sticky bit means nothing on files.
+  unsigned mode = e->kind == COPY_DIRECTORY ? e->mode : e->mode & 06777;
+  return (struct copy_rights){.mode = mode, .uid = e->uid, .gid = e->gid, .time = {e->seconds, e->nanoseconds}};
+}
+
+void copy_give_rights(int fd, const struct copy_rights *rights, bool keeps_owners, const char *shown) {
+  const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, rights->time};
+  bool has_owner = keeps_owners && is_given(fchown(fd, rights->uid, rights->gid), shown);
+  // A change of owner takes setuid bits away, so they come after it. Without it they would be somebody else's.
+  if (fchmod(fd, rights->mode & (has_owner ? 07777 : 01777)) != 0) copy_fail(shown, "its mode cannot be set", errno);
   if (futimens(fd, times) != 0) copy_fail(shown, "its time cannot be set", errno);
+}
+
+void copy_give_metadata(int fd, const struct copy_entry *e, bool keeps_owners, const char *shown) {
+  const struct copy_rights rights = copy_rights_of(e);
+  copy_give_plain_xattrs(fd, e, keeps_owners, shown);
+  copy_give_rights(fd, &rights, keeps_owners, shown);
+  // A change of owner takes capabilities away, too.
+  if (keeps_owners) copy_give_other_xattrs(fd, e, shown);
 }

@@ -22,7 +22,7 @@ static struct {
   int fd, parent;
   char name[NAME_MAX + 1], stage[64];  // stage: "" for a file without a name
   char shown[2 * COPY_PATH_MAX_BYTES];
-  bool exists, keeps_owners;
+  bool exists, keeps_owners, is_beneath;
   struct stat before;
   struct copy_entry entry;
 } file;
@@ -118,6 +118,7 @@ void copy_file_begin(const struct copy_place *place, const struct copy_entry *e,
   snprintf(file.name, sizeof file.name, "%s", place->name);
   snprintf(file.shown, sizeof file.shown, "%s", place->shown);
   file.keeps_owners = options->keeps_owners;
+  file.is_beneath = options->is_beneath;
   file.entry = *e;
   file.exists = fstatat(file.parent, file.name, &file.before, AT_SYMLINK_NOFOLLOW) == 0;
   if (!file.exists && errno != ENOENT) fail("", errno);
@@ -167,8 +168,11 @@ void copy_file_end(void) {
     file.way = NONE;
     return;
   }
-  if (file.way == IN_PLACE || replaces) {
-    if (file.way == STAGED && fchmod(file.fd, file.before.st_mode & 07777) != 0) fail("its mode cannot be set", errno);
+  // With its owner's numbers a copy is like the source in all, whatever was there.
+  if ((file.way == IN_PLACE || replaces) && !(file.keeps_owners && replaces)) {
+    // What a guest wrote never runs with somebody else's rights.
+    mode_t kept = file.before.st_mode & (file.is_beneath ? 01777 : 07777);
+    if (file.way == STAGED && fchmod(file.fd, kept) != 0) fail("its mode cannot be set", errno);
     // The time of a file that belongs to somebody else is what it is.
     if (futimens(file.fd, times) != 0 && file.way == STAGED) fail("its time cannot be set", errno);
   } else copy_give_metadata(file.fd, &file.entry, file.keeps_owners, file.shown);

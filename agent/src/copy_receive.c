@@ -50,10 +50,10 @@ static bool leads_out(const struct copy_entry *e) {
 }
 
 static void say_links_outside(size_t count, const char *first) {
-  char text[160];
+  char text[160] = "this link leads out of the copy; it was kept as a link, which leads to a file of this host";
   if (count == 0) return;
-  snprintf(text, sizeof text, "%s%zu %s out of the copy; they were kept as links, which lead to files of this host", count > 1 ? "this and others, " : "",
-           count, count > 1 ? "links in all, lead" : "link, leads");
+  if (count > 1)
+    snprintf(text, sizeof text, "this and others, %zu links in all, lead out of the copy; they were kept as links, which lead to files of this host", count);
   copy_note(first, text);
 }
 
@@ -69,6 +69,7 @@ static void place_member(size_t *outside, char *first, size_t room) {
   if (entry.kind == COPY_HARD_LINK) copy_place_hard_link(parent, name, &entry);
   else if (entry.kind == COPY_LINK) {
     copy_place_link(parent, name, &entry, shown);
+    if (options->keeps_owners) copy_give_link_owner(parent, name, &entry, shown);
     if (options->is_beneath && leads_out(&entry) && (*outside)++ == 0) snprintf(first, room, "%s", shown);
   } else {
     const struct copy_place place = {parent, name, shown, false, !options->is_beneath};
@@ -99,8 +100,7 @@ static void receive_tree(const struct copy_target *target) {
   size_t outside = 0;
   int root = target->directory;
   bool is_new = false;
-  struct copy_entry *top = NULL;
-  static struct copy_entry copy_of_top;
+  const struct copy_rights rights = copy_rights_of(&entry);
   if (*target->name) {
     is_new = mkdirat(root, target->name, 0700) == 0;
     if (!is_new && errno != EEXIST) copy_fail(target->shown, "", errno);
@@ -110,15 +110,13 @@ static void receive_tree(const struct copy_target *target) {
     if (root < 0) copy_fail(target->shown, "", errno);
   }
   if (is_new) {
-    copy_of_top = entry;
-    buffer_init(&copy_of_top.xattrs, 0);
-    copy_give_xattrs(root, &entry, options->keeps_owners, target->shown);
-    top = &copy_of_top;
+    copy_give_plain_xattrs(root, &entry, options->keeps_owners, target->shown);
+    if (options->keeps_owners) copy_give_other_xattrs(root, &entry, target->shown);
   }
   copy_tree_begin(dup(root), target->shown, options);
   while (next_entry()) place_member(&outside, first, sizeof first);
   copy_tree_end();
-  if (top) copy_give_metadata(root, top, options->keeps_owners, target->shown);
+  if (is_new) copy_give_rights(root, &rights, options->keeps_owners, target->shown);
   say_links_outside(outside, first);
 }
 

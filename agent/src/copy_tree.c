@@ -13,8 +13,7 @@ struct level {
   int fd;
   char *name;
   bool is_new;
-  unsigned mode, uid, gid;
-  struct timespec time;
+  struct copy_rights rights;
 };
 
 static struct level *levels;
@@ -46,22 +45,25 @@ void copy_tree_begin(int root, const char *shown, const struct copy_receive_opti
   add_level(root, "");
 }
 
-static void leave_to(size_t wanted, const char *path) {
+// The path of an open directory for messages.
+static const char *shown_level(size_t level) {
+  static char path[COPY_PATH_MAX_BYTES];
+  size_t n = 0;
+  path[0] = 0;
+  for (size_t i = 1; i <= level && n < sizeof path; i++) n += (size_t)snprintf(path + n, sizeof path - n, "%s%s", n ? "/" : "", levels[i].name);
+  return copy_tree_shown(path);
+}
+
+static void leave_to(size_t wanted) {
   while (depth > wanted) {
     struct level *l = &levels[--depth];
-    if (l->is_new) {
-      const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, l->time};
-      if (options->keeps_owners && fchown(l->fd, l->uid, l->gid) != 0) copy_fail(copy_tree_shown(path), "its owner cannot be set", errno);
-      if (fchmod(l->fd, l->mode & (options->keeps_owners ? 07777 : 01777)) != 0)
-        copy_fail(copy_tree_shown(path), "its directory's mode cannot be set", errno);
-      if (futimens(l->fd, times) != 0) copy_fail(copy_tree_shown(path), "its directory's time cannot be set", errno);
-    }
+    if (l->is_new) copy_give_rights(l->fd, &l->rights, options->keeps_owners, shown_level(depth));
     free(l->name);
     close(l->fd);
   }
 }
 
-void copy_tree_end(void) { leave_to(0, ""); }
+void copy_tree_end(void) { leave_to(0); }
 
 // The next part of a path, past `.` and doubled slashes. NULL at its end. Ends the process at what leads out.
 static const char *next_part(const char **at, size_t *length, const char *path) {
@@ -109,10 +111,10 @@ int copy_tree_parent(const char *path, char *name, size_t room) {
     snprintf(name, room, "%.*s", (int)length, part);
     if (!following) break;
     if (level < depth && strcmp(levels[level].name, name) == 0) continue;
-    leave_to(level, path);
+    leave_to(level);
     enter(name, path);
   }
-  leave_to(level, path);
+  leave_to(level);
   return levels[depth - 1].fd;
 }
 
@@ -126,11 +128,9 @@ void copy_tree_directory(const struct copy_entry *e) {
   if (!is_new) return;
   struct level *l = &levels[depth - 1];
   l->is_new = true;
-  l->mode = e->mode;
-  l->uid = e->uid;
-  l->gid = e->gid;
-  l->time = (struct timespec){e->seconds, e->nanoseconds};
-  copy_give_xattrs(l->fd, e, options->keeps_owners, copy_tree_shown(e->path));
+  l->rights = copy_rights_of(e);
+  copy_give_plain_xattrs(l->fd, e, options->keeps_owners, copy_tree_shown(e->path));
+  if (options->keeps_owners) copy_give_other_xattrs(l->fd, e, copy_tree_shown(e->path));
 }
 
 int copy_tree_find(const char *path, char *name, size_t room) {

@@ -18,8 +18,19 @@ int copy_tree_find(const char *path, char *name, size_t capacity);
 /** The path for messages; valid until the next call. */
 const char *copy_tree_shown(const char *path);
 
-/** Gives a new file or directory what its entry says of owner, mode, attributes and time. */
+/** What a directory gets when it is left: with its own mode it might not be written to. */
+struct copy_rights {
+  unsigned mode, uid, gid;
+  struct timespec time;
+};
+struct copy_rights copy_rights_of(const struct copy_entry *e);
+void copy_give_rights(int fd, const struct copy_rights *rights, bool keeps_owners, const char *shown);
+
+/** Attributes of `user.`; the others, which give rights, need the owners and come after them. */
+void copy_give_plain_xattrs(int fd, const struct copy_entry *e, bool keeps_owners, const char *shown);
+void copy_give_other_xattrs(int fd, const struct copy_entry *e, const char *shown);
+/** Gives a file what its entry says of owner, mode, attributes and time. */
 void copy_give_metadata(int fd, const struct copy_entry *e, bool keeps_owners, const char *shown);
-void copy_give_xattrs(int fd, const struct copy_entry *e, bool keeps_owners, const char *shown);
+void copy_give_link_owner(int parent, const char *name, const struct copy_entry *e, const char *shown);
 
 #endif

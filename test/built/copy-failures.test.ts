@@ -125,6 +125,11 @@ test(
     assert.equal((await cp([`${base}/host/d`, `web:${base}/guest/plain`])).exitCode, 0);
     const seen = execFileSync('stat', ['-c', '%u:%g %a', 'd', 'd/f', 'plain', 'plain/f'], { cwd: `${base}/guest`, encoding: 'utf8' });
     assert.equal(seen, '1234:4321 2770\n1234:4321 4750\n0:0 770\n0:0 750\n');
+    // As with cp -a, a file that was there becomes like the source; links have owners, too.
+    execFileSync('sh', ['-c', `cd ${base}/host/d; ln -s f l; chown -h 12:34 l; cd ../../guest/d; chown 0:0 . f; chmod 600 f`]);
+    assert.equal((await cp(['-a', `${base}/host/d/.`, `web:${base}/guest/d`])).exitCode, 0);
+    const again = execFileSync('stat', ['-c', '%u:%g %a', '.', 'f', 'l'], { cwd: `${base}/guest/d`, encoding: 'utf8' });
+    assert.equal(again, '0:0 2770\n1234:4321 4750\n12:34 777\n');
   },
 );
 

@@ -1,6 +1,6 @@
 // What a guest may send to a copy out of it: nothing of it gets out of the target.
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import {
   existsSync,
@@ -197,6 +197,38 @@ test('modes of a guest give no rights: setuid and setgid bits are dropped (3.13)
   );
   assert.equal(statSync(`${base}/target/f`).mode & 0o7777, 0o755);
   assert.equal(statSync(`${base}/target/d`).mode & 0o7777, 0o1777);
+});
+
+test('who is not root gets a copy of his own with --archive, without setuid bits, and is told once (11.10)', () => {
+  const input = archive([
+    { path: './f', mode: 0o4755, body: 'x' },
+    { path: './l', type: 'symlink', linkPath: 'f' },
+    { path: './g', mode: 0o444, body: 'y' },
+  ]);
+  execFileSync('chmod', ['777', base, `${base}/target`]);
+  const words = [COPY_PROGRAM, 'receive', `--to=${base}/target`, '--name=', '--beneath', '--owners'];
+  const demoted = process.getuid?.() === 0 ? ['setpriv', '--reuid=61213', '--regid=61213', '--clear-groups', ...words] : words;
+  // Of root, to whom nobody else gives files.
+  const { status, stderr } = spawnSync(demoted[0] ?? '', demoted.slice(1), { input });
+  assert.equal(status, 0, stderr.toString());
+  assert.match(stderr.toString(), /^note \S+\/f: only root gives files away: this one and all others are yours\n$/);
+  assert.equal(statSync(`${base}/target/f`).mode & 0o7777, 0o755);
+});
+
+test('attributes that give rights are left out and said once, and a file that is replaced loses its setuid bit (3.13)', () => {
+  writeFileSync(`${base}/target/f`, 'old');
+  execFileSync('chmod', ['6755', `${base}/target/f`]);
+  const carrying = (path: string): Buffer => withPax({ 'SCHILY.xattr.security.capability': 'x' }, { path, body: 'new' });
+  const { status, said } = receive(Buffer.concat([member(ROOT), carrying('./f'), carrying('./g'), tarEnd()]));
+  assert.equal(status, 0, said);
+  assert.match(said, /^note \S+\/g: its access list or capabilities were left out, as of all files; --archive keeps them\n$/);
+  assert.equal(statSync(`${base}/target/f`).mode & 0o7777, 0o755);
+});
+
+test('a new directory at the top keeps its sticky bit like those below it (11.10)', () => {
+  const top = Buffer.concat([member({ ...ROOT, mode: 0o1777 }), tarEnd()]);
+  assert.equal(receive(top, 'target', 'new').status, 0);
+  assert.equal(statSync(`${base}/target/new`).mode & 0o7777, 0o1777);
 });
 
 test('an ordinary tree with links that lead elsewhere is copied, and said once (11.10)', () => {
