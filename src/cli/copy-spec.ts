@@ -28,36 +28,70 @@ export function parseSide(text: string, raw: Buffer = Buffer.from(text)): CopySi
   return { kind: 'guest', vm: text.slice(0, colon), path, bytes: raw.subarray(raw.indexOf(':') + 1) };
 }
 
-/** @throws INVALID_INPUT unless exactly one side is in a guest, and for a path that no system takes */
-export function planCopy(from: string, to: string): CopyPlan {
-  const plan = { from: parseSide(from, rawArgument(from)), to: parseSide(to, rawArgument(to)) };
-  if ((plan.from.kind === 'guest') === (plan.to.kind === 'guest')) {
-    throw new BangerError('INVALID_INPUT', 'one side must be in a virtual machine, the other one here', {
-      remedy: 'banger vm cp --help',
-    });
+/**
+ * @param paths the sources, and last the target, which is a directory when there are several sources
+ * @returns one copy for each source
+ * @throws INVALID_INPUT unless exactly one side is in a guest, and for a path that no system takes
+ */
+export function planCopies(paths: readonly string[]): CopyPlan[] {
+  const raw = rawArguments(paths);
+  const sides = paths.map((text, i) => parseSide(text, raw[i]));
+  const target = streamOf(sides.pop(), OWN_OUTPUTS);
+  if (target === undefined || sides.length === 0) {
+    throw new BangerError('USAGE', 'a source and a target are needed', { remedy: 'banger vm cp --help' });
   }
-  for (const side of [plan.from, plan.to]) {
-    if (side.kind !== 'stream' && (side.bytes.length === 0 || side.bytes.length > MAX_PATH_BYTES)) {
-      throw new BangerError('INVALID_INPUT', side.bytes.length === 0 ? 'a path is empty' : `a path has more than ${MAX_PATH_BYTES} bytes`);
+  const isSingle = sides.length === 1;
+  const to = isSingle || target.kind === 'stream' ? target : asDirectory(target);
+  return sides.map((source) => {
+    const from = streamOf(source, OWN_INPUTS) ?? source;
+    if ((from.kind === 'guest') === (to.kind === 'guest')) {
+      throw new BangerError('INVALID_INPUT', 'one side must be in a virtual machine, the other one here', {
+        remedy: 'banger vm cp --help',
+      });
     }
-  }
-  return plan;
+    if (!isSingle && (from.kind === 'stream' || to.kind === 'stream')) {
+      throw new BangerError('INVALID_INPUT', '- is one file, so it is copied by itself', { remedy: 'banger vm cp --help' });
+    }
+    for (const side of [from, to]) refuseUnusable(side);
+    return { from, to };
+  });
+}
+
+/** The child that copies has other descriptors under these names. */
+const OWN_INPUTS: ReadonlySet<string> = new Set(['/dev/stdin', '/dev/fd/0', '/proc/self/fd/0']);
+const OWN_OUTPUTS: ReadonlySet<string> = new Set(['/dev/stdout', '/dev/fd/1', '/proc/self/fd/1']);
+
+function streamOf(side: CopySide | undefined, own: ReadonlySet<string>): CopySide | undefined {
+  return side?.kind === 'host' && own.has(side.path) ? { kind: 'stream' } : side;
+}
+
+/** With this at its end, only a directory is taken. */
+function asDirectory(side: Exclude<CopySide, { kind: 'stream' }>): CopySide {
+  return { ...side, path: `${side.path}/.`, bytes: Buffer.concat([side.bytes, Buffer.from('/.')]) };
 }
 
 /** PATH_MAX of Linux, without the final NUL. */
 const MAX_PATH_BYTES = 4095;
 
-/** Node decodes arguments as UTF-8 and loses other bytes; the kernel still has them. */
-function rawArgument(text: string): Buffer {
-  if (!text.includes('\uFFFD')) return Buffer.from(text);
+function refuseUnusable(side: CopySide): void {
+  if (side.kind === 'stream' || (side.bytes.length > 0 && side.bytes.length <= MAX_PATH_BYTES)) return;
+  throw new BangerError('INVALID_INPUT', side.bytes.length === 0 ? 'a path is empty' : `a path has more than ${MAX_PATH_BYTES} bytes`);
+}
+
+/** Node decodes arguments as UTF-8 and loses other bytes, so that different ones look alike; the kernel still has them, in order. */
+function rawArguments(texts: readonly string[]): Buffer[] {
+  if (!texts.some((text) => text.includes('\uFFFD'))) return texts.map((text) => Buffer.from(text));
   const line = readFileSync('/proc/self/cmdline');
+  const words: Buffer[] = [];
   for (let at = 0; at < line.length;) {
     const end = line.indexOf(0, at);
-    const argument = line.subarray(at, end < 0 ? line.length : end);
-    if (argument.toString('utf8') === text) return argument;
-    at += argument.length + 1;
+    words.push(line.subarray(at, end < 0 ? line.length : end));
+    at += (words.at(-1)?.length ?? 0) + 1;
   }
-  return Buffer.from(text);
+  return texts.map((text) => {
+    const found = words.findIndex((word) => word.toString('utf8') === text);
+    return found < 0 ? Buffer.from(text) : (words.splice(found, 1)[0] ?? Buffer.from(text));
+  });
 }
 
 /**

@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { lstatSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { Readable } from 'node:stream';
 import { test } from 'node:test';
-import { parseSide, planCopy } from '../../src/cli/copy-spec.ts';
+import { parseSide, planCopies } from '../../src/cli/copy-spec.ts';
 import { BangerError } from '../../src/model/errors.ts';
 import { COPY_CASES, layOut, look } from '../support/copy-cases.ts';
 import { useCopyStub } from '../support/copy-stub.ts';
@@ -24,7 +24,7 @@ test('sides are told apart as scp does, and one of them must be a guest (3.13)',
     ['web:/a', 'b'.repeat(5000)],
   ]) {
     assert.throws(
-      () => planCopy(from ?? '', to ?? ''),
+      () => planCopies([from ?? '', to ?? '']),
       (e) => e instanceof BangerError && e.code === 'INVALID_INPUT',
     );
   }
@@ -57,6 +57,38 @@ test('- is stdin and stdout; of a directory stdout gets a tar archive (3.13)', a
   assert.equal((await cp([`web:${base}/guest/note`, '-'])).stdout, 'hello');
   const { stdout } = await cp([`web:${base}/guest`, '-']);
   assert.equal(execFileSync('tar', ['-t'], { input: stdout }).toString(), './\n./note\n');
+});
+
+test('names of stdin and stdout in /dev are what they are to the shell (11.10)', async () => {
+  const { base, cp } = stub();
+  for (const name of ['/dev/stdin', '/dev/fd/0', '/proc/self/fd/0']) {
+    assert.equal((await cp([name, `web:${base}/guest/note`], `by ${name}`)).exitCode, 0);
+    assert.equal(readFileSync(`${base}/guest/note`, 'utf8'), `by ${name}`);
+  }
+  assert.equal((await cp([`web:${base}/guest/note`, '/dev/stdout'])).stdout, 'by /proc/self/fd/0');
+});
+
+test('several sources go into a directory, in their order, and one that fails keeps none from it (11.10)', async () => {
+  const { base, cp } = stub();
+  layOut(`${base}/host`, ['a=1', 'b=2', 's/', 's/f', 't/', 't/a=3']);
+  layOut(`${base}/guest`, ['d/', 'l -> d']);
+  const from = (...names: string[]): string[] => names.map((name) => `${base}/host/${name}`);
+  assert.deepEqual(await cp(['-rp', ...from('a', 'b', 's'), `web:${base}/guest/l`]), { exitCode: 0, stdout: '', stderr: '' });
+  assert.deepEqual(look(`${base}/guest/d`), ['a=1', 'b=2', 's/', 's/f=f']);
+  assert.equal((await cp([`web:${base}/guest/d/a`, `web:${base}/guest/d/s`, `${base}/host/t`])).exitCode, 0);
+  assert.deepEqual(look(`${base}/host/t`), ['a=1', 's/', 's/f=f']);
+  const partly = await cp([...from('a', 'none', 't/a', 'b'), `web:${base}/guest/d`]);
+  assert.equal(partly.exitCode, 3);
+  assert.match(partly.stderr, /host\/none: No such file/);
+  assert.deepEqual(look(`${base}/guest/d`), ['a=1', 'b=2', 's/', 's/f=f']);
+  for (const target of ['none', 'd/a']) {
+    const { exitCode, stderr } = await cp([...from('a', 'b'), `web:${base}/guest/${target}`]);
+    assert.notEqual(exitCode, 0);
+    assert.match(stderr, new RegExp(`guest/${target}/\\.: (there is no such directory|Not a directory)`));
+  }
+  for (const wrong of [['a', '-', 'web:/d'], ['web:/a', 'web:/b', '-'], ['web:/a', 'b', '.'], ['a', 'web:/b', 'web:/d'], ['web:/a']]) {
+    assert.throws(() => planCopies(wrong), BangerError);
+  }
 });
 
 test('what stdin cannot give is an error, and nothing is left of it (11.10)', async () => {

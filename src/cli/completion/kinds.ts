@@ -20,8 +20,7 @@ const BY_NAME: Readonly<Record<string, Kind>> = {
 const BY_GROUP: Readonly<Record<string, LiveKind>> = { vm: 'vm', image: 'image', operation: 'operation', internal: 'vm' };
 
 const SPECIAL: Readonly<Record<string, Kind>> = {
-  'vm cp source': 'copy',
-  'vm cp target': 'copy',
+  'vm cp path': 'copy',
   // In the guest.
   'vm exec directory': 'none',
 };

@@ -2,23 +2,32 @@ import type { Cli } from '../../cli.ts';
 import { newCommand } from '../../command.ts';
 import { BangerError } from '../../../model/errors.ts';
 import { readVmReference } from '../../../model/name.ts';
-import { planCopy } from '../../copy-spec.ts';
+import { reportInOrder } from '../../targets.ts';
+import { planCopies } from '../../copy-spec.ts';
 
 export function declareCommand(cli: Cli) {
   return newCommand('cp', 'copy files and directories to and from a virtual machine, as cp -r does; modes and times are kept', [
     'banger vm cp ./app.conf web:/etc/app.conf',
     'banger vm cp web:/var/log ./logs',
+    'banger vm cp app.js package.json web:/srv/app',
     'banger vm cp - web:/root/notes.txt < notes.txt',
   ])
-    .argument('<source>', 'path, NAME:/path, or - for stdin')
-    .argument('<target>', 'path, NAME:/path, or - for stdout')
-    .option('-r, --recursive', 'accepted as cp has it: directories are copied whole in any case')
-    .option('-a, --archive', 'keep owners by their numbers, setuid bits and file capabilities')
-    .action(async (source, target, flags) => {
-      const plan = planCopy(source, target);
-      for (const side of [plan.from, plan.to]) if (side.kind === 'guest') refuseUser(side.vm);
+    .usage('[options] <source>... <target>')
+    .argument('<path...>', 'path here or NAME:/path; - for stdin as the source, for stdout as the target')
+    .option('-a, --archive', 'keep owners by their numbers, setuid bits, access lists and file capabilities')
+    .option('-r, --recursive', 'nothing more: directories are copied without it')
+    .option('-p, --preserve', 'nothing more: modes and times are kept without it')
+    .action(async (paths, flags) => {
+      const plans = planCopies(paths);
+      for (const side of plans.flatMap(({ from, to }) => [from, to])) if (side.kind === 'guest') refuseUser(side.vm);
       const { copy } = await import('../../copy.ts');
-      await copy(cli, plan, { archive: flags.archive === true });
+      // One after the other, as they may be for the same name.
+      let previous: Promise<void> = Promise.resolve();
+      const copies = plans.map((plan) => {
+        previous = previous.catch(() => undefined).then(() => copy(cli, plan, { archive: flags.archive === true }));
+        return previous;
+      });
+      await reportInOrder(cli, copies, () => undefined);
     });
 }
 
