@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chownSync, mkdtempSync, readdirSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -42,6 +42,30 @@ test('a socket is reached by its own name and never by a link, and no descriptor
     [],
   );
 });
+
+test(
+  'a socket of another user is not connected to, but that of the user who is expected (4.1, 9.4)',
+  { skip: process.geteuid?.() !== 0 && 'only root gives files away' },
+  async (t) => {
+    const path = join(makeDirectory(t), 's');
+    let calls = 0;
+    const server = createServer((socket) => {
+      calls++;
+      socket.end('hello');
+    }).listen(path);
+    t.after(() => server.close());
+    await once(server, 'listening');
+    chownSync(path, 2_000_000, 2_000_000);
+    for (const other of [undefined, 2_000_001]) {
+      const [error] = (await once(connectUnix(path, other), 'error').catch((thrown: unknown) => [thrown])) as [NodeJS.ErrnoException];
+      assert.equal(error.code, 'EPERM');
+    }
+    assert.equal(calls, 0);
+    const socket = connectUnix(path, 2_000_000);
+    assert.equal(((await once(socket, 'data')) as [Buffer])[0].toString(), 'hello');
+    socket.destroy();
+  },
+);
 
 /** The descriptor with which the directory was read is gone. */
 function readLinkQuietly(path: string): string {

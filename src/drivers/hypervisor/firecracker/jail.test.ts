@@ -1,5 +1,6 @@
 // What the launch in a jail decides; with real processes it is tried by the tests of the root helper.
 import assert from 'node:assert/strict';
+import { Socket } from 'node:net';
 import { test } from 'node:test';
 import { createSpec } from '../../../../test/support/firecracker/bench.ts';
 import { realHost } from '../../../host/host.ts';
@@ -20,7 +21,7 @@ test('what the helper says of itself, of jails and of ends is understood (4.1)',
   assert.deepEqual(parseJailPlaces(hello), PLACES);
   assert.equal(parseJailPlaces([hello[0] ?? '', 'jail ready=no jails=/x']), undefined);
   const lines = ['tap ffffffff uid=1000 x', 'jail 0a0b0c0d pid=12 start=345 uid=2000000 root=/x'];
-  assert.deepEqual(parseJail(lines, '0a0b0c0d'), { pid: 12, startTicks: 345 });
+  assert.deepEqual(parseJail(lines, '0a0b0c0d'), { identity: { pid: 12, startTicks: 345 }, uid: 2_000_000 });
   assert.equal(parseJail(lines, 'ffffffff'), undefined);
   assert.deepEqual(parseExit(['exit signal=9']), { exitCode: null, signal: 'SIGKILL' });
   assert.deepEqual(parseExit(['exit status=148']), { exitCode: 148, signal: null });
@@ -49,4 +50,22 @@ test('only a process that the helper names and that lives is found; how one ende
   assert.deepEqual(await launch.status(spec), { exitCode: 0, signal: null });
   assert.deepEqual(await launch.status(spec), { exitCode: 0, signal: null });
   assert.deepEqual(asked, ['list', 'jail stop ffffffff']);
+});
+
+test("a socket in a jail is the jail user's or ours; one of anybody else is not connected to (4.1)", async (t) => {
+  const spec = createSpec(t);
+  const asked: [path: string, uid: number | undefined][] = [];
+  const connectUnix = (path: string, uid?: number): Socket => {
+    asked.push([path, uid]);
+    return new Socket();
+  };
+  const list = [`jail ffffffff pid=${process.pid} start=1 uid=2000000 root=/x`];
+  const launch = jailedLaunch({ host: { ...realHost, connectUnix }, helper: { ask: () => Promise.resolve(list) }, places: PLACES });
+  launch.connect(spec, '/a');
+  await launch.find(spec);
+  launch.connect(spec, '/b');
+  assert.deepEqual(asked, [
+    ['/a', undefined],
+    ['/b', 2_000_000],
+  ]);
 });

@@ -24,11 +24,11 @@ export function parseJailPlaces(lines: readonly string[]): JailPlaces | undefine
   return claimsDirectory === undefined || jailsDirectory === undefined ? undefined : { claimsDirectory, jailsDirectory };
 }
 
-/** @param lines of an answer to `jail start` or `list` @returns the VMM of this VM as the helper recorded it */
-export function parseJail(lines: readonly string[], id: string): ProcessIdentity | undefined {
+/** @param lines of an answer to `jail start` or `list` @returns the VMM of this VM and its user as the helper recorded them */
+export function parseJail(lines: readonly string[], id: string): { identity: ProcessIdentity; uid: number } | undefined {
   for (const line of lines) {
-    const [, jail, pid, start] = /^jail ([0-9a-f]{8}) pid=(\d+) start=(\d+) /.exec(line) ?? [];
-    if (jail === id) return { pid: Number(pid), startTicks: Number(start) };
+    const [, jail, pid, start, uid] = /^jail ([0-9a-f]{8}) pid=(\d+) start=(\d+) uid=(\d+) /.exec(line) ?? [];
+    if (jail === id) return { identity: { pid: Number(pid), startTicks: Number(start) }, uid: Number(uid) };
   }
   return undefined;
 }
@@ -68,6 +68,7 @@ export function claimsOf(spec: MachineSpec): Map<string, string> {
 export function jailedLaunch(parts: { host: Host; helper: JailHelper; places: JailPlaces }): Launch {
   const { host, helper, places } = parts;
   const ends = new Map<string, ProcessStatus>();
+  const uids = new Map<string, number>();
   const idOf = (spec: MachineSpec): string => shortId({ id: spec.vmId });
   const rootOf = (spec: MachineSpec): string => join(places.jailsDirectory, `bgr-${idOf(spec)}`, 'root');
   const claimsDirectoryOf = (spec: MachineSpec): string => join(places.claimsDirectory, idOf(spec));
@@ -81,6 +82,12 @@ export function jailedLaunch(parts: { host: Host; helper: JailHelper; places: Ja
     for (const [name, target] of claimsOf(spec)) await host.makeLink(target, join(directory, name));
   };
 
+  const learn = (spec: MachineSpec, lines: readonly string[]): ProcessIdentity | undefined => {
+    const jail = parseJail(lines, idOf(spec));
+    if (jail !== undefined) uids.set(spec.vmId, jail.uid);
+    return jail?.identity;
+  };
+
   // The helper tells how a VMM ended to who asks first, and takes the jail apart at once.
   const stop = async (spec: MachineSpec): Promise<void> => {
     const status = parseExit(await helper.ask(`jail stop ${idOf(spec)}`));
@@ -91,6 +98,8 @@ export function jailedLaunch(parts: { host: Host; helper: JailHelper; places: Ja
     seesAllFiles: false,
     paths,
     seen: (spec, hostPath) => seenInJail(spec, paths(spec), rootOf(spec), hostPath),
+    // The helper gives the API's socket to us; what the VMM makes is its own.
+    connect: (spec, path) => host.connectUnix(path, uids.get(spec.vmId)),
     instanceId: (spec) => `bgr-${idOf(spec)}`,
     // The helper runs the one program that its own settings name.
     start: async (spec) => {
@@ -98,12 +107,12 @@ export function jailedLaunch(parts: { host: Host; helper: JailHelper; places: Ja
       await makeClaims(spec);
       const network = spec.networkPid === undefined ? 'host' : `netns ${spec.networkPid}`;
       const lines = await helper.ask(`jail start ${idOf(spec)} ${spec.vcpuCount} ${spec.memoryMib} ${network}`);
-      const identity = parseJail(lines, idOf(spec));
+      const identity = learn(spec, lines);
       if (identity === undefined) throw new BangerError('VMM_FAILED', 'the root helper does not say which process it started');
       return { identity };
     },
     find: async (spec) => {
-      const identity = parseJail(await helper.ask('list'), idOf(spec));
+      const identity = learn(spec, await helper.ask('list'));
       return identity !== undefined && host.isAlive(identity) ? identity : undefined;
     },
     end: async (spec, process) => {
@@ -116,6 +125,7 @@ export function jailedLaunch(parts: { host: Host; helper: JailHelper; places: Ja
     },
     cleanUp: async (spec) => {
       await stop(spec);
+      uids.delete(spec.vmId);
       await host.removeTree(claimsDirectoryOf(spec));
     },
   };

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import type { Host } from '../../../host/host.ts';
 import type { ProcessIdentity } from '../../../model/vm.ts';
 import type { MachineSpec } from '../contract.ts';
@@ -10,6 +11,8 @@ export type Launch = {
   paths(spec: MachineSpec): MachinePaths;
   /** The path under which the VMM sees a file of the host. */
   seen(spec: MachineSpec, hostPath: string): string;
+  /** Connects to one of these sockets, which is the VMM's or this user's; others are refused. */
+  connect(spec: MachineSpec, path: string): Socket;
   /** Whether the VMM sees every file of the daemon's user, as snapshots need it. */
   readonly seesAllFiles: boolean;
   /** The instance id that the process is given. */
@@ -38,6 +41,7 @@ export function directLaunch(host: Host): Launch {
     seesAllFiles: true,
     paths: machinePaths,
     seen: (_spec, hostPath) => hostPath,
+    connect: (_spec, path) => host.connectUnix(path),
     instanceId: (spec) => spec.vmId,
     start: async (spec, program) => {
       const { api, log, serial, metrics } = machinePaths(spec);

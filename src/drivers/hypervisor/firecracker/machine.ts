@@ -46,7 +46,7 @@ export class FirecrackerMachineControl implements Machine {
     this.#spec = spec;
     this.exited = this.#exit.promise;
     if (launch.seesAllFiles) this.createSnapshot = (snapshot) => this.#send(snapshotRequest(snapshot));
-    this.#channels = new AgentChannels(() => host.connectUnix(launch.paths(spec).vsock));
+    this.#channels = new AgentChannels(() => launch.connect(spec, launch.paths(spec).vsock));
   }
 
   get process(): ProcessIdentity {
