@@ -3,7 +3,10 @@ import { readFile } from 'node:fs/promises';
 /** Both ends of a TCP connection as the end that asks sees them, e.g. the properties of a `net.Socket`. */
 export type ConnectionEnds = { localAddress: string; localPort: number; remoteAddress: string; remotePort: number };
 
+/** The second has connections over IPv6, and over IPv4 those of programs that opened an IPv6 socket. */
 const TABLES = ['/proc/net/tcp', '/proc/net/tcp6'];
+/** Browsers go to `::1` first, and the kernel takes milliseconds for each list. */
+const TABLES_OF_IPV6 = TABLES.slice(1);
 /** IPv4 in IPv6, as the table prints it: what a program has that opened an IPv6 socket and called an IPv4 address. */
 const MAPPED = '0000000000000000FFFF0000';
 
@@ -15,7 +18,8 @@ const reading = new Map<string, { now: Promise<string>; next?: Promise<string> }
  * @returns undefined when nobody does any more, or the other end is on another machine
  */
 export async function peerUid(ends: ConnectionEnds): Promise<number | undefined> {
-  for (const table of TABLES) {
+  const isIpv6 = ends.remoteAddress.includes(':') && !/^::ffff:/i.test(ends.remoteAddress);
+  for (const table of isIpv6 ? TABLES_OF_IPV6 : TABLES) {
     const uid = parsePeerUid(await freshText(table), ends);
     if (uid !== undefined) return uid;
   }
