@@ -19,16 +19,16 @@ const EVIL = [
   ...[
     range(0, 0x1f),
     range(0x7f, 0x9f),
-    '\u061c\u200e\u200f',
+    '\u00ad\u061c\u180e\u200b\u200e\u200f',
     range(0x2028, 0x202e),
-    range(0x2066, 0x206f),
+    range(0x2060, 0x206f),
     '\ufeff',
     range(0xfff9, 0xfffb),
   ],
-  ...[range(0xe0000, 0xe007f), '\u001b]0;owned\u0007', '\u009b31m', '\u001b[2J'],
+  ...[range(0xe0000, 0xe007f), range(0xe0100, 0xe01ef), '\u001b]0;owned\u0007', '\u009b31m', '\u001b[2J'],
 ].join('x');
 const ACTS =
-  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f\ufeff\ufff9-\ufffb]|\udb40[\udc00-\udc7f]/;
+  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]|\udb40[\udc00-\uddef]/;
 
 function screen(isTTY: boolean): { cli: Cli; text: () => string } {
   let text = '';

@@ -2,11 +2,12 @@
 
 /**
  * Controls of C0 and C1 and DEL, which terminals act on (ECMA-48); what turns text around, separates lines or cannot be seen, which
- * forges how it looks (Unicode: Bidi_Control, line separators, interlinear annotation, tags).
+ * forges how it looks (Unicode: Bidi_Control, line separators, interlinear annotation, tags, Default_Ignorable_Code_Point but for the
+ * joiners and selectors that scripts and emoji need).
  */
 const UNSAFE =
   // eslint-disable-next-line no-control-regex
-  /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f\ufeff\ufff9-\ufffb]|\udb40[\udc00-\udc7f]/g;
+  /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]|\udb40[\udc00-\uddef]/g;
 
 /** @returns `text` with everything that a terminal would not simply show replaced by what `shown` says of it */
 export function escapeUnsafe(text: string, shown: (character: string) => string): string {
