@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, readFile, readdir, rm, truncate, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, readdir, rm, truncate, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -59,14 +59,32 @@ test('a build that failed in the middle continues with the step that failed (2.5
   });
 });
 
-test('a step that was killed leaves only a partial directory, which the next build replaces (2.5)', async () => {
+/** As if the last build had been hours ago. */
+async function age(cacheDirectory: string): Promise<void> {
+  for (const name of await readdir(cacheDirectory)) await utimes(join(cacheDirectory, name), 1, 1);
+}
+
+test('a step that was killed leaves only a partial directory, which goes when no build can be at it any more (2.5)', async () => {
   await withBuild(async (build, cacheDirectory) => {
     await build();
     const [name] = (await readdir(cacheDirectory)).filter((entry) => entry.startsWith('three'));
     const directory = join(cacheDirectory, name ?? '');
     await realHost.run(['mv', directory, `${directory}.partial`]);
     assert.deepEqual((await build()).ran, ['three']);
+    assert.equal(await realHost.exists(`${directory}.partial`), true, 'another build may be at it');
+    await age(cacheDirectory);
+    assert.deepEqual((await build()).ran, []);
     assert.equal(await realHost.exists(`${directory}.partial`), false);
+  });
+});
+
+test('builds of different things at the same time leave each other what they use (2.5)', async () => {
+  await withBuild(async (build, cacheDirectory, inputs) => {
+    const first = build();
+    inputs.text = 'other';
+    await Promise.all([first, build()]);
+    assert.equal((await readdir(cacheDirectory)).length, 6);
+    assert.deepEqual((await build()).ran, []);
   });
 });
 
@@ -81,6 +99,7 @@ test('a second build runs nothing, a forced one everything (2.5)', async () => {
 test('a changed input makes its step and those that use its result anew, and the old results go (2.5)', async () => {
   await withBuild(async (build, cacheDirectory, inputs) => {
     await build();
+    await age(cacheDirectory);
     inputs.text = 'other';
     assert.deepEqual((await build()).ran, ['one', 'two', 'three']);
     assert.equal((await readdir(cacheDirectory)).length, 3);

@@ -1,4 +1,5 @@
-import { mkdir, readdir, rename } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { mkdir, readdir, rename, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Host } from '../../host/host.ts';
 import { BangerError } from '../../model/errors.ts';
@@ -33,15 +34,17 @@ export type StepCacheOptions = {
 export type StepCache = {
   /** @returns the step's result: an earlier one with the same key, or that of running it now. */
   run: (step: BuildStep) => Promise<StepResult>;
-  /** Removes results that this build has not used. */
+  /** Removes results that neither this build nor one that may run beside it has used. */
   prune: () => Promise<void>;
 };
 
 const SEAL = 'sealed.json';
+/** No build takes longer; what another one has made or used since then may be needed by it. */
+const BUILD_TAKES_MS = 3_600_000;
 
 /**
  * Keeps the result of every finished step in a directory named by its key. A result appears by one rename, so a build that is killed at
- * any moment continues where it was: finished steps are there whole, unfinished ones not at all.
+ * any moment continues where it was: finished steps are there whole, unfinished ones not at all. Several builds may share the directory.
  */
 export function createStepCache(options: StepCacheOptions): StepCache {
   const { cacheDirectory, host, signal, onStage } = options;
@@ -54,6 +57,7 @@ export function createStepCache(options: StepCacheOptions): StepCache {
     const startedMs = performance.now();
     const kept = options.force ? undefined : await readSeal(directory, step, host);
     if (kept !== undefined) {
+      await utimes(directory, new Date(), new Date());
       onStage({ name: step.name, state: 'kept', durationMs: 0 });
       return { directory, outputs: kept };
     }
@@ -63,15 +67,20 @@ export function createStepCache(options: StepCacheOptions): StepCache {
     return { directory, outputs };
   };
   const prune = async (): Promise<void> => {
-    for (const name of await readdir(cacheDirectory)) if (!used.has(name)) await host.removeTree(join(cacheDirectory, name));
+    const oldestMs = Date.now() - BUILD_TAKES_MS;
+    for (const name of await readdir(cacheDirectory)) {
+      const path = join(cacheDirectory, name);
+      // Another build may have removed it meanwhile.
+      const found = await stat(path).catch(() => undefined);
+      if (!used.has(name) && found !== undefined && found.mtimeMs < oldestMs) await host.removeTree(path);
+    }
   };
   return { run, prune };
 }
 
 async function make(step: BuildStep, directory: string, options: StepCacheOptions): Promise<StepResult['outputs']> {
   const { host, signal } = options;
-  const staging = `${directory}.partial`;
-  await host.removeTree(staging);
+  const staging = `${directory}.${randomBytes(4).toString('hex')}.partial`;
   await mkdir(staging, { recursive: true });
   try {
     await step.apply(staging);
