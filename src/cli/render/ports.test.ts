@@ -27,7 +27,7 @@ const stream = { stdout: new PassThrough(), env: { TERM: 'xterm' } };
 test('rows that would look the same are one, URLs stand for what speaks HTTP (3.12)', () => {
   const rows = [
     web,
-    { ...web, address: '::' },
+    { ...web, address: '::', pid: 8, command: 'node server.js [::]' },
     { ...base, protocol: 'udp' as const, port: 53, hostPort: 10_053 },
     { ...base, address: '::1', port: 631, hostAddress: null, hostPort: null },
   ];

@@ -32,11 +32,12 @@ export type PortTable = {
 
 /**
  * @param cli its stdout decides about the width, and whether URLs can be clicked
- * @returns a table in which rows that would look the same are one: a service bound for IPv4 and IPv6 gives two (3.12)
+ * @returns a table in which rows that would look the same are one: a service bound for IPv4 and IPv6 gives two (3.12), and Docker
+ * has a process for each of them
  */
 export function portLines(cli: Pick<Cli, 'stdout' | 'env'>, ports: readonly GuestPortView[], table: PortTable): string[] {
-  const rows = ports.flatMap(rowsOf);
   const isQuiet = table.isQuiet === true;
+  const rows = table.isWide === true ? ports.flatMap(rowsOf) : eachOnce(ports.flatMap(rowsOf));
   const columns = isQuiet ? COLUMNS.slice(1, 2) : table.isWide === true ? withWide(COLUMNS, WIDE_COLUMNS) : COLUMNS;
   const headers = !isQuiet && table.headers !== false;
   const lines = renderTable(columns, rows, { headers, width: cli.stdout.isTTY === true && !isQuiet ? cli.stdout.columns : undefined });
@@ -47,6 +48,16 @@ export function portLines(cli: Pick<Cli, 'stdout' | 'env'>, ports: readonly Gues
     return url === null || url === undefined ? line : line.replace(url, () => hyperlink(cli.stdout, url, cli.env));
   });
   return [...new Set(linked)];
+}
+
+/** Of rows of one program that lead to the same place the first. */
+function eachOnce(rows: readonly Row[]): Row[] {
+  const seen = new Map<string, Row>();
+  for (const row of rows) {
+    const key = JSON.stringify([row.port.protocol, row.endpoint, row.port.process]);
+    if (!seen.has(key)) seen.set(key, row);
+  }
+  return [...seen.values()];
 }
 
 function rowsOf(port: GuestPortView): Row[] {
