@@ -99,7 +99,8 @@ export const provisionStepSchema = z
     name: z.string(),
     title: z.string(),
     packages: z.array(z.string()),
-    needs: z.array(z.string()),
+    needs: z.array(z.string()).describe('steps that come along'),
+    isOptional: z.boolean().describe('taken only when it is named'),
     servicePorts: z.array(z.number()),
   })
   .meta({ id: 'ProvisionStep' });

@@ -11,7 +11,7 @@ import type { Config } from '../config.ts';
 import { imageWork, rebuildCommand } from './image-work.ts';
 
 const step = (name: string, packages: string[]): ProvisionStep => ({
-  ...{ name, packages, title: name, script: '', artifacts: [], needs: [], servicePorts: [] },
+  ...{ name, packages, title: name, script: '', artifacts: [], needs: [], isOptional: false, servicePorts: [] },
 });
 const config = { defaults: { image: 'default' } } as Config;
 const AGENT = 'a'.repeat(64);
@@ -88,9 +88,19 @@ test('an image whose agent is another than the bundle’s says so, and what rene
 test('a command that builds an image anew is one for a shell (8.5)', () => {
   const recipe = { from: 'base', distribution: 'debian', packagesPath: "/it's here", scriptPath: null, steps: [] };
   assert.equal(
-    rebuildCommand('dev', recipe, [{ name: 'mise' }]),
+    rebuildCommand('dev', recipe, [
+      { name: 'mise', isOptional: false },
+      { name: 'docker', isOptional: true },
+    ]),
     `banger image build --name dev --from base --replace --packages '/it'\\''s here' --skip mise`,
   );
   const trusting = rebuildCommand('dev', { ...recipe, packagesPath: null, hostCa: true, hostProxy: false }, []);
   assert.equal(trusting, 'banger image build --name dev --from base --replace --host-ca --no-host-proxy');
+  assert.equal(
+    rebuildCommand('dev', { ...recipe, packagesPath: null, steps: ['modules', 'docker'] }, [
+      ...['mise', 'modules'].map((name) => ({ name, isOptional: false })),
+      { name: 'docker', isOptional: true },
+    ]),
+    'banger image build --name dev --from base --replace --step modules --step docker',
+  );
 });

@@ -47,14 +47,13 @@ export function imageWork(context: {
 }
 
 /** @returns a command line that builds the same again, under the same name */
-export function rebuildCommand(name: string, recipe: ImageRecipe, steps: readonly Pick<ProvisionStep, 'name'>[]): string {
-  const skipped = steps.filter((step) => recipe.from !== null && !recipe.steps.includes(step.name)).map((step) => step.name);
+export function rebuildCommand(name: string, recipe: ImageRecipe, steps: readonly Pick<ProvisionStep, 'name' | 'isOptional'>[]): string {
   const origin = recipe.from === null ? ['--distribution', recipe.distribution] : ['--from', recipe.from];
   return [
     ...['banger image build', '--name', name, ...origin, '--replace'],
     ...(recipe.packagesPath === null ? [] : ['--packages', quote(recipe.packagesPath)]),
     ...(recipe.scriptPath === null ? [] : ['--script', quote(recipe.scriptPath)]),
-    ...skipped.flatMap((step) => ['--skip', step]),
+    ...(recipe.from === null ? [] : choiceOf(recipe, steps)),
     ...trustSwitch('host-ca', recipe.hostCa),
     ...trustSwitch('host-proxy', recipe.hostProxy),
   ].join(' ');
@@ -62,6 +61,13 @@ export function rebuildCommand(name: string, recipe: ImageRecipe, steps: readonl
 
 function trustSwitch(name: string, value: boolean | undefined): string[] {
   return value === undefined ? [] : [value ? `--${name}` : `--no-${name}`];
+}
+
+/** Steps are named when one of them is taken only then; else those are named that were left out. */
+function choiceOf(recipe: ImageRecipe, steps: readonly Pick<ProvisionStep, 'name' | 'isOptional'>[]): string[] {
+  const taken = steps.filter(({ name }) => recipe.steps.includes(name));
+  if (taken.some(({ isOptional }) => isOptional)) return taken.flatMap(({ name }) => ['--step', name]);
+  return steps.filter((step) => !step.isOptional && !taken.includes(step)).flatMap(({ name }) => ['--skip', name]);
 }
 
 /** For a POSIX shell. */

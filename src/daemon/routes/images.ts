@@ -34,8 +34,8 @@ export function imageRoutes(server: TypedServer, services: DaemonServices, attac
   server.get('/v1/images/:ref', { schema: { params, response: { 200: imageSchema } } }, (request) => view(resolve(request.params.ref)));
 
   server.get('/v1/provision-steps', { schema: { response: { 200: z.array(provisionStepSchema) } } }, async () =>
-    (await services.provisionSources.steps()).map(({ name, title, packages, needs, servicePorts }) => ({
-      ...{ name, title, packages, needs, servicePorts },
+    (await services.provisionSources.steps()).map(({ name, title, packages, needs, isOptional, servicePorts }) => ({
+      ...{ name, title, packages, needs, isOptional, servicePorts },
     })),
   );
 

@@ -10,11 +10,12 @@ const FOLDER = join(import.meta.dirname, '../../../images/provision');
 
 test('a step says in its first comment what it needs (8.4)', () => {
   const script =
-    '# Title: a tool\n# Packages: list.txt jq\n# Needs: mise\n# Artifacts: tool\n# Service port: 80\n#\n# Why.\n\n# Needs: nothing\n';
+    '# Title: a tool\n# Packages: list.txt jq\n# Needs: mise\n# Optional: yes\n# Artifacts: tool\n# Service port: 80\n#\n# Why.\n\n# Needs: nothing\n';
   assert.deepEqual(
     parseStep('05-my-tool.sh', script, () => ['git']),
     {
-      ...{ name: 'my-tool', title: 'a tool', script, packages: ['git', 'jq'], artifacts: ['tool'], needs: ['mise'], servicePorts: [80] },
+      ...{ name: 'my-tool', title: 'a tool', script, packages: ['git', 'jq'], artifacts: ['tool'], needs: ['mise'] },
+      ...{ isOptional: true, servicePorts: [80] },
     },
   );
 });
@@ -23,7 +24,7 @@ test('every step of the repository can be chosen, and takes only what is pinned 
   const steps = await readSteps(FOLDER, () => ['git']);
   assert.deepEqual(
     steps.map(({ name }) => name),
-    ['development', 'mise', 'opencode', 'tmux', 'docker-leftovers', 'docker-modules'],
+    ['development', 'mise', 'opencode', 'tmux', 'docker-leftovers', 'docker-modules', 'docker', 'podman'],
   );
   assert.deepEqual(
     steps.flatMap(({ servicePorts }) => servicePorts),
@@ -34,6 +35,12 @@ test('every step of the repository can be chosen, and takes only what is pinned 
   const chosen = (wish: Parameters<typeof chooseSteps>[1]) => chooseSteps(steps, wish).map(({ name }) => name);
   assert.deepEqual(chosen({ only: ['tmux', 'mise'], skip: ['tmux'] }), ['mise']);
   assert.throws(() => chosen({ skip: ['mise'] }), /opencode needs mise/);
-  assert.throws(() => chosen({ only: ['opencode'] }), /opencode needs mise/);
+  assert.throws(() => chosen({ only: ['opencode'], skip: ['mise'] }), /opencode needs mise/);
+  assert.deepEqual(chosen({ only: ['opencode'] }), ['mise', 'opencode']);
+  assert.deepEqual(chosen({ only: ['docker'] }), ['docker-modules', 'docker']);
+  assert.deepEqual(
+    chosen({}).filter((name) => ['docker', 'podman'].includes(name)),
+    [],
+  );
   assert.throws(() => chosen({ skip: ['emacs'] }), /no provisioning step "emacs"/);
 });

@@ -19,6 +19,7 @@ export function parseStep(fileName: string, script: string, lists: (name: string
     packages: words('Packages').flatMap((word) => (word.endsWith('.txt') ? lists(word) : [word])),
     artifacts: words('Artifacts'),
     needs: words('Needs'),
+    isOptional: words('Optional').join() === 'yes',
     servicePorts: words('Service port').map(Number),
   };
 }

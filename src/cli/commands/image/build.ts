@@ -17,6 +17,7 @@ const EXAMPLES = [
   'banger image build --name small --from default --skip opencode --packages packages.txt',
   'banger image build --name mine --from dev --step docker-modules --script setup.sh',
   'banger image build --distribution void --name void',
+  'banger image build --name docker --step docker',
   'banger image build --list-steps',
 ];
 
@@ -31,7 +32,11 @@ export function declareCommand(cli: Cli) {
     .option('--size <size>', 'root file system (default: what new VMs get)', (value) => parseDiskSize('--size', value))
     .option('--packages <file>', 'list of packages, one a line, in place of the development packages')
     .option('--script <file>', 'script to run in the guest after the steps: by the program behind its #!, else by /bin/sh -eu')
-    .option('--step <name>', 'provisioning step to take; may be given several times (default: all)', collect)
+    .option(
+      '--step <name>',
+      'provisioning step to take, with those that it needs; may be given several times (default: all that are taken by themselves)',
+      collect,
+    )
     .option('--skip <name>', 'provisioning step to leave out; may be given several times', collect)
     .addOption(newOption('--host-ca', 'let the guest of the build trust the authorities that were added to this host; the image does not'))
     .addOption(newOption('--no-host-ca', 'let it trust only those of its distribution'))
@@ -121,6 +126,7 @@ async function listSteps(cli: Cli): Promise<void> {
       { title: 'WHAT', of: (step) => step.title },
       { title: 'NEEDS', of: (step) => (step.needs.length === 0 ? '-' : step.needs.join(', ')) },
       { title: 'PORT', of: (step) => ports(step.servicePorts) },
+      { title: 'TAKEN', of: (step) => (step.isOptional ? 'when asked for' : 'by itself') },
     ],
     await cli.api().provisionSteps(),
   );
