@@ -53,7 +53,10 @@ async function startMachine(driver: Driver, spec: MachineSpec, signal: AbortSign
     const control = (started.control = new FirecrackerMachineControl(driver, spec));
     await control.listen();
     const retryWhile = (): boolean => host.isAlive(child.identity);
-    const api = await connectApi({ path: paths.api, connect: (path) => launch.connect(spec, path) }, { signal, timeoutMs: CONTROL_TIMEOUT_MS, retryWhile });
+    const api = await connectApi(
+      { path: paths.api, connect: (path) => launch.connect(spec, path) },
+      { signal, timeoutMs: CONTROL_TIMEOUT_MS, retryWhile },
+    );
     control.attach(child.identity, api, child.exited);
     for (const request of requests) {
       throwIfCancelled(spec, signal);
@@ -115,7 +118,10 @@ async function adoptMachine(driver: Driver, spec: MachineSpec, process: ProcessI
   const control = new FirecrackerMachineControl(driver, spec);
   let api: ApiClient | undefined;
   try {
-    api = await connectApi({ path: launch.paths(spec).api, connect: (path) => launch.connect(spec, path) }, { timeoutMs: ADOPT_TIMEOUT_MS });
+    api = await connectApi(
+      { path: launch.paths(spec).api, connect: (path) => launch.connect(spec, path) },
+      { timeoutMs: ADOPT_TIMEOUT_MS },
+    );
     const info = await api.describe(ADOPT_TIMEOUT_MS);
     // One that was never started belongs to a start that its daemon did not finish.
     if (info.id !== launch.instanceId(spec) || info.state === 'Not started') {
