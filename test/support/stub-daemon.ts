@@ -53,7 +53,9 @@ export async function startStubDaemon(options: StubOptions): Promise<StubDaemon>
     void readBody(request).then((body) => {
       const entry = { method: request.method ?? '', url: request.url ?? '', body, headers: request.headers };
       seen.push(entry);
-      options.onUpgrade?.(socket, entry);
+      if (options.onUpgrade !== undefined) return options.onUpgrade(socket, entry);
+      const text = JSON.stringify({ code: 'NOT_FOUND', message: `no route ${entry.method} ${entry.url}` });
+      socket.end(`HTTP/1.1 404 Not Found\r\nContent-Type: application/json\r\nContent-Length: ${text.length}\r\n\r\n${text}`);
     });
   });
   await new Promise<void>((resolve) => server.listen(socketPath, resolve));
