@@ -22,7 +22,10 @@ test('create sends only what was given, shows finished stages as lines and print
   try {
     const plain = await runInProcess(stub.env, ['vm', 'create']);
     assert.deepEqual([plain.exitCode, plain.stdout], [0, 'web\n']);
-    assert.match(plain.stderr, /^✓ boot\\x1b\[31m {2}1\.4s\nrunning as web\.vm \(127\.213\.0\.2\) after .*; use it: banger vm ssh web\nits services may still be starting: banger vm wait web\n$/);
+    assert.match(
+      plain.stderr,
+      /^✓ boot\\x1b\[31m {2}1\.4s\nrunning as web\.vm \(127\.213\.0\.2\) after .*; use it: banger vm ssh web\nits services may still be starting: banger vm wait web\n$/,
+    );
     const argv = ['--name', 'db', '--vcpu', '4', '--memory', '2G', '--disk-size', '20G', '--no-nat', '--no-start', '-o', 'json'];
     const given = await runInProcess(stub.env, ['vm', 'create', ...argv, '--progress', 'none']);
     assert.equal((JSON.parse(given.stdout) as { name: string }).name, 'web');

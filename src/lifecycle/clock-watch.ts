@@ -31,7 +31,7 @@ export function watchClock({ services, vm }: Pick<VmContext, 'services' | 'vm'>,
 
   const schedule = (ms: number): void => {
     disarm();
-    if (!signal.aborted) disarm = services.timer(() => void look(), ms);
+    if (!signal.aborted) disarm = services.clockTimer(() => void look(), ms);
   };
   const look = async (): Promise<void> => {
     const present = occasion;

@@ -145,7 +145,8 @@ export type LifecycleServices = {
   operations: Operations;
   locks: KeyedLock;
   machines: Machines;
-  timer: Timer;
+  /** For looks at the clocks of guests. */
+  clockTimer: Timer;
   reboots: Reboots;
   retries: Retries;
   drivers: Drivers;

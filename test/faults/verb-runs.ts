@@ -188,8 +188,8 @@ export class VerbRuns {
   }
 }
 
-/** What happens by the clock alone would come between the effects of a verb, at other places in each run. */
-const QUIET = { timer: () => () => undefined };
+/** Looks at the clocks of guests would come between the effects of a verb, at other places in each run. */
+const QUIET = { clockTimer: () => () => undefined };
 
 /** Whoever follows an operation reads the log beside it. */
 const READS_OF_WATCHERS = /^operations\.(find|list|running|events)$/;

@@ -115,6 +115,7 @@ export type DaemonOptions = {
   drivers?: TestDrivers;
   /** Says when the daemon does what it does later; default the real one. */
   timer?: Timer;
+  clockTimer?: Timer;
   /** Tells when the host's clock was set; default: never. */
   clockJumps?: LifecycleServices['clockJumps'];
 };
@@ -133,8 +134,9 @@ export async function startDaemon(world: TestWorld, options: DaemonOptions & { h
   const store = openStore(join(world.directories.stateDirectory, DATABASE), manifestPlaces(world.directories, logger));
   store.images.save(world.image);
   const timer = options.timer === undefined ? {} : { timer: options.timer };
+  const clockTimer = options.clockTimer === undefined ? {} : { clockTimer: options.clockTimer };
   const clockJumps = options.clockJumps === undefined ? {} : { clockJumps: options.clockJumps };
-  const parts = { ...fakeParts(world, store, effects), ...options.drivers, ...timer, ...clockJumps };
+  const parts = { ...fakeParts(world, store, effects), ...options.drivers, ...timer, ...clockTimer, ...clockJumps };
   const { config } = loadConfig(
     world.directories.configPath,
     { ...CONFIG, ...options.env },

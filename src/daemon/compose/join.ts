@@ -72,6 +72,8 @@ export type DaemonParts = {
   distributions: LifecycleServices['distributions'];
   /** Default: the real one. */
   timer?: Timer;
+  /** For looks at the clocks of guests; default: the real one. */
+  clockTimer?: Timer;
   clockJumps?: LifecycleServices['clockJumps'];
 };
 
@@ -105,6 +107,7 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
     locks: createKeyedLock(),
     imageNames: new Set(),
     ...laterWork(timer),
+    clockTimer: parts.clockTimer ?? startTimer,
     machines: createMachines((vmId, machine, exit) => void handleExit(lifecycle, vmId, machine, exit)),
     drivers: driversOf(chooser, parts),
     names,
@@ -262,8 +265,8 @@ function reachWork(
   };
 }
 
-function laterWork(timer: Timer): Pick<LifecycleServices, 'timer' | 'reboots' | 'retries'> {
-  return { timer, reboots: createReboots(() => performance.now(), timer), retries: createRetries(timer) };
+function laterWork(timer: Timer): Pick<LifecycleServices, 'reboots' | 'retries'> {
+  return { reboots: createReboots(() => performance.now(), timer), retries: createRetries(timer) };
 }
 
 /** A timer that does not keep the daemon from ending. */
