@@ -178,7 +178,8 @@ test('an editor finds a shell, installs a server by it, and reaches that through
 });
 
 test('a guest with another key is refused, a name that is no VM is told, and a stopped VM says so (6.4)', async () => {
-  await guest(sandbox(), 'web').sh('rm -f /etc/ssh/ssh_host_*; ssh-keygen -q -t ed25519 -N "" -f /etc/ssh/ssh_host_ed25519_key');
+  const key = '/run/banger/ssh_host_ed25519_key';
+  await guest(sandbox(), 'web').sh(`rm -f ${key}*; ssh-keygen -q -t ed25519 -N '' -f ${key}`);
   const imposter = sh(`${SSH} web.vm true`);
   assert.equal(imposter.status, 255);
   assert.match(imposter.stderr, /Host key verification failed|HOST IDENTIFICATION HAS CHANGED/);
