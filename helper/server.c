@@ -2,6 +2,7 @@
 #include "banger-helper.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -208,6 +209,8 @@ static void tick_parts(void) {
 }
 
 int serve(int listener, bool activated) {
+  // systemd hands its sockets over as blocking ones (systemd.service(5), NonBlocking=); a look for one caller more must come back.
+  fcntl(listener, F_SETFL, fcntl(listener, F_GETFL) | O_NONBLOCK);
   static struct waiting waiting;
   int signals = watch_signals();
   for (;;) {
