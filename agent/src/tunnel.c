@@ -2,7 +2,6 @@
 #include "child.h"
 #include "handlers.h"
 #include "login.h"
-#include "readiness.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -114,8 +113,6 @@ static void connect_ssh(struct channel *c) {
     reply_errno(c, argv[0], errno);
     return;
   }
-  // What is to run says ssh only later.
-  readiness_await_systemd(CONNECT_LIMIT_MS);
   mkdir("/run/sshd", 0755);
   const char *config = login_prepare();
   argv[own_count] = config ? "-f" : NULL;
