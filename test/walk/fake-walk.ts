@@ -138,7 +138,8 @@ class Walker {
     const { services, api } = this.#daemon;
     for (const { process } of this.#world.machines.machines.values()) this.#world.host.signalProcess(process, 'SIGCONT');
     const never = new AbortController().signal;
-    // As the daemon does by itself, some time after the bundle is back.
+    // As the daemon does by itself, some time after the bundle is back: it looks for it, and then sweeps.
+    await services.drivers.refreshNetworks(null);
     await sweepNetworks(services);
     for (const { id } of services.vms.list()) await services.locks.hold(id, never, () => Promise.resolve());
     for (const { name, state, lastError } of await api.listVms()) {
