@@ -81,6 +81,18 @@ networkConformance('private', {
   },
 });
 
+test('what a daemon made that ended before the rules were set can be detached and swept (3.8, 9.5)', async () => {
+  const dying = { ...host, run: () => Promise.reject(new Error('killed')) };
+  const first = createPrivateNetwork({ host: dying, forwarderPath, runtimeDirectory });
+  await assert.rejects(first.ensure(never), /rules could not be set: killed/);
+  assert.ok(await holderInfo(socketPath), 'its holder is there, without rules');
+  const next = open();
+  await next.detach(vmOf(2));
+  await createPrivateNetwork({ host, forwarderPath, runtimeDirectory }).sweep([vmOf(3)]);
+  await next.sweep([]);
+  assert.deepEqual(processes(), []);
+});
+
 describe('guests of the private network', () => {
   const driver = open();
   const guests: FakeGuest[] = [];

@@ -36,27 +36,37 @@ export function createHolder({ host, forwarderPath, directory, share }: HolderOp
       return outcome.stdout;
     } catch (error) {
       if (signal?.aborted === true) throw cancelled(error);
-      throw new BangerError('NETWORK_FAILED', 'the network rules could not be set', { remedy: 'banger doctor', cause: error });
+      const why = error instanceof Error ? `: ${error.message}` : '';
+      throw new BangerError('NETWORK_FAILED', `the network rules could not be set${why}`, { remedy: 'banger doctor', cause: error });
     }
   };
 
   const apply = (innerPid: number, commands: string, signal?: AbortSignal): Promise<void> =>
     nft(innerPid, ['-f', '-'], commands, signal).then(() => undefined);
 
+  /** A daemon that was killed may have left a holder without them. */
+  const applyBaseRules = async (innerPid: number, signal?: AbortSignal): Promise<void> => {
+    if (rulesAppliedIn === innerPid) return;
+    await apply(innerPid, baseRuleset(), signal);
+    rulesAppliedIn = innerPid;
+  };
+
   const forwarder = createForwarder({
     ...{ host, program: forwarderPath, directory, share, name: HOLDER_NAME },
     argumentsOf: (socketPath) => ['serve', socketPath, BRIDGE_ADDRESS, String(GUEST_PREFIX_LENGTH), DNS_FORWARD_ADDRESS],
-    prepare: async ({ innerPid }: HolderInfo) => {
-      if (rulesAppliedIn === innerPid) return;
-      await apply(innerPid, baseRuleset());
-      rulesAppliedIn = innerPid;
-    },
+    prepare: ({ innerPid }: HolderInfo) => applyBaseRules(innerPid),
   });
 
   return {
     ...forwarder,
-    nft: apply,
-    listGuests: (innerPid) => nft(innerPid, ['-j', 'list', 'set', 'bridge', 'banger', 'guests']),
+    nft: async (innerPid, commands, signal) => {
+      await applyBaseRules(innerPid, signal);
+      await apply(innerPid, commands, signal);
+    },
+    listGuests: async (innerPid) => {
+      await applyBaseRules(innerPid);
+      return nft(innerPid, ['-j', 'list', 'set', 'bridge', 'banger', 'guests']);
+    },
     end: async () => {
       await forwarder.end();
       rulesAppliedIn = 0;
