@@ -1,7 +1,9 @@
 // Root in the guest does what it can against its host: the daemon stays small, quick and whole.
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { connect } from 'node:net';
 import { dirname, join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { type GuestHandle, createVm, daemonStatus, eventually, guest, useSandbox } from '../support/e2e.ts';
 
@@ -49,12 +51,25 @@ test('a flood on the serial line and terminal escapes leave logs, memory and tab
   assert.ok(!`${stdout}${stderr}`.includes('\u001B'), JSON.stringify(stdout));
 });
 
-/** Sends a signal to every process of the agent, from outside of any session of it, when the command that says so is over. */
-const signalAgent = (vm: GuestHandle, signal: string, again = ''): Promise<string> => {
-  const all = (name: string) =>
-    `for p in $(grep -l '^@banger-agent' /proc/[0-9]*/cmdline); do p=\${p%/cmdline}; kill -${name} \${p#/proc/}; done`;
-  return vm.sh(`(sleep 1; ${all(signal)}${again === '' ? '' : `; sleep ${again}; ${all('CONT')}`}; true) >/dev/null 2>&1 </dev/null &`);
-};
+const SIGNAL_PORT = 9000;
+const SIGNALLER = `#!/bin/sh
+read -r name
+for path in $(grep -l '^@banger-agent' /proc/[0-9]*/cmdline); do path=\${path%/cmdline}; kill -$name \${path#/proc/}; done
+echo done`;
+
+/** @returns what sends a signal to every process of the agent, by a way that does without the agent; they have it when that ends */
+async function signaller(vm: GuestHandle): Promise<(signal: 'STOP' | 'CONT' | 'KILL') => Promise<void>> {
+  await vm.sh(`cat >/root/signal <<'END'\n${SIGNALLER}\nEND\nchmod +x /root/signal`);
+  await vm.sh(`setsid systemd-socket-activate --listen=0.0.0.0:${SIGNAL_PORT} --accept --inetd /root/signal >/dev/null 2>&1 &`);
+  const { address } = await vm.show();
+  const ports = () => sandbox().must(['vm', 'ports', 'web']);
+  await eventually('its forward', ports, (listed) => listed.includes(`${address}:${SIGNAL_PORT}`));
+  return async (signal) => {
+    const socket = connect(SIGNAL_PORT, address);
+    socket.write(`${signal}\n`);
+    assert.equal(await text(socket), 'done\n');
+  };
+}
 
 test('an agent that was ready and is stopped or killed is told of in time, and its VM can be stopped and deleted (7.2, 3.5)', async () => {
   const vm = guest(sandbox(), 'web');
@@ -65,10 +80,12 @@ test('an agent that was ready and is stopped or killed is told of in time, and i
     assert.match((await sandbox().banger(['vm', 'ports', 'web'])).stderr, /the guest agent/);
     assert.match(await sandbox().must(['vm', 'list']), /web +running/);
   };
-  await signalAgent(vm, 'STOP', '45');
+  const signal = await signaller(vm);
+  await signal('STOP');
   await lost();
+  await signal('CONT');
   await eventually('an agent that goes on', ask, ({ status }) => status === 0, 120_000);
-  await signalAgent(vm, 'KILL');
+  await signal('KILL');
   await sandbox().banger(['vm', 'exec', 'web', '--', 'true']);
   await sandbox().must(['vm', 'stop', 'web', '--grace', '5s']);
   assert.equal((await vm.show()).state, 'stopped');
