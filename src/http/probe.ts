@@ -2,7 +2,7 @@
 import { type Socket, connect } from 'node:net';
 
 export type Scheme = 'http' | 'https';
-/** null: something else; undefined: it did not say in time. */
+/** null: something else; undefined: it did not say. */
 export type Probed = Scheme | null | undefined;
 
 /** A TLS server says so in this time; what waits for a line, as HTTP servers do, is asked plainly after it. */
@@ -18,11 +18,14 @@ export async function probeScheme(address: string, port: number, host: string): 
   const tls = await handshake(address, port, host);
   if (tls !== undefined) {
     if (tls.alpnProtocol === 'h2') return destroyed(tls, 'https');
-    return (await answersHttp(tls, host)) === true ? 'https' : null;
+    return schemeOf('https', await answersHttp(tls, host));
   }
-  const socket = connect({ host: address, port });
-  const answer = await answersHttp(socket, host);
-  return answer === true ? 'http' : answer === false ? null : undefined;
+  return schemeOf('http', await answersHttp(connect({ host: address, port }), host));
+}
+
+function schemeOf(scheme: Scheme, isSpoken: boolean | undefined): Probed {
+  if (isSpoken === undefined) return undefined;
+  return isSpoken ? scheme : null;
 }
 
 /** @returns a connection on which TLS is spoken, undefined when it is not */
@@ -50,7 +53,7 @@ async function handshake(
   });
 }
 
-/** @returns whether the answer to a HEAD request begins as HTTP; undefined when nothing came in time */
+/** @returns whether the answer to a HEAD request begins as HTTP; undefined when nothing came */
 function answersHttp(socket: Socket, host: string): Promise<boolean | undefined> {
   return new Promise((resolve) => {
     let said = '';
@@ -59,9 +62,11 @@ function answersHttp(socket: Socket, host: string): Promise<boolean | undefined>
       resolve(answer);
       socket.destroy();
     };
-    const timer = setTimeout(() => end(said === '' ? undefined : false), ANSWER_MS);
-    socket.on('error', () => end(false));
-    socket.once('close', () => end(false));
+    // One that ends without a word may be too busy to speak.
+    const giveUp = (): void => end(said === '' ? undefined : false);
+    const timer = setTimeout(giveUp, ANSWER_MS);
+    socket.on('error', giveUp);
+    socket.once('close', giveUp);
     socket.on('data', (chunk: Buffer) => {
       said += chunk.toString('latin1', 0, PREFIX.length);
       if (!PREFIX.startsWith(said.slice(0, PREFIX.length))) end(false);
