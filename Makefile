@@ -93,19 +93,19 @@ test-bundle: build
 	bin/banger bundle build; status=$$?; bin/banger daemon stop >/dev/null; rm -rf $$directory; exit $$status
 
 test-agent: ## tests of the programs in C
-	@$(MAKE) -C agent test
-	@$(MAKE) -C forwarder test
-	@$(MAKE) -C helper test
+	@$(MAKE) -C native/agent test
+	@$(MAKE) -C native/forwarder test
+	@$(MAKE) -C native/helper test
 
 test-built: build ## start-up of the built programs
-	@$(MAKE) -s -C helper
+	@$(MAKE) -s -C native/helper
 	@$(NODE_TEST) --test-concurrency=1 'test/built/**/*.test.ts'
 
 test-e2e: build ## real VMs, two test files at a time; needs the runtime bundle
 	@$(NODE) --test --test-timeout=900000 --test-concurrency=2 'test/e2e/**/*.test.ts'
 
 lab: build ## root-path tests in a virtual machine (LAB="path…", or LAB_COMMAND="…" as root in it); needs the runtime bundle
-	@$(MAKE) -C helper all faulty
+	@$(MAKE) -C native/helper all faulty
 	@$(NODE) tools/lab/main.ts $(if $(LAB_COMMAND),command,test $(LAB))
 
 # All but many lives in a row, and what takes hours with a real Firecracker.
@@ -134,16 +134,16 @@ browser: build ## open a web app of a guest by its name in Chromium; the picture
 	@$(NODE) --test --test-timeout=300000 'test/browser/web-app.test.ts'
 
 install: build ## install below PREFIX (default /usr/local); DESTDIR is obeyed
-	@$(MAKE) -C helper
+	@$(MAKE) -C native/helper
 	@sh tools/install.sh "$(DESTDIR)" "$(PREFIX)"
 
 npm-package: build ## the npm package into dist/packages
-	@$(MAKE) -s -C helper
+	@$(MAKE) -s -C native/helper
 	@$(NODE) tools/npm-package.ts dist/packages
 
 deb: build ## a Debian package into dist/packages
-	@$(MAKE) -s -C helper
+	@$(MAKE) -s -C native/helper
 	@sh tools/deb.sh dist/packages
 
 clean: ## remove what build made; the runtime bundle and your VMs stay
-	@rm -rf dist agent/build forwarder/build helper/build node_modules/.cache
+	@rm -rf dist native/agent/build native/forwarder/build native/helper/build node_modules/.cache

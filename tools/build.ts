@@ -39,7 +39,7 @@ export function identityOf(root: string): BuildIdentity {
   }
   const build = sources.digest('hex').slice(0, 12);
   const inputs = createHash('sha256').update(build);
-  for (const file of readSources(root, ['agent/src', 'agent/host'], [])) inputs.update(`\0${file.path}\0${file.text}`);
+  for (const file of readSources(root, ['native/agent/src', 'native/agent/host'], [])) inputs.update(`\0${file.path}\0${file.text}`);
   for (const path of ['package-lock.json', 'tsconfig.json']) inputs.update(readFileSync(join(root, path)));
   for (const tool of [
     'docs/main.ts',
@@ -120,8 +120,8 @@ export async function buildPrograms(root: string, identity: BuildIdentity, progr
 
 /** The program in C beside the CLI. make(1) knows when it is due. */
 export function buildCopyProgram(root: string): void {
-  execFileSync('make', ['-s', '-C', join(root, 'agent'), 'copy'], { stdio: ['ignore', 'ignore', 'inherit'] });
-  replaceFile(join(root, 'dist/banger-copy'), readFileSync(join(root, 'agent/build/banger-copy')), 0o755);
+  execFileSync('make', ['-s', '-C', join(root, 'native/agent'), 'copy'], { stdio: ['ignore', 'ignore', 'inherit'] });
+  replaceFile(join(root, 'dist/banger-copy'), readFileSync(join(root, 'native/agent/build/banger-copy')), 0o755);
 }
 
 function replaceFile(path: string, content: string | Uint8Array, mode = 0o644): void {

@@ -80,7 +80,7 @@ function orderProblems(requirements: readonly Requirement[]): string[] {
 
 if (import.meta.main) {
   const root = join(import.meta.dirname, '..');
-  const sources = readSources(root, ['src', 'test', 'tools', 'bench', 'agent', 'forwarder', 'helper'], ['.ts', '.c', '.sh', '.py']);
+  const sources = readSources(root, ['src', 'test', 'tools', 'bench', 'native'], ['.ts', '.c', '.sh', '.py']);
   const page = readSources(root, ['docs'], ['requirements.md'])[0]?.text ?? '';
   const tests = sources.filter((file) => isTest(file.path) && file.path !== 'tools/check-spec.test.ts');
   const result = checkSpec(page, tests);

@@ -5,7 +5,7 @@ import { type FileSize, type SourceFile, readSizes, readSources } from './source
 import { EXEMPT_FROM_WORDS, LIMITS, NAME_RULES, WORD_RULES } from './tidy-rules.ts';
 import { type CheckResult, concludeCheck } from './verdict.ts';
 
-const FOLDERS = ['', 'src', 'test', 'tools', 'bench', 'agent', 'forwarder', 'helper', 'images', 'bin', 'docs', '.ci'];
+const FOLDERS = ['', 'src', 'test', 'tools', 'bench', 'native', 'images', 'bin', 'docs', '.ci'];
 const EXTENSIONS = ['.ts', '.c', '.h', '.sh', '.py', '.md', '.toml', '.json', 'Makefile', 'bin/banger', 'bin/bangerd', '.ci/run'];
 /** Written by tools, not by hand. */
 const GENERATED = new Set(['package-lock.json', 'docs/openapi.json', 'docs/cli.md']);

@@ -4,17 +4,17 @@
 set -eu
 target=$1
 cd "$(dirname "$0")/.."
-mkdir -p "$target/dist" "$target/helper/build"
+mkdir -p "$target/dist" "$target/native/helper/build"
 cp -R bin images LICENSE README.md "$target/"
 for name in banger bangerd http-front; do
   cp "dist/$name.cjs" "dist/$name.app" "$target/dist/"
 done
 # `bundle build` compiles these where the package is used. They are copied whole: by their hash a bundle is known to be up to date.
-for folder in agent forwarder; do
+for folder in native/agent native/forwarder; do
   mkdir -p "$target/$folder"
   (cd "$folder" && find . -name build -prune -o -type f -print | tar -cf - -T -) | tar -xf - -C "$target/$folder"
 done
-cp helper/build/banger-helper "$target/helper/build/"
+cp native/helper/build/banger-helper "$target/native/helper/build/"
 cp dist/client.mjs dist/banger-copy "$target/dist/"
 for part in man completions client; do
   if [ -d "dist/$part" ]; then

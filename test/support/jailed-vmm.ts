@@ -1,6 +1,6 @@
 import { readdirSync, readlinkSync } from 'node:fs';
 
-/** Where users leave for the helper what it may open for a VM (helper/claims.c). */
+/** Where users leave for the helper what it may open for a VM (native/helper/claims.c). */
 const CLAIMS = '/run/banger/users';
 
 /**

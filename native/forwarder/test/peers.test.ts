@@ -8,8 +8,8 @@ import { type Server, type Socket, connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { endProcess } from '../../src/host/processes.ts';
-import { type CommandFailure, type DetachedProcess, run, spawnDetached } from '../../src/host/spawn.ts';
+import { endProcess } from '../../../src/host/processes.ts';
+import { type CommandFailure, type DetachedProcess, run, spawnDetached } from '../../../src/host/spawn.ts';
 
 const skip = process.getuid?.() === 0 ? false : 'only root can be other users for a moment';
 const OWNER = 54_321;

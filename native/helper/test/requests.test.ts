@@ -18,7 +18,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { converseWithRoot, type LineReply } from '../../src/lib/line-protocol.ts';
+import { converseWithRoot, type LineReply } from '../../../src/lib/line-protocol.ts';
 
 const PROGRAM = process.env['BANGER_HELPER'] ?? '';
 const USER = 54_321;
@@ -60,7 +60,7 @@ const ask = async (request: string): Promise<LineReply> => (await converseWithRo
 
 /** Asks as another user: the peer is who connected, so a process of that user must do it. */
 async function askAs(uid: number, ...requests: string[]): Promise<LineReply[]> {
-  const program = `import { converseWithRoot } from ${JSON.stringify(join(import.meta.dirname, '../../src/lib/line-protocol.ts'))};
+  const program = `import { converseWithRoot } from ${JSON.stringify(join(import.meta.dirname, '../../../src/lib/line-protocol.ts'))};
     process.setgroups([]); process.setgid(${uid}); process.setuid(${uid});
     console.log(JSON.stringify(await converseWithRoot(${JSON.stringify(socketPath)}, ${JSON.stringify(requests)}, 10000)));`;
   const child = spawn(process.execPath, ['--input-type=module-typescript', '-e', program], { stdio: ['ignore', 'pipe', 'inherit'] });

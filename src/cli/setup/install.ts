@@ -89,11 +89,14 @@ export function installSteps(machine: SetupMachine, options: InstallOptions): Se
  */
 export async function readBuiltHelper(programPath: string): Promise<Uint8Array> {
   const root = dirname(dirname(programPath));
-  const path = join(root, 'helper/build/banger-helper');
+  const path = join(root, 'native/helper/build/banger-helper');
   try {
     return await readFile(path);
   } catch (error) {
-    throw new BangerError('PREREQUISITE_MISSING', `there is no ${path}`, { remedy: `make -C ${join(root, 'helper')}`, cause: error });
+    throw new BangerError('PREREQUISITE_MISSING', `there is no ${path}`, {
+      remedy: `make -C ${join(root, 'native/helper')}`,
+      cause: error,
+    });
   }
 }
 

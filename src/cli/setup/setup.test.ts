@@ -143,7 +143,10 @@ test('users are names or numbers of this host, never root (6.2)', async (t) => {
   assert.deepEqual(await resolveUsers(machine, ['alice', '1001']), [1000, 1001]);
   for (const name of ['bob', '0', 'root; reboot', '-u', ''])
     await assert.rejects(resolveUsers(machine, [name]), { code: 'INVALID_INPUT' }, name);
-  await assert.rejects(readBuiltHelper('/nowhere/dist/banger.cjs'), { code: 'PREREQUISITE_MISSING', remedy: 'make -C /nowhere/helper' });
+  await assert.rejects(readBuiltHelper('/nowhere/dist/banger.cjs'), {
+    code: 'PREREQUISITE_MISSING',
+    remedy: 'make -C /nowhere/native/helper',
+  });
 });
 
 test("the administrator's own lines stay in the configuration (6.2)", () => {
@@ -168,7 +171,7 @@ test('the units give the helper no more than its work takes (9.4)', () => {
 });
 
 test('root is asked for by one helper: no setuid bit, no capability on a file, no rule for sudo anywhere (9.4)', () => {
-  const sources = ['src', 'helper', 'forwarder', 'bin'];
+  const sources = ['src', 'native', 'bin'];
   const root = join(import.meta.dirname, '../../..');
   const suspicious = /\bsetcap\b|\bNOPASSWD\b|\/etc\/sudoers|\bcap_set_file\b|chmod\s+(?:u\+s|0?[4-7][0-7]{3}\b)|0o[46]\d{3}\b/;
   for (const folder of sources) {

@@ -87,7 +87,7 @@ function placesOf({ directories, config }: ComposeOptions): Places {
     },
     buildDirectory: named ?? own,
     packageRoot: root,
-    sourceRoot: existsSync(join(root, 'agent/Makefile')) ? root : null,
+    sourceRoot: existsSync(join(root, 'native/agent/Makefile')) ? root : null,
     cacheDirectory: join(directories.cacheDirectory, 'bundle'),
   };
 }

@@ -24,7 +24,7 @@ export type ForwarderOptions = {
   host: ForwarderHost;
   /** Absolute path of banger-forwarder. */
   program: string;
-  /** What it is to do (head of forwarder/main.c), with the control socket's path. */
+  /** What it is to do (head of native/forwarder/main.c), with the control socket's path. */
   argumentsOf: (socketPath: string) => readonly string[];
   /** Exists, 0700, one per daemon; short enough for a socket path. */
   directory: string;
@@ -38,7 +38,7 @@ export type ForwarderOptions = {
 
 export type Forwarder = {
   readonly logPath: string;
-  /** Asks it; see the head of forwarder/control.c. @throws NETWORK_FAILED when it does not answer */
+  /** Asks it; see the head of native/forwarder/control.c. @throws NETWORK_FAILED when it does not answer */
   ask(requests: readonly string[]): ReturnType<typeof control>;
   /** Finds or starts it. Calls at the same time share one start. @throws NETWORK_FAILED, PREREQUISITE_MISSING, CANCELLED */
   ensure(signal: AbortSignal): Promise<HolderInfo>;

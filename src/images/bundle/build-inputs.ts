@@ -6,8 +6,8 @@ import { join } from 'node:path';
 const BUILDER_VERSION = 1;
 
 /** The folders of the source that a bundle is made of. */
-export const AGENT_FOLDER = 'agent';
-export const FORWARDER_FOLDER = 'forwarder';
+export const AGENT_FOLDER = 'native/agent';
+export const FORWARDER_FOLDER = 'native/forwarder';
 export const DEBIAN_FOLDER = 'images/debian';
 
 /**
@@ -45,7 +45,7 @@ async function sourceFiles(root: string, below: string): Promise<string[]> {
 export type SourceHashes = { agent: string; forwarder: string; debian: string; all: string };
 
 /**
- * @param sourceRoot directory with `agent`, `forwarder` and `images/debian`
+ * @param sourceRoot directory with `native` and `images/debian`
  * @returns the hash of each, and of all of them with the builder's version: what `bundle.json` records as `inputsHash`; undefined
  *   when a folder is missing
  */

@@ -1,6 +1,6 @@
 import { createReadStream, createWriteStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createZstdCompress } from 'node:zlib';
 import type { BuildOptions } from './build-bundle.ts';
@@ -27,7 +27,7 @@ const SOURCE_DATE_EPOCH = 1_767_225_600;
 export function compileStep(context: BuildContext, folder: string, program: string, sourceHash: string): BuildStep {
   const { host, signal, onLog: onLine } = context;
   return {
-    name: folder,
+    name: basename(folder),
     key: hashOf(program, sourceHash),
     outputs: [program],
     apply: async (directory) => {

@@ -110,7 +110,7 @@ test('a manifest with an unknown field, a missing part or a path that leaves the
 test('status: not found, good, stale when the sources differ, and damaged content only when asked to verify (2.5)', async () => {
   await inDirectory(async (root, makeBundle) => {
     const sourceRoot = join(root, 'source');
-    for (const folder of ['agent', 'forwarder', 'images/debian']) {
+    for (const folder of ['native/agent', 'native/forwarder', 'images/debian']) {
       await mkdir(join(sourceRoot, folder), { recursive: true });
       await writeFile(join(sourceRoot, folder, 'file'), folder);
     }
@@ -127,7 +127,7 @@ test('status: not found, good, stale when the sources differ, and damaged conten
     assert.deepEqual((await status()).problems, []);
     assert.deepEqual((await status(true)).problems, ['agent has other content than it was built with']);
 
-    await writeFile(join(sourceRoot, 'agent/file'), 'changed');
+    await writeFile(join(sourceRoot, 'native/agent/file'), 'changed');
     const stale = await status();
     assert.deepEqual([stale.stale, stale.remedy], [true, 'banger bundle build']);
     assert.equal((await bundleStatus({ places, sourceRoot: null, host: realHost })).stale, false);
@@ -136,16 +136,16 @@ test('status: not found, good, stale when the sources differ, and damaged conten
 
 test('the hash of the sources changes with names and contents, not with what a compiler left behind (2.5)', async () => {
   await inDirectory(async (root) => {
-    for (const folder of ['agent', 'forwarder', 'images/debian']) await mkdir(join(root, folder), { recursive: true });
+    for (const folder of ['native/agent', 'native/forwarder', 'images/debian']) await mkdir(join(root, folder), { recursive: true });
     const hash = async (): Promise<string | undefined> => (await hashSources(root))?.all;
     const empty = await hash();
-    await writeFile(join(root, 'agent/a'), 'x');
+    await writeFile(join(root, 'native/agent/a'), 'x');
     const one = await hash();
     assert.notEqual(one, empty);
-    await mkdir(join(root, 'agent/build'));
-    await writeFile(join(root, 'agent/build/out'), 'x');
+    await mkdir(join(root, 'native/agent/build'));
+    await writeFile(join(root, 'native/agent/build/out'), 'x');
     assert.equal(await hash(), one);
-    await rm(join(root, 'forwarder'), { recursive: true });
+    await rm(join(root, 'native/forwarder'), { recursive: true });
     assert.equal(await hash(), undefined);
   });
 });

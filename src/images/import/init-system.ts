@@ -2,7 +2,7 @@ import { posix } from 'node:path';
 import type { InitSystem } from '../../model/image.ts';
 import type { Tree } from './tree.ts';
 
-/** What the agent executes: the first that is there (agent/src/init.c, start_init). */
+/** What the agent executes: the first that is there (native/agent/src/init.c, start_init). */
 const EXECUTED = ['/sbin/init', '/lib/systemd/systemd', '/usr/sbin/runit-init'];
 /** By the name of the program itself: distributions keep it in different places, and `/sbin/init` is a link to it. */
 const KNOWN: ReadonlyMap<string, InitSystem> = new Map([

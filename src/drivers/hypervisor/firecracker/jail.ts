@@ -42,7 +42,7 @@ export function parseExit(lines: readonly string[]): ProcessStatus | undefined {
   return { exitCode: null, signal: names.find((name) => constants.signals[name] === Number(value)) ?? 'SIGKILL' };
 }
 
-/** Path of a VMM's file inside its jail: what the helper puts there (helper/jail-files.c), or what is in run/. */
+/** Path of a VMM's file inside its jail: what the helper puts there (native/helper/jail-files.c), or what is in run/. */
 export function seenInJail(spec: MachineSpec, paths: MachinePaths, root: string, hostPath: string): string {
   if (Object.values(paths).includes(hostPath)) return hostPath.slice(root.length);
   if (hostPath === spec.kernelPath) return '/kernel';

@@ -1,4 +1,4 @@
-/** What `list` of the root helper says about networks (head of helper/network.c); undefined where the host has none. */
+/** What `list` of the root helper says about networks (head of native/helper/network.c); undefined where the host has none. */
 export type HelperList = {
   /** Root is told of everybody's. */
   taps: { shortId: string; uid: number; isCutOff: boolean }[];

@@ -3,7 +3,7 @@ import { BRIDGE_ADDRESS, GUEST_PREFIX_LENGTH } from '../../../model/network.ts';
 import type { Verdict } from '../../../model/verdict.ts';
 import { baseRuleset } from './ruleset.ts';
 
-/** How `banger-forwarder probe` ended: its status (head of forwarder/main.c) and the last line it said. */
+/** How `banger-forwarder probe` ended: its status (head of native/forwarder/main.c) and the last line it said. */
 export type ProbeOutcome = { status: number | null; startError: string | undefined; message: string };
 
 /** What the host says about itself that turns a failure into a remedy. */
@@ -48,7 +48,12 @@ async function tryCommand(host: Host, argv: readonly string[], input?: string): 
 export function judgeProbe(probe: ProbeOutcome, facts: ProbeFacts): Verdict {
   const name = 'network.private';
   if (probe.startError !== undefined) {
-    return { name, level: 'fail', reason: `banger-forwarder could not be started (${probe.startError})`, remedy: 'make -C forwarder' };
+    return {
+      name,
+      level: 'fail',
+      reason: `banger-forwarder could not be started (${probe.startError})`,
+      remedy: 'banger bundle build --force',
+    };
   }
   switch (probe.status) {
     case 0:

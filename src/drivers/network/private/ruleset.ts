@@ -4,7 +4,7 @@
 import { BRIDGE_ADDRESS, DNS_FORWARD_ADDRESS, GUEST_PREFIX_LENGTH } from '../../../model/network.ts';
 import type { VmAddresses } from '../../../model/network.ts';
 
-/** Names, port and mark of forwarder/forwarder.h. */
+/** Names, port and mark of native/forwarder/forwarder.h. */
 const UPLINK_NAME = 'uplink0';
 const BRIDGE_NAME = 'br0';
 const OUTBOUND_PORT = 1;

@@ -24,7 +24,7 @@ const CHUNK_BYTES = 4096;
 /**
  * Overlays as devices of the kernel: a snapshot of the image, whose changes go to a file of the user. Costs the same for
  * every image size, and guests write as fast as to the file itself once a chunk is copied. Needs the root helper
- * (head of helper/overlay.c).
+ * (head of native/helper/overlay.c).
  */
 export function createDmSnapshotStorage({ host, helper }: { host: Host; helper: OverlayHelper }): StorageDriver {
   const ask = (request: string): Promise<string[]> => helper.ask(request).catch(translate);
@@ -93,7 +93,7 @@ export function createDmSnapshotStorage({ host, helper }: { host: Host; helper: 
   };
 }
 
-/** Where the helper puts the device; said again in helper/overlay.c. */
+/** Where the helper puts the device; said again in native/helper/overlay.c. */
 function devicePath({ vmId }: Overlay): string {
   return `/dev/banger/${process.getuid?.() ?? 0}/bgr-${shortId({ id: vmId })}`;
 }

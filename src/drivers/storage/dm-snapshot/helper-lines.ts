@@ -1,4 +1,4 @@
-// Reads what the root helper says of overlays (heads of helper/dispatch.c and helper/overlay.c).
+// Reads what the root helper says of overlays (heads of native/helper/dispatch.c and native/helper/overlay.c).
 import { parseFacts } from '../../../lib/line-protocol.ts';
 import { BangerError } from '../../../model/errors.ts';
 import type { OverlayUsage } from '../contract.ts';
