@@ -1,4 +1,5 @@
 // What the name server answers, as a function of the question and the records; no sockets here.
+import { LOOPBACK_PREFIX } from '../model/network.ts';
 import type { Answer, DecodedPacket, Packet, Question, SoaAnswer } from 'dns-packet';
 import { AUTHORITATIVE_ANSWER, RECURSION_DESIRED } from 'dns-packet';
 
@@ -95,7 +96,7 @@ function reverseRecords(name: string, owner: string, records: ZoneRecords): Answ
     .slice(0, -(REVERSE_ZONE.length + 1))
     .split('.')
     .reverse();
-  const prefix = `127.213.${labels.join('.')}`;
+  const prefix = `${LOOPBACK_PREFIX}.${labels.join('.')}`;
   const holders = [...records].filter(([, address]) => address === prefix);
   if (holders.length > 0) {
     return holders.map(([vm]) => ({ type: 'PTR', name: owner, ttl: TTL_SECONDS, class: 'IN', data: `${vm}.${ZONE}` }));

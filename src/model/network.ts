@@ -8,8 +8,19 @@ export const DNS_FORWARD_ADDRESS = '169.254.213.53';
 /** What guests, TAPs and the bridge use. */
 export const GUEST_MTU = 1500;
 /** Loopback addresses of VMs on the host start in 127.213.0.0/16. */
-const LOOPBACK_PREFIX = '127.213';
-const GUEST_PREFIX = '10.213';
+export const LOOPBACK_PREFIX = '127.213';
+export const GUEST_PREFIX = '10.213';
+/** 02: locally administered, unicast. */
+export const MAC_PREFIX = '02:62:67';
+/** The bridge of the host itself, which the root helper makes. */
+export const HOST_BRIDGE = 'bgr-bridge';
+/** Names in the private network's own namespace, and how its rules hand on what guests open: to this port, marked so. */
+export const PRIVATE_NETWORK = { bridge: 'br0', uplink: 'uplink0', outboundPort: 1, outboundMark: 1 } as const;
+/**
+ * Never a way out for a guest: this network, loopback, link-local (169.254.169.254 is a cloud's metadata service; the DNS forwarder
+ * is allowed before), multicast and reserved.
+ */
+export const FORBIDDEN_DESTINATIONS = ['0.0.0.0/8', '127.0.0.0/8', '169.254.0.0/16', '224.0.0.0/3'] as const;
 /** Indexes 0 and 1 are the network and the bridge; 255.x stays free for services. */
 export const FIRST_NETWORK_INDEX = 2;
 export const LAST_NETWORK_INDEX = 254 * 256 + 255;
@@ -36,8 +47,7 @@ export function addressesOf(index: number): VmAddresses {
   return {
     guestAddress: `${GUEST_PREFIX}.${high}.${low}`,
     loopbackAddress: `${LOOPBACK_PREFIX}.${high}.${low}`,
-    // 02: locally administered, unicast.
-    macAddress: `02:62:67:00:${hex(high)}:${hex(low)}`,
+    macAddress: `${MAC_PREFIX}:00:${hex(high)}:${hex(low)}`,
   };
 }
 

@@ -75,6 +75,9 @@ export type Vm = {
   lastError: string | null;
 };
 
+/** Names of host resources begin with it; the VM's short id follows. */
+export const HOST_NAME_PREFIX = 'bgr-';
+
 /** @returns the 8 hex digits that names of host resources carry: `bgr-<8 hex>`. */
 export function shortId(vm: { id: string }): string {
   return vm.id.slice(0, 8);

@@ -1,19 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { BangerError } from '../../model/errors.ts';
+import { HELPER_CONFIG_PATH, JAIL_PROGRAMS } from '../../model/root-helper.ts';
 import type { SetupMachine } from './machine.ts';
 import type { SetupStep } from './steps.ts';
-import {
-  CONFIG_PATH,
-  HELPER_PATH,
-  helperConfig,
-  JAIL_PROGRAMS,
-  SERVICE_UNIT,
-  serviceUnit,
-  SOCKET_UNIT,
-  socketUnit,
-  unitPath,
-} from './units.ts';
+import { HELPER_PATH, helperConfig, SERVICE_UNIT, serviceUnit, SOCKET_UNIT, socketUnit, unitPath } from './units.ts';
 
 export type InstallOptions = {
   /** The built banger-helper, which is copied: nobody but root may change what root runs. */
@@ -71,12 +62,12 @@ export function installSteps(machine: SetupMachine, options: InstallOptions): Se
       },
     },
     {
-      title: `${CONFIG_PATH}: ${options.uids.length === 0 ? 'nobody but root' : `users ${options.uids.join(', ')}`} may ask`,
+      title: `${HELPER_CONFIG_PATH}: ${options.uids.length === 0 ? 'nobody but root' : `users ${options.uids.join(', ')}`} may ask`,
       isDone: async () => {
-        const present = await machine.read(CONFIG_PATH);
-        return present !== undefined && machine.holds(CONFIG_PATH, Buffer.from(helperConfig(present, options.uids)), 0o644);
+        const present = await machine.read(HELPER_CONFIG_PATH);
+        return present !== undefined && machine.holds(HELPER_CONFIG_PATH, Buffer.from(helperConfig(present, options.uids)), 0o644);
       },
-      apply: async () => machine.write(CONFIG_PATH, helperConfig(await machine.read(CONFIG_PATH), options.uids), 0o644),
+      apply: async () => machine.write(HELPER_CONFIG_PATH, helperConfig(await machine.read(HELPER_CONFIG_PATH), options.uids), 0o644),
     },
     ...Object.entries(options.jailPrograms ?? {}).map(([name, content]) => file(join(JAIL_PROGRAMS, name), content, 0o755)),
     ...(options.withSystemd ? systemd : []),
@@ -110,7 +101,7 @@ export async function resolveUsers(machine: SetupMachine, named: readonly string
     const text = /^\d{1,9}$/.test(name) ? name : await lookUp(machine, name);
     const uid = Number(text);
     if (uid > 0) uids.push(uid);
-    else throw new BangerError('INVALID_INPUT', `root needs no entry in ${CONFIG_PATH}`, { remedy: 'name an ordinary user' });
+    else throw new BangerError('INVALID_INPUT', `root needs no entry in ${HELPER_CONFIG_PATH}`, { remedy: 'name an ordinary user' });
   }
   return uids;
 }

@@ -8,7 +8,8 @@ import { installSteps, readBuiltHelper, readJailPrograms, resolveUsers } from '.
 import { setupMachine } from './machine.ts';
 import { runSetup } from './steps.ts';
 import { uninstallSteps } from './uninstall.ts';
-import { CONFIG_PATH, HELPER_PATH, helperConfig, serviceUnit, SOCKET_UNIT, socketUnit, unitPath } from './units.ts';
+import { HELPER_CONFIG_PATH } from '../../model/root-helper.ts';
+import { HELPER_PATH, helperConfig, serviceUnit, SOCKET_UNIT, socketUnit, unitPath } from './units.ts';
 
 const HELPER = Buffer.from('the program');
 
@@ -51,10 +52,10 @@ function makeHost(t: TestContext) {
 test('setup puts a copy of the helper, its configuration and its units in place, and starts the socket (6.2)', async (t) => {
   const { root, files, commands, install } = makeHost(t);
   await install();
-  assert.deepEqual(files(), [CONFIG_PATH, unitPath('banger-helper.service'), unitPath(SOCKET_UNIT), HELPER_PATH].toSorted());
+  assert.deepEqual(files(), [HELPER_CONFIG_PATH, unitPath('banger-helper.service'), unitPath(SOCKET_UNIT), HELPER_PATH].toSorted());
   const { mode } = statSync(join(root, HELPER_PATH));
   assert.equal(mode & 0o7777, 0o755, 'no setuid, and only its owner may write it');
-  assert.match(readFileSync(join(root, CONFIG_PATH), 'utf8'), /^allow 1000$/m);
+  assert.match(readFileSync(join(root, HELPER_CONFIG_PATH), 'utf8'), /^allow 1000$/m);
   assert.deepEqual(commands, [
     'systemctl daemon-reload',
     `systemctl enable --now ${SOCKET_UNIT}`,
@@ -74,7 +75,7 @@ test('setup again changes nothing and says so; a new program and a new user are 
   );
   await install({ helper: Buffer.from('a newer program'), uids: [1001] });
   assert.deepEqual(commands, ['systemctl try-restart banger-helper.service']);
-  assert.match(readFileSync(join(root, CONFIG_PATH), 'utf8'), /^allow 1000\nallow 1001$/m);
+  assert.match(readFileSync(join(root, HELPER_CONFIG_PATH), 'utf8'), /^allow 1000\nallow 1001$/m);
 });
 
 test('a dry run tells each step and touches nothing (6.2)', async (t) => {
@@ -87,7 +88,7 @@ test('a dry run tells each step and touches nothing (6.2)', async (t) => {
 test('without systemd the program and its configuration are enough (6.2)', async (t) => {
   const { files, commands, install } = makeHost(t);
   await install({ withSystemd: false });
-  assert.deepEqual([files(), commands], [[CONFIG_PATH, HELPER_PATH], []]);
+  assert.deepEqual([files(), commands], [[HELPER_CONFIG_PATH, HELPER_PATH], []]);
 });
 
 test('uninstall removes exactly what setup made (6.2)', async (t) => {

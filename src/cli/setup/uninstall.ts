@@ -1,21 +1,17 @@
 import { ConversationFailure, converseWithRoot } from '../../lib/line-protocol.ts';
 import { BangerError } from '../../model/errors.ts';
-import type { SetupMachine } from './machine.ts';
-import type { SetupStep } from './steps.ts';
 import {
-  CONFIG_PATH,
-  HELPER_PATH,
+  HELPER_CONFIG_PATH,
+  HELPER_DEVICE_DIRECTORY,
+  HELPER_RUN_DIRECTORY,
   JAIL_DIRECTORY,
   JAIL_PROGRAMS,
-  RUN_DIRECTORY,
-  SERVICE_UNIT,
-  SOCKET_PATH,
-  SOCKET_UNIT,
-  unitPath,
-} from './units.ts';
+} from '../../model/root-helper.ts';
+import type { SetupMachine } from './machine.ts';
+import type { SetupStep } from './steps.ts';
+import { HELPER_PATH, SERVICE_UNIT, SOCKET_PATH, SOCKET_UNIT, unitPath } from './units.ts';
 
-const RECORD_PATH = `${RUN_DIRECTORY}/record`;
-const DEVICE_DIRECTORY = '/dev/banger';
+const RECORD_PATH = `${HELPER_RUN_DIRECTORY}/record`;
 const ANSWER_TIMEOUT_MS = 20_000;
 
 /** Sends one request to the helper. @returns why it was not done, or undefined */
@@ -63,7 +59,7 @@ export function uninstallSteps(machine: SetupMachine, withSystemd: boolean, ask:
       },
     },
     ...(withSystemd ? systemd : []),
-    ...[CONFIG_PATH, HELPER_PATH, JAIL_PROGRAMS, JAIL_DIRECTORY, RUN_DIRECTORY, DEVICE_DIRECTORY].map(gone),
+    ...[HELPER_CONFIG_PATH, HELPER_PATH, JAIL_PROGRAMS, JAIL_DIRECTORY, HELPER_RUN_DIRECTORY, HELPER_DEVICE_DIRECTORY].map(gone),
     {
       title: '/etc/banger is gone, if it is empty',
       isDone: async () => !(await machine.exists('/etc/banger')),

@@ -1,14 +1,9 @@
 // What setup writes, as text. Pure.
+import { HELPER_RUN_DIRECTORY } from '../../model/root-helper.ts';
 
 /** Of the administrator's own tree, like everything that did not come with a package of the distribution. */
 export const HELPER_PATH = '/usr/local/lib/banger-helper';
-/** Copies of firecracker and jailer: what root runs, and makes jails with, nobody else may change. */
-export const JAIL_PROGRAMS = '/usr/local/lib/banger-jail';
-export const JAIL_DIRECTORY = '/var/lib/banger-jail';
-export const CONFIG_PATH = '/etc/banger/helper.conf';
-/** What the helper keeps, gone with the host's boot. */
-export const RUN_DIRECTORY = '/run/banger';
-export const SOCKET_PATH = `${RUN_DIRECTORY}/helper.sock`;
+export const SOCKET_PATH = `${HELPER_RUN_DIRECTORY}/helper.sock`;
 export const SOCKET_UNIT = 'banger-helper.socket';
 export const SERVICE_UNIT = 'banger-helper.service';
 

@@ -4,10 +4,9 @@ import { unlinkSync, writeSync } from 'node:fs';
 import { type Server, type Socket, connect, createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type FakeGuest, createFakeGuest, serveAgent } from '../../../src/drivers/hypervisor/fake/guest.ts';
+import { AGENT_VSOCK_PORT, LAST_WORD_VSOCK_PORT } from '../../../src/model/guest-agent.ts';
 import type { FakeMachine } from './fake-api.ts';
 
-const AGENT_PORT = 5123;
-const LAST_WORD_PORT = 5124;
 /** Until its driver is there the guest leaves connections unanswered; until its agent is there it refuses them. */
 const DRIVER_MS = 10;
 const AGENT_MS = 30;
@@ -103,7 +102,7 @@ export class FakeVirtualMachine implements FakeMachine {
 
   #tellHost(word: string): Promise<void> {
     return new Promise((resolve) => {
-      const socket = connect({ path: `${this.#vsock?.path}_${LAST_WORD_PORT}` });
+      const socket = connect({ path: `${this.#vsock?.path}_${LAST_WORD_VSOCK_PORT}` });
       socket.on('error', () => undefined);
       socket.once('close', () => resolve());
       socket.end(`${word}\n`);
@@ -129,7 +128,7 @@ export class FakeVirtualMachine implements FakeMachine {
   #shakeHands(socket: Socket): void {
     const line = (socket.read() as Buffer | null)?.toString('latin1') ?? '';
     const port = /^connect (\d+)\n$/i.exec(line)?.[1];
-    const isServed = Number(port) === AGENT_PORT && this.#hasAgent && this.#value('banger.transport') === 'vsock';
+    const isServed = Number(port) === AGENT_VSOCK_PORT && this.#hasAgent && this.#value('banger.transport') === 'vsock';
     if (line.length > MAX_HANDSHAKE_BYTES || !isServed) {
       socket.destroy();
       return;

@@ -1,10 +1,9 @@
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BangerError } from '../../../model/errors.ts';
+import { AGENT_VSOCK_PORT } from '../../../model/guest-agent.ts';
 import type { AgentChannel } from '../contract.ts';
 
-/** The agent's port in the guest (docs/agent-protocol.md). */
-const AGENT_PORT = 5123;
 /** Half of the workers that the agent has; more callers wait. */
 export const MAX_CHANNELS = 128;
 /** A caller beyond this many waiting ones is refused: something never gives its channels back. */
@@ -107,7 +106,7 @@ function attempt(socket: Socket, signal: AbortSignal): Promise<Socket | undefine
   // Every later failure shows as `close`; without a listener an error would end the daemon.
   socket.on('error', () => undefined);
   // In one write: the VMM reads the line at once and drops a caller whose line is not whole.
-  socket.write(`CONNECT ${AGENT_PORT}\n`);
+  socket.write(`CONNECT ${AGENT_VSOCK_PORT}\n`);
   return new Promise((resolve) => {
     let answer = '';
     const settle = (accepted: boolean): void => {

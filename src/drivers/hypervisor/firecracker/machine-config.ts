@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { BangerError } from '../../../model/errors.ts';
+import { LAST_WORD_VSOCK_PORT } from '../../../model/guest-agent.ts';
 import type { MachineDisk, MachineLimits, MachineNetwork, MachineSnapshot, MachineSpec, TransferLimit } from '../contract.ts';
 
 /** What the driver accepts; the VMM has no other disks and no network of its own. */
@@ -15,8 +16,6 @@ const APPENDED_BYTES_PER_DEVICE = 48;
 const MAX_VCPUS = 32;
 /** Ports above 2 are guests; each VM has a vsock of its own, so all may have the same address. */
 const GUEST_CID = 3;
-/** Port of the host to which the guest says how it is about to end (docs/agent-protocol.md). */
-const LAST_WORD_PORT = 5124;
 /** A descriptor table of this size is allocated at start; the daemon's own limit may be a million. */
 const MAX_OPEN_FILES = 2048;
 /** flock's status when another VMM has the disk; Firecracker has no such one. */
@@ -42,7 +41,7 @@ export type MachinePaths = {
   api: string;
   /** Connections to the guest. */
   vsock: string;
-  /** Connections from the guest to LAST_WORD_PORT; Firecracker derives the name. */
+  /** Connections from the guest to LAST_WORD_VSOCK_PORT; Firecracker derives the name. */
   lastWord: string;
   /** Named pipes: however much the guest makes the VMM say, it takes 64 KiB of memory and what the daemon keeps of it. */
   log: string;
@@ -54,7 +53,7 @@ export function machinePaths(spec: Pick<MachineSpec, 'runtimeDirectory'>): Machi
   const at = (name: string): string => join(spec.runtimeDirectory, name);
   const vsock = at('vsock.sock');
   const pipes = { log: at('log.fifo'), serial: at('serial.fifo'), metrics: at('metrics.fifo') };
-  return { api: at('api.sock'), vsock, lastWord: `${vsock}_${LAST_WORD_PORT}`, ...pipes };
+  return { api: at('api.sock'), vsock, lastWord: `${vsock}_${LAST_WORD_VSOCK_PORT}`, ...pipes };
 }
 
 /** One request that changes something. @param timeoutMs when the client's own would be too short */

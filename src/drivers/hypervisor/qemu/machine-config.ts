@@ -1,9 +1,7 @@
 import { join } from 'node:path';
 import { BangerError } from '../../../model/errors.ts';
+import { AGENT_SERIAL_PORT, AGENT_SERIAL_PORTS } from '../../../model/guest-agent.ts';
 import type { MachineDisk, MachineNetwork, MachineSpec } from '../contract.ts';
-
-/** As in docs/agent-protocol.md; one virtio-serial port each. */
-export const AGENT_PORT_COUNT = 16;
 
 /** COMMAND_LINE_SIZE of Linux on x86 (arch/x86/include/asm/setup.h), with its final zero byte. */
 export const MAX_COMMAND_LINE_BYTES = 2048;
@@ -28,7 +26,7 @@ export function socketPaths(spec: Pick<MachineSpec, 'runtimeDirectory'>): { qmp:
   return {
     qmp: at('qmp.sock'),
     serial: at('serial.sock'),
-    agents: Array.from({ length: AGENT_PORT_COUNT }, (_, index) => at(`agent-${index}.sock`)),
+    agents: Array.from({ length: AGENT_SERIAL_PORTS }, (_, index) => at(`agent-${index}.sock`)),
   };
 }
 
@@ -83,10 +81,10 @@ function channelArguments(spec: MachineSpec): string[] {
   return [
     ...['-chardev', socketArgument('qmp', paths.qmp), '-mon', 'chardev=qmp,mode=control'],
     ...['-chardev', socketArgument('serial', paths.serial), '-device', 'isa-serial,chardev=serial'],
-    ...['-device', `virtio-serial-device,max_ports=${AGENT_PORT_COUNT + 1}`],
+    ...['-device', `virtio-serial-device,max_ports=${AGENT_SERIAL_PORTS + 1}`],
     ...paths.agents.flatMap((path, index) => [
       ...['-chardev', socketArgument(`agent${index}`, path)],
-      ...['-device', `virtserialport,chardev=agent${index},nr=${index + 1},name=banger.agent.${index}`],
+      ...['-device', `virtserialport,chardev=agent${index},nr=${index + 1},name=${AGENT_SERIAL_PORT}${index}`],
     ]),
   ];
 }

@@ -1,13 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Host } from '../../../host/host.ts';
 import { BangerError } from '../../../model/errors.ts';
+import { AGENT_SERIAL_PORTS } from '../../../model/guest-agent.ts';
 import type { ProcessIdentity } from '../../../model/vm.ts';
 import type { AgentChannel, Machine, MachineExit, MachineSpec, UserPort } from '../contract.ts';
 import type { ProcessStatus } from '../process-end.ts';
 import type { LoggedOutput } from '../output-log.ts';
 import { AgentChannels } from './agent-channels.ts';
 import { type BootExperience, BootWatch } from './boot-watch.ts';
-import { AGENT_PORT_COUNT, socketPaths } from './machine-config.ts';
+import { socketPaths } from './machine-config.ts';
 import type { QmpClient, QmpEvent } from './qmp-client.ts';
 import { parseUserPorts } from './user-ports.ts';
 import { type ExitEvidence, judgeExit, killProcess } from './vmm-process.ts';
@@ -23,7 +24,7 @@ const DRAIN_LIMIT_MS = 1000;
 export class QemuMachineControl implements Machine {
   readonly process: ProcessIdentity;
   readonly accelerator: 'kvm' | 'tcg';
-  readonly channelCount = AGENT_PORT_COUNT;
+  readonly channelCount = AGENT_SERIAL_PORTS;
   readonly exited: Promise<MachineExit>;
   readonly hung?: Promise<string>;
   readonly forwardUserPort?: NonNullable<Machine['forwardUserPort']>;

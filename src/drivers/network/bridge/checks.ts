@@ -1,5 +1,6 @@
 import type { Host } from '../../../host/host.ts';
 import { BangerError } from '../../../model/errors.ts';
+import { HOST_BRIDGE } from '../../../model/network.ts';
 import type { Verdict } from '../../../model/verdict.ts';
 import type { BridgeHelper } from './driver.ts';
 import { type HelperList, parseList } from './helper-list.ts';
@@ -54,6 +55,6 @@ function dropReason(chain: string): string {
 
 function dropRemedy(chain: string): string {
   const [family, table, name] = chain.split('/');
-  const rules = ['iifname', 'oifname'].map((side) => `sudo nft insert rule ${family} ${table} ${name} ${side} bgr-bridge accept`);
+  const rules = ['iifname', 'oifname'].map((side) => `sudo nft insert rule ${family} ${table} ${name} ${side} ${HOST_BRIDGE} accept`);
   return `let guests pass, and with Docker make it last in its chain DOCKER-USER: ${rules.join('; ')}`;
 }

@@ -1,26 +1,23 @@
 // The namespace's nftables rules as text; applied whole by `nft -f -`, which is atomic. Two tables of banger's own:
 // `bridge banger` lets a TAP send only with its VM's MAC and IPv4 address, `ip banger` says who may go where.
 // Which VM may do what is in sets, so that a VM's coming and going touches elements only, and the kernel is the record.
-import { BRIDGE_ADDRESS, DNS_FORWARD_ADDRESS, GUEST_PREFIX_LENGTH } from '../../../model/network.ts';
+import {
+  BRIDGE_ADDRESS,
+  DNS_FORWARD_ADDRESS,
+  FORBIDDEN_DESTINATIONS,
+  GUEST_PREFIX_LENGTH,
+  PRIVATE_NETWORK,
+} from '../../../model/network.ts';
 import type { VmAddresses } from '../../../model/network.ts';
+import { HOST_NAME_PREFIX } from '../../../model/vm.ts';
 
-/** Names, port and mark of native/forwarder/forwarder.h. */
-const UPLINK_NAME = 'uplink0';
-const BRIDGE_NAME = 'br0';
-const OUTBOUND_PORT = 1;
-const OUTBOUND_MARK = 1;
+const { bridge: BRIDGE_NAME, uplink: UPLINK_NAME, outboundPort: OUTBOUND_PORT, outboundMark: OUTBOUND_MARK } = PRIVATE_NETWORK;
 const GUEST_NETWORK = `${BRIDGE_ADDRESS}/${GUEST_PREFIX_LENGTH}`;
 const TO_LISTENER = `tproxy to :${OUTBOUND_PORT} meta mark set ${OUTBOUND_MARK} accept`;
 
-/**
- * Never a way out: this network, loopback, link-local (169.254.169.254 is a cloud's metadata service; the DNS forwarder
- * is allowed before), multicast and reserved.
- */
-const FORBIDDEN_DESTINATIONS = ['0.0.0.0/8', '127.0.0.0/8', '169.254.0.0/16', '224.0.0.0/3'];
-
 /** @returns the TAP name of a VM. @param shortId eight hex digits */
 export function tapNameOf(shortId: string): string {
-  return `bgr-${shortId}`;
+  return `${HOST_NAME_PREFIX}${shortId}`;
 }
 
 /** @returns the rules without any VM; applying them again keeps the sets' elements. */

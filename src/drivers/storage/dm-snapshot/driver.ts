@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Host } from '../../../host/host.ts';
 import { parseFacts } from '../../../lib/line-protocol.ts';
 import { BangerError } from '../../../model/errors.ts';
+import { HELPER_DEVICE_DIRECTORY } from '../../../model/root-helper.ts';
 import { shortId } from '../../../model/vm.ts';
 import type { Overlay, OverlayUsage, StorageDriver } from '../contract.ts';
 import { storageError } from '../storage-error.ts';
@@ -93,9 +94,9 @@ export function createDmSnapshotStorage({ host, helper }: { host: Host; helper: 
   };
 }
 
-/** Where the helper puts the device; said again in native/helper/overlay.c. */
+/** Where the helper puts the device. */
 function devicePath({ vmId }: Overlay): string {
-  return `/dev/banger/${process.getuid?.() ?? 0}/bgr-${shortId({ id: vmId })}`;
+  return `${HELPER_DEVICE_DIRECTORY}/${process.getuid?.() ?? 0}/bgr-${shortId({ id: vmId })}`;
 }
 
 const originPath = (overlayPath: string): string => `${overlayPath}.origin`;
