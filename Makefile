@@ -12,8 +12,8 @@ FORMATTED := src test tools bench
 export NODE_COMPILE_CACHE := $(CURDIR)/node_modules/.cache/node-compile
 NODE_TEST := $(NODE) --test --test-timeout=120000
 
-.PHONY: help setup build bundle demo check format docs openapi test test-unit test-in-process test-faults walk soak test-bundle test-agent test-built test-e2e test-lab lab lab-shell conformance verify verify-image bench browser install npm-package deb clean \
-  check-types check-lint check-format check-imports check-programs check-tidy check-spec check-docs check-unused
+.PHONY: help setup build bundle demo check format docs openapi native-constants test test-unit test-in-process test-faults walk soak test-bundle test-agent test-built test-e2e test-lab lab lab-shell conformance verify verify-image bench browser install npm-package deb clean \
+  check-types check-lint check-format check-imports check-programs check-native check-tidy check-spec check-docs check-unused
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -31,7 +31,7 @@ demo: setup ## build everything, create the VM `demo` and show what it can do
 	@$(NODE) tools/demo.ts
 
 check: ## types, lint, format, imports, tidy, spec, docs, unused code; seconds
-	@$(MAKE) -j2 --output-sync=target check-types check-lint check-format check-imports check-programs check-tidy check-spec check-docs check-unused
+	@$(MAKE) -j2 --output-sync=target check-types check-lint check-format check-imports check-programs check-native check-tidy check-spec check-docs check-unused
 
 check-types:
 	@$(BIN)/tsc && echo "types: ok"
@@ -47,6 +47,9 @@ check-imports:
 
 check-programs:
 	@$(NODE) tools/check-programs.ts
+
+check-native:
+	@$(NODE) tools/native-constants.ts --check
 
 check-tidy:
 	@$(NODE) tools/check-tidy.ts
@@ -65,6 +68,9 @@ docs: ## write docs/cli.md from the declarations of the commands
 
 openapi: ## write docs/openapi.json from the routes
 	@$(NODE) tools/openapi.ts
+
+native-constants: ## write native/common/constants.h from what src/ says
+	@$(NODE) tools/native-constants.ts
 
 format: ## format the TypeScript
 	@$(BIN)/oxfmt $(FORMATTED)

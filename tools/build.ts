@@ -39,7 +39,8 @@ export function identityOf(root: string): BuildIdentity {
   }
   const build = sources.digest('hex').slice(0, 12);
   const inputs = createHash('sha256').update(build);
-  for (const file of readSources(root, ['native/agent/src', 'native/agent/host'], [])) inputs.update(`\0${file.path}\0${file.text}`);
+  for (const file of readSources(root, ['native/agent/src', 'native/agent/host', 'native/common'], []))
+    inputs.update(`\0${file.path}\0${file.text}`);
   for (const path of ['package-lock.json', 'tsconfig.json']) inputs.update(readFileSync(join(root, path)));
   for (const tool of [
     'docs/main.ts',

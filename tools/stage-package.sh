@@ -10,7 +10,7 @@ for name in banger bangerd http-front; do
   cp "dist/$name.cjs" "dist/$name.app" "$target/dist/"
 done
 # `bundle build` compiles these where the package is used. They are copied whole: by their hash a bundle is known to be up to date.
-for folder in native/agent native/forwarder; do
+for folder in native/agent native/common native/forwarder; do
   mkdir -p "$target/$folder"
   (cd "$folder" && find . -name build -prune -o -type f -print | tar -cf - -T -) | tar -xf - -C "$target/$folder"
 done

@@ -1,5 +1,4 @@
 // banger-forwarder clock: writes a line whenever the wall clock is set or the host wakes up, until its input ends.
-#define _GNU_SOURCE
 #include "forwarder.h"
 
 #include <errno.h>

@@ -12,7 +12,6 @@
 //   tap add NAME | tap delete NAME | tap list              NAME is bgr-<8 hex>; adding or deleting twice is fine
 //   info                                                   `info version=4 outer=PID inner=PID tcp=N udp=N`: connections, datagram flows
 //   quit                                                   ends everything; the connection closes when it is done
-#define _GNU_SOURCE
 #include "forwarder.h"
 #include "names.h"
 #include "peer.h"

@@ -1,5 +1,4 @@
 // Becomes a program inside the namespace: joins and execs, so that the pid stays the caller's.
-#define _GNU_SOURCE
 #include "forwarder.h"
 
 #include <errno.h>

@@ -11,11 +11,6 @@
 #include <sys/types.h>
 
 #define FORWARDER_VERSION 4
-#define BRIDGE_NAME "br0"
-#define UPLINK_NAME "uplink0"
-// The rules of the namespace hand what guests open to this port of it, marked so; they are said again in ruleset.ts.
-#define OUTBOUND_PORT 1
-#define OUTBOUND_MARK 1
 #define UDP_IDLE_SECONDS 60
 
 // --- loop.c: one epoll loop, edge-triggered or level-triggered as each source asks ---

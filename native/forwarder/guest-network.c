@@ -1,7 +1,7 @@
 // The namespace's bridge and the VMs' TAPs on it.
-#define _GNU_SOURCE
 #include "forwarder.h"
-#include "links.h"
+#include "common/links.h"
+#include "common/constants.h"
 
 #include <errno.h>
 
@@ -11,8 +11,8 @@ static void relax_tracking(void) { write_setting("/proc/sys/net/netfilter/nf_con
 
 int links_setup(const struct bridge_settings *settings) {
   struct bridge bridge = {
-      .name = BRIDGE_NAME,
-      .mac = {0x02, 0x62, 0x67, 0x00, 0x00, 0x01},
+      .name = PRIVATE_BRIDGE,
+      .mac = {MAC_PREFIX_BYTES, 0x00, 0x00, 0x01},
       .address = settings->address,
       .prefix_length = settings->prefix_length,
   };
@@ -27,7 +27,7 @@ int tap_add(const char *name) {
   // For a VMM without any capability, and for one in a jail, whose user is none of this namespace's; all of them are VMs of
   // the one user here. Held by a VMM: it is there, and that is what was asked for.
   if (tap_make(name, TAP_OF_NAMESPACE) != 0 && errno != EBUSY) return -1;
-  if (bridge_join(BRIDGE_NAME, name) == 0 && link_bring_up(name) == 0) return 0;
+  if (bridge_join(PRIVATE_BRIDGE, name) == 0 && link_bring_up(name) == 0) return 0;
   int error = errno;
   link_delete(name);
   errno = error;

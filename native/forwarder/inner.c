@@ -1,8 +1,7 @@
 // The half inside the namespace: a factory of sockets and TAPs, asked by the outer half over a SEQPACKET pair.
 // It ends with the outer half.
-#define _GNU_SOURCE
 #include "forwarder.h"
-#include "links.h"
+#include "common/links.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,8 +1,8 @@
 // Listening sockets on the host's loopback addresses.
-#define _GNU_SOURCE
 #include "forwarder.h"
 #include "names.h"
 #include "shares.h"
+#include "common/constants.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -52,7 +52,7 @@ static int open_socket(int type, const struct sockaddr_in *host) {
 
 // What the user asked for does not depend on how many ports guests open: those are on 127.213.0.0/16.
 static enum share account_of(const struct sockaddr_in *host) {
-  return ntohl(host->sin_addr.s_addr) >> 16 == 0x7fd5 ? SHARE_LISTENERS : SHARE_PUBLISHED;
+  return ntohl(host->sin_addr.s_addr) >> 16 == LOOPBACK_NETWORK >> 16 ? SHARE_LISTENERS : SHARE_PUBLISHED;
 }
 
 int listener_add(int type, const struct sockaddr_in *host, const struct sockaddr_in *guest) {

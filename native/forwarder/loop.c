@@ -1,4 +1,3 @@
-#define _GNU_SOURCE
 #include "forwarder.h"
 
 #include <errno.h>

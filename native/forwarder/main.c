@@ -12,7 +12,6 @@
 // guests open to the outside comes to the outer half through a TUN device and a transparent listener of the namespace
 // (uplink.c). NAMES-ADDRESS is where guests ask for names. When one half ends, everything ends.
 // `serve-here` is an outer half alone, for guests that are reached from where it runs: it only listens, and has no TAPs.
-#define _GNU_SOURCE
 #include "forwarder.h"
 #include "names.h"
 #include "routes.h"

@@ -1,5 +1,4 @@
 // Questions of guests over TCP (RFC 1035, 4.2.2): each has its length in front.
-#define _GNU_SOURCE
 #include "forwarder.h"
 #include "names.h"
 #include "shares.h"

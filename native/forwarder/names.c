@@ -1,5 +1,5 @@
-#define _GNU_SOURCE
 #include "names.h"
+#include "common/constants.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -107,6 +107,13 @@ static int number_of(const struct question *q, size_t from_end) {
   return atoi(text) <= 255 ? atoi(text) : -1;
 }
 
+static const char *const guest_octets[] = {GUEST_OCTETS}, *const loopback_octets[] = {LOOPBACK_OCTETS};
+
+// Whether it asks for the name of an address that begins so.
+static bool is_reverse(const struct question *q, const char *const octets[2]) {
+  return label_is(q, 0, "arpa") && label_is(q, 1, "in-addr") && label_is(q, 2, octets[0]) && label_is(q, 3, octets[1]);
+}
+
 static size_t put_record(uint8_t *at, uint16_t type, const void *data, size_t length) {
   // The name is the question's, behind the header.
   const uint8_t head[] = {0xc0, HEADER_BYTES, 0, (uint8_t)type, 0, 1, 0, 0, 0, TTL_SECONDS, 0, (uint8_t)length};
@@ -118,12 +125,13 @@ static size_t put_record(uint8_t *at, uint16_t type, const void *data, size_t le
 // A VM, or NULL; *is_ours tells whether the question is about VMs at all, *exists whether there is what it names.
 static const struct name *find(const struct question *q, bool *is_ours, bool *exists, bool *reverse) {
   const struct name *found = NULL;
-  *reverse = label_is(q, 0, "arpa") && label_is(q, 1, "in-addr") && label_is(q, 3, "213") && (label_is(q, 2, "10") || label_is(q, 2, "127"));
+  bool of_guest_network = is_reverse(q, guest_octets);
+  *reverse = of_guest_network || is_reverse(q, loopback_octets);
   *is_ours = *reverse || label_is(q, 0, "vm");
   *exists = *is_ours && !*reverse && q->count == 1;
-  if (*reverse && q->count == 6 && label_is(q, 2, "10")) {
+  if (of_guest_network && q->count == 6) {
     int high = number_of(q, 4), low = number_of(q, 5);
-    struct in_addr guest = {.s_addr = htonl(0x0ad50000U | (unsigned)high << 8 | (unsigned)low)};
+    struct in_addr guest = {.s_addr = htonl(GUEST_NETWORK | (unsigned)high << 8 | (unsigned)low)};
     if (high >= 0 && low >= 0) found = *of_guest(guest);
   } else if (*is_ours && !*reverse && q->count > 1) {
     const struct label *label = &q->labels[q->count - 2];

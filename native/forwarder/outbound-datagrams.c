@@ -1,5 +1,4 @@
 // Datagrams and pings that guests send: one connected socket for each pair of ends, in the host's network.
-#define _GNU_SOURCE
 #include "forwarder.h"
 #include "names.h"
 #include "packet.h"

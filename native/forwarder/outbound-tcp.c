@@ -1,7 +1,6 @@
 // Connections that guests open. A guest's SYN is held until the outside has accepted, then written back to the uplink, where
 // the namespace's rules hand it to a transparent listener: the guest learns of a refusal as a refusal, and both halves of a
 // connection are the kernel's own TCP. From there on tcp.c moves the bytes.
-#define _GNU_SOURCE
 #include "forwarder.h"
 #include "names.h"
 #include "packet.h"

@@ -1,8 +1,8 @@
 // Where guests may go: the one place that says no, in the process that has the host's network. The rules of the namespace
 // say the same, so that each would suffice.
-#define _GNU_SOURCE
 #include "forwarder.h"
 #include "routes.h"
+#include "common/constants.h"
 
 #include <arpa/inet.h>
 #include <net/if.h>
@@ -21,11 +21,16 @@ void outside_init(const struct bridge_settings *bridge) {
   own_network.s_addr = bridge->address.s_addr & htonl(own_mask);
 }
 
-// Never: "this" network, loopback, link-local (169.254.169.254 is a cloud's metadata), multicast and reserved, the guests' own;
-// and what the host itself keeps on its loopback device, e.g. an anycast address, whatever range it is in.
+static const struct {
+  uint32_t network;
+  int prefix_length;
+} forbidden[] = {FORBIDDEN_NETWORKS};
+
+// Never: what is forbidden to all guests, their own network, and what the host itself keeps on its loopback device, e.g. an anycast address, whatever range it is in.
 static bool is_allowed(struct in_addr address) {
   uint32_t a = ntohl(address.s_addr);
-  if (a >> 24 == 0 || a >> 24 == 127 || a >> 16 == 0xa9fe || a >> 29 == 7) return false;
+  for (size_t i = 0; i < sizeof forbidden / sizeof *forbidden; i++)
+    if (((a ^ forbidden[i].network) >> (32 - forbidden[i].prefix_length)) == 0) return false;
   if ((a & own_mask) == ntohl(own_network.s_addr)) return false;
   return !route_is_private(address);
 }

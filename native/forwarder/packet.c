@@ -1,4 +1,3 @@
-#define _GNU_SOURCE
 #include "packet.h"
 
 #include <string.h>

@@ -1,4 +1,3 @@
-#define _GNU_SOURCE
 #include "peer.h"
 
 #include <arpa/inet.h>

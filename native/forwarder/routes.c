@@ -1,4 +1,3 @@
-#define _GNU_SOURCE
 #include "routes.h"
 #include "forwarder.h"
 

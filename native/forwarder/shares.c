@@ -1,4 +1,3 @@
-#define _GNU_SOURCE
 #include "shares.h"
 
 #include <stdlib.h>

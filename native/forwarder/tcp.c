@@ -1,6 +1,5 @@
 // TCP flows: bytes move from socket to socket through a pipe by splice(2) and never enter this process.
 // A flow borrows a pipe only while it holds bytes, so that idle connections cost two descriptors and no pipe memory.
-#define _GNU_SOURCE
 #include "forwarder.h"
 #include "peer.h"
 #include "shares.h"

@@ -1,5 +1,4 @@
 // UDP flows: one connected socket inside the namespace for each client address; ended after a minute of silence.
-#define _GNU_SOURCE
 #include "forwarder.h"
 #include "peer.h"
 #include "shares.h"

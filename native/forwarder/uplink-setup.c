@@ -1,8 +1,8 @@
 // The namespace's side of the way out: the TUN device, the routes and the transparent listener.
-#define _GNU_SOURCE
 #include "forwarder.h"
-#include "links.h"
+#include "common/links.h"
 #include "packet.h"
+#include "common/constants.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -73,11 +73,11 @@ int uplink_setup(void) {
   int device = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
   if (device < 0) return -1;
   struct ifreq request = {.ifr_flags = IFF_TUN | IFF_NO_PI};
-  strncpy(request.ifr_name, UPLINK_NAME, IFNAMSIZ - 1);
+  strncpy(request.ifr_name, PRIVATE_UPLINK, IFNAMSIZ - 1);
   // A guest's SYN comes back from here with the guest's address, which a strict host would call a forgery.
   if (ioctl(device, TUNSETIFF, &request) == 0 && write_setting("/proc/sys/net/ipv4/conf/all/rp_filter", "0") == 0 &&
-      write_setting("/proc/sys/net/ipv4/conf/" UPLINK_NAME "/rp_filter", "0") == 0 && bring_up(UPLINK_NAME) == 0 &&
-      add_route(RT_TABLE_MAIN, RTN_UNICAST, RT_SCOPE_LINK, UPLINK_NAME) == 0 && add_route(HERE_TABLE, RTN_LOCAL, RT_SCOPE_HOST, "lo") == 0 &&
+      write_setting("/proc/sys/net/ipv4/conf/" PRIVATE_UPLINK "/rp_filter", "0") == 0 && bring_up(PRIVATE_UPLINK) == 0 &&
+      add_route(RT_TABLE_MAIN, RTN_UNICAST, RT_SCOPE_LINK, PRIVATE_UPLINK) == 0 && add_route(HERE_TABLE, RTN_LOCAL, RT_SCOPE_HOST, "lo") == 0 &&
       add_mark_rule() == 0)
     return device;
   int error = errno;

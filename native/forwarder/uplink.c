@@ -1,6 +1,5 @@
 // The way out. The namespace's default route leads to a TUN device whose other end is here, in the host's network: of TCP
 // only packets that open a connection come (outbound-tcp.c), of UDP and echo requests all (outbound-datagrams.c).
-#define _GNU_SOURCE
 #include "forwarder.h"
 #include "packet.h"
 

@@ -11,9 +11,6 @@
 #include <sys/types.h>
 
 #define HELPER_VERSION 1
-#define DEFAULT_RUN_DIRECTORY "/run/banger"
-#define DEFAULT_SETTINGS "/etc/banger/helper.conf"
-#define DEVICE_DIRECTORY "/dev/banger"
 // Of each kind; what no developer reaches and no host is harmed by.
 #define OBJECTS_PER_USER 64
 

@@ -4,7 +4,6 @@
 //   hello    `hello version=1 uid=U directory=PATH`, and a line of each part with what this host can do of it
 //   list     the peer's objects, one a line
 //   …        the verbs of the parts: heads of overlay.c and its siblings
-#define _GNU_SOURCE
 #include "banger-helper.h"
 
 #include <ctype.h>

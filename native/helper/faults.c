@@ -1,4 +1,3 @@
-#define _GNU_SOURCE
 #include "banger-helper.h"
 
 #include <errno.h>

@@ -2,8 +2,8 @@
 // is the user's own file: its group and mode let the VMM in until the jail is taken apart.
 //
 // Claims: kernel, initramfs, and for each N from 0 on one of diskN (written to) or diskN-ro.
-#define _GNU_SOURCE
 #include "jail.h"
+#include "common/constants.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -133,7 +133,7 @@ static int put_disk(const struct jail_settings *settings, const struct jail *jai
   char name[16], read_only[16], target[PATH_MAX], overlay[64];
   snprintf(name, sizeof name, "disk%d", index);
   snprintf(read_only, sizeof read_only, "disk%d-ro", index);
-  snprintf(overlay, sizeof overlay, DEVICE_DIRECTORY "/%u/bgr-%s", jail->owner.uid, jail->id);
+  snprintf(overlay, sizeof overlay, HELPER_DEVICE_DIRECTORY "/%u/" HOST_NAME_PREFIX "%s", jail->owner.uid, jail->id);
   if (claim_target(jail, read_only, target, sizeof target)) return put_copy(jail, tree, read_only, name);
   if (!claim_target(jail, name, target, sizeof target)) return 1;
   if (strcmp(target, overlay) == 0) return put_overlay(jail, tree, overlay, name);

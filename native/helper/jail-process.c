@@ -1,6 +1,6 @@
 // The VMM as a process: its cgroup, its start through the jailer, its end.
-#define _GNU_SOURCE
 #include "jail.h"
+#include "common/constants.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -43,7 +43,7 @@ static void pause_ms(long ms) { nanosleep(&(struct timespec){.tv_nsec = ms * 100
 // --- cgroup ---
 
 static void cgroup_path(const struct jail *jail, const char *file, char path[PATH_BYTES]) {
-  snprintf(path, PATH_BYTES, CGROUPS "/" PARENT_CGROUP "/bgr-%s%s", jail->id, file);
+  snprintf(path, PATH_BYTES, CGROUPS "/" PARENT_CGROUP "/" HOST_NAME_PREFIX "%s%s", jail->id, file);
 }
 
 static int write_file(const char *path, const char *text) {
@@ -119,7 +119,7 @@ struct command {
 static void make_command(struct command *c, const struct jail_settings *settings, const struct jail *jail, const struct jail_size *size, int netns) {
   unsigned long long mib = (unsigned long long)size->memory_mib + size->memory_mib / MEMORY_SHARE_FOR_TABLES + EXTRA_MEMORY_MIB;
   unsigned weight = size->vcpus * 100 < MAX_WEIGHT ? size->vcpus * 100 : MAX_WEIGHT;
-  snprintf(c->id, sizeof c->id, "bgr-%s", jail->id);
+  snprintf(c->id, sizeof c->id, HOST_NAME_PREFIX "%s", jail->id);
   snprintf(c->uid, sizeof c->uid, "%u", jail->uid);
   snprintf(c->memory, sizeof c->memory, "memory.max=%llu", mib << 20);
   snprintf(c->pids, sizeof c->pids, "pids.max=%u", size->vcpus + EXTRA_TASKS);

@@ -1,6 +1,6 @@
 // The directories of a jail, and their removal.
-#define _GNU_SOURCE
 #include "jail.h"
+#include "common/constants.h"
 
 #include <dirent.h>
 #include <endian.h>
@@ -83,7 +83,7 @@ static int open_base(const struct jail_settings *settings, bool make) {
   return base;
 }
 
-static void top_name(const struct jail *jail, char name[TOP_NAME_BYTES]) { snprintf(name, TOP_NAME_BYTES, "bgr-%s", jail->id); }
+static void top_name(const struct jail *jail, char name[TOP_NAME_BYTES]) { snprintf(name, TOP_NAME_BYTES, HOST_NAME_PREFIX "%s", jail->id); }
 
 // An access control list as the kernel takes it: an attribute of the file (acl(5), linux/posix_acl_xattr.h).
 struct acl {

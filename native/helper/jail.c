@@ -12,9 +12,9 @@
 //   jail-directory /var/lib/banger-jail            jail-uids 2000000 1000    (the first, and how many)
 //
 // A VMM that ended by itself stays as it is until `jail stop`: its pid is not used again before its status was asked for.
-#define _GNU_SOURCE
 #include "jail.h"
-#include "../forwarder/links.h"
+#include "common/links.h"
+#include "common/constants.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -25,10 +25,7 @@
 #include <unistd.h>
 
 #define KIND "jail"
-#define MAX_VCPUS 32
 #define MAX_MEMORY_MIB (16U << 20)
-#define DEFAULT_DIRECTORY "/var/lib/banger-jail"
-#define DEFAULT_PROGRAMS "/usr/local/lib/banger-jail"
 #define DEFAULT_FIRST_UID 2000000
 #define DEFAULT_UID_COUNT 1000
 
@@ -39,9 +36,9 @@ static const char *setting(const char *name, const char *otherwise) {
 
 static int read_settings(struct jail_settings *settings) {
   *settings = (struct jail_settings){
-      .jailer = setting("jailer", DEFAULT_PROGRAMS "/jailer"),
-      .firecracker = setting("firecracker", DEFAULT_PROGRAMS "/firecracker"),
-      .directory = setting("jail-directory", DEFAULT_DIRECTORY),
+      .jailer = setting("jailer", JAIL_PROGRAMS "/jailer"),
+      .firecracker = setting("firecracker", JAIL_PROGRAMS "/firecracker"),
+      .directory = setting("jail-directory", JAIL_DIRECTORY),
       .first_uid = DEFAULT_FIRST_UID,
       .uid_count = DEFAULT_UID_COUNT,
   };
@@ -95,7 +92,7 @@ static int choose_uid(const struct jail_settings *settings, struct jail *jail) {
 static int give_tap(const struct jail *jail, uid_t uid) {
   char name[IFNAMSIZ];
   const struct object *tap = record_find("tap", jail->id);
-  snprintf(name, sizeof name, "bgr-%s", jail->id);
+  snprintf(name, sizeof name, HOST_NAME_PREFIX "%s", jail->id);
   // Another user's VM may have the same short id.
   if (tap == NULL || tap->uid != jail->owner.uid || if_nametoindex(name) == 0) return 0;
   return fault("jail") == 0 ? tap_make(name, uid) : -1;
@@ -146,7 +143,7 @@ static int parse_request(char **words, int count, struct request *request) {
   uint64_t vcpus, memory, pid = 0;
   bool host = count == 4 && strcmp(words[3], "host") == 0;
   bool other = count == 5 && strcmp(words[3], "netns") == 0 && parse_number(words[4], INT32_MAX, &pid) && pid > 0;
-  if ((!host && !other) || !parse_number(words[1], MAX_VCPUS, &vcpus) || vcpus == 0 || !parse_number(words[2], MAX_MEMORY_MIB, &memory) || memory == 0)
+  if ((!host && !other) || !parse_number(words[1], LIMIT_VCPUS, &vcpus) || vcpus == 0 || !parse_number(words[2], MAX_MEMORY_MIB, &memory) || memory == 0)
     return refuse(EINVAL, "jail start takes ID VCPUS MEMORY_MIB and host, or netns and a process");
   *request = (struct request){.size = {(unsigned)vcpus, (unsigned)memory}, .network = (pid_t)pid};
   return 0;
@@ -202,7 +199,7 @@ static int build(const struct jail_settings *settings, struct jail *jail, const 
 }
 
 static void say_jail(const struct jail_settings *settings, const struct jail *jail) {
-  say("jail %s pid=%d start=%llu uid=%u root=%s/%s/bgr-%s/root", jail->id, (int)jail->pid, jail->start, jail->uid, settings->directory,
+  say("jail %s pid=%d start=%llu uid=%u root=%s/%s/" HOST_NAME_PREFIX "%s/root", jail->id, (int)jail->pid, jail->start, jail->uid, settings->directory,
       program_name(settings->firecracker), jail->id);
 }
 

@@ -1,4 +1,3 @@
-#define _GNU_SOURCE
 #include "loop-device.h"
 
 #include "banger-helper.h"

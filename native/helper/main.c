@@ -3,8 +3,8 @@
 //
 // Makes for allowed users what takes root: overlays, and the parts beside it (dispatch.c). The record and users' claims are
 // below RUN-DIRECTORY, /run/banger if not said.
-#define _GNU_SOURCE
 #include "banger-helper.h"
+#include "common/constants.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -65,7 +65,7 @@ int main(int argc, char **argv) {
   }
   int listener = path == NULL ? passed_socket() : -1;
   if (path == NULL && listener < 0) return usage();
-  int status = open_state(argc == 5 ? argv[3] : DEFAULT_RUN_DIRECTORY, argc == 5 ? argv[4] : DEFAULT_SETTINGS);
+  int status = open_state(argc == 5 ? argv[3] : HELPER_RUN_DIRECTORY, argc == 5 ? argv[4] : HELPER_CONFIG_PATH);
   if (status != 0) return status;
   if (path != NULL && (listener = listen_at(path)) < 0) return fail(path);
   if (serve(listener, path == NULL) != 0) status = fail("waiting failed");

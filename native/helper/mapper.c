@@ -1,4 +1,3 @@
-#define _GNU_SOURCE
 #include "mapper.h"
 
 #include "banger-helper.h"

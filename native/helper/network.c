@@ -9,7 +9,6 @@
 //
 // `list` says the same `network` line, `pool idle=N of=M` (TAPs that no VM has), and `tap ID uid=U index=N nat|closed` for each;
 // `cut-off` behind it when its VMM gave it the hardware address of a guest, after which it has no network.
-#define _GNU_SOURCE
 #include "banger-helper.h"
 
 #include "nft.h"
@@ -19,6 +18,7 @@
 #include "taps.h"
 #include "uplink.h"
 #include "watch.h"
+#include "common/constants.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -130,7 +130,7 @@ static void say_state(void) {
 static int bring_up(void) {
   struct routes routes;
   if (routes_read(&routes) != 0) return -1;
-  if (routes.conflict[0] != '\0') return refuse(EADDRINUSE, "10.213.0.0/16 is used on %s already", routes.conflict);
+  if (routes.conflict[0] != '\0') return refuse(EADDRINUSE, GUEST_PREFIX ".0.0/16 is used on %s already", routes.conflict);
   bool was_recorded = is_recorded();
   if (!was_recorded && record_put("network", 0, "-", "uplink=- forwarding=-") != 0) return -1;
   if (fault("network") == 0 && bridge_up() == 0 && watch_start() == 0 && apply_rules() == 0) {
@@ -151,7 +151,7 @@ static int network_up_verb(const struct peer *peer, char **arguments, int count)
 static int network_down_verb(const struct peer *peer, char **arguments, int count) {
   (void)peer, (void)arguments, (void)count;
   const struct object *tap = record_next(NULL, "tap");
-  if (tap != NULL) return refuse(EBUSY, "bgr-%s of user %u is on it", tap->id, (unsigned)tap->uid);
+  if (tap != NULL) return refuse(EBUSY, HOST_NAME_PREFIX "%s of user %u is on it", tap->id, (unsigned)tap->uid);
   return is_recorded() ? take_down() : 0;
 }
 
@@ -162,7 +162,7 @@ static int check_room(const char *id, unsigned index) {
   for (const struct object *tap = record_next(NULL, "tap"); tap != NULL; tap = record_next(tap, "tap")) {
     struct guest guest;
     if (strcmp(tap->id, id) == 0 || !parse_guest(tap, &guest)) continue;
-    if (guest.index == index) return refuse(EADDRINUSE, "index %u belongs to bgr-%s of user %u", index, tap->id, (unsigned)tap->uid);
+    if (guest.index == index) return refuse(EADDRINUSE, "index %u belongs to " HOST_NAME_PREFIX "%s of user %u", index, tap->id, (unsigned)tap->uid);
     count++;
   }
   return count < MAX_TAPS ? 0 : refuse(EDQUOT, "this host may have %d TAPs", MAX_TAPS);
@@ -183,7 +183,7 @@ static void cut_off(const char *id) {
   uid_t uid = tap->uid;
   snprintf(values, sizeof values, "%.36s cut-off", tap->values);
   if (tap_cut_off(id) != 0) perror("banger-helper: a TAP could not be cut off");
-  fprintf(stderr, "bgr-%s of user %u was cut off, for it took the hardware address of a guest\n", id, (unsigned)uid);
+  fprintf(stderr, HOST_NAME_PREFIX "%s of user %u was cut off, for it took the hardware address of a guest\n", id, (unsigned)uid);
   if (record_put("tap", uid, id, values) != 0) perror("banger-helper: that could not be recorded");
 }
 
@@ -196,10 +196,10 @@ static int admit(uid_t uid, const struct guest *guest) {
 static int tap_add(uid_t uid, const struct guest *guest) {
   struct guest before;
   const struct object *tap = record_find("tap", guest->id);
-  if (tap != NULL && tap->uid != uid) return refuse(EPERM, "bgr-%s belongs to another user", guest->id);
+  if (tap != NULL && tap->uid != uid) return refuse(EPERM, HOST_NAME_PREFIX "%s belongs to another user", guest->id);
   bool was_there = tap != NULL && parse_guest(tap, &before);
-  if (tap != NULL && is_cut_off(tap)) return refuse(EPERM, "bgr-%s was cut off, for it took the hardware address of a guest", guest->id);
-  if (was_there && before.index != guest->index) return refuse(EEXIST, "bgr-%s has index %u", guest->id, before.index);
+  if (tap != NULL && is_cut_off(tap)) return refuse(EPERM, HOST_NAME_PREFIX "%s was cut off, for it took the hardware address of a guest", guest->id);
+  if (was_there && before.index != guest->index) return refuse(EEXIST, HOST_NAME_PREFIX "%s has index %u", guest->id, before.index);
   if (check_room(guest->id, guest->index) != 0) return -1;
   if (!(is_recorded() && bridge_is_up()) && bring_up() != 0) return -1;
   pool_wanted = true;
@@ -213,8 +213,8 @@ static int tap_add_verb(const struct peer *peer, char **arguments, int count) {
   bool shared = count == 4;
   uint64_t index;
   bool nat = strcmp(arguments[2], "nat") == 0;
-  if (!parse_number(arguments[1], LAST_INDEX, &index) || index < FIRST_INDEX)
-    return refuse(EINVAL, "an index is %d to %d", FIRST_INDEX, LAST_INDEX);
+  if (!parse_number(arguments[1], LAST_NETWORK_INDEX, &index) || index < FIRST_NETWORK_INDEX)
+    return refuse(EINVAL, "an index is %d to %d", FIRST_NETWORK_INDEX, LAST_NETWORK_INDEX);
   if (!nat && strcmp(arguments[2], "closed") != 0) return refuse(EINVAL, "a TAP is nat or closed");
   if (shared && strcmp(arguments[3], "shared") != 0) return refuse(EINVAL, "a TAP is shared or the user's own");
   struct guest guest = {.index = (unsigned)index, .nat = nat, .owner = peer->uid, .shared = shared};

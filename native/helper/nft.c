@@ -1,4 +1,3 @@
-#define _GNU_SOURCE
 #include "nft.h"
 
 #include <arpa/inet.h>

@@ -9,10 +9,10 @@
 //
 // The space is taken from the file system ahead: a snapshot that finds none loses writes. When it is full all the same, what
 // was written before stays (overflow), and attaching anew makes it usable.
-#define _GNU_SOURCE
 #include "banger-helper.h"
 #include "loop-device.h"
 #include "mapper.h"
+#include "common/constants.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -29,7 +29,6 @@
 #define STEP_BYTES (256 * MIB)
 // When less is left, attach gives more.
 #define LEAST_LEFT_BYTES (128 * MIB)
-#define MAX_BYTES (UINT64_C(16) << 40)
 #define BIND_TRIES 16
 
 // An overlay as recorded: `bytes=N base=LOOP cow=LOOP`, -1 for a loop device not chosen so far.
@@ -51,7 +50,7 @@ enum { BASE, COW };
 
 #define NAME_SIZE 64
 static void device_name(const struct overlay *overlay, char name[NAME_SIZE], const char *suffix) {
-  snprintf(name, NAME_SIZE, "bgr-%s%s", overlay->id, suffix);
+  snprintf(name, NAME_SIZE, HOST_NAME_PREFIX "%s%s", overlay->id, suffix);
 }
 
 static void device_uuid(const struct overlay *overlay, char uuid[NAME_SIZE], const char *suffix) {
@@ -59,7 +58,7 @@ static void device_uuid(const struct overlay *overlay, char uuid[NAME_SIZE], con
 }
 
 static void node_path(const struct overlay *overlay, char path[NAME_SIZE]) {
-  snprintf(path, NAME_SIZE, DEVICE_DIRECTORY "/%u/bgr-%s", overlay->uid, overlay->id);
+  snprintf(path, NAME_SIZE, HELPER_DEVICE_DIRECTORY "/%u/" HOST_NAME_PREFIX "%s", overlay->uid, overlay->id);
 }
 
 // --- the record ---
@@ -174,8 +173,8 @@ static int make_node(const struct overlay *overlay) {
   dev_t device;
   device_uuid(overlay, uuid, "");
   if (mapper_find(uuid, &device) != 0) return -1;
-  snprintf(path, sizeof path, DEVICE_DIRECTORY "/%u", overlay->uid);
-  if (make_directory(DEVICE_DIRECTORY) != 0 || make_directory(path) != 0) return -1;
+  snprintf(path, sizeof path, HELPER_DEVICE_DIRECTORY "/%u", overlay->uid);
+  if (make_directory(HELPER_DEVICE_DIRECTORY) != 0 || make_directory(path) != 0) return -1;
   node_path(overlay, path);
   if (unlink(path) != 0 && errno != ENOENT) return -1;
   if (mknod(path, S_IFBLK | 0600, device) != 0 || lchown(path, overlay->uid, (gid_t)-1) != 0) return -1;
@@ -274,7 +273,7 @@ static int make(const struct peer *peer, struct overlay *overlay) {
 static int attach_verb(const struct peer *peer, char **arguments, int count) {
   (void)count;
   uint64_t bytes;
-  if (!parse_number(arguments[1], MAX_BYTES, &bytes)) return refuse(EINVAL, "that is no size of a disk");
+  if (!parse_number(arguments[1], LIMIT_DISK_BYTES, &bytes)) return refuse(EINVAL, "that is no size of a disk");
   struct overlay overlay;
   if (record_find("overlay", arguments[0]) != NULL) {
     if (find_own(peer, arguments[0], &overlay) != 0 || check_owner(&overlay, peer) != 0) return -1;
@@ -307,7 +306,7 @@ static int extend_verb(const struct peer *peer, char **arguments, int count) {
   struct overlay overlay;
   uint64_t bytes;
   if (find_own(peer, arguments[0], &overlay) != 0 || check_owner(&overlay, peer) != 0) return -1;
-  if (!parse_number(arguments[1], MAX_BYTES * 2, &bytes)) return refuse(EINVAL, "that is no size of a file");
+  if (!parse_number(arguments[1], LIMIT_DISK_BYTES * 2, &bytes)) return refuse(EINVAL, "that is no size of a file");
   if (extend_file(peer, &overlay, smaller(bytes, space_limit(overlay.bytes))) != 0) return -1;
   return say_space(&overlay);
 }

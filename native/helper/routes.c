@@ -1,7 +1,7 @@
-#define _GNU_SOURCE
 #include "routes.h"
 
 #include "ruleset.h"
+#include "common/constants.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -11,9 +11,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#define GUEST_NETWORK 0x0ad50000u  // 10.213.0.0
-#define GUEST_PREFIX_LENGTH 16
 
 struct search {
   struct routes *routes;
@@ -52,7 +49,7 @@ static void consider(struct search *search, struct nlmsghdr *header) {
     memcpy(search->routes->uplink, name, sizeof name);
   }
   // A wider network, 10.0.0.0/8 say, may stand beside: the longer prefix wins.
-  if (message->rtm_dst_len >= GUEST_PREFIX_LENGTH && route.destination >> 16 == GUEST_NETWORK >> 16 && strcmp(name, BRIDGE_NAME) != 0)
+  if (message->rtm_dst_len >= GUEST_PREFIX_LENGTH && route.destination >> 16 == GUEST_NETWORK >> 16 && strcmp(name, HOST_BRIDGE) != 0)
     memcpy(search->routes->conflict, name, sizeof name);
 }
 

@@ -1,16 +1,9 @@
-#define _GNU_SOURCE
 #include "ruleset.h"
+#include "common/constants.h"
 
 #include <arpa/inet.h>
 #include <net/if.h>
 #include <string.h>
-
-// These are said again in src/model/network.ts.
-#define BRIDGE_ADDRESS "10.213.0.1"
-#define DNS_FORWARD_ADDRESS "169.254.213.53"
-// Never a way out, as in src/drivers/network/private/ruleset.ts: this network, loopback, link-local (169.254.169.254 is a
-// cloud's metadata service), multicast and reserved.
-#define FORBIDDEN_DESTINATIONS "0.0.0.0/8, 127.0.0.0/8, 169.254.0.0/16, 224.0.0.0/3"
 
 // True of what write_names sent on: its target may be on any link, or this host.
 #define ASKS_FOR_NAMES "ct status dnat ct original ip daddr " DNS_FORWARD_ADDRESS
@@ -45,7 +38,7 @@ static void write_bridge_table(FILE *out, const struct ruleset *ruleset) {
     for (size_t i = 0; i < ruleset->guest_count; i++) {
       const struct guest *guest = &ruleset->guests[i];
       unsigned high = guest->index >> 8, low = guest->index & 255;
-      fprintf(out, "      \"bgr-%s\" . 02:62:67:00:%02x:%02x . 10.213.%u.%u,\n", guest->id, high, low, high, low);
+      fprintf(out, "      \"" HOST_NAME_PREFIX "%s\" . " MAC_PREFIX ":00:%02x:%02x . " GUEST_PREFIX ".%u.%u,\n", guest->id, high, low, high, low);
     }
     fputs("    }\n", out);
   }
@@ -53,7 +46,7 @@ static void write_bridge_table(FILE *out, const struct ruleset *ruleset) {
       "  }\n"
       "  chain prerouting {\n"
       "    type filter hook prerouting priority -300; policy accept;\n"
-      "    iifname != \"bgr-*\" accept\n"
+      "    iifname != \"" HOST_NAME_PREFIX "*\" accept\n"
       "    iifname . arp saddr ether . arp saddr ip @guests iifname . ether saddr . arp saddr ip @guests accept\n"
       "    iifname . ether saddr . ip saddr @guests accept\n"
       "    drop\n"
@@ -68,7 +61,7 @@ static void write_nat_set(FILE *out, const struct ruleset *ruleset) {
   for (size_t i = 0; i < ruleset->guest_count; i++) {
     const struct guest *guest = &ruleset->guests[i];
     if (!guest->nat) continue;
-    fprintf(out, "%s10.213.%u.%u", before, guest->index >> 8, guest->index & 255);
+    fprintf(out, "%s" GUEST_PREFIX ".%u.%u", before, guest->index >> 8, guest->index & 255);
     before = ", ";
   }
   fputs(before[0] == ',' ? " }\n  }\n" : "  }\n", out);
@@ -81,7 +74,7 @@ static void write_owners(FILE *out, const struct ruleset *ruleset) {
     const struct guest *guest = &ruleset->guests[i];
     // Root is let in to all.
     if (guest->owner == 0 || guest->shared) continue;
-    fprintf(out, "%s%u . 10.213.%u.%u", before, (unsigned)guest->owner, guest->index >> 8, guest->index & 255);
+    fprintf(out, "%s%u . " GUEST_PREFIX ".%u.%u", before, (unsigned)guest->owner, guest->index >> 8, guest->index & 255);
     before = ", ";
   }
   fputs(before[0] == ',' ? " }\n  }\n" : "  }\n", out);
@@ -90,7 +83,7 @@ static void write_owners(FILE *out, const struct ruleset *ruleset) {
   for (size_t i = 0; i < ruleset->guest_count; i++) {
     const struct guest *guest = &ruleset->guests[i];
     if (!guest->shared) continue;
-    fprintf(out, "%s10.213.%u.%u", before, guest->index >> 8, guest->index & 255);
+    fprintf(out, "%s" GUEST_PREFIX ".%u.%u", before, guest->index >> 8, guest->index & 255);
     before = ", ";
   }
   fputs(before[0] == ',' ? " }\n  }\n" : "  }\n", out);
@@ -100,7 +93,7 @@ static void write_names(FILE *out, const char *resolver) {
   fprintf(out,
           "  chain names {\n"
           "    type nat hook prerouting priority -100; policy accept;\n"
-          "    iifname \"" BRIDGE_NAME "\" ip saddr @nat ip daddr " DNS_FORWARD_ADDRESS
+          "    iifname \"" HOST_BRIDGE "\" ip saddr @nat ip daddr " DNS_FORWARD_ADDRESS
           " meta l4proto { tcp, udp } th dport 53 dnat to %s\n"
           "  }\n",
           resolver);
@@ -117,7 +110,7 @@ static void write_ip_table(FILE *out, const struct ruleset *ruleset) {
   fputs(
       "  chain input {\n"
       "    type filter hook input priority 0; policy accept;\n"
-      "    iifname != \"" BRIDGE_NAME "\" accept\n"
+      "    iifname != \"" HOST_BRIDGE "\" accept\n"
       "    ct state established,related accept\n"
       "    ip daddr " BRIDGE_ADDRESS " icmp type echo-request accept\n"
       // The resolver may be a program of this host, on one of its own addresses.
@@ -126,7 +119,7 @@ static void write_ip_table(FILE *out, const struct ruleset *ruleset) {
       "  }\n"
       "  chain from_host {\n"
       "    type filter hook output priority 0; policy accept;\n"
-      "    oifname != \"" BRIDGE_NAME "\" accept\n"
+      "    oifname != \"" HOST_BRIDGE "\" accept\n"
       "    ct state established,related accept\n"
       "    meta skuid 0 accept\n"
       "    meta skuid . ip daddr @owners accept\n"
@@ -136,9 +129,9 @@ static void write_ip_table(FILE *out, const struct ruleset *ruleset) {
       "  chain forward {\n"
       "    type filter hook forward priority 0; policy accept;\n"
       // A host with br_netfilter loaded shows bridged frames here as well.
-      "    iifname \"" BRIDGE_NAME "\" oifname \"" BRIDGE_NAME "\" accept\n"
-      "    iifname \"" BRIDGE_NAME "\" goto from_guest\n"
-      "    oifname \"" BRIDGE_NAME "\" goto to_guest\n"
+      "    iifname \"" HOST_BRIDGE "\" oifname \"" HOST_BRIDGE "\" accept\n"
+      "    iifname \"" HOST_BRIDGE "\" goto from_guest\n"
+      "    oifname \"" HOST_BRIDGE "\" goto to_guest\n"
       "  }\n"
       // No word of established connections here: a VM that loses NAT loses them too.
       "  chain from_guest {\n"
@@ -157,7 +150,7 @@ static void write_ip_table(FILE *out, const struct ruleset *ruleset) {
       "  chain way_out {\n"
       "    type nat hook postrouting priority 100; policy accept;\n"
       // By what the chains above let pass: the uplink, or the way to the resolver.
-      "    ip saddr @nat oifname != \"" BRIDGE_NAME "\" masquerade\n"
+      "    ip saddr @nat oifname != \"" HOST_BRIDGE "\" masquerade\n"
       "  }\n"
       "}\n",
       out);

@@ -8,11 +8,9 @@
 #include <stdio.h>
 #include <sys/types.h>
 
-#define BRIDGE_NAME "bgr-bridge"
-
 struct guest {
   char id[9];
-  // The VM's number, 2..65279; its addresses are derived from it as in src/model/network.ts.
+  // The VM's number, FIRST_NETWORK_INDEX to LAST_NETWORK_INDEX; its addresses are derived from it as in src/model/network.ts.
   unsigned index;
   bool nat;
   // Who of this host may open connections to it, besides root: its owner, or everyone.
@@ -28,9 +26,6 @@ struct ruleset {
   // Who answers their questions about names; 0.0.0.0: nobody.
   struct in_addr resolver;
 };
-
-#define FIRST_INDEX 2
-#define LAST_INDEX (254 * 256 + 255)
 
 // Writes both tables, `ip banger` and `bridge banger`, as one transaction that replaces what they held.
 void ruleset_write(FILE *out, const struct ruleset *ruleset);

@@ -1,7 +1,7 @@
 // /etc/banger/helper.conf: a setting a line, a name and what it is set to; `allow UID` lets a user in, and may come again and
 // again. Empty lines and those that begin with # mean nothing. Other parts have settings of their own.
-#define _GNU_SOURCE
 #include "banger-helper.h"
+#include "common/constants.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,7 +13,7 @@
 
 #define MAX_TEXT 65536
 
-static const char *settings_path = DEFAULT_SETTINGS;
+static const char *settings_path = HELPER_CONFIG_PATH;
 // Each line ends with a zero byte; one more is behind the last.
 static char text[MAX_TEXT + 1];
 static size_t text_length;

@@ -1,27 +1,27 @@
-#define _GNU_SOURCE
 #include "taps.h"
 
-#include "../forwarder/links.h"
+#include "common/links.h"
 #include "ruleset.h"
+#include "common/constants.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <net/if.h>
 #include <stdio.h>
 
-#define NAME_PATTERN "bgr-%s"
-#define POOL_PATTERN "bgr-pool-%hhu"
+#define NAME_PATTERN HOST_NAME_PREFIX "%s"
+#define POOL_PATTERN HOST_NAME_PREFIX "pool-%hhu"
 
 int bridge_up(void) {
-  struct bridge bridge = {.name = BRIDGE_NAME, .mac = {0x02, 0x62, 0x67, 0x00, 0x00, 0x01}, .prefix_length = 16};
-  bridge.address.s_addr = htonl(0x0ad50001);
+  struct bridge bridge = {.name = HOST_BRIDGE, .mac = {MAC_PREFIX_BYTES, 0x00, 0x00, 0x01}, .prefix_length = GUEST_PREFIX_LENGTH};
+  bridge.address.s_addr = htonl(BRIDGE_ADDRESS_NUMBER);
   if (bridge_make(&bridge) != 0) return -1;
   // Guests have no IPv6, and their link-local addresses are no way to this host. A kernel without it has no such file.
-  write_setting("/proc/sys/net/ipv6/conf/" BRIDGE_NAME "/disable_ipv6", "1");
-  return write_setting("/proc/sys/net/ipv4/conf/" BRIDGE_NAME "/forwarding", "1");
+  write_setting("/proc/sys/net/ipv6/conf/" HOST_BRIDGE "/disable_ipv6", "1");
+  return write_setting("/proc/sys/net/ipv4/conf/" HOST_BRIDGE "/forwarding", "1");
 }
 
-bool bridge_is_up(void) { return if_nametoindex(BRIDGE_NAME) != 0; }
+bool bridge_is_up(void) { return if_nametoindex(HOST_BRIDGE) != 0; }
 
 static void pool_name(char name[IFNAMSIZ], int slot) { snprintf(name, IFNAMSIZ, POOL_PATTERN, (unsigned char)slot); }
 
@@ -32,7 +32,7 @@ int bridge_down(void) {
     pool_name(name, slot);
     if (link_delete(name) != 0) result = -1;
   }
-  return link_delete(BRIDGE_NAME) != 0 ? -1 : result;
+  return link_delete(HOST_BRIDGE) != 0 ? -1 : result;
 }
 
 int tap_count_idle(void) {
@@ -55,7 +55,7 @@ static int delete_keeping_errno(const char *name) {
 // Idle TAPs stay down: only then every kernel lets them be renamed.
 static int make_on_bridge(const char *name, uid_t owner) {
   if (tap_make(name, owner) != 0) return -1;
-  return bridge_join(BRIDGE_NAME, name) == 0 ? 0 : delete_keeping_errno(name);
+  return bridge_join(HOST_BRIDGE, name) == 0 ? 0 : delete_keeping_errno(name);
 }
 
 static bool take_from_pool(const char *name, uid_t owner) {
@@ -63,7 +63,7 @@ static bool take_from_pool(const char *name, uid_t owner) {
   for (int slot = 0; slot < POOL_SIZE; slot++) {
     pool_name(idle, slot);
     if (if_nametoindex(idle) == 0) continue;
-    if (tap_make(idle, owner) == 0 && bridge_join(BRIDGE_NAME, idle) == 0 && link_rename(idle, name) == 0) return true;
+    if (tap_make(idle, owner) == 0 && bridge_join(HOST_BRIDGE, idle) == 0 && link_rename(idle, name) == 0) return true;
     // Whoever spoilt it: it is of no use any more.
     link_delete(idle);
   }
@@ -88,7 +88,7 @@ int tap_cut_off(const char *id) {
   char name[IFNAMSIZ];
   snprintf(name, sizeof name, NAME_PATTERN, id);
   // Off the bridge first: with the port goes what the bridge believes of it.
-  int result = bridge_leave(BRIDGE_NAME, name);
+  int result = bridge_leave(HOST_BRIDGE, name);
   return link_take_down(name) == 0 ? result : -1;
 }
 

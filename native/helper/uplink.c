@@ -1,7 +1,6 @@
-#define _GNU_SOURCE
 #include "uplink.h"
 
-#include "../forwarder/links.h"
+#include "common/links.h"
 #include "banger-helper.h"
 
 #include <errno.h>

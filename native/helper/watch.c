@@ -1,9 +1,9 @@
-#define _GNU_SOURCE
 #include "watch.h"
 
 #include "nft.h"
 
-#include "../forwarder/links.h"
+#include "common/links.h"
+#include "common/constants.h"
 
 #include <errno.h>
 #include <linux/netlink.h>
@@ -76,7 +76,10 @@ bool watch_changed(void) {
 
 // --- addresses of TAPs ---
 
-static bool is_of_guests(const unsigned char mac[6]) { return memcmp(mac, "\x02\x62\x67", 3) == 0; }
+static bool is_of_guests(const unsigned char mac[6]) {
+  static const unsigned char prefix[] = {MAC_PREFIX_BYTES};
+  return memcmp(mac, prefix, sizeof prefix) == 0;
+}
 
 // Only what is said of a TAP: other kinds of links are made by root alone.
 static void look_at(const struct nlmsghdr *header, void (*found)(const char *id)) {
@@ -94,7 +97,7 @@ static void look_at(const struct nlmsghdr *header, void (*found)(const char *id)
     for (const struct rtattr *b = RTA_DATA(a); RTA_OK(b, nested); b = RTA_NEXT(b, nested))
       is_tap |= b->rta_type == IFLA_INFO_KIND && strcmp(RTA_DATA(b), "tun") == 0;
   }
-  if (is_tap && name != NULL && mac != NULL && tap_name_valid(name) && is_of_guests(mac)) found(name + 4);
+  if (is_tap && name != NULL && mac != NULL && tap_name_valid(name) && is_of_guests(mac)) found(name + strlen(HOST_NAME_PREFIX));
 }
 
 // Looks at each link as it is.
@@ -105,7 +108,7 @@ static void look_at_all(void (*found)(const char *id)) {
     struct ifreq request = {0};
     strncpy(request.ifr_name, n->if_name, IFNAMSIZ - 1);
     if (tap_name_valid(n->if_name) && ioctl(fd, SIOCGIFHWADDR, &request) == 0 && is_of_guests((unsigned char *)request.ifr_hwaddr.sa_data))
-      found(n->if_name + 4);
+      found(n->if_name + strlen(HOST_NAME_PREFIX));
   }
   if (fd >= 0) close(fd);
   if (names != NULL) if_freenameindex(names);

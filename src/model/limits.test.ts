@@ -1,20 +1,9 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { AGENT_LIMITS, LIMITS, execObstacle } from './limits.ts';
 
 const { totalBytes, wordBytes } = LIMITS.exec;
-
-test('host and agent have one set of limits (3.13)', () => {
-  const header = readFileSync(new URL('../../native/agent/src/limits.h', import.meta.url), 'utf8');
-  const defined = Object.fromEntries([...header.matchAll(/^#define (LIMIT_\w+) (\d+)$/gm)].map(([, name, value]) => [name, Number(value)]));
-  assert.deepEqual(defined, {
-    LIMIT_HEAD_BYTES: AGENT_LIMITS.headBytes,
-    LIMIT_JSON_BYTES: AGENT_LIMITS.jsonBytes,
-    LIMIT_JSON_VALUES: AGENT_LIMITS.jsonValues,
-  });
-});
 
 test('a command may be what Linux takes, and not one byte or word more (3.13)', () => {
   const program = 'true';

@@ -25,7 +25,7 @@ export const LIMITS = {
   labels: { maxCount: 64, maxValueLength: 255 },
 } as const;
 
-/** One set with native/agent/src/limits.h: what one request to the guest's agent may be. */
+/** What one request to the guest's agent may be; the agent has them from native/common/constants.h. */
 export const AGENT_LIMITS = {
   /** A path of which every byte is percent-encoded, with room for the rest of the head. */
   headBytes: 16 * 1024,

@@ -68,6 +68,7 @@ test('the npm package installs into an empty prefix, says what is missing withou
   for (const path of [
     'native/agent/Makefile',
     'native/forwarder/Makefile',
+    'native/common/constants.h',
     'images/debian/packages.txt',
     'native/helper/build/banger-helper',
     'LICENSE',

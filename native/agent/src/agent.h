@@ -1,15 +1,12 @@
 // What the agent's processes share: one page of memory that is inherited by every worker.
 #ifndef BANGER_AGENT_H
 #define BANGER_AGENT_H
+#include "common/constants.h"
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #define AGENT_VERSION "0.1.0"
-#define AGENT_SERIAL_PORTS 16
-#define AGENT_VSOCK_PORT 5123
-/** The host's port that hears how the machine is about to end. */
-#define AGENT_HOST_PORT 5124
 #define AGENT_VSOCK_WORKERS 256
 #define AGENT_SLOTS (AGENT_SERIAL_PORTS + AGENT_VSOCK_WORKERS)
 /** systemd spares processes whose argv[0] begins with '@' when it kills everything at shutdown. */

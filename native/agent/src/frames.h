@@ -2,19 +2,9 @@
 #ifndef BANGER_FRAMES_H
 #define BANGER_FRAMES_H
 #include "buffer.h"
+#include "common/constants.h"
 
-#define FRAME_HEADER_BYTES 4
-#define FRAME_MAX_PAYLOAD_BYTES 65535
-
-enum frame_type {
-  FRAME_DATA = 0,
-  FRAME_STDERR = 1,
-  FRAME_EOF = 2,
-  FRAME_RESIZE = 3,
-  FRAME_SIGNAL = 4,
-  FRAME_EXIT = 5,
-  FRAME_CLOSE = 6,
-};
+enum frame_type { FRAME_TYPES };
 
 enum frame_result {
   FRAME_NEED_MORE,  // nothing complete yet, or no room for DATA

@@ -1,7 +1,7 @@
 // The part of HTTP/1.1 that docs/agent-protocol.md allows.
 #ifndef BANGER_HTTP_H
 #define BANGER_HTTP_H
-#include "limits.h"
+#include "common/constants.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

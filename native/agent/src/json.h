@@ -2,7 +2,7 @@
 #ifndef BANGER_JSON_H
 #define BANGER_JSON_H
 #include "buffer.h"
-#include "limits.h"
+#include "common/constants.h"
 
 #define JSON_MAX_DEPTH 8
 

@@ -64,7 +64,7 @@ static int find_ports(struct master *m) {
     snprintf(path, sizeof path, "/sys/class/virtio-ports/%s/name", entry->d_name);
     int fd = entry->d_name[0] == '.' ? -1 : open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) continue;
-    if (read(fd, name, sizeof name - 1) > 0 && sscanf(name, "banger.agent.%d", &number) == 1 && number >= 0 &&
+    if (read(fd, name, sizeof name - 1) > 0 && sscanf(name, AGENT_SERIAL_PORT "%d", &number) == 1 && number >= 0 &&
         number < AGENT_SERIAL_PORTS) {
       snprintf(m->workers[number].device, sizeof m->workers[number].device, "/dev/%.50s", entry->d_name);
       found++;

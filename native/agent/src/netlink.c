@@ -1,4 +1,5 @@
 #include "netlink.h"
+#include "common/constants.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/rtnetlink.h>
@@ -134,13 +135,13 @@ static int close_host_loopback(int fd) {
   struct message m;
   begin(&m, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, sizeof m.body.route);
   m.body.route.rtm_family = AF_INET;
-  m.body.route.rtm_dst_len = 16;
+  m.body.route.rtm_dst_len = GUEST_PREFIX_LENGTH;
   // Where 127.0.0.0/8 stands, and the longer one wins.
   m.body.route.rtm_table = RT_TABLE_LOCAL;
   m.body.route.rtm_protocol = RTPROT_STATIC;
   m.body.route.rtm_scope = RT_SCOPE_UNIVERSE;
   m.body.route.rtm_type = RTN_UNREACHABLE;
-  add_u32(&m, RTA_DST, htonl(0x7fd50000U));
+  add_u32(&m, RTA_DST, htonl(LOOPBACK_NETWORK));
   return transact(fd, &m);
 }
 

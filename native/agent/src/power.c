@@ -58,7 +58,7 @@ bool power_say(int fd, const char *line, int limit_ms) {
 }
 
 void power_tell_host(bool reboot_after) {
-  struct sockaddr_vm host = {.svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_HOST, .svm_port = AGENT_HOST_PORT};
+  struct sockaddr_vm host = {.svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_HOST, .svm_port = LAST_WORD_VSOCK_PORT};
   int fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0) return;
   // A host that does not listen refuses at once, and the first write says so.

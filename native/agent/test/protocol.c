@@ -1,6 +1,6 @@
 // The worker over a socket pair, speaking the real protocol.
 #include "protocol_client.h"
-#include "../src/limits.h"
+#include "common/constants.h"
 #include "check.h"
 #include <arpa/inet.h>
 #include <fcntl.h>

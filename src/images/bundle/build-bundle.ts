@@ -5,7 +5,7 @@ import { BangerError } from '../../model/errors.ts';
 import type { Bundle, BundleManifest } from '../../model/image.ts';
 import { keptPrograms } from './add-programs.ts';
 import { collectBuildFacts } from './build-facts.ts';
-import { AGENT_FOLDER, DEBIAN_FOLDER, FORWARDER_FOLDER, hashOf, hashSources } from './build-inputs.ts';
+import { AGENT_FOLDER, COMMON_FOLDER, DEBIAN_FOLDER, FORWARDER_FOLDER, hashOf, hashSources } from './build-inputs.ts';
 import type { SourceHashes } from './build-inputs.ts';
 import { assembleStep, compileStep, initramfsStep, kernelStep, packagesStep, vmlinuxStep } from './build-steps.ts';
 import type { BuildContext } from './build-steps.ts';
@@ -62,7 +62,7 @@ export async function buildBundle(options: BuildOptions): Promise<BuildResult> {
   if (sources === undefined) {
     throw new BangerError('PREREQUISITE_MISSING', `The sources of the bundle are not complete in ${options.sourceRoot}.`, {
       remedy: 'reinstall banger, or run it from a complete checkout',
-      details: { folders: [AGENT_FOLDER, FORWARDER_FOLDER, DEBIAN_FOLDER] },
+      details: { folders: [AGENT_FOLDER, FORWARDER_FOLDER, COMMON_FOLDER, DEBIAN_FOLDER] },
     });
   }
   const current = options.force ? undefined : await upToDate(options.directory, sources, host);

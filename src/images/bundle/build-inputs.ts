@@ -8,6 +8,8 @@ const BUILDER_VERSION = 1;
 /** The folders of the source that a bundle is made of. */
 export const AGENT_FOLDER = 'native/agent';
 export const FORWARDER_FOLDER = 'native/forwarder';
+/** Of both. */
+export const COMMON_FOLDER = 'native/common';
 export const DEBIAN_FOLDER = 'images/debian';
 
 /**
@@ -51,10 +53,11 @@ export type SourceHashes = { agent: string; forwarder: string; debian: string; a
  */
 export async function hashSources(sourceRoot: string): Promise<SourceHashes | undefined> {
   try {
-    const [agent, forwarder, debian] = await Promise.all(
-      [AGENT_FOLDER, FORWARDER_FOLDER, DEBIAN_FOLDER].map((folder) => hashFolder(join(sourceRoot, folder))),
-    );
-    if (agent === undefined || forwarder === undefined || debian === undefined) return undefined;
+    const hashIn = (folder: string): Promise<string> => hashFolder(join(sourceRoot, folder));
+    const common = await hashIn(COMMON_FOLDER);
+    const agent = hashOf(common, await hashIn(AGENT_FOLDER));
+    const forwarder = hashOf(common, await hashIn(FORWARDER_FOLDER));
+    const debian = await hashIn(DEBIAN_FOLDER);
     return { agent, forwarder, debian, all: hashOf(String(BUILDER_VERSION), agent, forwarder, debian) };
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;

@@ -110,7 +110,7 @@ test('a manifest with an unknown field, a missing part or a path that leaves the
 test('status: not found, good, stale when the sources differ, and damaged content only when asked to verify (2.5)', async () => {
   await inDirectory(async (root, makeBundle) => {
     const sourceRoot = join(root, 'source');
-    for (const folder of ['native/agent', 'native/forwarder', 'images/debian']) {
+    for (const folder of ['native/agent', 'native/common', 'native/forwarder', 'images/debian']) {
       await mkdir(join(sourceRoot, folder), { recursive: true });
       await writeFile(join(sourceRoot, folder, 'file'), folder);
     }
@@ -136,7 +136,8 @@ test('status: not found, good, stale when the sources differ, and damaged conten
 
 test('the hash of the sources changes with names and contents, not with what a compiler left behind (2.5)', async () => {
   await inDirectory(async (root) => {
-    for (const folder of ['native/agent', 'native/forwarder', 'images/debian']) await mkdir(join(root, folder), { recursive: true });
+    for (const folder of ['native/agent', 'native/common', 'native/forwarder', 'images/debian'])
+      await mkdir(join(root, folder), { recursive: true });
     const hash = async (): Promise<string | undefined> => (await hashSources(root))?.all;
     const empty = await hash();
     await writeFile(join(root, 'native/agent/a'), 'x');
@@ -145,6 +146,11 @@ test('the hash of the sources changes with names and contents, not with what a c
     await mkdir(join(root, 'native/agent/build'));
     await writeFile(join(root, 'native/agent/build/out'), 'x');
     assert.equal(await hash(), one);
+    const before = await hashSources(root);
+    await writeFile(join(root, 'native/common/shared.h'), 'x');
+    const after = await hashSources(root);
+    for (const program of ['agent', 'forwarder'] as const) assert.notEqual(after?.[program], before?.[program], program);
+    assert.equal(after?.debian, before?.debian);
     await rm(join(root, 'native/forwarder'), { recursive: true });
     assert.equal(await hash(), undefined);
   });

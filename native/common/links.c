@@ -1,6 +1,6 @@
 // Links by ioctl and one netlink message.
-#define _GNU_SOURCE
-#include "links.h"
+#include "common/links.h"
+#include "common/constants.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -118,9 +118,9 @@ int tap_make(const char *name, uid_t owner) {
 }
 
 bool tap_name_valid(const char *name) {
-  size_t length = strlen(name);
-  if (strncmp(name, "bgr-", 4) != 0 || length != 12) return false;
-  return strspn(name + 4, "0123456789abcdef") == 8;
+  size_t prefix = strlen(HOST_NAME_PREFIX);
+  if (strncmp(name, HOST_NAME_PREFIX, prefix) != 0 || strlen(name) != prefix + 8) return false;
+  return strspn(name + prefix, "0123456789abcdef") == 8;
 }
 
 int write_setting(const char *path, const char *value) {
