@@ -1,6 +1,7 @@
 // Links by ioctl and one netlink message.
 #include "common/links.h"
 #include "common/constants.h"
+#include "common/errors.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -18,9 +19,7 @@
 #include <unistd.h>
 
 static int close_keeping_errno(int fd, int result) {
-  int error = errno;
-  close(fd);
-  errno = error;
+  KEEPING_ERRNO(close(fd));
   return result;
 }
 

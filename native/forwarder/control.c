@@ -15,6 +15,7 @@
 #include "forwarder.h"
 #include "names.h"
 #include "peer.h"
+#include "common/errors.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -46,20 +47,6 @@ static char socket_path[108];
 static pid_t inner_pid;
 static struct client *clients;
 static unsigned client_count;
-
-static const char *errno_name(int error) {
-  static const struct {
-    int error;
-    const char *name;
-  } names[] = {
-      {EACCES, "EACCES"}, {EADDRINUSE, "EADDRINUSE"}, {EADDRNOTAVAIL, "EADDRNOTAVAIL"}, {EBUSY, "EBUSY"},   {EINVAL, "EINVAL"},
-      {EMFILE, "EMFILE"}, {ENFILE, "ENFILE"},         {ENODEV, "ENODEV"},               {ENOENT, "ENOENT"}, {ENOMEM, "ENOMEM"},
-      {EPERM, "EPERM"},   {EEXIST, "EEXIST"},         {EPIPE, "EPIPE"},                 {ENXIO, "ENXIO"},
-  };
-  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-    if (names[i].error == error) return names[i].name;
-  return "EOTHER";
-}
 
 static void client_close(struct client *client) {
   loop_close(&client->source);
@@ -128,9 +115,7 @@ static void tap_verb(struct client *client, char **words, int count) {
   reply[0] = '\0';
   snprintf(line, sizeof line, "tap %.16s%s%.16s", count > 1 ? words[1] : "", count == 3 ? " " : "", count == 3 ? words[2] : "");
   int result = inner_command(line, reply, sizeof reply);
-  int error = errno;
-  if (reply[0] != '\0') send(client->source.fd, reply, strlen(reply), MSG_NOSIGNAL | MSG_DONTWAIT);
-  errno = error;
+  KEEPING_ERRNO(if (reply[0] != '\0') send(client->source.fd, reply, strlen(reply), MSG_NOSIGNAL | MSG_DONTWAIT));
   answer(client, result);
 }
 

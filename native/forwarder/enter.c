@@ -1,5 +1,6 @@
 // Becomes a program inside the namespace: joins and execs, so that the pid stays the caller's.
 #include "forwarder.h"
+#include "common/errors.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,9 +24,7 @@ static int join(const char *pid, const char *kind, int type) {
     return -1;
   }
   int result = setns(fd, type);
-  int error = errno;
-  close(fd);
-  errno = error;
+  KEEPING_ERRNO(close(fd));
   return result;
 }
 

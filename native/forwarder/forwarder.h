@@ -36,7 +36,6 @@ void loop_free_rest(void);
 // Calls `tick` about once a second as long as `needed` says so, `work` until it returns false.
 void loop_run(void (*tick)(int64_t now_ms), bool (*tick_needed)(void), bool (*work)(void));
 void loop_stop(void);
-int64_t now_ms(void);
 
 // --- inner.c: the half inside the namespace ---
 

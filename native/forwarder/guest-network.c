@@ -2,6 +2,7 @@
 #include "forwarder.h"
 #include "common/links.h"
 #include "common/constants.h"
+#include "common/errors.h"
 
 #include <errno.h>
 
@@ -28,8 +29,6 @@ int tap_add(const char *name) {
   // the one user here. Held by a VMM: it is there, and that is what was asked for.
   if (tap_make(name, TAP_OF_NAMESPACE) != 0 && errno != EBUSY) return -1;
   if (bridge_join(PRIVATE_BRIDGE, name) == 0 && link_bring_up(name) == 0) return 0;
-  int error = errno;
-  link_delete(name);
-  errno = error;
+  KEEPING_ERRNO(link_delete(name));
   return -1;
 }

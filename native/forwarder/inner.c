@@ -2,6 +2,7 @@
 // It ends with the outer half.
 #include "forwarder.h"
 #include "common/links.h"
+#include "common/errors.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,9 +24,7 @@ static int write_file(const char *path, const char *text) {
   int fd = open(path, O_WRONLY | O_CLOEXEC);
   if (fd < 0) return -1;
   ssize_t n = write(fd, text, strlen(text));
-  int error = errno;
-  close(fd);
-  errno = error;
+  KEEPING_ERRNO(close(fd));
   return n == (ssize_t)strlen(text) ? 0 : -1;
 }
 

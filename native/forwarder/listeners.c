@@ -3,6 +3,7 @@
 #include "names.h"
 #include "shares.h"
 #include "common/constants.h"
+#include "common/errors.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -38,9 +39,7 @@ static int try_socket(int type, const struct sockaddr_in *host, bool beside_own)
   // Set after the bind it gives nobody a share of this address, and lets another of ours stand beside it.
   if (bound) setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
   if (bound && (type == SOCK_DGRAM || listen(fd, 1024) == 0)) return fd;
-  int error = errno;
-  close(fd);
-  errno = error;
+  KEEPING_ERRNO(close(fd));
   return -1;
 }
 
@@ -76,11 +75,11 @@ int listener_add(int type, const struct sockaddr_in *host, const struct sockaddr
   l->host = *host;
   l->guest = *guest;
   if (l->source.fd < 0 || (!paused && loop_add(&l->source, EPOLLIN) != 0)) {
-    int error = errno;
-    if (l->source.fd >= 0) close(l->source.fd);
-    share_give_back(party_of_guest(guest->sin_addr), account_of(host));
-    free(l);
-    errno = error;
+    KEEPING_ERRNO({
+      if (l->source.fd >= 0) close(l->source.fd);
+      share_give_back(party_of_guest(guest->sin_addr), account_of(host));
+      free(l);
+    });
     return -1;
   }
   l->next = listeners;

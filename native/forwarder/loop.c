@@ -1,9 +1,9 @@
 #include "forwarder.h"
+#include "common/clock.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <time.h>
 #include <unistd.h>
 
 #define BATCH 128
@@ -14,12 +14,6 @@ static struct epoll_event batch[BATCH];
 static int batch_length;
 static void **garbage;
 static size_t garbage_length, garbage_capacity;
-
-int64_t now_ms(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 void loop_init(void) {
   epoll_fd = epoll_create1(EPOLL_CLOEXEC);
@@ -69,7 +63,7 @@ void loop_free_rest(void) {
 void loop_stop(void) { stopping = true; }
 
 void loop_run(void (*tick)(int64_t), bool (*tick_needed)(void), bool (*work)(void)) {
-  int64_t last_tick = now_ms();
+  int64_t last_tick = monotonic_ms();
   while (!stopping) {
     bool busy = work();
     int timeout = busy ? 0 : tick_needed() ? 1000 : -1;
@@ -80,7 +74,7 @@ void loop_run(void (*tick)(int64_t), bool (*tick_needed)(void), bool (*work)(voi
       if (source != NULL) source->handle(source, batch[i].events);
     }
     batch_length = 0;
-    int64_t now = now_ms();
+    int64_t now = monotonic_ms();
     if (now - last_tick >= 1000) {
       last_tick = now;
       tick(now);

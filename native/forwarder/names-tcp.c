@@ -2,6 +2,7 @@
 #include "forwarder.h"
 #include "names.h"
 #include "shares.h"
+#include "common/clock.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -73,7 +74,7 @@ static void on_question(struct source *source, uint32_t events) {
     // Those who ask about VMs here ask nothing else on this connection.
     if (connection->outside_fd >= 0) close(connection->outside_fd);
     connection->outside_fd = -1;
-    connection->since_ms = now_ms();
+    connection->since_ms = monotonic_ms();
     if (recv(source->fd, bytes, (size_t)used, MSG_DONTWAIT) != used) return end(connection);
   }
 }
@@ -91,7 +92,7 @@ void names_connection(int guest_fd, int outside_fd, const struct sockaddr_in *gu
       .outside_fd = outside_fd,
       .guest = *guest,
       .target = *target,
-      .since_ms = now_ms(),
+      .since_ms = monotonic_ms(),
       .next = connections,
   };
   connections = connection;

@@ -3,6 +3,8 @@
 #include "names.h"
 #include "packet.h"
 #include "shares.h"
+#include "common/clock.h"
+#include "common/errors.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -85,7 +87,7 @@ static void on_answer(struct source *source, uint32_t events) {
     }
     if (ping && n < ICMP_HEADER_BYTES) continue;
     flow->answered = true;
-    flow->last_used_ms = now_ms();
+    flow->last_used_ms = monotonic_ms();
     size_t length = ping ? packet_make_echo_reply(made, &flow->target, &flow->guest, (size_t)n)
                          : packet_make_udp(made, &flow->target, &flow->guest, (size_t)n);
     uplink_write(made, length);
@@ -116,9 +118,7 @@ static int open_socket(const struct packet *packet, const struct endpoint *endpo
   if (fd < 0) return -1;
   if (!ping) share_port(fd, family, &packet->source);
   if (connect(fd, (const struct sockaddr *)&endpoint->address, endpoint->length) == 0) return fd;
-  int error = errno;
-  close(fd);
-  errno = error;
+  KEEPING_ERRNO(close(fd));
   return -1;
 }
 
@@ -126,7 +126,7 @@ static struct flow *flow_open(const struct packet *packet) {
   struct endpoint endpoint;
   struct in_addr guest = packet->source.sin_addr;
   unsigned nameserver = *share_nameserver(guest);
-  if (!share_has_room(party_of_guest(guest), SHARE_UDP_OUT) || !share_may_open(guest, now_ms())) return NULL;
+  if (!share_has_room(party_of_guest(guest), SHARE_UDP_OUT) || !share_may_open(guest, monotonic_ms())) return NULL;
   if (!outside_endpoint(&packet->destination, nameserver, &endpoint)) {
     uplink_write(made, packet_make_unreachable(made, packet, UNREACHABLE_PROHIBITED));
     return NULL;
@@ -166,7 +166,7 @@ static bool answer_about_guests(const struct packet *packet) {
 
 void outbound_datagram(const struct packet *packet) {
   if (answer_about_guests(packet)) return;
-  int64_t now = now_ms();
+  int64_t now = monotonic_ms();
   struct flow *flow = find(packet);
   if (flow != NULL && !flow->answered && outside_is_names(&flow->target) && now - flow->last_sent_ms > NAMES_RETRY_MS) {
     nameserver_failed(flow);

@@ -5,6 +5,8 @@
 #include "names.h"
 #include "packet.h"
 #include "shares.h"
+#include "common/clock.h"
+#include "common/errors.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -81,7 +83,7 @@ static void on_outside(struct source *source, uint32_t events) {
     attempt_end(attempt);
   } else if ((events & EPOLLOUT) != 0 && !attempt->connected) {
     attempt->connected = true;
-    attempt->since_ms = now_ms();
+    attempt->since_ms = monotonic_ms();
     uplink_write(attempt->syn, attempt->length);
   }
 }
@@ -90,9 +92,7 @@ static int connect_outside(const struct endpoint *endpoint) {
   int fd = socket(endpoint->address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return -1;
   if (connect(fd, (const struct sockaddr *)&endpoint->address, endpoint->length) == 0 || errno == EINPROGRESS) return fd;
-  int error = errno;
-  close(fd);
-  errno = error;
+  KEEPING_ERRNO(close(fd));
   return -1;
 }
 
@@ -110,7 +110,7 @@ void outbound_tcp_open(const struct packet *packet) {
   }
   // When there is no room the guest asks again after a second.
   party_id party = party_of_guest(guest->sin_addr);
-  int64_t now = now_ms();
+  int64_t now = monotonic_ms();
   if (!share_has_room(party, SHARE_TCP_OUT) || !share_has_room(party, SHARE_TCP_ATTEMPTS) || !share_may_open(guest->sin_addr, now)) return;
   struct endpoint endpoint;
   if (!outside_endpoint(target, *share_nameserver(guest->sin_addr), &endpoint)) {

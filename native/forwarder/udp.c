@@ -2,6 +2,7 @@
 #include "forwarder.h"
 #include "peer.h"
 #include "shares.h"
+#include "common/clock.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -38,7 +39,7 @@ static void on_guest_datagram(struct source *source, uint32_t events) {
       if (errno == ECONNREFUSED || errno == EINTR) continue;
       return;
     }
-    flow->last_used_ms = now_ms();
+    flow->last_used_ms = monotonic_ms();
     // Full buffers drop, as a network does.
     sendto(flow->listener->source.fd, datagram, (size_t)n, MSG_DONTWAIT, (struct sockaddr *)&flow->client, sizeof flow->client);
   }
@@ -119,7 +120,7 @@ void udp_receive(struct source *source, uint32_t events) {
       if (errno == ECONNREFUSED || errno == EINTR) continue;
       return;
     }
-    int64_t now = now_ms();
+    int64_t now = monotonic_ms();
     struct udp_flow *flow = flow_of(listener, &client, now);
     if (flow == NULL) continue;
     flow->last_used_ms = now;

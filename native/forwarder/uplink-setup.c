@@ -3,6 +3,7 @@
 #include "common/links.h"
 #include "packet.h"
 #include "common/constants.h"
+#include "common/errors.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -80,9 +81,7 @@ int uplink_setup(void) {
       add_route(RT_TABLE_MAIN, RTN_UNICAST, RT_SCOPE_LINK, PRIVATE_UPLINK) == 0 && add_route(HERE_TABLE, RTN_LOCAL, RT_SCOPE_HOST, "lo") == 0 &&
       add_mark_rule() == 0)
     return device;
-  int error = errno;
-  close(device);
-  errno = error;
+  KEEPING_ERRNO(close(device));
   return -1;
 }
 
@@ -93,8 +92,6 @@ int outbound_listener(void) {
   if (setsockopt(fd, IPPROTO_IP, IP_TRANSPARENT, &on, sizeof on) == 0 && bind(fd, (struct sockaddr *)&any, sizeof any) == 0 &&
       listen(fd, LISTEN_BACKLOG) == 0)
     return fd;
-  int error = errno;
-  close(fd);
-  errno = error;
+  KEEPING_ERRNO(close(fd));
   return -1;
 }

@@ -69,13 +69,6 @@ struct part {
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 // Says why; returns -1 with this errno.
 int refuse(int error, const char *format, ...) __attribute__((format(printf, 2, 3)));
-// Undoing must not hide what went wrong first: keeps errno over `undo`.
-#define KEEPING_ERRNO(undo)  \
-  do {                       \
-    int error_before = errno; \
-    undo;                    \
-    errno = error_before;    \
-  } while (0)
 
 // Runs one request line (it is cut up) and returns the whole answer with its length. Writes one line to the log.
 const char *dispatch(const struct peer *peer, char *line, size_t *length);

@@ -5,13 +5,14 @@
 //   list     the peer's objects, one a line
 //   …        the verbs of the parts: heads of overlay.c and its siblings
 #include "banger-helper.h"
+#include "common/clock.h"
+#include "common/errors.h"
 
 #include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #define MAX_WORDS 16
 #define MAX_ANSWER (512 * 1024)
@@ -84,23 +85,6 @@ int refuse(int error, const char *format, ...) {
   return -1;
 }
 
-static const char *errno_name(int error) {
-  static const struct {
-    int error;
-    const char *name;
-  } names[] = {
-      {EACCES, "EACCES"}, {EADDRINUSE, "EADDRINUSE"}, {EAGAIN, "EAGAIN"},       {EBADF, "EBADF"},     {EBUSY, "EBUSY"},   {EDQUOT, "EDQUOT"},
-      {EEXIST, "EEXIST"}, {EFBIG, "EFBIG"},           {EINVAL, "EINVAL"},       {EIO, "EIO"},         {EISDIR, "EISDIR"}, {ELOOP, "ELOOP"},
-      {EMFILE, "EMFILE"}, {ENFILE, "ENFILE"},         {ENODEV, "ENODEV"},       {ENOENT, "ENOENT"},   {ENOMEM, "ENOMEM"}, {ENOSPC, "ENOSPC"},
-      {ENOSYS, "ENOSYS"}, {ENOTDIR, "ENOTDIR"},       {EOPNOTSUPP, "ENOTSUP"},  {ENOTTY, "ENOTTY"},   {ENXIO, "ENXIO"},   {EPERM, "EPERM"},
-      {EPIPE, "EPIPE"},   {EPROTO, "EPROTO"},         {ESRCH, "ESRCH"},         {EROFS, "EROFS"},     {ESTALE, "ESTALE"}, {ETXTBSY, "ETXTBSY"},
-      {EXDEV, "EXDEV"},   {ETIMEDOUT, "ETIMEDOUT"},   {ECONNRESET, "ECONNRESET"},
-  };
-  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-    if (names[i].error == error) return names[i].name;
-  return "EOTHER";
-}
-
 static int hello_verb(const struct peer *peer, char **arguments, int count) {
   (void)arguments, (void)count;
   char directory[128];
@@ -156,15 +140,9 @@ static int cut(char *line, char **words) {
   return count;
 }
 
-static int64_t now_ms(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 const char *dispatch(const struct peer *peer, char *line, size_t *length) {
   char asked[MAX_REPLY_LINE], *words[MAX_WORDS];
-  int64_t begin = now_ms();
+  int64_t begin = monotonic_ms();
   snprintf(asked, sizeof asked, "%s", line);
   // It goes to a log that terminals show.
   for (char *c = asked; *c != '\0'; c++)
@@ -182,7 +160,7 @@ const char *dispatch(const struct peer *peer, char *line, size_t *length) {
   else say("error %s %s", errno_name(error), reason[0] == '\0' ? strerror(error) : reason);
   if (result != 0 || !verb->quiet)
     fprintf(stderr, "uid=%u %s: %s%s%s, %lld ms\n", peer->uid, asked, result == 0 ? "ok" : errno_name(error), result == 0 ? "" : " ",
-            result == 0 ? "" : reason, (long long)(now_ms() - begin));
+            result == 0 ? "" : reason, (long long)(monotonic_ms() - begin));
   *length = answer_length;
   return answer;
 }

@@ -4,6 +4,7 @@
 // Claims: kernel, initramfs, and for each N from 0 on one of diskN (written to) or diskN-ro.
 #include "jail.h"
 #include "common/constants.h"
+#include "common/errors.h"
 
 #include <dirent.h>
 #include <errno.h>

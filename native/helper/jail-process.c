@@ -1,6 +1,8 @@
 // The VMM as a process: its cgroup, its start through the jailer, its end.
 #include "jail.h"
 #include "common/constants.h"
+#include "common/clock.h"
+#include "common/errors.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,7 +15,6 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #define CGROUPS "/sys/fs/cgroup"
@@ -31,14 +32,6 @@
 #define EXTRA_MEMORY_MIB 64
 #define MEMORY_SHARE_FOR_TABLES 64
 #define MAX_WEIGHT 10000
-
-static int64_t now_ms(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-static void pause_ms(long ms) { nanosleep(&(struct timespec){.tv_nsec = ms * 1000000}, NULL); }
 
 // --- cgroup ---
 
@@ -67,13 +60,13 @@ int cgroup_end(const struct jail *jail) {
   char kill_path[PATH_BYTES], path[PATH_BYTES];
   cgroup_path(jail, "/cgroup.kill", kill_path);
   cgroup_path(jail, "", path);
-  int64_t deadline = now_ms() + END_TIMEOUT_MS;
+  int64_t deadline = monotonic_ms() + END_TIMEOUT_MS;
   // Again and again until nobody is left in it: a child that has just been forked may join after the others were killed.
   for (;;) {
     if (write_file(kill_path, "1") != 0 && errno != ENOENT) return -1;
     if (rmdir(path) == 0 || errno == ENOENT) break;
-    if (errno != EBUSY || now_ms() >= deadline) return -1;
-    pause_ms(POLL_MS);
+    if (errno != EBUSY || monotonic_ms() >= deadline) return -1;
+    sleep_ms(POLL_MS);
   }
   // Stays while other VMs are in it.
   rmdir(CGROUPS "/" PARENT_CGROUP);
@@ -212,7 +205,7 @@ int vmm_launch(const struct jail_settings *settings, struct jail *jail, const st
 
 int vmm_await(const struct jail *jail, const struct jail_tree *tree) {
   struct stat s;
-  for (int64_t deadline = now_ms() + START_TIMEOUT_MS; now_ms() < deadline; pause_ms(POLL_MS)) {
+  for (int64_t deadline = monotonic_ms() + START_TIMEOUT_MS; monotonic_ms() < deadline; sleep_ms(POLL_MS)) {
     if (fstatat(tree->run, "api.sock", &s, AT_SYMLINK_NOFOLLOW) == 0) return fault("jail");
     if (!vmm_runs(jail)) return refuse(EIO, "the VMM ended before its socket was there; its log says why");
   }

@@ -1,6 +1,7 @@
 // The directories of a jail, and their removal.
 #include "jail.h"
 #include "common/constants.h"
+#include "common/errors.h"
 
 #include <dirent.h>
 #include <endian.h>

@@ -15,6 +15,7 @@
 #include "jail.h"
 #include "common/links.h"
 #include "common/constants.h"
+#include "common/errors.h"
 
 #include <errno.h>
 #include <fcntl.h>

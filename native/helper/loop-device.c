@@ -1,6 +1,8 @@
 #include "loop-device.h"
 
 #include "banger-helper.h"
+#include "common/clock.h"
+#include "common/errors.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,7 +11,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/sysmacros.h>
-#include <time.h>
 #include <unistd.h>
 
 #define LOOP_MAJOR 7
@@ -65,7 +66,7 @@ int loop_release(int number, const char *tag) {
     int bound = ask_release(number, tag);
     if (bound <= 0) return bound;
     // Looked at again even after the first: only then it is known to be free.
-    if (attempt > 0) nanosleep(&(struct timespec){.tv_nsec = RELEASE_PAUSE_MS * 1000000L}, NULL);
+    if (attempt > 0) sleep_ms(RELEASE_PAUSE_MS);
   }
   errno = EBUSY;
   return -1;

@@ -1,6 +1,8 @@
 #include "mapper.h"
 
 #include "banger-helper.h"
+#include "common/clock.h"
+#include "common/errors.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,7 +11,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/sysmacros.h>
-#include <time.h>
 #include <unistd.h>
 
 #define CONTROL_PATH "/dev/mapper/control"
@@ -104,7 +105,7 @@ int mapper_remove(const char *uuid) {
     // Without device-mapper, as after a change of kernels, there is nothing either.
     if (errno == ENXIO || errno == ENOENT || errno == ENODEV) return 0;
     if (errno != EBUSY) return -1;
-    nanosleep(&(struct timespec){.tv_nsec = REMOVE_PAUSE_MS * 1000000L}, NULL);
+    sleep_ms(REMOVE_PAUSE_MS);
   }
   errno = EBUSY;
   return -1;

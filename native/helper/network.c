@@ -19,13 +19,14 @@
 #include "uplink.h"
 #include "watch.h"
 #include "common/constants.h"
+#include "common/clock.h"
+#include "common/errors.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 // What one bridge takes, less the pool (BR_MAX_PORTS of the kernel).
 #define MAX_TAPS 1000
@@ -36,12 +37,6 @@
 // When the rules are to be applied again, in ms of the monotonic clock; 0: they are right.
 static int64_t reapply_at;
 static bool pool_wanted;
-
-static int64_t clock_ms(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 // --- the record: `network 0 - uplink=NAME forwarding=0|1` once, `tap UID ID index=N nat|closed` for each VM ---
 
@@ -98,7 +93,7 @@ static int render_and_apply(void) {
 // All rules anew from the record and from what the host looks like now: right whatever was there before.
 static int apply_rules(void) {
   int result = render_and_apply();
-  reapply_at = result == 0 ? 0 : clock_ms() + RETRY_MS;
+  reapply_at = result == 0 ? 0 : monotonic_ms() + RETRY_MS;
   return result;
 }
 
@@ -245,15 +240,15 @@ static void resume_network(void) {
 static int network_timeout_ms(void) {
   if (pool_wanted) return 0;
   if (reapply_at == 0) return -1;
-  int64_t left = reapply_at - clock_ms();
+  int64_t left = reapply_at - monotonic_ms();
   return left > 0 ? (int)left : 0;
 }
 
 static void network_tick(void) {
   if (!is_recorded()) return;
   watch_stolen(cut_off);
-  if (watch_changed() && reapply_at == 0) reapply_at = clock_ms() + SETTLE_MS;
-  if (reapply_at != 0 && clock_ms() >= reapply_at) {
+  if (watch_changed() && reapply_at == 0) reapply_at = monotonic_ms() + SETTLE_MS;
+  if (reapply_at != 0 && monotonic_ms() >= reapply_at) {
     if (apply_rules() == 0) fputs("banger-helper: the rules were applied again, for somebody changed them or the routes\n", stderr);
     else perror("banger-helper: the rules could not be applied again");
   }

@@ -1,4 +1,5 @@
 #include "nft.h"
+#include "common/errors.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -63,9 +64,7 @@ int nft_apply(const char *text, size_t length) {
   if (input < 0) return -1;
   pid_t child = fork();
   if (child == 0) run_nft(input);
-  int error = errno;
-  close(input);
-  errno = error;
+  KEEPING_ERRNO(close(input));
   if (child < 0) return -1;
   last_nft = child;
   return wait_for(child);
@@ -119,9 +118,7 @@ int nft_watch(void) {
   if (bind(fd, (struct sockaddr *)&address, sizeof address) == 0 &&
       setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof group) == 0)
     return fd;
-  int error = errno;
-  close(fd);
-  errno = error;
+  KEEPING_ERRNO(close(fd));
   return -1;
 }
 

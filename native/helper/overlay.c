@@ -13,6 +13,7 @@
 #include "loop-device.h"
 #include "mapper.h"
 #include "common/constants.h"
+#include "common/errors.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,4 +1,5 @@
 #include "banger-helper.h"
+#include "common/errors.h"
 
 #include <errno.h>
 #include <fcntl.h>

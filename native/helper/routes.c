@@ -2,6 +2,7 @@
 
 #include "ruleset.h"
 #include "common/constants.h"
+#include "common/errors.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -83,8 +84,6 @@ int routes_read(struct routes *routes) {
   int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
   if (fd < 0) return -1;
   int result = send(fd, &request, sizeof request, 0) < 0 ? -1 : read_answer(fd, &search);
-  int error = errno;
-  close(fd);
-  errno = error;
+  KEEPING_ERRNO(close(fd));
   return result;
 }

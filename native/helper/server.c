@@ -1,4 +1,6 @@
 #include "banger-helper.h"
+#include "common/clock.h"
+#include "common/errors.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,7 +11,6 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #define LINE_BYTES 256
@@ -47,12 +48,6 @@ struct room {
 
 static struct room served, refused;
 
-static int64_t clock_ms(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 static void client_close(struct room *room, size_t index) {
   close(room->clients[index].fd);
   room->count--;
@@ -76,7 +71,7 @@ static bool run_lines(struct client *client) {
     if (!tell(client->fd, answer, length)) return false;
     memmove(client->line, client->line + used, client->length - used);
     client->length -= used;
-    client->deadline_ms = clock_ms() + LINE_MS;
+    client->deadline_ms = monotonic_ms() + LINE_MS;
   }
   return true;
 }
@@ -131,7 +126,7 @@ static void take_in(int fd, const struct peer *peer) {
   if (why != NULL && refused.count == MAX_REFUSED) client_close(&refused, 0);
   int buffer = SEND_BUFFER_BYTES;
   if (why == NULL) setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &buffer, sizeof buffer);
-  int64_t deadline_ms = clock_ms() + (why == NULL ? LINE_MS : REFUSED_LINE_MS);
+  int64_t deadline_ms = monotonic_ms() + (why == NULL ? LINE_MS : REFUSED_LINE_MS);
   room->clients[room->count++] = (struct client){.fd = fd, .peer = *peer, .refusal = why, .deadline_ms = deadline_ms};
 }
 
@@ -183,8 +178,8 @@ static void prepare(struct waiting *waiting, int listener, int signals, bool act
   waiting->count = 2;
   waiting->idle = activated && served.count == 0 && refused.count == 0 && record_empty();
   waiting->timeout_ms = waiting->idle ? IDLE_MS : -1;
-  wait_for(waiting, &served, clock_ms());
-  wait_for(waiting, &refused, clock_ms());
+  wait_for(waiting, &served, monotonic_ms());
+  wait_for(waiting, &refused, monotonic_ms());
   for (size_t i = 0; i < part_count && i < MAX_PARTS; i++) {
     if (parts[i]->descriptors != NULL) waiting->count += (nfds_t)parts[i]->descriptors(waiting->descriptors + waiting->count);
     if (parts[i]->timeout_ms != NULL) waiting->timeout_ms = shorter(waiting->timeout_ms, parts[i]->timeout_ms());
@@ -196,7 +191,7 @@ static void serve_room(struct room *room, const struct pollfd *ready, size_t kno
   for (size_t i = known; i-- > 0;) {
     bool stays = ready[i].revents == 0 || client_read(&room->clients[i]);
     // Requests take their time, and what waited meanwhile is not late.
-    if (!stays || (ready[i].revents == 0 && clock_ms() >= room->clients[i].deadline_ms)) client_close(room, i);
+    if (!stays || (ready[i].revents == 0 && monotonic_ms() >= room->clients[i].deadline_ms)) client_close(room, i);
   }
 }
 

@@ -2,6 +2,7 @@
 // again. Empty lines and those that begin with # mean nothing. Other parts have settings of their own.
 #include "banger-helper.h"
 #include "common/constants.h"
+#include "common/errors.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -3,6 +3,7 @@
 #include "common/links.h"
 #include "ruleset.h"
 #include "common/constants.h"
+#include "common/errors.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -46,9 +47,7 @@ int tap_count_idle(void) {
 }
 
 static int delete_keeping_errno(const char *name) {
-  int error = errno;
-  link_delete(name);
-  errno = error;
+  KEEPING_ERRNO(link_delete(name));
   return -1;
 }
 

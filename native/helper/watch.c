@@ -4,6 +4,7 @@
 
 #include "common/links.h"
 #include "common/constants.h"
+#include "common/errors.h"
 
 #include <errno.h>
 #include <linux/netlink.h>
@@ -23,9 +24,7 @@ static int watch_group(unsigned group) {
   int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
   if (fd < 0) return -1;
   if (bind(fd, (struct sockaddr *)&address, sizeof address) == 0) return fd;
-  int error = errno;
-  close(fd);
-  errno = error;
+  KEEPING_ERRNO(close(fd));
   return -1;
 }
 

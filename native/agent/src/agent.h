@@ -1,6 +1,7 @@
 // What the agent's processes share: one page of memory that is inherited by every worker.
 #ifndef BANGER_AGENT_H
 #define BANGER_AGENT_H
+#include "common/clock.h"
 #include "common/constants.h"
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -32,8 +33,6 @@ extern struct agent_shared *agent_shared;
 
 /** Maps the shared page. False when there is no memory. */
 bool agent_share(void);
-int64_t monotonic_ms(void);
-void sleep_ms(int ms);
 
 /** Runs as pid 1 of the initramfs. Does not return. */
 void init_main(int argc, char **argv) __attribute__((noreturn));

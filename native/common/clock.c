@@ -1,4 +1,5 @@
-#include "agent.h"
+#include "common/clock.h"
+
 #include <time.h>
 
 int64_t monotonic_ms(void) {

@@ -1,0 +1,11 @@
+// Time that only goes forward.
+#ifndef COMMON_CLOCK_H
+#define COMMON_CLOCK_H
+
+#include <stdint.h>
+
+// Of CLOCK_MONOTONIC.
+int64_t monotonic_ms(void);
+void sleep_ms(int ms);
+
+#endif
