@@ -1,13 +1,13 @@
 // Links by ioctl and one netlink message.
 #include "common/links.h"
 #include "common/constants.h"
+#include "common/netlink.h"
 #include "common/errors.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_tun.h>
-#include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <linux/sockios.h>
 #include <net/if.h>
@@ -52,14 +52,11 @@ int link_rename(const char *name, const char *new_name) {
 int link_delete(const char *name) {
   unsigned index = if_nametoindex(name);
   if (index == 0) return 0;
-  struct {
-    struct nlmsghdr header;
-    struct ifinfomsg link;
-  } request = {
-      .header = {.nlmsg_len = sizeof request, .nlmsg_type = RTM_DELLINK},
-      .link = {.ifi_family = AF_UNSPEC, .ifi_index = (int)index},
-  };
-  return netlink_request(&request.header) == 0 || errno == ENODEV ? 0 : -1;
+  struct netlink_request request;
+  struct ifinfomsg *link = netlink_begin(&request, RTM_DELLINK, 0, sizeof *link);
+  link->ifi_family = AF_UNSPEC;
+  link->ifi_index = (int)index;
+  return netlink_apply(-1, &request) == 0 || errno == ENODEV ? 0 : -1;
 }
 
 static int set_address(const char *name, struct in_addr address, int prefix_length) {
@@ -127,20 +124,4 @@ int write_setting(const char *path, const char *value) {
   if (fd < 0) return -1;
   ssize_t n = write(fd, value, strlen(value));
   return close_keeping_errno(fd, n < 0 ? -1 : 0);
-}
-
-int netlink_request(struct nlmsghdr *request) {
-  struct {
-    struct nlmsghdr header;
-    struct nlmsgerr body;
-  } answer;
-  memset(&answer, 0, sizeof answer);
-  request->nlmsg_flags |= NLM_F_REQUEST | NLM_F_ACK;
-  int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-  if (fd < 0) return -1;
-  bool done = send(fd, request, request->nlmsg_len, 0) >= 0 && recv(fd, &answer, sizeof answer, MSG_TRUNC) >= 0;
-  int error = done ? answer.header.nlmsg_type == NLMSG_ERROR ? -answer.body.error : 0 : errno;
-  close(fd);
-  errno = error;
-  return error == 0 ? 0 : -1;
 }

@@ -7,8 +7,6 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-struct nlmsghdr;
-
 struct bridge {
   const char *name;
   // Fixed: else a bridge takes the lowest address of its ports, and guests lose their gateway as VMs come and go.
@@ -38,6 +36,5 @@ int link_delete(const char *name);
 bool tap_name_valid(const char *name);
 
 int write_setting(const char *path, const char *value);
-int netlink_request(struct nlmsghdr *request);
 
 #endif

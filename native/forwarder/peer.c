@@ -1,9 +1,9 @@
 #include "peer.h"
+#include "common/netlink.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/inet_diag.h>
-#include <linux/netlink.h>
 #include <linux/sock_diag.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,26 +20,17 @@ static bool kernel_answers[16];
 
 void peer_share(bool with_everyone) { for_everyone = with_everyone; }
 
-struct question {
-  struct nlmsghdr header;
-  struct inet_diag_req_v2 body;
-};
-
-static int diag_socket(void) {
-  static int fd = -1;
-  if (fd < 0) fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
-  return fd;
-}
-
 // Asks for one socket by its ends. Returns whether there is an answer.
 static bool ask_kernel(int type, const struct sockaddr_in *theirs, const struct sockaddr_in *ours, struct inet_diag_msg *out) {
-  static uint32_t number;
+  static int fd = -1;
+  struct netlink_request request;
   _Alignas(struct nlmsghdr) char answer[8192];
-  struct question question = {
-      .header = {.nlmsg_len = sizeof question, .nlmsg_type = SOCK_DIAG_BY_FAMILY, .nlmsg_flags = NLM_F_REQUEST, .nlmsg_seq = ++number},
-      .body = {.sdiag_family = AF_INET, .sdiag_protocol = type == SOCK_STREAM ? IPPROTO_TCP : IPPROTO_UDP, .idiag_states = ~0U},
-  };
-  struct inet_diag_sockid *id = &question.body.id;
+  if (fd < 0) fd = netlink_open(NETLINK_SOCK_DIAG);
+  struct inet_diag_req_v2 *question = netlink_begin(&request, SOCK_DIAG_BY_FAMILY, 0, sizeof *question);
+  question->sdiag_family = AF_INET;
+  question->sdiag_protocol = type == SOCK_STREAM ? IPPROTO_TCP : IPPROTO_UDP;
+  question->idiag_states = ~0U;
+  struct inet_diag_sockid *id = &question->id;
   // A UDP socket is asked for by what it receives, the other way round (udp_dump_one in net/ipv4/udp_diag.c).
   const struct sockaddr_in *source = type == SOCK_STREAM ? theirs : ours, *target = type == SOCK_STREAM ? ours : theirs;
   id->idiag_sport = source->sin_port;
@@ -47,18 +38,10 @@ static bool ask_kernel(int type, const struct sockaddr_in *theirs, const struct 
   id->idiag_src[0] = source->sin_addr.s_addr;
   id->idiag_dst[0] = target->sin_addr.s_addr;
   id->idiag_cookie[0] = id->idiag_cookie[1] = INET_DIAG_NOCOOKIE;
-  int fd = diag_socket();
-  if (fd < 0 || send(fd, &question, sizeof question, 0) != (ssize_t)sizeof question) return false;
-  for (;;) {
-    // The kernel answers within send(2).
-    ssize_t n = recv(fd, answer, sizeof answer, MSG_DONTWAIT);
-    if (n < (ssize_t)sizeof(struct nlmsghdr)) return false;
-    const struct nlmsghdr *header = (const struct nlmsghdr *)answer;
-    if (header->nlmsg_seq != number) continue;
-    if (header->nlmsg_type != SOCK_DIAG_BY_FAMILY || (size_t)n < NLMSG_LENGTH(sizeof *out)) return false;
-    memcpy(out, NLMSG_DATA(header), sizeof *out);
-    return true;
-  }
+  const struct nlmsghdr *message = netlink_ask(fd, &request, answer, sizeof answer);
+  if (message == NULL || message->nlmsg_type != SOCK_DIAG_BY_FAMILY || message->nlmsg_len < NLMSG_LENGTH(sizeof *out)) return false;
+  memcpy(out, NLMSG_DATA(message), sizeof *out);
+  return true;
 }
 
 // The same from the list that people read, for kernels without the other way. IPv4 in IPv6 is what a program has that opened

@@ -1,6 +1,7 @@
 // The namespace's side of the way out: the TUN device, the routes and the transparent listener.
 #include "forwarder.h"
 #include "common/links.h"
+#include "common/netlink.h"
 #include "packet.h"
 #include "common/constants.h"
 #include "common/errors.h"
@@ -9,7 +10,6 @@
 #include <fcntl.h>
 #include <linux/fib_rules.h>
 #include <linux/if_tun.h>
-#include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <string.h>
@@ -21,39 +21,22 @@
 #define HERE_TABLE 100
 #define LISTEN_BACKLOG 1024
 
-struct number_attribute {
-  struct rtattr header;
-  uint32_t value;
-};
-
-static struct number_attribute number(unsigned short type, uint32_t value) {
-  return (struct number_attribute){.header = {.rta_len = sizeof(struct number_attribute), .rta_type = type}, .value = value};
-}
-
 static int add_route(unsigned char table, unsigned char type, unsigned char scope, const char *device) {
-  struct {
-    struct nlmsghdr header;
-    struct rtmsg route;
-    struct number_attribute device;
-  } request = {
-      .header = {.nlmsg_len = sizeof request, .nlmsg_type = RTM_NEWROUTE, .nlmsg_flags = NLM_F_CREATE},
-      .route = {.rtm_family = AF_INET, .rtm_table = table, .rtm_protocol = RTPROT_STATIC, .rtm_scope = scope, .rtm_type = type},
-      .device = number(RTA_OIF, if_nametoindex(device)),
-  };
-  return netlink_request(&request.header);
+  struct netlink_request request;
+  struct rtmsg *route = netlink_begin(&request, RTM_NEWROUTE, NLM_F_CREATE, sizeof *route);
+  *route = (struct rtmsg){.rtm_family = AF_INET, .rtm_table = table, .rtm_protocol = RTPROT_STATIC, .rtm_scope = scope, .rtm_type = type};
+  uint32_t index = if_nametoindex(device);
+  netlink_add(&request, RTA_OIF, &index, sizeof index);
+  return netlink_apply(-1, &request);
 }
 
 static int add_mark_rule(void) {
-  struct {
-    struct nlmsghdr header;
-    struct fib_rule_hdr rule;
-    struct number_attribute mark;
-  } request = {
-      .header = {.nlmsg_len = sizeof request, .nlmsg_type = RTM_NEWRULE, .nlmsg_flags = NLM_F_CREATE},
-      .rule = {.family = AF_INET, .table = HERE_TABLE, .action = FR_ACT_TO_TBL},
-      .mark = number(FRA_FWMARK, OUTBOUND_MARK),
-  };
-  return netlink_request(&request.header);
+  struct netlink_request request;
+  uint32_t mark = OUTBOUND_MARK;
+  struct fib_rule_hdr *rule = netlink_begin(&request, RTM_NEWRULE, NLM_F_CREATE, sizeof *rule);
+  *rule = (struct fib_rule_hdr){.family = AF_INET, .table = HERE_TABLE, .action = FR_ACT_TO_TBL};
+  netlink_add(&request, FRA_FWMARK, &mark, sizeof mark);
+  return netlink_apply(-1, &request);
 }
 
 static int bring_up(const char *name) {

@@ -1,5 +1,6 @@
 #include "nft.h"
 #include "common/errors.h"
+#include "common/netlink.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -7,7 +8,6 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
-#include <linux/netlink.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -111,30 +111,16 @@ static bool is_foreign_change(const struct nlmsghdr *header) {
   return header->nlmsg_pid != (uint32_t)last_nft && is_name(table, size, TABLE_NAME);
 }
 
-int nft_watch(void) {
-  int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_NETFILTER), group = NFNLGRP_NFTABLES;
-  if (fd < 0) return -1;
-  struct sockaddr_nl address = {.nl_family = AF_NETLINK};
-  if (bind(fd, (struct sockaddr *)&address, sizeof address) == 0 &&
-      setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof group) == 0)
-    return fd;
-  KEEPING_ERRNO(close(fd));
-  return -1;
-}
+int nft_watch(void) { return netlink_listen(NETLINK_NETFILTER, NETLINK_GROUP(NFNLGRP_NFTABLES)); }
 
-static _Alignas(struct nlmsghdr) char buffer[65536];
+static void note_foreign_change(void *changed, const struct nlmsghdr *message) {
+  if (is_foreign_change(message)) *(bool *)changed = true;
+}
 
 bool nft_changed_by_others(int watch) {
   bool changed = false;
-  for (;;) {
-    ssize_t n = recv(watch, buffer, sizeof buffer, MSG_DONTWAIT);
-    // Messages were lost: who knows what they said.
-    if (n < 0 && errno == ENOBUFS) changed = true;
-    else if (n <= 0) return changed;
-    size_t left = n > 0 ? (size_t)n : 0;
-    for (struct nlmsghdr *header = (struct nlmsghdr *)buffer; NLMSG_OK(header, left); header = NLMSG_NEXT(header, left))
-      changed |= is_foreign_change(header);
-  }
+  // What was missed may have been anything.
+  return netlink_hear(watch, note_foreign_change, &changed) || changed;
 }
 
 // --- what others drop ---
@@ -165,31 +151,26 @@ static bool drops_forwarded(const struct nlmsghdr *header, char *name, size_t na
   return true;
 }
 
-static bool search_chains(int fd, char *name, size_t size) {
-  for (bool found = false;;) {
-    ssize_t n = recv(fd, buffer, sizeof buffer, 0);
-    if (n <= 0) return found;
-    size_t left = (size_t)n;
-    for (struct nlmsghdr *header = (struct nlmsghdr *)buffer; NLMSG_OK(header, left); header = NLMSG_NEXT(header, left)) {
-      if (header->nlmsg_type == NLMSG_DONE || header->nlmsg_type == NLMSG_ERROR) return found;
-      if (!found && header->nlmsg_len >= NLMSG_LENGTH(sizeof(struct nfgenmsg))) found = drops_forwarded(header, name, size);
-    }
-  }
+struct search {
+  char *name;
+  size_t size;
+  bool found;
+};
+
+static void consider(void *context, const struct nlmsghdr *message) {
+  struct search *search = context;
+  if (search->found || message->nlmsg_len < NLMSG_LENGTH(sizeof(struct nfgenmsg))) return;
+  search->found = drops_forwarded(message, search->name, search->size);
 }
 
 bool nft_foreign_drop(char *name, size_t size) {
-  struct {
-    struct nlmsghdr header;
-    struct nfgenmsg message;
-  } request = {
-      .header = {.nlmsg_len = sizeof request,
-                 .nlmsg_type = NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETCHAIN,
-                 .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP},
-      .message = {.nfgen_family = NFPROTO_UNSPEC, .version = NFNETLINK_V0},
-  };
-  int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
+  struct search search = {.name = name, .size = size};
+  struct netlink_request request;
+  struct nfgenmsg *question = netlink_begin(&request, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETCHAIN, 0, sizeof *question);
+  *question = (struct nfgenmsg){.nfgen_family = NFPROTO_UNSPEC, .version = NFNETLINK_V0};
+  int fd = netlink_open(NETLINK_NETFILTER);
   if (fd < 0) return false;
-  bool found = send(fd, &request, sizeof request, 0) >= 0 && search_chains(fd, name, size);
+  netlink_list(fd, &request, consider, &search);
   close(fd);
-  return found;
+  return search.found;
 }

@@ -2,11 +2,11 @@
 
 #include "ruleset.h"
 #include "common/constants.h"
+#include "common/netlink.h"
 #include "common/errors.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <stdint.h>
 #include <string.h>
@@ -38,8 +38,10 @@ static struct route parse_route(struct rtmsg *message, size_t length) {
   return route;
 }
 
-static void consider(struct search *search, struct nlmsghdr *header) {
+static void consider(void *context, const struct nlmsghdr *header) {
+  struct search *search = context;
   struct rtmsg *message = NLMSG_DATA(header);
+  if (header->nlmsg_type != RTM_NEWROUTE) return;
   if (message->rtm_family != AF_INET || message->rtm_table != RT_TABLE_MAIN || message->rtm_type != RTN_UNICAST) return;
   if ((message->rtm_flags & (RTNH_F_DEAD | RTNH_F_LINKDOWN)) != 0) return;
   struct route route = parse_route(message, RTM_PAYLOAD(header));
@@ -54,36 +56,15 @@ static void consider(struct search *search, struct nlmsghdr *header) {
     memcpy(search->routes->conflict, name, sizeof name);
 }
 
-static int read_answer(int fd, struct search *search) {
-  static _Alignas(struct nlmsghdr) char buffer[65536];
-  for (;;) {
-    ssize_t n = recv(fd, buffer, sizeof buffer, 0);
-    if (n < 0) return -1;
-    size_t left = (size_t)n;
-    for (struct nlmsghdr *header = (struct nlmsghdr *)buffer; NLMSG_OK(header, left); header = NLMSG_NEXT(header, left)) {
-      if (header->nlmsg_type == NLMSG_DONE) return 0;
-      if (header->nlmsg_type == NLMSG_ERROR) {
-        errno = -((struct nlmsgerr *)NLMSG_DATA(header))->error;
-        return -1;
-      }
-      if (header->nlmsg_type == RTM_NEWROUTE) consider(search, header);
-    }
-  }
-}
-
 int routes_read(struct routes *routes) {
-  struct {
-    struct nlmsghdr header;
-    struct rtmsg route;
-  } request = {
-      .header = {.nlmsg_len = sizeof request, .nlmsg_type = RTM_GETROUTE, .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP},
-      .route = {.rtm_family = AF_INET},
-  };
   struct search search = {.routes = routes, .lowest_metric = UINT32_MAX};
+  struct netlink_request request;
+  struct rtmsg *question = netlink_begin(&request, RTM_GETROUTE, 0, sizeof *question);
+  question->rtm_family = AF_INET;
   memset(routes, 0, sizeof *routes);
-  int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+  int fd = netlink_open(NETLINK_ROUTE);
   if (fd < 0) return -1;
-  int result = send(fd, &request, sizeof request, 0) < 0 ? -1 : read_answer(fd, &search);
+  int result = netlink_list(fd, &request, consider, &search);
   KEEPING_ERRNO(close(fd));
   return result;
 }

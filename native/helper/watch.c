@@ -4,10 +4,10 @@
 
 #include "common/links.h"
 #include "common/constants.h"
+#include "common/netlink.h"
 #include "common/errors.h"
 
 #include <errno.h>
-#include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <string.h>
@@ -19,20 +19,11 @@ static int rules = -1, routes = -1, links = -1;
 // What happened while nobody watched is not told.
 static bool missed;
 
-static int watch_group(unsigned group) {
-  struct sockaddr_nl address = {.nl_family = AF_NETLINK, .nl_groups = group};
-  int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
-  if (fd < 0) return -1;
-  if (bind(fd, (struct sockaddr *)&address, sizeof address) == 0) return fd;
-  KEEPING_ERRNO(close(fd));
-  return -1;
-}
-
 int watch_start(void) {
   if (rules < 0) rules = nft_watch();
-  if (rules >= 0 && routes < 0) routes = watch_group(RTMGRP_IPV4_ROUTE);
+  if (rules >= 0 && routes < 0) routes = netlink_listen(NETLINK_ROUTE, RTMGRP_IPV4_ROUTE);
   if (routes >= 0 && links < 0) {
-    links = watch_group(RTMGRP_LINK);
+    links = netlink_listen(NETLINK_ROUTE, RTMGRP_LINK);
     missed = true;
   }
   return rules >= 0 && routes >= 0 && links >= 0 ? 0 : -1;
@@ -53,24 +44,16 @@ int watch_poll(struct pollfd fds[WATCH_FDS]) {
   return 3;
 }
 
-static bool has_default_route(const void *messages, size_t length) {
-  for (const struct nlmsghdr *header = messages; NLMSG_OK(header, length); header = NLMSG_NEXT(header, length)) {
-    bool is_route = header->nlmsg_type == RTM_NEWROUTE || header->nlmsg_type == RTM_DELROUTE;
-    if (is_route && ((const struct rtmsg *)NLMSG_DATA(header))->rtm_dst_len == 0) return true;
-  }
-  return false;
+static void note_default_route(void *changed, const struct nlmsghdr *message) {
+  bool is_route = message->nlmsg_type == RTM_NEWROUTE || message->nlmsg_type == RTM_DELROUTE;
+  if (is_route && ((const struct rtmsg *)NLMSG_DATA(message))->rtm_dst_len == 0) *(bool *)changed = true;
 }
 
 bool watch_changed(void) {
-  _Alignas(struct nlmsghdr) char messages[8192];
   if (rules < 0 || routes < 0) return false;
   bool changed = nft_changed_by_others(rules);
-  for (;;) {
-    ssize_t n = recv(routes, messages, sizeof messages, MSG_DONTWAIT);
-    if (n < 0 && errno != ENOBUFS) return changed;
-    // Which route it was does not matter: all of them are read again.
-    changed |= n < 0 || has_default_route(messages, (size_t)n);
-  }
+  // Which route it was does not matter: all of them are read again.
+  return netlink_hear(routes, note_default_route, &changed) || changed;
 }
 
 // --- addresses of TAPs ---
@@ -80,13 +63,19 @@ static bool is_of_guests(const unsigned char mac[6]) {
   return memcmp(mac, prefix, sizeof prefix) == 0;
 }
 
+struct finder {
+  void (*found)(const char *id);
+};
+
 // Only what is said of a TAP: other kinds of links are made by root alone.
-static void look_at(const struct nlmsghdr *header, void (*found)(const char *id)) {
+static void look_at(void *context, const struct nlmsghdr *header) {
+  const struct finder *finder = context;
   const struct ifinfomsg *link = NLMSG_DATA(header);
   int length = (int)IFLA_PAYLOAD(header), nested;
   const char *name = NULL;
   const unsigned char *mac = NULL;
   bool is_tap = false;
+  if (header->nlmsg_type != RTM_NEWLINK) return;
   for (const struct rtattr *a = IFLA_RTA(link); RTA_OK(a, length); a = RTA_NEXT(a, length)) {
     unsigned short type = a->rta_type & NLA_TYPE_MASK;
     if (type == IFLA_IFNAME) name = RTA_DATA(a);
@@ -96,7 +85,7 @@ static void look_at(const struct nlmsghdr *header, void (*found)(const char *id)
     for (const struct rtattr *b = RTA_DATA(a); RTA_OK(b, nested); b = RTA_NEXT(b, nested))
       is_tap |= b->rta_type == IFLA_INFO_KIND && strcmp(RTA_DATA(b), "tun") == 0;
   }
-  if (is_tap && name != NULL && mac != NULL && tap_name_valid(name) && is_of_guests(mac)) found(name + strlen(HOST_NAME_PREFIX));
+  if (is_tap && name != NULL && mac != NULL && tap_name_valid(name) && is_of_guests(mac)) finder->found(name + strlen(HOST_NAME_PREFIX));
 }
 
 // Looks at each link as it is.
@@ -114,15 +103,8 @@ static void look_at_all(void (*found)(const char *id)) {
 }
 
 void watch_stolen(void (*found)(const char *id)) {
-  _Alignas(struct nlmsghdr) char messages[32768];
-  for (;;) {
-    ssize_t n = links < 0 ? 0 : recv(links, messages, sizeof messages, MSG_DONTWAIT);
-    if (n < 0 && errno == ENOBUFS) missed = true;
-    else if (n <= 0) break;
-    size_t length = n < 0 ? 0 : (size_t)n;
-    for (const struct nlmsghdr *header = (const struct nlmsghdr *)messages; NLMSG_OK(header, length); header = NLMSG_NEXT(header, length))
-      if (header->nlmsg_type == RTM_NEWLINK) look_at(header, found);
-  }
+  struct finder finder = {.found = found};
+  if (links >= 0 && netlink_hear(links, look_at, &finder)) missed = true;
   if (missed && links >= 0) {
     missed = false;
     look_at_all(found);
