@@ -146,7 +146,7 @@ test('a reader that stops does not make the program hold more than its pipes (6.
   const residentKib = (): number => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${holder.identity.pid}/status`, 'utf8'))?.[1]);
   const beforeKib = residentKib();
   let isFull = false;
-  for (let i = 0; i < 400 && !isFull; i++) {
+  for (let i = 0; i < 2000 && !isFull; i++) {
     socket.write(Buffer.alloc(65_536));
     await sleep(2);
     isFull = socket.writableLength > 4_000_000;
