@@ -1,5 +1,4 @@
-// The control socket: a line protocol over a Unix socket that only the same user may use. Every request is answered by
-// zero or more data lines and one last line, which is `ok` or `error ERRNO TEXT` (ERRNO as a name, e.g. EACCES).
+// The control socket: the line protocol (common/lines.h) over a Unix socket that only the same user may use.
 //
 //   listen tcp|udp HOSTADDR HOSTPORT GUESTADDR GUESTPORT   the same again is fine
 //   publish …                                              the same on any address of the host: what the user asked for
@@ -16,6 +15,7 @@
 #include "names.h"
 #include "peer.h"
 #include "common/errors.h"
+#include "common/lines.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -25,20 +25,15 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-#define LINE_BYTES 256
 #define REPLY_BYTES 32768
 #define MAX_CLIENTS 64
-// Enough for the lines of all listeners of a client that reads late.
-#define SEND_BUFFER_BYTES (1024 * 1024)
+#define MAX_WORDS 8
 
 struct client {
   struct source source;
-  char line[LINE_BYTES];
-  size_t length;
+  struct lines lines;
   struct client *next, *previous;
 };
 
@@ -74,10 +69,8 @@ static void answer(struct client *client, int result) {
 
 static bool parse_address(const char *address, const char *port, struct sockaddr_in *out) {
   *out = (struct sockaddr_in){.sin_family = AF_INET};
-  size_t digits = strlen(port);
-  if (digits < 1 || digits > 5 || strspn(port, "0123456789") != digits) return false;
-  long number = strtol(port, NULL, 10);
-  if (number < 1 || number > 65535) return false;
+  uint64_t number;
+  if (!parse_number(port, 65535, &number) || number == 0) return false;
   out->sin_port = htons((uint16_t)number);
   return inet_pton(AF_INET, address, &out->sin_addr) == 1;
 }
@@ -125,9 +118,8 @@ static void info_verb(struct client *client) {
 }
 
 static void run_line(struct client *client, char *line) {
-  char *words[8], *rest = NULL;
-  int count = 0;
-  for (char *word = strtok_r(line, " ", &rest); word != NULL && count < 8; word = strtok_r(NULL, " ", &rest)) words[count++] = word;
+  char *words[MAX_WORDS];
+  int count = words_of(line, words, MAX_WORDS);
   const char *verb = count > 0 ? words[0] : "";
   struct in_addr guest;
   if (strcmp(verb, "listen") == 0 || strcmp(verb, "publish") == 0 || strcmp(verb, "unlisten") == 0) {
@@ -157,36 +149,25 @@ static void run_line(struct client *client, char *line) {
 static void on_client(struct source *source, uint32_t events) {
   (void)events;
   struct client *client = (struct client *)source;
-  ssize_t n = recv(source->fd, client->line + client->length, sizeof client->line - client->length, MSG_DONTWAIT);
-  if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
-  if (n <= 0) {
+  char line[LINE_BYTES];
+  bool is_text;
+  if (!lines_read(&client->lines, source->fd)) {
     client_close(client);
     return;
   }
-  client->length += (size_t)n;
-  char *end;
-  while ((end = memchr(client->line, '\n', client->length)) != NULL) {
-    size_t used = (size_t)(end - client->line) + 1;
-    bool whole = memchr(client->line, '\0', used - 1) == NULL;
-    *end = '\0';
-    if (whole) run_line(client, client->line);
+  while (lines_take(&client->lines, line, &is_text)) {
+    if (is_text) run_line(client, line);
     else say(client, "error EINVAL a line holds a zero byte\n");
-    memmove(client->line, client->line + used, client->length - used);
-    client->length -= used;
   }
-  if (client->length == sizeof client->line) {
-    say(client, "error EINVAL the line is too long\n");
-    client_close(client);
-  }
+  if (!lines_too_long(&client->lines)) return;
+  say(client, "error EINVAL the line is too long\n");
+  client_close(client);
 }
 
 static void on_connection(struct source *source, uint32_t events) {
   (void)events;
-  int fd = accept4(source->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-  if (fd < 0) {
-    if (errno == EMFILE || errno == ENFILE) usleep(1000);
-    return;
-  }
+  int fd = lines_accept(source->fd);
+  if (fd < 0) return;
   struct ucred peer = {.uid = (uid_t)-1};
   socklen_t length = sizeof peer;
   int buffer = SEND_BUFFER_BYTES;
@@ -206,22 +187,10 @@ static void on_connection(struct source *source, uint32_t events) {
 }
 
 int control_start(const char *path, pid_t inner) {
-  struct sockaddr_un address = {.sun_family = AF_UNIX};
-  // Bound under another name and renamed, so that whoever finds the socket finds it ready.
-  int n = snprintf(address.sun_path, sizeof address.sun_path, "%s.new", path);
-  if (n < 0 || (size_t)n >= sizeof address.sun_path) {
-    errno = ENAMETOOLONG;
-    return -1;
-  }
   inner_pid = inner;
   snprintf(socket_path, sizeof socket_path, "%s", path);
-  unlink(address.sun_path);
-  server = (struct source){.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), .handle = on_connection};
+  server = (struct source){.fd = lines_listen(path, 0177), .handle = on_connection};
   if (server.fd < 0) return -1;
-  mode_t before = umask(0177);
-  int bound = bind(server.fd, (struct sockaddr *)&address, sizeof address);
-  umask(before);
-  if (bound != 0 || listen(server.fd, 64) != 0 || rename(address.sun_path, path) != 0) return -1;
   return loop_add(&server, EPOLLIN);
 }
 

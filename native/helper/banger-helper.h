@@ -77,8 +77,6 @@ size_t dispatch_parts(const struct part *const **parts);
 // 8 lower-case hex digits.
 #define ID_LENGTH 8
 bool id_valid(const char *text);
-// Decimal digits only; false also above `maximum`.
-bool parse_number(const char *text, uint64_t maximum, uint64_t *number);
 
 // --- the record (record.c) ---
 // One line for each object, written before it is made and after it is gone: KIND UID ID VALUES. The file is gone after a
@@ -145,7 +143,6 @@ static inline void faults_begin(void) {}
 
 // Serves until SIGTERM; `activated`: the socket came from systemd, and the helper ends when nothing is left to watch over.
 int serve(int listener, bool activated);
-int listen_at(const char *path);
 
 extern const struct part overlay_part;
 extern const struct part network_part;

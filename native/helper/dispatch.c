@@ -1,5 +1,4 @@
-// The line protocol, of the same form as the forwarder's (head of forwarder/control.c): a request is one line of at most 255
-// bytes; its answer is any number of data lines and one last line, `ok` or `error ERRNO TEXT`. No path ever comes in.
+// Requests of the line protocol (common/lines.h). No path ever comes in.
 //
 //   hello    `hello version=1 uid=U directory=PATH`, and a line of each part with what this host can do of it
 //   list     the peer's objects, one a line
@@ -7,6 +6,7 @@
 #include "banger-helper.h"
 #include "common/clock.h"
 #include "common/errors.h"
+#include "common/lines.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -45,19 +45,6 @@ size_t dispatch_parts(const struct part *const **all) {
 }
 
 bool id_valid(const char *text) { return strlen(text) == ID_LENGTH && strspn(text, "0123456789abcdef") == ID_LENGTH; }
-
-bool parse_number(const char *text, uint64_t maximum, uint64_t *number) {
-  uint64_t value = 0;
-  // 19 digits fit into 64 bits.
-  size_t length = strlen(text);
-  if (length == 0 || length > 19) return false;
-  for (const char *digit = text; *digit != '\0'; digit++) {
-    if (*digit < '0' || *digit > '9') return false;
-    value = value * 10 + (uint64_t)(*digit - '0');
-  }
-  *number = value;
-  return value <= maximum;
-}
 
 static void append(const char *line) {
   size_t length = strnlen(line, MAX_REPLY_LINE - 1);
@@ -129,17 +116,6 @@ static int run_words(const struct peer *peer, const struct verb *verb, char **ar
   return verb->run(peer, arguments, count);
 }
 
-static int cut(char *line, char **words) {
-  char *rest = NULL;
-  int count = 0;
-  for (char *word = strtok_r(line, " ", &rest); word != NULL; word = strtok_r(NULL, " ", &rest)) {
-    // More words than any verb has are as good as one too many.
-    if (count == MAX_WORDS) break;
-    words[count++] = word;
-  }
-  return count;
-}
-
 const char *dispatch(const struct peer *peer, char *line, size_t *length) {
   char asked[MAX_REPLY_LINE], *words[MAX_WORDS];
   int64_t begin = monotonic_ms();
@@ -150,7 +126,7 @@ const char *dispatch(const struct peer *peer, char *line, size_t *length) {
   answer_length = 0;
   reason[0] = '\0';
   faults_begin();
-  int used = 0, count = cut(line, words);
+  int used = 0, count = words_of(line, words, MAX_WORDS);
   const struct verb *verb = find_verb(words, count, &used);
   int result = run_words(peer, verb, words + used, count - used);
   int error = errno;

@@ -16,6 +16,7 @@
 #include "common/links.h"
 #include "common/constants.h"
 #include "common/errors.h"
+#include "common/lines.h"
 
 #include <errno.h>
 #include <fcntl.h>

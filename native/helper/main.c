@@ -5,6 +5,7 @@
 // below RUN-DIRECTORY, /run/banger if not said.
 #include "banger-helper.h"
 #include "common/constants.h"
+#include "common/lines.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -67,7 +68,8 @@ int main(int argc, char **argv) {
   if (path == NULL && listener < 0) return usage();
   int status = open_state(argc == 5 ? argv[3] : HELPER_RUN_DIRECTORY, argc == 5 ? argv[4] : HELPER_CONFIG_PATH);
   if (status != 0) return status;
-  if (path != NULL && (listener = listen_at(path)) < 0) return fail(path);
+  // Anybody may ask: who may have it is decided by the settings.
+  if (path != NULL && (listener = lines_listen(path, 0111)) < 0) return fail(path);
   if (serve(listener, path == NULL) != 0) status = fail("waiting failed");
   if (path != NULL) unlink(path);
   return status;

@@ -21,6 +21,7 @@
 #include "common/constants.h"
 #include "common/clock.h"
 #include "common/errors.h"
+#include "common/lines.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

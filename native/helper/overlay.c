@@ -14,6 +14,7 @@
 #include "mapper.h"
 #include "common/constants.h"
 #include "common/errors.h"
+#include "common/lines.h"
 
 #include <errno.h>
 #include <stdio.h>

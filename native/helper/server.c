@@ -1,5 +1,6 @@
 #include "banger-helper.h"
 #include "common/clock.h"
+#include "common/lines.h"
 #include "common/errors.h"
 
 #include <errno.h>
@@ -10,10 +11,8 @@
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-#define LINE_BYTES 256
 #define MAX_CLIENTS 64
 // Always to be had by root, whatever users do.
 #define ROOT_RESERVE 8
@@ -25,8 +24,6 @@
 #define REFUSED_LINE_MS 1000
 #define ACCEPTED_IN_A_TURN 16
 #define MAX_PARTS 8
-// Enough for any answer, so that a client that does not read holds up nobody.
-#define SEND_BUFFER_BYTES (1024 * 1024)
 #define IDLE_MS 10000
 
 struct client {
@@ -36,8 +33,7 @@ struct client {
   // said to somebody who still writes is lost when the connection closes.
   const char *refusal;
   int64_t deadline_ms;
-  char line[LINE_BYTES];
-  size_t length;
+  struct lines lines;
 };
 
 // The oldest first.
@@ -58,32 +54,25 @@ static void client_close(struct room *room, size_t index) {
 static bool tell(int fd, const char *text, size_t length) { return send(fd, text, length, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)length; }
 
 static bool run_lines(struct client *client) {
-  char *end;
-  while ((end = memchr(client->line, '\n', client->length)) != NULL) {
-    size_t used = (size_t)(end - client->line) + 1, length;
-    if (memchr(client->line, '\0', used - 1) != NULL) return false;
-    *end = '\0';
+  char line[LINE_BYTES];
+  bool is_text;
+  while (lines_take(&client->lines, line, &is_text)) {
+    size_t length;
+    if (!is_text) return false;
     if (client->refusal != NULL) {
       tell(client->fd, client->refusal, strlen(client->refusal));
       return false;
     }
-    const char *answer = dispatch(&client->peer, client->line, &length);
+    const char *answer = dispatch(&client->peer, line, &length);
     if (!tell(client->fd, answer, length)) return false;
-    memmove(client->line, client->line + used, client->length - used);
-    client->length -= used;
     client->deadline_ms = monotonic_ms() + LINE_MS;
   }
   return true;
 }
 
-// Returns whether the client stays.
+// Returns whether the client stays. A line that is too long ends the connection: no client of banger's writes one.
 static bool client_read(struct client *client) {
-  ssize_t n = recv(client->fd, client->line + client->length, sizeof client->line - client->length, MSG_DONTWAIT);
-  if (n < 0) return errno == EAGAIN || errno == EINTR;
-  if (n == 0) return false;
-  client->length += (size_t)n;
-  // A line that is too long ends the connection: no client of banger's writes one.
-  return run_lines(client) && client->length < sizeof client->line;
+  return lines_read(&client->lines, client->fd) && run_lines(client) && !lines_too_long(&client->lines);
 }
 
 // A user may have one more as long as there are more left than it has; root always.
@@ -133,11 +122,8 @@ static void take_in(int fd, const struct peer *peer) {
 static void accept_clients(int listener) {
   for (int i = 0; i < ACCEPTED_IN_A_TURN; i++) {
     struct peer peer;
-    int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (fd < 0) {
-      if (errno == EMFILE || errno == ENFILE) usleep(1000);
-      return;
-    }
+    int fd = lines_accept(listener);
+    if (fd < 0) return;
     if (peer_of_socket(fd, &peer) == 0) take_in(fd, &peer);
     else close(fd);
   }
@@ -220,24 +206,4 @@ int serve(int listener, bool activated) {
     if (ready > 0 && waiting.descriptors[1].revents != 0) accept_clients(listener);
     tick_parts();
   }
-}
-
-int listen_at(const char *path) {
-  struct sockaddr_un address = {.sun_family = AF_UNIX};
-  // Bound under another name and renamed, so that whoever finds the socket finds it ready.
-  int n = snprintf(address.sun_path, sizeof address.sun_path, "%s.new", path);
-  if (n < 0 || (size_t)n >= sizeof address.sun_path) {
-    errno = ENAMETOOLONG;
-    return -1;
-  }
-  unlink(address.sun_path);
-  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (fd < 0) return -1;
-  // Anybody may ask: who may have it is decided by the settings.
-  mode_t before = umask(0111);
-  int bound = bind(fd, (struct sockaddr *)&address, sizeof address);
-  umask(before);
-  if (bound == 0 && listen(fd, 64) == 0 && rename(address.sun_path, path) == 0) return fd;
-  KEEPING_ERRNO(close(fd));
-  return -1;
 }

@@ -3,6 +3,7 @@
 #include "banger-helper.h"
 #include "common/constants.h"
 #include "common/errors.h"
+#include "common/lines.h"
 
 #include <errno.h>
 #include <fcntl.h>
