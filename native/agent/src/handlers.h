@@ -1,8 +1,11 @@
 // One function per route of docs/agent-protocol.md; each answers completely before it returns.
 #ifndef BANGER_HANDLERS_H
 #define BANGER_HANDLERS_H
-#include "json.h"
-#include "serve.h"
+#include "reply.h"
+#include "request.h"
+
+/** Finds and runs the handler (routes.c). */
+void route_request(struct channel *c, struct request *request);
 
 void handle_healthz(struct channel *c, struct request *request);
 void handle_info(struct channel *c, struct request *request);
@@ -18,10 +21,6 @@ void handle_poweroff(struct channel *c, struct request *request);
 void handle_get_time(struct channel *c, struct request *request);
 void handle_time(struct channel *c, struct request *request);
 
-/** True when the root file system may run programs; waits up to 5 s while pid 1 hands over after `personalize`. */
-bool image_is_running(void);
-/** Parses the body as a JSON object with these members only; answers 400 itself when it is not. */
-bool request_object(struct channel *c, struct request *request, const char *const *members, struct json_document *d);
 /** Sets the wall clock when it is off by more than 20 ms. False with errno. */
 bool set_clock(int64_t unix_ms);
 

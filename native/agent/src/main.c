@@ -8,20 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-struct agent_shared *agent_shared;
-
-bool agent_share(void) {
-  void *page = mmap(NULL, sizeof *agent_shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (page == MAP_FAILED) return false;
-  agent_shared = page;
-  agent_shared->personalized_fd = -1;
-  return true;
-}
 
 // For tests: one channel on an inherited descriptor, as if the image were running.
 static int serve_descriptor(const char *number) {

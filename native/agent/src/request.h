@@ -1,0 +1,19 @@
+// A request as its handler finds it.
+#ifndef BANGER_REQUEST_H
+#define BANGER_REQUEST_H
+#include "channel.h"
+#include "http.h"
+#include "json.h"
+
+/** A request whose body (except that of PUT /files) has been read. */
+struct request {
+  struct http_request http;
+  struct buffer body;
+};
+
+/** True when the root file system may run programs; waits up to 5 s while pid 1 hands over after `personalize`. */
+bool image_is_running(void);
+/** Parses the body as a JSON object with these members only; answers 400 itself when it is not. */
+bool request_object(struct channel *c, struct request *request, const char *const *members, struct json_document *d);
+
+#endif
