@@ -14,6 +14,7 @@
 #include "forwarder.h"
 #include "names.h"
 #include "peer.h"
+#include "shares.h"
 #include "common/errors.h"
 #include "common/lines.h"
 
@@ -88,7 +89,17 @@ static int listen_verb(char **words, int count) {
   // Only loopback: nothing of a guest is shown to the host's own network unless that was asked for by its own word.
   if (strcmp(words[0], "listen") == 0 && (ntohl(host.sin_addr.s_addr) >> 24) != 127) return -1;
   if (!listening) return listener_remove(type, &host);
-  return parse_address(words[4], words[5], &guest) ? listener_add(type, &host, &guest) : -1;
+  return parse_address(words[4], words[5], &guest) ? listener_add(type, type == SOCK_STREAM ? tcp_accept : udp_receive, &host, &guest) : -1;
+}
+
+static void forget(struct in_addr guest) {
+  listeners_forget(guest);
+  tcp_forget(guest);
+  outbound_tcp_forget(guest);
+  outbound_datagram_forget(guest);
+  names_forget(guest);
+  names_set(guest, NULL);
+  share_forget(party_of_guest(guest));
 }
 
 static void list_verb(struct client *client) {
@@ -125,7 +136,7 @@ static void run_line(struct client *client, char *line) {
   if (strcmp(verb, "listen") == 0 || strcmp(verb, "publish") == 0 || strcmp(verb, "unlisten") == 0) {
     answer(client, listen_verb(words, count));
   } else if (strcmp(verb, "forget") == 0 && count == 2 && inet_pton(AF_INET, words[1], &guest) == 1) {
-    listeners_forget(guest);
+    forget(guest);
     say(client, "ok\n");
   } else if (strcmp(verb, "name") == 0 && (count == 2 || count == 3) && inet_pton(AF_INET, words[1], &guest) == 1) {
     answer(client, names_set(guest, count == 3 ? words[2] : NULL));

@@ -82,13 +82,14 @@ struct listener {
   struct listener *next;
 };
 
-// Returns 0 or -1 with errno; an identical listener that is there already is fine.
-int listener_add(int type, const struct sockaddr_in *host, const struct sockaddr_in *guest);
+// Who comes is for `handle`. Returns 0 or -1 with errno; an identical listener that is there already is fine.
+int listener_add(int type, void (*handle)(struct source *, uint32_t), const struct sockaddr_in *host, const struct sockaddr_in *guest);
 int listener_remove(int type, const struct sockaddr_in *host);
-// Ends listeners and flows of one guest.
+// Ends the listeners of one guest.
 void listeners_forget(struct in_addr guest);
 struct listener *listeners_first(void);
-void listeners_tick(int64_t now);
+// Returns whether a pause ended.
+bool listeners_tick(int64_t now);
 bool listeners_paused(void);
 // No descriptor is left: stop accepting until the next tick instead of spinning.
 void listeners_pause(void);
@@ -128,7 +129,8 @@ bool outside_is_names(const struct sockaddr_in *destination);
 // --- uplink.c, outbound-tcp.c, outbound-datagrams.c: what guests open (packet.h) ---
 
 struct packet;
-int uplink_start(void);
+// Calls `taker` with each packet.
+int uplink_start(void (*taker)(const struct packet *packet));
 void uplink_write(const uint8_t *packet, size_t length);
 void uplink_stop(void);
 int outbound_tcp_start(void);

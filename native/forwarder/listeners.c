@@ -1,6 +1,5 @@
 // Listening sockets on the host's loopback addresses.
 #include "forwarder.h"
-#include "names.h"
 #include "shares.h"
 #include "common/constants.h"
 #include "common/errors.h"
@@ -54,7 +53,7 @@ static enum share account_of(const struct sockaddr_in *host) {
   return ntohl(host->sin_addr.s_addr) >> 16 == LOOPBACK_NETWORK >> 16 ? SHARE_LISTENERS : SHARE_PUBLISHED;
 }
 
-int listener_add(int type, const struct sockaddr_in *host, const struct sockaddr_in *guest) {
+int listener_add(int type, void (*handle)(struct source *, uint32_t), const struct sockaddr_in *host, const struct sockaddr_in *guest) {
   for (struct listener *l = listeners; l != NULL; l = l->next) {
     if (l->type != type || !same(&l->host, host)) continue;
     if (same(&l->guest, guest)) return 0;
@@ -70,7 +69,7 @@ int listener_add(int type, const struct sockaddr_in *host, const struct sockaddr
     share_give_back(party_of_guest(guest->sin_addr), account_of(host));
     return -1;
   }
-  l->source = (struct source){.fd = open_socket(type, host), .handle = type == SOCK_STREAM ? tcp_accept : udp_receive};
+  l->source = (struct source){.fd = open_socket(type, host), .handle = handle};
   l->type = type;
   l->host = *host;
   l->guest = *guest;
@@ -112,12 +111,6 @@ void listeners_forget(struct in_addr guest) {
     if ((*at)->guest.sin_addr.s_addr == guest.s_addr) unlink_listener(at);
     else at = &(*at)->next;
   }
-  tcp_forget(guest);
-  outbound_tcp_forget(guest);
-  outbound_datagram_forget(guest);
-  names_forget(guest);
-  names_set(guest, NULL);
-  share_forget(party_of_guest(guest));
 }
 
 void listeners_pause(void) {
@@ -127,11 +120,12 @@ void listeners_pause(void) {
     if (l->type == SOCK_STREAM) loop_mute(&l->source);
 }
 
-void listeners_tick(int64_t now) {
+bool listeners_tick(int64_t now) {
+  bool was_paused = paused;
   for (struct listener *l = listeners; l != NULL; l = l->next) {
     if (l->type == SOCK_DGRAM) udp_tick(l, now);
     if (paused) loop_add(&l->source, EPOLLIN);
   }
-  if (paused) tcp_retry_waiting();
   paused = false;
+  return was_paused;
 }

@@ -14,6 +14,7 @@
 // `serve-here` is an outer half alone, for guests that are reached from where it runs: it only listens, and has no TAPs.
 #include "forwarder.h"
 #include "names.h"
+#include "packet.h"
 #include "routes.h"
 #include "shares.h"
 
@@ -32,7 +33,7 @@
 #include <unistd.h>
 
 static void tick(int64_t now) {
-  listeners_tick(now);
+  if (listeners_tick(now)) tcp_retry_waiting();
   outbound_tcp_tick(now);
   outbound_datagram_tick(now);
   names_tick(now);
@@ -40,6 +41,12 @@ static void tick(int64_t now) {
 
 static bool tick_needed(void) {
   return listeners_paused() || udp_flow_count() > 0 || outbound_tcp_waiting() || outbound_datagram_count() > 0 || names_waiting();
+}
+
+// What guests send out.
+static void take_packet(const struct packet *packet) {
+  if (packet_opens_tcp(packet)) outbound_tcp_open(packet);
+  else if (packet->protocol == IPPROTO_UDP || packet_is_echo_request(packet)) outbound_datagram(packet);
 }
 
 static void on_end(struct source *source, uint32_t events) {
@@ -109,7 +116,7 @@ static int serve(const char *control, const struct bridge_settings *bridge) {
   if (drop_outer_privileges() != 0) status = fail("cannot drop privileges");
   outside_init(bridge);
   if (status == 0 && routes_watch(outbound_datagram_recheck) != 0) status = fail("cannot hear of changes of routes");
-  if (status == 0 && (uplink_start() != 0 || outbound_tcp_start() != 0)) status = fail("cannot join the uplink");
+  if (status == 0 && (uplink_start(take_packet) != 0 || outbound_tcp_start() != 0)) status = fail("cannot join the uplink");
   if (status == 0 && control_start(control, inner) != 0) status = fail(control);
   if (status == 0) loop_run(tick, tick_needed, tcp_work);
   uplink_stop();

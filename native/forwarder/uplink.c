@@ -1,5 +1,5 @@
 // The way out. The namespace's default route leads to a TUN device whose other end is here, in the host's network: of TCP
-// only packets that open a connection come (outbound-tcp.c), of UDP and echo requests all (outbound-datagrams.c).
+// only packets that open a connection come, of UDP and echo requests all.
 #include "forwarder.h"
 #include "packet.h"
 
@@ -9,6 +9,7 @@
 #define TURN_PACKETS 64
 
 static uint8_t received[PACKET_BYTES];
+static void (*take)(const struct packet *packet);
 
 static void on_packets(struct source *source, uint32_t events) {
   (void)events;
@@ -16,15 +17,14 @@ static void on_packets(struct source *source, uint32_t events) {
     ssize_t n = read(source->fd, received, sizeof received);
     if (n <= 0) return;
     struct packet packet;
-    if (!packet_parse(received, (size_t)n, &packet)) continue;
-    if (packet_opens_tcp(&packet)) outbound_tcp_open(&packet);
-    else if (packet.protocol == IPPROTO_UDP || packet_is_echo_request(&packet)) outbound_datagram(&packet);
+    if (packet_parse(received, (size_t)n, &packet)) take(&packet);
   }
 }
 
 static struct source device = {.fd = -1, .handle = on_packets};
 
-int uplink_start(void) {
+int uplink_start(void (*taker)(const struct packet *packet)) {
+  take = taker;
   device.fd = inner_uplink();
   if (device.fd < 0) return -1;
   return loop_add(&device, EPOLLIN);
