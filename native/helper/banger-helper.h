@@ -1,7 +1,9 @@
 // What the parts of banger-helper share. It serves one request after the other in one thread, so what belongs to a request
-// (its answer, its reason for refusing) is kept in one place. Functions that return int return 0, or -1 with errno.
+// is kept in one place (answer.h). Functions that return int return 0, or -1 with errno.
 #ifndef BANGER_HELPER_H
 #define BANGER_HELPER_H
+
+#include "answer.h"
 
 #include <poll.h>
 #include <stdbool.h>
@@ -64,11 +66,6 @@ struct part {
   void (*tick)(void);
 };
 #define PART_DESCRIPTORS 4
-
-// Adds a data line to the answer, at most 255 bytes.
-void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
-// Says why; returns -1 with this errno.
-int refuse(int error, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 // Runs one request line (it is cut up) and returns the whole answer with its length. Writes one line to the log.
 const char *dispatch(const struct peer *peer, char *line, size_t *length);

@@ -3,6 +3,7 @@
 //   hello    `hello version=1 uid=U directory=PATH`, and a line of each part with what this host can do of it
 //   list     the peer's objects, one a line
 //   …        the verbs of the parts: heads of overlay.c and its siblings
+#include "answer.h"
 #include "banger-helper.h"
 #include "common/clock.h"
 #include "common/errors.h"
@@ -10,13 +11,10 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #define MAX_WORDS 16
-#define MAX_ANSWER (512 * 1024)
-#define MAX_REPLY_LINE 256
 
 static int hello_verb(const struct peer *peer, char **arguments, int count);
 static int list_verb(const struct peer *peer, char **arguments, int count);
@@ -35,42 +33,12 @@ static const struct part *const parts[] = {
     &jail_part,
 };
 
-static char answer[MAX_ANSWER];
-static size_t answer_length;
-static char reason[128];
-
 size_t dispatch_parts(const struct part *const **all) {
   *all = parts;
   return sizeof parts / sizeof *parts;
 }
 
 bool id_valid(const char *text) { return strlen(text) == ID_LENGTH && strspn(text, "0123456789abcdef") == ID_LENGTH; }
-
-static void append(const char *line) {
-  size_t length = strnlen(line, MAX_REPLY_LINE - 1);
-  if (answer_length + length + 1 > sizeof answer) return;
-  memcpy(answer + answer_length, line, length);
-  answer[answer_length + length] = '\n';
-  answer_length += length + 1;
-}
-
-void say(const char *format, ...) {
-  char line[MAX_REPLY_LINE];
-  va_list values;
-  va_start(values, format);
-  vsnprintf(line, sizeof line, format, values);
-  va_end(values);
-  append(line);
-}
-
-int refuse(int error, const char *format, ...) {
-  va_list values;
-  va_start(values, format);
-  vsnprintf(reason, sizeof reason, format, values);
-  va_end(values);
-  errno = error;
-  return -1;
-}
 
 static int hello_verb(const struct peer *peer, char **arguments, int count) {
   (void)arguments, (void)count;
@@ -116,27 +84,25 @@ static int run_words(const struct peer *peer, const struct verb *verb, char **ar
   return verb->run(peer, arguments, count);
 }
 
-const char *dispatch(const struct peer *peer, char *line, size_t *length) {
-  char asked[MAX_REPLY_LINE], *words[MAX_WORDS];
-  int64_t begin = monotonic_ms();
-  snprintf(asked, sizeof asked, "%s", line);
+static void log_request(const struct peer *peer, char *asked, int error, int64_t begin) {
   // It goes to a log that terminals show.
   for (char *c = asked; *c != '\0'; c++)
     if (!isprint((unsigned char)*c)) *c = '?';
-  answer_length = 0;
-  reason[0] = '\0';
+  fprintf(stderr, "uid=%u %s: %s%s%s, %lld ms\n", peer->uid, asked, error == 0 ? "ok" : errno_name(error), error == 0 ? "" : " ",
+          error == 0 ? "" : answer_reason(), (long long)(monotonic_ms() - begin));
+}
+
+const char *dispatch(const struct peer *peer, char *line, size_t *length) {
+  char asked[LINE_BYTES], *words[MAX_WORDS];
+  int64_t begin = monotonic_ms();
+  snprintf(asked, sizeof asked, "%s", line);
+  answer_begin();
   faults_begin();
   int used = 0, count = words_of(line, words, MAX_WORDS);
   const struct verb *verb = find_verb(words, count, &used);
-  int result = run_words(peer, verb, words + used, count - used);
-  int error = errno;
-  // What was said before a failure is no answer.
-  if (result != 0) answer_length = 0;
-  if (result == 0) append("ok");
-  else say("error %s %s", errno_name(error), reason[0] == '\0' ? strerror(error) : reason);
-  if (result != 0 || !verb->quiet)
-    fprintf(stderr, "uid=%u %s: %s%s%s, %lld ms\n", peer->uid, asked, result == 0 ? "ok" : errno_name(error), result == 0 ? "" : " ",
-            result == 0 ? "" : reason, (long long)(monotonic_ms() - begin));
-  *length = answer_length;
+  errno = EIO;
+  int error = run_words(peer, verb, words + used, count - used) == 0 ? 0 : errno;
+  const char *answer = answer_end(error, length);
+  if (error != 0 || !verb->quiet) log_request(peer, asked, error, begin);
   return answer;
 }

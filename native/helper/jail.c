@@ -28,34 +28,6 @@
 
 #define KIND "jail"
 #define MAX_MEMORY_MIB (16U << 20)
-#define DEFAULT_FIRST_UID 2000000
-#define DEFAULT_UID_COUNT 1000
-
-static const char *setting(const char *name, const char *otherwise) {
-  const char *value = settings_value(name);
-  return value == NULL ? otherwise : value;
-}
-
-static int read_settings(struct jail_settings *settings) {
-  *settings = (struct jail_settings){
-      .jailer = setting("jailer", JAIL_PROGRAMS "/jailer"),
-      .firecracker = setting("firecracker", JAIL_PROGRAMS "/firecracker"),
-      .directory = setting("jail-directory", JAIL_DIRECTORY),
-      .first_uid = DEFAULT_FIRST_UID,
-      .uid_count = DEFAULT_UID_COUNT,
-  };
-  const char *uids = settings_value("jail-uids");
-  if (uids != NULL && sscanf(uids, "%u %u", &settings->first_uid, &settings->uid_count) != 2)
-    return refuse(EINVAL, "the setting jail-uids takes the first number and how many");
-  // Nobody's files may become a VMM's.
-  if (settings->first_uid < 65536 || settings->uid_count == 0 || settings->uid_count > UINT32_MAX - 1 - settings->first_uid)
-    return refuse(EINVAL, "the users of jail-uids must be above 65535");
-  return 0;
-}
-
-bool jail_owns_gid(const struct jail_settings *settings, gid_t gid) {
-  return gid >= settings->first_uid && gid - settings->first_uid < settings->uid_count;
-}
 
 static int check_programs(const struct jail_settings *settings) {
   return path_check(settings->jailer) == 0 ? path_check(settings->firecracker) : -1;
@@ -121,7 +93,7 @@ static int stop_verb(const struct peer *peer, char **arguments, int count) {
   struct jail_settings settings;
   struct jail jail;
   int status;
-  if (read_settings(&settings) != 0) return -1;
+  if (jail_settings_read(&settings) != 0) return -1;
   const struct object *object = record_own(KIND, arguments[0], peer);
   if (object == NULL) return errno == ENOENT ? 0 : -1;
   if (!parse_jail(object, &jail)) return refuse(EINVAL, "the record of jail %s means nothing", object->id);
@@ -210,7 +182,7 @@ static int start_verb(const struct peer *peer, char **arguments, int count) {
   struct request request;
   struct jail jail = {.owner = *peer};
   snprintf(jail.id, sizeof jail.id, "%s", arguments[0]);
-  if (read_settings(&settings) != 0 || check_programs(&settings) != 0 || parse_request(arguments, count, &request) != 0) return -1;
+  if (jail_settings_read(&settings) != 0 || check_programs(&settings) != 0 || parse_request(arguments, count, &request) != 0) return -1;
   if (remove_leftovers(&settings, peer, jail.id) != 0) return -1;
   int netns = request.network == 0 ? -1 : netns_open(request.network, peer->uid);
   if (request.network != 0 && netns < 0) return -1;
@@ -226,7 +198,7 @@ static int start_verb(const struct peer *peer, char **arguments, int count) {
 static void hello(const struct peer *peer) {
   (void)peer;
   struct jail_settings settings;
-  if (read_settings(&settings) != 0) return;
+  if (jail_settings_read(&settings) != 0) return;
   bool ready = check_programs(&settings) == 0 && access("/sys/fs/cgroup/cgroup.controllers", F_OK) == 0;
   say("jail ready=%s jails=%s/%s", ready ? "yes" : "no", settings.directory, program_name(settings.firecracker));
 }
@@ -234,7 +206,7 @@ static void hello(const struct peer *peer) {
 static void list(const struct peer *peer) {
   struct jail_settings settings;
   struct jail jail;
-  if (read_settings(&settings) != 0) return;
+  if (jail_settings_read(&settings) != 0) return;
   for (const struct object *object = record_next(NULL, KIND); object != NULL; object = record_next(object, KIND))
     if ((peer->uid == 0 || object->uid == peer->uid) && parse_jail(object, &jail)) say_jail(&settings, &jail);
 }

@@ -44,6 +44,10 @@ struct jail_locks {
   int count;
 };
 
+// --- jail-settings.c ---
+
+// EINVAL with a reason when they make no sense.
+int jail_settings_read(struct jail_settings *settings);
 bool jail_owns_gid(const struct jail_settings *settings, gid_t gid);
 
 // --- jail-tree.c ---
