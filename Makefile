@@ -49,7 +49,7 @@ check-programs:
 	@$(NODE) tools/check-programs.ts
 
 check-native:
-	@$(NODE) tools/native-constants.ts --check
+	@$(NODE) tools/check-native.ts
 
 check-tidy:
 	@$(NODE) tools/check-tidy.ts

@@ -1,6 +1,6 @@
 // Writes native/common/constants.h: what the programs in C and those in TypeScript must agree on stands in TypeScript alone.
-// It is checked in, because `bundle build` compiles the programs where there is no TypeScript; --check says when it is stale.
-import { readFileSync, writeFileSync } from 'node:fs';
+// It is checked in, because `bundle build` compiles the programs where there is no TypeScript; check-native.ts says when it is stale.
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { FRAME_HEADER_BYTES, FRAME_TYPES, MAX_FRAME_PAYLOAD_BYTES } from '../src/lib/frames.ts';
 import { AGENT_SERIAL_PORT, AGENT_SERIAL_PORTS, AGENT_VSOCK_PORT, LAST_WORD_VSOCK_PORT } from '../src/model/guest-agent.ts';
@@ -26,7 +26,6 @@ import {
   JAIL_PROGRAMS,
 } from '../src/model/root-helper.ts';
 import { HOST_NAME_PREFIX } from '../src/model/vm.ts';
-import { concludeCheck } from './verdict.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 export const CONSTANTS_PATH = 'native/common/constants.h';
@@ -142,11 +141,4 @@ export function constantsText(): string {
   ].join('\n');
 }
 
-if (import.meta.main) {
-  const path = join(ROOT, CONSTANTS_PATH);
-  if (process.argv.includes('--check')) {
-    const isCurrent = readFileSync(path, 'utf8') === constantsText();
-    const problems = isCurrent ? [] : [`${CONSTANTS_PATH}:1: it is not what src/ says; make native-constants`];
-    concludeCheck('native constants', { scanned: 1, problems, summary: CONSTANTS_PATH });
-  } else writeFileSync(path, constantsText());
-}
+if (import.meta.main) writeFileSync(join(ROOT, CONSTANTS_PATH), constantsText());

@@ -15,7 +15,7 @@
 // Listens at `path`, to be used by whom `mask` (umask(2)) leaves; whoever finds the socket finds it ready. Returns a descriptor
 // that does not block, or -1 with errno.
 int lines_listen(const char *path, mode_t mask);
-// Takes one client in. Returns a descriptor that does not block, or -1 when there is none for now.
+// Takes one client in. Returns a descriptor that does not block, or -1 when there is none.
 int lines_accept(int listener);
 
 // What a client has said and nobody has answered.
