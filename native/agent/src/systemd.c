@@ -1,3 +1,4 @@
+// Not by systemctl: in an emulated guest that takes 0.9 s of CPU (any program takes 0.2 s), and hosts ask again and again.
 #include "systemd.h"
 #include "agent.h"
 #include <poll.h>
