@@ -3,8 +3,14 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { FRAME_HEADER_BYTES, FRAME_TYPES, MAX_FRAME_PAYLOAD_BYTES } from '../src/lib/frames.ts';
-import { AGENT_SERIAL_PORT, AGENT_SERIAL_PORTS, AGENT_VSOCK_PORT, LAST_WORD_VSOCK_PORT } from '../src/model/guest-agent.ts';
-import { AGENT_LIMITS, LIMITS } from '../src/model/limits.ts';
+import {
+  AGENT_SERIAL_PORT,
+  AGENT_SERIAL_PORTS,
+  AGENT_VSOCK_PORT,
+  AGENT_VSOCK_WORKERS,
+  LAST_WORD_VSOCK_PORT,
+} from '../src/model/guest-agent.ts';
+import { AGENT_LIMITS, LIMITS, VMM_OPEN_FILES } from '../src/model/limits.ts';
 import {
   BRIDGE_ADDRESS,
   DNS_FORWARD_ADDRESS,
@@ -95,6 +101,7 @@ const groups = (): readonly { of: string; constants: readonly Constant[] }[] => 
       ['LAST_WORD_VSOCK_PORT', String(LAST_WORD_VSOCK_PORT)],
       ['AGENT_SERIAL_PORT', text(AGENT_SERIAL_PORT)],
       ['AGENT_SERIAL_PORTS', String(AGENT_SERIAL_PORTS)],
+      ['AGENT_VSOCK_WORKERS', String(AGENT_VSOCK_WORKERS)],
     ],
   },
   {
@@ -104,6 +111,7 @@ const groups = (): readonly { of: string; constants: readonly Constant[] }[] => 
       ['LIMIT_JSON_BYTES', bytes(AGENT_LIMITS.jsonBytes)],
       ['LIMIT_JSON_VALUES', String(AGENT_LIMITS.jsonValues)],
       ['LIMIT_VCPUS', String(LIMITS.vcpuCount.max)],
+      ['VMM_OPEN_FILES', String(VMM_OPEN_FILES)],
       ['LIMIT_DISK_BYTES', bytes(LIMITS.diskBytes.max)],
     ],
   },

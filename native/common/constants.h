@@ -32,12 +32,14 @@
 #define LAST_WORD_VSOCK_PORT 5124
 #define AGENT_SERIAL_PORT "banger.agent."
 #define AGENT_SERIAL_PORTS 16
+#define AGENT_VSOCK_WORKERS 256
 
 // src/model/limits.ts
 #define LIMIT_HEAD_BYTES 16384
 #define LIMIT_JSON_BYTES 13631488
 #define LIMIT_JSON_VALUES 262144
 #define LIMIT_VCPUS 32
+#define VMM_OPEN_FILES 2048
 #define LIMIT_DISK_BYTES UINT64_C(17592186044416)
 
 // src/lib/frames.ts

@@ -24,8 +24,6 @@
 #define START_TIMEOUT_MS 25000
 #define END_TIMEOUT_MS 10000
 #define POLL_MS 2
-// A descriptor table of this size is allocated at start; a VM uses some 30.
-#define MAX_OPEN_FILES 2048
 // Of the VMM itself: its API and its event loop, what one of them may start, and who keeps the locks.
 #define EXTRA_TASKS 17
 // The VMM needs less than 10 MiB beside the guest's memory; page tables and the file pages it touches count as well.
@@ -118,7 +116,7 @@ static void make_command(struct command *c, const struct jail_settings *settings
   snprintf(c->pids, sizeof c->pids, "pids.max=%u", size->vcpus + EXTRA_TASKS);
   // 100 is what every cgroup has: VMs share by the number of their vCPUs.
   snprintf(c->weight, sizeof c->weight, "cpu.weight=%u", weight);
-  snprintf(c->files, sizeof c->files, "no-file=%d", MAX_OPEN_FILES);
+  snprintf(c->files, sizeof c->files, "no-file=%d", VMM_OPEN_FILES);
   // The descriptor of this process, which nobody can swap; the jailer closes all but the first three of its own.
   snprintf(c->netns, sizeof c->netns, "/proc/%d/fd/%d", (int)getpid(), netns);
   const char *const words[] = {

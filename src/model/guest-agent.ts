@@ -8,3 +8,5 @@ export const LAST_WORD_VSOCK_PORT = 5124;
 export const AGENT_SERIAL_PORT = 'banger.agent.';
 /** Each serves one channel at a time. */
 export const AGENT_SERIAL_PORTS = 16;
+/** Connections over vsock that it serves at once. */
+export const AGENT_VSOCK_WORKERS = 256;

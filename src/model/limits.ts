@@ -35,6 +35,9 @@ export const AGENT_LIMITS = {
   jsonValues: 262_144,
 } as const;
 
+/** Of a Firecracker: it allocates a descriptor table of this size at start, and the daemon's own limit may be a million; a VM uses some 30. */
+export const VMM_OPEN_FILES = 2048;
+
 const POINTER_BYTES = 8;
 
 /** @returns what makes that no command of Linux, to be read after its name ("the command …"); undefined when nothing does */

@@ -8,7 +8,6 @@
 #include <stdint.h>
 
 #define AGENT_VERSION "0.1.0"
-#define AGENT_VSOCK_WORKERS 256
 #define AGENT_SLOTS (AGENT_SERIAL_PORTS + AGENT_VSOCK_WORKERS)
 /** systemd spares processes whose argv[0] begins with '@' when it kills everything at shutdown. */
 #define AGENT_PROCESS_NAME "@banger-agent"

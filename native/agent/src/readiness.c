@@ -1,6 +1,7 @@
 #include "readiness.h"
 #include "agent.h"
 #include "standing.h"
+#include "systemd.h"
 #include <limits.h>
 #include <poll.h>
 #include <stdint.h>
@@ -11,7 +12,6 @@
 
 #define RUN "/run"
 #define SYSTEMD_RUN "/run/systemd"
-#define PRIVATE_SOCKET "/run/systemd/private"
 /** Beginnings of longer words are looked at as well: enough for a command line, and no more of a long script. */
 #define LOOKED_AT_BYTES 65536
 
@@ -46,7 +46,7 @@ static bool is_coming(void) {
 
 void readiness_await_systemd(int limit_ms) {
   char events[4096];
-  if (access(PRIVATE_SOCKET, F_OK) == 0 || !agent_shared->personalized || !is_coming()) return;
+  if (access(SYSTEMD_SOCKET, F_OK) == 0 || !agent_shared->personalized || !is_coming()) return;
   int64_t until = monotonic_ms() + limit_ms, left;
   struct pollfd p = {.fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK), .events = POLLIN};
   if (p.fd < 0) return;
@@ -54,7 +54,7 @@ void readiness_await_systemd(int limit_ms) {
   for (;;) {
     inotify_add_watch(p.fd, SYSTEMD_RUN, IN_CREATE | IN_MOVED_TO);
     // Looked at once it is watched, so that nothing comes in between.
-    if (access(PRIVATE_SOCKET, F_OK) == 0 || (left = until - monotonic_ms()) <= 0 || poll(&p, 1, (int)left) <= 0) break;
+    if (access(SYSTEMD_SOCKET, F_OK) == 0 || (left = until - monotonic_ms()) <= 0 || poll(&p, 1, (int)left) <= 0) break;
     while (read(p.fd, events, sizeof events) > 0) continue;
   }
   close(p.fd);

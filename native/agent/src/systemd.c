@@ -9,7 +9,6 @@
 
 // systemctl talks to this socket too; it needs neither the bus daemon nor a Hello. Marshalling as in the D-Bus
 // specification, "Message Protocol": little-endian, values aligned to their size, structs to 8.
-#define PRIVATE_SOCKET "/run/systemd/private"
 #define ANSWER_LIMIT_MS 500
 #define RECEIVED_MAX_BYTES (64 * 1024)
 #define TYPE_METHOD_RETURN 2
@@ -137,7 +136,7 @@ static bool log_in(int fd, int64_t until_ms) {
 }
 
 static bool ask(int fd, char *word, size_t capacity) {
-  struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = PRIVATE_SOCKET};
+  struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = SYSTEMD_SOCKET};
   int64_t until_ms = monotonic_ms() + ANSWER_LIMIT_MS;
   static uint8_t reply[RECEIVED_MAX_BYTES];
   uint8_t message[512];

@@ -5,6 +5,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/** There once systemd can be asked. */
+#define SYSTEMD_SOCKET "/run/systemd/private"
+
 /** systemd's SystemState ("starting", "running", …) into `word`; false when it does not answer within 500 ms. */
 bool systemd_state(char *word, size_t capacity);
 /** Writes the D-Bus call that asks for it; returns its length. Exposed for tests. */

@@ -1,11 +1,11 @@
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BangerError } from '../../../model/errors.ts';
-import { AGENT_VSOCK_PORT } from '../../../model/guest-agent.ts';
+import { AGENT_VSOCK_PORT, AGENT_VSOCK_WORKERS } from '../../../model/guest-agent.ts';
 import type { AgentChannel } from '../contract.ts';
 
 /** Half of the workers that the agent has; more callers wait. */
-export const MAX_CHANNELS = 128;
+export const MAX_CHANNELS = AGENT_VSOCK_WORKERS / 2;
 /** A caller beyond this many waiting ones is refused: something never gives its channels back. */
 const MAX_WAITING = 256;
 /** More than `OK ` and a port number. */

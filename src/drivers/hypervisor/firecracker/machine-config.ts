@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { BangerError } from '../../../model/errors.ts';
 import { LAST_WORD_VSOCK_PORT } from '../../../model/guest-agent.ts';
+import { VMM_OPEN_FILES } from '../../../model/limits.ts';
 import type { MachineDisk, MachineLimits, MachineNetwork, MachineSnapshot, MachineSpec, TransferLimit } from '../contract.ts';
 
 /** What the driver accepts; the VMM has no other disks and no network of its own. */
@@ -16,8 +17,6 @@ const APPENDED_BYTES_PER_DEVICE = 48;
 const MAX_VCPUS = 32;
 /** Ports above 2 are guests; each VM has a vsock of its own, so all may have the same address. */
 const GUEST_CID = 3;
-/** A descriptor table of this size is allocated at start; the daemon's own limit may be a million. */
-const MAX_OPEN_FILES = 2048;
 /** flock's status when another VMM has the disk; Firecracker has no such one. */
 export const DISK_BUSY_STATUS = 75;
 const LOCK_WAIT_SECONDS = 1;
@@ -77,7 +76,7 @@ export function processArguments(parts: { spec: MachineSpec; program: string; ap
   const lock = ['flock', '--no-fork', '--timeout', `${LOCK_WAIT_SECONDS}`, '--conflict-exit-code', `${DISK_BUSY_STATUS}`];
   return [
     ...spec.commandPrefix,
-    ...['prlimit', `--nofile=${MAX_OPEN_FILES}:`],
+    ...['prlimit', `--nofile=${VMM_OPEN_FILES}:`],
     ...spec.disks.flatMap((disk) => [...lock, disk.readOnly ? '--shared' : '--exclusive', disk.path]),
     ...[parts.program, '--id', spec.vmId, '--api-sock', parts.apiPath],
   ];
