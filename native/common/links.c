@@ -43,6 +43,12 @@ int link_bring_up(const char *name) {
   return link_ioctl(SIOCSIFFLAGS, &request);
 }
 
+int link_set_mtu(const char *name, int mtu) {
+  struct ifreq request = named(name);
+  request.ifr_mtu = mtu;
+  return link_ioctl(SIOCSIFMTU, &request);
+}
+
 int link_rename(const char *name, const char *new_name) {
   struct ifreq request = named(name);
   snprintf(request.ifr_newname, IFNAMSIZ, "%s", new_name);
@@ -123,5 +129,5 @@ int write_setting(const char *path, const char *value) {
   int fd = open(path, O_WRONLY | O_CLOEXEC);
   if (fd < 0) return -1;
   ssize_t n = write(fd, value, strlen(value));
-  return close_keeping_errno(fd, n < 0 ? -1 : 0);
+  return close_keeping_errno(fd, n == (ssize_t)strlen(value) ? 0 : -1);
 }

@@ -28,6 +28,7 @@ int bridge_leave(const char *bridge, const char *port);
 int tap_make(const char *name, uid_t owner);
 int link_bring_up(const char *name);
 int link_take_down(const char *name);
+int link_set_mtu(const char *name, int mtu);
 // The link must be down; older kernels rename no other.
 int link_rename(const char *name, const char *new_name);
 // No such link is fine.

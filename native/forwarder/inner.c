@@ -2,7 +2,6 @@
 // It ends with the outer half.
 #include "forwarder.h"
 #include "common/links.h"
-#include "common/errors.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,22 +19,14 @@
 
 // --- inside ---
 
-static int write_file(const char *path, const char *text) {
-  int fd = open(path, O_WRONLY | O_CLOEXEC);
-  if (fd < 0) return -1;
-  ssize_t n = write(fd, text, strlen(text));
-  KEEPING_ERRNO(close(fd));
-  return n == (ssize_t)strlen(text) ? 0 : -1;
-}
-
 static const char *enter_new_namespace(void) {
   char uid_map[64], gid_map[64];
   snprintf(uid_map, sizeof uid_map, "0 %u 1\n", (unsigned)geteuid());
   snprintf(gid_map, sizeof gid_map, "0 %u 1\n", (unsigned)getegid());
   if (unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0) return "cannot make a user and network namespace";
-  if (write_file("/proc/self/setgroups", "deny") != 0) return "cannot write /proc/self/setgroups";
-  if (write_file("/proc/self/uid_map", uid_map) != 0) return "cannot write /proc/self/uid_map";
-  if (write_file("/proc/self/gid_map", gid_map) != 0) return "cannot write /proc/self/gid_map";
+  if (write_setting("/proc/self/setgroups", "deny") != 0) return "cannot write /proc/self/setgroups";
+  if (write_setting("/proc/self/uid_map", uid_map) != 0) return "cannot write /proc/self/uid_map";
+  if (write_setting("/proc/self/gid_map", gid_map) != 0) return "cannot write /proc/self/gid_map";
   return NULL;
 }
 

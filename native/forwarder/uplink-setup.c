@@ -39,28 +39,16 @@ static int add_mark_rule(void) {
   return netlink_apply(-1, &request);
 }
 
-static int bring_up(const char *name) {
-  struct ifreq request = {0};
-  int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) return -1;
-  strncpy(request.ifr_name, name, IFNAMSIZ - 1);
-  // Datagrams pass whole, whatever fragments they came in.
-  request.ifr_mtu = PACKET_BYTES;
-  int result = ioctl(fd, SIOCSIFMTU, &request);
-  request.ifr_flags = IFF_UP;
-  if (result == 0) result = ioctl(fd, SIOCSIFFLAGS, &request);
-  close(fd);
-  return result;
-}
-
 int uplink_setup(void) {
   int device = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
   if (device < 0) return -1;
   struct ifreq request = {.ifr_flags = IFF_TUN | IFF_NO_PI};
   strncpy(request.ifr_name, PRIVATE_UPLINK, IFNAMSIZ - 1);
-  // A guest's SYN comes back from here with the guest's address, which a strict host would call a forgery.
+  // A guest's SYN comes back from here with the guest's address, which a strict host would call a forgery. Datagrams pass whole,
+  // whatever fragments they came in.
   if (ioctl(device, TUNSETIFF, &request) == 0 && write_setting("/proc/sys/net/ipv4/conf/all/rp_filter", "0") == 0 &&
-      write_setting("/proc/sys/net/ipv4/conf/" PRIVATE_UPLINK "/rp_filter", "0") == 0 && bring_up(PRIVATE_UPLINK) == 0 &&
+      write_setting("/proc/sys/net/ipv4/conf/" PRIVATE_UPLINK "/rp_filter", "0") == 0 &&
+      link_set_mtu(PRIVATE_UPLINK, PACKET_BYTES) == 0 && link_bring_up(PRIVATE_UPLINK) == 0 &&
       add_route(RT_TABLE_MAIN, RTN_UNICAST, RT_SCOPE_LINK, PRIVATE_UPLINK) == 0 && add_route(HERE_TABLE, RTN_LOCAL, RT_SCOPE_HOST, "lo") == 0 &&
       add_mark_rule() == 0)
     return device;

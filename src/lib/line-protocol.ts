@@ -1,5 +1,4 @@
-// The line protocol of banger-forwarder's control socket (head of native/forwarder/control.c) and of the root helper
-// (head of native/helper/dispatch.c).
+// The line protocol of banger-forwarder's control socket and of the root helper (head of native/common/lines.h).
 import type { Socket } from 'node:net';
 import { PlaceProblem } from './own-place.ts';
 import { connectOwnSocket, connectRootSocket } from './own-socket.ts';
