@@ -109,6 +109,7 @@ export const IMPORT_EXCEPTIONS: readonly ImportException[] = [
   { from: 'src/cli/', to: 'src/model/errors.ts', because: 'exit codes are part of the table of errors' },
   { from: 'src/cli/', to: 'src/model/limits.ts', because: 'bad values are refused before anything is sent (3.2)' },
   { from: 'src/cli/', to: 'src/model/name.ts', because: 'bad names are refused before anything is sent (3.2)' },
+  { from: 'src/cli/', to: 'src/model/reference.ts', because: 'a name means the same VM on both sides of the socket (3.1)' },
   { from: 'src/cli/daemon-process.ts', to: 'src/host/', because: 'the CLI starts the daemon of this machine (1.2)' },
   { from: 'src/cli/ssh-process.ts', to: 'src/host/', because: 'vm ssh runs the ssh of this machine on the terminal (6.4)' },
   { from: 'src/cli/copy-process.ts', to: 'src/host/', because: 'vm cp reads and writes files of this machine with a program in C' },

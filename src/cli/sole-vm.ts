@@ -1,8 +1,8 @@
 // A host with a single VM: commands that only look, start or log in need not be told its name. What ends or changes one must be.
 import type { Command } from '@commander-js/extra-typings';
 import type { VmView } from '../api/schemas.ts';
-import { vmNameOf } from '../model/name.ts';
 import { BangerError } from '../model/errors.ts';
+import { among, findExactly } from '../model/reference.ts';
 import type { Cli } from './cli.ts';
 
 /** What help says of an argument that may be left out. */
@@ -44,7 +44,7 @@ export async function nameAndCommand(
   if (name !== undefined && !begins) return named;
   const vms = await cli.api().listVms();
   // As docker has it, the name may stand behind `--` as well.
-  if (name !== undefined && vms.some((vm) => vm.name === vmNameOf(name) || vm.id === name)) return named;
+  if (name !== undefined && findExactly('VM', among(vms), name) !== undefined) return named;
   return { name: soleVm(cli, vms).name, command: words };
 }
 

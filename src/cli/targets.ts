@@ -1,8 +1,7 @@
 import type { VmVerb } from '../api/client-routes.ts';
 import type { VmView } from '../api/schemas.ts';
-import { nearest } from '../lib/nearest.ts';
-import { vmNameOf } from '../model/name.ts';
 import { BangerError } from '../model/errors.ts';
+import { among, type Known, resolveReference } from '../model/reference.ts';
 import type { Cli } from './cli.ts';
 import { runOperation, watchOperation } from './operations.ts';
 import { exitCodeOf, reportError } from './render/error.ts';
@@ -18,14 +17,15 @@ type Noun = 'VM' | 'image';
 export type Target<V extends Named = VmView> = { ref: string; vm: V } | { ref: string; error: BangerError };
 
 /**
- * Resolves references to VMs, or images, against one list: by name, id, or unambiguous beginning of an id (3.1). One that is named
- * twice comes once, where it was named first (3.4).
+ * Resolves references to VMs, or images, against one list. One that is named twice comes once, where it was named
+ * first (3.4).
  */
 export function resolveTargets<V extends Named>(references: readonly string[], vms: readonly V[], noun: Noun = 'VM'): Target<V>[] {
   const targets: Target<V>[] = [];
+  const known = among(vms);
   const seen = new Set<string>();
   for (const ref of new Set(references)) {
-    const target = resolveTarget(ref, vms, noun);
+    const target = resolveTarget(ref, known, noun);
     if ('vm' in target && seen.has(target.vm.id)) continue;
     if ('vm' in target) seen.add(target.vm.id);
     targets.push(target);
@@ -33,37 +33,13 @@ export function resolveTargets<V extends Named>(references: readonly string[], v
   return targets;
 }
 
-/** Shorter ones are more likely a mistyped name; the daemon has the same rule. */
-const ID_PREFIX = /^[0-9a-f]{4,32}$/;
-
-function resolveTarget<V extends Named>(typed: string, vms: readonly V[], noun: Noun): Target<V> {
-  const ref = noun === 'VM' ? vmNameOf(typed) : typed;
-  const exact = vms.find((vm) => vm.name === ref) ?? vms.find((vm) => vm.id === ref);
-  if (exact !== undefined) return { ref, vm: exact };
-  const matches = ID_PREFIX.test(ref) ? vms.filter((vm) => vm.id.startsWith(ref)) : [];
-  const [only] = matches;
-  if (only !== undefined && matches.length === 1) return { ref, vm: only };
-  if (matches.length > 1) {
-    return {
-      ref,
-      error: new BangerError('AMBIGUOUS_REFERENCE', `${JSON.stringify(ref)} is the beginning of ${matches.length} ${noun} ids`, {
-        remedy: `use a name: ${matches.map((vm) => vm.name).join(', ')}`,
-        details: { ref },
-      }),
-    };
+function resolveTarget<V extends Named>(ref: string, known: Known<V>, noun: Noun): Target<V> {
+  try {
+    return { ref, vm: resolveReference(noun, known, ref) };
+  } catch (error) {
+    if (error instanceof BangerError) return { ref, error };
+    throw error;
   }
-  const near = nearest(
-    ref,
-    vms.map((vm) => vm.name),
-  );
-  const hint = near === undefined ? '' : `; did you mean ${near}?`;
-  return {
-    ref,
-    error: new BangerError('NOT_FOUND', `there is no ${noun} ${JSON.stringify(ref)}${hint}`, {
-      remedy: `banger ${noun.toLowerCase()} list`,
-      details: { ref },
-    }),
-  };
 }
 
 /** Which VMs are meant beside, or instead of, those that are named. */

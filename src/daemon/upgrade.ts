@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { execSchema } from '../api/schemas.ts';
 import type { AgentClient } from '../guest/agent-client.ts';
 import type { FrameSession } from '../guest/frame-session.ts';
-import { resolveVm } from '../lifecycle/vm/resolve.ts';
+import { resolveReference } from '../model/reference.ts';
 import { BangerError, ERROR_CODES, type ErrorBody, toErrorBody, SCHEMA_REMEDY } from '../model/errors.ts';
 import { AGENT_LIMITS } from '../model/limits.ts';
 import { parseInput } from './input.ts';
@@ -44,7 +44,7 @@ async function serve(services: DaemonServices, buildId: string, upgrade: Upgrade
   const [, reference = '', kind] = route;
   const { what, open } = askedFor(kind, await readBody(request));
   if (head.length > 0) socket.unshift(head);
-  const vm = resolveVm(services.vms, decodePart(reference));
+  const vm = resolveReference('VM', services.vms, decodePart(reference));
   const hears = request.headers['banger-wait'] === 'tell';
   const gone = new AbortController();
   socket.once('close', () => gone.abort());

@@ -1,6 +1,7 @@
 import { EventEmitter, on } from 'node:events';
 import { BangerError, type ErrorBody, toErrorBody } from '../model/errors.ts';
 import type { OperationRecord, OperationState, StoredEvent } from '../model/operation.ts';
+import { resolveReference } from '../model/reference.ts';
 import type { OperationStore } from '../store/operations.ts';
 import type { Journal } from './pipeline.ts';
 
@@ -122,11 +123,10 @@ export class Operations {
     return this.#options.store.list().map((stored) => this.#unwritten.get(stored.id) ?? stored);
   }
 
-  /** @throws NOT_FOUND */
-  get(id: string): OperationRecord {
-    const found = this.#unwritten.get(id) ?? this.#options.store.find(id);
-    if (found !== undefined) return found;
-    throw new BangerError('NOT_FOUND', `there is no operation ${JSON.stringify(id)}`, { remedy: 'banger operation list' });
+  /** @param reference id or beginning of an id @throws NOT_FOUND, AMBIGUOUS_REFERENCE */
+  get(reference: string): OperationRecord {
+    const find = (id: string): OperationRecord | undefined => this.#unwritten.get(id) ?? this.#options.store.find(id);
+    return resolveReference('operation', { find, findByName: () => undefined, list: () => this.list() }, reference);
   }
 
   /** Asks a running operation to stop and roll back; nothing happens to one that has ended. */

@@ -18,31 +18,6 @@ export function checkName(name: string, what: 'VM' | 'image' = 'VM'): string {
   });
 }
 
-/** A login name of shadow-utils, and what others allow besides. */
-const USER = /^[A-Za-z_][A-Za-z0-9_.-]{0,31}\$?$/;
-
-/**
- * Reads `web`, `web.vm`, `dev@web` and `dev@web.vm`, as ssh and people write a VM.
- * @returns name, id or beginning of an id, and the user where one is named
- * @throws INVALID_INPUT for what is no name of a user
- */
-export function readVmReference(text: string): { user?: string; name: string } {
-  const at = text.lastIndexOf('@');
-  const user = at < 0 ? undefined : text.slice(0, at);
-  if (user !== undefined && !USER.test(user)) {
-    throw new BangerError('INVALID_INPUT', `${JSON.stringify(user.slice(0, 80))} is not the name of a user`, {
-      remedy: 'write NAME, or USER@NAME',
-      details: { value: text.slice(0, 80) },
-    });
-  }
-  return { ...(user === undefined ? {} : { user }), name: vmNameOf(text) };
-}
-
-/** @returns the reference without a user before it, and without `.vm` behind it */
-export function vmNameOf(reference: string): string {
-  return reference.slice(reference.lastIndexOf('@') + 1).replace(/\.vm\.?$/, '');
-}
-
 function nameProblem(name: string): string | undefined {
   if (name.length < LIMITS.nameLength.min) return 'it is empty';
   if (name.length > LIMITS.nameLength.max) return `it has ${name.length} characters, more than ${LIMITS.nameLength.max}`;

@@ -49,6 +49,17 @@ test('an operation is written down before and after each step, and told to an ea
   assert.deepEqual([stages[0], stages.at(-1)], ['record started', 'ready done']);
 });
 
+test('an operation is named by the beginning of its id as a VM is, to look at it, to follow and to cancel it (1.4, 3.1)', async (t) => {
+  const daemon = await daemonFor(t);
+  const { id } = await hang(daemon, false);
+  const short = id.slice(0, 6);
+  assert.equal((await daemon.api.operation(short)).id, id);
+  await daemon.api.cancelOperation(short);
+  const [last] = (await Array.fromAsync(await daemon.api.operationEvents(short))).slice(-1);
+  assert.ok(last?.type === 'end' && last.state === 'cancelled');
+  await assert.rejects(daemon.api.operation(id.slice(0, 3)), { code: 'NOT_FOUND' });
+});
+
 test('a client that goes away takes along what it had begun attached (1.4)', async (t) => {
   const daemon = await daemonFor(t);
   const operation = await hang(daemon, true);

@@ -22,9 +22,9 @@ import type { Host } from '../../src/host/host.ts';
 import type { Distribution } from '../../src/images/distribution.ts';
 import type { ProvisionSources } from '../../src/images/provision/sources.ts';
 import type { HostPort, LifecycleServices } from '../../src/lifecycle/services.ts';
-import { resolveImage } from '../../src/lifecycle/image/resolve.ts';
 import type { Timer } from '../../src/lifecycle/timer.ts';
 import { BangerError } from '../../src/model/errors.ts';
+import { resolveReference } from '../../src/model/reference.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
 import { createEffects, type EffectHook, type Effects } from './effects.ts';
 import { createFakeStorage } from './fake-storage.ts';
@@ -256,7 +256,7 @@ function fakeParts(world: TestWorld, store: Store, effects: Effects): Parameters
       agentSha256: () => world.agentSha256,
       networks: () => known,
       missing: () => new BangerError('BUNDLE_MISSING', 'there is no runtime bundle'),
-      resolveImage: (reference = 'default') => Promise.resolve().then(() => resolveImage(store.images.list(), reference)),
+      resolveImage: (reference = 'default') => Promise.resolve().then(() => resolveReference('image', store.images, reference)),
     },
   };
 }

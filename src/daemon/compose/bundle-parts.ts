@@ -9,7 +9,7 @@ import type { Store } from '../../store/store.ts';
 import type { Places } from './bundle-work.ts';
 import type { ComposeOptions } from './join.ts';
 import { imageOfBundle, saveDefaultImage } from './default-image.ts';
-import { resolveImage } from '../../lifecycle/image/resolve.ts';
+import { resolveReference } from '../../model/reference.ts';
 
 /** What depends on the bundle, which may come, go and be rebuilt while the daemon runs. */
 export type BundleParts = {
@@ -80,7 +80,7 @@ export async function bundleParts(context: {
     missing: () => missing,
     async resolveImage(reference: string | undefined): Promise<Image> {
       await refresh();
-      return resolveImage(store.images.list(), reference ?? options.config.defaults.image);
+      return resolveReference('image', store.images, reference ?? options.config.defaults.image);
     },
   };
 }

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
-import { resolveVm } from '../../lifecycle/vm/resolve.ts';
+import { resolveReference } from '../../model/reference.ts';
 import { BangerError } from '../../model/errors.ts';
 import type { Vm } from '../../model/vm.ts';
 import { clientSignal } from '../request-signal.ts';
@@ -19,7 +19,7 @@ const guestPath = z
 
 /** Files in and out of the guest, as streams. */
 export function guestFileRoutes(server: TypedServer, services: DaemonServices): void {
-  const resolve = (reference: string) => resolveVm(services.vms, reference);
+  const resolve = (reference: string) => resolveReference('VM', services.vms, reference);
   /** From the request to the last byte of its answer. */
   const copying = (reference: string, reply: FastifyReply): Vm => {
     const vm = resolve(reference);

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { type Health, healthSchema, sshAccessSchema, sshLoginSchema, vmSchema } from '../../api/schemas.ts';
 import { held } from '../../lifecycle/adopt.ts';
-import { resolveVm } from '../../lifecycle/vm/resolve.ts';
+import { resolveReference } from '../../model/reference.ts';
 import { makeContext } from '../../lifecycle/vm-context.ts';
 import { BangerError } from '../../model/errors.ts';
 import { decideAction } from '../../model/vm-state.ts';
@@ -18,7 +18,7 @@ const DEFAULT_WAIT_MS = 120_000;
 
 /** What only the guest, or the way to it, can tell. */
 export function guestStateRoutes(server: TypedServer, services: DaemonServices): void {
-  const resolve = (reference: string): Vm => resolveVm(services.vms, reference);
+  const resolve = (reference: string): Vm => resolveReference('VM', services.vms, reference);
 
   server.get('/v1/vms/:ref/health', { schema: { params, response: { 200: healthSchema } } }, (request) =>
     health(services, resolve(request.params.ref)),

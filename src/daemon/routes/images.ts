@@ -14,8 +14,8 @@ import { importImage } from '../../lifecycle/image/import.ts';
 import { promoteImage } from '../../lifecycle/image/promote.ts';
 import { registerImage } from '../../lifecycle/image/register.ts';
 import { deleteImage, pruneImages } from '../../lifecycle/image/remove.ts';
-import { resolveImage } from '../../lifecycle/image/resolve.ts';
 import type { Image } from '../../model/image.ts';
+import { resolveReference } from '../../model/reference.ts';
 import { type Attachments, acceptOperation } from '../attachments.ts';
 import { imageView } from '../image-view.ts';
 import type { TypedServer } from '../server.ts';
@@ -26,7 +26,7 @@ const params = z.object({ ref: z.string().max(200) });
 /** `/v1/images`: the records, and the verbs as operations. */
 export function imageRoutes(server: TypedServer, services: DaemonServices, attachments: Attachments): void {
   const view = (image: Image) => imageView(services, image);
-  const resolve = (reference: string): Image => resolveImage(services.images.list(), reference);
+  const resolve = (reference: string): Image => resolveReference('image', services.images, reference);
   const accept = acceptOperation(attachments);
 
   server.get('/v1/images', { schema: { response: { 200: z.array(imageSchema) } } }, () => Promise.all(services.images.list().map(view)));

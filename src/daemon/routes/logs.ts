@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import { z } from 'zod';
 import { followFile } from '../../lib/follow-file.ts';
 import { beginOfTail } from '../../lib/log-tail.ts';
-import { resolveVm } from '../../lifecycle/vm/resolve.ts';
+import { resolveReference } from '../../model/reference.ts';
 import { createFollowers, MOST_LOG_FOLLOWERS } from '../followers.ts';
 import { clientSignal } from '../request-signal.ts';
 import type { TypedServer } from '../server.ts';
@@ -23,7 +23,7 @@ export function logRoutes(server: TypedServer, services: DaemonServices): void {
   const follows = createFollowers(MOST_LOG_FOLLOWERS, 'logs');
 
   server.get('/v1/vms/:ref/logs', { schema: { params, querystring } }, async (request, reply) => {
-    const vm = resolveVm(services.vms, request.params.ref);
+    const vm = resolveReference('VM', services.vms, request.params.ref);
     const paths = services.pathsOf(vm);
     const path = { serial: paths.serialLog, vmm: paths.vmmLog, events: paths.eventLog }[request.query.kind];
     const from = request.query.tail === undefined ? 0 : (await beginOfTail(path, Number(request.query.tail))).begin;

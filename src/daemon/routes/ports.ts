@@ -11,7 +11,7 @@ import type { ForwardResult } from '../../drivers/network/contract.ts';
 import type { GuestPort } from '../../guest/protocol.ts';
 import { held } from '../../lifecycle/adopt.ts';
 import { addForward, removeForward } from '../../lifecycle/vm/forwards.ts';
-import { resolveVm } from '../../lifecycle/vm/resolve.ts';
+import { resolveReference } from '../../model/reference.ts';
 import { makeContext } from '../../lifecycle/vm-context.ts';
 import { portKey } from '../../model/forward-ports.ts';
 import { decideAction } from '../../model/vm-state.ts';
@@ -28,7 +28,7 @@ const MAX_QUESTIONS = 64;
 
 /** What listens in a guest, where it is reached, and what the user tied to ports of the host. */
 export function portRoutes(server: TypedServer, services: DaemonServices): void {
-  const resolve = (reference: string): Vm => resolveVm(services.vms, reference);
+  const resolve = (reference: string): Vm => resolveReference('VM', services.vms, reference);
   const views = (vm: Vm): PortForwardView[] => forwardViews(services, vm);
 
   server.get('/v1/vms/:ref/ports', { schema: { params, response: { 200: z.array(guestPortSchema) } } }, async (request) => {

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { createVmSchema, operationSchema, setVmSchema, vmSchema } from '../../api/schemas.ts';
 import { createVm } from '../../lifecycle/vm/create.ts';
-import { resolveVm } from '../../lifecycle/vm/resolve.ts';
+import { resolveReference } from '../../model/reference.ts';
 import { setVm } from '../../lifecycle/vm/set.ts';
 import { deleteVm, killVm, restartVm, startVm, stopVm } from '../../lifecycle/vm/verbs.ts';
 import type { OperationRecord } from '../../model/operation.ts';
@@ -21,7 +21,7 @@ const SIGNALS = ['SIGKILL', 'SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGUSR1',
 /** `/v1/vms`: the records, and the verbs as operations. */
 export function vmRoutes(server: TypedServer, services: DaemonServices, attachments: Attachments): void {
   const view = (vm: Vm) => vmView(services, vm);
-  const resolve = (reference: string): Vm => resolveVm(services.vms, reference);
+  const resolve = (reference: string): Vm => resolveReference('VM', services.vms, reference);
   const accept = acceptOperation(attachments);
 
   server.get('/v1/vms', { schema: { response: { 200: z.array(vmSchema) } } }, (_request, reply) => {

@@ -10,7 +10,7 @@ export function declareCommand(cli: Cli) {
     'cancel an operation and wait until it is rolled back; a stop has no way back, its guest is only waited for no longer',
     ['banger operation cancel 3f2a91c0'],
   )
-    .argument('<id>', 'id of the operation')
+    .argument('<id>', 'id or beginning of an id')
     .option('-d, --detach', 'do not wait')
     .addOption(progressOption())
     .action(async (id, flags) => {

@@ -7,7 +7,7 @@ export function declareCommand(cli: Cli) {
   return newCommand('watch', 'show the stages of an operation from its beginning to its end; Ctrl-C only stops watching', [
     'banger operation watch 3f2a91c0',
   ])
-    .argument('<id>', 'id of the operation')
+    .argument('<id>', 'id or beginning of an id')
     .addOption(progressOption())
     .action(async (id, flags) => {
       const end = await followOperation(cli, id, flags.progress);

@@ -1,7 +1,7 @@
 import type { Cli } from '../../cli.ts';
 import { newCommand } from '../../command.ts';
 import { BangerError } from '../../../model/errors.ts';
-import { readVmReference } from '../../../model/name.ts';
+import { readVmReference } from '../../../model/reference.ts';
 import { reportInOrder } from '../../targets.ts';
 import { planCopies } from '../../copy-spec.ts';
 

@@ -1,5 +1,5 @@
 import type { ExecBody } from '../../../api/schemas.ts';
-import { readVmReference } from '../../../model/name.ts';
+import { readVmReference } from '../../../model/reference.ts';
 import { BangerError } from '../../../model/errors.ts';
 import type { Cli } from '../../cli.ts';
 import { collect, newCommand, newOption } from '../../command.ts';

@@ -1,5 +1,5 @@
 import { BangerError, ERROR_CODES } from '../../../model/errors.ts';
-import { readVmReference } from '../../../model/name.ts';
+import { readVmReference } from '../../../model/reference.ts';
 import type { Cli } from '../../cli.ts';
 import { newCommand } from '../../command.ts';
 import { endpointName, remoteArgv, type SshEndpoint, sshWords } from '../../endpoint.ts';
