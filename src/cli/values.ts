@@ -4,7 +4,7 @@ import { constants } from 'node:os';
 import { parseDuration } from '../lib/duration.ts';
 import { formatSize, parseSize } from '../lib/size.ts';
 import { BangerError } from '../model/errors.ts';
-import { LABEL_KEY, LABEL_VALUE, LIMITS } from '../model/limits.ts';
+import { LABEL_KEY, LABEL_VALUE, LIMITS, VMM_SIGNALS } from '../model/limits.ts';
 
 const MIB = 1024 ** 2;
 
@@ -45,19 +45,16 @@ export function parseTimeout(flag: string, value: string): number {
   return refuse(flag, value, 'seconds or a duration such as 90s, 5m or 1h30m, at most 7d');
 }
 
-/** Signals that mean something to a VMM (signal(7)). */
-const SIGNALS = ['TERM', 'KILL', 'INT', 'HUP', 'QUIT', 'USR1', 'USR2', 'STOP', 'CONT'];
-
-/** @returns `KILL` for "9"; undefined when no signal has that number */
+/** @returns `SIGKILL` for "9"; undefined when no signal has that number */
 function signalOfNumber(text: string): string | undefined {
-  const found = Object.entries(constants.signals).find(([, number]) => String(number) === text);
-  return found?.[0].replace(/^SIG/, '');
+  return Object.entries(constants.signals).find(([, number]) => String(number) === text)?.[0];
 }
 
-/** @returns `SIGTERM` for "TERM", "term" and "SIGTERM". @throws INVALID_INPUT */
-export function parseSignal(flag: string, value: string): string {
-  const name = signalOfNumber(value) ?? value.toUpperCase().replace(/^SIG/, '');
-  return SIGNALS.includes(name) ? `SIG${name}` : refuse(flag, value, `one of ${SIGNALS.join(', ')}, or its number`);
+/** @returns `SIGTERM` for "TERM", "term", "SIGTERM" and "15". @throws INVALID_INPUT */
+export function parseSignal(flag: string, value: string): (typeof VMM_SIGNALS)[number] {
+  const wanted = signalOfNumber(value) ?? `SIG${value.toUpperCase().replace(/^SIG/, '')}`;
+  const known = VMM_SIGNALS.find((signal) => signal === wanted);
+  return known ?? refuse(flag, value, `one of ${VMM_SIGNALS.map((signal) => signal.slice(3)).join(', ')}, or its number`);
 }
 
 const ownValue = (own: Readonly<Record<string, string | undefined>>, name: string): string | undefined =>

@@ -65,6 +65,9 @@ export const DEFAULT_SPEC = {
   nat: true,
 } as const;
 
+/** Signals that mean something to a VMM (signal(7)). */
+export const VMM_SIGNALS = ['SIGKILL', 'SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2', 'SIGSTOP', 'SIGCONT'] as const;
+
 /** Key of a label: letters, digits and `.`, `_`, `-`, `/` between them, 63 at most. */
 export const LABEL_KEY = /^[A-Za-z0-9]([A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?$/;
 

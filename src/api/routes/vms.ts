@@ -1,0 +1,75 @@
+// Routes of VMs: the records, and the verbs, each an operation.
+import { z } from 'zod';
+import { VMM_SIGNALS } from '../../model/limits.ts';
+import { declareRoutes, HOST_ERRORS, IMAGE_ERRORS, json, operation } from '../route.ts';
+import { createVmSchema, healthSchema, setVmSchema, sshAccessSchema, sshLoginSchema, vmSchema } from '../schemas.ts';
+
+const waitFor = z.enum(['agent', 'ssh', 'services']).optional().describe('readiness to wait for, default services');
+const rescue = z.boolean().optional().describe("whether a system of the image runs beside the VM's own disks");
+const graceMs = z.number().int().min(0).max(3_600_000).optional().describe('how long its guest may take to shut down');
+const signal = z.enum(VMM_SIGNALS).optional();
+
+const waitQuery = z.strictObject({
+  for: z.enum(['agent', 'ssh', 'services', 'running', 'stopped']).default('services'),
+  timeoutMs: z
+    .string()
+    .regex(/^\d{1,8}$/, 'must be a whole number of milliseconds, at most 99999999')
+    .transform(Number)
+    .default(120_000),
+});
+
+export const VM_ROUTES = declareRoutes({
+  'GET /v1/vms': { does: 'shows every VM, the oldest first', reply: json(z.array(vmSchema)), errors: [] },
+  'GET /v1/vms/:ref': { does: 'shows a VM', reply: json(vmSchema), errors: [] },
+  'POST /v1/vms': {
+    does: 'creates a VM and starts it, unless told otherwise',
+    body: createVmSchema,
+    reply: operation,
+    errors: ['NAME_TAKEN', ...IMAGE_ERRORS, ...HOST_ERRORS],
+  },
+  'POST /v1/vms/:ref/start': {
+    does: 'starts a VM',
+    body: z.strictObject({ waitFor, rescue }).nullish(),
+    reply: operation,
+    errors: [],
+  },
+  'POST /v1/vms/:ref/stop': {
+    does: 'shuts the guest down, and ends its VMM when that takes too long',
+    body: z.strictObject({ graceMs }).nullish(),
+    reply: operation,
+    errors: [],
+  },
+  'POST /v1/vms/:ref/restart': {
+    does: 'stops a VM and starts it again',
+    body: z.strictObject({ graceMs, waitFor, rescue }).nullish(),
+    reply: operation,
+    errors: [],
+  },
+  'POST /v1/vms/:ref/kill': {
+    does: 'sends a signal to the VMM, SIGKILL unless another is named',
+    body: z.strictObject({ signal }).nullish(),
+    reply: operation,
+    errors: [],
+  },
+  'POST /v1/vms/:ref/set': {
+    does: 'changes what a VM is',
+    body: setVmSchema,
+    reply: operation,
+    errors: ['WRONG_STATE', 'NAME_TAKEN'],
+  },
+  'DELETE /v1/vms/:ref': { does: 'deletes a VM with its disks', reply: operation, errors: [] },
+  'GET /v1/vms/:ref/health': { does: 'asks the guest how it is', reply: json(healthSchema), errors: [] },
+  'GET /v1/vms/:ref/wait': {
+    does: 'answers when the VM has come that far',
+    query: waitQuery,
+    reply: json(vmSchema),
+    errors: ['TIMEOUT', 'WRONG_STATE', 'AGENT_UNREACHABLE', 'AGENT_PROTOCOL'],
+  },
+  'GET /v1/vms/:ref/ssh': {
+    does: 'shows how an SSH client gets into a VM',
+    query: z.strictObject({ running: z.literal('1').optional().describe('refuse when the VM does not run') }),
+    reply: json(sshAccessSchema),
+    errors: ['WRONG_STATE'],
+  },
+  'GET /v1/ssh': { does: 'shows what an SSH client needs for every VM alike', reply: json(sshLoginSchema), errors: [] },
+});
