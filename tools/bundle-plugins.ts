@@ -27,11 +27,6 @@ const UNUSED: readonly { request: RegExp; reason: string; contents: string }[] =
     contents: "module.exports = () => () => { throw new Error('a schema is not of zod'); };",
   },
   {
-    request: /^yaml$/,
-    reason: '/openapi.json is JSON',
-    contents: "exports.stringify = () => { throw new Error('YAML is not built in'); };",
-  },
-  {
     request: /^\.\.\/locales\/index\.js$/,
     reason: 'English is loaded where zod needs it; the other fifty languages never',
     contents: 'export {};',

@@ -1,8 +1,4 @@
-import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { Operation } from '../api/schemas.ts';
 import type { Operations } from '../lifecycle/operations.ts';
-import type { OperationRecord } from '../model/operation.ts';
-import { operationView } from './views.ts';
 
 /** How long an attached operation may wait for its first watcher. */
 const FIRST_WATCHER_MS = 5000;
@@ -35,14 +31,5 @@ export function createAttachments(operations: Pick<Operations, 'cancel'>) {
       // Cancelling an operation that has ended does nothing.
       if (count <= 1) operations.cancel(operationId);
     },
-  };
-}
-
-/** @returns what answers 202 with an operation, tied to the client when it asks for that */
-export function acceptOperation(attachments: Attachments) {
-  return (request: FastifyRequest, reply: FastifyReply, operation: OperationRecord): Operation => {
-    if (request.headers['banger-attach'] === '1') attachments.attach(operation.id);
-    reply.status(202);
-    return operationView(operation);
   };
 }

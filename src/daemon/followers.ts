@@ -1,5 +1,5 @@
-import type { FastifyReply } from 'fastify';
 import { BangerError } from '../model/errors.ts';
+import type { Client } from './handlers.ts';
 
 /** Each looks at a file again and again. */
 export const MOST_LOG_FOLLOWERS = 64;
@@ -10,12 +10,12 @@ export const MOST_EVENT_FOLLOWERS = 1024;
  * Bounds streams that stay open as long as their client likes. Of one VM there may be one more as long as it has fewer than are left for
  * all, so that whoever watches one in a loop leaves room for the others.
  * @param what they are, for people
- * @returns what counts a reply as one of them until its connection closes; throws BUSY beyond the bound
+ * @returns what counts a client as one of them until its connection closes; throws BUSY beyond the bound
  */
-export function createFollowers(most: number, what: string): (reply: Pick<FastifyReply, 'raw'>, vm: string | null) => void {
+export function createFollowers(most: number, what: string): (client: Pick<Client, 'onClose'>, vm: string | null) => void {
   const counts = new Map<string | null, number>();
   let count = 0;
-  return ({ raw }, vm) => {
+  return (client, vm) => {
     const own = counts.get(vm) ?? 0;
     if (own >= most - count) {
       const whose = vm === null ? '' : ` of ${vm}`;
@@ -25,7 +25,7 @@ export function createFollowers(most: number, what: string): (reply: Pick<Fastif
     }
     count++;
     counts.set(vm, own + 1);
-    raw.once('close', () => {
+    client.onClose(() => {
       count--;
       const left = (counts.get(vm) ?? 1) - 1;
       if (left === 0) counts.delete(vm);

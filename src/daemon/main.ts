@@ -41,7 +41,9 @@ async function main(): Promise<void> {
   const build = { id: BANGER_BUILD, version: BANGER_VERSION };
   await trustHost(config);
   const daemon = await compose({ directories, config, log, build, requestShutdown: () => ending.resolve('request') });
-  const server = await createServer(daemon.services, build);
+  const server = await createServer(daemon.services, build, {
+    onUndeclared: (route, code) => log.warn({ route, code }, 'a route gave an error that it does not declare'),
+  });
   await daemon.recover();
   if (activated === undefined) {
     // A socket that nobody answers is a dead daemon's; the database lock has shown that there is no living one.

@@ -1,37 +1,36 @@
 import type { Socket } from 'node:net';
-import fastifySwagger from '@fastify/swagger';
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply } from 'fastify';
-import { jsonSchemaTransform, jsonSchemaTransformObject, serializerCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import { BangerError, ERROR_CODES, type ErrorBody, toErrorBody, SCHEMA_REMEDY } from '../model/errors.ts';
+import { describeApi } from '../api/openapi.ts';
+import type { RouteGroup } from '../api/route.ts';
+import { ROUTE_GROUPS } from '../api/routes.ts';
+import { BangerError, ERROR_CODES, type ErrorBody, type ErrorCode, SCHEMA_REMEDY, toErrorBody } from '../model/errors.ts';
 import { createAttachments } from './attachments.ts';
+import type { ServedRoutes } from './handlers.ts';
 import { parseInput } from './input.ts';
-import { describeApi } from './openapi.ts';
-import { bundleRoutes } from './routes/bundle.ts';
-import { type BuildId, daemonRoutes } from './routes/daemon.ts';
-import { guestFileRoutes } from './routes/guest-files.ts';
-import { guestStateRoutes } from './routes/guest-state.ts';
-import { imageRoutes } from './routes/images.ts';
-import { logRoutes } from './routes/logs.ts';
-import { operationRoutes } from './routes/operations.ts';
-import { portRoutes } from './routes/ports.ts';
-import { vmRoutes } from './routes/vms.ts';
+import { bundleHandlers } from './routes/bundle.ts';
+import { type BuildId, daemonHandlers } from './routes/daemon.ts';
+import { guestHandlers } from './routes/guest.ts';
+import { imageHandlers } from './routes/images.ts';
+import { operationHandlers } from './routes/operations.ts';
+import { vmHandlers } from './routes/vms.ts';
+import { serveRoutes } from './serve.ts';
 import type { DaemonServices } from './services.ts';
-import { endWithError, handleUpgrades, upgradeRoutes } from './upgrade.ts';
+import { endWithError, handleUpgrades } from './upgrade.ts';
 
 export type Server = FastifyInstance;
-/** What a route file gets: the server that knows the schemas' types. */
-export type TypedServer = ReturnType<typeof typed>;
-const typed = (server: FastifyInstance) => server.withTypeProvider<ZodTypeProvider>();
-
-/** Bodies are small; files come as streams, which have no limit. */
-const BODY_LIMIT_BYTES = 1024 ** 2;
 
 /** How messages call the parts of a request. */
 const PARTS: Readonly<Record<string, string>> = { body: 'the body', querystring: 'the query', params: 'the path' };
 
-const settingsOf = (build: { id: string }) => ({
-  bodyLimit: BODY_LIMIT_BYTES,
+export type ServerOptions = {
+  /** Routes besides those of the API. */
+  more?: readonly (RouteGroup & ServedRoutes)[];
+  /** Told of an error that a route gave without declaring it. */
+  onUndeclared?: (route: string, code: ErrorCode) => void;
+};
+
+const settingsOf = (build: BuildId) => ({
   forceCloseConnections: true,
   exposeHeadRoutes: false,
   // A socket file has no host name.
@@ -49,21 +48,24 @@ const settingsOf = (build: { id: string }) => ({
  * Builds the API; listening is the caller's.
  * @param build id of this build, sent with every reply so that a CLI of another build notices (1.3)
  */
-export async function createServer(services: DaemonServices, build: BuildId): Promise<Server> {
+export async function createServer(services: DaemonServices, build: BuildId, options: ServerOptions = {}): Promise<Server> {
+  const { more = [], onUndeclared = () => undefined } = options;
+  const judge = (code: ErrorCode, name: string, errors: ReadonlySet<ErrorCode>): void => {
+    // Who has gone away is told nothing.
+    if (code !== 'CANCELLED' && !errors.has(code)) onUndeclared(name, code);
+  };
   const server = Fastify(settingsOf(build));
-  server.setValidatorCompiler(({ schema, httpPart }) => (data) => ({
-    value: parseInput(schema as z.ZodType, data, PARTS[httpPart ?? ''] ?? 'the request'),
-  }));
-  server.setSerializerCompiler(serializerCompiler);
+  readAndWrite(server);
   server.addHook('onRequest', (_request, reply, done) => {
     reply.header('banger-build', build.id);
     done();
   });
-  server.addHook('onRoute', ({ schema }) => {
-    // What is asked for in vain is refused, here as in bodies.
-    if (schema !== undefined && schema.hide !== true) schema.querystring ??= z.strictObject({});
+  server.setErrorHandler((error, request, reply) => {
+    const { config, bodyLimit } = request.routeOptions;
+    const body = explain(error as FastifyError, bodyLimit);
+    if (config.declared !== undefined) judge(body.code, config.declared.name, config.declared.errors);
+    return sendError(reply, body);
   });
-  server.setErrorHandler((error, _request, reply) => sendError(reply, explain(error as FastifyError)));
   server.setNotFoundHandler((request, reply) =>
     sendError(reply, {
       code: 'NOT_FOUND',
@@ -71,36 +73,37 @@ export async function createServer(services: DaemonServices, build: BuildId): Pr
       remedy: SCHEMA_REMEDY,
     }),
   );
-  server.removeContentTypeParser('text/plain');
-  await server.register(fastifySwagger, {
-    openapi: { openapi: '3.1.0', info: { title: 'banger', version: build.version, description: 'microVMs on your own computer' } },
-    transform: jsonSchemaTransform,
-    transformObject: jsonSchemaTransformObject,
-  });
   const attachments = createAttachments(services.operations);
-  await server.register((scope, _options, done) => {
-    const routes = typed(scope);
-    daemonRoutes(routes, services, build);
-    bundleRoutes(routes, services, attachments);
-    vmRoutes(routes, services, attachments);
-    imageRoutes(routes, services, attachments);
-    operationRoutes(routes, services, attachments);
-    guestStateRoutes(routes, services);
-    portRoutes(routes, services);
-    logRoutes(routes, services);
-    upgradeRoutes(routes);
-    done();
-  });
-  await server.register((scope, _options, done) => {
-    // Files pass through untouched; without this the body would be refused or collected in memory.
-    scope.addContentTypeParser('application/octet-stream', (_request, payload, ready) => ready(null, payload));
-    guestFileRoutes(typed(scope), services);
-    done();
-  });
-  server.get('/openapi.json', { schema: { hide: true } }, () => describeApi(server));
-  handleUpgrades(server.server, services, build.id);
+  const sets = [...handlersOf(services, build, attachments), ...more];
+  for (const set of sets) await serveRoutes(server, set, attachments);
+  server.get('/openapi.json', () => describeApi([...ROUTE_GROUPS, ...more], build.version));
+  handleUpgrades(server.server, sets, { buildId: build.id, onRefusal: judge });
   await server.ready();
   return server;
+}
+
+function handlersOf(services: DaemonServices, build: BuildId, attachments: ReturnType<typeof createAttachments>): ServedRoutes[] {
+  return [
+    vmHandlers(services),
+    guestHandlers(services),
+    operationHandlers(services, attachments),
+    imageHandlers(services),
+    bundleHandlers(services),
+    daemonHandlers(services, build),
+  ];
+}
+
+/** What comes and what goes is held to the schemas of the declarations. */
+function readAndWrite(server: Server): void {
+  server.setValidatorCompiler(({ schema, httpPart }) => (data) => ({
+    value: parseInput(schema as z.ZodType, data, PARTS[httpPart ?? ''] ?? 'the request'),
+  }));
+  server.setSerializerCompiler(({ schema, method, url }) => (data) => {
+    const result = z.safeEncode(schema as z.ZodType, data);
+    if (result.success) return JSON.stringify(result.data);
+    throw new BangerError('INTERNAL', `${method} ${url} has not answered as it is declared to`, { cause: result.error });
+  });
+  server.removeContentTypeParser('text/plain');
 }
 
 /** Sends an error in the one form that errors have. */
@@ -117,10 +120,10 @@ const CLIENT_FAULTS: Readonly<Record<string, string>> = {
   FST_ERR_MAX_PARAM_LENGTH: 'the path has a part of more than 200 characters',
 };
 
-function explain(error: FastifyError): ErrorBody {
+function explain(error: FastifyError, bodyLimit?: number): ErrorBody {
   if (error instanceof BangerError) return toErrorBody(error);
   if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE') {
-    return { code: 'PAYLOAD_TOO_LARGE', message: `the body is larger than ${BODY_LIMIT_BYTES} bytes` };
+    return { code: 'PAYLOAD_TOO_LARGE', message: `the body is larger than ${bodyLimit} bytes` };
   }
   const isClientFault = error.statusCode !== undefined && error.statusCode >= 400 && error.statusCode < 500;
   if (isClientFault) return { code: 'INVALID_INPUT', message: CLIENT_FAULTS[error.code] ?? error.message.slice(0, 200) };

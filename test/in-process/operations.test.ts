@@ -1,6 +1,4 @@
 import assert from 'node:assert/strict';
-import { EventEmitter } from 'node:events';
-import type { ServerResponse } from 'node:http';
 import { test } from 'node:test';
 import type { OperationEvent } from '../../src/api/schemas.ts';
 import { createFollowers, MOST_LOG_FOLLOWERS } from '../../src/daemon/followers.ts';
@@ -191,9 +189,9 @@ test('who follows a log is told when the daemon ends, and does not take it for t
 test('event streams are bounded in the same way (7.2)', () => {
   const follows = createFollowers(4, 'operations');
   const begin = (vm: string | null): (() => void) => {
-    const raw = new EventEmitter() as ServerResponse;
-    follows({ raw }, vm);
-    return () => void raw.emit('close');
+    let close = (): void => assert.fail('its end is not waited for');
+    follows({ onClose: (callback) => void (close = callback) }, vm);
+    return () => close();
   };
   const [end] = [begin('web'), begin('web')];
   assert.throws(() => begin('web'), { code: 'BUSY' });

@@ -1,4 +1,5 @@
 // The real daemon in this process: real server, verbs, store and files; machines, network and names are in memory.
+import assert from 'node:assert/strict';
 import { copyFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
@@ -157,7 +158,8 @@ export async function startDaemon(world: TestWorld, options: DaemonOptions & { h
     },
     parts,
   );
-  const server = await createServer(daemon.services, build);
+  const undeclared: string[] = [];
+  const server = await createServer(daemon.services, build, { onUndeclared: (route, code) => void undeclared.push(`${route}: ${code}`) });
   await Promise.race([effects.died, daemon.recover()]);
   let isOver = false;
   if (!effects.dead) await server.listen({ path: world.directories.socketPath });
@@ -187,6 +189,7 @@ export async function startDaemon(world: TestWorld, options: DaemonOptions & { h
       isOver = true;
       await server.close();
       await daemon.close();
+      assert.deepEqual(undeclared, [], 'errors that routes gave and do not declare (src/api/routes/)');
     },
     kill,
   };

@@ -1,65 +1,55 @@
-import { Readable } from 'node:stream';
-import { z } from 'zod';
-import { type OperationEvent, operationSchema } from '../../api/schemas.ts';
+import { OPERATION_ROUTES } from '../../api/routes/daemon.ts';
+import type { OperationEvent } from '../../api/schemas.ts';
 import type { Attachments } from '../attachments.ts';
 import { createFollowers, MOST_EVENT_FOLLOWERS } from '../followers.ts';
-import { clientSignal } from '../request-signal.ts';
-import type { TypedServer } from '../server.ts';
+import { served, type ServedRoutes } from '../handlers.ts';
 import type { DaemonServices } from '../services.ts';
 import { operationView, vmView } from '../views.ts';
 
-const params = z.object({ id: z.string().max(64) });
-
-/** `/v1/operations`: what runs, what ran, and its events from the first on. */
-export function operationRoutes(server: TypedServer, services: DaemonServices, attachments: Attachments): void {
+/** Operations: what runs, what ran, and its events from the first on. */
+export function operationHandlers(services: DaemonServices, attachments: Attachments): ServedRoutes {
   const { operations } = services;
   const follows = createFollowers(MOST_EVENT_FOLLOWERS, 'operations');
-
-  server.get('/v1/operations', { schema: { response: { 200: z.array(operationSchema) } } }, () => operations.list().map(operationView));
-
-  server.get('/v1/operations/:id', { schema: { params, response: { 200: operationSchema } } }, (request) =>
-    operationView(operations.get(request.params.id)),
-  );
-
-  server.delete('/v1/operations/:id', { schema: { params, response: { 202: operationSchema } } }, (request, reply) => {
-    const record = operations.get(request.params.id);
-    operations.cancel(record.id);
-    reply.status(202);
-    return operationView(record);
+  return served(OPERATION_ROUTES, {
+    'GET /v1/operations': () => operations.list().map(operationView),
+    'GET /v1/operations/:id': ({ params }) => operationView(operations.get(params.id)),
+    'GET /v1/operations/:id/events': ({ params }, client) => {
+      const { id, vmName } = operations.get(params.id);
+      follows(client, vmName);
+      return watched(attachments, id, events(services, id, client.signal));
+    },
+    'DELETE /v1/operations/:id': ({ params }) => {
+      const record = operations.get(params.id);
+      operations.cancel(record.id);
+      return operationView(record);
+    },
   });
+}
 
-  server.get('/v1/operations/:id/events', { schema: { params } }, (request, reply) => {
-    const { id, vmName } = operations.get(request.params.id);
-    follows(reply, vmName);
-    const signal = clientSignal(reply);
-    return reply.type('application/x-ndjson').send(Readable.from(events(id, signal)));
-  });
-
-  async function* events(id: string, signal: AbortSignal): AsyncGenerator<string> {
-    attachments.watcherCame(id);
-    try {
-      let last = { seq: -1, atMs: 0 };
-      for await (const event of operations.watch(id, signal)) {
-        last = event;
-        yield line(event);
-      }
-      if (signal.aborted) return;
-      const ended = await operations.settled(id);
-      const vm = ended.vmId === null ? undefined : services.vms.find(ended.vmId);
-      yield line({
-        type: 'end',
-        seq: last.seq + 1,
-        atMs: last.atMs,
-        state: ended.state === 'running' ? 'failed' : ended.state,
-        error: ended.error,
-        vm: vm === undefined ? null : vmView(services, vm),
-      });
-    } finally {
-      attachments.watcherLeft(id);
-    }
+async function* watched<T>(attachments: Attachments, id: string, all: AsyncIterable<T>): AsyncGenerator<T> {
+  attachments.watcherCame(id);
+  try {
+    yield* all;
+  } finally {
+    attachments.watcherLeft(id);
   }
 }
 
-function line(event: OperationEvent): string {
-  return `${JSON.stringify(event)}\n`;
+async function* events(services: DaemonServices, id: string, signal: AbortSignal): AsyncGenerator<OperationEvent> {
+  let last = { seq: -1, atMs: 0 };
+  for await (const event of services.operations.watch(id, signal)) {
+    last = event;
+    yield event;
+  }
+  if (signal.aborted) return;
+  const ended = await services.operations.settled(id);
+  const vm = ended.vmId === null ? undefined : services.vms.find(ended.vmId);
+  yield {
+    type: 'end',
+    seq: last.seq + 1,
+    atMs: last.atMs,
+    state: ended.state === 'running' ? 'failed' : ended.state,
+    error: ended.error,
+    vm: vm === undefined ? null : vmView(services, vm),
+  };
 }

@@ -1,75 +1,34 @@
-import { z } from 'zod';
-import {
-  type GuestPortView,
-  guestPortSchema,
-  portForwardSchema,
-  portForwardViewSchema,
-  type PortForwardView,
-} from '../../api/port-schemas.ts';
+import type { GuestPortView, PortForwardView } from '../../api/port-schemas.ts';
 import { listenerOf, listenersOf, reachPorts } from '../../capabilities/ports.ts';
 import type { ForwardResult } from '../../drivers/network/contract.ts';
 import type { GuestPort } from '../../guest/protocol.ts';
 import { held } from '../../lifecycle/adopt.ts';
-import { addForward, removeForward } from '../../lifecycle/vm/forwards.ts';
-import { resolveReference } from '../../model/reference.ts';
 import { makeContext } from '../../lifecycle/vm-context.ts';
 import { portKey } from '../../model/forward-ports.ts';
 import { decideAction } from '../../model/vm-state.ts';
 import type { Vm } from '../../model/vm.ts';
-import { clientSignal } from '../request-signal.ts';
-import type { TypedServer } from '../server.ts';
 import type { DaemonServices } from '../services.ts';
 
-const params = z.object({ ref: z.string().max(200) });
 /** Speaks first, and would take our questions for an attack. */
 const SSH_PORT = 22;
 /** A guest that listens on everything is not asked about all of it at once. */
 const MAX_QUESTIONS = 64;
 
-/** What listens in a guest, where it is reached, and what the user tied to ports of the host. */
-export function portRoutes(server: TypedServer, services: DaemonServices): void {
-  const resolve = (reference: string): Vm => resolveReference('VM', services.vms, reference);
-  const views = (vm: Vm): PortForwardView[] => forwardViews(services, vm);
-
-  server.get('/v1/vms/:ref/ports', { schema: { params, response: { 200: z.array(guestPortSchema) } } }, async (request) => {
-    const vm = resolve(request.params.ref);
-    decideAction(vm, 'exec');
-    const live = await held(services, vm);
-    const guestPorts = await live.agent.ports();
-    const results = await reachPorts(makeContext(services, vm), live, guestPorts);
-    return withSchemes(
-      services,
-      vm,
-      guestPorts.map((port) => placed(port, results)),
-    );
-  });
-
-  server.get('/v1/vms/:ref/forwards', { schema: { params, response: { 200: z.array(portForwardViewSchema) } } }, (request) =>
-    views(resolve(request.params.ref)),
-  );
-
-  server.post(
-    '/v1/vms/:ref/forwards',
-    { schema: { params, body: portForwardSchema, response: { 200: z.array(portForwardViewSchema) } } },
-    async (request, reply) => views(await addForward(services, resolve(request.params.ref), request.body, clientSignal(reply))),
-  );
-
-  const querystring = z.strictObject({
-    protocol: portForwardSchema.shape.protocol,
-    hostAddress: portForwardSchema.shape.hostAddress,
-    hostPort: z
-      .string()
-      .regex(/^\d{1,5}$/, 'must be a port')
-      .transform(Number),
-  });
-  server.delete(
-    '/v1/vms/:ref/forwards',
-    { schema: { params, querystring, response: { 200: z.array(portForwardViewSchema) } } },
-    async (request, reply) => views(await removeForward(services, resolve(request.params.ref), request.query, clientSignal(reply))),
+/** @returns what listens in the guest, and where it is reached */
+export async function portViews(services: DaemonServices, vm: Vm): Promise<GuestPortView[]> {
+  decideAction(vm, 'exec');
+  const live = await held(services, vm);
+  const guestPorts = await live.agent.ports();
+  const results = await reachPorts(makeContext(services, vm), live, guestPorts);
+  return withSchemes(
+    services,
+    vm,
+    guestPorts.map((port) => placed(port, results)),
   );
 }
 
-function forwardViews(services: DaemonServices, vm: Vm): PortForwardView[] {
+/** @returns what the user tied to ports of the host */
+export function forwardViews(services: DaemonServices, vm: Vm): PortForwardView[] {
   const results = services.machines.find(vm.id)?.reach.results ?? [];
   return vm.forwards.map((forward) => {
     const result = results.find((candidate) => portKey(candidate) === portKey(listenerOf(forward)));

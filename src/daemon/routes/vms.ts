@@ -1,69 +1,64 @@
-import { z } from 'zod';
-import { createVmSchema, operationSchema, setVmSchema, vmSchema } from '../../api/schemas.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { VM_ROUTES } from '../../api/routes/vms.ts';
+import type { Health, SshLogin } from '../../api/schemas.ts';
+import { held } from '../../lifecycle/adopt.ts';
 import { createVm } from '../../lifecycle/vm/create.ts';
-import { resolveReference } from '../../model/reference.ts';
 import { setVm } from '../../lifecycle/vm/set.ts';
 import { deleteVm, killVm, restartVm, startVm, stopVm } from '../../lifecycle/vm/verbs.ts';
-import type { OperationRecord } from '../../model/operation.ts';
+import { makeContext } from '../../lifecycle/vm-context.ts';
+import { BangerError } from '../../model/errors.ts';
+import { resolveReference } from '../../model/reference.ts';
+import { decideAction } from '../../model/vm-state.ts';
 import type { Vm } from '../../model/vm.ts';
-import { type Attachments, acceptOperation } from '../attachments.ts';
-import type { TypedServer } from '../server.ts';
+import { JsonText, served, type ServedRoutes } from '../handlers.ts';
 import type { DaemonServices } from '../services.ts';
 import { vmListText, vmView } from '../views.ts';
 
-const params = z.object({ ref: z.string().max(200) });
-const waitFor = z.enum(['agent', 'ssh', 'services']).optional();
-/** Whether a system of the image runs beside the VM's own disks. */
-const rescue = z.boolean().optional();
-const graceMs = z.number().int().min(0).max(3_600_000).optional();
-const SIGNALS = ['SIGKILL', 'SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2', 'SIGSTOP', 'SIGCONT'] as const;
+const WAIT_POLL_MS = 50;
 
-/** `/v1/vms`: the records, and the verbs as operations. */
-export function vmRoutes(server: TypedServer, services: DaemonServices, attachments: Attachments): void {
-  const view = (vm: Vm) => vmView(services, vm);
-  const resolve = (reference: string): Vm => resolveReference('VM', services.vms, reference);
-  const accept = acceptOperation(attachments);
-
-  server.get('/v1/vms', { schema: { response: { 200: z.array(vmSchema) } } }, (_request, reply) => {
-    void reply.type('application/json').send(vmListText(services) as never);
+/** VMs: the records, the verbs as operations, and what only the guest, or the way to it, can tell. */
+export function vmHandlers(services: DaemonServices): ServedRoutes {
+  const resolve = ({ ref }: { ref: string }): Vm => resolveReference('VM', services.vms, ref);
+  const login = async (): Promise<SshLogin> => ({ user: 'root', privateKeyPath: await services.clientPrivateKeyPath() });
+  return served(VM_ROUTES, {
+    'GET /v1/vms': () => new JsonText(vmListText(services)),
+    'GET /v1/vms/:ref': ({ params }) => vmView(services, resolve(params)),
+    'POST /v1/vms': ({ body: { name, image, labels, start = true, waitFor: level, ...asked } }) =>
+      createVm(services, {
+        ...given('name', name),
+        ...given('image', image),
+        ...given('labels', labels),
+        asked,
+        start,
+        waitForServices: wantsServices(level),
+      }),
+    'POST /v1/vms/:ref/start': ({ params, body }) =>
+      startVm(services, resolve(params), { waitForServices: wantsServices(body?.waitFor), ...given('rescue', body?.rescue) }),
+    'POST /v1/vms/:ref/stop': ({ params, body }) => stopVm(services, resolve(params), given('graceMs', body?.graceMs)),
+    'POST /v1/vms/:ref/restart': ({ params, body }) =>
+      restartVm(services, resolve(params), {
+        ...given('graceMs', body?.graceMs),
+        ...given('rescue', body?.rescue),
+        waitForServices: wantsServices(body?.waitFor),
+      }),
+    'POST /v1/vms/:ref/kill': ({ params, body }) => killVm(services, resolve(params), given('signal', body?.signal)),
+    'POST /v1/vms/:ref/set': ({ params, body }) => setVm(services, resolve(params), body),
+    'DELETE /v1/vms/:ref': ({ params }) => deleteVm(services, resolve(params)),
+    'GET /v1/vms/:ref/health': ({ params }) => health(services, resolve(params)),
+    'GET /v1/vms/:ref/wait': async ({ params, query }, { signal }) =>
+      vmView(services, await waitFor(services, resolve(params), query, signal)),
+    'GET /v1/vms/:ref/ssh': async ({ params, query }) => {
+      const vm = resolve(params);
+      if (query.running !== undefined) services.machines.get(vm);
+      return {
+        ...(await login()),
+        hostKeyAlias: `banger-${vm.id}`,
+        hostPublicKey: vm.sshHostKey ?? '',
+        knownHostsPath: services.pathsOf(vm).knownHosts,
+      };
+    },
+    'GET /v1/ssh': login,
   });
-
-  server.get('/v1/vms/:ref', { schema: { params, response: { 200: vmSchema } } }, (request) => view(resolve(request.params.ref)));
-
-  server.post('/v1/vms', { schema: { body: createVmSchema, response: { 202: operationSchema } } }, async (request, reply) => {
-    const { name, image, labels, start = true, waitFor: level, ...asked } = request.body;
-    const operation = await createVm(services, {
-      ...(name === undefined ? {} : { name }),
-      ...(image === undefined ? {} : { image }),
-      ...(labels === undefined ? {} : { labels }),
-      asked,
-      start,
-      waitForServices: level === undefined || level === 'services',
-    });
-    return accept(request, reply, operation);
-  });
-
-  /** A verb on one VM: its schema, and what begins it. */
-  const verb = <Body extends z.ZodType>(name: string, body: Body, begin: (vm: Vm, options: z.output<Body>) => OperationRecord): void => {
-    server.post(`/v1/vms/:ref/${name}`, { schema: { params, body, response: { 202: operationSchema } } }, (request, reply) =>
-      accept(request, reply, begin(resolve(request.params.ref), request.body as z.output<Body>)),
-    );
-  };
-  verb('start', z.strictObject({ waitFor, rescue }).nullish(), (vm, o) =>
-    startVm(services, vm, { waitForServices: wantsServices(o?.waitFor), ...given('rescue', o?.rescue) }),
-  );
-  verb('stop', z.strictObject({ graceMs }).nullish(), (vm, o) => stopVm(services, vm, given('graceMs', o?.graceMs)));
-  verb('restart', z.strictObject({ graceMs, waitFor, rescue }).nullish(), (vm, o) =>
-    restartVm(services, vm, { ...given('graceMs', o?.graceMs), ...given('rescue', o?.rescue), waitForServices: wantsServices(o?.waitFor) }),
-  );
-  verb('kill', z.strictObject({ signal: z.enum(SIGNALS).optional() }).nullish(), (vm, o) =>
-    killVm(services, vm, given('signal', o?.signal)),
-  );
-  verb('set', setVmSchema, (vm, asked) => setVm(services, vm, asked));
-
-  server.delete('/v1/vms/:ref', { schema: { params, response: { 202: operationSchema } } }, (request, reply) =>
-    accept(request, reply, deleteVm(services, resolve(request.params.ref))),
-  );
 }
 
 function wantsServices(level: 'agent' | 'ssh' | 'services' | undefined): boolean {
@@ -73,4 +68,57 @@ function wantsServices(level: 'agent' | 'ssh' | 'services' | undefined): boolean
 /** An optional member that is there only when it has a value. */
 function given<Name extends string, Value>(name: Name, value: Value | undefined): { [N in Name]?: Value } {
   return (value === undefined ? {} : { [name]: value }) as { [N in Name]?: Value };
+}
+
+async function health(services: DaemonServices, vm: Vm): Promise<Health> {
+  const base = { vm: vm.name, state: vm.state, init: null, uptimeMs: null, clockOffsetMs: null, problem: problemOf(vm) };
+  try {
+    const live = services.machines.whyLeft(vm.id) === undefined ? services.machines.find(vm.id) : await held(services, vm);
+    if (live === undefined) return { ...base, agent: 'not-running' };
+    const { init, uptimeMs } = await live.agent.healthz();
+    const clock = await live.agent.readClock();
+    const clockOffsetMs = clock === undefined ? null : Math.round(clock.offsetMs);
+    return { ...base, problem: problemOf(services.vms.find(vm.id) ?? vm), agent: 'ok', init, uptimeMs, clockOffsetMs };
+  } catch (error) {
+    if (!(error instanceof BangerError)) throw error;
+    return { ...base, agent: 'unreachable' };
+  }
+}
+
+/** What is wrong now comes first, then what could not be set up at the start. */
+function problemOf({ lastError, runtime }: Vm): string | null {
+  const all = [...(lastError === null ? [] : [lastError]), ...(runtime?.troubles ?? []).map(({ reason }) => reason)];
+  return all.length === 0 ? null : all.join('; ');
+}
+
+type Goal = 'agent' | 'ssh' | 'services' | 'running' | 'stopped';
+
+async function waitFor(services: DaemonServices, vm: Vm, goal: { for: Goal; timeoutMs: number }, signal: AbortSignal): Promise<Vm> {
+  const deadline = performance.now() + goal.timeoutMs;
+  for (;;) {
+    const present = services.vms.find(vm.id);
+    if (present === undefined) throw new BangerError('NOT_FOUND', `the VM ${vm.name} was deleted`);
+    if (await isReached(services, present, goal.for)) return present;
+    if (present.state === 'stopped' && goal.for !== 'stopped') decideAction(present, 'exec');
+    if (performance.now() >= deadline) {
+      throw new BangerError('TIMEOUT', `VM ${vm.name} is ${present.state}; it was not "${goal.for}" within ${goal.timeoutMs} ms`, {
+        remedy: `banger vm health ${vm.name}`,
+      });
+    }
+    await sleep(WAIT_POLL_MS, undefined, { signal });
+  }
+}
+
+async function isReached(services: DaemonServices, vm: Vm, goal: Goal): Promise<boolean> {
+  if (goal === 'stopped') return vm.state === 'stopped';
+  if (vm.state !== 'running') return false;
+  const live = services.machines.find(vm.id);
+  if (live === undefined || goal === 'running') return live !== undefined;
+  const { personalized, init } = await live.agent.healthz();
+  if (goal !== 'services') return personalized;
+  const listening = new Set((await live.agent.ports()).map((port) => port.port));
+  const { servicePorts, initSystem } = makeContext(services, vm).image;
+  // systemd that does not answer yet has not even begun; other inits never tell.
+  const isUp = initSystem === 'systemd' ? init === 'running' || init === 'degraded' : init !== 'starting';
+  return isUp && servicePorts.every((port) => listening.has(port));
 }
