@@ -5,7 +5,6 @@ import { tmpdir } from 'node:os';
 import { after, before, test } from 'node:test';
 import { BangerError } from '../model/errors.ts';
 import { bodyOf, createSend, encodeHead, parseHead, readJson, readNdjson } from './client.ts';
-import { pathOf } from './client-routes.ts';
 
 let directory: string;
 let server: Server;
@@ -35,10 +34,6 @@ test('requests are HTTP/1.0 so that bodies end where the stream ends, upgrades a
   assert.match(upgrade, /^POST \/x HTTP\/1\.1\r\n/);
   assert.match(upgrade, /\r\nConnection: Upgrade\r\nUpgrade: banger-frames\r\n/);
   assert.match(upgrade, /\r\nContent-Length: 2\r\nA: b\r\n\r\n$/);
-});
-
-test('references and paths cannot change the route (1.1)', () => {
-  assert.equal(pathOf(['vms', '../daemon', 'files'], { path: '/a b&c', mode: undefined }), '/v1/vms/..%2Fdaemon/files?path=%2Fa%20b%26c');
 });
 
 test('a head is parsed or refused, never guessed (1.1)', () => {

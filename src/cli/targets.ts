@@ -1,4 +1,4 @@
-import type { VmVerb } from '../api/client-routes.ts';
+import type { VmVerb, VmVerbBody } from '../api/client-routes.ts';
 import type { VmView } from '../api/schemas.ts';
 import { BangerError } from '../model/errors.ts';
 import { among, type Known, resolveReference } from '../model/reference.ts';
@@ -77,13 +77,18 @@ export async function chooseTargets(
 /** Verbs of which only the result interests. */
 const TAKES_DOWN: ReadonlySet<VmVerb> = new Set(['stop', 'kill', 'delete']);
 
-export type VerbOptions = { progress: ProgressMode; body?: Readonly<Record<string, unknown>> };
+export type VerbOptions<Verb extends VmVerb> = { progress: ProgressMode; body?: VmVerbBody[Verb] };
 
 /**
  * Does a verb to several VMs at once. Names of those that it worked for go to stdout, errors to stderr, both in the
  * order in which they were named; one failure does not keep the others from being tried (3.4).
  */
-export async function runVerb(cli: Cli, targets: readonly Target[], verb: VmVerb, options: VerbOptions): Promise<void> {
+export async function runVerb<Verb extends VmVerb>(
+  cli: Cli,
+  targets: readonly Target[],
+  verb: Verb,
+  options: VerbOptions<Verb>,
+): Promise<void> {
   const api = cli.api();
   // Stages of several machines at once would only interleave.
   const single = targets.length === 1;
