@@ -63,10 +63,10 @@ check-spec:
 check-unused:
 	@$(NODE) node_modules/knip/bin/knip.js && echo "unused: ok"
 
-docs: ## write docs/cli.md from the declarations of the commands
+docs: ## write docs/cli.md and docs/api.md from the declarations of commands and routes
 	@$(NODE) tools/docs/main.ts
 
-openapi: ## write docs/openapi.json from the routes
+openapi: ## write docs/openapi.json from the declarations of the routes
 	@$(NODE) tools/openapi.ts
 
 native-constants: ## write native/common/constants.h from what src/ says

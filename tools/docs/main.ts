@@ -1,15 +1,16 @@
-// Makes what people read about the commands: docs/cli.md (with --check only compares it), or with a directory behind --dist
-// the manual pages and completion scripts of the packages.
+// Makes what people read: docs/cli.md from the commands and docs/api.md from the routes (with --check only compares them), and the manual
+// pages and completion scripts of the packages.
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { SCRIPT_FILES, SCRIPTS, SHELLS } from '../../src/cli/completion/scripts.ts';
+import { ROUTE_GROUPS } from '../../src/api/routes.ts';
+import { apiMarkdown } from './api-markdown.ts';
 import { configReference } from './config-keys.ts';
 import { cliMarkdown } from './markdown.ts';
 import { readReference } from './reference.ts';
 import { manualPages } from './roff.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
-export const CLI_MARKDOWN_PATH = join(ROOT, 'docs', 'cli.md');
 
 /** @returns docs/cli.md as it must be */
 export async function cliMarkdownText(): Promise<string> {
@@ -31,11 +32,17 @@ export async function writeDistDocs(dist: string, version: string): Promise<void
 }
 
 if (import.meta.main) {
-  const text = await cliMarkdownText();
-  if (!process.argv.includes('--check')) writeFileSync(CLI_MARKDOWN_PATH, text);
-  else if (readFileSync(CLI_MARKDOWN_PATH, 'utf8') === text) console.log('docs: ok');
+  const made = [
+    { name: 'docs/cli.md', text: await cliMarkdownText() },
+    { name: 'docs/api.md', text: apiMarkdown(ROUTE_GROUPS) },
+  ];
+  if (!process.argv.includes('--check')) for (const { name, text } of made) writeFileSync(join(ROOT, name), text);
   else {
-    console.error('docs: docs/cli.md is not what the declarations say; run make docs');
-    process.exitCode = 1;
+    const stale = made.filter(({ name, text }) => readFileSync(join(ROOT, name), 'utf8') !== text).map(({ name }) => name);
+    if (stale.length === 0) console.log('docs: ok');
+    else {
+      console.error(`docs: ${stale.join(' and ')} must be made anew from the declarations; run make docs`);
+      process.exitCode = 1;
+    }
   }
 }
