@@ -25,7 +25,12 @@ if [ "\$1" = docker-cli-plugin-metadata ]; then
   echo '{"SchemaVersion":"0.1.0","Vendor":"Debian","Version":"$version","ShortDescription":"Docker Compose"}'
   exit
 fi
-[ "\$1" != compose ] || shift
+# Options of docker itself, such as --context, come before the name of the plugin.
+name=compose
+for word do
+  shift
+  if [ "\$word" = "\$name" ]; then name=; else set -- "\$@" "\$word"; fi
+done
 # Where everything is emulated, a container may take longer to start than Compose waits by itself.
 COMPOSE_HTTP_TIMEOUT=\${COMPOSE_HTTP_TIMEOUT:-600} exec /usr/bin/docker-compose "\$@"
 END
