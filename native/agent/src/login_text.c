@@ -33,7 +33,7 @@ static bool contains(const char *at, const char *end, const char *text) { return
 
 /** Whether sshd is to set it: what it can hold in quotes, and not what it knows of the user itself. */
 static bool is_for_sessions(const char *variable, size_t name_length) {
-  static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_";
+  static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-";
   static const char *const own[] = {"HOME", "USER", "LOGNAME", "SHELL", "TERM", NULL};
   if (name_length == 0 || strspn(variable, letters) != name_length || strncmp(variable, "SSH_", 4) == 0) return false;
   for (const char *const *name = own; *name; name++)

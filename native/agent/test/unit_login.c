@@ -46,11 +46,11 @@ void test_sshd_configs(void) {
 
 void test_session_variables(void) {
   static char *const variables[] = {"LANG=x", "https_proxy=http://p:3128", "NAMES=a b # c", "HOME=/x", "SSH_AUTH_SOCK=/x", "Q=\"", "B=\\",
-                                    "E=", "LINE=a\tb", "A B=c", "=x"};
+                                    "E=", "LINE=a\tb", "A B=c", "=x", "discovery.type=one", "my-var=1"};
   const size_t count = sizeof variables / sizeof *variables;
-  CHECK(strcmp(adapted_with("", variables, count), KEYS "SetEnv LANG=x https_proxy=http://p:3128 \"NAMES=a b # c\" E=\n") == 0);
+  CHECK(strcmp(adapted_with("", variables, count), KEYS "SetEnv LANG=x https_proxy=http://p:3128 \"NAMES=a b # c\" E= discovery.type=one my-var=1\n") == 0);
   CHECK(strcmp(adapted_with("SetEnv NAMES=z OTHER_LANG=1\n", variables, count),
-               "SetEnv NAMES=z OTHER_LANG=1 LANG=x https_proxy=http://p:3128 E=\n" KEYS) == 0);
+               "SetEnv NAMES=z OTHER_LANG=1 LANG=x https_proxy=http://p:3128 E= discovery.type=one my-var=1\n" KEYS) == 0);
   CHECK(strcmp(adapted_with("SetEnv \"LANG=a b\" E=1 https_proxy=\n", variables, 2), "SetEnv \"LANG=a b\" E=1 https_proxy=\n" KEYS) == 0);
   CHECK(strcmp(adapted_with("", variables + 3, 2), KEYS) == 0);
 }
