@@ -68,6 +68,12 @@ static int64_t read_number(int64_t *left) {
   }
 }
 
+static void end_with_hole(int64_t size) {
+  if (size <= position) return;
+  move_to(size);
+  has_hole_at_end = can_seek;
+}
+
 static void take_sparse(const struct copy_entry *e) {
   int64_t left = e->size, count = read_number(&left), end = 0, data = 0;
   struct segment *segments = count <= SEGMENTS_MAX ? calloc((size_t)count + 1, sizeof *segments) : NULL;
@@ -92,16 +98,37 @@ static void take_sparse(const struct copy_entry *e) {
     take_bytes(segments[i].length);
   }
   free(segments);
-  if (e->real_size > position) {
-    move_to(e->real_size);
-    has_hole_at_end = can_seek;
-  }
+  end_with_hole(e->real_size);
 }
 
 void copy_content_take(const struct copy_entry *e) {
   if (e->real_size >= 0) take_sparse(e);
   else take_bytes(e->size);
   copy_skip((uint64_t)(-e->size & (COPY_BLOCK_BYTES - 1)));
+}
+
+static void copy_range(int from, int64_t end) {
+  static uint8_t bytes[65536];
+  while (position < end) {
+    int64_t left = end - position;
+    ssize_t n = pread(from, bytes, left < (int64_t)sizeof bytes ? (size_t)left : sizeof bytes, position);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) copy_fail(shown, "the other name of it cannot be read", errno);
+    if (n == 0) return;
+    put(bytes, (size_t)n);
+  }
+}
+
+void copy_content_copy(int from) {
+  struct stat st;
+  for (int64_t at = 0; (at = lseek(from, at, SEEK_DATA)) >= 0;) {
+    int64_t end = lseek(from, at, SEEK_HOLE);
+    if (end < 0) break;
+    move_to(at);
+    copy_range(from, end);
+    at = end;
+  }
+  if (fstat(from, &st) == 0) end_with_hole(st.st_size);
 }
 
 void copy_content_cut(int64_t size) {

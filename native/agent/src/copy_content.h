@@ -6,6 +6,8 @@
 /** `can_seek`: holes are left out; else they are written as zeros. */
 void copy_content_begin(int fd, const char *shown, bool can_seek);
 void copy_content_take(const struct copy_entry *e);
+/** All of another file, without its holes. */
+void copy_content_copy(int from);
 void copy_content_cut(int64_t size);
 void copy_content_end(void);
 

@@ -26,16 +26,35 @@ void copy_place_link(int parent, const char *name, const struct copy_entry *e, c
   if (utimensat(parent, name, times, AT_SYMLINK_NOFOLLOW) != 0) errno = 0;
 }
 
-void copy_place_hard_link(int parent, const char *name, const struct copy_entry *e) {
+// Not every file system has such names, and none has them across two.
+static bool has_no_hard_links(int error) { return error == EXDEV || error == EPERM || error == EMLINK || error == ENOTSUP; }
+
+_Noreturn static void fail_without_first(const struct copy_entry *e) {
+  copy_fail(copy_tree_shown(e->path), "it is another name of a file that is not in the copy", -EBADMSG);
+}
+
+static int open_first(int directory, const char *first, const struct copy_entry *e, bool may_follow) {
+  struct stat st;
+  // A pipe that somebody put there meanwhile is not waited for.
+  int fd = openat(directory, first, O_RDONLY | O_NONBLOCK | O_CLOEXEC | (may_follow ? 0 : O_NOFOLLOW));
+  if (fd < 0) copy_fail(copy_tree_shown(e->link), "", errno);
+  if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) fail_without_first(e);
+  return fd;
+}
+
+int copy_place_hard_link(int parent, const char *name, const struct copy_entry *e, bool may_follow) {
   char first[NAME_MAX + 1];
   struct stat st, there;
-  int directory = copy_tree_find(e->link, first, sizeof first);
-  if (!*first || fstatat(directory, first, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(st.st_mode))
-    copy_fail(copy_tree_shown(e->path), "it is another name of a file that is not in the copy", -EBADMSG);
+  int fd = -1, directory = copy_tree_find(e->link, first, sizeof first);
+  if (!*first || fstatat(directory, first, &st, may_follow ? 0 : AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(st.st_mode)) fail_without_first(e);
   bool is_same = fstatat(parent, name, &there, AT_SYMLINK_NOFOLLOW) == 0 && there.st_ino == st.st_ino && there.st_dev == st.st_dev;
   if (!is_same) {
     take_away(parent, name, copy_tree_shown(e->path));
-    if (linkat(directory, first, parent, name, 0) != 0) copy_fail(copy_tree_shown(e->path), "it cannot be made another name of its file", errno);
+    if (linkat(directory, first, parent, name, may_follow ? AT_SYMLINK_FOLLOW : 0) != 0) {
+      if (!has_no_hard_links(errno)) copy_fail(copy_tree_shown(e->path), "it cannot be made another name of its file", errno);
+      fd = open_first(directory, first, e, may_follow);
+    }
   }
   close(directory);
+  return fd;
 }

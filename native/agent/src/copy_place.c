@@ -1,5 +1,6 @@
 #include "copy_place.h"
 #include "copy_content.h"
+#include "copy_file.h"
 #include "copy_tree.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -139,6 +140,11 @@ void copy_file_begin_on(int fd, const char *shown) {
 }
 
 void copy_file_content(const struct copy_entry *e) { copy_content_take(e); }
+
+void copy_file_content_from(int fd) {
+  copy_read_xattrs(&file.entry, fd, file.shown);
+  copy_content_copy(fd);
+}
 
 void copy_file_cut(int64_t size) {
   if (file.way != NONE) copy_content_cut(size);

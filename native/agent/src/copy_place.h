@@ -18,11 +18,17 @@ void copy_file_begin(const struct copy_place *place, const struct copy_entry *e,
 void copy_file_begin_on(int fd, const char *shown);
 /** Takes the content of an entry out of the stream, with its padding. */
 void copy_file_content(const struct copy_entry *e);
+/** Takes it from another file of this system, with its attributes. */
+void copy_file_content_from(int fd);
 void copy_file_cut(int64_t size);
 /** Does nothing when no file was begun. */
 void copy_file_end(void);
 
 void copy_place_link(int parent, const char *name, const struct copy_entry *e, const char *shown);
-void copy_place_hard_link(int parent, const char *name, const struct copy_entry *e);
+/**
+ * Makes another name of a file that was copied. Where there can be none, the first one is returned, open for reading, to be copied
+ * instead; else -1. `may_follow`: the first name may be a link, which a file was copied through.
+ */
+int copy_place_hard_link(int parent, const char *name, const struct copy_entry *e, bool may_follow);
 
 #endif

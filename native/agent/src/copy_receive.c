@@ -21,8 +21,10 @@ static void on_signal(int number) {
 }
 
 static void prepare(void) {
-  static const int endings[] = {SIGHUP, SIGINT, SIGTERM, SIGPIPE};
+  static const int endings[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE};
   for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) signal(endings[i], on_signal);
+  // A file that may not grow is an error with a name like any other.
+  signal(SIGXFSZ, SIG_IGN);
   struct rlimit limit;
   if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
     limit.rlim_cur = limit.rlim_max;
@@ -57,6 +59,18 @@ static void say_links_outside(size_t count, const char *first) {
   copy_note(first, text);
 }
 
+static void place_hard_link(int parent, const char *name, const char *shown) {
+  static bool was_said;
+  int first = copy_place_hard_link(parent, name, &entry, !options->is_beneath);
+  if (first < 0) return;
+  const struct copy_place place = {parent, name, shown, false, !options->is_beneath};
+  if (!was_said) copy_note(shown, "it cannot be another name of its file there, so it was copied once more, as may be others");
+  was_said = true;
+  copy_file_begin(&place, &entry, options);
+  copy_file_content_from(first);
+  close(first);
+}
+
 static void place_member(size_t *outside, char *first, size_t room) {
   char name[NAME_MAX + 1];
   if (entry.kind == COPY_DIRECTORY) {
@@ -66,7 +80,7 @@ static void place_member(size_t *outside, char *first, size_t room) {
   int parent = copy_tree_parent(entry.path, name, sizeof name);
   const char *shown = copy_tree_shown(entry.path);
   if (!*name) copy_fail(shown, "the copy holds a file where its root is", -EBADMSG);
-  if (entry.kind == COPY_HARD_LINK) copy_place_hard_link(parent, name, &entry);
+  if (entry.kind == COPY_HARD_LINK) place_hard_link(parent, name, shown);
   else if (entry.kind == COPY_LINK) {
     copy_place_link(parent, name, &entry, shown);
     if (options->keeps_owners) copy_give_link_owner(parent, name, &entry, shown);

@@ -213,6 +213,7 @@ void copy_send(const char *path, const char *name) {
   snprintf(shown, sizeof shown, "%s", path);
   // The person named it, so a link is followed; a pipe is waited for.
   int fd = open(path, O_RDONLY | O_NOCTTY | O_CLOEXEC);
+  if (fd < 0 && errno == ENXIO && stat(path, &st) == 0 && S_ISSOCK(st.st_mode)) copy_fail(path, "it is a socket", -EINVAL);
   if (fd < 0 || fstat(fd, &st) != 0) copy_fail(path, "", errno);
   while (root_length = strlen(shown), root_length > 0 && shown[root_length - 1] == '/') shown[root_length - 1] = 0;
   if (S_ISDIR(st.st_mode)) send_root_directory(fd, &st);
@@ -223,10 +224,11 @@ void copy_send(const char *path, const char *name) {
       copy_say_total(weight_of(&st));
       copy_read_xattrs(&entry, fd, path);
       copy_send_file(&entry, fd, &st, path);
-    } else if (S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode)) {
+    } else {
+      // A pipe or a device, which is read to its end.
       entry.mode = 0644;
       copy_send_stream(&entry, fd, path);
-    } else copy_fail(path, "it is neither a file nor a directory", -EINVAL);
+    }
   }
   close(fd);
   copy_write_end();
