@@ -83,7 +83,8 @@ export function windowOf({ rows = 0, columns = 0 }: Output): [rows: number, colu
 export function inputFailure(error: unknown): BangerError {
   if (error instanceof BangerError) return error;
   const { code, message } = error as NodeJS.ErrnoException;
-  return new BangerError('NOT_PERMITTED', `the input cannot be read: ${code ?? message}`, { cause: error });
+  const why = code === 'EISDIR' ? 'it is a directory' : (code ?? message);
+  return new BangerError('NOT_PERMITTED', `the input cannot be read: ${why}`, { cause: error });
 }
 
 /**

@@ -1,17 +1,9 @@
 import { realpathSync } from 'node:fs';
 import { createCli } from './cli.ts';
 import { callersEnvironment } from './launch.ts';
+import { endAtFailureOf, openStdinOnce } from './own-streams.ts';
 import { runCli } from './run.ts';
 import { environmentOfSwitches } from './switches.ts';
-
-/** `| head` ends early and that is no error (stack of manners: EPIPE is silent). */
-function endQuietly(error: NodeJS.ErrnoException): void {
-  if (error.code === 'EPIPE') process.exit(0);
-  throw error;
-}
-
-process.stdout.on('error', endQuietly);
-process.stderr.on('error', endQuietly);
 
 const argv = process.argv.slice(2);
 const env = callersEnvironment(process.env);
@@ -20,11 +12,13 @@ for (const [name, value] of Object.entries(environmentOfSwitches(argv, env))) {
   else env[name] = value;
 }
 const { stdout, stderr } = process;
+endAtFailureOf([stdout, stderr], stderr);
+const openStdin = openStdinOnce();
 const cli = createCli({
   env,
-  // A getter of Node's that opens the stream; a listing must never touch it.
+  // A listing must never open it.
   get stdin() {
-    return process.stdin;
+    return openStdin();
   },
   stdout,
   stderr,
