@@ -15,10 +15,19 @@ export function startCopyProcess(cli: Cli, words: readonly string[]): CopyProces
   return spawnPiped([path, ...words], cli.env);
 }
 
-/** @returns the error for a program that could not be started, or that something ended */
+/** @returns the error for a program that could not be started */
 export function missing(path: string, why: string): BangerError {
   return new BangerError('PREREQUISITE_MISSING', `the program that copies files on this host cannot run: ${why}`, {
     remedy: 'in a source checkout: make build; else install banger again',
     details: { path },
+  });
+}
+
+/** @returns the error for a program that ended without a word: something ended it from outside, or it failed in a way of its own */
+export function endedSilently(ending: { exitCode: number | null; signal: NodeJS.Signals | null }, said: string): BangerError {
+  const how = ending.signal === null ? `with status ${ending.exitCode}` : `by ${ending.signal}`;
+  return new BangerError('INTERRUPTED', `the program that copies files on this host was ended ${how}${said === '' ? '' : `: ${said}`}`, {
+    remedy: 'copy again; when it was SIGKILL, this host may be short of memory',
+    details: ending,
   });
 }

@@ -71,7 +71,13 @@ export function hostError({ errno, text }: { errno: number; text: string }): Ban
 /** @returns the error for what the guest's end said, or failed to say */
 export function guestError(vm: string, talk: CopyTalk, ending: { status: number; reason: string }): BangerError {
   const said = talk.error();
-  if (said !== undefined) return new BangerError('GUEST_FILE', `in ${vm}: ${said.text}`, { details: { errno: said.errno } });
+  if (said !== undefined) {
+    const isFull = said.errno === ENOSPC || said.errno === EDQUOT;
+    return new BangerError('GUEST_FILE', `in ${vm}: ${said.text}`, {
+      details: { errno: said.errno },
+      ...(isFull && { remedy: `banger vm exec ${vm} -- df -h` }),
+    });
+  }
   // What an agent says that does not know the word.
   if (ending.status === 2 && talk.rest().startsWith('usage: banger-agent')) {
     return new BangerError('AGENT_PROTOCOL', `${vm} runs with the agent of an older banger, which cannot copy`, {
@@ -80,6 +86,7 @@ export function guestError(vm: string, talk: CopyTalk, ending: { status: number;
   }
   const why = ending.reason === '' ? talk.rest() : safeLine(ending.reason);
   return new BangerError('GUEST_FILE', `the copy failed in ${vm} (status ${ending.status})${why === '' ? '' : `: ${why}`}`, {
+    remedy: `banger vm show ${vm}`,
     details: { status: ending.status },
   });
 }

@@ -1,11 +1,11 @@
 import { PassThrough, Writable } from 'node:stream';
 import { writeAll } from '../api/client.ts';
 import type { Cli } from './cli.ts';
-import { type CopyProcess, missing, startCopyProcess } from './copy-process.ts';
+import { type CopyProcess, endedSilently, missing, startCopyProcess } from './copy-process.ts';
 import { createCopyProgress } from './copy-progress.ts';
 import { type CopyPlan, type CopySide, encodePath, nameInDirectory } from './copy-spec.ts';
 import { type CopyTalk, createCopyTalk, guestError, hostError } from './copy-talk.ts';
-import { inputFailure, runSession } from './exec-session.ts';
+import { inputFailure, runSession, tellWait } from './exec-session.ts';
 
 /** The agent itself knows how to copy; the guest starts it like every command. */
 const AGENT = ['/proc/self/exe', 'copy'];
@@ -52,7 +52,7 @@ function receiveWords(from: CopySide, to: CopySide, { archive }: CopyOptions): s
 }
 
 async function copyIn(cli: Cli, from: CopySide, to: GuestSide, { options, talks, moved }: Means): Promise<void> {
-  const socket = await cli.api().exec(to.vm, { argv: [...AGENT, ...receiveWords(from, to, options)] });
+  const socket = await cli.api().exec(to.vm, { argv: [...AGENT, ...receiveWords(from, to, options)] }, tellWait(cli, to.vm));
   const sender = startCopyProcess(cli, sendWords(from));
   try {
     const fed = from.kind === 'stream' ? feed(sender, cli.stdin as AsyncIterable<Uint8Array>) : void sender.stdin.end();
@@ -84,7 +84,8 @@ async function settle(program: CopyProcess, talk: CopyTalk): Promise<void> {
   const { exitCode, signal, startError } = await program.ended;
   const said = talk.error();
   if (said !== undefined) throw hostError(said);
-  if (exitCode !== 0) throw missing('banger-copy', startError ?? (talk.rest() || `it ended with ${signal ?? `status ${exitCode}`}`));
+  if (startError !== undefined) throw missing('banger-copy', startError);
+  if (exitCode !== 0) throw endedSilently({ exitCode, signal }, talk.rest());
 }
 
 /** @throws GUEST_FILE when the input fails; the sender is ended then, so that it cannot take the failure for the end */
@@ -104,7 +105,7 @@ function feed(program: CopyProcess, input: AsyncIterable<Uint8Array>): Promise<v
 }
 
 async function copyOut(cli: Cli, from: GuestSide, to: CopySide, { options, talks, moved }: Means): Promise<void> {
-  const socket = await cli.api().exec(from.vm, { argv: [...AGENT, ...sendWords(from)] });
+  const socket = await cli.api().exec(from.vm, { argv: [...AGENT, ...sendWords(from)] }, tellWait(cli, from.vm));
   const receiver = startCopyProcess(cli, receiveWords(from, to, options));
   const stdout = pump(receiver, to.kind === 'stream' ? cli.stdout : undefined);
   try {

@@ -1,6 +1,7 @@
 // `vm cp` in this process, with the real copy program at both ends. The guest `web` is a directory of this host.
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
+import { dirname } from 'node:path';
 import type { Readable } from 'node:stream';
 import { afterEach, beforeEach } from 'node:test';
 import type { ExecBody } from '../../src/api/schemas.ts';
@@ -16,6 +17,10 @@ export type CopyStub = {
   daemon: StubDaemon;
   /** What runs instead of the guest's end of a copy, if anything. */
   guestArgv: readonly string[] | undefined;
+  /** So many sessions the daemon says there are before it opens one; 0: it says nothing. */
+  sessionsBefore: number;
+  /** Where the host's end of a copy is looked for. */
+  programDirectory: string;
 };
 
 /** Registers the hooks of a test file. @returns what its tests use */
@@ -27,11 +32,15 @@ export function useCopyStub(): () => CopyStub {
     mkdirSync(`${base}/host`);
     const daemon = await startStubDaemon({
       routes: { 'GET /v1/daemon/build': answer({}) },
-      onUpgrade: (socket, seen) => void runAsGuest(socket, stub?.guestArgv ?? (seen.body as ExecBody).argv),
+      onUpgrade: (socket, seen) => {
+        const sessions = stub?.sessionsBefore ?? 0;
+        if (sessions > 0) socket.write(`HTTP/1.1 102 Processing\r\nBanger-Build: dev\r\nBanger-Sessions: ${sessions}\r\n\r\n`);
+        runAsGuest(socket, stub?.guestArgv ?? (seen.body as ExecBody).argv);
+      },
     });
     const cp: CopyStub['cp'] = (words, stdin = '') =>
-      runInProcess(daemon.env, ['vm', 'cp', ...words], { stdin, programPath: `${COPY_PROGRAM}.cjs` });
-    stub = { base, cp, daemon, guestArgv: undefined };
+      runInProcess(daemon.env, ['vm', 'cp', ...words], { stdin, programPath: `${stub?.programDirectory}/banger.cjs` });
+    stub = { base, cp, daemon, guestArgv: undefined, sessionsBefore: 0, programDirectory: dirname(COPY_PROGRAM) };
   });
   afterEach(async () => {
     await stub?.daemon.close();
