@@ -249,6 +249,16 @@ test('a tree comes back from a VM as it went: names, times, modes, other names, 
   assert.ok(statSync(`${directory}/back/sparse`).blocks < 100);
 });
 
+test('a disk that is named is read to its end (11.10)', async (t) => {
+  const directory = openDirectory(t, 'disk');
+  const script = 'cd /root; head -c 1048576 /dev/urandom >image; losetup -f --show image';
+  const device = (await guest(sandbox(), 'web').sh(script)).trim();
+  await sandbox().must(['vm', 'cp', `web:${device}`, `${directory}/disk`]);
+  await sandbox().must(['vm', 'cp', 'web:/root/image', directory]);
+  execFileSync('cmp', [`${directory}/disk`, `${directory}/image`]);
+  await guest(sandbox(), 'web').sh(`losetup -d ${device}`);
+});
+
 test('a log that is written to and rotated is copied out, and a disk that is full ends a copy with its name (11.10)', async (t) => {
   const web = guest(sandbox(), 'web');
   await web.sh('mkdir -p /root/log /root/tiny; mount -t tmpfs -o size=1m none /root/tiny; head -c 2000000 /dev/zero >/root/log/a');
