@@ -19,6 +19,10 @@ export type Bench = {
   unit: string;
   /** By name of the row. */
   goals: Readonly<Record<string, readonly Goal[]>>;
+  /** It takes so long that it runs only when it is named. */
+  isOnlyByName?: boolean;
+  /** Twice what it takes on an ordinary machine; default 10. */
+  limitMinutes?: number;
   run: (context: BenchContext) => Promise<RowResult[]>;
 };
 

@@ -20,7 +20,7 @@ function memoryOf(pid: number): Record<'rss' | 'pss' | 'uss', number> {
   return { rss: mib('Rss'), pss: mib('Pss'), uss: mib('Private_Clean') + mib('Private_Dirty') };
 }
 
-async function daemonPid(sandbox: Sandbox): Promise<number> {
+export async function daemonPid(sandbox: Sandbox): Promise<number> {
   return (JSON.parse(await sandbox.must(['daemon', 'status', '-o', 'json'])) as DaemonStatus).pid;
 }
 

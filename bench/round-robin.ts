@@ -3,20 +3,22 @@
 /** One thing to measure. `measure` returns its value in the unit of the bench, or throws, which fails the round. */
 export type Row = { name: string; measure: (round: number) => Promise<number> };
 
-export type RowResult = { name: string; samples: readonly number[] };
+/** `unit` when it is not that of the bench. */
+export type RowResult = { name: string; samples: readonly number[]; unit?: string };
 
 /**
- * @param rounds how often each row is measured; one round more comes before and is not counted
+ * @param rounds how often each row is measured
+ * @param warmUps rounds that come before and are not counted
  * @throws what a row throws: a bench with holes compares nothing
  */
-export async function measureRoundRobin(rows: readonly Row[], rounds: number): Promise<RowResult[]> {
+export async function measureRoundRobin(rows: readonly Row[], rounds: number, warmUps = 1): Promise<RowResult[]> {
   const results = rows.map(({ name }) => ({ name, samples: [] as number[] }));
-  for (let round = 0; round <= rounds; round++) {
+  for (let round = 0; round < rounds + warmUps; round++) {
     // Every other round goes backwards, so that no row always follows the same one.
     const order = round % 2 === 0 ? [...rows.keys()] : [...rows.keys()].toReversed();
     for (const at of order) {
       const value = await rows[at]?.measure(round);
-      if (round > 0 && value !== undefined) results[at]?.samples.push(value);
+      if (round >= warmUps && value !== undefined) results[at]?.samples.push(value);
     }
   }
   return results;

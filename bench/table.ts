@@ -8,11 +8,11 @@ export type BenchResult = { title: string; unit: string; goals: Readonly<Record<
 /** @returns one Markdown table of all benches; a row's comparisons are within its own bench, which was measured in turn. */
 export function markdownTable(results: readonly BenchResult[]): string {
   const lines = results.flatMap((bench) =>
-    bench.rows.map(({ name, samples }) => {
+    bench.rows.map(({ name, samples, unit = bench.unit }) => {
       const { median, lowerQuartile, upperQuartile, min, max } = summarize(samples);
       const compared = (bench.goals[name] ?? []).map((goal) => compare(median, goal, bench.rows)).join('; ');
       const spread = `${formatValue(lowerQuartile)}–${formatValue(upperQuartile)}`;
-      const cells = [bench.title, name, `${formatValue(median)} ${bench.unit}`, spread, `${formatValue(min)}–${formatValue(max)}`];
+      const cells = [bench.title, name, `${formatValue(median)} ${unit}`, spread, `${formatValue(min)}–${formatValue(max)}`];
       return `| ${[...cells, samples.length, compared].join(' | ')} |`;
     }),
   );
