@@ -164,7 +164,7 @@ const sparse: Load = { write: sparseFile, files: 1, heldMib: 80, rounds: () => 1
 const long = { isOnlyByName: true, limitMinutes: 120 };
 
 export const copyBenches: readonly Bench[] = [
-  copyBench('copy-small', '3,000 small files', few),
+  copyBench('copy-small', '3,000 small files', few, { limitMinutes: 30 }),
   copyBench('copy-many', '100,000 small files', many, long),
   copyBench('copy-sparse', '10 GiB that hold 64 MiB', sparse, long),
 ];

@@ -13,6 +13,8 @@ const AGENT = ['/proc/self/exe', 'copy'];
 export type CopyOptions = {
   /** Numbers of owners and setuid bits are kept. */
   archive: boolean;
+  /** Only what fails or is left out is said. */
+  quiet?: boolean;
 };
 
 /**
@@ -21,7 +23,7 @@ export type CopyOptions = {
  * @throws NOT_FOUND, NOT_PERMITTED, NO_SPACE, INVALID_INPUT for this host's side, GUEST_FILE for the guest's, and what the daemon answers
  */
 export async function copy(cli: Cli, plan: CopyPlan, options: CopyOptions): Promise<void> {
-  const progress = createCopyProgress(cli.stderr, cli.env, nameOf(plan.from));
+  const progress = createCopyProgress(cli, nameOf(plan.from), options.quiet === true);
   const listener = { note: (text: string) => progress.note(`banger: ${text}`), total: progress.total };
   const talks = { host: createCopyTalk(listener), guest: createCopyTalk(listener) };
   try {

@@ -5,7 +5,7 @@ import { chmodSync, linkSync, lstatSync, mkdirSync, readdirSync, readFileSync, s
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
-import { copyLine } from '../../src/cli/copy-progress.ts';
+import { copyLine, createRate } from '../../src/cli/copy-progress.ts';
 import { createCopyTalk } from '../../src/cli/copy-talk.ts';
 import { useCopyStub } from '../support/copy-stub.ts';
 import { COPY_PROGRAM } from '../support/stub-guest.ts';
@@ -155,8 +155,18 @@ test('what a guest says is shown without what acts on a terminal, and not withou
 });
 
 test('a long copy is shown with a bar, how much went and how fast, in one line (3.3)', () => {
-  const state = { name: './src', movedBytes: 50 * 1024 ** 2, totalBytes: 200 * 1024 ** 2, elapsedMs: 5000 };
+  const state = { name: './src', movedBytes: 50 * 1024 ** 2, totalBytes: 200 * 1024 ** 2, bytesPerSecond: 10 * 1024 ** 2 };
   assert.equal(copyLine(state, 80), './src  [######..................] 25%  50 MiB  10 MiB/s');
   assert.equal(copyLine({ ...state, totalBytes: undefined }, 80), './src  50 MiB  10 MiB/s');
+  assert.equal(copyLine(state, 52), '[######..................] 25%  50 MiB  10 MiB/s');
+  assert.equal(copyLine(state, 40), '25%  50 MiB  10 MiB/s');
   for (const columns of [1, 20, 40, 60]) assert.ok(copyLine({ ...state, name: 'n'.repeat(100) }, columns).length < columns);
+});
+
+test('the rate of a copy is that of its last seconds (3.3)', () => {
+  const rate = createRate();
+  assert.equal(rate(0, 0), 0);
+  for (let second = 1; second <= 20; second++) assert.equal(rate(second * 1000, second * 1000), 1000);
+  for (let second = 21; second <= 25; second++) rate(20_000, second * 1000);
+  assert.equal(rate(20_000, 26_000), 0, 'it stands still');
 });

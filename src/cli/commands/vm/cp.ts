@@ -15,6 +15,7 @@ export function declareCommand(cli: Cli) {
     .usage('[options] <source>... <target>')
     .argument('<path...>', 'path here or NAME:/path; - for stdin as the source, for stdout as the target')
     .option('-a, --archive', 'keep owners by their numbers, setuid bits, access lists and file capabilities')
+    .option('-q, --quiet', 'show no progress; what is left out is said')
     .option('-r, --recursive', 'nothing more: directories are copied without it')
     .option('-p, --preserve', 'nothing more: modes and times are kept without it')
     .action(async (paths, flags) => {
@@ -24,7 +25,9 @@ export function declareCommand(cli: Cli) {
       // One after the other, as they may be for the same name.
       let previous: Promise<void> = Promise.resolve();
       const copies = plans.map((plan) => {
-        previous = previous.catch(() => undefined).then(() => copy(cli, plan, { archive: flags.archive === true }));
+        previous = previous
+          .catch(() => undefined)
+          .then(() => copy(cli, plan, { archive: flags.archive === true, quiet: flags.quiet === true }));
         return previous;
       });
       await reportInOrder(cli, copies, () => undefined);
