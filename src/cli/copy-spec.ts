@@ -46,7 +46,10 @@ export function planCopies(paths: readonly string[]): CopyPlan[] {
     const from = streamOf(source, OWN_INPUTS) ?? source;
     if ((from.kind === 'guest') === (to.kind === 'guest')) {
       throw new BangerError('INVALID_INPUT', 'one side must be in a virtual machine, the other one here', {
-        remedy: 'banger vm cp --help',
+        remedy:
+          to.kind === 'guest'
+            ? 'copy to this host first, and from here into the other machine'
+            : 'write NAME:/path for the side in a machine; `banger vm list` shows the names',
       });
     }
     if (!isSingle && (from.kind === 'stream' || to.kind === 'stream')) {

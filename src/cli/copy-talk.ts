@@ -68,15 +68,22 @@ export function hostError({ errno, text }: { errno: number; text: string }): Ban
   return new BangerError(code, text, { details: { errno }, ...(remedy === undefined ? {} : { remedy }) });
 }
 
+/** What shells make names of, and the guest's end of a copy does not. */
+const PATTERN = /[*?[{]/;
+
+function guestRemedy(vm: string, { errno, text }: { errno: number; text: string }): string | undefined {
+  if (errno === ENOSPC || errno === EDQUOT) return `banger vm exec ${vm} -- df -h`;
+  if (errno === ENOENT && PATTERN.test(text)) return 'no shell expands patterns in the guest: copy the directory, or name each file';
+  return undefined;
+}
+
 /** @returns the error for what the guest's end said, or failed to say */
 export function guestError(vm: string, talk: CopyTalk, ending: { status: number; reason: string }): BangerError {
   const said = talk.error();
   if (said !== undefined) {
-    const isFull = said.errno === ENOSPC || said.errno === EDQUOT;
-    return new BangerError('GUEST_FILE', `in ${vm}: ${said.text}`, {
-      details: { errno: said.errno },
-      ...(isFull && { remedy: `banger vm exec ${vm} -- df -h` }),
-    });
+    const remedy = guestRemedy(vm, said);
+    const details = { errno: said.errno };
+    return new BangerError('GUEST_FILE', `in ${vm}: ${said.text}`, { details, ...(remedy !== undefined && { remedy }) });
   }
   // What an agent says that does not know the word.
   if (ending.status === 2 && talk.rest().startsWith('usage: banger-agent')) {

@@ -39,6 +39,10 @@ test('an error of the guest is the error of the copy, in both directions (11.10)
   assert.equal(out.exitCode, 1);
   assert.match(out.stderr, /^banger: in web: \/proc\/self\/mem: it cannot be read: /);
   assert.deepEqual(readdirSync(`${base}/host`), ['big']);
+  const pattern = await cp([`web:${base}/guest/*`, `${base}/host`]);
+  assert.match(pattern.stderr, /guest\/\*: No such file or directory\n {2}try: no shell expands patterns in the guest/);
+  const full = await cp([`${base}/host/big`, 'web:/dev/full']);
+  assert.match(full.stderr, /No space left on device\n {2}try: banger vm exec web -- df -h/);
 });
 
 test('an error of this host says what kind it is (11.10)', async () => {
