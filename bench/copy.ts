@@ -114,6 +114,7 @@ async function measureDirection(context: BenchContext, load: Load, direction: 'i
       await place.empty();
       forgetPeak(daemon);
       const { durationMs, peakMib } = await spentBy(way[direction], sandbox.env);
+      process.stderr.write(`  ${way.name} ${suffix}: ${(durationMs / 1000).toFixed(1)} s\n`);
       note(`${way.name} ${suffix}, its programs`, peakMib);
       note(`${way.name} ${suffix}, bangerd`, peakOf(daemon) ?? Number.NaN);
       await assertCopied(place, load, way.name);
@@ -140,6 +141,7 @@ async function measureLoad(context: BenchContext, load: Load): Promise<RowResult
     const out = await measureDirection(context, load, 'out');
     return [...into.rows, ...out.rows, ...into.memory, ...out.memory];
   } finally {
+    await sandbox.must(['ssh-config', '--remove']);
     await sandbox.must(['vm', 'delete', '--force', NAME]);
   }
 }
