@@ -56,13 +56,13 @@ async function waysOf({ sandbox, scratch }: BenchContext): Promise<Way[]> {
   const shell = (script: string): string[] => ['bash', '-o', 'pipefail', '-c', script];
   return [
     {
-      name: 'tar | ssh',
+      name: 'tar over ssh',
       into: shell(`tar -C ${here} -Scf - tree | ${ssh} ${NAME}.vm 'tar -C ${FAR} -xf -'`),
       out: shell(`${ssh} ${NAME}.vm 'tar -C ${FAR} -Scf - tree' | tar -C ${back} -xf -`),
     },
     {
       // Without -z it would send 10 GiB of zeros.
-      name: 'rsync',
+      name: 'rsync over ssh',
       into: ['rsync', '-aSz', '-e', ssh, `${here}/tree`, `${NAME}.vm:${FAR}`],
       out: ['rsync', '-aSz', '-e', ssh, `${NAME}.vm:${FAR}/tree`, back],
     },
@@ -151,7 +151,7 @@ function goalsOf(atMost: number): Bench['goals'] {
   return Object.fromEntries(
     ['into the guest', 'out of the guest'].map((suffix) => [
       `vm cp ${suffix}`,
-      ['tar | ssh', 'rsync'].map((name) => ({ against: `${name} ${suffix}`, atMost })),
+      ['tar over ssh', 'rsync over ssh'].map((name) => ({ against: `${name} ${suffix}`, atMost })),
     ]),
   );
 }
