@@ -105,6 +105,17 @@ static int make_through_link(const char *path, mode_t mode, const void *content,
   return error;
 }
 
+/** An empty one, such as Docker leaves where it mounted a file, gives way: nobody loses anything. */
+static int write_in_place_of_directory(const char *path, mode_t mode, const void *content, size_t length) {
+  char new[PATH_MAX];
+  if (snprintf(new, sizeof new, "%s.banger-new", path) >= (int)sizeof new) return ENAMETOOLONG;
+  int error = write_file(new, mode, content, length);
+  if (!error && rmdir(path) != 0) error = EISDIR;
+  if (!error && rename(new, path) != 0) error = errno;
+  if (error) unlink(new);
+  return error;
+}
+
 int keep_on_disk(const char *path, mode_t mode, const void *content, size_t length) {
   struct stat s;
   char target[PATH_MAX];
@@ -117,7 +128,7 @@ int keep_on_disk(const char *path, mode_t mode, const void *content, size_t leng
     path = target;
     if (stat(path, &s) != 0) return errno;
   }
-  if (S_ISDIR(s.st_mode)) return EISDIR;
+  if (S_ISDIR(s.st_mode)) return write_in_place_of_directory(path, mode, content, length);
   return S_ISREG(s.st_mode) ? write_file_as(path, mode, &s, content, length) : EEXIST;
 }
 
@@ -128,10 +139,11 @@ int keep_in_memory(const char *name, mode_t mode, const void *content, size_t le
   return write_file(path, mode, content, length);
 }
 
-/** Mounts over what stands at the path itself, also a link. */
+/** Mounts over what stands at the path itself, also a link. A file without a block has room where nothing else has. */
 static bool mount_over(const char *file, const char *path) {
   char place[64];
   int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+  if (fd < 0 && errno == ENOENT) fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (fd < 0) return false;
   snprintf(place, sizeof place, "/proc/self/fd/%d", fd);
   bool is_done = mount(file, place, NULL, MS_BIND, NULL) == 0;

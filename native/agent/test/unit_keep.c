@@ -82,7 +82,9 @@ static void test_links(void) {
 }
 
 static void test_other_things(void) {
-  CHECK(mkdir(at("directory"), 0755) == 0 && keep("directory", "x") == EISDIR);
+  CHECK(mkdir(at("directory"), 0755) == 0 && mkdir(at("directory/inner"), 0755) == 0 && keep("directory", "x") == EISDIR);
+  CHECK(access(at("directory.banger-new"), F_OK) != 0 && access(at("directory/inner"), F_OK) == 0);
+  CHECK(keep("directory/inner", "x") == 0 && holds("directory/inner", "x", 0644));
   CHECK(mkfifo(at("fifo"), 0600) == 0 && keep("fifo", "x") == EEXIST);
   CHECK(keep("real/below", "x") == ENOTDIR && keep("absent/below", "x") == ENOENT);
   CHECK(make_directories(at("a/b/c"), 0700) == 0 && make_directories(at("a/b/c"), 0700) == 0);
