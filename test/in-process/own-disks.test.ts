@@ -41,6 +41,24 @@ test('a guest that could not set all of it up runs, and start, show, list, healt
   assert.deepEqual((await api.showVm('web')).troubles, []);
 });
 
+test('a remedy mends what can be mended from inside, and names the rescue for the rest (11.9)', async (t) => {
+  const { api, world } = await daemonFor(t);
+  await created(api, 'web', { start: false });
+  const remedies: [string, number, RegExp][] = [
+    ['root in /etc/passwd', 2, /vm exec web -- sh -c 'echo root:x:0:0:root:\/root:\/bin\/sh >>\/etc\/passwd'$/],
+    ['the shell of root, /usr/sbin/nologin', 13, /vm exec web -- usermod --shell \/bin\/sh root$/],
+    ['/dev/vdz in /etc/fstab', 19, /nofail: banger vm exec web -- cat \/etc\/fstab$/],
+    ['/etc/hosts', 28, /vm exec web -- df --output=target,avail,iavail/],
+    ['all of /etc', 2, /vm restart --rescue web$/],
+    ['a directory for /etc', 20, /vm restart --rescue web$/],
+    ['the root file system', 117, /vm restart --rescue web$/],
+  ];
+  world.machines.troubles.set('web', { troubles: remedies.map(([what, errno]) => ({ what, errno, held: null })) });
+  await done(api, api.beginVm('web', 'start'));
+  const told = (await api.showVm('web')).troubles;
+  for (const [i, [, , remedy]] of remedies.entries()) assert.match(told[i]?.remedy ?? '', remedy);
+});
+
 test('what a guest says of its troubles is bounded and harmless, and one that says nonsense does not start (11.9, 7.2)', async (t) => {
   const { api, world } = await daemonFor(t);
   await created(api, 'web', { start: false });

@@ -95,13 +95,8 @@ void login_variables(struct environment *e) {
 }
 
 static bool may_log_in(const char *user) {
-  static const char *const none[] = {"nologin", "false", "true", "sync", "shutdown", "halt", NULL};
   const struct passwd *p = getpwnam(user);
-  if (!p) return false;
-  const char *shell = p->pw_shell[0] ? p->pw_shell : "/bin/sh", *slash = strrchr(shell, '/');
-  for (const char *const *name = none; *name; name++)
-    if (strcmp(slash ? slash + 1 : shell, *name) == 0) return false;
-  return access(shell, X_OK) == 0;
+  return p && login_shell_obstacle(p->pw_shell[0] ? p->pw_shell : "/bin/sh") == 0;
 }
 
 /** The lock of everything that changes users (lckpwdf(3), of which musl's does nothing). */

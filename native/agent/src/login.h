@@ -13,6 +13,8 @@
 
 /** Sets the image's LANG, or one for UTF-8 that it has, and what /etc/environment says: what PAM would set, of which sessions have none. */
 void login_variables(struct environment *e);
+/** 0 for a shell that lets people in, else why it does not, an errno. */
+int login_shell_obstacle(const char *shell);
 /** Makes ready what sshd reads. Returns the configuration to use, NULL for the image's own. */
 const char *login_prepare(void);
 

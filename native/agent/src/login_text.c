@@ -1,7 +1,9 @@
 // The parts of login.h that only turn text into text.
 #include "login.h"
+#include <errno.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #define BLANKS " \t"
 #define OWN_KEYS ".ssh/authorized_keys .ssh/authorized_keys2 "
@@ -122,6 +124,14 @@ void login_sshd_config(struct buffer *out, const char *text, size_t length, char
     text = newline ? newline + 1 : end;
   }
   put_rest(&s);
+}
+
+int login_shell_obstacle(const char *shell) {
+  static const char *const none[] = {"nologin", "false", "true", "sync", "shutdown", "halt", NULL};
+  const char *slash = strrchr(shell, '/');
+  for (const char *const *name = none; *name; name++)
+    if (strcmp(slash ? slash + 1 : shell, *name) == 0) return EACCES;
+  return access(shell, X_OK) == 0 ? 0 : errno;
 }
 
 bool login_unlock(struct buffer *out, const char *text, size_t length, bool (*may_log_in)(const char *user)) {

@@ -1,4 +1,6 @@
 #include "standing.h"
+#include "fstab.h"
+#include "login.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <pwd.h>
@@ -67,9 +69,15 @@ static void examine_init(struct troubles *t) {
   trouble_add(t, "the init of the image", error, NULL);
 }
 
-void standing_examine(struct troubles *t) {
+/** A system with an init runs much of what it has through it. */
+static void examine_shell(struct troubles *t) {
+  char init[128];
+  standing_option("banger.init=", "/sbin/init", init, sizeof init);
+  if (strcmp(init, "none") != 0) trouble_add(t, "/bin/sh", obstacle("/bin/sh"), NULL);
+}
+
+static void examine_root_user(struct troubles *t) {
   struct passwd *root;
-  examine_init(t);
   errno = 0;
   if (!(root = getpwnam("root"))) {
     // A root file system of one program has no users at all, and misses none.
@@ -79,5 +87,12 @@ void standing_examine(struct troubles *t) {
   const char *shell = root->pw_shell[0] ? root->pw_shell : "/bin/sh";
   char what[160];
   snprintf(what, sizeof what, "the shell of root, %.120s", shell);
-  if (access("/usr/sbin/sshd", F_OK) == 0 && access(shell, X_OK) != 0) trouble_add(t, what, errno, NULL);
+  if (access("/usr/sbin/sshd", F_OK) == 0) trouble_add(t, what, login_shell_obstacle(shell), NULL);
+}
+
+void standing_examine(struct troubles *t) {
+  examine_init(t);
+  examine_shell(t);
+  examine_root_user(t);
+  fstab_examine("/etc/fstab", t);
 }

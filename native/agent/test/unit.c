@@ -21,6 +21,8 @@ int check_failures, check_count;
 // Of unit_keep.c.
 void test_kept_files(void);
 void test_troubles(void);
+// Of unit_disks.c.
+void test_disks(void);
 // Of unit_login.c.
 void test_sshd_configs(void);
 void test_session_variables(void);
@@ -344,6 +346,7 @@ int main(void) {
   test_session_variables();
   test_locked_users();
   test_kept_files();
+  test_disks();
   test_troubles();
   test_commands_of_systemd();
   printf("unit: %d checks, %d failed\n", check_count, check_failures);

@@ -36,9 +36,18 @@ export function explainTrouble({ what, errno, held }: GuestTrouble, vmName: stri
 
 const DAMAGE = new Set([5, 22, 117]);
 
+/** What a command in the VM mends, which runs it without a shell or a user of its own. */
+const MENDED_INSIDE: readonly [RegExp, (vmName: string) => string][] = [
+  [/^the shell of root,/, (vm) => `banger vm exec ${vm} -- usermod --shell /bin/sh root`],
+  [/^root in \/etc\/passwd$/, (vm) => `banger vm exec ${vm} -- sh -c 'echo root:x:0:0:root:/root:/bin/sh >>/etc/passwd'`],
+  [/ in \/etc\/fstab$/, (vm) => `take its line out, or give it the option nofail: banger vm exec ${vm} -- cat /etc/fstab`],
+];
+
 function remedyOf(what: string, errno: number, vmName: string): string {
   const isPath = /^\/[\w./@+-]+$/.test(what);
-  if (errno === 28) return `free some space in the VM: banger vm exec ${vmName} -- df -h / /root`;
+  const inside = MENDED_INSIDE.find(([pattern]) => pattern.test(what))?.[1];
+  if (inside !== undefined) return inside(vmName);
+  if (errno === 28) return `free some space or some files in the VM: banger vm exec ${vmName} -- df --output=target,avail,iavail / /root`;
   if (errno === 122) return `look at the quotas of the VM: banger vm exec ${vmName} -- df -h / /root`;
   if (errno === 1 && isPath) return `banger vm exec ${vmName} -- chattr -ia ${what}`;
   if (DAMAGE.has(errno) || !isPath || /init/.test(what)) return `banger vm restart --rescue ${vmName}`;
