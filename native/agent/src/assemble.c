@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -11,25 +12,42 @@
 
 #define DISK "/disk"
 
-static const char *const places[] = {"dev", "proc", "sys", "run", NULL};
+struct place {
+  const char *name;
+  mode_t mode;
+  bool may_be_link;  // what is mounted there by its name must be where the name says
+};
 
-static bool is_place(const char *name) {
-  for (const char *const *at = places; *at; at++)
-    if (strcmp(name, *at) == 0) return true;
-  return false;
-}
+static const struct place places[] = {{"dev", 0755, false}, {"proc", 0755, false}, {"sys", 0755, false},  {"run", 0755, false},
+                                      {"etc", 0755, true},  {"root", 0700, true},  {"tmp", 01777, true}, {NULL, 0, false}};
 
-bool root_has_places(const char *root) {
+/** 0, or why there is no directory and none can be made. */
+static int make_place(const char *root, const struct place *place) {
   char path[64];
   struct stat s;
-  for (const char *const *at = places; *at; at++) {
-    snprintf(path, sizeof path, "%s/%s", root, *at);
-    int error = mkdir(path, 0755) == 0 || errno == EEXIST ? ENOTDIR : errno;
-    if (lstat(path, &s) == 0 && S_ISDIR(s.st_mode)) continue;
-    errno = error;
-    return false;
+  snprintf(path, sizeof path, "%s/%s", root, place->name);
+  if (mkdir(path, place->mode) == 0) return chmod(path, place->mode) == 0 ? 0 : errno;
+  int error = errno == EEXIST ? ENOTDIR : errno;
+  if (lstat(path, &s) != 0) return error == ENOTDIR ? errno : error;
+  return S_ISDIR(s.st_mode) || (place->may_be_link && S_ISLNK(s.st_mode)) ? 0 : ENOTDIR;
+}
+
+const char *root_missing_place(const char *root, int *error) {
+  for (const struct place *at = places; at->name; at++)
+    if ((*error = make_place(root, at)) != 0) return at->name;
+  return NULL;
+}
+
+/** Whether `name` is to be made anew rather than taken from the disk. */
+static bool is_made_anew(const char *name) {
+  struct stat s;
+  char path[64];
+  for (const struct place *at = places; at->name; at++) {
+    if (strcmp(name, at->name) != 0) continue;
+    snprintf(path, sizeof path, DISK "/%s", at->name);
+    return !at->may_be_link || lstat(path, &s) != 0 || (!S_ISDIR(s.st_mode) && !S_ISLNK(s.st_mode));
   }
-  return true;
+  return false;
 }
 
 static void put_entry(const char *root, const char *name) {
@@ -48,20 +66,15 @@ static void put_entry(const char *root, const char *name) {
 }
 
 int root_assemble(const char *root) {
-  int error = errno;
-  char path[64];
   mkdir(DISK, 0755);
   if (mount(root, DISK, NULL, MS_MOVE, NULL) != 0) return errno;
-  if (mount("tmpfs", root, "tmpfs", 0, "mode=755,size=1M") != 0) return errno;
+  if (mount("tmpfs", root, "tmpfs", 0, "mode=755,size=20%") != 0) return errno;
   DIR *entries = opendir(DISK);
   for (struct dirent *entry; entries && (entry = readdir(entries));)
-    if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 && !is_place(entry->d_name)) put_entry(root, entry->d_name);
+    if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 && !is_made_anew(entry->d_name)) put_entry(root, entry->d_name);
   if (entries) closedir(entries);
-  for (const char *const *at = places; *at; at++) {
-    snprintf(path, sizeof path, "%s/%s", root, *at);
-    mkdir(path, 0755);
-  }
+  for (const struct place *at = places; at->name; at++) make_place(root, at);
   // What is bound keeps the file system.
   umount2(DISK, MNT_DETACH);
-  return error;
+  return 0;
 }

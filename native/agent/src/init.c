@@ -42,14 +42,26 @@ static void say(const char *format, ...) {
   va_end(arguments);
 }
 
+/** Of a disk, in words: the C library has none for damage. */
+static const char *mount_error(int error) {
+  switch (error) {
+    case EINVAL: return "there is no ext4 file system";
+    case EUCLEAN: case EBADMSG: return "its file system is damaged";
+    case ENOENT: return "the device is not there";
+    default: return strerror(error);
+  }
+}
+
 // Ends the machine: a VMM that goes away can be reported, one that hangs cannot.
-static void __attribute__((noreturn)) fail(const char *what) {
-  say("%s: %s", what, strerror(errno));
+static void __attribute__((noreturn)) fail_with(const char *what, const char *why) {
+  say("%s: %s", what, why);
   sleep_ms(2000);
   sync();
   reboot(RB_AUTOBOOT);
   for (;;) pause();
 }
+
+static void __attribute__((noreturn)) fail(const char *what) { fail_with(what, strerror(errno)); }
 
 static void mount_or_fail(const char *type, const char *path, unsigned long flags, const char *options) {
   mkdir(path, 0755);
@@ -111,29 +123,36 @@ static void leave_trouble(const char *what, int error, const char *held) {
   fclose(file);
 }
 
+static struct mounted mount_root_disk(const struct boot_options *o) {
+  // That of a rescue is the image's, which is nobody's to write.
+  if (o->is_rescue && mount(o->root, NEW_ROOT, "ext4", MS_RDONLY, "") == 0) return (struct mounted){.is_mounted = true};
+  struct mounted root = {.error = errno};
+  if (!o->is_rescue) root = mount_ext4(o->root, NEW_ROOT);
+  if (!root.is_mounted) fail_with(o->root, mount_error(root.error));
+  return root;
+}
+
 static void mount_root(const struct boot_options *o) {
   static const char *const moved[] = {"dev", "proc", "sys"};
   char from[64], path[64];
-  const char *held = NULL;
   int64_t until = monotonic_ms() + ROOT_WAIT_MS;
   while (access(o->root, F_OK) != 0 && monotonic_ms() < until) sleep_ms(5);
   mkdir(NEW_ROOT, 0755);
-  // That of a rescue is the image's, which is nobody's to write.
-  int error = o->is_rescue ? 0 : mount_ext4(o->root, NEW_ROOT, &held);
-  if (o->is_rescue && mount(o->root, NEW_ROOT, "ext4", MS_RDONLY, "") != 0) error = errno;
-  if (error && !held) {
-    errno = error;
-    fail(o->root);
-  }
-  int places_error = root_has_places(NEW_ROOT) ? 0 : root_assemble(NEW_ROOT);
+  struct mounted root = mount_root_disk(o);
+  bool has_etc = access(NEW_ROOT "/etc", F_OK) == 0 || errno != ENOENT;
+  int place_error, error = 0;
+  const char *missing = root_missing_place(NEW_ROOT, &place_error);
+  if (missing && (error = root_assemble(NEW_ROOT)) != 0) fail_with("putting the root together", strerror(error));
   if (mount("tmpfs", NEW_ROOT "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755,size=20%") != 0) fail(NEW_ROOT "/run");
   for (size_t i = 0; i < sizeof moved / sizeof *moved; i++) {
     snprintf(from, sizeof from, "/%s", moved[i]);
     snprintf(path, sizeof path, NEW_ROOT "/%s", moved[i]);
     if (mount(from, path, NULL, MS_MOVE, NULL) != 0) fail(path);
   }
-  leave_trouble("the root file system", error, held);
-  leave_trouble("a directory for /dev, /proc, /sys or /run", places_error, "memory");
+  leave_trouble("the root file system", root.error, root.held);
+  snprintf(path, sizeof path, "a directory for /%s", missing ? missing : "");
+  leave_trouble(path, place_error, "memory");
+  if (!missing && !has_etc && strcmp(o->init, "none") != 0) leave_trouble("all of /etc", ENOENT, NULL);
 }
 
 static int start_agent(const struct boot_options *o, char *self) {

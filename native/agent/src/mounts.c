@@ -1,5 +1,6 @@
 #include "mounts.h"
 #include "agent.h"
+#include "ext4.h"
 #include "keep.h"
 #include <dirent.h>
 #include <errno.h>
@@ -46,26 +47,26 @@ static int grow(const char *device, const char *path) {
   return error;
 }
 
-int mount_ext4(const char *device, const char *path, const char **held) {
-  static const struct {
+struct mounted mount_ext4(const char *device, const char *path) {
+  struct ext4_notes notes = ext4_read_notes(device);
+  const char *usual = notes.panics_on_errors ? EXT4_OPTIONS ",errors=remount-ro" : EXT4_OPTIONS;
+  const struct {
     unsigned long flags;
     const char *options, *held;
   } ways[] = {
-    {0, EXT4_OPTIONS, NULL},
+    {0, usual, NULL},
     // What cannot be written can often be read; without its journal, when that is what is broken.
     {MS_RDONLY, "", "read-only"},
     {MS_RDONLY, "noload", "read-only"},
   };
-  int error = 0;
-  *held = NULL;
-  for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
-    if (mount(device, path, "ext4", ways[i].flags, ways[i].options) == 0) {
-      *held = ways[i].held;
-      return error;
-    }
-    if (!error) error = errno;
+  struct mounted result = {0};
+  for (size_t i = 0; i < sizeof ways / sizeof *ways && !result.is_mounted; i++) {
+    result.is_mounted = mount(device, path, "ext4", ways[i].flags, ways[i].options) == 0;
+    result.held = result.is_mounted ? ways[i].held : NULL;
+    if (!result.is_mounted && !result.error) result.error = errno;
   }
-  return error;
+  if (!result.error && notes.has_errors) result.error = EUCLEAN;
+  return result;
 }
 
 static bool is_home(int directory) {
@@ -91,25 +92,28 @@ static void flatten_home(const char *path) {
 }
 
 static void mount_one(const struct json_node *entry, struct troubles *t) {
-  const char *device = json_member(entry, "device")->string, *path = json_member(entry, "path")->string, *held = NULL;
+  const char *device = json_member(entry, "device")->string, *path = json_member(entry, "path")->string;
   struct stat device_stat, path_stat;
   char what[160];
   snprintf(what, sizeof what, "the disk %.60s at %.80s", device, path);
-  int error = !wait_for_path(device) || stat(device, &device_stat) != 0 ? ENODEV : make_directories(path, 0755);
-  bool is_mounted = !error && stat(path, &path_stat) == 0 && path_stat.st_dev == device_stat.st_rdev;
-  if (!error && !is_mounted) error = mount_ext4(device, path, &held);
-  trouble_add(t, what, error, held);
-  if (error) return;
+  struct mounted disk = {.error = !wait_for_path(device) || stat(device, &device_stat) != 0 ? ENODEV : make_directories(path, 0755)};
+  if (!disk.error) disk.is_mounted = stat(path, &path_stat) == 0 && path_stat.st_dev == device_stat.st_rdev;
+  if (!disk.error && !disk.is_mounted) disk = mount_ext4(device, path);
+  trouble_add(t, what, disk.error, disk.held);
+  if (!disk.is_mounted) return;
+  if (strcmp(path, "/root") == 0) flatten_home(path);
+  // One with errors refuses it, and is told already.
+  if (disk.error) return;
   snprintf(what, sizeof what, "the size of the disk %.50s at %.70s", device, path);
   trouble_add(t, what, grow(device, path), NULL);
-  if (strcmp(path, "/root") == 0) flatten_home(path);
 }
 
 void apply_mounts(const struct personalization *p, struct troubles *t) {
   struct statfs root;
   for (const struct json_node *n = p->mounts ? p->mounts->child : NULL; n; n = n->next) mount_one(n, t);
-  if (!p->grows_root || !agent_shared->root_device[0]) return;
+  const char *device = agent_shared->root_device;
+  if (!p->grows_root || !*device || ext4_read_notes(device).has_errors) return;
   // One that is read-only is told already, and one that was put together in memory cannot grow.
   if (statfs("/", &root) != 0 || root.f_type != EXT4_SUPER_MAGIC || (root.f_flags & ST_RDONLY)) return;
-  trouble_add(t, "the size of the root file system", grow(agent_shared->root_device, "/"), NULL);
+  trouble_add(t, "the size of the root file system", grow(device, "/"), NULL);
 }

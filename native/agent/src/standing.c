@@ -29,8 +29,6 @@ static void mount_memory(const char *path, const char *options) {
 void standing_make_places(void) {
   char is_rescue[4];
   struct statvfs root;
-  mkdir("/etc", 0755);
-  if (mkdir("/tmp", 01777) == 0) chmod("/tmp", 01777);
   if (statvfs("/", &root) != 0 || !(root.f_flag & ST_RDONLY)) return;
   mount_memory("/tmp", "mode=1777");
   mount_memory("/var/tmp", "mode=1777");

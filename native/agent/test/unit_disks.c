@@ -1,11 +1,15 @@
-// What is known of disks before and after they are mounted (11.9): lines of fstab(5).
+// What is known of disks before and after they are mounted (11.9): notes of an ext4, lines of fstab(5), places of a root.
+#include "../src/assemble.h"
+#include "../src/ext4.h"
 #include "../src/fstab.h"
 #include "../src/login.h"
 #include "check.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 void test_disks(void);
@@ -27,6 +31,24 @@ static void put(const char *entry, const char *text) {
   fclose(file);
 }
 
+/** The fields of a superblock that are read, at 0x38 of it. */
+static struct ext4_notes notes_of(const char fields[6]) {
+  int fd = open(at("disk"), O_RDWR | O_CREAT | O_TRUNC, 0600);
+  CHECK(fd >= 0 && ftruncate(fd, 4096) == 0 && pwrite(fd, fields, 6, 1024 + 0x38) == 6);
+  close(fd);
+  return ext4_read_notes(at("disk"));
+}
+
+static void test_notes(void) {
+  struct ext4_notes clean = notes_of("\x53\xef\1\0\1"), damaged = notes_of("\x53\xef\2\0\1"), panics = notes_of("\x53\xef\1\0\3");
+  CHECK(!clean.has_errors && !clean.panics_on_errors);
+  CHECK(damaged.has_errors && !damaged.panics_on_errors);
+  CHECK(!panics.has_errors && panics.panics_on_errors);
+  CHECK(!notes_of("\x53\xee\2\0\3").has_errors && !notes_of("\x53\xee\2\0\3").panics_on_errors);
+  CHECK(truncate(at("disk"), 1000) == 0 && !ext4_read_notes(at("disk")).has_errors);
+  CHECK(!ext4_read_notes("/nonexistent").has_errors);
+}
+
 static void test_fstab(void) {
   struct troubles t = {0};
   put("fstab", "# /dev/none0 / ext4 defaults 0 1\n\n/dev/null /a ext4 defaults 0 2\n/dev/none1 /b ext4 rw,noatime 0 2\n"
@@ -40,6 +62,30 @@ static void test_fstab(void) {
   fstab_examine("/tmp", &t);
 }
 
+static void test_places(void) {
+  static const char *const made[] = {"dev", "proc", "sys", "run", "etc", "root", "tmp", NULL};
+  struct stat s;
+  int error = 0;
+  CHECK(mkdir(at("new"), 0755) == 0 && !root_missing_place(at("new"), &error) && error == 0);
+  for (const char *const *entry = made; *entry; entry++) {
+    char path[64];
+    snprintf(path, sizeof path, "new/%s", *entry);
+    CHECK(stat(at(path), &s) == 0 && S_ISDIR(s.st_mode));
+    CHECK((s.st_mode & 07777) == (strcmp(*entry, "tmp") == 0 ? 01777 : strcmp(*entry, "root") == 0 ? 0700 : 0755));
+  }
+  // What is there stays as it is.
+  CHECK(chmod(at("new/etc"), 0) == 0 && !root_missing_place(at("new"), &error) && stat(at("new/etc"), &s) == 0 && (s.st_mode & 07777) == 0);
+  CHECK(rmdir(at("new/etc")) == 0 && symlink("usr/etc", at("new/etc")) == 0 && !root_missing_place(at("new"), &error));
+  CHECK(unlink(at("new/etc")) == 0);
+  put("new/etc", "a file");
+  const char *missing = root_missing_place(at("new"), &error);
+  CHECK(missing && strcmp(missing, "etc") == 0 && error == ENOTDIR);
+  // What is mounted by name must be where the name says.
+  CHECK(rmdir(at("new/run")) == 0 && symlink("var", at("new/run")) == 0);
+  missing = root_missing_place(at("new"), &error);
+  CHECK(missing && strcmp(missing, "run") == 0 && error == ENOTDIR);
+}
+
 static void test_shells(void) {
   CHECK(login_shell_obstacle("/bin/sh") == 0);
   CHECK(login_shell_obstacle("/usr/sbin/nologin") == EACCES && login_shell_obstacle("/bin/false") == EACCES);
@@ -51,7 +97,9 @@ static void test_shells(void) {
 void test_disks(void) {
   char command[PATH_MAX + 16];
   CHECK(mkdtemp(name) != NULL);
+  test_notes();
   test_fstab();
+  test_places();
   test_shells();
   snprintf(command, sizeof command, "rm -rf %s", name);
   CHECK(system(command) == 0);
