@@ -13,6 +13,7 @@
 
 #define SSHD_CONFIG "/etc/ssh/sshd_config"
 #define ADAPTED_CONFIG "/run/banger-sshd-config"
+#define PLAIN_CONFIG "/run/banger-sshd-config-plain"
 #define LOCK "/run/banger-login.lock"
 #define MAX_BYTES (256 * 1024)
 #define SHADOW_WAIT_MS 2000
@@ -131,18 +132,18 @@ static void unlock_users(void) {
 }
 
 /** Only root reads it: the image's own may say who may do what. */
-static bool adapt_config(void) {
+static bool write_config(const char *path, const char *image_config) {
   struct buffer before, after;
   struct stat s;
   struct environment variables = {0};
   buffer_init(&before, MAX_BYTES);
   buffer_init(&after, 2 * MAX_BYTES);
   // Without one, or with one that cannot be read, people must still get in to mend it.
-  if (!read_whole(SSHD_CONFIG, &before, &s)) buffer_clear(&before);
+  if (!image_config || !read_whole(image_config, &before, &s)) buffer_clear(&before);
   login_variables(&variables);
   login_sshd_config(&after, (char *)buffer_bytes(&before), buffer_length(&before), variables.entries, variables.count);
   environment_free(&variables);
-  bool ok = !after.overflow && write_file(ADAPTED_CONFIG, 0600, buffer_bytes(&after), buffer_length(&after)) == 0;
+  bool ok = !after.overflow && write_file(path, 0600, buffer_bytes(&after), buffer_length(&after)) == 0;
   buffer_free(&before);
   buffer_free(&after);
   return ok;
@@ -156,7 +157,9 @@ const char *login_prepare(void) {
     return NULL;
   }
   unlock_users();
-  bool is_adapted = adapt_config();
+  bool is_adapted = write_config(ADAPTED_CONFIG, SSHD_CONFIG);
   close(lock);
   return is_adapted ? ADAPTED_CONFIG : NULL;
 }
+
+const char *login_plain_config(void) { return write_config(PLAIN_CONFIG, NULL) ? PLAIN_CONFIG : NULL; }

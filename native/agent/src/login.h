@@ -17,6 +17,8 @@ void login_variables(struct environment *e);
 int login_shell_obstacle(const char *shell);
 /** Makes ready what sshd reads. Returns the configuration to use, NULL for the image's own. */
 const char *login_prepare(void);
+/** Makes a configuration that has nothing of the image's, for a sshd that refuses that; NULL when it cannot be written. */
+const char *login_plain_config(void);
 
 /**
  * Appends the image's sshd_config with what sessions of the host need: the keys beside those of each user, the image's variables,

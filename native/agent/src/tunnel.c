@@ -14,7 +14,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define SSHD "/usr/sbin/sshd"
 #define CONNECT_LIMIT_MS 8000  // the host waits 10 s for an answer
+#define REFUSAL_GRACE_MS 2000
 
 union address {
   struct sockaddr any;
@@ -98,34 +100,65 @@ static void connect_tcp(struct channel *c, const char *target) {
 
 // sshd executes itself again and therefore wants an absolute argv[0]. PAM is left out because pam_nologin and
 // pam_systemd would hold or delay logins while the image is still booting.
-static void connect_ssh(struct channel *c) {
-  static char *argv[] = {"/usr/sbin/sshd", "-i", "-e", "-o", "HostKey=" LOGIN_HOST_KEY_PATH,
+static bool start_sshd(struct session *session, const char *config) {
+  static char *argv[] = {SSHD, "-i", "-e", "-o", "HostKey=" LOGIN_HOST_KEY_PATH,
                          "-o", "PermitRootLogin=prohibit-password", "-o", "PasswordAuthentication=no",
                          "-o", "KbdInteractiveAuthentication=no", "-o", "UseDNS=no", "-o", "UsePAM=no",
                          "-o", "LogLevel=ERROR", NULL, NULL, NULL};
   const size_t own_count = sizeof argv / sizeof *argv - 3;
   static char *const environment[] = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", NULL};
-  if (!image_is_running()) {
-    reply_error(c, 503, "the image's init has not started yet", 0);
-    return;
-  }
-  if (access(argv[0], X_OK) != 0) {
-    reply_errno(c, argv[0], errno);
-    return;
-  }
-  mkdir("/run/sshd", 0755);
-  const char *config = login_prepare();
   argv[own_count] = config ? "-f" : NULL;
   argv[own_count + 1] = (char *)config;
   struct child_plan plan = {
     .argv = argv, .environment = (char **)environment, .directory = "/", .has_stderr = true};
-  struct session session;
-  session_init(&session, c);
-  if (!child_start(&session, &plan)) {
-    reply_errno(c, argv[0], errno);
+  return child_start(session, &plan);
+}
+
+/** Whether it came to its greeting, which it says before it hears anything; one that ends before refuses its configuration. */
+static bool greets(struct session *session) {
+  struct pollfd p[2] = {{.fd = session->out_fd, .events = POLLIN}, {.fd = session->channel->fd}};
+  while (poll(p, 2, -1) < 0) continue;
+  return p[1].revents || (p[0].revents & POLLIN);
+}
+
+/** Ends a sshd that did not greet, and passes on what it complained of. */
+static void end_refusal(struct session *session) {
+  uint8_t complaint[2048];
+  struct channel *c = session->channel;
+  int child_fd = child_signal_fd();
+  child_end(session->pid, child_fd, REFUSAL_GRACE_MS);
+  ssize_t n = read(session->err_fd, complaint, sizeof complaint);
+  if (n > 0) frame_put(&c->out, FRAME_STDERR, complaint, (size_t)n);
+  for (int *const *fd = (int *const[]){&session->in_fd, &session->out_fd, &session->err_fd, &session->fault_fd, &child_fd, NULL}; *fd; fd++)
+    if (**fd >= 0) close(**fd);
+  buffer_free(&session->to_child);
+  session_init(session, c);
+}
+
+static void connect_ssh(struct channel *c) {
+  if (!image_is_running()) {
+    reply_error(c, 503, "the image's init has not started yet", 0);
     return;
   }
-  reply_switch(c, 200);
+  if (access(SSHD, X_OK) != 0) {
+    reply_errno(c, SSHD, errno);
+    return;
+  }
+  mkdir("/run/sshd", 0755);
+  struct session session;
+  session_init(&session, c);
+  if (!start_sshd(&session, login_prepare())) {
+    reply_errno(c, SSHD, errno);
+    return;
+  }
+  // The host does not wait for the greeting of a slow one.
+  if (reply_switch(c, 200) && channel_flush(c) && !greets(&session)) {
+    end_refusal(&session);
+    if (!start_sshd(&session, login_plain_config())) {
+      session_fail(c, 126, strerror(errno));
+      return;
+    }
+  }
   session_run(&session);
 }
 
