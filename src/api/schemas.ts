@@ -244,7 +244,10 @@ export const healthSchema = z
     vm: z.string(),
     state: z.enum(VM_STATES),
     agent: z.enum(['ok', 'unreachable', 'not-running']),
-    init: z.enum(['starting', 'running', 'degraded', 'unknown']).nullable(),
+    init: z
+      .enum(['starting', 'running', 'degraded', 'maintenance', 'unknown'])
+      .nullable()
+      .describe('maintenance: it gave up, and waits in its rescue or emergency mode for a person'),
     uptimeMs: z.number().nullable(),
     problem: z.string().nullable().describe('what is wrong with the VM, such as why it is not adopted'),
     clockOffsetMs: z.number().nullable().describe("the guest's clock less the host's"),

@@ -27,7 +27,7 @@ async function missingAtLast({ vm, image, services }: VmContext, signal: AbortSi
     const listening = new Set((await agent.ports({ signal })).map((p) => p.port));
     const missing = image.servicePorts.filter((port) => !listening.has(port));
     if (missing.length === 0 || performance.now() > deadline) return missing;
-    if (!isDegraded && vm.state !== 'creating' && (await agent.healthz({ signal })).init === 'degraded') {
+    if (!isDegraded && vm.state !== 'creating' && ['degraded', 'maintenance'].includes((await agent.healthz({ signal })).init)) {
       isDegraded = true;
       deadline = Math.min(deadline, performance.now() + services.settings.degradedWaitMs);
     }

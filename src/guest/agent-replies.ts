@@ -9,7 +9,7 @@ export const healthReply = z.object({
   phase: z.enum(['initramfs', 'running']),
   personalized: z.boolean(),
   uptimeMs: z.number().nonnegative(),
-  init: z.enum(['starting', 'running', 'degraded', 'unknown']),
+  init: z.enum(['starting', 'running', 'degraded', 'maintenance', 'unknown']),
 });
 
 export const infoReply = z.object({

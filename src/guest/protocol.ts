@@ -43,7 +43,7 @@ export type AgentHealth = {
   phase: 'initramfs' | 'running';
   personalized: boolean;
   uptimeMs: number;
-  init: 'starting' | 'running' | 'degraded' | 'unknown';
+  init: 'starting' | 'running' | 'degraded' | 'maintenance' | 'unknown';
 };
 
 export type AgentInfo = {

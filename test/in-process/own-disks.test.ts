@@ -59,6 +59,19 @@ test('a remedy mends what can be mended from inside, and names the rescue for th
   for (const [i, [, , remedy]] of remedies.entries()) assert.match(told[i]?.remedy ?? '', remedy);
 });
 
+test('a system that gave up is waited for no longer, and health says so (11.9, 3.3)', async (t) => {
+  const { api, world } = await daemonFor(t);
+  await created(api, 'web');
+  fakeOf(world, 'web').guest.init = 'maintenance';
+  const waited = await runInProcess(world.env, ['vm', 'wait', 'web']);
+  assert.equal(waited.exitCode, 1);
+  assert.match(waited.stderr, /gave up, and waits in its rescue or emergency mode\n.*vm exec web -- journalctl -b/);
+  assert.equal((await runInProcess(world.env, ['vm', 'wait', '--for', 'ssh', 'web'])).exitCode, 0);
+  const { agent, init, problem } = await api.health('web');
+  assert.deepEqual([agent, init], ['ok', 'maintenance']);
+  assert.match(problem ?? '', /gave up/);
+});
+
 test('what a guest says of its troubles is bounded and harmless, and one that says nonsense does not start (11.9, 7.2)', async (t) => {
   const { api, world } = await daemonFor(t);
   await created(api, 'web', { start: false });

@@ -92,7 +92,8 @@ static const char *init_state_word(void) {
   if (strcmp(system, "systemd") != 0) return "unknown";
   if (!systemd_state(word, sizeof word)) return "starting";
   if (strcmp(word, "running") == 0) return "running";
-  if (strcmp(word, "degraded") == 0 || strcmp(word, "maintenance") == 0) return "degraded";
+  if (strcmp(word, "degraded") == 0) return "degraded";
+  if (strcmp(word, "maintenance") == 0) return "maintenance";
   return strcmp(word, "stopping") == 0 || strcmp(word, "offline") == 0 ? "unknown" : "starting";
 }
 

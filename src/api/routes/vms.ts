@@ -63,7 +63,7 @@ export const VM_ROUTES = declareRoutes({
     does: 'answers when the VM has come that far',
     query: waitQuery,
     reply: json(vmSchema),
-    errors: ['TIMEOUT', 'WRONG_STATE', 'AGENT_UNREACHABLE', 'AGENT_PROTOCOL'],
+    errors: ['TIMEOUT', 'WRONG_STATE', 'AGENT_UNREACHABLE', 'AGENT_PROTOCOL', 'BOOT_FAILED'],
   },
   'GET /v1/vms/:ref/ssh': {
     does: 'shows how an SSH client gets into a VM',

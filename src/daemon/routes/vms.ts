@@ -78,7 +78,8 @@ async function health(services: DaemonServices, vm: Vm): Promise<Health> {
     const { init, uptimeMs } = await live.agent.healthz();
     const clock = await live.agent.readClock();
     const clockOffsetMs = clock === undefined ? null : Math.round(clock.offsetMs);
-    return { ...base, problem: problemOf(services.vms.find(vm.id) ?? vm), agent: 'ok', init, uptimeMs, clockOffsetMs };
+    const present = services.vms.find(vm.id) ?? vm;
+    return { ...base, problem: problemOf(present, init), agent: 'ok', init, uptimeMs, clockOffsetMs };
   } catch (error) {
     if (!(error instanceof BangerError)) throw error;
     return { ...base, agent: 'unreachable' };
@@ -86,10 +87,14 @@ async function health(services: DaemonServices, vm: Vm): Promise<Health> {
 }
 
 /** What is wrong now comes first, then what could not be set up at the start. */
-function problemOf({ lastError, runtime }: Vm): string | null {
-  const all = [...(lastError === null ? [] : [lastError]), ...(runtime?.troubles ?? []).map(({ reason }) => reason)];
+function problemOf({ name, lastError, runtime }: Vm, init?: Health['init']): string | null {
+  const now = [...(lastError === null ? [] : [lastError]), ...(init === 'maintenance' ? [gaveUp(name)] : [])];
+  const all = [...now, ...(runtime?.troubles ?? []).map(({ reason }) => reason)];
   return all.length === 0 ? null : all.join('; ');
 }
+
+/** Such as after a line of /etc/fstab whose disk does not come; nothing goes on by itself then. */
+const gaveUp = (name: string): string => `the system of ${name} gave up, and waits in its rescue or emergency mode`;
 
 type Goal = 'agent' | 'ssh' | 'services' | 'running' | 'stopped';
 
@@ -116,6 +121,9 @@ async function isReached(services: DaemonServices, vm: Vm, goal: Goal): Promise<
   if (live === undefined || goal === 'running') return live !== undefined;
   const { personalized, init } = await live.agent.healthz();
   if (goal !== 'services') return personalized;
+  if (init === 'maintenance') {
+    throw new BangerError('BOOT_FAILED', gaveUp(vm.name), { remedy: `banger vm exec ${vm.name} -- journalctl -b -p warning --no-pager` });
+  }
   const listening = new Set((await live.agent.ports()).map((port) => port.port));
   const { servicePorts, initSystem } = makeContext(services, vm).image;
   // systemd that does not answer yet has not even begun; other inits never tell.

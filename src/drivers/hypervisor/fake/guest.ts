@@ -10,7 +10,7 @@ export type GuestPort = { protocol: 'tcp' | 'udp'; address: string; port: number
 export type FakeGuest = {
   bootId: string;
   hostname: string;
-  init: 'starting' | 'running' | 'degraded';
+  init: 'starting' | 'running' | 'degraded' | 'maintenance';
   /** The members of every POST /personalize, the latest of each. */
   personalization: Record<string, unknown> | undefined;
   files: Map<string, GuestFile>;
