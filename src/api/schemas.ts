@@ -268,7 +268,11 @@ export const sshAccessSchema = z
 /** What an ssh client needs that is the same for all VMs. */
 export const sshLoginSchema = sshAccessSchema.pick({ user: true, privateKeyPath: true }).meta({ id: 'SshLogin' });
 
-const diskUseSchema = z.strictObject({ sizeBytes: z.number(), allocatedBytes: z.number().describe('on the host, by stat') });
+const diskUseSchema = z.strictObject({
+  sizeBytes: z.number(),
+  allocatedBytes: z.number().describe('on the host, by stat'),
+  usedBytes: z.number().nullable().describe("what the guest's file system says; null when it does not run or does not answer"),
+});
 
 /** What VMs use, and what is set aside for them. */
 export const statsSchema = z

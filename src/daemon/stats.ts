@@ -4,9 +4,12 @@ import type { LifecycleServices } from '../lifecycle/services.ts';
 import { cpuPercent, planSample, type SampledProcess, type UsageSample } from '../model/usage.ts';
 import type { Vm } from '../model/vm.ts';
 
-type Sources = Pick<LifecycleServices, 'vms' | 'host' | 'pathsOf' | 'settings' | 'now'>;
+type Sources = Pick<LifecycleServices, 'vms' | 'host' | 'pathsOf' | 'settings' | 'now' | 'machines'>;
 
-/** @returns what measures on request, from /proc and stat; nothing happens between requests (3.11) */
+/** A guest that does not answer by then is shown without what only it knows. */
+const GUEST_ANSWER_MS = 1000;
+
+/** @returns what measures on request, from /proc, stat and the guests; nothing happens between requests (3.11) */
 export function createStats(services: Sources, about: { stateDirectory: string; cpuCount: number }): () => Promise<Stats> {
   let last: UsageSample | undefined;
   return async () => {
@@ -53,8 +56,17 @@ async function takeSample({ vms, host }: Sources): Promise<UsageSample> {
   return { atMs, processes };
 }
 
-async function describe({ host, pathsOf }: Sources, vm: Vm, before: UsageSample, after: UsageSample): Promise<Stats['vms'][number]> {
-  const paths = pathsOf(vm);
+/** @returns what the file systems at / and /root say; nothing for a guest that has not come up, and in a rescue, which has others */
+async function guestDisks({ machines }: Sources, vm: Vm): Promise<Map<string, number>> {
+  const live = vm.state === 'running' && vm.runtime?.rescue !== true ? machines.find(vm.id) : undefined;
+  const info = await live?.agent.info({ timeoutMs: GUEST_ANSWER_MS }).catch(() => undefined);
+  return new Map(info?.disks?.map(({ path, usedBytes }) => [path, usedBytes]));
+}
+
+async function describe(sources: Sources, vm: Vm, before: UsageSample, after: UsageSample): Promise<Stats['vms'][number]> {
+  const { host } = sources;
+  const paths = sources.pathsOf(vm);
+  const used = await guestDisks(sources, vm);
   // A disk that is not made yet, or not there any more, takes nothing.
   const allocated = (path: string): Promise<number> =>
     host.fileSize(path).then(
@@ -69,8 +81,12 @@ async function describe({ host, pathsOf }: Sources, vm: Vm, before: UsageSample,
     memoryBytes: vm.spec.memoryMib * 1024 ** 2,
     cpuPercent: cpuPercent(before, after, vm.id),
     residentBytes: after.processes.get(vm.id)?.residentBytes ?? null,
-    rootOverlay: { sizeBytes: vm.spec.rootOverlayBytes, allocatedBytes: await allocated(paths.rootOverlay) },
-    workDisk: { sizeBytes: vm.spec.workDiskBytes, allocatedBytes: await allocated(paths.workDisk) },
+    rootOverlay: {
+      sizeBytes: vm.spec.rootOverlayBytes,
+      allocatedBytes: await allocated(paths.rootOverlay),
+      usedBytes: used.get('/') ?? null,
+    },
+    workDisk: { sizeBytes: vm.spec.workDiskBytes, allocatedBytes: await allocated(paths.workDisk), usedBytes: used.get('/root') ?? null },
   };
 }
 

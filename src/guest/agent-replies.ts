@@ -23,6 +23,11 @@ export const infoReply = z.object({
   cpuCount: count,
   loadAverage1: z.number().nonnegative(),
   sessions: count,
+  // Absent in the reply of an agent that runs since before an upgrade.
+  disks: z
+    .array(z.object({ path: text(64), sizeBytes: count, usedBytes: count }))
+    .max(8)
+    .optional(),
 });
 
 export const portsReply = z.object({

@@ -57,6 +57,8 @@ export type AgentInfo = {
   cpuCount: number;
   loadAverage1: number;
   sessions: number;
+  /** What the guest's file systems say of themselves. */
+  disks?: { path: string; sizeBytes: number; usedBytes: number }[] | undefined;
 };
 
 export type GuestPort = {

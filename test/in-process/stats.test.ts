@@ -30,6 +30,9 @@ test('stats tell what each VM uses, and what running ones have reserved of the h
   assert.equal(first?.residentBytes, 64 * MIB);
   assert.ok(first.workDisk.allocatedBytes >= 4 * MIB && first.workDisk.allocatedBytes < first.workDisk.sizeBytes);
   assert.deepEqual([off?.name, off?.cpuPercent, off?.residentBytes], ['off', null, null]);
+  // What a guest's files take is for the guest to say.
+  assert.deepEqual([first.rootOverlay.usedBytes, first.workDisk.usedBytes], [300 * MIB, 20 * MIB]);
+  assert.deepEqual([off?.rootOverlay.usedBytes, off?.workDisk.usedBytes], [null, null]);
   const all = stats.vms.flatMap((vm) => [vm.workDisk.allocatedBytes, vm.rootOverlay.allocatedBytes]);
   assert.equal(
     stats.allocatedBytes,
@@ -57,7 +60,8 @@ test('stats show bars of the host and a row for each VM, or those that are named
     all.stdout,
     /^CPU +[█▉▊▋▌▍▎▏▒░]+ +\d+% {2}1\.0 of \d+ processors used, 4 reserved\nMEMORY .* used, 2 GiB reserved\nDISK .* allocated, .* free\n\nNAME/,
   );
-  assert.match(all.stdout, /\nweb +running +2 +[\d.]+% +64 MiB \/ 1 GiB/);
+  assert.match(all.stdout, / ROOT USED +ROOT HELD +WORK USED +WORK HELD\n/);
+  assert.match(all.stdout, /\nweb +running +2 +[\d.]+% +64 MiB \/ 1 GiB +300 MiB +[^/]+\/ \S+ GiB +20 MiB +[^/]+\/ \S+ GiB/);
   // eslint-disable-next-line no-control-regex
   assert.doesNotMatch(all.stdout, /\u001b/);
   const some = await runInProcess(world.env, ['vm', 'stats', 'db', 'nosuch']);

@@ -13,6 +13,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/sysinfo.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
@@ -124,6 +126,22 @@ static int open_sessions(void) {
   return n;
 }
 
+/** What its file system says, of disks of their own only. */
+static void put_disks(struct buffer *body) {
+  static const char *const paths[] = {"/", "/root"};
+  struct stat root, place;
+  struct statvfs fs;
+  const char *separator = "";
+  if (stat("/", &root) != 0) return;
+  for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+    if (i > 0 && (stat(paths[i], &place) != 0 || place.st_dev == root.st_dev)) continue;
+    if (statvfs(paths[i], &fs) != 0) continue;
+    unsigned long long unit = fs.f_frsize, used = (fs.f_blocks - fs.f_bfree) * unit;
+    buffer_printf(body, "%s{\"path\":\"%s\",\"sizeBytes\":%llu,\"usedBytes\":%llu}", separator, paths[i], fs.f_blocks * unit, used);
+    separator = ",";
+  }
+}
+
 void handle_info(struct channel *c, struct request *request) {
   (void)request;
   struct utsname name;
@@ -142,8 +160,10 @@ void handle_info(struct channel *c, struct request *request) {
   json_put_string(&body, boot_id, strlen(boot_id), 64);
   buffer_printf(&body, ",\"memoryTotalKib\":%ld,\"memoryAvailableKib\":%ld", meminfo_kib("MemTotal:"),
                 meminfo_kib("MemAvailable:"));
-  buffer_printf(&body, ",\"cpuCount\":%d,\"loadAverage1\":%s,\"sessions\":%d}", get_nprocs(), load[0] ? load : "0",
+  buffer_printf(&body, ",\"cpuCount\":%d,\"loadAverage1\":%s,\"sessions\":%d,\"disks\":[", get_nprocs(), load[0] ? load : "0",
                 open_sessions());
+  put_disks(&body);
+  buffer_puts(&body, "]}");
   reply_json(c, 200, &body);
   buffer_free(&body);
 }

@@ -63,7 +63,8 @@ export function barOf(fraction: number, promised = 0): { full: string; promise: 
 }
 
 // Numbers are of one width, so that a watched table does not jump.
-const ofAll = (used: number | null, all: number): string => `${(used === null ? '-' : formatSize(used)).padStart(10)} / ${formatSize(all)}`;
+const sizeOr = (bytes: number | null): string => (bytes === null ? '-' : formatSize(bytes)).padStart(10);
+const ofAll = (used: number | null, all: number): string => `${sizeOr(used)} / ${formatSize(all)}`;
 
 const COLUMNS: readonly Column<VmStats>[] = [
   { title: 'NAME', of: (vm) => vm.name },
@@ -71,8 +72,11 @@ const COLUMNS: readonly Column<VmStats>[] = [
   { title: 'VCPU', of: (vm) => String(vm.vcpuCount).padStart(4), minor: true },
   { title: '   CPU', of: (vm) => (vm.cpuPercent === null ? '-' : `${vm.cpuPercent.toFixed(1)}%`).padStart(6) },
   { title: '    MEMORY', of: (vm) => ofAll(vm.residentBytes, vm.memoryBytes) },
-  { title: ' ROOT DISK', of: (vm) => ofAll(vm.rootOverlay.allocatedBytes, vm.rootOverlay.sizeBytes) },
-  { title: ' WORK DISK', of: (vm) => ofAll(vm.workDisk.allocatedBytes, vm.workDisk.sizeBytes) },
+  // What the guest's files take, and what the host's disk holds for them: the image's own files are held once for all.
+  { title: ' ROOT USED', of: (vm) => sizeOr(vm.rootOverlay.usedBytes), minor: true },
+  { title: ' ROOT HELD', of: (vm) => ofAll(vm.rootOverlay.allocatedBytes, vm.rootOverlay.sizeBytes) },
+  { title: ' WORK USED', of: (vm) => sizeOr(vm.workDisk.usedBytes), minor: true },
+  { title: ' WORK HELD', of: (vm) => ofAll(vm.workDisk.allocatedBytes, vm.workDisk.sizeBytes) },
 ];
 
 const WIDE_COLUMNS: readonly Column<VmStats>[] = [{ title: 'ID', of: (vm) => vm.id }];

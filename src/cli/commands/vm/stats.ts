@@ -8,6 +8,9 @@ import { statsLines } from '../../render/stats.ts';
 import { reportInOrder, resolveTargets } from '../../targets.ts';
 
 const EXAMPLES = ['banger vm stats', 'banger vm stats web --watch', "banger vm stats -o json | jq '.vms[].residentBytes'"];
+const DISKS = `
+Of a disk, USED is what its files take in the guest, and HELD what the host holds for it. What is deleted in the guest comes back to the
+host within seconds.`;
 const FRAME_MS = 1000;
 
 type VmStats = Stats['vms'][number];
@@ -15,6 +18,7 @@ type VmStats = Stats['vms'][number];
 export function declareCommand(cli: Cli) {
   const command = newCommand('stats', 'show what virtual machines use, and what is set aside for them (default: all)', EXAMPLES)
     .argument('[name...]', 'names, ids or beginnings of ids')
+    .addHelpText('after', DISKS)
     .option('-w, --watch', 'again every second, until q or Ctrl-C; with -o json one line each time');
   return listing(command).action(async (names, flags) => {
     const first = await cli.api().stats();

@@ -193,6 +193,10 @@ function describe(guest: FakeGuest): Record<string, unknown> {
     cpuCount: 2,
     loadAverage1: 0.1,
     sessions: guest.openSessions,
+    disks: [
+      { path: '/', sizeBytes: 2 * 1024 ** 3, usedBytes: 300 * 1024 ** 2 },
+      { path: '/root', sizeBytes: 8 * 1024 ** 3, usedBytes: 20 * 1024 ** 2 },
+    ],
   };
 }
 
