@@ -1,5 +1,6 @@
 // What a guest does to hurt its host: it reboots for ever, claims to be ready and is silent, and sends what a terminal would obey.
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
 import type { Duplex } from 'node:stream';
 import { type TestContext, test } from 'node:test';
 import type { BangerError } from '../../src/model/errors.ts';
@@ -62,6 +63,25 @@ test('a guest that reboots in a loop is booted later each time, ends stopped, sa
   assert.deepEqual([(await api.showVm('web')).state, waiting], ['stopped', []]);
   await done(api, api.beginVm('web', 'start'));
   assert.equal((await api.showVm('web')).lastError, null);
+});
+
+test('a VM whose init ends again and again stays stopped, and names the rescue (7.2, 11.9)', async (t) => {
+  const daemon = await waitingDaemon(t);
+  const { api, waiting, services } = daemon;
+  const vm = await created(api, 'web');
+  const panic = 'Kernel panic - not syncing: Attempted to kill init! exitcode=0x00007f00';
+  writeFileSync(services.pathsOf(vm).serialLog, `${panic}\n[ 3.1] Call Trace:\n`);
+  await reboot(daemon);
+  for (let again = 0; again < 4; again++) {
+    await reboot(daemon);
+    assert.match((await api.showVm('web')).lastError ?? '', /again and again \(its init ended: banger vm restart --rescue web\), so/);
+    waiting[0]?.fire();
+    await until(() => isRunning(daemon));
+  }
+  fakeOf(daemon.world, 'web').end({ cause: 'guest-reset', detail: 'reboot' });
+  await until(
+    async () => (await api.showVm('web')).lastError?.endsWith('stays stopped: its init ended; banger vm start --rescue web') ?? false,
+  );
 });
 
 for (const action of ['stop', 'kill', 'delete', 'start'] as const) {

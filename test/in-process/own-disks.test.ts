@@ -1,5 +1,7 @@
 // A VM boots from its own disks whatever its owner did to them: what a guest could not set up is told, and a rescue has the disks beside it.
 import assert from 'node:assert/strict';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { test } from 'node:test';
 import { runInProcess } from '../support/run-cli.ts';
 import { created, daemonFor, done, ended, fakeOf, startDaemon } from '../support/test-daemon.ts';
@@ -70,6 +72,26 @@ test('a system that gave up is waited for no longer, and health says so (11.9, 3
   const { agent, init, problem } = await api.health('web');
   assert.deepEqual([agent, init], ['ok', 'maintenance']);
   assert.match(problem ?? '', /gave up/);
+});
+
+test('a VM whose own disks do not carry it says why and names the rescue, whenever it ends (11.9)', async (t) => {
+  const { api, world, services } = await daemonFor(t);
+  const vm = await created(api, 'web', { start: false });
+  const say = (line: string): void => {
+    mkdirSync(dirname(services.pathsOf(vm).serialLog), { recursive: true });
+    writeFileSync(services.pathsOf(vm).serialLog, `[ 9.1] EXT4-fs (vda): mount failed\n${line}\n[ 14.3] reboot: Restarting system\n`);
+  };
+  world.machines.inject('web', 'die-after-start');
+  for (const [line, reason] of [
+    ['banger-init: /dev/vda: there is no ext4 file system', 'there is no ext4 file system on its root disk'],
+    ['banger-init: /dev/vda: its file system is damaged', 'the file system of its root disk is damaged'],
+    ['banger-init: /dev/vda: I/O error', 'its root disk cannot be mounted'],
+    ['Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000100', 'its init ended'],
+  ] as const) {
+    say(line);
+    const { error } = await ended(api, await api.beginVm('web', 'start'));
+    assert.deepEqual([error?.message, error?.remedy], [`web did not boot: ${reason}`, 'banger vm start --rescue web']);
+  }
 });
 
 test('what a guest says of its troubles is bounded and harmless, and one that says nonsense does not start (11.9, 7.2)', async (t) => {

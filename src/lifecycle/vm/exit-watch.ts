@@ -5,7 +5,11 @@ import type { LifecycleServices } from '../services.ts';
 import { makeContext } from '../vm-context.ts';
 import { REBOOT_LIMIT } from '../reboots.ts';
 import { stopSteps } from './stop-steps.ts';
+import { faultOfDisks, lastWords } from './last-words.ts';
 import { startVm } from './verbs.ts';
+
+/** Of the console: a panic says a dozen behind what it was about. */
+const LAST_LINES = 40;
 
 /** Cleans up after a VMM that ended although nobody here asked for it, and boots again a guest that asked for a reboot. */
 export async function handleExit(services: LifecycleServices, vmId: string, machine: Machine, exit: MachineExit): Promise<void> {
@@ -17,9 +21,10 @@ export async function handleExit(services: LifecycleServices, vmId: string, mach
     // What somebody has asked for meanwhile counts.
     if (isDecided(services, vmId)) return;
     const delayMs = services.reboots.delayMs(vmId);
-    if (delayMs === undefined) refuseReboot(services, vm);
-    else if (delayMs === 0) startVm(services, vm, {});
-    else bootLater(services, vm, delayMs);
+    if (delayMs === 0) return void startVm(services, vm, {});
+    const fault = faultOfDisks(vm, await lastWords(makeContext(services, vm), LAST_LINES));
+    if (delayMs === undefined) refuseReboot(services, vm, fault);
+    else bootLater(services, vm, { delayMs, fault });
   } catch (error) {
     services.warn('cleaning up after a VMM failed', { vmId, reason: textOf(error) });
   }
@@ -33,9 +38,10 @@ function isDecided({ operations }: LifecycleServices, vmId: string): boolean {
 }
 
 /** The VM is stopped until then, and says why. */
-function bootLater(services: LifecycleServices, vm: Vm, delayMs: number): void {
+function bootLater(services: LifecycleServices, vm: Vm, { delayMs, fault }: { delayMs: number; fault: string | undefined }): void {
   const at = new Date(services.now().getTime() + delayMs).toISOString();
-  services.vms.update(vm.id, { lastError: `it reboots again and again, so it is not booted before ${at}` });
+  const why = fault === undefined ? '' : ` (${fault}: banger vm restart --rescue ${vm.name})`;
+  services.vms.update(vm.id, { lastError: `it reboots again and again${why}, so it is not booted before ${at}` });
   services.warn('a VM that reboots again and again waits before it is booted', { vm: vm.name, delayMs });
   services.reboots.schedule(vm.id, delayMs, () => {
     try {
@@ -61,9 +67,10 @@ function textOf(error: unknown): string {
 }
 
 /** A guest in a loop of reboots stays stopped, and says why. */
-function refuseReboot(services: LifecycleServices, vm: Vm): void {
+function refuseReboot(services: LifecycleServices, vm: Vm, fault: string | undefined): void {
   const minutes = REBOOT_LIMIT.windowMs / 60_000;
-  const lastError = `it rebooted itself more than ${REBOOT_LIMIT.count} times in ${minutes} minutes, and so it stays stopped: see banger vm logs --serial ${vm.name}`;
+  const look = fault === undefined ? `see banger vm logs --serial ${vm.name}` : `${fault}; banger vm start --rescue ${vm.name}`;
+  const lastError = `it rebooted itself more than ${REBOOT_LIMIT.count} times in ${minutes} minutes, and so it stays stopped: ${look}`;
   services.vms.update(vm.id, { lastError });
   services.warn('a VM that reboots in a loop stays stopped', { vm: vm.name });
 }
