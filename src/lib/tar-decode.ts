@@ -1,12 +1,12 @@
 // What headers of archives say: ustar, pax, and the ways of GNU tar. Of readTar in tar.ts, which knows where they lie.
 import { decodeName } from './byte-names.ts';
 import { type SparseMap, parseSparseList } from './tar-sparse.ts';
-import { TAR_BLOCK_BYTES, type TarEntry, TarProblem, XATTR_KEY } from './tar-entry.ts';
+import { ACL_KEY, TAR_BLOCK_BYTES, type TarEntry, TarProblem, XATTR_KEY } from './tar-entry.ts';
 
 /** What an extended header says of the next entry, in place of its own. */
 export type Overrides = {
-  [Key in (typeof OVERRIDDEN)[number]]?: string;
-} & { xattrs?: Map<string, Buffer>; sparse?: SparseWords };
+  [Key in (typeof OVERRIDDEN)[number]]?: string | undefined;
+} & { xattrs?: Map<string, Buffer>; acls?: Map<string, string>; sparse?: SparseWords };
 
 /** Records of GNU tar about holes (tar, "Storing Sparse Files"): `offset` and `numbytes` of version 0.0 are gathered in `map`. */
 export type SparseWords = { map: string[]; size?: string; name?: string; major?: string };
@@ -48,7 +48,8 @@ export function decodeHeader(block: Buffer): Header {
 
 const TYPES: Readonly<Record<string, TarEntry['type']>> = {
   ...{ '0': 'file', '7': 'file', '1': 'hardlink', '2': 'symlink', '5': 'directory', S: 'file' },
-  ...{ '3': 'device', '4': 'device', '6': 'fifo' },
+  // D: a directory of GNU tar's incremental archives, followed by the list of what is in it.
+  ...{ '3': 'device', '4': 'device', '6': 'fifo', D: 'directory' },
 };
 
 /** @returns the entry; its size is what is stored of it, also where it has holes */
@@ -59,7 +60,6 @@ export function entryOf(header: Header, overrides: Overrides): TarEntry {
     if (!Number.isSafeInteger(value) || value < 0) throw new TarProblem(`the archive is damaged (${key})`);
     return value;
   };
-  const mtime = Number(overrides.mtime ?? Number.NaN);
   const path = overrides.sparse?.name ?? overrides.path ?? header.path;
   return {
     path,
@@ -70,10 +70,23 @@ export function entryOf(header: Header, overrides: Overrides): TarEntry {
     gid: number('gid', header.gid),
     // Only files have content, whatever the header of a link or directory says.
     sizeBytes: type === 'file' || type === 'other' ? number('size', header.sizeBytes) : 0,
-    modifiedMs: Number.isFinite(mtime) ? mtime * 1000 : header.modifiedMs,
+    ...timeOf(overrides.mtime, header.modifiedMs),
     linkPath: overrides.linkpath ?? header.linkPath,
     ...(overrides.xattrs === undefined ? {} : { xattrs: overrides.xattrs }),
+    ...(overrides.acls === undefined ? {} : { acls: overrides.acls }),
   };
+}
+
+/** @param seconds with a fraction, decimal, as pax has it; a fraction of a time before 1970 counts towards it */
+function timeOf(seconds: string | undefined, otherwiseMs: number): Pick<TarEntry, 'modifiedMs' | 'modifiedNs'> {
+  const [, whole, fraction = ''] = /^(-?\d+)(?:\.(\d*))?$/.exec(seconds ?? '') ?? [];
+  if (whole === undefined) return { modifiedMs: otherwiseMs };
+  const nanoseconds = Number(fraction.slice(0, 9).padEnd(9, '0'));
+  if (nanoseconds === 0) return { modifiedMs: Number(whole) * 1000 };
+  // Also -0.5, whose whole part is 0.
+  return whole.startsWith('-')
+    ? { modifiedMs: (Number(whole) - 1) * 1000, modifiedNs: 1e9 - nanoseconds }
+    : { modifiedMs: Number(whole) * 1000, modifiedNs: nanoseconds };
 }
 
 export function cString(bytes: Buffer): string {
@@ -117,8 +130,10 @@ export function parsePax(body: Buffer): Overrides {
 
 function takeRecord(found: Overrides, key: string, value: Buffer): void {
   const overridden = OVERRIDDEN.find((name) => name === key);
-  if (overridden !== undefined) found[overridden] = decodeName(value);
+  // An empty value takes back what was said before of all entries.
+  if (overridden !== undefined) found[overridden] = value.length === 0 ? undefined : decodeName(value);
   else if (key.startsWith(XATTR_KEY)) (found.xattrs ??= new Map()).set(key.slice(XATTR_KEY.length), Buffer.from(value));
+  else if (key.startsWith(ACL_KEY)) (found.acls ??= new Map()).set(key.slice(ACL_KEY.length), decodeName(value));
   else if (key.startsWith('GNU.sparse.')) takeSparse((found.sparse ??= { map: [] }), key.slice('GNU.sparse.'.length), value);
 }
 

@@ -107,6 +107,70 @@ test('a name is the bytes that it was, and two names are never one, also as text
   );
 });
 
+test('what an archive says of all its entries counts until an entry says otherwise, and its label is none (8.8)', async () => {
+  const meta = (flag: string, records: Readonly<Record<string, string>>): Buffer => {
+    const body = Buffer.concat(
+      Object.entries(records).map(([key, value]) => {
+        const rest = ` ${key}=${value}\n`;
+        return Buffer.from(`${rest.length + (rest.length < 9 ? 1 : 2)}${rest}`);
+      }),
+    );
+    return flagged(flag, { path: 'meta', sizeBytes: body.length }, Buffer.concat([body, tarPadding(body.length)]));
+  };
+  const bytes = Buffer.concat([
+    flagged('V', { path: 'backup of monday' }),
+    meta('g', { uid: '1234', mtime: '99.5' }),
+    encodeTarHeader(entry({ path: 'one', uid: 1 })),
+    meta('X', { uid: '5', mtime: '' }),
+    encodeTarHeader(entry({ path: 'two', modifiedMs: 7000 })),
+    flagged('D', { path: 'listed', sizeBytes: 6 }, Buffer.concat([Buffer.from('Ya\0Nb\0'), tarPadding(6)])),
+    encodeTarHeader(entry({ path: 'last' })),
+    tarEnd(),
+  ]);
+  const { sink, read } = collector();
+  await readTar(pieces(bytes, 600), sink);
+  assert.deepEqual(
+    read.map(({ entry: { path, type, uid, modifiedMs, modifiedNs = 0 }, body }) => [path, type, uid, modifiedMs, modifiedNs, body]),
+    [
+      ['one', 'file', 1234, 99_000, 500_000_000, ''],
+      ['two', 'file', 5, 7000, 0, ''],
+      ['listed', 'directory', 1234, 99_000, 500_000_000, ''],
+      ['last', 'file', 1234, 99_000, 500_000_000, ''],
+    ],
+  );
+});
+
+/** A header of another type, with what follows it. */
+function flagged(flag: string, changes: Partial<TarEntry>, body = Buffer.alloc(0)): Buffer {
+  const header = encodeTarHeader(entry(changes));
+  header.write(flag, 156, 'latin1');
+  header.fill(' ', 148, 156);
+  header.write(
+    header
+      .reduce((sum, byte) => sum + byte, 0)
+      .toString(8)
+      .padStart(6, '0'),
+    148,
+    'latin1',
+  );
+  return Buffer.concat([header, body]);
+}
+
+test('fractions of seconds come back as they were, and as pax tells those before 1970 (11.10)', async () => {
+  for (const [modifiedMs, modifiedNs, text] of [
+    [-1000, 500_000_000, '-0.500000000'],
+    [-2000, 999_999_999, '-1.000000001'],
+    [0, 1, '0.000000001'],
+    [1_700_000_000_000, 120_000_000, '1700000000.120000000'],
+  ] as const) {
+    const header = encodeTarHeader(entry({ modifiedMs, modifiedNs }));
+    assert.ok(header.includes(` mtime=${text}\n`), text);
+    const { sink, read } = collector();
+    await readTar(pieces(Buffer.concat([header, tarEnd()]), 512), sink);
+    assert.deepEqual([read[0]?.entry.modifiedMs, read[0]?.entry.modifiedNs], [modifiedMs, modifiedNs]);
+  }
+});
+
 test('times of any century come back, and what GNU tar writes for them is understood (11.10)', async () => {
   for (const seconds of [-62_135_596_800, -1, 0, 1, 8_589_934_591, 8_589_934_592, 253_402_300_799]) {
     const { sink, read } = collector();

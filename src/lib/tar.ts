@@ -25,7 +25,7 @@ export function encodeTarHeader(entry: TarEntry & { type: keyof typeof TYPE_FLAG
   if (path.length > 100 || !isAscii(path)) records.push(['path', path]);
   if (linkPath.length > 100 || !isAscii(linkPath)) records.push(['linkpath', linkPath]);
   if (sizeBytes > MOST_OCTAL) records.push(['size', String(sizeBytes)]);
-  if (seconds < 0 || seconds > MOST_OCTAL) records.push(['mtime', String(seconds)]);
+  if (seconds < 0 || seconds > MOST_OCTAL || (entry.modifiedNs ?? 0) > 0) records.push(['mtime', decimalTime(seconds, entry.modifiedNs)]);
   if ((entry.uid ?? 0) > 0o7777777) records.push(['uid', String(entry.uid)]);
   if ((entry.gid ?? 0) > 0o7777777) records.push(['gid', String(entry.gid)]);
   for (const [name, value] of entry.xattrs ?? []) records.push([XATTR_KEY + name, value]);
@@ -41,6 +41,13 @@ export function encodeTarHeader(entry: TarEntry & { type: keyof typeof TYPE_FLAG
   const body = Buffer.concat(records.map(([key, value]) => paxRecord(key, value)));
   const pax = { path: Buffer.from('PaxHeader'), linkPath: Buffer.alloc(0), sizeBytes: body.length, mode: 0o644, seconds: 0 };
   return Buffer.concat([headerBlock(pax, 'x'), body, tarPadding(body.length), main]);
+}
+
+/** A fraction counts on from whole seconds, which lie before it; of a time before 1970 pax tells how far it lies before 1970. */
+function decimalTime(seconds: number, nanoseconds = 0): string {
+  if (nanoseconds === 0) return String(seconds);
+  const [whole, rest] = seconds < 0 ? [`-${-(seconds + 1)}`, 1e9 - nanoseconds] : [String(seconds), nanoseconds];
+  return `${whole}.${String(rest).padStart(9, '0')}`;
 }
 
 /** @returns the zero bytes between the end of `sizeBytes` of content and the next block */
@@ -107,21 +114,27 @@ export type TarSink = {
  */
 export async function readTar(source: AsyncIterable<Buffer>, sink: TarSink): Promise<void> {
   const input = new BlockInput(source);
-  let overrides: Overrides = {};
+  let [ofAll, overrides]: [Overrides, Overrides] = [{}, {}];
   for (;;) {
     const block = await input.exactly(TAR_BLOCK_BYTES);
     if (block === undefined || block.every((byte) => byte === 0)) break;
     const header = decodeHeader(block);
-    if ('xgLK'.includes(header.flag)) {
+    if ('xgXLK'.includes(header.flag)) {
       if (header.sizeBytes > MAX_META_BYTES) throw new TarProblem('a header of the archive is too long');
       const body = await input.content(header.sizeBytes);
-      if (header.flag === 'x') overrides = { ...overrides, ...parsePax(body) };
+      // X is what Solaris called it before.
+      if ('xX'.includes(header.flag)) overrides = { ...overrides, ...parsePax(body) };
+      if (header.flag === 'g') ofAll = { ...ofAll, ...parsePax(body) };
       if (header.flag === 'L') overrides.path = cString(body);
       if (header.flag === 'K') overrides.linkpath = cString(body);
       continue;
     }
-    const entry = await withHoles(entryOf(header, overrides), { block, flag: header.flag, overrides }, input);
+    const known = { ...ofAll, ...overrides };
     overrides = {};
+    // V is the label of a whole archive. The list of D belongs to those who unpack one archive over another.
+    if (header.flag === 'V') continue;
+    const entry = await withHoles(entryOf(header, known), { block, flag: header.flag, overrides: known }, input);
+    if (header.flag === 'D') await input.pass(header.sizeBytes, async () => undefined);
     await sink.entry(entry.sparse === undefined || sink.takesHoles === true ? entry : { ...entry, type: 'other' }, input.position);
     await input.pass(entry.sizeBytes, (bytes) => sink.content(bytes));
     await sink.entryEnd();
