@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { Host } from '../../host/host.ts';
 import { encodeName } from '../../lib/byte-names.ts';
 import { BangerError } from '../../model/errors.ts';
-import { lateTimeCommands } from './late-times.ts';
+import { inodeCommands } from './inode-commands.ts';
 import type { Tree } from './tree.ts';
 
 export type AssembleRequest = {
@@ -121,7 +121,7 @@ export async function checkMemory(tree: Tree, host: Host): Promise<number> {
 export async function assemble({ archive, tree, treeBytes, scratch, rootfs, workSeed, ...rest }: AssembleRequest): Promise<void> {
   const { host, signal, onLog } = rest;
   const files = [rootfs, workSeed];
-  const commands = { 'banger-root': lateTimeCommands(tree.nodes, ''), 'banger-work': lateTimeCommands(tree.nodes, 'root') };
+  const commands = { 'banger-root': inodeCommands(tree.nodes, ''), 'banger-work': inodeCommands(tree.nodes, 'root') };
   const copies = new Map(Object.keys(commands).map((label) => [`/commands/${label}`, join(scratch, `${label}.debugfs`)]));
   try {
     for (const [label, text] of Object.entries(commands)) await host.writeFileAtomic(join(scratch, `${label}.debugfs`), encodeName(text));

@@ -8,7 +8,7 @@ import { assemble, checkAssembling, checkMemory } from './assemble.ts';
 import { Allowance, partOfFile } from './bytes.ts';
 import { type ContainerImage, readContainer } from './container.ts';
 import { initSystemOf } from './init-system.ts';
-import { type Layer, mergeLayers, packTree, type Texts } from './layers.ts';
+import { type Layer, mergeLayers, packTree, textAt, type Texts } from './layers.ts';
 import { refusal, unreadable } from './problem.ts';
 import { runFilesLayer } from './run-files.ts';
 import { Tree } from './tree.ts';
@@ -64,7 +64,7 @@ export async function importImage(given: ImportRequest): Promise<ImportedFacts> 
     layers.push(await modulesLayer(tree, request.modulesPath));
     await mergeLayers(merged, layers, { makeAllowance, signal, from: layers.length - 1 });
   }
-  const runFiles = container === undefined ? undefined : runFilesLayer(tree, merged.texts, container.config);
+  const runFiles = container === undefined ? undefined : runFilesLayer(merged, container.config);
   if (runFiles !== undefined) {
     layers.push(runFiles);
     await mergeLayers(merged, layers, { makeAllowance, signal, from: layers.length - 1 });
@@ -74,7 +74,7 @@ export async function importImage(given: ImportRequest): Promise<ImportedFacts> 
   const archive = packTree(tree, layers, makeAllowance, signal);
   await assemble({ ...request, archive, tree, treeBytes });
   const { env, user, workdir } = container?.config ?? { env: {}, user: null, workdir: null };
-  return { initSystem, distribution: distributionOf(merged.texts), entrypoint, env, user, workdir };
+  return { initSystem, distribution: distributionOf(merged), entrypoint, env, user, workdir };
 }
 
 async function recognise(request: ImportRequest, makeAllowance: () => Allowance): Promise<ContainerImage | undefined> {
@@ -111,8 +111,8 @@ async function modulesLayer(tree: Tree, path: string): Promise<Layer> {
 }
 
 /** @returns `ID VERSION_ID` of os-release(5), of which only harmless characters are taken */
-function distributionOf(texts: Texts): string {
-  const text = texts.get('etc/os-release') ?? texts.get('usr/lib/os-release') ?? '';
+function distributionOf(image: { tree: Tree; texts: Texts }): string {
+  const text = textAt(image, 'etc/os-release') ?? textAt(image, 'usr/lib/os-release') ?? '';
   const value = (name: string): string => new RegExp(`^${name}=["']?([A-Za-z0-9._-]{1,40})`, 'm').exec(text)?.[1] ?? '';
   return [value('ID'), value('VERSION_ID')].filter((word) => word !== '').join(' ') || 'unknown';
 }

@@ -1,4 +1,5 @@
-// mke2fs 1.47.0 writes times with 32 bits. ext4 has two more, which debugfs sets afterwards.
+// What mke2fs 1.47.0 leaves out of the tree that it is given, and debugfs sets afterwards: times beyond 32 bits, their fractions, and what
+// the first directory is like.
 import type { TarEntry } from '../../lib/tar-entry.ts';
 import { refusal, shown } from './problem.ts';
 
@@ -7,6 +8,11 @@ const LEAST_SECONDS = -(2 ** 31);
 const FIRST_LATE = 2 ** 31;
 /** Two bits count how often 32 bits have run over (ext4 documentation, "Inode Timestamps"): until 2446-05-10. */
 const MOST_SECONDS = 2 ** 31 + 3 * 2 ** 32 - 1;
+const DIRECTORY = 0o040000;
+/** Of a home that the image lacks. */
+const OWN_HOME = 0o700;
+
+type Nodes = ReadonlyMap<string, { type: string; entry: TarEntry }>;
 
 const secondsOf = (entry: TarEntry): number => Math.floor(entry.modifiedMs / 1000);
 
@@ -20,17 +26,42 @@ export function checkTime(path: string, entry: TarEntry): void {
 /**
  * @param nodes by path
  * @param below directory whose tree the file system holds, '' for all of it
- * @returns commands of debugfs(8), one a line, none where no time is late
+ * @returns commands of debugfs(8), one a line
  */
-export function lateTimeCommands(nodes: ReadonlyMap<string, { entry: TarEntry }>, below: string): string {
-  const lines: string[] = [];
-  for (const [path, { entry }] of nodes) {
-    const seconds = secondsOf(entry);
-    const isInside = below === '' || path === below || path.startsWith(`${below}/`);
-    if (seconds < FIRST_LATE || !isInside) continue;
+export function inodeCommands(nodes: Nodes, below: string): string {
+  const lines = firstDirectoryCommands(nodes.get(below));
+  const done = new Set<{ entry: TarEntry }>();
+  for (const [path, node] of nodes) {
+    const extra = extraOf(node.entry);
+    const isInside = path !== below && (below === '' || path.startsWith(`${below}/`));
+    if (extra === 0 || !isInside || done.has(node)) continue;
+    const seconds = secondsOf(node.entry);
+    // A command is one line. What a fraction says is not worth the whole image.
+    if (/[\n\r]/.test(path) && seconds < FIRST_LATE) continue;
     if (/[\n\r]/.test(path)) throw refusal(`the time of ${shown(path)} cannot be kept beside such a name`, 'change one of them');
     const inside = path.slice(below.length).replace(/^\/?/, '/');
-    lines.push(`sif "${inside.replaceAll('"', '""')}" mtime_extra ${Math.floor((seconds - FIRST_LATE) / 2 ** 32) + 1}\n`);
+    lines.push(`sif "${inside.replaceAll('"', '""')}" mtime_extra ${extra}`);
+    done.add(node);
   }
-  return lines.join('');
+  return lines.map((line) => `${line}\n`).join('');
+}
+
+function firstDirectoryCommands(node: { type: string; entry: TarEntry } | undefined): string[] {
+  if (node?.type !== 'directory') return [`sif / mode 0${(DIRECTORY | OWN_HOME).toString(8)}`];
+  const { mode, uid = 0, gid = 0 } = node.entry;
+  return [
+    `sif / mode 0${(DIRECTORY | mode).toString(8)}`,
+    `sif / uid ${uid}`,
+    `sif / gid ${gid}`,
+    // debugfs 1.47.0 takes no sign, and what it makes of the highest bit goes away with the next.
+    `sif / mtime @${secondsOf(node.entry) >>> 0}`,
+    `sif / mtime_extra ${extraOf(node.entry)}`,
+  ];
+}
+
+/** @returns what ext4 keeps beside the 32 bits: how often they have run over, and nanoseconds from the third bit on */
+function extraOf(entry: TarEntry): number {
+  const seconds = secondsOf(entry);
+  const epoch = seconds < FIRST_LATE ? 0 : Math.floor((seconds - FIRST_LATE) / 2 ** 32) + 1;
+  return epoch + (entry.modifiedNs ?? 0) * 4;
 }

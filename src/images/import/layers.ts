@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
 import { encodeTarHeader, readTar, tarEnd, tarPadding, type TarSink } from '../../lib/tar.ts';
 import { type TarEntry, TarProblem } from '../../lib/tar-entry.ts';
+import { type IdOf, numbersIn } from './acl.ts';
 import { type Allowance, type ByteSource, decompressed } from './bytes.ts';
+import { resolveIn } from './init-system.ts';
 import { refusal } from './problem.ts';
 import type { Node, Tree } from './tree.ts';
 
@@ -21,10 +23,13 @@ export type Layer = {
 /** Makes what bounds a reading of all layers; each reading has its own. */
 export type MakeAllowance = () => Allowance;
 
-/** Text files whose content says what the image is; the last layer that has one decides. */
+/** What is in text files that say what the image is, by the entry that brought it. */
 export type Texts = Map<string, string>;
-const KEPT_TEXTS: ReadonlySet<string> = new Set(['etc/os-release', 'usr/lib/os-release', 'etc/environment']);
-const MOST_TEXT_BYTES = 8192;
+/** Their paths, with how many bytes are kept. */
+const KEPT_TEXTS: ReadonlyMap<string, number> = new Map([
+  ...(['etc/os-release', 'usr/lib/os-release', 'etc/environment'] as const).map((path) => [path, 8192] as const),
+  ...(['etc/passwd', 'etc/group'] as const).map((path) => [path, 256 * 1024] as const),
+]);
 
 /**
  * Looks at every entry of every layer from the `from`th on, over what the tree has of those before.
@@ -44,23 +49,36 @@ export async function mergeLayers(
       throw refusal(`${layer.source.name} is not what the image's configuration says (sha256)`, 'fetch it again');
     }
   }
-  into.tree.refuseWhatCannotBe();
+  into.tree.settle(idsIn(into));
+}
+
+/** @returns what is in a text file of the image; undefined where there is none, or it is too long to be one */
+export function textAt({ tree, texts }: { tree: Tree; texts: Texts }, path: string): string | undefined {
+  const node = tree.at(resolveIn(tree, path) ?? '');
+  return node === undefined ? undefined : texts.get(entryKey(node));
+}
+
+const entryKey = ({ layer, index }: { layer: number; index: number }): string => `${layer}.${index}`;
+
+function idsIn(image: { tree: Tree; texts: Texts }): IdOf {
+  const known = { user: numbersIn(textAt(image, 'etc/passwd') ?? ''), group: numbersIn(textAt(image, 'etc/group') ?? '') };
+  return (kind, name) => known[kind].get(name);
 }
 
 function mergeSink({ tree, texts }: { tree: Tree; texts: Texts }, { isLayer, prefix, omit }: Layer, layer: number): TarSink {
   let index = 0;
-  let kept: { path: string; chunks: Buffer[] } | undefined;
+  let kept: { key: string; chunks: Buffer[] } | undefined;
   return {
     takesHoles: true,
     entry: async (entry) => {
       const place = { layer, index: index++, isLayer, ...(prefix === undefined ? {} : { prefix }) };
       if (omit?.has(entry.path) !== true) tree.add(entry, place);
       const path = entry.path.replace(/^(\.?\/)+/, '');
-      kept = KEPT_TEXTS.has(path) && entry.type === 'file' && entry.sizeBytes <= MOST_TEXT_BYTES ? { path, chunks: [] } : undefined;
+      kept = entry.type === 'file' && entry.sizeBytes <= (KEPT_TEXTS.get(path) ?? -1) ? { key: entryKey(place), chunks: [] } : undefined;
     },
     content: async (bytes) => void kept?.chunks.push(Buffer.from(bytes)),
     entryEnd: async () => {
-      if (kept !== undefined) texts.set(kept.path, Buffer.concat(kept.chunks).toString('utf8'));
+      if (kept !== undefined) texts.set(kept.key, Buffer.concat(kept.chunks).toString('utf8'));
     },
   };
 }

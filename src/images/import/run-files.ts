@@ -3,7 +3,7 @@ import { Buffer } from 'node:buffer';
 import { encodeTarHeader, type TarEntry, tarEnd, tarPadding } from '../../lib/tar.ts';
 import type { ContainerConfig } from './container.ts';
 import { placeIn } from './init-system.ts';
-import type { Layer, Texts } from './layers.ts';
+import { type Layer, textAt, type Texts } from './layers.ts';
 import type { Tree } from './tree.ts';
 
 /** Read by pam_env(8) for ssh and logins, and by the agent for `vm exec`; what it runs as the entrypoint gets the variables themselves. */
@@ -13,15 +13,18 @@ const OF_THE_USER: ReadonlySet<string> = new Set(['HOME', 'USER', 'LOGNAME', 'SH
 /** A line that every reader of that file takes whole (pam_env: 1,024 bytes until version 1.5). */
 const MOST_LINE_BYTES = 1000;
 
+type Image = { tree: Tree; texts: Texts };
+
 /** @returns a layer with the working directory, and with the variables for people who log in; undefined where nothing is lacking */
-export function runFilesLayer(tree: Tree, texts: Texts, { env, workdir }: Pick<ContainerConfig, 'env' | 'workdir'>): Layer | undefined {
+export function runFilesLayer(image: Image, { env, workdir }: Pick<ContainerConfig, 'env' | 'workdir'>): Layer | undefined {
+  const { tree } = image;
   const parts: Buffer[] = [];
   const entry: TarEntry = { path: '', type: 'directory', mode: 0o755, sizeBytes: 0, modifiedMs: 0, linkPath: '' };
   // docker makes it too when a container starts.
   const directory = workdir === null ? undefined : placeIn(tree, workdir);
   if (directory !== undefined && tree.at(directory) === undefined)
     parts.push(encodeTarHeader({ ...entry, type: 'directory', path: directory }));
-  const text = environmentText(tree, texts, env);
+  const text = environmentText(image, env);
   if (text !== undefined) {
     const body = Buffer.from(text);
     parts.push(
@@ -36,9 +39,10 @@ export function runFilesLayer(tree: Tree, texts: Texts, { env, workdir }: Pick<C
 }
 
 /** @returns what the file of the image has, and the variables that it does not name; undefined when it stays as it is */
-function environmentText(tree: Tree, texts: Texts, env: Readonly<Record<string, string>>): string | undefined {
+function environmentText(image: Image, env: Readonly<Record<string, string>>): string | undefined {
+  const { tree } = image;
   const node = tree.at(ENVIRONMENT);
-  const present = node === undefined ? '' : texts.get(ENVIRONMENT);
+  const present = node === undefined ? '' : textAt(image, ENVIRONMENT);
   // A link, a directory or a long file is somebody's own doing.
   if ((node !== undefined && node.type !== 'file') || present === undefined || !['directory', undefined].includes(tree.at('etc')?.type))
     return undefined;

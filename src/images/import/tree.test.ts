@@ -194,13 +194,13 @@ test('more names of one file, or directories in one, than ext4 counts are refuse
     modifiedMs: 0,
     linkPath: '',
   });
-  fill(65_000, link).refuseWhatCannotBe();
-  assert.throws(() => fill(65_001, link).refuseWhatCannotBe(), {
+  fill(65_000, link).settle(() => undefined);
+  assert.throws(() => fill(65_001, link).settle(() => undefined), {
     code: 'INVALID_INPUT',
     message: /"l65000" is one of more than 65000 names/,
   });
-  fill(64_999, directory).refuseWhatCannotBe();
-  assert.throws(() => fill(65_000, directory).refuseWhatCannotBe(), {
+  fill(64_999, directory).settle(() => undefined);
+  assert.throws(() => fill(65_000, directory).settle(() => undefined), {
     code: 'INVALID_INPUT',
     message: /"d" has more than 64998 directories/,
   });

@@ -2,8 +2,9 @@
 import { posix } from 'node:path';
 import { encodeName } from '../../lib/byte-names.ts';
 import type { TarEntry } from '../../lib/tar-entry.ts';
-import { checkTime } from './late-times.ts';
+import { ACL_ATTRIBUTES, aclAttribute, type IdOf } from './acl.ts';
 import { refusal, shown } from './problem.ts';
+import { checkTime } from './inode-commands.ts';
 
 /** What lies at a path; several paths share one when they are hard links of each other. */
 export type Node = {
@@ -88,26 +89,27 @@ export class Tree {
     }
     if (entry.type === 'hardlink') return this.#link(path, entry, place);
     const kept = new Map([...(entry.xattrs ?? [])].filter(([name]) => KEPT_XATTRS.test(name)));
-    const attributeBytes = [...kept].reduce((sum, [name, value]) => sum + name.length + value.length + ATTRIBUTE_HEAD_BYTES, 0);
-    if (attributeBytes > MOST_ATTRIBUTE_BYTES) {
-      throw refusal(`the attributes of ${shown(path)} have ${attributeBytes} bytes; ext4 holds ${MOST_ATTRIBUTE_BYTES}`, SHORTER);
-    }
     this.#put(path, { type: entry.type, entry: { ...entry, xattrs: kept }, layer: place.layer, index: place.index });
   }
 
-  #hold({ path, linkPath, xattrs = new Map(), sparse }: TarEntry): void {
+  #hold({ path, linkPath, xattrs = new Map(), acls = new Map(), sparse }: TarEntry): void {
     this.#heldBytes += path.length + linkPath.length + 16 * (sparse?.pieces.length ?? 0);
-    for (const [name, value] of xattrs) this.#heldBytes += name.length + value.length;
+    for (const [name, value] of [...xattrs, ...acls]) this.#heldBytes += name.length + value.length;
     if (this.#heldBytes > MOST_HELD_BYTES) {
       throw refusal(`its names and attributes take more than ${MOST_HELD_BYTES} bytes`, 'import a smaller one');
     }
   }
 
-  /** A layer may bring what a later one takes away, so that only what is left is judged. @throws INVALID_INPUT */
-  refuseWhatCannotBe(): void {
+  /**
+   * A layer may bring what a later one takes away, so that only what is left is judged; and the names in access control lists are those
+   * of the whole image.
+   * @throws INVALID_INPUT
+   */
+  settle(idOf: IdOf): void {
     const names = new Map<Node, number>();
     const below = new Map<string, number>();
     for (const [path, node] of this.nodes) {
+      settleAttributes(path, node, idOf);
       if (node.type === 'device')
         throw refusal(`${shown(path)} is a device node outside of /dev, a way to the disks`, 'leave it out of the image');
       if (node.type === 'directory') below.set(parentOf(path), (below.get(parentOf(path)) ?? 0) + 1);
@@ -210,6 +212,21 @@ export class Tree {
     this.#children.get(parentOf(path))?.delete(path);
     this.nodes.delete(path);
   }
+}
+
+/** @throws INVALID_INPUT when ext4 has no place for its attributes */
+function settleAttributes(path: string, node: Node, idOf: IdOf): void {
+  const { acls = new Map<string, string>(), ...entry } = node.entry;
+  const xattrs = new Map(entry.xattrs);
+  for (const [kind, text] of acls) {
+    if (kind !== 'access' && kind !== 'default') throw refusal(`${shown(path)} has an access list of NFS, which ext4 does not keep`);
+    const value = aclAttribute(text, path, idOf);
+    if (value !== undefined && !xattrs.has(ACL_ATTRIBUTES[kind])) xattrs.set(ACL_ATTRIBUTES[kind], value);
+  }
+  if (acls.size > 0) node.entry = { ...entry, xattrs };
+  const bytes = [...xattrs].reduce((sum, [name, value]) => sum + name.length + value.length + ATTRIBUTE_HEAD_BYTES, 0);
+  if (bytes <= MOST_ATTRIBUTE_BYTES) return;
+  throw refusal(`the attributes of ${shown(path)} have ${bytes} bytes; ext4 holds ${MOST_ATTRIBUTE_BYTES}`, SHORTER);
 }
 
 /**

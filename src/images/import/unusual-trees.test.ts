@@ -1,9 +1,9 @@
 // What archives hold that tools stumble over: it is kept, or refused by its name before any program sees it.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { closeSync, ftruncateSync, openSync, writeSync } from 'node:fs';
+import { closeSync, ftruncateSync, mkdirSync, openSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import { tarOf } from '../../../test/support/container-image.ts';
 import { directoryFor, importOf } from '../../../test/support/imported-image.ts';
 import { decodeName } from '../../lib/byte-names.ts';
@@ -198,6 +198,89 @@ test('access control lists are kept, those of a journal for one, with the modes 
   assert.match(image.debugfs('ea_list /file'), /system\.posix_acl_access/);
   assert.match(image.debugfs('stat /journal'), /Mode: +02755/);
   assert.match(image.debugfs('stat /file'), /Mode: +0644/);
+});
+
+/** A tar of files and directories that GNU tar writes, with a record in the header of each. */
+function tarWithRecord(t: TestContext, record: string, files: Readonly<Record<string, string>>): Buffer {
+  const directory = directoryFor(t);
+  for (const [name, text] of Object.entries(files)) {
+    mkdirSync(join(directory, name, '..'), { recursive: true });
+    writeFileSync(join(directory, name), text);
+  }
+  return execFileSync('tar', ['-C', directory, '--format=posix', `--pax-option=${record}`, '-c', '.']);
+}
+
+const USERS = { 'etc/passwd': 'root:x:0:0::/:/bin/sh\nlisa:x:4321:1::/:\nlisa:x:9:1::/:\n', 'etc/group': 'adm:x:4:\n' };
+const LISTS: Record<string, [text: string, acl: Buffer]> = {
+  'by names of the image, as GNU tar writes it': [
+    'user::rw-\nuser:lisa:rw-\ngroup::r--\ngroup:adm:r-x\nmask::rwx\nother::---\n',
+    aclOf([1, 6], [2, 6, 4321], [4, 4], [8, 5, 4], [16, 7], [32, 0]),
+  ],
+  'with a number behind a name that the image lacks, in any order, as bsdtar writes it': [
+    'user::rwx\ngroup::r-x\nother::r-x\nuser:mia:rw-:77\nuser:12:r--\nmask::rwx',
+    aclOf([1, 7], [2, 4, 12], [2, 6, 77], [4, 5], [16, 7], [32, 5]),
+  ],
+  'without a mask, and in short': ['u::rwx\nu:5:r\ng::rw-#effective:r--\no:x', aclOf([1, 7], [2, 4, 5], [4, 6], [16, 6], [32, 1])],
+};
+
+for (const [name, [text, acl]] of Object.entries(LISTS)) {
+  test(`an access control list as text, ${name}, becomes one (8.8, 11.10)`, async (t) => {
+    const image = await importOf(t, tarWithRecord(t, `SCHILY.acl.access:=${text}`, USERS));
+    const expected = await importOf(t, tarOf([{ path: 'x', xattrs: new Map([['system.posix_acl_access', acl]]) }]));
+    const listOf = (stat: string): string | undefined => /posix_acl_access.*/.exec(stat)?.[0];
+    assert.notEqual(listOf(expected.debugfs('stat /x')), undefined);
+    assert.equal(listOf(image.debugfs('stat /etc/passwd')), listOf(expected.debugfs('stat /x')));
+    assert.match(image.debugfs('stat /etc'), /Mode: +0[0-7]{3} [^]*posix_acl_access/);
+  });
+}
+
+test('an access control list that cannot be kept is refused by the name of the file (8.8, 11.10)', async (t) => {
+  for (const [record, reason] of [
+    [
+      'SCHILY.acl.default:=user::rwx\nuser:mia:r--\nother::r',
+      /the access list of "(etc|\.?)" names the user "mia", whom the image does not have/,
+    ],
+    ['SCHILY.acl.access:=user::rwz', /"user::rwz" in the access list of .* is not understood/],
+    ['SCHILY.acl.ace:=owner@:rwxp:allow', /has an access list of NFS/],
+  ] as const) {
+    await assert.rejects(importOf(t, tarWithRecord(t, record, USERS)), { code: 'INVALID_INPUT', message: reason });
+  }
+});
+
+test('the root and the home, each the first directory of a disk, are what the image says (8.8, 11.10)', async (t) => {
+  const like = (mode: number, uid: number, seconds: number) =>
+    ({ type: 'directory', mode, uid, gid: 60_000, modifiedMs: seconds * 1000 }) as const;
+  const image = await importOf(
+    t,
+    tarOf([
+      { path: './', ...like(0o1711, 7, -1) },
+      { path: 'root/', ...like(0o2700, 3, 2 ** 33) },
+    ]),
+  );
+  assert.match(image.debugfs('stat /'), /Mode:\s+01711[^]*User:\s+7\s+Group: 60000[^]*mtime: 0xffffffff:00000000/);
+  for (const stat of [image.debugfs('stat /root'), image.seed('stat /')])
+    assert.match(stat, /Mode:\s+02700[^]*User:\s+3\s+Group: 60000[^]*mtime: 0x00000000:00000002/);
+  assert.match((await importOf(t, tarOf([{ path: 'a' }]))).seed('stat /'), /Mode:\s+0700[^]*User:\s+0/);
+});
+
+test('fractions of seconds stay, also before 1970 and after 2038 (8.8, 11.10)', async (t) => {
+  const times: Record<string, [modifiedMs: number, modifiedNs: number, low: string, high: number]> = {
+    now: [1_700_000_000_000, 123_456_789, '6553f100', 123_456_789 * 4],
+    before: [-7000, 999_999_999, 'fffffff9', 999_999_999 * 4],
+    late: [2 ** 32 * 1000, 1, '00000000', 5],
+    'line\nbreak': [1_700_000_000_000, 5, '6553f100', 0],
+  };
+  const image = await importOf(
+    t,
+    tarOf([
+      ...Object.entries(times).map(([path, [modifiedMs, modifiedNs]]) => ({ path, modifiedMs, modifiedNs })),
+      { path: 'same', type: 'hardlink', linkPath: 'now' },
+    ]),
+  );
+  for (const [name, [, , low, high]] of Object.entries(times)) {
+    if (name.includes('\n')) continue;
+    assert.ok(image.debugfs(`stat /${name}`).includes(`mtime: 0x${low}:${high.toString(16).padStart(8, '0')}`), name);
+  }
 });
 
 test('attributes are kept as far as ext4 holds them, and beyond that refused by the name of the file (8.8, 11.10)', async (t) => {

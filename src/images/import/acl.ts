@@ -1,0 +1,74 @@
+// Access control lists as text, in which archives have them (star(4), tar(5) of libarchive: `SCHILY.acl.access`, `SCHILY.acl.default`), made
+// what the kernel keeps as an attribute (acl(5); linux/posix_acl_xattr.h).
+import { Buffer } from 'node:buffer';
+import { refusal, shown } from './problem.ts';
+
+/** Attribute of a file, by what the list is called in archives. */
+export const ACL_ATTRIBUTES = { access: 'system.posix_acl_access', default: 'system.posix_acl_default' } as const;
+
+/** @returns the number of a name that the image itself has; undefined when it has none */
+export type IdOf = (kind: 'user' | 'group', name: string) => number | undefined;
+
+type Entry = { tag: number; permissions: number; id: number };
+
+const VERSION = 2;
+/** Of entries that are of nobody by name. */
+const NO_ID = 0xffff_ffff;
+/** By what stands first, and whether a name follows. The kernel wants them in this order. */
+const TAGS = { user: [1, 2], group: [4, 8], mask: [16, undefined], other: [32, undefined] } as const;
+const [NAMED_USER, GROUP, NAMED_GROUP, MASK] = [2, 4, 8, 16];
+
+/**
+ * @param text entries between commas or lines, each as getfacl(1) writes it, with the number behind a name where bsdtar knew it
+ * @returns the value of the attribute; undefined for an empty list
+ * @throws INVALID_INPUT for what is no list, or a name that the image does not know
+ */
+export function aclAttribute(text: string, path: string, idOf: IdOf): Buffer | undefined {
+  const words = text.split(/[,\n]/).map((word) => word.replace(/#.*$/, '').trim());
+  const entries = words.filter((word) => word !== '').map((word) => entryOf(word, path, idOf));
+  if (entries.length === 0) return undefined;
+  const isShared = ({ tag }: Entry): boolean => tag === NAMED_USER || tag === GROUP || tag === NAMED_GROUP;
+  if (!entries.some(({ tag }) => tag === MASK) && entries.some(({ tag }) => tag === NAMED_USER || tag === NAMED_GROUP)) {
+    const permissions = entries.filter(isShared).reduce((all, one) => all | one.permissions, 0);
+    entries.push({ tag: MASK, permissions, id: NO_ID });
+  }
+  return encode(entries.toSorted((one, other) => one.tag - other.tag || one.id - other.id));
+}
+
+function entryOf(word: string, path: string, idOf: IdOf): Entry {
+  // Some write `mask:rwx` without the empty name.
+  const found = /^(?:default:|d:)?(user|group|mask|other|[ugmo]):(?:([^:]*):)?([rwx-]{1,3})(?::(\d+))?$/.exec(word);
+  if (found === null) throw refusal(`${shown(word)} in the access list of ${shown(path)} is not understood`);
+  const [, kind = '', name = '', letters = '', number] = found;
+  const [tag, named] = Object.entries(TAGS).find(([long]) => long.startsWith(kind))?.[1] ?? [0];
+  const permissions = (letters.includes('r') ? 4 : 0) | (letters.includes('w') ? 2 : 0) | (letters.includes('x') ? 1 : 0);
+  if (name === '') return { tag, permissions, id: NO_ID };
+  if (named === undefined) throw refusal(`${shown(word)} in the access list of ${shown(path)} is not understood`);
+  const told = number ?? (/^\d+$/.test(name) ? name : undefined);
+  const id = told === undefined ? idOf(named === NAMED_USER ? 'user' : 'group', name) : Number(told);
+  if (id === undefined || id >= NO_ID) {
+    throw refusal(
+      `the access list of ${shown(path)} names the ${kind} ${shown(name)}, whom the image does not have`,
+      `take it off the list before the archive is written: setfacl -x ${kind}:${name} FILE`,
+    );
+  }
+  return { tag: named, permissions, id };
+}
+
+function encode(entries: readonly Entry[]): Buffer {
+  const bytes = Buffer.alloc(4 + 8 * entries.length);
+  bytes.writeUInt32LE(VERSION);
+  for (const [at, { tag, permissions, id }] of entries.entries()) {
+    bytes.writeUInt16LE(tag, 4 + 8 * at);
+    bytes.writeUInt16LE(permissions, 6 + 8 * at);
+    bytes.writeUInt32LE(id, 8 + 8 * at);
+  }
+  return bytes;
+}
+
+/** @returns the numbers of names, from the text of passwd(5) or group(5): the first that has a name counts */
+export function numbersIn(text: string): Map<string, number> {
+  const lines = text.split('\n').map((line) => line.split(':'));
+  const known = lines.filter(([name, , id]) => name !== undefined && name !== '' && /^\d+$/.test(id ?? ''));
+  return new Map(known.toReversed().map(([name = '', , id]) => [name, Number(id)]));
+}
