@@ -3,6 +3,7 @@
 #include "keep.h"
 #include "mounts.h"
 #include "power.h"
+#include "run_tree.h"
 #include "standing.h"
 #include "supervise.h"
 #include <dirent.h>
@@ -132,6 +133,19 @@ static struct mounted mount_root_disk(const struct boot_options *o) {
   return root;
 }
 
+/** A container image finds there what it brings; an init makes its own. */
+static void mount_run(const struct boot_options *o) {
+  bool is_kept = strcmp(o->init, "none") == 0 && !o->is_rescue;
+  int error = 0, disk = is_kept ? open(NEW_ROOT "/run", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
+  if (mount("tmpfs", NEW_ROOT "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755,size=20%") != 0) fail(NEW_ROOT "/run");
+  if (disk < 0) return;
+  int memory = open(NEW_ROOT "/run", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  error = memory < 0 ? errno : run_tree_copy(disk, memory);
+  if (memory >= 0) close(memory);
+  else close(disk);
+  leave_trouble("what the image has below /run", error, NULL);
+}
+
 static void mount_root(const struct boot_options *o) {
   static const char *const moved[] = {"dev", "proc", "sys"};
   char from[64], path[64];
@@ -143,7 +157,7 @@ static void mount_root(const struct boot_options *o) {
   int place_error, error = 0;
   const char *missing = root_missing_place(NEW_ROOT, &place_error);
   if (missing && (error = root_assemble(NEW_ROOT)) != 0) fail_with("putting the root together", strerror(error));
-  if (mount("tmpfs", NEW_ROOT "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755,size=20%") != 0) fail(NEW_ROOT "/run");
+  mount_run(o);
   for (size_t i = 0; i < sizeof moved / sizeof *moved; i++) {
     snprintf(from, sizeof from, "/%s", moved[i]);
     snprintf(path, sizeof path, NEW_ROOT "/%s", moved[i]);
