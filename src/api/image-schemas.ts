@@ -31,6 +31,8 @@ export const imageSchema = z
     env: z.record(z.string(), z.string()),
     user: z.string().nullable(),
     workdir: z.string().nullable(),
+    stopSignal: z.number().nullable().describe('what asks the entrypoint to end; null: SIGTERM'),
+    notes: z.array(z.string()).describe('what of a foreign image is not obeyed'),
     workSeedFingerprint: z.string().nullable(),
     sshKeyFingerprint: z.string().nullable(),
     agentSha256: z.string().nullable().describe('of the agent in its initramfs'),

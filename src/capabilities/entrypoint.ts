@@ -5,7 +5,7 @@ export const entrypoint: Capability = {
   name: 'entrypoint',
   guestConfig({ image }, draft) {
     if (image.initSystem !== 'none' || image.entrypoint === null) return;
-    const { entrypoint: argv, env, user, workdir: directory } = image;
-    draft.service = { argv, env, user, directory };
+    const { entrypoint: argv, env, user, workdir: directory, stopSignal } = image;
+    draft.service = { argv, env, user, directory, ...(stopSignal === null ? {} : { stopSignal }) };
   },
 };

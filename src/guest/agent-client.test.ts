@@ -122,6 +122,20 @@ test('a refusal that leaves the rest of the request in the channel ends the chan
   }
 });
 
+test('an agent that does not know stop signals gets the service without one, and the host is told (8.8)', async (t) => {
+  const asked: unknown[] = [];
+  const { client } = clientOf(t, (sent, stream) => {
+    if (!sent.endsWith('}}')) return;
+    const body = JSON.parse(sent.slice(sent.indexOf('\r\n\r\n'))) as { service: object };
+    asked.push(body.service);
+    stream.write('stopSignal' in body.service ? json(400, { error: 'no', errno: 0 }) : 'HTTP/1.1 204 X\r\nContent-Length: 0\r\n\r\n');
+  });
+  const service = { argv: ['/bin/serve'], env: {}, user: null, directory: null };
+  assert.match(JSON.stringify(await client.personalize({ service: { ...service, stopSignal: 3 } })), /^\[\{"what":"the stop signal/);
+  assert.deepEqual(asked, [{ ...service, stopSignal: 3 }, service]);
+  assert.deepEqual(await client.personalize({ service }), []);
+});
+
 test('a request that the agent cannot take is refused before a channel is opened (7.2)', async (t) => {
   const { client, fates } = clientOf(t, () => undefined);
   const content = (): AsyncIterable<Uint8Array> => Readable.from([]);

@@ -36,6 +36,8 @@ const ANSWER_MS = 10_000;
 const BODY_BYTES_PER_MS = 512;
 /** Personalising grows file systems. */
 const PERSONALIZE_MS = 60_000;
+/** Function not implemented, of Linux. */
+const ENOSYS = 38;
 /** How long a file transfer may stand still. */
 const IDLE_MS = 30_000;
 /** Between two snapshots of the guest's ports; an honest agent looks every 500 ms. */
@@ -101,11 +103,23 @@ export function createAgentClient(open: OpenChannel, now: () => number = () => D
     stat: (path, options) => json(`/stat?path=${encodeURIComponent(path)}`, statReply, options),
     getFile: (path, options) => getFile(open, path, options ?? {}),
     putFile: (path, file, options) => putFile(open, path, file, options ?? {}),
-    personalize: (personalization, options) => {
-      const members = (): object => ({ ...personalization, ...(personalization.unixMs === 'now' && { unixMs: now() }) });
-      // Without a body all of it is in effect.
-      const parse = (body: Buffer): GuestTrouble[] => (body.length === 0 ? [] : parseReply(personalizeReply, body).troubles);
-      return postFor('/personalize', members, options ?? {}, PERSONALIZE_MS, parse);
+    personalize: async (personalization, options = {}) => {
+      const send = (given: Partial<Personalization>): Promise<GuestTrouble[]> => {
+        const members = (): object => ({ ...given, ...(given.unixMs === 'now' && { unixMs: now() }) });
+        // Without a body all of it is in effect.
+        const parse = (body: Buffer): GuestTrouble[] => (body.length === 0 ? [] : parseReply(personalizeReply, body).troubles);
+        return postFor('/personalize', members, options, PERSONALIZE_MS, parse);
+      };
+      const { stopSignal, ...service } = personalization.service ?? {};
+      if (stopSignal === undefined) return send(personalization);
+      try {
+        return await send(personalization);
+      } catch (error) {
+        if (!(error instanceof BangerError) || error.details?.['status'] !== 400) throw error;
+        // The agent of an older bundle refuses members that it does not know.
+        const troubles = await send({ ...personalization, service: service as NonNullable<Personalization['service']> });
+        return [...troubles, { what: 'the stop signal of the image, which its older agent does not know', errno: ENOSYS, held: null }];
+      }
     },
     poweroff: (request, options) => post('/poweroff', () => request, options),
     readClock: (options = {}) => {

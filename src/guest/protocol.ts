@@ -16,7 +16,7 @@ export type Personalization = {
   mounts: { device: string; path: string; type: 'ext4' }[];
   growRoot: boolean;
   /** What an image without an init runs; absent where the image brings one. */
-  service?: { argv: string[]; env: Record<string, string>; user: string | null; directory: string | null };
+  service?: { argv: string[]; env: Record<string, string>; user: string | null; directory: string | null; stopSignal?: number };
 };
 
 /** What a guest could not set up, from the answer to `POST /personalize`. */

@@ -100,6 +100,10 @@ export type Image = {
   env: Record<string, string>;
   user: string | null;
   workdir: string | null;
+  /** What asks the entrypoint to end, as a number of Linux; null: SIGTERM. */
+  stopSignal: number | null;
+  /** What of a foreign image is not obeyed, a sentence each. */
+  notes: string[];
   /** SHA-256 of the work seed, hex. */
   workSeedFingerprint: string | null;
   /** `SHA256:…` of the key that the image lets in; a VM of another installation gets that one's (7.4). */
@@ -133,6 +137,8 @@ export const IMAGE_DEFAULTS = {
   env: {},
   user: null,
   workdir: null,
+  stopSignal: null,
+  notes: [],
   workSeedFingerprint: null,
   sshKeyFingerprint: null,
   agentSha256: null,
@@ -142,7 +148,7 @@ export const IMAGE_DEFAULTS = {
 
 /** @returns an image that has all members; arrays are its own */
 export function completeImage(known: Pick<Image, 'id' | 'name' | 'createdAt'> & Partial<Image>): Image {
-  return { ...structuredClone(IMAGE_DEFAULTS), packages: [], servicePorts: [], ...known };
+  return { ...structuredClone(IMAGE_DEFAULTS), packages: [], servicePorts: [], notes: [], ...known };
 }
 
 /** @returns absolute paths of the files that VMs of the image are made of */

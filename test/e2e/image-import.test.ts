@@ -11,9 +11,11 @@ const sandbox = useSandbox();
 
 /** Says who it is to whoever connects, and what it was told. */
 const SERVE = `#!/bin/sh
-echo "serving as $(id -u):$(id -g) in $PWD with $GREETING $*"
+echo "serving as $(id -u):$(id -G) in $PWD with $GREETING $*"
 echo "told $(busybox tr '\\0' ' ' < /proc/$$/environ)"
-exec nc -ll -p 8080 -e /bin/sh -c 'echo "$GREETING from $(id -u)"'
+trap 'echo "asked to end by its own signal"; exit' QUIT
+nc -ll -p 8080 -e /bin/sh -c 'echo "$GREETING from $(id -u)"' &
+wait
 `;
 
 /** A place that the daemon's user can read. */
@@ -28,9 +30,13 @@ function place(name: string): string {
 function writeSources(): void {
   for (const name of ['base/bin', 'base/etc', 'base/data/old', 'srv', 'upper']) mkdirSync(place(name), { recursive: true });
   copyFileSync('/bin/busybox', place('base/bin/busybox'));
-  for (const name of ['sh', 'id', 'nc', 'echo', 'cat', 'ls', 'sync', 'sleep', 'hostname'])
+  for (const name of ['sh', 'id', 'nc', 'echo', 'cat', 'ls', 'sync', 'sleep', 'hostname', 'tail', 'cut'])
     symlinkSync('busybox', place(`base/bin/${name}`));
   writeFileSync(place('base/etc/passwd'), 'root:x:0:0::/root:/bin/sh\nweb:x:1234:1235::/srv:/bin/sh\n');
+  writeFileSync(place('base/etc/group'), 'web:x:1235:\nmore:x:99:web\n');
+  mkdirSync(place('base/run/image'), { recursive: true });
+  writeFileSync(place('base/run/image/file'), 'below run', { mode: 0o640 });
+  symlinkSync('image/file', place('base/run/link'));
   writeFileSync(place('base/etc/gone'), 'x');
   writeFileSync(place('srv/serve'), SERVE, { mode: 0o755 });
   writeFileSync(place('upper/new'), 'x');
@@ -51,9 +57,9 @@ function writeLayout(): string {
       ['config', ...words('entrypoint', '/srv/serve'), ...words('cmd', 'a b')],
       ['config', ...words('env', 'PATH=/bin', 'GREETING=hello', 'discovery.type=single-node', 'my-var=1')],
       // No layer has the directory.
-      ['config', ...words('user', 'web'), ...words('workingdir', '/srv/work/here')],
+      ['config', ...words('user', 'web'), ...words('workingdir', '/srv/work/here'), ...words('stopsignal', 'SIGQUIT')],
     ],
-    failing: [base, ['config', ...words('entrypoint', '/bin/sh', '-c', 'echo trying; exit 3')]],
+    failing: [base, ['config', ...words('user', 'web:7'), ...words('entrypoint', '/bin/sh', '-c', 'echo "trying as $(id -G)"; exit 3')]],
   });
 }
 
@@ -71,7 +77,7 @@ test('an OCI layout of umoci becomes a VM whose entrypoint runs, with its user, 
   const vm = await createVm(sandbox(), 'web', '--image', 'web');
   const { address } = await vm.show();
   await served(address);
-  assert.match(await sandbox().must(['vm', 'logs', 'web']), /serving as 1234:1235 in \/srv\/work\/here with hello a b/);
+  assert.match(await sandbox().must(['vm', 'logs', 'web']), /serving as 1234:1235 99 in \/srv\/work\/here with hello a b/);
   for (const said of [
     await sandbox().must(['vm', 'logs', 'web']),
     await sandbox().must(['vm', 'exec', 'web', '--', 'cat', '/proc/self/environ']),
@@ -80,6 +86,7 @@ test('an OCI layout of umoci becomes a VM whose entrypoint runs, with its user, 
       assert.ok(said.includes(variable), `${variable}: ${said}`);
   }
   assert.equal(await vm.sh('cat /etc/gone 2>/dev/null || echo gone; ls /data; hostname; id -u'), 'gone\nnew\nweb\n0');
+  assert.equal(await vm.sh('cat /run/link; ls -l /run/image | tail -n 1 | cut -c 1-10; echo changed > /run/link'), 'below run-rw-r-----');
   const ssh = await sandbox().banger(['vm', 'ssh', 'web', '--', 'true']);
   assert.notEqual(ssh.status, 0);
   assert.match(ssh.stderr, /banger vm exec web/);
@@ -89,9 +96,10 @@ test('it keeps what it wrote over a restart, runs again, and powers off (8.8, 3.
   const vm = guest(sandbox(), 'web');
   await vm.sh('echo kept > /srv/kept; echo kept > /root/kept; sync');
   await sandbox().must(['vm', 'restart', 'web']);
-  assert.equal(await vm.sh('cat /srv/kept /root/kept'), 'kept\nkept');
+  assert.equal(await vm.sh('cat /srv/kept /root/kept /run/link'), 'kept\nkept\nbelow run');
   await served((await vm.show()).address);
   await sandbox().must(['vm', 'stop', 'web']);
+  assert.match(await sandbox().must(['vm', 'logs', 'web']), /asked to end by its own signal/);
   assert.match(await sandbox().must(['vm', 'logs', '--events', 'web']), /stop/);
 });
 
@@ -115,7 +123,8 @@ test('what docker save wrote is read from standard input; a failing entrypoint i
     () => sandbox().must(['vm', 'logs', 'failing']),
     (text) => (text.match(/trying/g) ?? []).length > 1,
   );
-  assert.match(log, /ended with status 3; again in 1 s/);
+  // The group that is named takes the place of all others.
+  assert.match(log, /trying as 7\s*\n[^]*ended with status 3; again in 1 s/);
   assert.equal(await vm.sh('echo well'), 'well');
 });
 

@@ -19,7 +19,16 @@ export function tarOf(pieces: readonly Piece[]): Buffer {
 }
 
 /** What a configuration says about running the image. */
-export type RunConfig = { Entrypoint?: string[]; Cmd?: string[]; Env?: string[]; User?: string; WorkingDir?: string };
+export type RunConfig = {
+  Entrypoint?: string[];
+  Cmd?: string[];
+  Env?: string[];
+  User?: string;
+  WorkingDir?: string;
+  StopSignal?: string;
+  Volumes?: Record<string, object>;
+  Healthcheck?: { Test: string[] };
+};
 
 export const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
 const ARCHITECTURE = process.arch === 'x64' ? 'amd64' : process.arch;

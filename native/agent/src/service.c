@@ -1,7 +1,12 @@
 #include "service.h"
+#include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 
-// A record is a list of words, each with one letter before it and a zero behind: a argument, e NAME=value, u user, d directory.
+#define LAST_SIGNAL 64
+
+// A record is a list of words, each with one letter before it and a zero behind: a argument, e NAME=value, u user, d directory,
+// s number of a signal.
 
 static bool is_word(const struct json_node *n) { return n->type == JSON_STRING && strlen(n->string) == n->length; }
 
@@ -26,10 +31,12 @@ static bool is_word_or_null(const struct json_node *n) {
 }
 
 bool service_check(const struct json_node *node) {
-  static const char *const members[] = {"argv", "env", "user", "directory", NULL};
+  static const char *const members[] = {"argv", "env", "user", "directory", "stopSignal", NULL};
   if (node->type == JSON_NULL) return true;
   if (node->type != JSON_OBJECT || !json_only_members(node, members)) return false;
-  const struct json_node *directory = json_member(node, "directory");
+  const struct json_node *directory = json_member(node, "directory"), *stop_signal = json_member(node, "stopSignal");
+  int64_t number;
+  if (stop_signal && !json_whole(stop_signal, 1, LAST_SIGNAL, &number)) return false;
   return is_word_list(json_member(node, "argv"), 1) && is_environment(json_member(node, "env")) &&
          is_word_or_null(json_member(node, "user")) && is_word_or_null(directory) &&
          (directory->type == JSON_NULL || directory->string[0] == '/');
@@ -50,11 +57,17 @@ void service_encode(const struct json_node *node, struct buffer *record) {
   }
   if (user->type == JSON_STRING) put(record, "u", user->string);
   if (directory->type == JSON_STRING) put(record, "d", directory->string);
+  int64_t number;
+  const struct json_node *stop_signal = json_member(node, "stopSignal");
+  if (!stop_signal || !json_whole(stop_signal, 1, LAST_SIGNAL, &number)) return;
+  buffer_printf(record, "s%d", (int)number);
+  buffer_append(record, "", 1);
 }
 
 bool service_decode(char *record, size_t length, struct service *service) {
   size_t arguments = 0, variables = 0;
   memset(service, 0, sizeof *service);
+  service->stop_signal = SIGTERM;
   if (length == 0 || record[length - 1] != 0) return false;
   for (char *at = record; at < record + length; at += strlen(at) + 1) {
     char *word = at + 1;
@@ -62,6 +75,7 @@ bool service_decode(char *record, size_t length, struct service *service) {
     else if (*at == 'e' && variables < SERVICE_MAX_WORDS) service->environment[variables++] = word;
     else if (*at == 'u') service->user = word;
     else if (*at == 'd') service->directory = word;
+    else if (*at == 's') service->stop_signal = atoi(word);
     else return false;
   }
   return arguments > 0;

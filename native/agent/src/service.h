@@ -14,6 +14,7 @@
 struct service {
   char *argv[SERVICE_MAX_WORDS + 1], *environment[SERVICE_MAX_WORDS + 3];
   char *user, *directory;  // NULL: root, /
+  int stop_signal;         // what asks it to end
 };
 
 /** Whether the member is as docs/agent-protocol.md wants it. */

@@ -51,23 +51,32 @@ static bool read_service(void) {
   return fd >= 0 && service_decode(record, length, &service);
 }
 
-// "name", "uid", either with ":group" or ":gid", as in OCI's image-spec, config.md.
+static bool is_number(const char *text, unsigned long *number) {
+  char *end;
+  *number = strtoul(text, &end, 10);
+  return *text && !*end;
+}
+
+// "name", "uid", either with ":group" or ":gid", as in OCI's image-spec, config.md: a group that is named takes the place of all that
+// the user is in. Root is known without a list of users.
 static bool become_user(char *text, const char **home) {
-  char *group = strchr(text, ':'), *end;
+  char *group = strchr(text, ':');
   if (group) *group++ = 0;
-  unsigned long uid = strtoul(text, &end, 10);
-  struct passwd *user = *end || !*text ? getpwnam(text) : getpwuid((uid_t)uid);
-  if (!user && (*end || !*text)) return false;
+  unsigned long uid, number;
+  bool has_uid = is_number(text, &uid);
+  if (!*text || (!has_uid && strcmp(text, "root") == 0)) has_uid = true, uid = 0;
+  struct passwd *user = has_uid ? getpwuid((uid_t)uid) : getpwnam(text);
+  if (!user && !has_uid) return false;
   gid_t gid = user ? user->pw_gid : 0;
   if (user) uid = user->pw_uid;
-  *home = user ? user->pw_dir : "/";
-  if (group) {
-    unsigned long number = strtoul(group, &end, 10);
-    struct group *found = *end ? getgrnam(group) : NULL;
-    if (*end && !found) return false;
-    gid = found ? found->gr_gid : (gid_t)number;
-  }
-  int error = user ? initgroups(user->pw_name, gid) : setgroups(1, &gid);
+  *home = user ? user->pw_dir : uid == 0 ? "/root" : "/";
+  if (group && *group) {
+    bool has_gid = is_number(group, &number);
+    struct group *found = has_gid ? NULL : getgrnam(group);
+    if (!has_gid && !found) return false;
+    gid = has_gid ? (gid_t)number : found->gr_gid;
+  } else group = NULL;
+  int error = user && !group ? initgroups(user->pw_name, gid) : setgroups(1, &gid);
   return error == 0 && setgid(gid) == 0 && setuid((uid_t)uid) == 0;
 }
 
@@ -143,7 +152,18 @@ static bool all_gone_within(int limit_ms) {
   return true;
 }
 
-static void __attribute__((noreturn)) end_machine(bool reboot_after) {
+// Alone at first: what it takes its signal for may be to let its children finish.
+static void end_service(pid_t service_pid) {
+  int64_t until_ms = monotonic_ms() + TERM_GRACE_MS;
+  if (service_pid == 0 || kill(service_pid, service.stop_signal) != 0) return;
+  for (pid_t pid; (pid = waitpid(-1, NULL, WNOHANG)) != service_pid && monotonic_ms() < until_ms;) {
+    if (pid < 0) return;
+    if (pid == 0) sleep_ms(10);
+  }
+}
+
+static void __attribute__((noreturn)) end_machine(pid_t service_pid, bool reboot_after) {
+  end_service(service_pid);
   kill(-1, SIGTERM);
   kill(-1, SIGCONT);
   if (!all_gone_within(TERM_GRACE_MS)) {
@@ -178,8 +198,8 @@ void supervise_main(void) {
     if (s.is_wanted && !s.pid && monotonic_ms() >= s.due_ms) start(&s);
     struct timespec limit = until_due(&s);
     int got = sigtimedwait(&signals, NULL, &limit);
-    if (got == SUPERVISE_REBOOT_SIGNAL) end_machine(true);
-    if (got == SUPERVISE_POWEROFF_SIGNAL || got == SIGINT) end_machine(false);
+    if (got == SUPERVISE_REBOOT_SIGNAL) end_machine(s.pid, true);
+    if (got == SUPERVISE_POWEROFF_SIGNAL || got == SIGINT) end_machine(s.pid, false);
     for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;)
       if (pid == s.pid) note_end(&s, status);
   }

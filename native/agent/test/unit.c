@@ -11,6 +11,7 @@
 #include "../src/service.h"
 #include "../src/systemd.h"
 #include "check.h"
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -280,7 +281,9 @@ static void test_services(void) {
                              &s, record, sizeof record));
   CHECK(strcmp(s.argv[0], "/bin/serve") == 0 && strcmp(s.argv[1], "a b") == 0 && strcmp(s.argv[2], "") == 0 && !s.argv[3]);
   CHECK(strcmp(s.environment[0], "A=b=c") == 0 && !s.environment[1]);
-  CHECK(strcmp(s.user, "1000:10") == 0 && strcmp(s.directory, "/srv") == 0);
+  CHECK(strcmp(s.user, "1000:10") == 0 && strcmp(s.directory, "/srv") == 0 && s.stop_signal == SIGTERM);
+  CHECK(service_goes_through("{\"argv\":[\"x\"],\"env\":{},\"user\":null,\"directory\":null,\"stopSignal\":37}", &s, record, sizeof record));
+  CHECK(s.stop_signal == 37 && strcmp(s.argv[0], "x") == 0 && !s.argv[1]);
   CHECK(service_goes_through("{\"argv\":[\"x\"],\"env\":{},\"user\":null,\"directory\":null}", &s, record, sizeof record));
   CHECK(!s.user && !s.directory && !s.environment[0]);
   CHECK(service_goes_through("null", &s, record, sizeof record));
@@ -292,6 +295,8 @@ static void test_services(void) {
     "{\"argv\":[\"x\"],\"env\":{},\"user\":\"\",\"directory\":null}",
     "{\"argv\":[\"x\"],\"env\":{},\"user\":null,\"directory\":\"srv\"}",
     "{\"argv\":[\"x\"],\"env\":{},\"user\":null,\"directory\":null,\"more\":1}",
+    "{\"argv\":[\"x\"],\"env\":{},\"user\":null,\"directory\":null,\"stopSignal\":65}",
+    "{\"argv\":[\"x\"],\"env\":{},\"user\":null,\"directory\":null,\"stopSignal\":\"TERM\"}",
     "\"x\"",
   };
   for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)

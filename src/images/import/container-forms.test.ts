@@ -9,6 +9,7 @@ import { dockerArchive, ociFiles, type Piece, type RunConfig, sha256, tarOf, wri
 import { directoryFor, importOf } from '../../../test/support/imported-image.ts';
 import { directoryArchive } from './archive.ts';
 import { type ContainerConfig, readContainer } from './container.ts';
+import { signalNumber } from './stop-signal.ts';
 
 type Described = { mediaType: string; digest: string; size: number; [key: string]: unknown };
 const ARCHITECTURE = process.arch === 'x64' ? 'amd64' : process.arch;
@@ -276,6 +277,63 @@ describe('how it is run', () => {
     const bare = await importOf(t, ociFiles([tarOf([{ path: 'bin/true', body: '' }])], { Env: ['A=1'] }));
     assert.equal(bare.debugfs('cat /etc/environment'), 'A=1\n');
   });
+
+  test('its stop signal, by any name of it, and the places of its volumes (8.8)', async (t) => {
+    const volumes = { '/srv/data': {}, '/var/lib/x/': {}, bin: {} };
+    const image = await importOf(t, ociFiles(BASE, { Cmd: ['/bin/true'], StopSignal: 'SIGRTMIN+3', Volumes: volumes }));
+    assert.equal(image.stopSignal, 37);
+    assert.deepEqual(image.notes, []);
+    for (const path of ['/srv/data', '/var/lib/x']) assert.match(image.debugfs(`stat ${path}`), /Type: directory[^]*Mode:\s+0755/);
+    assert.match(image.debugfs('ls /bin'), /true/);
+    const named = {
+      SIGQUIT: 3,
+      QUIT: 3,
+      sigint: 2,
+      '15': 15,
+      SIGWINCH: 28,
+      'RTMAX-1': 63,
+      SIGCLD: 17,
+      'SIGRTMIN+31': undefined,
+      '0': undefined,
+    };
+    for (const [name, number] of Object.entries({ ...named, '65': undefined, SIGFOO: undefined, toString: undefined }))
+      assert.equal(signalNumber(name), number, name);
+  });
+
+  const NOTED: Record<string, [config: RunConfig, layer: Piece[], note: RegExp | undefined]> = {
+    'a health check': [{ Healthcheck: { Test: ['CMD', 'true'] } }, [], /health check is not run: banger vm ports NAME/],
+    'a health check that is switched off': [{ Healthcheck: { Test: ['NONE'] } }, [], undefined],
+    'a signal that there is not': [{ StopSignal: 'SIGNONE' }, [], /stop signal "SIGNONE" is none of Linux, so SIGTERM/],
+    'a user whom it does not have': [{ User: 'web:1' }, [], /runs as "web:1", and its \/etc\/passwd has no "web"/],
+    'a group that it does not have': [{ User: '5:web' }, [], /its \/etc\/group has no "web"/],
+    'a user whom a list behind a link does not have': [
+      { User: 'web:www' },
+      [
+        { path: 'etc/passwd', type: 'symlink', linkPath: '../usr/lib/users' },
+        { path: 'usr/lib/users', body: 'root:x:0:0::/:/bin/sh' },
+        { path: 'etc/group', body: 'www:x:5:\n' },
+      ],
+      /\/etc\/passwd has no "web"/,
+    ],
+    'a user by number, and root': [{ User: 'root:1234' }, [], undefined],
+    'an init that is not known, in an image that runs nothing': [
+      { Cmd: [] },
+      [
+        { path: 'bin/busybox', body: '' },
+        { path: 'sbin/init', type: 'symlink', linkPath: '/bin/busybox' },
+      ],
+      /"\/bin\/busybox" is no init that banger knows, so the agent is the first program/,
+    ],
+    'the same beside an entrypoint': [{}, [{ path: 'sbin/init', body: '' }], undefined],
+  };
+
+  for (const [name, [config, layer, note]] of Object.entries(NOTED)) {
+    test(`what is not obeyed is told once: ${name} (8.8)`, async (t) => {
+      const { notes } = await importOf(t, ociFiles([...BASE, tarOf(layer)], { Cmd: ['/bin/true'], ...config }));
+      assert.equal(notes.length, note === undefined ? 0 : 1, notes.join());
+      if (note !== undefined) assert.match(notes.join(), note);
+    });
+  }
 
   test('what skopeo copies between all its forms is the same image (8.8)', async (t) => {
     const directory = directoryFor(t);

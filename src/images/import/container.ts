@@ -21,6 +21,7 @@ import {
 } from './choose-image.ts';
 import type { Layer } from './layers.ts';
 import { refusal, shown } from './problem.ts';
+import { signalNumber } from './stop-signal.ts';
 
 /** What a container image says about how it is run. */
 export type ContainerConfig = {
@@ -28,6 +29,13 @@ export type ContainerConfig = {
   env: Record<string, string>;
   user: string | null;
   workdir: string | null;
+  /** A number of Linux; null: the image does not say. */
+  stopSignal: number | null;
+  /** As the image names a signal that there is not. */
+  unknownSignal: string | null;
+  /** Where it expects a disk of its own. */
+  volumes: string[];
+  hasHealthCheck: boolean;
 };
 
 export type ContainerImage = { layers: Layer[]; config: ContainerConfig };
@@ -50,7 +58,12 @@ const configSchema = z.object({
   architecture: z.string().optional(),
   os: z.string().optional(),
   config: z
-    .object({ Entrypoint: words, Cmd: words, Env: words, User: z.string().max(256).nullish(), WorkingDir: z.string().max(4096).nullish() })
+    .object({
+      ...{ Entrypoint: words, Cmd: words, Env: words, User: z.string().max(256).nullish(), WorkingDir: z.string().max(4096).nullish() },
+      ...{ StopSignal: z.string().max(64).nullish(), Volumes: z.record(z.string().max(4096), z.unknown()).nullish() },
+      // Of docker's own form of images.
+      Healthcheck: z.object({ Test: words }).nullish(),
+    })
     .nullish(),
   rootfs: z.object({ diff_ids: z.array(digestSchema) }),
 });
@@ -174,11 +187,17 @@ function runOf(config: NonNullable<z.infer<typeof configSchema>['config']>): Con
   const entrypoint = [...(config.Entrypoint ?? []), ...(config.Cmd ?? [])];
   const obstacle = entrypoint.length === 0 ? undefined : execObstacle(entrypoint, Object.fromEntries(env));
   if (obstacle !== undefined) throw refusal(`what it runs ${obstacle}`);
+  const stopSignal = signalNumber(config.StopSignal ?? '');
+  const [check = 'NONE'] = config.Healthcheck?.Test ?? [];
   return {
     entrypoint,
     env: Object.fromEntries(env),
     user: config.User === undefined || config.User === '' ? null : config.User,
     workdir: typeof config.WorkingDir === 'string' && config.WorkingDir !== '' ? posix.resolve('/', config.WorkingDir) : null,
+    stopSignal: stopSignal ?? null,
+    unknownSignal: stopSignal === undefined && config.StopSignal ? config.StopSignal : null,
+    volumes: Object.keys(config.Volumes ?? {}).map((path) => posix.resolve('/', path)),
+    hasHealthCheck: check !== 'NONE',
   };
 }
 

@@ -10,6 +10,7 @@ import { type ContainerImage, readContainer } from './container.ts';
 import { initSystemOf } from './init-system.ts';
 import { type Layer, mergeLayers, packTree, textAt, type Texts } from './layers.ts';
 import { refusal, unreadable } from './problem.ts';
+import { notesOf } from './notes.ts';
 import { runFilesLayer } from './run-files.ts';
 import { Tree } from './tree.ts';
 import { withoutXz } from './xz.ts';
@@ -32,7 +33,7 @@ export type ImportRequest = {
 };
 
 /** What is known of the image when its files are there. */
-export type ImportedFacts = Pick<Image, 'initSystem' | 'distribution' | 'entrypoint' | 'env' | 'user' | 'workdir'>;
+export type ImportedFacts = Pick<Image, 'initSystem' | 'distribution' | 'entrypoint' | 'env' | 'user' | 'workdir' | 'stopSignal' | 'notes'>;
 
 /** Part of the free space that an archive may fill: beside it, the file system is written. */
 const SPACE_SHARE = 0.4;
@@ -73,8 +74,9 @@ export async function importImage(given: ImportRequest): Promise<ImportedFacts> 
   onProgress(`writing ${tree.nodes.size} entries, ${formatSize(contentBytes(tree))}`);
   const archive = packTree(tree, layers, makeAllowance, signal);
   await assemble({ ...request, archive, tree, treeBytes });
-  const { env, user, workdir } = container?.config ?? { env: {}, user: null, workdir: null };
-  return { initSystem, distribution: distributionOf(merged), entrypoint, env, user, workdir };
+  const { env, user, workdir, stopSignal } = container?.config ?? { env: {}, user: null, workdir: null, stopSignal: null };
+  const notes = notesOf(merged, { initSystem, config: container?.config });
+  return { initSystem, distribution: distributionOf(merged), entrypoint, env, user, workdir, stopSignal, notes };
 }
 
 async function recognise(request: ImportRequest, makeAllowance: () => Allowance): Promise<ContainerImage | undefined> {

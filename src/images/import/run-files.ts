@@ -15,15 +15,20 @@ const MOST_LINE_BYTES = 1000;
 
 type Image = { tree: Tree; texts: Texts };
 
-/** @returns a layer with the working directory, and with the variables for people who log in; undefined where nothing is lacking */
-export function runFilesLayer(image: Image, { env, workdir }: Pick<ContainerConfig, 'env' | 'workdir'>): Layer | undefined {
+/** @returns a layer with the working directory and the places of volumes, and with the variables for people who log in; undefined where nothing is lacking */
+export function runFilesLayer(
+  image: Image,
+  { env, workdir, volumes }: Pick<ContainerConfig, 'env' | 'workdir' | 'volumes'>,
+): Layer | undefined {
   const { tree } = image;
   const parts: Buffer[] = [];
   const entry: TarEntry = { path: '', type: 'directory', mode: 0o755, sizeBytes: 0, modifiedMs: 0, linkPath: '' };
-  // docker makes it too when a container starts.
-  const directory = workdir === null ? undefined : placeIn(tree, workdir);
-  if (directory !== undefined && tree.at(directory) === undefined)
-    parts.push(encodeTarHeader({ ...entry, type: 'directory', path: directory }));
+  // docker makes them too when a container starts.
+  for (const path of [...(workdir === null ? [] : [workdir]), ...volumes]) {
+    const directory = placeIn(tree, path);
+    if (directory !== undefined && tree.at(directory) === undefined)
+      parts.push(encodeTarHeader({ ...entry, type: 'directory', path: directory }));
+  }
   const text = environmentText(image, env);
   if (text !== undefined) {
     const body = Buffer.from(text);

@@ -84,9 +84,9 @@ async function checkDisk(host: LifecycleServices['host'], path: string, what: st
 
 /** @returns what is known of the image before it is built */
 export function buildFacts(services: LifecycleServices, { request, base, steps, packages }: Build): ImageFacts {
-  const { distribution, initSystem, entrypoint, env, user, workdir } = base;
+  const { distribution, initSystem, entrypoint, env, user, workdir, stopSignal, notes } = base;
   return {
-    ...{ distribution, initSystem, entrypoint, env, user, workdir },
+    ...{ distribution, initSystem, entrypoint, env, user, workdir, stopSignal, notes },
     packages,
     packagesHash: services.provisionSources.hash(packages),
     servicePorts: [...new Set([...base.servicePorts, ...steps.flatMap((step) => step.servicePorts)])],

@@ -40,6 +40,9 @@ const schema = z.strictObject({
   env: z.record(z.string(), z.string()),
   user: z.string().nullable(),
   workdir: z.string().nullable(),
+  // Manifests of older versions lack both.
+  stopSignal: z.number().int().min(1).max(64).nullable().default(null),
+  notes: z.array(z.string()).default([]),
   workSeedFingerprint: z.string().nullable(),
   sshKeyFingerprint: z.string().nullable(),
   // Manifests of older versions lack it.

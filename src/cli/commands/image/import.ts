@@ -35,6 +35,7 @@ export function declareCommand(cli: Cli) {
         if (flags.detach === true && spool === undefined) return cli.print((await cli.api().importImage(body, false)).id);
         await runOperation(cli, () => cli.api().importImage(body, true), flags.progress);
         cli.print(name);
+        for (const note of (await cli.api().showImage(name)).notes) cli.note(`note: ${note}`);
         cli.note(`use it: banger vm create --image ${name}`);
       } finally {
         spool?.remove();

@@ -41,6 +41,8 @@ function factsOf(image: ImageView): Facts {
     ['environment', isContainer ? list(Object.entries(image.env).map(([name, value]) => `${name}=${value}`)) : null],
     ['user', image.user],
     ['directory', image.workdir],
+    ['stop signal', image.stopSignal === null ? null : String(image.stopSignal)],
+    ['notes', list(image.notes)],
     ['kernel', image.kernelPath],
     ['initramfs', image.initramfsPath],
     ['modules', image.modulesPath],
