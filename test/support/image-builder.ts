@@ -1,0 +1,122 @@
+// Images of services as their users have them: Debian's packages put on top of each other by mmdebstrap and buildah, neither of which is ours.
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+export type Recipe = {
+  /** Packages of Debian on top of its smallest system; none: nothing but `files` and `run`. */
+  packages?: readonly string[];
+  /** Image to begin with; default: that with the packages. */
+  from?: 'scratch';
+  /** Commands of a shell in an image with the packages, whose `/out` becomes the image. */
+  out?: string;
+  /** Text by path. */
+  files?: Readonly<Record<string, string>>;
+  /** Flags of buildah-config(1). */
+  config: readonly string[];
+};
+
+/** What builds images, and keeps what it built. */
+export type ImageBuilder = {
+  directory: string;
+  /** Flags of buildah and podman that name where they keep images. */
+  store: readonly string[];
+  /** @returns path of an OCI layout with the image under its name */
+  build(name: string, recipe: Recipe): string;
+  /** Unmounts and removes all that it made. */
+  close(): void;
+};
+
+/** What runs programs of others in a directory, and buildah with all its containers there. */
+function makeBuildah(directory: string) {
+  const store = ['--root', join(directory, 'store'), '--runroot', join(directory, 'run'), '--storage-driver', 'overlay'];
+  const run = (program: string, ...args: string[]): string =>
+    execFileSync(program, args, { cwd: directory, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], maxBuffer: 64 * 1024 ** 2 }).trim();
+  const buildah = (...args: string[]): string => run('buildah', ...store, ...args);
+  const containers = new Set<string>();
+  const end = (container: string): void => {
+    buildah('rm', container);
+    containers.delete(container);
+  };
+  return {
+    store,
+    run,
+    buildah,
+    isBuilt: (image: string): boolean => buildah('images', '-q', '--filter', `reference=localhost/${image}`) !== '',
+    begin: (image: string): string => {
+      const container = buildah('from', image);
+      containers.add(container);
+      return container;
+    },
+    /** Runs a command in a container; what apt fetches stays for the next. */
+    inside: (container: string, ...command: string[]): string =>
+      buildah('run', '--isolation', 'chroot', '-v', `${join(directory, 'packages')}:/var/cache/apt/archives`, container, '--', ...command),
+    commit: (container: string, image: string): void => {
+      buildah('commit', '-q', container, image);
+      end(container);
+    },
+    end,
+    endAll: () => containers.forEach(end),
+  };
+}
+
+type Buildah = ReturnType<typeof makeBuildah>;
+
+/** @returns name of an image with Debian's smallest system and these packages */
+function withPackages({ isBuilt, begin, buildah, inside, commit, run }: Buildah, packages: readonly string[]): string {
+  if (!isBuilt('base')) {
+    run('mmdebstrap', '--variant=minbase', '--include=ca-certificates,iproute2', 'bookworm', 'base.tar');
+    const container = begin('scratch');
+    buildah('add', container, 'base.tar', '/');
+    inside(container, 'apt-get', 'update', '-qq');
+    commit(container, 'base');
+  }
+  const image = `packages-${createHash('sha256').update(packages.join(' ')).digest('hex').slice(0, 12)}`;
+  if (packages.length === 0) return 'base';
+  if (isBuilt(image)) return image;
+  const container = begin('base');
+  inside(container, 'env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get', 'install', '-qq', '--no-install-recommends', ...packages);
+  commit(container, image);
+  return image;
+}
+
+/** @param kept directory in which layers stay for the next time; default: one that goes away. Needs root, as mounts do. */
+export function makeImageBuilder(kept?: string): ImageBuilder {
+  const directory = kept ?? mkdtempSync(join(tmpdir(), 'bgr-images-'));
+  for (const name of ['packages', 'sources']) mkdirSync(join(directory, name), { recursive: true });
+  const tools = makeBuildah(directory);
+  const { store, buildah, begin, inside, end, commit } = tools;
+  return {
+    directory,
+    store,
+    build(name, { packages = [], from, out, files = {}, config }) {
+      const container = begin(from ?? withPackages(tools, packages));
+      if (out !== undefined) {
+        const maker = begin(withPackages(tools, packages));
+        inside(maker, 'sh', '-eux', '-c', `mkdir /out; ${out}`);
+        buildah('add', '--from', maker, container, '/out', '/');
+        end(maker);
+      }
+      const sources = join(directory, 'sources', name);
+      for (const [path, text] of Object.entries(files)) {
+        mkdirSync(join(sources, path, '..'), { recursive: true });
+        writeFileSync(join(sources, path), text, { mode: text.startsWith('#!') ? 0o755 : 0o644 });
+      }
+      if (existsSync(sources)) buildah('add', container, sources, '/');
+      buildah('config', '--entrypoint', '[]', '--cmd', '', ...config, container);
+      commit(container, `made-${name}`);
+      const layout = join(directory, `${name}.oci`);
+      rmSync(layout, { recursive: true, force: true });
+      buildah('push', '-q', `made-${name}`, `oci:${layout}:${name}`);
+      return layout;
+    },
+    close() {
+      tools.endAll();
+      if (kept !== undefined) return;
+      buildah('rmi', '--all', '--force');
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
+}

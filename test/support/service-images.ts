@@ -1,0 +1,156 @@
+// Twenty services as containers of them are made, with what each answers when it is asked over the network.
+import type { Recipe } from './image-builder.ts';
+
+export type ServiceImage = {
+  name: string;
+  recipe: Recipe;
+  /** Guest port that is asked, over TCP. */
+  port: number;
+  /** What is sent; nothing to those that speak first. */
+  ask?: string;
+  answer: RegExp;
+  /** Default 256M. */
+  memory?: string;
+  /** What its import tells. */
+  note?: RegExp;
+};
+
+const HTTP = 'GET / HTTP/1.0\r\n\r\n';
+const words = (...argv: string[]): string[] => ['--entrypoint', JSON.stringify(argv)];
+/** `CMD` with a list of words, as buildah reads it. */
+const cmd = (line: string): string[] => ['--cmd', line];
+
+const MUSL_SERVER = `#include <sys/socket.h>
+#include <netinet/in.h>
+#include <unistd.h>
+int main(void) {
+  struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(7000)};
+  int s = socket(AF_INET, SOCK_STREAM, 0), one = 1;
+  setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+  if (bind(s, (void *)&a, sizeof a) || listen(s, 5)) return 1;
+  for (int c; (c = accept(s, 0, 0)) >= 0; close(c)) if (write(c, "from musl\\n", 10) < 0) continue;
+}
+`;
+const GO_SERVER = `package main
+import ("io"; "net/http")
+func main() {
+  http.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "from go") })
+  panic(http.ListenAndServe(":8080", nil))
+}
+`;
+const RUST_SERVER = `use std::io::Write;
+fn main() {
+    let server = std::net::TcpListener::bind("0.0.0.0:8080").unwrap();
+    for stream in server.incoming() { let _ = stream.unwrap().write_all(b"from rust"); }
+}
+`;
+const HAPROXY = `defaults
+  mode http
+  timeout client 5s
+  timeout server 5s
+  timeout connect 5s
+frontend web
+  bind :8081
+  http-request return status 200 content-type text/plain string "from haproxy"
+`;
+const PHP_SITE = `server {
+  listen 80;
+  root /srv/site;
+  location ~ \\.php$ { include snippets/fastcgi-php.conf; fastcgi_pass unix:/run/php/php-fpm.sock; }
+}
+`;
+/** Writes a file with this text, for a shell. */
+const file = (path: string, text: string): string => `cat > ${path} <<'END'\n${text}END\n`;
+const LIBRARIES = `for f in $(ldd /usr/bin/memcached | grep -o '/[^ ]*'); do mkdir -p /out$(dirname $f); cp -L $f /out$f; done`;
+const POSTGRES = [
+  '-D',
+  '/var/lib/postgresql/15/main',
+  '-c',
+  'config_file=/etc/postgresql/15/main/postgresql.conf',
+  '-c',
+  'listen_addresses=*',
+];
+
+export const SERVICE_IMAGES: readonly ServiceImage[] = [
+  {
+    name: 'python',
+    recipe: { packages: ['python3'], config: words('python3', '-m', 'http.server', '8080') },
+    ...{ port: 8080, ask: HTTP, answer: /SimpleHTTP.*Python/ },
+  },
+  {
+    name: 'node',
+    recipe: {
+      packages: ['nodejs'],
+      files: { 'app/server.js': `require('http').createServer((q, s) => s.end('from node ' + process.cwd())).listen(3000);\n` },
+      config: ['--workingdir', '/app', ...cmd('node server.js')],
+    },
+    ...{ port: 3000, ask: HTTP, answer: /from node \/app/, memory: '512M' },
+  },
+  {
+    name: 'ruby',
+    recipe: {
+      packages: ['ruby'],
+      files: {
+        'app/server.rb': 'require \'socket\'\ns = TCPServer.new(4567)\nloop { c = s.accept; c.puts "from ruby #{Process.uid}"; c.close }\n',
+      },
+      config: ['--user', '1234:5678', ...cmd('ruby /app/server.rb')],
+    },
+    ...{ port: 4567, answer: /from ruby 1234/ },
+  },
+  {
+    name: 'nginx',
+    recipe: { packages: ['nginx-light'], config: ['--stop-signal', 'SIGQUIT', '--port', '80', ...cmd('nginx -g "daemon off;"')] },
+    ...{ port: 80, ask: HTTP, answer: /200 OK[^]*nginx/ },
+  },
+  {
+    name: 'apache',
+    // Its own script, which writes below /run.
+    recipe: { packages: ['apache2'], config: ['--stop-signal', 'SIGWINCH', ...cmd('/usr/sbin/apache2ctl -D FOREGROUND')] },
+    ...{ port: 80, ask: HTTP, answer: /200 OK[^]*Apache/ },
+  },
+  {
+    name: 'haproxy',
+    recipe: {
+      packages: ['haproxy'],
+      files: { 'etc/haproxy/haproxy.cfg': HAPROXY },
+      config: ['--stop-signal', 'SIGUSR1', ...cmd('haproxy -f /etc/haproxy/haproxy.cfg -W -db')],
+    },
+    ...{ port: 8081, ask: HTTP, answer: /from haproxy/ },
+  },
+  {
+    name: 'redis',
+    recipe: {
+      packages: ['redis-server'],
+      config: [
+        '--user',
+        'redis',
+        '--workingdir',
+        '/var/lib/redis',
+        '--volume',
+        '/data/redis',
+        ...words('redis-server', '--bind', '0.0.0.0'),
+        ...cmd('--protected-mode no'),
+      ],
+    },
+    ...{ port: 6379, ask: 'PING\r\n', answer: /^\+PONG/ },
+  },
+  {
+    name: 'memcached',
+    recipe: { packages: ['memcached'], config: ['--user', 'memcache', ...cmd('memcached -l 0.0.0.0')] },
+    ...{ port: 11_211, ask: 'version\r\n', answer: /^VERSION 1/ },
+  },
+  {
+    name: 'postgres',
+    recipe: {
+      packages: ['postgresql'],
+      config: ['--user', 'postgres', '--stop-signal', 'SIGINT', ...words('/usr/lib/postgresql/15/bin/postgres', ...POSTGRES)],
+    },
+    // A request for TLS, which is answered by a letter.
+    ...{ port: 5432, ask: '\u0000\u0000\u0000\u0008\u0004\u00d2\u0016\u002f', answer: /^[NS]/, memory: '512M' },
+  },
+  {
+    name: 'mariadb',
+    recipe: { packages: ['mariadb-server'], config: ['--user', 'mysql', ...words('mariadbd', '--bind-address=0.0.0.0')] },
+    ...{ port: 3306, answer: /MariaDB|not allowed to connect/, memory: '512M' },
+  },
+];
