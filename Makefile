@@ -12,7 +12,7 @@ FORMATTED := src test tools bench
 export NODE_COMPILE_CACHE := $(CURDIR)/node_modules/.cache/node-compile
 NODE_TEST := $(NODE) --test --test-timeout=120000
 
-.PHONY: help setup build bundle demo check format docs openapi native-constants test test-unit test-in-process test-faults walk soak test-bundle test-agent test-built test-e2e test-lab lab lab-shell conformance verify verify-image verify-containers bench browser install npm-package deb clean \
+.PHONY: help setup build bundle demo check format docs openapi native-constants test test-unit test-in-process test-faults walk soak test-bundle test-agent test-built test-e2e test-lab lab lab-shell conformance verify verify-image verify-images verify-containers bench browser install npm-package deb clean \
   check-types check-lint check-format check-imports check-programs check-native check-tidy check-spec check-docs check-unused
 
 help: ## show this list
@@ -130,6 +130,9 @@ verify-image: build ## the whole image build with mise, opencode and tmux plugin
 
 verify-containers: build ## an image with Docker and Podman, and their containers in a VM of it; many minutes, needs the packages of apt
 	@$(NODE) --test --test-timeout=7200000 'test/verify/containers.test.ts'
+
+verify-images: build ## images of twenty services and strange layers, held against umoci, started and asked; as root, an hour, needs buildah, podman and apt
+	@$(NODE) --test --test-timeout=3600000 'test/verify/strange-layers.test.ts' 'test/verify/images-of-tools.test.ts'
 
 verify: bundle ## a live smoke test of the whole path
 	@$(NODE) --test --test-timeout=300000 'test/e2e/smoke.test.ts'

@@ -52,7 +52,18 @@ function makeBuildah(directory: string) {
     },
     /** Runs a command in a container; what apt fetches stays for the next. */
     inside: (container: string, ...command: string[]): string =>
-      buildah('run', '--isolation', 'chroot', '-v', `${join(directory, 'packages')}:/var/cache/apt/archives`, container, '--', ...command),
+      buildah(
+        'run',
+        '--user',
+        'root',
+        '--isolation',
+        'chroot',
+        '-v',
+        `${join(directory, 'packages')}:/var/cache/apt/archives`,
+        container,
+        '--',
+        ...command,
+      ),
     commit: (container: string, image: string): void => {
       buildah('commit', '-q', container, image);
       end(container);

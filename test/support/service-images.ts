@@ -56,7 +56,7 @@ frontend web
 const PHP_SITE = `server {
   listen 80;
   root /srv/site;
-  location ~ \\.php$ { include snippets/fastcgi-php.conf; fastcgi_pass unix:/run/php/php-fpm.sock; }
+  location ~ \\.php$ { include snippets/fastcgi-php.conf; fastcgi_pass unix:/run/php/php8.2-fpm.sock; }
 }
 `;
 /** Writes a file with this text, for a shell. */
@@ -150,7 +150,115 @@ export const SERVICE_IMAGES: readonly ServiceImage[] = [
   },
   {
     name: 'mariadb',
-    recipe: { packages: ['mariadb-server'], config: ['--user', 'mysql', ...words('mariadbd', '--bind-address=0.0.0.0')] },
+    recipe: {
+      packages: ['mariadb-server'],
+      config: [
+        '--user',
+        'mysql',
+        ...words('mariadbd', '--bind-address=0.0.0.0', '--socket=/var/lib/mysql/socket', '--pid-file=/var/lib/mysql/pid'),
+      ],
+    },
     ...{ port: 3306, answer: /MariaDB|not allowed to connect/, memory: '512M' },
+  },
+  {
+    name: 'php',
+    recipe: {
+      packages: ['php-fpm', 'nginx-light'],
+      files: {
+        'etc/nginx/sites-enabled/default': PHP_SITE,
+        'srv/site/index.php': '<?php echo "from php ", PHP_MAJOR_VERSION;',
+        'srv/start': '#!/bin/sh\nphp-fpm8.2 -D && exec nginx -g "daemon off;"\n',
+      },
+      config: words('/srv/start'),
+    },
+    ...{ port: 80, ask: 'GET /index.php HTTP/1.0\r\n\r\n', answer: /from php 8/ },
+  },
+  {
+    name: 'sshd',
+    // The directory is what images of sshd make: the unit of systemd does so elsewhere.
+    recipe: { packages: ['openssh-server'], files: { 'run/sshd/made': '' }, config: cmd('/usr/sbin/sshd -D -p 2222') },
+    ...{ port: 2222, answer: /^SSH-2\.0-OpenSSH/ },
+  },
+  {
+    name: 'dnsmasq',
+    recipe: { packages: ['dnsmasq-base'], config: cmd('dnsmasq -k -p 5353 --address=/x.test/1.2.3.4') },
+    // A question for x.test, type A, behind its length; the answer ends with the address.
+    ...{
+      port: 5353,
+      ask: '\u0000\u0018\u0012\u0034\u0001\u0000\u0000\u0001\u0000\u0000\u0000\u0000\u0000\u0000\u0001x\u0004test\u0000\u0000\u0001\u0000\u0001',
+      answer: new RegExp(`${String.fromCharCode(1, 2, 3, 4)}$`),
+    },
+  },
+  {
+    name: 'systemd',
+    recipe: {
+      packages: ['systemd', 'systemd-sysv', 'dbus', 'iproute2', 'nginx-light'],
+      config: ['--stop-signal', 'SIGRTMIN+3', ...cmd('/sbin/init')],
+    },
+    ...{ port: 80, ask: HTTP, answer: /200 OK[^]*nginx/, memory: '512M' },
+  },
+  {
+    name: 'lighttpd',
+    recipe: { packages: ['lighttpd'], config: cmd('lighttpd -D -f /etc/lighttpd/lighttpd.conf') },
+    ...{ port: 80, ask: HTTP, answer: /lighttpd/ },
+  },
+  {
+    name: 'busybox',
+    recipe: {
+      ...{
+        from: 'scratch',
+        packages: ['busybox-static'],
+        out: 'mkdir /out/bin /out/srv; cp /bin/busybox /out/bin; echo "from busybox" > /out/srv/index.html',
+      },
+      config: words('/bin/busybox', 'httpd', '-f', '-p', '80', '-h', '/srv'),
+    },
+    ...{ port: 80, ask: HTTP, answer: /from busybox/ },
+  },
+  {
+    name: 'distroless-like',
+    // One program with its libraries, and no shell.
+    recipe: {
+      ...{ from: 'scratch', packages: ['memcached'], out: `mkdir -p /out/usr/bin; cp /usr/bin/memcached /out/usr/bin; ${LIBRARIES}` },
+      config: ['--user', '65532:65532', ...words('/usr/bin/memcached', '-l', '0.0.0.0')],
+    },
+    ...{ port: 11_211, ask: 'version\r\n', answer: /^VERSION 1/ },
+  },
+  {
+    name: 'alpine-like',
+    // musl as the C library, busybox for all programs, scripts of OpenRC, and nothing that says what it is.
+    recipe: {
+      ...{ from: 'scratch', packages: ['busybox-static', 'musl-tools', 'gcc', 'libc6-dev'] },
+      out: [
+        'mkdir -p /out/bin /out/sbin /out/lib /out/etc/init.d /out/usr/bin',
+        'cp /bin/busybox /out/bin; cp /usr/lib/x86_64-linux-musl/libc.so /out/lib/ld-musl-x86_64.so.1',
+        'for p in sh ls cat id ps sleep; do ln -s /bin/busybox /out/bin/$p; done; ln -s /bin/busybox /out/sbin/init',
+        'echo "::sysinit:/sbin/openrc sysinit" > /out/etc/inittab; echo "#!/sbin/openrc-run" > /out/etc/init.d/serve',
+        'echo "root:x:0:0:root:/root:/bin/sh" > /out/etc/passwd',
+        `${file('/tmp/serve.c', MUSL_SERVER)}musl-gcc -O1 -o /out/usr/bin/serve /tmp/serve.c`,
+      ].join('\n'),
+      config: ['--env', 'PATH=/usr/bin:/bin:/sbin', ...words('serve')],
+    },
+    ...{ port: 7000, answer: /^from musl/ },
+  },
+  {
+    name: 'golang',
+    recipe: {
+      ...{
+        from: 'scratch',
+        packages: ['golang-go'],
+        out: `${file('/tmp/serve.go', GO_SERVER)}cd /tmp && CGO_ENABLED=0 GOCACHE=/tmp/cache go build -o /out/serve serve.go`,
+      },
+      config: words('/serve'),
+    },
+    ...{ port: 8080, ask: HTTP, answer: /from go/ },
+  },
+  {
+    name: 'rust',
+    recipe: {
+      ...{ from: 'scratch', packages: ['rustc'] },
+      out: `${file('/tmp/serve.rs', RUST_SERVER)}rustc -C target-feature=+crt-static -o /out/serve /tmp/serve.rs`,
+      config: ['--user', '1000', ...words('/serve')],
+    },
+    ...{ port: 8080, answer: /^from rust/ },
   },
 ];

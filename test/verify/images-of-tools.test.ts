@@ -34,6 +34,7 @@ function isExplained({ path, type }: Facts, image: ImageView, volumes: readonly 
     (path.startsWith('dev/') && type === 'device') ||
     path === 'lost+found' ||
     path === 'etc/environment' ||
+    (image.initSystem !== 'none' && /^(usr\/)?lib\/modules(\/|$)/.test(path)) ||
     (isMade && type === 'directory')
   );
 }
