@@ -52,7 +52,8 @@ test('full disks and files that cannot be changed keep no VM from starting, and 
 test('no init, a work disk that does not mount and a root without /run still come up, with the agent (11.9)', async () => {
   const vm = guest(sandbox(), 'one');
   await vm.sh(`rm -f /fill /rest /root/fill /root/rest; echo kept >/root/kept; sync
-    mv /usr/lib/systemd/systemd /usr/lib/systemd/systemd.away; unshare -m sh -c 'umount -l /run; mv /run /run.away; ln -s elsewhere /run'
+    mv /usr/lib/systemd/systemd /usr/lib/systemd/systemd.away
+    unshare -m sh -c 'umount -l /run; mv /run /run.away; until ln -sT elsewhere /run 2>/dev/null; do rm -rf /run; done'
     umount -l /root; dd if=/dev/zero of=/dev/vdb bs=1k count=64 2>/dev/null; sync`);
   // The way of an orderly shut-down is away, so the guest is not asked.
   await sandbox().must(['vm', 'kill', 'one']);
