@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { SshAccess } from '../src/api/schemas.ts';
-import { sshArgv } from '../src/cli/ssh-argv.ts';
+import { sshArgv } from '../src/client/ssh-argv.ts';
 import type { Personalization } from '../src/guest/protocol.ts';
 import { type Guest, openGuest } from './bare-guest.ts';
 import { timeCommand, withProgram } from './timed.ts';

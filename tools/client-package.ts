@@ -8,7 +8,7 @@ export async function buildClient(root: string): Promise<void> {
   const esbuild = await import('esbuild');
   await esbuild.build({
     absWorkingDir: root,
-    entryPoints: ['src/api/package.ts'],
+    entryPoints: ['src/client/package.ts'],
     outfile: 'dist/client.mjs',
     bundle: true,
     platform: 'node',

@@ -18,6 +18,8 @@ export type Zone =
   | 'capabilities'
   | 'daemon'
   | 'compose'
+  | 'client'
+  | 'setup'
   | 'cli';
 
 export type ImportRule = {
@@ -91,10 +93,16 @@ export const IMPORT_RULES: Readonly<Record<Zone, ImportRule>> = {
     because: 'only compose/ names concrete drivers and tools; the rest of the daemon is handed them',
   },
   compose: { values: EVERYTHING_BUT_CLI, types: [], because: 'the daemon must not depend on the CLI' },
-  cli: {
+  client: {
     values: ['api', 'lib'],
     types: ['model'],
-    because: 'the CLI must also work from another machine: everything it knows comes over the API',
+    because: 'the client must also work from another machine: everything it knows comes over the API',
+  },
+  setup: { values: ['lib', 'host'], types: [], because: 'setup prepares this machine as root, before any daemon could (6.2)' },
+  cli: {
+    values: ['client', 'api', 'lib'],
+    types: ['model'],
+    because: 'the CLI is text alone: what speaks to a daemon, or starts a program, is the client',
   },
 };
 
@@ -106,22 +114,25 @@ export const IMPORT_EXCEPTIONS: readonly ImportException[] = [
   { from: 'src/api/', to: 'src/model/limits.ts', because: 'schemas and rules must refuse the same values' },
   { from: 'src/api/', to: 'src/model/vm-state.ts', because: 'the states of the wire are the states of the table' },
   { from: 'src/daemon/main.ts', to: 'src/daemon/compose/', because: 'the daemon begins by putting itself together' },
+  { from: 'src/client/', to: 'src/model/errors.ts', because: 'errors cross the socket by code; the table of codes is one' },
+  { from: 'src/client/', to: 'src/model/limits.ts', because: 'bad values are refused before anything is sent (3.2)' },
+  { from: 'src/client/daemon-process.ts', to: 'src/host/', because: 'the client starts the daemon of this machine (1.2)' },
+  { from: 'src/client/ssh-process.ts', to: 'src/host/', because: 'vm ssh runs the ssh of this machine on the terminal (6.4)' },
+  { from: 'src/client/copy-process.ts', to: 'src/host/', because: 'a copy reads and writes files of this machine with a program in C' },
+  { from: 'src/client/remote-process.ts', to: 'src/host/', because: 'the way to another machine is the ssh of this one' },
+  { from: 'src/client/', to: 'src/cli/', because: 'it still names the command line whose streams it is given' },
+  { from: 'src/setup/', to: 'src/model/errors.ts', because: 'what setup says is told as all errors are' },
+  { from: 'src/cli/', to: 'src/setup/', because: 'the command line is where setup is asked for' },
   { from: 'src/cli/', to: 'src/model/errors.ts', because: 'exit codes are part of the table of errors' },
   { from: 'src/cli/', to: 'src/model/limits.ts', because: 'bad values are refused before anything is sent (3.2)' },
   { from: 'src/cli/', to: 'src/model/name.ts', because: 'bad names are refused before anything is sent (3.2)' },
   { from: 'src/cli/', to: 'src/model/reference.ts', because: 'a name means the same VM on both sides of the socket (3.1)' },
-  { from: 'src/cli/daemon-process.ts', to: 'src/host/', because: 'the CLI starts the daemon of this machine (1.2)' },
-  { from: 'src/cli/ssh-process.ts', to: 'src/host/', because: 'vm ssh runs the ssh of this machine on the terminal (6.4)' },
-  { from: 'src/cli/copy-process.ts', to: 'src/host/', because: 'vm cp reads and writes files of this machine with a program in C' },
-  { from: 'src/cli/remote-process.ts', to: 'src/host/', because: 'the way to another machine is the ssh of this one' },
-  { from: 'src/cli/setup/', to: 'src/model/root-helper.ts', because: 'the helper looks for its files where setup puts them (6.2)' },
-  { from: 'src/cli/setup/', to: 'src/host/', because: 'setup prepares this machine as root, before any daemon could (6.2)' },
+  { from: 'src/setup/', to: 'src/model/root-helper.ts', because: 'the helper looks for its files where setup puts them (6.2)' },
   {
     from: 'src/http/front-process.ts',
     to: 'src/host/peer-uid.ts',
     because: 'it is a process of its own, whom nobody hands a Host, and must know whose a connection is (12.8)',
   },
-  { from: 'src/cli/commands/doctor', to: 'src/doctor/', because: 'doctor must also speak when no daemon can run' },
 ];
 
 /** Modules that only some files may import. */
@@ -166,6 +177,8 @@ const FOLDER_ZONES: readonly Zone[] = [
   'lifecycle',
   'capabilities',
   'daemon',
+  'client',
+  'setup',
   'cli',
 ];
 

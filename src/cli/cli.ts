@@ -1,12 +1,12 @@
 // What a command has in its hands: streams, environment, the daemon. Tests hand in others.
 import { homedir } from 'node:os';
-import { type Api, createApi } from '../api/client-routes.ts';
+import { type Api, createApi } from '../client/api.ts';
 import { type Directories, resolveDirectories } from '../lib/directories.ts';
 import { isSet } from '../lib/is-set.ts';
 import { PlaceProblem } from '../lib/own-place.ts';
 import { BangerError } from '../model/errors.ts';
-import { createDaemonSend, createRemoteSend } from './daemon-send.ts';
-import { type Endpoint, resolveEndpoint } from './endpoint.ts';
+import { createDaemonSend, createRemoteSend } from '../client/daemon-send.ts';
+import { type Endpoint, resolveEndpoint } from '../client/endpoint.ts';
 import { guarded } from './render/text.ts';
 
 export type Output = NodeJS.WritableStream & { isTTY?: boolean; columns?: number; rows?: number };

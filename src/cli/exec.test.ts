@@ -8,7 +8,7 @@ import { runInProcess } from '../../test/support/run-cli.ts';
 import { answer, type Seen, startStubDaemon, type StubDaemon, type StubOptions } from '../../test/support/stub-daemon.ts';
 import { type GuestFrames, runAsGuest } from '../../test/support/stub-guest.ts';
 import type { Input, Output } from './cli.ts';
-import { takeTerminal } from './exec-session.ts';
+import { takeTerminal } from '../client/exec-session.ts';
 
 async function withGuest(onUpgrade: NonNullable<StubOptions['onUpgrade']>, work: (stub: StubDaemon) => Promise<void>): Promise<void> {
   const stub = await startStubDaemon({ routes: { 'GET /v1/daemon/build': answer({}) }, onUpgrade });

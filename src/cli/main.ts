@@ -1,6 +1,6 @@
 import { realpathSync } from 'node:fs';
 import { createCli } from './cli.ts';
-import { callersEnvironment } from './launch.ts';
+import { callersEnvironment } from '../client/launch.ts';
 import { endAtFailureOf, openStdinOnce } from './own-streams.ts';
 import { runCli } from './run.ts';
 import { environmentOfSwitches } from './switches.ts';

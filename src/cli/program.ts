@@ -1,5 +1,5 @@
 import { Option } from 'commander';
-import { VERSION } from './build-info.ts';
+import { VERSION } from '../client/build-info.ts';
 import type { Cli } from './cli.ts';
 import { type AnyCommand, CONTEXT_SWITCH, LongCommand } from './command.ts';
 import { type Group, GROUPS, loadVerb, SHORTCUTS, TOP_VERBS } from './registry.ts';

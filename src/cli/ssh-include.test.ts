@@ -4,8 +4,8 @@ import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, s
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { learnHostKey } from './known-hosts.ts';
-import { sshConfigText } from './ssh-argv.ts';
+import { learnHostKey } from '../client/known-hosts.ts';
+import { sshConfigText } from '../client/ssh-argv.ts';
 import { changeSshConfig, withInclude, withoutInclude } from './ssh-include.ts';
 
 const INCLUDE = '/state dir/ssh/ssh_config';

@@ -1,4 +1,4 @@
-import type { VmVerb, VmVerbBody } from '../api/client-routes.ts';
+import type { VmVerb, VmVerbBody } from '../client/api.ts';
 import type { VmView } from '../api/schemas.ts';
 import { BangerError } from '../model/errors.ts';
 import { among, type Known, resolveReference } from '../model/reference.ts';

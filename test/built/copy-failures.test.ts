@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { copyLine, createRate } from '../../src/cli/copy-progress.ts';
-import { createCopyTalk } from '../../src/cli/copy-talk.ts';
+import { createCopyTalk } from '../../src/client/copy-talk.ts';
 import { useCopyStub } from '../support/copy-stub.ts';
 import { COPY_PROGRAM } from '../support/stub-guest.ts';
 

@@ -6,7 +6,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { ExecBody } from '../../src/api/schemas.ts';
-import { RUNTIME_VARIABLES } from '../../src/cli/launch.ts';
+import { RUNTIME_VARIABLES } from '../../src/client/launch.ts';
 import { createSandbox } from '../support/sandbox.ts';
 import { answer, startStubDaemon, type StubDaemon } from '../support/stub-daemon.ts';
 import { runAsGuest } from '../support/stub-guest.ts';

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { test } from 'node:test';
 import { createCli } from '../../src/cli/cli.ts';
-import { GREETING, openSshStream } from '../../src/cli/remote-process.ts';
+import { GREETING, openSshStream } from '../../src/client/remote-process.ts';
 import type { BangerError } from '../../src/model/errors.ts';
 import { runInProcess } from '../support/run-cli.ts';
 import { daemonFor } from '../support/test-daemon.ts';

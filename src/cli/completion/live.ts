@@ -1,8 +1,8 @@
 // What no declaration knows: names and ids, with their state as description.
 import { PassThrough } from 'node:stream';
-import type { Api } from '../../api/client-routes.ts';
+import type { Api } from '../../client/api.ts';
 import { type Cli, createCli } from '../cli.ts';
-import { contextsPath, LOCAL_CONTEXT, readContexts } from '../endpoint.ts';
+import { contextsPath, LOCAL_CONTEXT, readContexts } from '../../client/endpoint.ts';
 import type { Candidate } from './complete.ts';
 
 /** A daemon that is stuck must not take the user's shell with it. */

@@ -1,8 +1,8 @@
 import { BangerError } from '../../../model/errors.ts';
 import type { Cli } from '../../cli.ts';
 import { newCommand } from '../../command.ts';
-import { loadContexts, saveContexts } from '../../context-file.ts';
-import { LOCAL_CONTEXT, parseHost } from '../../endpoint.ts';
+import { loadContexts, saveContexts } from '../../../client/context-file.ts';
+import { LOCAL_CONTEXT, parseHost } from '../../../client/endpoint.ts';
 
 export function declareCommand(cli: Cli) {
   return newCommand('add', 'give the daemon of another machine a name', [

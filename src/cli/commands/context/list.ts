@@ -1,7 +1,7 @@
 import type { Cli } from '../../cli.ts';
 import { newCommand } from '../../command.ts';
-import { loadContexts } from '../../context-file.ts';
-import { LOCAL_CONTEXT } from '../../endpoint.ts';
+import { loadContexts } from '../../../client/context-file.ts';
+import { LOCAL_CONTEXT } from '../../../client/endpoint.ts';
 import { listing, printList } from '../../output.ts';
 
 export function declareCommand(cli: Cli) {

@@ -1,7 +1,7 @@
 import type { Cli } from '../../cli.ts';
 import { newCommand } from '../../command.ts';
-import { loadContexts, saveContexts } from '../../context-file.ts';
-import { endpointOf, LOCAL_CONTEXT } from '../../endpoint.ts';
+import { loadContexts, saveContexts } from '../../../client/context-file.ts';
+import { endpointOf, LOCAL_CONTEXT } from '../../../client/endpoint.ts';
 import { BangerError } from '../../../model/errors.ts';
 
 export function declareCommand(cli: Cli) {

@@ -1,7 +1,7 @@
 import type { Cli } from '../../cli.ts';
 import { newCommand } from '../../command.ts';
-import { loadContexts } from '../../context-file.ts';
-import { endpointName, endpointOf } from '../../endpoint.ts';
+import { loadContexts } from '../../../client/context-file.ts';
+import { endpointName, endpointOf } from '../../../client/endpoint.ts';
 import { printOne, showing } from '../../output.ts';
 
 export function declareCommand(cli: Cli) {

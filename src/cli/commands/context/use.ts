@@ -1,7 +1,7 @@
 import type { Cli } from '../../cli.ts';
 import { newCommand } from '../../command.ts';
-import { loadContexts, saveContexts } from '../../context-file.ts';
-import { endpointName, endpointOf } from '../../endpoint.ts';
+import { loadContexts, saveContexts } from '../../../client/context-file.ts';
+import { endpointName, endpointOf } from '../../../client/endpoint.ts';
 
 export function declareCommand(cli: Cli) {
   return newCommand('use', 'let commands go to the daemon of a context from now on', ['banger context use lab', 'banger context use local'])

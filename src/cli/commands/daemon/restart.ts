@@ -1,7 +1,7 @@
 import type { Cli } from '../../cli.ts';
 import { newCommand } from '../../command.ts';
-import { requireLocal } from '../../endpoint.ts';
-import { askToEnd } from '../../open-work.ts';
+import { requireLocal } from '../../../client/endpoint.ts';
+import { askToEnd } from '../../../client/open-work.ts';
 
 export function declareCommand(cli: Cli) {
   return newCommand('restart', 'stop the daemon and start it; virtual machines go on running', [
@@ -13,7 +13,7 @@ export function declareCommand(cli: Cli) {
     .action(async (flags) => {
       requireLocal(cli, 'daemon restart');
       if (flags.yes !== true && flags.force !== true) await askToEnd(cli, 'restart');
-      const { restartDaemon } = await import('../../daemon-process.ts');
+      const { restartDaemon } = await import('../../../client/daemon-process.ts');
       await restartDaemon(cli);
       const { pid, socketPath } = await cli.runningApi().daemon();
       cli.print(`running, pid ${pid}, ${socketPath}`);

@@ -1,7 +1,7 @@
 import type { Cli } from '../../cli.ts';
 import { newCommand } from '../../command.ts';
-import { requireLocal } from '../../endpoint.ts';
-import { askToEnd } from '../../open-work.ts';
+import { requireLocal } from '../../../client/endpoint.ts';
+import { askToEnd } from '../../../client/open-work.ts';
 
 export function declareCommand(cli: Cli) {
   return newCommand('stop', 'stop the daemon; virtual machines go on running', ['banger daemon stop', 'banger daemon stop --yes'])
@@ -10,7 +10,7 @@ export function declareCommand(cli: Cli) {
     .action(async (flags) => {
       requireLocal(cli, 'daemon stop');
       if (flags.yes !== true && flags.force !== true) await askToEnd(cli, 'stop');
-      const { stopDaemon } = await import('../../daemon-process.ts');
+      const { stopDaemon } = await import('../../../client/daemon-process.ts');
       cli.print((await stopDaemon(cli)) ? 'stopped' : 'not running');
     });
 }

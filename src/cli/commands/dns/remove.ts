@@ -10,10 +10,10 @@ export function declareCommand(cli: Cli) {
     .option('--dry-run', 'tell what would be removed, and remove nothing')
     .action(async (flags) => {
       const [{ setupMachine }, { installedResolvers }, { dnsRemoveStep }, { runSetup }] = await Promise.all([
-        import('../../setup/machine.ts'),
-        import('../../setup/resolvers.ts'),
-        import('../../setup/resolver-steps.ts'),
-        import('../../setup/steps.ts'),
+        import('../../../setup/machine.ts'),
+        import('../../../setup/resolvers.ts'),
+        import('../../../setup/resolver-steps.ts'),
+        import('../../../setup/steps.ts'),
       ]);
       const machine = setupMachine();
       const installed = await installedResolvers(machine, { address: '', port: 0 });

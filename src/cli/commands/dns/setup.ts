@@ -16,10 +16,10 @@ export function declareCommand(cli: Cli) {
     .action(async (flags) => {
       const [{ setupMachine }, { RESOLVERS, adviceWithoutResolver, findResolver, refuseConflicts }, { dnsSetupStep }, { runSetup }] =
         await Promise.all([
-          import('../../setup/machine.ts'),
-          import('../../setup/resolvers.ts'),
-          import('../../setup/resolver-steps.ts'),
-          import('../../setup/steps.ts'),
+          import('../../../setup/machine.ts'),
+          import('../../../setup/resolvers.ts'),
+          import('../../../setup/resolver-steps.ts'),
+          import('../../../setup/steps.ts'),
         ]);
       const server = parseServer(flags.server ?? (await serverOfDaemon(cli)));
       const machine = setupMachine();

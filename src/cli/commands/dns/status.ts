@@ -32,8 +32,8 @@ function factsOf({ address, listening, problem, resolver }: DaemonStatus['dns'] 
 /** What this machine's own resolver was told, and whether it does so. */
 async function resolverStatus(dnsAddress: string) {
   const [{ setupMachine }, { RESOLVERS, findResolver, installedResolvers }, { parseServer }] = await Promise.all([
-    import('../../setup/machine.ts'),
-    import('../../setup/resolvers.ts'),
+    import('../../../setup/machine.ts'),
+    import('../../../setup/resolvers.ts'),
     import('./setup.ts'),
   ]);
   const machine = setupMachine();

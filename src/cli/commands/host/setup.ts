@@ -40,11 +40,11 @@ async function setUp(cli: Cli, flags: Flags): Promise<void> {
     { uninstallSteps },
     { foregroundHint },
   ] = await Promise.all([
-    import('../../setup/machine.ts'),
-    import('../../setup/steps.ts'),
-    import('../../setup/install.ts'),
-    import('../../setup/uninstall.ts'),
-    import('../../setup/units.ts'),
+    import('../../../setup/machine.ts'),
+    import('../../../setup/steps.ts'),
+    import('../../../setup/install.ts'),
+    import('../../../setup/uninstall.ts'),
+    import('../../../setup/units.ts'),
   ]);
   const machine = setupMachine();
   const withSystemd = await machine.hasSystemd();

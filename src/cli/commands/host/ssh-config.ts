@@ -4,11 +4,11 @@ import { dirname, join } from 'node:path';
 import { BangerError } from '../../../model/errors.ts';
 import type { Cli } from '../../cli.ts';
 import { newCommand, newOption } from '../../command.ts';
-import { LOCAL_CONTEXT, requireLocal } from '../../endpoint.ts';
-import { ownProgram } from '../../launch.ts';
-import { sshConfigText } from '../../ssh-argv.ts';
+import { LOCAL_CONTEXT, requireLocal } from '../../../client/endpoint.ts';
+import { ownProgram } from '../../../client/launch.ts';
+import { sshConfigText } from '../../../client/ssh-argv.ts';
 import { changeSshConfig, withInclude, withoutInclude } from '../../ssh-include.ts';
-import { sshIncludePath } from '../../ssh-values.ts';
+import { sshIncludePath } from '../../../client/ssh-values.ts';
 
 /** Where a daemon is looked for: the proxy must find the one of this command. */
 const KEPT_VARIABLES = ['BANGER_CONFIG', 'BANGER_STATE_DIR', 'BANGER_CACHE_DIR', 'BANGER_RUNTIME_DIR'];

@@ -1,5 +1,5 @@
 import { BangerError } from '../../../model/errors.ts';
-import { BUILD, VERSION } from '../../build-info.ts';
+import { BUILD, VERSION } from '../../../client/build-info.ts';
 import type { Cli } from '../../cli.ts';
 import { newCommand } from '../../command.ts';
 import { printOne, showing } from '../../output.ts';

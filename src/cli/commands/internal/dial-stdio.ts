@@ -1,11 +1,11 @@
-import { notOurs } from '../../../api/client.ts';
+import { notOurs } from '../../../client/send.ts';
 import { PlaceProblem } from '../../../lib/own-place.ts';
 import { isSet } from '../../../lib/is-set.ts';
 import { connectOwnSocket } from '../../../lib/own-socket.ts';
 import type { Cli } from '../../cli.ts';
 import { newCommand } from '../../command.ts';
-import { createDaemonSend } from '../../daemon-send.ts';
-import { GREETING, GREETING_VARIABLE } from '../../remote-process.ts';
+import { createDaemonSend } from '../../../client/daemon-send.ts';
+import { GREETING, GREETING_VARIABLE } from '../../../client/remote-process.ts';
 
 export function declareCommand(cli: Cli) {
   return newCommand(

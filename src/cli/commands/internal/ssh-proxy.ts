@@ -1,7 +1,7 @@
 import type { Cli } from '../../cli.ts';
 import { newCommand } from '../../command.ts';
-import { runSession, tellWait } from '../../exec-session.ts';
-import { bareName, learnHostKey } from '../../known-hosts.ts';
+import { runSession, tellWait } from '../../../client/exec-session.ts';
+import { bareName, learnHostKey } from '../../../client/known-hosts.ts';
 
 export function declareCommand(cli: Cli) {
   return newCommand('ssh-proxy', 'connect stdin and stdout with sshd in a virtual machine; a ProxyCommand for ssh', [

@@ -21,7 +21,7 @@ export function declareCommand(cli: Cli) {
     .action(async (paths, flags) => {
       const plans = planCopies(paths);
       for (const side of plans.flatMap(({ from, to }) => [from, to])) if (side.kind === 'guest') refuseUser(side.vm);
-      const { copy } = await import('../../copy.ts');
+      const { copy } = await import('../../../client/copy.ts');
       // One after the other, as they may be for the same name.
       let previous: Promise<void> = Promise.resolve();
       const copies = plans.map((plan) => {

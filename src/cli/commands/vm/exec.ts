@@ -3,7 +3,7 @@ import { readVmReference } from '../../../model/reference.ts';
 import { BangerError } from '../../../model/errors.ts';
 import type { Cli } from '../../cli.ts';
 import { collect, newCommand, newOption } from '../../command.ts';
-import { forwardSignals, runSession, takeTerminal, tellWait, windowOf } from '../../exec-session.ts';
+import { forwardSignals, runSession, takeTerminal, tellWait, windowOf } from '../../../client/exec-session.ts';
 import { reportError } from '../../render/error.ts';
 import { safeLine } from '../../render/text.ts';
 import { beginsWithDashes, nameAndCommand, SOLE_NAME } from '../../sole-vm.ts';

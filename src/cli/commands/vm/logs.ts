@@ -1,5 +1,5 @@
-import { writeAll } from '../../../api/client.ts';
-import type { LogKind } from '../../../api/client-routes.ts';
+import { writeAll } from '../../../client/send.ts';
+import type { LogKind } from '../../../client/api.ts';
 import { BangerError } from '../../../model/errors.ts';
 import { filterLines } from '../../log-filter.ts';
 import { parseSince, tailOption } from '../../log-options.ts';

@@ -2,10 +2,10 @@ import { BangerError, ERROR_CODES } from '../../../model/errors.ts';
 import { readVmReference } from '../../../model/reference.ts';
 import type { Cli } from '../../cli.ts';
 import { newCommand } from '../../command.ts';
-import { endpointName, remoteArgv, type SshEndpoint, sshWords } from '../../endpoint.ts';
-import { ownProgram } from '../../launch.ts';
+import { endpointName, remoteArgv, type SshEndpoint, sshWords } from '../../../client/endpoint.ts';
+import { ownProgram } from '../../../client/launch.ts';
 import { reportError } from '../../render/error.ts';
-import { shellWord, sshArgv } from '../../ssh-argv.ts';
+import { shellWord, sshArgv } from '../../../client/ssh-argv.ts';
 import { readSshWords, type SshWords } from '../../ssh-words.ts';
 import { beginsWithDashes, nameAndCommand, SOLE_NAME } from '../../sole-vm.ts';
 import { OWN_FAILURE_EXIT } from './exec.ts';
@@ -63,7 +63,7 @@ async function connectSsh(cli: Cli, { name, user, options, command }: Login): Pr
   }
   const access = await cli.api().sshAccess(name, 'running');
   const proxyArgv = [...ownProgram(cli.programPath), 'internal', 'ssh-proxy', name];
-  const { runSsh } = await import('../../ssh-process.ts');
+  const { runSsh } = await import('../../../client/ssh-process.ts');
   const status = await runSsh(cli, sshArgv(access, proxyArgv, command, { options, user }));
   return status === SSH_FAILURE_EXIT ? OWN_FAILURE_EXIT : status;
 }
@@ -80,7 +80,7 @@ function tellWhereForwardsAre(cli: Cli, where: SshEndpoint, name: string, option
 
 /** Keys of VMs stay where the VMs are: the whole command runs there, on a terminal when there is one here. */
 async function connectThere(cli: Cli, where: SshEndpoint, words: readonly string[]): Promise<number> {
-  const { runSsh } = await import('../../ssh-process.ts');
+  const { runSsh } = await import('../../../client/ssh-process.ts');
   const tty = cli.stdin.isTTY === true && cli.stdout.isTTY === true;
   return runSsh(cli, remoteArgv(where, words, { tty }));
 }

@@ -1,8 +1,8 @@
-import { type ApiReply, createSend, type Send } from '../api/client.ts';
-import { createApi } from '../api/client-routes.ts';
+import { type ApiReply, createSend, type Send } from './send.ts';
+import { createApi } from './api.ts';
 import { BangerError } from '../model/errors.ts';
 import { BUILD } from './build-info.ts';
-import type { Cli } from './cli.ts';
+import type { Cli } from '../cli/cli.ts';
 import { type Endpoint, endpointName } from './endpoint.ts';
 
 const RETRY_AFTER_MS = 100;

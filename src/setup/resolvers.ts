@@ -1,5 +1,5 @@
 // Which resolver of this machine is to ask banger for names under .vm, and what it is told. Reads only; resolver-steps.ts writes.
-import { BangerError } from '../../model/errors.ts';
+import { BangerError } from '../model/errors.ts';
 import type { SetupMachine } from './machine.ts';
 
 export type ResolverKind = 'systemd-resolved' | 'networkmanager' | 'dnsmasq';

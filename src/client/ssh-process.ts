@@ -1,7 +1,7 @@
 // The ssh program on the user's terminal. Loaded only by `vm ssh`, because node:child_process costs time.
 import { CommandFailure, runForeground } from '../host/spawn.ts';
 import { BangerError } from '../model/errors.ts';
-import type { Cli } from './cli.ts';
+import type { Cli } from '../cli/cli.ts';
 import { windowOf } from './exec-session.ts';
 
 /**

@@ -1,6 +1,6 @@
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import type { Cli } from './cli.ts';
+import type { Cli } from '../cli/cli.ts';
 import { type Contexts, contextsPath, readContexts } from './endpoint.ts';
 
 /** @returns the contexts of this user. @throws CONFIG_INVALID */

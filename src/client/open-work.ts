@@ -1,11 +1,11 @@
 // What ends with the daemon: it is named before somebody ends it.
-import { createSend } from '../api/client.ts';
-import { type Api, createApi } from '../api/client-routes.ts';
+import { createSend } from './send.ts';
+import { type Api, createApi } from './api.ts';
 import { BangerError } from '../model/errors.ts';
 import { isSet } from '../lib/is-set.ts';
-import type { Cli } from './cli.ts';
-import { confirm } from './confirm.ts';
-import { safeText } from './render/text.ts';
+import type { Cli } from '../cli/cli.ts';
+import { confirm } from '../cli/confirm.ts';
+import { safeText } from '../cli/render/text.ts';
 
 /** More are only counted. */
 const NAMED = 5;

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createCaller, requestOf } from './call.ts';
-import { type Api, createApi, type VmVerbBody } from './client-routes.ts';
-import type { Routes } from './routes.ts';
-import type { Operation, VmView } from './schemas.ts';
+import { type Api, createApi, type VmVerbBody } from './api.ts';
+import type { Routes } from '../api/routes.ts';
+import type { Operation, VmView } from '../api/schemas.ts';
 
 test('what is filled into a path or a query cannot change the route (1.1)', () => {
   const { method, path } = requestOf('GET /v1/vms/:ref/files', {

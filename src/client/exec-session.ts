@@ -1,10 +1,10 @@
 // One command in a guest: frames on the daemon's socket to and from our streams.
 import type { Duplex } from 'node:stream';
 import { constants } from 'node:os';
-import { writeAll } from '../api/client.ts';
+import { writeAll } from './send.ts';
 import { decodeExit, encodeData, encodeFrame, encodeResize, encodeSignal, FRAME_TYPES, FrameDecoder, FrameProblem } from '../lib/frames.ts';
 import { BangerError } from '../model/errors.ts';
-import type { Cli, Input, Output } from './cli.ts';
+import type { Cli, Input, Output } from '../cli/cli.ts';
 
 export type SessionOptions = {
   /** Where the guest's stdin comes from; none: it is closed at once. */

@@ -3,15 +3,15 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createSend, notOurs } from '../api/client.ts';
-import { createApi } from '../api/client-routes.ts';
+import { createSend, notOurs } from './send.ts';
+import { createApi } from './api.ts';
 import { type DetachedProcess, spawnDetached } from '../host/spawn.ts';
 import { isAlive, startTicksOf } from '../host/processes.ts';
 import { ensurePrivateDirectory, ensureSocketDirectory } from '../lib/directories.ts';
 import { PlaceProblem } from '../lib/own-place.ts';
 import { connectOwnSocket } from '../lib/own-socket.ts';
 import { BangerError, ERROR_CODES } from '../model/errors.ts';
-import type { Cli } from './cli.ts';
+import type { Cli } from '../cli/cli.ts';
 import { programEnvironment } from './launch.ts';
 
 /** Longest wait for a daemon to listen: first it adopts the VMs that run, and finishes or undoes what the last one left. */

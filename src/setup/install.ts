@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { BangerError } from '../../model/errors.ts';
-import { HELPER_CONFIG_PATH, JAIL_PROGRAMS } from '../../model/root-helper.ts';
+import { BangerError } from '../model/errors.ts';
+import { HELPER_CONFIG_PATH, JAIL_PROGRAMS } from '../model/root-helper.ts';
 import type { SetupMachine } from './machine.ts';
 import type { SetupStep } from './steps.ts';
 import { HELPER_PATH, helperConfig, SERVICE_UNIT, serviceUnit, SOCKET_UNIT, socketUnit, unitPath } from './units.ts';

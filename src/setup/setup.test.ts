@@ -3,12 +3,12 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, wr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { CommandFailure } from '../../host/spawn.ts';
+import { CommandFailure } from '../host/spawn.ts';
 import { installSteps, readBuiltHelper, readJailPrograms, resolveUsers } from './install.ts';
 import { setupMachine } from './machine.ts';
 import { runSetup } from './steps.ts';
 import { uninstallSteps } from './uninstall.ts';
-import { HELPER_CONFIG_PATH } from '../../model/root-helper.ts';
+import { HELPER_CONFIG_PATH } from '../model/root-helper.ts';
 import { HELPER_PATH, helperConfig, serviceUnit, SOCKET_UNIT, socketUnit, unitPath } from './units.ts';
 
 const HELPER = Buffer.from('the program');

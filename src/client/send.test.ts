@@ -4,7 +4,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { after, before, test } from 'node:test';
 import { BangerError } from '../model/errors.ts';
-import { bodyOf, createSend, encodeHead, parseHead, readJson, readNdjson } from './client.ts';
+import { bodyOf, createSend, encodeHead, parseHead, readJson, readNdjson } from './send.ts';
 
 let directory: string;
 let server: Server;

@@ -1,5 +1,5 @@
 // What setup writes, as text. Pure.
-import { HELPER_RUN_DIRECTORY } from '../../model/root-helper.ts';
+import { HELPER_RUN_DIRECTORY } from '../model/root-helper.ts';
 
 /** Of the administrator's own tree, like everything that did not come with a package of the distribution. */
 export const HELPER_PATH = '/usr/local/lib/banger-helper';

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { BangerError } from '../model/errors.ts';
-import type { Cli } from './cli.ts';
+import type { Cli } from '../cli/cli.ts';
 import { shellWord } from './ssh-argv.ts';
 
 /** The daemon of another machine. */

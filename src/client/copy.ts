@@ -1,9 +1,9 @@
 import { PassThrough, Writable } from 'node:stream';
-import { writeAll } from '../api/client.ts';
-import type { Cli } from './cli.ts';
+import { writeAll } from './send.ts';
+import type { Cli } from '../cli/cli.ts';
 import { type CopyProcess, endedSilently, missing, startCopyProcess } from './copy-process.ts';
-import { createCopyProgress } from './copy-progress.ts';
-import { type CopyPlan, type CopySide, encodePath, nameInDirectory } from './copy-spec.ts';
+import { createCopyProgress } from '../cli/copy-progress.ts';
+import { type CopyPlan, type CopySide, encodePath, nameInDirectory } from '../cli/copy-spec.ts';
 import { type CopyTalk, createCopyTalk, guestError, hostError } from './copy-talk.ts';
 import { inputFailure, runSession, tellWait } from './exec-session.ts';
 

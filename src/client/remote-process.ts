@@ -1,9 +1,9 @@
 // The way to another machine's daemon: ssh, and at its other end `banger internal dial-stdio`. Loaded only when it is used.
 import { openProcessStream, type StreamEnding } from '../host/process-stream.ts';
 import { BangerError } from '../model/errors.ts';
-import type { Cli } from './cli.ts';
+import type { Cli } from '../cli/cli.ts';
 import { endpointName, remoteArgv, type SshEndpoint, sshWords } from './endpoint.ts';
-import { safeLine } from './render/text.ts';
+import { safeLine } from '../cli/render/text.ts';
 import { shellWord } from './ssh-argv.ts';
 
 /** Asks dial-stdio for a line that says when it has reached its daemon: the answer itself may take as long as what is asked for. */

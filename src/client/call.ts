@@ -2,7 +2,7 @@
 // command loads neither them nor zod.
 import type { Duplex } from 'node:stream';
 import type { z } from 'zod';
-import { type ApiReply, type ApiRequest, readJson, readNdjson, type Send } from './client.ts';
+import { type ApiReply, type ApiRequest, readJson, readNdjson, type Send } from './send.ts';
 import type {
   BytesReply,
   FramesReply,
@@ -13,8 +13,8 @@ import type {
   PathNames,
   Reply,
   RouteTable,
-} from './route.ts';
-import type { Operation } from './schemas.ts';
+} from '../api/route.ts';
+import type { Operation } from '../api/schemas.ts';
 
 /** Names of the routes that answer in this way. */
 type NamesOf<Table extends RouteTable, Wanted extends Reply> = {

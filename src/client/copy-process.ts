@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import type { PipedProcess } from '../host/process-stream.ts';
 import { spawnPiped } from '../host/spawn.ts';
 import { BangerError } from '../model/errors.ts';
-import type { Cli } from './cli.ts';
+import type { Cli } from '../cli/cli.ts';
 
 export type CopyProcess = PipedProcess;
 

@@ -3,11 +3,11 @@ import type { Duplex } from 'node:stream';
 import { BangerError } from '../model/errors.ts';
 import { execObstacle } from '../model/limits.ts';
 import { type Caller, type CallOf, createCaller } from './call.ts';
-import { type ApiReply, type ApiRequest, bodyOf, type Send } from './client.ts';
-import type { BuildImage, ImportImage, RegisterImage } from './image-schemas.ts';
-import type { PortForwardBody } from './port-schemas.ts';
-import type { Routes } from './routes.ts';
-import type { CreateVm, ExecBody, Operation } from './schemas.ts';
+import { type ApiReply, type ApiRequest, bodyOf, type Send } from './send.ts';
+import type { BuildImage, ImportImage, RegisterImage } from '../api/image-schemas.ts';
+import type { PortForwardBody } from '../api/port-schemas.ts';
+import type { Routes } from '../api/routes.ts';
+import type { CreateVm, ExecBody, Operation } from '../api/schemas.ts';
 
 type Call<Name extends keyof Routes> = CallOf<Name, Routes[Name]>;
 type BodyOf<Name extends keyof Routes> = Call<Name> extends { body?: infer Body } ? NonNullable<Body> : never;

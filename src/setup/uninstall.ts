@@ -1,12 +1,6 @@
-import { ConversationFailure, converseWithRoot } from '../../lib/line-protocol.ts';
-import { BangerError } from '../../model/errors.ts';
-import {
-  HELPER_CONFIG_PATH,
-  HELPER_DEVICE_DIRECTORY,
-  HELPER_RUN_DIRECTORY,
-  JAIL_DIRECTORY,
-  JAIL_PROGRAMS,
-} from '../../model/root-helper.ts';
+import { ConversationFailure, converseWithRoot } from '../lib/line-protocol.ts';
+import { BangerError } from '../model/errors.ts';
+import { HELPER_CONFIG_PATH, HELPER_DEVICE_DIRECTORY, HELPER_RUN_DIRECTORY, JAIL_DIRECTORY, JAIL_PROGRAMS } from '../model/root-helper.ts';
 import type { SetupMachine } from './machine.ts';
 import type { SetupStep } from './steps.ts';
 import { HELPER_PATH, SERVICE_UNIT, SOCKET_PATH, SOCKET_UNIT, unitPath } from './units.ts';

@@ -1,9 +1,9 @@
 // The machine that setup changes. Everything below is below `root`, so that tests can hand in a directory of their own.
 import { lstat, mkdir, readdir, readFile, rm, rmdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { exists, readIfThere, writeFileAtomic } from '../../host/files.ts';
-import { CommandFailure, type CommandOutcome, run } from '../../host/spawn.ts';
-import { BangerError } from '../../model/errors.ts';
+import { exists, readIfThere, writeFileAtomic } from '../host/files.ts';
+import { CommandFailure, type CommandOutcome, run } from '../host/spawn.ts';
+import { BangerError } from '../model/errors.ts';
 
 export type SetupMachine = ReturnType<typeof setupMachine>;
 

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { parseServer } from './commands/dns/setup.ts';
+import { parseServer } from '../cli/commands/dns/setup.ts';
 import { learnHostKey } from './known-hosts.ts';
 import { sshArgv, sshConfigText } from './ssh-argv.ts';
 import { sshIncludePath } from './ssh-values.ts';

@@ -2,15 +2,15 @@
 import { homedir } from 'node:os';
 import { resolveDirectories } from '../lib/directories.ts';
 import { BangerError, fromErrorBody } from '../model/errors.ts';
-import { type Api, createApi } from './client-routes.ts';
-import { createSend, type OpenStream } from './client.ts';
-import type { Operation, OperationEvent } from './schemas.ts';
+import { type Api, createApi } from './api.ts';
+import { createSend, type OpenStream } from './send.ts';
+import type { Operation, OperationEvent } from '../api/schemas.ts';
 
 export { BangerError, type ErrorCode } from '../model/errors.ts';
-export type { Api } from './client-routes.ts';
-export type { OpenStream } from './client.ts';
-export type { BuildImage, ImageView, ImportImage, RegisterImage } from './image-schemas.ts';
-export type * from './schemas.ts';
+export type { Api } from './api.ts';
+export type { OpenStream } from './send.ts';
+export type { BuildImage, ImageView, ImportImage, RegisterImage } from '../api/image-schemas.ts';
+export type * from '../api/schemas.ts';
 
 export type ConnectOptions = {
   /** Default: where the daemon of this user listens, by the environment as the command reads it. */
