@@ -1,7 +1,7 @@
 import { formatSize } from '../lib/size.ts';
 import { isSet } from '../lib/is-set.ts';
 import type { Cli } from './cli.ts';
-import { safeLine } from './render/text.ts';
+import { safeLine } from '../lib/terminal-text.ts';
 
 /** What is over sooner needs no bar. */
 const QUIET_MS = 2000;

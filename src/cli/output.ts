@@ -1,11 +1,10 @@
 // What lists and shows: one place for formats, so that every command of that kind takes the same switches and means the same by them.
 import type { Command } from '@commander-js/extra-typings';
 import { BangerError } from '../model/errors.ts';
-import { toJson } from '../lib/terminal-text.ts';
+import { safeLine, safeText, toJson } from '../lib/terminal-text.ts';
 import type { Cli } from './cli.ts';
 import { newOption } from './command.ts';
 import { type Column, renderFacts, renderTable, withWide } from './render/table.ts';
-import { safeLine, safeText } from './render/text.ts';
 
 export const OUTPUT_FORMATS = ['table', 'wide', 'json', 'yaml', 'name'] as const;
 export type OutputFormat = (typeof OUTPUT_FORMATS)[number];

@@ -4,14 +4,14 @@ import assert from 'node:assert/strict';
 import { PassThrough } from 'node:stream';
 import { test } from 'node:test';
 import type { OperationEvent } from '../api/schemas.ts';
-import { jsonEscaped } from '../lib/terminal-text.ts';
+import { jsonEscaped, safeText } from '../lib/terminal-text.ts';
 import { BangerError } from '../model/errors.ts';
 import { type Cli, createCli, type Output } from './cli.ts';
 import { frame } from './live-screen.ts';
 import { listLines, OUTPUT_FORMATS, showLines } from './output.ts';
 import { errorLines, reportError } from './render/error.ts';
 import { createStageView, type ProgressMode } from './render/stages.ts';
-import { safeLog, safeText } from './render/text.ts';
+import { safeLog } from './render/text.ts';
 
 const range = (from: number, to: number): string => String.fromCodePoint(...Array.from({ length: to - from + 1 }, (_, at) => from + at));
 /** One of each kind would do; all of them are sent. */

@@ -1,7 +1,7 @@
 // What the copy program says on stderr, at either end: `error ERRNO TEXT`, `note TEXT`, `total BYTES`. A guest may say anything.
 import { constants } from 'node:os';
 import { BangerError, type ErrorCode } from '../model/errors.ts';
-import { safeLine } from '../cli/render/text.ts';
+import { safeLine } from '../lib/terminal-text.ts';
 
 /** What an end of a copy has said. */
 export type CopyTalk = {

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { BangerError } from '../model/errors.ts';
 import type { Cli } from '../cli/cli.ts';
-import { shellWord } from './ssh-argv.ts';
+import { shellWord } from '../lib/shell-word.ts';
 
 /** The daemon of another machine. */
 export type SshEndpoint = { kind: 'ssh'; user?: string; host: string; port?: number; program: string };

@@ -5,7 +5,7 @@ import { BangerError } from '../model/errors.ts';
 import { isSet } from '../lib/is-set.ts';
 import type { Cli } from '../cli/cli.ts';
 import { confirm } from '../cli/confirm.ts';
-import { safeText } from '../cli/render/text.ts';
+import { safeText } from '../lib/terminal-text.ts';
 
 /** More are only counted. */
 const NAMED = 5;

@@ -3,8 +3,8 @@ import { openProcessStream, type StreamEnding } from '../host/process-stream.ts'
 import { BangerError } from '../model/errors.ts';
 import type { Cli } from '../cli/cli.ts';
 import { endpointName, remoteArgv, type SshEndpoint, sshWords } from './endpoint.ts';
-import { safeLine } from '../cli/render/text.ts';
-import { shellWord } from './ssh-argv.ts';
+import { safeLine } from '../lib/terminal-text.ts';
+import { shellWord } from '../lib/shell-word.ts';
 
 /** Asks dial-stdio for a line that says when it has reached its daemon: the answer itself may take as long as what is asked for. */
 export const GREETING_VARIABLE = 'BANGER_GREETING';

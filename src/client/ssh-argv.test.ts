@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { test } from 'node:test';
-import { shellWord, sshArgv } from './ssh-argv.ts';
+import { sshArgv } from './ssh-argv.ts';
+import { shellWord } from '../lib/shell-word.ts';
 
 const ACCESS = {
   user: 'root',

@@ -1,10 +1,6 @@
 import type { SshAccess, SshLogin } from '../api/schemas.ts';
+import { shellWord } from '../lib/shell-word.ts';
 import { checkedAccess, checkedLogin, sshConfigValue } from './ssh-values.ts';
-
-/** @returns `text` as one word for /bin/sh */
-export function shellWord(text: string): string {
-  return /^[A-Za-z0-9_@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
-}
 
 /** ssh_config(5) gives `%` a meaning in ProxyCommand. */
 function percentEscape(text: string): string {

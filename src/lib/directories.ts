@@ -1,7 +1,8 @@
 // Where banger keeps its things. The CLI and the daemon read the same file, so that both find the same socket.
 import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync } from 'node:fs';
 import { dirname, isAbsolute } from 'node:path';
-import { othersMayWrite, ownUid, PlaceProblem, refuseForeignDirectory, refuseForeignWay, shellQuoted } from './own-place.ts';
+import { othersMayWrite, ownUid, PlaceProblem, refuseForeignDirectory, refuseForeignWay } from './own-place.ts';
+import { shellWord } from './shell-word.ts';
 
 export type Directories = {
   /** config.toml; need not exist. */
@@ -95,7 +96,7 @@ function refuseForeignEntries(directory: string): void {
     const path = `${directory}/${name}`;
     const stat = lstatSync(path);
     if (stat.uid === ownUid() && !stat.isSymbolicLink()) continue;
-    throw new PlaceProblem(`${directory} was open to others, and ${path} is not of your making`, `rm -r ${shellQuoted(path)}`);
+    throw new PlaceProblem(`${directory} was open to others, and ${path} is not of your making`, `rm -r ${shellWord(path)}`);
   }
 }
 

@@ -1,6 +1,7 @@
 // Whose is a place of the file system? What lies where others may put something is not ours because it has our name.
 import { type Stats, lstatSync, readlinkSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { shellWord } from './shell-word.ts';
 
 /** A directory or socket that cannot be used, with what mends it. */
 export class PlaceProblem extends Error {
@@ -66,7 +67,7 @@ export function refuseForeignWay(path: string): void {
 
 function refuseOpen(path: string, directory: string, stat: Stats): void {
   if (!stat.isDirectory() || (stat.mode & STICKY) !== 0 || !othersMayWrite(stat)) return;
-  throw new PlaceProblem(`${path} is not safe: others may move what is in ${directory}`, `chmod go-w ${shellQuoted(directory)}`);
+  throw new PlaceProblem(`${path} is not safe: others may move what is in ${directory}`, `chmod go-w ${shellWord(directory)}`);
 }
 
 function partsOf(path: string): string[] {
@@ -86,14 +87,9 @@ export function refuseForeignDirectory(directory: string, stat: Stats): void {
     );
   }
   if (stat.isDirectory()) return;
-  throw new PlaceProblem(`${directory} is ${stat.isSymbolicLink() ? 'a link' : 'not a directory'}`, `rm ${shellQuoted(directory)}`);
+  throw new PlaceProblem(`${directory} is ${stat.isSymbolicLink() ? 'a link' : 'not a directory'}`, `rm ${shellWord(directory)}`);
 }
 
 function elsewhere(path: string): string {
   return `choose another place than ${path}, in a directory of your own`;
-}
-
-/** @returns a path as one word for /bin/sh */
-export function shellQuoted(path: string): string {
-  return /^[\w@%+=:,./-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`;
 }

@@ -2,7 +2,8 @@
 import { closeSync, constants, fstatSync, openSync, type Stats } from 'node:fs';
 import { Socket, connect } from 'node:net';
 import { basename, dirname } from 'node:path';
-import { othersMayWrite, ownUid, PlaceProblem, refuseForeignDirectory, refuseForeignWay, rootUids, shellQuoted } from './own-place.ts';
+import { othersMayWrite, ownUid, PlaceProblem, refuseForeignDirectory, refuseForeignWay, rootUids } from './own-place.ts';
+import { shellWord } from './shell-word.ts';
 
 /** open(2): names a file without opening it. Node has no name for it. */
 const O_PATH = 0o10000000;
@@ -17,9 +18,9 @@ export function connectOwnSocket(path: string): Socket {
   return connectTo(path, refuseForeignDirectory, (socket, directory) => {
     // Only now: where nothing listens yet, a daemon that starts closes its directory.
     if ((directory.mode & 0o077) !== 0)
-      throw new PlaceProblem(`${dirname(path)} is open to others`, `chmod 700 ${shellQuoted(dirname(path))}`);
+      throw new PlaceProblem(`${dirname(path)} is open to others`, `chmod 700 ${shellWord(dirname(path))}`);
     if (socket.uid === ownUid()) return;
-    throw new PlaceProblem(`${path} belongs to uid ${socket.uid}, not to you (uid ${ownUid()})`, `rm ${shellQuoted(path)}`);
+    throw new PlaceProblem(`${path} belongs to uid ${socket.uid}, not to you (uid ${ownUid()})`, `rm ${shellWord(path)}`);
   });
 }
 
@@ -35,7 +36,7 @@ export function connectRootSocket(path: string): Socket {
     (directory, stat) => {
       refuse(directory, stat);
       if (othersMayWrite(stat))
-        throw new PlaceProblem(`others than root may write to ${directory}`, `sudo chmod go-w ${shellQuoted(directory)}`);
+        throw new PlaceProblem(`others than root may write to ${directory}`, `sudo chmod go-w ${shellWord(directory)}`);
     },
     (socket) => refuse(path, socket),
   );
@@ -59,7 +60,7 @@ function connectTo(
     judgeDirectory(directory, directoryStat);
     const [heldSocket, socketStat] = hold(`${heldDirectory}/${basename(path)}`);
     if (!socketStat.isSocket()) {
-      throw new PlaceProblem(`${path} is ${socketStat.isSymbolicLink() ? 'a link' : 'not a socket'}`, `rm ${shellQuoted(path)}`);
+      throw new PlaceProblem(`${path} is ${socketStat.isSymbolicLink() ? 'a link' : 'not a socket'}`, `rm ${shellWord(path)}`);
     }
     judgeSocket(socketStat, directoryStat);
     return connect({ path: heldSocket });

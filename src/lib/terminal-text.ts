@@ -14,6 +14,20 @@ export function escapeUnsafe(text: string, shown: (character: string) => string)
   return text.replace(UNSAFE, shown);
 }
 
+/** @returns one line of text from a guest or a log, safe to show: controls become visible `\xNN` */
+export function safeLine(text: string): string {
+  return escapeUnsafe(text, (c) => (c === '\t' ? ' ' : visible(c)));
+}
+
+/** @returns several lines, safe to show; line ends and tabs stay, carriage returns before them go */
+export function safeText(text: string): string {
+  return escapeUnsafe(text.replace(/\r+\n/g, '\n'), (c) => (c === '\n' || c === '\t' ? c : visible(c)));
+}
+
+function visible(character: string): string {
+  return [...Array(character.length).keys()].map((at) => `\\x${character.charCodeAt(at).toString(16).padStart(2, '0')}`).join('');
+}
+
 /** Line ends and tabs stay. @returns `text` with escapes of JSON, which mean the same to whoever reads the JSON in it */
 export function jsonEscaped(text: string): string {
   return escapeUnsafe(text, (c) => (c === '\n' || c === '\t' ? c : escapesOf(c)));

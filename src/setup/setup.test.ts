@@ -173,7 +173,7 @@ test('the units give the helper no more than its work takes (9.4)', () => {
 
 test('root is asked for by one helper: no setuid bit, no capability on a file, no rule for sudo anywhere (9.4)', () => {
   const sources = ['src', 'native', 'bin'];
-  const root = join(import.meta.dirname, '../../..');
+  const root = join(import.meta.dirname, '../..');
   const suspicious = /\bsetcap\b|\bNOPASSWD\b|\/etc\/sudoers|\bcap_set_file\b|chmod\s+(?:u\+s|0?[4-7][0-7]{3}\b)|0o[46]\d{3}\b/;
   for (const folder of sources) {
     for (const entry of readdirSync(join(root, folder), { recursive: true, withFileTypes: true })) {

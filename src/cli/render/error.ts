@@ -1,8 +1,8 @@
 import { BangerError, ERROR_CODES, SCHEMA_REMEDY } from '../../model/errors.ts';
-import { toJson } from '../../lib/terminal-text.ts';
+import { safeLine, safeText, toJson } from '../../lib/terminal-text.ts';
 import type { Cli } from '../cli.ts';
 import { isSet } from '../../lib/is-set.ts';
-import { paint, safeLine, safeText } from './text.ts';
+import { paint } from './text.ts';
 
 /** @returns the status that the program ends with for this error (`banger help exit-codes`) */
 export function exitCodeOf(error: unknown): number {

@@ -5,7 +5,8 @@ import type { OperationEvent } from '../../api/schemas.ts';
 import { createCli, type Cli, type Output } from '../cli.ts';
 import { createStageView } from './stages.ts';
 import { renderFacts, renderTable } from './table.ts';
-import { paint, safeLine, safeText } from './text.ts';
+import { paint } from './text.ts';
+import { safeLine, safeText } from '../../lib/terminal-text.ts';
 
 function screen(isTTY: boolean, env: Record<string, string> = {}): { cli: Cli; text: () => string } {
   let text = '';

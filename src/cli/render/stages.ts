@@ -1,9 +1,9 @@
 import type { OperationEvent } from '../../api/schemas.ts';
 import { formatDuration } from '../../lib/duration.ts';
-import { toJson } from '../../lib/terminal-text.ts';
+import { safeLine, toJson } from '../../lib/terminal-text.ts';
 import { isSet } from '../../lib/is-set.ts';
 import type { Cli } from '../cli.ts';
-import { type Colour, paint, safeLine } from './text.ts';
+import { type Colour, paint } from './text.ts';
 
 /** `brief`, for what takes down: a spinner while it lasts, and lines only for what fails. */
 export type ProgressMode = 'auto' | 'brief' | 'plain' | 'json' | 'none';

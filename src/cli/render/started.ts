@@ -1,6 +1,6 @@
 import type { VmView } from '../../api/schemas.ts';
 import type { Cli } from '../cli.ts';
-import { safeLine } from './text.ts';
+import { safeLine } from '../../lib/terminal-text.ts';
 
 /** Notes what a VM that has just come up lacks, or what its rescue system is for. */
 export function tellStarted(cli: Cli, vm: VmView | null): void {

@@ -1,5 +1,5 @@
 import stringWidth from 'fast-string-width';
-import { safeLine } from './text.ts';
+import { safeLine } from '../../lib/terminal-text.ts';
 
 export type Column<Row> = {
   title: string;

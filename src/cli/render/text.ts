@@ -1,6 +1,6 @@
 // Text for a terminal: colours where they are wanted, and nothing that a guest could smuggle in.
 import { styleText } from 'node:util';
-import { escapeUnsafe } from '../../lib/terminal-text.ts';
+import { safeText } from '../../lib/terminal-text.ts';
 import { isSet } from '../../lib/is-set.ts';
 import type { Cli, Output } from '../cli.ts';
 
@@ -18,20 +18,6 @@ const NO_LINKS = /^(dumb|linux|vt\d+)?$/;
 export function hyperlink(stream: Output, url: string, env: Cli['env'] = process.env): string {
   if (stream.isTTY !== true || isSet(env['BANGER_PLAIN']) || NO_LINKS.test(env['TERM'] ?? '')) return url;
   return `\u001b]8;;${url}\u001b\\${url}\u001b]8;;\u001b\\`;
-}
-
-/** @returns one line of text from a guest or a log, safe to show: controls become visible `\xNN` */
-export function safeLine(text: string): string {
-  return escapeUnsafe(text, (c) => (c === '\t' ? ' ' : visible(c)));
-}
-
-/** @returns several lines, safe to show; line ends and tabs stay, carriage returns before them go */
-export function safeText(text: string): string {
-  return escapeUnsafe(text.replace(/\r+\n/g, '\n'), (c) => (c === '\n' || c === '\t' ? c : visible(c)));
-}
-
-function visible(character: string): string {
-  return [...Array(character.length).keys()].map((at) => `\\x${character.charCodeAt(at).toString(16).padStart(2, '0')}`).join('');
 }
 
 /** What we write on purpose: colours, links, and the beginning of a line that is drawn again. */

@@ -4,7 +4,8 @@ import type { Cli } from '../../cli.ts';
 import { newCommand } from '../../command.ts';
 import { printOne, showing } from '../../output.ts';
 import { renderTable } from '../../render/table.ts';
-import { paint, safeLine } from '../../render/text.ts';
+import { paint } from '../../render/text.ts';
+import { safeLine } from '../../../lib/terminal-text.ts';
 
 type Verdict = DoctorReport['verdicts'][number];
 type DriverCapability = DoctorReport['drivers'][number];

@@ -2,7 +2,7 @@ import type { Cli } from '../../cli.ts';
 import { newCommand } from '../../command.ts';
 import { complete } from '../../completion/complete.ts';
 import { splitLine } from '../../completion/words.ts';
-import { safeLine } from '../../render/text.ts';
+import { safeLine } from '../../../lib/terminal-text.ts';
 
 export function declareCommand(cli: Cli) {
   return newCommand('complete', 'print what can stand at the cursor; used by the scripts of banger completion', [

@@ -5,7 +5,7 @@ import type { Cli } from '../../cli.ts';
 import { collect, newCommand, newOption } from '../../command.ts';
 import { forwardSignals, runSession, takeTerminal, tellWait, windowOf } from '../../../client/exec-session.ts';
 import { reportError } from '../../render/error.ts';
-import { safeLine } from '../../render/text.ts';
+import { safeLine } from '../../../lib/terminal-text.ts';
 import { beginsWithDashes, nameAndCommand, SOLE_NAME } from '../../sole-vm.ts';
 import { parseEnvironment, readEnvironmentFiles } from '../../values.ts';
 

@@ -5,8 +5,8 @@ import { filterLines } from '../../log-filter.ts';
 import { parseSince, tailOption } from '../../log-options.ts';
 import type { Cli } from '../../cli.ts';
 import { newCommand, newOption } from '../../command.ts';
-import { jsonEscaped } from '../../../lib/terminal-text.ts';
-import { safeLog, safeText } from '../../render/text.ts';
+import { jsonEscaped, safeText } from '../../../lib/terminal-text.ts';
+import { safeLog } from '../../render/text.ts';
 import { namedOrSole, SOLE_NAME } from '../../sole-vm.ts';
 
 export function declareCommand(cli: Cli) {

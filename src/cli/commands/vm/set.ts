@@ -5,7 +5,7 @@ import { checkName } from '../../../model/name.ts';
 import type { Cli } from '../../cli.ts';
 import { collect, newCommand, newOption } from '../../command.ts';
 import { followOperation } from '../../operations.ts';
-import { safeLine } from '../../render/text.ts';
+import { safeLine } from '../../../lib/terminal-text.ts';
 import { chooseTargets, reportInOrder, type Target } from '../../targets.ts';
 import { filterOption } from '../../vm-filter.ts';
 import { parseDiskSize, parseInteger, parseLabels, parseMemory } from '../../values.ts';
