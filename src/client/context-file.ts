@@ -1,16 +1,16 @@
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import type { Cli } from '../cli/cli.ts';
+import type { Caller } from './caller.ts';
 import { type Contexts, contextsPath, readContexts } from './endpoint.ts';
 
 /** @returns the contexts of this user. @throws CONFIG_INVALID */
-export function loadContexts(cli: Cli): Contexts {
-  return readContexts(contextsPath(cli.directories().configPath));
+export function loadContexts({ directories }: Pick<Caller, 'directories'>): Contexts {
+  return readContexts(contextsPath(directories().configPath));
 }
 
 /** Replaces the contexts of this user in one go. */
-export async function saveContexts(cli: Cli, contexts: Contexts): Promise<void> {
-  const path = contextsPath(cli.directories().configPath);
+export async function saveContexts({ directories }: Pick<Caller, 'directories'>, contexts: Contexts): Promise<void> {
+  const path = contextsPath(directories().configPath);
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
   const partial = `${path}.${process.pid}.partial`;
   await writeFile(partial, `${JSON.stringify(contexts, null, 2)}\n`, { mode: 0o600 });

@@ -4,15 +4,15 @@ import { dirname, join } from 'node:path';
 import type { PipedProcess } from '../host/process-stream.ts';
 import { spawnPiped } from '../host/spawn.ts';
 import { BangerError } from '../model/errors.ts';
-import type { Cli } from '../cli/cli.ts';
+import type { Caller } from './caller.ts';
 
 export type CopyProcess = PipedProcess;
 
 /** Starts it. @param words what it is to do @throws PREREQUISITE_MISSING when the program is not there */
-export function startCopyProcess(cli: Cli, words: readonly string[]): CopyProcess {
-  const path = join(dirname(cli.programPath), 'banger-copy');
+export function startCopyProcess(caller: Caller, words: readonly string[]): CopyProcess {
+  const path = join(dirname(caller.programPath), 'banger-copy');
   if (!existsSync(path)) throw missing(path, 'it is not there');
-  return spawnPiped([path, ...words], cli.env);
+  return spawnPiped([path, ...words], caller.env);
 }
 
 /** @returns the error for a program that could not be started */

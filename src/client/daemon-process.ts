@@ -11,7 +11,7 @@ import { ensurePrivateDirectory, ensureSocketDirectory } from '../lib/directorie
 import { PlaceProblem } from '../lib/own-place.ts';
 import { connectOwnSocket } from '../lib/own-socket.ts';
 import { BangerError, ERROR_CODES } from '../model/errors.ts';
-import type { Cli } from '../cli/cli.ts';
+import type { Caller } from './caller.ts';
 import { programEnvironment } from './launch.ts';
 
 /** Longest wait for a daemon to listen: first it adopts the VMs that run, and finishes or undoes what the last one left. */
@@ -25,7 +25,7 @@ const WINNER_PATIENCE_MS = 3000;
  * Decides what to run: BANGER_DAEMON, or the daemon beside this program.
  * @throws PREREQUISITE_MISSING when there is none
  */
-export function daemonArgv(programPath: string, env: Cli['env'], exists: (path: string) => boolean): string[] {
+export function daemonArgv(programPath: string, env: Caller['env'], exists: (path: string) => boolean): string[] {
   const directory = dirname(programPath);
   const given = env['BANGER_DAEMON'];
   const candidates = [`${directory}/bangerd.cjs`, `${directory}/bangerd.js`, `${directory}/bangerd`];
@@ -43,14 +43,14 @@ export function daemonArgv(programPath: string, env: Cli['env'], exists: (path: 
  * one at the same time, one of them wins and all wait for it.
  * @throws DAEMON_UNREACHABLE naming the log when it ends, or does not listen within two minutes
  */
-export async function startDaemon(cli: Cli): Promise<void> {
-  const { runtimeDirectory, socketPath, stateDirectory, daemonLogPath } = cli.directories();
+export async function startDaemon(caller: Caller): Promise<void> {
+  const { runtimeDirectory, socketPath, stateDirectory, daemonLogPath } = caller.directories();
   if (await answers(socketPath)) return;
-  const argv = daemonArgv(cli.programPath, cli.env, existsSync);
+  const argv = daemonArgv(caller.programPath, caller.env, existsSync);
   makePrivate(runtimeDirectory, ensureSocketDirectory);
   makePrivate(stateDirectory, ensurePrivateDirectory);
   const logBytesBefore = existsSync(daemonLogPath) ? statSync(daemonLogPath).size : 0;
-  const env = programEnvironment(cli.env);
+  const env = programEnvironment(caller.env);
   const start = (): Promise<DetachedProcess> => spawnDetached(argv, { outputPath: daemonLogPath, env, cwd: '/' });
   const ending = await waitForSocket(socketPath, start);
   if (ending === undefined) return;
@@ -145,8 +145,8 @@ function messageOf(line: string): string {
  * @returns false when none ran
  * @throws TIMEOUT when it still listens after 30 s
  */
-export async function stopDaemon(cli: Cli): Promise<boolean> {
-  const { socketPath, daemonLogPath } = cli.directories();
+export async function stopDaemon(caller: Caller): Promise<boolean> {
+  const { socketPath, daemonLogPath } = caller.directories();
   if (!(await answers(socketPath))) return false;
   let pid: number | undefined;
   try {
@@ -170,7 +170,7 @@ export async function stopDaemon(cli: Cli): Promise<boolean> {
 }
 
 /** Puts our build in the place of the daemon that runs (1.3). */
-export async function restartDaemon(cli: Cli): Promise<void> {
-  await stopDaemon(cli);
-  await startDaemon(cli);
+export async function restartDaemon(caller: Caller): Promise<void> {
+  await stopDaemon(caller);
+  await startDaemon(caller);
 }

@@ -1,27 +1,35 @@
 import { type ApiReply, createSend, type Send } from './send.ts';
-import { createApi } from './api.ts';
+import { type Api, createApi } from './api.ts';
 import { BangerError } from '../model/errors.ts';
 import { BUILD } from './build-info.ts';
-import type { Cli } from '../cli/cli.ts';
+import type { Caller } from './caller.ts';
 import { type Endpoint, endpointName } from './endpoint.ts';
 
 const RETRY_AFTER_MS = 100;
 
 /**
+ * @param options.autostart whether the daemon of this user is started where it does not run
+ * @returns the daemon of an endpoint; nothing is opened before the first request
+ */
+export function reachDaemon(caller: Caller, endpoint: Endpoint, options: { autostart: boolean }): Api {
+  return createApi(endpoint.kind === 'local' ? createDaemonSend(caller, options) : createRemoteSend(caller, endpoint));
+}
+
+/**
  * Requests to a daemon elsewhere: it is as it is, and one of another build is only named. How to reach it is loaded when it is needed.
  */
-export function createRemoteSend(cli: Cli, endpoint: Exclude<Endpoint, { kind: 'local' }>): Send {
+function createRemoteSend(caller: Caller, endpoint: Exclude<Endpoint, { kind: 'local' }>): Send {
   let isNamed = false;
   const name = (headers: ReadonlyMap<string, string>): void => {
     const build = headers.get('banger-build');
     if (isNamed || build === undefined || build === BUILD) return;
     isNamed = true;
-    cli.note(`banger: the daemon at ${endpointName(endpoint)} is build ${build}, this program is build ${BUILD}`);
+    caller.note(`banger: the daemon at ${endpointName(endpoint)} is build ${build}, this program is build ${BUILD}`);
   };
   if (endpoint.kind === 'unix') return createSend(endpoint.socketPath, name);
   return async (request) => {
     const { openSshStream } = await import('./remote-process.ts');
-    return createSend(() => openSshStream(cli, endpoint), name)(request);
+    return createSend(() => openSshStream(caller, endpoint), name)(request);
   };
 }
 
@@ -29,15 +37,15 @@ export function createRemoteSend(cli: Cli, endpoint: Exclude<Endpoint, { kind: '
  * Requests to the daemon of this user. With `autostart` a daemon that does not run is started, and one of another build
  * is replaced (1.2, 1.3) unless somebody would lose a session by it; each at most once. Without it a daemon of another build is only named.
  */
-export function createDaemonSend(cli: Cli, options: { autostart: boolean }): Send {
+export function createDaemonSend(caller: Caller, options: { autostart: boolean }): Send {
   let seenBuild: string | undefined;
   let replaced = false;
-  const raw = createSend(cli.directories().socketPath, (headers) => (seenBuild = headers.get('banger-build') ?? seenBuild));
+  const raw = createSend(caller.directories().socketPath, (headers) => (seenBuild = headers.get('banger-build') ?? seenBuild));
 
   const startAndRetry = async (request: Parameters<Send>[0], error: unknown): Promise<ApiReply> => {
     if (!(error instanceof BangerError) || error.details?.['absent'] !== true || !options.autostart) throw error;
     const { startDaemon } = await import('./daemon-process.ts');
-    await startDaemon(cli);
+    await startDaemon(caller);
     return raw(request);
   };
 
@@ -46,19 +54,19 @@ export function createDaemonSend(cli: Cli, options: { autostart: boolean }): Sen
     if (replaced || seenBuild === undefined || seenBuild === BUILD) return false;
     replaced = true;
     if (!options.autostart) {
-      cli.note(`banger: the daemon is build ${seenBuild}, this program is build ${BUILD}`);
+      caller.note(`banger: the daemon is build ${seenBuild}, this program is build ${BUILD}`);
       return false;
     }
     const { nameWork, openWork } = await import('./open-work.ts');
     const work = await openWork(createApi(raw));
     if (work.length > 0) {
-      cli.note(
+      caller.note(
         `banger: the daemon is build ${seenBuild}, this program is build ${BUILD}; it is replaced when this is over: ${nameWork(work)} (or now, by banger daemon restart --yes)`,
       );
       return false;
     }
     const { restartDaemon } = await import('./daemon-process.ts');
-    await restartDaemon(cli);
+    await restartDaemon(caller);
     return true;
   };
 

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { BangerError } from '../model/errors.ts';
-import type { Cli } from '../cli/cli.ts';
+import type { Environment } from './caller.ts';
 import { shellWord } from '../lib/shell-word.ts';
 
 /** The daemon of another machine. */
@@ -43,7 +43,7 @@ export function readContexts(path: string): Contexts {
  * BANGER_HOST wins over BANGER_CONTEXT, and that over `banger context use`.
  * @throws CONFIG_INVALID, NOT_FOUND
  */
-export function resolveEndpoint(env: Cli['env'], configPath: string): Endpoint {
+export function resolveEndpoint(env: Environment, configPath: string): Endpoint {
   const host = env['BANGER_HOST'];
   if (host !== undefined && host !== '') return parseHost(host, env['BANGER_REMOTE_PROGRAM']);
   const contexts = readContexts(contextsPath(configPath));
@@ -108,15 +108,4 @@ export function remoteArgv(
 ): string[] {
   const command = [endpoint.program, ...words].map(shellWord).join(' ');
   return [...sshWords(endpoint, [tty ? '-t' : '-T']), `env ${[`BANGER_HOST=${LOCAL_CONTEXT}`, ...variables, command].join(' ')}`];
-}
-
-/** @throws UNSUPPORTED when the command line is about another machine, where the command would have to run */
-export function requireLocal(cli: Cli, command: string): void {
-  const endpoint = cli.endpoint();
-  if (endpoint.kind === 'local') return;
-  const there =
-    endpoint.kind === 'ssh' ? [...sshWords(endpoint), endpoint.program, ...command.split(' ')].map(shellWord).join(' ') : undefined;
-  throw new BangerError('UNSUPPORTED', `${command} is about this machine, and commands go to ${endpointName(endpoint)}`, {
-    remedy: there ?? `BANGER_HOST=${LOCAL_CONTEXT} banger ${command}`,
-  });
 }

@@ -1,10 +1,6 @@
 // What ends with the daemon: it is named before somebody ends it.
-import { createSend } from './send.ts';
-import { type Api, createApi } from './api.ts';
+import type { Api } from './api.ts';
 import { BangerError } from '../model/errors.ts';
-import { isSet } from '../lib/is-set.ts';
-import type { Cli } from '../cli/cli.ts';
-import { confirm } from '../cli/confirm.ts';
 import { safeText } from '../lib/terminal-text.ts';
 
 /** More are only counted. */
@@ -40,21 +36,4 @@ function shortened(text: string): string {
 export function nameWork(work: readonly string[]): string {
   const rest = work.length - NAMED;
   return `${work.slice(0, NAMED).join(', ')}${rest > 0 ? ` and ${rest} more` : ''}`;
-}
-
-/**
- * Asks on a terminal whether open work may end, and refuses elsewhere.
- * @throws CANCELLED, USAGE as `confirm`; BUSY where there is no terminal
- */
-export async function askToEnd(cli: Cli, verb: 'stop' | 'restart'): Promise<void> {
-  const work = await openWork(createApi(createSend(cli.directories().socketPath)));
-  if (work.length === 0) return;
-  const isTerminal = cli.stdin.isTTY === true && cli.stderr.isTTY === true;
-  if (!isTerminal || isSet(cli.env['BANGER_NO_INPUT'])) {
-    throw new BangerError('BUSY', `a ${verb} of the daemon ends what is open: ${nameWork(work)}`, {
-      remedy: `banger daemon ${verb} --yes`,
-      details: { open: work.length },
-    });
-  }
-  await confirm(cli, [nameWork(work)], 'End', 'the daemon goes on');
 }

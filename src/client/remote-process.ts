@@ -1,7 +1,7 @@
 // The way to another machine's daemon: ssh, and at its other end `banger internal dial-stdio`. Loaded only when it is used.
 import { openProcessStream, type StreamEnding } from '../host/process-stream.ts';
 import { BangerError } from '../model/errors.ts';
-import type { Cli } from '../cli/cli.ts';
+import type { Caller } from './caller.ts';
 import { endpointName, remoteArgv, type SshEndpoint, sshWords } from './endpoint.ts';
 import { safeLine } from '../lib/terminal-text.ts';
 import { shellWord } from '../lib/shell-word.ts';
@@ -21,11 +21,11 @@ const SILENT_LIMIT_MS = 30_000;
 const NOT_FOUND_THERE = [126, 127];
 
 /** @returns a stream to the daemon at the other end; its error says which of ssh, banger and the daemon was not there */
-export function openSshStream(cli: Cli, endpoint: SshEndpoint, silentLimitMs = SILENT_LIMIT_MS) {
+export function openSshStream({ env }: Pick<Caller, 'env'>, endpoint: SshEndpoint, silentLimitMs = SILENT_LIMIT_MS) {
   const argv = remoteArgv(endpoint, ['internal', 'dial-stdio'], { tty: false, variables: [`${GREETING_VARIABLE}=1`] });
   // No forwards of the user's configuration: a second connection would fail on ports that the first has.
   const quiet = ['ssh', '-o', 'ClearAllForwardings=yes', '-e', 'none', ...argv.slice(1)];
-  return openProcessStream(quiet, cli.env, { explain: (ending) => explain(endpoint, ending), findStart: startOfAnswer, silentLimitMs });
+  return openProcessStream(quiet, env, { explain: (ending) => explain(endpoint, ending), findStart: startOfAnswer, silentLimitMs });
 }
 
 /** The head of an answer of banger's, which names its build; HTTP alone could be in a message of the day. */

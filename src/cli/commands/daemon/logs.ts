@@ -4,7 +4,7 @@ import { BangerError } from '../../../model/errors.ts';
 import { jsonEscaped } from '../../../lib/terminal-text.ts';
 import type { Cli } from '../../cli.ts';
 import { newCommand, newOption } from '../../command.ts';
-import { requireLocal } from '../../../client/endpoint.ts';
+import { requireLocal } from '../../require-local.ts';
 import { beginOfTail } from '../../../lib/log-tail.ts';
 import { parseSince, tailOption } from '../../log-options.ts';
 import { filterLines, LOG_LEVELS } from '../../log-filter.ts';

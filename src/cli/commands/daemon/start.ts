@@ -1,6 +1,6 @@
 import type { Cli } from '../../cli.ts';
 import { newCommand } from '../../command.ts';
-import { requireLocal } from '../../../client/endpoint.ts';
+import { requireLocal } from '../../require-local.ts';
 
 export function declareCommand(cli: Cli) {
   return newCommand('start', 'start the daemon; does nothing when it runs', ['banger daemon start']).action(async () => {

@@ -1,7 +1,7 @@
 import type { Cli } from '../../cli.ts';
 import { newCommand } from '../../command.ts';
-import { requireLocal } from '../../../client/endpoint.ts';
-import { askToEnd } from '../../../client/open-work.ts';
+import { requireLocal } from '../../require-local.ts';
+import { askToEnd } from '../../ask-to-end.ts';
 
 export function declareCommand(cli: Cli) {
   return newCommand('stop', 'stop the daemon; virtual machines go on running', ['banger daemon stop', 'banger daemon stop --yes'])

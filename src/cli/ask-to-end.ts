@@ -1,0 +1,25 @@
+// A stop of the daemon ends what is open: people are asked before.
+import { createApi } from '../client/api.ts';
+import { nameWork, openWork } from '../client/open-work.ts';
+import { createSend } from '../client/send.ts';
+import { isSet } from '../lib/is-set.ts';
+import { BangerError } from '../model/errors.ts';
+import type { Cli } from './cli.ts';
+import { confirm } from './confirm.ts';
+
+/**
+ * Asks on a terminal whether open work may end, and refuses elsewhere.
+ * @throws CANCELLED, USAGE as `confirm`; BUSY where there is no terminal
+ */
+export async function askToEnd(cli: Cli, verb: 'stop' | 'restart'): Promise<void> {
+  const work = await openWork(createApi(createSend(cli.directories().socketPath)));
+  if (work.length === 0) return;
+  const isTerminal = cli.stdin.isTTY === true && cli.stderr.isTTY === true;
+  if (!isTerminal || isSet(cli.env['BANGER_NO_INPUT'])) {
+    throw new BangerError('BUSY', `a ${verb} of the daemon ends what is open: ${nameWork(work)}`, {
+      remedy: `banger daemon ${verb} --yes`,
+      details: { open: work.length },
+    });
+  }
+  await confirm(cli, [nameWork(work)], 'End', 'the daemon goes on');
+}
