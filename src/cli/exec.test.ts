@@ -8,7 +8,8 @@ import { runInProcess } from '../../test/support/run-cli.ts';
 import { answer, type Seen, startStubDaemon, type StubDaemon, type StubOptions } from '../../test/support/stub-daemon.ts';
 import { type GuestFrames, runAsGuest } from '../../test/support/stub-guest.ts';
 import type { Input, Output } from './cli.ts';
-import { takeTerminal } from '../client/exec-session.ts';
+import { createSession } from '../client/exec-session.ts';
+import { takeTerminal } from './terminal.ts';
 
 async function withGuest(onUpgrade: NonNullable<StubOptions['onUpgrade']>, work: (stub: StubDaemon) => Promise<void>): Promise<void> {
   const stub = await startStubDaemon({ routes: { 'GET /v1/daemon/build': answer({}) }, onUpgrade });
@@ -141,7 +142,7 @@ test('a terminal is raw during the session, tells its new size, and is put back 
   const output = Object.assign(new PassThrough(), { rows: 50, columns: 132 }) as unknown as Output;
   const socket = Object.assign(new PassThrough(), { write: (bytes: Buffer) => written.push(bytes) });
   const listenersBefore = process.listenerCount('exit');
-  const restore = takeTerminal(input, output, socket);
+  const restore = takeTerminal(input, output, createSession(socket));
   output.emit('resize');
   restore();
   assert.deepEqual(modes, [true, false]);

@@ -1,10 +1,8 @@
 // One command in a guest: frames on the daemon's socket to and from our streams.
 import type { Duplex } from 'node:stream';
-import { constants } from 'node:os';
 import { writeAll } from './send.ts';
 import { decodeExit, encodeData, encodeFrame, encodeResize, encodeSignal, FRAME_TYPES, FrameDecoder, FrameProblem } from '../lib/frames.ts';
 import { BangerError } from '../model/errors.ts';
-import type { Cli, Input, Output } from '../cli/cli.ts';
 
 export type SessionOptions = {
   /** Where the guest's stdin comes from; none: it is closed at once. */
@@ -17,10 +15,35 @@ export type SessionOptions = {
 
 export type SessionExit = { status: number; reason: string };
 
+/** What goes on in a guest over one connection. What cannot be sent any more is told by how it ends. */
+export type GuestSession = {
+  /** As runSession; to be called once. */
+  run(options: SessionOptions): Promise<SessionExit>;
+  /** @param number of a signal of Linux */
+  sendSignal(number: number): void;
+  /** Tells the size of the terminal. */
+  sendWindow(rows: number, columns: number): void;
+  /** The guest ends the command. */
+  close(): void;
+};
+
+/** @param socket the raw stream after the upgrade */
+export function createSession(socket: Duplex): GuestSession {
+  const send = (frame: Buffer): void => {
+    if (socket.writable) socket.write(frame);
+  };
+  return {
+    run: (options) => runSession(socket, options),
+    sendSignal: (number) => send(encodeSignal(number)),
+    sendWindow: (rows, columns) => send(encodeResize(rows, columns)),
+    close: () => send(encodeFrame('close')),
+  };
+}
+
 /**
  * Moves bytes both ways until the command in the guest has ended.
  * @param socket the raw stream after the upgrade
- * @throws AGENT_UNREACHABLE when the stream ends before the command does, AGENT_PROTOCOL when it is no frames, and at once what the
+ * @throws AGENT_UNREACHABLE when the stream ends before the command does, CANCELLED when its request was, AGENT_PROTOCOL when it is no frames, and at once what the
  *   input fails with: the command would wait for the rest of it for ever
  */
 export async function runSession(socket: Duplex, options: SessionOptions): Promise<SessionExit> {
@@ -45,7 +68,7 @@ async function receive(socket: Duplex, options: SessionOptions): Promise<Session
   const chunks = socket[Symbol.asyncIterator]();
   for (;;) {
     const next = await chunks.next().catch((error: unknown) => {
-      throw lost(error);
+      throw error instanceof BangerError ? error : lost(error);
     });
     if (next.done === true) throw lost();
     for (const frame of decoder.push(next.value as Buffer)) {
@@ -74,75 +97,10 @@ async function sendInput(socket: Duplex, input: AsyncIterable<Uint8Array> | unde
   if (socket.writable) socket.write(encodeFrame('eof'));
 }
 
-/** @returns rows and columns; what starts a program on a terminal often forgets to say how large that is (0 × 0) */
-export function windowOf({ rows = 0, columns = 0 }: Output): [rows: number, columns: number] {
-  return [rows > 0 ? rows : 24, columns > 0 ? columns : 80];
-}
-
 /** @returns the error for an input that cannot be read to its end */
 export function inputFailure(error: unknown): BangerError {
   if (error instanceof BangerError) return error;
   const { code, message } = error as NodeJS.ErrnoException;
   const why = code === 'EISDIR' ? 'it is a directory' : (code ?? message);
   return new BangerError('NOT_PERMITTED', `the input cannot be read: ${why}`, { cause: error });
-}
-
-/**
- * Gives the terminal's keys to the guest (raw mode) and tells it when the window changes.
- * @returns what puts the terminal back
- */
-export function takeTerminal(input: Input, output: Output, socket: Duplex): () => void {
-  const onResize = (): void => {
-    if (socket.writable) socket.write(encodeResize(...windowOf(output)));
-  };
-  input.setRawMode?.(true);
-  output.on('resize', onResize);
-  const restore = (): void => {
-    output.off('resize', onResize);
-    process.off('exit', restore);
-    input.setRawMode?.(false);
-  };
-  // Whatever ends us, the user's shell must get its terminal back.
-  process.on('exit', restore);
-  return restore;
-}
-
-/** @returns what tells people that a session begins only when another one of the VM ends */
-export function tellWait(cli: Cli, name: string): (sessions: number) => void {
-  return (sessions) => cli.note(`banger: ${name} has ${sessions} sessions open, which is as many as it can have: waiting for one to end`);
-}
-
-const FORWARDED = ['SIGINT', 'SIGTERM', 'SIGQUIT'] as const;
-/** After so many the user wants out, whatever the guest thinks. */
-const PATIENCE = 3;
-
-/**
- * Sends the signals that we get to the command in the guest; the third leaves. When our terminal goes away the session ends: nobody could
- * ever come back to it.
- * @returns what stops that
- */
-export function forwardSignals(cli: Cli, socket: Duplex): () => void {
-  let count = 0;
-  const listeners = FORWARDED.map((name) => {
-    const listener = (): void => {
-      count++;
-      if (count >= PATIENCE) {
-        cli.note('banger: left; the command may still run in the guest');
-        process.exit(128 + constants.signals[name]);
-      }
-      if (socket.writable) socket.write(encodeSignal(constants.signals[name]));
-    };
-    process.on(name, listener);
-    return () => process.off(name, listener);
-  });
-  const onHangUp = (): void => {
-    // Whatever cannot be sent any more is told by the end of the connection.
-    if (socket.writable) socket.write(encodeFrame('close'));
-    process.exit(128 + constants.signals.SIGHUP);
-  };
-  process.on('SIGHUP', onHangUp);
-  return () => {
-    process.off('SIGHUP', onHangUp);
-    for (const stop of listeners) stop();
-  };
 }

@@ -1,7 +1,8 @@
 import type { Cli } from '../../cli.ts';
 import { newCommand } from '../../command.ts';
-import { runSession, tellWait } from '../../../client/exec-session.ts';
+import { runSession } from '../../../client/exec-session.ts';
 import { bareName, learnHostKey } from '../../../client/known-hosts.ts';
+import { tellWait } from '../../terminal.ts';
 
 export function declareCommand(cli: Cli) {
   return newCommand('ssh-proxy', 'connect stdin and stdout with sshd in a virtual machine; a ProxyCommand for ssh', [

@@ -3,10 +3,11 @@ import { readVmReference } from '../../../model/reference.ts';
 import { BangerError } from '../../../model/errors.ts';
 import type { Cli } from '../../cli.ts';
 import { collect, newCommand, newOption } from '../../command.ts';
-import { forwardSignals, runSession, takeTerminal, tellWait, windowOf } from '../../../client/exec-session.ts';
+import { createSession } from '../../../client/exec-session.ts';
 import { reportError } from '../../render/error.ts';
 import { safeLine } from '../../../lib/terminal-text.ts';
 import { beginsWithDashes, nameAndCommand, SOLE_NAME } from '../../sole-vm.ts';
+import { forwardSignals, takeTerminal, tellWait, windowOf } from '../../terminal.ts';
 import { parseEnvironment, readEnvironmentFiles } from '../../values.ts';
 
 /** docker's and ssh's convention: banger failed, not the command. */
@@ -98,14 +99,14 @@ async function execute(cli: Cli, name: string, body: ExecBody, interactive: bool
   if (body.tty === true && interactive && !isTerminal) {
     throw new BangerError('USAGE', 'stdin is not a terminal', { remedy: 'leave out -t' });
   }
-  const socket = await cli.api().exec(name, body, tellWait(cli, name));
+  const session = createSession(await cli.api().exec(name, body, tellWait(cli, name)));
   const takesKeys = body.tty === true && isTerminal;
   const forwardsInput = interactive || takesKeys || !isTerminal;
-  const restore = takesKeys ? takeTerminal(cli.stdin, cli.stdout, socket) : undefined;
-  const stop = forwardSignals(cli, socket);
+  const restore = takesKeys ? takeTerminal(cli.stdin, cli.stdout, session) : undefined;
+  const stop = forwardSignals(cli, session);
   try {
     const input = forwardsInput ? (cli.stdin as AsyncIterable<Uint8Array>) : undefined;
-    const { status, reason } = await runSession(socket, { input, output: cli.stdout, errors: cli.stderr });
+    const { status, reason } = await session.run({ input, output: cli.stdout, errors: cli.stderr });
     if (reason !== '') cli.note(`banger: ${safeLine(reason)}`);
     // What does not fit a status (a signal's number is 128+n already) still is a failure.
     return status >= 0 && status <= 255 ? status : 255;

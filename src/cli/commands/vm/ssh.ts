@@ -9,6 +9,7 @@ import { sshArgv } from '../../../client/ssh-argv.ts';
 import { shellWord } from '../../../lib/shell-word.ts';
 import { readSshWords, type SshWords } from '../../ssh-words.ts';
 import { beginsWithDashes, nameAndCommand, SOLE_NAME } from '../../sole-vm.ts';
+import { missingWindow } from '../../terminal.ts';
 import { OWN_FAILURE_EXIT } from './exec.ts';
 
 /** What ssh itself ends with when it fails (ssh(1)). */
@@ -65,7 +66,7 @@ async function connectSsh(cli: Cli, { name, user, options, command }: Login): Pr
   const access = await cli.api().sshAccess(name, 'running');
   const proxyArgv = [...ownProgram(cli.programPath), 'internal', 'ssh-proxy', name];
   const { runSsh } = await import('../../../client/ssh-process.ts');
-  const status = await runSsh(cli, sshArgv(access, proxyArgv, command, { options, user }));
+  const status = await runSsh(cli, sshArgv(access, proxyArgv, command, { options, user }), missingWindow(cli));
   return status === SSH_FAILURE_EXIT ? OWN_FAILURE_EXIT : status;
 }
 
@@ -83,7 +84,7 @@ function tellWhereForwardsAre(cli: Cli, where: SshEndpoint, name: string, option
 async function connectThere(cli: Cli, where: SshEndpoint, words: readonly string[]): Promise<number> {
   const { runSsh } = await import('../../../client/ssh-process.ts');
   const tty = cli.stdin.isTTY === true && cli.stdout.isTTY === true;
-  return runSsh(cli, remoteArgv(where, words, { tty }));
+  return runSsh(cli, remoteArgv(where, words, { tty }), missingWindow(cli));
 }
 
 /** Tells that the VM still runs, and how to stop it (3.10); silent when it does not, or nobody can tell. */
