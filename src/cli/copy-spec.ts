@@ -1,13 +1,7 @@
+// What `vm cp` is told: NAME:/path, - or a path of this host.
 import { readFileSync } from 'node:fs';
+import { type CopyPlan, type CopySide, refuseUnusable } from '../client/copy-sides.ts';
 import { BangerError } from '../model/errors.ts';
-
-/** One side of `vm cp`. `bytes` is the path as it was typed, which need not be text. */
-export type CopySide =
-  | { kind: 'host'; path: string; bytes: Buffer }
-  | { kind: 'stream' }
-  | { kind: 'guest'; vm: string; path: string; bytes: Buffer };
-
-export type CopyPlan = { from: CopySide; to: CopySide };
 
 /**
  * Reads `NAME:/path`, `-` or a path of the host. A host path with a colon is written with a slash before it (`./a:b`), as
@@ -73,14 +67,6 @@ function asDirectory(side: Exclude<CopySide, { kind: 'stream' }>): CopySide {
   return { ...side, path: `${side.path}/.`, bytes: Buffer.concat([side.bytes, Buffer.from('/.')]) };
 }
 
-/** PATH_MAX of Linux, without the final NUL. */
-const MAX_PATH_BYTES = 4095;
-
-function refuseUnusable(side: CopySide): void {
-  if (side.kind === 'stream' || (side.bytes.length > 0 && side.bytes.length <= MAX_PATH_BYTES)) return;
-  throw new BangerError('INVALID_INPUT', side.bytes.length === 0 ? 'a path is empty' : `a path has more than ${MAX_PATH_BYTES} bytes`);
-}
-
 /** Node decodes arguments as UTF-8 and loses other bytes, so that different ones look alike; the kernel still has them, in order. */
 function rawArguments(texts: readonly string[]): Buffer[] {
   if (!texts.some((text) => text.includes('\uFFFD'))) return texts.map((text) => Buffer.from(text));
@@ -95,23 +81,4 @@ function rawArguments(texts: readonly string[]): Buffer[] {
     const found = words.findIndex((word) => word.toString('utf8') === text);
     return found < 0 ? Buffer.from(text) : (words.splice(found, 1)[0] ?? Buffer.from(text));
   });
-}
-
-/**
- * @returns what a copy of this path is called in a directory; empty when, as with cp(1), its contents go there: `.`, `..` and `/`, and
- *   what ends in them
- */
-export function nameInDirectory(path: Buffer): Buffer {
-  let end = path.length;
-  while (end > 0 && path[end - 1] === SLASH) end--;
-  const name = path.subarray(path.lastIndexOf(SLASH, end - 1) + 1, end);
-  const text = name.toString('latin1');
-  return end === 0 || text === '.' || text === '..' ? Buffer.alloc(0) : name;
-}
-
-const SLASH = 0x2f;
-
-/** @returns ASCII in which every byte that is not plain is `%XX`, as the copy program reads it */
-export function encodePath(path: Buffer): string {
-  return path.toString('latin1').replace(/[^A-Za-z0-9/._-]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`);
 }

@@ -9,7 +9,7 @@ import type { Caller } from './caller.ts';
 export type CopyProcess = PipedProcess;
 
 /** Starts it. @param words what it is to do @throws PREREQUISITE_MISSING when the program is not there */
-export function startCopyProcess(caller: Caller, words: readonly string[]): CopyProcess {
+export function startCopyProcess(caller: Pick<Caller, 'env' | 'programPath'>, words: readonly string[]): CopyProcess {
   const path = join(dirname(caller.programPath), 'banger-copy');
   if (!existsSync(path)) throw missing(path, 'it is not there');
   return spawnPiped([path, ...words], caller.env);

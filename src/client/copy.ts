@@ -1,11 +1,11 @@
 import { PassThrough, Writable } from 'node:stream';
 import { writeAll } from './send.ts';
-import type { Cli } from '../cli/cli.ts';
+import type { Api } from './api.ts';
+import type { Caller } from './caller.ts';
 import { type CopyProcess, endedSilently, missing, startCopyProcess } from './copy-process.ts';
-import { createCopyProgress } from '../cli/copy-progress.ts';
-import { type CopyPlan, type CopySide, encodePath, nameInDirectory } from '../cli/copy-spec.ts';
+import { type CopyPlan, type CopySide, encodePath, nameInDirectory } from './copy-sides.ts';
 import { type CopyTalk, createCopyTalk, guestError, hostError } from './copy-talk.ts';
-import { inputFailure, runSession, tellWait } from './exec-session.ts';
+import { inputFailure, runSession } from './exec-session.ts';
 
 /** The agent itself knows how to copy; the guest starts it like every command. */
 const AGENT = ['/proc/self/exe', 'copy'];
@@ -13,33 +13,41 @@ const AGENT = ['/proc/self/exe', 'copy'];
 export type CopyOptions = {
   /** Numbers of owners and setuid bits are kept. */
   archive: boolean;
-  /** Only what fails or is left out is said. */
-  quiet?: boolean;
+  /** What is copied when the source is a stream. */
+  input?: AsyncIterable<Uint8Array>;
+  /** What is copied into when the target is a stream. */
+  output?: NodeJS.WritableStream;
+  /** Told how many sessions the VM has when the copy has to wait for one of them to end. */
+  onWait?: (sessions: number) => void;
+  /** Told how it goes. */
+  listener: CopyListener;
 };
+
+export type CopyListener = {
+  /** Something of the source was left out, or changed on the way. */
+  note(text: string): void;
+  /** About so many bytes there will be. */
+  total(bytes: number): void;
+  /** So many bytes more have gone. */
+  moved(bytes: number): void;
+};
+
+/** What a copy is done with. */
+export type CopyMeans = { api: Pick<Api, 'exec'>; caller: Pick<Caller, 'env' | 'programPath'> };
 
 /**
  * Copies between this host and a guest, by the rules of cp(1) (docs/copying.md). The guest is not trusted: nothing it sends
  * is written outside of the target.
  * @throws NOT_FOUND, NOT_PERMITTED, NO_SPACE, INVALID_INPUT for this host's side, GUEST_FILE for the guest's, and what the daemon answers
  */
-export async function copy(cli: Cli, plan: CopyPlan, options: CopyOptions): Promise<void> {
-  const progress = createCopyProgress(cli, nameOf(plan.from), options.quiet === true);
-  const listener = { note: (text: string) => progress.note(`banger: ${text}`), total: progress.total };
-  const talks = { host: createCopyTalk(listener), guest: createCopyTalk(listener) };
-  try {
-    if (plan.to.kind === 'guest') await copyIn(cli, plan.from, plan.to, { options, talks, moved: progress.moved });
-    else if (plan.from.kind === 'guest') await copyOut(cli, plan.from, plan.to, { options, talks, moved: progress.moved });
-  } finally {
-    progress.end();
-  }
+export async function copy(means: CopyMeans, { from, to }: CopyPlan, options: CopyOptions): Promise<void> {
+  const talks = { host: createCopyTalk(options.listener), guest: createCopyTalk(options.listener) };
+  if (to.kind === 'guest') await copyIn(means, from, to, { options, talks });
+  else if (from.kind === 'guest') await copyOut(means, from, to, { options, talks });
 }
 
 type GuestSide = Extract<CopySide, { kind: 'guest' }>;
-type Means = { options: CopyOptions; talks: { host: CopyTalk; guest: CopyTalk }; moved(bytes: number): void };
-
-function nameOf(side: CopySide): string {
-  return side.kind === 'stream' ? 'stdin' : side.path;
-}
+type Work = { options: CopyOptions; talks: { host: CopyTalk; guest: CopyTalk } };
 
 function sendWords(from: CopySide): string[] {
   if (from.kind === 'stream') return ['send', '--stdin'];
@@ -53,12 +61,12 @@ function receiveWords(from: CopySide, to: CopySide, { archive }: CopyOptions): s
   return ['receive', `--to=${encodePath(to.bytes)}`, `--name=${name}`, ...trust, ...(archive ? ['--owners'] : [])];
 }
 
-async function copyIn(cli: Cli, from: CopySide, to: GuestSide, { options, talks, moved }: Means): Promise<void> {
-  const socket = await cli.api().exec(to.vm, { argv: [...AGENT, ...receiveWords(from, to, options)] }, tellWait(cli, to.vm));
-  const sender = startCopyProcess(cli, sendWords(from));
+async function copyIn({ api, caller }: CopyMeans, from: CopySide, to: GuestSide, { options, talks }: Work): Promise<void> {
+  const socket = await api.exec(to.vm, { argv: [...AGENT, ...receiveWords(from, to, options)] }, options.onWait);
+  const sender = startCopyProcess(caller, sendWords(from));
   try {
-    const fed = from.kind === 'stream' ? feed(sender, cli.stdin as AsyncIterable<Uint8Array>) : void sender.stdin.end();
-    const input = chunksOf(sender, talks.host, { moved, fed });
+    const fed = from.kind === 'stream' ? feed(sender, options.input ?? []) : void sender.stdin.end();
+    const input = chunksOf(sender, talks.host, { moved: options.listener.moved, fed });
     const ending = await runSession(socket, { input, output: new PassThrough().resume(), errors: sinkOf(talks.guest) });
     if (ending.status !== 0) throw guestError(to.vm, talks.guest, ending);
   } finally {
@@ -91,7 +99,7 @@ async function settle(program: CopyProcess, talk: CopyTalk): Promise<void> {
 }
 
 /** @throws GUEST_FILE when the input fails; the sender is ended then, so that it cannot take the failure for the end */
-function feed(program: CopyProcess, input: AsyncIterable<Uint8Array>): Promise<void> {
+function feed(program: CopyProcess, input: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<void> {
   program.stdin.on('error', () => undefined);
   const feeding = (async () => {
     try {
@@ -106,13 +114,13 @@ function feed(program: CopyProcess, input: AsyncIterable<Uint8Array>): Promise<v
   return feeding;
 }
 
-async function copyOut(cli: Cli, from: GuestSide, to: CopySide, { options, talks, moved }: Means): Promise<void> {
-  const socket = await cli.api().exec(from.vm, { argv: [...AGENT, ...sendWords(from)] }, tellWait(cli, from.vm));
-  const receiver = startCopyProcess(cli, receiveWords(from, to, options));
-  const stdout = pump(receiver, to.kind === 'stream' ? cli.stdout : undefined);
+async function copyOut({ api, caller }: CopyMeans, from: GuestSide, to: CopySide, { options, talks }: Work): Promise<void> {
+  const socket = await api.exec(from.vm, { argv: [...AGENT, ...sendWords(from)] }, options.onWait);
+  const receiver = startCopyProcess(caller, receiveWords(from, to, options));
+  const stdout = pump(receiver, to.kind === 'stream' ? options.output : undefined);
   try {
     receiver.stderr.on('data', (chunk: Buffer) => talks.host.take(chunk));
-    const output = inputOf(receiver, moved);
+    const output = inputOf(receiver, options.listener.moved);
     const session = runSession(socket, { input: undefined, output, errors: sinkOf(talks.guest) });
     // A receiver that gives up ends the exchange; what it said explains the broken pipe.
     const [sent] = await Promise.allSettled([Promise.race([session, failureOf(receiver, talks.host)])]);

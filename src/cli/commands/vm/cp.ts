@@ -3,7 +3,10 @@ import { newCommand } from '../../command.ts';
 import { BangerError } from '../../../model/errors.ts';
 import { readVmReference } from '../../../model/reference.ts';
 import { reportInOrder } from '../../targets.ts';
+import type { CopyPlan, CopySide } from '../../../client/copy-sides.ts';
+import { createCopyProgress } from '../../copy-progress.ts';
 import { planCopies } from '../../copy-spec.ts';
+import { tellWait } from '../../terminal.ts';
 
 export function declareCommand(cli: Cli) {
   return newCommand('cp', 'copy files and directories to and from a virtual machine, as cp -r does; modes and times are kept', [
@@ -21,17 +24,34 @@ export function declareCommand(cli: Cli) {
     .action(async (paths, flags) => {
       const plans = planCopies(paths);
       for (const side of plans.flatMap(({ from, to }) => [from, to])) if (side.kind === 'guest') refuseUser(side.vm);
-      const { copy } = await import('../../../client/copy.ts');
       // One after the other, as they may be for the same name.
       let previous: Promise<void> = Promise.resolve();
       const copies = plans.map((plan) => {
-        previous = previous
-          .catch(() => undefined)
-          .then(() => copy(cli, plan, { archive: flags.archive === true, quiet: flags.quiet === true }));
+        previous = previous.catch(() => undefined).then(() => copyShown(cli, plan, flags));
         return previous;
       });
       await reportInOrder(cli, copies, () => undefined);
     });
+}
+
+type CopyFlags = { archive?: boolean | undefined; quiet?: boolean | undefined };
+
+async function copyShown(cli: Cli, plan: CopyPlan, { archive = false, quiet = false }: CopyFlags): Promise<void> {
+  const { copy } = await import('../../../client/copy.ts');
+  const progress = createCopyProgress(cli, nameOf(plan.from), quiet);
+  const listener = { ...progress, note: (text: string) => progress.note(`banger: ${text}`) };
+  const vm = [plan.from, plan.to].find((side) => side.kind === 'guest')?.vm ?? '';
+  try {
+    const input = plan.from.kind === 'stream' ? { input: cli.stdin as AsyncIterable<Uint8Array> } : {};
+    const streams = { ...input, output: cli.stdout };
+    await copy({ api: cli.api(), caller: cli }, plan, { archive, ...streams, onWait: tellWait(cli, vm), listener });
+  } finally {
+    progress.end();
+  }
+}
+
+function nameOf(side: CopySide): string {
+  return side.kind === 'stream' ? 'stdin' : side.path;
 }
 
 /** Files of another user than root would be made with the wrong owner. @throws INVALID_INPUT */
