@@ -3,7 +3,7 @@ import type { VmView } from '../api/schemas.ts';
 import { BangerError } from '../model/errors.ts';
 import { among, type Known, resolveReference } from '../model/reference.ts';
 import type { Cli } from './cli.ts';
-import { runOperation, watchOperation } from './operations.ts';
+import { showOperation, watchOperation } from './operations.ts';
 import { exitCodeOf, reportError } from './render/error.ts';
 import type { ProgressMode } from './render/stages.ts';
 import { tellStarted } from './render/started.ts';
@@ -98,7 +98,7 @@ export async function runVerb<Verb extends VmVerb>(
     const begin = () => api.beginVm(target.vm.id, verb, options.body);
     // What takes a machine down has no way back, so Ctrl-C can only leave it to the daemon.
     const isUndone = single && verb === 'start';
-    const end = isUndone ? await runOperation(cli, begin, progress) : await watchOperation(cli, begin, single ? progress : 'none');
+    const end = isUndone ? await showOperation(cli, begin, progress) : await watchOperation(cli, begin, single ? progress : 'none');
     tellStarted(cli, end.vm);
     return target.vm.name;
   });

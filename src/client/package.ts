@@ -1,8 +1,8 @@
 // What `import … from 'banger/client'` gives: the client that the command itself uses. Documented in docs/client.md.
 import { homedir } from 'node:os';
 import { resolveDirectories } from '../lib/directories.ts';
-import { BangerError, fromErrorBody } from '../model/errors.ts';
 import { type Api, createApi } from './api.ts';
+import { followOperation } from './operations.ts';
 import { createSend, type OpenStream } from './send.ts';
 import type { Operation, OperationEvent } from '../api/schemas.ts';
 
@@ -35,21 +35,13 @@ export function connect(options: ConnectOptions = {}): Api {
 export async function finished(
   api: Api,
   begun: Operation | Promise<Operation>,
-  onEvent: (event: OperationEvent) => void = () => undefined,
+  onEvent?: (event: OperationEvent) => void,
 ): Promise<Operation> {
   const { id } = await begun;
-  for await (const event of await api.operationEvents(id)) onEvent(event);
-  const operation = await api.operation(id);
-  if (operation.state === 'done') return operation;
-  throw operation.error === null
-    ? new BangerError('INTERNAL', `the operation ${id} is ${operation.state}`)
-    : fromErrorBody(withoutUndefined(operation.error));
+  await followOperation(api, id, { onEvent });
+  return api.operation(id);
 }
 
 function defaultSocketPath(): string {
   return resolveDirectories(process.env, homedir(), process.getuid?.() ?? 0).socketPath;
-}
-
-function withoutUndefined(error: NonNullable<Operation['error']>): Parameters<typeof fromErrorBody>[0] {
-  return Object.fromEntries(Object.entries(error).filter(([, value]) => value !== undefined)) as Parameters<typeof fromErrorBody>[0];
 }

@@ -48,11 +48,11 @@ export type ErrorCode = keyof typeof ERROR_CODES;
 /** What an error says beyond its code; the wire form of the API has the same members. */
 export type ErrorFacts = {
   /** The command or action that mends it, ready to paste where one exists. */
-  remedy?: string;
+  remedy?: string | undefined;
   /** Values for programs: names, sizes, exit codes. */
-  details?: Record<string, unknown>;
+  details?: Record<string, unknown> | undefined;
   /** Absolute path of the file that holds the whole story. */
-  logPath?: string;
+  logPath?: string | undefined;
 };
 
 /** Where programs learn what a request may have. People are shown the help of their command instead. */
@@ -81,11 +81,11 @@ export class BangerError extends Error {
 export type ErrorBody = {
   code: ErrorCode;
   message: string;
-  remedy?: string;
-  details?: Record<string, unknown>;
-  logPath?: string;
+  remedy?: string | undefined;
+  details?: Record<string, unknown> | undefined;
+  logPath?: string | undefined;
   /** Messages of rollback steps that failed as well. */
-  undo?: string[];
+  undo?: string[] | undefined;
 };
 
 /** @returns the wire form; anything that is not a BangerError becomes INTERNAL with its message. */

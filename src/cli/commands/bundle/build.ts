@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import type { Cli } from '../../cli.ts';
 import { newCommand } from '../../command.ts';
-import { runOperation } from '../../operations.ts';
+import { showOperation } from '../../operations.ts';
 import { progressOption } from '../../progress-option.ts';
 
 export function declareCommand(cli: Cli) {
@@ -25,7 +25,7 @@ export function declareCommand(cli: Cli) {
         ...(jailer === undefined ? {} : { jailer: resolve(jailer) }),
       };
       if (flags.detach === true) return cli.print((await cli.api().buildBundle(body, false)).id);
-      await runOperation(cli, () => cli.api().buildBundle(body, true), flags.progress);
+      await showOperation(cli, () => cli.api().buildBundle(body, true), flags.progress);
       const { directory, distribution, kernelVersion } = await cli.api().bundle();
       cli.note(`runtime bundle in ${directory}: ${distribution}, Linux ${kernelVersion}`);
     });

@@ -4,7 +4,7 @@ import { BangerError } from '../../../model/errors.ts';
 import type { Cli } from '../../cli.ts';
 import { newCommand } from '../../command.ts';
 import { confirm } from '../../confirm.ts';
-import { runOperation } from '../../operations.ts';
+import { showOperation } from '../../operations.ts';
 import { progressOption } from '../../progress-option.ts';
 
 export function declareCommand(cli: Cli) {
@@ -24,7 +24,7 @@ export function declareCommand(cli: Cli) {
     .action(async (what, flags) => {
       const begin = what === 'firecracker' ? fetchProgram(cli, flags) : await fetchWhole(cli, what, flags);
       if (flags.detach === true) return cli.print((await begin(false)).id);
-      await runOperation(cli, () => begin(true), flags.progress);
+      await showOperation(cli, () => begin(true), flags.progress);
       const { directory, distribution, kernelVersion, files } = await cli.api().bundle();
       if (what !== 'firecracker') return cli.note(`runtime bundle in ${directory}: ${distribution}, Linux ${kernelVersion}`);
       for (const { part, version, path } of files) {

@@ -1,7 +1,7 @@
 import { dirname, resolve } from 'node:path';
 import type { Cli } from '../../cli.ts';
 import { newCommand } from '../../command.ts';
-import { runOperation } from '../../operations.ts';
+import { showOperation } from '../../operations.ts';
 import { progressOption } from '../../progress-option.ts';
 
 const DEFAULT_NAME = 'banger-bundle.tar.zst';
@@ -19,7 +19,7 @@ export function declareCommand(cli: Cli) {
       const path = resolve(flags.output);
       const body = { path, ...(flags.url === undefined ? {} : { url: flags.url }) };
       if (flags.detach === true) return cli.print((await cli.api().packageBundle(body, false)).id);
-      await runOperation(cli, () => cli.api().packageBundle(body, true), flags.progress);
+      await showOperation(cli, () => cli.api().packageBundle(body, true), flags.progress);
       cli.print(path);
       cli.note(`elsewhere, with both files in one directory: banger bundle fetch ${dirname(path)}/runtime-bundle.toml`);
     });

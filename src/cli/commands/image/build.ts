@@ -7,7 +7,7 @@ import { PACKAGE_NAME } from '../../../model/limits.ts';
 import { checkName } from '../../../model/name.ts';
 import type { Cli } from '../../cli.ts';
 import { collect, newCommand, newOption } from '../../command.ts';
-import { runOperation } from '../../operations.ts';
+import { showOperation } from '../../operations.ts';
 import { progressOption } from '../../progress-option.ts';
 import { renderTable } from '../../render/table.ts';
 import { parseDiskSize } from '../../values.ts';
@@ -52,7 +52,7 @@ export function declareCommand(cli: Cli) {
       const body = buildBody({ ...flags, name: flags.name });
       if (flags.detach === true) return cli.print((await cli.api().buildImage(body, false)).id);
       const begun = performance.now();
-      await runOperation(cli, () => cli.api().buildImage(body, true), flags.progress);
+      await showOperation(cli, () => cli.api().buildImage(body, true), flags.progress);
       const { name, buildLogPath } = await cli.api().showImage(body.name);
       cli.print(name);
       cli.note(`built in ${formatDuration(performance.now() - begun)}; the log is ${buildLogPath ?? 'lost'}`);

@@ -2,7 +2,7 @@ import type { Cli } from '../../cli.ts';
 import { newCommand } from '../../command.ts';
 import { confirm } from '../../confirm.ts';
 import { chooseImages } from '../../image-targets.ts';
-import { followOperation } from '../../operations.ts';
+import { showStages } from '../../operations.ts';
 import { reportInOrder } from '../../targets.ts';
 
 export function declareCommand(cli: Cli) {
@@ -21,7 +21,7 @@ export function declareCommand(cli: Cli) {
       }
       const outcomes = images.map(async (found) => {
         const image = await found;
-        await followOperation(cli, (await cli.api().deleteImage(image.id)).id, 'none');
+        await showStages(cli, (await cli.api().deleteImage(image.id)).id, 'none');
         return image.name;
       });
       await reportInOrder(cli, outcomes, (name) => cli.print(name));

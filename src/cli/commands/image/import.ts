@@ -4,7 +4,7 @@ import { pipeline } from 'node:stream/promises';
 import { checkName } from '../../../model/name.ts';
 import type { Cli } from '../../cli.ts';
 import { newCommand } from '../../command.ts';
-import { runOperation } from '../../operations.ts';
+import { showOperation } from '../../operations.ts';
 import { progressOption } from '../../progress-option.ts';
 
 const EXAMPLES = [
@@ -33,7 +33,7 @@ export function declareCommand(cli: Cli) {
         };
         // What was read from standard input goes away with this program, so the work must end before it.
         if (flags.detach === true && spool === undefined) return cli.print((await cli.api().importImage(body, false)).id);
-        await runOperation(cli, () => cli.api().importImage(body, true), flags.progress);
+        await showOperation(cli, () => cli.api().importImage(body, true), flags.progress);
         cli.print(name);
         for (const note of (await cli.api().showImage(name)).notes) cli.note(`note: ${note}`);
         cli.note(`use it: banger vm create --image ${name}`);

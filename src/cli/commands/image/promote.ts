@@ -1,7 +1,7 @@
 import { checkName } from '../../../model/name.ts';
 import type { Cli } from '../../cli.ts';
 import { newCommand } from '../../command.ts';
-import { runOperation } from '../../operations.ts';
+import { showOperation } from '../../operations.ts';
 import { progressOption } from '../../progress-option.ts';
 
 export function declareCommand(cli: Cli) {
@@ -19,7 +19,7 @@ export function declareCommand(cli: Cli) {
       const body = flags.name === undefined ? {} : { name: flags.name };
       const { id, name } = await cli.api().showImage(image);
       if (flags.detach === true) return cli.print((await cli.api().promoteImage(id, body, false)).id);
-      await runOperation(cli, () => cli.api().promoteImage(id, body, true), flags.progress);
+      await showOperation(cli, () => cli.api().promoteImage(id, body, true), flags.progress);
       cli.print(flags.name ?? name);
     });
 }

@@ -1,7 +1,7 @@
 import type { Cli } from '../../cli.ts';
 import { newCommand } from '../../command.ts';
 import { confirm } from '../../confirm.ts';
-import { followOperation } from '../../operations.ts';
+import { showStages } from '../../operations.ts';
 
 export function declareCommand(cli: Cli) {
   return newCommand('prune', 'remove images of older bundles that no virtual machine uses', [
@@ -15,7 +15,7 @@ export function declareCommand(cli: Cli) {
       const what = flags.all === true ? 'every image that no VM uses' : 'images of older bundles';
       if (flags.force !== true && flags.yes !== true) await confirm(cli, [what], 'Remove', 'nothing was removed');
       const { id } = await cli.api().pruneImages(flags.all === true ? { all: true } : {});
-      await followOperation(cli, id, 'none');
+      await showStages(cli, id, 'none');
       for await (const event of await cli.api().operationEvents(id)) {
         if (event.type === 'stage' && event.status === 'done') cli.print(event.title);
       }

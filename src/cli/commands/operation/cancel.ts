@@ -1,7 +1,7 @@
 import type { Cli } from '../../cli.ts';
 import { newCommand } from '../../command.ts';
 import { BangerError } from '../../../model/errors.ts';
-import { followOperation } from '../../operations.ts';
+import { showStages } from '../../operations.ts';
 import { progressOption } from '../../progress-option.ts';
 
 export function declareCommand(cli: Cli) {
@@ -17,7 +17,7 @@ export function declareCommand(cli: Cli) {
       await cli.api().cancelOperation(id);
       if (flags.detach === true) return;
       try {
-        await followOperation(cli, id, flags.progress);
+        await showStages(cli, id, flags.progress);
       } catch (error) {
         if (error instanceof BangerError && error.code === 'CANCELLED') return cli.print(id);
         throw error;

@@ -1,6 +1,6 @@
 import type { Cli } from '../../cli.ts';
 import { newCommand } from '../../command.ts';
-import { followOperation } from '../../operations.ts';
+import { showStages } from '../../operations.ts';
 import { progressOption } from '../../progress-option.ts';
 
 export function declareCommand(cli: Cli) {
@@ -10,7 +10,7 @@ export function declareCommand(cli: Cli) {
     .argument('<id>', 'id or beginning of an id')
     .addOption(progressOption())
     .action(async (id, flags) => {
-      const end = await followOperation(cli, id, flags.progress);
+      const end = await showStages(cli, id, flags.progress);
       if (end.vm !== null) cli.print(end.vm.name);
     });
 }

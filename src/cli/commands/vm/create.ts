@@ -6,7 +6,7 @@ import { checkName } from '../../../model/name.ts';
 import { BangerError } from '../../../model/errors.ts';
 import type { Cli } from '../../cli.ts';
 import { collect, newCommand, newOption } from '../../command.ts';
-import { followOperation, runOperation } from '../../operations.ts';
+import { showStages, showOperation } from '../../operations.ts';
 import { isData, printOne, showing, type ShowFlags } from '../../output.ts';
 import { localhostUrls } from '../../render/ports.ts';
 import { tellStarted } from '../../render/started.ts';
@@ -65,7 +65,7 @@ export function declareCommand(cli: Cli) {
     }
     if (flags.detach === true) return cli.print((await cli.api().createVm(body, false)).id);
     const begun = performance.now();
-    const end = await runOperation(cli, () => cli.api().createVm(body, true), flags.progress);
+    const end = await showOperation(cli, () => cli.api().createVm(body, true), flags.progress);
     if (end.vm !== null) await tellCreated(cli, end.vm, flags, performance.now() - begun);
   });
 }
@@ -84,7 +84,7 @@ async function existing(cli: Cli, name: string): Promise<VmView | undefined> {
   if (found?.state !== 'creating') return found;
   // Somebody else creates it: it is there when that has worked, and free again when not.
   const creation = (await cli.api().listOperations()).find(({ vmId, state }) => vmId === found.id && state === 'running');
-  if (creation !== undefined) await followOperation(cli, creation.id, 'none').catch(() => undefined);
+  if (creation !== undefined) await showStages(cli, creation.id, 'none').catch(() => undefined);
   return (await cli.api().listVms()).find((vm) => vm.id === found.id);
 }
 

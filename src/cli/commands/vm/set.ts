@@ -4,7 +4,7 @@ import { LIMITS } from '../../../model/limits.ts';
 import { checkName } from '../../../model/name.ts';
 import type { Cli } from '../../cli.ts';
 import { collect, newCommand, newOption } from '../../command.ts';
-import { followOperation } from '../../operations.ts';
+import { showStages } from '../../operations.ts';
 import { safeLine } from '../../../lib/terminal-text.ts';
 import { chooseTargets, reportInOrder, type Target } from '../../targets.ts';
 import { filterOption } from '../../vm-filter.ts';
@@ -99,7 +99,7 @@ export async function changeVm(cli: Cli, target: Target, body: SetVm): Promise<C
   const notes: string[] = [];
   const { id } = await cli.api().beginVm(target.vm.id, 'set', body);
   // It takes milliseconds: there are no stages to watch, only what was said.
-  const end = await followOperation(cli, id, 'none', { onLog: (line) => notes.push(line) });
+  const end = await showStages(cli, id, 'none', { onLog: (line) => notes.push(line) });
   return { name: end.vm?.name ?? target.vm.name, notes };
 }
 
