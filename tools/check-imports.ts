@@ -3,6 +3,7 @@ import { isBuiltin } from 'node:module';
 import { join, posix } from 'node:path';
 import {
   CLI_ENTRY,
+  IMPORT_BANS,
   IMPORT_EXCEPTIONS,
   IMPORT_RULES,
   type ImportException,
@@ -56,6 +57,8 @@ function problemsOf(node: Node, fact: Node['imports'][number], exceptions: reado
   const to = placeOf(fact.target);
   if (from === undefined) return [];
   if (to === undefined) return [`${where}: ${fact.specifier} leads out of the folders that the rules know`];
+  const ban = IMPORT_BANS.find((one) => matches(node.path, one.from) && matches(fact.target, one.to));
+  if (ban !== undefined) return [`${where}: ${fact.target} may not be imported here: ${ban.because}`];
   if (exceptions.some((exception) => matches(node.path, exception.from) && matches(fact.target, exception.to))) return [];
   const verdict = judge(from, to, fact.typeOnly);
   if (verdict === 'allowed') return [];

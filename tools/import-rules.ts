@@ -120,7 +120,6 @@ export const IMPORT_EXCEPTIONS: readonly ImportException[] = [
   { from: 'src/client/ssh-process.ts', to: 'src/host/', because: 'vm ssh runs the ssh of this machine on the terminal (6.4)' },
   { from: 'src/client/copy-process.ts', to: 'src/host/', because: 'a copy reads and writes files of this machine with a program in C' },
   { from: 'src/client/remote-process.ts', to: 'src/host/', because: 'the way to another machine is the ssh of this one' },
-  { from: 'src/client/', to: 'src/cli/', because: 'it still names the command line whose streams it is given' },
   { from: 'src/setup/', to: 'src/model/errors.ts', because: 'what setup says is told as all errors are' },
   { from: 'src/cli/', to: 'src/setup/', because: 'the command line is where setup is asked for' },
   { from: 'src/cli/', to: 'src/model/errors.ts', because: 'exit codes are part of the table of errors' },
@@ -133,6 +132,11 @@ export const IMPORT_EXCEPTIONS: readonly ImportException[] = [
     to: 'src/host/peer-uid.ts',
     because: 'it is a process of its own, whom nobody hands a Host, and must know whose a connection is (12.8)',
   },
+];
+
+/** Files that may not be imported although the rule of their folder allows it. */
+export const IMPORT_BANS: readonly ImportException[] = [
+  { from: 'src/cli/', to: 'src/lib/own-socket.ts', because: 'the CLI is text alone: the client opens sockets' },
 ];
 
 /** Modules that only some files may import. */
