@@ -140,7 +140,7 @@ if (import.meta.main) {
       for (const line of await buildPrograms(root, identity)) console.log(line);
       const { writeDistDocs } = await import('./docs/main.ts');
       await writeDistDocs(join(root, 'dist'), identity.version);
-      await buildClient(root);
+      await buildClient(root, identity);
       buildCopyProgram(root);
       console.log(`build: ${identity.version}, ${identity.build}`);
     } catch (error) {

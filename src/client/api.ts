@@ -74,9 +74,9 @@ function guestApi(call: Caller<Routes>) {
     removeForward: (ref: string, { hostPort, ...place }: Omit<PortForwardBody, 'guestPort'>) =>
       call.json('DELETE /v1/vms/:ref/forwards', { params: { ref }, query: { ...place, hostPort: String(hostPort) } }),
     /** @param tail number of lines at the end to begin with; default: all */
-    logs: async (ref: string, kind: LogKind, follow: boolean, tail?: number): Promise<AsyncGenerator<Buffer>> => {
+    logs: async (ref: string, kind: LogKind, follow: boolean, tail?: number, signal?: AbortSignal): Promise<AsyncGenerator<Buffer>> => {
       const query = { kind, follow: follow ? '1' : '0', tail: tail?.toString() } as const;
-      return bodyOf(await call.bytes('GET /v1/vms/:ref/logs', { params: { ref }, query }));
+      return bodyOf(await call.bytes('GET /v1/vms/:ref/logs', { params: { ref }, query, signal }));
     },
     statFile: (ref: string, path: string) => call.json('GET /v1/vms/:ref/stat', { params: { ref }, query: { path } }),
     /** The body is the file; `x-mode` and `x-size` tell about it. */
@@ -84,15 +84,18 @@ function guestApi(call: Caller<Routes>) {
     /** @param mode permission bits */
     putFile: (ref: string, path: string, mode: number, upload: NonNullable<ApiRequest['upload']>) =>
       call.done('PUT /v1/vms/:ref/files', { params: { ref }, query: { path, mode: mode.toString(8).padStart(4, '0') }, upload }),
-    /** @returns the raw stream of frames. @throws INVALID_INPUT for what is no command of Linux, before anything is sent */
-    exec: async (ref: string, body: ExecBody, onWait?: ApiRequest['onWait']): Promise<Duplex> => {
+    /**
+     * @param signal ends the connection, and with it the command
+     * @returns the raw stream of frames. @throws INVALID_INPUT for what is no command of Linux, before anything is sent
+     */
+    exec: async (ref: string, body: ExecBody, onWait?: ApiRequest['onWait'], signal?: AbortSignal): Promise<Duplex> => {
       const obstacle = execObstacle(body.argv, body.env);
-      if (obstacle === undefined) return call.frames('POST /v1/vms/:ref/exec', { params: { ref }, body, onWait });
+      if (obstacle === undefined) return call.frames('POST /v1/vms/:ref/exec', { params: { ref }, body, onWait, signal });
       throw new BangerError('INVALID_INPUT', `the command ${obstacle}`, { remedy: 'hand over what is long on stdin, or in a file' });
     },
     /** @param target `ssh` or an address inside the guest, `127.0.0.1:8080` */
-    tunnel: (ref: string, target: string, onWait?: ApiRequest['onWait']): Promise<Duplex> =>
-      call.frames('POST /v1/vms/:ref/tunnel', { params: { ref }, body: { target }, onWait }),
+    tunnel: (ref: string, target: string, onWait?: ApiRequest['onWait'], signal?: AbortSignal): Promise<Duplex> =>
+      call.frames('POST /v1/vms/:ref/tunnel', { params: { ref }, body: { target }, onWait, signal }),
   };
 }
 

@@ -10,8 +10,11 @@ export type CopyProcess = PipedProcess;
 
 /** Starts it. @param words what it is to do @throws PREREQUISITE_MISSING when the program is not there */
 export function startCopyProcess(caller: Pick<Caller, 'env' | 'programPath'>, words: readonly string[]): CopyProcess {
-  const path = join(dirname(caller.programPath), 'banger-copy');
-  if (!existsSync(path)) throw missing(path, 'it is not there');
+  const directory = dirname(caller.programPath);
+  // Beside the programs, or seen from the launchers.
+  const places = [join(directory, 'banger-copy'), join(dirname(directory), 'dist/banger-copy')];
+  const path = places.find((place) => existsSync(place));
+  if (path === undefined) throw missing(places[0] ?? '', 'it is not there');
   return spawnPiped([path, ...words], caller.env);
 }
 

@@ -21,6 +21,8 @@ export type CopyOptions = {
   onWait?: (sessions: number) => void;
   /** Told how it goes. */
   listener: CopyListener;
+  /** Ends the copy; what is not whole is taken back. */
+  signal?: AbortSignal;
 };
 
 export type CopyListener = {
@@ -62,7 +64,7 @@ function receiveWords(from: CopySide, to: CopySide, { archive }: CopyOptions): s
 }
 
 async function copyIn({ api, caller }: CopyMeans, from: CopySide, to: GuestSide, { options, talks }: Work): Promise<void> {
-  const socket = await api.exec(to.vm, { argv: [...AGENT, ...receiveWords(from, to, options)] }, options.onWait);
+  const socket = await api.exec(to.vm, { argv: [...AGENT, ...receiveWords(from, to, options)] }, options.onWait, options.signal);
   const sender = startCopyProcess(caller, sendWords(from));
   try {
     const fed = from.kind === 'stream' ? feed(sender, options.input ?? []) : void sender.stdin.end();
@@ -103,7 +105,11 @@ function feed(program: CopyProcess, input: AsyncIterable<Uint8Array> | Iterable<
   program.stdin.on('error', () => undefined);
   const feeding = (async () => {
     try {
-      for await (const chunk of input) if (!program.stdin.destroyed) await writeAll(program.stdin, chunk).catch(() => undefined);
+      for await (const chunk of input) {
+        // What never ends is not read for a program that has.
+        if (program.stdin.destroyed) break;
+        await writeAll(program.stdin, chunk).catch(() => undefined);
+      }
       program.stdin.end();
     } catch (error) {
       program.end();
@@ -115,7 +121,7 @@ function feed(program: CopyProcess, input: AsyncIterable<Uint8Array> | Iterable<
 }
 
 async function copyOut({ api, caller }: CopyMeans, from: GuestSide, to: CopySide, { options, talks }: Work): Promise<void> {
-  const socket = await api.exec(from.vm, { argv: [...AGENT, ...sendWords(from)] }, options.onWait);
+  const socket = await api.exec(from.vm, { argv: [...AGENT, ...sendWords(from)] }, options.onWait, options.signal);
   const receiver = startCopyProcess(caller, receiveWords(from, to, options));
   const stdout = pump(receiver, to.kind === 'stream' ? options.output : undefined);
   try {

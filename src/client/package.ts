@@ -1,47 +1,74 @@
 // What `import … from 'banger/client'` gives: the client that the command itself uses. Documented in docs/client.md.
-import { homedir } from 'node:os';
-import { resolveDirectories } from '../lib/directories.ts';
+import { fileURLToPath } from 'node:url';
+import type { Operation } from '../api/schemas.ts';
 import { type Api, createApi } from './api.ts';
-import { followOperation } from './operations.ts';
+import { type Caller, directoriesOf, type Environment } from './caller.ts';
+import { reachDaemon } from './daemon-send.ts';
+import { type Endpoint, parseHost, resolveEndpoint } from './endpoint.ts';
+import { type FollowOptions, type OperationEnd, runOperation } from './operations.ts';
 import { createSend, type OpenStream } from './send.ts';
-import type { Operation, OperationEvent } from '../api/schemas.ts';
+import { createVms, type Vms } from './vms.ts';
 
 export { BangerError, type ErrorCode } from '../model/errors.ts';
-export type { Api } from './api.ts';
+export type { Api, LogKind, WaitTarget } from './api.ts';
+export type { CopyPathOptions } from './copy-paths.ts';
+export type { CommandOptions, Content, ExecOptions, ExecResult } from './exec.ts';
+export type { GuestSession, SessionExit, SessionOptions } from './exec-session.ts';
+export type { FollowOptions, OperationEnd } from './operations.ts';
 export type { OpenStream } from './send.ts';
+export type { Forward, ForwardPlace, LogOptions, Vms } from './vms.ts';
 export type { BuildImage, ImageView, ImportImage, RegisterImage } from '../api/image-schemas.ts';
+export type { GuestPortView, PortForwardView } from '../api/port-schemas.ts';
 export type * from '../api/schemas.ts';
 
-export type ConnectOptions = {
-  /** Default: where the daemon of this user listens, by the environment as the command reads it. */
-  socketPath?: string;
-  /** In place of a socket of this machine: opens a stream to a daemon elsewhere, one for each request. */
+export type ClientOptions = {
+  /** Read as the command reads it: BANGER_HOST, BANGER_CONTEXT, BANGER_STATE_DIR and so on. Default: of this process. */
+  env?: Environment;
+  /** Whose daemon it is, whatever the environment says: `local`, `unix:///path` or `ssh://[user@]host[:port]`. */
+  host?: string;
+  /** In place of a host: opens a stream to a daemon, one for each request. */
   open?: OpenStream;
+  /** Whether the daemon of this user is started where it does not run, and replaced where it is of another build. Default: no. */
+  autostart?: boolean;
+  /** Takes lines for people about what happens, such as a daemon of another build. Default: nobody is told. */
+  note?: (line: string) => void;
+};
+
+export type Client = {
+  /** One typed function for each route of docs/api.md. */
+  api: Api;
+  vms: Vms;
+  /**
+   * Waits for an operation that a function of `api` began; an abort cancels it.
+   * @throws the error that it ended with
+   */
+  finished(operation: Operation | Promise<Operation>, options?: FollowOptions): Promise<OperationEnd>;
 };
 
 /**
- * Nothing is opened before the first request, and the daemon is not started by it: `banger daemon start` does that.
- * @returns one typed function for each route; each throws the BangerError that the daemon answers, or DAEMON_UNREACHABLE
+ * Opens nothing: each request has a connection of its own.
+ * @throws CONFIG_INVALID, NOT_FOUND when the host, or what the environment says, makes no sense
  */
-export function connect(options: ConnectOptions = {}): Api {
-  return createApi(createSend(options.open ?? options.socketPath ?? defaultSocketPath()));
+export function createClient(options: ClientOptions = {}): Client {
+  const { env = process.env, open } = options;
+  const caller: Caller = {
+    env,
+    directories: () => directoriesOf(env),
+    // As this package is laid out; the launcher beside it finds the right Node.
+    programPath: fileURLToPath(new URL('../bin/banger', import.meta.url)),
+    note: options.note ?? (() => undefined),
+  };
+  const api =
+    open === undefined
+      ? reachDaemon(caller, endpointOf(caller, options.host), { autostart: options.autostart === true })
+      : createApi(createSend(open));
+  return {
+    api,
+    vms: createVms(api, caller),
+    finished: (operation, following) => runOperation(api, () => Promise.resolve(operation), following),
+  };
 }
 
-/**
- * Waits for an operation that a function of the API began.
- * @param onEvent told of every event from the first on
- * @returns the operation as it ended well @throws the error that it ended with
- */
-export async function finished(
-  api: Api,
-  begun: Operation | Promise<Operation>,
-  onEvent?: (event: OperationEvent) => void,
-): Promise<Operation> {
-  const { id } = await begun;
-  await followOperation(api, id, { onEvent });
-  return api.operation(id);
-}
-
-function defaultSocketPath(): string {
-  return resolveDirectories(process.env, homedir(), process.getuid?.() ?? 0).socketPath;
+function endpointOf({ env, directories }: Caller, host: string | undefined): Endpoint {
+  return host === undefined ? resolveEndpoint(env, directories().configPath) : parseHost(host, env['BANGER_REMOTE_PROGRAM']);
 }

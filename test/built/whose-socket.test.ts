@@ -80,8 +80,8 @@ test('no command sends a byte to a socket in the directory of another user, and 
 
 test('the published client sends nothing there either (1.1, 12.8)', asRoot, async (t) => {
   const { run, heard } = await trap(t);
-  const { connect } = await import('../../src/client/package.ts');
-  await assert.rejects(connect({ socketPath: join(run, 'bangerd.sock') }).listVms(), {
+  const { createClient } = await import('../../src/client/package.ts');
+  await assert.rejects(createClient({ host: `unix://${run}/bangerd.sock` }).vms.list(), {
     code: 'NOT_PERMITTED',
     message: /belongs to uid 54321/,
     remedy: /BANGER_RUNTIME_DIR/,

@@ -1,0 +1,74 @@
+// Copies as programs ask for them: a path, or content, here; a path in a guest.
+import { BangerError } from '../model/errors.ts';
+import type { Api } from './api.ts';
+import type { Caller } from './caller.ts';
+import { copy, type CopyListener } from './copy.ts';
+import { type CopySide, refuseUnusable } from './copy-sides.ts';
+import { type Content, streamOf } from './exec.ts';
+
+export type CopyPathOptions = {
+  /** Keeps owners by their numbers, setuid bits, access lists and file capabilities. Default: no. */
+  archive?: boolean;
+  /** Told of what was left out, or changed on the way. */
+  onNote?: (text: string) => void;
+  /** Told how many bytes have gone so far, of about how many. */
+  onProgress?: (movedBytes: number, totalBytes: number | undefined) => void;
+  signal?: AbortSignal;
+};
+
+export type CopyPaths = {
+  /**
+   * Copies a file or directory into a guest, as `vm cp` does.
+   * @param source path on this host, or what a file is to hold
+   * @param target absolute path in the guest
+   */
+  copyTo(name: string, source: string | { content: Content }, target: string, options?: CopyPathOptions): Promise<void>;
+  /**
+   * Copies a file or directory out of a guest, as `vm cp` does. The guest is not trusted: nothing is written outside of the target.
+   * @param source absolute path in the guest
+   * @param target path on this host, or a stream; of a directory the stream gets a tar archive
+   */
+  copyFrom(name: string, source: string, target: string | NodeJS.WritableStream, options?: CopyPathOptions): Promise<void>;
+};
+
+export function createCopyPaths(api: Api, caller: Caller): CopyPaths {
+  return {
+    async copyTo(name, source, target, options) {
+      const from: CopySide = typeof source === 'string' ? hostSide(source) : { kind: 'stream' };
+      const input = typeof source === 'string' ? {} : { input: streamOf(source.content) };
+      await copy({ api, caller }, { from, to: guestSide(name, target) }, { ...copyOptions(options), ...input });
+    },
+    async copyFrom(name, source, target, options) {
+      const to: CopySide = typeof target === 'string' ? hostSide(target) : { kind: 'stream' };
+      const output = typeof target === 'string' ? {} : { output: target };
+      await copy({ api, caller }, { from: guestSide(name, source), to }, { ...copyOptions(options), ...output });
+    },
+  };
+}
+
+function hostSide(path: string): CopySide {
+  const side = { kind: 'host', path, bytes: Buffer.from(path) } as const;
+  refuseUnusable(side);
+  return side;
+}
+
+function guestSide(vm: string, path: string): Extract<CopySide, { kind: 'guest' }> {
+  const side = { kind: 'guest', vm, path, bytes: Buffer.from(path) } as const;
+  refuseUnusable(side);
+  if (path.startsWith('/')) return side;
+  throw new BangerError('INVALID_INPUT', `${JSON.stringify(path)} is not an absolute path in the guest`, { remedy: 'begin it with /' });
+}
+
+function copyOptions({ archive = false, onNote, onProgress, signal }: CopyPathOptions = {}) {
+  return { archive, listener: listenerOf(onNote, onProgress), ...(signal === undefined ? {} : { signal }) };
+}
+
+function listenerOf(onNote: CopyPathOptions['onNote'], onProgress: CopyPathOptions['onProgress']): CopyListener {
+  let movedBytes = 0;
+  let totalBytes: number | undefined;
+  return {
+    note: (text) => onNote?.(text),
+    total: (bytes) => void (totalBytes = bytes),
+    moved: (bytes) => onProgress?.((movedBytes += bytes), totalBytes),
+  };
+}

@@ -1,0 +1,104 @@
+// A command in a guest from its begin to its end, for programs: what it prints is kept, or goes to their streams.
+import { Writable } from 'node:stream';
+import type { ExecBody } from '../api/schemas.ts';
+import { BangerError } from '../model/errors.ts';
+import type { Api } from './api.ts';
+import { createSession, type GuestSession, type SessionExit } from './exec-session.ts';
+
+/** What is sent to a guest: text, bytes, or a stream of them. */
+export type Content = string | Uint8Array | AsyncIterable<Uint8Array | string>;
+
+export type CommandOptions = {
+  env?: Record<string, string>;
+  /** Absolute directory in the guest; default: the user's home. */
+  cwd?: string;
+  /** In the guest; default: root. */
+  user?: string;
+  /** Gives the command a terminal: all that it prints goes to stdout then. */
+  tty?: boolean | { rows: number; columns: number };
+  /** Told how many sessions the VM has when the command has to wait for one of them to end. */
+  onWait?: (sessions: number) => void;
+  /** Ends the command. */
+  signal?: AbortSignal;
+};
+
+export type ExecOptions = CommandOptions & {
+  /** Default: nothing, so that the command reads the end at once. */
+  stdin?: Content;
+  /** Default: kept, and returned as text. */
+  stdout?: NodeJS.WritableStream;
+  stderr?: NodeJS.WritableStream;
+  /** How much of each is kept; default 16 MiB. */
+  maxOutputBytes?: number;
+};
+
+export type ExecResult = SessionExit & {
+  /** Empty when it went to a stream. */
+  stdout: string;
+  stderr: string;
+};
+
+const MAX_OUTPUT_BYTES = 16 * 1024 ** 2;
+
+/**
+ * Runs a command to its end. A status other than 0 is no error: the command ran.
+ * @param argv program and arguments; no shell is involved
+ * @throws PAYLOAD_TOO_LARGE when it prints more than is kept, CANCELLED after an abort, AGENT_UNREACHABLE when the way to it ends before it
+ */
+export async function exec(api: Api, name: string, argv: readonly string[], options: ExecOptions = {}): Promise<ExecResult> {
+  const limit = options.maxOutputBytes ?? MAX_OUTPUT_BYTES;
+  const [stdout, stderr] = [keep(limit), keep(limit)];
+  const session = await openExec(api, name, argv, options);
+  const exit = await session.run({
+    input: options.stdin === undefined ? undefined : streamOf(options.stdin),
+    output: options.stdout ?? stdout.stream,
+    errors: options.stderr ?? stderr.stream,
+  });
+  return { ...exit, stdout: stdout.text(), stderr: stderr.text() };
+}
+
+/** Starts a command. @returns its session, which moves its streams, and takes signals and the size of a terminal */
+export async function openExec(api: Api, name: string, argv: readonly string[], options: CommandOptions = {}): Promise<GuestSession> {
+  return createSession(await api.exec(name, bodyOf(argv, options), options.onWait, options.signal));
+}
+
+function bodyOf(argv: readonly string[], { env, cwd, user, tty = false }: CommandOptions): ExecBody {
+  const terminal = tty === false ? {} : { tty: true, ...(tty === true ? {} : { rows: tty.rows, columns: tty.columns }) };
+  return {
+    argv: [...argv],
+    ...(env === undefined ? {} : { env }),
+    ...(cwd === undefined ? {} : { cwd }),
+    ...(user === undefined ? {} : { user }),
+    ...terminal,
+  };
+}
+
+/** @returns the bytes of it */
+export async function* streamOf(content: Content): AsyncGenerator<Uint8Array> {
+  const pieces = typeof content === 'string' || content instanceof Uint8Array ? [content] : content;
+  for await (const piece of pieces) yield typeof piece === 'string' ? Buffer.from(piece) : piece;
+}
+
+/** A guest may print for ever. */
+function keep(limitBytes: number): { stream: Writable; text(): string } {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  const stream = new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      bytes += chunk.length;
+      if (bytes > limitBytes) return done(tooMuch(limitBytes));
+      chunks.push(chunk);
+      done();
+    },
+  });
+  // Whoever writes is told.
+  stream.on('error', () => undefined);
+  return { stream, text: () => Buffer.concat(chunks).toString('utf8') };
+}
+
+function tooMuch(limitBytes: number): BangerError {
+  return new BangerError('PAYLOAD_TOO_LARGE', `the command printed more than ${limitBytes} bytes`, {
+    remedy: 'hand over a stream for what it prints, or a larger maxOutputBytes',
+    details: { limitBytes },
+  });
+}
