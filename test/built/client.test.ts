@@ -1,39 +1,18 @@
-// The example of docs/client.md, run as a user's program would be, and read by the compiler as a user's would be.
+// The examples of docs/client.md, run as a user's program would be, and read by the compiler as a user's would be.
 import assert from 'node:assert/strict';
 import { execFile, execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { test, type TestContext } from 'node:test';
+import { test } from 'node:test';
+import { CHECKOUT, clientExample, clientProgram } from '../support/client-program.ts';
 import { daemonFor } from '../support/test-daemon.ts';
-
-const root = join(import.meta.dirname, '..', '..');
-
-function example(): string {
-  const page = readFileSync(join(root, 'docs/client.md'), 'utf8');
-  return /```js\n([^]*?)```/.exec(page)?.[1] ?? '';
-}
-
-/** A package of a user's that depends on this one. */
-function program(t: TestContext): string {
-  const directory = mkdtempSync(join(tmpdir(), 'bgr-client-'));
-  t.after(() => rmSync(directory, { recursive: true }));
-  mkdirSync(join(directory, 'node_modules/@types'), { recursive: true });
-  symlinkSync(root, join(directory, 'node_modules/banger'));
-  symlinkSync(join(root, 'node_modules/@types/node'), join(directory, 'node_modules/@types/node'));
-  symlinkSync(join(root, 'node_modules/zod'), join(directory, 'node_modules/zod'));
-  writeFileSync(join(directory, 'package.json'), '{"type":"module"}');
-  writeFileSync(join(directory, 'main.mjs'), example());
-  writeFileSync(join(directory, 'main.ts'), example());
-  return directory;
-}
 
 test('the example of the client makes a VM, is refused a second one, and leaves none (1.1)', async (t) => {
   const { world } = await daemonFor(t);
   const { status, stdout, stderr } = await new Promise<{ status: unknown; stdout: string; stderr: string }>((resolve) => {
     const child = execFile(
       process.execPath,
-      [join(program(t), 'main.mjs')],
+      [join(clientProgram(t, clientExample(0)), 'main.mjs')],
       { env: { ...process.env, ...world.env } },
       (_error, output, errors) => resolve({ status: child.exitCode, stdout: output, stderr: errors }),
     );
@@ -46,14 +25,16 @@ test('the example of the client makes a VM, is refused a second one, and leaves 
 });
 
 test('the types of the client are whole for a strict compiler, and know what does not exist (1.1)', (t) => {
-  const directory = program(t);
+  const directory = clientProgram(t, clientExample(0));
   const compile = () =>
     execFileSync(
-      join(root, 'node_modules/.bin/tsc'),
+      join(CHECKOUT, 'node_modules/.bin/tsc'),
       ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'esnext', '--types', 'node', 'main.ts'],
       { cwd: directory, encoding: 'utf8' },
     );
   assert.equal(compile(), '');
-  writeFileSync(join(directory, 'main.ts'), `${example()}\n(await api.showVm('web')).adress;\n`);
+  writeFileSync(join(directory, 'main.ts'), clientExample(1));
+  assert.equal(compile(), '');
+  writeFileSync(join(directory, 'main.ts'), `${clientExample(0)}\n(await api.showVm('web')).adress;\n`);
   assert.throws(compile, (error) => /adress/.test((error as { stdout: string }).stdout));
 });

@@ -6,11 +6,12 @@ import { chmodSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, stat
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { clientExample, clientProgram } from '../support/client-program.ts';
 import { COPY_CASES, layOut, look } from '../support/copy-cases.ts';
 import { createVm, daemonStatus, eventually, guest, startBanger, useSandbox } from '../support/e2e.ts';
 import { startOnTerminal } from '../support/pty.ts';
 import { request, sendRaw } from '../support/raw-http.ts';
-import { type Finished, PROGRAM } from '../support/sandbox.ts';
+import { type Finished, freePort, PROGRAM } from '../support/sandbox.ts';
 
 const sandbox = useSandbox();
 /** What starts programs on a terminal and says nothing of its size. */
@@ -273,4 +274,18 @@ test('a log that is written to and rotated is copied out, and a disk that is ful
   assert.equal(full.status, 1);
   assert.match(full.stderr, /in web: \/root\/tiny\/large: it cannot be written: No space left on device/);
   assert.equal(await web.sh('ls -A /root/tiny'), '');
+});
+
+test('a program does the same by banger/client, as its page shows (1.1, 3.13, 6.1)', async (t) => {
+  const port = await freePort();
+  const directory = clientProgram(t, clientExample(1).replace('42_022', String(port)));
+  chmodSync(directory, 0o777);
+  const [program = '', ...args] = sandbox().argv([process.execPath, 'main.mjs']);
+  const { stdout } = await promisify(execFile)(program, args, { env: sandbox().env, cwd: directory });
+  assert.match(stdout, /^\{ status: 3, stdout: 'hello\\n', stderr: 'oops\\n' \}$/m);
+  assert.match(stdout, /^port 22: no HTTP$/m);
+  assert.match(stdout, new RegExp(`^127\\.0\\.0\\.1:${port} is open\n`, 'm'));
+  assert.match(stdout, /^the guest speaks SSH-2\.0$/m);
+  assert.equal(readFileSync(`${directory}/copied/note`, 'utf8'), '8 bytes\n');
+  assert.equal(readFileSync(`${directory}/count`, 'utf8'), '8\n');
 });
