@@ -13,6 +13,8 @@ export type CopyPathOptions = {
   onNote?: (text: string) => void;
   /** Told how many bytes have gone so far, of about how many. */
   onProgress?: (movedBytes: number, totalBytes: number | undefined) => void;
+  /** Told how many sessions the VM has when the copy has to wait for one of them to end. */
+  onWait?: (sessions: number) => void;
   signal?: AbortSignal;
 };
 
@@ -59,8 +61,8 @@ function guestSide(vm: string, path: string): Extract<CopySide, { kind: 'guest' 
   throw new BangerError('INVALID_INPUT', `${JSON.stringify(path)} is not an absolute path in the guest`, { remedy: 'begin it with /' });
 }
 
-function copyOptions({ archive = false, onNote, onProgress, signal }: CopyPathOptions = {}) {
-  return { archive, listener: listenerOf(onNote, onProgress), ...(signal === undefined ? {} : { signal }) };
+function copyOptions({ archive = false, onNote, onProgress, onWait, signal }: CopyPathOptions = {}) {
+  return { archive, listener: listenerOf(onNote, onProgress), ...(onWait && { onWait }), ...(signal && { signal }) };
 }
 
 function listenerOf(onNote: CopyPathOptions['onNote'], onProgress: CopyPathOptions['onProgress']): CopyListener {

@@ -8,14 +8,19 @@ import type { Caller } from './caller.ts';
 
 export type CopyProcess = PipedProcess;
 
-/** Starts it. @param words what it is to do @throws PREREQUISITE_MISSING when the program is not there */
-export function startCopyProcess(caller: Pick<Caller, 'env' | 'programPath'>, words: readonly string[]): CopyProcess {
-  const directory = dirname(caller.programPath);
+/** @returns where the program is, before anything is asked of a guest. @throws PREREQUISITE_MISSING when it is not there */
+export function findCopyProgram({ programPath }: Pick<Caller, 'programPath'>): string {
+  const directory = dirname(programPath);
   // Beside the programs, or seen from the launchers.
   const places = [join(directory, 'banger-copy'), join(dirname(directory), 'dist/banger-copy')];
   const path = places.find((place) => existsSync(place));
   if (path === undefined) throw missing(places[0] ?? '', 'it is not there');
-  return spawnPiped([path, ...words], caller.env);
+  return path;
+}
+
+/** Starts it. @param words what it is to do */
+export function startCopyProcess(path: string, { env }: Pick<Caller, 'env'>, words: readonly string[]): CopyProcess {
+  return spawnPiped([path, ...words], env);
 }
 
 /** @returns the error for a program that could not be started */

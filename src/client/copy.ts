@@ -2,7 +2,7 @@ import { PassThrough, Writable } from 'node:stream';
 import { writeAll } from './send.ts';
 import type { Api } from './api.ts';
 import type { Caller } from './caller.ts';
-import { type CopyProcess, endedSilently, missing, startCopyProcess } from './copy-process.ts';
+import { type CopyProcess, endedSilently, findCopyProgram, missing, startCopyProcess } from './copy-process.ts';
 import { type CopyPlan, type CopySide, encodePath, nameInDirectory } from './copy-sides.ts';
 import { type CopyTalk, createCopyTalk, guestError, hostError } from './copy-talk.ts';
 import { inputFailure, runSession } from './exec-session.ts';
@@ -64,8 +64,9 @@ function receiveWords(from: CopySide, to: CopySide, { archive }: CopyOptions): s
 }
 
 async function copyIn({ api, caller }: CopyMeans, from: CopySide, to: GuestSide, { options, talks }: Work): Promise<void> {
+  const program = findCopyProgram(caller);
   const socket = await api.exec(to.vm, { argv: [...AGENT, ...receiveWords(from, to, options)] }, options.onWait, options.signal);
-  const sender = startCopyProcess(caller, sendWords(from));
+  const sender = startCopyProcess(program, caller, sendWords(from));
   try {
     const fed = from.kind === 'stream' ? feed(sender, options.input ?? []) : void sender.stdin.end();
     const input = chunksOf(sender, talks.host, { moved: options.listener.moved, fed });
@@ -121,8 +122,9 @@ function feed(program: CopyProcess, input: AsyncIterable<Uint8Array> | Iterable<
 }
 
 async function copyOut({ api, caller }: CopyMeans, from: GuestSide, to: CopySide, { options, talks }: Work): Promise<void> {
+  const program = findCopyProgram(caller);
   const socket = await api.exec(from.vm, { argv: [...AGENT, ...sendWords(from)] }, options.onWait, options.signal);
-  const receiver = startCopyProcess(caller, receiveWords(from, to, options));
+  const receiver = startCopyProcess(program, caller, receiveWords(from, to, options));
   const stdout = pump(receiver, to.kind === 'stream' ? options.output : undefined);
   try {
     receiver.stderr.on('data', (chunk: Buffer) => talks.host.take(chunk));
