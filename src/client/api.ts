@@ -2,7 +2,7 @@
 import type { Duplex } from 'node:stream';
 import { BangerError } from '../model/errors.ts';
 import { execObstacle } from '../model/limits.ts';
-import { type Caller, type CallOf, createCaller } from './call.ts';
+import { type CallOf, type Requests, createRequests } from './call.ts';
 import { type ApiReply, type ApiRequest, bodyOf, type Send } from './send.ts';
 import type { BuildImage, ImportImage, RegisterImage } from '../api/image-schemas.ts';
 import type { PortForwardBody } from '../api/port-schemas.ts';
@@ -27,7 +27,7 @@ type FetchBundle = BodyOf<'POST /v1/bundle/fetch'>;
 export type Api = ReturnType<typeof createApi>;
 
 export function createApi(send: Send) {
-  const call = createCaller<Routes>(send);
+  const call = createRequests<Routes>(send);
   return {
     /** Every route by its name, also those that have no function of their own: `call.json('GET /v1/vms/:ref', { params: { ref } })`. */
     call,
@@ -40,7 +40,7 @@ export function createApi(send: Send) {
   };
 }
 
-function vmApi(call: Caller<Routes>) {
+function vmApi(call: Requests<Routes>) {
   const verbs: BeginVerb = {
     start: (ref, body) => call.begin('POST /v1/vms/:ref/start', { params: { ref }, body }),
     stop: (ref, body) => call.begin('POST /v1/vms/:ref/stop', { params: { ref }, body }),
@@ -66,7 +66,7 @@ function vmApi(call: Caller<Routes>) {
   };
 }
 
-function guestApi(call: Caller<Routes>) {
+function guestApi(call: Requests<Routes>) {
   return {
     ports: (ref: string, signal?: AbortSignal) => call.json('GET /v1/vms/:ref/ports', { params: { ref }, signal }),
     forwards: (ref: string) => call.json('GET /v1/vms/:ref/forwards', { params: { ref } }),
@@ -99,7 +99,7 @@ function guestApi(call: Caller<Routes>) {
   };
 }
 
-function imageApi(call: Caller<Routes>) {
+function imageApi(call: Requests<Routes>) {
   return {
     listImages: () => call.json('GET /v1/images'),
     showImage: (ref: string) => call.json('GET /v1/images/:ref', { params: { ref } }),
@@ -114,7 +114,7 @@ function imageApi(call: Caller<Routes>) {
   };
 }
 
-function operationApi(call: Caller<Routes>) {
+function operationApi(call: Requests<Routes>) {
   return {
     listOperations: () => call.json('GET /v1/operations'),
     operation: (id: string) => call.json('GET /v1/operations/:id', { params: { id } }),
@@ -124,7 +124,7 @@ function operationApi(call: Caller<Routes>) {
   };
 }
 
-function bundleApi(call: Caller<Routes>) {
+function bundleApi(call: Requests<Routes>) {
   return {
     bundle: () => call.json('GET /v1/bundle'),
     buildBundle: (body: BodyOf<'POST /v1/bundle/build'>, attach: boolean) => call.begin('POST /v1/bundle/build', { body, attach }),
@@ -135,7 +135,7 @@ function bundleApi(call: Caller<Routes>) {
   };
 }
 
-function daemonApi(call: Caller<Routes>) {
+function daemonApi(call: Requests<Routes>) {
   return {
     stats: (signal?: AbortSignal) => call.json('GET /v1/stats', { signal }),
     daemon: () => call.json('GET /v1/daemon'),

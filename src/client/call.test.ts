@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createCaller, requestOf } from './call.ts';
+import { createRequests, requestOf } from './call.ts';
 import { type Api, createApi, type VmVerbBody } from './api.ts';
 import type { Routes } from '../api/routes.ts';
 import type { Operation, VmView } from '../api/schemas.ts';
@@ -29,7 +29,7 @@ test('a request has no more than what was given for it (1.1)', () => {
 
 /** Read by the compiler alone: each line that must not compile is marked. */
 export async function theCompilerKnows(api: Api): Promise<void> {
-  const call = createCaller<Routes>(() => Promise.reject(new Error('nothing is sent')));
+  const call = createRequests<Routes>(() => Promise.reject(new Error('nothing is sent')));
   const vm: VmView = await call.json('GET /v1/vms/:ref', { params: { ref: 'web' } });
   const operation: Operation = await call.begin('POST /v1/vms', { body: { name: vm.name }, attach: true });
   for await (const event of await call.lines('GET /v1/operations/:id/events', { params: { id: operation.id } })) event.seq.toFixed();

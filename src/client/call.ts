@@ -50,7 +50,7 @@ type Arguments<Call> = Always extends Call ? [call?: Call] : [call: Call];
 type ValueOf<R> = R extends { reply: { schema: infer Schema extends z.ZodType } } ? z.output<Schema> : never;
 
 /** One function for each way in which routes answer; each takes only the routes that do. */
-export type Caller<Table extends RouteTable> = {
+export type Requests<Table extends RouteTable> = {
   json<Name extends NamesOf<Table, JsonReply>>(name: Name, ...call: Arguments<CallOf<Name, Table[Name]>>): Promise<ValueOf<Table[Name]>>;
   begin<Name extends NamesOf<Table, OperationReply>>(name: Name, ...call: Arguments<CallOf<Name, Table[Name]>>): Promise<Operation>;
   /** Leaves unread what it is answered. */
@@ -65,9 +65,9 @@ export type Caller<Table extends RouteTable> = {
 };
 
 /** @returns requests to a daemon that serves these routes; each throws the BangerError that it answers, or DAEMON_UNREACHABLE */
-export function createCaller<Table extends RouteTable>(send: Send): Caller<Table> {
+export function createRequests<Table extends RouteTable>(send: Send): Requests<Table> {
   const reply = (name: string, call: AnyCall | undefined): Promise<ApiReply> => send(requestOf(name, call));
-  const caller = {
+  const requests = {
     json: async (name: string, call?: AnyCall) => readJson(await reply(name, call)),
     begin: async (name: string, call?: AnyCall) => readJson(await reply(name, call)),
     done: async (name: string, call?: AnyCall) => void (await reply(name, call)).socket.destroy(),
@@ -76,7 +76,7 @@ export function createCaller<Table extends RouteTable>(send: Send): Caller<Table
     frames: async (name: string, call?: AnyCall) => (await send({ ...requestOf(name, call), upgrade: true })).socket,
   };
   // The one place where what a daemon answers is taken for what the route declares: the daemon holds its answers to it.
-  return caller as unknown as Caller<Table>;
+  return requests as unknown as Requests<Table>;
 }
 
 type AnyCall = Always & {

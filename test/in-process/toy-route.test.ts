@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { test, type TestContext } from 'node:test';
 import { z } from 'zod';
-import { createCaller } from '../../src/client/call.ts';
+import { createRequests } from '../../src/client/call.ts';
 import { createSend } from '../../src/client/send.ts';
 import { bytes, declareRoutes, frames, json, lines, nothing } from '../../src/api/route.ts';
 import { ROUTE_GROUPS, type Routes } from '../../src/api/routes.ts';
@@ -62,7 +62,7 @@ async function toyDaemon(t: TestContext) {
   t.after(() => server.close());
   const socketPath = join(world.directory, 'toy.sock');
   await server.listen({ path: socketPath });
-  return { server, socketPath, undeclared, call: createCaller<Routes & typeof TOY_ROUTES>(createSend(socketPath)) };
+  return { server, socketPath, undeclared, call: createRequests<Routes & typeof TOY_ROUTES>(createSend(socketPath)) };
 }
 
 test('a declared route is served, validated and typed, and nothing else knows of it (1.1)', async (t) => {
