@@ -1,5 +1,5 @@
 import type { AgentClient, CallOptions } from '../guest/agent-client.ts';
-import type { Finding } from '../lifecycle/finding.ts';
+import type { Finding } from '../lifecycle/health/finding.ts';
 import type { Step } from '../lifecycle/pipeline.ts';
 import type { GuestDraft, MachineDraft, VmContext } from '../lifecycle/vm-context.ts';
 

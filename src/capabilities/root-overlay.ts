@@ -1,6 +1,6 @@
 import type { Overlay } from '../drivers/storage/contract.ts';
 import type { VmContext } from '../lifecycle/vm-context.ts';
-import type { Finding } from '../lifecycle/finding.ts';
+import type { Finding } from '../lifecycle/health/finding.ts';
 import { BangerError } from '../model/errors.ts';
 import type { Capability } from './capability.ts';
 

@@ -8,7 +8,7 @@ import { BangerError, ERROR_CODES } from '../model/errors.ts';
 import { answerTo } from './arguments.ts';
 import { activatedDescriptor, listenOn } from './activation.ts';
 import { compose } from './compose/compose.ts';
-import { trustHost } from './compose/host-trust.ts';
+import { trustHost } from './host-trust.ts';
 import { DRIVERS, namesOf } from './compose/registry.ts';
 import { loadConfig } from './config.ts';
 import { closeInherited } from './inherited.ts';

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { createHostTrust } from '../../src/daemon/compose/host-trust.ts';
+import { createHostTrust } from '../../src/daemon/host-trust.ts';
 import { makeAuthority } from '../support/authority.ts';
 import { runInProcess } from '../support/run-cli.ts';
 import { created, daemonFor, done, ended, fakeOf, type TestDaemon, until } from '../support/test-daemon.ts';

@@ -19,7 +19,7 @@ import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createHelperClient } from '../../src/daemon/compose/helper-client.ts';
+import { createHelperClient } from '../../src/daemon/helper-client.ts';
 import { storageConformance } from '../../src/drivers/storage/conformance.ts';
 import type { StorageDriver } from '../../src/drivers/storage/contract.ts';
 import { createDmSnapshotStorage } from '../../src/drivers/storage/dm-snapshot/driver.ts';

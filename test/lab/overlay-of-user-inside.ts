@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createHelperClient } from '../../src/daemon/compose/helper-client.ts';
+import { createHelperClient } from '../../src/daemon/helper-client.ts';
 import { createDmSnapshotStorage } from '../../src/drivers/storage/dm-snapshot/driver.ts';
 import { realHost } from '../../src/host/host.ts';
 

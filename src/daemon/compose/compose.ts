@@ -9,12 +9,12 @@ import { voidLinux } from '../../images/void/void.ts';
 import { BangerError } from '../../model/errors.ts';
 import { bundlePath } from '../../model/image.ts';
 import { openStore } from '../../store/store.ts';
-import { bundleParts, type KnownBundle } from './bundle-parts.ts';
+import { bundleParts, type KnownBundle } from '../../lifecycle/bundle/parts.ts';
 import { manifestPlaces } from './manifest-places.ts';
-import type { Places } from './bundle-work.ts';
+import type { Places } from '../../lifecycle/bundle/work.ts';
 import { httpFrontOf } from './http-front.ts';
 import { type ComposeOptions, type Daemon, joinDaemon } from './join.ts';
-import { createNames } from './names.ts';
+import { createNames } from '../../names/names.ts';
 import { DRIVERS, type DriverContext, type Registry } from './registry.ts';
 
 /**

@@ -36,17 +36,17 @@ import { createMetrics } from '../metrics.ts';
 import { createOpenSessions } from '../open-sessions.ts';
 import type { DaemonServices } from '../services.ts';
 import { createStats } from '../stats.ts';
-import type { BundleParts } from './bundle-parts.ts';
-import { bundleWork, type Places } from './bundle-work.ts';
-import { imageWork } from './image-work.ts';
-import { clientKey } from './client-key.ts';
-import { createHostTrust } from './host-trust.ts';
-import { Chooser } from './chooser.ts';
-import type { Names } from './names.ts';
+import type { BundleParts } from '../../lifecycle/bundle/parts.ts';
+import { bundleWork, type Places } from '../../lifecycle/bundle/work.ts';
+import { imageWork } from '../../lifecycle/image/freshness.ts';
+import { clientKey } from '../../lifecycle/client-key.ts';
+import { createHostTrust } from '../host-trust.ts';
+import { Chooser } from '../../lifecycle/drivers/chooser.ts';
+import type { Names } from '../../names/names.ts';
 import { lookOf } from './http-front.ts';
-import { keepVmEvent, logEnd, logPathOf, logStage } from './operation-log.ts';
-import { doctorWork } from './doctor.ts';
-import { statusWork } from './status.ts';
+import { keepVmEvent, logEnd, logPathOf, logStage } from '../operation-log.ts';
+import { doctorWork } from '../../lifecycle/health/doctor.ts';
+import { statusWork } from '../status.ts';
 
 export type ComposeOptions = {
   directories: Directories;

@@ -17,7 +17,7 @@ import type { Host } from '../../host/host.ts';
 import type { Directories } from '../../lib/directories.ts';
 import { type Bundle, bundlePath, bundledProgram } from '../../model/image.ts';
 import type { Config, DriverNames } from '../config.ts';
-import { createHelperClient } from './helper-client.ts';
+import { createHelperClient } from '../helper-client.ts';
 
 /** What a driver may be made of. */
 export type DriverContext = {

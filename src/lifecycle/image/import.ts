@@ -1,7 +1,7 @@
 import { BangerError } from '../../model/errors.ts';
 import type { OperationRecord } from '../../model/operation.ts';
 import type { Step } from '../pipeline.ts';
-import { preflight } from '../needs.ts';
+import { preflight } from '../health/needs.ts';
 import type { LifecycleServices } from '../services.ts';
 import { createManagedImage, type ImageContext } from './managed.ts';
 

@@ -8,7 +8,7 @@ import type { OperationRecord } from '../../model/operation.ts';
 import { changedLabels, trustOf } from '../../model/vm-change.ts';
 import type { Vm, VmSpec } from '../../model/vm.ts';
 import { healImage } from '../image/heal.ts';
-import { preflight } from '../needs.ts';
+import { preflight } from '../health/needs.ts';
 import type { OperationHandle } from '../operations.ts';
 import { runSteps, type Step } from '../pipeline.ts';
 import type { LifecycleServices } from '../services.ts';

@@ -3,7 +3,7 @@ import { BangerError } from '../../model/errors.ts';
 import type { OperationRecord } from '../../model/operation.ts';
 import { decideChange, type VmChangeRequest } from '../../model/vm-change.ts';
 import type { Vm } from '../../model/vm.ts';
-import { preflight } from '../needs.ts';
+import { preflight } from '../health/needs.ts';
 import { runSteps, type Step } from '../pipeline.ts';
 import type { LifecycleServices } from '../services.ts';
 import { makeContext, type VmContext } from '../vm-context.ts';

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { createHelperClient } from '../../../src/daemon/compose/helper-client.ts';
+import { createHelperClient } from '../../../src/daemon/helper-client.ts';
 import { storageConformance } from '../../../src/drivers/storage/conformance.ts';
 import { createDmSnapshotStorage } from '../../../src/drivers/storage/dm-snapshot/driver.ts';
 import { realHost } from '../../../src/host/host.ts';

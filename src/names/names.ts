@@ -1,9 +1,9 @@
 import { Resolver } from 'node:dns/promises';
-import { createDnsServer, type DnsServer } from '../../dns/server.ts';
-import type { FrontPorts, HttpFront, Look } from '../../http/front.ts';
-import type { NamePort } from '../../lifecycle/services.ts';
-import type { Config } from '../config.ts';
-import type { Log } from '../log.ts';
+import { createDnsServer, type DnsServer } from '../dns/server.ts';
+import type { FrontPorts, HttpFront, Look } from '../http/front.ts';
+import type { NamePort } from '../lifecycle/services.ts';
+import type { Config } from '../daemon/config.ts';
+import type { Log } from '../daemon/log.ts';
 
 export type Listening = { listening: boolean; problem: string | null };
 

@@ -7,8 +7,8 @@ import { hashOf } from '../../images/bundle/build-inputs.ts';
 import type { Distribution } from '../../images/distribution.ts';
 import { completeImage } from '../../model/image.ts';
 import type { ProvisionStep } from '../../model/provisioning.ts';
-import type { Config } from '../config.ts';
-import { imageWork, rebuildCommand } from './image-work.ts';
+import type { Config } from '../../daemon/config.ts';
+import { imageWork, rebuildCommand } from './freshness.ts';
 
 const step = (name: string, packages: string[]): ProvisionStep => ({
   ...{ name, packages, title: name, script: '', artifacts: [], needs: [], isOptional: false, servicePorts: [] },

@@ -1,10 +1,10 @@
 import { appendFileSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { realHost } from '../../host/host.ts';
-import type { Directories } from '../../lib/directories.ts';
-import type { OperationRecord, StoredEvent } from '../../model/operation.ts';
-import { vmPaths } from '../../model/paths.ts';
-import type { Log } from '../log.ts';
+import { realHost } from '../host/host.ts';
+import type { Directories } from '../lib/directories.ts';
+import type { OperationRecord, StoredEvent } from '../model/operation.ts';
+import { vmPaths } from '../model/paths.ts';
+import type { Log } from './log.ts';
 
 /** Every stage of every operation on a VM, one JSON line each, beside its disks. */
 export function keepVmEvent(

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { type Bundle, bundlePath, completeImage, type Image } from '../../model/image.ts';
-import { yieldName } from '../../lifecycle/image/names.ts';
+import { yieldName } from '../image/names.ts';
 import type { Store } from '../../store/store.ts';
 
 /**

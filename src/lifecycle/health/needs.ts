@@ -1,12 +1,12 @@
 // What each command needs of this host and of its VM, in one table: a command is refused by it before anything is touched
 // (9.2), and doctor tells it for the whole host (9.3).
-import { formatSize } from '../lib/size.ts';
-import { BangerError } from '../model/errors.ts';
-import type { Image } from '../model/image.ts';
-import type { Vm } from '../model/vm.ts';
+import { formatSize } from '../../lib/size.ts';
+import { BangerError } from '../../model/errors.ts';
+import type { Image } from '../../model/image.ts';
+import type { Vm } from '../../model/vm.ts';
 import { capabilityFindings, imageFindings } from './examine.ts';
 import type { Finding } from './finding.ts';
-import type { LifecycleServices } from './services.ts';
+import type { LifecycleServices } from '../services.ts';
 
 /** What a command is about. */
 type Subject = { vm?: Vm; image?: Image };

@@ -1,12 +1,12 @@
 import type { Hypervisor } from '../../drivers/hypervisor/contract.ts';
 import type { NetworkDriver } from '../../drivers/network/contract.ts';
 import type { StorageDriver } from '../../drivers/storage/contract.ts';
-import type { Drivers, RecordedDrivers, VmDrivers } from '../../lifecycle/services.ts';
+import type { Drivers, RecordedDrivers, VmDrivers } from '../services.ts';
 import { BangerError } from '../../model/errors.ts';
 import type { VmAddresses } from '../../model/network.ts';
 import type { Verdict } from '../../model/verdict.ts';
 import type { VmRuntime } from '../../model/vm.ts';
-import { absentHypervisor, absentNetwork, absentStorage, notHere } from './absent-drivers.ts';
+import { absentHypervisor, absentNetwork, absentStorage, notHere } from './absent.ts';
 import { type Choices, decide, type Survey, type Wishes } from './decide.ts';
 
 /** What the choice is made from. */

@@ -1,16 +1,16 @@
 import { join } from 'node:path';
-import type { DaemonStatus } from '../../api/schemas.ts';
-import { realHost } from '../../host/host.ts';
-import { bundleStatus } from '../../images/bundle/bundle-status.ts';
-import { BangerError } from '../../model/errors.ts';
-import type { Store } from '../../store/store.ts';
-import type { Places } from './bundle-work.ts';
-import type { Chooser } from './chooser.ts';
-import type { Choices, Survey } from './decide.ts';
-import type { ComposeOptions } from './join.ts';
-import type { Names } from './names.ts';
+import type { DaemonStatus } from '../api/schemas.ts';
+import { realHost } from '../host/host.ts';
+import { bundleStatus } from '../images/bundle/bundle-status.ts';
+import { BangerError } from '../model/errors.ts';
+import type { Store } from '../store/store.ts';
+import type { Places } from '../lifecycle/bundle/work.ts';
+import type { Chooser } from '../lifecycle/drivers/chooser.ts';
+import type { Choices, Survey } from '../lifecycle/drivers/decide.ts';
+import type { ComposeOptions } from './compose/join.ts';
+import type { Names } from '../names/names.ts';
 import { OPERATION_LOGS } from './operation-log.ts';
-import type { DaemonServices } from '../services.ts';
+import type { DaemonServices } from './services.ts';
 
 type StatusContext = {
   options: ComposeOptions;

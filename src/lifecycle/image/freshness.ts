@@ -2,13 +2,13 @@ import { join } from 'node:path';
 import { DEBIAN_FOLDER, hashOf } from '../../images/bundle/build-inputs.ts';
 import { readPackageList } from '../../images/bundle/root-packages.ts';
 import type { ProvisionSources } from '../../images/provision/sources.ts';
-import type { LifecycleServices } from '../../lifecycle/services.ts';
+import type { LifecycleServices } from '../services.ts';
 import type { Image, ImageRecipe } from '../../model/image.ts';
 import type { ProvisionStep } from '../../model/provisioning.ts';
-import type { Config } from '../config.ts';
-import type { DaemonServices } from '../services.ts';
-import type { BundleParts } from './bundle-parts.ts';
-import type { Places } from './bundle-work.ts';
+import type { Config } from '../../daemon/config.ts';
+import type { DaemonServices } from '../../daemon/services.ts';
+import type { BundleParts } from '../bundle/parts.ts';
+import type { Places } from '../bundle/work.ts';
 
 /** What the daemon knows of the sources that images are made from. */
 export function imageWork(context: {

@@ -3,17 +3,17 @@ import { withoutCircle } from '../../doctor/circle.ts';
 import { tabulate } from '../../doctor/capabilities.ts';
 import { realHost } from '../../host/host.ts';
 import { bundleStatus } from '../../images/bundle/bundle-status.ts';
-import { examine, mend } from '../../lifecycle/examine.ts';
-import type { Finding } from '../../lifecycle/finding.ts';
-import { hostFindings } from '../../lifecycle/needs.ts';
-import type { LifecycleServices } from '../../lifecycle/services.ts';
+import { examine, mend } from './examine.ts';
+import type { Finding } from './finding.ts';
+import { hostFindings } from './needs.ts';
+import type { LifecycleServices } from '../services.ts';
 import { BangerError } from '../../model/errors.ts';
 import type { Verdict } from '../../model/verdict.ts';
-import type { DaemonServices } from '../services.ts';
-import type { Places } from './bundle-work.ts';
-import type { Chooser } from './chooser.ts';
-import type { Choices, Survey } from './decide.ts';
-import type { Names } from './names.ts';
+import type { DaemonServices } from '../../daemon/services.ts';
+import type { Places } from '../bundle/work.ts';
+import type { Chooser } from '../drivers/chooser.ts';
+import type { Choices, Survey } from '../drivers/decide.ts';
+import type { Names } from '../../names/names.ts';
 
 type DoctorContext = { lifecycle: LifecycleServices; chooser: Chooser; names: Names; places: Places } & Pick<
   DaemonServices,

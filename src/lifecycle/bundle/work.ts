@@ -11,12 +11,12 @@ import { fetchFirecracker } from '../../images/bundle/fetch-firecracker.ts';
 import { leasedFiles } from '../../images/bundle/leases.ts';
 import { packageBundle } from '../../images/bundle/package-bundle.ts';
 import { PACKAGE_MANIFEST_NAME } from '../../images/bundle/package-manifest.ts';
-import { openOperationLog } from './operation-log.ts';
+import { openOperationLog } from '../../daemon/operation-log.ts';
 import { parseReleasePin, type Release, RELEASE_PIN } from '../../images/bundle/release.ts';
-import type { OperationHandle, Operations } from '../../lifecycle/operations.ts';
+import type { OperationHandle, Operations } from '../operations.ts';
 import { BangerError } from '../../model/errors.ts';
 import { filesOf, type Image } from '../../model/image.ts';
-import type { BundleSource, DaemonServices } from '../services.ts';
+import type { BundleSource, DaemonServices } from '../../daemon/services.ts';
 
 /** Where bundles are looked for, made, and made from. */
 export type Places = {

@@ -1,6 +1,6 @@
-import { ConversationFailure, type LineReply, converseWithRoot } from '../../lib/line-protocol.ts';
-import { PlaceProblem } from '../../lib/own-place.ts';
-import { BangerError, type ErrorCode } from '../../model/errors.ts';
+import { ConversationFailure, type LineReply, converseWithRoot } from '../lib/line-protocol.ts';
+import { PlaceProblem } from '../lib/own-place.ts';
+import { BangerError, type ErrorCode } from '../model/errors.ts';
 
 /** The root helper, one request at a time. */
 export type HelperClient = {

@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { converse } from '../../lib/line-protocol.ts';
+import { converse } from '../lib/line-protocol.ts';
 import { createHelperClient } from './helper-client.ts';
 
 /** A helper that answers every request alike, in two pieces. @returns the path of its socket */

@@ -6,8 +6,8 @@ import { keepLease } from '../../images/bundle/leases.ts';
 import { BangerError } from '../../model/errors.ts';
 import { type Bundle, filesOf, type Image } from '../../model/image.ts';
 import type { Store } from '../../store/store.ts';
-import type { Places } from './bundle-work.ts';
-import type { ComposeOptions } from './join.ts';
+import type { Places } from './work.ts';
+import type { ComposeOptions } from '../../daemon/compose/join.ts';
 import { imageOfBundle, saveDefaultImage } from './default-image.ts';
 import { resolveReference } from '../../model/reference.ts';
 

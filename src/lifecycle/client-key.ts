@@ -1,6 +1,6 @@
 import { join } from 'node:path';
-import { makeSshHostKey } from '../../guest/ssh-host-key.ts';
-import { realHost } from '../../host/host.ts';
+import { makeSshHostKey } from '../guest/ssh-host-key.ts';
+import { realHost } from '../host/host.ts';
 
 /**
  * The key that this installation logs in with (7.4), made when it is first needed. It is not the bundle's: a bundle may be

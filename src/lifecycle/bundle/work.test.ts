@@ -8,13 +8,13 @@ import { pathToFileURL } from 'node:url';
 import pino from 'pino';
 import { packagedBundle, temporaryDirectory } from '../../../test/support/bundle-fixture.ts';
 import { resolveDirectories } from '../../lib/directories.ts';
-import { Operations } from '../../lifecycle/operations.ts';
+import { Operations } from '../operations.ts';
 import { bundlePath } from '../../model/image.ts';
 import type { Vm } from '../../model/vm.ts';
 import { openStore } from '../../store/store.ts';
-import { loadConfig } from '../config.ts';
-import { bundleParts, type KnownBundle } from './bundle-parts.ts';
-import { bundleWork, type Places } from './bundle-work.ts';
+import { loadConfig } from '../../daemon/config.ts';
+import { bundleParts, type KnownBundle } from './parts.ts';
+import { bundleWork, type Places } from './work.ts';
 import { vmRecord } from '../../../test/support/vm-record.ts';
 
 const SILENT = pino({ level: 'silent' });

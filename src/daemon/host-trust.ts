@@ -1,11 +1,11 @@
 // Where the trust of this host is read: what its administrator added to the distribution's authorities, and proxies.
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { namesIn } from '../../host/files.ts';
-import type { HostTrustSource } from '../../lifecycle/services.ts';
-import { BangerError } from '../../model/errors.ts';
-import { checkProxy, parseAuthorities, PAST_PROXIES, type Proxies, proxyVariables } from '../../model/host-trust.ts';
-import type { Config } from '../config.ts';
+import { namesIn } from '../host/files.ts';
+import type { HostTrustSource } from '../lifecycle/services.ts';
+import { BangerError } from '../model/errors.ts';
+import { checkProxy, parseAuthorities, PAST_PROXIES, type Proxies, proxyVariables } from '../model/host-trust.ts';
+import type { Config } from './config.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
