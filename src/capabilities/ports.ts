@@ -1,7 +1,7 @@
 import type { ForwardResult, GuestListener } from '../drivers/network/contract.ts';
 import type { GuestPort } from '../guest/protocol.ts';
 import type { LiveMachine } from '../lifecycle/machines.ts';
-import type { ReachablePort } from '../lifecycle/services.ts';
+import type { ReachablePort } from '../names/names.ts';
 import type { VmContext } from '../lifecycle/vm-context.ts';
 import type { PortForward } from '../model/vm.ts';
 import type { Capability } from './capability.ts';

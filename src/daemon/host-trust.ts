@@ -1,7 +1,7 @@
 // Where the trust of this host is read: what its administrator added to the distribution's authorities, and proxies.
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { namesIn } from '../host/files.ts';
+import type { Host } from '../host/host.ts';
 import type { HostTrustSource } from '../lifecycle/services.ts';
 import { BangerError } from '../model/errors.ts';
 import { checkProxy, parseAuthorities, PAST_PROXIES, type Proxies, proxyVariables } from '../model/host-trust.ts';
@@ -18,11 +18,18 @@ const ANCHORS = [
 ];
 const IS_CERTIFICATE = /\.(crt|pem|cer|der)$/;
 
+type Namer = Pick<Host, 'namesIn'>;
+
 /** Reads both anew each time: a certificate that was added yesterday is in the guest that starts today. */
-export function createHostTrust({ trust }: Pick<Config, 'trust'>, env: Environment = process.env, anchors = ANCHORS): HostTrustSource {
+export function createHostTrust(
+  { trust }: Pick<Config, 'trust'>,
+  host: Namer,
+  env: Environment = process.env,
+  anchors = ANCHORS,
+): HostTrustSource {
   return {
     async certificates() {
-      const paths = trust.ca_file === undefined ? await filesIn(anchors) : [trust.ca_file];
+      const paths = trust.ca_file === undefined ? await filesIn(host, anchors) : [trust.ca_file];
       const all = await Promise.all(paths.map(async (path) => parseAuthorities(await readCertificates(path), path)));
       const found = [...new Set(all.flat())];
       if (found.length > 0) return found;
@@ -49,7 +56,7 @@ async function readCertificates(path: string): Promise<Buffer> {
   }
 }
 
-async function filesIn(directories: readonly string[]): Promise<string[]> {
+async function filesIn({ namesIn }: Namer, directories: readonly string[]): Promise<string[]> {
   const names = await Promise.all(
     directories.map(async (directory) =>
       (await namesIn(directory)).filter((name) => IS_CERTIFICATE.test(name)).map((name) => join(directory, name)),

@@ -1,6 +1,6 @@
 import { appendFileSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { realHost } from '../host/host.ts';
+import type { Host } from '../host/host.ts';
 import type { Directories } from '../lib/directories.ts';
 import type { OperationRecord, StoredEvent } from '../model/operation.ts';
 import { vmPaths } from '../model/paths.ts';
@@ -56,14 +56,15 @@ const RAW_LOG_BYTES = 8 * 1024 ** 2;
 
 /** Opens the file for all that the tools of an operation print, and removes those of operations of long ago (9.1). */
 export async function openOperationLog(
+  host: Pick<Host, 'makePrivateDirectory' | 'namesByAge' | 'openRotatingLog' | 'removeTree'>,
   stateDirectory: string,
   operationId: string,
 ): Promise<{ path: string; write(line: string): void; close(): void }> {
   const directory = join(stateDirectory, OPERATION_LOGS);
-  await realHost.makePrivateDirectory(directory);
-  for (const name of (await realHost.namesByAge(directory)).slice(KEPT_RAW_LOGS - 1)) await realHost.removeTree(join(directory, name));
+  await host.makePrivateDirectory(directory);
+  for (const name of (await host.namesByAge(directory)).slice(KEPT_RAW_LOGS - 1)) await host.removeTree(join(directory, name));
   const path = operationLogPath({ stateDirectory }, operationId);
-  const log = realHost.openRotatingLog(path, RAW_LOG_BYTES);
+  const log = host.openRotatingLog(path, RAW_LOG_BYTES);
   return { path, write: (line) => log.write(Buffer.from(`${line}\n`)), close: () => log.close() };
 }
 

@@ -3,7 +3,11 @@ import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { clientKey } from './client-key.ts';
+import { makeSshHostKey } from '../guest/ssh-host-key.ts';
+import { realHost } from '../host/host.ts';
+import { clientKey as keyOf } from './client-key.ts';
+
+const clientKey = (stateDirectory: string) => keyOf(stateDirectory, { host: realHost, makeKey: makeSshHostKey });
 
 test('an installation makes one key for itself, which no other user can read (7.4)', async (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'bgr-key-'));

@@ -11,6 +11,7 @@ import type { Image } from '../model/image.ts';
 import type { VmAddresses } from '../model/network.ts';
 import type { ImagePaths, VmPaths } from '../model/paths.ts';
 import type { Verdict } from '../model/verdict.ts';
+import type { NamePort } from '../names/names.ts';
 import type { ProcessIdentity, Vm, VmRuntime, VmSpec } from '../model/vm.ts';
 import type { ImageStore } from '../store/images.ts';
 import type { VmManifests } from '../store/vm-manifests.ts';
@@ -67,20 +68,6 @@ export type HostPort = {
   /** Every IPv4 address on which a program of another user listens for TCP. */
   listenedByOthers(): Set<string>;
 };
-
-/** `.vm` names; changes are answered from the next query on. */
-export type NamePort = {
-  /** Settles when the name works everywhere. */
-  set(name: string, address: string): Promise<void>;
-  remove(name: string): void;
-  /** What of the VM at this address can be reached, for those who know it by name alone. */
-  setPorts(address: string, ports: readonly ReachablePort[]): void;
-  /** Asks as a program would. @returns what is answered; undefined when names are not served at all */
-  ask(name: string): Promise<{ address: string | null } | undefined>;
-};
-
-/** A TCP port of a guest, and the one that leads to it. */
-export type ReachablePort = { guestPort: number; hostPort: number };
 
 export type LifecycleSettings = {
   /** What a VM gets when the user does not say. */

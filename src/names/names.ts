@@ -1,9 +1,20 @@
 import { Resolver } from 'node:dns/promises';
 import { createDnsServer, type DnsServer } from '../dns/server.ts';
 import type { FrontPorts, HttpFront, Look } from '../http/front.ts';
-import type { NamePort } from '../lifecycle/services.ts';
-import type { Config } from '../daemon/config.ts';
-import type { Log } from '../daemon/log.ts';
+
+/** `.vm` names; changes are answered from the next query on. */
+export type NamePort = {
+  /** Settles when the name works everywhere. */
+  set(name: string, address: string): Promise<void>;
+  remove(name: string): void;
+  /** What of the VM at this address can be reached, for those who know it by name alone. */
+  setPorts(address: string, ports: readonly ReachablePort[]): void;
+  /** Asks as a program would. @returns what is answered; undefined when names are not served at all */
+  ask(name: string): Promise<{ address: string | null } | undefined>;
+};
+
+/** A TCP port of a guest, and the one that leads to it. */
+export type ReachablePort = { guestPort: number; hostPort: number };
 
 export type Listening = { listening: boolean; problem: string | null };
 
@@ -23,7 +34,10 @@ const ASK_TIMEOUT_MS = 1000;
 const RETRY_MS = 10_000;
 
 /** @param front undefined when it is switched off */
-export function createNames(config: Config['dns'], front: HttpFront | undefined, log: Log): Names {
+type NamesSettings = { enabled: boolean; address: string; port: number };
+type Log = Record<'info' | 'warn' | 'error', (facts: Record<string, unknown>, message: string) => void>;
+
+export function createNames(config: NamesSettings, front: HttpFront | undefined, log: Log): Names {
   const records = new Map<string, string>();
   let server: DnsServer | undefined;
   const publish = (): void => server?.setRecords(new Map(records));

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { createHostTrust } from '../../src/daemon/host-trust.ts';
+import { realHost } from '../../src/host/host.ts';
 import { makeAuthority } from '../support/authority.ts';
 import { runInProcess } from '../support/run-cli.ts';
 import { created, daemonFor, done, ended, fakeOf, type TestDaemon, until } from '../support/test-daemon.ts';
@@ -108,7 +109,7 @@ test('an image is built with the trust of the host, and does not bring it along 
 
 test('without a file of the configuration, what an administrator added to the host is taken, and the proxies of the environment (8.3)', async () => {
   const anchors = mkdtempSync(join(directory, 'anchors-'));
-  const source = createHostTrust({ trust: {} }, { HTTP_PROXY: 'proxy.example:1', no_proxy: 'corp.example' }, [
+  const source = createHostTrust({ trust: {} }, realHost, { HTTP_PROXY: 'proxy.example:1', no_proxy: 'corp.example' }, [
     anchors,
     join(anchors, 'none'),
   ]);
@@ -120,5 +121,8 @@ test('without a file of the configuration, what an administrator added to the ho
   const variables = source.proxyVariables();
   assert.deepEqual([variables['http_proxy'], variables['https_proxy']], ['http://proxy.example:1', undefined]);
   assert.match(variables['no_proxy'] ?? '', /^corp\.example,localhost/);
-  assert.throws(() => createHostTrust({ trust: {} }, {}, []).proxyVariables(), { code: 'NOT_FOUND', remedy: /trust\.http_proxy/ });
+  assert.throws(() => createHostTrust({ trust: {} }, realHost, {}, []).proxyVariables(), {
+    code: 'NOT_FOUND',
+    remedy: /trust\.http_proxy/,
+  });
 });

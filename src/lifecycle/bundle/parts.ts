@@ -1,13 +1,12 @@
 import { basename, dirname } from 'node:path';
 import type { NetworkDriver } from '../../drivers/network/contract.ts';
-import { realHost } from '../../host/host.ts';
+import type { Host } from '../../host/host.ts';
 import { findBundle } from '../../images/bundle/find-bundle.ts';
 import { keepLease } from '../../images/bundle/leases.ts';
 import { BangerError } from '../../model/errors.ts';
 import { type Bundle, filesOf, type Image } from '../../model/image.ts';
 import type { Store } from '../../store/store.ts';
-import type { Places } from './work.ts';
-import type { ComposeOptions } from '../../daemon/compose/join.ts';
+import type { Places } from './places.ts';
 import { imageOfBundle, saveDefaultImage } from './default-image.ts';
 import { resolveReference } from '../../model/reference.ts';
 
@@ -32,13 +31,17 @@ export type KnownBundle = { bundle: Bundle; networks: readonly NetworkDriver[] }
  * @returns the parts of the bundle that there is; without one they refuse, and say how to get one
  */
 export async function bundleParts(context: {
-  options: ComposeOptions;
+  host: Host;
   store: Store;
+  stateDirectory: string;
+  /** Name or id of the image of VMs whose user names none. */
+  defaultImage: string;
+  warn(message: string, facts: Record<string, unknown>): void;
   places: Places;
   known: { present: KnownBundle | undefined };
   makeNetworks: (bundle: Bundle) => readonly NetworkDriver[];
 }): Promise<BundleParts> {
-  const { options, store, places, known, makeNetworks } = context;
+  const { host, store, stateDirectory, defaultImage, warn, places, known, makeNetworks } = context;
   let missing = new BangerError('BUNDLE_MISSING', 'there is no runtime bundle', { remedy: 'banger bundle build' });
 
   function take(bundle: Bundle): void {
@@ -49,17 +52,16 @@ export async function bundleParts(context: {
 
   /** @returns whether others learn something new by it; what cannot be written, as on a full disk, hinders nothing here */
   async function lease(bundle: Bundle): Promise<boolean> {
-    const { stateDirectory } = options.directories;
     const files = neededFiles(bundle, store.images.list());
-    return keepLease(bundle.directory, { stateDirectory, files }, realHost).catch((err: unknown) => {
-      options.log.warn({ err, directory: bundle.directory }, 'other daemons cannot be told what is needed of the bundle');
+    return keepLease(bundle.directory, { stateDirectory, files }, host).catch((err: unknown) => {
+      warn('other daemons cannot be told what is needed of the bundle', { err, directory: bundle.directory });
       return false;
     });
   }
 
   async function refresh(): Promise<void> {
     for (let isNews = true; isNews;) {
-      const bundle = await findBundle(places.bundle, realHost);
+      const bundle = await findBundle(places.bundle, host);
       take(bundle);
       // Who swept files of it before they were leased has made another bundle, which is found then.
       isNews = await lease(bundle);
@@ -70,7 +72,7 @@ export async function bundleParts(context: {
     await refresh();
   } catch (error) {
     if (!(error instanceof BangerError)) throw error;
-    options.log.warn({ code: error.code }, error.message);
+    warn(error.message, { code: error.code });
     missing = error;
   }
   return {
@@ -80,7 +82,7 @@ export async function bundleParts(context: {
     missing: () => missing,
     async resolveImage(reference: string | undefined): Promise<Image> {
       await refresh();
-      return resolveReference('image', store.images, reference ?? options.config.defaults.image);
+      return resolveReference('image', store.images, reference ?? defaultImage);
     },
   };
 }

@@ -5,19 +5,17 @@ import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
-import pino from 'pino';
 import { packagedBundle, temporaryDirectory } from '../../../test/support/bundle-fixture.ts';
+import { realHost } from '../../host/host.ts';
 import { resolveDirectories } from '../../lib/directories.ts';
 import { Operations } from '../operations.ts';
 import { bundlePath } from '../../model/image.ts';
 import type { Vm } from '../../model/vm.ts';
 import { openStore } from '../../store/store.ts';
-import { loadConfig } from '../../daemon/config.ts';
 import { bundleParts, type KnownBundle } from './parts.ts';
-import { bundleWork, type Places } from './work.ts';
+import type { Places } from './places.ts';
+import { bundleWork } from './work.ts';
 import { vmRecord } from '../../../test/support/vm-record.ts';
-
-const SILENT = pino({ level: 'silent' });
 
 const VM_ID = 'a'.repeat(32);
 const vmOf = (imageId: string): Vm => vmRecord({ id: VM_ID, state: 'running', imageId });
@@ -33,13 +31,14 @@ async function startDaemon(t: TestContext, root: string, name: string) {
     ...{ bundle: { besideProgram: join(root, 'none'), checkout: runtime }, buildDirectory: runtime },
     ...{ sourceRoot: null, packageRoot: root, cacheDirectory: join(root, `${name}.cache`) },
   };
-  const { config } = loadConfig(join(root, 'none.toml'), {}, { hypervisors: [], networks: [], storages: [] });
-  const options = { directories, config, log: SILENT, build: { id: 'x', version: '0' }, requestShutdown: () => undefined };
   const known: { present: KnownBundle | undefined } = { present: undefined };
-  const parts = await bundleParts({ options, store, places, known, makeNetworks: () => [] });
+  const parts = await bundleParts({
+    ...{ host: realHost, store, stateDirectory: directories.stateDirectory, defaultImage: 'default', warn: () => undefined },
+    ...{ places, known, makeNetworks: () => [] },
+  });
   const operations = new Operations({ store: store.operations, newId: () => randomBytes(6).toString('hex'), now: () => new Date() });
   const work = bundleWork({
-    ...{ places, stateDirectory: directories.stateDirectory, operations },
+    ...{ places, host: realHost, operations, openOutputLog: () => assert.fail('nothing is built') },
     ...{ onBuilt: () => parts.refresh(), images: () => store.images.list() },
   });
   return {

@@ -1,51 +1,64 @@
 import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { realHost } from '../../host/host.ts';
+import type { Host } from '../../host/host.ts';
 import { addPrograms, type ProgramPaths } from '../../images/bundle/add-programs.ts';
 import { buildBundle } from '../../images/bundle/build-bundle.ts';
-import { bundleStatus } from '../../images/bundle/bundle-status.ts';
+import { type BundleStatus, bundleStatus } from '../../images/bundle/bundle-status.ts';
 import { fetchBundle } from '../../images/bundle/fetch-bundle.ts';
-import { type BundlePlaces, findBundle } from '../../images/bundle/find-bundle.ts';
+import { findBundle } from '../../images/bundle/find-bundle.ts';
 import { fetchFirecracker } from '../../images/bundle/fetch-firecracker.ts';
 import { leasedFiles } from '../../images/bundle/leases.ts';
 import { packageBundle } from '../../images/bundle/package-bundle.ts';
 import { PACKAGE_MANIFEST_NAME } from '../../images/bundle/package-manifest.ts';
-import { openOperationLog } from '../../daemon/operation-log.ts';
 import { parseReleasePin, type Release, RELEASE_PIN } from '../../images/bundle/release.ts';
+import type { OperationRecord } from '../../model/operation.ts';
 import type { OperationHandle, Operations } from '../operations.ts';
 import { BangerError } from '../../model/errors.ts';
 import { filesOf, type Image } from '../../model/image.ts';
-import type { BundleSource, DaemonServices } from '../../daemon/services.ts';
+import type { Places } from './places.ts';
 
-/** Where bundles are looked for, made, and made from. */
-export type Places = {
-  bundle: BundlePlaces;
-  buildDirectory: string;
-  /** Null in an installation that brings no sources. */
-  sourceRoot: string | null;
-  /** Directory of the package, which may bring a manifest of a bundle that goes with it. */
-  packageRoot: string;
-  cacheDirectory: string;
+/** Where a packaged bundle is: its runtime-bundle.toml, and what that file must be. */
+export type BundleSource = { manifestUrl: string; manifestSha256?: string };
+
+/** The `bundle` commands of the daemon. */
+export type BundleWork = {
+  /** Never fails for a bundle that is missing or broken. */
+  bundleStatus(): Promise<BundleStatus>;
+  /** Of the bundle that there is, broken or not. */
+  bundleDirectory(): Promise<string | null>;
+  /** @param options.programs absolute paths, copied into the bundle */
+  buildBundle(options: { force: boolean; programs?: ProgramPaths }): OperationRecord;
+  /** @param release default: the pinned one */
+  fetchFirecracker(release?: { url: string; sha256: string }): OperationRecord;
+  /** @param source default: the installation's. @throws UNSUPPORTED when it has none */
+  fetchBundle(source?: BundleSource): OperationRecord;
+  /** @param options.path absolute, of the archive */
+  packageBundle(options: { path: string; url?: string }): OperationRecord;
 };
+
+/** Keeps all that the tools of an operation print. */
+export type OutputLog = { path: string; write(line: string): void; close(): void };
 
 type WorkContext = {
   places: Places;
-  /** Where what tools print is kept. */
-  stateDirectory: string;
+  host: Host;
+  openOutputLog: (operationId: string) => Promise<OutputLog>;
   operations: Operations;
   onBuilt: () => Promise<unknown>;
   /** Images that have records; their files are needed. */
   images: () => Image[];
 };
 
-/** The `bundle` commands of the daemon. */
-export function bundleWork(
-  context: WorkContext,
-): Pick<DaemonServices, 'bundleStatus' | 'buildBundle' | 'fetchBundle' | 'fetchFirecracker' | 'packageBundle'> {
-  const { places, operations } = context;
+/** @returns the work on the bundle in `context.places` */
+export function bundleWork(context: WorkContext): BundleWork {
+  const { places, operations, host } = context;
   return {
-    bundleStatus: () => bundleStatus({ places: places.bundle, sourceRoot: places.sourceRoot, host: realHost }),
+    bundleStatus: () => bundleStatus({ places: places.bundle, sourceRoot: places.sourceRoot, host }),
+    async bundleDirectory() {
+      const { found, directory } = await bundleStatus({ places: places.bundle, sourceRoot: null, host });
+      return found ? directory : null;
+    },
     buildBundle({ force, programs }) {
       const { sourceRoot } = places;
       if (sourceRoot === null) {
@@ -62,20 +75,20 @@ export function bundleWork(
     packageBundle: ({ path, url }) =>
       operations.begin('bundle.package', null, async (operation) => {
         const stages = stagesOf(operation);
-        const bundle = await findBundle(places.bundle, realHost);
+        const bundle = await findBundle(places.bundle, host);
         stages.onStage('package');
         const { signal } = operation;
-        await packageBundle({ bundle, path, ...(url === undefined ? {} : { url }), host: realHost, signal, onProgress: stages.onProgress });
+        await packageBundle({ bundle, path, ...(url === undefined ? {} : { url }), host, signal, onProgress: stages.onProgress });
         stages.end();
       }),
     fetchFirecracker: (release) =>
       operations.begin('bundle.fetch', null, async (operation) => {
         const stages = stagesOf(operation);
         await fetchFirecracker({
-          release: release ?? (await pinnedRelease(places.sourceRoot)),
+          release: release ?? (await pinnedRelease(places.sourceRoot, host)),
           directory: places.buildDirectory,
           cacheDirectory: join(places.cacheDirectory, 'firecracker'),
-          host: realHost,
+          host,
           signal: operation.signal,
           ...stages,
         });
@@ -88,14 +101,14 @@ export function bundleWork(
 type BuildWish = { force: boolean; programs: ProgramPaths | undefined; sourceRoot: string };
 
 async function build(context: WorkContext, { force, programs, sourceRoot }: BuildWish, operation: OperationHandle): Promise<void> {
-  const { places } = context;
-  const output = await openOperationLog(context.stateDirectory, operation.id);
+  const { places, host } = context;
+  const output = await context.openOutputLog(operation.id);
   operation.log(`all that its tools print: ${output.path}`);
   const { superseded } = await buildBundle({
     directory: places.buildDirectory,
     sourceRoot,
     cacheDirectory: places.cacheDirectory,
-    host: realHost,
+    host,
     signal: operation.signal,
     force,
     onStage: ({ name, state, durationMs }) =>
@@ -104,20 +117,20 @@ async function build(context: WorkContext, { force, programs, sourceRoot }: Buil
     onLog: (line) => output.write(line),
   }).finally(() => output.close());
   if (programs !== undefined) {
-    await addPrograms({ directory: places.buildDirectory, programs, host: realHost, signal: operation.signal });
+    await addPrograms({ directory: places.buildDirectory, programs, host, signal: operation.signal });
   }
   await context.onBuilt();
   await sweep(context, superseded);
 }
 
 async function fetchWhole(context: WorkContext, source: BundleSource, operation: OperationHandle): Promise<void> {
-  const { places } = context;
+  const { places, host } = context;
   const stages = stagesOf(operation);
   const { superseded } = await fetchBundle({
     ...source,
     directory: places.buildDirectory,
     cacheDirectory: join(places.cacheDirectory, 'fetch'),
-    host: realHost,
+    host,
     signal: operation.signal,
     ...stages,
   });
@@ -127,11 +140,11 @@ async function fetchWhole(context: WorkContext, source: BundleSource, operation:
 }
 
 /** Removes files of former bundles that neither an image of this daemon needs nor another daemon. */
-async function sweep({ images, places }: WorkContext, superseded: readonly string[]): Promise<void> {
-  const leased = await leasedFiles(places.buildDirectory, realHost).catch(() => undefined);
+async function sweep({ images, places, host }: WorkContext, superseded: readonly string[]): Promise<void> {
+  const leased = await leasedFiles(places.buildDirectory, host).catch(() => undefined);
   if (leased === undefined) return;
   const needed = new Set(images().flatMap(filesOf));
-  for (const path of superseded) if (!needed.has(path) && !leased.has(basename(path))) await realHost.removeTree(path);
+  for (const path of superseded) if (!needed.has(path) && !leased.has(basename(path))) await host.removeTree(path);
 }
 
 /** @throws UNSUPPORTED when the package brings none */
@@ -144,9 +157,9 @@ function manifestOfPackage(packageRoot: string): string {
 }
 
 /** @throws UNSUPPORTED where there is no pin */
-async function pinnedRelease(sourceRoot: string | null): Promise<Release> {
+async function pinnedRelease(sourceRoot: string | null, host: Host): Promise<Release> {
   const path = sourceRoot === null ? RELEASE_PIN : join(sourceRoot, RELEASE_PIN);
-  const text = sourceRoot === null ? undefined : await realHost.readIfThere(path);
+  const text = sourceRoot === null ? undefined : await host.readIfThere(path);
   if (text !== undefined) return parseReleasePin(text, path, process.arch);
   throw new BangerError('UNSUPPORTED', `this installation does not bring ${RELEASE_PIN}`, { remedy: 'give --url and --sha256' });
 }
