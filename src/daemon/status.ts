@@ -1,55 +1,51 @@
 import { join } from 'node:path';
 import type { DaemonStatus } from '../api/schemas.ts';
-import { realHost } from '../host/host.ts';
-import { bundleStatus } from '../images/bundle/bundle-status.ts';
 import { BangerError } from '../model/errors.ts';
-import type { Store } from '../store/store.ts';
-import type { Places } from '../lifecycle/bundle/work.ts';
+import type { VmStore } from '../store/vms.ts';
 import type { Chooser } from '../lifecycle/drivers/chooser.ts';
 import type { Choices, Survey } from '../lifecycle/drivers/decide.ts';
-import type { ComposeOptions } from './compose/join.ts';
+import type { Config } from './config.ts';
+import type { Directories } from '../lib/directories.ts';
 import type { Names } from '../names/names.ts';
 import { OPERATION_LOGS } from './operation-log.ts';
-import type { DaemonServices } from './services.ts';
 
 type StatusContext = {
-  options: ComposeOptions;
-  store: Store;
-  chooser: Chooser;
-  names: Names;
-  places: Places;
+  directories: Directories;
+  config: Config;
+  build: { id: string; version: string };
+  vms: Pick<VmStore, 'list'>;
+  chooser: Pick<Chooser, 'look'>;
+  names: Pick<Names, 'state'>;
+  /** Null without a bundle. */
+  bundleDirectory(): Promise<string | null>;
 };
 
-/** What the daemon tells of itself. */
-export function statusWork(context: StatusContext): Pick<DaemonServices, 'status'> {
-  const { options, store, chooser, names, places } = context;
+/** @returns what tells of the daemon itself */
+export function statusWork(context: StatusContext): () => Promise<DaemonStatus> {
+  const { directories, config, build, chooser, names } = context;
   const startedAt = new Date();
-  return {
-    async status() {
-      const { survey, choices } = await chooser.look();
-      const vms = store.vms.list();
-      const bundle = await bundleStatus({ places: places.bundle, sourceRoot: null, host: realHost });
-      const { directories, config, build } = options;
-      return {
-        pid: process.pid,
-        version: build.version,
-        build: build.id,
-        startedAt: startedAt.toISOString(),
-        uptimeMs: Date.now() - startedAt.getTime(),
-        memoryBytes: process.memoryUsage.rss(),
-        socketPath: directories.socketPath,
-        databasePath: `${directories.stateDirectory}/banger.db`,
-        logPath: directories.daemonLogPath,
-        vmLogsDirectory: join(directories.stateDirectory, 'logs'),
-        operationLogsDirectory: join(directories.stateDirectory, OPERATION_LOGS),
-        configPath: directories.configPath,
-        bundleDirectory: bundle.found ? bundle.directory : null,
-        dns: { address: `${config.dns.address}:${config.dns.port}`, ...names.state().dns },
-        http: { address: `${config.http.address}:${config.http.port}`, ...names.state().http },
-        drivers: choicesOf(survey, choices),
-        vms: { total: vms.length, running: vms.filter((vm) => vm.state === 'running').length },
-      };
-    },
+  return async () => {
+    const { survey, choices } = await chooser.look();
+    const vms = context.vms.list();
+    return {
+      pid: process.pid,
+      version: build.version,
+      build: build.id,
+      startedAt: startedAt.toISOString(),
+      uptimeMs: Date.now() - startedAt.getTime(),
+      memoryBytes: process.memoryUsage.rss(),
+      socketPath: directories.socketPath,
+      databasePath: `${directories.stateDirectory}/banger.db`,
+      logPath: directories.daemonLogPath,
+      vmLogsDirectory: join(directories.stateDirectory, 'logs'),
+      operationLogsDirectory: join(directories.stateDirectory, OPERATION_LOGS),
+      configPath: directories.configPath,
+      bundleDirectory: await context.bundleDirectory(),
+      dns: { address: `${config.dns.address}:${config.dns.port}`, ...names.state().dns },
+      http: { address: `${config.http.address}:${config.http.port}`, ...names.state().http },
+      drivers: choicesOf(survey, choices),
+      vms: { total: vms.length, running: vms.filter((vm) => vm.state === 'running').length },
+    };
   };
 }
 

@@ -1,30 +1,40 @@
-import type { DoctorReport } from '../../api/schemas.ts';
-import { withoutCircle } from '../../doctor/circle.ts';
-import { tabulate } from '../../doctor/capabilities.ts';
-import { realHost } from '../../host/host.ts';
-import { bundleStatus } from '../../images/bundle/bundle-status.ts';
-import { examine, mend } from './examine.ts';
-import type { Finding } from './finding.ts';
-import { hostFindings } from './needs.ts';
-import type { LifecycleServices } from '../services.ts';
+import type { BundleStatus } from '../../images/bundle/bundle-status.ts';
 import { BangerError } from '../../model/errors.ts';
 import type { Verdict } from '../../model/verdict.ts';
-import type { DaemonServices } from '../../daemon/services.ts';
-import type { Places } from '../bundle/work.ts';
+import type { BundleWork } from '../bundle/work.ts';
 import type { Chooser } from '../drivers/chooser.ts';
 import type { Choices, Survey } from '../drivers/decide.ts';
-import type { Names } from '../../names/names.ts';
+import type { freshnessOf } from '../image/freshness.ts';
+import type { LifecycleServices } from '../services.ts';
+import { withoutCircle } from './circle.ts';
+import { type DriverRow, tabulate } from './driver-table.ts';
+import { examine, type Fixed, mend } from './examine.ts';
+import type { Finding } from './finding.ts';
+import { hostFindings } from './needs.ts';
 
-type DoctorContext = { lifecycle: LifecycleServices; chooser: Chooser; names: Names; places: Places } & Pick<
-  DaemonServices,
-  'imageFreshness'
->;
+/** One line of doctor, without what only this process can use. */
+type Told = Verdict & { vm?: string; fixable?: boolean };
+
+/** What doctor tells (9.3). */
+export type Report = { drivers: DriverRow[]; verdicts: Told[] };
 
 /** What the daemon tells of this host, its VMs and its images, and what of that it can mend (9.3). */
-export function doctorWork(context: DoctorContext): Pick<DaemonServices, 'doctor' | 'doctorFix'> {
-  const { lifecycle, chooser, names, places } = context;
-  async function doctor(signal: AbortSignal): Promise<DoctorReport> {
-    const bundle = await bundleStatus({ places: places.bundle, sourceRoot: places.sourceRoot, host: realHost, signal });
+export type DoctorWork = {
+  doctor(): Promise<Report>;
+  doctorFix(signal: AbortSignal): Promise<{ fixed: Fixed[]; report: Report }>;
+};
+
+type DoctorContext = {
+  lifecycle: LifecycleServices;
+  chooser: Pick<Chooser, 'look'>;
+  names: { state(): { dns: { listening: boolean; problem: string | null } } };
+  imageFreshness: ReturnType<typeof freshnessOf>;
+} & Pick<BundleWork, 'bundleStatus'>;
+
+export function doctorWork(context: DoctorContext): DoctorWork {
+  const { lifecycle, chooser, names, bundleStatus } = context;
+  async function doctor(): Promise<Report> {
+    const bundle = await bundleStatus();
     const { survey, choices } = await chooser.look({ isFresh: true });
     const ofHost = await hostFindings(lifecycle);
     const ofVms = await examine(lifecycle);
@@ -44,12 +54,12 @@ export function doctorWork(context: DoctorContext): Pick<DaemonServices, 'doctor
     doctor,
     async doctorFix(signal) {
       const fixed = await mend(lifecycle, signal);
-      return { fixed, report: await doctor(signal) };
+      return { fixed, report: await doctor() };
     },
   };
 }
 
-function verdictOf({ fix, code: _code, ...verdict }: Finding): DoctorReport['verdicts'][number] {
+function verdictOf({ fix, code: _code, ...verdict }: Finding): Told {
   return fix === undefined ? verdict : { ...verdict, fixable: true };
 }
 
@@ -83,7 +93,7 @@ function choiceVerdicts(survey: Survey, choices: Choices | BangerError): Verdict
   ];
 }
 
-function bundleVerdict(bundle: Awaited<ReturnType<typeof bundleStatus>>): Verdict {
+function bundleVerdict(bundle: BundleStatus): Verdict {
   const remedy = bundle.remedy ?? 'banger bundle build';
   if (!bundle.found || bundle.problems.length > 0) return { name: 'bundle', level: 'fail', reason: bundle.problems.join('; '), remedy };
   if (bundle.stale) return { name: 'bundle', level: 'warn', reason: `the bundle in ${bundle.directory} is older than its sources`, remedy };
@@ -100,7 +110,7 @@ async function agentVerdicts({ lifecycle, imageFreshness }: DoctorContext): Prom
   });
 }
 
-function dnsVerdict(names: Names): Verdict {
+function dnsVerdict(names: DoctorContext['names']): Verdict {
   const { listening, problem } = names.state().dns;
   if (listening) return { name: 'dns', level: 'pass', reason: '.vm names are answered' };
   return { name: 'dns', level: 'warn', reason: problem ?? 'switched off', remedy: 'set dns.port in config.toml to a free port' };

@@ -7,13 +7,11 @@ import { hashOf } from '../../images/bundle/build-inputs.ts';
 import type { Distribution } from '../../images/distribution.ts';
 import { completeImage } from '../../model/image.ts';
 import type { ProvisionStep } from '../../model/provisioning.ts';
-import type { Config } from '../../daemon/config.ts';
-import { imageWork, rebuildCommand } from './freshness.ts';
+import { freshnessOf, rebuildCommand } from './freshness.ts';
 
 const step = (name: string, packages: string[]): ProvisionStep => ({
   ...{ name, packages, title: name, script: '', artifacts: [], needs: [], isOptional: false, servicePorts: [] },
 });
-const config = { defaults: { image: 'default' } } as Config;
 const AGENT = 'a'.repeat(64);
 const bundle = { agentSha256: () => AGENT };
 const named = { id: '1'.repeat(32), name: 'dev', createdAt: '2026-01-01T00:00:00Z' };
@@ -26,7 +24,7 @@ test('an image is stale when its list of packages has changed, and says what mak
   const sources = { steps: () => Promise.resolve(steps), hash: (names: readonly string[]) => hashOf(...names) };
   let ofVoid = ['runit'];
   const distributions = new Map([['void', { packages: () => Promise.resolve(ofVoid) } as Distribution]]);
-  const { imageFreshness } = imageWork({ places: { sourceRoot }, config, provisionSources: sources, distributions, bundle });
+  const imageFreshness = freshnessOf({ places: { sourceRoot }, provisionSources: sources, distributions, bundle });
   const fresh = { stale: false, agentOutdated: false, rebuildCommand: null };
 
   const list = join(sourceRoot, 'images/debian/packages.txt');
@@ -63,9 +61,8 @@ test('an image is stale when its list of packages has changed, and says what mak
 
 test('an image whose agent is another than the bundle’s says so, and what renews it if anything does (8.5, 7.2)', async () => {
   const sources = { steps: () => Promise.resolve([]), hash: () => '' };
-  const { imageFreshness } = imageWork({
+  const imageFreshness = freshnessOf({
     places: { sourceRoot: null },
-    config,
     provisionSources: sources,
     distributions: new Map(),
     bundle,

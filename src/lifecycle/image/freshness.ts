@@ -1,29 +1,32 @@
-import { join } from 'node:path';
-import { DEBIAN_FOLDER, hashOf } from '../../images/bundle/build-inputs.ts';
-import { readPackageList } from '../../images/bundle/root-packages.ts';
 import type { ProvisionSources } from '../../images/provision/sources.ts';
 import type { LifecycleServices } from '../services.ts';
 import type { Image, ImageRecipe } from '../../model/image.ts';
 import type { ProvisionStep } from '../../model/provisioning.ts';
-import type { Config } from '../../daemon/config.ts';
-import type { DaemonServices } from '../../daemon/services.ts';
+import { bundlePackagesHash } from '../bundle/packages-hash.ts';
 import type { BundleParts } from '../bundle/parts.ts';
-import type { Places } from '../bundle/work.ts';
+import type { Places } from '../bundle/places.ts';
 
-/** What the daemon knows of the sources that images are made from. */
-export function imageWork(context: {
+export type Freshness = {
+  /** The manifest of its packages has changed since. */
+  stale: boolean;
+  agentOutdated: boolean;
+  /** Makes a fresh one; null where nothing does, or nothing has to. */
+  rebuildCommand: string | null;
+};
+
+/** @returns what tells whether an image is as its sources are now */
+export function freshnessOf(context: {
   places: Pick<Places, 'sourceRoot'>;
-  config: Config;
   provisionSources: Pick<ProvisionSources, 'steps' | 'hash'>;
   distributions: LifecycleServices['distributions'];
   bundle: Pick<BundleParts, 'agentSha256'>;
-}): Pick<DaemonServices, 'imageFreshness' | 'defaultImageName'> {
-  const { places, config, provisionSources: sources, distributions, bundle } = context;
+}): (image: Image) => Promise<Freshness> {
+  const { places, provisionSources: sources, distributions, bundle } = context;
 
   /** @returns the hash of the manifest as it is now; undefined when the image is of none that is here */
   async function presentHash({ origin, recipe }: Image): Promise<string | undefined> {
     if (places.sourceRoot === null) return undefined;
-    if (origin === 'bundle') return hashOf(...(await readPackageList(join(places.sourceRoot, DEBIAN_FOLDER))));
+    if (origin === 'bundle') return bundlePackagesHash(places.sourceRoot);
     // What the user's own list holds by now is the user's affair.
     if (recipe === null || recipe.packagesPath !== null) return undefined;
     if (recipe.from === null) return sources.hash((await distributions.get(recipe.distribution)?.packages()) ?? []);
@@ -31,18 +34,15 @@ export function imageWork(context: {
     return sources.hash([...new Set(steps.flatMap((step) => step.packages))]);
   }
 
-  return {
-    defaultImageName: config.defaults.image,
-    async imageFreshness(image) {
-      const present = image.packagesHash === null ? undefined : await presentHash(image).catch(() => undefined);
-      const stale = present !== undefined && present !== image.packagesHash;
-      const agent = bundle.agentSha256();
-      const agentOutdated = agent !== undefined && image.agentSha256 !== null && image.agentSha256 !== agent;
-      if (image.recipe !== null && (stale || agentOutdated)) {
-        return { stale, agentOutdated, rebuildCommand: rebuildCommand(image.name, image.recipe, await sources.steps()) };
-      }
-      return { stale, agentOutdated, rebuildCommand: stale ? 'banger bundle build' : null };
-    },
+  return async (image) => {
+    const present = image.packagesHash === null ? undefined : await presentHash(image).catch(() => undefined);
+    const stale = present !== undefined && present !== image.packagesHash;
+    const agent = bundle.agentSha256();
+    const agentOutdated = agent !== undefined && image.agentSha256 !== null && image.agentSha256 !== agent;
+    if (image.recipe !== null && (stale || agentOutdated)) {
+      return { stale, agentOutdated, rebuildCommand: rebuildCommand(image.name, image.recipe, await sources.steps()) };
+    }
+    return { stale, agentOutdated, rebuildCommand: stale ? 'banger bundle build' : null };
   };
 }
 

@@ -1,4 +1,4 @@
-import type { Verdict } from '../model/verdict.ts';
+import type { Verdict } from '../../model/verdict.ts';
 
 type Accelerator = 'kvm' | 'tcg';
 
@@ -19,7 +19,7 @@ type DriverAnswers = {
 };
 
 /** One row of doctor's table. */
-type Capability = {
+export type DriverRow = {
   kind: 'hypervisor' | 'network' | 'storage';
   name: string;
   accelerator: Accelerator | null;
@@ -38,7 +38,7 @@ type Capability = {
 export function tabulate(
   answers: DriverAnswers,
   chosen: { hypervisor: string; storage: string; network: string } | undefined,
-): Capability[] {
+): DriverRow[] {
   const hypervisors = answers.hypervisors.flatMap(({ driver: { name }, checks }) => {
     const isChosen = name === chosen?.hypervisor;
     const own = { ...conclude(checks.verdicts, checks.version), usable: checks.usable };
@@ -46,16 +46,16 @@ export function tabulate(
       { ...own, accelerator: checks.accelerator, chosen: isChosen },
       ...(checks.others ?? []).map((other) => ({ ...other, chosen: false })),
     ];
-    return rows.map((row): Capability => ({ kind: 'hypervisor', name, notWith: [], ...row, remedy: row.remedy ?? null }));
+    return rows.map((row): DriverRow => ({ kind: 'hypervisor', name, notWith: [], ...row, remedy: row.remedy ?? null }));
   });
   const without = (isTaken: (takes: { diskFormats: readonly string[]; networks: readonly string[] }) => boolean): string[] =>
     answers.hypervisors.filter(({ driver }) => !isTaken(driver.takes)).map(({ driver }) => driver.name);
-  const networks = answers.networks.map(({ driver: { name, kind }, verdicts }): Capability => ({
+  const networks = answers.networks.map(({ driver: { name, kind }, verdicts }): DriverRow => ({
     ...{ kind: 'network', name, accelerator: null, chosen: name === chosen?.network },
     ...conclude(verdicts),
     notWith: without((takes) => takes.networks.includes(kind)),
   }));
-  const storages = answers.storages.map(({ driver: { name, format }, verdict }): Capability => ({
+  const storages = answers.storages.map(({ driver: { name, format }, verdict }): DriverRow => ({
     ...{ kind: 'storage', name, accelerator: null, chosen: name === chosen?.storage },
     ...conclude([verdict]),
     notWith: without((takes) => takes.diskFormats.includes(format)),
@@ -64,7 +64,7 @@ export function tabulate(
 }
 
 /** What the verdicts of one driver come to; the first failure decides, then the first warning. */
-function conclude(verdicts: readonly Verdict[], whenWell?: string): Pick<Capability, 'usable' | 'reason' | 'remedy'> {
+function conclude(verdicts: readonly Verdict[], whenWell?: string): Pick<DriverRow, 'usable' | 'reason' | 'remedy'> {
   const failed = verdicts.find(({ level }) => level === 'fail');
   const told = failed ?? (whenWell === undefined ? (verdicts.find(({ level }) => level === 'warn') ?? verdicts[0]) : undefined);
   return { usable: failed === undefined, reason: told?.reason ?? whenWell ?? 'works here', remedy: told?.remedy ?? null };

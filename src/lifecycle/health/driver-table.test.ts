@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { tabulate } from './capabilities.ts';
+import { tabulate } from './driver-table.ts';
 
 const SWIFT = { name: 'swift', takes: { diskFormats: ['raw'], networks: ['tap'] } };
 const BROAD = { name: 'broad', takes: { diskFormats: ['raw', 'qcow2'], networks: ['tap', 'user'] } };

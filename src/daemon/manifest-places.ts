@@ -1,7 +1,7 @@
-import type { Directories } from '../../lib/directories.ts';
-import { vmPaths } from '../../model/paths.ts';
-import type { ManifestPlaces } from '../../store/vm-manifests.ts';
-import type { Log } from '../log.ts';
+import type { Directories } from '../lib/directories.ts';
+import { vmPaths } from '../model/paths.ts';
+import type { ManifestPlaces } from '../store/vm-manifests.ts';
+import type { Log } from './log.ts';
 
 /** Manifests lie beside the disks of their VMs; what could not be written is logged. */
 export function manifestPlaces(directories: Directories, log: Log): ManifestPlaces {

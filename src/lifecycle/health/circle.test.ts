@@ -20,7 +20,7 @@ test('doctor sends nobody to doctor (9.3)', () => {
 });
 
 test('no check of a driver has itself for a remedy (9.3)', () => {
-  const root = join(import.meta.dirname, '..', 'drivers');
+  const root = join(import.meta.dirname, '..', '..', 'drivers');
   const files = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter((path) => /checks\.ts$|driver\.ts$/.test(path));
   assert.ok(files.length > 8);
   for (const path of files) assert.doesNotMatch(readFileSync(join(root, path), 'utf8'), /level: '\w+',[^}]*remedy: 'banger doctor'/, path);

@@ -1,0 +1,29 @@
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { Directories } from '../lib/directories.ts';
+import type { Places } from '../lifecycle/bundle/places.ts';
+import type { Config } from './config.ts';
+
+/**
+ * Where the bundle is looked for and made, as this daemon is a checkout's or an installation's.
+ * @param program path of the running program: dist/bangerd.cjs of either
+ */
+export function placesOf(directories: Directories, { bundle: named }: Pick<Config, 'bundle'>, program: string): Places {
+  const root = dirname(dirname(program));
+  const isCheckout = existsSync(join(root, '.git'));
+  const own = isCheckout ? join(root, 'runtime') : join(directories.stateDirectory, 'runtime');
+  return {
+    bundle: {
+      ...(named === undefined ? {} : { env: named }),
+      // What `bundle build` made for this user, who may not write beside the program.
+      ...(isCheckout ? {} : { own }),
+      // The package is what lies in `../lib/banger` of the installed program.
+      besideProgram: root,
+      checkout: isCheckout ? own : null,
+    },
+    buildDirectory: named ?? own,
+    packageRoot: root,
+    sourceRoot: existsSync(join(root, 'agent/Makefile')) ? root : null,
+    cacheDirectory: join(directories.cacheDirectory, 'bundle'),
+  };
+}

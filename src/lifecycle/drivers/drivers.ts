@@ -1,0 +1,33 @@
+import type { Hypervisor } from '../../drivers/hypervisor/contract.ts';
+import type { StorageDriver } from '../../drivers/storage/contract.ts';
+import type { Drivers } from '../services.ts';
+import type { Chooser } from './chooser.ts';
+
+type Parts = {
+  chooser: Chooser;
+  hypervisors: readonly Hypervisor[];
+  storages: readonly StorageDriver[];
+  /** Networks come and go with the bundle. */
+  refreshBundle: () => Promise<unknown>;
+};
+
+/** @returns the drivers as verbs see them: networks that are not there are looked for once more before anybody is refused for it */
+export function createDrivers({ chooser, hypervisors, storages, refreshBundle }: Parts): Drivers {
+  // Why it is not there is told by whoever is asked for something then.
+  const lookAgain = (): Promise<unknown> => refreshBundle().catch(() => undefined);
+  return {
+    of: (runtime) => chooser.of(runtime),
+    addressOnHost: (runtime, addresses) => chooser.addressOnHost(runtime, addresses),
+    async choose(runtime) {
+      if (chooser.networks().length === 0) await lookAgain();
+      return chooser.choose(runtime);
+    },
+    async refreshNetworks(runtime) {
+      const isThere = chooser.networks().some(({ name }) => name === runtime?.networkDriver);
+      if (!isThere) await lookAgain();
+    },
+    hypervisors: () => hypervisors,
+    storages: () => storages,
+    networks: () => chooser.networks(),
+  };
+}
