@@ -7,6 +7,7 @@ const problemsOf = (path: string, text: string): string[] => checkTidy([{ path, 
 const lines = (count: number, line: string): string => `${line}\n`.repeat(count);
 
 const PLANTED: [path: string, text: string, expected: RegExp][] = [
+  ['src/lifecycle/vm/set.ts', "import { realHost } from '../../host/host.ts';", /take a Host as a parameter/],
   ['src/dns/server.ts', "throw new Error('x');", /:1: `throw new Error\(`; throw a BangerError/],
   ['src/dns/server.ts', "if (e.message.includes('x')) f();", /decide by code/],
   ['src/dns/server.ts', 'const x = y as any;', /name the type/],

@@ -12,9 +12,10 @@ export type Zone =
   | 'guest'
   | 'dns'
   | 'http'
-  | 'doctor'
+  | 'names'
   | 'store'
   | 'lifecycle'
+  | 'bundle'
   | 'capabilities'
   | 'daemon'
   | 'compose'
@@ -41,9 +42,10 @@ const EVERYTHING_BUT_CLI: readonly Zone[] = [
   'guest',
   'dns',
   'http',
-  'doctor',
+  'names',
   'store',
   'lifecycle',
+  'bundle',
   'capabilities',
   'daemon',
 ];
@@ -55,8 +57,8 @@ const concern = (name: string): ImportRule => ({
 });
 
 const verbs: ImportRule = {
-  values: ['model', 'lib', 'lifecycle', 'capabilities'],
-  types: ['contract', 'images', 'guest', 'dns', 'store'],
+  values: ['model', 'lib', 'lifecycle', 'bundle', 'capabilities'],
+  types: ['contract', 'images', 'guest', 'names', 'store'],
   because: 'a verb says what happens, not with which tool: host, drivers and store are handed in, so tests can hand in others',
 };
 
@@ -83,13 +85,22 @@ export const IMPORT_RULES: Readonly<Record<Zone, ImportRule>> = {
   },
   dns: concern('dns'),
   http: concern('http'),
-  doctor: concern('doctor'),
+  names: {
+    values: ['dns', 'http', 'model', 'lib'],
+    types: ['host'],
+    because: 'names are published by DNS and HTTP together; whose they are and who may ask is said by whoever sets them',
+  },
   store: { values: ['model', 'lib'], types: [], because: 'the store keeps rows; it decides nothing and touches nothing else' },
   lifecycle: verbs,
+  bundle: {
+    values: [...verbs.values, 'images'],
+    types: [...verbs.types, 'host'],
+    because: 'bundle work is what makes, finds and shares bundles: it hands the Host that it was handed on to them',
+  },
   capabilities: verbs,
   daemon: {
-    values: ['api', 'lifecycle', 'capabilities', 'model', 'lib'],
-    types: ['contract', 'images', 'guest', 'dns', 'http', 'store', 'doctor', 'host'],
+    values: ['api', 'lifecycle', 'bundle', 'capabilities', 'model', 'lib'],
+    types: ['contract', 'images', 'guest', 'http', 'names', 'store', 'host'],
     because: 'only compose/ names concrete drivers and tools; the rest of the daemon is handed them',
   },
   compose: { values: EVERYTHING_BUT_CLI, types: [], because: 'the daemon must not depend on the CLI' },
@@ -176,7 +187,7 @@ const FOLDER_ZONES: readonly Zone[] = [
   'guest',
   'dns',
   'http',
-  'doctor',
+  'names',
   'store',
   'lifecycle',
   'capabilities',
@@ -192,6 +203,7 @@ export type Place = { zone: Zone; part: string };
 /** @returns where a file of src/ belongs, or undefined when no rule knows its folder. */
 export function placeOf(path: string): Place | undefined {
   if (path.startsWith('src/daemon/compose/')) return { zone: 'compose', part: 'daemon' };
+  if (path.startsWith('src/lifecycle/bundle/')) return { zone: 'bundle', part: 'bundle' };
   const driver = /^src\/drivers\/([^/]+)\/(?:([^/]+)\/)?[^/]+$/.exec(path);
   if (driver !== null) {
     const [, kind = '', name] = driver;

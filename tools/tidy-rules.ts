@@ -29,6 +29,12 @@ export const WORD_RULES: readonly WordRule[] = [
     applies: (path) => isTypeScript(path) && below(path, 'src/') && !isTestFile(path) && !CONNECTING.has(path),
   },
   {
+    pattern: /\brealHost\b/,
+    instead: 'take a Host as a parameter; only src/daemon/compose/ names the real one',
+    applies: (path) =>
+      isTypeScript(path) && below(path, 'src/') && !below(path, 'src/daemon/compose/') && path !== 'src/host/host.ts' && !isTestFile(path),
+  },
+  {
     pattern: /\bthrow new Error\(/,
     instead: 'throw a BangerError with code, sentence and remedy',
     applies: (path) => isTypeScript(path) && below(path, 'src/') && !below(path, 'src/lib/') && !isTestFile(path),

@@ -23,7 +23,7 @@ export function placesOf(directories: Directories, { bundle: named }: Pick<Confi
     },
     buildDirectory: named ?? own,
     packageRoot: root,
-    sourceRoot: existsSync(join(root, 'agent/Makefile')) ? root : null,
+    sourceRoot: existsSync(join(root, 'native/agent/Makefile')) ? root : null,
     cacheDirectory: join(directories.cacheDirectory, 'bundle'),
   };
 }

@@ -125,6 +125,19 @@ export async function sweepNetworks(services: LifecycleServices): Promise<boolea
   return isDone;
 }
 
+/** The private network is for VMs: when none runs, nothing of it outlives the daemon. */
+export async function sweepUnlessUsed(services: LifecycleServices): Promise<void> {
+  if (services.vms.list().some((vm) => vm.state !== 'stopped')) return;
+  const unknown = await unknownVmms(services).catch(() => undefined);
+  if (unknown === undefined || unknown.length > 0) return;
+  for (const network of services.drivers.networks()) {
+    await network.sweep([]).catch((error: unknown) => {
+      if (isAbsent(error)) return;
+      services.warn('the network could not be taken down', { network: network.name, reason: textOf(error) });
+    });
+  }
+}
+
 /** What cannot be had on this host has nothing to sweep. */
 function isAbsent(error: unknown): boolean {
   return error instanceof BangerError && error.code === 'PREREQUISITE_MISSING';

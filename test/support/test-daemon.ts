@@ -9,7 +9,7 @@ import { createApi, type Api } from '../../src/client/api.ts';
 import { createSend } from '../../src/client/send.ts';
 import type { Operation, OperationEvent, VmView } from '../../src/api/schemas.ts';
 import { joinDaemon } from '../../src/daemon/compose/join.ts';
-import { manifestPlaces } from '../../src/daemon/compose/manifest-places.ts';
+import { manifestPlaces } from '../../src/daemon/manifest-places.ts';
 import { loadConfig } from '../../src/daemon/config.ts';
 import { createServer, type Server } from '../../src/daemon/server.ts';
 import type { DaemonServices } from '../../src/daemon/services.ts';

@@ -1,6 +1,5 @@
 // Chooses the drivers: with its siblings in this folder the one place that names concrete ones.
-import { existsSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { watchClockJumps } from '../../host/clock-jumps.ts';
 import { realHost } from '../../host/host.ts';
 import { createProvisionSources } from '../../images/provision/sources.ts';
@@ -10,10 +9,12 @@ import { BangerError } from '../../model/errors.ts';
 import { bundlePath } from '../../model/image.ts';
 import { openStore } from '../../store/store.ts';
 import { bundleParts, type KnownBundle } from '../../lifecycle/bundle/parts.ts';
-import { manifestPlaces } from './manifest-places.ts';
-import type { Places } from '../../lifecycle/bundle/work.ts';
+import { manifestPlaces } from '../manifest-places.ts';
+import { placesOf } from '../places.ts';
+import type { Places } from '../../lifecycle/bundle/places.ts';
 import { httpFrontOf } from './http-front.ts';
-import { type ComposeOptions, type Daemon, joinDaemon } from './join.ts';
+import { type Daemon, joinDaemon } from './join.ts';
+import type { ComposeOptions } from './options.ts';
 import { createNames } from '../../names/names.ts';
 import { DRIVERS, type DriverContext, type Registry } from './registry.ts';
 
@@ -24,7 +25,7 @@ import { DRIVERS, type DriverContext, type Registry } from './registry.ts';
 export async function compose(options: ComposeOptions, drivers: Registry = DRIVERS): Promise<Daemon> {
   const { directories, config, log } = options;
   const store = openStore(join(directories.stateDirectory, 'banger.db'), manifestPlaces(directories, log));
-  const places = placesOf(options);
+  const places = placesOf(directories, config, process.argv[1] ?? '/');
   const known: { present: KnownBundle | undefined } = { present: undefined };
   const context: DriverContext = { host: realHost, config, directories, bundle: () => known.present?.bundle };
   return joinDaemon(options, {
@@ -44,7 +45,10 @@ export async function compose(options: ComposeOptions, drivers: Registry = DRIVE
     }),
     distributions: new Map([['void', voidOf(options, places, known)]]),
     bundle: await bundleParts({
-      options,
+      host: realHost,
+      stateDirectory: directories.stateDirectory,
+      defaultImage: config.defaults.image,
+      warn: (message, facts) => log.warn(facts, message),
       store,
       places,
       known,
@@ -68,26 +72,4 @@ function voidOf(
       throw new BangerError('BUNDLE_MISSING', 'there is no runtime bundle', { remedy: 'banger bundle build' });
     },
   });
-}
-
-function placesOf({ directories, config }: ComposeOptions): Places {
-  // dist/bangerd.cjs of a checkout or an installation.
-  const root = dirname(dirname(process.argv[1] ?? '/'));
-  const isCheckout = existsSync(join(root, '.git'));
-  const named = config.bundle;
-  const own = isCheckout ? join(root, 'runtime') : join(directories.stateDirectory, 'runtime');
-  return {
-    bundle: {
-      ...(named === undefined ? {} : { env: named }),
-      // What `bundle build` made for this user, who may not write beside the program.
-      ...(isCheckout ? {} : { own }),
-      // The package is what lies in `../lib/banger` of the installed program.
-      besideProgram: root,
-      checkout: isCheckout ? own : null,
-    },
-    buildDirectory: named ?? own,
-    packageRoot: root,
-    sourceRoot: existsSync(join(root, 'native/agent/Makefile')) ? root : null,
-    cacheDirectory: join(directories.cacheDirectory, 'bundle'),
-  };
 }

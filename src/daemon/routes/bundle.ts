@@ -1,7 +1,8 @@
 import { BUNDLE_ROUTES } from '../../api/routes/images.ts';
 import { BangerError } from '../../model/errors.ts';
 import { served, type ServedRoutes } from '../handlers.ts';
-import type { BundleSource, DaemonServices } from '../services.ts';
+import type { BundleSource } from '../../lifecycle/bundle/work.ts';
+import type { DaemonServices } from '../services.ts';
 
 /** The runtime bundle: what is there, and how it is made. */
 export function bundleHandlers(services: DaemonServices): ServedRoutes {

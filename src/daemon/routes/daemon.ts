@@ -19,7 +19,7 @@ export function daemonHandlers(services: DaemonServices, build: BuildId): Served
       const { text, contentType } = await services.metrics();
       await client.send({ content: text, mediaType: contentType });
     },
-    'GET /v1/doctor': (_asked, { signal }) => services.doctor(signal),
+    'GET /v1/doctor': () => services.doctor(),
     'POST /v1/doctor/fix': (_asked, { signal }) => services.doctorFix(signal),
   });
 }
