@@ -38,8 +38,8 @@ export const hostTrust: Capability = {
   async beforeInit(context, agent, options) {
     const { vm, services } = context;
     if (!isTrusting(vm.spec)) return;
-    const certificates = vm.spec.hostCa === true ? await services.hostTrust.certificates() : [];
-    const proxies = vm.spec.hostProxy === true ? services.hostTrust.proxyVariables() : {};
+    const certificates = vm.spec.hostCa === true ? await services.world.trust.certificates() : [];
+    const proxies = vm.spec.hostProxy === true ? services.world.trust.proxyVariables() : {};
     try {
       await giveTrust(agent, { certificates, proxies }, options);
     } catch (error) {
@@ -69,7 +69,7 @@ export const hostTrust: Capability = {
 
 /** Takes all of it out of a guest that runs: what an image is made of must not trust whom its builder trusted. */
 export async function takeTrustBack(context: VmContext, signal: AbortSignal): Promise<void> {
-  const { agent } = context.services.machines.get(context.vm);
+  const { agent } = context.services.vms.machines.get(context.vm);
   await giveTrust(agent, { certificates: [], proxies: {} }, { signal });
   await removeFiles(context, { hostCa: true, hostProxy: true }, signal);
 }
@@ -177,7 +177,7 @@ async function removeFiles(
     ...(hostCa ? [EXTRA_FILE, ...ANCHORS.map((directory) => `${directory}/${ANCHOR_NAME}-*.crt`)] : []),
     ...(hostProxy ? [`${APT}/${APT_NAME}`] : []),
   ];
-  const { agent } = services.machines.get(vm);
+  const { agent } = services.vms.machines.get(vm);
   const session = await agent.openExec({ argv: ['/bin/sh', '-c', `rm -f ${paths.join(' ')}`], cwd: '/' }, { signal });
   session.stdin.end();
   session.stdout.resume();

@@ -8,6 +8,6 @@ export const hostname: Capability = {
     draft.hosts.push(`${vm.runtime?.guestAddress ?? network.addresses.guestAddress} ${vm.name}.vm ${vm.name}`);
     // The id is random already, and stays the same over restarts as a machine id must.
     draft.machineId = vm.id;
-    draft.randomSeed = services.randomBase64(64);
+    draft.randomSeed = services.world.ids.randomBase64(64);
   },
 };

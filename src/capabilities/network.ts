@@ -15,7 +15,7 @@ export const network: Capability = {
       await driver.ensure(signal);
       context.attachment = await driver.attach(context.network, signal);
       const guestAddress = context.attachment.guest.address;
-      context.update({ runtime: { bootId: services.host.bootId(), ...context.vm.runtime, guestAddress } });
+      context.update({ runtime: { bootId: services.world.processes.bootId(), ...context.vm.runtime, guestAddress } });
     },
     undo: detach,
   },
@@ -30,7 +30,7 @@ export const network: Capability = {
   },
   doctor({ vm, services }) {
     const name = vm.runtime?.networkDriver;
-    if (name === undefined || services.drivers.networks().some((driver) => driver.name === name)) return [];
+    if (name === undefined || services.vms.drivers.networks().some((driver) => driver.name === name)) return [];
     const reason = `${vm.name} was joined by the network ${name}, which cannot be had now`;
     return [{ name: 'network', level: 'warn', vm: vm.name, reason, remedy: `banger bundle status && banger vm restart ${vm.name}` }];
   },
@@ -48,9 +48,9 @@ async function detach(context: VmContext): Promise<void> {
   } catch (error) {
     unreleased.add('network');
     if (!(error instanceof BangerError) || !ABSENT.has(error.code)) throw error;
-    services.warn('the network of a VM is left as it is', { vm: vm.name, network: recorded.network?.name, reason: error.message });
-    services.retries.begin('sweep networks', async () => {
-      await services.drivers.refreshNetworks(runtime);
+    services.world.warn('the network of a VM is left as it is', { vm: vm.name, network: recorded.network?.name, reason: error.message });
+    services.vms.retries.begin('sweep networks', async () => {
+      await services.vms.drivers.refreshNetworks(runtime);
       return sweepNetworks(services);
     });
   }

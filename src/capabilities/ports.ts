@@ -16,15 +16,15 @@ export const ports: Capability = {
     name: 'ports',
     title: 'port forwards',
     async apply(context) {
-      const live = context.services.machines.find(context.vm.id);
+      const live = context.services.vms.machines.find(context.vm.id);
       if (live === undefined) return;
       if (context.vm.forwards.length > 0) await openForwards(context, live);
       void follow(context, live);
     },
     async undo({ services, recorded, addressOnHost, vm, network }) {
-      const live = services.machines.find(vm.id);
+      const live = services.vms.machines.find(vm.id);
       live?.companions.abort();
-      services.names.setPorts(addressOnHost, []);
+      services.vms.names.setPorts(addressOnHost, []);
       if (live !== undefined) await recorded.network?.setForwards(network, [], live.machine);
     },
   },
@@ -52,10 +52,10 @@ export function reachPorts(context: VmContext, live: LiveMachine, guestPorts?: r
   const work = reach.turn.then(async () => {
     if (live.companions.signal.aborted) return [];
     reach.guestPorts = guestPorts ?? reach.guestPorts;
-    const forwards = services.vms.find(vm.id)?.forwards ?? [];
+    const forwards = services.vms.records.find(vm.id)?.forwards ?? [];
     const wanted = [...listenersOf(reach.guestPorts), ...forwards.map(listenerOf)];
     reach.results = await context.drivers.network.setForwards(network, wanted, live.machine);
-    services.names.setPorts(context.addressOnHost, reachable(reach.results));
+    services.vms.names.setPorts(context.addressOnHost, reachable(reach.results));
     return reach.results;
   });
   reach.turn = work.catch(() => undefined);
@@ -86,7 +86,7 @@ async function follow(context: VmContext, live: LiveMachine): Promise<void> {
     } catch (error) {
       if (signal.aborted) return;
       const reason = error instanceof Error ? error.message : String(error);
-      context.services.warn('the watch of guest ports broke', { vm: context.vm.name, reason });
+      context.services.world.warn('the watch of guest ports broke', { vm: context.vm.name, reason });
     }
     await new Promise((resolve) => setTimeout(resolve, RETRY_MS).unref());
   }
@@ -97,10 +97,10 @@ async function watchOnce(context: VmContext, live: LiveMachine, signal: AbortSig
   const forward = async (guestPorts: GuestPort[]): Promise<void> => {
     try {
       for (const { problem, ...facts } of await reachPorts(context, live, guestPorts)) {
-        if (problem !== undefined) services.warn('a guest port could not be forwarded', { vm: vm.name, problem, ...facts });
+        if (problem !== undefined) services.world.warn('a guest port could not be forwarded', { vm: vm.name, problem, ...facts });
       }
     } catch (error) {
-      services.warn('forwarding failed', { vm: vm.name, error: String(error) });
+      services.world.warn('forwarding failed', { vm: vm.name, error: String(error) });
     }
   };
   const session = await live.agent.watchPorts(forward, { signal });

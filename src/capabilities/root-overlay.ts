@@ -12,8 +12,8 @@ export const rootOverlay: Capability = {
     title: 'root overlay',
     async apply(context, signal) {
       const { vm, image, services, update } = context;
-      const { storage } = await services.drivers.choose(vm.runtime);
-      update({ runtime: { bootId: services.host.bootId(), ...vm.runtime, storageDriver: storage.name } });
+      const { storage } = await services.vms.drivers.choose(vm.runtime);
+      update({ runtime: { bootId: services.world.processes.bootId(), ...vm.runtime, storageDriver: storage.name } });
       await storage.create({ ...overlayOf(context), basePath: image.rootfsPath, sizeBytes: vm.spec.rootOverlayBytes }, signal);
     },
     undo: (context) => context.recorded.storage?.remove(overlayOf(context)),
@@ -33,15 +33,22 @@ export const rootOverlay: Capability = {
   guestConfig(_context, draft) {
     draft.growRoot = true;
   },
-  async doctor({ vm, image, paths, services: { host } }) {
+  async doctor({
+    vm,
+    image,
+    paths,
+    services: {
+      world: { files },
+    },
+  }) {
     const findings: Finding[] = [];
     const base = { name: 'root-overlay', level: 'fail', vm: vm.name, code: 'STORAGE_FAILED' } as const;
-    if (!(await host.exists(paths.rootOverlay))) {
+    if (!(await files.exists(paths.rootOverlay))) {
       const reason = `the root overlay of ${vm.name} is gone (${paths.rootOverlay})`;
       findings.push({ ...base, reason, remedy: 'put it back from a backup, or delete the VM' });
     }
     for (const path of [image.rootfsPath, image.kernelPath, image.initramfsPath]) {
-      if (path !== '' && (await host.exists(path))) continue;
+      if (path !== '' && (await files.exists(path))) continue;
       const what = path === '' ? 'has no record any more' : `lacks ${path}`;
       const remedy = image.origin === 'bundle' && !image.managed ? 'banger bundle build' : 'put it back from a backup';
       findings.push({ ...base, name: 'image', reason: `the image ${image.name}, from which ${vm.name} boots, ${what}`, remedy });

@@ -21,7 +21,7 @@ function howToLook(name: string, initSystem: InitSystem): string {
 
 /** Waits for the ports. @returns those on which nobody listens when the guest had its time */
 async function missingAtLast({ vm, image, services }: VmContext, signal: AbortSignal): Promise<number[]> {
-  const { agent } = services.machines.get(vm);
+  const { agent } = services.vms.machines.get(vm);
   let deadline = performance.now() + SERVICE_TIMEOUT_MS;
   for (let isDegraded = false; ;) {
     const listening = new Set((await agent.ports({ signal })).map((p) => p.port));
@@ -54,7 +54,13 @@ export const services: Capability = {
       addTroubles(context, [{ reason, remedy }]);
     },
   },
-  async doctor({ vm, image, services: { machines } }) {
+  async doctor({
+    vm,
+    image,
+    services: {
+      vms: { machines },
+    },
+  }) {
     const live = machines.find(vm.id);
     if (vm.state !== 'running' || live === undefined) return [];
     const base = { level: 'warn', vm: vm.name } as const;

@@ -10,22 +10,22 @@ export const ssh: Capability = {
     title: 'SSH host key',
     apply: makeKey,
     undo: async ({ paths, services }) => {
-      await services.host.removeTree(paths.sshHostKey);
-      await services.host.removeTree(paths.knownHosts);
+      await services.world.files.removeTree(paths.sshHostKey);
+      await services.world.files.removeTree(paths.knownHosts);
     },
   },
   async guestConfig({ vm, paths, services }, draft) {
-    const privateKey = await services.host.readIfThere(paths.sshHostKey);
+    const privateKey = await services.world.files.readIfThere(paths.sshHostKey);
     if (privateKey === undefined || vm.sshHostKey === null) {
       throw new BangerError('NOT_FOUND', `the SSH host key of ${vm.name} is gone (${paths.sshHostKey})`);
     }
     draft.sshHostKey = { private: privateKey, public: vm.sshHostKey };
-    draft.authorizedKeys.push(await services.clientPublicKey());
+    draft.authorizedKeys.push(await services.vms.clientPublicKey());
   },
   async doctor(context) {
     const { vm, paths, services } = context;
     const base = { name: 'ssh', vm: vm.name, code: 'NOT_FOUND', remedy: 'banger doctor --fix' } as const;
-    if (vm.sshHostKey === null || !(await services.host.exists(paths.sshHostKey))) {
+    if (vm.sshHostKey === null || !(await services.world.files.exists(paths.sshHostKey))) {
       const reason = `the SSH host key of ${vm.name} is gone (${paths.sshHostKey})`;
       // The guest that runs has the old one, and ssh must go on to know it.
       if (vm.runtime?.process !== undefined)
@@ -39,17 +39,17 @@ export const ssh: Capability = {
         },
       ];
     }
-    if (await services.host.exists(paths.knownHosts)) return [];
+    if (await services.world.files.exists(paths.knownHosts)) return [];
     const reason = `ssh does not know the host key of ${vm.name} (${paths.knownHosts} is gone)`;
-    const apply = (): Promise<void> => services.host.writeFileAtomic(paths.knownHosts, knownHost(vm, vm.sshHostKey ?? ''));
+    const apply = (): Promise<void> => services.world.files.writeFileAtomic(paths.knownHosts, knownHost(vm, vm.sshHostKey ?? ''));
     return [{ ...base, level: 'warn', reason, fix: { did: `wrote ${paths.knownHosts}`, apply } }];
   },
 };
 
 async function makeKey({ paths, services, update, vm }: VmContext): Promise<void> {
-  const key = services.makeSshHostKey();
-  await services.host.writeFileAtomic(paths.sshHostKey, key.private);
-  await services.host.writeFileAtomic(paths.knownHosts, knownHost(vm, key.public));
+  const key = services.world.ids.newSshHostKey();
+  await services.world.files.writeFileAtomic(paths.sshHostKey, key.private);
+  await services.world.files.writeFileAtomic(paths.knownHosts, knownHost(vm, key.public));
   update({ sshHostKey: key.public });
 }
 

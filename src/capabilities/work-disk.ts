@@ -10,17 +10,27 @@ export const workDisk: Capability = {
   prepare: {
     name: 'work-disk',
     title: 'work disk',
-    async apply({ vm, image, paths, services: { host } }, signal) {
+    async apply(
+      {
+        vm,
+        image,
+        paths,
+        services: {
+          world: { files, disks },
+        },
+      },
+      signal,
+    ) {
       const seed = image.workSeedPath;
       if (seed === null) {
-        await host.writeFileAtomic(paths.workDisk, '');
-        await host.setLength(paths.workDisk, Math.min(vm.spec.workDiskBytes, EMPTY_DISK_BYTES));
-        await host.makeExt4(paths.workDisk, 'banger-work', signal);
-      } else if (!(await host.reflink(seed, paths.workDisk))) await host.sparseCopy(seed, paths.workDisk, signal);
+        await files.writeFileAtomic(paths.workDisk, '');
+        await disks.setLength(paths.workDisk, Math.min(vm.spec.workDiskBytes, EMPTY_DISK_BYTES));
+        await disks.makeExt4(paths.workDisk, 'banger-work', signal);
+      } else if (!(await disks.reflink(seed, paths.workDisk))) await disks.sparseCopy(seed, paths.workDisk, signal);
       // The agent grows the file system to its disk when it mounts it.
-      await host.extendSparse(paths.workDisk, vm.spec.workDiskBytes);
+      await disks.extendSparse(paths.workDisk, vm.spec.workDiskBytes);
     },
-    undo: ({ paths, services }) => services.host.removeTree(paths.workDisk),
+    undo: ({ paths, services }) => services.world.files.removeTree(paths.workDisk),
   },
   machine({ paths }, draft) {
     draft.disks.push({ path: paths.workDisk, format: 'raw', readOnly: false, durable: true });
@@ -28,21 +38,27 @@ export const workDisk: Capability = {
   guestConfig(_context, draft) {
     draft.mounts.push({ device: '/dev/vdb', path: '/root', type: 'ext4' });
   },
-  async doctor({ vm, paths, services: { host } }) {
+  async doctor({
+    vm,
+    paths,
+    services: {
+      world: { files, disks },
+    },
+  }) {
     const path = paths.workDisk;
     const base = { name: 'work-disk', vm: vm.name, code: 'STORAGE_FAILED' } as const;
-    if (!(await host.exists(path))) {
+    if (!(await files.exists(path))) {
       const remedy = 'put it back from a backup, or delete the VM';
       return [{ ...base, level: 'fail', reason: `the work disk of ${vm.name} is gone (${path})`, remedy }];
     }
-    const { bytes } = await host.fileSize(path);
+    const { bytes } = await files.fileSize(path);
     if (bytes < vm.spec.workDiskBytes) {
       const reason = `the work disk of ${vm.name} has ${bytes} bytes, and ${vm.spec.workDiskBytes} are recorded`;
-      const fix = { did: `made ${path} as long as recorded`, apply: () => host.extendSparse(path, vm.spec.workDiskBytes) };
+      const fix = { did: `made ${path} as long as recorded`, apply: () => disks.extendSparse(path, vm.spec.workDiskBytes) };
       const isAtRest = vm.runtime?.process === undefined;
       return [{ ...base, level: 'warn', reason, remedy: 'banger doctor --fix', ...(isAtRest ? { fix } : {}) }];
     }
-    if (ext4State(await host.readHead(path, EXT4_HEAD_BYTES)) !== 'errors') return [];
+    if (ext4State(await files.readHead(path, EXT4_HEAD_BYTES)) !== 'errors') return [];
     const reason = `the file system of the work disk of ${vm.name} has errors`;
     return [{ ...base, level: 'warn', reason, remedy: `banger vm stop ${vm.name} && e2fsck -f ${path}` }];
   },

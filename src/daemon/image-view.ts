@@ -4,15 +4,12 @@ import type { Image } from '../model/image.ts';
 import type { DaemonServices } from './services.ts';
 
 /** What the API shows of an image. */
-export async function imageView(
-  services: Pick<DaemonServices, 'vms' | 'defaultImageName' | 'imageFreshness'>,
-  image: Image,
-): Promise<ImageView> {
+export async function imageView(services: Pick<DaemonServices, 'vms' | 'images'>, image: Image): Promise<ImageView> {
   const { recipe: _recipe, ...shown } = image;
   return {
     ...shown,
-    isDefault: image.name === services.defaultImageName,
+    isDefault: image.name === services.images.defaultName,
     vms: usersOf(services, image),
-    ...(await services.imageFreshness(image)),
+    ...(await services.images.freshness(image)),
   };
 }

@@ -3,28 +3,34 @@ import type { FrontPorts } from '../http/front.ts';
 import type { SchemeProbe } from '../http/probe.ts';
 import type { BundleWork } from '../lifecycle/bundle/work.ts';
 import type { DoctorWork } from '../lifecycle/health/doctor.ts';
-import type { freshnessOf } from '../lifecycle/image/freshness.ts';
 import type { LifecycleServices } from '../lifecycle/services.ts';
 import type { OpenSessions } from './open-sessions.ts';
 
-/** What the routes work with. */
-export type DaemonServices = LifecycleServices &
-  BundleWork &
-  DoctorWork & {
-    clientPrivateKeyPath(): Promise<string>;
-    status(): Promise<DaemonStatus>;
-    /** Measures for some 200 ms, or since the last request. */
-    stats(): Promise<Stats>;
-    /** In the form that Prometheus reads. */
-    metrics(): Promise<{ text: string; contentType: string }>;
-    /** Tells HTTP from HTTPS, in the order of the questions. */
-    probeSchemes: SchemeProbe;
-    /** The ports at which the VM of this address is reached over HTTP by name. */
-    httpPortsOf(address: string): FrontPorts;
-    defaultImageName: string;
-    /** Tells whether an image is as its sources are now. */
-    imageFreshness: ReturnType<typeof freshnessOf>;
-    openSessions: OpenSessions;
-    /** Ends the daemon after the reply is out; VMs go on. */
-    requestShutdown(): void;
-  };
+/** What the routes work with, by subject: what verbs work with, and what only the daemon does. */
+export type DaemonServices = LifecycleServices & {
+  bundle: BundleWork;
+  health: DoctorWork;
+  daemon: DaemonItself;
+  reach: Reach;
+};
+
+type DaemonItself = {
+  status(): Promise<DaemonStatus>;
+  /** Measures for some 200 ms, or since the last request. */
+  stats(): Promise<Stats>;
+  /** In the form that Prometheus reads. */
+  metrics(): Promise<{ text: string; contentType: string }>;
+  /** Ends the daemon after the reply is out; VMs go on. */
+  requestShutdown(): void;
+};
+
+/** How VMs are reached, and by whom. */
+type Reach = {
+  clientPrivateKeyPath(): Promise<string>;
+  /** Tells HTTP from HTTPS, in the order of the questions. */
+  probeSchemes: SchemeProbe;
+  /** The ports at which the VM of this address is reached over HTTP by name. */
+  httpPortsOf(address: string): FrontPorts;
+  /** Exec, ssh, copies and logs that are open. */
+  sessions: OpenSessions;
+};

@@ -75,5 +75,6 @@ function busy(vm: Vm, limit: number): BangerError {
 
 /** At both ends: a session that was long ago opened and is just over was a use. The VM may be gone by then. */
 function touch(services: DaemonServices, vm: Vm): void {
-  if (services.vms.find(vm.id) !== undefined) services.vms.update(vm.id, { lastUsedAt: services.now().toISOString() });
+  if (services.vms.records.find(vm.id) !== undefined)
+    services.vms.records.update(vm.id, { lastUsedAt: services.world.clock.now().toISOString() });
 }

@@ -4,7 +4,7 @@ import type { LifecycleServices } from '../lifecycle/services.ts';
 import { cpuPercent, planSample, type SampledProcess, type UsageSample } from '../model/usage.ts';
 import type { Vm } from '../model/vm.ts';
 
-type Sources = Pick<LifecycleServices, 'vms' | 'host' | 'pathsOf' | 'settings' | 'now' | 'machines'>;
+type Sources = Pick<LifecycleServices, 'vms' | 'world' | 'settings'>;
 
 /** A guest that does not answer by then is shown without what only it knows. */
 const GUEST_ANSWER_MS = 1000;
@@ -19,15 +19,15 @@ export function createStats(services: Sources, about: { stateDirectory: string; 
     if (plan.waitMs > 0) await sleep(Math.ceil(plan.waitMs) + 1);
     const after = await takeSample(services);
     last = after;
-    const vms = await Promise.all(services.vms.list().map((vm) => describe(services, vm, before, after)));
-    const withVmm = services.vms.list().filter((vm) => vm.runtime?.process !== undefined);
+    const vms = await Promise.all(services.vms.records.list().map((vm) => describe(services, vm, before, after)));
+    const withVmm = services.vms.records.list().filter((vm) => vm.runtime?.process !== undefined);
     return {
-      time: services.now().toISOString(),
+      time: services.world.clock.now().toISOString(),
       intervalMs: Math.round(after.atMs - before.atMs),
       host: {
         cpuCount: about.cpuCount,
         memoryBytes: services.settings.hostMemoryMib * 1024 ** 2,
-        disk: { path: about.stateDirectory, ...(await services.host.fileSystemSize(about.stateDirectory)) },
+        disk: { path: about.stateDirectory, ...(await services.world.files.fileSystemSize(about.stateDirectory)) },
       },
       reserved: {
         vcpuCount: sum(withVmm.map(({ spec }) => spec.vcpuCount)),
@@ -43,13 +43,13 @@ export function createStats(services: Sources, about: { stateDirectory: string; 
   };
 }
 
-async function takeSample({ vms, host }: Sources): Promise<UsageSample> {
+async function takeSample({ vms, world }: Sources): Promise<UsageSample> {
   const processes = new Map<string, SampledProcess>();
   const atMs = performance.now();
   await Promise.all(
-    vms.list().map(async ({ id, runtime }) => {
-      if (runtime?.process === undefined || runtime.bootId !== host.bootId()) return;
-      const usage = await host.processUsage(runtime.process);
+    vms.records.list().map(async ({ id, runtime }) => {
+      if (runtime?.process === undefined || runtime.bootId !== world.processes.bootId()) return;
+      const usage = await world.processes.processUsage(runtime.process);
       if (usage !== undefined) processes.set(id, { ...usage, startTicks: runtime.process.startTicks });
     }),
   );
@@ -57,19 +57,19 @@ async function takeSample({ vms, host }: Sources): Promise<UsageSample> {
 }
 
 /** @returns what the file systems at / and /root say; nothing for a guest that has not come up, and in a rescue, which has others */
-async function guestDisks({ machines }: Sources, vm: Vm): Promise<Map<string, number>> {
-  const live = vm.state === 'running' && vm.runtime?.rescue !== true ? machines.find(vm.id) : undefined;
+async function guestDisks({ vms }: Sources, vm: Vm): Promise<Map<string, number>> {
+  const live = vm.state === 'running' && vm.runtime?.rescue !== true ? vms.machines.find(vm.id) : undefined;
   const info = await live?.agent.info({ timeoutMs: GUEST_ANSWER_MS }).catch(() => undefined);
   return new Map(info?.disks?.map(({ path, usedBytes }) => [path, usedBytes]));
 }
 
 async function describe(sources: Sources, vm: Vm, before: UsageSample, after: UsageSample): Promise<Stats['vms'][number]> {
-  const { host } = sources;
-  const paths = sources.pathsOf(vm);
+  const { files } = sources.world;
+  const paths = sources.vms.pathsOf(vm);
   const used = await guestDisks(sources, vm);
   // A disk that is not made yet, or not there any more, takes nothing.
   const allocated = (path: string): Promise<number> =>
-    host.fileSize(path).then(
+    files.fileSize(path).then(
       ({ allocatedBytes }) => allocatedBytes,
       () => 0,
     );

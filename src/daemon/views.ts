@@ -5,8 +5,8 @@ import type { LifecycleServices } from '../lifecycle/services.ts';
 import type { Vm } from '../model/vm.ts';
 
 /** What the API shows of a VM. */
-export function vmView(services: Pick<LifecycleServices, 'pathsOf' | 'drivers'>, vm: Vm): VmView {
-  const paths = services.pathsOf(vm);
+export function vmView(services: Pick<LifecycleServices, 'vms'>, vm: Vm): VmView {
+  const paths = services.vms.pathsOf(vm);
   const addresses = addressesOf(vm.networkIndex);
   return {
     id: vm.id,
@@ -16,7 +16,7 @@ export function vmView(services: Pick<LifecycleServices, 'pathsOf' | 'drivers'>,
     spec: vm.spec,
     labels: vm.labels,
     guestAddress: vm.runtime?.guestAddress ?? addresses.guestAddress,
-    address: services.drivers.addressOnHost(vm.runtime, addresses),
+    address: services.vms.drivers.addressOnHost(vm.runtime, addresses),
     createdAt: vm.createdAt,
     startedAt: vm.startedAt,
     lastUsedAt: vm.lastUsedAt,
@@ -36,10 +36,10 @@ export function vmView(services: Pick<LifecycleServices, 'pathsOf' | 'drivers'>,
 const prepared = new WeakMap<Vm, { address: string; text: string }>();
 
 /** @returns the views of all VMs as JSON. Of thousands, most have not changed since they were last asked for. */
-export function vmListText(services: Pick<LifecycleServices, 'vms' | 'pathsOf' | 'drivers'>): string {
-  const texts = services.vms.list().map((vm) => {
+export function vmListText(services: Pick<LifecycleServices, 'vms'>): string {
+  const texts = services.vms.records.list().map((vm) => {
     // What the configuration chooses for a VM without drivers of its own may change with the bundle.
-    const address = services.drivers.addressOnHost(vm.runtime, addressesOf(vm.networkIndex));
+    const address = services.vms.drivers.addressOnHost(vm.runtime, addressesOf(vm.networkIndex));
     const known = prepared.get(vm);
     if (known?.address === address) return known.text;
     const text = JSON.stringify(vmView(services, vm));

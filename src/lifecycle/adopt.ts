@@ -25,7 +25,7 @@ export type Adoption = 'adopted' | 'ended' | 'left';
  */
 export async function adopt(context: VmContext): Promise<Adoption> {
   const { services, vm } = context;
-  let live = services.machines.find(vm.id);
+  let live = services.vms.machines.find(vm.id);
   if (live === undefined) {
     try {
       const process = await findVmm(context);
@@ -46,16 +46,16 @@ export async function adopt(context: VmContext): Promise<Adoption> {
 async function adoptMachine(context: VmContext, process: ProcessIdentity): Promise<Machine | undefined> {
   const { services, vm } = context;
   // Known before it answers: as long as it lives, nothing may treat the VM as stopped.
-  context.update({ runtime: { bootId: services.host.bootId(), ...vm.runtime, process } });
+  context.update({ runtime: { bootId: services.world.processes.bootId(), ...vm.runtime, process } });
   const machine = await context.drivers.hypervisor.adopt(adoptionSpec(context), process);
-  if (machine !== undefined || !services.host.isAlive(process)) return machine;
+  if (machine !== undefined || !services.world.processes.isAlive(process)) return machine;
   throw new BangerError('VMM_FAILED', `process ${process.pid}, which is recorded as its VMM, is not one of ${vm.name}`);
 }
 
 async function hold(context: VmContext, machine: Machine): Promise<LiveMachine> {
   const { services, vm } = context;
-  const isNews = vm.state !== 'running' || services.machines.whyLeft(vm.id) !== undefined;
-  const live = services.machines.add(vm.id, machine, services.connectAgent(machine));
+  const isNews = vm.state !== 'running' || services.vms.machines.whyLeft(vm.id) !== undefined;
+  const live = services.vms.machines.add(vm.id, machine, services.vms.connectAgent(machine));
   if (isNews) context.update({ state: 'running', lastError: null });
   watchSpace(context, live);
   watchClock(context, live);
@@ -66,7 +66,7 @@ async function hold(context: VmContext, machine: Machine): Promise<LiveMachine> 
     try {
       await step.apply(context, new AbortController().signal);
     } catch (error) {
-      services.warn('a part of a VM could not be adopted', { vm: vm.name, part: step.title, reason: textOf(error) });
+      services.world.warn('a part of a VM could not be adopted', { vm: vm.name, part: step.title, reason: textOf(error) });
     }
   }
   return live;
@@ -77,7 +77,7 @@ async function joinNetwork(context: VmContext, live: LiveMachine): Promise<boole
   const { services, vm } = context;
   const before = live.networkProblem;
   try {
-    await services.drivers.refreshNetworks(vm.runtime);
+    await services.vms.drivers.refreshNetworks(vm.runtime);
     const { network } = context.recorded;
     await network?.ensure(new AbortController().signal);
     if ((await network?.isAttached?.(context.network)) === false) {
@@ -86,7 +86,7 @@ async function joinNetwork(context: VmContext, live: LiveMachine): Promise<boole
     live.networkProblem = null;
     if (before === null) return true;
     await reachPorts(context, live);
-    if (services.vms.find(vm.id)?.lastError === before) context.update({ lastError: null });
+    if (services.vms.records.find(vm.id)?.lastError === before) context.update({ lastError: null });
     return true;
   } catch (error) {
     live.networkProblem = `its network could not be adopted: ${textOf(error)}`;
@@ -98,8 +98,8 @@ async function joinNetwork(context: VmContext, live: LiveMachine): Promise<boole
 function leave(context: VmContext, error: unknown): void {
   const { services, vm } = context;
   const reason = textOf(error);
-  const isNews = services.machines.whyLeft(vm.id) !== reason;
-  services.machines.leave(vm.id, reason);
+  const isNews = services.vms.machines.whyLeft(vm.id) !== reason;
+  services.vms.machines.leave(vm.id, reason);
   if (isNews) tell(context, `not adopted: ${reason}`);
   tryLater(services, vm.id);
 }
@@ -107,18 +107,18 @@ function leave(context: VmContext, error: unknown): void {
 /** The disk that is full may be the one of the records. */
 function tell(context: VmContext, lastError: string): void {
   const { services, vm } = context;
-  services.warn('a VM runs and is not held as it should be', { vm: vm.name, reason: lastError });
+  services.world.warn('a VM runs and is not held as it should be', { vm: vm.name, reason: lastError });
   try {
     context.update({ state: 'running', lastError });
   } catch (error) {
-    services.warn('what a VM lacks could not be written down', { vm: vm.name, reason: textOf(error) });
+    services.world.warn('what a VM lacks could not be written down', { vm: vm.name, reason: textOf(error) });
   }
 }
 
 function tryLater(services: LifecycleServices, vmId: string): void {
   const never = new AbortController().signal;
-  services.retries.begin(`adopt ${vmId}`, () =>
-    services.locks.hold(vmId, never, async () => isWhole(services, await again(services, vmId))),
+  services.vms.retries.begin(`adopt ${vmId}`, () =>
+    services.vms.locks.hold(vmId, never, async () => isWhole(services, await again(services, vmId))),
   );
 }
 
@@ -127,17 +127,17 @@ function tryLater(services: LifecycleServices, vmId: string): void {
  * @returns how it is then
  */
 export async function again(services: LifecycleServices, vmId: string): Promise<Vm | undefined> {
-  const vm = services.vms.find(vmId);
+  const vm = services.vms.records.find(vmId);
   if (vm === undefined || isWhole(services, vm)) return vm;
   const context = makeContext(services, vm);
   if ((await adopt(context)) === 'ended') await settleEnded(context);
-  return services.vms.find(vmId);
+  return services.vms.records.find(vmId);
 }
 
 /** @returns whether there is nothing to adopt */
 function isWhole(services: LifecycleServices, vm: Vm | undefined): boolean {
   if (vm?.state !== 'running') return true;
-  return services.machines.whyLeft(vm.id) === undefined && (services.machines.find(vm.id)?.networkProblem ?? null) === null;
+  return services.vms.machines.whyLeft(vm.id) === undefined && (services.vms.machines.find(vm.id)?.networkProblem ?? null) === null;
 }
 
 /** Cleans up after a VMM that ended while no daemon held it. */
@@ -151,8 +151,8 @@ export async function settleEnded(context: VmContext): Promise<void> {
  * @throws WRONG_STATE when the VM does not run, or cannot be adopted
  */
 export async function held(services: LifecycleServices, vm: Vm, signal = new AbortController().signal): Promise<LiveMachine> {
-  if (services.machines.whyLeft(vm.id) !== undefined) await services.locks.hold(vm.id, signal, () => again(services, vm.id));
-  return services.machines.get(vm);
+  if (services.vms.machines.whyLeft(vm.id) !== undefined) await services.vms.locks.hold(vm.id, signal, () => again(services, vm.id));
+  return services.vms.machines.get(vm);
 }
 
 function textOf(error: unknown): string {

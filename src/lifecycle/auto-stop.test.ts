@@ -40,12 +40,16 @@ const use = (name: string): Vm => change(name, { lastUsedAt: isoNow() });
 
 function autoStop(staleAfterMs: number | null, stop?: AutoStopOptions['stop']) {
   const services = {
-    vms: { list: () => [...vms.values()], update: change },
-    machines: { find: (id: string) => ({ sessions: sessions.get(id) ?? 0 }) as LiveMachine },
-    drivers: { addressOnHost: (_runtime: unknown, addresses: { loopbackAddress: string }) => addresses.loopbackAddress },
-    host: { connectedAddresses: () => Promise.resolve(connected) },
-    now: () => new Date(nowMs),
-    warn: (message: string) => told.push(message),
+    vms: {
+      records: { list: () => [...vms.values()], update: change },
+      machines: { find: (id: string) => ({ sessions: sessions.get(id) ?? 0 }) as LiveMachine },
+      drivers: { addressOnHost: (_runtime: unknown, addresses: { loopbackAddress: string }) => addresses.loopbackAddress },
+    },
+    world: {
+      processes: { connectedAddresses: () => Promise.resolve(connected) },
+      clock: { now: () => new Date(nowMs) },
+      warn: (message: string) => told.push(message),
+    },
   } as unknown as AutoStopOptions['services'];
   return createAutoStop({
     services,

@@ -8,7 +8,7 @@ import type { Timer } from './timer.ts';
 const LONGEST_DELAY_MS = 2 ** 31 - 1;
 
 export type AutoStopOptions = {
-  services: Pick<LifecycleServices, 'vms' | 'machines' | 'drivers' | 'host' | 'now' | 'warn'>;
+  services: Pick<LifecycleServices, 'vms' | 'world'>;
   /** A VM that nobody has used for so long is stopped; null: none ever. */
   staleAfterMs: number | null;
   timer: Timer;
@@ -30,33 +30,35 @@ export type AutoStop = {
  */
 export function createAutoStop({ services, staleAfterMs, timer, stop, log }: AutoStopOptions): AutoStop {
   // What was used while no daemon looked is not known, so every VM gets a full period from here on.
-  const bornMs = services.now().getTime();
+  const bornMs = services.world.clock.now().getTime();
   let disarm: (() => void) | undefined;
   let ended = false;
 
   const arm = (): void => {
     if (staleAfterMs === null || disarm !== undefined || ended) return;
-    const running = services.vms.list().filter((vm) => vm.state === 'running');
+    const running = services.vms.records.list().filter((vm) => vm.state === 'running');
     if (running.length === 0) return;
     // One that is due and still there would not stop; it is tried again, but not without end.
-    const delays = running.map((vm) => dueAt(vm, staleAfterMs) - services.now().getTime()).map((ms) => (ms > 0 ? ms : staleAfterMs));
+    const delays = running
+      .map((vm) => dueAt(vm, staleAfterMs) - services.world.clock.now().getTime())
+      .map((ms) => (ms > 0 ? ms : staleAfterMs));
     disarm = timer(() => void wake(staleAfterMs), Math.min(...delays, LONGEST_DELAY_MS));
   };
 
   /** An open session will make it due a full period after its end, which is no earlier than a full period from now. */
   const dueAt = (vm: Vm, periodMs: number): number => {
-    const now = services.now().getTime();
-    if ((services.machines.find(vm.id)?.sessions ?? 0) > 0) return now + periodMs;
+    const now = services.world.clock.now().getTime();
+    if ((services.vms.machines.find(vm.id)?.sessions ?? 0) > 0) return now + periodMs;
     return Math.max(bornMs, Date.parse(vm.lastUsedAt ?? vm.createdAt)) + periodMs;
   };
 
   const wake = async (periodMs: number): Promise<void> => {
     try {
       await touchConnected();
-      const stale = services.vms.list().filter((vm) => isStale(vm, periodMs));
+      const stale = services.vms.records.list().filter((vm) => isStale(vm, periodMs));
       await Promise.all(stale.map((vm) => stop(vm, (present) => reasonOf(present, periodMs))));
     } catch (error) {
-      services.warn('unused VMs could not be looked for', { reason: error instanceof Error ? error.message : String(error) });
+      services.world.warn('unused VMs could not be looked for', { reason: error instanceof Error ? error.message : String(error) });
     }
     disarm = undefined;
     arm();
@@ -64,14 +66,16 @@ export function createAutoStop({ services, staleAfterMs, timer, stop, log }: Aut
 
   /** The daemon moves no byte of forwarded connections, so it sees them only where it looks. */
   const touchConnected = async (): Promise<void> => {
-    const connected = await services.host.connectedAddresses();
-    for (const vm of services.vms.list()) {
-      const address = services.drivers.addressOnHost(vm.runtime, addressesOf(vm.networkIndex));
-      if (vm.state === 'running' && connected.has(address)) services.vms.update(vm.id, { lastUsedAt: services.now().toISOString() });
+    const connected = await services.world.processes.connectedAddresses();
+    for (const vm of services.vms.records.list()) {
+      const address = services.vms.drivers.addressOnHost(vm.runtime, addressesOf(vm.networkIndex));
+      if (vm.state === 'running' && connected.has(address))
+        services.vms.records.update(vm.id, { lastUsedAt: services.world.clock.now().toISOString() });
     }
   };
 
-  const isStale = (vm: Vm, periodMs: number): boolean => vm.state === 'running' && dueAt(vm, periodMs) <= services.now().getTime();
+  const isStale = (vm: Vm, periodMs: number): boolean =>
+    vm.state === 'running' && dueAt(vm, periodMs) <= services.world.clock.now().getTime();
 
   const reasonOf = (vm: Vm, periodMs: number): string | undefined => {
     if (!isStale(vm, periodMs)) return undefined;

@@ -31,7 +31,7 @@ export function watchClock({ services, vm }: Pick<VmContext, 'services' | 'vm'>,
 
   const schedule = (ms: number): void => {
     disarm();
-    if (!signal.aborted) disarm = services.clockTimer(() => void look(), ms);
+    if (!signal.aborted) disarm = services.world.clock.guestTimer(() => void look(), ms);
   };
   const look = async (): Promise<void> => {
     const present = occasion;
@@ -45,7 +45,7 @@ export function watchClock({ services, vm }: Pick<VmContext, 'services' | 'vm'>,
     } catch (error) {
       // One that was silent may have stood still.
       occasion = 'gap';
-      if (silentFor === 0 && !signal.aborted) services.warn('the clock of a VM is not known', { vm: vm.name, reason: textOf(error) });
+      if (silentFor === 0 && !signal.aborted) services.world.warn('the clock of a VM is not known', { vm: vm.name, reason: textOf(error) });
       schedule(Math.min(RETRY_MS * 2 ** silentFor++, LOOK_EVERY_MS));
     }
     isLooking = false;
@@ -57,7 +57,7 @@ export function watchClock({ services, vm }: Pick<VmContext, 'services' | 'vm'>,
   };
 
   live.machine.onResume?.(noteGap);
-  const unsubscribe = services.clockJumps.subscribe(noteGap);
+  const unsubscribe = services.world.clock.jumps.subscribe(noteGap);
   signal.addEventListener('abort', () => (unsubscribe(), disarm()), { once: true });
   schedule(FIRST_LOOK_MS);
 }

@@ -6,9 +6,9 @@ import type { LifecycleServices } from './services.ts';
  * a program of another user listens already, who would get what is meant for the VM.
  * @throws NETWORK_FAILED when every address is taken
  */
-export function freeNetworkIndex({ vms, host, settings }: Pick<LifecycleServices, 'vms' | 'host' | 'settings'>): number {
-  const own = vms.networkIndexes();
-  const squatted = [...host.listenedByOthers()].filter(isVmLoopback).map((address) => networkIndexOf({ guestAddress: address }));
+export function freeNetworkIndex({ vms, world, settings }: Pick<LifecycleServices, 'vms' | 'world' | 'settings'>): number {
+  const own = vms.records.networkIndexes();
+  const squatted = [...world.processes.listenedByOthers()].filter(isVmLoopback).map((address) => networkIndexOf({ guestAddress: address }));
   const all = new Set([...own, ...squatted]);
   // Whoever sits on all of them keeps nobody from having VMs: a port that is taken is told in `vm ports`.
   return allocateNetworkIndex(all.size >= LAST_NETWORK_INDEX / 2 ? own : all, settings.firstNetworkIndex);

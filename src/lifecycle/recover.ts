@@ -36,12 +36,14 @@ export async function recover(services: LifecycleServices, operations: Operation
   const report: Recovery = { restored: [], adopted: [], left: [], stopped: [], deleted: [], failed: [], restoredImages: [], swept: [] };
   report.restoredImages = await recoverImages(services);
   report.restored = await restoreLost(services);
-  await Promise.all(services.vms.list().map((vm) => recoverVm(services, vm, report)));
+  await Promise.all(services.vms.records.list().map((vm) => recoverVm(services, vm, report)));
   endInterrupted(services, operations);
   try {
     report.swept = await sweepOrphans(services);
   } catch (error) {
-    services.warn('what belongs to no VM could not be looked for', { reason: error instanceof Error ? error.message : String(error) });
+    services.world.warn('what belongs to no VM could not be looked for', {
+      reason: error instanceof Error ? error.message : String(error),
+    });
   }
   await pruneLogs(services);
   return report;
@@ -54,7 +56,7 @@ function endInterrupted(services: LifecycleServices, operations: OperationStore)
       code: 'INTERRUPTED',
       message: 'the daemon ended in the middle of it; what was begun has been undone or finished',
     };
-    tryToWrite(services, () => operations.end(operation.id, 'failed', services.now().toISOString(), error));
+    tryToWrite(services, () => operations.end(operation.id, 'failed', services.world.clock.now().toISOString(), error));
   }
 }
 
@@ -62,15 +64,15 @@ function tryToWrite(services: LifecycleServices, write: () => void): void {
   try {
     write();
   } catch (error) {
-    services.warn('the recovery could not be written down', { reason: error instanceof Error ? error.message : String(error) });
+    services.world.warn('the recovery could not be written down', { reason: error instanceof Error ? error.message : String(error) });
   }
 }
 
 /** Failed creations leave their logs, which tell why; only the newest are worth their space. */
-async function pruneLogs({ host, vms, pathsOf }: LifecycleServices): Promise<void> {
-  const logs = await host.namesByAge(pathsOf({ id: '' }).logDirectory);
+async function pruneLogs({ world: { files }, vms: { records: vms, pathsOf } }: LifecycleServices): Promise<void> {
+  const logs = await files.namesByAge(pathsOf({ id: '' }).logDirectory);
   const ownerless = logs.filter((id) => vms.find(id) === undefined);
-  for (const id of ownerless.slice(KEPT_LOGS)) await host.removeTree(pathsOf({ id }).logDirectory);
+  for (const id of ownerless.slice(KEPT_LOGS)) await files.removeTree(pathsOf({ id }).logDirectory);
 }
 
 async function recoverVm(services: LifecycleServices, vm: Vm, report: Recovery): Promise<void> {
@@ -82,7 +84,7 @@ async function recoverVm(services: LifecycleServices, vm: Vm, report: Recovery):
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     report.failed.push(vm.name);
-    services.warn('a VM could not be recovered', { vm: vm.name, reason });
+    services.world.warn('a VM could not be recovered', { vm: vm.name, reason });
     // What was tried all the same may have stopped it; and a deletion that is not finished is one for the next try.
     const { state } = context.vm;
     if (state !== 'deleting')

@@ -1,73 +1,25 @@
-import type { Readable } from 'node:stream';
-import type { Hypervisor, Machine } from '../drivers/hypervisor/contract.ts';
-import type { NetworkDriver } from '../drivers/network/contract.ts';
-import type { StorageDriver } from '../drivers/storage/contract.ts';
+import type { Machine } from '../drivers/hypervisor/contract.ts';
 import type { AgentClient } from '../guest/agent-client.ts';
 import type { SshHostKey } from '../guest/ssh-host-key.ts';
 import type { Distribution } from '../images/distribution.ts';
-import type { ProvisionSources } from '../images/provision/sources.ts';
 import type { ImportedFacts, ImportRequest } from '../images/import/import-image.ts';
+import type { ProvisionSources } from '../images/provision/sources.ts';
 import type { Image } from '../model/image.ts';
-import type { VmAddresses } from '../model/network.ts';
 import type { ImagePaths, VmPaths } from '../model/paths.ts';
-import type { Verdict } from '../model/verdict.ts';
+import type { Vm, VmSpec } from '../model/vm.ts';
 import type { NamePort } from '../names/names.ts';
-import type { ProcessIdentity, Vm, VmRuntime, VmSpec } from '../model/vm.ts';
 import type { ImageStore } from '../store/images.ts';
 import type { VmManifests } from '../store/vm-manifests.ts';
 import type { VmStore } from '../store/vms.ts';
 import type { ClockJumps } from './clock-watch.ts';
+import type { Drivers } from './drivers/vm-drivers.ts';
+import type { DiskPort, FilePort, ProcessPort } from './host-port.ts';
 import type { KeyedLock } from './locks.ts';
+import type { Machines } from './machines.ts';
+import type { Operations } from './operations.ts';
 import type { Reboots } from './reboots.ts';
 import type { Retries } from './retries.ts';
 import type { Timer } from './timer.ts';
-import type { Machines } from './machines.ts';
-import type { Operations } from './operations.ts';
-
-/** The few things that verbs do to files and processes, handed in so that tests can break them. */
-export type HostPort = {
-  makePrivateDirectory(path: string): Promise<void>;
-  removeTree(path: string): Promise<void>;
-  exists(path: string): Promise<boolean>;
-  /** @param searchPath directories with colons between them */
-  findProgram(name: string, searchPath: string): Promise<string | undefined>;
-  commandEnvironment(): Record<string, string>;
-  writeFileAtomic(path: string, content: string | Uint8Array, mode?: number): Promise<void>;
-  readIfThere(path: string): Promise<string | undefined>;
-  namesIn(path: string): Promise<string[]>;
-  namesByAge(path: string): Promise<string[]>;
-  reflink(from: string, to: string): Promise<boolean>;
-  sparseCopy(from: string, to: string, signal?: AbortSignal): Promise<void>;
-  extendSparse(path: string, sizeBytes: number): Promise<void>;
-  setLength(path: string, sizeBytes: number): Promise<void>;
-  readHead(path: string, bytes: number): Promise<Uint8Array>;
-  /** @returns why programs that read foreign data cannot be run here, and what mends it */
-  confinementProblem(): Promise<{ reason: string; remedy: string } | undefined>;
-  /** Of the file's whole length, empty. */
-  makeExt4(path: string, label: string, signal?: AbortSignal): Promise<void>;
-  /** Of a file system that no machine uses; what can be repaired is. */
-  checkExt4(path: string, signal?: AbortSignal): Promise<void>;
-  shrinkExt4(path: string, spareBytes: number, signal?: AbortSignal): Promise<void>;
-  sha256File(path: string, signal?: AbortSignal): Promise<string>;
-  appendText(path: string, text: string): Promise<void>;
-  moveFile(from: string, to: string): Promise<void>;
-  openWhole(path: string): Promise<{ content: Readable; sizeBytes: number }>;
-  openUnpacked(path: string): Readable;
-  regularFileSize(path: string): Promise<number | undefined>;
-  publishDirectory(from: string, to: string): Promise<void>;
-  fileSize(path: string): Promise<{ bytes: number; allocatedBytes: number }>;
-  freeBytes(path: string): Promise<number>;
-  fileSystemSize(path: string): Promise<{ totalBytes: number; freeBytes: number }>;
-  processUsage(identity: ProcessIdentity): Promise<{ cpuMs: number; residentBytes: number } | undefined>;
-  endProcess(identity: ProcessIdentity, graceMs: number): Promise<boolean>;
-  signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals): boolean;
-  isAlive(identity: ProcessIdentity): boolean;
-  bootId(): string;
-  /** Every IPv4 address of this host or beyond that a TCP connection of this host has at one of its ends. */
-  connectedAddresses(): Promise<Set<string>>;
-  /** Every IPv4 address on which a program of another user listens for TCP. */
-  listenedByOthers(): Set<string>;
-};
 
 export type LifecycleSettings = {
   /** What a VM gets when the user does not say. */
@@ -88,32 +40,6 @@ export type LifecycleSettings = {
   reservedBytes: number;
 };
 
-/** The drivers of one VM. */
-export type VmDrivers = { hypervisor: Hypervisor; storage: StorageDriver; network: NetworkDriver };
-
-/** Those that have made something for a VM, or are about to; nobody else is asked about it. */
-export type RecordedDrivers = { readonly [Kind in keyof VmDrivers]: VmDrivers[Kind] | undefined };
-
-/** A VM stays with the drivers that made what it has, whatever new VMs get. */
-export type Drivers = {
-  /** @returns those that are recorded. One that cannot be had now is there all the same, and refuses with the reason. */
-  of(runtime: VmRuntime | null): RecordedDrivers;
-  /** @returns where programs on the host reach the VM; of one that no network has joined, where a new one would be reached */
-  addressOnHost(runtime: VmRuntime | null, addresses: VmAddresses): string;
-  /**
-   * Chooses for the next start of a VM, by what works on this host now. A VM that has its disk keeps what made it.
-   * @returns with a note when it therefore runs on another VMM than new ones
-   * @throws PREREQUISITE_MISSING when the configuration asks for what does not work here
-   */
-  choose(runtime: VmRuntime | null): Promise<VmDrivers & { note?: string }>;
-  /** Looks whether the network that joined a VM, and that could not be had, is there by now. */
-  refreshNetworks(runtime: VmRuntime | null): Promise<void>;
-  /** Every driver that may have made something of a VM. */
-  hypervisors(): readonly Hypervisor[];
-  storages(): readonly StorageDriver[];
-  networks(): readonly NetworkDriver[];
-};
-
 /** What guests can be given of the trust of this host. */
 export type HostTrustSource = {
   /** @returns PEM, one certificate each. @throws NOT_FOUND, CONFIG_INVALID */
@@ -122,46 +48,82 @@ export type HostTrustSource = {
   proxyVariables(): Record<string, string>;
 };
 
-/** What verbs work with; put together in daemon/compose/. */
-export type LifecycleServices = {
-  vms: VmStore;
+/** What a VM is, where it is kept, and what acts on it. */
+export type VmServices = {
+  records: VmStore;
   manifests: VmManifests;
-  images: ImageStore;
-  /** Names of images that are being made. */
-  imageNames: Set<string>;
-  operations: Operations;
-  locks: KeyedLock;
+  drivers: Drivers;
   machines: Machines;
-  /** For looks at the clocks of guests. */
-  clockTimer: Timer;
+  locks: KeyedLock;
   reboots: Reboots;
   retries: Retries;
-  drivers: Drivers;
   names: NamePort;
-  host: HostPort;
+  connectAgent(machine: Machine): AgentClient;
+  /** Public key that may log in as root. */
+  clientPublicKey(): Promise<string>;
+  pathsOf(vm: Pick<Vm, 'id'>): VmPaths;
+};
+
+/** Images: their records, and what they are made from. */
+export type ImageServices = {
+  records: ImageStore;
+  /** Names of images that are being made. */
+  reserved: Set<string>;
   /** @throws BUNDLE_MISSING, NOT_FOUND */
-  resolveImage(reference: string | undefined): Promise<Image>;
+  resolve(reference: string | undefined): Promise<Image>;
   /** What guests of builds are provisioned with. */
-  provisionSources: ProvisionSources;
+  sources: ProvisionSources;
   /** Those that images can be made of from their packages alone, by name. */
   distributions: ReadonlyMap<string, Distribution>;
   /** Makes a root file system and a work seed of an image that is not banger's own. */
-  readForeignImage(request: Omit<ImportRequest, 'host'>): Promise<ImportedFacts>;
-  hostTrust: HostTrustSource;
-  connectAgent(machine: Machine): AgentClient;
-  clockJumps: ClockJumps;
-  makeSshHostKey(): SshHostKey;
-  /** Public key that may log in as root. */
-  clientPublicKey(): Promise<string>;
-  randomBase64(bytes: number): string;
-  now(): Date;
-  newId(): string;
-  newName(): string;
-  pathsOf(vm: Pick<Vm, 'id'>): VmPaths;
-  imagePathsOf(image: Pick<Image, 'id'>): ImagePaths;
-  settings: LifecycleSettings;
+  readForeign(request: Omit<ImportRequest, 'host'>): Promise<ImportedFacts>;
+  pathsOf(image: Pick<Image, 'id'>): ImagePaths;
+  /** Whether it is as its sources are now. */
+  freshness(image: Image): Promise<Freshness>;
+  /** What config.toml calls the image of VMs whose user names none. */
+  defaultName: string;
+};
+
+/** How an image compares with its sources as they are now. */
+export type Freshness = {
+  /** The manifest of its packages has changed since. */
+  stale: boolean;
+  agentOutdated: boolean;
+  /** Makes a fresh one; null where nothing does, or nothing has to. */
+  rebuildCommand: string | null;
+};
+
+/** Everything around: the machine, time, chance, and who is told. */
+export type World = {
+  files: FilePort;
+  disks: DiskPort;
+  processes: ProcessPort;
+  clock: Clock;
+  ids: Ids;
+  trust: HostTrustSource;
   warn(message: string, facts: Record<string, unknown>): void;
 };
 
-/** Checks of the whole host, for doctor. */
-export type CheckSource = () => Promise<Verdict[]>;
+type Clock = {
+  now(): Date;
+  /** For looks at the clocks of guests. */
+  guestTimer: Timer;
+  jumps: ClockJumps;
+};
+
+/** What nobody can guess, or must not choose twice. */
+type Ids = {
+  newId(): string;
+  newName(): string;
+  randomBase64(bytes: number): string;
+  newSshHostKey(): SshHostKey;
+};
+
+/** What verbs work with, by subject; put together in daemon/compose/. A verb's signature says which of it it takes. */
+export type LifecycleServices = {
+  vms: VmServices;
+  images: ImageServices;
+  world: World;
+  operations: Operations;
+  settings: LifecycleSettings;
+};

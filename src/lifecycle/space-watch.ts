@@ -93,14 +93,14 @@ class SpaceWatch {
     if (worst === this.#told || (worst === null && this.#silent.size > 0) || this.#live.companions.signal.aborted) return;
     const { services, vm } = this.context;
     try {
-      services.vms.update(vm.id, { lastError: worst });
+      services.vms.records.update(vm.id, { lastError: worst });
     } catch (error) {
       // The disk that is full may be the one of the records; the next look tells it.
-      services.warn('what a VM lacks could not be written down', { vm: vm.name, problem: worst, reason: textOf(error) });
+      services.world.warn('what a VM lacks could not be written down', { vm: vm.name, problem: worst, reason: textOf(error) });
       return;
     }
     this.#told = worst;
-    services.warn(worst === null ? 'a VM has space again' : 'a VM has trouble with its disk', { vm: vm.name, problem: worst });
+    services.world.warn(worst === null ? 'a VM has space again' : 'a VM has trouble with its disk', { vm: vm.name, problem: worst });
   }
 }
 
@@ -131,7 +131,7 @@ async function problemOfOverlay(watch: SpaceWatch, error: unknown): Promise<stri
 async function lookAtHost(watch: SpaceWatch): Promise<number> {
   const { services, paths } = watch.context;
   try {
-    const freeBytes = await services.host.freeBytes(paths.directory);
+    const freeBytes = await services.world.files.freeBytes(paths.directory);
     const decision = decideHost(freeBytes);
     if (decision.do === 'hold') watch.tell('host', await heldFor(watch, 'host', decision.untilBytes));
     if (decision.do === 'go on') {

@@ -27,7 +27,7 @@ export type UnknownVmm = ProcessIdentity & { shortId: string; hypervisor: string
 export async function unknownVmms(services: LifecycleServices): Promise<UnknownVmm[]> {
   const found: UnknownVmm[] = [];
   for (const id of await unknownIds(services)) {
-    for (const hypervisor of services.drivers.hypervisors()) {
+    for (const hypervisor of services.vms.drivers.hypervisors()) {
       const process = await unlessAbsent(() => hypervisor.find(orphanSpec(services, id)));
       if (process !== undefined) found.push({ ...process, shortId: id, hypervisor: hypervisor.name });
     }
@@ -36,9 +36,9 @@ export async function unknownVmms(services: LifecycleServices): Promise<UnknownV
 }
 
 /** Each VM that runs has a runtime directory. */
-async function unknownIds({ host, vms, pathsOf }: LifecycleServices): Promise<string[]> {
+async function unknownIds({ world: { files }, vms: { records: vms, pathsOf } }: LifecycleServices): Promise<string[]> {
   const known = new Set(vms.list().map(shortId));
-  const names = await host.namesIn(pathsOf({ id: '' }).runtimeDirectory);
+  const names = await files.namesIn(pathsOf({ id: '' }).runtimeDirectory);
   return names.filter((name) => /^[0-9a-f]{8}$/.test(name) && !known.has(name));
 }
 
@@ -46,14 +46,17 @@ async function unknownIds({ host, vms, pathsOf }: LifecycleServices): Promise<st
 async function sweepMachines(services: LifecycleServices): Promise<{ swept: string[]; alive: UnknownVmm[] }> {
   const swept: string[] = [];
   const alive = await unknownVmms(services);
-  const { drivers, host, warn } = services;
+  const {
+    vms: { drivers },
+    world: { files, warn },
+  } = services;
   for (const one of alive) warn('a VMM of an unknown VM is left alone', one);
   for (const id of await unknownIds(services)) {
     if (alive.some((one) => one.shortId === id)) continue;
     const spec = orphanSpec(services, id);
     try {
       for (const hypervisor of drivers.hypervisors()) await unlessAbsent(() => hypervisor.cleanUp(spec));
-      await host.removeTree(spec.runtimeDirectory);
+      await files.removeTree(spec.runtimeDirectory);
       swept.push(spec.runtimeDirectory);
     } catch (error) {
       warn('what is left of an unknown VM could not be removed', { shortId: id, reason: textOf(error) });
@@ -73,7 +76,7 @@ async function unlessAbsent<T>(work: () => Promise<T>): Promise<T | undefined> {
 }
 
 /** As much of a machine as finding it takes. */
-function orphanSpec({ pathsOf }: LifecycleServices, vmId: string): MachineSpec {
+function orphanSpec({ vms: { pathsOf } }: LifecycleServices, vmId: string): MachineSpec {
   const { runtimeDirectory, serialLog, vmmLog } = pathsOf({ id: vmId });
   return {
     ...{ vmId, vmName: vmId, vcpuCount: 1, memoryMib: 1, kernelPath: '', initramfsPath: '', kernelArguments: [], disks: [] },
@@ -84,18 +87,18 @@ function orphanSpec({ pathsOf }: LifecycleServices, vmId: string): MachineSpec {
 async function sweepDirectories(services: LifecycleServices): Promise<string[]> {
   const swept: string[] = [];
   for (const id of await directoriesWithoutRecord(services)) {
-    const { directory, rootOverlay, workDisk } = services.pathsOf({ id });
-    const hasDisk = (await services.host.exists(workDisk)) || (await services.host.exists(rootOverlay));
-    if (hasDisk) services.warn('disks of an unknown VM are kept', { directory });
+    const { directory, rootOverlay, workDisk } = services.vms.pathsOf({ id });
+    const hasDisk = (await services.world.files.exists(workDisk)) || (await services.world.files.exists(rootOverlay));
+    if (hasDisk) services.world.warn('disks of an unknown VM are kept', { directory });
     else {
-      await services.host.removeTree(directory);
+      await services.world.files.removeTree(directory);
       swept.push(directory);
     }
   }
   return swept;
 }
 
-async function sweepStorages({ drivers, vms, warn }: LifecycleServices): Promise<void> {
+async function sweepStorages({ vms: { drivers, records: vms }, world: { warn } }: LifecycleServices): Promise<void> {
   const alive = vms.list().map(({ id }) => ({ vmId: id }));
   for (const storage of drivers.storages()) {
     await storage.sweep?.(alive).catch((error: unknown) => {
@@ -109,17 +112,17 @@ async function sweepStorages({ drivers, vms, warn }: LifecycleServices): Promise
  * @returns whether every network that has joined one of the VMs could be swept
  */
 export async function sweepNetworks(services: LifecycleServices): Promise<boolean> {
-  const networks = services.drivers.networks();
+  const networks = services.vms.drivers.networks();
   const isThere = (name: string | undefined): boolean => name === undefined || networks.some((network) => network.name === name);
-  let isDone = services.vms.list().every(({ runtime }) => isThere(runtime?.networkDriver)) && networks.length > 0;
-  const maybeRunning = services.vms.list().filter(({ state }) => state !== 'stopped');
+  let isDone = services.vms.records.list().every(({ runtime }) => isThere(runtime?.networkDriver)) && networks.length > 0;
+  const maybeRunning = services.vms.records.list().filter(({ state }) => state !== 'stopped');
   const contexts = maybeRunning.map((vm) => makeContext(services, vm));
   for (const network of networks) {
     const joined = contexts.filter(({ vm }) => vm.runtime?.networkDriver === network.name).map((context) => context.network);
     await network.sweep(joined).catch((error: unknown) => {
-      if (isAbsent(error) && !services.vms.list().some(({ runtime }) => runtime?.networkDriver === network.name)) return;
+      if (isAbsent(error) && !services.vms.records.list().some(({ runtime }) => runtime?.networkDriver === network.name)) return;
       isDone = false;
-      services.warn('a network could not be swept', { network: network.name, reason: textOf(error) });
+      services.world.warn('a network could not be swept', { network: network.name, reason: textOf(error) });
     });
   }
   return isDone;
@@ -127,13 +130,13 @@ export async function sweepNetworks(services: LifecycleServices): Promise<boolea
 
 /** The private network is for VMs: when none runs, nothing of it outlives the daemon. */
 export async function sweepUnlessUsed(services: LifecycleServices): Promise<void> {
-  if (services.vms.list().some((vm) => vm.state !== 'stopped')) return;
+  if (services.vms.records.list().some((vm) => vm.state !== 'stopped')) return;
   const unknown = await unknownVmms(services).catch(() => undefined);
   if (unknown === undefined || unknown.length > 0) return;
-  for (const network of services.drivers.networks()) {
+  for (const network of services.vms.drivers.networks()) {
     await network.sweep([]).catch((error: unknown) => {
       if (isAbsent(error)) return;
-      services.warn('the network could not be taken down', { network: network.name, reason: textOf(error) });
+      services.world.warn('the network could not be taken down', { network: network.name, reason: textOf(error) });
     });
   }
 }

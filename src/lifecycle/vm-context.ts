@@ -9,7 +9,8 @@ import type { VmPaths } from '../model/paths.ts';
 import { type Vm, shortId } from '../model/vm.ts';
 import type { VmChange } from '../store/vms.ts';
 import type { OperationHandle } from './operations.ts';
-import type { LifecycleServices, RecordedDrivers, VmDrivers } from './services.ts';
+import type { LifecycleServices } from './services.ts';
+import type { RecordedDrivers, VmDrivers } from './drivers/vm-drivers.ts';
 
 /** What the steps of a verb share about one VM. */
 export type VmContext = {
@@ -51,29 +52,29 @@ export function makeContext(
   services: LifecycleServices,
   vm: Vm,
   operation: VmContext['operation'] = silent,
-  image = services.images.find(vm.imageId) ?? missingImage(vm),
+  image = services.images.records.find(vm.imageId) ?? missingImage(vm),
 ): VmContext {
   let present = vm;
   const addresses = addressesOf(vm.networkIndex);
   return {
     services,
-    paths: services.pathsOf(vm),
+    paths: services.vms.pathsOf(vm),
     image,
     network: { shortId: shortId(vm), addresses, nat: vm.spec.nat },
     get vm() {
       return present;
     },
     get recorded() {
-      return services.drivers.of(present.runtime);
+      return services.vms.drivers.of(present.runtime);
     },
     get drivers() {
-      return required(services.drivers.of(present.runtime), present);
+      return required(services.vms.drivers.of(present.runtime), present);
     },
     get addressOnHost() {
-      return services.drivers.addressOnHost(present.runtime, addresses);
+      return services.vms.drivers.addressOnHost(present.runtime, addresses);
     },
     update(change) {
-      present = services.vms.update(vm.id, change);
+      present = services.vms.records.update(vm.id, change);
     },
     unreleased: new Set(),
     attachment: null,

@@ -29,6 +29,6 @@ for (const verb of VERB_NAMES) {
 }
 
 function assertNoLogs({ world, daemon }: VerbRuns, what: string): void {
-  const owners = daemon.services.vms.list().map(({ id }) => id);
+  const owners = daemon.services.vms.records.list().map(({ id }) => id);
   assert.deepEqual(readdirSync(join(world.directories.stateDirectory, 'logs')), owners, what);
 }

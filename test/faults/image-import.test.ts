@@ -18,7 +18,7 @@ type Fault = (typeof FAULTS)[number];
 /** An import is done by the real programs; the host that it asks for them is watched as the daemon's own. */
 function watchImport({ services, effects }: TestDaemon): void {
   const host = effects.watch('host', realHost, SYNC);
-  services.readForeignImage = (request) => importImage({ ...request, host });
+  services.images.readForeign = (request) => importImage({ ...request, host });
 }
 
 function archive({ world }: TestDaemon): string {

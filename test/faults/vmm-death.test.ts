@@ -20,7 +20,7 @@ for (const verb of VERB_NAMES) {
         machineOfWeb()?.end({ cause: 'crash', detail: 'ended by SIGKILL' });
       });
       // The daemon hears of it and cleans up, beside the verb or after it.
-      await until(() => runs.daemon.services.vms.list().every(({ id, state }) => state !== 'running' || isHeld(runs, id)));
+      await until(() => runs.daemon.services.vms.records.list().every(({ id, state }) => state !== 'running' || isHeld(runs, id)));
       await settle(runs);
       await runs.check(what, 'stopped');
     }
@@ -30,12 +30,13 @@ for (const verb of VERB_NAMES) {
 
 /** Whether the daemon holds a machine that lives. */
 function isHeld(runs: VerbRuns, vmId: string): boolean {
-  const process = runs.daemon.services.machines.find(vmId)?.machine.process;
+  const process = runs.daemon.services.vms.machines.find(vmId)?.machine.process;
   return process !== undefined && runs.world.host.isAlive(process);
 }
 
 /** Waits for what holds the lock of `web`: cleaning up is no operation. */
 async function settle(runs: VerbRuns): Promise<void> {
   const { services } = runs.daemon;
-  for (const { id } of services.vms.list()) await services.locks.hold(id, new AbortController().signal, () => Promise.resolve());
+  for (const { id } of services.vms.records.list())
+    await services.vms.locks.hold(id, new AbortController().signal, () => Promise.resolve());
 }

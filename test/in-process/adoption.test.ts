@@ -258,7 +258,7 @@ test('a VM whose record says error, or that its start had not ended, is adopted 
   for (const state of ['error', 'starting'] as const) {
     const { next, pid } = await livesOf(t);
     const first = await next();
-    first.services.vms.update((await first.api.showVm('web')).id, { state, lastError: 'it was not adopted' });
+    first.services.vms.records.update((await first.api.showVm('web')).id, { state, lastError: 'it was not adopted' });
     const second = await next();
     const vm = await second.api.showVm('web');
     assert.deepEqual([vm.state, vm.pid, vm.lastError], ['running', pid, null], state);
@@ -268,7 +268,7 @@ test('a VM whose record says error, or that its start had not ended, is adopted 
 test('a start that a daemon did not survive before anybody could work in the guest is undone (9.5, 10.7)', async (t) => {
   const { world, next } = await livesOf(t);
   const first = await next();
-  first.services.vms.update((await first.api.showVm('web')).id, { state: 'starting', startedAt: null });
+  first.services.vms.records.update((await first.api.showVm('web')).id, { state: 'starting', startedAt: null });
   const second = await next();
   assert.deepEqual([(await second.api.showVm('web')).state, world.machines.machines.size], ['stopped', 0]);
 });
@@ -276,7 +276,7 @@ test('a start that a daemon did not survive before anybody could work in the gue
 test('a VM is adopted by its socket when another process is recorded as its VMM (3.8, 10.7)', async (t) => {
   const { world, next, pid } = await livesOf(t);
   for (const process of [{ pid: 1, startTicks: 1 }, undefined]) {
-    const { vms } = (await next()).services;
+    const vms = (await next()).services.vms.records;
     const vm = vms.list()[0] ?? assert.fail();
     const { process: _before, ...runtime } = vm.runtime ?? assert.fail();
     vms.update(vm.id, { runtime: { ...runtime, ...(process === undefined ? {} : { process }) } });

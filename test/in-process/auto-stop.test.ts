@@ -12,7 +12,10 @@ test('an unused VM is stopped, and its events and the log say why (3.9)', async 
   const vm = await created(api, 'web');
   await until(async () => (await api.showVm('web')).state === 'stopped');
   await until(() => services.operations.list().every(({ state }) => state !== 'running'));
-  assert.match(readFileSync(services.pathsOf(vm).eventLog, 'utf8'), /"verb":"vm\.stop","type":"log","line":"nobody has used web for 1\.0s/);
+  assert.match(
+    readFileSync(services.vms.pathsOf(vm).eventLog, 'utf8'),
+    /"verb":"vm\.stop","type":"log","line":"nobody has used web for 1\.0s/,
+  );
   assert.ok(log.some(({ level, msg }) => level === 'info' && msg.startsWith('nobody has used web')));
 });
 
@@ -46,7 +49,7 @@ test('a file that is still on its way counts as an open session (3.9)', async (t
   machine?.guest.files.set('/big', { content: Buffer.alloc(32 * 1024 ** 2, 1), mode: 0o644 });
   const { socket } = await api.getFile('web', '/big');
   await sleep(50);
-  assert.equal(services.machines.find(id)?.sessions, 1);
+  assert.equal(services.vms.machines.find(id)?.sessions, 1);
   socket.destroy();
-  await until(() => services.machines.find(id)?.sessions === 0);
+  await until(() => services.vms.machines.find(id)?.sessions === 0);
 });

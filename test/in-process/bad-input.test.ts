@@ -269,7 +269,7 @@ test('for a mistyped name the near one is suggested, and it fails alone among se
 
 test('the beginning of an id that several VMs share is refused with their names (3.1, 3.4)', async () => {
   const vms = [await created(daemon.api, 'one', { start: false }), await created(daemon.api, 'two', { start: false })];
-  const store = daemon.services.vms;
+  const store = daemon.services.vms.records;
   const twins = vms.map(({ id }, at) => ({
     ...(store.find(id) ?? assert.fail()),
     id: `abcd${at}${id.slice(5)}`,

@@ -40,7 +40,7 @@ test('a guest that stood still, because it was paused or the disk was full, has 
   const { api, world, services } = await daemonFor(t);
   await created(api, 'web');
   const vmm = fakeOf(world, 'web');
-  const { machine } = services.machines.get(await api.showVm('web'));
+  const { machine } = services.vms.machines.get(await api.showVm('web'));
   await machine.pause?.();
   behind(vmm, 60_000);
   await machine.resume?.();
@@ -79,7 +79,7 @@ test('a guest that keeps its clock by NTP is corrected after a gap and else left
   const vmm = fakeOf(world, 'web');
   vmm.guest.isClockKept = true;
   behind(vmm, 12_000);
-  const { machine } = services.machines.get(await api.showVm('web'));
+  const { machine } = services.vms.machines.get(await api.showVm('web'));
   await machine.pause?.();
   await machine.resume?.();
   await until(() => isRight(vmm));

@@ -137,7 +137,7 @@ test('what commands need of the host is told with the commands, and refuses them
   );
   assert.match(remedy ?? '', /^delete VMs/);
   await assert.rejects(daemon.api.createVm({ name: 'web' }, false), { code: 'NO_SPACE' });
-  daemon.services.host.findProgram = () => Promise.resolve(undefined);
+  daemon.services.world.processes.findProgram = () => Promise.resolve(undefined);
   const ssh = (await daemon.api.doctor()).verdicts.find(({ name }) => name === 'ssh-client');
   assert.deepEqual([ssh?.level, ssh?.remedy], ['fail', 'sudo apt-get install openssh-client']);
 });
@@ -151,7 +151,7 @@ test('of services that do not listen it is told how to look at them with the ini
     none: 'banger vm logs web',
   };
   for (const [initSystem, remedy] of Object.entries(looks)) {
-    daemon.services.images.save({ ...daemon.world.image, initSystem: initSystem as keyof typeof looks, servicePorts: [4096] });
+    daemon.services.images.records.save({ ...daemon.world.image, initSystem: initSystem as keyof typeof looks, servicePorts: [4096] });
     const found = (await daemon.api.doctor()).verdicts.find(({ name }) => name === 'services');
     assert.deepEqual([found?.level, found?.vm, found?.remedy], ['warn', 'web', remedy]);
   }

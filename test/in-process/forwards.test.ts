@@ -57,9 +57,9 @@ test('conflicts are refused first, with who has the port and what to do; the sam
 
 test('a port of another program is refused, whether or not the VM runs (6.1)', async (t) => {
   const daemon = await running(t, 'web');
-  const before = daemon.services.drivers.of;
-  daemon.services.drivers.of = (runtime) => {
-    const [network] = daemon.services.drivers.networks();
+  const before = daemon.services.vms.drivers.of;
+  daemon.services.vms.drivers.of = (runtime) => {
+    const [network] = daemon.services.vms.drivers.networks();
     assert.ok(network !== undefined);
     return { ...before(runtime), network: { ...network, probeForward: () => Promise.resolve('another program uses it') } };
   };
@@ -67,8 +67,8 @@ test('a port of another program is refused, whether or not the VM runs (6.1)', a
   assert.equal(refused.exitCode, 1);
   assert.match(refused.stderr, /another program uses it[^]*banger vm forward web 127\.0\.0\.1:8080:80\/tcp/);
   assert.deepEqual(await daemon.api.forwards('web'), []);
-  daemon.services.drivers.of = (runtime) => {
-    const { probeForward: _absent, ...network } = daemon.services.drivers.networks()[0] ?? assert.fail();
+  daemon.services.vms.drivers.of = (runtime) => {
+    const { probeForward: _absent, ...network } = daemon.services.vms.drivers.networks()[0] ?? assert.fail();
     return { ...before(runtime), network };
   };
   assert.match((await cli(daemon, 'forward', 'web', '8080:80')).stderr, /forwards no ports/);

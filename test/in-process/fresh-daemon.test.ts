@@ -81,14 +81,14 @@ test('a VM whose disk was made by a driver that is not there is not started with
   const { api, services } = await start();
   const vm = await created(api, 'web', { start: false });
   mark(world, vm);
-  const { runtime } = services.vms.find(vm.id) ?? assert.fail();
+  const { runtime } = services.vms.records.find(vm.id) ?? assert.fail();
   for (const storageDriver of ['dm-snapshot', 'of another banger']) {
-    services.vms.update(vm.id, { runtime: { bootId: '', ...runtime, storageDriver } });
+    services.vms.records.update(vm.id, { runtime: { bootId: '', ...runtime, storageDriver } });
     const outcome = await runInProcess(world.env, ['vm', 'start', 'web']);
     assert.notEqual(outcome.exitCode, 0, storageDriver);
     assertMarked(world, vm, storageDriver);
   }
-  services.vms.update(vm.id, { runtime });
+  services.vms.records.update(vm.id, { runtime });
   await done(api, api.beginVm('web', 'start'));
 });
 

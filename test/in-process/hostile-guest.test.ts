@@ -70,7 +70,7 @@ test('a VM whose init ends again and again stays stopped, and names the rescue (
   const { api, waiting, services } = daemon;
   const vm = await created(api, 'web');
   const panic = 'Kernel panic - not syncing: Attempted to kill init! exitcode=0x00007f00';
-  writeFileSync(services.pathsOf(vm).serialLog, `${panic}\n[ 3.1] Call Trace:\n`);
+  writeFileSync(services.vms.pathsOf(vm).serialLog, `${panic}\n[ 3.1] Call Trace:\n`);
   await reboot(daemon);
   for (let again = 0; again < 4; again++) {
     await reboot(daemon);
@@ -159,7 +159,7 @@ test('a VM has so many sessions and no more: others wait for their turn, too man
   let told: number | undefined;
   const thirteenth = runInProcess(world.env, ['exec', 'web', 'true']);
   const early = api.tunnel('web', '127.0.0.1:7', (sessions) => (told = sessions));
-  await until(() => told === 12 && services.machines.find(id)?.waiting.length === 2);
+  await until(() => told === 12 && services.vms.machines.find(id)?.waiting.length === 2);
   for (const tunnel of tunnels.splice(0, 2)) tunnel.destroy();
   tunnels.push(await early);
   const { exitCode, stderr } = await thirteenth;

@@ -50,8 +50,8 @@ test('an image comes of packages alone: put together, configured in a VM that bo
   assert.equal(readFileSync(image.kernelPath, 'utf8'), 'exotic');
   assert.match(image.workSeedFingerprint ?? '', /^[0-9a-f]{64}$/);
   assert.match(readFileSync(image.buildLogPath ?? '', 'utf8'), /== configuration of the packages\nconfigured\n/);
-  assert.deepEqual([services.vms.list(), world.remains()], [[], []]);
-  assert.deepEqual(readdirSync(services.imagePathsOf(image).directory).toSorted(), [
+  assert.deepEqual([services.vms.records.list(), world.remains()], [[], []]);
+  assert.deepEqual(readdirSync(services.images.pathsOf(image).directory).toSorted(), [
     ...['image.json', 'initramfs', 'kernel', 'modules.tar.zst', 'rootfs.ext4', 'work-seed.ext4'],
   ]);
   const shown = (await runInProcess({ ...world.env }, ['image', 'show', 'new'])).stdout;

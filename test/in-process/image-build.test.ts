@@ -44,11 +44,11 @@ test('an image is built in a VM that is gone afterwards; VMs of it wait for its 
   assert.match(image.sshKeyFingerprint ?? '', /^SHA256:/);
   const log = readFileSync(image.buildLogPath ?? '', 'utf8');
   assert.match(log, /== packages\n[^]*== tool\ntool\n== tool: done in/);
-  assert.deepEqual(services.vms.list(), []);
+  assert.deepEqual(services.vms.records.list(), []);
   assert.deepEqual(world.remains(), []);
   const web = await created(api, 'web', { image: 'dev' });
   assert.equal(web.spec.rootOverlayBytes, 8 * 1024 * MIB);
-  assert.deepEqual(readdirSync(services.imagePathsOf(image).directory).toSorted(), [
+  assert.deepEqual(readdirSync(services.images.pathsOf(image).directory).toSorted(), [
     ...['image.json', 'initramfs', 'kernel', 'rootfs.ext4', 'work-seed.ext4'],
   ]);
 });
@@ -221,7 +221,7 @@ test('a stale image says how to build it anew, which takes its name while VMs ke
   const second = await api.showImage('dev');
   assert.equal((await build(daemon, { replace: true })).state, 'done');
   await assert.rejects(api.showImage(second.id), BangerError, 'nobody used it');
-  assert.equal(existsSync(services.imagePathsOf(second).directory), false);
+  assert.equal(existsSync(services.images.pathsOf(second).directory), false);
 });
 
 test('an image keeps the agent of its day; list, show and doctor tell of an older one and what renews it (8.5, 9.3)', async (t) => {

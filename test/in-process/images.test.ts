@@ -85,7 +85,7 @@ test('an image is registered, shown, used, promoted and deleted; the user keeps 
   const promoted = await api.showImage('mine');
   assert.deepEqual([promoted.id, promoted.managed], [id, true]);
   for (const path of [promoted.kernelPath, promoted.rootfsPath, promoted.workSeedPath ?? '']) {
-    assert.ok(path.startsWith(services.imagePathsOf({ id }).directory) && existsSync(path), path);
+    assert.ok(path.startsWith(services.images.pathsOf({ id }).directory) && existsSync(path), path);
   }
   await created(api, 'web', { image: 'mine' });
   await done(api, api.beginVm('web', 'delete'));
@@ -209,8 +209,8 @@ test('prune removes images of older bundles, with --all every unused one; the de
   const daemon = await daemonFor(t);
   const { api, world, services } = daemon;
   const { rootfs } = ownFiles(daemon);
-  services.images.save({ ...world.image, id: '2'.repeat(32), name: 'default-22222222' });
-  services.images.save({ ...world.image, id: '3'.repeat(32), name: 'default-33333333' });
+  services.images.records.save({ ...world.image, id: '2'.repeat(32), name: 'default-22222222' });
+  services.images.records.save({ ...world.image, id: '3'.repeat(32), name: 'default-33333333' });
   await api.registerImage({ name: 'mine', rootfsPath: rootfs });
   await created(api, 'web', { image: 'default-33333333', start: false });
   const prune = (...flags: string[]) => runInProcess({ ...world.env }, ['image', 'prune', ...flags]);
@@ -228,7 +228,7 @@ test('an image without work seed gives an empty work disk, which grows with its 
   const { rootfs } = ownFiles(daemon);
   await api.registerImage({ name: 'mine', rootfsPath: rootfs });
   const vm = await created(api, 'web', { image: 'mine', workDiskBytes: 1024 * MIB });
-  const { workDisk } = daemon.services.pathsOf(vm);
+  const { workDisk } = daemon.services.vms.pathsOf(vm);
   assert.deepEqual([vm.state, await daemon.world.host.fileSize(workDisk).then(({ bytes }) => bytes)], ['running', 1024 * MIB]);
 });
 
@@ -257,6 +257,6 @@ test('a managed image without the fingerprint of its work seed has one after its
   await until(async () => (await api.showImage('kept')).workSeedFingerprint !== null);
   const { workSeedFingerprint, id } = await api.showImage('kept');
   assert.equal(workSeedFingerprint, await daemon.world.host.sha256File(seed));
-  const manifest = readFileSync(join(daemon.services.imagePathsOf({ id }).directory, 'image.json'), 'utf8');
+  const manifest = readFileSync(join(daemon.services.images.pathsOf({ id }).directory, 'image.json'), 'utf8');
   assert.equal((JSON.parse(manifest) as { workSeedFingerprint: string }).workSeedFingerprint, workSeedFingerprint);
 });

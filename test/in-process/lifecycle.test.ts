@@ -119,7 +119,7 @@ test('a VM is deleted whatever its record says, with a machine and without (3.5)
   for (const state of VM_STATES) {
     for (const start of [true, false]) {
       const { id } = await created(api, 'web', { start });
-      services.vms.update(id, { state });
+      services.vms.records.update(id, { state });
       await done(api, api.beginVm('web', 'delete'));
       assert.deepEqual([await api.listVms(), world.remains()], [[], []], `${state}, ${start ? 'running' : 'stopped'}`);
     }
@@ -168,7 +168,7 @@ test('a VM whose deletion failed half-way is not taken for a stopped one when it
   assert.equal((await ended(api, await api.beginVm('web', 'delete'))).state, 'failed');
   effects.hook = () => undefined;
   // Whoever cleans up after a VMM waits for the same lock.
-  await services.locks.hold(id, new AbortController().signal, () => Promise.resolve());
+  await services.vms.locks.hold(id, new AbortController().signal, () => Promise.resolve());
   assert.equal((await api.showVm('web')).state, 'deleting');
   await done(api, api.beginVm('web', 'delete'));
   assert.deepEqual(world.remains(), []);

@@ -58,8 +58,8 @@ test('a VM that was being deleted when the database was lost is gone, one that w
   const first = await start();
   for (const name of ['deleted', 'half']) await created(first.api, name, { start: false });
   const [deleted, half] = await first.api.listVms();
-  first.services.vms.update(deleted?.id ?? '', { state: 'deleting' });
-  first.services.vms.update(half?.id ?? '', { state: 'creating' });
+  first.services.vms.records.update(deleted?.id ?? '', { state: 'deleting' });
+  first.services.vms.records.update(half?.id ?? '', { state: 'creating' });
   rmSync(pathsOf(world, { id: half?.id ?? '' }).workDisk);
   await losesDatabase(first);
   const second = await start();
@@ -72,7 +72,7 @@ test('a VM of which only its manifest says that it was being created is kept for
   const first = await start();
   const vm = await created(first.api, 'web', { start: false });
   mark(world, vm);
-  first.services.vms.update(vm.id, { state: 'creating' });
+  first.services.vms.records.update(vm.id, { state: 'creating' });
   await losesDatabase(first);
   const second = await start();
   const found = await second.api.showVm('web');
@@ -88,10 +88,10 @@ test('with an older database new VMs come back beside the old ones, under anothe
   await first.stop();
   const second = await start();
   // As if the database were from before: another VM has the name and the number of the one that it does not know.
-  const { id, networkIndex } = second.services.vms.find(vm.id) ?? { id: '', networkIndex: 0 };
-  second.services.vms.remove(id);
+  const { id, networkIndex } = second.services.vms.records.find(vm.id) ?? { id: '', networkIndex: 0 };
+  second.services.vms.records.remove(id);
   const taker = await created(second.api, 'other', { start: false });
-  assert.equal(second.services.vms.find(taker.id)?.networkIndex, networkIndex);
+  assert.equal(second.services.vms.records.find(taker.id)?.networkIndex, networkIndex);
   await second.stop();
   const third = await start();
   const names = (await third.api.listVms()).map(({ name }) => name).toSorted();

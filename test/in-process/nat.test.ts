@@ -50,9 +50,9 @@ test('internal nat of an unknown VM is refused with the reason, and the others a
 test('a network that cannot change NAT of a running VM refuses with the way to do it, and the record stays true (6.2)', async (t) => {
   const { api, services, nat } = await natDaemon(t);
   await created(api, 'web');
-  const { setNat: _absent, ...without } = services.drivers.networks()[0] ?? assert.fail();
-  const before = services.drivers.of;
-  services.drivers.of = (runtime) => ({ ...before(runtime), network: without });
+  const { setNat: _absent, ...without } = services.vms.drivers.networks()[0] ?? assert.fail();
+  const before = services.vms.drivers.of;
+  services.vms.drivers.of = (runtime) => ({ ...before(runtime), network: without });
   const outcome = await nat('down', 'web');
   assert.deepEqual([outcome.exitCode === 0, outcome.stdout], [false, '']);
   assert.match(outcome.stderr, /only when a VM starts[^]*banger vm stop web && banger vm set web --no-nat && banger vm start web/);

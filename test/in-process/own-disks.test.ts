@@ -78,8 +78,8 @@ test('a VM whose own disks do not carry it says why and names the rescue, whenev
   const { api, world, services } = await daemonFor(t);
   const vm = await created(api, 'web', { start: false });
   const say = (line: string): void => {
-    mkdirSync(dirname(services.pathsOf(vm).serialLog), { recursive: true });
-    writeFileSync(services.pathsOf(vm).serialLog, `[ 9.1] EXT4-fs (vda): mount failed\n${line}\n[ 14.3] reboot: Restarting system\n`);
+    mkdirSync(dirname(services.vms.pathsOf(vm).serialLog), { recursive: true });
+    writeFileSync(services.vms.pathsOf(vm).serialLog, `[ 9.1] EXT4-fs (vda): mount failed\n${line}\n[ 14.3] reboot: Restarting system\n`);
   };
   world.machines.inject('web', 'die-after-start');
   for (const [line, reason] of [
@@ -170,9 +170,22 @@ test('a rescue boots the image read-only beside the disks of the VM, which stay 
 
 test('the rescue of an image without an init runs the default image, which has a shell (11.9)', async (t) => {
   const { api, world, services } = await daemonFor(t);
-  services.images.save({ ...world.image, id: 'f'.repeat(32), name: 'tiny', initSystem: 'none', entrypoint: ['/serve'], servicePorts: [] });
+  services.images.records.save({
+    ...world.image,
+    id: 'f'.repeat(32),
+    name: 'tiny',
+    initSystem: 'none',
+    entrypoint: ['/serve'],
+    servicePorts: [],
+  });
   await created(api, 'web', { start: false, image: 'tiny' });
-  services.images.save({ ...world.image, id: 'f'.repeat(32), name: 'tiny', initSystem: 'none', rootfsPath: world.image.kernelPath });
+  services.images.records.save({
+    ...world.image,
+    id: 'f'.repeat(32),
+    name: 'tiny',
+    initSystem: 'none',
+    rootfsPath: world.image.kernelPath,
+  });
   await done(api, api.beginVm('web', 'start', { rescue: true }));
   const { spec, guest } = fakeOf(world, 'web');
   assert.equal(spec.disks[0]?.path, world.image.rootfsPath);

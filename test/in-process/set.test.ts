@@ -14,7 +14,7 @@ const SIZES = { workDiskBytes: 128 * MIB, rootOverlayBytes: 256 * MIB };
 
 const set = ({ api }: TestDaemon, name: string, body: Record<string, unknown>) => done(api, api.beginVm(name, 'set', body));
 const diskLength = ({ services }: TestDaemon, vm: VmView, disk: 'workDisk' | 'rootOverlay'): number =>
-  statSync(services.pathsOf(vm)[disk]).size;
+  statSync(services.vms.pathsOf(vm)[disk]).size;
 
 describe('a stopped VM', () => {
   test('gets other processors, memory and larger disks, and starts with them (3.7, 5.3)', async (t) => {
@@ -80,7 +80,7 @@ describe('a stopped VM', () => {
   test('whose disk is larger than recorded keeps all of it when a growth fails (3.7, 5.3)', async (t) => {
     const daemon = await daemonFor(t);
     const vm = await created(daemon.api, 'web', { ...SIZES, start: false });
-    await daemon.services.host.extendSparse(daemon.services.pathsOf(vm).workDisk, GIB);
+    await daemon.services.world.disks.extendSparse(daemon.services.vms.pathsOf(vm).workDisk, GIB);
     daemon.effects.hook = ({ name }) => {
       if (name === 'storage.grow') throw new BangerError('STORAGE_FAILED', 'no space is left');
     };
@@ -91,7 +91,7 @@ describe('a stopped VM', () => {
   test('is not grown when its file system has errors, or is none (5.3)', async (t) => {
     const daemon = await daemonFor(t);
     const vm = await created(daemon.api, 'web', { ...SIZES, start: false });
-    const { workDisk } = daemon.services.pathsOf(vm);
+    const { workDisk } = daemon.services.vms.pathsOf(vm);
     const bytes = readFileSync(workDisk);
     for (const [magic, state, message] of [
       [0xef53, 3, /has errors in its file system/],
@@ -146,7 +146,7 @@ describe('a running VM', () => {
   test('of a network that cannot change it is refused a change of NAT, and nothing else of the request is done (3.7)', async (t) => {
     const daemon = await daemonFor(t);
     await created(daemon.api, 'web');
-    delete daemon.services.drivers.networks()[0]?.setNat;
+    delete daemon.services.vms.drivers.networks()[0]?.setNat;
     const { exitCode, stdout, stderr } = await runInProcess(daemon.world.env, ['vm', 'set', 'web', '--no-nat', '--name', 'shop']);
     assert.deepEqual([exitCode === 0, stdout], [false, '']);
     assert.match(stderr, /only when a VM starts/);
@@ -173,7 +173,7 @@ describe('a running VM', () => {
   test('is renamed although its guest does not listen; that is said (3.7)', async (t) => {
     const daemon = await daemonFor(t);
     const { id } = await created(daemon.api, 'web');
-    const { agent } = daemon.services.machines.get({ id, name: 'web' });
+    const { agent } = daemon.services.vms.machines.get({ id, name: 'web' });
     agent.personalize = () => Promise.reject(new BangerError('AGENT_UNREACHABLE', 'it hangs'));
     const { stdout, stderr } = await runInProcess(daemon.world.env, ['vm', 'set', 'web', '--name', 'shop']);
     assert.equal(stdout, 'shop\n');

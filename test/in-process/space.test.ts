@@ -174,7 +174,7 @@ test('the disks of a VM wait before the host has no room, where the VMM does not
 
 test('a problem that cannot be written down, as the disk of the records is full too, is told when it can (5.4)', async (t) => {
   const { daemon, setFree, isHeld } = await vmOfSimpleVmm(t);
-  const { vms } = daemon().services;
+  const vms = daemon().services.vms.records;
   const update = t.mock.method(vms, 'update', () => {
     throw new Error('database or disk is full');
   });

@@ -14,7 +14,7 @@ test('stats tell what each VM uses, and what running ones have reserved of the h
   const web = await created(api, 'web', { vcpuCount: 3, memoryMib: 512 });
   await created(api, 'db', { vcpuCount: 2, memoryMib: 256 });
   await created(api, 'off', { start: false });
-  writeFileSync(services.pathsOf(web).workDisk, Buffer.alloc(4 * MIB, 1), { flag: 'r+' });
+  writeFileSync(services.vms.pathsOf(web).workDisk, Buffer.alloc(4 * MIB, 1), { flag: 'r+' });
   const stats = await api.stats();
   assert.ok(stats.intervalMs >= 200, String(stats.intervalMs));
   assert.equal(

@@ -31,7 +31,7 @@ export async function assertSound(daemon: TestDaemon, what: string): Promise<VmV
     assert.equal((await api.health(vm.name)).agent, 'ok', what);
   }
   for (const vm of vms) {
-    assert.equal(services.machines.find(vm.id) !== undefined, vm.state === 'running', what);
+    assert.equal(services.vms.machines.find(vm.id) !== undefined, vm.state === 'running', what);
     if (vm.state === 'stopped') assert.equal(vm.pid, null, what);
   }
   return vms;
@@ -93,5 +93,5 @@ export async function assertNothingBuilt(daemon: TestDaemon, what: string): Prom
   );
   const root = join(daemon.world.directories.stateDirectory, 'images');
   assert.deepEqual(existsSync(root) ? readdirSync(root) : [], [], what);
-  assert.deepEqual(daemon.services.vms.list(), [], what);
+  assert.deepEqual(daemon.services.vms.records.list(), [], what);
 }

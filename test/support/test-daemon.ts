@@ -22,7 +22,8 @@ import type { StorageDriver } from '../../src/drivers/storage/contract.ts';
 import type { Host } from '../../src/host/host.ts';
 import type { Distribution } from '../../src/images/distribution.ts';
 import type { ProvisionSources } from '../../src/images/provision/sources.ts';
-import type { HostPort, LifecycleServices } from '../../src/lifecycle/services.ts';
+import type { HostPort } from '../../src/lifecycle/host-port.ts';
+import type { World } from '../../src/lifecycle/services.ts';
 import type { Timer } from '../../src/lifecycle/timer.ts';
 import { BangerError } from '../../src/model/errors.ts';
 import { resolveReference } from '../../src/model/reference.ts';
@@ -118,7 +119,7 @@ export type DaemonOptions = {
   timer?: Timer;
   clockTimer?: Timer;
   /** Tells when the host's clock was set; default: never. */
-  clockJumps?: LifecycleServices['clockJumps'];
+  clockJumps?: World['clock']['jumps'];
 };
 
 /** What a test brings along instead of the fakes; best first. */
@@ -166,8 +167,8 @@ export async function startDaemon(world: TestWorld, options: DaemonOptions & { h
   const kill = async (): Promise<void> => {
     isOver = true;
     effects.die();
-    daemon.services.retries.end();
-    daemon.services.machines.detachAll();
+    daemon.services.vms.retries.end();
+    daemon.services.vms.machines.detachAll();
     await server.close();
     await effects.settled();
     keepDatabase(world, store);

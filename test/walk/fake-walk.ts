@@ -139,9 +139,9 @@ class Walker {
     for (const { process } of this.#world.machines.machines.values()) this.#world.host.signalProcess(process, 'SIGCONT');
     const never = new AbortController().signal;
     // As the daemon does by itself, some time after the bundle is back: it looks for it, and then sweeps.
-    await services.drivers.refreshNetworks(null);
+    await services.vms.drivers.refreshNetworks(null);
     await sweepNetworks(services);
-    for (const { id } of services.vms.list()) await services.locks.hold(id, never, () => Promise.resolve());
+    for (const { id } of services.vms.records.list()) await services.vms.locks.hold(id, never, () => Promise.resolve());
     for (const { name, state, lastError } of await api.listVms()) {
       // One that was left alone is adopted by it.
       if (state === 'running' && lastError !== null) await done(api, api.beginVm(name, 'start'));

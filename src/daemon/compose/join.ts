@@ -18,7 +18,8 @@ import { Operations } from '../../lifecycle/operations.ts';
 import { recover } from '../../lifecycle/recover.ts';
 import { createReboots } from '../../lifecycle/reboots.ts';
 import { createRetries } from '../../lifecycle/retries.ts';
-import type { HostPort, LifecycleServices } from '../../lifecycle/services.ts';
+import type { ImageServices, LifecycleServices, World } from '../../lifecycle/services.ts';
+import type { HostPort } from '../../lifecycle/host-port.ts';
 import { forgetReboots, handleExit } from '../../lifecycle/vm/exit-watch.ts';
 import { sweepUnlessUsed } from '../../lifecycle/sweep.ts';
 import type { Timer } from '../../lifecycle/timer.ts';
@@ -59,12 +60,12 @@ export type DaemonParts = {
   places: Places;
   bundle: BundleParts;
   provisionSources: ProvisionSources;
-  distributions: LifecycleServices['distributions'];
+  distributions: ImageServices['distributions'];
   /** Default: the real one. */
   timer?: Timer;
   /** For looks at the clocks of guests; default: the real one. */
   clockTimer?: Timer;
-  clockJumps?: LifecycleServices['clockJumps'];
+  clockJumps?: World['clock']['jumps'];
 };
 
 /** The daemon's parts, joined. */
@@ -108,24 +109,24 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
     onBuilt: () => bundle.refresh(),
     openOutputLog: (id) => openOperationLog(realHost, stateDirectory, id),
   });
-  const imageFreshness = freshnessOf(parts);
   const ending = new AbortController();
   let healing: Promise<void> | undefined;
   return {
     services: {
       ...lifecycle,
-      defaultImageName: config.defaults.image,
-      imageFreshness,
-      probeSchemes: createSchemeProbe(),
-      httpPortsOf: (address) => names.httpPortsOf(address),
-      openSessions: createOpenSessions(impulses.now),
-      requestShutdown: options.requestShutdown,
-      clientPrivateKeyPath: () => key.path(),
-      stats,
-      metrics: () => metrics.read(),
-      ...ofBundle,
-      status: statusWork({ ...options, vms: store.vms, chooser, names, bundleDirectory: ofBundle.bundleDirectory }),
-      ...doctorWork({ lifecycle, chooser, names, imageFreshness, bundleStatus: ofBundle.bundleStatus }),
+      bundle: ofBundle,
+      health: doctorWork({ lifecycle, chooser, names, bundle: ofBundle }),
+      daemon: {
+        status: statusWork({ ...options, vms: store.vms, chooser, names, bundleDirectory: () => ofBundle.directory() }),
+        stats,
+        ...{ metrics: () => metrics.read(), requestShutdown: options.requestShutdown },
+      },
+      reach: {
+        clientPrivateKeyPath: () => key.path(),
+        probeSchemes: createSchemeProbe(),
+        httpPortsOf: (address) => names.httpPortsOf(address),
+        sessions: createOpenSessions(lifecycle.world.clock.now),
+      },
     },
     async recover() {
       await names.start(wakeByName(lifecycle, config.http.wake));
@@ -150,9 +151,9 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
 
 /** Of everything; VMs go on. */
 async function letGo(lifecycle: LifecycleServices, names: Names, chooser: Chooser): Promise<void> {
-  lifecycle.retries.end();
+  lifecycle.vms.retries.end();
   await lifecycle.operations.cancelAll(ROLLBACK_TIMEOUT_MS);
-  lifecycle.machines.detachAll();
+  lifecycle.vms.machines.detachAll();
   await names.stop();
   await Promise.race([chooser.settled(), sleep(CHECKS_TIMEOUT_MS, undefined, { ref: false })]);
   await sweepUnlessUsed(lifecycle);
@@ -162,45 +163,50 @@ type Joined = { chooser: Chooser; clientPublicKey: () => Promise<string>; afterO
 
 /** What verbs work with. */
 function lifecycleOf(options: ComposeOptions, parts: DaemonParts, { chooser, clientPublicKey, afterOperation }: Joined): LifecycleServices {
-  const { directories, log, config } = options;
+  const { directories, config } = options;
   const { store, names, bundle, hypervisors, storages, timer = startTimer } = parts;
   const lifecycle: LifecycleServices = {
-    ...store,
-    ...impulses,
-    clockJumps: parts.clockJumps ?? { subscribe: () => () => undefined },
-    readForeignImage: (request) => importImage({ ...request, host: realHost }),
-    pathsOf: (vm) => vmPaths(directories, vm),
-    imagePathsOf: (image) => imagePaths(directories, image),
-    settings: settingsOf(config, directories.stateDirectory),
-    hostTrust: createHostTrust(config, realHost),
-    warn: (message, facts) => log.warn(facts, message),
+    vms: {
+      ...{ records: store.vms, manifests: store.manifests, names, clientPublicKey },
+      drivers: createDrivers({ chooser, hypervisors, storages, refreshBundle: () => bundle.refresh() }),
+      machines: createMachines((vmId, machine, exit) => void handleExit(lifecycle, vmId, machine, exit)),
+      locks: createKeyedLock(),
+      reboots: createReboots(() => performance.now(), timer),
+      retries: createRetries(timer),
+      connectAgent: (machine) => createAgentClient((signal) => machine.openAgentChannel(signal)),
+      pathsOf: (vm) => vmPaths(directories, vm),
+    },
+    images: {
+      ...{ records: store.images, reserved: new Set(), sources: parts.provisionSources, distributions: parts.distributions },
+      resolve: (reference) => bundle.resolveImage(reference),
+      freshness: freshnessOf(parts),
+      defaultName: config.defaults.image,
+      readForeign: (request) => importImage({ ...request, host: realHost }),
+      pathsOf: (image) => imagePaths(directories, image),
+    },
+    world: worldOf(options, parts),
     operations: operationsOf(options, store, afterOperation),
-    locks: createKeyedLock(),
-    imageNames: new Set(),
-    reboots: createReboots(() => performance.now(), timer),
-    retries: createRetries(timer),
-    clockTimer: parts.clockTimer ?? startTimer,
-    machines: createMachines((vmId, machine, exit) => void handleExit(lifecycle, vmId, machine, exit)),
-    drivers: createDrivers({ chooser, hypervisors, storages, refreshBundle: () => bundle.refresh() }),
-    names,
-    host: parts.host,
-    resolveImage: (reference) => bundle.resolveImage(reference),
-    provisionSources: parts.provisionSources,
-    distributions: parts.distributions,
-    connectAgent: (machine) => createAgentClient((signal) => machine.openAgentChannel(signal)),
-    clientPublicKey,
+    settings: settingsOf(config, directories.stateDirectory),
   };
   return lifecycle;
 }
 
-/** Clock, chance and names, that no test stands in for. */
-const impulses = {
-  makeSshHostKey,
-  randomBase64: (bytes: number) => randomBytes(bytes).toString('base64'),
-  now: () => new Date(),
-  newId: () => randomUUID().replaceAll('-', ''),
-  newName: () => humanId({ separator: '-', capitalize: false }),
-};
+function worldOf({ config, log }: ComposeOptions, { host, clockTimer = startTimer, clockJumps = NO_JUMPS }: DaemonParts): World {
+  return {
+    ...{ files: host, disks: host, processes: host },
+    clock: { now: () => new Date(), guestTimer: clockTimer, jumps: clockJumps },
+    ids: {
+      newId: () => randomUUID().replaceAll('-', ''),
+      newName: () => humanId({ separator: '-', capitalize: false }),
+      randomBase64: (bytes) => randomBytes(bytes).toString('base64'),
+      newSshHostKey: makeSshHostKey,
+    },
+    trust: createHostTrust(config, realHost),
+    warn: (message, facts) => log.warn(facts, message),
+  };
+}
+
+const NO_JUMPS: World['clock']['jumps'] = { subscribe: () => () => undefined };
 
 /** A timer that does not keep the daemon from ending. */
 function startTimer(callback: () => void, delayMs: number): () => void {

@@ -7,16 +7,16 @@ import type { DaemonServices } from '../services.ts';
 /** The runtime bundle: what is there, and how it is made. */
 export function bundleHandlers(services: DaemonServices): ServedRoutes {
   return served(BUNDLE_ROUTES, {
-    'GET /v1/bundle': () => services.bundleStatus(),
+    'GET /v1/bundle': () => services.bundle.status(),
     'POST /v1/bundle/build': ({ body }) => {
       const { force = false, firecracker, jailer } = body ?? {};
       if (firecracker === undefined && jailer !== undefined) throw new BangerError('INVALID_INPUT', 'jailer goes only with firecracker');
       const programs = firecracker === undefined ? {} : { programs: { firecracker, ...(jailer === undefined ? {} : { jailer }) } };
-      return services.buildBundle({ force, ...programs });
+      return services.bundle.build({ force, ...programs });
     },
     'POST /v1/bundle/fetch': ({ body }) =>
-      body.program === undefined ? services.fetchBundle(sourceOf(body)) : services.fetchFirecracker(releaseOf(body)),
-    'POST /v1/bundle/package': ({ body: { path, url } }) => services.packageBundle({ path, ...(url === undefined ? {} : { url }) }),
+      body.program === undefined ? services.bundle.fetch(sourceOf(body)) : services.bundle.fetchFirecracker(releaseOf(body)),
+    'POST /v1/bundle/package': ({ body: { path, url } }) => services.bundle.package({ path, ...(url === undefined ? {} : { url }) }),
   });
 }
 

@@ -17,12 +17,12 @@ import { forwardViews, portViews } from './ports.ts';
 
 /** Into the guest: sessions, files, logs and ports. */
 export function guestHandlers(services: DaemonServices): ServedRoutes {
-  const resolve = ({ ref }: { ref: string }): Vm => resolveReference('VM', services.vms, ref);
+  const resolve = ({ ref }: { ref: string }): Vm => resolveReference('VM', services.vms.records, ref);
   const follows = createFollowers(MOST_LOG_FOLLOWERS, 'logs');
   /** From the request to the last byte of its answer. */
   const copying = (params: { ref: string }, client: Client): Vm => {
     const vm = resolve(params);
-    client.onClose(services.openSessions.begin(vm.name, 'vm cp'));
+    client.onClose(services.reach.sessions.begin(vm.name, 'vm cp'));
     return vm;
   };
   return served(GUEST_ROUTES, {
@@ -49,13 +49,13 @@ export function guestHandlers(services: DaemonServices): ServedRoutes {
       ),
     'GET /v1/vms/:ref/logs': async ({ params, query }, client) => {
       const vm = resolve(params);
-      const paths = services.pathsOf(vm);
+      const paths = services.vms.pathsOf(vm);
       const path = { serial: paths.serialLog, vmm: paths.vmmLog, events: paths.eventLog }[query.kind];
       const from = query.tail === undefined ? 0 : (await beginOfTail(path, Number(query.tail))).begin;
       const follow = query.follow === '1';
       if (follow) {
         follows(client, vm.name);
-        client.onClose(services.openSessions.begin(vm.name, 'vm logs -f'));
+        client.onClose(services.reach.sessions.begin(vm.name, 'vm logs -f'));
       }
       const content = Readable.from(followFile(path, { from, follow, signal: client.signal }));
       await client.send({ content, mediaType: 'text/plain; charset=utf-8' });
@@ -77,7 +77,7 @@ async function holdSession(
   { vm, what, client }: Held,
   open: (agent: AgentClient) => Promise<FrameSession>,
 ): Promise<void> {
-  client.onClose(services.openSessions.begin(vm.name, what));
+  client.onClose(services.reach.sessions.begin(vm.name, what));
   await withSession(services, vm, async ({ agent }) => client.join(await open(agent)), {
     signal: client.signal,
     onWait: (sessions) => client.tellWaiting(sessions),

@@ -13,12 +13,12 @@ import type { DaemonServices } from '../services.ts';
 /** Images: the records, and the verbs as operations. */
 export function imageHandlers(services: DaemonServices): ServedRoutes {
   const view = (image: Image) => imageView(services, image);
-  const resolve = ({ ref }: { ref: string }): Image => resolveReference('image', services.images, ref);
+  const resolve = ({ ref }: { ref: string }): Image => resolveReference('image', services.images.records, ref);
   return served(IMAGE_ROUTES, {
-    'GET /v1/images': () => Promise.all(services.images.list().map(view)),
+    'GET /v1/images': () => Promise.all(services.images.records.list().map(view)),
     'GET /v1/images/:ref': ({ params }) => view(resolve(params)),
     'GET /v1/provision-steps': async () =>
-      (await services.provisionSources.steps()).map(({ name, title, packages, needs, isOptional, servicePorts }) => ({
+      (await services.images.sources.steps()).map(({ name, title, packages, needs, isOptional, servicePorts }) => ({
         ...{ name, title, packages, needs, isOptional, servicePorts },
       })),
     'POST /v1/images/build': ({ body }) => buildImage(services, body),
@@ -26,6 +26,6 @@ export function imageHandlers(services: DaemonServices): ServedRoutes {
     'POST /v1/images/register': async ({ body }) => view(await registerImage(services, body)),
     'POST /v1/images/:ref/promote': ({ params, body }) => promoteImage(services, resolve(params), body?.name),
     'DELETE /v1/images/:ref': ({ params }) => deleteImage(services, resolve(params)),
-    'POST /v1/images/prune': ({ body }) => pruneImages(services, { all: body?.all ?? false, defaultName: services.defaultImageName }),
+    'POST /v1/images/prune': ({ body }) => pruneImages(services, { all: body?.all ?? false, defaultName: services.images.defaultName }),
   });
 }

@@ -43,7 +43,7 @@ async function* events(services: DaemonServices, id: string, signal: AbortSignal
   }
   if (signal.aborted) return;
   const ended = await services.operations.settled(id);
-  const vm = ended.vmId === null ? undefined : services.vms.find(ended.vmId);
+  const vm = ended.vmId === null ? undefined : services.vms.records.find(ended.vmId);
   yield {
     type: 'end',
     seq: last.seq + 1,

@@ -29,7 +29,7 @@ export async function portViews(services: DaemonServices, vm: Vm): Promise<Guest
 
 /** @returns what the user tied to ports of the host */
 export function forwardViews(services: DaemonServices, vm: Vm): PortForwardView[] {
-  const results = services.machines.find(vm.id)?.reach.results ?? [];
+  const results = services.vms.machines.find(vm.id)?.reach.results ?? [];
   return vm.forwards.map((forward) => {
     const result = results.find((candidate) => portKey(candidate) === portKey(listenerOf(forward)));
     return { ...forward, vm: vm.name, open: typeof result?.hostPort === 'number', problem: result?.problem ?? null };
@@ -59,7 +59,7 @@ function placed(port: GuestPort, results: readonly ForwardResult[]): GuestPortVi
 async function withSchemes(services: DaemonServices, vm: Vm, ports: readonly GuestPortView[]): Promise<GuestPortView[]> {
   const asked = ports.filter((p) => p.protocol === 'tcp' && p.hostPort !== null && p.port !== SSH_PORT).slice(0, MAX_QUESTIONS);
   const host = `${vm.name}.vm`;
-  const schemes = await services.probeSchemes(
+  const schemes = await services.reach.probeSchemes(
     asked.map((p) => ({
       address: p.hostAddress ?? '',
       port: p.hostPort ?? 0,
@@ -73,7 +73,7 @@ async function withSchemes(services: DaemonServices, vm: Vm, ports: readonly Gue
     if (scheme === null) return p;
     const urls = { scheme, url: urlOf(scheme, p.hostAddress ?? '', p.hostPort ?? 0) };
     if (scheme !== 'http') return { ...p, ...urls };
-    const { name, localhost } = services.httpPortsOf(p.hostAddress ?? '');
+    const { name, localhost } = services.reach.httpPortsOf(p.hostAddress ?? '');
     const named = (zone: string, port: number | null) => (port === null ? null : urlOf('http', `${p.port}.${vm.name}.${zone}`, port));
     return { ...p, ...urls, nameUrl: named('vm', name), localhostUrl: named('localhost', localhost) };
   });

@@ -18,8 +18,8 @@ const WAIT_POLL_MS = 50;
 
 /** VMs: the records, the verbs as operations, and what only the guest, or the way to it, can tell. */
 export function vmHandlers(services: DaemonServices): ServedRoutes {
-  const resolve = ({ ref }: { ref: string }): Vm => resolveReference('VM', services.vms, ref);
-  const login = async (): Promise<SshLogin> => ({ user: 'root', privateKeyPath: await services.clientPrivateKeyPath() });
+  const resolve = ({ ref }: { ref: string }): Vm => resolveReference('VM', services.vms.records, ref);
+  const login = async (): Promise<SshLogin> => ({ user: 'root', privateKeyPath: await services.reach.clientPrivateKeyPath() });
   return served(VM_ROUTES, {
     'GET /v1/vms': () => new JsonText(vmListText(services)),
     'GET /v1/vms/:ref': ({ params }) => vmView(services, resolve(params)),
@@ -49,12 +49,12 @@ export function vmHandlers(services: DaemonServices): ServedRoutes {
       vmView(services, await waitFor(services, resolve(params), query, signal)),
     'GET /v1/vms/:ref/ssh': async ({ params, query }) => {
       const vm = resolve(params);
-      if (query.running !== undefined) services.machines.get(vm);
+      if (query.running !== undefined) services.vms.machines.get(vm);
       return {
         ...(await login()),
         hostKeyAlias: `banger-${vm.id}`,
         hostPublicKey: vm.sshHostKey ?? '',
-        knownHostsPath: services.pathsOf(vm).knownHosts,
+        knownHostsPath: services.vms.pathsOf(vm).knownHosts,
       };
     },
     'GET /v1/ssh': login,
@@ -73,12 +73,12 @@ function given<Name extends string, Value>(name: Name, value: Value | undefined)
 async function health(services: DaemonServices, vm: Vm): Promise<Health> {
   const base = { vm: vm.name, state: vm.state, init: null, uptimeMs: null, clockOffsetMs: null, problem: problemOf(vm) };
   try {
-    const live = services.machines.whyLeft(vm.id) === undefined ? services.machines.find(vm.id) : await held(services, vm);
+    const live = services.vms.machines.whyLeft(vm.id) === undefined ? services.vms.machines.find(vm.id) : await held(services, vm);
     if (live === undefined) return { ...base, agent: 'not-running' };
     const { init, uptimeMs } = await live.agent.healthz();
     const clock = await live.agent.readClock();
     const clockOffsetMs = clock === undefined ? null : Math.round(clock.offsetMs);
-    const present = services.vms.find(vm.id) ?? vm;
+    const present = services.vms.records.find(vm.id) ?? vm;
     return { ...base, problem: problemOf(present, init), agent: 'ok', init, uptimeMs, clockOffsetMs };
   } catch (error) {
     if (!(error instanceof BangerError)) throw error;
@@ -101,7 +101,7 @@ type Goal = 'agent' | 'ssh' | 'services' | 'running' | 'stopped';
 async function waitFor(services: DaemonServices, vm: Vm, goal: { for: Goal; timeoutMs: number }, signal: AbortSignal): Promise<Vm> {
   const deadline = performance.now() + goal.timeoutMs;
   for (;;) {
-    const present = services.vms.find(vm.id);
+    const present = services.vms.records.find(vm.id);
     if (present === undefined) throw new BangerError('NOT_FOUND', `the VM ${vm.name} was deleted`);
     if (await isReached(services, present, goal.for)) return present;
     if (present.state === 'stopped' && goal.for !== 'stopped') decideAction(present, 'exec');
@@ -117,7 +117,7 @@ async function waitFor(services: DaemonServices, vm: Vm, goal: { for: Goal; time
 async function isReached(services: DaemonServices, vm: Vm, goal: Goal): Promise<boolean> {
   if (goal === 'stopped') return vm.state === 'stopped';
   if (vm.state !== 'running') return false;
-  const live = services.machines.find(vm.id);
+  const live = services.vms.machines.find(vm.id);
   if (live === undefined || goal === 'running') return live !== undefined;
   const { personalized, init } = await live.agent.healthz();
   if (goal !== 'services') return personalized;

@@ -41,6 +41,6 @@ export function saveDefaultImage(store: Pick<Store, 'images' | 'vms'>, image: Im
   const holder = store.images.findByName(image.name);
   if (holder !== undefined && (holder.managed || holder.origin !== 'bundle')) return;
   if (store.images.find(image.id)?.managed === true) return;
-  if (holder !== undefined && holder.id !== image.id) yieldName(store, holder);
+  if (holder !== undefined && holder.id !== image.id) yieldName({ vms: { records: store.vms }, images: { records: store.images } }, holder);
   store.images.save(image);
 }

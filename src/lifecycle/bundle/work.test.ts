@@ -51,7 +51,7 @@ async function startDaemon(t: TestContext, root: string, name: string) {
     },
     fetch: async (mark: string) => {
       const { manifest } = await packagedBundle(root, mark);
-      const { state, error } = await operations.settled(work.fetchBundle({ manifestUrl: pathToFileURL(manifest).href }).id);
+      const { state, error } = await operations.settled(work.fetch({ manifestUrl: pathToFileURL(manifest).href }).id);
       assert.equal(state, 'done', error?.message ?? '');
     },
   };

@@ -24,17 +24,17 @@ export type BundleSource = { manifestUrl: string; manifestSha256?: string };
 /** The `bundle` commands of the daemon. */
 export type BundleWork = {
   /** Never fails for a bundle that is missing or broken. */
-  bundleStatus(): Promise<BundleStatus>;
+  status(): Promise<BundleStatus>;
   /** Of the bundle that there is, broken or not. */
-  bundleDirectory(): Promise<string | null>;
+  directory(): Promise<string | null>;
   /** @param options.programs absolute paths, copied into the bundle */
-  buildBundle(options: { force: boolean; programs?: ProgramPaths }): OperationRecord;
+  build(options: { force: boolean; programs?: ProgramPaths }): OperationRecord;
   /** @param release default: the pinned one */
   fetchFirecracker(release?: { url: string; sha256: string }): OperationRecord;
   /** @param source default: the installation's. @throws UNSUPPORTED when it has none */
-  fetchBundle(source?: BundleSource): OperationRecord;
+  fetch(source?: BundleSource): OperationRecord;
   /** @param options.path absolute, of the archive */
-  packageBundle(options: { path: string; url?: string }): OperationRecord;
+  package(options: { path: string; url?: string }): OperationRecord;
 };
 
 /** Keeps all that the tools of an operation print. */
@@ -54,12 +54,12 @@ type WorkContext = {
 export function bundleWork(context: WorkContext): BundleWork {
   const { places, operations, host } = context;
   return {
-    bundleStatus: () => bundleStatus({ places: places.bundle, sourceRoot: places.sourceRoot, host }),
-    async bundleDirectory() {
+    status: () => bundleStatus({ places: places.bundle, sourceRoot: places.sourceRoot, host }),
+    async directory() {
       const { found, directory } = await bundleStatus({ places: places.bundle, sourceRoot: null, host });
       return found ? directory : null;
     },
-    buildBundle({ force, programs }) {
+    build({ force, programs }) {
       const { sourceRoot } = places;
       if (sourceRoot === null) {
         throw new BangerError('UNSUPPORTED', 'this installation brings no sources to build a bundle from', {
@@ -68,11 +68,11 @@ export function bundleWork(context: WorkContext): BundleWork {
       }
       return operations.begin('bundle.build', null, (operation) => build(context, { force, programs, sourceRoot }, operation));
     },
-    fetchBundle(named) {
+    fetch(named) {
       const source = named ?? { manifestUrl: manifestOfPackage(places.packageRoot) };
       return operations.begin('bundle.fetch', null, (operation) => fetchWhole(context, source, operation));
     },
-    packageBundle: ({ path, url }) =>
+    package: ({ path, url }) =>
       operations.begin('bundle.package', null, async (operation) => {
         const stages = stagesOf(operation);
         const bundle = await findBundle(places.bundle, host);

@@ -4,7 +4,6 @@ import type { Verdict } from '../../model/verdict.ts';
 import type { BundleWork } from '../bundle/work.ts';
 import type { Chooser } from '../drivers/chooser.ts';
 import type { Choices, Survey } from '../drivers/decide.ts';
-import type { freshnessOf } from '../image/freshness.ts';
 import type { LifecycleServices } from '../services.ts';
 import { withoutCircle } from './circle.ts';
 import { type DriverRow, tabulate } from './driver-table.ts';
@@ -28,13 +27,13 @@ type DoctorContext = {
   lifecycle: LifecycleServices;
   chooser: Pick<Chooser, 'look'>;
   names: { state(): { dns: { listening: boolean; problem: string | null } } };
-  imageFreshness: ReturnType<typeof freshnessOf>;
-} & Pick<BundleWork, 'bundleStatus'>;
+  bundle: Pick<BundleWork, 'status'>;
+};
 
 export function doctorWork(context: DoctorContext): DoctorWork {
-  const { lifecycle, chooser, names, bundleStatus } = context;
+  const { lifecycle, chooser, names } = context;
   async function doctor(): Promise<Report> {
-    const bundle = await bundleStatus();
+    const bundle = await context.bundle.status();
     const { survey, choices } = await chooser.look({ isFresh: true });
     const ofHost = await hostFindings(lifecycle);
     const ofVms = await examine(lifecycle);
@@ -45,7 +44,7 @@ export function doctorWork(context: DoctorContext): DoctorWork {
         ...choiceVerdicts(survey, choices),
         dnsVerdict(names),
         ...ofHost.map(verdictOf),
-        ...(await agentVerdicts(context)),
+        ...(await agentVerdicts(lifecycle)),
         ...(ofVms.length === 0 ? [soundVerdict(lifecycle)] : ofVms.map(verdictOf)),
       ],
     });
@@ -67,7 +66,7 @@ function counted(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }
 
-function soundVerdict({ vms, images }: LifecycleServices): Verdict {
+function soundVerdict({ vms: { records: vms }, images: { records: images } }: LifecycleServices): Verdict {
   const [vmCount, imageCount] = [vms.list().length, images.list().length];
   const reason = `${counted(vmCount, 'VM')} with disks, keys and names, and ${counted(imageCount, 'image')} with files: all as it should be`;
   return { name: 'vms', level: 'pass', reason };
@@ -101,8 +100,8 @@ function bundleVerdict(bundle: BundleStatus): Verdict {
 }
 
 /** Images whose agent is another than that of new ones, as far as a command makes them anew. */
-async function agentVerdicts({ lifecycle, imageFreshness }: DoctorContext): Promise<Verdict[]> {
-  const found = await Promise.all(lifecycle.images.list().map(async (image) => ({ image, ...(await imageFreshness(image)) })));
+async function agentVerdicts({ images }: Pick<LifecycleServices, 'images'>): Promise<Verdict[]> {
+  const found = await Promise.all(images.records.list().map(async (image) => ({ image, ...(await images.freshness(image)) })));
   return found.flatMap(({ image, agentOutdated, rebuildCommand }): Verdict[] => {
     if (!agentOutdated || rebuildCommand === null) return [];
     const reason = `the agent of ${image.name} is older than that of new images, and its VMs have it too`;

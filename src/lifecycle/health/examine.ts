@@ -14,12 +14,12 @@ const AT_ONCE = 32;
 /** @returns all that is not as it should be with VMs, images and what belongs to none (9.3) */
 export async function examine(services: LifecycleServices): Promise<Finding[]> {
   const findings: Finding[] = [];
-  const vms = services.vms.list();
+  const vms = services.vms.records.list();
   for (let at = 0; at < vms.length; at += AT_ONCE) {
     const found = await Promise.all(vms.slice(at, at + AT_ONCE).map((vm) => examineVm(services, vm)));
     findings.push(...found.flat());
   }
-  for (const image of services.images.list()) findings.push(...(await imageFindings(services, image)));
+  for (const image of services.images.records.list()) findings.push(...(await imageFindings(services, image)));
   return [...findings, ...(await examineUnknownVmms(services)), ...(await examineDirectories(services))];
 }
 
@@ -46,7 +46,7 @@ export async function capabilityFindings(services: LifecycleServices, vm: Vm): P
   return found.flat();
 }
 
-function recordFindings({ machines }: LifecycleServices, vm: Vm): Finding[] {
+function recordFindings({ vms: { machines } }: LifecycleServices, vm: Vm): Finding[] {
   const troubles = (vm.runtime?.troubles ?? []).map(({ reason, remedy }): Finding => {
     return { name: 'guest', level: 'warn', vm: vm.name, reason: `${vm.name}: ${reason}`, remedy };
   });
@@ -59,9 +59,9 @@ function recordFindings({ machines }: LifecycleServices, vm: Vm): Finding[] {
 }
 
 /** @returns what is missing of the image's files */
-export async function imageFindings({ host }: Pick<LifecycleServices, 'host'>, image: Image): Promise<Finding[]> {
+export async function imageFindings({ world: { files } }: Pick<LifecycleServices, 'world'>, image: Image): Promise<Finding[]> {
   const paths = [image.kernelPath, image.initramfsPath, image.rootfsPath, image.workSeedPath].filter((path) => path !== null);
-  const there = await Promise.all(paths.map((path) => host.exists(path)));
+  const there = await Promise.all(paths.map((path) => files.exists(path)));
   const missing = paths.filter((_path, at) => there[at] === false);
   if (missing.length === 0) return [];
   const reason = `the image ${image.name} lacks ${missing.join(', ')}`;
@@ -80,8 +80,8 @@ async function examineUnknownVmms(services: LifecycleServices): Promise<Finding[
 async function examineDirectories(services: LifecycleServices): Promise<Finding[]> {
   const findings: Finding[] = [];
   for (const id of await directoriesWithoutRecord(services)) {
-    const { directory, workDisk } = services.pathsOf({ id });
-    const allocated = await services.host.fileSize(workDisk).then(
+    const { directory, workDisk } = services.vms.pathsOf({ id });
+    const allocated = await services.world.files.fileSize(workDisk).then(
       ({ allocatedBytes }) => allocatedBytes,
       () => 0,
     );
@@ -100,9 +100,9 @@ export type Fixed = { name: string; vm?: string; did: string; error?: string };
  */
 export async function mend(services: LifecycleServices, signal: AbortSignal): Promise<Fixed[]> {
   const fixed: Fixed[] = [];
-  for (const { id } of services.vms.list()) {
-    await services.locks.hold(id, signal, async () => {
-      const vm = services.vms.find(id);
+  for (const { id } of services.vms.records.list()) {
+    await services.vms.locks.hold(id, signal, async () => {
+      const vm = services.vms.records.find(id);
       if (vm === undefined) return;
       for (const finding of await examineVm(services, vm)) {
         if (finding.fix !== undefined) fixed.push(await tryFix(finding.name, vm.name, finding.fix));

@@ -6,7 +6,7 @@ import type { Image } from '../../model/image.ts';
 import type { Vm } from '../../model/vm.ts';
 import { capabilityFindings, imageFindings } from './examine.ts';
 import type { Finding } from './finding.ts';
-import type { LifecycleServices } from '../services.ts';
+import type { LifecycleServices, World } from '../services.ts';
 
 /** What a command is about. */
 type Subject = { vm?: Vm; image?: Image };
@@ -22,10 +22,10 @@ const NEEDS = {
   /** Overlay and work disk of an idle VM take a few MiB; a full disk in the middle costs the user more than a refusal now. */
   'free-space': {
     ofHost: true,
-    async check({ host, pathsOf, settings }) {
-      const directory = pathsOf({ id: '' }).directory;
-      await host.makePrivateDirectory(directory);
-      const free = await host.freeBytes(directory);
+    async check({ vms, world: { files }, settings }) {
+      const directory = vms.pathsOf({ id: '' }).directory;
+      await files.makePrivateDirectory(directory);
+      const free = await files.freeBytes(directory);
       if (free >= settings.reservedBytes) return [];
       const reason = `only ${formatSize(free)} are free below ${directory}, and ${formatSize(settings.reservedBytes)} are kept in reserve`;
       const remedy = 'delete VMs, or put BANGER_STATE_DIR on a larger disk';
@@ -35,7 +35,7 @@ const NEEDS = {
   /** Programs, devices and rights of VMM, network and storage: each driver knows its own, and the package of each. */
   drivers: {
     ofHost: false,
-    async check({ drivers }, { vm }) {
+    async check({ vms: { drivers } }, { vm }) {
       try {
         await drivers.choose(vm?.runtime ?? null);
         return [];
@@ -55,32 +55,37 @@ const NEEDS = {
     ofHost: false,
     check: async (services, { image }) => (image === undefined ? [] : imageFindings(services, image)),
   },
-  'ssh-client': { ofHost: true, check: ({ host }) => programFindings(host, 'ssh-client', 'ssh', 'openssh-client') },
+  'ssh-client': { ofHost: true, check: ({ world }) => programFindings(world, 'ssh-client', 'ssh', 'openssh-client') },
   /** Only an image without a work seed has a work disk made for it. */
   mke2fs: {
     ofHost: false,
-    check: async ({ host }, { image }) =>
+    check: async ({ world }, { image }) =>
       image?.workSeedPath === null
-        ? [...(await programFindings(host, 'mke2fs', 'mke2fs', 'e2fsprogs')), ...(await confinementFindings(host))]
+        ? [...(await programFindings(world, 'mke2fs', 'mke2fs', 'e2fsprogs')), ...(await confinementFindings(world))]
         : [],
   },
   /** Programs that read what guests and strangers wrote run apart, or not at all. */
-  confinement: { ofHost: true, check: ({ host }) => confinementFindings(host) },
+  confinement: { ofHost: true, check: ({ world }) => confinementFindings(world) },
   /** Of the disks, only qcow2 overlays are grown by a program. */
   'confined-growth': {
     ofHost: false,
-    check: async ({ host }, { vm }) => (vm?.runtime?.storageDriver === 'qcow2' ? confinementFindings(host) : []),
+    check: async ({ world }, { vm }) => (vm?.runtime?.storageDriver === 'qcow2' ? confinementFindings(world) : []),
   },
 } as const satisfies Record<string, Need>;
 
 /** @param debianPackage that has the program */
-async function programFindings(host: LifecycleServices['host'], name: string, program: string, debianPackage: string): Promise<Finding[]> {
-  if ((await host.findProgram(program, host.commandEnvironment()['PATH'] ?? '')) !== undefined) return [];
+async function programFindings(
+  { processes }: Pick<World, 'processes'>,
+  name: string,
+  program: string,
+  debianPackage: string,
+): Promise<Finding[]> {
+  if ((await processes.findProgram(program, processes.commandEnvironment()['PATH'] ?? '')) !== undefined) return [];
   return [{ name, level: 'fail', reason: `${program} is not installed`, remedy: `sudo apt-get install ${debianPackage}` }];
 }
 
-async function confinementFindings(host: LifecycleServices['host']): Promise<Finding[]> {
-  const problem = await host.confinementProblem();
+async function confinementFindings({ processes }: Pick<World, 'processes'>): Promise<Finding[]> {
+  const problem = await processes.confinementProblem();
   return problem === undefined ? [] : [{ name: 'confinement', level: 'fail', ...problem }];
 }
 

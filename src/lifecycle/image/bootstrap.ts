@@ -34,8 +34,8 @@ export async function bootstrapImage(
   await preflight(services, 'image build --distribution');
   await checkTrust(services, trustOf(request, services.settings.defaultSpec));
   await distribution.check();
-  await services.provisionSources.check([]);
-  await services.drivers.choose({ bootId: services.host.bootId(), storageDriver: 'copy' });
+  await services.images.sources.check([]);
+  await services.vms.drivers.choose({ bootId: services.world.processes.bootId(), storageDriver: 'copy' });
   const rootfsBytes = request.sizeBytes ?? services.settings.defaultSpec.rootOverlayBytes;
   return beginWithBuilder(services, {
     ...{ name: request.name, replace: request.replace === true, rootfsBytes, trust: trustOf(request, {}) },
@@ -55,7 +55,15 @@ function refuseSteps({ only, skip, distribution }: BuildRequest): void {
 }
 
 /** The new image as its VM boots it for the first time: with the agent as first program, as its init is not configured yet. */
-function rawImage({ imagePathsOf, now }: LifecycleServices, { id, name }: Pick<Image, 'id' | 'name'>): Image {
+function rawImage(
+  {
+    images: { pathsOf: imagePathsOf },
+    world: {
+      clock: { now },
+    },
+  }: LifecycleServices,
+  { id, name }: Pick<Image, 'id' | 'name'>,
+): Image {
   const { staging } = imagePathsOf({ id });
   return completeImage({
     ...{ id, name, createdAt: now().toISOString(), initSystem: 'none' },
@@ -66,7 +74,11 @@ function rawImage({ imagePathsOf, now }: LifecycleServices, { id, name }: Pick<I
   });
 }
 
-function factsOf({ provisionSources }: LifecycleServices, request: BuildRequest, names: readonly string[]): ImageFacts {
+function factsOf(
+  { images: { sources: provisionSources } }: LifecycleServices,
+  request: BuildRequest,
+  names: readonly string[],
+): ImageFacts {
   const recipe = {
     ...{ from: null, distribution: request.distribution ?? '', steps: [] },
     packagesPath: request.packages?.path ?? null,
@@ -80,7 +92,7 @@ function bootstrapSteps(
   plan: Bootstrap,
   { log, builder }: { log: BuildLog; builder: () => Builder },
 ): Step<ImageContext>[] {
-  const work = { sources: services.provisionSources, builder, log: (line: string) => log.line(line) };
+  const work = { sources: services.images.sources, builder, log: (line: string) => log.line(line) };
   return [
     openLog,
     ...systemFiles(plan, log),
@@ -110,7 +122,7 @@ function systemFiles({ distribution, names, rootfsBytes }: Bootstrap, log: Build
       async apply(context, signal) {
         // Two builds would write the same files of the cache.
         const fetch = () => distribution.fetch({ names, signal, ...told(context, 'packages') });
-        fetched = await context.services.locks.hold('packages of a distribution', signal, fetch);
+        fetched = await context.services.vms.locks.hold('packages of a distribution', signal, fetch);
       },
     },
     {
@@ -120,8 +132,8 @@ function systemFiles({ distribution, names, rootfsBytes }: Bootstrap, log: Build
         const { services, paths, files, facts } = context;
         const scratch = `${paths.staging}/scratch`;
         Object.assign(facts, await fetched?.assemble({ ...files, scratch, signal, ...told(context, 'assemble') }));
-        await services.host.removeTree(scratch);
-        refuseSmaller(rootfsBytes, (await services.host.fileSize(files.rootfs)).bytes);
+        await services.world.files.removeTree(scratch);
+        refuseSmaller(rootfsBytes, (await services.world.files.fileSize(files.rootfs)).bytes);
       },
     },
   ];

@@ -4,14 +4,14 @@ import type { LifecycleServices } from '../services.ts';
 export type BuildLog = { line(text: string): void; written(): Promise<void> };
 
 /** A log is a help and no result: a disk that cannot take it is told by the step that needs the room. */
-export function openBuildLog({ host }: Pick<LifecycleServices, 'host'>, path: string): BuildLog {
+export function openBuildLog({ world: { files } }: Pick<LifecycleServices, 'world'>, path: string): BuildLog {
   let pending: string[] = [];
   let writing: Promise<void> | undefined;
   const write = async (): Promise<void> => {
     while (pending.length > 0) {
       const text = pending.map((line) => `${line}\n`).join('');
       pending = [];
-      await host.appendText(path, text).catch(() => undefined);
+      await files.appendText(path, text).catch(() => undefined);
     }
     writing = undefined;
   };

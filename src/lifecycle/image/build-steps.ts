@@ -3,7 +3,7 @@ import { sshFingerprint } from '../../lib/ssh-fingerprint.ts';
 import { BangerError } from '../../model/errors.ts';
 import { trustOf } from '../../model/vm-change.ts';
 import type { Step } from '../pipeline.ts';
-import type { LifecycleServices } from '../services.ts';
+import type { LifecycleServices, World } from '../services.ts';
 import type { BuildLog } from './build-log.ts';
 import type { Build } from './build.ts';
 import { type Builder, builderSteps, powerOffStep, removeBuilder, untrustStep } from './builder-vm.ts';
@@ -24,7 +24,7 @@ export function buildSteps(
   return [
     openLog,
     ...builderSteps(builder),
-    ...provisionSteps(plan, { sources: services.provisionSources, builder, log: (line) => log.line(line) }),
+    ...provisionSteps(plan, { sources: services.images.sources, builder, log: (line) => log.line(line) }),
     ...endSteps(builder),
   ];
 }
@@ -44,7 +44,7 @@ export const openLog: Step<ImageContext> = {
   name: 'log',
   title: 'build log',
   async apply({ services, paths, operation }) {
-    await services.host.makePrivateDirectory(paths.buildLog.slice(0, paths.buildLog.lastIndexOf('/')));
+    await services.world.files.makePrivateDirectory(paths.buildLog.slice(0, paths.buildLog.lastIndexOf('/')));
     operation.log(`build log: ${paths.buildLog}`);
   },
 };
@@ -55,24 +55,24 @@ function takeDisks(builder: () => Builder): Step<ImageContext> {
     name: 'disks',
     title: 'root file system and work seed',
     async apply({ services, files, facts }, signal) {
-      const { host } = services;
+      const { world } = services;
       const { rootOverlay, workDisk } = builder().context.paths;
-      await checkDisk(host, rootOverlay, 'root file system', signal);
-      await checkDisk(host, workDisk, 'work disk', signal);
+      await checkDisk(world, rootOverlay, 'root file system', signal);
+      await checkDisk(world, workDisk, 'work disk', signal);
       // The smaller the seed, the smaller a work disk may be.
-      await host.shrinkExt4(workDisk, SEED_SPARE_BYTES, signal);
-      facts.workSeedFingerprint = await host.sha256File(workDisk, signal);
+      await world.disks.shrinkExt4(workDisk, SEED_SPARE_BYTES, signal);
+      facts.workSeedFingerprint = await world.files.sha256File(workDisk, signal);
       // The agent has written this installation's key into the work disk.
-      facts.sshKeyFingerprint = sshFingerprint(await services.clientPublicKey());
-      await host.moveFile(rootOverlay, files.rootfs);
-      await host.moveFile(workDisk, files.workSeed);
+      facts.sshKeyFingerprint = sshFingerprint(await services.vms.clientPublicKey());
+      await world.files.moveFile(rootOverlay, files.rootfs);
+      await world.files.moveFile(workDisk, files.workSeed);
     },
   };
 }
 
 /** The guest could write what it likes there. @throws STORAGE_FAILED */
-async function checkDisk(host: LifecycleServices['host'], path: string, what: string, signal: AbortSignal): Promise<void> {
-  await host.checkExt4(path, signal).catch((error: unknown) => {
+async function checkDisk({ disks }: Pick<World, 'disks'>, path: string, what: string, signal: AbortSignal): Promise<void> {
+  await disks.checkExt4(path, signal).catch((error: unknown) => {
     if (signal.aborted) throw error;
     const reason = error instanceof Error ? error.message : String(error);
     throw new BangerError('STORAGE_FAILED', `the ${what} that the build has left cannot be used: ${reason}`, {
@@ -88,7 +88,7 @@ export function buildFacts(services: LifecycleServices, { request, base, steps, 
   return {
     ...{ distribution, initSystem, entrypoint, env, user, workdir, stopSignal, notes },
     packages,
-    packagesHash: services.provisionSources.hash(packages),
+    packagesHash: services.images.sources.hash(packages),
     servicePorts: [...new Set([...base.servicePorts, ...steps.flatMap((step) => step.servicePorts)])],
     recipe: {
       from: base.name,

@@ -38,7 +38,7 @@ const DEVELOPMENT = 'development';
  * @throws before anything exists: INVALID_INPUT, NAME_TAKEN, NOT_FOUND, NO_SPACE, PREREQUISITE_MISSING
  */
 export async function buildImage(services: LifecycleServices, request: BuildRequest): Promise<OperationRecord> {
-  const distribution = services.distributions.get(request.distribution ?? '');
+  const distribution = services.images.distributions.get(request.distribution ?? '');
   if (distribution !== undefined && request.from === undefined) return bootstrapImage(services, distribution, request);
   const base = await chooseBase(services, request);
   const steps = await stepsFor(services, base, request);
@@ -51,8 +51,8 @@ export async function buildImage(services: LifecycleServices, request: BuildRequ
   }
   await checkTrust(services, trustOf(request, services.settings.defaultSpec));
   await preflight(services, 'image build', { image: base });
-  await services.provisionSources.check(steps);
-  await services.drivers.choose({ bootId: services.host.bootId(), storageDriver: 'copy' });
+  await services.images.sources.check(steps);
+  await services.vms.drivers.choose({ bootId: services.world.processes.bootId(), storageDriver: 'copy' });
   return begin(services, { request, base, steps, packages, rootfsBytes });
 }
 
@@ -61,9 +61,9 @@ export type Build = { request: BuildRequest; base: Image; steps: ProvisionStep[]
 
 async function chooseBase(services: LifecycleServices, { from, distribution }: BuildRequest): Promise<Image> {
   const isOf = (image: Image): boolean => distribution === undefined || image.distribution.startsWith(distribution);
-  const wanted = await services.resolveImage(from);
+  const wanted = await services.images.resolve(from);
   if (isOf(wanted)) return wanted;
-  const other = from === undefined ? services.images.list().find(isOf) : undefined;
+  const other = from === undefined ? services.images.records.list().find(isOf) : undefined;
   if (other !== undefined) return other;
   const problem =
     from === undefined ? `no image is of ${distribution}` : `the image ${wanted.name} is of ${wanted.distribution}, not of ${distribution}`;
@@ -74,7 +74,7 @@ async function chooseBase(services: LifecycleServices, { from, distribution }: B
 
 /** The steps are scripts for Debian's packages; on what was made of another distribution's packages only the user's own script runs. */
 async function stepsFor(
-  { distributions, provisionSources }: LifecycleServices,
+  { images: { distributions, sources: provisionSources } }: LifecycleServices,
   base: Image,
   request: BuildRequest,
 ): Promise<ProvisionStep[]> {

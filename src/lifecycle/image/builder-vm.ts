@@ -33,11 +33,11 @@ export type BuilderWish = { name: string; rootfsBytes: number; trust: Pick<VmSpe
  */
 export function reserveBuilder(services: LifecycleServices, base: Image, { name, rootfsBytes, trust }: BuilderWish): Vm {
   const { defaultSpec } = services.settings;
-  const id = services.newId();
+  const id = services.world.ids.newId();
   const wanted = `build-${name}`.slice(0, LIMITS.nameLength.max - 9);
   const vm: Vm = {
     id,
-    name: services.vms.findByName(wanted) === undefined ? wanted : `${wanted}-${id.slice(0, 8)}`,
+    name: services.vms.records.findByName(wanted) === undefined ? wanted : `${wanted}-${id.slice(0, 8)}`,
     state: 'creating',
     imageId: base.id,
     imageName: base.name,
@@ -49,16 +49,16 @@ export function reserveBuilder(services: LifecycleServices, base: Image, { name,
       ...trustOf(trust, defaultSpec),
     },
     networkIndex: freeNetworkIndex(services),
-    createdAt: services.now().toISOString(),
+    createdAt: services.world.clock.now().toISOString(),
     startedAt: null,
     lastUsedAt: null,
-    runtime: { bootId: services.host.bootId(), storageDriver: STORAGE_DRIVER },
+    runtime: { bootId: services.world.processes.bootId(), storageDriver: STORAGE_DRIVER },
     sshHostKey: null,
     lastError: null,
     forwards: [],
     labels: {},
   };
-  services.vms.insert(vm);
+  services.vms.records.insert(vm);
   return vm;
 }
 
@@ -76,8 +76,8 @@ export function builderSteps(builder: () => Builder): Step<ImageContext>[] {
     title: 'temporary VM',
     async apply({ services }) {
       const { paths } = builder().context;
-      await services.host.makePrivateDirectory(paths.directory);
-      await services.host.makePrivateDirectory(paths.logDirectory);
+      await services.world.files.makePrivateDirectory(paths.directory);
+      await services.world.files.makePrivateDirectory(paths.logDirectory);
     },
     undo: () => removeBuilder(builder()),
   };
@@ -111,7 +111,7 @@ export function powerOffStep(builder: () => Builder): Step<ImageContext> {
     title: 'guest shut-down',
     async apply({ services }, signal) {
       const { vm, context } = builder();
-      const { machine, agent } = services.machines.get(vm);
+      const { machine, agent } = services.vms.machines.get(vm);
       const graceMs = services.settings.bootTimeoutMs;
       await agent.poweroff({ reboot: false }, { signal });
       let timer: NodeJS.Timeout | undefined;
@@ -126,6 +126,6 @@ export function powerOffStep(builder: () => Builder): Step<ImageContext> {
 
 /** Works in every state, and when it is gone. */
 export async function removeBuilder({ vm, context }: Builder): Promise<void> {
-  if (context.services.vms.find(vm.id) === undefined) return;
+  if (context.services.vms.records.find(vm.id) === undefined) return;
   await removeVm({ ...nothing, context });
 }

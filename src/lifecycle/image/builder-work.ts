@@ -30,16 +30,16 @@ export type BuilderWork = {
  * @throws NAME_TAKEN, INVALID_INPUT, PREREQUISITE_MISSING before anything is begun
  */
 export function beginWithBuilder(services: LifecycleServices, work: BuilderWork): OperationRecord {
-  const id = services.newId();
+  const id = services.world.ids.newId();
   const base = work.base(id);
   const vm = reserveBuilder(services, base, work);
-  const buildLogPath = services.imagePathsOf({ id }).buildLog;
+  const buildLogPath = services.images.pathsOf({ id }).buildLog;
   const log = openBuildLog(services, buildLogPath);
   let made: Builder | undefined;
   const builder = (): Builder => (made ??= makeBuilder(services, vm, base));
   const settle = async (): Promise<void> => {
     // Cancelled before its first step, nothing was undone.
-    if (services.vms.find(vm.id)?.state === 'creating') await removeBuilder(builder());
+    if (services.vms.records.find(vm.id)?.state === 'creating') await removeBuilder(builder());
     await log.written();
   };
   try {
@@ -50,7 +50,7 @@ export function beginWithBuilder(services: LifecycleServices, work: BuilderWork)
       settle,
     });
   } catch (error) {
-    services.vms.remove(vm.id);
+    services.vms.records.remove(vm.id);
     throw error;
   }
 }

@@ -1,24 +1,16 @@
 import type { ProvisionSources } from '../../images/provision/sources.ts';
-import type { LifecycleServices } from '../services.ts';
+import type { Freshness, ImageServices } from '../services.ts';
 import type { Image, ImageRecipe } from '../../model/image.ts';
 import type { ProvisionStep } from '../../model/provisioning.ts';
 import { bundlePackagesHash } from '../bundle/packages-hash.ts';
 import type { BundleParts } from '../bundle/parts.ts';
 import type { Places } from '../bundle/places.ts';
 
-export type Freshness = {
-  /** The manifest of its packages has changed since. */
-  stale: boolean;
-  agentOutdated: boolean;
-  /** Makes a fresh one; null where nothing does, or nothing has to. */
-  rebuildCommand: string | null;
-};
-
 /** @returns what tells whether an image is as its sources are now */
 export function freshnessOf(context: {
   places: Pick<Places, 'sourceRoot'>;
   provisionSources: Pick<ProvisionSources, 'steps' | 'hash'>;
-  distributions: LifecycleServices['distributions'];
+  distributions: ImageServices['distributions'];
   bundle: Pick<BundleParts, 'agentSha256'>;
 }): (image: Image) => Promise<Freshness> {
   const { places, provisionSources: sources, distributions, bundle } = context;

@@ -8,22 +8,22 @@ import { lockOf } from './remove.ts';
  */
 export async function healImage(services: LifecycleServices, imageId: string): Promise<void> {
   const lacks = (): boolean => {
-    const image = services.images.find(imageId);
+    const image = services.images.records.find(imageId);
     return image?.managed === true && image.workSeedPath !== null && image.workSeedFingerprint === null;
   };
   if (!lacks()) return;
   const never = new AbortController().signal;
-  await services.locks
+  await services.vms.locks
     .hold(lockOf({ id: imageId }), never, async () => {
-      const image = services.images.find(imageId);
+      const image = services.images.records.find(imageId);
       if (!lacks() || image === undefined || image.workSeedPath === null) return;
-      const healed = { ...image, workSeedFingerprint: await services.host.sha256File(image.workSeedPath) };
-      const { directory } = services.imagePathsOf(image);
-      await services.host.writeFileAtomic(`${directory}/${IMAGE_MANIFEST}`, renderImageManifest(healed));
-      if (lacks()) services.images.save({ ...healed, name: services.images.find(imageId)?.name ?? healed.name });
+      const healed = { ...image, workSeedFingerprint: await services.world.files.sha256File(image.workSeedPath) };
+      const { directory } = services.images.pathsOf(image);
+      await services.world.files.writeFileAtomic(`${directory}/${IMAGE_MANIFEST}`, renderImageManifest(healed));
+      if (lacks()) services.images.records.save({ ...healed, name: services.images.records.find(imageId)?.name ?? healed.name });
     })
     .catch((error: unknown) => {
       const reason = error instanceof Error ? error.message : String(error);
-      services.warn('the fingerprint of a work seed could not be taken', { image: imageId, reason });
+      services.world.warn('the fingerprint of a work seed could not be taken', { image: imageId, reason });
     });
 }

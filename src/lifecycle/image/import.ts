@@ -19,10 +19,10 @@ export type ImportImageRequest = {
  * @throws before anything exists: NAME_TAKEN, INVALID_INPUT, BUNDLE_MISSING, NO_SPACE
  */
 export async function importImage(services: LifecycleServices, request: ImportImageRequest): Promise<OperationRecord> {
-  if (!(await services.host.exists(request.path))) {
+  if (!(await services.world.files.exists(request.path))) {
     throw new BangerError('INVALID_INPUT', `there is nothing at ${request.path}`, { remedy: 'name a file or a directory of this host' });
   }
-  const boot = await services.resolveImage(undefined);
+  const boot = await services.images.resolve(undefined);
   await preflight(services, 'image import');
   return createManagedImage(services, {
     verb: 'image.import',
@@ -41,14 +41,14 @@ function readStep(request: ImportImageRequest, modulesPath: string | null): Step
     async apply(context, signal) {
       const { services, paths, files, operation } = context;
       const scratch = `${paths.staging}/scratch`;
-      const facts = await services.readForeignImage({
+      const facts = await services.images.readForeign({
         ...{ path: request.path, reference: request.reference, modulesPath, scratch },
         ...{ rootfs: files.rootfs, workSeed: files.workSeed, signal },
         onProgress: (text) => operation.progress('import', text),
         onLog: (line) => operation.log(line),
       });
       Object.assign(context.facts, facts);
-      await services.host.removeTree(scratch);
+      await services.world.files.removeTree(scratch);
     },
   };
 }

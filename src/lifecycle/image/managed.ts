@@ -58,7 +58,7 @@ export type ManagedImageRequest = {
  */
 export function createManagedImage(services: LifecycleServices, request: ManagedImageRequest): OperationRecord {
   const release = reserveName(services, request.name, request);
-  const id = request.id ?? services.newId();
+  const id = request.id ?? services.world.ids.newId();
   try {
     return services.operations.begin(request.verb, request.vm ?? null, async (operation) => {
       try {
@@ -66,7 +66,7 @@ export function createManagedImage(services: LifecycleServices, request: Managed
         context.facts = { ...request.facts, origin: request.origin };
         const { journal, signal } = operation;
         const lock = request.vm?.id ?? lockOf({ id });
-        await services.locks.hold(lock, signal, () => runSteps({ steps: managedSteps(request), context, journal, signal }));
+        await services.vms.locks.hold(lock, signal, () => runSteps({ steps: managedSteps(request), context, journal, signal }));
         for (const replaced of context.before) await removeUnused(services, replaced);
       } finally {
         release();
@@ -84,7 +84,7 @@ export function imageContext(
   image: Pick<Image, 'id' | 'name'>,
   operation: Pick<OperationHandle, 'log' | 'progress'>,
 ): ImageContext {
-  const paths = services.imagePathsOf(image);
+  const paths = services.images.pathsOf(image);
   const files = Object.fromEntries(Object.entries(IMAGE_FILES).map(([part, name]) => [part, `${paths.staging}/${name}`]));
   return { services, ...image, paths, files: files as ImageContext['files'], operation, facts: {}, before: [] };
 }
@@ -97,8 +97,8 @@ function managedSteps(request: ManagedImageRequest): Step<ImageContext>[] {
 const stage: Step<ImageContext> = {
   name: 'stage',
   title: 'image directory',
-  apply: ({ services, paths }) => services.host.makePrivateDirectory(paths.staging),
-  undo: ({ services, paths }) => services.host.removeTree(paths.staging),
+  apply: ({ services, paths }) => services.world.files.makePrivateDirectory(paths.staging),
+  undo: ({ services, paths }) => services.world.files.removeTree(paths.staging),
 };
 
 /** A rebuilt bundle, or a registered image whose owner tidies up, must not pull them away. */
@@ -117,8 +117,13 @@ function adoptBootFiles(boot: BootFiles): Step<ImageContext> {
 }
 
 /** Clones where the file system can, else copies without holes. */
-export async function copyFile({ host }: Pick<LifecycleServices, 'host'>, from: string, to: string, signal: AbortSignal): Promise<void> {
-  if (!(await host.reflink(from, to))) await host.sparseCopy(from, to, signal);
+export async function copyFile(
+  { world: { disks } }: Pick<LifecycleServices, 'world'>,
+  from: string,
+  to: string,
+  signal: AbortSignal,
+): Promise<void> {
+  if (!(await disks.reflink(from, to))) await disks.sparseCopy(from, to, signal);
 }
 
 /** From its rename on the image is there, also for a daemon that finds no record of it. */
@@ -128,16 +133,16 @@ function publish(replace: boolean): Step<ImageContext> {
     title: 'image record',
     async apply(context) {
       const { services, paths, files } = context;
-      const recordsNow = [services.images.findByName(context.name), services.images.find(context.id)];
+      const recordsNow = [services.images.records.findByName(context.name), services.images.records.find(context.id)];
       context.before = recordsNow.filter((record) => record !== undefined);
       const image = await describeImage(context);
-      await services.host.writeFileAtomic(`${paths.staging}/${IMAGE_MANIFEST}`, renderImageManifest(image));
-      await services.host.publishDirectory(paths.staging, paths.directory);
+      await services.world.files.writeFileAtomic(`${paths.staging}/${IMAGE_MANIFEST}`, renderImageManifest(image));
+      await services.world.files.publishDirectory(paths.staging, paths.directory);
       const moved = (path: string): string => path.replace(paths.staging, paths.directory);
-      const holder = services.images.findByName(image.name);
+      const holder = services.images.records.findByName(image.name);
       if (holder !== undefined && !replace) throw new BangerError('NAME_TAKEN', `an image named ${image.name} has come meanwhile`);
       if (holder !== undefined && holder.id !== image.id) yieldName(services, holder);
-      services.images.save({
+      services.images.records.save({
         ...image,
         kernelPath: moved(files.kernel),
         initramfsPath: moved(files.initramfs),
@@ -147,16 +152,16 @@ function publish(replace: boolean): Step<ImageContext> {
       });
     },
     async undo({ services, paths, id, before }) {
-      services.images.remove(id);
-      for (const record of before) services.images.save(record);
-      await services.host.removeTree(paths.directory);
+      services.images.records.remove(id);
+      for (const record of before) services.images.records.save(record);
+      await services.world.files.removeTree(paths.directory);
     },
   };
 }
 
 async function describeImage({ services, files, facts, id, name }: ImageContext): Promise<Image> {
-  const { host } = services;
-  const hasSeed = await host.exists(files.workSeed);
+  const { world } = services;
+  const hasSeed = await world.files.exists(files.workSeed);
   return completeImage({
     ...facts,
     id,
@@ -164,11 +169,11 @@ async function describeImage({ services, files, facts, id, name }: ImageContext)
     managed: true,
     kernelPath: files.kernel,
     initramfsPath: files.initramfs,
-    modulesPath: (await host.exists(files.modules)) ? files.modules : null,
+    modulesPath: (await world.files.exists(files.modules)) ? files.modules : null,
     rootfsPath: files.rootfs,
-    rootfsBytes: (await host.fileSize(files.rootfs)).bytes,
+    rootfsBytes: (await world.files.fileSize(files.rootfs)).bytes,
     workSeedPath: hasSeed ? files.workSeed : null,
-    workSeedBytes: hasSeed ? (await host.fileSize(files.workSeed)).bytes : 0,
-    createdAt: services.now().toISOString(),
+    workSeedBytes: hasSeed ? (await world.files.fileSize(files.workSeed)).bytes : 0,
+    createdAt: services.world.clock.now().toISOString(),
   });
 }

@@ -1,20 +1,22 @@
 import { BangerError } from '../../model/errors.ts';
 import type { Image } from '../../model/image.ts';
 import { checkName } from '../../model/name.ts';
+import type { ImageStore } from '../../store/images.ts';
+import type { VmStore } from '../../store/vms.ts';
 import type { LifecycleServices } from '../services.ts';
 
-type Records = Pick<LifecycleServices, 'images' | 'vms'>;
+type Users = { vms: { records: Pick<VmStore, 'list'> } };
 
 /** @returns the VMs that boot from the image */
-export function usersOf({ vms }: Pick<LifecycleServices, 'vms'>, image: Pick<Image, 'id'>): string[] {
-  return vms
+export function usersOf({ vms }: Users, image: Pick<Image, 'id'>): string[] {
+  return vms.records
     .list()
     .filter((vm) => vm.imageId === image.id)
     .map((vm) => vm.name);
 }
 
 /** @throws WRONG_STATE naming the VMs that boot from the image */
-export function refuseWhileUsed(services: Pick<LifecycleServices, 'vms'>, image: Image, action: string): void {
+export function refuseWhileUsed(services: Users, image: Image, action: string): void {
   const users = usersOf(services, image);
   if (users.length === 0) return;
   throw new BangerError(
@@ -31,10 +33,10 @@ export function refuseWhileUsed(services: Pick<LifecycleServices, 'vms'>, image:
  * Lets go of a name that another image is about to take: while VMs need the image it keeps its record under a longer
  * name, else the record goes.
  */
-export function yieldName(records: Records, image: Image): void {
-  if (usersOf(records, image).length > 0 || image.managed) {
-    records.images.save({ ...image, name: `${image.name.slice(0, 54)}-${image.id.slice(0, 8)}` });
-  } else records.images.remove(image.id);
+export function yieldName(services: Users & { images: { records: Pick<ImageStore, 'save' | 'remove'> } }, image: Image): void {
+  if (usersOf(services, image).length > 0 || image.managed) {
+    services.images.records.save({ ...image, name: `${image.name.slice(0, 54)}-${image.id.slice(0, 8)}` });
+  } else services.images.records.remove(image.id);
 }
 
 /**
@@ -43,20 +45,16 @@ export function yieldName(records: Records, image: Image): void {
  * @returns what gives the name free; the image's record holds it from then on
  * @throws NAME_TAKEN, INVALID_INPUT
  */
-export function reserveName(
-  services: Pick<LifecycleServices, 'images' | 'imageNames'>,
-  name: string,
-  options: { replace?: boolean } = {},
-): () => void {
+export function reserveName(services: Pick<LifecycleServices, 'images'>, name: string, options: { replace?: boolean } = {}): () => void {
   checkName(name, 'image');
-  if (services.imageNames.has(name)) {
+  if (services.images.reserved.has(name)) {
     throw new BangerError('NAME_TAKEN', `an image named ${name} is being made`, { remedy: 'banger operation list' });
   }
-  if (options.replace !== true && services.images.findByName(name) !== undefined) {
+  if (options.replace !== true && services.images.records.findByName(name) !== undefined) {
     throw new BangerError('NAME_TAKEN', `there is an image named ${name} already`, {
       remedy: `banger image show ${name}`,
     });
   }
-  services.imageNames.add(name);
-  return () => void services.imageNames.delete(name);
+  services.images.reserved.add(name);
+  return () => void services.images.reserved.delete(name);
 }

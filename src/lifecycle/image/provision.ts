@@ -57,7 +57,7 @@ export function systemStep(work: Provisioning): Step<ImageContext> {
     name: 'system',
     title: 'guest system',
     async apply({ services }, signal) {
-      const { agent } = services.machines.get(work.builder().vm);
+      const { agent } = services.vms.machines.get(work.builder().vm);
       await waitForInit(agent, signal, services.settings.bootTimeoutMs);
       const argv = [SHELL, '-c', `mkdir -p -m 0700 ${WORK_DIRECTORY}`];
       if ((await runInGuest(agent, { argv, env: {}, onLine: work.log, signal, timeoutMs: 60_000 })) === 0) return;
@@ -73,11 +73,11 @@ function modulesStep({ modulesPath }: Image, work: Provisioning): Step<ImageCont
     title: 'kernel modules',
     async apply({ services }, signal) {
       if (modulesPath === null) return;
-      const { agent } = services.machines.get(work.builder().vm);
+      const { agent } = services.vms.machines.get(work.builder().vm);
       const look = { argv: [SHELL, '-c', HAS_MODULES], env: {}, onLine: work.log, signal, timeoutMs: 60_000 };
       if ((await runInGuest(agent, look)) === 0) return;
       const argv = [SHELL, '-c', UNPACK_MODULES];
-      const input = services.host.openUnpacked(modulesPath);
+      const input = services.world.files.openUnpacked(modulesPath);
       const command = { argv, env: {}, onLine: work.log, signal, timeoutMs: SCRIPT_TIMEOUT_MS, input };
       if ((await runInGuest(agent, command)) === 0) return;
       throw new BangerError('COMMAND_FAILED', 'the modules of the kernel could not be unpacked in the guest');
@@ -95,11 +95,11 @@ function packagesStep(plan: ProvisionPlan, work: Provisioning): Step<ImageContex
     title: 'packages',
     async apply(context, signal) {
       const { services, operation } = context;
-      const { agent } = services.machines.get(work.builder().vm);
+      const { agent } = services.vms.machines.get(work.builder().vm);
       const status = await readAll(agent.getFile('/var/lib/dpkg/status', { signal }));
       operation.progress('packages', 'fetching on the host');
       const { distribution } = plan.base;
-      const archives = await services.locks.hold(FETCHING, signal, () =>
+      const archives = await services.vms.locks.hold(FETCHING, signal, () =>
         work.sources.archives({ distribution, status, names: plan.packages, signal, onLine: work.log }),
       );
       for (const [n, path] of (archives ?? []).entries()) {
@@ -136,7 +136,7 @@ function scriptStep(step: Pick<ProvisionStep, 'name' | 'title' | 'script' | 'art
       const env: Record<string, string> = {};
       for (const name of step.artifacts) {
         context.operation.progress(step.name, `fetching ${name}`);
-        const { path, version } = await context.services.locks.hold(FETCHING, signal, () =>
+        const { path, version } = await context.services.vms.locks.hold(FETCHING, signal, () =>
           work.sources.artifact(name, { signal, onLine: work.log }),
         );
         await push(context, work, name, path, signal);
@@ -149,8 +149,8 @@ function scriptStep(step: Pick<ProvisionStep, 'name' | 'title' | 'script' | 'art
 
 /** Hands a file of the host over to the guest, below the build's directory. */
 async function push({ services }: ImageContext, work: Provisioning, name: string, path: string, signal: AbortSignal): Promise<void> {
-  const { agent } = services.machines.get(work.builder().vm);
-  const file = await services.host.openWhole(path);
+  const { agent } = services.vms.machines.get(work.builder().vm);
+  const file = await services.world.files.openWhole(path);
   if (name.includes('/')) await makeParent(agent, work, name, signal);
   await agent.putFile(`${WORK_DIRECTORY}/${name}`, { ...file, mode: 0o600 }, { signal });
 }
@@ -178,7 +178,7 @@ export async function runScript(
   env: Record<string, string>,
   signal: AbortSignal,
 ): Promise<void> {
-  const { agent } = services.machines.get(work.builder().vm);
+  const { agent } = services.vms.machines.get(work.builder().vm);
   const path = `${WORK_DIRECTORY}/${name}.sh`;
   const bytes = Buffer.from(script);
   await agent.putFile(path, { content: once(bytes), sizeBytes: bytes.length, mode: 0o700 }, { signal });

@@ -11,17 +11,20 @@ const KEPT_LOGS = 20;
  * @returns names of images that came back
  */
 export async function recoverImages(services: LifecycleServices): Promise<string[]> {
-  const { host, images } = services;
-  const { root } = services.imagePathsOf({ id: '' });
+  const {
+    world: { files },
+    images: { records: images },
+  } = services;
+  const { root } = services.images.pathsOf({ id: '' });
   const restored: string[] = [];
-  for (const entry of await host.namesByAge(root)) {
+  for (const entry of await files.namesByAge(root)) {
     const directory = `${root}/${entry}`;
-    if (entry.endsWith(STAGING_ENDING)) await host.removeTree(directory);
+    if (entry.endsWith(STAGING_ENDING)) await files.removeTree(directory);
     else if (images.find(entry)?.managed !== true) {
-      const text = await host.readIfThere(`${directory}/${IMAGE_MANIFEST}`);
+      const text = await files.readIfThere(`${directory}/${IMAGE_MANIFEST}`);
       const image = text === undefined ? undefined : parseImageManifest(text, directory);
       if (image === undefined || image.id !== entry) {
-        services.warn('a directory of images holds none', { directory });
+        services.world.warn('a directory of images holds none', { directory });
         continue;
       }
       const isFree = (images.findByName(image.name)?.id ?? entry) === entry;
@@ -34,9 +37,9 @@ export async function recoverImages(services: LifecycleServices): Promise<string
   return restored;
 }
 
-async function pruneLogs({ host, images, imagePathsOf }: LifecycleServices): Promise<void> {
+async function pruneLogs({ world: { files }, images: { records: images, pathsOf: imagePathsOf } }: LifecycleServices): Promise<void> {
   const { buildLog } = imagePathsOf({ id: '' });
   const directory = buildLog.slice(0, buildLog.lastIndexOf('/'));
-  const ownerless = (await host.namesByAge(directory)).filter((file) => images.find(file.replace(/\.log$/, '')) === undefined);
-  for (const file of ownerless.slice(KEPT_LOGS)) await host.removeTree(`${directory}/${file}`);
+  const ownerless = (await files.namesByAge(directory)).filter((file) => images.find(file.replace(/\.log$/, '')) === undefined);
+  for (const file of ownerless.slice(KEPT_LOGS)) await files.removeTree(`${directory}/${file}`);
 }

@@ -25,8 +25,12 @@ export type RegisterRequest = {
 export async function registerImage(services: LifecycleServices, request: RegisterRequest): Promise<Image> {
   const release = reserveName(services, request.name);
   try {
-    const image = completeImage({ ...(await look(services, request)), id: services.newId(), createdAt: services.now().toISOString() });
-    services.images.save(image);
+    const image = completeImage({
+      ...(await look(services, request)),
+      id: services.world.ids.newId(),
+      createdAt: services.world.clock.now().toISOString(),
+    });
+    services.images.records.save(image);
     return image;
   } finally {
     release();
@@ -45,7 +49,7 @@ async function look(services: LifecycleServices, request: RegisterRequest): Prom
   if (kernelPath !== undefined) await inspect(services, 'kernel', kernelPath, kernelProblem);
   if (initramfsPath !== undefined) await inspect(services, 'initramfs', initramfsPath, initramfsProblem);
   if (modulesPath !== undefined) await inspect(services, 'archive of modules', modulesPath, () => undefined);
-  const standard = kernelPath === undefined ? await services.resolveImage(undefined) : undefined;
+  const standard = kernelPath === undefined ? await services.images.resolve(undefined) : undefined;
   return {
     name,
     origin: 'registered',
@@ -67,15 +71,15 @@ async function look(services: LifecycleServices, request: RegisterRequest): Prom
 type Check = (head: Uint8Array, fileBytes: number) => string | undefined;
 
 /** @returns size of the file, bytes. @throws INVALID_INPUT */
-async function inspect({ host }: LifecycleServices, what: string, path: string, check: Check): Promise<number> {
+async function inspect({ world: { files } }: LifecycleServices, what: string, path: string, check: Check): Promise<number> {
   const refuse = (reason: string, remedy: string): never => {
     throw new BangerError('INVALID_INPUT', `the ${what} ${path} cannot be used: ${reason}`, { remedy, details: { path } });
   };
   if (!path.startsWith('/')) return refuse('its path is not absolute', 'give the whole path, from / on');
   let facts: { bytes: number | undefined; head: Uint8Array };
   try {
-    const bytes = await host.regularFileSize(path);
-    facts = { bytes, head: bytes === undefined ? new Uint8Array() : await host.readHead(path, IMAGE_HEAD_BYTES) };
+    const bytes = await files.regularFileSize(path);
+    facts = { bytes, head: bytes === undefined ? new Uint8Array() : await files.readHead(path, IMAGE_HEAD_BYTES) };
   } catch (error) {
     return refuse(error instanceof Error ? error.message : String(error), `ls -l ${path}`);
   }

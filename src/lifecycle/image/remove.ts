@@ -10,9 +10,9 @@ import { refuseWhileUsed, usersOf } from './names.ts';
 export function deleteImage(services: LifecycleServices, image: Image): OperationRecord {
   refuseWhileUsed(services, image, 'deleted');
   return services.operations.begin('image.delete', null, ({ signal, journal }) =>
-    services.locks.hold(lockOf(image), signal, async () => {
+    services.vms.locks.hold(lockOf(image), signal, async () => {
       const step = { name: 'files', title: image.managed ? 'record and files' : 'record' };
-      const present = services.images.find(image.id);
+      const present = services.images.records.find(image.id);
       if (present === undefined) return journal(step, 'skipped');
       journal(step, 'started');
       refuseWhileUsed(services, present, 'deleted');
@@ -29,18 +29,18 @@ export function lockOf(image: Pick<Image, 'id'>): string {
 
 /** The record goes first, so that no VM can begin on files that go. What is half removed is swept as half made. */
 async function removeImage(services: LifecycleServices, image: Image): Promise<void> {
-  const { directory, staging, buildLog } = services.imagePathsOf(image);
-  services.images.remove(image.id);
+  const { directory, staging, buildLog } = services.images.pathsOf(image);
+  services.images.records.remove(image.id);
   if (!image.managed) return;
-  await services.host.removeTree(staging);
-  if (await services.host.exists(directory)) await services.host.publishDirectory(directory, staging);
-  await services.host.removeTree(staging);
-  await services.host.removeTree(buildLog);
+  await services.world.files.removeTree(staging);
+  if (await services.world.files.exists(directory)) await services.world.files.publishDirectory(directory, staging);
+  await services.world.files.removeTree(staging);
+  await services.world.files.removeTree(buildLog);
 }
 
 /** Removes an image that lost its name to another, unless a VM needs it. */
 export async function removeUnused(services: LifecycleServices, image: Image): Promise<void> {
-  const present = services.images.find(image.id);
+  const present = services.images.records.find(image.id);
   if (present === undefined || present.name === image.name || usersOf(services, present).length > 0) return;
   await removeImage(services, present);
 }
@@ -55,7 +55,7 @@ export function prunableImages(
   options: { all: boolean; defaultName: string },
 ): Image[] {
   const isOld = (image: Image): boolean => image.origin === 'bundle' && !image.managed && image.name !== options.defaultName;
-  return services.images
+  return services.images.records
     .list()
     .filter((image) => usersOf(services, image).length === 0 && image.name !== options.defaultName)
     .filter((image) => options.all || isOld(image));
@@ -65,7 +65,7 @@ export function prunableImages(
 export function pruneImages(services: LifecycleServices, options: { all: boolean; defaultName: string }): OperationRecord {
   return services.operations.begin('image.prune', null, async ({ signal, journal }) => {
     for (const image of prunableImages(services, options)) {
-      await services.locks.hold(lockOf(image), signal, async () => {
+      await services.vms.locks.hold(lockOf(image), signal, async () => {
         if (usersOf(services, image).length > 0) return;
         await removeImage(services, image);
         journal({ name: image.name, title: image.name }, 'done');

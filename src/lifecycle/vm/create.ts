@@ -32,7 +32,7 @@ export type CreateRequest = {
  */
 export async function createVm(services: LifecycleServices, request: CreateRequest): Promise<OperationRecord> {
   if (request.name !== undefined) checkName(request.name);
-  const image = await services.resolveImage(request.image);
+  const image = await services.images.resolve(request.image);
   const spec = completeSpec(services.settings.defaultSpec, request.asked, image);
   checkMemory(spec.memoryMib, services.settings.hostMemoryMib);
   await checkTrust(services, spec);
@@ -41,7 +41,7 @@ export async function createVm(services: LifecycleServices, request: CreateReque
   try {
     return services.operations.begin('vm.create', vm, (operation) => build(services, vm, request, operation));
   } catch (error) {
-    services.vms.remove(vm.id);
+    services.vms.records.remove(vm.id);
     throw error;
   }
 }
@@ -49,13 +49,13 @@ export async function createVm(services: LifecycleServices, request: CreateReque
 async function build(services: LifecycleServices, vm: Vm, request: CreateRequest, operation: OperationHandle): Promise<void> {
   const { journal, signal } = operation;
   try {
-    await services.locks.hold(vm.id, signal, () =>
+    await services.vms.locks.hold(vm.id, signal, () =>
       runSteps({ steps: createSteps(request), context: makeContext(services, vm, operation), journal, signal }),
     );
     void healImage(services, vm.imageId);
   } catch (error) {
     forget(services, vm, error);
-    if (signal.aborted) await services.host.removeTree(services.pathsOf(vm).logDirectory);
+    if (signal.aborted) await services.world.files.removeTree(services.vms.pathsOf(vm).logDirectory);
     throw error;
   }
 }
@@ -83,7 +83,7 @@ export function completeSpec(defaults: VmSpec, asked: CreateRequest['asked'], im
 
 /** Looks for what the guest is to be given. @throws NOT_FOUND, CONFIG_INVALID, UNSUPPORTED */
 export async function checkTrust(
-  { hostTrust }: LifecycleServices,
+  { world: { trust: hostTrust } }: LifecycleServices,
   { hostCa, hostProxy }: Pick<VmSpec, 'hostCa' | 'hostProxy'>,
 ): Promise<void> {
   if (hostCa === true) await hostTrust.certificates();
@@ -112,21 +112,22 @@ function diskSize(what: string, flag: string, asked: number | undefined, byDefau
 /** The record goes last. When something could not be undone it is left as that of a deletion which was broken off: never to be started. */
 function forget(services: LifecycleServices, vm: Vm, error: unknown): void {
   const isUndone = !(error instanceof BangerError) || error.undoErrors.length === 0;
-  if (isUndone) services.vms.remove(vm.id);
-  else services.vms.update(vm.id, { state: 'deleting', lastError: `its creation failed and could not be undone: ${error.message}` });
+  if (isUndone) services.vms.records.remove(vm.id);
+  else
+    services.vms.records.update(vm.id, { state: 'deleting', lastError: `its creation failed and could not be undone: ${error.message}` });
 }
 
 /** The record is made in one go with the choice of name and address, so that two creates cannot choose the same. */
 function reserve(services: LifecycleServices, { name, labels }: CreateRequest, image: Image, spec: VmSpec): Vm {
   const vm: Vm = {
-    id: services.newId(),
+    id: services.world.ids.newId(),
     name: name ?? freeName(services),
     state: 'creating',
     imageId: image.id,
     imageName: image.name,
     spec,
     networkIndex: freeNetworkIndex(services),
-    createdAt: services.now().toISOString(),
+    createdAt: services.world.clock.now().toISOString(),
     startedAt: null,
     lastUsedAt: null,
     runtime: null,
@@ -136,15 +137,15 @@ function reserve(services: LifecycleServices, { name, labels }: CreateRequest, i
     labels: changedLabels({}, labels ?? {}),
   };
   // It may have been deleted while the host was looked at.
-  if (services.images.find(image.id) === undefined) throw new BangerError('NOT_FOUND', `the image ${image.name} is gone`);
-  services.vms.insert(vm);
+  if (services.images.records.find(image.id) === undefined) throw new BangerError('NOT_FOUND', `the image ${image.name} is gone`);
+  services.vms.records.insert(vm);
   return vm;
 }
 
 function freeName(services: LifecycleServices): string {
   for (let attempt = 0; attempt < 20; attempt++) {
-    const name = services.newName();
-    if (services.vms.findByName(name) === undefined) return name;
+    const name = services.world.ids.newName();
+    if (services.vms.records.findByName(name) === undefined) return name;
   }
   throw new BangerError('NAME_TAKEN', 'no free name was found', { remedy: 'choose one with --name' });
 }
@@ -157,11 +158,11 @@ const record: Step<VmContext> = {
   name: 'record',
   title: 'directories',
   async apply({ services, paths }) {
-    await services.host.makePrivateDirectory(paths.directory);
-    await services.host.makePrivateDirectory(paths.logDirectory);
+    await services.world.files.makePrivateDirectory(paths.directory);
+    await services.world.files.makePrivateDirectory(paths.logDirectory);
   },
   // The logs stay: they tell why it failed.
-  undo: ({ services, paths }) => services.host.removeTree(paths.directory),
+  undo: ({ services, paths }) => services.world.files.removeTree(paths.directory),
 };
 
 const leaveStopped: Step<VmContext> = {

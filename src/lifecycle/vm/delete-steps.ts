@@ -49,7 +49,7 @@ function failureOf(work: Promise<void>): Promise<BangerError | undefined> {
 }
 
 async function mayRun(context: VmContext): Promise<boolean> {
-  if (context.services.machines.find(context.vm.id) !== undefined) return true;
+  if (context.services.vms.machines.find(context.vm.id) !== undefined) return true;
   return findVmm(context).then(
     (process) => process !== undefined,
     () => true,
@@ -59,14 +59,14 @@ async function mayRun(context: VmContext): Promise<boolean> {
 async function tellWhatIsLeft(context: VmContext, error: unknown): Promise<void> {
   const { services, paths, vm } = context;
   const disks = { 'root disk': paths.rootOverlay, 'work disk': paths.workDisk };
-  const there = await Promise.all(Object.values(disks).map((path) => services.host.exists(path)));
+  const there = await Promise.all(Object.values(disks).map((path) => services.world.files.exists(path)));
   const left = ['its record', ...Object.keys(disks).filter((_name, at) => there[at])].join(', ');
   const reason = error instanceof Error ? error.message : String(error);
   const lastError = `its deletion was broken off (${reason}); left: ${left}`;
   try {
     context.update({ lastError });
   } catch (unwritten) {
-    services.warn('what is left of a VM could not be written down', { vm: vm.name, lastError, reason: String(unwritten) });
+    services.world.warn('what is left of a VM could not be written down', { vm: vm.name, lastError, reason: String(unwritten) });
   }
 }
 
@@ -76,9 +76,9 @@ const forget: Step<VmContext> = {
   async apply(context) {
     const { services, paths, vm } = context;
     assertEnded(context);
-    await services.host.removeTree(paths.runtimeDirectory);
-    await services.host.removeTree(paths.directory);
-    await services.host.removeTree(paths.logDirectory);
-    services.vms.remove(vm.id);
+    await services.world.files.removeTree(paths.runtimeDirectory);
+    await services.world.files.removeTree(paths.directory);
+    await services.world.files.removeTree(paths.logDirectory);
+    services.vms.records.remove(vm.id);
   },
 };

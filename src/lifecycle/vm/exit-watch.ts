@@ -15,18 +15,18 @@ const LAST_LINES = 40;
 export async function handleExit(services: LifecycleServices, vmId: string, machine: Machine, exit: MachineExit): Promise<void> {
   try {
     const never = new AbortController().signal;
-    const wasUnasked = await services.locks.hold(vmId, never, () => settleExit(services, vmId, machine, exit));
-    const vm = services.vms.find(vmId);
+    const wasUnasked = await services.vms.locks.hold(vmId, never, () => settleExit(services, vmId, machine, exit));
+    const vm = services.vms.records.find(vmId);
     if (!wasUnasked || exit.cause !== 'guest-reset' || vm === undefined) return;
     // What somebody has asked for meanwhile counts.
     if (isDecided(services, vmId)) return;
-    const delayMs = services.reboots.delayMs(vmId);
+    const delayMs = services.vms.reboots.delayMs(vmId);
     if (delayMs === 0) return void startVm(services, vm, {});
     const fault = faultOfDisks(vm, await lastWords(makeContext(services, vm), LAST_LINES));
     if (delayMs === undefined) refuseReboot(services, vm, fault);
     else bootLater(services, vm, { delayMs, fault });
   } catch (error) {
-    services.warn('cleaning up after a VMM failed', { vmId, reason: textOf(error) });
+    services.world.warn('cleaning up after a VMM failed', { vmId, reason: textOf(error) });
   }
 }
 
@@ -39,26 +39,26 @@ function isDecided({ operations }: LifecycleServices, vmId: string): boolean {
 
 /** The VM is stopped until then, and says why. */
 function bootLater(services: LifecycleServices, vm: Vm, { delayMs, fault }: { delayMs: number; fault: string | undefined }): void {
-  const at = new Date(services.now().getTime() + delayMs).toISOString();
+  const at = new Date(services.world.clock.now().getTime() + delayMs).toISOString();
   const why = fault === undefined ? '' : ` (${fault}: banger vm restart --rescue ${vm.name})`;
-  services.vms.update(vm.id, { lastError: `it reboots again and again${why}, so it is not booted before ${at}` });
-  services.warn('a VM that reboots again and again waits before it is booted', { vm: vm.name, delayMs });
-  services.reboots.schedule(vm.id, delayMs, () => {
+  services.vms.records.update(vm.id, { lastError: `it reboots again and again${why}, so it is not booted before ${at}` });
+  services.world.warn('a VM that reboots again and again waits before it is booted', { vm: vm.name, delayMs });
+  services.vms.reboots.schedule(vm.id, delayMs, () => {
     try {
-      const present = services.vms.find(vm.id);
+      const present = services.vms.records.find(vm.id);
       if (present?.state === 'stopped') startVm(services, present, {});
     } catch (error) {
-      services.warn('a VM that had rebooted could not be booted', { vm: vm.name, reason: textOf(error) });
+      services.world.warn('a VM that had rebooted could not be booted', { vm: vm.name, reason: textOf(error) });
     }
   });
 }
 
 /** Leaves VMs that wait for their boot stopped, and says so: the next daemon does not know of it. */
 export function forgetReboots(services: LifecycleServices): void {
-  for (const id of services.reboots.end()) {
-    const name = services.vms.find(id)?.name;
+  for (const id of services.vms.reboots.end()) {
+    const name = services.vms.records.find(id)?.name;
     if (name === undefined) continue;
-    services.vms.update(id, { lastError: `it rebooted, and the daemon ended before it was booted again: banger vm start ${name}` });
+    services.vms.records.update(id, { lastError: `it rebooted, and the daemon ended before it was booted again: banger vm start ${name}` });
   }
 }
 
@@ -71,18 +71,18 @@ function refuseReboot(services: LifecycleServices, vm: Vm, fault: string | undef
   const minutes = REBOOT_LIMIT.windowMs / 60_000;
   const look = fault === undefined ? `see banger vm logs --serial ${vm.name}` : `${fault}; banger vm start --rescue ${vm.name}`;
   const lastError = `it rebooted itself more than ${REBOOT_LIMIT.count} times in ${minutes} minutes, and so it stays stopped: ${look}`;
-  services.vms.update(vm.id, { lastError });
-  services.warn('a VM that reboots in a loop stays stopped', { vm: vm.name });
+  services.vms.records.update(vm.id, { lastError });
+  services.world.warn('a VM that reboots in a loop stays stopped', { vm: vm.name });
 }
 
 /** @returns whether this end was not part of a stop, kill or delete */
 async function settleExit(services: LifecycleServices, vmId: string, machine: Machine, exit: MachineExit): Promise<boolean> {
-  const vm = services.vms.find(vmId);
-  if (vm === undefined || services.machines.find(vmId)?.machine !== machine) return false;
+  const vm = services.vms.records.find(vmId);
+  if (vm === undefined || services.vms.machines.find(vmId)?.machine !== machine) return false;
   // A deletion that failed half-way is tried again by the user or the next daemon; its disks may be gone, so it is not stopped.
   if (vm.state === 'deleting') return false;
   const isOrderly = exit.cause === 'guest-poweroff' || exit.cause === 'guest-reset' || exit.cause === 'host-request';
-  services.warn('a VMM has ended', { vm: vm.name, cause: exit.cause, detail: exit.detail });
+  services.world.warn('a VMM has ended', { vm: vm.name, cause: exit.cause, detail: exit.detail });
   await runAll({
     steps: stopSteps({ ask: false, reason: { lastError: isOrderly ? null : `the VM ended unexpectedly: ${exit.detail}` } }),
     context: makeContext(services, vm),

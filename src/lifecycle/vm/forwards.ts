@@ -12,7 +12,7 @@ import { makeContext } from '../vm-context.ts';
  * @throws PORT_TAKEN, INVALID_INPUT, UNSUPPORTED, WRONG_STATE, NOT_FOUND before anything is recorded
  */
 export function addForward(services: LifecycleServices, vm: Vm, forward: PortForward, signal: AbortSignal): Promise<Vm> {
-  return services.locks.hold(vm.id, signal, async () => {
+  return services.vms.locks.hold(vm.id, signal, async () => {
     const present = presentVm(services, vm);
     decideAction(present, 'set');
     if (present.forwards.some((other) => isSame(other, forward) && other.guestPort === forward.guestPort)) return present;
@@ -32,7 +32,7 @@ export function removeForward(
   place: Omit<PortForward, 'guestPort'>,
   signal: AbortSignal,
 ): Promise<Vm> {
-  return services.locks.hold(vm.id, signal, async () => {
+  return services.vms.locks.hold(vm.id, signal, async () => {
     const present = presentVm(services, vm);
     const rest = present.forwards.filter((other) => !isSame(other, place));
     if (rest.length === present.forwards.length) {
@@ -47,13 +47,13 @@ export function removeForward(
 async function apply(services: LifecycleServices, vm: Vm, forwards: readonly PortForward[]): Promise<Vm> {
   const context = makeContext(services, vm);
   context.update({ forwards });
-  const live = services.machines.find(vm.id);
+  const live = services.vms.machines.find(vm.id);
   if (live !== undefined) await reachPorts(context, live);
   return context.vm;
 }
 
 function presentVm(services: LifecycleServices, vm: Vm): Vm {
-  const present = services.vms.find(vm.id);
+  const present = services.vms.records.find(vm.id);
   if (present === undefined) throw new BangerError('NOT_FOUND', `the VM ${vm.name} was deleted`, { remedy: 'banger vm list' });
   return present;
 }
@@ -82,7 +82,7 @@ function refuseOwnAddresses({ hostAddress }: PortForward): void {
 }
 
 function refuseTaken(services: LifecycleServices, vm: Vm, forward: PortForward): void {
-  for (const holder of services.vms.list()) {
+  for (const holder of services.vms.records.list()) {
     const other = holder.forwards.find((candidate) => collides(candidate, forward));
     if (other === undefined) continue;
     throw new BangerError('PORT_TAKEN', `${placeText(other)} leads to port ${other.guestPort} of ${holder.name} already`, {
@@ -95,7 +95,7 @@ function refuseTaken(services: LifecycleServices, vm: Vm, forward: PortForward):
 /** @returns the network that would join the VM if it were started now */
 async function networkOfNext(services: LifecycleServices, vm: Vm): Promise<NetworkDriver | undefined> {
   try {
-    return (await services.drivers.choose(vm.runtime)).network;
+    return (await services.vms.drivers.choose(vm.runtime)).network;
   } catch (error) {
     if (error instanceof BangerError) return undefined;
     throw error;

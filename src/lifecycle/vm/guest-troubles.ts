@@ -61,7 +61,8 @@ export function tellTroubles(context: VmContext, told: readonly GuestTrouble[]):
   const troubles = told.filter(({ errno }) => !isRescue || errno !== 30).map((trouble) => explainTrouble(trouble, vm.name));
   for (const { reason } of troubles) operation.log(reason);
   addTroubles(context, troubles);
-  if (troubles.length > 0) services.warn('a VM came up, and not all of it could be set up', { vm: vm.name, troubles: troubles.length });
+  if (troubles.length > 0)
+    services.world.warn('a VM came up, and not all of it could be set up', { vm: vm.name, troubles: troubles.length });
 }
 
 /** To those that are known already. */
@@ -71,5 +72,5 @@ export function addTroubles({ vm, services, update }: VmContext, added: readonly
   const fresh = added.filter(({ reason }) => known.every((one) => one.reason !== reason));
   if (fresh.length === 0) return;
   const troubles = [...known, ...fresh];
-  update({ runtime: { bootId: services.host.bootId(), ...vm.runtime, troubles } });
+  update({ runtime: { bootId: services.world.processes.bootId(), ...vm.runtime, troubles } });
 }

@@ -21,7 +21,7 @@ export function faultOfDisks({ runtime }: Pick<Vm, 'runtime'>, lines: readonly s
 
 /** @returns the last lines that the VM's console said, at most `count` */
 export async function lastWords({ paths, services }: Pick<VmContext, 'paths' | 'services'>, count: number): Promise<string[]> {
-  const serial = (await services.host.readIfThere(paths.serialLog)) ?? '';
+  const serial = (await services.world.files.readIfThere(paths.serialLog)) ?? '';
   const lines = serial.trimEnd().split(/\r?\n/);
   return lines.slice(-count).filter((line) => line !== '');
 }

@@ -17,9 +17,9 @@ export function isForRescue(capability: Capability): boolean {
  * @throws NOT_FOUND
  */
 export async function rescueRoot({ image, services, vm }: VmContext): Promise<string> {
-  const other = image.initSystem === 'none' ? await services.resolveImage(undefined).catch(() => undefined) : undefined;
+  const other = image.initSystem === 'none' ? await services.images.resolve(undefined).catch(() => undefined) : undefined;
   const path = other === undefined || other.initSystem === 'none' ? image.rootfsPath : other.rootfsPath;
-  if (path !== '' && (await services.host.exists(path))) return path;
+  if (path !== '' && (await services.world.files.exists(path))) return path;
   throw new BangerError('NOT_FOUND', `there is no root file system of an image from which ${vm.name} could be rescued`, {
     remedy: 'banger bundle build',
   });

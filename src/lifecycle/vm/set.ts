@@ -38,14 +38,14 @@ function judge(services: LifecycleServices, vm: Vm, asked: VmChangeRequest): Cha
   const to = decideChange(vm, asked);
   if (to.spec.memoryMib !== vm.spec.memoryMib) checkMemory(to.spec.memoryMib, services.settings.hostMemoryMib);
   if (to.spec.nat !== vm.spec.nat) assertNatCanChange(services, vm, to.spec.nat);
-  services.vms.assertNameFree({ id: vm.id, name: to.name });
+  services.vms.records.assertNameFree({ id: vm.id, name: to.name });
   return to;
 }
 
 /** A record that says what the running VM has not would be believed. */
 function assertNatCanChange(services: LifecycleServices, vm: Vm, nat: boolean): void {
   if (vm.state !== 'running') return;
-  const { network } = services.drivers.of(vm.runtime);
+  const { network } = services.vms.drivers.of(vm.runtime);
   if (network === undefined || network.setNat !== undefined) return;
   const flag = nat ? '--nat' : '--no-nat';
   throw new BangerError('WRONG_STATE', `the network "${network.name}" gives the way to the outside, or takes it, only when a VM starts`, {
@@ -87,14 +87,14 @@ function growWorkDisk(toBytes: number): Step<VmContext> {
     name: 'work-disk',
     title: 'work disk',
     async apply({ services, paths, vm }) {
-      const state = ext4State(await services.host.readHead(paths.workDisk, EXT4_HEAD_BYTES));
+      const state = ext4State(await services.world.files.readHead(paths.workDisk, EXT4_HEAD_BYTES));
       if (state !== 'good') throw unsound(vm, paths.workDisk, state);
-      foundBytes = (await services.host.fileSize(paths.workDisk)).bytes;
-      await services.host.extendSparse(paths.workDisk, toBytes);
+      foundBytes = (await services.world.files.fileSize(paths.workDisk)).bytes;
+      await services.world.disks.extendSparse(paths.workDisk, toBytes);
     },
     async undo({ services, paths }) {
       // No guest has seen the new end, so nothing is behind the old one.
-      if (foundBytes !== undefined) await services.host.setLength(paths.workDisk, foundBytes);
+      if (foundBytes !== undefined) await services.world.disks.setLength(paths.workDisk, foundBytes);
     },
   };
 }
@@ -140,9 +140,9 @@ function record({ from, to }: Change): Step<VmContext> {
 
 function publishName(from: string): Step<VmContext> {
   const move = async ({ services, drivers, network, addressOnHost }: VmContext, old: string, name: string): Promise<void> => {
-    services.names.remove(old);
+    services.vms.names.remove(old);
     await drivers.network.nameGuest?.(network, name);
-    await services.names.set(name, addressOnHost);
+    await services.vms.names.set(name, addressOnHost);
   };
   return {
     name: 'dns-name',
@@ -164,11 +164,11 @@ const tellName: Step<VmContext> = {
 /** A guest that does not listen keeps nobody from changing what is the host's; it hears of it when it starts. */
 async function tell({ services, vm, operation }: VmContext, news: Parameters<Agent['personalize']>[0]): Promise<void> {
   try {
-    await services.machines.get(vm).agent.personalize(news, { timeoutMs: TELL_TIMEOUT_MS });
+    await services.vms.machines.get(vm).agent.personalize(news, { timeoutMs: TELL_TIMEOUT_MS });
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     operation.log(`the guest could not be told and learns of it with its next start: ${reason}`);
   }
 }
 
-type Agent = ReturnType<LifecycleServices['connectAgent']>;
+type Agent = ReturnType<LifecycleServices['vms']['connectAgent']>;

@@ -29,7 +29,7 @@ const claim = (rescue: boolean): Step<VmContext> => ({
   title: 'runtime directory',
   async apply(context) {
     const { vm, services, paths, update, operation } = context;
-    const { hypervisor, network, note } = await services.drivers.choose(vm.runtime);
+    const { hypervisor, network, note } = await services.vms.drivers.choose(vm.runtime);
     if (note !== undefined) operation.log(note);
     if (rescue) context.rescueRootPath = await rescueRoot(context);
     const { storageDriver } = vm.runtime ?? {};
@@ -37,19 +37,19 @@ const claim = (rescue: boolean): Step<VmContext> => ({
       state: vm.state === 'creating' ? 'creating' : 'starting',
       lastError: null,
       runtime: {
-        bootId: services.host.bootId(),
+        bootId: services.world.processes.bootId(),
         hypervisor: hypervisor.name,
         networkDriver: network.name,
         ...(storageDriver === undefined ? {} : { storageDriver }),
         ...(rescue ? { rescue } : {}),
       },
     });
-    await services.host.makePrivateDirectory(paths.runtimeDirectory);
+    await services.world.files.makePrivateDirectory(paths.runtimeDirectory);
   },
   async undo(context) {
     const { vm, services, paths, update } = context;
     assertEnded(context);
-    await services.host.removeTree(paths.runtimeDirectory);
+    await services.world.files.removeTree(paths.runtimeDirectory);
     update({ state: vm.state === 'creating' ? 'creating' : 'stopped', startedAt: null, runtime: runtimeAtRest(context) });
   },
 });
@@ -65,8 +65,10 @@ const boot: Step<VmContext> = {
 async function powerOn(context: VmContext, signal: AbortSignal, stage: string): Promise<void> {
   const { services, vm, update, operation } = context;
   const machine = await context.drivers.hypervisor.start(machineSpec(context), signal, (what) => operation.progress(stage, what));
-  watchSpace(context, services.machines.add(vm.id, machine, services.connectAgent(machine)));
-  update({ runtime: { bootId: services.host.bootId(), ...vm.runtime, process: machine.process, accelerator: machine.accelerator } });
+  watchSpace(context, services.vms.machines.add(vm.id, machine, services.vms.connectAgent(machine)));
+  update({
+    runtime: { bootId: services.world.processes.bootId(), ...vm.runtime, process: machine.process, accelerator: machine.accelerator },
+  });
 }
 
 const personalize: Step<VmContext> = {
@@ -78,15 +80,15 @@ const personalize: Step<VmContext> = {
     for (let boots = 1; ; boots++) {
       const reason = await introduce(context, draft, signal, boots === MOST_BOOTS);
       if (reason === undefined) break;
-      services.warn('a boot hung and is started again', { vm: vm.name, reason });
+      services.world.warn('a boot hung and is started again', { vm: vm.name, reason });
       operation.log(`the boot hung (${reason}); it is started again`);
       operation.progress('agent', `the boot hung; trying again (${boots + 1} of ${MOST_BOOTS})`);
       await endVmm(context);
       await powerOn(context, signal, 'agent');
     }
     // From here on somebody may work in the guest, so that the next daemon must not end it as one that came to nothing.
-    context.update({ startedAt: services.now().toISOString() });
-    watchClock(context, services.machines.get(vm));
+    context.update({ startedAt: services.world.clock.now().toISOString() });
+    watchClock(context, services.vms.machines.get(vm));
   },
 };
 
@@ -104,7 +106,7 @@ async function prepareGuest(context: VmContext, agent: AgentClient, options: Cal
  */
 async function introduce(context: VmContext, draft: GuestDraft, signal: AbortSignal, isLast: boolean): Promise<string | undefined> {
   const { services, vm } = context;
-  const { agent, machine } = services.machines.get(vm);
+  const { agent, machine } = services.vms.machines.get(vm);
   const timeoutMs = services.settings.bootTimeoutMs;
   const startedAt = performance.now();
   const died = machine.exited.then((exit) => {
@@ -130,7 +132,7 @@ const announce: Step<VmContext> = {
   name: 'ready',
   title: 'ready',
   apply({ services, update }) {
-    update({ state: 'running', startedAt: services.now().toISOString(), lastUsedAt: services.now().toISOString() });
+    update({ state: 'running', startedAt: services.world.clock.now().toISOString(), lastUsedAt: services.world.clock.now().toISOString() });
   },
 };
 

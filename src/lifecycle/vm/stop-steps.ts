@@ -34,7 +34,7 @@ function askGuest(graceMs: number | undefined): Step<VmContext> {
     name: 'guest',
     title: 'guest shut-down',
     async apply({ services, vm }, signal) {
-      const live = services.machines.find(vm.id);
+      const live = services.vms.machines.find(vm.id);
       if (live === undefined) return;
       const over = Promise.race([live.machine.exited, elapsed(graceMs ?? services.settings.stopGraceMs, signal)]);
       const done = new AbortController();
@@ -79,7 +79,7 @@ function settle(reason: StopReason): Step<VmContext> {
     async apply(context) {
       const { services, paths, update } = context;
       assertEnded(context);
-      await services.host.removeTree(paths.runtimeDirectory);
+      await services.world.files.removeTree(paths.runtimeDirectory);
       update({ state: 'stopped', startedAt: null, runtime: runtimeAtRest(context), lastError: reason.lastError });
     },
   };

@@ -18,13 +18,13 @@ export function startVm(services: LifecycleServices, vm: Vm, { waitForServices =
   return verb(services, vm, 'start', async (operation, present) => {
     if (!decideAction(present, 'start')) {
       if (rescue) refuseRescue(present);
-      return void services.machines.get(present);
+      return void services.vms.machines.get(present);
     }
     if (!rescue && (await isAdopted(services, present, operation))) return;
     await preflight(services, 'vm start', { vm: present });
     // What made it an error may still be there, a VMM that would not end above all.
     if (present.state === 'error') await takeDown(services, present, operation, { ask: false });
-    await build(services, services.vms.find(vm.id) ?? present, operation, startSteps({ waitForServices, rescue }));
+    await build(services, services.vms.records.find(vm.id) ?? present, operation, startSteps({ waitForServices, rescue }));
   });
 }
 
@@ -41,9 +41,9 @@ function refuseRescue(vm: Vm): void {
 /** A VM that an error was written down for may run all the same, with somebody's work in its memory. */
 async function isAdopted(services: LifecycleServices, vm: Vm, operation: OperationHandle): Promise<boolean> {
   // One that is held was to be stopped and did not end: that is done first.
-  if (vm.state !== 'error' || vm.startedAt === null || services.machines.find(vm.id) !== undefined) return false;
+  if (vm.state !== 'error' || vm.startedAt === null || services.vms.machines.find(vm.id) !== undefined) return false;
   if ((await adopt(makeContext(services, vm, operation))) === 'ended') return false;
-  services.machines.get(vm);
+  services.vms.machines.get(vm);
   return true;
 }
 
@@ -52,7 +52,7 @@ async function isAdopted(services: LifecycleServices, vm: Vm, operation: Operati
  * A restart is left alone while it lets the guest end.
  */
 function interruptStart(services: LifecycleServices, vm: Vm, isDelete: boolean): void {
-  const state = services.vms.find(vm.id)?.state;
+  const state = services.vms.records.find(vm.id)?.state;
   if (state !== 'starting' && !(isDelete && state === 'creating')) return;
   const isBegun = (o: OperationRecord): boolean => o.vmId === vm.id && o.state === 'running' && STARTING_VERBS.has(o.verb);
   for (const { id } of services.operations.list().filter(isBegun)) services.operations.cancel(id);
@@ -73,7 +73,7 @@ export function stopVm(services: LifecycleServices, vm: Vm, options: { graceMs?:
 
 /** Who stops a VM wants its guest to end by itself, which one that is not adopted cannot be asked for. */
 function refuseUnasked(services: LifecycleServices, vm: Vm): void {
-  const reason = services.machines.whyLeft(vm.id);
+  const reason = services.vms.machines.whyLeft(vm.id);
   if (reason === undefined) return;
   throw new BangerError(
     'WRONG_STATE',
@@ -93,7 +93,7 @@ function refuseUnasked(services: LifecycleServices, vm: Vm): void {
 export function stopUnused(services: LifecycleServices, vm: Vm, reason: (present: Vm) => string | undefined): OperationRecord {
   return verb(services, vm, 'stop', async (operation, present) => {
     const why = reason(present);
-    if (why === undefined || services.machines.whyLeft(vm.id) !== undefined) return;
+    if (why === undefined || services.vms.machines.whyLeft(vm.id) !== undefined) return;
     operation.log(why);
     await takeDown(services, present, operation, { ask: true });
   });
@@ -108,7 +108,7 @@ export function restartVm(services: LifecycleServices, vm: Vm, options: StartReq
     if (present.state === 'running' || decideAction(present, 'stop')) {
       await takeDown(services, present, operation, { ask: true, ...(options.graceMs === undefined ? {} : { graceMs: options.graceMs }) });
     }
-    const stopped = services.vms.find(vm.id) ?? present;
+    const stopped = services.vms.records.find(vm.id) ?? present;
     await build(
       services,
       stopped,
@@ -127,7 +127,7 @@ export function killVm(services: LifecycleServices, vm: Vm, options: { signal?: 
     if (!decideAction(present, 'kill')) return;
     const process = knownProcess(services, present);
     if (options.signal !== undefined && options.signal !== 'SIGKILL' && process !== undefined) {
-      services.host.signalProcess(process, options.signal);
+      services.world.processes.signalProcess(process, options.signal);
     } else {
       await takeDown(services, present, operation, { ask: false });
     }
@@ -154,10 +154,10 @@ export function verb(
   work: (operation: OperationHandle, present: Vm) => Promise<void>,
 ): OperationRecord {
   // Whoever says what becomes of a VM that waits for its reboot decides it.
-  if (action !== 'set' && services.reboots.cancel(vm.id)) services.vms.update(vm.id, { lastError: null });
+  if (action !== 'set' && services.vms.reboots.cancel(vm.id)) services.vms.records.update(vm.id, { lastError: null });
   return services.operations.begin(`vm.${action}`, vm, (operation) =>
-    services.locks.hold(vm.id, operation.signal, async () => {
-      const present = WITHOUT_GUEST.has(action) ? services.vms.find(vm.id) : await again(services, vm.id);
+    services.vms.locks.hold(vm.id, operation.signal, async () => {
+      const present = WITHOUT_GUEST.has(action) ? services.vms.records.find(vm.id) : await again(services, vm.id);
       // Gone while it waited: what delete wants, and nothing that another verb could act on.
       if (present !== undefined) await work(operation, present);
     }),

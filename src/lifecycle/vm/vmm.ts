@@ -56,9 +56,9 @@ export function adoptionSpec({ vm, image, paths, recorded, network: { addresses,
 export async function findVmm(context: VmContext): Promise<ProcessIdentity | undefined> {
   const { vm, recorded, services } = context;
   // After a reboot of the host every pid is somebody else's, and no driver knows of anything.
-  if (vm.runtime?.bootId !== services.host.bootId()) return undefined;
+  if (vm.runtime?.bootId !== services.world.processes.bootId()) return undefined;
   const { process } = vm.runtime;
-  const present = process !== undefined && services.host.isAlive(process) ? process : undefined;
+  const present = process !== undefined && services.world.processes.isAlive(process) ? process : undefined;
   try {
     return (await recorded.hypervisor?.find(adoptionSpec(context))) ?? present;
   } catch (error) {
@@ -70,12 +70,12 @@ export async function findVmm(context: VmContext): Promise<ProcessIdentity | und
 /** Ends the VMM, whatever is known of it, and removes what it left. For what a person asked for, and for what no person had yet. */
 export async function endVmm(context: VmContext): Promise<void> {
   const { services, vm, recorded } = context;
-  const live = services.machines.find(vm.id);
+  const live = services.vms.machines.find(vm.id);
   if (live === undefined) {
     const process = await findVmm(context);
-    if (process !== undefined) await services.host.endProcess(process, 0);
+    if (process !== undefined) await services.world.processes.endProcess(process, 0);
   } else await live.machine.terminate();
-  services.machines.remove(vm.id);
+  services.vms.machines.remove(vm.id);
   try {
     await recorded.hypervisor?.cleanUp(adoptionSpec(context));
   } catch (error) {
@@ -97,7 +97,7 @@ async function tolerateAbsence(context: VmContext, error: unknown): Promise<void
  */
 export function assertEnded({ services, vm }: VmContext): void {
   const process = knownProcess(services, vm);
-  if (process === undefined || !services.host.isAlive(process)) return;
+  if (process === undefined || !services.world.processes.isAlive(process)) return;
   throw new BangerError('VMM_FAILED', `the VMM of ${vm.name} (process ${process.pid}) did not end`, {
     remedy: `banger vm kill ${vm.name}`,
     details: { pid: process.pid },
@@ -106,8 +106,8 @@ export function assertEnded({ services, vm }: VmContext): void {
 
 /** @returns the process that is held or recorded as the VM's VMM in this boot of the host; it need not be alive */
 export function knownProcess(services: LifecycleServices, vm: Vm): ProcessIdentity | undefined {
-  const recorded = vm.runtime?.bootId === services.host.bootId() ? vm.runtime.process : undefined;
-  return services.machines.find(vm.id)?.machine.process ?? recorded;
+  const recorded = vm.runtime?.bootId === services.world.processes.bootId() ? vm.runtime.process : undefined;
+  return services.vms.machines.find(vm.id)?.machine.process ?? recorded;
 }
 
 /** @returns what stays recorded of a run that is over: who made the disk, and who could not be made to let go of something */
@@ -118,5 +118,5 @@ export function runtimeAtRest({ vm, services, unreleased }: VmContext): VmRuntim
     ...(hypervisor === undefined || !unreleased.has('hypervisor') ? {} : { hypervisor }),
     ...(networkDriver === undefined || !unreleased.has('network') ? {} : { networkDriver }),
   };
-  return Object.keys(kept).length === 0 ? null : { bootId: services.host.bootId(), ...kept };
+  return Object.keys(kept).length === 0 ? null : { bootId: services.world.processes.bootId(), ...kept };
 }

@@ -10,7 +10,7 @@ type Wakefulness = 'starting' | 'stopped' | 'asleep' | 'unknown';
  */
 export function wakeByName(services: LifecycleServices, mayWake: boolean): (name: string, wake: boolean) => Wakefulness {
   return (name, wake) => {
-    const vm = services.vms.findByName(name);
+    const vm = services.vms.records.findByName(name);
     if (vm === undefined) return 'unknown';
     if (vm.state === 'starting' || vm.state === 'creating' || vm.state === 'running') return 'starting';
     if (!mayWake || vm.state !== 'stopped') return 'stopped';
