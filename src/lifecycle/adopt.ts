@@ -56,7 +56,7 @@ async function hold(context: VmContext, machine: Machine): Promise<LiveMachine> 
   const { services, vm } = context;
   const isNews = vm.state !== 'running' || services.vms.machines.whyLeft(vm.id) !== undefined;
   const live = services.vms.machines.add(vm.id, machine, services.vms.connectAgent(machine));
-  if (isNews) context.update({ state: 'running', lastError: null });
+  if (isNews) context.move('running', { lastError: null });
   watchSpace(context, live);
   watchClock(context, live);
   // The services were waited for when the VM was started; waiting again would hold up the daemon.
@@ -109,7 +109,7 @@ function tell(context: VmContext, lastError: string): void {
   const { services, vm } = context;
   services.world.warn('a VM runs and is not held as it should be', { vm: vm.name, reason: lastError });
   try {
-    context.update({ state: 'running', lastError });
+    context.move('running', { lastError });
   } catch (error) {
     services.world.warn('what a VM lacks could not be written down', { vm: vm.name, reason: textOf(error) });
   }

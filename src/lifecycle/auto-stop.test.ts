@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import type { Vm } from '../model/vm.ts';
-import type { VmChange } from '../store/vms.ts';
 import { type AutoStopOptions, createAutoStop } from './auto-stop.ts';
 import type { LiveMachine } from './machines.ts';
 
@@ -30,7 +29,7 @@ function run(name: string): void {
   vms.set(name, { ...record, ...rest, state: 'running' });
 }
 
-function change(name: string, members: VmChange): Vm {
+function change(name: string, members: Partial<Vm>): Vm {
   const vm = { ...(vms.get(name) as Vm), ...members };
   vms.set(name, vm);
   return vm;

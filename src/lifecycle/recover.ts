@@ -1,4 +1,5 @@
 import type { ErrorBody } from '../model/errors.ts';
+import { recoveryOf } from '../model/vm-state.ts';
 import type { Vm } from '../model/vm.ts';
 import type { OperationStore } from '../store/operations.ts';
 import { adopt, settleEnded } from './adopt.ts';
@@ -77,7 +78,7 @@ async function pruneLogs({ world: { files }, vms: { records: vms, pathsOf } }: L
 
 async function recoverVm(services: LifecycleServices, vm: Vm, report: Recovery): Promise<void> {
   // Of thousands of VMs nearly all; nothing more is looked up for them.
-  if (vm.state === 'stopped') return;
+  if (recoveryOf(vm) === 'leave') return;
   const context = makeContext(services, vm);
   try {
     report[await settle(context)].push(vm.name);
@@ -87,8 +88,7 @@ async function recoverVm(services: LifecycleServices, vm: Vm, report: Recovery):
     services.world.warn('a VM could not be recovered', { vm: vm.name, reason });
     // What was tried all the same may have stopped it; and a deletion that is not finished is one for the next try.
     const { state } = context.vm;
-    if (state !== 'deleting')
-      tryToWrite(services, () => context.update({ state: state === 'stopped' ? state : 'error', lastError: reason }));
+    if (state !== 'deleting') tryToWrite(services, () => context.move(state === 'stopped' ? state : 'error', { lastError: reason }));
   }
 }
 
@@ -96,13 +96,12 @@ async function recoverVm(services: LifecycleServices, vm: Vm, report: Recovery):
 async function settle(context: VmContext): Promise<'adopted' | 'left' | 'stopped' | 'deleted'> {
   const { vm } = context;
   const run = { context, journal: () => undefined, signal: new AbortController().signal };
-  if (vm.state === 'creating' || vm.state === 'deleting') {
+  const recovery = recoveryOf(vm);
+  if (recovery === 'remove') {
     await removeVm(run);
     return 'deleted';
   }
-  // From the time on that it is written down when it started, somebody may work in it. A stop, though, was asked for.
-  const mayBeInUse = vm.state === 'running' || (vm.state !== 'stopping' && vm.startedAt !== null);
-  if (mayBeInUse) {
+  if (recovery === 'adopt') {
     const adoption = await adopt(context);
     if (adoption !== 'ended') return adoption;
     await settleEnded(context);

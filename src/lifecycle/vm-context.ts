@@ -6,6 +6,7 @@ import { BangerError } from '../model/errors.ts';
 import { completeImage, type Image } from '../model/image.ts';
 import { addressesOf } from '../model/network.ts';
 import type { VmPaths } from '../model/paths.ts';
+import type { VmState } from '../model/vm-state.ts';
 import { type Vm, shortId } from '../model/vm.ts';
 import type { VmChange } from '../store/vms.ts';
 import type { OperationHandle } from './operations.ts';
@@ -24,9 +25,11 @@ export type VmContext = {
   readonly drivers: VmDrivers;
   /** Where programs on the host reach the VM. */
   readonly addressOnHost: string;
-  /** Always the stored state; changed by `update` alone. */
+  /** Always as stored; changed by `update` and `move` alone. */
   readonly vm: Vm;
   update(change: VmChange): void;
+  /** @throws INTERNAL when the table of states does not allow it */
+  move(to: VmState, change?: VmChange): void;
   /** What could not be let go of, so that who made it stays recorded. */
   readonly unreleased: Set<'hypervisor' | 'network'>;
   /** Set by the network's step of this start. */
@@ -75,6 +78,9 @@ export function makeContext(
     },
     update(change) {
       present = services.vms.records.update(vm.id, change);
+    },
+    move(to, change) {
+      present = services.vms.records.move(vm.id, to, change);
     },
     unreleased: new Set(),
     attachment: null,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { decideAction, VM_STATES, type VmAction } from './vm-state.ts';
+import { assertMove, decideAction, recoveryOf, VM_STATES, type VmAction, type VmState } from './vm-state.ts';
 
 const ACTIONS: VmAction[] = ['start', 'stop', 'kill', 'delete', 'set', 'exec'];
 
@@ -27,4 +27,31 @@ test('starting what runs and stopping what is stopped is nothing to do (3.4)', (
   assert.equal(decideAction({ name: 'web', state: 'running' }, 'start'), false);
   assert.equal(decideAction({ name: 'web', state: 'stopped' }, 'stop'), false);
   assert.equal(decideAction({ name: 'web', state: 'stopped' }, 'kill'), false);
+});
+
+test('what is being deleted becomes nothing else, and nothing begins its life twice (3.8)', () => {
+  const canBecome = (state: VmState, to: VmState): boolean => {
+    try {
+      assertMove({ name: 'web', state }, to);
+      return true;
+    } catch (error) {
+      assert.equal((error as { code: string }).code, 'INTERNAL');
+      return false;
+    }
+  };
+  for (const state of VM_STATES) {
+    assert.equal(canBecome(state, state), true, state);
+    assert.equal(canBecome(state, 'deleting'), true, state);
+    assert.equal(canBecome('deleting', state), state === 'deleting', state);
+    assert.equal(canBecome(state, 'creating'), state === 'creating', state);
+  }
+  assert.equal(canBecome('stopped', 'running'), false);
+});
+
+test('a VM in which somebody may work is taken over, unless a stop was asked for; what is half made is removed (3.8, 10.7)', () => {
+  const of = (startedAt: string | null) => VM_STATES.map((state) => `${state}: ${recoveryOf({ state, startedAt })}`);
+  const always = ['creating: remove', 'stopped: leave'];
+  const last = ['stopping: stop', 'deleting: remove'];
+  assert.deepEqual(new Set(of(null)), new Set([...always, ...last, 'starting: stop', 'running: adopt', 'error: stop']));
+  assert.deepEqual(new Set(of('2026-01-01T00:00:00Z')), new Set([...always, ...last, 'starting: adopt', 'running: adopt', 'error: adopt']));
 });

@@ -47,7 +47,7 @@ test('a manifest tells the VM and its image, and follows every change that matte
   store.vms.insert(web);
   mkdirSync(join(directory, web.id));
   const runtime = { bootId: 'b', storageDriver: 'qcow2', process: { pid: 9, startTicks: 8 } };
-  store.vms.update(web.id, { state: 'running', runtime, sshHostKey: 'ssh-ed25519 AAAA' });
+  store.vms.move(web.id, 'running', { runtime, sshHostKey: 'ssh-ed25519 AAAA' });
   assert.deepEqual(store.manifests.read(web.id), {
     vm: { ...web, state: 'running', runtime, sshHostKey: 'ssh-ed25519 AAAA' },
     image: store.images.find(image.id),
@@ -69,7 +69,7 @@ test('what could not be written is told, and healed later (9.5)', async () => {
   store.vms.insert(web);
   // A directory stands where the file should be.
   mkdirSync(join(pathOf(web), 'in the way'), { recursive: true });
-  store.vms.update(web.id, { state: 'stopped' });
+  store.vms.move(web.id, 'stopped');
   assert.deepEqual(unwritten, ['web']);
   assert.deepEqual(readdirSync(join(directory, web.id)), ['vm.json']);
   rmSync(pathOf(web), { recursive: true });

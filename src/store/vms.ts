@@ -1,7 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { z } from 'zod';
 import { BangerError } from '../model/errors.ts';
-import { VM_STATES } from '../model/vm-state.ts';
+import { assertMove, VM_STATES, type VmState } from '../model/vm-state.ts';
 import type { Vm } from '../model/vm.ts';
 import { forwardsSchema, labelsSchema, runtimeSchema, specSchema } from './vm-schema.ts';
 
@@ -23,9 +23,9 @@ const rowSchema = z.object({
   labels: z.string(),
 });
 
-/** Members of a VM that change after its creation. */
+/** Members of a VM that change after its creation; its state has a way of its own. */
 export type VmChange = Partial<
-  Pick<Vm, 'name' | 'state' | 'spec' | 'startedAt' | 'lastUsedAt' | 'runtime' | 'sshHostKey' | 'lastError' | 'forwards' | 'labels'>
+  Pick<Vm, 'name' | 'spec' | 'startedAt' | 'lastUsedAt' | 'runtime' | 'sshHostKey' | 'lastError' | 'forwards' | 'labels'>
 >;
 
 /** The VMs of this installation; every change is on disk when the call returns. */
@@ -36,18 +36,11 @@ export type VmStore = ReturnType<typeof createVmStore>;
  * @param onChange told of every VM that was inserted or changed, after that is on disk
  */
 export function createVmStore(database: DatabaseSync, onChange: (vm: Vm, before: Vm | undefined) => void = () => undefined) {
-  const columns =
-    'id, name, state, image_id, image_name, spec, network_index, created_at, started_at, last_used_at, runtime, ssh_host_key, last_error, forwards, labels';
-  const selectIdByName = database.prepare('SELECT id FROM vms WHERE name = ?');
-  const insert = database.prepare(`INSERT INTO vms (${columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
-  const update = database.prepare(
-    'UPDATE vms SET name = ?, state = ?, spec = ?, started_at = ?, last_used_at = ?, runtime = ?, ssh_host_key = ?, last_error = ?, forwards = ?, labels = ? WHERE id = ?',
-  );
-  const remove = database.prepare('DELETE FROM vms WHERE id = ?');
+  const { all, selectIdByName, insert, update, remove } = prepare(database);
 
   // This process alone holds the database, so what was read once is what is there: thousands of rows are parsed at the start only.
   let vms = new Map<string, Vm>();
-  for (const row of database.prepare(`SELECT ${columns} FROM vms ORDER BY created_at, id`).all()) keep(toVm(row));
+  for (const row of all.all()) keep(toVm(row));
   let isSorted = true;
   function keep(vm: Vm): Vm {
     vms.set(vm.id, Object.freeze(vm));
@@ -56,6 +49,15 @@ export function createVmStore(database: DatabaseSync, onChange: (vm: Vm, before:
   const find = (id: string): Vm | undefined => vms.get(id);
   const findByName = (name: string): Vm | undefined => find(String(selectIdByName.get(name)?.['id']));
   const assertNameFree = (vm: Pick<Vm, 'id' | 'name'>): void => refuseNameOf(findByName(vm.name), vm);
+  const get = (id: string): Vm => find(id) ?? refuseGone(id);
+  function write(present: Vm, change: Partial<Vm>): Vm {
+    const vm = { ...present, ...change };
+    assertNameFree(vm);
+    update.run(vm.name, vm.state, JSON.stringify(vm.spec), ...laterColumns(vm), vm.id);
+    keep(vm);
+    onChange(vm, present);
+    return vm;
+  }
   return {
     list(): Vm[] {
       if (!isSorted) vms = new Map([...vms.values()].toSorted(byAge).map((vm) => [vm.id, vm]));
@@ -86,21 +88,40 @@ export function createVmStore(database: DatabaseSync, onChange: (vm: Vm, before:
       onChange(vm, undefined);
     },
     /** @returns the VM after the change. @throws NOT_FOUND, NAME_TAKEN */
-    update(id: string, change: VmChange): Vm {
-      const present = find(id);
-      if (present === undefined) throw new BangerError('NOT_FOUND', `the VM ${id} is gone`);
-      const vm = { ...present, ...change };
-      assertNameFree(vm);
-      update.run(vm.name, vm.state, JSON.stringify(vm.spec), ...laterColumns(vm), id);
-      keep(vm);
-      onChange(vm, present);
-      return vm;
+    update: (id: string, change: VmChange): Vm => write(get(id), change),
+    /**
+     * The one way for a VM into another state.
+     * @returns the VM after the move and the change
+     * @throws NOT_FOUND; INTERNAL when the table of states does not allow the move
+     */
+    move(id: string, state: VmState, change: VmChange = {}): Vm {
+      const present = get(id);
+      assertMove(present, state);
+      return write(present, { ...change, state });
     },
     remove(id: string): void {
       remove.run(id);
       vms.delete(id);
     },
   };
+}
+
+function prepare(database: DatabaseSync) {
+  const columns =
+    'id, name, state, image_id, image_name, spec, network_index, created_at, started_at, last_used_at, runtime, ssh_host_key, last_error, forwards, labels';
+  return {
+    all: database.prepare(`SELECT ${columns} FROM vms ORDER BY created_at, id`),
+    selectIdByName: database.prepare('SELECT id FROM vms WHERE name = ?'),
+    insert: database.prepare(`INSERT INTO vms (${columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`),
+    update: database.prepare(
+      'UPDATE vms SET name = ?, state = ?, spec = ?, started_at = ?, last_used_at = ?, runtime = ?, ssh_host_key = ?, last_error = ?, forwards = ?, labels = ? WHERE id = ?',
+    ),
+    remove: database.prepare('DELETE FROM vms WHERE id = ?'),
+  };
+}
+
+function refuseGone(id: string): never {
+  throw new BangerError('NOT_FOUND', `the VM ${id} is gone`);
 }
 
 function refuseNameOf(holder: Vm | undefined, { id, name }: Pick<Vm, 'id' | 'name'>): void {

@@ -5,6 +5,7 @@ import { createFakeHypervisor } from '../../src/drivers/hypervisor/fake/driver.t
 import type { Hypervisor } from '../../src/drivers/hypervisor/contract.ts';
 import type { Timer } from '../../src/lifecycle/timer.ts';
 import { BangerError } from '../../src/model/errors.ts';
+import { forceState } from '../support/force-state.ts';
 import { runInProcess } from '../support/run-cli.ts';
 import { assertMarked, mark } from '../support/soundness.ts';
 import { created, type DaemonOptions, done, ended, fakeOf, startDaemon, type TestDaemon, until } from '../support/test-daemon.ts';
@@ -258,7 +259,7 @@ test('a VM whose record says error, or that its start had not ended, is adopted 
   for (const state of ['error', 'starting'] as const) {
     const { next, pid } = await livesOf(t);
     const first = await next();
-    first.services.vms.records.update((await first.api.showVm('web')).id, { state, lastError: 'it was not adopted' });
+    forceState(first.services, (await first.api.showVm('web')).id, state, { lastError: 'it was not adopted' });
     const second = await next();
     const vm = await second.api.showVm('web');
     assert.deepEqual([vm.state, vm.pid, vm.lastError], ['running', pid, null], state);
@@ -268,7 +269,7 @@ test('a VM whose record says error, or that its start had not ended, is adopted 
 test('a start that a daemon did not survive before anybody could work in the guest is undone (9.5, 10.7)', async (t) => {
   const { world, next } = await livesOf(t);
   const first = await next();
-  first.services.vms.records.update((await first.api.showVm('web')).id, { state: 'starting', startedAt: null });
+  forceState(first.services, (await first.api.showVm('web')).id, 'starting', { startedAt: null });
   const second = await next();
   assert.deepEqual([(await second.api.showVm('web')).state, world.machines.machines.size], ['stopped', 0]);
 });

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { VmView } from '../../src/api/schemas.ts';
 import { vmPaths } from '../../src/model/paths.ts';
+import { forceState } from '../support/force-state.ts';
 import { assertMarked, assertSound, mark } from '../support/soundness.ts';
 import { created, done, fakeOf, startDaemon, type TestDaemon, until } from '../support/test-daemon.ts';
 import { createTestWorld, type TestWorld } from '../support/test-world.ts';
@@ -58,8 +59,8 @@ test('a VM that was being deleted when the database was lost is gone, one that w
   const first = await start();
   for (const name of ['deleted', 'half']) await created(first.api, name, { start: false });
   const [deleted, half] = await first.api.listVms();
-  first.services.vms.records.update(deleted?.id ?? '', { state: 'deleting' });
-  first.services.vms.records.update(half?.id ?? '', { state: 'creating' });
+  forceState(first.services, deleted?.id ?? '', 'deleting');
+  forceState(first.services, half?.id ?? '', 'creating');
   rmSync(pathsOf(world, { id: half?.id ?? '' }).workDisk);
   await losesDatabase(first);
   const second = await start();
@@ -72,7 +73,7 @@ test('a VM of which only its manifest says that it was being created is kept for
   const first = await start();
   const vm = await created(first.api, 'web', { start: false });
   mark(world, vm);
-  first.services.vms.records.update(vm.id, { state: 'creating' });
+  forceState(first.services, vm.id, 'creating');
   await losesDatabase(first);
   const second = await start();
   const found = await second.api.showVm('web');

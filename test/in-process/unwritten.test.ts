@@ -48,7 +48,7 @@ test('a create whose operation cannot be written leaves no record (3.3, 9.5)', a
 test('a delete that cannot be written to the record touches nothing (3.5, 9.5)', async (t) => {
   const daemon = await daemonFor(t);
   await created(daemon.api, 'web');
-  daemon.effects.hook = refuse('vms.update');
+  daemon.effects.hook = refuse('vms.move');
   assert.equal((await ended(daemon.api, await daemon.api.beginVm('web', 'delete'))).state, 'failed');
   assert.equal((await assertSound(daemon, 'still there'))[0]?.state, 'running');
 });

@@ -113,8 +113,7 @@ function diskSize(what: string, flag: string, asked: number | undefined, byDefau
 function forget(services: LifecycleServices, vm: Vm, error: unknown): void {
   const isUndone = !(error instanceof BangerError) || error.undoErrors.length === 0;
   if (isUndone) services.vms.records.remove(vm.id);
-  else
-    services.vms.records.update(vm.id, { state: 'deleting', lastError: `its creation failed and could not be undone: ${error.message}` });
+  else services.vms.records.move(vm.id, 'deleting', { lastError: `its creation failed and could not be undone: ${error.message}` });
 }
 
 /** The record is made in one go with the choice of name and address, so that two creates cannot choose the same. */
@@ -168,5 +167,5 @@ const record: Step<VmContext> = {
 const leaveStopped: Step<VmContext> = {
   name: 'settle',
   title: 'stopped',
-  apply: ({ update }) => update({ state: 'stopped' }),
+  apply: ({ move }) => move('stopped'),
 };

@@ -25,7 +25,7 @@ export async function removeVm(options: Omit<PipelineOptions<VmContext>, 'steps'
   }
 }
 
-const claim: Step<VmContext> = { name: 'claim', title: 'delete', apply: ({ update }) => update({ state: 'deleting' }) };
+const claim: Step<VmContext> = { name: 'claim', title: 'delete', apply: ({ move }) => move('deleting') };
 
 async function takeApart(options: Omit<PipelineOptions<VmContext>, 'steps'>): Promise<void> {
   // The VM must not look stopped in between: somebody could start it.

@@ -28,13 +28,12 @@ const claim = (rescue: boolean): Step<VmContext> => ({
   name: 'claim',
   title: 'runtime directory',
   async apply(context) {
-    const { vm, services, paths, update, operation } = context;
+    const { vm, services, paths, move, operation } = context;
     const { hypervisor, network, note } = await services.vms.drivers.choose(vm.runtime);
     if (note !== undefined) operation.log(note);
     if (rescue) context.rescueRootPath = await rescueRoot(context);
     const { storageDriver } = vm.runtime ?? {};
-    update({
-      state: vm.state === 'creating' ? 'creating' : 'starting',
+    move(vm.state === 'creating' ? 'creating' : 'starting', {
       lastError: null,
       runtime: {
         bootId: services.world.processes.bootId(),
@@ -47,10 +46,10 @@ const claim = (rescue: boolean): Step<VmContext> => ({
     await services.world.files.makePrivateDirectory(paths.runtimeDirectory);
   },
   async undo(context) {
-    const { vm, services, paths, update } = context;
+    const { vm, services, paths, move } = context;
     assertEnded(context);
     await services.world.files.removeTree(paths.runtimeDirectory);
-    update({ state: vm.state === 'creating' ? 'creating' : 'stopped', startedAt: null, runtime: runtimeAtRest(context) });
+    move(vm.state === 'creating' ? 'creating' : 'stopped', { startedAt: null, runtime: runtimeAtRest(context) });
   },
 });
 
@@ -131,8 +130,8 @@ async function introduce(context: VmContext, draft: GuestDraft, signal: AbortSig
 const announce: Step<VmContext> = {
   name: 'ready',
   title: 'ready',
-  apply({ services, update }) {
-    update({ state: 'running', startedAt: services.world.clock.now().toISOString(), lastUsedAt: services.world.clock.now().toISOString() });
+  apply({ services, move }) {
+    move('running', { startedAt: services.world.clock.now().toISOString(), lastUsedAt: services.world.clock.now().toISOString() });
   },
 };
 

@@ -77,10 +77,10 @@ function settle(reason: StopReason): Step<VmContext> {
     name: 'settle',
     title: 'stopped',
     async apply(context) {
-      const { services, paths, update } = context;
+      const { services, paths, move } = context;
       assertEnded(context);
       await services.world.files.removeTree(paths.runtimeDirectory);
-      update({ state: 'stopped', startedAt: null, runtime: runtimeAtRest(context), lastError: reason.lastError });
+      move('stopped', { startedAt: null, runtime: runtimeAtRest(context), lastError: reason.lastError });
     },
   };
 }

@@ -171,7 +171,8 @@ async function build(services: LifecycleServices, vm: Vm, operation: OperationHa
   } catch (error) {
     const isUndone = !(error instanceof BangerError) || error.undoErrors.length === 0;
     const lastError = operation.signal.aborted ? null : `its last start failed: ${textOf(error)}`;
-    context.update(isUndone ? { lastError } : { state: 'error', lastError: `its start could not be undone: ${textOf(error)}` });
+    if (isUndone) context.update({ lastError });
+    else context.move('error', { lastError: `its start could not be undone: ${textOf(error)}` });
     throw error;
   }
 }
@@ -183,12 +184,12 @@ async function takeDown(
   options: { ask: boolean; graceMs?: number },
 ): Promise<void> {
   const context = makeContext(services, vm, operation);
-  context.update({ state: 'stopping' });
+  context.move('stopping');
   try {
     await runAll({ steps: stopSteps(options), context, journal: operation.journal, signal: operation.signal });
   } catch (error) {
     // The rest was tried all the same; a VM whose VMM ended is stopped, whatever else failed.
-    if (context.vm.state === 'stopping') context.update({ state: 'error', lastError: `it could not be stopped: ${textOf(error)}` });
+    if (context.vm.state === 'stopping') context.move('error', { lastError: `it could not be stopped: ${textOf(error)}` });
     throw error;
   }
 }
