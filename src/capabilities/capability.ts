@@ -3,12 +3,23 @@ import type { Finding } from '../lifecycle/health/finding.ts';
 import type { Step } from '../lifecycle/pipeline.ts';
 import type { GuestDraft, MachineDraft, VmContext } from '../lifecycle/vm-context.ts';
 
+/** By what verbs tell capabilities apart; none asks for a name. */
+export type CapabilityTraits = {
+  /** Only for VMs that somebody is to find: the VM of a build does without. */
+  forPeople?: true;
+  /** Its `afterStart` waits for what the guest does; who does not want to wait leaves it out. */
+  waitsForGuest?: true;
+  /** Acts on the VM's own system, which does not run while it is rescued. */
+  ofOwnSystem?: true;
+};
+
 /**
  * One thing a VM can have, in one file: what is made for it, what the VMM and the guest are told, and how it goes away.
  * Verbs walk the list in order and undo it in reverse; adding a capability changes no verb.
  */
 export type Capability = {
   readonly name: string;
+  readonly traits?: CapabilityTraits;
   /** Made with the VM, undone by delete. */
   prepare?: Step<VmContext>;
   /** Made before the VMM starts, undone when it has ended. */

@@ -3,6 +3,7 @@ import type { Capability } from './capability.ts';
 /** `<name>.vm` while the VM runs (6.3). */
 export const dnsName: Capability = {
   name: 'dns-name',
+  traits: { forPeople: true },
   afterStart: {
     name: 'dns-name',
     title: 'DNS name',

@@ -3,6 +3,7 @@ import type { Capability } from './capability.ts';
 /** What the image of a container runs, where no init of its own would (8.8). */
 export const entrypoint: Capability = {
   name: 'entrypoint',
+  traits: { ofOwnSystem: true },
   guestConfig({ image }, draft) {
     if (image.initSystem !== 'none' || image.entrypoint === null) return;
     const { entrypoint: argv, env, user, workdir: directory, stopSignal } = image;

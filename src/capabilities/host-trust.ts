@@ -35,6 +35,7 @@ const MOST_FILE_BYTES = 4 * 1024 ** 2;
 /** Done before the image's init, so that no service starts without it; taken away once somebody says that it is not wanted any more. */
 export const hostTrust: Capability = {
   name: 'host-trust',
+  traits: { ofOwnSystem: true },
   async beforeInit(context, agent, options) {
     const { vm, services } = context;
     if (!isTrusting(vm.spec)) return;

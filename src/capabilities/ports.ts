@@ -12,6 +12,7 @@ const RETRY_MS = 1000;
 /** Ports that open in the guest appear on the VM's loopback address, and vanish with it; so do the user's forwards (6.1). */
 export const ports: Capability = {
   name: 'ports',
+  traits: { forPeople: true },
   afterStart: {
     name: 'ports',
     title: 'port forwards',

@@ -7,6 +7,7 @@ import type { Capability } from './capability.ts';
 /** The VM's private copy-on-write layer over the image's root file system: /dev/vda. */
 export const rootOverlay: Capability = {
   name: 'root-overlay',
+  traits: { ofOwnSystem: true },
   prepare: {
     name: 'root-overlay',
     title: 'root overlay',

@@ -7,6 +7,7 @@ const EMPTY_DISK_BYTES = 512 * 1024 ** 2;
 /** The VM's own ext4 disk, mounted at /root: a clone of the image's work seed, or an empty one where there is none (5.3). */
 export const workDisk: Capability = {
   name: 'work-disk',
+  traits: { ofOwnSystem: true },
   prepare: {
     name: 'work-disk',
     title: 'work disk',

@@ -61,7 +61,7 @@ async function hold(context: VmContext, machine: Machine): Promise<LiveMachine> 
   watchClock(context, live);
   // The services were waited for when the VM was started; waiting again would hold up the daemon.
   const isRescue = vm.runtime?.rescue === true;
-  const capabilities = ALL_CAPABILITIES.filter((one) => one.name !== 'services' && (!isRescue || isForRescue(one)));
+  const capabilities = ALL_CAPABILITIES.filter((one) => one.traits?.waitsForGuest !== true && (!isRescue || isForRescue(one)));
   for (const step of present(capabilities, 'afterStart')) {
     try {
       await step.apply(context, new AbortController().signal);

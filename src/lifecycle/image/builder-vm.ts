@@ -11,14 +11,14 @@ import type { LifecycleServices } from '../services.ts';
 import { makeContext, type VmContext } from '../vm-context.ts';
 import { present } from '../vm/capability-steps.ts';
 import { removeVm } from '../vm/delete-steps.ts';
-import { startSteps } from '../vm/start-steps.ts';
-import { stopSteps } from '../vm/stop-steps.ts';
+import { bringUpSteps } from '../vm/start-steps.ts';
+import { takeDownSteps } from '../vm/stop-steps.ts';
 import type { ImageContext } from './managed.ts';
 
 /** The disk it has is what the image becomes: a raw file, a clone of the base where the file system can. */
 const STORAGE_DRIVER = 'copy';
 /** Nobody is meant to find it. */
-const CAPABILITIES = ALL_CAPABILITIES.filter(({ name }) => !['dns-name', 'ports', 'services'].includes(name));
+const CAPABILITIES = ALL_CAPABILITIES.filter(({ traits }) => traits?.forPeople !== true);
 
 /** The lines of a build are told by its steps, not by those of its VM. */
 const SILENT = { log: () => undefined, progress: () => undefined };
@@ -81,8 +81,7 @@ export function builderSteps(builder: () => Builder): Step<ImageContext>[] {
     },
     undo: () => removeBuilder(builder()),
   };
-  const start = startSteps({ waitForServices: false }, CAPABILITIES).filter(({ name }) => name !== 'ready');
-  const made = [...present(CAPABILITIES, 'prepare'), ...start];
+  const made = [...present(CAPABILITIES, 'prepare'), ...bringUpSteps({ waitForServices: false }, CAPABILITIES)];
   return [owner, ...made.map((step) => onBuilder(step, builder))];
 }
 
@@ -118,8 +117,7 @@ export function powerOffStep(builder: () => Builder): Step<ImageContext> {
       const late = new Promise<false>((resolve) => (timer = setTimeout(() => resolve(false), graceMs)));
       const ended = await Promise.race([machine.exited.then(() => true), late]).finally(() => clearTimeout(timer));
       if (!ended) throw new BangerError('TIMEOUT', `the guest of the build did not shut down within ${graceMs / 1000} s`);
-      const steps = stopSteps({ ask: false }).filter(({ name }) => name !== 'settle');
-      await runAll({ ...nothing, steps, context });
+      await runAll({ ...nothing, steps: takeDownSteps({ ask: false }), context });
     },
   };
 }

@@ -3,7 +3,7 @@ import type { BangerError } from '../../model/errors.ts';
 import { type PipelineOptions, runAll, runSteps, type Step } from '../pipeline.ts';
 import type { VmContext } from '../vm-context.ts';
 import { present } from './capability-steps.ts';
-import { stopSteps } from './stop-steps.ts';
+import { takeDownSteps } from './stop-steps.ts';
 import { assertEnded, findVmm } from './vmm.ts';
 
 /**
@@ -29,7 +29,7 @@ const claim: Step<VmContext> = { name: 'claim', title: 'delete', apply: ({ move 
 
 async function takeApart(options: Omit<PipelineOptions<VmContext>, 'steps'>): Promise<void> {
   // The VM must not look stopped in between: somebody could start it.
-  const ending = stopSteps({ ask: false }).filter((step) => step.name !== 'settle');
+  const ending = takeDownSteps({ ask: false });
   const disks = present(ALL_CAPABILITIES, 'prepare')
     .toReversed()
     .flatMap((step) => (step.undo === undefined ? [] : { name: step.name, title: `remove ${step.title}`, apply: step.undo }));

@@ -3,12 +3,9 @@ import type { Capability } from '../../capabilities/capability.ts';
 import { BangerError } from '../../model/errors.ts';
 import type { VmContext } from '../vm-context.ts';
 
-/** What acts on the VM's own system, which does not run then. */
-const OF_OWN_SYSTEM = new Set(['root-overlay', 'work-disk', 'host-trust', 'services', 'entrypoint']);
-
 /** @returns whether a rescue system gets what this adds to a guest */
 export function isForRescue(capability: Capability): boolean {
-  return !OF_OWN_SYSTEM.has(capability.name);
+  return capability.traits?.ofOwnSystem !== true;
 }
 
 /**

@@ -15,9 +15,16 @@ import { assertEnded, endVmm, machineSpec, runtimeAtRest } from './vmm.ts';
 export type StartOptions = { waitForServices: boolean; rescue?: boolean };
 
 /** Everything from a stopped VM to a running one; undone in reverse when any of it fails. */
-export function startSteps({ waitForServices, rescue = false }: StartOptions, capabilities = ALL_CAPABILITIES): Step<VmContext>[] {
-  const after = rescue ? capabilities.filter(isForRescue) : capabilities.filter((c) => waitForServices || c.name !== 'services');
-  return [claim(rescue), ...present(capabilities, 'beforeStart'), boot, personalize, ...present(after, 'afterStart'), announce];
+export function startSteps(options: StartOptions): Step<VmContext>[] {
+  return [...bringUpSteps(options), announce];
+}
+
+/** The same, for a VM whose record does not say that it runs. */
+export function bringUpSteps({ waitForServices, rescue = false }: StartOptions, capabilities = ALL_CAPABILITIES): Step<VmContext>[] {
+  const after = rescue
+    ? capabilities.filter(isForRescue)
+    : capabilities.filter(({ traits }) => waitForServices || traits?.waitsForGuest !== true);
+  return [claim(rescue), ...present(capabilities, 'beforeStart'), boot, personalize, ...present(after, 'afterStart')];
 }
 
 /** A boot that hangs is no fault of the VM; one that hangs again and again is none of chance. */

@@ -16,6 +16,11 @@ export type StopReason = { lastError: string | null };
  * @param options.ask whether the guest may end by itself, within graceMs
  */
 export function stopSteps(options: { ask: boolean; graceMs?: number; reason?: StopReason }): Step<VmContext>[] {
+  return [...takeDownSteps(options), settle(options.reason ?? { lastError: null })];
+}
+
+/** The same, for a VM whose record does not say that it is stopped. */
+export function takeDownSteps(options: { ask: boolean; graceMs?: number }): Step<VmContext>[] {
   const release = (kind: 'beforeStart' | 'afterStart'): Step<VmContext>[] =>
     present(ALL_CAPABILITIES, kind)
       .toReversed()
@@ -25,7 +30,6 @@ export function stopSteps(options: { ask: boolean; graceMs?: number; reason?: St
     ...(options.ask ? [askGuest(options.graceMs)] : []),
     { name: 'vmm', title: 'end VMM', apply: endVmm },
     ...release('beforeStart'),
-    settle(options.reason ?? { lastError: null }),
   ];
 }
 
