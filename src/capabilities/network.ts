@@ -1,7 +1,12 @@
+import type { NetworkAttachment } from '../drivers/network/contract.ts';
+import { stepResult } from '../lifecycle/step-result.ts';
 import { sweepNetworks } from '../lifecycle/sweep.ts';
 import type { VmContext } from '../lifecycle/vm-context.ts';
 import { BangerError } from '../model/errors.ts';
 import type { Capability } from './capability.ts';
+
+/** Of this start. */
+const attachment = stepResult<NetworkAttachment>('the network of the VM');
 
 /** The VM's link to the others and the outside. */
 export const network: Capability = {
@@ -13,20 +18,21 @@ export const network: Capability = {
       const { services } = context;
       const { network: driver } = context.drivers;
       await driver.ensure(signal);
-      context.attachment = await driver.attach(context.network, signal);
-      const guestAddress = context.attachment.guest.address;
+      const attached = await driver.attach(context.network, signal);
+      attachment.set(context, attached);
+      const guestAddress = attached.guest.address;
       context.update({ runtime: { bootId: services.world.processes.bootId(), ...context.vm.runtime, guestAddress } });
     },
     undo: detach,
   },
-  machine({ attachment }, draft) {
-    if (attachment === null) throw new BangerError('INTERNAL', 'the machine was drawn up before its network');
-    draft.network = attachment.network;
-    draft.commandPrefix = attachment.commandPrefix;
-    if (attachment.networkPid !== undefined) draft.networkPid = attachment.networkPid;
+  machine(context, draft) {
+    const { network: link, commandPrefix, networkPid } = attachment.get(context);
+    draft.network = link;
+    draft.commandPrefix = commandPrefix;
+    if (networkPid !== undefined) draft.networkPid = networkPid;
   },
-  guestConfig({ attachment }, draft) {
-    draft.network = attachment?.guest ?? null;
+  guestConfig(context, draft) {
+    draft.network = attachment.find(context)?.guest ?? null;
   },
   doctor({ vm, services }) {
     const name = vm.runtime?.networkDriver;

@@ -1,8 +1,11 @@
-import type { Overlay } from '../drivers/storage/contract.ts';
+import type { Overlay, OverlayDisk } from '../drivers/storage/contract.ts';
 import type { VmContext } from '../lifecycle/vm-context.ts';
 import type { Finding } from '../lifecycle/health/finding.ts';
-import { BangerError } from '../model/errors.ts';
+import { stepResult } from '../lifecycle/step-result.ts';
 import type { Capability } from './capability.ts';
+
+/** Of this start. */
+const rootDisk = stepResult<OverlayDisk>('the root disk');
 
 /** The VM's private copy-on-write layer over the image's root file system: /dev/vda. */
 export const rootOverlay: Capability = {
@@ -23,13 +26,12 @@ export const rootOverlay: Capability = {
     name: 'root-disk',
     title: 'root disk',
     async apply(context, signal) {
-      context.rootDisk = await context.drivers.storage.attach(overlayOf(context), signal);
+      rootDisk.set(context, await context.drivers.storage.attach(overlayOf(context), signal));
     },
     undo: (context) => context.recorded.storage?.detach?.(overlayOf(context)),
   },
-  machine({ rootDisk }, draft) {
-    if (rootDisk === null) throw new BangerError('INTERNAL', 'the machine was drawn up before its root disk');
-    draft.disks.push({ ...rootDisk, readOnly: false, durable: true });
+  machine(context, draft) {
+    draft.disks.push({ ...rootDisk.get(context), readOnly: false, durable: true });
   },
   guestConfig(_context, draft) {
     draft.growRoot = true;

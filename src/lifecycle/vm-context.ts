@@ -1,6 +1,5 @@
 import type { MachineSpec } from '../drivers/hypervisor/contract.ts';
-import type { NetworkAttachment, NetworkVm } from '../drivers/network/contract.ts';
-import type { OverlayDisk } from '../drivers/storage/contract.ts';
+import type { NetworkVm } from '../drivers/network/contract.ts';
 import type { Personalization } from '../guest/protocol.ts';
 import { BangerError } from '../model/errors.ts';
 import { completeImage, type Image } from '../model/image.ts';
@@ -32,12 +31,6 @@ export type VmContext = {
   move(to: VmState, change?: VmChange): void;
   /** What could not be let go of, so that who made it stays recorded. */
   readonly unreleased: Set<'hypervisor' | 'network'>;
-  /** Set by the network's step of this start. */
-  attachment: NetworkAttachment | null;
-  /** Set by the root overlay's step of this start. */
-  rootDisk: OverlayDisk | null;
-  /** Root file system of an image, set by the first step of a start for rescue. */
-  rescueRootPath: string | null;
   operation: Pick<OperationHandle, 'log' | 'progress'>;
 };
 
@@ -83,9 +76,6 @@ export function makeContext(
       present = services.vms.records.move(vm.id, to, change);
     },
     unreleased: new Set(),
-    attachment: null,
-    rootDisk: null,
-    rescueRootPath: null,
     operation,
   };
 }

@@ -1,7 +1,11 @@
 // A start beside the VM's own disks, for those that do not mount or do not boot any more (11.9).
 import type { Capability } from '../../capabilities/capability.ts';
 import { BangerError } from '../../model/errors.ts';
+import { stepResult } from '../step-result.ts';
 import type { VmContext } from '../vm-context.ts';
+
+/** Root file system of an image, for a start that is a rescue. */
+export const rescueRootPath = stepResult<string>('the root of a rescue');
 
 /** @returns whether a rescue system gets what this adds to a guest */
 export function isForRescue(capability: Capability): boolean {

@@ -8,7 +8,7 @@ import type { GuestDraft, VmContext } from '../vm-context.ts';
 import { explainBootFailure } from './boot-failure.ts';
 import { present } from './capability-steps.ts';
 import { tellTroubles } from './guest-troubles.ts';
-import { isForRescue, rescueRoot } from './rescue.ts';
+import { isForRescue, rescueRoot, rescueRootPath } from './rescue.ts';
 import { assertEnded, endVmm, machineSpec, runtimeAtRest } from './vmm.ts';
 
 /** `rescue`: an image's root file system beside the VM's own disks, which nothing touches. */
@@ -38,7 +38,7 @@ const claim = (rescue: boolean): Step<VmContext> => ({
     const { vm, services, paths, move, operation } = context;
     const { hypervisor, network, note } = await services.vms.drivers.choose(vm.runtime);
     if (note !== undefined) operation.log(note);
-    if (rescue) context.rescueRootPath = await rescueRoot(context);
+    if (rescue) rescueRootPath.set(context, await rescueRoot(context));
     const { storageDriver } = vm.runtime ?? {};
     move(vm.state === 'creating' ? 'creating' : 'starting', {
       lastError: null,

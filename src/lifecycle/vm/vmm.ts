@@ -4,6 +4,7 @@ import { BangerError } from '../../model/errors.ts';
 import type { Image } from '../../model/image.ts';
 import type { ProcessIdentity, Vm, VmRuntime } from '../../model/vm.ts';
 import type { LifecycleServices } from '../services.ts';
+import { rescueRootPath } from './rescue.ts';
 import type { MachineDraft, VmContext } from '../vm-context.ts';
 
 /** The command line says what the initramfs needs and nothing else; the rest comes through the agent. */
@@ -20,9 +21,9 @@ function kernelArguments(vm: Vm, image: Image): string[] {
 
 /** @returns the whole machine; every capability has had its say */
 export function machineSpec(context: VmContext, capabilities = ALL_CAPABILITIES): MachineSpec {
-  const rescue = context.rescueRootPath;
+  const rescue = rescueRootPath.find(context);
   // First, and so /dev/vda; the VM's own are /dev/vdb and /dev/vdc.
-  const disks = rescue === null ? [] : [{ path: rescue, format: 'raw', readOnly: true, durable: true } as const];
+  const disks = rescue === undefined ? [] : [{ path: rescue, format: 'raw', readOnly: true, durable: true } as const];
   const draft: MachineDraft = { disks, network: { kind: 'none' }, commandPrefix: [] };
   for (const capability of capabilities) capability.machine?.(context, draft);
   return { ...adoptionSpec(context), ...draft };
