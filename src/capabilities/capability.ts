@@ -1,6 +1,8 @@
 import type { AgentClient, CallOptions } from '../guest/agent-client.ts';
 import type { Finding } from '../lifecycle/health/finding.ts';
 import type { Step } from '../lifecycle/pipeline.ts';
+import type { LifecycleServices } from '../lifecycle/services.ts';
+import type { Vm } from '../model/vm.ts';
 import type { GuestDraft, MachineDraft, VmContext } from '../lifecycle/vm-context.ts';
 
 /** By what verbs tell capabilities apart; none asks for a name. */
@@ -11,6 +13,22 @@ export type CapabilityTraits = {
   waitsForGuest?: true;
   /** Acts on the VM's own system, which does not run while it is rescued. */
   ofOwnSystem?: true;
+};
+
+/** How a VM was and how it is to be. */
+export type Change = { from: Changeable; to: Changeable; isRunning: boolean };
+export type Changeable = Pick<Vm, 'name' | 'spec' | 'labels'>;
+
+/** What `vm set` does to a capability (3.7). Walked from the last capability to the first: the disks come last, whose growth may have no way back. */
+export type CapabilityChange = {
+  /** Judged before anything is done. @throws what keeps the change from being made */
+  check?(services: LifecycleServices, vm: Vm, to: Changeable): void;
+  /** Whether the host must have room for it. */
+  takesSpace?(change: Change): boolean;
+  /** Done before the change is recorded: what could not be is never recorded. */
+  make?(change: Change): Step<VmContext>[];
+  /** Done after it, when the VM runs. */
+  publish?(change: Change): Step<VmContext>[];
 };
 
 /**
@@ -30,6 +48,7 @@ export type Capability = {
   beforeInit?(context: VmContext, agent: AgentClient, options: CallOptions): Promise<void>;
   /** Adds to what the agent sets before the image's init runs. */
   guestConfig?(context: VmContext, draft: GuestDraft): void | Promise<void>;
+  change?: CapabilityChange;
   /** Done when the guest is personalised or adopted, undone before it is asked to stop. Must be repeatable. */
   afterStart?: Step<VmContext>;
   /**

@@ -1,3 +1,5 @@
+import type { Step } from '../lifecycle/pipeline.ts';
+import type { VmContext } from '../lifecycle/vm-context.ts';
 import type { Capability } from './capability.ts';
 
 /** `<name>.vm` while the VM runs (6.3). */
@@ -16,6 +18,7 @@ export const dnsName: Capability = {
       await recorded.network?.nameGuest?.(network, undefined);
     },
   },
+  change: { publish: ({ from, to }) => (to.name === from.name ? [] : [publishName(from.name)]) },
   async doctor({ vm, services, addressOnHost: address }) {
     if (vm.state !== 'running') return [];
     const answer = await services.vms.names.ask(vm.name);
@@ -26,3 +29,17 @@ export const dnsName: Capability = {
     return [{ name: 'dns-name', level: 'warn', vm: vm.name, reason, remedy: 'banger doctor --fix', fix }];
   },
 };
+
+function publishName(from: string): Step<VmContext> {
+  const move = async ({ services, drivers, network, addressOnHost }: VmContext, old: string, name: string): Promise<void> => {
+    services.vms.names.remove(old);
+    await drivers.network.nameGuest?.(network, name);
+    await services.vms.names.set(name, addressOnHost);
+  };
+  return {
+    name: 'dns-name',
+    title: 'DNS name',
+    apply: (context) => move(context, from, context.vm.name),
+    undo: (context) => move(context, context.vm.name, from),
+  };
+}

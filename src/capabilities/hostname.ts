@@ -1,13 +1,30 @@
+import type { Step } from '../lifecycle/pipeline.ts';
+import type { VmContext } from '../lifecycle/vm-context.ts';
 import type { Capability } from './capability.ts';
+import { tellGuest } from './tell-guest.ts';
 
 /** Who the guest is: name, hosts file, machine id and random seed. */
 export const hostname: Capability = {
   name: 'hostname',
-  guestConfig({ vm, services, network }, draft) {
-    draft.hostname = vm.name;
-    draft.hosts.push(`${vm.runtime?.guestAddress ?? network.addresses.guestAddress} ${vm.name}.vm ${vm.name}`);
+  guestConfig(context, draft) {
+    const { vm, services } = context;
+    const { hostname: name, hosts } = namesOf(context);
+    draft.hostname = name;
+    draft.hosts.push(...hosts);
     // The id is random already, and stays the same over restarts as a machine id must.
     draft.machineId = vm.id;
     draft.randomSeed = services.world.ids.randomBase64(64);
   },
+  change: { publish: ({ from, to }) => (to.name === from.name ? [] : [tellName]) },
+};
+
+function namesOf({ vm, network }: VmContext): { hostname: string; hosts: string[] } {
+  const address = vm.runtime?.guestAddress ?? network.addresses.guestAddress;
+  return { hostname: vm.name, hosts: [`${address} ${vm.name}.vm ${vm.name}`] };
+}
+
+const tellName: Step<VmContext> = {
+  name: 'hostname',
+  title: 'host name',
+  apply: (context) => tellGuest(context, namesOf(context)),
 };

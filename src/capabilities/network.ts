@@ -3,7 +3,11 @@ import { stepResult } from '../lifecycle/step-result.ts';
 import { sweepNetworks } from '../lifecycle/sweep.ts';
 import type { VmContext } from '../lifecycle/vm-context.ts';
 import { BangerError } from '../model/errors.ts';
+import type { Step } from '../lifecycle/pipeline.ts';
+import type { LifecycleServices } from '../lifecycle/services.ts';
+import type { Vm } from '../model/vm.ts';
 import type { Capability } from './capability.ts';
+import { tellGuest } from './tell-guest.ts';
 
 /** Of this start. */
 const attachment = stepResult<NetworkAttachment>('the network of the VM');
@@ -34,6 +38,12 @@ export const network: Capability = {
   guestConfig(context, draft) {
     draft.network = attachment.find(context)?.guest ?? null;
   },
+  change: {
+    check(services, vm, { spec }) {
+      if (spec.nat !== vm.spec.nat) assertNatCanChange(services, vm, spec.nat);
+    },
+    make: ({ from, to, isRunning }) => (isRunning && to.spec.nat !== from.spec.nat ? [switchNat(from.spec.nat, to.spec.nat)] : []),
+  },
   doctor({ vm, services }) {
     const name = vm.runtime?.networkDriver;
     if (name === undefined || services.vms.drivers.networks().some((driver) => driver.name === name)) return [];
@@ -60,4 +70,29 @@ async function detach(context: VmContext): Promise<void> {
       return sweepNetworks(services);
     });
   }
+}
+
+/** A record that says what the running VM has not would be believed. */
+function assertNatCanChange(services: LifecycleServices, vm: Vm, nat: boolean): void {
+  if (vm.state !== 'running') return;
+  const driver = services.vms.drivers.of(vm.runtime).network;
+  if (driver === undefined || driver.setNat !== undefined) return;
+  const flag = nat ? '--nat' : '--no-nat';
+  throw new BangerError('WRONG_STATE', `the network "${driver.name}" gives the way to the outside, or takes it, only when a VM starts`, {
+    remedy: `banger vm stop ${vm.name} && banger vm set ${vm.name} ${flag} && banger vm start ${vm.name}`,
+  });
+}
+
+function switchNat(from: boolean, to: boolean): Step<VmContext> {
+  const turn = async (context: VmContext, nat: boolean): Promise<void> => {
+    const driver = context.drivers.network;
+    if (driver.setNat === undefined) return;
+    await tellGuest(context, { network: await driver.setNat({ ...context.network, nat }) });
+  };
+  return {
+    name: 'nat',
+    title: to ? 'way to the outside' : 'no way to the outside',
+    apply: (context) => turn(context, to),
+    undo: (context) => turn(context, from),
+  };
 }

@@ -2,7 +2,8 @@ import type { Overlay, OverlayDisk } from '../drivers/storage/contract.ts';
 import type { VmContext } from '../lifecycle/vm-context.ts';
 import type { Finding } from '../lifecycle/health/finding.ts';
 import { stepResult } from '../lifecycle/step-result.ts';
-import type { Capability } from './capability.ts';
+import type { Step } from '../lifecycle/pipeline.ts';
+import type { Capability, Change } from './capability.ts';
 
 /** Of this start. */
 const rootDisk = stepResult<OverlayDisk>('the root disk');
@@ -36,6 +37,10 @@ export const rootOverlay: Capability = {
   guestConfig(_context, draft) {
     draft.growRoot = true;
   },
+  change: {
+    takesSpace: isGrown,
+    make: (change) => (isGrown(change) ? [grow(change.to.spec.rootOverlayBytes)] : []),
+  },
   async doctor({
     vm,
     image,
@@ -64,4 +69,17 @@ export const rootOverlay: Capability = {
 /** @returns how storage drivers know the VM's root overlay */
 export function overlayOf({ vm, paths }: Pick<VmContext, 'vm' | 'paths'>): Overlay {
   return { vmId: vm.id, overlayPath: paths.rootOverlay };
+}
+
+function isGrown({ from, to }: Change): boolean {
+  return to.spec.rootOverlayBytes > from.spec.rootOverlayBytes;
+}
+
+/** Without a way back. */
+function grow(toBytes: number): Step<VmContext> {
+  return {
+    name: 'root-overlay',
+    title: 'root overlay',
+    apply: (context) => context.drivers.storage.grow(overlayOf(context), toBytes),
+  };
 }

@@ -1,5 +1,9 @@
 import { EXT4_HEAD_BYTES, ext4State } from '../lib/ext4.ts';
-import type { Capability } from './capability.ts';
+import type { Step } from '../lifecycle/pipeline.ts';
+import type { VmContext } from '../lifecycle/vm-context.ts';
+import { BangerError } from '../model/errors.ts';
+import type { Vm } from '../model/vm.ts';
+import type { Capability, Change } from './capability.ts';
 
 /** A work disk that is made empty has this size until the agent grows it, which costs nothing. */
 const EMPTY_DISK_BYTES = 512 * 1024 ** 2;
@@ -39,6 +43,10 @@ export const workDisk: Capability = {
   guestConfig(_context, draft) {
     draft.mounts.push({ device: '/dev/vdb', path: '/root', type: 'ext4' });
   },
+  change: {
+    takesSpace: isGrown,
+    make: (change) => (isGrown(change) ? [grow(change.to.spec.workDiskBytes)] : []),
+  },
   async doctor({
     vm,
     paths,
@@ -64,3 +72,35 @@ export const workDisk: Capability = {
     return [{ ...base, level: 'warn', reason, remedy: `banger vm stop ${vm.name} && e2fsck -f ${path}` }];
   },
 };
+
+function isGrown({ from, to }: Change): boolean {
+  return to.spec.workDiskBytes > from.spec.workDiskBytes;
+}
+
+/** The agent grows the file system to its disk when it mounts it, as after the VM's creation. */
+function grow(toBytes: number): Step<VmContext> {
+  // The length that was found, which after a crash need not be the recorded one. Nobody but this growth undoes it.
+  let foundBytes: number | undefined;
+  return {
+    name: 'work-disk',
+    title: 'work disk',
+    async apply({ services, paths, vm }) {
+      const state = ext4State(await services.world.files.readHead(paths.workDisk, EXT4_HEAD_BYTES));
+      if (state !== 'good') throw unsound(vm, paths.workDisk, state);
+      foundBytes = (await services.world.files.fileSize(paths.workDisk)).bytes;
+      await services.world.disks.extendSparse(paths.workDisk, toBytes);
+    },
+    async undo({ services, paths }) {
+      // No guest has seen the new end, so nothing is behind the old one.
+      if (foundBytes !== undefined) await services.world.disks.setLength(paths.workDisk, foundBytes);
+    },
+  };
+}
+
+function unsound(vm: Vm, path: string, state: 'errors' | 'none'): BangerError {
+  const found = state === 'none' ? 'holds no ext4 file system' : 'has errors in its file system, and growing it could destroy more';
+  return new BangerError('STORAGE_FAILED', `the work disk of ${vm.name} ${found}`, {
+    remedy: state === 'none' ? 'grow what you have made of it yourself' : `e2fsck -f ${path}`,
+    details: { path, state },
+  });
+}
