@@ -14,6 +14,7 @@ export type Zone =
   | 'http'
   | 'names'
   | 'store'
+  | 'context'
   | 'lifecycle'
   | 'bundle'
   | 'capabilities'
@@ -44,6 +45,7 @@ const EVERYTHING_BUT_CLI: readonly Zone[] = [
   'http',
   'names',
   'store',
+  'context',
   'lifecycle',
   'bundle',
   'capabilities',
@@ -57,7 +59,7 @@ const concern = (name: string): ImportRule => ({
 });
 
 const verbs: ImportRule = {
-  values: ['model', 'lib', 'lifecycle', 'bundle', 'capabilities'],
+  values: ['model', 'lib', 'context', 'lifecycle', 'bundle', 'capabilities'],
   types: ['contract', 'images', 'guest', 'names', 'store'],
   because: 'a verb says what happens, not with which tool: host, drivers and store are handed in, so tests can hand in others',
 };
@@ -91,15 +93,24 @@ export const IMPORT_RULES: Readonly<Record<Zone, ImportRule>> = {
     because: 'names are published by DNS and HTTP together; whose they are and who may ask is said by whoever sets them',
   },
   store: { values: ['model', 'lib'], types: [], because: 'the store keeps rows; it decides nothing and touches nothing else' },
+  context: {
+    ...verbs,
+    values: ['model', 'lib'],
+    because: 'what steps share lies below those that make steps: capabilities and verbs lean on it, and not the other way round',
+  },
   lifecycle: verbs,
   bundle: {
     values: [...verbs.values, 'images'],
     types: [...verbs.types, 'host'],
     because: 'bundle work is what makes, finds and shares bundles: it hands the Host that it was handed on to them',
   },
-  capabilities: verbs,
+  capabilities: {
+    ...verbs,
+    values: ['model', 'lib', 'context'],
+    because: 'a capability owns one thing a VM can have, and knows no verb: verbs walk the list of them',
+  },
   daemon: {
-    values: ['api', 'lifecycle', 'bundle', 'capabilities', 'model', 'lib'],
+    values: ['api', 'context', 'lifecycle', 'bundle', 'capabilities', 'model', 'lib'],
     types: ['contract', 'images', 'guest', 'http', 'names', 'store', 'host'],
     because: 'only compose/ names concrete drivers and tools; the rest of the daemon is handed them',
   },
@@ -189,6 +200,7 @@ const FOLDER_ZONES: readonly Zone[] = [
   'http',
   'names',
   'store',
+  'context',
   'lifecycle',
   'capabilities',
   'daemon',

@@ -1,4 +1,5 @@
-import type { Capability } from './capability.ts';
+import type { Capability } from '../context/capability.ts';
+import { clock } from './clock.ts';
 import { dnsName } from './dns-name.ts';
 import { entrypoint } from './entrypoint.ts';
 import { hostTrust } from './host-trust.ts';
@@ -7,6 +8,7 @@ import { network } from './network.ts';
 import { ports } from './ports.ts';
 import { rootOverlay } from './root-overlay.ts';
 import { services } from './services.ts';
+import { space } from './space.ts';
 import { ssh } from './ssh.ts';
 import { workDisk } from './work-disk.ts';
 
@@ -14,6 +16,8 @@ import { workDisk } from './work-disk.ts';
 export const ALL_CAPABILITIES: readonly Capability[] = [
   rootOverlay,
   workDisk,
+  space,
+  clock,
   ssh,
   network,
   hostname,

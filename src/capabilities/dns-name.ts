@@ -1,6 +1,6 @@
-import type { Step } from '../lifecycle/pipeline.ts';
-import type { VmContext } from '../lifecycle/vm-context.ts';
-import type { Capability } from './capability.ts';
+import type { Step } from '../context/pipeline.ts';
+import type { VmContext } from '../context/vm-context.ts';
+import type { Capability } from '../context/capability.ts';
 
 /** `<name>.vm` while the VM runs (6.3). */
 export const dnsName: Capability = {

@@ -1,4 +1,4 @@
-import type { Capability } from './capability.ts';
+import type { Capability } from '../context/capability.ts';
 
 /** What the image of a container runs, where no init of its own would (8.8). */
 export const entrypoint: Capability = {

@@ -1,12 +1,12 @@
 // The trust of the host in a guest: authorities that were added to it, and its proxies (--host-ca, --host-proxy).
 import type { AgentClient, CallOptions } from '../guest/agent-client.ts';
 import type { FileStatus } from '../guest/agent-replies.ts';
-import type { VmContext } from '../lifecycle/vm-context.ts';
-import { addTroubles } from '../lifecycle/vm/guest-troubles.ts';
+import type { VmContext } from '../context/vm-context.ts';
+import { addTroubles } from '../context/guest-troubles.ts';
 import { BangerError } from '../model/errors.ts';
 import { withBlock } from '../model/host-trust.ts';
 import type { VmSpec } from '../model/vm.ts';
-import type { Capability } from './capability.ts';
+import type { Capability } from '../context/capability.ts';
 
 /** The authorities alone, for programs that take more of them beside their own, such as Node. */
 const EXTRA_FILE = '/etc/banger-host-ca.pem';

@@ -1,12 +1,12 @@
 import type { NetworkAttachment } from '../drivers/network/contract.ts';
-import { stepResult } from '../lifecycle/step-result.ts';
-import { sweepNetworks } from '../lifecycle/sweep.ts';
-import type { VmContext } from '../lifecycle/vm-context.ts';
+import { stepResult } from '../context/step-result.ts';
+import { sweepNetworks } from './sweep-networks.ts';
+import type { VmContext } from '../context/vm-context.ts';
 import { BangerError } from '../model/errors.ts';
-import type { Step } from '../lifecycle/pipeline.ts';
-import type { LifecycleServices } from '../lifecycle/services.ts';
+import type { Step } from '../context/pipeline.ts';
+import type { LifecycleServices } from '../context/services.ts';
 import type { Vm } from '../model/vm.ts';
-import type { Capability } from './capability.ts';
+import type { Capability } from '../context/capability.ts';
 import { tellGuest } from './tell-guest.ts';
 
 /** Of this start. */

@@ -1,10 +1,10 @@
 import type { ForwardResult, GuestListener } from '../drivers/network/contract.ts';
 import type { GuestPort } from '../guest/protocol.ts';
-import type { LiveMachine } from '../lifecycle/machines.ts';
+import type { LiveMachine } from '../context/machines.ts';
 import type { ReachablePort } from '../names/names.ts';
-import type { VmContext } from '../lifecycle/vm-context.ts';
+import type { VmContext } from '../context/vm-context.ts';
 import type { PortForward } from '../model/vm.ts';
-import type { Capability } from './capability.ts';
+import type { Capability } from '../context/capability.ts';
 
 /** Between losing the watch (the agent restarted, the channel broke) and the next try. */
 const RETRY_MS = 1000;

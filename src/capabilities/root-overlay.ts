@@ -1,9 +1,9 @@
 import type { Overlay, OverlayDisk } from '../drivers/storage/contract.ts';
-import type { VmContext } from '../lifecycle/vm-context.ts';
-import type { Finding } from '../lifecycle/health/finding.ts';
-import { stepResult } from '../lifecycle/step-result.ts';
-import type { Step } from '../lifecycle/pipeline.ts';
-import type { Capability, Change } from './capability.ts';
+import type { VmContext } from '../context/vm-context.ts';
+import type { Finding } from '../context/finding.ts';
+import { stepResult } from '../context/step-result.ts';
+import type { Step } from '../context/pipeline.ts';
+import type { Capability, Change } from '../context/capability.ts';
 
 /** Of this start. */
 const rootDisk = stepResult<OverlayDisk>('the root disk');

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BangerError } from '../model/errors.ts';
 import type { InitSystem } from '../model/image.ts';
-import { addTroubles } from '../lifecycle/vm/guest-troubles.ts';
-import type { VmContext } from '../lifecycle/vm-context.ts';
-import type { Capability } from './capability.ts';
+import { addTroubles } from '../context/guest-troubles.ts';
+import type { VmContext } from '../context/vm-context.ts';
+import type { Capability } from '../context/capability.ts';
 
 const POLL_MS = 200;
 /** Under emulation a service such as opencode needs more than a minute. */

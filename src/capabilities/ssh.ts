@@ -1,6 +1,6 @@
-import type { VmContext } from '../lifecycle/vm-context.ts';
+import type { VmContext } from '../context/vm-context.ts';
 import { BangerError } from '../model/errors.ts';
-import type { Capability } from './capability.ts';
+import type { Capability } from '../context/capability.ts';
 
 /** Login by key: the host key is made here and given to the guest, so that it is known and never trusted blindly. */
 export const ssh: Capability = {

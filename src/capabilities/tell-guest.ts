@@ -1,5 +1,5 @@
 import type { AgentClient } from '../guest/agent-client.ts';
-import type { VmContext } from '../lifecycle/vm-context.ts';
+import type { VmContext } from '../context/vm-context.ts';
 
 /** How long a running guest may take to hear of a change. */
 const TELL_TIMEOUT_MS = 5000;

@@ -1,9 +1,9 @@
 import { EXT4_HEAD_BYTES, ext4State } from '../lib/ext4.ts';
-import type { Step } from '../lifecycle/pipeline.ts';
-import type { VmContext } from '../lifecycle/vm-context.ts';
+import type { Step } from '../context/pipeline.ts';
+import type { VmContext } from '../context/vm-context.ts';
 import { BangerError } from '../model/errors.ts';
 import type { Vm } from '../model/vm.ts';
-import type { Capability, Change } from './capability.ts';
+import type { Capability, Change } from '../context/capability.ts';
 
 /** A work disk that is made empty has this size until the agent grows it, which costs nothing. */
 const EMPTY_DISK_BYTES = 512 * 1024 ** 2;

@@ -1,4 +1,4 @@
-import type { Operations } from '../lifecycle/operations.ts';
+import type { Operations } from '../context/operations.ts';
 
 /** How long an attached operation may wait for its first watcher. */
 const FIRST_WATCHER_MS = 5000;

@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Host } from '../host/host.ts';
-import type { HostTrustSource } from '../lifecycle/services.ts';
+import type { HostTrustSource } from '../context/services.ts';
 import { BangerError } from '../model/errors.ts';
 import { checkProxy, parseAuthorities, PAST_PROXIES, type Proxies, proxyVariables } from '../model/host-trust.ts';
 import type { Config } from './config.ts';

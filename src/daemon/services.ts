@@ -3,7 +3,7 @@ import type { FrontPorts } from '../http/front.ts';
 import type { SchemeProbe } from '../http/probe.ts';
 import type { BundleWork } from '../lifecycle/bundle/work.ts';
 import type { DoctorWork } from '../lifecycle/health/doctor.ts';
-import type { LifecycleServices } from '../lifecycle/services.ts';
+import type { LifecycleServices } from '../context/services.ts';
 import type { OpenSessions } from './open-sessions.ts';
 
 /** What the routes work with, by subject: what verbs work with, and what only the daemon does. */

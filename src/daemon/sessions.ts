@@ -1,6 +1,6 @@
 import { BangerError } from '../model/errors.ts';
 import { held } from '../lifecycle/adopt.ts';
-import type { LiveMachine } from '../lifecycle/machines.ts';
+import type { LiveMachine } from '../context/machines.ts';
 import type { Vm } from '../model/vm.ts';
 import { decideAction } from '../model/vm-state.ts';
 import type { DaemonServices } from './services.ts';

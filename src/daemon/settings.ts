@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { totalmem } from 'node:os';
-import type { LifecycleSettings } from '../lifecycle/services.ts';
+import type { LifecycleSettings } from '../context/services.ts';
 import { placeOfInstallation } from '../model/network.ts';
 import type { VmSpec } from '../model/vm.ts';
 import type { Config } from './config.ts';

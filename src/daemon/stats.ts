@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Stats } from '../api/schemas.ts';
-import type { LifecycleServices } from '../lifecycle/services.ts';
+import type { LifecycleServices } from '../context/services.ts';
 import { cpuPercent, planSample, type SampledProcess, type UsageSample } from '../model/usage.ts';
 import type { Vm } from '../model/vm.ts';
 

@@ -1,7 +1,7 @@
 import type { Operation, VmView } from '../api/schemas.ts';
 import { addressesOf } from '../model/network.ts';
 import type { OperationRecord } from '../model/operation.ts';
-import type { LifecycleServices } from '../lifecycle/services.ts';
+import type { LifecycleServices } from '../context/services.ts';
 import type { Vm } from '../model/vm.ts';
 
 /** What the API shows of a VM. */

@@ -5,12 +5,10 @@ import { reachPorts } from '../capabilities/ports.ts';
 import type { Machine } from '../drivers/hypervisor/contract.ts';
 import { BangerError } from '../model/errors.ts';
 import type { ProcessIdentity, Vm } from '../model/vm.ts';
-import { watchClock } from './clock-watch.ts';
-import type { LiveMachine } from './machines.ts';
-import { runAll } from './pipeline.ts';
-import type { LifecycleServices } from './services.ts';
-import { watchSpace } from './space-watch.ts';
-import { makeContext, type VmContext } from './vm-context.ts';
+import type { LiveMachine } from '../context/machines.ts';
+import { runAll } from '../context/pipeline.ts';
+import type { LifecycleServices } from '../context/services.ts';
+import { makeContext, type VmContext } from '../context/vm-context.ts';
 import { present } from './vm/capability-steps.ts';
 import { isForRescue } from './vm/rescue.ts';
 import { stopSteps } from './vm/stop-steps.ts';
@@ -57,8 +55,10 @@ async function hold(context: VmContext, machine: Machine): Promise<LiveMachine> 
   const isNews = vm.state !== 'running' || services.vms.machines.whyLeft(vm.id) !== undefined;
   const live = services.vms.machines.add(vm.id, machine, services.vms.connectAgent(machine));
   if (isNews) context.move('running', { lastError: null });
-  watchSpace(context, live);
-  watchClock(context, live);
+  for (const { companion } of ALL_CAPABILITIES) {
+    companion?.whilePowered?.(context, live);
+    companion?.whileUp?.(context, live);
+  }
   // The services were waited for when the VM was started; waiting again would hold up the daemon.
   const isRescue = vm.runtime?.rescue === true;
   const capabilities = ALL_CAPABILITIES.filter((one) => one.traits?.waitsForGuest !== true && (!isRescue || isForRescue(one)));

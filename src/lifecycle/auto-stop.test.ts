@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import type { Vm } from '../model/vm.ts';
 import { type AutoStopOptions, createAutoStop } from './auto-stop.ts';
-import type { LiveMachine } from './machines.ts';
+import type { LiveMachine } from '../context/machines.ts';
 
 const HOUR = 3_600_000;
 

@@ -1,8 +1,8 @@
 import { formatDuration } from '../lib/duration.ts';
 import { addressesOf } from '../model/network.ts';
 import type { Vm } from '../model/vm.ts';
-import type { LifecycleServices } from './services.ts';
-import type { Timer } from './timer.ts';
+import type { LifecycleServices } from '../context/services.ts';
+import type { Timer } from '../context/timer.ts';
 
 /** The longest that setTimeout waits; a VM that is due later is looked at once more in between. */
 const LONGEST_DELAY_MS = 2 ** 31 - 1;

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { SshHostKey } from '../guest/ssh-host-key.ts';
-import type { HostPort } from './host-port.ts';
+import type { HostPort } from '../context/host-port.ts';
 
 type KeyTools = { host: Pick<HostPort, 'exists' | 'readIfThere' | 'writeFileAtomic'>; makeKey: () => SshHostKey };
 

@@ -1,5 +1,5 @@
 import { allocateNetworkIndex, isVmLoopback, LAST_NETWORK_INDEX, networkIndexOf } from '../model/network.ts';
-import type { LifecycleServices } from './services.ts';
+import type { LifecycleServices } from '../context/services.ts';
 
 /**
  * Chooses the number of a new VM, and with it its addresses: none of this installation's VMs, and none on whose loopback address

@@ -4,11 +4,11 @@ import type { Vm } from '../model/vm.ts';
 import type { OperationStore } from '../store/operations.ts';
 import { adopt, settleEnded } from './adopt.ts';
 import { recoverImages } from './image/recover.ts';
-import { runAll } from './pipeline.ts';
+import { runAll } from '../context/pipeline.ts';
 import { restoreLost } from './restore.ts';
-import type { LifecycleServices } from './services.ts';
+import type { LifecycleServices } from '../context/services.ts';
 import { sweepOrphans } from './sweep.ts';
-import { makeContext, type VmContext } from './vm-context.ts';
+import { makeContext, type VmContext } from '../context/vm-context.ts';
 import { removeVm } from './vm/delete-steps.ts';
 import { stopSteps } from './vm/stop-steps.ts';
 

@@ -1,7 +1,7 @@
 import { freeNetworkIndex } from './network-index.ts';
 import { shortId, type Vm } from '../model/vm.ts';
 import type { VmManifest } from '../store/vm-manifests.ts';
-import type { LifecycleServices } from './services.ts';
+import type { LifecycleServices } from '../context/services.ts';
 
 /**
  * Gives a record to every VM that has a directory with a manifest and none: the database was lost, or an older copy of it was

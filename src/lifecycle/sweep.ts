@@ -1,9 +1,9 @@
+import { sweepNetworks } from '../capabilities/sweep-networks.ts';
 import type { MachineSpec } from '../drivers/hypervisor/contract.ts';
 import { BangerError } from '../model/errors.ts';
 import { type ProcessIdentity, shortId } from '../model/vm.ts';
 import { directoriesWithoutRecord } from './restore.ts';
-import type { LifecycleServices } from './services.ts';
-import { makeContext } from './vm-context.ts';
+import type { LifecycleServices } from '../context/services.ts';
 
 /**
  * Removes what belongs to no VM (3.8, 9.5). Everything that banger makes carries the VM's id in its name, so nothing needs to be
@@ -105,27 +105,6 @@ async function sweepStorages({ vms: { drivers, records: vms }, world: { warn } }
       if (!isAbsent(error)) warn('a storage could not be swept', { storage: storage.name, reason: textOf(error) });
     });
   }
-}
-
-/**
- * Each network keeps what belongs to VMs that it joined: they run, or nobody can tell that they do not.
- * @returns whether every network that has joined one of the VMs could be swept
- */
-export async function sweepNetworks(services: LifecycleServices): Promise<boolean> {
-  const networks = services.vms.drivers.networks();
-  const isThere = (name: string | undefined): boolean => name === undefined || networks.some((network) => network.name === name);
-  let isDone = services.vms.records.list().every(({ runtime }) => isThere(runtime?.networkDriver)) && networks.length > 0;
-  const maybeRunning = services.vms.records.list().filter(({ state }) => state !== 'stopped');
-  const contexts = maybeRunning.map((vm) => makeContext(services, vm));
-  for (const network of networks) {
-    const joined = contexts.filter(({ vm }) => vm.runtime?.networkDriver === network.name).map((context) => context.network);
-    await network.sweep(joined).catch((error: unknown) => {
-      if (isAbsent(error) && !services.vms.records.list().some(({ runtime }) => runtime?.networkDriver === network.name)) return;
-      isDone = false;
-      services.world.warn('a network could not be swept', { network: network.name, reason: textOf(error) });
-    });
-  }
-  return isDone;
 }
 
 /** The private network is for VMs: when none runs, nothing of it outlives the daemon. */

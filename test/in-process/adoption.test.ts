@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { createFakeHypervisor } from '../../src/drivers/hypervisor/fake/driver.ts';
 import type { Hypervisor } from '../../src/drivers/hypervisor/contract.ts';
-import type { Timer } from '../../src/lifecycle/timer.ts';
+import type { Timer } from '../../src/context/timer.ts';
 import { BangerError } from '../../src/model/errors.ts';
 import { forceState } from '../support/force-state.ts';
 import { runInProcess } from '../support/run-cli.ts';

@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs';
 import type { Duplex } from 'node:stream';
 import { type TestContext, test } from 'node:test';
 import type { BangerError } from '../../src/model/errors.ts';
-import type { Timer } from '../../src/lifecycle/timer.ts';
+import type { Timer } from '../../src/context/timer.ts';
 import { createTestWorld } from '../support/test-world.ts';
 import { created, daemonFor, done, fakeOf, startDaemon, until } from '../support/test-daemon.ts';
 import { runInProcess } from '../support/run-cli.ts';

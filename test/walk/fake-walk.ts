@@ -1,6 +1,6 @@
 // The random walk in one process: the real daemon over fakes, with a nemesis at the daemon's effects.
 import type { VmView } from '../../src/api/schemas.ts';
-import { sweepNetworks } from '../../src/lifecycle/sweep.ts';
+import { sweepNetworks } from '../../src/capabilities/sweep-networks.ts';
 import type { BangerError } from '../../src/model/errors.ts';
 import { jumpClock } from '../support/clock.ts';
 import type { EffectHook } from '../support/effects.ts';

@@ -3,7 +3,7 @@ import { listenerOf, listenersOf, reachPorts } from '../../capabilities/ports.ts
 import type { ForwardResult } from '../../drivers/network/contract.ts';
 import type { GuestPort } from '../../guest/protocol.ts';
 import { held } from '../../lifecycle/adopt.ts';
-import { makeContext } from '../../lifecycle/vm-context.ts';
+import { makeContext } from '../../context/vm-context.ts';
 import { portKey } from '../../model/forward-ports.ts';
 import { decideAction } from '../../model/vm-state.ts';
 import type { Vm } from '../../model/vm.ts';

@@ -5,7 +5,7 @@ import { held } from '../../lifecycle/adopt.ts';
 import { createVm } from '../../lifecycle/vm/create.ts';
 import { setVm } from '../../lifecycle/vm/set.ts';
 import { deleteVm, killVm, restartVm, startVm, stopVm } from '../../lifecycle/vm/verbs.ts';
-import { makeContext } from '../../lifecycle/vm-context.ts';
+import { makeContext } from '../../context/vm-context.ts';
 import { BangerError } from '../../model/errors.ts';
 import { resolveReference } from '../../model/reference.ts';
 import { decideAction } from '../../model/vm-state.ts';

@@ -8,7 +8,7 @@ import { pathToFileURL } from 'node:url';
 import { packagedBundle, temporaryDirectory } from '../../../test/support/bundle-fixture.ts';
 import { realHost } from '../../host/host.ts';
 import { resolveDirectories } from '../../lib/directories.ts';
-import { Operations } from '../operations.ts';
+import { Operations } from '../../context/operations.ts';
 import { bundlePath } from '../../model/image.ts';
 import type { Vm } from '../../model/vm.ts';
 import { openStore } from '../../store/store.ts';

@@ -13,7 +13,7 @@ import { packageBundle } from '../../images/bundle/package-bundle.ts';
 import { PACKAGE_MANIFEST_NAME } from '../../images/bundle/package-manifest.ts';
 import { parseReleasePin, type Release, RELEASE_PIN } from '../../images/bundle/release.ts';
 import type { OperationRecord } from '../../model/operation.ts';
-import type { OperationHandle, Operations } from '../operations.ts';
+import type { OperationHandle, Operations } from '../../context/operations.ts';
 import { BangerError } from '../../model/errors.ts';
 import { filesOf, type Image } from '../../model/image.ts';
 import type { Places } from './places.ts';

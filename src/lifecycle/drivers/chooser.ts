@@ -1,7 +1,7 @@
 import type { Hypervisor } from '../../drivers/hypervisor/contract.ts';
 import type { NetworkDriver } from '../../drivers/network/contract.ts';
 import type { StorageDriver } from '../../drivers/storage/contract.ts';
-import type { Drivers, RecordedDrivers, VmDrivers } from './vm-drivers.ts';
+import type { Drivers, RecordedDrivers, VmDrivers } from '../../context/vm-drivers.ts';
 import { BangerError } from '../../model/errors.ts';
 import type { VmAddresses } from '../../model/network.ts';
 import type { Verdict } from '../../model/verdict.ts';

@@ -1,6 +1,6 @@
 import type { Hypervisor } from '../../drivers/hypervisor/contract.ts';
 import type { StorageDriver } from '../../drivers/storage/contract.ts';
-import type { Drivers } from './vm-drivers.ts';
+import type { Drivers } from '../../context/vm-drivers.ts';
 import type { Chooser } from './chooser.ts';
 
 type Parts = {

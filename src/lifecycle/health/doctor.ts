@@ -4,11 +4,11 @@ import type { Verdict } from '../../model/verdict.ts';
 import type { BundleWork } from '../bundle/work.ts';
 import type { Chooser } from '../drivers/chooser.ts';
 import type { Choices, Survey } from '../drivers/decide.ts';
-import type { LifecycleServices } from '../services.ts';
+import type { LifecycleServices } from '../../context/services.ts';
 import { withoutCircle } from './circle.ts';
 import { type DriverRow, tabulate } from './driver-table.ts';
 import { examine, type Fixed, mend } from './examine.ts';
-import type { Finding } from './finding.ts';
+import type { Finding } from '../../context/finding.ts';
 import { hostFindings } from './needs.ts';
 
 /** One line of doctor, without what only this process can use. */

@@ -2,11 +2,11 @@ import { ALL_CAPABILITIES } from '../../capabilities/all.ts';
 import { formatSize } from '../../lib/size.ts';
 import type { Image } from '../../model/image.ts';
 import type { Vm } from '../../model/vm.ts';
-import type { Finding } from './finding.ts';
+import type { Finding } from '../../context/finding.ts';
 import { directoriesWithoutRecord } from '../restore.ts';
-import type { LifecycleServices } from '../services.ts';
+import type { LifecycleServices } from '../../context/services.ts';
 import { unknownVmms } from '../sweep.ts';
-import { makeContext } from '../vm-context.ts';
+import { makeContext } from '../../context/vm-context.ts';
 
 /** So many VMs are looked at together: a guest that is silent holds up the others only for its own seconds. */
 const AT_ONCE = 32;

@@ -1,4 +1,4 @@
-import type { LifecycleServices } from '../services.ts';
+import type { LifecycleServices } from '../../context/services.ts';
 
 /** The whole of what a build said, in a file; lines come in the order in which they were given. */
 export type BuildLog = { line(text: string): void; written(): Promise<void> };

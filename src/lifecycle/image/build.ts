@@ -5,7 +5,7 @@ import type { OperationRecord } from '../../model/operation.ts';
 import { chooseSteps, type ProvisionStep } from '../../model/provisioning.ts';
 import { trustOf } from '../../model/vm-change.ts';
 import { preflight } from '../health/needs.ts';
-import type { LifecycleServices } from '../services.ts';
+import type { LifecycleServices } from '../../context/services.ts';
 import { checkTrust } from '../vm/create.ts';
 import { bootstrapImage } from './bootstrap.ts';
 import { beginWithBuilder } from './builder-work.ts';

@@ -1,8 +1,8 @@
 import type { Image } from '../../model/image.ts';
 import type { VmSpec } from '../../model/vm.ts';
 import type { OperationRecord } from '../../model/operation.ts';
-import type { Step } from '../pipeline.ts';
-import type { LifecycleServices } from '../services.ts';
+import type { Step } from '../../context/pipeline.ts';
+import type { LifecycleServices } from '../../context/services.ts';
 import { type BuildLog, openBuildLog } from './build-log.ts';
 import { logged } from './build-steps.ts';
 import { type Builder, makeBuilder, removeBuilder, reserveBuilder } from './builder-vm.ts';

@@ -1,5 +1,5 @@
 import type { ProvisionSources } from '../../images/provision/sources.ts';
-import type { Freshness, ImageServices } from '../services.ts';
+import type { Freshness, ImageServices } from '../../context/services.ts';
 import type { Image, ImageRecipe } from '../../model/image.ts';
 import type { ProvisionStep } from '../../model/provisioning.ts';
 import { bundlePackagesHash } from '../bundle/packages-hash.ts';

@@ -1,4 +1,4 @@
-import type { LifecycleServices } from '../services.ts';
+import type { LifecycleServices } from '../../context/services.ts';
 import { IMAGE_MANIFEST, renderImageManifest } from './manifest.ts';
 import { lockOf } from './remove.ts';
 

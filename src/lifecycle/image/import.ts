@@ -1,8 +1,8 @@
 import { BangerError } from '../../model/errors.ts';
 import type { OperationRecord } from '../../model/operation.ts';
-import type { Step } from '../pipeline.ts';
+import type { Step } from '../../context/pipeline.ts';
 import { preflight } from '../health/needs.ts';
-import type { LifecycleServices } from '../services.ts';
+import type { LifecycleServices } from '../../context/services.ts';
 import { createManagedImage, type ImageContext } from './managed.ts';
 
 export type ImportImageRequest = {

@@ -3,7 +3,7 @@ import type { Image } from '../../model/image.ts';
 import { checkName } from '../../model/name.ts';
 import type { ImageStore } from '../../store/images.ts';
 import type { VmStore } from '../../store/vms.ts';
-import type { LifecycleServices } from '../services.ts';
+import type { LifecycleServices } from '../../context/services.ts';
 
 type Users = { vms: { records: Pick<VmStore, 'list'> } };
 

@@ -1,8 +1,8 @@
 import type { Image } from '../../model/image.ts';
 import type { OperationRecord } from '../../model/operation.ts';
 import { BangerError } from '../../model/errors.ts';
-import type { Step } from '../pipeline.ts';
-import type { LifecycleServices } from '../services.ts';
+import type { Step } from '../../context/pipeline.ts';
+import type { LifecycleServices } from '../../context/services.ts';
 import { copyFile, createManagedImage, type ImageContext } from './managed.ts';
 import { refuseWhileUsed } from './names.ts';
 

@@ -2,7 +2,7 @@ import type { ProvisionSources } from '../../images/provision/sources.ts';
 import type { ProvisionStep } from '../../model/provisioning.ts';
 import { BangerError } from '../../model/errors.ts';
 import type { Image } from '../../model/image.ts';
-import type { Step } from '../pipeline.ts';
+import type { Step } from '../../context/pipeline.ts';
 import type { Builder } from './builder-vm.ts';
 import { runInGuest, waitForInit } from './guest-run.ts';
 import type { ImageContext } from './managed.ts';

@@ -1,5 +1,5 @@
 import { STAGING_ENDING } from '../../model/paths.ts';
-import type { LifecycleServices } from '../services.ts';
+import type { LifecycleServices } from '../../context/services.ts';
 import { IMAGE_MANIFEST, parseImageManifest } from './manifest.ts';
 
 /** How many logs of builds without an image are kept; they tell why those failed. */

@@ -1,7 +1,7 @@
 import { BangerError } from '../../model/errors.ts';
 import { ext4Problem, IMAGE_HEAD_BYTES, initramfsProblem, kernelProblem } from '../../model/image-files.ts';
 import { completeImage, type Image, type InitSystem } from '../../model/image.ts';
-import type { LifecycleServices } from '../services.ts';
+import type { LifecycleServices } from '../../context/services.ts';
 import { reserveName } from './names.ts';
 
 /** Files that the user owns; paths are absolute. */

@@ -1,6 +1,6 @@
 import type { Image } from '../../model/image.ts';
 import type { OperationRecord } from '../../model/operation.ts';
-import type { LifecycleServices } from '../services.ts';
+import type { LifecycleServices } from '../../context/services.ts';
 import { refuseWhileUsed, usersOf } from './names.ts';
 
 /**

@@ -1,5 +1,5 @@
 import { BangerError } from '../../model/errors.ts';
-import type { VmContext } from '../vm-context.ts';
+import type { VmContext } from '../../context/vm-context.ts';
 import { faultOfDisks, lastWords } from './last-words.ts';
 
 const SHOWN_SERIAL_LINES = 15;

@@ -1,6 +1,6 @@
-import type { Capability } from '../../capabilities/capability.ts';
-import type { Step } from '../pipeline.ts';
-import type { VmContext } from '../vm-context.ts';
+import type { Capability } from '../../context/capability.ts';
+import type { Step } from '../../context/pipeline.ts';
+import type { VmContext } from '../../context/vm-context.ts';
 
 /** @returns the steps of one kind, in the order of the capabilities. */
 export function present(capabilities: readonly Capability[], kind: 'prepare' | 'beforeStart' | 'afterStart'): Step<VmContext>[] {

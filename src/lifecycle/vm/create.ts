@@ -9,10 +9,10 @@ import { changedLabels, trustOf } from '../../model/vm-change.ts';
 import type { Vm, VmSpec } from '../../model/vm.ts';
 import { healImage } from '../image/heal.ts';
 import { preflight } from '../health/needs.ts';
-import type { OperationHandle } from '../operations.ts';
-import { runSteps, type Step } from '../pipeline.ts';
-import type { LifecycleServices } from '../services.ts';
-import { makeContext, type VmContext } from '../vm-context.ts';
+import type { OperationHandle } from '../../context/operations.ts';
+import { runSteps, type Step } from '../../context/pipeline.ts';
+import type { LifecycleServices } from '../../context/services.ts';
+import { makeContext, type VmContext } from '../../context/vm-context.ts';
 import { present } from './capability-steps.ts';
 import { startSteps } from './start-steps.ts';
 

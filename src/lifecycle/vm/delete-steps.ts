@@ -1,7 +1,7 @@
 import { ALL_CAPABILITIES } from '../../capabilities/all.ts';
 import type { BangerError } from '../../model/errors.ts';
-import { type PipelineOptions, runAll, runSteps, type Step } from '../pipeline.ts';
-import type { VmContext } from '../vm-context.ts';
+import { type PipelineOptions, runAll, runSteps, type Step } from '../../context/pipeline.ts';
+import type { VmContext } from '../../context/vm-context.ts';
 import { present } from './capability-steps.ts';
 import { takeDownSteps } from './stop-steps.ts';
 import { assertEnded, findVmm } from './vmm.ts';

@@ -1,9 +1,9 @@
 import type { Machine, MachineExit } from '../../drivers/hypervisor/contract.ts';
 import type { Vm } from '../../model/vm.ts';
-import { runAll } from '../pipeline.ts';
-import type { LifecycleServices } from '../services.ts';
-import { makeContext } from '../vm-context.ts';
-import { REBOOT_LIMIT } from '../reboots.ts';
+import { runAll } from '../../context/pipeline.ts';
+import type { LifecycleServices } from '../../context/services.ts';
+import { makeContext } from '../../context/vm-context.ts';
+import { REBOOT_LIMIT } from '../../context/reboots.ts';
 import { stopSteps } from './stop-steps.ts';
 import { faultOfDisks, lastWords } from './last-words.ts';
 import { startVm } from './verbs.ts';

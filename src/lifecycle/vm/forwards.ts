@@ -4,8 +4,8 @@ import { BangerError } from '../../model/errors.ts';
 import { isVmLoopback } from '../../model/network.ts';
 import type { PortForward, Vm } from '../../model/vm.ts';
 import { decideAction } from '../../model/vm-state.ts';
-import type { LifecycleServices } from '../services.ts';
-import { makeContext } from '../vm-context.ts';
+import type { LifecycleServices } from '../../context/services.ts';
+import { makeContext } from '../../context/vm-context.ts';
 
 /**
  * Ties a port of the host to one of the guest, from now on and whenever the VM runs. The same again is fine.

@@ -1,6 +1,6 @@
 // What the console of a guest that came to nothing says of its disks, which are its owner's to mend (11.9).
 import type { Vm } from '../../model/vm.ts';
-import type { VmContext } from '../vm-context.ts';
+import type { VmContext } from '../../context/vm-context.ts';
 
 /** By what stands on the console: of banger's initramfs, or of Linux. */
 const ENDS: readonly [RegExp, string][] = [

@@ -1,8 +1,8 @@
 // A start beside the VM's own disks, for those that do not mount or do not boot any more (11.9).
-import type { Capability } from '../../capabilities/capability.ts';
+import type { Capability } from '../../context/capability.ts';
 import { BangerError } from '../../model/errors.ts';
-import { stepResult } from '../step-result.ts';
-import type { VmContext } from '../vm-context.ts';
+import { stepResult } from '../../context/step-result.ts';
+import type { VmContext } from '../../context/vm-context.ts';
 
 /** Root file system of an image, for a start that is a rescue. */
 export const rescueRootPath = stepResult<string>('the root of a rescue');

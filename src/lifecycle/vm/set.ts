@@ -1,12 +1,12 @@
 import { ALL_CAPABILITIES } from '../../capabilities/all.ts';
-import type { Change, Changeable } from '../../capabilities/capability.ts';
+import type { Change, Changeable } from '../../context/capability.ts';
 import type { OperationRecord } from '../../model/operation.ts';
 import { decideChange, type VmChangeRequest } from '../../model/vm-change.ts';
 import type { Vm } from '../../model/vm.ts';
 import { preflight } from '../health/needs.ts';
-import { runSteps, type Step } from '../pipeline.ts';
-import type { LifecycleServices } from '../services.ts';
-import { makeContext, type VmContext } from '../vm-context.ts';
+import { runSteps, type Step } from '../../context/pipeline.ts';
+import type { LifecycleServices } from '../../context/services.ts';
+import { makeContext, type VmContext } from '../../context/vm-context.ts';
 import { checkMemory } from './create.ts';
 import { verb } from './verbs.ts';
 import { assertEnded } from './vmm.ts';

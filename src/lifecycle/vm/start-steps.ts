@@ -1,13 +1,11 @@
 import { ALL_CAPABILITIES } from '../../capabilities/all.ts';
 import type { AgentClient, CallOptions } from '../../guest/agent-client.ts';
 import { BangerError } from '../../model/errors.ts';
-import type { Step } from '../pipeline.ts';
-import { watchClock } from '../clock-watch.ts';
-import { watchSpace } from '../space-watch.ts';
-import type { GuestDraft, VmContext } from '../vm-context.ts';
+import type { Step } from '../../context/pipeline.ts';
+import type { GuestDraft, VmContext } from '../../context/vm-context.ts';
 import { explainBootFailure } from './boot-failure.ts';
 import { present } from './capability-steps.ts';
-import { tellTroubles } from './guest-troubles.ts';
+import { tellTroubles } from '../../context/guest-troubles.ts';
 import { isForRescue, rescueRoot, rescueRootPath } from './rescue.ts';
 import { assertEnded, endVmm, machineSpec, runtimeAtRest } from './vmm.ts';
 
@@ -71,7 +69,8 @@ const boot: Step<VmContext> = {
 async function powerOn(context: VmContext, signal: AbortSignal, stage: string): Promise<void> {
   const { services, vm, update, operation } = context;
   const machine = await context.drivers.hypervisor.start(machineSpec(context), signal, (what) => operation.progress(stage, what));
-  watchSpace(context, services.vms.machines.add(vm.id, machine, services.vms.connectAgent(machine)));
+  const live = services.vms.machines.add(vm.id, machine, services.vms.connectAgent(machine));
+  for (const { companion } of ALL_CAPABILITIES) companion?.whilePowered?.(context, live);
   update({
     runtime: { bootId: services.world.processes.bootId(), ...vm.runtime, process: machine.process, accelerator: machine.accelerator },
   });
@@ -94,7 +93,8 @@ const personalize: Step<VmContext> = {
     }
     // From here on somebody may work in the guest, so that the next daemon must not end it as one that came to nothing.
     context.update({ startedAt: services.world.clock.now().toISOString() });
-    watchClock(context, services.vms.machines.get(vm));
+    const live = services.vms.machines.get(vm);
+    for (const { companion } of ALL_CAPABILITIES) companion?.whileUp?.(context, live);
   },
 };
 

@@ -1,8 +1,8 @@
 import { ALL_CAPABILITIES } from '../../capabilities/all.ts';
-import type { Step } from '../pipeline.ts';
-import type { VmContext } from '../vm-context.ts';
+import type { Step } from '../../context/pipeline.ts';
+import type { VmContext } from '../../context/vm-context.ts';
 import { present } from './capability-steps.ts';
-import type { LiveMachine } from '../machines.ts';
+import type { LiveMachine } from '../../context/machines.ts';
 import { assertEnded, endVmm, runtimeAtRest } from './vmm.ts';
 
 /** How long the guest may take to answer that it will power off. */

@@ -3,9 +3,9 @@ import type { MachineSpec } from '../../drivers/hypervisor/contract.ts';
 import { BangerError } from '../../model/errors.ts';
 import type { Image } from '../../model/image.ts';
 import type { ProcessIdentity, Vm, VmRuntime } from '../../model/vm.ts';
-import type { LifecycleServices } from '../services.ts';
+import type { LifecycleServices } from '../../context/services.ts';
 import { rescueRootPath } from './rescue.ts';
-import type { MachineDraft, VmContext } from '../vm-context.ts';
+import type { MachineDraft, VmContext } from '../../context/vm-context.ts';
 
 /** The command line says what the initramfs needs and nothing else; the rest comes through the agent. */
 const KERNEL_ARGUMENTS = ['banger.root=/dev/vda', 'banger.wait=1'];

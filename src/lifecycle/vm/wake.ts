@@ -1,4 +1,4 @@
-import type { LifecycleServices } from '../services.ts';
+import type { LifecycleServices } from '../../context/services.ts';
 import { startVm } from './verbs.ts';
 
 /** How it is with a VM of this name, for who asks for its web page; `asleep`: it would be started when asked to. */

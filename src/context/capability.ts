@@ -1,9 +1,10 @@
 import type { AgentClient, CallOptions } from '../guest/agent-client.ts';
-import type { Finding } from '../lifecycle/health/finding.ts';
-import type { Step } from '../lifecycle/pipeline.ts';
-import type { LifecycleServices } from '../lifecycle/services.ts';
+import type { Finding } from './finding.ts';
+import type { Step } from './pipeline.ts';
+import type { LifecycleServices } from './services.ts';
 import type { Vm } from '../model/vm.ts';
-import type { GuestDraft, MachineDraft, VmContext } from '../lifecycle/vm-context.ts';
+import type { LiveMachine } from './machines.ts';
+import type { GuestDraft, MachineDraft, VmContext } from './vm-context.ts';
 
 /** By what verbs tell capabilities apart; none asks for a name. */
 export type CapabilityTraits = {
@@ -31,6 +32,14 @@ export type CapabilityChange = {
   publish?(change: Change): Step<VmContext>[];
 };
 
+/** What goes on beside a VM for as long as its machine is held; ends with `live.companions`. */
+export type Companion = {
+  /** From the VMM's start on, and from adoption. */
+  whilePowered?(context: VmContext, live: LiveMachine): void;
+  /** From the time on that the guest knows who it is, and from adoption. */
+  whileUp?(context: VmContext, live: LiveMachine): void;
+};
+
 /**
  * One thing a VM can have, in one file: what is made for it, what the VMM and the guest are told, and how it goes away.
  * Verbs walk the list in order and undo it in reverse; adding a capability changes no verb.
@@ -49,6 +58,7 @@ export type Capability = {
   /** Adds to what the agent sets before the image's init runs. */
   guestConfig?(context: VmContext, draft: GuestDraft): void | Promise<void>;
   change?: CapabilityChange;
+  companion?: Companion;
   /** Done when the guest is personalised or adopted, undone before it is asked to stop. Must be repeatable. */
   afterStart?: Step<VmContext>;
   /**

@@ -1,8 +1,8 @@
 // What a guest says it could not set up, in words for people (11.9).
 import { getSystemErrorName } from 'node:util';
-import type { GuestTrouble } from '../../guest/protocol.ts';
-import type { VmTrouble } from '../../model/vm.ts';
-import type { VmContext } from '../vm-context.ts';
+import type { GuestTrouble } from '../guest/protocol.ts';
+import type { VmTrouble } from '../model/vm.ts';
+import type { VmContext } from './vm-context.ts';
 
 /** By the errno of Linux. */
 const CAUSES: Readonly<Record<number, string>> = {

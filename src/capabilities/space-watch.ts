@@ -1,9 +1,9 @@
-import { overlayOf } from '../capabilities/root-overlay.ts';
+import { overlayOf } from './root-overlay.ts';
 import { formatSize } from '../lib/size.ts';
 import { BangerError } from '../model/errors.ts';
-import type { LiveMachine } from './machines.ts';
+import type { LiveMachine } from '../context/machines.ts';
 import { OVERLAY_AHEAD_BYTES, decideHost, decideOverlay, nextLookMs } from './space-decisions.ts';
-import type { VmContext } from './vm-context.ts';
+import type { VmContext } from '../context/vm-context.ts';
 
 /** Who looks at the space of a VM: the VMM itself, the storage driver's count of its overlay, or the host's count of what is free. */
 type Source = 'vmm' | 'overlay' | 'host';

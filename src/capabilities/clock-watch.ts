@@ -1,13 +1,7 @@
 import type { ClockReading } from '../guest/clock.ts';
 import { decideClock } from './clock-decisions.ts';
-import type { LiveMachine } from './machines.ts';
-import type { VmContext } from './vm-context.ts';
-
-/** Tells that the host's clock was set, or that the host slept. */
-export type ClockJumps = {
-  /** @returns what ends it */
-  subscribe(listener: () => void): () => void;
-};
+import type { LiveMachine } from '../context/machines.ts';
+import type { VmContext } from '../context/vm-context.ts';
 
 /** Out of the way of a start; its own order to the guest has set the clock nearly right by then. */
 const FIRST_LOOK_MS = 1000;

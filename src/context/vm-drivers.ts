@@ -1,8 +1,8 @@
-import type { Hypervisor } from '../../drivers/hypervisor/contract.ts';
-import type { NetworkDriver } from '../../drivers/network/contract.ts';
-import type { StorageDriver } from '../../drivers/storage/contract.ts';
-import type { VmAddresses } from '../../model/network.ts';
-import type { VmRuntime } from '../../model/vm.ts';
+import type { Hypervisor } from '../drivers/hypervisor/contract.ts';
+import type { NetworkDriver } from '../drivers/network/contract.ts';
+import type { StorageDriver } from '../drivers/storage/contract.ts';
+import type { VmAddresses } from '../model/network.ts';
+import type { VmRuntime } from '../model/vm.ts';
 
 /** The drivers of one VM. */
 export type VmDrivers = { hypervisor: Hypervisor; storage: StorageDriver; network: NetworkDriver };

@@ -10,7 +10,7 @@ import { type Vm, shortId } from '../model/vm.ts';
 import type { VmChange } from '../store/vms.ts';
 import type { OperationHandle } from './operations.ts';
 import type { LifecycleServices } from './services.ts';
-import type { RecordedDrivers, VmDrivers } from './drivers/vm-drivers.ts';
+import type { RecordedDrivers, VmDrivers } from './vm-drivers.ts';
 
 /** What the steps of a verb share about one VM. */
 export type VmContext = {

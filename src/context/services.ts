@@ -11,8 +11,7 @@ import type { NamePort } from '../names/names.ts';
 import type { ImageStore } from '../store/images.ts';
 import type { VmManifests } from '../store/vm-manifests.ts';
 import type { VmStore } from '../store/vms.ts';
-import type { ClockJumps } from './clock-watch.ts';
-import type { Drivers } from './drivers/vm-drivers.ts';
+import type { Drivers } from './vm-drivers.ts';
 import type { DiskPort, FilePort, ProcessPort } from './host-port.ts';
 import type { KeyedLock } from './locks.ts';
 import type { Machines } from './machines.ts';
@@ -109,6 +108,12 @@ type Clock = {
   /** For looks at the clocks of guests. */
   guestTimer: Timer;
   jumps: ClockJumps;
+};
+
+/** Tells that the host's clock was set, or that the host slept. */
+export type ClockJumps = {
+  /** @returns what ends it */
+  subscribe(listener: () => void): () => void;
 };
 
 /** What nobody can guess, or must not choose twice. */

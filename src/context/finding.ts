@@ -1,5 +1,5 @@
-import type { ErrorCode } from '../../model/errors.ts';
-import type { Verdict } from '../../model/verdict.ts';
+import type { ErrorCode } from '../model/errors.ts';
+import type { Verdict } from '../model/verdict.ts';
 
 /** Something about a VM, an image or this installation that is not as it should be. */
 export type Finding = Verdict & {

@@ -1,0 +1,5 @@
+import type { Capability } from '../context/capability.ts';
+import { watchSpace } from './space-watch.ts';
+
+/** Room on the host for what the guest writes (5.4). */
+export const space: Capability = { name: 'space', companion: { whilePowered: watchSpace } };

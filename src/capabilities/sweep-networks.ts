@@ -1,0 +1,33 @@
+import { BangerError } from '../model/errors.ts';
+import type { LifecycleServices } from '../context/services.ts';
+import { makeContext } from '../context/vm-context.ts';
+
+/**
+ * Each network keeps what belongs to VMs that it joined: they run, or nobody can tell that they do not.
+ * @returns whether every network that has joined one of the VMs could be swept
+ */
+export async function sweepNetworks(services: LifecycleServices): Promise<boolean> {
+  const networks = services.vms.drivers.networks();
+  const isThere = (name: string | undefined): boolean => name === undefined || networks.some((network) => network.name === name);
+  let isDone = services.vms.records.list().every(({ runtime }) => isThere(runtime?.networkDriver)) && networks.length > 0;
+  const maybeRunning = services.vms.records.list().filter(({ state }) => state !== 'stopped');
+  const contexts = maybeRunning.map((vm) => makeContext(services, vm));
+  for (const network of networks) {
+    const joined = contexts.filter(({ vm }) => vm.runtime?.networkDriver === network.name).map((context) => context.network);
+    await network.sweep(joined).catch((error: unknown) => {
+      if (isAbsent(error) && !services.vms.records.list().some(({ runtime }) => runtime?.networkDriver === network.name)) return;
+      isDone = false;
+      services.world.warn('a network could not be swept', { network: network.name, reason: textOf(error) });
+    });
+  }
+  return isDone;
+}
+
+/** What cannot be had on this host has nothing to sweep. */
+function isAbsent(error: unknown): boolean {
+  return error instanceof BangerError && error.code === 'PREREQUISITE_MISSING';
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
