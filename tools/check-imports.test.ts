@@ -85,6 +85,20 @@ test('a module that slows the CLI down is found behind other files, with the way
   assert.match(problems[0] ?? '', /^src\/api\/c\.ts:1: zod .*src\/cli\/main\.ts → src\/cli\/a\.ts → src\/api\/c\.ts/);
 });
 
+test('imports that lead in a circle are found, types included, and no others', () => {
+  const circle = [
+    { path: 'src/lib/a.ts', text: "import { b } from './b.ts';" },
+    { path: 'src/lib/b.ts', text: "import type { C } from './c.ts';" },
+    { path: 'src/lib/c.ts', text: "const a = await import('./a.ts');" },
+    { path: 'src/lib/d.ts', text: "import { a } from './a.ts';\nimport { b } from './b.ts';" },
+  ];
+  const { problems } = checkImports(circle);
+  assert.equal(problems.length, 1, problems.join('\n'));
+  assert.match(problems[0] ?? '', /^src\/lib\/a\.ts:1: .*circle.*: src\/lib\/a\.ts → src\/lib\/b\.ts → src\/lib\/c\.ts;/);
+  assert.deepEqual(checkImports(circle, [], ['src/lib/']).problems, []);
+  assert.deepEqual(checkImports(circle.slice(1)).problems, []);
+});
+
 test('looking at no file counts as zero files, which fails the check', () => {
   assert.equal(checkImports([]).scanned, 0);
 });

@@ -1,7 +1,7 @@
 // The host's end of a copy: a program in C, since Node reaches neither openat(2) nor holes nor attributes of files.
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import type { PipedProcess } from '../host/process-stream.ts';
+import type { PipedProcess } from '../host/spawn.ts';
 import { spawnPiped } from '../host/spawn.ts';
 import { BangerError } from '../model/errors.ts';
 import type { Caller } from './caller.ts';

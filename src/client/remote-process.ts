@@ -1,5 +1,6 @@
 // The way to another machine's daemon: ssh, and at its other end `banger internal dial-stdio`. Loaded only when it is used.
-import { openProcessStream, type StreamEnding } from '../host/process-stream.ts';
+import { openProcessStream } from '../host/process-stream.ts';
+import type { StreamEnding } from '../host/spawn.ts';
 import { BangerError } from '../model/errors.ts';
 import type { Caller } from './caller.ts';
 import { endpointName, remoteArgv, type SshEndpoint, sshWords } from './endpoint.ts';

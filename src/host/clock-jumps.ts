@@ -1,5 +1,5 @@
 import { commandEnvironment, spawnPiped } from './spawn.ts';
-import type { PipedProcess } from './process-stream.ts';
+import type { PipedProcess } from './spawn.ts';
 
 /** Who wants to know that this host's wall clock was set, or that the host slept. */
 export type ClockJumps = { subscribe(listener: () => void): () => void };

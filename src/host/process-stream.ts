@@ -1,18 +1,7 @@
 // stdin and stdout of a program as one stream, which is used like a socket.
-import type { Readable, Writable } from 'node:stream';
 import { Duplex } from 'node:stream';
 import { spawnPiped } from './spawn.ts';
-
-/** How the program ended before it had answered; `stdout` is what came in place of an answer. */
-export type StreamEnding = {
-  exitCode: number | null;
-  signal: NodeJS.Signals | null;
-  startError: string | undefined;
-  stdout: string;
-  stderr: string;
-  /** It goes on, but has said something else and then nothing for so long. */
-  silentMs?: number;
-};
+import type { StreamEnding } from './spawn.ts';
 
 export type ProcessStreamOptions = {
   /** Makes the stream's error when the program ends before its answer begins, or says too much else. */
@@ -21,16 +10,6 @@ export type ProcessStreamOptions = {
   findStart?: (text: string) => number;
   /** How long it may say nothing more after something else than the answer; default: for ever. Who has said nothing yet is not judged. */
   silentLimitMs?: number;
-};
-
-/** A program with pipes for all that it reads and writes. */
-export type PipedProcess = {
-  stdin: Writable;
-  stdout: Readable;
-  stderr: Readable;
-  /** Settles when it has ended and all it wrote has been read. */
-  ended: Promise<Omit<StreamEnding, 'stdout' | 'stderr'>>;
-  end(): void;
 };
 
 const KEPT_STDERR_CHARS = 8192;

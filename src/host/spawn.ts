@@ -7,7 +7,27 @@ import type { Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { startTicksOf } from './processes.ts';
 import type { ProcessIdentity } from './processes.ts';
-import type { PipedProcess } from './process-stream.ts';
+
+/** How the program ended before it had answered; `stdout` is what came in place of an answer. */
+export type StreamEnding = {
+  exitCode: number | null;
+  signal: NodeJS.Signals | null;
+  startError: string | undefined;
+  stdout: string;
+  stderr: string;
+  /** It goes on, but has said something else and then nothing for so long. */
+  silentMs?: number;
+};
+
+/** A program with pipes for all that it reads and writes. */
+export type PipedProcess = {
+  stdin: Writable;
+  stdout: Readable;
+  stderr: Readable;
+  /** Settles when it has ended and all it wrote has been read. */
+  ended: Promise<Omit<StreamEnding, 'stdout' | 'stderr'>>;
+  end(): void;
+};
 
 /** How a finished command ended, as facts. */
 export type CommandOutcome = {

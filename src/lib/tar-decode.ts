@@ -1,7 +1,7 @@
 // What headers of archives say: ustar, pax, and the ways of GNU tar. Of readTar in tar.ts, which knows where they lie.
 import { decodeName } from './byte-names.ts';
-import { type SparseMap, parseSparseList } from './tar-sparse.ts';
-import { ACL_KEY, TAR_BLOCK_BYTES, type TarEntry, TarProblem, XATTR_KEY } from './tar-entry.ts';
+import { parseSparseList } from './tar-sparse.ts';
+import { type SparseMap, ACL_KEY, TAR_BLOCK_BYTES, type TarEntry, TarProblem, XATTR_KEY } from './tar-entry.ts';
 
 /** What an extended header says of the next entry, in place of its own. */
 export type Overrides = {

@@ -1,5 +1,6 @@
 // What readers and writers of archives speak of.
-import type { SparseMap } from './tar-sparse.ts';
+/** Where the stored bytes of a file belong, in order; all else of it is zeros. */
+export type SparseMap = { sizeBytes: number; pieces: readonly { at: number; sizeBytes: number }[] };
 
 export const TAR_BLOCK_BYTES = 512;
 export type TarEntry = {

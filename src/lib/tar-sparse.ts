@@ -1,8 +1,5 @@
 // Files with holes in archives: what is stored is data alone, and a map says where it belongs.
-import { TAR_BLOCK_BYTES, TarProblem } from './tar-entry.ts';
-
-/** Where the stored bytes of a file belong, in order; all else of it is zeros. */
-export type SparseMap = { sizeBytes: number; pieces: readonly { at: number; sizeBytes: number }[] };
+import { type SparseMap, TAR_BLOCK_BYTES, TarProblem } from './tar-entry.ts';
 
 /** More pieces than any file has that was not made to hurt. */
 export const MOST_PIECES = 100_000;

@@ -2,8 +2,8 @@
 // Source: POSIX.1-2017, pax, "ustar Interchange Format" and "pax Extended Header"; GNU tar, "Tar Internals".
 import { encodeName } from './byte-names.ts';
 import { checksum, decodeHeader, entryOf, cString, numberAt, type Overrides, parsePax, sparseMapOf } from './tar-decode.ts';
-import { TAR_BLOCK_BYTES, type TarEntry, TarProblem, XATTR_KEY } from './tar-entry.ts';
-import { checkedMap, encodeSparseMap, MOST_PIECES, parseSparseList, type SparseMap } from './tar-sparse.ts';
+import { type SparseMap, TAR_BLOCK_BYTES, type TarEntry, TarProblem, XATTR_KEY } from './tar-entry.ts';
+import { checkedMap, encodeSparseMap, MOST_PIECES, parseSparseList } from './tar-sparse.ts';
 
 export { type TarEntry, TarProblem } from './tar-entry.ts';
 

@@ -1,4 +1,4 @@
-import type { BridgeHelper } from '../../src/drivers/network/bridge/driver.ts';
+import type { BridgeHelper } from '../../src/drivers/network/bridge/helper-list.ts';
 import { converseWithRoot } from '../../src/lib/line-protocol.ts';
 import { BangerError } from '../../src/model/errors.ts';
 

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createZstdCompress } from 'node:zlib';
-import type { BuildOptions } from './build-bundle.ts';
+import type { BuildOptions } from './build-options.ts';
 import { hashOf } from './build-inputs.ts';
 import { fetchKernel, kernelVersion, packInitramfs, readVmlinux } from './kernel.ts';
 import type { KernelPackage } from './kernel.ts';

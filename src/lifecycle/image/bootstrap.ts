@@ -10,7 +10,7 @@ import type { Step } from '../../context/pipeline.ts';
 import type { LifecycleServices } from '../../context/services.ts';
 import type { BuildLog } from './build-log.ts';
 import { endSteps, openLog } from './build-steps.ts';
-import type { BuildRequest } from './build.ts';
+import type { BuildRequest } from './build-request.ts';
 import { type Builder, builderSteps } from './builder-vm.ts';
 import { beginWithBuilder } from './builder-work.ts';
 import { IMAGE_FILES } from './manifest.ts';

@@ -5,7 +5,7 @@ import { trustOf } from '../../model/vm-change.ts';
 import type { Step } from '../../context/pipeline.ts';
 import type { LifecycleServices, World } from '../../context/services.ts';
 import type { BuildLog } from './build-log.ts';
-import type { Build } from './build.ts';
+import type { Build } from './build-request.ts';
 import { type Builder, builderSteps, powerOffStep, removeBuilder, untrustStep } from './builder-vm.ts';
 import type { ImageContext, ImageFacts } from './managed.ts';
 import { provisionSteps } from './provision.ts';

@@ -10,25 +10,7 @@ import { checkTrust } from '../vm/create.ts';
 import { bootstrapImage } from './bootstrap.ts';
 import { beginWithBuilder } from './builder-work.ts';
 import { buildFacts, buildSteps } from './build-steps.ts';
-
-export type BuildRequest = {
-  name: string;
-  /** Name or id; default: the default image, or one of the distribution. */
-  from?: string | undefined;
-  /** Beginning of the distribution that the base must be of; or one that is built from its own packages. */
-  distribution?: string | undefined;
-  /** Of the root file system; default: what new VMs get. */
-  sizeBytes?: number | undefined;
-  /** In place of the packages that banger's own list names. */
-  packages?: { path: string; names: string[] } | undefined;
-  script?: { path: string; text: string } | undefined;
-  /** Names of provisioning steps. */
-  only?: string[] | undefined;
-  skip?: string[] | undefined;
-  replace?: boolean | undefined;
-  hostCa?: boolean | undefined;
-  hostProxy?: boolean | undefined;
-};
+import type { BuildRequest, Build } from './build-request.ts';
 
 /** Step of which the user's own list takes the place of the packages. */
 const DEVELOPMENT = 'development';
@@ -55,9 +37,6 @@ export async function buildImage(services: LifecycleServices, request: BuildRequ
   await services.vms.drivers.choose({ bootId: services.world.processes.bootId(), storageDriver: 'copy' });
   return begin(services, { request, base, steps, packages, rootfsBytes });
 }
-
-/** A request, understood. */
-export type Build = { request: BuildRequest; base: Image; steps: ProvisionStep[]; packages: string[]; rootfsBytes: number };
 
 async function chooseBase(services: LifecycleServices, { from, distribution }: BuildRequest): Promise<Image> {
   const isOf = (image: Image): boolean => distribution === undefined || image.distribution.startsWith(distribution);

@@ -2,7 +2,7 @@ import type { Host } from '../../../host/host.ts';
 import { BangerError } from '../../../model/errors.ts';
 import { HOST_BRIDGE } from '../../../model/network.ts';
 import type { Verdict } from '../../../model/verdict.ts';
-import type { BridgeHelper } from './driver.ts';
+import type { BridgeHelper } from './helper-list.ts';
 import { type HelperList, parseList } from './helper-list.ts';
 
 /** Asks the helper what this host lets guests do; makes nothing. */

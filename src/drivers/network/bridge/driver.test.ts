@@ -7,7 +7,8 @@ import type { LineReply } from '../../../lib/line-protocol.ts';
 import type { Forwarder } from '../forwarder-process.ts';
 import { networkConformance } from '../conformance.ts';
 import { judgeNetwork } from './checks.ts';
-import { type BridgeHelper, createBridgeNetwork } from './driver.ts';
+import { createBridgeNetwork } from './driver.ts';
+import type { BridgeHelper } from './helper-list.ts';
 import { parseList } from './helper-list.ts';
 
 const never = new AbortController().signal;

@@ -8,12 +8,7 @@ import { createForwarder, type Forwarder, type ForwarderHost, type Share } from 
 import { applyForwards, parseForwards, tryForward } from '../forwards.ts';
 import { bridgeNetworkChecks } from './checks.ts';
 import { parseList, parseOwnUid } from './helper-list.ts';
-
-/** The root helper as this driver needs it: one request line, the data lines of its answer. */
-export type BridgeHelper = {
-  /** @throws NETWORK_FAILED with the errno's name in details.errno; PREREQUISITE_MISSING when no helper answers */
-  ask(request: string): Promise<string[]>;
-};
+import type { BridgeHelper } from './helper-list.ts';
 
 export type BridgeNetworkOptions = {
   host: Pick<Host, 'readWriteObstacle' | 'portProblem'>;

@@ -1,3 +1,9 @@
+/** The root helper as this driver needs it: one request line, the data lines of its answer. */
+export type BridgeHelper = {
+  /** @throws NETWORK_FAILED with the errno's name in details.errno; PREREQUISITE_MISSING when no helper answers */
+  ask(request: string): Promise<string[]>;
+};
+
 /** What `list` of the root helper says about networks (head of native/helper/network.c); undefined where the host has none. */
 export type HelperList = {
   /** Root is told of everybody's. */

@@ -1,6 +1,6 @@
 import { BangerError } from '../../../model/errors.ts';
 import type { Verdict } from '../../../model/verdict.ts';
-import type { OverlayHelper } from './driver.ts';
+import type { OverlayHelper } from './helper-lines.ts';
 import { parseSupport } from './helper-lines.ts';
 
 /** Asks the helper whether the kernel has what overlays need; makes nothing. */

@@ -9,12 +9,7 @@ import type { Overlay, OverlayUsage, StorageDriver } from '../contract.ts';
 import { storageError } from '../storage-error.ts';
 import { dmSnapshotCheck } from './checks.ts';
 import { parseHello, parseOverlay } from './helper-lines.ts';
-
-/** The root helper as this driver needs it: one request line, the data lines of its answer. */
-export type OverlayHelper = {
-  /** @throws STORAGE_FAILED with the errno's name in details.errno; PREREQUISITE_MISSING when no helper answers */
-  ask(request: string): Promise<string[]>;
-};
+import type { OverlayHelper } from './helper-lines.ts';
 
 /** Of what the overlay is a layer; kept beside it, because attaching must work after a reboot with nothing else. */
 type Origin = { basePath: string; sizeBytes: number };

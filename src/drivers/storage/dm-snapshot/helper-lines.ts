@@ -3,6 +3,12 @@ import { parseFacts } from '../../../lib/line-protocol.ts';
 import { BangerError } from '../../../model/errors.ts';
 import type { OverlayUsage } from '../contract.ts';
 
+/** The root helper as this driver needs it: one request line, the data lines of its answer. */
+export type OverlayHelper = {
+  /** @throws STORAGE_FAILED with the errno's name in details.errno; PREREQUISITE_MISSING when no helper answers */
+  ask(request: string): Promise<string[]>;
+};
+
 /** @throws STORAGE_FAILED when these are not the lines of `hello` */
 export function parseHello(lines: readonly string[]): { directory: string } {
   const [first = ''] = lines;
