@@ -95,7 +95,6 @@ test('imports that lead in a circle are found, types included, and no others', (
   const { problems } = checkImports(circle);
   assert.equal(problems.length, 1, problems.join('\n'));
   assert.match(problems[0] ?? '', /^src\/lib\/a\.ts:1: .*circle.*: src\/lib\/a\.ts → src\/lib\/b\.ts → src\/lib\/c\.ts;/);
-  assert.deepEqual(checkImports(circle, [], ['src/lib/']).problems, []);
   assert.deepEqual(checkImports(circle.slice(1)).problems, []);
 });
 

@@ -3,7 +3,6 @@ import { isBuiltin } from 'node:module';
 import { join, posix } from 'node:path';
 import { circlesIn } from './circles.ts';
 import {
-  CIRCLES_LEFT,
   CLI_ENTRY,
   IMPORT_BANS,
   IMPORT_EXCEPTIONS,
@@ -25,12 +24,12 @@ type Node = { path: string; imports: (ImportFact & { target: string })[] };
  * Judges the imports of all files of src/. Tests may import anything: they stand where compose.ts stands.
  * @param files of src/
  */
-export function checkImports(files: readonly SourceFile[], exceptions = IMPORT_EXCEPTIONS, circles = CIRCLES_LEFT): CheckResult {
+export function checkImports(files: readonly SourceFile[], exceptions = IMPORT_EXCEPTIONS): CheckResult {
   const nodes = files.filter((file) => !isTest(file.path)).map(toNode);
   const problems = [
     ...nodes.flatMap((node) => node.imports.flatMap((fact) => problemsOf(node, fact, exceptions))),
     ...cliStartProblems(nodes),
-    ...circleProblems(nodes, circles),
+    ...circleProblems(nodes),
     ...nodes.filter((node) => placeOf(node.path) === undefined).map((node) => `${node.path}:1: no import rule knows this folder`),
   ];
   const count = nodes.reduce((sum, node) => sum + node.imports.length, 0);
@@ -86,14 +85,14 @@ function matches(path: string, pattern: string): boolean {
 }
 
 /** Types count: who cannot be understood without the other is not a part of its own. */
-function circleProblems(nodes: readonly Node[], left: readonly string[]): string[] {
+function circleProblems(nodes: readonly Node[]): string[] {
   const known = new Set(nodes.map(({ path }) => path));
   const graph = new Map(
     nodes.map(({ path, imports }) => [path, imports.map(({ target }) => target).filter((target) => known.has(target))]),
   );
-  return circlesIn(graph)
-    .filter((circle) => !left.some((folder) => circle.every((path) => path.startsWith(folder))))
-    .map((circle) => `${circle[0]}:1: imports lead in a circle, types included: ${circle.join(' → ')}; move what they share below them`);
+  return circlesIn(graph).map(
+    (circle) => `${circle[0]}:1: imports lead in a circle, types included: ${circle.join(' → ')}; move what they share below them`,
+  );
 }
 
 /** Follows the static imports from the CLI's entry: whatever they reach is loaded before the first line of output. */

@@ -161,9 +161,6 @@ export const IMPORT_BANS: readonly ImportException[] = [
   { from: 'src/cli/', to: 'src/lib/own-socket.ts', because: 'the CLI is text alone: the client opens sockets' },
 ];
 
-/** Folders in which circles of imports are left; a circle that leads out of one of them is a fault. */
-export const CIRCLES_LEFT: readonly string[] = ['src/cli/'];
-
 /** Modules that only some files may import. */
 export type ReservedModule = { module: string; onlyIn: string; because: string };
 

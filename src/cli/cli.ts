@@ -5,9 +5,7 @@ import { isSet } from '../lib/is-set.ts';
 import { reachDaemon } from '../client/daemon-send.ts';
 import { type Endpoint, resolveEndpoint } from '../client/endpoint.ts';
 import { guarded } from './render/text.ts';
-
-export type Output = NodeJS.WritableStream & { isTTY?: boolean; columns?: number; rows?: number };
-export type Input = NodeJS.ReadableStream & { isTTY?: boolean; setRawMode?(on: boolean): unknown };
+import type { Input, Output } from './streams.ts';
 
 export type Cli = Caller & {
   stdin: Input;

@@ -4,6 +4,18 @@ import type { Argument, Command, Option } from '@commander-js/extra-typings';
 
 export type AnyCommand = BaseCommand;
 
+/** All commands, for the one that completes the others. */
+export type CommandTree = {
+  /** @returns just so much of the tree as the words need */
+  build(words: readonly string[]): Promise<AnyCommand>;
+  /** @returns the words with the noun that they lack */
+  canonical(words: readonly string[]): readonly string[];
+  /** Words that need no noun before them. */
+  shortcuts: readonly string[];
+  /** @returns the words that a shortcut stands for */
+  shortcutOf(word: string): readonly string[] | undefined;
+};
+
 /** commander hands words over as arguments of one call, of which there may be about a hundred thousand. */
 const WORDS_PARSED = 10_000;
 

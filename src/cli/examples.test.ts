@@ -8,7 +8,7 @@ import { startStubDaemon, type StubDaemon } from '../../test/support/stub-daemon
 import { createCli } from './cli.ts';
 import { examplesOf } from './command.ts';
 import { splitLine } from './completion/words.ts';
-import { allCommands } from './registry.ts';
+import { allCommands } from './program.ts';
 
 /** They act on this machine, and their words are read by other tests. */
 const ACTS_HERE = ['setup', 'dns', 'ssh-config', 'daemon', 'internal', 'ssh', 'fetch', 'package', 'context'];

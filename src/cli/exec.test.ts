@@ -7,7 +7,7 @@ import { encodeData, encodeFrame } from '../lib/frames.ts';
 import { runInProcess } from '../../test/support/run-cli.ts';
 import { answer, type Seen, startStubDaemon, type StubDaemon, type StubOptions } from '../../test/support/stub-daemon.ts';
 import { type GuestFrames, runAsGuest } from '../../test/support/stub-guest.ts';
-import type { Input, Output } from './cli.ts';
+import type { Input, Output } from './streams.ts';
 import { createSession } from '../client/exec-session.ts';
 import { takeTerminal } from './terminal.ts';
 

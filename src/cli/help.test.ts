@@ -8,7 +8,7 @@ import { createCli } from './cli.ts';
 import { examplesOf } from './command.ts';
 import { splitLine } from './completion/words.ts';
 import { buildProgram } from './program.ts';
-import { allCommands } from './registry.ts';
+import { allCommands } from './program.ts';
 
 const ENV = { BANGER_RUNTIME_DIR: '/nonexistent', BANGER_STATE_DIR: '/nonexistent', BANGER_NO_AUTOSTART: '1' };
 const silent = () => {

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { PassThrough } from 'node:stream';
 import { test } from 'node:test';
-import { createCli, type Output } from './cli.ts';
+import { createCli } from './cli.ts';
+import type { Output } from './streams.ts';
 import { frame, openLiveScreen } from './live-screen.ts';
 
 function terminal(isTTY: boolean, term = 'xterm') {

@@ -3,10 +3,11 @@ import { PassThrough } from 'node:stream';
 import { after, before, test } from 'node:test';
 import { runInProcess } from '../../test/support/run-cli.ts';
 import { answer, startStubDaemon, type StubDaemon, stubVm } from '../../test/support/stub-daemon.ts';
-import { createCli, type Output } from './cli.ts';
+import { createCli } from './cli.ts';
+import type { Output } from './streams.ts';
 import type { AnyCommand } from './command.ts';
 import { OUTPUT_FORMATS } from './output.ts';
-import { allCommands } from './registry.ts';
+import { allCommands } from './program.ts';
 import { runCli } from './run.ts';
 import { environmentOfSwitches } from './switches.ts';
 

@@ -1,6 +1,6 @@
 // The streams that this process was started with, where Node alone would lose what goes wrong with them.
 import { createReadStream, fstatSync } from 'node:fs';
-import type { Input, Output } from './cli.ts';
+import type { Input, Output } from './streams.ts';
 
 /** @returns a getter of stdin: the stream is opened when it is asked for, and once */
 export function openStdinOnce(): () => Input {

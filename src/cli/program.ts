@@ -1,9 +1,9 @@
 import { Option } from 'commander';
 import { VERSION } from '../client/build-info.ts';
 import type { Cli } from './cli.ts';
-import { type AnyCommand, CONTEXT_SWITCH, LongCommand } from './command.ts';
-import { type Group, GROUPS, loadVerb, SHORTCUTS, TOP_VERBS } from './registry.ts';
-import { commandWords } from './words.ts';
+import { type AnyCommand, type CommandTree, CONTEXT_SWITCH, LongCommand } from './command.ts';
+import { type Group, GROUPS, loadVerb, SHORTCUTS, shortcutOf, TOP_VERBS } from './registry.ts';
+import { canonicalWords, commandWords } from './words.ts';
 
 /**
  * Builds just so much of the command tree as `argv` needs: the verb that it names, the group's verbs when it names no
@@ -12,16 +12,21 @@ import { commandWords } from './words.ts';
  */
 export async function buildProgram(cli: Cli, argv: readonly string[]): Promise<AnyCommand> {
   const program = newProgram(cli);
+  const tree = treeOf(cli);
   const [first = '', second = ''] = commandWords(argv);
   const top = TOP_VERBS.find((verb) => verb.names.includes(first));
   const group = Object.hasOwn(GROUPS, first) ? GROUPS[first] : undefined;
-  if (top !== undefined) attach(cli, program, await loadVerb(cli, top));
+  if (top !== undefined) attach(cli, program, await loadVerb(cli, top, tree));
   else if (group !== undefined) await addGroup(cli, program, first, group, second);
   else {
     for (const [name, { description, hidden }] of Object.entries(GROUPS)) addEmptyGroup(program, name, description, hidden === true);
-    for (const verb of TOP_VERBS) attach(cli, program, await loadVerb(cli, verb));
+    for (const verb of TOP_VERBS) attach(cli, program, await loadVerb(cli, verb, tree));
   }
   return program;
+}
+
+function treeOf(cli: Cli): CommandTree {
+  return { build: (words) => buildProgram(cli, words), canonical: canonicalWords, shortcuts: SHORTCUTS, shortcutOf };
 }
 
 function newProgram(cli: Cli): AnyCommand {
@@ -77,8 +82,9 @@ async function addGroup(cli: Cli, program: AnyCommand, name: string, group: Grou
   for (const flags of ['--debug', '--no-color', '--plain', '--no-input', CONTEXT_SWITCH[0]])
     command.addOption(new Option(flags).hideHelp());
   hearContext(cli, command);
+  const tree = treeOf(cli);
   const named = group.verbs.find((verb) => verb.names.includes(verbName));
-  for (const verb of named === undefined ? group.verbs : [named]) attach(cli, command, await loadVerb(cli, verb));
+  for (const verb of named === undefined ? group.verbs : [named]) attach(cli, command, await loadVerb(cli, verb, tree));
 }
 
 /** addCommand does not hand down what command() does: exitOverride and where to write. */
@@ -91,4 +97,22 @@ function inherit(cli: Cli, child: AnyCommand, parent: AnyCommand): void {
   child.copyInheritedSettings(parent);
   hearContext(cli, child);
   for (const below of child.commands) inherit(cli, below, child);
+}
+
+/**
+ * Every command with its words, for help, reference and tests: it loads them all, which no command that does work should.
+ * Commands below a verb (`vm forward list`) come after it.
+ */
+export async function allCommands(cli: Cli): Promise<{ words: string[]; command: AnyCommand; isHidden: boolean }[]> {
+  const tree = treeOf(cli);
+  const groups = Object.entries(GROUPS).map(([name, group]) => ({ words: [name], verbs: group.verbs, isHidden: group.hidden === true }));
+  const found: { words: string[]; command: AnyCommand; isHidden: boolean }[] = [];
+  const add = (words: string[], command: AnyCommand, isHidden: boolean): void => {
+    found.push({ words, command, isHidden });
+    for (const child of command.commands) add([...words, child.name()], child, isHidden);
+  };
+  for (const { words, verbs, isHidden } of [...groups, { words: [], verbs: TOP_VERBS, isHidden: false }]) {
+    for (const each of verbs) add([...words, each.names[0]], await loadVerb(cli, each, tree), isHidden);
+  }
+  return found;
 }

@@ -1,15 +1,15 @@
 // Every command by its words. A module is loaded when its words are in argv, so a listing never pays for the rest.
 import type { Cli } from './cli.ts';
-import type { AnyCommand } from './command.ts';
+import type { AnyCommand, CommandTree } from './command.ts';
 
-type Declaration = { declareCommand: (cli: Cli) => unknown };
+type Declaration = { declareCommand: (cli: Cli, tree: CommandTree) => unknown };
 
 export type Verb = { names: readonly [string, ...string[]]; load: () => Promise<Declaration> };
 export type Group = { description: string; hidden?: boolean; verbs: readonly Verb[] };
 
-/** Loads a verb's declaration and gives it its other names. */
-export async function loadVerb(cli: Cli, verb: Verb): Promise<AnyCommand> {
-  const command = (await verb.load()).declareCommand(cli) as AnyCommand;
+/** Loads a verb's declaration and gives it its other names. @param tree for the command that completes others */
+export async function loadVerb(cli: Cli, verb: Verb, tree: CommandTree): Promise<AnyCommand> {
+  const command = (await verb.load()).declareCommand(cli, tree) as AnyCommand;
   return command.aliases(verb.names.slice(1));
 }
 
@@ -127,21 +127,4 @@ export const SHORTCUTS: readonly string[] = [...VM_VERBS.flatMap(({ names }) => 
 export function shortcutOf(word: string): readonly string[] | undefined {
   if (Object.hasOwn(OTHER_SHORTCUTS, word)) return OTHER_SHORTCUTS[word];
   return SHORTCUTS.includes(word) ? ['vm', word] : undefined;
-}
-
-/**
- * Every command with its words, for help, reference and tests: it loads them all, which no command that does work should.
- * Commands below a verb (`vm forward list`) come after it.
- */
-export async function allCommands(cli: Cli): Promise<{ words: string[]; command: AnyCommand; isHidden: boolean }[]> {
-  const groups = Object.entries(GROUPS).map(([name, group]) => ({ words: [name], verbs: group.verbs, isHidden: group.hidden === true }));
-  const found: { words: string[]; command: AnyCommand; isHidden: boolean }[] = [];
-  const add = (words: string[], command: AnyCommand, isHidden: boolean): void => {
-    found.push({ words, command, isHidden });
-    for (const child of command.commands) add([...words, child.name()], child, isHidden);
-  };
-  for (const { words, verbs, isHidden } of [...groups, { words: [], verbs: TOP_VERBS, isHidden: false }]) {
-    for (const each of verbs) add([...words, each.names[0]], await loadVerb(cli, each), isHidden);
-  }
-  return found;
 }

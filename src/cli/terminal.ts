@@ -1,7 +1,8 @@
 // The user's terminal during a session in a guest: its keys, its size and the signals that we get.
 import { constants } from 'node:os';
 import type { GuestSession } from '../client/exec-session.ts';
-import type { Cli, Input, Output } from './cli.ts';
+import type { Cli } from './cli.ts';
+import type { Input, Output } from './streams.ts';
 
 /** @returns rows and columns; what starts a program on a terminal often forgets to say how large that is (0 × 0) */
 export function windowOf({ rows = 0, columns = 0 }: Output): [rows: number, columns: number] {

@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import { configKeys } from '../daemon/config.ts';
 import type { AnyCommand } from './command.ts';
 import { createCli } from './cli.ts';
-import { allCommands } from './registry.ts';
+import { allCommands } from './program.ts';
 
 const text = readFileSync(join(import.meta.dirname, '../../docs/troubleshooting.md'), 'utf8');
 const quoted = [...text.matchAll(/`([^`]+)`/g)].map(([, words = '']) => words);

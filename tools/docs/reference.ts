@@ -3,7 +3,8 @@ import type { Command } from 'commander';
 import { createCli } from '../../src/cli/cli.ts';
 import { examplesOf } from '../../src/cli/command.ts';
 import { buildProgram } from '../../src/cli/program.ts';
-import { allCommands, GROUPS, SHORTCUTS } from '../../src/cli/registry.ts';
+import { allCommands } from '../../src/cli/program.ts';
+import { GROUPS, SHORTCUTS } from '../../src/cli/registry.ts';
 
 /** A word or switch, and what it means. */
 export type Term = { term: string; text: string };

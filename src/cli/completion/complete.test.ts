@@ -3,7 +3,7 @@ import { after, before, test } from 'node:test';
 import { runInProcess } from '../../../test/support/run-cli.ts';
 import { answer, startStubDaemon, type StubDaemon, stubOperation, stubVm } from '../../../test/support/stub-daemon.ts';
 import { createCli } from '../cli.ts';
-import { allCommands } from '../registry.ts';
+import { allCommands } from '../program.ts';
 import { kindOfArgument } from './kinds.ts';
 import { splitLine } from './words.ts';
 

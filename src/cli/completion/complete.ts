@@ -1,14 +1,9 @@
 // What can stand at the cursor, from the declarations of the commands themselves. Only the verb that is named is loaded.
 import type { Argument, Option } from 'commander';
 import type { Cli } from '../cli.ts';
-import type { AnyCommand } from '../command.ts';
-import { buildProgram } from '../program.ts';
-import { canonicalWords } from '../words.ts';
-import { SHORTCUTS, shortcutOf } from '../registry.ts';
+import type { AnyCommand, CommandTree } from '../command.ts';
 import { type Kind, kindOfArgument, kindOfOption } from './kinds.ts';
-import { liveCandidates } from './live.ts';
-
-export type Candidate = { value: string; description: string };
+import { type Candidate, liveCandidates } from './live.ts';
 
 export type Completions = {
   candidates: Candidate[];
@@ -24,12 +19,12 @@ const NOTHING: Completions = { candidates: [], files: false, noSpace: false };
  * @param words without the program's own name; the last one is the one under the cursor
  * @returns candidates that begin as that word does
  */
-export async function complete(cli: Cli, words: readonly string[]): Promise<Completions> {
-  const before = canonicalWords(words.slice(0, -1));
+export async function complete(cli: Cli, tree: CommandTree, words: readonly string[]): Promise<Completions> {
+  const before = tree.canonical(words.slice(0, -1));
   const typed = words.at(-1) ?? '';
-  const place = placeOf(await buildProgram(cli, before), before);
+  const place = placeOf(await tree.build(before), before);
   if (place === undefined) return NOTHING;
-  const found = await completionsAt(cli, place, typed);
+  const found = await completionsAt(cli, { ...place, tree }, typed);
   return { ...found, candidates: found.candidates.filter(({ value }) => value.startsWith(typed)) };
 }
 
@@ -93,7 +88,7 @@ function switchOf(command: AnyCommand, word: string): { option: Option | undefin
   return { option, value: word.slice(2) };
 }
 
-async function completionsAt(cli: Cli, place: Place, typed: string): Promise<Completions> {
+async function completionsAt(cli: Cli, place: Place & { tree: CommandTree }, typed: string): Promise<Completions> {
   const { command, pending, path } = place;
   if (pending !== undefined) return valuesOf(cli, kindOfOption(path, pending), pending.argChoices, place, typed);
   if (typed.startsWith('-') && !place.noSwitches) {
@@ -104,7 +99,7 @@ async function completionsAt(cli: Cli, place: Place, typed: string): Promise<Com
     const found = await valuesOf(cli, kindOfOption(path, option), option.argChoices, place, typed.slice(equals + 1));
     return { ...found, candidates: found.candidates.map((one) => ({ ...one, value: typed.slice(0, equals + 1) + one.value })) };
   }
-  const children = place.positional.length > 0 ? [] : [...subcommands(command), ...(path.length === 0 ? shortcuts() : [])];
+  const children = place.positional.length > 0 ? [] : [...subcommands(command), ...(path.length === 0 ? shortcuts(place.tree) : [])];
   const argument = argumentAt(place);
   if (argument === undefined) return { ...NOTHING, candidates: children };
   const found = await valuesOf(cli, kindOfArgument(path, argument), argument.argChoices, place, typed);
@@ -117,8 +112,8 @@ function subcommands(command: AnyCommand): Candidate[] {
 }
 
 /** Machines are what most command lines are about: their verbs can stand without the noun. */
-function shortcuts(): Candidate[] {
-  return SHORTCUTS.map((value) => ({ value, description: `the same as ${shortcutOf(value)?.join(' ') ?? ''}` }));
+function shortcuts({ shortcutOf, shortcuts: words }: CommandTree): Candidate[] {
+  return words.map((value) => ({ value, description: `the same as ${shortcutOf(value)?.join(' ') ?? ''}` }));
 }
 
 function switches({ command, given }: Place): Completions {

@@ -3,7 +3,8 @@ import { PassThrough } from 'node:stream';
 import type { Api } from '../../client/api.ts';
 import { type Cli, createCli } from '../cli.ts';
 import { contextsPath, LOCAL_CONTEXT, readContexts } from '../../client/endpoint.ts';
-import type { Candidate } from './complete.ts';
+
+export type Candidate = { value: string; description: string };
 
 /** A daemon that is stuck must not take the user's shell with it. */
 const PATIENCE_MS = 2000;

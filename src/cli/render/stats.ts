@@ -1,7 +1,8 @@
 import type { Stats } from '../../api/schemas.ts';
 import { formatSize } from '../../lib/size.ts';
 import { isSet } from '../../lib/is-set.ts';
-import type { Cli, Output } from '../cli.ts';
+import type { Cli } from '../cli.ts';
+import type { Output } from '../streams.ts';
 import { type Column, renderTable, withWide } from './table.ts';
 import { type Colour, paint } from './text.ts';
 

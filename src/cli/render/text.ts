@@ -2,7 +2,7 @@
 import { styleText } from 'node:util';
 import { safeText } from '../../lib/terminal-text.ts';
 import { isSet } from '../../lib/is-set.ts';
-import type { Cli, Output } from '../cli.ts';
+import type { Output } from '../streams.ts';
 
 export type Colour = 'red' | 'green' | 'yellow' | 'cyan' | 'dim' | 'bold';
 
@@ -15,7 +15,7 @@ export function paint(stream: Output, colour: Colour, text: string): string {
 const NO_LINKS = /^(dumb|linux|vt\d+)?$/;
 
 /** @returns `url`, on a terminal as a link that can be clicked (OSC 8) */
-export function hyperlink(stream: Output, url: string, env: Cli['env'] = process.env): string {
+export function hyperlink(stream: Output, url: string, env: NodeJS.ProcessEnv = process.env): string {
   if (stream.isTTY !== true || isSet(env['BANGER_PLAIN']) || NO_LINKS.test(env['TERM'] ?? '')) return url;
   return `\u001b]8;;${url}\u001b\\${url}\u001b]8;;\u001b\\`;
 }

@@ -1,0 +1,3 @@
+/** Where a command line reads and writes: a terminal, a pipe, or what a test hands in. */
+export type Output = NodeJS.WritableStream & { isTTY?: boolean; columns?: number; rows?: number };
+export type Input = NodeJS.ReadableStream & { isTTY?: boolean; setRawMode?(on: boolean): unknown };
