@@ -233,11 +233,11 @@ test('an image keeps the agent of its day; list, show and doctor tell of an olde
   world.agentSha256 = 'b'.repeat(64);
   const rebuild = 'banger image build --name dev --from default --replace';
   const { stderr } = await banger('image', 'list');
-  assert.match(stderr, new RegExp(`^dev has an older agent than new images; make it anew: ${rebuild}$`, 'm'));
-  assert.match(stderr, /^default has an older agent than new images$/m);
+  assert.match(stderr, new RegExp(`^dev has an older guest agent than new images; make it anew: ${rebuild}$`, 'm'));
+  assert.match(stderr, /^default has an older guest agent than new images$/m);
   assert.match(
     (await banger('image', 'show', 'dev')).stdout,
-    new RegExp(`^agent: +older than that of new images; renew it: ${rebuild}$`, 'm'),
+    new RegExp(`^guest agent: +older than that of new images; renew it: ${rebuild}$`, 'm'),
   );
   const { verdicts } = await daemon.api.doctor();
   assert.deepEqual(

@@ -14,7 +14,7 @@ export function declareCommand(cli: Cli) {
     for (const { name, stale, agentOutdated, rebuildCommand } of images) {
       if (stale) cli.note(`${name} was made from another list of packages; make it anew: ${rebuildCommand ?? ''}`);
       else if (agentOutdated)
-        cli.note(`${name} has an older agent than new images${rebuildCommand === null ? '' : `; make it anew: ${rebuildCommand}`}`);
+        cli.note(`${name} has an older guest agent than new images${rebuildCommand === null ? '' : `; make it anew: ${rebuildCommand}`}`);
     }
   });
 }

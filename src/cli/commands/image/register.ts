@@ -14,7 +14,7 @@ export function declareCommand(cli: Cli) {
     .requiredOption('--name <name>', 'name, a DNS label', (value) => checkName(value, 'image'))
     .requiredOption('--rootfs <file>', 'ext4 root file system')
     .option('--kernel <file>', 'vmlinux or bzImage; goes with --initramfs (default: those of the default image)')
-    .option('--initramfs <file>', 'initramfs with the agent of banger')
+    .option('--initramfs <file>', 'initramfs with the guest agent of banger')
     .option('--modules <file>', 'archive of the modules that belong to the kernel')
     .option('--work-seed <file>', 'ext4 file system that work disks are cloned from (default: empty work disks)')
     .option('--distribution <text>', 'what is in it, for people')

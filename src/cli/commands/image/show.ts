@@ -59,7 +59,7 @@ function factsOf(image: ImageView): Facts {
     ['virtual machines', list(image.vms)],
     ['build log', image.buildLogPath],
     ['stale', image.stale ? `yes; make it anew: ${image.rebuildCommand ?? ''}` : null],
-    ['agent', agentOf(image)],
+    ['guest agent', agentOf(image)],
     ['created', `${image.createdAt} (${formatAge(Date.parse(image.createdAt), Date.now())})`],
   ];
 }

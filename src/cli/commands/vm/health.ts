@@ -6,7 +6,7 @@ import { type Facts, printOne, showing } from '../../output.ts';
 import { namedOrSole, SOLE_NAME } from '../../sole-vm.ts';
 
 export function declareCommand(cli: Cli) {
-  const command = newCommand('health', 'ask the agent in a virtual machine how it is; ends with 1 when it does not answer', [
+  const command = newCommand('health', 'ask the guest agent of a virtual machine how it is; ends with 1 when it does not answer', [
     'banger vm health web',
     "banger vm health web --format '{{.agent}}'",
   ]).argument('[name]', SOLE_NAME);
@@ -26,7 +26,7 @@ function factsOf(found: Health): Facts {
   return [
     ['vm', found.vm],
     ['state', found.state],
-    ['agent', found.agent],
+    ['guest agent', found.agent],
     ['init', found.init],
     ['problem', found.problem],
     ['uptime', found.uptimeMs === null ? null : formatDuration(found.uptimeMs)],
