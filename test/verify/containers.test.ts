@@ -2,7 +2,7 @@
 // that containers are made of is the busybox of this machine. Once the packages are there nothing leaves the machine (as root).
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, symlinkSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import type { ImageView } from '../../src/api/image-schemas.ts';
@@ -36,7 +36,7 @@ volumes: {data: {}}
 
 /** A root file system with one program, as a tar. */
 function busybox(): Buffer {
-  const root = join(sandbox().directory, 'busy');
+  const root = mkdtempSync(join(sandbox().directory, 'busy-'));
   for (const name of ['bin', 'tmp']) mkdirSync(join(root, name), { recursive: true });
   copyFileSync('/bin/busybox', join(root, 'bin/busybox'));
   for (const name of APPLETS) symlinkSync('busybox', join(root, 'bin', name));
