@@ -7,6 +7,11 @@
 printf 'fuse\noverlay\n' > /etc/modules-load.d/banger-podman.conf
 printf 'kernel.unprivileged_userns_clone = 1\n' > /etc/sysctl.d/20-banger-podman.conf
 
+# Without it Podman of Debian takes vfs for users, which copies every layer of every container.
+mkdir -p /etc/containers
+printf '[storage]\ndriver = "overlay"\nrunroot = "/run/containers/storage"\ngraphroot = "/var/lib/containers/storage"\n' \
+  > /etc/containers/storage.conf
+
 # systemd hands memory and pids to its users; `podman run --cpus` needs the rest of what the kernel can limit.
 mkdir -p /etc/systemd/system/user@.service.d
 printf '[Service]\nDelegate=cpu cpuset io memory pids\n' > /etc/systemd/system/user@.service.d/10-banger-podman.conf
