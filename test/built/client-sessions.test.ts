@@ -9,6 +9,7 @@ import { type TestContext, test } from 'node:test';
 import type { ExecBody } from '../../src/api/schemas.ts';
 import type { Client, ClientOptions } from '../../src/client/package.ts';
 import { CHECKOUT } from '../support/client-program.ts';
+import { ownDirectories } from '../support/own-directories.ts';
 import { answer, type Seen, startStubDaemon, type StubDaemon } from '../support/stub-daemon.ts';
 import { type GuestFrames, runAsGuest } from '../support/stub-guest.ts';
 import { daemonFor, fakeOf, until } from '../support/test-daemon.ts';
@@ -170,17 +171,7 @@ test('an abort undoes a creation before it throws (1.4)', async (t) => {
 
 test('the daemon of the package is started when that is asked for, and only then (1.2)', async (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'bgr-'));
-  const env = {
-    PATH: process.env['PATH'],
-    HOME: directory,
-    BANGER_CONFIG: join(directory, 'none.toml'),
-    BANGER_STATE_DIR: join(directory, 'state'),
-    BANGER_CACHE_DIR: join(directory, 'cache'),
-    BANGER_RUNTIME_DIR: join(directory, 'run'),
-    BANGER_BUNDLE: join(directory, 'none'),
-    BANGER_DNS_ENABLED: 'false',
-    BANGER_HTTP_ENABLED: 'false',
-  };
+  const env = ownDirectories(directory);
   await assert.rejects(createClient({ env }).vms.list(), withCode('DAEMON_UNREACHABLE'));
   const { api, vms } = createClient({ env, autostart: true });
   assert.deepEqual(await vms.list(), []);

@@ -7,23 +7,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { ownDirectories } from '../support/own-directories.ts';
 
 const program = join(import.meta.dirname, '..', '..', 'dist', 'bangerd.cjs');
 
 /** Directories of its own, and a way to start daemons on them, which are ended after the test. */
 function place(t: TestContext) {
   const directory = mkdtempSync(join(tmpdir(), 'bgr-'));
-  const env = {
-    PATH: process.env['PATH'] ?? '',
-    HOME: directory,
-    BANGER_CONFIG: join(directory, 'none.toml'),
-    BANGER_STATE_DIR: join(directory, 'state'),
-    BANGER_CACHE_DIR: join(directory, 'cache'),
-    BANGER_RUNTIME_DIR: join(directory, 'run'),
-    BANGER_BUNDLE: join(directory, 'none'),
-    BANGER_DNS_ENABLED: 'false',
-    BANGER_HTTP_ENABLED: 'false',
-  };
+  const env = ownDirectories(directory);
   const socket = join(directory, 'run', 'bangerd.sock');
   const daemons: ChildProcess[] = [];
   t.after(async () => {
