@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { randomFillSync } from 'node:crypto';
 import { closeSync, ftruncateSync, mkdirSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { giveGuest } from '../test/support/program-for-guest.ts';
+import { giveGuest } from '../test/support/guest/program-for-guest.ts';
 import { type Bench, type BenchContext, banger, createRunning } from './bench.ts';
 import { daemonPid } from './daemon.ts';
 import { type RowResult, measureRoundRobin } from './round-robin.ts';

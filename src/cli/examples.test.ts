@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { PassThrough } from 'node:stream';
 import { after, before, test } from 'node:test';
-import { runInProcess } from '../../test/support/run-cli.ts';
+import { runInProcess } from '../../test/support/user/run-cli.ts';
 import { startStubDaemon, type StubDaemon } from '../../test/support/stub-daemon.ts';
 import { createCli } from './cli.ts';
 import { examplesOf } from './command.ts';

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { PassThrough } from 'node:stream';
 import { test } from 'node:test';
-import { runInProcess } from '../../test/support/run-cli.ts';
+import { runInProcess } from '../../test/support/user/run-cli.ts';
 import { ERROR_CODES } from '../model/errors.ts';
 import { createCli } from './cli.ts';
 import { examplesOf } from './command.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { OperationEvent } from '../api/schemas.ts';
-import { runInProcess } from '../../test/support/run-cli.ts';
+import { runInProcess } from '../../test/support/user/run-cli.ts';
 import { answer, endEvent, startStubDaemon, stream, stubOperation, stubVm } from '../../test/support/stub-daemon.ts';
 
 const web = stubVm('web', 'aa');

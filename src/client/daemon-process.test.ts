@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { afterEach, beforeEach, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { runInProcess } from '../../test/support/run-cli.ts';
+import { runInProcess } from '../../test/support/user/run-cli.ts';
 import { answer, startStubDaemon } from '../../test/support/stub-daemon.ts';
 import { BangerError } from '../model/errors.ts';
 import { daemonArgv } from './daemon-process.ts';

@@ -8,10 +8,10 @@ import { text } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
 import type { ExecBody } from '../../src/api/schemas.ts';
 import type { Client, ClientOptions } from '../../src/client/package.ts';
-import { CHECKOUT } from '../support/client-program.ts';
+import { CHECKOUT } from '../support/user/client-program.ts';
 import { ownDirectories } from '../support/own-directories.ts';
 import { answer, type Seen, startStubDaemon, type StubDaemon } from '../support/stub-daemon.ts';
-import { type GuestFrames, runAsGuest } from '../support/stub-guest.ts';
+import { type GuestFrames, runAsGuest } from '../support/guest/stub-guest.ts';
 import { daemonFor, fakeOf, until } from '../support/test-daemon.ts';
 
 const { createClient } = (await import(join(CHECKOUT, 'dist/client.mjs'))) as {

@@ -4,7 +4,7 @@ import { execFile, execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { CHECKOUT, clientExample, clientProgram } from '../support/client-program.ts';
+import { CHECKOUT, clientExample, clientProgram } from '../support/user/client-program.ts';
 import { daemonFor } from '../support/test-daemon.ts';
 
 test('the example of the client makes a VM, is refused a second one, and leaves none (1.1)', async (t) => {

@@ -7,8 +7,8 @@ import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { copyLine, createRate } from '../../src/cli/copy-progress.ts';
 import { createCopyTalk } from '../../src/client/copy-talk.ts';
-import { useCopyStub } from '../support/copy-stub.ts';
-import { COPY_PROGRAM } from '../support/stub-guest.ts';
+import { useCopyStub } from '../support/guest/copy-stub.ts';
+import { COPY_PROGRAM } from '../support/guest/stub-guest.ts';
 
 const stub = useCopyStub();
 

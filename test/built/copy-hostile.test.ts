@@ -19,7 +19,7 @@ import {
 import { tmpdir } from 'node:os';
 import { afterEach, beforeEach, test } from 'node:test';
 import { encodeTarHeader, type TarEntry, tarEnd, tarPadding } from '../../src/lib/tar.ts';
-import { COPY_PROGRAM } from '../support/stub-guest.ts';
+import { COPY_PROGRAM } from '../support/guest/stub-guest.ts';
 
 type Member = Partial<TarEntry> & { body?: string };
 

@@ -17,8 +17,8 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
-import { useCopyStub } from '../support/copy-stub.ts';
-import { COPY_PROGRAM } from '../support/stub-guest.ts';
+import { useCopyStub } from '../support/guest/copy-stub.ts';
+import { COPY_PROGRAM } from '../support/guest/stub-guest.ts';
 
 const stub = useCopyStub();
 const banger = join(import.meta.dirname, '../../bin/banger');

@@ -6,8 +6,8 @@ import { Readable } from 'node:stream';
 import { test } from 'node:test';
 import { parseSide, planCopies } from '../../src/cli/copy-spec.ts';
 import { BangerError } from '../../src/model/errors.ts';
-import { COPY_CASES, layOut, look } from '../support/copy-cases.ts';
-import { useCopyStub } from '../support/copy-stub.ts';
+import { COPY_CASES, layOut, look } from '../support/guest/copy-cases.ts';
+import { useCopyStub } from '../support/guest/copy-stub.ts';
 
 const stub = useCopyStub();
 

@@ -9,7 +9,7 @@ import type { ExecBody } from '../../src/api/schemas.ts';
 import { RUNTIME_VARIABLES } from '../../src/client/launch.ts';
 import { createSandbox } from '../support/sandbox.ts';
 import { answer, startStubDaemon, type StubDaemon } from '../support/stub-daemon.ts';
-import { runAsGuest } from '../support/stub-guest.ts';
+import { runAsGuest } from '../support/guest/stub-guest.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 const PROGRAM = join(ROOT, 'bin', 'banger');

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { type Started, eventually, startBanger, useSandbox } from '../support/e2e.ts';
 import { PACE } from '../support/pace.ts';
-import { startOnTerminal } from '../support/pty.ts';
+import { startOnTerminal } from '../support/user/pty.ts';
 import { vmmsOf } from '../support/vmms.ts';
 
 const sandbox = useSandbox();

@@ -6,11 +6,11 @@ import { chmodSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, stat
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { clientExample, clientProgram } from '../support/client-program.ts';
-import { COPY_CASES, layOut, look } from '../support/copy-cases.ts';
+import { clientExample, clientProgram } from '../support/user/client-program.ts';
+import { COPY_CASES, layOut, look } from '../support/guest/copy-cases.ts';
 import { createVm, daemonStatus, eventually, guest, startBanger, useSandbox } from '../support/e2e.ts';
-import { startOnTerminal } from '../support/pty.ts';
-import { request, sendRaw } from '../support/raw-http.ts';
+import { startOnTerminal } from '../support/user/pty.ts';
+import { request, sendRaw } from '../support/user/raw-http.ts';
 import { type Finished, freePort, PROGRAM } from '../support/sandbox.ts';
 
 const sandbox = useSandbox();

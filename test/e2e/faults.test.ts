@@ -5,7 +5,7 @@ import { chownSync, closeSync, openSync, rmSync, statSync, writeSync } from 'nod
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { createVm, daemonStatus, eventually, guest, isAlive, startBanger, useSandbox } from '../support/e2e.ts';
-import { hasOurTime } from '../support/guest-clock.ts';
+import { hasOurTime } from '../support/guest/guest-clock.ts';
 import { processesOf } from '../support/leak-check.ts';
 import { vmmsOf } from '../support/vmms.ts';
 

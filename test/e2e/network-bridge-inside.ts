@@ -26,7 +26,7 @@ import {
   startHelper,
   until,
 } from '../support/bridge-lab.ts';
-import { type FakeGuest, hostPlace, plugGuest } from '../support/fake-guest.ts';
+import { type FakeGuest, hostPlace, plugGuest } from '../support/guest/fake-guest.ts';
 
 const host = { ...realHost, readWriteObstacle: () => Promise.resolve(undefined) };
 const runtimeDirectory = mkdtempSync(join(process.env['LAB_WORK'] ?? '', 'run-'));
@@ -208,7 +208,7 @@ describe('guests of the bridge', () => {
     await driver.sweep([]);
   });
   const ping = async (guest: FakeGuest, address: string): Promise<boolean> =>
-    (await guest.sh(`python3 ${join(import.meta.dirname, '../support/ping-guest.py')} ${address}`)).endsWith('are you there?');
+    (await guest.sh(`python3 ${join(import.meta.dirname, '../support/guest/ping-guest.py')} ${address}`)).endsWith('are you there?');
   const hear = (guest: FakeGuest, address: string, port: number): Promise<string> =>
     guest.sh(`socat -T2 -u TCP:${address}:${port},connect-timeout=1 -`);
 

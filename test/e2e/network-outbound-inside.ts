@@ -9,7 +9,7 @@ import { controlOne, holderInfo } from '../../src/drivers/network/control-client
 import { createPrivateNetwork } from '../../src/drivers/network/private/driver.ts';
 import { realHost } from '../../src/host/host.ts';
 import { addressesOf } from '../../src/model/network.ts';
-import { type FakeGuest, plugGuest, privatePlace } from '../support/fake-guest.ts';
+import { type FakeGuest, plugGuest, privatePlace } from '../support/guest/fake-guest.ts';
 
 const forwarderPath = process.env['LAB_FORWARDER'] ?? '';
 const work = process.env['LAB_WORK'] ?? '';
@@ -113,7 +113,7 @@ describe('what guests of the private network open', () => {
       assert.doesNotMatch(await hearFrom(address, 7001, 2), /host-loopback/, address);
       assert.doesNotMatch(await guest.sh(`echo datagram | socat -t1 - UDP:${address}:7001,broadcast 2>&1 || true`), /^datagram/, address);
     }
-    const ping = join(import.meta.dirname, '../support/ping-guest.py');
+    const ping = join(import.meta.dirname, '../support/guest/ping-guest.py');
     for (const address of ['10.99.0.2', '198.51.100.7']) assert.equal(await guest.sh(`python3 ${ping} ${address}`), 'failed', address);
     assert.match(await hearFrom('10.99.0.2', 7001), /No route to host|prohibited|Permission/, 'said and not kept silent about');
     assert.equal(await hearFrom('192.0.2.10', 7002), 'host-uplink', 'its address in the network stays reachable');
@@ -158,7 +158,7 @@ time.sleep(8)'`;
   });
 
   test('a ping is answered by the one it was meant for (6.1)', async () => {
-    const ping = join(import.meta.dirname, '../support/ping-guest.py');
+    const ping = join(import.meta.dirname, '../support/guest/ping-guest.py');
     assert.equal(await guest.sh(`python3 ${ping} 192.0.2.1`), '192.0.2.1 are you there?');
   });
 
@@ -172,7 +172,7 @@ time.sleep(8)'`;
 
   test('packets that no honest guest sends harm nobody (6.1)', async () => {
     const earlier = await holderInfo(socketPath);
-    await guest.sh(`python3 ${join(import.meta.dirname, '../support/rude-guest.py')} eth0 ${vm.addresses.guestAddress}`);
+    await guest.sh(`python3 ${join(import.meta.dirname, '../support/guest/rude-guest.py')} eth0 ${vm.addresses.guestAddress}`);
     assert.equal(await hearFrom('192.0.2.1', 7000), 'internet 192.0.2.10');
     assert.deepEqual(await holderInfo(socketPath), earlier);
   });

@@ -14,7 +14,7 @@ import { createPrivateNetwork } from '../../src/drivers/network/private/driver.t
 import type { Machine } from '../../src/drivers/hypervisor/contract.ts';
 import { realHost } from '../../src/host/host.ts';
 import { addressesOf } from '../../src/model/network.ts';
-import { type FakeGuest, plugGuest, privatePlace } from '../support/fake-guest.ts';
+import { type FakeGuest, plugGuest, privatePlace } from '../support/guest/fake-guest.ts';
 
 const forwarderPath = process.env['LAB_FORWARDER'] ?? '';
 const runtimeDirectory = join(process.env['LAB_WORK'] ?? '', 'run');

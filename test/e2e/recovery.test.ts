@@ -6,9 +6,9 @@ import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createVm, daemonStatus, eventually, guest, hear, isAlive, startBanger, useSandbox } from '../support/e2e.ts';
-import { hasOurTime } from '../support/guest-clock.ts';
+import { hasOurTime } from '../support/guest/guest-clock.ts';
 import { processesOf } from '../support/leak-check.ts';
-import { startOnTerminal } from '../support/pty.ts';
+import { startOnTerminal } from '../support/user/pty.ts';
 import { PROGRAM } from '../support/sandbox.ts';
 import { bundleOfTests } from '../support/shared-bundle.ts';
 

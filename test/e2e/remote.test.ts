@@ -6,7 +6,7 @@ import { after, test } from 'node:test';
 import type { DaemonStatus } from '../../src/api/schemas.ts';
 import { useSandbox } from '../support/e2e.ts';
 import { type Finished, PROGRAM, type RunOptions } from '../support/sandbox.ts';
-import { type SshServer, startSshd } from '../support/sshd.ts';
+import { type SshServer, startSshd } from '../support/user/sshd.ts';
 
 let server: SshServer | undefined;
 // Before the sandbox is closed, which finds whatever still runs.

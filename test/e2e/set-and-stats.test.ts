@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import type { Stats } from '../../src/api/schemas.ts';
 import { createVm, eventually, guest, startBanger, useSandbox } from '../support/e2e.ts';
 import { PACE } from '../support/pace.ts';
-import { startOnTerminal } from '../support/pty.ts';
+import { startOnTerminal } from '../support/user/pty.ts';
 
 const MIB = 1024 ** 2;
 const GIB = 1024 ** 3;

@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSy
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { createVm, eventually, type GuestHandle, guest, useSandbox } from '../support/e2e.ts';
-import { giveGuest } from '../support/program-for-guest.ts';
+import { giveGuest } from '../support/guest/program-for-guest.ts';
 import { freePort } from '../support/sandbox.ts';
 
 const sandbox = useSandbox();

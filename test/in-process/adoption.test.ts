@@ -6,7 +6,7 @@ import type { Hypervisor } from '../../src/drivers/hypervisor/contract.ts';
 import type { Timer } from '../../src/context/timer.ts';
 import { BangerError } from '../../src/model/errors.ts';
 import { forceState } from '../support/force-state.ts';
-import { runInProcess } from '../support/run-cli.ts';
+import { runInProcess } from '../support/user/run-cli.ts';
 import { assertMarked, mark } from '../support/soundness.ts';
 import { created, type DaemonOptions, done, ended, fakeOf, startDaemon, type TestDaemon, until } from '../support/test-daemon.ts';
 import { createTestWorld, type TestWorld } from '../support/test-world.ts';

@@ -3,11 +3,11 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { errorSchema } from '../../src/api/schemas.ts';
 import { ERROR_CODES } from '../../src/model/errors.ts';
-import { request, sendRaw } from '../support/raw-http.ts';
+import { request, sendRaw } from '../support/user/raw-http.ts';
 import { created, startDaemon, type TestDaemon } from '../support/test-daemon.ts';
 import { createTestWorld } from '../support/test-world.ts';
 import { keptBytes } from '../support/kept-memory.ts';
-import { runInProcess } from '../support/run-cli.ts';
+import { runInProcess } from '../support/user/run-cli.ts';
 
 const world = createTestWorld();
 let daemon: TestDaemon;

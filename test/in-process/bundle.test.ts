@@ -11,7 +11,7 @@ import { test } from 'node:test';
 import { createCli } from '../../src/cli/cli.ts';
 import { runCli } from '../../src/cli/run.ts';
 import { packagedBundle, temporaryDirectory } from '../support/bundle-fixture.ts';
-import { runInProcess } from '../support/run-cli.ts';
+import { runInProcess } from '../support/user/run-cli.ts';
 import { daemonFor } from '../support/test-daemon.ts';
 
 const SHA256 = '0'.repeat(64);

@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import type { DoctorReport, VmView } from '../../src/api/schemas.ts';
 import { vmPaths } from '../../src/model/paths.ts';
 import { assertSound } from '../support/soundness.ts';
-import { runInProcess } from '../support/run-cli.ts';
+import { runInProcess } from '../support/user/run-cli.ts';
 import { created, daemonFor, done, ended, type TestDaemon } from '../support/test-daemon.ts';
 
 const pathsOf = ({ world }: TestDaemon, vm: VmView) => vmPaths(world.directories, vm);

@@ -6,7 +6,7 @@ import { createFakeHypervisor } from '../../src/drivers/hypervisor/fake/driver.t
 import { createCopyStorage } from '../../src/drivers/storage/copy/driver.ts';
 import { createQcow2Storage } from '../../src/drivers/storage/qcow2/driver.ts';
 import { realHost } from '../../src/host/host.ts';
-import { runInProcess } from '../support/run-cli.ts';
+import { runInProcess } from '../support/user/run-cli.ts';
 import { created, done, ended, startDaemon, type TestDaemon, type TestDrivers } from '../support/test-daemon.ts';
 import { createTestWorld, type TestWorld } from '../support/test-world.ts';
 

@@ -1,7 +1,7 @@
 // `banger vm forward` and `vm ports`: CLI and daemon on fakes.
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { runInProcess } from '../support/run-cli.ts';
+import { runInProcess } from '../support/user/run-cli.ts';
 import { created, daemonFor, done, fakeOf, startDaemon, type TestDaemon, until } from '../support/test-daemon.ts';
 import { createTestWorld } from '../support/test-world.ts';
 

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { type TestContext, test } from 'node:test';
 import { vmPaths } from '../../src/model/paths.ts';
-import { runInProcess } from '../support/run-cli.ts';
+import { runInProcess } from '../support/user/run-cli.ts';
 import { assertMarked, assertSound, mark } from '../support/soundness.ts';
 import { created, done, ended, startDaemon, type TestDaemon } from '../support/test-daemon.ts';
 import { createTestWorld, type TestWorld } from '../support/test-world.ts';

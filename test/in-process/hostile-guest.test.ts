@@ -7,7 +7,7 @@ import type { BangerError } from '../../src/model/errors.ts';
 import type { Timer } from '../../src/context/timer.ts';
 import { createTestWorld } from '../support/test-world.ts';
 import { created, daemonFor, done, fakeOf, startDaemon, until } from '../support/test-daemon.ts';
-import { runInProcess } from '../support/run-cli.ts';
+import { runInProcess } from '../support/user/run-cli.ts';
 
 /** A daemon whose timers wait for the test. */
 async function waitingDaemon(t: TestContext) {

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import type { BuildImage } from '../../src/api/image-schemas.ts';
 import { BangerError, toErrorBody } from '../../src/model/errors.ts';
 import type { EffectHook } from '../support/effects.ts';
-import { runInProcess } from '../support/run-cli.ts';
+import { runInProcess } from '../support/user/run-cli.ts';
 import { assertNothingBuilt } from '../support/soundness.ts';
 import { created, daemonFor, done, ended, startDaemon, type TestDaemon } from '../support/test-daemon.ts';
 

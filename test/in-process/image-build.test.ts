@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { BuildImage } from '../../src/api/image-schemas.ts';
 import { BangerError, toErrorBody } from '../../src/model/errors.ts';
-import { runInProcess } from '../support/run-cli.ts';
+import { runInProcess } from '../support/user/run-cli.ts';
 import { created, daemonFor, done, ended, fakeOf, startDaemon, type TestDaemon, until } from '../support/test-daemon.ts';
 import { assertNothingBuilt } from '../support/soundness.ts';
 

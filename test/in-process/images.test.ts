@@ -15,7 +15,7 @@ import {
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { BangerError } from '../../src/model/errors.ts';
-import { runInProcess } from '../support/run-cli.ts';
+import { runInProcess } from '../support/user/run-cli.ts';
 import { created, daemonFor, done, ended, startDaemon, type TestDaemon, until } from '../support/test-daemon.ts';
 
 const MIB = 1024 ** 2;

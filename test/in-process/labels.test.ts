@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { MIGRATIONS } from '../../src/store/migrations.ts';
 import { openDatabase } from '../../src/store/database.ts';
 import { createVmStore } from '../../src/store/vms.ts';
-import { runInProcess } from '../support/run-cli.ts';
+import { runInProcess } from '../support/user/run-cli.ts';
 import { created, daemonFor, startDaemon } from '../support/test-daemon.ts';
 import { createTestWorld } from '../support/test-world.ts';
 

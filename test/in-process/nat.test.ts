@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { BangerError } from '../../src/model/errors.ts';
 import { shortId } from '../../src/model/vm.ts';
-import { type CliOutcome, runInProcess } from '../support/run-cli.ts';
+import { type CliOutcome, runInProcess } from '../support/user/run-cli.ts';
 import { created, daemonFor, done, type TestDaemon } from '../support/test-daemon.ts';
 
 type NatDaemon = TestDaemon & { nat(...words: string[]): Promise<CliOutcome> };

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { OperationEvent } from '../../src/api/schemas.ts';
 import { createFollowers, MOST_LOG_FOLLOWERS } from '../../src/daemon/followers.ts';
-import { runInProcess } from '../support/run-cli.ts';
+import { runInProcess } from '../support/user/run-cli.ts';
 import { startStubDaemon } from '../support/stub-daemon.ts';
 import { created, daemonFor, done, ended, type TestDaemon, until } from '../support/test-daemon.ts';
 

@@ -8,7 +8,7 @@ import { test } from 'node:test';
 import { createCli } from '../../src/cli/cli.ts';
 import { GREETING, openSshStream } from '../../src/client/remote-process.ts';
 import type { BangerError } from '../../src/model/errors.ts';
-import { runInProcess } from '../support/run-cli.ts';
+import { runInProcess } from '../support/user/run-cli.ts';
 import { daemonFor } from '../support/test-daemon.ts';
 import type { TestWorld } from '../support/test-world.ts';
 

@@ -4,7 +4,7 @@ import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import type { VmView } from '../../src/api/schemas.ts';
 import { BangerError } from '../../src/model/errors.ts';
-import { runInProcess } from '../support/run-cli.ts';
+import { runInProcess } from '../support/user/run-cli.ts';
 import { created, daemonFor, done, ended, fakeOf, startDaemon, type TestDaemon } from '../support/test-daemon.ts';
 import { createTestWorld } from '../support/test-world.ts';
 

@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { test } from 'node:test';
 import type { Stats } from '../../src/api/schemas.ts';
-import { runInProcess } from '../support/run-cli.ts';
+import { runInProcess } from '../support/user/run-cli.ts';
 import { created, daemonFor } from '../support/test-daemon.ts';
 
 const MIB = 1024 ** 2;

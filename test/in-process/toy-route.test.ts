@@ -12,7 +12,7 @@ import { served } from '../../src/daemon/handlers.ts';
 import { createServer } from '../../src/daemon/server.ts';
 import { BangerError } from '../../src/model/errors.ts';
 import { apiMarkdown } from '../../tools/docs/api-markdown.ts';
-import { request, sendRaw } from '../support/raw-http.ts';
+import { request, sendRaw } from '../support/user/raw-http.ts';
 import { daemonFor } from '../support/test-daemon.ts';
 
 const toySchema = z.strictObject({ name: z.string(), legs: z.number().int().min(0).max(8) }).meta({ id: 'Toy' });

@@ -1,7 +1,7 @@
 // What happens can be followed: in the daemon's log by one id, and from an error to the file that tells more.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { runInProcess } from '../support/run-cli.ts';
+import { runInProcess } from '../support/user/run-cli.ts';
 import { created, daemonFor, done, ended } from '../support/test-daemon.ts';
 
 test('the log has every stage of an operation with its duration and the one id (9.1)', async (t) => {

@@ -10,7 +10,7 @@ import { createApi } from '../../src/client/api.ts';
 import { createSend } from '../../src/client/send.ts';
 import { CommandFailure, run } from '../../src/host/spawn.ts';
 import { eventually, isAlive } from '../support/e2e.ts';
-import { REPOSITORY, runTool } from '../support/installed.ts';
+import { REPOSITORY, runTool } from '../support/user/installed.ts';
 
 /** Packing 150 MB, and all that the package's Node does, on a machine that is emulated. */
 const LONG = { timeoutMs: 300_000 };

@@ -10,7 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type LeakScope, type Snapshot, leaksBetween, processesOf, takeSnapshot } from './leak-check.ts';
 import { paced } from './pace.ts';
 import { bundleOfTests, shareBundle } from './shared-bundle.ts';
-import { type TestUser, asUser, testUser } from './unprivileged.ts';
+import { type TestUser, asUser, testUser } from './user/unprivileged.ts';
 
 /** The built CLI of the checkout. */
 export const PROGRAM = join(import.meta.dirname, '..', '..', 'bin', 'banger');

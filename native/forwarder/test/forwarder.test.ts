@@ -288,7 +288,7 @@ test('what enters has no capability and cannot gain one (9.4)', async () => {
 });
 
 test('packets that no honest guest sends harm nobody (6.1)', async () => {
-  const rude = join(import.meta.dirname, '../../../test/support/rude-guest.py');
+  const rude = join(import.meta.dirname, '../../../test/support/guest/rude-guest.py');
   // From and to addresses that the forwarder refuses, so that nothing leaves this machine.
   await run([program, 'enter-admin', await pidInside(), 'python3', rude, 'uplink0', '127.0.0.1'], { timeoutMs: 60_000 });
   assert.equal((await talk(9000, 'still here', { end: true })).text, 'still here');

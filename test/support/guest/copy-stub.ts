@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { dirname } from 'node:path';
 import type { Readable } from 'node:stream';
 import { afterEach, beforeEach } from 'node:test';
-import type { ExecBody } from '../../src/api/schemas.ts';
-import { type CliOutcome, runInProcess } from './run-cli.ts';
-import { answer, startStubDaemon, type StubDaemon } from './stub-daemon.ts';
+import type { ExecBody } from '../../../src/api/schemas.ts';
+import { type CliOutcome, runInProcess } from '../user/run-cli.ts';
+import { answer, startStubDaemon, type StubDaemon } from '../stub-daemon.ts';
 import { COPY_PROGRAM, runAsGuest } from './stub-guest.ts';
 
 export type CopyStub = {

@@ -1,8 +1,8 @@
-import { spawnDetached, run } from '../../src/host/spawn.ts';
-import { endProcess } from '../../src/host/processes.ts';
-import type { ProcessIdentity } from '../../src/host/processes.ts';
+import { spawnDetached, run } from '../../../src/host/spawn.ts';
+import { endProcess } from '../../../src/host/processes.ts';
+import type { ProcessIdentity } from '../../../src/host/processes.ts';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { NetworkAttachment, NetworkVm } from '../../src/drivers/network/contract.ts';
+import type { NetworkAttachment, NetworkVm } from '../../../src/drivers/network/contract.ts';
 import { readlinkSync } from 'node:fs';
 
 /** Stands in for a VM: a network namespace whose one cable has the name of the VM's TAP, so that every rule applies. */

@@ -3,10 +3,10 @@ import { createHash } from 'node:crypto';
 import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { realHost } from '../../src/host/host.ts';
-import { installPackages, packageOrigin } from '../../src/images/bundle/root-packages.ts';
-import { createStepCache } from '../../src/images/bundle/step-cache.ts';
-import { resolveDirectories } from '../../src/lib/directories.ts';
+import { realHost } from '../../../src/host/host.ts';
+import { installPackages, packageOrigin } from '../../../src/images/bundle/root-packages.ts';
+import { createStepCache } from '../../../src/images/bundle/step-cache.ts';
+import { resolveDirectories } from '../../../src/lib/directories.ts';
 
 const PACKAGES = ['runit-init', 'openssh-server', 'iproute2', 'procps'];
 
@@ -42,7 +42,7 @@ export async function runitRoot(): Promise<string> {
   await mkdir(cacheDirectory, { recursive: true });
   const signal = AbortSignal.timeout(900_000);
   const cache = createStepCache({ cacheDirectory, host: realHost, signal, force: false, onStage: () => undefined });
-  const scripts = join(import.meta.dirname, '..', '..', 'images', 'debian');
+  const scripts = join(import.meta.dirname, '../../..', 'images', 'debian');
   const request = { origin, packages: PACKAGES, scripts, sourceDateEpoch: 1_767_225_600, userId: process.getuid?.() ?? 0 };
   const apply = async (directory: string): Promise<void> => {
     await installPackages(request, directory, realHost, { signal, onLine: () => undefined });

@@ -39,7 +39,7 @@ function caseOf(row: string): CopyCase | undefined {
   };
 }
 
-export const COPY_CASES: readonly CopyCase[] = readFileSync(join(import.meta.dirname, '../../docs/copying.md'), 'utf8')
+export const COPY_CASES: readonly CopyCase[] = readFileSync(join(import.meta.dirname, '../../../docs/copying.md'), 'utf8')
   .split('\n')
   .map(caseOf)
   .filter((found) => found !== undefined);

@@ -2,7 +2,7 @@
 import { type SpawnSyncReturns, spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 
-export const REPOSITORY = join(import.meta.dirname, '..', '..');
+export const REPOSITORY = join(import.meta.dirname, '../../..');
 
 /** Runs a program of the repository's own tools. @throws when it does not end with 0 @returns stdout without the blanks around it */
 export function runTool(command: readonly string[], cwd = REPOSITORY): string {

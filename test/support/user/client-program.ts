@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 
-export const CHECKOUT = join(import.meta.dirname, '..', '..');
+export const CHECKOUT = join(import.meta.dirname, '../../..');
 
 /** @param number of the example on the page, from 0 */
 export function clientExample(number: number): string {

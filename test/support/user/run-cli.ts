@@ -1,7 +1,7 @@
 // The CLI in this process, with streams that are remembered.
 import { PassThrough, Readable } from 'node:stream';
-import { createCli } from '../../src/cli/cli.ts';
-import { runCli } from '../../src/cli/run.ts';
+import { createCli } from '../../../src/cli/cli.ts';
+import { runCli } from '../../../src/cli/run.ts';
 
 export type CliOutcome = { exitCode: number; stdout: string; stderr: string };
 

@@ -4,10 +4,10 @@ import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseManifest } from '../../src/images/bundle/manifest.ts';
-import { bundlePath } from '../../src/model/image.ts';
-import { freePort, type Sandbox } from './sandbox.ts';
-import { bundleOfTests } from './shared-bundle.ts';
+import { parseManifest } from '../../../src/images/bundle/manifest.ts';
+import { bundlePath } from '../../../src/model/image.ts';
+import { freePort, type Sandbox } from '../sandbox.ts';
+import { bundleOfTests } from '../shared-bundle.ts';
 
 export type SshServer = {
   /** `user@127.0.0.1:port`. */

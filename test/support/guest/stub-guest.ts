@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
-import { encodeData, encodeExit, encodeFrame, FRAME_TYPES, FrameDecoder } from '../../src/lib/frames.ts';
+import { encodeData, encodeExit, encodeFrame, FRAME_TYPES, FrameDecoder } from '../../../src/lib/frames.ts';
 
 const SWITCHING = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: banger-frames\r\n\r\n';
 
