@@ -2,7 +2,7 @@
 import { request } from 'node:http';
 import { join } from 'node:path';
 import type { SshAccess, VmView } from '../src/api/schemas.ts';
-import type { Sandbox } from '../test/support/sandbox.ts';
+import type { Sandbox } from '../test/support/machine/sandbox.ts';
 import type { RowResult } from './round-robin.ts';
 import type { Goal } from './table.ts';
 import { timeCommand } from './timed.ts';

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { Sandbox } from '../test/support/sandbox.ts';
+import type { Sandbox } from '../test/support/machine/sandbox.ts';
 import { type Original, argvOf, copyDisks, makeKeys, measureBareExec, measureBareSsh, socketDirectoryOf } from './bare-qemu.ts';
 import { type Bench, type BenchContext, SIZE, banger, showVm, timed } from './bench.ts';
 import { debvmImage, measureDebvm } from './debvm.ts';

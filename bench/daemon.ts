@@ -4,7 +4,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DaemonStatus } from '../src/api/schemas.ts';
-import type { Sandbox } from '../test/support/sandbox.ts';
+import type { Sandbox } from '../test/support/machine/sandbox.ts';
 import { type Bench, type BenchContext, createRunning } from './bench.ts';
 import { type RowResult, measureRoundRobin } from './round-robin.ts';
 import { withProgram } from './timed.ts';

@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { createSandbox } from '../test/support/sandbox.ts';
+import { createSandbox } from '../test/support/machine/sandbox.ts';
 import type { Bench } from './bench.ts';
 import { copyBenches } from './copy.ts';
 import { createBench } from './create.ts';

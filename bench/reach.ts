@@ -6,9 +6,9 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { DNSMASQ_ALONE } from '../test/support/dnsmasq.ts';
+import { DNSMASQ_ALONE } from '../test/support/outside/dnsmasq.ts';
 import { holderInfo } from '../src/drivers/network/control-client.ts';
-import type { Sandbox } from '../test/support/sandbox.ts';
+import type { Sandbox } from '../test/support/machine/sandbox.ts';
 import { type Bench, type BenchContext, banger, createRunning, showVm, sshAccess } from './bench.ts';
 import { type Row, type RowResult, measureRoundRobin } from './round-robin.ts';
 

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { Sandbox } from '../test/support/sandbox.ts';
+import type { Sandbox } from '../test/support/machine/sandbox.ts';
 import { type Bench, SIZE, banger, createRunning, sshAccess, timed } from './bench.ts';
 import { measureRoundRobin } from './round-robin.ts';
 

@@ -23,7 +23,7 @@ function commandsOf(file: (name: string) => string): { machine: Machine; results
   ];
   const networkLab = {
     LAB_NODE: process.execPath,
-    LAB_INTERNET: join(root, 'test/support/internet-fixture.ts'),
+    LAB_INTERNET: join(root, 'test/support/outside/internet-fixture.ts'),
     LAB_FORWARDER: bundleProgram('forwarder'),
   };
   return [
@@ -31,7 +31,7 @@ function commandsOf(file: (name: string) => string): { machine: Machine; results
     {
       machine: 'here',
       results: file('network'),
-      argv: ['test/support/network-lab.sh', 'root', ...test('network'), 'test/e2e/network-private-inside.ts'],
+      argv: ['test/support/outside/network-lab.sh', 'root', ...test('network'), 'test/e2e/network-private-inside.ts'],
       env: networkLab,
     },
     { machine: 'lab', results: file('lab'), argv: [...node, 'tools/lab/main.ts', 'test', ...IN_LAB], env: { LAB_RESULTS: file('lab') } },

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { collect, heldBytes } from '../../test/support/kept-memory.ts';
+import { collect, heldBytes } from '../../test/support/machine/kept-memory.ts';
 import type { AgentChannel } from '../drivers/hypervisor/contract.ts';
 import { encodeExit, encodeFrame } from '../lib/frames.ts';
 import { createAgentClient } from './agent-client.ts';

@@ -12,7 +12,7 @@ import {
 import { type Socket, connect } from 'node:net';
 import { beforeEach, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { useFront } from '../../test/support/http-front.ts';
+import { useFront } from '../../test/support/outside/http-front.ts';
 
 const world = useFront();
 beforeEach(() => void world().heard.splice(0));

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { connect as connectHttp2 } from 'node:http2';
 import { beforeEach, test } from 'node:test';
-import { useFront } from '../../test/support/http-front.ts';
+import { useFront } from '../../test/support/outside/http-front.ts';
 
 const world = useFront();
 beforeEach(() => {

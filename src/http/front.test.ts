@@ -6,7 +6,7 @@ import { connect } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Answer, FRONT_PROGRAM, get, useFront } from '../../test/support/http-front.ts';
+import { type Answer, FRONT_PROGRAM, get, useFront } from '../../test/support/outside/http-front.ts';
 import { type CommandFailure, run, spawnChannel } from '../host/spawn.ts';
 import { createHttpFront } from './front.ts';
 

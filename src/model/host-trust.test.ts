@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { X509Certificate } from 'node:crypto';
-import { makeAuthority } from '../../test/support/authority.ts';
+import { makeAuthority } from '../../test/support/outside/authority.ts';
 import { checkProxy, parseAuthorities, proxyVariables, withBlock } from './host-trust.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'bgr-'));

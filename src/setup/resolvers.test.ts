@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { DNSMASQ_ALONE } from '../../test/support/dnsmasq.ts';
+import { DNSMASQ_ALONE } from '../../test/support/outside/dnsmasq.ts';
 import { createDnsServer } from '../dns/server.ts';
 import { endProcess } from '../host/processes.ts';
 import { CommandFailure, run, spawnDetached } from '../host/spawn.ts';

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { promisify } from 'node:util';
-import { createVm, eventually, useSandbox } from '../support/e2e.ts';
+import { createVm, eventually, useSandbox } from '../support/machine/e2e.ts';
 
 const BROWSER = '/usr/bin/chromium-headless-shell';
 const PICTURES = join(import.meta.dirname, '../../dist/browser');

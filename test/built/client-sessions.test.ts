@@ -9,7 +9,7 @@ import { type TestContext, test } from 'node:test';
 import type { ExecBody } from '../../src/api/schemas.ts';
 import type { Client, ClientOptions } from '../../src/client/package.ts';
 import { CHECKOUT } from '../support/user/client-program.ts';
-import { ownDirectories } from '../support/own-directories.ts';
+import { ownDirectories } from '../support/machine/own-directories.ts';
 import { answer, type Seen, startStubDaemon, type StubDaemon } from '../support/stub-daemon.ts';
 import { type GuestFrames, runAsGuest } from '../support/guest/stub-guest.ts';
 import { daemonFor, fakeOf, until } from '../support/test-daemon.ts';

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ownDirectories } from '../support/own-directories.ts';
+import { ownDirectories } from '../support/machine/own-directories.ts';
 
 const program = join(import.meta.dirname, '..', '..', 'dist', 'bangerd.cjs');
 

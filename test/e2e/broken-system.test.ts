@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Health } from '../../src/api/schemas.ts';
-import { createVm, guest, useSandbox } from '../support/e2e.ts';
+import { createVm, guest, useSandbox } from '../support/machine/e2e.ts';
 
 const sandbox = useSandbox();
 

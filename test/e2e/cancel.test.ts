@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { type Started, eventually, startBanger, useSandbox } from '../support/e2e.ts';
-import { PACE } from '../support/pace.ts';
+import { type Started, eventually, startBanger, useSandbox } from '../support/machine/e2e.ts';
+import { PACE } from '../support/machine/pace.ts';
 import { startOnTerminal } from '../support/user/pty.ts';
 import { vmmsOf } from '../support/vmms.ts';
 

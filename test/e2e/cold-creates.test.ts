@@ -4,7 +4,7 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { createVm, guest, useSandbox } from '../support/e2e.ts';
+import { createVm, guest, useSandbox } from '../support/machine/e2e.ts';
 
 /** Stands before QEMU in the PATH: two processors without a timer hang as a boot does whose kernel measured nonsense, the first time. */
 const HANGING_QEMU = `#!/bin/bash

@@ -8,10 +8,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { clientExample, clientProgram } from '../support/user/client-program.ts';
 import { COPY_CASES, layOut, look } from '../support/guest/copy-cases.ts';
-import { createVm, daemonStatus, eventually, guest, startBanger, useSandbox } from '../support/e2e.ts';
+import { createVm, daemonStatus, eventually, guest, startBanger, useSandbox } from '../support/machine/e2e.ts';
 import { startOnTerminal } from '../support/user/pty.ts';
 import { request, sendRaw } from '../support/user/raw-http.ts';
-import { type Finished, freePort, PROGRAM } from '../support/sandbox.ts';
+import { type Finished, freePort, PROGRAM } from '../support/machine/sandbox.ts';
 
 const sandbox = useSandbox();
 /** What starts programs on a terminal and says nothing of its size. */

@@ -4,9 +4,9 @@ import { execFileSync } from 'node:child_process';
 import { chownSync, closeSync, openSync, rmSync, statSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
-import { createVm, daemonStatus, eventually, guest, isAlive, startBanger, useSandbox } from '../support/e2e.ts';
+import { createVm, daemonStatus, eventually, guest, isAlive, startBanger, useSandbox } from '../support/machine/e2e.ts';
 import { hasOurTime } from '../support/guest/guest-clock.ts';
-import { processesOf } from '../support/leak-check.ts';
+import { processesOf } from '../support/machine/leak-check.ts';
 import { vmmsOf } from '../support/vmms.ts';
 
 async function kill(pids: readonly number[]): Promise<void> {

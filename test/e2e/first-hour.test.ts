@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
-import { useSandbox } from '../support/e2e.ts';
+import { useSandbox } from '../support/machine/e2e.ts';
 import { type Scene, SCENES, steady } from '../support/user/first-hour-script.ts';
-import { PROGRAM } from '../support/sandbox.ts';
+import { PROGRAM } from '../support/machine/sandbox.ts';
 import { openTmuxShell, type TmuxShell } from '../support/user/tmux.ts';
 
 const PAGE = join(import.meta.dirname, '..', '..', 'docs', 'first-hour.md');

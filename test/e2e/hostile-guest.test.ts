@@ -5,7 +5,7 @@ import { connect } from 'node:net';
 import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
-import { type GuestHandle, createVm, daemonStatus, eventually, guest, useSandbox } from '../support/e2e.ts';
+import { type GuestHandle, createVm, daemonStatus, eventually, guest, useSandbox } from '../support/machine/e2e.ts';
 
 /** `FLOOD_SECONDS=60` for figures. An emulated line is slow; that its log is bounded by bytes is held by output-log.test.ts. */
 const FLOOD_SECONDS = Number(process.env['FLOOD_SECONDS'] ?? 8);

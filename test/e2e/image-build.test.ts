@@ -4,7 +4,7 @@ import { copyFileSync, constants, existsSync, readFileSync, readdirSync, writeFi
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { ImageView } from '../../src/api/image-schemas.ts';
-import { createVm, daemonStatus, eventually, settled, startBanger, useSandbox } from '../support/e2e.ts';
+import { createVm, daemonStatus, eventually, settled, startBanger, useSandbox } from '../support/machine/e2e.ts';
 import { bundleOfTests } from '../support/shared-bundle.ts';
 import { vmmsOf } from '../support/vmms.ts';
 

@@ -4,7 +4,7 @@ import { chmodSync, copyFileSync, mkdirSync, readFileSync, readdirSync, symlinkS
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { tarOf } from '../support/container-image.ts';
-import { createVm, eventually, guest, hear, useSandbox } from '../support/e2e.ts';
+import { createVm, eventually, guest, hear, useSandbox } from '../support/machine/e2e.ts';
 import { archiveOf, type ImageChange, makeLayout } from '../support/image-tools.ts';
 
 const sandbox = useSandbox();

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { chmodSync, copyFileSync, existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { createVm, eventually, guest, hear, useSandbox } from '../support/e2e.ts';
+import { createVm, eventually, guest, hear, useSandbox } from '../support/machine/e2e.ts';
 import { HELLO_PORT, HOLDS_BOOT, runitRoot, SEEN_AT_BOOT } from '../support/guest/runit-root.ts';
 
 const sandbox = useSandbox();

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import type { ImageView } from '../../src/api/image-schemas.ts';
-import { createVm, eventually, guest, hear, useSandbox } from '../support/e2e.ts';
+import { createVm, eventually, guest, hear, useSandbox } from '../support/machine/e2e.ts';
 import { serveDirectory } from '../support/void-repository.ts';
 import { type VoidRepository, voidRepository } from '../support/void-system.ts';
 

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { realHost } from '../../src/host/host.ts';
 import { bundleStatus } from '../../src/images/bundle/bundle-status.ts';
-import { useSandbox } from '../support/e2e.ts';
+import { useSandbox } from '../support/machine/e2e.ts';
 import { REPOSITORY, runTool } from '../support/user/installed.ts';
 import { bundleOfTests, shareBundle } from '../support/shared-bundle.ts';
 

@@ -25,7 +25,7 @@ import {
   type RunningHelper,
   startHelper,
   until,
-} from '../support/bridge-lab.ts';
+} from '../support/outside/bridge-lab.ts';
 import { type FakeGuest, hostPlace, plugGuest } from '../support/guest/fake-guest.ts';
 
 const host = { ...realHost, readWriteObstacle: () => Promise.resolve(undefined) };

@@ -17,10 +17,10 @@ async function runInside(kind: 'root' | 'user'): Promise<string> {
     const env = {
       ...commandEnvironment(),
       LAB_NODE: process.execPath,
-      LAB_INTERNET: join(root, 'test/support/internet-fixture.ts'),
+      LAB_INTERNET: join(root, 'test/support/outside/internet-fixture.ts'),
       LAB_FORWARDER: join(scratch, 'build/banger-forwarder'),
     };
-    const lab = join(root, 'test/support/network-lab.sh');
+    const lab = join(root, 'test/support/outside/network-lab.sh');
     const node = [process.execPath, '--test', '--test-concurrency=1', '--test-reporter=tap', ...inside];
     const outcome = await run([lab, kind, ...node], { env, timeoutMs: 180_000 });
     return outcome.stdout;

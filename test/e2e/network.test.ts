@@ -6,10 +6,10 @@ import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { makeAuthority } from '../support/authority.ts';
-import { createVm, daemonStatus, eventually, guest, hear, runInSandbox, useSandbox } from '../support/e2e.ts';
-import { OUTSIDE_ADDRESS, OUTSIDE_BODY, OUTSIDE_PROXY, type Outside, makeOutside } from '../support/outside.ts';
-import type { Sandbox } from '../support/sandbox.ts';
+import { makeAuthority } from '../support/outside/authority.ts';
+import { createVm, daemonStatus, eventually, guest, hear, runInSandbox, useSandbox } from '../support/machine/e2e.ts';
+import { OUTSIDE_ADDRESS, OUTSIDE_BODY, OUTSIDE_PROXY, type Outside, makeOutside } from '../support/outside/outside.ts';
+import type { Sandbox } from '../support/machine/sandbox.ts';
 
 const needsRoot = { skip: process.getuid?.() === 0 ? false : 'only root can make a host with a fake outside' };
 const GET_OUTSIDE = `curl --silent --max-time 5 http://${OUTSIDE_ADDRESS}/`;

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Stats } from '../../src/api/schemas.ts';
-import { type GuestHandle, createVm, eventually, guest, useSandbox } from '../support/e2e.ts';
+import { type GuestHandle, createVm, eventually, guest, useSandbox } from '../support/machine/e2e.ts';
 
 const MIB = 1024 ** 2;
 const sandbox = useSandbox();

@@ -7,8 +7,8 @@ import { type AddressInfo, createServer } from 'node:net';
 import { before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { GuestPortView } from '../../src/api/port-schemas.ts';
-import { createVm, eventually, guest, runInSandbox, useSandbox } from '../support/e2e.ts';
-import type { Sandbox } from '../support/sandbox.ts';
+import { createVm, eventually, guest, runInSandbox, useSandbox } from '../support/machine/e2e.ts';
+import type { Sandbox } from '../support/machine/sandbox.ts';
 
 let sandbox: () => Sandbox;
 

@@ -5,11 +5,11 @@ import { connect } from 'node:net';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createVm, daemonStatus, eventually, guest, hear, isAlive, startBanger, useSandbox } from '../support/e2e.ts';
+import { createVm, daemonStatus, eventually, guest, hear, isAlive, startBanger, useSandbox } from '../support/machine/e2e.ts';
 import { hasOurTime } from '../support/guest/guest-clock.ts';
-import { processesOf } from '../support/leak-check.ts';
+import { processesOf } from '../support/machine/leak-check.ts';
 import { startOnTerminal } from '../support/user/pty.ts';
-import { PROGRAM } from '../support/sandbox.ts';
+import { PROGRAM } from '../support/machine/sandbox.ts';
 import { bundleOfTests } from '../support/shared-bundle.ts';
 
 const sandbox = useSandbox();

@@ -4,8 +4,8 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import type { DaemonStatus } from '../../src/api/schemas.ts';
-import { useSandbox } from '../support/e2e.ts';
-import { type Finished, PROGRAM, type RunOptions } from '../support/sandbox.ts';
+import { useSandbox } from '../support/machine/e2e.ts';
+import { type Finished, PROGRAM, type RunOptions } from '../support/machine/sandbox.ts';
 import { type SshServer, startSshd } from '../support/user/sshd.ts';
 
 let server: SshServer | undefined;

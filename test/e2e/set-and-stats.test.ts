@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Stats } from '../../src/api/schemas.ts';
-import { createVm, eventually, guest, startBanger, useSandbox } from '../support/e2e.ts';
-import { PACE } from '../support/pace.ts';
+import { createVm, eventually, guest, startBanger, useSandbox } from '../support/machine/e2e.ts';
+import { PACE } from '../support/machine/pace.ts';
 import { startOnTerminal } from '../support/user/pty.ts';
 
 const MIB = 1024 ** 2;

@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { createVm, daemonStatus, eventually, guest, hear, startBanger, useSandbox } from '../support/e2e.ts';
+import { createVm, daemonStatus, eventually, guest, hear, startBanger, useSandbox } from '../support/machine/e2e.ts';
 
 const sandbox = useSandbox();
 

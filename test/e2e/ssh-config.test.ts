@@ -4,9 +4,9 @@ import { spawn, type SpawnSyncReturns, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { createVm, eventually, type GuestHandle, guest, useSandbox } from '../support/e2e.ts';
+import { createVm, eventually, type GuestHandle, guest, useSandbox } from '../support/machine/e2e.ts';
 import { giveGuest } from '../support/guest/program-for-guest.ts';
-import { freePort } from '../support/sandbox.ts';
+import { freePort } from '../support/machine/sandbox.ts';
 
 const sandbox = useSandbox();
 const home = (...below: string[]): string => join(sandbox().directory, 'home', ...below);

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { BundleStatus, DoctorReport } from '../../src/api/schemas.ts';
-import { daemonStatus, useSandbox } from '../support/e2e.ts';
+import { daemonStatus, useSandbox } from '../support/machine/e2e.ts';
 
 describe('with a runtime bundle', () => {
   const sandbox = useSandbox();

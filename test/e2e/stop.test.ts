@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
 import { test } from 'node:test';
-import { createVm, eventually, guest, isAlive, useSandbox } from '../support/e2e.ts';
+import { createVm, eventually, guest, isAlive, useSandbox } from '../support/machine/e2e.ts';
 
 const sandbox = useSandbox();
 const vm = () => guest(sandbox(), 'web');

@@ -4,9 +4,9 @@ import { readFileSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import type { DoctorReport } from '../../src/api/schemas.ts';
-import { createVm, daemonStatus, eventually, hear, useSandbox } from '../support/e2e.ts';
-import { processesOf } from '../support/leak-check.ts';
-import type { Sandbox } from '../support/sandbox.ts';
+import { createVm, daemonStatus, eventually, hear, useSandbox } from '../support/machine/e2e.ts';
+import { processesOf } from '../support/machine/leak-check.ts';
+import type { Sandbox } from '../support/machine/sandbox.ts';
 
 const isRoot = process.getuid?.() === 0;
 const needsRoot = { skip: isRoot ? false : 'only root can become another user' };

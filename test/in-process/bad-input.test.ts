@@ -6,7 +6,7 @@ import { ERROR_CODES } from '../../src/model/errors.ts';
 import { request, sendRaw } from '../support/user/raw-http.ts';
 import { created, startDaemon, type TestDaemon } from '../support/test-daemon.ts';
 import { createTestWorld } from '../support/test-world.ts';
-import { keptBytes } from '../support/kept-memory.ts';
+import { keptBytes } from '../support/machine/kept-memory.ts';
 import { runInProcess } from '../support/user/run-cli.ts';
 
 const world = createTestWorld();

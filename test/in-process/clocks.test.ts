@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { FakeVmm } from '../../src/drivers/hypervisor/fake/world.ts';
-import { jumpClock } from '../support/clock.ts';
+import { jumpClock } from '../support/machine/clock.ts';
 import { created, daemonFor, done, fakeOf, startDaemon, until } from '../support/test-daemon.ts';
 
 const isRight = ({ guest }: FakeVmm): boolean => Math.abs(guest.clockOffsetMs ?? Number.NaN) < 20;

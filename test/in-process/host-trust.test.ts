@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { createHostTrust } from '../../src/daemon/host-trust.ts';
 import { realHost } from '../../src/host/host.ts';
-import { makeAuthority } from '../support/authority.ts';
+import { makeAuthority } from '../support/outside/authority.ts';
 import { runInProcess } from '../support/user/run-cli.ts';
 import { created, daemonFor, done, ended, fakeOf, type TestDaemon, until } from '../support/test-daemon.ts';
 

@@ -1,5 +1,5 @@
 // Run as an ordinary user by bridge-setup.test.ts, with the helper that systemd starts.
-import '../support/in-lab.ts';
+import '../support/machine/in-lab.ts';
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -12,7 +12,7 @@ import { createAgentClient } from '../../src/guest/agent-client.ts';
 import { parseManifest } from '../../src/images/bundle/manifest.ts';
 import { bundlePath } from '../../src/model/image.ts';
 import { addressesOf } from '../../src/model/network.ts';
-import { OUTSIDE_ADDRESS } from '../support/outside.ts';
+import { OUTSIDE_ADDRESS } from '../support/outside/outside.ts';
 import { bundleOfTests } from '../support/shared-bundle.ts';
 import { networkConformance } from '../../src/drivers/network/conformance.ts';
 import { bridgeForwarder, createBridgeNetwork } from '../../src/drivers/network/bridge/driver.ts';

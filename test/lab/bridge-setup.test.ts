@@ -1,5 +1,5 @@
 // `banger setup` on an ordinary Debian with systemd, and the bridge it makes possible for an ordinary user.
-import '../support/in-lab.ts';
+import '../support/machine/in-lab.ts';
 import assert from 'node:assert/strict';
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,7 +7,7 @@ import { after, before, test } from 'node:test';
 import { endProcess } from '../../src/host/processes.ts';
 import { CommandFailure, commandEnvironment, type DetachedProcess, run, spawnDetached } from '../../src/host/spawn.ts';
 import { contractReporters } from '../support/contract-results.ts';
-import { outsideCommands } from '../support/outside.ts';
+import { outsideCommands } from '../support/outside/outside.ts';
 
 /** On a host that is busy as well as emulated. */
 const LIMIT_MS = 1_200_000;

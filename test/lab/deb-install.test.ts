@@ -1,5 +1,5 @@
 // The Debian package as its users have it: installed by apt on an ordinary Debian, used by somebody who is not root, removed by dpkg.
-import '../support/in-lab.ts';
+import '../support/machine/in-lab.ts';
 import assert from 'node:assert/strict';
 import { existsSync, lstatSync, mkdtempSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
@@ -9,7 +9,7 @@ import { after, test } from 'node:test';
 import { createApi } from '../../src/client/api.ts';
 import { createSend } from '../../src/client/send.ts';
 import { CommandFailure, run } from '../../src/host/spawn.ts';
-import { eventually, isAlive } from '../support/e2e.ts';
+import { eventually, isAlive } from '../support/machine/e2e.ts';
 import { REPOSITORY, runTool } from '../support/user/installed.ts';
 
 /** Packing 150 MB, and all that the package's Node does, on a machine that is emulated. */

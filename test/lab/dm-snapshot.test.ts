@@ -1,5 +1,5 @@
 // Overlays as devices, by the real helper and the real kernel.
-import '../support/in-lab.ts';
+import '../support/machine/in-lab.ts';
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import {

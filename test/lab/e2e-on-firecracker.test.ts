@@ -1,11 +1,11 @@
 // The tests of real VMs that elsewhere run on what a machine chooses by itself, on Firecracker: as the user's own process, and in jails.
 // LAB_E2E_FILES="smoke stop" and LAB_E2E_HYPERVISORS="firecracker-jailed" run a part.
-import '../support/in-lab.ts';
+import '../support/machine/in-lab.ts';
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { environmentOf, useInstalledHelper, withoutFirecracker } from '../support/lab-host.ts';
+import { environmentOf, useInstalledHelper, withoutFirecracker } from '../support/machine/lab-host.ts';
 
 const FOLDER = join(import.meta.dirname, '../e2e');
 /** Those with VMs of their own whose hypervisor is not what they are about. */

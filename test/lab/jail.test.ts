@@ -1,5 +1,5 @@
 // Jails with the real Firecracker and jailer, limits, and guests that run in them.
-import '../support/in-lab.ts';
+import '../support/machine/in-lab.ts';
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';

@@ -1,5 +1,5 @@
 // The lab is what it is for: an ordinary Debian kernel with everything that the root path uses.
-import '../support/in-lab.ts';
+import '../support/machine/in-lab.ts';
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';

@@ -1,13 +1,13 @@
 // `banger dns setup` with the real systemd-resolved, which the lab has and nobody uses until this test.
-import '../support/in-lab.ts';
+import '../support/machine/in-lab.ts';
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
 import { type DnsServer, createDnsServer } from '../../src/dns/server.ts';
 import { run } from '../../src/host/spawn.ts';
-import { eventually } from '../support/e2e.ts';
-import { type Sandbox, createSandbox } from '../support/sandbox.ts';
+import { eventually } from '../support/machine/e2e.ts';
+import { type Sandbox, createSandbox } from '../support/machine/sandbox.ts';
 
 const RESOLV_CONF = '/etc/resolv.conf';
 const FILE = '/etc/systemd/resolved.conf.d/banger.conf';

@@ -1,8 +1,16 @@
 // One VM after the other on the root path: what each leaves would add up.
-import '../support/in-lab.ts';
+import '../support/machine/in-lab.ts';
 import { before, test } from 'node:test';
-import { eventually, useSandbox } from '../support/e2e.ts';
-import { type Drivers, LONG, SMALL, environmentOf, pictureOfHost, useInstalledHelper, withoutFirecracker } from '../support/lab-host.ts';
+import { eventually, useSandbox } from '../support/machine/e2e.ts';
+import {
+  type Drivers,
+  LONG,
+  SMALL,
+  environmentOf,
+  pictureOfHost,
+  useInstalledHelper,
+  withoutFirecracker,
+} from '../support/machine/lab-host.ts';
 
 /** Enough to see what a life leaves; `LAB_CYCLES=50` to be sure, with a LAB_LIMIT_SECONDS to match. */
 const CYCLES = Number(process.env['LAB_CYCLES'] ?? '3');

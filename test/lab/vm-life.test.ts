@@ -1,10 +1,18 @@
 // Whole lives of VMs of an ordinary user through the built CLI, on the root path: helper, bridge, dm-snapshot, jails, nested KVM.
-import '../support/in-lab.ts';
+import '../support/machine/in-lab.ts';
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
-import { eventually, guest, hear, useSandbox } from '../support/e2e.ts';
-import { type Drivers, LONG, SMALL, environmentOf, pictureOfHost, useInstalledHelper, withoutFirecracker } from '../support/lab-host.ts';
-import type { Sandbox } from '../support/sandbox.ts';
+import { eventually, guest, hear, useSandbox } from '../support/machine/e2e.ts';
+import {
+  type Drivers,
+  LONG,
+  SMALL,
+  environmentOf,
+  pictureOfHost,
+  useInstalledHelper,
+  withoutFirecracker,
+} from '../support/machine/lab-host.ts';
+import type { Sandbox } from '../support/machine/sandbox.ts';
 
 /** Each pair of choices is in one of them: jailed or not, rootless network or bridge, a file or a mapped device. */
 const COMBINATIONS: readonly Drivers[] = [

@@ -6,8 +6,8 @@ import { copyFileSync, mkdirSync, mkdtempSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import type { ImageView } from '../../src/api/image-schemas.ts';
-import { createVm, eventually, guest, hear, settled, startBanger, useSandbox } from '../support/e2e.ts';
-import { makeOutside, type Outside, OUTSIDE_ADDRESS, OUTSIDE_BODY } from '../support/outside.ts';
+import { createVm, eventually, guest, hear, settled, startBanger, useSandbox } from '../support/machine/e2e.ts';
+import { makeOutside, type Outside, OUTSIDE_ADDRESS, OUTSIDE_BODY } from '../support/outside/outside.ts';
 
 const outsidePrefix: string[] = [];
 let outside: Outside | undefined;

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { createVm, guest, settled, startBanger, useSandbox } from '../support/e2e.ts';
+import { createVm, guest, settled, startBanger, useSandbox } from '../support/machine/e2e.ts';
 
 const mirror = process.env['BANGER_PROVISION_GIT_MIRROR'];
 const sandbox = useSandbox(mirror === undefined ? {} : { env: { BANGER_PROVISION_GIT_MIRROR: mirror } });

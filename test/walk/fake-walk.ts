@@ -2,7 +2,7 @@
 import type { VmView } from '../../src/api/schemas.ts';
 import { sweepNetworks } from '../../src/capabilities/sweep-networks.ts';
 import type { BangerError } from '../../src/model/errors.ts';
-import { jumpClock } from '../support/clock.ts';
+import { jumpClock } from '../support/machine/clock.ts';
 import type { EffectHook } from '../support/effects.ts';
 import { assertMarked, assertSound, mark } from '../support/soundness.ts';
 import { done, ended, startDaemon, type TestDaemon } from '../support/test-daemon.ts';

@@ -3,7 +3,7 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSyn
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { VmView } from '../../src/api/schemas.ts';
-import type { Sandbox } from '../support/sandbox.ts';
+import type { Sandbox } from '../support/machine/sandbox.ts';
 import { bundleOfTests, shareBundle } from '../support/shared-bundle.ts';
 import type { Misfortune } from './plan.ts';
 

@@ -7,7 +7,7 @@ import { describe, test, type TestContext } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { makeBundle, packagedBundle, temporaryDirectory } from '../../../test/support/bundle-fixture.ts';
-import { serveRelease } from '../../../test/support/release-fixture.ts';
+import { serveRelease } from '../../../test/support/outside/release-fixture.ts';
 import { realHost } from '../../host/host.ts';
 import { encodeTarHeader, tarEnd, tarPadding } from '../../lib/tar.ts';
 import type { BundleManifest } from '../../model/image.ts';
@@ -17,7 +17,7 @@ import { parseManifest } from './manifest.ts';
 import { packageBundle } from './package-bundle.ts';
 import { parsePackageManifest, renderPackageManifest } from './package-manifest.ts';
 
-const PROGRAM = join(import.meta.dirname, '../../../test/support/packaging/fetch-program.ts');
+const PROGRAM = join(import.meta.dirname, '../../../test/support/outside/packaging/fetch-program.ts');
 
 type Place = { directory: string; cacheDirectory: string; manifest: () => BundleManifest };
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { pathToFileURL } from 'node:url';
-import { releaseArchive, releaseEntries, sayingProgram, serveRelease } from '../../../test/support/release-fixture.ts';
+import { releaseArchive, releaseEntries, sayingProgram, serveRelease } from '../../../test/support/outside/release-fixture.ts';
 import { realHost } from '../../host/host.ts';
 import { BUNDLE_PARTS, type BundleManifest } from '../../model/image.ts';
 import { addPrograms, keptPrograms } from './add-programs.ts';

@@ -1,5 +1,5 @@
 // Overlays of an ordinary user, by the helper as `banger setup` installs it: with all that its unit forbids it.
-import '../../support/in-lab.ts';
+import '../../support/machine/in-lab.ts';
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,7 +8,7 @@ import { createHelperClient } from '../../../src/daemon/helper-client.ts';
 import { storageConformance } from '../../../src/drivers/storage/conformance.ts';
 import { createDmSnapshotStorage } from '../../../src/drivers/storage/dm-snapshot/driver.ts';
 import { realHost } from '../../../src/host/host.ts';
-import { createVm, daemonStatus, eventually, useSandbox } from '../../support/e2e.ts';
+import { createVm, daemonStatus, eventually, useSandbox } from '../../support/machine/e2e.ts';
 
 const PROGRAM = join(import.meta.dirname, '../../../bin/banger');
 const asRoot = async (...argv: string[]): Promise<string> => (await realHost.run(['sudo', ...argv], { timeoutMs: 120_000 })).stdout;

@@ -1,5 +1,5 @@
 // The contract suite on QEMU with KVM as an ordinary user, nested in the emulated machine.
-import '../../support/in-lab.ts';
+import '../../support/machine/in-lab.ts';
 import { describeQemu } from '../../support/qemu-contract.ts';
 
 describeQemu('qemu', { accelerator: 'kvm', bootLimitMs: 120_000 });

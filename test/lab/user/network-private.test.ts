@@ -1,5 +1,5 @@
 // The contract suite of the private network as an ordinary user on Debian's own kernel, with nothing around it: the machine is thrown away.
-import '../../support/in-lab.ts';
+import '../../support/machine/in-lab.ts';
 import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, readdirSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';

@@ -1,5 +1,5 @@
 // The contract suite of storage on real file systems: clones on XFS, the others on ext4.
-import '../../support/in-lab.ts';
+import '../../support/machine/in-lab.ts';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { storageConformance } from '../../../src/drivers/storage/conformance.ts';

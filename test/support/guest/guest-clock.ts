@@ -1,8 +1,8 @@
 // How a guest's clock stands to this machine's, as a program inside sees it.
 import assert from 'node:assert/strict';
 import type { Health } from '../../../src/api/schemas.ts';
-import { eventually, type GuestHandle } from '../e2e.ts';
-import type { Sandbox } from '../sandbox.ts';
+import { eventually, type GuestHandle } from '../machine/e2e.ts';
+import type { Sandbox } from '../machine/sandbox.ts';
 
 /** What requirement 10.8 allows. */
 const ALLOWED_MS = 100;

@@ -1,7 +1,7 @@
 import { stripVTControlCharacters } from 'node:util';
 import { spawn } from '@lydell/node-pty';
-import { paced } from '../pace.ts';
-import { PROGRAM, type Sandbox } from '../sandbox.ts';
+import { paced } from '../machine/pace.ts';
+import { PROGRAM, type Sandbox } from '../machine/sandbox.ts';
 
 const PATIENCE_MS = 30_000;
 

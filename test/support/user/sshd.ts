@@ -6,7 +6,7 @@ import { chmodSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseManifest } from '../../../src/images/bundle/manifest.ts';
 import { bundlePath } from '../../../src/model/image.ts';
-import { freePort, type Sandbox } from '../sandbox.ts';
+import { freePort, type Sandbox } from '../machine/sandbox.ts';
 import { bundleOfTests } from '../shared-bundle.ts';
 
 export type SshServer = {

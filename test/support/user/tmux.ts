@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import type { Sandbox } from '../sandbox.ts';
+import type { Sandbox } from '../machine/sandbox.ts';
 
 const run = promisify(execFile);
 const PATIENCE_MS = 600_000;

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { createSpec, fakeFirecracker, realFirecracker } from '../../../../test/support/firecracker/bench.ts';
 import { exchange, startVmm } from '../../../../test/support/firecracker/raw-vmm.ts';
-import { paced } from '../../../../test/support/pace.ts';
+import { paced } from '../../../../test/support/machine/pace.ts';
 import { realHost } from '../../../host/host.ts';
 import { connectApi } from './api-client.ts';
 import type { Machine, MachineSpec } from '../contract.ts';

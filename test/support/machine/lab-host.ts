@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { chmodSync, readFileSync } from 'node:fs';
 import { after, before } from 'node:test';
-import { run } from '../../src/host/spawn.ts';
+import { run } from '../../../src/host/spawn.ts';
 import { PROGRAM } from './sandbox.ts';
-import { testUser } from './user/unprivileged.ts';
+import { testUser } from '../user/unprivileged.ts';
 import { complaintsOf } from './kernel-log.ts';
 
 const { BANGER_FIRECRACKER: firecracker, BANGER_JAILER: jailer } = process.env;

@@ -5,9 +5,9 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { endProcess, type ProcessIdentity } from '../../src/host/processes.ts';
-import { run, spawnDetached } from '../../src/host/spawn.ts';
-import { helperAt } from './helper-socket.ts';
+import { endProcess, type ProcessIdentity } from '../../../src/host/processes.ts';
+import { run, spawnDetached } from '../../../src/host/spawn.ts';
+import { helperAt } from '../helper-socket.ts';
 
 const program = process.env['LAB_HELPER'] ?? '';
 const directory = process.env['LAB_WORK'] ?? '';

@@ -4,7 +4,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { TestContext } from 'node:test';
 import { gzipSync } from 'node:zlib';
-import { encodeTarHeader, tarEnd, tarPadding } from '../../src/lib/tar.ts';
+import { encodeTarHeader, tarEnd, tarPadding } from '../../../src/lib/tar.ts';
 
 type Entry = { path: string; content: string; type?: 'file' | 'symlink'; linkPath?: string };
 

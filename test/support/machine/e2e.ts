@@ -3,10 +3,10 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { after, afterEach, before } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { DaemonStatus, VmView } from '../../src/api/schemas.ts';
+import type { DaemonStatus, VmView } from '../../../src/api/schemas.ts';
 import { paced } from './pace.ts';
 import { describeState } from './post-mortem.ts';
-import { bundleOfTests } from './shared-bundle.ts';
+import { bundleOfTests } from '../shared-bundle.ts';
 import { PROGRAM, type RunOptions, type Sandbox, type SandboxOptions, createSandbox } from './sandbox.ts';
 
 /**

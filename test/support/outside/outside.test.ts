@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { test } from 'node:test';
 import { OUTSIDE_ADDRESS, OUTSIDE_BODY, makeOutside } from './outside.ts';
-import { asUser, testUser } from './user/unprivileged.ts';
+import { asUser, testUser } from '../user/unprivileged.ts';
 
 const root = { skip: process.getuid?.() === 0 ? false : 'needs root' };
 const FETCH = `fetch('http://${OUTSIDE_ADDRESS}/').then((r) => r.text()).then((text) => process.stdout.write(text))`;

@@ -9,11 +9,11 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type LeakScope, type Snapshot, leaksBetween, processesOf, takeSnapshot } from './leak-check.ts';
 import { paced } from './pace.ts';
-import { bundleOfTests, shareBundle } from './shared-bundle.ts';
-import { type TestUser, asUser, testUser } from './user/unprivileged.ts';
+import { bundleOfTests, shareBundle } from '../shared-bundle.ts';
+import { type TestUser, asUser, testUser } from '../user/unprivileged.ts';
 
 /** The built CLI of the checkout. */
-export const PROGRAM = join(import.meta.dirname, '..', '..', 'bin', 'banger');
+export const PROGRAM = join(import.meta.dirname, '../../..', 'bin', 'banger');
 
 export type SandboxOptions = {
   /** Text of config.toml; default empty. */

@@ -6,10 +6,10 @@ import { createServer as createHttp2 } from 'node:http2';
 import { type AddressInfo, type Server, connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { after, before } from 'node:test';
-import { spawnChannel } from '../../src/host/spawn.ts';
-import { type HttpFront, type Look, createHttpFront } from '../../src/http/front.ts';
+import { spawnChannel } from '../../../src/host/spawn.ts';
+import { type HttpFront, type Look, createHttpFront } from '../../../src/http/front.ts';
 
-export const FRONT_PROGRAM = join(import.meta.dirname, '../../src/http/front-process.ts');
+export const FRONT_PROGRAM = join(import.meta.dirname, '../../../src/http/front-process.ts');
 
 export type Answer = { status: number | undefined; headers: IncomingMessage['headers']; body: string };
 
