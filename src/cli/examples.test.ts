@@ -4,7 +4,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { PassThrough } from 'node:stream';
 import { after, before, test } from 'node:test';
 import { runInProcess } from '../../test/support/user/run-cli.ts';
-import { startStubDaemon, type StubDaemon } from '../../test/support/stub-daemon.ts';
+import { startStubDaemon, type StubDaemon } from '../../test/support/daemon/stub-daemon.ts';
 import { createCli } from './cli.ts';
 import { examplesOf } from './command.ts';
 import { splitLine } from './completion/words.ts';

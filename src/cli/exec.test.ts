@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import type { ExecBody } from '../api/schemas.ts';
 import { encodeData, encodeFrame } from '../lib/frames.ts';
 import { runInProcess } from '../../test/support/user/run-cli.ts';
-import { answer, type Seen, startStubDaemon, type StubDaemon, type StubOptions } from '../../test/support/stub-daemon.ts';
+import { answer, type Seen, startStubDaemon, type StubDaemon, type StubOptions } from '../../test/support/daemon/stub-daemon.ts';
 import { type GuestFrames, runAsGuest } from '../../test/support/guest/stub-guest.ts';
 import type { Input, Output } from './streams.ts';
 import { createSession } from '../client/exec-session.ts';

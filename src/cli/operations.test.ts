@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { OperationEvent } from '../api/schemas.ts';
 import { runInProcess } from '../../test/support/user/run-cli.ts';
-import { answer, endEvent, startStubDaemon, stream, stubOperation, stubVm } from '../../test/support/stub-daemon.ts';
+import { answer, endEvent, startStubDaemon, stream, stubOperation, stubVm } from '../../test/support/daemon/stub-daemon.ts';
 
 const web = stubVm('web', 'aa');
 const STAGES: OperationEvent[] = [

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { PassThrough } from 'node:stream';
 import { after, before, test } from 'node:test';
 import { runInProcess } from '../../test/support/user/run-cli.ts';
-import { answer, startStubDaemon, type StubDaemon, stubVm } from '../../test/support/stub-daemon.ts';
+import { answer, startStubDaemon, type StubDaemon, stubVm } from '../../test/support/daemon/stub-daemon.ts';
 import { createCli } from './cli.ts';
 import type { Output } from './streams.ts';
 import type { AnyCommand } from './command.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { PassThrough } from 'node:stream';
 import { after, before, test } from 'node:test';
 import { runInProcess } from '../../test/support/user/run-cli.ts';
-import { answer, startStubDaemon, type StubDaemon, stubVm } from '../../test/support/stub-daemon.ts';
+import { answer, startStubDaemon, type StubDaemon, stubVm } from '../../test/support/daemon/stub-daemon.ts';
 import { ERROR_CODES } from '../model/errors.ts';
 import { createCli } from './cli.ts';
 import { GROUPS, loadVerb, TOP_VERBS } from './registry.ts';

@@ -3,7 +3,7 @@ import { after, before, test } from 'node:test';
 import { writeFileSync } from 'node:fs';
 import type { ExecBody } from '../api/schemas.ts';
 import { runInProcess } from '../../test/support/user/run-cli.ts';
-import { answer, startStubDaemon, type StubDaemon, stubVm } from '../../test/support/stub-daemon.ts';
+import { answer, startStubDaemon, type StubDaemon, stubVm } from '../../test/support/daemon/stub-daemon.ts';
 import { runAsGuest } from '../../test/support/guest/stub-guest.ts';
 
 let stub: StubDaemon;

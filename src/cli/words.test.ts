@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { runInProcess } from '../../test/support/user/run-cli.ts';
-import { answer, startStubDaemon, type StubDaemon, stubVm } from '../../test/support/stub-daemon.ts';
+import { answer, startStubDaemon, type StubDaemon, stubVm } from '../../test/support/daemon/stub-daemon.ts';
 import { GROUPS, SHORTCUTS, TOP_VERBS } from './registry.ts';
 import { environmentOfSwitches } from './switches.ts';
 import { canonicalWords } from './words.ts';

@@ -4,11 +4,11 @@ import { tmpdir } from 'node:os';
 import { afterEach, beforeEach, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { runInProcess } from '../../test/support/user/run-cli.ts';
-import { answer, startStubDaemon } from '../../test/support/stub-daemon.ts';
+import { answer, startStubDaemon } from '../../test/support/daemon/stub-daemon.ts';
 import { BangerError } from '../model/errors.ts';
 import { daemonArgv } from './daemon-process.ts';
 
-const FAKE_DAEMON = `${import.meta.dirname}/../../test/support/fake-daemon.ts`;
+const FAKE_DAEMON = `${import.meta.dirname}/../../test/support/daemon/fake-daemon.ts`;
 let base: string;
 let env: Record<string, string>;
 

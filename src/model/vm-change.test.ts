@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { vmRecord } from '../../test/support/vm-record.ts';
+import { vmRecord } from '../../test/support/daemon/vm-record.ts';
 import { decideChange, type VmChangeRequest } from './vm-change.ts';
 import type { VmState } from './vm-state.ts';
 import type { Vm } from './vm.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { vmRecord } from '../../test/support/vm-record.ts';
+import { vmRecord } from '../../test/support/daemon/vm-record.ts';
 import { openStore } from './store.ts';
 
 test('a record moves as the table of states allows, with what changes by it, and else stays as it is (3.8)', (t) => {

@@ -10,9 +10,9 @@ import type { ExecBody } from '../../src/api/schemas.ts';
 import type { Client, ClientOptions } from '../../src/client/package.ts';
 import { CHECKOUT } from '../support/user/client-program.ts';
 import { ownDirectories } from '../support/machine/own-directories.ts';
-import { answer, type Seen, startStubDaemon, type StubDaemon } from '../support/stub-daemon.ts';
+import { answer, type Seen, startStubDaemon, type StubDaemon } from '../support/daemon/stub-daemon.ts';
 import { type GuestFrames, runAsGuest } from '../support/guest/stub-guest.ts';
-import { daemonFor, fakeOf, until } from '../support/test-daemon.ts';
+import { daemonFor, fakeOf, until } from '../support/daemon/test-daemon.ts';
 
 const { createClient } = (await import(join(CHECKOUT, 'dist/client.mjs'))) as {
   createClient(options?: ClientOptions): Client;

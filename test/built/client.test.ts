@@ -5,7 +5,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { CHECKOUT, clientExample, clientProgram } from '../support/user/client-program.ts';
-import { daemonFor } from '../support/test-daemon.ts';
+import { daemonFor } from '../support/daemon/test-daemon.ts';
 
 test('the example of the client makes a VM, is refused a second one, and leaves none (1.1)', async (t) => {
   const { world } = await daemonFor(t);

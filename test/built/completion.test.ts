@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { promisify, stripVTControlCharacters } from 'node:util';
 import { spawn } from '@lydell/node-pty';
-import { answer, startStubDaemon, type StubDaemon, stubVm } from '../support/stub-daemon.ts';
+import { answer, startStubDaemon, type StubDaemon, stubVm } from '../support/daemon/stub-daemon.ts';
 
 const run = promisify(execFile);
 const BIN = join(import.meta.dirname, '..', '..', 'bin');

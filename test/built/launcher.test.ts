@@ -8,7 +8,7 @@ import { after, before, test } from 'node:test';
 import type { ExecBody } from '../../src/api/schemas.ts';
 import { RUNTIME_VARIABLES } from '../../src/client/launch.ts';
 import { createSandbox } from '../support/machine/sandbox.ts';
-import { answer, startStubDaemon, type StubDaemon } from '../support/stub-daemon.ts';
+import { answer, startStubDaemon, type StubDaemon } from '../support/daemon/stub-daemon.ts';
 import { runAsGuest } from '../support/guest/stub-guest.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');

@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { createSteps } from '../../src/lifecycle/vm/create.ts';
 import { BangerError } from '../../src/model/errors.ts';
-import type { EffectHook } from '../support/effects.ts';
-import { done } from '../support/test-daemon.ts';
+import type { EffectHook } from '../support/daemon/effects.ts';
+import { done } from '../support/daemon/test-daemon.ts';
 import { cases, type Outcome, type Point, VERB_NAMES, VerbRuns, VERBS } from './verb-runs.ts';
 
 after(() => console.log(`${cases.size} different cases of a failure`));

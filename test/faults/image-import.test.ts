@@ -7,8 +7,8 @@ import { realHost } from '../../src/host/host.ts';
 import { importImage } from '../../src/images/import/import-image.ts';
 import { BangerError } from '../../src/model/errors.ts';
 import { dockerArchive, tarOf } from '../support/container-image.ts';
-import type { EffectHook } from '../support/effects.ts';
-import { daemonFor, done, ended, startDaemon, type TestDaemon } from '../support/test-daemon.ts';
+import type { EffectHook } from '../support/daemon/effects.ts';
+import { daemonFor, done, ended, startDaemon, type TestDaemon } from '../support/daemon/test-daemon.ts';
 
 /** Methods that return no promise. */
 const SYNC = ['isAlive', 'signalProcess', 'bootId', 'commandEnvironment', 'openUnpacked', 'confinedPath'];

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { after, test } from 'node:test';
-import type { Effect } from '../support/effects.ts';
+import type { Effect } from '../support/daemon/effects.ts';
 import { cases, VERB_NAMES, VerbRuns, VERBS } from './verb-runs.ts';
 
 after(() => console.log(`${cases.size} different cases of a killed daemon`));

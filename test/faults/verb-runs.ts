@@ -3,10 +3,10 @@ import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
 import type { Operation, OperationEvent, VmView } from '../../src/api/schemas.ts';
 import { toErrorBody } from '../../src/model/errors.ts';
-import type { Effect, EffectHook } from '../support/effects.ts';
-import { assertMarked, assertSound, mark } from '../support/soundness.ts';
-import { created, done, ended, startDaemon, type TestDaemon } from '../support/test-daemon.ts';
-import { createTestWorld, type TestWorld } from '../support/test-world.ts';
+import type { Effect, EffectHook } from '../support/daemon/effects.ts';
+import { assertMarked, assertSound, mark } from '../support/daemon/soundness.ts';
+import { created, done, ended, startDaemon, type TestDaemon } from '../support/daemon/test-daemon.ts';
+import { createTestWorld, type TestWorld } from '../support/daemon/test-world.ts';
 
 type End = 'running' | 'stopped' | 'gone';
 type VerbUnderTest = {

@@ -1,7 +1,7 @@
 // The VMM dies as by kill -9 at every single thing that a verb does.
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
-import { until } from '../support/test-daemon.ts';
+import { until } from '../support/daemon/test-daemon.ts';
 import { cases, VERB_NAMES, VerbRuns, VERBS } from './verb-runs.ts';
 
 after(() => console.log(`${cases.size} different cases of a VMM that dies`));

@@ -5,11 +5,11 @@ import { createFakeHypervisor } from '../../src/drivers/hypervisor/fake/driver.t
 import type { Hypervisor } from '../../src/drivers/hypervisor/contract.ts';
 import type { Timer } from '../../src/context/timer.ts';
 import { BangerError } from '../../src/model/errors.ts';
-import { forceState } from '../support/force-state.ts';
+import { forceState } from '../support/daemon/force-state.ts';
 import { runInProcess } from '../support/user/run-cli.ts';
-import { assertMarked, mark } from '../support/soundness.ts';
-import { created, type DaemonOptions, done, ended, fakeOf, startDaemon, type TestDaemon, until } from '../support/test-daemon.ts';
-import { createTestWorld, type TestWorld } from '../support/test-world.ts';
+import { assertMarked, mark } from '../support/daemon/soundness.ts';
+import { created, type DaemonOptions, done, ended, fakeOf, startDaemon, type TestDaemon, until } from '../support/daemon/test-daemon.ts';
+import { createTestWorld, type TestWorld } from '../support/daemon/test-world.ts';
 
 /** What is in the way of a daemon, and how it goes away; `why` is what people are told. */
 type Obstacle = { why: RegExp; options?(world: TestWorld): DaemonOptions; begin?(world: TestWorld): void; end?(world: TestWorld): void };

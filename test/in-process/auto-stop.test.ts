@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { created, daemonFor, until } from '../support/test-daemon.ts';
+import { created, daemonFor, until } from '../support/daemon/test-daemon.ts';
 
 const SHORT = { env: { BANGER_AUTO_STOP_STALE_AFTER: '1s' } };
 

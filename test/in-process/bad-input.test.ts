@@ -4,8 +4,8 @@ import { after, before, test } from 'node:test';
 import { errorSchema } from '../../src/api/schemas.ts';
 import { ERROR_CODES } from '../../src/model/errors.ts';
 import { request, sendRaw } from '../support/user/raw-http.ts';
-import { created, startDaemon, type TestDaemon } from '../support/test-daemon.ts';
-import { createTestWorld } from '../support/test-world.ts';
+import { created, startDaemon, type TestDaemon } from '../support/daemon/test-daemon.ts';
+import { createTestWorld } from '../support/daemon/test-world.ts';
 import { keptBytes } from '../support/machine/kept-memory.ts';
 import { runInProcess } from '../support/user/run-cli.ts';
 

@@ -1,7 +1,7 @@
 // A boot that hangs is no fault of the VM: it is started again, where people can see it.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { daemonFor, done, ended, fakeOf, until } from '../support/test-daemon.ts';
+import { daemonFor, done, ended, fakeOf, until } from '../support/daemon/test-daemon.ts';
 
 test('a boot that hangs is ended and started again, the operation says so, and the create succeeds (3.3)', async (t) => {
   const { api, world } = await daemonFor(t);

@@ -12,7 +12,7 @@ import { createCli } from '../../src/cli/cli.ts';
 import { runCli } from '../../src/cli/run.ts';
 import { packagedBundle, temporaryDirectory } from '../support/bundle-fixture.ts';
 import { runInProcess } from '../support/user/run-cli.ts';
-import { daemonFor } from '../support/test-daemon.ts';
+import { daemonFor } from '../support/daemon/test-daemon.ts';
 
 const SHA256 = '0'.repeat(64);
 

@@ -7,7 +7,7 @@ import { ALL_CAPABILITIES } from '../../src/capabilities/all.ts';
 import type { Capability } from '../../src/context/capability.ts';
 import { stepResult } from '../../src/context/step-result.ts';
 import type { VmContext } from '../../src/context/vm-context.ts';
-import { created, daemonFor, done, ended, startDaemon } from '../support/test-daemon.ts';
+import { created, daemonFor, done, ended, startDaemon } from '../support/daemon/test-daemon.ts';
 
 /** Where the toy of a VM is. */
 const pathOf = ({ paths }: VmContext): string => join(paths.directory, 'toy');

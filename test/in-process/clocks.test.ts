@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { FakeVmm } from '../../src/drivers/hypervisor/fake/world.ts';
 import { jumpClock } from '../support/machine/clock.ts';
-import { created, daemonFor, done, fakeOf, startDaemon, until } from '../support/test-daemon.ts';
+import { created, daemonFor, done, fakeOf, startDaemon, until } from '../support/daemon/test-daemon.ts';
 
 const isRight = ({ guest }: FakeVmm): boolean => Math.abs(guest.clockOffsetMs ?? Number.NaN) < 20;
 /** Whether anybody has looked at the clock since the orders were counted. */

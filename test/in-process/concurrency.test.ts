@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { BangerError } from '../../src/model/errors.ts';
 import { openStore } from '../../src/store/store.ts';
-import { assertMarked, assertSound, mark } from '../support/soundness.ts';
-import { created, daemonFor, done, ended, startDaemon, type TestDaemon } from '../support/test-daemon.ts';
+import { assertMarked, assertSound, mark } from '../support/daemon/soundness.ts';
+import { created, daemonFor, done, ended, startDaemon, type TestDaemon } from '../support/daemon/test-daemon.ts';
 
 type Verb = 'start' | 'stop' | 'restart' | 'kill' | 'delete';
 

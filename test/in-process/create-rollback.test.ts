@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { BangerError } from '../../src/model/errors.ts';
-import { daemonFor, ended, type TestDaemon } from '../support/test-daemon.ts';
+import { daemonFor, ended, type TestDaemon } from '../support/daemon/test-daemon.ts';
 
 async function createOnce(daemon: TestDaemon): Promise<Awaited<ReturnType<typeof ended>>> {
   const operation = await daemon.api.createVm({ name: 'web' }, false);

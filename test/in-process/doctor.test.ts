@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { DoctorReport, VmView } from '../../src/api/schemas.ts';
 import { vmPaths } from '../../src/model/paths.ts';
-import { assertSound } from '../support/soundness.ts';
+import { assertSound } from '../support/daemon/soundness.ts';
 import { runInProcess } from '../support/user/run-cli.ts';
-import { created, daemonFor, done, ended, type TestDaemon } from '../support/test-daemon.ts';
+import { created, daemonFor, done, ended, type TestDaemon } from '../support/daemon/test-daemon.ts';
 
 const pathsOf = ({ world }: TestDaemon, vm: VmView) => vmPaths(world.directories, vm);
 /** What is told of VMs, images and directories; the host of the test has no bundle. */

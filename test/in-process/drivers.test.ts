@@ -7,8 +7,8 @@ import { createCopyStorage } from '../../src/drivers/storage/copy/driver.ts';
 import { createQcow2Storage } from '../../src/drivers/storage/qcow2/driver.ts';
 import { realHost } from '../../src/host/host.ts';
 import { runInProcess } from '../support/user/run-cli.ts';
-import { created, done, ended, startDaemon, type TestDaemon, type TestDrivers } from '../support/test-daemon.ts';
-import { createTestWorld, type TestWorld } from '../support/test-world.ts';
+import { created, done, ended, startDaemon, type TestDaemon, type TestDrivers } from '../support/daemon/test-daemon.ts';
+import { createTestWorld, type TestWorld } from '../support/daemon/test-world.ts';
 
 /** The fake under another name. @param change what it can do */
 function vmm(world: TestWorld, name: string, change: Partial<Hypervisor> = {}): Hypervisor {

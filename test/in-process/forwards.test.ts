@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { runInProcess } from '../support/user/run-cli.ts';
-import { created, daemonFor, done, fakeOf, startDaemon, type TestDaemon, until } from '../support/test-daemon.ts';
-import { createTestWorld } from '../support/test-world.ts';
+import { created, daemonFor, done, fakeOf, startDaemon, type TestDaemon, until } from '../support/daemon/test-daemon.ts';
+import { createTestWorld } from '../support/daemon/test-world.ts';
 
 const cli = ({ world }: TestDaemon, ...words: string[]) => runInProcess(world.env, ['vm', ...words]);
 

@@ -5,9 +5,9 @@ import { existsSync } from 'node:fs';
 import { type TestContext, test } from 'node:test';
 import { vmPaths } from '../../src/model/paths.ts';
 import { runInProcess } from '../support/user/run-cli.ts';
-import { assertMarked, assertSound, mark } from '../support/soundness.ts';
-import { created, done, ended, startDaemon, type TestDaemon } from '../support/test-daemon.ts';
-import { createTestWorld, type TestWorld } from '../support/test-world.ts';
+import { assertMarked, assertSound, mark } from '../support/daemon/soundness.ts';
+import { created, done, ended, startDaemon, type TestDaemon } from '../support/daemon/test-daemon.ts';
+import { createTestWorld, type TestWorld } from '../support/daemon/test-world.ts';
 
 /** How the last daemon ended. */
 const ENDS: Record<string, (daemon: TestDaemon) => Promise<void>> = {

@@ -8,7 +8,7 @@ import { createHostTrust } from '../../src/daemon/host-trust.ts';
 import { realHost } from '../../src/host/host.ts';
 import { makeAuthority } from '../support/outside/authority.ts';
 import { runInProcess } from '../support/user/run-cli.ts';
-import { created, daemonFor, done, ended, fakeOf, type TestDaemon, until } from '../support/test-daemon.ts';
+import { created, daemonFor, done, ended, fakeOf, type TestDaemon, until } from '../support/daemon/test-daemon.ts';
 
 const BUNDLE = '/etc/ssl/certs/ca-certificates.crt';
 const directory = mkdtempSync(join(tmpdir(), 'bgr-ca-'));

@@ -5,8 +5,8 @@ import type { Duplex } from 'node:stream';
 import { type TestContext, test } from 'node:test';
 import type { BangerError } from '../../src/model/errors.ts';
 import type { Timer } from '../../src/context/timer.ts';
-import { createTestWorld } from '../support/test-world.ts';
-import { created, daemonFor, done, fakeOf, startDaemon, until } from '../support/test-daemon.ts';
+import { createTestWorld } from '../support/daemon/test-world.ts';
+import { created, daemonFor, done, fakeOf, startDaemon, until } from '../support/daemon/test-daemon.ts';
 import { runInProcess } from '../support/user/run-cli.ts';
 
 /** A daemon whose timers wait for the test. */

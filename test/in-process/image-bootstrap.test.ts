@@ -4,10 +4,10 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import type { BuildImage } from '../../src/api/image-schemas.ts';
 import { BangerError, toErrorBody } from '../../src/model/errors.ts';
-import type { EffectHook } from '../support/effects.ts';
+import type { EffectHook } from '../support/daemon/effects.ts';
 import { runInProcess } from '../support/user/run-cli.ts';
-import { assertNothingBuilt } from '../support/soundness.ts';
-import { created, daemonFor, done, ended, startDaemon, type TestDaemon } from '../support/test-daemon.ts';
+import { assertNothingBuilt } from '../support/daemon/soundness.ts';
+import { created, daemonFor, done, ended, startDaemon, type TestDaemon } from '../support/daemon/test-daemon.ts';
 
 const MIB = 1024 ** 2;
 type End = Pick<Awaited<ReturnType<typeof ended>>, 'state' | 'error' | 'events'>;

@@ -6,8 +6,8 @@ import { test } from 'node:test';
 import type { BuildImage } from '../../src/api/image-schemas.ts';
 import { BangerError, toErrorBody } from '../../src/model/errors.ts';
 import { runInProcess } from '../support/user/run-cli.ts';
-import { created, daemonFor, done, ended, fakeOf, startDaemon, type TestDaemon, until } from '../support/test-daemon.ts';
-import { assertNothingBuilt } from '../support/soundness.ts';
+import { created, daemonFor, done, ended, fakeOf, startDaemon, type TestDaemon, until } from '../support/daemon/test-daemon.ts';
+import { assertNothingBuilt } from '../support/daemon/soundness.ts';
 
 const MIB = 1024 ** 2;
 

@@ -16,7 +16,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { BangerError } from '../../src/model/errors.ts';
 import { runInProcess } from '../support/user/run-cli.ts';
-import { created, daemonFor, done, ended, startDaemon, type TestDaemon, until } from '../support/test-daemon.ts';
+import { created, daemonFor, done, ended, startDaemon, type TestDaemon, until } from '../support/daemon/test-daemon.ts';
 
 const MIB = 1024 ** 2;
 

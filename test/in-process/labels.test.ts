@@ -7,8 +7,8 @@ import { MIGRATIONS } from '../../src/store/migrations.ts';
 import { openDatabase } from '../../src/store/database.ts';
 import { createVmStore } from '../../src/store/vms.ts';
 import { runInProcess } from '../support/user/run-cli.ts';
-import { created, daemonFor, startDaemon } from '../support/test-daemon.ts';
-import { createTestWorld } from '../support/test-world.ts';
+import { created, daemonFor, startDaemon } from '../support/daemon/test-daemon.ts';
+import { createTestWorld } from '../support/daemon/test-world.ts';
 
 test('labels are set, shown, filtered by and removed, on a running VM as well (3.1)', async (t) => {
   const { api, world } = await daemonFor(t);

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { BangerError } from '../../src/model/errors.ts';
 import { VM_STATES } from '../../src/model/vm-state.ts';
-import { forceState } from '../support/force-state.ts';
-import { created, daemonFor, done, ended, fakeOf, until } from '../support/test-daemon.ts';
+import { forceState } from '../support/daemon/force-state.ts';
+import { created, daemonFor, done, ended, fakeOf, until } from '../support/daemon/test-daemon.ts';
 
 test('a VM is created, shown, stopped, started, restarted, killed and deleted, and nothing is left (3.1, 3.5)', async (t) => {
   const { api, world } = await daemonFor(t);

@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { VmView } from '../../src/api/schemas.ts';
 import { vmPaths } from '../../src/model/paths.ts';
-import { forceState } from '../support/force-state.ts';
-import { assertMarked, assertSound, mark } from '../support/soundness.ts';
-import { created, done, fakeOf, startDaemon, type TestDaemon, until } from '../support/test-daemon.ts';
-import { createTestWorld, type TestWorld } from '../support/test-world.ts';
+import { forceState } from '../support/daemon/force-state.ts';
+import { assertMarked, assertSound, mark } from '../support/daemon/soundness.ts';
+import { created, done, fakeOf, startDaemon, type TestDaemon, until } from '../support/daemon/test-daemon.ts';
+import { createTestWorld, type TestWorld } from '../support/daemon/test-world.ts';
 
 type Lives = { world: TestWorld; start: () => Promise<TestDaemon>; losesDatabase: (daemon: TestDaemon) => Promise<void> };
 

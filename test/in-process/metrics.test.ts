@@ -1,7 +1,7 @@
 // `GET /metrics` of the socket, as Prometheus reads it.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { created, daemonFor, done } from '../support/test-daemon.ts';
+import { created, daemonFor, done } from '../support/daemon/test-daemon.ts';
 
 test('metrics tell of VMs, operations and the daemon itself, in the form that Prometheus reads (1.1)', async (t) => {
   const { api, server } = await daemonFor(t);

@@ -4,7 +4,7 @@ import { type TestContext, test } from 'node:test';
 import { BangerError } from '../../src/model/errors.ts';
 import { shortId } from '../../src/model/vm.ts';
 import { type CliOutcome, runInProcess } from '../support/user/run-cli.ts';
-import { created, daemonFor, done, type TestDaemon } from '../support/test-daemon.ts';
+import { created, daemonFor, done, type TestDaemon } from '../support/daemon/test-daemon.ts';
 
 type NatDaemon = TestDaemon & { nat(...words: string[]): Promise<CliOutcome> };
 

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { OPENAPI_PATH, openapiText } from '../../tools/openapi.ts';
-import { daemonFor } from '../support/test-daemon.ts';
+import { daemonFor } from '../support/daemon/test-daemon.ts';
 
 type Document = { paths: Record<string, Record<string, unknown>>; components: { schemas: Record<string, unknown> } };
 const parse = (text: string): Document => JSON.parse(text) as Document;

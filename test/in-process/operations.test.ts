@@ -3,8 +3,8 @@ import { test } from 'node:test';
 import type { OperationEvent } from '../../src/api/schemas.ts';
 import { createFollowers, MOST_LOG_FOLLOWERS } from '../../src/daemon/followers.ts';
 import { runInProcess } from '../support/user/run-cli.ts';
-import { startStubDaemon } from '../support/stub-daemon.ts';
-import { created, daemonFor, done, ended, type TestDaemon, until } from '../support/test-daemon.ts';
+import { startStubDaemon } from '../support/daemon/stub-daemon.ts';
+import { created, daemonFor, done, ended, type TestDaemon, until } from '../support/daemon/test-daemon.ts';
 
 /** Begins a creation that hangs until it is cancelled. */
 async function hang({ api, world }: TestDaemon, attach: boolean) {

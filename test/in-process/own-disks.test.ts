@@ -4,7 +4,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { test } from 'node:test';
 import { runInProcess } from '../support/user/run-cli.ts';
-import { created, daemonFor, done, ended, fakeOf, startDaemon } from '../support/test-daemon.ts';
+import { created, daemonFor, done, ended, fakeOf, startDaemon } from '../support/daemon/test-daemon.ts';
 
 const troubles = [
   { what: '/etc/resolv.conf', errno: 1, held: 'memory' },

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { type TestContext, test } from 'node:test';
 import type { MachineExit } from '../../src/drivers/hypervisor/contract.ts';
-import { assertMarked, assertSound, mark } from '../support/soundness.ts';
-import { created, daemonFor, done, ended, fakeOf, startDaemon, type TestDaemon, until } from '../support/test-daemon.ts';
-import { createTestWorld, type TestWorld } from '../support/test-world.ts';
+import { assertMarked, assertSound, mark } from '../support/daemon/soundness.ts';
+import { created, daemonFor, done, ended, fakeOf, startDaemon, type TestDaemon, until } from '../support/daemon/test-daemon.ts';
+import { createTestWorld, type TestWorld } from '../support/daemon/test-world.ts';
 
 /** A world, and a way to start daemons on it of which the last is stopped after the test. */
 function worldFor(t: TestContext): { world: TestWorld; start: () => Promise<TestDaemon> } {

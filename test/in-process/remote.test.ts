@@ -9,8 +9,8 @@ import { createCli } from '../../src/cli/cli.ts';
 import { GREETING, openSshStream } from '../../src/client/remote-process.ts';
 import type { BangerError } from '../../src/model/errors.ts';
 import { runInProcess } from '../support/user/run-cli.ts';
-import { daemonFor } from '../support/test-daemon.ts';
-import type { TestWorld } from '../support/test-world.ts';
+import { daemonFor } from '../support/daemon/test-daemon.ts';
+import type { TestWorld } from '../support/daemon/test-world.ts';
 
 /** @returns an environment of another machine's user, whose `ssh` is this script; its arguments are kept in a file */
 function elsewhere(world: TestWorld, script: string) {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Duplex } from 'node:stream';
 import { encodeData } from '../../src/lib/frames.ts';
-import { created, daemonFor, fakeOf, until } from '../support/test-daemon.ts';
+import { created, daemonFor, fakeOf, until } from '../support/daemon/test-daemon.ts';
 
 test('a client that vanishes ends its session, also one whose input the guest does not take (3.13)', async (t) => {
   const { api, world } = await daemonFor(t);

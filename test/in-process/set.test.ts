@@ -5,8 +5,8 @@ import { describe, test } from 'node:test';
 import type { VmView } from '../../src/api/schemas.ts';
 import { BangerError } from '../../src/model/errors.ts';
 import { runInProcess } from '../support/user/run-cli.ts';
-import { created, daemonFor, done, ended, fakeOf, startDaemon, type TestDaemon } from '../support/test-daemon.ts';
-import { createTestWorld } from '../support/test-world.ts';
+import { created, daemonFor, done, ended, fakeOf, startDaemon, type TestDaemon } from '../support/daemon/test-daemon.ts';
+import { createTestWorld } from '../support/daemon/test-world.ts';
 
 const MIB = 1024 ** 2;
 const GIB = 1024 ** 3;

@@ -5,9 +5,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createFakeHypervisor } from '../../src/drivers/hypervisor/fake/driver.ts';
 import type { Machine } from '../../src/drivers/hypervisor/contract.ts';
 import type { OverlayUsage } from '../../src/drivers/storage/contract.ts';
-import { createFakeStorage } from '../support/fake-storage.ts';
-import { created, done, fakeOf, startDaemon, type TestDaemon, until } from '../support/test-daemon.ts';
-import { createTestWorld } from '../support/test-world.ts';
+import { createFakeStorage } from '../support/daemon/fake-storage.ts';
+import { created, done, fakeOf, startDaemon, type TestDaemon, until } from '../support/daemon/test-daemon.ts';
+import { createTestWorld } from '../support/daemon/test-world.ts';
 
 const MIB = 1024 ** 2;
 

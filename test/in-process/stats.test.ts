@@ -5,7 +5,7 @@ import { availableParallelism } from 'node:os';
 import { test } from 'node:test';
 import type { Stats } from '../../src/api/schemas.ts';
 import { runInProcess } from '../support/user/run-cli.ts';
-import { created, daemonFor } from '../support/test-daemon.ts';
+import { created, daemonFor } from '../support/daemon/test-daemon.ts';
 
 const MIB = 1024 ** 2;
 

@@ -13,7 +13,7 @@ import { createServer } from '../../src/daemon/server.ts';
 import { BangerError } from '../../src/model/errors.ts';
 import { apiMarkdown } from '../../tools/docs/api-markdown.ts';
 import { request, sendRaw } from '../support/user/raw-http.ts';
-import { daemonFor } from '../support/test-daemon.ts';
+import { daemonFor } from '../support/daemon/test-daemon.ts';
 
 const toySchema = z.strictObject({ name: z.string(), legs: z.number().int().min(0).max(8) }).meta({ id: 'Toy' });
 

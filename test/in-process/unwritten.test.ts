@@ -1,9 +1,9 @@
 // What the database does not take: named reproductions of what the fault suite (test/faults/) once found.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { EffectHook } from '../support/effects.ts';
-import { assertSound } from '../support/soundness.ts';
-import { created, daemonFor, done, ended, fakeOf, startDaemon } from '../support/test-daemon.ts';
+import type { EffectHook } from '../support/daemon/effects.ts';
+import { assertSound } from '../support/daemon/soundness.ts';
+import { created, daemonFor, done, ended, fakeOf, startDaemon } from '../support/daemon/test-daemon.ts';
 
 /** @returns a hook that makes effects of this name fail */
 const refuse =

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { runInProcess } from '../support/user/run-cli.ts';
-import { created, daemonFor, done, ended } from '../support/test-daemon.ts';
+import { created, daemonFor, done, ended } from '../support/daemon/test-daemon.ts';
 
 test('the log has every stage of an operation with its duration and the one id (9.1)', async (t) => {
   const daemon = await daemonFor(t);

@@ -18,7 +18,7 @@ import { networkConformance } from '../../src/drivers/network/conformance.ts';
 import { bridgeForwarder, createBridgeNetwork } from '../../src/drivers/network/bridge/driver.ts';
 import type { Machine } from '../../src/drivers/hypervisor/contract.ts';
 import { realHost } from '../../src/host/host.ts';
-import { helperAt } from '../support/helper-socket.ts';
+import { helperAt } from '../support/daemon/helper-socket.ts';
 
 const helper = helperAt('/run/banger/helper.sock');
 const bundleDirectory = bundleOfTests() ?? '';

@@ -3,10 +3,10 @@ import type { VmView } from '../../src/api/schemas.ts';
 import { sweepNetworks } from '../../src/capabilities/sweep-networks.ts';
 import type { BangerError } from '../../src/model/errors.ts';
 import { jumpClock } from '../support/machine/clock.ts';
-import type { EffectHook } from '../support/effects.ts';
-import { assertMarked, assertSound, mark } from '../support/soundness.ts';
-import { done, ended, startDaemon, type TestDaemon } from '../support/test-daemon.ts';
-import { createTestWorld, type TestWorld } from '../support/test-world.ts';
+import type { EffectHook } from '../support/daemon/effects.ts';
+import { assertMarked, assertSound, mark } from '../support/daemon/soundness.ts';
+import { done, ended, startDaemon, type TestDaemon } from '../support/daemon/test-daemon.ts';
+import { createTestWorld, type TestWorld } from '../support/daemon/test-world.ts';
 import { type Answer, assertExplained } from './model.ts';
 import { type Burst, burstsOf, describeBurst, type Misfortune, type Move } from './plan.ts';
 

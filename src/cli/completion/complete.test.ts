@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { runInProcess } from '../../../test/support/user/run-cli.ts';
-import { answer, startStubDaemon, type StubDaemon, stubOperation, stubVm } from '../../../test/support/stub-daemon.ts';
+import { answer, startStubDaemon, type StubDaemon, stubOperation, stubVm } from '../../../test/support/daemon/stub-daemon.ts';
 import { createCli } from '../cli.ts';
 import { allCommands } from '../program.ts';
 import { kindOfArgument } from './kinds.ts';

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { BUNDLE_PARTS, type Bundle } from '../../model/image.ts';
 import { openStore } from '../../store/store.ts';
 import { imageOfBundle, saveDefaultImage } from './default-image.ts';
-import { vmRecord } from '../../../test/support/vm-record.ts';
+import { vmRecord } from '../../../test/support/daemon/vm-record.ts';
 
 /** @param content tells bundles of different content apart */
 function bundle(directory: string, content: string): Bundle {

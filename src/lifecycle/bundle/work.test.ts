@@ -15,7 +15,7 @@ import { openStore } from '../../store/store.ts';
 import { bundleParts, type KnownBundle } from './parts.ts';
 import type { Places } from './places.ts';
 import { bundleWork } from './work.ts';
-import { vmRecord } from '../../../test/support/vm-record.ts';
+import { vmRecord } from '../../../test/support/daemon/vm-record.ts';
 
 const VM_ID = 'a'.repeat(32);
 const vmOf = (imageId: string): Vm => vmRecord({ id: VM_ID, state: 'running', imageId });

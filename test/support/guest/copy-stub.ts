@@ -6,7 +6,7 @@ import type { Readable } from 'node:stream';
 import { afterEach, beforeEach } from 'node:test';
 import type { ExecBody } from '../../../src/api/schemas.ts';
 import { type CliOutcome, runInProcess } from '../user/run-cli.ts';
-import { answer, startStubDaemon, type StubDaemon } from '../stub-daemon.ts';
+import { answer, startStubDaemon, type StubDaemon } from '../daemon/stub-daemon.ts';
 import { COPY_PROGRAM, runAsGuest } from './stub-guest.ts';
 
 export type CopyStub = {

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { endProcess, type ProcessIdentity } from '../../../src/host/processes.ts';
 import { run, spawnDetached } from '../../../src/host/spawn.ts';
-import { helperAt } from '../helper-socket.ts';
+import { helperAt } from '../daemon/helper-socket.ts';
 
 const program = process.env['LAB_HELPER'] ?? '';
 const directory = process.env['LAB_WORK'] ?? '';

@@ -17,8 +17,8 @@ import { createFakeNetwork } from '../../../src/drivers/network/fake/driver.ts';
 import { realHost } from '../../../src/host/host.ts';
 import { BUNDLE_PARTS } from '../../../src/model/image.ts';
 import { readSources } from '../../../tools/source-tree.ts';
-import { created, done } from '../test-daemon.ts';
-import { createTestWorld } from '../test-world.ts';
+import { created, done } from '../daemon/test-daemon.ts';
+import { createTestWorld } from '../daemon/test-world.ts';
 import { createToyHypervisor } from './driver.ts';
 
 function createSpec(t: TestContext): MachineSpec {

@@ -4,7 +4,7 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, after, test } from 'node:test';
-import { type SimulatedOverlayHelper, simulatedOverlayHelper } from '../../../../test/support/simulated-overlay-helper.ts';
+import { type SimulatedOverlayHelper, simulatedOverlayHelper } from '../../../../test/support/daemon/simulated-overlay-helper.ts';
 import { realHost } from '../../../host/host.ts';
 import { BangerError } from '../../../model/errors.ts';
 import { storageConformance } from '../conformance.ts';

@@ -4,7 +4,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { tmpdir } from 'node:os';
 import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Operation, OperationEvent, VmView } from '../../src/api/schemas.ts';
+import type { Operation, OperationEvent, VmView } from '../../../src/api/schemas.ts';
 
 export type Seen = { method: string; url: string; body: unknown; headers: IncomingMessage['headers'] };
 export type Route = (response: ServerResponse, seen: Seen) => void | Promise<void>;

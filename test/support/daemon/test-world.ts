@@ -15,12 +15,12 @@ import {
 import { copyFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createFakeWorld, type FakeWorld } from '../../src/drivers/hypervisor/fake/world.ts';
-import { fakeNetworkWorld, type FakeNetworkWorld } from '../../src/drivers/network/fake/driver.ts';
-import { type Host, realHost } from '../../src/host/host.ts';
-import { type Directories, resolveDirectories } from '../../src/lib/directories.ts';
-import { completeImage, type Image } from '../../src/model/image.ts';
-import type { ProcessIdentity } from '../../src/model/vm.ts';
+import { createFakeWorld, type FakeWorld } from '../../../src/drivers/hypervisor/fake/world.ts';
+import { fakeNetworkWorld, type FakeNetworkWorld } from '../../../src/drivers/network/fake/driver.ts';
+import { type Host, realHost } from '../../../src/host/host.ts';
+import { type Directories, resolveDirectories } from '../../../src/lib/directories.ts';
+import { completeImage, type Image } from '../../../src/model/image.ts';
+import type { ProcessIdentity } from '../../../src/model/vm.ts';
 import { type FakeStorageWorld, fakeStorageWorld } from './fake-storage.ts';
 
 export type TestWorld = {

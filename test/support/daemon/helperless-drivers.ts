@@ -1,9 +1,9 @@
 // Drivers as they are on a machine without the root helper: best in the list, and of no use.
-import type { Hypervisor } from '../../src/drivers/hypervisor/contract.ts';
-import type { NetworkDriver } from '../../src/drivers/network/contract.ts';
-import type { StorageDriver } from '../../src/drivers/storage/contract.ts';
-import { BangerError } from '../../src/model/errors.ts';
-import type { Verdict } from '../../src/model/verdict.ts';
+import type { Hypervisor } from '../../../src/drivers/hypervisor/contract.ts';
+import type { NetworkDriver } from '../../../src/drivers/network/contract.ts';
+import type { StorageDriver } from '../../../src/drivers/storage/contract.ts';
+import { BangerError } from '../../../src/model/errors.ts';
+import type { Verdict } from '../../../src/model/verdict.ts';
 
 const refuse = (): Promise<never> =>
   Promise.reject(new BangerError('PREREQUISITE_MISSING', 'the root helper does not answer', { remedy: 'sudo banger setup' }));

@@ -1,6 +1,6 @@
-import type { BridgeHelper } from '../../src/drivers/network/bridge/helper-list.ts';
-import { converseWithRoot } from '../../src/lib/line-protocol.ts';
-import { BangerError } from '../../src/model/errors.ts';
+import type { BridgeHelper } from '../../../src/drivers/network/bridge/helper-list.ts';
+import { converseWithRoot } from '../../../src/lib/line-protocol.ts';
+import { BangerError } from '../../../src/model/errors.ts';
 
 /** @returns a client of the helper that listens there */
 export function helperAt(socketPath: string): BridgeHelper {

@@ -2,8 +2,8 @@
 // gets what was written. Strict about the order of requests and about claims, as the real one is.
 import { chmodSync, copyFileSync, existsSync, mkdirSync, readlinkSync, rmSync, statSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
-import type { OverlayHelper } from '../../src/drivers/storage/dm-snapshot/helper-lines.ts';
-import { BangerError } from '../../src/model/errors.ts';
+import type { OverlayHelper } from '../../../src/drivers/storage/dm-snapshot/helper-lines.ts';
+import { BangerError } from '../../../src/model/errors.ts';
 
 export type SimulatedOverlayHelper = OverlayHelper & {
   /** What it was asked. */

@@ -1,8 +1,8 @@
 // Overlays as copies, which must be attached like those of a driver that makes devices.
-import { createCopyStorage } from '../../src/drivers/storage/copy/driver.ts';
-import type { OverlayUsage, StorageDriver } from '../../src/drivers/storage/contract.ts';
-import type { Host } from '../../src/host/host.ts';
-import { BangerError } from '../../src/model/errors.ts';
+import { createCopyStorage } from '../../../src/drivers/storage/copy/driver.ts';
+import type { OverlayUsage, StorageDriver } from '../../../src/drivers/storage/contract.ts';
+import type { Host } from '../../../src/host/host.ts';
+import { BangerError } from '../../../src/model/errors.ts';
 
 export type FakeStorageWorld = {
   /** Attached overlays by VM, with the space that they have. */

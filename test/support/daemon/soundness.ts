@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { closeSync, existsSync, openSync, readdirSync, readSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import type { VmView } from '../../src/api/schemas.ts';
-import { vmPaths } from '../../src/model/paths.ts';
-import { shortId } from '../../src/model/vm.ts';
+import type { VmView } from '../../../src/api/schemas.ts';
+import { vmPaths } from '../../../src/model/paths.ts';
+import { shortId } from '../../../src/model/vm.ts';
 import type { TestDaemon } from './test-daemon.ts';
 import type { TestWorld } from './test-world.ts';
 

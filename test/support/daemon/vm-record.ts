@@ -1,4 +1,4 @@
-import type { Vm } from '../../src/model/vm.ts';
+import type { Vm } from '../../../src/model/vm.ts';
 
 /** A stopped VM as the store keeps it. @param change what matters to the test */
 export function vmRecord(change: Partial<Vm>): Vm {
