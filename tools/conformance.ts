@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { spawnSync } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { bundleProgram } from '../test/support/bundle-program.ts';
+import { bundleProgram } from '../test/support/images/bundle-program.ts';
 import { type Machine, parseResults, renderConformance } from './lab/conformance-table.ts';
 import type { ContractResult } from './lab/contract-reporter.ts';
 

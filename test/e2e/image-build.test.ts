@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { ImageView } from '../../src/api/image-schemas.ts';
 import { createVm, daemonStatus, eventually, settled, startBanger, useSandbox } from '../support/machine/e2e.ts';
-import { bundleOfTests } from '../support/shared-bundle.ts';
+import { bundleOfTests } from '../support/images/shared-bundle.ts';
 import { vmmsOf } from '../support/vmms.ts';
 
 const sandbox = useSandbox();

@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import { chmodSync, copyFileSync, mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { tarOf } from '../support/container-image.ts';
+import { tarOf } from '../support/images/container-image.ts';
 import { createVm, eventually, guest, hear, useSandbox } from '../support/machine/e2e.ts';
-import { archiveOf, type ImageChange, makeLayout } from '../support/image-tools.ts';
+import { archiveOf, type ImageChange, makeLayout } from '../support/images/image-tools.ts';
 
 const sandbox = useSandbox();
 

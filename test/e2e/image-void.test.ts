@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import type { ImageView } from '../../src/api/image-schemas.ts';
 import { createVm, eventually, guest, hear, useSandbox } from '../support/machine/e2e.ts';
-import { serveDirectory } from '../support/void-repository.ts';
-import { type VoidRepository, voidRepository } from '../support/void-system.ts';
+import { serveDirectory } from '../support/images/void-repository.ts';
+import { type VoidRepository, voidRepository } from '../support/images/void-system.ts';
 
 const skip = existsSync('/usr/bin/mmdebstrap') ? false : 'mmdebstrap is not installed';
 /** Under emulation, beside other work, a system takes its time. */

@@ -8,7 +8,7 @@ import { realHost } from '../../src/host/host.ts';
 import { bundleStatus } from '../../src/images/bundle/bundle-status.ts';
 import { useSandbox } from '../support/machine/e2e.ts';
 import { REPOSITORY, runTool } from '../support/user/installed.ts';
-import { bundleOfTests, shareBundle } from '../support/shared-bundle.ts';
+import { bundleOfTests, shareBundle } from '../support/images/shared-bundle.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'bgr-install-'));
 

@@ -10,7 +10,7 @@ import { hasOurTime } from '../support/guest/guest-clock.ts';
 import { processesOf } from '../support/machine/leak-check.ts';
 import { startOnTerminal } from '../support/user/pty.ts';
 import { PROGRAM } from '../support/machine/sandbox.ts';
-import { bundleOfTests } from '../support/shared-bundle.ts';
+import { bundleOfTests } from '../support/images/shared-bundle.ts';
 
 const sandbox = useSandbox();
 const vm = () => guest(sandbox(), 'web');

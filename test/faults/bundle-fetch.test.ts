@@ -8,7 +8,7 @@ import { realHost } from '../../src/host/host.ts';
 import { bundleStatus } from '../../src/images/bundle/bundle-status.ts';
 import { fetchBundle } from '../../src/images/bundle/fetch-bundle.ts';
 import { BangerError } from '../../src/model/errors.ts';
-import { packagedBundle, temporaryDirectory } from '../support/bundle-fixture.ts';
+import { packagedBundle, temporaryDirectory } from '../support/images/bundle-fixture.ts';
 import { createEffects } from '../support/daemon/effects.ts';
 
 const SYNC = ['isAlive', 'signalProcess', 'bootId', 'commandEnvironment', 'openUnpacked'];

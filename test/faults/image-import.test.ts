@@ -6,7 +6,7 @@ import { test, type TestContext } from 'node:test';
 import { realHost } from '../../src/host/host.ts';
 import { importImage } from '../../src/images/import/import-image.ts';
 import { BangerError } from '../../src/model/errors.ts';
-import { dockerArchive, tarOf } from '../support/container-image.ts';
+import { dockerArchive, tarOf } from '../support/images/container-image.ts';
 import type { EffectHook } from '../support/daemon/effects.ts';
 import { daemonFor, done, ended, startDaemon, type TestDaemon } from '../support/daemon/test-daemon.ts';
 

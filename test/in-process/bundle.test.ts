@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { createCli } from '../../src/cli/cli.ts';
 import { runCli } from '../../src/cli/run.ts';
-import { packagedBundle, temporaryDirectory } from '../support/bundle-fixture.ts';
+import { packagedBundle, temporaryDirectory } from '../support/images/bundle-fixture.ts';
 import { runInProcess } from '../support/user/run-cli.ts';
 import { daemonFor } from '../support/daemon/test-daemon.ts';
 

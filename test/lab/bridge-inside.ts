@@ -13,7 +13,7 @@ import { parseManifest } from '../../src/images/bundle/manifest.ts';
 import { bundlePath } from '../../src/model/image.ts';
 import { addressesOf } from '../../src/model/network.ts';
 import { OUTSIDE_ADDRESS } from '../support/outside/outside.ts';
-import { bundleOfTests } from '../support/shared-bundle.ts';
+import { bundleOfTests } from '../support/images/shared-bundle.ts';
 import { networkConformance } from '../../src/drivers/network/conformance.ts';
 import { bridgeForwarder, createBridgeNetwork } from '../../src/drivers/network/bridge/driver.ts';
 import type { Machine } from '../../src/drivers/hypervisor/contract.ts';

@@ -11,7 +11,7 @@ import { parseManifest } from '../../src/images/bundle/manifest.ts';
 import { converseWithRoot } from '../../src/lib/line-protocol.ts';
 import { BangerError } from '../../src/model/errors.ts';
 import { bundlePath } from '../../src/model/image.ts';
-import { bundleOfTests } from '../support/shared-bundle.ts';
+import { bundleOfTests } from '../support/images/shared-bundle.ts';
 
 const ROOT_BYTES = 16 * 1024 ** 2;
 const socketPath = process.env['JAIL_SOCKET'] ?? '';

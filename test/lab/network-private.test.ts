@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { join, resolve } from 'node:path';
 import { test } from 'node:test';
 import { CommandFailure, commandEnvironment, run } from '../../src/host/spawn.ts';
-import { bundleProgram } from '../support/bundle-program.ts';
+import { bundleProgram } from '../support/images/bundle-program.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 

@@ -10,7 +10,7 @@ import { emptyOverlay } from '../../src/drivers/storage/qcow2/header.ts';
 import { realHost } from '../../src/host/host.ts';
 import { parseManifest } from '../../src/images/bundle/manifest.ts';
 import { bundlePath } from '../../src/model/image.ts';
-import { bundleOfTests } from './shared-bundle.ts';
+import { bundleOfTests } from './images/shared-bundle.ts';
 
 const bundleDirectory = bundleOfTests();
 if (bundleDirectory === undefined) throw new Error('there is no runtime bundle: make bundle, or set BANGER_BUNDLE');

@@ -9,9 +9,9 @@ import { after, before, test } from 'node:test';
 import type { ImageView } from '../../src/api/image-schemas.ts';
 import type { GuestPortView } from '../../src/api/port-schemas.ts';
 import { createVm, eventually, runInSandbox, useSandbox } from '../support/machine/e2e.ts';
-import { type ImageBuilder, makeImageBuilder } from '../support/image-builder.ts';
-import { SERVICE_IMAGES, type ServiceImage } from '../support/service-images.ts';
-import { assertSameFiles, type Facts, mountedFacts, unpackedFacts } from '../support/tree-facts.ts';
+import { type ImageBuilder, makeImageBuilder } from '../support/images/image-builder.ts';
+import { SERVICE_IMAGES, type ServiceImage } from '../support/images/service-images.ts';
+import { assertSameFiles, type Facts, mountedFacts, unpackedFacts } from '../support/images/tree-facts.ts';
 
 const sandbox = useSandbox();
 const LONG = { timeoutMs: 900_000 };

@@ -7,8 +7,8 @@ import { test } from 'node:test';
 import { realHost } from '../../src/host/host.ts';
 import { importImage } from '../../src/images/import/import-image.ts';
 import { decodeName } from '../../src/lib/byte-names.ts';
-import { ociFiles, type Piece, tarOf, writeFiles } from '../support/container-image.ts';
-import { assertSameFiles, type Facts, mountedFacts, unpackedFacts } from '../support/tree-facts.ts';
+import { ociFiles, type Piece, tarOf, writeFiles } from '../support/images/container-image.ts';
+import { assertSameFiles, type Facts, mountedFacts, unpackedFacts } from '../support/images/tree-facts.ts';
 
 const d = (path: string, more: Partial<Piece> = {}): Piece => ({ path: `${path}/`, type: 'directory', mode: 0o755, ...more });
 const f = (path: string, body = '', more: Partial<Piece> = {}): Piece => ({ path, body, ...more });

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { VmView } from '../../src/api/schemas.ts';
 import type { Sandbox } from '../support/machine/sandbox.ts';
-import { bundleOfTests, shareBundle } from '../support/shared-bundle.ts';
+import { bundleOfTests, shareBundle } from '../support/images/shared-bundle.ts';
 import type { Misfortune } from './plan.ts';
 
 /** Files that fill the disks of a guest. */

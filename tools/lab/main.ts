@@ -8,7 +8,7 @@ import { realHost } from '../../src/host/host.ts';
 import { CommandFailure } from '../../src/host/spawn.ts';
 import { createStepCache } from '../../src/images/bundle/step-cache.ts';
 import { BangerError } from '../../src/model/errors.ts';
-import { bundleOfTests } from '../../test/support/shared-bundle.ts';
+import { bundleOfTests } from '../../test/support/images/shared-bundle.ts';
 import { bundleDisk, forgetUnused, modulesDisk, writeCheckout } from './disks.ts';
 import { labImage } from './image.ts';
 import { type LabVerb, jobOf } from './job.ts';

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
-import { makeBundle, packagedBundle, temporaryDirectory } from '../../../test/support/bundle-fixture.ts';
+import { makeBundle, packagedBundle, temporaryDirectory } from '../../../test/support/images/bundle-fixture.ts';
 import { serveRelease } from '../../../test/support/outside/release-fixture.ts';
 import { realHost } from '../../host/host.ts';
 import { encodeTarHeader, tarEnd, tarPadding } from '../../lib/tar.ts';

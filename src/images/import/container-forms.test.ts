@@ -5,8 +5,16 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { zstdCompressSync } from 'node:zlib';
-import { dockerArchive, ociFiles, type Piece, type RunConfig, sha256, tarOf, writeFiles } from '../../../test/support/container-image.ts';
-import { directoryFor, importOf } from '../../../test/support/imported-image.ts';
+import {
+  dockerArchive,
+  ociFiles,
+  type Piece,
+  type RunConfig,
+  sha256,
+  tarOf,
+  writeFiles,
+} from '../../../test/support/images/container-image.ts';
+import { directoryFor, importOf } from '../../../test/support/images/imported-image.ts';
 import { directoryArchive } from './archive.ts';
 import { type ContainerConfig, readContainer } from './container.ts';
 import { signalNumber } from './stop-signal.ts';

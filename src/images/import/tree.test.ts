@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { Readable } from 'node:stream';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { tarOf } from '../../../test/support/container-image.ts';
+import { tarOf } from '../../../test/support/images/container-image.ts';
 import { readTar, type TarEntry, TarProblem } from '../../lib/tar.ts';
 import { BangerError } from '../../model/errors.ts';
 import { type Layer, mergeLayers, packTree } from './layers.ts';

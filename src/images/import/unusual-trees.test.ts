@@ -4,8 +4,8 @@ import { execFileSync } from 'node:child_process';
 import { closeSync, ftruncateSync, mkdirSync, openSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { tarOf } from '../../../test/support/container-image.ts';
-import { directoryFor, importOf } from '../../../test/support/imported-image.ts';
+import { tarOf } from '../../../test/support/images/container-image.ts';
+import { directoryFor, importOf } from '../../../test/support/images/imported-image.ts';
 import { decodeName } from '../../lib/byte-names.ts';
 import { realHost } from '../../host/host.ts';
 

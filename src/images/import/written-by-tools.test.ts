@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { zstdDecompressSync } from 'node:zlib';
-import { importOf } from '../../../test/support/imported-image.ts';
+import { importOf } from '../../../test/support/images/imported-image.ts';
 
 const archive = (name: string): Buffer => zstdDecompressSync(readFileSync(join(import.meta.dirname, 'fixtures', `${name}.tar.zst`)));
 

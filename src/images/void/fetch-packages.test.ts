@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
-import { tarOf } from '../../../test/support/container-image.ts';
+import { tarOf } from '../../../test/support/images/container-image.ts';
 import {
   indexOf,
   type MadePackage,
@@ -15,7 +15,7 @@ import {
   sign,
   type Signer,
   writeRepository,
-} from '../../../test/support/void-repository.ts';
+} from '../../../test/support/images/void-repository.ts';
 import { realHost } from '../../host/host.ts';
 import { checkSizes, fetchPackages, fetchRepository, type Mirror } from './fetch-packages.ts';
 import { type Plist, renderPlist } from './plist.ts';

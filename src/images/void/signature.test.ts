@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { newSigner, sign } from '../../../test/support/void-repository.ts';
+import { newSigner, sign } from '../../../test/support/images/void-repository.ts';
 import { isSigned, parseKey, readTrustedKeys } from './signature.ts';
 
 const PINNED = join(import.meta.dirname, '../../../images/void/keys');

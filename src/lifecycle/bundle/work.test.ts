@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
-import { packagedBundle, temporaryDirectory } from '../../../test/support/bundle-fixture.ts';
+import { packagedBundle, temporaryDirectory } from '../../../test/support/images/bundle-fixture.ts';
 import { realHost } from '../../host/host.ts';
 import { resolveDirectories } from '../../lib/directories.ts';
 import { Operations } from '../../context/operations.ts';

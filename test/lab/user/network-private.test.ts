@@ -12,7 +12,7 @@ import type { NetworkDriver } from '../../../src/drivers/network/contract.ts';
 import { controlOne, holderInfo } from '../../../src/drivers/network/control-client.ts';
 import { createPrivateNetwork } from '../../../src/drivers/network/private/driver.ts';
 import { realHost } from '../../../src/host/host.ts';
-import { bundleProgram } from '../../support/bundle-program.ts';
+import { bundleProgram } from '../../support/images/bundle-program.ts';
 
 const forwarderPath = bundleProgram('forwarder');
 const runtimeDirectory = join(mkdtempSync(join(tmpdir(), 'bgr-')), 'run');

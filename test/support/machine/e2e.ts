@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { DaemonStatus, VmView } from '../../../src/api/schemas.ts';
 import { paced } from './pace.ts';
 import { describeState } from './post-mortem.ts';
-import { bundleOfTests } from '../shared-bundle.ts';
+import { bundleOfTests } from '../images/shared-bundle.ts';
 import { PROGRAM, type RunOptions, type Sandbox, type SandboxOptions, createSandbox } from './sandbox.ts';
 
 /**

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type LeakScope, type Snapshot, leaksBetween, processesOf, takeSnapshot } from './leak-check.ts';
 import { paced } from './pace.ts';
-import { bundleOfTests, shareBundle } from '../shared-bundle.ts';
+import { bundleOfTests, shareBundle } from '../images/shared-bundle.ts';
 import { type TestUser, asUser, testUser } from '../user/unprivileged.ts';
 
 /** The built CLI of the checkout. */

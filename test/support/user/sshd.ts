@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { parseManifest } from '../../../src/images/bundle/manifest.ts';
 import { bundlePath } from '../../../src/model/image.ts';
 import { freePort, type Sandbox } from '../machine/sandbox.ts';
-import { bundleOfTests } from '../shared-bundle.ts';
+import { bundleOfTests } from '../images/shared-bundle.ts';
 
 export type SshServer = {
   /** `user@127.0.0.1:port`. */

@@ -1,7 +1,7 @@
 // Container images as others make them: umoci writes an OCI layout, skopeo turns an image of it into an archive.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { runTool } from './user/installed.ts';
+import { runTool } from '../user/installed.ts';
 
 /** One change of an image, in the words of umoci-insert(1) and umoci-config(1). */
 export type ImageChange = readonly ['insert' | 'config', ...string[]];

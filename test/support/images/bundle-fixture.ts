@@ -4,9 +4,9 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { realHost } from '../../src/host/host.ts';
-import { packageBundle } from '../../src/images/bundle/package-bundle.ts';
-import { ADDED_PROGRAMS, BUNDLE_PARTS, type Bundle, type BundleManifest } from '../../src/model/image.ts';
+import { realHost } from '../../../src/host/host.ts';
+import { packageBundle } from '../../../src/images/bundle/package-bundle.ts';
+import { ADDED_PROGRAMS, BUNDLE_PARTS, type Bundle, type BundleManifest } from '../../../src/model/image.ts';
 
 /** @returns a directory that is there until the end of the test */
 export function temporaryDirectory(t: TestContext): string {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseManifest } from '../../src/images/bundle/manifest.ts';
-import { bundlePath } from '../../src/model/image.ts';
+import { parseManifest } from '../../../src/images/bundle/manifest.ts';
+import { bundlePath } from '../../../src/model/image.ts';
 import { bundleOfTests } from './shared-bundle.ts';
 
 /** @returns the path of a program in the runtime bundle; where there is no compiler, tests take it from there. */

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { encodeTarHeader, type TarEntry, tarEnd, tarPadding } from '../../src/lib/tar.ts';
+import { encodeTarHeader, type TarEntry, tarEnd, tarPadding } from '../../../src/lib/tar.ts';
 
 /** An entry with what is in it; the rest has defaults. */
 export type Piece = Partial<TarEntry> & { path: string; body?: string | Buffer };

@@ -5,17 +5,17 @@ import { createReadStream, readdirSync, readFileSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { realHost } from '../../src/host/host.ts';
-import { fetchKernel, kernelVersion, parsePackageStanza } from '../../src/images/bundle/kernel.ts';
-import { INITRAMFS_MODULES, loadOrder, moduleDependencies, moduleName } from '../../src/images/bundle/modules.ts';
-import { installPackages, packageOrigin, parsePackageList } from '../../src/images/bundle/root-packages.ts';
-import { createStepCache } from '../../src/images/bundle/step-cache.ts';
-import { resolveDirectories } from '../../src/lib/directories.ts';
-import { readTar, type TarEntry } from '../../src/lib/tar.ts';
+import { realHost } from '../../../src/host/host.ts';
+import { fetchKernel, kernelVersion, parsePackageStanza } from '../../../src/images/bundle/kernel.ts';
+import { INITRAMFS_MODULES, loadOrder, moduleDependencies, moduleName } from '../../../src/images/bundle/modules.ts';
+import { installPackages, packageOrigin, parsePackageList } from '../../../src/images/bundle/root-packages.ts';
+import { createStepCache } from '../../../src/images/bundle/step-cache.ts';
+import { resolveDirectories } from '../../../src/lib/directories.ts';
+import { readTar, type TarEntry } from '../../../src/lib/tar.ts';
 import type { Piece } from './container-image.ts';
 import { newSigner, packageOf, type Recipe, writeRepository } from './void-repository.ts';
 
-const IMAGES = join(import.meta.dirname, '..', '..', 'images');
+const IMAGES = join(import.meta.dirname, '../../..', 'images');
 /** What the repository comes out differently of. */
 const INPUTS = [import.meta.filename, join(IMAGES, 'void/packages.txt'), join(IMAGES, '../src/images/bundle/modules.ts')];
 const DEBIAN_PACKAGES = ['runit-init', 'openssh-server', 'iproute2', 'procps', 'kmod', 'e2fsprogs'];

@@ -6,8 +6,8 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import type { AddressInfo } from 'node:net';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
-import { type Plist, renderPlist } from '../../src/images/void/plist.ts';
-import { splitPkgver } from '../../src/images/void/version.ts';
+import { type Plist, renderPlist } from '../../../src/images/void/plist.ts';
+import { splitPkgver } from '../../../src/images/void/version.ts';
 import { type Piece, sha256, tarOf } from './container-image.ts';
 
 /** A package as a test wants it. */

@@ -5,8 +5,8 @@ import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { realHost } from '../../src/host/host.ts';
-import { type ImportedFacts, importImage } from '../../src/images/import/import-image.ts';
+import { realHost } from '../../../src/host/host.ts';
+import { type ImportedFacts, importImage } from '../../../src/images/import/import-image.ts';
 import { writeFiles } from './container-image.ts';
 
 export type Imported = ImportedFacts & {

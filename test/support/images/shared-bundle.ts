@@ -4,7 +4,7 @@ import { join } from 'node:path';
 
 /** @returns the bundle that tests use: BANGER_BUNDLE, or the one of the checkout; undefined when neither is there */
 export function bundleOfTests(): string | undefined {
-  const directory = process.env['BANGER_BUNDLE'] ?? join(import.meta.dirname, '..', '..', 'runtime');
+  const directory = process.env['BANGER_BUNDLE'] ?? join(import.meta.dirname, '../../..', 'runtime');
   return existsSync(join(directory, 'bundle.json')) ? directory : undefined;
 }
 
