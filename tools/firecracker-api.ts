@@ -1,7 +1,7 @@
 // Writes the facts that tests hold the driver and the fake Firecracker to: node tools/firecracker-api.ts firecracker.yaml
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { readSwagger } from '../test/support/firecracker/swagger.ts';
+import { readSwagger } from '../test/support/vmm/firecracker/swagger.ts';
 
 const [path] = process.argv.slice(2);
 if (path === undefined) {
@@ -9,7 +9,7 @@ if (path === undefined) {
   process.exitCode = 2;
 } else {
   const facts = readSwagger(readFileSync(path, 'utf8'));
-  const table = join(import.meta.dirname, '../test/support/firecracker/api-facts.json');
+  const table = join(import.meta.dirname, '../test/support/vmm/firecracker/api-facts.json');
   writeFileSync(table, `${JSON.stringify(facts, null, 1)}\n`);
   console.log(`${table}: version ${facts.version}, ${Object.keys(facts.requests).length} requests`);
 }

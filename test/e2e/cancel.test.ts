@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { type Started, eventually, startBanger, useSandbox } from '../support/machine/e2e.ts';
 import { PACE } from '../support/machine/pace.ts';
 import { startOnTerminal } from '../support/user/pty.ts';
-import { vmmsOf } from '../support/vmms.ts';
+import { vmmsOf } from '../support/vmm/vmms.ts';
 
 const sandbox = useSandbox();
 

@@ -7,7 +7,7 @@ import { after, describe, test } from 'node:test';
 import { createVm, daemonStatus, eventually, guest, isAlive, startBanger, useSandbox } from '../support/machine/e2e.ts';
 import { hasOurTime } from '../support/guest/guest-clock.ts';
 import { processesOf } from '../support/machine/leak-check.ts';
-import { vmmsOf } from '../support/vmms.ts';
+import { vmmsOf } from '../support/vmm/vmms.ts';
 
 async function kill(pids: readonly number[]): Promise<void> {
   for (const pid of pids) process.kill(pid, 'SIGKILL');

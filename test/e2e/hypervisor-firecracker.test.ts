@@ -10,7 +10,7 @@ import { createFirecrackerHypervisor } from '../../src/drivers/hypervisor/firecr
 import { realHost } from '../../src/host/host.ts';
 import { parseManifest } from '../../src/images/bundle/manifest.ts';
 import { bundlePath } from '../../src/model/image.ts';
-import { realFirecracker } from '../support/firecracker/bench.ts';
+import { realFirecracker } from '../support/vmm/firecracker/bench.ts';
 import { bundleOfTests } from '../support/images/shared-bundle.ts';
 
 const ROOT_BYTES = 16 * 1024 ** 2;

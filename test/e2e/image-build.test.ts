@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import type { ImageView } from '../../src/api/image-schemas.ts';
 import { createVm, daemonStatus, eventually, settled, startBanger, useSandbox } from '../support/machine/e2e.ts';
 import { bundleOfTests } from '../support/images/shared-bundle.ts';
-import { vmmsOf } from '../support/vmms.ts';
+import { vmmsOf } from '../support/vmm/vmms.ts';
 
 const sandbox = useSandbox();
 const BUILD_LIMIT = { timeoutMs: 600_000 };

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { endProcess } from '../../src/host/processes.ts';
 import { CommandFailure, commandEnvironment, type DetachedProcess, run, spawnDetached } from '../../src/host/spawn.ts';
-import { contractReporters } from '../support/contract-results.ts';
+import { contractReporters } from '../support/vmm/contract-results.ts';
 import { outsideCommands } from '../support/outside/outside.ts';
 
 /** On a host that is busy as well as emulated. */

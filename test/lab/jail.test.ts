@@ -4,9 +4,9 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { contractReporters } from '../support/contract-results.ts';
-import { createJailBench } from '../support/jail-bench.ts';
-import { describeJail } from '../support/jail-promises.ts';
+import { contractReporters } from '../support/vmm/contract-results.ts';
+import { createJailBench } from '../support/vmm/jail-bench.ts';
+import { describeJail } from '../support/vmm/jail-promises.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const HELPER = join(ROOT, 'native/helper/build/banger-helper');

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { USER, askAs, createJailBench, makeClaims, picture } from '../../../test/support/jail-bench.ts';
-import { describeJail } from '../../../test/support/jail-promises.ts';
+import { USER, askAs, createJailBench, makeClaims, picture } from '../../../test/support/vmm/jail-bench.ts';
+import { describeJail } from '../../../test/support/vmm/jail-promises.ts';
 
 const program = process.env['BANGER_HELPER'] ?? '';
 const standIn = join(process.env['BANGER_HELPER_BUILD'] ?? '', 'stand-in');

@@ -17,7 +17,7 @@ import { parseManifest } from './manifest.ts';
 import { packageBundle } from './package-bundle.ts';
 import { parsePackageManifest, renderPackageManifest } from './package-manifest.ts';
 
-const PROGRAM = join(import.meta.dirname, '../../../test/support/outside/packaging/fetch-program.ts');
+const PROGRAM = join(import.meta.dirname, '../../../test/support/outside/fetch-program.ts');
 
 type Place = { directory: string; cacheDirectory: string; manifest: () => BundleManifest };
 

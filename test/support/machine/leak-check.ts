@@ -2,7 +2,7 @@
 // so leftovers of this test are told apart from those of a daemon that runs beside it.
 import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { isJailedVmmFor } from '../jailed-vmm.ts';
+import { isJailedVmmFor } from '../vmm/jailed-vmm.ts';
 
 /** What belongs to one test. */
 export type LeakScope = {

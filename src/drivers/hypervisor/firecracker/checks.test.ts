@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fakeFirecracker, realFirecracker } from '../../../../test/support/firecracker/bench.ts';
+import { fakeFirecracker, realFirecracker } from '../../../../test/support/vmm/firecracker/bench.ts';
 import { realHost } from '../../../host/host.ts';
 import { FirecrackerInstallation, judgeKvm, judgeProgram } from './checks.ts';
 

@@ -2,7 +2,7 @@
 import { createFirecrackerHypervisor } from './driver.ts';
 import { describeHypervisor } from '../conformance.ts';
 import { realHost } from '../../../host/host.ts';
-import { createSpec, fakeFirecracker } from '../../../../test/support/firecracker/bench.ts';
+import { createSpec, fakeFirecracker } from '../../../../test/support/vmm/firecracker/bench.ts';
 
 const settings = fakeFirecracker();
 describeHypervisor('firecracker, simulated', {

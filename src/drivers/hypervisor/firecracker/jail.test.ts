@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { Socket } from 'node:net';
 import { test } from 'node:test';
-import { createSpec } from '../../../../test/support/firecracker/bench.ts';
+import { createSpec } from '../../../../test/support/vmm/firecracker/bench.ts';
 import { realHost } from '../../../host/host.ts';
 import { claimsOf, jailedLaunch, parseExit, parseJail, parseJailPlaces } from './jail.ts';
 

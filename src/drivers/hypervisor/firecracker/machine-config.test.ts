@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { API_FACTS, parseRequest } from '../../../../test/support/firecracker/api-rules.ts';
-import { type ApiFacts, readSwagger } from '../../../../test/support/firecracker/swagger.ts';
+import { API_FACTS, parseRequest } from '../../../../test/support/vmm/firecracker/api-rules.ts';
+import { type ApiFacts, readSwagger } from '../../../../test/support/vmm/firecracker/swagger.ts';
 import type { MachineSpec } from '../contract.ts';
 import {
   type ApiRequest,

@@ -4,7 +4,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { createSpec, fakeFirecracker } from '../../../../test/support/firecracker/bench.ts';
+import { createSpec, fakeFirecracker } from '../../../../test/support/vmm/firecracker/bench.ts';
 import { realHost } from '../../../host/host.ts';
 import type { Machine, MachineSpec } from '../contract.ts';
 import { createFirecrackerHypervisor } from './driver.ts';

@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, after } from 'node:test';
-import type { MachineSpec } from '../../../src/drivers/hypervisor/contract.ts';
-import type { FirecrackerSettings } from '../../../src/drivers/hypervisor/firecracker/checks.ts';
+import type { MachineSpec } from '../../../../src/drivers/hypervisor/contract.ts';
+import type { FirecrackerSettings } from '../../../../src/drivers/hypervisor/firecracker/checks.ts';
 
 /** @returns settings for the simulated Firecracker, which needs no KVM; its wrapper is removed after the tests of the file */
 export function fakeFirecracker(): FirecrackerSettings {

@@ -1,4 +1,4 @@
-import { type LeakScope, processesOf } from './machine/leak-check.ts';
+import { type LeakScope, processesOf } from '../machine/leak-check.ts';
 
 /** QEMU or Firecracker with a VM; not what finds out for a moment what the host can do, nor what becomes a VMM by exec. */
 const VMM = /^\S*(?:qemu-system\S* .*-name guest=|firecracker .*--api-sock)/;

@@ -5,20 +5,20 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import pino from 'pino';
-import { compose } from '../../../src/daemon/compose/compose.ts';
-import { DRIVERS, namesOf, type Registry } from '../../../src/daemon/compose/registry.ts';
-import { loadConfig } from '../../../src/daemon/config.ts';
-import { createServer } from '../../../src/daemon/server.ts';
-import { createApi } from '../../../src/client/api.ts';
-import { createSend } from '../../../src/client/send.ts';
-import { describeHypervisor } from '../../../src/drivers/hypervisor/conformance.ts';
-import type { MachineSpec } from '../../../src/drivers/hypervisor/contract.ts';
-import { createFakeNetwork } from '../../../src/drivers/network/fake/driver.ts';
-import { realHost } from '../../../src/host/host.ts';
-import { BUNDLE_PARTS } from '../../../src/model/image.ts';
-import { readSources } from '../../../tools/source-tree.ts';
-import { created, done } from '../daemon/test-daemon.ts';
-import { createTestWorld } from '../daemon/test-world.ts';
+import { compose } from '../../../../src/daemon/compose/compose.ts';
+import { DRIVERS, namesOf, type Registry } from '../../../../src/daemon/compose/registry.ts';
+import { loadConfig } from '../../../../src/daemon/config.ts';
+import { createServer } from '../../../../src/daemon/server.ts';
+import { createApi } from '../../../../src/client/api.ts';
+import { createSend } from '../../../../src/client/send.ts';
+import { describeHypervisor } from '../../../../src/drivers/hypervisor/conformance.ts';
+import type { MachineSpec } from '../../../../src/drivers/hypervisor/contract.ts';
+import { createFakeNetwork } from '../../../../src/drivers/network/fake/driver.ts';
+import { realHost } from '../../../../src/host/host.ts';
+import { BUNDLE_PARTS } from '../../../../src/model/image.ts';
+import { readSources } from '../../../../tools/source-tree.ts';
+import { created, done } from '../../daemon/test-daemon.ts';
+import { createTestWorld } from '../../daemon/test-world.ts';
 import { createToyHypervisor } from './driver.ts';
 
 function createSpec(t: TestContext): MachineSpec {
@@ -91,7 +91,7 @@ test('what config may ask for comes from the list of drivers alone (4.4)', () =>
 });
 
 test('no code but its folder and the list of drivers decides by the name of a VMM (4.4)', () => {
-  const root = join(import.meta.dirname, '../../..');
+  const root = join(import.meta.dirname, '../../../..');
   const folders = readdirSync(join(root, 'src/drivers/hypervisor'), { withFileTypes: true }).filter((entry) => entry.isDirectory());
   const names = folders.map(({ name }) => name);
   // Firecracker in a jail is the same program, started in another way.

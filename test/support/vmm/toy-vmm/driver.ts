@@ -3,11 +3,11 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { AgentChannel, Hypervisor, Machine, MachineExit, MachineSpec } from '../../../src/drivers/hypervisor/contract.ts';
-import { type ProcessStatus, waitForVmmExit } from '../../../src/drivers/hypervisor/process-end.ts';
-import type { Host } from '../../../src/host/host.ts';
-import { BangerError } from '../../../src/model/errors.ts';
-import type { ProcessIdentity } from '../../../src/model/vm.ts';
+import type { AgentChannel, Hypervisor, Machine, MachineExit, MachineSpec } from '../../../../src/drivers/hypervisor/contract.ts';
+import { type ProcessStatus, waitForVmmExit } from '../../../../src/drivers/hypervisor/process-end.ts';
+import type { Host } from '../../../../src/host/host.ts';
+import { BangerError } from '../../../../src/model/errors.ts';
+import type { ProcessIdentity } from '../../../../src/model/vm.ts';
 
 const PROGRAM = join(import.meta.dirname, 'toy-program.ts');
 const CHANNEL_COUNT = 16;

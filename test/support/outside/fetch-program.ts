@@ -1,7 +1,7 @@
 // Fetches a bundle and kills itself, as a power failure would, when a stage or a part of it begins:
 // fetch-program.ts MANIFEST-URL DIRECTORY CACHE WHEN
-import { realHost } from '../../../../src/host/host.ts';
-import { fetchBundle } from '../../../../src/images/bundle/fetch-bundle.ts';
+import { realHost } from '../../../src/host/host.ts';
+import { fetchBundle } from '../../../src/images/bundle/fetch-bundle.ts';
 
 const [manifestUrl = '', directory = '', cacheDirectory = '', when] = process.argv.slice(2);
 

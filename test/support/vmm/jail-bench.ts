@@ -14,11 +14,11 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { endProcess } from '../../src/host/processes.ts';
-import { run, spawnDetached } from '../../src/host/spawn.ts';
-import { type LineReply, converseWithRoot } from '../../src/lib/line-protocol.ts';
-import { BangerError } from '../../src/model/errors.ts';
-import type { JailHelper } from '../../src/drivers/hypervisor/firecracker/jail.ts';
+import { endProcess } from '../../../src/host/processes.ts';
+import { run, spawnDetached } from '../../../src/host/spawn.ts';
+import { type LineReply, converseWithRoot } from '../../../src/lib/line-protocol.ts';
+import { BangerError } from '../../../src/model/errors.ts';
+import type { JailHelper } from '../../../src/drivers/hypervisor/firecracker/jail.ts';
 
 export const USER = 54_321;
 export const OTHER = 54_322;

@@ -3,14 +3,14 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, after } from 'node:test';
-import { describeHypervisor } from '../../src/drivers/hypervisor/conformance.ts';
-import type { MachineSpec } from '../../src/drivers/hypervisor/contract.ts';
-import { createQemuHypervisor } from '../../src/drivers/hypervisor/qemu/driver.ts';
-import { emptyOverlay } from '../../src/drivers/storage/qcow2/header.ts';
-import { realHost } from '../../src/host/host.ts';
-import { parseManifest } from '../../src/images/bundle/manifest.ts';
-import { bundlePath } from '../../src/model/image.ts';
-import { bundleOfTests } from './images/shared-bundle.ts';
+import { describeHypervisor } from '../../../src/drivers/hypervisor/conformance.ts';
+import type { MachineSpec } from '../../../src/drivers/hypervisor/contract.ts';
+import { createQemuHypervisor } from '../../../src/drivers/hypervisor/qemu/driver.ts';
+import { emptyOverlay } from '../../../src/drivers/storage/qcow2/header.ts';
+import { realHost } from '../../../src/host/host.ts';
+import { parseManifest } from '../../../src/images/bundle/manifest.ts';
+import { bundlePath } from '../../../src/model/image.ts';
+import { bundleOfTests } from '../images/shared-bundle.ts';
 
 const bundleDirectory = bundleOfTests();
 if (bundleDirectory === undefined) throw new Error('there is no runtime bundle: make bundle, or set BANGER_BUNDLE');

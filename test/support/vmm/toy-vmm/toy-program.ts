@@ -3,8 +3,8 @@ import { appendFileSync } from 'node:fs';
 import { access } from 'node:fs/promises';
 import { createServer, type Socket } from 'node:net';
 import { parseArgs } from 'node:util';
-import { ByteReader } from '../../../src/drivers/hypervisor/fake/byte-reader.ts';
-import { createFakeGuest, serveAgent } from '../../../src/drivers/hypervisor/fake/guest.ts';
+import { ByteReader } from '../../../../src/drivers/hypervisor/fake/byte-reader.ts';
+import { createFakeGuest, serveAgent } from '../../../../src/drivers/hypervisor/fake/guest.ts';
 
 const { values } = parseArgs({
   options: { socket: { type: 'string' }, kernel: { type: 'string' }, serial: { type: 'string' } },

@@ -3,8 +3,8 @@ import { randomUUID } from 'node:crypto';
 import { unlinkSync, writeSync } from 'node:fs';
 import { type Server, type Socket, connect, createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type FakeGuest, createFakeGuest, serveAgent } from '../../../src/drivers/hypervisor/fake/guest.ts';
-import { AGENT_VSOCK_PORT, LAST_WORD_VSOCK_PORT } from '../../../src/model/guest-agent.ts';
+import { type FakeGuest, createFakeGuest, serveAgent } from '../../../../src/drivers/hypervisor/fake/guest.ts';
+import { AGENT_VSOCK_PORT, LAST_WORD_VSOCK_PORT } from '../../../../src/model/guest-agent.ts';
 import type { FakeMachine } from './fake-api.ts';
 
 /** Until its driver is there the guest leaves connections unanswered; until its agent is there it refuses them. */

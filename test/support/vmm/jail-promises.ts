@@ -17,7 +17,7 @@ import {
 import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isAlive, startTicksOf, waitForExit } from '../../src/host/processes.ts';
+import { isAlive, startTicksOf, waitForExit } from '../../../src/host/processes.ts';
 import { FIRST_JAIL_UID, type JailBench, OTHER, USER, askAs, canConnect, makeClaims, picture, valuesOf } from './jail-bench.ts';
 
 const ID = '0a0b0c0d';

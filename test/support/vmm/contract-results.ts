@@ -10,4 +10,4 @@ export function contractReporters(name: string, shown: 'spec' | 'tap' = 'spec'):
   ];
 }
 
-const REPORTER = new URL('../../tools/lab/contract-reporter.ts', import.meta.url).pathname;
+const REPORTER = new URL('../../../tools/lab/contract-reporter.ts', import.meta.url).pathname;

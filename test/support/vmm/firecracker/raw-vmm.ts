@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { paced } from '../machine/pace.ts';
+import { paced } from '../../machine/pace.ts';
 
 const START_LIMIT_MS = 10_000;
 
