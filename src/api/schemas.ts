@@ -1,7 +1,7 @@
 // The contract between CLI and daemon. One schema validates requests, types the client and generates OpenAPI.
 import { z } from 'zod';
 import { ERROR_CODES } from '../model/errors.ts';
-import { LABEL_KEY, LABEL_VALUE, LIMITS, execObstacle } from '../model/limits.ts';
+import { LABEL_KEY, LABEL_VALUE, LIMITS, execProblem } from '../model/limits.ts';
 import { VM_STATES } from '../model/vm-state.ts';
 
 const bytes = (what: string): z.ZodNumber =>
@@ -230,8 +230,8 @@ export const execSchema = z
     user: z.string().min(1).max(64).optional(),
   })
   .superRefine(({ argv, env }, context) => {
-    const obstacle = execObstacle(argv, env);
-    if (obstacle !== undefined) context.addIssue({ code: 'custom', path: ['argv'], message: obstacle });
+    const problem = execProblem(argv, env);
+    if (problem !== undefined) context.addIssue({ code: 'custom', path: ['argv'], message: problem });
   })
   .meta({ id: 'Exec' });
 

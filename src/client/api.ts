@@ -1,7 +1,7 @@
 // The words in which programs speak to the daemon: a function for each thing to do, over the declared routes.
 import type { Duplex } from 'node:stream';
 import { BangerError } from '../model/errors.ts';
-import { execObstacle } from '../model/limits.ts';
+import { execProblem } from '../model/limits.ts';
 import { type CallOf, type Requests, createRequests } from './call.ts';
 import { type ApiReply, type ApiRequest, bodyOf, type Send } from './send.ts';
 import type { BuildImage, ImportImage, RegisterImage } from '../api/image-schemas.ts';
@@ -89,9 +89,9 @@ function guestApi(call: Requests<Routes>) {
      * @returns the raw stream of frames. @throws INVALID_INPUT for what is no command of Linux, before anything is sent
      */
     exec: async (ref: string, body: ExecBody, onWait?: ApiRequest['onWait'], signal?: AbortSignal): Promise<Duplex> => {
-      const obstacle = execObstacle(body.argv, body.env);
-      if (obstacle === undefined) return call.frames('POST /v1/vms/:ref/exec', { params: { ref }, body, onWait, signal });
-      throw new BangerError('INVALID_INPUT', `the command ${obstacle}`, { remedy: 'hand over what is long on stdin, or in a file' });
+      const problem = execProblem(body.argv, body.env);
+      if (problem === undefined) return call.frames('POST /v1/vms/:ref/exec', { params: { ref }, body, onWait, signal });
+      throw new BangerError('INVALID_INPUT', `the command ${problem}`, { remedy: 'hand over what is long on stdin, or in a file' });
     },
     /** @param target `ssh` or an address inside the guest, `127.0.0.1:8080` */
     tunnel: (ref: string, target: string, onWait?: ApiRequest['onWait'], signal?: AbortSignal): Promise<Duplex> =>

@@ -231,7 +231,7 @@ export async function fileIdentity(path: string): Promise<string | undefined> {
 }
 
 /** @returns undefined when this user may read and write `path`, else the errno name, e.g. ENOENT or EACCES. */
-export async function readWriteObstacle(path: string): Promise<string | undefined> {
+export async function readWriteProblem(path: string): Promise<string | undefined> {
   try {
     await access(path, constants.R_OK | constants.W_OK);
     return undefined;

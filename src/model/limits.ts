@@ -41,7 +41,7 @@ export const VMM_OPEN_FILES = 2048;
 const POINTER_BYTES = 8;
 
 /** @returns what makes that no command of Linux, to be read after its name ("the command …"); undefined when nothing does */
-export function execObstacle(argv: readonly string[], environment: Readonly<Record<string, string>> = {}): string | undefined {
+export function execProblem(argv: readonly string[], environment: Readonly<Record<string, string>> = {}): string | undefined {
   const words = [...argv, ...Object.entries(environment).map(([name, value]) => `${name}=${value}`)];
   let totalBytes = 0;
   for (const word of words) {

@@ -23,11 +23,11 @@ const settings: FirecrackerSettings = {
   probeCachePath: join(scratch, 'probe.json'),
 };
 const bundleDirectory = bundleOfTests();
-const obstacle = await findObstacle();
-if (obstacle === undefined) await describeFirecracker(bundleDirectory ?? '');
-else test('hypervisor contract: firecracker', { skip: obstacle }, () => undefined);
+const problem = await findProblem();
+if (problem === undefined) await describeFirecracker(bundleDirectory ?? '');
+else test('hypervisor contract: firecracker', { skip: problem }, () => undefined);
 
-async function findObstacle(): Promise<string | undefined> {
+async function findProblem(): Promise<string | undefined> {
   if (realFirecracker() === undefined) return 'BANGER_FIRECRACKER does not name a Firecracker';
   if (bundleDirectory === undefined) throw new Error('there is no runtime bundle: make bundle, or set BANGER_BUNDLE');
   const { usable, verdicts } = await createFirecrackerHypervisor({ host: realHost, settings }).checks();

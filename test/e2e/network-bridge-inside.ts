@@ -28,7 +28,7 @@ import {
 } from '../support/outside/bridge-lab.ts';
 import { type FakeGuest, hostPlace, plugGuest } from '../support/guest/fake-guest.ts';
 
-const host = { ...realHost, readWriteObstacle: () => Promise.resolve(undefined) };
+const host = { ...realHost, readWriteProblem: () => Promise.resolve(undefined) };
 const runtimeDirectory = mkdtempSync(join(process.env['LAB_WORK'] ?? '', 'run-'));
 const open = () => {
   const forwarder = bridgeForwarder({ host, forwarderPath: process.env['LAB_FORWARDER'] ?? '', runtimeDirectory });

@@ -5,11 +5,11 @@ export function hasVirtualisationFlag(cpuinfo: string): boolean {
   return /^flags\s*:.*\b(vmx|svm)\b/m.test(cpuinfo);
 }
 
-/** @returns why /dev/kvm cannot be opened, and what mends it. @param obstacle errno name, e.g. ENOENT */
-export function explainKvmObstacle(obstacle: string, hasCpuFlag: boolean): { reason: string; remedy: string } {
-  if (obstacle !== 'ENOENT') {
+/** @returns why /dev/kvm cannot be opened, and what mends it. @param problem errno name, e.g. ENOENT */
+export function explainKvmProblem(problem: string, hasCpuFlag: boolean): { reason: string; remedy: string } {
+  if (problem !== 'ENOENT') {
     return {
-      reason: `/dev/kvm is not open to you (${obstacle}), as it is to the group kvm from its next login on`,
+      reason: `/dev/kvm is not open to you (${problem}), as it is to the group kvm from its next login on`,
       remedy: 'sudo usermod -aG kvm "$USER"',
     };
   }

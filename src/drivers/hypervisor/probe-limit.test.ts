@@ -20,7 +20,7 @@ test('every probe of QEMU and Firecracker is bound (4.3, 9.5)', async (t) => {
   const started: string[] = [];
   const host: Host = {
     ...realHost,
-    readWriteObstacle: () => Promise.resolve(undefined),
+    readWriteProblem: () => Promise.resolve(undefined),
     run: (argv) => {
       started.push(argv.slice(0, 3).join(' '));
       return Promise.reject(new Error('it was not started'));

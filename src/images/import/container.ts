@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { posix } from 'node:path';
 import { z } from 'zod';
-import { execObstacle } from '../../model/limits.ts';
+import { execProblem } from '../../model/limits.ts';
 import type { Archive } from './archive.ts';
 import type { ByteSource } from './bytes.ts';
 import {
@@ -185,8 +185,8 @@ function runOf(config: NonNullable<z.infer<typeof configSchema>['config']>): Con
     return name === '' || line.includes('\0') ? [] : [[name, line.slice(equals + 1)]];
   });
   const entrypoint = [...(config.Entrypoint ?? []), ...(config.Cmd ?? [])];
-  const obstacle = entrypoint.length === 0 ? undefined : execObstacle(entrypoint, Object.fromEntries(env));
-  if (obstacle !== undefined) throw refusal(`what it runs ${obstacle}`);
+  const problem = entrypoint.length === 0 ? undefined : execProblem(entrypoint, Object.fromEntries(env));
+  if (problem !== undefined) throw refusal(`what it runs ${problem}`);
   const stopSignal = signalNumber(config.StopSignal ?? '');
   const [check = 'NONE'] = config.Healthcheck?.Test ?? [];
   return {

@@ -17,10 +17,10 @@ import { bareKernel, probeKernel } from './speed-probe.ts';
 
 const real = realFirecracker();
 const absent = real === undefined ? 'BANGER_FIRECRACKER does not name a Firecracker' : false;
-const noMachine = absent === false ? kvmObstacle() : absent;
+const noMachine = absent === false ? kvmProblem() : absent;
 const fake = fakeFirecracker();
 
-function kvmObstacle(): string | false {
+function kvmProblem(): string | false {
   try {
     accessSync('/dev/kvm', constants.R_OK | constants.W_OK);
     return false;

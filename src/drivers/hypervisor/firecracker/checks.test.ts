@@ -28,7 +28,7 @@ test('KVM counts when Firecracker itself ran a loop on it at the speed of hardwa
   const paravirtual = judgeKvm({ probe: { startMs: 25, loopMs: 1200 }, hasCpuFlag: false });
   assert.deepEqual([paravirtual.level, /paravirtual.*1200 ms/.test(paravirtual.reason)], ['fail', true]);
   assert.match(judgeKvm({ probe: { failure: 'ended with status 1' }, hasCpuFlag: true }).reason, /status 1/);
-  assert.match(judgeKvm({ obstacle: 'EACCES', hasCpuFlag: true }).remedy ?? '', /usermod -aG kvm/);
+  assert.match(judgeKvm({ problem: 'EACCES', hasCpuFlag: true }).remedy ?? '', /usermod -aG kvm/);
 });
 
 test('accelerator = "kvm" is taken as said, "tcg" is what Firecracker has not (4.3)', async () => {
@@ -57,7 +57,7 @@ test('with and without a jail at once it is tried once, and none takes away what
   let underway = 0;
   const host = {
     ...realHost,
-    readWriteObstacle: () => Promise.resolve(undefined),
+    readWriteProblem: () => Promise.resolve(undefined),
     run: async (argv: readonly string[]) => {
       const outcome = { argv, exitCode: 0, signal: null, timedOut: false, cancelled: false, stdout: 'Firecracker v1.16.1\n', stderr: '' };
       const config = argv[argv.indexOf('--config-file') + 1];

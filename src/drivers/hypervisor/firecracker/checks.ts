@@ -3,7 +3,7 @@ import type { Host } from '../../../host/host.ts';
 import { BangerError } from '../../../model/errors.ts';
 import type { Verdict } from '../../../model/verdict.ts';
 import type { HypervisorChecks } from '../contract.ts';
-import { KVM_DEVICE, explainKvmObstacle, hasVirtualisationFlag } from '../kvm.ts';
+import { KVM_DEVICE, explainKvmProblem, hasVirtualisationFlag } from '../kvm.ts';
 import { OLDEST_VERSION, type Version, isAtLeast } from './machine-config.ts';
 import { PROGRAM_START_LIMIT_MS } from '../probe-limit.ts';
 import { PROBE_ROUNDS, type SpeedProbe, isFast, probeSpeed } from './speed-probe.ts';
@@ -40,9 +40,9 @@ export function judgeProgram(program: string, printed: string | undefined): Verd
 }
 
 /** @returns the verdict on KVM as Firecracker meets it, from facts already gathered (4.3). */
-export function judgeKvm(facts: { obstacle?: string; probe?: SpeedProbe; hasCpuFlag: boolean }): Verdict {
+export function judgeKvm(facts: { problem?: string; probe?: SpeedProbe; hasCpuFlag: boolean }): Verdict {
   const name = 'firecracker.kvm';
-  if (facts.obstacle !== undefined) return { name, level: 'fail', ...explainKvmObstacle(facts.obstacle, facts.hasCpuFlag) };
+  if (facts.problem !== undefined) return { name, level: 'fail', ...explainKvmProblem(facts.problem, facts.hasCpuFlag) };
   const remedy = 'use a host with hardware or nested virtualisation, or QEMU';
   const probe = facts.probe ?? { failure: 'nothing was tried' };
   if ('failure' in probe) return { name, level: 'fail', reason: `a test program did not run: ${probe.failure}`, remedy };
@@ -123,15 +123,15 @@ export class FirecrackerInstallation {
   async #learnKvm(program: string): Promise<Verdict> {
     const host = this.#host;
     const { probeCachePath } = this.#settings;
-    const obstacle = await host.readWriteObstacle(KVM_DEVICE);
+    const problem = await host.readWriteProblem(KVM_DEVICE);
     // Not the times of the device: udev(7) touches them whenever a machine starts or ends.
-    const key = [host.bootId(), obstacle ?? 'open', await host.fileIdentity(program)].join(' ');
+    const key = [host.bootId(), problem ?? 'open', await host.fileIdentity(program)].join(' ');
     if (this.#learned?.key !== key) this.#learned = parseCache(await host.readIfThere(probeCachePath));
     if (this.#learned?.key === key) return this.#learned.kvm;
     const hasCpuFlag = hasVirtualisationFlag((await host.readIfThere('/proc/cpuinfo')) ?? '');
     await host.makePrivateDirectory(dirname(probeCachePath));
-    const probe = obstacle === undefined ? await this.#probe(program) : undefined;
-    const kvm = judgeKvm({ hasCpuFlag, ...(probe === undefined ? {} : { probe }), ...(obstacle === undefined ? {} : { obstacle }) });
+    const probe = problem === undefined ? await this.#probe(program) : undefined;
+    const kvm = judgeKvm({ hasCpuFlag, ...(probe === undefined ? {} : { probe }), ...(problem === undefined ? {} : { problem }) });
     this.#learned = { key, kvm };
     // A trial that failed may have had a reason that passes; the next daemon tries again.
     if (probe !== undefined && 'loopMs' in probe) await host.writeFileAtomic(probeCachePath, JSON.stringify(this.#learned));

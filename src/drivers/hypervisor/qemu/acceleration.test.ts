@@ -14,9 +14,9 @@ test('KVM counts as usable only when it runs a kernel about as fast as the hardw
 });
 
 test('each way of not having KVM has its own remedy (4.3)', () => {
-  assert.match(judgeKvm({ obstacle: 'ENOENT', hasCpuFlag: true }).remedy ?? '', /modprobe/);
-  assert.match(judgeKvm({ obstacle: 'ENOENT', hasCpuFlag: false }).remedy ?? '', /firmware/);
-  assert.match(judgeKvm({ obstacle: 'EACCES', hasCpuFlag: true }).remedy ?? '', /usermod -aG kvm/);
+  assert.match(judgeKvm({ problem: 'ENOENT', hasCpuFlag: true }).remedy ?? '', /modprobe/);
+  assert.match(judgeKvm({ problem: 'ENOENT', hasCpuFlag: false }).remedy ?? '', /firmware/);
+  assert.match(judgeKvm({ problem: 'EACCES', hasCpuFlag: true }).remedy ?? '', /usermod -aG kvm/);
   const paravirtual = judgeKvm({ probe: { kvmMs: 608, tcgMs: 24 }, hasCpuFlag: false });
   assert.equal(paravirtual.level, 'warn');
   assert.match(paravirtual.reason, /paravirtual.*608 ms.*24 ms/);

@@ -1,7 +1,7 @@
 import { dirname, join } from 'node:path';
 import type { Host } from '../../../host/host.ts';
 import type { Verdict } from '../../../model/verdict.ts';
-import { KVM_DEVICE, explainKvmObstacle, hasVirtualisationFlag } from '../kvm.ts';
+import { KVM_DEVICE, explainKvmProblem, hasVirtualisationFlag } from '../kvm.ts';
 import { boundProbe } from '../probe-limit.ts';
 import { measureTscKhz, preferExact } from './clock-probe.ts';
 import { SPEED_PROBE_STATUS, speedProbeFirmware } from './probe-programs.ts';
@@ -31,10 +31,10 @@ export function isKvmFast(probe: SpeedProbe): boolean {
 }
 
 /** @returns the verdict on /dev/kvm from facts already gathered. @param hasCpuFlag vmx or svm in /proc/cpuinfo */
-export function judgeKvm(facts: { obstacle?: string; probe?: SpeedProbe; hasCpuFlag: boolean }): Verdict {
+export function judgeKvm(facts: { problem?: string; probe?: SpeedProbe; hasCpuFlag: boolean }): Verdict {
   const name = 'kvm';
-  if (facts.obstacle !== undefined) {
-    const { reason, remedy } = explainKvmObstacle(facts.obstacle, facts.hasCpuFlag);
+  if (facts.problem !== undefined) {
+    const { reason, remedy } = explainKvmProblem(facts.problem, facts.hasCpuFlag);
     return { name, level: 'warn', reason: `${reason}, so VMs run under emulation`, remedy };
   }
   const probe = facts.probe ?? {};
@@ -71,8 +71,8 @@ export function learnAcceleration(host: Host, qemuPath: string, cachePath: strin
 }
 
 async function learn(host: Host, qemuPath: string, cachePath: string): Promise<Acceleration> {
-  const obstacle = await host.readWriteObstacle(KVM_DEVICE);
-  const key = await accelerationKey(host, qemuPath, obstacle);
+  const problem = await host.readWriteProblem(KVM_DEVICE);
+  const key = await accelerationKey(host, qemuPath, problem);
   const cached = parseCache(await host.readIfThere(cachePath));
   if (cached?.key === key) return cached;
   const directory = `${cachePath}.probe`;
@@ -81,8 +81,8 @@ async function learn(host: Host, qemuPath: string, cachePath: string): Promise<A
   try {
     const cpuinfo = (await host.readIfThere('/proc/cpuinfo')) ?? '';
     const hasCpuFlag = hasVirtualisationFlag(cpuinfo);
-    const probe = obstacle === undefined ? await probeSpeed(host, qemuPath, directory) : undefined;
-    const kvm = judgeKvm({ ...(obstacle === undefined ? {} : { obstacle }), ...(probe === undefined ? {} : { probe }), hasCpuFlag });
+    const probe = problem === undefined ? await probeSpeed(host, qemuPath, directory) : undefined;
+    const kvm = judgeKvm({ ...(problem === undefined ? {} : { problem }), ...(probe === undefined ? {} : { probe }), hasCpuFlag });
     const measured = await measureTscKhz(host, qemuPath, directory);
     const learned = { key, kvm, ...(measured === undefined ? {} : { tscKhz: preferExact(measured, cpuinfo) }) };
     // What a starved probe found is good for this once only.
@@ -93,9 +93,9 @@ async function learn(host: Host, qemuPath: string, cachePath: string): Promise<A
   }
 }
 
-async function accelerationKey(host: Host, qemuPath: string, obstacle: string | undefined): Promise<string> {
+async function accelerationKey(host: Host, qemuPath: string, problem: string | undefined): Promise<string> {
   const identities = await Promise.all([KVM_DEVICE, qemuPath].map((path) => host.fileIdentity(path)));
-  return [host.bootId(), obstacle ?? 'open', ...identities].join(' ');
+  return [host.bootId(), problem ?? 'open', ...identities].join(' ');
 }
 
 function parseCache(text: string | undefined): Acceleration | undefined {

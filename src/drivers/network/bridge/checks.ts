@@ -6,10 +6,10 @@ import type { BridgeHelper } from './helper-list.ts';
 import { type HelperList, parseList } from './helper-list.ts';
 
 /** Asks the helper what this host lets guests do; makes nothing. */
-export async function bridgeNetworkChecks(host: Pick<Host, 'readWriteObstacle'>, helper: BridgeHelper): Promise<Verdict[]> {
+export async function bridgeNetworkChecks(host: Pick<Host, 'readWriteProblem'>, helper: BridgeHelper): Promise<Verdict[]> {
   try {
     const list = parseList(await helper.ask('list'));
-    return [judgeTun(await host.readWriteObstacle('/dev/net/tun')), ...judgeNetwork(list)];
+    return [judgeTun(await host.readWriteProblem('/dev/net/tun')), ...judgeNetwork(list)];
   } catch (error) {
     if (!(error instanceof BangerError)) throw error;
     return [{ name: 'network.bridge', level: 'fail', reason: error.message, remedy: error.remedy ?? 'sudo banger setup' }];
@@ -17,13 +17,13 @@ export async function bridgeNetworkChecks(host: Pick<Host, 'readWriteObstacle'>,
 }
 
 /** A TAP that belongs to the user is opened through this node, by a VMM without any capability. */
-function judgeTun(obstacle: string | undefined): Verdict {
+function judgeTun(problem: string | undefined): Verdict {
   const name = 'network.bridge';
-  if (obstacle === undefined) return { name, level: 'pass', reason: 'the root helper answers and TAPs can be opened' };
+  if (problem === undefined) return { name, level: 'pass', reason: 'the root helper answers and TAPs can be opened' };
   return {
     name,
     level: 'fail',
-    reason: `/dev/net/tun cannot be opened (${obstacle})`,
+    reason: `/dev/net/tun cannot be opened (${problem})`,
     remedy: 'sudo modprobe tun && sudo chmod 0666 /dev/net/tun',
   };
 }

@@ -69,7 +69,7 @@ function memoryForwarder(): Forwarder & { listeners: Set<string>; isThere: boole
   return forwarder;
 }
 
-const host = { readWriteObstacle: () => Promise.resolve(undefined), portProblem: () => Promise.resolve(undefined) };
+const host = { readWriteProblem: () => Promise.resolve(undefined), portProblem: () => Promise.resolve(undefined) };
 const driverOf = (helper: BridgeHelper, forwarder: Forwarder = memoryForwarder()) => createBridgeNetwork({ host, helper, forwarder });
 
 describe('the bridge driver with a helper in memory', () => {
@@ -158,7 +158,7 @@ test('checks fail with the way to a helper when none answers, and when TAPs cann
   };
   const [missing] = await driverOf(absent).checks();
   assert.deepEqual([missing?.level, missing?.remedy], ['fail', 'sudo banger setup']);
-  const closed = { ...host, readWriteObstacle: () => Promise.resolve('EACCES') };
+  const closed = { ...host, readWriteProblem: () => Promise.resolve('EACCES') };
   const [tun] = await createBridgeNetwork({ host: closed, helper: memoryHelper(), forwarder: memoryForwarder() }).checks();
   assert.deepEqual([tun?.level, tun?.name], ['fail', 'network.bridge']);
   const [works] = await driverOf(memoryHelper()).checks();

@@ -11,7 +11,7 @@ import { parseList, parseOwnUid } from './helper-list.ts';
 import type { BridgeHelper } from './helper-list.ts';
 
 export type BridgeNetworkOptions = {
-  host: Pick<Host, 'readWriteObstacle' | 'portProblem'>;
+  host: Pick<Host, 'readWriteProblem' | 'portProblem'>;
   helper: BridgeHelper;
   /** Makes what the user wants elsewhere than at the guest's own address; runs only when somebody wants that. */
   forwarder: Forwarder;
