@@ -125,7 +125,7 @@ export const operationEventSchema = z
   ])
   .meta({ id: 'OperationEvent' });
 
-const verdictSchema = z
+const findingSchema = z
   .strictObject({
     name: z.string(),
     level: z.enum(['pass', 'warn', 'fail']),
@@ -134,7 +134,7 @@ const verdictSchema = z
     vm: z.string().optional().describe('name of the VM that it is about'),
     fixable: z.boolean().optional().describe('POST /v1/doctor/fix mends it'),
   })
-  .meta({ id: 'Verdict' });
+  .meta({ id: 'Finding' });
 
 /** What one driver, with one accelerator where it has several, can do on this host. */
 const driverCapabilitySchema = z
@@ -151,7 +151,7 @@ const driverCapabilitySchema = z
   .meta({ id: 'DriverCapability' });
 
 export const doctorReportSchema = z
-  .strictObject({ drivers: z.array(driverCapabilitySchema), verdicts: z.array(verdictSchema) })
+  .strictObject({ drivers: z.array(driverCapabilitySchema), verdicts: z.array(findingSchema) })
   .meta({ id: 'DoctorReport' });
 
 /** What became of each finding that could be fixed, and what is found after that. */

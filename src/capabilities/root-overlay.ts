@@ -1,6 +1,6 @@
 import type { Overlay, OverlayDisk } from '../drivers/storage/contract.ts';
 import type { VmContext } from '../context/vm-context.ts';
-import type { Finding } from '../context/finding.ts';
+import type { Finding } from '../model/finding.ts';
 import { stepResult } from '../context/step-result.ts';
 import type { Step } from '../context/pipeline.ts';
 import type { Capability, Change } from '../context/capability.ts';

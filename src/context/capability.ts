@@ -1,5 +1,5 @@
 import type { AgentClient, CallOptions } from '../guest/agent-client.ts';
-import type { Finding } from './finding.ts';
+import type { Finding } from '../model/finding.ts';
 import type { Step } from './pipeline.ts';
 import type { LifecycleServices } from './services.ts';
 import type { Vm } from '../model/vm.ts';

@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream';
-import type { Verdict } from '../../model/verdict.ts';
+import type { Finding } from '../../model/finding.ts';
 import type { ProcessIdentity } from '../../model/vm.ts';
 
 /**
@@ -52,7 +52,7 @@ export type HypervisorChecks = {
   accelerator: 'kvm' | 'tcg';
   /** Version as the program prints it, when it could be asked. */
   version?: string;
-  verdicts: Verdict[];
+  verdicts: Finding[];
   /** Only of drivers with more than one accelerator: those that `start` does not use, and whether it could. */
   others?: AcceleratorCheck[];
 };

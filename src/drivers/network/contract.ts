@@ -1,4 +1,4 @@
-import type { Verdict } from '../../model/verdict.ts';
+import type { Finding } from '../../model/finding.ts';
 import type { PortListener } from '../../model/forward-ports.ts';
 import type { VmAddresses } from '../../model/network.ts';
 import type { Machine, MachineNetwork } from '../hypervisor/contract.ts';
@@ -15,7 +15,7 @@ export type NetworkDriver = {
   readonly name: 'private' | 'user' | 'bridge' | 'fake';
   /** Of every attachment it makes: a VMM takes it or not. */
   readonly kind: MachineNetwork['kind'];
-  checks(): Promise<Verdict[]>;
+  checks(): Promise<Finding[]>;
   /** @throws NETWORK_FAILED, PREREQUISITE_MISSING */
   ensure(signal: AbortSignal): Promise<void>;
   attach(vm: NetworkVm, signal: AbortSignal): Promise<NetworkAttachment>;

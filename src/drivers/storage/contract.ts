@@ -1,4 +1,4 @@
-import type { Verdict } from '../../model/verdict.ts';
+import type { Finding } from '../../model/finding.ts';
 
 /**
  * Makes a VM's private, writable layer over an image's root file system.
@@ -14,7 +14,7 @@ export type StorageDriver = {
   /** Of every disk it makes: a VMM takes it or not. */
   readonly format: OverlayDisk['format'];
   /** Whether it works for files in `directory` on this host. */
-  check(directory: string): Promise<Verdict>;
+  check(directory: string): Promise<Finding>;
   /** @throws STORAGE_FAILED, NO_SPACE, CANCELLED */
   create(request: OverlayRequest, signal: AbortSignal): Promise<void>;
   /**

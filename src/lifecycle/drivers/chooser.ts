@@ -4,7 +4,7 @@ import type { StorageDriver } from '../../drivers/storage/contract.ts';
 import type { Drivers, RecordedDrivers, VmDrivers } from '../../context/vm-drivers.ts';
 import { BangerError } from '../../model/errors.ts';
 import type { VmAddresses } from '../../model/network.ts';
-import type { Verdict } from '../../model/verdict.ts';
+import type { Finding } from '../../model/finding.ts';
 import type { VmRuntime } from '../../model/vm.ts';
 import { absentHypervisor, absentNetwork, absentStorage, notHere } from './absent.ts';
 import { type Choices, decide, type Survey, type Wishes } from './decide.ts';
@@ -133,7 +133,7 @@ type Checked = {
 
 /** Asks every driver at the same time. One that cannot even be asked counts as not working. */
 async function runChecks(drivers: Checked): Promise<Survey> {
-  const failed = (name: string, error: unknown): Verdict => {
+  const failed = (name: string, error: unknown): Finding => {
     const reason = `its check failed: ${error instanceof Error ? error.message : String(error)}`;
     return { name, level: 'fail', reason, remedy: 'banger daemon logs' };
   };

@@ -3,12 +3,12 @@ import { describe, test } from 'node:test';
 import type { Hypervisor } from '../../drivers/hypervisor/contract.ts';
 import type { NetworkDriver } from '../../drivers/network/contract.ts';
 import type { StorageDriver } from '../../drivers/storage/contract.ts';
-import type { Verdict } from '../../model/verdict.ts';
+import type { Finding } from '../../model/finding.ts';
 import { type Choices, decide, type Survey, type Wishes } from './decide.ts';
 
 const AUTO: Wishes = { hypervisor: 'auto', storage: 'auto', network: 'auto' };
 
-function verdictOf(name: string, isBroken: boolean): Verdict {
+function verdictOf(name: string, isBroken: boolean): Finding {
   return isBroken
     ? { name, level: 'fail', reason: `${name} is broken`, remedy: `mend ${name}` }
     : { name, level: 'pass', reason: `${name} works` };

@@ -2,13 +2,13 @@ import type { Hypervisor, HypervisorChecks } from '../../drivers/hypervisor/cont
 import type { NetworkDriver } from '../../drivers/network/contract.ts';
 import type { StorageDriver } from '../../drivers/storage/contract.ts';
 import { BangerError } from '../../model/errors.ts';
-import type { Verdict } from '../../model/verdict.ts';
+import type { Finding } from '../../model/finding.ts';
 
 /** What every driver's own checks say of this host; each list best first. */
 export type Survey = {
   hypervisors: readonly { driver: Hypervisor; checks: HypervisorChecks }[];
-  storages: readonly { driver: StorageDriver; verdict: Verdict }[];
-  networks: readonly { driver: NetworkDriver; verdicts: readonly Verdict[] }[];
+  storages: readonly { driver: StorageDriver; verdict: Finding }[];
+  networks: readonly { driver: NetworkDriver; verdicts: readonly Finding[] }[];
 };
 
 /** What config.toml asks for: a driver's name, or `auto`. */
@@ -90,7 +90,7 @@ function reachableNetworks(wishes: Wishes, { networks }: Survey): Survey['networ
   return isNamed || first < 0 ? networks : networks.slice(0, first + 1);
 }
 
-type Candidate<Driver> = { driver: Driver; verdicts: readonly Verdict[]; isTaken: boolean };
+type Candidate<Driver> = { driver: Driver; verdicts: readonly Finding[]; isTaken: boolean };
 
 /** @returns the driver that is wished for, or the first that works with this VMM */
 function takeFirst<Driver extends { name: string }>(
@@ -120,7 +120,7 @@ function takeFirst<Driver extends { name: string }>(
   return { driver: working.driver, reason: `${better.driver.name} is not used: ${better.verdicts.find(isFail)?.reason}` };
 }
 
-function unusable(verdicts: readonly Verdict[], otherwise: string): Obstacle {
+function unusable(verdicts: readonly Finding[], otherwise: string): Obstacle {
   const failed = verdicts.find(isFail);
   return {
     reason: failed?.reason ?? otherwise,
@@ -128,6 +128,6 @@ function unusable(verdicts: readonly Verdict[], otherwise: string): Obstacle {
   };
 }
 
-function isFail({ level }: Verdict): boolean {
+function isFail({ level }: Finding): boolean {
   return level === 'fail';
 }

@@ -1,6 +1,6 @@
 import type { BundleStatus } from '../../images/bundle/bundle-status.ts';
 import { BangerError } from '../../model/errors.ts';
-import type { Verdict } from '../../model/verdict.ts';
+import type { Finding } from '../../model/finding.ts';
 import type { BundleWork } from '../bundle/work.ts';
 import type { Chooser } from '../drivers/chooser.ts';
 import type { Choices, Survey } from '../drivers/decide.ts';
@@ -8,11 +8,10 @@ import type { LifecycleServices } from '../../context/services.ts';
 import { withoutCircle } from './circle.ts';
 import { type DriverRow, tabulate } from './driver-table.ts';
 import { examine, type Fixed, mend } from './examine.ts';
-import type { Finding } from '../../context/finding.ts';
 import { hostFindings } from './needs.ts';
 
 /** One line of doctor, without what only this process can use. */
-type Told = Verdict & { vm?: string; fixable?: boolean };
+type Told = Omit<Finding, 'fix' | 'code'> & { fixable?: boolean };
 
 /** What doctor tells (9.3). */
 export type Report = { drivers: DriverRow[]; verdicts: Told[] };
@@ -66,7 +65,7 @@ function counted(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }
 
-function soundVerdict({ vms: { records: vms }, images: { records: images } }: LifecycleServices): Verdict {
+function soundVerdict({ vms: { records: vms }, images: { records: images } }: LifecycleServices): Finding {
   const [vmCount, imageCount] = [vms.list().length, images.list().length];
   const reason = `${counted(vmCount, 'VM')} with disks, keys and names, and ${counted(imageCount, 'image')} with files: all as it should be`;
   return { name: 'vms', level: 'pass', reason };
@@ -79,7 +78,7 @@ function namesOf(choices: Choices | BangerError): { hypervisor: string; storage:
 }
 
 /** Only what was chosen can fail: a driver that nobody asked for and that does not work here is no fault. */
-function choiceVerdicts(survey: Survey, choices: Choices | BangerError): Verdict[] {
+function choiceVerdicts(survey: Survey, choices: Choices | BangerError): Finding[] {
   if (choices instanceof BangerError) {
     if (choices.code !== 'PREREQUISITE_MISSING') return [];
     return [{ name: 'drivers', level: 'fail', reason: choices.message, remedy: choices.remedy ?? 'banger daemon logs' }];
@@ -92,7 +91,7 @@ function choiceVerdicts(survey: Survey, choices: Choices | BangerError): Verdict
   ];
 }
 
-function bundleVerdict(bundle: BundleStatus): Verdict {
+function bundleVerdict(bundle: BundleStatus): Finding {
   const remedy = bundle.remedy ?? 'banger bundle build';
   if (!bundle.found || bundle.problems.length > 0) return { name: 'bundle', level: 'fail', reason: bundle.problems.join('; '), remedy };
   if (bundle.stale) return { name: 'bundle', level: 'warn', reason: `the bundle in ${bundle.directory} is older than its sources`, remedy };
@@ -100,16 +99,16 @@ function bundleVerdict(bundle: BundleStatus): Verdict {
 }
 
 /** Images whose agent is another than that of new ones, as far as a command makes them anew. */
-async function agentVerdicts({ images }: Pick<LifecycleServices, 'images'>): Promise<Verdict[]> {
+async function agentVerdicts({ images }: Pick<LifecycleServices, 'images'>): Promise<Finding[]> {
   const found = await Promise.all(images.records.list().map(async (image) => ({ image, ...(await images.freshness(image)) })));
-  return found.flatMap(({ image, agentOutdated, rebuildCommand }): Verdict[] => {
+  return found.flatMap(({ image, agentOutdated, rebuildCommand }): Finding[] => {
     if (!agentOutdated || rebuildCommand === null) return [];
     const reason = `the agent of ${image.name} is older than that of new images, and its VMs have it too`;
     return [{ name: 'images.agent', level: 'warn', reason, remedy: rebuildCommand }];
   });
 }
 
-function dnsVerdict(names: DoctorContext['names']): Verdict {
+function dnsVerdict(names: DoctorContext['names']): Finding {
   const { listening, problem } = names.state().dns;
   if (listening) return { name: 'dns', level: 'pass', reason: '.vm names are answered' };
   return { name: 'dns', level: 'warn', reason: problem ?? 'switched off', remedy: 'set dns.port in config.toml to a free port' };

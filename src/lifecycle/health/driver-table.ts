@@ -1,4 +1,4 @@
-import type { Verdict } from '../../model/verdict.ts';
+import type { Finding } from '../../model/finding.ts';
 
 type Accelerator = 'kvm' | 'tcg';
 
@@ -10,12 +10,12 @@ type DriverAnswers = {
       usable: boolean;
       accelerator: Accelerator;
       version?: string;
-      verdicts: readonly Verdict[];
+      verdicts: readonly Finding[];
       others?: readonly { accelerator: Accelerator; usable: boolean; reason: string; remedy?: string }[];
     };
   }[];
-  networks: readonly { driver: { name: string; kind: string }; verdicts: readonly Verdict[] }[];
-  storages: readonly { driver: { name: string; format: string }; verdict: Verdict }[];
+  networks: readonly { driver: { name: string; kind: string }; verdicts: readonly Finding[] }[];
+  storages: readonly { driver: { name: string; format: string }; verdict: Finding }[];
 };
 
 /** One row of doctor's table. */
@@ -64,7 +64,7 @@ export function tabulate(
 }
 
 /** What the verdicts of one driver come to; the first failure decides, then the first warning. */
-function conclude(verdicts: readonly Verdict[], whenWell?: string): Pick<DriverRow, 'usable' | 'reason' | 'remedy'> {
+function conclude(verdicts: readonly Finding[], whenWell?: string): Pick<DriverRow, 'usable' | 'reason' | 'remedy'> {
   const failed = verdicts.find(({ level }) => level === 'fail');
   const told = failed ?? (whenWell === undefined ? (verdicts.find(({ level }) => level === 'warn') ?? verdicts[0]) : undefined);
   return { usable: failed === undefined, reason: told?.reason ?? whenWell ?? 'works here', remedy: told?.remedy ?? null };

@@ -2,7 +2,7 @@ import { ALL_CAPABILITIES } from '../../capabilities/all.ts';
 import { formatSize } from '../../lib/size.ts';
 import type { Image } from '../../model/image.ts';
 import type { Vm } from '../../model/vm.ts';
-import type { Finding } from '../../context/finding.ts';
+import type { Finding } from '../../model/finding.ts';
 import { directoriesWithoutRecord } from '../restore.ts';
 import type { LifecycleServices } from '../../context/services.ts';
 import { unknownVmms } from '../sweep.ts';

@@ -5,7 +5,7 @@ import { BangerError } from '../../model/errors.ts';
 import type { Image } from '../../model/image.ts';
 import type { Vm } from '../../model/vm.ts';
 import { capabilityFindings, imageFindings } from './examine.ts';
-import type { Finding } from '../../context/finding.ts';
+import type { Finding } from '../../model/finding.ts';
 import type { LifecycleServices, World } from '../../context/services.ts';
 
 /** What a command is about. */

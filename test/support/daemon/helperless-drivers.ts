@@ -3,11 +3,11 @@ import type { Hypervisor } from '../../../src/drivers/hypervisor/contract.ts';
 import type { NetworkDriver } from '../../../src/drivers/network/contract.ts';
 import type { StorageDriver } from '../../../src/drivers/storage/contract.ts';
 import { BangerError } from '../../../src/model/errors.ts';
-import type { Verdict } from '../../../src/model/verdict.ts';
+import type { Finding } from '../../../src/model/finding.ts';
 
 const refuse = (): Promise<never> =>
   Promise.reject(new BangerError('PREREQUISITE_MISSING', 'the root helper does not answer', { remedy: 'sudo banger setup' }));
-const verdictOf = (name: string): Verdict => ({
+const verdictOf = (name: string): Finding => ({
   name,
   level: 'fail',
   reason: 'the root helper does not answer',

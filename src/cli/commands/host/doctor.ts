@@ -7,7 +7,7 @@ import { renderTable } from '../../render/table.ts';
 import { paint } from '../../render/text.ts';
 import { safeLine } from '../../../lib/terminal-text.ts';
 
-type Verdict = DoctorReport['verdicts'][number];
+type Finding = DoctorReport['verdicts'][number];
 type DriverCapability = DoctorReport['drivers'][number];
 
 export function declareCommand(cli: Cli) {
@@ -19,11 +19,11 @@ export function declareCommand(cli: Cli) {
   return showing(command, 'names of the checks that fail only').action(async (flags) => {
     const { fixed, report } = flags.fix === true ? await cli.api().doctorFix() : { fixed: [], report: await cli.api().doctor() };
     for (const one of fixed) cli.note(fixedLine(one));
-    const failing = report.verdicts.filter((verdict) => verdict.level === 'fail');
+    const failing = report.verdicts.filter((finding) => finding.level === 'fail');
     if (failing.length > 0) cli.exitCode = 3;
     await printOne(cli, flags, report, {
-      name: () => failing.map((verdict) => verdict.name).join('\n'),
-      lines: ({ verdicts, drivers }) => [...verdictLines(cli, verdicts.filter(isNews(drivers))), ...driverLines(cli, drivers)],
+      name: () => failing.map((finding) => finding.name).join('\n'),
+      lines: ({ verdicts, drivers }) => [...findingLines(cli, verdicts.filter(isNews(drivers))), ...driverLines(cli, drivers)],
     });
   });
 }
@@ -34,22 +34,22 @@ function fixedLine({ vm, name, did, error }: DoctorFix['fixed'][number]): string
 }
 
 /** The table says what works; above it stand what it does not know, and what is not as it should be. */
-function isNews(drivers: readonly DriverCapability[]): (verdict: Verdict) => boolean {
+function isNews(drivers: readonly DriverCapability[]): (finding: Finding) => boolean {
   return ({ level, reason }) => level !== 'pass' || drivers.every((driver) => driver.reason !== reason);
 }
 
 const MARKS = { pass: ['green', '✓ pass'], warn: ['yellow', '! warn'], fail: ['red', '✗ fail'] } as const;
 
-function verdictLines(cli: Cli, verdicts: readonly Verdict[]): string[] {
+function findingLines(cli: Cli, findings: readonly Finding[]): string[] {
   const columns = [
-    { title: '', of: (verdict: Verdict) => verdict.name },
-    { title: '', of: (verdict: Verdict) => verdict.reason },
+    { title: '', of: (finding: Finding) => finding.name },
+    { title: '', of: (finding: Finding) => finding.reason },
   ];
-  return renderTable(columns, verdicts, { headers: false }).flatMap((line, i) => {
-    const verdict = verdicts[i];
-    if (verdict === undefined) return [];
-    const [colour, mark] = MARKS[verdict.level];
-    const remedy = verdict.remedy === undefined ? [] : [`          try: ${safeLine(verdict.remedy)}`];
+  return renderTable(columns, findings, { headers: false }).flatMap((line, i) => {
+    const finding = findings[i];
+    if (finding === undefined) return [];
+    const [colour, mark] = MARKS[finding.level];
+    const remedy = finding.remedy === undefined ? [] : [`          try: ${safeLine(finding.remedy)}`];
     const shown = isSet(cli.env['BANGER_PLAIN']) ? mark.slice(2) : mark;
     return [`${paint(cli.stdout, colour, shown)}  ${line}`, ...remedy];
   });

@@ -1,7 +1,7 @@
 import { dirname } from 'node:path';
 import type { Host } from '../../../host/host.ts';
 import { BangerError } from '../../../model/errors.ts';
-import type { Verdict } from '../../../model/verdict.ts';
+import type { Finding } from '../../../model/finding.ts';
 import type { HypervisorChecks } from '../contract.ts';
 import { KVM_DEVICE, explainKvmProblem, hasVirtualisationFlag } from '../kvm.ts';
 import { OLDEST_VERSION, type Version, isAtLeast } from './machine-config.ts';
@@ -26,7 +26,7 @@ export function parseVersion(printed: string): Version | undefined {
 }
 
 /** @returns whether what `--version` printed is a Firecracker that will do. */
-export function judgeProgram(program: string, printed: string | undefined): Verdict {
+export function judgeProgram(program: string, printed: string | undefined): Finding {
   const name = 'firecracker';
   if (printed === undefined) return { name, level: 'fail', reason: `${program} is not installed or does not start`, remedy: REMEDY };
   const version = parseVersion(printed);
@@ -40,7 +40,7 @@ export function judgeProgram(program: string, printed: string | undefined): Verd
 }
 
 /** @returns the verdict on KVM as Firecracker meets it, from facts already gathered (4.3). */
-export function judgeKvm(facts: { problem?: string; probe?: SpeedProbe; hasCpuFlag: boolean }): Verdict {
+export function judgeKvm(facts: { problem?: string; probe?: SpeedProbe; hasCpuFlag: boolean }): Finding {
   const name = 'firecracker.kvm';
   if (facts.problem !== undefined) return { name, level: 'fail', ...explainKvmProblem(facts.problem, facts.hasCpuFlag) };
   const remedy = 'use a host with hardware or nested virtualisation, or QEMU';
@@ -53,10 +53,10 @@ export function judgeKvm(facts: { problem?: string; probe?: SpeedProbe; hasCpuFl
 }
 
 /** The last trial of each place where answers are kept. */
-const trials = new Map<string, Promise<Verdict>>();
+const trials = new Map<string, Promise<Finding>>();
 
 /** With and without a jail it is the same trial in the same directory; two at once would slow each other down and so be judged wrongly. */
-function inTurn(place: string, trial: () => Promise<Verdict>): Promise<Verdict> {
+function inTurn(place: string, trial: () => Promise<Finding>): Promise<Finding> {
   const turn = (trials.get(place) ?? Promise.resolve()).then(trial, trial);
   trials.set(place, turn);
   return turn;
@@ -67,8 +67,8 @@ export class FirecrackerInstallation {
   readonly #host: Host;
   readonly #settings: FirecrackerSettings;
   #printed: { identity: string | undefined; text: string | undefined } | undefined;
-  #judging: Promise<Verdict> | undefined;
-  #learned: { key: string; kvm: Verdict } | undefined;
+  #judging: Promise<Finding> | undefined;
+  #learned: { key: string; kvm: Finding } | undefined;
 
   constructor(host: Host, settings: FirecrackerSettings) {
     this.#host = host;
@@ -91,7 +91,7 @@ export class FirecrackerInstallation {
     return { usable, accelerator: 'kvm', ...(printed === undefined ? {} : { version: printed }), verdicts };
   }
 
-  async #judge(signal?: AbortSignal): Promise<{ program: string | undefined; printed: string | undefined; verdicts: Verdict[] }> {
+  async #judge(signal?: AbortSignal): Promise<{ program: string | undefined; printed: string | undefined; verdicts: Finding[] }> {
     const { program: wanted, accelerator } = this.#settings;
     const program = await this.#host.findProgram(wanted, this.#host.commandEnvironment()['PATH'] ?? '');
     const printed = program === undefined ? undefined : await this.#versionOf(program, signal);
@@ -115,12 +115,12 @@ export class FirecrackerInstallation {
     }
   }
 
-  #judgeKvm(program: string): Promise<Verdict> {
+  #judgeKvm(program: string): Promise<Finding> {
     this.#judging ??= inTurn(this.#settings.probeCachePath, () => this.#learnKvm(program)).finally(() => (this.#judging = undefined));
     return this.#judging;
   }
 
-  async #learnKvm(program: string): Promise<Verdict> {
+  async #learnKvm(program: string): Promise<Finding> {
     const host = this.#host;
     const { probeCachePath } = this.#settings;
     const problem = await host.readWriteProblem(KVM_DEVICE);
@@ -149,16 +149,16 @@ export class FirecrackerInstallation {
   }
 }
 
-function overrideVerdict(wanted: 'kvm' | 'tcg'): Verdict {
+function overrideVerdict(wanted: 'kvm' | 'tcg'): Finding {
   const name = 'firecracker.kvm';
   if (wanted === 'kvm') return { name, level: 'pass', reason: 'the configuration asks for kvm' };
   const remedy = 'set accelerator = "auto", or hypervisor = "qemu"';
   return { name, level: 'fail', reason: 'the configuration asks for tcg, and Firecracker has KVM only', remedy };
 }
 
-function parseCache(text: string | undefined): { key: string; kvm: Verdict } | undefined {
+function parseCache(text: string | undefined): { key: string; kvm: Finding } | undefined {
   try {
-    const value = JSON.parse(text ?? 'null') as { key: string; kvm: Verdict } | null;
+    const value = JSON.parse(text ?? 'null') as { key: string; kvm: Finding } | null;
     return typeof value?.key === 'string' && typeof value.kvm?.level === 'string' ? value : undefined;
   } catch {
     return undefined;

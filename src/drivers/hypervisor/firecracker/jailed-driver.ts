@@ -1,6 +1,6 @@
 import type { Host } from '../../../host/host.ts';
 import { BangerError } from '../../../model/errors.ts';
-import type { Verdict } from '../../../model/verdict.ts';
+import type { Finding } from '../../../model/finding.ts';
 import type { Hypervisor, HypervisorChecks } from '../contract.ts';
 import type { FirecrackerSettings } from './checks.ts';
 import { createFirecrackerHypervisor } from './driver.ts';
@@ -49,6 +49,6 @@ export function createJailedFirecracker(parts: { host: Host; settings: Firecrack
 function withoutJails(error: unknown): HypervisorChecks {
   if (!(error instanceof BangerError)) throw error;
   const { message, remedy = 'banger doctor' } = error;
-  const verdict: Verdict = { name: 'firecracker.jailer', level: 'fail', reason: message, remedy };
+  const verdict: Finding = { name: 'firecracker.jailer', level: 'fail', reason: message, remedy };
   return { usable: false, accelerator: 'kvm', verdicts: [verdict] };
 }

@@ -1,6 +1,6 @@
 import { dirname, join } from 'node:path';
 import type { Host } from '../../../host/host.ts';
-import type { Verdict } from '../../../model/verdict.ts';
+import type { Finding } from '../../../model/finding.ts';
 import { KVM_DEVICE, explainKvmProblem, hasVirtualisationFlag } from '../kvm.ts';
 import { boundProbe } from '../probe-limit.ts';
 import { measureTscKhz, preferExact } from './clock-probe.ts';
@@ -19,7 +19,7 @@ export type SpeedProbe = { kvmMs?: number; tcgMs?: number };
 /** What was measured about this host, with the key of what it was measured on. */
 export type Acceleration = {
   key: string;
-  kvm: Verdict;
+  kvm: Finding;
   /** For guests under TCG. */
   tscKhz?: number;
 };
@@ -31,7 +31,7 @@ export function isKvmFast(probe: SpeedProbe): boolean {
 }
 
 /** @returns the verdict on /dev/kvm from facts already gathered. @param hasCpuFlag vmx or svm in /proc/cpuinfo */
-export function judgeKvm(facts: { problem?: string; probe?: SpeedProbe; hasCpuFlag: boolean }): Verdict {
+export function judgeKvm(facts: { problem?: string; probe?: SpeedProbe; hasCpuFlag: boolean }): Finding {
   const name = 'kvm';
   if (facts.problem !== undefined) {
     const { reason, remedy } = explainKvmProblem(facts.problem, facts.hasCpuFlag);

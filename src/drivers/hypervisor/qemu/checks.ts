@@ -1,6 +1,6 @@
 import type { Host } from '../../../host/host.ts';
 import { BangerError } from '../../../model/errors.ts';
-import type { Verdict } from '../../../model/verdict.ts';
+import type { Finding } from '../../../model/finding.ts';
 import type { AcceleratorCheck, HypervisorChecks } from '../contract.ts';
 import { PROGRAM_START_LIMIT_MS } from '../probe-limit.ts';
 import { type Acceleration, learnAcceleration } from './acceleration.ts';
@@ -54,7 +54,7 @@ export async function checkQemu(host: Host, settings: QemuSettings, signal?: Abo
   };
 }
 
-function otherAccelerator(used: 'kvm' | 'tcg', kvm: Verdict): AcceleratorCheck {
+function otherAccelerator(used: 'kvm' | 'tcg', kvm: Finding): AcceleratorCheck {
   if (used === 'kvm') return { accelerator: 'tcg', usable: true, reason: 'emulation works everywhere, and is slower' };
   const { level, reason, remedy } = kvm;
   return { accelerator: 'kvm', usable: level === 'pass', reason, ...(remedy === undefined ? {} : { remedy }) };
@@ -73,7 +73,7 @@ async function versionOf(host: Host, qemuPath: string, signal: AbortSignal | und
 }
 
 /** @returns whether what `--version` printed is a QEMU that will do. */
-export function judgeProgram(program: string, printed: string | undefined): Verdict {
+export function judgeProgram(program: string, printed: string | undefined): Finding {
   const name = 'qemu';
   if (printed === undefined) return { name, level: 'fail', reason: `${program} is not installed or does not start`, remedy: REMEDY };
   const major = Number(/version (\d+)\./.exec(printed)?.[1]);
@@ -82,7 +82,7 @@ export function judgeProgram(program: string, printed: string | undefined): Verd
   return { name, level: 'fail', reason: `${printed} is older than ${OLDEST_MAJOR}.0`, remedy: REMEDY };
 }
 
-function overrideVerdict(wanted: 'kvm' | 'tcg', kvm: Verdict): Verdict {
+function overrideVerdict(wanted: 'kvm' | 'tcg', kvm: Finding): Finding {
   const risky = wanted === 'kvm' && kvm.level !== 'pass';
   return {
     name: 'qemu.accelerator',
@@ -92,7 +92,7 @@ function overrideVerdict(wanted: 'kvm' | 'tcg', kvm: Verdict): Verdict {
   };
 }
 
-function clockVerdict(tscKhz: number | undefined): Verdict {
+function clockVerdict(tscKhz: number | undefined): Finding {
   const name = 'qemu.clock';
   if (tscKhz !== undefined) return { name, level: 'pass', reason: `guests are told that the TSC runs at ${tscKhz} kHz` };
   const reason =

@@ -1,12 +1,12 @@
 import type { Host } from '../../../host/host.ts';
 import { BangerError } from '../../../model/errors.ts';
 import { HOST_BRIDGE } from '../../../model/network.ts';
-import type { Verdict } from '../../../model/verdict.ts';
+import type { Finding } from '../../../model/finding.ts';
 import type { BridgeHelper } from './helper-list.ts';
 import { type HelperList, parseList } from './helper-list.ts';
 
 /** Asks the helper what this host lets guests do; makes nothing. */
-export async function bridgeNetworkChecks(host: Pick<Host, 'readWriteProblem'>, helper: BridgeHelper): Promise<Verdict[]> {
+export async function bridgeNetworkChecks(host: Pick<Host, 'readWriteProblem'>, helper: BridgeHelper): Promise<Finding[]> {
   try {
     const list = parseList(await helper.ask('list'));
     return [judgeTun(await host.readWriteProblem('/dev/net/tun')), ...judgeNetwork(list)];
@@ -17,7 +17,7 @@ export async function bridgeNetworkChecks(host: Pick<Host, 'readWriteProblem'>, 
 }
 
 /** A TAP that belongs to the user is opened through this node, by a VMM without any capability. */
-function judgeTun(problem: string | undefined): Verdict {
+function judgeTun(problem: string | undefined): Finding {
   const name = 'network.bridge';
   if (problem === undefined) return { name, level: 'pass', reason: 'the root helper answers and TAPs can be opened' };
   return {
@@ -29,8 +29,8 @@ function judgeTun(problem: string | undefined): Verdict {
 }
 
 /** @returns what guests will miss, with what mends it. */
-export function judgeNetwork({ taps, uplink, resolver, droppedBy }: HelperList): Verdict[] {
-  const verdicts: Verdict[] = [];
+export function judgeNetwork({ taps, uplink, resolver, droppedBy }: HelperList): Finding[] {
+  const verdicts: Finding[] = [];
   const warn = (what: string, reason: string, remedy: string): void =>
     void verdicts.push({ name: `network.bridge.${what}`, level: 'warn', reason, remedy });
   if (uplink === undefined) {

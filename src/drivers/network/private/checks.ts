@@ -1,6 +1,6 @@
 import type { Host } from '../../../host/host.ts';
 import { BRIDGE_ADDRESS, GUEST_PREFIX_LENGTH } from '../../../model/network.ts';
-import type { Verdict } from '../../../model/verdict.ts';
+import type { Finding } from '../../../model/finding.ts';
 import { baseRuleset } from './ruleset.ts';
 
 /** How `banger-forwarder probe` ended: its status (head of native/forwarder/main.c) and the last line it said. */
@@ -15,7 +15,7 @@ const PROBE_TIMEOUT_MS = 60_000;
 const APPARMOR_SETTING = '/proc/sys/kernel/apparmor_restrict_unprivileged_userns';
 
 /** Tries, in a namespace that is gone afterwards, everything that the driver does; reads settings only to explain a failure. */
-export async function privateNetworkChecks(host: Host, forwarderPath: string): Promise<Verdict[]> {
+export async function privateNetworkChecks(host: Host, forwarderPath: string): Promise<Finding[]> {
   const probe = await tryCommand(
     host,
     [forwarderPath, 'probe', BRIDGE_ADDRESS, String(GUEST_PREFIX_LENGTH), 'nft', '-f', '-'],
@@ -45,7 +45,7 @@ async function tryCommand(host: Host, argv: readonly string[], input?: string): 
 }
 
 /** @returns the verdict on namespace, bridge, TAP and rules. */
-export function judgeProbe(probe: ProbeOutcome, facts: ProbeFacts): Verdict {
+export function judgeProbe(probe: ProbeOutcome, facts: ProbeFacts): Finding {
   const name = 'network.private';
   if (probe.startError !== undefined) {
     return {

@@ -1,7 +1,7 @@
 import { fallbackPort, isLowPort, portKey } from '../../../model/forward-ports.ts';
 import { BangerError } from '../../../model/errors.ts';
 import type { Host } from '../../../host/host.ts';
-import type { Verdict } from '../../../model/verdict.ts';
+import type { Finding } from '../../../model/finding.ts';
 import type { Machine, UserPort } from '../../hypervisor/contract.ts';
 import type { ForwardResult, GuestListener, NetworkDriver, NetworkVm } from '../contract.ts';
 
@@ -52,7 +52,7 @@ function throwIfCancelled(signal: AbortSignal): void {
 }
 
 /** @returns what works, and what is lost against the private network. */
-export function userNetworkChecks(): Verdict[] {
+export function userNetworkChecks(): Finding[] {
   return [
     {
       name: 'network.user',

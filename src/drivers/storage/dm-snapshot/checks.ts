@@ -1,10 +1,10 @@
 import { BangerError } from '../../../model/errors.ts';
-import type { Verdict } from '../../../model/verdict.ts';
+import type { Finding } from '../../../model/finding.ts';
 import type { OverlayHelper } from './helper-lines.ts';
 import { parseSupport } from './helper-lines.ts';
 
 /** Asks the helper whether the kernel has what overlays need; makes nothing. */
-export async function dmSnapshotCheck(helper: OverlayHelper): Promise<Verdict> {
+export async function dmSnapshotCheck(helper: OverlayHelper): Promise<Finding> {
   const name = 'storage.dm-snapshot';
   try {
     const support = parseSupport(await helper.ask('hello'));

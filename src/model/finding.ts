@@ -1,0 +1,26 @@
+import type { ErrorCode } from './errors.ts';
+
+/** One fact about this host, a VM, an image or this installation; the unit of `doctor`, of automatic choices and of refusals. */
+export type Finding = {
+  /** Stable name, e.g. `kvm`, `network.private`, `storage.reflink`. */
+  name: string;
+  /** `warn`: works, with something lost. */
+  level: 'pass' | 'warn' | 'fail';
+  /** One sentence with the fact that decided. */
+  reason: string;
+  /** What mends it, ready to paste where possible. */
+  remedy?: string;
+  /** Name of the VM that it is about. */
+  vm?: string;
+  /** Code of the error when it stops a command; default PREREQUISITE_MISSING. */
+  code?: ErrorCode;
+  /** Absent unless the repair is safe: it neither changes nor removes anything that a user made. */
+  fix?: Fix;
+};
+
+export type Fix = {
+  /** What was done, for people: "wrote …". */
+  did: string;
+  /** Called when it is the VM's turn; checks again whether it is still needed. */
+  apply(): void | Promise<void>;
+};
