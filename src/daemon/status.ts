@@ -57,7 +57,7 @@ function choicesOf(survey: Survey, choices: Choices | BangerError): DaemonStatus
   const { hypervisor, storage, network } = choices;
   const checks = survey.hypervisors.find(({ driver }) => driver === hypervisor.driver)?.checks;
   // Why it is not faster says more than that it is there.
-  const decisive = checks?.others?.find(({ accelerator }) => accelerator === 'kvm') ?? checks?.verdicts.at(-1);
+  const decisive = checks?.others?.find(({ accelerator }) => accelerator === 'kvm') ?? checks?.findings.at(-1);
   return {
     hypervisor: { name: hypervisor.driver.name, reason: hypervisor.reason },
     accelerator: { name: checks?.accelerator ?? 'none', reason: decisive?.reason ?? '' },

@@ -30,8 +30,8 @@ else test('hypervisor contract: firecracker', { skip: problem }, () => undefined
 async function findProblem(): Promise<string | undefined> {
   if (realFirecracker() === undefined) return 'BANGER_FIRECRACKER does not name a Firecracker';
   if (bundleDirectory === undefined) throw new Error('there is no runtime bundle: make bundle, or set BANGER_BUNDLE');
-  const { usable, verdicts } = await createFirecrackerHypervisor({ host: realHost, settings }).checks();
-  return usable ? undefined : verdicts.find(({ level }) => level === 'fail')?.reason;
+  const { usable, findings } = await createFirecrackerHypervisor({ host: realHost, settings }).checks();
+  return usable ? undefined : findings.find(({ level }) => level === 'fail')?.reason;
 }
 
 async function describeFirecracker(directory: string): Promise<void> {

@@ -246,9 +246,9 @@ describe('the holder of the private network', () => {
   }
 
   test('checks try the real thing and pass here (9.3)', async () => {
-    const verdicts = await open().checks();
+    const findings = await open().checks();
     assert.deepEqual(
-      verdicts.map((v) => [v.name, v.level]),
+      findings.map((v) => [v.name, v.level]),
       [['network.private', 'pass']],
     );
   });

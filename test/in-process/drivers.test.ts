@@ -25,7 +25,7 @@ const noKvm: Partial<Hypervisor> = {
     Promise.resolve({
       usable: false,
       accelerator: 'kvm',
-      verdicts: [{ name: 'swift.kvm', level: 'fail', reason: 'there is no /dev/kvm', remedy: 'sudo modprobe kvm' }],
+      findings: [{ name: 'swift.kvm', level: 'fail', reason: 'there is no /dev/kvm', remedy: 'sudo modprobe kvm' }],
     }),
 };
 

@@ -52,7 +52,7 @@ export type HypervisorChecks = {
   accelerator: 'kvm' | 'tcg';
   /** Version as the program prints it, when it could be asked. */
   version?: string;
-  verdicts: Finding[];
+  findings: Finding[];
   /** Only of drivers with more than one accelerator: those that `start` does not use, and whether it could. */
   others?: AcceleratorCheck[];
 };

@@ -14,8 +14,8 @@ storageConformance('copy', () => createCopyStorage({ host: realHost }));
 
 // Clones need btrfs or XFS; where the temporary directory has neither, the clone is stood in for by a copy, so that
 // everything around it is still held to the contract.
-const reflinkVerdict = await createReflinkStorage({ host: realHost }).check(tmpdir());
-const cloningHost = reflinkVerdict.level === 'pass' ? realHost : { ...realHost, reflink: copyInstead };
+const reflinkFinding = await createReflinkStorage({ host: realHost }).check(tmpdir());
+const cloningHost = reflinkFinding.level === 'pass' ? realHost : { ...realHost, reflink: copyInstead };
 storageConformance(`reflink${cloningHost === realHost ? '' : ' (clone stood in for by a copy)'}`, () =>
   createReflinkStorage({ host: cloningHost }),
 );

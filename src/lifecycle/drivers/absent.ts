@@ -18,7 +18,7 @@ export function absentHypervisor(name: string): Hypervisor {
   return {
     name,
     takes: { diskFormats: [], networks: [] },
-    checks: () => Promise.resolve({ usable: false, accelerator: 'tcg', verdicts: [] }),
+    checks: () => Promise.resolve({ usable: false, accelerator: 'tcg', findings: [] }),
     start: refuse,
     adopt: refuse,
     find: refuse,

@@ -143,19 +143,19 @@ async function runChecks(drivers: Checked): Promise<Survey> {
         driver,
         checks: await driver
           .checks()
-          .catch((error: unknown) => ({ usable: false, accelerator: 'tcg' as const, verdicts: [failed(driver.name, error)] })),
+          .catch((error: unknown) => ({ usable: false, accelerator: 'tcg' as const, findings: [failed(driver.name, error)] })),
       })),
     ),
     Promise.all(
       drivers.storages.map(async (driver) => ({
         driver,
-        verdict: await driver.check(drivers.directory).catch((error: unknown) => failed(`storage.${driver.name}`, error)),
+        finding: await driver.check(drivers.directory).catch((error: unknown) => failed(`storage.${driver.name}`, error)),
       })),
     ),
     Promise.all(
       drivers.networks.map(async (driver) => ({
         driver,
-        verdicts: await driver.checks().catch((error: unknown) => [failed(`network.${driver.name}`, error)]),
+        findings: await driver.checks().catch((error: unknown) => [failed(`network.${driver.name}`, error)]),
       })),
     ),
   ]);

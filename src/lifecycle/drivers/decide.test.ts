@@ -8,7 +8,7 @@ import { type Choices, decide, type Survey, type Wishes } from './decide.ts';
 
 const AUTO: Wishes = { hypervisor: 'auto', storage: 'auto', network: 'auto' };
 
-function verdictOf(name: string, isBroken: boolean): Finding {
+function findingOf(name: string, isBroken: boolean): Finding {
   return isBroken
     ? { name, level: 'fail', reason: `${name} is broken`, remedy: `mend ${name}` }
     : { name, level: 'pass', reason: `${name} works` };
@@ -18,15 +18,15 @@ function verdictOf(name: string, isBroken: boolean): Finding {
 function hostWithout(...broken: string[]): Survey {
   const hypervisor = (name: string, takes: Hypervisor['takes'], accelerator: 'kvm' | 'tcg'): Survey['hypervisors'][number] => ({
     driver: { name, takes } as Hypervisor,
-    checks: { usable: !broken.includes(name), accelerator, version: `${name} 1.0`, verdicts: [verdictOf(name, broken.includes(name))] },
+    checks: { usable: !broken.includes(name), accelerator, version: `${name} 1.0`, findings: [findingOf(name, broken.includes(name))] },
   });
   const storage = (name: StorageDriver['name'], format: 'raw' | 'qcow2'): Survey['storages'][number] => ({
     driver: { name, format } as StorageDriver,
-    verdict: verdictOf(name, broken.includes(name)),
+    finding: findingOf(name, broken.includes(name)),
   });
   const network = (name: NetworkDriver['name'], kind: NetworkDriver['kind']): Survey['networks'][number] => ({
     driver: { name, kind } as NetworkDriver,
-    verdicts: [verdictOf(name, broken.includes(name))],
+    findings: [findingOf(name, broken.includes(name))],
   });
   return {
     hypervisors: [

@@ -7,8 +7,8 @@ import type { Finding } from '../../model/finding.ts';
 /** What every driver's own checks say of this host; each list best first. */
 export type Survey = {
   hypervisors: readonly { driver: Hypervisor; checks: HypervisorChecks }[];
-  storages: readonly { driver: StorageDriver; verdict: Finding }[];
-  networks: readonly { driver: NetworkDriver; verdicts: readonly Finding[] }[];
+  storages: readonly { driver: StorageDriver; finding: Finding }[];
+  networks: readonly { driver: NetworkDriver; findings: readonly Finding[] }[];
 };
 
 /** What config.toml asks for: a driver's name, or `auto`. */
@@ -19,7 +19,7 @@ export type Choice<Driver> = { driver: Driver; reason: string };
 export type Choices = { hypervisor: Choice<Hypervisor>; storage: Choice<StorageDriver>; network: Choice<NetworkDriver> };
 
 /** Why something cannot be used, and what mends it. */
-type Obstacle = { reason: string; remedy: string };
+type Unusable = { reason: string; remedy: string };
 
 /**
  * Takes the first combination of drivers that works here and goes together (4.3, 5.1): a VMM takes only some networks
@@ -33,9 +33,9 @@ export function decide(wishes: Wishes, survey: Survey, disk?: StorageDriver): Ch
   const named = survey.hypervisors.filter(({ driver }) => driver.name === wishes.hypervisor);
   const mustGiveWay = disk !== undefined && named.some(({ driver }) => !driver.takes.diskFormats.includes(disk.format));
   const candidates = named.length === 0 ? survey.hypervisors : mustGiveWay ? [...named, ...survey.hypervisors] : named;
-  const skipped: (Obstacle & { name: string; isUsable: boolean })[] = [];
+  const skipped: (Unusable & { name: string; isUsable: boolean })[] = [];
   for (const { driver, checks } of candidates) {
-    const found = checks.usable ? joinable(driver, wishes, survey, disk) : unusable(checks.verdicts, `${driver.name} does not work here`);
+    const found = checks.usable ? joinable(driver, wishes, survey, disk) : unusable(checks.findings, `${driver.name} does not work here`);
     if (!('network' in found)) {
       skipped.push({ ...found, name: driver.name, isUsable: checks.usable });
       continue;
@@ -49,18 +49,18 @@ export function decide(wishes: Wishes, survey: Survey, disk?: StorageDriver): Ch
   });
 }
 
-function hypervisorReason(wish: string, name: string, checks: HypervisorChecks, skipped?: Obstacle & { name: string }): string {
+function hypervisorReason(wish: string, name: string, checks: HypervisorChecks, skipped?: Unusable & { name: string }): string {
   if (skipped !== undefined) return `${skipped.name} is not used: ${skipped.reason}`;
   if (wish === name) return `hypervisor = "${name}"`;
   return checks.version ?? 'works here';
 }
 
 /** @returns network and storage that this VMM takes, or why there are none */
-function joinable(hypervisor: Hypervisor, wishes: Wishes, survey: Survey, disk?: StorageDriver): Omit<Choices, 'hypervisor'> | Obstacle {
+function joinable(hypervisor: Hypervisor, wishes: Wishes, survey: Survey, disk?: StorageDriver): Omit<Choices, 'hypervisor'> | Unusable {
   const network = takeFirst(
-    reachableNetworks(wishes, survey).map(({ driver, verdicts }) => ({
+    reachableNetworks(wishes, survey).map(({ driver, findings }) => ({
       driver,
-      verdicts,
+      findings,
       isTaken: hypervisor.takes.networks.includes(driver.kind),
     })),
     { key: 'network.mode', wish: wishes.network, hypervisor: hypervisor.name },
@@ -73,9 +73,9 @@ function joinable(hypervisor: Hypervisor, wishes: Wishes, survey: Survey, disk?:
     return { reason, remedy: 'set hypervisor = "auto" in config.toml' };
   }
   const storage = takeFirst(
-    survey.storages.map(({ driver, verdict }) => ({
+    survey.storages.map(({ driver, finding }) => ({
       driver,
-      verdicts: [verdict],
+      findings: [finding],
       isTaken: hypervisor.takes.diskFormats.includes(driver.format),
     })),
     { key: 'storage.driver', wish: wishes.storage, hypervisor: hypervisor.name },
@@ -86,42 +86,42 @@ function joinable(hypervisor: Hypervisor, wishes: Wishes, survey: Survey, disk?:
 /** The network is not chosen to suit a VMM: who asked for nothing gets the first that works, and a VMM that takes it. */
 function reachableNetworks(wishes: Wishes, { networks }: Survey): Survey['networks'] {
   const isNamed = networks.some(({ driver }) => driver.name === wishes.network);
-  const first = networks.findIndex(({ verdicts }) => !verdicts.some(isFail));
+  const first = networks.findIndex(({ findings }) => !findings.some(isFail));
   return isNamed || first < 0 ? networks : networks.slice(0, first + 1);
 }
 
-type Candidate<Driver> = { driver: Driver; verdicts: readonly Finding[]; isTaken: boolean };
+type Candidate<Driver> = { driver: Driver; findings: readonly Finding[]; isTaken: boolean };
 
 /** @returns the driver that is wished for, or the first that works with this VMM */
 function takeFirst<Driver extends { name: string }>(
   all: readonly Candidate<Driver>[],
   about: { key: string; wish: string; hypervisor: string },
-): Choice<Driver> | Obstacle {
+): Choice<Driver> | Unusable {
   const named = all.find(({ driver }) => driver.name === about.wish);
   const setting = `${about.key} = "${about.wish}"`;
   if (named !== undefined) {
     if (!named.isTaken) {
       return { reason: `${setting} does not go with ${about.hypervisor}`, remedy: `set ${about.key} = "auto" in config.toml` };
     }
-    if (named.verdicts.some(isFail)) return unusable(named.verdicts, `${setting} does not work here`);
+    if (named.findings.some(isFail)) return unusable(named.findings, `${setting} does not work here`);
     return { driver: named.driver, reason: setting };
   }
   const taken = all.filter(({ isTaken }) => isTaken);
-  const working = taken.find(({ verdicts }) => !verdicts.some(isFail));
+  const working = taken.find(({ findings }) => !findings.some(isFail));
   if (working === undefined)
     return unusable(
-      taken.flatMap(({ verdicts }) => verdicts),
+      taken.flatMap(({ findings }) => findings),
       `nothing for ${about.key} goes with ${about.hypervisor}`,
     );
-  const better = taken.find(({ verdicts }) => verdicts.some(isFail));
+  const better = taken.find(({ findings }) => findings.some(isFail));
   if (better === undefined || taken.indexOf(better) > taken.indexOf(working)) {
-    return { driver: working.driver, reason: working.verdicts[0]?.reason ?? 'works here' };
+    return { driver: working.driver, reason: working.findings[0]?.reason ?? 'works here' };
   }
-  return { driver: working.driver, reason: `${better.driver.name} is not used: ${better.verdicts.find(isFail)?.reason}` };
+  return { driver: working.driver, reason: `${better.driver.name} is not used: ${better.findings.find(isFail)?.reason}` };
 }
 
-function unusable(verdicts: readonly Finding[], otherwise: string): Obstacle {
-  const failed = verdicts.find(isFail);
+function unusable(findings: readonly Finding[], otherwise: string): Unusable {
+  const failed = findings.find(isFail);
   return {
     reason: failed?.reason ?? otherwise,
     remedy: failed?.remedy ?? 'set hypervisor, network.mode and storage.driver to "auto" in config.toml',

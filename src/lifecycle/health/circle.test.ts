@@ -5,12 +5,12 @@ import { test } from 'node:test';
 import { withoutCircle } from './circle.ts';
 
 test('doctor sends nobody to doctor (9.3)', () => {
-  const verdict = { name: 'a', level: 'fail', reason: 'r' } as const;
+  const finding = { name: 'a', level: 'fail', reason: 'r' } as const;
   const report = withoutCircle({
     drivers: [{ remedy: 'banger doctor' }, { remedy: null }, { remedy: 'make' }],
     verdicts: [
-      { ...verdict, remedy: 'banger doctor' },
-      { ...verdict, remedy: 'banger doctor --fix' },
+      { ...finding, remedy: 'banger doctor' },
+      { ...finding, remedy: 'banger doctor --fix' },
     ],
   });
   assert.deepEqual(

@@ -85,9 +85,9 @@ function choiceVerdicts(survey: Survey, choices: Choices | BangerError): Finding
   }
   const { hypervisor, storage, network } = choices;
   return [
-    ...(survey.hypervisors.find(({ driver }) => driver === hypervisor.driver)?.checks.verdicts ?? []),
-    ...survey.storages.filter(({ driver }) => driver === storage.driver).map(({ verdict }) => verdict),
-    ...(survey.networks.find(({ driver }) => driver === network.driver)?.verdicts ?? []),
+    ...(survey.hypervisors.find(({ driver }) => driver === hypervisor.driver)?.checks.findings ?? []),
+    ...survey.storages.filter(({ driver }) => driver === storage.driver).map(({ finding }) => finding),
+    ...(survey.networks.find(({ driver }) => driver === network.driver)?.findings ?? []),
   ];
 }
 

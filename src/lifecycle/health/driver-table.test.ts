@@ -11,7 +11,7 @@ const ANSWERS = {
       checks: {
         usable: false,
         accelerator: 'kvm' as const,
-        verdicts: [
+        findings: [
           { name: 'swift', level: 'pass' as const, reason: 'swift 1.0' },
           { name: 'kvm', level: 'fail' as const, reason: 'there is no /dev/kvm', remedy: 'get one' },
         ],
@@ -23,7 +23,7 @@ const ANSWERS = {
         usable: true,
         accelerator: 'tcg' as const,
         version: 'broad 2.0',
-        verdicts: [{ name: 'kvm', level: 'warn' as const, reason: 'there is no /dev/kvm', remedy: 'get one' }],
+        findings: [{ name: 'kvm', level: 'warn' as const, reason: 'there is no /dev/kvm', remedy: 'get one' }],
         others: [{ accelerator: 'kvm' as const, usable: false, reason: 'there is no /dev/kvm', remedy: 'get one' }],
       },
     },
@@ -31,14 +31,14 @@ const ANSWERS = {
   networks: [
     {
       driver: { name: 'private', kind: 'tap' },
-      verdicts: [{ name: 'network.private', level: 'pass' as const, reason: 'made and removed' }],
+      findings: [{ name: 'network.private', level: 'pass' as const, reason: 'made and removed' }],
     },
     {
       driver: { name: 'user', kind: 'user' },
-      verdicts: [{ name: 'network.user', level: 'warn' as const, reason: 'VMs are alone', remedy: 'see' }],
+      findings: [{ name: 'network.user', level: 'warn' as const, reason: 'VMs are alone', remedy: 'see' }],
     },
   ],
-  storages: [{ driver: { name: 'qcow2', format: 'qcow2' }, verdict: { name: 'storage.qcow2', level: 'pass' as const, reason: 'works' } }],
+  storages: [{ driver: { name: 'qcow2', format: 'qcow2' }, finding: { name: 'storage.qcow2', level: 'pass' as const, reason: 'works' } }],
 };
 
 test('every driver has a row, a VMM one for each accelerator: usable or not, chosen, why, what mends it (9.3)', () => {

@@ -10,12 +10,12 @@ type DriverAnswers = {
       usable: boolean;
       accelerator: Accelerator;
       version?: string;
-      verdicts: readonly Finding[];
+      findings: readonly Finding[];
       others?: readonly { accelerator: Accelerator; usable: boolean; reason: string; remedy?: string }[];
     };
   }[];
-  networks: readonly { driver: { name: string; kind: string }; verdicts: readonly Finding[] }[];
-  storages: readonly { driver: { name: string; format: string }; verdict: Finding }[];
+  networks: readonly { driver: { name: string; kind: string }; findings: readonly Finding[] }[];
+  storages: readonly { driver: { name: string; format: string }; finding: Finding }[];
 };
 
 /** One row of doctor's table. */
@@ -41,7 +41,7 @@ export function tabulate(
 ): DriverRow[] {
   const hypervisors = answers.hypervisors.flatMap(({ driver: { name }, checks }) => {
     const isChosen = name === chosen?.hypervisor;
-    const own = { ...conclude(checks.verdicts, checks.version), usable: checks.usable };
+    const own = { ...conclude(checks.findings, checks.version), usable: checks.usable };
     const rows = [
       { ...own, accelerator: checks.accelerator, chosen: isChosen },
       ...(checks.others ?? []).map((other) => ({ ...other, chosen: false })),
@@ -50,22 +50,22 @@ export function tabulate(
   });
   const without = (isTaken: (takes: { diskFormats: readonly string[]; networks: readonly string[] }) => boolean): string[] =>
     answers.hypervisors.filter(({ driver }) => !isTaken(driver.takes)).map(({ driver }) => driver.name);
-  const networks = answers.networks.map(({ driver: { name, kind }, verdicts }): DriverRow => ({
+  const networks = answers.networks.map(({ driver: { name, kind }, findings }): DriverRow => ({
     ...{ kind: 'network', name, accelerator: null, chosen: name === chosen?.network },
-    ...conclude(verdicts),
+    ...conclude(findings),
     notWith: without((takes) => takes.networks.includes(kind)),
   }));
-  const storages = answers.storages.map(({ driver: { name, format }, verdict }): DriverRow => ({
+  const storages = answers.storages.map(({ driver: { name, format }, finding }): DriverRow => ({
     ...{ kind: 'storage', name, accelerator: null, chosen: name === chosen?.storage },
-    ...conclude([verdict]),
+    ...conclude([finding]),
     notWith: without((takes) => takes.diskFormats.includes(format)),
   }));
   return [...hypervisors, ...networks, ...storages];
 }
 
-/** What the verdicts of one driver come to; the first failure decides, then the first warning. */
-function conclude(verdicts: readonly Finding[], whenWell?: string): Pick<DriverRow, 'usable' | 'reason' | 'remedy'> {
-  const failed = verdicts.find(({ level }) => level === 'fail');
-  const told = failed ?? (whenWell === undefined ? (verdicts.find(({ level }) => level === 'warn') ?? verdicts[0]) : undefined);
+/** What the findings of one driver come to; the first failure decides, then the first warning. */
+function conclude(findings: readonly Finding[], whenWell?: string): Pick<DriverRow, 'usable' | 'reason' | 'remedy'> {
+  const failed = findings.find(({ level }) => level === 'fail');
+  const told = failed ?? (whenWell === undefined ? (findings.find(({ level }) => level === 'warn') ?? findings[0]) : undefined);
   return { usable: failed === undefined, reason: told?.reason ?? whenWell ?? 'works here', remedy: told?.remedy ?? null };
 }

@@ -7,7 +7,7 @@ import type { Finding } from '../../../src/model/finding.ts';
 
 const refuse = (): Promise<never> =>
   Promise.reject(new BangerError('PREREQUISITE_MISSING', 'the root helper does not answer', { remedy: 'sudo banger setup' }));
-const verdictOf = (name: string): Finding => ({
+const findingOf = (name: string): Finding => ({
   name,
   level: 'fail',
   reason: 'the root helper does not answer',
@@ -17,7 +17,7 @@ const verdictOf = (name: string): Finding => ({
 export const helperlessHypervisor: Hypervisor = {
   name: 'jailed',
   takes: { diskFormats: ['raw'], networks: ['tap', 'none'] },
-  checks: () => Promise.resolve({ usable: false, accelerator: 'kvm', verdicts: [verdictOf('jailed')] }),
+  checks: () => Promise.resolve({ usable: false, accelerator: 'kvm', findings: [findingOf('jailed')] }),
   start: refuse,
   adopt: refuse,
   find: refuse,
@@ -27,7 +27,7 @@ export const helperlessHypervisor: Hypervisor = {
 export const helperlessStorage: StorageDriver = {
   name: 'dm-snapshot',
   format: 'raw',
-  check: () => Promise.resolve(verdictOf('storage.dm-snapshot')),
+  check: () => Promise.resolve(findingOf('storage.dm-snapshot')),
   create: refuse,
   attach: refuse,
   detach: refuse,
@@ -40,7 +40,7 @@ export const helperlessNetwork: NetworkDriver = {
   name: 'bridge',
   kind: 'tap',
   addressOnHost: ({ guestAddress }) => guestAddress,
-  checks: () => Promise.resolve([verdictOf('network.bridge')]),
+  checks: () => Promise.resolve([findingOf('network.bridge')]),
   ensure: refuse,
   attach: refuse,
   detach: refuse,

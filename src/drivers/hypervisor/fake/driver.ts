@@ -15,7 +15,7 @@ export function createFakeHypervisor({ host, world }: { host: Host; world: FakeW
         usable: true,
         accelerator: 'tcg',
         version: 'fake 1.0',
-        verdicts: [{ name: 'fake', level: 'pass', reason: 'machines exist in memory only' }],
+        findings: [{ name: 'fake', level: 'pass', reason: 'machines exist in memory only' }],
       }),
     start: (spec, signal) => start(host, world, spec, signal),
     adopt: (spec, process) => {

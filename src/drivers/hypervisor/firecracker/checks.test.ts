@@ -15,9 +15,9 @@ test('Firecracker is there from 1.14 on (4.1)', () => {
   assert.equal(judgeProgram('firecracker', 'Firecracker v1.14.0').level, 'pass');
   assert.equal(judgeProgram('firecracker', 'Firecracker v2.0.0').level, 'pass');
   for (const printed of ['Firecracker v1.13.1', 'QEMU emulator version 7.2.22', '', undefined]) {
-    const verdict = judgeProgram('firecracker', printed);
-    assert.equal(verdict.level, 'fail');
-    assert.match(verdict.remedy ?? '', /bundle fetch firecracker/);
+    const finding = judgeProgram('firecracker', printed);
+    assert.equal(finding.level, 'fail');
+    assert.match(finding.remedy ?? '', /bundle fetch firecracker/);
   }
 });
 
@@ -45,9 +45,9 @@ test('a missing Firecracker fails the check and the start, with a remedy (4.1)',
 });
 
 test('a program that does not do what Firecracker does fails the trial of KVM (4.3)', async () => {
-  const { verdicts, usable } = await new FirecrackerInstallation(realHost, { ...fake, accelerator: 'auto' }).check();
+  const { findings, usable } = await new FirecrackerInstallation(realHost, { ...fake, accelerator: 'auto' }).check();
   assert.equal(usable, false);
-  assert.equal(verdicts.at(-1)?.name, 'firecracker.kvm');
+  assert.equal(findings.at(-1)?.name, 'firecracker.kvm');
 });
 
 test('with and without a jail at once it is tried once, and none takes away what the other runs on (4.3)', async (t) => {
@@ -72,7 +72,7 @@ test('with and without a jail at once it is tried once, and none takes away what
   const settings = { program: process.execPath, accelerator: 'auto', probeCachePath: join(directory, 'probe.json') } as const;
   const checks = await Promise.all([1, 2, 3].map(() => new FirecrackerInstallation(host, settings).check()));
   assert.deepEqual(new Set(trials), new Set(['1 underway, config there']));
-  for (const { verdicts } of checks) assert.deepEqual(verdicts, checks[0]?.verdicts);
+  for (const { findings } of checks) assert.deepEqual(findings, checks[0]?.findings);
 });
 
 test(
@@ -94,6 +94,6 @@ test(
     const before = runs;
     assert.deepEqual(await installation.check(), first);
     assert.equal(runs, before, 'nothing is run again');
-    assert.match(first.verdicts.at(-1)?.reason ?? '', /rounds of a loop took \d+ ms|dev\/kvm/);
+    assert.match(first.findings.at(-1)?.reason ?? '', /rounds of a loop took \d+ ms|dev\/kvm/);
   },
 );

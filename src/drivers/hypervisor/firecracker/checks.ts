@@ -39,7 +39,7 @@ export function judgeProgram(program: string, printed: string | undefined): Find
   };
 }
 
-/** @returns the verdict on KVM as Firecracker meets it, from facts already gathered (4.3). */
+/** @returns the finding on KVM as Firecracker meets it, from facts already gathered (4.3). */
 export function judgeKvm(facts: { problem?: string; probe?: SpeedProbe; hasCpuFlag: boolean }): Finding {
   const name = 'firecracker.kvm';
   if (facts.problem !== undefined) return { name, level: 'fail', ...explainKvmProblem(facts.problem, facts.hasCpuFlag) };
@@ -77,8 +77,8 @@ export class FirecrackerInstallation {
 
   /** @returns what `start` uses. @throws PREREQUISITE_MISSING when there is no Firecracker or no KVM that it can use */
   async locate(): Promise<{ program: string; version: Version }> {
-    const { program, printed, verdicts } = await this.#judge();
-    const failed = verdicts.find(({ level }) => level === 'fail');
+    const { program, printed, findings } = await this.#judge();
+    const failed = findings.find(({ level }) => level === 'fail');
     const version = parseVersion(printed ?? '');
     if (failed === undefined && program !== undefined && version !== undefined) return { program, version };
     throw new BangerError('PREREQUISITE_MISSING', `Firecracker cannot be used: ${failed?.reason}`, { remedy: failed?.remedy ?? REMEDY });
@@ -86,19 +86,19 @@ export class FirecrackerInstallation {
 
   /** Everything `doctor` says about Firecracker on this host (4.3). */
   async check(signal?: AbortSignal): Promise<HypervisorChecks> {
-    const { printed, verdicts } = await this.#judge(signal);
-    const usable = verdicts.every(({ level }) => level !== 'fail');
-    return { usable, accelerator: 'kvm', ...(printed === undefined ? {} : { version: printed }), verdicts };
+    const { printed, findings } = await this.#judge(signal);
+    const usable = findings.every(({ level }) => level !== 'fail');
+    return { usable, accelerator: 'kvm', ...(printed === undefined ? {} : { version: printed }), findings };
   }
 
-  async #judge(signal?: AbortSignal): Promise<{ program: string | undefined; printed: string | undefined; verdicts: Finding[] }> {
+  async #judge(signal?: AbortSignal): Promise<{ program: string | undefined; printed: string | undefined; findings: Finding[] }> {
     const { program: wanted, accelerator } = this.#settings;
     const program = await this.#host.findProgram(wanted, this.#host.commandEnvironment()['PATH'] ?? '');
     const printed = program === undefined ? undefined : await this.#versionOf(program, signal);
-    const verdict = judgeProgram(wanted, printed);
-    if (program === undefined || verdict.level === 'fail') return { program, printed, verdicts: [verdict] };
-    const kvm = accelerator === 'auto' ? await this.#judgeKvm(program) : overrideVerdict(accelerator);
-    return { program, printed, verdicts: [verdict, kvm] };
+    const finding = judgeProgram(wanted, printed);
+    if (program === undefined || finding.level === 'fail') return { program, printed, findings: [finding] };
+    const kvm = accelerator === 'auto' ? await this.#judgeKvm(program) : overrideFinding(accelerator);
+    return { program, printed, findings: [finding, kvm] };
   }
 
   async #versionOf(program: string, signal: AbortSignal | undefined): Promise<string | undefined> {
@@ -149,7 +149,7 @@ export class FirecrackerInstallation {
   }
 }
 
-function overrideVerdict(wanted: 'kvm' | 'tcg'): Finding {
+function overrideFinding(wanted: 'kvm' | 'tcg'): Finding {
   const name = 'firecracker.kvm';
   if (wanted === 'kvm') return { name, level: 'pass', reason: 'the configuration asks for kvm' };
   const remedy = 'set accelerator = "auto", or hypervisor = "qemu"';

@@ -49,6 +49,6 @@ export function createJailedFirecracker(parts: { host: Host; settings: Firecrack
 function withoutJails(error: unknown): HypervisorChecks {
   if (!(error instanceof BangerError)) throw error;
   const { message, remedy = 'banger doctor' } = error;
-  const verdict: Finding = { name: 'firecracker.jailer', level: 'fail', reason: message, remedy };
-  return { usable: false, accelerator: 'kvm', verdicts: [verdict] };
+  const finding: Finding = { name: 'firecracker.jailer', level: 'fail', reason: message, remedy };
+  return { usable: false, accelerator: 'kvm', findings: [finding] };
 }

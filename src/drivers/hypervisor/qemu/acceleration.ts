@@ -30,7 +30,7 @@ export function isKvmFast(probe: SpeedProbe): boolean {
   return probe.kvmMs <= SURELY_FAST_MS || (probe.tcgMs !== undefined && probe.kvmMs <= 2 * probe.tcgMs);
 }
 
-/** @returns the verdict on /dev/kvm from facts already gathered. @param hasCpuFlag vmx or svm in /proc/cpuinfo */
+/** @returns the finding on /dev/kvm from facts already gathered. @param hasCpuFlag vmx or svm in /proc/cpuinfo */
 export function judgeKvm(facts: { problem?: string; probe?: SpeedProbe; hasCpuFlag: boolean }): Finding {
   const name = 'kvm';
   if (facts.problem !== undefined) {

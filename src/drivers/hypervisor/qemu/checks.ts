@@ -40,16 +40,16 @@ export async function checkQemu(host: Host, settings: QemuSettings, signal?: Abo
   const qemuPath = await host.findProgram(settings.program, host.commandEnvironment()['PATH'] ?? '');
   const printed = qemuPath === undefined ? undefined : await versionOf(host, qemuPath, signal);
   const program = judgeProgram(settings.program, printed);
-  if (qemuPath === undefined || program.level === 'fail') return { usable: false, accelerator: 'tcg', verdicts: [program] };
+  if (qemuPath === undefined || program.level === 'fail') return { usable: false, accelerator: 'tcg', findings: [program] };
   const { accelerator, acceleration } = await locateQemu(host, settings);
-  const verdicts = [program, acceleration.kvm];
-  if (settings.accelerator !== 'auto') verdicts.push(overrideVerdict(settings.accelerator, acceleration.kvm));
-  if (accelerator === 'tcg') verdicts.push(clockVerdict(acceleration.tscKhz));
+  const findings = [program, acceleration.kvm];
+  if (settings.accelerator !== 'auto') findings.push(overrideFinding(settings.accelerator, acceleration.kvm));
+  if (accelerator === 'tcg') findings.push(clockFinding(acceleration.tscKhz));
   return {
     usable: true,
     accelerator,
     ...(printed === undefined ? {} : { version: printed }),
-    verdicts,
+    findings,
     others: [otherAccelerator(accelerator, acceleration.kvm)],
   };
 }
@@ -82,7 +82,7 @@ export function judgeProgram(program: string, printed: string | undefined): Find
   return { name, level: 'fail', reason: `${printed} is older than ${OLDEST_MAJOR}.0`, remedy: REMEDY };
 }
 
-function overrideVerdict(wanted: 'kvm' | 'tcg', kvm: Finding): Finding {
+function overrideFinding(wanted: 'kvm' | 'tcg', kvm: Finding): Finding {
   const risky = wanted === 'kvm' && kvm.level !== 'pass';
   return {
     name: 'qemu.accelerator',
@@ -92,7 +92,7 @@ function overrideVerdict(wanted: 'kvm' | 'tcg', kvm: Finding): Finding {
   };
 }
 
-function clockVerdict(tscKhz: number | undefined): Finding {
+function clockFinding(tscKhz: number | undefined): Finding {
   const name = 'qemu.clock';
   if (tscKhz !== undefined) return { name, level: 'pass', reason: `guests are told that the TSC runs at ${tscKhz} kHz` };
   const reason =

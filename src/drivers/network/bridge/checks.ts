@@ -30,9 +30,9 @@ function judgeTun(problem: string | undefined): Finding {
 
 /** @returns what guests will miss, with what mends it. */
 export function judgeNetwork({ taps, uplink, resolver, droppedBy }: HelperList): Finding[] {
-  const verdicts: Finding[] = [];
+  const findings: Finding[] = [];
   const warn = (what: string, reason: string, remedy: string): void =>
-    void verdicts.push({ name: `network.bridge.${what}`, level: 'warn', reason, remedy });
+    void findings.push({ name: `network.bridge.${what}`, level: 'warn', reason, remedy });
   if (uplink === undefined) {
     warn('uplink', 'there is no default route, so guests reach nothing outside', 'connect this host; ip route show default');
   }
@@ -46,7 +46,7 @@ export function judgeNetwork({ taps, uplink, resolver, droppedBy }: HelperList):
     const reason = `${lost.join(', ')} took the hardware address of another VM and was cut off: whoever holds it is not to be trusted`;
     warn('tap', reason, 'stop the VM whose id begins so, and look at what runs in it before you start it again');
   }
-  return verdicts;
+  return findings;
 }
 
 function dropReason(chain: string): string {

@@ -44,7 +44,7 @@ async function tryCommand(host: Host, argv: readonly string[], input?: string): 
   }
 }
 
-/** @returns the verdict on namespace, bridge, TAP and rules. */
+/** @returns the finding on namespace, bridge, TAP and rules. */
 export function judgeProbe(probe: ProbeOutcome, facts: ProbeFacts): Finding {
   const name = 'network.private';
   if (probe.startError !== undefined) {

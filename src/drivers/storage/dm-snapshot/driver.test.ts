@@ -76,9 +76,9 @@ test('a kernel without device-mapper is told by the helper, with the remedy (9.2
   const says = (line: string) => ({ ask: () => Promise.resolve(['hello version=1 uid=1000 directory=/x', line]) });
   const check = (line: string) => createDmSnapshotStorage({ host: realHost, helper: says(line) }).check('/');
   assert.equal((await check('overlay device-mapper=4.47.0')).level, 'pass');
-  const verdict = await check('overlay missing=No such device');
-  assert.deepEqual([verdict.level, verdict.remedy], ['fail', 'sudo modprobe -a dm_mod dm_snapshot loop']);
-  assert.match(verdict.reason, /No such device/);
+  const finding = await check('overlay missing=No such device');
+  assert.deepEqual([finding.level, finding.remedy], ['fail', 'sudo modprobe -a dm_mod dm_snapshot loop']);
+  assert.match(finding.reason, /No such device/);
 });
 
 test('an overlay whose origin is lost cannot be attached, but removed (5.2)', async (t) => {

@@ -24,7 +24,7 @@ export function createToyHypervisor({ host }: { host: Host }): Hypervisor {
         usable: true,
         accelerator: 'tcg',
         version: 'toy 1.0',
-        verdicts: [{ name: 'toy', level: 'pass', reason: 'machines are processes' }],
+        findings: [{ name: 'toy', level: 'pass', reason: 'machines are processes' }],
       }),
     start: (spec, signal) => start(host, spec, signal),
     adopt: async (spec, process) => {
