@@ -1,4 +1,4 @@
-import type { ErrorCode } from './errors.ts';
+import { BangerError, type ErrorCode } from './errors.ts';
 
 /** One fact about this host, a VM, an image or this installation; the unit of `doctor`, of automatic choices and of refusals. */
 export type Finding = {
@@ -24,3 +24,19 @@ export type Fix = {
   /** Called when it is the VM's turn; checks again whether it is still needed. */
   apply(): void | Promise<void>;
 };
+
+/**
+ * Refuses a command because of every finding that fails, so that one try names them all.
+ * @param intro stands before the reasons: "The bundle cannot be built here: "
+ * @throws an error with the first finding's code, every reason and every remedy
+ */
+export function refuseFailures(findings: readonly Finding[], intro = '', details: Record<string, unknown> = {}): void {
+  const failures = findings.filter(({ level }) => level === 'fail');
+  const [first] = failures;
+  if (first === undefined) return;
+  const remedies = new Set(failures.flatMap(({ remedy }) => remedy ?? []));
+  throw new BangerError(first.code ?? 'PREREQUISITE_MISSING', `${intro}${failures.map(({ reason }) => reason).join('; ')}`, {
+    remedy: [...remedies].join('; '),
+    details: { ...details, missing: failures.map(({ name }) => name) },
+  });
+}

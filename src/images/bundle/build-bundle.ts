@@ -11,7 +11,7 @@ import { assembleStep, compileStep, initramfsStep, kernelStep, packagesStep, vml
 import type { BuildContext } from './build-steps.ts';
 import { fileProblems, readManifest } from './find-bundle.ts';
 import { kernelVersion, resolveKernelPackage } from './kernel.ts';
-import { buildObstacles, refuseObstacles } from './preflight.ts';
+import { refuseBuild } from './preflight.ts';
 import { ensureSshKey, publishManifest, publishPart, supersededFiles } from './publish.ts';
 import type { BuiltPart } from './publish.ts';
 import { packageOrigin, readPackageList } from './root-packages.ts';
@@ -47,7 +47,7 @@ export async function buildBundle(options: BuildOptions): Promise<BuildResult> {
   }
   await host.makePrivateDirectory(options.cacheDirectory);
   const facts = await collectBuildFacts(options.cacheDirectory, host);
-  refuseObstacles(buildObstacles(facts));
+  refuseBuild(facts);
   const logPath = join(options.cacheDirectory, 'build.log');
   const log = createWriteStream(logPath, { mode: 0o600 });
   // The log is a help, not a result: a disk that fills up is reported by the step that needs the space.

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { inNamespace } from './namespace.ts';
-import { buildObstacles, refuseObstacles } from './preflight.ts';
+import { buildFindings, refuseBuild } from './preflight.ts';
 import type { BuildFacts } from './preflight.ts';
 
 const GOOD: BuildFacts = {
@@ -18,11 +18,11 @@ const GOOD: BuildFacts = {
   availableMemoryBytes: 4e9,
 };
 
-const remedies = (facts: Partial<BuildFacts>): string[] => buildObstacles({ ...GOOD, ...facts }).map((obstacle) => obstacle.remedy);
+const remedies = (facts: Partial<BuildFacts>): (string | undefined)[] => buildFindings({ ...GOOD, ...facts }).map(({ remedy }) => remedy);
 
-test('a machine that has everything has no obstacles (2.5)', () => {
-  assert.deepEqual(buildObstacles(GOOD), []);
-  refuseObstacles([]);
+test('a machine that has everything is not refused (2.5)', () => {
+  assert.deepEqual(buildFindings(GOOD), []);
+  refuseBuild(GOOD);
 });
 
 test('missing programs are named with the packages that bring them, each once (2.5)', () => {
@@ -36,9 +36,9 @@ test('an ordinary user needs ranges of ids and user namespaces, root does not (2
 });
 
 test('all that is in the way is told at once, and lack of space has its own code (2.5)', () => {
-  const several = buildObstacles({ ...GOOD, hasPackageLists: false, freeDiskBytes: 1e9 });
-  assert.throws(() => refuseObstacles(several), { code: 'PREREQUISITE_MISSING', message: /lists are missing; 0\.9 GiB of disk/ });
-  assert.throws(() => refuseObstacles(buildObstacles({ ...GOOD, availableMemoryBytes: 1e8 })), { code: 'NO_SPACE' });
+  const several = { ...GOOD, hasPackageLists: false, freeDiskBytes: 1e9 };
+  assert.throws(() => refuseBuild(several), { code: 'PREREQUISITE_MISSING', message: /lists are missing; 0\.9 GiB of disk/ });
+  assert.throws(() => refuseBuild({ ...GOOD, availableMemoryBytes: 1e8 }), { code: 'NO_SPACE' });
 });
 
 test('an ordinary user becomes root of a user namespace, root only hides its mounts and processes (2.5)', () => {

@@ -1,4 +1,4 @@
-import { BangerError } from '../../model/errors.ts';
+import { type Finding, refuseFailures } from '../../model/finding.ts';
 
 /** Programs that a build runs, with the Debian package of each. */
 const PROGRAMS: Readonly<Record<string, string>> = {
@@ -45,64 +45,57 @@ export type BuildFacts = {
   availableMemoryBytes: number;
 };
 
-/** Something that stands in the way of a build, with what mends it. */
-export type BuildObstacle = { kind: 'prerequisite' | 'space'; problem: string; remedy: string };
-
 /** @returns the programs to look for, with their packages. */
 export function neededPrograms(userId: number): Readonly<Record<string, string>> {
   return userId === 0 ? PROGRAMS : { ...PROGRAMS, ...PROGRAMS_FOR_USERS };
 }
 
-/** @returns everything that is in the way, so that one try tells all of it. */
-export function buildObstacles(facts: BuildFacts): BuildObstacle[] {
-  return [...systemObstacles(facts), ...(facts.userId === 0 ? [] : namespaceObstacles(facts)), ...spaceObstacles(facts)];
+/** @returns everything that keeps the bundle from being built; space comes last, so that NO_SPACE means that only space is short */
+export function buildFindings(facts: BuildFacts): Finding[] {
+  return [...systemFindings(facts), ...(facts.userId === 0 ? [] : namespaceFindings(facts)), ...spaceFindings(facts)];
 }
 
-function systemObstacles(facts: BuildFacts): BuildObstacle[] {
-  const obstacles: BuildObstacle[] = [];
-  const add = (problem: string, remedy: string): number => obstacles.push({ kind: 'prerequisite', problem, remedy });
-  if (facts.distribution !== 'debian') add('a bundle can only be built on Debian', 'banger bundle fetch');
-  if (facts.architecture !== 'amd64') add(`a bundle cannot be built on ${facts.architecture} yet`, 'banger bundle fetch');
+function systemFindings(facts: BuildFacts): Finding[] {
+  const findings: Finding[] = [];
+  const add = (name: string, reason: string, remedy: string): number => findings.push({ name, level: 'fail', reason, remedy });
+  if (facts.distribution !== 'debian') add('distribution', 'a bundle can only be built on Debian', 'banger bundle fetch');
+  if (facts.architecture !== 'amd64') add('architecture', `a bundle cannot be built on ${facts.architecture} yet`, 'banger bundle fetch');
   if (facts.missingPrograms.length > 0) {
     const packages = new Set(facts.missingPrograms.map((program) => neededPrograms(facts.userId)[program] ?? program));
-    add(`not installed: ${facts.missingPrograms.join(', ')}`, `sudo apt-get install ${[...packages].join(' ')}`);
+    add('programs', `not installed: ${facts.missingPrograms.join(', ')}`, `sudo apt-get install ${[...packages].join(' ')}`);
   }
-  if (!facts.hasKernelHeaders) add('not installed: /usr/include/linux', 'sudo apt-get install linux-libc-dev');
-  if (!facts.hasPackageLists) add("apt's package lists are missing", 'sudo apt-get update');
-  return obstacles;
+  if (!facts.hasKernelHeaders) add('kernel-headers', 'not installed: /usr/include/linux', 'sudo apt-get install linux-libc-dev');
+  if (!facts.hasPackageLists) add('package-lists', "apt's package lists are missing", 'sudo apt-get update');
+  return findings;
 }
 
-function namespaceObstacles(facts: BuildFacts): BuildObstacle[] {
+function namespaceFindings(facts: BuildFacts): Finding[] {
   if (!facts.hasIdRanges) {
-    const problem = `${facts.userName} has no range of ids in /etc/subuid and /etc/subgid`;
+    const reason = `${facts.userName} has no range of ids in /etc/subuid and /etc/subgid`;
     const remedy = `sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ${facts.userName}`;
-    return [{ kind: 'prerequisite', problem, remedy }];
+    return [{ name: 'id-ranges', level: 'fail', reason, remedy }];
   }
   if (facts.namespaceError === null) return [];
   const remedy = 'sudo sysctl -w user.max_user_namespaces=15000 kernel.unprivileged_userns_clone=1';
-  return [{ kind: 'prerequisite', problem: `user namespaces cannot be used (${facts.namespaceError})`, remedy }];
+  return [{ name: 'user-namespaces', level: 'fail', reason: `user namespaces cannot be used (${facts.namespaceError})`, remedy }];
 }
 
-function spaceObstacles(facts: BuildFacts): BuildObstacle[] {
-  const obstacles: BuildObstacle[] = [];
+function spaceFindings(facts: BuildFacts): Finding[] {
+  const findings: Finding[] = [];
   const gib = (bytes: number): string => (bytes / GIB).toFixed(1);
   if (facts.freeDiskBytes < NEEDED_DISK_GIB * GIB) {
-    const problem = `${gib(facts.freeDiskBytes)} GiB of disk are free, ${NEEDED_DISK_GIB} are needed`;
-    obstacles.push({ kind: 'space', problem, remedy: 'free some space, or set BANGER_CACHE_DIR to a directory that has more' });
+    const reason = `${gib(facts.freeDiskBytes)} GiB of disk are free, ${NEEDED_DISK_GIB} are needed`;
+    const remedy = 'free some space, or set BANGER_CACHE_DIR to a directory that has more';
+    findings.push({ name: 'disk-space', level: 'fail', code: 'NO_SPACE', reason, remedy });
   }
   if (facts.availableMemoryBytes < NEEDED_MEMORY_GIB * GIB) {
-    const problem = `${gib(facts.availableMemoryBytes)} GiB of memory are available, ${NEEDED_MEMORY_GIB} is needed`;
-    obstacles.push({ kind: 'space', problem, remedy: 'end some programs' });
+    const reason = `${gib(facts.availableMemoryBytes)} GiB of memory are available, ${NEEDED_MEMORY_GIB} is needed`;
+    findings.push({ name: 'memory', level: 'fail', code: 'NO_SPACE', reason, remedy: 'end some programs' });
   }
-  return obstacles;
+  return findings;
 }
 
-/** @throws BangerError PREREQUISITE_MISSING that names all that is in the way; NO_SPACE when only space is */
-export function refuseObstacles(obstacles: readonly BuildObstacle[]): void {
-  if (obstacles.length === 0) return;
-  throw new BangerError(
-    obstacles.every((obstacle) => obstacle.kind === 'space') ? 'NO_SPACE' : 'PREREQUISITE_MISSING',
-    `The runtime bundle cannot be built here: ${obstacles.map((obstacle) => obstacle.problem).join('; ')}.`,
-    { remedy: obstacles.map((obstacle) => obstacle.remedy).join('; '), details: { obstacles } },
-  );
+/** @throws PREREQUISITE_MISSING with every finding; NO_SPACE when only space is short */
+export function refuseBuild(facts: BuildFacts): void {
+  refuseFailures(buildFindings(facts), 'the runtime bundle cannot be built here: ');
 }

@@ -7,14 +7,14 @@ import type { Choices, Survey } from '../drivers/decide.ts';
 import type { LifecycleServices } from '../../context/services.ts';
 import { withoutCircle } from './circle.ts';
 import { type DriverRow, tabulate } from './driver-table.ts';
-import { examine, type Fixed, mend } from './examine.ts';
-import { hostFindings } from './needs.ts';
+import { allFindings, fixFindings, type Fixed } from './findings.ts';
+import { hostFindings } from './preflight.ts';
 
-/** One line of doctor, without what only this process can use. */
-type Told = Omit<Finding, 'fix' | 'code'> & { fixable?: boolean };
+/** A finding as it leaves the daemon. */
+type SentFinding = Omit<Finding, 'fix' | 'code'> & { fixable?: boolean };
 
-/** What doctor tells (9.3). */
-export type Report = { drivers: DriverRow[]; verdicts: Told[] };
+/** What doctor tells (9.3). The API calls findings `verdicts`. */
+export type Report = { drivers: DriverRow[]; verdicts: SentFinding[] };
 
 /** What the daemon tells of this host, its VMs and its images, and what of that it can mend (9.3). */
 export type DoctorWork = {
@@ -35,37 +35,37 @@ export function doctorWork(context: DoctorContext): DoctorWork {
     const bundle = await context.bundle.status();
     const { survey, choices } = await chooser.look({ isFresh: true });
     const ofHost = await hostFindings(lifecycle);
-    const ofVms = await examine(lifecycle);
+    const ofVms = await allFindings(lifecycle);
     return withoutCircle({
       drivers: tabulate(survey, namesOf(choices)),
       verdicts: [
-        bundleVerdict(bundle),
-        ...choiceVerdicts(survey, choices),
-        dnsVerdict(names),
-        ...ofHost.map(verdictOf),
-        ...(await agentVerdicts(lifecycle)),
-        ...(ofVms.length === 0 ? [soundVerdict(lifecycle)] : ofVms.map(verdictOf)),
+        bundleFinding(bundle),
+        ...choiceFindings(survey, choices),
+        dnsFinding(names),
+        ...ofHost.map(toSend),
+        ...(await agentFindings(lifecycle)),
+        ...(ofVms.length === 0 ? [soundFinding(lifecycle)] : ofVms.map(toSend)),
       ],
     });
   }
   return {
     doctor,
     async doctorFix(signal) {
-      const fixed = await mend(lifecycle, signal);
+      const fixed = await fixFindings(lifecycle, signal);
       return { fixed, report: await doctor() };
     },
   };
 }
 
-function verdictOf({ fix, code: _code, ...verdict }: Finding): Told {
-  return fix === undefined ? verdict : { ...verdict, fixable: true };
+function toSend({ fix, code: _code, ...finding }: Finding): SentFinding {
+  return fix === undefined ? finding : { ...finding, fixable: true };
 }
 
 function counted(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }
 
-function soundVerdict({ vms: { records: vms }, images: { records: images } }: LifecycleServices): Finding {
+function soundFinding({ vms: { records: vms }, images: { records: images } }: LifecycleServices): Finding {
   const [vmCount, imageCount] = [vms.list().length, images.list().length];
   const reason = `${counted(vmCount, 'VM')} with disks, keys and names, and ${counted(imageCount, 'image')} with files: all as it should be`;
   return { name: 'vms', level: 'pass', reason };
@@ -78,7 +78,7 @@ function namesOf(choices: Choices | BangerError): { hypervisor: string; storage:
 }
 
 /** Only what was chosen can fail: a driver that nobody asked for and that does not work here is no fault. */
-function choiceVerdicts(survey: Survey, choices: Choices | BangerError): Finding[] {
+function choiceFindings(survey: Survey, choices: Choices | BangerError): Finding[] {
   if (choices instanceof BangerError) {
     if (choices.code !== 'PREREQUISITE_MISSING') return [];
     return [{ name: 'drivers', level: 'fail', reason: choices.message, remedy: choices.remedy ?? 'banger daemon logs' }];
@@ -91,7 +91,7 @@ function choiceVerdicts(survey: Survey, choices: Choices | BangerError): Finding
   ];
 }
 
-function bundleVerdict(bundle: BundleStatus): Finding {
+function bundleFinding(bundle: BundleStatus): Finding {
   const remedy = bundle.remedy ?? 'banger bundle build';
   if (!bundle.found || bundle.problems.length > 0) return { name: 'bundle', level: 'fail', reason: bundle.problems.join('; '), remedy };
   if (bundle.stale) return { name: 'bundle', level: 'warn', reason: `the bundle in ${bundle.directory} is older than its sources`, remedy };
@@ -99,7 +99,7 @@ function bundleVerdict(bundle: BundleStatus): Finding {
 }
 
 /** Images whose agent is another than that of new ones, as far as a command makes them anew. */
-async function agentVerdicts({ images }: Pick<LifecycleServices, 'images'>): Promise<Finding[]> {
+async function agentFindings({ images }: Pick<LifecycleServices, 'images'>): Promise<Finding[]> {
   const found = await Promise.all(images.records.list().map(async (image) => ({ image, ...(await images.freshness(image)) })));
   return found.flatMap(({ image, agentOutdated, rebuildCommand }): Finding[] => {
     if (!agentOutdated || rebuildCommand === null) return [];
@@ -108,7 +108,7 @@ async function agentVerdicts({ images }: Pick<LifecycleServices, 'images'>): Pro
   });
 }
 
-function dnsVerdict(names: DoctorContext['names']): Finding {
+function dnsFinding(names: DoctorContext['names']): Finding {
   const { listening, problem } = names.state().dns;
   if (listening) return { name: 'dns', level: 'pass', reason: '.vm names are answered' };
   return { name: 'dns', level: 'warn', reason: problem ?? 'switched off', remedy: 'set dns.port in config.toml to a free port' };

@@ -4,7 +4,7 @@ import { BangerError } from '../../model/errors.ts';
 import { completeImage, type Image } from '../../model/image.ts';
 import type { OperationRecord } from '../../model/operation.ts';
 import { trustOf } from '../../model/vm-change.ts';
-import { preflight } from '../health/needs.ts';
+import { preflight } from '../health/preflight.ts';
 import { checkTrust } from '../vm/create.ts';
 import type { Step } from '../../context/pipeline.ts';
 import type { LifecycleServices } from '../../context/services.ts';

@@ -4,7 +4,7 @@ import type { Image } from '../../model/image.ts';
 import type { OperationRecord } from '../../model/operation.ts';
 import { chooseSteps, type ProvisionStep } from '../../model/provisioning.ts';
 import { trustOf } from '../../model/vm-change.ts';
-import { preflight } from '../health/needs.ts';
+import { preflight } from '../health/preflight.ts';
 import type { LifecycleServices } from '../../context/services.ts';
 import { checkTrust } from '../vm/create.ts';
 import { bootstrapImage } from './bootstrap.ts';

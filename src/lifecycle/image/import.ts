@@ -1,7 +1,7 @@
 import { BangerError } from '../../model/errors.ts';
 import type { OperationRecord } from '../../model/operation.ts';
 import type { Step } from '../../context/pipeline.ts';
-import { preflight } from '../health/needs.ts';
+import { preflight } from '../health/preflight.ts';
 import type { LifecycleServices } from '../../context/services.ts';
 import { createManagedImage, type ImageContext } from './managed.ts';
 

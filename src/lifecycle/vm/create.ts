@@ -8,7 +8,7 @@ import type { OperationRecord } from '../../model/operation.ts';
 import { changedLabels, trustOf } from '../../model/vm-change.ts';
 import type { Vm, VmSpec } from '../../model/vm.ts';
 import { healImage } from '../image/heal.ts';
-import { preflight } from '../health/needs.ts';
+import { preflight } from '../health/preflight.ts';
 import type { OperationHandle } from '../../context/operations.ts';
 import { runSteps, type Step } from '../../context/pipeline.ts';
 import type { LifecycleServices } from '../../context/services.ts';

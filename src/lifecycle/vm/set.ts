@@ -3,7 +3,7 @@ import type { Change, Changeable } from '../../context/capability.ts';
 import type { OperationRecord } from '../../model/operation.ts';
 import { decideChange, type VmChangeRequest } from '../../model/vm-change.ts';
 import type { Vm } from '../../model/vm.ts';
-import { preflight } from '../health/needs.ts';
+import { preflight } from '../health/preflight.ts';
 import { runSteps, type Step } from '../../context/pipeline.ts';
 import type { LifecycleServices } from '../../context/services.ts';
 import { makeContext, type VmContext } from '../../context/vm-context.ts';

@@ -3,7 +3,7 @@ import type { OperationRecord } from '../../model/operation.ts';
 import { decideAction, type VmAction } from '../../model/vm-state.ts';
 import type { Vm } from '../../model/vm.ts';
 import { adopt, again } from '../adopt.ts';
-import { preflight } from '../health/needs.ts';
+import { preflight } from '../health/preflight.ts';
 import type { OperationHandle } from '../../context/operations.ts';
 import { runAll, runSteps, type Step } from '../../context/pipeline.ts';
 import type { LifecycleServices } from '../../context/services.ts';

@@ -1,28 +1,28 @@
-// What each command needs of this host and of its VM, in one table: a command is refused by it before anything is touched
-// (9.2), and doctor tells it for the whole host (9.3).
+// What each command needs of this host and of its VM, in one table. A command is refused by it before anything is touched
+// (9.2), and doctor shows it for the whole host (9.3).
 import { formatSize } from '../../lib/size.ts';
 import { BangerError } from '../../model/errors.ts';
 import type { Image } from '../../model/image.ts';
 import type { Vm } from '../../model/vm.ts';
-import { capabilityFindings, imageFindings } from './examine.ts';
-import type { Finding } from '../../model/finding.ts';
+import { capabilityFindings, imageFindings } from './findings.ts';
+import { type Finding, refuseFailures } from '../../model/finding.ts';
 import type { LifecycleServices, World } from '../../context/services.ts';
 
 /** What a command is about. */
 type Subject = { vm?: Vm; image?: Image };
 
-/** One thing that commands need. */
-type Need = {
-  check(services: LifecycleServices, subject: Subject): Promise<Finding[]>;
-  /** Whether it can be asked without a subject. */
+/** A look at one thing that commands need. */
+type Check = {
+  run(services: LifecycleServices, subject: Subject): Promise<Finding[]>;
+  /** Whether it runs without a subject. */
   ofHost: boolean;
 };
 
-const NEEDS = {
+const CHECKS = {
   /** Overlay and work disk of an idle VM take a few MiB; a full disk in the middle costs the user more than a refusal now. */
   'free-space': {
     ofHost: true,
-    async check({ vms, world: { files }, settings }) {
+    async run({ vms, world: { files }, settings }) {
       const directory = vms.pathsOf({ id: '' }).directory;
       await files.makePrivateDirectory(directory);
       const free = await files.freeBytes(directory);
@@ -35,7 +35,7 @@ const NEEDS = {
   /** Programs, devices and rights of VMM, network and storage: each driver knows its own, and the package of each. */
   drivers: {
     ofHost: false,
-    async check({ vms: { drivers } }, { vm }) {
+    async run({ vms: { drivers } }, { vm }) {
       try {
         await drivers.choose(vm?.runtime ?? null);
         return [];
@@ -49,29 +49,29 @@ const NEEDS = {
   /** Disks, keys and image files. */
   'own-files': {
     ofHost: false,
-    check: async (services, { vm }) => (vm === undefined ? [] : capabilityFindings(services, vm)),
+    run: async (services, { vm }) => (vm === undefined ? [] : capabilityFindings(services, vm)),
   },
   'image-files': {
     ofHost: false,
-    check: async (services, { image }) => (image === undefined ? [] : imageFindings(services, image)),
+    run: async (services, { image }) => (image === undefined ? [] : imageFindings(services, image)),
   },
-  'ssh-client': { ofHost: true, check: ({ world }) => programFindings(world, 'ssh-client', 'ssh', 'openssh-client') },
+  'ssh-client': { ofHost: true, run: ({ world }) => programFindings(world, 'ssh-client', 'ssh', 'openssh-client') },
   /** Only an image without a work seed has a work disk made for it. */
   mke2fs: {
     ofHost: false,
-    check: async ({ world }, { image }) =>
+    run: async ({ world }, { image }) =>
       image?.workSeedPath === null
         ? [...(await programFindings(world, 'mke2fs', 'mke2fs', 'e2fsprogs')), ...(await confinementFindings(world))]
         : [],
   },
   /** Programs that read what guests and strangers wrote run apart, or not at all. */
-  confinement: { ofHost: true, check: ({ world }) => confinementFindings(world) },
+  confinement: { ofHost: true, run: ({ world }) => confinementFindings(world) },
   /** Of the disks, only qcow2 overlays are grown by a program. */
   'confined-growth': {
     ofHost: false,
-    check: async ({ world }, { vm }) => (vm?.runtime?.storageDriver === 'qcow2' ? confinementFindings(world) : []),
+    run: async ({ world }, { vm }) => (vm?.runtime?.storageDriver === 'qcow2' ? confinementFindings(world) : []),
   },
-} as const satisfies Record<string, Need>;
+} as const satisfies Record<string, Check>;
 
 /** @param debianPackage that has the program */
 async function programFindings(
@@ -89,9 +89,9 @@ async function confinementFindings({ processes }: Pick<World, 'processes'>): Pro
   return problem === undefined ? [] : [{ name: 'confinement', level: 'fail', ...problem }];
 }
 
-type NeedName = keyof typeof NEEDS;
+type CheckName = keyof typeof CHECKS;
 
-/** Commands whose needs the daemon checks; a bundle's build has a list of its own (images/bundle/preflight.ts). */
+/** Commands that the daemon checks first; a bundle's build has a list of its own (images/bundle/preflight.ts). */
 const COMMANDS = {
   'vm create': ['image-files', 'mke2fs', 'free-space', 'drivers'],
   'vm start': ['drivers', 'own-files'],
@@ -100,34 +100,27 @@ const COMMANDS = {
   'image build': ['image-files', 'free-space', 'confinement'],
   'image build --distribution': ['free-space', 'confinement'],
   'image import': ['free-space', 'confinement'],
-} as const satisfies Record<string, readonly NeedName[]>;
+} as const satisfies Record<string, readonly CheckName[]>;
 
-export type CommandWithNeeds = keyof typeof COMMANDS;
+export type CheckedCommand = keyof typeof COMMANDS;
 
 /**
- * Stands before the first effect of a command.
- * @throws PREREQUISITE_MISSING, NO_SPACE, STORAGE_FAILED, NOT_FOUND naming all that is in the way, with what mends it
+ * Runs before the first effect of a command.
+ * @throws PREREQUISITE_MISSING, NO_SPACE, STORAGE_FAILED or NOT_FOUND with every finding that fails, and its remedy
  */
-export async function preflight(services: LifecycleServices, command: CommandWithNeeds, subject: Subject = {}): Promise<void> {
-  const found: Finding[] = [];
-  for (const name of COMMANDS[command]) found.push(...(await (NEEDS[name] as Need).check(services, subject)));
-  const obstacles = found.filter(({ level }) => level === 'fail');
-  const [first] = obstacles;
-  if (first === undefined) return;
-  const remedies = new Set(obstacles.flatMap(({ remedy }) => remedy ?? []));
-  throw new BangerError(first.code ?? 'PREREQUISITE_MISSING', obstacles.map(({ reason }) => reason).join('; '), {
-    remedy: [...remedies].join('; '),
-    details: { command, missing: obstacles.map(({ name }) => name) },
-  });
+export async function preflight(services: LifecycleServices, command: CheckedCommand, subject: Subject = {}): Promise<void> {
+  const findings: Finding[] = [];
+  for (const name of COMMANDS[command]) findings.push(...(await (CHECKS[name] as Check).run(services, subject)));
+  refuseFailures(findings, '', { command });
 }
 
 /** @returns what this host lacks for some command, and for which */
 export async function hostFindings(services: LifecycleServices): Promise<Finding[]> {
   const findings: Finding[] = [];
-  for (const [name, need] of Object.entries(NEEDS) as [NeedName, Need][]) {
-    if (!need.ofHost) continue;
+  for (const [name, check] of Object.entries(CHECKS) as [CheckName, Check][]) {
+    if (!check.ofHost) continue;
     const commands = Object.entries(COMMANDS).flatMap(([command, names]) => ((names as readonly string[]).includes(name) ? command : []));
-    for (const finding of await need.check(services, {})) {
+    for (const finding of await check.run(services, {})) {
       findings.push({ ...finding, reason: `${finding.reason}; needed by ${commands.map((command) => `banger ${command}`).join(', ')}` });
     }
   }

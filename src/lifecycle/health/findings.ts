@@ -8,29 +8,29 @@ import type { LifecycleServices } from '../../context/services.ts';
 import { unknownVmms } from '../sweep.ts';
 import { makeContext } from '../../context/vm-context.ts';
 
-/** So many VMs are looked at together: a guest that is silent holds up the others only for its own seconds. */
+/** VMs that are examined at the same time, so that a silent guest does not delay the others. */
 const AT_ONCE = 32;
 
-/** @returns all that is not as it should be with VMs, images and what belongs to none (9.3) */
-export async function examine(services: LifecycleServices): Promise<Finding[]> {
+/** @returns what is wrong with VMs, images, and processes and directories of neither (9.3) */
+export async function allFindings(services: LifecycleServices): Promise<Finding[]> {
   const findings: Finding[] = [];
   const vms = services.vms.records.list();
   for (let at = 0; at < vms.length; at += AT_ONCE) {
-    const found = await Promise.all(vms.slice(at, at + AT_ONCE).map((vm) => examineVm(services, vm)));
+    const found = await Promise.all(vms.slice(at, at + AT_ONCE).map((vm) => vmFindings(services, vm)));
     findings.push(...found.flat());
   }
   for (const image of services.images.records.list()) findings.push(...(await imageFindings(services, image)));
-  return [...findings, ...(await examineUnknownVmms(services)), ...(await examineDirectories(services))];
+  return [...findings, ...(await unknownVmmFindings(services)), ...(await directoryFindings(services))];
 }
 
-/** @returns what the VM's own record says, and what each of its capabilities does (7.1) */
-export async function examineVm(services: LifecycleServices, vm: Vm): Promise<Finding[]> {
-  // One that is being made or unmade is whole before or after, unless that was broken off.
+/** @returns what the VM's record says is wrong, and what its capabilities find (7.1) */
+export async function vmFindings(services: LifecycleServices, vm: Vm): Promise<Finding[]> {
+  // While a VM is created or deleted, its parts come and go; only an interrupted operation is a finding.
   if (vm.state === 'creating' || vm.state === 'deleting') return recordFindings(services, vm);
   return [...recordFindings(services, vm), ...(await capabilityFindings(services, vm))];
 }
 
-/** What each capability finds. A check that fails is a finding as well. */
+/** What each capability finds. A check that throws is a finding, too. */
 export async function capabilityFindings(services: LifecycleServices, vm: Vm): Promise<Finding[]> {
   const context = makeContext(services, vm);
   const found = await Promise.all(
@@ -69,15 +69,15 @@ export async function imageFindings({ world: { files } }: Pick<LifecycleServices
   return [{ name: 'image', level: 'fail', code: 'NOT_FOUND', reason, remedy }];
 }
 
-async function examineUnknownVmms(services: LifecycleServices): Promise<Finding[]> {
+async function unknownVmmFindings(services: LifecycleServices): Promise<Finding[]> {
   return (await unknownVmms(services)).map(({ pid, shortId, hypervisor }): Finding => {
     const reason = `process ${pid} (${hypervisor}) runs a VM that is not known here, bgr-${shortId}; it is left alone`;
     return { name: 'unknown-vm', level: 'warn', reason, remedy: `look whether somebody needs it, and end it if not: kill ${pid}` };
   });
 }
 
-/** Whose disks they are nobody knows, so they are only told of. */
-async function examineDirectories(services: LifecycleServices): Promise<Finding[]> {
+/** Nobody knows whose disks they are, so they are only reported. */
+async function directoryFindings(services: LifecycleServices): Promise<Finding[]> {
   const findings: Finding[] = [];
   for (const id of await directoriesWithoutRecord(services)) {
     const { directory, workDisk } = services.vms.pathsOf({ id });
@@ -95,16 +95,16 @@ async function examineDirectories(services: LifecycleServices): Promise<Finding[
 export type Fixed = { name: string; vm?: string; did: string; error?: string };
 
 /**
- * Fixes what can be fixed safely, each when it is its VM's turn: what is found then counts, not what was found before.
- * @returns what was done, also when it failed
+ * Applies every safe fix, VM by VM, each after a new look while the VM is locked.
+ * @returns what was done, and what failed
  */
-export async function mend(services: LifecycleServices, signal: AbortSignal): Promise<Fixed[]> {
+export async function fixFindings(services: LifecycleServices, signal: AbortSignal): Promise<Fixed[]> {
   const fixed: Fixed[] = [];
   for (const { id } of services.vms.records.list()) {
     await services.vms.locks.hold(id, signal, async () => {
       const vm = services.vms.records.find(id);
       if (vm === undefined) return;
-      for (const finding of await examineVm(services, vm)) {
+      for (const finding of await vmFindings(services, vm)) {
         if (finding.fix !== undefined) fixed.push(await tryFix(finding.name, vm.name, finding.fix));
       }
     });
