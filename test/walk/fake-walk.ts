@@ -13,16 +13,18 @@ import { type Burst, burstsOf, describeBurst, type Misfortune, type Move } from 
 export type WalkOptions = {
   seed: number;
   vmCount: number;
-  /** The walk ends after this many verbs, or this much time. */
+  /** The walk ends after this many verbs. */
   verbCount: number;
+  /** It may end earlier after this much time, but not before this many verbs: a slow machine takes longer. */
   timeLimitMs: number;
+  leastVerbCount: number;
 };
 
 /** How many bursts are shown when an invariant does not hold. */
 const SHOWN_BURSTS = 12;
 
 /** Walks until the count or the time is reached. @returns how far it came @throws with the shortest beginning that fails */
-export async function walk({ seed, vmCount, verbCount, timeLimitMs }: WalkOptions): Promise<{ verbs: number; bursts: number }> {
+export async function walk({ seed, vmCount, verbCount, timeLimitMs, leastVerbCount }: WalkOptions): Promise<{ verbs: number; bursts: number }> {
   // Every other seed walks on a machine without the root helper.
   const walker = await Walker.start({ isPlain: seed % 2 === 1 });
   const deadline = performance.now() + timeLimitMs;
@@ -30,7 +32,7 @@ export async function walk({ seed, vmCount, verbCount, timeLimitMs }: WalkOption
   let verbs = 0;
   try {
     for (const burst of burstsOf(seed, vmCount, 4)) {
-      if (verbs >= verbCount || performance.now() > deadline) break;
+      if (verbs >= verbCount || (verbs >= leastVerbCount && performance.now() > deadline)) break;
       history.push(describeBurst(burst));
       verbs += burst.moves.length;
       await walker.step(burst, history.at(-1) ?? '');
