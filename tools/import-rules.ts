@@ -120,7 +120,7 @@ export const IMPORT_RULES: Readonly<Record<Zone, ImportRule>> = {
     types: ['model'],
     because: 'the client must also work from another machine: everything it knows comes over the API',
   },
-  setup: { values: ['lib', 'host'], types: [], because: 'setup prepares this machine as root, before any daemon could (6.2)' },
+  setup: { values: ['lib', 'host'], types: [], because: 'setup prepares this machine as root, before any daemon could' },
   cli: {
     values: ['client', 'api', 'lib'],
     types: ['model'],
@@ -137,22 +137,22 @@ export const IMPORT_EXCEPTIONS: readonly ImportException[] = [
   { from: 'src/api/', to: 'src/model/vm-state.ts', because: 'the states of the wire are the states of the table' },
   { from: 'src/daemon/main.ts', to: 'src/daemon/compose/', because: 'the daemon begins by putting itself together' },
   { from: 'src/client/', to: 'src/model/errors.ts', because: 'errors cross the socket by code; the table of codes is one' },
-  { from: 'src/client/', to: 'src/model/limits.ts', because: 'bad values are refused before anything is sent (3.2)' },
-  { from: 'src/client/daemon-process.ts', to: 'src/host/', because: 'the client starts the daemon of this machine (1.2)' },
-  { from: 'src/client/ssh-process.ts', to: 'src/host/', because: 'vm ssh runs the ssh of this machine on the terminal (6.4)' },
+  { from: 'src/client/', to: 'src/model/limits.ts', because: 'bad values are refused before anything is sent' },
+  { from: 'src/client/daemon-process.ts', to: 'src/host/', because: 'the client starts the daemon of this machine' },
+  { from: 'src/client/ssh-process.ts', to: 'src/host/', because: 'vm ssh runs the ssh of this machine on the terminal' },
   { from: 'src/client/copy-process.ts', to: 'src/host/', because: 'a copy reads and writes files of this machine with a program in C' },
   { from: 'src/client/remote-process.ts', to: 'src/host/', because: 'the way to another machine is the ssh of this one' },
   { from: 'src/setup/', to: 'src/model/errors.ts', because: 'what setup says is told as all errors are' },
   { from: 'src/cli/', to: 'src/setup/', because: 'the command line is where setup is asked for' },
   { from: 'src/cli/', to: 'src/model/errors.ts', because: 'exit codes are part of the table of errors' },
-  { from: 'src/cli/', to: 'src/model/limits.ts', because: 'bad values are refused before anything is sent (3.2)' },
-  { from: 'src/cli/', to: 'src/model/name.ts', because: 'bad names are refused before anything is sent (3.2)' },
-  { from: 'src/cli/', to: 'src/model/reference.ts', because: 'a name means the same VM on both sides of the socket (3.1)' },
-  { from: 'src/setup/', to: 'src/model/root-helper.ts', because: 'the helper looks for its files where setup puts them (6.2)' },
+  { from: 'src/cli/', to: 'src/model/limits.ts', because: 'bad values are refused before anything is sent' },
+  { from: 'src/cli/', to: 'src/model/name.ts', because: 'bad names are refused before anything is sent' },
+  { from: 'src/cli/', to: 'src/model/reference.ts', because: 'a name means the same VM on both sides of the socket' },
+  { from: 'src/setup/', to: 'src/model/root-helper.ts', because: 'the helper looks for its files where setup puts them' },
   {
     from: 'src/http/front-process.ts',
     to: 'src/host/peer-uid.ts',
-    because: 'it is a process of its own, whom nobody hands a Host, and must know whose a connection is (12.8)',
+    because: 'it is a process of its own, whom nobody hands a Host, and must know whose a connection is',
   },
 ];
 
@@ -168,7 +168,7 @@ export const RESERVED_MODULES: readonly ReservedModule[] = [
   {
     module: 'node:child_process',
     onlyIn: 'src/host/spawn.ts',
-    because: 'one module starts host processes, so one place bounds them (9.4)',
+    because: 'one module starts host processes, so one place bounds them',
   },
   { module: 'node:sqlite', onlyIn: 'src/store/', because: 'only the store speaks to the database' },
 ];

@@ -77,6 +77,12 @@ export const WORD_RULES: readonly WordRule[] = [
     applies: (path) => !isTestFile(path),
   },
   {
+    pattern: / \([1-9]\d?\.\d{1,2}(, \d{1,2}\.\d{1,2})*\)/,
+    instead: 'only names of tests carry the numbers of requirements; a comment says what is meant',
+    applies: (path) =>
+      isCode(path) && below(path, 'src/', 'native/', 'tools/', 'bench/') && !isTestFile(path) && !/\/(test\/|conformance\.ts$)/.test(path),
+  },
+  {
     pattern: /\bsprintf\(|\bstrcpy\(|\bstrcat\(|\bgets\(/,
     instead: 'use the bounded form (snprintf, memcpy with a length)',
     applies: isCode,

@@ -13,7 +13,7 @@ const RETRY_MS = 5000;
 const ATTEMPTS = 4;
 
 /**
- * Keeps the guest's clock at the host's for as long as the machine is held (10.8): after its start and its adoption, after every time
+ * Keeps the guest's clock at the host's for as long as the machine is held: after its start and its adoption, after every time
  * that its vCPUs stood still, after every jump of the host's clock, and once a minute.
  */
 export function watchClock({ services, vm }: Pick<VmContext, 'services' | 'vm'>, live: LiveMachine): void {

@@ -2,7 +2,7 @@ import type { Step } from '../context/pipeline.ts';
 import type { VmContext } from '../context/vm-context.ts';
 import type { Capability } from '../context/capability.ts';
 
-/** `<name>.vm` while the VM runs (6.3). */
+/** `<name>.vm` while the VM runs. */
 export const dnsName: Capability = {
   name: 'dns-name',
   traits: { forPeople: true },

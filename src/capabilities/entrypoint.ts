@@ -1,6 +1,6 @@
 import type { Capability } from '../context/capability.ts';
 
-/** What the image of a container runs, where no init of its own would (8.8). */
+/** What the image of a container runs, where no init of its own would. */
 export const entrypoint: Capability = {
   name: 'entrypoint',
   traits: { ofOwnSystem: true },

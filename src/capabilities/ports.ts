@@ -9,7 +9,7 @@ import type { Capability } from '../context/capability.ts';
 /** Between losing the watch (the agent restarted, the channel broke) and the next try. */
 const RETRY_MS = 1000;
 
-/** Ports that open in the guest appear on the VM's loopback address, and vanish with it; so do the user's forwards (6.1). */
+/** Ports that open in the guest appear on the VM's loopback address, and vanish with it; so do the user's forwards. */
 export const ports: Capability = {
   name: 'ports',
   traits: { forPeople: true },

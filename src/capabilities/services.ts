@@ -35,7 +35,7 @@ async function missingAtLast({ vm, image, services }: VmContext, signal: AbortSi
   }
 }
 
-/** Waits until the services that the image declares listen (3.3). */
+/** Waits until the services that the image declares listen. */
 export const services: Capability = {
   name: 'services',
   traits: { forPeople: true, waitsForGuest: true, ofOwnSystem: true },

@@ -12,7 +12,7 @@ const FULL = "the host's disk is full";
 
 /**
  * Keeps an eye on the space for the VM for as long as the machine is held, so that on a full disk of the host the guest's writes wait in
- * place of failing, and go on when there is room again (5.4). A VMM that pauses by itself tells of it. For one that cannot (Firecracker
+ * place of failing, and go on when there is room again. A VMM that pauses by itself tells of it. For one that cannot (Firecracker
  * hands the error to the guest) the free space of the host is watched, and the disks are held before there is none. And drivers whose
  * overlays are of limited size are given space ahead of what the guest writes.
  */

@@ -1,5 +1,5 @@
 import type { Capability } from '../context/capability.ts';
 import { watchSpace } from './space-watch.ts';
 
-/** Room on the host for what the guest writes (5.4). */
+/** Room on the host for what the guest writes. */
 export const space: Capability = { name: 'space', companion: { whilePowered: watchSpace } };

@@ -8,7 +8,7 @@ import type { Capability, Change } from '../context/capability.ts';
 /** A work disk that is made empty has this size until the agent grows it, which costs nothing. */
 const EMPTY_DISK_BYTES = 512 * 1024 ** 2;
 
-/** The VM's own ext4 disk, mounted at /root: a clone of the image's work seed, or an empty one where there is none (5.3). */
+/** The VM's own ext4 disk, mounted at /root: a clone of the image's work seed, or an empty one where there is none. */
 export const workDisk: Capability = {
   name: 'work-disk',
   traits: { ofOwnSystem: true },

@@ -1,5 +1,5 @@
 /**
- * Ctrl-C while a command waits: the first one asks for an orderly end, the second one leaves at once (1.4).
+ * Ctrl-C while a command waits: the first one asks for an orderly end, the second one leaves at once.
  * @param onFirst called once
  * @returns what stops listening
  */

@@ -6,7 +6,7 @@ import { onInterrupt } from './interrupts.ts';
 import { createStageView, type ProgressMode, type StageView } from './render/stages.ts';
 
 /**
- * Begins an operation and shows its stages to the end. Ctrl-C cancels it, then waits for its rollback (1.4).
+ * Begins an operation and shows its stages to the end. Ctrl-C cancels it, then waits for its rollback.
  * @throws the operation's error; CANCELLED when it was cancelled
  */
 export async function showOperation(cli: Cli, begin: () => Promise<Operation>, progress: ProgressMode): Promise<OperationEnd> {

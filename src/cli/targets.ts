@@ -18,7 +18,7 @@ export type Target<V extends Named = VmView> = { ref: string; vm: V } | { ref: s
 
 /**
  * Resolves references to VMs, or images, against one list. One that is named twice comes once, where it was named
- * first (3.4).
+ * first.
  */
 export function resolveTargets<V extends Named>(references: readonly string[], vms: readonly V[], noun: Noun = 'VM'): Target<V>[] {
   const targets: Target<V>[] = [];
@@ -81,7 +81,7 @@ export type VerbOptions<Verb extends VmVerb> = { progress: ProgressMode; body?: 
 
 /**
  * Does a verb to several VMs at once. Names of those that it worked for go to stdout, errors to stderr, both in the
- * order in which they were named; one failure does not keep the others from being tried (3.4).
+ * order in which they were named; one failure does not keep the others from being tried.
  */
 export async function runVerb<Verb extends VmVerb>(
   cli: Cli,

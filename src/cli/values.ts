@@ -1,4 +1,4 @@
-// Values of flags, checked before anything is contacted (3.2). Every refusal names the flag, the value and what is allowed.
+// Values of flags, checked before anything is contacted. Every refusal names the flag, the value and what is allowed.
 import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { parseDuration } from '../lib/duration.ts';

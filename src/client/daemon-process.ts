@@ -39,7 +39,7 @@ export function daemonArgv(programPath: string, env: Caller['env'], exists: (pat
 }
 
 /**
- * Starts the daemon in a session of its own and waits until it listens (1.2). Does nothing when one answers already; when others start
+ * Starts the daemon in a session of its own and waits until it listens. Does nothing when one answers already; when others start
  * one at the same time, one of them wins and all wait for it.
  * @throws DAEMON_UNREACHABLE naming the log when it ends, or does not listen within two minutes
  */
@@ -141,7 +141,7 @@ function messageOf(line: string): string {
 }
 
 /**
- * Asks the daemon to end and waits until it is gone. VMs go on (1.2).
+ * Asks the daemon to end and waits until it is gone. VMs go on.
  * @returns false when none ran
  * @throws TIMEOUT when it still listens after 30 s
  */
@@ -169,7 +169,7 @@ export async function stopDaemon(caller: Caller): Promise<boolean> {
   return true;
 }
 
-/** Puts our build in the place of the daemon that runs (1.3). */
+/** Puts our build in the place of the daemon that runs. */
 export async function restartDaemon(caller: Caller): Promise<void> {
   await stopDaemon(caller);
   await startDaemon(caller);

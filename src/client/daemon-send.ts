@@ -35,7 +35,7 @@ function createRemoteSend(caller: Caller, endpoint: Exclude<Endpoint, { kind: 'l
 
 /**
  * Requests to the daemon of this user. With `autostart` a daemon that does not run is started, and one of another build
- * is replaced (1.2, 1.3) unless somebody would lose a session by it; each at most once. Without it a daemon of another build is only named.
+ * is replaced unless somebody would lose a session by it; each at most once. Without it a daemon of another build is only named.
  */
 export function createDaemonSend(caller: Caller, options: { autostart: boolean }): Send {
   let seenBuild: string | undefined;

@@ -53,7 +53,7 @@ function namesUser(options: readonly string[]): boolean {
 
 /**
  * The whole command line of ssh. Nothing of the user's own configuration takes part, so that a `Host *` of theirs cannot
- * redirect it; the host key is the one that banger gave to the guest, so nothing is trusted blindly (6.4).
+ * redirect it; the host key is the one that banger gave to the guest, so nothing is trusted blindly.
  * @param proxyArgv runs banger's own proxy, which connects stdio with sshd in the guest
  * @param command empty for a login shell
  * @throws UNSUPPORTED for what ssh's options cannot hold
@@ -87,7 +87,7 @@ export function sshArgv(access: SshAccess, proxyArgv: readonly string[], command
 }
 
 /**
- * A file for `Include` in ssh_config(5) that makes `ssh web.vm`, and whatever else starts ssh, reach VMs by name (6.4). It names no VM,
+ * A file for `Include` in ssh_config(5) that makes `ssh web.vm`, and whatever else starts ssh, reach VMs by name. It names no VM,
  * so it stays right as they come and go.
  * @param proxyArgv runs banger's own proxy; `--known-hosts FILE NAME` is added
  * @param knownHostsDirectory where the proxy writes the key that banger gave to a VM, before ssh asks for it

@@ -20,7 +20,7 @@ export type CapabilityTraits = {
 export type Change = { from: Changeable; to: Changeable; isRunning: boolean };
 export type Changeable = Pick<Vm, 'name' | 'spec' | 'labels'>;
 
-/** What `vm set` does to a capability (3.7). Walked from the last capability to the first: the disks come last, whose growth may have no way back. */
+/** What `vm set` does to a capability. Walked from the last capability to the first: the disks come last, whose growth may have no way back. */
 export type CapabilityChange = {
   /** Judged before anything is done. @throws what keeps the change from being made */
   check?(services: LifecycleServices, vm: Vm, to: Changeable): void;
@@ -62,8 +62,8 @@ export type Capability = {
   /** Done when the guest is personalised or adopted, undone before it is asked to stop. Must be repeatable. */
   afterStart?: Step<VmContext>;
   /**
-   * What is not as it should be with this VM, in any state; changes nothing. A start is refused by what fails (9.2), `banger
-   * doctor` tells all of it (9.3). Must end by itself within seconds, also when the guest is silent.
+   * What is not as it should be with this VM, in any state; changes nothing. A start is refused by what fails, `banger
+   * doctor` tells all of it. Must end by itself within seconds, also when the guest is silent.
    */
   doctor?(context: VmContext): Finding[] | Promise<Finding[]>;
 };

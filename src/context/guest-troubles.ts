@@ -1,4 +1,4 @@
-// What a guest says it could not set up, in words for people (11.9).
+// What a guest says it could not set up, in words for people.
 import { getSystemErrorName } from 'node:util';
 import type { GuestTrouble } from '../guest/protocol.ts';
 import type { VmTrouble } from '../model/vm.ts';

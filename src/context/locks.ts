@@ -1,4 +1,4 @@
-/** Serialises work per key; different keys go in parallel (3.4). */
+/** Serialises work per key; different keys go in parallel. */
 export type KeyedLock = {
   /**
    * Runs `work` when all earlier work of this key is over.

@@ -31,7 +31,7 @@ export type OperationsOptions = {
   onUnwritten?: (operation: OperationRecord, error: unknown) => void;
 };
 
-/** Runs verbs as operations: each has an id, a log that watchers replay from the start, and can be cancelled (1.4). */
+/** Runs verbs as operations: each has an id, a log that watchers replay from the start, and can be cancelled. */
 export class Operations {
   readonly #options: OperationsOptions;
   readonly #live = new Map<string, LiveOperation>();

@@ -5,7 +5,7 @@ const FIRST_WATCHER_MS = 5000;
 
 export type Attachments = ReturnType<typeof createAttachments>;
 
-/** Ties operations to the clients that began them: when the last watcher leaves before the end, the operation is cancelled (1.4). */
+/** Ties operations to the clients that began them: when the last watcher leaves before the end, the operation is cancelled. */
 export function createAttachments(operations: Pick<Operations, 'cancel'>) {
   const watchers = new Map<string, number>();
   return {

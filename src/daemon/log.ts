@@ -8,7 +8,7 @@ export type Log = Logger;
 export const LOG_BYTES = 8 * 1024 ** 2;
 
 /**
- * Structured JSON lines on stderr, which the CLI that starts the daemon appends to the log file (9.1). Nothing in them acts on a terminal.
+ * Structured JSON lines on stderr, which the CLI that starts the daemon appends to the log file. Nothing in them acts on a terminal.
  * @param file where stderr leads, if it is a file: when it holds `maxBytes` it is copied to `PATH.1` and begins anew
  */
 export function openLog(level: 'debug' | 'info' | 'warn' | 'error', file?: { path: string; maxBytes: number }): Log {

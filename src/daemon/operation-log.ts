@@ -54,7 +54,7 @@ export function logPathOf(directories: Directories, { id, vmId }: OperationRecor
 const KEPT_RAW_LOGS = 20;
 const RAW_LOG_BYTES = 8 * 1024 ** 2;
 
-/** Opens the file for all that the tools of an operation print, and removes those of operations of long ago (9.1). */
+/** Opens the file for all that the tools of an operation print, and removes those of operations of long ago. */
 export async function openOperationLog(
   host: Pick<Host, 'makePrivateDirectory' | 'namesByAge' | 'openRotatingLog' | 'removeTree'>,
   stateDirectory: string,

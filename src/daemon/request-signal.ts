@@ -2,7 +2,7 @@ import type { FastifyReply } from 'fastify';
 import { BangerError } from '../model/errors.ts';
 
 /**
- * @returns a signal that fires when the client goes away before the reply is complete (1.4).
+ * @returns a signal that fires when the client goes away before the reply is complete.
  * `request.signal` of Fastify 5 fires for every request with a body (fastify#7033).
  */
 export function clientSignal(reply: FastifyReply): AbortSignal {

@@ -46,7 +46,7 @@ const settingsOf = (build: BuildId) => ({
 
 /**
  * Builds the API; listening is the caller's.
- * @param build id of this build, sent with every reply so that a CLI of another build notices (1.3)
+ * @param build id of this build, sent with every reply so that a CLI of another build notices
  */
 export async function createServer(services: DaemonServices, build: BuildId, options: ServerOptions = {}): Promise<Server> {
   const { more = [], onUndeclared = () => undefined } = options;

@@ -12,7 +12,7 @@ const MOST_WAITING = 64;
 const TURN_TIMEOUT_MS = 60_000;
 
 /**
- * Marks a VM as used while `work` runs; open sessions keep it from being taken for idle (3.9). A VM has only so many sessions: what is
+ * Marks a VM as used while `work` runs; open sessions keep it from being taken for idle. A VM has only so many sessions: what is
  * beyond waits for its turn.
  * @param client.signal fires when it is gone, and need not be waited for
  * @param client.onWait told how many sessions there are, when it has to wait for one of them

@@ -9,7 +9,7 @@ type Sources = Pick<LifecycleServices, 'vms' | 'world' | 'settings'>;
 /** A guest that does not answer by then is shown without what only it knows. */
 const GUEST_ANSWER_MS = 1000;
 
-/** @returns what measures on request, from /proc, stat and the guests; nothing happens between requests (3.11) */
+/** @returns what measures on request, from /proc, stat and the guests; nothing happens between requests */
 export function createStats(services: Sources, about: { stateDirectory: string; cpuCount: number }): () => Promise<Stats> {
   let last: UsageSample | undefined;
   return async () => {

@@ -47,7 +47,7 @@ export type GuestFile = { sizeBytes: number; mode: number; content: Readable };
 
 export type CallOptions = { signal?: AbortSignal; timeoutMs?: number };
 
-/** The host's side of docs/agent-protocol.md. Every reply is treated as hostile: bounded, timed, and checked (7.2). */
+/** The host's side of docs/agent-protocol.md. Every reply is treated as hostile: bounded, timed, and checked. */
 export type AgentClient = {
   healthz(options?: CallOptions): Promise<AgentHealth>;
   info(options?: CallOptions): Promise<AgentInfo>;

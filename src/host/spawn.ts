@@ -1,4 +1,4 @@
-// The only module that starts host processes; test/in-process/policy.test.ts holds this (9.4).
+// The only module that starts host processes; test/in-process/policy.test.ts holds this.
 import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
 import { openSync, closeSync } from 'node:fs';
 import type { Server, Socket } from 'node:net';
@@ -245,7 +245,7 @@ export type DetachedProcess = {
 };
 
 /**
- * Starts a process in a session of its own; neither Ctrl-C nor the daemon's end reaches it (1.2).
+ * Starts a process in a session of its own; neither Ctrl-C nor the daemon's end reaches it.
  * @throws CommandFailure when it cannot be started
  */
 export async function spawnDetached(argv: readonly string[], options: DetachedOptions): Promise<DetachedProcess> {

@@ -17,7 +17,7 @@ export type AutoStopOptions = {
   log(message: string, facts: Record<string, unknown>): void;
 };
 
-/** What the daemon does with VMs that nobody uses (3.9). */
+/** What the daemon does with VMs that nobody uses. */
 export type AutoStop = {
   /** To be called when a VM may have begun to run. Costs nothing when the timer stands already, or when it is switched off. */
   arm(): void;

@@ -5,7 +5,7 @@ import type { HostPort } from '../context/host-port.ts';
 type KeyTools = { host: Pick<HostPort, 'exists' | 'readIfThere' | 'writeFileAtomic'>; makeKey: () => SshHostKey };
 
 /**
- * The key that this installation logs in with (7.4), made when it is first needed. It is not the bundle's: a bundle may be
+ * The key that this installation logs in with, made when it is first needed. It is not the bundle's: a bundle may be
  * shared by several users, and ssh refuses a key that others can read.
  */
 export function clientKey(stateDirectory: string, { host, makeKey }: KeyTools): { path(): Promise<string>; publicKey(): Promise<string> } {

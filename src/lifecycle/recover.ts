@@ -29,7 +29,7 @@ export type Recovery = {
 };
 
 /**
- * Puts the world in order after the end of the last daemon, whatever it was doing (3.8, 9.5): running VMs are adopted,
+ * Puts the world in order after the end of the last daemon, whatever it was doing: running VMs are adopted,
  * half-made ones are removed, half-stopped ones are stopped, and what belongs to no VM is swept. VMs whose records are lost come
  * back from their manifests first.
  */

@@ -6,7 +6,7 @@ import { directoriesWithoutRecord } from './restore.ts';
 import type { LifecycleServices } from '../context/services.ts';
 
 /**
- * Removes what belongs to no VM (3.8, 9.5). Everything that banger makes carries the VM's id in its name, so nothing needs to be
+ * Removes what belongs to no VM. Everything that banger makes carries the VM's id in its name, so nothing needs to be
  * remembered for this. Disks of a VM that is not known are a user's data: they stay, and doctor tells of them.
  * @returns what was removed, one line each
  */

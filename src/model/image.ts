@@ -1,4 +1,4 @@
-/** The files of a runtime bundle; `bundle.json` names each with size and SHA-256 (2.4). */
+/** The files of a runtime bundle; `bundle.json` names each with size and SHA-256. */
 export const BUNDLE_PARTS = [
   'agent',
   'forwarder',
@@ -106,7 +106,7 @@ export type Image = {
   notes: string[];
   /** SHA-256 of the work seed, hex. */
   workSeedFingerprint: string | null;
-  /** `SHA256:…` of the key that the image lets in; a VM of another installation gets that one's (7.4). */
+  /** `SHA256:…` of the key that the image lets in; a VM of another installation gets that one's. */
   sshKeyFingerprint: string | null;
   /** SHA-256 of the agent in its initramfs, hex; VMs of the image have it until the image is made anew. Null where it is not known. */
   agentSha256: string | null;

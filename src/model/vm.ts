@@ -39,7 +39,7 @@ export type VmRuntime = {
   guestAddress?: string;
 };
 
-/** A port of the host that leads to one of the guest because the user said so, whether or not anybody listens there (6.1). */
+/** A port of the host that leads to one of the guest because the user said so, whether or not anybody listens there. */
 export type PortForward = {
   protocol: 'tcp' | 'udp';
   /** IPv4 address of the host; 0.0.0.0 for all. */

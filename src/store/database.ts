@@ -15,7 +15,7 @@ const RESERVED_BYTES = 1024 ** 2;
 const LOG_PAGES = 200;
 
 /**
- * Opens the state database, with every per-connection setting and all migrations applied (2.3).
+ * Opens the state database, with every per-connection setting and all migrations applied.
  * The database is held exclusively: a second daemon cannot open it.
  * @throws DATABASE_NEWER, DATABASE_CORRUPT (file left as it is), DAEMON_RUNNING (held by another process)
  */

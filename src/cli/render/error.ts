@@ -10,7 +10,7 @@ export function exitCodeOf(error: unknown): number {
 }
 
 /**
- * The one form in which errors are told: what, what mends it, where the details are (1.6).
+ * The one form in which errors are told: what, what mends it, where the details are.
  * @param debug adds the stack
  */
 export function errorLines(cli: Cli, error: unknown, debug: boolean): string[] {

@@ -32,7 +32,7 @@ export type PortTable = {
 
 /**
  * @param cli its stdout decides about the width, and whether URLs can be clicked
- * @returns a table in which rows that would look the same are one: a service bound for IPv4 and IPv6 gives two (3.12), and Docker
+ * @returns a table in which rows that would look the same are one: a service bound for IPv4 and IPv6 gives two, and Docker
  * has a process for each of them
  */
 export function portLines(cli: Pick<Cli, 'stdout' | 'env'>, ports: readonly GuestPortView[], table: PortTable): string[] {

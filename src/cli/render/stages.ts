@@ -19,7 +19,7 @@ const FRAME_MS = 80;
 const KEPT_LOG_LINES = 15;
 
 /**
- * Finished stages become lines; on a terminal the running one lives at the bottom with a spinner (3.3).
+ * Finished stages become lines; on a terminal the running one lives at the bottom with a spinner.
  * `auto` is that on a terminal and plain lines elsewhere, in CI, or on a dumb terminal.
  */
 export function createStageView(cli: Cli, mode: ProgressMode): StageView {

@@ -38,7 +38,7 @@ export type Hypervisor = {
    */
   adopt(spec: MachineSpec, process: ProcessIdentity): Promise<Machine | undefined>;
   /**
-   * Finds a VMM of this spec whose process was never recorded or wrongly recorded (3.8), by its control socket.
+   * Finds a VMM of this spec whose process was never recorded or wrongly recorded, by its control socket.
    * @returns its identity, verified to be a VMM started for this directory; undefined when there is surely none
    * @throws when it cannot be told, such as PREREQUISITE_MISSING when who would know is not there
    */
@@ -156,7 +156,7 @@ export type Machine = {
   /** @returns those that are open, whichever daemon opened them */
   listUserPorts?(): Promise<UserPort[]>;
   /**
-   * Only of drivers that pause the guest when the host's disk is full, and let it go on when there is room again (5.4).
+   * Only of drivers that pause the guest when the host's disk is full, and let it go on when there is room again.
    * @param listener told at once how it is, and of every change; one listener
    */
   onFullDisk?(listener: (isFull: boolean) => void): void;

@@ -10,7 +10,7 @@ import { publishManifest, publishPart } from './publish.ts';
 export type ProgramPaths = { firecracker: string; jailer?: string };
 
 /**
- * Copies Firecracker, and the jailer when it is given, into an existing bundle (2.5). What was there before is replaced in
+ * Copies Firecracker, and the jailer when it is given, into an existing bundle. What was there before is replaced in
  * `bundle.json` at the end, in one go; a jailer of another version is not kept.
  * @throws BUNDLE_MISSING, PREREQUISITE_MISSING when a program does not run or is not what it should be
  */

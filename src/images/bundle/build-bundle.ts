@@ -28,7 +28,7 @@ export type BuildResult = {
 };
 
 /**
- * Builds the runtime bundle on this machine (2.5). Every step keeps its result in the cache, so a build that was interrupted continues,
+ * Builds the runtime bundle on this machine. Every step keeps its result in the cache, so a build that was interrupted continues,
  * and one that has nothing to do ends at once. The bundle in `directory` stays good until the new `bundle.json` replaces the old.
  * @throws BangerError PREREQUISITE_MISSING or NO_SPACE naming all that is in the way, CANCELLED, COMMAND_FAILED when a tool fails
  */

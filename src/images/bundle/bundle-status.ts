@@ -7,7 +7,7 @@ import { bundlePlaces, fileProblems, readManifest } from './find-bundle.ts';
 import type { BundlePlaces } from './find-bundle.ts';
 import { BUNDLE_REMEDY } from './manifest.ts';
 
-/** What `banger bundle status` tells (2.5). */
+/** What `banger bundle status` tells. */
 export type BundleStatus = {
   directory: string;
   found: boolean;

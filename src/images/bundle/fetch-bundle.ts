@@ -30,7 +30,7 @@ export type FetchBundleOptions = {
 };
 
 /**
- * Puts a bundle that somebody packaged into `directory` (2.5). The archive is verified as a whole and every part of it on its own before
+ * Puts a bundle that somebody packaged into `directory`. The archive is verified as a whole and every part of it on its own before
  * the bundle is touched, and the bundle that is there stays good until the new `bundle.json` replaces the old.
  * @returns absolute paths of files of the former bundle; VMs may still need them
  * @throws DOWNLOAD_FAILED, BUNDLE_BROKEN, UNSUPPORTED, NO_SPACE, CANCELLED; the bundle is then as it was

@@ -18,7 +18,7 @@ export type FetchOptions = {
 };
 
 /**
- * Puts the official Firecracker and its jailer into the bundle (2.5): fetched, verified, and only then unpacked and run.
+ * Puts the official Firecracker and its jailer into the bundle: fetched, verified, and only then unpacked and run.
  * @throws DOWNLOAD_FAILED, BUNDLE_MISSING, PREREQUISITE_MISSING, CANCELLED; the bundle is then as it was
  */
 export async function fetchFirecracker(options: FetchOptions): Promise<void> {

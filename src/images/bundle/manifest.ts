@@ -3,7 +3,7 @@ import { BangerError } from '../../model/errors.ts';
 import { ADDED_PROGRAMS, BUNDLE_PARTS } from '../../model/image.ts';
 import type { BundleManifest, PackedManifest } from '../../model/image.ts';
 
-/** The command that mends a missing or broken bundle; every such error names it (2.4). */
+/** The command that mends a missing or broken bundle; every such error names it. */
 export const BUNDLE_REMEDY = 'banger bundle build';
 export const MANIFEST_NAME = 'bundle.json';
 

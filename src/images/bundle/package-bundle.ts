@@ -30,8 +30,8 @@ export type PackageOptions = {
 };
 
 /**
- * Archives a bundle (2.5): `bundle.json` first, then checksums for people, then the parts, in a tar compressed by zstd. The SSH key stays
- * here: each installation makes its own (7.4). Every part is verified while it is read.
+ * Archives a bundle: `bundle.json` first, then checksums for people, then the parts, in a tar compressed by zstd. The SSH key stays
+ * here: each installation makes its own. Every part is verified while it is read.
  * @throws BUNDLE_BROKEN when a part is not what it was built as; then nothing is at `path` that was not before
  */
 export async function packageBundle(options: PackageOptions): Promise<{ manifestPath: string }> {

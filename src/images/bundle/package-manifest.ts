@@ -12,7 +12,7 @@ const packageSchema = z.strictObject({
   size: z.number().int().positive(),
 });
 
-/** @returns `runtime-bundle.toml`: where an archive is, and what it must be (2.5) */
+/** @returns `runtime-bundle.toml`: where an archive is, and what it must be */
 export function renderPackageManifest(release: Required<Release>): string {
   return `# A runtime bundle of banger: banger bundle fetch ${PACKAGE_MANIFEST_NAME}
 # The address may be relative to that of this file.

@@ -39,7 +39,7 @@ export type ImportedFacts = Pick<Image, 'initSystem' | 'distribution' | 'entrypo
 const SPACE_SHARE = 0.4;
 
 /**
- * Makes a root file system and a work seed of a foreign image (8.8). What is in it is only ever read as data: its paths are checked
+ * Makes a root file system and a work seed of a foreign image. What is in it is only ever read as data: its paths are checked
  * and compared here, and unpacked where they can reach nothing.
  * @throws INVALID_INPUT for what is refused, PREREQUISITE_MISSING, NO_SPACE
  */

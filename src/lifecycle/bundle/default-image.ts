@@ -34,7 +34,7 @@ export function imageOfBundle(bundle: Bundle, name: string): Image {
 }
 
 /**
- * The name goes to the newest bundle, unless the user has put an image of banger's care or of his own there (8.2). One whose
+ * The name goes to the newest bundle, unless the user has put an image of banger's care or of his own there. One whose
  * files moved keeps its id, which comes from their content.
  */
 export function saveDefaultImage(store: Pick<Store, 'images' | 'vms'>, image: Image): void {

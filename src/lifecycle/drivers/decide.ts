@@ -22,7 +22,7 @@ export type Choices = { hypervisor: Choice<Hypervisor>; storage: Choice<StorageD
 type Unusable = { reason: string; remedy: string };
 
 /**
- * Takes the first combination of drivers that works here and goes together (4.3, 5.1): a VMM takes only some networks
+ * Takes the first combination of drivers that works here and goes together: a VMM takes only some networks
  * and formats of disks.
  * @param wishes names in them must be in the survey
  * @param disk what made the disk of a VM that has one: the disk stays, so a VMM that does not take it gives way to one that does,

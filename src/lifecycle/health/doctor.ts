@@ -13,10 +13,10 @@ import { hostFindings } from './preflight.ts';
 /** A finding as it leaves the daemon. */
 type SentFinding = Omit<Finding, 'fix' | 'code'> & { fixable?: boolean };
 
-/** What doctor tells (9.3). The API calls findings `verdicts`. */
+/** What doctor tells. The API calls findings `verdicts`. */
 export type Report = { drivers: DriverRow[]; verdicts: SentFinding[] };
 
-/** What the daemon tells of this host, its VMs and its images, and what of that it can mend (9.3). */
+/** What the daemon tells of this host, its VMs and its images, and what of that it can mend. */
 export type DoctorWork = {
   doctor(): Promise<Report>;
   doctorFix(signal: AbortSignal): Promise<{ fixed: Fixed[]; report: Report }>;

@@ -33,7 +33,7 @@ export type DriverRow = {
 
 /**
  * @param chosen names of the drivers that new VMs get; undefined when no VM can be started
- * @returns a row for every driver, and for every accelerator of a VMM (9.3)
+ * @returns a row for every driver, and for every accelerator of a VMM
  */
 export function tabulate(
   answers: DriverAnswers,

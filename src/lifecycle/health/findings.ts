@@ -11,7 +11,7 @@ import { makeContext } from '../../context/vm-context.ts';
 /** VMs that are examined at the same time, so that a silent guest does not delay the others. */
 const AT_ONCE = 32;
 
-/** @returns what is wrong with VMs, images, and processes and directories of neither (9.3) */
+/** @returns what is wrong with VMs, images, and processes and directories of neither */
 export async function allFindings(services: LifecycleServices): Promise<Finding[]> {
   const findings: Finding[] = [];
   const vms = services.vms.records.list();
@@ -23,7 +23,7 @@ export async function allFindings(services: LifecycleServices): Promise<Finding[
   return [...findings, ...(await unknownVmmFindings(services)), ...(await directoryFindings(services))];
 }
 
-/** @returns what the VM's record says is wrong, and what its capabilities find (7.1) */
+/** @returns what the VM's record says is wrong, and what its capabilities find */
 export async function vmFindings(services: LifecycleServices, vm: Vm): Promise<Finding[]> {
   // While a VM is created or deleted, its parts come and go; only an interrupted operation is a finding.
   if (vm.state === 'creating' || vm.state === 'deleting') return recordFindings(services, vm);

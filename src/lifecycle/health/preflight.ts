@@ -1,5 +1,5 @@
-// What each command needs of this host and of its VM, in one table. A command is refused by it before anything is touched
-// (9.2), and doctor shows it for the whole host (9.3).
+// What each command needs of this host and of its VM, in one table. A command is refused by it before anything is touched,
+// and doctor shows it for the whole host.
 import { formatSize } from '../../lib/size.ts';
 import { BangerError } from '../../model/errors.ts';
 import type { Image } from '../../model/image.ts';

@@ -20,7 +20,7 @@ import { cleanStep, ownScriptSteps, runScript, systemStep } from './provision.ts
 type Bootstrap = { distribution: Distribution; request: BuildRequest; names: readonly string[]; rootfsBytes: number };
 
 /**
- * Makes an image of a distribution from its packages alone (8.7): they are fetched and put together on the host, and configured by
+ * Makes an image of a distribution from its packages alone: they are fetched and put together on the host, and configured by
  * their own scripts in a temporary VM that boots their kernel.
  * @throws before anything exists: INVALID_INPUT, NAME_TAKEN, NO_SPACE, PREREQUISITE_MISSING, BUNDLE_MISSING, UNSUPPORTED
  */

@@ -16,7 +16,7 @@ import type { BuildRequest, Build } from './build-request.ts';
 const DEVELOPMENT = 'development';
 
 /**
- * Builds an image in a temporary VM: boots a clone of the base, provisions and cleans it, and keeps its disks (8.3).
+ * Builds an image in a temporary VM: boots a clone of the base, provisions and cleans it, and keeps its disks.
  * @throws before anything exists: INVALID_INPUT, NAME_TAKEN, NOT_FOUND, NO_SPACE, PREREQUISITE_MISSING
  */
 export async function buildImage(services: LifecycleServices, request: BuildRequest): Promise<OperationRecord> {

@@ -3,7 +3,7 @@ import { IMAGE_MANIFEST, renderImageManifest } from './manifest.ts';
 import { lockOf } from './remove.ts';
 
 /**
- * Gives a managed image the fingerprint of its work seed that it lacks (8.6): it is reckoned when the image was first used, and
+ * Gives a managed image the fingerprint of its work seed that it lacks: it is reckoned when the image was first used, and
  * nobody waits for it.
  */
 export async function healImage(services: LifecycleServices, imageId: string): Promise<void> {

@@ -15,7 +15,7 @@ export type ImportImageRequest = {
 };
 
 /**
- * Makes an image of banger's own of a foreign one; it boots with the kernel of the default image (8.8).
+ * Makes an image of banger's own of a foreign one; it boots with the kernel of the default image.
  * @throws before anything exists: NAME_TAKEN, INVALID_INPUT, BUNDLE_MISSING, NO_SPACE
  */
 export async function importImage(services: LifecycleServices, request: ImportImageRequest): Promise<OperationRecord> {

@@ -7,7 +7,7 @@ const KEPT_LOGS = 20;
 
 /**
  * Before anything is made: what the last daemon left half made or half removed goes, and images whose records are lost come
- * back from what lies beside their files (8.1, 9.5).
+ * back from what lies beside their files.
  * @returns names of images that came back
  */
 export async function recoverImages(services: LifecycleServices): Promise<string[]> {

@@ -19,7 +19,7 @@ export type RegisterRequest = {
 };
 
 /**
- * Records an image whose files stay where they are and the user's (8.5); each is looked at first, none is ever written.
+ * Records an image whose files stay where they are and the user's; each is looked at first, none is ever written.
  * @throws INVALID_INPUT naming the file and what is wrong with it, NAME_TAKEN, BUNDLE_MISSING
  */
 export async function registerImage(services: LifecycleServices, request: RegisterRequest): Promise<Image> {

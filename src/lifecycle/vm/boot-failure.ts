@@ -4,7 +4,7 @@ import { faultOfDisks, lastWords } from './last-words.ts';
 
 const SHOWN_SERIAL_LINES = 15;
 
-/** Turns what went wrong while the guest booted into one error that shows the guest's last words (3.3). */
+/** Turns what went wrong while the guest booted into one error that shows the guest's last words. */
 export async function explainBootFailure(context: VmContext, cause: unknown, timedOut: boolean): Promise<BangerError> {
   const { vm, paths, services } = context;
   const serialTail = await lastWords(context, SHOWN_SERIAL_LINES);

@@ -1,4 +1,4 @@
-// What the console of a guest that came to nothing says of its disks, which are its owner's to mend (11.9).
+// What the console of a guest that came to nothing says of its disks, which are its owner's to mend.
 import type { Vm } from '../../model/vm.ts';
 import type { VmContext } from '../../context/vm-context.ts';
 

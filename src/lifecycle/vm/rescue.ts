@@ -1,4 +1,4 @@
-// A start beside the VM's own disks, for those that do not mount or do not boot any more (11.9).
+// A start beside the VM's own disks, for those that do not mount or do not boot any more.
 import type { Capability } from '../../context/capability.ts';
 import { BangerError } from '../../model/errors.ts';
 import { stepResult } from '../../context/step-result.ts';

@@ -12,7 +12,7 @@ import { verb } from './verbs.ts';
 import { assertEnded } from './vmm.ts';
 
 /**
- * Changes what a VM is (3.7). The whole request is judged before any of it is done, now and when it is the VM's turn.
+ * Changes what a VM is. The whole request is judged before any of it is done, now and when it is the VM's turn.
  * @throws INVALID_INPUT, WRONG_STATE, NAME_TAKEN before anything is recorded
  */
 export function setVm(services: LifecycleServices, vm: Vm, asked: VmChangeRequest): OperationRecord {

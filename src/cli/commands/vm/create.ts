@@ -108,7 +108,7 @@ export type CreateFlags = {
   wait?: 'agent' | 'ssh' | 'services' | undefined;
 };
 
-/** @returns only what the user gave: everything else is the daemon's to decide (3.2) */
+/** @returns only what the user gave: everything else is the daemon's to decide */
 export function createBody(flags: CreateFlags): CreateVm {
   return {
     ...(flags.name === undefined ? {} : { name: flags.name }),

@@ -87,7 +87,7 @@ async function connectThere(cli: Cli, where: SshEndpoint, words: readonly string
   return runSsh(cli, remoteArgv(where, words, { tty }), missingWindow(cli));
 }
 
-/** Tells that the VM still runs, and how to stop it (3.10); silent when it does not, or nobody can tell. */
+/** Tells that the VM still runs, and how to stop it; silent when it does not, or nobody can tell. */
 async function remind(cli: Cli, name: string): Promise<void> {
   try {
     const health = await cli.runningApi().health(name);

@@ -39,7 +39,7 @@ export function judgeProgram(program: string, printed: string | undefined): Find
   };
 }
 
-/** @returns the finding on KVM as Firecracker meets it, from facts already gathered (4.3). */
+/** @returns the finding on KVM as Firecracker meets it, from facts already gathered. */
 export function judgeKvm(facts: { problem?: string; probe?: SpeedProbe; hasCpuFlag: boolean }): Finding {
   const name = 'firecracker.kvm';
   if (facts.problem !== undefined) return { name, level: 'fail', ...explainKvmProblem(facts.problem, facts.hasCpuFlag) };
@@ -84,7 +84,7 @@ export class FirecrackerInstallation {
     throw new BangerError('PREREQUISITE_MISSING', `Firecracker cannot be used: ${failed?.reason}`, { remedy: failed?.remedy ?? REMEDY });
   }
 
-  /** Everything `doctor` says about Firecracker on this host (4.3). */
+  /** Everything `doctor` says about Firecracker on this host. */
   async check(signal?: AbortSignal): Promise<HypervisorChecks> {
     const { printed, findings } = await this.#judge(signal);
     const usable = findings.every(({ level }) => level !== 'fail');

@@ -16,7 +16,7 @@ const ADOPT_TIMEOUT_MS = 5000;
 
 type Driver = { host: Host; installation: FirecrackerInstallation; launch: Launch };
 
-/** The driver for Firecracker (4.1). @param parts.launch how the process is started; default: as the daemon's own user */
+/** The driver for Firecracker. @param parts.launch how the process is started; default: as the daemon's own user */
 export function createFirecrackerHypervisor(parts: { host: Host; settings: FirecrackerSettings; launch?: Launch }): Hypervisor {
   const { host, settings, launch = directLaunch(host) } = parts;
   const driver = { host, installation: new FirecrackerInstallation(host, settings), launch };

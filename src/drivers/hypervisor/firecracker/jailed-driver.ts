@@ -10,7 +10,7 @@ import { TAKES } from './machine-config.ts';
 const NAME = 'firecracker-jailed';
 
 /**
- * Firecracker in jails that the root helper makes (4.1): a driver of its own, because a VM must be found and ended in the way
+ * Firecracker in jails that the root helper makes: a driver of its own, because a VM must be found and ended in the way
  * in which it was started. Where jails are is the helper's to say, so it is asked when there is something to do.
  */
 export function createJailedFirecracker(parts: { host: Host; settings: FirecrackerSettings; helper: JailHelper }): Hypervisor {

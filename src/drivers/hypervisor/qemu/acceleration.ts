@@ -24,7 +24,7 @@ export type Acceleration = {
   tscKhz?: number;
 };
 
-/** @returns whether a probe shows KVM to run an ordinary kernel at an ordinary speed (4.3). */
+/** @returns whether a probe shows KVM to run an ordinary kernel at an ordinary speed. */
 export function isKvmFast(probe: SpeedProbe): boolean {
   if (probe.kvmMs === undefined) return false;
   return probe.kvmMs <= SURELY_FAST_MS || (probe.tcgMs !== undefined && probe.kvmMs <= 2 * probe.tcgMs);

@@ -35,7 +35,7 @@ export async function locateQemu(host: Host, settings: QemuSettings): Promise<Qe
   return { qemuPath, accelerator: settings.accelerator === 'auto' ? automatic : settings.accelerator, acceleration };
 }
 
-/** Everything `doctor` says about QEMU on this host (4.3). */
+/** Everything `doctor` says about QEMU on this host. */
 export async function checkQemu(host: Host, settings: QemuSettings, signal?: AbortSignal): Promise<HypervisorChecks> {
   const qemuPath = await host.findProgram(settings.program, host.commandEnvironment()['PATH'] ?? '');
   const printed = qemuPath === undefined ? undefined : await versionOf(host, qemuPath, signal);

@@ -17,7 +17,7 @@ import { killProcess } from './vmm-process.ts';
 const CONTROL_TIMEOUT_MS = 30_000;
 const ADOPT_TIMEOUT_MS = 5000;
 
-/** The driver for QEMU's microvm machine (4.2). */
+/** The driver for QEMU's microvm machine. */
 export function createQemuHypervisor({ host, settings }: { host: Host; settings: QemuSettings }): Hypervisor {
   const boots: Boots = { queue: createBootQueue(availableParallelism()), experience: noExperience() };
   return {
