@@ -2,6 +2,7 @@ import type { Machine, MachineExit } from '../drivers/hypervisor/contract.ts';
 import type { ForwardResult } from '../drivers/network/contract.ts';
 import type { AgentClient } from '../guest/agent-client.ts';
 import type { GuestPort } from '../guest/protocol.ts';
+import { Listeners } from '../lib/listeners.ts';
 import { BangerError } from '../model/errors.ts';
 
 /** A running VM as this daemon holds it. */
@@ -37,6 +38,7 @@ export type Machines = ReturnType<typeof createMachines>;
 export function createMachines(onExit: (vmId: string, machine: Machine, exit: MachineExit) => void) {
   const live = new Map<string, LiveMachine>();
   const left = new Map<string, string>();
+  const changes = new Listeners<string>();
   return {
     add(vmId: string, machine: Machine, agent: AgentClient): LiveMachine {
       const entry: LiveMachine = {
@@ -51,6 +53,7 @@ export function createMachines(onExit: (vmId: string, machine: Machine, exit: Ma
       left.delete(vmId);
       live.set(vmId, entry);
       void machine.exited.then((exit) => onExit(vmId, machine, exit));
+      changes.tell(vmId);
       return entry;
     },
     find: (vmId: string): LiveMachine | undefined => live.get(vmId),
@@ -75,7 +78,10 @@ export function createMachines(onExit: (vmId: string, machine: Machine, exit: Ma
       live.get(vmId)?.companions.abort();
       live.delete(vmId);
       left.delete(vmId);
+      changes.tell(vmId);
     },
+    /** @param listener told the id of every VM that is held from now on, or no more @returns what ends it */
+    onChange: (listener: (vmId: string) => void) => changes.add(listener),
     /** Lets go of every VMM without touching it (the daemon ends, VMs go on). */
     detachAll(): void {
       for (const { machine, companions } of live.values()) {

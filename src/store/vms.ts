@@ -1,5 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { z } from 'zod';
+import { Listeners } from '../lib/listeners.ts';
 import { BangerError } from '../model/errors.ts';
 import { assertMove, VM_STATES, type VmState } from '../model/vm-state.ts';
 import type { Vm } from '../model/vm.ts';
@@ -42,6 +43,7 @@ export function createVmStore(database: DatabaseSync, onChange: (vm: Vm, before:
   let vms = new Map<string, Vm>();
   for (const row of all.all()) keep(toVm(row));
   let isSorted = true;
+  const changes = new Listeners<string>();
   function keep(vm: Vm): Vm {
     vms.set(vm.id, Object.freeze(vm));
     return vm;
@@ -56,6 +58,7 @@ export function createVmStore(database: DatabaseSync, onChange: (vm: Vm, before:
     update.run(vm.name, vm.state, JSON.stringify(vm.spec), ...laterColumns(vm), vm.id);
     keep(vm);
     onChange(vm, present);
+    changes.tell(vm.id);
     return vm;
   }
   return {
@@ -72,17 +75,7 @@ export function createVmStore(database: DatabaseSync, onChange: (vm: Vm, before:
     /** @throws NAME_TAKEN */
     insert(vm: Vm): void {
       assertNameFree(vm);
-      insert.run(
-        vm.id,
-        vm.name,
-        vm.state,
-        vm.imageId,
-        vm.imageName,
-        JSON.stringify(vm.spec),
-        vm.networkIndex,
-        vm.createdAt,
-        ...laterColumns(vm),
-      );
+      insert.run(...allColumns(vm));
       keep({ ...vm });
       isSorted = false;
       onChange(vm, undefined);
@@ -102,7 +95,10 @@ export function createVmStore(database: DatabaseSync, onChange: (vm: Vm, before:
     remove(id: string): void {
       remove.run(id);
       vms.delete(id);
+      changes.tell(id);
     },
+    /** @param listener told the id of every VM that changed or was removed @returns what ends it */
+    onChange: (listener: (vmId: string) => void) => changes.add(listener),
   };
 }
 
@@ -129,6 +125,11 @@ function refuseNameOf(holder: Vm | undefined, { id, name }: Pick<Vm, 'id' | 'nam
   throw new BangerError('NAME_TAKEN', `there is a VM named ${name} already`, {
     remedy: `banger vm show ${name}`,
   });
+}
+
+function allColumns(vm: Vm): (string | number | null)[] {
+  const { id, name, state, imageId, imageName, spec, networkIndex, createdAt } = vm;
+  return [id, name, state, imageId, imageName, JSON.stringify(spec), networkIndex, createdAt, ...laterColumns(vm)];
 }
 
 /** The values of started_at, last_used_at, runtime, ssh_host_key, last_error, forwards, labels. */

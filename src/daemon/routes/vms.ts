@@ -1,20 +1,16 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { VM_ROUTES } from '../../api/routes/vms.ts';
 import type { Health, SshLogin } from '../../api/schemas.ts';
 import { held } from '../../lifecycle/adopt.ts';
 import { createVm } from '../../lifecycle/vm/create.ts';
 import { setVm } from '../../lifecycle/vm/set.ts';
 import { deleteVm, killVm, restartVm, startVm, stopVm } from '../../lifecycle/vm/verbs.ts';
-import { makeContext } from '../../context/vm-context.ts';
+import { gaveUp, waitForVm } from '../../lifecycle/vm/wait.ts';
 import { BangerError } from '../../model/errors.ts';
 import { resolveReference } from '../../model/reference.ts';
-import { decideAction } from '../../model/vm-state.ts';
 import type { Vm } from '../../model/vm.ts';
 import { JsonText, served, type ServedRoutes } from '../handlers.ts';
 import type { DaemonServices } from '../services.ts';
 import { vmListText, vmView } from '../views.ts';
-
-const WAIT_POLL_MS = 50;
 
 /** VMs: the records, the verbs as operations, and what only the guest, or the way to it, can tell. */
 export function vmHandlers(services: DaemonServices): ServedRoutes {
@@ -46,7 +42,7 @@ export function vmHandlers(services: DaemonServices): ServedRoutes {
     'DELETE /v1/vms/:ref': ({ params }) => deleteVm(services, resolve(params)),
     'GET /v1/vms/:ref/health': ({ params }) => health(services, resolve(params)),
     'GET /v1/vms/:ref/wait': async ({ params, query }, { signal }) =>
-      vmView(services, await waitFor(services, resolve(params), query, signal)),
+      vmView(services, await waitForVm(services, resolve(params), query, signal)),
     'GET /v1/vms/:ref/ssh': async ({ params, query }) => {
       const vm = resolve(params);
       if (query.running !== undefined) services.vms.machines.get(vm);
@@ -91,42 +87,4 @@ function problemOf({ name, lastError, runtime }: Vm, init?: Health['init']): str
   const now = [...(lastError === null ? [] : [lastError]), ...(init === 'maintenance' ? [gaveUp(name)] : [])];
   const all = [...now, ...(runtime?.troubles ?? []).map(({ reason }) => reason)];
   return all.length === 0 ? null : all.join('; ');
-}
-
-/** Such as after a line of /etc/fstab whose disk does not come; nothing goes on by itself then. */
-const gaveUp = (name: string): string => `the system of ${name} gave up, and waits in its rescue or emergency mode`;
-
-type Goal = 'agent' | 'ssh' | 'services' | 'running' | 'stopped';
-
-async function waitFor(services: DaemonServices, vm: Vm, goal: { for: Goal; timeoutMs: number }, signal: AbortSignal): Promise<Vm> {
-  const deadline = performance.now() + goal.timeoutMs;
-  for (;;) {
-    const present = services.vms.records.find(vm.id);
-    if (present === undefined) throw new BangerError('NOT_FOUND', `the VM ${vm.name} was deleted`);
-    if (await isReached(services, present, goal.for)) return present;
-    if (present.state === 'stopped' && goal.for !== 'stopped') decideAction(present, 'exec');
-    if (performance.now() >= deadline) {
-      throw new BangerError('TIMEOUT', `VM ${vm.name} is ${present.state}; it was not "${goal.for}" within ${goal.timeoutMs} ms`, {
-        remedy: `banger vm health ${vm.name}`,
-      });
-    }
-    await sleep(WAIT_POLL_MS, undefined, { signal });
-  }
-}
-
-async function isReached(services: DaemonServices, vm: Vm, goal: Goal): Promise<boolean> {
-  if (goal === 'stopped') return vm.state === 'stopped';
-  if (vm.state !== 'running') return false;
-  const live = services.vms.machines.find(vm.id);
-  if (live === undefined || goal === 'running') return live !== undefined;
-  const { personalized, init } = await live.agent.healthz();
-  if (goal !== 'services') return personalized;
-  if (init === 'maintenance') {
-    throw new BangerError('BOOT_FAILED', gaveUp(vm.name), { remedy: `banger vm exec ${vm.name} -- journalctl -b -p warning --no-pager` });
-  }
-  const listening = new Set((await live.agent.ports()).map((port) => port.port));
-  const { servicePorts, initSystem } = makeContext(services, vm).image;
-  // systemd that does not answer yet has not even begun; other inits never tell.
-  const isUp = initSystem === 'systemd' ? init === 'running' || init === 'degraded' : init !== 'starting';
-  return isUp && servicePorts.every((port) => listening.has(port));
 }

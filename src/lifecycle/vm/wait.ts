@@ -1,0 +1,94 @@
+import type { LifecycleServices } from '../../context/services.ts';
+import { makeContext } from '../../context/vm-context.ts';
+import { BangerError } from '../../model/errors.ts';
+import { decideAction } from '../../model/vm-state.ts';
+import type { Vm } from '../../model/vm.ts';
+
+type Goal = 'agent' | 'ssh' | 'services' | 'running' | 'stopped';
+
+/** Between two questions to a guest, which tells of nothing by itself. */
+const ASK_AGAIN_MS = 200;
+/** Longer ones fire at once. */
+const MOST_TIMER_MS = 2 ** 31 - 1;
+
+/**
+ * Waits until the VM has come as far as `goal.for`. Changes of its record and of the machine that is held end a pause; only a guest
+ * that runs and is not as far yet is asked again and again.
+ * @returns the VM as it is then
+ * @throws TIMEOUT; NOT_FOUND when it is deleted; WRONG_STATE when it has stopped; BOOT_FAILED; what the guest agent throws
+ */
+export async function waitForVm(
+  services: LifecycleServices,
+  vm: Vm,
+  goal: { for: Goal; timeoutMs: number },
+  signal: AbortSignal,
+): Promise<Vm> {
+  const { records, machines } = services.vms;
+  const deadline = performance.now() + goal.timeoutMs;
+  let change = Promise.withResolvers<void>();
+  const note = (vmId: string): void => void (vmId === vm.id && change.resolve());
+  const leave = [records.onChange(note), machines.onChange(note)];
+  try {
+    for (;;) {
+      // Made before the VM is looked at, so that what changes meanwhile is not missed.
+      change = Promise.withResolvers();
+      const present = records.find(vm.id);
+      if (present === undefined) throw new BangerError('NOT_FOUND', `the VM ${vm.name} was deleted`);
+      if (await isReached(services, present, goal.for)) return present;
+      if (present.state === 'stopped' && goal.for !== 'stopped') decideAction(present, 'exec');
+      const leftMs = deadline - performance.now();
+      if (leftMs <= 0) throw late(present, goal);
+      const mustAsk = isAsked(services, present, goal.for);
+      await changeOrPause(change.promise, Math.min(leftMs, mustAsk ? ASK_AGAIN_MS : MOST_TIMER_MS), signal);
+    }
+  } finally {
+    for (const stop of leave) stop();
+  }
+}
+
+function late({ name, state }: Vm, goal: { for: Goal; timeoutMs: number }): BangerError {
+  return new BangerError('TIMEOUT', `VM ${name} is ${state}; it was not "${goal.for}" within ${goal.timeoutMs} ms`, {
+    remedy: `banger vm health ${name}`,
+  });
+}
+
+async function changeOrPause(change: Promise<void>, pauseMs: number, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted();
+  const pause = Promise.withResolvers<void>();
+  const giveUp = (): void => pause.reject(signal.reason);
+  const timer = setTimeout(pause.resolve, pauseMs);
+  signal.addEventListener('abort', giveUp, { once: true });
+  try {
+    await Promise.race([change, pause.promise]);
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', giveUp);
+  }
+}
+
+/** Whether the guest knows more about the goal than this daemon does. */
+function isAsked({ vms: { machines } }: LifecycleServices, vm: Vm, goal: Goal): boolean {
+  return goal !== 'stopped' && goal !== 'running' && vm.state === 'running' && machines.find(vm.id) !== undefined;
+}
+
+async function isReached(services: LifecycleServices, vm: Vm, goal: Goal): Promise<boolean> {
+  if (goal === 'stopped') return vm.state === 'stopped';
+  const live = services.vms.machines.find(vm.id);
+  if (vm.state !== 'running' || live === undefined) return false;
+  if (goal === 'running') return true;
+  const { personalized, init } = await live.agent.healthz();
+  if (goal !== 'services') return personalized;
+  if (init === 'maintenance') {
+    throw new BangerError('BOOT_FAILED', gaveUp(vm.name), { remedy: `banger vm exec ${vm.name} -- journalctl -b -p warning --no-pager` });
+  }
+  const listening = new Set((await live.agent.ports()).map((port) => port.port));
+  const { servicePorts, initSystem } = makeContext(services, vm).image;
+  // systemd that does not answer yet has not even begun; other inits never tell.
+  const isUp = initSystem === 'systemd' ? init === 'running' || init === 'degraded' : init !== 'starting';
+  return isUp && servicePorts.every((port) => listening.has(port));
+}
+
+/** Such as after a line of /etc/fstab whose disk does not come; nothing goes on by itself then. */
+export function gaveUp(name: string): string {
+  return `the system of ${name} gave up, and waits in its rescue or emergency mode`;
+}
