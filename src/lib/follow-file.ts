@@ -1,10 +1,8 @@
-import { closeSync, type FSWatcher, fstatSync, openSync, read, watch } from 'node:fs';
-import { dirname } from 'node:path';
+import { closeSync, fstatSync, openSync, read } from 'node:fs';
 import { promisify } from 'node:util';
+import { Bell, watchBeside } from './watch-beside.ts';
 
 const CHUNK_BYTES = 64 * 1024;
-/** Not every change of a file gives an event, and a directory that is not there gives none. */
-const LOOK_EVERY_MS = 500;
 /** So many files are kept for a reader who pauses. They take space on the disk, and are shared by all who follow the same file. */
 const MOST_FILES = 8;
 
@@ -130,44 +128,4 @@ function open(path: string): Generation | undefined {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
   }
-}
-
-/** Lets one wait for what another tells; what is told while nobody waits is kept. */
-class Bell {
-  #hasRung = false;
-  #wake: (() => void) | undefined;
-
-  ring(): void {
-    this.#hasRung = true;
-    this.#wake?.();
-  }
-
-  async wait(): Promise<void> {
-    if (!this.#hasRung) await new Promise<void>((resolve) => (this.#wake = resolve));
-    this.#hasRung = false;
-  }
-}
-
-/** @returns what ends it */
-function watchBeside(path: string, onChange: () => void): () => void {
-  let watcher: FSWatcher | undefined;
-  const begin = (): void => {
-    try {
-      watcher ??= watch(dirname(path), onChange).on('error', () => {
-        watcher?.close();
-        watcher = undefined;
-      });
-    } catch {
-      // Not there yet: the timer tries again.
-    }
-  };
-  begin();
-  const timer = setInterval(() => {
-    begin();
-    onChange();
-  }, LOOK_EVERY_MS);
-  return () => {
-    clearInterval(timer);
-    watcher?.close();
-  };
 }

@@ -1,17 +1,14 @@
-import { createReadStream, existsSync, statSync } from 'node:fs';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { existsSync } from 'node:fs';
 import { BangerError } from '../../../model/errors.ts';
 import { jsonEscaped } from '../../../lib/terminal-text.ts';
 import type { Cli } from '../../cli.ts';
 import { newCommand, newOption } from '../../command.ts';
 import { requireLocal } from '../../require-local.ts';
-import { beginOfTail } from '../../../lib/log-tail.ts';
+import { beginsOf, readLog } from '../../daemon-log.ts';
 import { parseSince, tailOption } from '../../log-options.ts';
 import { filterLines, LOG_LEVELS } from '../../log-filter.ts';
 import { safeLog } from '../../render/text.ts';
 import { copyLog } from '../vm/logs.ts';
-
-const FOLLOW_INTERVAL_MS = 200;
 
 export function declareCommand(cli: Cli) {
   return newCommand('logs', "print the daemon's log; works without a daemon", [
@@ -37,43 +34,4 @@ export function declareCommand(cli: Cli) {
       const isWhole = level === undefined && operation === undefined && vm === undefined && since === undefined;
       await copyLog(cli, safeLog(isWhole ? log : filterLines(log, { level, operation, vm, since }), jsonEscaped));
     });
-}
-
-type Begins = { older: number; newer: number };
-
-/** @returns from which byte on the log before this one, and this one, are read */
-async function beginsOf(path: string, tail: number | undefined): Promise<Begins> {
-  if (tail === undefined) return { older: 0, newer: 0 };
-  const newer = await beginOfTail(path, tail);
-  return { older: (await beginOfTail(`${path}.1`, newer.missing)).begin, newer: newer.begin };
-}
-
-/**
- * What there is, the log before this one first; then, when asked, what is added. The daemon empties its log when it is full, and keeps
- * what was in it beside it: there a reader goes on that had not come to the end.
- */
-async function* readLog(path: string, begins: Begins, follow: boolean): AsyncGenerator<Buffer> {
-  yield* readFrom(`${path}.1`, begins.older);
-  let at = begins.newer;
-  for (;;) {
-    for await (const chunk of readFrom(path, at)) {
-      at += chunk.length;
-      yield chunk;
-    }
-    if (!follow) return;
-    await sleep(FOLLOW_INTERVAL_MS);
-    if (sizeOf(path) >= at) continue;
-    yield* readFrom(`${path}.1`, at);
-    at = 0;
-  }
-}
-
-function sizeOf(path: string): number {
-  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
-}
-
-/** @returns the bytes of a file from a place on; none when it is not there */
-async function* readFrom(path: string, from: number): AsyncGenerator<Buffer> {
-  if (sizeOf(path) <= from) return;
-  for await (const chunk of createReadStream(path, { start: from })) yield chunk as Buffer;
 }
