@@ -17,6 +17,7 @@
 #include "packet.h"
 #include "routes.h"
 #include "shares.h"
+#include "common/signals.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -27,7 +28,6 @@
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -67,14 +67,8 @@ static void use_all_descriptors(void) {
 }
 
 static void watch_signals(void) {
-  sigset_t set;
-  sigemptyset(&set);
-  sigaddset(&set, SIGTERM);
-  sigaddset(&set, SIGINT);
-  sigprocmask(SIG_BLOCK, &set, NULL);
-  signal(SIGPIPE, SIG_IGN);
   signal(SIGHUP, SIG_IGN);
-  signals.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+  signals.fd = signals_of_end();
   loop_add(&signals, EPOLLIN);
 }
 

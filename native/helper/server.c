@@ -2,14 +2,13 @@
 #include "common/clock.h"
 #include "common/lines.h"
 #include "common/errors.h"
+#include "common/signals.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -129,16 +128,6 @@ static void accept_clients(int listener) {
   }
 }
 
-static int watch_signals(void) {
-  sigset_t set;
-  sigemptyset(&set);
-  sigaddset(&set, SIGTERM);
-  sigaddset(&set, SIGINT);
-  sigprocmask(SIG_BLOCK, &set, NULL);
-  signal(SIGPIPE, SIG_IGN);
-  return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-}
-
 static int shorter(int a, int b) { return a < 0 ? b : b < 0 || a < b ? a : b; }
 
 struct waiting {
@@ -192,7 +181,7 @@ int serve(int listener, bool activated) {
   // systemd hands its sockets over as blocking ones (systemd.service(5), NonBlocking=); a look for one caller more must come back.
   fcntl(listener, F_SETFL, fcntl(listener, F_GETFL) | O_NONBLOCK);
   static struct waiting waiting;
-  int signals = watch_signals();
+  int signals = signals_of_end();
   for (;;) {
     prepare(&waiting, listener, signals, activated);
     size_t known = served.count, known_refused = refused.count;

@@ -1,5 +1,6 @@
 #include "agent.h"
 #include "channel.h"
+#include "child.h"
 #include "serve.h"
 #include <dirent.h>
 #include <errno.h>
@@ -129,16 +130,12 @@ static int tend_ports(struct master *m) {
 
 int master_main(int init_fd, const char *transport) {
   static struct master m;
-  sigset_t children;
   m.init_fd = init_fd;
   m.vsock_fd = -1;
   m.started_ms = monotonic_ms();
   m.uses_serial = strcmp(transport, "vsock") != 0;
   signal(SIGPIPE, SIG_IGN);
-  sigemptyset(&children);
-  sigaddset(&children, SIGCHLD);
-  sigprocmask(SIG_BLOCK, &children, NULL);
-  m.signal_fd = signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK);
+  m.signal_fd = child_signal_fd();
   if (strcmp(transport, "serial") != 0) listen_vsock(&m);
   agent_shared->personalized_fd = init_fd;
   agent_shared->init_started = init_fd < 0;

@@ -73,14 +73,19 @@ static int list_foreign(int fd, struct addresses *found) {
   return netlink_list(fd, &m, note_address, found) == 0 ? 0 : errno;
 }
 
-static int set_default_route(int fd, int index, uint32_t gateway) {
-  struct netlink_request m;
-  struct rtmsg *route = netlink_begin(&m, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, sizeof *route);
+static struct rtmsg *begin_route(struct netlink_request *m, unsigned char table, unsigned char type) {
+  struct rtmsg *route = netlink_begin(m, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, sizeof *route);
   route->rtm_family = AF_INET;
-  route->rtm_table = RT_TABLE_MAIN;
+  route->rtm_table = table;
   route->rtm_protocol = RTPROT_STATIC;
   route->rtm_scope = RT_SCOPE_UNIVERSE;
-  route->rtm_type = RTN_UNICAST;
+  route->rtm_type = type;
+  return route;
+}
+
+static int set_default_route(int fd, int index, uint32_t gateway) {
+  struct netlink_request m;
+  begin_route(&m, RT_TABLE_MAIN, RTN_UNICAST);
   add_u32(&m, RTA_GATEWAY, gateway);
   add_u32(&m, RTA_OIF, (uint32_t)index);
   return apply(fd, &m);
@@ -92,14 +97,9 @@ static int set_default_route(int fd, int index, uint32_t gateway) {
  */
 static int close_host_loopback(int fd) {
   struct netlink_request m;
-  struct rtmsg *route = netlink_begin(&m, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, sizeof *route);
-  route->rtm_family = AF_INET;
-  route->rtm_dst_len = GUEST_PREFIX_LENGTH;
   // Where 127.0.0.0/8 stands, and the longer one wins.
-  route->rtm_table = RT_TABLE_LOCAL;
-  route->rtm_protocol = RTPROT_STATIC;
-  route->rtm_scope = RT_SCOPE_UNIVERSE;
-  route->rtm_type = RTN_UNREACHABLE;
+  struct rtmsg *route = begin_route(&m, RT_TABLE_LOCAL, RTN_UNREACHABLE);
+  route->rtm_dst_len = GUEST_PREFIX_LENGTH;
   add_u32(&m, RTA_DST, htonl(LOOPBACK_NETWORK));
   return apply(fd, &m);
 }
