@@ -24,7 +24,13 @@ export type WalkOptions = {
 const SHOWN_BURSTS = 12;
 
 /** Walks until the count or the time is reached. @returns how far it came @throws with the shortest beginning that fails */
-export async function walk({ seed, vmCount, verbCount, timeLimitMs, leastVerbCount }: WalkOptions): Promise<{ verbs: number; bursts: number }> {
+export async function walk({
+  seed,
+  vmCount,
+  verbCount,
+  timeLimitMs,
+  leastVerbCount,
+}: WalkOptions): Promise<{ verbs: number; bursts: number }> {
   // Every other seed walks on a machine without the root helper.
   const walker = await Walker.start({ isPlain: seed % 2 === 1 });
   const deadline = performance.now() + timeLimitMs;
