@@ -1,7 +1,9 @@
-import { formatSize } from '../lib/size.ts';
 import { BangerError } from './errors.ts';
 import { LIMITS } from './limits.ts';
 import { checkName } from './name.ts';
+import { type AllSettings, allSettings, type NumberMember, numberSettings, SETTINGS } from './settings/all.ts';
+import { type Asked, type NumberSetting, settle } from './settings/setting.ts';
+import { WRITTEN } from './settings/text.ts';
 import { decideAction } from './vm-state.ts';
 import type { Vm, VmSpec } from './vm.ts';
 
@@ -10,36 +12,19 @@ export type VmChangeRequest = {
   name?: string | undefined;
   /** By key: the value to set, null to remove it; others stay (RFC 7396). */
   labels?: Readonly<Record<string, string | null>> | undefined;
-} & { [Member in keyof VmSpec]?: VmSpec[Member] | undefined };
-
-/** What a VMM reads once, when it starts, and the flag that asks for it. */
-const NEEDS_STOP = {
-  vcpuCount: '--vcpu',
-  memoryMib: '--memory',
-  workDiskBytes: '--disk-size',
-  rootOverlayBytes: '--system-overlay-size',
-  hostCa: '--host-ca',
-  hostProxy: '--host-proxy',
-} as const;
-
-const DISKS = { workDiskBytes: 'work disk', rootOverlayBytes: 'root file system' } as const;
+} & Asked<AllSettings>;
 
 /**
  * Judges the whole request before any of it is done.
  * @returns name, labels and spec as they are to be
- * @throws WRONG_STATE naming the flags that need a stop; INVALID_INPUT for a disk that would shrink, or a bad name
+ * @throws WRONG_STATE naming the flags that need a stop; INVALID_INPUT for what would shrink and only grows, or a bad name
  */
 export function decideChange(vm: Vm, asked: VmChangeRequest): Pick<Vm, 'name' | 'spec' | 'labels'> {
   const name = asked.name === undefined ? vm.name : checkName(asked.name);
-  const spec: VmSpec = {
-    vcpuCount: asked.vcpuCount ?? vm.spec.vcpuCount,
-    memoryMib: asked.memoryMib ?? vm.spec.memoryMib,
-    workDiskBytes: asked.workDiskBytes ?? vm.spec.workDiskBytes,
-    rootOverlayBytes: asked.rootOverlayBytes ?? vm.spec.rootOverlayBytes,
-    nat: asked.nat ?? vm.spec.nat,
-    ...trustOf(asked, vm.spec),
-  };
-  for (const member of ['workDiskBytes', 'rootOverlayBytes'] as const) refuseShrinking(vm, member, spec[member]);
+  const spec = settle(SETTINGS, asked, vm.spec);
+  for (const [member, setting] of numberSettings()) {
+    if (setting.onlyGrows === true && spec[member] < vm.spec[member]) throw shrunk(vm, { member, setting, asked: spec[member] });
+  }
   decideAction(vm, 'set');
   if (vm.state === 'running') refuseLive(vm, spec);
   return { name, spec, labels: changedLabels(vm.labels, asked.labels ?? {}) };
@@ -56,27 +41,22 @@ export function changedLabels(present: Vm['labels'], asked: NonNullable<VmChange
   });
 }
 
-/** @returns what is said of the host's trust, by the request or else by what is there; nothing where nobody has said anything */
-export function trustOf(asked: VmChangeRequest, present: Pick<VmSpec, 'hostCa' | 'hostProxy'>): Pick<VmSpec, 'hostCa' | 'hostProxy'> {
-  const [hostCa, hostProxy] = [asked.hostCa ?? present.hostCa, asked.hostProxy ?? present.hostProxy];
-  return { ...(hostCa === undefined ? {} : { hostCa }), ...(hostProxy === undefined ? {} : { hostProxy }) };
-}
+type Shrinking = { member: NumberMember; setting: NumberSetting; asked: number };
 
-function refuseShrinking(vm: Vm, member: keyof typeof DISKS, askedBytes: number): void {
-  const presentBytes = vm.spec[member];
-  if (askedBytes >= presentBytes) return;
-  const sentence = `the ${DISKS[member]} of ${vm.name} has ${formatSize(presentBytes)} and cannot shrink to ${formatSize(askedBytes)}`;
-  throw new BangerError('INVALID_INPUT', sentence, {
-    remedy: `use ${NEEDS_STOP[member]} ${Math.ceil(presentBytes / 1024 ** 2)}M or more`,
-    details: { field: member, vm: vm.name, presentBytes, askedBytes },
+function shrunk(vm: Vm, { member, setting: { kind, name, flag }, asked }: Shrinking): BangerError {
+  const present = vm.spec[member];
+  const { text, word } = WRITTEN[kind];
+  const sentence = `the ${name} of ${vm.name} has ${text(present)} and cannot shrink to ${text(asked)}`;
+  return new BangerError('INVALID_INPUT', sentence, {
+    remedy: `use --${flag} ${word(present)} or more`,
+    details: { field: member, vm: vm.name, presentBytes: present, askedBytes: asked },
   });
 }
 
 function refuseLive(vm: Vm, spec: VmSpec): void {
-  const members = Object.keys(NEEDS_STOP) as (keyof typeof NEEDS_STOP)[];
-  const changed = members.filter((member) => spec[member] !== vm.spec[member]);
+  const changed = allSettings().filter(([member, { needsStop }]) => needsStop && spec[member] !== vm.spec[member]);
   if (changed.length === 0) return;
-  const flags = changed.map((member) => NEEDS_STOP[member]);
+  const flags = changed.map(([, { flag }]) => `--${flag}`);
   const verb = flags.length === 1 ? 'needs' : 'need';
   throw new BangerError('WRONG_STATE', `VM ${vm.name} is running, and ${flags.join(', ')} ${verb} it stopped; nothing was changed`, {
     remedy: `banger vm stop ${vm.name}`,

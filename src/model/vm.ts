@@ -1,20 +1,9 @@
+import type { AllSettings } from './settings/all.ts';
+import type { SpecOf } from './settings/setting.ts';
 import type { VmState } from './vm-state.ts';
 
-/** What the user asked for; everything is resolved, nothing is optional. */
-export type VmSpec = {
-  vcpuCount: number;
-  memoryMib: number;
-  /** Size of the work disk mounted at /root. */
-  workDiskBytes: number;
-  /** Virtual size of the root file system; at least the image's. */
-  rootOverlayBytes: number;
-  /** Whether the VM may reach the outside. */
-  nat: boolean;
-  /** Whether the guest trusts the authorities that were added to this host; absent: nobody has said so yet. */
-  hostCa?: boolean;
-  /** Whether the guest is told of the proxies of this host. */
-  hostProxy?: boolean;
-};
+/** What the user asked for, with all that has a default filled in; a member for each setting. */
+export type VmSpec = SpecOf<AllSettings>;
 
 /** A process, safe against pid reuse: the start time is field 22 of /proc/PID/stat, in clock ticks since boot. */
 export type ProcessIdentity = { pid: number; startTicks: number };

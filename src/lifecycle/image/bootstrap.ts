@@ -3,7 +3,7 @@ import { formatSize } from '../../lib/size.ts';
 import { BangerError } from '../../model/errors.ts';
 import { completeImage, type Image } from '../../model/image.ts';
 import type { OperationRecord } from '../../model/operation.ts';
-import { trustOf } from '../../model/vm-change.ts';
+import { trustOf } from '../../model/settings/host-trust.ts';
 import { preflight } from '../health/preflight.ts';
 import { checkTrust } from '../vm/create.ts';
 import type { Step } from '../../context/pipeline.ts';

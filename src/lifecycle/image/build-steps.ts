@@ -1,7 +1,7 @@
 import { formatDuration } from '../../lib/duration.ts';
 import { sshFingerprint } from '../../lib/ssh-fingerprint.ts';
 import { BangerError } from '../../model/errors.ts';
-import { trustOf } from '../../model/vm-change.ts';
+import { trustOf } from '../../model/settings/host-trust.ts';
 import type { Step } from '../../context/pipeline.ts';
 import type { LifecycleServices, World } from '../../context/services.ts';
 import type { BuildLog } from './build-log.ts';

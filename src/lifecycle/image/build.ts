@@ -3,7 +3,7 @@ import { BangerError } from '../../model/errors.ts';
 import type { Image } from '../../model/image.ts';
 import type { OperationRecord } from '../../model/operation.ts';
 import { chooseSteps, type ProvisionStep } from '../../model/provisioning.ts';
-import { trustOf } from '../../model/vm-change.ts';
+import { trustOf } from '../../model/settings/host-trust.ts';
 import { preflight } from '../health/preflight.ts';
 import type { LifecycleServices } from '../../context/services.ts';
 import { checkTrust } from '../vm/create.ts';

@@ -4,8 +4,8 @@ import { BangerError } from '../../model/errors.ts';
 import type { Image } from '../../model/image.ts';
 import { LIMITS } from '../../model/limits.ts';
 import { freeNetworkIndex } from '../network-index.ts';
-import { trustOf } from '../../model/vm-change.ts';
-import type { Vm, VmSpec } from '../../model/vm.ts';
+import { type HostTrust, trustOf } from '../../model/settings/host-trust.ts';
+import type { Vm } from '../../model/vm.ts';
 import { runAll, type Step } from '../../context/pipeline.ts';
 import type { LifecycleServices } from '../../context/services.ts';
 import { makeContext, type VmContext } from '../../context/vm-context.ts';
@@ -25,7 +25,7 @@ const SILENT = { log: () => undefined, progress: () => undefined };
 const nothing = { journal: () => undefined, signal: new AbortController().signal };
 
 /** What is asked of the VM of a build. */
-export type BuilderWish = { name: string; rootfsBytes: number; trust: Pick<VmSpec, 'hostCa' | 'hostProxy'> };
+export type BuilderWish = { name: string; rootfsBytes: number; trust: HostTrust };
 
 /**
  * Reserves the temporary VM of a build. It is in the state `creating` for its whole life: a daemon that finds it removes it.

@@ -1,5 +1,5 @@
 import type { Image } from '../../model/image.ts';
-import type { VmSpec } from '../../model/vm.ts';
+import type { HostTrust } from '../../model/settings/host-trust.ts';
 import type { OperationRecord } from '../../model/operation.ts';
 import type { Step } from '../../context/pipeline.ts';
 import type { LifecycleServices } from '../../context/services.ts';
@@ -15,7 +15,7 @@ export type BuilderWork = {
   /** Of the root file system. */
   rootfsBytes: number;
   /** What its VM is given of the trust of the host; default: as for new VMs. */
-  trust: Pick<VmSpec, 'hostCa' | 'hostProxy'>;
+  trust: HostTrust;
   /** Null when the steps make them. */
   boot: BootFiles | null;
   /** What the VM boots from; asked for with the id of the new image, before its steps begin. Its files may come into being by them. */

@@ -1,0 +1,27 @@
+import { hostTrustSettings } from './host-trust.ts';
+import { networkSettings } from './network.ts';
+import { resourceSettings } from './resources.ts';
+import { rootOverlaySettings } from './root-overlay.ts';
+import type { NumberSetting, Setting } from './setting.ts';
+import { workDiskSettings } from './work-disk.ts';
+
+/** Every setting of a VM, in the order in which people see them. Each file is named as the capability whose settings it declares. */
+export const SETTINGS = {
+  ...resourceSettings,
+  ...workDiskSettings,
+  ...rootOverlaySettings,
+  ...networkSettings,
+  ...hostTrustSettings,
+};
+
+export type AllSettings = typeof SETTINGS;
+export type Member = keyof AllSettings;
+export type NumberMember = { [M in Member]: AllSettings[M] extends NumberSetting ? M : never }[Member];
+
+export function allSettings(): [Member, Setting][] {
+  return Object.entries(SETTINGS) as [Member, Setting][];
+}
+
+export function numberSettings(): [NumberMember, NumberSetting][] {
+  return allSettings().filter((entry): entry is [NumberMember, NumberSetting] => entry[1].kind !== 'switch');
+}

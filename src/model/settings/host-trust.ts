@@ -1,0 +1,34 @@
+import { type Asked, settle, type Settings, type SpecOf } from './setting.ts';
+
+export const hostTrustSettings = {
+  hostCa: {
+    kind: 'switch',
+    flag: 'host-ca',
+    claim: 'trust the authorities added to this host',
+    meaning: 'whether the guest trusts the authorities that were added to the host',
+    help: { on: 'let it trust the authorities that were added to this host', off: 'let it trust only those of its distribution' },
+    default: null,
+    needsStop: true,
+    label: 'host ca',
+    shownOn: 'trusted',
+  },
+  hostProxy: {
+    kind: 'switch',
+    flag: 'host-proxy',
+    claim: 'are told of its proxies',
+    meaning: 'whether the guest is told of the proxies of the host',
+    help: { on: 'tell it of the proxies of this host', off: 'tell it of none' },
+    default: null,
+    needsStop: true,
+    label: 'host proxy',
+    shownOn: 'told',
+  },
+} as const satisfies Settings;
+
+/** What is said of the host's trust; the guests of builds have it without a VM of somebody. */
+export type HostTrust = SpecOf<typeof hostTrustSettings>;
+
+/** @returns what the request says, or else what is there; nothing where nobody has said anything */
+export function trustOf(asked: Asked<typeof hostTrustSettings>, present: HostTrust): HostTrust {
+  return settle(hostTrustSettings, asked, present);
+}
