@@ -6,6 +6,7 @@ import { hostTrust } from './host-trust.ts';
 import { hostname } from './hostname.ts';
 import { network } from './network.ts';
 import { ports } from './ports.ts';
+import { resources } from './resources.ts';
 import { rootOverlay } from './root-overlay.ts';
 import { services } from './services.ts';
 import { space } from './space.ts';
@@ -14,6 +15,7 @@ import { workDisk } from './work-disk.ts';
 
 /** Every capability, in the order of start; stop walks it backwards. Disks first: their order is /dev/vda, /dev/vdb. */
 export const ALL_CAPABILITIES: readonly Capability[] = [
+  resources,
   rootOverlay,
   workDisk,
   space,

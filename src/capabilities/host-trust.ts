@@ -1,11 +1,12 @@
 // The trust of the host in a guest: authorities that were added to it, and its proxies (--host-ca, --host-proxy).
 import type { AgentClient, CallOptions } from '../guest/agent-client.ts';
 import type { FileStatus } from '../guest/agent-replies.ts';
+import type { LifecycleServices } from '../context/services.ts';
 import type { VmContext } from '../context/vm-context.ts';
 import { addTroubles } from '../context/guest-troubles.ts';
 import { BangerError } from '../model/errors.ts';
 import { withBlock } from '../model/host-trust.ts';
-import type { VmSpec } from '../model/vm.ts';
+import type { HostTrust } from '../model/settings/host-trust.ts';
 import type { Capability } from '../context/capability.ts';
 
 /** The authorities alone, for programs that take more of them beside their own, such as Node. */
@@ -36,6 +37,7 @@ const MOST_FILE_BYTES = 4 * 1024 ** 2;
 export const hostTrust: Capability = {
   name: 'host-trust',
   traits: { ofOwnSystem: true },
+  checkNew: checkTrust,
   async beforeInit(context, agent, options) {
     const { vm, services } = context;
     if (!isTrusting(vm.spec)) return;
@@ -68,6 +70,12 @@ export const hostTrust: Capability = {
   },
 };
 
+/** Looks for what the guest is to be given. @throws NOT_FOUND, CONFIG_INVALID, UNSUPPORTED */
+export async function checkTrust({ world: { trust } }: LifecycleServices, { hostCa, hostProxy }: HostTrust): Promise<void> {
+  if (hostCa === true) await trust.certificates();
+  if (hostProxy === true) trust.proxyVariables();
+}
+
 /** Takes all of it out of a guest that runs: what an image is made of must not trust whom its builder trusted. */
 export async function takeTrustBack(context: VmContext, signal: AbortSignal): Promise<void> {
   const { agent } = context.services.vms.machines.get(context.vm);
@@ -76,7 +84,7 @@ export async function takeTrustBack(context: VmContext, signal: AbortSignal): Pr
 }
 
 /** @returns whether somebody has said anything about it, so that there is something to give or to take back */
-export function isTrusting({ hostCa, hostProxy }: VmSpec): boolean {
+export function isTrusting({ hostCa, hostProxy }: HostTrust): boolean {
   return hostCa !== undefined || hostProxy !== undefined;
 }
 

@@ -2,7 +2,7 @@ import type { AgentClient, CallOptions } from '../guest/agent-client.ts';
 import type { Finding } from '../model/finding.ts';
 import type { Step } from './pipeline.ts';
 import type { LifecycleServices } from './services.ts';
-import type { Vm } from '../model/vm.ts';
+import type { Vm, VmSpec } from '../model/vm.ts';
 import type { LiveMachine } from './machines.ts';
 import type { GuestDraft, MachineDraft, VmContext } from './vm-context.ts';
 
@@ -42,11 +42,14 @@ export type Companion = {
 
 /**
  * One thing a VM can have, in one file: what is made for it, what the VMM and the guest are told, and how it goes away.
+ * Its members of the spec are declared in the file of the same name in `model/settings/`, which the CLI and the API read, too.
  * Verbs walk the list in order and undo it in reverse; adding a capability changes no verb.
  */
 export type Capability = {
   readonly name: string;
   readonly traits?: CapabilityTraits;
+  /** Judged before a VM is made. @throws what keeps one with this spec from being made */
+  checkNew?(services: LifecycleServices, spec: VmSpec): void | Promise<void>;
   /** Made with the VM, undone by delete. */
   prepare?: Step<VmContext>;
   /** Made before the VMM starts, undone when it has ended. */

@@ -5,7 +5,7 @@ import { completeImage, type Image } from '../../model/image.ts';
 import type { OperationRecord } from '../../model/operation.ts';
 import { trustOf } from '../../model/settings/host-trust.ts';
 import { preflight } from '../health/preflight.ts';
-import { checkTrust } from '../vm/create.ts';
+import { checkTrust } from '../../capabilities/host-trust.ts';
 import type { Step } from '../../context/pipeline.ts';
 import type { LifecycleServices } from '../../context/services.ts';
 import type { BuildLog } from './build-log.ts';

@@ -6,7 +6,7 @@ import { chooseSteps, type ProvisionStep } from '../../model/provisioning.ts';
 import { trustOf } from '../../model/settings/host-trust.ts';
 import { preflight } from '../health/preflight.ts';
 import type { LifecycleServices } from '../../context/services.ts';
-import { checkTrust } from '../vm/create.ts';
+import { checkTrust } from '../../capabilities/host-trust.ts';
 import { bootstrapImage } from './bootstrap.ts';
 import { beginWithBuilder } from './builder-work.ts';
 import { buildFacts, buildSteps } from './build-steps.ts';

@@ -1,11 +1,12 @@
 import { ALL_CAPABILITIES } from '../../capabilities/all.ts';
-import { formatSize } from '../../lib/size.ts';
 import { BangerError } from '../../model/errors.ts';
 import type { Image } from '../../model/image.ts';
 import { checkName } from '../../model/name.ts';
 import { freeNetworkIndex } from '../network-index.ts';
 import type { OperationRecord } from '../../model/operation.ts';
-import { trustOf } from '../../model/settings/host-trust.ts';
+import type { AllSettings } from '../../model/settings/all.ts';
+import { completeSpec } from '../../model/settings/complete.ts';
+import type { Asked } from '../../model/settings/setting.ts';
 import { changedLabels } from '../../model/vm-change.ts';
 import type { Vm, VmSpec } from '../../model/vm.ts';
 import { healImage } from '../image/heal.ts';
@@ -22,7 +23,7 @@ export type CreateRequest = {
   image?: string;
   labels?: Readonly<Record<string, string>>;
   /** What the user said; the rest are defaults. */
-  asked: { [Member in keyof VmSpec]?: VmSpec[Member] | undefined };
+  asked: Asked<AllSettings>;
   start: boolean;
   waitForServices: boolean;
 };
@@ -35,8 +36,7 @@ export async function createVm(services: LifecycleServices, request: CreateReque
   if (request.name !== undefined) checkName(request.name);
   const image = await services.images.resolve(request.image);
   const spec = completeSpec(services.settings.defaultSpec, request.asked, image);
-  checkMemory(spec.memoryMib, services.settings.hostMemoryMib);
-  await checkTrust(services, spec);
+  for (const capability of ALL_CAPABILITIES) await capability.checkNew?.(services, spec);
   await preflight(services, 'vm create', { image });
   const vm = reserve(services, request, image, spec);
   try {
@@ -59,55 +59,6 @@ async function build(services: LifecycleServices, vm: Vm, request: CreateRequest
     if (signal.aborted) await services.world.files.removeTree(services.vms.pathsOf(vm).logDirectory);
     throw error;
   }
-}
-
-/**
- * Fills in the defaults. An image may be larger than a default size, which then gives way; a size that the user chose does not.
- * @throws INVALID_INPUT when a chosen disk is smaller than what the image brings
- */
-export function completeSpec(defaults: VmSpec, asked: CreateRequest['asked'], image: Image): VmSpec {
-  return {
-    vcpuCount: asked.vcpuCount ?? defaults.vcpuCount,
-    memoryMib: asked.memoryMib ?? defaults.memoryMib,
-    workDiskBytes: diskSize('work disk', '--disk-size', asked.workDiskBytes, defaults.workDiskBytes, image.workSeedBytes),
-    rootOverlayBytes: diskSize(
-      'root file system',
-      '--system-overlay-size',
-      asked.rootOverlayBytes,
-      defaults.rootOverlayBytes,
-      image.rootfsBytes,
-    ),
-    nat: asked.nat ?? defaults.nat,
-    ...trustOf(asked, defaults),
-  };
-}
-
-/** Looks for what the guest is to be given. @throws NOT_FOUND, CONFIG_INVALID, UNSUPPORTED */
-export async function checkTrust(
-  { world: { trust: hostTrust } }: LifecycleServices,
-  { hostCa, hostProxy }: Pick<VmSpec, 'hostCa' | 'hostProxy'>,
-): Promise<void> {
-  if (hostCa === true) await hostTrust.certificates();
-  if (hostProxy === true) hostTrust.proxyVariables();
-}
-
-/** @throws INVALID_INPUT */
-export function checkMemory(memoryMib: number, hostMemoryMib: number): void {
-  if (memoryMib <= hostMemoryMib) return;
-  const [asked, hostTotal] = [memoryMib, hostMemoryMib].map((mib) => formatSize(mib * 1024 ** 2));
-  throw new BangerError('INVALID_INPUT', `a VM with ${asked} of memory does not fit this host, which has ${hostTotal}`, {
-    remedy: 'use a smaller --memory',
-    details: { field: 'memoryMib', maximum: hostMemoryMib },
-  });
-}
-
-function diskSize(what: string, flag: string, asked: number | undefined, byDefault: number, minimum: number): number {
-  if (asked === undefined) return Math.max(byDefault, minimum);
-  if (asked >= minimum) return asked;
-  throw new BangerError('INVALID_INPUT', `a ${what} of ${formatSize(asked)} is smaller than the image's ${formatSize(minimum)}`, {
-    remedy: `use ${flag} ${Math.ceil(minimum / 1024 ** 2)}M or more`,
-    details: { minimum },
-  });
 }
 
 /** The record goes last. When something could not be undone it is left as that of a deletion which was broken off: never to be started. */

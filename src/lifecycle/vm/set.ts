@@ -7,7 +7,6 @@ import { preflight } from '../health/preflight.ts';
 import { runSteps, type Step } from '../../context/pipeline.ts';
 import type { LifecycleServices } from '../../context/services.ts';
 import { makeContext, type VmContext } from '../../context/vm-context.ts';
-import { checkMemory } from './create.ts';
 import { verb } from './verbs.ts';
 import { assertEnded } from './vmm.ts';
 
@@ -28,7 +27,6 @@ export function setVm(services: LifecycleServices, vm: Vm, asked: VmChangeReques
 
 function judge(services: LifecycleServices, vm: Vm, asked: VmChangeRequest): Changeable {
   const to = decideChange(vm, asked);
-  if (to.spec.memoryMib !== vm.spec.memoryMib) checkMemory(to.spec.memoryMib, services.settings.hostMemoryMib);
   for (const { change } of ALL_CAPABILITIES) change?.check?.(services, vm, to);
   services.vms.records.assertNameFree({ id: vm.id, name: to.name });
   return to;
