@@ -3,21 +3,9 @@ import { z } from 'zod';
 import { ERROR_CODES } from '../model/errors.ts';
 import { LABEL_KEY, LABEL_VALUE, LIMITS, execProblem } from '../model/limits.ts';
 import { VM_STATES } from '../model/vm-state.ts';
+import { SETTING_SCHEMAS } from './setting-schemas.ts';
 
-const bytes = (what: string): z.ZodNumber =>
-  z.number().int().min(LIMITS.diskBytes.min).max(LIMITS.diskBytes.max).multipleOf(LIMITS.diskStepBytes).describe(`${what}, bytes`);
-
-export const vmSpecSchema = z
-  .strictObject({
-    vcpuCount: z.number().int().min(LIMITS.vcpuCount.min).max(LIMITS.vcpuCount.max),
-    memoryMib: z.number().int().min(LIMITS.memoryMib.min).max(LIMITS.memoryMib.max),
-    workDiskBytes: bytes('size of the work disk at /root'),
-    rootOverlayBytes: bytes('virtual size of the root file system'),
-    nat: z.boolean().describe('whether the VM may reach the outside'),
-    hostCa: z.boolean().optional().describe('whether the guest trusts the authorities that were added to the host'),
-    hostProxy: z.boolean().optional().describe('whether the guest is told of the proxies of the host'),
-  })
-  .meta({ id: 'VmSpec' });
+export const vmSpecSchema = z.strictObject(SETTING_SCHEMAS).meta({ id: 'VmSpec' });
 
 const labelValue = z.string().regex(LABEL_VALUE, 'must be one line of text').max(LIMITS.labels.maxValueLength);
 const labelsOf = <Value extends z.ZodType>(value: Value) => z.record(z.string().regex(LABEL_KEY, 'must be a key of a label'), value);

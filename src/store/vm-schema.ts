@@ -1,17 +1,27 @@
 // The parts of a VM that are kept as JSON, in its row and in its manifest.
 import { z } from 'zod';
+import { type AllSettings, allSettings, type Member } from '../model/settings/all.ts';
+import type { Setting, SwitchSetting } from '../model/settings/setting.ts';
 
 const processSchema = z.strictObject({ pid: z.number(), startTicks: z.number() });
 
-export const specSchema = z.strictObject({
-  vcpuCount: z.number(),
-  memoryMib: z.number(),
-  workDiskBytes: z.number(),
-  rootOverlayBytes: z.number(),
-  nat: z.boolean(),
-  hostCa: z.boolean().exactOptional(),
-  hostProxy: z.boolean().exactOptional(),
-});
+type Stored<One extends Setting> = One extends SwitchSetting
+  ? One['default'] extends null
+    ? z.ZodExactOptional<z.ZodBoolean>
+    : z.ZodBoolean
+  : z.ZodNumber;
+
+/** What was recorded is taken as it is: what may be asked for can change with the program. */
+function storedSchema({ kind, default: byDefault }: Setting): z.ZodType {
+  const schema = kind === 'switch' ? z.boolean() : z.number();
+  return byDefault === null ? schema.exactOptional() : schema;
+}
+
+export const specSchema = z.strictObject(
+  Object.fromEntries(allSettings().map(([member, setting]) => [member, storedSchema(setting)])) as {
+    [M in Member]: Stored<AllSettings[M]>;
+  },
+);
 
 export const runtimeSchema = z.strictObject({
   bootId: z.string(),

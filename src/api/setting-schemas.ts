@@ -1,0 +1,30 @@
+// What may be asked of each setting of a VM, from the declarations that the CLI reads, too.
+import { z } from 'zod';
+import { LIMITS } from '../model/limits.ts';
+import { type AllSettings, allSettings, type Member } from '../model/settings/all.ts';
+import type { NumberKind, Setting, SwitchSetting } from '../model/settings/setting.ts';
+
+type SchemaOf<One extends Setting> = One extends SwitchSetting
+  ? One['default'] extends null
+    ? z.ZodOptional<z.ZodBoolean>
+    : z.ZodBoolean
+  : z.ZodNumber;
+
+const STEPS: Readonly<Partial<Record<NumberKind, number>>> = { disk: LIMITS.diskStepBytes };
+
+function schemaOf(setting: Setting): z.ZodType {
+  const schema = setting.kind === 'switch' ? z.boolean() : numberOf(setting.kind, setting.range);
+  const optional = setting.default === null ? schema.optional() : schema;
+  return setting.meaning === undefined ? optional : optional.describe(setting.meaning);
+}
+
+function numberOf(kind: NumberKind, { min, max }: { min: number; max: number }): z.ZodNumber {
+  const schema = z.number().int().min(min).max(max);
+  const step = STEPS[kind];
+  return step === undefined ? schema : schema.multipleOf(step);
+}
+
+/** By member of a VM's spec. */
+export const SETTING_SCHEMAS = Object.fromEntries(allSettings().map(([member, setting]) => [member, schemaOf(setting)])) as {
+  [M in Member]: SchemaOf<AllSettings[M]>;
+};
