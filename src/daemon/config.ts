@@ -3,22 +3,11 @@ import { parse, TomlError } from 'smol-toml';
 import { z } from 'zod';
 import { parseDuration } from '../lib/duration.ts';
 import { nearest } from '../lib/nearest.ts';
-import { formatSize, parseSize } from '../lib/size.ts';
 import { BangerError } from '../model/errors.ts';
 import { requirementOf } from './input.ts';
-import { DEFAULT_SPEC, LIMITS } from '../model/limits.ts';
+import { defaultSchemas } from './setting-defaults.ts';
+import { sizeSchema } from './size-schema.ts';
 
-const size = (bareUnit: number, min: number, max: number) =>
-  z
-    .union([z.string(), z.number()])
-    .transform((value) => parseSize(String(value), { bareUnit }))
-    .pipe(
-      z
-        .number({ error: 'not a size such as "512M" or "8GiB"' })
-        .min(min, `must be at least ${formatSize(min)}`)
-        .max(max, `must be at most ${formatSize(max)}`),
-    );
-const disk = size(1, LIMITS.diskBytes.min, LIMITS.diskBytes.max);
 /** It becomes the value of a variable, here and in guests. */
 const wordOf = (max: number) =>
   z
@@ -52,17 +41,11 @@ const configSchemaOf = (drivers: DriverNames) =>
     stop_grace_seconds: z.number().int().min(0).max(3600).default(30),
     boot_timeout_seconds: z.number().int().min(5).max(3600).default(180),
     auto_stop_stale_after: durationOrOff.default(null),
-    reserved_space: size(1, 0, 2 ** 50).default(512 * MIB),
+    reserved_space: sizeSchema(1, 0, 2 ** 50).default(512 * MIB),
     defaults: z
       .strictObject({
         image: z.string().default('default'),
-        vcpu: z.number().int().min(LIMITS.vcpuCount.min).max(LIMITS.vcpuCount.max).default(DEFAULT_SPEC.vcpuCount),
-        memory: size(MIB, LIMITS.memoryMib.min * MIB, LIMITS.memoryMib.max * MIB).default(DEFAULT_SPEC.memoryMib * MIB),
-        disk_size: disk.default(DEFAULT_SPEC.workDiskBytes),
-        system_overlay_size: disk.default(DEFAULT_SPEC.rootOverlayBytes),
-        nat: z.boolean().default(DEFAULT_SPEC.nat),
-        host_ca: z.boolean().default(false),
-        host_proxy: z.boolean().default(false),
+        ...defaultSchemas(),
       })
       .prefault({}),
     network: z.strictObject({ mode: driverSchema(drivers.networks), share: z.enum(['me', 'everyone']).default('me') }).prefault({}),

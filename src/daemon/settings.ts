@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import { totalmem } from 'node:os';
 import type { LifecycleSettings } from '../context/services.ts';
 import { placeOfInstallation } from '../model/network.ts';
-import type { VmSpec } from '../model/vm.ts';
 import type { Config } from './config.ts';
+import { defaultSpecOf } from './setting-defaults.ts';
 
 /** A guest that writes 128 MiB in less than this runs into the end of its overlay; copying each chunk first, few can. */
 const SPACE_CHECK_MS = 500;
@@ -16,7 +16,7 @@ const DEGRADED_WAIT_MS = 60_000;
  */
 export function settingsOf(config: Config, stateDirectory: string): LifecycleSettings {
   return {
-    defaultSpec: defaultSpecOf(config),
+    defaultSpec: defaultSpecOf(config.defaults),
     firstNetworkIndex: placeOfInstallation(createHash('sha256').update(stateDirectory).digest().readUInt32BE()),
     hostMemoryMib: Math.floor(totalmem() / 1024 ** 2),
     stopGraceMs: config.stop_grace_seconds * 1000,
@@ -24,17 +24,5 @@ export function settingsOf(config: Config, stateDirectory: string): LifecycleSet
     degradedWaitMs: DEGRADED_WAIT_MS,
     spaceCheckMs: SPACE_CHECK_MS,
     reservedBytes: config.reserved_space,
-  };
-}
-
-function defaultSpecOf({ defaults }: Config): VmSpec {
-  return {
-    vcpuCount: defaults.vcpu,
-    memoryMib: Math.floor(defaults.memory / 1024 ** 2),
-    workDiskBytes: defaults.disk_size,
-    rootOverlayBytes: defaults.system_overlay_size,
-    nat: defaults.nat,
-    ...(defaults.host_ca ? { hostCa: true } : {}),
-    ...(defaults.host_proxy ? { hostProxy: true } : {}),
   };
 }

@@ -1,6 +1,8 @@
 // What each key of config.toml means, beside what the schema says of it.
 import { configKeys, environmentName, loadConfig } from '../../src/daemon/config.ts';
+import { keyOf } from '../../src/daemon/setting-defaults.ts';
 import { formatSize } from '../../src/lib/size.ts';
+import { allSettings } from '../../src/model/settings/all.ts';
 
 const MEANINGS: Readonly<Record<string, string>> = {
   hypervisor: 'auto, firecracker or qemu; auto takes the first that really works on this host',
@@ -12,13 +14,7 @@ const MEANINGS: Readonly<Record<string, string>> = {
   auto_stop_stale_after: 'a duration such as 12h, after which a VM that nobody uses is stopped, or off',
   reserved_space: 'a size: what must stay free on the file system of the state',
   'defaults.image': 'image of VMs that are created without --image',
-  'defaults.vcpu': 'processors of VMs that are created without --vcpu',
-  'defaults.memory': 'memory of VMs that are created without --memory',
-  'defaults.disk_size': 'work disk of VMs that are created without --disk-size',
-  'defaults.system_overlay_size': 'root file system of VMs that are created without --system-overlay-size',
-  'defaults.nat': 'whether VMs that are created without --nat or --no-nat may reach the outside',
-  'defaults.host_ca': 'whether VMs that are created without --host-ca or --no-host-ca trust the authorities added to this host',
-  'defaults.host_proxy': 'whether VMs that are created without --host-proxy or --no-host-proxy are told of its proxies',
+  ...settingMeanings(),
   'trust.ca_file': 'certificates for --host-ca and for what banger fetches, PEM; without it what an administrator added to this host',
   'trust.http_proxy': 'proxy for http, of guests with --host-proxy and of what banger fetches; without it the variable http_proxy',
   'trust.https_proxy': 'the same for https',
@@ -40,6 +36,18 @@ const MEANINGS: Readonly<Record<string, string>> = {
   'http.wake': 'whether the page of a stopped VM has a button that starts it',
   'dns.enabled': 'whether names under .vm are answered at all',
 };
+
+function settingMeanings(): Record<string, string> {
+  const pairs = allSettings().map(([, setting]): [string, string] => {
+    const { flag } = setting;
+    const meaning =
+      setting.kind === 'switch'
+        ? `whether VMs that are created without --${flag} or --no-${flag} ${setting.claim}`
+        : `${setting.name} of VMs that are created without --${flag}`;
+    return [`defaults.${keyOf(setting)}`, meaning];
+  });
+  return Object.fromEntries(pairs);
+}
 
 export type ConfigKey = { key: string; environment: string; default: string; meaning: string };
 
