@@ -3,7 +3,6 @@ import { mkdirSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { DEFAULT_SPEC } from '../src/model/limits.ts';
 import { openDatabase } from '../src/store/database.ts';
 import { createVmStore } from '../src/store/vms.ts';
 import type { Bench, BenchContext } from './bench.ts';
@@ -11,6 +10,8 @@ import type { RowResult } from './round-robin.ts';
 import { withProgram } from './timed.ts';
 
 const COUNT = 10_000;
+const GIB = 1024 ** 3;
+const SPEC = { vcpuCount: 2, memoryMib: 1024, workDiskBytes: 8 * GIB, rootOverlayBytes: 8 * GIB, nat: true };
 const START_TIMEOUT_MS = 30_000;
 const bangerd = join(import.meta.dirname, '..', 'bin', 'bangerd');
 
@@ -22,7 +23,7 @@ function writeRecords(path: string, count: number): void {
     const [id, createdAt] = [at.toString(16).padStart(32, '0'), new Date(1_767_225_600_000 + at * 1000).toISOString()];
     const identity = { id, name: `vm-${at}`, imageId: '1'.repeat(32), imageName: 'default', networkIndex: 2 + at, createdAt };
     const rest = { startedAt: null, lastUsedAt: null, runtime: null, sshHostKey: null, lastError: null, forwards: [], labels: {} };
-    vms.insert({ ...identity, ...rest, state: 'stopped', spec: DEFAULT_SPEC });
+    vms.insert({ ...identity, ...rest, state: 'stopped', spec: SPEC });
   }
   database.exec('COMMIT');
   database.close();

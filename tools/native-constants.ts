@@ -31,6 +31,7 @@ import {
   JAIL_DIRECTORY,
   JAIL_PROGRAMS,
 } from '../src/model/root-helper.ts';
+import { resourceSettings } from '../src/model/settings/resources.ts';
 import { HOST_NAME_PREFIX } from '../src/model/vm.ts';
 
 const ROOT = join(import.meta.dirname, '..');
@@ -110,10 +111,13 @@ const groups = (): readonly { of: string; constants: readonly Constant[] }[] => 
       ['LIMIT_HEAD_BYTES', bytes(AGENT_LIMITS.headBytes)],
       ['LIMIT_JSON_BYTES', bytes(AGENT_LIMITS.jsonBytes)],
       ['LIMIT_JSON_VALUES', String(AGENT_LIMITS.jsonValues)],
-      ['LIMIT_VCPUS', String(LIMITS.vcpuCount.max)],
       ['VMM_OPEN_FILES', String(VMM_OPEN_FILES)],
       ['LIMIT_DISK_BYTES', bytes(LIMITS.diskBytes.max)],
     ],
+  },
+  {
+    of: 'src/model/settings/resources.ts',
+    constants: [['LIMIT_VCPUS', String(resourceSettings.vcpuCount.range.max)]],
   },
   {
     of: 'src/lib/frames.ts',

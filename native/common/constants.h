@@ -38,9 +38,11 @@
 #define LIMIT_HEAD_BYTES 16384
 #define LIMIT_JSON_BYTES 13631488
 #define LIMIT_JSON_VALUES 262144
-#define LIMIT_VCPUS 32
 #define VMM_OPEN_FILES 2048
 #define LIMIT_DISK_BYTES UINT64_C(17592186044416)
+
+// src/model/settings/resources.ts
+#define LIMIT_VCPUS 32
 
 // src/lib/frames.ts
 #define FRAME_HEADER_BYTES 4

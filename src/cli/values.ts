@@ -23,16 +23,14 @@ export function parseInteger(flag: string, value: string, range: { min: number; 
 }
 
 /** @returns MiB; a bare number counts MiB. @throws INVALID_INPUT also for what is no whole number of MiB */
-export function parseMemory(flag: string, value: string): number {
-  const { min, max } = LIMITS.memoryMib;
+export function parseMemory(flag: string, value: string, { min, max }: { min: number; max: number }): number {
   const mib = (parseSize(value, { bareUnit: MIB }) ?? Number.NaN) / MIB;
   if (Number.isInteger(mib) && mib >= min && mib <= max) return mib;
   return refuse(flag, value, `MiB or a size such as 2G, from ${formatSize(min * MIB)} to ${formatSize(max * MIB)}`);
 }
 
 /** @returns bytes; a bare number counts bytes, so a forgotten unit is refused as too small. @throws INVALID_INPUT */
-export function parseDiskSize(flag: string, value: string): number {
-  const { min, max } = LIMITS.diskBytes;
+export function parseDiskSize(flag: string, value: string, { min, max } = LIMITS.diskBytes): number {
   const bytes = parseSize(value);
   if (bytes !== undefined && bytes % LIMITS.diskStepBytes === 0 && bytes >= min && bytes <= max) return bytes;
   return refuse(flag, value, `a size such as 20G in whole MiB, from ${formatSize(min)} to ${formatSize(max)}`);

@@ -1,9 +1,5 @@
-/** Bounds of what a user may ask for. Reasons beside each. */
+/** Bounds of what a user may ask for, reasons beside each; those of one setting alone are in settings/. */
 export const LIMITS = {
-  /** Firecracker takes 1 to 32 (its machine-config API). */
-  vcpuCount: { min: 1, max: 32 },
-  /** Debian's kernel and systemd need about 100 MiB to boot; the top is what one host can plausibly hold. */
-  memoryMib: { min: 128, max: 1_048_576 },
   /** ext4 with a journal wants some room; 16 TiB is its limit with 4 KiB blocks. */
   diskBytes: { min: 64 * 1024 ** 2, max: 16 * 1024 ** 4 },
   /** File systems and overlays want whole sectors; nobody means less than a MiB here. */
@@ -55,15 +51,6 @@ export function execProblem(argv: readonly string[], environment: Readonly<Recor
   if (totalBytes <= LIMITS.exec.totalBytes) return undefined;
   return `and its environment take ${totalBytes} bytes with ${words.length} words; Linux takes ${LIMITS.exec.totalBytes}`;
 }
-
-/** What a VM gets when the user says nothing; config.toml overrides. */
-export const DEFAULT_SPEC = {
-  vcpuCount: 2,
-  memoryMib: 1024,
-  workDiskBytes: 8 * 1024 ** 3,
-  rootOverlayBytes: 8 * 1024 ** 3,
-  nat: true,
-} as const;
 
 /** Signals that mean something to a VMM (signal(7)). */
 export const VMM_SIGNALS = ['SIGKILL', 'SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2', 'SIGSTOP', 'SIGCONT'] as const;

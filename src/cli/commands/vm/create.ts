@@ -1,7 +1,5 @@
 import type { CreateVm, VmView } from '../../../api/schemas.ts';
 import { formatDuration } from '../../../lib/duration.ts';
-import { formatSize } from '../../../lib/size.ts';
-import { DEFAULT_SPEC, LIMITS } from '../../../model/limits.ts';
 import { checkName } from '../../../model/name.ts';
 import { BangerError } from '../../../model/errors.ts';
 import type { Cli } from '../../cli.ts';
@@ -11,7 +9,8 @@ import { isData, printOne, showing, type ShowFlags } from '../../output.ts';
 import { localhostUrls } from '../../render/ports.ts';
 import { tellStarted } from '../../render/started.ts';
 import { progressOption } from '../../progress-option.ts';
-import { parseDiskSize, parseInteger, parseLabels, parseMemory } from '../../values.ts';
+import { parseLabels } from '../../values.ts';
+import { givenSettings, type SettingFlags, withSettings } from '../../vm-settings.ts';
 
 /** What a VM can do by then, from the first to the last. */
 const READINESS = 'be done when commands can be run (agent), ssh lets in (ssh), or the services of the image listen (services)';
@@ -24,26 +23,11 @@ const EXAMPLES = [
 ];
 
 export function declareCommand(cli: Cli) {
-  const command = newCommand('create', 'create a virtual machine and start it', EXAMPLES)
+  const named = newCommand('create', 'create a virtual machine and start it', EXAMPLES)
     .argument('[name]', 'the same as --name')
     .option('--name <name>', 'name, a DNS label (default: one is made up)', (value) => checkName(value))
-    .option('--image <image>', 'image to boot from, name or id (default: the default image)')
-    .option('--vcpu <count>', `processors (default: ${DEFAULT_SPEC.vcpuCount})`, (v) => parseInteger('--vcpu', v, LIMITS.vcpuCount))
-    .option('--memory <size>', `memory, MiB or with a unit (default: ${formatSize(DEFAULT_SPEC.memoryMib * 1024 ** 2)})`, (v) =>
-      parseMemory('--memory', v),
-    )
-    .option('--disk-size <size>', `work disk at /root (default: ${formatSize(DEFAULT_SPEC.workDiskBytes)})`, (v) =>
-      parseDiskSize('--disk-size', v),
-    )
-    .option('--system-overlay-size <size>', `root file system (default: ${formatSize(DEFAULT_SPEC.rootOverlayBytes)})`, (v) =>
-      parseDiskSize('--system-overlay-size', v),
-    )
-    .addOption(newOption('--nat', `let it reach the outside (default: ${DEFAULT_SPEC.nat ? 'yes' : 'no'})`))
-    .addOption(newOption('--no-nat', 'cut it off from the outside'))
-    .addOption(newOption('--host-ca', 'let it trust the authorities that were added to this host (default: no)'))
-    .addOption(newOption('--no-host-ca', 'let it trust only those of its distribution'))
-    .addOption(newOption('--host-proxy', 'tell it of the proxies of this host (default: no)'))
-    .addOption(newOption('--no-host-proxy', 'tell it of none'))
+    .option('--image <image>', 'image to boot from, name or id (default: the default image)');
+  const command = withSettings(named, 'create')
     .option('-l, --label <key=value>', 'a note for yourself and for --filter (may be repeated)', collect)
     .addOption(newOption('--no-start', 'create it only'))
     .addOption(
@@ -93,16 +77,9 @@ async function tellExisting(cli: Cli, vm: VmView, flags: ShowFlags): Promise<voi
   if (!isData(flags)) cli.note(`${vm.name} is there already, ${vm.state}; nothing was changed`);
 }
 
-export type CreateFlags = {
+export type CreateFlags = SettingFlags & {
   name?: string | undefined;
   image?: string | undefined;
-  vcpu?: number | undefined;
-  memory?: number | undefined;
-  diskSize?: number | undefined;
-  systemOverlaySize?: number | undefined;
-  nat?: boolean | undefined;
-  hostCa?: boolean | undefined;
-  hostProxy?: boolean | undefined;
   start?: boolean | undefined;
   label?: string[] | undefined;
   wait?: 'agent' | 'ssh' | 'services' | undefined;
@@ -113,13 +90,7 @@ export function createBody(flags: CreateFlags): CreateVm {
   return {
     ...(flags.name === undefined ? {} : { name: flags.name }),
     ...(flags.image === undefined ? {} : { image: flags.image }),
-    ...(flags.vcpu === undefined ? {} : { vcpuCount: flags.vcpu }),
-    ...(flags.memory === undefined ? {} : { memoryMib: flags.memory }),
-    ...(flags.diskSize === undefined ? {} : { workDiskBytes: flags.diskSize }),
-    ...(flags.systemOverlaySize === undefined ? {} : { rootOverlayBytes: flags.systemOverlaySize }),
-    ...(flags.nat === undefined ? {} : { nat: flags.nat }),
-    ...(flags.hostCa === undefined ? {} : { hostCa: flags.hostCa }),
-    ...(flags.hostProxy === undefined ? {} : { hostProxy: flags.hostProxy }),
+    ...givenSettings(flags),
     ...(flags.label === undefined ? {} : { labels: parseLabels('--label', flags.label) }),
     ...(flags.wait === undefined || flags.wait === 'services' ? {} : { waitFor: flags.wait }),
     // commander gives a lone --no- option the value true when it is absent.

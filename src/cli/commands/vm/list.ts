@@ -1,11 +1,11 @@
 import type { VmView } from '../../../api/schemas.ts';
 import { formatAge } from '../../../lib/duration.ts';
-import { formatSize } from '../../../lib/size.ts';
 import type { Cli } from '../../cli.ts';
 import { collect, newCommand, newOption } from '../../command.ts';
 import { listing, printList } from '../../output.ts';
 import type { Column } from '../../render/table.ts';
 import { filterOption, labelText, parseFilters } from '../../vm-filter.ts';
+import { settingColumns } from '../../vm-settings.ts';
 
 const EXAMPLES = [
   'banger vm list -o wide',
@@ -40,9 +40,7 @@ const COLUMNS: readonly Column<VmView>[] = [
   { title: 'NAME', of: (vm) => vm.name },
   { title: 'STATE', of: stateOf },
   { title: 'IMAGE', of: (vm) => vm.image, minor: true },
-  { title: 'VCPU', of: (vm) => String(vm.spec.vcpuCount), minor: true },
-  { title: 'MEMORY', of: (vm) => formatSize(vm.spec.memoryMib * 1024 ** 2), minor: true },
-  { title: 'DISK', of: (vm) => formatSize(vm.spec.workDiskBytes), minor: true },
+  ...settingColumns('table'),
   { title: 'ADDRESS', of: (vm) => vm.address },
   { title: 'CREATED', of: (vm) => formatAge(Date.parse(vm.createdAt), Date.now()), minor: true },
 ];
@@ -50,7 +48,7 @@ const COLUMNS: readonly Column<VmView>[] = [
 const WIDE_COLUMNS: readonly Column<VmView>[] = [
   { title: 'ID', of: (vm) => vm.id },
   { title: 'GUEST', of: (vm) => vm.guestAddress },
-  { title: 'NAT', of: (vm) => (vm.spec.nat ? 'yes' : 'no') },
+  ...settingColumns('wide'),
   { title: 'VMM', of: (vm) => [vm.hypervisor, vm.accelerator].filter((part) => part !== null).join('/') || '-' },
   { title: 'STORAGE', of: (vm) => vm.storageDriver ?? '-' },
   { title: 'NETWORK', of: (vm) => vm.networkDriver ?? '-' },

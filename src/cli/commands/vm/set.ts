@@ -1,14 +1,14 @@
 import type { SetVm } from '../../../api/schemas.ts';
 import { BangerError } from '../../../model/errors.ts';
-import { LIMITS } from '../../../model/limits.ts';
 import { checkName } from '../../../model/name.ts';
 import type { Cli } from '../../cli.ts';
-import { collect, newCommand, newOption } from '../../command.ts';
+import { collect, newCommand } from '../../command.ts';
 import { showStages } from '../../operations.ts';
 import { safeLine } from '../../../lib/terminal-text.ts';
 import { chooseTargets, reportInOrder, type Target } from '../../targets.ts';
 import { filterOption } from '../../vm-filter.ts';
-import { parseDiskSize, parseInteger, parseLabels, parseMemory } from '../../values.ts';
+import { parseLabels } from '../../values.ts';
+import { givenSettings, liveFlags, type SettingFlags, withSettings } from '../../vm-settings.ts';
 
 const EXAMPLES = [
   'banger vm set web --vcpu 4 --memory 4G',
@@ -19,24 +19,16 @@ const EXAMPLES = [
 ];
 
 export function declareCommand(cli: Cli) {
-  return newCommand('set', 'change virtual machines: most of it while they are stopped, --nat, --name and labels at any time', EXAMPLES)
+  const atAnyTime = [...liveFlags(), '--name'].join(', ');
+  const named = newCommand(
+    'set',
+    `change virtual machines: most of it while they are stopped, ${atAnyTime} and labels at any time`,
+    EXAMPLES,
+  )
     .argument('[name...]', 'names, ids or beginnings of ids')
     .option('--all', 'every virtual machine')
-    .addOption(filterOption())
-    .option('--vcpu <count>', `processors, ${LIMITS.vcpuCount.min} to ${LIMITS.vcpuCount.max} (default: unchanged)`, (v) =>
-      parseInteger('--vcpu', v, LIMITS.vcpuCount),
-    )
-    .option('--memory <size>', 'memory, MiB or with a unit (default: unchanged)', (v) => parseMemory('--memory', v))
-    .option('--disk-size <size>', 'work disk at /root; it only grows (default: unchanged)', (v) => parseDiskSize('--disk-size', v))
-    .option('--system-overlay-size <size>', 'root file system; it only grows (default: unchanged)', (v) =>
-      parseDiskSize('--system-overlay-size', v),
-    )
-    .addOption(newOption('--nat', 'let it reach the outside (default: unchanged)'))
-    .addOption(newOption('--no-nat', 'cut it off from the outside'))
-    .addOption(newOption('--host-ca', 'let it trust the authorities that were added to this host (default: unchanged)'))
-    .addOption(newOption('--no-host-ca', 'let it trust only those of its distribution'))
-    .addOption(newOption('--host-proxy', 'tell it of the proxies of this host (default: unchanged)'))
-    .addOption(newOption('--no-host-proxy', 'tell it of none'))
+    .addOption(filterOption());
+  return withSettings(named, 'set')
     .option('--name <name>', 'another name, a DNS label; <name>.vm follows', (value) => checkName(value))
     .option('-l, --label <key=value>', 'add or change a label (may be repeated)', collect)
     .option('--label-remove <key>', 'remove a label (may be repeated)', collect)
@@ -51,14 +43,7 @@ export function declareCommand(cli: Cli) {
     });
 }
 
-export type SetFlags = {
-  vcpu?: number | undefined;
-  memory?: number | undefined;
-  diskSize?: number | undefined;
-  systemOverlaySize?: number | undefined;
-  nat?: boolean | undefined;
-  hostCa?: boolean | undefined;
-  hostProxy?: boolean | undefined;
+export type SetFlags = SettingFlags & {
   name?: string | undefined;
   label?: string[] | undefined;
   labelRemove?: string[] | undefined;
@@ -68,13 +53,7 @@ export type SetFlags = {
 export function setBody(flags: SetFlags): SetVm {
   const body: SetVm = {
     ...(flags.name === undefined ? {} : { name: flags.name }),
-    ...(flags.vcpu === undefined ? {} : { vcpuCount: flags.vcpu }),
-    ...(flags.memory === undefined ? {} : { memoryMib: flags.memory }),
-    ...(flags.diskSize === undefined ? {} : { workDiskBytes: flags.diskSize }),
-    ...(flags.systemOverlaySize === undefined ? {} : { rootOverlayBytes: flags.systemOverlaySize }),
-    ...(flags.nat === undefined ? {} : { nat: flags.nat }),
-    ...(flags.hostCa === undefined ? {} : { hostCa: flags.hostCa }),
-    ...(flags.hostProxy === undefined ? {} : { hostProxy: flags.hostProxy }),
+    ...givenSettings(flags),
   };
   const labels = changedLabels(flags);
   if (labels !== undefined) body.labels = labels;

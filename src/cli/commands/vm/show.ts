@@ -1,11 +1,11 @@
 import type { VmView } from '../../../api/schemas.ts';
 import { formatAge } from '../../../lib/duration.ts';
-import { formatSize } from '../../../lib/size.ts';
 import type { Cli } from '../../cli.ts';
 import { newCommand } from '../../command.ts';
 import { printEach, showing } from '../../output.ts';
 import { chooseTargets, reportInOrder } from '../../targets.ts';
 import { labelText } from '../../vm-filter.ts';
+import { settingFacts } from '../../vm-settings.ts';
 
 export function declareCommand(cli: Cli) {
   const command = newCommand('show', 'show everything about virtual machines (-o json: one object per machine)', [
@@ -33,13 +33,7 @@ function factsOf(vm: VmView): [string, string | null][] {
     ...vm.troubles.map(({ reason, remedy }): [string, string] => ['trouble', `${reason} (try: ${remedy})`]),
     ['image', vm.image],
     ['labels', labelText(vm.labels)],
-    ['processors', String(vm.spec.vcpuCount)],
-    ['memory', formatSize(vm.spec.memoryMib * 1024 ** 2)],
-    ['work disk', formatSize(vm.spec.workDiskBytes)],
-    ['root overlay', formatSize(vm.spec.rootOverlayBytes)],
-    ['nat', vm.spec.nat ? 'yes' : 'no'],
-    ['host ca', vm.spec.hostCa === true ? 'trusted' : null],
-    ['host proxy', vm.spec.hostProxy === true ? 'told' : null],
+    ...settingFacts(vm.spec),
     ['address', `${vm.address} (${vm.name}.vm)`],
     ['guest address', vm.guestAddress],
     ['created', moment(vm.createdAt)],

@@ -1,0 +1,107 @@
+// Flags, facts and columns of the settings of a VM, from their declarations.
+import type { Command } from '@commander-js/extra-typings';
+import { Option as BaseOption } from 'commander';
+import type { VmView } from '../api/schemas.ts';
+import { type AllSettings, allSettings } from '../model/settings/all.ts';
+import type { Asked, NumberKind, NumberSetting, Setting, SwitchSetting } from '../model/settings/setting.ts';
+import { WRITTEN } from '../model/settings/text.ts';
+import type { AnyCommand } from './command.ts';
+import type { Column } from './render/table.ts';
+import { parseDiskSize, parseInteger, parseMemory } from './values.ts';
+
+/** What the flags of settings say, by member of the spec. */
+export type SettingFlags = Asked<AllSettings>;
+type Values = Readonly<Record<string, number | boolean | undefined>>;
+
+/** A flag whose value is found under the name of the member that it sets. */
+class SettingOption extends BaseOption {
+  readonly #member: string;
+
+  constructor(member: string, flags: string, help: string) {
+    super(flags, help);
+    this.#member = member;
+  }
+
+  override attributeName(): string {
+    return this.#member;
+  }
+}
+
+const READ: Readonly<Record<NumberKind, (flag: string, value: string, range: NumberSetting['range']) => number>> = {
+  count: parseInteger,
+  memory: parseMemory,
+  disk: parseDiskSize,
+};
+
+const PLACEHOLDERS: Readonly<Record<NumberKind, string>> = { count: '<count>', memory: '<size>', disk: '<size>' };
+
+/** @returns the command with a flag for each setting. @param verb create names the defaults, set what may become of what is there */
+export function withSettings<Args extends unknown[], Flags extends Record<string, unknown>>(
+  command: Command<Args, Flags>,
+  verb: 'create' | 'set',
+): Command<Args, Flags & SettingFlags> {
+  for (const [member, setting] of allSettings()) {
+    const byDefault = verb === 'set' ? 'unchanged' : textOf(setting, setting.default ?? false);
+    const options =
+      setting.kind === 'switch' ? switchOptions(member, setting, byDefault) : [numberOption(member, setting, { verb, byDefault })];
+    for (const option of options) (command as unknown as AnyCommand).addOption(option);
+  }
+  return command;
+}
+
+function switchOptions(member: string, { flag, help }: SwitchSetting, byDefault: string): BaseOption[] {
+  return [
+    new SettingOption(member, `--${flag}`, `${help.on} (default: ${byDefault})`),
+    new SettingOption(member, `--no-${flag}`, help.off),
+  ];
+}
+
+function numberOption(
+  member: string,
+  setting: NumberSetting,
+  { verb, byDefault }: { verb: 'create' | 'set'; byDefault: string },
+): BaseOption {
+  const { flag, kind, range, help } = setting;
+  const bounds = kind === 'count' ? `, ${range.min} to ${range.max}` : '';
+  const change = setting.onlyGrows === true ? '; it only grows' : bounds;
+  const text = `${help}${verb === 'set' ? change : ''} (default: ${byDefault})`;
+  return new SettingOption(member, `--${flag} ${PLACEHOLDERS[kind]}`, text).argParser((value: string) =>
+    READ[kind](`--${flag}`, value, range),
+  );
+}
+
+/** @returns the flags of settings that a running VM takes over */
+export function liveFlags(): string[] {
+  return allSettings().flatMap(([, { flag, needsStop }]) => (needsStop ? [] : [`--${flag}`]));
+}
+
+/** @returns of all flags those of settings that were given */
+export function givenSettings(flags: SettingFlags): SettingFlags {
+  const values = allSettings().map(([member]) => [member, flags[member]] as const);
+  return Object.fromEntries(values.filter(([, value]) => value !== undefined));
+}
+
+function textOf(setting: Setting, value: number | boolean): string {
+  if (typeof value === 'boolean') return value ? 'yes' : 'no';
+  return setting.kind === 'switch' ? String(value) : WRITTEN[setting.kind].text(value);
+}
+
+/** @returns a line of `vm show` for each setting; null for those with nothing to say */
+export function settingFacts(spec: VmView['spec']): [string, string | null][] {
+  const values: Values = spec;
+  return allSettings().map(([member, setting]) => [setting.label, factOf(setting, values[member])]);
+}
+
+function factOf(setting: Setting, value: number | boolean | undefined): string | null {
+  if (setting.kind === 'switch' && setting.shownOn !== undefined) return value === true ? setting.shownOn : null;
+  return value === undefined ? null : textOf(setting, value);
+}
+
+/** @returns the columns of settings in `vm list`, or those that its wide table has more */
+export function settingColumns(place: 'table' | 'wide'): Column<VmView>[] {
+  return allSettings().flatMap(([member, setting]) => {
+    if (setting.column?.in !== place) return [];
+    const of = ({ spec }: VmView): string => factOf(setting, (spec as Values)[member]) ?? '-';
+    return [{ title: setting.column.title, of, ...(place === 'table' ? { minor: true } : {}) }];
+  });
+}
