@@ -1,26 +1,35 @@
-// A capability that no verb has ever heard of, to show that none has to.
+// A capability that no verb has ever heard of, with settings that no list names, to show that none has to.
+import { toyOf } from '../support/daemon/toy-setting.ts';
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
+import { describeApi } from '../../src/api/openapi.ts';
+import { ROUTE_GROUPS } from '../../src/api/routes.ts';
 import { ALL_CAPABILITIES } from '../../src/capabilities/all.ts';
 import type { Capability } from '../../src/context/capability.ts';
 import { stepResult } from '../../src/context/step-result.ts';
 import type { VmContext } from '../../src/context/vm-context.ts';
+import { BangerError } from '../../src/model/errors.ts';
+import { configReference } from '../../tools/docs/config-keys.ts';
 import { created, daemonFor, done, ended, startDaemon } from '../support/daemon/test-daemon.ts';
+import { runInProcess } from '../support/user/run-cli.ts';
 
 /** Where the toy of a VM is. */
 const pathOf = ({ paths }: VmContext): string => join(paths.directory, 'toy');
 
-/** A file beside the disks of a VM, wound up while the VM runs, and painted in the colour of the label `toy`. */
+/** A file beside the disks of a VM with as many springs as the spec says, wound up while the VM runs, and painted in the colour of the label `toy`. */
 function toyCapability(told: string[]): Capability {
   const spring = stepResult<string>('the spring');
   return {
     name: 'toy',
+    checkNew(_services, spec) {
+      if (toyOf(spec).toySprings > 5) throw new BangerError('INVALID_INPUT', 'a toy with so many springs jumps away');
+    },
     prepare: {
       name: 'toy',
       title: 'toy',
-      apply: (context) => context.services.world.files.writeFileAtomic(pathOf(context), 'new'),
+      apply: (context) => context.services.world.files.writeFileAtomic(pathOf(context), `springs: ${toyOf(context.vm.spec).toySprings}`),
       undo: (context) => context.services.world.files.removeTree(pathOf(context)),
     },
     beforeStart: {
@@ -47,7 +56,10 @@ function toyCapability(told: string[]): Capability {
       check(_services, vm, { labels }) {
         if (labels['toy'] === 'invisible') throw new Error(`the toy of ${vm.name} must be seen`);
       },
-      make: ({ from, to }) => (from.labels['toy'] === to.labels['toy'] ? [] : [paint(to.labels['toy'] ?? 'no colour')]),
+      make: ({ from, to }) => [
+        ...(from.labels['toy'] === to.labels['toy'] ? [] : [write(to.labels['toy'] ?? 'no colour')]),
+        ...(toyOf(from.spec).toySprings === toyOf(to.spec).toySprings ? [] : [write(`springs: ${toyOf(to.spec).toySprings}`)]),
+      ],
       publish: () => [{ name: 'toy-show', title: 'show of the toy', apply: () => void told.push('is shown') }],
     },
     async doctor(context) {
@@ -57,10 +69,10 @@ function toyCapability(told: string[]): Capability {
   };
 }
 
-const paint = (colour: string) => ({
-  name: 'toy-paint',
-  title: 'paint of the toy',
-  apply: (context: VmContext) => context.services.world.files.writeFileAtomic(pathOf(context), colour),
+const write = (text: string) => ({
+  name: 'toy-work',
+  title: 'work on the toy',
+  apply: (context: VmContext) => context.services.world.files.writeFileAtomic(pathOf(context), text),
 });
 
 /** @returns what it did, in order */
@@ -115,4 +127,61 @@ test('a creation that fails takes the toy back, and a change that is refused cha
   };
   assert.equal((await ended(api, await api.createVm({ name: 'web' }, false))).state, 'failed');
   assert.deepEqual([told.splice(0), world.remains().filter((line) => line.includes('toy'))], [['unwound'], []]);
+});
+
+test('its settings are asked for, judged, shown and changed by commands and schemas that do not know them, and are kept (3.2, 3.7, 7.1)', async (t) => {
+  withToy(t);
+  const { api, world, stop } = await daemonFor(t, { env: { BANGER_DEFAULTS_TOY_SPRINGS: '2' } });
+  const vm = (...words: string[]) => runInProcess(world.env, ['vm', ...words]);
+  const specOf = async (name: string) => toyOf((await api.showVm(name)).spec);
+  assert.equal((await vm('create', 'plain', '--no-start')).exitCode, 0);
+  assert.equal((await specOf('plain')).toySprings, 2);
+  assert.ok(!('toyLoud' in (await specOf('plain'))));
+  assert.match((await vm('create', 'web', '--toy-springs', '10')).stderr, /--toy-springs: "10" is not allowed.*1 to 9/s);
+  assert.match((await vm('create', 'web', '--toy-springs', '6')).stderr, /jumps away/);
+  assert.equal((await vm('create', 'web', '--toy-springs', '3', '--toy-loud')).exitCode, 0);
+  const toy = join((await api.showVm('web')).paths.directory, 'toy');
+  assert.equal(readFileSync(toy, 'utf8'), 'springs: 3');
+
+  assert.match(
+    (await vm('set', 'web', '--toy-springs', '2')).stderr,
+    /the clockwork of web has 3 and cannot shrink to 2.*--toy-springs 3 or more/s,
+  );
+  assert.match((await vm('set', 'web', '--no-toy-loud')).stderr, /is running, and --toy-loud needs it stopped/);
+  assert.equal((await vm('set', 'web', '--toy-springs', '4')).exitCode, 0);
+  assert.equal(readFileSync(toy, 'utf8'), 'springs: 4');
+  await stop();
+
+  const next = await startDaemon(world);
+  t.after(() => next.stop());
+  const { toySprings, toyLoud } = toyOf((await next.api.showVm('web')).spec);
+  assert.deepEqual([toySprings, toyLoud], [4, true]);
+  assert.match((await vm('show', 'web')).stdout, /^springs: +4\ntoy: +heard$/m);
+  assert.match((await vm('list', '-o', 'wide')).stdout, /NAT +SPRINGS.*\n.*yes +2 .*\n.*yes +4 /);
+  assert.match(
+    (await vm('set', '--help')).stdout,
+    /stopped, --nat, --toy-springs, --name.*--toy-springs <count> +springs of the toy; it only grows/s,
+  );
+});
+
+test('its settings are in the OpenAPI document and among the keys of config.toml (2.2, 7.1)', () => {
+  type Schema = { properties: Record<string, unknown>; required: string[] };
+  const schemas = describeApi(ROUTE_GROUPS, '1').components.schemas as Record<string, Schema>;
+  for (const name of ['CreateVmInput', 'SetVmInput', 'VmSpec']) {
+    const described = { type: 'integer', minimum: 1, maximum: 9, description: 'springs of the toy' };
+    assert.deepEqual(schemas[name]?.properties['toySprings'], described);
+  }
+  const required = schemas['VmSpec']?.required ?? [];
+  assert.deepEqual([required.includes('toySprings'), required.includes('toyLoud')], [true, false]);
+  const keys = configReference().filter(({ key }) => key.startsWith('defaults.toy'));
+  assert.deepEqual(keys, [
+    {
+      ...{ key: 'defaults.toy_springs', environment: 'BANGER_DEFAULTS_TOY_SPRINGS', default: '1' },
+      meaning: 'clockwork of VMs that are created without --toy-springs',
+    },
+    {
+      ...{ key: 'defaults.toy_loud', environment: 'BANGER_DEFAULTS_TOY_LOUD', default: 'false' },
+      meaning: 'whether VMs that are created without --toy-loud or --no-toy-loud are heard',
+    },
+  ]);
 });
