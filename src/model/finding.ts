@@ -25,6 +25,19 @@ export type Fix = {
   apply(): void | Promise<void>;
 };
 
+/** What `checks()` of a driver of any kind says of this host: the driver works here when none of the findings is a `fail`. */
+export type DriverChecks = {
+  /** One for each fact; the first `fail` is what people read as the reason. */
+  findings: readonly Finding[];
+  /** Version as the program of the driver prints it, when it could be asked. */
+  version?: string;
+};
+
+/** @returns what keeps the driver from working here; undefined when it works */
+export function firstFailure({ findings }: DriverChecks): Finding | undefined {
+  return findings.find(({ level }) => level === 'fail');
+}
+
 /**
  * Refuses a command because of every finding that fails, so that one try names them all.
  * @param intro stands before the reasons: "The bundle cannot be built here: "

@@ -8,6 +8,7 @@ import type { MachineSpec } from '../../src/drivers/hypervisor/contract.ts';
 import type { FirecrackerSettings } from '../../src/drivers/hypervisor/firecracker/checks.ts';
 import { createFirecrackerHypervisor } from '../../src/drivers/hypervisor/firecracker/driver.ts';
 import { realHost } from '../../src/host/host.ts';
+import { firstFailure } from '../../src/model/finding.ts';
 import { parseManifest } from '../../src/images/bundle/manifest.ts';
 import { bundlePath } from '../../src/model/image.ts';
 import { realFirecracker } from '../support/vmm/firecracker/bench.ts';
@@ -30,8 +31,7 @@ else test('hypervisor contract: firecracker', { skip: problem }, () => undefined
 async function findProblem(): Promise<string | undefined> {
   if (realFirecracker() === undefined) return 'BANGER_FIRECRACKER does not name a Firecracker';
   if (bundleDirectory === undefined) throw new Error('there is no runtime bundle: make bundle, or set BANGER_BUNDLE');
-  const { usable, findings } = await createFirecrackerHypervisor({ host: realHost, settings }).checks();
-  return usable ? undefined : findings.find(({ level }) => level === 'fail')?.reason;
+  return firstFailure(await createFirecrackerHypervisor({ host: realHost, settings }).checks())?.reason;
 }
 
 async function describeFirecracker(directory: string): Promise<void> {

@@ -169,7 +169,7 @@ describe('rules that others change', () => {
     assert.equal(readFileSync(helperLog, 'utf8').split('applied again').length, applied);
     assert.match(await rules(), /table ip other/);
     assert.match(await askRaw('network up'), / dropped-by=ip\/other\/forward\n/);
-    const findings = await open().checks();
+    const { findings } = await open().checks();
     assert.deepEqual(
       findings.map(({ name, level }) => `${level} ${name}`),
       ['pass network.bridge', 'warn network.bridge.forward'],
@@ -324,7 +324,7 @@ fcntl.ioctl(tap, 0x8924, struct.pack("16sH6s16x", b"bgr-00000009", 1, bytes.from
     assert.equal(await greeting(), `guest ${right.vm.addresses.guestAddress}`);
     assert.match(readFileSync(helperLog, 'utf8'), new RegExp(`^bgr-00000009 of user ${OTHER_UID} was cut off`, 'm'));
     assert.match(await askAs(OTHER_UID, 'tap add 00000009 9 closed'), /^error EPERM bgr-00000009 was cut off/);
-    const finding = (await driver.checks()).find(({ name }) => name === 'network.bridge.tap');
+    const finding = (await driver.checks()).findings.find(({ name }) => name === 'network.bridge.tap');
     assert.match(finding?.reason ?? '', /bgr-00000009/);
     assert.equal(await askAs(OTHER_UID, 'tap remove 00000009'), 'ok');
     assert.equal(await askAs(OTHER_UID, 'tap add 00000009 9 nat'), 'ok', 'a new start has a new one');

@@ -246,7 +246,7 @@ describe('the holder of the private network', () => {
   }
 
   test('checks try the real thing and pass here (9.3)', async () => {
-    const findings = await open().checks();
+    const { findings } = await open().checks();
     assert.deepEqual(
       findings.map((v) => [v.name, v.level]),
       [['network.private', 'pass']],

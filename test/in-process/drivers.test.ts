@@ -23,7 +23,6 @@ function rawOnly(world: TestWorld, change: Partial<Hypervisor> = {}): Hypervisor
 const noKvm: Partial<Hypervisor> = {
   checks: () =>
     Promise.resolve({
-      usable: false,
       accelerator: 'kvm',
       findings: [{ name: 'swift.kvm', level: 'fail', reason: 'there is no /dev/kvm', remedy: 'sudo modprobe kvm' }],
     }),
@@ -43,8 +42,8 @@ function worldOf(t: TestContext): TestWorld {
 
 test('a VM with a qcow2 disk stays with the VMM that takes it when a better VMM comes, and is told why (4.3)', async (t) => {
   const world = worldOf(t);
-  // Its overlay is a file with a header, made without any program; only `check` would run qemu-img.
-  const qcow2 = { ...createQcow2Storage({ host: realHost }), check: createCopyStorage({ host: realHost }).check };
+  // Its overlay is a file with a header, made without any program; only `checks` would run qemu-img.
+  const qcow2 = { ...createQcow2Storage({ host: realHost }), checks: createCopyStorage({ host: realHost }).checks };
   const storages = [qcow2, createCopyStorage({ host: realHost })];
   const first = await daemonOf(t, world, { hypervisors: [vmm(world, 'broad')], storages });
   const old = await created(first.api, 'old');

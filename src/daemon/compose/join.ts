@@ -84,7 +84,7 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
   const { store, names, bundle, places, hypervisors, storages, standingNetworks, timer = startTimer } = parts;
   const wishes = { hypervisor: config.hypervisor, storage: config.storage.driver, network: config.network.mode };
   const chooser = new Chooser({
-    ...{ wishes, hypervisors, storages, standingNetworks, directory: stateDirectory },
+    ...{ wishes, hypervisors, storages, standingNetworks },
     ...{ networks: () => bundle.networks(), missing: () => bundle.missing() },
   });
   const key = clientKey(stateDirectory, { host: realHost, makeKey: makeSshHostKey });

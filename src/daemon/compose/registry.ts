@@ -75,7 +75,7 @@ export const DRIVERS: Registry = {
       }),
   },
   storages: {
-    reflink: createReflinkStorage,
+    reflink: ({ host, directories: { stateDirectory } }) => createReflinkStorage({ host, directory: stateDirectory }),
     qcow2: createQcow2Storage,
     'dm-snapshot': ({ host, config }) =>
       createDmSnapshotStorage({ host, helper: createHelperClient(config.helper.socket, 'STORAGE_FAILED') }),

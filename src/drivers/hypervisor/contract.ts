@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream';
-import type { Finding } from '../../model/finding.ts';
+import type { DriverChecks } from '../../model/finding.ts';
 import type { ProcessIdentity } from '../../model/vm.ts';
 
 /**
@@ -47,12 +47,8 @@ export type Hypervisor = {
   cleanUp(spec: MachineSpec): Promise<void>;
 };
 
-export type HypervisorChecks = {
-  usable: boolean;
+export type HypervisorChecks = DriverChecks & {
   accelerator: 'kvm' | 'tcg';
-  /** Version as the program prints it, when it could be asked. */
-  version?: string;
-  findings: Finding[];
   /** Only of drivers with more than one accelerator: those that `start` does not use, and whether it could. */
   others?: AcceleratorCheck[];
 };

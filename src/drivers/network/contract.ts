@@ -1,6 +1,6 @@
-import type { Finding } from '../../model/finding.ts';
 import type { PortListener } from '../../model/forward-ports.ts';
 import type { VmAddresses } from '../../model/network.ts';
+import type { DriverChecks } from '../../model/finding.ts';
 import type { Machine, MachineNetwork } from '../hypervisor/contract.ts';
 
 /**
@@ -12,10 +12,11 @@ import type { Machine, MachineNetwork } from '../hypervisor/contract.ts';
  * Everything made for a VM carries its short id, and `sweep` removes what belongs to no VM in the list.
  */
 export type NetworkDriver = {
-  readonly name: 'private' | 'user' | 'bridge' | 'fake';
+  readonly name: string;
   /** Of every attachment it makes: a VMM takes it or not. */
   readonly kind: MachineNetwork['kind'];
-  checks(): Promise<Finding[]>;
+  /** What this host can do with it; makes nothing that stays. */
+  checks(): Promise<DriverChecks>;
   /** @throws NETWORK_FAILED, PREREQUISITE_MISSING */
   ensure(signal: AbortSignal): Promise<void>;
   attach(vm: NetworkVm, signal: AbortSignal): Promise<NetworkAttachment>;

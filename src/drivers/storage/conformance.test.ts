@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { realHost } from '../../host/host.ts';
+import { firstFailure } from '../../model/finding.ts';
 import { storageConformance } from './conformance.ts';
 import { createCopyStorage } from './copy/driver.ts';
 import { createQcow2Storage } from './qcow2/driver.ts';
@@ -14,10 +15,10 @@ storageConformance('copy', () => createCopyStorage({ host: realHost }));
 
 // Clones need btrfs or XFS; where the temporary directory has neither, the clone is stood in for by a copy, so that
 // everything around it is still held to the contract.
-const reflinkFinding = await createReflinkStorage({ host: realHost }).check(tmpdir());
-const cloningHost = reflinkFinding.level === 'pass' ? realHost : { ...realHost, reflink: copyInstead };
+const problem = firstFailure(await createReflinkStorage({ host: realHost, directory: tmpdir() }).checks());
+const cloningHost = problem === undefined ? realHost : { ...realHost, reflink: copyInstead };
 storageConformance(`reflink${cloningHost === realHost ? '' : ' (clone stood in for by a copy)'}`, () =>
-  createReflinkStorage({ host: cloningHost }),
+  createReflinkStorage({ host: cloningHost, directory: tmpdir() }),
 );
 
 async function copyInstead(from: string, to: string): Promise<boolean> {
@@ -74,7 +75,7 @@ test('reflink: an image on another file system, which cannot be cloned, is copie
     const host = { ...realHost, reflink: () => Promise.resolve(false) };
     const overlay = { vmId: 'a'.repeat(32), overlayPath: `${directory}/overlay` };
     const request = { ...overlay, basePath: `${directory}/base`, sizeBytes: 8192 };
-    await createReflinkStorage({ host }).create(request, new AbortController().signal);
+    await createReflinkStorage({ host, directory }).create(request, new AbortController().signal);
     const content = await readFile(`${directory}/overlay`);
     assert.equal(content.length, 8192);
     assert.equal(content.toString('utf8', 0, 5), 'image');

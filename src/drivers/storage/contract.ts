@@ -1,4 +1,4 @@
-import type { Finding } from '../../model/finding.ts';
+import type { DriverChecks } from '../../model/finding.ts';
 
 /**
  * Makes a VM's private, writable layer over an image's root file system.
@@ -10,11 +10,11 @@ import type { Finding } from '../../model/finding.ts';
  * Different overlays may be handled at the same time. The base file is never written.
  */
 export type StorageDriver = {
-  readonly name: 'qcow2' | 'reflink' | 'copy' | 'dm-snapshot';
+  readonly name: string;
   /** Of every disk it makes: a VMM takes it or not. */
   readonly format: OverlayDisk['format'];
-  /** Whether it works for files in `directory` on this host. */
-  check(directory: string): Promise<Finding>;
+  /** What this host can do with it, where the disks of VMs go. */
+  checks(): Promise<DriverChecks>;
   /** @throws STORAGE_FAILED, NO_SPACE, CANCELLED */
   create(request: OverlayRequest, signal: AbortSignal): Promise<void>;
   /**

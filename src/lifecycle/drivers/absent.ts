@@ -18,7 +18,7 @@ export function absentHypervisor(name: string): Hypervisor {
   return {
     name,
     takes: { diskFormats: [], networks: [] },
-    checks: () => Promise.resolve({ usable: false, accelerator: 'tcg', findings: [] }),
+    checks: refuse,
     start: refuse,
     adopt: refuse,
     find: refuse,
@@ -29,9 +29,9 @@ export function absentHypervisor(name: string): Hypervisor {
 export function absentStorage(name: string): StorageDriver {
   const refuse = (): Promise<never> => Promise.reject(notHere('storage', name));
   return {
-    name: name as StorageDriver['name'],
+    name,
     format: 'raw',
-    check: refuse,
+    checks: refuse,
     create: refuse,
     attach: refuse,
     detach: refuse,
@@ -41,13 +41,13 @@ export function absentStorage(name: string): StorageDriver {
 }
 
 /** What it made stays, and is swept when it is there again. */
-export function absentNetwork(reason: BangerError): NetworkDriver {
+export function absentNetwork(name: string, reason: BangerError): NetworkDriver {
   const refuse = (): Promise<never> => Promise.reject(reason);
   return {
-    name: 'private',
+    name,
     kind: 'none',
     addressOnHost: (addresses) => addresses.loopbackAddress,
-    checks: () => Promise.resolve([]),
+    checks: refuse,
     ensure: refuse,
     attach: refuse,
     detach: refuse,

@@ -8,7 +8,7 @@ import { Chooser } from './chooser.ts';
 test('without a bundle a VM keeps the network that needs nothing of it, and no other (10.7)', async () => {
   const user = createUserNetwork({ host: realHost });
   const chooser = new Chooser({
-    ...{ wishes: { hypervisor: 'auto', storage: 'auto', network: 'auto' }, hypervisors: [], storages: [], directory: '/' },
+    ...{ wishes: { hypervisor: 'auto', storage: 'auto', network: 'auto' }, hypervisors: [], storages: [] },
     ...{ networks: () => [], standingNetworks: [user], missing: () => new BangerError('BUNDLE_MISSING', 'there is no runtime bundle') },
   });
   const joinedTo = (networkDriver: 'user' | 'private') => chooser.of({ bootId: '', networkDriver }).network;

@@ -20,8 +20,6 @@ export type ChooserParts = {
   standingNetworks: readonly NetworkDriver[];
   /** Why there are none. */
   missing: () => BangerError;
-  /** Where disks of VMs go. */
-  directory: string;
 };
 
 /**
@@ -78,7 +76,7 @@ export class Chooser implements Pick<Drivers, 'of' | 'addressOnHost' | 'choose' 
       hypervisor: recorded(runtime?.hypervisor, hypervisors, absentHypervisor),
       storage: recorded(runtime?.storageDriver, storages, absentStorage),
       network: recorded(runtime?.networkDriver, networks.length === 0 ? standingNetworks : networks, (name) =>
-        absentNetwork(networks.length === 0 ? missing() : notHere('network', name)),
+        absentNetwork(name, networks.length === 0 ? missing() : notHere('network', name)),
       ),
     };
   }
@@ -124,40 +122,30 @@ function recorded<Driver extends { name: string }>(
   return name === undefined ? undefined : (all.find((driver) => driver.name === name) ?? standIn(name));
 }
 
-type Checked = {
-  hypervisors: readonly Hypervisor[];
-  storages: readonly StorageDriver[];
-  networks: readonly NetworkDriver[];
-  directory: string;
-};
+type All = { hypervisors: readonly Hypervisor[]; storages: readonly StorageDriver[]; networks: readonly NetworkDriver[] };
 
-/** Asks every driver at the same time. One that cannot even be asked counts as not working. */
-async function runChecks(drivers: Checked): Promise<Survey> {
-  const failed = (name: string, error: unknown): Finding => {
-    const reason = `its check failed: ${error instanceof Error ? error.message : String(error)}`;
-    return { name, level: 'fail', reason, remedy: 'banger daemon logs' };
-  };
+/** Asks every driver at the same time. */
+async function runChecks(all: All): Promise<Survey> {
   const [hypervisors, storages, networks] = await Promise.all([
-    Promise.all(
-      drivers.hypervisors.map(async (driver) => ({
-        driver,
-        checks: await driver
-          .checks()
-          .catch((error: unknown) => ({ usable: false, accelerator: 'tcg' as const, findings: [failed(driver.name, error)] })),
-      })),
-    ),
-    Promise.all(
-      drivers.storages.map(async (driver) => ({
-        driver,
-        finding: await driver.check(drivers.directory).catch((error: unknown) => failed(`storage.${driver.name}`, error)),
-      })),
-    ),
-    Promise.all(
-      drivers.networks.map(async (driver) => ({
-        driver,
-        findings: await driver.checks().catch((error: unknown) => [failed(`network.${driver.name}`, error)]),
-      })),
-    ),
+    askAll(all.hypervisors, ({ name }, failed) => ({ accelerator: 'tcg' as const, findings: [{ name, ...failed }] })),
+    askAll(all.storages, ({ name }, failed) => ({ findings: [{ name: `storage.${name}`, ...failed }] })),
+    askAll(all.networks, ({ name }, failed) => ({ findings: [{ name: `network.${name}`, ...failed }] })),
   ]);
   return { hypervisors, storages, networks };
+}
+
+/** @param without says what is known of one that cannot even be asked: it counts as not working */
+function askAll<Driver, Checks>(
+  drivers: readonly (Driver & { checks(): Promise<Checks> })[],
+  without: (driver: Driver, failed: Omit<Finding, 'name'>) => Checks,
+): Promise<{ driver: Driver; checks: Checks }[]> {
+  const ask = async (driver: Driver & { checks(): Promise<Checks> }): Promise<Checks> => {
+    try {
+      return await driver.checks();
+    } catch (error) {
+      const reason = `its check failed: ${error instanceof Error ? error.message : String(error)}`;
+      return without(driver, { level: 'fail', reason, remedy: 'banger daemon logs' });
+    }
+  };
+  return Promise.all(drivers.map(async (driver) => ({ driver, checks: await ask(driver) })));
 }

@@ -18,15 +18,15 @@ function findingOf(name: string, isBroken: boolean): Finding {
 function hostWithout(...broken: string[]): Survey {
   const hypervisor = (name: string, takes: Hypervisor['takes'], accelerator: 'kvm' | 'tcg'): Survey['hypervisors'][number] => ({
     driver: { name, takes } as Hypervisor,
-    checks: { usable: !broken.includes(name), accelerator, version: `${name} 1.0`, findings: [findingOf(name, broken.includes(name))] },
+    checks: { accelerator, version: `${name} 1.0`, findings: [findingOf(name, broken.includes(name))] },
   });
   const storage = (name: StorageDriver['name'], format: 'raw' | 'qcow2'): Survey['storages'][number] => ({
     driver: { name, format } as StorageDriver,
-    finding: findingOf(name, broken.includes(name)),
+    checks: { findings: [findingOf(name, broken.includes(name))] },
   });
   const network = (name: NetworkDriver['name'], kind: NetworkDriver['kind']): Survey['networks'][number] => ({
     driver: { name, kind } as NetworkDriver,
-    findings: [findingOf(name, broken.includes(name))],
+    checks: { findings: [findingOf(name, broken.includes(name))] },
   });
   return {
     hypervisors: [

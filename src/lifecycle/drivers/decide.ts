@@ -2,14 +2,15 @@ import type { Hypervisor, HypervisorChecks } from '../../drivers/hypervisor/cont
 import type { NetworkDriver } from '../../drivers/network/contract.ts';
 import type { StorageDriver } from '../../drivers/storage/contract.ts';
 import { BangerError } from '../../model/errors.ts';
-import type { Finding } from '../../model/finding.ts';
+import { type DriverChecks, firstFailure } from '../../model/finding.ts';
 
 /** What every driver's own checks say of this host; each list best first. */
 export type Survey = {
-  hypervisors: readonly { driver: Hypervisor; checks: HypervisorChecks }[];
-  storages: readonly { driver: StorageDriver; finding: Finding }[];
-  networks: readonly { driver: NetworkDriver; findings: readonly Finding[] }[];
+  hypervisors: readonly Checked<Hypervisor, HypervisorChecks>[];
+  storages: readonly Checked<StorageDriver>[];
+  networks: readonly Checked<NetworkDriver>[];
 };
+type Checked<Driver, Checks = DriverChecks> = { driver: Driver; checks: Checks };
 
 /** What config.toml asks for: a driver's name, or `auto`. */
 export type Wishes = { hypervisor: string; storage: string; network: string };
@@ -35,9 +36,10 @@ export function decide(wishes: Wishes, survey: Survey, disk?: StorageDriver): Ch
   const candidates = named.length === 0 ? survey.hypervisors : mustGiveWay ? [...named, ...survey.hypervisors] : named;
   const skipped: (Unusable & { name: string; isUsable: boolean })[] = [];
   for (const { driver, checks } of candidates) {
-    const found = checks.usable ? joinable(driver, wishes, survey, disk) : unusable(checks.findings, `${driver.name} does not work here`);
+    const isUsable = firstFailure(checks) === undefined;
+    const found = isUsable ? joinable(driver, wishes, survey, disk) : unusable([checks], `${driver.name} does not work here`);
     if (!('network' in found)) {
-      skipped.push({ ...found, name: driver.name, isUsable: checks.usable });
+      skipped.push({ ...found, name: driver.name, isUsable });
       continue;
     }
     return { hypervisor: { driver, reason: hypervisorReason(wishes.hypervisor, driver.name, checks, skipped[0]) }, ...found };
@@ -58,11 +60,7 @@ function hypervisorReason(wish: string, name: string, checks: HypervisorChecks, 
 /** @returns network and storage that this VMM takes, or why there are none */
 function joinable(hypervisor: Hypervisor, wishes: Wishes, survey: Survey, disk?: StorageDriver): Omit<Choices, 'hypervisor'> | Unusable {
   const network = takeFirst(
-    reachableNetworks(wishes, survey).map(({ driver, findings }) => ({
-      driver,
-      findings,
-      isTaken: hypervisor.takes.networks.includes(driver.kind),
-    })),
+    reachableNetworks(wishes, survey).map((one) => ({ ...one, isTaken: hypervisor.takes.networks.includes(one.driver.kind) })),
     { key: 'network.mode', wish: wishes.network, hypervisor: hypervisor.name },
   );
   if ('remedy' in network) return network;
@@ -73,11 +71,7 @@ function joinable(hypervisor: Hypervisor, wishes: Wishes, survey: Survey, disk?:
     return { reason, remedy: 'set hypervisor = "auto" in config.toml' };
   }
   const storage = takeFirst(
-    survey.storages.map(({ driver, finding }) => ({
-      driver,
-      findings: [finding],
-      isTaken: hypervisor.takes.diskFormats.includes(driver.format),
-    })),
+    survey.storages.map((one) => ({ ...one, isTaken: hypervisor.takes.diskFormats.includes(one.driver.format) })),
     { key: 'storage.driver', wish: wishes.storage, hypervisor: hypervisor.name },
   );
   return 'remedy' in storage ? storage : { network, storage };
@@ -86,11 +80,11 @@ function joinable(hypervisor: Hypervisor, wishes: Wishes, survey: Survey, disk?:
 /** The network is not chosen to suit a VMM: who asked for nothing gets the first that works, and a VMM that takes it. */
 function reachableNetworks(wishes: Wishes, { networks }: Survey): Survey['networks'] {
   const isNamed = networks.some(({ driver }) => driver.name === wishes.network);
-  const first = networks.findIndex(({ findings }) => !findings.some(isFail));
+  const first = networks.findIndex(works);
   return isNamed || first < 0 ? networks : networks.slice(0, first + 1);
 }
 
-type Candidate<Driver> = { driver: Driver; findings: readonly Finding[]; isTaken: boolean };
+type Candidate<Driver> = Checked<Driver> & { isTaken: boolean };
 
 /** @returns the driver that is wished for, or the first that works with this VMM */
 function takeFirst<Driver extends { name: string }>(
@@ -103,31 +97,30 @@ function takeFirst<Driver extends { name: string }>(
     if (!named.isTaken) {
       return { reason: `${setting} does not go with ${about.hypervisor}`, remedy: `set ${about.key} = "auto" in config.toml` };
     }
-    if (named.findings.some(isFail)) return unusable(named.findings, `${setting} does not work here`);
+    if (!works(named)) return unusable([named.checks], `${setting} does not work here`);
     return { driver: named.driver, reason: setting };
   }
   const taken = all.filter(({ isTaken }) => isTaken);
-  const working = taken.find(({ findings }) => !findings.some(isFail));
-  if (working === undefined)
-    return unusable(
-      taken.flatMap(({ findings }) => findings),
-      `nothing for ${about.key} goes with ${about.hypervisor}`,
-    );
-  const better = taken.find(({ findings }) => findings.some(isFail));
-  if (better === undefined || taken.indexOf(better) > taken.indexOf(working)) {
-    return { driver: working.driver, reason: working.findings[0]?.reason ?? 'works here' };
+  const working = taken.find(works);
+  if (working === undefined) {
+    const answers = taken.map(({ checks }) => checks);
+    return unusable(answers, `nothing for ${about.key} goes with ${about.hypervisor}`);
   }
-  return { driver: working.driver, reason: `${better.driver.name} is not used: ${better.findings.find(isFail)?.reason}` };
+  const better = taken.find((one) => !works(one));
+  if (better === undefined || taken.indexOf(better) > taken.indexOf(working)) {
+    return { driver: working.driver, reason: working.checks.findings[0]?.reason ?? 'works here' };
+  }
+  return { driver: working.driver, reason: `${better.driver.name} is not used: ${firstFailure(better.checks)?.reason}` };
 }
 
-function unusable(findings: readonly Finding[], otherwise: string): Unusable {
-  const failed = findings.find(isFail);
+function unusable(answers: readonly DriverChecks[], otherwise: string): Unusable {
+  const failed = firstFailure({ findings: answers.flatMap(({ findings }) => findings) });
   return {
     reason: failed?.reason ?? otherwise,
     remedy: failed?.remedy ?? 'set hypervisor, network.mode and storage.driver to "auto" in config.toml',
   };
 }
 
-function isFail({ level }: Finding): boolean {
-  return level === 'fail';
+function works({ checks }: { checks: DriverChecks }): boolean {
+  return firstFailure(checks) === undefined;
 }

@@ -1,6 +1,6 @@
 import type { BundleStatus } from '../../images/bundle/bundle-status.ts';
 import { BangerError } from '../../model/errors.ts';
-import type { Finding } from '../../model/finding.ts';
+import type { DriverChecks, Finding } from '../../model/finding.ts';
 import type { BundleWork } from '../bundle/work.ts';
 import type { Chooser } from '../drivers/chooser.ts';
 import type { Choices, Survey } from '../drivers/decide.ts';
@@ -85,10 +85,14 @@ function choiceFindings(survey: Survey, choices: Choices | BangerError): Finding
   }
   const { hypervisor, storage, network } = choices;
   return [
-    ...(survey.hypervisors.find(({ driver }) => driver === hypervisor.driver)?.checks.findings ?? []),
-    ...survey.storages.filter(({ driver }) => driver === storage.driver).map(({ finding }) => finding),
-    ...(survey.networks.find(({ driver }) => driver === network.driver)?.findings ?? []),
+    ...findingsOf(survey.hypervisors, hypervisor.driver),
+    ...findingsOf(survey.storages, storage.driver),
+    ...findingsOf(survey.networks, network.driver),
   ];
+}
+
+function findingsOf(answers: readonly { driver: unknown; checks: DriverChecks }[], chosen: unknown): readonly Finding[] {
+  return answers.find(({ driver }) => driver === chosen)?.checks.findings ?? [];
 }
 
 function bundleFinding(bundle: BundleStatus): Finding {

@@ -9,7 +9,6 @@ const ANSWERS = {
     {
       driver: SWIFT,
       checks: {
-        usable: false,
         accelerator: 'kvm' as const,
         findings: [
           { name: 'swift', level: 'pass' as const, reason: 'swift 1.0' },
@@ -20,7 +19,6 @@ const ANSWERS = {
     {
       driver: BROAD,
       checks: {
-        usable: true,
         accelerator: 'tcg' as const,
         version: 'broad 2.0',
         findings: [{ name: 'kvm', level: 'warn' as const, reason: 'there is no /dev/kvm', remedy: 'get one' }],
@@ -31,14 +29,19 @@ const ANSWERS = {
   networks: [
     {
       driver: { name: 'private', kind: 'tap' },
-      findings: [{ name: 'network.private', level: 'pass' as const, reason: 'made and removed' }],
+      checks: { findings: [{ name: 'network.private', level: 'pass' as const, reason: 'made and removed' }] },
     },
     {
       driver: { name: 'user', kind: 'user' },
-      findings: [{ name: 'network.user', level: 'warn' as const, reason: 'VMs are alone', remedy: 'see' }],
+      checks: { findings: [{ name: 'network.user', level: 'warn' as const, reason: 'VMs are alone', remedy: 'see' }] },
     },
   ],
-  storages: [{ driver: { name: 'qcow2', format: 'qcow2' }, finding: { name: 'storage.qcow2', level: 'pass' as const, reason: 'works' } }],
+  storages: [
+    {
+      driver: { name: 'qcow2', format: 'qcow2' },
+      checks: { findings: [{ name: 'storage.qcow2', level: 'pass' as const, reason: 'works' }] },
+    },
+  ],
 };
 
 test('every driver has a row, a VMM one for each accelerator: usable or not, chosen, why, what mends it (9.3)', () => {

@@ -1,4 +1,4 @@
-import type { Finding } from '../../model/finding.ts';
+import { type DriverChecks, firstFailure } from '../../model/finding.ts';
 
 type Accelerator = 'kvm' | 'tcg';
 
@@ -6,16 +6,13 @@ type Accelerator = 'kvm' | 'tcg';
 type DriverAnswers = {
   hypervisors: readonly {
     driver: { name: string; takes: { diskFormats: readonly string[]; networks: readonly string[] } };
-    checks: {
-      usable: boolean;
+    checks: DriverChecks & {
       accelerator: Accelerator;
-      version?: string;
-      findings: readonly Finding[];
       others?: readonly { accelerator: Accelerator; usable: boolean; reason: string; remedy?: string }[];
     };
   }[];
-  networks: readonly { driver: { name: string; kind: string }; findings: readonly Finding[] }[];
-  storages: readonly { driver: { name: string; format: string }; finding: Finding }[];
+  networks: readonly { driver: { name: string; kind: string }; checks: DriverChecks }[];
+  storages: readonly { driver: { name: string; format: string }; checks: DriverChecks }[];
 };
 
 /** One row of doctor's table. */
@@ -41,31 +38,30 @@ export function tabulate(
 ): DriverRow[] {
   const hypervisors = answers.hypervisors.flatMap(({ driver: { name }, checks }) => {
     const isChosen = name === chosen?.hypervisor;
-    const own = { ...conclude(checks.findings, checks.version), usable: checks.usable };
     const rows = [
-      { ...own, accelerator: checks.accelerator, chosen: isChosen },
+      { ...conclude(checks), accelerator: checks.accelerator, chosen: isChosen },
       ...(checks.others ?? []).map((other) => ({ ...other, chosen: false })),
     ];
     return rows.map((row): DriverRow => ({ kind: 'hypervisor', name, notWith: [], ...row, remedy: row.remedy ?? null }));
   });
   const without = (isTaken: (takes: { diskFormats: readonly string[]; networks: readonly string[] }) => boolean): string[] =>
     answers.hypervisors.filter(({ driver }) => !isTaken(driver.takes)).map(({ driver }) => driver.name);
-  const networks = answers.networks.map(({ driver: { name, kind }, findings }): DriverRow => ({
+  const networks = answers.networks.map(({ driver: { name, kind }, checks }): DriverRow => ({
     ...{ kind: 'network', name, accelerator: null, chosen: name === chosen?.network },
-    ...conclude(findings),
+    ...conclude(checks),
     notWith: without((takes) => takes.networks.includes(kind)),
   }));
-  const storages = answers.storages.map(({ driver: { name, format }, finding }): DriverRow => ({
+  const storages = answers.storages.map(({ driver: { name, format }, checks }): DriverRow => ({
     ...{ kind: 'storage', name, accelerator: null, chosen: name === chosen?.storage },
-    ...conclude([finding]),
+    ...conclude(checks),
     notWith: without((takes) => takes.diskFormats.includes(format)),
   }));
   return [...hypervisors, ...networks, ...storages];
 }
 
 /** What the findings of one driver come to; the first failure decides, then the first warning. */
-function conclude(findings: readonly Finding[], whenWell?: string): Pick<DriverRow, 'usable' | 'reason' | 'remedy'> {
-  const failed = findings.find(({ level }) => level === 'fail');
-  const told = failed ?? (whenWell === undefined ? (findings.find(({ level }) => level === 'warn') ?? findings[0]) : undefined);
-  return { usable: failed === undefined, reason: told?.reason ?? whenWell ?? 'works here', remedy: told?.remedy ?? null };
+function conclude({ findings, version }: DriverChecks): Pick<DriverRow, 'usable' | 'reason' | 'remedy'> {
+  const failed = firstFailure({ findings });
+  const told = failed ?? (version === undefined ? (findings.find(({ level }) => level === 'warn') ?? findings[0]) : undefined);
+  return { usable: failed === undefined, reason: told?.reason ?? version ?? 'works here', remedy: told?.remedy ?? null };
 }

@@ -17,7 +17,7 @@ const findingOf = (name: string): Finding => ({
 export const helperlessHypervisor: Hypervisor = {
   name: 'jailed',
   takes: { diskFormats: ['raw'], networks: ['tap', 'none'] },
-  checks: () => Promise.resolve({ usable: false, accelerator: 'kvm', findings: [findingOf('jailed')] }),
+  checks: () => Promise.resolve({ accelerator: 'kvm', findings: [findingOf('jailed')] }),
   start: refuse,
   adopt: refuse,
   find: refuse,
@@ -27,7 +27,7 @@ export const helperlessHypervisor: Hypervisor = {
 export const helperlessStorage: StorageDriver = {
   name: 'dm-snapshot',
   format: 'raw',
-  check: () => Promise.resolve(findingOf('storage.dm-snapshot')),
+  checks: () => Promise.resolve({ findings: [findingOf('storage.dm-snapshot')] }),
   create: refuse,
   attach: refuse,
   detach: refuse,
@@ -40,7 +40,7 @@ export const helperlessNetwork: NetworkDriver = {
   name: 'bridge',
   kind: 'tap',
   addressOnHost: ({ guestAddress }) => guestAddress,
-  checks: () => Promise.resolve([findingOf('network.bridge')]),
+  checks: () => Promise.resolve({ findings: [findingOf('network.bridge')] }),
   ensure: refuse,
   attach: refuse,
   detach: refuse,

@@ -207,7 +207,7 @@ function keepDatabase(world: TestWorld, store: Store): void {
 function fakeParts(world: TestWorld, store: Store, effects: Effects): Parameters<typeof joinDaemon>[1] {
   // Checks change nothing, and come when they come: counted, they would move the numbers of what follows.
   const overlays = createFakeStorage({ host: world.host, world: world.storage });
-  const storage: StorageDriver = { ...effects.watch('storage', overlays), check: (directory) => overlays.check(directory) };
+  const storage: StorageDriver = { ...effects.watch('storage', overlays), checks: () => overlays.checks() };
   const fake = createFakeNetwork({ world: world.network });
   const network: NetworkDriver = { ...effects.watch('network', fake, ['addressOnHost']), checks: () => fake.checks() };
   const networks = world.isPlain ? [helperlessNetwork, network] : [network];

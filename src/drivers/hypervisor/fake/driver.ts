@@ -12,7 +12,6 @@ export function createFakeHypervisor({ host, world }: { host: Host; world: FakeW
     takes: { diskFormats: ['raw', 'qcow2'], networks: ['tap', 'user', 'none'] },
     checks: () =>
       Promise.resolve({
-        usable: true,
         accelerator: 'tcg',
         version: 'fake 1.0',
         findings: [{ name: 'fake', level: 'pass', reason: 'machines exist in memory only' }],

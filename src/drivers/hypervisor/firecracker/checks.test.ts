@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fakeFirecracker, realFirecracker } from '../../../../test/support/vmm/firecracker/bench.ts';
 import { realHost } from '../../../host/host.ts';
+import { firstFailure } from '../../../model/finding.ts';
 import { FirecrackerInstallation, judgeKvm, judgeProgram } from './checks.ts';
 
 const fake = fakeFirecracker();
@@ -32,22 +33,21 @@ test('KVM counts when Firecracker itself ran a loop on it at the speed of hardwa
 });
 
 test('accelerator = "kvm" is taken as said, "tcg" is what Firecracker has not (4.3)', async () => {
-  assert.equal((await new FirecrackerInstallation(realHost, fake).check()).usable, true);
+  assert.equal(firstFailure(await new FirecrackerInstallation(realHost, fake).check()), undefined);
   const emulated = new FirecrackerInstallation(realHost, { ...fake, accelerator: 'tcg' });
-  assert.equal((await emulated.check()).usable, false);
+  assert.notEqual(firstFailure(await emulated.check()), undefined);
   await assert.rejects(emulated.locate(), { code: 'PREREQUISITE_MISSING' });
 });
 
 test('a missing Firecracker fails the check and the start, with a remedy (4.1)', async () => {
   const missing = new FirecrackerInstallation(realHost, { ...fake, program: '/nonexistent/firecracker' });
-  assert.equal((await missing.check()).usable, false);
+  assert.notEqual(firstFailure(await missing.check()), undefined);
   await assert.rejects(missing.locate(), { code: 'PREREQUISITE_MISSING', message: /not installed/ });
 });
 
 test('a program that does not do what Firecracker does fails the trial of KVM (4.3)', async () => {
-  const { findings, usable } = await new FirecrackerInstallation(realHost, { ...fake, accelerator: 'auto' }).check();
-  assert.equal(usable, false);
-  assert.equal(findings.at(-1)?.name, 'firecracker.kvm');
+  const { findings } = await new FirecrackerInstallation(realHost, { ...fake, accelerator: 'auto' }).check();
+  assert.equal(firstFailure({ findings })?.name, 'firecracker.kvm');
 });
 
 test('with and without a jail at once it is tried once, and none takes away what the other runs on (4.3)', async (t) => {

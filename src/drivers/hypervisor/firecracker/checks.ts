@@ -87,8 +87,7 @@ export class FirecrackerInstallation {
   /** Everything `doctor` says about Firecracker on this host. */
   async check(signal?: AbortSignal): Promise<HypervisorChecks> {
     const { printed, findings } = await this.#judge(signal);
-    const usable = findings.every(({ level }) => level !== 'fail');
-    return { usable, accelerator: 'kvm', ...(printed === undefined ? {} : { version: printed }), findings };
+    return { accelerator: 'kvm', ...(printed === undefined ? {} : { version: printed }), findings };
   }
 
   async #judge(signal?: AbortSignal): Promise<{ program: string | undefined; printed: string | undefined; findings: Finding[] }> {

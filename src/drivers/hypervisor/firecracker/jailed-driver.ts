@@ -50,5 +50,5 @@ function withoutJails(error: unknown): HypervisorChecks {
   if (!(error instanceof BangerError)) throw error;
   const { message, remedy = 'banger doctor' } = error;
   const finding: Finding = { name: 'firecracker.jailer', level: 'fail', reason: message, remedy };
-  return { usable: false, accelerator: 'kvm', findings: [finding] };
+  return { accelerator: 'kvm', findings: [finding] };
 }

@@ -40,13 +40,12 @@ export async function checkQemu(host: Host, settings: QemuSettings, signal?: Abo
   const qemuPath = await host.findProgram(settings.program, host.commandEnvironment()['PATH'] ?? '');
   const printed = qemuPath === undefined ? undefined : await versionOf(host, qemuPath, signal);
   const program = judgeProgram(settings.program, printed);
-  if (qemuPath === undefined || program.level === 'fail') return { usable: false, accelerator: 'tcg', findings: [program] };
+  if (qemuPath === undefined || program.level === 'fail') return { accelerator: 'tcg', findings: [program] };
   const { accelerator, acceleration } = await locateQemu(host, settings);
   const findings = [program, acceleration.kvm];
   if (settings.accelerator !== 'auto') findings.push(overrideFinding(settings.accelerator, acceleration.kvm));
   if (accelerator === 'tcg') findings.push(clockFinding(acceleration.tscKhz));
   return {
-    usable: true,
     accelerator,
     ...(printed === undefined ? {} : { version: printed }),
     findings,

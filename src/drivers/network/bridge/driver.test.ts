@@ -156,11 +156,12 @@ test('checks fail with the way to a helper when none answers, and when TAPs cann
   const absent = {
     ask: () => Promise.reject(new BangerError('PREREQUISITE_MISSING', 'the root helper does not answer', { remedy: 'sudo banger setup' })),
   };
-  const [missing] = await driverOf(absent).checks();
+  const [missing] = (await driverOf(absent).checks()).findings;
   assert.deepEqual([missing?.level, missing?.remedy], ['fail', 'sudo banger setup']);
   const closed = { ...host, readWriteProblem: () => Promise.resolve('EACCES') };
-  const [tun] = await createBridgeNetwork({ host: closed, helper: memoryHelper(), forwarder: memoryForwarder() }).checks();
+  const { findings } = await createBridgeNetwork({ host: closed, helper: memoryHelper(), forwarder: memoryForwarder() }).checks();
+  const [tun] = findings;
   assert.deepEqual([tun?.level, tun?.name], ['fail', 'network.bridge']);
-  const [works] = await driverOf(memoryHelper()).checks();
+  const [works] = (await driverOf(memoryHelper()).checks()).findings;
   assert.equal(works?.level, 'pass');
 });

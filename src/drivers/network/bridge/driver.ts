@@ -49,7 +49,7 @@ export function createBridgeNetwork({ host, helper, forwarder, share = 'me' }: B
     name: 'bridge',
     kind: 'tap',
     addressOnHost: (addresses) => addresses.guestAddress,
-    checks: () => bridgeNetworkChecks(host, helper),
+    checks: async () => ({ findings: await bridgeNetworkChecks(host, helper) }),
     ensure: async (signal) => {
       refuseCancelled(signal);
       await helper.ask('network up');

@@ -42,7 +42,7 @@ export function createFakeNetwork(options: FakeNetworkOptions = {}): NetworkDriv
     kind: 'tap',
     world,
     addressOnHost: (addresses) => addresses.loopbackAddress,
-    checks: async () => [{ name: 'network.fake', level: 'pass', reason: 'nothing is touched' }],
+    checks: async () => ({ findings: [{ name: 'network.fake', level: 'pass', reason: 'nothing is touched' }] }),
     ensure: async (signal) => {
       await before('ensure', undefined, signal);
       world.isUp = true;

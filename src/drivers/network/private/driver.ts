@@ -69,7 +69,7 @@ export function createPrivateNetwork(options: PrivateNetworkOptions): NetworkDri
     name: 'private',
     kind: 'tap',
     addressOnHost: (addresses) => addresses.loopbackAddress,
-    checks: () => privateNetworkChecks(host, forwarderPath),
+    checks: async () => ({ findings: await privateNetworkChecks(host, forwarderPath) }),
     ensure: async (signal) => void (await holder.ensure(signal)),
     attach,
     detach,

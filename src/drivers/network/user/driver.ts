@@ -16,7 +16,7 @@ export function createUserNetwork({ host }: { host: Pick<Host, 'portProblem'> })
     name: 'user',
     kind: 'user',
     addressOnHost: (addresses) => addresses.loopbackAddress,
-    checks: async () => userNetworkChecks(),
+    checks: async () => ({ findings: userNetworkChecks() }),
     ensure: async (signal) => throwIfCancelled(signal),
     attach: async (vm, signal) => {
       throwIfCancelled(signal);

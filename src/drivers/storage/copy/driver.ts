@@ -8,7 +8,7 @@ export function createCopyStorage(options: { host: Host }): StorageDriver {
   return {
     name: 'copy',
     format: 'raw',
-    check: () => Promise.resolve({ name: 'storage.copy', level: 'pass', reason: 'sparse copies work everywhere' }),
+    checks: () => Promise.resolve({ findings: [{ name: 'storage.copy', level: 'pass', reason: 'sparse copies work everywhere' }] }),
     async create({ basePath, overlayPath, sizeBytes }, signal) {
       try {
         await host.sparseCopy(basePath, overlayPath, signal);

@@ -61,12 +61,9 @@ test('without a helper, what is gone can be removed and nothing can be attached 
   const { overlay } = await createdOverlay(t);
   const missing = new BangerError('PREREQUISITE_MISSING', 'the root helper does not answer', { remedy: 'sudo banger setup' });
   const driver = createDmSnapshotStorage({ host: realHost, helper: { ask: () => Promise.reject(missing) } });
-  assert.deepEqual(await driver.check('/'), {
-    name: 'storage.dm-snapshot',
-    level: 'fail',
-    reason: 'the root helper does not answer',
-    remedy: 'sudo banger setup',
-  });
+  const reason = 'the root helper does not answer';
+  const finding = { name: 'storage.dm-snapshot', level: 'fail', reason, remedy: 'sudo banger setup' };
+  assert.deepEqual(await driver.checks(), { findings: [finding] });
   await assert.rejects(driver.attach(overlay, never), { code: 'PREREQUISITE_MISSING' });
   await driver.remove(overlay);
   assert.equal(await realHost.exists(overlay.overlayPath), false);
@@ -74,7 +71,8 @@ test('without a helper, what is gone can be removed and nothing can be attached 
 
 test('a kernel without device-mapper is told by the helper, with the remedy (9.2)', async () => {
   const says = (line: string) => ({ ask: () => Promise.resolve(['hello version=1 uid=1000 directory=/x', line]) });
-  const check = (line: string) => createDmSnapshotStorage({ host: realHost, helper: says(line) }).check('/');
+  const check = async (line: string) =>
+    (await createDmSnapshotStorage({ host: realHost, helper: says(line) }).checks()).findings[0] ?? assert.fail();
   assert.equal((await check('overlay device-mapper=4.47.0')).level, 'pass');
   const finding = await check('overlay missing=No such device');
   assert.deepEqual([finding.level, finding.remedy], ['fail', 'sudo modprobe -a dm_mod dm_snapshot loop']);

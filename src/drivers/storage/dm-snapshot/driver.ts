@@ -41,7 +41,7 @@ export function createDmSnapshotStorage({ host, helper }: { host: Host; helper: 
   return {
     name: 'dm-snapshot',
     format: 'raw',
-    check: () => dmSnapshotCheck(helper),
+    checks: async () => ({ findings: [await dmSnapshotCheck(helper)] }),
     async create({ basePath, overlayPath, sizeBytes }, signal) {
       signal.throwIfAborted();
       try {

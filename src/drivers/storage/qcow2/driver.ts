@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import type { Host } from '../../../host/host.ts';
 import { BangerError } from '../../../model/errors.ts';
+import type { Finding } from '../../../model/finding.ts';
 import type { StorageDriver } from '../contract.ts';
 import { storageError } from '../storage-error.ts';
 import { emptyOverlay, HEADER_BYTES, virtualSize } from './header.ts';
@@ -11,19 +12,7 @@ export function createQcow2Storage(options: { host: Host; qemuImg?: string }): S
   return {
     name: 'qcow2',
     format: 'qcow2',
-    async check() {
-      try {
-        await host.run([qemuImg, '--version'], { timeoutMs: 60_000 });
-        return { name: 'storage.qcow2', level: 'pass', reason: 'qcow2 overlays work on every file system' };
-      } catch {
-        return {
-          name: 'storage.qcow2',
-          level: 'fail',
-          reason: `${qemuImg} does not run`,
-          remedy: 'sudo apt-get install qemu-utils',
-        };
-      }
-    },
+    checks: async () => ({ findings: [await judge(host, qemuImg)] }),
     async create({ basePath, overlayPath, sizeBytes }, signal) {
       signal.throwIfAborted();
       if (Buffer.byteLength(basePath) > 1023)
@@ -49,4 +38,14 @@ export function createQcow2Storage(options: { host: Host; qemuImg?: string }): S
     },
     remove: ({ overlayPath }) => host.removeTree(overlayPath),
   };
+}
+
+async function judge(host: Host, qemuImg: string): Promise<Finding> {
+  const name = 'storage.qcow2';
+  try {
+    await host.run([qemuImg, '--version'], { timeoutMs: 60_000 });
+    return { name, level: 'pass', reason: 'qcow2 overlays work on every file system' };
+  } catch {
+    return { name, level: 'fail', reason: `${qemuImg} does not run`, remedy: 'sudo apt-get install qemu-utils' };
+  }
 }

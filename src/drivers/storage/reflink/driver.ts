@@ -1,24 +1,19 @@
 import { writeFile } from 'node:fs/promises';
 import type { Host } from '../../../host/host.ts';
+import type { Finding } from '../../../model/finding.ts';
 import type { StorageDriver } from '../contract.ts';
 import { storageError } from '../storage-error.ts';
 
-/** Overlays as copy-on-write clones of the whole file: native speed, on btrfs and XFS. */
-export function createReflinkStorage(options: { host: Host }): StorageDriver {
-  const { host } = options;
+/**
+ * Overlays as copy-on-write clones of the whole file: native speed, on btrfs and XFS.
+ * @param options.directory below which the disks of VMs go
+ */
+export function createReflinkStorage(options: { host: Host; directory: string }): StorageDriver {
+  const { host, directory } = options;
   return {
     name: 'reflink',
     format: 'raw',
-    async check(directory) {
-      const works = await canReflink(host, directory);
-      if (works) return { name: 'storage.reflink', level: 'pass', reason: `the file system of ${directory} clones files` };
-      return {
-        name: 'storage.reflink',
-        level: 'fail',
-        reason: `the file system of ${directory} cannot clone files`,
-        remedy: 'put the state directory on btrfs or XFS (BANGER_STATE_DIR); without it qcow2 is used',
-      };
-    },
+    checks: async () => ({ findings: [judge(directory, await canReflink(host, directory))] }),
     async create({ basePath, overlayPath, sizeBytes }, signal) {
       signal.throwIfAborted();
       try {
@@ -35,6 +30,13 @@ export function createReflinkStorage(options: { host: Host }): StorageDriver {
     grow: ({ overlayPath }, sizeBytes) => host.extendSparse(overlayPath, sizeBytes),
     remove: ({ overlayPath }) => host.removeTree(overlayPath),
   };
+}
+
+function judge(directory: string, works: boolean): Finding {
+  const name = 'storage.reflink';
+  if (works) return { name, level: 'pass', reason: `the file system of ${directory} clones files` };
+  const remedy = 'put the state directory on btrfs or XFS (BANGER_STATE_DIR); without it disks are made in another way';
+  return { name, level: 'fail', reason: `the file system of ${directory} cannot clone files`, remedy };
 }
 
 async function canReflink(host: Host, directory: string): Promise<boolean> {

@@ -21,7 +21,6 @@ export function createToyHypervisor({ host }: { host: Host }): Hypervisor {
     takes: { diskFormats: ['raw'], networks: ['tap', 'none'] },
     checks: () =>
       Promise.resolve({
-        usable: true,
         accelerator: 'tcg',
         version: 'toy 1.0',
         findings: [{ name: 'toy', level: 'pass', reason: 'machines are processes' }],
