@@ -14,8 +14,8 @@ import type { ProcessIdentity } from '../../model/vm.ts';
  */
 export type Hypervisor = {
   readonly name: string;
-  /** Disks and networks that `start` accepts; anything else is refused with UNSUPPORTED. */
-  readonly takes: { diskFormats: readonly MachineDisk['format'][]; networks: readonly MachineNetwork['kind'][] };
+  /** Disks and networks that `start` accepts; anything else is refused with UNSUPPORTED. Every VMM takes `raw`. */
+  readonly takes: { diskFormats: readonly DiskFormat[]; networks: readonly MachineNetwork['kind'][] };
   /** What this host can do with it; `accelerator` is what `start` will use. */
   checks(signal?: AbortSignal): Promise<HypervisorChecks>;
   /**
@@ -55,10 +55,13 @@ export type HypervisorChecks = DriverChecks & {
 
 export type AcceleratorCheck = { accelerator: 'kvm' | 'tcg'; usable: boolean; reason: string; remedy?: string };
 
+/** `raw`: a file that holds all of the disk. `device`: a block device of the host. `qcow2`: a file in QEMU's format, over another file. */
+export type DiskFormat = 'raw' | 'device' | 'qcow2';
+
 export type MachineDisk = {
   /** Device order in the guest follows the list: first is /dev/vda. */
   path: string;
-  format: 'raw' | 'qcow2';
+  format: DiskFormat;
   readOnly: boolean;
   /** A durable disk keeps what the guest has flushed; an ephemeral one may lose it with the host. */
   durable: boolean;

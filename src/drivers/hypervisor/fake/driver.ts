@@ -9,7 +9,7 @@ export function createFakeHypervisor({ host, world }: { host: Host; world: FakeW
   const runningOf = (spec: MachineSpec): FakeVmm | undefined => world.machines.get(spec.runtimeDirectory);
   return {
     name: 'fake',
-    takes: { diskFormats: ['raw', 'qcow2'], networks: ['tap', 'user', 'none'] },
+    takes: { diskFormats: ['raw', 'device', 'qcow2'], networks: ['tap', 'user', 'none'] },
     checks: () =>
       Promise.resolve({
         accelerator: 'tcg',

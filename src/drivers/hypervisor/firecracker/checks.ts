@@ -151,7 +151,7 @@ export class FirecrackerInstallation {
 function overrideFinding(wanted: 'kvm' | 'tcg'): Finding {
   const name = 'firecracker.kvm';
   if (wanted === 'kvm') return { name, level: 'pass', reason: 'the configuration asks for kvm' };
-  const remedy = 'set accelerator = "auto", or hypervisor = "qemu"';
+  const remedy = 'set accelerator or hypervisor to "auto"';
   return { name, level: 'fail', reason: 'the configuration asks for tcg, and Firecracker has KVM only', remedy };
 }
 

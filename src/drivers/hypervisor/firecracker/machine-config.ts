@@ -2,10 +2,10 @@ import { join } from 'node:path';
 import { BangerError } from '../../../model/errors.ts';
 import { LAST_WORD_VSOCK_PORT } from '../../../model/guest-agent.ts';
 import { VMM_OPEN_FILES } from '../../../model/limits.ts';
-import type { MachineDisk, MachineLimits, MachineNetwork, MachineSnapshot, MachineSpec, TransferLimit } from '../contract.ts';
+import type { DiskFormat, MachineDisk, MachineLimits, MachineNetwork, MachineSnapshot, MachineSpec, TransferLimit } from '../contract.ts';
 
 /** What the driver accepts; the VMM has no other disks and no network of its own. */
-export const TAKES = { diskFormats: ['raw'], networks: ['tap', 'none'] } as const;
+export const TAKES = { diskFormats: ['raw', 'device'], networks: ['tap', 'none'] } as const;
 
 /** COMMAND_LINE_SIZE of Linux on x86 (arch/x86/include/asm/setup.h), with its final zero byte. */
 export const MAX_COMMAND_LINE_BYTES = 2048;
@@ -210,8 +210,8 @@ export function holdRequests({ disks }: MachineSpec): ApiRequest[] {
 
 /** @throws UNSUPPORTED when the machine needs what Firecracker does not have */
 function refuseUnsupported(spec: MachineSpec): void {
-  const remedy = 'set hypervisor = "qemu" in the configuration';
-  const takesDisk = (format: MachineDisk['format']): boolean => TAKES.diskFormats.some((taken) => taken === format);
+  const remedy = 'set hypervisor = "auto" in the configuration';
+  const takesDisk = (format: DiskFormat): boolean => TAKES.diskFormats.some((taken) => taken === format);
   const takesNetwork = (kind: MachineNetwork['kind']): boolean => TAKES.networks.some((taken) => taken === kind);
   const disk = spec.disks.find(({ format }) => !takesDisk(format));
   if (disk !== undefined) {

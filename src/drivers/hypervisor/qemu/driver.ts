@@ -22,7 +22,7 @@ export function createQemuHypervisor({ host, settings }: { host: Host; settings:
   const boots: Boots = { queue: createBootQueue(availableParallelism()), experience: noExperience() };
   return {
     name: 'qemu',
-    takes: { diskFormats: ['raw', 'qcow2'], networks: ['tap', 'user', 'none'] },
+    takes: { diskFormats: ['raw', 'device', 'qcow2'], networks: ['tap', 'user', 'none'] },
     checks: (signal) => checkQemu(host, settings, signal),
     start: (spec, signal, tell) => startMachine({ host, settings, boots }, spec, signal, tell),
     adopt: (spec, process) => adoptMachine(host, spec, process),

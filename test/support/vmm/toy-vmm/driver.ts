@@ -18,7 +18,7 @@ const ADOPT_LIMIT_MS = 5000;
 export function createToyHypervisor({ host }: { host: Host }): Hypervisor {
   return {
     name: 'toy',
-    takes: { diskFormats: ['raw'], networks: ['tap', 'none'] },
+    takes: { diskFormats: ['raw', 'device'], networks: ['tap', 'none'] },
     checks: () =>
       Promise.resolve({
         accelerator: 'tcg',
