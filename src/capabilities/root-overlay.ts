@@ -1,4 +1,4 @@
-import type { Overlay, OverlayDisk } from '../drivers/storage/contract.ts';
+import type { AttachedDisk, Disk } from '../drivers/storage/contract.ts';
 import type { VmContext } from '../context/vm-context.ts';
 import type { Finding } from '../model/finding.ts';
 import { stepResult } from '../context/step-result.ts';
@@ -6,7 +6,7 @@ import type { Step } from '../context/pipeline.ts';
 import type { Capability, Change } from '../context/capability.ts';
 
 /** Of this start. */
-const rootDisk = stepResult<OverlayDisk>('the root disk');
+const attached = stepResult<AttachedDisk>('the root disk');
 
 /** The VM's private copy-on-write layer over the image's root file system: /dev/vda. */
 export const rootOverlay: Capability = {
@@ -19,20 +19,20 @@ export const rootOverlay: Capability = {
       const { vm, image, services, update } = context;
       const { storage } = await services.vms.drivers.choose(vm.runtime);
       update({ runtime: { bootId: services.world.processes.bootId(), ...vm.runtime, storageDriver: storage.name } });
-      await storage.create({ ...overlayOf(context), basePath: image.rootfsPath, sizeBytes: vm.spec.rootOverlayBytes }, signal);
+      await storage.root.create({ ...rootDiskOf(context), basePath: image.rootfsPath, sizeBytes: vm.spec.rootOverlayBytes }, signal);
     },
-    undo: (context) => context.recorded.storage?.remove(overlayOf(context)),
+    undo: (context) => context.recorded.storage?.root.remove(rootDiskOf(context)),
   },
   beforeStart: {
     name: 'root-disk',
     title: 'root disk',
     async apply(context, signal) {
-      rootDisk.set(context, await context.drivers.storage.attach(overlayOf(context), signal));
+      attached.set(context, await context.drivers.storage.root.attach(rootDiskOf(context), signal));
     },
-    undo: (context) => context.recorded.storage?.detach?.(overlayOf(context)),
+    undo: (context) => context.recorded.storage?.root.detach?.(rootDiskOf(context)),
   },
   machine(context, draft) {
-    draft.disks.push({ ...rootDisk.get(context), readOnly: false, durable: true });
+    draft.disks.push({ ...attached.get(context), readOnly: false, durable: true });
   },
   guestConfig(_context, draft) {
     draft.growRoot = true;
@@ -41,18 +41,14 @@ export const rootOverlay: Capability = {
     takesSpace: isGrown,
     make: (change) => (isGrown(change) ? [grow(change.to.spec.rootOverlayBytes)] : []),
   },
-  async doctor({
-    vm,
-    image,
-    paths,
-    services: {
-      world: { files },
-    },
-  }) {
+  async doctor(context) {
+    const { vm, image, services, recorded } = context;
+    const { files } = services.world;
+    const disk = rootDiskOf(context);
     const findings: Finding[] = [];
     const base = { name: 'root-overlay', level: 'fail', vm: vm.name, code: 'STORAGE_FAILED' } as const;
-    if (!(await files.exists(paths.rootOverlay))) {
-      const reason = `the root overlay of ${vm.name} is gone (${paths.rootOverlay})`;
+    if ((await recorded.storage?.root.allocatedBytes(disk)) === undefined) {
+      const reason = `the root overlay of ${vm.name} is gone (${disk.path})`;
       findings.push({ ...base, reason, remedy: 'put it back from a backup, or delete the VM' });
     }
     for (const path of [image.rootfsPath, image.kernelPath, image.initramfsPath]) {
@@ -66,9 +62,9 @@ export const rootOverlay: Capability = {
   },
 };
 
-/** @returns how storage drivers know the VM's root overlay */
-export function overlayOf({ vm, paths }: Pick<VmContext, 'vm' | 'paths'>): Overlay {
-  return { vmId: vm.id, overlayPath: paths.rootOverlay };
+/** @returns how storage drivers know the VM's root disk */
+export function rootDiskOf({ vm, paths }: Pick<VmContext, 'vm' | 'paths'>): Disk {
+  return { vmId: vm.id, path: paths.rootOverlay };
 }
 
 function isGrown({ from, to }: Change): boolean {
@@ -80,6 +76,6 @@ function grow(toBytes: number): Step<VmContext> {
   return {
     name: 'root-overlay',
     title: 'root overlay',
-    apply: (context) => context.drivers.storage.grow(overlayOf(context), toBytes),
+    apply: (context) => context.drivers.storage.root.grow(rootDiskOf(context), toBytes),
   };
 }

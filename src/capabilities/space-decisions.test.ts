@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { OverlayUsage } from '../drivers/storage/contract.ts';
+import type { DiskUsage } from '../drivers/storage/contract.ts';
 import { decideHost, decideOverlay, nextLookMs } from './space-decisions.ts';
 
 const MIB = 1024 ** 2;
-const usage = (usedMib: number, sizeMib: number, state: OverlayUsage['state'] = 'ok'): OverlayUsage => ({
+const usage = (usedMib: number, sizeMib: number, state: DiskUsage['state'] = 'ok'): DiskUsage => ({
   usedBytes: usedMib * MIB,
   sizeBytes: sizeMib * MIB,
   limitBytes: 1000 * MIB,

@@ -1,4 +1,4 @@
-import type { OverlayUsage } from '../drivers/storage/contract.ts';
+import type { DiskUsage } from '../drivers/storage/contract.ts';
 
 const MIB = 1024 ** 2;
 const GIB = 1024 ** 3;
@@ -12,7 +12,7 @@ export const OVERLAY_AHEAD_BYTES = 512 * MIB;
 export type OverlayDecision = { do: 'nothing' } | { do: 'extend'; sizeBytes: number } | { do: 'report'; problem: string };
 
 /** @returns what keeps the guest from running into the end of the space that its overlay has */
-export function decideOverlay({ usedBytes, sizeBytes, limitBytes, state }: OverlayUsage): OverlayDecision {
+export function decideOverlay({ usedBytes, sizeBytes, limitBytes, state }: DiskUsage): OverlayDecision {
   if (state === 'overflow') {
     return { do: 'report', problem: 'its root disk ran full and takes no more writes; what was written before is kept: restart the VM' };
   }

@@ -1,4 +1,4 @@
-import { overlayOf } from './root-overlay.ts';
+import { rootDiskOf } from './root-overlay.ts';
 import { formatSize } from '../lib/size.ts';
 import { BangerError } from '../model/errors.ts';
 import type { LiveMachine } from '../context/machines.ts';
@@ -19,7 +19,7 @@ const FULL = "the host's disk is full";
 export function watchSpace(context: VmContext, live: LiveMachine): void {
   const { machine, companions } = live;
   const looks: { source: Source; look(watch: SpaceWatch): Promise<number> }[] = [];
-  if (context.recorded.storage?.usage !== undefined) looks.push({ source: 'overlay', look: lookAtOverlay });
+  if (context.recorded.storage?.root.usage !== undefined) looks.push({ source: 'overlay', look: lookAtOverlay });
   if (machine.onFullDisk === undefined) looks.push({ source: 'host', look: lookAtHost });
   const watch = new SpaceWatch(
     context,
@@ -106,13 +106,13 @@ class SpaceWatch {
 
 async function lookAtOverlay(watch: SpaceWatch): Promise<number> {
   const { services } = watch.context;
-  const storage = watch.context.recorded.storage;
-  const overlay = overlayOf(watch.context);
+  const disks = watch.context.recorded.storage?.root;
+  const disk = rootDiskOf(watch.context);
   try {
-    const usage = await storage?.usage?.(overlay);
+    const usage = await disks?.usage?.(disk);
     if (usage !== undefined) {
       const decision = decideOverlay(usage);
-      if (decision.do === 'extend') await storage?.extend?.(overlay, decision.sizeBytes);
+      if (decision.do === 'extend') await disks?.extend?.(disk, decision.sizeBytes);
       if (decision.do !== 'report') await watch.release('overlay');
       watch.tell('overlay', decision.do === 'report' ? decision.problem : null);
     }

@@ -24,14 +24,10 @@ export type FilePort = {
   fileSystemSize(path: string): Promise<{ totalBytes: number; freeBytes: number }>;
 };
 
-/** Disks of VMs and of images, as files with a file system in them. */
+/** What images are made of: files with a file system in them. The disks of VMs are those of the storage drivers. */
 export type DiskPort = {
   reflink(from: string, to: string): Promise<boolean>;
   sparseCopy(from: string, to: string, signal?: AbortSignal): Promise<void>;
-  extendSparse(path: string, sizeBytes: number): Promise<void>;
-  setLength(path: string, sizeBytes: number): Promise<void>;
-  /** Of the file's whole length, empty. */
-  makeExt4(path: string, label: string, signal?: AbortSignal): Promise<void>;
   /** Of a file system that no machine uses; what can be repaired is. */
   checkExt4(path: string, signal?: AbortSignal): Promise<void>;
   shrinkExt4(path: string, spareBytes: number, signal?: AbortSignal): Promise<void>;

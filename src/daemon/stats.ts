@@ -64,15 +64,12 @@ async function guestDisks({ vms }: Sources, vm: Vm): Promise<Map<string, number>
 }
 
 async function describe(sources: Sources, vm: Vm, before: UsageSample, after: UsageSample): Promise<Stats['vms'][number]> {
-  const { files } = sources.world;
   const paths = sources.vms.pathsOf(vm);
   const used = await guestDisks(sources, vm);
+  const { storage } = sources.vms.drivers.of(vm.runtime);
   // A disk that is not made yet, or not there any more, takes nothing.
-  const allocated = (path: string): Promise<number> =>
-    files.fileSize(path).then(
-      ({ allocatedBytes }) => allocatedBytes,
-      () => 0,
-    );
+  const allocated = async (role: 'root' | 'work', path: string): Promise<number> =>
+    (await storage?.[role].allocatedBytes({ vmId: vm.id, path }).catch(() => undefined)) ?? 0;
   return {
     id: vm.id,
     name: vm.name,
@@ -83,10 +80,14 @@ async function describe(sources: Sources, vm: Vm, before: UsageSample, after: Us
     residentBytes: after.processes.get(vm.id)?.residentBytes ?? null,
     rootOverlay: {
       sizeBytes: vm.spec.rootOverlayBytes,
-      allocatedBytes: await allocated(paths.rootOverlay),
+      allocatedBytes: await allocated('root', paths.rootOverlay),
       usedBytes: used.get('/') ?? null,
     },
-    workDisk: { sizeBytes: vm.spec.workDiskBytes, allocatedBytes: await allocated(paths.workDisk), usedBytes: used.get('/root') ?? null },
+    workDisk: {
+      sizeBytes: vm.spec.workDiskBytes,
+      allocatedBytes: await allocated('work', paths.workDisk),
+      usedBytes: used.get('/root') ?? null,
+    },
   };
 }
 

@@ -68,7 +68,7 @@ function assertRolledBack(outcome: Outcome | undefined, hasGaps: boolean, what: 
 }
 
 const isFileWrite = (effect: string): boolean =>
-  /^(host\.(make|write|sparse|extend|reflink)|storage\.(create|grow|attach|extend))/.test(effect);
+  /^(host\.(make|write|sparse|extend|reflink)|(root|work)\.(create|grow|attach|extend))/.test(effect);
 const isDatabaseWrite = (effect: string): boolean => /^(vms\.(insert|update|remove)|operations\.(insert|appendEvent|end))$/.test(effect);
 
 /** What a file system or SQLite says when it is full, from now on until the hook is replaced. */

@@ -48,9 +48,9 @@ for (const verb of ['create', 'create --no-start'] as const) {
 
 /** Where an effect that writes a file has it while it writes. */
 const HALF: Record<string, (effect: Effect) => string> = {
-  'host.sparseCopy': ({ args }) => String(args[1]),
   'host.writeFileAtomic': ({ args }) => `${String(args[0])}.0badcafe.partial`,
-  'storage.create': ({ args }) => (args[0] as { overlayPath: string }).overlayPath,
+  'root.create': ({ args }) => (args[0] as { path: string }).path,
+  'work.create': ({ args }) => (args[0] as { path: string }).path,
 };
 
 test('no verb of the API is left out', async (t) => {

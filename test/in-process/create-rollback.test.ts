@@ -14,7 +14,15 @@ async function createOnce(daemon: TestDaemon): Promise<Awaited<ReturnType<typeof
 test('a failing rollback is told with the first error, goes on, and leaves a VM that can be deleted (3.3, 3.5)', async (t) => {
   const daemon = await daemonFor(t);
   // Each is what one undo needs; the rest of the rollback must not depend on it.
-  const undoing = ['network.detach', 'storage.detach', 'storage.remove', 'host.removeTree', 'machine.terminate', 'hypervisor.cleanUp'];
+  const undoing = [
+    'network.detach',
+    'root.detach',
+    'root.remove',
+    'work.remove',
+    'host.removeTree',
+    'machine.terminate',
+    'hypervisor.cleanUp',
+  ];
   for (const broken of undoing) {
     let isFailing = false;
     daemon.effects.hook = ({ name }, phase) => {

@@ -116,3 +116,15 @@ test('a driver whose check breaks counts as one that does not work (9.3)', async
   assert.match(drivers.find(({ name }) => name === 'swift')?.reason ?? '', /its check failed: boom/);
   assert.equal((await api.daemon()).drivers.hypervisor.name, 'broad');
 });
+
+test('a root disk whose driver lacks what it grows disks with is not grown, and nothing of the request is done (3.7, 9.2)', async (t) => {
+  const world = worldOf(t);
+  const copy = createCopyStorage({ host: world.host });
+  const lacking = { name: 'confinement', level: 'fail', reason: 'nothing can be confined', remedy: 'sudo make room' } as const;
+  const storages = [{ ...copy, root: { ...copy.root, growChecks: () => Promise.resolve([lacking]) } }];
+  const { api } = await daemonOf(t, world, { storages });
+  const { spec } = await created(api, 'web', { start: false });
+  const { error } = await ended(api, await api.beginVm('web', 'set', { rootOverlayBytes: 2 * spec.rootOverlayBytes, vcpuCount: 4 }));
+  assert.deepEqual([error?.code, error?.message, error?.remedy], ['PREREQUISITE_MISSING', lacking.reason, lacking.remedy]);
+  assert.deepEqual((await api.showVm('web')).spec, spec);
+});

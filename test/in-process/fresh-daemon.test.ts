@@ -98,7 +98,7 @@ test('a deletion that is broken off says what is left, is not offered for a star
     const first = await start();
     const vm = await created(first.api, 'web', { start: false });
     first.effects.hook = ({ name }, phase) => {
-      if (name === 'storage.remove' && phase === 'before') throw new Error('the disk is busy');
+      if (name === 'root.remove' && phase === 'before') throw new Error('the disk is busy');
     };
     const broken = await runInProcess(world.env, ['vm', 'delete', '--yes', 'web']);
     assert.notEqual(broken.exitCode, 0);

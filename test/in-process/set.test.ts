@@ -65,7 +65,7 @@ describe('a stopped VM', () => {
     const vm = await created(daemon.api, 'web', { ...SIZES, start: false });
     const body = { workDiskBytes: GIB, rootOverlayBytes: GIB, vcpuCount: 4 };
     daemon.effects.hook = ({ name }) => {
-      if (name === 'storage.grow') throw new BangerError('STORAGE_FAILED', 'no space is left');
+      if (name === 'root.grow') throw new BangerError('STORAGE_FAILED', 'no space is left');
     };
     const { state, error, events } = await ended(daemon.api, await daemon.api.beginVm('web', 'set', body));
     assert.deepEqual([state, error?.code, error?.undo], ['failed', 'STORAGE_FAILED', undefined]);
@@ -80,9 +80,9 @@ describe('a stopped VM', () => {
   test('whose disk is larger than recorded keeps all of it when a growth fails (3.7, 5.3)', async (t) => {
     const daemon = await daemonFor(t);
     const vm = await created(daemon.api, 'web', { ...SIZES, start: false });
-    await daemon.services.world.disks.extendSparse(daemon.services.vms.pathsOf(vm).workDisk, GIB);
+    await daemon.world.host.extendSparse(daemon.services.vms.pathsOf(vm).workDisk, GIB);
     daemon.effects.hook = ({ name }) => {
-      if (name === 'storage.grow') throw new BangerError('STORAGE_FAILED', 'no space is left');
+      if (name === 'root.grow') throw new BangerError('STORAGE_FAILED', 'no space is left');
     };
     await ended(daemon.api, await daemon.api.beginVm('web', 'set', { workDiskBytes: GIB, rootOverlayBytes: GIB }));
     assert.equal(diskLength(daemon, vm, 'workDisk'), GIB);

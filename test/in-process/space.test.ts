@@ -4,7 +4,7 @@ import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createFakeHypervisor } from '../../src/drivers/hypervisor/fake/driver.ts';
 import type { Machine } from '../../src/drivers/hypervisor/contract.ts';
-import type { OverlayUsage } from '../../src/drivers/storage/contract.ts';
+import type { Disk, DiskUsage } from '../../src/drivers/storage/contract.ts';
 import { createFakeStorage } from '../support/daemon/fake-storage.ts';
 import { created, done, fakeOf, startDaemon, type TestDaemon, until } from '../support/daemon/test-daemon.ts';
 import { createTestWorld } from '../support/daemon/test-world.ts';
@@ -15,7 +15,7 @@ type Setting = {
   daemon: TestDaemon;
   /** Lets the guest write; what it has then. */
   write: (mib: number) => void;
-  usage: () => OverlayUsage;
+  usage: () => DiskUsage;
   /** How often the driver was asked for the usage. */
   looks: () => number;
   restart: () => Promise<void>;
@@ -27,13 +27,11 @@ async function runningVm(t: TestContext): Promise<Setting> {
   let looks = 0;
   const start = async (): Promise<TestDaemon> => {
     const storage = createFakeStorage({ host: world.host, world: world.storage, metered: true });
-    const counted = {
-      ...storage,
-      usage: (overlay: { vmId: string; overlayPath: string }) => {
-        looks++;
-        return storage.usage?.(overlay) ?? assert.fail();
-      },
+    const usage = (disk: Disk): Promise<DiskUsage> => {
+      looks++;
+      return storage.root.usage?.(disk) ?? assert.fail();
     };
+    const counted = { ...storage, root: { ...storage.root, usage } };
     const daemon = await startDaemon(world, { drivers: { storages: [counted] } });
     t.after(() => daemon.stop());
     return daemon;

@@ -108,16 +108,16 @@ storageConformance('dm-snapshot on XFS', makeDriver, { parent: '/scratch/xfs', r
 /** An overlay that is gone after the test. */
 async function createdOverlay(t: TestContext, options: { sizeBytes?: number; parent?: string } = {}) {
   const place = mkdtempSync(join(options.parent ?? directory, 'vm-'));
-  const overlay = { vmId, overlayPath: join(place, 'overlay') };
+  const overlay = { vmId, path: join(place, 'overlay') };
   const basePath = join(place, 'base');
   writeFileSync(basePath, Buffer.alloc(MIB, 'b'));
   const driver = makeDriver();
   const remove = async (): Promise<void> => {
-    await driver.remove(overlay);
+    await driver.root.remove(overlay);
     rmSync(place, { recursive: true, force: true });
   };
   t.after(remove);
-  await driver.create({ ...overlay, basePath, sizeBytes: options.sizeBytes ?? 8 * MIB }, never);
+  await driver.root.create({ ...overlay, basePath, sizeBytes: options.sizeBytes ?? 8 * MIB }, never);
   return { driver, overlay, basePath, place, remove };
 }
 
@@ -143,7 +143,7 @@ async function fill(path: string, fromMib: number, toMib: number, letter: string
 
 test('beyond the end of the image the disk is zeros, and the image is not written (5.1)', async (t) => {
   const { driver, overlay, basePath } = await createdOverlay(t);
-  const { path } = await driver.attach(overlay, never);
+  const { path } = await driver.root.attach(overlay, never);
   assert.equal(await readAt(path, 2, MIB - 1), 'b\0');
   await fill(path, 0, 8, 'x');
   assert.equal(await readAt(path, 3, 0), 'xxx');
@@ -152,12 +152,12 @@ test('beyond the end of the image the disk is zeros, and the image is not writte
 
 test('50 times attached and detached leaves the host as it was (5.2)', async (t) => {
   const { driver, overlay } = await createdOverlay(t);
-  await driver.attach(overlay, never);
-  await driver.detach?.(overlay);
+  await driver.root.attach(overlay, never);
+  await driver.root.detach?.(overlay);
   const before = await traces();
   for (let n = 0; n < 50; n++) {
-    await driver.attach(overlay, never);
-    await driver.detach?.(overlay);
+    await driver.root.attach(overlay, never);
+    await driver.root.detach?.(overlay);
   }
   assert.deepEqual(await traces(), before);
 });
@@ -165,57 +165,57 @@ test('50 times attached and detached leaves the host as it was (5.2)', async (t)
 for (const ending of ['', ':crash']) {
   test(`whatever step of an attach ${ending === '' ? 'fails' : 'the helper dies in'}, detaching leaves nothing (5.2, 5.4)`, async (t) => {
     const { driver, overlay } = await createdOverlay(t);
-    await driver.attach(overlay, never);
-    await driver.detach?.(overlay);
+    await driver.root.attach(overlay, never);
+    await driver.root.detach?.(overlay);
     const before = await traces();
     let failed = 0;
     for (let step = 1; ; step++) {
       await startHelper(FAULTY, `overlay:${step}${ending}`);
-      const error = await driver.attach(overlay, never).catch((thrown: unknown) => thrown);
+      const error = await driver.root.attach(overlay, never).catch((thrown: unknown) => thrown);
       if (!(error instanceof Error)) break;
       failed++;
       if (ending !== '') await startHelper();
       // A failure that is told is undone already.
       else assert.deepEqual(await traces(), before, `step ${step}`);
-      if (ending !== '' && step % 2 === 0) await driver.attach(overlay, never);
-      await driver.detach?.(overlay);
+      if (ending !== '' && step % 2 === 0) await driver.root.attach(overlay, never);
+      await driver.root.detach?.(overlay);
       assert.deepEqual(await traces(), before, `step ${step}`);
     }
     assert.equal(failed, OVERLAY_STEPS);
     await startHelper();
-    await driver.detach?.(overlay);
+    await driver.root.detach?.(overlay);
     assert.deepEqual(await traces(), before);
   });
 }
 
 test('a helper that was started anew knows what is attached (5.2)', async (t) => {
   const { driver, overlay } = await createdOverlay(t);
-  const disk = await driver.attach(overlay, never);
+  const disk = await driver.root.attach(overlay, never);
   await startHelper(RELEASED);
-  assert.deepEqual(await driver.attach(overlay, never), disk);
-  assert.equal((await driver.usage?.(overlay))?.state, 'ok');
-  await driver.detach?.(overlay);
+  assert.deepEqual(await driver.root.attach(overlay, never), disk);
+  assert.equal((await driver.root.usage?.(overlay))?.state, 'ok');
+  await driver.root.detach?.(overlay);
   assert.ok(!existsSync(disk.path));
   await startHelper();
 });
 
 test('detaching waits for who has the disk open, but not for ever, and can be tried again (5.2)', async (t) => {
   const { driver, overlay } = await createdOverlay(t);
-  const { path } = await driver.attach(overlay, never);
+  const { path } = await driver.root.attach(overlay, never);
   const held = await open(path, 'r');
   const begin = performance.now();
-  await assert.rejects(async () => driver.detach?.(overlay), { code: 'STORAGE_FAILED', details: { errno: 'EBUSY' } });
+  await assert.rejects(async () => driver.root.detach?.(overlay), { code: 'STORAGE_FAILED', details: { errno: 'EBUSY' } });
   assert.ok(performance.now() - begin < 10_000);
   assert.equal(await readAt(path, 1, 0), 'b', 'it was taken apart in part');
   const closing = sleep(500).then(() => held.close());
-  await driver.detach?.(overlay);
+  await driver.root.detach?.(overlay);
   await closing;
   assert.ok(!existsSync(path));
 });
 
 test('a device that somebody else made in the place of a loop or under the name is left alone (5.2)', async (t) => {
   const { driver, overlay, place } = await createdOverlay(t);
-  await driver.attach(overlay, never);
+  await driver.root.attach(overlay, never);
   const loops = (await output('losetup', '--all', '--noheadings', '--output', 'NAME')).trim().split('\n');
   await stopHelper();
   for (const name of ['bgr-abcdef01', 'bgr-abcdef01-base']) await output('dmsetup', 'remove', '--retry', name);
@@ -225,7 +225,7 @@ test('a device that somebody else made in the place of a loop or under the name 
   for (const loop of loops) await output('losetup', loop.trim(), strange);
   await output('dmsetup', 'create', 'bgr-abcdef01', '--table', '0 8 zero');
   await startHelper();
-  await driver.detach?.(overlay);
+  await driver.root.detach?.(overlay);
   assert.match(await output('dmsetup', 'ls'), /bgr-abcdef01/);
   assert.equal((await output('losetup', '--all', '--noheadings', '--output', 'BACK-FILE')).trim().split('\n').length, loops.length);
   await output('dmsetup', 'remove', '--retry', 'bgr-abcdef01');
@@ -234,19 +234,19 @@ test('a device that somebody else made in the place of a loop or under the name 
 
 test('a full overlay keeps what it has, can be extended ahead, and goes on after attaching anew (5.4)', async (t) => {
   const { driver, overlay } = await createdOverlay(t, { sizeBytes: 1024 * MIB });
-  const { path } = await driver.attach(overlay, never);
+  const { path } = await driver.root.attach(overlay, never);
   await fill(path, 0, 128, 'a');
-  const half = await driver.usage?.(overlay);
+  const half = await driver.root.usage?.(overlay);
   assert.ok(half !== undefined && half.usedBytes >= 128 * MIB && half.sizeBytes === 256 * MIB, JSON.stringify(half));
-  await driver.extend?.(overlay, 320 * MIB);
+  await driver.root.extend?.(overlay, 320 * MIB);
   await fill(path, 128, 288, 'b');
-  assert.deepEqual((await driver.usage?.(overlay))?.state, 'ok');
+  assert.deepEqual((await driver.root.usage?.(overlay))?.state, 'ok');
   await assert.rejects(fill(path, 288, 400, 'c'), { code: 'EIO' });
-  assert.deepEqual((await driver.usage?.(overlay))?.state, 'overflow');
+  assert.deepEqual((await driver.root.usage?.(overlay))?.state, 'overflow');
   assert.equal(await readAt(path, 2, 128 * MIB - 1), 'ab', 'what was written cannot be read');
-  await driver.detach?.(overlay);
-  await driver.attach(overlay, never);
-  const anew = await driver.usage?.(overlay);
+  await driver.root.detach?.(overlay);
+  await driver.root.attach(overlay, never);
+  const anew = await driver.root.usage?.(overlay);
   assert.ok(anew?.state === 'ok' && anew.sizeBytes - anew.usedBytes >= 128 * MIB, JSON.stringify(anew));
   assert.equal(await readAt(path, 2, 128 * MIB - 1), 'ab');
   await fill(path, 400, 408, 'd');
@@ -268,15 +268,15 @@ test('a file system without room refuses the overlay, and nothing is left (5.4)'
   });
   const { driver, overlay, remove } = await createdOverlay(t, { parent: mount, sizeBytes: 512 * MIB });
   const before = await traces();
-  await assert.rejects(driver.attach(overlay, never), { code: 'NO_SPACE' });
-  assert.equal(statSync(overlay.overlayPath).blocks, 0, 'a file that cannot have enough keeps what there was');
+  await assert.rejects(driver.root.attach(overlay, never), { code: 'NO_SPACE' });
+  assert.equal(statSync(overlay.path).blocks, 0, 'a file that cannot have enough keeps what there was');
   assert.deepEqual(await traces(), before);
   await remove();
 });
 
 test('an ordinary user has overlays of its own and no other (5.1, 9.4)', async (t) => {
   const { driver, overlay, place } = await createdOverlay(t);
-  await driver.attach(overlay, never);
+  await driver.root.attach(overlay, never);
   const theirs = mkdtempSync('/var/tmp/bgr-user-');
   t.after(() => rmSync(theirs, { recursive: true }));
   writeFileSync(join(theirs, 'base'), Buffer.alloc(MIB, 'u'));
@@ -284,7 +284,7 @@ test('an ordinary user has overlays of its own and no other (5.1, 9.4)', async (
   const program = join(import.meta.dirname, 'overlay-of-user-inside.ts');
   const argv = ['setpriv', '--reuid=1000', '--regid=1000', '--clear-groups', process.execPath, program, socketPath, theirs, place];
   await realHost.run(argv, { timeoutMs: 60_000 });
-  assert.equal((await driver.usage?.(overlay))?.state, 'ok', 'root has lost its overlay');
+  assert.equal((await driver.root.usage?.(overlay))?.state, 'ok', 'root has lost its overlay');
   assert.equal(statSync('/dev/banger/1000').uid, 0, 'a user could put something else in the place of a device');
   assert.deepEqual(readdirSync('/dev/banger/1000'), []);
 });

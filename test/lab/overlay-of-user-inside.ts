@@ -12,10 +12,10 @@ const MIB = 1024 ** 2;
 const never = new AbortController().signal;
 const helper = createHelperClient(socketPath, 'STORAGE_FAILED');
 const driver = createDmSnapshotStorage({ host: realHost, helper });
-const overlay = { vmId: '00c0ffee'.padEnd(32, '0'), overlayPath: join(directory, 'overlay') };
+const overlay = { vmId: '00c0ffee'.padEnd(32, '0'), path: join(directory, 'overlay') };
 
-await driver.create({ ...overlay, basePath: join(directory, 'base'), sizeBytes: 8 * MIB }, never);
-const { path } = await driver.attach(overlay, never);
+await driver.root.create({ ...overlay, basePath: join(directory, 'base'), sizeBytes: 8 * MIB }, never);
+const { path } = await driver.root.attach(overlay, never);
 const { uid, mode } = statSync(path);
 assert.deepEqual([uid, mode & 0o777], [1000, 0o600]);
 const device = await open(path, 'r+');
@@ -32,18 +32,18 @@ await assert.rejects(helper.ask('overlay detach abcdef01'), refused('EPERM'));
 assert.ok((await helper.ask('list')).every((line) => !line.includes('abcdef01')));
 
 // Files that are root's alone cannot be had through the helper.
-const other = { vmId: '00c0ffef'.padEnd(32, '0'), overlayPath: join(directory, 'other') };
-await driver.create({ ...other, basePath: join(directory, 'base'), sizeBytes: 8 * MIB }, never);
-writeFileSync(`${other.overlayPath}.origin`, `base=${encodeURIComponent(join(rootDirectory, 'base'))} size=${8 * MIB}\n`);
-await assert.rejects(driver.attach(other, never), refused('EACCES'));
-await driver.remove(other);
+const other = { vmId: '00c0ffef'.padEnd(32, '0'), path: join(directory, 'other') };
+await driver.root.create({ ...other, basePath: join(directory, 'base'), sizeBytes: 8 * MIB }, never);
+writeFileSync(`${other.path}.origin`, `base=${encodeURIComponent(join(rootDirectory, 'base'))} size=${8 * MIB}\n`);
+await assert.rejects(driver.root.attach(other, never), refused('EACCES'));
+await driver.root.remove(other);
 
 // Nor does another file take the place of the one in use.
 const claims = /directory=(\S+)/.exec((await helper.ask('hello'))[0] ?? '')?.[1] ?? '';
 writeFileSync(join(directory, 'strange'), Buffer.alloc(MIB));
 await realHost.removeTree(join(claims, '00c0ffee/cow'));
 symlinkSync(join(directory, 'strange'), join(claims, '00c0ffee/cow'));
-await assert.rejects(driver.extend?.(overlay, 64 * MIB) ?? Promise.resolve(), refused('ESTALE'));
+await assert.rejects(driver.root.extend?.(overlay, 64 * MIB) ?? Promise.resolve(), refused('ESTALE'));
 
-await driver.remove(overlay);
-await assert.rejects(driver.usage?.(overlay) ?? Promise.resolve(), refused('ENOENT'));
+await driver.root.remove(overlay);
+await assert.rejects(driver.root.usage?.(overlay) ?? Promise.resolve(), refused('ENOENT'));

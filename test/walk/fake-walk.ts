@@ -171,4 +171,4 @@ class Walker {
   }
 }
 
-const FILE_WRITE = /^(host\.(make|write|sparse|extend|reflink)|storage\.(create|grow|attach|extend))/;
+const FILE_WRITE = /^(host\.(make|write|sparse|extend|reflink)|(root|work)\.(create|grow|attach|extend))/;

@@ -32,8 +32,8 @@ test('the overlay written here is a valid qcow2 file for qemu-img, for small and
     await writeFile(`${directory}/base`, Buffer.alloc(65_536));
     for (const sizeBytes of [64 * 1024 ** 2, 20 * 1024 ** 3, 16 * 1024 ** 4]) {
       const overlayPath = `${directory}/overlay-${sizeBytes}`;
-      await createQcow2Storage({ host: realHost }).create(
-        { vmId: '1'.repeat(32), basePath: `${directory}/base`, overlayPath, sizeBytes },
+      await createQcow2Storage({ host: realHost }).root.create(
+        { vmId: '1'.repeat(32), basePath: `${directory}/base`, path: overlayPath, sizeBytes },
         new AbortController().signal,
       );
       await realHost.run(['qemu-img', 'check', '-q', overlayPath]);
@@ -56,8 +56,8 @@ test('an overlay of a 20 GiB image costs as little as one of a 1 GiB image (5.1)
       await writeFile(basePath, '');
       await realHost.extendSparse(basePath, gib * 1024 ** 3);
       const overlayPath = `${basePath}-overlay`;
-      await createQcow2Storage({ host: realHost }).create(
-        { vmId: '1'.repeat(32), basePath, overlayPath, sizeBytes: gib * 1024 ** 3 },
+      await createQcow2Storage({ host: realHost }).root.create(
+        { vmId: '1'.repeat(32), basePath, path: overlayPath, sizeBytes: gib * 1024 ** 3 },
         new AbortController().signal,
       );
       sizes.push((await realHost.fileSize(overlayPath)).bytes);
@@ -73,9 +73,9 @@ test('reflink: an image on another file system, which cannot be cloned, is copie
   try {
     await writeFile(`${directory}/base`, 'image');
     const host = { ...realHost, reflink: () => Promise.resolve(false) };
-    const overlay = { vmId: 'a'.repeat(32), overlayPath: `${directory}/overlay` };
+    const overlay = { vmId: 'a'.repeat(32), path: `${directory}/overlay` };
     const request = { ...overlay, basePath: `${directory}/base`, sizeBytes: 8192 };
-    await createReflinkStorage({ host, directory }).create(request, new AbortController().signal);
+    await createReflinkStorage({ host, directory }).root.create(request, new AbortController().signal);
     const content = await readFile(`${directory}/overlay`);
     assert.equal(content.length, 8192);
     assert.equal(content.toString('utf8', 0, 5), 'image');
@@ -88,13 +88,13 @@ test('growing a qcow2 overlay opens no other file that its header names, and no 
   const directory = await mkdtemp(join(tmpdir(), 'banger-qcow2-'));
   try {
     const driver = createQcow2Storage({ host: realHost });
-    const overlay = { vmId: 'a'.repeat(32), overlayPath: `${directory}/overlay` };
+    const overlay = { vmId: 'a'.repeat(32), path: `${directory}/overlay` };
     const request = { ...overlay, basePath: `${directory}/nowhere`, sizeBytes: 1024 ** 2 };
-    await driver.create(request, new AbortController().signal);
-    await driver.grow(overlay, 2 * 1024 ** 2);
-    assert.equal((await readFile(overlay.overlayPath)).readBigUInt64BE(24), 2n * 1024n ** 2n);
-    await writeFile(overlay.overlayPath, 'raw'.repeat(100));
-    await assert.rejects(driver.grow(overlay, 4 * 1024 ** 2), { code: 'STORAGE_FAILED', message: /no qcow2 overlay/ });
+    await driver.root.create(request, new AbortController().signal);
+    await driver.root.grow(overlay, 2 * 1024 ** 2);
+    assert.equal((await readFile(overlay.path)).readBigUInt64BE(24), 2n * 1024n ** 2n);
+    await writeFile(overlay.path, 'raw'.repeat(100));
+    await assert.rejects(driver.root.grow(overlay, 4 * 1024 ** 2), { code: 'STORAGE_FAILED', message: /no qcow2 overlay/ });
   } finally {
     await rm(directory, { recursive: true });
   }

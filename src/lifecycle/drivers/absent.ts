@@ -28,15 +28,12 @@ export function absentHypervisor(name: string): Hypervisor {
 
 export function absentStorage(name: string): StorageDriver {
   const refuse = (): Promise<never> => Promise.reject(notHere('storage', name));
+  const disks = { create: refuse, clone: refuse, grow: refuse, remove: refuse, sizeBytes: refuse, allocatedBytes: refuse };
   return {
     name,
-    format: 'raw',
     checks: refuse,
-    create: refuse,
-    attach: refuse,
-    detach: refuse,
-    grow: refuse,
-    remove: refuse,
+    root: { format: 'raw', ...disks, attach: refuse, detach: refuse },
+    work: { format: 'raw', ...disks, ungrow: refuse, readHead: refuse },
   };
 }
 

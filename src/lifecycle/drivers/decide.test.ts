@@ -21,7 +21,7 @@ function hostWithout(...broken: string[]): Survey {
     checks: { accelerator, version: `${name} 1.0`, findings: [findingOf(name, broken.includes(name))] },
   });
   const storage = (name: StorageDriver['name'], format: 'raw' | 'qcow2'): Survey['storages'][number] => ({
-    driver: { name, format } as StorageDriver,
+    driver: { name, root: { format } } as StorageDriver,
     checks: { findings: [findingOf(name, broken.includes(name))] },
   });
   const network = (name: NetworkDriver['name'], kind: NetworkDriver['kind']): Survey['networks'][number] => ({

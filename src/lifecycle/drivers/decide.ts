@@ -32,7 +32,7 @@ type Unusable = { reason: string; remedy: string };
  */
 export function decide(wishes: Wishes, survey: Survey, disk?: StorageDriver): Choices {
   const named = survey.hypervisors.filter(({ driver }) => driver.name === wishes.hypervisor);
-  const mustGiveWay = disk !== undefined && named.some(({ driver }) => !driver.takes.diskFormats.includes(disk.format));
+  const mustGiveWay = disk !== undefined && named.some(({ driver }) => !driver.takes.diskFormats.includes(disk.root.format));
   const candidates = named.length === 0 ? survey.hypervisors : mustGiveWay ? [...named, ...survey.hypervisors] : named;
   const skipped: (Unusable & { name: string; isUsable: boolean })[] = [];
   for (const { driver, checks } of candidates) {
@@ -65,13 +65,13 @@ function joinable(hypervisor: Hypervisor, wishes: Wishes, survey: Survey, disk?:
   );
   if ('remedy' in network) return network;
   if (disk !== undefined) {
-    if (hypervisor.takes.diskFormats.includes(disk.format))
+    if (hypervisor.takes.diskFormats.includes(disk.root.format))
       return { network, storage: { driver: disk, reason: 'made the disk of this VM' } };
-    const reason = `the root disk of this VM is ${disk.format}, which ${hypervisor.name} does not take`;
+    const reason = `the root disk of this VM is ${disk.root.format}, which ${hypervisor.name} does not take`;
     return { reason, remedy: 'set hypervisor = "auto" in config.toml' };
   }
   const storage = takeFirst(
-    survey.storages.map((one) => ({ ...one, isTaken: hypervisor.takes.diskFormats.includes(one.driver.format) })),
+    survey.storages.map((one) => ({ ...one, isTaken: hypervisor.takes.diskFormats.includes(one.driver.root.format) })),
     { key: 'storage.driver', wish: wishes.storage, hypervisor: hypervisor.name },
   );
   return 'remedy' in storage ? storage : { network, storage };

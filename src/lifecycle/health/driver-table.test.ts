@@ -38,7 +38,7 @@ const ANSWERS = {
   ],
   storages: [
     {
-      driver: { name: 'qcow2', format: 'qcow2' },
+      driver: { name: 'qcow2', root: { format: 'qcow2' } },
       checks: { findings: [{ name: 'storage.qcow2', level: 'pass' as const, reason: 'works' }] },
     },
   ],

@@ -12,7 +12,7 @@ type DriverAnswers = {
     };
   }[];
   networks: readonly { driver: { name: string; kind: string }; checks: DriverChecks }[];
-  storages: readonly { driver: { name: string; format: string }; checks: DriverChecks }[];
+  storages: readonly { driver: { name: string; root: { format: string } }; checks: DriverChecks }[];
 };
 
 /** One row of doctor's table. */
@@ -51,10 +51,10 @@ export function tabulate(
     ...conclude(checks),
     notWith: without((takes) => takes.networks.includes(kind)),
   }));
-  const storages = answers.storages.map(({ driver: { name, format }, checks }): DriverRow => ({
+  const storages = answers.storages.map(({ driver: { name, root }, checks }): DriverRow => ({
     ...{ kind: 'storage', name, accelerator: null, chosen: name === chosen?.storage },
     ...conclude(checks),
-    notWith: without((takes) => takes.diskFormats.includes(format)),
+    notWith: without((takes) => takes.diskFormats.includes(root.format)),
   }));
   return [...hypervisors, ...networks, ...storages];
 }

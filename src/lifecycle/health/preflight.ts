@@ -66,10 +66,10 @@ const CHECKS = {
   },
   /** Programs that read what guests and strangers wrote run apart, or not at all. */
   confinement: { ofHost: true, run: ({ world }) => confinementFindings(world) },
-  /** Of the disks, only qcow2 overlays are grown by a program. */
-  'confined-growth': {
+  /** What the driver of a VM's disks grows them with. */
+  growth: {
     ofHost: false,
-    run: async ({ world }, { vm }) => (vm?.runtime?.storageDriver === 'qcow2' ? confinementFindings(world) : []),
+    run: async ({ vms: { drivers } }, { vm }) => (await drivers.of(vm?.runtime ?? null).storage?.root.growChecks?.()) ?? [],
   },
 } as const satisfies Record<string, Check>;
 
@@ -95,7 +95,7 @@ type CheckName = keyof typeof CHECKS;
 const COMMANDS = {
   'vm create': ['image-files', 'mke2fs', 'free-space', 'drivers'],
   'vm start': ['drivers', 'own-files'],
-  'vm set --disk-size': ['free-space', 'confined-growth'],
+  'vm set --disk-size': ['free-space', 'growth'],
   'vm ssh': ['ssh-client'],
   'image build': ['image-files', 'free-space', 'confinement'],
   'image build --distribution': ['free-space', 'confinement'],

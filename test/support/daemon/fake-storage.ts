@@ -1,12 +1,12 @@
-// Overlays as copies, which must be attached like those of a driver that makes devices.
+// Disks as copies, which must be attached like those of a driver that makes devices.
 import { createCopyStorage } from '../../../src/drivers/storage/copy/driver.ts';
-import type { OverlayUsage, StorageDriver } from '../../../src/drivers/storage/contract.ts';
+import type { DiskUsage, RootDisks, StorageDriver } from '../../../src/drivers/storage/contract.ts';
 import type { Host } from '../../../src/host/host.ts';
 import { BangerError } from '../../../src/model/errors.ts';
 
 export type FakeStorageWorld = {
-  /** Attached overlays by VM, with the space that they have. */
-  attached: Map<string, OverlayUsage>;
+  /** Attached root disks by VM, with the space that they have. */
+  attached: Map<string, DiskUsage>;
   /** Bytes that the file system has left. */
   freeBytes: number;
 };
@@ -21,27 +21,28 @@ export function fakeStorageWorld(): FakeStorageWorld {
 export function createFakeStorage(options: { host: Host; world: FakeStorageWorld; metered?: boolean }): StorageDriver {
   const { attached } = options.world;
   const copy = createCopyStorage(options);
-  const driver: StorageDriver = {
-    ...copy,
-    async attach(overlay, signal) {
-      const disk = await copy.attach(overlay, signal);
-      if (!attached.has(overlay.vmId))
-        attached.set(overlay.vmId, { usedBytes: 0, sizeBytes: 256 * MIB, limitBytes: 1024 * MIB, state: 'ok' });
-      return disk;
+  const root: RootDisks = {
+    ...copy.root,
+    async attach(disk, signal) {
+      const found = await copy.root.attach(disk, signal);
+      if (!attached.has(disk.vmId)) {
+        attached.set(disk.vmId, { usedBytes: 0, sizeBytes: 256 * MIB, limitBytes: 1024 * MIB, state: 'ok' });
+      }
+      return found;
     },
     detach: ({ vmId }) => Promise.resolve(void attached.delete(vmId)),
-    async remove(overlay) {
-      attached.delete(overlay.vmId);
-      await copy.remove(overlay);
+    async remove(disk) {
+      attached.delete(disk.vmId);
+      await copy.root.remove(disk);
     },
   };
-  return options.metered === true ? { ...driver, ...metersOf(options.world) } : driver;
+  return { ...copy, root: options.metered === true ? { ...root, ...metersOf(options.world) } : root };
 }
 
-function metersOf(world: FakeStorageWorld): Required<Pick<StorageDriver, 'usage' | 'extend'>> {
-  const usageOf = (vmId: string): OverlayUsage => {
+function metersOf(world: FakeStorageWorld): Required<Pick<RootDisks, 'usage' | 'extend'>> {
+  const usageOf = (vmId: string): DiskUsage => {
     const usage = world.attached.get(vmId);
-    if (usage === undefined) throw new BangerError('STORAGE_FAILED', 'the overlay is not attached');
+    if (usage === undefined) throw new BangerError('STORAGE_FAILED', 'the disk is not attached');
     return usage;
   };
   return {

@@ -7,6 +7,7 @@ import type { Finding } from '../../../src/model/finding.ts';
 
 const refuse = (): Promise<never> =>
   Promise.reject(new BangerError('PREREQUISITE_MISSING', 'the root helper does not answer', { remedy: 'sudo banger setup' }));
+const refusing = { create: refuse, clone: refuse, grow: refuse, remove: refuse, sizeBytes: refuse, allocatedBytes: refuse };
 const findingOf = (name: string): Finding => ({
   name,
   level: 'fail',
@@ -16,7 +17,7 @@ const findingOf = (name: string): Finding => ({
 
 export const helperlessHypervisor: Hypervisor = {
   name: 'jailed',
-  takes: { diskFormats: ['raw'], networks: ['tap', 'none'] },
+  takes: { diskFormats: ['raw', 'device'], networks: ['tap', 'none'] },
   checks: () => Promise.resolve({ accelerator: 'kvm', findings: [findingOf('jailed')] }),
   start: refuse,
   adopt: refuse,
@@ -26,13 +27,9 @@ export const helperlessHypervisor: Hypervisor = {
 
 export const helperlessStorage: StorageDriver = {
   name: 'dm-snapshot',
-  format: 'raw',
   checks: () => Promise.resolve({ findings: [findingOf('storage.dm-snapshot')] }),
-  create: refuse,
-  attach: refuse,
-  detach: refuse,
-  grow: refuse,
-  remove: refuse,
+  root: { format: 'device', ...refusing, attach: refuse, detach: refuse },
+  work: { format: 'raw', ...refusing, ungrow: refuse, readHead: refuse },
   sweep: refuse,
 };
 

@@ -22,7 +22,6 @@ import type { StorageDriver } from '../../../src/drivers/storage/contract.ts';
 import type { Host } from '../../../src/host/host.ts';
 import type { Distribution } from '../../../src/images/distribution.ts';
 import type { ProvisionSources } from '../../../src/images/provision/sources.ts';
-import type { HostPort } from '../../../src/context/host-port.ts';
 import type { World } from '../../../src/context/services.ts';
 import type { Timer } from '../../../src/context/timer.ts';
 import { BangerError } from '../../../src/model/errors.ts';
@@ -94,7 +93,7 @@ const provisionSources: ProvisionSources = {
 };
 
 /** One that images are made of without another image. */
-const exoticDistribution = (host: HostPort): Distribution => ({
+const exoticDistribution = (host: Host): Distribution => ({
   packages: () => Promise.resolve(['base']),
   check: () => Promise.resolve(),
   configure: () => Promise.resolve('echo configured'),
@@ -206,8 +205,8 @@ function keepDatabase(world: TestWorld, store: Store): void {
 
 function fakeParts(world: TestWorld, store: Store, effects: Effects): Parameters<typeof joinDaemon>[1] {
   // Checks change nothing, and come when they come: counted, they would move the numbers of what follows.
-  const overlays = createFakeStorage({ host: world.host, world: world.storage });
-  const storage: StorageDriver = { ...effects.watch('storage', overlays), checks: () => overlays.checks() };
+  const { root, work, ...unwatched } = createFakeStorage({ host: world.host, world: world.storage });
+  const storage: StorageDriver = { ...unwatched, root: effects.watch('root', root), work: effects.watch('work', work) };
   const fake = createFakeNetwork({ world: world.network });
   const network: NetworkDriver = { ...effects.watch('network', fake, ['addressOnHost']), checks: () => fake.checks() };
   const networks = world.isPlain ? [helperlessNetwork, network] : [network];

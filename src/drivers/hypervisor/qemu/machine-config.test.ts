@@ -13,7 +13,7 @@ const spec: MachineSpec = {
   kernelArguments: ['banger.root=/dev/vda'],
   disks: [
     { path: '/d/root.qcow2', format: 'qcow2', readOnly: false, durable: true },
-    { path: '/dev/mapper/bgr-1', format: 'raw', readOnly: true, durable: false },
+    { path: '/dev/mapper/bgr-1', format: 'device', readOnly: true, durable: false },
   ],
   network: { kind: 'tap', tapName: 'bgr-aaaaaaaa', macAddress: '02:00:00:00:00:01', mtu: 1500 },
   runtimeDirectory: '/run/a,b',

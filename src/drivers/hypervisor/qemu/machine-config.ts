@@ -100,13 +100,14 @@ function socketArgument(id: string, path: string): string {
 function diskArguments(disk: MachineDisk, index: number): string[] {
   const cache = { direct: false, 'no-flush': !disk.durable };
   const file = {
-    driver: disk.path.startsWith('/dev/') ? 'host_device' : 'file',
+    driver: disk.format === 'device' ? 'host_device' : 'file',
     filename: disk.path,
     locking: 'on',
     cache,
     discard: 'unmap',
   };
-  const node = { driver: disk.format, 'node-name': `disk${index}`, 'read-only': disk.readOnly, cache, discard: 'unmap', file };
+  const driver = disk.format === 'qcow2' ? 'qcow2' : 'raw';
+  const node = { driver, 'node-name': `disk${index}`, 'read-only': disk.readOnly, cache, discard: 'unmap', file };
   return [
     ...['-blockdev', JSON.stringify(node)],
     ...['-device', `virtio-blk-device,id=vd${index},drive=disk${index},write-cache=on,werror=enospc,rerror=report`],

@@ -21,25 +21,25 @@ storageConformance('dm-snapshot with a simulated helper', () => createDmSnapshot
   reboot: () => Promise.resolve(sharedHelper.reboot()),
 });
 
-type Setting = { directory: string; helper: SimulatedOverlayHelper; driver: StorageDriver; overlay: { vmId: string; overlayPath: string } };
+type Setting = { directory: string; helper: SimulatedOverlayHelper; driver: StorageDriver; overlay: { vmId: string; path: string } };
 
 async function createdOverlay(t: TestContext): Promise<Setting> {
   const directory = mkdtempSync(join(tmpdir(), 'bgr-helper-'));
   t.after(() => rmSync(directory, { recursive: true }));
   const helper = simulatedOverlayHelper(directory);
   const driver = createDmSnapshotStorage({ host: realHost, helper });
-  const overlay = { vmId: 'abcdef01'.padEnd(32, '2'), overlayPath: join(directory, 'root.overlay') };
+  const overlay = { vmId: 'abcdef01'.padEnd(32, '2'), path: join(directory, 'root.overlay') };
   writeFileSync(join(directory, 'base with 100% = of it'), Buffer.alloc(MIB));
-  await driver.create({ ...overlay, basePath: join(directory, 'base with 100% = of it'), sizeBytes: 8 * MIB + 1 }, never);
+  await driver.root.create({ ...overlay, basePath: join(directory, 'base with 100% = of it'), sizeBytes: 8 * MIB + 1 }, never);
   return { directory, helper, driver, overlay };
 }
 
 test('the helper is told ids and numbers, never a path (9.4)', async (t) => {
   const { helper, driver, overlay, directory } = await createdOverlay(t);
-  await driver.attach(overlay, never);
-  await driver.usage?.(overlay);
-  await driver.extend?.(overlay, 2 * MIB);
-  await driver.remove(overlay);
+  await driver.root.attach(overlay, never);
+  await driver.root.usage?.(overlay);
+  await driver.root.extend?.(overlay, 2 * MIB);
+  await driver.root.remove(overlay);
   assert.deepEqual(
     helper.requests.filter((request) => request !== 'hello'),
     ['attach abcdef01 8392704', 'status abcdef01', 'extend abcdef01 2097152', 'detach abcdef01'].map((words) => `overlay ${words}`),
@@ -51,10 +51,10 @@ test('a refused attach leaves no claims, and says which refusals are a full disk
   const { helper, driver, overlay, directory } = await createdOverlay(t);
   for (const [errno, code] of Object.entries({ ENOSPC: 'NO_SPACE', EDQUOT: 'NO_SPACE', EBUSY: 'STORAGE_FAILED', EIO: 'STORAGE_FAILED' })) {
     helper.refusals.set('attach', errno);
-    await assert.rejects(driver.attach(overlay, never), { code }, errno);
+    await assert.rejects(driver.root.attach(overlay, never), { code }, errno);
     assert.deepEqual(readdirSync(join(directory, 'users/0')), []);
   }
-  assert.equal((await driver.attach(overlay, never)).path, helper.devicePath('abcdef01'));
+  assert.equal((await driver.root.attach(overlay, never)).path, helper.devicePath('abcdef01'));
 });
 
 test('without a helper, what is gone can be removed and nothing can be attached (5.2, 9.2)', async (t) => {
@@ -64,9 +64,9 @@ test('without a helper, what is gone can be removed and nothing can be attached 
   const reason = 'the root helper does not answer';
   const finding = { name: 'storage.dm-snapshot', level: 'fail', reason, remedy: 'sudo banger setup' };
   assert.deepEqual(await driver.checks(), { findings: [finding] });
-  await assert.rejects(driver.attach(overlay, never), { code: 'PREREQUISITE_MISSING' });
-  await driver.remove(overlay);
-  assert.equal(await realHost.exists(overlay.overlayPath), false);
+  await assert.rejects(driver.root.attach(overlay, never), { code: 'PREREQUISITE_MISSING' });
+  await driver.root.remove(overlay);
+  assert.equal(await realHost.exists(overlay.path), false);
 });
 
 test('a kernel without device-mapper is told by the helper, with the remedy (9.2)', async () => {
@@ -81,7 +81,7 @@ test('a kernel without device-mapper is told by the helper, with the remedy (9.2
 
 test('an overlay whose origin is lost cannot be attached, but removed (5.2)', async (t) => {
   const { driver, overlay } = await createdOverlay(t);
-  rmSync(`${overlay.overlayPath}.origin`);
-  await assert.rejects(driver.attach(overlay, never), { code: 'STORAGE_FAILED', message: /origin does not say/ });
-  await driver.remove(overlay);
+  rmSync(`${overlay.path}.origin`);
+  await assert.rejects(driver.root.attach(overlay, never), { code: 'STORAGE_FAILED', message: /origin does not say/ });
+  await driver.root.remove(overlay);
 });

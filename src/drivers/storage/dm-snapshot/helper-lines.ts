@@ -1,7 +1,7 @@
 // Reads what the root helper says of overlays (heads of native/helper/dispatch.c and native/helper/overlay.c).
 import { parseFacts } from '../../../lib/line-protocol.ts';
 import { BangerError } from '../../../model/errors.ts';
-import type { OverlayUsage } from '../contract.ts';
+import type { DiskUsage } from '../contract.ts';
 
 /** The root helper as this driver needs it: one request line, the data lines of its answer. */
 export type OverlayHelper = {
@@ -25,7 +25,7 @@ export function parseSupport(lines: readonly string[]): { version: string } | { 
 }
 
 /** @throws STORAGE_FAILED when this is not the line of an overlay */
-export function parseOverlay(lines: readonly string[]): { device: string; usage: OverlayUsage } {
+export function parseOverlay(lines: readonly string[]): { device: string; usage: DiskUsage } {
   const facts = parseFacts(lines[0] ?? '');
   const device = facts.get('device');
   const state = facts.get('state');

@@ -2,33 +2,19 @@ import { writeFile } from 'node:fs/promises';
 import type { Host } from '../../../host/host.ts';
 import type { Finding } from '../../../model/finding.ts';
 import type { StorageDriver } from '../contract.ts';
-import { storageError } from '../storage-error.ts';
+import { rawRootDisks, workDisks } from '../raw-file.ts';
 
 /**
- * Overlays as copy-on-write clones of the whole file: native speed, on btrfs and XFS.
+ * Root disks as copy-on-write clones of the whole file: native speed, on btrfs and XFS. An image on another file system is copied, which
+ * any VMM can work with as well.
  * @param options.directory below which the disks of VMs go
  */
-export function createReflinkStorage(options: { host: Host; directory: string }): StorageDriver {
-  const { host, directory } = options;
+export function createReflinkStorage({ host, directory }: { host: Host; directory: string }): StorageDriver {
   return {
     name: 'reflink',
-    format: 'raw',
     checks: async () => ({ findings: [judge(directory, await canReflink(host, directory))] }),
-    async create({ basePath, overlayPath, sizeBytes }, signal) {
-      signal.throwIfAborted();
-      try {
-        // A clone cannot leave its file system; an image on another one is copied, which any VMM can work with as well.
-        if (!(await host.reflink(basePath, overlayPath))) await host.sparseCopy(basePath, overlayPath, signal);
-        await host.extendSparse(overlayPath, sizeBytes);
-      } catch (error) {
-        await host.removeTree(overlayPath);
-        signal.throwIfAborted();
-        throw storageError(`cannot clone ${basePath}`, error);
-      }
-    },
-    attach: ({ overlayPath }) => Promise.resolve({ path: overlayPath, format: 'raw' }),
-    grow: ({ overlayPath }, sizeBytes) => host.extendSparse(overlayPath, sizeBytes),
-    remove: ({ overlayPath }) => host.removeTree(overlayPath),
+    root: rawRootDisks(host),
+    work: workDisks(host),
   };
 }
 
