@@ -71,7 +71,7 @@ async function stopHelper(): Promise<void> {
 }
 
 const client = createHelperClient(socketPath, 'STORAGE_FAILED');
-const makeDriver = (): StorageDriver => createDmSnapshotStorage({ host: realHost, helper: client });
+const makeDriver = (host = realHost): StorageDriver => createDmSnapshotStorage({ host, helper: client });
 const output = async (...argv: string[]): Promise<string> => (await realHost.run(argv)).stdout;
 
 /** Everything on this host that an overlay is made of. */
@@ -102,8 +102,8 @@ async function reboot(): Promise<void> {
   await startHelper();
 }
 
-storageConformance('dm-snapshot', makeDriver, { parent: directory, reboot });
-storageConformance('dm-snapshot on XFS', makeDriver, { parent: '/scratch/xfs', reboot });
+storageConformance('dm-snapshot', realHost, makeDriver, { parent: directory, reboot });
+storageConformance('dm-snapshot on XFS', realHost, makeDriver, { parent: '/scratch/xfs', reboot });
 
 /** An overlay that is gone after the test. */
 async function createdOverlay(t: TestContext, options: { sizeBytes?: number; parent?: string } = {}) {

@@ -10,15 +10,15 @@ import { createCopyStorage } from './copy/driver.ts';
 import { createQcow2Storage } from './qcow2/driver.ts';
 import { createReflinkStorage } from './reflink/driver.ts';
 
-storageConformance('qcow2', () => createQcow2Storage({ host: realHost }));
-storageConformance('copy', () => createCopyStorage({ host: realHost }));
+storageConformance('qcow2', realHost, (host) => createQcow2Storage({ host }));
+storageConformance('copy', realHost, (host) => createCopyStorage({ host }));
 
 // Clones need btrfs or XFS; where the temporary directory has neither, the clone is stood in for by a copy, so that
 // everything around it is still held to the contract.
 const problem = firstFailure(await createReflinkStorage({ host: realHost, directory: tmpdir() }).checks());
 const cloningHost = problem === undefined ? realHost : { ...realHost, reflink: copyInstead };
-storageConformance(`reflink${cloningHost === realHost ? '' : ' (clone stood in for by a copy)'}`, () =>
-  createReflinkStorage({ host: cloningHost, directory: tmpdir() }),
+storageConformance(`reflink${cloningHost === realHost ? '' : ' (clone stood in for by a copy)'}`, cloningHost, (host) =>
+  createReflinkStorage({ host, directory: tmpdir() }),
 );
 
 async function copyInstead(from: string, to: string): Promise<boolean> {
@@ -31,13 +31,13 @@ test('the overlay written here is a valid qcow2 file for qemu-img, for small and
   try {
     await writeFile(`${directory}/base`, Buffer.alloc(65_536));
     for (const sizeBytes of [64 * 1024 ** 2, 20 * 1024 ** 3, 16 * 1024 ** 4]) {
-      const overlayPath = `${directory}/overlay-${sizeBytes}`;
+      const path = `${directory}/overlay-${sizeBytes}`;
       await createQcow2Storage({ host: realHost }).root.create(
-        { vmId: '1'.repeat(32), basePath: `${directory}/base`, path: overlayPath, sizeBytes },
+        { vmId: '1'.repeat(32), basePath: `${directory}/base`, path, sizeBytes },
         new AbortController().signal,
       );
-      await realHost.run(['qemu-img', 'check', '-q', overlayPath]);
-      const info = JSON.parse((await realHost.run(['qemu-img', 'info', '--output=json', overlayPath])).stdout);
+      await realHost.run(['qemu-img', 'check', '-q', path]);
+      const info = JSON.parse((await realHost.run(['qemu-img', 'info', '--output=json', path])).stdout);
       assert.equal(info['virtual-size'], sizeBytes);
       assert.equal(info['backing-filename'], `${directory}/base`);
       assert.equal(info['backing-filename-format'], 'raw');
@@ -55,12 +55,12 @@ test('an overlay of a 20 GiB image costs as little as one of a 1 GiB image (5.1)
       const basePath = `${directory}/base-${gib}`;
       await writeFile(basePath, '');
       await realHost.extendSparse(basePath, gib * 1024 ** 3);
-      const overlayPath = `${basePath}-overlay`;
+      const path = `${basePath}-overlay`;
       await createQcow2Storage({ host: realHost }).root.create(
-        { vmId: '1'.repeat(32), basePath, path: overlayPath, sizeBytes: gib * 1024 ** 3 },
+        { vmId: '1'.repeat(32), basePath, path, sizeBytes: gib * 1024 ** 3 },
         new AbortController().signal,
       );
-      sizes.push((await realHost.fileSize(overlayPath)).bytes);
+      sizes.push((await realHost.fileSize(path)).bytes);
     }
     assert.equal(sizes[0], sizes[1]);
   } finally {
@@ -95,6 +95,39 @@ test('growing a qcow2 overlay opens no other file that its header names, and no 
     assert.equal((await readFile(overlay.path)).readBigUInt64BE(24), 2n * 1024n ** 2n);
     await writeFile(overlay.path, 'raw'.repeat(100));
     await assert.rejects(driver.root.grow(overlay, 4 * 1024 ** 2), { code: 'STORAGE_FAILED', message: /no qcow2 overlay/ });
+  } finally {
+    await rm(directory, { recursive: true });
+  }
+});
+
+test('growing a qcow2 overlay takes a confined program, and says so where there is none (9.2, 12.8)', async () => {
+  const lacking = { reason: 'nothing can be confined', remedy: 'mend it' };
+  const checksOn = (found: typeof lacking | undefined) =>
+    createQcow2Storage({ host: { ...realHost, confinementProblem: () => Promise.resolve(found) } }).root.growChecks?.();
+  assert.deepEqual(await checksOn(undefined), []);
+  assert.deepEqual(await checksOn(lacking), [{ name: 'confinement', level: 'fail', ...lacking }]);
+});
+
+test('a work disk is cloned without a copy where the file system has clones, and copied once where it has none (5.3)', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'banger-work-'));
+  try {
+    await writeFile(`${directory}/seed`, 'seed');
+    for (const clones of [true, false]) {
+      const calls: string[] = [];
+      const host = {
+        ...realHost,
+        reflink: (from: string, to: string) => (calls.push('reflink'), clones ? copyInstead(from, to) : Promise.resolve(false)),
+        sparseCopy: (from: string, to: string) => (calls.push('sparseCopy'), realHost.sparseCopy(from, to)),
+        run: () => assert.fail('a program was started'),
+        runConfined: () => assert.fail('a program was started'),
+      };
+      const drivers = [createQcow2Storage({ host }), createCopyStorage({ host }), createReflinkStorage({ host, directory })];
+      for (const { name, work } of drivers) {
+        const request = { vmId: 'a'.repeat(32), path: `${directory}/${name}-${clones}`, seedPath: `${directory}/seed`, sizeBytes: 8192 };
+        await work.create(request, new AbortController().signal);
+        assert.deepEqual(calls.splice(0), clones ? ['reflink'] : ['reflink', 'sparseCopy'], name);
+      }
+    }
   } finally {
     await rm(directory, { recursive: true });
   }

@@ -24,8 +24,8 @@ after(async () => {
   assert.equal(await traces(), untouched);
 });
 
-storageConformance('dm-snapshot for an ordinary user', () =>
-  createDmSnapshotStorage({ host: realHost, helper: createHelperClient('/run/banger/helper.sock', 'STORAGE_FAILED') }),
+storageConformance('dm-snapshot for an ordinary user', realHost, (host) =>
+  createDmSnapshotStorage({ host, helper: createHelperClient('/run/banger/helper.sock', 'STORAGE_FAILED') }),
 );
 
 test('the helper ends when nobody has anything of it, and is there again for the next (9.4)', async () => {

@@ -20,6 +20,6 @@ test('clones are found to work on XFS and not on ext4 (5.1)', async () => {
 
 // The suite works in the temporary directory.
 process.env['TMPDIR'] = XFS;
-storageConformance('reflink', () => reflinkIn(XFS));
-storageConformance('copy', () => createCopyStorage({ host: realHost }));
-storageConformance('qcow2', () => createQcow2Storage({ host: realHost }));
+storageConformance('reflink', realHost, (host) => createReflinkStorage({ host, directory: XFS }));
+storageConformance('copy', realHost, (host) => createCopyStorage({ host }));
+storageConformance('qcow2', realHost, (host) => createQcow2Storage({ host }));

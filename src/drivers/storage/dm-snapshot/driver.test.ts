@@ -17,7 +17,7 @@ const never = new AbortController().signal;
 const shared = mkdtempSync(join(tmpdir(), 'bgr-helper-'));
 after(() => rmSync(shared, { recursive: true }));
 const sharedHelper = simulatedOverlayHelper(shared);
-storageConformance('dm-snapshot with a simulated helper', () => createDmSnapshotStorage({ host: realHost, helper: sharedHelper }), {
+storageConformance('dm-snapshot with a simulated helper', realHost, (host) => createDmSnapshotStorage({ host, helper: sharedHelper }), {
   reboot: () => Promise.resolve(sharedHelper.reboot()),
 });
 
