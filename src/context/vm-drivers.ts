@@ -1,4 +1,4 @@
-import type { Hypervisor } from '../drivers/hypervisor/contract.ts';
+import type { DiskFormat, Hypervisor } from '../drivers/hypervisor/contract.ts';
 import type { NetworkDriver } from '../drivers/network/contract.ts';
 import type { StorageDriver } from '../drivers/storage/contract.ts';
 import type { VmAddresses } from '../model/network.ts';
@@ -18,10 +18,11 @@ export type Drivers = {
   addressOnHost(runtime: VmRuntime | null, addresses: VmAddresses): string;
   /**
    * Chooses for the next start of a VM, by what works on this host now. A VM that has its disk keeps what made it.
+   * @param rootFormat of the disk of a VM that has none yet, when only one will do: then what config names for disks does not count
    * @returns with a note when it therefore runs on another VMM than new ones
    * @throws PREREQUISITE_MISSING when the configuration asks for what does not work here
    */
-  choose(runtime: VmRuntime | null): Promise<VmDrivers & { note?: string }>;
+  choose(runtime: VmRuntime | null, rootFormat?: DiskFormat): Promise<VmDrivers & { note?: string }>;
   /** Looks whether the network that joined a VM, and that could not be had, is there by now. */
   refreshNetworks(runtime: VmRuntime | null): Promise<void>;
   /** Every driver that may have made something of a VM. */

@@ -1,10 +1,10 @@
-import type { Hypervisor } from '../../drivers/hypervisor/contract.ts';
+import type { DiskFormat, Hypervisor } from '../../drivers/hypervisor/contract.ts';
 import type { NetworkDriver } from '../../drivers/network/contract.ts';
 import type { StorageDriver } from '../../drivers/storage/contract.ts';
 import type { Drivers, RecordedDrivers, VmDrivers } from '../../context/vm-drivers.ts';
 import { BangerError } from '../../model/errors.ts';
 import type { VmAddresses } from '../../model/network.ts';
-import type { Finding } from '../../model/finding.ts';
+import { firstFailure, type Finding } from '../../model/finding.ts';
 import type { VmRuntime } from '../../model/vm.ts';
 import { absentHypervisor, absentNetwork, absentStorage, notHere } from './absent.ts';
 import { type Choices, decide, type Survey, type Wishes } from './decide.ts';
@@ -54,12 +54,13 @@ export class Chooser implements Pick<Drivers, 'of' | 'addressOnHost' | 'choose' 
     }
   }
 
-  async choose(runtime: VmRuntime | null): Promise<VmDrivers & { note?: string }> {
+  async choose(runtime: VmRuntime | null, rootFormat?: DiskFormat): Promise<VmDrivers & { note?: string }> {
     const made = runtime?.storageDriver;
-    const disk = this.#parts.storages.find(({ name }) => name === made);
+    const maker = this.#parts.storages.find(({ name }) => name === made);
     // Another driver would take the disk for something that it is not.
-    if (made !== undefined && disk === undefined) throw notHere('storage', made);
+    if (made !== undefined && maker === undefined) throw notHere('storage', made);
     const { survey, choices } = await this.look();
+    const disk = maker ?? (rootFormat === undefined ? undefined : firstWith(survey, rootFormat));
     if (disk === undefined) {
       if (choices instanceof BangerError) throw choices;
       return driversOf(choices);
@@ -111,6 +112,15 @@ export class Chooser implements Pick<Drivers, 'of' | 'addressOnHost' | 'choose' 
 
 function driversOf({ hypervisor, storage, network }: Choices): VmDrivers {
   return { hypervisor: hypervisor.driver, storage: storage.driver, network: network.driver };
+}
+
+/** @throws PREREQUISITE_MISSING */
+function firstWith({ storages }: Survey, format: DiskFormat): StorageDriver {
+  const found = storages.find(({ driver, checks }) => driver.root.format === format && firstFailure(checks) === undefined);
+  if (found !== undefined) return found.driver;
+  throw new BangerError('PREREQUISITE_MISSING', `no storage driver that works here makes root disks of the format ${format}`, {
+    remedy: 'banger doctor',
+  });
 }
 
 /** @param standIn made when the one that is recorded is none of those that there are */

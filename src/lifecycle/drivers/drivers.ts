@@ -18,9 +18,9 @@ export function createDrivers({ chooser, hypervisors, storages, refreshBundle }:
   return {
     of: (runtime) => chooser.of(runtime),
     addressOnHost: (runtime, addresses) => chooser.addressOnHost(runtime, addresses),
-    async choose(runtime) {
+    async choose(runtime, rootFormat) {
       if (chooser.networks().length === 0) await lookAgain();
-      return chooser.choose(runtime);
+      return chooser.choose(runtime, rootFormat);
     },
     async refreshNetworks(runtime) {
       const isThere = chooser.networks().some(({ name }) => name === runtime?.networkDriver);

@@ -11,7 +11,7 @@ import type { LifecycleServices } from '../../context/services.ts';
 import type { BuildLog } from './build-log.ts';
 import { endSteps, openLog } from './build-steps.ts';
 import type { BuildRequest } from './build-request.ts';
-import { type Builder, builderSteps } from './builder-vm.ts';
+import { type Builder, builderSteps, storageOfBuilds } from './builder-vm.ts';
 import { beginWithBuilder } from './builder-work.ts';
 import { IMAGE_FILES } from './manifest.ts';
 import type { ImageContext, ImageFacts } from './managed.ts';
@@ -35,10 +35,10 @@ export async function bootstrapImage(
   await checkTrust(services, trustOf(request, services.settings.defaultSpec));
   await distribution.check();
   await services.images.sources.check([]);
-  await services.vms.drivers.choose({ bootId: services.world.processes.bootId(), storageDriver: 'copy' });
+  const storageDriver = await storageOfBuilds(services);
   const rootfsBytes = request.sizeBytes ?? services.settings.defaultSpec.rootOverlayBytes;
   return beginWithBuilder(services, {
-    ...{ name: request.name, replace: request.replace === true, rootfsBytes, trust: trustOf(request, {}) },
+    ...{ name: request.name, replace: request.replace === true, rootfsBytes, trust: trustOf(request, {}), storageDriver },
     boot: null,
     base: (id) => rawImage(services, { id, name: request.name }),
     facts: factsOf(services, request, names),

@@ -8,6 +8,7 @@ import { preflight } from '../health/preflight.ts';
 import type { LifecycleServices } from '../../context/services.ts';
 import { checkTrust } from '../../capabilities/host-trust.ts';
 import { bootstrapImage } from './bootstrap.ts';
+import { storageOfBuilds } from './builder-vm.ts';
 import { beginWithBuilder } from './builder-work.ts';
 import { buildFacts, buildSteps } from './build-steps.ts';
 import type { BuildRequest, Build } from './build-request.ts';
@@ -34,8 +35,8 @@ export async function buildImage(services: LifecycleServices, request: BuildRequ
   await checkTrust(services, trustOf(request, services.settings.defaultSpec));
   await preflight(services, 'image build', { image: base });
   await services.images.sources.check(steps);
-  await services.vms.drivers.choose({ bootId: services.world.processes.bootId(), storageDriver: 'copy' });
-  return begin(services, { request, base, steps, packages, rootfsBytes });
+  const storageDriver = await storageOfBuilds(services);
+  return begin(services, { request, base, steps, packages, rootfsBytes }, storageDriver);
 }
 
 async function chooseBase(services: LifecycleServices, { from, distribution }: BuildRequest): Promise<Image> {
@@ -69,10 +70,10 @@ function packagesOf(steps: readonly ProvisionStep[], { packages }: BuildRequest)
   return [...new Set([...(packages?.names ?? []), ...named])];
 }
 
-function begin(services: LifecycleServices, build: Build): OperationRecord {
+function begin(services: LifecycleServices, build: Build, storageDriver: string): OperationRecord {
   const { request, base, rootfsBytes } = build;
   return beginWithBuilder(services, {
-    ...{ name: request.name, replace: request.replace === true, rootfsBytes, trust: trustOf(request, {}) },
+    ...{ name: request.name, replace: request.replace === true, rootfsBytes, trust: trustOf(request, {}), storageDriver },
     boot: base,
     base: () => base,
     facts: buildFacts(services, build),

@@ -15,8 +15,8 @@ import { bringUpSteps } from '../vm/start-steps.ts';
 import { takeDownSteps } from '../vm/stop-steps.ts';
 import type { ImageContext } from './managed.ts';
 
-/** The disk it has is what the image becomes: a raw file, a clone of the base where the file system can. */
-const STORAGE_DRIVER = 'copy';
+/** The disks that it has are what the image becomes. */
+const ROOT_FORMAT = 'raw';
 /** Nobody is meant to find it. */
 const CAPABILITIES = ALL_CAPABILITIES.filter(({ traits }) => traits?.forPeople !== true);
 
@@ -25,13 +25,28 @@ const SILENT = { log: () => undefined, progress: () => undefined };
 const nothing = { journal: () => undefined, signal: new AbortController().signal };
 
 /** What is asked of the VM of a build. */
-export type BuilderWish = { name: string; rootfsBytes: number; trust: HostTrust };
+export type BuilderWish = {
+  /** Of the image. */
+  name: string;
+  /** Of the root file system. */
+  rootfsBytes: number;
+  /** What it is given of the trust of the host; default: as for new VMs. */
+  trust: HostTrust;
+  /** By `storageOfBuilds`. */
+  storageDriver: string;
+};
+
+/** @returns what makes the disks of a build's VM. @throws PREREQUISITE_MISSING, BUNDLE_MISSING when no such VM can run here */
+export async function storageOfBuilds({ vms: { drivers } }: Pick<LifecycleServices, 'vms'>): Promise<string> {
+  return (await drivers.choose(null, ROOT_FORMAT)).storage.name;
+}
 
 /**
  * Reserves the temporary VM of a build. It is in the state `creating` for its whole life: a daemon that finds it removes it.
  * @throws PREREQUISITE_MISSING
  */
-export function reserveBuilder(services: LifecycleServices, base: Image, { name, rootfsBytes, trust }: BuilderWish): Vm {
+export function reserveBuilder(services: LifecycleServices, base: Image, wish: BuilderWish): Vm {
+  const { name, rootfsBytes, trust, storageDriver } = wish;
   const { defaultSpec } = services.settings;
   const id = services.world.ids.newId();
   const wanted = `build-${name}`.slice(0, LIMITS.nameLength.max - 9);
@@ -52,7 +67,7 @@ export function reserveBuilder(services: LifecycleServices, base: Image, { name,
     createdAt: services.world.clock.now().toISOString(),
     startedAt: null,
     lastUsedAt: null,
-    runtime: { bootId: services.world.processes.bootId(), storageDriver: STORAGE_DRIVER },
+    runtime: { bootId: services.world.processes.bootId(), storageDriver },
     sshHostKey: null,
     lastError: null,
     forwards: [],

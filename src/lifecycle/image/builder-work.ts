@@ -1,21 +1,15 @@
 import type { Image } from '../../model/image.ts';
-import type { HostTrust } from '../../model/settings/host-trust.ts';
 import type { OperationRecord } from '../../model/operation.ts';
 import type { Step } from '../../context/pipeline.ts';
 import type { LifecycleServices } from '../../context/services.ts';
 import { type BuildLog, openBuildLog } from './build-log.ts';
 import { logged } from './build-steps.ts';
-import { type Builder, makeBuilder, removeBuilder, reserveBuilder } from './builder-vm.ts';
+import { type Builder, type BuilderWish, makeBuilder, removeBuilder, reserveBuilder } from './builder-vm.ts';
 import { createManagedImage, type BootFiles, type ImageContext, type ImageFacts } from './managed.ts';
 
 /** An image that comes into being in a temporary VM. */
-export type BuilderWork = {
-  name: string;
+export type BuilderWork = BuilderWish & {
   replace: boolean;
-  /** Of the root file system. */
-  rootfsBytes: number;
-  /** What its VM is given of the trust of the host; default: as for new VMs. */
-  trust: HostTrust;
   /** Null when the steps make them. */
   boot: BootFiles | null;
   /** What the VM boots from; asked for with the id of the new image, before its steps begin. Its files may come into being by them. */
