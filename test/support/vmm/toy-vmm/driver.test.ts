@@ -1,6 +1,6 @@
 // A third VMM: it passes the contract's suite, and a daemon can be put together with it without any other change (4.4).
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -16,7 +16,6 @@ import type { MachineSpec } from '../../../../src/drivers/hypervisor/contract.ts
 import { createFakeNetwork } from '../../../../src/drivers/network/fake/driver.ts';
 import { realHost } from '../../../../src/host/host.ts';
 import { BUNDLE_PARTS } from '../../../../src/model/image.ts';
-import { readSources } from '../../../../tools/source-tree.ts';
 import { created, done } from '../../daemon/test-daemon.ts';
 import { createTestWorld } from '../../daemon/test-world.ts';
 import { createToyHypervisor } from './driver.ts';
@@ -89,28 +88,6 @@ test('what config may ask for comes from the list of drivers alone (4.4)', () =>
   assert.throws(() => loadConfig('/nonexistent', { BANGER_HYPERVISOR: 'toy' }, namesOf(DRIVERS)), { code: 'CONFIG_INVALID' });
   assert.equal(loadConfig('/nonexistent', { BANGER_HYPERVISOR: 'toy' }, namesOf(WITH_TOY)).config.hypervisor, 'toy');
 });
-
-test('no code but its folder and the list of drivers decides by the name of a VMM (4.4)', () => {
-  const root = join(import.meta.dirname, '../../../..');
-  const folders = readdirSync(join(root, 'src/drivers/hypervisor'), { withFileTypes: true }).filter((entry) => entry.isDirectory());
-  const names = folders.map(({ name }) => name);
-  // Firecracker in a jail is the same program, started in another way.
-  const listed = Object.keys(DRIVERS.hypervisors).filter((name) => name !== 'firecracker-jailed');
-  assert.deepEqual(names, ['fake', ...listed], 'one folder for each driver in the list');
-  const outside = readSources(root, ['src'], ['.ts']).filter(
-    ({ path }) => !path.endsWith('.test.ts') && !path.startsWith('src/drivers/') && !ABOUT_PROGRAMS.some((part) => path.startsWith(part)),
-  );
-  const naming = outside.filter(({ text }) =>
-    names.some((name) => new RegExp(`[=!]==? *'${name}'|case '${name}'|'${name}' *[=!]==?`).test(text)),
-  );
-  assert.deepEqual(
-    naming.map(({ path }) => path),
-    [],
-  );
-});
-
-/** These name programs that a bundle can hold, which happen to be called like the driver that runs them. */
-const ABOUT_PROGRAMS = ['src/cli/commands/bundle/', 'src/images/bundle/'];
 
 /** @returns a bundle in which every part is there, and small */
 function makeBundle(directory: string): string {
