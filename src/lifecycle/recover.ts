@@ -5,7 +5,7 @@ import type { OperationStore } from '../store/operations.ts';
 import { adopt, settleEnded } from './adopt.ts';
 import { recoverImages } from './image/recover.ts';
 import { runAll } from '../context/pipeline.ts';
-import { restoreLost } from './restore.ts';
+import { restoreLost, restoreOutdated } from './restore.ts';
 import type { LifecycleServices } from '../context/services.ts';
 import { sweepOrphans } from './sweep.ts';
 import { makeContext, type VmContext } from '../context/vm-context.ts';
@@ -30,13 +30,13 @@ export type Recovery = {
 
 /**
  * Puts the world in order after the end of the last daemon, whatever it was doing: running VMs are adopted,
- * half-made ones are removed, half-stopped ones are stopped, and what belongs to no VM is swept. VMs whose records are lost come
- * back from their manifests first.
+ * half-made ones are removed, half-stopped ones are stopped, and what belongs to no VM is swept. VMs whose records are lost, or are
+ * older than what runs, come back from their manifests first.
  */
 export async function recover(services: LifecycleServices, operations: OperationStore): Promise<Recovery> {
   const report: Recovery = { restored: [], adopted: [], left: [], stopped: [], deleted: [], failed: [], restoredImages: [], swept: [] };
   report.restoredImages = await recoverImages(services);
-  report.restored = await restoreLost(services);
+  report.restored = [...(await restoreLost(services)), ...(await restoreOutdated(services))];
   await Promise.all(services.vms.records.list().map((vm) => recoverVm(services, vm, report)));
   endInterrupted(services, operations);
   try {

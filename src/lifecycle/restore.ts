@@ -2,6 +2,7 @@ import { freeNetworkIndex } from './network-index.ts';
 import { shortId, type Vm } from '../model/vm.ts';
 import type { VmManifest } from '../store/vm-manifests.ts';
 import type { LifecycleServices } from '../context/services.ts';
+import { findMachines } from './unknown-vmms.ts';
 
 /**
  * Gives a record to every VM that has a directory with a manifest and none: the database was lost, or an older copy of it was
@@ -16,11 +17,50 @@ export async function restoreLost(services: LifecycleServices): Promise<string[]
     try {
       restored.push(await restore(services, manifest));
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      services.world.warn('a VM could not be restored from its manifest', { vm: manifest.vm.name, reason });
+      services.world.warn('a VM could not be restored from its manifest', { vm: manifest.vm.name, reason: textOf(error) });
     }
   }
   return restored;
+}
+
+/**
+ * Gives every VM that runs the record of its run when the database does not know of it: an older copy of it was put in its place. By what
+ * that says a second VMM would be put on its disks, or the one that runs would be ended.
+ * @returns the names they have now
+ */
+export async function restoreOutdated(services: LifecycleServices): Promise<string[]> {
+  const restored: string[] = [];
+  const running = new Set(await services.world.files.namesIn(services.vms.pathsOf({ id: '' }).runtimeDirectory));
+  for (const vm of services.vms.records.list().filter((one) => running.has(shortId(one)))) {
+    try {
+      const manifest = await presentRun(services, vm);
+      if (manifest === undefined) continue;
+      services.vms.records.remove(vm.id);
+      restored.push(await restore(services, manifest));
+    } catch (error) {
+      services.world.warn('a VM whose record may be old could not be looked at', { vm: vm.name, reason: textOf(error) });
+    }
+  }
+  return restored;
+}
+
+/** @returns what a record that does not know of the present run should say; undefined when it knows, or there is none */
+async function presentRun(services: LifecycleServices, vm: Vm): Promise<VmManifest | undefined> {
+  const { processes, clock } = services.world;
+  const bootId = processes.bootId();
+  const isAlive = ({ runtime }: Vm): boolean =>
+    runtime?.process !== undefined && runtime.bootId === bootId && processes.isAlive(runtime.process);
+  // What is to be deleted is somebody's decision, and no copy outlives it.
+  if (vm.state === 'deleting' || (vm.state === 'running' && isAlive(vm))) return undefined;
+  const manifest = services.vms.manifests.read(vm.id);
+  if (manifest?.vm.state === 'running' && isAlive(manifest.vm)) return manifest;
+  // A record of this boot says itself what may be left of it.
+  if (vm.state !== 'stopped' && vm.runtime?.bootId === bootId) return undefined;
+  const [found] = await findMachines(services, vm.id);
+  if (found === undefined) return undefined;
+  const { hypervisor, process } = found;
+  const runtime = { ...manifest?.vm.runtime, ...vm.runtime, bootId, hypervisor, process };
+  return { vm: { ...vm, state: 'running', startedAt: clock.now().toISOString(), runtime }, image: null };
 }
 
 /** @returns ids of VMs that have a directory and no record */
@@ -61,4 +101,8 @@ async function settledState({ world: { files }, vms: { pathsOf } }: LifecycleSer
   const { rootOverlay, workDisk } = pathsOf(vm);
   if (!(await files.exists(rootOverlay)) || !(await files.exists(workDisk))) return {};
   return { state: 'error', lastError: 'the database was lost while it was created; start it to try it, or delete it' };
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

@@ -1,9 +1,7 @@
 import { sweepNetworks } from '../capabilities/sweep-networks.ts';
-import type { MachineSpec } from '../drivers/hypervisor/contract.ts';
-import { BangerError } from '../model/errors.ts';
-import { type ProcessIdentity, shortId } from '../model/vm.ts';
 import { directoriesWithoutRecord } from './restore.ts';
 import type { LifecycleServices } from '../context/services.ts';
+import { isAbsent, orphanSpec, type UnknownVmm, unknownIds, unknownVmms, unlessAbsent } from './unknown-vmms.ts';
 
 /**
  * Removes what belongs to no VM. Everything that banger makes carries the VM's id in its name, so nothing needs to be
@@ -18,28 +16,6 @@ export async function sweepOrphans(services: LifecycleServices): Promise<string[
   await sweepStorages(services);
   await sweepNetworks(services);
   return swept;
-}
-
-/** A VMM of which this installation knows nothing: its database is lost, or it is another's that has the same runtime directory. */
-export type UnknownVmm = ProcessIdentity & { shortId: string; hypervisor: string };
-
-/** @returns those that run. Nobody but the user can know what is in them. */
-export async function unknownVmms(services: LifecycleServices): Promise<UnknownVmm[]> {
-  const found: UnknownVmm[] = [];
-  for (const id of await unknownIds(services)) {
-    for (const hypervisor of services.vms.drivers.hypervisors()) {
-      const process = await unlessAbsent(() => hypervisor.find(orphanSpec(services, id)));
-      if (process !== undefined) found.push({ ...process, shortId: id, hypervisor: hypervisor.name });
-    }
-  }
-  return found;
-}
-
-/** Each VM that runs has a runtime directory. */
-async function unknownIds({ world: { files }, vms: { records: vms, pathsOf } }: LifecycleServices): Promise<string[]> {
-  const known = new Set(vms.list().map(shortId));
-  const names = await files.namesIn(pathsOf({ id: '' }).runtimeDirectory);
-  return names.filter((name) => /^[0-9a-f]{8}$/.test(name) && !known.has(name));
 }
 
 /** Sockets of unknown VMs that have ended. @returns also which of them have not */
@@ -63,25 +39,6 @@ async function sweepMachines(services: LifecycleServices): Promise<{ swept: stri
     }
   }
   return { swept, alive };
-}
-
-/** What cannot be had on this host has nothing to find, nor to clean. */
-async function unlessAbsent<T>(work: () => Promise<T>): Promise<T | undefined> {
-  try {
-    return await work();
-  } catch (error) {
-    if (!isAbsent(error)) throw error;
-    return undefined;
-  }
-}
-
-/** As much of a machine as finding it takes. */
-function orphanSpec({ vms: { pathsOf } }: LifecycleServices, vmId: string): MachineSpec {
-  const { runtimeDirectory, serialLog, vmmLog } = pathsOf({ id: vmId });
-  return {
-    ...{ vmId, vmName: vmId, vcpuCount: 1, memoryMib: 1, kernelPath: '', initramfsPath: '', kernelArguments: [], disks: [] },
-    ...{ network: { kind: 'none' }, runtimeDirectory, serialLogPath: serialLog, vmmLogPath: vmmLog, commandPrefix: [] },
-  };
 }
 
 async function sweepDirectories(services: LifecycleServices): Promise<string[]> {
@@ -118,11 +75,6 @@ export async function sweepUnlessUsed(services: LifecycleServices): Promise<void
       services.world.warn('the network could not be taken down', { network: network.name, reason: textOf(error) });
     });
   }
-}
-
-/** What cannot be had on this host has nothing to sweep. */
-function isAbsent(error: unknown): boolean {
-  return error instanceof BangerError && error.code === 'PREREQUISITE_MISSING';
 }
 
 function textOf(error: unknown): string {

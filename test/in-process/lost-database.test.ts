@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { VmView } from '../../src/api/schemas.ts';
 import { vmPaths } from '../../src/model/paths.ts';
+import type { VmState } from '../../src/model/vm-state.ts';
+import type { Vm, VmRuntime } from '../../src/model/vm.ts';
 import { forceState } from '../support/daemon/force-state.ts';
 import { assertMarked, assertSound, mark } from '../support/daemon/soundness.ts';
 import { created, done, fakeOf, startDaemon, type TestDaemon, until } from '../support/daemon/test-daemon.ts';
@@ -99,6 +101,60 @@ test('with an older database new VMs come back beside the old ones, under anothe
   assert.deepEqual(names, ['other', `other-${vm.id.slice(0, 8)}`, 'web']);
   assert.notEqual((await third.api.showVm(vm.id)).address, (await third.api.showVm('other')).address);
   await done(third.api, third.api.beginVm(vm.id, 'start'));
+});
+
+type OldRecord = [what: string, state: VmState, change: { runtime?: Partial<VmRuntime>; startedAt?: null }, manifest?: 'lost'];
+const OF_ANOTHER_BOOT = { bootId: 'long ago', hypervisor: 'fake', process: { pid: 4, startTicks: 4 } };
+const AT_REST = { runtime: { bootId: 'long ago' }, startedAt: null };
+const OLD_RECORDS: OldRecord[] = [
+  ['it was stopped', 'stopped', AT_REST],
+  ['it was stopped, and its manifest is lost too', 'stopped', AT_REST, 'lost'],
+  ['it was being started', 'starting', { startedAt: null }],
+  ['it was being stopped', 'stopping', {}],
+  ['it was being created', 'creating', AT_REST],
+  ['it ran in another boot of the host', 'running', { runtime: OF_ANOTHER_BOOT }],
+  ['it ran in another boot of the host, and its manifest is lost too', 'running', { runtime: OF_ANOTHER_BOOT }, 'lost'],
+];
+for (const [what, state, change, isLost] of OLD_RECORDS) {
+  test(`a VM runs on when the database is a copy from when ${what} (3.8, 9.5, 10.7)`, async (t) => {
+    const { world, start } = livesFor(t);
+    const first = await start();
+    const vm = await created(first.api, 'web');
+    mark(world, vm);
+    const { manifest } = pathsOf(world, vm);
+    const text = readFileSync(manifest, 'utf8');
+    const { storageDriver } = first.services.vms.records.find(vm.id)?.runtime ?? {};
+    const runtime = { bootId: '', storageDriver, ...change.runtime } as VmRuntime;
+    forceState(first.services, vm.id, state, { ...change, ...(change.runtime === undefined ? {} : { runtime }) } as Partial<Vm>);
+    await first.kill();
+    writeFileSync(manifest, isLost === undefined ? text : '{');
+    const { api } = await start();
+    const found = await api.showVm('web');
+    assert.deepEqual([found.state, found.pid, found.lastError], ['running', vm.pid, null]);
+    assert.deepEqual([fakeOf(world, 'web').process.pid, (await api.health('web')).agent], [vm.pid, 'ok']);
+    await done(api, api.beginVm('web', 'restart'));
+    assertMarked(world, vm, 'after a restart');
+    await done(api, api.beginVm('web', 'delete'));
+    assert.deepEqual(world.remains(), []);
+  });
+}
+
+test('a stop and a deletion that a daemon did not survive are finished, whatever an old manifest says (3.5, 9.5)', async (t) => {
+  const { world, start } = livesFor(t);
+  const first = await start();
+  const vms = [await created(first.api, 'stopped'), await created(first.api, 'deleted')];
+  const texts = vms.map((vm) => readFileSync(pathsOf(world, vm).manifest, 'utf8'));
+  await done(first.api, first.api.beginVm('stopped', 'stop'));
+  forceState(first.services, vms[1]?.id ?? '', 'deleting');
+  await first.kill();
+  vms.forEach((vm, at) => writeFileSync(pathsOf(world, vm).manifest, texts[at] ?? ''));
+  const { api } = await start();
+  assert.deepEqual(
+    (await api.listVms()).map(({ name, state }) => [name, state]),
+    [['stopped', 'stopped']],
+  );
+  await done(api, api.beginVm('stopped', 'delete'));
+  assert.deepEqual(world.remains(), []);
 });
 
 test('sockets and empty directories of unknown VMs are swept; VMMs that run and disks are kept, and doctor tells of them (3.8, 9.5, 10.7)', async (t) => {

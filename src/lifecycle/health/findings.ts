@@ -5,7 +5,7 @@ import type { Vm } from '../../model/vm.ts';
 import type { Finding } from '../../model/finding.ts';
 import { directoriesWithoutRecord } from '../restore.ts';
 import type { LifecycleServices } from '../../context/services.ts';
-import { unknownVmms } from '../sweep.ts';
+import { unknownVmms } from '../unknown-vmms.ts';
 import { makeContext } from '../../context/vm-context.ts';
 
 /** VMs that are examined at the same time, so that a silent guest does not delay the others. */
