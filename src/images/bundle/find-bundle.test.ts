@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { mkdir, mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -89,6 +89,20 @@ test('a missing file, a wrong size or a damaged manifest is a broken bundle with
     await assert.rejects(findBundle(places, realHost), { ...broken, message: /rootfs has 3 bytes instead of 4/ });
     await writeFile(join(root, 'b/bundle.json'), '{"formatVersion":2');
     await assert.rejects(findBundle(places, realHost), broken);
+  });
+});
+
+test('a place that is no directory has no bundle, and one that cannot be read is a broken one: a daemon starts with either (2.4, 10.7)', async () => {
+  await inDirectory(async (root) => {
+    const refusal = (directory: string) => findBundle({ env: directory, besideProgram: join(root, 'away'), checkout: null }, realHost);
+    await writeFile(join(root, 'file'), '');
+    await assert.rejects(refusal(join(root, 'file')), { code: 'BUNDLE_MISSING' });
+    await mkdir(join(root, 'odd', 'bundle.json'), { recursive: true });
+    await symlink('circle', join(root, 'circle'));
+    for (const name of ['odd', 'circle']) {
+      const expected = { code: 'BUNDLE_BROKEN', message: /cannot be read: (EISDIR|ELOOP)/, remedy: 'banger bundle build' };
+      await assert.rejects(refusal(join(root, name)), expected);
+    }
   });
 });
 

@@ -71,7 +71,14 @@ export async function findBundle(places: BundlePlaces, host: Host): Promise<Bund
  */
 export async function readManifest(directory: string, host: Host): Promise<BundleManifest | undefined> {
   const path = join(directory, MANIFEST_NAME);
-  const text = await host.readIfThere(path);
+  const text = await host.readIfThere(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOTDIR') return undefined;
+    throw new BangerError('BUNDLE_BROKEN', `The runtime bundle in ${directory} cannot be read: ${error.message}.`, {
+      cause: error,
+      remedy: BUNDLE_REMEDY,
+      details: { directory },
+    });
+  });
   return text === undefined ? undefined : parseManifest(text, path);
 }
 
