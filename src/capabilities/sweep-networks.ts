@@ -1,5 +1,6 @@
 import { BangerError } from '../model/errors.ts';
 import type { LifecycleServices } from '../context/services.ts';
+import type { Vm } from '../model/vm.ts';
 import { makeContext } from '../context/vm-context.ts';
 
 /**
@@ -13,7 +14,7 @@ export async function sweepNetworks(services: LifecycleServices): Promise<boolea
   const maybeRunning = services.vms.records.list().filter(({ state }) => state !== 'stopped');
   const contexts = maybeRunning.map((vm) => makeContext(services, vm));
   for (const network of networks) {
-    const joined = contexts.filter(({ vm }) => vm.runtime?.networkDriver === network.name).map((context) => context.network);
+    const joined = contexts.filter(({ vm }) => mayHaveJoined(vm, network.name)).map((context) => context.network);
     await network.sweep(joined).catch((error: unknown) => {
       if (isAbsent(error) && !services.vms.records.list().some(({ runtime }) => runtime?.networkDriver === network.name)) return;
       isDone = false;
@@ -21,6 +22,11 @@ export async function sweepNetworks(services: LifecycleServices): Promise<boolea
     });
   }
   return isDone;
+}
+
+/** Of a VM whose records were lost it may not be known which network it has. */
+function mayHaveJoined({ state, runtime }: Vm, network: string): boolean {
+  return runtime?.networkDriver === network || (state === 'running' && runtime?.networkDriver === undefined);
 }
 
 /** What cannot be had on this host has nothing to sweep. */

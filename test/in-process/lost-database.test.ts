@@ -132,6 +132,7 @@ for (const [what, state, change, isLost] of OLD_RECORDS) {
     const found = await api.showVm('web');
     assert.deepEqual([found.state, found.pid, found.lastError], ['running', vm.pid, null]);
     assert.deepEqual([fakeOf(world, 'web').process.pid, (await api.health('web')).agent], [vm.pid, 'ok']);
+    assert.deepEqual([...world.network.taps], [`bgr-${vm.id.slice(0, 8)}`]);
     await done(api, api.beginVm('web', 'restart'));
     assertMarked(world, vm, 'after a restart');
     await done(api, api.beginVm('web', 'delete'));
