@@ -3,7 +3,11 @@ import { type TestContext, test } from 'node:test';
 import { type Activity, BootWatch, cpuLimitMs } from './boot-watch.ts';
 
 /** A boot that is watched, with time of its own. @returns what passes time, and what was seen */
-function watched(t: TestContext, activity: (seconds: number) => Activity | undefined, options: { vcpuCount?: number } = {}) {
+function watched(
+  t: TestContext,
+  activity: (seconds: number) => Activity | undefined,
+  options: { vcpuCount?: number; isWaiting?: boolean } = {},
+) {
   let seconds = 0;
   let waiting: { until: number; wake: () => void }[] = [];
   const time = {
@@ -25,6 +29,7 @@ function watched(t: TestContext, activity: (seconds: number) => Activity | undef
     experience,
   );
   void watch.hung.then((reason) => seen.push(reason));
+  if (options.isWaiting !== true) watch.begin();
   const pass = async (count: number): Promise<void> => {
     for (let each = 0; each < count; each++) {
       seconds++;
@@ -85,6 +90,15 @@ test('a busy host, a stopped VMM and a slow disk are no hang, however long they 
   const starved = watched(t, (seconds) => ({ cpuMs: seconds * 10, waitedMs: seconds * 900 }));
   await starved.pass(300);
   assert.deepEqual(starved.seen, []);
+});
+
+test('how long a VMM takes before its guest runs is no part of the boot (4.2)', async (t) => {
+  const { watch, seen, pass } = watched(t, (seconds) => ({ cpuMs: 10 * seconds, waitedMs: 0 }), { isWaiting: true });
+  await pass(300);
+  assert.deepEqual(seen, []);
+  watch.begin();
+  await pass(12);
+  assert.deepEqual(seen, ['it did nothing for 8 seconds']);
 });
 
 test('while nobody can tell what the VMM does, nothing is concluded (4.2)', async (t) => {

@@ -65,6 +65,10 @@ export class BootWatch {
     this.#options = options;
     this.#experience = experience;
     this.#time = options.time ?? realTime;
+  }
+
+  /** Called when the guest's processors run. How long a VMM takes until then, from a cold disk for example, tells nothing of the guest. */
+  begin(): void {
     void this.#look().catch(() => undefined);
   }
 

@@ -80,7 +80,7 @@ async function powerOn(
     const serial = await followSerialLine(host, socketPaths(spec).serial, spec.serialLogPath, control.onOutput);
     control.attach(qmp, serial, waitForVmmExit(host, child.identity, qmp.closed, child.exited));
     throwIfCancelled(spec, signal);
-    await qmp.command('cont');
+    await control.powerOn();
     throwIfCancelled(spec, signal);
     return control;
   } catch (error) {

@@ -86,6 +86,12 @@ export class QemuMachineControl implements Machine {
     void gone.then((status) => this.#finish(status));
   }
 
+  /** Lets the guest's processors run. */
+  async powerOn(): Promise<void> {
+    await this.#control().command('cont');
+    this.#bootWatch?.begin();
+  }
+
   /** What the guest printed. */
   readonly onOutput = (chunk: Uint8Array): void => this.#bootWatch?.onOutput(chunk);
 
