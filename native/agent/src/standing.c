@@ -92,5 +92,5 @@ void standing_examine(struct troubles *t) {
   examine_init(t);
   examine_shell(t);
   examine_root_user(t);
-  fstab_examine("/etc/fstab", t);
+  fstab_examine("/etc/fstab", "/sys/block", "/dev", t);
 }

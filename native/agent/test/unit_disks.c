@@ -51,15 +51,56 @@ static void test_notes(void) {
 
 static void test_fstab(void) {
   struct troubles t = {0};
-  put("fstab", "# /dev/none0 / ext4 defaults 0 1\n\n/dev/null /a ext4 defaults 0 2\n/dev/none1 /b ext4 rw,noatime 0 2\n"
-               "/dev/none2 /c ext4 defaults,nofail 0 2\n/dev/none3 /d auto noauto 0 0\n/dev/mapper/none /e ext4 defaults 0 2\n"
-               "/dev/md7 /f ext4 defaults\nUUID=0 /g ext4 defaults 0 2\ntmpfs /h tmpfs\n/dev/none4\n\t/dev/none5 none swap sw");
-  fstab_examine(at("fstab"), &t);
+  put("fstab", "# /dev/none0 /0 ext4 defaults 0 1\n/dev/none9 / ext4 defaults 0 1\n\n/dev/null /a ext4 defaults 0 2\n"
+               "/dev/none1 /b ext4 rw,noatime 0 2\n/dev/none2 /c ext4 defaults,nofail 0 2\n/dev/none3 /d auto noauto 0 0\n"
+               "/dev/mapper/none /e ext4 defaults 0 2\n/dev/md7 /f ext4 defaults\nUUID=0 /g ext4 defaults 0 2\ntmpfs /h tmpfs\n"
+               "/dev/none4\n\t/dev/none5 none swap sw");
+  fstab_examine(at("fstab"), "/nonexistent", "/nonexistent", &t);
   CHECK(t.count >= 2 && strncmp(t.list[0].what, "/dev/none1 in /tmp/", 19) == 0 && t.list[0].error == ENODEV && !t.list[0].held);
   CHECK(strncmp(t.list[t.count - 1].what, "/dev/none5 in /tmp/", 19) == 0);
   for (size_t i = 0; i < t.count; i++) CHECK(strchr("145", t.list[i].what[9]) != NULL);
-  fstab_examine("/nonexistent", &t);
-  fstab_examine("/tmp", &t);
+  fstab_examine("/nonexistent", "/sys/block", "/dev", &t);
+  fstab_examine("/tmp", "/sys/block", "/dev", &t);
+}
+
+/** Puts the beginning of a disk, with an ext4 of this label whose UUID is sixteen times `u`. */
+static void put_disk(const char *entry, char u, const char *label) {
+  char path[PATH_MAX];
+  uint8_t block[256] = {0};
+  memcpy(block + 0x38, "\x53\xef\1\0\1", 5);
+  memset(block + 0x68, u, 16);
+  memcpy(block + 0x78, label, strlen(label));
+  put(entry, "");
+  snprintf(path, sizeof path, "%s", at(entry));
+  int fd = open(path, O_WRONLY | O_CLOEXEC);
+  CHECK(fd >= 0 && pwrite(fd, block, sizeof block, 1024) == sizeof block && close(fd) == 0);
+}
+
+static void test_fstab_tags(void) {
+  char disks[PATH_MAX], path[PATH_MAX];
+  struct troubles t = {0};
+  CHECK(mkdir(at("block"), 0755) == 0);
+  snprintf(disks, sizeof disks, "%s", at("block"));
+  put_disk("block/vda", '\x11', "banger-root");
+  put_disk("block/vdb", '\xab', "sixteen letters.");
+  put("block/loop0", "");
+  put("tags", "LABEL=cloudimg-rootfs / ext4 discard 0 1\nLABEL=banger-root /a ext4 rw 0 0\nLABEL=sixteen\\040letters. /b ext4 rw 0 0\n"
+              "UUID=ABABABAB-abab-abab-abab-abababababab /c ext4 rw 0 0\nLABEL=banger /d ext4 rw 0 0\nLABEL=UEFI /e vfat umask=0077 0 1\n"
+              "UUID=\"11111111-1111-1111-1111-111111111111\" /f auto rw\nUUID=11111111-1111-1111-1111-111111111112 none swap sw 0 0\n"
+              "UUID=1234-ABCD /g vfat rw,nofail 0 0\n/dev/disk/by-label/banger-root /h ext4 rw\n/dev/disk/by-uuid/0 /i ext4 rw\n"
+              "LABEL=a\\x20b /j ext4 rw\nPARTUUID=0 /k ext4 rw\n");
+  static const char *const missing[] = {"LABEL=banger in", "LABEL=UEFI in", "UUID=11111111-1111-1111-1111-111111111112 in",
+                                        "/dev/disk/by-uuid/0 in"};
+  snprintf(path, sizeof path, "%s", at("tags"));
+  fstab_examine(path, disks, disks, &t);
+  CHECK(t.count == sizeof missing / sizeof *missing);
+  for (size_t i = 0; i < t.count && i < sizeof missing / sizeof *missing; i++)
+    CHECK(strncmp(t.list[i].what, missing[i], strlen(missing[i])) == 0 && t.list[i].error == ENODEV);
+  // On a disk with partitions, or with another file system, it may be all the same.
+  put("block/vdc", "not an ext4");
+  t.count = 0;
+  fstab_examine(path, disks, disks, &t);
+  CHECK(t.count == 0);
 }
 
 static void test_places(void) {
@@ -99,6 +140,7 @@ void test_disks(void) {
   CHECK(mkdtemp(name) != NULL);
   test_notes();
   test_fstab();
+  test_fstab_tags();
   test_places();
   test_shells();
   snprintf(command, sizeof command, "rm -rf %s", name);
