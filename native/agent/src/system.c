@@ -23,6 +23,7 @@
 
 #define RUNIT_OBEYS_MS 20000
 #define RUNIT_COMES_MS 30000
+#define SYSTEMD_SIGNALS_MS 20000
 
 static bool read_line(const char *path, char *line, size_t capacity) {
   int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -190,9 +191,10 @@ static void shut_down(bool reboot_after) {
   const char *system = init_system();
   if (strcmp(system, "systemd") == 0 && run_program(systemctl, 10000) == 0) return;
   if (strcmp(system, "systemd") == 0) {
-    // Before the bus is up systemd still obeys these signals (systemd(1): SIGRTMIN+4 poweroff, SIGRTMIN+5 reboot).
+    // Before it can be asked systemd obeys these signals (systemd(1): SIGRTMIN+4 poweroff, SIGRTMIN+5 reboot), once it looks for them.
     // The numbers are the C library's of the image, 34 being its first; musl's own SIGRTMIN differs.
-    if (kill(1, reboot_after ? 34 + 5 : 34 + 4) == 0) return;
+    int signal = reboot_after ? 34 + 5 : 34 + 4;
+    if (systemd_await_signal(1, signal, SYSTEMD_SIGNALS_MS) && kill(1, signal) == 0) return;
   }
   if (strcmp(system, "runit") == 0 && end_runit(reboot_after)) return;
   if (is_supervised() && kill(1, reboot_after ? SUPERVISE_REBOOT_SIGNAL : SUPERVISE_POWEROFF_SIGNAL) == 0) return;

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 int check_failures, check_count;
@@ -221,6 +222,32 @@ static void test_systemd_messages(void) {
   CHECK(systemd_state_reply(reply, 40, word, sizeof word) == -1);
 }
 
+// A process that comes to look for a signal, after the other end has been closed.
+static pid_t start_listener(int signal, int gate[2]) {
+  char byte;
+  sigset_t set;
+  CHECK(pipe(gate) == 0);
+  pid_t pid = fork();
+  if (pid != 0) return pid;
+  close(gate[1]);
+  if (read(gate[0], &byte, 1) != 0) _exit(1);
+  sigemptyset(&set);
+  sigaddset(&set, signal);
+  sigprocmask(SIG_BLOCK, &set, NULL);
+  for (;;) pause();
+}
+
+static void test_systemd_signals(void) {
+  int gate[2], signal = SIGRTMIN + 1;
+  pid_t pid = start_listener(signal, gate);
+  CHECK(pid > 0 && !systemd_await_signal(pid, signal, 50));
+  close(gate[1]);
+  CHECK(systemd_await_signal(pid, signal, 20000) && !systemd_await_signal(pid, signal - 1, 0));
+  kill(pid, SIGKILL);
+  CHECK(waitpid(pid, NULL, 0) == pid && !systemd_await_signal(pid, signal, 20000));
+  close(gate[0]);
+}
+
 // The word is with the host when the host has answered; a silent one is not waited for longer than said.
 static void test_last_word(void) {
   int ends[2];
@@ -343,6 +370,7 @@ int main(void) {
   test_marked_blocks();
   test_base64();
   test_systemd_messages();
+  test_systemd_signals();
   test_last_word();
   test_end_hook();
   test_services();
