@@ -7,7 +7,7 @@ import { giveGuest } from '../test/support/guest/program-for-guest.ts';
 import { type Bench, type BenchContext, banger, createRunning } from './bench.ts';
 import { daemonPid } from './daemon.ts';
 import { type RowResult, measureRoundRobin } from './round-robin.ts';
-import { forgetPeak, peakOf, spentBy } from './spent.ts';
+import { cpuMsOf, forgetPeak, peakOf, spentBy } from './spent.ts';
 
 const NAME = 'bench-copy';
 const FAR = '/root/bench';
@@ -99,30 +99,37 @@ async function assertCopied(place: Place, load: Load, name: string): Promise<voi
   if (files !== load.files || (heldMib ?? 0) > load.heldMib) throw new Error(`${name} made ${files} files of ${heldMib} MiB`);
 }
 
-type Measured = { rows: RowResult[]; memory: RowResult[] };
+type Measured = { times: RowResult[]; costs: RowResult[] };
 
 async function measureDirection(context: BenchContext, load: Load, direction: 'into' | 'out'): Promise<Measured> {
   const { sandbox, rounds } = context;
   const place = placesOf(context)[direction === 'into' ? 'guest' : 'host'];
   const daemon = await daemonPid(sandbox);
-  const peaks = new Map<string, number[]>();
-  const note = (name: string, mib: number): void => void peaks.set(name, [...(peaks.get(name) ?? []), mib]);
+  const costs = new Map<string, RowResult & { samples: number[] }>();
+  const note = (name: string, value = Number.NaN, unit = 'MiB'): void => {
+    const row = costs.get(name) ?? { name, samples: [], unit };
+    row.samples.push(value);
+    costs.set(name, row);
+  };
   const suffix = direction === 'into' ? 'into the guest' : 'out of the guest';
   const rows = (await waysOf(context)).map((way) => ({
     name: `${way.name} ${suffix}`,
     measure: async () => {
       await place.empty();
       forgetPeak(daemon);
-      const { durationMs, peakMib } = await spentBy(way[direction], sandbox.env);
+      const before = cpuMsOf(daemon) ?? Number.NaN;
+      const { durationMs, cpuMs, peakMib } = await spentBy(way[direction], sandbox.env);
       process.stderr.write(`  ${way.name} ${suffix}: ${(durationMs / 1000).toFixed(1)} s\n`);
       note(`${way.name} ${suffix}, its programs`, peakMib);
-      note(`${way.name} ${suffix}, bangerd`, peakOf(daemon) ?? Number.NaN);
+      note(`${way.name} ${suffix}, bangerd`, peakOf(daemon));
+      note(`${way.name} ${suffix}, processor time of its programs`, cpuMs / 1000, 's');
+      note(`${way.name} ${suffix}, processor time of bangerd`, ((cpuMsOf(daemon) ?? Number.NaN) - before) / 1000, 's');
       await assertCopied(place, load, way.name);
       return durationMs / 1000;
     },
   }));
   const times = await measureRoundRobin(rows, load.rounds(rounds.slow), load.warmUps);
-  return { rows: times, memory: [...peaks].map(([name, samples]) => ({ name, samples, unit: 'MiB' })) };
+  return { times, costs: [...costs.values()] };
 }
 
 async function prepare({ sandbox, scratch }: BenchContext, load: Load): Promise<void> {
@@ -139,7 +146,7 @@ async function measureLoad(context: BenchContext, load: Load): Promise<RowResult
     const into = await measureDirection(context, load, 'into');
     // What the last way brought into the guest is what comes out of it.
     const out = await measureDirection(context, load, 'out');
-    return [...into.rows, ...out.rows, ...into.memory, ...out.memory];
+    return [...into.times, ...out.times, ...into.costs, ...out.costs];
   } finally {
     await sandbox.must(['ssh-config', '--remove']);
     await sandbox.must(['vm', 'delete', '--force', NAME]);

@@ -3,14 +3,17 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 
-/** Peaks only rise, so a look now and then misses no more than what comes in the last moment. */
+/** Peaks and times only rise, so a look now and then misses no more than what comes in the last moment. */
 const LOOK_MS = 25;
 
-export type Spent = { durationMs: number; peakMib: number };
+/** USER_HZ of proc(5), which is 100 wherever Node runs. */
+const TICK_MS = 10;
+
+export type Spent = { durationMs: number; cpuMs: number; peakMib: number };
 
 /**
  * Runs a command to its end with its output thrown away.
- * @returns how long it took, and the sum of the most memory that it and every process below it ever held
+ * @returns how long it took, the sum of the processor time of it and every process below it, and that of the most memory each ever held
  * @throws Error with the tail of stderr when the status is not 0
  */
 export async function spentBy(argv: readonly string[], env: Readonly<Record<string, string>>): Promise<Spent> {
@@ -19,23 +22,30 @@ export async function spentBy(argv: readonly string[], env: Readonly<Record<stri
   const child = spawn(program, args, { env, stdio: ['ignore', 'ignore', 'pipe'] });
   let stderr = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr = (stderr + text).slice(-2000)));
-  const { stop, peaks } = watchPeaks(child);
+  const { stop, peaks, times } = watch(child);
   const [status] = (await once(child, 'exit')) as [number | null];
   const durationMs = performance.now() - begin;
   stop();
   if (status !== 0) throw new Error(`${argv.join(' ')} ended with ${status}: ${stderr}`);
-  return { durationMs, peakMib: [...peaks.values()].reduce((sum, mib) => sum + mib, 0) };
+  return { durationMs, cpuMs: sumOf(times), peakMib: sumOf(peaks) };
 }
 
-function watchPeaks(child: ChildProcess): { peaks: ReadonlyMap<number, number>; stop(): void } {
+const sumOf = (map: ReadonlyMap<number, number>): number => [...map.values()].reduce((sum, value) => sum + value, 0);
+
+type Watch = { peaks: ReadonlyMap<number, number>; times: ReadonlyMap<number, number>; stop(): void };
+
+function watch(child: ChildProcess): Watch {
   const peaks = new Map<number, number>();
+  const times = new Map<number, number>();
   const look = (pid: number): void => {
     const mib = peakOf(pid);
+    const cpuMs = cpuMsOf(pid);
+    if (cpuMs !== undefined) times.set(pid, cpuMs);
     if (mib !== undefined) peaks.set(pid, Math.max(mib, peaks.get(pid) ?? 0));
     for (const below of childrenOf(pid)) look(below);
   };
   const timer = setInterval(() => look(child.pid ?? 0), LOOK_MS);
-  return { peaks, stop: () => clearInterval(timer) };
+  return { peaks, times, stop: () => clearInterval(timer) };
 }
 
 function childrenOf(pid: number): number[] {
@@ -51,6 +61,15 @@ function childrenOf(pid: number): number[] {
 export function peakOf(pid: number): number | undefined {
   const found = /^VmHWM:\s+(\d+) kB/m.exec(readIfThere(`/proc/${pid}/status`) ?? '');
   return found === null ? undefined : Number(found[1]) / 1024;
+}
+
+/** @returns processor time of a process so far; none when it has ended (source: proc(5), utime and stime) */
+export function cpuMsOf(pid: number): number | undefined {
+  const stat = readIfThere(`/proc/${pid}/stat`);
+  if (stat === undefined) return undefined;
+  // The name before the last parenthesis may hold anything.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return (Number(fields[11]) + Number(fields[12])) * TICK_MS;
 }
 
 /** Lets the peak of a process begin anew at what it holds now (source: proc(5), clear_refs). */
