@@ -9,7 +9,7 @@ const SWITCHING = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUp
 export type GuestFrames = { signals: number[]; sizes: [number, number][]; closed: Promise<void> };
 
 /** The host's end of a copy, which `make build` makes. */
-export const COPY_PROGRAM = join(import.meta.dirname, '../../dist/banger-copy');
+export const COPY_PROGRAM = join(import.meta.dirname, '../../../dist/banger-copy');
 
 /** The agent's own program copies with the code of the host's. */
 function hostCommand(argv: readonly string[]): readonly string[] {
