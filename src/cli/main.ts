@@ -1,7 +1,7 @@
 import { realpathSync } from 'node:fs';
 import { createCli } from './cli.ts';
 import { callersEnvironment } from '../client/launch.ts';
-import { endAtFailureOf, openStdinOnce } from './own-streams.ts';
+import { endAtFailureOf, openStdinOnce, untilTaken } from './own-streams.ts';
 import { runCli } from './run.ts';
 import { environmentOfSwitches } from './switches.ts';
 
@@ -13,6 +13,7 @@ for (const [name, value] of Object.entries(environmentOfSwitches(argv, env))) {
 }
 const { stdout, stderr } = process;
 endAtFailureOf([stdout, stderr], stderr);
+const taken = untilTaken([stdout, stderr]);
 const openStdin = openStdinOnce();
 const cli = createCli({
   env,
@@ -25,4 +26,8 @@ const cli = createCli({
   programPath: realpathSync(process.argv[1] ?? '.'),
 });
 
-void runCli(cli, argv).then((exitCode) => process.exit(exitCode));
+void runCli(cli, argv).then(async (exitCode) => {
+  process.exitCode = exitCode;
+  await taken();
+  process.exit(exitCode);
+});

@@ -1,15 +1,15 @@
-// The streams that this process was started with, where Node alone would lose what goes wrong with them.
+// The streams that this process was started with, where the runtime alone would lose what goes wrong with them.
 import { createReadStream, fstatSync } from 'node:fs';
 import type { Input, Output } from './streams.ts';
 
 /** @returns a getter of stdin: the stream is opened when it is asked for, and once */
 export function openStdinOnce(): () => Input {
   let stdin: Input | undefined;
-  return () => (stdin ??= isUnknownToNode() ? createReadStream('', { fd: 0, autoClose: false }) : process.stdin);
+  return () => (stdin ??= isTakenForEmpty() ? createReadStream('', { fd: 0, autoClose: false }) : process.stdin);
 }
 
-/** Node takes a directory or a disk for an input with nothing in it (source: its documentation of process.stdin; libuv, uv_guess_handle). */
-function isUnknownToNode(): boolean {
+/** The runtime's own stdin takes a directory or a disk for an input with nothing in it. */
+function isTakenForEmpty(): boolean {
   try {
     const stat = fstatSync(0);
     return stat.isDirectory() || stat.isBlockDevice();
@@ -27,6 +27,32 @@ export function endAtFailureOf(outputs: readonly Output[], stderr: Output): void
       process.exit(1);
     });
   }
+}
+
+/**
+ * Counts what was written and is not taken yet. At `process.exit` it would be lost: without a word when the output is full, and when it is a
+ * pipe that is read slowly.
+ * @returns waits until all is taken; for ever when an output fails, which ends the program
+ */
+export function untilTaken(outputs: readonly Output[]): () => Promise<void> {
+  let pending = 0;
+  let onTaken = (): void => undefined;
+  type Told = (error?: Error | null) => void;
+  for (const output of outputs) {
+    const write = output.write.bind(output) as (chunk: unknown, encoding: unknown, told: Told) => boolean;
+    output.write = (chunk: unknown, ...rest: unknown[]): boolean => {
+      const told = rest.find((one): one is Told => typeof one === 'function');
+      pending++;
+      return write(chunk, typeof rest[0] === 'string' ? rest[0] : undefined, (error) => {
+        // The event of the same name ends the program; who wrote would say the same in other words.
+        if (error instanceof Error) return;
+        told?.(error);
+        pending--;
+        if (pending === 0) onTaken();
+      });
+    };
+  }
+  return () => new Promise((resolve) => (pending === 0 ? resolve() : (onTaken = resolve)));
 }
 
 const REASONS: Readonly<Record<string, string>> = {
