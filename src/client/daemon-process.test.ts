@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { runInProcess } from '../../test/support/user/run-cli.ts';
 import { answer, startStubDaemon } from '../../test/support/daemon/stub-daemon.ts';
 import { BangerError } from '../model/errors.ts';
-import { daemonArgv } from './daemon-process.ts';
+import { daemonProgram } from './daemon-process.ts';
 
 const FAKE_DAEMON = `${import.meta.dirname}/../../test/support/daemon/fake-daemon.ts`;
 let base: string;
@@ -14,11 +14,12 @@ let env: Record<string, string>;
 
 beforeEach(() => {
   base = mkdtempSync(`${tmpdir()}/banger-start-`);
+  writeFileSync(`${base}/bangerd`, `#!/bin/sh\nexec '${process.execPath}' '${FAKE_DAEMON}'\n`, { mode: 0o755 });
   env = {
     PATH: process.env['PATH'] ?? '',
     BANGER_RUNTIME_DIR: `${base}/run`,
     BANGER_STATE_DIR: `${base}/state`,
-    BANGER_DAEMON: FAKE_DAEMON,
+    BANGER_DAEMON: `${base}/bangerd`,
     FAKE_STARTS: `${base}/starts`,
   };
 });
@@ -48,18 +49,14 @@ function isAlive(pid: number): boolean {
   }
 }
 
-test('the daemon beside the program is started, BANGER_DAEMON wins, none is an error (1.2)', () => {
+test('the daemon of the program is started, BANGER_DAEMON wins, none is an error (1.2)', () => {
   const only = (path: string) => (candidate: string) => candidate === path;
-  assert.deepEqual(daemonArgv('/opt/dist/banger.cjs', {}, only('/opt/dist/bangerd.cjs')), [
-    process.execPath,
-    ...process.execArgv,
-    '/opt/dist/bangerd.cjs',
-  ]);
-  assert.deepEqual(daemonArgv('/opt/bin/banger', {}, only('/opt/bin/bangerd')), ['/opt/bin/bangerd']);
-  assert.deepEqual(daemonArgv('/x/banger.cjs', { BANGER_DAEMON: '/y/d' }, only('/y/d')), ['/y/d']);
+  assert.equal(daemonProgram('/opt/dist/banger', {}, only('/opt/bin/bangerd')), '/opt/bin/bangerd');
+  assert.equal(daemonProgram('/opt/bin/banger', {}, only('/opt/bin/bangerd')), '/opt/bin/bangerd');
+  assert.equal(daemonProgram('/x/dist/banger', { BANGER_DAEMON: '/y/d' }, only('/y/d')), '/y/d');
   const missing = (e: unknown) => e instanceof BangerError && e.code === 'PREREQUISITE_MISSING' && e.remedy !== undefined;
-  assert.throws(() => daemonArgv('/x/banger.cjs', {}, () => false), missing);
-  assert.throws(() => daemonArgv('/x/banger.cjs', { BANGER_DAEMON: '/y/d' }, () => false), missing);
+  assert.throws(() => daemonProgram('/x/dist/banger', {}, () => false), missing);
+  assert.throws(() => daemonProgram('/x/dist/banger', { BANGER_DAEMON: '/y/d' }, () => false), missing);
 });
 
 test('a listing starts the daemon, in a session of its own and with closed directories (1.1, 1.2)', async () => {

@@ -1,7 +1,7 @@
 // Starting and stopping the daemon's process: the one place of the CLI beside ssh-process.ts that touches processes. Loaded
 // only when needed, because node:child_process alone costs a listing a tenth of its time.
 import { existsSync, readFileSync, statSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createSend, notOurs } from './send.ts';
 import { createApi } from './api.ts';
@@ -22,20 +22,18 @@ const POLL_MS = 20;
 const WINNER_PATIENCE_MS = 3000;
 
 /**
- * Decides what to run: BANGER_DAEMON, or the daemon beside this program.
+ * @returns path of what starts the daemon: BANGER_DAEMON, or the launcher that belongs to this program
  * @throws PREREQUISITE_MISSING when there is none
  */
-export function daemonArgv(programPath: string, env: Caller['env'], exists: (path: string) => boolean): string[] {
-  const directory = dirname(programPath);
+export function daemonProgram(programPath: string, env: Caller['env'], exists: (path: string) => boolean): string {
   const given = env['BANGER_DAEMON'];
-  const candidates = [`${directory}/bangerd.cjs`, `${directory}/bangerd.js`, `${directory}/bangerd`];
-  const found = given ?? candidates.find(exists);
-  if (found === undefined || !exists(found)) {
-    throw new BangerError('PREREQUISITE_MISSING', `no daemon program ${given ?? `beside ${programPath}`}`, {
+  const found = given ?? join(dirname(dirname(programPath)), 'bin', 'bangerd');
+  if (!exists(found)) {
+    throw new BangerError('PREREQUISITE_MISSING', `there is no daemon program ${found}`, {
       remedy: 'install banger again, or set BANGER_DAEMON to the path of bangerd',
     });
   }
-  return /\.(c?js|ts)$/.test(found) ? [process.execPath, ...process.execArgv, found] : [found];
+  return found;
 }
 
 /**
@@ -46,12 +44,12 @@ export function daemonArgv(programPath: string, env: Caller['env'], exists: (pat
 export async function startDaemon(caller: Caller): Promise<void> {
   const { runtimeDirectory, socketPath, stateDirectory, daemonLogPath } = caller.directories();
   if (await answers(socketPath)) return;
-  const argv = daemonArgv(caller.programPath, caller.env, existsSync);
+  const program = daemonProgram(caller.programPath, caller.env, existsSync);
   makePrivate(runtimeDirectory, ensureSocketDirectory);
   makePrivate(stateDirectory, ensurePrivateDirectory);
   const logBytesBefore = existsSync(daemonLogPath) ? statSync(daemonLogPath).size : 0;
   const env = programEnvironment(caller.env);
-  const start = (): Promise<DetachedProcess> => spawnDetached(argv, { outputPath: daemonLogPath, env, cwd: '/' });
+  const start = (): Promise<DetachedProcess> => spawnDetached([program], { outputPath: daemonLogPath, env, cwd: '/' });
   const ending = await waitForSocket(socketPath, start);
   if (ending === undefined) return;
   const said = lastWords(daemonLogPath, logBytesBefore);

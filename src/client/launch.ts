@@ -1,10 +1,10 @@
-// The other half of bin/banger: variables that it puts aside so that Node takes none of them for itself.
+// The other half of bin/banger and bin/bangerd: variables that they put aside so that Bun and Node take none of them for themselves.
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
 const CALLERS_PREFIX = 'BANGER_CALLERS_';
 
-/** What Node and libuv read of the environment for programs in general; bin/banger has the same list. */
+/** What Node and libuv read of the environment for programs in general; bin/bangerd has the same list. */
 export const RUNTIME_VARIABLES = [
   ...['NODE_OPTIONS', 'NODE_PATH', 'NODE_DEBUG', 'NODE_DEBUG_NATIVE', 'NODE_V8_COVERAGE', 'NODE_NO_WARNINGS'],
   ...['NODE_PENDING_DEPRECATION', 'NODE_REDIRECT_WARNINGS', 'NODE_PRESERVE_SYMLINKS', 'NODE_PRESERVE_SYMLINKS_MAIN'],
@@ -18,11 +18,10 @@ type Environment = Readonly<Record<string, string | undefined>>;
 /** @returns the environment as the caller of bin/banger has it, for what is handed on to guests and other programs */
 export function callersEnvironment(env: Environment): Record<string, string | undefined> {
   const result = { ...env };
-  for (const name of RUNTIME_VARIABLES) {
-    const value = result[CALLERS_PREFIX + name];
-    if (value === undefined) continue;
-    result[name] = value;
-    delete result[CALLERS_PREFIX + name];
+  for (const name of Object.keys(result)) {
+    if (!name.startsWith(CALLERS_PREFIX)) continue;
+    result[name.slice(CALLERS_PREFIX.length)] = result[name];
+    delete result[name];
   }
   return result;
 }
@@ -33,8 +32,8 @@ export function programEnvironment(env: Environment): Record<string, string> {
   return Object.fromEntries(Object.entries(env).filter((pair): pair is [string, string] => pair[1] !== undefined && !foreign.has(pair[0])));
 }
 
-/** @returns the words that run this program again, whatever the environment is then: the launcher's where it lies beside the program */
-export function ownProgram(programPath: string): string[] {
+/** @returns path of what runs this program again, whatever the environment is then: the launcher where one belongs to it */
+export function ownProgram(programPath: string): string {
   const launcher = join(dirname(dirname(programPath)), 'bin', 'banger');
-  return programPath.endsWith('.cjs') && existsSync(launcher) ? [launcher] : [process.execPath, programPath];
+  return existsSync(launcher) ? launcher : programPath;
 }

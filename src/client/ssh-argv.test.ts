@@ -11,7 +11,7 @@ const ACCESS = {
   hostPublicKey: 'ssh-ed25519 AAAA',
   knownHostsPath: '/state dir/known',
 };
-const PROXY = ['/opt/my node', '/opt/banger.cjs', 'internal', 'ssh-proxy', 'web'];
+const PROXY = ['/opt/my place/bin/banger', 'internal', 'ssh-proxy', 'web'];
 
 test('words for the shell come back as they were (6.4)', () => {
   for (const word of ['plain', "it's", 'a b', '$(id)', '', '"', '\\', '`x`', 'ü\n']) {

@@ -10,7 +10,7 @@ import { sshIncludePath } from './ssh-values.ts';
 
 const LOGIN = { user: 'root', privateKeyPath: '/s/id_ed25519' };
 const ACCESS = { ...LOGIN, hostKeyAlias: 'banger-aa', hostPublicKey: 'ssh-ed25519 AAAA', knownHostsPath: '/s/known' };
-const PROXY = ['/node', '/banger.cjs', 'internal', 'ssh-proxy'];
+const PROXY = ['/opt/bin/banger', 'internal', 'ssh-proxy'];
 const refused = { code: 'UNSUPPORTED', remedy: /./ };
 
 const USERS = ['root\nProxyCommand touch /tmp/owned', 'root\r', '-oProxyCommand=id', 'a b', '%u', '${HOME}', 'root#', '"root"', ''];

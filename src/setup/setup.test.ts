@@ -144,7 +144,7 @@ test('users are names or numbers of this host, never root (6.2)', async (t) => {
   assert.deepEqual(await resolveUsers(machine, ['alice', '1001']), [1000, 1001]);
   for (const name of ['bob', '0', 'root; reboot', '-u', ''])
     await assert.rejects(resolveUsers(machine, [name]), { code: 'INVALID_INPUT' }, name);
-  await assert.rejects(readBuiltHelper('/nowhere/dist/banger.cjs'), {
+  await assert.rejects(readBuiltHelper('/nowhere/dist/banger'), {
     code: 'PREREQUISITE_MISSING',
     remedy: 'make -C /nowhere/native/helper',
   });

@@ -81,7 +81,7 @@ async function answering(env: Record<string, string>, answer: string, argv: read
     text += String(chunk);
     if (String(chunk).includes('[y/N]')) stdin.write(`${answer}\n`);
   });
-  const cli = createCli({ env, stdin, stdout: new PassThrough(), stderr, programPath: '/nowhere/banger.cjs' });
+  const cli = createCli({ env, stdin, stdout: new PassThrough(), stderr, programPath: '/nowhere/dist/banger' });
   return { exitCode: await runCli(cli, argv), text };
 }
 

@@ -39,7 +39,7 @@ export function useCopyStub(): () => CopyStub {
       },
     });
     const cp: CopyStub['cp'] = (words, stdin = '') =>
-      runInProcess(daemon.env, ['vm', 'cp', ...words], { stdin, programPath: `${stub?.programDirectory}/banger.cjs` });
+      runInProcess(daemon.env, ['vm', 'cp', ...words], { stdin, programPath: `${stub?.programDirectory}/banger` });
     stub = { base, cp, daemon, guestArgv: undefined, sessionsBefore: 0, programDirectory: dirname(COPY_PROGRAM) };
   });
   afterEach(async () => {

@@ -19,7 +19,7 @@ export async function runInProcess(
   const stdin = options.stdin instanceof Readable ? options.stdin : new PassThrough();
   if (options.stdinIsTTY === true) Object.assign(stdin, { isTTY: true });
   else if (stdin instanceof PassThrough) stdin.end(options.stdin ?? '');
-  const cli = createCli({ env, stdin, stdout: stdout, stderr: stderr, programPath: options.programPath ?? '/nowhere/banger.cjs' });
+  const cli = createCli({ env, stdin, stdout: stdout, stderr: stderr, programPath: options.programPath ?? '/nowhere/dist/banger' });
   outcome.exitCode = await runCli(cli, argv);
   stdout.end();
   stderr.end();

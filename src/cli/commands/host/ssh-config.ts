@@ -50,7 +50,7 @@ function placesOf(cli: Cli): Places {
 function proxyArgv(cli: Cli): string[] {
   const kept = KEPT_VARIABLES.flatMap((name) => (cli.env[name] ? [`${name}=${cli.env[name]}`] : []));
   // Keys and names are of this machine, whatever context is in use when ssh runs.
-  return ['env', `BANGER_HOST=${LOCAL_CONTEXT}`, ...kept, ...ownProgram(cli.programPath), 'internal', 'ssh-proxy'];
+  return ['env', `BANGER_HOST=${LOCAL_CONTEXT}`, ...kept, ownProgram(cli.programPath), 'internal', 'ssh-proxy'];
 }
 
 async function write(path: string, text: string): Promise<void> {

@@ -64,7 +64,7 @@ async function connectSsh(cli: Cli, { name, user, options, command }: Login): Pr
     ]);
   }
   const access = await cli.api().sshAccess(name, 'running');
-  const proxyArgv = [...ownProgram(cli.programPath), 'internal', 'ssh-proxy', name];
+  const proxyArgv = [ownProgram(cli.programPath), 'internal', 'ssh-proxy', name];
   const { runSsh } = await import('../../../client/ssh-process.ts');
   const status = await runSsh(cli, sshArgv(access, proxyArgv, command, { options, user }), missingWindow(cli));
   return status === SSH_FAILURE_EXIT ? OWN_FAILURE_EXIT : status;
