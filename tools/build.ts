@@ -1,26 +1,23 @@
-// Bundles each program with all it needs: the CLI starts twice as fast this way, and the package needs no dependency but Node.
+// Makes the programs: the CLI is compiled by Bun, the others are bundled for Node. The package needs no dependency but that Node.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { BuildOptions } from 'esbuild';
 import { buildClient } from './client-package.ts';
-import { lazyChildProcess, withoutUnused } from './bundle-plugins.ts';
-import { type Training, loaderText, programFile } from './program-file.ts';
+import { withoutUnused } from './bundle-plugins.ts';
+import { compileProgram } from './compile-program.ts';
+import { LOADER_TEXT, programFile } from './program-file.ts';
 import { readSources } from './source-tree.ts';
 
-/** A program of the package. */
-export type Program = { name: string; entry: string; lazyChildProcess: boolean; training: Training };
+/** A program of the package that Node runs. */
+export type Program = { name: string; entry: string };
+
+export const CLI_ENTRY = 'src/cli/main.ts';
 
 export const PROGRAMS: readonly Program[] = [
-  {
-    name: 'banger',
-    entry: 'src/cli/main.ts',
-    lazyChildProcess: true,
-    training: { quick: ['vm', 'list'], steady: ['vm', 'exec', 'web', '--', 'true'] },
-  },
-  { name: 'bangerd', entry: 'src/daemon/main.ts', lazyChildProcess: false, training: { steady: [] } },
-  { name: 'http-front', entry: 'src/http/front-process.ts', lazyChildProcess: false, training: { steady: [] } },
+  { name: 'bangerd', entry: 'src/daemon/main.ts' },
+  { name: 'http-front', entry: 'src/http/front-process.ts' },
 ];
 
 /** What decides whether a build is due, and what the programs call themselves. */
@@ -51,6 +48,7 @@ export function identityOf(root: string): BuildIdentity {
     'build.ts',
     'client-package.ts',
     'client-types.json',
+    'compile-program.ts',
     'bundle-plugins.ts',
     'program-file.ts',
     'train-program.ts',
@@ -60,9 +58,10 @@ export function identityOf(root: string): BuildIdentity {
 }
 
 /** @returns whether `dist` holds every program, made from exactly these inputs. */
-export function isUpToDate(root: string, identity: BuildIdentity, programs = PROGRAMS): boolean {
+export function isUpToDate(root: string, identity: BuildIdentity): boolean {
   try {
-    for (const { name } of programs) for (const ending of ['cjs', 'app']) statSync(join(root, 'dist', `${name}.${ending}`));
+    statSync(join(root, 'dist/banger'));
+    for (const { name } of PROGRAMS) for (const ending of ['cjs', 'app']) statSync(join(root, 'dist', `${name}.${ending}`));
     return readFileSync(join(root, 'dist', 'inputs'), 'utf8') === identity.inputs;
   } catch {
     // Nothing there, or unreadable: build it again.
@@ -84,7 +83,6 @@ export function bundleOptions(root: string, program: Program, identity: BuildIde
     // A smaller file starts sooner and takes less memory; the daemon keeps its names for the sake of stack traces.
     minifyWhitespace: true,
     minifySyntax: true,
-    minifyIdentifiers: program.name === 'banger',
     // Each import() becomes a require: the loader's script has no loader of modules.
     supported: { 'dynamic-import': false },
     logLevel: 'warning',
@@ -96,27 +94,28 @@ export function bundleOptions(root: string, program: Program, identity: BuildIde
       'import.meta.dirname': '__dirname',
       'import.meta.filename': '__filename',
     },
-    plugins: program.lazyChildProcess ? [lazyChildProcess] : [withoutUnused],
+    plugins: [withoutUnused],
   };
 }
 
 /** Makes dist/. A program that is being started meanwhile finds the old file or the new one, never half of one. */
-export async function buildPrograms(root: string, identity: BuildIdentity, programs = PROGRAMS): Promise<string[]> {
+export async function buildPrograms(root: string, identity: BuildIdentity): Promise<string[]> {
   const esbuild = await import('esbuild');
-  const made = await Promise.all(programs.map((program) => esbuild.build(bundleOptions(root, program, identity))));
+  const made = await Promise.all(PROGRAMS.map((program) => esbuild.build(bundleOptions(root, program, identity))));
   const dist = join(root, 'dist');
   mkdirSync(dist, { recursive: true });
   rmSync(join(dist, 'inputs'), { force: true });
   const lines = made.map(({ outputFiles }, at) => {
-    const { name, training } = programs[at] as Program;
+    const { name } = PROGRAMS[at] as Program;
     const bundle = outputFiles[0]?.contents ?? new Uint8Array();
-    const file = programFile(bundle, training, identity.build);
+    const file = programFile(bundle);
     replaceFile(join(dist, `${name}.app`), file);
-    replaceFile(join(dist, `${name}.cjs`), loaderText(training.quick === undefined));
+    replaceFile(join(dist, `${name}.cjs`), LOADER_TEXT);
     return `dist/${name}.app  ${Math.round(file.length / 1024)} KiB, ${Math.round(bundle.length / 1024)} of it source`;
   });
+  const size = compileProgram(root, CLI_ENTRY, join(dist, 'banger'), identity);
   writeFileSync(join(dist, 'inputs'), identity.inputs);
-  return lines;
+  return [`dist/banger  ${Math.round(size / 1024)} KiB, Bun with it`, ...lines];
 }
 
 /** The program in C beside the CLI. make(1) knows when it is due. */

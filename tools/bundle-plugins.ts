@@ -1,24 +1,5 @@
 import type { Plugin } from 'esbuild';
 
-/**
- * Loads node:child_process when a function of it is first called: commander imports it for a feature the CLI does not
- * use, and loading it costs a tenth of the time of a short command.
- */
-export const lazyChildProcess: Plugin = {
-  name: 'lazy-child-process',
-  setup(build) {
-    build.onResolve({ filter: /^(node:)?child_process$/ }, (args) =>
-      args.namespace === 'lazy' ? { path: 'node:child_process', external: true } : { path: 'child_process', namespace: 'lazy' },
-    );
-    build.onLoad({ filter: /.*/, namespace: 'lazy' }, () => ({
-      contents: ['exec', 'execFile', 'execFileSync', 'execSync', 'fork', 'spawn', 'spawnSync', 'ChildProcess']
-        .map((name) => `Object.defineProperty(exports, '${name}', { enumerable: true, get: () => require('node:child_process').${name} });`)
-        .join('\n'),
-      loader: 'js',
-    }));
-  },
-};
-
 /** Modules that packages of the daemon load and that are never called: what would call them, and what stands in for them. */
 const UNUSED: readonly { request: RegExp; reason: string; contents: string }[] = [
   {

@@ -1,64 +1,45 @@
-// The form in which a program is shipped: `NAME.cjs`, a few lines that load `NAME.app`, which is one file with the bundle and
-// V8's compiled code of it. Compiled code saves a listing a sixth of its time and the daemon a third of its start. Both are one
-// file because V8 tells code of another source only by its length: a pair must never be mixed.
+// The form in which a program for Node is shipped: `NAME.cjs`, a few lines that load `NAME.app`, which is one file with the bundle and
+// V8's compiled code of it. Compiled code saves the daemon a third of its start. Both are one file because V8 tells code of another
+// source only by its length: a pair must never be mixed.
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** How compiled code is obtained: functions that ran are in it, so a typical command is run once. */
-export type Training = {
-  /** What is run for the code that quick commands use; none: the program always runs steadily. */
-  quick?: readonly string[];
-  /** What is run for the code without function context cells (docs/adr/0005-no-context-cells.md). */
-  steady: readonly string[];
-};
-
-/** The commands that move a person's data; for them the flag of docs/adr/0005-no-context-cells.md is worth its 2 ms. */
-const STEADY_WORDS = ['cp', 'copy', 'exec', 'ssh-proxy', 'logs'];
-const HEAD_BYTES = 12;
+const HEAD_BYTES = 4;
 /** The bundles are made for it (target of esbuild). */
 const OLDEST_NODE = 26;
 
 /**
- * @param alwaysSteady whether every command runs without function context cells
- * @returns the text of `NAME.cjs`
+ * The text of `NAME.cjs`, the same for every program. V8 runs without function context cells (docs/adr/0005-no-context-cells.md).
  */
-export function loaderText(alwaysSteady: boolean): string {
-  const isSteady = alwaysSteady ? 'true' : `process.argv.some((word) => ${JSON.stringify(STEADY_WORDS)}.includes(word))`;
-  return `'use strict';
+export const LOADER_TEXT = `'use strict';
 // The launcher may have found nothing but the machine's own Node, of any age.
 if (parseInt(process.versions.node, 10) < ${OLDEST_NODE}) {
-  console.error('banger: this is Node ' + process.versions.node + ', and banger needs ${OLDEST_NODE} or newer. Reinstall the package with optional dependencies: they bring one.');
+  console.error('bangerd: this is Node ' + process.versions.node + ', and banger needs ${OLDEST_NODE} or newer. Reinstall the package with optional dependencies: they bring one.');
   process.exit(1);
 }
 // The launcher has put a colon before words that Node could take for its own, and one before all of them.
 if (process.argv[2] === ':') process.argv = [...process.argv.slice(0, 2), ...process.argv.slice(3).map((word) => word.replace(/^:/, ''))];
-const steady = ${isSteady};
-if (steady) require('node:v8').setFlagsFromString('--no-function-context-cells');
+require('node:v8').setFlagsFromString('--no-function-context-cells');
 const filename = __filename.replace(/cjs$/, 'app');
 const file = require('node:fs').readFileSync(filename);
 const codeAt = ${HEAD_BYTES} + file.readUInt32LE(0);
-const steadyAt = codeAt + file.readUInt32LE(4);
-const cachedData = steady ? file.subarray(steadyAt, steadyAt + file.readUInt32LE(8)) : file.subarray(codeAt, steadyAt);
 const { Script } = require('node:vm');
 // Code that another Node would have made is refused by V8, and the source compiled.
-const script = new Script(file.latin1Slice(${HEAD_BYTES}, codeAt), { filename, ...(cachedData.length > 0 && { cachedData }) });
+const script = new Script(file.latin1Slice(${HEAD_BYTES}, codeAt), { filename, cachedData: file.subarray(codeAt) });
 script.runInThisContext()(exports, require, module, __filename, __dirname);
 `;
-}
 
 /**
  * @param bundle text of a CommonJS bundle, ASCII but for comments
  * @returns the bytes of `NAME.app`
  */
-export function programFile(bundle: Uint8Array, training: Training, build: string): Buffer {
+export function programFile(bundle: Uint8Array): Buffer {
   const source = Buffer.from(`(function (exports, require, module, __filename, __dirname) {${asciiOf(bundle)}\n})`, 'latin1');
-  const quick = training.quick === undefined ? Buffer.alloc(0) : compiledCode(source, 'quick', training.quick, build);
-  const steady = compiledCode(source, 'steady', training.steady, build);
   const head = Buffer.alloc(HEAD_BYTES);
-  for (const [at, part] of [source, quick, steady].entries()) head.writeUInt32LE(part.length, 4 * at);
-  return Buffer.concat([head, source, quick, steady]);
+  head.writeUInt32LE(source.length);
+  return Buffer.concat([head, source, compiledCode(source)]);
 }
 
 /** @returns the text with every other character escaped: a string of single bytes is read four times as fast and takes half the memory. */
@@ -67,8 +48,8 @@ function asciiOf(bundle: Uint8Array): string {
   return text.replaceAll(/[^\0-\x7f]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
-/** Runs the program once in directories of its own. @throws Error when it left no code behind */
-function compiledCode(source: Uint8Array, mode: 'quick' | 'steady', args: readonly string[], build: string): Buffer {
+/** Runs the program once in directories of its own: functions that ran are in the code. @throws Error when it left none behind */
+function compiledCode(source: Uint8Array): Buffer {
   const directory = mkdtempSync(join(tmpdir(), 'bgr-build-'));
   try {
     for (const name of ['state', 'cache', 'run']) mkdirSync(join(directory, name), { mode: 0o700 });
@@ -81,10 +62,9 @@ function compiledCode(source: Uint8Array, mode: 'quick' | 'steady', args: readon
       BANGER_STATE_DIR: join(directory, 'state'),
       BANGER_CACHE_DIR: join(directory, 'cache'),
       BANGER_RUNTIME_DIR: join(directory, 'run'),
-      BANGER_NO_AUTOSTART: '1',
     };
     const trainer = join(import.meta.dirname, 'train-program.ts');
-    const { stderr } = spawnSync(process.execPath, [trainer, mode, build, directory, ...args], { env, encoding: 'utf8', timeout: 30_000 });
+    const { stderr } = spawnSync(process.execPath, [trainer, directory], { env, encoding: 'utf8', timeout: 30_000 });
     try {
       return readFileSync(join(directory, 'code'));
     } catch {

@@ -6,7 +6,7 @@ target=$1
 cd "$(dirname "$0")/.."
 mkdir -p "$target/dist" "$target/native/helper/build"
 cp -R bin images LICENSE README.md "$target/"
-for name in banger bangerd http-front; do
+for name in bangerd http-front; do
   cp "dist/$name.cjs" "dist/$name.app" "$target/dist/"
 done
 # `bundle build` compiles these where the package is used. They are copied whole: by their hash a bundle is known to be up to date.
@@ -15,7 +15,7 @@ for folder in native/agent native/common native/forwarder; do
   (cd "$folder" && find . -name build -prune -o -type f -print | tar -cf - -T -) | tar -xf - -C "$target/$folder"
 done
 cp native/helper/build/banger-helper "$target/native/helper/build/"
-cp dist/client.mjs dist/banger-copy "$target/dist/"
+cp dist/banger dist/client.mjs dist/banger-copy "$target/dist/"
 for part in man completions client; do
   if [ -d "dist/$part" ]; then
     cp -R "dist/$part" "$target/dist/"

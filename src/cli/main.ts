@@ -1,4 +1,3 @@
-import { realpathSync } from 'node:fs';
 import { createCli } from './cli.ts';
 import { callersEnvironment } from '../client/launch.ts';
 import { endAtFailureOf, openStdinOnce, untilTaken } from './own-streams.ts';
@@ -23,7 +22,7 @@ const cli = createCli({
   },
   stdout,
   stderr,
-  programPath: realpathSync(process.argv[1] ?? '.'),
+  programPath: process.execPath,
 });
 
 void runCli(cli, argv).then(async (exitCode) => {

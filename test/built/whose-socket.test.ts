@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 
-const dist = join(import.meta.dirname, '..', '..', 'dist');
+const bin = join(import.meta.dirname, '..', '..', 'bin');
 const STRANGER = 54_321;
 const asRoot = process.getuid?.() === 0 ? {} : { skip: 'only root can make what belongs to another user' };
 
@@ -38,18 +38,18 @@ async function trap(t: TestContext) {
     BANGER_CACHE_DIR: join(directory, 'cache'),
     BANGER_RUNTIME_DIR: run,
   };
-  const node = async (program: string, args: readonly string[], more: Record<string, string> = {}) => {
-    const child = spawn(process.execPath, [join(dist, program), ...args], { env: { ...env, ...more }, stdio: ['ignore', 'pipe', 'pipe'] });
+  const start = async (program: string, args: readonly string[], more: Record<string, string> = {}) => {
+    const child = spawn(join(bin, program), args, { env: { ...env, ...more }, stdio: ['ignore', 'pipe', 'pipe'] });
     const text = { stdout: '', stderr: '' };
     for (const name of ['stdout', 'stderr'] as const) child[name].setEncoding('utf8').on('data', (chunk: string) => (text[name] += chunk));
     const [status] = (await once(child, 'close')) as [number | null];
     return { status, ...text };
   };
-  return { directory, run, node, heard: () => heard };
+  return { directory, run, start, heard: () => heard };
 }
 
 test('no command sends a byte to a socket in the directory of another user, and says whose it is (1.1, 12.8)', asRoot, async (t) => {
-  const { directory, run, node, heard } = await trap(t);
+  const { directory, run, start, heard } = await trap(t);
   writeFileSync(join(directory, 'secret'), 'secret');
   const commands = [
     ['vm', 'list'],
@@ -65,14 +65,14 @@ test('no command sends a byte to a socket in the directory of another user, and 
     ['internal', 'ssh-proxy', 'web'],
   ];
   for (const words of commands) {
-    const { status, stdout, stderr } = await node('banger.cjs', words);
+    const { status, stdout, stderr } = await start('banger', words);
     assert.notEqual(status, 0, words.join(' '));
     assert.equal(stdout, '', words.join(' '));
     assert.match(stderr, /^banger: .*\/run belongs to uid 54321, not to you \(uid 0\)\n {2}try: set BANGER_RUNTIME_DIR/, words.join(' '));
   }
-  const there = await node('banger.cjs', ['vm', 'list'], { BANGER_HOST: `unix://${run}/bangerd.sock` });
+  const there = await start('banger', ['vm', 'list'], { BANGER_HOST: `unix://${run}/bangerd.sock` });
   assert.match(there.stderr, /belongs to uid 54321/);
-  const completed = await node('banger.cjs', ['internal', 'complete', '--', 'vm', 'start', '']);
+  const completed = await start('banger', ['internal', 'complete', '--', 'vm', 'start', '']);
   assert.deepEqual([completed.status, completed.stdout], [0, ':\n']);
   assert.equal(heard(), 0);
   assert.ok(!existsSync(join(directory, '.ssh')));
@@ -90,13 +90,13 @@ test('the published client sends nothing there either (1.1, 12.8)', asRoot, asyn
 });
 
 test('a daemon does not serve in the directory of another user, nor beside the socket of one (1.1, 12.8)', asRoot, async (t) => {
-  const { run, node, heard } = await trap(t);
-  const refused = await node('bangerd.cjs', []);
+  const { run, start, heard } = await trap(t);
+  const refused = await start('bangerd', []);
   assert.equal(refused.status, 1);
   assert.match(refused.stderr, /^bangerd: .*\/run belongs to uid 54321, not to you \(uid 0\)\n {2}try: set BANGER_RUNTIME_DIR/);
   chownSync(run, 0, 0);
   chmodSync(run, 0o700);
-  const beside = await node('bangerd.cjs', []);
+  const beside = await start('bangerd', []);
   assert.match(beside.stderr, /bangerd\.sock belongs to uid 54321, not to you \(uid 0\)\n {2}try: rm /);
   assert.equal(heard(), 0);
 });

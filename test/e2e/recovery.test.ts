@@ -271,13 +271,13 @@ function otherBuild(directory: string, build: string): string {
   cpSync(join(checkout, 'bin'), join(directory, 'bin'), { recursive: true });
   cpSync(join(checkout, 'dist'), join(directory, 'dist'), { recursive: true });
   symlinkSync(join(checkout, 'node_modules'), join(directory, 'node_modules'));
-  const programs = readdirSync(join(directory, 'dist')).filter((name) => /\.(app|cjs)$/.test(name));
+  const programs = readdirSync(join(directory, 'dist')).filter((name) => name === 'banger' || /\.(app|cjs)$/.test(name));
   const changed = programs.filter((name) => {
     const path = join(directory, 'dist', name);
     const text = readFileSync(path, 'latin1');
     writeFileSync(path, text.replaceAll(build, OTHER_BUILD), 'latin1');
     return text.includes(build);
   });
-  for (const name of ['banger.app', 'bangerd.app']) assert.ok(changed.includes(name), `${name} carries the build id`);
+  for (const name of ['banger', 'bangerd.app']) assert.ok(changed.includes(name), `${name} carries the build id`);
   return join(directory, 'bin/banger');
 }
