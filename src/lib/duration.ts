@@ -1,3 +1,5 @@
+// By hand, as a time must be refused or right: ms('1h30m') of npm is undefined, and parse-duration takes "x1h" for an hour.
+
 const UNITS_MS: Record<string, number> = { ms: 1, s: 1000, '': 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
 /** Reads "90", "90s", "1.5m", "1h30m", "250ms"; a bare number counts seconds. @returns milliseconds, or undefined when it is none */

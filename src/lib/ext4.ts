@@ -1,4 +1,5 @@
 // Layout of the superblock: Documentation/filesystems/ext4/super.rst of Linux.
+// Three numbers are read here in place of by dumpe2fs, which would be one more confined process for each disk that is looked at.
 
 /** How much of a disk must be read to see its superblock, bytes. */
 export const EXT4_HEAD_BYTES = 2048;

@@ -1,3 +1,5 @@
+// By hand, as a size must be refused or right: bytes('512M') of npm is 512, and bytes('4GiB') is 4.
+
 const UNITS: Record<string, number> = { '': 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3, t: 1024 ** 4 };
 
 /**

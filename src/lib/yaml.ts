@@ -1,4 +1,5 @@
 // YAML 1.2 of plain data, in block style. Every line it writes also means the same to a YAML 1.1 reader, which is what most are.
+// By hand, as only writing is needed: yaml 2.9 adds 112 kB to a CLI of 240 kB.
 import { toJson } from './terminal-text.ts';
 
 /** What JSON can hold. */

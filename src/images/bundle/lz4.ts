@@ -5,6 +5,7 @@ const BLOCK_BYTES = 8 * 1024 ** 2;
 
 /**
  * Unpacks LZ4's legacy frame, the one in which kernels are compressed: a magic number, then blocks with their compressed size before them.
+ * By hand, as Node brings no LZ4 and its program need not be there.
  * @throws BangerError INVALID_INPUT when the data is damaged
  */
 export function unpackLz4Legacy(data: Buffer): Buffer {

@@ -1,4 +1,7 @@
 // The XML property lists in which xbps keeps everything (Apple's PropertyList-1.0.dtd, as proplib(3) reads and writes it).
+// By hand, as an index is large and anybody may have written it. Of 17 MB plist 5.0.0 of npm makes 26 s in one piece and 911 MiB; this
+// takes 2 s with pauses, and 99 MiB. It also reads 0x1f as 0, accepts a key twice, entities and any depth, and adds 211 kB to the daemon
+// where this adds 6. fast-xml-parser 5.12 only finds the tags: 9 s, 305 MiB, 86 kB.
 
 import { setImmediate } from 'node:timers/promises';
 

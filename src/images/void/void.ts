@@ -1,3 +1,5 @@
+// Experimental. Packages are read here, and not by Void's own xbps-install over its ready-made root file system: tests can have neither
+// (no Debian package brings xbps), and a test against a stand-in for xbps would prove nothing of it (docs/adr/0011).
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Host } from '../../host/host.ts';
