@@ -1,4 +1,4 @@
-// The only module that starts host processes; test/in-process/policy.test.ts holds this.
+// The only module that starts host processes; tools/import-rules.ts holds this.
 import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
 import { openSync, closeSync } from 'node:fs';
 import type { Server, Socket } from 'node:net';
