@@ -1,7 +1,7 @@
 import { type IncomingMessage, request } from 'node:http';
 import type { Socket } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { BangerError } from '../../../model/errors.ts';
+import { type ControlSocketOptions, openControlSocket } from '../control-socket.ts';
 import type { ApiRequest } from './machine-config.ts';
 
 /** No answer is longer in what banger asks for; more means a broken peer. */
@@ -30,14 +30,14 @@ export type ApiPlace = { path: string; connect(path: string): Socket };
 
 /**
  * Waits for the API socket. One connection stays open and idle, so that the end of the process shows at once.
- * @param options.retryWhile when given, a socket that is not there yet is tried again as long as this says so
  * @throws VMM_FAILED
  */
-export async function connectApi(
-  place: ApiPlace,
-  options: { signal?: AbortSignal; timeoutMs?: number; retryWhile?: () => boolean } = {},
-): Promise<ApiClient> {
-  const watch = await openSocket(place, options);
+export async function connectApi(place: ApiPlace, options: ControlSocketOptions & { timeoutMs?: number } = {}): Promise<ApiClient> {
+  const deadline = performance.now() + (options.timeoutMs ?? CONNECT_TIMEOUT_MS);
+  const watch = await openControlSocket(place.path, {
+    ...{ connect: place.connect, what: 'the API socket of Firecracker', retryMs: RETRY_MS, deadline },
+    ...options,
+  });
   const closing = new AbortController();
   watch.on('error', () => undefined);
   // Nothing is expected on it; reading is what shows its end.
@@ -53,28 +53,6 @@ export async function connectApi(
       watch.destroy();
     },
   };
-}
-
-async function openSocket(
-  { path, connect }: ApiPlace,
-  options: { signal?: AbortSignal; timeoutMs?: number; retryWhile?: () => boolean },
-): Promise<Socket> {
-  const deadline = performance.now() + (options.timeoutMs ?? CONNECT_TIMEOUT_MS);
-  for (;;) {
-    const socket = connect(path);
-    const failure = await new Promise<NodeJS.ErrnoException | undefined>((resolve) => {
-      socket.once('connect', () => resolve(undefined));
-      socket.once('error', resolve);
-    });
-    if (failure === undefined) return socket;
-    const mayRetry = options.retryWhile?.() === true && options.signal?.aborted !== true && performance.now() < deadline;
-    if (!mayRetry) {
-      throw new BangerError('VMM_FAILED', `the API socket of Firecracker cannot be reached (${failure.code ?? 'unknown'})`, {
-        details: { path, errno: failure.code },
-      });
-    }
-    await sleep(RETRY_MS);
-  }
 }
 
 type Asked = { method: string; path: string; body?: Record<string, unknown>; timeoutMs?: number };

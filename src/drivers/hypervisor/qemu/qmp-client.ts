@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { connectOwnSocket } from '../../../lib/own-socket.ts';
 import { BangerError } from '../../../model/errors.ts';
+import { type ControlSocketOptions, openControlSocket } from '../control-socket.ts';
 
 /** One line of QMP is never longer in what banger asks for; more means a broken peer. */
 export const MAX_QMP_LINE_BYTES = 1024 ** 2;
@@ -30,15 +30,17 @@ type Waiting = { resolve(value: unknown): void; reject(error: Error): void; name
 /**
  * Connects to a QMP server and negotiates (qemu docs/interop/qmp-spec.txt). QEMU serves one client at a time: while
  * another is connected the greeting does not come, which ends in the time-out.
- * @param options.retryWhile when given, a socket that is not there yet is tried again as long as this says so
  * @throws VMM_FAILED
  */
 export async function connectQmp(
   path: string,
-  options: { onEvent: (event: QmpEvent) => void; signal?: AbortSignal; timeoutMs?: number; retryWhile?: () => boolean },
+  options: ControlSocketOptions & { onEvent: (event: QmpEvent) => void; timeoutMs?: number },
 ): Promise<QmpClient> {
   const deadline = performance.now() + (options.timeoutMs ?? GREETING_TIMEOUT_MS);
-  const socket = await openSocket(path, deadline, options);
+  const socket = await openControlSocket(path, {
+    ...options,
+    ...{ connect: connectOwnSocket, what: 'the control socket of QEMU', retryMs: RETRY_MS, deadline },
+  });
   const session = new QmpSession(socket, options.onEvent);
   const onAbort = (): void => session.close();
   options.signal?.addEventListener('abort', onAbort, { once: true });
@@ -51,24 +53,6 @@ export async function connectQmp(
     throw error;
   } finally {
     options.signal?.removeEventListener('abort', onAbort);
-  }
-}
-
-async function openSocket(path: string, deadline: number, options: { signal?: AbortSignal; retryWhile?: () => boolean }): Promise<Socket> {
-  for (;;) {
-    const socket = connectOwnSocket(path);
-    const failure = await new Promise<NodeJS.ErrnoException | undefined>((resolve) => {
-      socket.once('connect', () => resolve(undefined));
-      socket.once('error', resolve);
-    });
-    if (failure === undefined) return socket;
-    const mayRetry = options.retryWhile?.() === true && options.signal?.aborted !== true && performance.now() < deadline;
-    if (!mayRetry) {
-      throw new BangerError('VMM_FAILED', `the control socket of QEMU cannot be reached (${failure.code ?? 'unknown'})`, {
-        details: { path, errno: failure.code },
-      });
-    }
-    await sleep(RETRY_MS);
   }
 }
 

@@ -1,8 +1,9 @@
 import type { Host } from '../../../host/host.ts';
 import { portKey } from '../../../model/forward-ports.ts';
 import { BangerError } from '../../../model/errors.ts';
-import { BRIDGE_ADDRESS, DNS_FORWARD_ADDRESS, GUEST_MTU, GUEST_PREFIX_LENGTH, networkIndexOf } from '../../../model/network.ts';
+import { GUEST_MTU, networkIndexOf } from '../../../model/network.ts';
 import type { ForwardResult, GuestListener, NetworkAttachment, NetworkDriver, NetworkVm } from '../contract.ts';
+import { guestConfigOf } from '../guest-config.ts';
 import { oneOf } from '../control-client.ts';
 import { createForwarder, type Forwarder, type ForwarderHost, type Share } from '../forwarder-process.ts';
 import { applyForwards, parseForwards, tryForward } from '../forwards.ts';
@@ -129,17 +130,12 @@ function refuseCancelled(signal: AbortSignal): void {
   if (signal.aborted) throw new BangerError('CANCELLED', 'setting up the network was cancelled', { cause: signal.reason });
 }
 
-function attachmentOf({ shortId, addresses, nat }: NetworkVm): NetworkAttachment {
+function attachmentOf(vm: NetworkVm): NetworkAttachment {
+  const { shortId, addresses } = vm;
   return {
     network: { kind: 'tap', tapName: `bgr-${shortId}`, macAddress: addresses.macAddress, mtu: GUEST_MTU },
     commandPrefix: [],
-    guest: {
-      address: addresses.guestAddress,
-      prefixLength: GUEST_PREFIX_LENGTH,
-      gateway: nat ? BRIDGE_ADDRESS : null,
-      // The helper's rules send this to the host's own name server.
-      nameservers: nat ? [DNS_FORWARD_ADDRESS] : [],
-      mtu: GUEST_MTU,
-    },
+    // The helper's rules send what it asks the name server to the host's own.
+    guest: guestConfigOf(vm),
   };
 }

@@ -1,7 +1,8 @@
 import { fallbackPort, isLowPort, portKey } from '../../../model/forward-ports.ts';
 import { BangerError } from '../../../model/errors.ts';
-import { BRIDGE_ADDRESS, DNS_FORWARD_ADDRESS, GUEST_MTU, GUEST_PREFIX_LENGTH } from '../../../model/network.ts';
-import type { ForwardResult, GuestListener, GuestNetworkConfig, NetworkDriver, NetworkVm } from '../contract.ts';
+import { GUEST_MTU } from '../../../model/network.ts';
+import type { ForwardResult, GuestListener, NetworkDriver, NetworkVm } from '../contract.ts';
+import { guestConfigOf } from '../guest-config.ts';
 
 type Verb = 'ensure' | 'attach' | 'detach' | 'setNat' | 'setForwards' | 'sweep';
 
@@ -91,16 +92,6 @@ export function createFakeNetwork(options: FakeNetworkOptions = {}): NetworkDriv
       for (const id of world.forwards.keys()) if (!ids.has(id)) world.forwards.delete(id);
       if (alive.length === 0) world.isUp = false;
     },
-  };
-}
-
-function guestConfigOf({ addresses, nat }: NetworkVm): GuestNetworkConfig {
-  return {
-    address: addresses.guestAddress,
-    prefixLength: GUEST_PREFIX_LENGTH,
-    gateway: nat ? BRIDGE_ADDRESS : null,
-    nameservers: nat ? [DNS_FORWARD_ADDRESS] : [],
-    mtu: GUEST_MTU,
   };
 }
 

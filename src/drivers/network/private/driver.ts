@@ -1,7 +1,8 @@
 import type { Host } from '../../../host/host.ts';
 import { BangerError } from '../../../model/errors.ts';
-import { BRIDGE_ADDRESS, DNS_FORWARD_ADDRESS, GUEST_MTU, GUEST_PREFIX_LENGTH } from '../../../model/network.ts';
-import type { GuestNetworkConfig, NetworkAttachment, NetworkDriver, NetworkVm } from '../contract.ts';
+import { GUEST_MTU } from '../../../model/network.ts';
+import type { NetworkAttachment, NetworkDriver, NetworkVm } from '../contract.ts';
+import { guestConfigOf } from '../guest-config.ts';
 import { privateNetworkChecks } from './checks.ts';
 import { oneOf } from '../control-client.ts';
 import type { Share } from '../forwarder-process.ts';
@@ -109,15 +110,5 @@ function attachmentOf(vm: NetworkVm, commandPrefix: readonly string[]): NetworkA
     network: { kind: 'tap', tapName: tapNameOf(shortId), macAddress: addresses.macAddress, mtu: GUEST_MTU },
     commandPrefix,
     guest: guestConfigOf(vm),
-  };
-}
-
-function guestConfigOf({ addresses, nat }: NetworkVm): GuestNetworkConfig {
-  return {
-    address: addresses.guestAddress,
-    prefixLength: GUEST_PREFIX_LENGTH,
-    gateway: nat ? BRIDGE_ADDRESS : null,
-    nameservers: nat ? [DNS_FORWARD_ADDRESS] : [],
-    mtu: GUEST_MTU,
   };
 }
