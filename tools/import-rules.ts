@@ -32,13 +32,12 @@ export type ImportRule = {
   because: string;
 };
 
-const EVERYTHING_BUT_CLI: readonly Zone[] = [
+/** Folders of src/ that the daemon is made of. */
+const DAEMON_FOLDERS = [
   'lib',
   'model',
   'host',
   'api',
-  'contract',
-  'driver',
   'images',
   'guest',
   'dns',
@@ -47,10 +46,11 @@ const EVERYTHING_BUT_CLI: readonly Zone[] = [
   'store',
   'context',
   'lifecycle',
-  'bundle',
   'capabilities',
   'daemon',
-];
+] as const satisfies readonly Zone[];
+
+const EVERYTHING_BUT_CLI: readonly Zone[] = [...DAEMON_FOLDERS, 'contract', 'driver', 'bundle'];
 
 const concern = (name: string): ImportRule => ({
   values: ['model', 'lib'],
@@ -191,25 +191,7 @@ export const NOT_AT_CLI_START: readonly { module: string; because: string }[] = 
 /** Where the CLI begins. */
 export const CLI_ENTRY = 'src/cli/main.ts';
 
-const FOLDER_ZONES: readonly Zone[] = [
-  'lib',
-  'model',
-  'host',
-  'api',
-  'images',
-  'guest',
-  'dns',
-  'http',
-  'names',
-  'store',
-  'context',
-  'lifecycle',
-  'capabilities',
-  'daemon',
-  'client',
-  'setup',
-  'cli',
-];
+const FOLDER_ZONES: readonly Zone[] = [...DAEMON_FOLDERS, 'client', 'setup', 'cli'];
 
 /** A zone, and for contracts and drivers which one: drivers of another kind or name are another place. */
 export type Place = { zone: Zone; part: string };

@@ -140,19 +140,18 @@ test('what an archive says of all its entries counts until an entry says otherwi
   );
 });
 
+/** Writes the checksum of what the header says now. */
+function sign(header: Buffer): void {
+  header.fill(' ', 148, 156);
+  const sum = header.reduce((total, byte) => total + byte, 0);
+  header.write(sum.toString(8).padStart(6, '0'), 148, 'latin1');
+}
+
 /** A header of another type, with what follows it. */
 function flagged(flag: string, changes: Partial<TarEntry>, body = Buffer.alloc(0)): Buffer {
   const header = encodeTarHeader(entry(changes));
   header.write(flag, 156, 'latin1');
-  header.fill(' ', 148, 156);
-  header.write(
-    header
-      .reduce((sum, byte) => sum + byte, 0)
-      .toString(8)
-      .padStart(6, '0'),
-    148,
-    'latin1',
-  );
+  sign(header);
   return Buffer.concat([header, body]);
 }
 
@@ -180,14 +179,7 @@ test('times of any century come back, and what GNU tar writes for them is unders
   const header = encodeTarHeader(entry({}));
   // -86,400 in base 256.
   Buffer.from('fffffffffffffffffffeae80', 'hex').copy(header, 136);
-  header.fill(' ', 148, 156);
-  header.write(
-    header
-      .reduce((sum, byte) => sum + byte, 0)
-      .toString(8)
-      .padStart(6, '0'),
-    148,
-  );
+  sign(header);
   const { sink, read } = collector();
   await readTar(pieces(Buffer.concat([header, tarEnd()]), 512), sink);
   assert.equal(read[0]?.entry.modifiedMs, -86_400_000);

@@ -1,4 +1,5 @@
 // Runs the contract suite on real Firecracker with the official bundle; needs KVM, and BANGER_FIRECRACKER to name the program.
+import { bundleSpecIn } from '../support/vmm/machine-spec.ts';
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,7 +11,6 @@ import { createFirecrackerHypervisor } from '../../src/drivers/hypervisor/firecr
 import { realHost } from '../../src/host/host.ts';
 import { firstFailure } from '../../src/model/finding.ts';
 import { parseManifest } from '../../src/images/bundle/manifest.ts';
-import { bundlePath } from '../../src/model/image.ts';
 import { realFirecracker } from '../support/vmm/firecracker/bench.ts';
 import { bundleOfTests } from '../support/images/shared-bundle.ts';
 
@@ -48,21 +48,7 @@ async function describeFirecracker(directory: string): Promise<void> {
     mkdirSync(own, { mode: 0o700 });
     t.after(() => rmSync(own, { recursive: true, force: true }));
     copyFileSync(rootPath, join(own, 'root'));
-    return {
-      vmId: 'e'.repeat(32),
-      vmName: 'contract',
-      vcpuCount: 1,
-      memoryMib: 256,
-      kernelPath: bundlePath(bundle, 'kernel'),
-      initramfsPath: bundlePath(bundle, 'initramfs'),
-      kernelArguments: ['banger.root=/dev/vda', 'banger.wait=1'],
-      disks: [{ path: join(own, 'root'), format: 'raw', readOnly: false, durable: true }],
-      network: { kind: 'none' },
-      runtimeDirectory: own,
-      serialLogPath: join(own, 'serial.log'),
-      vmmLogPath: join(own, 'vmm.log'),
-      commandPrefix: [],
-    };
+    return bundleSpecIn(own, bundle, { disks: [{ path: join(own, 'root'), format: 'raw', readOnly: false, durable: true }] });
   };
   describeHypervisor('firecracker', {
     createDriver: () => createFirecrackerHypervisor({ host: realHost, settings }),

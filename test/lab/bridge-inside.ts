@@ -1,4 +1,5 @@
 // Run as an ordinary user by bridge-setup.test.ts, with the helper that systemd starts.
+import { bundleSpecIn } from '../support/vmm/machine-spec.ts';
 import '../support/machine/in-lab.ts';
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
@@ -55,21 +56,15 @@ async function bootOnBridge(directory: string) {
   const attachment = await driver.attach(vm, never);
   const settings = { program: 'qemu-system-x86_64', accelerator: 'auto', probeCachePath: join(directory, 'probe.json') } as const;
   const machine = await createQemuHypervisor({ host: realHost, settings }).start(
-    {
+    bundleSpecIn(directory, bundle, {
       vmId: 'b'.repeat(32),
       vmName: 'bridged',
-      vcpuCount: 1,
       memoryMib: 512,
-      kernelPath: bundlePath(bundle, 'kernel'),
-      initramfsPath: bundlePath(bundle, 'initramfs'),
-      kernelArguments: ['banger.root=/dev/vda', 'banger.wait=1'],
       disks: [{ path: overlayPath, format: 'qcow2', readOnly: false, durable: true }],
       network: attachment.network,
       runtimeDirectory: vmDirectory,
-      serialLogPath: join(directory, 'serial.log'),
-      vmmLogPath: join(directory, 'vmm.log'),
       commandPrefix: attachment.commandPrefix,
-    },
+    }),
     never,
   );
   const agent = createAgentClient((signal) => machine.openAgentChannel(signal));

@@ -10,7 +10,7 @@ import { realHost } from '../../src/host/host.ts';
 import { parseManifest } from '../../src/images/bundle/manifest.ts';
 import { converseWithRoot } from '../../src/lib/line-protocol.ts';
 import { BangerError } from '../../src/model/errors.ts';
-import { bundlePath } from '../../src/model/image.ts';
+import { bundleSpecIn } from '../support/vmm/machine-spec.ts';
 import { bundleOfTests } from '../support/images/shared-bundle.ts';
 
 const ROOT_BYTES = 16 * 1024 ** 2;
@@ -44,21 +44,10 @@ function createSpec(t: TestContext): MachineSpec {
   mkdirSync(own, { mode: 0o700 });
   t.after(() => rmSync(own, { recursive: true, force: true }));
   copyFileSync(rootPath, join(own, 'root'));
-  return {
+  return bundleSpecIn(own, bundle, {
     vmId: count.toString(16).padStart(8, '0').padEnd(32, '0'),
-    vmName: 'contract',
-    vcpuCount: 1,
-    memoryMib: 256,
-    kernelPath: bundlePath(bundle, 'kernel'),
-    initramfsPath: bundlePath(bundle, 'initramfs'),
-    kernelArguments: ['banger.root=/dev/vda', 'banger.wait=1'],
     disks: [{ path: join(own, 'root'), format: 'raw', readOnly: false, durable: true }],
-    network: { kind: 'none' },
-    runtimeDirectory: own,
-    serialLogPath: join(own, 'serial.log'),
-    vmmLogPath: join(own, 'vmm.log'),
-    commandPrefix: [],
-  };
+  });
 }
 
 describeHypervisor('firecracker, jailed', {

@@ -1,4 +1,5 @@
 // What the contract suite of hypervisors needs to try real QEMU with the official bundle.
+import { bundleSpecIn } from './machine-spec.ts';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -37,20 +38,8 @@ function createSpec(t: TestContext, directory: string): MachineSpec {
   t.after(() => rmSync(directory, { recursive: true, force: true }));
   const overlayPath = join(directory, 'root.overlay');
   writeFileSync(overlayPath, emptyOverlay(bundlePath(bundle, 'rootfs'), bundle.manifest.files.rootfs.sizeBytes));
-  return {
-    vmId: 'e'.repeat(32),
-    vmName: 'contract',
-    vcpuCount: 1,
-    memoryMib: 256,
-    kernelPath: bundlePath(bundle, 'kernel'),
-    initramfsPath: bundlePath(bundle, 'initramfs'),
-    // The guest has its root but stays in the initramfs, whose agent is all this suite talks to.
-    kernelArguments: ['banger.root=/dev/vda', 'banger.wait=1'],
+  return bundleSpecIn(directory, bundle, {
     disks: [{ path: overlayPath, format: 'qcow2', readOnly: false, durable: true }],
     network: { kind: 'user', macAddress: '02:00:00:00:00:01', restricted: true },
-    runtimeDirectory: directory,
-    serialLogPath: join(directory, 'serial.log'),
-    vmmLogPath: join(directory, 'vmm.log'),
-    commandPrefix: [],
-  };
+  });
 }

@@ -1,3 +1,4 @@
+import { machineSpecIn } from '../../../../test/support/vmm/machine-spec.ts';
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -13,21 +14,11 @@ function createSpec(t: TestContext): MachineSpec {
   const directory = mkdtempSync(join(tmpdir(), 'banger-fake-'));
   t.after(() => rmSync(directory, { recursive: true, force: true }));
   for (const name of ['vmlinux', 'initramfs']) writeFileSync(join(directory, name), '');
-  return {
-    vmId: 'f'.repeat(32),
-    vmName: 'web',
-    vcpuCount: 1,
-    memoryMib: 128,
+  return machineSpecIn(directory, {
     kernelPath: join(directory, 'vmlinux'),
     initramfsPath: join(directory, 'initramfs'),
-    kernelArguments: [],
     disks: [],
-    network: { kind: 'none' },
-    runtimeDirectory: directory,
-    serialLogPath: join(directory, 'serial.log'),
-    vmmLogPath: join(directory, 'vmm.log'),
-    commandPrefix: [],
-  };
+  });
 }
 
 const shared = createFakeWorld();

@@ -1,4 +1,5 @@
 // Machines and programs for tests of the Firecracker driver.
+import { machineSpecIn } from '../machine-spec.ts';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -22,21 +23,11 @@ export function createSpec(t: TestContext): MachineSpec {
   t.after(() => rmSync(directory, { recursive: true, force: true }));
   const files = { vmlinux: '\x7fELF', initramfs: 'initramfs', disk: 'x'.repeat(4096) };
   for (const [name, content] of Object.entries(files)) writeFileSync(join(directory, name), content);
-  return {
-    vmId: 'f'.repeat(32),
-    vmName: 'web',
-    vcpuCount: 1,
-    memoryMib: 128,
+  return machineSpecIn(directory, {
     kernelPath: join(directory, 'vmlinux'),
     initramfsPath: join(directory, 'initramfs'),
-    kernelArguments: [],
     disks: [{ path: join(directory, 'disk'), format: 'raw', readOnly: false, durable: true }],
-    network: { kind: 'none' },
-    runtimeDirectory: directory,
-    serialLogPath: join(directory, 'serial.log'),
-    vmmLogPath: join(directory, 'vmm.log'),
-    commandPrefix: [],
-  };
+  });
 }
 
 /** @returns settings for the program that BANGER_FIRECRACKER names, or undefined; KVM is taken as it is */
