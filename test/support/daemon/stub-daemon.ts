@@ -148,3 +148,10 @@ type End = Extract<OperationEvent, { type: 'end' }>;
 export function endEvent(changes: Partial<End> = {}): End {
   return { type: 'end', seq: 99, atMs: 5, state: 'done', error: null, vm: null, ...changes };
 }
+
+/** Events of an operation that boots, with a title that a guest could have made up. */
+export const BOOT_STAGES: OperationEvent[] = [
+  { type: 'stage', seq: 0, atMs: 0, stage: 'boot', title: 'boot', status: 'started' },
+  { type: 'progress', seq: 1, atMs: 1, stage: 'boot', text: 'kernel' },
+  { type: 'stage', seq: 2, atMs: 1400, stage: 'boot', title: 'boot\u001b[31m', status: 'done', durationMs: 1400 },
+];
