@@ -1,5 +1,6 @@
 // The trust of the host in a guest: authorities that were added to it, and its proxies (--host-ca, --host-proxy).
-import type { AgentClient, CallOptions } from '../guest/agent-client.ts';
+import type { CallOptions } from '../guest/agent-call.ts';
+import type { AgentClient } from '../guest/agent-client.ts';
 import type { FileStatus } from '../guest/agent-replies.ts';
 import type { LifecycleServices } from '../context/services.ts';
 import type { VmContext } from '../context/vm-context.ts';

@@ -1,4 +1,5 @@
-import type { AgentClient, CallOptions } from '../guest/agent-client.ts';
+import type { CallOptions } from '../guest/agent-call.ts';
+import type { AgentClient } from '../guest/agent-client.ts';
 import type { Finding } from '../model/finding.ts';
 import type { Step } from './pipeline.ts';
 import type { LifecycleServices } from './services.ts';

@@ -1,51 +1,22 @@
-import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { z } from 'zod';
-import type { AgentChannel } from '../drivers/hypervisor/contract.ts';
 import { BangerError } from '../model/errors.ts';
-import {
-  type OpenChannel,
-  type Request,
-  bodyChunks,
-  exchangeHead,
-  receive,
-  receiveBody,
-  sendBody,
-  encodeRequest,
-  settleChannel,
-} from './agent-exchange.ts';
-import {
-  type FileStatus,
-  errorReply,
-  harmless,
-  healthReply,
-  infoReply,
-  parseReply,
-  personalizeReply,
-  portsReply,
-  statReply,
-} from './agent-replies.ts';
+import { ANSWER_MS, type CallOptions, limitOf, withChannel, ask, refusal } from './agent-call.ts';
+import { type OpenChannel, type Request, exchangeHead, receiveBody, encodeRequest, settleChannel } from './agent-exchange.ts';
+import { type GuestFile, getFile, putFile } from './agent-files.ts';
+import { type FileStatus, harmless, healthReply, infoReply, parseReply, personalizeReply, portsReply, statReply } from './agent-replies.ts';
 import { type ClockReading, readClock } from './clock.ts';
 import { FrameSession } from './frame-session.ts';
 import type { AgentHealth, AgentInfo, ExecRequest, GuestPort, GuestTrouble, Personalization } from './protocol.ts';
-import { type ReplyHead, headReader, violation } from './reply-head.ts';
 
-/** What an agent needs for an answer from memory, on a busy host under emulation. */
-const ANSWER_MS = 10_000;
 /** How fast a body goes into a guest at least, on a busy host under emulation. */
 const BODY_BYTES_PER_MS = 512;
 /** Personalising grows file systems. */
 const PERSONALIZE_MS = 60_000;
 /** Function not implemented, of Linux. */
 const ENOSYS = 38;
-/** How long a file transfer may stand still. */
-const IDLE_MS = 30_000;
 /** Between two snapshots of the guest's ports; an honest agent looks every 500 ms. */
 const SNAPSHOT_PAUSE_MS = 100;
-
-export type GuestFile = { sizeBytes: number; mode: number; content: Readable };
-
-export type CallOptions = { signal?: AbortSignal; timeoutMs?: number };
 
 /** The host's side of docs/agent-protocol.md. Every reply is treated as hostile: bounded, timed, and checked. */
 export type AgentClient = {
@@ -133,124 +104,6 @@ export function createAgentClient(open: OpenChannel, now: () => number = () => D
     openTunnel: (target, options) => openSession(open, { method: 'CONNECT', target: checkedTarget(target) }, 200, options ?? {}),
     watchPorts: (onPorts, options) => watchPorts(open, onPorts, options ?? {}),
   };
-}
-
-function limitOf(options: CallOptions, timeoutMs: number): AbortSignal {
-  const limit = AbortSignal.timeout(options.timeoutMs ?? timeoutMs);
-  return options.signal === undefined ? limit : AbortSignal.any([options.signal, limit]);
-}
-
-/** Runs `use` on a channel, which it gives back itself, and which is closed when it throws. */
-async function withChannel<T>(open: OpenChannel, signal: AbortSignal, use: (channel: AgentChannel) => Promise<T>): Promise<T> {
-  const channel = await open(signal);
-  try {
-    return await use(channel);
-  } catch (error) {
-    channel.destroy();
-    throw error;
-  }
-}
-
-/** @param requestNow made anew when the channel is there: a guest that boots takes seconds, and a time would be old by then */
-async function ask<T>(
-  open: OpenChannel,
-  requestNow: () => Request,
-  options: CallOptions,
-  timeoutMs: number,
-  parse: (body: Buffer) => T,
-): Promise<T> {
-  const signal = limitOf(options, timeoutMs);
-  const request = requestNow();
-  encodeRequest(request);
-  const { head, body } = await withChannel(open, signal, async (channel) => {
-    const reply = await exchangeHead(channel.stream, encodeRequest(requestNow()), signal);
-    const received = await receiveBody(channel.stream, reply.head, reply.rest, signal);
-    settleChannel(channel, reply.head);
-    return { head: reply.head, body: received };
-  });
-  if (head.status === 200 || head.status === 204) return parse(body);
-  throw refusal(request, head, body);
-}
-
-/** The error that a whole 4xx or 5xx reply stands for. */
-function refusal(request: Request, head: ReplyHead, body: Buffer): BangerError {
-  if (head.status < 400) return violation(`an unexpected status (${head.status})`);
-  const { error, errno } = parseReply(errorReply, body);
-  const path = request.target.split('?')[0] ?? '';
-  const isFile = path === '/files' || path === '/stat';
-  const message = isFile ? harmless(error) : `the guest agent refused ${request.method} ${path}: ${harmless(error)}`;
-  return new BangerError(isFile ? 'GUEST_FILE' : 'COMMAND_FAILED', message, {
-    details: { status: head.status, errno: errno ?? 0 },
-  });
-}
-
-async function getFile(open: OpenChannel, path: string, options: CallOptions): Promise<GuestFile> {
-  const request = { method: 'GET', target: `/files?path=${encodeURIComponent(path)}` };
-  const signal = limitOf(options, ANSWER_MS);
-  const bytes = encodeRequest(request);
-  const channel = await open(signal);
-  try {
-    const { head, rest } = await exchangeHead(channel.stream, bytes, signal);
-    if (head.status !== 200) {
-      const body = await receiveBody(channel.stream, head, rest, signal);
-      settleChannel(channel, head);
-      throw refusal(request, head, body);
-    }
-    const mode = Number.parseInt(/^[0-7]{1,7}$/.exec(head.headers.get('x-mode') ?? '')?.[0] ?? '', 8);
-    if (head.contentLength === undefined || Number.isNaN(mode)) throw violation('a file without size or mode');
-    const sizeBytes = head.contentLength;
-    const content = Readable.from(fileContent(channel, sizeBytes, rest, options.signal), { objectMode: false });
-    // A reader that gives up before its first read would leave the generator unstarted, and so the channel open.
-    content.once('close', () => channel.destroy());
-    return { sizeBytes, mode: mode & 0o7777, content };
-  } catch (error) {
-    channel.destroy();
-    throw error;
-  }
-}
-
-async function* fileContent(channel: AgentChannel, sizeBytes: number, rest: Buffer, signal?: AbortSignal): AsyncGenerator<Buffer> {
-  let whole = false;
-  try {
-    yield* bodyChunks(channel.stream, sizeBytes, rest, IDLE_MS, signal ?? new AbortController().signal);
-    whole = true;
-  } finally {
-    if (whole) channel.release();
-    else channel.destroy();
-  }
-}
-
-async function putFile(
-  open: OpenChannel,
-  path: string,
-  file: { content: AsyncIterable<Uint8Array>; sizeBytes: number; mode: number },
-  options: CallOptions,
-): Promise<void> {
-  const mode = (file.mode & 0o7777).toString(8).padStart(4, '0');
-  const request = { method: 'PUT', target: `/files?path=${encodeURIComponent(path)}&mode=${mode}` };
-  const signal = options.signal ?? new AbortController().signal;
-  const head = encodeRequest(request, file.sizeBytes);
-  await withChannel(open, limitOf(options, ANSWER_MS), async (channel) => {
-    const { stream } = channel;
-    stream.write(head);
-    const over = new AbortController();
-    const answer = receive(stream, AbortSignal.any([signal, over.signal]), headReader());
-    const sending = sendBody(stream, file.content, file.sizeBytes, IDLE_MS, signal);
-    try {
-      // An agent that refuses says so before the end of a long body.
-      const early = await Promise.race([answer, sending.then(() => undefined)]);
-      if (early === undefined) setTimeout(() => over.abort(), IDLE_MS).unref();
-      const reply = early ?? (await answer);
-      const body = await receiveBody(stream, reply.head, reply.rest, limitOf(options, ANSWER_MS));
-      if (reply.head.status !== 204) throw refusal(request, reply.head, body);
-      await sending;
-      settleChannel(channel, reply.head);
-    } finally {
-      over.abort();
-      answer.catch(() => undefined);
-      sending.catch(() => undefined);
-    }
-  });
 }
 
 function checkedTarget(target: string): string {

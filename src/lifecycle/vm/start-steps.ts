@@ -1,5 +1,6 @@
 import { ALL_CAPABILITIES } from '../../capabilities/all.ts';
-import type { AgentClient, CallOptions } from '../../guest/agent-client.ts';
+import type { CallOptions } from '../../guest/agent-call.ts';
+import type { AgentClient } from '../../guest/agent-client.ts';
 import { BangerError } from '../../model/errors.ts';
 import type { Step } from '../../context/pipeline.ts';
 import type { GuestDraft, VmContext } from '../../context/vm-context.ts';
