@@ -4,7 +4,7 @@ import { openSync, closeSync } from 'node:fs';
 import type { Server, Socket } from 'node:net';
 import { constants } from 'node:os';
 import type { Readable, Writable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
+import { armEndings, collectOutput, type CommandStreams, endGroup, feed } from './command-streams.ts';
 import { startTicksOf } from './processes.ts';
 import type { ProcessIdentity } from './processes.ts';
 
@@ -65,28 +65,15 @@ function describe(o: CommandOutcome, startError: string | undefined): string {
   return lastLine === '' ? `${program} ${how}` : `${program} ${how}: ${lastLine}`;
 }
 
-export type RunOptions = {
-  signal?: AbortSignal;
-  /** Default 60 000. */
-  timeoutMs?: number;
-  /** Written to stdin; without it stdin is /dev/null. What a stream throws ends the command, and is thrown in its place. */
-  input?: string | Uint8Array | AsyncIterable<Uint8Array>;
+export type RunOptions = CommandStreams & {
   /** The whole environment of the command; default: PATH, HOME, TMPDIR, LANG=C and proxies of the daemon. */
   env?: Record<string, string>;
   cwd?: string;
-  /** More than this on stdout is an error; default 16 MiB. */
-  maxStdoutBytes?: number;
-  /** Called with every line of stdout and stderr as it arrives. */
-  onLine?: (line: string) => void;
   /** What the command gets as descriptors 3, 4, …: descriptors of ours, or new pipes. */
   handles?: readonly (number | 'pipe')[];
   /** Called with our ends of these pipes, null for each of the others. What it throws ends the command, and is thrown in its place. */
   onStarted?: (streams: readonly (Readable | Writable | null | undefined)[]) => Promise<void>;
 };
-
-const KEPT_STDERR_BYTES = 8192;
-/** Between SIGTERM and SIGKILL of a cancelled command's process group. */
-const TERM_GRACE_MS = 2000;
 
 /** @returns the environment given to commands: only what tools need, always in the C locale. */
 export function commandEnvironment(): Record<string, string> {
@@ -149,85 +136,6 @@ async function startedWith(child: ChildProcess, { onStarted }: RunOptions): Prom
   const streams = child.stdio.slice(3);
   for (const stream of streams) stream?.on('error', () => undefined);
   await onStarted?.(streams);
-}
-
-/** A command that ends without reading its input is judged by its status, not by our EPIPE. */
-function feed(stdin: Writable, input: NonNullable<RunOptions['input']>, onFailure: (error: unknown) => void): void {
-  stdin.on('error', () => undefined);
-  if (typeof input === 'string' || input instanceof Uint8Array) return void stdin.end(input);
-  const tellFailure = async function* (): AsyncGenerator<Uint8Array> {
-    try {
-      yield* input;
-    } catch (error) {
-      onFailure(error);
-    }
-  };
-  void pipeline(tellFailure, stdin).catch(() => undefined);
-}
-
-function collectOutput(child: ChildProcess, outcome: CommandOutcome, options: RunOptions): void {
-  const limit = options.maxStdoutBytes ?? 16 * 1024 ** 2;
-  child.stdout?.setEncoding('utf8');
-  child.stderr?.setEncoding('utf8');
-  let isOver = false;
-  child.stdout?.on('data', (text: string) => {
-    // It goes on writing until it has ended.
-    if (isOver) return;
-    outcome.stdout += text;
-    isOver = outcome.stdout.length > limit;
-    if (!isOver) return;
-    outcome.stderr += `\nmore than ${limit} bytes of output`;
-    endGroup(child, 'SIGKILL');
-  });
-  child.stderr?.on('data', (text: string) => {
-    outcome.stderr = (outcome.stderr + text).slice(-KEPT_STDERR_BYTES);
-  });
-  if (options.onLine !== undefined) {
-    for (const stream of [child.stdout, child.stderr]) if (stream !== null) splitLines(stream, options.onLine);
-  }
-}
-
-function splitLines(stream: NodeJS.ReadableStream, onLine: (line: string) => void): void {
-  let rest = '';
-  stream.on('data', (text: string) => {
-    const lines = (rest + text).split(/\r\n|[\r\n]/);
-    rest = (lines.pop() ?? '').slice(-KEPT_STDERR_BYTES);
-    for (const line of lines) onLine(line);
-  });
-  stream.on('end', () => {
-    if (rest !== '') onLine(rest);
-  });
-}
-
-function armEndings(child: ChildProcess, outcome: CommandOutcome, options: RunOptions): () => void {
-  let killTimer: NodeJS.Timeout | undefined;
-  const end = (): void => {
-    endGroup(child, 'SIGTERM');
-    killTimer = setTimeout(() => endGroup(child, 'SIGKILL'), TERM_GRACE_MS);
-  };
-  const timer = setTimeout(() => {
-    outcome.timedOut = true;
-    end();
-  }, options.timeoutMs ?? 60_000);
-  const onAbort = (): void => {
-    outcome.cancelled = true;
-    end();
-  };
-  options.signal?.addEventListener('abort', onAbort, { once: true });
-  return () => {
-    clearTimeout(timer);
-    clearTimeout(killTimer);
-    options.signal?.removeEventListener('abort', onAbort);
-  };
-}
-
-function endGroup(child: ChildProcess, signal: NodeJS.Signals): void {
-  if (child.pid === undefined) return;
-  try {
-    process.kill(-child.pid, signal);
-  } catch {
-    // The group is gone already, which is what was wanted.
-  }
 }
 
 export type DetachedOptions = {
