@@ -7,7 +7,7 @@ import { createSend, notOurs } from './send.ts';
 import { createApi } from './api.ts';
 import { type DetachedProcess, spawnDetached } from '../host/spawn.ts';
 import { isAlive, startTicksOf } from '../host/processes.ts';
-import { ensurePrivateDirectory, ensureSocketDirectory } from '../lib/directories.ts';
+import { ensurePrivateDirectory } from '../lib/directories.ts';
 import { PlaceProblem } from '../lib/own-place.ts';
 import { connectOwnSocket } from '../lib/own-socket.ts';
 import { BangerError, ERROR_CODES } from '../model/errors.ts';
@@ -45,8 +45,8 @@ export async function startDaemon(caller: Caller): Promise<void> {
   const { runtimeDirectory, socketPath, stateDirectory, daemonLogPath } = caller.directories();
   if (await answers(socketPath)) return;
   const program = daemonProgram(caller.programPath, caller.env, existsSync);
-  makePrivate(runtimeDirectory, ensureSocketDirectory);
-  makePrivate(stateDirectory, ensurePrivateDirectory);
+  makePrivate(runtimeDirectory);
+  makePrivate(stateDirectory);
   const logBytesBefore = existsSync(daemonLogPath) ? statSync(daemonLogPath).size : 0;
   const env = programEnvironment(caller.env);
   const start = (): Promise<DetachedProcess> => spawnDetached([program], { outputPath: daemonLogPath, env, cwd: '/' });
@@ -60,9 +60,9 @@ export async function startDaemon(caller: Caller): Promise<void> {
   });
 }
 
-function makePrivate(directory: string, make: (directory: string) => void): void {
+function makePrivate(directory: string): void {
   try {
-    make(directory);
+    ensurePrivateDirectory(directory);
   } catch (error) {
     if (error instanceof PlaceProblem) throw notOurs(error);
     const { code, message } = error as NodeJS.ErrnoException;

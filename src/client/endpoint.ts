@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { BangerError } from '../model/errors.ts';
 import type { Environment } from './caller.ts';
+import { PlaceProblem, refuseForeignFile } from '../lib/own-place.ts';
 import { shellWord } from '../lib/shell-word.ts';
 
 /** The daemon of another machine. */
@@ -20,12 +21,14 @@ export function contextsPath(configPath: string): string {
   return join(dirname(configPath), 'contexts.json');
 }
 
-/** @throws CONFIG_INVALID when the file is no list of contexts */
+/** @throws CONFIG_INVALID when the file is no list of contexts, or others than this user may write it */
 export function readContexts(path: string): Contexts {
   let text: string;
   try {
+    refuseForeignFile(path);
     text = readFileSync(path, 'utf8');
   } catch (error) {
+    if (error instanceof PlaceProblem) throw new BangerError('CONFIG_INVALID', error.message, { remedy: error.remedy, cause: error });
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { current: LOCAL_CONTEXT, contexts: {} };
     throw new BangerError('CONFIG_INVALID', `cannot read ${path}: ${(error as Error).message}`, { cause: error });
   }

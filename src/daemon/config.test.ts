@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
@@ -7,6 +7,8 @@ import { BangerError } from '../model/errors.ts';
 import { configKeys, environmentName, loadConfig } from './config.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'banger-config-'));
+/** Somebody else of this host. */
+const STRANGER = 54_321;
 const DRIVER_NAMES = { hypervisors: ['qemu'], networks: ['private', 'user'], storages: ['copy'] };
 const path = `${directory}/config.toml`;
 after(() => rmSync(directory, { recursive: true }));
@@ -86,6 +88,24 @@ describe('config.toml', () => {
 
   test('a bad value of the environment is named as such (2.2)', () => {
     assert.throws(() => load('', { BANGER_DEFAULTS_VCPU: 'many' }), /BANGER_DEFAULTS_VCPU=many/);
+  });
+
+  test('is refused where others than the user and root may write it (2.2, 12.8)', (t) => {
+    t.after(() => rmSync(path, { force: true }));
+    load('');
+    chmodSync(path, 0o666);
+    assert.throws(() => load(''), { code: 'CONFIG_INVALID', message: /others may write it/, remedy: `chmod go-w ${path}` });
+    if (process.getuid?.() !== 0) return;
+    chmodSync(path, 0o600);
+    chownSync(path, STRANGER, STRANGER);
+    assert.throws(() => load('[firecracker]\npath = "/theirs"\n'), { code: 'CONFIG_INVALID', message: /belongs to uid 54321/ });
+    chownSync(path, 0, 0);
+    chownSync(directory, STRANGER, STRANGER);
+    t.after(() => chownSync(directory, 0, 0));
+    assert.throws(() => load(''), {
+      code: 'CONFIG_INVALID',
+      message: /banger-config-\w+ belongs to uid 54321, who may put anything there/,
+    });
   });
 
   test('a byte order mark and CRLF are no trouble (2.2)', () => {

@@ -3,6 +3,7 @@ import { parse, TomlError } from 'smol-toml';
 import { z } from 'zod';
 import { parseDuration } from '../lib/duration.ts';
 import { nearest } from '../lib/nearest.ts';
+import { PlaceProblem, refuseForeignFile } from '../lib/own-place.ts';
 import { BangerError } from '../model/errors.ts';
 import { requirementOf } from './input.ts';
 import { defaultSchemas } from './setting-defaults.ts';
@@ -146,8 +147,11 @@ export function configKeys(): string[] {
 
 function readOptional(path: string): string {
   try {
+    // It names programs that this user will run.
+    refuseForeignFile(path);
     return readFileSync(path, 'utf8');
   } catch (error) {
+    if (error instanceof PlaceProblem) throw new BangerError('CONFIG_INVALID', error.message, { remedy: error.remedy, cause: error });
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
     throw new BangerError('CONFIG_INVALID', `cannot read ${path}: ${error instanceof Error ? error.message : String(error)}`);
   }

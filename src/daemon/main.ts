@@ -1,7 +1,7 @@
 import { homedir } from 'node:os';
 import { existsSync, rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Directories, ensurePrivateDirectory, ensureSocketDirectory, resolveDirectories } from '../lib/directories.ts';
+import { type Directories, ensurePrivateDirectory, resolveDirectories } from '../lib/directories.ts';
 import { PlaceProblem } from '../lib/own-place.ts';
 import { connectOwnSocket } from '../lib/own-socket.ts';
 import { BangerError, ERROR_CODES } from '../model/errors.ts';
@@ -67,8 +67,8 @@ async function main(): Promise<void> {
 
 function prepareDirectories(): Directories {
   const directories = resolveDirectories(process.env, homedir(), process.getuid?.() ?? 0);
-  for (const directory of [directories.stateDirectory, directories.cacheDirectory]) ensurePrivateDirectory(directory);
-  ensureSocketDirectory(directories.runtimeDirectory);
+  const { stateDirectory, cacheDirectory, runtimeDirectory } = directories;
+  for (const directory of [stateDirectory, cacheDirectory, runtimeDirectory]) ensurePrivateDirectory(directory);
   return directories;
 }
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { test } from 'node:test';
-import { ensurePrivateDirectory, ensureSocketDirectory, resolveDirectories } from './directories.ts';
+import { ensurePrivateDirectory, resolveDirectories } from './directories.ts';
 import { PlaceProblem } from './own-place.ts';
 
 test('without any variable everything lies in the XDG defaults, the socket in a directory of the user in /tmp (2.1)', () => {
@@ -65,25 +65,44 @@ test('the runtime directory is made closed, closed when open, and refused when f
   }
 });
 
-test('a directory of sockets is not made where others can move it away, and one that was open holds nothing of others (1.1, 12.8)', () => {
+test('a directory is not made where others can move it away, and one that was open holds nothing of others (1.1, 12.8)', () => {
   const base = mkdtempSync(`${tmpdir()}/banger-test-`);
   try {
     chmodSync(base, 0o777);
-    assert.throws(() => ensureSocketDirectory(`${base}/a/b`), {
+    assert.throws(() => ensurePrivateDirectory(`${base}/a/b`), {
       name: 'PlaceProblem',
       message: /others may move/,
       remedy: `chmod go-w ${base}`,
     });
     chmodSync(base, 0o1777);
-    ensureSocketDirectory(`${base}/a/b`);
+    ensurePrivateDirectory(`${base}/a/b`);
     assert.equal(statSync(`${base}/a/b`).mode & 0o777, 0o700);
     chmodSync(`${base}/a/b`, 0o777);
     symlinkSync('/etc/passwd', `${base}/a/b/network.log`);
-    assert.throws(() => ensureSocketDirectory(`${base}/a/b`), { name: 'PlaceProblem', message: /network\.log is not of your making/ });
+    assert.throws(() => ensurePrivateDirectory(`${base}/a/b`), { name: 'PlaceProblem', message: /network\.log is not of your making/ });
   } finally {
     rmSync(base, { recursive: true });
   }
 });
+
+test(
+  "no directory is made in another user's, whatever is to be kept there (1.1, 12.8)",
+  { skip: process.getuid?.() !== 0 && 'only root can make what belongs to another user' },
+  () => {
+    const base = mkdtempSync(`${tmpdir()}/banger-test-`);
+    try {
+      mkdirSync(`${base}/home`);
+      chownSync(`${base}/home`, 54_321, 54_321);
+      assert.throws(() => ensurePrivateDirectory(`${base}/home/.local/state/banger`), {
+        name: 'PlaceProblem',
+        message: /home belongs to uid 54321/,
+      });
+      assert.deepEqual(readdirSync(`${base}/home`), []);
+    } finally {
+      rmSync(base, { recursive: true });
+    }
+  },
+);
 
 test('a place where no directory can be made is refused with a remedy, and never tried for ever (1.1, 1.6)', () => {
   const base = mkdtempSync(`${tmpdir()}/banger-test-`);

@@ -68,22 +68,18 @@ function runtimeFallback(env: Environment, uid: number): string {
 
 /**
  * Makes a directory with mode 0700, or closes one that is this user's own: what is at that path could have been made by somebody else to
- * catch our socket, or lie where others can move it.
- * @throws PlaceProblem when it belongs to another user, is not a directory, holds what others have put there, or cannot be made
+ * catch our socket and what we write, or lie where others can move it.
+ * @throws PlaceProblem when it belongs to another user, is not a directory, holds what others have put there, cannot be made, or others
+ *   can change the way to it
  */
 export function ensurePrivateDirectory(directory: string): void {
+  refuseForeignWay(nearestThere(dirname(directory)));
   makeDirectories(directory);
   const stat = lstatSync(directory);
   refuseForeignDirectory(directory, stat);
   if ((stat.mode & 0o077) === 0) return;
   chmodSync(directory, 0o700);
   if (othersMayWrite(stat)) refuseForeignEntries(directory);
-}
-
-/** The same for the directory of sockets, to which no way may lead that others can change. @throws PlaceProblem */
-export function ensureSocketDirectory(directory: string): void {
-  refuseForeignWay(nearestThere(dirname(directory)));
-  ensurePrivateDirectory(directory);
 }
 
 function nearestThere(directory: string): string {

@@ -1,5 +1,5 @@
 // Whose is a place of the file system? What lies where others may put something is not ours because it has our name.
-import { type Stats, lstatSync, readlinkSync } from 'node:fs';
+import { type Stats, lstatSync, readlinkSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { shellWord } from './shell-word.ts';
 
@@ -63,6 +63,24 @@ export function refuseForeignWay(path: string): void {
     if (target.startsWith('/')) here = '/';
     ahead.unshift(...partsOf(target));
   }
+}
+
+/**
+ * @param path of a file that says what is done in this user's name; need not exist
+ * @throws PlaceProblem when others than this user and root may write it, or put another one in its place
+ */
+export function refuseForeignFile(path: string): void {
+  try {
+    refuseForeignWay(path);
+    const stat = statSync(path);
+    // Whoever writes to a device or a pipe changes nothing that lies there.
+    if (!stat.isFile() || !othersMayWrite(stat)) return;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return;
+    throw error;
+  }
+  throw new PlaceProblem(`${path} is not safe: others may write it`, `chmod go-w ${shellWord(path)}`);
 }
 
 function refuseOpen(path: string, directory: string, stat: Stats): void {

@@ -1,7 +1,7 @@
 // Commands that go to another machine's daemon: a stand-in for ssh leads to the daemon of the test, or fails as ssh does.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { test } from 'node:test';
@@ -244,4 +244,6 @@ test('contexts name other daemons; the one in use is taken, BANGER_CONTEXT and B
   await refuse(['remove', 'local'], 2, /always there/);
   writeFileSync(join(env.HOME, 'config/contexts.json'), '{"current": 1}');
   await refuse(['list'], 2, /contexts\.json is no list of contexts\n {2}try: rm /);
+  chmodSync(join(env.HOME, 'config/contexts.json'), 0o666);
+  await refuse(['list'], 2, /contexts\.json is not safe: others may write it\n {2}try: chmod go-w /);
 });
