@@ -178,6 +178,46 @@ test('a second copy into one folder is not led out by the links of the first (3.
   assertSafe();
 });
 
+test('later copies follow no link that came out of a guest, to write or to read, wherever it stands in a path (3.13)', () => {
+  const tree: Member[] = [
+    { path: './sub', type: 'symlink', linkPath: '../outside' },
+    { path: './keys', type: 'symlink', linkPath: '../outside/keys' },
+    { path: './inner/', type: 'directory' },
+    { path: './inner/f', body: 'mine' },
+    { path: './near', type: 'symlink', linkPath: 'inner' },
+  ];
+  assert.equal(receive(archive(tree)).status, 0);
+  symlinkSync('target/sub', `${base}/way`);
+  const file = Buffer.concat([member({ path: 'keys', body: 'evil' }), tarEnd()]);
+  for (const to of [
+    'target/sub/keys',
+    'target/inner/../sub/keys',
+    'target/./sub//keys',
+    'target/near/../sub/keys',
+    'way/keys',
+    'way/more/',
+  ]) {
+    const { status, said } = receive(file, to);
+    assert.equal(status, 1, to);
+    assert.match(said, /outside: the path leads here by a link that came out of a guest/, to);
+  }
+  assert.equal(receive(archive([{ path: './keys', body: 'evil' }]), 'target/sub/x').status, 1);
+  const send = (from: string): { status: number | null; stderr: string } =>
+    spawnSync(COPY_PROGRAM, ['send', `--from=${base}/${from}`, '--name=n'], { encoding: 'utf8' });
+  for (const from of ['target/keys', 'target/sub', 'target/sub/keys', 'way/keys']) {
+    const { status, stderr } = send(from);
+    assert.equal(status, 1, from);
+    assert.match(stderr, /by a link that came out of a guest/, from);
+  }
+  // What leads on within its directory, and links of the person's own, are followed as ever.
+  symlinkSync('target', `${base}/own`);
+  assert.equal(send('own/near/f').status, 0);
+  assert.equal(receive(Buffer.concat([member({ path: 'f', body: 'new' }), tarEnd()]), 'own/near/f').status, 0);
+  assert.equal(readFileSync(`${base}/target/inner/f`, 'utf8'), 'new');
+  for (const name of ['way', 'own']) rmSync(`${base}/${name}`);
+  assertSafe();
+});
+
 test('a file that has other names outside of the target is replaced, not written into (3.13)', () => {
   spawnSync('ln', [`${base}/outside/keys`, `${base}/target/keys`]);
   assert.equal(receive(archive([{ path: './keys', body: 'new' }])).status, 0);

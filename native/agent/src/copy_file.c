@@ -1,4 +1,5 @@
 #include "copy_file.h"
+#include "copy_marks.h"
 #include "copy.h"
 #include "copy_stream.h"
 #include <errno.h>
@@ -150,7 +151,7 @@ void copy_read_xattrs(struct copy_entry *e, int fd, const char *shown) {
   static char names[XATTR_LIST_MAX], value[XATTR_SIZE_MAX];
   ssize_t listed = flistxattr(fd, names, sizeof names);
   for (char *name = names; listed > 0 && name < names + listed; name += strlen(name) + 1) {
-    if (!is_carried(name)) continue;
+    if (!is_carried(name) || copy_is_mark(name)) continue;
     ssize_t length = fgetxattr(fd, name, value, sizeof value);
     if (length < 0) continue;
     if (!copy_entry_add_xattr(e, name, value, (size_t)length)) copy_fail(shown, "its attributes are too large", -E2BIG);

@@ -1,5 +1,6 @@
 #include "copy.h"
 #include "copy_entry.h"
+#include "copy_marks.h"
 #include "copy_place.h"
 #include "copy_stream.h"
 #include "copy_target.h"
@@ -82,6 +83,7 @@ static void place_member(size_t *outside, char *first, size_t room) {
   if (!*name) copy_fail(shown, "the copy holds a file where its root is", -EBADMSG);
   if (entry.kind == COPY_HARD_LINK) place_hard_link(parent, name, shown);
   else if (entry.kind == COPY_LINK) {
+    if (options->is_beneath) copy_mark_links(parent);
     copy_place_link(parent, name, &entry, shown);
     if (options->keeps_owners) copy_give_link_owner(parent, name, &entry, shown);
     if (options->is_beneath && leads_out(&entry) && (*outside)++ == 0) snprintf(first, room, "%s", shown);

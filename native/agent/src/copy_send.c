@@ -1,6 +1,7 @@
 #include "copy.h"
 #include "copy_entry.h"
 #include "copy_file.h"
+#include "copy_marks.h"
 #include "copy_names.h"
 #include "copy_stream.h"
 #include <dirent.h>
@@ -211,6 +212,7 @@ void copy_send(const char *path, const char *name) {
   raise_limit_of_files();
   copy_entry_init(&entry);
   snprintf(shown, sizeof shown, "%s", path);
+  copy_refuse_marked_way(path, true);
   // The person named it, so a link is followed; a pipe is waited for.
   int fd = open(path, O_RDONLY | O_NOCTTY | O_CLOEXEC);
   if (fd < 0 && errno == ENXIO && stat(path, &st) == 0 && S_ISSOCK(st.st_mode)) copy_fail(path, "it is a socket", -EINVAL);

@@ -1,4 +1,5 @@
 #include "copy_target.h"
+#include "copy_marks.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -65,28 +66,17 @@ static void find_new(const struct copy_receive_options *o, bool is_directory, st
   open_parent(path, target);
 }
 
-// The parent of a path, as realpath(3) has it. False when there is none.
-static bool real_parent(const char *path, char *into) {
-  char parent[PATH_MAX];
-  snprintf(parent, sizeof parent, "%s", path);
-  char *slash = strrchr(parent, '/');
-  if (slash) slash[slash == parent] = 0;
-  return realpath(slash ? parent : ".", into) != NULL;
-}
-
 // An earlier copy may have put a link there that leads wherever the guest likes, and the person names it as what it was called in the
 // guest. Below its own directory is where a copy may write anyway; a link of somebody else's is not of a copy.
 static void refuse_link_elsewhere(const char *target) {
-  char path[PATH_MAX], parent[PATH_MAX], real[PATH_MAX];
+  char path[PATH_MAX], real[PATH_MAX];
   struct stat st;
   snprintf(path, sizeof path, "%s", target);
   for (size_t n = strlen(path); n > 1 && path[n - 1] == '/';) path[--n] = 0;
   if (lstat(path, &st) != 0 || !S_ISLNK(st.st_mode) || st.st_uid != geteuid()) return;
   // What is no file and no directory, like the terminal, takes the bytes and is none the worse.
   if (stat(path, &st) != 0 || (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))) return;
-  if (!real_parent(path, parent) || !realpath(path, real)) copy_fail(path, "", errno);
-  size_t n = strcmp(parent, "/") == 0 ? 0 : strlen(parent);
-  if (strncmp(real, parent, n) == 0 && real[n] == '/') return;
+  if (!copy_leads_elsewhere(path, real)) return;
   copy_fail(real, "the target is a link to here, out of its directory; a copy out of a guest follows none of these, so name this path", -ELOOP);
 }
 
@@ -95,7 +85,10 @@ void copy_find_target(const struct copy_receive_options *o, bool is_directory, s
   *target = (struct copy_target){.directory = -1};
   if (strlen(o->target) >= sizeof target->shown) copy_fail(o->target, "", ENAMETOOLONG);
   snprintf(target->shown, sizeof target->shown, "%s", o->target);
-  if (o->is_beneath) refuse_link_elsewhere(o->target);
+  if (o->is_beneath) {
+    copy_refuse_marked_way(o->target, false);
+    refuse_link_elsewhere(o->target);
+  }
   if (stat(o->target, &st) == 0) {
     if (S_ISDIR(st.st_mode)) find_in_directory(o, is_directory, target);
     else find_existing_file(o, is_directory, target);
