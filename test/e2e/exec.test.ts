@@ -83,6 +83,13 @@ test('a command is as long as Linux allows, and what is longer costs the next co
   assert.equal((await exec('web', '--', 'true')).status, 0);
 });
 
+test('a session whose worker in the guest is killed ends with a reason, and costs the next command nothing (3.13, 7.2)', async () => {
+  const killed = await exec('web', '--', 'sh', '-c', 'head -c 100000 /dev/zero; kill -9 $PPID; sleep 1000');
+  assert.equal(killed.status, 125);
+  assert.match(killed.stderr, /the guest agent sent/);
+  assert.equal((await exec('web', '--', 'echo', 'alive')).stdout, 'alive\n');
+});
+
 test('with -t the command has a terminal of our size, which follows ours (3.13)', async () => {
   const script = "stty size; trap 'stty size; exit 0' WINCH; echo ready; while :; do sleep 0.1; done";
   const terminal = startOnTerminal(sandbox(), ['vm', 'exec', '-it', 'web', 'sh', '-c', script], { columns: 97, rows: 31 });

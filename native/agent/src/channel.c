@@ -1,4 +1,5 @@
 #include "channel.h"
+#include "common/constants.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -111,6 +112,14 @@ bool channel_write(struct channel *c, const void *bytes, size_t n) {
     n -= piece;
   }
   return !c->gone;
+}
+
+// No type of a frame is 0xff, and no reply begins with it; so many bytes fill up any frame that was begun.
+void channel_break_off(struct channel *c) {
+  static uint8_t nonsense[FRAME_HEADER_BYTES + FRAME_MAX_PAYLOAD_BYTES + 2];
+  memset(nonsense, 0xff, sizeof nonsense);
+  c->scanning = true;
+  if (channel_write(c, nonsense, sizeof nonsense)) channel_flush(c);
 }
 
 // poll() on a port without a host returns at once for ever, so the wait is for the signal that virtio_console sends when

@@ -30,6 +30,8 @@ bool channel_read_more(struct channel *c);
 bool channel_flush(struct channel *c);
 /** Appends, waiting for the host whenever the out buffer is full. False: the host is gone. */
 bool channel_write(struct channel *c, const void *bytes, size_t n);
+/** Makes the host give up what stands half done in the stream, whatever it is, and waits for the next BANGER-SYNC. */
+void channel_break_off(struct channel *c);
 /** poll() events that are of interest now: always hang-up, input only if `wants_input`. */
 short channel_events(const struct channel *c, bool wants_input);
 /** Handles what poll() reported. False: the host is gone. */

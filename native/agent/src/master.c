@@ -26,6 +26,7 @@ struct worker {
   pid_t pid;              // 0: none
   char device[64];        // serial port, "" when not found yet
   int64_t not_before_ms;  // back-off after a death
+  bool was_killed;        // the last one, perhaps in the middle of a session
 };
 
 struct master {
@@ -40,6 +41,7 @@ static void run_worker(struct master *m, int slot, int fd, bool is_serial) {
   if (m->vsock_fd >= 0) close(m->vsock_fd);
   close(m->signal_fd);
   channel_open(&channel, fd, is_serial, is_serial, slot);
+  if (m->workers[slot].was_killed) channel_break_off(&channel);
   serve_channel(&channel);
   _exit(0);
 }
@@ -48,7 +50,10 @@ static void start_serial(struct master *m, int slot) {
   struct worker *w = &m->workers[slot];
   w->not_before_ms = monotonic_ms() + RESPAWN_BACK_OFF_MS;
   pid_t pid = fork();
-  if (pid > 0) w->pid = pid;
+  if (pid > 0) {
+    w->pid = pid;
+    w->was_killed = false;
+  }
   if (pid != 0) return;
   int fd = open(w->device, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
   if (fd < 0) _exit(1);
@@ -101,10 +106,12 @@ static void accept_vsock(struct master *m) {
 static void reap_workers(struct master *m) {
   struct signalfd_siginfo info;
   while (read(m->signal_fd, &info, sizeof info) > 0) continue;
-  for (pid_t pid; (pid = waitpid(-1, NULL, WNOHANG)) > 0;)
+  int status;
+  for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;)
     for (int slot = 0; slot < AGENT_SLOTS; slot++) {
       if (m->workers[slot].pid != pid) continue;
       m->workers[slot].pid = 0;
+      m->workers[slot].was_killed = slot < AGENT_SERIAL_PORTS && WIFSIGNALED(status);
       agent_shared->session_open[slot] = false;
     }
 }
