@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { clientExample, clientProgram } from '../support/user/client-program.ts';
 import { COPY_CASES, layOut, look } from '../support/guest/copy-cases.ts';
+import { fatDisk } from '../support/guest/fat-disk.ts';
 import { createVm, daemonStatus, eventually, guest, startBanger, useSandbox } from '../support/machine/e2e.ts';
 import { startOnTerminal } from '../support/user/pty.ts';
 import { request, sendRaw } from '../support/user/raw-http.ts';
@@ -238,6 +239,26 @@ test('every row of the table of copies holds in a VM (11.10)', async (t) => {
   }
   await sandbox().must(['vm', 'cp', 'web:/root/far', `${directory}/back`]);
   for (const [at, { title, after }] of rows.entries()) assert.deepEqual(look(`${directory}/back/${at}`), after, title);
+});
+
+test('where upper and lower case are the same, the second of two such names is refused (11.10)', async (t) => {
+  const directory = openDirectory(t, 'cases');
+  writeFileSync(`${directory}/fat`, fatDisk());
+  for (const name of ['files', 'folders/D', 'folders/d', 'one']) mkdirSync(`${directory}/${name}`, { recursive: true });
+  for (const name of ['files/A', 'files/a', 'folders/D/f', 'folders/d/f', 'one/A']) writeFileSync(`${directory}/${name}`, name);
+  await sandbox().must(['vm', 'cp', `${directory}/fat`, 'web:/root/fat']);
+  await guest(sandbox(), 'web').sh('modprobe -a loop vfat; mkdir /mnt/fat; mount -t vfat -o loop /root/fat /mnt/fat');
+  for (const name of ['files', 'folders']) {
+    const { status, stderr } = await sandbox().banger(['vm', 'cp', `${directory}/${name}`, 'web:/mnt/fat']);
+    assert.equal(status, 1, stderr);
+    assert.match(stderr, new RegExp(`/mnt/fat/${name}/[ad]/?: the file system there takes its name for that of another file of the copy`, 'i'));
+  }
+  // What was there before has the name that it has.
+  await sandbox().must(['vm', 'cp', `${directory}/one`, 'web:/mnt/fat']);
+  writeFileSync(`${directory}/one/a`, 'again');
+  rmSync(`${directory}/one/A`);
+  await sandbox().must(['vm', 'cp', `${directory}/one`, 'web:/mnt/fat']);
+  assert.equal(await guest(sandbox(), 'web').sh('cat /mnt/fat/one/A; umount /mnt/fat'), 'again');
 });
 
 test('a tree comes back from a VM as it went: names, times, modes, other names, holes (11.10)', async (t) => {

@@ -81,6 +81,7 @@ static void place_member(size_t *outside, char *first, size_t room) {
   int parent = copy_tree_parent(entry.path, name, sizeof name);
   const char *shown = copy_tree_shown(entry.path);
   if (!*name) copy_fail(shown, "the copy holds a file where its root is", -EBADMSG);
+  copy_tree_refuse_same_name(name, entry.path);
   if (entry.kind == COPY_HARD_LINK) place_hard_link(parent, name, shown);
   else if (entry.kind == COPY_LINK) {
     if (options->is_beneath) copy_mark_links(parent);
@@ -129,7 +130,7 @@ static void receive_tree(const struct copy_target *target) {
     copy_give_plain_xattrs(root, &entry, options->keeps_owners, target->shown);
     if (options->keeps_owners) copy_give_other_xattrs(root, &entry, target->shown);
   }
-  copy_tree_begin(dup(root), target->shown, options);
+  copy_tree_begin(dup(root), target->shown, is_new, options);
   while (next_entry()) place_member(&outside, first, sizeof first);
   copy_tree_end();
   if (is_new) copy_give_rights(root, &rights, options->keeps_owners, target->shown);

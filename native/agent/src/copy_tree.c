@@ -1,10 +1,12 @@
 #include "copy_tree.h"
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define OPEN_DIRECTORY (O_RDONLY | O_DIRECTORY | O_CLOEXEC)
@@ -12,7 +14,8 @@
 struct level {
   int fd;
   char *name;
-  bool is_new;
+  bool is_new;    // gets its rights when it is left
+  bool was_made;  // by this copy, so that what is in it came with the copy
   struct copy_rights rights;
 };
 
@@ -39,10 +42,10 @@ static struct level *add_level(int fd, const char *name) {
   return &levels[depth++];
 }
 
-void copy_tree_begin(int root, const char *shown, const struct copy_receive_options *given) {
+void copy_tree_begin(int root, const char *shown, bool is_new, const struct copy_receive_options *given) {
   options = given;
   root_shown = shown;
-  add_level(root, "");
+  add_level(root, "")->was_made = is_new;
 }
 
 // The path of an open directory for messages.
@@ -78,6 +81,24 @@ static const char *next_part(const char **at, size_t *length, const char *path) 
     if (*length > NAME_MAX) copy_fail(copy_tree_shown(path), "", ENAMETOOLONG);
     if (*length != 1 || part[0] != '.') return part;
   }
+}
+
+// Whether a directory lists just this name. One that cannot be listed is taken at its word.
+static bool is_listed(int directory, const char *name) {
+  int fd = openat(directory, ".", OPEN_DIRECTORY);
+  DIR *entries = fd < 0 ? NULL : fdopendir(fd);
+  bool is_found = !entries;
+  for (struct dirent *entry; !is_found && (entry = readdir(entries));) is_found = strcmp(entry->d_name, name) == 0;
+  if (entries) closedir(entries);
+  else if (fd >= 0) close(fd);
+  return is_found;
+}
+
+void copy_tree_refuse_same_name(const char *name, const char *path) {
+  struct stat s;
+  const struct level *l = &levels[depth - 1];
+  if (!l->was_made || fstatat(l->fd, name, &s, AT_SYMLINK_NOFOLLOW) != 0 || is_listed(l->fd, name)) return;
+  copy_fail(copy_tree_shown(path), "the file system there takes its name for that of another file of the copy", -EEXIST);
 }
 
 // A directory, never through a link, unless the one who sends may change everything here anyway.
@@ -122,12 +143,13 @@ void copy_tree_directory(const struct copy_entry *e) {
   char name[NAME_MAX + 1];
   int parent = copy_tree_parent(e->path, name, sizeof name);
   if (!*name) return;
+  copy_tree_refuse_same_name(name, e->path);
   bool is_new = mkdirat(parent, name, 0700) == 0;
   if (!is_new && errno != EEXIST) copy_fail(copy_tree_shown(e->path), "", errno);
   enter(name, e->path);
   if (!is_new) return;
   struct level *l = &levels[depth - 1];
-  l->is_new = true;
+  l->is_new = l->was_made = true;
   l->rights = copy_rights_of(e);
   copy_give_plain_xattrs(l->fd, e, options->keeps_owners, copy_tree_shown(e->path));
   if (options->keeps_owners) copy_give_other_xattrs(l->fd, e, copy_tree_shown(e->path));

@@ -5,12 +5,17 @@
 #include "copy.h"
 #include "copy_entry.h"
 
-/** Begins at an open directory. `shown` is its path for messages. */
-void copy_tree_begin(int root, const char *shown, const struct copy_receive_options *options);
+/** Begins at an open directory. `shown` is its path for messages; `is_new`: this copy has made it. */
+void copy_tree_begin(int root, const char *shown, bool is_new, const struct copy_receive_options *options);
 /** Goes to the directory in which `path` is, and makes what is missing. `name`: its last part, "" for the root. */
 int copy_tree_parent(const char *path, char *name, size_t capacity);
 /** Makes and enters the directory of an entry. One that is there stays what it is. */
 void copy_tree_directory(const struct copy_entry *e);
+/**
+ * Ends the process when the directory in which the tree is has `name` by another spelling, as where upper and lower case are the same: one of
+ * two files would be lost. What was in a directory before this copy may have any spelling.
+ */
+void copy_tree_refuse_same_name(const char *name, const char *path);
 /** Leaves all; every new directory gets its mode and time when it is left. */
 void copy_tree_end(void);
 /** Opens, without making anything, the directory in which `path` is; the caller closes it. */
