@@ -10,10 +10,10 @@ export function declareCommand(cli: Cli) {
     'banger bundle build --force --progress plain',
     'banger bundle build --firecracker /opt/firecracker/firecracker --jailer /opt/firecracker/jailer',
   ])
-    .option('--force', 'make it also when it is up to date')
+    .option('--force', 'build it even if it is up to date')
     .option('--firecracker <path>', 'program to copy into the bundle (BANGER_FIRECRACKER)')
     .option('--jailer <path>', 'jailer of the same release (BANGER_JAILER)')
-    .option('-d, --detach', 'print the id of the operation and leave')
+    .option('-d, --detach', 'print the id of the operation and return at once')
     .addOption(progressOption())
     .action(async (flags) => {
       const given = (flag: string | undefined, variable: string): string | undefined => flag ?? (cli.env[variable] || undefined);

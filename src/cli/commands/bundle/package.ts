@@ -7,13 +7,13 @@ import { progressOption } from '../../progress-option.ts';
 const DEFAULT_NAME = 'banger-bundle.tar.zst';
 
 export function declareCommand(cli: Cli) {
-  return newCommand('package', 'archive the runtime bundle, with a manifest for `bundle fetch` beside it', [
+  return newCommand('package', 'pack the runtime bundle, with a manifest for `bundle fetch` beside it', [
     'banger bundle package',
     'banger bundle package -o /srv/www/banger-bundle.tar.zst --url https://example.org/banger-bundle.tar.zst',
   ])
-    .option('-o, --output <file>', 'where to, on the machine of the daemon', DEFAULT_NAME)
-    .option('--url <url>', 'where the archive will be; default: beside its manifest, wherever that is')
-    .option('-d, --detach', 'print the id of the operation and leave')
+    .option('-o, --output <file>', "output file, on the daemon's machine", DEFAULT_NAME)
+    .option('--url <url>', 'address that the archive will have (default: beside its manifest)')
+    .option('-d, --detach', 'print the id of the operation and return at once')
     .addOption(progressOption())
     .action(async (flags) => {
       const path = resolve(flags.output);

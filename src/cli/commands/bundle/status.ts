@@ -6,7 +6,7 @@ import { type Facts, printOne, showing, widthOf } from '../../output.ts';
 import { renderFacts, renderTable } from '../../render/table.ts';
 
 export function declareCommand(cli: Cli) {
-  const command = newCommand('status', 'show the runtime bundle; ends with 1 when it cannot be used', ['banger bundle status']);
+  const command = newCommand('status', 'show the runtime bundle; exits with 1 if it cannot be used', ['banger bundle status']);
   return showing(command, 'its directory only').action(async (flags) => {
     const bundle = await cli.api().bundle();
     if (!bundle.found || bundle.problems.length > 0) cli.exitCode = 1;

@@ -9,20 +9,20 @@ export function declareCommand(cli: Cli) {
     'banger context add lab ssh://dev@lab.example.org',
     'banger context add lab ssh://lab.example.org:2222 --program /opt/banger/bin/banger',
   ])
-    .argument('<context>', 'what it is called')
+    .argument('<context>', 'name of the context')
     .argument('<host>', 'ssh://[user@]host[:port], or unix:///path of a socket')
-    .option('--program <path>', 'banger on that machine; default: found there')
-    .option('--use', 'commands go there from now on')
+    .option('--program <path>', 'path of banger on that machine (default: banger finds it)')
+    .option('--use', 'make it the default for later commands')
     .action(async (name, host, flags) => {
       if (name === LOCAL_CONTEXT || !/^[\w][\w.-]{0,62}$/.test(name)) {
-        throw new BangerError('INVALID_INPUT', `${JSON.stringify(name)} cannot name a context`, {
-          remedy: 'take letters, digits, dots and dashes',
+        throw new BangerError('INVALID_INPUT', `${JSON.stringify(name)} is not a valid name for a context`, {
+          remedy: 'use letters, digits, dots and dashes',
         });
       }
       parseHost(host, flags.program);
       const { current, contexts } = loadContexts(cli);
       if (Object.hasOwn(contexts, name)) {
-        throw new BangerError('NAME_TAKEN', `there is a context ${name} already`, { remedy: `banger context remove ${name}` });
+        throw new BangerError('NAME_TAKEN', `there is already a context ${name}`, { remedy: `banger context remove ${name}` });
       }
       const added = { host, ...(flags.program === undefined ? {} : { program: flags.program }) };
       await saveContexts(cli, { current: flags.use === true ? name : current, contexts: { ...contexts, [name]: added } });

@@ -9,7 +9,7 @@ export function declareCommand(cli: Cli) {
     .argument('<context>', 'a context')
     .action(async (name) => {
       const { current, contexts } = loadContexts(cli);
-      if (name === LOCAL_CONTEXT) throw new BangerError('INVALID_INPUT', 'this machine is always there');
+      if (name === LOCAL_CONTEXT) throw new BangerError('INVALID_INPUT', 'the context of this machine cannot be removed');
       endpointOf({ current, contexts }, name);
       const { [name]: _removed, ...rest } = contexts;
       await saveContexts(cli, { current: current === name ? LOCAL_CONTEXT : current, contexts: rest });

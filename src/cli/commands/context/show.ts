@@ -5,10 +5,10 @@ import { endpointName, endpointOf } from '../../../client/endpoint.ts';
 import { printOne, showing } from '../../output.ts';
 
 export function declareCommand(cli: Cli) {
-  const command = newCommand('show', 'show where commands go, or a context', [
+  const command = newCommand('show', 'show a context (default: the one in use)', [
     'banger context show',
     'banger context show lab -o json',
-  ]).argument('[context]', 'a context; default: what is in use');
+  ]).argument('[context]', 'a context (default: the one in use)');
   return showing(command).action(async (name, flags) => {
     const contexts = loadContexts(cli);
     const isCurrent = name === undefined;

@@ -4,7 +4,7 @@ import { loadContexts, saveContexts } from '../../../client/context-file.ts';
 import { endpointName, endpointOf } from '../../../client/endpoint.ts';
 
 export function declareCommand(cli: Cli) {
-  return newCommand('use', 'let commands go to the daemon of a context from now on', ['banger context use lab', 'banger context use local'])
+  return newCommand('use', 'send later commands to the daemon of a context', ['banger context use lab', 'banger context use local'])
     .argument('<context>', 'a context, or `local` for this machine')
     .action(async (name) => {
       const contexts = loadContexts(cli);

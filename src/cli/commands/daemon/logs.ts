@@ -17,12 +17,12 @@ export function declareCommand(cli: Cli) {
     'banger daemon logs --since 1h',
     'banger daemon logs --operation 3f2a',
   ])
-    .option('-f, --follow', 'go on as it grows')
+    .option('-f, --follow', 'print new lines as they come')
     .addOption(tailOption())
-    .option('--since <time>', 'from a time on, or from so long ago', parseSince)
-    .addOption(newOption('--level <level>', 'this level and above (default: all that there is)').choices(LOG_LEVELS))
-    .option('--operation <id>', 'of one operation, by its id or the beginning of it')
-    .option('--vm <name>', 'of one virtual machine')
+    .option('--since <time>', 'since a time, or a duration ago', parseSince)
+    .addOption(newOption('--level <level>', 'this level and above (default: all)').choices(LOG_LEVELS))
+    .option('--operation <id>', 'only of one operation, by id or the beginning of its id')
+    .option('--vm <name>', 'only of one virtual machine')
     .action(async (flags) => {
       requireLocal(cli, 'daemon logs');
       const { daemonLogPath } = cli.directories();

@@ -4,11 +4,11 @@ import { requireLocal } from '../../require-local.ts';
 import { askToEnd } from '../../ask-to-end.ts';
 
 export function declareCommand(cli: Cli) {
-  return newCommand('restart', 'stop the daemon and start it; virtual machines go on running', [
+  return newCommand('restart', 'restart the daemon; virtual machines keep running', [
     'banger daemon restart',
     'banger daemon restart --yes',
   ])
-    .option('-y, --yes', 'also when sessions are open, which end with it')
+    .option('-y, --yes', 'even if this ends open sessions')
     .option('-f, --force', 'the same as --yes')
     .action(async (flags) => {
       requireLocal(cli, 'daemon restart');

@@ -3,7 +3,7 @@ import { newCommand } from '../../command.ts';
 import { requireLocal } from '../../require-local.ts';
 
 export function declareCommand(cli: Cli) {
-  return newCommand('start', 'start the daemon; does nothing when it runs', ['banger daemon start']).action(async () => {
+  return newCommand('start', 'start the daemon, unless it runs', ['banger daemon start']).action(async () => {
     requireLocal(cli, 'daemon start');
     const { startDaemon } = await import('../../../client/daemon-process.ts');
     await startDaemon(cli);

@@ -6,7 +6,7 @@ import { newCommand } from '../../command.ts';
 import { printOne, showing } from '../../output.ts';
 
 export function declareCommand(cli: Cli) {
-  const command = newCommand('status', 'show the daemon and what it chose; does not start it', [
+  const command = newCommand('status', 'show the daemon and the drivers it chose; does not start it', [
     'banger daemon status -o json',
     "banger daemon status --format '{{.drivers.hypervisor.name}}'",
   ]);

@@ -4,8 +4,8 @@ import { requireLocal } from '../../require-local.ts';
 import { askToEnd } from '../../ask-to-end.ts';
 
 export function declareCommand(cli: Cli) {
-  return newCommand('stop', 'stop the daemon; virtual machines go on running', ['banger daemon stop', 'banger daemon stop --yes'])
-    .option('-y, --yes', 'also when sessions are open, which end with it')
+  return newCommand('stop', 'stop the daemon; virtual machines keep running', ['banger daemon stop', 'banger daemon stop --yes'])
+    .option('-y, --yes', 'even if this ends open sessions')
     .option('-f, --force', 'the same as --yes')
     .action(async (flags) => {
       requireLocal(cli, 'daemon stop');

@@ -3,11 +3,8 @@ import { newCommand } from '../../command.ts';
 import { refuseUnlessRoot } from './setup.ts';
 
 export function declareCommand(cli: Cli) {
-  return newCommand('remove', 'take back what `dns setup` told the resolvers of this machine', [
-    'sudo banger dns remove',
-    'banger dns remove --dry-run',
-  ])
-    .option('--dry-run', 'tell what would be removed, and remove nothing')
+  return newCommand('remove', 'undo `dns setup`', ['sudo banger dns remove', 'banger dns remove --dry-run'])
+    .option('--dry-run', 'only show what to remove')
     .action(async (flags) => {
       const [{ setupMachine }, { installedResolvers }, { dnsRemoveStep }, { runSetup }] = await Promise.all([
         import('../../../setup/machine.ts'),

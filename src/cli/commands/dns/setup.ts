@@ -6,13 +6,13 @@ import { newCommand, newOption } from '../../command.ts';
 const KINDS = ['systemd-resolved', 'networkmanager', 'dnsmasq'] as const;
 
 export function declareCommand(cli: Cli) {
-  return newCommand('setup', 'tell the resolver of this machine to ask banger for names under .vm', [
+  return newCommand('setup', "make this machine's resolver ask banger for names under .vm", [
     'banger dns setup --dry-run',
     'sudo banger dns setup --server 127.0.0.1:42069',
   ])
-    .addOption(newOption('--for <resolver>', 'which resolver (default: the one that this machine uses)').choices(KINDS))
-    .option('--server <address:port>', 'where banger answers (default: where your daemon does)')
-    .option('--dry-run', 'show what would be written, and write nothing')
+    .addOption(newOption('--for <resolver>', 'resolver to configure (default: the one this machine uses)').choices(KINDS))
+    .option('--server <address:port>', "address of banger's name server (default: your daemon's)")
+    .option('--dry-run', 'only show the file to write')
     .action(async (flags) => {
       const [{ setupMachine }, { RESOLVERS, adviceWithoutResolver, findResolver, refuseConflicts }, { dnsSetupStep }, { runSetup }] =
         await Promise.all([
@@ -61,5 +61,5 @@ export function parseServer(text: string): { address: string; port: number } {
 /** @throws NOT_PERMITTED with the command that does it as root */
 export function refuseUnlessRoot(command: string): void {
   if (process.getuid?.() === 0) return;
-  throw new BangerError('NOT_PERMITTED', 'files of the resolver belong to root', { remedy: `sudo banger ${command}` });
+  throw new BangerError('NOT_PERMITTED', "only root can change the resolver's files", { remedy: `sudo banger ${command}` });
 }

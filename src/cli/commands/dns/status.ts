@@ -4,7 +4,7 @@ import { newCommand } from '../../command.ts';
 import { type Facts, printOne, showing } from '../../output.ts';
 
 export function declareCommand(cli: Cli) {
-  const command = newCommand('status', 'show whether names under .vm are answered, and who asks; ends with 1 when they are not answered', [
+  const command = newCommand('status', 'show whether names under .vm work; exits with 1 if banger does not answer them', [
     'banger dns status',
   ]);
   return showing(command, 'the address of the server only').action(async (flags) => {

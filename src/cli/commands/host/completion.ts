@@ -3,7 +3,7 @@ import { newArgument, newCommand } from '../../command.ts';
 import { SCRIPTS, SHELLS } from '../../completion/scripts.ts';
 
 export function declareCommand(cli: Cli) {
-  return newCommand('completion', 'print the completion script of a shell: verbs, switches, and names of machines and images', [
+  return newCommand('completion', 'print the completion script of a shell', [
     'banger completion bash',
     '# bash, in ~/.bashrc:                 eval "$(banger completion bash)"',
     '# zsh, in ~/.zshrc after compinit:    eval "$(banger completion zsh)"',

@@ -11,12 +11,12 @@ type Finding = DoctorReport['verdicts'][number];
 type DriverCapability = DoctorReport['drivers'][number];
 
 export function declareCommand(cli: Cli) {
-  const command = newCommand(
-    'doctor',
-    'tell what this host can do, and what is wrong with it, its VMs and images; ends with 3 when something fails',
-    ['banger doctor', 'banger doctor --fix', 'banger doctor -o json'],
-  ).option('--fix', 'mend what can be mended without touching what you made, and tell what was done');
-  return showing(command, 'names of the checks that fail only').action(async (flags) => {
+  const command = newCommand('doctor', 'check this host, its VMs and its images; exits with 3 if a check fails', [
+    'banger doctor',
+    'banger doctor --fix',
+    'banger doctor -o json',
+  ]).option('--fix', 'make the repairs that touch nothing you made, and list them');
+  return showing(command, 'only the names of checks that fail').action(async (flags) => {
     const { fixed, report } = flags.fix === true ? await cli.api().doctorFix() : { fixed: [], report: await cli.api().doctor() };
     for (const one of fixed) cli.note(fixedLine(one));
     const failing = report.verdicts.filter((finding) => finding.level === 'fail');

@@ -9,15 +9,15 @@ export function declareCommand(cli: Cli) {
     'sudo banger setup --firecracker ~/fc/firecracker --jailer ~/fc/jailer',
     'sudo banger setup --uninstall',
   ])
-    .option('--user <name>', 'who may use it, by name or uid; may be repeated (default: who called sudo)', collect)
-    .option('--firecracker <path>', 'the Firecracker that jails run, copied; with --jailer (default: no jails)')
-    .option('--jailer <path>', 'the jailer of the same version, copied')
-    .option('--uninstall', 'remove all that setup made')
-    .option('--dry-run', 'tell what would be done, and do nothing')
+    .option('--user <name>', 'user who may use it, by name or uid (may be repeated; default: the user who called sudo)', collect)
+    .option('--firecracker <path>', 'Firecracker for jails, which setup copies; needs --jailer (default: no jails)')
+    .option('--jailer <path>', 'jailer of the same version, which setup copies')
+    .option('--uninstall', 'remove everything that setup made')
+    .option('--dry-run', 'only show what to do')
     .action(async (flags) => {
       if (flags.uninstall === true && flags.user !== undefined) throw new BangerError('USAGE', '--uninstall and --user exclude each other');
       if (process.getuid?.() !== 0) {
-        throw new BangerError('NOT_PERMITTED', 'setup writes files that belong to root', { remedy: 'sudo banger setup' });
+        throw new BangerError('NOT_PERMITTED', 'only root can run setup', { remedy: 'sudo banger setup' });
       }
       process.umask(0o022);
       await setUp(cli, flags);

@@ -15,14 +15,14 @@ import { sshIncludePath } from '../../../client/ssh-values.ts';
 const KEPT_VARIABLES = ['BANGER_CONFIG', 'BANGER_STATE_DIR', 'BANGER_CACHE_DIR', 'BANGER_RUNTIME_DIR'];
 
 export function declareCommand(cli: Cli) {
-  return newCommand('ssh-config', 'let ssh, scp, sftp, rsync, git and editors reach virtual machines as NAME.vm', [
+  return newCommand('ssh-config', 'make ssh, scp, sftp, rsync, git and editors reach virtual machines as NAME.vm', [
     'banger ssh-config --install && ssh web.vm',
     'banger ssh-config --remove',
     'banger ssh-config --print > my-own-ssh-config',
   ])
-    .addOption(newOption('--install', 'also put one line, an Include, at the top of ~/.ssh/config').conflicts(['remove', 'print']))
-    .addOption(newOption('--remove', 'take that line and the file away').conflicts('print'))
-    .option('--print', 'only print what would be written')
+    .addOption(newOption('--install', 'also add one Include line at the top of ~/.ssh/config').conflicts(['remove', 'print']))
+    .addOption(newOption('--remove', 'remove that line and the file').conflicts('print'))
+    .option('--print', 'only print the configuration')
     .action(async (flags) => {
       requireLocal(cli, 'ssh-config');
       const places = placesOf(cli);
@@ -76,7 +76,7 @@ async function changeUserConfig(path: string, change: Parameters<typeof changeSs
     return await changeSshConfig(path, change);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    throw new BangerError('NOT_PERMITTED', `cannot change ${path}, to which a line must be added: ${code ?? String(error)}`, {
+    throw new BangerError('NOT_PERMITTED', `cannot add a line to ${path}: ${code ?? String(error)}`, {
       remedy: 'make it writable, or add the line yourself to a file that ssh reads',
       cause: error,
     });

@@ -22,29 +22,26 @@ const EXAMPLES = [
 ];
 
 export function declareCommand(cli: Cli) {
-  return newCommand('build', 'build an image: a temporary VM is booted from another one, provisioned, cleaned and kept', EXAMPLES)
+  return newCommand('build', 'build an image: boot a temporary VM from another image, provision it and keep its disks', EXAMPLES)
     .option('--name <name>', 'name of the new image, a DNS label', (value) => checkName(value, 'image'))
     .option('--from <image>', 'image to build from (default: the default image)')
-    .option(
-      '--distribution <name>',
-      'distribution that the image to build from must be of; void: made of its packages, without another image',
-    )
+    .option('--distribution <name>', "distribution of the base image; void: build from Void's packages, without a base image")
     .option('--size <size>', 'root file system (default: what new VMs get)', (value) => parseDiskSize('--size', value))
-    .option('--packages <file>', 'list of packages, one a line, in place of the development packages')
-    .option('--script <file>', 'script to run in the guest after the steps: by the program behind its #!, else by /bin/sh -eu')
+    .option('--packages <file>', 'list of packages, one per line, instead of the development packages')
+    .option('--script <file>', 'script to run in the guest after the steps, by the program of its #! line, else by /bin/sh -eu')
     .option(
       '--step <name>',
-      'provisioning step to take, with those that it needs; may be given several times (default: all that are taken by themselves)',
+      'provisioning step to run, with the steps it needs (may be repeated; default: all except those on request)',
       collect,
     )
-    .option('--skip <name>', 'provisioning step to leave out; may be given several times', collect)
-    .addOption(newOption('--host-ca', 'let the guest of the build trust the authorities that were added to this host; the image does not'))
-    .addOption(newOption('--no-host-ca', 'let it trust only those of its distribution'))
-    .addOption(newOption('--host-proxy', 'tell the guest of the build of the proxies of this host; the image has none of them'))
-    .addOption(newOption('--no-host-proxy', 'tell it of none'))
-    .option('--list-steps', 'show the provisioning steps and leave')
-    .option('--replace', 'take the name from the image that has it; VMs keep that one')
-    .option('-d, --detach', 'print the id of the operation and leave')
+    .option('--skip <name>', 'provisioning step to leave out (may be repeated)', collect)
+    .addOption(newOption('--host-ca', 'let the building guest, not the image, trust the authorities that were added to this host'))
+    .addOption(newOption('--no-host-ca', 'trust only the authorities of its distribution'))
+    .addOption(newOption('--host-proxy', 'let the building guest, not the image, use the proxies of this host'))
+    .addOption(newOption('--no-host-proxy', 'use no proxy of this host'))
+    .option('--list-steps', 'list the provisioning steps')
+    .option('--replace', 'take over the name of an existing image; its VMs keep that image')
+    .option('-d, --detach', 'print the id of the operation and return at once')
     .addOption(progressOption())
     .action(async (flags) => {
       if (flags.listSteps === true) return listSteps(cli);
@@ -100,9 +97,9 @@ function packageNames({ path, text }: { path: string; text: string }): string[] 
   if (bad >= 0) {
     throw new BangerError(
       'INVALID_INPUT',
-      `line ${bad + 1} of ${path} is no name of a package: ${JSON.stringify(lines[bad]?.slice(0, 80))}`,
+      `line ${bad + 1} of ${path} is not the name of a package: ${JSON.stringify(lines[bad]?.slice(0, 80))}`,
       {
-        remedy: 'write one name a line; what stands behind a # is a comment',
+        remedy: 'write one name per line; # begins a comment',
       },
     );
   }
@@ -114,7 +111,7 @@ function readText(flag: string, file: string): { path: string; text: string } {
     return { path: resolve(file), text: readFileSync(file, 'utf8') };
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    throw new BangerError('INVALID_INPUT', `${flag}: ${reason}`, { remedy: 'name a file that can be read', details: { flag, file } });
+    throw new BangerError('INVALID_INPUT', `${flag}: ${reason}`, { remedy: 'name a readable file', details: { flag, file } });
   }
 }
 
@@ -126,7 +123,7 @@ async function listSteps(cli: Cli): Promise<void> {
       { title: 'WHAT', of: (step) => step.title },
       { title: 'NEEDS', of: (step) => (step.needs.length === 0 ? '-' : step.needs.join(', ')) },
       { title: 'PORT', of: (step) => ports(step.servicePorts) },
-      { title: 'TAKEN', of: (step) => (step.isOptional ? 'when asked for' : 'by itself') },
+      { title: 'TAKEN', of: (step) => (step.isOptional ? 'on request' : 'always') },
     ],
     await cli.api().provisionSteps(),
   );

@@ -6,12 +6,12 @@ import { showStages } from '../../operations.ts';
 import { reportInOrder } from '../../targets.ts';
 
 export function declareCommand(cli: Cli) {
-  return newCommand('delete', 'delete images that no virtual machine uses; files that are not in its care stay', [
+  return newCommand('delete', 'delete images that no virtual machine uses; registered files stay', [
     'banger image delete dev',
     'banger image rm -f dev old',
   ])
-    .argument('<name...>', 'names, ids or beginnings of ids')
-    .option('-f, --force', 'do not ask (it is only asked on a terminal)')
+    .argument('<name...>', 'names, ids or starts of ids')
+    .option('-f, --force', 'do not ask for confirmation (banger asks only on a terminal)')
     .option('-y, --yes', 'the same as --force')
     .action(async (names, flags) => {
       const images = await chooseImages(cli, names);

@@ -14,12 +14,12 @@ const EXAMPLES = [
 ];
 
 export function declareCommand(cli: Cli) {
-  return newCommand('import', 'make an image of a root file system (tar), an OCI layout, or what docker save wrote', EXAMPLES)
+  return newCommand('import', 'make an image from a root file system (tar), an OCI layout, or the output of docker save', EXAMPLES)
     .argument('<path>', 'file or directory; - reads standard input')
     .option('--name <name>', 'name of the image, a DNS label (default: from the name of the file)', (value) => checkName(value, 'image'))
-    .option('--reference <name>', 'which of several images in the archive, for example nginx:alpine')
-    .option('--replace', 'take the name from the image that has it; VMs keep that one')
-    .option('-d, --detach', 'print the id of the operation and leave')
+    .option('--reference <name>', 'the image to take if the archive has several, for example nginx:alpine')
+    .option('--replace', 'take over the name of an existing image; its VMs keep that image')
+    .option('-d, --detach', 'print the id of the operation and return at once')
     .addOption(progressOption())
     .action(async (path, flags) => {
       const name = flags.name ?? nameFrom(path);

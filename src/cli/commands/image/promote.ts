@@ -5,15 +5,15 @@ import { showOperation } from '../../operations.ts';
 import { progressOption } from '../../progress-option.ts';
 
 export function declareCommand(cli: Cli) {
-  return newCommand('promote', "copy an image's files into the care of banger (clones where the file system can)", [
+  return newCommand('promote', "copy a registered image's files into the state directory (clones where the file system can)", [
     'banger image promote mine',
     'banger image promote default --name kept',
   ])
-    .argument('<image>', 'name, id or beginning of an id')
-    .option('--name <name>', 'make another image of the copies (default: the image itself, which no VM may use then)', (value) =>
+    .argument('<image>', 'name, id or start of an id')
+    .option('--name <name>', 'make a new image of the copies (default: change the image itself, which no VM may use then)', (value) =>
       checkName(value, 'image'),
     )
-    .option('-d, --detach', 'print the id of the operation and leave')
+    .option('-d, --detach', 'print the id of the operation and return at once')
     .addOption(progressOption())
     .action(async (image, flags) => {
       const body = flags.name === undefined ? {} : { name: flags.name };

@@ -8,8 +8,8 @@ export function declareCommand(cli: Cli) {
     'banger image prune',
     'banger image prune --all -f',
   ])
-    .option('-a, --all', 'every image that no virtual machine uses, but the default one')
-    .option('-f, --force', 'do not ask (it is only asked on a terminal)')
+    .option('-a, --all', 'every unused image except the default one')
+    .option('-f, --force', 'do not ask for confirmation (banger asks only on a terminal)')
     .option('-y, --yes', 'the same as --force')
     .action(async (flags) => {
       const what = flags.all === true ? 'every image that no VM uses' : 'images of older bundles';

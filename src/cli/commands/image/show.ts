@@ -11,7 +11,7 @@ export function declareCommand(cli: Cli) {
   const command = newCommand('show', 'show everything about images (-o json: one object per image)', [
     'banger image show default',
     "banger image show dev --format '{{.buildLogPath}}'",
-  ]).argument('<name...>', 'name, id or beginning of an id');
+  ]).argument('<name...>', 'name, id or start of an id');
   return showing(command, 'names only').action(async (names, flags) => {
     const found: ImageView[] = [];
     await reportInOrder(cli, await chooseImages(cli, names), (image) => void found.push(image));

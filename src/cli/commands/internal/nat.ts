@@ -9,7 +9,7 @@ export function declareCommand(cli: Cli) {
     'banger internal nat up web db',
   ])
     .addArgument(newArgument('<direction>', 'up or down').choices(['up', 'down'] as const))
-    .argument('<name...>', 'names, ids or beginnings of ids')
+    .argument('<name...>', 'names, ids or starts of ids')
     .action(async (direction, names) => {
       const outcomes = (await chooseTargets(cli, names, {})).map((target) => changeVm(cli, target, { nat: direction === 'up' }));
       await reportInOrder(cli, outcomes, (changed) => sayChanged(cli, changed));

@@ -8,7 +8,7 @@ export function declareCommand(cli: Cli) {
   return newCommand('ssh-proxy', 'connect stdin and stdout with sshd in a virtual machine; a ProxyCommand for ssh', [
     'ssh -o ProxyCommand="banger internal ssh-proxy web" web',
   ])
-    .argument('<name>', 'name, id or beginning of an id; may end in .vm')
+    .argument('<name>', 'name, id or start of an id; may end in .vm')
     .option('--port <port>', 'port in the guest instead of its own sshd')
     .option('--known-hosts <file>', 'write the key of the host there first; the name of the file is the name of the host')
     .action(async (host, flags) => {

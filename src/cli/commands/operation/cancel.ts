@@ -7,10 +7,10 @@ import { progressOption } from '../../progress-option.ts';
 export function declareCommand(cli: Cli) {
   return newCommand(
     'cancel',
-    'cancel an operation and wait until it is rolled back; a stop has no way back, its guest is only waited for no longer',
+    'cancel an operation and wait until it is rolled back; a stop cannot be undone, only the wait for its guest ends',
     ['banger operation cancel 3f2a91c0'],
   )
-    .argument('<id>', 'id or beginning of an id')
+    .argument('<id>', 'id or start of an id')
     .option('-d, --detach', 'do not wait')
     .addOption(progressOption())
     .action(async (id, flags) => {
@@ -22,6 +22,6 @@ export function declareCommand(cli: Cli) {
         if (error instanceof BangerError && error.code === 'CANCELLED') return cli.print(id);
         throw error;
       }
-      throw new BangerError('WRONG_STATE', `operation ${id} was done before it could be cancelled`, { details: { operation: id } });
+      throw new BangerError('WRONG_STATE', `operation ${id} ended before it could be cancelled`, { details: { operation: id } });
     });
 }

@@ -8,7 +8,7 @@ import type { Column } from '../../render/table.ts';
 export function declareCommand(cli: Cli) {
   return listing(
     newCommand('list', 'list operations', ['banger operation list', 'banger operation ls -o yaml']),
-    'ids only, one a line',
+    'ids only, one per line',
   ).action(async (flags) => {
     const operations = await cli.api().listOperations();
     await printList(cli, flags, operations, { columns: COLUMNS, wide: WIDE_COLUMNS, name: (operation) => operation.id });

@@ -4,7 +4,7 @@ import { newCommand } from '../../command.ts';
 import { type Facts, printOne, showing } from '../../output.ts';
 
 export function declareCommand(cli: Cli) {
-  const command = newCommand('show', 'show an operation', ['banger operation show 3f2a91c0']).argument('<id>', 'id or beginning of an id');
+  const command = newCommand('show', 'show an operation', ['banger operation show 3f2a91c0']).argument('<id>', 'id or start of an id');
   return showing(command, 'the id only').action(async (id, flags) => {
     await printOne(cli, flags, await cli.api().operation(id), { name: (found) => found.id, facts: factsOf });
   });

@@ -4,10 +4,10 @@ import { showStages } from '../../operations.ts';
 import { progressOption } from '../../progress-option.ts';
 
 export function declareCommand(cli: Cli) {
-  return newCommand('watch', 'show the stages of an operation from its beginning to its end; Ctrl-C only stops watching', [
+  return newCommand('watch', 'show the stages of an operation until it ends; Ctrl-C only stops watching', [
     'banger operation watch 3f2a91c0',
   ])
-    .argument('<id>', 'id or beginning of an id')
+    .argument('<id>', 'id or start of an id')
     .addOption(progressOption())
     .action(async (id, flags) => {
       const end = await showStages(cli, id, flags.progress);

@@ -9,18 +9,18 @@ import { planCopies } from '../../copy-spec.ts';
 import { tellWait } from '../../terminal.ts';
 
 export function declareCommand(cli: Cli) {
-  return newCommand('cp', 'copy files and directories to and from a virtual machine, as cp -r does; modes and times are kept', [
+  return newCommand('cp', 'copy files and directories to and from a virtual machine, as cp -r does, with modes and times', [
     'banger vm cp ./app.conf web:/etc/app.conf',
     'banger vm cp web:/var/log ./logs',
     'banger vm cp app.js package.json web:/srv/app',
     'banger vm cp - web:/root/notes.txt < notes.txt',
   ])
     .usage('[options] <source>... <target>')
-    .argument('<path...>', 'path here or NAME:/path; - for stdin as the source, for stdout as the target')
-    .option('-a, --archive', 'keep owners by their numbers, setuid bits, access lists and file capabilities')
-    .option('-q, --quiet', 'show no progress; what is left out is said')
-    .option('-r, --recursive', 'nothing more: directories are copied without it')
-    .option('-p, --preserve', 'nothing more: modes and times are kept without it')
+    .argument('<path...>', 'local path or NAME:/path; - is stdin as the source, stdout as the target')
+    .option('-a, --archive', 'keep numeric owners, setuid bits, access lists and file capabilities')
+    .option('-q, --quiet', 'hide progress, but not what is left out')
+    .option('-r, --recursive', 'no effect: directories are always copied')
+    .option('-p, --preserve', 'no effect: modes and times are always kept')
     .action(async (paths, flags) => {
       const plans = planCopies(paths);
       for (const side of plans.flatMap(({ from, to }) => [from, to])) if (side.kind === 'guest') refuseUser(side.vm);
@@ -59,6 +59,6 @@ function refuseUser(vm: string): void {
   const { user, name } = readVmReference(vm);
   if (user === undefined || user === 'root') return;
   throw new BangerError('INVALID_INPUT', `vm cp works as root in the guest, not as ${user}`, {
-    remedy: `copy as ${user} over ssh, once \`banger ssh-config --install\` was run: scp FILE ${user}@${name}.vm:PATH`,
+    remedy: `run \`banger ssh-config --install\` once, then copy as ${user}: scp FILE ${user}@${name}.vm:PATH`,
   });
 }

@@ -6,14 +6,11 @@ import { chooseTargets, runVerb, type Target } from '../../targets.ts';
 import { filterOption } from '../../vm-filter.ts';
 
 export function declareCommand(cli: Cli) {
-  return newCommand('delete', 'delete virtual machines with their disks, in whatever state they are', [
-    'banger vm delete web db',
-    'banger vm rm -f --all',
-  ])
-    .argument('[name...]', 'names, ids or beginnings of ids')
+  return newCommand('delete', 'delete virtual machines and their disks, in any state', ['banger vm delete web db', 'banger vm rm -f --all'])
+    .argument('[name...]', 'names, ids or starts of ids')
     .option('--all', 'every virtual machine')
     .addOption(filterOption())
-    .option('-f, --force', 'do not ask (it is only asked on a terminal)')
+    .option('-f, --force', 'do not ask for confirmation (banger asks only on a terminal)')
     .option('-y, --yes', 'the same as --force')
     .addOption(progressOption())
     .action(async (names, flags) => {

@@ -14,7 +14,7 @@ import { parseEnvironment, readEnvironmentFiles } from '../../values.ts';
 export const OWN_FAILURE_EXIT = 125;
 
 export function declareCommand(cli: Cli) {
-  return newCommand('exec', "run a command in a virtual machine; ends with the command's status, 125 when banger itself fails", [
+  return newCommand('exec', "run a command in a virtual machine; exits with the command's status, or 125 if banger fails", [
     'banger vm exec web -- uname -a',
     'banger vm exec -it web bash',
     'banger vm exec -e CI=1 -w /srv -u dev web make test',
@@ -23,14 +23,14 @@ export function declareCommand(cli: Cli) {
   ])
     .argument('[name]', SOLE_NAME)
     .argument('[command...]', 'command and arguments; everything after the name belongs to them')
-    .option('-i, --interactive', 'pass stdin on (done anyway when it is not a terminal)')
+    .option('-i, --interactive', 'pass stdin on (always, unless stdin is a terminal)')
     .option('-t, --tty', 'give the command a terminal')
-    .option('-e, --env <name=value>', 'set a variable; without =value pass ours on (may be repeated)', collect)
-    .option('--env-file <file>', 'set the variables of a file, a NAME=VALUE in each line (may be repeated)', collect)
-    .option('-w, --cwd <directory>', 'directory in the guest to run in')
+    .option('-e, --env <name=value>', 'set a variable; without =value, pass the local one on (may be repeated)', collect)
+    .option('--env-file <file>', 'set the variables of a file, one NAME=VALUE per line (may be repeated)', collect)
+    .option('-w, --cwd <directory>', 'working directory in the guest')
     .addOption(newOption('--workdir <directory>', 'the same').hideHelp())
     .option('-u, --user <user>', 'user in the guest (default: root)')
-    .option('-d, --detach', 'leave it running in the guest, without input and output')
+    .option('-d, --detach', 'run it in the background of the guest, without input and output')
     .passThroughOptions()
     .action(async (first, rest, flags, command) => {
       const words = first === undefined ? [] : [first, ...rest];
@@ -61,7 +61,7 @@ type ExecFlags = {
 };
 
 function noCommand(): BangerError {
-  return new BangerError('USAGE', 'no command is given', { remedy: 'banger vm exec NAME -- COMMAND' });
+  return new BangerError('USAGE', 'no command', { remedy: 'banger vm exec NAME -- COMMAND' });
 }
 
 /**

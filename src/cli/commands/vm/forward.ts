@@ -15,9 +15,9 @@ const EXAMPLES = [
 const ADDRESS = ['--address <address>', 'address of this host; 0.0.0.0 lets other machines in (default: 127.0.0.1)'] as const;
 
 export function declareCommand(cli: Cli) {
-  const forward = newCommand('forward', 'tie a port of this host to one of a virtual machine, until it is removed', EXAMPLES)
+  const forward = newCommand('forward', 'forward a port of this host to a virtual machine, until you remove the forward', EXAMPLES)
     .usage('[options] <name> [address:]port:guestport[/udp]...')
-    .argument('<name>', 'name, id or beginning of an id')
+    .argument('<name>', 'name, id or start of an id')
     .argument('<forward...>', '[address:]port:guestport[/udp]')
     .option(...ADDRESS)
     .action(async (name, specs, flags) => {
@@ -34,10 +34,10 @@ export function declareCommand(cli: Cli) {
 }
 
 function listCommand(cli: Cli) {
-  const command = newCommand('list', 'list the forwards of a virtual machine (default: of all)', ['banger vm forward list web'])
+  const command = newCommand('list', 'list the forwards of a virtual machine (default: of all VMs)', ['banger vm forward list web'])
     .alias('ls')
-    .argument('[name]', 'name, id or beginning of an id');
-  return listing(command, 'places on this host only, one a line').action(async (name, flags) => {
+    .argument('[name]', 'name, id or start of an id');
+  return listing(command, 'addresses on this host only, one per line').action(async (name, flags) => {
     const names = name === undefined ? (await cli.api().listVms()).map((vm) => vm.id) : [name];
     const found = (await Promise.all(names.map((ref) => cli.api().forwards(ref)))).flat();
     await printList(cli, flags, found, { columns: COLUMNS, name: placeOf });
@@ -45,9 +45,9 @@ function listCommand(cli: Cli) {
 }
 
 function removeCommand(cli: Cli) {
-  return newCommand('remove', 'give up forwards', ['banger vm forward remove web 8080', 'banger vm forward remove web 0.0.0.0:5353/udp'])
+  return newCommand('remove', 'remove forwards', ['banger vm forward remove web 8080', 'banger vm forward remove web 0.0.0.0:5353/udp'])
     .aliases(['rm', 'delete'])
-    .argument('<name>', 'name, id or beginning of an id')
+    .argument('<name>', 'name, id or start of an id')
     .argument('<forward...>', '[address:]port[/udp]')
     .option(...ADDRESS)
     .action(async (name, specs, flags) => {

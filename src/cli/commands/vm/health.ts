@@ -6,7 +6,7 @@ import { type Facts, printOne, showing } from '../../output.ts';
 import { namedOrSole, SOLE_NAME } from '../../sole-vm.ts';
 
 export function declareCommand(cli: Cli) {
-  const command = newCommand('health', 'ask the guest agent of a virtual machine how it is; ends with 1 when it does not answer', [
+  const command = newCommand('health', "show the health of a virtual machine's guest; exits with 1 if the guest agent does not answer", [
     'banger vm health web',
     "banger vm health web --format '{{.agent}}'",
   ]).argument('[name]', SOLE_NAME);

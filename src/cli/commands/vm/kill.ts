@@ -6,11 +6,11 @@ import { filterOption } from '../../vm-filter.ts';
 import { parseSignal } from '../../values.ts';
 
 export function declareCommand(cli: Cli) {
-  return newCommand('kill', 'end virtual machines at once, without asking their guests', [
+  return newCommand('kill', 'end virtual machines at once, without a shutdown of the guest', [
     'banger vm kill web',
     'banger vm kill --signal TERM web',
   ])
-    .argument('[name...]', 'names, ids or beginnings of ids')
+    .argument('[name...]', 'names, ids or starts of ids')
     .option('--all', 'every virtual machine')
     .addOption(filterOption())
     .option('-s, --signal <signal>', 'signal for the hypervisor process (default: KILL)', (v) => parseSignal('--signal', v))

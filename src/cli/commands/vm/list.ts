@@ -17,7 +17,7 @@ export function declareCommand(cli: Cli) {
   return listing(newCommand('list', 'list virtual machines', EXAMPLES))
     .addOption(filterOption())
     .addOption(newOption('-a, --all', 'every one of them, which is what it does').hideHelp())
-    .option('-l, --label <key=value>', 'only those with this label; without =value, with any value (may be repeated)', collect)
+    .option('-l, --label <key=value>', 'only VMs with this label; without =value, with any value (may be repeated)', collect)
     .action(async (flags) => {
       const matches = parseFilters([...(flags.filter ?? []), ...(flags.label ?? []).map((label) => `label=${label}`)]);
       const vms = (await cli.api().listVms()).filter(matches);

@@ -10,16 +10,16 @@ import { safeLog } from '../../render/text.ts';
 import { namedOrSole, SOLE_NAME } from '../../sole-vm.ts';
 
 export function declareCommand(cli: Cli) {
-  return newCommand('logs', 'print a log of a virtual machine: its serial console unless another is named', [
+  return newCommand('logs', 'print a log of a virtual machine (default: its serial console)', [
     'banger vm logs -f web',
     'banger vm logs --tail 50 web',
     'banger vm logs --events --since 10m web',
   ])
     .argument('[name]', SOLE_NAME)
-    .option('-f, --follow', 'go on as it grows')
-    .option('--raw', 'bytes as they are, also those that act on a terminal')
+    .option('-f, --follow', 'print new lines as they come')
+    .option('--raw', 'print bytes unchanged, terminal control sequences included')
     .addOption(tailOption())
-    .option('--since <time>', 'with --events: from a time on, or from so long ago', parseSince)
+    .option('--since <time>', 'with --events: since a time, or a duration ago', parseSince)
     .addOption(newOption('--serial', 'what the guest wrote to its console (default)').conflicts(['vmm', 'events']))
     .addOption(newOption('--vmm', 'what the hypervisor wrote').conflicts(['serial', 'events']))
     .addOption(newOption('--events', 'what banger did to it').conflicts(['serial', 'vmm']))
@@ -35,7 +35,7 @@ export function declareCommand(cli: Cli) {
       await copyLog(cli, flags.raw === true ? log : safeLog(log, kind === 'events' ? jsonEscaped : safeText));
       if (flags.follow !== true) return;
       // A log that is followed has no end of its own.
-      throw new BangerError('DAEMON_UNREACHABLE', 'the daemon, or the way to it, ended, and what was followed with it', {
+      throw new BangerError('DAEMON_UNREACHABLE', 'the connection to the daemon ended while following the log', {
         remedy: `banger vm logs -f --tail 20 ${name}`,
       });
     });

@@ -11,10 +11,10 @@ const EXAMPLES = ['banger vm ports web', 'banger vm ports web --watch', "banger 
 const FRAME_MS = 1000;
 
 export function declareCommand(cli: Cli) {
-  const command = newCommand('ports', 'list what listens in a virtual machine, and where it is reached from here', EXAMPLES)
+  const command = newCommand('ports', 'list open ports of a virtual machine, and their addresses on this host', EXAMPLES)
     .argument('[name]', SOLE_NAME)
-    .option('-w, --watch', 'again every second, until q or Ctrl-C; with -o json one line each time');
-  return listing(command, 'endpoints only, one a line').action(async (typed, flags) => {
+    .option('-w, --watch', 'repeat every second until q or Ctrl-C; -o json prints one line each time');
+  return listing(command, 'endpoints only, one per line').action(async (typed, flags) => {
     const name = await namedOrSole(cli, typed);
     // The first answer comes before the screen, so that a name that is wrong is told where it can be read.
     const found = await cli.api().ports(name);

@@ -5,13 +5,13 @@ import { chooseTargets, runVerb } from '../../targets.ts';
 import { filterOption } from '../../vm-filter.ts';
 
 export function declareCommand(cli: Cli) {
-  return newCommand('restart', 'stop virtual machines and start them again, on their own disks', [
+  return newCommand('restart', 'stop virtual machines and start them again, with their disks', [
     'banger vm restart web db',
     'banger vm restart --all',
   ])
-    .argument('[name...]', 'names, ids or beginnings of ids')
+    .argument('[name...]', 'names, ids or starts of ids')
     .option('--all', 'every virtual machine')
-    .option('--rescue', 'run a system of the image beside the disks of the machine, to mend them; the next start is as ever')
+    .option('--rescue', "boot the image's own system beside the VM's disks, to repair them; the next start is an ordinary one")
     .addOption(filterOption())
     .addOption(progressOption())
     .action(async (names, flags) => {

@@ -11,7 +11,7 @@ export function declareCommand(cli: Cli) {
   const command = newCommand('show', 'show everything about virtual machines (-o json: one object per machine)', [
     'banger vm show web',
     "banger vm show web --format '{{.paths.serialLog}}'",
-  ]).argument('[name...]', 'names, ids or beginnings of ids (default: the only one there is)');
+  ]).argument('[name...]', 'names, ids or starts of ids (default: the only one there is)');
   return showing(command, 'names only').action(async (names, flags) => {
     const outcomes = (await chooseTargets(cli, names, { sole: true })).map(async (target) => {
       if ('error' in target) throw target.error;

@@ -16,7 +16,7 @@ import { OWN_FAILURE_EXIT } from './exec.ts';
 const SSH_FAILURE_EXIT = 255;
 
 export function declareCommand(cli: Cli) {
-  return newCommand('ssh', "log in to a virtual machine, or run a command over ssh; ends with the command's status", [
+  return newCommand('ssh', "log in to a virtual machine, or run a command over ssh; exits with the command's status", [
     'banger vm ssh web',
     'banger vm ssh dev@web -A',
     'banger vm ssh web -N -L 5432:localhost:5432',
@@ -24,8 +24,8 @@ export function declareCommand(cli: Cli) {
   ])
     .usage('[ssh options] [user@][name] [ssh options] [command...]')
     .argument('[name]', SOLE_NAME)
-    .argument('[command...]', 'a single word is given to the shell in the guest as it is')
-    .option('-t, --tty', 'ask for a terminal also for a command')
+    .argument('[command...]', "the command; the guest's shell interprets a single word")
+    .option('-t, --tty', 'allocate a terminal for a command, too')
     .addHelpText(
       'after',
       '\nOther switches of a single letter are those of ssh(1), before the name or behind it: -A, -L, -R, -D, -N, -v, -o …',

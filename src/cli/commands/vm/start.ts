@@ -6,9 +6,9 @@ import { filterOption } from '../../vm-filter.ts';
 
 export function declareCommand(cli: Cli) {
   return newCommand('start', 'start virtual machines', ['banger vm start web db', 'banger vm start --all', 'banger vm start --rescue web'])
-    .argument('[name...]', 'names, ids or beginnings of ids (default: the only one there is)')
+    .argument('[name...]', 'names, ids or starts of ids (default: the only one there is)')
     .option('--all', 'every virtual machine')
-    .option('--rescue', 'run a system of the image beside the disks of the machine, to mend them; the next start is as ever')
+    .option('--rescue', "boot the image's own system beside the VM's disks, to repair them; the next start is an ordinary one")
     .addOption(filterOption())
     .addOption(progressOption())
     .action(async (names, flags) => {

@@ -16,10 +16,10 @@ const FRAME_MS = 1000;
 type VmStats = Stats['vms'][number];
 
 export function declareCommand(cli: Cli) {
-  const command = newCommand('stats', 'show what virtual machines use, and what is set aside for them (default: all)', EXAMPLES)
-    .argument('[name...]', 'names, ids or beginnings of ids')
+  const command = newCommand('stats', 'show what virtual machines use, and what is reserved for them (default: all)', EXAMPLES)
+    .argument('[name...]', 'names, ids or starts of ids')
     .addHelpText('after', DISKS)
-    .option('-w, --watch', 'again every second, until q or Ctrl-C; with -o json one line each time');
+    .option('-w, --watch', 'repeat every second until q or Ctrl-C; -o json prints one line each time');
   return listing(command).action(async (names, flags) => {
     const first = await cli.api().stats();
     const found = await choose(cli, names, first);

@@ -6,14 +6,14 @@ import { filterOption } from '../../vm-filter.ts';
 import { parseTimeout } from '../../values.ts';
 
 export function declareCommand(cli: Cli) {
-  return newCommand('stop', 'shut virtual machines down; what does not end in time is ended by force', [
+  return newCommand('stop', 'shut virtual machines down, by force after the grace time', [
     'banger vm stop web db',
     'banger vm stop --all --grace 5s',
   ])
-    .argument('[name...]', 'names, ids or beginnings of ids')
+    .argument('[name...]', 'names, ids or starts of ids')
     .option('--all', 'every virtual machine')
     .addOption(filterOption())
-    .option('-t, --grace <duration>', "how long the guest may take (default: the daemon's setting)", (v) => parseTimeout('--grace', v))
+    .option('-t, --grace <duration>', "time for the guest to shut down (default: the daemon's setting)", (v) => parseTimeout('--grace', v))
     .addOption(progressOption())
     .action(async (names, flags) => {
       const body = flags.grace === undefined ? {} : { graceMs: flags.grace };

@@ -4,15 +4,15 @@ import { chooseTargets, reportInOrder } from '../../targets.ts';
 import { parseTimeout } from '../../values.ts';
 
 export function declareCommand(cli: Cli) {
-  return newCommand('wait', 'wait until virtual machines are ready; ends with 124 when they are not in time', [
+  return newCommand('wait', 'wait until virtual machines are ready; exits with 124 on a timeout', [
     'banger vm wait web --for ssh --timeout 60s',
     'banger vm wait web db --for stopped',
   ])
-    .argument('[name...]', 'names, ids or beginnings of ids (default: the only one there is)')
+    .argument('[name...]', 'names, ids or starts of ids (default: the only one there is)')
     .addOption(
       newOption(
         '--for <what>',
-        'what to wait for: commands can be run (agent), ssh lets in (ssh), its init and the services of the image are up (services), running or stopped',
+        "what to wait for: the guest agent runs commands (agent), ssh accepts logins (ssh), init and the image's services are up (services), running or stopped",
       )
         .choices(['agent', 'ssh', 'services', 'running', 'stopped'] as const)
         .default('services' as const),
