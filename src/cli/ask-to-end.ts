@@ -16,7 +16,7 @@ export async function askToEnd(cli: Cli, verb: 'stop' | 'restart'): Promise<void
   if (work.length === 0) return;
   const isTerminal = cli.stdin.isTTY === true && cli.stderr.isTTY === true;
   if (!isTerminal || isSet(cli.env['BANGER_NO_INPUT'])) {
-    throw new BangerError('BUSY', `a ${verb} of the daemon ends what is open: ${nameWork(work)}`, {
+    throw new BangerError('BUSY', `a ${verb} of the daemon ends open sessions: ${nameWork(work)}`, {
       remedy: `banger daemon ${verb} --yes`,
       details: { open: work.length },
     });

@@ -33,7 +33,10 @@ export class LongCommand extends BaseCommand {
 }
 
 /** The switch that says whose daemon a command line is about. */
-export const CONTEXT_SWITCH = ['--context <context>', 'whose daemon it is about, by `banger context list` (also BANGER_CONTEXT)'] as const;
+export const CONTEXT_SWITCH = [
+  '--context <context>',
+  'context whose daemon to use, see `banger context list` (also BANGER_CONTEXT)',
+] as const;
 
 const examples = new WeakMap<object, readonly string[]>();
 

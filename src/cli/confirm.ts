@@ -10,7 +10,7 @@ import type { Cli } from './cli.ts';
 export async function confirm(cli: Cli, names: readonly string[], question: string, refusal: string, rest = ''): Promise<void> {
   if (names.length === 0 || cli.stdin.isTTY !== true || cli.stderr.isTTY !== true) return;
   if (isSet(cli.env['BANGER_NO_INPUT'])) {
-    throw new BangerError('USAGE', `${question} ${names.join(', ')}${rest}? Nobody may be asked`, { remedy: 'give --yes as well' });
+    throw new BangerError('USAGE', `${question} ${names.join(', ')}${rest}? banger must not ask here`, { remedy: 'add --yes' });
   }
   const { createInterface } = await import('node:readline/promises');
   const prompt = createInterface({ input: cli.stdin, output: cli.stderr });

@@ -39,15 +39,15 @@ export function planCopies(paths: readonly string[]): CopyPlan[] {
   return sides.map((source) => {
     const from = streamOf(source, OWN_INPUTS) ?? source;
     if ((from.kind === 'guest') === (to.kind === 'guest')) {
-      throw new BangerError('INVALID_INPUT', 'one side must be in a virtual machine, the other one here', {
+      throw new BangerError('INVALID_INPUT', 'one side must be in a virtual machine, the other on this host', {
         remedy:
           to.kind === 'guest'
-            ? 'copy to this host first, and from here into the other machine'
+            ? 'copy to this host first, then to the other machine'
             : 'write NAME:/path for the side in a machine; `banger vm list` shows the names',
       });
     }
     if (!isSingle && (from.kind === 'stream' || to.kind === 'stream')) {
-      throw new BangerError('INVALID_INPUT', '- is one file, so it is copied by itself', { remedy: 'banger vm cp --help' });
+      throw new BangerError('INVALID_INPUT', '- is one file and cannot be combined with other sources', { remedy: 'banger vm cp --help' });
     }
     for (const side of [from, to]) refuseUnusable(side);
     return { from, to };

@@ -119,7 +119,7 @@ test('what cannot run ends with 127, what banger cannot do with 125, wrong use w
 test('a session that is cut, or is no frames, ends with 125 (3.13)', async () => {
   const head = 'HTTP/1.1 101 Switching Protocols\r\n\r\n';
   const endings: [Buffer, RegExp][] = [
-    [encodeData(Buffer.from('partial')), /the daemon, or the way to it, ended before the command did/],
+    [encodeData(Buffer.from('partial')), /lost the connection to the daemon before the command ended/],
     [Buffer.from('\u0009\u0009garbage'), /not a frame/],
     [encodeFrame('exit'), /not a frame/],
   ];

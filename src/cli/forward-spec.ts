@@ -33,7 +33,7 @@ function split(spec: string): { protocol: 'tcp' | 'udp'; words: string[] } {
 
 function place(spec: string, protocol: 'tcp' | 'udp', named: string | undefined, flag: string | undefined, port: string): Place {
   if (named !== undefined && flag !== undefined) {
-    throw new BangerError('USAGE', `${JSON.stringify(spec)} names an address, and --address another`, { remedy: 'leave one of them out' });
+    throw new BangerError('USAGE', `${JSON.stringify(spec)} and --address name two addresses`, { remedy: 'leave one of them out' });
   }
   const said = named ?? flag ?? '127.0.0.1';
   const hostAddress = said === 'localhost' ? '127.0.0.1' : said;

@@ -62,7 +62,7 @@ test('defaults are shown: of every switch that has one, and those of the daemon 
     }
   }
   const { stdout } = await runInProcess(ENV, ['vm', 'create', '--help']);
-  for (const expected of ['processors (default: 2)', '(default: 1 GiB)', '(default: 8 GiB)', '(default: yes)', '(default: one is made up)'])
+  for (const expected of ['processors (default: 2)', '(default: 1 GiB)', '(default: 8 GiB)', '(default: yes)', '(default: a made-up one)'])
     assert.ok(stdout.replaceAll(/\s+/g, ' ').includes(expected), expected);
 });
 
@@ -97,7 +97,7 @@ test('a verb that needs its noun says which noun, and a mistyped one what was me
     [['verson'], /Did you mean version\?/],
     [
       ['run', 'web'],
-      /unknown command 'run'\n {2}try: make a machine with banger create NAME, then run commands in it with banger exec NAME -- COMMAND\n/,
+      /unknown command 'run'\n {2}try: make a VM with banger create NAME, then run commands in it with banger exec NAME -- COMMAND\n/,
     ],
   ];
   for (const [argv, expected] of cases) {

@@ -8,7 +8,7 @@ import { parseInteger } from './values.ts';
 /** `--tail`; its value is Infinity for `all`, because commander makes an empty text of undefined. */
 export function tailOption(): Option<'-n, --tail <lines>', undefined, undefined, number, false, undefined> {
   const parse = (value: string): number => (value === 'all' ? Infinity : parseInteger('--tail', value, { min: 0, max: 999_999_999 }));
-  return newOption('-n, --tail <lines>', 'only so many lines at the end; all that follow come with -f (default: all)').argParser(parse);
+  return newOption('-n, --tail <lines>', 'number of lines from the end; -f prints all later ones (default: all)').argParser(parse);
 }
 
 /** RFC 3339, where the time of day, its seconds and its zone may be left out; without a zone it is the local one. */
@@ -23,7 +23,7 @@ export function parseSince(value: string): number {
   const text = value.length === 10 ? `${value}T00:00` : value.replace(' ', 'T');
   const moment = MOMENT.test(value) ? Date.parse(text) : Number.NaN;
   if (!Number.isNaN(moment)) return moment;
-  throw new BangerError('INVALID_INPUT', `--since: ${JSON.stringify(value.slice(0, 80))} is no time`, {
+  throw new BangerError('INVALID_INPUT', `--since: ${JSON.stringify(value.slice(0, 80))} is not a time`, {
     remedy: 'give a duration such as 10m or 2h, or a time such as 2026-01-31T08:00:00Z',
   });
 }

@@ -84,7 +84,7 @@ test('Ctrl-C leaves what takes a machine down to the daemon, and says that it go
       assert.deepEqual(await outcome, {
         exitCode: 130,
         stdout: '',
-        stderr: 'banger: left; the stop of web goes on\n  try: banger operation watch op1\n',
+        stderr: 'banger: stopped waiting; the stop of web continues\n  try: banger operation watch op1\n',
       });
       assert.ok(!stub.requests.includes('DELETE /v1/operations/op1'), 'nothing is cancelled');
       assert.equal(process.listenerCount('SIGINT'), 0);
@@ -105,7 +105,7 @@ test('a daemon that dies while it works is told with how to go on (1.4)', async 
   try {
     const { exitCode, stderr } = await runInProcess(stub.env, ['bundle', 'build']);
     assert.equal(exitCode, 1);
-    assert.match(stderr, /went away while it worked\n {2}try: banger operation watch op7/);
+    assert.match(stderr, /went away during the operation\n {2}try: banger operation watch op7/);
   } finally {
     await stub.close();
   }

@@ -43,7 +43,7 @@ export async function watchOperation(cli: Cli, begin: () => Promise<Operation>, 
       return await showStages(cli, id, progress, { signal: leaving.signal });
     } catch (error) {
       if (!leaving.signal.aborted) throw error;
-      throw new BangerError('CANCELLED', `left; the ${verb.replace(/^.*\./, '')} of ${vmName ?? 'it'} goes on`, {
+      throw new BangerError('CANCELLED', `stopped waiting; the ${verb.replace(/^.*\./, '')} of ${vmName ?? 'it'} continues`, {
         remedy: `banger operation watch ${id}`,
         details: { operation: id },
       });

@@ -19,7 +19,7 @@ type Options = Record<string, unknown>;
 /** Gives a command that shows something `-o`, `-q` and `--format`. @param names what `-q` prints, for its help */
 export function showing<Args extends unknown[], Opts extends Options>(command: Command<Args, Opts>, names = 'the name only') {
   const quiet = newOption('-q, --quiet', `${names}, the same as -o name`).conflicts('output');
-  const format = newOption('--format <template>', "a line made from a template such as '{{.name}} {{json .}}'; members as in -o json");
+  const format = newOption('--format <template>', "a line per item from a template such as '{{.name}} {{json .}}'; members as in -o json");
   const output = newOption('-o, --output <format>', 'output format; wide has more columns').choices(OUTPUT_FORMATS).default('table');
   command
     .addOption(output)
@@ -29,8 +29,8 @@ export function showing<Args extends unknown[], Opts extends Options>(command: C
 }
 
 /** The same for a command that lists, with `--no-headers`. */
-export function listing<Args extends unknown[], Opts extends Options>(command: Command<Args, Opts>, names = 'names only, one a line') {
-  showing(command, names).option('--no-headers', 'no line of titles');
+export function listing<Args extends unknown[], Opts extends Options>(command: Command<Args, Opts>, names = 'names only, one per line') {
+  showing(command, names).option('--no-headers', 'hide the header line');
   return command as unknown as Command<Args, Opts & ListFlags>;
 }
 

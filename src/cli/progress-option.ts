@@ -4,7 +4,7 @@ import type { ProgressMode } from './render/stages.ts';
 
 /** `--progress` of commands that show stages. */
 export function progressOption(): Option<'--progress <mode>', undefined, 'auto', undefined, false, ProgressMode> {
-  return newOption('--progress <mode>', 'how stages are shown, on stderr')
+  return newOption('--progress <mode>', 'how to show stages, on stderr')
     .choices(['auto', 'plain', 'json', 'none'] as const)
     .default('auto' as const);
 }

@@ -49,9 +49,9 @@ const IMAGE_VERBS: readonly Verb[] = [
 
 export const GROUPS: Readonly<Record<string, Group>> = {
   vm: { description: 'virtual machines', verbs: VM_VERBS },
-  image: { description: 'what machines boot from', verbs: IMAGE_VERBS },
+  image: { description: 'what virtual machines boot from', verbs: IMAGE_VERBS },
   bundle: {
-    description: 'the runtime bundle: kernel, root file system, agent',
+    description: 'the runtime bundle: kernel, root file system, guest agent',
     verbs: [
       verb(['build'], () => import('./commands/bundle/build.ts')),
       verb(['fetch'], () => import('./commands/bundle/fetch.ts')),
@@ -60,7 +60,7 @@ export const GROUPS: Readonly<Record<string, Group>> = {
     ],
   },
   operation: {
-    description: 'work that the daemon does',
+    description: 'long-running work of the daemon',
     verbs: [
       verb(['list', 'ls'], () => import('./commands/operation/list.ts')),
       verb(['show', 'inspect'], () => import('./commands/operation/show.ts')),
@@ -79,7 +79,7 @@ export const GROUPS: Readonly<Record<string, Group>> = {
     ],
   },
   context: {
-    description: 'whose daemon commands are about: of this machine, or of others by ssh',
+    description: "which daemon commands talk to: this machine's, or another's over ssh",
     verbs: [
       verb(['list', 'ls'], () => import('./commands/context/list.ts')),
       verb(['add'], () => import('./commands/context/add.ts')),

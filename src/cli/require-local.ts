@@ -9,7 +9,7 @@ export function requireLocal(cli: Cli, command: string): void {
   if (endpoint.kind === 'local') return;
   const there =
     endpoint.kind === 'ssh' ? [...sshWords(endpoint), endpoint.program, ...command.split(' ')].map(shellWord).join(' ') : undefined;
-  throw new BangerError('UNSUPPORTED', `${command} is about this machine, and commands go to ${endpointName(endpoint)}`, {
+  throw new BangerError('UNSUPPORTED', `${command} works only on this machine, and commands go to ${endpointName(endpoint)}`, {
     remedy: there ?? `BANGER_HOST=${LOCAL_CONTEXT} banger ${command}`,
   });
 }

@@ -19,7 +19,7 @@ const MISTAKES: [string[], RegExp][] = [
   [['tui'], /unknown command 'tui'/],
   [['vm', 'lss'], /unknown command 'lss'\. Did you mean ls\?/],
   [['vm', 'list', '--outptu', 'json'], /unknown option '--outptu'\. Did you mean --output\?/],
-  [['vm', 'create', '--mount', 'a'], /^banger: unknown option '--mount'\n {2}try: a machine shares no folders/],
+  [['vm', 'create', '--mount', 'a'], /^banger: unknown option '--mount'\n {2}try: a VM shares no folders/],
   [['create', '--cpus=2', 'web'], /unknown option '--cpus=2'\. Did you mean --vcpu\?/],
   [['create', '--disk', '10G', 'web'], /unknown option '--disk'\. Did you mean --disk-size\?/],
   [['create', '-m', '2G', 'web'], /unknown option '-m'\. Did you mean --memory\?/],
@@ -36,8 +36,8 @@ const MISTAKES: [string[], RegExp][] = [
   [['vm', 'create', '--mem', '2G'], /unknown option '--mem'\. Did you mean --memory\?/],
   [['vm', 'ls', '-o', 'xml'], /Allowed choices are table, wide, json, yaml, name/],
   [['vm', 'ls', 'surplus'], /too many arguments/],
-  [['vm', 'exec', 'web'], /no command is given/],
-  [['vm', 'start'], /no VM is named/],
+  [['vm', 'exec', 'web'], /no command/],
+  [['vm', 'start'], /no VM given/],
   [['vm', 'start', '--all', 'web'], /exclude each other/],
   [['vm', 'cp', 'a', 'b'], /one side must be in a virtual machine/],
   [['vm', 'logs', '--vmm', '--events', 'web'], /cannot be used with/],
@@ -168,7 +168,7 @@ test('--filter chooses targets, alone or among those that are named (3.1)', asyn
 test('deleting asks on a terminal only; --no-input refuses instead, and says what to give (1.7)', async () => {
   const asked = await runOnTerminal({ BANGER_NO_INPUT: '1' }, ['vm', 'delete', 'web']);
   assert.equal(asked.exitCode, 2);
-  assert.match(asked.stderr, /^banger: Delete web with all disks\? Nobody may be asked\n {2}try: give --yes as well\n$/);
+  assert.match(asked.stderr, /^banger: Delete web with all disks\? banger must not ask here\n {2}try: add --yes\n$/);
   assert.ok(!stub.requests.some((request) => request.startsWith('DELETE ')));
   await runOnTerminal({ BANGER_NO_INPUT: '1' }, ['vm', 'delete', 'web', '--yes']);
   assert.ok(stub.requests.some((request) => request.startsWith('DELETE ')));

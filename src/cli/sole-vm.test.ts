@@ -47,19 +47,19 @@ test('what ends or changes a VM wants its name, and of several one must be named
   for (const verb of ['stop', 'restart', 'kill', 'delete', 'rm -f', 'set --vcpu 2']) {
     const { exitCode, stderr } = await run(verb);
     assert.equal(exitCode, 2, verb);
-    assert.match(stderr, /no VM is named/, verb);
+    assert.match(stderr, /no VM given/, verb);
   }
   vms = [stubVm('web', 'aa'), stubVm('db', 'ab')];
   for (const typed of ['logs', 'show', 'ports', 'health', 'start', 'wait', 'exec -- ls', 'ssh']) {
     const { exitCode, stderr } = await run(typed);
     assert.equal(exitCode, 2, typed);
-    assert.match(stderr, /^banger: no VM is named(, and there are 2)?\n {2}try: name /, typed);
+    assert.match(stderr, /^banger: no VM given(, and there are 2)?\n {2}try: name /, typed);
   }
   vms = [];
   assert.deepEqual(await run('logs'), {
     exitCode: 3,
     stdout: '',
-    stderr: 'banger: no VM is named, and there is none\n  try: banger vm create\n',
+    stderr: 'banger: there is no VM\n  try: banger vm create\n',
   });
 });
 
@@ -87,7 +87,7 @@ test('exec takes what docker exec takes: a file of variables, --workdir, -d with
     assert.deepEqual(await run(typed), {
       exitCode: 2,
       stdout: '',
-      stderr: 'banger: no command is given\n  try: banger vm exec NAME -- COMMAND\n',
+      stderr: 'banger: no command\n  try: banger vm exec NAME -- COMMAND\n',
     });
   }
 });

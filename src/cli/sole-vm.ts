@@ -6,7 +6,7 @@ import { among, findExactly } from '../model/reference.ts';
 import type { Cli } from './cli.ts';
 
 /** What help says of an argument that may be left out. */
-export const SOLE_NAME = 'name, id or beginning of an id (default: the only one there is)';
+export const SOLE_NAME = 'name, id or start of an id (default: the only one there is)';
 
 /**
  * @returns the one VM that there is, and says on stderr that it was taken
@@ -14,10 +14,10 @@ export const SOLE_NAME = 'name, id or beginning of an id (default: the only one 
  */
 export function soleVm(cli: Cli, vms: readonly VmView[]): VmView {
   const [only] = vms;
-  if (only === undefined) throw new BangerError('NOT_FOUND', 'no VM is named, and there is none', { remedy: 'banger vm create' });
+  if (only === undefined) throw new BangerError('NOT_FOUND', 'there is no VM', { remedy: 'banger vm create' });
   if (vms.length > 1) {
     const names = vms.slice(0, 5).map(({ name }) => name);
-    throw new BangerError('USAGE', `no VM is named, and there are ${vms.length}`, {
+    throw new BangerError('USAGE', `no VM given, and there are ${vms.length}`, {
       remedy: `name one of ${names.join(', ')}${vms.length > names.length ? ' …' : ''}`,
     });
   }

@@ -47,6 +47,6 @@ function takeOptions(words: readonly string[]): { options: string[]; rest: strin
 
 function unknown(word: string): BangerError {
   return new BangerError('USAGE', `unknown option ${JSON.stringify(word.slice(0, 80))}: neither banger's nor ssh's`, {
-    remedy: 'a command that begins with a dash goes behind --',
+    remedy: 'put a command that begins with a dash after --',
   });
 }

@@ -63,7 +63,7 @@ export async function chooseTargets(
   const matches = parseFilters(filter ?? []);
   const isUnnamed = !all && references.length === 0 && filter === undefined;
   if (isUnnamed ? !sole : all && references.length > 0) {
-    throw new BangerError('USAGE', all ? '--all and names exclude each other' : 'no VM is named', {
+    throw new BangerError('USAGE', all ? '--all and names exclude each other' : 'no VM given', {
       remedy: 'name VMs, or give --all or --filter',
     });
   }

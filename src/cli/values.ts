@@ -86,7 +86,7 @@ export function readEnvironmentFiles(files: readonly string[], own: Readonly<Rec
       return readFileSync(file, 'utf8').split(/\r?\n/);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      throw new BangerError('INVALID_INPUT', `--env-file: ${reason}`, { remedy: 'name a file that can be read' });
+      throw new BangerError('INVALID_INPUT', `--env-file: ${reason}`, { remedy: 'name a readable file' });
     }
   });
   const pairs = lines.map((line) => line.trimStart()).filter((line) => line !== '' && !line.startsWith('#'));

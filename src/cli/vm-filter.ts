@@ -7,7 +7,7 @@ import { collect, newOption } from './command.ts';
 export function filterOption(): Option<'--filter <key=value>', undefined, undefined, string[], false, undefined> {
   return newOption(
     '--filter <key=value>',
-    'only those with this state, name, image or label, as in label=tier=test (may be repeated)',
+    'only VMs with this state, name, image or label, such as label=tier=test (may be repeated)',
   ).argParser(collect);
 }
 

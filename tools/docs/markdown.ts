@@ -7,15 +7,15 @@ import type { CommandPage, Reference, Term } from './reference.ts';
 export function cliMarkdown({ shortcuts, groups, globalOptions, pages }: Reference, keys: readonly ConfigKey[]): string {
   const sections = [
     '# Commands',
-    'Made from the declarations by `make docs`; `banger help COMMAND` and `man banger-COMMAND` say the same.',
+    '`make docs` generates this page from the declarations; `banger help COMMAND` and `man banger-COMMAND` say the same.',
     contents(groups, pages),
     `## Without a noun\n\n${withoutNoun(shortcuts, (word) => `\`${word}\``)}`,
-    '## Everywhere\n\nThese stand before the command or behind it.',
+    '## Everywhere\n\nThese work before and after the command.',
     table('switch', globalOptions),
     TEMPLATES,
     ...pages.map(section),
     `## Exit codes\n\n\`\`\`text\n${exitCodesHelp().join('\n')}\n\`\`\``,
-    `## config.toml\n\nIn \`~/.config/banger/\`, or where \`BANGER_CONFIG\` says. A variable goes before the file. Sizes are written as
+    `## config.toml\n\nIn \`~/.config/banger/\`, or at \`BANGER_CONFIG\`. Variables override the file. Write sizes as
 \`512M\` or \`8GiB\`, durations as \`90s\` or \`12h\`. An unknown key is an error that names its line.`,
     configTable(keys),
   ];
@@ -24,17 +24,17 @@ export function cliMarkdown({ shortcuts, groups, globalOptions, pages }: Referen
 
 /** @returns the sentence about verbs that need no noun, for the reference and the manual page */
 export function withoutNoun(shortcuts: readonly string[], quote: (word: string) => string): string {
-  return `Verbs of machines can stand alone: ${quote('banger ps')} is ${quote('banger vm ps')}, ${quote('banger images')} is ${quote('banger image list')}. These are ${shortcuts.map(quote).join(', ')}.`;
+  return `Verbs of virtual machines work without the noun: ${quote('banger ps')} is ${quote('banger vm ps')}, ${quote('banger images')} is ${quote('banger image list')}. These are ${shortcuts.map(quote).join(', ')}.`;
 }
 
 const TEMPLATES = `### Output
 
-\`-o table\` and \`-o wide\` are for people: on a terminal that is too narrow, columns are left out or cut; into a pipe nothing ever is.
-\`-o json\` is the shape of the API, \`-o yaml\` the same, \`-o name\` and \`-q\` names only. What goes on (\`--watch\`) is one line of JSON each time.
+\`-o table\` and \`-o wide\` are for people: a narrow terminal leaves out or cuts columns; a pipe gets all of them.
+\`-o json\` and \`-o yaml\` have the shape of the API, \`-o name\` and \`-q\` print names only. With \`--watch\`, JSON is one line each time.
 
-\`--format\` takes a template: \`{{.name}}\` is a member, \`{{.spec.vcpuCount}}\` a member of a member, \`{{.files.0.path}}\` one of an item,
-\`{{index .labels "key"}}\` what a map has under
-a key, \`{{json .spec}}\` the same as JSON, \`{{.}}\` all of it, \`\\t\` a tab, \`\\n\` a line end. What is null is nothing.`;
+\`--format\` takes a template: \`{{.name}}\` is a member, \`{{.spec.vcpuCount}}\` a nested member, \`{{.files.0.path}}\` a member of an item,
+\`{{index .labels "key"}}\` the value of a key,
+\`{{json .spec}}\` the same as JSON, \`{{.}}\` everything, \`\\t\` a tab, \`\\n\` a line end. Null prints nothing.`;
 
 function contents(groups: readonly Term[], pages: readonly CommandPage[]): string {
   const linksOf = (wanted: (page: CommandPage) => boolean): string =>

@@ -47,19 +47,19 @@ export function exitCodesHelp(): string[] {
   const byExit = new Map<number, string[]>();
   for (const [code, { exit }] of Object.entries(ERROR_CODES)) byExit.set(exit, [...(byExit.get(exit) ?? []), code]);
   const meaning: Record<number, string> = {
-    1: 'it failed',
-    2: 'the command line or a value in it is wrong; nothing was done',
-    3: 'not found, or ambiguous; doctor: something fails',
+    1: 'failure',
+    2: 'the command line or a value in it is wrong; banger did nothing',
+    3: 'not found, or ambiguous; doctor: a check fails',
     75: 'bangerd: another daemon runs already',
-    124: 'it took longer than it was allowed to',
+    124: 'timeout',
     126: 'vm exec: the command cannot be executed in the guest',
     127: 'vm exec: no such command in the guest',
-    130: 'cancelled (Ctrl-C); what was begun is rolled back',
+    130: 'cancelled (Ctrl-C) and rolled back',
   };
   const known = [...byExit.entries()].toSorted(([a], [b]) => a - b);
   return [
     'Exit codes of banger:',
-    '  0    it worked',
+    '  0    success',
     ...known.map(([exit, codes]) => `  ${String(exit).padEnd(4)} ${meaning[exit] ?? ''}\n       ${codes.join(' ')}`),
     '  125  vm exec, vm ssh: banger itself failed before or while the command ran',
     '  else vm exec, vm ssh: the status of the command in the guest (128+n: ended by signal n)',
