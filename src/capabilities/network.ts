@@ -78,7 +78,7 @@ function assertNatCanChange(services: LifecycleServices, vm: Vm, nat: boolean): 
   const driver = services.vms.drivers.of(vm.runtime).network;
   if (driver === undefined || driver.setNat !== undefined) return;
   const flag = nat ? '--nat' : '--no-nat';
-  throw new BangerError('WRONG_STATE', `the network "${driver.name}" gives the way to the outside, or takes it, only when a VM starts`, {
+  throw new BangerError('WRONG_STATE', `the network "${driver.name}" can switch NAT on or off only when a VM starts`, {
     remedy: `banger vm stop ${vm.name} && banger vm set ${vm.name} ${flag} && banger vm start ${vm.name}`,
   });
 }

@@ -91,7 +91,7 @@ function guestApi(call: Requests<Routes>) {
     exec: async (ref: string, body: ExecBody, onWait?: ApiRequest['onWait'], signal?: AbortSignal): Promise<Duplex> => {
       const problem = execProblem(body.argv, body.env);
       if (problem === undefined) return call.frames('POST /v1/vms/:ref/exec', { params: { ref }, body, onWait, signal });
-      throw new BangerError('INVALID_INPUT', `the command ${problem}`, { remedy: 'hand over what is long on stdin, or in a file' });
+      throw new BangerError('INVALID_INPUT', `the command ${problem}`, { remedy: 'pass long input on stdin, or in a file' });
     },
     /** @param target `ssh` or an address inside the guest, `127.0.0.1:8080` */
     tunnel: (ref: string, target: string, onWait?: ApiRequest['onWait'], signal?: AbortSignal): Promise<Duplex> =>

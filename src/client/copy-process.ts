@@ -26,7 +26,7 @@ export function startCopyProcess(path: string, { env }: Pick<Caller, 'env'>, wor
 /** @returns the error for a program that could not be started */
 export function missing(path: string, why: string): BangerError {
   return new BangerError('PREREQUISITE_MISSING', `the program that copies files on this host cannot run: ${why}`, {
-    remedy: 'in a source checkout: make build; else install banger again',
+    remedy: 'in a checkout: make build; otherwise reinstall banger',
     details: { path },
   });
 }
@@ -34,8 +34,8 @@ export function missing(path: string, why: string): BangerError {
 /** @returns the error for a program that ended without a word: something ended it from outside, or it failed in a way of its own */
 export function endedSilently(ending: { exitCode: number | null; signal: NodeJS.Signals | null }, said: string): BangerError {
   const how = ending.signal === null ? `with status ${ending.exitCode}` : `by ${ending.signal}`;
-  return new BangerError('INTERRUPTED', `the program that copies files on this host was ended ${how}${said === '' ? '' : `: ${said}`}`, {
-    remedy: 'copy again; when it was SIGKILL, this host may be short of memory',
+  return new BangerError('INTERRUPTED', `the program that copies files on this host died ${how}${said === '' ? '' : `: ${said}`}`, {
+    remedy: 'copy again; after SIGKILL, this host may be short of memory',
     details: ending,
   });
 }

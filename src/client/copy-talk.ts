@@ -87,7 +87,7 @@ export function guestError(vm: string, talk: CopyTalk, ending: { status: number;
   }
   // What an agent says that does not know the word.
   if (ending.status === 2 && talk.rest().startsWith('usage: banger-agent')) {
-    return new BangerError('AGENT_PROTOCOL', `${vm} runs with the agent of an older banger, which cannot copy`, {
+    return new BangerError('AGENT_PROTOCOL', `${vm} has the guest agent of an older banger, which cannot copy`, {
       remedy: `banger vm restart ${vm}`,
     });
   }

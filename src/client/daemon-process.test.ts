@@ -167,7 +167,7 @@ test('a daemon of another build with open sessions goes on, and every command sa
   for (const verb of ['stop', 'restart']) {
     const { exitCode, stderr } = await runInProcess(env, ['daemon', verb]);
     assert.equal(exitCode, 1);
-    assert.match(stderr, new RegExp(`ends what is open: vm exec: make test \\(web\\).*\n  try: banger daemon ${verb} --yes`));
+    assert.match(stderr, new RegExp(`ends open sessions: vm exec: make test \\(web\\).*\n  try: banger daemon ${verb} --yes`));
   }
   assert.equal(starts().length, 1);
   assert.equal((await runInProcess(env, ['daemon', 'restart', '--yes'])).exitCode, 0);

@@ -29,8 +29,8 @@ export function daemonProgram(programPath: string, env: Caller['env'], exists: (
   const given = env['BANGER_DAEMON'];
   const found = given ?? join(dirname(dirname(programPath)), 'bin', 'bangerd');
   if (!exists(found)) {
-    throw new BangerError('PREREQUISITE_MISSING', `there is no daemon program ${found}`, {
-      remedy: 'install banger again, or set BANGER_DAEMON to the path of bangerd',
+    throw new BangerError('PREREQUISITE_MISSING', `no daemon program ${found}`, {
+      remedy: 'reinstall banger, or set BANGER_DAEMON to the path of bangerd',
     });
   }
   return found;

@@ -21,7 +21,7 @@ export function contextsPath(configPath: string): string {
   return join(dirname(configPath), 'contexts.json');
 }
 
-/** @throws CONFIG_INVALID when the file is no list of contexts, or others than this user may write it */
+/** @throws CONFIG_INVALID when the file is not a list of contexts, or others than this user may write it */
 export function readContexts(path: string): Contexts {
   let text: string;
   try {
@@ -39,7 +39,7 @@ export function readContexts(path: string): Contexts {
   } catch {
     // Said below.
   }
-  throw new BangerError('CONFIG_INVALID', `${path} is no list of contexts`, { remedy: `rm ${shellWord(path)}` });
+  throw new BangerError('CONFIG_INVALID', `${path} is not a list of contexts`, { remedy: `rm ${shellWord(path)}` });
 }
 
 /**
@@ -78,7 +78,7 @@ export function parseHost(text: string, program = 'banger'): Endpoint {
     const user = ssh?.[1];
     return { kind: 'ssh', ...(user === undefined ? {} : { user }), host, ...(port === undefined ? {} : { port: number }), program };
   }
-  throw new BangerError('CONFIG_INVALID', `${JSON.stringify(text)} is no address of a daemon`, {
+  throw new BangerError('CONFIG_INVALID', `${JSON.stringify(text)} is not the address of a daemon`, {
     remedy: 'write ssh://user@host, ssh://host:port or unix:///path/of/bangerd.sock',
   });
 }

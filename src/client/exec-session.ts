@@ -61,7 +61,7 @@ export async function runSession(socket: Duplex, options: SessionOptions): Promi
 async function receive(socket: Duplex, options: SessionOptions): Promise<SessionExit> {
   const decoder = new FrameDecoder();
   const lost = (cause?: unknown): BangerError =>
-    new BangerError('AGENT_UNREACHABLE', 'the daemon, or the way to it, ended before the command did; the guest ends the command with it', {
+    new BangerError('AGENT_UNREACHABLE', 'lost the connection to the daemon before the command ended; the guest ends the command', {
       remedy: 'banger daemon status',
       ...(cause === undefined ? {} : { cause }),
     });

@@ -98,7 +98,7 @@ function keep(limitBytes: number): { stream: Writable; text(): string } {
 
 function tooMuch(limitBytes: number): BangerError {
   return new BangerError('PAYLOAD_TOO_LARGE', `the command printed more than ${limitBytes} bytes`, {
-    remedy: 'hand over a stream for what it prints, or a larger maxOutputBytes',
+    remedy: 'pass a stream for the output, or a larger maxOutputBytes',
     details: { limitBytes },
   });
 }

@@ -21,9 +21,10 @@ export function bareName(host: string): string {
 export async function learnHostKey(path: string, publicKey: string, names: readonly string[]): Promise<void> {
   const directory = dirname(path);
   const host = path.slice(directory.length + 1);
-  if (!/^[a-z0-9.-]+$/i.test(host) || /^\.+$/.test(host)) throw new BangerError('USAGE', `${JSON.stringify(host)} is no name of a host`);
+  if (!/^[a-z0-9.-]+$/i.test(host) || /^\.+$/.test(host))
+    throw new BangerError('USAGE', `${JSON.stringify(host)} is not the name of a host`);
   if (!isSshPublicKey(publicKey)) {
-    throw new BangerError('UNSUPPORTED', `what the daemon gave as the key of ${host} is no public key of ssh`, { remedy: 'banger doctor' });
+    throw new BangerError('UNSUPPORTED', `the daemon's key for ${host} is not an SSH public key`, { remedy: 'banger doctor' });
   }
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const partial = `${path}.${process.pid}.partial`;

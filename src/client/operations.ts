@@ -47,7 +47,7 @@ export async function followOperation(api: Api, id: string, { onEvent, signal }:
     if (event.type === 'end') end = event;
   }
   if (end === undefined) {
-    throw new BangerError('DAEMON_UNREACHABLE', 'the daemon went away while it worked', {
+    throw new BangerError('DAEMON_UNREACHABLE', 'the daemon went away during the operation', {
       remedy: `banger operation watch ${id}`,
       details: { operation: id, absent: false },
     });
@@ -56,6 +56,6 @@ export async function followOperation(api: Api, id: string, { onEvent, signal }:
   if (end.error !== null) throw fromErrorBody(end.error);
   throw new BangerError(
     end.state === 'cancelled' ? 'CANCELLED' : 'INTERNAL',
-    end.state === 'cancelled' ? 'cancelled, everything was rolled back' : 'the operation failed',
+    end.state === 'cancelled' ? 'cancelled and rolled back' : 'the operation failed',
   );
 }

@@ -153,7 +153,7 @@ function readHead(socket: Duplex, target: string | OpenStream): Promise<Head> {
       if (end < 0 && seen.length <= MAX_HEAD_BYTES) return;
       finish(() => {
         const head = end < 0 || end > MAX_HEAD_BYTES ? undefined : parseHead(seen.toString('latin1', 0, end));
-        if (head === undefined) return reject(new BangerError('INTERNAL', 'the answer of the daemon is not HTTP'));
+        if (head === undefined) return reject(new BangerError('INTERNAL', "the daemon's answer is not HTTP"));
         if (seen.length > end + 4) socket.unshift(seen.subarray(end + 4));
         resolve(head);
       });
@@ -181,7 +181,7 @@ export function parseHead(text: string): Head | undefined {
 async function checkStatus(reply: ApiReply, upgrade: boolean): Promise<ApiReply> {
   if (reply.status < 400) {
     if (upgrade === (reply.status === 101)) return reply;
-    throw new BangerError('INTERNAL', `the daemon answered with status ${reply.status} where ${upgrade ? 101 : 'a result'} was due`);
+    throw new BangerError('INTERNAL', `the daemon answered with status ${reply.status} instead of ${upgrade ? 101 : 'a result'}`);
   }
   const body = await readJson(reply).catch(() => undefined);
   if (isErrorBody(body)) throw fromErrorBody(body);

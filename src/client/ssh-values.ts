@@ -18,7 +18,7 @@ const ALIAS = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,253}$/;
  */
 export function sshConfigValue(value: string, remedy = 'set BANGER_STATE_DIR to a directory without quotes in its path'): string {
   if (!UNWRITABLE.test(value)) return value;
-  throw new BangerError('UNSUPPORTED', `ssh_config knows no way to write ${JSON.stringify(value)}`, { remedy });
+  throw new BangerError('UNSUPPORTED', `ssh_config cannot express ${JSON.stringify(value)}`, { remedy });
 }
 
 /** The path of an `Include`: ssh takes it for a pattern, and newer ones look for tokens. @throws UNSUPPORTED */
@@ -47,7 +47,7 @@ export function checkedAccess(access: SshAccess): SshAccess {
 }
 
 function strange(what: string, value: string): BangerError {
-  return new BangerError('UNSUPPORTED', `the daemon gave a ${what} that ssh cannot be given: ${JSON.stringify(value.slice(0, 200))}`, {
+  return new BangerError('UNSUPPORTED', `ssh cannot use the ${what} that the daemon gave: ${JSON.stringify(value.slice(0, 200))}`, {
     remedy: 'banger daemon restart',
   });
 }

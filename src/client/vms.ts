@@ -64,7 +64,7 @@ function verbs(api: Api) {
 /** @returns the VM as it is at the end. @throws NOT_FOUND when somebody has deleted it meanwhile */
 function present(name: string | undefined, { vm }: OperationEnd): VmView {
   if (vm !== null) return vm;
-  throw new BangerError('NOT_FOUND', `${name ?? 'the VM'} is gone: it was deleted meanwhile`, { remedy: 'banger vm list' });
+  throw new BangerError('NOT_FOUND', `${name ?? 'the VM'} was deleted meanwhile`, { remedy: 'banger vm list' });
 }
 
 function sessions(api: Api, caller: Caller) {

@@ -67,7 +67,7 @@ export function createMachines(onExit: (vmId: string, machine: Machine, exit: Ma
       if (entry !== undefined) return entry;
       const reason = left.get(vm.id);
       if (reason !== undefined) {
-        throw new BangerError('WRONG_STATE', `VM ${vm.name} runs, and could not be adopted: ${reason}`, {
+        throw new BangerError('WRONG_STATE', `VM ${vm.name} runs, but banger could not adopt it: ${reason}`, {
           remedy: `banger vm start ${vm.name}`,
           details: { vm: vm.name, adopted: false },
         });

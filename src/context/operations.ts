@@ -123,7 +123,7 @@ export class Operations {
     return this.#options.store.list().map((stored) => this.#unwritten.get(stored.id) ?? stored);
   }
 
-  /** @param reference id or beginning of an id @throws NOT_FOUND, AMBIGUOUS_REFERENCE */
+  /** @param reference id or start of an id @throws NOT_FOUND, AMBIGUOUS_REFERENCE */
   get(reference: string): OperationRecord {
     const find = (id: string): OperationRecord | undefined => this.#unwritten.get(id) ?? this.#options.store.find(id);
     return resolveReference('operation', { find, findByName: () => undefined, list: () => this.list() }, reference);
@@ -137,7 +137,7 @@ export class Operations {
   /** Cancels all that runs and waits for the rollbacks, but not for ever: what is left then is for the next daemon. */
   async cancelAll(timeoutMs: number): Promise<void> {
     const running = [...this.#live.values()];
-    for (const { controller } of running) controller.abort(new BangerError('CANCELLED', 'the daemon ends'));
+    for (const { controller } of running) controller.abort(new BangerError('CANCELLED', 'the daemon is shutting down'));
     const { promise: late, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, timeoutMs);
     await Promise.race([Promise.all(running.map(({ settled }) => settled)), late]);

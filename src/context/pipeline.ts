@@ -113,7 +113,7 @@ function throwIfCancelled(signal: AbortSignal): void {
 function toBangerError(error: unknown, signal: AbortSignal): BangerError {
   if (signal.aborted) {
     const log = error instanceof BangerError && error.logPath !== undefined ? { logPath: error.logPath } : {};
-    return new BangerError('CANCELLED', 'cancelled; everything it made was rolled back', { cause: error, ...log });
+    return new BangerError('CANCELLED', 'cancelled and rolled back', { cause: error, ...log });
   }
   return asBangerError(error);
 }

@@ -19,8 +19,8 @@ export function createFollowers(most: number, what: string): (client: Pick<Clien
     const own = counts.get(vm) ?? 0;
     if (own >= most - count) {
       const whose = vm === null ? '' : ` of ${vm}`;
-      throw new BangerError('BUSY', `${own} ${what}${whose} are being followed, and ${count} in all; the daemon serves no more of them`, {
-        remedy: 'end one of the commands that follow',
+      throw new BangerError('BUSY', `${own} ${what}${whose} are being followed, ${count} in all; the daemon serves no more`, {
+        remedy: 'end a command that follows one',
       });
     }
     count++;

@@ -38,7 +38,7 @@ async function askOnce(talk: typeof converseWithRoot, socketPath: string, reques
     return reply ?? { ok: false, errno: 'EPROTO', text: 'no answer' };
   } catch (error) {
     if (error instanceof PlaceProblem) {
-      throw new BangerError('PREREQUISITE_MISSING', `this is not the root helper: ${error.message}`, {
+      throw new BangerError('PREREQUISITE_MISSING', `this is not banger's root helper: ${error.message}`, {
         remedy: error.remedy,
         cause: error,
       });

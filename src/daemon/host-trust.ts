@@ -33,14 +33,14 @@ export function createHostTrust(
       const all = await Promise.all(paths.map(async (path) => parseAuthorities(await readCertificates(path), path)));
       const found = [...new Set(all.flat())];
       if (found.length > 0) return found;
-      throw new BangerError('NOT_FOUND', `nobody has added an authority to this host: there is none in ${anchors.join(', ')}`, {
-        remedy: 'set trust.ca_file in config.toml to a file with certificates',
+      throw new BangerError('NOT_FOUND', `no certificate authority was added to this host: there is none in ${anchors.join(', ')}`, {
+        remedy: 'set trust.ca_file in config.toml to a file of certificates',
       });
     },
     proxyVariables() {
       const found = proxyVariables(proxiesOf(trust, env));
       if (Object.keys(found).length > 0) return found;
-      throw new BangerError('NOT_FOUND', 'this host has no proxy: neither the configuration nor the environment of the daemon names one', {
+      throw new BangerError('NOT_FOUND', "this host has no proxy, neither in config.toml nor in the daemon's environment", {
         remedy: 'set trust.http_proxy and trust.https_proxy in config.toml',
       });
     },

@@ -101,7 +101,7 @@ function readAndWrite(server: Server): void {
   server.setSerializerCompiler(({ schema, method, url }) => (data) => {
     const result = z.safeEncode(schema as z.ZodType, data);
     if (result.success) return JSON.stringify(result.data);
-    throw new BangerError('INTERNAL', `${method} ${url} has not answered as it is declared to`, { cause: result.error });
+    throw new BangerError('INTERNAL', `${method} ${url} did not answer as declared`, { cause: result.error });
   });
   server.removeContentTypeParser('text/plain');
 }
@@ -116,7 +116,7 @@ const CLIENT_FAULTS: Readonly<Record<string, string>> = {
   FST_ERR_CTP_INVALID_MEDIA_TYPE: 'the body must be sent as application/json',
   FST_ERR_CTP_INVALID_JSON_BODY: 'the body is not JSON',
   FST_ERR_CTP_EMPTY_JSON_BODY: 'the body is announced as JSON, and is empty',
-  FST_ERR_BAD_URL: 'the path has a % that begins no encoded character',
+  FST_ERR_BAD_URL: 'the path has an invalid percent-encoding',
   FST_ERR_MAX_PARAM_LENGTH: 'the path has a part of more than 200 characters',
 };
 

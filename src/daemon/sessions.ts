@@ -68,8 +68,8 @@ async function takeTurn(live: LiveMachine, vm: Vm, { signal, onWait }: Client): 
 }
 
 function busy(vm: Vm, limit: number): BangerError {
-  return new BangerError('BUSY', `VM ${vm.name} has ${limit} sessions open, which is as many as it can have`, {
-    remedy: 'end one of them; ports of the guest are reached without a session',
+  return new BangerError('BUSY', `VM ${vm.name} has ${limit} open sessions, the most it can have`, {
+    remedy: 'end one of them, or use a port of the guest, which needs no session',
   });
 }
 

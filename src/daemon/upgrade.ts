@@ -116,7 +116,7 @@ function decodePart(part: string): string {
   try {
     return decodeURIComponent(part);
   } catch {
-    throw new BangerError('INVALID_INPUT', 'the path has a % that begins no encoded character');
+    throw new BangerError('INVALID_INPUT', 'the path has an invalid percent-encoding');
   }
 }
 

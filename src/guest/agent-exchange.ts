@@ -22,7 +22,7 @@ export function encodeRequest(request: Request, streamedBytes?: number): Buffer 
   const head = Buffer.from(`${request.method} ${request.target} HTTP/1.1\r\nHost: guest\r\n${lengthLine}\r\n`);
   if (head.length > AGENT_LIMITS.headBytes || bodyBytes > AGENT_LIMITS.jsonBytes) {
     const path = request.target.split('?')[0]?.slice(0, 100);
-    throw new BangerError('INVALID_INPUT', `${request.method} ${path} is more than the guest agent takes in one request`, {
+    throw new BangerError('INVALID_INPUT', `${request.method} ${path} is too large for one request to the guest agent`, {
       remedy: 'shorten it',
       details: { headBytes: head.length, bodyBytes, limits: AGENT_LIMITS },
     });

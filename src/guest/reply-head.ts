@@ -54,6 +54,6 @@ function parseLength(text: string | undefined): number | undefined {
 /** @returns the error for a reply that breaks the protocol. @param what e.g. "a malformed header" */
 export function violation(what: string): BangerError {
   return new BangerError('AGENT_PROTOCOL', `the guest agent sent ${what}`, {
-    remedy: 'restart the VM; if that does not help, its agent does not fit this banger: rebuild the image',
+    remedy: 'restart the VM; if that does not help, rebuild its image: its guest agent does not match this banger',
   });
 }

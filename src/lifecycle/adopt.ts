@@ -47,7 +47,7 @@ async function adoptMachine(context: VmContext, process: ProcessIdentity): Promi
   context.update({ runtime: { bootId: services.world.processes.bootId(), ...vm.runtime, process } });
   const machine = await context.drivers.hypervisor.adopt(adoptionSpec(context), process);
   if (machine !== undefined || !services.world.processes.isAlive(process)) return machine;
-  throw new BangerError('VMM_FAILED', `process ${process.pid}, which is recorded as its VMM, is not one of ${vm.name}`);
+  throw new BangerError('VMM_FAILED', `process ${process.pid}, recorded as the VMM of ${vm.name}, is not one`);
 }
 
 async function hold(context: VmContext, machine: Machine): Promise<LiveMachine> {
@@ -81,7 +81,7 @@ async function joinNetwork(context: VmContext, live: LiveMachine): Promise<boole
     const { network } = context.recorded;
     await network?.ensure(new AbortController().signal);
     if ((await network?.isAttached?.(context.network)) === false) {
-      throw new BangerError('NETWORK_FAILED', `what held it has ended; banger vm restart ${vm.name} joins the VM anew`);
+      throw new BangerError('NETWORK_FAILED', `its holder has ended; banger vm restart ${vm.name} reconnects the VM`);
     }
     live.networkProblem = null;
     if (before === null) return true;

@@ -20,7 +20,7 @@ export function parseAuthorities(content: Buffer, path: string): string[] {
   const blocks = [...content.toString('latin1').matchAll(PEM)];
   const wrong = (reason: string): BangerError =>
     new BangerError('CONFIG_INVALID', `${path} ${reason}`, {
-      remedy: 'write certificates of authorities there, as PEM',
+      remedy: 'write certificates of authorities to it, as PEM',
       details: { path },
     });
   if (blocks.some(([, label = '']) => label.includes('PRIVATE KEY'))) throw wrong('holds a private key, which is given to no guest');
@@ -55,14 +55,14 @@ export function checkProxy(text: string, name: string): string {
   const url = UNWRITABLE.test(text) ? null : URL.parse(text.includes('://') ? text : `http://${text}`);
   // It may hold a password, so it is not repeated.
   if (url === null || url.hostname === '' || !/^(https?|socks[45]h?|socks):$/.test(url.protocol)) {
-    throw new BangerError('CONFIG_INVALID', `${name} is no address of a proxy`, {
+    throw new BangerError('CONFIG_INVALID', `${name} is not the address of a proxy`, {
       remedy: `set ${name} to something like http://proxy.example.org:3128`,
     });
   }
   if (isLoopback(url.hostname)) {
     throw new BangerError('UNSUPPORTED', `${name} is a proxy on the loopback of this host (${url.host}), which no guest reaches`, {
       // The configuration counts before the environment, from which the address may be.
-      remedy: `let the proxy listen on another address of this host, and set trust.${name} in config.toml to that`,
+      remedy: `let the proxy listen on another address of this host, and set trust.${name} in config.toml`,
     });
   }
   return text.includes('://') ? text : `http://${text}`;
@@ -84,7 +84,7 @@ export function proxyVariables({ http, https, none }: Proxies): Record<string, s
   if (Object.keys(values).length === 0) return {};
   const past = (none ?? '').split(',').map((word) => word.trim());
   if (past.some((word) => UNWRITABLE.test(word) && word !== '')) {
-    throw new BangerError('CONFIG_INVALID', 'no_proxy is no list of hosts', { remedy: 'set no_proxy to hosts with commas between them' });
+    throw new BangerError('CONFIG_INVALID', 'no_proxy is not a list of hosts', { remedy: 'set no_proxy to hosts separated by commas' });
   }
   values['no_proxy'] = [...new Set([...past, ...PAST_PROXIES])].filter((word) => word !== '').join(',');
   return { ...values, ...Object.fromEntries(Object.entries(values).map(([name, value]) => [name.toUpperCase(), value])) };

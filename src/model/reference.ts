@@ -82,7 +82,7 @@ const USER = /^[A-Za-z_][A-Za-z0-9_.-]{0,31}\$?$/;
 
 /**
  * Reads `web`, `web.vm`, `dev@web` and `dev@web.vm`, as ssh and people write a VM.
- * @returns name, id or beginning of an id, and the user where one is named
+ * @returns name, id or start of an id, and the user where one is named
  * @throws INVALID_INPUT for what is no name of a user
  */
 export function readVmReference(text: string): { user?: string; name: string } {

@@ -110,7 +110,7 @@ async function lookUp(machine: SetupMachine, name: string): Promise<string> {
   const isName = /^[A-Za-z_][A-Za-z0-9_.-]{0,63}$/.test(name);
   if (!isName || !(await machine.succeeds(['id', '-u', name]))) {
     throw new BangerError('INVALID_INPUT', `there is no user ${JSON.stringify(name)}`, {
-      remedy: 'use a name of getent passwd, or a number',
+      remedy: 'use a name from getent passwd, or a uid',
     });
   }
   return (await machine.must(['id', '-u', name])).trim();
@@ -130,11 +130,11 @@ export async function readJailPrograms(paths: {
   const { firecracker, jailer } = paths;
   if (firecracker === undefined && jailer === undefined) return undefined;
   if (firecracker === undefined || jailer === undefined) {
-    throw new BangerError('USAGE', '--firecracker and --jailer belong together', { remedy: 'give both, of one version' });
+    throw new BangerError('USAGE', '--firecracker and --jailer go together', { remedy: 'give both, of one version' });
   }
   const programs = { firecracker: await readProgram(firecracker), jailer: await readProgram(jailer) };
   if (!hasInterpreter(programs.firecracker)) return programs;
-  throw new BangerError('PREREQUISITE_MISSING', `${firecracker} needs shared libraries, and in a jail there are none`, {
+  throw new BangerError('PREREQUISITE_MISSING', `${firecracker} needs shared libraries, which a jail does not have`, {
     remedy: 'banger bundle fetch firecracker',
   });
 }
@@ -152,5 +152,5 @@ async function readProgram(path: string): Promise<Buffer> {
     throw new BangerError('PREREQUISITE_MISSING', `${path} cannot be read`, { remedy: 'banger bundle fetch firecracker', cause });
   });
   if (content.toString('latin1', 0, 4) === '\x7fELF') return content;
-  throw new BangerError('PREREQUISITE_MISSING', `${path} is no program`, { remedy: 'banger bundle fetch firecracker' });
+  throw new BangerError('PREREQUISITE_MISSING', `${path} is not a program`, { remedy: 'banger bundle fetch firecracker' });
 }

@@ -57,7 +57,7 @@ export function setupMachine(root = '', execute: (argv: readonly string[]) => Pr
 async function refuseWritable(directory: string): Promise<void> {
   const { mode, uid } = await lstat(directory);
   if ((mode & 0o022) === 0 && uid === process.getuid?.()) return;
-  throw new BangerError('NOT_PERMITTED', `${directory} can be written by others than root`, {
+  throw new BangerError('NOT_PERMITTED', `${directory} is writable for users other than root`, {
     remedy: `sudo chown root:root ${directory} && sudo chmod go-w ${directory}`,
   });
 }

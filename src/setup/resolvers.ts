@@ -99,7 +99,7 @@ export async function refuseConflicts(machine: SetupMachine, kind: ResolverKind)
   const { file } = RESOLVERS[kind];
   const present = await machine.read(file);
   if (present !== undefined && !present.startsWith(HEADER)) {
-    throw new BangerError('WRONG_STATE', `${file} is there, and not of banger's making`, {
+    throw new BangerError('WRONG_STATE', `${file} exists, and banger did not write it`, {
       remedy: `sudo mv ${file} ${file}.before`,
     });
   }
@@ -109,7 +109,7 @@ export async function refuseConflicts(machine: SetupMachine, kind: ResolverKind)
   for (const other of ['/etc/systemd/resolved.conf', ...others]) {
     if (other === file || !/^\s*DNS\s*=\s*\S/m.test((await machine.read(other)) ?? '')) continue;
     throw new BangerError('WRONG_STATE', `${other} sets DNS= for all links; resolved would mix those servers with banger's`, {
-      remedy: `set those servers on the connection instead (networkctl, nmcli), and take DNS= out of ${other}`,
+      remedy: `set those servers on the connection instead (networkctl, nmcli), and remove DNS= from ${other}`,
     });
   }
 }

@@ -49,7 +49,7 @@ export function uninstallSteps(machine: SetupMachine, withSystemd: boolean, ask:
       apply: async () => {
         const problem = await ask('network down');
         if (problem === undefined) return;
-        throw new BangerError('BUSY', `the network does not go down: ${problem}`, { remedy: `systemctl status ${SERVICE_UNIT}` });
+        throw new BangerError('BUSY', `cannot take the network down: ${problem}`, { remedy: `systemctl status ${SERVICE_UNIT}` });
       },
     },
     ...(withSystemd ? systemd : []),

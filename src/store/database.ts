@@ -134,7 +134,7 @@ function explain(path: string, error: unknown): BangerError {
 function corrupt(path: string, reason: string): BangerError {
   return new BangerError(
     'DATABASE_CORRUPT',
-    `the database ${path} is damaged: ${reason}; without it VMs come back from the manifests beside their disks`,
+    `the database ${path} is damaged: ${reason}; without it, the daemon restores VMs from the manifests beside their disks`,
     {
       remedy: `mv ${path} ${path}.damaged`,
       details: { path },

@@ -122,7 +122,7 @@ function refuseGone(id: string): never {
 
 function refuseNameOf(holder: Vm | undefined, { id, name }: Pick<Vm, 'id' | 'name'>): void {
   if (holder === undefined || holder.id === id) return;
-  throw new BangerError('NAME_TAKEN', `there is a VM named ${name} already`, {
+  throw new BangerError('NAME_TAKEN', `there is already a VM named ${name}`, {
     remedy: `banger vm show ${name}`,
   });
 }

@@ -20,7 +20,7 @@ test('the example of the client makes a VM, is refused a second one, and leaves 
   assert.equal(status, 0, stderr);
   assert.match(stdout, /^agent [\d.]+ ms$/m);
   assert.match(stdout, /^web is running at 127\.213\.\d+\.\d+$/m);
-  assert.match(stdout, /^NAME_TAKEN: there is a VM named web already; try: /m);
+  assert.match(stdout, /^NAME_TAKEN: there is already a VM named web; try: /m);
   assert.match(stdout, /^0 machines are left$/m);
 });
 

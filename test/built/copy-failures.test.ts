@@ -70,7 +70,7 @@ test('a guest that ends in the middle, or says nothing of use, ends the copy (11
   assert.deepEqual(readdirSync(`${base}/host`), []);
   it.guestArgv = ['sh', '-c', 'echo "usage: banger-agent [--version | --serve-fd N]" >&2; exit 2'];
   const old = await cp([`web:${base}/guest/f`, `${base}/host/f`]);
-  assert.match(old.stderr, /web runs with the agent of an older banger, which cannot copy\n {2}try: banger vm restart web/);
+  assert.match(old.stderr, /web has the guest agent of an older banger, which cannot copy\n {2}try: banger vm restart web/);
   const oldIn = await cp([`${base}/guest/f`, `web:${base}/guest/g`]);
   assert.match(oldIn.stderr, /older banger/);
 });

@@ -116,7 +116,7 @@ test('a copy whose program was ended from outside says so (11.10)', async () => 
   ] as const) {
     const { exitCode, stderr } = await cp([from, to]);
     assert.equal(exitCode, 1);
-    assert.match(stderr, /^banger: the program that copies files on this host was ended by SIGKILL\n {2}try: copy again/);
+    assert.match(stderr, /^banger: the program that copies files on this host died by SIGKILL\n {2}try: copy again/);
   }
   assert.deepEqual(readdirSync(`${base}/guest`), ['f']);
 });

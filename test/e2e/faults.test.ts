@@ -69,7 +69,7 @@ describe('a VM with a mark on both disks', () => {
     await eventually('the boot', create.stderr, (text) => text.includes('✓ boot'));
     await kill(vmms().filter((pid) => !before.has(pid)));
     assert.equal((await create.ended).status, 1, create.stderr());
-    assert.match(create.stderr(), /ended while it booted/);
+    assert.match(create.stderr(), /ended during its boot/);
     assert.equal(await sandbox().must(['vm', 'list', '-q']), 'web\n');
   });
 

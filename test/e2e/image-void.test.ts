@@ -49,7 +49,7 @@ test('without the key of the repository nothing is fetched, and nothing is left 
 test('an image is made of the packages, and says what it is (8.7, 8.1, 8.6)', { skip }, async () => {
   copyFileSync(join(repository.keys, 'test.pem'), join(keys, 'test.pem'));
   chmodSync(join(keys, 'test.pem'), 0o644);
-  assert.match((await build('--size', '64M')).stderr, /take a root file system of [^]*try: use --size \d+M or more/);
+  assert.match((await build('--size', '64M')).stderr, /need a root file system of [^]*try: use --size \d+M or more/);
   const { status, stderr } = await build();
   assert.equal(status, 0, stderr);
   const image = JSON.parse(await sandbox().must(['image', 'show', 'void', '-o', 'json'])) as ImageView;

@@ -168,7 +168,7 @@ test('a session keeps its daemon, from an upgrade and from a restart that nobody
   assert.deepEqual([upgrade.status, upgrade.stdout], [0, 'web\n']);
   assert.match(upgrade.stderr, /it is replaced when this is over: vm exec: sh -c echo begun; exec sleep 1000 \(web\)/);
   const refused = await sandbox().banger(['daemon', 'restart']);
-  assert.deepEqual([refused.status, /ends what is open: vm exec: .*banger daemon restart --yes/s.test(refused.stderr)], [1, true]);
+  assert.deepEqual([refused.status, /ends open sessions: vm exec: .*banger daemon restart --yes/s.test(refused.stderr)], [1, true]);
   assert.equal((await daemonStatus(sandbox())).pid, pid);
   session.child.kill('SIGKILL');
   await eventually(
@@ -232,7 +232,7 @@ test('a VMM that stands still is left alone by the next daemon, and adopted by t
   await sandbox().must(['daemon', 'restart']);
   assert.match((await vm().show()).lastError ?? '', /^not adopted: /);
   const stop = await sandbox().banger(['vm', 'stop', 'web']);
-  assert.match(stop.stderr, /cannot be asked to shut down[^]*banger vm kill web/);
+  assert.match(stop.stderr, /cannot ask its guest to shut down[^]*banger vm kill web/);
   process.kill(pid ?? 0, 'SIGCONT');
   assert.equal(await vm().sh('cat /run/note'), 'in memory');
   assert.deepEqual([(await vm().show()).pid, (await vm().show()).lastError], [pid, null]);

@@ -49,7 +49,7 @@ test('a context starts the daemon of the other machine, and tells what is missin
     /^banger: ssh did not get to ssh:\/\/127\.0\.0\.1:1: .*Connection refused\n {2}try: ssh -p 1 -- 127\.0\.0\.1 true/,
   );
   const local = await fromElsewhere(['daemon', 'stop']);
-  assert.match(local.stderr, /daemon stop is about this machine, .*\n {2}try: ssh -p \d+ -l \S+ -- 127\.0\.0\.1 .*banger daemon stop/);
+  assert.match(local.stderr, /daemon stop works only on this machine, .*\n {2}try: ssh -p \d+ -l \S+ -- 127\.0\.0\.1 .*banger daemon stop/);
 });
 
 test('vm create, exec, cp and ssh work on a VM of the other machine (2.1, 3.13, 6.4)', async () => {

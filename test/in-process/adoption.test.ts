@@ -250,7 +250,7 @@ test('a VM whose network ended while no daemon ran goes on without it, and says 
   const { api } = await next();
   const vm = await api.showVm('web');
   assert.deepEqual([vm.state, vm.pid, (await api.health('web')).agent], ['running', pid, 'ok']);
-  assert.match(vm.lastError ?? '', /its network could not be adopted: what held it has ended; banger vm restart web/);
+  assert.match(vm.lastError ?? '', /its network could not be adopted: its holder has ended; banger vm restart web/);
   await done(api, api.beginVm('web', 'restart'));
   assert.equal((await api.showVm('web')).lastError, null);
 });

@@ -30,7 +30,7 @@ test('what is fetched from elsewhere must come with its checksum, and what is na
   }
   await assert.rejects(api.fetchFirecracker({ url: 'http://127.0.0.1:1/x' }, false), { code: 'INVALID_INPUT' });
   await assert.rejects(api.fetchFirecracker({ url: 'ftp://127.0.0.1/x', sha256: SHA256 }, false), { code: 'INVALID_INPUT' });
-  await assert.rejects(api.fetchBundle({ sha256: SHA256 }, false), { code: 'INVALID_INPUT', message: /goes with url or manifest/ });
+  await assert.rejects(api.fetchBundle({ sha256: SHA256 }, false), { code: 'INVALID_INPUT', message: /needs url or manifest/ });
   await assert.rejects(api.buildBundle({ jailer: '/bin/true' }, false), { code: 'INVALID_INPUT', message: /only with firecracker/ });
 });
 
@@ -51,7 +51,7 @@ test('a bundle is packaged and fetched by operations that name what is in the wa
     /There is no runtime bundle in .*\n {2}try: banger bundle build/,
   );
   const unnamed = await run('fetch');
-  assert.match(unnamed.stderr, /names no bundle that could be fetched: there is no .*runtime-bundle\.toml\n {2}try: banger bundle build/);
+  assert.match(unnamed.stderr, /has no .*runtime-bundle\.toml, so it names no bundle to fetch\n {2}try: banger bundle build/);
   const absent = await run('fetch', './nowhere.toml');
   assert.match(absent.stderr, /nowhere\.toml could not be fetched: ENOENT/);
   await assert.rejects(api.packageBundle({ path: 'b.tar.zst' }, false), { code: 'INVALID_INPUT' });
@@ -109,7 +109,7 @@ test('a bundle over plain http is warned of and asked about, unless its manifest
   assert.deepEqual([silent.exitCode, asked], [2, 0]);
 
   const other = await runInProcess(world.env, ['bundle', 'fetch', url, '--sha256', SHA256]);
-  assert.match(other.stderr, /runtime-bundle\.toml is not what it must be: its SHA-256 is [0-9a-f]{64}, not 0{64}/);
+  assert.match(other.stderr, /runtime-bundle\.toml has the wrong content: its SHA-256 is [0-9a-f]{64}, not 0{64}/);
   assert.equal(asked, 1);
   const known = await runInProcess(world.env, ['bundle', 'fetch', url, '--sha256', sha256.toUpperCase()]);
   assert.equal(known.exitCode, 0, known.stderr);

@@ -23,7 +23,7 @@ test('of whole VMs nothing is found, and that is told (9.3)', async (t) => {
   await created(daemon.api, 'rests', { start: false });
   const report = await daemon.api.doctor();
   assert.deepEqual(findings(report), []);
-  assert.match(report.verdicts.find(({ name }) => name === 'vms')?.reason ?? '', /^2 VMs .* 1 image with/);
+  assert.match(report.verdicts.find(({ name }) => name === 'vms')?.reason ?? '', /^2 VMs and 1 image checked/);
   assert.deepEqual((await daemon.api.doctorFix()).fixed, []);
 });
 

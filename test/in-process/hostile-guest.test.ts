@@ -174,7 +174,7 @@ test('a VM has so many sessions and no more: others wait for their turn, too man
     Promise.race([open77(), ...waiting.map((one) => one.then(() => new Promise(() => undefined)))]),
     (error: BangerError) => {
       assert.deepEqual([error.code, error.message], ['BUSY', 'VM web has 12 sessions open, which is as many as it can have']);
-      return /ports of the guest are reached without a session/.test(error.remedy ?? '');
+      return /a port of the guest, which needs no session/.test(error.remedy ?? '');
     },
   );
   assert.equal((await api.ports('web')).length, 1);

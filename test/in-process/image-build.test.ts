@@ -84,7 +84,7 @@ test('steps are chosen by name, packages by a list of the user (8.3, 8.4)', asyn
     [['--size', '64K'], /--size: "64K" is not allowed/],
     [['--distribution', 'void'], /no image is of void/],
     [['--packages', join(world.directory, 'none')], /--packages: ENOENT/],
-    [['--name', 'dev'], /there is an image named dev already/],
+    [['--name', 'dev'], /there is already an image named dev/],
     [['--name', 'Dev'], /upper-case/],
   ];
   for (const [flags, reason] of refused) {

@@ -190,7 +190,7 @@ test('a bad address is refused, also one that ssh would take for a switch (1.6)'
   ]) {
     const { exitCode, stderr } = await runInProcess({ ...elsewhere(world, 'touch "$HOME/ran"'), BANGER_HOST: host }, ['vm', 'list']);
     assert.equal(exitCode, 2, host);
-    assert.match(stderr, /is no address of a daemon\n {2}try: write ssh:/, host);
+    assert.match(stderr, /is not the address of a daemon\n {2}try: write ssh:/, host);
   }
 });
 
@@ -202,7 +202,7 @@ test('what is about this machine says so, and how it is said there (1.5)', async
     assert.equal(exitCode, 1, command);
     assert.match(
       stderr,
-      new RegExp(`^banger: ${command} is about this machine, .* ssh://dev@lab\\n {2}try: ssh -l dev -- lab banger ${command}\\n$`),
+      new RegExp(`^banger: ${command} works only on this machine, .* ssh://dev@lab\\n {2}try: ssh -l dev -- lab banger ${command}\\n$`),
     );
   }
 });
@@ -237,13 +237,13 @@ test('contexts name other daemons; the one in use is taken, BANGER_CONTEXT and B
     const { exitCode, stderr } = await runInProcess(env, ['context', ...argv]);
     assert.deepEqual([exitCode, message.test(stderr)], [status, true], stderr);
   };
-  await refuse(['add', 'other', 'ssh://lab'], 1, /there is a context other already/);
-  await refuse(['add', 'local', 'ssh://lab'], 2, /cannot name a context/);
+  await refuse(['add', 'other', 'ssh://lab'], 1, /there is already a context other/);
+  await refuse(['add', 'local', 'ssh://lab'], 2, /is not a valid name for a context/);
   await refuse(['add', 'x', 'http://lab'], 2, /no address of a daemon/);
   await refuse(['use', 'nobody'], 3, /there is no context "nobody"/);
   await refuse(['remove', 'local'], 2, /always there/);
   writeFileSync(join(env.HOME, 'config/contexts.json'), '{"current": 1}');
-  await refuse(['list'], 2, /contexts\.json is no list of contexts\n {2}try: rm /);
+  await refuse(['list'], 2, /contexts\.json is not a list of contexts\n {2}try: rm /);
   chmodSync(join(env.HOME, 'config/contexts.json'), 0o666);
   await refuse(['list'], 2, /contexts\.json is not safe: others may write it\n {2}try: chmod go-w /);
 });

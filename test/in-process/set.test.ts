@@ -40,8 +40,8 @@ describe('a stopped VM', () => {
     const bad: [Record<string, unknown>, string, RegExp][] = [
       [{ vcpuCount: 4, workDiskBytes: 64 * MIB }, 'INVALID_INPUT', /has 128 MiB and cannot shrink to 64 MiB/],
       [{ vcpuCount: 4, rootOverlayBytes: 64 * MIB }, 'INVALID_INPUT', /root file system of web has 256 MiB/],
-      [{ vcpuCount: 4, memoryMib: 1_048_576 }, 'INVALID_INPUT', /does not fit this host/],
-      [{ workDiskBytes: GIB, name: 'db' }, 'NAME_TAKEN', /named db already/],
+      [{ vcpuCount: 4, memoryMib: 1_048_576 }, 'INVALID_INPUT', /does not fit into this host/],
+      [{ workDiskBytes: GIB, name: 'db' }, 'NAME_TAKEN', /already a VM named db/],
       [{ workDiskBytes: GIB, name: 'A_b' }, 'INVALID_INPUT', /name/],
       [{ workDiskBytes: GIB, vcpuCount: 33 }, 'INVALID_INPUT', /vcpuCount must be a whole number from 1 to 32/],
       [{ workDiskBytes: GIB + 1 }, 'INVALID_INPUT', /workDiskBytes must be a multiple of 1048576/],
@@ -236,10 +236,10 @@ test('the CLI refuses what the daemon would, before it asks it (3.2, 3.7)', asyn
   for (const name of ['one', 'two']) await created(daemon.api, name, { start: false });
   const requests = daemon.services.operations.list().length;
   for (const [flags, exitCode, message] of [
-    [['one'], 2, /nothing is to be changed/],
-    [['one', 'two', '--name', 'shop'], 2, /one name cannot be given to several/],
+    [['one'], 2, /no change given/],
+    [['one', 'two', '--name', 'shop'], 2, /several VMs cannot have one name/],
     [['one', '--all', '--vcpu', '2'], 2, /--all and names exclude/],
-    [['--vcpu', '2'], 2, /no VM is named/],
+    [['--vcpu', '2'], 2, /no VM given/],
     [['one', '--vcpu', '0'], 2, /from 1 to 32/],
     [['one', '--memory', '1'], 2, /--memory/],
     [['one', '--disk-size', '20'], 2, /--disk-size/],

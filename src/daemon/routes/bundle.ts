@@ -10,7 +10,7 @@ export function bundleHandlers(services: DaemonServices): ServedRoutes {
     'GET /v1/bundle': () => services.bundle.status(),
     'POST /v1/bundle/build': ({ body }) => {
       const { force = false, firecracker, jailer } = body ?? {};
-      if (firecracker === undefined && jailer !== undefined) throw new BangerError('INVALID_INPUT', 'jailer goes only with firecracker');
+      if (firecracker === undefined && jailer !== undefined) throw new BangerError('INVALID_INPUT', 'jailer needs firecracker');
       const programs = firecracker === undefined ? {} : { programs: { firecracker, ...(jailer === undefined ? {} : { jailer }) } };
       return services.bundle.build({ force, ...programs });
     },
@@ -24,18 +24,18 @@ type FetchBody = { manifest?: string | undefined; url?: string | undefined; sha2
 
 /** @returns undefined for the bundle of the installation @throws INVALID_INPUT */
 function sourceOf({ manifest, url, sha256 }: FetchBody): BundleSource | undefined {
-  if (url !== undefined) throw new BangerError('INVALID_INPUT', 'url is of a program; a bundle has a manifest');
+  if (url !== undefined) throw new BangerError('INVALID_INPUT', 'url is for a program; name a bundle by its manifest');
   if (manifest !== undefined) return { manifestUrl: manifest, ...(sha256 === undefined ? {} : { manifestSha256: sha256 }) };
   if (sha256 === undefined) return undefined;
-  throw new BangerError('INVALID_INPUT', 'sha256 goes with url or manifest: it says what is fetched from there');
+  throw new BangerError('INVALID_INPUT', 'sha256 needs url or manifest');
 }
 
 /** @returns undefined for the pinned release @throws INVALID_INPUT */
 function releaseOf({ manifest, url, sha256 }: FetchBody): { url: string; sha256: string } | undefined {
-  if (manifest !== undefined) throw new BangerError('INVALID_INPUT', 'manifest is of a bundle, not of a program');
+  if (manifest !== undefined) throw new BangerError('INVALID_INPUT', 'manifest is for a bundle, not for a program');
   if (url === undefined && sha256 === undefined) return undefined;
   if (url !== undefined && sha256 !== undefined) return { url, sha256 };
-  throw new BangerError('INVALID_INPUT', 'url and sha256 go together: what is fetched from elsewhere must be known', {
-    remedy: 'take the checksum that is published with the archive',
+  throw new BangerError('INVALID_INPUT', 'url and sha256 go together: a download from another address needs a checksum', {
+    remedy: 'use the checksum published with the archive',
   });
 }

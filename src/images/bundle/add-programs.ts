@@ -20,8 +20,8 @@ export async function addPrograms(options: { directory: string; programs: Progra
   const firecracker = await publishProgram('firecracker', programs.firecracker, options);
   const jailer = programs.jailer === undefined ? undefined : await publishProgram('jailer', programs.jailer, options);
   if (jailer !== undefined && jailer.version !== firecracker.version) {
-    throw new BangerError('PREREQUISITE_MISSING', `jailer ${jailer.version} does not go with firecracker ${firecracker.version}`, {
-      remedy: 'take both from one release',
+    throw new BangerError('PREREQUISITE_MISSING', `jailer ${jailer.version} does not match firecracker ${firecracker.version}`, {
+      remedy: 'use both from one release',
     });
   }
   signal.throwIfAborted();
@@ -39,7 +39,7 @@ export async function addPrograms(options: { directory: string; programs: Progra
 export async function requireManifest(directory: string, host: Host): Promise<BundleManifest> {
   const manifest = await readManifest(directory, host);
   if (manifest !== undefined) return manifest;
-  throw new BangerError('BUNDLE_MISSING', `There is no runtime bundle in ${directory} to add programs to.`, { remedy: BUNDLE_REMEDY });
+  throw new BangerError('BUNDLE_MISSING', `There is no runtime bundle in ${directory}.`, { remedy: BUNDLE_REMEDY });
 }
 
 async function publishProgram(
@@ -60,7 +60,7 @@ async function askVersion(name: AddedProgram, path: string, host: Host, signal: 
   const version = new RegExp(`^${name} v(\\d[\\w.-]*)`, 'i').exec(printed)?.[1];
   if (version !== undefined) return version;
   const said = printed.split('\n')[0]?.slice(0, 200);
-  throw new BangerError('PREREQUISITE_MISSING', `${path} is no ${name} that runs here: ${said}`, {
+  throw new BangerError('PREREQUISITE_MISSING', `${path} is not a ${name} that runs here: ${said}`, {
     remedy: `give the path of a ${name} program for this machine`,
   });
 }

@@ -36,7 +36,7 @@ export async function buildBundle(options: BuildOptions): Promise<BuildResult> {
   const { host } = options;
   const sources = await hashSources(options.sourceRoot);
   if (sources === undefined) {
-    throw new BangerError('PREREQUISITE_MISSING', `The sources of the bundle are not complete in ${options.sourceRoot}.`, {
+    throw new BangerError('PREREQUISITE_MISSING', `The bundle's sources in ${options.sourceRoot} are incomplete.`, {
       remedy: 'reinstall banger, or run it from a complete checkout',
       details: { folders: [AGENT_FOLDER, FORWARDER_FOLDER, COMMON_FOLDER, DEBIAN_FOLDER] },
     });
@@ -133,10 +133,10 @@ function output(outputs: Record<string, StepOutput>, name: string): StepOutput {
 function asBuildError(error: unknown, signal: AbortSignal, logPath: string): unknown {
   if (error instanceof BangerError) return error;
   if (signal.aborted) {
-    return new BangerError('CANCELLED', 'The build was cancelled; what is finished is kept for the next one.', { cause: error });
+    return new BangerError('CANCELLED', 'The build was cancelled; the next one reuses finished steps.', { cause: error });
   }
   if (!(error instanceof Error) || error.name !== 'CommandFailure') return error;
-  return new BangerError('COMMAND_FAILED', `Building the runtime bundle failed: ${error.message}; finished steps are kept.`, {
+  return new BangerError('COMMAND_FAILED', `Building the runtime bundle failed: ${error.message}; the next build reuses finished steps.`, {
     remedy: 'banger bundle build',
     logPath,
     cause: error,

@@ -36,8 +36,7 @@ export async function download(options: DownloadOptions): Promise<void> {
   try {
     await receiveAll(options, partial);
   } catch (error) {
-    if (signal.aborted)
-      throw new BangerError('CANCELLED', 'the download was cancelled; what came is kept for the next one', { cause: error });
+    if (signal.aborted) throw new BangerError('CANCELLED', 'the download was cancelled; the next one continues it', { cause: error });
     if (error instanceof BangerError) throw error;
     throw failure(release.url, reasonOf(error), error);
   }
@@ -45,7 +44,7 @@ export async function download(options: DownloadOptions): Promise<void> {
   if (actual !== release.sha256) {
     // What is wrong once stays wrong: the next call begins anew.
     await host.removeTree(partial);
-    throw new BangerError('DOWNLOAD_FAILED', `${release.url} is not what it must be: its SHA-256 is ${actual}, not ${release.sha256}`, {
+    throw new BangerError('DOWNLOAD_FAILED', `${release.url} has the wrong content: its SHA-256 is ${actual}, not ${release.sha256}`, {
       remedy: 'check url and sha256; nothing was changed',
       details: { url: release.url, expected: release.sha256, actual },
     });
@@ -185,7 +184,7 @@ async function* nothing(): AsyncGenerator<Uint8Array> {}
 
 function failure(url: string, reason: string, cause?: unknown): BangerError {
   return new BangerError('DOWNLOAD_FAILED', `${url} could not be fetched: ${reason}`, {
-    remedy: 'run the command again, it continues where this one ended',
+    remedy: 'run the command again; it continues the download',
     cause,
   });
 }

@@ -68,8 +68,8 @@ async function readManifest({ manifestUrl, manifestSha256: expected, signal }: F
   const bytes = await readBytes(manifestUrl, MAX_MANIFEST_BYTES, signal);
   const actual = createHash('sha256').update(bytes).digest('hex');
   if (expected === undefined || actual === expected) return bytes.toString('utf8');
-  throw new BangerError('DOWNLOAD_FAILED', `${manifestUrl} is not what it must be: its SHA-256 is ${actual}, not ${expected}`, {
-    remedy: 'check address and checksum; nothing was changed',
+  throw new BangerError('DOWNLOAD_FAILED', `${manifestUrl} has the wrong content: its SHA-256 is ${actual}, not ${expected}`, {
+    remedy: 'check the address and the checksum; nothing was changed',
     details: { url: manifestUrl, expected, actual },
   });
 }
@@ -129,7 +129,7 @@ function unknownPart(part: string): never {
 
 function asFetchError(error: unknown, { signal, directory }: FetchBundleOptions): unknown {
   if (error instanceof BangerError) return error;
-  if (signal.aborted) return new BangerError('CANCELLED', 'fetching was cancelled; what came is kept for the next time', { cause: error });
+  if (signal.aborted) return new BangerError('CANCELLED', 'the download was cancelled; the next one continues it', { cause: error });
   if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') return error;
-  return new BangerError('NO_SPACE', 'there is no space left for the bundle', { remedy: `df -h ${directory}`, cause: error });
+  return new BangerError('NO_SPACE', 'no space left for the bundle', { remedy: `df -h ${directory}`, cause: error });
 }

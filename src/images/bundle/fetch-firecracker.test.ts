@@ -121,7 +121,7 @@ describe('fetching Firecracker', () => {
 
   const bad: [title: string, entries: Parameters<typeof releaseArchive>[0], message: RegExp][] = [
     ['without a jailer', releaseEntries('1.16.1').slice(0, 3), /no jailer/],
-    ['whose jailer is of another version', releaseEntries('1.16.1', '1.15.0'), /jailer 1\.15\.0 does not go with firecracker 1\.16\.1/],
+    ['whose jailer is of another version', releaseEntries('1.16.1', '1.15.0'), /jailer 1\.15\.0 does not match firecracker 1\.16\.1/],
     ['with a program twice', [...releaseEntries('1.16.1'), ...releaseEntries('1.16.1')], /there twice/],
     [
       'whose program is a link',
@@ -172,7 +172,7 @@ describe('a path that the user gives', () => {
     const programs = { firecracker: programAt(place, 'sh', sayingProgram('GNU bash', '5.2')) };
     await assert.rejects(addPrograms({ directory: place.directory, programs, host: realHost, signal }), {
       code: 'PREREQUISITE_MISSING',
-      message: /is no firecracker that runs here: GNU bash v5\.2/,
+      message: /is not a firecracker that runs here: GNU bash v5\.2/,
     });
     rmSync(join(place.directory, 'bundle.json'));
     await assert.rejects(addPrograms({ directory: place.directory, programs, host: realHost, signal }), { code: 'BUNDLE_MISSING' });

@@ -33,7 +33,7 @@ export async function resolveKernelPackage(architecture: string, host: Host): Pr
     const stanza = parsePackageStanza((await host.run(['apt-cache', 'show', '--no-all-versions', name])).stdout);
     if (stanza !== undefined) return stanza;
   }
-  throw new BangerError('PREREQUISITE_MISSING', `apt knows no kernel package ${metaPackage}.`, { remedy: 'sudo apt-get update' });
+  throw new BangerError('PREREQUISITE_MISSING', `apt has no kernel package ${metaPackage}.`, { remedy: 'sudo apt-get update' });
 }
 
 /** Downloads the package and unpacks it into `directory` without installing it; apt checks the signature chain. */

@@ -64,7 +64,7 @@ export async function packageBundle(options: PackageOptions): Promise<{ manifest
 
 function cannotWrite(path: string, error: unknown): unknown {
   const { code } = error as NodeJS.ErrnoException;
-  if (code === 'ENOSPC') return new BangerError('NO_SPACE', `there is no space left for ${path}`, { remedy: `df -h ${dirname(path)}` });
+  if (code === 'ENOSPC') return new BangerError('NO_SPACE', `no space left for ${path}`, { remedy: `df -h ${dirname(path)}` });
   if (code === undefined || !/^E[A-Z]+$/.test(code)) return error;
   return new BangerError('INVALID_INPUT', `cannot write ${path}: ${code}`, { remedy: 'give the path of a new file with -o', cause: error });
 }
@@ -104,5 +104,5 @@ async function* contentOf(directory: string, { path, sizeBytes, sha256 }: Bundle
     yield chunk;
   }
   if (bytes === sizeBytes && hash.digest('hex') === sha256) return;
-  throw new BangerError('BUNDLE_BROKEN', `${path} in ${directory} has other content than it was built with`, { remedy: BUNDLE_REMEDY });
+  throw new BangerError('BUNDLE_BROKEN', `${path} in ${directory} has changed since it was built`, { remedy: BUNDLE_REMEDY });
 }

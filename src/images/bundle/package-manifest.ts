@@ -51,7 +51,7 @@ function readToml(text: string, from: string): unknown {
 }
 
 function broken(from: string, why: string): BangerError {
-  return new BangerError('BUNDLE_BROKEN', `${from} is no manifest of a runtime bundle: ${why}`, {
-    remedy: 'take the runtime-bundle.toml that was published with the archive',
+  return new BangerError('BUNDLE_BROKEN', `${from} is not the manifest of a runtime bundle: ${why}`, {
+    remedy: 'use the runtime-bundle.toml published with the archive',
   });
 }

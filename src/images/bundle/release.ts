@@ -106,8 +106,8 @@ async function* bounded(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
 }
 
 function unusable(why: string, cause?: unknown): BangerError {
-  return new BangerError('DOWNLOAD_FAILED', `the archive is no Firecracker release: ${why}`, {
-    remedy: 'take the archive from the official release',
+  return new BangerError('DOWNLOAD_FAILED', `the archive is not a Firecracker release: ${why}`, {
+    remedy: 'use the archive of the official release',
     cause,
   });
 }

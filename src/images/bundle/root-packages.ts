@@ -25,7 +25,7 @@ export async function packageOrigin(host: Host): Promise<PackageOrigin> {
   }
   const sources = distributionSources(entries, codename);
   if (sources.length === 0) {
-    throw new BangerError('PREREQUISITE_MISSING', `apt's sources name no Debian mirror for ${codename || 'this release'}.`, {
+    throw new BangerError('PREREQUISITE_MISSING', `apt's sources have no Debian mirror for ${codename || 'this release'}.`, {
       remedy: 'add the mirror of this Debian release to /etc/apt/sources.list',
     });
   }

@@ -126,5 +126,5 @@ function withDirectory(outputs: StepResult['outputs'], directory: string): StepR
 
 /** @throws BangerError CANCELLED */
 export function throwIfCancelled(signal: AbortSignal): void {
-  if (signal.aborted) throw new BangerError('CANCELLED', 'The build was cancelled; what is finished is kept for the next one.');
+  if (signal.aborted) throw new BangerError('CANCELLED', 'The build was cancelled; the next one reuses finished steps.');
 }

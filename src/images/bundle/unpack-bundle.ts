@@ -37,7 +37,7 @@ export async function unpackBundle(archivePath: string, directory: string, signa
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOSPC' || code === 'UNSUPPORTED') throw error;
     const why = error instanceof Error ? error.message : String(error);
-    throw new BangerError('DOWNLOAD_FAILED', `the archive is no runtime bundle: ${why}`, {
+    throw new BangerError('DOWNLOAD_FAILED', `the archive is not a runtime bundle: ${why}`, {
       remedy: 'banger bundle package -o FILE',
       cause: error,
     });

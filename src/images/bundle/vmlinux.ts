@@ -63,7 +63,7 @@ export async function decompress(data: Buffer, scratchPath: string, host: Host, 
     case 'xz':
       return decompressXz(data, scratchPath, host, signal);
     case undefined:
-      throw new BangerError('UNSUPPORTED', 'The kernel is compressed in a way that banger does not know.');
+      throw new BangerError('UNSUPPORTED', "banger does not support the kernel's compression.");
   }
 }
 

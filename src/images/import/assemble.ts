@@ -87,7 +87,7 @@ export async function checkAssembling(host: Host): Promise<void> {
     if ((await host.findProgram(program, host.confinedSearchPath)) === undefined) missing.push(program);
   }
   if (missing.length > 0) {
-    throw new BangerError('PREREQUISITE_MISSING', `putting a root file system together takes ${missing.join(', ')}`, {
+    throw new BangerError('PREREQUISITE_MISSING', `building a root file system needs ${missing.join(', ')}`, {
       remedy: `sudo apt-get install ${missing.map((program) => PROGRAMS[program]).join(' ')}`,
     });
   }
@@ -109,7 +109,7 @@ export async function checkMemory(tree: Tree, host: Host): Promise<number> {
   }
   if (neededBytes < availableBytes * 0.8) return neededBytes;
   const [needed, available] = [neededBytes, availableBytes].map((bytes) => `${Math.ceil(bytes / 1024 ** 2)} MiB`);
-  throw new BangerError('NO_SPACE', `the image takes ${needed} of memory while it is put together; there are ${available}`, {
+  throw new BangerError('NO_SPACE', `the import needs ${needed} of memory, and ${available} are available`, {
     remedy: 'banger vm stop NAME',
   });
 }
@@ -138,7 +138,7 @@ export async function assemble({ archive, tree, treeBytes, scratch, rootfs, work
     for (const path of files) await host.removeTree(path);
     if (signal.aborted || !isCommandFailure(error)) throw error;
     throw new BangerError('COMMAND_FAILED', `the file system of the image could not be written: ${error.message}`, {
-      remedy: 'leave out of the image what is unusual about it, or write it again by another tool',
+      remedy: 'remove unusual files from the image, or write it with another tool',
       details: { exitCode: error.outcome.exitCode, signal: error.outcome.signal },
       cause: error,
     });

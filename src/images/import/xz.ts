@@ -24,7 +24,7 @@ export async function withoutXz(
 ): Promise<string> {
   if (!(await host.readHead(path, MAGIC.length)).equals(MAGIC)) return path;
   if ((await host.findProgram('xz', host.confinedSearchPath)) === undefined) {
-    throw new BangerError('PREREQUISITE_MISSING', 'unpacking the archive takes xz, which is not installed', {
+    throw new BangerError('PREREQUISITE_MISSING', 'unpacking the archive needs xz, which is not installed', {
       remedy: 'sudo apt-get install xz-utils',
     });
   }

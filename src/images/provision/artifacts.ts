@@ -72,8 +72,8 @@ async function packNpm({ npm, version, integrity }: NpmArtifact, work: string, o
   const archive = join(work, (packed?.filename ?? '').replace(/^@/, '').replaceAll('/', '-'));
   const actual = await integrityOf(archive, options.signal);
   if (actual === integrity) return archive;
-  throw new BangerError('DOWNLOAD_FAILED', `${npm} ${version} is not what it must be: its integrity is ${actual}, not ${integrity}`, {
-    remedy: 'check the registry that npm is set to (npm config get registry); nothing was changed',
+  throw new BangerError('DOWNLOAD_FAILED', `${npm} ${version} has the wrong content: its integrity is ${actual}, not ${integrity}`, {
+    remedy: "check npm's registry (npm config get registry); nothing was changed",
     details: { expected: integrity, actual },
   });
 }
@@ -99,7 +99,7 @@ async function runClient(argv: string[], what: string, setting: string, cwd: str
     const [program = ''] = argv;
     const reason = error instanceof Error ? error.message : String(error);
     if ((error as { startError?: string }).startError === 'ENOENT') {
-      throw new BangerError('PREREQUISITE_MISSING', `${program} is needed to fetch ${what}, and is not installed`, {
+      throw new BangerError('PREREQUISITE_MISSING', `${program}, which fetches ${what}, is not installed`, {
         remedy: `sudo apt-get install ${program}`,
         cause: error,
       });

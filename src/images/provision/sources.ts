@@ -41,7 +41,7 @@ export function createProvisionSources(context: {
   const { cacheDirectory, host } = context;
   const folder = (): string => {
     if (context.sourceRoot !== null) return join(context.sourceRoot, FOLDER);
-    throw new BangerError('UNSUPPORTED', `this installation does not bring ${FOLDER}`, {
+    throw new BangerError('UNSUPPORTED', `this installation lacks ${FOLDER}`, {
       remedy: 'reinstall banger, or run it from a checkout',
     });
   };

@@ -62,7 +62,7 @@ export function bundleWork(context: WorkContext): BundleWork {
     build({ force, programs }) {
       const { sourceRoot } = places;
       if (sourceRoot === null) {
-        throw new BangerError('UNSUPPORTED', 'this installation brings no sources to build a bundle from', {
+        throw new BangerError('UNSUPPORTED', 'this installation has no sources to build a bundle from', {
           remedy: 'banger bundle fetch',
         });
       }
@@ -151,7 +151,7 @@ async function sweep({ images, places, host }: WorkContext, superseded: readonly
 function manifestOfPackage(packageRoot: string): string {
   const path = join(packageRoot, PACKAGE_MANIFEST_NAME);
   if (existsSync(path)) return pathToFileURL(path).href;
-  throw new BangerError('UNSUPPORTED', `this installation names no bundle that could be fetched: there is no ${path}`, {
+  throw new BangerError('UNSUPPORTED', `this installation has no ${path}, so it names no bundle to fetch`, {
     remedy: 'banger bundle build',
   });
 }
@@ -161,7 +161,7 @@ async function pinnedRelease(sourceRoot: string | null, host: Host): Promise<Rel
   const path = sourceRoot === null ? RELEASE_PIN : join(sourceRoot, RELEASE_PIN);
   const text = sourceRoot === null ? undefined : await host.readIfThere(path);
   if (text !== undefined) return parseReleasePin(text, path, process.arch);
-  throw new BangerError('UNSUPPORTED', `this installation does not bring ${RELEASE_PIN}`, { remedy: 'give --url and --sha256' });
+  throw new BangerError('UNSUPPORTED', `this installation lacks ${RELEASE_PIN}`, { remedy: 'give --url and --sha256' });
 }
 
 /** Tells the operation of stages that only say when they begin. */

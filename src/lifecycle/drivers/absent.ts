@@ -7,8 +7,8 @@ import { BangerError } from '../../model/errors.ts';
 
 /** @returns the reason why nothing can be done with what a driver made that is not among those of this daemon */
 export function notHere(kind: 'hypervisor' | 'storage' | 'network', name: string): BangerError {
-  return new BangerError('PREREQUISITE_MISSING', `the ${kind} driver "${name}", which is recorded for the VM, is not part of this banger`, {
-    remedy: 'use the banger that the VM was made with',
+  return new BangerError('PREREQUISITE_MISSING', `the ${kind} driver "${name}", recorded for the VM, is not part of this banger`, {
+    remedy: 'use the banger that made the VM',
     details: { kind, driver: name },
   });
 }

@@ -67,7 +67,7 @@ function counted(count: number, noun: string): string {
 
 function soundFinding({ vms: { records: vms }, images: { records: images } }: LifecycleServices): Finding {
   const [vmCount, imageCount] = [vms.list().length, images.list().length];
-  const reason = `${counted(vmCount, 'VM')} with disks, keys and names, and ${counted(imageCount, 'image')} with files: all as it should be`;
+  const reason = `${counted(vmCount, 'VM')} and ${counted(imageCount, 'image')} checked: nothing wrong`;
   return { name: 'vms', level: 'pass', reason };
 }
 
@@ -107,7 +107,7 @@ async function agentFindings({ images }: Pick<LifecycleServices, 'images'>): Pro
   const found = await Promise.all(images.records.list().map(async (image) => ({ image, ...(await images.freshness(image)) })));
   return found.flatMap(({ image, agentOutdated, rebuildCommand }): Finding[] => {
     if (!agentOutdated || rebuildCommand === null) return [];
-    const reason = `the agent of ${image.name} is older than that of new images, and its VMs have it too`;
+    const reason = `the guest agent of ${image.name}, and of its VMs, is older than that of new images`;
     return [{ name: 'images.agent', level: 'warn', reason, remedy: rebuildCommand }];
   });
 }

@@ -65,14 +65,14 @@ export async function imageFindings({ world: { files } }: Pick<LifecycleServices
   const missing = paths.filter((_path, at) => there[at] === false);
   if (missing.length === 0) return [];
   const reason = `the image ${image.name} lacks ${missing.join(', ')}`;
-  const remedy = image.managed ? 'put them back from a backup, or use another image' : 'banger bundle build';
+  const remedy = image.managed ? 'restore them from a backup, or use another image' : 'banger bundle build';
   return [{ name: 'image', level: 'fail', code: 'NOT_FOUND', reason, remedy }];
 }
 
 async function unknownVmmFindings(services: LifecycleServices): Promise<Finding[]> {
   return (await unknownVmms(services)).map(({ pid, shortId, hypervisor }): Finding => {
-    const reason = `process ${pid} (${hypervisor}) runs a VM that is not known here, bgr-${shortId}; it is left alone`;
-    return { name: 'unknown-vm', level: 'warn', reason, remedy: `look whether somebody needs it, and end it if not: kill ${pid}` };
+    const reason = `process ${pid} (${hypervisor}) runs an unknown VM, bgr-${shortId}; banger leaves it alone`;
+    return { name: 'unknown-vm', level: 'warn', reason, remedy: `if nobody needs it: kill ${pid}` };
   });
 }
 
@@ -85,8 +85,8 @@ async function directoryFindings(services: LifecycleServices): Promise<Finding[]
       ({ allocatedBytes }) => allocatedBytes,
       () => 0,
     );
-    const reason = `${directory} holds disks of a VM that is not known (work disk: ${formatSize(allocated)})`;
-    findings.push({ name: 'directories', level: 'warn', reason, remedy: 'look whether you need them, and remove the directory if not' });
+    const reason = `${directory} holds disks of an unknown VM (work disk: ${formatSize(allocated)})`;
+    findings.push({ name: 'directories', level: 'warn', reason, remedy: 'remove the directory if you do not need them' });
   }
   return findings;
 }

@@ -50,7 +50,7 @@ export async function bootstrapImage(
 function refuseSteps({ only, skip, distribution }: BuildRequest): void {
   if (only === undefined && skip === undefined) return;
   throw new BangerError('INVALID_INPUT', `there are no provisioning steps for ${distribution}`, {
-    remedy: 'leave out --step and --skip; --packages and --script say what the image has besides',
+    remedy: 'leave out --step and --skip; use --packages and --script',
   });
 }
 
@@ -144,7 +144,7 @@ function refuseSmaller(wantedBytes: number, neededBytes: number): void {
   if (wantedBytes >= neededBytes) return;
   throw new BangerError(
     'INVALID_INPUT',
-    `the packages take a root file system of ${formatSize(neededBytes)}, and it is to have ${formatSize(wantedBytes)}`,
+    `the packages need a root file system of ${formatSize(neededBytes)}, more than ${formatSize(wantedBytes)}`,
     {
       remedy: `use --size ${Math.ceil(neededBytes / 1024 ** 2)}M or more`,
     },

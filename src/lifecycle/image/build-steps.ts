@@ -75,8 +75,8 @@ async function checkDisk({ disks }: Pick<World, 'disks'>, path: string, what: st
   await disks.checkExt4(path, signal).catch((error: unknown) => {
     if (signal.aborted) throw error;
     const reason = error instanceof Error ? error.message : String(error);
-    throw new BangerError('STORAGE_FAILED', `the ${what} that the build has left cannot be used: ${reason}`, {
-      remedy: 'look in the build log for what damaged it, then build again',
+    throw new BangerError('STORAGE_FAILED', `the ${what} of the build cannot be used: ${reason}`, {
+      remedy: 'look for the damage in the build log, then build again',
       cause: error,
     });
   });

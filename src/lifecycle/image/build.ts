@@ -28,7 +28,7 @@ export async function buildImage(services: LifecycleServices, request: BuildRequ
   const packages = packagesOf(steps, request);
   const rootfsBytes = request.sizeBytes ?? Math.max(base.rootfsBytes, services.settings.defaultSpec.rootOverlayBytes);
   if (rootfsBytes < base.rootfsBytes) {
-    throw new BangerError('INVALID_INPUT', `the root file system of ${base.name} has ${formatSize(base.rootfsBytes)} and is never shrunk`, {
+    throw new BangerError('INVALID_INPUT', `the root file system of ${base.name} has ${formatSize(base.rootfsBytes)} and cannot shrink`, {
       remedy: `use --size ${Math.ceil(base.rootfsBytes / 1024 ** 2)}M or more`,
     });
   }
@@ -61,7 +61,7 @@ async function stepsFor(
   if (!distributions.has(base.distribution)) return chooseSteps(await provisionSources.steps(), request);
   if (request.packages === undefined && request.only === undefined && request.skip === undefined) return [];
   throw new BangerError('INVALID_INPUT', `--packages, --step and --skip are for Debian, and ${base.name} is of ${base.distribution}`, {
-    remedy: 'leave them out, and install packages by --script',
+    remedy: 'leave them out, and install packages with --script',
   });
 }
 

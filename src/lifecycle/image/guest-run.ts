@@ -63,7 +63,7 @@ function eachLine(stream: Readable, onLine: (line: string) => void): void {
 export async function waitForInit(agent: AgentClient, signal: AbortSignal, timeoutMs: number): Promise<void> {
   const deadline = performance.now() + timeoutMs;
   while ((await agent.healthz({ signal })).init === 'starting') {
-    if (performance.now() > deadline) throw new BangerError('TIMEOUT', 'the init system of the guest did not come up');
+    if (performance.now() > deadline) throw new BangerError('TIMEOUT', "the guest's init system did not come up");
     await sleep(INIT_POLL_MS, undefined, { signal });
   }
 }

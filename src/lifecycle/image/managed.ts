@@ -140,7 +140,7 @@ function publish(replace: boolean): Step<ImageContext> {
       await services.world.files.publishDirectory(paths.staging, paths.directory);
       const moved = (path: string): string => path.replace(paths.staging, paths.directory);
       const holder = services.images.records.findByName(image.name);
-      if (holder !== undefined && !replace) throw new BangerError('NAME_TAKEN', `an image named ${image.name} has come meanwhile`);
+      if (holder !== undefined && !replace) throw new BangerError('NAME_TAKEN', `an image named ${image.name} appeared meanwhile`);
       if (holder !== undefined && holder.id !== image.id) yieldName(services, holder);
       services.images.records.save({
         ...image,

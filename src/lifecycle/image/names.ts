@@ -48,10 +48,10 @@ export function yieldName(services: Users & { images: { records: Pick<ImageStore
 export function reserveName(services: Pick<LifecycleServices, 'images'>, name: string, options: { replace?: boolean } = {}): () => void {
   checkName(name, 'image');
   if (services.images.reserved.has(name)) {
-    throw new BangerError('NAME_TAKEN', `an image named ${name} is being made`, { remedy: 'banger operation list' });
+    throw new BangerError('NAME_TAKEN', `another operation is making an image named ${name}`, { remedy: 'banger operation list' });
   }
   if (options.replace !== true && services.images.records.findByName(name) !== undefined) {
-    throw new BangerError('NAME_TAKEN', `there is an image named ${name} already`, {
+    throw new BangerError('NAME_TAKEN', `there is already an image named ${name}`, {
       remedy: `banger image show ${name}`,
     });
   }

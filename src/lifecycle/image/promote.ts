@@ -14,7 +14,7 @@ import { refuseWhileUsed } from './names.ts';
 export function promoteImage(services: LifecycleServices, image: Image, name: string | undefined): OperationRecord {
   const isInPlace = name === undefined || name === image.name;
   if (isInPlace && image.managed) {
-    throw new BangerError('WRONG_STATE', `the files of ${image.name} are in banger's care already`, {
+    throw new BangerError('WRONG_STATE', `the files of ${image.name} are already in the state directory`, {
       remedy: `banger image show ${image.name}`,
     });
   }

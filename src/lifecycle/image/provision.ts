@@ -80,7 +80,7 @@ function modulesStep({ modulesPath }: Image, work: Provisioning): Step<ImageCont
       const input = services.world.files.openUnpacked(modulesPath);
       const command = { argv, env: {}, onLine: work.log, signal, timeoutMs: SCRIPT_TIMEOUT_MS, input };
       if ((await runInGuest(agent, command)) === 0) return;
-      throw new BangerError('COMMAND_FAILED', 'the modules of the kernel could not be unpacked in the guest');
+      throw new BangerError('COMMAND_FAILED', "the guest could not unpack the kernel's modules");
     },
   };
 }
@@ -123,7 +123,7 @@ async function readAll(opening: Promise<{ content: AsyncIterable<unknown> }>): P
   for await (const chunk of (await opening).content) {
     chunks.push(chunk as Buffer);
     bytes += (chunk as Buffer).length;
-    if (bytes > MAX_STATUS_BYTES) throw new BangerError('GUEST_FILE', 'the package status of the guest has no end');
+    if (bytes > MAX_STATUS_BYTES) throw new BangerError('GUEST_FILE', "the guest's package status never ends");
   }
   return Buffer.concat(chunks).toString('utf8');
 }

@@ -40,7 +40,7 @@ export async function registerImage(services: LifecycleServices, request: Regist
 async function look(services: LifecycleServices, request: RegisterRequest): Promise<Omit<Partial<Image>, 'id'> & Pick<Image, 'name'>> {
   const { name, rootfsPath, kernelPath, initramfsPath, modulesPath, workSeedPath } = request;
   if ((kernelPath === undefined) !== (initramfsPath === undefined)) {
-    throw new BangerError('INVALID_INPUT', 'a kernel and an initramfs go together: the one loads the modules of the other', {
+    throw new BangerError('INVALID_INPUT', "a kernel and an initramfs go together: the initramfs loads the kernel's modules", {
       remedy: 'give --kernel and --initramfs, or neither',
     });
   }

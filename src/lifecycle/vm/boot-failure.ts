@@ -14,7 +14,7 @@ export async function explainBootFailure(context: VmContext, cause: unknown, tim
   const reason = fault ?? (cause instanceof Error ? cause.message : String(cause));
   return new BangerError(
     'BOOT_FAILED',
-    timedOut ? `the agent of ${vm.name} did not answer within ${seconds} s` : `${vm.name} did not boot: ${reason}`,
+    timedOut ? `the guest agent of ${vm.name} did not answer within ${seconds} s` : `${vm.name} did not boot: ${reason}`,
     {
       cause,
       remedy: fault === undefined ? 'banger doctor' : `banger vm start --rescue ${vm.name}`,

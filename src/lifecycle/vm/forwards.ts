@@ -76,7 +76,7 @@ function placeText({ protocol, hostAddress, hostPort }: Place): string {
 
 function refuseOwnAddresses({ hostAddress }: PortForward): void {
   if (!isVmLoopback(hostAddress)) return;
-  throw new BangerError('INVALID_INPUT', `${hostAddress} is one of the addresses that VMs have anyway`, {
+  throw new BangerError('INVALID_INPUT', `${hostAddress} is in the range of VMs' own addresses`, {
     remedy: 'use 127.0.0.1, 0.0.0.0 or an address of a network interface',
   });
 }
@@ -85,7 +85,7 @@ function refuseTaken(services: LifecycleServices, vm: Vm, forward: PortForward):
   for (const holder of services.vms.records.list()) {
     const other = holder.forwards.find((candidate) => collides(candidate, forward));
     if (other === undefined) continue;
-    throw new BangerError('PORT_TAKEN', `${placeText(other)} leads to port ${other.guestPort} of ${holder.name} already`, {
+    throw new BangerError('PORT_TAKEN', `${placeText(other)} leads to port ${other.guestPort} of ${holder.name}`, {
       remedy: `banger vm forward remove ${holder.name} ${placeText(other)}`,
       details: { vm: holder.name, ...other },
     });

@@ -21,7 +21,7 @@ export async function rescueRoot({ image, services, vm }: VmContext): Promise<st
   const other = image.initSystem === 'none' ? await services.images.resolve(undefined).catch(() => undefined) : undefined;
   const path = other === undefined || other.initSystem === 'none' ? image.rootfsPath : other.rootfsPath;
   if (path !== '' && (await services.world.files.exists(path))) return path;
-  throw new BangerError('NOT_FOUND', `there is no root file system of an image from which ${vm.name} could be rescued`, {
+  throw new BangerError('NOT_FOUND', `there is no image to rescue ${vm.name} from`, {
     remedy: 'banger bundle build',
   });
 }

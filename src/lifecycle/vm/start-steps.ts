@@ -117,7 +117,7 @@ async function introduce(context: VmContext, draft: GuestDraft, signal: AbortSig
   const timeoutMs = services.settings.bootTimeoutMs;
   const startedAt = performance.now();
   const died = machine.exited.then((exit) => {
-    throw new BangerError('BOOT_FAILED', `the VM ended while it booted: ${exit.detail}`);
+    throw new BangerError('BOOT_FAILED', `the VM ended during its boot: ${exit.detail}`);
   });
   const hung = machine.hung?.then((reason) => {
     if (isLast) throw new BangerError('BOOT_FAILED', `the boot hung ${MOST_BOOTS} times: ${reason}`);

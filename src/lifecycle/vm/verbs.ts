@@ -77,7 +77,7 @@ function refuseUnasked(services: LifecycleServices, vm: Vm): void {
   if (reason === undefined) return;
   throw new BangerError(
     'WRONG_STATE',
-    `VM ${vm.name} runs, and its guest cannot be asked to shut down, since it is not adopted: ${reason}`,
+    `VM ${vm.name} runs, but banger has not adopted it and cannot ask its guest to shut down: ${reason}`,
     {
       remedy: `banger vm kill ${vm.name}`,
       details: { vm: vm.name, adopted: false },

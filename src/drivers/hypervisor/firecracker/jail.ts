@@ -49,7 +49,7 @@ export function seenInJail(spec: MachineSpec, paths: MachinePaths, root: string,
   if (hostPath === spec.initramfsPath) return '/initramfs';
   const index = spec.disks.findIndex(({ path }) => path === hostPath);
   if (index >= 0) return `/disk${index}`;
-  throw new BangerError('UNSUPPORTED', `a jailed VMM cannot open ${hostPath}, which was not there when it started`, {
+  throw new BangerError('UNSUPPORTED', `a jailed VMM cannot open ${hostPath}, which did not exist when it started`, {
     details: { vm: spec.vmName, path: hostPath },
   });
 }

@@ -21,7 +21,7 @@ export function createJailedFirecracker(parts: { host: Host; settings: Firecrack
     if (made !== undefined) return made;
     const places = parseJailPlaces(await helper.ask('hello'));
     if (places === undefined) {
-      throw new BangerError('PREREQUISITE_MISSING', 'the root helper has no Firecracker and jailer to make jails with', {
+      throw new BangerError('PREREQUISITE_MISSING', 'the root helper has no Firecracker and jailer for jails', {
         remedy: 'sudo banger setup --firecracker PATH --jailer PATH',
       });
     }

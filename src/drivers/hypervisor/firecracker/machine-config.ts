@@ -280,7 +280,7 @@ function commandLine(spec: MachineSpec): string {
   const devices = spec.disks.length + (spec.network.kind === 'tap' ? 1 : 0) + ['vsock', 'balloon', 'entropy'].length;
   const bytes = Buffer.byteLength(line) + APPENDED_BYTES + devices * APPENDED_BYTES_PER_DEVICE;
   if (bytes < MAX_COMMAND_LINE_BYTES && !/[\n\0]/.test(line)) return line;
-  throw new BangerError('INVALID_INPUT', `the kernel command line of ${spec.vmName} is too long or holds a line break`, {
+  throw new BangerError('INVALID_INPUT', `the kernel command line of ${spec.vmName} is too long or contains a line break`, {
     remedy: 'shorten the kernel arguments of the image',
     details: { bytes, limitBytes: MAX_COMMAND_LINE_BYTES },
   });

@@ -38,7 +38,7 @@ export function controlArgument(spec: Pick<MachineSpec, 'runtimeDirectory'>): st
 /**
  * The whole command line of QEMU, after the spec's command prefix. The vCPUs do not run until `cont`, so that the first
  * byte on the serial line finds its reader.
- * @throws INVALID_INPUT when the kernel command line is too long or holds a line break
+ * @throws INVALID_INPUT when the kernel command line is too long or contains a line break
  */
 export function machineArguments(machine: QemuMachine): string[] {
   const { spec, accelerator } = machine;
@@ -149,7 +149,7 @@ function commandLine({ spec, accelerator, tscKhz }: QemuMachine): string {
   const line = words.join(' ');
   const bytes = Buffer.byteLength(line);
   if (bytes >= MAX_COMMAND_LINE_BYTES || /[\n\0]/.test(line)) {
-    throw new BangerError('INVALID_INPUT', `the kernel command line of ${spec.vmName} is too long or holds a line break`, {
+    throw new BangerError('INVALID_INPUT', `the kernel command line of ${spec.vmName} is too long or contains a line break`, {
       remedy: 'shorten the kernel arguments of the image',
       details: { bytes, limitBytes: MAX_COMMAND_LINE_BYTES },
     });

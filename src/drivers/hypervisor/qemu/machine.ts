@@ -136,7 +136,7 @@ export class QemuMachineControl implements Machine {
   async terminate(): Promise<void> {
     this.#evidence.terminated = true;
     if (!(await killProcess(this.#host, this.process))) {
-      throw new BangerError('VMM_FAILED', `QEMU of ${this.#spec.vmName} (pid ${this.process.pid}) cannot be ended`, {
+      throw new BangerError('VMM_FAILED', `QEMU of ${this.#spec.vmName} (pid ${this.process.pid}) did not end`, {
         logPath: this.#spec.vmmLogPath,
         details: { pid: this.process.pid },
       });

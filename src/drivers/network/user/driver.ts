@@ -58,7 +58,7 @@ export function userNetworkChecks(): Finding[] {
       name: 'network.user',
       level: 'warn',
       reason: "QEMU's user network: VMs do not see each other, and a guest can reach services on the host's loopback through 10.0.2.2",
-      remedy: 'mend what keeps the private network from working; the line of its driver says what that is',
+      remedy: 'repair the private network; its line says what is wrong',
     },
   ];
 }
