@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { ERROR_CODES, type ErrorCode } from '../model/errors.ts';
 import { errorsOf, paramsOf, type Reply, type Route, type RouteGroup, splitName } from './route.ts';
 import { errorSchema } from './schemas.ts';
+import { given } from '../lib/given.ts';
 
 type Json = Record<string, unknown>;
 type Components = { schemas: Record<string, Json>; responses: Record<string, Json> };
@@ -31,7 +32,7 @@ function describeRoute(components: Components, { name, route, tag }: { name: str
   return {
     summary: route.does,
     tags: [tag],
-    ...(body === undefined ? {} : { requestBody: body }),
+    ...given({ requestBody: body }),
     ...(parameters.length === 0 ? {} : { parameters }),
     responses: {
       [route.reply.status]: describeReply(components, route.reply),
@@ -44,7 +45,7 @@ function describeRoute(components: Components, { name, route, tag }: { name: str
 function parametersOf(components: Components, schema: z.ZodObject | undefined, place: 'query' | 'path'): Json[] {
   return Object.entries(schema?.shape ?? {}).map(([name, member]) => {
     const { description, ...rest } = jsonSchema(components, member as z.ZodType, 'input');
-    return { schema: rest, ...(description === undefined ? {} : { description }), in: place, name, required: !mayBeAbsent(member) };
+    return { schema: rest, ...given({ description }), in: place, name, required: !mayBeAbsent(member) };
   });
 }
 

@@ -73,7 +73,7 @@ function guestApi(call: Requests<Routes>) {
     addForward: (ref: string, body: PortForwardBody) => call.json('POST /v1/vms/:ref/forwards', { params: { ref }, body }),
     removeForward: (ref: string, { hostPort, ...place }: Omit<PortForwardBody, 'guestPort'>) =>
       call.json('DELETE /v1/vms/:ref/forwards', { params: { ref }, query: { ...place, hostPort: String(hostPort) } }),
-    /** @param tail number of lines at the end to begin with; default: all */
+    /** @param tail number of number of lines from the end; default: all */
     logs: async (ref: string, kind: LogKind, follow: boolean, tail?: number, signal?: AbortSignal): Promise<AsyncGenerator<Buffer>> => {
       const query = { kind, follow: follow ? '1' : '0', tail: tail?.toString() } as const;
       return bodyOf(await call.bytes('GET /v1/vms/:ref/logs', { params: { ref }, query, signal }));

@@ -15,6 +15,7 @@ import type {
   RouteTable,
 } from '../api/route.ts';
 import type { Operation } from '../api/schemas.ts';
+import { given } from '../lib/given.ts';
 
 /** Names of the routes that answer in this way. */
 type NamesOf<Table extends RouteTable, Wanted extends Reply> = {
@@ -95,11 +96,9 @@ export function requestOf(name: string, { params = {}, query = {}, body, upload,
   return {
     method: name.slice(0, space) as ApiRequest['method'],
     path: pairs.length === 0 ? path : `${path}?${pairs.join('&')}`,
-    ...(body === undefined ? {} : { json: body }),
-    ...(upload === undefined ? {} : { upload }),
+    ...given({ json: body, upload }),
     // Ties an operation to its watcher (docs/api.md).
     ...(attach === true ? { headers: { 'Banger-Attach': '1' } } : {}),
-    ...(signal === undefined ? {} : { signal }),
-    ...(onWait === undefined ? {} : { onWait }),
+    ...given({ signal, onWait }),
   };
 }

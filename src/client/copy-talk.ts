@@ -2,6 +2,7 @@
 import { constants } from 'node:os';
 import { BangerError, type ErrorCode } from '../model/errors.ts';
 import { safeLine } from '../lib/terminal-text.ts';
+import { given } from '../lib/given.ts';
 
 /** What an end of a copy has said. */
 export type CopyTalk = {
@@ -65,7 +66,7 @@ const HOST_REMEDIES: Partial<Record<ErrorCode, string>> = {
 export function hostError({ errno, text }: { errno: number; text: string }): BangerError {
   const code = HOST_CODES.get(errno) ?? 'INVALID_INPUT';
   const remedy = HOST_REMEDIES[code];
-  return new BangerError(code, text, { details: { errno }, ...(remedy === undefined ? {} : { remedy }) });
+  return new BangerError(code, text, { details: { errno }, ...given({ remedy }) });
 }
 
 /** What shells make names of, and the guest's end of a copy does not. */
@@ -83,7 +84,7 @@ export function guestError(vm: string, talk: CopyTalk, ending: { status: number;
   if (said !== undefined) {
     const remedy = guestRemedy(vm, said);
     const details = { errno: said.errno };
-    return new BangerError('GUEST_FILE', `in ${vm}: ${said.text}`, { details, ...(remedy !== undefined && { remedy }) });
+    return new BangerError('GUEST_FILE', `in ${vm}: ${said.text}`, { details, ...given({ remedy }) });
   }
   // What an agent says that does not know the word.
   if (ending.status === 2 && talk.rest().startsWith('usage: banger-agent')) {

@@ -13,6 +13,7 @@ import { connectOwnSocket } from '../lib/own-socket.ts';
 import { BangerError, ERROR_CODES } from '../model/errors.ts';
 import type { Caller } from './caller.ts';
 import { programEnvironment } from './launch.ts';
+import { given } from '../lib/given.ts';
 
 /** Longest wait for a daemon to listen: first it adopts the VMs that run, and finishes or undoes what the last one left. */
 const START_TIMEOUT_MS = 120_000;
@@ -26,8 +27,8 @@ const WINNER_PATIENCE_MS = 3000;
  * @throws PREREQUISITE_MISSING when there is none
  */
 export function daemonProgram(programPath: string, env: Caller['env'], exists: (path: string) => boolean): string {
-  const given = env['BANGER_DAEMON'];
-  const found = given ?? join(dirname(dirname(programPath)), 'bin', 'bangerd');
+  const named = env['BANGER_DAEMON'];
+  const found = named ?? join(dirname(dirname(programPath)), 'bin', 'bangerd');
   if (!exists(found)) {
     throw new BangerError('PREREQUISITE_MISSING', `no daemon program ${found}`, {
       remedy: 'reinstall banger, or set BANGER_DAEMON to the path of bangerd',
@@ -126,7 +127,7 @@ function lastWords(path: string, fromByte: number): { text: string; remedy?: str
   const remedy = /^ {2}try: (.*)$/.exec(lines.at(-1) ?? '')?.[1];
   // Where it fell over something unforeseen, the way there stands below what it was.
   const line = lines.findLast((one) => one.startsWith('bangerd: ')) ?? lines.at(remedy === undefined ? -1 : -2) ?? '';
-  return { text: messageOf(line).replace(/^bangerd: /, ''), ...(remedy === undefined ? {} : { remedy }) };
+  return { text: messageOf(line).replace(/^bangerd: /, ''), ...given({ remedy }) };
 }
 
 function messageOf(line: string): string {

@@ -5,6 +5,7 @@ import { BangerError } from '../model/errors.ts';
 import type { Environment } from './caller.ts';
 import { PlaceProblem, refuseForeignFile } from '../lib/own-place.ts';
 import { shellWord } from '../lib/shell-word.ts';
+import { given } from '../lib/given.ts';
 
 /** The daemon of another machine. */
 export type SshEndpoint = { kind: 'ssh'; user?: string; host: string; port?: number; program: string };
@@ -76,7 +77,7 @@ export function parseHost(text: string, program = 'banger'): Endpoint {
   const number = Number(port ?? 22);
   if (host !== '' && Number.isInteger(number) && number > 0 && number < 65_536) {
     const user = ssh?.[1];
-    return { kind: 'ssh', ...(user === undefined ? {} : { user }), host, ...(port === undefined ? {} : { port: number }), program };
+    return { kind: 'ssh', ...given({ user }), host, ...(port === undefined ? {} : { port: number }), program };
   }
   throw new BangerError('CONFIG_INVALID', `${JSON.stringify(text)} is not the address of a daemon`, {
     remedy: 'write ssh://user@host, ssh://host:port or unix:///path/of/bangerd.sock',

@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import { writeAll } from './send.ts';
 import { decodeExit, encodeData, encodeFrame, encodeResize, encodeSignal, FRAME_TYPES, FrameDecoder, FrameProblem } from '../lib/frames.ts';
 import { BangerError } from '../model/errors.ts';
+import { given } from '../lib/given.ts';
 
 export type SessionOptions = {
   /** Where the guest's stdin comes from; none: it is closed at once. */
@@ -63,7 +64,7 @@ async function receive(socket: Duplex, options: SessionOptions): Promise<Session
   const lost = (cause?: unknown): BangerError =>
     new BangerError('AGENT_UNREACHABLE', 'lost the connection to the daemon before the command ended; the guest ends the command', {
       remedy: 'banger daemon status',
-      ...(cause === undefined ? {} : { cause }),
+      ...given({ cause }),
     });
   const chunks = socket[Symbol.asyncIterator]();
   for (;;) {

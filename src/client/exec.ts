@@ -4,6 +4,7 @@ import type { ExecBody } from '../api/schemas.ts';
 import { BangerError } from '../model/errors.ts';
 import type { Api } from './api.ts';
 import { createSession, type GuestSession, type SessionExit } from './exec-session.ts';
+import { given } from '../lib/given.ts';
 
 /** What is sent to a guest: text, bytes, or a stream of them. */
 export type Content = string | Uint8Array | AsyncIterable<Uint8Array | string>;
@@ -66,9 +67,7 @@ function bodyOf(argv: readonly string[], { env, cwd, user, tty = false }: Comman
   const terminal = tty === false ? {} : { tty: true, ...(tty === true ? {} : { rows: tty.rows, columns: tty.columns }) };
   return {
     argv: [...argv],
-    ...(env === undefined ? {} : { env }),
-    ...(cwd === undefined ? {} : { cwd }),
-    ...(user === undefined ? {} : { user }),
+    ...given({ env, cwd, user }),
     ...terminal,
   };
 }

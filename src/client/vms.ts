@@ -15,7 +15,7 @@ export type LogOptions = {
   kind?: LogKind;
   /** Goes on as the log grows. */
   follow?: boolean;
-  /** Number of lines at the end to begin with; default: all. */
+  /** Number of number of lines from the end; default: all. */
   tail?: number;
   signal?: AbortSignal;
 };
@@ -39,9 +39,9 @@ function verbs(api: Api) {
     () =>
       api.beginVm(name, verb, body);
   const undoable = async (name: string | undefined, begin: Begin, options?: FollowOptions): Promise<VmView> =>
-    present(name, await runOperation(api, begin, options));
+    vmOfEnd(name, await runOperation(api, begin, options));
   const lasting = async (name: string, begin: Begin, options?: FollowOptions): Promise<VmView> =>
-    present(name, await followOperation(api, (await begin()).id, options));
+    vmOfEnd(name, await followOperation(api, (await begin()).id, options));
   return {
     list: () => api.listVms(),
     show: (name: string) => api.showVm(name),
@@ -62,7 +62,7 @@ function verbs(api: Api) {
 }
 
 /** @returns the VM as it is at the end. @throws NOT_FOUND when somebody has deleted it meanwhile */
-function present(name: string | undefined, { vm }: OperationEnd): VmView {
+function vmOfEnd(name: string | undefined, { vm }: OperationEnd): VmView {
   if (vm !== null) return vm;
   throw new BangerError('NOT_FOUND', `${name ?? 'the VM'} was deleted meanwhile`, { remedy: 'banger vm list' });
 }

@@ -4,6 +4,7 @@ import type { OperationRecord, OperationState, StoredEvent } from '../model/oper
 import { resolveReference } from '../model/reference.ts';
 import type { OperationStore } from '../store/operations.ts';
 import type { Journal } from './pipeline.ts';
+import { given } from '../lib/given.ts';
 
 /** What a verb gets while it runs. */
 export type OperationHandle = {
@@ -83,7 +84,7 @@ export class Operations {
       signal,
       journal: ({ name, title }, status, durationMs) =>
         append({ type: 'stage', stage: name, title, status, ...(durationMs === undefined ? {} : { durationMs: round(durationMs) }) }),
-      progress: (stage, text, fraction) => append({ type: 'progress', stage, text, ...(fraction === undefined ? {} : { fraction }) }),
+      progress: (stage, text, fraction) => append({ type: 'progress', stage, text, ...given({ fraction }) }),
       log: (line) => append({ type: 'log', line }),
     };
   }

@@ -5,6 +5,7 @@ import type { Directories } from '../lib/directories.ts';
 import type { OperationRecord, StoredEvent } from '../model/operation.ts';
 import { vmPaths } from '../model/paths.ts';
 import type { Log } from './log.ts';
+import { given } from '../lib/given.ts';
 
 /** Every stage of every operation on a VM, one JSON line each, beside its disks. */
 export function keepVmEvent(
@@ -24,7 +25,7 @@ export function logStage(log: Log, operation: OperationRecord, event: StoredEven
   if (event.type !== 'stage') return;
   const { id, verb, vmName } = operation;
   const { stage, status, durationMs } = event;
-  const facts = { operation: id, verb, vm: vmName, stage, status, ...(durationMs === undefined ? {} : { durationMs }) };
+  const facts = { operation: id, verb, vm: vmName, stage, status, ...given({ durationMs }) };
   if (status === 'failed') log.warn(facts, 'stage failed');
   else if (status === 'done' || status === 'undone') log.info(facts, `stage ${status}`);
   else log.debug(facts, `stage ${status}`);

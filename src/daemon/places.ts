@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import type { Directories } from '../lib/directories.ts';
 import type { Places } from '../lifecycle/bundle/places.ts';
 import type { Config } from './config.ts';
+import { given } from '../lib/given.ts';
 
 /**
  * Where the bundle is looked for and made, as this daemon is a checkout's or an installation's.
@@ -14,7 +15,7 @@ export function placesOf(directories: Directories, { bundle: named }: Pick<Confi
   const own = isCheckout ? join(root, 'runtime') : join(directories.stateDirectory, 'runtime');
   return {
     bundle: {
-      ...(named === undefined ? {} : { env: named }),
+      ...given({ env: named }),
       // What `bundle build` made for this user, who may not write beside the program.
       ...(isCheckout ? {} : { own }),
       // The package is what lies in `../lib/banger` of the installed program.

@@ -10,6 +10,7 @@ import type { Attachments } from './attachments.ts';
 import { type AnyHandler, type BytesClient, JsonText, type ServedRoutes, type Upload } from './handlers.ts';
 import { clientSignal } from './request-signal.ts';
 import { operationView } from './views.ts';
+import { given } from '../lib/given.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -42,19 +43,19 @@ function serveRoute(server: FastifyInstance, { name, route, handle }: One, attac
     bodyLimit: route.maxBodyBytes ?? DEFAULT_BODY_BYTES,
     config: { declared: { name, errors: new Set(errorsOf(name, route)) } },
     schema: {
-      ...(params === undefined ? {} : { params }),
+      ...given({ params }),
       // What is asked for in vain is refused, here as in bodies.
       querystring: route.query ?? z.strictObject({}),
-      ...(route.body === undefined ? {} : { body: route.body }),
+      ...given({ body: route.body }),
       ...('schema' in answer && answer.kind !== 'lines' ? { response: { [answer.status]: answer.schema } } : {}),
     },
     handler: (request, reply) => {
       if (answer.kind === 'frames') throw leavesHttp(path);
       const body = route.upload === undefined ? request.body : uploadOf(request);
-      const given = handle({ params: request.params as object, query: request.query, body }, clientOf(reply, answer));
+      const answered = handle({ params: request.params as object, query: request.query, body }, clientOf(reply, answer));
       const finish = (result: unknown): unknown => answerOf(route, attachments, { request, reply, result });
       // Most handlers answer at once, and need not wait for a turn of the queue.
-      return given instanceof Promise ? given.then(finish) : finish(given);
+      return answered instanceof Promise ? answered.then(finish) : finish(answered);
     },
   });
 }

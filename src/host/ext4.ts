@@ -4,6 +4,7 @@ import { stat, truncate } from 'node:fs/promises';
 import { runConfined } from './confined.ts';
 import { confinedPath } from './confinement.ts';
 import type { CommandOutcome } from './spawn.ts';
+import { given } from '../lib/given.ts';
 
 const MIB = 1024 ** 2;
 const BLOCK_BYTES = 4096;
@@ -54,6 +55,6 @@ function runOn(
   signal: AbortSignal | undefined,
   more: readonly string[] = [],
 ): Promise<CommandOutcome> {
-  const options = { timeoutMs: TIMEOUT_MS, ...(signal === undefined ? {} : { signal }) };
+  const options = { timeoutMs: TIMEOUT_MS, ...given({ signal }) };
   return runConfined([...argv, confinedPath(0), ...more], { files: [path] }, options);
 }

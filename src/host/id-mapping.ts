@@ -2,6 +2,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { run } from './spawn.ts';
+import { given } from '../lib/given.ts';
 
 /** Where a daemon that is root takes ids for confined programs: above all ranges that distributions and containers give out. */
 export const CONFINED_BASE = 0x7000_0000;
@@ -32,7 +33,7 @@ async function mapRange(program: string, path: string, pid: number, ownId: numbe
   const start = await rangeIn(path);
   if (start === undefined) throw new NoIdRange(`${userInfo().username} has no range of ${MAPPED_IDS} ids in ${path}`);
   const words = [pid, 0, ownId, 1, 1, start, MAPPED_IDS - 1].map(String);
-  await run([program, ...words], { timeoutMs: 10_000, ...(signal === undefined ? {} : { signal }) });
+  await run([program, ...words], { timeoutMs: 10_000, ...given({ signal }) });
 }
 
 /** @returns the first id of a range that is large enough */

@@ -1,5 +1,6 @@
 import { chmod } from 'node:fs/promises';
 import { run } from './spawn.ts';
+import { given } from '../lib/given.ts';
 
 /**
  * Copies a file without its holes, readable by the owner alone; shares blocks where the file system can.
@@ -9,7 +10,7 @@ import { run } from './spawn.ts';
 export async function sparseCopy(from: string, to: string, signal?: AbortSignal): Promise<void> {
   await run(['cp', '--sparse=always', '--reflink=auto', '--no-target-directory', '--', from, to], {
     timeoutMs: 30 * 60_000,
-    ...(signal === undefined ? {} : { signal }),
+    ...given({ signal }),
   });
   await chmod(to, 0o600);
 }

@@ -7,6 +7,7 @@ import type { Readable, Writable } from 'node:stream';
 import { armEndings, collectOutput, type CommandStreams, endGroup, feed } from './command-streams.ts';
 import { startTicksOf } from './processes.ts';
 import type { ProcessIdentity } from './processes.ts';
+import { given } from '../lib/given.ts';
 
 /** How the program ended before it had answered; `stdout` is what came in place of an answer. */
 export type StreamEnding = {
@@ -103,7 +104,7 @@ export function run(argv: readonly string[], options: RunOptions = {}): Promise<
     }
     const child = spawn(program, args, {
       env: options.env ?? commandEnvironment(),
-      ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+      ...given({ cwd: options.cwd }),
       stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe', ...(options.handles ?? [])],
       detached: true,
     });
@@ -164,7 +165,7 @@ export async function spawnDetached(argv: readonly string[], options: DetachedOp
   try {
     const child = spawn(program, args, {
       env: options.env ?? commandEnvironment(),
-      ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+      ...given({ cwd: options.cwd }),
       stdio,
       detached: true,
     });

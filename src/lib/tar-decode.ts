@@ -2,6 +2,7 @@
 import { decodeName } from './byte-names.ts';
 import { parseSparseList } from './tar-sparse.ts';
 import { type SparseMap, ACL_KEY, TAR_BLOCK_BYTES, type TarEntry, TarProblem, XATTR_KEY } from './tar-entry.ts';
+import { given } from './given.ts';
 
 /** What an extended header says of the next entry, in place of its own. */
 export type Overrides = {
@@ -72,8 +73,7 @@ export function entryOf(header: Header, overrides: Overrides): TarEntry {
     sizeBytes: type === 'file' || type === 'other' ? number('size', header.sizeBytes) : 0,
     ...timeOf(overrides.mtime, header.modifiedMs),
     linkPath: overrides.linkpath ?? header.linkPath,
-    ...(overrides.xattrs === undefined ? {} : { xattrs: overrides.xattrs }),
-    ...(overrides.acls === undefined ? {} : { acls: overrides.acls }),
+    ...given({ xattrs: overrides.xattrs, acls: overrides.acls }),
   };
 }
 

@@ -9,7 +9,7 @@ import type { LiveMachine } from '../context/machines.ts';
 import { runAll } from '../context/pipeline.ts';
 import type { LifecycleServices } from '../context/services.ts';
 import { makeContext, type VmContext } from '../context/vm-context.ts';
-import { present } from './vm/capability-steps.ts';
+import { stepsOf } from './vm/capability-steps.ts';
 import { isForRescue } from './vm/rescue.ts';
 import { stopSteps } from './vm/stop-steps.ts';
 import { adoptionSpec, findVmm } from './vm/vmm.ts';
@@ -62,7 +62,7 @@ async function hold(context: VmContext, machine: Machine): Promise<LiveMachine> 
   // The services were waited for when the VM was started; waiting again would hold up the daemon.
   const isRescue = vm.runtime?.rescue === true;
   const capabilities = ALL_CAPABILITIES.filter((one) => one.traits?.waitsForGuest !== true && (!isRescue || isForRescue(one)));
-  for (const step of present(capabilities, 'afterStart')) {
+  for (const step of stepsOf(capabilities, 'afterStart')) {
     try {
       await step.apply(context, new AbortController().signal);
     } catch (error) {

@@ -1,3 +1,4 @@
+import { given } from '../lib/given.ts';
 /**
  * Every failure banger reports is one of these codes. Callers decide by code; the text is only for people.
  * `exit` is the CLI's exit status, `status` the HTTP status of the API.
@@ -96,9 +97,7 @@ export function toErrorBody(error: unknown): ErrorBody {
   return {
     code: error.code,
     message: error.message,
-    ...(error.remedy === undefined ? {} : { remedy: error.remedy }),
-    ...(error.details === undefined ? {} : { details: error.details }),
-    ...(error.logPath === undefined ? {} : { logPath: error.logPath }),
+    ...given({ remedy: error.remedy, details: error.details, logPath: error.logPath }),
     ...(error.undoErrors.length === 0 ? {} : { undo: error.undoErrors.map((e) => e.message) }),
   };
 }

@@ -1,6 +1,7 @@
 // The one rule for what people write to mean a VM, an image or an operation. The daemon and the CLI both ask here.
 import { nearest } from '../lib/nearest.ts';
 import { BangerError } from './errors.ts';
+import { given } from '../lib/given.ts';
 
 /** What can be referred to. Operations have an id and no name. */
 export type Referent = { id: string; name?: string };
@@ -29,7 +30,7 @@ export function among<T extends Referent>(all: readonly T[]): Known<T> {
 }
 
 /**
- * Finds what a person means by a name, an id, or at least four digits that one id alone begins with. A name wins over an id, and a
+ * Finds what a person means by a name, an id, or at least the four first digits of one id. A name wins over an id, and a
  * whole id over the beginning of another. A VM may be written as in a URL or for ssh: `dev@web.vm` is `web`.
  * @throws NOT_FOUND with the name that was probably meant, AMBIGUOUS_REFERENCE with all that it could be
  */
@@ -94,7 +95,7 @@ export function readVmReference(text: string): { user?: string; name: string } {
       details: { value: text.slice(0, SHOWN_CHARACTERS) },
     });
   }
-  return { ...(user === undefined ? {} : { user }), name: vmNameOf(text) };
+  return { ...given({ user }), name: vmNameOf(text) };
 }
 
 /** @returns the reference without a user before it, and without `.vm` behind it */

@@ -3,6 +3,7 @@ import { BangerError } from '../../model/errors.ts';
 import { served, type ServedRoutes } from '../handlers.ts';
 import type { BundleSource } from '../../lifecycle/bundle/work.ts';
 import type { DaemonServices } from '../services.ts';
+import { given } from '../../lib/given.ts';
 
 /** The runtime bundle: what is there, and how it is made. */
 export function bundleHandlers(services: DaemonServices): ServedRoutes {
@@ -11,12 +12,12 @@ export function bundleHandlers(services: DaemonServices): ServedRoutes {
     'POST /v1/bundle/build': ({ body }) => {
       const { force = false, firecracker, jailer } = body ?? {};
       if (firecracker === undefined && jailer !== undefined) throw new BangerError('INVALID_INPUT', 'jailer needs firecracker');
-      const programs = firecracker === undefined ? {} : { programs: { firecracker, ...(jailer === undefined ? {} : { jailer }) } };
+      const programs = firecracker === undefined ? {} : { programs: { firecracker, ...given({ jailer }) } };
       return services.bundle.build({ force, ...programs });
     },
     'POST /v1/bundle/fetch': ({ body }) =>
       body.program === undefined ? services.bundle.fetch(sourceOf(body)) : services.bundle.fetchFirecracker(releaseOf(body)),
-    'POST /v1/bundle/package': ({ body: { path, url } }) => services.bundle.package({ path, ...(url === undefined ? {} : { url }) }),
+    'POST /v1/bundle/package': ({ body: { path, url } }) => services.bundle.package({ path, ...given({ url }) }),
   });
 }
 
@@ -25,7 +26,7 @@ type FetchBody = { manifest?: string | undefined; url?: string | undefined; sha2
 /** @returns undefined for the bundle of the installation @throws INVALID_INPUT */
 function sourceOf({ manifest, url, sha256 }: FetchBody): BundleSource | undefined {
   if (url !== undefined) throw new BangerError('INVALID_INPUT', 'url is for a program; name a bundle by its manifest');
-  if (manifest !== undefined) return { manifestUrl: manifest, ...(sha256 === undefined ? {} : { manifestSha256: sha256 }) };
+  if (manifest !== undefined) return { manifestUrl: manifest, ...given({ manifestSha256: sha256 }) };
   if (sha256 === undefined) return undefined;
   throw new BangerError('INVALID_INPUT', 'sha256 needs url or manifest');
 }

@@ -2,6 +2,7 @@ import type { LineReply } from '../../lib/line-protocol.ts';
 import { BangerError } from '../../model/errors.ts';
 import { fallbackPort, isLowPort, portKey } from '../../model/forward-ports.ts';
 import type { ForwardResult, GuestListener } from './contract.ts';
+import { given } from '../../lib/given.ts';
 
 /** One listening socket of the holder. */
 export type Forward = GuestListener & { hostAddress: string; hostPort: number; guestAddress: string };
@@ -54,7 +55,7 @@ export async function applyForwards(ask: Ask, vm: ForwardedGuest, wanted: readon
   const results = new Map<string, ForwardResult>();
   const record = (l: GuestListener, hostPort: number, reply: LineReply | undefined): void => {
     const hostAddress = l.at?.address ?? ownAddressOf(vm);
-    const base = { protocol: l.protocol, port: l.port, hostAddress, ...(l.at === undefined ? {} : { at: l.at }) };
+    const base = { protocol: l.protocol, port: l.port, hostAddress, ...given({ at: l.at }) };
     if (reply?.ok === true) results.set(portKey(l), { ...base, hostPort });
     else results.set(portKey(l), { ...base, hostPort: null, problem: describeProblem(reply, hostAddress, hostPort) });
   };

@@ -5,6 +5,7 @@ import { ADDED_PROGRAMS, type AddedFile, type AddedProgram, type BundleManifest 
 import { readManifest } from './find-bundle.ts';
 import { BUNDLE_REMEDY } from './manifest.ts';
 import { publishManifest, publishPart } from './publish.ts';
+import { given } from '../../lib/given.ts';
 
 /** Absolute paths of programs to be copied into a bundle. */
 export type ProgramPaths = { firecracker: string; jailer?: string };
@@ -30,7 +31,7 @@ export async function addPrograms(options: { directory: string; programs: Progra
   const withJailer = jailer ?? kept;
   const changed: BundleManifest = {
     ...manifest,
-    files: { ...files, firecracker, ...(withJailer === undefined ? {} : { jailer: withJailer }) },
+    files: { ...files, firecracker, ...given({ jailer: withJailer }) },
   };
   await publishManifest(directory, changed, host);
 }

@@ -8,6 +8,7 @@ import { z } from 'zod';
 import { readTar, TarProblem } from '../../lib/tar.ts';
 import { BangerError } from '../../model/errors.ts';
 import { ADDED_PROGRAMS, type AddedProgram } from '../../model/image.ts';
+import { given } from '../../lib/given.ts';
 
 /** An archive to be fetched, and what it must be. */
 export type Release = {
@@ -36,7 +37,7 @@ export function parseReleasePin(text: string, path: string, architecture: string
   const parsed = pinSchema.safeParse(readToml(text));
   if (parsed.success) {
     const { url, sha256, size } = parsed.data[name];
-    return { url, sha256, ...(size === undefined ? {} : { sizeBytes: size }) };
+    return { url, sha256, ...given({ sizeBytes: size }) };
   }
   const [issue] = parsed.error.issues;
   throw new BangerError('BUNDLE_BROKEN', `${path} cannot be used: ${issue?.path.join('.')}: ${issue?.message}`, {

@@ -3,6 +3,7 @@ import { gunzipSync, zstdDecompressSync } from 'node:zlib';
 import type { Host } from '../../host/host.ts';
 import { BangerError } from '../../model/errors.ts';
 import { unpackLz4Legacy } from './lz4.ts';
+import { given } from '../../lib/given.ts';
 
 export type Compression = 'gzip' | 'xz' | 'zstd' | 'lz4' | 'none';
 
@@ -77,7 +78,7 @@ async function decompressXz(data: Buffer, scratchPath: string, host: Host, signa
     await host.runConfined(
       ['sh', '-c', script, 'xz', host.confinedPath(0)],
       { files: [scratchPath], limits: { fileBytes: MOST_KERNEL_BYTES } },
-      { input: data, ...(signal === undefined ? {} : { signal }) },
+      { input: data, ...given({ signal }) },
     );
     return await readFile(scratchPath);
   } finally {

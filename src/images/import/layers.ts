@@ -6,6 +6,7 @@ import { type Allowance, type ByteSource, decompressed } from './bytes.ts';
 import { resolveIn } from './init-system.ts';
 import { refusal } from './problem.ts';
 import type { Node, Tree } from './tree.ts';
+import { given } from '../../lib/given.ts';
 
 /** One tar of the image, lowest first. */
 export type Layer = {
@@ -71,7 +72,7 @@ function mergeSink({ tree, texts }: { tree: Tree; texts: Texts }, { isLayer, pre
   return {
     takesHoles: true,
     entry: async (entry) => {
-      const place = { layer, index: index++, isLayer, ...(prefix === undefined ? {} : { prefix }) };
+      const place = { layer, index: index++, isLayer, ...given({ prefix }) };
       if (omit?.has(entry.path) !== true) tree.add(entry, place);
       const path = entry.path.replace(/^(\.?\/)+/, '');
       kept = entry.type === 'file' && entry.sizeBytes <= (KEPT_TEXTS.get(path) ?? -1) ? { key: entryKey(place), chunks: [] } : undefined;

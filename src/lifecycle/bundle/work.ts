@@ -17,6 +17,7 @@ import type { OperationHandle, Operations } from '../../context/operations.ts';
 import { BangerError } from '../../model/errors.ts';
 import { filesOf, type Image } from '../../model/image.ts';
 import type { Places } from './places.ts';
+import { given } from '../../lib/given.ts';
 
 /** Where a packaged bundle is: its runtime-bundle.toml, and what that file must be. */
 export type BundleSource = { manifestUrl: string; manifestSha256?: string };
@@ -78,7 +79,7 @@ export function bundleWork(context: WorkContext): BundleWork {
         const bundle = await findBundle(places.bundle, host);
         stages.onStage('package');
         const { signal } = operation;
-        await packageBundle({ bundle, path, ...(url === undefined ? {} : { url }), host, signal, onProgress: stages.onProgress });
+        await packageBundle({ bundle, path, ...given({ url }), host, signal, onProgress: stages.onProgress });
         stages.end();
       }),
     fetchFirecracker: (release) =>

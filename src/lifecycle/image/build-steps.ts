@@ -9,6 +9,7 @@ import type { Build } from './build-request.ts';
 import { type Builder, builderSteps, powerOffStep, removeBuilder, untrustStep } from './builder-vm.ts';
 import type { ImageContext, ImageFacts } from './managed.ts';
 import { provisionSteps } from './provision.ts';
+import { given } from '../../lib/given.ts';
 
 /** Left free in the seed of work disks, so that it can be mounted and written to as it is. */
 const SEED_SPARE_BYTES = 64 * 1024 ** 2;
@@ -124,8 +125,7 @@ function withLog(error: unknown, text: string, logPath: string): BangerError {
   if (!(error instanceof BangerError)) return new BangerError('INTERNAL', text, { cause: error, logPath });
   const { code, message, remedy, details } = error;
   return new BangerError(code, message, {
-    ...(remedy === undefined ? {} : { remedy }),
-    ...(details === undefined ? {} : { details }),
+    ...given({ remedy, details }),
     logPath,
     cause: error,
   });

@@ -9,7 +9,7 @@ import type { Vm } from '../../model/vm.ts';
 import { runAll, type Step } from '../../context/pipeline.ts';
 import type { LifecycleServices } from '../../context/services.ts';
 import { makeContext, type VmContext } from '../../context/vm-context.ts';
-import { present } from '../vm/capability-steps.ts';
+import { stepsOf } from '../vm/capability-steps.ts';
 import { removeVm } from '../vm/delete-steps.ts';
 import { bringUpSteps } from '../vm/start-steps.ts';
 import { takeDownSteps } from '../vm/stop-steps.ts';
@@ -96,7 +96,7 @@ export function builderSteps(builder: () => Builder): Step<ImageContext>[] {
     },
     undo: () => removeBuilder(builder()),
   };
-  const made = [...present(CAPABILITIES, 'prepare'), ...bringUpSteps({ waitForServices: false }, CAPABILITIES)];
+  const made = [...stepsOf(CAPABILITIES, 'prepare'), ...bringUpSteps({ waitForServices: false }, CAPABILITIES)];
   return [owner, ...made.map((step) => onBuilder(step, builder))];
 }
 

@@ -16,7 +16,7 @@ const AGENT = 'a'.repeat(64);
 const bundle = { agentSha256: () => AGENT };
 const named = { id: '1'.repeat(32), name: 'dev', createdAt: '2026-01-01T00:00:00Z' };
 
-test('an image is stale when its list of packages has changed, and says what makes a fresh one (8.5)', async (t) => {
+test('an image is stale when its list of packages has changed, and says command that rebuilds it (8.5)', async (t) => {
   const sourceRoot = mkdtempSync(join(tmpdir(), 'banger-sources-'));
   t.after(() => rmSync(sourceRoot, { recursive: true }));
   mkdirSync(join(sourceRoot, 'images/debian'), { recursive: true });

@@ -15,7 +15,7 @@ import type { OperationHandle } from '../../context/operations.ts';
 import { runSteps, type Step } from '../../context/pipeline.ts';
 import type { LifecycleServices } from '../../context/services.ts';
 import { makeContext, type VmContext } from '../../context/vm-context.ts';
-import { present } from './capability-steps.ts';
+import { stepsOf } from './capability-steps.ts';
 import { startSteps } from './start-steps.ts';
 
 export type CreateRequest = {
@@ -102,7 +102,7 @@ function freeName(services: LifecycleServices): string {
 }
 
 export function createSteps(options: { start: boolean; waitForServices: boolean }): Step<VmContext>[] {
-  return [record, ...present(ALL_CAPABILITIES, 'prepare'), ...(options.start ? startSteps(options) : [leaveStopped])];
+  return [record, ...stepsOf(ALL_CAPABILITIES, 'prepare'), ...(options.start ? startSteps(options) : [leaveStopped])];
 }
 
 const record: Step<VmContext> = {

@@ -2,7 +2,7 @@ import { ALL_CAPABILITIES } from '../../capabilities/all.ts';
 import type { BangerError } from '../../model/errors.ts';
 import { type PipelineOptions, runAll, runSteps, type Step } from '../../context/pipeline.ts';
 import type { VmContext } from '../../context/vm-context.ts';
-import { present } from './capability-steps.ts';
+import { stepsOf } from './capability-steps.ts';
 import { takeDownSteps } from './stop-steps.ts';
 import { assertEnded, findVmm } from './vmm.ts';
 
@@ -30,7 +30,7 @@ const claim: Step<VmContext> = { name: 'claim', title: 'delete', apply: ({ move 
 async function takeApart(options: Omit<PipelineOptions<VmContext>, 'steps'>): Promise<void> {
   // The VM must not look stopped in between: somebody could start it.
   const ending = takeDownSteps({ ask: false });
-  const disks = present(ALL_CAPABILITIES, 'prepare')
+  const disks = stepsOf(ALL_CAPABILITIES, 'prepare')
     .toReversed()
     .flatMap((step) => (step.undo === undefined ? [] : { name: step.name, title: `remove ${step.title}`, apply: step.undo }));
   const first = await failureOf(runAll({ ...options, steps: ending }));

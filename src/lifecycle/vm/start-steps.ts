@@ -5,10 +5,11 @@ import { BangerError } from '../../model/errors.ts';
 import type { Step } from '../../context/pipeline.ts';
 import type { GuestDraft, VmContext } from '../../context/vm-context.ts';
 import { explainBootFailure } from './boot-failure.ts';
-import { present } from './capability-steps.ts';
+import { stepsOf } from './capability-steps.ts';
 import { tellTroubles } from '../../context/guest-troubles.ts';
 import { isForRescue, rescueRoot, rescueRootPath } from './rescue.ts';
 import { assertEnded, endVmm, machineSpec, runtimeAtRest } from './vmm.ts';
+import { given } from '../../lib/given.ts';
 
 /** `rescue`: an image's root file system beside the VM's own disks, which nothing touches. */
 export type StartOptions = { waitForServices: boolean; rescue?: boolean };
@@ -23,7 +24,7 @@ export function bringUpSteps({ waitForServices, rescue = false }: StartOptions, 
   const after = rescue
     ? capabilities.filter(isForRescue)
     : capabilities.filter(({ traits }) => waitForServices || traits?.waitsForGuest !== true);
-  return [claim(rescue), ...present(capabilities, 'beforeStart'), boot, personalize, ...present(after, 'afterStart')];
+  return [claim(rescue), ...stepsOf(capabilities, 'beforeStart'), boot, personalize, ...stepsOf(after, 'afterStart')];
 }
 
 /** A boot that hangs is no fault of the VM; one that hangs again and again is none of chance. */
@@ -45,7 +46,7 @@ const claim = (rescue: boolean): Step<VmContext> => ({
         bootId: services.world.processes.bootId(),
         hypervisor: hypervisor.name,
         networkDriver: network.name,
-        ...(storageDriver === undefined ? {} : { storageDriver }),
+        ...given({ storageDriver }),
         ...(rescue ? { rescue } : {}),
       },
     });

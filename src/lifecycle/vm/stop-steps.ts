@@ -1,7 +1,7 @@
 import { ALL_CAPABILITIES } from '../../capabilities/all.ts';
 import type { Step } from '../../context/pipeline.ts';
 import type { VmContext } from '../../context/vm-context.ts';
-import { present } from './capability-steps.ts';
+import { stepsOf } from './capability-steps.ts';
 import type { LiveMachine } from '../../context/machines.ts';
 import { assertEnded, endVmm, runtimeAtRest } from './vmm.ts';
 
@@ -22,7 +22,7 @@ export function stopSteps(options: { ask: boolean; graceMs?: number; reason?: St
 /** The same, for a VM whose record does not say that it is stopped. */
 export function takeDownSteps(options: { ask: boolean; graceMs?: number }): Step<VmContext>[] {
   const release = (kind: 'beforeStart' | 'afterStart'): Step<VmContext>[] =>
-    present(ALL_CAPABILITIES, kind)
+    stepsOf(ALL_CAPABILITIES, kind)
       .toReversed()
       .flatMap((step) => (step.undo === undefined ? [] : { name: step.name, title: `release ${step.title}`, apply: step.undo }));
   return [

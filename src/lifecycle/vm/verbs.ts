@@ -12,6 +12,7 @@ import { removeVm } from './delete-steps.ts';
 import { startSteps } from './start-steps.ts';
 import { stopSteps } from './stop-steps.ts';
 import { knownProcess } from './vmm.ts';
+import { given } from '../../lib/given.ts';
 
 /** Boots a stopped VM from its own disks; adopts one that runs and is not held. @throws WRONG_STATE, NOT_FOUND */
 export function startVm(services: LifecycleServices, vm: Vm, { waitForServices = true, rescue = false }: StartRequest): OperationRecord {
@@ -106,7 +107,7 @@ export function restartVm(services: LifecycleServices, vm: Vm, options: StartReq
     // Better a VM that goes on than one that was stopped and cannot start.
     await preflight(services, 'vm start', { vm: present });
     if (present.state === 'running' || decideAction(present, 'stop')) {
-      await takeDown(services, present, operation, { ask: true, ...(options.graceMs === undefined ? {} : { graceMs: options.graceMs }) });
+      await takeDown(services, present, operation, { ask: true, ...given({ graceMs: options.graceMs }) });
     }
     const stopped = services.vms.records.find(vm.id) ?? present;
     await build(

@@ -6,6 +6,7 @@ import type { ProcessIdentity, Vm, VmRuntime } from '../../model/vm.ts';
 import type { LifecycleServices } from '../../context/services.ts';
 import { rescueRootPath } from './rescue.ts';
 import type { MachineDraft, VmContext } from '../../context/vm-context.ts';
+import { given } from '../../lib/given.ts';
 
 /** The command line says what the initramfs needs and nothing else; the rest comes through the agent. */
 const KERNEL_ARGUMENTS = ['banger.root=/dev/vda', 'banger.wait=1'];
@@ -115,7 +116,7 @@ export function knownProcess(services: LifecycleServices, vm: Vm): ProcessIdenti
 export function runtimeAtRest({ vm, services, unreleased }: VmContext): VmRuntime | null {
   const { storageDriver, hypervisor, networkDriver } = vm.runtime ?? {};
   const kept = {
-    ...(storageDriver === undefined ? {} : { storageDriver }),
+    ...given({ storageDriver }),
     ...(hypervisor === undefined || !unreleased.has('hypervisor') ? {} : { hypervisor }),
     ...(networkDriver === undefined || !unreleased.has('network') ? {} : { networkDriver }),
   };

@@ -3,6 +3,7 @@ import type { Cli } from '../../cli.ts';
 import { newCommand } from '../../command.ts';
 import { showOperation } from '../../operations.ts';
 import { progressOption } from '../../progress-option.ts';
+import { given } from '../../../lib/given.ts';
 
 const DEFAULT_NAME = 'banger-bundle.tar.zst';
 
@@ -17,7 +18,7 @@ export function declareCommand(cli: Cli) {
     .addOption(progressOption())
     .action(async (flags) => {
       const path = resolve(flags.output);
-      const body = { path, ...(flags.url === undefined ? {} : { url: flags.url }) };
+      const body = { path, ...given({ url: flags.url }) };
       if (flags.detach === true) return cli.print((await cli.api().packageBundle(body, false)).id);
       await showOperation(cli, () => cli.api().packageBundle(body, true), flags.progress);
       cli.print(path);

@@ -3,6 +3,7 @@ import type { Cli } from '../../cli.ts';
 import { newCommand } from '../../command.ts';
 import { loadContexts, saveContexts } from '../../../client/context-file.ts';
 import { LOCAL_CONTEXT, parseHost } from '../../../client/endpoint.ts';
+import { given } from '../../../lib/given.ts';
 
 export function declareCommand(cli: Cli) {
   return newCommand('add', 'give the daemon of another machine a name', [
@@ -24,7 +25,7 @@ export function declareCommand(cli: Cli) {
       if (Object.hasOwn(contexts, name)) {
         throw new BangerError('NAME_TAKEN', `there is already a context ${name}`, { remedy: `banger context remove ${name}` });
       }
-      const added = { host, ...(flags.program === undefined ? {} : { program: flags.program }) };
+      const added = { host, ...given({ program: flags.program }) };
       await saveContexts(cli, { current: flags.use === true ? name : current, contexts: { ...contexts, [name]: added } });
       cli.print(name);
       if (flags.use !== true) cli.note(`use it: banger context use ${name}`);

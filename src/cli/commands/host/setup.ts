@@ -1,6 +1,7 @@
 import { BangerError } from '../../../model/errors.ts';
 import type { Cli } from '../../cli.ts';
 import { collect, newCommand } from '../../command.ts';
+import { given } from '../../../lib/given.ts';
 
 export function declareCommand(cli: Cli) {
   return newCommand('setup', 'prepare this host for bridge networks, jails and device-mapper disks: install the root helper', [
@@ -55,7 +56,7 @@ async function setUp(cli: Cli, flags: Flags): Promise<void> {
   const named = flags.user ?? (caller === undefined || caller === '0' ? [] : [caller]);
   const [helper, uids] = [await readBuiltHelper(cli.programPath), await resolveUsers(machine, named)];
   const jailPrograms = await readJailPrograms(flags);
-  const options = { helper, uids, withSystemd, ...(jailPrograms === undefined ? {} : { jailPrograms }) };
+  const options = { helper, uids, withSystemd, ...given({ jailPrograms }) };
   await runSetup(installSteps(machine, options), dryRun, tell);
   if (!withSystemd) cli.note(foregroundHint());
 }

@@ -11,6 +11,7 @@ import { showOperation } from '../../operations.ts';
 import { progressOption } from '../../progress-option.ts';
 import { renderTable } from '../../render/table.ts';
 import { parseDiskSize } from '../../values.ts';
+import { given } from '../../../lib/given.ts';
 
 const EXAMPLES = [
   'banger image build --name dev',
@@ -77,16 +78,11 @@ function buildBody(flags: BuildFlags): BuildImage {
   const script = flags.script === undefined ? undefined : readText('--script', flags.script);
   return {
     name: flags.name,
-    ...(flags.from === undefined ? {} : { from: flags.from }),
-    ...(flags.distribution === undefined ? {} : { distribution: flags.distribution }),
-    ...(flags.size === undefined ? {} : { sizeBytes: flags.size }),
+    ...given({ from: flags.from, distribution: flags.distribution, sizeBytes: flags.size }),
     ...(packages === undefined ? {} : { packages: { path: packages.path, names: packageNames(packages) } }),
-    ...(script === undefined ? {} : { script }),
-    ...(flags.step === undefined ? {} : { only: flags.step }),
-    ...(flags.skip === undefined ? {} : { skip: flags.skip }),
+    ...given({ script, only: flags.step, skip: flags.skip }),
     ...(flags.replace === undefined ? {} : { replace: true }),
-    ...(flags.hostCa === undefined ? {} : { hostCa: flags.hostCa }),
-    ...(flags.hostProxy === undefined ? {} : { hostProxy: flags.hostProxy }),
+    ...given({ hostCa: flags.hostCa, hostProxy: flags.hostProxy }),
   };
 }
 

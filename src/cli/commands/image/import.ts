@@ -6,6 +6,7 @@ import type { Cli } from '../../cli.ts';
 import { newCommand } from '../../command.ts';
 import { showOperation } from '../../operations.ts';
 import { progressOption } from '../../progress-option.ts';
+import { given } from '../../../lib/given.ts';
 
 const EXAMPLES = [
   'docker save nginx:alpine | banger image import - --name nginx',
@@ -28,7 +29,7 @@ export function declareCommand(cli: Cli) {
         const body = {
           name,
           path: spool?.path ?? resolve(path),
-          ...(flags.reference === undefined ? {} : { reference: flags.reference }),
+          ...given({ reference: flags.reference }),
           ...(flags.replace === undefined ? {} : { replace: true }),
         };
         // What was read from standard input goes away with this program, so the work must end before it.

@@ -5,6 +5,7 @@ import type { Cli } from '../../cli.ts';
 import { collect, newCommand, newOption } from '../../command.ts';
 import { isData, printOne, showing } from '../../output.ts';
 import { parseInteger } from '../../values.ts';
+import { given } from '../../../lib/given.ts';
 
 export function declareCommand(cli: Cli) {
   const command = newCommand('register', 'register your own files as an image; they stay where they are', [
@@ -35,8 +36,7 @@ export function declareCommand(cli: Cli) {
       ...path('initramfsPath', flags.initramfs),
       ...path('modulesPath', flags.modules),
       ...path('workSeedPath', flags.workSeed),
-      ...(flags.distribution === undefined ? {} : { distribution: flags.distribution }),
-      ...(ports === undefined ? {} : { servicePorts: ports }),
+      ...given({ distribution: flags.distribution, servicePorts: ports }),
     });
     await printOne(cli, flags, image, { name: () => image.name, lines: () => [image.name] });
     if (!isData(flags)) cli.note(`recorded; try it: banger vm create --image ${image.name}`);

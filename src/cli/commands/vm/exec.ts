@@ -9,6 +9,7 @@ import { safeLine } from '../../../lib/terminal-text.ts';
 import { beginsWithDashes, nameAndCommand, SOLE_NAME } from '../../sole-vm.ts';
 import { forwardSignals, takeTerminal, tellWait, windowOf } from '../../terminal.ts';
 import { parseEnvironment, readEnvironmentFiles } from '../../values.ts';
+import { given } from '../../../lib/given.ts';
 
 /** docker's and ssh's convention: banger failed, not the command. */
 export const OWN_FAILURE_EXIT = 125;
@@ -41,7 +42,7 @@ export function declareCommand(cli: Cli) {
         const { user, name } = readVmReference(target.name);
         if (target.command.length === 0) throw noCommand();
         const argv = flags.detach === true ? detachedArgv(target.command) : [...target.command];
-        const body = { argv, ...(user === undefined ? {} : { user }), ...settings };
+        const body = { argv, ...given({ user }), ...settings };
         cli.exitCode = await execute(cli, name, body, flags.interactive === true && flags.detach !== true);
       } catch (error) {
         reportError(cli, error);
@@ -88,8 +89,7 @@ function execSettings(cli: Cli, flags: ExecFlags): Omit<ExecBody, 'argv'> {
   const [rows, columns] = windowOf(cli.stdout);
   return {
     ...(Object.keys(env).length === 0 ? {} : { env }),
-    ...(cwd === undefined ? {} : { cwd }),
-    ...(flags.user === undefined ? {} : { user: flags.user }),
+    ...given({ cwd, user: flags.user }),
     ...(isTerminal ? { tty: true, rows, columns } : {}),
   };
 }

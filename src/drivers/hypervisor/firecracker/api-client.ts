@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import { BangerError } from '../../../model/errors.ts';
 import { type ControlSocketOptions, openControlSocket } from '../control-socket.ts';
 import type { ApiRequest } from './machine-config.ts';
+import { given } from '../../../lib/given.ts';
 
 /** No answer is longer in what banger asks for; more means a broken peer. */
 const MAX_ANSWER_BYTES = 1024 ** 2;
@@ -46,7 +47,7 @@ export async function connectApi(place: ApiPlace, options: ControlSocketOptions 
   const ask = (asked: Asked): Promise<string> => exchange(place, asked, closing.signal);
   return {
     send: async (change) => void (await ask(change)),
-    describe: async (timeoutMs) => parseInfo(await ask({ method: 'GET', path: '/', ...(timeoutMs === undefined ? {} : { timeoutMs }) })),
+    describe: async (timeoutMs) => parseInfo(await ask({ method: 'GET', path: '/', ...given({ timeoutMs }) })),
     closed,
     close: () => {
       closing.abort();

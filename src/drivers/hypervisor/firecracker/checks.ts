@@ -7,6 +7,7 @@ import { KVM_DEVICE, explainKvmProblem, hasVirtualisationFlag } from '../kvm.ts'
 import { OLDEST_VERSION, type Version, isAtLeast } from './machine-config.ts';
 import { PROGRAM_START_LIMIT_MS } from '../probe-limit.ts';
 import { PROBE_ROUNDS, type SpeedProbe, isFast, probeSpeed } from './speed-probe.ts';
+import { given } from '../../../lib/given.ts';
 
 export type FirecrackerSettings = {
   /** Name or absolute path of firecracker. */
@@ -87,7 +88,7 @@ export class FirecrackerInstallation {
   /** Everything `doctor` says about Firecracker on this host. */
   async check(signal?: AbortSignal): Promise<HypervisorChecks> {
     const { printed, findings } = await this.#judge(signal);
-    return { accelerator: 'kvm', ...(printed === undefined ? {} : { version: printed }), findings };
+    return { accelerator: 'kvm', ...given({ version: printed }), findings };
   }
 
   async #judge(signal?: AbortSignal): Promise<{ program: string | undefined; printed: string | undefined; findings: Finding[] }> {
@@ -104,7 +105,7 @@ export class FirecrackerInstallation {
     const identity = await this.#host.fileIdentity(program);
     if (this.#printed !== undefined && this.#printed.identity === identity) return this.#printed.text;
     try {
-      const limits = { timeoutMs: PROGRAM_START_LIMIT_MS, ...(signal === undefined ? {} : { signal }) };
+      const limits = { timeoutMs: PROGRAM_START_LIMIT_MS, ...given({ signal }) };
       const { stdout } = await this.#host.run([program, '--version'], limits);
       const text = stdout.split('\n')[0]?.trim();
       this.#printed = { identity, text };
@@ -130,7 +131,7 @@ export class FirecrackerInstallation {
     const hasCpuFlag = hasVirtualisationFlag((await host.readIfThere('/proc/cpuinfo')) ?? '');
     await host.makePrivateDirectory(dirname(probeCachePath));
     const probe = problem === undefined ? await this.#probe(program) : undefined;
-    const kvm = judgeKvm({ hasCpuFlag, ...(probe === undefined ? {} : { probe }), ...(problem === undefined ? {} : { problem }) });
+    const kvm = judgeKvm({ hasCpuFlag, ...given({ probe, problem }) });
     this.#learned = { key, kvm };
     // A trial that failed may have had a reason that passes; the next daemon tries again.
     if (probe !== undefined && 'loopMs' in probe) await host.writeFileAtomic(probeCachePath, JSON.stringify(this.#learned));

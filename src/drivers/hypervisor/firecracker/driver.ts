@@ -9,6 +9,7 @@ import { type Launch, directLaunch } from './launch.ts';
 import { DISK_BUSY_STATUS, KERNEL_HEAD_BYTES, TAKES, machineRequests, refuseKernel, restoreRequests } from './machine-config.ts';
 import { FirecrackerMachineControl } from './machine.ts';
 import { describeStatus } from './vmm-process.ts';
+import { given } from '../../../lib/given.ts';
 
 /** Firecracker opens its API socket within 10 ms; a busy host takes longer, and a lock on a disk is waited for. */
 const CONTROL_TIMEOUT_MS = 30_000;
@@ -98,7 +99,7 @@ function throwIfCancelled(spec: MachineSpec, signal: AbortSignal): void {
 /** What is refused before a process is there keeps its own code and remedy. */
 function startFailure(spec: MachineSpec, cause: unknown, status: ProcessStatus | undefined): BangerError {
   if (cause instanceof BangerError && cause.code === 'UNSUPPORTED') return cause;
-  const facts = { logPath: spec.vmmLogPath, details: { vm: spec.vmName, ...(status === undefined ? {} : { status }) }, cause };
+  const facts = { logPath: spec.vmmLogPath, details: { vm: spec.vmName, ...given({ status }) }, cause };
   if (status?.exitCode === DISK_BUSY_STATUS) {
     const remedy = `see who has it: fuser -v ${spec.disks.map(({ path }) => path).join(' ')}`;
     return new BangerError('VMM_FAILED', `a disk of ${spec.vmName} is in use by another VMM`, { ...facts, remedy });

@@ -5,6 +5,7 @@ import { KVM_DEVICE, explainKvmProblem, hasVirtualisationFlag } from '../kvm.ts'
 import { boundProbe } from '../probe-limit.ts';
 import { measureTscKhz, preferExact } from './clock-probe.ts';
 import { SPEED_PROBE_STATUS, speedProbeFirmware } from './probe-programs.ts';
+import { given } from '../../../lib/given.ts';
 
 /** On a slow host starting QEMU alone may take longer; then as long as KVM may take to count as fast. */
 const KVM_LIMIT_MS = 1000;
@@ -82,7 +83,7 @@ async function learn(host: Host, qemuPath: string, cachePath: string): Promise<A
     const cpuinfo = (await host.readIfThere('/proc/cpuinfo')) ?? '';
     const hasCpuFlag = hasVirtualisationFlag(cpuinfo);
     const probe = problem === undefined ? await probeSpeed(host, qemuPath, directory) : undefined;
-    const kvm = judgeKvm({ ...(problem === undefined ? {} : { problem }), ...(probe === undefined ? {} : { probe }), hasCpuFlag });
+    const kvm = judgeKvm({ ...given({ problem, probe }), hasCpuFlag });
     const measured = await measureTscKhz(host, qemuPath, directory);
     const learned = { key, kvm, ...(measured === undefined ? {} : { tscKhz: preferExact(measured, cpuinfo) }) };
     // What a starved probe found is good for this once only.
@@ -132,5 +133,5 @@ async function probeSpeed(host: Host, qemuPath: string, directory: string): Prom
   };
   const tcgMs = await best('tcg', TCG_LIMIT_MS);
   const kvmMs = await best('kvm', kvmLimitMs(tcgMs));
-  return { ...(kvmMs === undefined ? {} : { kvmMs }), ...(tcgMs === undefined ? {} : { tcgMs }) };
+  return { ...given({ kvmMs, tcgMs }) };
 }

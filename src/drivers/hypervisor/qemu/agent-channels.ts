@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { connectOwnSocket } from '../../../lib/own-socket.ts';
 import { BangerError } from '../../../model/errors.ts';
 import type { AgentChannel } from '../contract.ts';
+import { given } from '../../../lib/given.ts';
 
 /** A caller beyond this many waiting ones is refused: something never gives its channels back. */
 const MAX_WAITING = 256;
@@ -220,6 +221,6 @@ export function answerSearch(line: string): (chunk: Buffer) => boolean | undefin
 function unreachable(reason: string, cause?: unknown): BangerError {
   return new BangerError('AGENT_UNREACHABLE', `the guest agent cannot be reached: ${reason}`, {
     remedy: 'banger vm logs NAME --serial',
-    ...(cause === undefined ? {} : { cause }),
+    ...given({ cause }),
   });
 }

@@ -4,6 +4,7 @@ import type { Finding } from '../../../model/finding.ts';
 import type { AcceleratorCheck, HypervisorChecks } from '../contract.ts';
 import { PROGRAM_START_LIMIT_MS } from '../probe-limit.ts';
 import { type Acceleration, learnAcceleration } from './acceleration.ts';
+import { given } from '../../../lib/given.ts';
 
 export type QemuSettings = {
   /** Name or absolute path of qemu-system-x86_64. */
@@ -47,7 +48,7 @@ export async function checkQemu(host: Host, settings: QemuSettings, signal?: Abo
   if (accelerator === 'tcg') findings.push(clockFinding(acceleration.tscKhz));
   return {
     accelerator,
-    ...(printed === undefined ? {} : { version: printed }),
+    ...given({ version: printed }),
     findings,
     others: [otherAccelerator(accelerator, acceleration.kvm)],
   };
@@ -56,14 +57,14 @@ export async function checkQemu(host: Host, settings: QemuSettings, signal?: Abo
 function otherAccelerator(used: 'kvm' | 'tcg', kvm: Finding): AcceleratorCheck {
   if (used === 'kvm') return { accelerator: 'tcg', usable: true, reason: 'emulation works everywhere, and is slower' };
   const { level, reason, remedy } = kvm;
-  return { accelerator: 'kvm', usable: level === 'pass', reason, ...(remedy === undefined ? {} : { remedy }) };
+  return { accelerator: 'kvm', usable: level === 'pass', reason, ...given({ remedy }) };
 }
 
 async function versionOf(host: Host, qemuPath: string, signal: AbortSignal | undefined): Promise<string | undefined> {
   try {
     const { stdout } = await host.run([qemuPath, '--version'], {
       timeoutMs: PROGRAM_START_LIMIT_MS,
-      ...(signal === undefined ? {} : { signal }),
+      ...given({ signal }),
     });
     return stdout.split('\n')[0]?.trim();
   } catch {

@@ -12,6 +12,7 @@ import { QemuMachineControl } from './machine.ts';
 import { type QmpClient, connectQmp } from './qmp-client.ts';
 import { followSerialLine } from './serial-line.ts';
 import { killProcess } from './vmm-process.ts';
+import { given } from '../../../lib/given.ts';
 
 /** QEMU opens its control socket within 50 ms; a busy host takes longer. */
 const CONTROL_TIMEOUT_MS = 30_000;
@@ -64,7 +65,7 @@ async function powerOn(
   boot?: { experience: BootExperience; onOver: () => void },
 ): Promise<Machine> {
   const { tscKhz } = acceleration;
-  const argv = machineArguments({ spec, qemuPath, accelerator, ...(tscKhz === undefined ? {} : { tscKhz }) });
+  const argv = machineArguments({ spec, qemuPath, accelerator, ...given({ tscKhz }) });
   throwIfCancelled(spec, signal);
   const child = await spawnQemu(host, spec, argv);
   let ended = false;

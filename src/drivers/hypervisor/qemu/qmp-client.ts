@@ -100,7 +100,7 @@ class QmpSession implements QmpClient {
       reject(new BangerError('VMM_FAILED', `QEMU did not answer ${name} within ${timeoutMs} ms`, { details: { command: name } }));
     }, timeoutMs);
     this.#waiting.set(id, { resolve, reject, name, timer });
-    this.#socket.write(`${JSON.stringify({ execute: name, ...(args === undefined ? {} : { arguments: args }), id })}\n`);
+    this.#socket.write(`${JSON.stringify({ execute: name, ...given({ arguments: args }), id })}\n`);
     return promise;
   }
 

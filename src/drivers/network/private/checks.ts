@@ -2,6 +2,7 @@ import type { Host } from '../../../host/host.ts';
 import { BRIDGE_ADDRESS, GUEST_PREFIX_LENGTH } from '../../../model/network.ts';
 import type { Finding } from '../../../model/finding.ts';
 import { baseRuleset } from './ruleset.ts';
+import { given } from '../../../lib/given.ts';
 
 /** How `banger-forwarder probe` ended: its status (head of native/forwarder/main.c) and the last line it said. */
 export type ProbeOutcome = { status: number | null; startError: string | undefined; message: string };
@@ -34,7 +35,7 @@ async function readSetting(host: Host, path: string): Promise<string | undefined
 
 async function tryCommand(host: Host, argv: readonly string[], input?: string): Promise<ProbeOutcome> {
   try {
-    await host.run(argv, { timeoutMs: PROBE_TIMEOUT_MS, ...(input === undefined ? {} : { input }) });
+    await host.run(argv, { timeoutMs: PROBE_TIMEOUT_MS, ...given({ input }) });
     return { status: 0, startError: undefined, message: '' };
   } catch (error) {
     // The shape of CommandFailure; the class itself belongs to host.

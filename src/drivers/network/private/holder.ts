@@ -4,6 +4,7 @@ import { BRIDGE_ADDRESS, DNS_FORWARD_ADDRESS, GUEST_PREFIX_LENGTH } from '../../
 import type { HolderInfo } from '../control-client.ts';
 import { cancelled, createForwarder, type Forwarder, type Share } from '../forwarder-process.ts';
 import { baseRuleset } from './ruleset.ts';
+import { given } from '../../../lib/given.ts';
 
 /** A busy host takes its time to load the modules that rules need. */
 const RULES_TIMEOUT_MS = 60_000;
@@ -30,8 +31,7 @@ export function createHolder({ host, forwarderPath, directory, share }: HolderOp
     try {
       const outcome = await host.run(argv, {
         timeoutMs: RULES_TIMEOUT_MS,
-        ...(input === undefined ? {} : { input }),
-        ...(signal === undefined ? {} : { signal }),
+        ...given({ input, signal }),
       });
       return outcome.stdout;
     } catch (error) {
