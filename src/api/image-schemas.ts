@@ -31,8 +31,8 @@ export const imageSchema = z
     env: z.record(z.string(), z.string()),
     user: z.string().nullable(),
     workdir: z.string().nullable(),
-    stopSignal: z.number().nullable().describe('what asks the entrypoint to end; null: SIGTERM'),
-    notes: z.array(z.string()).describe('what of a foreign image is not obeyed'),
+    stopSignal: z.number().nullable().describe('signal that asks the entrypoint to end; null: SIGTERM'),
+    notes: z.array(z.string()).describe('what banger ignores of a foreign image'),
     workSeedFingerprint: z.string().nullable(),
     sshKeyFingerprint: z.string().nullable(),
     agentSha256: z.string().nullable().describe('of the agent in its initramfs'),
@@ -40,8 +40,8 @@ export const imageSchema = z
     createdAt: z.string(),
     vms: z.array(z.string()).describe('names of the VMs that boot from it'),
     stale: z.boolean().describe('the package manifest has changed since'),
-    agentOutdated: z.boolean().describe('the runtime bundle has another agent'),
-    rebuildCommand: z.string().nullable().describe('what makes a fresh one'),
+    agentOutdated: z.boolean().describe('the runtime bundle has another guest agent'),
+    rebuildCommand: z.string().nullable().describe('command that rebuilds it'),
   })
   .meta({ id: 'Image' });
 
@@ -71,9 +71,9 @@ export const buildImageSchema = z
       .min(1)
       .max(100)
       .optional()
-      .describe('that the image to build from must be of, such as debian; void: from its packages, without another image'),
-    hostCa: z.boolean().optional().describe('whether the guest of the build trusts the authorities that were added to the host'),
-    hostProxy: z.boolean().optional().describe('whether it is told of the proxies of the host'),
+      .describe('distribution of the base image, such as debian; void: from its packages, without a base image'),
+    hostCa: z.boolean().optional().describe('whether the building guest trusts the authorities that were added to the host'),
+    hostProxy: z.boolean().optional().describe('whether it uses the proxies of the host'),
     sizeBytes: z
       .number()
       .int()
@@ -85,14 +85,14 @@ export const buildImageSchema = z
     packages: z
       .strictObject({ path: hostPath('where the list was read'), names: z.array(packageName).max(5000) })
       .optional()
-      .describe('in place of the development packages'),
+      .describe('instead of the development packages'),
     script: z
       .strictObject({ path: hostPath('where it was read'), text: z.string().max(512 * 1024) })
       .optional()
       .describe('run by the shell of the guest after the steps'),
     only: z.array(stepName).max(100).optional().describe('provisioning steps; default: all'),
-    skip: z.array(stepName).max(100).optional().describe('provisioning steps that are left out'),
-    replace: z.boolean().optional().describe('take the name from an image that has it'),
+    skip: z.array(stepName).max(100).optional().describe('provisioning steps to leave out'),
+    replace: z.boolean().optional().describe('take over the name of an existing image'),
   })
   .meta({ id: 'BuildImage' });
 
@@ -102,17 +102,17 @@ export const provisionStepSchema = z
     title: z.string(),
     packages: z.array(z.string()),
     needs: z.array(z.string()).describe('steps that come along'),
-    isOptional: z.boolean().describe('taken only when it is named'),
+    isOptional: z.boolean().describe('runs only on request'),
     servicePorts: z.array(z.number()),
   })
   .meta({ id: 'ProvisionStep' });
 
 export const promoteImageSchema = z
-  .strictObject({ name: newName.optional().describe('of a copy; default: the image itself, which no VM may use then') })
+  .strictObject({ name: newName.optional().describe('name of a copy; default: change the image itself, which no VM may use then') })
   .nullish();
 
 export const pruneImagesSchema = z
-  .strictObject({ all: z.boolean().optional().describe('every image that no VM uses, but the default one') })
+  .strictObject({ all: z.boolean().optional().describe('every unused image except the default one') })
   .nullish();
 
 export const importImageSchema = z
@@ -120,7 +120,7 @@ export const importImageSchema = z
     name: newName,
     path: hostPath('root file system as tar, OCI layout, or what docker save wrote'),
     reference: z.string().min(1).max(1024).optional().describe('which of several images'),
-    replace: z.boolean().optional().describe('take the name from the image that has it'),
+    replace: z.boolean().optional().describe('take over the name of an existing image'),
   })
   .meta({ id: 'ImportImage' });
 

@@ -33,12 +33,12 @@ export const guestPortSchema = z
     process: z.string(),
     command: z.string(),
     hostAddress: z.string().nullable(),
-    hostPort: z.number().nullable().describe('differs from port where a low port is not open to ordinary users'),
+    hostPort: z.number().nullable().describe('differs from port if ordinary users may not open a low port'),
     problem: z.string().nullable(),
-    scheme: z.enum(['http', 'https']).nullable().describe('what it was found to speak'),
+    scheme: z.enum(['http', 'https']).nullable().describe('protocol that the probe found'),
     url: z.string().nullable().describe('by address'),
     nameUrl: z.string().nullable().describe('by name, through the HTTP front'),
-    localhostUrl: z.string().nullable().describe('by a name that needs no set-up, through the HTTP front'),
+    localhostUrl: z.string().nullable().describe('URL by a name that needs no set-up, through the HTTP front'),
     forwards: z.array(z.strictObject({ hostAddress: z.string(), hostPort: z.number(), open: z.boolean() })).describe('of vm forward'),
   })
   .meta({ id: 'GuestPort' });

@@ -89,8 +89,8 @@ export function partsOf(path: string): string[] {
 
 const PART = z.string().max(200);
 const PARTS: Readonly<Record<string, z.ZodString>> = {
-  ref: PART.describe('name, id, or at least four digits that one id alone begins with'),
-  id: z.string().max(64).describe('id, or at least four digits that one id alone begins with'),
+  ref: PART.describe('name, id, or at least the four first digits of one id'),
+  id: z.string().max(64).describe('id, or at least the four first digits of one id'),
 };
 
 /** @returns the schema of what the caller fills into a path; undefined when there is nothing to fill in */

@@ -27,14 +27,14 @@ at \`GET /openapi.json\`. Names such as \`CreateVm\` are schemas in there; what 
 The daemon speaks HTTP/1.1 (1.0 works) and JSON over the Unix socket \`$BANGER_RUNTIME_DIR/bangerd.sock\`. Every reply carries
 \`Banger-Build: <id>\`. JSON that is sent is at most ${formatSize(DEFAULT_BODY_BYTES)}, unless a route says more. Members that a route does not know are refused.
 
-\`:ref\` is a name, an id, or at least four digits that one id alone begins with; so is \`:id\` of an operation, which has no name.
+\`:ref\` is a name, an id, or at least the four first digits of one id; so is \`:id\` of an operation, which has no name.
 
 Errors are \`{code, message, remedy?, details?, logPath?, undo?}\` with the status of the code. Decide by the code: the message is for
 people. Besides what the tables say, every route can refuse with ${codes(COMMON_ERRORS)}, one with \`:ref\` or \`:id\` with ${codes(REFERENCE_ERRORS)}, and one that takes JSON with ${codes(BODY_ERRORS)}.`;
 
 const TAIL = `## Long work
 
-An operation goes on after the reply. \`GET /v1/operations/:id/events\` tells how it goes, from its beginning, however late one asks. A request
+An operation continues after the reply. \`GET /v1/operations/:id/events\` streams its events from the beginning, whenever you ask. A request
 with the header \`Banger-Attach: 1\` ties the operation to the connection of its event stream: when the only watcher goes away before the end,
 the operation is cancelled. What it fails with is its \`error\`, where any code can be; a route refuses only what it can tell at once.
 

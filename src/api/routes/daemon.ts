@@ -13,7 +13,7 @@ import {
 
 export const OPERATION_ROUTES = declareRoutes({
   'GET /v1/operations': {
-    does: 'shows what goes on and what has ended, the newest first',
+    does: 'lists operations, the newest first',
     reply: json(z.array(operationSchema)),
     errors: [],
   },
@@ -24,7 +24,7 @@ export const OPERATION_ROUTES = declareRoutes({
     errors: ['BUSY'],
   },
   'DELETE /v1/operations/:id': {
-    does: 'cancels an operation; what it has done is undone',
+    does: 'cancels an operation and rolls it back',
     reply: json(operationSchema, 202),
     errors: [],
   },
@@ -33,7 +33,7 @@ export const OPERATION_ROUTES = declareRoutes({
 export const DAEMON_ROUTES = declareRoutes({
   'GET /v1/daemon': { does: 'shows the daemon, and which drivers it has chosen', reply: json(daemonStatusSchema), errors: [] },
   'GET /v1/daemon/build': {
-    does: 'tells which build answers, at no cost: what a client asks before it changes something',
+    does: 'shows the build of the daemon cheaply, for clients to check before a change',
     reply: json(z.strictObject({ build: z.string(), version: z.string() })),
     errors: [],
   },
@@ -43,20 +43,20 @@ export const DAEMON_ROUTES = declareRoutes({
     errors: [],
   },
   'POST /v1/daemon/shutdown': {
-    does: 'ends the daemon; VMs go on',
+    does: 'stops the daemon; VMs keep running',
     reply: json(z.strictObject({ pid: z.number() }), 202),
     errors: [],
   },
-  'GET /v1/stats': { does: 'measures for some 200 ms what VMs use', reply: json(statsSchema), errors: [] },
+  'GET /v1/stats': { does: 'measures for about 200 ms what VMs use', reply: json(statsSchema), errors: [] },
   'GET /metrics': {
     does: 'measures the same for Prometheus',
     reply: bytes('text/plain', 'numbers for Prometheus'),
     errors: [],
   },
   'GET /v1/doctor': {
-    does: 'looks what each driver can do on this host, and what is wrong with host, VMs and images',
+    does: 'checks each driver on this host, the host, its VMs and its images',
     reply: json(doctorReportSchema),
     errors: [],
   },
-  'POST /v1/doctor/fix': { does: 'mends what can be mended, and looks again', reply: json(doctorFixSchema), errors: [] },
+  'POST /v1/doctor/fix': { does: 'makes the safe repairs, and checks again', reply: json(doctorFixSchema), errors: [] },
 });

@@ -29,7 +29,7 @@ const logQuery = z.strictObject({
     .string()
     .regex(/^\d{1,9}$/, 'must be a number of lines')
     .optional()
-    .describe('lines at the end to begin with; default: all'),
+    .describe('number of lines from the end; default: all'),
 });
 
 const tunnelSchema = z.strictObject({
@@ -69,7 +69,7 @@ export const GUEST_ROUTES = declareRoutes({
     errors: [...SESSION, 'GUEST_COMMAND_NOT_FOUND'],
   },
   'GET /v1/vms/:ref/stat': {
-    does: 'tells of a file in the guest what it is',
+    does: 'shows type, mode and size of a file in the guest',
     query: z.strictObject({ path }),
     reply: json(statSchema),
     errors: [...SESSION, 'GUEST_FILE'],
@@ -94,23 +94,23 @@ export const GUEST_ROUTES = declareRoutes({
     errors: ['BUSY'],
   },
   'GET /v1/vms/:ref/ports': {
-    does: 'shows what listens in the guest, and where the host reaches it',
+    does: 'lists open ports of the guest, and their addresses on the host',
     reply: json(z.array(guestPortSchema)),
     errors: [...GUEST],
   },
   'GET /v1/vms/:ref/forwards': {
-    does: 'shows which ports of the host lead to the VM',
+    does: 'lists the forwards to the VM',
     reply: json(z.array(portForwardViewSchema)),
     errors: [],
   },
   'POST /v1/vms/:ref/forwards': {
-    does: 'lets a port of the host lead to the VM; answers with all that do',
+    does: 'forwards a port of the host to the VM; answers with all forwards',
     body: portForwardSchema,
     reply: json(z.array(portForwardViewSchema)),
     errors: ['PORT_TAKEN', 'UNSUPPORTED', 'WRONG_STATE'],
   },
   'DELETE /v1/vms/:ref/forwards': {
-    does: 'takes such a port back; answers with those that are left',
+    does: 'removes a forward; answers with the others',
     query: forwardQuery,
     reply: json(z.array(portForwardViewSchema)),
     errors: [],

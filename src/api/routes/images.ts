@@ -13,40 +13,40 @@ import { declareRoutes, HOST_ERRORS, IMAGE_ERRORS, json, operation } from '../ro
 import { bundleStatusSchema } from '../schemas.ts';
 
 export const IMAGE_ROUTES = declareRoutes({
-  'GET /v1/images': { does: 'shows every image', reply: json(z.array(imageSchema)), errors: [] },
+  'GET /v1/images': { does: 'lists images', reply: json(z.array(imageSchema)), errors: [] },
   'GET /v1/images/:ref': { does: 'shows an image', reply: json(imageSchema), errors: [] },
   'GET /v1/provision-steps': {
-    does: 'shows what building an image can do to a guest',
+    does: 'lists the provisioning steps of image builds',
     reply: json(z.array(provisionStepSchema)),
     errors: ['PREREQUISITE_MISSING'],
   },
   'POST /v1/images/build': {
-    does: 'builds an image from another one in a VM; the log lines of the operation are what the guest prints',
+    does: 'builds an image from another one in a VM; log lines of the operation are the output of the guest',
     body: buildImageSchema,
     reply: operation,
     errors: ['NAME_TAKEN', ...IMAGE_ERRORS, ...HOST_ERRORS],
   },
   'POST /v1/images/import': {
-    does: 'makes an image of a container or of a root file system',
+    does: 'makes an image from a container image or a root file system',
     body: importImageSchema,
     reply: operation,
     errors: ['NAME_TAKEN', ...IMAGE_ERRORS, ...HOST_ERRORS],
   },
   'POST /v1/images/register': {
-    does: 'takes files of this host as an image, and leaves them where they are',
+    does: 'registers files of this host as an image, in place',
     body: registerImageSchema,
     reply: json(imageSchema, 201),
     errors: ['NAME_TAKEN', ...IMAGE_ERRORS],
   },
   'POST /v1/images/:ref/promote': {
-    does: 'copies the files of a registered image, so that they are in the care of banger',
+    does: 'copies the files of a registered image into the state directory',
     body: promoteImageSchema,
     reply: operation,
     errors: ['WRONG_STATE', 'NAME_TAKEN'],
   },
   'DELETE /v1/images/:ref': { does: 'deletes an image that no VM uses', reply: operation, errors: ['WRONG_STATE'] },
   'POST /v1/images/prune': {
-    does: 'deletes images that nobody needs; each that goes is a stage of the operation',
+    does: 'deletes unused images; each is a stage of the operation',
     body: pruneImagesSchema,
     reply: operation,
     errors: [],
@@ -62,7 +62,7 @@ export const BUNDLE_ROUTES = declareRoutes({
     does: 'makes the bundle from packages of this host',
     body: z
       .strictObject({
-        force: z.boolean().optional().describe('also when nothing has changed'),
+        force: z.boolean().optional().describe('build even when nothing has changed'),
         firecracker: absolutePath.optional().describe('program to copy into the bundle'),
         jailer: absolutePath.optional().describe('of the same release; only with firecracker'),
       })
@@ -71,9 +71,9 @@ export const BUNDLE_ROUTES = declareRoutes({
     errors: ['UNSUPPORTED'],
   },
   'POST /v1/bundle/fetch': {
-    does: 'fetches a bundle that somebody else has made, or a program for the one that is there',
+    does: 'downloads a packaged bundle, or a program for the installed one',
     body: z.strictObject({
-      program: z.literal('firecracker').optional().describe('only this program into the bundle that is there; default: a whole bundle'),
+      program: z.literal('firecracker').optional().describe('add only this program to the installed bundle; default: a whole bundle'),
       manifest: address.optional().describe('runtime-bundle.toml of a bundle; default: the one of the installation'),
       url: address.optional().describe('release archive of the program; default: the pinned one'),
       sha256: z
@@ -89,7 +89,7 @@ export const BUNDLE_ROUTES = declareRoutes({
     does: 'packs the bundle for other hosts',
     body: z.strictObject({
       path: absolutePath.describe('of the archive, on the machine of the daemon; runtime-bundle.toml is written beside it'),
-      url: address.optional().describe('where the archive will be; default: beside its manifest'),
+      url: address.optional().describe('address that the archive will have; default: beside its manifest'),
     }),
     reply: operation,
     errors: [],

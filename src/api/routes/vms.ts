@@ -5,8 +5,8 @@ import { declareRoutes, HOST_ERRORS, IMAGE_ERRORS, json, operation } from '../ro
 import { createVmSchema, healthSchema, setVmSchema, sshAccessSchema, sshLoginSchema, vmSchema } from '../schemas.ts';
 
 const waitFor = z.enum(['agent', 'ssh', 'services']).optional().describe('readiness to wait for, default services');
-const rescue = z.boolean().optional().describe("whether a system of the image runs beside the VM's own disks");
-const graceMs = z.number().int().min(0).max(3_600_000).optional().describe('how long its guest may take to shut down');
+const rescue = z.boolean().optional().describe("whether the image's own system runs beside the VM's own disks");
+const graceMs = z.number().int().min(0).max(3_600_000).optional().describe('time for its guest to shut down');
 const signal = z.enum(VMM_SIGNALS).optional();
 
 const waitQuery = z.strictObject({
@@ -19,7 +19,7 @@ const waitQuery = z.strictObject({
 });
 
 export const VM_ROUTES = declareRoutes({
-  'GET /v1/vms': { does: 'shows every VM, the oldest first', reply: json(z.array(vmSchema)), errors: [] },
+  'GET /v1/vms': { does: 'lists VMs, the oldest first', reply: json(z.array(vmSchema)), errors: [] },
   'GET /v1/vms/:ref': { does: 'shows a VM', reply: json(vmSchema), errors: [] },
   'POST /v1/vms': {
     does: 'creates a VM and starts it, unless told otherwise',
@@ -34,7 +34,7 @@ export const VM_ROUTES = declareRoutes({
     errors: [],
   },
   'POST /v1/vms/:ref/stop': {
-    does: 'shuts the guest down, and ends its VMM when that takes too long',
+    does: 'shuts the guest down, and ends its VMM after the grace time',
     body: z.strictObject({ graceMs }).nullish(),
     reply: operation,
     errors: [],
@@ -46,30 +46,30 @@ export const VM_ROUTES = declareRoutes({
     errors: [],
   },
   'POST /v1/vms/:ref/kill': {
-    does: 'sends a signal to the VMM, SIGKILL unless another is named',
+    does: 'sends a signal to the VMM, by default SIGKILL',
     body: z.strictObject({ signal }).nullish(),
     reply: operation,
     errors: [],
   },
   'POST /v1/vms/:ref/set': {
-    does: 'changes what a VM is',
+    does: 'changes a VM',
     body: setVmSchema,
     reply: operation,
     errors: ['WRONG_STATE', 'NAME_TAKEN'],
   },
   'DELETE /v1/vms/:ref': { does: 'deletes a VM with its disks', reply: operation, errors: [] },
-  'GET /v1/vms/:ref/health': { does: 'asks the guest how it is', reply: json(healthSchema), errors: [] },
+  'GET /v1/vms/:ref/health': { does: 'shows the health of the guest', reply: json(healthSchema), errors: [] },
   'GET /v1/vms/:ref/wait': {
-    does: 'answers when the VM has come that far',
+    does: 'answers when the VM has reached a state',
     query: waitQuery,
     reply: json(vmSchema),
     errors: ['TIMEOUT', 'WRONG_STATE', 'AGENT_UNREACHABLE', 'AGENT_PROTOCOL', 'BOOT_FAILED'],
   },
   'GET /v1/vms/:ref/ssh': {
-    does: 'shows how an SSH client gets into a VM',
+    does: 'shows how an SSH client reaches a VM',
     query: z.strictObject({ running: z.literal('1').optional().describe('refuse when the VM does not run') }),
     reply: json(sshAccessSchema),
     errors: ['WRONG_STATE'],
   },
-  'GET /v1/ssh': { does: 'shows what an SSH client needs for every VM alike', reply: json(sshLoginSchema), errors: [] },
+  'GET /v1/ssh': { does: 'shows what an SSH client needs that is the same for all VMs', reply: json(sshLoginSchema), errors: [] },
 });
