@@ -9,7 +9,7 @@ export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
 export type RouteName = `${Method} /${string}`;
 
 export type JsonReply = { kind: 'json'; status: 200 | 201 | 202; schema: z.ZodType };
-/** Work that goes on after the answer; a client that asks for it (Banger-Attach) takes the work along when it leaves. */
+/** Work that continues after the answer; with Banger-Attach it is cancelled when the client leaves. */
 export type OperationReply = { kind: 'operation'; status: 202; schema: typeof operationSchema };
 /** A stream of JSON, one value a line. */
 export type LinesReply = { kind: 'lines'; status: 200; schema: z.ZodType; what: string };

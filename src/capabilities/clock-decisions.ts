@@ -3,7 +3,7 @@ import type { ClockReading } from '../guest/clock.ts';
 /** What is done about a guest's clock. */
 export type ClockDecision = { do: 'nothing' } | { do: 'step' | 'slew'; byMs: number };
 
-/** Programs notice a step; below this nobody does. */
+/** Smaller steps of the clock go unnoticed. */
 const STEP_FROM_MS = 100;
 /** Neither the way of a reading nor a second of slewing is more exact. */
 const SLEW_FROM_MS = 5;

@@ -34,7 +34,7 @@ const APT = '/etc/apt/apt.conf.d';
 const APT_NAME = '99banger-host-proxy';
 const MOST_FILE_BYTES = 4 * 1024 ** 2;
 
-/** Done before the image's init, so that no service starts without it; taken away once somebody says that it is not wanted any more. */
+/** Runs before the image's init, so that no service starts without it; removed when `vm set` says so. */
 export const hostTrust: Capability = {
   name: 'host-trust',
   traits: { ofOwnSystem: true },
@@ -47,7 +47,7 @@ export const hostTrust: Capability = {
     try {
       await giveTrust(agent, { certificates, proxies }, options);
     } catch (error) {
-      // A disk that is full or read-only keeps nobody from their VM.
+      // A full or read-only disk must not keep a VM from starting.
       if (!(error instanceof BangerError) || error.code !== 'GUEST_FILE') throw error;
       const reason = `the guest does not have all that it is to trust of the host: ${error.message}`;
       context.operation.log(reason);
@@ -63,7 +63,7 @@ export const hostTrust: Capability = {
       try {
         await removeFiles(context, { hostCa: hostCa === false, hostProxy: hostProxy === false }, signal);
       } catch (error) {
-        // A guest without a shell keeps nobody from their VM.
+        // A guest without a shell must not keep a VM from starting.
         if (signal.aborted) throw error;
         context.operation.log(`files of the host's trust stay in the guest: ${error instanceof Error ? error.message : String(error)}`);
       }

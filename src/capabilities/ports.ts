@@ -31,7 +31,7 @@ export const ports: Capability = {
   },
 };
 
-/** Before anything listens in the guest; a port that another program has meanwhile is told, and keeps no VM from starting. */
+/** Opens forwards before the guest listens. A port that another program has is reported, and does not stop the start. */
 async function openForwards(context: VmContext, live: LiveMachine): Promise<void> {
   try {
     for (const { problem } of await reachPorts(context, live))

@@ -1,4 +1,4 @@
-// A stop of the daemon ends what is open: people are asked before.
+// A stop of the daemon ends open sessions, so the CLI asks first.
 import { createApi } from '../client/api.ts';
 import { nameWork, openWork } from '../client/open-work.ts';
 import { createSend } from '../client/send.ts';

@@ -1,4 +1,4 @@
-// What `vm cp` is told: NAME:/path, - or a path of this host.
+// Arguments of `vm cp`: NAME:/path, - or a path of this host.
 import { readFileSync } from 'node:fs';
 import { type CopyPlan, type CopySide, refuseUnusable } from '../client/copy-sides.ts';
 import { BangerError } from '../model/errors.ts';

@@ -1,4 +1,4 @@
-// What `vm forward` is told: [HOST:]PORT:GUESTPORT[/udp], as docker and limactl have it.
+// Arguments of `vm forward`: [HOST:]PORT:GUESTPORT[/udp], as in docker and limactl.
 import type { PortForwardBody } from '../api/port-schemas.ts';
 import { BangerError } from '../model/errors.ts';
 

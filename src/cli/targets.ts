@@ -70,7 +70,7 @@ export async function chooseTargets(
   const vms = await cli.api().listVms();
   if (isUnnamed) return [soleVm(cli, vms)].map((vm) => ({ ref: vm.name, vm }));
   const chosen = references.length === 0 ? vms.map((vm) => ({ ref: vm.name, vm })) : resolveTargets(references, vms);
-  // What is not there is told, whatever the filter says.
+  // A missing name is an error, whatever the filter says.
   return chosen.filter((target) => 'error' in target || matches(target.vm));
 }
 

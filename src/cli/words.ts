@@ -18,7 +18,7 @@ export function commandWords(words: readonly string[]): string[] {
   return commandPlaces(words).map((at) => words[at] ?? '');
 }
 
-/** @returns where the command begins; -1 when there is none */
+/** @returns index of the command; -1 without one */
 export function commandPlace(words: readonly string[]): number {
   return commandPlaces(words)[0] ?? -1;
 }

@@ -9,7 +9,7 @@ import { type Content, streamOf } from './exec.ts';
 export type CopyPathOptions = {
   /** Keeps owners by their numbers, setuid bits, access lists and file capabilities. Default: no. */
   archive?: boolean;
-  /** Told of what was left out, or changed on the way. */
+  /** Gets what was left out, or changed during the copy. */
   onNote?: (text: string) => void;
   /** Told how many bytes have gone so far, of about how many. */
   onProgress?: (movedBytes: number, totalBytes: number | undefined) => void;

@@ -152,7 +152,7 @@ function failureOf(receiver: CopyProcess, talk: CopyTalk): Promise<never> {
   });
 }
 
-/** What a receiver on this host is sent. Its end is told by how it ends, not by our EPIPE. */
+/** Input of a receiver on this host. Its exit tells how it ended, not our EPIPE. */
 function inputOf(receiver: CopyProcess, moved: (bytes: number) => void): Writable {
   receiver.stdin.on('error', () => undefined);
   return new Writable({

@@ -140,7 +140,7 @@ function messageOf(line: string): string {
 }
 
 /**
- * Asks the daemon to end and waits until it is gone. VMs go on.
+ * Asks the daemon to end, and waits for its end. VMs keep running.
  * @returns false when none ran
  * @throws TIMEOUT when it still listens after 30 s
  */

@@ -90,7 +90,7 @@ function keep(limitBytes: number): { stream: Writable; text(): string } {
       done();
     },
   });
-  // Whoever writes is told.
+  // The writer gets the error.
   stream.on('error', () => undefined);
   return { stream, text: () => Buffer.concat(chunks).toString('utf8') };
 }

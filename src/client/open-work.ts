@@ -1,4 +1,4 @@
-// What ends with the daemon: it is named before somebody ends it.
+// Sessions that end with the daemon; the CLI names them before it ends the daemon.
 import type { Api } from './api.ts';
 import { BangerError } from '../model/errors.ts';
 import { safeText } from '../lib/terminal-text.ts';

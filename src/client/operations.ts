@@ -1,4 +1,4 @@
-// Long work of the daemon: it goes on by itself, and is followed by its events.
+// Long work of the daemon: it runs by itself, and clients follow its events.
 import type { Operation, OperationEvent } from '../api/schemas.ts';
 import { BangerError, fromErrorBody } from '../model/errors.ts';
 import type { Api } from './api.ts';
@@ -6,7 +6,7 @@ import type { Api } from './api.ts';
 export type OperationEnd = Extract<OperationEvent, { type: 'end' }>;
 
 export type FollowOptions = {
-  /** Told of every event, from the first on. */
+  /** Gets every event, from the first on. */
   onEvent?: ((event: OperationEvent) => void) | undefined;
   signal?: AbortSignal | undefined;
 };
@@ -36,7 +36,7 @@ export async function runOperation(
 }
 
 /**
- * Waits for the end of an operation, whoever began it.
+ * Waits for the end of any operation.
  * @param options.signal ends the waiting, not the operation
  * @throws the operation's error; CANCELLED when it was cancelled, or the waiting was
  */

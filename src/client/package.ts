@@ -30,7 +30,7 @@ export type ClientOptions = {
   open?: OpenStream;
   /** Whether the daemon of this user is started where it does not run, and replaced where it is of another build. Default: no. */
   autostart?: boolean;
-  /** Takes lines for people about what happens, such as a daemon of another build. Default: nobody is told. */
+  /** Gets lines for people, such as about a daemon of another build. Default: none. */
   note?: (line: string) => void;
 };
 

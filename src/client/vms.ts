@@ -13,7 +13,7 @@ import { tunnelStream } from './tunnel.ts';
 export type LogOptions = {
   /** Default: the serial console. */
   kind?: LogKind;
-  /** Goes on as the log grows. */
+  /** Continues as the log grows. */
   follow?: boolean;
   /** Number of number of lines from the end; default: all. */
   tail?: number;

@@ -33,7 +33,7 @@ export type Machines = ReturnType<typeof createMachines>;
 /**
  * The VMs that run, by id. Filled by start and adoption, emptied by stop. Beside those that are held it knows those that run and
  * could not be adopted: they are left alone, and tried again.
- * @param onExit told of every VMM that ended, also when a stop asked for it
+ * @param onExit called for every VMM that ended, also after a stop
  */
 export function createMachines(onExit: (vmId: string, machine: Machine, exit: MachineExit) => void) {
   const live = new Map<string, LiveMachine>();
@@ -82,7 +82,7 @@ export function createMachines(onExit: (vmId: string, machine: Machine, exit: Ma
     },
     /** @param listener told the id of every VM that is held from now on, or no more @returns what ends it */
     onChange: (listener: (vmId: string) => void) => changes.add(listener),
-    /** Lets go of every VMM without touching it (the daemon ends, VMs go on). */
+    /** Releases every VMM without touching it, when the daemon ends. */
     detachAll(): void {
       for (const { machine, companions } of live.values()) {
         companions.abort();

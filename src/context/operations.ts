@@ -22,11 +22,11 @@ export type OperationsOptions = {
   store: OperationStore;
   newId: () => string;
   now: () => Date;
-  /** Told of every event after it is stored. */
+  /** Gets every event after it is stored. */
   onEvent?: (operation: OperationRecord, event: StoredEvent) => void;
-  /** Told of every end. */
+  /** Gets every end. */
   onEnd?: (operation: OperationRecord) => void;
-  /** Where more is told of an operation that failed with an error which names no file. */
+  /** Log file for an operation whose error names none. */
   logPathOf?: (operation: OperationRecord, state: 'failed' | 'cancelled') => string | undefined;
   /** Told when something of an operation could not be written down, as on a full disk. */
   onUnwritten?: (operation: OperationRecord, error: unknown) => void;

@@ -92,7 +92,7 @@ export type Freshness = {
   rebuildCommand: string | null;
 };
 
-/** Everything around: the machine, time, chance, and who is told. */
+/** The world around the VMs: host, clock, ids, log. */
 export type World = {
   files: FilePort;
   disks: DiskPort;
@@ -116,7 +116,7 @@ export type ClockJumps = {
   subscribe(listener: () => void): () => void;
 };
 
-/** What nobody can guess, or must not choose twice. */
+/** Random values and ids. */
 type Ids = {
   newId(): string;
   newName(): string;

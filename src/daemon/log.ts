@@ -34,7 +34,7 @@ function write(line: string): void {
   try {
     writeSync(process.stderr.fd, line);
   } catch {
-    // Full, or nobody reads it.
+    // The pipe is full, or has no reader.
   }
 }
 

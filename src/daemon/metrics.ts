@@ -4,7 +4,7 @@ import type { OperationRecord } from '../model/operation.ts';
 import { VM_STATES } from '../model/vm-state.ts';
 
 export type Metrics = {
-  /** Told of every operation that ended. */
+  /** Gets every operation that ended. */
   count(operation: OperationRecord): void;
   /** @returns what Prometheus reads, measured now, and its content type */
   read(): Promise<{ text: string; contentType: string }>;

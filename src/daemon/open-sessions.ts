@@ -4,7 +4,7 @@ import type { OpenSession } from '../api/schemas.ts';
 export type OpenSessions = {
   /** Those that were begun first come first. */
   list(): OpenSession[];
-  /** @returns what is to be called when it is over */
+  /** @returns a function to call at the end */
   begin(vm: string, what: string): () => void;
 };
 

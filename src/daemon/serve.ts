@@ -110,7 +110,7 @@ function uploadOf({ body, headers }: FastifyRequest): Upload {
   throw new BangerError('INVALID_INPUT', 'a file is sent as application/octet-stream with a Content-Length');
 }
 
-/** For those who come without an upgrade. */
+/** For requests without an upgrade. */
 function leavesHttp(path: string): BangerError {
   const verb = path.slice(path.lastIndexOf('/') + 1);
   return new BangerError('INVALID_INPUT', `${verb} leaves HTTP: send "Connection: Upgrade" and "Upgrade: banger-frames"`);

@@ -26,7 +26,7 @@ const PARTS: Readonly<Record<string, string>> = { body: 'the body', querystring:
 export type ServerOptions = {
   /** Routes besides those of the API. */
   more?: readonly (RouteGroup & ServedRoutes)[];
-  /** Told of an error that a route gave without declaring it. */
+  /** Gets each error that a route gave without declaring it. */
   onUndeclared?: (route: string, code: ErrorCode) => void;
 };
 
@@ -51,7 +51,7 @@ const settingsOf = (build: BuildId) => ({
 export async function createServer(services: DaemonServices, build: BuildId, options: ServerOptions = {}): Promise<Server> {
   const { more = [], onUndeclared = () => undefined } = options;
   const judge = (code: ErrorCode, name: string, errors: ReadonlySet<ErrorCode>): void => {
-    // Who has gone away is told nothing.
+    // A client that went away gets no answer.
     if (code !== 'CANCELLED' && !errors.has(code)) onUndeclared(name, code);
   };
   const server = Fastify(settingsOf(build));

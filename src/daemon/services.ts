@@ -20,7 +20,7 @@ type DaemonItself = {
   stats(): Promise<Stats>;
   /** In the form that Prometheus reads. */
   metrics(): Promise<{ text: string; contentType: string }>;
-  /** Ends the daemon after the reply is out; VMs go on. */
+  /** Ends the daemon after the reply is sent; VMs keep running. */
   requestShutdown(): void;
 };
 

@@ -21,7 +21,7 @@ type UpgradeRoute = {
 
 export type UpgradeOptions = {
   buildId: string;
-  /** Told of each refusal of a declared route. */
+  /** Gets each refusal of a declared route. */
   onRefusal(code: ErrorCode, name: string, errors: ReadonlySet<ErrorCode>): void;
 };
 

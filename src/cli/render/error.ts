@@ -10,7 +10,7 @@ export function exitCodeOf(error: unknown): number {
 }
 
 /**
- * The one form in which errors are told: what, what mends it, where the details are.
+ * The one form of every error: message, remedy, log file.
  * @param debug adds the stack
  */
 export function errorLines(cli: Cli, error: unknown, debug: boolean): string[] {

@@ -9,7 +9,7 @@ export function httpFrontOf({ config, directories, log }: ComposeOptions): HttpF
   const program = join(dirname(process.argv[1] ?? '/'), 'http-front.cjs');
   return createHttpFront({
     ...config.http,
-    // The directory tells in a list of processes whose it is.
+    // The directory shows in a process list which daemon this is.
     start: () => spawnChannel([process.execPath, program, directories.runtimeDirectory, config.network.share]),
     log: (level, message, facts) => log[level](facts, message),
   });

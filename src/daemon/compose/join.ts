@@ -149,7 +149,7 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
   };
 }
 
-/** Of everything; VMs go on. */
+/** Stops all of it; VMs keep running. */
 async function letGo(lifecycle: LifecycleServices, names: Names, chooser: Chooser): Promise<void> {
   lifecycle.vms.retries.end();
   await lifecycle.operations.cancelAll(ROLLBACK_TIMEOUT_MS);

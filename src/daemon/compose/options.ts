@@ -2,7 +2,7 @@ import type { Directories } from '../../lib/directories.ts';
 import type { Config } from '../config.ts';
 import type { Log } from '../log.ts';
 
-/** What a daemon is told by whoever starts it. */
+/** Options of a daemon. */
 export type ComposeOptions = {
   directories: Directories;
   config: Config;

@@ -37,7 +37,7 @@ type Makers<Driver, Context = DriverContext> = Readonly<Record<string, (context:
 export type Registry = {
   hypervisors: Makers<Hypervisor>;
   storages: Makers<StorageDriver>;
-  /** Made anew with every bundle. */
+  /** Replaced with every bundle. */
   networks: Makers<NetworkDriver, Omit<DriverContext, 'bundle'> & { bundle: Bundle }>;
   /** Those of the networks that need nothing of a bundle, for VMs that have joined them. */
   standingNetworks: Makers<NetworkDriver>;

@@ -20,7 +20,7 @@ export type Hypervisor = {
   checks(signal?: AbortSignal): Promise<HypervisorChecks>;
   /**
    * Starts the VMM; returns when its control socket answers and the vCPUs run (not when the guest is up).
-   * @param tell hears what it waits for, in words for a person
+   * @param tell gets what the start waits for, as text for people
    * @throws VMM_FAILED with the log path; PREREQUISITE_MISSING; UNSUPPORTED
    */
   start(spec: MachineSpec, signal: AbortSignal, tell?: (what: string) => void): Promise<Machine>;
@@ -101,7 +101,7 @@ export type MachineSpec = {
 /** Files of a snapshot, absolute: a paused machine, and never a disk. They hold all that the guest had in memory. */
 export type MachineSnapshot = { statePath: string; memoryPath: string };
 
-/** How fast a device may be; what is absent is not limited. */
+/** Limits of a device; absent ones are unlimited. */
 export type TransferLimit = { bytesPerSecond?: number; operationsPerSecond?: number };
 
 /** Limits of a machine; those that are absent stay as they are, an empty one is lifted. */
@@ -113,7 +113,7 @@ export type MachineLimits = {
   send?: TransferLimit;
 };
 
-/** How a VMM process came to its end. */
+/** How a VMM process ended. */
 export type MachineExit = {
   /**
    * `guest-poweroff`, `guest-reset` and `guest-panic` only when the VMM said so. `forbidden-call`: its filter of system calls ended it,
@@ -136,7 +136,7 @@ export type Machine = {
   readonly exited: Promise<MachineExit>;
   /**
    * Only of drivers whose guests may hang while they boot, and only after `start`: settles with what was seen once it is clear that the
-   * guest will not come up, though its VMM lives. Never once the agent has answered. The caller ends the machine and starts it again.
+   * guest will not come up, though its VMM lives. Never after the agent has answered. The caller ends the machine and starts it again.
    */
   readonly hung?: Promise<string>;
   /**
@@ -186,14 +186,14 @@ export type Machine = {
    */
   updateDisk?(index: number, path?: string): Promise<void>;
   setLimits?(limits: MachineLimits): Promise<void>;
-  /** Lets go of control connections without touching the VMM (daemon shut-down). */
+  /** Closes control connections without touching the VMM (daemon shut-down). */
   detach(): void;
 };
 
 /** One byte stream to one agent worker. */
 export type AgentChannel = {
   readonly stream: Duplex;
-  /** Gives the channel back in HTTP state so that it can serve the next caller; else it is closed with `destroy`. */
+  /** Returns the channel in HTTP state for the next caller; otherwise call `destroy`. */
   release(): void;
   destroy(): void;
 };

@@ -39,7 +39,7 @@ function viewOf(cli: Cli, { headers, output }: ListFlags, ports: readonly GuestP
   };
 }
 
-/** Goes on until the user ends it; that is no failure. */
+/** Runs until the user ends it, which is not a failure. */
 async function watch(cli: Cli, name: string, first: readonly GuestPortView[], flags: ListFlags): Promise<void> {
   const screen = openLiveScreen(cli, isData(flags));
   try {

@@ -52,7 +52,7 @@ async function choose(cli: Cli, names: readonly string[], stats: Stats): Promise
   return found;
 }
 
-/** Goes on until the user ends it; that is no failure. @param isWanted which VMs the table and the JSON show */
+/** Runs until the user ends it, which is not a failure. @param isWanted which VMs the table and the JSON show */
 async function watch(cli: Cli, first: Stats, isWanted: (vm: VmStats) => boolean, flags: ListFlags): Promise<void> {
   const screen = openLiveScreen(cli, isData(flags));
   try {

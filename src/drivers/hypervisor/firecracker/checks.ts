@@ -14,7 +14,7 @@ export type FirecrackerSettings = {
   program: string;
   /** `kvm` is taken as said, without trying; with `tcg` Firecracker cannot be used. */
   accelerator: 'auto' | 'kvm' | 'tcg';
-  /** File in which what was measured about this host is kept until it boots anew. */
+  /** File that keeps measurements of this host until its next boot. */
   probeCachePath: string;
 };
 

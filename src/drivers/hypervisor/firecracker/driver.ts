@@ -132,7 +132,7 @@ async function adoptMachine(driver: Driver, spec: MachineSpec, process: ProcessI
     control.attach(process, api);
     return control;
   } catch (error) {
-    // Not ours to end: the caller decides what becomes of a VMM that does not answer.
+    // The caller decides whether to end a VMM that does not answer.
     control.detach();
     api?.close();
     if (!host.isAlive(process)) return undefined;

@@ -40,7 +40,7 @@ export function describeStatus({ exitCode, signal }: ProcessStatus): string {
   return meaning === undefined ? `ended with status ${exitCode}` : `ended with status ${exitCode}: ${meaning}`;
 }
 
-/** @returns the cause as far as the evidence goes. */
+/** @returns the most likely cause */
 export function judgeExit(evidence: ExitEvidence): MachineExit {
   const { status, terminated } = evidence;
   if (status?.exitCode === 0) return judgeReset(evidence);

@@ -11,7 +11,7 @@ export type QemuSettings = {
   program: string;
   /** `kvm` and `tcg` are taken as said, without judging. */
   accelerator: 'auto' | 'kvm' | 'tcg';
-  /** File in which what was measured about this host is kept until it boots anew. */
+  /** File that keeps measurements of this host until its next boot. */
   probeCachePath: string;
 };
 

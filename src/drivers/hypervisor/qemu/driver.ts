@@ -136,7 +136,7 @@ async function adoptMachine(host: Host, spec: MachineSpec, process: ProcessIdent
     await control.continueAfterRestart();
     return control;
   } catch (error) {
-    // Not ours to end: the caller decides what becomes of a VMM that does not answer.
+    // The caller decides whether to end a VMM that does not answer.
     control?.detach();
     qmp?.close();
     if (!host.isAlive(process)) return undefined;

@@ -22,7 +22,7 @@ export type ExitEvidence = {
   status?: ProcessStatus;
 };
 
-/** @returns the cause as far as the evidence goes. */
+/** @returns the most likely cause */
 export function judgeExit(evidence: ExitEvidence): MachineExit {
   const { shutdownReason, status } = evidence;
   const cause = shutdownReason === undefined ? undefined : CAUSES[shutdownReason];
