@@ -51,7 +51,7 @@ export const vmSchema = z
     rescue: z.boolean().describe('whether it runs a rescue system beside its own disks'),
     troubles: z
       .array(z.strictObject({ reason: z.string(), remedy: z.string() }))
-      .describe('what could not be set up when it started; the rest of it runs'),
+      .describe('parts that could not be set up at the start; the rest runs'),
     lastError: z.string().nullable(),
     paths: z.strictObject({ directory: z.string(), serialLog: z.string(), vmmLog: z.string(), eventLog: z.string() }),
   })
@@ -120,7 +120,7 @@ const findingSchema = z
     reason: z.string(),
     remedy: z.string().optional(),
     vm: z.string().optional().describe('name of the VM that it is about'),
-    fixable: z.boolean().optional().describe('POST /v1/doctor/fix mends it'),
+    fixable: z.boolean().optional().describe('POST /v1/doctor/fix repairs it'),
   })
   .meta({ id: 'Finding' });
 
@@ -134,7 +134,7 @@ const driverCapabilitySchema = z
     chosen: z.boolean().describe('new VMs get it'),
     reason: z.string(),
     remedy: z.string().nullable(),
-    notWith: z.array(z.string()).describe('hypervisors that do not take it'),
+    notWith: z.array(z.string()).describe('hypervisors that do not support it'),
   })
   .meta({ id: 'DriverCapability' });
 
@@ -177,7 +177,7 @@ export const daemonStatusSchema = z
     configPath: z.string(),
     bundleDirectory: z.string().nullable(),
     dns: listenerSchema,
-    http: listenerSchema.describe('where VMs are reached by name over HTTP, docs/networking.md'),
+    http: listenerSchema.describe('the HTTP front, see docs/networking.md'),
     drivers: z.strictObject({ hypervisor: choiceSchema, accelerator: choiceSchema, storage: choiceSchema, network: choiceSchema }),
     vms: z.strictObject({ total: z.number(), running: z.number() }),
   })
@@ -235,7 +235,7 @@ export const healthSchema = z
     init: z
       .enum(['starting', 'running', 'degraded', 'maintenance', 'unknown'])
       .nullable()
-      .describe('maintenance: it gave up, and waits in its rescue or emergency mode for a person'),
+      .describe('maintenance: its boot failed, and it waits in rescue or emergency mode'),
     uptimeMs: z.number().nullable(),
     problem: z.string().nullable().describe('what is wrong with the VM, such as why it is not adopted'),
     clockOffsetMs: z.number().nullable().describe("the guest's clock less the host's"),
@@ -272,10 +272,10 @@ export const statsSchema = z
       memoryBytes: z.number(),
       disk: z.strictObject({ path: z.string(), totalBytes: z.number(), freeBytes: z.number() }).describe('file system of the state'),
     }),
-    reserved: z.strictObject({ vcpuCount: z.number(), memoryBytes: z.number() }).describe('by VMs that have a VMM'),
+    reserved: z.strictObject({ vcpuCount: z.number(), memoryBytes: z.number() }).describe('by running VMs'),
     used: z
       .strictObject({ cpuPercent: z.number().describe('of one processor'), residentBytes: z.number() })
-      .describe('by all VMMs, whatever is reserved'),
+      .describe('used by all VMMs, reserved or not'),
     allocatedBytes: z.number().describe('of all overlays and work disks'),
     vms: z.array(
       z.strictObject({

@@ -17,7 +17,7 @@ export const resources: Capability = {
 function checkMemory(memoryMib: number, hostMemoryMib: number): void {
   if (memoryMib <= hostMemoryMib) return;
   const [asked, hostTotal] = [memoryMib, hostMemoryMib].map((mib) => formatSize(mib * 1024 ** 2));
-  throw new BangerError('INVALID_INPUT', `a VM with ${asked} of memory does not fit this host, which has ${hostTotal}`, {
+  throw new BangerError('INVALID_INPUT', `a VM with ${asked} of memory does not fit into this host's ${hostTotal}`, {
     remedy: 'use a smaller --memory',
     details: { field: 'memoryMib', maximum: hostMemoryMib },
   });

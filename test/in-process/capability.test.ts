@@ -160,7 +160,7 @@ test('its settings are asked for, judged, shown and changed by commands and sche
   assert.match((await vm('list', '-o', 'wide')).stdout, /NAT +SPRINGS.*\n.*yes +2 .*\n.*yes +4 /);
   assert.match(
     (await vm('set', '--help')).stdout,
-    /stopped, --nat, --toy-springs, --name.*--toy-springs <count> +springs of the toy; it only grows/s,
+    /machines: --nat, --toy-springs, --name.*--toy-springs <count> +springs of the toy; it only grows/s,
   );
 });
 
@@ -177,11 +177,11 @@ test('its settings are in the OpenAPI document and among the keys of config.toml
   assert.deepEqual(keys, [
     {
       ...{ key: 'defaults.toy_springs', environment: 'BANGER_DEFAULTS_TOY_SPRINGS', default: '1' },
-      meaning: 'clockwork of VMs that are created without --toy-springs',
+      meaning: 'clockwork of VMs created without --toy-springs',
     },
     {
       ...{ key: 'defaults.toy_loud', environment: 'BANGER_DEFAULTS_TOY_LOUD', default: 'false' },
-      meaning: 'whether VMs that are created without --toy-loud or --no-toy-loud are heard',
+      meaning: 'whether VMs created without --toy-loud or --no-toy-loud are heard',
     },
   ]);
 });

@@ -5,36 +5,36 @@ import { formatSize } from '../../src/lib/size.ts';
 import { allSettings } from '../../src/model/settings/all.ts';
 
 const MEANINGS: Readonly<Record<string, string>> = {
-  hypervisor: 'auto, firecracker or qemu; auto takes the first that really works on this host',
+  hypervisor: 'auto, firecracker or qemu; auto takes the first that works on this host',
   accelerator: 'auto, kvm or tcg; asking for one that does not work is an error',
-  bundle: 'absolute path of the runtime bundle; without it the usual places are looked in',
+  bundle: 'absolute path of the runtime bundle; default: the usual places',
   log_level: 'debug, info, warn or error',
-  stop_grace_seconds: 'how long a guest may take to shut down before it is ended by force, 0 to 3600',
-  boot_timeout_seconds: 'how long a VM may take until its agent answers, 5 to 3600',
-  auto_stop_stale_after: 'a duration such as 12h, after which a VM that nobody uses is stopped, or off',
-  reserved_space: 'a size: what must stay free on the file system of the state',
-  'defaults.image': 'image of VMs that are created without --image',
+  stop_grace_seconds: 'time for a guest to shut down before banger ends it by force, 0 to 3600',
+  boot_timeout_seconds: 'time for the guest agent to answer after a start, 5 to 3600',
+  auto_stop_stale_after: 'stop a VM that nobody used for this long, such as 12h; or off',
+  reserved_space: 'size that must stay free on the file system of the state directory',
+  'defaults.image': 'image of VMs created without --image',
   ...settingMeanings(),
-  'trust.ca_file': 'certificates for --host-ca and for what banger fetches, PEM; without it what an administrator added to this host',
-  'trust.http_proxy': 'proxy for http, of guests with --host-proxy and of what banger fetches; without it the variable http_proxy',
+  'trust.ca_file': "PEM file of authorities for --host-ca and banger's own downloads; default: those an administrator added to this host",
+  'trust.http_proxy': "http proxy for --host-proxy and banger's own downloads; default: the variable http_proxy",
   'trust.https_proxy': 'the same for https',
-  'trust.no_proxy': 'hosts past the proxy, with commas; without it the variable no_proxy',
+  'trust.no_proxy': 'hosts to reach without the proxy, separated by commas; default: the variable no_proxy',
   'network.mode': 'auto, private (no root needed), bridge (needs banger setup) or another driver by name',
-  'network.share': 'which users of this host reach ports of VMs and the HTTP front: me (and root) or everyone',
+  'network.share': 'users of this host who reach ports of VMs and the HTTP front: me (and root) or everyone',
   'storage.driver': 'auto, dm-snapshot, reflink, qcow2 or copy',
   'firecracker.path': 'absolute path of the Firecracker program',
-  'provision.npm_registry': 'npm registry that image build uses in the guest; without it the usual one',
-  'provision.git_mirror': 'where image build fetches git repositories from',
-  'void.mirror': 'repository of Void Linux from which image build --distribution void takes packages',
-  'void.keys': 'directory of further public keys, *.pem, by which packages of Void may be signed',
+  'provision.npm_registry': "npm registry for image build; default: npm's own",
+  'provision.git_mirror': 'git server that image build clones from',
+  'void.mirror': 'package mirror for image build --distribution void',
+  'void.keys': 'directory of additional public keys (*.pem) that may sign packages of Void',
   'helper.socket': 'socket of the root helper that banger setup installs',
-  'dns.address': 'address on which names under .vm are answered',
-  'dns.port': 'port of that, UDP and TCP',
-  'http.enabled': 'whether http://NAME.vm and http://PORT.NAME.vm lead into VMs',
-  'http.address': 'loopback address of that HTTP front',
-  'http.port': 'its port',
+  'dns.address': 'address of the name server for .vm',
+  'dns.port': 'port of the name server, UDP and TCP',
+  'http.enabled': 'whether the HTTP front leads http://NAME.vm and http://PORT.NAME.vm to VMs',
+  'http.address': 'loopback address of the HTTP front',
+  'http.port': 'port of the HTTP front',
   'http.wake': 'whether the page of a stopped VM has a button that starts it',
-  'dns.enabled': 'whether names under .vm are answered at all',
+  'dns.enabled': 'whether the daemon answers names under .vm',
 };
 
 function settingMeanings(): Record<string, string> {
@@ -42,8 +42,8 @@ function settingMeanings(): Record<string, string> {
     const { flag } = setting;
     const meaning =
       setting.kind === 'switch'
-        ? `whether VMs that are created without --${flag} or --no-${flag} ${setting.claim}`
-        : `${setting.name} of VMs that are created without --${flag}`;
+        ? `whether VMs created without --${flag} or --no-${flag} ${setting.claim}`
+        : `${setting.name} of VMs created without --${flag}`;
     return [`defaults.${keyOf(setting)}`, meaning];
   });
   return Object.fromEntries(pairs);

@@ -98,7 +98,7 @@ function freeName(services: LifecycleServices): string {
     const name = services.world.ids.newName();
     if (services.vms.records.findByName(name) === undefined) return name;
   }
-  throw new BangerError('NAME_TAKEN', 'no free name was found', { remedy: 'choose one with --name' });
+  throw new BangerError('NAME_TAKEN', 'found no free name', { remedy: 'choose one with --name' });
 }
 
 export function createSteps(options: { start: boolean; waitForServices: boolean }): Step<VmContext>[] {

@@ -4,9 +4,9 @@ export const networkSettings = {
   nat: {
     kind: 'switch',
     flag: 'nat',
-    claim: 'may reach the outside',
-    meaning: 'whether the VM may reach the outside',
-    help: { on: 'let it reach the outside', off: 'cut it off from the outside' },
+    claim: 'may reach the network outside',
+    meaning: 'whether the VM may reach the network outside',
+    help: { on: 'let it reach the network outside', off: 'cut it off from the network outside' },
     default: true,
     needsStop: false,
     label: 'nat',

@@ -32,7 +32,7 @@ export type NumberSetting = Common & {
 
 export type SwitchSetting = Common & {
   kind: 'switch';
-  /** What the VM does that has it: "may reach the outside". */
+  /** What the VM does that has it: "may reach the network outside". */
   claim: string;
   /** What the help of the flag says, and of that with `--no-`. */
   help: { on: string; off: string };

@@ -13,7 +13,7 @@ import { parseLabels } from '../../values.ts';
 import { givenSettings, type SettingFlags, withSettings } from '../../vm-settings.ts';
 
 /** What a VM can do by then, from the first to the last. */
-const READINESS = 'be done when commands can be run (agent), ssh lets in (ssh), or the services of the image listen (services)';
+const READINESS = "return when the guest agent runs commands (agent), ssh accepts logins (ssh), or the image's services listen (services)";
 
 const EXAMPLES = [
   'banger vm create web',
@@ -25,18 +25,18 @@ const EXAMPLES = [
 export function declareCommand(cli: Cli) {
   const named = newCommand('create', 'create a virtual machine and start it', EXAMPLES)
     .argument('[name]', 'the same as --name')
-    .option('--name <name>', 'name, a DNS label (default: one is made up)', (value) => checkName(value))
+    .option('--name <name>', 'name, a DNS label (default: a made-up one)', (value) => checkName(value))
     .option('--image <image>', 'image to boot from, name or id (default: the default image)');
   const command = withSettings(named, 'create')
-    .option('-l, --label <key=value>', 'a note for yourself and for --filter (may be repeated)', collect)
+    .option('-l, --label <key=value>', 'a note for yourself, and for --filter (may be repeated)', collect)
     .addOption(newOption('--no-start', 'create it only'))
     .addOption(
       newOption('--wait <level>', READINESS)
         .choices(['agent', 'ssh', 'services'] as const)
         .default('services' as const),
     )
-    .option('--if-not-exists', 'with a name: one that exists already is left as it is, and that is no failure')
-    .option('-d, --detach', 'print the id of the operation and leave')
+    .option('--if-not-exists', 'succeed, and change nothing, if a VM of this name exists')
+    .option('-d, --detach', 'print the id of the operation and return at once')
     .addOption(progressOption());
   return showing(command).action(async (name, given) => {
     const flags = { ...given, name: nameOf(name, given.name) };
@@ -59,7 +59,7 @@ function nameOf(positional: string | undefined, flag: string | undefined): strin
   if (positional === undefined) return flag;
   const name = checkName(positional);
   if (flag === undefined || flag === name) return name;
-  throw new BangerError('USAGE', `two names are given, ${name} and ${flag}`, { remedy: `banger vm create ${name}` });
+  throw new BangerError('USAGE', `the VM has two names, ${name} and ${flag}`, { remedy: `banger vm create ${name}` });
 }
 
 /** @returns the VM of exactly this name, when its creation is over */

@@ -20,23 +20,19 @@ const EXAMPLES = [
 
 export function declareCommand(cli: Cli) {
   const atAnyTime = [...liveFlags(), '--name'].join(', ');
-  const named = newCommand(
-    'set',
-    `change virtual machines: most of it while they are stopped, ${atAnyTime} and labels at any time`,
-    EXAMPLES,
-  )
-    .argument('[name...]', 'names, ids or beginnings of ids')
+  const named = newCommand('set', `change virtual machines: ${atAnyTime} and labels at any time, all else while stopped`, EXAMPLES)
+    .argument('[name...]', 'names, ids or starts of ids')
     .option('--all', 'every virtual machine')
     .addOption(filterOption());
   return withSettings(named, 'set')
-    .option('--name <name>', 'another name, a DNS label; <name>.vm follows', (value) => checkName(value))
+    .option('--name <name>', 'new name, a DNS label; <name>.vm changes with it', (value) => checkName(value))
     .option('-l, --label <key=value>', 'add or change a label (may be repeated)', collect)
     .option('--label-remove <key>', 'remove a label (may be repeated)', collect)
     .action(async (names, flags) => {
       const body = setBody(flags);
       const targets = await chooseTargets(cli, names, flags);
       if (flags.name !== undefined && targets.length > 1) {
-        throw new BangerError('USAGE', 'one name cannot be given to several VMs', { remedy: 'name one VM with --name' });
+        throw new BangerError('USAGE', 'several VMs cannot have one name', { remedy: 'name one VM with --name' });
       }
       const outcomes = targets.map((target) => changeVm(cli, target, body));
       await reportInOrder(cli, outcomes, (changed) => sayChanged(cli, changed));
@@ -58,7 +54,7 @@ export function setBody(flags: SetFlags): SetVm {
   const labels = changedLabels(flags);
   if (labels !== undefined) body.labels = labels;
   if (Object.keys(body).length > 0) return body;
-  throw new BangerError('USAGE', 'nothing is to be changed', { remedy: 'banger vm set --help' });
+  throw new BangerError('USAGE', 'no change given', { remedy: 'banger vm set --help' });
 }
 
 /** @returns values to set, null for those to remove; undefined when there are none. @throws INVALID_INPUT, USAGE */
