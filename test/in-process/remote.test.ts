@@ -239,9 +239,9 @@ test('contexts name other daemons; the one in use is taken, BANGER_CONTEXT and B
   };
   await refuse(['add', 'other', 'ssh://lab'], 1, /there is already a context other/);
   await refuse(['add', 'local', 'ssh://lab'], 2, /is not a valid name for a context/);
-  await refuse(['add', 'x', 'http://lab'], 2, /no address of a daemon/);
+  await refuse(['add', 'x', 'http://lab'], 2, /not the address of a daemon/);
   await refuse(['use', 'nobody'], 3, /there is no context "nobody"/);
-  await refuse(['remove', 'local'], 2, /always there/);
+  await refuse(['remove', 'local'], 2, /cannot be removed/);
   writeFileSync(join(env.HOME, 'config/contexts.json'), '{"current": 1}');
   await refuse(['list'], 2, /contexts\.json is not a list of contexts\n {2}try: rm /);
   chmodSync(join(env.HOME, 'config/contexts.json'), 0o666);
