@@ -46,7 +46,7 @@ test('conflicts are refused first, with who has the port and what to do; the sam
     assert.deepEqual([refused.exitCode, refused.stdout], [1, '']);
     assert.match(
       refused.stderr,
-      /127\.0\.0\.1:8080\/tcp leads to port 80 of web already[^]*banger vm forward remove web 127\.0\.0\.1:8080\/tcp/,
+      /127\.0\.0\.1:8080\/tcp leads to port 80 of web[^]*banger vm forward remove web 127\.0\.0\.1:8080\/tcp/,
     );
   }
   assert.equal((await cli(daemon, 'forward', 'web', '8080:81')).exitCode, 1);
