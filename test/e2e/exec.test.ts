@@ -251,7 +251,10 @@ test('where upper and lower case are the same, the second of two such names is r
   for (const name of ['files', 'folders']) {
     const { status, stderr } = await sandbox().banger(['vm', 'cp', `${directory}/${name}`, 'web:/mnt/fat']);
     assert.equal(status, 1, stderr);
-    assert.match(stderr, new RegExp(`/mnt/fat/${name}/[ad]/?: the file system there takes its name for that of another file of the copy`, 'i'));
+    assert.match(
+      stderr,
+      new RegExp(`/mnt/fat/${name}/[ad]/?: the file system there takes its name for that of another file of the copy`, 'i'),
+    );
   }
   // What was there before has the name that it has.
   await sandbox().must(['vm', 'cp', `${directory}/one`, 'web:/mnt/fat']);

@@ -5,6 +5,7 @@ import { createVm } from '../../lifecycle/vm/create.ts';
 import { setVm } from '../../lifecycle/vm/set.ts';
 import { deleteVm, killVm, restartVm, startVm, stopVm } from '../../lifecycle/vm/verbs.ts';
 import { gaveUp, waitForVm } from '../../lifecycle/vm/wait.ts';
+import { given } from '../../lib/given.ts';
 import { BangerError } from '../../model/errors.ts';
 import { resolveReference } from '../../model/reference.ts';
 import type { Vm } from '../../model/vm.ts';
@@ -21,23 +22,20 @@ export function vmHandlers(services: DaemonServices): ServedRoutes {
     'GET /v1/vms/:ref': ({ params }) => vmView(services, resolve(params)),
     'POST /v1/vms': ({ body: { name, image, labels, start = true, waitFor: level, ...asked } }) =>
       createVm(services, {
-        ...given('name', name),
-        ...given('image', image),
-        ...given('labels', labels),
+        ...given({ name, image, labels }),
         asked,
         start,
         waitForServices: wantsServices(level),
       }),
     'POST /v1/vms/:ref/start': ({ params, body }) =>
-      startVm(services, resolve(params), { waitForServices: wantsServices(body?.waitFor), ...given('rescue', body?.rescue) }),
-    'POST /v1/vms/:ref/stop': ({ params, body }) => stopVm(services, resolve(params), given('graceMs', body?.graceMs)),
+      startVm(services, resolve(params), { waitForServices: wantsServices(body?.waitFor), ...given({ rescue: body?.rescue }) }),
+    'POST /v1/vms/:ref/stop': ({ params, body }) => stopVm(services, resolve(params), given({ graceMs: body?.graceMs })),
     'POST /v1/vms/:ref/restart': ({ params, body }) =>
       restartVm(services, resolve(params), {
-        ...given('graceMs', body?.graceMs),
-        ...given('rescue', body?.rescue),
+        ...given({ graceMs: body?.graceMs, rescue: body?.rescue }),
         waitForServices: wantsServices(body?.waitFor),
       }),
-    'POST /v1/vms/:ref/kill': ({ params, body }) => killVm(services, resolve(params), given('signal', body?.signal)),
+    'POST /v1/vms/:ref/kill': ({ params, body }) => killVm(services, resolve(params), given({ signal: body?.signal })),
     'POST /v1/vms/:ref/set': ({ params, body }) => setVm(services, resolve(params), body),
     'DELETE /v1/vms/:ref': ({ params }) => deleteVm(services, resolve(params)),
     'GET /v1/vms/:ref/health': ({ params }) => health(services, resolve(params)),
@@ -59,11 +57,6 @@ export function vmHandlers(services: DaemonServices): ServedRoutes {
 
 function wantsServices(level: 'agent' | 'ssh' | 'services' | undefined): boolean {
   return level === undefined || level === 'services';
-}
-
-/** An optional member that is there only when it has a value. */
-function given<Name extends string, Value>(name: Name, value: Value | undefined): { [N in Name]?: Value } {
-  return (value === undefined ? {} : { [name]: value }) as { [N in Name]?: Value };
 }
 
 async function health(services: DaemonServices, vm: Vm): Promise<Health> {

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { given } from '../../../lib/given.ts';
 import { connectOwnSocket } from '../../../lib/own-socket.ts';
 import { BangerError } from '../../../model/errors.ts';
 import { type ControlSocketOptions, openControlSocket } from '../control-socket.ts';
