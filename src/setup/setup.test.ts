@@ -193,7 +193,7 @@ test('programs for jails come in pairs, and a Firecracker with shared libraries 
   writeFileSync(text, '#!/bin/sh');
   const read = (firecracker?: string) => readJailPrograms({ firecracker, jailer });
   await assert.rejects(read(), { code: 'USAGE' });
-  await assert.rejects(read(text), { code: 'PREREQUISITE_MISSING', message: /is no program/ });
+  await assert.rejects(read(text), { code: 'PREREQUISITE_MISSING', message: /is not a program/ });
   await assert.rejects(read(join(directory, 'nothing')), { code: 'PREREQUISITE_MISSING', message: /cannot be read/ });
   await assert.rejects(read(process.execPath), { code: 'PREREQUISITE_MISSING', message: /needs shared libraries/ });
   assert.equal((await read(jailer))?.jailer.length, 4);

@@ -173,7 +173,7 @@ test('a VM has so many sessions and no more: others wait for their turn, too man
   await assert.rejects(
     Promise.race([open77(), ...waiting.map((one) => one.then(() => new Promise(() => undefined)))]),
     (error: BangerError) => {
-      assert.deepEqual([error.code, error.message], ['BUSY', 'VM web has 12 sessions open, which is as many as it can have']);
+      assert.deepEqual([error.code, error.message], ['BUSY', 'VM web has 12 open sessions, the most it can have']);
       return /a port of the guest, which needs no session/.test(error.remedy ?? '');
     },
   );

@@ -76,7 +76,7 @@ test('steps are chosen by name, packages by a list of the user (8.3, 8.4)', asyn
   assert.match(stderr, /✓ packages[^]*✓ tool[^]*built in .*; the log is .*\.log\n/);
   assert.doesNotMatch(stderr, /addon/);
   assert.deepEqual((await api.showImage('dev')).packages, ['jq', 'ripgrep']);
-  assert.match((await banger('--list-steps')).stdout, /^addon +addon +tool +- +by itself$/m);
+  assert.match((await banger('--list-steps')).stdout, /^addon +addon +tool +- +always$/m);
   const refused: [string[], RegExp][] = [
     [['--skip', 'tool'], /step addon needs tool\n {2}try: .*--skip addon/],
     [['--step', 'emacs'], /no provisioning step "emacs"\n {2}try: use one of development, tool, addon/],

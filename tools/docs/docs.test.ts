@@ -16,7 +16,7 @@ test('the reference has every command with its switches, defaults and examples, 
     assert.ok(examples.length > 0 && text.includes(examples.join('\n')), words.join(' '));
   }
   for (const key of configKeys()) assert.ok(text.includes(`| \`${key}\` |`), key);
-  assert.match(text, /124 +it took longer/);
+  assert.match(text, /124 +timeout/);
   assert.ok(!text.includes('internal'), 'what is hidden stays so');
 });
 

@@ -106,7 +106,7 @@ test('archives packed with xz are imported, by the program of that name (8.8)', 
     ...{ path, reference: undefined, modulesPath: null, ...places, host },
     ...{ signal: new AbortController().signal, onProgress: () => undefined, onLog: () => undefined },
   });
-  await assert.rejects(importing, { code: 'PREREQUISITE_MISSING', message: /takes xz/, remedy: 'sudo apt-get install xz-utils' });
+  await assert.rejects(importing, { code: 'PREREQUISITE_MISSING', message: /needs xz/, remedy: 'sudo apt-get install xz-utils' });
 });
 
 const changed = (files: Map<string, Buffer>, pick: RegExp, change: (bytes: Buffer) => Buffer): Map<string, Buffer> =>

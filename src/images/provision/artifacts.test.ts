@@ -92,7 +92,7 @@ test('an npm package is what its integrity hash says, or is refused, whatever th
   const forged = { ...artifact, integrity: integrityOf(Buffer.from('other')) };
   await assert.rejects(
     fetchArtifact('forged', forged, options(cache, { npmRegistry, host })),
-    hasCode('DOWNLOAD_FAILED', /not what it must be/),
+    hasCode('DOWNLOAD_FAILED', /has the wrong content/),
   );
   writeFileSync(path, 'damaged');
   assert.deepEqual(readFileSync(await fetchArtifact('tool', artifact, options(cache, { npmRegistry, host }))), tarball);

@@ -172,7 +172,7 @@ test('a package that is another, larger, shorter or missing is refused (8.7)', a
   const changed = Buffer.from(bytes);
   changed[20] = (changed[20] ?? 0) ^ 1;
   const wrong: [Buffer, RegExp][] = [
-    [changed, /is not what it must be: its SHA-256/],
+    [changed, /has the wrong content: its SHA-256/],
     [Buffer.concat([bytes, Buffer.alloc(1)]), new RegExp(`larger than ${bytes.length} bytes`)],
     [bytes.subarray(0, 100), new RegExp(`only 100 of ${bytes.length} bytes`)],
   ];
