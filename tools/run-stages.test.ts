@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
-import { type Stage, runStages, summaryOf } from './run-stages.ts';
+import { closedToOthers, type Stage, runStages, summaryOf } from './run-stages.ts';
 
 const stage = (name: string, script: string, kind: Partial<Stage> = {}): Stage => ({
   name,
@@ -34,4 +36,14 @@ test('a stage of tests in which no test ran has failed', async () => {
 test('a program that cannot be started is a failure', async () => {
   const [result] = await runStages([{ ...stage('a', ''), argv: ['/nonexistent'] }]);
   assert.equal(result?.ok, false);
+});
+
+test('a checkout that other users cannot reach is seen, and so is the directory that closes it', (t) => {
+  const closed = mkdtempSync('/tmp/banger-closed-');
+  t.after(() => rmSync(closed, { recursive: true }));
+  const checkout = join(closed, 'checkout');
+  mkdirSync(checkout, { mode: 0o755 });
+  assert.equal(closedToOthers(checkout), closed);
+  chmodSync(closed, 0o711);
+  assert.equal(closedToOthers(checkout), undefined);
 });

@@ -1,5 +1,7 @@
 // Runs the stages of `make test` one after the other and says in one line how it went.
 import { spawn } from 'node:child_process';
+import { statSync } from 'node:fs';
+import { dirname } from 'node:path';
 
 export type Stage = {
   name: string;
@@ -81,7 +83,24 @@ export async function runStages(stages: readonly Stage[]): Promise<StageResult[]
   return results;
 }
 
+/** @returns the directory at or above `path` that other users cannot enter, the lowest first; undefined when there is none */
+export function closedToOthers(path: string): string | undefined {
+  for (let directory = path; ; directory = dirname(directory)) {
+    if ((statSync(directory).mode & 0o001) === 0) return directory;
+    if (directory === dirname(directory)) return undefined;
+  }
+}
+
+function refuseClosedCheckout(): void {
+  const closed = process.getuid?.() === 0 ? closedToOthers(process.cwd()) : undefined;
+  if (closed === undefined) return;
+  console.error(`test: root runs parts of the tests as an ordinary user, who cannot enter ${closed}`);
+  console.error(`  try: move the checkout to another directory, or run the tests as an ordinary user`);
+  process.exit(1);
+}
+
 if (import.meta.main) {
+  refuseClosedCheckout();
   const results = await runStages(STAGES);
   console.log(summaryOf(results, STAGES.length));
   if (results.length < STAGES.length || results.some(({ ok }) => !ok)) process.exitCode = 1;
