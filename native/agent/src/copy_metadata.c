@@ -62,12 +62,30 @@ struct copy_rights copy_rights_of(const struct copy_entry *e) {
   return (struct copy_rights){.mode = mode, .uid = e->uid, .gid = e->gid, .time = {e->seconds, e->nanoseconds}};
 }
 
+// Times that every file system keeps: FAT begins with 1980 by its own clock, ext4 with small inodes ends with 2038.
+#define DAY_S 86400
+#define EARLIEST_KEPT (315532800 + DAY_S)
+#define LATEST_KEPT (INT32_MAX - DAY_S)
+// FAT counts in steps of two seconds.
+#define STEP_S 2
+
+// A file system that cannot keep a time takes the nearest one that it can, without a word.
+static void look_at_time(int fd, int64_t asked, const char *shown) {
+  static bool was_said;
+  struct stat st;
+  if (was_said || (asked >= EARLIEST_KEPT && asked < LATEST_KEPT) || fstat(fd, &st) != 0) return;
+  if (st.st_mtime >= asked - STEP_S && st.st_mtime <= asked + STEP_S) return;
+  copy_note(shown, "the file system there cannot keep its time of change; it got the nearest one, as all such files do");
+  was_said = true;
+}
+
 void copy_give_rights(int fd, const struct copy_rights *rights, bool keeps_owners, const char *shown) {
   const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, rights->time};
   bool has_owner = keeps_owners && is_given(fchown(fd, rights->uid, rights->gid), shown);
   // A change of owner takes setuid bits away, so they come after it. Without it they would be somebody else's.
   if (fchmod(fd, rights->mode & (has_owner ? 07777 : 01777)) != 0) copy_fail(shown, "its mode cannot be set", errno);
   if (futimens(fd, times) != 0) copy_fail(shown, "its time cannot be set", errno);
+  look_at_time(fd, rights->time.tv_sec, shown);
 }
 
 void copy_give_metadata(int fd, const struct copy_entry *e, bool keeps_owners, const char *shown) {
