@@ -4,6 +4,15 @@ import type { Stats } from '../../api/schemas.ts';
 import { barOf, statsLines } from './stats.ts';
 import { PassThrough } from 'node:stream';
 
+const GIB = 1024 ** 3;
+const STATS: Stats = {
+  ...{ time: '2026-01-01T00:00:00Z', intervalMs: 200, allocatedBytes: GIB },
+  host: { cpuCount: 4, memoryBytes: 8 * GIB, disk: { path: '/', totalBytes: 100 * GIB, freeBytes: 50 * GIB } },
+  reserved: { vcpuCount: 8, memoryBytes: 8 * GIB },
+  used: { cpuPercent: 40, residentBytes: GIB },
+  vms: [],
+};
+
 test('a bar is as long as its part, in eighths of a cell; a little is seen, and too much is just full (3.11)', () => {
   const drawn = (fraction: number, promised?: number): string => Object.values(barOf(fraction, promised)).join('');
   assert.equal(drawn(0), '░'.repeat(20));
@@ -16,20 +25,27 @@ test('a bar is as long as its part, in eighths of a cell; a little is seen, and 
   assert.equal(drawn(0.05, 3), '█' + '▒'.repeat(19));
 });
 
+test('80 columns have room for what the guests use; what the host holds for them needs more (3.11)', () => {
+  const disk = { usedBytes: 0.3 * GIB, allocatedBytes: 0.5 * GIB, sizeBytes: 8 * GIB };
+  const vm = {
+    ...{ id: '1', name: 'web', state: 'running', vcpuCount: 2, memoryBytes: GIB, cpuPercent: 12.3, residentBytes: GIB / 2 },
+    ...{ rootOverlay: disk, workDisk: disk },
+  } as Stats['vms'][number];
+  const stats = { ...STATS, vms: [vm] };
+  const titles = (columns: number): string[] =>
+    statsLines({ stdout: Object.assign(new PassThrough(), { isTTY: true, columns }), env: {} }, stats)[4]
+      ?.trim()
+      .split(/ {2,}/) ?? [];
+  assert.deepEqual(titles(80), ['NAME', 'STATE', 'VCPU', 'CPU', 'MEMORY', 'ROOT USED', 'WORK USED']);
+  assert.deepEqual(titles(130).slice(-4), ['ROOT USED', 'ROOT HELD', 'WORK USED', 'WORK HELD']);
+});
+
 test('what is reserved is said to be, and only what is used fills a bar (3.11)', () => {
-  const GIB = 1024 ** 3;
-  const stats: Stats = {
-    ...{ time: '2026-01-01T00:00:00Z', intervalMs: 200, allocatedBytes: GIB },
-    host: { cpuCount: 4, memoryBytes: 8 * GIB, disk: { path: '/', totalBytes: 100 * GIB, freeBytes: 50 * GIB } },
-    reserved: { vcpuCount: 8, memoryBytes: 8 * GIB },
-    used: { cpuPercent: 40, residentBytes: GIB },
-    vms: [],
-  };
   const coloured = Object.assign(new PassThrough(), { isTTY: true, columns: 80, getColorDepth: () => 8 });
-  const [cpu = '', memory = ''] = statsLines({ stdout: coloured, env: {} }, stats);
+  const [cpu = '', memory = ''] = statsLines({ stdout: coloured, env: {} }, STATS);
   assert.match(cpu, / {2}10% {2}0\.4 of 4 processors used, 8 reserved$/);
   assert.match(memory, / {2}13% {2}1 GiB of 8 GiB used, 8 GiB reserved$/);
   assert.ok(!(cpu + memory).includes('[31m'), 'nothing is red');
   // The table below them is as wide as its terminal lets it.
-  for (const line of statsLines({ stdout: new PassThrough(), env: {} }, stats).slice(0, 3)) assert.ok(line.length <= 80, line);
+  for (const line of statsLines({ stdout: new PassThrough(), env: {} }, STATS).slice(0, 3)) assert.ok(line.length <= 80, line);
 });

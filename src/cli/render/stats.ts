@@ -74,10 +74,10 @@ const COLUMNS: readonly Column<VmStats>[] = [
   { title: '   CPU', of: (vm) => (vm.cpuPercent === null ? '-' : `${vm.cpuPercent.toFixed(1)}%`).padStart(6) },
   { title: '    MEMORY', of: (vm) => ofAll(vm.residentBytes, vm.memoryBytes) },
   // What the guest's files take, and what the host's disk holds for them: the image's own files are held once for all.
-  { title: ' ROOT USED', of: (vm) => sizeOr(vm.rootOverlay.usedBytes), minor: true },
-  { title: ' ROOT HELD', of: (vm) => ofAll(vm.rootOverlay.allocatedBytes, vm.rootOverlay.sizeBytes) },
-  { title: ' WORK USED', of: (vm) => sizeOr(vm.workDisk.usedBytes), minor: true },
-  { title: ' WORK HELD', of: (vm) => ofAll(vm.workDisk.allocatedBytes, vm.workDisk.sizeBytes) },
+  { title: ' ROOT USED', of: (vm) => sizeOr(vm.rootOverlay.usedBytes) },
+  { title: ' ROOT HELD', of: (vm) => ofAll(vm.rootOverlay.allocatedBytes, vm.rootOverlay.sizeBytes), minor: true },
+  { title: ' WORK USED', of: (vm) => sizeOr(vm.workDisk.usedBytes) },
+  { title: ' WORK HELD', of: (vm) => ofAll(vm.workDisk.allocatedBytes, vm.workDisk.sizeBytes), minor: true },
 ];
 
 const WIDE_COLUMNS: readonly Column<VmStats>[] = [{ title: 'ID', of: (vm) => vm.id }];
