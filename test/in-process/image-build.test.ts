@@ -94,7 +94,7 @@ test('steps are chosen by name, packages by a list of the user (8.3, 8.4)', asyn
   }
   assert.equal((await banger()).exitCode, 2);
   writeFileSync(list, 'jq; reboot\n');
-  assert.match((await banger('--name', 'other', '--packages', list)).stderr, /line \d+ of .* is no name of a package/);
+  assert.match((await banger('--name', 'other', '--packages', list)).stderr, /line \d+ of .* is not the name of a package/);
   assert.deepEqual(await api.listVms(), []);
 });
 
