@@ -40,7 +40,7 @@ test('the first hour goes as docs/first-hour.md shows it (1.6, 1.7, 3.1)', async
 
 const INTRODUCTION = `# The first hour
 
-Each screen is what a terminal showed: \`test/e2e/first-hour.test.ts\` types these lines into one, with a real machine, and compares.
+Each screen is what a terminal showed: \`test/e2e/first-hour.test.ts\` types these lines, with a real VM, and compares the output.
 Times, ids and addresses differ from run to run. \`serve.sh\` is three lines that answer HTTP.
 `;
 

@@ -10,18 +10,18 @@ export type Scene = {
 export const SCENES: readonly Scene[] = [
   {
     title: 'A machine',
-    text: 'Nothing has to be set up first: the first command starts the daemon. `vm create` returns when the machine can be used.',
+    text: 'You need no set-up: the first command starts the daemon. `vm create` returns when the machine can be used.',
     say: ['banger vm create --name web'],
   },
-  { text: 'It is in the list, with an address of its own.', say: ['banger vm list'] },
+  { text: 'The list shows it, with an address of its own.', say: ['banger vm list'] },
   {
     title: 'Inside',
-    text: 'A command in it, and a shell. After the shell you are reminded that the machine goes on running.',
+    text: 'Run a command in it, then a shell. After the shell, banger reminds you that the machine still runs.',
     say: ['banger vm exec web -- uname -n', { line: 'banger vm ssh web', until: /root@web:.*# *$/ }, 'echo remember > note.txt && exit'],
   },
   {
     title: 'Files and ports',
-    text: 'Files are copied both ways. What listens inside is at the address outside, on the same port.',
+    text: 'You can copy files both ways. A port that is open in the machine is open at its address on the host.',
     say: [
       'banger vm cp web:/root/note.txt . && cat note.txt',
       'banger vm cp serve.sh web:/root/serve.sh',
@@ -33,16 +33,16 @@ export const SCENES: readonly Scene[] = [
   },
   {
     title: 'Mistakes',
-    text: 'What is mistyped is named, with what was meant.',
+    text: 'banger names what you mistyped, and what you probably meant.',
     say: ['banger run web', 'banger vm lsit', 'banger vm list --ouput json', 'banger vm stop wbe'],
   },
   {
-    text: 'Values are refused before anything is touched, and names are taken once.',
+    text: 'banger refuses a bad value before it does anything, and gives a name to one machine only.',
     say: ['banger vm create --memory 0', 'banger vm create --name My_VM', 'banger vm create --name web', 'banger vm create --image nope'],
   },
   {
     title: 'The end of it',
-    text: 'A stopped machine keeps its disks. Deleting asks on a terminal.',
+    text: 'A stopped machine keeps its disks. On a terminal, `delete` asks first.',
     say: [
       'banger vm stop web',
       'banger vm exec web true',
