@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -29,6 +30,15 @@ describe('the state database', () => {
       assert.equal(pragma('user_version'), MIGRATIONS.length);
       database.close();
     }
+  });
+
+  test('is still held after a migration: no other process gets it (1.2, 2.3)', () => {
+    openDatabase(path, MIGRATIONS.slice(0, 1)).close();
+    const database = openDatabase(path, MIGRATIONS);
+    const script = `new (require('node:sqlite').DatabaseSync)(${JSON.stringify(path)}).exec('BEGIN IMMEDIATE')`;
+    const other = spawnSync(process.execPath, ['-e', script], { encoding: 'utf8' });
+    assert.match(other.stderr, /database is locked/);
+    database.close();
   });
 
   test('keeps a copy before migrating, and the data (2.3)', () => {

@@ -1,4 +1,4 @@
-import { closeSync, copyFileSync, existsSync, fstatSync, mkdirSync, openSync, statfsSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, mkdirSync, openSync, rmSync, statfsSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { BangerError } from '../model/errors.ts';
@@ -21,7 +21,6 @@ const LOG_PAGES = 200;
  */
 export function openDatabase(path: string, migrations: readonly string[] = MIGRATIONS): DatabaseSync {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  const isNew = path === ':memory:' || !existsSync(path);
   const database = openFile(path);
   try {
     const version = readVersion(database);
@@ -34,7 +33,7 @@ export function openDatabase(path: string, migrations: readonly string[] = MIGRA
         },
       );
     }
-    if (version < migrations.length && !isNew) keepCopy(database, path, version);
+    if (version > 0 && version < migrations.length) keepCopy(database, path, version);
     for (let n = version; n < migrations.length; n++) migrate(database, n, migrations[n] ?? '');
     reserveRoom(database, path);
     return database;
@@ -98,9 +97,14 @@ function readVersion(database: DatabaseSync): number {
   return (database.prepare('PRAGMA user_version').get() as { user_version: number }).user_version;
 }
 
+/**
+ * By SQLite itself: whoever opens the file of a database and closes it again gives up all locks that this process has on it (fcntl(2)), and a
+ * second daemon could serve beside this one.
+ */
 function keepCopy(database: DatabaseSync, path: string, version: number): void {
-  database.exec('PRAGMA wal_checkpoint(TRUNCATE)');
-  copyFileSync(path, `${path}.v${version}`);
+  const copy = `${path}.v${version}`;
+  rmSync(copy, { force: true });
+  database.prepare('VACUUM INTO ?').run(copy);
 }
 
 function migrate(database: DatabaseSync, from: number, sql: string): void {

@@ -82,11 +82,15 @@ test('of two daemons that start on one state directory at the same moment, one s
     stderr.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
     return () => text;
   });
+  t.signal.addEventListener('abort', () => console.error(said.map((text) => text())));
   const [loser] = await Promise.race(pair.map(async (daemon, at) => [at, await once(daemon, 'close')] as const));
   assert.equal(pair[loser]?.exitCode, 75);
   assert.match(said[loser]?.() ?? '', /another bangerd holds .*banger\.db|a bangerd answers on .*bangerd\.sock/);
   const winner = pair[1 - loser];
-  while (!(said[1 - loser]?.() ?? '').includes('"msg":"listening"')) await sleep(20);
+  while (!(said[1 - loser]?.() ?? '').includes('"msg":"listening"')) {
+    assert.equal(winner?.exitCode, null, said[1 - loser]?.() ?? '');
+    await sleep(20);
+  }
   const curl = execFileSync('curl', ['--silent', '--unix-socket', socket, 'http://localhost/v1/daemon'], { encoding: 'utf8' });
   assert.equal((JSON.parse(curl) as { pid: number }).pid, winner?.pid);
 });
