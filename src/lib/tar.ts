@@ -1,7 +1,7 @@
 // The tar format as far as copying trees needs it: ustar headers, pax and GNU long names, sizes beyond 8 GiB, files with holes.
 // Source: POSIX.1-2017, pax, "ustar Interchange Format" and "pax Extended Header"; GNU tar, "Tar Internals".
 // By hand for what an image must not lose: tar-stream 3.2 and modern-tar 0.8 give two names that differ in a byte beyond UTF-8 the same
-// text, take the map of a file with holes for its content, and cut fractions of seconds off times.
+// text, and take the map of a file with holes for its content; tar-stream cuts fractions of seconds off times.
 import { encodeName } from './byte-names.ts';
 import { checksum, decodeHeader, entryOf, cString, numberAt, type Overrides, parsePax, sparseMapOf } from './tar-decode.ts';
 import { type SparseMap, TAR_BLOCK_BYTES, type TarEntry, TarProblem, XATTR_KEY } from './tar-entry.ts';

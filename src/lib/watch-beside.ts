@@ -4,7 +4,7 @@ import { dirname } from 'node:path';
 /** Not every change of a file gives an event, and a directory that is not there gives none. */
 const LOOK_EVERY_MS = 500;
 
-/** Lets one wait for what another tells; what is told while nobody waits is kept. */
+/** Wakes one waiter. A ring that nobody waits for is kept for the next wait. */
 export class Bell {
   #hasRung = false;
   #wake: (() => void) | undefined;

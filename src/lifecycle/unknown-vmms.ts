@@ -1,4 +1,4 @@
-// VMMs that run and are in no record: what is told of them is what they carry of a VM's id.
+// VMMs that run without a record. The VM's id in their arguments is all that is known of them.
 import type { MachineSpec } from '../drivers/hypervisor/contract.ts';
 import { BangerError } from '../model/errors.ts';
 import { type ProcessIdentity, shortId } from '../model/vm.ts';

@@ -98,7 +98,7 @@ function readVersion(database: DatabaseSync): number {
 }
 
 /**
- * By SQLite itself: whoever opens the file of a database and closes it again gives up all locks that this process has on it (fcntl(2)), and a
+ * SQLite makes the copy. If this process opened the file of its database and closed it again, it would lose every lock on it (fcntl(2)), and a
  * second daemon could serve beside this one.
  */
 function keepCopy(database: DatabaseSync, path: string, version: number): void {

@@ -25,10 +25,10 @@ export const hostTrustSettings = {
   },
 } as const satisfies Settings;
 
-/** What is said of the host's trust; the guests of builds have it without a VM of somebody. */
+/** Settings of the host's trust; guests of image builds have them, too. */
 export type HostTrust = SpecOf<typeof hostTrustSettings>;
 
-/** @returns what the request says, or else what is there; nothing where nobody has said anything */
+/** @returns the request's values, or else the present ones; a setting that neither has is left out */
 export function trustOf(asked: Asked<typeof hostTrustSettings>, present: HostTrust): HostTrust {
   return settle(hostTrustSettings, asked, present);
 }

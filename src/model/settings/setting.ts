@@ -36,7 +36,7 @@ export type SwitchSetting = Common & {
   claim: string;
   /** What the help of the flag says, and of that with `--no-`. */
   help: { on: string; off: string };
-  /** Null: the member is absent until somebody has said something. */
+  /** Null: the member is absent until a user sets it. */
   default: boolean | null;
   /** The word of `vm show` for one that is on, which is silent otherwise; without it: yes and no. */
   shownOn?: string;
@@ -58,7 +58,7 @@ export type SpecOf<All extends Settings> = Plain<
 /** One type in place of two that are joined; editors show its members. */
 type Plain<Joined> = { [Member in keyof Joined]: Joined[Member] };
 
-/** What somebody asks for; what is left out is as it was, or as by default. */
+/** What a user asks for; settings that are left out keep their value or get their default. */
 export type Asked<All extends Settings> = { -readonly [Member in keyof All]?: ValueOf<All[Member]> | undefined };
 
 /** @returns of each setting what is asked for, or else what is there; a member that neither has is left out */
