@@ -116,6 +116,7 @@ for (const [what, { why, options, begin, end }] of Object.entries(OBSTACLES)) {
       for (const verb of ['start', 'stop', 'restart'] as const) {
         const { state, error } = await ended(daemon.api, await daemon.api.beginVm('web', verb));
         assert.deepEqual([verb, state, error?.code], [verb, 'failed', 'WRONG_STATE']);
+        assert.equal(error?.remedy, 'banger vm kill web', `${verb}: not the command that has just failed`);
       }
       await assertLeftAlone(daemon, pid, why);
     }
