@@ -14,7 +14,7 @@ const ATTEMPTS = 4;
 
 /**
  * Keeps the guest's clock at the host's for as long as the machine is held: after its start and its adoption, after every time
- * that its vCPUs stood still, after every jump of the host's clock, and once a minute.
+ * that its vCPUs stood still, after every jump of the host's clock, after every time that it was set, and once a minute.
  */
 export function watchClock({ services, vm }: Pick<VmContext, 'services' | 'vm'>, live: LiveMachine): void {
   const { signal } = live.companions;
@@ -51,6 +51,8 @@ export function watchClock({ services, vm }: Pick<VmContext, 'services' | 'vm'>,
   };
 
   live.machine.onResume?.(noteGap);
+  // In the middle of a look it is the look that sets it.
+  live.clockSets.add(() => isLooking || schedule(0));
   const unsubscribe = services.world.clock.jumps.subscribe(noteGap);
   signal.addEventListener('abort', () => (unsubscribe(), disarm()), { once: true });
   schedule(FIRST_LOOK_MS);

@@ -104,7 +104,7 @@ async function watchOnce(context: VmContext, live: LiveMachine, signal: AbortSig
       services.world.warn('forwarding failed', { vm: vm.name, error: String(error) });
     }
   };
-  const session = await live.agent.watchPorts(forward, { signal });
+  const session = await live.agent.watch({ ports: forward, clockSet: () => live.clockSets.tell() }, { signal });
   const close = (): void => session.close();
   signal.addEventListener('abort', close, { once: true });
   try {

@@ -17,6 +17,8 @@ export type LiveMachine = {
   companions: AbortController;
   /** What listens in the guest and where it is reached, as far as is known. */
   reach: Reach;
+  /** Tells that the guest's clock was set, by the host or inside. */
+  clockSets: Listeners<void>;
   /** Why its network cannot be used at present, when it was adopted without it. */
   networkProblem: string | null;
 };
@@ -47,6 +49,7 @@ export function createMachines(onExit: (vmId: string, machine: Machine, exit: Ma
         sessions: 0,
         waiting: [],
         companions: new AbortController(),
+        clockSets: new Listeners(),
         reach: { guestPorts: [], results: [], turn: Promise.resolve() },
         networkProblem: null,
       };

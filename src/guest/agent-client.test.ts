@@ -107,7 +107,7 @@ test('a refusal that leaves the rest of the request in the channel ends the chan
     (client) => client.putFile('/x', { content: content(), sizeBytes: 5, mode: 0o644 }),
     (client) => client.stat('/x'),
     (client) => client.personalize({ hostname: 'web' }),
-    (client) => client.watchPorts(() => undefined),
+    (client) => client.watch({ ports: () => undefined, clockSet: () => undefined }),
   ];
   for (const ask of asks) {
     for (const [reply, fate] of [

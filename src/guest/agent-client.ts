@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { z } from 'zod';
 import { BangerError } from '../model/errors.ts';
@@ -15,8 +16,8 @@ const BODY_BYTES_PER_MS = 512;
 const PERSONALIZE_MS = 60_000;
 /** Function not implemented, of Linux. */
 const ENOSYS = 38;
-/** Between two snapshots of the guest's ports; an honest agent looks every 500 ms. */
-const SNAPSHOT_PAUSE_MS = 100;
+/** Between two events of a kind; an honest agent looks every 500 ms. */
+const EVENT_PAUSE_MS = 100;
 
 /** The host's side of docs/agent-protocol.md. Every reply is treated as hostile: bounded, timed, and checked. */
 export type AgentClient = {
@@ -46,8 +47,15 @@ export type AgentClient = {
   openExec(request: ExecRequest, options?: CallOptions): Promise<FrameSession>;
   /** @param target `ssh`, or `address:port` inside the guest */
   openTunnel(target: string, options?: CallOptions): Promise<FrameSession>;
-  /** Calls back with the listening ports now and after each change, one call after the other, until the session is closed. */
-  watchPorts(onPorts: (ports: GuestPort[]) => void | Promise<void>, options?: CallOptions): Promise<FrameSession>;
+  /** Tells what happens in the guest until the session is closed. */
+  watch(on: GuestEvents, options?: CallOptions): Promise<FrameSession>;
+};
+
+export type GuestEvents = {
+  /** The listening ports, now and after each change, one call after the other. */
+  ports(ports: GuestPort[]): void | Promise<void>;
+  /** The guest's clock was set, by the host or inside. */
+  clockSet(): void;
 };
 
 /**
@@ -102,7 +110,7 @@ export function createAgentClient(open: OpenChannel, now: () => number = () => D
     openExec: (request, options) =>
       openSession(open, { method: 'POST', target: '/exec', body: Buffer.from(JSON.stringify(request)) }, 101, options ?? {}),
     openTunnel: (target, options) => openSession(open, { method: 'CONNECT', target: checkedTarget(target) }, 200, options ?? {}),
-    watchPorts: (onPorts, options) => watchPorts(open, onPorts, options ?? {}),
+    watch: (on, options) => watch(open, on, options ?? {}),
   };
 }
 
@@ -133,25 +141,21 @@ async function openSession(
   }
 }
 
-async function watchPorts(
-  open: OpenChannel,
-  onPorts: (ports: GuestPort[]) => void | Promise<void>,
-  options: CallOptions,
-): Promise<FrameSession> {
+async function watch(open: OpenChannel, on: GuestEvents, options: CallOptions): Promise<FrameSession> {
   const session = await openSession(open, { method: 'GET', target: '/ports/watch' }, 200, options, 'whole-frames');
-  session.stderr.resume();
-  void readSnapshots(session, onPorts);
+  void hear(session.stdout, (frame) => on.ports(parseReply(portsReply, frame).ports));
+  void hear(session.stderr, () => on.clockSet());
   return session;
 }
 
-/** A guest that changes its ports faster than they are looked at is stopped by the channel, not heard. */
-async function readSnapshots(session: FrameSession, onPorts: (ports: GuestPort[]) => void | Promise<void>): Promise<void> {
+/** A guest that tells more than an honest one is stopped by the channel, not heard. */
+async function hear(frames: Readable, onFrame: (frame: Buffer) => void | Promise<void>): Promise<void> {
   try {
-    for await (const frame of session.stdout) {
-      await onPorts(parseReply(portsReply, frame as Buffer).ports);
-      await sleep(SNAPSHOT_PAUSE_MS, undefined, { ref: false });
+    for await (const frame of frames) {
+      await onFrame(frame as Buffer);
+      await sleep(EVENT_PAUSE_MS, undefined, { ref: false });
     }
   } catch (error) {
-    session.stdout.destroy(error as Error);
+    frames.destroy(error as Error);
   }
 }

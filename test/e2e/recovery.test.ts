@@ -55,7 +55,7 @@ test('the next daemon follows the ports of an adopted VM, and its end (3.8, 6.1)
   await sandbox().must(['vm', 'start', 'web']);
 });
 
-test('a guest has the time of this machine after its start, a pause, a stopped VMM, and a jump of its own clock (10.8)', async () => {
+test('a guest has the time of this machine after its start, a pause, a stopped VMM, and a `date -s` inside (10.8)', async () => {
   await hasOurTime(sandbox(), vm());
   const { pid } = await vm().show();
   process.kill(pid ?? 0, 'SIGSTOP');
@@ -70,7 +70,6 @@ test('a guest has the time of this machine after its start, a pause, a stopped V
   await tellVmm(socketPath, 'cont');
   await hasOurTime(sandbox(), vm());
   await vm().sh('date -s "-90 seconds"');
-  await sandbox().must(['daemon', 'restart']);
   await hasOurTime(sandbox(), vm());
 });
 

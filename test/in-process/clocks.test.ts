@@ -1,6 +1,7 @@
 // A guest's clock is the host's after everything that can happen to either.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setClockInside } from '../../src/drivers/hypervisor/fake/guest.ts';
 import type { FakeVmm } from '../../src/drivers/hypervisor/fake/world.ts';
 import { jumpClock } from '../support/machine/clock.ts';
 import { created, daemonFor, done, fakeOf, startDaemon, until } from '../support/daemon/test-daemon.ts';
@@ -71,6 +72,15 @@ test('when the clock of the host is set, or the host slept, every guest follows,
   }
   for (const name of ['web', 'db']) await done(api, api.beginVm(name, 'kill'));
   assert.equal(listeners.size, 0);
+});
+
+test('a clock that somebody sets in the guest is set back at once (10.8)', async (t) => {
+  const { api, world } = await daemonFor(t);
+  await created(api, 'web');
+  const { guest } = fakeOf(world, 'web');
+  await until(() => guest.watchers.size === 1 && guest.clockReadings > 0);
+  setClockInside(guest, -90_000);
+  await until(() => isRight(fakeOf(world, 'web')));
 });
 
 test('a guest that keeps its clock by NTP is corrected after a gap and else left alone; vm health says how it stands (10.8)', async (t) => {

@@ -4,8 +4,10 @@
 #include "ports.h"
 #include <poll.h>
 #include <string.h>
+#include <time.h>
 
 #define WATCH_INTERVAL_MS 500
+#define CLOCK_SET_MS 50  // slewing moves the clock by less than this between two looks
 #define PORTS_JSON_LIMIT_BYTES (900 * 1024)  // the host takes replies of 1 MiB
 
 void handle_ports(struct channel *c, struct request *request) {
@@ -34,10 +36,25 @@ static void send_if_changed(struct channel *c, bool is_first) {
   buffer_free(&body);
 }
 
+static int64_t clock_ms(clockid_t id) {
+  struct timespec t;
+  clock_gettime(id, &t);
+  return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+// The wall clock moved and the uptime did not: somebody has set it.
+static bool is_clock_set(int64_t *offset_ms) {
+  int64_t before = *offset_ms;
+  *offset_ms = clock_ms(CLOCK_REALTIME) - clock_ms(CLOCK_BOOTTIME);
+  return *offset_ms - before > CLOCK_SET_MS || before - *offset_ms > CLOCK_SET_MS;
+}
+
 void handle_ports_watch(struct channel *c, struct request *request) {
   struct frame_reader reader = {0};
   struct frame frame = {0};
   bool is_first = true;
+  int64_t offset_ms = 0;
+  is_clock_set(&offset_ms);
   (void)request;
   reply_switch(c, 200);
   while (!c->gone) {
@@ -57,6 +74,7 @@ void handle_ports_watch(struct channel *c, struct request *request) {
     // A host that does not read gets the newest state later instead of every state now.
     if (buffer_room(&c->out) >= FRAME_HEADER_BYTES + FRAME_MAX_PAYLOAD_BYTES) send_if_changed(c, is_first);
     is_first = false;
+    if (is_clock_set(&offset_ms)) frame_put(&c->out, FRAME_STDERR, "clock\n", 6);
     channel_drain(c);
     struct pollfd p = {.fd = c->fd, .events = channel_events(c, true)};
     if (poll(&p, 1, WATCH_INTERVAL_MS) > 0) channel_handle(c, p.revents);

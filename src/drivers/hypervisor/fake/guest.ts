@@ -27,6 +27,10 @@ export type FakeGuest = {
   clockOffsetMs: number | undefined;
   /** Whether an NTP program keeps it. */
   isClockKept: boolean;
+  /** How often the host looked at it. */
+  clockReadings: number;
+  /** The host's sessions that hear when it is set. */
+  watchers: Set<Duplex>;
   /** Every order to move the clock, as it came. */
   clockOrders: Record<string, unknown>[];
   /** Called by POST /poweroff. */
@@ -58,6 +62,8 @@ export function createFakeGuest(bootId: string, onPoweroff: (reboot: boolean) =>
     isDiskFull: false,
     isStdinStuck: false,
     clockOffsetMs: undefined,
+    watchers: new Set(),
+    clockReadings: 0,
     isClockKept: false,
     clockOrders: [],
     onPoweroff,
@@ -123,7 +129,11 @@ function writeReply(stream: Duplex, reply: Reply): void {
 function startSession(request: Request, guest: FakeGuest): Command | Reply | undefined {
   if (request.isTunnel) return startTunnel(request.path, guest);
   if (request.method === 'GET' && request.path === '/ports/watch') {
-    return { kind: 'stream', start: (stream) => writeFrame(stream, 0, Buffer.from(JSON.stringify({ ports: guest.ports }))) };
+    const start = (stream: Duplex): void => {
+      writeFrame(stream, 0, Buffer.from(JSON.stringify({ ports: guest.ports })));
+      guest.watchers.add(stream);
+    };
+    return { kind: 'stream', start };
   }
   if (request.method !== 'POST' || request.path !== '/exec') return undefined;
   if (guest.personalization === undefined) return { status: 503, body: { error: 'the guest is not up yet', errno: 0 } };
@@ -163,6 +173,7 @@ function answer(request: Request, guest: FakeGuest): Reply {
     return guest.troubles === undefined ? { status: 204 } : { status: 200, body: guest.troubles };
   }
   if (route === 'GET /time') {
+    guest.clockReadings++;
     return { status: 200, body: { unixMs: Date.now() + (guest.clockOffsetMs ?? 0), synchronized: guest.isClockKept } };
   }
   if (route === 'POST /time') {
@@ -213,4 +224,10 @@ function answerFile(request: Request, guest: FakeGuest): Reply {
   if (file === undefined) return { status: 404, body: { error: 'No such file or directory', errno: 2 } };
   if (request.path === '/stat') return { status: 200, body: { type: 'file', mode: file.mode, sizeBytes: file.content.length } };
   return { status: 200, raw: file.content, headers: { 'X-Mode': file.mode.toString(8), 'X-Size': `${file.content.length}` } };
+}
+
+/** What `date -s` in the guest does. */
+export function setClockInside(guest: FakeGuest, offsetMs: number): void {
+  guest.clockOffsetMs = offsetMs;
+  for (const stream of guest.watchers) if (stream.writable) writeFrame(stream, 1, Buffer.from('clock\n'));
 }
