@@ -6,8 +6,9 @@ const PROBE_CPU_SECONDS = 30;
 
 /**
  * A daemon that is killed ends no probe, and what a probe finds out may be that it loops for ever.
+ * @param cpuSeconds whole, at least 1
  * @returns the command line so that the kernel ends it when it has used that much CPU time (SIGXCPU)
  */
-export function boundProbe(argv: readonly string[]): string[] {
-  return ['prlimit', `--cpu=${PROBE_CPU_SECONDS}`, ...argv];
+export function boundProbe(argv: readonly string[], cpuSeconds = PROBE_CPU_SECONDS): string[] {
+  return ['prlimit', `--cpu=${cpuSeconds}`, ...argv];
 }
