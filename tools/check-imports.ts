@@ -15,7 +15,7 @@ import {
 } from './import-rules.ts';
 import { type ImportFact, importsOf } from './imports-of.ts';
 import { type SourceFile, isTest, readSources } from './source-tree.ts';
-import { type CheckResult, concludeCheck } from './verdict.ts';
+import { type CheckResult, concludeCheck } from './check-result.ts';
 
 /** A file with its imports, each resolved to a path in the repository or to the name of a module. */
 type Node = { path: string; imports: (ImportFact & { target: string })[] };
@@ -62,9 +62,9 @@ function problemsOf(node: Node, fact: Node['imports'][number], exceptions: reado
   const ban = IMPORT_BANS.find((one) => matches(node.path, one.from) && matches(fact.target, one.to));
   if (ban !== undefined) return [`${where}: ${fact.target} may not be imported here: ${ban.because}`];
   if (exceptions.some((exception) => matches(node.path, exception.from) && matches(fact.target, exception.to))) return [];
-  const verdict = judge(from, to, fact.typeOnly);
-  if (verdict === 'allowed') return [];
-  const what = verdict === 'types-only' ? 'only types of' : 'nothing of';
+  const judgement = judge(from, to, fact.typeOnly);
+  if (judgement === 'allowed') return [];
+  const what = judgement === 'types-only' ? 'only types of' : 'nothing of';
   return [`${where}: ${from.zone} may import ${what} ${to.zone} (${fact.target}): ${IMPORT_RULES[from.zone].because}`];
 }
 

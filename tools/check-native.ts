@@ -4,7 +4,7 @@ import { readC } from './c-symbols.ts';
 import { circlesIn } from './circles.ts';
 import { CONSTANTS_PATH, constantsText } from './native-constants.ts';
 import { type SourceFile, isTest, readSources } from './source-tree.ts';
-import { type CheckResult, concludeCheck } from './verdict.ts';
+import { type CheckResult, concludeCheck } from './check-result.ts';
 
 const COMMON = 'native/common';
 

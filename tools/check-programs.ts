@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { STARTERS, type Starter } from './program-rules.ts';
 import { isTest, readSources, type SourceFile } from './source-tree.ts';
-import { type CheckResult, concludeCheck } from './verdict.ts';
+import { type CheckResult, concludeCheck } from './check-result.ts';
 
 /** The module that starts processes; its types start none. */
 const IMPORT = /^import (?!type\b)(?![^;]*\{ ?type \w+ ?\} from)[^;]*from '[./a-z]*spawn\.ts';/m;

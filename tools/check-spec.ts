@@ -1,7 +1,7 @@
 // Compares docs/requirements.md with the names of the tests: what is done must be proved, what is proved must be known.
 import { join } from 'node:path';
 import { type SourceFile, isTest, readSources } from './source-tree.ts';
-import { type CheckResult, concludeCheck } from './verdict.ts';
+import { type CheckResult, concludeCheck } from './check-result.ts';
 
 const REQUIREMENTS = 'docs/requirements.md';
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { findingsInC, findingsInTypeScript } from './function-lengths.ts';
 import { type FileSize, type SourceFile, readSizes, readSources } from './source-tree.ts';
 import { EXEMPT_FROM_WORDS, LIMITS, NAME_RULES, WORD_RULES } from './tidy-rules.ts';
-import { type CheckResult, concludeCheck } from './verdict.ts';
+import { type CheckResult, concludeCheck } from './check-result.ts';
 
 const FOLDERS = ['', 'src', 'test', 'tools', 'bench', 'native', 'images', 'bin', 'docs', '.ci'];
 const EXTENSIONS = ['.ts', '.c', '.h', '.sh', '.py', '.md', '.toml', '.json', 'Makefile', 'bin/banger', 'bin/bangerd', '.ci/run'];

@@ -61,15 +61,15 @@ export async function runStage(stage: Stage): Promise<StageResult> {
   return { name: stage.name, ok, durationMs: performance.now() - begin, passed, failed, skipped };
 }
 
-/** @returns the line at the end: verdict, number of tests, and the time of each stage. */
+/** @returns the line at the end: outcome, number of tests, and the time of each stage. */
 export function summaryOf(results: readonly StageResult[], planned: number): string {
   const sum = (pick: (result: StageResult) => number): number => results.reduce((total, result) => total + pick(result), 0);
   const broken = results.filter(({ ok }) => !ok).map(({ name }) => name);
-  const verdict = broken.length > 0 ? `FAILED in ${broken.join(', ')}` : 'ok';
+  const outcome = broken.length > 0 ? `FAILED in ${broken.join(', ')}` : 'ok';
   const left = planned - results.length;
   const tests = `${sum(({ passed }) => passed)} tests passed, ${sum(({ failed }) => failed)} failed, ${sum(({ skipped }) => skipped)} skipped`;
   const times = results.map(({ name, durationMs }) => `${name} ${(durationMs / 1000).toFixed(1)} s`).join(', ');
-  return `test: ${verdict}; ${tests}; ${times}${left > 0 ? `; ${left} stage(s) not run` : ''}`;
+  return `test: ${outcome}; ${tests}; ${times}${left > 0 ? `; ${left} stage(s) not run` : ''}`;
 }
 
 /** Runs the stages in order; a failed essential one ends the run, any other failure is remembered. */

@@ -139,7 +139,7 @@ const driverCapabilitySchema = z
   .meta({ id: 'DriverCapability' });
 
 export const doctorReportSchema = z
-  .strictObject({ drivers: z.array(driverCapabilitySchema), verdicts: z.array(findingSchema) })
+  .strictObject({ drivers: z.array(driverCapabilitySchema), findings: z.array(findingSchema) })
   .meta({ id: 'DoctorReport' });
 
 /** What became of each finding that could be fixed, and what is found after that. */

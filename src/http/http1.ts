@@ -157,10 +157,10 @@ class Http1Connection {
   }
 
   #watch(chunk: Buffer): void {
-    const verdict = this.#upgrade?.hear(chunk);
-    if (verdict === undefined) return;
+    const decision = this.#upgrade?.hear(chunk);
+    if (decision === undefined) return;
     this.#upgrade = undefined;
-    if (verdict === 'upgraded') {
+    if (decision === 'upgraded') {
       this.#isTunnel = true;
       const rest = this.#requests.rest();
       if (rest.length > 0) this.#send(rest);

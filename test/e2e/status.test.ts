@@ -45,16 +45,16 @@ describe('with a runtime bundle', () => {
 
   test('doctor judges everything, says what to do where not all is well, and ends with 0 while nothing fails (9.3)', async () => {
     const outcome = await sandbox().banger(['doctor', '-o', 'json']);
-    const { verdicts, drivers } = JSON.parse(outcome.stdout) as DoctorReport;
+    const { findings, drivers } = JSON.parse(outcome.stdout) as DoctorReport;
     assert.equal(outcome.status, 0, outcome.stdout);
     for (const topic of ['qemu', 'storage', 'network', 'bundle', 'dns']) {
       assert.ok(
-        verdicts.some(({ name }) => name.includes(topic)),
+        findings.some(({ name }) => name.includes(topic)),
         topic,
       );
     }
     const table = await sandbox().must(['doctor']);
-    for (const { name, level, reason, remedy } of verdicts) {
+    for (const { name, level, reason, remedy } of findings) {
       const isInTable = level === 'pass' && drivers.some((driver) => driver.reason === reason);
       if (!isInTable) assert.match(table, new RegExp(`${level} +${name.replaceAll('.', '\\.')}`));
       assert.ok(level === 'pass' || remedy !== undefined, name);
@@ -88,9 +88,9 @@ describe('without a runtime bundle', () => {
 
   test('doctor ends with 3 (9.3)', async () => {
     const outcome = await sandbox().banger(['doctor', '-o', 'json']);
-    const { verdicts } = JSON.parse(outcome.stdout) as DoctorReport;
+    const { findings } = JSON.parse(outcome.stdout) as DoctorReport;
     assert.equal(outcome.status, 3);
-    assert.equal(verdicts.find(({ name }) => name === 'bundle')?.level, 'fail');
+    assert.equal(findings.find(({ name }) => name === 'bundle')?.level, 'fail');
     const table = await sandbox().banger(['doctor']);
     assert.equal(table.status, 3);
     assert.match(table.stdout, /✗ fail {2}bundle .*\n +try: banger bundle build/);

@@ -56,9 +56,9 @@ describe('an ordinary user who may open /dev/net/tun, with a bundle of root', ne
   });
 
   test('is told by doctor that nothing fails (9.3)', async () => {
-    const { verdicts } = await doctor(sandbox());
+    const { findings } = await doctor(sandbox());
     assert.deepEqual(
-      verdicts.filter(({ level }) => level === 'fail'),
+      findings.filter(({ level }) => level === 'fail'),
       [],
     );
   });
@@ -76,10 +76,10 @@ describe('an ordinary user without /dev/net/tun', needsRoot, () => {
   });
 
   test('is told by doctor what is lost, and what gives it back (9.3)', async () => {
-    const { verdicts, drivers } = await doctor(sandbox());
+    const { findings, drivers } = await doctor(sandbox());
     assert.ok(
-      verdicts.some(({ name, reason }) => name === 'network.user' && /VMs do not see each other/.test(reason)),
-      JSON.stringify(verdicts),
+      findings.some(({ name, reason }) => name === 'network.user' && /VMs do not see each other/.test(reason)),
+      JSON.stringify(findings),
     );
     const lost = drivers.find(({ name }) => name === 'private');
     assert.deepEqual([lost?.usable, lost?.chosen], [false, false]);

@@ -101,8 +101,8 @@ async function assertLeftAlone({ api, world }: TestDaemon, pid: number, why: Reg
   assert.match((await runInProcess(world.env, ['vm', 'list', '-o', 'wide'])).stdout, why);
   const health = await api.health('web');
   assert.match(health.problem ?? '', why);
-  const { verdicts } = await api.doctor();
-  assert.ok(verdicts.some(({ level, reason, remedy }) => level === 'fail' && why.test(reason) && remedy === 'banger vm start web'));
+  const { findings } = await api.doctor();
+  assert.ok(findings.some(({ level, reason, remedy }) => level === 'fail' && why.test(reason) && remedy === 'banger vm start web'));
   assert.deepEqual([...world.network.taps], [`bgr-${vm.id.slice(0, 8)}`]);
 }
 

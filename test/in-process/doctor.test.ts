@@ -11,8 +11,8 @@ import { created, daemonFor, done, ended, type TestDaemon } from '../support/dae
 
 const pathsOf = ({ world }: TestDaemon, vm: VmView) => vmPaths(world.directories, vm);
 /** What is told of VMs, images and directories; the host of the test has no bundle. */
-const findings = ({ verdicts }: DoctorReport) =>
-  verdicts
+const problems = ({ findings }: DoctorReport) =>
+  findings
     .filter(({ name, level }) => level !== 'pass' && name !== 'bundle')
     .map(({ name, level, vm, fixable }) => ({ name, level, vm, fixable }));
 const doctor = ({ world }: TestDaemon, ...flags: string[]) => runInProcess(world.env, ['doctor', ...flags]);
@@ -22,8 +22,8 @@ test('of whole VMs nothing is found, and that is told (9.3)', async (t) => {
   await created(daemon.api, 'runs');
   await created(daemon.api, 'rests', { start: false });
   const report = await daemon.api.doctor();
-  assert.deepEqual(findings(report), []);
-  assert.match(report.verdicts.find(({ name }) => name === 'vms')?.reason ?? '', /^2 VMs and 1 image checked/);
+  assert.deepEqual(problems(report), []);
+  assert.match(report.findings.find(({ name }) => name === 'vms')?.reason ?? '', /^2 VMs and 1 image checked/);
   assert.deepEqual((await daemon.api.doctorFix()).fixed, []);
 });
 
@@ -34,7 +34,7 @@ test('lost disks fail with what can be done, and a start is refused before anyth
   for (const [name, path] of Object.entries({ 'work-disk': workDisk, 'root-overlay': rootOverlay })) {
     renameSync(path, `${path}.away`);
     const report = await daemon.api.doctor();
-    assert.deepEqual(findings(report), [{ name, level: 'fail', vm: 'web', fixable: undefined }]);
+    assert.deepEqual(problems(report), [{ name, level: 'fail', vm: 'web', fixable: undefined }]);
     const { exitCode, stdout } = await doctor(daemon);
     assert.equal(exitCode, 3);
     assert.match(stdout, new RegExp(`✗ fail +${name} .*web is gone \\(${path}\\)\\n +try: put it back from a backup, or delete the VM`));
@@ -61,7 +61,7 @@ test('a restart of a VM that could not start again leaves it running (9.2)', asy
   await assert.rejects(create, { code: 'NOT_FOUND', message: /the image default lacks .*vmlinux/, remedy: 'banger bundle build' });
   assert.equal((await daemon.api.listVms()).length, 1);
   assert.deepEqual(
-    findings(await daemon.api.doctor()).map(({ name }) => name),
+    problems(await daemon.api.doctor()).map(({ name }) => name),
     ['image', 'image'],
   );
   renameSync(`${daemon.world.image.kernelPath}.away`, daemon.world.image.kernelPath);
@@ -75,7 +75,7 @@ test('doctor --fix makes lost keys and names anew, says what it did, and the VM 
   daemon.world.names.set('runs', '127.0.0.9');
   rmSync(pathsOf(daemon, rests).sshHostKey);
   truncateSync(pathsOf(daemon, rests).workDisk, 2 * 1024 ** 2);
-  assert.deepEqual(findings(await daemon.api.doctor()), [
+  assert.deepEqual(problems(await daemon.api.doctor()), [
     { name: 'ssh', level: 'warn', vm: 'runs', fixable: true },
     { name: 'dns-name', level: 'warn', vm: 'runs', fixable: true },
     { name: 'work-disk', level: 'warn', vm: 'rests', fixable: true },
@@ -88,7 +88,7 @@ test('doctor --fix makes lost keys and names anew, says what it did, and the VM 
   assert.match(stderr, /^fixed rests: work-disk: made .* as long as recorded$/m);
   // The bundle that this host lacks fails still.
   assert.equal(exitCode, 3);
-  assert.deepEqual(findings(await daemon.api.doctor()), []);
+  assert.deepEqual(problems(await daemon.api.doctor()), []);
   assert.equal(daemon.world.names.get('runs'), runs.address);
   const after = await daemon.api.sshAccess('rests');
   assert.notEqual(after.hostPublicKey, before.hostPublicKey);
@@ -102,7 +102,7 @@ test('the key of a VM that runs is not made anew under its guest (9.3)', async (
   const daemon = await daemonFor(t);
   const web = await created(daemon.api, 'web');
   rmSync(pathsOf(daemon, web).sshHostKey);
-  assert.deepEqual(findings(await daemon.api.doctor()), [{ name: 'ssh', level: 'warn', vm: 'web', fixable: undefined }]);
+  assert.deepEqual(problems(await daemon.api.doctor()), [{ name: 'ssh', level: 'warn', vm: 'web', fixable: undefined }]);
   assert.deepEqual((await daemon.api.doctorFix()).fixed, []);
 });
 
@@ -118,19 +118,19 @@ test('a guest that is silent, a failed start and disks of nobody are told (9.3)'
   mkdirSync(directory);
   writeFileSync(join(directory, 'work.raw'), 'somebody wrote this');
   const report = await api.doctor();
-  assert.deepEqual(findings(report), [
+  assert.deepEqual(problems(report), [
     { name: 'agent', level: 'warn', vm: 'silent', fixable: undefined },
     { name: 'vm', level: 'warn', vm: 'failed', fixable: undefined },
     { name: 'directories', level: 'warn', vm: undefined, fixable: undefined },
   ]);
-  for (const verdict of report.verdicts) if (verdict.level !== 'pass') assert.ok(verdict.remedy !== undefined, verdict.name);
+  for (const finding of report.findings) if (finding.level !== 'pass') assert.ok(finding.remedy !== undefined, finding.name);
   rmSync(directory, { recursive: true });
 });
 
 test('what commands need of the host is told with the commands, and refuses them (9.2, 5.4)', async (t) => {
   const daemon = await daemonFor(t, { env: { BANGER_RESERVED_SPACE: String(2 ** 49) } });
-  const { verdicts } = await daemon.api.doctor();
-  const { reason, remedy } = verdicts.find(({ name }) => name === 'free-space') ?? {};
+  const { findings } = await daemon.api.doctor();
+  const { reason, remedy } = findings.find(({ name }) => name === 'free-space') ?? {};
   assert.match(
     reason ?? '',
     /are free below .*; needed by banger vm create, banger vm set --disk-size, banger image build, banger image build --distribution, banger image import$/,
@@ -138,7 +138,7 @@ test('what commands need of the host is told with the commands, and refuses them
   assert.match(remedy ?? '', /^delete VMs/);
   await assert.rejects(daemon.api.createVm({ name: 'web' }, false), { code: 'NO_SPACE' });
   daemon.services.world.processes.findProgram = () => Promise.resolve(undefined);
-  const ssh = (await daemon.api.doctor()).verdicts.find(({ name }) => name === 'ssh-client');
+  const ssh = (await daemon.api.doctor()).findings.find(({ name }) => name === 'ssh-client');
   assert.deepEqual([ssh?.level, ssh?.remedy], ['fail', 'sudo apt-get install openssh-client']);
 });
 
@@ -152,7 +152,7 @@ test('of services that do not listen it is told how to look at them with the ini
   };
   for (const [initSystem, remedy] of Object.entries(looks)) {
     daemon.services.images.records.save({ ...daemon.world.image, initSystem: initSystem as keyof typeof looks, servicePorts: [4096] });
-    const found = (await daemon.api.doctor()).verdicts.find(({ name }) => name === 'services');
+    const found = (await daemon.api.doctor()).findings.find(({ name }) => name === 'services');
     assert.deepEqual([found?.level, found?.vm, found?.remedy], ['warn', 'web', remedy]);
   }
 });

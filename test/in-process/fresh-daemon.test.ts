@@ -107,8 +107,8 @@ test('a deletion that is broken off says what is left, is not offered for a star
     assert.match(lastError ?? '', /broken off \(the disk is busy\); left: its record, root disk$/);
     const refused = await runInProcess(world.env, ['vm', 'start', 'web']);
     assert.match(refused.stderr, /is being deleted[^]*banger vm delete web/);
-    const { verdicts } = await first.api.doctor();
-    assert.ok(verdicts.some(({ reason, remedy }) => /broken off/.test(reason) && remedy === 'banger vm delete web'));
+    const { findings } = await first.api.doctor();
+    assert.ok(findings.some(({ reason, remedy }) => /broken off/.test(reason) && remedy === 'banger vm delete web'));
     if (finish === 'try') {
       first.effects.hook = () => undefined;
       await done(first.api, first.api.beginVm('web', 'delete'));

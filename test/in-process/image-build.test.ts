@@ -239,9 +239,9 @@ test('an image keeps the agent of its day; list, show and doctor tell of an olde
     (await banger('image', 'show', 'dev')).stdout,
     new RegExp(`^guest agent: +older than that of new images; renew it: ${rebuild}$`, 'm'),
   );
-  const { verdicts } = await daemon.api.doctor();
+  const { findings } = await daemon.api.doctor();
   assert.deepEqual(
-    verdicts.filter(({ name }) => name === 'images.agent').map(({ level, remedy }) => [level, remedy]),
+    findings.filter(({ name }) => name === 'images.agent').map(({ level, remedy }) => [level, remedy]),
     [['warn', rebuild]],
   );
 });

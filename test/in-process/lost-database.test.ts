@@ -177,8 +177,8 @@ test('sockets and empty directories of unknown VMs are swept; VMMs that run and 
   assert.deepEqual(await second.api.listVms(), []);
   assert.equal(machine.exit, undefined);
   assert.deepEqual([[...world.network.taps], existsSync(pathsOf(world, gone).runtimeDirectory)], [[`bgr-${gone.id.slice(0, 8)}`], true]);
-  const { verdicts } = await second.api.doctor();
-  assert.ok(verdicts.some(({ name, reason }) => name === 'unknown-vm' && reason.includes(`process ${machine.process.pid} `)));
+  const { findings } = await second.api.doctor();
+  assert.ok(findings.some(({ name, reason }) => name === 'unknown-vm' && reason.includes(`process ${machine.process.pid} `)));
   const { workDisk } = pathsOf(world, kept);
   assert.ok(existsSync(workDisk));
   assert.deepEqual(readdirSync(join(world.directories.stateDirectory, 'vms')).toSorted(), [kept.id, 'notes.txt'].toSorted());

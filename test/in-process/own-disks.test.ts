@@ -32,7 +32,7 @@ test('a guest that could not set all of it up runs, and start, show, list, healt
   );
   assert.match((await runInProcess(world.env, ['vm', 'list'])).stdout, /web +running \(!\)/);
   assert.match((await api.health('web')).problem ?? '', /resolv.conf.*\/root.*machine-id/);
-  const found = (await api.doctor()).verdicts.filter((verdict) => verdict.vm === 'web' && verdict.name === 'guest');
+  const found = (await api.doctor()).findings.filter((finding) => finding.vm === 'web' && finding.name === 'guest');
   assert.deepEqual(
     found.map(({ level }) => level),
     ['warn', 'warn', 'warn'],

@@ -8,13 +8,13 @@ test('doctor sends nobody to doctor (9.3)', () => {
   const finding = { name: 'a', level: 'fail', reason: 'r' } as const;
   const report = withoutCircle({
     drivers: [{ remedy: 'banger doctor' }, { remedy: null }, { remedy: 'make' }],
-    verdicts: [
+    findings: [
       { ...finding, remedy: 'banger doctor' },
       { ...finding, remedy: 'banger doctor --fix' },
     ],
   });
   assert.deepEqual(
-    [...report.drivers, ...report.verdicts].map(({ remedy }) => remedy),
+    [...report.drivers, ...report.findings].map(({ remedy }) => remedy),
     ['banger daemon logs', null, 'make', 'banger daemon logs', 'banger doctor --fix'],
   );
 });

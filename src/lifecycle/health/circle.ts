@@ -5,8 +5,8 @@ const INSTEAD = 'banger daemon logs';
 type WithRemedy = { remedy?: string | null | undefined };
 
 /** Errors of drivers send people to doctor, which may show the same error. @returns the report without a remedy that is the report */
-export function withoutCircle<Row extends WithRemedy, Sent extends WithRemedy>(report: { drivers: Row[]; verdicts: Sent[] }) {
-  return { drivers: report.drivers.map(straight), verdicts: report.verdicts.map(straight) };
+export function withoutCircle<Row extends WithRemedy, Sent extends WithRemedy>(report: { drivers: Row[]; findings: Sent[] }) {
+  return { drivers: report.drivers.map(straight), findings: report.findings.map(straight) };
 }
 
 function straight<One extends WithRemedy>(one: One): One {

@@ -13,8 +13,8 @@ import { hostFindings } from './preflight.ts';
 /** A finding as it leaves the daemon. */
 type SentFinding = Omit<Finding, 'fix' | 'code'> & { fixable?: boolean };
 
-/** What doctor tells. The API calls findings `verdicts`. */
-export type Report = { drivers: DriverRow[]; verdicts: SentFinding[] };
+/** What doctor reports. */
+export type Report = { drivers: DriverRow[]; findings: SentFinding[] };
 
 /** What the daemon tells of this host, its VMs and its images, and what of that it can mend. */
 export type DoctorWork = {
@@ -38,7 +38,7 @@ export function doctorWork(context: DoctorContext): DoctorWork {
     const ofVms = await allFindings(lifecycle);
     return withoutCircle({
       drivers: tabulate(survey, namesOf(choices)),
-      verdicts: [
+      findings: [
         bundleFinding(bundle),
         ...choiceFindings(survey, choices),
         dnsFinding(names),

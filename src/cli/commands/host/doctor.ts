@@ -7,7 +7,7 @@ import { renderTable } from '../../render/table.ts';
 import { paint } from '../../render/text.ts';
 import { safeLine } from '../../../lib/terminal-text.ts';
 
-type Finding = DoctorReport['verdicts'][number];
+type Finding = DoctorReport['findings'][number];
 type DriverCapability = DoctorReport['drivers'][number];
 
 export function declareCommand(cli: Cli) {
@@ -19,11 +19,11 @@ export function declareCommand(cli: Cli) {
   return showing(command, 'only the names of checks that fail').action(async (flags) => {
     const { fixed, report } = flags.fix === true ? await cli.api().doctorFix() : { fixed: [], report: await cli.api().doctor() };
     for (const one of fixed) cli.note(fixedLine(one));
-    const failing = report.verdicts.filter((finding) => finding.level === 'fail');
+    const failing = report.findings.filter((finding) => finding.level === 'fail');
     if (failing.length > 0) cli.exitCode = 3;
     await printOne(cli, flags, report, {
       name: () => failing.map((finding) => finding.name).join('\n'),
-      lines: ({ verdicts, drivers }) => [...findingLines(cli, verdicts.filter(isNews(drivers))), ...driverLines(cli, drivers)],
+      lines: ({ findings, drivers }) => [...findingLines(cli, findings.filter(isNews(drivers))), ...driverLines(cli, drivers)],
     });
   });
 }
