@@ -1,4 +1,4 @@
-// Images, as the API shows them and takes orders about them.
+// Images: the schemas of replies and requests.
 import { z } from 'zod';
 import { LIMITS, PACKAGE_NAME } from '../model/limits.ts';
 

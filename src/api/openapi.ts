@@ -83,7 +83,7 @@ function describeReply(components: Components, reply: Reply): Json {
   }
 }
 
-/** One response for each status; routes that refuse with the same codes share it. */
+/** One response for each status; routes that fail with the same codes share it. */
 function refusals(components: Components, codes: readonly ErrorCode[]): Json {
   const byStatus = Map.groupBy(codes, (code) => ERROR_CODES[code].status);
   return Object.fromEntries(
@@ -102,8 +102,8 @@ function errorResponse(components: Components, description: string, codes?: read
 }
 
 /**
- * @param io a schema may take less than it gives, as where a member has a default; what is sent is a component of its own
- * @returns the schema as JSON Schema; those with an id become components, and are referred to
+ * @param io an input may lack members that the output always has, because they have a default; each form is a component of its own
+ * @returns the schema as JSON Schema; a schema with an id becomes a component, and others refer to it
  */
 function jsonSchema(components: Components, schema: z.ZodType, io: 'input' | 'output'): Json {
   const { $schema: _dialect, $defs = {}, ...made } = z.toJSONSchema(schema, { io, unrepresentable: 'any' });

@@ -1,4 +1,4 @@
-// Ports of guests, and where the host has them.
+// Ports of guests, and the host ports that lead to them.
 import { z } from 'zod';
 
 const protocol = z.enum(['tcp', 'udp']);
@@ -14,7 +14,7 @@ export const portForwardSchema = z
   })
   .meta({ id: 'PortForward' });
 
-/** A forward and how it is now. */
+/** A forward and its present state. */
 export const portForwardViewSchema = z
   .strictObject({
     ...portForwardSchema.shape,

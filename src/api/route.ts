@@ -9,48 +9,48 @@ export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
 export type RouteName = `${Method} /${string}`;
 
 export type JsonReply = { kind: 'json'; status: 200 | 201 | 202; schema: z.ZodType };
-/** Work that continues after the answer; with Banger-Attach it is cancelled when the client leaves. */
+/** Work that continues after the reply. With the header Banger-Attach, the daemon cancels it when the client disconnects. */
 export type OperationReply = { kind: 'operation'; status: 202; schema: typeof operationSchema };
-/** A stream of JSON, one value a line. */
+/** A stream of JSON values, one per line. */
 export type LinesReply = { kind: 'lines'; status: 200; schema: z.ZodType; what: string };
 export type BytesReply = { kind: 'bytes'; status: 200; mediaType: string; what: string };
 export type NothingReply = { kind: 'nothing'; status: 204 };
-/** The connection leaves HTTP for the frames of docs/agent-protocol.md. */
+/** The connection switches from HTTP to the frames of docs/agent-protocol.md. */
 export type FramesReply = { kind: 'frames'; status: 101; what: string };
 export type Reply = JsonReply | OperationReply | LinesReply | BytesReply | NothingReply | FramesReply;
 
 export type Route = {
-  /** What it is for: one sentence without a full stop. */
+  /** What the route does: one sentence without a full stop. */
   does: string;
   query?: z.ZodObject;
   /** Sent as JSON. */
   body?: z.ZodType;
-  /** In place of JSON: what the bytes are that are streamed in, of any length. */
+  /** Instead of JSON: what the streamed bytes are; their length is not limited. */
   upload?: string;
   /** Default: DEFAULT_BODY_BYTES. */
   maxBodyBytes?: number;
   reply: Reply;
   /**
-   * What it refuses with, besides what its shape says already (`errorsOf`). What an operation fails with later is not the route's: it is
-   * in the operation, and can be anything.
+   * Error codes of the route, besides those that follow from its path and body (`errorsOf`). An operation that fails later does not count:
+   * the operation reports its own error.
    */
   errors: readonly ErrorCode[];
 };
 
 export type RouteTable = Readonly<Record<RouteName, Route>>;
 
-/** Routes about one thing, as people read them. */
+/** Routes about one subject, as the documentation groups them. */
 export type RouteGroup = { title: string; routes: RouteTable };
 
-/** JSON is small; files come as streams, which have no limit. */
+/** JSON is small. Files are streamed, without a limit. */
 export const DEFAULT_BODY_BYTES = 1024 ** 2;
 
-/** @returns the table as it is, with every member's own type. */
+/** @returns the same table, with the exact type of every member */
 export function declareRoutes<const Table extends RouteTable>(table: Table): Table {
   return table;
 }
 
-/** Answers with one value. @param status 201 where something was made by it, 202 where it only begins */
+/** Replies with one value. @param status 201 if the request created it, 202 if the work only begins */
 export function json<Schema extends z.ZodType>(schema: Schema, status: JsonReply['status'] = 200) {
   return { kind: 'json', status, schema } as const satisfies JsonReply;
 }
@@ -93,20 +93,20 @@ const PARTS: Readonly<Record<string, z.ZodString>> = {
   id: z.string().max(64).describe('id, or at least the four first digits of one id'),
 };
 
-/** @returns the schema of what the caller fills into a path; undefined when there is nothing to fill in */
+/** @returns the schema of the parts of a path that the caller fills in; undefined if there are none */
 export function paramsOf(path: string): z.ZodObject | undefined {
   const names = partsOf(path);
   return names.length === 0 ? undefined : z.object(Object.fromEntries(names.map((name) => [name, PARTS[name] ?? PART])));
 }
 
-/** What any route may refuse with: a member that it does not know, or a fault of ours. */
+/** Errors of every route: an unknown member, or a bug in banger. */
 export const COMMON_ERRORS: readonly ErrorCode[] = ['INVALID_INPUT', 'INTERNAL'];
 export const REFERENCE_ERRORS: readonly ErrorCode[] = ['NOT_FOUND', 'AMBIGUOUS_REFERENCE'];
 export const BODY_ERRORS: readonly ErrorCode[] = ['PAYLOAD_TOO_LARGE'];
 
-/** Where another image is named, or the default one is taken. */
+/** Routes that take the name of an image, or use the default image. */
 export const IMAGE_ERRORS = ['NOT_FOUND', 'AMBIGUOUS_REFERENCE', 'BUNDLE_MISSING', 'BUNDLE_BROKEN'] as const satisfies ErrorCode[];
-/** What a host may lack for work that it has to do. */
+/** Errors of work for which this host may lack something. */
 export const HOST_ERRORS = [
   'PREREQUISITE_MISSING',
   'NO_SPACE',
@@ -115,7 +115,7 @@ export const HOST_ERRORS = [
   'UNSUPPORTED',
 ] as const satisfies ErrorCode[];
 
-/** @returns every code that the route may refuse with, by status: what it declares, and what follows from its path and body */
+/** @returns every error code of the route, by status: the declared codes, and those that follow from its path and body */
 export function errorsOf(name: string, route: Route): ErrorCode[] {
   const isReference = partsOf(splitName(name).path).some((part) => Object.hasOwn(PARTS, part));
   const codes = new Set([

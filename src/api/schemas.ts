@@ -124,7 +124,7 @@ const findingSchema = z
   })
   .meta({ id: 'Finding' });
 
-/** What one driver, with one accelerator where it has several, can do on this host. */
+/** What one driver can do on this host; a driver with several accelerators has one entry for each. */
 const driverCapabilitySchema = z
   .strictObject({
     kind: z.enum(['hypervisor', 'network', 'storage']),
@@ -142,7 +142,7 @@ export const doctorReportSchema = z
   .strictObject({ drivers: z.array(driverCapabilitySchema), findings: z.array(findingSchema) })
   .meta({ id: 'DoctorReport' });
 
-/** What became of each finding that could be fixed, and what is found after that. */
+/** The result of each repair, and the report after the repairs. */
 export const doctorFixSchema = z
   .strictObject({
     fixed: z.array(
@@ -242,7 +242,7 @@ export const healthSchema = z
   })
   .meta({ id: 'Health' });
 
-/** What an ssh client needs to reach the VM through `banger internal ssh-proxy`. */
+/** What an ssh client needs to reach this VM through `banger internal ssh-proxy`. */
 export const sshAccessSchema = z
   .strictObject({
     user: z.string(),
@@ -253,7 +253,7 @@ export const sshAccessSchema = z
   })
   .meta({ id: 'SshAccess' });
 
-/** What an ssh client needs that is the same for all VMs. */
+/** What an ssh client needs for every VM. */
 export const sshLoginSchema = sshAccessSchema.pick({ user: true, privateKeyPath: true }).meta({ id: 'SshLogin' });
 
 const diskUseSchema = z.strictObject({
@@ -262,7 +262,7 @@ const diskUseSchema = z.strictObject({
   usedBytes: z.number().nullable().describe("what the guest's file system says; null when it does not run or does not answer"),
 });
 
-/** What VMs use, and what is set aside for them. */
+/** What VMs use, and what is reserved for them. */
 export const statsSchema = z
   .strictObject({
     time: z.string(),

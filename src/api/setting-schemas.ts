@@ -1,4 +1,4 @@
-// What may be asked of each setting of a VM, from the declarations that the CLI reads, too.
+// Schemas of the settings of a VM, from the declarations that the CLI reads, too.
 import { z } from 'zod';
 import { LIMITS } from '../model/limits.ts';
 import { type AllSettings, allSettings, type Member } from '../model/settings/all.ts';

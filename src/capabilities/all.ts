@@ -13,7 +13,7 @@ import { space } from './space.ts';
 import { ssh } from './ssh.ts';
 import { workDisk } from './work-disk.ts';
 
-/** Every capability, in the order of start; stop walks it backwards. Disks first: their order is /dev/vda, /dev/vdb. */
+/** Every capability, in the order of a start. A stop goes through them in reverse. Disks come first: their order is /dev/vda, /dev/vdb. */
 export const ALL_CAPABILITIES: readonly Capability[] = [
   resources,
   rootOverlay,

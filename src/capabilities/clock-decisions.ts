@@ -1,19 +1,19 @@
 import type { ClockReading } from '../guest/clock.ts';
 
-/** What is done about a guest's clock. */
+/** How to correct a guest's clock. */
 export type ClockDecision = { do: 'nothing' } | { do: 'step' | 'slew'; byMs: number };
 
-/** Smaller steps of the clock go unnoticed. */
+/** Programs do not notice smaller steps of the clock. */
 const STEP_FROM_MS = 100;
-/** Neither the way of a reading nor a second of slewing is more exact. */
+/** Neither a reading nor a second of slewing is more exact than this. */
 const SLEW_FROM_MS = 5;
-/** After a start or a pause there is no time yet that anybody relies on. */
+/** After a start or a pause, no program relies on the guest's time yet. */
 const STEP_AT_ONCE_FROM_MS = 20;
 
 /**
- * @param occasion `gap`: the guest's clock or the host's has just begun, stood still or jumped; `watch`: nothing is known to have happened
- * @returns what brings the guest's clock to the host's. One that an NTP program of the guest keeps is left to it, but for gaps, which such
- * a program takes long to notice.
+ * @param occasion `gap`: a clock of the guest or the host has just started, stopped or jumped; `watch`: a periodic check
+ * @returns how to set the guest's clock to the host's. If an NTP program of the guest keeps the clock, banger corrects only gaps, because
+ * such a program takes long to notice them.
  */
 export function decideClock({ offsetMs, uncertaintyMs, isKeptInside }: ClockReading, occasion: 'gap' | 'watch'): ClockDecision {
   const surelyMs = Math.abs(offsetMs) - uncertaintyMs;

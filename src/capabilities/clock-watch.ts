@@ -3,18 +3,18 @@ import { decideClock } from './clock-decisions.ts';
 import type { LiveMachine } from '../context/machines.ts';
 import type { VmContext } from '../context/vm-context.ts';
 
-/** Out of the way of a start; its own order to the guest has set the clock nearly right by then. */
+/** After the start is over: the guest agent has set the clock nearly right at personalisation. */
 const FIRST_LOOK_MS = 1000;
-/** Clocks drift by some parts in a hundred thousand; a minute of that is a millisecond. */
+/** Clocks drift by some parts in a hundred thousand: about a millisecond a minute. */
 const LOOK_EVERY_MS = 60_000;
-/** After a look that told nothing; doubled while the guest does not answer at all, since it may be paused for long. */
+/** The next attempt after a failed one. The delay doubles while the guest does not answer at all, since it may be paused for long. */
 const RETRY_MS = 5000;
-/** What a guest does with an order is looked at again, so often. */
+/** How often to check whether the guest has carried out an order. */
 const ATTEMPTS = 4;
 
 /**
- * Keeps the guest's clock at the host's for as long as the machine is held: after its start and its adoption, after every time
- * that its vCPUs stood still, after every jump of the host's clock, after every time that it was set, and once a minute.
+ * Keeps the guest's clock at the host's while the daemon holds the machine. It checks the clock after start and adoption, whenever the
+ * vCPUs stood still, whenever the host's clock jumped, whenever the guest's clock was set, and once a minute.
  */
 export function watchClock({ services, vm }: Pick<VmContext, 'services' | 'vm'>, live: LiveMachine): void {
   const { signal } = live.companions;
@@ -37,7 +37,7 @@ export function watchClock({ services, vm }: Pick<VmContext, 'services' | 'vm'>,
       if (!isKnown && present === 'gap') occasion = 'gap';
       schedule(isKnown && occasion === 'watch' ? LOOK_EVERY_MS : RETRY_MS);
     } catch (error) {
-      // One that was silent may have stood still.
+      // A guest that did not answer may have stood still.
       occasion = 'gap';
       if (silentFor === 0 && !signal.aborted) services.world.warn('the clock of a VM is not known', { vm: vm.name, reason: textOf(error) });
       schedule(Math.min(RETRY_MS * 2 ** silentFor++, LOOK_EVERY_MS));
@@ -45,7 +45,7 @@ export function watchClock({ services, vm }: Pick<VmContext, 'services' | 'vm'>,
     isLooking = false;
   };
   const noteGap = (): void => {
-    // One that comes in the middle of a look is seen by the next.
+    // If another event comes during a check, the next check handles it.
     occasion = 'gap';
     if (!isLooking) schedule(0);
   };
@@ -58,7 +58,7 @@ export function watchClock({ services, vm }: Pick<VmContext, 'services' | 'vm'>,
   schedule(FIRST_LOOK_MS);
 }
 
-/** @returns whether it is known that the clock is right */
+/** @returns whether the clock is known to be right */
 async function correct({ agent, companions: { signal } }: LiveMachine, occasion: 'gap' | 'watch'): Promise<boolean> {
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const reading = await agent.readClock({ signal });
@@ -69,13 +69,13 @@ async function correct({ agent, companions: { signal } }: LiveMachine, occasion:
     const decision = decideClock(reading, occasion);
     if (decision.do === 'nothing') return isSure(reading);
     await agent.moveClock(decision.do === 'step' ? { stepMs: decision.byMs } : { slewMs: decision.byMs }, { signal });
-    // Slewing takes its time, and the next look sees how far it came.
+    // Slewing takes time; the next check sees how far it came.
     if (decision.do === 'slew') return isSure(reading);
   }
   return false;
 }
 
-/** Beyond this a reading says too little; the next one may be less disturbed. */
+/** A reading that is less exact than this is worthless; the next one may be better. */
 const SURE_MS = 50;
 
 function isSure({ uncertaintyMs }: ClockReading): boolean {

@@ -1,5 +1,5 @@
 import type { Capability } from '../context/capability.ts';
 import { watchClock } from './clock-watch.ts';
 
-/** The time of the host in the guest. */
+/** Gives the guest the host's time. */
 export const clock: Capability = { name: 'clock', companion: { whileUp: watchClock } };

@@ -22,7 +22,7 @@ export const dnsName: Capability = {
   async doctor({ vm, services, addressOnHost: address }) {
     if (vm.state !== 'running') return [];
     const answer = await services.vms.names.ask(vm.name);
-    // A server that does not listen is one finding of the host's, not one for each VM.
+    // A name server that does not listen is one finding about the host, not one for each VM.
     if (answer === undefined || answer.address === address) return [];
     const reason = `${vm.name}.vm is answered with ${answer.address ?? 'nothing'} and not with ${address}`;
     const fix = { did: `published ${vm.name}.vm as ${address}`, apply: () => services.vms.names.set(vm.name, address) };

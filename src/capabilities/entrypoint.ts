@@ -1,6 +1,6 @@
 import type { Capability } from '../context/capability.ts';
 
-/** What the image of a container runs, where no init of its own would. */
+/** The entrypoint of a container image that has no init of its own. */
 export const entrypoint: Capability = {
   name: 'entrypoint',
   traits: { ofOwnSystem: true },

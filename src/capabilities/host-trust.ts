@@ -1,4 +1,4 @@
-// The trust of the host in a guest: authorities that were added to it, and its proxies (--host-ca, --host-proxy).
+// Gives a guest the trust of its host: certificate authorities that were added to it, and its proxies (--host-ca, --host-proxy).
 import type { CallOptions } from '../guest/agent-call.ts';
 import type { AgentClient } from '../guest/agent-client.ts';
 import type { FileStatus } from '../guest/agent-replies.ts';
@@ -10,16 +10,16 @@ import { withBlock } from '../model/host-trust.ts';
 import type { HostTrust } from '../model/settings/host-trust.ts';
 import type { Capability } from '../context/capability.ts';
 
-/** The authorities alone, for programs that take more of them beside their own, such as Node. */
+/** Only the authorities of the host, for programs such as Node that take additional authorities. */
 const EXTRA_FILE = '/etc/banger-host-ca.pem';
-/** What programs read all authorities from: Debian, Alpine, Void; Fedora; Arch; SUSE. Links to them are not written to. */
+/** The files from which programs read all authorities: Debian, Alpine, Void; Fedora; Arch; SUSE. banger does not write to links. */
 const BUNDLES = [
   '/etc/ssl/certs/ca-certificates.crt',
   '/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem',
   '/etc/ca-certificates/extracted/tls-ca-bundle.pem',
   '/var/lib/ca-certificates/ca-bundle.pem',
 ];
-/** What those files are made of, so that the next update of the guest keeps ours. */
+/** The sources of those files, so that the guest's next update keeps banger's authorities. */
 const ANCHORS = [
   '/usr/local/share/ca-certificates',
   '/etc/pki/ca-trust/source/anchors',
@@ -28,13 +28,13 @@ const ANCHORS = [
 ];
 const ANCHOR_NAME = 'banger-host';
 const ENVIRONMENT = '/etc/environment';
-/** Services of systemd read no /etc/environment. */
+/** systemd services do not read /etc/environment. */
 const SYSTEMD = '/etc/systemd/system.conf';
 const APT = '/etc/apt/apt.conf.d';
 const APT_NAME = '99banger-host-proxy';
 const MOST_FILE_BYTES = 4 * 1024 ** 2;
 
-/** Runs before the image's init, so that no service starts without it; removed when `vm set` says so. */
+/** Runs before the image's init, so that every service has it from its start. `vm set` can take it away. */
 export const hostTrust: Capability = {
   name: 'host-trust',
   traits: { ofOwnSystem: true },
@@ -47,7 +47,7 @@ export const hostTrust: Capability = {
     try {
       await giveTrust(agent, { certificates, proxies }, options);
     } catch (error) {
-      // A full or read-only disk must not keep a VM from starting.
+      // A full or read-only disk must not prevent the start.
       if (!(error instanceof BangerError) || error.code !== 'GUEST_FILE') throw error;
       const reason = `the guest does not have all that it is to trust of the host: ${error.message}`;
       context.operation.log(reason);
@@ -63,7 +63,7 @@ export const hostTrust: Capability = {
       try {
         await removeFiles(context, { hostCa: hostCa === false, hostProxy: hostProxy === false }, signal);
       } catch (error) {
-        // A guest without a shell must not keep a VM from starting.
+        // A guest without a shell must still start.
         if (signal.aborted) throw error;
         context.operation.log(`files of the host's trust stay in the guest: ${error instanceof Error ? error.message : String(error)}`);
       }
@@ -71,20 +71,20 @@ export const hostTrust: Capability = {
   },
 };
 
-/** Looks for what the guest is to be given. @throws NOT_FOUND, CONFIG_INVALID, UNSUPPORTED */
+/** Collects what to give to the guest. @throws NOT_FOUND, CONFIG_INVALID, UNSUPPORTED */
 export async function checkTrust({ world: { trust } }: LifecycleServices, { hostCa, hostProxy }: HostTrust): Promise<void> {
   if (hostCa === true) await trust.certificates();
   if (hostProxy === true) trust.proxyVariables();
 }
 
-/** Takes all of it out of a guest that runs: what an image is made of must not trust whom its builder trusted. */
+/** Removes everything from a running guest: an image must not inherit the trust of the host that built it. */
 export async function takeTrustBack(context: VmContext, signal: AbortSignal): Promise<void> {
   const { agent } = context.services.vms.machines.get(context.vm);
   await giveTrust(agent, { certificates: [], proxies: {} }, { signal });
   await removeFiles(context, { hostCa: true, hostProxy: true }, signal);
 }
 
-/** @returns whether somebody has said anything about it, so that there is something to give or to take back */
+/** @returns whether the setting was ever made, so that there is something to give or to remove */
 export function isTrusting({ hostCa, hostProxy }: HostTrust): boolean {
   return hostCa !== undefined || hostProxy !== undefined;
 }
@@ -119,7 +119,7 @@ async function giveTrust(agent: AgentClient, { certificates, proxies }: Trust, o
     await guest.put(`${APT}/${APT_NAME}`, aptLines(proxies));
 }
 
-/** systemd-system.conf(5); `%` begins a specifier there. */
+/** systemd-system.conf(5): `%` begins a specifier. */
 function systemdLines(variables: readonly [string, string][]): string[] {
   const words = variables.map(([name, value]) => `"${name}=${value.replaceAll('%', '%%')}"`);
   return words.length === 0 ? [] : ['[Manager]', `DefaultEnvironment=${words.join(' ')}`];
@@ -149,7 +149,7 @@ function filesOf(agent: AgentClient, options: CallOptions) {
   return {
     typeOf,
     put,
-    /** Replaces our block in a file, which is made when it is not there and there is something to say. */
+    /** Replaces banger's block in a file. Creates the file if it is missing and the block is not empty. */
     async edit(path: string, lines: readonly string[], ifAbsent: 'make it' | 'only if it is there' = 'make it'): Promise<void> {
       const type = await typeOf(path);
       if (type !== 'file' && (type !== undefined || ifAbsent !== 'make it' || lines.length === 0)) return;
@@ -169,7 +169,7 @@ async function read(agent: AgentClient, path: string, options: CallOptions): Pro
     bytes += (chunk as Buffer).length;
     if (bytes > MOST_FILE_BYTES) throw new BangerError('GUEST_FILE', `${path} of the guest is larger than ${MOST_FILE_BYTES} bytes`);
   }
-  // Not utf8: what is no valid text must come back as it was.
+  // Not utf8: bytes that are not valid text must stay as they are.
   return { text: Buffer.concat(chunks).toString('latin1'), mode };
 }
 
@@ -177,7 +177,7 @@ async function* once(bytes: Buffer): AsyncGenerator<Buffer> {
   yield bytes;
 }
 
-/** The agent removes no files, so a command in the guest does. @throws what the agent throws; COMMAND_FAILED */
+/** Runs a command in the guest, because the guest agent cannot remove files. @throws what the agent throws; COMMAND_FAILED */
 async function removeFiles(
   { vm, services }: VmContext,
   { hostCa, hostProxy }: { hostCa: boolean; hostProxy: boolean },

@@ -3,7 +3,7 @@ import type { VmContext } from '../context/vm-context.ts';
 import type { Capability } from '../context/capability.ts';
 import { tellGuest } from './tell-guest.ts';
 
-/** Who the guest is: name, hosts file, machine id and random seed. */
+/** The guest's identity: name, hosts file, machine id and random seed. */
 export const hostname: Capability = {
   name: 'hostname',
   guestConfig(context, draft) {
@@ -11,7 +11,7 @@ export const hostname: Capability = {
     const { hostname: name, hosts } = namesOf(context);
     draft.hostname = name;
     draft.hosts.push(...hosts);
-    // The id is random already, and stays the same over restarts as a machine id must.
+    // The VM's id is random already, and stays the same over restarts, as a machine id must.
     draft.machineId = vm.id;
     draft.randomSeed = services.world.ids.randomBase64(64);
   },

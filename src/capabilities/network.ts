@@ -9,10 +9,10 @@ import type { Vm } from '../model/vm.ts';
 import type { Capability } from '../context/capability.ts';
 import { tellGuest } from './tell-guest.ts';
 
-/** Of this start. */
+/** The network attachment of this start. */
 const attachment = stepResult<NetworkAttachment>('the network of the VM');
 
-/** The VM's link to the others and the outside. */
+/** Connects the VM to other VMs and to the outside. */
 export const network: Capability = {
   name: 'network',
   beforeStart: {
@@ -52,10 +52,10 @@ export const network: Capability = {
   },
 };
 
-/** Why a network cannot be asked at all. */
+/** Error codes which mean that the network is not available at all. */
 const ABSENT = new Set<string>(['PREREQUISITE_MISSING', 'BUNDLE_MISSING', 'BUNDLE_BROKEN']);
 
-/** What made it may be gone from this host; what it left is swept when it is back, and keeps nobody from stopping the VM. */
+/** The network's driver may be missing on this host. The stop succeeds all the same; a sweep removes the rest once the driver is back. */
 async function detach(context: VmContext): Promise<void> {
   const { recorded, vm, services, unreleased } = context;
   const { runtime } = vm;
@@ -72,7 +72,7 @@ async function detach(context: VmContext): Promise<void> {
   }
 }
 
-/** A record that says what the running VM has not would be believed. */
+/** The record must not claim a network state that the running VM does not have. */
 function assertNatCanChange(services: LifecycleServices, vm: Vm, nat: boolean): void {
   if (vm.state !== 'running') return;
   const driver = services.vms.drivers.of(vm.runtime).network;

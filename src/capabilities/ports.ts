@@ -6,10 +6,10 @@ import type { VmContext } from '../context/vm-context.ts';
 import type { PortForward } from '../model/vm.ts';
 import type { Capability } from '../context/capability.ts';
 
-/** Between losing the watch (the agent restarted, the channel broke) and the next try. */
+/** The delay after a lost watch (the guest agent restarted, or the channel broke). */
 const RETRY_MS = 1000;
 
-/** Ports that open in the guest appear on the VM's loopback address, and vanish with it; so do the user's forwards. */
+/** Makes ports that open in the guest reachable on the VM's loopback address until they close; also opens the user's forwards. */
 export const ports: Capability = {
   name: 'ports',
   traits: { forPeople: true },
@@ -31,7 +31,7 @@ export const ports: Capability = {
   },
 };
 
-/** Opens forwards before the guest listens. A port that another program has is reported, and does not stop the start. */
+/** Opens forwards before the guest listens. If another program has a port, banger reports it and goes on with the start. */
 async function openForwards(context: VmContext, live: LiveMachine): Promise<void> {
   try {
     for (const { problem } of await reachPorts(context, live))
@@ -42,8 +42,8 @@ async function openForwards(context: VmContext, live: LiveMachine): Promise<void
 }
 
 /**
- * Makes reachable what listens in the guest and what the user asked for, one change after the other.
- * @param guestPorts what listens now; default: what was known last
+ * Makes the guest's listeners and the user's forwards reachable, one change at a time.
+ * @param guestPorts the guest's present listeners; default: the last known ones
  * @returns one result for each listener and forward
  * @throws NETWORK_FAILED
  */
@@ -63,7 +63,7 @@ export function reachPorts(context: VmContext, live: LiveMachine, guestPorts?: r
   return work;
 }
 
-/** @returns the forward as networks know it */
+/** @returns the forward in the form of the network contract */
 export function listenerOf({
   protocol,
   guestPort,
@@ -115,8 +115,8 @@ async function watchOnce(context: VmContext, live: LiveMachine, signal: AbortSig
 }
 
 /**
- * Which listeners are worth a forward: those that a connection to the guest's address reaches. Loopback listeners stay the
- * guest's own affair; a service on both IPv4 and IPv6 is one.
+ * Selects the listeners to forward: those that accept connections to the guest's address. Listeners on the guest's loopback stay inside the
+ * guest; a service on both IPv4 and IPv6 counts once.
  */
 export function listenersOf(guestPorts: readonly GuestPort[]): GuestListener[] {
   const seen = new Map<string, GuestListener>();

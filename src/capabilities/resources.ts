@@ -2,7 +2,7 @@ import { formatSize } from '../lib/size.ts';
 import { BangerError } from '../model/errors.ts';
 import type { Capability } from '../context/capability.ts';
 
-/** Processors and memory, which the VMM takes out of the record itself. */
+/** Processors and memory. The VMM reads them from the record. */
 export const resources: Capability = {
   name: 'resources',
   checkNew: ({ settings }, { memoryMib }) => checkMemory(memoryMib, settings.hostMemoryMib),

@@ -5,7 +5,7 @@ import { stepResult } from '../context/step-result.ts';
 import type { Step } from '../context/pipeline.ts';
 import type { Capability, Change } from '../context/capability.ts';
 
-/** Of this start. */
+/** The disk of this start. */
 const attached = stepResult<AttachedDisk>('the root disk');
 
 /** The VM's private copy-on-write layer over the image's root file system: /dev/vda. */
@@ -62,7 +62,7 @@ export const rootOverlay: Capability = {
   },
 };
 
-/** @returns how storage drivers know the VM's root disk */
+/** @returns the VM's root disk in the form of the storage contract */
 export function rootDiskOf({ vm, paths }: Pick<VmContext, 'vm' | 'paths'>): Disk {
   return { vmId: vm.id, path: paths.rootOverlay };
 }
@@ -71,7 +71,7 @@ function isGrown({ from, to }: Change): boolean {
   return to.spec.rootOverlayBytes > from.spec.rootOverlayBytes;
 }
 
-/** Without a way back. */
+/** Cannot be undone. */
 function grow(toBytes: number): Step<VmContext> {
   return {
     name: 'root-overlay',

@@ -12,14 +12,14 @@ const SERVICE_TIMEOUT_MS = 600_000;
 /** How long doctor waits for an answer of the guest. */
 const ASK_TIMEOUT_MS = 3000;
 
-/** @returns the command that tells what became of the services of a VM */
+/** @returns the command that shows what happened to the VM's services */
 function howToLook(name: string, initSystem: InitSystem): string {
-  // What the agent runs in place of an init writes to the console.
+  // The guest agent writes the output of an entrypoint to the console.
   if (initSystem === 'none') return `banger vm logs ${name}`;
   return `banger vm exec ${name} -- ${initSystem === 'runit' ? "sh -c 'sv status /etc/service/*'" : 'systemctl --failed'}`;
 }
 
-/** Waits for the ports. @returns those on which nobody listens when the guest had its time */
+/** Waits for the ports. @returns the ports that still have no listener at the time limit */
 async function missingAtLast({ vm, image, services }: VmContext, signal: AbortSignal): Promise<number[]> {
   const { agent } = services.vms.machines.get(vm);
   let deadline = performance.now() + SERVICE_TIMEOUT_MS;
@@ -49,7 +49,7 @@ export const services: Capability = {
       if (missing.length === 0) return;
       const reason = `nothing listens on guest port ${missing.join(', ')} of ${vm.name}`;
       const remedy = howToLook(vm.name, image.initSystem);
-      // A new VM is what its image is; of one that was used before, its owner decides what runs in it.
+      // A new VM runs what its image declares. In a VM that was used before, its owner decides what runs.
       if (vm.state === 'creating') throw new BangerError('TIMEOUT', reason, { remedy });
       context.operation.log(reason);
       addTroubles(context, [{ reason, remedy }]);

@@ -3,15 +3,15 @@ import type { DiskUsage } from '../drivers/storage/contract.ts';
 const MIB = 1024 ** 2;
 const GIB = 1024 ** 3;
 
-/** When less is left in an overlay, more is given: what a guest writes between two looks must fit. */
+/** If less is left in an overlay, banger extends it: what a guest writes between two checks must fit. */
 const OVERLAY_LEAST_BYTES = 128 * MIB;
-/** What is left then; who writes much goes on writing. */
+/** What is left after an extension. */
 export const OVERLAY_AHEAD_BYTES = 512 * MIB;
 
-/** What a look at an overlay asks for. */
+/** The action after a check of an overlay. */
 export type OverlayDecision = { do: 'nothing' } | { do: 'extend'; sizeBytes: number } | { do: 'report'; problem: string };
 
-/** @returns what keeps the guest from running into the end of the space that its overlay has */
+/** @returns how to keep the guest from filling the space of its overlay */
 export function decideOverlay({ usedBytes, sizeBytes, limitBytes, state }: DiskUsage): OverlayDecision {
   if (state === 'overflow') {
     return { do: 'report', problem: 'its root disk ran full and takes no more writes; what was written before is kept: restart the VM' };
@@ -21,25 +21,25 @@ export function decideOverlay({ usedBytes, sizeBytes, limitBytes, state }: DiskU
   return { do: 'extend', sizeBytes: Math.min(usedBytes + OVERLAY_AHEAD_BYTES, limitBytes) };
 }
 
-/** A guest has to wait while it can still write what it writes until the next look. */
+/** Below this, the guest waits. It leaves room for what the guest can write until the next check. */
 const HOST_LEAST_BYTES = 64 * MIB;
-/** Apart from the other, so that a VM is not stopped and continued again and again. */
+/** Above the other mark, so that banger does not stop and continue a VM again and again. */
 const HOST_ENOUGH_BYTES = 128 * MIB;
-/** Per second: what the fastest of a developer's disks take. */
+/** Bytes per second: the fastest disks of developers' computers. */
 const FASTEST_WRITE_BYTES = 4 * GIB;
 
-/** What a look at the host's free space asks for; between the two marks all stays as it is. */
+/** The action after a check of the host's free space. Between the two marks, nothing changes. */
 export type HostDecision = { do: 'nothing' } | { do: 'go on' } | { do: 'hold'; untilBytes: number };
 
-/** @param freeBytes of the file system that holds the disks of the VM */
+/** @param freeBytes of the file system that holds the VM's disks */
 export function decideHost(freeBytes: number): HostDecision {
   if (freeBytes < HOST_LEAST_BYTES) return { do: 'hold', untilBytes: HOST_ENOUGH_BYTES };
   return freeBytes >= HOST_ENOUGH_BYTES ? { do: 'go on' } : { do: 'nothing' };
 }
 
 /**
- * @param usualMs the pace of looks at what is small
- * @returns milliseconds until what is free now could have been written: rarely on a disk with room, and often on one that is nearly full
+ * @param usualMs the interval of checks for a small amount of free space
+ * @returns milliseconds until a guest could have written all that is free now: long on a disk with room, short on a nearly full one
  */
 export function nextLookMs(freeBytes: number, usualMs: number): number {
   const fullAfterMs = (1000 * (freeBytes - HOST_LEAST_BYTES)) / FASTEST_WRITE_BYTES;

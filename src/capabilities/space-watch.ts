@@ -5,16 +5,16 @@ import type { LiveMachine } from '../context/machines.ts';
 import { OVERLAY_AHEAD_BYTES, decideHost, decideOverlay, nextLookMs } from './space-decisions.ts';
 import type { VmContext } from '../context/vm-context.ts';
 
-/** Who looks at the space of a VM: the VMM itself, the storage driver's count of its overlay, or the host's count of what is free. */
+/** Who reports on the space of a VM: the VMM itself, the storage driver's count of its overlay, or the host's free space. */
 type Source = 'vmm' | 'overlay' | 'host';
 
 const FULL = "the host's disk is full";
 
 /**
- * Keeps an eye on the space for the VM for as long as the machine is held, so that on a full disk of the host the guest's writes wait in
- * place of failing, and go on when there is room again. A VMM that pauses by itself tells of it. For one that cannot (Firecracker
- * hands the error to the guest) the free space of the host is watched, and the disks are held before there is none. And drivers whose
- * overlays are of limited size are given space ahead of what the guest writes.
+ * Watches the space of a VM while the daemon holds the machine. When the host's disk is full, the guest's writes wait instead of failing,
+ * and continue when there is room again. A VMM that pauses by itself reports it. For Firecracker, which hands the error to the guest,
+ * banger watches the host's free space and holds the disks before it runs out. Overlays of limited size are extended before the guest fills
+ * them.
  */
 export function watchSpace(context: VmContext, live: LiveMachine): void {
   const { machine, companions } = live;
@@ -32,7 +32,7 @@ export function watchSpace(context: VmContext, live: LiveMachine): void {
   for (const { look } of looks) repeat(context.services.settings.spaceCheckMs, companions.signal, () => look(watch));
 }
 
-/** @param task says when it is due again, in milliseconds */
+/** @param task returns when it must run again, in milliseconds */
 function repeat(firstMs: number, signal: AbortSignal, task: () => Promise<number>): void {
   let timer: NodeJS.Timeout | undefined;
   const schedule = (ms: number): void => {
@@ -44,28 +44,28 @@ function repeat(firstMs: number, signal: AbortSignal, task: () => Promise<number
   signal.addEventListener('abort', () => clearTimeout(timer), { once: true });
 }
 
-/** What is wrong with the space of one VM, by who said it, and who wants its writes to wait. */
+/** The problems with the space of one VM, by their source, and which sources hold its writes. */
 class SpaceWatch {
   readonly context: VmContext;
   readonly #live: LiveMachine;
   readonly #problems = new Map<Source, string | null>();
-  /** Those that have not looked yet. */
+  /** Sources that have not checked yet. */
   readonly #silent: Set<Source>;
-  /** An earlier daemon may have died between holding and writing it down, so each that looks releases first. */
+  /** An earlier daemon may have died between holding the disks and recording it, so each source begins by releasing. */
   readonly #holders: Set<Source>;
-  /** What is written down. */
+  /** The recorded problem. */
   #told: string | null;
 
   constructor(context: VmContext, live: LiveMachine, sources: readonly Source[]) {
     this.context = context;
     this.#live = live;
-    // A running VM has a last error from here alone; the daemon that paused it may be gone.
+    // The last error of a running VM comes from here alone; the daemon that paused the VM may be gone.
     this.#told = context.vm.lastError;
     this.#silent = new Set(sources);
     this.#holders = new Set(sources);
   }
 
-  /** Lets the guest's writes wait for as long as this source does not release them. @returns what waits, for the user */
+  /** Holds the guest's writes until this source releases them. @returns what waits, for the user */
   async hold(source: Source): Promise<string> {
     const { machine } = this.#live;
     if (this.#silent.has(source) || this.#holders.size === 0) {
@@ -84,18 +84,18 @@ class SpaceWatch {
     this.#holders.delete(source);
   }
 
-  /** Writes a change down, once. */
+  /** Records a change once. */
   tell(source: Source, problem: string | null): void {
     this.#silent.delete(source);
     this.#problems.set(source, problem);
     const worst = [...this.#problems.values()].find((one) => one !== null) ?? null;
-    // While one has yet to look, the word of an earlier daemon stands.
+    // Until every source has checked, the record of an earlier daemon stays.
     if (worst === this.#told || (worst === null && this.#silent.size > 0) || this.#live.companions.signal.aborted) return;
     const { services, vm } = this.context;
     try {
       services.vms.records.update(vm.id, { lastError: worst });
     } catch (error) {
-      // The disk that is full may be the one of the records; the next look tells it.
+      // The full disk may be the one that holds the database; the next check records it.
       services.world.warn('what a VM lacks could not be written down', { vm: vm.name, problem: worst, reason: textOf(error) });
       return;
     }
@@ -122,7 +122,7 @@ async function lookAtOverlay(watch: SpaceWatch): Promise<number> {
   return services.settings.spaceCheckMs;
 }
 
-/** @returns what the user is told; the guest's writes wait when it is for lack of space */
+/** @returns the message for the user; if space is short, the guest's writes wait */
 async function problemOfOverlay(watch: SpaceWatch, error: unknown): Promise<string> {
   if (!(error instanceof BangerError) || error.code !== 'NO_SPACE') return `the space of its root disk is not known: ${textOf(error)}`;
   return heldFor(watch, 'overlay', OVERLAY_AHEAD_BYTES);

@@ -1,5 +1,5 @@
 import type { Capability } from '../context/capability.ts';
 import { watchSpace } from './space-watch.ts';
 
-/** Room on the host for what the guest writes. */
+/** Room on the host for the guest's writes. */
 export const space: Capability = { name: 'space', companion: { whilePowered: watchSpace } };

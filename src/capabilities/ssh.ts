@@ -2,7 +2,7 @@ import type { VmContext } from '../context/vm-context.ts';
 import { BangerError } from '../model/errors.ts';
 import type { Capability } from '../context/capability.ts';
 
-/** Login by key: the host key is made here and given to the guest, so that it is known and never trusted blindly. */
+/** Login by key. banger makes the host key and gives it to the guest, so nobody has to trust an unknown key. */
 export const ssh: Capability = {
   name: 'ssh',
   prepare: {
@@ -27,7 +27,7 @@ export const ssh: Capability = {
     const base = { name: 'ssh', vm: vm.name, code: 'NOT_FOUND', remedy: 'banger doctor --fix' } as const;
     if (vm.sshHostKey === null || !(await services.world.files.exists(paths.sshHostKey))) {
       const reason = `the SSH host key of ${vm.name} is gone (${paths.sshHostKey})`;
-      // The guest that runs has the old one, and ssh must go on to know it.
+      // The running guest has the old key, and ssh must still accept it.
       if (vm.runtime?.process !== undefined)
         return [{ ...base, level: 'warn', reason, remedy: `banger vm stop ${vm.name} && banger doctor --fix` }];
       return [
@@ -53,5 +53,5 @@ async function makeKey({ paths, services, update, vm }: VmContext): Promise<void
   update({ sshHostKey: key.public });
 }
 
-/** A line of known_hosts, under an alias that no address and no name of the VM can change. */
+/** A line of known_hosts, under an alias that no address or name of the VM can change. */
 const knownHost = (vm: { id: string }, publicKey: string): string => `banger-${vm.id} ${publicKey}\n`;

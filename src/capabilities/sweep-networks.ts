@@ -4,7 +4,7 @@ import type { Vm } from '../model/vm.ts';
 import { makeContext } from '../context/vm-context.ts';
 
 /**
- * Each network keeps what belongs to VMs that it joined: they run, or nobody can tell that they do not.
+ * Sweeps all networks. Each network keeps the objects of VMs that run, and of VMs whose state is unknown.
  * @returns whether every network that has joined one of the VMs could be swept
  */
 export async function sweepNetworks(services: LifecycleServices): Promise<boolean> {
@@ -24,12 +24,12 @@ export async function sweepNetworks(services: LifecycleServices): Promise<boolea
   return isDone;
 }
 
-/** Of a VM whose records were lost it may not be known which network it has. */
+/** If a VM's record was lost, its network may be unknown. */
 function mayHaveJoined({ state, runtime }: Vm, network: string): boolean {
   return runtime?.networkDriver === network || (state === 'running' && runtime?.networkDriver === undefined);
 }
 
-/** What cannot be had on this host has nothing to sweep. */
+/** A network that is not available on this host has nothing to sweep. */
 function isAbsent(error: unknown): boolean {
   return error instanceof BangerError && error.code === 'PREREQUISITE_MISSING';
 }

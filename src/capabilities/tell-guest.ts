@@ -1,10 +1,13 @@
 import type { AgentClient } from '../guest/agent-client.ts';
 import type { VmContext } from '../context/vm-context.ts';
 
-/** How long a running guest may take to hear of a change. */
+/** The time limit for telling a running guest about a change. */
 const TELL_TIMEOUT_MS = 5000;
 
-/** A guest that does not listen keeps nobody from changing what is the host's; it hears of it when it starts. */
+/**
+ * Tells a running guest about a change. If the guest does not answer, the change on the host stands, and the guest gets it at its next
+ * start.
+ */
 export async function tellGuest({ services, vm, operation }: VmContext, news: Parameters<AgentClient['personalize']>[0]): Promise<void> {
   try {
     await services.vms.machines.get(vm).agent.personalize(news, { timeoutMs: TELL_TIMEOUT_MS });

@@ -6,7 +6,7 @@ import { BangerError } from '../model/errors.ts';
 import type { Vm } from '../model/vm.ts';
 import type { Capability, Change } from '../context/capability.ts';
 
-/** The VM's own ext4 disk, mounted at /root: a clone of the image's work seed, or an empty one where there is none. */
+/** The VM's own ext4 disk, mounted at /root: a clone of the image's work seed, or an empty disk if the image has none. */
 export const workDisk: Capability = {
   name: 'work-disk',
   traits: { ofOwnSystem: true },
@@ -52,7 +52,7 @@ export const workDisk: Capability = {
   },
 };
 
-/** @returns how storage drivers know the VM's work disk */
+/** @returns the VM's work disk in the form of the storage contract */
 function workDiskOf({ vm, paths }: Pick<VmContext, 'vm' | 'paths'>): Disk {
   return { vmId: vm.id, path: paths.workDisk };
 }
@@ -61,9 +61,9 @@ function isGrown({ from, to }: Change): boolean {
   return to.spec.workDiskBytes > from.spec.workDiskBytes;
 }
 
-/** The agent grows the file system to its disk when it mounts it, as after the VM's creation. */
+/** The guest agent grows the file system to the disk's size when it mounts it. */
 function grow(toBytes: number): Step<VmContext> {
-  // The length that was found, which after a crash need not be the recorded one. Nobody but this growth undoes it.
+  // The real length, which may differ from the recorded one after a crash. Only this growth undoes it.
   let foundBytes: number | undefined;
   return {
     name: 'work-disk',
@@ -77,7 +77,7 @@ function grow(toBytes: number): Step<VmContext> {
       await disks.grow(disk, toBytes);
     },
     async undo(context) {
-      // No guest has seen the new end, so nothing is behind the old one.
+      // No guest has seen the new end, so no data is behind the old one.
       if (foundBytes !== undefined) await context.drivers.storage.work.ungrow(workDiskOf(context), foundBytes);
     },
   };

@@ -1,4 +1,4 @@
-// Routes of the daemon itself: what it does at the moment, what it can do on this host, and how much it uses.
+// Routes of the daemon itself: its present work, the abilities of this host, and resource usage.
 import { z } from 'zod';
 import { bytes, declareRoutes, json, lines } from '../route.ts';
 import {

@@ -48,9 +48,9 @@ const forwardQuery = z.strictObject({
     .transform(Number),
 });
 
-/** What keeps a running guest from being asked. */
+/** Errors of a running guest that cannot be reached. */
 const GUEST = ['WRONG_STATE', 'AGENT_UNREACHABLE', 'AGENT_PROTOCOL', 'TIMEOUT'] as const satisfies ErrorCode[];
-/** A VM has only so many sessions. */
+/** The number of sessions of a VM is limited. */
 const SESSION = [...GUEST, 'BUSY'] as const satisfies ErrorCode[];
 
 export const GUEST_ROUTES = declareRoutes({

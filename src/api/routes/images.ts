@@ -1,4 +1,4 @@
-// Routes of images, and of the runtime bundle that VMs start with.
+// Routes of images and of the runtime bundle.
 import { z } from 'zod';
 import {
   buildImageSchema,

@@ -1,4 +1,4 @@
-// Routes of VMs: the records, and the verbs, each an operation.
+// Routes of VMs: reading their records, and the verbs. Each verb is an operation.
 import { z } from 'zod';
 import { VMM_SIGNALS } from '../../model/limits.ts';
 import { declareRoutes, HOST_ERRORS, IMAGE_ERRORS, json, operation } from '../route.ts';
