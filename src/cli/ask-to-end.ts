@@ -1,4 +1,4 @@
-// A stop of the daemon ends open sessions, so the CLI asks first.
+// Stopping the daemon ends open sessions, so the CLI asks first.
 import { createApi } from '../client/api.ts';
 import { nameWork, openWork } from '../client/open-work.ts';
 import { createSend } from '../client/send.ts';
@@ -8,7 +8,7 @@ import type { Cli } from './cli.ts';
 import { confirm } from './confirm.ts';
 
 /**
- * Asks on a terminal whether open work may end, and refuses elsewhere.
+ * On a terminal, asks whether open work may end. Elsewhere, refuses.
  * @throws CANCELLED, USAGE as `confirm`; BUSY where there is no terminal
  */
 export async function askToEnd(cli: Cli, verb: 'stop' | 'restart'): Promise<void> {

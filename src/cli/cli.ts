@@ -1,4 +1,4 @@
-// What a command has in its hands: streams, environment, the daemon. Tests hand in others.
+// What a command works with: streams, environment, the daemon. Tests pass others.
 import type { Api } from '../client/api.ts';
 import { type Caller, directoriesOf } from '../client/caller.ts';
 import { isSet } from '../lib/is-set.ts';
@@ -11,19 +11,19 @@ export type Cli = Caller & {
   stdin: Input;
   stdout: Output;
   stderr: Output;
-  /** The help of the command that runs. */
+  /** The help of the running command. */
   helpCommand: string;
-  /** The status that the program ends with. */
+  /** The exit status of the program. */
   exitCode: number;
-  /** Whose daemon this command line is about. @throws CONFIG_INVALID, NOT_FOUND when BANGER_HOST or the context make no sense */
+  /** The daemon that this command line talks to. @throws CONFIG_INVALID, NOT_FOUND if BANGER_HOST or the context is wrong */
   endpoint(): Endpoint;
-  /** What `--context` says: it goes before the environment, also for programs that we start. */
+  /** Sets the value of `--context`. It overrides the environment, also for programs that the CLI starts. */
   useContext(name: string): void;
-  /** The daemon; the first request starts it when none runs. */
+  /** The daemon; the first request starts it if it does not run. */
   api(): Api;
-  /** The daemon if it runs; nothing is started or restarted. */
+  /** The daemon if it runs. Starts and restarts nothing. */
   runningApi(): Api;
-  /** A line of data. */
+  /** Prints a line of data. */
   print(line: string): void;
 };
 

@@ -1,25 +1,25 @@
-// commander at run time, the inferred types of its sibling package at compile time only.
+// commander at run time; the inferred types of its sibling package at compile time only.
 import { Argument as BaseArgument, Command as BaseCommand, Option as BaseOption } from 'commander';
 import type { Argument, Command, Option } from '@commander-js/extra-typings';
 
 export type AnyCommand = BaseCommand;
 
-/** All commands, for the one that completes the others. */
+/** All commands, for the command that completes the others. */
 export type CommandTree = {
-  /** @returns just so much of the tree as the words need */
+  /** @returns the part of the command tree that these words need */
   build(words: readonly string[]): Promise<AnyCommand>;
-  /** @returns the words with the noun that they lack */
+  /** @returns the words, with the noun that they leave out */
   canonical(words: readonly string[]): readonly string[];
-  /** Words that need no noun before them. */
+  /** The words that may stand without a noun. */
   shortcuts: readonly string[];
-  /** @returns the words that a shortcut stands for */
+  /** @returns the full words of a shortcut */
   shortcutOf(word: string): readonly string[] | undefined;
 };
 
-/** commander hands words over as arguments of one call, of which there may be about a hundred thousand. */
+/** commander passes words as arguments of one call, which takes about a hundred thousand. */
 const WORDS_PARSED = 10_000;
 
-/** A command that takes as many words as the kernel does; options are among the first of them. */
+/** A command that takes as many words as the kernel does; options are among the first words. */
 export class LongCommand extends BaseCommand {
   override createCommand(name?: string): BaseCommand {
     return new LongCommand(name);
@@ -32,7 +32,7 @@ export class LongCommand extends BaseCommand {
   }
 }
 
-/** The switch that says whose daemon a command line is about. */
+/** The switch that chooses the daemon. */
 export const CONTEXT_SWITCH = [
   '--context <context>',
   'context whose daemon to use, see `banger context list` (also BANGER_CONTEXT)',
@@ -40,13 +40,13 @@ export const CONTEXT_SWITCH = [
 
 const examples = new WeakMap<object, readonly string[]>();
 
-/** @returns the examples that a command was declared with, whole command lines; lines with # are remarks */
+/** @returns the examples of a command's declaration, whole command lines; lines with # are remarks */
 export function examplesOf(command: AnyCommand): readonly string[] {
   return examples.get(command) ?? [];
 }
 
 /**
- * A command as every one of ours is: the switches that work everywhere, and examples at the end of its help.
+ * Makes a command with what every command has: the global switches, and examples at the end of its help.
  * @param lines examples, whole command lines
  */
 export function newCommand(name: string, description: string, lines: readonly string[]): Command {
@@ -62,17 +62,17 @@ export function newCommand(name: string, description: string, lines: readonly st
   return command as unknown as Command;
 }
 
-/** @returns an option that can be given choices, a default or a conflict before it is added */
+/** @returns an option, to which the caller can add choices, a default or a conflict */
 export function newOption<Usage extends string>(flags: Usage, description: string): Option<Usage> {
   return new BaseOption(flags, description);
 }
 
-/** @returns an argument that can be given choices before it is added */
+/** @returns an argument, to which the caller can add choices */
 export function newArgument<Usage extends string>(usage: Usage, description: string): Argument<Usage> {
   return new BaseArgument(usage, description);
 }
 
-/** Collects an option that may be given several times. */
+/** Collects an option that may appear several times. */
 export function collect(value: string, before: string[] | undefined): string[] {
   return [...(before ?? []), value];
 }

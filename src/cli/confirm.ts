@@ -3,9 +3,9 @@ import { isSet } from '../lib/is-set.ts';
 import type { Cli } from './cli.ts';
 
 /**
- * Asks on a terminal, and nowhere else, before things go.
- * @param question `Delete`, `Remove`: what will be done to `names`
- * @throws CANCELLED when the user does not say yes; USAGE when nobody may be asked (--no-input)
+ * Asks before the command removes something, on a terminal only.
+ * @param question `Delete`, `Remove`: what happens to `names`
+ * @throws CANCELLED unless the user says yes; USAGE if banger may not ask (--no-input)
  */
 export async function confirm(cli: Cli, names: readonly string[], question: string, refusal: string, rest = ''): Promise<void> {
   if (names.length === 0 || cli.stdin.isTTY !== true || cli.stderr.isTTY !== true) return;

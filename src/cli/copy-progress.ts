@@ -3,25 +3,28 @@ import { isSet } from '../lib/is-set.ts';
 import type { Cli } from './cli.ts';
 import { safeLine } from '../lib/terminal-text.ts';
 
-/** What is over sooner needs no bar. */
+/** A shorter copy needs no bar. */
 const QUIET_MS = 2000;
 const FRAME_MS = 200;
 const BAR_CHARS = 24;
-/** A copy that stands still is seen to: its rate is that of so long. */
+/** A copy that stands still must show it: the rate is that of this interval. */
 const RATE_MS = 5000;
 
-/** A line at the bottom of the terminal that says how far a copy is. */
+/** A line at the bottom of the terminal with the progress of a copy. */
 export type CopyProgress = {
-  /** So many bytes more have gone. */
+  /** This many more bytes were copied. */
   moved(bytes: number): void;
-  /** About so many there will be. */
+  /** The estimated total. */
   total(bytes: number): void;
-  /** A line that stays. */
+  /** Prints a line that stays. */
   note(text: string): void;
   end(): void;
 };
 
-/** Shows a bar on a terminal once the copy takes longer than two seconds; elsewhere, and when it is to be quiet, only notes. @param name what is copied */
+/**
+ * Shows a bar on a terminal if the copy takes longer than two seconds. Elsewhere, and with `-q`, only prints notes. @param name of the
+ * copied file
+ */
 export function createCopyProgress({ stderr, env }: Pick<Cli, 'stderr' | 'env'>, name: string, isQuiet: boolean): CopyProgress {
   const isLive = !isQuiet && stderr.isTTY === true && !isSet(env['BANGER_PLAIN']) && !isSet(env['CI']) && env['TERM'] !== 'dumb';
   const beganMs = performance.now();
@@ -59,7 +62,9 @@ export function createCopyProgress({ stderr, env }: Pick<Cli, 'stderr' | 'env'>,
 
 export type CopyState = { name: string; movedBytes: number; totalBytes: number | undefined; bytesPerSecond: number };
 
-/** @returns one line of at most `columns` characters: name, bar where the whole is known, bytes and rate; what there is no room for goes first */
+/**
+ * @returns one line of at most `columns` characters: name, bar if the total is known, bytes and rate. A narrow line drops the name first.
+ */
 export function copyLine({ name, movedBytes, totalBytes, bytesPerSecond }: CopyState, columns: number): string {
   const room = Math.max(0, columns - 1);
   const facts = `${formatSize(movedBytes)}  ${formatSize(Math.round(bytesPerSecond))}/s`;
@@ -75,7 +80,7 @@ export function copyLine({ name, movedBytes, totalBytes, bytesPerSecond }: CopyS
   return nameRoom < 4 ? line : `${shown}  ${line}`;
 }
 
-/** @returns a function that is told, now and then, how much went and when; it returns how many bytes a second went in the last seconds */
+/** @returns a function that takes the number of bytes and the time now and then, and returns the recent rate in bytes per second */
 export function createRate(): (movedBytes: number, nowMs: number) => number {
   const looks: { movedBytes: number; atMs: number }[] = [];
   return (movedBytes, nowMs) => {

@@ -4,8 +4,7 @@ import { type CopyPlan, type CopySide, refuseUnusable } from '../client/copy-sid
 import { BangerError } from '../model/errors.ts';
 
 /**
- * Reads `NAME:/path`, `-` or a path of the host. A host path with a colon is written with a slash before it (`./a:b`), as
- * scp and docker have it.
+ * Reads `NAME:/path`, `-` or a path of the host. A host path with a colon needs a slash before it (`./a:b`), as with scp and docker.
  * @param raw the bytes of the same argument
  * @throws INVALID_INPUT for a relative path in the guest
  */
@@ -23,9 +22,9 @@ export function parseSide(text: string, raw: Buffer = Buffer.from(text)): CopySi
 }
 
 /**
- * @param paths the sources, and last the target, which is a directory when there are several sources
+ * @param paths the sources, then the target; several sources need a directory as target
  * @returns one copy for each source
- * @throws INVALID_INPUT unless exactly one side is in a guest, and for a path that no system takes
+ * @throws INVALID_INPUT unless exactly one side is in a guest, and for a path that no system accepts
  */
 export function planCopies(paths: readonly string[]): CopyPlan[] {
   const raw = rawArguments(paths);
@@ -54,7 +53,7 @@ export function planCopies(paths: readonly string[]): CopyPlan[] {
   });
 }
 
-/** The child that copies has other descriptors under these names. */
+/** The child process that copies has other descriptors under these names. */
 const OWN_INPUTS: ReadonlySet<string> = new Set(['/dev/stdin', '/dev/fd/0', '/proc/self/fd/0']);
 const OWN_OUTPUTS: ReadonlySet<string> = new Set(['/dev/stdout', '/dev/fd/1', '/proc/self/fd/1']);
 
@@ -62,12 +61,14 @@ function streamOf(side: CopySide | undefined, own: ReadonlySet<string>): CopySid
   return side?.kind === 'host' && own.has(side.path) ? { kind: 'stream' } : side;
 }
 
-/** With this at its end, only a directory is taken. */
+/** With this suffix, only a directory is accepted. */
 function asDirectory(side: Exclude<CopySide, { kind: 'stream' }>): CopySide {
   return { ...side, path: `${side.path}/.`, bytes: Buffer.concat([side.bytes, Buffer.from('/.')]) };
 }
 
-/** Node decodes arguments as UTF-8 and loses other bytes, so that different ones look alike; the kernel still has them, in order. */
+/**
+ * Node decodes arguments as UTF-8 and loses other bytes, so that different arguments look alike. The kernel still has the bytes, in order.
+ */
 function rawArguments(texts: readonly string[]): Buffer[] {
   if (!texts.some((text) => text.includes('\uFFFD'))) return texts.map((text) => Buffer.from(text));
   const line = readFileSync('/proc/self/cmdline');

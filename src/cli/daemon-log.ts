@@ -4,7 +4,7 @@ import { Bell, watchBeside } from '../lib/watch-beside.ts';
 
 type Begins = { older: number; newer: number };
 
-/** @returns from which byte on the log before this one, and this one, are read */
+/** @returns the byte offsets at which to begin in the previous log and in this one */
 export async function beginsOf(path: string, tail: number | undefined): Promise<Begins> {
   if (tail === undefined) return { older: 0, newer: 0 };
   const newer = await beginOfTail(path, tail);
@@ -12,8 +12,8 @@ export async function beginsOf(path: string, tail: number | undefined): Promise<
 }
 
 /**
- * What there is, the log before this one first; then, when asked, what is added. The daemon empties its log when it is full, and keeps
- * what was in it beside it: there a reader goes on that had not come to the end.
+ * Yields the log, the previous file first, and then, if asked, what is added. The daemon empties a full log and keeps its content beside
+ * it; a reader that had not reached the end continues there.
  */
 export async function* readLog(path: string, begins: Begins, follow: boolean): AsyncGenerator<Buffer> {
   yield* readFrom(`${path}.1`, begins.older);
@@ -40,7 +40,7 @@ function sizeOf(path: string): number {
   return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
 }
 
-/** @returns the bytes of a file from a place on; none when it is not there */
+/** @returns the bytes of a file from an offset on; nothing if the file is missing */
 async function* readFrom(path: string, from: number): AsyncGenerator<Buffer> {
   if (sizeOf(path) <= from) return;
   for await (const chunk of createReadStream(path, { start: from })) yield chunk as Buffer;

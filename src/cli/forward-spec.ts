@@ -17,7 +17,7 @@ export function parseForward(spec: string, address: string | undefined): PortFor
   return { ...place(spec, protocol, named, address, host), guestPort: parsePort(spec, guest) };
 }
 
-/** The same without a guest port, which may be given all the same. */
+/** The same with an optional guest port. */
 export function parseForwardPlace(spec: string, address: string | undefined): Place {
   const { protocol, words } = split(spec);
   const isWhole = words.length === 3 || (words.length === 2 && !IPV4.test(words[0] ?? ''));

@@ -1,7 +1,7 @@
-// Words of docker, Lima, Incus, multipass and vagrant that have another name here, or no use: the error for an unknown word names
+// Words of docker, Lima, Incus, multipass and vagrant that banger calls differently or does not have. The error for an unknown word names
 // the right one.
 
-/** For each command of other tools: what does the same here, as a sentence. */
+/** For each command of other tools: its counterpart here, as a sentence. */
 const COMMANDS: Readonly<Record<string, string>> = {
   run: 'make a VM with banger create NAME, then run commands in it with banger exec NAME -- COMMAND',
   launch: 'make a VM with banger create NAME; --image IMAGE chooses its image',
@@ -59,7 +59,7 @@ const SIZES = {
   '-c': PROCESSORS,
 };
 
-/** By command of ours and switch of other tools: the switch here, or a sentence. */
+/** By banger's command and another tool's switch: the switch here, or a sentence. */
 const SWITCHES: Readonly<Record<string, Readonly<Record<string, Habit>>>> = {
   'vm create': {
     ...SIZES,
@@ -110,22 +110,22 @@ const SWITCHES: Readonly<Record<string, Readonly<Record<string, Habit>>>> = {
   'vm stats': { '--no-stream': say('leave it out: banger shows it once without --watch') },
 };
 
-/** @returns what does here what this command does elsewhere, as a sentence */
+/** @returns the counterpart of another tool's command, as a sentence */
 export function habitOfCommand(word: string): string | undefined {
   return Object.hasOwn(COMMANDS, word) ? COMMANDS[word] : undefined;
 }
 
-/** By command of ours: what to say of words too many. */
+/** By banger's command: the answer to surplus words. */
 const SURPLUS: Readonly<Record<string, string>> = { 'vm create': 'give one name; --image IMAGE chooses what the VM boots from' };
 
-/** @returns what was probably meant by more words than the command takes, as a sentence */
+/** @returns what the user probably meant by surplus words, as a sentence */
 export function habitOfSurplus(command: string): string | undefined {
   return Object.hasOwn(SURPLUS, command) ? SURPLUS[command] : undefined;
 }
 
 /**
  * @param command its words without `banger`
- * @param typed a switch that the command has not, perhaps with a value
+ * @param typed an unknown switch, perhaps with a value
  */
 export function habitOfSwitch(command: string, typed: string): Habit | undefined {
   const name = typed.replace(/=.*/, '');

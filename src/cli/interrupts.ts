@@ -1,7 +1,7 @@
 /**
- * Ctrl-C while a command waits: the first one asks for an orderly end, the second one leaves at once.
+ * Handles Ctrl-C while a command waits: the first one asks for an orderly end, the second one exits at once.
  * @param onFirst called once
- * @returns what stops listening
+ * @returns a function that stops listening
  */
 export function onInterrupt(onFirst: () => void): () => void {
   let count = 0;

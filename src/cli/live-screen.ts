@@ -4,13 +4,13 @@ import { guarded } from './render/text.ts';
 import { onInterrupt } from './interrupts.ts';
 
 const ESC = '\u001b[';
-/** A screen of its own, no cursor, long lines are cut at the edge. */
+/** The alternate screen, without cursor; long lines are cut at the edge. */
 const ENTER = `${ESC}?1049h${ESC}?25l${ESC}?7l`;
 const LEAVE = `${ESC}?7h${ESC}?25h${ESC}?1049l`;
-/** q, Ctrl-C, Ctrl-D: a raw terminal makes no signals of them. */
+/** q, Ctrl-C, Ctrl-D: a terminal in raw mode turns none of them into signals. */
 const KEYS_THAT_END = ['q', 'Q', '\u0003', '\u0004'];
 
-/** What is drawn again and again until the user has seen enough. */
+/** A screen that is redrawn until the user quits. */
 export type LiveScreen = {
   /** Fires at q, Ctrl-C, or a signal to end. */
   readonly signal: AbortSignal;
@@ -19,8 +19,8 @@ export type LiveScreen = {
 };
 
 /**
- * On a terminal frames replace each other in place; elsewhere they follow each other, an empty line between them.
- * @param forPrograms the lines are data: they follow each other everywhere, and nothing is between them
+ * On a terminal, each frame replaces the previous one. Elsewhere frames follow each other, separated by an empty line.
+ * @param forPrograms the lines are data: they always follow each other, with nothing between them
  */
 export function openLiveScreen(cli: Cli, forPrograms: boolean): LiveScreen {
   const ending = new AbortController();
@@ -44,7 +44,7 @@ export function openLiveScreen(cli: Cli, forPrograms: boolean): LiveScreen {
   };
 }
 
-/** One write, and each line cleared behind its end only: nothing is blank in between, so nothing flickers. */
+/** One write, which clears each line only behind its end: nothing is blank in between, so nothing flickers. */
 export function frame(lines: readonly string[], rows: number): string {
   return `${ESC}H${lines
     .slice(0, rows)

@@ -1,4 +1,4 @@
-/** Levels of the daemon's log, from the one that tells most. */
+/** Levels of the daemon's log, the most detailed first. */
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
@@ -9,13 +9,13 @@ export type LogWish = {
   operation?: string | undefined;
   /** Name of a VM. */
   vm?: string | undefined;
-  /** Lines from this moment on, in milliseconds since 1970. */
+  /** Lines from this time on, in milliseconds since 1970. */
   since?: number | undefined;
 };
 
 /**
- * @param line of the daemon's log: JSON, or what a dying daemon wrote outside of its log, which counts as an error
- * @returns whether it is wished for
+ * @param line of the daemon's log: JSON, or text that a dying daemon wrote directly to the file, which counts as an error
+ * @returns whether the filter keeps the line
  */
 export function isWished(line: string, { level = 'debug', operation, vm, since }: LogWish): boolean {
   const entry = parseLine(line);
@@ -36,7 +36,7 @@ function parseLine(line: string): Record<string, unknown> | undefined {
   }
 }
 
-/** Passes on the lines that are wished for, whole and however they are cut. */
+/** Passes on the lines that the filter keeps, whole, however the input is split. */
 export async function* filterLines(log: AsyncIterable<Buffer>, wish: LogWish): AsyncGenerator<Buffer> {
   let rest: Buffer = Buffer.alloc(0);
   for await (const chunk of log) {

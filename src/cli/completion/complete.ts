@@ -1,4 +1,4 @@
-// What can stand at the cursor, from the declarations of the commands themselves. Only the verb that is named is loaded.
+// Candidates for the word at the cursor, from the declarations of the commands. Only the verb of the command line is loaded.
 import type { Argument, Option } from 'commander';
 import type { Cli } from '../cli.ts';
 import type { AnyCommand, CommandTree } from '../command.ts';
@@ -7,17 +7,17 @@ import { type Candidate, liveCandidates } from './live.ts';
 
 export type Completions = {
   candidates: Candidate[];
-  /** Names of files can stand there as well. */
+  /** File names are candidates, too. */
   files: boolean;
-  /** The word goes on after the candidate. */
+  /** The word continues after the candidate. */
   noSpace: boolean;
 };
 
 const NOTHING: Completions = { candidates: [], files: false, noSpace: false };
 
 /**
- * @param words without the program's own name; the last one is the one under the cursor
- * @returns candidates that begin as that word does
+ * @param words without the program's own name; the last word is the word under the cursor
+ * @returns candidates that begin with that word
  */
 export async function complete(cli: Cli, tree: CommandTree, words: readonly string[]): Promise<Completions> {
   const before = tree.canonical(words.slice(0, -1));
@@ -29,11 +29,11 @@ export async function complete(cli: Cli, tree: CommandTree, words: readonly stri
 }
 
 type Place = {
-  /** Names of the commands that lead to it. */
+  /** The words of the command. */
   path: string[];
   command: AnyCommand;
   positional: string[];
-  /** Switches that are given already. */
+  /** Switches that the command line already has. */
   given: ReadonlySet<Option>;
   /** The switch whose value comes next. */
   pending: Option | undefined;
@@ -41,7 +41,7 @@ type Place = {
   noSwitches: boolean;
 };
 
-/** @returns where the words lead; undefined when they name no command */
+/** @returns the position in the command tree after these words; undefined if they name no command */
 function placeOf(program: AnyCommand, words: readonly string[]): Place | undefined {
   const given = new Set<Option>();
   const place: Place = { path: [], command: program, positional: [], given, pending: undefined, noSwitches: false };
@@ -57,7 +57,7 @@ function placeOf(program: AnyCommand, words: readonly string[]): Place | undefin
   return place;
 }
 
-/** Goes into the subcommand, or counts an argument. @returns whether that makes sense */
+/** Goes to the subcommand, or counts an argument. @returns false if neither fits */
 function enter(place: Place, word: string): boolean {
   const { command, positional } = place;
   const child = positional.length > 0 ? undefined : command.commands.find((one) => one.name() === word || one.aliases().includes(word));
@@ -76,7 +76,7 @@ function argumentAt({ command, positional }: Place): Argument | undefined {
   return command.registeredArguments[positional.length] ?? (last?.variadic === true ? last : undefined);
 }
 
-/** @returns the switch that a word such as --output=json, -ojson or -it is, and the value in it */
+/** @returns the switch of a word such as --output=json, -ojson or -it, and the value in the word */
 function switchOf(command: AnyCommand, word: string): { option: Option | undefined; value: string | undefined } {
   const equals = word.indexOf('=');
   const isLong = word.startsWith('--');
@@ -111,14 +111,14 @@ function subcommands(command: AnyCommand): Candidate[] {
   return visible.map((child) => ({ value: child.name(), description: child.description() }));
 }
 
-/** Machines are what most command lines are about: their verbs can stand without the noun. */
+/** Most command lines are about VMs: their verbs may stand without the noun. */
 function shortcuts({ shortcutOf, shortcuts: words }: CommandTree): Candidate[] {
   return words.map((value) => ({ value, description: `the same as ${shortcutOf(value)?.join(' ') ?? ''}` }));
 }
 
 function switches({ command, given }: Place): Completions {
   const visible = command.createHelp().visibleOptions(command);
-  // What collects values may come again.
+  // An option that collects values may appear again.
   const fresh = visible.filter((option) => !given.has(option) || option.parseArg !== undefined);
   return { ...NOTHING, candidates: fresh.map((option) => ({ value: option.long ?? option.short ?? '', description: option.description })) };
 }
@@ -127,7 +127,7 @@ async function valuesOf(cli: Cli, kind: Kind, choices: readonly string[] | undef
   if (choices !== undefined) return { ...NOTHING, candidates: choices.map((value) => ({ value, description: '' })) };
   if (kind === 'file') return { ...NOTHING, files: true };
   if (kind === 'copy') {
-    // What is behind the colon is in the guest.
+    // The path behind the colon is in the guest.
     if (typed.includes(':')) return NOTHING;
     const vms = await liveCandidates(cli, 'vm');
     const sides = vms.map(({ value, description }) => ({ value: `${value}:`, description }));

@@ -1,8 +1,8 @@
-// What a value of a declaration stands for, told by its name: `<image>` is an image wherever it is asked for.
+// The kinds of values in declarations, by their name: `<image>` means an image everywhere.
 import type { Argument, Option } from 'commander';
 import type { LiveKind } from './live.ts';
 
-/** `copy` is one side of vm cp. */
+/** `copy` is one argument of vm cp. */
 export type Kind = LiveKind | 'file' | 'copy' | 'none';
 
 /** By the name of an argument or of a switch's value. */
@@ -16,7 +16,7 @@ const BY_NAME: Readonly<Record<string, Kind>> = {
   directory: 'file',
 };
 
-/** A bare `<name>` or `<id>` is one of the group's. */
+/** A bare `<name>` or `<id>` refers to the group's noun. */
 const BY_GROUP: Readonly<Record<string, LiveKind>> = { vm: 'vm', image: 'image', operation: 'operation', internal: 'vm' };
 
 const SPECIAL: Readonly<Record<string, Kind>> = {
@@ -25,7 +25,7 @@ const SPECIAL: Readonly<Record<string, Kind>> = {
   'vm exec directory': 'none',
 };
 
-/** @param path names of the commands that lead to the argument */
+/** @param path the words of the argument's command */
 export function kindOfArgument(path: readonly string[], argument: Argument): Kind {
   const name = argument.name();
   const group = path[0] ?? '';
@@ -33,7 +33,7 @@ export function kindOfArgument(path: readonly string[], argument: Argument): Kin
   return SPECIAL[[...path, name].join(' ')] ?? grouped ?? BY_NAME[name] ?? 'none';
 }
 
-/** The same for the value of a switch, where a bare `<name>` is a new one. */
+/** The same for the value of a switch, where a bare `<name>` is a new name. */
 export function kindOfOption(path: readonly string[], option: Option): Kind {
   const name = /[<[]([a-z-]+)/.exec(option.flags)?.[1] ?? '';
   return SPECIAL[[...path, name].join(' ')] ?? BY_NAME[name] ?? 'none';

@@ -1,4 +1,4 @@
-// What no declaration knows: names and ids, with their state as description.
+// Candidates that only the daemon knows: names and ids, with their state as description.
 import { PassThrough } from 'node:stream';
 import type { Api } from '../../client/api.ts';
 import { type Cli, createCli } from '../cli.ts';
@@ -6,7 +6,7 @@ import { contextsPath, LOCAL_CONTEXT, readContexts } from '../../client/endpoint
 
 export type Candidate = { value: string; description: string };
 
-/** A daemon that is stuck must not take the user's shell with it. */
+/** A daemon that hangs must not block the user's shell. */
 const PATIENCE_MS = 2000;
 
 export type LiveKind = 'vm' | 'image' | 'operation' | 'context';
@@ -30,7 +30,7 @@ const SOURCES: Readonly<Record<LiveKind, (api: Api, cli: Cli) => Promise<Candida
   },
 };
 
-/** @returns what the daemon knows of; nothing when it does not run, is another build's, or takes too long. Never starts one. */
+/** @returns the daemon's names; nothing if the daemon does not run, is another build, or takes too long. Never starts a daemon. */
 export async function liveCandidates(cli: Cli, kind: LiveKind): Promise<Candidate[]> {
   const { env, stdin, stdout, programPath } = cli;
   const silent = createCli({ env, stdin, stdout, programPath, stderr: new PassThrough() });

@@ -1,10 +1,10 @@
-// The scripts that shells load. Each asks `banger internal complete`, which prints lines "value TAB description" and a last
-// one with a colon: `:files` when file names may stand there too, `:nospace` when the word goes on.
+// The scripts that shells load. Each calls `banger internal complete`, which prints lines "value TAB description" and a last line with a
+// colon: `:files` if file names are candidates, too, `:nospace` if the word continues.
 
 export const SHELLS = ['bash', 'zsh', 'fish'] as const;
 export type Shell = (typeof SHELLS)[number];
 
-/** Needs no bash-completion package. Bash replaces only what is behind the last `:` or `=`, so it tells what that is. */
+/** Needs no bash-completion package. Bash replaces only the part behind the last `:` or `=`, so candidates are cut to that part. */
 const BASH = `# bash completion for banger
 __banger_complete() {
   local program=\${COMP_WORDS[0]} fragment=\${COMP_WORDS[COMP_CWORD]} directive= value description width=0 room i
@@ -89,5 +89,5 @@ complete -c banger -f -a '(__banger_complete)'
 
 export const SCRIPTS: Readonly<Record<Shell, string>> = { bash: BASH, zsh: ZSH, fish: FISH };
 
-/** Where shells look for the script by themselves; the packages put it there. */
+/** Where shells look for the script. The packages install it there. */
 export const SCRIPT_FILES: Readonly<Record<Shell, string>> = { bash: 'banger.bash', zsh: '_banger', fish: 'banger.fish' };

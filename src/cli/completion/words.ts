@@ -1,10 +1,10 @@
-/** One word of a shell: pieces that are bare, escaped or quoted; a quote at the end need not be closed. */
+/** One word of a shell: bare, escaped or quoted pieces; a quote at the end may be open. */
 const WORD = /(?:\\.|"(?:\\.|[^"\\])*(?:"|\\?$)|'[^']*(?:'|$)|[^\s"'\\]|\\$)+/gs;
 const PIECE = /\\(.)|"((?:\\.|[^"\\])*)\\?"?|'([^']*)'?|\\$/gs;
 
 /**
- * Splits a command line up to the cursor into words, as a shell would, but expands nothing.
- * @returns the last one is the word under the cursor, empty after a blank
+ * Splits a command line up to the cursor into words, as a shell does, but without expansion.
+ * @returns the words; the last one is the word under the cursor, empty after a blank
  */
 export function splitLine(line: string): string[] {
   const words = [...line.matchAll(WORD)].map(([word]) =>

@@ -54,7 +54,7 @@ async function fetchWhole(cli: Cli, what: string | undefined, { url, sha256, yes
   return (attach) => cli.api().fetchBundle(body, attach);
 }
 
-/** The manifest says what the archive must be, so whoever can change the one chooses what runs here. */
+/** The manifest says what the archive must be, so anyone who can change the manifest chooses what runs here. */
 async function warn(cli: Cli, manifest: string, isSure: boolean): Promise<void> {
   cli.note(
     `banger: warning: ${manifest} comes over plain http and without a checksum: whoever is on the way to it chooses what your machines run`,

@@ -39,7 +39,7 @@ function fileLines({ files }: BundleStatus, width: number | undefined): string[]
   return renderTable(columns, files, { width });
 }
 
-/** Programs that are no part of every bundle. */
+/** Programs that not every bundle has. */
 const ADDED = ['firecracker', 'jailer'];
 
 function versionOf(files: readonly { part: string; version?: string | undefined }[], part: string): string {

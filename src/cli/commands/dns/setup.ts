@@ -43,7 +43,7 @@ export function declareCommand(cli: Cli) {
     });
 }
 
-/** Root has no daemon whose address could be asked: `sudo` of a user's command is told by `--server`. */
+/** Root has no daemon to ask for the address, so with `sudo` the user's command passes `--server`. */
 async function serverOfDaemon(cli: Cli): Promise<string> {
   return process.getuid?.() === 0 && cli.env['SUDO_UID'] !== undefined ? '127.0.0.1:42069' : (await cli.api().daemon()).dns.address;
 }
@@ -51,14 +51,14 @@ async function serverOfDaemon(cli: Cli): Promise<string> {
 /** @throws INVALID_INPUT */
 export function parseServer(text: string): { address: string; port: number } {
   const [, address = '', port = ''] = /^\[?([0-9a-fA-F.:]+?)\]?:(\d{1,5})$/.exec(text) ?? [];
-  // Files of resolvers hold addresses, and nothing that only looks like one.
+  // Resolver files hold addresses, and no text that only looks like one.
   if (isIP(address) !== 0 && Number(port) >= 1 && Number(port) <= 65_535) return { address, port: Number(port) };
   throw new BangerError('INVALID_INPUT', `--server: ${JSON.stringify(text.slice(0, 80))} is not allowed`, {
     remedy: 'give an address and a port, for example 127.0.0.1:42069',
   });
 }
 
-/** @throws NOT_PERMITTED with the command that does it as root */
+/** @throws NOT_PERMITTED with the command to run as root */
 export function refuseUnlessRoot(command: string): void {
   if (process.getuid?.() === 0) return;
   throw new BangerError('NOT_PERMITTED', "only root can change the resolver's files", { remedy: `sudo banger ${command}` });

@@ -29,7 +29,7 @@ function factsOf({ address, listening, problem, resolver }: DaemonStatus['dns'] 
   ];
 }
 
-/** What this machine's own resolver was told, and whether it does so. */
+/** The configuration of this machine's own resolver, and whether it follows it. */
 async function resolverStatus(dnsAddress: string) {
   const [{ setupMachine }, { RESOLVERS, findResolver, installedResolvers }, { parseServer }] = await Promise.all([
     import('../../../setup/machine.ts'),
@@ -44,7 +44,7 @@ async function resolverStatus(dnsAddress: string) {
   return { ...found, file: RESOLVERS[own.kind].file, isCurrent: own.isCurrent, resolves: await resolvesHere() };
 }
 
-/** Asked only when it stays on this machine: `ns.vm` is always there. */
+/** Asks only if the question stays on this machine: `ns.vm` always exists. */
 async function resolvesHere(): Promise<boolean> {
   const { lookup } = await import('node:dns/promises');
   try {

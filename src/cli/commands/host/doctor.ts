@@ -33,7 +33,7 @@ function fixedLine({ vm, name, did, error }: DoctorFix['fixed'][number]): string
   return error === undefined ? `fixed ${where}: ${safeLine(did)}` : `could not fix ${where}: ${safeLine(error)}`;
 }
 
-/** The table says what works; above it stand what it does not know, and what is not as it should be. */
+/** The table says what works. The lines above it say what the table does not know, and what is wrong. */
 function isNews(drivers: readonly DriverCapability[]): (finding: Finding) => boolean {
   return ({ level, reason }) => level !== 'pass' || drivers.every((driver) => driver.reason !== reason);
 }
@@ -55,7 +55,7 @@ function findingLines(cli: Cli, findings: readonly Finding[]): string[] {
   });
 }
 
-/** What new VMs get, what else could be asked for, and what would make the rest work. */
+/** What new VMs get, what else the user can choose, and what would make the rest work. */
 function driverLines(cli: Cli, drivers: readonly DriverCapability[]): string[] {
   const columns = [
     { title: 'KIND', of: (driver: DriverCapability) => driver.kind },

@@ -11,7 +11,7 @@ import { sshConfigText } from '../../../client/ssh-argv.ts';
 import { changeSshConfig, withInclude, withoutInclude } from '../../ssh-include.ts';
 import { sshIncludePath } from '../../../client/ssh-values.ts';
 
-/** Where a daemon is looked for: the proxy must find the one of this command. */
+/** Where to look for a daemon: the proxy must find the daemon of this command. */
 const KEPT_VARIABLES = ['BANGER_CONFIG', 'BANGER_STATE_DIR', 'BANGER_CACHE_DIR', 'BANGER_RUNTIME_DIR'];
 
 export function declareCommand(cli: Cli) {
@@ -27,7 +27,7 @@ export function declareCommand(cli: Cli) {
       requireLocal(cli, 'ssh-config');
       const places = placesOf(cli);
       if (flags.remove === true) return remove(cli, places);
-      // Before anything is written, or the daemon is started.
+      // Before the command writes anything or starts the daemon.
       if (flags.install === true) sshIncludePath(places.include);
       const text = sshConfigText(await cli.api().sshLogin(), proxyArgv(cli), places.knownHosts);
       if (flags.print === true) return cli.print(text.trimEnd());
@@ -49,7 +49,7 @@ function placesOf(cli: Cli): Places {
 
 function proxyArgv(cli: Cli): string[] {
   const kept = KEPT_VARIABLES.flatMap((name) => (cli.env[name] ? [`${name}=${cli.env[name]}`] : []));
-  // Keys and names are of this machine, whatever context is in use when ssh runs.
+  // Keys and names belong to this machine, whatever context is in use when ssh runs.
   return ['env', `BANGER_HOST=${LOCAL_CONTEXT}`, ...kept, ownProgram(cli.programPath), 'internal', 'ssh-proxy'];
 }
 

@@ -72,7 +72,7 @@ type BuildFlags = {
   hostProxy?: boolean | undefined;
 };
 
-/** @returns what the user gave, with the content of files. @throws INVALID_INPUT for a file that cannot be read */
+/** @returns what the user gave, with files replaced by their content. @throws INVALID_INPUT for an unreadable file */
 function buildBody(flags: BuildFlags): BuildImage {
   const packages = flags.packages === undefined ? undefined : readText('--packages', flags.packages);
   const script = flags.script === undefined ? undefined : readText('--script', flags.script);
@@ -86,7 +86,7 @@ function buildBody(flags: BuildFlags): BuildImage {
   };
 }
 
-/** @throws INVALID_INPUT with the line that is none */
+/** @throws INVALID_INPUT with the bad line */
 function packageNames({ path, text }: { path: string; text: string }): string[] {
   const lines = text.split('\n').map((line) => line.replace(/#.*/, '').trim());
   const bad = lines.findIndex((line) => line !== '' && !PACKAGE_NAME.test(line));

@@ -32,7 +32,7 @@ export function declareCommand(cli: Cli) {
           ...given({ reference: flags.reference }),
           ...(flags.replace === undefined ? {} : { replace: true }),
         };
-        // What was read from standard input goes away with this program, so the work must end before it.
+        // The copy of standard input is removed when this program ends, so the import must end before it.
         if (flags.detach === true && spool === undefined) return cli.print((await cli.api().importImage(body, false)).id);
         await showOperation(cli, () => cli.api().importImage(body, true), flags.progress);
         cli.print(name);
@@ -44,7 +44,7 @@ export function declareCommand(cli: Cli) {
     });
 }
 
-/** @returns `nginx` for `/tmp/nginx.tar.gz` @throws INVALID_INPUT where no name can be made of it */
+/** @returns `nginx` for `/tmp/nginx.tar.gz` @throws INVALID_INPUT if the file's name yields no valid name */
 function nameFrom(path: string): string {
   const base = basename(resolve(path)).replace(/(\.(tar|tgz|gz|zst|xz|txz|oci|docker))+$/i, '');
   const name = base

@@ -19,7 +19,7 @@ export function declareCommand(cli: Cli) {
   });
 }
 
-/** @returns null for the agent that new images get */
+/** @returns null if the image has the same guest agent as new images */
 function agentOf({ agentOutdated, rebuildCommand }: ImageView): string | null {
   if (!agentOutdated) return null;
   return `older than that of new images; ${rebuildCommand === null ? 'make the image anew to renew it' : `renew it: ${rebuildCommand}`}`;

@@ -13,7 +13,7 @@ export function declareCommand(cli: Cli) {
     .option('--known-hosts <file>', 'write the key of the host there first; the name of the file is the name of the host')
     .action(async (host, flags) => {
       const name = bareName(host);
-      // ssh reads the file after it has heard from the server, so it must be there before the first byte.
+      // ssh reads the file once the server has answered, so it must exist before the first byte.
       if (flags.knownHosts !== undefined) await learn(cli, name, flags.knownHosts);
       const socket = await cli.api().tunnel(name, flags.port === undefined ? 'ssh' : `127.0.0.1:${flags.port}`, tellWait(cli, name));
       const input = cli.stdin as AsyncIterable<Uint8Array>;

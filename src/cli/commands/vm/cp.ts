@@ -24,7 +24,7 @@ export function declareCommand(cli: Cli) {
     .action(async (paths, flags) => {
       const plans = planCopies(paths);
       for (const side of plans.flatMap(({ from, to }) => [from, to])) if (side.kind === 'guest') refuseUser(side.vm);
-      // One after the other, as they may be for the same name.
+      // In turn, because two sources may have the same name.
       let previous: Promise<void> = Promise.resolve();
       const copies = plans.map((plan) => {
         previous = previous.catch(() => undefined).then(() => copyShown(cli, plan, flags));
@@ -54,7 +54,7 @@ function nameOf(side: CopySide): string {
   return side.kind === 'stream' ? 'stdin' : side.path;
 }
 
-/** Files of another user than root would be made with the wrong owner. @throws INVALID_INPUT */
+/** Files would belong to root instead of the user. @throws INVALID_INPUT */
 function refuseUser(vm: string): void {
   const { user, name } = readVmReference(vm);
   if (user === undefined || user === 'root') return;

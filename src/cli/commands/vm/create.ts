@@ -12,7 +12,7 @@ import { progressOption } from '../../progress-option.ts';
 import { parseLabels } from '../../values.ts';
 import { givenSettings, type SettingFlags, withSettings } from '../../vm-settings.ts';
 
-/** What a VM can do by then, from the first to the last. */
+/** How far the VM has come, in order. */
 const READINESS = "return when the guest agent runs commands (agent), ssh accepts logins (ssh), or the image's services listen (services)";
 
 const EXAMPLES = [
@@ -54,7 +54,7 @@ export function declareCommand(cli: Cli) {
   });
 }
 
-/** @throws INVALID_INPUT for what is no name; USAGE for two that differ */
+/** @throws INVALID_INPUT for an invalid name; USAGE for two different names */
 function nameOf(positional: string | undefined, flag: string | undefined): string | undefined {
   if (positional === undefined) return flag;
   const name = checkName(positional);
@@ -62,11 +62,11 @@ function nameOf(positional: string | undefined, flag: string | undefined): strin
   throw new BangerError('USAGE', `the VM has two names, ${name} and ${flag}`, { remedy: `banger vm create ${name}` });
 }
 
-/** @returns the VM of exactly this name, when its creation is over */
+/** @returns the VM of exactly this name, once its creation is over */
 async function existing(cli: Cli, name: string): Promise<VmView | undefined> {
   const found = (await cli.api().listVms()).find((vm) => vm.name === name);
   if (found?.state !== 'creating') return found;
-  // Somebody else creates it: it is there when that has worked, and free again when not.
+  // Another command creates the VM. If that succeeds, the VM exists; if not, the name is free again.
   const creation = (await cli.api().listOperations()).find(({ vmId, state }) => vmId === found.id && state === 'running');
   if (creation !== undefined) await showStages(cli, creation.id, 'none').catch(() => undefined);
   return (await cli.api().listVms()).find((vm) => vm.id === found.id);
@@ -85,7 +85,7 @@ export type CreateFlags = SettingFlags & {
   wait?: 'agent' | 'ssh' | 'services' | undefined;
 };
 
-/** @returns only what the user gave: everything else is the daemon's to decide */
+/** @returns only what the user gave: the daemon decides the rest */
 export function createBody(flags: CreateFlags): CreateVm {
   return {
     ...(flags.name === undefined ? {} : { name: flags.name }),
@@ -93,7 +93,7 @@ export function createBody(flags: CreateFlags): CreateVm {
     ...givenSettings(flags),
     ...(flags.label === undefined ? {} : { labels: parseLabels('--label', flags.label) }),
     ...(flags.wait === undefined || flags.wait === 'services' ? {} : { waitFor: flags.wait }),
-    // commander gives a lone --no- option the value true when it is absent.
+    // commander gives a lone --no- option the value true if it is absent.
     ...(flags.start === false ? { start: false } : {}),
   };
 }
@@ -111,10 +111,10 @@ async function tellCreated(cli: Cli, vm: VmView, flags: ShowFlags, durationMs: n
   if (vm.state === 'running') await tellSites(cli, vm);
 }
 
-/** An image may serve something already; its address opens in any browser of the daemon's machine. */
+/** The image may serve a site already; any browser of the daemon's machine can open its address. */
 async function tellSites(cli: Cli, vm: VmView): Promise<void> {
   if (cli.endpoint().kind === 'ssh') return;
-  // The VM is there; what else goes wrong is told by the command that asks for it.
+  // The VM exists. Any further problem shows in the command that needs it.
   const ports = await cli
     .api()
     .ports(vm.name)

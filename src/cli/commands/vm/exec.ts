@@ -11,7 +11,7 @@ import { forwardSignals, takeTerminal, tellWait, windowOf } from '../../terminal
 import { parseEnvironment, readEnvironmentFiles } from '../../values.ts';
 import { given } from '../../../lib/given.ts';
 
-/** docker's and ssh's convention: banger failed, not the command. */
+/** The convention of docker and ssh: banger failed, not the command. */
 export const OWN_FAILURE_EXIT = 125;
 
 export function declareCommand(cli: Cli) {
@@ -66,8 +66,8 @@ function noCommand(): BangerError {
 }
 
 /**
- * A session of its own (setsid(1)), without terminal or pipes, is what outlives the one that starts it. A shell of the guest finds
- * the command first, so that a mistyped one is told.
+ * A session of its own (setsid(1)), without terminal or pipes, outlives the session that starts it. A shell in the guest looks for the
+ * command first, so that the user sees a typing error.
  */
 function detachedArgv(argv: readonly string[]): string[] {
   const script = `command -v "$1" >/dev/null 2>&1 || { echo "$1: not found" >&2; exit 127; }
@@ -76,7 +76,7 @@ if command -v setsid; then setsid "$@" & else (trap '' HUP; exec "$@") & fi`;
   return ['/bin/sh', '-c', script, 'sh', ...argv];
 }
 
-/** @throws INVALID_INPUT for a relative directory or a variable without a name, before anything is contacted */
+/** @throws INVALID_INPUT for a relative directory or a variable without a name, before the CLI contacts the daemon */
 function execSettings(cli: Cli, flags: ExecFlags): Omit<ExecBody, 'argv'> {
   const cwd = flags.cwd ?? flags.workdir;
   if (cwd !== undefined && !cwd.startsWith('/')) {
@@ -108,7 +108,7 @@ async function execute(cli: Cli, name: string, body: ExecBody, interactive: bool
     const input = forwardsInput ? (cli.stdin as AsyncIterable<Uint8Array>) : undefined;
     const { status, reason } = await session.run({ input, output: cli.stdout, errors: cli.stderr });
     if (reason !== '') cli.note(`banger: ${safeLine(reason)}`);
-    // What does not fit a status (a signal's number is 128+n already) still is a failure.
+    // A value that does not fit into an exit status is still a failure (a signal's number is 128+n already).
     return status >= 0 && status <= 255 ? status : 255;
   } finally {
     stop();
@@ -116,7 +116,7 @@ async function execute(cli: Cli, name: string, body: ExecBody, interactive: bool
   }
 }
 
-/** @returns 126 and 127 for a command that the guest cannot run, 2 for wrong use, 125 for everything else of ours */
+/** @returns 126 and 127 for a command that the guest cannot run, 2 for wrong usage, 125 for other errors of banger */
 export function guestFailureExit(error: unknown): number {
   if (!(error instanceof BangerError)) return OWN_FAILURE_EXIT;
   if (error.code === 'GUEST_COMMAND_NOT_FOUND') return 127;

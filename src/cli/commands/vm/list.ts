@@ -25,7 +25,7 @@ export function declareCommand(cli: Cli) {
     });
 }
 
-/** A VM that runs and is not as it should be is marked; `-o wide` tells why. */
+/** Marks a running VM that has a problem; `-o wide` shows the problem. */
 function stateOf(vm: VmView): string {
   if (vm.state !== 'running') return vm.state;
   if (vm.rescue) return 'running (rescue)';

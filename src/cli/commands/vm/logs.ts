@@ -31,17 +31,17 @@ export function declareCommand(cli: Cli) {
       const name = await namedOrSole(cli, typed);
       const all = await cli.api().logs(name, kind, flags.follow === true, flags.tail === Infinity ? undefined : flags.tail);
       const log = flags.since === undefined ? all : filterLines(all, { since: flags.since });
-      // Events are JSON, and must be afterwards.
+      // Events are JSON, and must stay JSON.
       await copyLog(cli, flags.raw === true ? log : safeLog(log, kind === 'events' ? jsonEscaped : safeText));
       if (flags.follow !== true) return;
-      // A log that is followed has no end of its own.
+      // A followed log does not end by itself.
       throw new BangerError('DAEMON_UNREACHABLE', 'the connection to the daemon ended while following the log', {
         remedy: `banger vm logs -f --tail 20 ${name}`,
       });
     });
 }
 
-/** Passes a log on, as fast as the reader takes it. */
+/** Copies a log to the output, as fast as the reader takes it. */
 export async function copyLog(cli: Cli, log: AsyncIterable<Buffer>): Promise<void> {
   for await (const chunk of log) await writeAll(cli.stdout, chunk);
 }

@@ -16,7 +16,7 @@ export function declareCommand(cli: Cli) {
     .option('-w, --watch', 'repeat every second until q or Ctrl-C; -o json prints one line each time');
   return listing(command, 'endpoints only, one per line').action(async (typed, flags) => {
     const name = await namedOrSole(cli, typed);
-    // The first answer comes before the screen, so that a name that is wrong is told where it can be read.
+    // Get the first answer before the screen appears, so that an error about a wrong name stays readable.
     const found = await cli.api().ports(name);
     if (flags.watch === true) await watch(cli, name, found, flags);
     else await printList(cli, flags, found, viewOf(cli, flags, found));
@@ -24,7 +24,7 @@ export function declareCommand(cli: Cli) {
   });
 }
 
-/** For people alone: programs read them in JSON. */
+/** For people only: programs read the JSON. */
 function tellNames(cli: Cli, ports: readonly GuestPortView[]): void {
   const simple = localhostUrls(ports);
   const names = [...new Set(ports.flatMap(({ nameUrl }) => nameUrl ?? []))];
@@ -39,7 +39,7 @@ function viewOf(cli: Cli, { headers, output }: ListFlags, ports: readonly GuestP
   };
 }
 
-/** Runs until the user ends it, which is not a failure. */
+/** Runs until the user ends it; that is not a failure. */
 async function watch(cli: Cli, name: string, first: readonly GuestPortView[], flags: ListFlags): Promise<void> {
   const screen = openLiveScreen(cli, isData(flags));
   try {

@@ -45,7 +45,7 @@ export type SetFlags = SettingFlags & {
   labelRemove?: string[] | undefined;
 };
 
-/** @returns only what the user gave. @throws USAGE when that is nothing */
+/** @returns only what the user gave. @throws USAGE if the user gave nothing */
 export function setBody(flags: SetFlags): SetVm {
   const body: SetVm = {
     ...(flags.name === undefined ? {} : { name: flags.name }),
@@ -57,7 +57,7 @@ export function setBody(flags: SetFlags): SetVm {
   throw new BangerError('USAGE', 'no change given', { remedy: 'banger vm set --help' });
 }
 
-/** @returns values to set, null for those to remove; undefined when there are none. @throws INVALID_INPUT, USAGE */
+/** @returns values to set, null for keys to remove; undefined if the user gave neither. @throws INVALID_INPUT, USAGE */
 function changedLabels({ label = [], labelRemove = [] }: SetFlags): NonNullable<SetVm['labels']> | undefined {
   const set = parseLabels('--label', label);
   const both = labelRemove.find((key) => Object.hasOwn(set, key));
@@ -68,17 +68,17 @@ function changedLabels({ label = [], labelRemove = [] }: SetFlags): NonNullable<
 
 type Changed = { name: string; notes: string[] };
 
-/** @returns the name that the VM has now, and what there is to say */
+/** @returns the VM's present name, and the daemon's messages */
 export async function changeVm(cli: Cli, target: Target, body: SetVm): Promise<Changed> {
   if ('error' in target) throw target.error;
   const notes: string[] = [];
   const { id } = await cli.api().beginVm(target.vm.id, 'set', body);
-  // It takes milliseconds: there are no stages to watch, only what was said.
+  // The operation takes milliseconds, so only its messages matter, not its stages.
   const end = await showStages(cli, id, 'none', { onLog: (line) => notes.push(line) });
   return { name: end.vm?.name ?? target.vm.name, notes };
 }
 
-/** Prints the name for scripts, and what there is to say for people. */
+/** Prints the name for scripts and the messages for people. */
 export function sayChanged(cli: Cli, { name, notes }: Changed): void {
   cli.print(name);
   for (const note of notes) cli.note(`${name}: ${safeLine(note)}`);

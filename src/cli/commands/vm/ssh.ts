@@ -12,7 +12,7 @@ import { beginsWithDashes, nameAndCommand, SOLE_NAME } from '../../sole-vm.ts';
 import { missingWindow } from '../../terminal.ts';
 import { OWN_FAILURE_EXIT } from './exec.ts';
 
-/** What ssh itself ends with when it fails (ssh(1)). */
+/** The exit status of ssh if it fails itself (ssh(1)). */
 const SSH_FAILURE_EXIT = 255;
 
 export function declareCommand(cli: Cli) {
@@ -48,7 +48,7 @@ export function declareCommand(cli: Cli) {
 
 type Login = { name: string; user?: string | undefined; options: readonly string[]; command: readonly string[] };
 
-/** @returns what was typed with the only VM's name where none was given */
+/** @returns the words that the user typed, with the name of the only VM if they name none */
 async function loginOf(cli: Cli, { destination, ...typed }: SshWords): Promise<Login> {
   if (destination !== undefined) return { ...readVmReference(destination), ...typed };
   return { ...typed, ...(await nameAndCommand(cli, typed.command, true)) };
@@ -70,7 +70,7 @@ async function connectSsh(cli: Cli, { name, user, options, command }: Login): Pr
   return status === SSH_FAILURE_EXIT ? OWN_FAILURE_EXIT : status;
 }
 
-/** The ssh that opens ports runs on the other machine, where nobody looks for them. */
+/** The forwarded ports would open on the other machine, where the user does not look for them. */
 function tellWhereForwardsAre(cli: Cli, where: SshEndpoint, name: string, options: readonly string[]): void {
   const forward = options.find((word) => word === '-L' || word === '-D');
   if (forward === undefined) return;
@@ -80,19 +80,19 @@ function tellWhereForwardsAre(cli: Cli, where: SshEndpoint, name: string, option
   );
 }
 
-/** Keys of VMs stay where the VMs are: the whole command runs there, on a terminal when there is one here. */
+/** The keys of VMs stay where the VMs are: the whole command runs there, on a terminal if there is one here. */
 async function connectThere(cli: Cli, where: SshEndpoint, words: readonly string[]): Promise<number> {
   const { runSsh } = await import('../../../client/ssh-process.ts');
   const tty = cli.stdin.isTTY === true && cli.stdout.isTTY === true;
   return runSsh(cli, remoteArgv(where, words, { tty }), missingWindow(cli));
 }
 
-/** Tells that the VM still runs, and how to stop it; silent when it does not, or nobody can tell. */
+/** Says that the VM still runs, and how to stop it. Says nothing if the VM does not run, or its state is unknown. */
 async function remind(cli: Cli, name: string): Promise<void> {
   try {
     const health = await cli.runningApi().health(name);
     if (health.agent === 'ok') cli.note(`${health.vm} is still running; stop it: banger vm stop ${health.vm}`);
   } catch {
-    // The session is over and its status is what counts.
+    // The session is over, and only its status counts.
   }
 }

@@ -23,7 +23,7 @@ export function declareCommand(cli: Cli) {
   return listing(command).action(async (names, flags) => {
     const first = await cli.api().stats();
     const found = await choose(cli, names, first);
-    // A watch hides what is said about the others, so it begins only when there are none.
+    // A watch hides errors about other VMs, so it starts only if there are none.
     if (flags.watch === true && cli.exitCode === 0) {
       const ids = new Set(found.map((vm) => vm.id));
       return watch(cli, first, names.length === 0 ? () => true : (vm) => ids.has(vm.id), flags);
@@ -40,7 +40,7 @@ function viewOf(cli: Cli, { headers, output }: ListFlags): ShowView<Stats> {
   };
 }
 
-/** @returns the VMs that are named, all when none is; tells of those that are not there */
+/** @returns the named VMs, or all VMs if the user names none; reports names that do not exist */
 async function choose(cli: Cli, names: readonly string[], stats: Stats): Promise<VmStats[]> {
   if (names.length === 0) return stats.vms;
   const found: VmStats[] = [];
@@ -52,7 +52,7 @@ async function choose(cli: Cli, names: readonly string[], stats: Stats): Promise
   return found;
 }
 
-/** Runs until the user ends it, which is not a failure. @param isWanted which VMs the table and the JSON show */
+/** Runs until the user ends it; that is not a failure. @param isWanted which VMs the table and the JSON show */
 async function watch(cli: Cli, first: Stats, isWanted: (vm: VmStats) => boolean, flags: ListFlags): Promise<void> {
   const screen = openLiveScreen(cli, isData(flags));
   try {
