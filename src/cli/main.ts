@@ -16,7 +16,7 @@ const taken = untilTaken([stdout, stderr]);
 const openStdin = openStdinOnce();
 const cli = createCli({
   env,
-  // A listing must never open it.
+  // A command that only lists must never open it.
   get stdin() {
     return openStdin();
   },

@@ -6,13 +6,13 @@ import { onInterrupt } from './interrupts.ts';
 import { createStageView, type ProgressMode, type StageView } from './render/stages.ts';
 
 /**
- * Begins an operation and shows its stages to the end. Ctrl-C cancels it, then waits for its rollback.
+ * Begins an operation and shows its stages until it ends. Ctrl-C cancels it, then waits for its rollback.
  * @throws the operation's error; CANCELLED when it was cancelled
  */
 export async function showOperation(cli: Cli, begin: () => Promise<Operation>, progress: ProgressMode): Promise<OperationEnd> {
   const cancelling = new AbortController();
   const stop = onInterrupt(() => {
-    // On a terminal the line that lives there (and its ^C) makes room.
+    // On a terminal, the live line (and its ^C) makes room.
     cli.note(`${cli.stderr.isTTY === true ? '\r\u001b[2K' : ''}cancelling, rolling back…`);
     cancelling.abort();
   });
@@ -31,8 +31,8 @@ export async function showOperation(cli: Cli, begin: () => Promise<Operation>, p
 }
 
 /**
- * Begins an operation that nothing takes back, and shows its stages to the end. Ctrl-C leaves it to the daemon.
- * @throws the operation's error; CANCELLED when the user left, which says what goes on
+ * Begins an operation that nothing undoes, and shows its stages until it ends. Ctrl-C leaves it to the daemon.
+ * @throws the operation's error; CANCELLED if the user left, with what continues
  */
 export async function watchOperation(cli: Cli, begin: () => Promise<Operation>, progress: ProgressMode): Promise<OperationEnd> {
   const leaving = new AbortController();
@@ -55,8 +55,8 @@ export async function watchOperation(cli: Cli, begin: () => Promise<Operation>, 
 
 /**
  * Shows an operation from its first event to its last.
- * @param options.onLog hears what it said, in every mode
- * @param options.signal ends the showing, not the operation
+ * @param options.onLog gets its log lines, in every mode
+ * @param options.signal ends the output, not the operation
  * @throws the operation's error; CANCELLED when it was cancelled
  */
 export async function showStages(cli: Cli, id: string, progress: ProgressMode, options: ShowOptions = {}): Promise<OperationEnd> {

@@ -1,4 +1,4 @@
-// What lists and shows: one place for formats, so that every command of that kind takes the same switches and means the same by them.
+// Output formats of all commands that list or show, so that each takes the same switches with the same meaning.
 import type { Command } from '@commander-js/extra-typings';
 import { BangerError } from '../model/errors.ts';
 import { safeLine, safeText, toJson } from '../lib/terminal-text.ts';
@@ -9,14 +9,14 @@ import { type Column, renderFacts, renderTable, withWide } from './render/table.
 export const OUTPUT_FORMATS = ['table', 'wide', 'json', 'yaml', 'name'] as const;
 export type OutputFormat = (typeof OUTPUT_FORMATS)[number];
 
-/** Switches of commands that show something. */
+/** Switches of commands that show one thing. */
 export type ShowFlags = { output: OutputFormat; quiet?: true | undefined; format?: string | undefined };
 /** Switches of commands that list. */
 export type ListFlags = ShowFlags & { headers: boolean };
 
 type Options = Record<string, unknown>;
 
-/** Gives a command that shows something `-o`, `-q` and `--format`. @param names what `-q` prints, for its help */
+/** Adds `-o`, `-q` and `--format` to a command that shows one thing. @param names what `-q` prints, for its help */
 export function showing<Args extends unknown[], Opts extends Options>(command: Command<Args, Opts>, names = 'the name only') {
   const quiet = newOption('-q, --quiet', `${names}, the same as -o name`).conflicts('output');
   const format = newOption('--format <template>', "a line per item from a template such as '{{.name}} {{json .}}'; members as in -o json");
@@ -28,7 +28,7 @@ export function showing<Args extends unknown[], Opts extends Options>(command: C
   return command as unknown as Command<Args, Opts & ShowFlags>;
 }
 
-/** The same for a command that lists, with `--no-headers`. */
+/** The same for a command that lists, with `--no-headers` in addition. */
 export function listing<Args extends unknown[], Opts extends Options>(command: Command<Args, Opts>, names = 'names only, one per line') {
   showing(command, names).option('--no-headers', 'hide the header line');
   return command as unknown as Command<Args, Opts & ListFlags>;
@@ -40,13 +40,13 @@ export type ListView<Row> =
 
 export type Facts = readonly (readonly [string, string | null | undefined])[];
 
-/** Facts of which lines are made, or the lines themselves. */
+/** Facts from which lines are made, or the lines themselves. */
 export type ShowView<T> = { name: (value: T) => string } & ({ facts: (value: T) => Facts } | { lines: (value: T) => readonly string[] });
 
-/** Whether values follow each other: then JSON is one line, and YAML one document (NDJSON, a YAML stream). */
+/** Whether values follow each other: then JSON is one line per value, and YAML one document (NDJSON, a YAML stream). */
 export type Streaming = { isStream: boolean };
 
-/** @returns rows in the format that was asked for; JSON and YAML are one list, the API's own shape */
+/** @returns rows in the chosen format; JSON and YAML are one list, in the API's own shape */
 export async function listLines<Row>(
   cli: Cli,
   flags: ShowFlags & { headers?: boolean },
@@ -64,15 +64,15 @@ export async function listLines<Row>(
   return renderTable(columns, rows, { headers: flags.headers, width: widthOf(cli), ...(onLeftOut && { onLeftOut }) });
 }
 
-/** Prints rows in the format that was asked for. */
+/** Prints rows in the chosen format. */
 export async function printList<Row>(cli: Cli, flags: ListFlags, rows: readonly Row[], view: ListView<Row>): Promise<void> {
   let left: readonly string[] = [];
   for (const line of await listLines(cli, flags, rows, view, undefined, (titles) => (left = titles))) cli.print(line);
-  // Who asks for more must learn that there is more.
+  // A user who asks for more must learn that there is more.
   if (left.length > 0 && formatOf(flags) === 'wide') cli.note(`too narrow here for ${left.join(', ')}; a pipe gets them all`);
 }
 
-/** @returns one value in the format that was asked for */
+/** @returns one value in the chosen format */
 export async function showLines<T>(
   flags: ShowFlags,
   value: T,
@@ -85,12 +85,12 @@ export async function showLines<T>(
   return 'facts' in view ? renderFacts(view.facts(value)) : view.lines(value);
 }
 
-/** Prints one value in the format that was asked for. */
+/** Prints one value in the chosen format. */
 export async function printOne<T>(cli: Cli, flags: ShowFlags, value: T, view: ShowView<T>): Promise<void> {
   for (const line of await showLines(flags, value, view)) cli.print(line);
 }
 
-/** Prints several values one after the other: an empty line between them for people, a new document in YAML. */
+/** Prints several values one after the other: for people with an empty line between them, in YAML as documents. */
 export async function printEach<T>(cli: Cli, flags: ShowFlags, values: readonly T[], view: ShowView<T>): Promise<void> {
   for (const [at, value] of values.entries()) {
     if (at > 0 && formatOf(flags) === 'yaml') cli.print('---');
@@ -99,27 +99,27 @@ export async function printEach<T>(cli: Cli, flags: ShowFlags, values: readonly 
   }
 }
 
-/** @returns the format that the switches ask for; docker has its name behind --format */
+/** @returns the chosen format; as in docker, --format also takes its name */
 function formatOf({ quiet, format, output }: ShowFlags): OutputFormat {
   return quiet === true ? 'name' : (OUTPUT_FORMATS.find((name) => name === format) ?? output);
 }
 
-/** @returns the template behind --format, if it is one */
+/** @returns the template in --format, if it is one */
 function templateOf({ format }: ShowFlags): string | undefined {
   return OUTPUT_FORMATS.some((name) => name === format) ? undefined : format;
 }
 
-/** @returns whether the output is for programs, so that nothing else may stand beside it on stdout */
+/** @returns whether the output is for programs, so that stdout must hold nothing else */
 export function isData(flags: ShowFlags): boolean {
   return templateOf(flags) !== undefined || ['json', 'yaml', 'name'].includes(formatOf(flags));
 }
 
-/** @returns columns of the terminal that stdout is; undefined where nothing must be cut */
+/** @returns the width of the terminal on stdout; undefined if nothing must be cut */
 export function widthOf(cli: Cli): number | undefined {
   return cli.stdout.isTTY === true ? cli.stdout.columns : undefined;
 }
 
-/** @returns undefined for the formats that are for people */
+/** @returns undefined for the formats for people */
 async function dataLines(flags: ShowFlags, value: unknown, items: readonly unknown[], streaming: Streaming): Promise<string[] | undefined> {
   const template = templateOf(flags);
   if (template !== undefined) return templateLines(template, items);

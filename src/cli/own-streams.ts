@@ -1,14 +1,14 @@
-// The streams that this process was started with, where the runtime alone would lose what goes wrong with them.
+// The streams of this process, with handling of errors that the runtime alone would lose.
 import { createReadStream, fstatSync } from 'node:fs';
 import type { Input, Output } from './streams.ts';
 
-/** @returns a getter of stdin: the stream is opened when it is asked for, and once */
+/** @returns a getter of stdin: the stream opens on first use, once */
 export function openStdinOnce(): () => Input {
   let stdin: Input | undefined;
   return () => (stdin ??= isTakenForEmpty() ? createReadStream('', { fd: 0, autoClose: false }) : process.stdin);
 }
 
-/** The runtime's own stdin takes a directory or a disk for an input with nothing in it. */
+/** The runtime's own stdin treats a directory or a disk as empty input. */
 function isTakenForEmpty(): boolean {
   try {
     const stat = fstatSync(0);
@@ -18,7 +18,7 @@ function isTakenForEmpty(): boolean {
   }
 }
 
-/** Ends the program at an output that takes no more: silently when nobody reads it (`| head`), else with status 1 and one line. */
+/** Ends the program when an output fails: silently if its reader is gone (`| head`), else with status 1 and one line. */
 export function endAtFailureOf(outputs: readonly Output[], stderr: Output): void {
   for (const output of outputs) {
     output.on('error', (error: NodeJS.ErrnoException) => {
@@ -30,9 +30,9 @@ export function endAtFailureOf(outputs: readonly Output[], stderr: Output): void
 }
 
 /**
- * Counts what was written and is not taken yet. At `process.exit` it would be lost: without a word when the output is full, and when it is a
- * pipe that is read slowly.
- * @returns waits until all is taken; for ever when an output fails, which ends the program
+ * Counts what was written and is still queued. `process.exit` would lose it: without a word if the output is full, or if it is a pipe with
+ * a slow reader.
+ * @returns a function that waits until the queue is empty; it waits forever if an output fails, which ends the program
  */
 export function untilTaken(outputs: readonly Output[]): () => Promise<void> {
   let pending = 0;
@@ -44,7 +44,7 @@ export function untilTaken(outputs: readonly Output[]): () => Promise<void> {
       const told = rest.find((one): one is Told => typeof one === 'function');
       pending++;
       return write(chunk, typeof rest[0] === 'string' ? rest[0] : undefined, (error) => {
-        // The event of the same name ends the program; who wrote would say the same in other words.
+        // The event of the same name ends the program; the writer's own error would repeat it.
         if (error instanceof Error) return;
         told?.(error);
         pending--;

@@ -6,8 +6,8 @@ import { type Group, GROUPS, loadVerb, SHORTCUTS, shortcutOf, TOP_VERBS } from '
 import { canonicalWords, commandWords } from './words.ts';
 
 /**
- * Builds just so much of the command tree as `argv` needs: the verb that it names, the group's verbs when it names no
- * known one (for help and suggestions), all groups by name otherwise.
+ * Builds the part of the command tree that `argv` needs: the verb that it names; all verbs of the group if it names no known verb (for help
+ * and suggestions); otherwise all groups by name.
  * @param argv without the program's own name
  */
 export async function buildProgram(cli: Cli, argv: readonly string[]): Promise<AnyCommand> {
@@ -45,7 +45,7 @@ function newProgram(cli: Cli): AnyCommand {
     .configureOutput({
       writeOut: (text) => void cli.stdout.write(text),
       writeErr: (text) => void cli.stderr.write(text),
-      // run.ts tells usage errors in the form of all others.
+      // run.ts reports usage errors in the form of all other errors.
       outputError: () => undefined,
       getOutHelpWidth: () => cli.stdout.columns ?? 100,
       getErrHelpWidth: () => cli.stderr.columns ?? 100,
@@ -68,7 +68,7 @@ function foldWords(words: readonly string[]): string {
     .trimEnd();
 }
 
-/** Commander tells of an option while it parses, before the action. */
+/** commander reports an option while it parses, before the action runs. */
 function hearContext(cli: Cli, command: AnyCommand): void {
   command.on('option:context', (name: string) => cli.useContext(name));
 }
@@ -87,7 +87,7 @@ async function addGroup(cli: Cli, program: AnyCommand, name: string, group: Grou
   for (const verb of named === undefined ? group.verbs : [named]) attach(cli, command, await loadVerb(cli, verb, tree));
 }
 
-/** addCommand does not hand down what command() does: exitOverride and where to write. */
+/** addCommand does not pass on the settings that command() passes on: exitOverride and the output. */
 function attach(cli: Cli, parent: AnyCommand, child: AnyCommand): void {
   parent.addCommand(child);
   inherit(cli, child, parent);
@@ -100,7 +100,7 @@ function inherit(cli: Cli, child: AnyCommand, parent: AnyCommand): void {
 }
 
 /**
- * Every command with its words, for help, reference and tests: it loads them all, which no command that does work should.
+ * Every command with its words, for help, reference and tests. It loads all commands, so no command that does work should call it.
  * Commands below a verb (`vm forward list`) come after it.
  */
 export async function allCommands(cli: Cli): Promise<{ words: string[]; command: AnyCommand; isHidden: boolean }[]> {

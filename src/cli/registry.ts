@@ -1,4 +1,4 @@
-// Every command by its words. A module is loaded when its words are in argv, so a listing never pays for the rest.
+// Every command by its words. A module is loaded only if its words are in argv, so a quick command never pays for the rest.
 import type { Cli } from './cli.ts';
 import type { AnyCommand, CommandTree } from './command.ts';
 
@@ -7,7 +7,7 @@ type Declaration = { declareCommand: (cli: Cli, tree: CommandTree) => unknown };
 export type Verb = { names: readonly [string, ...string[]]; load: () => Promise<Declaration> };
 export type Group = { description: string; hidden?: boolean; verbs: readonly Verb[] };
 
-/** Loads a verb's declaration and gives it its other names. @param tree for the command that completes others */
+/** Loads a verb's declaration and adds its aliases. @param tree for the command that completes others */
 export async function loadVerb(cli: Cli, verb: Verb, tree: CommandTree): Promise<AnyCommand> {
   const command = (await verb.load()).declareCommand(cli, tree) as AnyCommand;
   return command.aliases(verb.names.slice(1));
@@ -117,13 +117,13 @@ export const TOP_VERBS: readonly Verb[] = [
   verb(['completion'], () => import('./commands/host/completion.ts')),
 ];
 
-/** Commands of other nouns that other tools have as one word. */
+/** Commands of other nouns that are one word in other tools. */
 const OTHER_SHORTCUTS: Readonly<Record<string, readonly string[]>> = { images: ['image', 'list'] };
 
-/** Words that need no noun before them: every verb of `vm`, by each of its names, and a few more. */
+/** Words that may stand without a noun: every verb of `vm`, by each of its names, and a few more. */
 export const SHORTCUTS: readonly string[] = [...VM_VERBS.flatMap(({ names }) => names), ...Object.keys(OTHER_SHORTCUTS)];
 
-/** @returns the words that a shortcut stands for */
+/** @returns the full words of a shortcut */
 export function shortcutOf(word: string): readonly string[] | undefined {
   if (Object.hasOwn(OTHER_SHORTCUTS, word)) return OTHER_SHORTCUTS[word];
   return SHORTCUTS.includes(word) ? ['vm', word] : undefined;

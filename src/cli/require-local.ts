@@ -3,7 +3,7 @@ import { shellWord } from '../lib/shell-word.ts';
 import { BangerError } from '../model/errors.ts';
 import type { Cli } from './cli.ts';
 
-/** @throws UNSUPPORTED when the command line is about another machine, where the command would have to run */
+/** @throws UNSUPPORTED if the command line is about another machine, where this command would have to run */
 export function requireLocal(cli: Cli, command: string): void {
   const endpoint = cli.endpoint();
   if (endpoint.kind === 'local') return;

@@ -10,9 +10,9 @@ import { exitCodeOf, exitCodesHelp, reportError } from './render/error.ts';
 import { BangerError } from '../model/errors.ts';
 
 /**
- * Runs one command line to its end.
+ * Runs one command line.
  * @param argv without interpreter and script
- * @returns the status to end with
+ * @returns the exit status
  */
 export async function runCli(cli: Cli, argv: readonly string[]): Promise<number> {
   try {
@@ -29,7 +29,7 @@ export async function runCli(cli: Cli, argv: readonly string[]): Promise<number>
     } catch (error) {
       if (!(error instanceof CommanderError)) throw error;
       if (error.exitCode === 0) return 0;
-      // Help that was printed because a verb is missing is the whole message.
+      // Help that is printed for a missing verb is the whole message.
       if (error.code === 'commander.help') return 2;
       throw usageError(error, program, words);
     }
@@ -41,7 +41,7 @@ export async function runCli(cli: Cli, argv: readonly string[]): Promise<number>
 }
 
 /**
- * commander shows help of what it knows when the rest is unknown; whoever asks for help of `vm strat` means something else.
+ * If a word is unknown, commander shows the help of the part that it knows. A user who asks for help of `vm strat` means something else.
  * @throws USAGE
  */
 function refuseUnknown(program: AnyCommand, words: readonly string[]): void {
@@ -81,11 +81,11 @@ function commandLine(path: readonly AnyCommand[]): string {
   return ['banger', ...path.map((command) => command.name())].join(' ');
 }
 
-/** Puts commander's sentence and its suggestion into the form that all our errors have. */
+/** Puts commander's sentence and its suggestion into banger's error form. */
 function usageError(error: CommanderError, program: AnyCommand, words: readonly string[]): BangerError {
   const [sentence = '', ...rest] = error.message.replace(/^error: /, '').split('\n');
   const { path } = follow(program, words);
-  // Commander compares switches with their dashes, and so finds --no-nat near --mount.
+  // commander compares switches with their dashes, and so finds --no-nat similar to --mount.
   const unknown = error.code === 'commander.unknownOption' ? /'(-[^']*)'/.exec(sentence)?.[1] : undefined;
   const command = path.map((one) => one.name()).join(' ');
   const habit = unknown === undefined ? undefined : habitOfSwitch(command, unknown);
@@ -96,7 +96,7 @@ function usageError(error: CommanderError, program: AnyCommand, words: readonly 
   return new BangerError('USAGE', hint === '' ? sentence : `${sentence}. ${hint}`, { remedy: surplus ?? `${commandLine(path)} --help` });
 }
 
-/** @returns the switch that was meant, if one is few edits away, or begins as what was typed does */
+/** @returns the switch that the user meant, if it is a few edits away or begins with what they typed */
 function nearestSwitch(typed: string, command: AnyCommand): string | undefined {
   const word = typed.replace(/^--?/, '').replace(/=.*/, '');
   const names = command

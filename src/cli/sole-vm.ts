@@ -1,16 +1,16 @@
-// A host with a single VM: commands that only look, start or log in need not be told its name. What ends or changes one must be.
+// Hosts with a single VM. Commands that only look, start or log in need no name there. Commands that end or change a VM do.
 import type { Command } from '@commander-js/extra-typings';
 import type { VmView } from '../api/schemas.ts';
 import { BangerError } from '../model/errors.ts';
 import { among, findExactly } from '../model/reference.ts';
 import type { Cli } from './cli.ts';
 
-/** What help says of an argument that may be left out. */
+/** The help of an argument that may be left out. */
 export const SOLE_NAME = 'name, id or start of an id (default: the only one there is)';
 
 /**
- * @returns the one VM that there is, and says on stderr that it was taken
- * @throws NOT_FOUND when there is none, USAGE when there are several
+ * @returns the only VM; says on stderr that the command uses it
+ * @throws NOT_FOUND if there is no VM, USAGE if there are several
  */
 export function soleVm(cli: Cli, vms: readonly VmView[]): VmView {
   const [only] = vms;
@@ -25,14 +25,14 @@ export function soleVm(cli: Cli, vms: readonly VmView[]): VmView {
   return only;
 }
 
-/** @returns what was named, or the only VM. @throws as soleVm */
+/** @returns the named VM, or the only one. @throws as soleVm */
 export async function namedOrSole(cli: Cli, name: string | undefined): Promise<string> {
   return name ?? soleVm(cli, await cli.api().listVms()).name;
 }
 
 /**
- * Tells the name from the command in words such as `web -- ls`, `web ls` and, with a single VM, `-- ls`.
- * @param begins whether `--` stood before all of the words; commander has taken it off then
+ * Splits words into name and command: `web -- ls`, `web ls` and, with a single VM, `-- ls`.
+ * @param begins whether `--` stood before all of the words; commander has removed it
  */
 export async function nameAndCommand(
   cli: Cli,
@@ -43,12 +43,12 @@ export async function nameAndCommand(
   const named = { name: name ?? '', command: rest[0] === '--' ? rest.slice(1) : rest };
   if (name !== undefined && !begins) return named;
   const vms = await cli.api().listVms();
-  // As docker has it, the name may stand behind `--` as well.
+  // As in docker, the name may stand behind `--`, too.
   if (name !== undefined && findExactly('VM', among(vms), name) !== undefined) return named;
   return { name: soleVm(cli, vms).name, command: words };
 }
 
-/** @returns whether `--` was typed before the first word that is no switch */
+/** @returns whether `--` stands before the first word that is no switch */
 export function beginsWithDashes(command: Pick<Command, 'args'> & { parent: unknown }): boolean {
   let root = command as { parent?: unknown; rawArgs?: readonly string[] };
   while (typeof root.parent === 'object' && root.parent !== null) root = root.parent;

@@ -1,24 +1,24 @@
-// One line in ~/.ssh/config, put there and taken away without touching anything else of the file.
+// Adds one line to ~/.ssh/config and removes it, without any other change to the file.
 import { chmod, mkdir, readFile, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
-/** Ends our line. Older programs take the words for names of further files, which are not there. */
+/** Ends banger's line. Older programs take the words for names of further files, which do not exist. */
 const MARK = '# banger';
-/** Tells a file that was not there before from one that was empty. */
+/** Marks a file that did not exist before, as opposed to an empty one. */
 const MADE = ' made this file';
 
 const lineOf = (includePath: string, made: boolean): string => `Include "${includePath}" ${MARK}${made ? MADE : ''}\n`;
 
 /**
- * @param text of the file; undefined when there is none
- * @returns what it is with our line in front, where no `Host` of the user's limits it
+ * @param text of the file; undefined if there is none
+ * @returns the text with banger's line in front, where no `Host` of the user limits it
  */
 export function withInclude(text: string | undefined, includePath: string): string {
   if (text === undefined) return lineOf(includePath, true);
   return hasInclude(text, includePath) ? text : lineOf(includePath, false) + text;
 }
 
-/** @returns what the file was without our line, byte for byte; undefined when it was not there */
+/** @returns the text without banger's line, byte for byte; undefined if the file did not exist */
 export function withoutInclude(text: string, includePath: string): string | undefined {
   for (const made of [false, true]) {
     const line = lineOf(includePath, made);
@@ -35,14 +35,14 @@ function hasInclude(text: string, includePath: string): boolean {
 }
 
 /**
- * Changes a configuration file of ssh in one go: whoever reads it meanwhile sees the old or the new one. Links are followed, mode and
- * bytes that are no text are kept.
- * @param change gets undefined when there is no file, and returns undefined when there should be none
- * @returns whether anything was changed
+ * Replaces a configuration file of ssh atomically: readers see the old or the new file. Follows links; keeps the mode, and bytes that are
+ * not text.
+ * @param change gets undefined if there is no file, and returns undefined to remove the file
+ * @returns whether the file changed
  */
 export async function changeSshConfig(path: string, change: (text: string | undefined) => string | undefined): Promise<boolean> {
   const target = await realpath(path).catch(() => path);
-  // Not utf8: what is no valid text must come back as it was.
+  // Not utf8: bytes that are not valid text must stay as they are.
   const before = await readFile(target, 'latin1').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined;
     throw error;

@@ -1,20 +1,20 @@
-// The words of `vm ssh` as ssh(1) reads its own: switches before the destination and behind it, then a command.
+// Reads the words of `vm ssh` as ssh(1) reads its own: switches before and after the destination, then a command.
 import { BangerError } from '../model/errors.ts';
 
-/** By ssh(1): letters that stand alone, and letters with a value. */
+/** As in ssh(1): letters without a value, and letters with one. */
 const ONLY_FLAGS = /^[46AaCfGgKkMNnqsTtVvXxYy]*$/;
 const VALUE_SWITCH = /(?<=.)[BbcDEeFIiJLlmOoPpQRSWw]/;
 
 export type SshWords = {
-  /** Each word whole, and each value a word of its own. */
+  /** Each switch is one word, and each value is a word of its own. */
   options: string[];
-  /** `[user@]name`; undefined when none is given. */
+  /** `[user@]name`; undefined if the user named none. */
   destination: string | undefined;
   command: string[];
 };
 
 /**
- * @param hasDashes whether a `--` stood before all words, which were then no switches
+ * @param hasDashes whether `--` stood before all words, so that none of them is a switch
  * @throws USAGE for a switch that ssh does not have
  */
 export function readSshWords(words: readonly string[], hasDashes: boolean): SshWords {

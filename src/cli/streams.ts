@@ -1,3 +1,3 @@
-/** Where a command line reads and writes: a terminal, a pipe, or what a test hands in. */
+/** Where a command line reads and writes: a terminal, a pipe, or a test's stream. */
 export type Output = NodeJS.WritableStream & { isTTY?: boolean; columns?: number; rows?: number };
 export type Input = NodeJS.ReadableStream & { isTTY?: boolean; setRawMode?(on: boolean): unknown };

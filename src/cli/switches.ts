@@ -1,9 +1,9 @@
-// Switches that work everywhere, before and after the command: they stand for variables, which is also how children inherit them.
+// Global switches, before and after the command. They set environment variables, so child processes inherit them.
 import { isSet } from '../lib/is-set.ts';
 import type { Cli } from './cli.ts';
 import { canonicalWords, commandPlace, commandWords } from './words.ts';
 
-/** By switch: the variable that is set, and one that would say otherwise. */
+/** By switch: the variable to set, and a variable that would contradict it. */
 const SWITCHES: Readonly<Record<string, { sets: string; unsets?: string }>> = {
   '--debug': { sets: 'BANGER_DEBUG' },
   '--plain': { sets: 'BANGER_PLAIN', unsets: 'FORCE_COLOR' },
@@ -11,7 +11,7 @@ const SWITCHES: Readonly<Record<string, { sets: string; unsets?: string }>> = {
   '--no-input': { sets: 'BANGER_NO_INPUT' },
 };
 
-/** Commands whose words belong to a command in the guest from some place on. */
+/** Commands that take the words of a command in the guest from some word on. */
 const PASSES_ON = ['exec', 'ssh', 'shell'];
 
 /**
@@ -30,7 +30,7 @@ export function environmentOfSwitches(typed: readonly string[], env: Cli['env'])
     if (meant.unsets !== undefined) result[meant.unsets] = undefined;
     result[meant.sets] = '1';
   }
-  // A screen reader reads colours as noise, where it reads them at all.
+  // A screen reader reads colours aloud as noise, if at all.
   if (result['BANGER_PLAIN'] !== undefined || isSet(env['BANGER_PLAIN'])) result['NO_COLOR'] = '1';
   return result;
 }

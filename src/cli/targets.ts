@@ -10,14 +10,14 @@ import { tellStarted } from './render/started.ts';
 import { soleVm } from './sole-vm.ts';
 import { parseFilters } from './vm-filter.ts';
 
-/** What a VM is known by. */
+/** The names under which users know a VM. */
 type Named = { id: string; name: string };
 type Noun = 'VM' | 'image';
 
 export type Target<V extends Named = VmView> = { ref: string; vm: V } | { ref: string; error: BangerError };
 
 /**
- * Resolves references to VMs, or images, against one list. One that is named twice comes once, where it was named
+ * Resolves references to VMs or images against one list. A target that is named twice comes once, at its first place.
  * first.
  */
 export function resolveTargets<V extends Named>(references: readonly string[], vms: readonly V[], noun: Noun = 'VM'): Target<V>[] {
@@ -42,18 +42,18 @@ function resolveTarget<V extends Named>(ref: string, known: Known<V>, noun: Noun
   }
 }
 
-/** Which VMs are meant beside, or instead of, those that are named. */
+/** How the user chooses VMs, beside names or instead of them. */
 export type Choice = {
   all?: boolean | undefined;
   filter?: string[] | undefined;
-  /** Whether the only VM need not be named. */
+  /** Whether the only VM needs no name. */
   sole?: boolean | undefined;
 };
 
 /**
- * @returns the VMs that a command names; with `--all` all of them, with `--filter` alone those that match; with both a name
- *   and a filter, the named ones that match
- * @throws USAGE when it chooses none at all, or both names and --all
+ * @returns the VMs of a command: the named ones; with `--all` all of them; with only `--filter` those that match; with names and a filter,
+ * the named ones that match
+ * @throws USAGE if the user chooses nothing at all, or both names and --all
  */
 export async function chooseTargets(
   cli: Cli,
@@ -70,18 +70,18 @@ export async function chooseTargets(
   const vms = await cli.api().listVms();
   if (isUnnamed) return [soleVm(cli, vms)].map((vm) => ({ ref: vm.name, vm }));
   const chosen = references.length === 0 ? vms.map((vm) => ({ ref: vm.name, vm })) : resolveTargets(references, vms);
-  // A missing name is an error, whatever the filter says.
+  // A wrong name is an error, whatever the filter says.
   return chosen.filter((target) => 'error' in target || matches(target.vm));
 }
 
-/** Verbs of which only the result interests. */
+/** Verbs of which only the result matters. */
 const TAKES_DOWN: ReadonlySet<VmVerb> = new Set(['stop', 'kill', 'delete']);
 
 export type VerbOptions<Verb extends VmVerb> = { progress: ProgressMode; body?: VmVerbBody[Verb] };
 
 /**
- * Does a verb to several VMs at once. Names of those that it worked for go to stdout, errors to stderr, both in the
- * order in which they were named; one failure does not keep the others from being tried.
+ * Applies a verb to several VMs at once. Names of the successes go to stdout, errors to stderr, both in the order of the command line. A
+ * failure does not stop the others.
  */
 export async function runVerb<Verb extends VmVerb>(
   cli: Cli,
@@ -90,13 +90,13 @@ export async function runVerb<Verb extends VmVerb>(
   options: VerbOptions<Verb>,
 ): Promise<void> {
   const api = cli.api();
-  // Stages of several machines at once would only interleave.
+  // Stages of several VMs at once would only interleave.
   const single = targets.length === 1;
   const progress = options.progress === 'auto' && TAKES_DOWN.has(verb) ? 'brief' : options.progress;
   const outcomes = targets.map(async (target) => {
     if ('error' in target) throw target.error;
     const begin = () => api.beginVm(target.vm.id, verb, options.body);
-    // What takes a machine down has no way back, so Ctrl-C can only leave it to the daemon.
+    // Stopping a VM cannot be undone, so Ctrl-C can only leave it to the daemon.
     const isUndone = single && verb === 'start';
     const end = isUndone ? await showOperation(cli, begin, progress) : await watchOperation(cli, begin, single ? progress : 'none');
     tellStarted(cli, end.vm);
@@ -105,7 +105,7 @@ export async function runVerb<Verb extends VmVerb>(
   await reportInOrder(cli, outcomes, (name) => cli.print(name));
 }
 
-/** Tells outcomes in order, each as soon as all before it are told; sets the exit code to what the failures ask for. */
+/** Reports results in order, each as soon as all earlier ones are reported; sets the exit code by the failures. */
 export async function reportInOrder<T>(cli: Cli, outcomes: readonly Promise<T>[], tell: (value: T) => void): Promise<void> {
   const settled = outcomes.map((outcome) =>
     outcome.then(

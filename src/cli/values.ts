@@ -1,4 +1,4 @@
-// Values of flags, checked before anything is contacted. Every refusal names the flag, the value and what is allowed.
+// Values of flags, checked before the CLI contacts the daemon. Every error names the flag, the value and what is allowed.
 import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { parseDuration } from '../lib/duration.ts';
@@ -22,14 +22,14 @@ export function parseInteger(flag: string, value: string, range: { min: number; 
   return refuse(flag, value, `a whole number from ${range.min} to ${range.max}`);
 }
 
-/** @returns MiB; a bare number counts MiB. @throws INVALID_INPUT also for what is no whole number of MiB */
+/** @returns MiB; a bare number counts MiB. @throws INVALID_INPUT also for a fraction of a MiB */
 export function parseMemory(flag: string, value: string, { min, max }: { min: number; max: number }): number {
   const mib = (parseSize(value, { bareUnit: MIB }) ?? Number.NaN) / MIB;
   if (Number.isInteger(mib) && mib >= min && mib <= max) return mib;
   return refuse(flag, value, `MiB or a size such as 2G, from ${formatSize(min * MIB)} to ${formatSize(max * MIB)}`);
 }
 
-/** @returns bytes; a bare number counts bytes, so a forgotten unit is refused as too small. @throws INVALID_INPUT */
+/** @returns bytes; a bare number counts bytes, so that a forgotten unit is refused as too small. @throws INVALID_INPUT */
 export function parseDiskSize(flag: string, value: string, { min, max } = LIMITS.diskBytes): number {
   const bytes = parseSize(value);
   if (bytes !== undefined && bytes % LIMITS.diskStepBytes === 0 && bytes >= min && bytes <= max) return bytes;
@@ -58,7 +58,7 @@ export function parseSignal(flag: string, value: string): (typeof VMM_SIGNALS)[n
 const ownValue = (own: Readonly<Record<string, string | undefined>>, name: string): string | undefined =>
   Object.hasOwn(own, name) ? own[name] : undefined;
 
-/** @returns the pair; without `=` the value is that of banger's own environment. @throws INVALID_INPUT */
+/** @returns the pair; without `=` the value comes from banger's own environment. @throws INVALID_INPUT */
 export function parseEnvironment(
   flag: string,
   pairs: readonly string[],
@@ -77,8 +77,8 @@ export function parseEnvironment(
 }
 
 /**
- * Reads files as docker has them: `NAME=VALUE` or `NAME` a line, `#` begins a comment line, quotes are part of the value.
- * @throws INVALID_INPUT for a file that cannot be read, naming it; for a line that is neither
+ * Reads files in docker's format: `NAME=VALUE` or `NAME` on each line, `#` begins a comment line, quotes are part of the value.
+ * @throws INVALID_INPUT with the name of an unreadable file, or with the bad line
  */
 export function readEnvironmentFiles(files: readonly string[], own: Readonly<Record<string, string | undefined>>): Record<string, string> {
   const lines = files.flatMap((file) => {
@@ -93,7 +93,7 @@ export function readEnvironmentFiles(files: readonly string[], own: Readonly<Rec
   return parseEnvironment('--env-file', pairs, own);
 }
 
-/** @returns labels by key, of `KEY=VALUE` and `KEY`, whose value is empty. @throws INVALID_INPUT */
+/** @returns labels by key, from `KEY=VALUE` and `KEY`, whose value is empty. @throws INVALID_INPUT */
 export function parseLabels(flag: string, pairs: readonly string[]): Record<string, string> {
   return Object.fromEntries(
     pairs.map((pair): [string, string] => {

@@ -25,11 +25,11 @@ function hasLabel(labels: VmView['labels'], wanted: string): boolean {
   return Object.hasOwn(labels, key) && (equals < 0 || labels[key] === wanted.slice(equals + 1));
 }
 
-/** @returns whether a VM has what every filter asks for. @throws INVALID_INPUT for an unknown key */
+/** @returns whether a VM matches every filter. @throws INVALID_INPUT for an unknown key */
 export function parseFilters(filters: readonly string[]): (vm: VmView) => boolean {
   const wanted = filters.map((filter) => {
     const equals = filter.indexOf('=');
-    // docker's word for it.
+    // docker's word for the state.
     const key = filter.slice(0, Math.max(equals, 0)).replace(/^status$/, 'state');
     const read = Object.hasOwn(FILTER_KEYS, key) ? FILTER_KEYS[key] : undefined;
     if (read === undefined) {
@@ -42,7 +42,7 @@ export function parseFilters(filters: readonly string[]): (vm: VmView) => boolea
   return (vm) => wanted.every(({ read, value }) => read(vm, value));
 }
 
-/** @returns `key=value` with blanks between; null for none */
+/** @returns `key=value` separated by blanks; null for none */
 export function labelText(labels: VmView['labels']): string | null {
   const pairs = Object.entries(labels).map(([key, value]) => `${key}=${value}`);
   return pairs.length === 0 ? null : pairs.join(' ');

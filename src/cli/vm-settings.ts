@@ -9,11 +9,11 @@ import type { AnyCommand } from './command.ts';
 import type { Column } from './render/table.ts';
 import { parseDiskSize, parseInteger, parseMemory } from './values.ts';
 
-/** What the flags of settings say, by member of the spec. */
+/** The values of setting flags, by member of the spec. */
 export type SettingFlags = Asked<AllSettings>;
 type Values = Readonly<Record<string, number | boolean | undefined>>;
 
-/** A flag whose value is found under the name of the member that it sets. */
+/** A flag whose value commander stores under the name of the spec's member. */
 class SettingOption extends BaseOption {
   readonly #member: string;
 
@@ -35,7 +35,9 @@ const READ: Readonly<Record<NumberKind, (flag: string, value: string, range: Num
 
 const PLACEHOLDERS: Readonly<Record<NumberKind, string>> = { count: '<count>', memory: '<size>', disk: '<size>' };
 
-/** @returns the command with a flag for each setting. @param verb create names the defaults, set what may become of what is there */
+/**
+ * @returns the command with a flag for each setting. @param verb the help of create names the defaults, that of set the limits of a change
+ */
 export function withSettings<Args extends unknown[], Flags extends Record<string, unknown>>(
   command: Command<Args, Flags>,
   verb: 'create' | 'set',
@@ -70,12 +72,12 @@ function numberOption(
   );
 }
 
-/** @returns the flags of settings that a running VM takes over */
+/** @returns the flags of settings that also apply to a running VM */
 export function liveFlags(): string[] {
   return allSettings().flatMap(([, { flag, needsStop }]) => (needsStop ? [] : [`--${flag}`]));
 }
 
-/** @returns of all flags those of settings that were given */
+/** @returns the setting flags among all flags */
 export function givenSettings(flags: SettingFlags): SettingFlags {
   const values = allSettings().map(([member]) => [member, flags[member]] as const);
   return Object.fromEntries(values.filter(([, value]) => value !== undefined));
@@ -86,7 +88,7 @@ function textOf(setting: Setting, value: number | boolean): string {
   return setting.kind === 'switch' ? String(value) : WRITTEN[setting.kind].text(value);
 }
 
-/** @returns a line of `vm show` for each setting; null for those with nothing to say */
+/** @returns a line of `vm show` for each setting; null for settings without one */
 export function settingFacts(spec: VmView['spec']): [string, string | null][] {
   const values: Values = spec;
   return allSettings().map(([member, setting]) => [setting.label, factOf(setting, values[member])]);
@@ -97,7 +99,7 @@ function factOf(setting: Setting, value: number | boolean | undefined): string |
   return value === undefined ? null : textOf(setting, value);
 }
 
-/** @returns the columns of settings in `vm list`, or those that its wide table has more */
+/** @returns the columns of settings in `vm list`, or those of its wide table only */
 export function settingColumns(place: 'table' | 'wide'): Column<VmView>[] {
   return allSettings().flatMap(([member, setting]) => {
     if (setting.column?.in !== place) return [];

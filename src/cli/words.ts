@@ -1,10 +1,10 @@
-// What people type before it is parsed: where the command is in it, and the habits that they bring from other tools.
+// What users type, before it is parsed: finds the command in it, and translates habits from other tools.
 import { GROUPS, shortcutOf, TOP_VERBS } from './registry.ts';
 
-/** Switches of every command that take a value in the next word. */
+/** Global switches that take a value in the next word. */
 const WITH_VALUE = ['--context'];
 
-/** @returns places of the words that are neither switches of every command nor values of these, up to `--` */
+/** @returns indexes of the words that are neither global switches nor their values, up to `--` */
 function commandPlaces(words: readonly string[]): number[] {
   const end = words.indexOf('--');
   return words.flatMap((word, at) => {
@@ -18,14 +18,14 @@ export function commandWords(words: readonly string[]): string[] {
   return commandPlaces(words).map((at) => words[at] ?? '');
 }
 
-/** @returns index of the command; -1 without one */
+/** @returns index of the command; -1 if there is none */
 export function commandPlace(words: readonly string[]): number {
   return commandPlaces(words)[0] ?? -1;
 }
 
 /**
- * Puts what was typed into the words of the reference: `ps` is `vm ps`, `help vm create` and `vm help create` are
- * `vm create --help`, `kill -9` is `kill --signal=KILL`.
+ * Rewrites what the user typed into the words of the reference: `ps` is `vm ps`, `help vm create` and `vm help create` are `vm create
+ * --help`, `kill -9` is `kill --signal=KILL`.
  */
 export function canonicalWords(typed: readonly string[]): string[] {
   const words = withoutHelp(withoutHelp(typed, 0), 1);
@@ -38,7 +38,7 @@ export function canonicalWords(typed: readonly string[]): string[] {
   return group === 'vm' && verb === 'kill' ? full.map(signalWord) : full;
 }
 
-/** Moves the word `help` from the place of a command to the end. */
+/** Replaces the word `help` in the place of a command by `--help` at the end. */
 function withoutHelp(words: readonly string[], place: 0 | 1): string[] {
   const places = commandPlaces(words);
   const at = places[place] ?? -1;
@@ -46,7 +46,7 @@ function withoutHelp(words: readonly string[], place: 0 | 1): string[] {
   return isAsked ? [...words.slice(0, at), ...words.slice(at + 1), '--help'] : [...words];
 }
 
-/** kill(1) has signals as switches, by number and by name. */
+/** kill(1) takes signals as switches, by number and by name. */
 function signalWord(word: string): string {
   const signal = /^-(\d{1,2}|[A-Z][A-Z0-9]{2,})$/.exec(word)?.[1];
   return signal === undefined ? word : `--signal=${signal}`;

@@ -4,13 +4,13 @@ import type { Cli } from '../cli.ts';
 import { isSet } from '../../lib/is-set.ts';
 import { paint } from './text.ts';
 
-/** @returns the status that the program ends with for this error (`banger help exit-codes`) */
+/** @returns the program's exit status for this error (`banger help exit-codes`) */
 export function exitCodeOf(error: unknown): number {
   return error instanceof BangerError ? ERROR_CODES[error.code].exit : 1;
 }
 
 /**
- * The one form of every error: message, remedy, log file.
+ * Renders an error in the form of all errors: message, remedy, log file.
  * @param debug adds the stack
  */
 export function errorLines(cli: Cli, error: unknown, debug: boolean): string[] {

@@ -18,7 +18,7 @@ const WIDE_COLUMNS: readonly Column<Row>[] = [
   { title: 'IN THE GUEST', of: ({ port }) => `${port.address.includes(':') ? `[${port.address}]` : port.address}:${port.port}` },
 ];
 
-/** @returns where sites are reached by names that every browser leads to this machine, each once */
+/** @returns the URLs of sites under names that every browser resolves to this machine, each once */
 export function localhostUrls(ports: readonly GuestPortView[]): string[] {
   return [...new Set(ports.flatMap(({ localhostUrl }) => localhostUrl ?? []))];
 }
@@ -31,9 +31,9 @@ export type PortTable = {
 };
 
 /**
- * @param cli its stdout decides about the width, and whether URLs can be clicked
- * @returns a table in which rows that would look the same are one: a service bound for IPv4 and IPv6 gives two, and Docker
- * has a process for each of them
+ * @param cli its stdout decides the width, and whether URLs are clickable
+ * @returns a table that joins rows that would look the same: a service bound for IPv4 and IPv6 has two, and Docker has a process for each
+ * of them
  */
 export function portLines(cli: Pick<Cli, 'stdout' | 'env'>, ports: readonly GuestPortView[], table: PortTable): string[] {
   const isQuiet = table.isQuiet === true;
@@ -42,7 +42,7 @@ export function portLines(cli: Pick<Cli, 'stdout' | 'env'>, ports: readonly Gues
   const headers = !isQuiet && table.headers !== false;
   const lines = renderTable(columns, rows, { headers, width: cli.stdout.isTTY === true && !isQuiet ? cli.stdout.columns : undefined });
   const first = headers ? 1 : 0;
-  // The endpoint comes before all that a guest may write, so the first place that says the URL is ours.
+  // The endpoint comes before all text of the guest, so the first match of the URL is banger's own.
   const linked = lines.map((line, at) => {
     const url = rows[at - first]?.url;
     return url === null || url === undefined ? line : line.replace(url, () => hyperlink(cli.stdout, url, cli.env));
@@ -50,7 +50,7 @@ export function portLines(cli: Pick<Cli, 'stdout' | 'env'>, ports: readonly Gues
   return [...new Set(linked)];
 }
 
-/** Of rows of one program that lead to the same place the first. */
+/** Of several rows of one program with the same endpoint, keeps the first. */
 function eachOnce(rows: readonly Row[]): Row[] {
   const seen = new Map<string, Row>();
   for (const row of rows) {
@@ -71,7 +71,7 @@ function rowsOf(port: GuestPortView): Row[] {
   return [{ port, url: port.url, endpoint: endpointOf(port) }, ...others];
 }
 
-/** @returns where the port is reached from the host, or why it is not */
+/** @returns the endpoint on the host, or the reason why there is none */
 function endpointOf(port: GuestPortView): string {
   if (port.hostAddress === null || port.hostPort === null) {
     const address = port.address.includes(':') ? `[${port.address}]` : port.address;

@@ -5,22 +5,22 @@ import { isSet } from '../../lib/is-set.ts';
 import type { Cli } from '../cli.ts';
 import { type Colour, paint } from './text.ts';
 
-/** `brief`, for what takes down: a spinner while it lasts, and lines only for what fails. */
+/** `brief`, for verbs that end something: a spinner while they run, and lines only for failures. */
 export type ProgressMode = 'auto' | 'brief' | 'plain' | 'json' | 'none';
 
-/** Shows the events of one operation as they come. */
+/** Renders the events of one operation as they come. */
 export type StageView = { show(event: OperationEvent): void; close(): void };
 
 type StageEvent = Extract<OperationEvent, { type: 'stage' }>;
 
 const FRAMES = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
 const FRAME_MS = 80;
-/** Shown when a stage fails; the log file has all of them. */
+/** Shown if a stage fails; the log file has all lines. */
 const KEPT_LOG_LINES = 15;
 
 /**
- * Finished stages become lines; on a terminal the running one lives at the bottom with a spinner.
- * `auto` is that on a terminal and plain lines elsewhere, in CI, or on a dumb terminal.
+ * Finished stages become lines. On a terminal, the running stage is the last line, with a spinner.
+ * `auto` does that on a terminal, and prints plain lines elsewhere, in CI, or on a dumb terminal.
  */
 export function createStageView(cli: Cli, mode: ProgressMode): StageView {
   const { stderr, env } = cli;
@@ -32,7 +32,7 @@ export function createStageView(cli: Cli, mode: ProgressMode): StageView {
   return live ? liveView(cli, wanted) : plainView(cli, wanted);
 }
 
-/** @returns the line of a stage that ended; none while it runs, and none for one that had nothing to do */
+/** @returns the line of a finished stage; nothing for a running stage, or one that had nothing to do */
 export function stageLine({ stderr, env }: Pick<Cli, 'stderr' | 'env'>, event: StageEvent): string | undefined {
   const [colour, sign, word] = ENDINGS[event.status] ?? [];
   if (colour === undefined || sign === undefined) return undefined;
@@ -42,7 +42,7 @@ export function stageLine({ stderr, env }: Pick<Cli, 'stderr' | 'env'>, event: S
   return `${paint(stderr, colour, sign)} ${title}${event.status === 'undone' ? ' undone' : ''}${time}`;
 }
 
-/** Colour, sign, and the word that screen readers get for it. */
+/** The colour, the sign, and the word for screen readers. */
 const ENDINGS: { readonly [Status in StageEvent['status']]?: readonly [Colour, string, string] } = {
   done: ['green', '✓', 'done'],
   failed: ['red', '✗', 'failed'],

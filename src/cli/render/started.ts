@@ -2,7 +2,7 @@ import type { VmView } from '../../api/schemas.ts';
 import type { Cli } from '../cli.ts';
 import { safeLine } from '../../lib/terminal-text.ts';
 
-/** Notes what a VM that has just come up lacks, or what its rescue system is for. */
+/** Notes what a VM that has just started lacks, or what its rescue system is for. */
 export function tellStarted(cli: Cli, vm: VmView | null): void {
   if (vm?.state !== 'running') return;
   for (const { reason, remedy } of vm.troubles) cli.note(safeLine(`it runs, but: ${reason} (try: ${remedy})`));

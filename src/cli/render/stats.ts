@@ -12,14 +12,14 @@ const BAR_CELLS = 20;
 /** Eighths of a cell, from the left. */
 const PARTS = ['', '▏', '▎', '▍', '▌', '▋', '▊', '▉'];
 
-/** Three bars of the host, which are about all VMs, an empty line, and a table of those in `stats`. */
+/** Three bars for the host, which count all VMs; an empty line; and a table of the VMs in `stats`. */
 export function statsLines(cli: Pick<Cli, 'stdout' | 'env'>, stats: Stats, table: { isWide?: boolean; headers?: boolean } = {}): string[] {
   const columns = table.isWide === true ? withWide(COLUMNS, WIDE_COLUMNS) : COLUMNS;
   const width = cli.stdout.isTTY === true ? cli.stdout.columns : undefined;
   return [...barLines(cli, stats), '', ...renderTable(columns, stats.vms, { headers: table.headers, width })];
 }
 
-/** Of each the use, which fills the bar; what is reserved is a promise, shown paler and in words. */
+/** Each bar is filled by what is used. What is reserved is only a promise: the bar shows it paler, and the text says it. */
 function barLines({ stdout, env }: Pick<Cli, 'stdout' | 'env'>, { host, used, reserved, allocatedBytes }: Stats): string[] {
   const isPlain = isSet(env['BANGER_PLAIN']);
   const { disk } = host;
@@ -53,17 +53,19 @@ function paintedBar(stream: Output, fraction: number, promised: number): string 
   return `${full === '' ? '' : paint(stream, colour, full)}${promise}${rest === '' ? '' : paint(stream, 'dim', rest)}`;
 }
 
-/** @returns a bar of BAR_CELLS cells: what is used, what is promised beyond that, and the rest; more than all of it looks like all of it */
+/**
+ * @returns a bar of BAR_CELLS cells: what is used, what is reserved beyond that, and the rest. More than the whole looks like the whole.
+ */
 export function barOf(fraction: number, promised = 0): { full: string; promise: string; rest: string } {
   const eighths = Math.round(Math.min(1, Math.max(0, fraction)) * BAR_CELLS * 8);
-  // A little is not nothing.
+  // A little use still shows.
   const shown = fraction > 0 ? Math.max(1, eighths) : eighths;
   const full = '█'.repeat(Math.floor(shown / 8)) + (PARTS[shown % 8] ?? '');
   const promise = '▒'.repeat(Math.max(0, Math.round(Math.min(1, promised) * BAR_CELLS) - full.length));
   return { full, promise, rest: '░'.repeat(BAR_CELLS - full.length - promise.length) };
 }
 
-// Numbers are of one width, so that a watched table does not jump.
+// All numbers have one width, so that a watched table does not jump.
 const sizeOr = (bytes: number | null): string => (bytes === null ? '-' : formatSize(bytes)).padStart(10);
 const ofAll = (used: number | null, all: number): string => `${sizeOr(used)} / ${formatSize(all)}`;
 
@@ -73,7 +75,7 @@ const COLUMNS: readonly Column<VmStats>[] = [
   { title: 'VCPU', of: (vm) => String(vm.vcpuCount).padStart(4), minor: true },
   { title: '   CPU', of: (vm) => (vm.cpuPercent === null ? '-' : `${vm.cpuPercent.toFixed(1)}%`).padStart(6) },
   { title: '    MEMORY', of: (vm) => ofAll(vm.residentBytes, vm.memoryBytes) },
-  // What the guest's files take, and what the host's disk holds for them: the image's own files are held once for all.
+  // What the guest's files take, and what the host's disk holds for them. The image's own files count once, for all VMs.
   { title: ' ROOT USED', of: (vm) => sizeOr(vm.rootOverlay.usedBytes) },
   { title: ' ROOT HELD', of: (vm) => ofAll(vm.rootOverlay.allocatedBytes, vm.rootOverlay.sizeBytes), minor: true },
   { title: ' WORK USED', of: (vm) => sizeOr(vm.workDisk.usedBytes) },

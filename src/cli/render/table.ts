@@ -4,31 +4,31 @@ import { safeLine } from '../../lib/terminal-text.ts';
 export type Column<Row> = {
   title: string;
   of: (row: Row) => string;
-  /** Left out before others where the terminal is too narrow for all. */
+  /** Left out before other columns if the terminal is too narrow. */
   minor?: boolean;
-  /** Of `-o wide` only: left out before all that the plain table has. */
+  /** Only with `-o wide`: left out before the columns of the plain table. */
   extra?: boolean;
 };
 
 const GAP = 2;
-/** A cell that is cut keeps so much of itself. */
+/** A cut cell keeps at least this many columns. */
 const MIN_CUT_WIDTH = 12;
 
-/** @returns the columns of `-o wide`: those of the plain table, and more of them as far as there is room */
+/** @returns the columns of `-o wide`: those of the plain table, and as many extra ones as fit */
 export function withWide<Row>(columns: readonly Column<Row>[], wide: readonly Column<Row>[]): readonly Column<Row>[] {
   return [...columns, ...wide.map((column) => ({ ...column, extra: true }))];
 }
 
 export type TableOptions = {
   headers?: boolean | undefined;
-  /** Columns of the terminal: a line that is longer would wrap. Undefined: nothing is cut, what is shown can be copied. */
+  /** Width of the terminal: a longer line would wrap. Undefined: nothing is cut, so that users can copy the values. */
   width?: number | undefined;
-  /** Told the titles of the columns that were left out, if any were. */
+  /** Gets the titles of the columns that were left out, if any. */
   onLeftOut?: (titles: readonly string[]) => void;
 };
 
 /**
- * Columns two spaces apart, as docker and kubectl print them. Where `width` is not enough, extra columns go, then minor ones, the last
+ * Columns two spaces apart, as docker and kubectl print them. If they exceed `width`, extra columns go first, then minor ones, the last
  * first; then the widest are cut; then the last columns go.
  * @returns lines without trailing blanks
  */
@@ -67,7 +67,7 @@ function fit(table: Laid[], width: number): void {
   }
 }
 
-/** @returns `text` in at most `width` columns, with a sign where something is missing */
+/** @returns `text` in at most `width` columns, with a sign where something was cut */
 function cut(text: string, width: number): string {
   if (stringWidth(text) <= width) return text;
   let kept = '';
@@ -78,7 +78,7 @@ function cut(text: string, width: number): string {
   return `${kept}…`;
 }
 
-/** @returns "name:  value" lines with the values in one column; pairs without a value are left out */
+/** @returns "name:  value" lines with aligned values; pairs without a value are left out */
 export function renderFacts(facts: readonly (readonly [string, string | null | undefined])[]): string[] {
   const shown = facts.filter((fact): fact is readonly [string, string] => fact[1] !== null && fact[1] !== undefined);
   return renderTable(
