@@ -1,4 +1,4 @@
-// The words in which programs speak to the daemon: a function for each thing to do, over the declared routes.
+// The typed API of the daemon: a function for each thing to do, over the declared routes.
 import type { Duplex } from 'node:stream';
 import { BangerError } from '../model/errors.ts';
 import { execProblem } from '../model/limits.ts';
@@ -16,20 +16,20 @@ type QueryOf<Name extends keyof Routes> = Call<Name> extends { query?: infer Que
 export type WaitTarget = NonNullable<QueryOf<'GET /v1/vms/:ref/wait'>['for']>;
 export type LogKind = NonNullable<QueryOf<'GET /v1/vms/:ref/logs'>['kind']>;
 export type VmVerb = 'start' | 'stop' | 'restart' | 'kill' | 'delete' | 'set';
-/** What each verb takes. */
+/** The arguments of each verb. */
 export type VmVerbBody = { delete: undefined } & {
   [Verb in Exclude<VmVerb, 'delete'>]: BodyOf<`POST /v1/vms/:ref/${Verb}`>;
 };
 type BeginVerb = { [Verb in VmVerb]: (ref: string, body?: VmVerbBody[Verb]) => Promise<Operation> };
 type FetchBundle = BodyOf<'POST /v1/bundle/fetch'>;
 
-/** The daemon as typed functions. Every one throws the BangerError that the daemon answered, or DAEMON_UNREACHABLE. */
+/** The daemon as typed functions. Each throws the BangerError of the daemon's reply, or DAEMON_UNREACHABLE. */
 export type Api = ReturnType<typeof createApi>;
 
 export function createApi(send: Send) {
   const call = createRequests<Routes>(send);
   return {
-    /** Every route by its name, also those that have no function of their own: `call.json('GET /v1/vms/:ref', { params: { ref } })`. */
+    /** Every route by its name, also routes without a function of their own: `call.json('GET /v1/vms/:ref', { params: { ref } })`. */
     call,
     ...vmApi(call),
     ...guestApi(call),
@@ -52,15 +52,15 @@ function vmApi(call: Requests<Routes>) {
   return {
     listVms: () => call.json('GET /v1/vms'),
     showVm: (ref: string) => call.json('GET /v1/vms/:ref', { params: { ref } }),
-    /** @param attach whether the VM's creation ends with this client */
+    /** @param attach whether the VM's creation is cancelled when this client disconnects */
     createVm: (body: CreateVm, attach: boolean) => call.begin('POST /v1/vms', { body, attach }),
-    /** Begins one of the verbs that take no more than a small body. */
+    /** Begins one of the verbs that need no more than a small body. */
     beginVm: <Verb extends VmVerb>(ref: string, verb: Verb, body?: VmVerbBody[Verb]) => verbs[verb](ref, body),
     health: (ref: string) => call.json('GET /v1/vms/:ref/health', { params: { ref } }),
-    /** @param of with `running`, throws WRONG_STATE when the VM does not run: ssh itself would say less */
+    /** @param of with `running`, throws WRONG_STATE unless the VM runs: ssh's own error would say less */
     sshAccess: (ref: string, of?: 'running') => call.json('GET /v1/vms/:ref/ssh', { params: { ref }, query: { running: of && '1' } }),
     sshLogin: () => call.json('GET /v1/ssh'),
-    /** @throws TIMEOUT when it is not so within `timeoutMs` */
+    /** @throws TIMEOUT if the VM does not get there within `timeoutMs` */
     waitVm: (ref: string, target: WaitTarget, timeoutMs: number | undefined, signal?: AbortSignal) =>
       call.json('GET /v1/vms/:ref/wait', { params: { ref }, query: { for: target, timeoutMs: timeoutMs?.toString() }, signal }),
   };
@@ -73,20 +73,20 @@ function guestApi(call: Requests<Routes>) {
     addForward: (ref: string, body: PortForwardBody) => call.json('POST /v1/vms/:ref/forwards', { params: { ref }, body }),
     removeForward: (ref: string, { hostPort, ...place }: Omit<PortForwardBody, 'guestPort'>) =>
       call.json('DELETE /v1/vms/:ref/forwards', { params: { ref }, query: { ...place, hostPort: String(hostPort) } }),
-    /** @param tail number of number of lines from the end; default: all */
+    /** @param tail number of lines from the end; default: all */
     logs: async (ref: string, kind: LogKind, follow: boolean, tail?: number, signal?: AbortSignal): Promise<AsyncGenerator<Buffer>> => {
       const query = { kind, follow: follow ? '1' : '0', tail: tail?.toString() } as const;
       return bodyOf(await call.bytes('GET /v1/vms/:ref/logs', { params: { ref }, query, signal }));
     },
     statFile: (ref: string, path: string) => call.json('GET /v1/vms/:ref/stat', { params: { ref }, query: { path } }),
-    /** The body is the file; `x-mode` and `x-size` tell about it. */
+    /** The body is the file; the headers `x-mode` and `x-size` describe it. */
     getFile: (ref: string, path: string): Promise<ApiReply> => call.bytes('GET /v1/vms/:ref/files', { params: { ref }, query: { path } }),
     /** @param mode permission bits */
     putFile: (ref: string, path: string, mode: number, upload: NonNullable<ApiRequest['upload']>) =>
       call.done('PUT /v1/vms/:ref/files', { params: { ref }, query: { path, mode: mode.toString(8).padStart(4, '0') }, upload }),
     /**
-     * @param signal ends the connection, and with it the command
-     * @returns the raw stream of frames. @throws INVALID_INPUT for what is no command of Linux, before anything is sent
+     * @param signal closes the connection, which ends the command
+     * @returns the raw stream of frames. @throws INVALID_INPUT for a command that Linux cannot run, before anything is sent
      */
     exec: async (ref: string, body: ExecBody, onWait?: ApiRequest['onWait'], signal?: AbortSignal): Promise<Duplex> => {
       const problem = execProblem(body.argv, body.env);
@@ -118,7 +118,7 @@ function operationApi(call: Requests<Routes>) {
   return {
     listOperations: () => call.json('GET /v1/operations'),
     operation: (id: string) => call.json('GET /v1/operations/:id', { params: { id } }),
-    /** Events from the first on, until `end`. */
+    /** Events from the first to `end`. */
     operationEvents: (id: string, signal?: AbortSignal) => call.lines('GET /v1/operations/:id/events', { params: { id }, signal }),
     cancelOperation: (id: string) => call.done('DELETE /v1/operations/:id', { params: { id } }),
   };
@@ -139,7 +139,7 @@ function daemonApi(call: Requests<Routes>) {
   return {
     stats: (signal?: AbortSignal) => call.json('GET /v1/stats', { signal }),
     daemon: () => call.json('GET /v1/daemon'),
-    /** What ends with the daemon. */
+    /** Sessions and operations that end with the daemon. */
     sessions: () => call.json('GET /v1/daemon/sessions'),
     shutdown: () => call.json('POST /v1/daemon/shutdown'),
     doctor: () => call.json('GET /v1/doctor'),

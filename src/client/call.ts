@@ -1,5 +1,5 @@
-// Requests by the declared routes. The declarations are types here: at run time a request needs no more than its name says, so that a
-// command loads neither them nor zod.
+// Requests over the declared routes. The declarations are only types here: at run time a request needs nothing but its name, so a command
+// loads neither the declarations nor zod.
 import type { Duplex } from 'node:stream';
 import type { z } from 'zod';
 import { type ApiReply, type ApiRequest, readJson, readNdjson, type Send } from './send.ts';
@@ -17,7 +17,7 @@ import type {
 import type { Operation } from '../api/schemas.ts';
 import { given } from '../lib/given.ts';
 
-/** Names of the routes that answer in this way. */
+/** Names of the routes that reply in this way. */
 type NamesOf<Table extends RouteTable, Wanted extends Reply> = {
   [Name in keyof Table]: Table[Name] extends { reply: Wanted } ? Name : never;
 }[keyof Table] &
@@ -38,23 +38,23 @@ type BodyPart<R> = R extends { body: infer Body extends z.ZodType }
     : unknown;
 type AttachPart<R> = R extends { reply: OperationReply }
   ? {
-      /** Whether the operation ends with this client: docs/api.md. */
+      /** Whether the operation is cancelled with this client: docs/api.md. */
       attach?: boolean;
     }
   : unknown;
 type Always = { signal?: AbortSignal | undefined; onWait?: ApiRequest['onWait'] };
 
-/** What a request of the route takes. */
+/** The arguments of a request of this route. */
 export type CallOf<Name extends string, R> = PathPart<Name> & QueryPart<R> & BodyPart<R> & AttachPart<R> & Always;
 type Arguments<Call> = Always extends Call ? [call?: Call] : [call: Call];
 
 type ValueOf<R> = R extends { reply: { schema: infer Schema extends z.ZodType } } ? z.output<Schema> : never;
 
-/** One function for each way in which routes answer; each takes only the routes that do. */
+/** One function for each way in which routes reply; each takes only routes that reply in that way. */
 export type Requests<Table extends RouteTable> = {
   json<Name extends NamesOf<Table, JsonReply>>(name: Name, ...call: Arguments<CallOf<Name, Table[Name]>>): Promise<ValueOf<Table[Name]>>;
   begin<Name extends NamesOf<Table, OperationReply>>(name: Name, ...call: Arguments<CallOf<Name, Table[Name]>>): Promise<Operation>;
-  /** Leaves unread what it is answered. */
+  /** Does not read the reply's body. */
   done<Name extends NamesOf<Table, JsonReply | NothingReply>>(name: Name, ...call: Arguments<CallOf<Name, Table[Name]>>): Promise<void>;
   lines<Name extends NamesOf<Table, LinesReply>>(
     name: Name,
@@ -65,7 +65,7 @@ export type Requests<Table extends RouteTable> = {
   frames<Name extends NamesOf<Table, FramesReply>>(name: Name, ...call: Arguments<CallOf<Name, Table[Name]>>): Promise<Duplex>;
 };
 
-/** @returns requests to a daemon that serves these routes; each throws the BangerError that it answers, or DAEMON_UNREACHABLE */
+/** @returns functions that send requests to a daemon with these routes; each throws the BangerError of the reply, or DAEMON_UNREACHABLE */
 export function createRequests<Table extends RouteTable>(send: Send): Requests<Table> {
   const reply = (name: string, call: AnyCall | undefined): Promise<ApiReply> => send(requestOf(name, call));
   const requests = {
@@ -76,7 +76,7 @@ export function createRequests<Table extends RouteTable>(send: Send): Requests<T
     bytes: (name: string, call?: AnyCall) => reply(name, call),
     frames: async (name: string, call?: AnyCall) => (await send({ ...requestOf(name, call), upgrade: true })).socket,
   };
-  // The one place where what a daemon answers is taken for what the route declares: the daemon holds its answers to it.
+  // The one place that trusts the daemon's reply to have the declared type: the daemon validates its replies.
   return requests as unknown as Requests<Table>;
 }
 
@@ -88,7 +88,7 @@ type AnyCall = Always & {
   attach?: boolean;
 };
 
-/** @param name `GET /v1/vms/:ref` @returns the request, with every part of path and query encoded */
+/** @param name `GET /v1/vms/:ref` @returns the request, with path and query encoded */
 export function requestOf(name: string, { params = {}, query = {}, body, upload, attach, signal, onWait }: AnyCall = {}): ApiRequest {
   const space = name.indexOf(' ');
   const path = name.slice(space + 1).replaceAll(/:(\w+)/g, (_whole, part: string) => encodeURIComponent(params[part] ?? ''));

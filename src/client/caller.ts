@@ -1,4 +1,4 @@
-// Who uses the client: the command line, or another program. All that the client knows of it is here.
+// The user of the client: the command line, or another program. All that the client knows of it is here.
 import { homedir } from 'node:os';
 import { type Directories, resolveDirectories } from '../lib/directories.ts';
 import { PlaceProblem } from '../lib/own-place.ts';
@@ -7,17 +7,17 @@ import { BangerError } from '../model/errors.ts';
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 export type Caller = {
-  /** Handed on to programs that the client starts. */
+  /** Passed on to programs that the client starts. */
   env: Environment;
-  /** Where banger keeps its things. @throws CONFIG_INVALID when a variable does not make sense */
+  /** Where banger keeps its files. @throws CONFIG_INVALID if a variable is wrong */
   directories(): Directories;
-  /** Absolute path of the program that runs: the daemon and the program that copies are found from there. */
+  /** Absolute path of the running program; the client finds the daemon and the copy program from there. */
   programPath: string;
-  /** Takes a line for people about what happens; errors are thrown instead. */
+  /** Prints a line for people about progress; errors are thrown instead. */
   note(line: string): void;
 };
 
-/** @throws CONFIG_INVALID when a variable does not make sense */
+/** @throws CONFIG_INVALID if a variable is wrong */
 export function directoriesOf(env: Environment): Directories {
   try {
     return resolveDirectories(env, env['HOME'] ?? homedir(), process.getuid?.() ?? 0);

@@ -8,7 +8,7 @@ export function loadContexts({ directories }: Pick<Caller, 'directories'>): Cont
   return readContexts(contextsPath(directories().configPath));
 }
 
-/** Replaces the contexts of this user in one go. */
+/** Replaces the contexts of this user atomically. */
 export async function saveContexts({ directories }: Pick<Caller, 'directories'>, contexts: Contexts): Promise<void> {
   const path = contextsPath(directories().configPath);
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });

@@ -1,4 +1,4 @@
-// Copies as programs ask for them: a path, or content, here; a path in a guest.
+// Copies for programs: a path or content on this host, and a path in a guest.
 import { BangerError } from '../model/errors.ts';
 import type { Api } from './api.ts';
 import type { Caller } from './caller.ts';
@@ -9,11 +9,11 @@ import { type Content, streamOf } from './exec.ts';
 export type CopyPathOptions = {
   /** Keeps owners by their numbers, setuid bits, access lists and file capabilities. Default: no. */
   archive?: boolean;
-  /** Gets what was left out, or changed during the copy. */
+  /** Gets a note about everything that the copy left out, or that changed during the copy. */
   onNote?: (text: string) => void;
-  /** Told how many bytes have gone so far, of about how many. */
+  /** Gets the number of bytes so far, and the estimated total. */
   onProgress?: (movedBytes: number, totalBytes: number | undefined) => void;
-  /** Told how many sessions the VM has when the copy has to wait for one of them to end. */
+  /** Gets the number of the VM's sessions if the copy has to wait for one of them to end. */
   onWait?: (sessions: number) => void;
   signal?: AbortSignal;
 };
@@ -21,14 +21,14 @@ export type CopyPathOptions = {
 export type CopyPaths = {
   /**
    * Copies a file or directory into a guest, as `vm cp` does.
-   * @param source path on this host, or what a file is to hold
+   * @param source path on this host, or the content of a file
    * @param target absolute path in the guest
    */
   copyTo(name: string, source: string | { content: Content }, target: string, options?: CopyPathOptions): Promise<void>;
   /**
-   * Copies a file or directory out of a guest, as `vm cp` does. The guest is not trusted: nothing is written outside of the target.
+   * Copies a file or directory out of a guest, as `vm cp` does. The guest is not trusted: nothing is written outside the target.
    * @param source absolute path in the guest
-   * @param target path on this host, or a stream; of a directory the stream gets a tar archive
+   * @param target path on this host, or a stream; for a directory the stream gets a tar archive
    */
   copyFrom(name: string, source: string, target: string | NodeJS.WritableStream, options?: CopyPathOptions): Promise<void>;
 };

@@ -1,15 +1,15 @@
-// What the copy program says on stderr, at either end: `error ERRNO TEXT`, `note TEXT`, `total BYTES`. A guest may say anything.
+// The copy program's messages on stderr, at either end: `error ERRNO TEXT`, `note TEXT`, `total BYTES`. A guest may send anything.
 import { constants } from 'node:os';
 import { BangerError, type ErrorCode } from '../model/errors.ts';
 import { safeLine } from '../lib/terminal-text.ts';
 import { given } from '../lib/given.ts';
 
-/** What an end of a copy has said. */
+/** The messages of one end of a copy. */
 export type CopyTalk = {
   take(chunk: Buffer): void;
-  /** Its error, if it said one. */
+  /** Its error, if it sent one. */
   error(): { errno: number; text: string } | undefined;
-  /** The end of all it said that was none of these lines. */
+  /** The end of its output that was none of these messages. */
   rest(): string;
 };
 
@@ -17,8 +17,8 @@ const MAX_LINE_CHARS = 8192;
 const MAX_NOTES = 20;
 
 /**
- * @param listener.note told of each note, up to a number after which they are only counted
- * @param listener.total told how many bytes will be sent, about
+ * @param listener.note gets each note; after a limit, notes are only counted
+ * @param listener.total gets the estimated number of bytes to send
  */
 export function createCopyTalk(listener: { note(text: string): void; total?(bytes: number): void }): CopyTalk {
   let line = '';
@@ -48,7 +48,7 @@ export function createCopyTalk(listener: { note(text: string): void; total?(byte
 
 const { ENOENT, ENOSPC, EDQUOT, EFBIG, EACCES, EPERM, EROFS, EBADMSG, EIO } = constants.errno;
 
-/** Codes of what fails on this host; all else is a wrong argument. */
+/** Codes for errors of this host; all others mean a wrong argument. */
 const HOST_CODES = new Map<number, ErrorCode>([
   ...([ENOENT] as const).map((n) => [n, 'NOT_FOUND'] as const),
   ...([ENOSPC, EDQUOT, EFBIG] as const).map((n) => [n, 'NO_SPACE'] as const),
@@ -62,14 +62,14 @@ const HOST_REMEDIES: Partial<Record<ErrorCode, string>> = {
   GUEST_FILE: 'copy into a new directory, and do not trust this machine',
 };
 
-/** @returns the error for what this host's end said */
+/** @returns the error of this host's end */
 export function hostError({ errno, text }: { errno: number; text: string }): BangerError {
   const code = HOST_CODES.get(errno) ?? 'INVALID_INPUT';
   const remedy = HOST_REMEDIES[code];
   return new BangerError(code, text, { details: { errno }, ...given({ remedy }) });
 }
 
-/** What shells make names of, and the guest's end of a copy does not. */
+/** Characters that a shell expands to names. The guest's end of a copy does not expand them. */
 const PATTERN = /[*?[{]/;
 
 function guestRemedy(vm: string, { errno, text }: { errno: number; text: string }): string | undefined {
@@ -78,7 +78,7 @@ function guestRemedy(vm: string, { errno, text }: { errno: number; text: string 
   return undefined;
 }
 
-/** @returns the error for what the guest's end said, or failed to say */
+/** @returns the error of the guest's end, or for its lack of an error message */
 export function guestError(vm: string, talk: CopyTalk, ending: { status: number; reason: string }): BangerError {
   const said = talk.error();
   if (said !== undefined) {
@@ -86,7 +86,7 @@ export function guestError(vm: string, talk: CopyTalk, ending: { status: number;
     const details = { errno: said.errno };
     return new BangerError('GUEST_FILE', `in ${vm}: ${said.text}`, { details, ...given({ remedy }) });
   }
-  // What an agent says that does not know the word.
+  // The usage message of an agent that does not know this command.
   if (ending.status === 2 && talk.rest().startsWith('usage: banger-agent')) {
     return new BangerError('AGENT_PROTOCOL', `${vm} has the guest agent of an older banger, which cannot copy`, {
       remedy: `banger vm restart ${vm}`,

@@ -7,40 +7,40 @@ import { type CopyPlan, type CopySide, encodePath, nameInDirectory } from './cop
 import { type CopyTalk, createCopyTalk, guestError, hostError } from './copy-talk.ts';
 import { inputFailure, runSession } from './exec-session.ts';
 
-/** The agent itself knows how to copy; the guest starts it like every command. */
+/** The guest agent itself can copy; the guest starts it like any command. */
 const AGENT = ['/proc/self/exe', 'copy'];
 
 export type CopyOptions = {
-  /** Numbers of owners and setuid bits are kept. */
+  /** Keeps numeric owners and setuid bits. */
   archive: boolean;
-  /** What is copied when the source is a stream. */
+  /** The input if the source is a stream. */
   input?: AsyncIterable<Uint8Array>;
-  /** What is copied into when the target is a stream. */
+  /** The output if the target is a stream. */
   output?: NodeJS.WritableStream;
-  /** Told how many sessions the VM has when the copy has to wait for one of them to end. */
+  /** Gets the number of the VM's sessions if the copy has to wait for one of them to end. */
   onWait?: (sessions: number) => void;
-  /** Told how it goes. */
+  /** Gets the progress. */
   listener: CopyListener;
-  /** Ends the copy; what is not whole is taken back. */
+  /** Cancels the copy; incomplete files are removed. */
   signal?: AbortSignal;
 };
 
 export type CopyListener = {
-  /** Something of the source was left out, or changed on the way. */
+  /** Something of the source was left out, or changed during the copy. */
   note(text: string): void;
-  /** About so many bytes there will be. */
+  /** The estimated total. */
   total(bytes: number): void;
-  /** So many bytes more have gone. */
+  /** This many more bytes were copied. */
   moved(bytes: number): void;
 };
 
-/** What a copy is done with. */
+/** What a copy works with. */
 export type CopyMeans = { api: Pick<Api, 'exec'>; caller: Pick<Caller, 'env' | 'programPath'> };
 
 /**
- * Copies between this host and a guest, by the rules of cp(1) (docs/copying.md). The guest is not trusted: nothing it sends
- * is written outside of the target.
- * @throws NOT_FOUND, NOT_PERMITTED, NO_SPACE, INVALID_INPUT for this host's side, GUEST_FILE for the guest's, and what the daemon answers
+ * Copies between this host and a guest, by the rules of cp(1) (docs/copying.md). The guest is not trusted: nothing that it sends is written
+ * outside the target.
+ * @throws NOT_FOUND, NOT_PERMITTED, NO_SPACE, INVALID_INPUT for this host's side, GUEST_FILE for the guest's, and the daemon's errors
  */
 export async function copy(means: CopyMeans, { from, to }: CopyPlan, options: CopyOptions): Promise<void> {
   const talks = { host: createCopyTalk(options.listener), guest: createCopyTalk(options.listener) };
@@ -77,7 +77,7 @@ async function copyIn({ api, caller }: CopyMeans, from: CopySide, to: GuestSide,
   }
 }
 
-/** The stream of a sender on this host; it fails as the sender does, so that the other end never takes a part for the whole. */
+/** The output of a sender on this host. It fails if the sender fails, so that the other end never takes a part for the whole. */
 async function* chunksOf(
   sender: CopyProcess,
   talk: CopyTalk,
@@ -101,13 +101,13 @@ async function settle(program: CopyProcess, talk: CopyTalk): Promise<void> {
   if (exitCode !== 0) throw endedSilently({ exitCode, signal }, talk.rest());
 }
 
-/** @throws GUEST_FILE when the input fails; the sender is ended then, so that it cannot take the failure for the end */
+/** @throws GUEST_FILE if the input fails; then the sender is ended, so that it cannot take the failure for the end of the input */
 function feed(program: CopyProcess, input: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<void> {
   program.stdin.on('error', () => undefined);
   const feeding = (async () => {
     try {
       for await (const chunk of input) {
-        // What never ends is not read for a program that has.
+        // Do not read endless input for a program that has ended.
         if (program.stdin.destroyed) break;
         await writeAll(program.stdin, chunk).catch(() => undefined);
       }
@@ -130,7 +130,7 @@ async function copyOut({ api, caller }: CopyMeans, from: GuestSide, to: CopySide
     receiver.stderr.on('data', (chunk: Buffer) => talks.host.take(chunk));
     const output = inputOf(receiver, options.listener.moved);
     const session = runSession(socket, { input: undefined, output, errors: sinkOf(talks.guest) });
-    // A receiver that gives up ends the exchange; what it said explains the broken pipe.
+    // A receiver that gives up ends the exchange; its message explains the broken pipe.
     const [sent] = await Promise.allSettled([Promise.race([session, failureOf(receiver, talks.host)])]);
     session.catch(() => undefined);
     if (sent.status === 'rejected') throw sent.reason;
@@ -139,20 +139,20 @@ async function copyOut({ api, caller }: CopyMeans, from: GuestSide, to: CopySide
     await settle(receiver, talks.host);
     await stdout;
   } finally {
-    // Before it has seen the end of the copy, the end of its input makes it take back what is not whole.
+    // The end of its input before the end of the copy makes it remove incomplete files.
     receiver.stdin.destroy();
     await receiver.ended;
   }
 }
 
-/** Never settles while all is well. */
+/** Never settles unless something fails. */
 function failureOf(receiver: CopyProcess, talk: CopyTalk): Promise<never> {
   return new Promise((_, reject) => {
     void receiver.ended.then(() => settle(receiver, talk)).catch(reject);
   });
 }
 
-/** Input of a receiver on this host. Its exit tells how it ended, not our EPIPE. */
+/** The input of a receiver on this host. The receiver's exit tells how it ended, not the sender's EPIPE. */
 function inputOf(receiver: CopyProcess, moved: (bytes: number) => void): Writable {
   receiver.stdin.on('error', () => undefined);
   return new Writable({

@@ -1,5 +1,5 @@
-// Starting and stopping the daemon's process: the one place of the CLI beside ssh-process.ts that touches processes. Loaded
-// only when needed, because node:child_process alone costs a listing a tenth of its time.
+// Starts and stops the daemon's process. Apart from ssh-process.ts, no other part of the CLI touches processes. It is loaded on demand,
+// because node:child_process alone costs a listing a tenth of its time.
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -15,16 +15,16 @@ import type { Caller } from './caller.ts';
 import { programEnvironment } from './launch.ts';
 import { given } from '../lib/given.ts';
 
-/** Longest wait for a daemon to listen: first it adopts the VMs that run, and finishes or undoes what the last one left. */
+/** The longest wait for a new daemon to listen: first it adopts running VMs, and finishes or undoes the last daemon's work. */
 const START_TIMEOUT_MS = 120_000;
 const STOP_TIMEOUT_MS = 30_000;
 const POLL_MS = 20;
-/** How long the daemon that was quicker than ours is waited for before we see whether it is still there, by starting ours again. */
+/** How long to wait for a daemon that started before ours. After that, ours is started again to see whether the other is still there. */
 const WINNER_PATIENCE_MS = 3000;
 
 /**
- * @returns path of what starts the daemon: BANGER_DAEMON, or the launcher that belongs to this program
- * @throws PREREQUISITE_MISSING when there is none
+ * @returns path of the program that starts the daemon: BANGER_DAEMON, or the launcher that belongs to this program
+ * @throws PREREQUISITE_MISSING if there is none
  */
 export function daemonProgram(programPath: string, env: Caller['env'], exists: (path: string) => boolean): string {
   const named = env['BANGER_DAEMON'];
@@ -38,9 +38,9 @@ export function daemonProgram(programPath: string, env: Caller['env'], exists: (
 }
 
 /**
- * Starts the daemon in a session of its own and waits until it listens. Does nothing when one answers already; when others start
- * one at the same time, one of them wins and all wait for it.
- * @throws DAEMON_UNREACHABLE naming the log when it ends, or does not listen within two minutes
+ * Starts the daemon in a session of its own and waits until it listens. Does nothing if a daemon answers already. If several clients start
+ * a daemon at once, one daemon wins and all clients wait for it.
+ * @throws DAEMON_UNREACHABLE with the log's path if the daemon ends, or does not listen within two minutes
  */
 export async function startDaemon(caller: Caller): Promise<void> {
   const { runtimeDirectory, socketPath, stateDirectory, daemonLogPath } = caller.directories();
@@ -71,7 +71,7 @@ function makePrivate(directory: string): void {
   }
 }
 
-/** @returns undefined when the socket answers, otherwise how the daemon failed */
+/** @returns undefined once the socket answers, otherwise how the daemon failed */
 async function waitForSocket(socketPath: string, start: () => Promise<DetachedProcess>): Promise<string | undefined> {
   const deadline = performance.now() + START_TIMEOUT_MS;
   for (;;) {
@@ -107,7 +107,7 @@ async function answersUntil(socketPath: string, deadline: number): Promise<boole
   return false;
 }
 
-/** @throws NOT_PERMITTED when somebody else's socket is there */
+/** @throws NOT_PERMITTED if the socket belongs to another user */
 function answers(socketPath: string): Promise<boolean> {
   return new Promise((resolve, reject) => {
     const socket = connectOwnSocket(socketPath);
@@ -120,12 +120,12 @@ function answers(socketPath: string): Promise<boolean> {
   });
 }
 
-/** @returns the last thing the daemon wrote since `fromByte`: an error with its remedy, or a line of the log, which is JSON with `msg` */
+/** @returns the daemon's last message since `fromByte`: an error with its remedy, or a line of the log, which is JSON with `msg` */
 function lastWords(path: string, fromByte: number): { text: string; remedy?: string } {
   const written = existsSync(path) ? readFileSync(path).subarray(fromByte).toString('utf8') : '';
   const lines = written.trimEnd().split('\n');
   const remedy = /^ {2}try: (.*)$/.exec(lines.at(-1) ?? '')?.[1];
-  // Where it fell over something unforeseen, the way there stands below what it was.
+  // For an unforeseen error, the stack trace stands below the message.
   const line = lines.findLast((one) => one.startsWith('bangerd: ')) ?? lines.at(remedy === undefined ? -1 : -2) ?? '';
   return { text: messageOf(line).replace(/^bangerd: /, ''), ...given({ remedy }) };
 }
@@ -140,9 +140,9 @@ function messageOf(line: string): string {
 }
 
 /**
- * Asks the daemon to end, and waits for its end. VMs keep running.
- * @returns false when none ran
- * @throws TIMEOUT when it still listens after 30 s
+ * Asks the daemon to end, and waits for its end. VMs continue.
+ * @returns false if none ran
+ * @throws TIMEOUT if it still listens after 30 s
  */
 export async function stopDaemon(caller: Caller): Promise<boolean> {
   const { socketPath, daemonLogPath } = caller.directories();
@@ -151,12 +151,12 @@ export async function stopDaemon(caller: Caller): Promise<boolean> {
   try {
     ({ pid } = await createApi(createSend(socketPath)).shutdown());
   } catch (error) {
-    // It may be gone before its answer is; whether it ended is seen below.
+    // The daemon may end before it replies; the code below sees whether it ended.
     if (!(error instanceof BangerError) || error.code !== 'DAEMON_UNREACHABLE') throw error;
   }
   const deadline = performance.now() + STOP_TIMEOUT_MS;
   const startTicks = pid === undefined ? undefined : startTicksOf(pid);
-  // Not the socket when the process is known: systemd goes on listening, and asking would start the next daemon.
+  // Wait for the process if it is known, not for the socket: systemd still listens there, and a connection would start the next daemon.
   const isThere = (): Promise<boolean> | boolean =>
     pid === undefined ? answers(socketPath) : startTicks !== undefined && isAlive({ pid, startTicks });
   while (await isThere()) {
@@ -168,7 +168,7 @@ export async function stopDaemon(caller: Caller): Promise<boolean> {
   return true;
 }
 
-/** Puts our build in the place of the daemon that runs. */
+/** Replaces the running daemon by one of this build. */
 export async function restartDaemon(caller: Caller): Promise<void> {
   await stopDaemon(caller);
   await startDaemon(caller);

@@ -8,15 +8,16 @@ import { type Endpoint, endpointName } from './endpoint.ts';
 const RETRY_AFTER_MS = 100;
 
 /**
- * @param options.autostart whether the daemon of this user is started where it does not run
- * @returns the daemon of an endpoint; nothing is opened before the first request
+ * @param options.autostart whether to start the daemon of this user if it does not run
+ * @returns the send function for the daemon of an endpoint; it opens nothing before the first request
  */
 export function reachDaemon(caller: Caller, endpoint: Endpoint, options: { autostart: boolean }): Api {
   return createApi(endpoint.kind === 'local' ? createDaemonSend(caller, options) : createRemoteSend(caller, endpoint));
 }
 
 /**
- * Requests to a daemon elsewhere: it is as it is, and one of another build is only named. How to reach it is loaded when it is needed.
+ * Sends requests to a daemon elsewhere. The client does not start or replace it, and only reports one of another build. The code for the
+ * transport is loaded on first use.
  */
 function createRemoteSend(caller: Caller, endpoint: Exclude<Endpoint, { kind: 'local' }>): Send {
   let isNamed = false;
@@ -34,8 +35,8 @@ function createRemoteSend(caller: Caller, endpoint: Exclude<Endpoint, { kind: 'l
 }
 
 /**
- * Requests to the daemon of this user. With `autostart` a daemon that does not run is started, and one of another build
- * is replaced unless somebody would lose a session by it; each at most once. Without it a daemon of another build is only named.
+ * Sends requests to the daemon of this user. With `autostart` the client starts a missing daemon, and replaces one of another build unless
+ * that would end open sessions; each at most once. Without it, it only reports a daemon of another build.
  */
 export function createDaemonSend(caller: Caller, options: { autostart: boolean }): Send {
   let seenBuild: string | undefined;
@@ -49,7 +50,7 @@ export function createDaemonSend(caller: Caller, options: { autostart: boolean }
     return raw(request);
   };
 
-  /** @returns whether another daemon answers now, so that the request is to be sent again */
+  /** @returns whether another daemon answers now, so that the caller must send the request again */
   const replaceOtherBuild = async (): Promise<boolean> => {
     if (replaced || seenBuild === undefined || seenBuild === BUILD) return false;
     replaced = true;
@@ -71,12 +72,12 @@ export function createDaemonSend(caller: Caller, options: { autostart: boolean }
   };
 
   return async (request) => {
-    // What changes something must not reach a daemon that is then replaced, or it would be done twice.
+    // A change must not reach a daemon that is then replaced, or it would happen twice.
     if (request.method !== 'GET' && seenBuild === undefined) await sendGet({ method: 'GET', path: '/v1/daemon/build' }, true);
     return request.method === 'GET' ? sendGet(request, false) : raw(request);
   };
 
-  /** A daemon that ends just now resets connections that it has not answered; asking again finds out what is there. */
+  /** A daemon that is just ending resets connections without a reply; the client asks again to find the new state. */
   async function rawOnceMore(request: Parameters<Send>[0]): Promise<ApiReply> {
     try {
       return await raw(request);

@@ -1,4 +1,4 @@
-// The other end of remote-process.ts: two streams tied to the socket of this machine's daemon.
+// The other end of remote-process.ts: connects two streams with the socket of this machine's daemon.
 import { isSet } from '../lib/is-set.ts';
 import { PlaceProblem } from '../lib/own-place.ts';
 import { connectOwnSocket } from '../lib/own-socket.ts';
@@ -10,7 +10,7 @@ import { notOurs } from './send.ts';
 export type StdioStreams = { stdin: NodeJS.ReadableStream; stdout: NodeJS.WritableStream };
 
 /**
- * Starts the daemon where it does not run, then passes bytes both ways until an end is gone.
+ * Starts the daemon if it does not run, then passes bytes both ways until one end closes.
  * @throws DAEMON_UNREACHABLE, NOT_PERMITTED
  */
 export async function dialStdio(caller: Caller, streams: StdioStreams): Promise<void> {
@@ -24,9 +24,9 @@ function relay(socketPath: string, { stdin, stdout }: StdioStreams, greets: bool
     const socket = connectOwnSocket(socketPath);
     if (greets) socket.once('connect', () => stdout.write(GREETING));
     socket.on('error', (error) => reject(error instanceof PlaceProblem ? notOurs(error) : error));
-    // What is still queued for a full pipe would be lost with this process.
+    // Data that is still queued for a full pipe would be lost with this process.
     socket.on('close', () => stdout.write('', () => resolve()));
-    // Nobody half-closes this protocol: who sends no more is gone.
+    // This protocol has no half-close: a peer that stops sending is gone.
     stdin.on('end', () => socket.end(() => socket.destroy()));
     stdin.pipe(socket, { end: false });
     socket.pipe(stdout, { end: false });
