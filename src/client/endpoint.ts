@@ -1,4 +1,5 @@
-// Whose daemon a command line is about: of this machine, behind another socket, or of another machine by ssh. Contexts are names for them.
+// Which daemon a command line talks to: this machine's, one behind another socket, or another machine's over ssh. Contexts are names for
+// them.
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { BangerError } from '../model/errors.ts';
@@ -14,15 +15,15 @@ export type Endpoint = { kind: 'local' } | { kind: 'unix'; socketPath: string } 
 export type Context = { host: string; program?: string };
 export type Contexts = { current: string; contexts: Record<string, Context> };
 
-/** The context that is always there: the daemon of this user on this machine. */
+/** The context that always exists: the daemon of this user on this machine. */
 export const LOCAL_CONTEXT = 'local';
 
-/** @returns where the contexts are written, beside config.toml */
+/** @returns the path of the file of contexts, beside config.toml */
 export function contextsPath(configPath: string): string {
   return join(dirname(configPath), 'contexts.json');
 }
 
-/** @throws CONFIG_INVALID when the file is not a list of contexts, or others than this user may write it */
+/** @throws CONFIG_INVALID if the file is not a list of contexts, or users other than this one may write it */
 export function readContexts(path: string): Contexts {
   let text: string;
   try {
@@ -38,13 +39,13 @@ export function readContexts(path: string): Contexts {
     for (const { host, program } of Object.values(value.contexts)) parseHost(host, program);
     if (typeof value.current === 'string') return value;
   } catch {
-    // Said below.
+    // The error below covers it.
   }
   throw new BangerError('CONFIG_INVALID', `${path} is not a list of contexts`, { remedy: `rm ${shellWord(path)}` });
 }
 
 /**
- * BANGER_HOST wins over BANGER_CONTEXT, and that over `banger context use`.
+ * BANGER_HOST takes precedence over BANGER_CONTEXT, and that over `banger context use`.
  * @throws CONFIG_INVALID, NOT_FOUND
  */
 export function resolveEndpoint(env: Environment, configPath: string): Endpoint {
@@ -71,7 +72,7 @@ export function parseHost(text: string, program = 'banger'): Endpoint {
   if (text === LOCAL_CONTEXT) return { kind: 'local' };
   const unix = /^unix:\/\/(\/[^\0]+)$/.exec(text);
   if (unix?.[1] !== undefined) return { kind: 'unix', socketPath: unix[1] };
-  // What begins with a dash would be a switch of ssh.
+  // ssh would take a leading dash for a switch.
   const ssh = /^ssh:\/\/(?:([\w.][\w.@-]*)@)?((?:\[[0-9a-fA-F:.]+\]|[\w.][\w.-]*)(?::\d{1,5})?)\/?$/.exec(text);
   const [host, port] = splitPort(ssh?.[2] ?? '');
   const number = Number(port ?? 22);
@@ -89,7 +90,7 @@ function splitPort(text: string): [host: string, port: string | undefined] {
   return [match?.[1]?.replace(/^\[|\]$/g, '') ?? '', match?.[2]];
 }
 
-/** @returns the address as a person writes it */
+/** @returns the address as a user writes it */
 export function endpointName(endpoint: Endpoint): string {
   if (endpoint.kind === 'local') return LOCAL_CONTEXT;
   if (endpoint.kind === 'unix') return `unix://${endpoint.socketPath}`;
@@ -98,13 +99,13 @@ export function endpointName(endpoint: Endpoint): string {
   return `ssh://${user === undefined ? '' : `${user}@`}${shown}${port === undefined ? '' : `:${port}`}`;
 }
 
-/** Whatever the user has in ssh_config for that host takes part, a ControlMaster too. @returns argv of ssh up to the host */
+/** The user's ssh_config for that host applies, including a ControlMaster. @returns argv of ssh up to the host */
 export function sshWords({ user, host, port }: SshEndpoint, switches: readonly string[] = []): string[] {
   const where = [...(port === undefined ? [] : ['-p', String(port)]), ...(user === undefined ? [] : ['-l', user])];
   return ['ssh', ...switches, ...where, '--', host];
 }
 
-/** @returns argv that runs a banger command on the other machine; there it is about that machine's own daemon */
+/** @returns argv that runs a banger command on the other machine, where it talks to that machine's own daemon */
 export function remoteArgv(
   endpoint: SshEndpoint,
   words: readonly string[],

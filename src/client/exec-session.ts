@@ -1,4 +1,4 @@
-// One command in a guest: frames on the daemon's socket to and from our streams.
+// One command in a guest: moves frames between the daemon's socket and the caller's streams.
 import type { Duplex } from 'node:stream';
 import { writeAll } from './send.ts';
 import { decodeExit, encodeData, encodeFrame, encodeResize, encodeSignal, FRAME_TYPES, FrameDecoder, FrameProblem } from '../lib/frames.ts';
@@ -6,25 +6,25 @@ import { BangerError } from '../model/errors.ts';
 import { given } from '../lib/given.ts';
 
 export type SessionOptions = {
-  /** Where the guest's stdin comes from; none: it is closed at once. */
+  /** The source of the guest's stdin; default: stdin is closed at once. */
   input: AsyncIterable<Uint8Array> | undefined;
   output: NodeJS.WritableStream;
   errors: NodeJS.WritableStream;
-  /** A tunnel is over when the guest's side of it is; a command may close its output long before it ends. */
+  /** A tunnel ends with the guest's side of it. A command may close its output long before it ends. */
   endsAtEof?: boolean;
 };
 
 export type SessionExit = { status: number; reason: string };
 
-/** What goes on in a guest over one connection. What cannot be sent any more is told by how it ends. */
+/** A session in a guest over one connection. If it cannot send any more, its end shows why. */
 export type GuestSession = {
-  /** As runSession; to be called once. */
+  /** Like runSession; call it once. */
   run(options: SessionOptions): Promise<SessionExit>;
   /** @param number of a signal of Linux */
   sendSignal(number: number): void;
-  /** Tells the size of the terminal. */
+  /** Sends the size of the terminal. */
   sendWindow(rows: number, columns: number): void;
-  /** The guest ends the command. */
+  /** Ends the command in the guest. */
   close(): void;
 };
 
@@ -42,10 +42,10 @@ export function createSession(socket: Duplex): GuestSession {
 }
 
 /**
- * Moves bytes both ways until the command in the guest has ended.
+ * Moves bytes both ways until the command in the guest ends.
  * @param socket the raw stream after the upgrade
- * @throws AGENT_UNREACHABLE when the stream ends before the command does, CANCELLED when its request was, AGENT_PROTOCOL when it is no frames, and at once what the
- *   input fails with: the command would wait for the rest of it for ever
+ * @throws AGENT_UNREACHABLE if the stream ends before the command, CANCELLED if the request was cancelled, AGENT_PROTOCOL if the stream
+ * holds no frames; an error of the input at once, because the command would wait for the rest of it forever
  */
 export async function runSession(socket: Duplex, options: SessionOptions): Promise<SessionExit> {
   try {
@@ -81,7 +81,7 @@ async function receive(socket: Duplex, options: SessionOptions): Promise<Session
   }
 }
 
-/** Sends the input to its end. Settles only when the input fails. */
+/** Sends the input to its end. Settles only if the input fails. */
 function failureOfInput(socket: Duplex, input: AsyncIterable<Uint8Array> | undefined): Promise<never> {
   return new Promise((_, reject) => {
     sendInput(socket, input).catch((error: unknown) => reject(inputFailure(error)));
@@ -92,13 +92,13 @@ async function sendInput(socket: Duplex, input: AsyncIterable<Uint8Array> | unde
   for await (const chunk of input ?? []) {
     if (!socket.writable) return;
     const sent = writeAll(socket, encodeData(typeof chunk === 'string' ? Buffer.from(chunk) : chunk));
-    // A socket that takes no more has ended; that shows as the missing EXIT.
+    // A socket that accepts no more data has ended; the missing EXIT shows that.
     if (!(await sent.then(() => true).catch(() => false))) return;
   }
   if (socket.writable) socket.write(encodeFrame('eof'));
 }
 
-/** @returns the error for an input that cannot be read to its end */
+/** @returns the error for unreadable input */
 export function inputFailure(error: unknown): BangerError {
   if (error instanceof BangerError) return error;
   const { code, message } = error as NodeJS.ErrnoException;

@@ -1,4 +1,4 @@
-// A command in a guest from its begin to its end, for programs: what it prints is kept, or goes to their streams.
+// Runs commands in a guest for programs: their output is collected, or goes to the program's streams.
 import { Writable } from 'node:stream';
 import type { ExecBody } from '../api/schemas.ts';
 import { BangerError } from '../model/errors.ts';
@@ -6,7 +6,7 @@ import type { Api } from './api.ts';
 import { createSession, type GuestSession, type SessionExit } from './exec-session.ts';
 import { given } from '../lib/given.ts';
 
-/** What is sent to a guest: text, bytes, or a stream of them. */
+/** Input for a guest: text, bytes, or a stream of them. */
 export type Content = string | Uint8Array | AsyncIterable<Uint8Array | string>;
 
 export type CommandOptions = {
@@ -15,26 +15,26 @@ export type CommandOptions = {
   cwd?: string;
   /** In the guest; default: root. */
   user?: string;
-  /** Gives the command a terminal: all that it prints goes to stdout then. */
+  /** Gives the command a terminal; then all output goes to stdout. */
   tty?: boolean | { rows: number; columns: number };
-  /** Told how many sessions the VM has when the command has to wait for one of them to end. */
+  /** Gets the number of the VM's sessions if the command has to wait for one of them to end. */
   onWait?: (sessions: number) => void;
   /** Ends the command. */
   signal?: AbortSignal;
 };
 
 export type ExecOptions = CommandOptions & {
-  /** Default: nothing, so that the command reads the end at once. */
+  /** Default: none, so that the command reads the end of input at once. */
   stdin?: Content;
-  /** Default: kept, and returned as text. */
+  /** Default: collected, and returned as text. */
   stdout?: NodeJS.WritableStream;
   stderr?: NodeJS.WritableStream;
-  /** How much of each is kept; default 16 MiB. */
+  /** How many bytes of each are collected; default 16 MiB. */
   maxOutputBytes?: number;
 };
 
 export type ExecResult = SessionExit & {
-  /** Empty when it went to a stream. */
+  /** Empty if the output went to a stream. */
   stdout: string;
   stderr: string;
 };
@@ -42,9 +42,10 @@ export type ExecResult = SessionExit & {
 const MAX_OUTPUT_BYTES = 16 * 1024 ** 2;
 
 /**
- * Runs a command to its end. A status other than 0 is no error: the command ran.
+ * Runs a command until it ends. A status other than 0 is not an error of banger: the command ran.
  * @param argv program and arguments; no shell is involved
- * @throws PAYLOAD_TOO_LARGE when it prints more than is kept, CANCELLED after an abort, AGENT_UNREACHABLE when the way to it ends before it
+ * @throws PAYLOAD_TOO_LARGE if it prints more than is collected, CANCELLED after an abort, AGENT_UNREACHABLE if the connection ends before
+ * the command
  */
 export async function exec(api: Api, name: string, argv: readonly string[], options: ExecOptions = {}): Promise<ExecResult> {
   const limit = options.maxOutputBytes ?? MAX_OUTPUT_BYTES;
@@ -58,7 +59,7 @@ export async function exec(api: Api, name: string, argv: readonly string[], opti
   return { ...exit, stdout: stdout.text(), stderr: stderr.text() };
 }
 
-/** Starts a command. @returns its session, which moves its streams, and takes signals and the size of a terminal */
+/** Starts a command. @returns its session, which moves the streams and takes signals and the size of a terminal */
 export async function openExec(api: Api, name: string, argv: readonly string[], options: CommandOptions = {}): Promise<GuestSession> {
   return createSession(await api.exec(name, bodyOf(argv, options), options.onWait, options.signal));
 }
@@ -78,7 +79,7 @@ export async function* streamOf(content: Content): AsyncGenerator<Uint8Array> {
   for await (const piece of pieces) yield typeof piece === 'string' ? Buffer.from(piece) : piece;
 }
 
-/** A guest may print for ever. */
+/** A guest may print without end. */
 function keep(limitBytes: number): { stream: Writable; text(): string } {
   const chunks: Buffer[] = [];
   let bytes = 0;

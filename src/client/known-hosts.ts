@@ -1,22 +1,22 @@
-// One file for each VM's name with the host key that banger gave to it, written by the proxy before ssh asks for it.
+// One file for each VM's name, with the host key that banger gave to the VM. The proxy writes it before ssh reads it.
 import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { isSshPublicKey } from '../lib/ssh-fingerprint.ts';
 import { BangerError } from '../model/errors.ts';
 
-/** What names of VMs end in. */
+/** The suffix of VMs' names. */
 export const NAME_SUFFIX = '.vm';
 
-/** @returns the name without what it ends in outside */
+/** @returns the name without that suffix */
 export function bareName(host: string): string {
   return host.endsWith(NAME_SUFFIX) ? host.slice(0, -NAME_SUFFIX.length) : host;
 }
 
 /**
- * @param path of the file; its name is what the user called the host
+ * @param path of the file; its name is the host name that the user typed
  * @param publicKey of the host, `ssh-ed25519 AAAA…`
  * @param names of all VMs: files of others are removed
- * @throws USAGE when the name is none of a host, UNSUPPORTED for a key that is more than one
+ * @throws USAGE if the name is no host name, UNSUPPORTED for a key that holds more than one key
  */
 export async function learnHostKey(path: string, publicKey: string, names: readonly string[]): Promise<void> {
   const directory = dirname(path);
@@ -28,7 +28,7 @@ export async function learnHostKey(path: string, publicKey: string, names: reado
   }
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const partial = `${path}.${process.pid}.partial`;
-  // The second pattern is how ssh looks a host up whose port is not 22.
+  // ssh looks up a host whose port is not 22 by the second pattern.
   await writeFile(partial, `${host},[${host}]:* ${publicKey}\n`, { mode: 0o600 });
   await rename(partial, path);
   const known = new Set(names.map((name) => `${name}${NAME_SUFFIX}`));

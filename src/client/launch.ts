@@ -1,10 +1,10 @@
-// The other half of bin/banger and bin/bangerd: variables that they put aside so that Bun and Node take none of them for themselves.
+// The counterpart of bin/banger and bin/bangerd, which rename variables so that Bun and Node do not act on them.
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
 const CALLERS_PREFIX = 'BANGER_CALLERS_';
 
-/** What Node and libuv read of the environment for programs in general; bin/bangerd has the same list. */
+/** The environment variables on which Node and libuv act; bin/bangerd has the same list. */
 export const RUNTIME_VARIABLES = [
   ...['NODE_OPTIONS', 'NODE_PATH', 'NODE_DEBUG', 'NODE_DEBUG_NATIVE', 'NODE_V8_COVERAGE', 'NODE_NO_WARNINGS'],
   ...['NODE_PENDING_DEPRECATION', 'NODE_REDIRECT_WARNINGS', 'NODE_PRESERVE_SYMLINKS', 'NODE_PRESERVE_SYMLINKS_MAIN'],
@@ -15,7 +15,7 @@ export const RUNTIME_VARIABLES = [
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** @returns the environment as the caller of bin/banger has it, for what is handed on to guests and other programs */
+/** @returns the environment of bin/banger's caller, for guests and other programs */
 export function callersEnvironment(env: Environment): Record<string, string | undefined> {
   const result = { ...env };
   for (const name of Object.keys(result)) {
@@ -26,13 +26,13 @@ export function callersEnvironment(env: Environment): Record<string, string | un
   return result;
 }
 
-/** @returns the variables for a program of ours that is started without bin/banger */
+/** @returns the variables for a program of banger that is started without bin/banger */
 export function programEnvironment(env: Environment): Record<string, string> {
   const foreign = new Set<string>(RUNTIME_VARIABLES);
   return Object.fromEntries(Object.entries(env).filter((pair): pair is [string, string] => pair[1] !== undefined && !foreign.has(pair[0])));
 }
 
-/** @returns path of what runs this program again, whatever the environment is then: the launcher where one belongs to it */
+/** @returns the path to start this program again, in any environment: its launcher if it has one */
 export function ownProgram(programPath: string): string {
   const launcher = join(dirname(dirname(programPath)), 'bin', 'banger');
   return existsSync(launcher) ? launcher : programPath;

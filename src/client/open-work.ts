@@ -1,13 +1,13 @@
-// Sessions that end with the daemon; the CLI names them before it ends the daemon.
+// Sessions that end with the daemon; the CLI lists them before it ends the daemon.
 import type { Api } from './api.ts';
 import { BangerError } from '../model/errors.ts';
 import { safeText } from '../lib/terminal-text.ts';
 
-/** More are only counted. */
+/** Further ones are only counted. */
 const NAMED = 5;
 const LONGEST_NAME = 60;
 
-/** @returns sessions and operations of the daemon, in words; none when no daemon answers, or one that does not tell */
+/** @returns sessions and operations of the daemon, in words; none if no daemon answers, or it cannot tell */
 export async function openWork(api: Api): Promise<string[]> {
   const [sessions, operations] = await Promise.all([ask(api.sessions()), ask(api.listOperations())]);
   const running = operations.filter(({ state }) => state === 'running');
@@ -32,7 +32,7 @@ function shortened(text: string): string {
   return safe.length > LONGEST_NAME ? `${safe.slice(0, LONGEST_NAME)}…` : safe;
 }
 
-/** @returns the first few by name, and how many more there are */
+/** @returns the names of the first few, and the number of the others */
 export function nameWork(work: readonly string[]): string {
   const rest = work.length - NAMED;
   return `${work.slice(0, NAMED).join(', ')}${rest > 0 ? ` and ${rest} more` : ''}`;

@@ -1,4 +1,4 @@
-// Long work of the daemon: it runs by itself, and clients follow its events.
+// Long work of the daemon: it does not need a client, and clients follow its events.
 import type { Operation, OperationEvent } from '../api/schemas.ts';
 import { BangerError, fromErrorBody } from '../model/errors.ts';
 import type { Api } from './api.ts';
@@ -12,7 +12,7 @@ export type FollowOptions = {
 };
 
 /**
- * Begins an operation and waits for its end. An abort cancels it; then its rollback is waited for.
+ * Begins an operation and waits for its end. An abort cancels it and then waits for its rollback.
  * @throws the operation's error; CANCELLED when it was cancelled
  */
 export async function runOperation(
@@ -27,7 +27,7 @@ export async function runOperation(
   signal?.addEventListener('abort', cancel);
   try {
     id = (await begin()).id;
-    // The abort may have come before there was anything to cancel.
+    // The abort may have come before the operation existed.
     if (signal?.aborted === true) cancel();
     return await followOperation(api, id, { onEvent });
   } finally {
@@ -37,8 +37,8 @@ export async function runOperation(
 
 /**
  * Waits for the end of any operation.
- * @param options.signal ends the waiting, not the operation
- * @throws the operation's error; CANCELLED when it was cancelled, or the waiting was
+ * @param options.signal ends the wait, not the operation
+ * @throws the operation's error; CANCELLED if the operation or the wait was cancelled
  */
 export async function followOperation(api: Api, id: string, { onEvent, signal }: FollowOptions = {}): Promise<OperationEnd> {
   let end: OperationEnd | undefined;

@@ -1,4 +1,4 @@
-// What `import … from 'banger/client'` gives: the client that the command itself uses. Documented in docs/client.md.
+// The exports of 'banger/client': the client that the command itself uses. docs/client.md documents it.
 import { fileURLToPath } from 'node:url';
 import type { Operation } from '../api/schemas.ts';
 import { type Api, createApi } from './api.ts';
@@ -22,15 +22,15 @@ export type { GuestPortView, PortForwardView } from '../api/port-schemas.ts';
 export type * from '../api/schemas.ts';
 
 export type ClientOptions = {
-  /** Read as the command reads it: BANGER_HOST, BANGER_CONTEXT, BANGER_STATE_DIR and so on. Default: of this process. */
+  /** As in the command: BANGER_HOST, BANGER_CONTEXT, BANGER_STATE_DIR and so on. Default: the environment of this process. */
   env?: Environment;
-  /** Whose daemon it is, whatever the environment says: `local`, `unix:///path` or `ssh://[user@]host[:port]`. */
+  /** The daemon to talk to, whatever the environment says: `local`, `unix:///path` or `ssh://[user@]host[:port]`. */
   host?: string;
-  /** In place of a host: opens a stream to a daemon, one for each request. */
+  /** Instead of a host: opens a stream to a daemon, once for each request. */
   open?: OpenStream;
-  /** Whether the daemon of this user is started where it does not run, and replaced where it is of another build. Default: no. */
+  /** Whether to start the daemon of this user if it does not run, and to replace it if it is another build. Default: no. */
   autostart?: boolean;
-  /** Gets lines for people, such as about a daemon of another build. Default: none. */
+  /** Gets messages for people, such as about a daemon of another build. Default: none. */
   note?: (line: string) => void;
 };
 
@@ -39,22 +39,22 @@ export type Client = {
   api: Api;
   vms: Vms;
   /**
-   * Waits for an operation that a function of `api` began; an abort cancels it.
-   * @throws the error that it ended with
+   * Waits for an operation that a function of `api` began. An abort cancels the operation.
+   * @throws the operation's error
    */
   finished(operation: Operation | Promise<Operation>, options?: FollowOptions): Promise<OperationEnd>;
 };
 
 /**
- * Opens nothing: each request has a connection of its own.
- * @throws CONFIG_INVALID, NOT_FOUND when the host, or what the environment says, makes no sense
+ * Makes a client. It opens nothing: each request has a connection of its own.
+ * @throws CONFIG_INVALID, NOT_FOUND if the host or the environment is wrong
  */
 export function createClient(options: ClientOptions = {}): Client {
   const { env = process.env, open } = options;
   const caller: Caller = {
     env,
     directories: () => directoriesOf(env),
-    // As this package is laid out; the launcher beside it finds the right Node.
+    // The package's layout; the launcher beside it finds the right Node.
     programPath: fileURLToPath(new URL('../bin/banger', import.meta.url)),
     note: options.note ?? (() => undefined),
   };

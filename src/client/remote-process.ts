@@ -1,4 +1,4 @@
-// The way to another machine's daemon: ssh, and at its other end `banger internal dial-stdio`. Loaded only when it is used.
+// The connection to another machine's daemon: ssh, and at its other end `banger internal dial-stdio`. Loaded only on use.
 import { openProcessStream } from '../host/process-stream.ts';
 import type { StreamEnding } from '../host/spawn.ts';
 import { BangerError } from '../model/errors.ts';
@@ -7,38 +7,38 @@ import { endpointName, remoteArgv, type SshEndpoint, sshWords } from './endpoint
 import { safeLine } from '../lib/terminal-text.ts';
 import { shellWord } from '../lib/shell-word.ts';
 
-/** Asks dial-stdio for a line that says when it has reached its daemon: the answer itself may take as long as what is asked for. */
+/** Asks dial-stdio to print a line once it is connected to its daemon; the reply itself may take as long as the request. */
 export const GREETING_VARIABLE = 'BANGER_GREETING';
 export const GREETING = 'banger dial-stdio reached its daemon\n';
 
-/** What ssh itself ends with when it fails (ssh(1)). */
+/** The exit status of ssh if it fails itself (ssh(1)). */
 const SSH_FAILED = 255;
 /**
- * How long the other side may be silent after it printed something else: a login file that asks a question, or starts a program, never
- * comes to banger. A daemon that has to start there takes less.
+ * How long the other side may be silent after it printed something else. A login file that asks a question or starts a program never gets
+ * as far as banger; a daemon that has to start takes less.
  */
 const SILENT_LIMIT_MS = 30_000;
-/** What a shell ends with that does not find a program, or cannot run it. */
+/** The exit statuses of a shell that does not find a program, or cannot run it. */
 const NOT_FOUND_THERE = [126, 127];
 
-/** @returns a stream to the daemon at the other end; its error says which of ssh, banger and the daemon was not there */
+/** @returns a stream to the daemon at the other end; its error says which of ssh, banger and the daemon was missing */
 export function openSshStream({ env }: Pick<Caller, 'env'>, endpoint: SshEndpoint, silentLimitMs = SILENT_LIMIT_MS) {
   const argv = remoteArgv(endpoint, ['internal', 'dial-stdio'], { tty: false, variables: [`${GREETING_VARIABLE}=1`] });
-  // No forwards of the user's configuration: a second connection would fail on ports that the first has.
+  // Without the forwards of the user's configuration: a second connection would fail on ports that the first one has.
   const quiet = ['ssh', '-o', 'ClearAllForwardings=yes', '-e', 'none', ...argv.slice(1)];
   return openProcessStream(quiet, env, { explain: (ending) => explain(endpoint, ending), findStart: startOfAnswer, silentLimitMs });
 }
 
-/** The head of an answer of banger's, which names its build; HTTP alone could be in a message of the day. */
+/** The head of a reply of banger, which names its build; a message of the day could contain HTTP. */
 const ANSWER = /HTTP\/1\.[01] \d{3}[^\r\n]*\r\n(?:[^\r\n]+\r\n)*?banger-build: /i;
 
-/** Login files of the other side may print before banger answers. @returns where the daemon's bytes begin, or -1 */
+/** Login files of the other side may print before banger replies. @returns the offset of the daemon's first byte, or -1 */
 export function startOfAnswer(text: string): number {
   const greeting = text.indexOf(GREETING);
   return greeting < 0 ? text.search(ANSWER) : greeting + GREETING.length;
 }
 
-/** @returns what went wrong before the answer began */
+/** @returns the error for a connection that failed before the reply began */
 export function explain(endpoint: SshEndpoint, { exitCode, startError, stdout, stderr, silentMs }: StreamEnding): BangerError {
   const name = endpointName(endpoint);
   const lines = stderr.split('\n').map((line) => line.trim());
@@ -72,7 +72,7 @@ export function explain(endpoint: SshEndpoint, { exitCode, startError, stdout, s
       `${tryIt} ${endpoint.program} daemon status`,
     );
   }
-  // banger's own words at the other end.
+  // banger's own error message from the other end.
   const reason = own?.slice('banger: '.length) ?? said;
   return failure(
     `banger at ${name} did not reach its daemon: ${reason || `it ended with status ${exitCode}`}`,

@@ -1,5 +1,5 @@
-// HTTP over the Unix socket by hand: HTTP/1.0 has neither chunks nor keep-alive, a body ends where the stream ends, and
-// destroying the socket cancels. Loading node:http or fetch would cost every command several times this file.
+// A minimal HTTP client for the Unix socket. HTTP/1.0 has neither chunks nor keep-alive, a body ends with the stream, and destroying the
+// socket cancels. Loading node:http or fetch would cost every command several times as much as this file.
 import type { Duplex } from 'node:stream';
 import { PlaceProblem } from '../lib/own-place.ts';
 import { connectOwnSocket } from '../lib/own-socket.ts';
@@ -12,22 +12,22 @@ export type ApiRequest = {
   headers?: Readonly<Record<string, string>>;
   /** Sent as JSON. */
   json?: unknown;
-  /** Sent as it is; `sizeBytes` must be what it yields. */
+  /** Sent as it is; `sizeBytes` must be its length. */
   upload?: { bytes: AsyncIterable<Uint8Array>; sizeBytes: number };
   /** Asks for the raw stream of frames. */
   upgrade?: boolean;
-  /** Told when a session has to wait for another one to end, and how many there are. */
+  /** Gets the number of sessions if this session has to wait for another one to end. */
   onWait?: (sessions: number) => void;
   signal?: AbortSignal;
 };
 
-/** A reply whose body is still to be read from `socket`; whoever has it reads it to the end or destroys it. */
+/** A reply whose body is still unread on `socket`; the caller reads it to the end or destroys the socket. */
 export type ApiReply = { status: number; headers: ReadonlyMap<string, string>; socket: Duplex };
 
-/** A way to a daemon that is not a socket of this machine. @throws whatever tells why there is none */
+/** Opens a connection to a daemon that has no socket on this machine. @throws the reason why there is none */
 export type OpenStream = () => Duplex;
 
-/** Sends one request; the CLI puts the daemon's auto-start around it. */
+/** Sends one request; the CLI wraps it with the daemon's auto-start. */
 export type Send = (request: ApiRequest) => Promise<ApiReply>;
 
 const MAX_HEAD_BYTES = 16 * 1024;
@@ -35,8 +35,8 @@ const MAX_JSON_BYTES = 64 * 1024 ** 2;
 const MAX_LINE_BYTES = 1024 ** 2;
 
 /**
- * @param target path of the daemon's socket, or what opens a stream to a daemon elsewhere; its errors are told as they are
- * @param onHead sees the headers of every reply, also of those that become errors
+ * @param target path of the daemon's socket, or a function that opens a stream to a daemon elsewhere; its errors pass through
+ * @param onHead gets the headers of every reply, also of errors
  * @returns a Send for that daemon
  */
 export function createSend(target: string | OpenStream, onHead?: (headers: ReadonlyMap<string, string>) => void): Send {
@@ -44,7 +44,7 @@ export function createSend(target: string | OpenStream, onHead?: (headers: Reado
     const socket = await open(target, request.signal);
     try {
       const reply = readHead(socket, target);
-      // The reply may come before the upload ends (an error), so its failure is only told when there is no reply.
+      // The reply may come before the upload ends (an error), so report a failed upload only if there is no reply.
       const upload = writeRequest(socket, request);
       upload.catch(() => undefined);
       let head = await reply;
@@ -70,12 +70,12 @@ function open(target: string | OpenStream, signal: AbortSignal | undefined): Pro
     socket.once('close', () => signal?.removeEventListener('abort', onAbort));
     if (typeof target === 'string') socket.once('connect', () => resolve(socket));
     else resolve(socket);
-    // Stays for the socket's life: a late reset must not end the program, readers see it through the iterator.
+    // Stays for the socket's life: a late reset must not end the program, and readers see it through the iterator.
     socket.on('error', (error: NodeJS.ErrnoException) => reject(unreachable(target, error)));
   });
 }
 
-/** @returns the error for a place where a daemon of somebody else's may be: it has been told nothing */
+/** @returns the error for a socket that may belong to another user; nothing was sent to it */
 export function notOurs(problem: PlaceProblem): BangerError {
   return new BangerError('NOT_PERMITTED', problem.message, { remedy: problem.remedy, details: { absent: false }, cause: problem });
 }
@@ -124,11 +124,11 @@ async function writeRequest(socket: Duplex, request: ApiRequest): Promise<void> 
     sentBytes += chunk.length;
     await writeAll(socket, chunk);
   }
-  // A file that shrank under us would leave the daemon waiting for the rest.
+  // If the file shrank during the upload, the daemon would wait for the rest.
   if (sentBytes !== request.upload.sizeBytes) socket.destroy(new BangerError('GUEST_FILE', 'the file changed while it was read'));
 }
 
-/** Writes with back-pressure. @throws when the stream closes before it takes the bytes */
+/** Writes with back-pressure. @throws if the stream closes before it accepts the bytes */
 export function writeAll(stream: NodeJS.WritableStream, bytes: Uint8Array): Promise<void> {
   return new Promise((resolve, reject) => {
     stream.write(bytes, (error) => (error instanceof Error ? reject(error) : resolve()));
@@ -159,12 +159,12 @@ function readHead(socket: Duplex, target: string | OpenStream): Promise<Head> {
       });
     };
     socket.on('data', onData).on('close', onClose).on('error', onError);
-    // An interim answer has left it paused.
+    // An interim reply has paused it.
     socket.resume();
   });
 }
 
-/** @returns status and headers (names in lower case) of a response head, or undefined when it is none */
+/** @returns status and headers (names in lower case) of a response head, or undefined if it is malformed */
 export function parseHead(text: string): Head | undefined {
   const [statusLine = '', ...lines] = text.split('\r\n');
   const match = /^HTTP\/1\.[01] (\d{3})(?: |$)/.exec(statusLine);
@@ -192,7 +192,7 @@ function isErrorBody(body: unknown): body is ErrorBody {
   return typeof body === 'object' && body !== null && 'code' in body && 'message' in body && typeof body.message === 'string';
 }
 
-/** @returns the body. @throws DAEMON_UNREACHABLE when it ends too early or is no JSON */
+/** @returns the body. @throws DAEMON_UNREACHABLE if it ends too early or is not JSON */
 export async function readJson(reply: ApiReply): Promise<unknown> {
   const chunks: Buffer[] = [];
   let length = 0;
@@ -211,7 +211,7 @@ export async function readJson(reply: ApiReply): Promise<unknown> {
   }
 }
 
-/** @returns the body's bytes to the end. @throws DAEMON_UNREACHABLE when the connection breaks */
+/** @returns the bytes of the body to its end. @throws DAEMON_UNREACHABLE if the connection breaks */
 export async function* bodyOf(reply: ApiReply): AsyncGenerator<Buffer> {
   try {
     for await (const chunk of reply.socket) yield chunk as Buffer;
@@ -221,8 +221,8 @@ export async function* bodyOf(reply: ApiReply): AsyncGenerator<Buffer> {
 }
 
 /**
- * Reads newline-delimited JSON however it is cut.
- * @throws DAEMON_UNREACHABLE for a last line that is cut, INTERNAL for a line of more than 1 MiB
+ * Reads newline-delimited JSON, however the chunks split it.
+ * @throws DAEMON_UNREACHABLE for an incomplete last line, INTERNAL for a line of more than 1 MiB
  */
 export async function* readNdjson(reply: ApiReply): AsyncGenerator<unknown> {
   let rest: Buffer = Buffer.alloc(0);

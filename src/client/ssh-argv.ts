@@ -7,7 +7,7 @@ function percentEscape(text: string): string {
   return text.replaceAll('%', '%%');
 }
 
-/** Values in `-o Name=value` may be quoted, which keeps blanks in paths together (ssh_config(5)). */
+/** Values in `-o Name=value` may be quoted, so that paths may contain blanks (ssh_config(5)). */
 function quoted(path: string): string {
   return `"${percentEscape(path)}"`;
 }
@@ -17,7 +17,7 @@ function proxyCommand(argv: readonly string[]): string {
   return percentEscape(argv.map((word) => shellWord(sshConfigValue(word, remedy))).join(' '));
 }
 
-/** What every connection to a VM has in common, by the names of ssh_config(5). */
+/** Options of every connection to a VM, by the names of ssh_config(5). */
 function commonSettings(paths: { proxy: string; knownHosts: string; privateKeyPath: string }): Record<string, string> {
   return {
     ProxyCommand: paths.proxy,
@@ -27,7 +27,7 @@ function commonSettings(paths: { proxy: string; knownHosts: string; privateKeyPa
     UpdateHostKeys: 'no',
     IdentityFile: quoted(paths.privateKeyPath),
     IdentitiesOnly: 'yes',
-    // The stream never leaves this machine; what is cheap to compute in an emulated guest is what counts.
+    // The stream never leaves this machine, so prefer ciphers that an emulated guest computes quickly.
     KexAlgorithms: 'curve25519-sha256',
     Compression: 'no',
     ServerAliveInterval: '15',
@@ -39,7 +39,7 @@ function commonSettings(paths: { proxy: string; knownHosts: string; privateKeyPa
 type Login = {
   /** Switches of ssh, as readSshWords finds them. */
   options: readonly string[];
-  /** User in the guest; default: the one that banger has a key for. */
+  /** User in the guest; default: the user for whom banger has a key. */
   user?: string | undefined;
 };
 
@@ -52,11 +52,11 @@ function namesUser(options: readonly string[]): boolean {
 }
 
 /**
- * The whole command line of ssh. Nothing of the user's own configuration takes part, so that a `Host *` of theirs cannot
- * redirect it; the host key is the one that banger gave to the guest, so nothing is trusted blindly.
+ * The whole command line of ssh. The user's own configuration does not apply, so no `Host *` in it can redirect the connection. The host
+ * key is the one that banger gave to the guest, so nobody has to trust an unknown key.
  * @param proxyArgv runs banger's own proxy, which connects stdio with sshd in the guest
  * @param command empty for a login shell
- * @throws UNSUPPORTED for what ssh's options cannot hold
+ * @throws UNSUPPORTED for values that ssh's options cannot hold
  */
 export function sshArgv(access: SshAccess, proxyArgv: readonly string[], command: readonly string[], login: Login): string[] {
   checkedAccess(access);
@@ -67,7 +67,7 @@ export function sshArgv(access: SshAccess, proxyArgv: readonly string[], command
       privateKeyPath: access.privateKeyPath,
     }),
     HostKeyAlias: access.hostKeyAlias,
-    // -A hands on the user's agent, whose keys IdentitiesOnly keeps from being offered to the guest.
+    // -A passes on the user's ssh agent; IdentitiesOnly keeps its keys from being offered to the guest.
     IdentityAgent: forwardsAgent(login.options) ? 'SSH_AUTH_SOCK' : 'none',
     PreferredAuthentications: 'publickey',
     LogLevel: 'ERROR',
@@ -76,7 +76,7 @@ export function sshArgv(access: SshAccess, proxyArgv: readonly string[], command
     'ssh',
     '-F',
     'none',
-    // Of two values ssh takes the first.
+    // Of two values, ssh uses the first.
     ...login.options,
     ...Object.entries(settings).flatMap(([name, value]) => ['-o', `${name}=${value}`]),
     ...(namesUser(login.options) ? [] : ['-l', login.user ?? access.user]),
@@ -87,16 +87,16 @@ export function sshArgv(access: SshAccess, proxyArgv: readonly string[], command
 }
 
 /**
- * A file for `Include` in ssh_config(5) that makes `ssh web.vm`, and whatever else starts ssh, reach VMs by name. It names no VM,
- * so it stays right as they come and go.
+ * A file for `Include` in ssh_config(5), by which `ssh web.vm`, and any program that starts ssh, reaches VMs by name. It names no VM, so it
+ * stays valid when VMs come and go.
  * @param proxyArgv runs banger's own proxy; `--known-hosts FILE NAME` is added
- * @param knownHostsDirectory where the proxy writes the key that banger gave to a VM, before ssh asks for it
- * @throws UNSUPPORTED for what ssh_config(5) cannot hold
+ * @param knownHostsDirectory where the proxy writes the VM's host key, before ssh reads it
+ * @throws UNSUPPORTED for values that ssh_config(5) cannot hold
  */
 export function sshConfigText(login: SshLogin, proxyArgv: readonly string[], knownHostsDirectory: string): string {
   checkedLogin(login);
   const knownHosts = `${percentEscape(sshConfigValue(knownHostsDirectory))}/%h`;
-  // In single quotes, because a host name may come from the address of somebody else's repository.
+  // In single quotes, because a host name may come from the address of a stranger's repository.
   const proxy = `${proxyCommand(proxyArgv)} --known-hosts '${knownHosts}' '%h'`;
   const settings = {
     User: login.user,

@@ -1,4 +1,4 @@
-// The ssh program on the user's terminal. Loaded only by `vm ssh`, because node:child_process costs time.
+// The ssh program on the user's terminal. Loaded only by `vm ssh`, because loading node:child_process takes time.
 import { CommandFailure, runForeground } from '../host/spawn.ts';
 import { BangerError } from '../model/errors.ts';
 import type { Caller } from './caller.ts';
@@ -7,14 +7,14 @@ import type { Caller } from './caller.ts';
 export type Window = readonly [rows: number, columns: number];
 
 /**
- * Runs ssh to its end.
- * @param window what the terminal is told to be; programs in the guest draw on what it says. Default: what it is
+ * Runs ssh until it ends.
+ * @param window the size to set on the terminal, which programs in the guest use. Default: leave it
  * @returns its status
- * @throws PREREQUISITE_MISSING when there is no ssh
+ * @throws PREREQUISITE_MISSING if there is no ssh
  */
 export async function runSsh({ env }: Pick<Caller, 'env'>, argv: readonly string[], window?: Window): Promise<number> {
   try {
-    // Where it fails things are as they were.
+    // If it fails, the terminal stays as it was.
     if (window !== undefined) await runForeground(setWindow(window), env).catch(() => undefined);
     return await runForeground(argv, env);
   } catch (error) {

@@ -1,4 +1,4 @@
-// What ssh's own formats can hold. A value that they cannot would end its line, its word or its quotes, and the rest would be a setting.
+// Values that ssh's own formats can hold. Any other value would end its line, its word or its quotes, and the rest would become a setting.
 import type { SshAccess, SshLogin } from '../api/schemas.ts';
 import { BangerError } from '../model/errors.ts';
 
@@ -6,14 +6,14 @@ import { BangerError } from '../model/errors.ts';
 // eslint-disable-next-line no-control-regex
 const UNWRITABLE = /["'\\\u0000-\u001f\u007f]|\$\{/;
 
-/** Names of users as useradd(8) makes them: nothing that ssh or a shell gives a meaning, a leading dash least of all. */
+/** User names as useradd(8) allows them: none has a special meaning for ssh or a shell, in particular no leading dash. */
 const USER = /^[A-Za-z_][A-Za-z0-9_.-]{0,63}$/;
 
 /** What HostKeyAlias and the argument of ssh can be. */
 const ALIAS = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,253}$/;
 
 /**
- * @param value a path, or a word of a command; spaces and `%` can be written
+ * @param value a path, or a word of a command; spaces and `%` are allowed
  * @returns the value @throws UNSUPPORTED
  */
 export function sshConfigValue(value: string, remedy = 'set BANGER_STATE_DIR to a directory without quotes in its path'): string {
@@ -21,7 +21,7 @@ export function sshConfigValue(value: string, remedy = 'set BANGER_STATE_DIR to 
   throw new BangerError('UNSUPPORTED', `ssh_config cannot express ${JSON.stringify(value)}`, { remedy });
 }
 
-/** The path of an `Include`: ssh takes it for a pattern, and newer ones look for tokens. @throws UNSUPPORTED */
+/** The path of an `Include`: ssh treats it as a pattern, and newer versions expand tokens. @throws UNSUPPORTED */
 export function sshIncludePath(path: string): string {
   if (!/[*?[\]%~]/.test(sshConfigValue(path))) return path;
   throw new BangerError('UNSUPPORTED', `ssh would take ${JSON.stringify(path)} for a pattern`, {
@@ -29,7 +29,7 @@ export function sshIncludePath(path: string): string {
   });
 }
 
-/** Looks through what the daemon says about logging in. @throws UNSUPPORTED */
+/** Checks what the daemon says about logging in. @throws UNSUPPORTED */
 export function checkedLogin<Login extends SshLogin>(login: Login): Login {
   const { user, privateKeyPath } = login;
   if (!USER.test(user)) throw strange('user', user);

@@ -3,7 +3,7 @@ import { runSession } from './exec-session.ts';
 
 /**
  * @param socket the raw stream of a tunnel after the upgrade
- * @returns the bytes in it; it ends when the guest's side does, and destroying it closes the connection in the guest
+ * @returns the bytes of the tunnel; it ends with the guest's side, and destroying it closes the connection in the guest
  */
 export function tunnelStream(socket: Duplex): Duplex {
   const [near, far] = duplexPair();

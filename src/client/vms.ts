@@ -1,4 +1,4 @@
-// What programs do with VMs: verbs that end when their work has ended, and the sessions of the command.
+// VMs for programs: verbs that return when their work has ended, and the sessions of the command.
 import type { Duplex } from 'node:stream';
 import type { PortForwardBody, PortForwardView } from '../api/port-schemas.ts';
 import type { CreateVm, Operation, SetVm, VmView } from '../api/schemas.ts';
@@ -15,16 +15,19 @@ export type LogOptions = {
   kind?: LogKind;
   /** Continues as the log grows. */
   follow?: boolean;
-  /** Number of number of lines from the end; default: all. */
+  /** Number of lines from the end; default: all. */
   tail?: number;
   signal?: AbortSignal;
 };
 
-/** A port of the daemon's host that leads to one of the guest. */
+/** A port of the daemon's host that leads to a port of the guest. */
 export type Forward = Pick<PortForwardBody, 'hostPort' | 'guestPort'> & Partial<PortForwardBody>;
 export type ForwardPlace = Pick<Forward, 'hostPort' | 'hostAddress' | 'protocol'>;
 
-/** VMs are named by name, id or unambiguous beginning of an id. An abort of `signal` undoes a creation and a start; of other verbs it ends the waiting. */
+/**
+ * A VM is named by name, id or unambiguous beginning of an id. An abort of `signal` undoes a creation or a start; for other verbs it ends
+ * the wait.
+ */
 export type Vms = ReturnType<typeof createVms>;
 
 export function createVms(api: Api, caller: Caller) {
@@ -45,7 +48,7 @@ function verbs(api: Api) {
   return {
     list: () => api.listVms(),
     show: (name: string) => api.showVm(name),
-    /** @returns the VM when it is ready. @throws what it failed with, after its rollback */
+    /** @returns the VM when it is ready. @throws the error of the creation, after its rollback */
     create: (body: CreateVm = {}, options?: FollowOptions) => undoable(body.name, () => api.createVm(body, true), options),
     start: (name: string, body: VmVerbBody['start'] = {}, options?: FollowOptions) => undoable(name, doing(name, 'start', body), options),
     stop: (name: string, body: VmVerbBody['stop'] = {}, options?: FollowOptions) => lasting(name, doing(name, 'stop', body), options),
@@ -54,14 +57,14 @@ function verbs(api: Api) {
     set: (name: string, body: SetVm, options?: FollowOptions) => lasting(name, doing(name, 'set', body), options),
     delete: async (name: string, options?: FollowOptions): Promise<void> =>
       void (await followOperation(api, (await api.beginVm(name, 'delete')).id, options)),
-    /** @throws TIMEOUT when it is not so in time */
+    /** @throws TIMEOUT if the VM does not get there in time */
     wait: (name: string, target: WaitTarget, { timeoutMs, signal }: { timeoutMs?: number; signal?: AbortSignal } = {}) =>
       api.waitVm(name, target, timeoutMs, signal),
     health: (name: string) => api.health(name),
   };
 }
 
-/** @returns the VM as it is at the end. @throws NOT_FOUND when somebody has deleted it meanwhile */
+/** @returns the VM as it is at the end. @throws NOT_FOUND if the VM was deleted meanwhile */
 function vmOfEnd(name: string | undefined, { vm }: OperationEnd): VmView {
   if (vm !== null) return vm;
   throw new BangerError('NOT_FOUND', `${name ?? 'the VM'} was deleted meanwhile`, { remedy: 'banger vm list' });
@@ -69,7 +72,7 @@ function vmOfEnd(name: string | undefined, { vm }: OperationEnd): VmView {
 
 function sessions(api: Api, caller: Caller) {
   const copies = async (): Promise<CopyPaths> => (await import('./copy-paths.ts')).createCopyPaths(api, caller);
-  // What starts programs is loaded when one is started.
+  // Code that starts programs is loaded on first use.
   const copyTo: CopyPaths['copyTo'] = async (...words) => (await copies()).copyTo(...words);
   const copyFrom: CopyPaths['copyFrom'] = async (...words) => (await copies()).copyFrom(...words);
   return {
@@ -94,10 +97,13 @@ function ports(api: Api) {
     protocol,
   });
   return {
-    /** What listens in the guest, and where it is reached from the daemon's host. */
+    /** The guest's listeners, and their addresses on the daemon's host. */
     ports: (name: string, { signal }: { signal?: AbortSignal } = {}) => api.ports(name, signal),
     forwards: (name: string) => api.forwards(name),
-    /** Ties a port of the daemon's host to one of the guest until it is removed; it is open while the VM runs. @throws PORT_TAKEN */
+    /**
+     * Forwards a port of the daemon's host to a port of the guest until the forward is removed; it is open while the VM runs. @throws
+     * PORT_TAKEN
+     */
     forward: async (name: string, forward: Forward): Promise<PortForwardView> => {
       const place = placeOf(forward);
       const all = await api.addForward(name, { ...place, guestPort: forward.guestPort });
