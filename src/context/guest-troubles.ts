@@ -1,10 +1,10 @@
-// What a guest says it could not set up, in words for people.
+// The parts that a guest could not set up, in words for people.
 import { getSystemErrorName } from 'node:util';
 import type { GuestTrouble } from '../guest/protocol.ts';
 import type { VmTrouble } from '../model/vm.ts';
 import type { VmContext } from './vm-context.ts';
 
-/** By the errno of Linux. */
+/** By Linux errno. */
 const CAUSES: Readonly<Record<number, string>> = {
   1: 'it may not be changed (chattr)',
   2: 'it is not there, or leads nowhere',
@@ -23,9 +23,9 @@ const CAUSES: Readonly<Record<number, string>> = {
   122: 'a quota is used up',
 };
 
-/** @returns what could not be set up, why, how it is instead, and what mends it */
+/** @returns what could not be set up, why, how the guest works around it, and the remedy */
 export function explainTrouble({ what, errno, held }: GuestTrouble, vmName: string): VmTrouble {
-  // Of a whole file system it is what ext4 says of one with errors.
+  // For a whole file system, ext4 reports its errors with this errno.
   const isRefused = errno === 1 && !what.startsWith('/');
   const cause = isRefused ? 'its file system has errors' : (CAUSES[errno] ?? getSystemErrorName(-errno));
   const instead = { memory: '; it is held in memory until the VM stops', 'read-only': '; it is mounted read-only', none: '' }[
@@ -36,7 +36,7 @@ export function explainTrouble({ what, errno, held }: GuestTrouble, vmName: stri
 
 const DAMAGE = new Set([5, 22, 117]);
 
-/** What a command in the VM mends, which runs it without a shell or a user of its own. */
+/** The command in the VM that repairs it. It needs neither a shell nor a user in the guest. */
 const MENDED_INSIDE: readonly [RegExp, (vmName: string) => string][] = [
   [/^the shell of root,/, (vm) => `banger vm exec ${vm} -- usermod --shell /bin/sh root`],
   [/^root in \/etc\/passwd$/, (vm) => `banger vm exec ${vm} -- sh -c 'echo root:x:0:0:root:/root:/bin/sh >>/etc/passwd'`],
@@ -54,7 +54,7 @@ function remedyOf(what: string, errno: number, vmName: string): string {
   return errno === 30 ? `banger vm restart --rescue ${vmName}` : `banger vm exec ${vmName} -- ls -ld ${what}`;
 }
 
-/** Writes down what the guest said. In a rescue nothing that is only in memory is any trouble. */
+/** Records what the guest reported. In a rescue, files that are only in memory are no problem. */
 export function tellTroubles(context: VmContext, told: readonly GuestTrouble[]): void {
   const { vm, services, operation } = context;
   const isRescue = vm.runtime?.rescue === true;
@@ -65,10 +65,10 @@ export function tellTroubles(context: VmContext, told: readonly GuestTrouble[]):
     services.world.warn('a VM came up, and not all of it could be set up', { vm: vm.name, troubles: troubles.length });
 }
 
-/** To those that are known already. */
+/** Adds to the problems that are known already. */
 export function addTroubles({ vm, services, update }: VmContext, added: readonly VmTrouble[]): void {
   const known = vm.runtime?.troubles ?? [];
-  // A boot that hung is begun anew, and says the same again.
+  // A boot that hung is started again, and reports the same again.
   const fresh = added.filter(({ reason }) => known.every((one) => one.reason !== reason));
   if (fresh.length === 0) return;
   const troubles = [...known, ...fresh];

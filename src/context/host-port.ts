@@ -1,4 +1,4 @@
-// What verbs do to the machine, by who does it; handed in so that tests can break it.
+// What verbs need of the machine, by subject. Passed in, so that tests can make it fail.
 import type { Readable } from 'node:stream';
 import type { ProcessIdentity } from '../model/vm.ts';
 
@@ -24,28 +24,28 @@ export type FilePort = {
   fileSystemSize(path: string): Promise<{ totalBytes: number; freeBytes: number }>;
 };
 
-/** What images are made of: files with a file system in them. The disks of VMs are those of the storage drivers. */
+/** The files of images, which hold file systems. The disks of VMs belong to the storage drivers. */
 export type DiskPort = {
   reflink(from: string, to: string): Promise<boolean>;
   sparseCopy(from: string, to: string, signal?: AbortSignal): Promise<void>;
-  /** Of a file system that no machine uses; what can be repaired is. */
+  /** For a file system that no machine uses; repairs what can be repaired. */
   checkExt4(path: string, signal?: AbortSignal): Promise<void>;
   shrinkExt4(path: string, spareBytes: number, signal?: AbortSignal): Promise<void>;
 };
 
 /** Processes, programs and connections of this host. */
 export type ProcessPort = {
-  /** @param searchPath directories with colons between them */
+  /** @param searchPath directories separated by colons */
   findProgram(name: string, searchPath: string): Promise<string | undefined>;
   commandEnvironment(): Record<string, string>;
-  /** @returns why programs that read foreign data cannot be run here, and what mends it */
+  /** @returns why programs that read foreign data cannot run here, and the remedy */
   confinementProblem(): Promise<{ reason: string; remedy: string } | undefined>;
   processUsage(identity: ProcessIdentity): Promise<{ cpuMs: number; residentBytes: number } | undefined>;
   endProcess(identity: ProcessIdentity, graceMs: number): Promise<boolean>;
   signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals): boolean;
   isAlive(identity: ProcessIdentity): boolean;
   bootId(): string;
-  /** Every IPv4 address of this host or beyond that a TCP connection of this host has at one of its ends. */
+  /** Every IPv4 address, local or remote, at either end of a TCP connection of this host. */
   connectedAddresses(): Promise<Set<string>>;
   /** Every IPv4 address on which a program of another user listens for TCP. */
   listenedByOthers(): Set<string>;

@@ -1,13 +1,13 @@
-/** Serialises work per key; different keys go in parallel. */
+/** Serialises work per key; work of different keys runs in parallel. */
 export type KeyedLock = {
   /**
-   * Runs `work` when all earlier work of this key is over.
-   * @throws the signal's reason when it fires while waiting
+   * Runs `work` after all earlier work of this key.
+   * @throws the signal's reason if it fires during the wait
    */
   hold<T>(key: string, signal: AbortSignal, work: () => Promise<T>): Promise<T>;
 };
 
-/** @returns a lock whose keys cost nothing when nobody holds them. */
+/** @returns a lock that keeps nothing for a key without work */
 export function createKeyedLock(): KeyedLock {
   const tails = new Map<string, Promise<void>>();
   return {

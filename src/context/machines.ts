@@ -11,30 +11,30 @@ export type LiveMachine = {
   agent: AgentClient;
   /** exec, ssh and tunnel sessions that are open through this daemon. */
   sessions: number;
-  /** Called when it is the turn of one that waits for a session, the oldest first. */
+  /** Callbacks of those that wait for a session, the oldest first; each is called when its turn comes. */
   waiting: (() => void)[];
-  /** Ends what runs beside the VM for its life, such as the port watch. */
+  /** Ends what runs beside the VM, such as the port watch. */
   companions: AbortController;
-  /** What listens in the guest and where it is reached, as far as is known. */
+  /** The guest's listeners and where they are reachable, as last known. */
   reach: Reach;
-  /** Tells that the guest's clock was set, by the host or inside. */
+  /** Announces that the guest's clock was set, by the host or inside. */
   clockSets: Listeners<void>;
-  /** Why its network cannot be used at present, when it was adopted without it. */
+  /** Why the network is unusable at present, if the VM was adopted without it. */
   networkProblem: string | null;
 };
 
 export type Reach = {
   guestPorts: readonly GuestPort[];
   results: readonly ForwardResult[];
-  /** The end of the last change: a later list of ports must not be overtaken by an earlier one. */
+  /** The end of the last change: an earlier list of ports must not overtake a later one. */
   turn: Promise<unknown>;
 };
 
 export type Machines = ReturnType<typeof createMachines>;
 
 /**
- * The VMs that run, by id. Filled by start and adoption, emptied by stop. Beside those that are held it knows those that run and
- * could not be adopted: they are left alone, and tried again.
+ * The running VMs, by id. Start and adoption add to it, stop removes. Besides the VMs that it holds, it knows running VMs that could not be
+ * adopted: the daemon leaves them alone, and tries again.
  * @param onExit called for every VMM that ended, also after a stop
  */
 export function createMachines(onExit: (vmId: string, machine: Machine, exit: MachineExit) => void) {
@@ -62,9 +62,9 @@ export function createMachines(onExit: (vmId: string, machine: Machine, exit: Ma
     find: (vmId: string): LiveMachine | undefined => live.get(vmId),
     /** Notes that the VM runs and cannot be adopted. */
     leave: (vmId: string, reason: string): void => void left.set(vmId, reason),
-    /** @returns why the VM, which runs, is not adopted */
+    /** @returns why the running VM is not adopted */
     whyLeft: (vmId: string): string | undefined => left.get(vmId),
-    /** @throws WRONG_STATE when the VM does not run here, or is not adopted */
+    /** @throws WRONG_STATE if the VM does not run here, or is not adopted */
     get(vm: { id: string; name: string }): LiveMachine {
       const entry = live.get(vm.id);
       if (entry !== undefined) return entry;
@@ -84,7 +84,7 @@ export function createMachines(onExit: (vmId: string, machine: Machine, exit: Ma
       left.delete(vmId);
       changes.tell(vmId);
     },
-    /** @param listener told the id of every VM that is held from now on, or no more @returns what ends it */
+    /** @param listener gets the id of every VM that becomes held or is no longer held @returns a function that removes it */
     onChange: (listener: (vmId: string) => void) => changes.add(listener),
     /** Releases every VMM without touching it, when the daemon ends. */
     detachAll(): void {

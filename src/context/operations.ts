@@ -6,7 +6,7 @@ import type { OperationStore } from '../store/operations.ts';
 import type { Journal } from './pipeline.ts';
 import { given } from '../lib/given.ts';
 
-/** What a verb gets while it runs. */
+/** The interface of a running verb to its operation. */
 export type OperationHandle = {
   id: string;
   signal: AbortSignal;
@@ -22,13 +22,13 @@ export type OperationsOptions = {
   store: OperationStore;
   newId: () => string;
   now: () => Date;
-  /** Gets every event after it is stored. */
+  /** Gets every event once it is stored. */
   onEvent?: (operation: OperationRecord, event: StoredEvent) => void;
-  /** Gets every end. */
+  /** Gets every operation that ended. */
   onEnd?: (operation: OperationRecord) => void;
   /** Log file for an operation whose error names none. */
   logPathOf?: (operation: OperationRecord, state: 'failed' | 'cancelled') => string | undefined;
-  /** Told when something of an operation could not be written down, as on a full disk. */
+  /** Gets the error if an operation could not be recorded, as on a full disk. */
   onUnwritten?: (operation: OperationRecord, error: unknown) => void;
 };
 
@@ -36,14 +36,14 @@ export type OperationsOptions = {
 export class Operations {
   readonly #options: OperationsOptions;
   readonly #live = new Map<string, LiveOperation>();
-  /** Ended ones whose end the store did not take; it is told from here, and offered again at the next end. */
+  /** Operations whose end the store did not accept. They are answered from here, and stored again at the next end. */
   readonly #unwritten = new Map<string, OperationRecord & { endedAt: string }>();
 
   constructor(options: OperationsOptions) {
     this.#options = options;
   }
 
-  /** Writes the operation down, then lets `work` run; its failure becomes the operation's error. */
+  /** Records the operation, then runs `work`; its failure becomes the operation's error. */
   begin(verb: string, vm: { id: string; name: string } | null, work: (handle: OperationHandle) => Promise<void>): OperationRecord {
     const record: OperationRecord = {
       id: this.#options.newId(),
@@ -72,7 +72,7 @@ export class Operations {
     let seq = 0;
     const append = (event: NewEvent): void => {
       const stored: StoredEvent = { ...event, seq: seq++, atMs: Math.round(performance.now() - startedAt) };
-      // What a step does must not depend on whether its tale can be written: undoing and deleting make the room for it.
+      // A step must not fail because its event cannot be stored: undoing and deleting make room for the store.
       this.#write(record, () => {
         this.#options.store.appendEvent(record.id, stored);
         this.#options.onEvent?.(record, stored);
@@ -124,18 +124,18 @@ export class Operations {
     return this.#options.store.list().map((stored) => this.#unwritten.get(stored.id) ?? stored);
   }
 
-  /** @param reference id or start of an id @throws NOT_FOUND, AMBIGUOUS_REFERENCE */
+  /** @param reference id or beginning of an id @throws NOT_FOUND, AMBIGUOUS_REFERENCE */
   get(reference: string): OperationRecord {
     const find = (id: string): OperationRecord | undefined => this.#unwritten.get(id) ?? this.#options.store.find(id);
     return resolveReference('operation', { find, findByName: () => undefined, list: () => this.list() }, reference);
   }
 
-  /** Asks a running operation to stop and roll back; nothing happens to one that has ended. */
+  /** Asks a running operation to stop and roll back; has no effect on one that has ended. */
   cancel(id: string): void {
     this.#live.get(id)?.controller.abort(new BangerError('CANCELLED', 'cancelled on request'));
   }
 
-  /** Cancels all that runs and waits for the rollbacks, but not for ever: what is left then is for the next daemon. */
+  /** Cancels all running operations and waits for the rollbacks, up to a time limit. The next daemon does the rest. */
   async cancelAll(timeoutMs: number): Promise<void> {
     const running = [...this.#live.values()];
     for (const { controller } of running) controller.abort(new BangerError('CANCELLED', 'the daemon is shutting down'));
@@ -145,7 +145,7 @@ export class Operations {
     clearTimeout(timer);
   }
 
-  /** @returns the operation when it has ended. */
+  /** @returns the operation once it has ended */
   async settled(id: string): Promise<OperationRecord> {
     await this.#live.get(id)?.settled;
     return this.get(id);
@@ -154,7 +154,7 @@ export class Operations {
   /** Every event from the first on, live until the operation ends or the signal fires. */
   async *watch(id: string, signal: AbortSignal): AsyncGenerator<StoredEvent> {
     const running = this.#live.get(id);
-    // Listening begins in the same tick as the reading of the past, so that nothing falls between them.
+    // Listening begins in the same tick as reading the past, so that no event falls between.
     const fresh = running === undefined ? undefined : on(running.emitter, 'event', { signal, close: ['end'] });
     yield* this.#options.store.events(id);
     if (fresh === undefined) return;

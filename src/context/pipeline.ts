@@ -2,12 +2,12 @@ import { BangerError } from '../model/errors.ts';
 import type { StageStatus } from '../model/operation.ts';
 
 /**
- * One step of a verb. `apply` must be idempotent or guarded by `isDone`; `undo` must tolerate what was never made, because
- * after a crash nobody knows how far `apply` came. Both find everything they need in the context, never in memory of an
- * earlier step, so that another daemon can undo or finish.
+ * One step of a verb. `apply` must be idempotent or guarded by `isDone`. `undo` must tolerate missing parts, because after a crash nobody
+ * knows how far `apply` got. Both find everything they need in the context, never in memory of an earlier step, so that another daemon can
+ * undo or finish.
  */
 export type Step<Context> = {
-  /** Stable; written to the operation log. */
+  /** Stable; recorded in the operation log. */
   name: string;
   /** For people. */
   title: string;
@@ -16,10 +16,10 @@ export type Step<Context> = {
   undo?(context: Context, signal: AbortSignal): void | Promise<void>;
 };
 
-/** Where the pipeline tells of every step, before and after it. */
+/** Gets an event before and after every step. */
 export type Journal = (step: { name: string; title: string }, status: StageStatus, durationMs?: number) => void;
 
-/** Undo goes on whatever caused it, but not for ever. */
+/** Undo ignores what cancelled the verb, but has a time limit of its own. */
 const UNDO_TIMEOUT_MS = 30_000;
 
 export type PipelineOptions<Context> = {
@@ -30,8 +30,8 @@ export type PipelineOptions<Context> = {
 };
 
 /**
- * Walks the steps in order; when one fails or the signal fires, undoes in reverse what was begun.
- * @throws the first error, with the failures of the undo joined to it (BangerError.undoErrors)
+ * Runs the steps in order. If one fails or the signal fires, undoes in reverse the steps that have begun.
+ * @throws the first error, with the failures of the undo in it (BangerError.undoErrors)
  */
 export async function runSteps<Context>(options: PipelineOptions<Context>): Promise<void> {
   const { steps, context, journal, signal } = options;
@@ -67,7 +67,7 @@ async function applyOne<Context>(step: Step<Context>, { context, journal, signal
 }
 
 /**
- * Undoes steps in reverse order; a step that fails does not keep the others from being undone.
+ * Undoes steps in reverse order; a step that fails does not stop the others.
  * @returns the failures, oldest first
  */
 export async function undoSteps<Context>(options: {
@@ -89,7 +89,7 @@ export async function undoSteps<Context>(options: {
 }
 
 /**
- * Walks steps that take something down: each is tried even when one before it failed.
+ * Runs steps that end or remove something: each runs even if an earlier one failed.
  * @throws the first failure with the others joined to it
  */
 export async function runAll<Context>(options: PipelineOptions<Context>): Promise<void> {
@@ -98,7 +98,7 @@ export async function runAll<Context>(options: PipelineOptions<Context>): Promis
     try {
       await applyOne(step, options);
     } catch (error) {
-      // Nothing is rolled back here, so a cancel is not what went wrong.
+      // These steps have no rollback, so a cancel is not the error.
       if (first === undefined) first = asBangerError(error);
       else first.undoErrors.push(asBangerError(error));
     }

@@ -1,27 +1,27 @@
 import type { Timer } from './timer.ts';
 
-/** As systemd's StartLimitBurst: a guest that reboots more often in this time is in a loop, not at work. */
+/** As systemd's StartLimitBurst: a guest that reboots more often in this time is in a loop. */
 export const REBOOT_LIMIT = { count: 5, windowMs: 5 * 60_000 } as const;
 
 const FIRST_DELAY_MS = 1000;
 const LONGEST_DELAY_MS = 30_000;
 
-/** Holds guests back that reboot themselves again and again, so that a loop of their own costs the host little. */
+/** Delays guests that reboot themselves again and again, so that their loop costs the host little. */
 export type Reboots = {
   /**
-   * To be asked once for every reboot.
-   * @returns how long the VM is to wait before it is booted again, longer each time but 0 at first; undefined: it is too often
+   * Call once for every reboot.
+   * @returns how long to wait before the next boot: 0 at first, then longer each time; undefined if the guest reboots too often
    */
   delayMs(vmId: string): number | undefined;
-  /** Calls `boot` after the delay, unless it is cancelled before. */
+  /** Calls `boot` after the delay, unless cancelled before. */
   schedule(vmId: string, delayMs: number, boot: () => void): void;
-  /** To be called when somebody decides what becomes of the VM. @returns whether it was waiting */
+  /** Call when a verb decides what happens to the VM. @returns whether the VM was waiting */
   cancel(vmId: string): boolean;
-  /** @returns ids of the VMs that were waiting and are not booted */
+  /** @returns ids of the VMs that were waiting; they do not boot */
   end(): string[];
 };
 
-/** @param nowMs a clock that never goes back */
+/** @param nowMs a monotonic clock */
 export function createReboots(nowMs: () => number, timer: Timer): Reboots {
   const recent = new Map<string, number[]>();
   const waiting = new Map<string, () => void>();
@@ -32,7 +32,7 @@ export function createReboots(nowMs: () => number, timer: Timer): Reboots {
   return {
     delayMs(vmId) {
       const now = nowMs();
-      // What is over is forgotten for all, so that deleted VMs leave nothing here.
+      // Forgets old reboots of all VMs, so that deleted VMs leave nothing here.
       for (const [id, times] of recent) {
         const young = times.filter((time) => now - time < REBOOT_LIMIT.windowMs);
         if (young.length === 0) recent.delete(id);

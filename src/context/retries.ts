@@ -3,11 +3,11 @@ import type { Timer } from './timer.ts';
 const FIRST_DELAY_MS = 1000;
 const LONGEST_DELAY_MS = 30_000;
 
-/** Tries again what could not be done and may become possible without anybody saying so. */
+/** Retries work that failed, if it may become possible without an event. */
 export type Retries = {
   /**
-   * Has `attempt` called after a second, then ever more rarely, until it says that there is nothing more to try. Nothing changes for
-   * a key that is being tried already.
+   * Calls `attempt` after a second, then at growing intervals, until it returns that it is done. Has no effect for a key that is being
+   * retried already.
    */
   begin(key: string, attempt: () => Promise<boolean>): void;
   end(): void;
@@ -21,7 +21,7 @@ export function createRetries(timer: Timer): Retries {
     const disarm = timer(() => void run(), delayMs);
     waiting.set(key, disarm);
     const run = async (): Promise<void> => {
-      // One that fails is one that has to be tried again.
+      // An attempt that throws is retried.
       const isDone = await attempt().catch(() => false);
       if (isDone) waiting.delete(key);
       else schedule(key, attempt, Math.min(delayMs * 2, LONGEST_DELAY_MS));

@@ -21,25 +21,25 @@ import type { Retries } from './retries.ts';
 import type { Timer } from './timer.ts';
 
 export type LifecycleSettings = {
-  /** What a VM gets when the user does not say. */
+  /** The settings of a VM that its user does not choose. */
   defaultSpec: VmSpec;
   /** Where this installation begins to number its VMs. */
   firstNetworkIndex: number;
   /** Memory of this host; no VM can have more. */
   hostMemoryMib: number;
-  /** How long `stop` lets the guest end by itself. */
+  /** How long `stop` waits for the guest to end by itself. */
   stopGraceMs: number;
-  /** How long the guest may take until its agent answers. */
+  /** How long the guest agent may take to answer. */
   bootTimeoutMs: number;
-  /** How long after its init has given up on something the services of a VM may still come. */
+  /** How long the VM's services may still take once its init has given up on a unit. */
   degradedWaitMs: number;
-  /** How often the space of overlays that must be given some ahead is looked at. */
+  /** The interval of space checks of overlays that must be extended. */
   spaceCheckMs: number;
-  /** The host keeps at least this much of the file system that holds the state. */
+  /** The host keeps at least this much free on the file system of the state directory. */
   reservedBytes: number;
 };
 
-/** What guests can be given of the trust of this host. */
+/** The parts of this host's trust that guests can get. */
 export type HostTrustSource = {
   /** @returns PEM, one certificate each. @throws NOT_FOUND, CONFIG_INVALID */
   certificates(): Promise<string[]>;
@@ -47,7 +47,7 @@ export type HostTrustSource = {
   proxyVariables(): Record<string, string>;
 };
 
-/** What a VM is, where it is kept, and what acts on it. */
+/** The records of VMs, their places, and what acts on them. */
 export type VmServices = {
   records: VmStore;
   manifests: VmManifests;
@@ -58,41 +58,41 @@ export type VmServices = {
   retries: Retries;
   names: NamePort;
   connectAgent(machine: Machine): AgentClient;
-  /** Public key that may log in as root. */
+  /** The public key that may log in as root. */
   clientPublicKey(): Promise<string>;
   pathsOf(vm: Pick<Vm, 'id'>): VmPaths;
 };
 
-/** Images: their records, and what they are made from. */
+/** Images: their records and their sources. */
 export type ImageServices = {
   records: ImageStore;
-  /** Names of images that are being made. */
+  /** Names reserved for images that are being made. */
   reserved: Set<string>;
   /** @throws BUNDLE_MISSING, NOT_FOUND */
   resolve(reference: string | undefined): Promise<Image>;
-  /** What guests of builds are provisioned with. */
+  /** What builds provision their guests with. */
   sources: ProvisionSources;
-  /** Those that images can be made of from their packages alone, by name. */
+  /** Distributions that an image can be built from, by name. */
   distributions: ReadonlyMap<string, Distribution>;
-  /** Makes a root file system and a work seed of an image that is not banger's own. */
+  /** Makes a root file system and a work seed from a foreign image. */
   readForeign(request: Omit<ImportRequest, 'host'>): Promise<ImportedFacts>;
   pathsOf(image: Pick<Image, 'id'>): ImagePaths;
-  /** Whether it is as its sources are now. */
+  /** Whether an image matches its present sources. */
   freshness(image: Image): Promise<Freshness>;
-  /** What config.toml calls the image of VMs whose user names none. */
+  /** The image of new VMs, if the user names none (config.toml). */
   defaultName: string;
 };
 
-/** How an image compares with its sources as they are now. */
+/** How an image compares with its present sources. */
 export type Freshness = {
-  /** The manifest of its packages has changed since. */
+  /** The manifest of its packages has changed since the build. */
   stale: boolean;
   agentOutdated: boolean;
-  /** Makes a fresh one; null where nothing does, or nothing has to. */
+  /** The command that makes an up-to-date image; null if there is none, or none is needed. */
   rebuildCommand: string | null;
 };
 
-/** The world around the VMs: host, clock, ids, log. */
+/** The surroundings of the VMs: host, clock, ids, log. */
 export type World = {
   files: FilePort;
   disks: DiskPort;
@@ -105,14 +105,14 @@ export type World = {
 
 type Clock = {
   now(): Date;
-  /** For looks at the clocks of guests. */
+  /** A precise clock, to compare with the clocks of guests. */
   guestTimer: Timer;
   jumps: ClockJumps;
 };
 
-/** Tells that the host's clock was set, or that the host slept. */
+/** Reports that the host's clock was set, or that the host slept. */
 export type ClockJumps = {
-  /** @returns what ends it */
+  /** @returns a function that removes the listener */
   subscribe(listener: () => void): () => void;
 };
 
@@ -124,7 +124,7 @@ type Ids = {
   newSshHostKey(): SshHostKey;
 };
 
-/** What verbs work with, by subject; put together in daemon/compose/. A verb's signature says which of it it takes. */
+/** What verbs work with, by subject; daemon/compose/ puts it together. A verb's signature says which parts it takes. */
 export type LifecycleServices = {
   vms: VmServices;
   images: ImageServices;

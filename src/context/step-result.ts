@@ -1,14 +1,14 @@
 import { BangerError } from '../model/errors.ts';
 
-/** What one step hands to those behind it in the same run; what must outlive the run is recorded instead. */
+/** A value that one step leaves for later steps of the same run. Values that must outlive the run are recorded instead. */
 export type StepResult<Value> = {
   set(context: object, value: Value): void;
-  /** @throws INTERNAL when the step has not run */
+  /** @throws INTERNAL if the step has not run */
   get(context: object): Value;
   find(context: object): Value | undefined;
 };
 
-/** @param what for the error: "the root disk" */
+/** @param what the value's name in the error: "the root disk" */
 export function stepResult<Value>(what: string): StepResult<Value> {
   const values = new WeakMap<object, { value: Value }>();
   const find = (context: object): Value | undefined => values.get(context)?.value;

@@ -1,2 +1,2 @@
-/** Calls back once after `delayMs`. @returns what prevents it */
+/** Calls back once after `delayMs`. @returns a function that cancels it */
 export type Timer = (callback: () => void, delayMs: number) => () => void;

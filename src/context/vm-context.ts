@@ -18,31 +18,31 @@ export type VmContext = {
   readonly paths: VmPaths;
   readonly image: Image;
   readonly network: NetworkVm;
-  /** Those that made what the VM has. Nothing of a kind that is not recorded was made, and there is nobody to ask about it. */
+  /** The drivers that made parts of this VM. If no driver of a kind is recorded, nothing of that kind was made. */
   readonly recorded: RecordedDrivers;
-  /** The same, for what needs one. @throws INTERNAL when none of the kind is recorded */
+  /** The same, for callers that need a driver. @throws INTERNAL if none of the kind is recorded */
   readonly drivers: VmDrivers;
   /** Where programs on the host reach the VM. */
   readonly addressOnHost: string;
-  /** Always as stored; changed by `update` and `move` alone. */
+  /** Always as stored; only `update` and `move` change it. */
   readonly vm: Vm;
   update(change: VmChange): void;
-  /** @throws INTERNAL when the table of states does not allow it */
+  /** @throws INTERNAL if the table of states does not allow the move */
   move(to: VmState, change?: VmChange): void;
-  /** What could not be let go of, so that who made it stays recorded. */
+  /** The parts that could not be released, so that their drivers stay recorded. */
   readonly unreleased: Set<'hypervisor' | 'network'>;
   operation: Pick<OperationHandle, 'log' | 'progress'>;
 };
 
-/** What capabilities add to before the VMM starts. */
+/** Capabilities add to it before the VMM starts. */
 export type MachineDraft = Pick<MachineSpec, 'network' | 'commandPrefix' | 'networkPid'> & { disks: MachineSpec['disks'][number][] };
 export type GuestDraft = Personalization;
 
 const silent: VmContext['operation'] = { log: () => undefined, progress: () => undefined };
 
 /**
- * @param operation the running operation; nobody listens when it is left out
- * @param image that has no record yet, as it is being made
+ * @param operation the running operation; if it is left out, nobody follows the progress
+ * @param image an image that has no record yet, because it is being made
  */
 export function makeContext(
   services: LifecycleServices,
@@ -99,7 +99,7 @@ function required(recorded: RecordedDrivers, vm: Vm): VmDrivers {
   };
 }
 
-/** Delete and stop must work although the image's record is gone; start fails on the missing files. */
+/** Delete and stop must work even if the image's record is gone; start fails on the missing files. */
 function missingImage(vm: Vm): Image {
   return completeImage({ id: vm.imageId, name: vm.imageName, createdAt: vm.createdAt });
 }

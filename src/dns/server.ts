@@ -5,16 +5,16 @@ import { answerBytes } from './wire.ts';
 import type { ZoneRecords } from './zone.ts';
 
 export type DnsServerOptions = {
-  /** An address of this host; only loopback ones are sensible, as anybody who reaches it may ask. */
+  /** An address of this host. Only loopback addresses make sense, because everyone who reaches it may ask. */
   address: string;
-  /** 0 takes a free one. */
+  /** 0 takes a free port. */
   port: number;
   log: (level: 'warn' | 'error', message: string, facts: Record<string, unknown>) => void;
 };
 
 /** The authoritative name server of `.vm`. */
 export type DnsServer = {
-  /** The port that is listened on. */
+  /** The port of the listening sockets. */
   readonly port: number;
   /** Replaces all records at once. @param records VM name → loopback address */
   setRecords(records: ZoneRecords): void;
@@ -23,30 +23,30 @@ export type DnsServer = {
 
 const MAX_TCP_CONNECTIONS = 32;
 const TCP_IDLE_MS = 5000;
-/** Queries are short; more than this on one connection before an answer is no resolver. */
+/** Queries are short; a peer that sends more than this on one connection before a reply is no resolver. */
 const MAX_TCP_QUERY_BYTES = 4096;
-/** A client that does not read its answers is dropped. */
+/** A client that does not read its replies is disconnected. */
 const MAX_TCP_UNSENT_BYTES = 256 * 1024;
 
 /** The first bytes of every message (RFC 1035 §4.1.1). */
 const ID_BYTES = 2;
-/** Answers of some 100 bytes each; queries with cookies are all different, and would fill any memory. */
+/** Replies of some 100 bytes each. Queries with cookies all differ, and would fill any memory. */
 const MAX_REMEMBERED = 4096;
 
 type Answer = (query: Buffer, transport: 'udp' | 'tcp') => Buffer | undefined;
 
 /**
  * Listens with UDP and TCP on the same port.
- * @throws NETWORK_FAILED when the port cannot be had; the caller can go on without names
+ * @throws NETWORK_FAILED if the port is not available; the caller can continue without names
  */
 export async function createDnsServer(options: DnsServerOptions): Promise<DnsServer> {
   let records: ZoneRecords = new Map();
-  // Grows across restarts as well, as a serial must.
+  // The serial also grows across restarts, as it must.
   let serial = Math.floor(Date.now() / 1000);
   const remembered = new Map<string, Buffer>();
   const answer: Answer = (query, transport) => {
     if (transport === 'tcp' || query.length < ID_BYTES) return answerBytes(query, records, serial, transport);
-    // All but the id of an answer follows from all but the id of its query, until the records change.
+    // All but the id of a reply follows from all but the id of its query, until the records change.
     const question = query.toString('latin1', ID_BYTES);
     const known = remembered.get(question);
     if (known !== undefined) return withIdOf(query, known);
@@ -112,11 +112,11 @@ function listenTcp(server: Server, { address, port }: DnsServerOptions): Promise
 }
 
 function bindUdp(address: string, port: number, answer: Answer): Promise<UdpSocket> {
-  // An address needs no lookup; the default one costs a turn of the loop for each answer.
+  // An address needs no lookup; the default lookup costs a turn of the event loop for each reply.
   const socket = createSocket({ type: 'udp4', lookup: (host, _options, done) => done(null, host, 4) });
   socket.on('message', (query, peer) => {
     const bytes = answer(query, 'udp');
-    // A failed send is the client's loss, it asks again; nobody hears of it without a callback.
+    // A failed send only affects the client, which asks again. Without a callback, Node does not report it.
     if (bytes !== undefined) socket.send(bytes, peer.port, peer.address);
   });
   return new Promise((resolve, reject) => {
@@ -135,7 +135,7 @@ function bindUdp(address: string, port: number, answer: Answer): Promise<UdpSock
 function createTcp(answer: Answer): Server {
   const open = new Set<Socket>();
   const server = createServer((socket) => {
-    // Who only holds a place gives it up to who comes: all users of the host may ask here.
+    // A connection without a question gives way to a new one: all users of the host may connect.
     const [oldest] = open;
     if (oldest !== undefined && open.size >= MAX_TCP_CONNECTIONS) {
       oldest.destroy();

@@ -1,23 +1,23 @@
-// Bytes in, bytes out: decodes a query, asks the zone, encodes the answer within the size that the client takes.
+// Bytes in, bytes out: decodes a query, looks it up in the zone, encodes the reply within the client's size limit.
 import type { Packet } from 'dns-packet';
 import { TRUNCATED_RESPONSE, decode, encode } from 'dns-packet';
 import { type ZoneRecords, answerQuery } from './zone.ts';
 
-/** Without EDNS a datagram has at most this (RFC 1035 §2.3.4). */
+/** The limit of a datagram without EDNS (RFC 1035 §2.3.4). */
 const PLAIN_UDP_BYTES = 512;
-/** The most that is sent in one datagram, whatever the client offers. */
+/** The limit of a datagram, whatever the client offers. */
 const MAX_UDP_BYTES = 4096;
 const HEADER_BYTES = 12;
 const FORMERR = 1;
 
 /**
  * @param query one message, as untrusted bytes
- * @param transport over UDP an answer that is too long is cut and marked, so that the client comes back over TCP
- * @returns the answer, or undefined where silence is right: responses and what is too short to have an id
+ * @param transport over UDP, a reply that is too long is truncated and marked, so that the client asks again over TCP
+ * @returns the reply, or undefined if there must be none: for responses, and messages too short to have an id
  */
 export function answerBytes(query: Buffer, records: ZoneRecords, serial: number, transport: 'udp' | 'tcp'): Buffer | undefined {
   if (query.length < HEADER_BYTES) return undefined;
-  // A response is never answered, else two servers could talk for ever.
+  // A response never gets a reply, or two servers could answer each other for ever.
   if ((query.readUInt8(2) & 0x80) !== 0) return undefined;
   let response: Packet | undefined;
   let limitBytes = PLAIN_UDP_BYTES;

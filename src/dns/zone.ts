@@ -1,4 +1,4 @@
-// What the name server answers, as a function of the question and the records; no sockets here.
+// The zone: what the name server answers, from the question and the records. It has no sockets.
 import { LOOPBACK_PREFIX } from '../model/network.ts';
 import type { Answer, DecodedPacket, Packet, Question, SoaAnswer } from 'dns-packet';
 import { AUTHORITATIVE_ANSWER, RECURSION_DESIRED } from 'dns-packet';
@@ -7,7 +7,7 @@ import { AUTHORITATIVE_ANSWER, RECURSION_DESIRED } from 'dns-packet';
 export type ZoneRecords = ReadonlyMap<string, string>;
 
 const ZONE = 'vm';
-/** Names follow VMs within this time in caches. */
+/** Caches follow changes of VMs within this time. */
 const TTL_SECONDS = 1;
 const SOA_TTL_SECONDS = 5;
 const NAME_SERVER = 'ns.vm';
@@ -26,7 +26,7 @@ const UDP_PAYLOAD_BYTES = 1232;
 /**
  * Answers one query from the zone `vm.` and its reverse zone.
  * @param serial of the SOA; grows with each change of the records
- * @returns the response, or undefined for what is no query (RFC 1035 §4.1.1)
+ * @returns the response, or undefined for a message that is no query (RFC 1035 §4.1.1)
  */
 export function answerQuery(query: DecodedPacket, records: ZoneRecords, serial: number): Packet | undefined {
   if (query.type !== 'query') return undefined;
@@ -68,20 +68,20 @@ function lookUp(question: Question, records: ZoneRecords, serial: number): Found
   const isInternet = question.class === undefined || question.class === 'IN' || question.class === 'ANY';
   if (zone === undefined || !isInternet) return { rcode: REFUSED, answers: [], authorities: [] };
   const soa = soaOf(zone, serial);
-  // The owner is written as it was asked: resolvers check the case (0x20) of their questions.
+  // The owner has the case of the question, because resolvers check it (0x20).
   const existing = name === zone ? apexRecords(question.name, soa) : recordsOf(name, zone, question.name, records);
   if (existing === undefined) return { rcode: NXDOMAIN, answers: [], authorities: [soa] };
-  // dns-packet types QTYPE 255 as no record type of its own.
+  // dns-packet does not type QTYPE 255 as a record type.
   const isAny = (question.type as string) === 'ANY';
   const answers = existing.filter((record) => isAny || record.type === question.type);
   return { rcode: NOERROR, answers, authorities: answers.length === 0 ? [soa] : [] };
 }
 
-/** @returns the records that exist at a name, undefined when the name does not exist. */
+/** @returns the records of a name, undefined if the name does not exist */
 function recordsOf(name: string, zone: string, owner: string, records: ZoneRecords): Answer[] | undefined {
   if (zone === REVERSE_ZONE) return reverseRecords(name, owner, records);
   if (name === NAME_SERVER && !records.has('ns')) return [{ type: 'A', name: owner, ttl: TTL_SECONDS, class: 'IN', data: '127.0.0.1' }];
-  // Any name below a VM's is the VM: web servers inside tell their sites apart by it.
+  // Every name below a VM's name leads to the VM, where web servers distinguish their sites by name.
   const vmName =
     name
       .slice(0, -(ZONE.length + 1))
@@ -101,7 +101,7 @@ function reverseRecords(name: string, owner: string, records: ZoneRecords): Answ
   if (holders.length > 0) {
     return holders.map(([vm]) => ({ type: 'PTR', name: owner, ttl: TTL_SECONDS, class: 'IN', data: `${vm}.${ZONE}` }));
   }
-  // A name between the zone and an existing one exists, without records (RFC 8020).
+  // A name between the zone and an existing name exists, without records (RFC 8020).
   const isBetween = labels.length === 1 && [...records.values()].some((address) => address.startsWith(`${prefix}.`));
   return isBetween ? [] : undefined;
 }
