@@ -1,4 +1,4 @@
-// The words behind `bangerd`: it takes none, and whoever asks what it is must not get a daemon.
+// The arguments of `bangerd`. It takes none but --help and --version, and must not start a daemon for these.
 
 export const USAGE = `Usage: bangerd [options]
 
@@ -14,7 +14,7 @@ Examples:
   banger daemon restart
 `;
 
-/** @returns what to print and end with, undefined when the daemon is to run */
+/** @returns text to print before it exits; undefined if the daemon must run */
 export function answerTo(words: readonly string[], version: string): { text: string; exitCode: number } | undefined {
   const [first] = words;
   if (first === undefined) return undefined;

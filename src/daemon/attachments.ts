@@ -5,18 +5,18 @@ const FIRST_WATCHER_MS = 5000;
 
 export type Attachments = ReturnType<typeof createAttachments>;
 
-/** Ties operations to the clients that began them: when the last watcher leaves before the end, the operation is cancelled. */
+/** Ties operations to the clients that began them: if the last watcher leaves before the end, the operation is cancelled. */
 export function createAttachments(operations: Pick<Operations, 'cancel'>) {
   const watchers = new Map<string, number>();
   return {
-    /** Called when a client begins an operation that it wants to die with it. */
+    /** Call when a client begins an operation that must end with the client. */
     attach(operationId: string): void {
       watchers.set(operationId, 0);
       setTimeout(() => {
         if (watchers.get(operationId) === 0) operations.cancel(operationId);
       }, FIRST_WATCHER_MS).unref();
     },
-    /** Lets the operation live on without watchers. */
+    /** Lets the operation continue without watchers. */
     release(operationId: string): void {
       watchers.delete(operationId);
     },

@@ -9,7 +9,7 @@ import { requirementOf } from './input.ts';
 import { defaultSchemas } from './setting-defaults.ts';
 import { sizeSchema } from './size-schema.ts';
 
-/** It becomes the value of a variable, here and in guests. */
+/** It becomes the value of an environment variable, here and in guests. */
 const wordOf = (max: number) =>
   z
     .string()
@@ -28,7 +28,7 @@ const durationOrOff = z
       .nullable(),
   );
 
-/** The drivers that can be asked for by name; `auto` is always one more. Made from the list in compose/registry.ts. */
+/** The drivers that config.toml may name, from the list in compose/registry.ts; `auto` is allowed besides. */
 export type DriverNames = { hypervisors: readonly string[]; networks: readonly string[]; storages: readonly string[] };
 
 const driverSchema = (names: readonly string[]) => z.enum(['auto', ...names]).default('auto');
@@ -93,10 +93,10 @@ const configSchemaOf = (drivers: DriverNames) =>
 /** Every setting, resolved; sizes in bytes. */
 export type Config = z.output<ReturnType<typeof configSchemaOf>>;
 
-/** Keys whose variable is not called by the rule, for the sake of those who type it. */
+/** Keys whose variables do not follow the rule, so that they are shorter to type. */
 const ENVIRONMENT_NAMES: Readonly<Record<string, string>> = { 'firecracker.path': 'BANGER_FIRECRACKER' };
 
-/** Old keys and what they are called now; used with a warning. */
+/** Old keys and their present names; they still work, with a warning. */
 export const DEPRECATED_KEYS: Readonly<Record<string, string>> = {
   vmm: 'hypervisor',
   'defaults.cpus': 'defaults.vcpu',
@@ -106,10 +106,9 @@ export const DEPRECATED_KEYS: Readonly<Record<string, string>> = {
 export type LoadedConfig = { config: Config; warnings: string[] };
 
 /**
- * Reads config.toml (need not exist), then lets the environment override single keys: `network.mode` is
- * BANGER_NETWORK_MODE.
- * @param drivers names that may be asked for
- * @throws CONFIG_INVALID naming file, line and key
+ * Reads config.toml (which may be missing), then lets the environment override single keys: `network.mode` is BANGER_NETWORK_MODE.
+ * @param drivers the allowed names
+ * @throws CONFIG_INVALID with file, line and key
  */
 export function loadConfig(path: string, env: Readonly<Record<string, string | undefined>>, drivers: DriverNames): LoadedConfig {
   const schema = configSchemaOf(drivers);
@@ -131,7 +130,7 @@ export function loadConfig(path: string, env: Readonly<Record<string, string | u
   throw explain(path, text, result.error, env);
 }
 
-/** @returns `BANGER_` and the key in capitals, for all but a few. */
+/** @returns `BANGER_` and the key in capitals, with a few exceptions */
 export function environmentName(key: string): string {
   return ENVIRONMENT_NAMES[key] ?? `BANGER_${key.replaceAll('.', '_').toUpperCase()}`;
 }
@@ -147,7 +146,7 @@ export function configKeys(): string[] {
 
 function readOptional(path: string): string {
   try {
-    // It names programs that this user will run.
+    // The file names programs that this user will run.
     refuseForeignFile(path);
     return readFileSync(path, 'utf8');
   } catch (error) {
@@ -221,14 +220,14 @@ function explain(path: string, text: string, error: z.ZodError, env: Readonly<Re
   });
 }
 
-/** @returns what was meant by a mistyped key: a whole key, or the table that it stands in */
+/** @returns the key that a mistyped key probably means: a whole key, or the table in which it stands */
 function hintOf(key: string): string {
   const known = configKeys();
   const near = nearest(key, [...known, ...new Set(known.map((one) => one.replace(/\..*/, '')))]);
   return near === undefined ? '' : `; did you mean ${near}?`;
 }
 
-/** @returns the line that sets `key`, counted from 1, in a file that smol-toml has accepted. */
+/** @returns the line that sets `key`, counted from 1, in a file that smol-toml has accepted */
 function lineOf(text: string, key: string): number {
   const parts = key.split('.');
   const leaf = parts.at(-1) ?? '';

@@ -1,16 +1,16 @@
 import { BangerError } from '../model/errors.ts';
 import type { Client } from './handlers.ts';
 
-/** Each looks at a file again and again. */
+/** Each follower reads a file again and again. */
 export const MOST_LOG_FOLLOWERS = 64;
-/** Each command that waits for its operation is one, and a command may have many VMs. */
+/** Each command that waits for its operation is one follower, and a command may have many VMs. */
 export const MOST_EVENT_FOLLOWERS = 1024;
 
 /**
- * Bounds streams that stay open as long as their client likes. Of one VM there may be one more as long as it has fewer than are left for
- * all, so that whoever watches one in a loop leaves room for the others.
- * @param what they are, for people
- * @returns what counts a client as one of them until its connection closes; throws BUSY beyond the bound
+ * Bounds streams that stay open as long as their client likes. A VM may have one more as long as it has fewer than are left for all VMs, so
+ * a client that follows one VM in a loop leaves room for the others.
+ * @param what the name of the streams, for people
+ * @returns a function that counts a client until its connection closes; it throws BUSY beyond the bound
  */
 export function createFollowers(most: number, what: string): (client: Pick<Client, 'onClose'>, vm: string | null) => void {
   const counts = new Map<string | null, number>();

@@ -1,4 +1,4 @@
-// What serves a route: the types follow from its declaration, so that a handler cannot answer what was not declared.
+// Handlers of routes. Their types follow from the declaration, so a handler cannot reply with anything that is not declared.
 import type { Readable } from 'node:stream';
 import type { z } from 'zod';
 import type {
@@ -15,10 +15,10 @@ import type {
 import type { FrameSession } from '../guest/frame-session.ts';
 import type { OperationRecord } from '../model/operation.ts';
 
-/** A file that comes in; its bytes are read once. */
+/** An uploaded file; its bytes are read once. */
 export type Upload = { content: Readable; sizeBytes: number };
 
-/** What the client asked for, as the declaration has validated it. */
+/** The client's request, validated by the declaration. */
 export type Asked<Name extends string, R extends Route> = {
   params: Readonly<Record<PathNames<Name>, string>>;
   query: R extends { query: infer Query extends z.ZodType } ? z.output<Query> : undefined;
@@ -27,27 +27,27 @@ export type Asked<Name extends string, R extends Route> = {
 
 /** The client at the other end. */
 export type Client = {
-  /** Fires when it goes away before it has its answer. */
+  /** Fires if the client disconnects before it has its reply. */
   readonly signal: AbortSignal;
-  /** Calls back once when its connection has had the whole answer, or has ended before. */
+  /** Calls back once its connection has sent the whole reply, or has closed before. */
   onClose(callback: () => void): void;
 };
 
-/** One that is sent bytes. */
+/** A client that gets bytes. */
 export type BytesClient = Client & {
-  /** @returns when it has had them all, or has gone away */
+  /** @returns once it has received all bytes, or has disconnected */
   send(bytes: Bytes): Promise<void>;
 };
 
-/** One that leaves HTTP. */
+/** A client that leaves HTTP. */
 export type FramesClient = Client & {
-  /** Tells it that it has to wait for one of so many sessions to end, if it wants to be told. */
+  /** Tells a client that asked for it that it has to wait for one of this many sessions to end. */
   tellWaiting(sessions: number): void;
-  /** Joins it to a session in the guest, until either ends. */
+  /** Joins the client to a session in the guest, until either ends. */
   join(session: FrameSession): Promise<void>;
 };
 
-/** JSON that is text already, of the declared shape. */
+/** JSON text of the declared shape. */
 export class JsonText {
   readonly text: string;
   constructor(text: string) {
@@ -57,7 +57,7 @@ export class JsonText {
 
 export type Bytes = {
   content: Readable | string;
-  /** Default: what is declared. */
+  /** Default: the declared status. */
   mediaType?: string;
   headers?: Readonly<Record<string, string | number>>;
 };
@@ -81,14 +81,14 @@ export type Handlers<Table extends RouteTable> = {
   readonly [Name in keyof Table & string]: Handler<Name, Table[Name] & Route>;
 };
 
-/** A handler of any route; what it takes and answers was checked where it was declared. */
+/** A handler of any route; the declaration has checked its arguments and its reply. */
 export type AnyHandler = (asked: { params: object; query: unknown; body: unknown }, client: Client) => unknown;
 
-/** Routes with what serves them. */
+/** Routes and their handlers. */
 export type ServedRoutes = { routes: RouteTable; handlers: Readonly<Record<string, AnyHandler>> };
 
-/** @returns the two together; the handlers must be those of exactly these routes */
+/** @returns both together; there must be exactly one handler for each route */
 export function served<Table extends RouteTable>(routes: Table, handlers: Handlers<Table>): ServedRoutes {
-  // One type for all of them: what each takes and answers was checked by the parameter's type.
+  // One type for all of them: the parameter's type has checked the arguments and reply of each.
   return { routes, handlers: handlers as unknown as ServedRoutes['handlers'] };
 }

@@ -2,24 +2,24 @@ import { ConversationFailure, type LineReply, converseWithRoot } from '../lib/li
 import { PlaceProblem } from '../lib/own-place.ts';
 import { BangerError, type ErrorCode } from '../model/errors.ts';
 
-/** The root helper, one request at a time. */
+/** A client of the root helper, which handles one request at a time. */
 export type HelperClient = {
   /**
    * @param request one line
-   * @returns the data lines of the answer
+   * @returns the data lines of the reply
    */
   ask(request: string): Promise<string[]>;
 };
 
-/** Making an overlay of many GiB, the longest of its work, takes a second or two on a busy disk. */
+/** The longest request makes an overlay of many GiB, which takes a second or two on a busy disk. */
 const TIMEOUT_MS = 30_000;
 const REMEDY = 'sudo banger setup';
 
 /**
- * Every request has a connection of its own: the helper may be started anew by the next one.
- * @param talk speaks to root's program, and to no other unless a test says so
- * @param refusal what a driver calls it when the helper says no; the errno's name is in details.errno
- * @returns a client that throws PREREQUISITE_MISSING when no helper answers, and `refusal`
+ * Every request has a connection of its own, because a new helper process may serve the next one.
+ * @param talk connects only to a program of root, except in tests
+ * @param refusal the error code if the helper refuses; details.errno holds the errno's name
+ * @returns a client that throws PREREQUISITE_MISSING if no helper answers, and `refusal` if it refuses
  */
 export function createHelperClient(socketPath: string, refusal: ErrorCode, talk = converseWithRoot): HelperClient {
   return {

@@ -1,4 +1,4 @@
-// Where the trust of this host is read: what its administrator added to the distribution's authorities, and proxies.
+// Reads the trust of this host: the authorities that its administrator added, and its proxies.
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Host } from '../host/host.ts';
@@ -9,7 +9,7 @@ import type { Config } from './config.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Where administrators put authorities: update-ca-certificates(8) of Debian, Alpine and Void; update-ca-trust(8) of Fedora, Arch, SUSE. */
+/** Where administrators add authorities: update-ca-certificates(8) of Debian, Alpine and Void; update-ca-trust(8) of Fedora, Arch, SUSE. */
 const ANCHORS = [
   '/usr/local/share/ca-certificates',
   '/etc/pki/ca-trust/source/anchors',
@@ -20,7 +20,7 @@ const IS_CERTIFICATE = /\.(crt|pem|cer|der)$/;
 
 type Namer = Pick<Host, 'namesIn'>;
 
-/** Reads both anew each time: a certificate that was added yesterday is in the guest that starts today. */
+/** Reads both each time, so that a guest that starts today gets a certificate that was added yesterday. */
 export function createHostTrust(
   { trust }: Pick<Config, 'trust'>,
   host: Namer,
@@ -76,8 +76,8 @@ function proxiesOf(trust: Config['trust'], env: Environment): Proxies {
 }
 
 /**
- * Lets the daemon itself fetch as the programs of this host do: by its proxies, and from whom `trust.ca_file` names. What it starts inherits
- * the proxies. One on loopback is good for this.
+ * Makes the daemon itself download like the programs of this host: through its proxies, and trusting `trust.ca_file`. Its child processes
+ * inherit the proxies. A proxy on loopback is fine for this.
  * @throws CONFIG_INVALID
  */
 export async function trustHost({ trust }: Pick<Config, 'trust'>, env: NodeJS.ProcessEnv = process.env): Promise<void> {

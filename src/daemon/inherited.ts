@@ -1,11 +1,12 @@
 import { closeSync, readdirSync, readFileSync } from 'node:fs';
 
-/** Of open(2), as /proc shows it. */
+/** A flag of open(2), as /proc shows it. */
 const O_CLOEXEC = 0o2000000;
 
 /**
- * Node reads the user's certificates in a thread of its own, from files that look like inherited ones: closed under it, their numbers
- * would go to the next file, the database for one, which it would then read and close. To ask for the certificates is to wait for that.
+ * Node reads the user's certificates in a thread, from files that look like inherited descriptors. If they are closed under it, their
+ * numbers go to the next files, for example the database, which Node would then read and close. Asking Node for the certificates waits for
+ * the thread.
  */
 async function certificatesAreRead(env: NodeJS.ProcessEnv): Promise<void> {
   const { NODE_EXTRA_CA_CERTS: extra, NODE_USE_SYSTEM_CA: system } = env;
@@ -16,9 +17,9 @@ async function certificatesAreRead(env: NodeJS.ProcessEnv): Promise<void> {
 }
 
 /**
- * Closes what whoever started the daemon has left open: every program that the daemon starts would have it too, and so a way to a file or
- * connection of the user's. All that Node opens itself is closed on exec.
- * @param kept descriptor that was handed over on purpose
+ * Closes descriptors that the daemon's parent left open. Otherwise every program that the daemon starts would have them too, and with them
+ * access to a file or connection of the user. Node closes its own descriptors on exec.
+ * @param kept a descriptor that was passed on purpose
  */
 export async function closeInherited(kept: number | undefined): Promise<void> {
   await certificatesAreRead(process.env);
@@ -29,7 +30,7 @@ export async function closeInherited(kept: number | undefined): Promise<void> {
       const flags = /^flags:\s*([0-7]+)/m.exec(readFileSync(`/proc/self/fdinfo/${name}`, 'utf8'))?.[1] ?? '0';
       if ((Number.parseInt(flags, 8) & O_CLOEXEC) === 0) closeSync(descriptor);
     } catch {
-      // The one by which the list was read is gone.
+      // The descriptor that listed the others is closed already.
     }
   }
 }

@@ -2,9 +2,9 @@ import { z } from 'zod';
 import { BangerError, SCHEMA_REMEDY } from '../model/errors.ts';
 
 /**
- * Reads what a client sent by its schema.
+ * Validates what a client sent.
  * @param where the part of the request: `body`, `query`
- * @throws INVALID_INPUT naming the field, what is allowed there, and what came instead
+ * @throws INVALID_INPUT with the field, what is allowed there, and what came
  */
 export function parseInput<Schema extends z.ZodType>(schema: Schema, value: unknown, where: string): z.output<Schema> {
   const result = schema.safeParse(value, { error: requirementOf });
@@ -20,7 +20,7 @@ export function parseInput<Schema extends z.ZodType>(schema: Schema, value: unkn
 
 type Issue = Parameters<z.core.$ZodErrorMap>[0];
 
-/** @returns what the value must be, to be read after the field's name; undefined leaves a schema its own words */
+/** @returns what the value must be, as words after the field's name; undefined to use the schema's own message */
 export function requirementOf(issue: Issue): string | undefined {
   const schema = (issue as { schema?: unknown }).schema;
   if (issue.code === 'unrecognized_keys') {
@@ -55,7 +55,7 @@ function kindOf(issue: Issue, schema: unknown): string | undefined {
   return undefined;
 }
 
-/** @returns the value, cut to what a person reads; undefined for what is no plain value */
+/** @returns the value, shortened for people; undefined if it is not a simple value */
 function shown(value: unknown): string | undefined {
   if (value === undefined || (typeof value === 'object' && value !== null)) return undefined;
   const text = JSON.stringify(value);

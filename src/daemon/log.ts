@@ -4,12 +4,12 @@ import { jsonEscaped } from '../lib/terminal-text.ts';
 
 export type Log = Logger;
 
-/** Of the log and of the one before it, bytes each. */
+/** The limit of the log, and of the previous one, bytes each. */
 export const LOG_BYTES = 8 * 1024 ** 2;
 
 /**
- * Structured JSON lines on stderr, which the CLI that starts the daemon appends to the log file. Nothing in them acts on a terminal.
- * @param file where stderr leads, if it is a file: when it holds `maxBytes` it is copied to `PATH.1` and begins anew
+ * Structured JSON lines on stderr, which the CLI that starts the daemon appends to the log file. Nothing in them controls a terminal.
+ * @param file behind stderr, if it is a file: at `maxBytes` it is copied to `PATH.1` and emptied
  */
 export function openLog(level: 'debug' | 'info' | 'warn' | 'error', file?: { path: string; maxBytes: number }): Log {
   const bound = file === undefined ? () => undefined : boundTo(file);
@@ -29,7 +29,7 @@ export function openLog(level: 'debug' | 'info' | 'warn' | 'error', file?: { pat
   );
 }
 
-/** A disk that cannot take a line loses that line: the daemon must not end by its log. */
+/** If the disk does not accept a line, the line is lost: the daemon must not end because of its log. */
 function write(line: string): void {
   try {
     writeSync(process.stderr.fd, line);
@@ -39,9 +39,9 @@ function write(line: string): void {
 }
 
 /**
- * Emptied and not renamed: stderr stays the same file, so what a dying daemon writes past this log is at its end as well. All writers
- * append. Without room for the copy the older lines are lost, and the log stays bounded.
- * @returns what keeps the file bounded, to be called before each line
+ * Empties the file instead of renaming it: stderr stays the same file, so text that a dying daemon writes directly also ends up in it. All
+ * writers append. If there is no room for the copy, the older lines are lost, and the log stays bounded.
+ * @returns a function that bounds the file; call it before each line
  */
 function boundTo({ path, maxBytes }: { path: string; maxBytes: number }): () => void {
   const { fd } = process.stderr;
@@ -57,7 +57,7 @@ function boundTo({ path, maxBytes }: { path: string; maxBytes: number }): () => 
         ftruncateSync(fd, 0);
       }
     } catch {
-      // No file, or no room.
+      // There is no file, or no room.
     }
   };
 }

@@ -18,10 +18,10 @@ import { createServer } from './server.ts';
 declare const BANGER_BUILD: string;
 declare const BANGER_VERSION: string;
 
-/** How long requests in flight may take to end when the daemon is asked to. */
+/** How long running requests may take when the daemon ends. */
 const CLOSE_TIMEOUT_MS = 3000;
 
-/** Life of the daemon: configuration, one daemon only, recovery, listening, and an end that leaves VMs running. */
+/** The daemon's life: configuration, the lock against a second daemon, recovery, listening, and an end that leaves VMs running. */
 async function main(): Promise<void> {
   const asked = answerTo(process.argv.slice(2), BANGER_VERSION);
   if (asked !== undefined) {
@@ -35,7 +35,7 @@ async function main(): Promise<void> {
   const { config, warnings } = loadConfig(directories.configPath, process.env, namesOf(DRIVERS));
   const log = openLog(config.log_level, { path: directories.daemonLogPath, maxBytes: LOG_BYTES });
   for (const warning of warnings) log.warn(warning);
-  // It is systemd that answers there when it has started us; the database lock still holds a second daemon off.
+  // If systemd has started this daemon, systemd answers on the socket; the database lock still keeps a second daemon out.
   if (activated === undefined) await refuseSecondDaemon(directories.socketPath);
   const ending = Promise.withResolvers<string>();
   const build = { id: BANGER_BUILD, version: BANGER_VERSION };
@@ -46,7 +46,7 @@ async function main(): Promise<void> {
   });
   await daemon.recover();
   if (activated === undefined) {
-    // A socket that nobody answers is a dead daemon's; the database lock has shown that there is no living one.
+    // A socket without a listener belongs to a dead daemon; the database lock has shown that no daemon lives.
     rmSync(directories.socketPath, { force: true });
     await server.listen({ path: directories.socketPath });
   } else {
@@ -55,7 +55,7 @@ async function main(): Promise<void> {
   }
   log.info({ socket: directories.socketPath, version: build.version, build: build.id }, 'listening');
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => ending.resolve(signal));
-  // A terminal that closes is no reason to end.
+  // A closed terminal is no reason to end.
   process.on('SIGHUP', () => undefined);
 
   log.info({ reason: await ending.promise }, 'ending; VMs go on');
@@ -72,7 +72,7 @@ function prepareDirectories(): Directories {
   return directories;
 }
 
-/** @throws DAEMON_RUNNING when somebody answers on the socket, PlaceProblem when it is not this user's */
+/** @throws DAEMON_RUNNING if a daemon answers on the socket, PlaceProblem if the socket is not this user's */
 async function refuseSecondDaemon(socketPath: string): Promise<void> {
   if (!existsSync(socketPath)) return;
   const answered = await new Promise<boolean>((resolve, reject) => {

@@ -3,7 +3,7 @@ import { vmPaths } from '../model/paths.ts';
 import type { ManifestPlaces } from '../store/vm-manifests.ts';
 import type { Log } from './log.ts';
 
-/** Manifests lie beside the disks of their VMs; what could not be written is logged. */
+/** Manifests lie beside the disks of their VMs; a failed write is logged. */
 export function manifestPlaces(directories: Directories, log: Log): ManifestPlaces {
   return {
     pathOf: (vm) => vmPaths(directories, vm).manifest,

@@ -4,17 +4,17 @@ import type { OperationRecord } from '../model/operation.ts';
 import { VM_STATES } from '../model/vm-state.ts';
 
 export type Metrics = {
-  /** Gets every operation that ended. */
+  /** Counts every operation that ended. */
   count(operation: OperationRecord): void;
-  /** @returns what Prometheus reads, measured now, and its content type */
+  /** @returns the text for Prometheus, measured now, and its content type */
   read(): Promise<{ text: string; contentType: string }>;
 };
 
 type Tally = { verb: string; state: string; count: number; seconds: number };
 
 /**
- * Numbers for Prometheus. They are measured when they are asked for, and the library is loaded then: a daemon that nobody
- * watches pays for a few counters.
+ * Metrics for Prometheus. They are measured on request, and the library is loaded on the first request, so without a scraper the daemon
+ * only pays for a few counters.
  */
 export function createMetrics(about: { version: string; build: string }, stats: () => Promise<Stats>): Metrics {
   const tallies = new Map<string, Tally>();
@@ -65,7 +65,7 @@ function teller(client: typeof Prometheus, registry: Prometheus.Registry): Tell 
   };
 }
 
-/** By hand: the library's own process metrics keep a timer that would wake an idle daemon a hundred times a second. */
+/** Measured here: the library's own process metrics keep a timer that would wake an idle daemon a hundred times a second. */
 function tellProcess(tell: Tell): void {
   const { user, system } = process.cpuUsage();
   tell.gauge('bangerd_resident_memory_bytes', 'memory of the daemon', [[{}, process.memoryUsage.rss()]]);

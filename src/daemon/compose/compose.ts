@@ -1,4 +1,4 @@
-// Chooses the drivers: with its siblings in this folder the one place that names concrete ones.
+// Chooses the drivers. Only this folder names concrete drivers.
 import { join } from 'node:path';
 import { watchClockJumps } from '../../host/clock-jumps.ts';
 import { realHost } from '../../host/host.ts';
@@ -19,7 +19,7 @@ import { createNames } from '../../names/names.ts';
 import { DRIVERS, type DriverContext, type Registry } from './registry.ts';
 
 /**
- * @param drivers what may be chosen from
+ * @param drivers the list to choose from
  * @throws what openStore throws
  */
 export async function compose(options: ComposeOptions, drivers: Registry = DRIVERS): Promise<Daemon> {

@@ -47,14 +47,14 @@ import { settingsOf } from '../settings.ts';
 import { statusWork } from '../status.ts';
 import type { ComposeOptions } from './options.ts';
 
-/** What touches the machine or is chosen for it; tests hand in fakes. */
+/** What touches the machine or is chosen for it; tests pass fakes. */
 export type DaemonParts = {
   store: Store;
   host: HostPort;
-  /** All that can be chosen, best first. */
+  /** All available drivers, best first. */
   hypervisors: readonly Hypervisor[];
   storages: readonly StorageDriver[];
-  /** Those of the networks that are there without a bundle. */
+  /** The networks that need no bundle. */
   standingNetworks: readonly NetworkDriver[];
   names: Names;
   places: Places;
@@ -63,21 +63,21 @@ export type DaemonParts = {
   distributions: ImageServices['distributions'];
   /** Default: the real one. */
   timer?: Timer;
-  /** For looks at the clocks of guests; default: the real one. */
+  /** To compare with the clocks of guests; default: the real clock. */
   clockTimer?: Timer;
   clockJumps?: World['clock']['jumps'];
 };
 
-/** The daemon's parts, joined. */
+/** The parts of a daemon, joined. */
 export type Daemon = { services: DaemonServices; recover(): Promise<void>; close(): Promise<void> };
 
-/** How long an ending daemon waits for what it cancels. */
+/** How long an ending daemon waits for the operations that it cancels. */
 const ROLLBACK_TIMEOUT_MS = 5000;
 
-/** How long it waits for checks of this host that are under way. */
+/** How long it waits for running checks of this host. */
 const CHECKS_TIMEOUT_MS = 5000;
 
-/** Joins parts into a daemon; which ones they are is the caller's choice. */
+/** Joins parts into a daemon. The caller chooses the parts. */
 export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon {
   const { directories, log, config } = options;
   const { stateDirectory } = directories;
@@ -134,8 +134,7 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
       const ids = store.vms.list().map(({ id }) => id);
       healing = store.manifests.heal(ids, (id) => store.vms.find(id), ending.signal);
       autoStop.arm();
-      // What this host can do takes seconds to find out after its boot; better now than in the first create, but not
-      // before the daemon answers.
+      // After a boot of the host, its checks take seconds. Run them now rather than in the first create, but only once the daemon answers.
       setImmediate(() => void chooser.look());
     },
     async close() {
@@ -149,7 +148,7 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
   };
 }
 
-/** Stops all of it; VMs keep running. */
+/** Stops everything; VMs continue. */
 async function letGo(lifecycle: LifecycleServices, names: Names, chooser: Chooser): Promise<void> {
   lifecycle.vms.retries.end();
   await lifecycle.operations.cancelAll(ROLLBACK_TIMEOUT_MS);

@@ -19,27 +19,27 @@ import { type Bundle, bundlePath, bundledProgram } from '../../model/image.ts';
 import type { Config, DriverNames } from '../config.ts';
 import { createHelperClient } from '../helper-client.ts';
 
-/** What a driver may be made of. */
+/** What the factory of a driver gets. */
 export type DriverContext = {
   host: Host;
   config: Config;
   directories: Directories;
-  /** The runtime bundle as it is now; it may come, go and be rebuilt while the daemon runs. */
+  /** The present runtime bundle; it may appear, disappear and be rebuilt while the daemon runs. */
   bundle: () => Bundle | undefined;
 };
 
 type Makers<Driver, Context = DriverContext> = Readonly<Record<string, (context: Context) => Driver>>;
 
 /**
- * Every driver by the name that config.toml calls it, best first: with `auto` the first combination that works is taken.
- * What stands behind one that always works is only taken when it is asked for.
+ * Every driver by its name in config.toml, best first: `auto` takes the first combination that works. A driver behind one that always works
+ * is only taken if config.toml names it.
  */
 export type Registry = {
   hypervisors: Makers<Hypervisor>;
   storages: Makers<StorageDriver>;
   /** Replaced with every bundle. */
   networks: Makers<NetworkDriver, Omit<DriverContext, 'bundle'> & { bundle: Bundle }>;
-  /** Those of the networks that need nothing of a bundle, for VMs that have joined them. */
+  /** Networks that need no bundle, for VMs that have joined them. */
   standingNetworks: Makers<NetworkDriver>;
 };
 
@@ -54,7 +54,7 @@ function firecrackerSettings({ config, directories, bundle }: DriverContext): Fi
   };
 }
 
-/** The one list of drivers: a new one is a folder and a line here. */
+/** The one list of drivers: a new driver is a folder and a line here. */
 export const DRIVERS: Registry = {
   hypervisors: {
     'firecracker-jailed': (context) =>
