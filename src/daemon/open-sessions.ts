@@ -1,10 +1,10 @@
 import type { OpenSession } from '../api/schemas.ts';
 
-/** What people have open through this daemon and would lose with it: commands, logins, copies, logs that are followed. */
+/** Sessions that end with this daemon: commands, logins, copies, followed logs. */
 export type OpenSessions = {
-  /** Those that were begun first come first. */
+  /** The oldest first. */
   list(): OpenSession[];
-  /** @returns a function to call at the end */
+  /** @returns a function to call at the session's end */
   begin(vm: string, what: string): () => void;
 };
 

@@ -7,7 +7,7 @@ import { vmPaths } from '../model/paths.ts';
 import type { Log } from './log.ts';
 import { given } from '../lib/given.ts';
 
-/** Every stage of every operation on a VM, one JSON line each, beside its disks. */
+/** Logs every stage of every operation on a VM, one JSON line each, beside its disks. */
 export function keepVmEvent(
   pathsOf: (vm: { id: string }) => { logDirectory: string; eventLog: string },
   operation: OperationRecord,
@@ -20,7 +20,7 @@ export function keepVmEvent(
   appendFileSync(eventLog, `${JSON.stringify(line)}\n`, { mode: 0o600 });
 }
 
-/** One line in the daemon's log for every stage that ended, with its duration; that it began interests only who looks closely. */
+/** One line in the daemon's log for every stage that ended, with its duration. The start of a stage is only logged at debug level. */
 export function logStage(log: Log, operation: OperationRecord, event: StoredEvent): void {
   if (event.type !== 'stage') return;
   const { id, verb, vmName } = operation;
@@ -31,7 +31,7 @@ export function logStage(log: Log, operation: OperationRecord, event: StoredEven
   else log.debug(facts, `stage ${status}`);
 }
 
-/** One line in the daemon's log for every end. */
+/** One line in the daemon's log for every operation that ended. */
 export function logEnd(log: Log, operation: OperationRecord): void {
   const { id, verb, vmName, state, error, createdAt, endedAt } = operation;
   const durationMs = Date.parse(endedAt ?? createdAt) - Date.parse(createdAt);
@@ -41,8 +41,8 @@ export function logEnd(log: Log, operation: OperationRecord): void {
 }
 
 /**
- * @returns the file that tells most of a failed operation: what its tools printed, what was done to its VM, or the daemon's log; of a
- *   cancelled one what its tools had printed by then
+ * @returns the most useful file about a failed operation: the output of its tools, the log of its VM, or the daemon's log; about a
+ * cancelled one, the output of its tools so far
  */
 export function logPathOf(directories: Directories, { id, vmId }: OperationRecord, state: 'failed' | 'cancelled'): string | undefined {
   const raw = operationLogPath(directories, id);
@@ -55,7 +55,7 @@ export function logPathOf(directories: Directories, { id, vmId }: OperationRecor
 const KEPT_RAW_LOGS = 20;
 const RAW_LOG_BYTES = 8 * 1024 ** 2;
 
-/** Opens the file for all that the tools of an operation print, and removes those of operations of long ago. */
+/** Opens the file for all output of an operation's tools, and removes files of old operations. */
 export async function openOperationLog(
   host: Pick<Host, 'makePrivateDirectory' | 'namesByAge' | 'openRotatingLog' | 'removeTree'>,
   stateDirectory: string,

@@ -6,8 +6,8 @@ import type { Config } from './config.ts';
 import { given } from '../lib/given.ts';
 
 /**
- * Where the bundle is looked for and made, as this daemon is a checkout's or an installation's.
- * @param program path of the running program: dist/bangerd.cjs of either
+ * Where the daemon looks for the bundle and makes it, in a checkout or an installation.
+ * @param program path of the running program: dist/bangerd.cjs in both
  */
 export function placesOf(directories: Directories, { bundle: named }: Pick<Config, 'bundle'>, program: string): Places {
   const root = dirname(dirname(program));
@@ -18,7 +18,7 @@ export function placesOf(directories: Directories, { bundle: named }: Pick<Confi
       ...given({ env: named }),
       // What `bundle build` made for this user, who may not write beside the program.
       ...(isCheckout ? {} : { own }),
-      // The package is what lies in `../lib/banger` of the installed program.
+      // The program is installed in `../lib/banger` of the prefix.
       besideProgram: root,
       checkout: isCheckout ? own : null,
     },

@@ -4,17 +4,17 @@ import { encodeData, encodeExit, encodeFrame, type Frame, FRAME_TYPES, FrameDeco
 import { BangerError } from '../model/errors.ts';
 
 /**
- * A client that is not read from, since the guest takes nothing more, cannot be heard to leave: Node tells the end of a connection to
- * readers and writers alone. So something is written that means nothing, and a client that is gone fails it.
+ * While the guest accepts nothing, the daemon does not read from the client, and so does not notice that it disconnects: Node reports the
+ * end of a connection only to readers and writers. So the daemon writes a frame without effect, which fails if the client is gone.
  */
 const PROBE_EVERY_MS = 2000;
 
-/** EXIT status for a session that was lost, not ended; the CLI turns it into its own status. */
+/** EXIT status of a session that was lost; the CLI turns it into its own status. */
 const LOST_STATUS = 125;
 
 /**
- * Joins a client's stream of frames to a session in the guest until the session ends or the client goes away.
- * Every frame is read and written anew, so that neither side sees what the other must not send.
+ * Joins a client's stream of frames to a session in the guest until the session ends or the client disconnects.
+ * Reads and rewrites every frame, so that neither side gets a frame that the other must not send.
  */
 export async function relay(client: Duplex, session: FrameSession): Promise<void> {
   const decoder = new FrameDecoder();
@@ -22,11 +22,11 @@ export async function relay(client: Duplex, session: FrameSession): Promise<void
     try {
       for (const frame of decoder.push(chunk)) receive(frame, session, client);
     } catch {
-      // Not frames: a client that speaks something else is sent away.
+      // Not frames: disconnect a client that speaks another protocol.
       client.destroy();
     }
   });
-  // Sockets of the HTTP server stay half open, so a client that was killed is only heard to end.
+  // Sockets of the HTTP server stay half-open, so a killed client only shows as `end`.
   client.once('end', () => session.close());
   client.once('close', () => session.close());
   client.once('error', () => session.close());
@@ -53,7 +53,7 @@ function receive({ type, payload }: Frame, session: FrameSession, client: Duplex
   }
 }
 
-/** Reads no more of the client until the guest takes more. */
+/** Stops reading from the client until the guest accepts more. */
 function holdUp(client: Duplex, session: FrameSession): void {
   if (client.isPaused()) return;
   client.pause();
@@ -74,11 +74,11 @@ async function pump(from: Readable, name: 'data' | 'stderr', to: Duplex): Promis
     }
     if (!to.destroyed && name === 'data') to.write(encodeFrame('eof'));
   } catch {
-    // The session broke off; how it ended is told by its exit.
+    // The session was lost; its exit status says so.
   }
 }
 
-/** Calls back when the stream takes more or is gone; a stream that fills often must not collect listeners. */
+/** Calls back once the stream accepts more or is closed; a stream that fills often must not collect listeners. */
 function whenWritable(stream: Writable, callback: () => void): void {
   const settle = (): void => {
     stream.off('drain', settle);

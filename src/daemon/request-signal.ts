@@ -2,8 +2,8 @@ import type { FastifyReply } from 'fastify';
 import { BangerError } from '../model/errors.ts';
 
 /**
- * @returns a signal that fires when the client goes away before the reply is complete.
- * `request.signal` of Fastify 5 fires for every request with a body (fastify#7033).
+ * @returns a signal that fires if the client disconnects before the reply is complete.
+ * `request.signal` of Fastify 5 is no use here: it fires for every request with a body (fastify#7033).
  */
 export function clientSignal(reply: FastifyReply): AbortSignal {
   const controller = new AbortController();

@@ -1,4 +1,4 @@
-// Serves declared routes: reads what came by the declaration, and answers in the way that it says.
+// Serves declared routes: validates requests by the declaration, and replies as it says.
 import { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
@@ -14,7 +14,7 @@ import { given } from '../lib/given.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** The declared route that is served, and what it may refuse with. */
+    /** The declared route of this request, and its error codes. */
     declared?: { name: string; errors: ReadonlySet<ErrorCode> };
   }
 }
@@ -24,7 +24,7 @@ export async function serveRoutes(server: FastifyInstance, set: ServedRoutes, at
   const all = Object.entries(set.routes).map(([name, route]) => ({ name, route, handle: set.handlers[name] as AnyHandler }));
   for (const one of all.filter(({ route }) => route.upload === undefined)) serveRoute(server, one, attachments);
   await server.register((scope, _options, done) => {
-    // Files pass through untouched; without this the body would be refused or collected in memory.
+    // Files pass through untouched; by default Fastify would refuse the body or collect it in memory.
     scope.addContentTypeParser('application/octet-stream', (_request, payload, ready) => ready(null, payload));
     for (const one of all.filter(({ route }) => route.upload !== undefined)) serveRoute(scope, one, attachments);
     done();
@@ -44,7 +44,7 @@ function serveRoute(server: FastifyInstance, { name, route, handle }: One, attac
     config: { declared: { name, errors: new Set(errorsOf(name, route)) } },
     schema: {
       ...given({ params }),
-      // What is asked for in vain is refused, here as in bodies.
+      // An unknown query parameter is refused, like an unknown member of a body.
       querystring: route.query ?? z.strictObject({}),
       ...given({ body: route.body }),
       ...('schema' in answer && answer.kind !== 'lines' ? { response: { [answer.status]: answer.schema } } : {}),
@@ -54,7 +54,7 @@ function serveRoute(server: FastifyInstance, { name, route, handle }: One, attac
       const body = route.upload === undefined ? request.body : uploadOf(request);
       const answered = handle({ params: request.params as object, query: request.query, body }, clientOf(reply, answer));
       const finish = (result: unknown): unknown => answerOf(route, attachments, { request, reply, result });
-      // Most handlers answer at once, and need not wait for a turn of the queue.
+      // Most handlers reply at once, and need not wait for the next tick.
       return answered instanceof Promise ? answered.then(finish) : finish(answered);
     },
   });
@@ -94,7 +94,7 @@ function answerOf(
   }
 }
 
-/** Ties the operation to the client when it asks for that. */
+/** Ties the operation to the client if the client asks for it. */
 function accept(attachments: Attachments, request: FastifyRequest, operation: OperationRecord): Operation {
   if (request.headers['banger-attach'] === '1') attachments.attach(operation.id);
   return operationView(operation);

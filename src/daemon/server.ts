@@ -20,13 +20,13 @@ import { endWithError, handleUpgrades } from './upgrade.ts';
 
 export type Server = FastifyInstance;
 
-/** How messages call the parts of a request. */
+/** The names of a request's parts in messages. */
 const PARTS: Readonly<Record<string, string>> = { body: 'the body', querystring: 'the query', params: 'the path' };
 
 export type ServerOptions = {
   /** Routes besides those of the API. */
   more?: readonly (RouteGroup & ServedRoutes)[];
-  /** Gets each error that a route gave without declaring it. */
+  /** Gets each error that a route returned without declaring it. */
   onUndeclared?: (route: string, code: ErrorCode) => void;
 };
 
@@ -45,13 +45,13 @@ const settingsOf = (build: BuildId) => ({
 });
 
 /**
- * Builds the API; listening is the caller's.
- * @param build id of this build, sent with every reply so that a CLI of another build notices
+ * Builds the API server; the caller makes it listen.
+ * @param build id of this build, sent with every reply, so that a CLI of another build notices
  */
 export async function createServer(services: DaemonServices, build: BuildId, options: ServerOptions = {}): Promise<Server> {
   const { more = [], onUndeclared = () => undefined } = options;
   const judge = (code: ErrorCode, name: string, errors: ReadonlySet<ErrorCode>): void => {
-    // A client that went away gets no answer.
+    // A client that disconnected gets no reply.
     if (code !== 'CANCELLED' && !errors.has(code)) onUndeclared(name, code);
   };
   const server = Fastify(settingsOf(build));
@@ -93,7 +93,7 @@ function handlersOf(services: DaemonServices, build: BuildId, attachments: Retur
   ];
 }
 
-/** What comes and what goes is held to the schemas of the declarations. */
+/** Requests and replies are validated by the schemas of the declarations. */
 function readAndWrite(server: Server): void {
   server.setValidatorCompiler(({ schema, httpPart }) => (data) => ({
     value: parseInput(schema as z.ZodType, data, PARTS[httpPart ?? ''] ?? 'the request'),
@@ -106,12 +106,12 @@ function readAndWrite(server: Server): void {
   server.removeContentTypeParser('text/plain');
 }
 
-/** Sends an error in the one form that errors have. */
+/** Sends an error in the form of all errors. */
 export function sendError(reply: FastifyReply, body: ErrorBody): FastifyReply {
   return reply.status(ERROR_CODES[body.code].status).send(body);
 }
 
-/** Fastify's codes for what a client did wrong, in our words. */
+/** Fastify's codes for a client's mistakes, in banger's words. */
 const CLIENT_FAULTS: Readonly<Record<string, string>> = {
   FST_ERR_CTP_INVALID_MEDIA_TYPE: 'the body must be sent as application/json',
   FST_ERR_CTP_INVALID_JSON_BODY: 'the body is not JSON',

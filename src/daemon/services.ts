@@ -18,19 +18,19 @@ type DaemonItself = {
   status(): Promise<DaemonStatus>;
   /** Measures for some 200 ms, or since the last request. */
   stats(): Promise<Stats>;
-  /** In the form that Prometheus reads. */
+  /** In the format of Prometheus. */
   metrics(): Promise<{ text: string; contentType: string }>;
-  /** Ends the daemon after the reply is sent; VMs keep running. */
+  /** Ends the daemon after the reply is sent; VMs continue. */
   requestShutdown(): void;
 };
 
 /** How VMs are reached, and by whom. */
 type Reach = {
   clientPrivateKeyPath(): Promise<string>;
-  /** Tells HTTP from HTTPS, in the order of the questions. */
+  /** Tells HTTP from HTTPS; results are in the order of the questions. */
   probeSchemes: SchemeProbe;
-  /** The ports at which the VM of this address is reached over HTTP by name. */
+  /** The ports on which the HTTP front serves the VM of this address by name. */
   httpPortsOf(address: string): FrontPorts;
-  /** Exec, ssh, copies and logs that are open. */
+  /** Open exec sessions, ssh logins, copies and logs. */
   sessions: OpenSessions;
 };

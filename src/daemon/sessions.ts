@@ -5,18 +5,18 @@ import type { Vm } from '../model/vm.ts';
 import { decideAction } from '../model/vm-state.ts';
 import type { DaemonServices } from './services.ts';
 
-/** Kept for the daemon: the watch of ports, and whatever asks, stops or looks at a VM that is full of sessions. */
+/** Reserved for the daemon: the watch of ports, and requests that stop or examine a VM that is full of sessions. */
 const RESERVED_CHANNELS = 4;
-/** Short commands of a program that starts many at once get their turn; who has more than this waiting has lost count. */
+/** Short commands of a program that starts many at once get their turn; a program with more waiting than this is out of control. */
 const MOST_WAITING = 64;
 const TURN_TIMEOUT_MS = 60_000;
 
 /**
- * Marks a VM as used while `work` runs; open sessions keep it from being taken for idle. A VM has only so many sessions: what is
- * beyond waits for its turn.
- * @param client.signal fires when it is gone, and need not be waited for
- * @param client.onWait told how many sessions there are, when it has to wait for one of them
- * @throws WRONG_STATE when the VM does not run, or ends before the turn; BUSY when too many wait, or the turn does not come
+ * Marks a VM as used while `work` runs; open sessions keep it from counting as idle. The number of sessions of a VM is limited; further
+ * ones wait for their turn.
+ * @param client.signal fires when the client has disconnected, which ends the wait
+ * @param client.onWait gets the number of sessions if the client has to wait for one of them
+ * @throws WRONG_STATE if the VM does not run, or ends before the turn; BUSY if too many wait, or the turn does not come
  */
 export async function withSession<T>(
   services: DaemonServices,
@@ -73,7 +73,7 @@ function busy(vm: Vm, limit: number): BangerError {
   });
 }
 
-/** At both ends: a session that was long ago opened and is just over was a use. The VM may be gone by then. */
+/** At both ends: a session that began long ago and has just ended was a use. The VM may be gone by then. */
 function touch(services: DaemonServices, vm: Vm): void {
   if (services.vms.records.find(vm.id) !== undefined)
     services.vms.records.update(vm.id, { lastUsedAt: services.world.clock.now().toISOString() });

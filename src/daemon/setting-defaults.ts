@@ -1,4 +1,4 @@
-// The defaults of new VMs in config.toml: a key for each setting.
+// Defaults of new VMs in config.toml: a key for each setting.
 import { z } from 'zod';
 import { type AllSettings, allSettings, type Member } from '../model/settings/all.ts';
 import type { NumberKind, NumberSetting, Setting, ValueOf } from '../model/settings/setting.ts';
@@ -34,7 +34,7 @@ export function defaultSchemas() {
   };
 }
 
-/** @returns the spec of a VM whose user says nothing. Of what nobody need have said, "no" in the configuration says nothing either. */
+/** @returns the spec of a VM with default settings. A switch that may stay unset stays unset if the configuration says "no". */
 export function defaultSpecOf(defaults: SettingDefaults): VmSpec {
   const values: Readonly<Record<string, unknown>> = defaults;
   const entries = allSettings().map(([member, setting]) => [member, specValue(setting, values[keyOf(setting)])] as const);

@@ -5,14 +5,14 @@ import { placeOfInstallation } from '../model/network.ts';
 import type { Config } from './config.ts';
 import { defaultSpecOf } from './setting-defaults.ts';
 
-/** A guest that writes 128 MiB in less than this runs into the end of its overlay; copying each chunk first, few can. */
+/** A guest that writes 128 MiB in less time fills its overlay; few can, since each chunk is copied first. */
 const SPACE_CHECK_MS = 500;
-/** Under emulation what systemd has started may need a minute until it listens. */
+/** Under emulation, a service that systemd has started may need a minute until it listens. */
 const DEGRADED_WAIT_MS = 60_000;
 
 /**
- * What config.toml means for the verbs.
- * @param stateDirectory tells this installation from others
+ * The settings of the verbs, from config.toml.
+ * @param stateDirectory distinguishes installations
  */
 export function settingsOf(config: Config, stateDirectory: string): LifecycleSettings {
   return {

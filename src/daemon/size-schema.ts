@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { formatSize, parseSize } from '../lib/size.ts';
 
-/** A size in config.toml, in bytes. @param bareUnit what a number without a unit counts */
+/** A size in config.toml, in bytes. @param bareUnit the unit of a number without one */
 export const sizeSchema = (bareUnit: number, min: number, max: number) =>
   z
     .union([z.string(), z.number()])

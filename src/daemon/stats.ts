@@ -6,16 +6,16 @@ import type { Vm } from '../model/vm.ts';
 
 type Sources = Pick<LifecycleServices, 'vms' | 'world' | 'settings'>;
 
-/** A guest that does not answer by then is shown without what only it knows. */
+/** A guest that does not answer by then is shown without its own figures. */
 const GUEST_ANSWER_MS = 1000;
 
-/** @returns what measures on request, from /proc, stat and the guests; nothing happens between requests */
+/** @returns functions that measure on request, from /proc, stat and the guests; nothing runs between requests */
 export function createStats(services: Sources, about: { stateDirectory: string; cpuCount: number }): () => Promise<Stats> {
   let last: UsageSample | undefined;
   return async () => {
     const plan = planSample(last === undefined ? undefined : performance.now() - last.atMs);
     const before = plan.usesLast && last !== undefined ? last : await takeSample(services);
-    // A timer cuts fractions off and may be a part of a millisecond early.
+    // A timer drops fractions, and may fire a fraction of a millisecond early.
     if (plan.waitMs > 0) await sleep(Math.ceil(plan.waitMs) + 1);
     const after = await takeSample(services);
     last = after;
@@ -56,7 +56,7 @@ async function takeSample({ vms, world }: Sources): Promise<UsageSample> {
   return { atMs, processes };
 }
 
-/** @returns what the file systems at / and /root say; nothing for a guest that has not come up, and in a rescue, which has others */
+/** @returns the usage of the file systems at / and /root; nothing for a guest that has not booted, or a rescue, which has other disks */
 async function guestDisks({ vms }: Sources, vm: Vm): Promise<Map<string, number>> {
   const live = vm.state === 'running' && vm.runtime?.rescue !== true ? vms.machines.find(vm.id) : undefined;
   const info = await live?.agent.info({ timeoutMs: GUEST_ANSWER_MS }).catch(() => undefined);
@@ -67,7 +67,7 @@ async function describe(sources: Sources, vm: Vm, before: UsageSample, after: Us
   const paths = sources.vms.pathsOf(vm);
   const used = await guestDisks(sources, vm);
   const { storage } = sources.vms.drivers.of(vm.runtime);
-  // A disk that is not made yet, or not there any more, takes nothing.
+  // A disk that does not exist takes nothing.
   const allocated = async (role: 'root' | 'work', path: string): Promise<number> =>
     (await storage?.[role].allocatedBytes({ vmId: vm.id, path }).catch(() => undefined)) ?? 0;
   return {

@@ -20,7 +20,7 @@ type StatusContext = {
   bundleDirectory(): Promise<string | null>;
 };
 
-/** @returns what tells of the daemon itself */
+/** @returns the status of the daemon itself */
 export function statusWork(context: StatusContext): () => Promise<DaemonStatus> {
   const { directories, config, build, chooser, names } = context;
   const startedAt = new Date();
@@ -56,7 +56,7 @@ function choicesOf(survey: Survey, choices: Choices | BangerError): DaemonStatus
   }
   const { hypervisor, storage, network } = choices;
   const checks = survey.hypervisors.find(({ driver }) => driver === hypervisor.driver)?.checks;
-  // Why it is not faster says more than that it is there.
+  // The reason why the VMM is slow says more than the reason why it was chosen.
   const decisive = checks?.others?.find(({ accelerator }) => accelerator === 'kvm') ?? checks?.findings.at(-1);
   return {
     hypervisor: { name: hypervisor.driver.name, reason: hypervisor.reason },

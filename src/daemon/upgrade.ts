@@ -6,7 +6,7 @@ import type { AnyHandler, FramesClient, ServedRoutes } from './handlers.ts';
 import { parseInput } from './input.ts';
 import { relay } from './relay.ts';
 
-/** A client that announces a body and does not send it is not waited for. */
+/** How long to wait for a body that a client announced. */
 const BODY_TIMEOUT_MS = 10_000;
 
 type UpgradeRoute = {
@@ -21,12 +21,12 @@ type UpgradeRoute = {
 
 export type UpgradeOptions = {
   buildId: string;
-  /** Gets each refusal of a declared route. */
+  /** Gets each error of a declared route. */
   onRefusal(code: ErrorCode, name: string, errors: ReadonlySet<ErrorCode>): void;
 };
 
 /**
- * Serves the routes that leave HTTP for frames. Fastify routes no upgrades, so they are taken from the HTTP server itself.
+ * Serves the routes that leave HTTP for frames. Fastify does not route upgrades, so they are handled at the HTTP server itself.
  */
 export function handleUpgrades(server: Server, sets: readonly ServedRoutes[], options: UpgradeOptions): void {
   const routes = sets.flatMap(upgradeRoutes);
@@ -107,7 +107,7 @@ function clientOf({ request, socket }: Upgrade, buildId: string): FramesClient {
   };
 }
 
-/** An interim answer (RFC 9110 §15.2), for clients that ask for it: the session begins when another one ends. */
+/** An interim reply (RFC 9110 §15.2), for clients that ask for it: the session begins when another one ends. */
 function waiting(sessions: number, buildId: string): string {
   return `HTTP/1.1 102 Processing\r\nBanger-Build: ${buildId}\r\nBanger-Sessions: ${sessions}\r\n\r\n`;
 }
@@ -122,7 +122,7 @@ function decodePart(part: string): string {
 
 async function readBody(request: IncomingMessage, maxBytes: number): Promise<unknown> {
   const tooLarge = (): BangerError => new BangerError('PAYLOAD_TOO_LARGE', `the body is larger than ${maxBytes} bytes`);
-  // Said before it is read: whoever still writes would not hear the answer over the broken connection.
+  // Reply before reading the body: a client that still writes would not read the reply on a broken connection.
   if (Number(request.headers['content-length']) > maxBytes) {
     request.resume();
     throw tooLarge();
@@ -146,7 +146,7 @@ async function readBody(request: IncomingMessage, maxBytes: number): Promise<unk
   }
 }
 
-/** Ends a connection that no reply object stands for with an error in the one form. */
+/** Closes a connection without a reply object, with an error in the form of all errors. */
 export function endWithError(socket: Duplex, buildId: string, body: ErrorBody): void {
   const { status } = ERROR_CODES[body.code];
   const json = JSON.stringify(body);

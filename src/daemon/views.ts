@@ -32,13 +32,13 @@ export function vmView(services: Pick<LifecycleServices, 'vms'>, vm: Vm): VmView
   };
 }
 
-/** Text of a VM's view; good as long as its record is the same object and its address the same. */
+/** Text of a VM's view; valid while its record is the same object and its address the same. */
 const prepared = new WeakMap<Vm, { address: string; text: string }>();
 
-/** @returns the views of all VMs as JSON. Of thousands, most have not changed since they were last asked for. */
+/** @returns the views of all VMs as JSON. Of thousands, most have not changed since the last request. */
 export function vmListText(services: Pick<LifecycleServices, 'vms'>): string {
   const texts = services.vms.records.list().map((vm) => {
-    // What the configuration chooses for a VM without drivers of its own may change with the bundle.
+    // The drivers that the configuration gives to a VM without recorded drivers may change with the bundle.
     const address = services.vms.drivers.addressOnHost(vm.runtime, addressesOf(vm.networkIndex));
     const known = prepared.get(vm);
     if (known?.address === address) return known.text;

@@ -5,7 +5,7 @@ import type { BundleSource } from '../../lifecycle/bundle/work.ts';
 import type { DaemonServices } from '../services.ts';
 import { given } from '../../lib/given.ts';
 
-/** The runtime bundle: what is there, and how it is made. */
+/** The runtime bundle: its status, and how to make it. */
 export function bundleHandlers(services: DaemonServices): ServedRoutes {
   return served(BUNDLE_ROUTES, {
     'GET /v1/bundle': () => services.bundle.status(),

@@ -15,11 +15,11 @@ import type { DaemonServices } from '../services.ts';
 import { withSession } from '../sessions.ts';
 import { forwardViews, portViews } from './ports.ts';
 
-/** Into the guest: sessions, files, logs and ports. */
+/** Access to the guest: sessions, files, logs and ports. */
 export function guestHandlers(services: DaemonServices): ServedRoutes {
   const resolve = ({ ref }: { ref: string }): Vm => resolveReference('VM', services.vms.records, ref);
   const follows = createFollowers(MOST_LOG_FOLLOWERS, 'logs');
-  /** From the request to the last byte of its answer. */
+  /** From the request to the last byte of its reply. */
   const copying = (params: { ref: string }, client: Client): Vm => {
     const vm = resolve(params);
     client.onClose(services.reach.sessions.begin(vm.name, 'vm cp'));
@@ -71,7 +71,7 @@ export function guestHandlers(services: DaemonServices): ServedRoutes {
 
 type Held = { vm: Vm; what: string; client: FramesClient };
 
-/** @param held.what how people call it */
+/** @param held.what its name, for people */
 async function holdSession(
   services: DaemonServices,
   { vm, what, client }: Held,
@@ -84,7 +84,7 @@ async function holdSession(
   });
 }
 
-/** @throws GUEST_COMMAND_NOT_FOUND where ssh is asked for and the image brings no server of it */
+/** @throws GUEST_COMMAND_NOT_FOUND for ssh if the image has no ssh server */
 async function openTunnel(agent: AgentClient, name: string, target: string, { signal }: Client): Promise<FrameSession> {
   try {
     return await agent.openTunnel(target, { signal });
@@ -97,7 +97,7 @@ async function openTunnel(agent: AgentClient, name: string, target: string, { si
   }
 }
 
-/** Optional members that are absent, as the guest's protocol wants them. */
+/** Removes absent optional members, as the guest agent's protocol demands. */
 function withoutUndefined<T extends object>(value: T): { [K in keyof T]: Exclude<T[K], undefined> } {
   return Object.fromEntries(Object.entries(value).filter(([, member]) => member !== undefined)) as {
     [K in keyof T]: Exclude<T[K], undefined>;

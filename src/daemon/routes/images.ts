@@ -10,7 +10,7 @@ import { served, type ServedRoutes } from '../handlers.ts';
 import { imageView } from '../image-view.ts';
 import type { DaemonServices } from '../services.ts';
 
-/** Images: the records, and the verbs as operations. */
+/** Images: reading their records, and the verbs as operations. */
 export function imageHandlers(services: DaemonServices): ServedRoutes {
   const view = (image: Image) => imageView(services, image);
   const resolve = ({ ref }: { ref: string }): Image => resolveReference('image', services.images.records, ref);

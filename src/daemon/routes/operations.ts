@@ -6,7 +6,7 @@ import { served, type ServedRoutes } from '../handlers.ts';
 import type { DaemonServices } from '../services.ts';
 import { operationView, vmView } from '../views.ts';
 
-/** Operations: what runs, what ran, and its events from the first on. */
+/** Operations: running and ended ones, and their events from the first on. */
 export function operationHandlers(services: DaemonServices, attachments: Attachments): ServedRoutes {
   const { operations } = services;
   const follows = createFollowers(MOST_EVENT_FOLLOWERS, 'operations');

@@ -9,12 +9,12 @@ import { decideAction } from '../../model/vm-state.ts';
 import type { Vm } from '../../model/vm.ts';
 import type { DaemonServices } from '../services.ts';
 
-/** Speaks first, and would take our questions for an attack. */
+/** The ssh server speaks first, and would take the probes for an attack. */
 const SSH_PORT = 22;
-/** A guest that listens on everything is not asked about all of it at once. */
+/** A guest that listens on every port is not probed on all of them at once. */
 const MAX_QUESTIONS = 64;
 
-/** @returns what listens in the guest, and where it is reached */
+/** @returns the guest's listeners, and where they are reachable */
 export async function portViews(services: DaemonServices, vm: Vm): Promise<GuestPortView[]> {
   decideAction(vm, 'exec');
   const live = await held(services, vm);
@@ -27,7 +27,7 @@ export async function portViews(services: DaemonServices, vm: Vm): Promise<Guest
   );
 }
 
-/** @returns what the user tied to ports of the host */
+/** @returns the user's forwards from ports of the host */
 export function forwardViews(services: DaemonServices, vm: Vm): PortForwardView[] {
   const results = services.vms.machines.find(vm.id)?.reach.results ?? [];
   return vm.forwards.map((forward) => {
@@ -55,7 +55,7 @@ function placed(port: GuestPort, results: readonly ForwardResult[]): GuestPortVi
   };
 }
 
-/** Asks what the reachable TCP ports speak. */
+/** Finds out the protocol of each reachable TCP port. */
 async function withSchemes(services: DaemonServices, vm: Vm, ports: readonly GuestPortView[]): Promise<GuestPortView[]> {
   const asked = ports.filter((p) => p.protocol === 'tcp' && p.hostPort !== null && p.port !== SSH_PORT).slice(0, MAX_QUESTIONS);
   const host = `${vm.name}.vm`;

@@ -13,7 +13,7 @@ import { JsonText, served, type ServedRoutes } from '../handlers.ts';
 import type { DaemonServices } from '../services.ts';
 import { vmListText, vmView } from '../views.ts';
 
-/** VMs: the records, the verbs as operations, and what only the guest, or the way to it, can tell. */
+/** VMs: reading their records, the verbs as operations, and questions that the guest or the connection to it answers. */
 export function vmHandlers(services: DaemonServices): ServedRoutes {
   const resolve = ({ ref }: { ref: string }): Vm => resolveReference('VM', services.vms.records, ref);
   const login = async (): Promise<SshLogin> => ({ user: 'root', privateKeyPath: await services.reach.clientPrivateKeyPath() });
@@ -75,7 +75,7 @@ async function health(services: DaemonServices, vm: Vm): Promise<Health> {
   }
 }
 
-/** What is wrong now comes first, then what could not be set up at the start. */
+/** Present problems come first, then the parts that could not be set up at the start. */
 function problemOf({ name, lastError, runtime }: Vm, init?: Health['init']): string | null {
   const now = [...(lastError === null ? [] : [lastError]), ...(init === 'maintenance' ? [gaveUp(name)] : [])];
   const all = [...now, ...(runtime?.troubles ?? []).map(({ reason }) => reason)];
