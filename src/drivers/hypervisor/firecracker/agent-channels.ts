@@ -4,17 +4,17 @@ import { BangerError } from '../../../model/errors.ts';
 import { AGENT_VSOCK_PORT, AGENT_VSOCK_WORKERS } from '../../../model/guest-agent.ts';
 import type { AgentChannel } from '../contract.ts';
 
-/** Half of the workers that the agent has; more callers wait. */
+/** Half of the guest agent's workers; more callers wait. */
 export const MAX_CHANNELS = AGENT_VSOCK_WORKERS / 2;
-/** A caller beyond this many waiting ones is refused: something never gives its channels back. */
+/** Refuses callers beyond this many waiting ones: some caller never returns its channels. */
 const MAX_WAITING = 256;
 /** More than `OK ` and a port number. */
 const MAX_ANSWER_BYTES = 32;
-/** The VMM gives a guest 2 s to accept. A guest whose vsock driver is not there yet leaves the connection unanswered for longer. */
+/** The VMM gives a guest 2 s to accept. A guest whose vsock driver is not loaded yet leaves the connection unanswered for longer. */
 const FIRST_PAUSE_MS = 10;
 const MAX_PAUSE_MS = 250;
 
-/** Connections to the agent through the VMM's Unix socket; each is a fresh one to a worker of its own. */
+/** Connections to the guest agent through the VMM's Unix socket; each is new, with a worker of its own. */
 export class AgentChannels {
   readonly #connect: () => Socket;
   readonly #waiting: (() => void)[] = [];
@@ -27,7 +27,7 @@ export class AgentChannels {
     this.#connect = connect;
   }
 
-  /** @throws AGENT_UNREACHABLE when cancelled, closed, or when too many callers wait already */
+  /** @throws AGENT_UNREACHABLE if cancelled, closed, or if too many callers wait already */
   async open(signal: AbortSignal): Promise<AgentChannel> {
     const either = AbortSignal.any([signal, this.#closed.signal]);
     await this.#take(either);
@@ -41,12 +41,12 @@ export class AgentChannels {
     }
   }
 
-  /** Cuts the connections that there are; new ones can be had. */
+  /** Closes the present connections; new ones are possible. */
   cut(): void {
     for (const socket of this.#open) socket.destroy();
   }
 
-  /** Refuses all callers from now on and cuts the connections that are left. */
+  /** From now on refuses all callers, and closes the present connections. */
   close(): void {
     this.#closed.abort();
     this.cut();
@@ -79,7 +79,7 @@ export class AgentChannels {
     else next();
   }
 
-  /** A used connection is closed rather than kept: a new one costs less than knowing whether the old one is clean. */
+  /** Closes a used connection instead of keeping it: a new one costs less than finding out whether the old one is clean. */
   #channel(socket: Socket): AgentChannel {
     this.#open.add(socket);
     socket.once('close', () => {
@@ -103,9 +103,9 @@ async function reachAgent(connect: () => Socket, signal: AbortSignal): Promise<S
 
 /** One connection and its handshake. @returns the paused socket, or undefined */
 function attempt(socket: Socket, signal: AbortSignal): Promise<Socket | undefined> {
-  // Every later failure shows as `close`; without a listener an error would end the daemon.
+  // Every later failure shows as `close`; without a listener, an error would end the daemon.
   socket.on('error', () => undefined);
-  // In one write: the VMM reads the line at once and drops a caller whose line is not whole.
+  // In one write: the VMM reads the line at once, and drops a caller whose line is not complete.
   socket.write(`CONNECT ${AGENT_VSOCK_PORT}\n`);
   return new Promise((resolve) => {
     let answer = '';
@@ -119,7 +119,7 @@ function attempt(socket: Socket, signal: AbortSignal): Promise<Socket | undefine
     };
     const onData = (chunk: Buffer): void => {
       answer += chunk.toString('latin1');
-      // The agent is silent until asked, so bytes behind the line are a violation.
+      // The guest agent sends nothing before a request, so bytes behind the line break the protocol.
       if (answer.includes('\n') || answer.length > MAX_ANSWER_BYTES) settle(/^OK \d{1,10}\n$/.test(answer));
     };
     const onClose = (): void => settle(false);

@@ -5,28 +5,28 @@ import { type ControlSocketOptions, openControlSocket } from '../control-socket.
 import type { ApiRequest } from './machine-config.ts';
 import { given } from '../../../lib/given.ts';
 
-/** No answer is longer in what banger asks for; more means a broken peer. */
+/** No reply to banger's requests is longer; more means a broken peer. */
 const MAX_ANSWER_BYTES = 1024 ** 2;
-/** A busy host may take its time to load kernel and initramfs. */
+/** A busy host may be slow to load kernel and initramfs. */
 const REQUEST_TIMEOUT_MS = 10_000;
 const CONNECT_TIMEOUT_MS = 5000;
 const RETRY_MS = 5;
 
-/** What is said about an instance by GET /. */
+/** The reply to GET /. */
 export type InstanceInfo = { id: string; state: string; version: string };
 
 /** The API of one Firecracker process. */
 export type ApiClient = {
-  /** @throws VMM_FAILED when it is refused (`details.fault` is Firecracker's reason), too slow, or the process is gone */
+  /** @throws VMM_FAILED if Firecracker refuses it (`details.fault` is its reason), is too slow, or has ended */
   send(request: ApiRequest): Promise<void>;
   /** @throws VMM_FAILED */
   describe(timeoutMs?: number): Promise<InstanceInfo>;
-  /** Settles when the process lets go of the socket, or `close` was called. */
+  /** Settles once the process closes the socket, or `close` was called. */
   readonly closed: Promise<void>;
   close(): void;
 };
 
-/** How to get to the API: a new connection, and the socket's name for messages. */
+/** How to connect to the API, and the socket's name for messages. */
 export type ApiPlace = { path: string; connect(path: string): Socket };
 
 /**
@@ -41,7 +41,7 @@ export async function connectApi(place: ApiPlace, options: ControlSocketOptions 
   });
   const closing = new AbortController();
   watch.on('error', () => undefined);
-  // Nothing is expected on it; reading is what shows its end.
+  // No data is expected; reading makes its end show.
   watch.resume();
   const closed = new Promise<void>((resolve) => watch.once('close', () => resolve()));
   const ask = (asked: Asked): Promise<string> => exchange(place, asked, closing.signal);
@@ -58,7 +58,7 @@ export async function connectApi(place: ApiPlace, options: ControlSocketOptions 
 
 type Asked = { method: string; path: string; body?: Record<string, unknown>; timeoutMs?: number };
 
-/** One request on a connection of its own. @returns the body of the answer */
+/** One request on a connection of its own. @returns the body of the reply */
 async function exchange({ path, connect }: ApiPlace, asked: Asked, closing: AbortSignal): Promise<string> {
   const text = asked.body === undefined ? undefined : JSON.stringify(asked.body);
   const timeoutMs = asked.timeoutMs ?? REQUEST_TIMEOUT_MS;

@@ -12,7 +12,7 @@ import { given } from '../../../lib/given.ts';
 export type FirecrackerSettings = {
   /** Name or absolute path of firecracker. */
   program: string;
-  /** `kvm` is taken as said, without trying; with `tcg` Firecracker cannot be used. */
+  /** `kvm` is used without a test; with `tcg` Firecracker is unusable. */
   accelerator: 'auto' | 'kvm' | 'tcg';
   /** File that keeps measurements of this host until its next boot. */
   probeCachePath: string;
@@ -20,13 +20,13 @@ export type FirecrackerSettings = {
 
 const REMEDY = 'banger bundle fetch firecracker';
 
-/** @returns the version in what `--version` printed. */
+/** @returns the version in the output of `--version` */
 export function parseVersion(printed: string): Version | undefined {
   const match = /^Firecracker v(\d+)\.(\d+)\./.exec(printed);
   return match === null ? undefined : { major: Number(match[1]), minor: Number(match[2]) };
 }
 
-/** @returns whether what `--version` printed is a Firecracker that will do. */
+/** @returns whether the output of `--version` is from a Firecracker that banger supports */
 export function judgeProgram(program: string, printed: string | undefined): Finding {
   const name = 'firecracker';
   if (printed === undefined) return { name, level: 'fail', reason: `${program} is not installed or does not start`, remedy: REMEDY };
@@ -40,7 +40,7 @@ export function judgeProgram(program: string, printed: string | undefined): Find
   };
 }
 
-/** @returns the finding on KVM as Firecracker meets it, from facts already gathered. */
+/** @returns the finding on KVM for Firecracker, from facts that were gathered before */
 export function judgeKvm(facts: { problem?: string; probe?: SpeedProbe; hasCpuFlag: boolean }): Finding {
   const name = 'firecracker.kvm';
   if (facts.problem !== undefined) return { name, level: 'fail', ...explainKvmProblem(facts.problem, facts.hasCpuFlag) };
@@ -53,17 +53,17 @@ export function judgeKvm(facts: { problem?: string; probe?: SpeedProbe; hasCpuFl
   return { name, level: 'fail', reason: `${kind}: ${time}`, remedy };
 }
 
-/** The last trial of each place where answers are kept. */
+/** The last trial for each cache path. */
 const trials = new Map<string, Promise<Finding>>();
 
-/** With and without a jail it is the same trial in the same directory; two at once would slow each other down and so be judged wrongly. */
+/** With and without a jail it is the same trial in the same directory. Two at once would slow each other down and give wrong results. */
 function inTurn(place: string, trial: () => Promise<Finding>): Promise<Finding> {
   const turn = (trials.get(place) ?? Promise.resolve()).then(trial, trial);
   trials.set(place, turn);
   return turn;
 }
 
-/** What is known of this host's Firecracker, and asked again only when program, device or boot have changed. */
+/** What is known of this host's Firecracker. It is measured again only if program, device or boot have changed. */
 export class FirecrackerInstallation {
   readonly #host: Host;
   readonly #settings: FirecrackerSettings;
@@ -76,7 +76,7 @@ export class FirecrackerInstallation {
     this.#settings = settings;
   }
 
-  /** @returns what `start` uses. @throws PREREQUISITE_MISSING when there is no Firecracker or no KVM that it can use */
+  /** @returns what `start` uses. @throws PREREQUISITE_MISSING if there is no Firecracker, or no KVM that it can use */
   async locate(): Promise<{ program: string; version: Version }> {
     const { program, printed, findings } = await this.#judge();
     const failed = findings.find(({ level }) => level === 'fail');
@@ -85,7 +85,7 @@ export class FirecrackerInstallation {
     throw new BangerError('PREREQUISITE_MISSING', `Firecracker cannot be used: ${failed?.reason}`, { remedy: failed?.remedy ?? REMEDY });
   }
 
-  /** Everything `doctor` says about Firecracker on this host. */
+  /** All findings about Firecracker on this host. */
   async check(signal?: AbortSignal): Promise<HypervisorChecks> {
     const { printed, findings } = await this.#judge(signal);
     return { accelerator: 'kvm', ...given({ version: printed }), findings };
@@ -124,7 +124,7 @@ export class FirecrackerInstallation {
     const host = this.#host;
     const { probeCachePath } = this.#settings;
     const problem = await host.readWriteProblem(KVM_DEVICE);
-    // Not the times of the device: udev(7) touches them whenever a machine starts or ends.
+    // Not the times of the device: udev(7) changes them whenever a machine starts or ends.
     const key = [host.bootId(), problem ?? 'open', await host.fileIdentity(program)].join(' ');
     if (this.#learned?.key !== key) this.#learned = parseCache(await host.readIfThere(probeCachePath));
     if (this.#learned?.key === key) return this.#learned.kvm;
@@ -133,7 +133,7 @@ export class FirecrackerInstallation {
     const probe = problem === undefined ? await this.#probe(program) : undefined;
     const kvm = judgeKvm({ hasCpuFlag, ...given({ probe, problem }) });
     this.#learned = { key, kvm };
-    // A trial that failed may have had a reason that passes; the next daemon tries again.
+    // The reason for a failed trial may pass; the next daemon tries again.
     if (probe !== undefined && 'loopMs' in probe) await host.writeFileAtomic(probeCachePath, JSON.stringify(this.#learned));
     return kvm;
   }

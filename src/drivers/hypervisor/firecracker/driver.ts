@@ -11,13 +11,13 @@ import { FirecrackerMachineControl } from './machine.ts';
 import { describeStatus } from './vmm-process.ts';
 import { given } from '../../../lib/given.ts';
 
-/** Firecracker opens its API socket within 10 ms; a busy host takes longer, and a lock on a disk is waited for. */
+/** Firecracker opens its API socket within 10 ms; a busy host takes longer, and the start may wait for a lock on a disk. */
 const CONTROL_TIMEOUT_MS = 30_000;
 const ADOPT_TIMEOUT_MS = 5000;
 
 type Driver = { host: Host; installation: FirecrackerInstallation; launch: Launch };
 
-/** The driver for Firecracker. @param parts.launch how the process is started; default: as the daemon's own user */
+/** The driver for Firecracker. @param parts.launch how to start the process; default: as the daemon's own user */
 export function createFirecrackerHypervisor(parts: { host: Host; settings: FirecrackerSettings; launch?: Launch }): Hypervisor {
   const { host, settings, launch = directLaunch(host) } = parts;
   const driver = { host, installation: new FirecrackerInstallation(host, settings), launch };
@@ -35,7 +35,7 @@ export function createFirecrackerHypervisor(parts: { host: Host; settings: Firec
   };
 }
 
-/** @param snapshot what the machine goes on from; default: it boots */
+/** @param snapshot the snapshot to continue from; default: a boot */
 async function startMachine(driver: Driver, spec: MachineSpec, signal: AbortSignal, snapshot?: MachineSnapshot): Promise<Machine> {
   const { host, launch, installation } = driver;
   throwIfCancelled(spec, signal);
@@ -77,7 +77,7 @@ async function startMachine(driver: Driver, spec: MachineSpec, signal: AbortSign
 /** How far a start has come. */
 type Started = { control?: FirecrackerMachineControl; process?: ProcessIdentity; exited?: Promise<ProcessStatus> };
 
-/** The VMM refuses a socket that is there, and flock would make a disk that is not. */
+/** The VMM refuses a socket that exists, and flock would create a missing disk. */
 async function prepare({ host, launch }: Driver, spec: MachineSpec): Promise<void> {
   await launch.cleanUp(spec);
   for (const { path } of spec.disks) {
@@ -85,7 +85,7 @@ async function prepare({ host, launch }: Driver, spec: MachineSpec): Promise<voi
   }
 }
 
-/** What the contract promises after a failed start: no process, no sockets. */
+/** Keeps the contract's promise after a failed start: no process, no sockets. */
 async function abandon({ launch }: Driver, spec: MachineSpec, { process, control }: Started): Promise<void> {
   if (process !== undefined) await launch.end(spec, process);
   control?.detach();
@@ -96,7 +96,7 @@ function throwIfCancelled(spec: MachineSpec, signal: AbortSignal): void {
   if (signal.aborted) throw new BangerError('CANCELLED', `starting ${spec.vmName} was cancelled`, { cause: signal.reason });
 }
 
-/** What is refused before a process is there keeps its own code and remedy. */
+/** An error before the process exists keeps its own code and remedy. */
 function startFailure(spec: MachineSpec, cause: unknown, status: ProcessStatus | undefined): BangerError {
   if (cause instanceof BangerError && cause.code === 'UNSUPPORTED') return cause;
   const facts = { logPath: spec.vmmLogPath, details: { vm: spec.vmName, ...given({ status }) }, cause };
@@ -124,7 +124,7 @@ async function adoptMachine(driver: Driver, spec: MachineSpec, process: ProcessI
       { timeoutMs: ADOPT_TIMEOUT_MS },
     );
     const info = await api.describe(ADOPT_TIMEOUT_MS);
-    // One that was never started belongs to a start that its daemon did not finish.
+    // A process that was never started belongs to a start that its daemon did not finish.
     if (info.id !== launch.instanceId(spec) || info.state === 'Not started') {
       throw new BangerError('WRONG_STATE', `Firecracker ${info.id} is in the state "${info.state}"`);
     }

@@ -8,23 +8,23 @@ import type { ProcessStatus } from '../process-end.ts';
 import type { Launch } from './launch.ts';
 import { type MachinePaths, machinePaths } from './machine-config.ts';
 
-/** The root helper as jails need it: one request line, the data lines of its answer. */
+/** What jails need of the root helper: one request line, the data lines of its reply. */
 export type JailHelper = {
-  /** @throws BangerError with the errno's name in details.errno; PREREQUISITE_MISSING when no helper answers */
+  /** @throws BangerError with the errno's name in details.errno; PREREQUISITE_MISSING if no helper answers */
   ask(request: string): Promise<string[]>;
 };
 
 /** Where the helper has this user's claims and the jails of all users. */
 export type JailPlaces = { claimsDirectory: string; jailsDirectory: string };
 
-/** @param lines of the answer to `hello` @returns undefined when the helper cannot make jails */
+/** @param lines of the reply to `hello` @returns undefined if the helper cannot make jails */
 export function parseJailPlaces(lines: readonly string[]): JailPlaces | undefined {
   const claimsDirectory = lines.map((line) => /^hello .*\bdirectory=(\S+)/.exec(line)?.[1]).find((found) => found !== undefined);
   const jailsDirectory = lines.map((line) => /^jail ready=yes jails=(\S+)/.exec(line)?.[1]).find((found) => found !== undefined);
   return claimsDirectory === undefined || jailsDirectory === undefined ? undefined : { claimsDirectory, jailsDirectory };
 }
 
-/** @param lines of an answer to `jail start` or `list` @returns the VMM of this VM and its user as the helper recorded them */
+/** @param lines of the reply to `jail start` or `list` @returns the VMM of this VM and its user, as the helper recorded them */
 export function parseJail(lines: readonly string[], id: string): { identity: ProcessIdentity; uid: number } | undefined {
   for (const line of lines) {
     const [, jail, pid, start, uid] = /^jail ([0-9a-f]{8}) pid=(\d+) start=(\d+) uid=(\d+) /.exec(line) ?? [];
@@ -33,7 +33,7 @@ export function parseJail(lines: readonly string[], id: string): { identity: Pro
   return undefined;
 }
 
-/** @param lines of the answer to `jail stop` */
+/** @param lines of the reply to `jail stop` */
 export function parseExit(lines: readonly string[]): ProcessStatus | undefined {
   const [, kind, value] = /^exit (status|signal)=(\d+)$/.exec(lines[0] ?? '') ?? [];
   if (kind === undefined) return undefined;
@@ -42,7 +42,7 @@ export function parseExit(lines: readonly string[]): ProcessStatus | undefined {
   return { exitCode: null, signal: names.find((name) => constants.signals[name] === Number(value)) ?? 'SIGKILL' };
 }
 
-/** Path of a VMM's file inside its jail: what the helper puts there (native/helper/jail-files.c), or what is in run/. */
+/** Path of a VMM's file inside its jail: a file that the helper puts there (native/helper/jail-files.c), or one in run/. */
 export function seenInJail(spec: MachineSpec, paths: MachinePaths, root: string, hostPath: string): string {
   if (Object.values(paths).includes(hostPath)) return hostPath.slice(root.length);
   if (hostPath === spec.kernelPath) return '/kernel';
@@ -54,16 +54,16 @@ export function seenInJail(spec: MachineSpec, paths: MachinePaths, root: string,
   });
 }
 
-/** @returns what the helper may open for this machine: name of the claim and the file it leads to. */
+/** @returns what the helper may open for this machine: the name of the claim and the file to which it leads */
 export function claimsOf(spec: MachineSpec): Map<string, string> {
   const disks = spec.disks.map(({ path, readOnly }, index): [string, string] => [`disk${index}${readOnly ? '-ro' : ''}`, path]);
   return new Map([['kernel', spec.kernelPath], ['initramfs', spec.initramfsPath], ['log', spec.vmmLogPath], ...disks]);
 }
 
 /**
- * The process runs in a chroot, as a user and in a cgroup of its own, made and removed by the root helper; the daemon
- * reaches its sockets and pipes by an access control list, and cannot signal it. Costs one round trip to the helper, and
- * copies of kernel and initramfs where the file system cannot share them.
+ * The process runs in a chroot, as a user and in a cgroup of its own, which the root helper makes and removes. The daemon reaches its
+ * sockets and pipes through an access control list, and cannot signal it. This costs one round trip to the helper, and copies of kernel and
+ * initramfs if the file system cannot share them.
  */
 export function jailedLaunch(parts: { host: Host; helper: JailHelper; places: JailPlaces }): Launch {
   const { host, helper, places } = parts;
@@ -88,7 +88,7 @@ export function jailedLaunch(parts: { host: Host; helper: JailHelper; places: Ja
     return jail?.identity;
   };
 
-  // The helper tells how a VMM ended to who asks first, and takes the jail apart at once.
+  // The helper tells the first caller how a VMM ended, and takes the jail apart at once.
   const stop = async (spec: MachineSpec): Promise<void> => {
     const status = parseExit(await helper.ask(`jail stop ${idOf(spec)}`));
     if (status !== undefined) ends.set(spec.vmId, status);
@@ -98,7 +98,7 @@ export function jailedLaunch(parts: { host: Host; helper: JailHelper; places: Ja
     seesAllFiles: false,
     paths,
     seen: (spec, hostPath) => seenInJail(spec, paths(spec), rootOf(spec), hostPath),
-    // The helper gives the API's socket to us; what the VMM makes is its own.
+    // The helper gives the API's socket to this user; files that the VMM makes belong to the VMM's user.
     connect: (spec, path) => host.connectUnix(path, uids.get(spec.vmId)),
     instanceId: (spec) => `bgr-${idOf(spec)}`,
     // The helper runs the one program that its own settings name.

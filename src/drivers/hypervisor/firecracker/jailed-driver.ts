@@ -10,13 +10,13 @@ import { TAKES } from './machine-config.ts';
 const NAME = 'firecracker-jailed';
 
 /**
- * Firecracker in jails that the root helper makes: a driver of its own, because a VM must be found and ended in the way
- * in which it was started. Where jails are is the helper's to say, so it is asked when there is something to do.
+ * Firecracker in jails that the root helper makes. It is a driver of its own, because a VM must be found and ended in the way in which it
+ * was started. The helper decides where jails are, so the driver asks it on demand.
  */
 export function createJailedFirecracker(parts: { host: Host; settings: FirecrackerSettings; helper: JailHelper }): Hypervisor {
   const { host, helper } = parts;
   let made: Hypervisor | undefined;
-  /** @throws PREREQUISITE_MISSING when no helper answers or it makes no jails */
+  /** @throws PREREQUISITE_MISSING if no helper answers, or it makes no jails */
   const driver = async (): Promise<Hypervisor> => {
     if (made !== undefined) return made;
     const places = parseJailPlaces(await helper.ask('hello'));
@@ -25,7 +25,7 @@ export function createJailedFirecracker(parts: { host: Host; settings: Firecrack
         remedy: 'sudo banger setup --firecracker PATH --jailer PATH',
       });
     }
-    // Others may have asked meanwhile.
+    // Another caller may have asked meanwhile.
     made ??= createFirecrackerHypervisor({ ...parts, launch: jailedLaunch({ host, helper, places }) });
     return made;
   };

@@ -2,16 +2,16 @@ import { chmod } from 'node:fs/promises';
 import { type Socket, createServer } from 'node:net';
 import type { LastWord } from './vmm-process.ts';
 
-/** One guest needs one connection; a hostile one gets no more than these. */
+/** One guest needs one connection; a hostile guest gets no more than these. */
 const MAX_CONNECTIONS = 4;
 const MAX_BYTES = 16;
 const LIMIT_MS = 1000;
 
 /**
- * Listens where the VMM brings the guest's connections to banger's port (docs/agent-protocol.md). The guest waits for the
- * answer before it resets, so that its word is not lost with the VMM.
- * @param path nothing may be there
- * @returns what ends the listening and removes the socket
+ * Listens on the socket to which the VMM passes the guest's connections to banger's port (docs/agent-protocol.md). The guest waits for the
+ * reply before it resets, so that its message does not get lost with the VMM.
+ * @param path no file may exist there
+ * @returns a function that stops listening and removes the socket
  */
 export async function listenForLastWord(path: string, onWord: (word: LastWord) => void): Promise<{ close(): void }> {
   const open = new Set<Socket>();
@@ -25,7 +25,7 @@ export async function listenForLastWord(path: string, onWord: (word: LastWord) =
     server.once('error', reject);
     server.listen(path, resolve);
   });
-  // A VMM in a jail is another user: the directory decides who that is, and this opens the socket to whom it names.
+  // A jailed VMM is another user. The directory's default access list names that user, and this mode gives the entry its rights.
   await chmod(path, 0o660);
   server.unref();
   return {

@@ -4,7 +4,7 @@ import { LAST_WORD_VSOCK_PORT } from '../../../model/guest-agent.ts';
 import { VMM_OPEN_FILES } from '../../../model/limits.ts';
 import type { DiskFormat, MachineDisk, MachineLimits, MachineNetwork, MachineSnapshot, MachineSpec, TransferLimit } from '../contract.ts';
 
-/** What the driver accepts; the VMM has no other disks and no network of its own. */
+/** What the driver accepts; the VMM supports no other disks, and has no network of its own. */
 export const TAKES = { diskFormats: ['raw', 'device'], networks: ['tap', 'none'] } as const;
 
 /** COMMAND_LINE_SIZE of Linux on x86 (arch/x86/include/asm/setup.h), with its final zero byte. */
@@ -15,16 +15,16 @@ const APPENDED_BYTES_PER_DEVICE = 48;
 
 /** MAX_SUPPORTED_VCPUS of Firecracker. */
 const MAX_VCPUS = 32;
-/** Ports above 2 are guests; each VM has a vsock of its own, so all may have the same address. */
+/** Ports above 2 are guests. Each VM has a vsock of its own, so all VMs may use the same address. */
 const GUEST_CID = 3;
-/** flock's status when another VMM has the disk; Firecracker has no such one. */
+/** The exit status of flock if another VMM has the disk; Firecracker has no such status. */
 export const DISK_BUSY_STATUS = 75;
 const LOCK_WAIT_SECONDS = 1;
 
-/** All the guest's memory is written to a disk, which may be a slow one. */
+/** Writes all of the guest's memory to a disk, which may be slow. */
 const SNAPSHOT_TIMEOUT_MS = 600_000;
 
-/** First version whose serial output can be sent somewhere (PUT /serial). */
+/** First version that can redirect its serial output (PUT /serial). */
 export const OLDEST_VERSION: Version = { major: 1, minor: 14 };
 const SINCE_MTU: Version = { major: 1, minor: 16 };
 const SINCE_BZIMAGE: Version = { major: 1, minor: 17 };
@@ -42,7 +42,7 @@ export type MachinePaths = {
   vsock: string;
   /** Connections from the guest to LAST_WORD_VSOCK_PORT; Firecracker derives the name. */
   lastWord: string;
-  /** Named pipes: however much the guest makes the VMM say, it takes 64 KiB of memory and what the daemon keeps of it. */
+  /** Named pipes: however much output the guest makes the VMM write, it takes 64 KiB of memory, and what the daemon keeps of it. */
   log: string;
   serial: string;
   metrics: string;
@@ -55,21 +55,20 @@ export function machinePaths(spec: Pick<MachineSpec, 'runtimeDirectory'>): Machi
   return { api: at('api.sock'), vsock, lastWord: `${vsock}_${LAST_WORD_VSOCK_PORT}`, ...pipes };
 }
 
-/** One request that changes something. @param timeoutMs when the client's own would be too short */
+/** One request that changes something. @param timeoutMs if the client's default is too short */
 export type ApiRequest = { method: 'PUT' | 'PATCH'; path: string; body: Record<string, unknown>; timeoutMs?: number };
 
 export type FirecrackerMachine = {
   spec: MachineSpec;
   version: Version;
   paths: MachinePaths;
-  /** Where the VMM finds what the host has at a path: the same, or somewhere else inside a jail. */
+  /** The VMM's path of a file of the host: the same, or another one inside a jail. */
   seen(hostPath: string): string;
 };
 
 /**
- * The command line of the VMM and of what stands in front of it; each part becomes the next by exec, so that the pid stays.
- * Firecracker locks no disk, so flock(1) takes a lock that the VMM inherits and holds until it ends. It keeps out a second
- * Firecracker; a QEMU has locks of another kind.
+ * The command line of the VMM and of the programs in front of it; each execs the next, so that the pid stays. Firecracker locks no disk, so
+ * flock(1) takes a lock that the VMM inherits and holds until it ends. It keeps out a second Firecracker; QEMU uses locks of another kind.
  */
 export function processArguments(parts: { spec: MachineSpec; program: string; apiPath: string }): string[] {
   const { spec } = parts;
@@ -83,8 +82,8 @@ export function processArguments(parts: { spec: MachineSpec; program: string; ap
 }
 
 /**
- * Everything from a fresh process to a running guest, in the one order that always works: what is opened early (logs) can
- * tell about what fails late.
+ * All requests from a fresh process to a running guest, in the one order that always works: logs come first, so that they report later
+ * failures.
  * @throws UNSUPPORTED, INVALID_INPUT
  */
 export function machineRequests(machine: FirecrackerMachine): ApiRequest[] {
@@ -101,14 +100,14 @@ export function machineRequests(machine: FirecrackerMachine): ApiRequest[] {
     ...spec.disks.map((disk, index) => diskRequest(disk, index, seen)),
     ...networkRequests(machine),
     put('/vsock', { guest_cid: GUEST_CID, uds_path: seen(paths.vsock) }),
-    // Empty, it gives back to the host what the guest has freed; a guest without the driver just does not use it.
+    // A guest can return freed memory through an empty balloon; a guest without the driver just does not use it.
     put('/balloon', { amount_mib: 0, deflate_on_oom: true, free_page_reporting: true }),
     put('/entropy', {}),
     put('/actions', { action_type: 'InstanceStart' }),
   ];
 }
 
-/** The only requests that a process may have had when it loads a snapshot. */
+/** The only requests that are allowed before a process loads a snapshot. */
 function outputRequests({ paths, seen }: FirecrackerMachine): ApiRequest[] {
   return [
     put('/logger', { log_path: seen(paths.log), level: 'Info', show_level: true }),
@@ -117,24 +116,24 @@ function outputRequests({ paths, seen }: FirecrackerMachine): ApiRequest[] {
   ];
 }
 
-/** Everything from a fresh process to a guest that goes on; disks, network and vsock are named in the snapshot. */
+/** All requests from a fresh process to a guest that continues; the snapshot names disks, network and vsock. */
 export function restoreRequests(machine: FirecrackerMachine, { statePath, memoryPath }: MachineSnapshot): ApiRequest[] {
   const memory = { backend_type: 'File', backend_path: memoryPath };
   const load = put('/snapshot/load', { snapshot_path: statePath, mem_backend: memory, resume_vm: true });
   return [...outputRequests(machine), { ...load, timeoutMs: SNAPSHOT_TIMEOUT_MS }];
 }
 
-/** @returns the request that writes the state and the memory of a paused machine. */
+/** @returns the request that writes the state and the memory of a paused machine */
 export function snapshotRequest({ statePath, memoryPath }: MachineSnapshot): ApiRequest {
   const body = { snapshot_path: statePath, mem_file_path: memoryPath, snapshot_type: 'Full' };
   return { ...put('/snapshot/create', body), timeoutMs: SNAPSHOT_TIMEOUT_MS };
 }
 
 /**
- * Brings a paused machine back. When it goes on, Firecracker 1.16 sends its guest nothing over vsock until the guest has confirmed that all
- * connections were reset, and tells the guest to do so only when a snapshot is made (`kick` and `prepare_save` in its vsock device). So
- * one is asked for, at a place where none can be; that is found out after the guest was told.
- * @returns two requests, of which the first is refused
+ * Continues a paused machine. Firecracker 1.16 then sends its guest nothing over vsock until the guest has confirmed that all connections
+ * were reset, and asks the guest for it only when a snapshot is made (`kick` and `prepare_save` in its vsock device). So this asks for a
+ * snapshot at a path where it must fail; Firecracker notices that only after it has asked the guest.
+ * @returns two requests; the first one fails
  */
 export function resumeRequests(): [refused: ApiRequest, resume: ApiRequest] {
   const nowhere = '/proc/0/none';
@@ -148,8 +147,8 @@ const diskId = (index: number): string => `disk${index}`;
 const NETWORK_ID = 'eth0';
 
 /**
- * No disk is called the root device: the initramfs finds it by its place, and Firecracker would move it to the front. The
- * VMM's default cache type hides the guest's flushes, which only an ephemeral disk may lose.
+ * No disk is the root device: the initramfs finds the root by its position, and Firecracker would move a root device to the front. The
+ * VMM's default cache type ignores the guest's flushes, which only an ephemeral disk can afford.
  */
 function diskRequest(disk: MachineDisk, index: number, seen: (path: string) => string): ApiRequest {
   return put(`/drives/${diskId(index)}`, {
@@ -161,7 +160,7 @@ function diskRequest(disk: MachineDisk, index: number, seen: (path: string) => s
   });
 }
 
-/** Before 1.16 the guest learns its MTU only from banger's own configuration of the link. */
+/** Before 1.16, the guest learns its MTU only from banger's own configuration of the link. */
 function networkRequests({ spec: { network }, version }: FirecrackerMachine): ApiRequest[] {
   if (network.kind !== 'tap') return [];
   const mtu = isAtLeast(version, SINCE_MTU) ? { mtu: network.mtu } : {};
@@ -169,12 +168,12 @@ function networkRequests({ spec: { network }, version }: FirecrackerMachine): Ap
   return [put(`/network-interfaces/${NETWORK_ID}`, body)];
 }
 
-/** @returns the request that makes the VMM open a disk's file anew. @param path as the VMM sees it */
+/** @returns the request that makes the VMM reopen a disk's file. @param path as the VMM sees it */
 export function diskUpdate(index: number, path: string): ApiRequest {
   return patch(`/drives/${diskId(index)}`, { drive_id: diskId(index), path_on_host: path });
 }
 
-/** @returns the requests that bring limits into force. */
+/** @returns the requests that set limits */
 export function limitRequests(spec: MachineSpec, limits: MachineLimits): ApiRequest[] {
   const { disk, receive, send } = limits;
   const drives =
@@ -189,7 +188,7 @@ export function limitRequests(spec: MachineSpec, limits: MachineLimits): ApiRequ
   return [...drives, ...(isLimited ? [patch(`/network-interfaces/${NETWORK_ID}`, { iface_id: NETWORK_ID, ...interfaceLimits })] : [])];
 }
 
-/** An empty bucket that is never filled is how a limit is lifted. */
+/** An empty bucket that is never refilled removes a limit. */
 const UNLIMITED = { size: 0, refill_time: 0 };
 
 function rateLimiter(limit: TransferLimit): Record<string, unknown> {
@@ -197,10 +196,10 @@ function rateLimiter(limit: TransferLimit): Record<string, unknown> {
   return { bandwidth: bucket(limit.bytesPerSecond), ops: bucket(limit.operationsPerSecond) };
 }
 
-/** Milliseconds, and longer than any host's disk stays full: a new bucket has one token, and a request of the guest takes one. */
+/** Milliseconds, longer than any host's disk stays full. A new bucket has one token, and each request of the guest takes one. */
 const HOLD_REFILL_MS = 365 * 24 * 3_600_000;
 
-/** @returns the requests after which each disk serves one request more and no other. */
+/** @returns the requests after which each disk serves one more request and then none */
 export function holdRequests({ disks }: MachineSpec): ApiRequest[] {
   const ops = { size: 1, refill_time: HOLD_REFILL_MS };
   return disks.map((_, index) =>
@@ -208,7 +207,7 @@ export function holdRequests({ disks }: MachineSpec): ApiRequest[] {
   );
 }
 
-/** @throws UNSUPPORTED when the machine needs what Firecracker does not have */
+/** @throws UNSUPPORTED if the machine needs what Firecracker does not have */
 function refuseUnsupported(spec: MachineSpec): void {
   const remedy = 'set hypervisor = "auto" in the configuration';
   const takesDisk = (format: DiskFormat): boolean => TAKES.diskFormats.some((taken) => taken === format);
@@ -231,12 +230,12 @@ function refuseUnsupported(spec: MachineSpec): void {
   }
 }
 
-/** Bytes from the kernel's beginning that `refuseKernel` looks at. */
+/** Bytes from the kernel's beginning that `refuseKernel` examines. */
 export const KERNEL_HEAD_BYTES = 0x206;
 
 /**
  * @param head the first KERNEL_HEAD_BYTES of the file
- * @throws UNSUPPORTED when this version cannot load such a kernel
+ * @throws UNSUPPORTED if this version cannot load such a kernel
  */
 export function refuseKernel(head: Buffer, version: Version, path: string): void {
   if (head.toString('latin1', 0, 4) === '\x7fELF') return;
@@ -252,9 +251,9 @@ export function refuseKernel(head: Buffer, version: Version, path: string): void
 }
 
 /**
- * Firecracker's own arguments with one left out that forbids modules (its default when none are sent), and those of every
- * banger guest. `reboot=k` resets through the keyboard controller, the only way out that the VMM takes for a clean end; a
- * panic goes the same way at once. Power-off has no such way, so the guest tells the host and resets.
+ * Firecracker's default arguments without the one that forbids modules, and the arguments of every banger guest. `reboot=k` resets through
+ * the keyboard controller, the only exit that the VMM treats as a clean end; a panic takes the same way at once. There is no such way for a
+ * power-off, so the guest tells the host, and resets.
  */
 const COMMON_ARGUMENTS = [
   'console=ttyS0',
@@ -274,7 +273,7 @@ const COMMON_ARGUMENTS = [
   'banger.poweroff=reset',
 ];
 
-/** @throws INVALID_INPUT when Linux would cut the line or it holds a line break */
+/** @throws INVALID_INPUT if Linux would truncate the line, or it contains a line break */
 function commandLine(spec: MachineSpec): string {
   const line = [...COMMON_ARGUMENTS, ...spec.kernelArguments].join(' ');
   const devices = spec.disks.length + (spec.network.kind === 'tap' ? 1 : 0) + ['vsock', 'balloon', 'entropy'].length;

@@ -13,10 +13,10 @@ import { type ApiRequest, diskUpdate, holdRequests, limitRequests, resumeRequest
 import { MetricsPipe } from './metrics.ts';
 import { type ExitEvidence, judgeExit } from './vmm-process.ts';
 
-/** What a dead VMM left in its pipes is read within this; longer means another process holds the other end. */
+/** How long to read what a dead VMM left in its pipes; more means that another process holds the other end. */
 const DRAIN_LIMIT_MS = 1000;
 const METRICS_TIMEOUT_MS = 2000;
-/** The first line may be the rest of one that was cut while nobody read. */
+/** The first line may be the rest of a line that was cut while no daemon read. */
 const METRICS_ATTEMPTS = 2;
 
 /** One running Firecracker under this daemon's control. */
@@ -33,7 +33,7 @@ export class FirecrackerMachineControl implements Machine {
   readonly #evidence: ExitEvidence = { terminated: false, shutdownAsked: false };
   #process: ProcessIdentity | undefined;
   #api: ApiClient | undefined;
-  /** What the disks have when they are not held. */
+  /** The limits of the disks while they are not held. */
   #diskLimit: TransferLimit = {};
   readonly #outputs: LoggedOutput[] = [];
   #metrics: MetricsPipe | undefined;
@@ -54,7 +54,7 @@ export class FirecrackerMachineControl implements Machine {
     throw this.#failure('has no process');
   }
 
-  /** Opens this side of the pipes and of the guest's connections, before there is a process or after a restart. */
+  /** Opens this side of the pipes and of the guest's connections, before the process exists or after a restart. */
   async listen(): Promise<void> {
     const paths = this.#launch.paths(this.#spec);
     this.#keep(paths.log, this.#spec.vmmLogPath);
@@ -69,7 +69,7 @@ export class FirecrackerMachineControl implements Machine {
     this.#outputs.push(logOutput(this.#host.openFifo(pipePath), log));
   }
 
-  /** Takes the connection over and starts to wait for the end. @param child its exit, when this daemon is the parent */
+  /** Takes over the connection and begins to wait for the end. @param child its exit, if this daemon is the parent */
   attach(process: ProcessIdentity, api: ApiClient, child?: Promise<ProcessStatus>): void {
     this.#process = process;
     this.#api = api;
@@ -85,7 +85,7 @@ export class FirecrackerMachineControl implements Machine {
     await this.#send({ method: 'PUT', path: '/actions', body: { action_type: 'SendCtrlAltDel' } });
   }
 
-  /** Ends Firecracker at once; it has nothing to save, since writes of a durable disk are in the page cache already. */
+  /** Ends Firecracker at once; it has nothing to save, because writes to a durable disk are already in the page cache. */
   async terminate(): Promise<void> {
     const { pid } = this.process;
     this.#evidence.terminated = true;
@@ -97,7 +97,7 @@ export class FirecrackerMachineControl implements Machine {
     await this.#send({ method: 'PATCH', path: '/vm', body: { state: 'Paused' } });
   }
 
-  /** The guest's side of open connections is gone by then, and nobody would tell this side. */
+  /** The guest has closed its side of open connections, and nothing would tell this side. */
   async resume(): Promise<void> {
     const [refused, resume] = resumeRequests();
     await this.#send(refused).catch((error: unknown) => {
@@ -158,7 +158,7 @@ export class FirecrackerMachineControl implements Machine {
 
   async #finish(status: ProcessStatus | undefined): Promise<void> {
     await Promise.race([Promise.all(this.#outputs.map(({ ended }) => ended)), sleep(DRAIN_LIMIT_MS)]);
-    // Whoever knows may be out of reach; then the reason stays unknown.
+    // The program that knows may be unavailable; then the reason stays unknown.
     const told = status ?? (await this.#launch.status(this.#spec).catch(() => undefined));
     if (told !== undefined) this.#evidence.status = told;
     this.detach();

@@ -1,10 +1,10 @@
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** One line has about 10 KiB; what is longer belongs to a broken peer and is dropped. */
+/** One line has about 10 KiB; a longer one is from a broken peer, and is dropped. */
 const MAX_LINE_BYTES = 256 * 1024;
 
-/** Reads the metrics that the VMM writes as lines of JSON, every minute and when asked; the last line is all that is kept. */
+/** Reads the metrics that the VMM writes as lines of JSON, every minute and on request; only the last line is kept. */
 export class MetricsPipe {
   readonly #pipe: Socket;
   #rest = '';
@@ -18,7 +18,7 @@ export class MetricsPipe {
     pipe.unref();
   }
 
-  /** @returns the next whole line, or undefined when none comes in time; ask the VMM for it after this call */
+  /** @returns the next whole line, or undefined if none comes in time; ask the VMM for it after this call */
   next(timeoutMs: number): Promise<Record<string, unknown> | undefined> {
     this.#next ??= Promise.withResolvers();
     return Promise.race([this.#next.promise, sleep(timeoutMs, undefined, { ref: false })]);
@@ -34,7 +34,7 @@ export class MetricsPipe {
     for (const line of lines) this.#line(line);
   }
 
-  /** A pipe that nobody read was full and so cut a line; what does not parse is the rest of one. */
+  /** A pipe without a reader gets full, which cuts a line; what does not parse is the rest of such a line. */
   #line(line: string): void {
     let value: unknown;
     try {

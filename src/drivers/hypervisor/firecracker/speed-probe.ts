@@ -2,9 +2,9 @@ import { join } from 'node:path';
 import type { Host } from '../../../host/host.ts';
 import { boundProbe } from '../probe-limit.ts';
 
-/** Rounds of the loop whose time is taken: 2 million instructions, half a millisecond on hardware. */
+/** Rounds of the measured loop: 2 million instructions, half a millisecond on hardware. */
 export const PROBE_ROUNDS = 1_000_000;
-/** Below this it is fast whatever the start took, which is 25 ms on hardware. */
+/** Below this it is fast, however long the start took (25 ms on hardware). */
 const SURELY_FAST_MS = 150;
 const START_LIMIT_MS = 30_000;
 const LOOP_LIMIT_MS = 5000;
@@ -13,18 +13,18 @@ const LOAD_ADDRESS = 0x1000000;
 const ELF_HEADER_BYTES = 64;
 const PROGRAM_HEADER_BYTES = 56;
 
-/** How long a machine takes that does nothing, and how much longer with the loop; or why one did not end properly. */
+/** The duration of a machine that does nothing, and how much longer it takes with the loop; or why one did not end properly. */
 export type SpeedProbe = { startMs: number; loopMs: number } | { failure: string };
 
 /**
- * @returns whether the loop ran at the speed of hardware. Where starting alone takes seconds, as inside an emulated host, it
- *   also differs by tenths; paravirtual KVM took 1.2 s for the loop and 25 ms for the start.
+ * @returns whether the loop ran at the speed of hardware. If the start alone takes seconds, as inside an emulated host, it also varies by
+ * tenths; paravirtual KVM took 1.2 s for the loop and 25 ms for the start.
  */
 export function isFast({ startMs, loopMs }: { startMs: number; loopMs: number }): boolean {
   return loopMs <= Math.max(SURELY_FAST_MS, startMs / 2);
 }
 
-/** @returns a kernel for Firecracker that counts down and resets through the keyboard controller, which ends it with status 0. */
+/** @returns a kernel for Firecracker that counts down and resets through the keyboard controller, which ends Firecracker with status 0 */
 export function probeKernel(rounds: number): Buffer {
   const count = Buffer.alloc(4);
   count.writeUInt32LE(rounds);
@@ -62,8 +62,8 @@ export function bareKernel(instructions: readonly number[]): Buffer {
 }
 
 /**
- * Lets Firecracker itself run the loop, so that nothing stands between the answer and what VMs will meet. A
- * slow answer is asked for twice, since a busy host gives it too.
+ * Runs the loop in Firecracker itself, so that the result holds for VMs. A slow result is measured twice, because a busy host also causes
+ * it.
  * @param directory private, existing
  */
 export async function probeSpeed(host: Host, program: string, directory: string): Promise<SpeedProbe> {

@@ -1,21 +1,21 @@
 import type { MachineExit } from '../contract.ts';
 import { type ProcessStatus, isForbiddenCall } from '../process-end.ts';
 
-/** What the guest said on the way out: a reset is all that the VMM sees. */
+/** What the guest said before the reset: the VMM only sees a reset. */
 export type LastWord = 'poweroff' | 'reboot';
 
-/** What is known about an end. */
+/** What is known about the end of a VMM. */
 export type ExitEvidence = {
   /** Whether this driver ended it. */
   terminated: boolean;
-  /** Whether this driver pressed Ctrl-Alt-Del, the only way to ask, which a guest answers with a reboot. */
+  /** Whether this driver pressed Ctrl-Alt-Del, its only way to ask; the guest answers with a reboot. */
   shutdownAsked: boolean;
   lastWord?: LastWord;
-  /** Exit status, when the daemon is the parent. */
+  /** Exit status, if the daemon is the parent. */
   status?: ProcessStatus;
 };
 
-/** It takes the signal of a forbidden system call and ends by itself; a filter that kills leaves it no time to. */
+/** The VMM handles the signal of a forbidden system call and exits; a filter that kills the process leaves no time for that. */
 const BAD_SYSCALL = 148;
 
 /** Exit statuses of Firecracker (FcExitCode in src/vmm/src/lib.rs). */
@@ -33,7 +33,7 @@ const MEANINGS: Record<number, string> = {
   157: 'it met an instruction that this processor does not have (SIGILL)',
 };
 
-/** @returns how a process ended, in words. */
+/** @returns how a process ended, in words */
 export function describeStatus({ exitCode, signal }: ProcessStatus): string {
   if (signal !== null) return `ended by ${signal}`;
   const meaning = exitCode === null ? undefined : MEANINGS[exitCode];
