@@ -5,13 +5,13 @@ import { type TestContext, describe, test } from 'node:test';
 import { BangerError } from '../../model/errors.ts';
 import type { AgentChannel, Hypervisor, Machine, MachineSpec } from './contract.ts';
 
-/** What the suite needs to try a driver. */
+/** What the suite needs to test a driver. */
 export type HypervisorBench = {
   /** A driver as a new daemon would make it; all of them see the same machines. */
   createDriver(): Hypervisor;
   /** A bootable machine in a fresh private directory, removed with the test. */
   createSpec(t: TestContext): MachineSpec;
-  /** How long a guest may take until its agent answers. */
+  /** How long the guest agent may take to answer. */
   bootLimitMs: number;
   /** Whether the guest obeys `requestShutdown`; an initramfs without init does not. */
   obeysShutdown: boolean;
@@ -77,7 +77,7 @@ function describeAgentChannels(bench: HypervisorBench): void {
     first.release();
     const reused = await machine.openAgentChannel(limit());
     assert.match(await askHealth(reused), /^HTTP\/1\.1 200 /);
-    // Cut in the middle of a request, so that the next caller can only be served after a new handshake.
+    // Stop in the middle of a request, so that only a new handshake can serve the next caller.
     second.stream.write('GET /healthz HT');
     second.destroy();
     reused.destroy();

@@ -4,20 +4,20 @@ import { BangerError } from '../../model/errors.ts';
 
 export type ControlSocketOptions = {
   signal?: AbortSignal;
-  /** When given, a socket that is not there yet is tried again as long as this says so. */
+  /** If given, a missing socket is tried again as long as this returns true. */
   retryWhile?: () => boolean;
 };
 
 type Control = ControlSocketOptions & {
   connect(path: string): Socket;
-  /** For people, such as "the API socket of Firecracker". */
+  /** The name for people, such as "the API socket of Firecracker". */
   what: string;
   retryMs: number;
-  /** Of performance.now(): not tried again after it. */
+  /** A time of performance.now(), after which there are no more attempts. */
   deadline: number;
 };
 
-/** Connects to the socket of a VMM, which makes it a while after its start. @throws VMM_FAILED */
+/** Connects to the socket of a VMM, which appears a while after the VMM's start. @throws VMM_FAILED */
 export async function openControlSocket(path: string, { connect, what, retryMs, deadline, signal, retryWhile }: Control): Promise<Socket> {
   for (;;) {
     const socket = connect(path);

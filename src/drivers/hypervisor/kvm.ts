@@ -1,11 +1,11 @@
 export const KVM_DEVICE = '/dev/kvm';
 
-/** @returns whether the processor says that it can run guests; a hint, since a host may hide it or claim it in vain. */
+/** @returns whether the processor claims to support guests. This is only a hint: a host may hide the flag or claim it in vain. */
 export function hasVirtualisationFlag(cpuinfo: string): boolean {
   return /^flags\s*:.*\b(vmx|svm)\b/m.test(cpuinfo);
 }
 
-/** @returns why /dev/kvm cannot be opened, and what mends it. @param problem errno name, e.g. ENOENT */
+/** @returns why /dev/kvm cannot be opened, and the remedy. @param problem errno name, e.g. ENOENT */
 export function explainKvmProblem(problem: string, hasCpuFlag: boolean): { reason: string; remedy: string } {
   if (problem !== 'ENOENT') {
     return {

@@ -1,20 +1,22 @@
 import type { Socket } from 'node:net';
 
-/** The log and its predecessor take at most twice this. */
+/** The log and its predecessor together take at most twice this. */
 export const OUTPUT_LOG_BYTES = 1024 ** 2;
-/** A guest that prints faster than this is not read for the rest of the second, so that it cannot wear out disk or daemon. */
+/**
+ * If a guest prints faster than this, banger does not read for the rest of the second, so that the output cannot wear out disk or daemon.
+ */
 const BYTES_PER_SECOND = 1024 ** 2;
 
-/** What a VMM or its guest prints, on its way to a log. */
+/** Copies the output of a VMM or its guest to a log. */
 export type LoggedOutput = {
-  /** Settles when the VMM has closed its end and all of it is in the log. */
+  /** Settles once the VMM has closed its end and all output is in the log. */
   readonly ended: Promise<void>;
   close(): void;
 };
 
 /**
- * Writes what is printed to a log that bounds itself.
- * @param output where it comes from; need not be connected yet
+ * Writes output to a log of bounded size.
+ * @param output the source; need not be connected yet
  */
 export function logOutput(output: Socket, log: { write(chunk: Uint8Array): void; close(): void }): LoggedOutput {
   let timer: NodeJS.Timeout | undefined;

@@ -1,25 +1,25 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ProcessIdentity } from '../../model/vm.ts';
 
-/** How often a process is looked at that this daemon did not start and whose socket still says nothing. */
+/** The polling interval for a process that is not a child of this daemon, while its socket stays open. */
 const WATCH_INTERVAL_MS = 1000;
-/** For this long after its socket closed a VMM is surely only ending; longer means that the daemon let go of it. */
+/** For this long after its socket closed, a VMM is certainly only ending; longer means that the daemon closed the socket. */
 const ENDING_MS = 1000;
 const ENDING_INTERVAL_MS = 10;
-/** The status of a dead child arrives within a turn of the event loop. */
+/** The status of a dead child arrives within one turn of the event loop. */
 const STATUS_LIMIT_MS = 200;
 
-/** What this needs of the Host. */
+/** What this file needs of the Host. */
 type ProcessTable = { isAlive(identity: ProcessIdentity): boolean };
 
 export type ProcessStatus = { exitCode: number | null; signal: NodeJS.Signals | null };
 
-/** @returns whether the kernel ended it for a system call that its filter forbids (seccomp(2)); a VMM may tell so in its own way */
+/** @returns whether the kernel ended it for a forbidden system call (seccomp(2)); a VMM may report such an end in its own way */
 export function isForbiddenCall({ signal }: ProcessStatus): boolean {
   return signal === 'SIGSYS';
 }
 
-/** One that cannot be looked at, as when the daemon has too many files open, is not taken for dead. */
+/** A process that cannot be examined, for example because the daemon has too many files open, does not count as dead. */
 function mayLive(processes: ProcessTable, identity: ProcessIdentity): boolean {
   try {
     return processes.isAlive(identity);
@@ -29,11 +29,11 @@ function mayLive(processes: ProcessTable, identity: ProcessIdentity): boolean {
 }
 
 /**
- * Waits for the end of a VMM: a closed control socket announces it, the process table confirms it, and the status comes
- * only to the daemon that started it.
+ * Waits for the end of a VMM. A closed control socket announces it, the process table confirms it, and only the daemon that started the VMM
+ * gets the status.
  * @param processes the Host
- * @param ownChild the exit of the child, when this daemon is the parent
- * @returns the status, when it can be had
+ * @param ownChild the exit of the child, if this daemon is the parent
+ * @returns the status, if available
  */
 export async function waitForVmmExit(
   processes: ProcessTable,

@@ -7,7 +7,7 @@ import { type FakeGuest, serveAgent } from './guest.ts';
 export const CHANNEL_COUNT = 16;
 const POLL_MS = 5;
 
-/** Channels to a simulated guest: as many as virtio-serial ports, kept connected when given back. */
+/** Channels to a simulated guest: as many as virtio-serial ports; returned channels stay connected. */
 export class FakeChannels {
   readonly #guest: FakeGuest;
   readonly #answers: () => boolean;
@@ -15,14 +15,14 @@ export class FakeChannels {
   readonly #over = new AbortController();
   #idle: Duplex[] = [];
 
-  /** @param answers whether the guest answers at the moment */
+  /** @param answers whether the guest answers at present */
   constructor(guest: FakeGuest, exited: Promise<MachineExit>, answers: () => boolean) {
     this.#guest = guest;
     this.#answers = answers;
     void exited.then(() => this.close());
   }
 
-  /** @throws AGENT_UNREACHABLE when cancelled or when the machine ends */
+  /** @throws AGENT_UNREACHABLE if cancelled or if the machine ends */
   async open(signal: AbortSignal): Promise<AgentChannel> {
     const either = AbortSignal.any([signal, this.#over.signal]);
     while (!this.#answers() || (this.#idle.length === 0 && this.#open.size >= CHANNEL_COUNT)) {

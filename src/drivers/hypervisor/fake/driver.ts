@@ -4,7 +4,7 @@ import type { Hypervisor, Machine, MachineSpec } from '../contract.ts';
 import { CHANNEL_COUNT, FakeChannels } from './channels.ts';
 import type { FakeVmm, FakeWorld } from './world.ts';
 
-/** A VMM in memory for tests of everything above it: same contract, same protocol, milliseconds. */
+/** A VMM in memory, to test everything above it: the same contract and protocol, in milliseconds. */
 export function createFakeHypervisor({ host, world }: { host: Host; world: FakeWorld }): Hypervisor {
   const runningOf = (spec: MachineSpec): FakeVmm | undefined => world.machines.get(spec.runtimeDirectory);
   return {

@@ -14,7 +14,7 @@ const STUCK_MS = 5;
 
 export type Command =
   | { kind: 'exec'; argv: string[]; env: Record<string, string> }
-  /** Something that runs until the host closes it. */
+  /** A process that runs until the host closes it. */
   | { kind: 'stream'; start?: (stream: Duplex) => void; onData?: (stream: Duplex, data: Buffer) => void };
 
 type Outcome = { status: number; stdout?: string; stderr?: string; reason?: string };
@@ -88,7 +88,7 @@ function startProgram(command: Extract<Command, { kind: 'exec' }>, stream: Duple
   return { take, end };
 }
 
-/** The few commands a simulated guest knows. */
+/** The few commands of a simulated guest. */
 function runBuiltin(name: string, args: string[], env: Record<string, string>): Outcome {
   if (name === 'true') return { status: 0 };
   if (name === 'false') return { status: 1 };

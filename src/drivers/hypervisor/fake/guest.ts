@@ -6,38 +6,38 @@ type GuestFile = { content: Buffer; mode: number };
 
 export type GuestPort = { protocol: 'tcp' | 'udp'; address: string; port: number; pid: number; process: string; command: string };
 
-/** What a simulated guest is and remembers; tests look into it and change it. */
+/** The state of a simulated guest; tests read and change it. */
 export type FakeGuest = {
   bootId: string;
   hostname: string;
   init: 'starting' | 'running' | 'degraded' | 'maintenance';
-  /** The members of every POST /personalize, the latest of each. */
+  /** The members of every POST /personalize; the last value of each. */
   personalization: Record<string, unknown> | undefined;
   files: Map<string, GuestFile>;
   ports: GuestPort[];
-  /** What answers CONNECT to a guest port; gets each piece the host sends and says what to send back. */
+  /** The reply to CONNECT to a guest port: gets each piece that the host sends and returns the answer. */
   services: Map<number, (data: Buffer) => Buffer>;
   openSessions: number;
-  /** The body of its answer to POST /personalize, when it has one. */
+  /** The body of the reply to POST /personalize, if it has one. */
   troubles: unknown;
   isDiskFull: boolean;
-  /** Commands take nothing of what they are sent. */
+  /** Commands read none of their input. */
   isStdinStuck: boolean;
-  /** How far its clock is from the host's, milliseconds; undefined until it is set. */
+  /** The offset of its clock from the host's, milliseconds; undefined until it is set. */
   clockOffsetMs: number | undefined;
   /** Whether an NTP program keeps it. */
   isClockKept: boolean;
-  /** How often the host looked at it. */
+  /** How often the host read the clock. */
   clockReadings: number;
-  /** The host's sessions that hear when it is set. */
+  /** The host's sessions that hear when the clock is set. */
   watchers: Set<Duplex>;
-  /** Every order to move the clock, as it came. */
+  /** Every order to change the clock, as it came. */
   clockOrders: Record<string, unknown>[];
   /** Called by POST /poweroff. */
   onPoweroff: (reboot: boolean) => void;
 };
 
-/** What lies on its root file system. */
+/** The files of its root file system. */
 const FILES: Readonly<Record<string, string>> = {
   '/var/lib/dpkg/status': 'Package: dpkg\n',
   '/etc/environment': 'LANG=C.UTF-8\n',
@@ -47,7 +47,7 @@ const FILES: Readonly<Record<string, string>> = {
   '/etc/apt/apt.conf.d/01autoremove': '',
 };
 
-/** @returns a guest that has just come up in the initramfs. */
+/** @returns a guest that is in the initramfs */
 export function createFakeGuest(bootId: string, onPoweroff: (reboot: boolean) => void): FakeGuest {
   return {
     bootId,
@@ -125,7 +125,7 @@ function writeReply(stream: Duplex, reply: Reply): void {
   stream.write(Buffer.concat([Buffer.from(`HTTP/1.1 ${reply.status} Reply\r\n${headers.join('')}\r\n`), body]));
 }
 
-/** @returns what to run, an error reply, or undefined for a request that is no session. */
+/** @returns the session to run, an error reply, or undefined for a request that begins no session */
 function startSession(request: Request, guest: FakeGuest): Command | Reply | undefined {
   if (request.isTunnel) return startTunnel(request.path, guest);
   if (request.method === 'GET' && request.path === '/ports/watch') {
@@ -141,7 +141,7 @@ function startSession(request: Request, guest: FakeGuest): Command | Reply | und
   return { kind: 'exec', argv: readScript(argv, guest), env: { HOSTNAME: guest.hostname, ...env } };
 }
 
-/** A FILE with `#!` says by whom it is run, `/bin/sh FILE` is what that file says, `/bin/sh -c mkdir …` a shell that has done it. */
+/** Runs a FILE with `#!` by that program, `/bin/sh FILE` by the file's content, and `/bin/sh -c mkdir …` as a shell that succeeds. */
 function readScript(argv: string[], guest: FakeGuest): string[] {
   const interpreter = /^#!(.*)/.exec(guest.files.get(argv[0] ?? '')?.content.toString('utf8') ?? '')?.[1];
   if (interpreter !== undefined) return ['echo', `run by ${interpreter}`];

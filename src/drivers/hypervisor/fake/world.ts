@@ -3,38 +3,38 @@ import type { ProcessIdentity } from '../../../model/vm.ts';
 import type { MachineExit, MachineSpec } from '../contract.ts';
 import { type FakeGuest, createFakeGuest } from './guest.ts';
 
-/** Ways in which a fake machine misbehaves. */
+/** Ways in which a fake machine fails. */
 export type FakeFault =
   | 'fail-at-start'
-  /** `start` returns only when it is cancelled. */
+  /** `start` returns only once it is cancelled. */
   | 'hang-at-start'
   | 'die-after-start'
   | 'never-answer-agent'
-  /** The guest never answers, and the driver recognises it. */
+  /** The guest never answers, and the driver notices it. */
   | 'hang-in-boot'
   | 'ignore-shutdown'
-  /** Nobody listens in the guest, and its init has given up. */
+  /** Nothing listens in the guest, and its init has given up. */
   | 'no-services'
-  /** Nothing can be written to the guest's disk. */
+  /** The guest cannot write to its disk. */
   | 'full-guest'
-  /** The control connection of a running machine does not answer, so that it cannot be adopted. */
+  /** The control connection of a running machine does not answer, so the machine cannot be adopted. */
   | 'refuse-adoption';
 
-/** One simulated VMM process; it lives in the world, not in the driver, as a real one outlives the daemon. */
+/** One simulated VMM process. It lives in the world, not in the driver, because a real one outlives the daemon. */
 export type FakeVmm = {
   spec: MachineSpec;
   process: ProcessIdentity;
   guest: FakeGuest;
-  /** Its vCPUs stand still, and so does the guest. */
+  /** The vCPUs are paused, and with them the guest. */
   paused: boolean;
-  /** Set by a test: whether the guest stands still because a write found the host's disk full. */
+  /** Set by a test: whether a write paused the guest because the host's disk is full. */
   setDiskFull(isFull: boolean): void;
-  /** Whom the driver of the present daemon tells of it. */
+  /** The listener of the present daemon's driver. */
   fullDiskListener: ((isFull: boolean) => void) | undefined;
   resumeListener: (() => void) | undefined;
   isDiskFull: boolean;
   bootHung: boolean;
-  /** By SIGSTOP: the VMM itself does not answer either. */
+  /** After SIGSTOP: the VMM itself does not answer either. */
   hung: boolean;
   exit: MachineExit | undefined;
   readonly exited: Promise<MachineExit>;
@@ -42,20 +42,20 @@ export type FakeVmm = {
   end(exit: MachineExit): void;
 };
 
-/** The host as far as fake machines are concerned. Hand the same world to a second driver to play a daemon restart. */
+/** The host of fake machines. Pass the same world to a second driver to simulate a restart of the daemon. */
 export type FakeWorld = {
   /** Running machines by runtime directory. */
   readonly machines: Map<string, FakeVmm>;
-  /** Makes every machine of this name (`*`: all) misbehave from now on. */
+  /** Makes every machine of this name (`*`: all) fail from now on. */
   inject(vmName: string, fault: FakeFault): void;
   heal(vmName: string, fault: FakeFault): void;
   has(vmName: string, fault: FakeFault): boolean;
-  /** What guests of a VM answer to the next POST /personalize that is not 204, by the VM's name. */
+  /** The reply of a VM's guest to the next POST /personalize that is not 204, by the VM's name. */
   readonly troubles: Map<string, unknown>;
   spawn(spec: MachineSpec): FakeVmm;
 };
 
-/** Above the kernel's largest pid (2^22), so that no real process is ever meant. */
+/** Above the kernel's largest pid (2^22), so that it is never a real process. */
 const FIRST_PID = 5_000_000;
 
 export function createFakeWorld(): FakeWorld {
