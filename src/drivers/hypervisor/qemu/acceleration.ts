@@ -7,19 +7,19 @@ import { measureTscKhz, preferExact } from './clock-probe.ts';
 import { SPEED_PROBE_STATUS, speedProbeFirmware } from './probe-programs.ts';
 import { given } from '../../../lib/given.ts';
 
-/** Processor time. On a slow host starting QEMU alone may take longer; then as long as KVM may take to count as fast. */
+/** CPU time. On a slow host, starting QEMU alone may take longer than this. Then the limit is what KVM may take to count as fast. */
 const KVM_LIMIT_MS = 1000;
 /** Emulation always works in the end; a busy host may be slow to start QEMU. */
 const PROGRAM_LIMIT_MS = 20_000;
-/** A busy host makes any single run slow, and would be without KVM until it boots again. */
+/** A busy host makes any single run slow. Judged by one, the host would be without KVM until it boots again. */
 const ROUNDS = 4;
-/** Below this KVM is fine whatever TCG took: starting QEMU alone takes 20 to 30 ms. */
+/** Below this KVM is fine, whatever TCG took: starting QEMU alone takes 20 to 30 ms. */
 const SURELY_FAST_MS = 120;
 
-/** How long the same small program took; undefined: it did not end properly within its limit. */
+/** The duration of the same small program; undefined if it did not end properly within its limit. */
 export type SpeedProbe = { kvmMs?: number; tcgMs?: number };
 
-/** What was measured about this host, with the key of what it was measured on. */
+/** The measurements of this host, with the key of what they depend on. */
 export type Acceleration = {
   key: string;
   kvm: Finding;
@@ -27,13 +27,13 @@ export type Acceleration = {
   tscKhz?: number;
 };
 
-/** @returns whether a probe shows KVM to run an ordinary kernel at an ordinary speed. */
+/** @returns whether a probe shows that KVM runs an ordinary kernel at an ordinary speed */
 export function isKvmFast(probe: SpeedProbe): boolean {
   if (probe.kvmMs === undefined) return false;
   return probe.kvmMs <= SURELY_FAST_MS || (probe.tcgMs !== undefined && probe.kvmMs <= 2 * probe.tcgMs);
 }
 
-/** @returns the finding on /dev/kvm from facts already gathered. @param hasCpuFlag vmx or svm in /proc/cpuinfo */
+/** @returns the finding on /dev/kvm, from facts that were gathered before. @param hasCpuFlag vmx or svm in /proc/cpuinfo */
 export function judgeKvm(facts: { problem?: string; probe?: SpeedProbe; hasCpuFlag: boolean }): Finding {
   const name = 'kvm';
   if (facts.problem !== undefined) {
@@ -48,7 +48,7 @@ export function judgeKvm(facts: { problem?: string; probe?: SpeedProbe; hasCpuFl
   return { name, level: 'warn', reason, remedy: 'use a host with hardware or nested virtualisation for full speed' };
 }
 
-/** @returns after what time KVM is given up. */
+/** @returns after how long KVM is given up */
 function kvmLimitMs(tcgMs: number | undefined): number {
   return Math.max(KVM_LIMIT_MS, Math.round(2 * (tcgMs ?? 0)));
 }
@@ -57,12 +57,12 @@ function describeMs(milliseconds: number | undefined, limitMs: number): string {
   return milliseconds === undefined ? `more than ${limitMs} ms or failed` : `${Math.round(milliseconds)} ms`;
 }
 
-/** Probes that are under way, by cache: two at once would slow each other down and so be judged wrongly. */
+/** Running probes, by cache: two at once would slow each other down and give wrong results. */
 const underWay = new Map<string, Promise<Acceleration>>();
 
 /**
- * Finds out once per host boot, QEMU and /dev/kvm what this host can do; later calls read the answer from `cachePath`.
- * Not cancelled by any caller, as others may wait for the same answer; it takes a few seconds at most.
+ * Measures once per host boot, QEMU and /dev/kvm what this host can do; later calls read the result from `cachePath`.
+ * No caller can cancel it, because others may wait for the same result; it takes a few seconds at most.
  * @param qemuPath absolute
  */
 export function learnAcceleration(host: Host, qemuPath: string, cachePath: string): Promise<Acceleration> {
@@ -88,7 +88,7 @@ async function learn(host: Host, qemuPath: string, cachePath: string): Promise<A
     const kvm = judgeKvm({ ...given({ problem, probe }), hasCpuFlag });
     const measured = await measureTscKhz(host, qemuPath, directory);
     const learned = { key, kvm, ...(measured === undefined ? {} : { tscKhz: preferExact(measured, cpuinfo) }) };
-    // What a starved probe found is good for this once only.
+    // The result of a starved probe counts only once.
     if (measured !== undefined) await host.writeFileAtomic(cachePath, JSON.stringify(learned));
     return learned;
   } finally {
@@ -134,7 +134,7 @@ async function probeSpeed(host: Host, qemuPath: string, directory: string): Prom
     const tcgMs = await timed('tcg', PROGRAM_LIMIT_MS);
     const kvmMs = await timed('kvm', kvmLimitMs(tcgMs));
     best = { ...given({ kvmMs: least(best.kvmMs, kvmMs), tcgMs: least(best.tcgMs, tcgMs) }) };
-    // What never ended is not asked again: a hanging KVM costs its whole limit each time.
+    // A probe that never ended is not run again: a hanging KVM takes its whole limit each time.
     if (kvmMs === undefined) break;
   }
   return best;

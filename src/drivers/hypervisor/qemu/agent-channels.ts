@@ -6,11 +6,11 @@ import { BangerError } from '../../../model/errors.ts';
 import type { AgentChannel } from '../contract.ts';
 import { given } from '../../../lib/given.ts';
 
-/** A caller beyond this many waiting ones is refused: something never gives its channels back. */
+/** Refuses callers beyond this many waiting ones: some caller never returns its channels. */
 const MAX_WAITING = 256;
-/** Noise that is read past before the answer to BANGER-SYNC; more comes from a guest that does not play along. */
+/** How much to skip before the reply to BANGER-SYNC; more comes from a guest that does not follow the protocol. */
 const MAX_DISCARDED_BYTES = 4 * 1024 ** 2;
-/** docs/agent-protocol.md: a used channel must answer within this, or is connected anew. */
+/** docs/agent-protocol.md: a used channel must answer within this time, or is connected again. */
 const FIRST_ANSWER_MS = 1000;
 const MAX_ANSWER_MS = 8000;
 const FIRST_PAUSE_MS = 100;
@@ -21,27 +21,27 @@ type Port = {
   /** Connected, synchronised and unused. */
   idle?: { socket: Socket; stop: () => void };
   busy: boolean;
-  /** Nothing was ever sent on it since the guest's power-on: the answer comes whenever the guest is up. */
+  /** Nothing was sent on it since the guest's power-on: the reply comes whenever the guest is up. */
   fresh: boolean;
   lastClosedAt: number;
 };
 
 type Waiting = { grant(port: Port): void };
 
-/** The pool of a machine's virtio-serial ports; each is one Unix socket that QEMU serves to one client at a time. */
+/** The pool of a machine's virtio-serial ports. Each is a Unix socket that QEMU serves to one client at a time. */
 export class AgentChannels {
   readonly #ports: Port[];
   readonly #waiting: Waiting[] = [];
   readonly #closed = new AbortController();
 
-  /** @param fresh whether the guest is only now being powered on */
+  /** @param fresh whether the guest is being powered on now */
   constructor(paths: readonly string[], fresh: boolean) {
     this.#ports = paths.map((path) => ({ path, busy: false, fresh, lastClosedAt: 0 }));
   }
 
   /**
-   * Takes a port, connects and synchronises it, and hands it out.
-   * @throws AGENT_UNREACHABLE when cancelled, closed, or when too many callers wait already
+   * Takes a port, connects and synchronises it, and returns it.
+   * @throws AGENT_UNREACHABLE if cancelled, closed, or if too many callers wait already
    */
   async open(signal: AbortSignal): Promise<AgentChannel> {
     const either = AbortSignal.any([signal, this.#closed.signal]);
@@ -56,7 +56,7 @@ export class AgentChannels {
     }
   }
 
-  /** Lets go of every idle connection and refuses all callers; channels in use end with their machine. */
+  /** Closes every idle connection and refuses all callers; channels in use end with their machine. */
   close(): void {
     this.#closed.abort();
     for (const port of this.#ports) {
@@ -68,7 +68,7 @@ export class AgentChannels {
   #take(signal: AbortSignal): Promise<Port> {
     if (signal.aborted) return Promise.reject(unreachable('the wait for the guest ended'));
     const free = this.#ports.filter((port) => !port.busy);
-    // A connected one needs no handshake; of the others the one closed longest ago has surely been noticed by the guest.
+    // A connected port needs no handshake. Of the others, the guest has most certainly noticed the end of the one closed longest ago.
     const port = free.find((candidate) => candidate.idle !== undefined) ?? free.sort((a, b) => a.lastClosedAt - b.lastClosedAt)[0];
     if (port !== undefined) {
       port.busy = true;
@@ -123,7 +123,7 @@ export class AgentChannels {
     return { stream: socket, release: () => finish(true), destroy: () => finish(false) };
   }
 
-  /** Keeps the connection for the next caller; whatever the guest sends unasked costs it the connection. */
+  /** Keeps the connection for the next caller. If the guest sends anything before a request, the connection is closed. */
   #park(port: Port, socket: Socket): void {
     const drop = (): void => {
       socket.destroy();
@@ -142,7 +142,7 @@ export class AgentChannels {
   }
 }
 
-/** Connects until the guest has answered; a fresh port waits on one connection, a used one is connected anew. */
+/** Connects until the guest has answered. A fresh port waits on one connection; a used one is connected again. */
 async function synchronise(port: Port, signal: AbortSignal): Promise<Socket> {
   let answerMs = FIRST_ANSWER_MS;
   let pauseMs = FIRST_PAUSE_MS;
@@ -171,7 +171,7 @@ async function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
 /** One connection and one BANGER-SYNC. @returns the paused socket in HTTP state, or undefined */
 function attempt(path: string, signal: AbortSignal): Promise<Socket | undefined> {
   const socket = connectOwnSocket(path);
-  // Every later failure shows as `close`; without a listener an error would end the daemon.
+  // Every later failure shows as `close`; without a listener, an error would end the daemon.
   socket.on('error', () => undefined);
   const line = `BANGER-SYNC ${randomBytes(8).toString('hex')}\n`;
   socket.write(line);
@@ -199,8 +199,8 @@ function attempt(path: string, signal: AbortSignal): Promise<Socket | undefined>
 }
 
 /**
- * Looks for the answer in a stream that may begin with the rest of an older session.
- * @returns a function that says true once the line ends the stream, false when this will never be, undefined to go on
+ * Looks for the reply in a stream that may begin with the rest of an older session.
+ * @returns a function that returns true once the line ends the stream, false if it never will, undefined to continue
  */
 export function answerSearch(line: string): (chunk: Buffer) => boolean | undefined {
   const wanted = Buffer.from(line);
@@ -209,7 +209,7 @@ export function answerSearch(line: string): (chunk: Buffer) => boolean | undefin
   return (chunk) => {
     const seen = Buffer.concat([tail, chunk]);
     const at = seen.indexOf(wanted);
-    // In HTTP state the agent is silent until asked, so bytes after the answer are a violation.
+    // In HTTP state the guest agent sends nothing before a request, so bytes after the reply break the protocol.
     if (at >= 0) return at + wanted.length === seen.length;
     discarded += chunk.length;
     if (discarded > MAX_DISCARDED_BYTES) return false;

@@ -1,9 +1,9 @@
-/** Gives back what was taken; idempotent. */
+/** Returns a place; idempotent. */
 export type Release = () => void;
 
 /**
- * Lets so many boots run at once and the others wait for their turn, the first the first: a guest measures its clocks while it boots, and
- * one that must share its processor with many others measures nonsense.
+ * Limits how many guests boot at once; the others wait in order. A guest measures its clocks while it boots, and measures nonsense if it
+ * shares its processor with many others.
  */
 export function createBootQueue(places: number) {
   const waiting: (() => void)[] = [];
@@ -22,8 +22,8 @@ export function createBootQueue(places: number) {
 
   return {
     /**
-     * @param onWait told when there is no place yet
-     * @returns at the caller's turn; the caller gives the place back when the guest is up, or its VMM has ended
+     * @param onWait called if no place is free yet
+     * @returns once it is the caller's turn; the caller returns the place when the guest is up, or its VMM has ended
      * @throws the reason of `signal`
      */
     async take(signal: AbortSignal, onWait: () => void): Promise<Release> {

@@ -1,42 +1,43 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** What the kernel says when it could not measure the timer of its processors (calibrate_APIC_clock of Linux). */
+/** The kernel's message if it could not measure the timer of its processors (calibrate_APIC_clock of Linux). */
 const NO_TIMER = /APIC frequency too slow, disabling apic timer|APIC timer disabled due to verification failure/;
-/** With one processor most guests boot without it, with more none does. */
+/** With one processor most guests boot without it; with more, none does. */
 const NO_TIMER_GRACE_MS = { one: 8000, more: 1000 };
-/** A line may be cut anywhere. */
+/** The input may split a line anywhere. */
 const KEPT_TEXT = 200;
 
 const LOOK_EVERY_MS = 1000;
-/** A guest that boots computes, or waits for a processor; one that does neither for so long waits for a tick that never comes. */
+/** A booting guest computes, or waits for a processor; a guest that does neither for this long waits for a tick that never comes. */
 const IDLE_MS = 8000;
 const IDLE_SHARE = 0.1;
-/** Of what the slowest boot of this daemon took so far. */
+/** A multiple of the slowest boot of this daemon so far. */
 const CPU_FACTOR = 4;
 /**
- * Processor time to a stage of the boot: `most` before a boot has shown what it takes, `least` however quick it was. Kernels warn on microvm
- * that there is no PCI, soon after they have started their processors: a host where others take 3 s to the agent sees that after 0.9 s.
+ * Processor time to a stage of the boot: `most` before any boot has shown how much it takes, `least` however quick a boot was. Kernels warn
+ * on microvm that there is no PCI, soon after they have started their processors: a host where others take 3 s to the guest agent sees that
+ * after 0.9 s.
  */
 export const STAGES = {
   firstWords: { most: 12_000, least: 4000 },
   agent: { most: 30_000, least: 10_000 },
 } as const;
 
-/** What a process has done since its start; undefined while it is stopped, or when that cannot be told. */
+/** What a process has used since its start; undefined while it is stopped, or if unknown. */
 export type Activity = { cpuMs: number; waitedMs: number };
 
 export type BootWatchOptions = {
   vcpuCount: number;
   activity(): Promise<Activity | undefined>;
-  /** Whether the VMM holds the guest. */
+  /** Whether the VMM has paused the guest. */
   isPaused(): boolean;
-  /** Fires when the agent has answered, or nobody waits for it any more. */
+  /** Fires once the guest agent has answered, or the caller no longer waits for it. */
   over: AbortSignal;
-  /** Default: the real one. */
+  /** Default: the real sleep. */
   time?: Time;
 };
 
-/** The monotonic clock, milliseconds; a wait ends early, with an error or not, when its signal fires. */
+/** The monotonic clock, milliseconds. A wait ends early, with an error or not, when its signal fires. */
 type Time = { now(): number; wait(ms: number, signal: AbortSignal): Promise<unknown> };
 
 const realTime: Time = {
@@ -44,14 +45,14 @@ const realTime: Time = {
   wait: (ms, signal) => sleep(ms, undefined, { signal, ref: false }),
 };
 
-/** Most processor time that boots took to each stage, for the limits of the next. */
+/** The most processor time that boots took to each stage, for the limits of the next ones. */
 export type BootExperience = { firstWords: number | undefined; agent: number | undefined };
 
 export const noExperience = (): BootExperience => ({ firstWords: undefined, agent: undefined });
 
-/** Recognises a boot that will never end, by what the guest prints and by what its VMM does. */
+/** Recognises a boot that will never end, from the guest's output and the VMM's processor time. */
 export class BootWatch {
-  /** Settles with what was seen, once; never when the agent answers. */
+  /** Settles once with what was seen; never if the guest agent answers. */
   readonly hung: Promise<string>;
   readonly #hung = Promise.withResolvers<string>();
   readonly #options: BootWatchOptions;
@@ -67,12 +68,12 @@ export class BootWatch {
     this.#time = options.time ?? realTime;
   }
 
-  /** Called when the guest's processors run. How long a VMM takes until then, from a cold disk for example, tells nothing of the guest. */
+  /** Call when the guest's processors run. The time until then, with a cold disk for example, says nothing about the guest. */
   begin(): void {
     void this.#look().catch(() => undefined);
   }
 
-  /** What the guest printed. */
+  /** Takes output of the guest. */
   readonly onOutput = (chunk: Uint8Array): void => {
     if (this.#options.over.aborted) return;
     if (this.#stage === 'firstWords') {
@@ -117,9 +118,9 @@ export class BootWatch {
     }
   }
 
-  /** Called when the agent has answered. */
+  /** Call when the guest agent has answered. */
   async learn(): Promise<void> {
-    // A kernel that says nothing shows how long others like it may be silent.
+    // A kernel that prints nothing shows how long others like it may be silent.
     await Promise.all([this.#stage === 'firstWords' ? this.#learn('firstWords') : undefined, this.#learn('agent')]);
   }
 
@@ -131,7 +132,7 @@ export class BootWatch {
 
 const CAME_TO = { firstWords: 'said nothing', agent: 'came to nothing' };
 
-/** @returns how long a boot may compute to a stage; a host is not as slow as it could be once a boot has shown it. */
+/** @returns how long a boot may compute until a stage. Once a boot has shown how fast this host is, the limit follows it. */
 export function cpuLimitMs(experience: BootExperience, stage: keyof BootExperience): number {
   const { most, least } = STAGES[stage];
   const known = experience[stage];

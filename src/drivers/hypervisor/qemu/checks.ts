@@ -9,7 +9,7 @@ import { given } from '../../../lib/given.ts';
 export type QemuSettings = {
   /** Name or absolute path of qemu-system-x86_64. */
   program: string;
-  /** `kvm` and `tcg` are taken as said, without judging. */
+  /** `kvm` and `tcg` are used without a test. */
   accelerator: 'auto' | 'kvm' | 'tcg';
   /** File that keeps measurements of this host until its next boot. */
   probeCachePath: string;
@@ -19,12 +19,12 @@ const REMEDY = 'sudo apt install qemu-system-x86';
 /** The first version whose microvm machine has ACPI devices with a second I/O APIC. */
 const OLDEST_MAJOR = 6;
 
-/** Where QEMU is and how it is going to run guests. */
+/** Where QEMU is, and how it will run guests. */
 export type QemuInstallation = { qemuPath: string; accelerator: 'kvm' | 'tcg'; acceleration: Acceleration };
 
 /**
  * @returns the program and the accelerator that `start` uses
- * @throws PREREQUISITE_MISSING when there is no QEMU
+ * @throws PREREQUISITE_MISSING if there is no QEMU
  */
 export async function locateQemu(host: Host, settings: QemuSettings): Promise<QemuInstallation> {
   const qemuPath = await host.findProgram(settings.program, host.commandEnvironment()['PATH'] ?? '');
@@ -36,7 +36,7 @@ export async function locateQemu(host: Host, settings: QemuSettings): Promise<Qe
   return { qemuPath, accelerator: settings.accelerator === 'auto' ? automatic : settings.accelerator, acceleration };
 }
 
-/** Everything `doctor` says about QEMU on this host. */
+/** All findings about QEMU on this host. */
 export async function checkQemu(host: Host, settings: QemuSettings, signal?: AbortSignal): Promise<HypervisorChecks> {
   const qemuPath = await host.findProgram(settings.program, host.commandEnvironment()['PATH'] ?? '');
   const printed = qemuPath === undefined ? undefined : await versionOf(host, qemuPath, signal);
@@ -72,7 +72,7 @@ async function versionOf(host: Host, qemuPath: string, signal: AbortSignal | und
   }
 }
 
-/** @returns whether what `--version` printed is a QEMU that will do. */
+/** @returns whether the output of `--version` is from a QEMU that banger supports */
 export function judgeProgram(program: string, printed: string | undefined): Finding {
   const name = 'qemu';
   if (printed === undefined) return { name, level: 'fail', reason: `${program} is not installed or does not start`, remedy: REMEDY };

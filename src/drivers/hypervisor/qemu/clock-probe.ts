@@ -6,19 +6,19 @@ import { connectOwnSocket } from '../../../lib/own-socket.ts';
 import { boundProbe } from '../probe-limit.ts';
 import { clockProbeFirmware } from './probe-programs.ts';
 
-/** Apart by this much, two readings that are each good to 0.1 ms give the frequency to 0.02 %. */
+/** At this distance, two readings that are each exact to 0.1 ms give the frequency to 0.02 %. */
 const BASE_LINE_MS = 600;
 const READINGS = 12;
 const READING_TIMEOUT_MS = 500;
-/** cpuinfo's figure is the TSC's own on most virtual hosts and exact there; elsewhere it is the core clock of the moment. */
+/** On most virtual hosts, cpuinfo has the exact frequency of the TSC; elsewhere it has the core clock of the moment. */
 const CPUINFO_TOLERANCE = 0.0005;
 
 type Reading = { ticks: number; atMs: number; doubtMs: number };
 
 /**
- * Measures how fast the time stamp counter runs that an emulated guest sees, by asking a tiny program inside QEMU.
+ * Measures the frequency of the time stamp counter that an emulated guest sees, with a tiny program inside QEMU.
  * @param directory private, for the firmware and the socket
- * @returns kHz, or undefined when it could not be measured
+ * @returns kHz, or undefined if it could not be measured
  */
 export async function measureTscKhz(host: Host, qemuPath: string, directory: string): Promise<number | undefined> {
   const firmware = join(directory, 'clock.bin');
@@ -68,18 +68,18 @@ async function measure(socket: Socket): Promise<number | undefined> {
   return first === undefined || last === undefined ? undefined : tscKhzFrom(first, last);
 }
 
-/** @returns whole kHz between two readings. */
+/** @returns whole kHz between two readings */
 export function tscKhzFrom(first: Reading, last: Reading): number {
   return Math.round((last.ticks - first.ticks) / (last.atMs - first.atMs));
 }
 
-/** @returns the figure of cpuinfo when the measured one agrees with it, since that has more digits; else the measured one. */
+/** @returns the value of cpuinfo if the measured one agrees with it, because it has more digits; else the measured one */
 export function preferExact(measuredKhz: number, cpuinfo: string): number {
   const stated = Math.round(Number(/^cpu MHz\s*:\s*([\d.]+)/m.exec(cpuinfo)?.[1] ?? '0') * 1000);
   return Math.abs(stated - measuredKhz) <= measuredKhz * CPUINFO_TOLERANCE ? stated : measuredKhz;
 }
 
-/** The reading with the shortest round trip is the one least disturbed. */
+/** The reading with the shortest round trip was disturbed the least. */
 async function bestReading(socket: Socket): Promise<Reading | undefined> {
   let best: Reading | undefined;
   for (let count = 0; count < READINGS; count++) {

@@ -99,7 +99,7 @@ async function spawnQemu(host: Host, spec: MachineSpec, argv: string[]): ReturnT
   }
 }
 
-/** What the contract promises after a failed start: no process, no sockets. */
+/** Keeps the contract's promise after a failed start: no process, no sockets. */
 async function abandon(host: Host, spec: MachineSpec, process: ProcessIdentity, control: QemuMachineControl): Promise<void> {
   await killProcess(host, process);
   control.detach();

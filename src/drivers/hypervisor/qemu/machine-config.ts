@@ -7,8 +7,8 @@ import type { MachineDisk, MachineNetwork, MachineSpec } from '../contract.ts';
 export const MAX_COMMAND_LINE_BYTES = 2048;
 
 /**
- * Translation cache of TCG. QEMU takes an eighth of the host's memory when nothing is said, up to 1 GiB; the pages of a
- * full cache are never given back. 128 MiB holds kernel and systemd without a flush.
+ * Translation cache of TCG. By default QEMU takes an eighth of the host's memory, up to 1 GiB, and never frees the pages of a full cache.
+ * 128 MiB holds kernel and systemd without a flush.
  */
 const TRANSLATION_CACHE_MIB = 128;
 
@@ -20,7 +20,7 @@ export type QemuMachine = {
   tscKhz?: number;
 };
 
-/** @returns where the driver finds the sockets of this machine. */
+/** @returns where the driver finds the sockets of this machine */
 export function socketPaths(spec: Pick<MachineSpec, 'runtimeDirectory'>): { qmp: string; serial: string; agents: string[] } {
   const at = (name: string): string => join(spec.runtimeDirectory, name);
   return {
@@ -30,15 +30,15 @@ export function socketPaths(spec: Pick<MachineSpec, 'runtimeDirectory'>): { qmp:
   };
 }
 
-/** @returns the one argument that only the QEMU of this runtime directory has; `find` knows it by this. */
+/** @returns the one argument that only the QEMU of this runtime directory has; `find` looks for it */
 export function controlArgument(spec: Pick<MachineSpec, 'runtimeDirectory'>): string {
   return socketArgument('qmp', socketPaths(spec).qmp);
 }
 
 /**
- * The whole command line of QEMU, after the spec's command prefix. The vCPUs do not run until `cont`, so that the first
- * byte on the serial line finds its reader.
- * @throws INVALID_INPUT when the kernel command line is too long or contains a line break
+ * The whole command line of QEMU, after the spec's command prefix. The vCPUs do not run until `cont`, so that the first byte on the serial
+ * line finds its reader.
+ * @throws INVALID_INPUT if the kernel command line is too long or contains a line break
  */
 export function machineArguments(machine: QemuMachine): string[] {
   const { spec, accelerator } = machine;
@@ -59,8 +59,8 @@ export function machineArguments(machine: QemuMachine): string[] {
 }
 
 /**
- * PIT, PIC and RTC stay under both accelerators: without them a guest under TCG may wait for ever for its first tick
- * while it calibrates the TSC. ACPI stays because Debian's kernels find virtio-mmio devices through it only.
+ * PIT, PIC and RTC stay under both accelerators: without them, a guest under TCG may wait for ever for its first tick while it calibrates
+ * the TSC. ACPI stays because Debian's kernels find virtio-mmio devices only through ACPI.
  */
 function machineType(accelerator: 'kvm' | 'tcg'): string {
   const clocks = accelerator === 'tcg' ? ',pit=on,pic=on,rtc=on' : ',rtc=on';
@@ -73,8 +73,8 @@ function acceleratorArguments(accelerator: 'kvm' | 'tcg'): string[] {
 }
 
 /**
- * The serial line is a socket rather than a file: nothing grows while no daemon reads, and what the guest said last
- * stays readable in the socket after QEMU has ended.
+ * The serial line is a socket instead of a file: nothing grows while no daemon reads, and the guest's last output stays readable in the
+ * socket after QEMU has ended.
  */
 function channelArguments(spec: MachineSpec): string[] {
   const paths = socketPaths(spec);
@@ -94,8 +94,8 @@ function socketArgument(id: string, path: string): string {
 }
 
 /**
- * `werror=enospc` pauses the guest when the host's disk is full instead of breaking its file system; the driver
- * continues it. `no-flush` is what `cache=unsafe` means.
+ * `werror=enospc` pauses the guest when the host's disk is full, instead of breaking its file system; the driver continues it. `no-flush`
+ * is the effect of `cache=unsafe`.
  */
 function diskArguments(disk: MachineDisk, index: number): string[] {
   const cache = { direct: false, 'no-flush': !disk.durable };
@@ -129,8 +129,8 @@ function networkArguments(network: MachineNetwork): string[] {
 }
 
 /**
- * A panic reboots at once, and `-no-reboot` turns that into QEMU's end with the reason `guest-reset`.
- * `quiet` drops what nobody reads (every byte on the line is an exit); warnings, errors and panics still show.
+ * A panic reboots at once, and `-no-reboot` turns that into QEMU's end with the reason `guest-reset`. `quiet` drops output that nobody
+ * reads (every byte on the line is a VM exit); warnings, errors and panics still show.
  */
 const COMMON_ARGUMENTS = [
   'console=ttyS0',
@@ -158,22 +158,22 @@ function commandLine({ spec, accelerator, tscKhz }: QemuMachine): string {
 }
 
 /**
- * Under TCG the guest reads the host's TSC. Its own calibration against the emulated PIT fails now and then on a busy
- * host and the boot hangs (2 of 15 here; 0 of 30 when told). There is no second clock to watch the TSC with. An
- * emulated CPU does not speculate, so mitigations only cost.
+ * Under TCG the guest reads the host's TSC. Its own calibration against the emulated PIT fails now and then on a busy host, and the boot
+ * hangs (2 of 15 here; 0 of 30 if the frequency is given). There is no second clock to check the TSC against. An emulated CPU does not
+ * speculate, so mitigations only cost time.
  *
- * The kernel's measurement of the APIC timer cannot be kept from happening. Linux 6.1 (calibrate_APIC_clock in arch/x86/kernel/apic/apic.c)
- * leaves it out for a timer with TSC deadline, which QEMU 7.2 does not emulate, and where the platform tells the frequency: CPUID leaf 0x15
- * of an Intel processor, which TCG does not have, or Hyper-V, VMware or Jailhouse. `apicpmtimer` needs an ACPI timer, which microvm lacks, and
- * `nolapic_timer` leaves two processors without a tick. A host that takes the processor away for 100 ms right then spoils it: so boots
- * queue for processors, and BootWatch sees the rest.
+ * The kernel always measures the APIC timer. Linux 6.1 (calibrate_APIC_clock in arch/x86/kernel/apic/apic.c) skips that only for a timer
+ * with TSC deadline, which QEMU 7.2 does not emulate, and if the platform gives the frequency: CPUID leaf 0x15 of an Intel processor, which
+ * TCG does not have, or Hyper-V, VMware or Jailhouse. `apicpmtimer` needs an ACPI timer, which microvm lacks, and `nolapic_timer` leaves
+ * two processors without a tick. A host that takes the processor away for 100 ms at that moment spoils the measurement. So boots queue for
+ * processors, and BootWatch catches the rest.
  */
 function emulationArguments(tscKhz: number | undefined): string[] {
   const tsc = tscKhz === undefined ? [] : [`tsc_early_khz=${tscKhz}`];
   return ['no_timer_check', 'mitigations=off', 'tsc=reliable', ...tsc];
 }
 
-/** QEMU's option parser splits at commas; a doubled one is a comma. */
+/** QEMU's option parser splits at commas; a doubled comma stands for one. */
 function quote(value: string): string {
   return value.replaceAll(',', ',,');
 }

@@ -13,11 +13,11 @@ import type { QmpClient, QmpEvent } from './qmp-client.ts';
 import { parseUserPorts } from './user-ports.ts';
 import { type ExitEvidence, judgeExit, killProcess } from './vmm-process.ts';
 
-/** A guest that was paused because the host's disk was full is continued this often until its write succeeds. */
+/** How often to continue a guest that was paused because the host's disk was full, until its write succeeds. */
 const FULL_DISK_RETRY_MS = 5000;
-/** The write that failed is the first thing done when the guest goes on; so long after it, it has succeeded. */
+/** A guest that continues first repeats the failed write; after this time without an error it has succeeded. */
 const FULL_DISK_OVER_MS = 2000;
-/** What a dead QEMU left in its sockets is read within this; longer means another process holds the other end. */
+/** How long to read what a dead QEMU left in its sockets; more means that another process holds the other end. */
 const DRAIN_LIMIT_MS = 1000;
 
 /** One running QEMU under this daemon's control. */
@@ -40,12 +40,12 @@ export class QemuMachineControl implements Machine {
   #retry: NodeJS.Timeout | undefined;
   #isDiskFull = false;
   #fullDiskListener: (isFull: boolean) => void = () => undefined;
-  /** Until the agent has answered for the first time. */
+  /** Until the guest agent has answered for the first time. */
   readonly #boot = new AbortController();
   readonly #bootWatch: BootWatch | undefined;
   #resumeListener: () => void = () => undefined;
 
-  /** @param parts.boot of a machine that is only now being powered on, where its boot may hang */
+  /** @param parts.boot for a machine that is being powered on now, whose boot may hang */
   constructor(parts: {
     host: Host;
     spec: MachineSpec;
@@ -79,20 +79,20 @@ export class QemuMachineControl implements Machine {
     }
   }
 
-  /** Takes the connections over and starts to wait for the end. @param gone settles when the process is gone */
+  /** Takes over the connections and begins to wait for the end. @param gone settles once the process has ended */
   attach(qmp: QmpClient, serial: LoggedOutput, gone: Promise<ProcessStatus | undefined>): void {
     this.#qmp = qmp;
     this.#serial = serial;
     void gone.then((status) => this.#finish(status));
   }
 
-  /** Lets the guest's processors run. */
+  /** Starts the guest's processors. */
   async powerOn(): Promise<void> {
     await this.#control().command('cont');
     this.#bootWatch?.begin();
   }
 
-  /** What the guest printed. */
+  /** Takes output of the guest. */
   readonly onOutput = (chunk: Uint8Array): void => this.#bootWatch?.onOutput(chunk);
 
   onEvent(event: QmpEvent): void {
@@ -103,7 +103,7 @@ export class QemuMachineControl implements Machine {
     this.#continueLater();
   }
 
-  /** A guest found paused was paused by a full disk, while no daemon was there to see it. */
+  /** A guest that was paused already was paused by a full disk, while no daemon was there to see it. */
   async continueAfterRestart(): Promise<void> {
     const status = (await this.#qmp?.command('query-status')) as { status?: string } | undefined;
     if (status?.status !== 'io-error' && status?.status !== 'prelaunch') return;
@@ -170,7 +170,7 @@ export class QemuMachineControl implements Machine {
 
   #continueLater(): void {
     clearTimeout(this.#retry);
-    // When it fails QEMU has ended, which is told by `exited`; when the disk is still full the next event comes.
+    // If it fails, QEMU has ended, which `exited` reports; if the disk is still full, the next event follows.
     this.#retry = setTimeout(() => void this.#continue().catch(() => undefined), FULL_DISK_RETRY_MS);
     this.#retry.unref();
   }
@@ -193,17 +193,17 @@ export class QemuMachineControl implements Machine {
     throw new BangerError('VMM_FAILED', `QEMU of ${this.#spec.vmName} has no control connection`, { logPath: this.#spec.vmmLogPath });
   }
 
-  /** QMP has no verbs for the user network. @returns the monitor's text for people */
+  /** QMP has no commands for the user network. @returns the monitor's text for people */
   async #monitor(commandLine: string): Promise<string> {
     return String(await this.#control().command('human-monitor-command', { 'command-line': commandLine }));
   }
 
-  /** The answer is empty on success of an add. */
+  /** The reply to a successful add is empty. */
   async #changeForward(verb: 'hostfwd_add' | 'hostfwd_remove', forward: UserPort): Promise<void> {
     const from = `${forward.protocol}:${forward.hostAddress}:${forward.hostPort}`;
     const rule = verb === 'hostfwd_add' ? `${from}-:${forward.guestPort}` : from;
     const answer = await this.#monitor(`${verb} net0 ${rule}`);
-    // Removing says "… removed" or "… not found", and either way it is gone.
+    // Removing prints "… removed" or "… not found"; either way the forward is gone.
     if (verb === 'hostfwd_remove' || answer === '') return;
     throw new BangerError('NETWORK_FAILED', `QEMU cannot listen on ${forward.hostAddress}:${forward.hostPort}`, {
       remedy: 'ss -ltnp',

@@ -7,8 +7,8 @@ const RESET_VECTOR = 0xfff0;
 export const SPEED_PROBE_STATUS = 33;
 
 /**
- * Counts to a million in a register and ends QEMU through isa-debug-exit at port 0xf4. Hardware needs half a
- * millisecond, TCG a few; the interpreter of paravirtual KVM half a second and more.
+ * Counts to a million in a register and ends QEMU through isa-debug-exit at port 0xf4. Hardware needs half a millisecond, TCG a few; the
+ * interpreter of paravirtual KVM needs half a second or more.
  */
 export function speedProbeFirmware(): Uint8Array {
   const firmware = new Uint8Array(FIRMWARE_BYTES);

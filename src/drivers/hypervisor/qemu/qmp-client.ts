@@ -4,7 +4,7 @@ import { connectOwnSocket } from '../../../lib/own-socket.ts';
 import { BangerError } from '../../../model/errors.ts';
 import { type ControlSocketOptions, openControlSocket } from '../control-socket.ts';
 
-/** One line of QMP is never longer in what banger asks for; more means a broken peer. */
+/** No line of QMP that banger asks for is longer; more means a broken peer. */
 export const MAX_QMP_LINE_BYTES = 1024 ** 2;
 const GREETING_TIMEOUT_MS = 5000;
 const COMMAND_TIMEOUT_MS = 10_000;
@@ -18,10 +18,10 @@ export type QmpClient = {
    * Runs one command.
    * @param timeoutMs default 10 000
    * @returns the value under `return`
-   * @throws VMM_FAILED when QEMU refuses, is too slow, or the socket closes; `details.qmpClass` is QEMU's error class
+   * @throws VMM_FAILED if QEMU refuses, is too slow, or the socket closes; `details.qmpClass` is QEMU's error class
    */
   command(name: string, args?: Record<string, unknown>, timeoutMs?: number): Promise<unknown>;
-  /** Settles when the socket is closed, by whichever side. */
+  /** Settles once the socket is closed, by either side. */
   readonly closed: Promise<void>;
   close(): void;
 };
@@ -29,8 +29,8 @@ export type QmpClient = {
 type Waiting = { resolve(value: unknown): void; reject(error: Error): void; name: string; timer: NodeJS.Timeout };
 
 /**
- * Connects to a QMP server and negotiates (qemu docs/interop/qmp-spec.txt). QEMU serves one client at a time: while
- * another is connected the greeting does not come, which ends in the time-out.
+ * Connects to a QMP server and negotiates (qemu docs/interop/qmp-spec.txt). QEMU serves one client at a time: while another is connected,
+ * the greeting does not come, and the call times out.
  * @throws VMM_FAILED
  */
 export async function connectQmp(
@@ -134,7 +134,7 @@ class QmpSession implements QmpClient {
 
   #answer(id: number, message: Record<string, unknown>): void {
     const waiting = this.#waiting.get(id);
-    // An answer that nobody waits for belongs to a command that timed out.
+    // An unexpected reply belongs to a command that timed out.
     if (waiting === undefined) return;
     this.#waiting.delete(id);
     clearTimeout(waiting.timer);

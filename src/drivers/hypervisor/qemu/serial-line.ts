@@ -3,8 +3,8 @@ import { connectOwnSocket } from '../../../lib/own-socket.ts';
 import { OUTPUT_LOG_BYTES, type LoggedOutput, logOutput } from '../output-log.ts';
 
 /**
- * Writes what the guest prints to a bounded log. QEMU drops what is printed while nobody is connected.
- * @returns once connected; a line that cannot be had is an ended one, since logging must not fail a VM
+ * Writes the guest's output to a bounded log. QEMU drops output while no client is connected.
+ * @returns once connected; if the connection fails, a line that has ended, because logging must not fail a VM
  */
 export async function followSerialLine(
   host: Host,

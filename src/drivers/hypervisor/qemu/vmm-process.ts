@@ -12,13 +12,13 @@ const CAUSES: Record<string, MachineExit['cause']> = {
   'host-signal': 'host-request',
 };
 
-/** What is known about an end, in the order of trust. */
+/** What is known about the end of a VMM, the most trustworthy first. */
 export type ExitEvidence = {
   /** `reason` of the SHUTDOWN event. */
   shutdownReason?: string;
   /** Whether this driver ended it. */
   terminated: boolean;
-  /** Exit status, when the daemon is the parent. */
+  /** Exit status, if the daemon is the parent. */
   status?: ProcessStatus;
 };
 
@@ -35,7 +35,7 @@ export function judgeExit(evidence: ExitEvidence): MachineExit {
   return { cause: 'crash', detail: `ended with status ${status.exitCode}` };
 }
 
-/** Ends QEMU at once; it has nothing to save, since writes of a durable disk are in the page cache already. */
+/** Ends QEMU at once; it has nothing to save, because writes to a durable disk are already in the page cache. */
 export async function killProcess(host: Host, identity: ProcessIdentity): Promise<boolean> {
   return host.endProcess(identity, 1000);
 }
