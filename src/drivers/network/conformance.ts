@@ -1,4 +1,4 @@
-// What every network driver must do; run on the fake in unit tests and on the real ones in test/e2e.
+// The promises of every network driver. Unit tests run it on the fake, test/e2e on the real drivers.
 import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
 import { BangerError } from '../../model/errors.ts';
@@ -7,11 +7,11 @@ import type { Machine } from '../hypervisor/contract.ts';
 import type { NetworkDriver, NetworkVm } from './contract.ts';
 
 export type NetworkSubject = {
-  /** @returns a driver on the state that the previous one left, as after a daemon restart. */
+  /** @returns a driver on the state that the previous one left, as after a restart of the daemon */
   open(): NetworkDriver;
   /** For drivers that forward through the VMM. */
   machine: Machine;
-  /** @returns names of everything that exists on the host for VMs, e.g. TAPs; empty when all is gone. */
+  /** @returns names of everything that exists on the host for VMs, e.g. TAPs; empty if nothing is left */
   remains(): Promise<string[]>;
 };
 

@@ -2,12 +2,12 @@ import { ConversationFailure, type LineReply, converse, parseFacts } from '../..
 import { PlaceProblem } from '../../lib/own-place.ts';
 import { BangerError } from '../../model/errors.ts';
 
-/** What `info` says. */
+/** The holder's reply to `info`. */
 export type HolderInfo = { outerPid: number; innerPid: number };
 
 /**
- * Sends requests on one connection and reads an answer for each.
- * @throws NETWORK_FAILED when nobody listens, the connection ends early or nothing comes within `timeoutMs`
+ * Sends requests on one connection and reads a reply for each.
+ * @throws NETWORK_FAILED if nothing listens, the connection ends early, or no reply comes within `timeoutMs`
  */
 export async function control(socketPath: string, requests: readonly string[], timeoutMs = 10_000): Promise<LineReply[]> {
   try {
@@ -22,12 +22,12 @@ export async function control(socketPath: string, requests: readonly string[], t
   }
 }
 
-/** Sends one request. @throws NETWORK_FAILED also when the answer is an error */
+/** Sends one request. @throws NETWORK_FAILED also if the reply is an error */
 export function controlOne(socketPath: string, request: string): Promise<string[]> {
   return oneOf((requests) => control(socketPath, requests))(request);
 }
 
-/** @returns a function that sends one request, and takes an answer that is an error for a failure */
+/** @returns a function that sends one request, and throws if the reply is an error */
 export function oneOf(ask: (requests: readonly string[]) => Promise<LineReply[]>): (request: string) => Promise<string[]> {
   return async (request) => linesOf(request, (await ask([request]))[0]);
 }
@@ -41,12 +41,12 @@ function linesOf(request: string, reply: LineReply | undefined): string[] {
   });
 }
 
-/** How a conversation fails with a holder that is not there, or is just ending. */
+/** The errors of a conversation with a holder that is missing, or is just ending. */
 const ABSENT: readonly unknown[] = ['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'it closed the connection'];
 
 /**
- * @returns what the holder says of itself, or undefined when there is none
- * @throws NETWORK_FAILED when nobody knows, as when it does not answer in time: another one must not take its place
+ * @returns the holder's description of itself, or undefined if there is none
+ * @throws NETWORK_FAILED if it is uncertain, for example if it does not answer in time: another must not replace it
  */
 export async function holderInfo(socketPath: string): Promise<HolderInfo | undefined> {
   try {

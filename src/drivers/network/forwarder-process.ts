@@ -1,15 +1,15 @@
-// The process of banger-forwarder, which outlives the daemon: started, found again by its control socket, and ended.
+// The process of banger-forwarder, which outlives the daemon: starts it, finds it by its control socket, and ends it.
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BangerError } from '../../model/errors.ts';
 import type { ProcessIdentity } from '../../model/vm.ts';
 import { control, type HolderInfo, holderInfo } from './control-client.ts';
 
-/** A busy host takes its time to start a program. */
+/** A busy host is slow to start a program. */
 const START_TIMEOUT_MS = 30_000;
 const POLL_MS = 10;
 
-/** As much of the machine as it needs. */
+/** What it needs of the machine. */
 export type ForwarderHost = {
   spawnDetached(argv: readonly string[], options: { outputPath: string }): Promise<{ identity: ProcessIdentity; exited: Promise<unknown> }>;
   endProcess(identity: ProcessIdentity, graceMs: number): Promise<boolean>;
@@ -24,26 +24,26 @@ export type ForwarderOptions = {
   host: ForwarderHost;
   /** Absolute path of banger-forwarder. */
   program: string;
-  /** What it is to do (head of native/forwarder/main.c), with the control socket's path. */
+  /** The command (head of native/forwarder/main.c), with the control socket's path. */
   argumentsOf: (socketPath: string) => readonly string[];
   /** Exists, 0700, one per daemon; short enough for a socket path. */
   directory: string;
-  /** Of its files there: `NAME.sock`, `NAME.log`. */
+  /** The prefix of its files there: `NAME.sock`, `NAME.log`. */
   name: string;
-  /** Who of this host's users may use listeners on loopback. */
+  /** Which users of this host may use listeners on loopback. */
   share: Share;
-  /** Made ready before anybody may use one that was found or started. */
+  /** Runs on a forwarder that was found or started, before any other use. */
   prepare?: (info: HolderInfo) => Promise<void>;
 };
 
 export type Forwarder = {
   readonly logPath: string;
-  /** Asks it; see the head of native/forwarder/control.c. @throws NETWORK_FAILED when it does not answer */
+  /** Sends a request; see the head of native/forwarder/control.c. @throws NETWORK_FAILED if it does not answer */
   ask(requests: readonly string[]): ReturnType<typeof control>;
   /** Finds or starts it. Calls at the same time share one start. @throws NETWORK_FAILED, PREREQUISITE_MISSING, CANCELLED */
   ensure(signal: AbortSignal): Promise<HolderInfo>;
   find(): Promise<HolderInfo | undefined>;
-  /** Ends it and everything inside, and removes its files. Idempotent. */
+  /** Ends it and its namespace, and removes its files. Idempotent. */
   end(): Promise<void>;
 };
 
@@ -54,7 +54,9 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
   let starting: Promise<HolderInfo> | undefined;
   let toldShare = 0;
 
-  /** Also to one that was found: the setting may have changed. One of an earlier build serves everyone and knows no such word. */
+  /**
+   * Also for a running one: the setting may have changed. A forwarder of an earlier build serves everyone and does not know this request.
+   */
   const tellShare = async ({ outerPid }: HolderInfo): Promise<void> => {
     if (toldShare === outerPid) return;
     await control(socketPath, [`share ${options.share}`]);
@@ -78,7 +80,7 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
     },
     ensure: async (signal) => {
       if (signal.aborted) throw cancelled(signal.reason);
-      // Shared, so a caller that cancels stops waiting and does not take the start away from the others.
+      // The start is shared, so a caller that cancels stops waiting and does not cancel it for the others.
       starting ??= startOrFind().finally(() => {
         starting = undefined;
       });
@@ -93,7 +95,7 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
   };
 }
 
-/** @param cause why the caller does not wait any longer */
+/** @param cause why the caller no longer waits */
 export function cancelled(cause: unknown): BangerError {
   return new BangerError('CANCELLED', 'setting up the network was cancelled', { cause });
 }
@@ -132,7 +134,7 @@ async function start({ host, program, argumentsOf }: ForwarderOptions, socketPat
 
 async function quit(host: ForwarderHost, socketPath: string, info: HolderInfo): Promise<void> {
   const identity = { pid: info.outerPid, startTicks: host.startTicksOf(info.outerPid) ?? 0 };
-  // Its answer is the end of the connection, which the client reports as a failure.
+  // It answers by closing the connection, which the client reports as a failure.
   await control(socketPath, ['quit'], 5000).catch(() => undefined);
   await host.endProcess(identity, 5000);
 }

@@ -7,7 +7,7 @@ import { given } from '../../lib/given.ts';
 /** One listening socket of the holder. */
 export type Forward = GuestListener & { hostAddress: string; hostPort: number; guestAddress: string };
 
-/** @returns the forwards in the lines that `list` answered. */
+/** @returns the forwards in the reply to `list` */
 export function parseForwards(lines: readonly string[]): Forward[] {
   return lines.flatMap((line) => {
     const [verb, protocol, hostAddress, hostPort, guestAddress, port] = line.split(' ');
@@ -17,11 +17,11 @@ export function parseForwards(lines: readonly string[]): Forward[] {
   });
 }
 
-/** What must change so that exactly `wanted` is forwarded. */
+/** The changes after which exactly `wanted` is forwarded. */
 export type ForwardPlan = { keep: Forward[]; remove: Forward[]; add: GuestListener[] };
 
 /**
- * Compares what is with what should be. A stand-in for a low port gives way when the guest itself opens that number.
+ * Compares the present forwards with the wanted ones. A substitute for a low port gives way if the guest itself opens that number.
  * @param current forwards of this one VM
  */
 export function planForwards(current: readonly Forward[], wanted: readonly GuestListener[]): ForwardPlan {
@@ -34,15 +34,15 @@ export function planForwards(current: readonly Forward[], wanted: readonly Guest
   return { keep, remove: current.filter((f) => !keep.includes(f)), add: unique.filter((listener) => !kept.has(portKey(listener))) };
 }
 
-/** Sends requests to the holder and returns its answers in order. */
+/** Sends requests to the holder and returns its replies in order. */
 type Ask = (requests: readonly string[]) => Promise<LineReply[]>;
 
-/** A guest, and where it has a place of its own on the host; a network whose guests need none has only forwards that are placed. */
+/** A guest, and its address on the host; a network whose guests need none has only forwards with an explicit address. */
 export type ForwardedGuest = { guestAddress: string; loopbackAddress?: string };
 
 /**
- * Makes exactly `wanted` reachable: one round trip to learn and one to change, a third for low ports that were refused.
- * @returns one result for each listener, in the order of `wanted` without repetitions
+ * Makes exactly `wanted` reachable: one round trip to list and one to change, a third for refused low ports.
+ * @returns one result for each listener, in the order of `wanted`, without repetitions
  */
 export async function applyForwards(ask: Ask, vm: ForwardedGuest, wanted: readonly GuestListener[]): Promise<ForwardResult[]> {
   const [listing] = await ask(['list']);
@@ -76,18 +76,18 @@ export async function applyForwards(ask: Ask, vm: ForwardedGuest, wanted: readon
   return [...new Set(wanted.map(portKey))].flatMap((key) => results.get(key) ?? []);
 }
 
-/** A low port is refused to ordinary users, and 80 of the VM's address may be the HTTP front's. */
+/** An ordinary user cannot bind a low port, and port 80 of the VM's address may belong to the HTTP front. */
 function needsStandIn(l: GuestListener, reply: LineReply | undefined): boolean {
   return reply?.ok === false && (reply.errno === 'EACCES' || reply.errno === 'EADDRINUSE') && isLowPort(l.port);
 }
 
-/** @throws INTERNAL for a network whose guests are reached without */
+/** @throws INTERNAL for a network whose guests have no address on the host */
 function ownAddressOf({ guestAddress, loopbackAddress }: ForwardedGuest): string {
   if (loopbackAddress === undefined) throw new BangerError('INTERNAL', `${guestAddress} has no address of its own on the host`);
   return loopbackAddress;
 }
 
-/** What is not on the VM's own address is where the user wanted it. */
+/** A forward that is not on the VM's own address is where the user wanted it. */
 function placed(forward: Forward, loopbackAddress: string | undefined): Forward {
   const { hostAddress, hostPort } = forward;
   return hostAddress === loopbackAddress ? forward : { ...forward, at: { address: hostAddress, port: hostPort } };
@@ -100,7 +100,7 @@ function listenLine(vm: ForwardedGuest, l: GuestListener, hostPort: number): str
 
 /**
  * Opens a port of the host and closes it again.
- * @returns why it cannot be had
+ * @returns why it is not available
  */
 export async function tryForward(ask: Ask, vm: ForwardedGuest, l: Required<GuestListener>): Promise<string | undefined> {
   if (l.at === undefined) return undefined;

@@ -1,7 +1,7 @@
 import { BRIDGE_ADDRESS, DNS_FORWARD_ADDRESS, GUEST_MTU, GUEST_PREFIX_LENGTH } from '../../model/network.ts';
 import type { GuestNetworkConfig, NetworkVm } from './contract.ts';
 
-/** @returns what a guest is told whose link ends at a bridge of banger's */
+/** @returns the network configuration of a guest whose link ends at a bridge of banger */
 export function guestConfigOf({ addresses, nat }: NetworkVm): GuestNetworkConfig {
   return {
     address: addresses.guestAddress,

@@ -10,17 +10,17 @@ import type { DiskHost } from './raw-file.ts';
 const MIB = 1024 ** 2;
 
 type Options = {
-  /** What the end of the host's boot takes away of attached disks; nothing when left out. */
+  /** Undoes what a reboot of the host would undo of attached disks; default: nothing. */
   reboot?: () => Promise<void>;
-  /** Where the disks are made; the temporary directory when left out. */
+  /** Where the disks are made; default: the temporary directory. */
   parent?: string;
 };
 
-/** @param host the one that the driver would have, or one of which a call fails */
+/** @param host the driver's host, or one in which a call fails */
 type MakeDriver = (host?: DiskHost) => StorageDriver;
 
 const never = new AbortController().signal;
-/** What is there before any disk is made: what root disks and work disks begin as. */
+/** The files that root disks and work disks begin as. */
 const SOURCES = { base: Buffer.alloc(MIB, 'b'), seed: Buffer.alloc(MIB, 's') };
 
 const diskIn = (directory: string, name = 'disk', vmId = '5eed0000'): Disk => ({
@@ -31,12 +31,12 @@ const otherIn = (directory: string): Disk => diskIn(directory, 'other', '5eed000
 const rootIn = (directory: string) => ({ ...diskIn(directory), basePath: `${directory}/base`, sizeBytes: 8 * MIB });
 const workIn = (directory: string) => ({ ...diskIn(directory), seedPath: `${directory}/seed`, sizeBytes: 8 * MIB });
 
-/** Declares a test that gets a driver and a directory with a base and a seed in it. */
+/** Declares a test that gets a driver, and a directory with a base and a seed. */
 type WithDirectory = (title: string, body: (driver: StorageDriver, directory: string) => Promise<void>) => void;
 
 /**
  * The storage contract as tests; every driver passes the same ones.
- * @param create makes a driver that acts through the host it is handed
+ * @param create makes a driver that acts through the given host
  */
 export function storageConformance<Host extends DiskHost>(
   name: string,
@@ -122,7 +122,7 @@ function attaching(withDirectory: WithDirectory, makeDriver: MakeDriver, options
   });
 }
 
-/** Both roles, each with what its disks are made of. */
+/** Both roles, with the files from which their disks are made. */
 const ROLES = ['root', 'work'] as const;
 type Role = (typeof ROLES)[number];
 
@@ -259,7 +259,7 @@ function cloning(withDirectory: WithDirectory): void {
   }
 }
 
-/** How a call of the host goes wrong: it does nothing, or its work and no more; or the daemon is killed after it. */
+/** How a call of the host fails: it does nothing; it does its work and then fails; or the daemon is killed after it. */
 type Wrong = 'before' | 'after' | 'killed';
 
 function breakingOff(withDirectory: WithDirectory, makeDriver: MakeDriver, host: DiskHost): void {
@@ -306,12 +306,12 @@ function breakingOff(withDirectory: WithDirectory, makeDriver: MakeDriver, host:
   }
 }
 
-/** @returns a host of which one call goes wrong */
+/** @returns a host in which one call fails */
 function goingWrong(host: DiskHost, at: number, wrong: Wrong): { broken: DiskHost; killed: Promise<'killed'> } {
   const { promise: killed, resolve: tell } = Promise.withResolvers<'killed'>();
   const failure = new Error('it does not work');
   let calls = 0;
-  // A file system is made by a program, which is not what is tried here.
+  // A program makes the file system, which this test does not cover.
   const plain: DiskHost = { ...host, makeExt4: () => Promise.resolve() };
   const broken = new Proxy(plain, {
     get(target, key, receiver) {
@@ -331,7 +331,7 @@ function goingWrong(host: DiskHost, at: number, wrong: Wrong): { broken: DiskHos
   return { broken, killed };
 }
 
-/** Whether what the file holds is what a guest sees. */
+/** Whether a guest sees exactly the content of the file. */
 const isReadable = ({ format }: AttachedDisk): boolean => format !== 'qcow2';
 
 async function withDisk<T>(
@@ -359,7 +359,7 @@ const writeAt = (disk: AttachedDisk, text: string, offset: number): Promise<void
 async function virtualSize(disk: AttachedDisk): Promise<number> {
   // Bytes 24..31 of the qcow2 header.
   if (disk.format === 'qcow2') return Number((await readFile(disk.path)).readBigUInt64BE(24));
-  // A device has no size to stat, so its end is looked for.
+  // stat knows no size of a device, so seek to its end.
   return withDisk(disk, 'r', async (file) => {
     let [low, high] = [0, 2 ** 30];
     while (low < high) {

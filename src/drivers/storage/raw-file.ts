@@ -1,10 +1,10 @@
-// Disks that are plain files: work disks of every driver, and root disks of some. Cloned where the file system can do that, and copied
-// without their holes where it cannot.
+// Disks that are plain files: work disks of every driver, and root disks of some. Cloned if the file system can do that, otherwise copied
+// without their holes.
 import { BangerError } from '../../model/errors.ts';
 import type { Disk, Disks, RootDisks, WorkDisks } from './contract.ts';
 import { storageError } from './storage-error.ts';
 
-/** As much of the host as disks in files need. */
+/** What disks in files need of the host. */
 export type DiskHost = {
   reflink(from: string, to: string): Promise<boolean>;
   sparseCopy(from: string, to: string, signal?: AbortSignal): Promise<void>;
@@ -18,11 +18,11 @@ export type DiskHost = {
   removeTree(path: string): Promise<void>;
 };
 
-/** A work disk that is made empty has this size until it is made longer, which costs nothing. */
+/** An empty work disk has this size until it is grown, which costs nothing. */
 const EMPTY_DISK_BYTES = 512 * 1024 ** 2;
 const WORK_LABEL = 'banger-work';
 
-/** Root disks that hold all of what they show. */
+/** Root disks that hold all of their content themselves. */
 export function rawRootDisks(host: DiskHost): RootDisks {
   return {
     ...rawDisks(host),
@@ -50,7 +50,7 @@ export function workDisks(host: DiskHost): WorkDisks {
   };
 }
 
-/** What raw files of both roles have alike. */
+/** What raw files of both roles have in common. */
 function rawDisks(host: DiskHost): Omit<Disks<unknown>, 'create'> & { readonly format: 'raw' } {
   return {
     format: 'raw',
@@ -80,14 +80,14 @@ async function makeEmpty(host: DiskHost, path: string, sizeBytes: number, signal
 
 type Making = {
   path: string;
-  /** For people, when it fails. */
+  /** For people, if it fails. */
   what: string;
   signal: AbortSignal;
-  /** Takes away what it came to; default: the file. */
+  /** Removes what was made so far; default: the file. */
   remove?: () => Promise<void>;
 };
 
-/** Makes a disk, or leaves nothing of it and a disk that was there as it was. @throws STORAGE_FAILED, NO_SPACE */
+/** Makes a disk. If that fails, leaves nothing of it, and an existing disk as it was. @throws STORAGE_FAILED, NO_SPACE */
 export async function makeDisk(host: DiskHost, { path, what, signal, remove }: Making, make: () => Promise<void>): Promise<void> {
   signal.throwIfAborted();
   if (await host.exists(path)) throw new BangerError('STORAGE_FAILED', `${what}: ${path} is there already`);
@@ -101,7 +101,7 @@ export async function makeDisk(host: DiskHost, { path, what, signal, remove }: M
   }
 }
 
-/** @returns what the file takes of the host; undefined when it is not there */
+/** @returns the space of the file on the host; undefined if it does not exist */
 export async function allocatedBytes(host: DiskHost, path: string): Promise<number | undefined> {
   try {
     return (await host.fileSize(path)).allocatedBytes;

@@ -1,9 +1,9 @@
 import { BangerError } from '../../model/errors.ts';
 
-/** What cp and qemu-img say of the same two errors; programs are run with LANG=C. */
+/** How cp and qemu-img report the same two errors; programs run with LANG=C. */
 const FULL_IN_WORDS = /No space left on device|Disk quota exceeded/;
 
-/** Tells a full disk from every other failure of a file operation, whether it was met here or by a program. */
+/** Distinguishes a full disk from every other failure of a file operation, whether banger or a program met it. */
 export function storageError(what: string, cause: unknown): BangerError {
   const code = (cause as NodeJS.ErrnoException | undefined)?.code;
   const reason = cause instanceof Error ? cause.message : String(cause);

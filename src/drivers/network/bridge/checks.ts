@@ -5,7 +5,7 @@ import type { Finding } from '../../../model/finding.ts';
 import type { BridgeHelper } from './helper-list.ts';
 import { type HelperList, parseList } from './helper-list.ts';
 
-/** Asks the helper what this host lets guests do; makes nothing. */
+/** Asks the helper what this host lets guests do; changes nothing. */
 export async function bridgeNetworkChecks(host: Pick<Host, 'readWriteProblem'>, helper: BridgeHelper): Promise<Finding[]> {
   try {
     const list = parseList(await helper.ask('list'));
@@ -16,7 +16,7 @@ export async function bridgeNetworkChecks(host: Pick<Host, 'readWriteProblem'>, 
   }
 }
 
-/** A TAP that belongs to the user is opened through this node, by a VMM without any capability. */
+/** A VMM without any capability opens the user's TAP through this node. */
 function judgeTun(problem: string | undefined): Finding {
   const name = 'network.bridge';
   if (problem === undefined) return { name, level: 'pass', reason: 'the root helper answers and TAPs can be opened' };
@@ -28,7 +28,7 @@ function judgeTun(problem: string | undefined): Finding {
   };
 }
 
-/** @returns what guests will miss, with what mends it. */
+/** @returns what guests will lack, with the remedy */
 export function judgeNetwork({ taps, uplink, resolver, droppedBy }: HelperList): Finding[] {
   const findings: Finding[] = [];
   const warn = (what: string, reason: string, remedy: string): void =>

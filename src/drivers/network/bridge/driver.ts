@@ -14,9 +14,9 @@ import type { BridgeHelper } from './helper-list.ts';
 export type BridgeNetworkOptions = {
   host: Pick<Host, 'readWriteProblem' | 'portProblem'>;
   helper: BridgeHelper;
-  /** Makes what the user wants elsewhere than at the guest's own address; runs only when somebody wants that. */
+  /** Forwards ports from addresses other than the guest's own; runs only while there are such forwards. */
   forwarder: Forwarder;
-  /** Who of this host's users reaches VMs; default: the owner and root. */
+  /** Which users of this host reach VMs; default: the owner and root. */
   share?: Share;
 };
 
@@ -35,11 +35,11 @@ export function bridgeForwarder(options: {
 }
 
 /**
- * The network of the host itself: a bridge, a TAP and an address for each VM, made by the root helper. Guests are reached
- * at their own addresses; only what the user wants elsewhere is forwarded. Costs one round trip to the helper for each attach and detach.
+ * The host's own network: a bridge, a TAP and an address for each VM, which the root helper makes. The host reaches guests at their own
+ * addresses; only forwards from other addresses need the forwarder. Each attach and detach costs one round trip to the helper.
  */
 export function createBridgeNetwork({ host, helper, forwarder, share = 'me' }: BridgeNetworkOptions): NetworkDriver {
-  // Idempotent, and the word at its end decides: the same request attaches, and gives or takes NAT.
+  // Idempotent. The last word of the request decides: the same request attaches, and gives or takes NAT.
   const addTap = async ({ shortId, addresses, nat }: NetworkVm): Promise<void> => {
     const words = [shortId, networkIndexOf(addresses), nat ? 'nat' : 'closed', ...(share === 'everyone' ? ['shared'] : [])];
     await helper.ask(`tap add ${words.join(' ')}`);
@@ -92,7 +92,7 @@ export function createBridgeNetwork({ host, helper, forwarder, share = 'me' }: B
 type PlacedListener = GuestListener & { at: NonNullable<GuestListener['at']> };
 const isPlaced = (listener: GuestListener): listener is PlacedListener => listener.at !== undefined;
 
-/** @returns what became of each, by its key. Without a forwarder the VM itself stays reachable. */
+/** @returns the result of each forward, by its key. Without a forwarder, the VM itself stays reachable. */
 async function placeForwards(
   forwarder: Forwarder,
   guestAddress: string,
@@ -121,7 +121,7 @@ async function sweepForwards(forwarder: Forwarder, alive: readonly Pick<NetworkV
   for (const address of forwarded) if (!kept.has(address)) await askOne(`forget ${address}`);
 }
 
-/** The bridge is one for all users; it goes with the last TAP. */
+/** The bridge is one for all users; it disappears with the last TAP. */
 function tolerateOthers(error: unknown): void {
   if (!(error instanceof BangerError) || error.details?.['errno'] !== 'EBUSY') throw error;
 }
@@ -135,7 +135,7 @@ function attachmentOf(vm: NetworkVm): NetworkAttachment {
   return {
     network: { kind: 'tap', tapName: `bgr-${shortId}`, macAddress: addresses.macAddress, mtu: GUEST_MTU },
     commandPrefix: [],
-    // The helper's rules send what it asks the name server to the host's own.
+    // The helper's rules send the guest's questions to the host's own name server.
     guest: guestConfigOf(vm),
   };
 }

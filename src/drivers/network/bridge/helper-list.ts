@@ -1,27 +1,27 @@
-/** The root helper as this driver needs it: one request line, the data lines of its answer. */
+/** What this driver needs of the root helper: one request line, the data lines of its reply. */
 export type BridgeHelper = {
-  /** @throws NETWORK_FAILED with the errno's name in details.errno; PREREQUISITE_MISSING when no helper answers */
+  /** @throws NETWORK_FAILED with the errno's name in details.errno; PREREQUISITE_MISSING if no helper answers */
   ask(request: string): Promise<string[]>;
 };
 
-/** What `list` of the root helper says about networks (head of native/helper/network.c); undefined where the host has none. */
+/** The networks in the root helper's reply to `list` (head of native/helper/network.c); undefined if the host has none. */
 export type HelperList = {
-  /** Root is told of everybody's. */
+  /** Root sees the networks of all users. */
   taps: { shortId: string; uid: number; isCutOff: boolean }[];
-  /** The link that leads out. */
+  /** The link to the outside. */
   uplink: string | undefined;
-  /** The name server that guests are sent to. */
+  /** The name server that guests use. */
   resolver: string | undefined;
-  /** A chain of somebody else that drops what is forwarded, FAMILY/TABLE/CHAIN. */
+  /** A foreign chain that drops forwarded packets, FAMILY/TABLE/CHAIN. */
   droppedBy: string | undefined;
 };
 
-/** @returns as whom the helper knows us. @param lines of the answer to `hello` */
+/** @returns the user as whom the helper knows this daemon. @param lines of the reply to `hello` */
 export function parseOwnUid(lines: readonly string[]): number {
   return Number(/^hello .*\buid=(\d+)\b/.exec(lines[0] ?? '')?.[1]);
 }
 
-/** @param lines of the answer; lines about other things are passed over */
+/** @param lines of the reply; lines about other things are skipped */
 export function parseList(lines: readonly string[]): HelperList {
   const network = lines.find((line) => line.startsWith('network ')) ?? '';
   const value = (name: string): string | undefined => {

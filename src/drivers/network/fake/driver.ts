@@ -6,7 +6,7 @@ import { guestConfigOf } from '../guest-config.ts';
 
 type Verb = 'ensure' | 'attach' | 'detach' | 'setNat' | 'setForwards' | 'sweep';
 
-/** What the host would hold; hand the same value to a second driver to play a daemon restart. */
+/** The state of a host; pass the same value to a second driver to simulate a restart of the daemon. */
 export type FakeNetworkWorld = {
   isUp: boolean;
   taps: Set<string>;
@@ -25,12 +25,12 @@ export type FakeNetworkOptions = {
   refusesLowPorts?: boolean;
 };
 
-/** @returns an empty host. */
+/** @returns an empty host */
 export function fakeNetworkWorld(): FakeNetworkWorld {
   return { isUp: false, taps: new Set(), nat: new Set(), forwards: new Map() };
 }
 
-/** A network that exists only in memory and behaves as the contract says. */
+/** A network in memory that behaves as the contract says. */
 export function createFakeNetwork(options: FakeNetworkOptions = {}): NetworkDriver & { readonly world: FakeNetworkWorld } {
   const world = options.world ?? fakeNetworkWorld();
   const before = async (verb: Verb, shortId?: string, signal?: AbortSignal): Promise<void> => {

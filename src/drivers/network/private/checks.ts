@@ -4,18 +4,18 @@ import type { Finding } from '../../../model/finding.ts';
 import { baseRuleset } from './ruleset.ts';
 import { given } from '../../../lib/given.ts';
 
-/** How `banger-forwarder probe` ended: its status (head of native/forwarder/main.c) and the last line it said. */
+/** The result of `banger-forwarder probe`: its exit status (head of native/forwarder/main.c) and its last line. */
 export type ProbeOutcome = { status: number | null; startError: string | undefined; message: string };
 
-/** What the host says about itself that turns a failure into a remedy. */
+/** Facts about the host that turn a failure into a remedy. */
 export type ProbeFacts = { appArmorRestricts: boolean; maxUserNamespaces: string | undefined };
 
-/** The kernel may have to load a dozen modules for it, on a host that is busy. */
+/** The kernel may have to load a dozen modules for it, on a busy host. */
 const PROBE_TIMEOUT_MS = 60_000;
 
 const APPARMOR_SETTING = '/proc/sys/kernel/apparmor_restrict_unprivileged_userns';
 
-/** Tries, in a namespace that is gone afterwards, everything that the driver does; reads settings only to explain a failure. */
+/** Tries everything that the driver does in a namespace that it removes afterwards; reads settings only to explain a failure. */
 export async function privateNetworkChecks(host: Host, forwarderPath: string): Promise<Finding[]> {
   const probe = await tryCommand(
     host,
@@ -45,7 +45,7 @@ async function tryCommand(host: Host, argv: readonly string[], input?: string): 
   }
 }
 
-/** @returns the finding on namespace, bridge, TAP and rules. */
+/** @returns the finding on namespace, bridge, TAP and rules */
 export function judgeProbe(probe: ProbeOutcome, facts: ProbeFacts): Finding {
   const name = 'network.private';
   if (probe.startError !== undefined) {

@@ -14,15 +14,15 @@ export type PrivateNetworkOptions = {
   host: Host;
   /** Absolute path of banger-forwarder. */
   forwarderPath: string;
-  /** Exists, 0700, one per daemon; short enough for a socket path. Holds everything this driver leaves on disk. */
+  /** Exists, 0700, one per daemon; short enough for a socket path. Holds all files of this driver. */
   runtimeDirectory: string;
-  /** Who of this host's users reaches ports of VMs; default: the owner and root. */
+  /** Which users of this host reach ports of VMs; default: the owner and root. */
   share?: Share;
 };
 
 /**
- * The rootless network: one user and network namespace for all VMs of a daemon, held by banger-forwarder, which also makes
- * their connections to the outside. Costs one external command per attach and per detach, none for forwards.
+ * The rootless network: one user and network namespace for all VMs of a daemon, held by banger-forwarder, which also makes their
+ * connections to the outside. Each attach and detach costs one external command; forwards cost none.
  */
 export function createPrivateNetwork(options: PrivateNetworkOptions): NetworkDriver {
   const { host, forwarderPath } = options;
@@ -44,7 +44,7 @@ export function createPrivateNetwork(options: PrivateNetworkOptions): NetworkDri
 
   const detach: NetworkDriver['detach'] = async ({ shortId, addresses }) => {
     const info = await holder.find();
-    // With the holder everything that it made is gone.
+    // Without the holder, everything that it made is gone.
     if (info === undefined) return;
     await askOne(`forget ${addresses.guestAddress}`);
     await askOne(`tap delete ${tapNameOf(shortId)}`);
@@ -87,7 +87,7 @@ export function createPrivateNetwork(options: PrivateNetworkOptions): NetworkDri
       return applyForwards(holder.ask, vm.addresses, listeners);
     },
     probeForward: async (vm, listener) => {
-      // The holder knows which ports it has itself; without it no VM runs, and any process of this user can tell.
+      // The holder knows which ports it has itself. Without it no VM runs, and any process of this user can test a port.
       if ((await holder.find()) === undefined) return host.portProblem(listener.protocol, listener.at);
       return tryForward(holder.ask, vm.addresses, listener);
     },
@@ -98,7 +98,9 @@ function holderEnded({ logPath }: Holder): BangerError {
   return new BangerError('NETWORK_FAILED', 'the network holder has ended', { remedy: 'restart the VM', logPath });
 }
 
-/** A name that another VM had was taken from it before. A holder of an earlier build knows no such word, and its guests no names. */
+/**
+ * If another VM had this name, it lost it before. A holder of an earlier build does not know this request, and its guests have no names.
+ */
 async function nameGuest(holder: Holder, guestAddress: string, name: string | undefined): Promise<void> {
   if ((await holder.find()) === undefined) return;
   await holder.ask([`name ${guestAddress}${name === undefined ? '' : ` ${name}`}`]);

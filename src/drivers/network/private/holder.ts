@@ -6,7 +6,7 @@ import { cancelled, createForwarder, type Forwarder, type Share } from '../forwa
 import { baseRuleset } from './ruleset.ts';
 import { given } from '../../../lib/given.ts';
 
-/** A busy host takes its time to load the modules that rules need. */
+/** A busy host is slow to load the modules that the rules need. */
 const RULES_TIMEOUT_MS = 60_000;
 
 /** Its control socket is `NAME.sock` in the runtime directory. */
@@ -14,11 +14,11 @@ export const HOLDER_NAME = 'network';
 
 type HolderOptions = { host: Host; forwarderPath: string; directory: string; share: Share };
 
-/** The process that owns the namespace; `ensure` leaves the base rules in place. */
+/** The process that owns the namespace; `ensure` also applies the base rules. */
 export type Holder = Forwarder & {
   /** Applies nftables commands inside. @throws NETWORK_FAILED, PREREQUISITE_MISSING, CANCELLED */
   nft(innerPid: number, commands: string, signal?: AbortSignal): Promise<void>;
-  /** @returns the JSON of the set of admitted guests. */
+  /** @returns the set of admitted guests as JSON */
   listGuests(innerPid: number): Promise<string>;
 };
 
@@ -44,7 +44,7 @@ export function createHolder({ host, forwarderPath, directory, share }: HolderOp
   const apply = (innerPid: number, commands: string, signal?: AbortSignal): Promise<void> =>
     nft(innerPid, ['-f', '-'], commands, signal).then(() => undefined);
 
-  /** A daemon that was killed may have left a holder without them. */
+  /** A killed daemon may have left a holder without them. */
   const applyBaseRules = async (innerPid: number, signal?: AbortSignal): Promise<void> => {
     if (rulesAppliedIn === innerPid) return;
     await apply(innerPid, baseRuleset(), signal);

@@ -1,6 +1,6 @@
-// The namespace's nftables rules as text; applied whole by `nft -f -`, which is atomic. Two tables of banger's own:
-// `bridge banger` lets a TAP send only with its VM's MAC and IPv4 address, `ip banger` says who may go where.
-// Which VM may do what is in sets, so that a VM's coming and going touches elements only, and the kernel is the record.
+// The namespace's nftables rules as text; `nft -f -` applies all of them atomically. banger has two tables: `bridge banger` lets a TAP send
+// only with its VM's MAC and IPv4 address, `ip banger` says who may reach what. Sets say what each VM may do, so adding or removing a VM
+// only changes elements, and the kernel is the record.
 import {
   BRIDGE_ADDRESS,
   DNS_FORWARD_ADDRESS,
@@ -20,7 +20,7 @@ export function tapNameOf(shortId: string): string {
   return `${HOST_NAME_PREFIX}${shortId}`;
 }
 
-/** @returns the rules without any VM; applying them again keeps the sets' elements. */
+/** @returns the rules without any VM; applying them again keeps the sets' elements */
 export function baseRuleset(): string {
   return [
     'add table bridge banger',
@@ -33,7 +33,7 @@ export function baseRuleset(): string {
     'add rule bridge banger prerouting drop',
     'add table ip banger',
     'add set ip banger nat { type ipv4_addr; }',
-    // What goes out is not tracked: the forwarder's own records are enough, and guests cannot fill the kernel's table.
+    // Outgoing packets are not tracked: the forwarder has its own records, and guests cannot fill the kernel's table.
     'add chain ip banger untracked { type filter hook prerouting priority -300; policy accept; }',
     'flush chain ip banger untracked',
     `add rule ip banger untracked iifname "${UPLINK_NAME}" notrack`,
@@ -41,13 +41,13 @@ export function baseRuleset(): string {
     'add chain ip banger answers { type filter hook output priority -300; policy accept; }',
     'flush chain ip banger answers',
     `add rule ip banger answers ip saddr != ${GUEST_NETWORK} notrack`,
-    // A SYN of a guest goes on to the uplink; the forwarder writes it back there once the outside has accepted. Only then
-    // the transparent listener gets it, and with it all later packets of the connection.
+    // A guest's SYN goes to the uplink; the forwarder writes it back there once the outside has accepted the connection. Only then does the
+    // transparent listener get it, and with it all later packets of the connection.
     'add chain ip banger outbound { type filter hook prerouting priority -150; policy accept; }',
     'flush chain ip banger outbound',
     `add rule ip banger outbound iifname "${UPLINK_NAME}" ip saddr @nat tcp flags & (fin | syn | rst | ack) == syn ${TO_LISTENER}`,
     `add rule ip banger outbound iifname "${BRIDGE_NAME}" ip daddr != ${GUEST_NETWORK} ip saddr @nat tcp flags & (fin | syn | rst | ack) != syn ${TO_LISTENER}`,
-    // What guests opened, replies to connections that the forwarder made, and ping; nothing else of the namespace is reachable.
+    // Connections that guests opened, replies to the forwarder's connections, and ping; nothing else in the namespace is reachable.
     'add chain ip banger input { type filter hook input priority 0; policy drop; }',
     'flush chain ip banger input',
     'add rule ip banger input iifname "lo" accept',
@@ -56,7 +56,7 @@ export function baseRuleset(): string {
     `add rule ip banger input iifname "${BRIDGE_NAME}" ip daddr ${BRIDGE_ADDRESS} icmp type echo-request accept`,
     'add chain ip banger forward { type filter hook forward priority 0; policy drop; }',
     'flush chain ip banger forward',
-    // A host with br_netfilter loaded shows bridged frames here as well.
+    // If br_netfilter is loaded, bridged frames also come here.
     `add rule ip banger forward iifname "${BRIDGE_NAME}" oifname "${BRIDGE_NAME}" accept`,
     `add rule ip banger forward iifname "${UPLINK_NAME}" oifname "${BRIDGE_NAME}" accept`,
     `add rule ip banger forward iifname != "${BRIDGE_NAME}" drop`,
@@ -69,7 +69,7 @@ export function baseRuleset(): string {
 
 type GuestKey = { tapName: string; macAddress: string; guestAddress: string };
 
-/** @returns commands that let one VM in; right whatever an earlier VM of the same address was allowed. */
+/** @returns commands that admit one VM; they override the rights of an earlier VM with the same address */
 export function admitGuest(shortId: string, addresses: VmAddresses, nat: boolean): string {
   const { guestAddress, macAddress } = addresses;
   const lines = [
@@ -80,7 +80,7 @@ export function admitGuest(shortId: string, addresses: VmAddresses, nat: boolean
   return `${lines.join('\n')}\n`;
 }
 
-/** @returns commands that forget VMs; each element is added first, because deleting what is not there is an error. */
+/** @returns commands that remove VMs; each element is added first, because deleting a missing one is an error */
 export function dismissGuests(guests: readonly GuestKey[]): string {
   return guests
     .flatMap((guest) => [

@@ -8,9 +8,9 @@ import type { ForwardResult, GuestListener, NetworkDriver, NetworkVm } from '../
 /** Fixed by QEMU's user network (`-netdev user` defaults, qemu(1)). */
 const USER_NETWORK = { address: '10.0.2.15', prefixLength: 24, gateway: '10.0.2.2', nameserver: '10.0.2.3', mtu: 1500 };
 
-/** The fallback where user namespaces are forbidden: each VM has QEMU's own network and makes nothing on the host. */
+/** The fallback if user namespaces are forbidden: each VM has QEMU's own network, which makes nothing on the host. */
 export function createUserNetwork({ host }: { host: Pick<Host, 'portProblem'> }): NetworkDriver {
-  /** Forwards of each VM, by guest listener; those of an earlier daemon are asked for once. */
+  /** Forwards of each VM, by guest listener. Those of an earlier daemon are read once. */
   const known = new Map<string, Map<string, ForwardResult>>();
   return {
     name: 'user',
@@ -32,7 +32,7 @@ export function createUserNetwork({ host }: { host: Pick<Host, 'portProblem'> })
         },
       };
     },
-    // The VMM's end takes its network along.
+    // The network ends with the VMM.
     detach: async (vm) => void known.delete(vm.shortId),
     setForwards: async (vm, listeners, machine) => {
       const current = known.get(vm.shortId) ?? (await forwardsOf(vm, machine));
@@ -51,7 +51,7 @@ function throwIfCancelled(signal: AbortSignal): void {
   if (signal.aborted) throw new BangerError('CANCELLED', 'setting up the network was cancelled', { cause: signal.reason });
 }
 
-/** @returns what works, and what is lost against the private network. */
+/** @returns what works, and what is missing compared with the private network */
 export function userNetworkChecks(): Finding[] {
   return [
     {
@@ -63,7 +63,7 @@ export function userNetworkChecks(): Finding[] {
   ];
 }
 
-/** What an earlier daemon left open goes on without a break where it is still wanted, and is closed where it is not. */
+/** Forwards of an earlier daemon that are still wanted continue without a break; the others are closed. */
 async function forwardsOf(vm: NetworkVm, machine: Machine): Promise<Map<string, ForwardResult>> {
   const open = (await machine.listUserPorts?.()) ?? [];
   return new Map(
@@ -92,7 +92,7 @@ async function applyUserForwards(
     current.delete(key);
     if (forward.hostPort !== null) await machine.removeUserPort?.(userForward(vm, forward, forward.hostPort));
   }
-  // High ports first, so that stand-ins for low ones find what is free.
+  // High ports first, so that substitutes for low ones find free numbers.
   const missing = [...wanted.values()].filter((listener) => !current.has(portKey(listener))).sort((a, b) => b.port - a.port);
   for (const listener of missing) current.set(portKey(listener), await addForward(vm, listener, machine, current, wanted));
   return [...wanted.keys()].flatMap((key) => current.get(key) ?? []);

@@ -3,7 +3,7 @@ import type { Finding } from '../../../model/finding.ts';
 import type { OverlayHelper } from './helper-lines.ts';
 import { parseSupport } from './helper-lines.ts';
 
-/** Asks the helper whether the kernel has what overlays need; makes nothing. */
+/** Asks the helper whether the kernel has what overlays need; changes nothing. */
 export async function dmSnapshotCheck(helper: OverlayHelper): Promise<Finding> {
   const name = 'storage.dm-snapshot';
   try {

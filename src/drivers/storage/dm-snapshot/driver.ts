@@ -12,16 +12,15 @@ import { dmSnapshotCheck } from './checks.ts';
 import { parseHello, parseOverlay } from './helper-lines.ts';
 import type { OverlayHelper } from './helper-lines.ts';
 
-/** Of what the overlay is a layer; kept beside it, because attaching must work after a reboot with nothing else. */
+/** The base of the overlay; stored beside it, because attaching must work after a reboot with nothing else. */
 type Origin = { basePath: string; sizeBytes: number };
 
 /** The snapshot target's chunks. */
 const CHUNK_BYTES = 4096;
 
 /**
- * Root disks as devices of the kernel: a snapshot of the image, whose changes go to a file of the user. Costs the same for
- * every image size, and guests write as fast as to the file itself once a chunk is copied. Needs the root helper
- * (head of native/helper/overlay.c).
+ * Root disks as kernel devices: a snapshot of the image, whose changes go to a file of the user. It takes the same time for every image
+ * size, and guests write as fast as to the file itself once a chunk is copied. Needs the root helper (head of native/helper/overlay.c).
  */
 export function createDmSnapshotStorage({ host, helper }: { host: Host; helper: OverlayHelper }): StorageDriver {
   const parts = { host, ask: (request: string): Promise<string[]> => helper.ask(request).catch(translate) };
@@ -103,7 +102,7 @@ async function detach({ host, ask }: Parts, { vmId }: Disk): Promise<void> {
     await ask(`overlay detach ${shortId({ id: vmId })}`);
     await host.removeTree(await claimsOf(ask, vmId));
   } catch (error) {
-    // A host that has lost its helper, with a reboot since, has nothing of ours either.
+    // If the host has lost its helper and was rebooted since, it has no devices of banger either.
     const isHelperless = error instanceof BangerError && error.code === 'PREREQUISITE_MISSING';
     if (!isHelperless || (await host.exists(devicePath(vmId)))) throw error;
   }
@@ -112,7 +111,7 @@ async function detach({ host, ask }: Parts, { vmId }: Disk): Promise<void> {
 const claimsOf = async (ask: Parts['ask'], vmId: string): Promise<string> =>
   join(parseHello(await ask('hello')).directory, shortId({ id: vmId }));
 
-/** Where the helper puts the device. */
+/** Where the helper makes the device. */
 function devicePath(vmId: string): string {
   return `${HELPER_DEVICE_DIRECTORY}/${process.getuid?.() ?? 0}/bgr-${shortId({ id: vmId })}`;
 }
@@ -136,13 +135,13 @@ async function removeFiles(host: Host, path: string): Promise<void> {
   await host.removeTree(originPath(path));
 }
 
-/** Tells a full disk from every other refusal. */
+/** Distinguishes a full disk from every other error. */
 function translate(error: unknown): never {
   const errno = error instanceof BangerError ? error.details?.['errno'] : undefined;
   if (errno === 'ENOSPC') {
     throw new BangerError('NO_SPACE', 'the disk is full', { cause: error, remedy: 'free some space (df -h), then try again' });
   }
-  // Of disk or of overlays; the helper's text says which.
+  // The disk or the overlay is full; the helper's message says which.
   if (errno === 'EDQUOT') {
     throw new BangerError('NO_SPACE', (error as BangerError).message, { cause: error, remedy: 'banger vm delete NAME' });
   }

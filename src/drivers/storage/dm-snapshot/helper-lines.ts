@@ -1,15 +1,15 @@
-// Reads what the root helper says of overlays (heads of native/helper/dispatch.c and native/helper/overlay.c).
+// Parses the root helper's lines about overlays (heads of native/helper/dispatch.c and native/helper/overlay.c).
 import { parseFacts } from '../../../lib/line-protocol.ts';
 import { BangerError } from '../../../model/errors.ts';
 import type { DiskUsage } from '../contract.ts';
 
-/** The root helper as this driver needs it: one request line, the data lines of its answer. */
+/** What this driver needs of the root helper: one request line, the data lines of its reply. */
 export type OverlayHelper = {
-  /** @throws STORAGE_FAILED with the errno's name in details.errno; PREREQUISITE_MISSING when no helper answers */
+  /** @throws STORAGE_FAILED with the errno's name in details.errno; PREREQUISITE_MISSING if no helper answers */
   ask(request: string): Promise<string[]>;
 };
 
-/** @throws STORAGE_FAILED when these are not the lines of `hello` */
+/** @throws STORAGE_FAILED if these are not the lines of `hello` */
 export function parseHello(lines: readonly string[]): { directory: string } {
   const [first = ''] = lines;
   const directory = parseFacts(first).get('directory');
@@ -24,7 +24,7 @@ export function parseSupport(lines: readonly string[]): { version: string } | { 
   return version === undefined ? { missing: line.replace(/^overlay missing=/, '') } : { version };
 }
 
-/** @throws STORAGE_FAILED when this is not the line of an overlay */
+/** @throws STORAGE_FAILED if this is not the line of an overlay */
 export function parseOverlay(lines: readonly string[]): { device: string; usage: DiskUsage } {
   const facts = parseFacts(lines[0] ?? '');
   const device = facts.get('device');

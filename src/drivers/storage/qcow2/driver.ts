@@ -7,7 +7,7 @@ import { allocatedBytes, cloneDisk, makeDisk, workDisks } from '../raw-file.ts';
 import { storageError } from '../storage-error.ts';
 import { emptyOverlay, HEADER_BYTES, virtualSize } from './header.ts';
 
-/** Root disks as qcow2 files: costs the same for every image size, works on every file system, needs QEMU. */
+/** Root disks as qcow2 files: take the same time for every image size, work on every file system, need QEMU. */
 export function createQcow2Storage({ host, qemuImg = 'qemu-img' }: { host: Host; qemuImg?: string }): StorageDriver {
   return {
     name: 'qcow2',
@@ -31,7 +31,7 @@ function overlays(host: Host, qemuImg: string): RootDisks {
     attach: ({ path }) => Promise.resolve({ path, format: 'qcow2' }),
     async grow(disk, sizeBytes) {
       if (sizeBytes <= (await sizeOf(host, disk))) return;
-      // A VMM has written the header since, and it names another file to read: neither is opened by what it says.
+      // A VMM has written the header since, and it names another file: banger opens neither as the header says.
       const overlay = { driver: 'qcow2', backing: null, file: { driver: 'file', filename: host.confinedPath(0) } };
       const argv = [qemuImg, 'resize', '-q', `json:${JSON.stringify(overlay)}`, String(sizeBytes)];
       await host.runConfined(argv, { files: [disk.path] }).catch((error: unknown) => {

@@ -6,8 +6,8 @@ import { rawRootDisks, workDisks } from '../raw-file.ts';
 
 /**
  * Root disks as copy-on-write clones of the whole file: native speed, on btrfs and XFS. An image on another file system is copied, which
- * any VMM can work with as well.
- * @param options.directory below which the disks of VMs go
+ * works with every VMM, too.
+ * @param options.directory the parent of VMs' disks
  */
 export function createReflinkStorage({ host, directory }: { host: Host; directory: string }): StorageDriver {
   return {
@@ -33,7 +33,7 @@ async function canReflink(host: Host, directory: string): Promise<boolean> {
     await writeFile(from, 'x'.repeat(4096));
     return await host.reflink(from, to);
   } catch {
-    // An unwritable directory cannot be cloned in either.
+    // An unwritable directory cannot hold a clone either.
     return false;
   } finally {
     await host.removeTree(from);
