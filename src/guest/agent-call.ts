@@ -1,11 +1,11 @@
-// One request to the agent and its answer, within a limit of time.
+// One request to the guest agent and its reply, within a time limit.
 import type { AgentChannel } from '../drivers/hypervisor/contract.ts';
 import { BangerError } from '../model/errors.ts';
 import { type OpenChannel, type Request, exchangeHead, receiveBody, encodeRequest, settleChannel } from './agent-exchange.ts';
 import { errorReply, harmless, parseReply } from './agent-replies.ts';
 import { type ReplyHead, violation } from './reply-head.ts';
 
-/** What an agent needs for an answer from memory, on a busy host under emulation. */
+/** How long an agent may take for a reply from memory, on a busy host under emulation. */
 export const ANSWER_MS = 10_000;
 
 export type CallOptions = { signal?: AbortSignal; timeoutMs?: number };
@@ -15,7 +15,7 @@ export function limitOf(options: CallOptions, timeoutMs: number): AbortSignal {
   return options.signal === undefined ? limit : AbortSignal.any([options.signal, limit]);
 }
 
-/** Runs `use` on a channel, which it gives back itself, and which is closed when it throws. */
+/** Runs `use` on a channel. `use` returns the channel itself; if it throws, the channel is closed. */
 export async function withChannel<T>(open: OpenChannel, signal: AbortSignal, use: (channel: AgentChannel) => Promise<T>): Promise<T> {
   const channel = await open(signal);
   try {
@@ -26,7 +26,7 @@ export async function withChannel<T>(open: OpenChannel, signal: AbortSignal, use
   }
 }
 
-/** @param requestNow made anew when the channel is there: a guest that boots takes seconds, and a time would be old by then */
+/** @param requestNow called once the channel is open: a booting guest takes seconds, and a time in the request would be old by then */
 export async function ask<T>(
   open: OpenChannel,
   requestNow: () => Request,
@@ -47,7 +47,7 @@ export async function ask<T>(
   throw refusal(request, head, body);
 }
 
-/** The error that a whole 4xx or 5xx reply stands for. */
+/** The error of a complete 4xx or 5xx reply. */
 export function refusal(request: Request, head: ReplyHead, body: Buffer): BangerError {
   if (head.status < 400) return violation(`an unexpected status (${head.status})`);
   const { error, errno } = parseReply(errorReply, body);

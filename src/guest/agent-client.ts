@@ -10,16 +10,16 @@ import { type ClockReading, readClock } from './clock.ts';
 import { FrameSession } from './frame-session.ts';
 import type { AgentHealth, AgentInfo, ExecRequest, GuestPort, GuestTrouble, Personalization } from './protocol.ts';
 
-/** How fast a body goes into a guest at least, on a busy host under emulation. */
+/** The least speed of a body into a guest, on a busy host under emulation. */
 const BODY_BYTES_PER_MS = 512;
 /** Personalising grows file systems. */
 const PERSONALIZE_MS = 60_000;
 /** Function not implemented, of Linux. */
 const ENOSYS = 38;
-/** Between two events of a kind; an honest agent looks every 500 ms. */
+/** Between two events of a kind; an honest agent checks every 500 ms. */
 const EVENT_PAUSE_MS = 100;
 
-/** The host's side of docs/agent-protocol.md. Every reply is treated as hostile: bounded, timed, and checked. */
+/** The host's side of docs/agent-protocol.md. Every reply is treated as hostile: its size and time are limited, and it is validated. */
 export type AgentClient = {
   healthz(options?: CallOptions): Promise<AgentHealth>;
   info(options?: CallOptions): Promise<AgentInfo>;
@@ -37,13 +37,13 @@ export type AgentClient = {
   /** Members that are left out stay as they are in the guest. @returns what could not be set up; the rest is in effect */
   personalize(personalization: Partial<Personalization>, options?: CallOptions): Promise<GuestTrouble[]>;
   poweroff(request: { reboot: boolean }, options?: CallOptions): Promise<void>;
-  /** @returns undefined when the agent is of an image that cannot tell */
+  /** @returns undefined if the agent belongs to an older image and does not know this request */
   readClock(options?: CallOptions): Promise<ClockReading | undefined>;
   /** Moves the guest's clock: at once, or at 0.5 ms a second by at most a second. */
   moveClock(by: { stepMs: number } | { slewMs: number }, options?: CallOptions): Promise<void>;
-  /** Sets it to the host's, as far as the way of the order allows. */
+  /** Sets it to the host's, as exactly as the request's travel time allows. */
   setClock(options?: CallOptions): Promise<void>;
-  /** Starts a command; `options` bound the start only. */
+  /** Starts a command; `options` limit only the start. */
   openExec(request: ExecRequest, options?: CallOptions): Promise<FrameSession>;
   /** @param target `ssh`, or `address:port` inside the guest */
   openTunnel(target: string, options?: CallOptions): Promise<FrameSession>;
@@ -85,7 +85,7 @@ export function createAgentClient(open: OpenChannel, now: () => number = () => D
     personalize: async (personalization, options = {}) => {
       const send = (given: Partial<Personalization>): Promise<GuestTrouble[]> => {
         const members = (): object => ({ ...given, ...(given.unixMs === 'now' && { unixMs: now() }) });
-        // Without a body all of it is in effect.
+        // A reply without a body: all of it is in effect.
         const parse = (body: Buffer): GuestTrouble[] => (body.length === 0 ? [] : parseReply(personalizeReply, body).troubles);
         return postFor('/personalize', members, options, PERSONALIZE_MS, parse);
       };
@@ -95,7 +95,7 @@ export function createAgentClient(open: OpenChannel, now: () => number = () => D
         return await send(personalization);
       } catch (error) {
         if (!(error instanceof BangerError) || error.details?.['status'] !== 400) throw error;
-        // The agent of an older bundle refuses members that it does not know.
+        // The agent of an older bundle refuses unknown members.
         const troubles = await send({ ...personalization, service: service as NonNullable<Personalization['service']> });
         return [...troubles, { what: 'the stop signal of the image, which its older agent does not know', errno: ENOSYS, held: null }];
       }
@@ -148,7 +148,7 @@ async function watch(open: OpenChannel, on: GuestEvents, options: CallOptions): 
   return session;
 }
 
-/** A guest that tells more than an honest one is stopped by the channel, not heard. */
+/** A guest that sends events faster than this waits on a full channel; the host does not read. */
 async function hear(frames: Readable, onFrame: (frame: Buffer) => void | Promise<void>): Promise<void> {
   try {
     for await (const frame of frames) {

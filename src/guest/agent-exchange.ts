@@ -5,15 +5,15 @@ import { BangerError } from '../model/errors.ts';
 import { AGENT_LIMITS } from '../model/limits.ts';
 import { type ReplyHead, headReader, violation } from './reply-head.ts';
 
-/** docs/agent-protocol.md: what the host takes from an agent. */
+/** docs/agent-protocol.md: what the host accepts from an agent. */
 export const MAX_JSON_BYTES = 1024 ** 2;
 
 export type Request = { method: string; target: string; body?: Uint8Array };
 
 /**
- * @param streamedBytes the length of a body that is sent afterwards
- * @returns the request on the wire
- * @throws INVALID_INPUT when it is more than the agent takes
+ * @param streamedBytes the length of a body that follows separately
+ * @returns the request as bytes
+ * @throws INVALID_INPUT if it is more than the agent accepts
  */
 export function encodeRequest(request: Request, streamedBytes?: number): Buffer {
   const bodyBytes = request.body?.length ?? 0;
@@ -30,18 +30,18 @@ export function encodeRequest(request: Request, streamedBytes?: number): Buffer 
   return request.body === undefined ? head : Buffer.concat([head, request.body]);
 }
 
-/** Sends an encoded request and reads the reply's head. @throws AGENT_UNREACHABLE, AGENT_PROTOCOL */
+/** Sends an encoded request and reads the head of the reply. @throws AGENT_UNREACHABLE, AGENT_PROTOCOL */
 export async function exchangeHead(stream: Duplex, request: Buffer, signal: AbortSignal): Promise<{ head: ReplyHead; rest: Buffer }> {
   stream.write(request);
   return receive(stream, signal, headReader());
 }
 
 /**
- * Gives a channel back after a whole reply, unless that was the last one on it: whoever refuses a request without reading it to its
- * end takes the rest for the next one.
+ * Returns a channel after a complete reply, unless the agent will not use it again: an agent that refuses a request without reading it to
+ * its end would take the rest for the next request.
  */
 export function settleChannel(channel: AgentChannel, head: ReplyHead): void {
-  // Agents of older images say it by their status alone.
+  // Agents of older images show it only by their status.
   const isLast = head.headers.get('connection') === 'close' || UNREAD.has(head.status);
   if (isLast) channel.destroy();
   else channel.release();
@@ -49,11 +49,11 @@ export function settleChannel(channel: AgentChannel, head: ReplyHead): void {
 
 const UNREAD: ReadonlySet<number> = new Set([400, 413, 431]);
 
-/** Reads the whole of a JSON body. @param rest what came with the head */
+/** Reads a whole JSON body. @param rest what came with the head */
 export async function receiveBody(stream: Duplex, head: ReplyHead, rest: Buffer, signal: AbortSignal): Promise<Buffer> {
   const length = head.contentLength ?? 0;
   if (length > MAX_JSON_BYTES) throw violation('a reply that is too long');
-  // In one piece from the start: a body that comes as single bytes would cost a hundred times its length in chunks.
+  // One buffer from the start: a body that comes as single bytes would cost a hundred times its length in chunks.
   const body = Buffer.allocUnsafe(length);
   let received = 0;
   const take = (chunk: Buffer): Buffer | undefined => {
@@ -65,8 +65,8 @@ export async function receiveBody(stream: Duplex, head: ReplyHead, rest: Buffer,
 }
 
 /**
- * Feeds what arrives to `take` until that gives a value, then leaves the stream paused.
- * @throws what `take` throws; AGENT_UNREACHABLE when the stream closes or `signal` fires
+ * Passes what arrives to `take` until that returns a value, then leaves the stream paused.
+ * @throws the errors of `take`; AGENT_UNREACHABLE if the stream closes or `signal` fires
  */
 export function receive<T>(stream: Duplex, signal: AbortSignal, take: (chunk: Buffer) => T | undefined): Promise<T> {
   return new Promise((resolve, reject) => {
@@ -104,7 +104,7 @@ export function receive<T>(stream: Duplex, signal: AbortSignal, take: (chunk: Bu
 }
 
 /**
- * Hands a body of known length to a reader, at the reader's pace.
+ * Passes a body of known length to a reader, at the reader's pace.
  * @param idleMs how long the guest may send nothing while the reader wants more
  */
 export async function* bodyChunks(
@@ -126,8 +126,8 @@ export async function* bodyChunks(
 
 /**
  * Sends exactly `length` bytes of `source` at the guest's pace.
- * @param idleMs how long the guest may take nothing
- * @throws INVALID_INPUT when the source has another length; AGENT_UNREACHABLE
+ * @param idleMs how long the guest may accept nothing
+ * @throws INVALID_INPUT if the source has another length; AGENT_UNREACHABLE
  */
 export async function sendBody(
   stream: Duplex,

@@ -1,4 +1,4 @@
-// Files of the guest, of any size, by channels to its agent.
+// Files of the guest, of any size, over channels to its agent.
 import { Readable } from 'node:stream';
 import type { AgentChannel } from '../drivers/hypervisor/contract.ts';
 import { ANSWER_MS, type CallOptions, limitOf, withChannel, refusal } from './agent-call.ts';
@@ -36,7 +36,7 @@ export async function getFile(open: OpenChannel, path: string, options: CallOpti
     if (head.contentLength === undefined || Number.isNaN(mode)) throw violation('a file without size or mode');
     const sizeBytes = head.contentLength;
     const content = Readable.from(fileContent(channel, sizeBytes, rest, options.signal), { objectMode: false });
-    // A reader that gives up before its first read would leave the generator unstarted, and so the channel open.
+    // If a reader gives up before its first read, the generator never starts, and the channel would stay open.
     content.once('close', () => channel.destroy());
     return { sizeBytes, mode: mode & 0o7777, content };
   } catch (error) {

@@ -23,7 +23,7 @@ export const infoReply = z.object({
   cpuCount: count,
   loadAverage1: z.number().nonnegative(),
   sessions: count,
-  // Absent in the reply of an agent that runs since before an upgrade.
+  // Missing in the replies of an agent from before an upgrade.
   disks: z
     .array(z.object({ path: text(64), sizeBytes: count, usedBytes: count }))
     .max(8)
@@ -51,7 +51,7 @@ export const statReply = z.object({
   sizeBytes: count,
 });
 
-/** More of them than an honest agent has are refused. */
+/** More than an honest agent has is refused. */
 export const personalizeReply = z.object({
   troubles: z
     .array(
@@ -81,7 +81,7 @@ export function parseReply<T>(schema: z.ZodType<T>, body: Buffer): T {
   return result.data;
 }
 
-/** @returns guest text fit for a terminal and one line: control characters replaced, at most 300 characters. */
+/** @returns text of a guest as one line that is safe on a terminal: control characters replaced, at most 300 characters */
 export function harmless(guestText: string): string {
   return guestText.replaceAll(/[\p{Cc}\p{Cf}\p{Cs}\u2028\u2029]/gu, '?').slice(0, 300);
 }

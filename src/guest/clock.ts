@@ -3,29 +3,29 @@ import type { AgentChannel } from '../drivers/hypervisor/contract.ts';
 import { encodeRequest, exchangeHead, receiveBody, settleChannel } from './agent-exchange.ts';
 import { parseReply } from './agent-replies.ts';
 
-/** A busy host answers late now and then; of so many readings one was not disturbed. */
+/** A busy host answers late now and then; of this many readings, one was not disturbed. */
 const READINGS = 6;
-/** A round trip this short leaves nothing to gain. */
+/** With such a short round trip, more readings gain nothing. */
 const GOOD_ROUND_TRIP_MS = 4;
 
 const REQUEST = { method: 'GET', target: '/time' };
 
 const timeReply = z.object({ unixMs: z.number().nonnegative(), synchronized: z.boolean() });
 
-/** How a guest's clock stands to the host's. */
+/** A reading of a guest's clock. */
 export type ClockReading = {
-  /** The guest's time less the host's. */
+  /** The guest's time minus the host's. */
   offsetMs: number;
-  /** The offset may be off by so much: half of the round trip. */
+  /** The error of the offset is at most this: half of the round trip. */
   uncertaintyMs: number;
-  /** An NTP program of the guest keeps it. */
+  /** An NTP program of the guest keeps the clock. */
   isKeptInside: boolean;
 };
 
 /**
- * Asks several times over one channel, and believes the answer that was under way the shortest.
+ * Reads the clock several times over one channel, and uses the reading with the shortest round trip.
  * @param now wall clock of the host, milliseconds
- * @returns undefined when the agent is of an image that cannot tell
+ * @returns undefined if the agent belongs to an older image and does not know this request
  */
 export async function readClock(channel: AgentChannel, now: () => number, signal: AbortSignal): Promise<ClockReading | undefined> {
   let best: ClockReading | undefined;

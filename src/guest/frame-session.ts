@@ -5,21 +5,20 @@ import { FRAME_TYPES, FrameDecoder, FrameProblem, encodeFrame, encodeResize, enc
 
 /** Small enough that a key press does not wait long behind a paste, large enough to be cheap. */
 const STDIN_CHUNK_BYTES = 32_768;
-/** After CLOSE the agent ends the process group within 2 s and then says EXIT. */
+/** After CLOSE, the agent ends the process group within 2 s and then sends EXIT. */
 const CLOSE_LIMIT_MS = 5000;
 const MAX_REASON_BYTES = 1024;
 
 export type SessionExit = { status: number; reason: string };
 
 /**
- * A channel in frame state. Whoever holds one reads both outputs: an unread one stops the guest's writer, and with it
- * the session's end.
+ * A channel in frame state. The caller must read both outputs: an unread one blocks the guest's writer, and with it the session's end.
  */
 export class FrameSession {
   readonly stdin: Writable;
   readonly stdout: Readable;
   readonly stderr: Readable;
-  /** Settles at the session's end. @throws AGENT_UNREACHABLE when the channel closed first, AGENT_PROTOCOL */
+  /** Settles at the session's end. @throws AGENT_UNREACHABLE if the channel closed first, AGENT_PROTOCOL */
   readonly exit: Promise<SessionExit>;
   readonly #channel: AgentChannel;
   readonly #decoder = new FrameDecoder(['data', 'stderr', 'eof', 'exit']);
@@ -31,14 +30,14 @@ export class FrameSession {
 
   /**
    * @param early bytes that came with the reply's head
-   * @param form `whole-frames`: every read of stdout gives the payload of exactly one frame
+   * @param form `whole-frames`: every read of stdout returns the payload of exactly one frame
    */
   constructor(channel: AgentChannel, early: Buffer, form?: 'whole-frames') {
     this.#channel = channel;
     this.exit = this.#exit.promise;
     this.exit.catch(() => undefined);
     this.stdout = new Readable({
-      // Of whole frames one is enough: they may be 64 KiB each.
+      // One whole frame is enough: a frame may have 64 KiB.
       ...(form === 'whole-frames' && { objectMode: true, highWaterMark: 1 }),
       read: () => this.#wanted(this.stdout),
       destroy: (_, done) => this.#abandoned(done),
@@ -56,7 +55,7 @@ export class FrameSession {
     channel.stream.resume();
   }
 
-  /** Tells the guest's terminal its size. */
+  /** Sends the size of the terminal to the guest. */
   resize(rows: number, columns: number): void {
     this.#send(encodeResize(rows, columns));
   }
@@ -66,7 +65,7 @@ export class FrameSession {
     this.#send(encodeSignal(signalNumber));
   }
 
-  /** Ends the session: the guest's process gets SIGHUP, then SIGKILL. `exit` tells how it went. Idempotent. */
+  /** Ends the session: the guest's process gets SIGHUP, then SIGKILL. `exit` reports the result. Idempotent. */
   close(): void {
     if (this.#ended || this.#closing) return;
     this.#channel.stream.write(encodeFrame('close'));
@@ -92,7 +91,7 @@ export class FrameSession {
   };
 
   #deliver(type: number, payload: Buffer): void {
-    // After CLOSE nobody reads any more; the rest is only read past.
+    // After CLOSE nobody reads the output; the rest is skipped.
     if (this.#closing) return;
     const stream = type === FRAME_TYPES.stderr ? this.stderr : this.stdout;
     if (stream.readableEnded || stream.destroyed) return;
@@ -103,7 +102,7 @@ export class FrameSession {
     }
   }
 
-  /** `read` comes while the buffer still counts as full, so fullness is remembered rather than asked. */
+  /** Node calls `read` while the buffer still counts as full, so this remembers that it was full. */
   #wanted(stream: Readable): void {
     this.#full.delete(stream);
     if (this.#full.size === 0 && !this.#ended) this.#channel.stream.resume();
@@ -141,7 +140,7 @@ export class FrameSession {
     this.#channel.stream.pause();
   }
 
-  /** A reader that gave up wants no session any more. */
+  /** A reader that gives up does not want the session any more. */
   #abandoned(done: (error?: Error | null) => void): void {
     if (!this.stdout.readableEnded) this.close();
     done();
@@ -155,7 +154,7 @@ export class FrameSession {
     }
   }
 
-  /** `done` comes when the socket has taken the bytes, which is the backpressure of `stdin`. */
+  /** Node calls `done` once the socket has accepted the bytes, which gives `stdin` its back-pressure. */
   #send(frame: Buffer, done?: (error?: Error | null) => void): void {
     if (this.#ended || this.#closing) done?.();
     else this.#channel.stream.write(frame, (error) => done?.(error));

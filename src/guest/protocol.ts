@@ -11,20 +11,20 @@ export type Personalization = {
   machineId: string;
   /** base64 of at least 32 bytes from the host. */
   randomSeed: string;
-  /** The host's clock when it is sent: a guest that is waited for boots for seconds. */
+  /** The host's time when the request is sent: a booting guest may take seconds until then. */
   unixMs: 'now';
   mounts: { device: string; path: string; type: 'ext4' }[];
   growRoot: boolean;
-  /** What an image without an init runs; absent where the image brings one. */
+  /** The program of an image without an init; absent if the image has an init. */
   service?: { argv: string[]; env: Record<string, string>; user: string | null; directory: string | null; stopSignal?: number };
 };
 
-/** What a guest could not set up, from the answer to `POST /personalize`. */
+/** A part that a guest could not set up, from the reply to `POST /personalize`. */
 export type GuestTrouble = {
   what: string;
-  /** Of Linux. */
+  /** A Linux errno. */
   errno: number;
-  /** How it is all the same. */
+  /** How the guest works around it. */
   held: 'memory' | 'read-only' | null;
 };
 
@@ -57,7 +57,7 @@ export type AgentInfo = {
   cpuCount: number;
   loadAverage1: number;
   sessions: number;
-  /** What the guest's file systems say of themselves. */
+  /** The usage of the guest's file systems. */
   disks?: { path: string; sizeBytes: number; usedBytes: number }[] | undefined;
 };
 

@@ -1,19 +1,19 @@
 import { BangerError } from '../model/errors.ts';
 
-/** docs/agent-protocol.md: what the host takes from an agent. */
+/** docs/agent-protocol.md: what the host accepts from an agent. */
 export const MAX_HEAD_BYTES = 8192;
 
 export type ReplyHead = {
   status: number;
   /** Names in lower case. */
   headers: ReadonlyMap<string, string>;
-  /** Undefined when the reply has no body or switches to frames. */
+  /** Undefined if the reply has no body or switches to frames. */
   contentLength: number | undefined;
 };
 
 /**
  * Collects the head of one HTTP reply.
- * @returns a function that takes chunks and gives the head with the bytes after it, once it is whole
+ * @returns a function that takes chunks and returns the head with the bytes after it, once it is complete
  * @throws (the function) AGENT_PROTOCOL on a head that is too long or malformed
  */
 export function headReader(): (chunk: Buffer) => { head: ReplyHead; rest: Buffer } | undefined {

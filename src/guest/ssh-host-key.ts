@@ -11,7 +11,7 @@ export type SshHostKey = {
 const KEY_TYPE = 'ssh-ed25519';
 
 /**
- * Makes a host key without starting ssh-keygen, in 1 ms in place of 37: every create waits for it.
+ * Makes a host key without ssh-keygen: 1 ms instead of 37, and every create waits for it.
  * The private form is openssh/PROTOCOL.key: magic, no cipher, one key, public blob, padded private section.
  */
 export function makeSshHostKey(): SshHostKey {
