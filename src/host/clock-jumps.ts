@@ -1,12 +1,12 @@
 import { commandEnvironment, spawnPiped } from './spawn.ts';
 import type { PipedProcess } from './spawn.ts';
 
-/** Who wants to know that this host's wall clock was set, or that the host slept. */
+/** Reports that this host's wall clock was set, or that the host slept. */
 export type ClockJumps = { subscribe(listener: () => void): () => void };
 
 /**
- * Node has no event for it, so a small program waits for the kernel's (timerfd_create(2), TFD_TIMER_CANCEL_ON_SET), while anybody
- * listens. Where it cannot run, nothing is told.
+ * Node has no such event. While there are listeners, a small program waits for the kernel's (timerfd_create(2), TFD_TIMER_CANCEL_ON_SET).
+ * Where it cannot run, there are no reports.
  * @param program absolute path of banger-forwarder, once there is one
  */
 export function watchClockJumps(program: () => string | undefined): ClockJumps {

@@ -1,4 +1,4 @@
-// What goes into a command that runs, what comes out of it, and what ends it before its time.
+// The input and output of a running command, and what ends it early.
 import type { ChildProcess } from 'node:child_process';
 import type { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -7,9 +7,9 @@ export type CommandStreams = {
   signal?: AbortSignal;
   /** Default 60 000. */
   timeoutMs?: number;
-  /** Written to stdin; without it stdin is /dev/null. What a stream throws ends the command, and is thrown in its place. */
+  /** Written to stdin; without it, stdin is /dev/null. If the stream throws, the command is ended, and the stream's error is thrown. */
   input?: string | Uint8Array | AsyncIterable<Uint8Array>;
-  /** More than this on stdout is an error; default 16 MiB. */
+  /** A longer output is an error; default 16 MiB. */
   maxStdoutBytes?: number;
   /** Called with every line of stdout and stderr as it arrives. */
   onLine?: (line: string) => void;
@@ -21,7 +21,7 @@ const KEPT_STDERR_BYTES = 8192;
 /** Between SIGTERM and SIGKILL of a cancelled command's process group. */
 const TERM_GRACE_MS = 2000;
 
-/** A command that ends without reading its input is judged by its status, not by our EPIPE. */
+/** If a command ends without reading its input, its exit status counts, not this process's EPIPE. */
 export function feed(stdin: Writable, input: NonNullable<CommandStreams['input']>, onFailure: (error: unknown) => void): void {
   stdin.on('error', () => undefined);
   if (typeof input === 'string' || input instanceof Uint8Array) return void stdin.end(input);
@@ -42,7 +42,7 @@ export function collectOutput(child: ChildProcess, outcome: Outcome, options: Co
   child.stderr?.setEncoding('utf8');
   let isOver = false;
   child.stdout?.on('data', (text: string) => {
-    // It goes on writing until it has ended.
+    // It continues to write until it has ended.
     if (isOver) return;
     outcome.stdout += text;
     isOver = outcome.stdout.length > limit;
@@ -70,7 +70,7 @@ function splitLines(stream: NodeJS.ReadableStream, onLine: (line: string) => voi
   });
 }
 
-/** Ends the command when it takes too long or is cancelled. @returns what stops that */
+/** Ends the command if it takes too long or is cancelled. @returns a function that stops watching */
 export function armEndings(child: ChildProcess, outcome: Outcome, options: CommandStreams): () => void {
   let killTimer: NodeJS.Timeout | undefined;
   const end = (): void => {
@@ -98,6 +98,6 @@ export function endGroup(child: ChildProcess, signal: NodeJS.Signals): void {
   try {
     process.kill(-child.pid, signal);
   } catch {
-    // The group is gone already, which is what was wanted.
+    // The group has ended already, which was the aim.
   }
 }

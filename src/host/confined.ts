@@ -1,5 +1,5 @@
-// The one way to run a program that reads what a guest or a stranger wrote. What it does wrong ends with it: it has namespaces of its
-// own, a root of programs alone, no right, no network, and an end to all it can use.
+// The only way to run a program that reads what a guest or a stranger wrote. It cannot harm the host: it has namespaces of its own, a root
+// with nothing but programs, no privileges, no network, and limits on all resources.
 import { type FileHandle, open } from 'node:fs/promises';
 import { constants } from 'node:os';
 import type { Readable, Writable } from 'node:stream';
@@ -11,12 +11,12 @@ import { syscallFilter } from './syscall-filter.ts';
 
 export type ConfinedOptions = Pick<RunOptions, 'signal' | 'timeoutMs' | 'input' | 'maxStdoutBytes' | 'onLine'>;
 
-/** What bubblewrap says first: the process of which the mapping is to be written. */
+/** The first output of bubblewrap: the process whose id mapping is to be written. */
 const MOST_SAID_BYTES = 4096;
 
 /**
- * Runs a program to its end, apart from everything. A daemon that is root gives it ids that nobody has.
- * @throws CommandFailure when it does not exit with 0, is ended by a signal, or cannot be confined: it never runs otherwise
+ * Runs a program to its end, isolated from the host. A daemon that is root gives it otherwise unused ids.
+ * @throws CommandFailure if it does not exit with 0, a signal ends it, or it cannot be confined; it never runs unconfined
  */
 export async function runConfined(
   argv: readonly string[],
@@ -56,13 +56,13 @@ export async function runConfined(
   }
 }
 
-/** @returns what goes before the command of a daemon that is root, so that no program is root, not even bubblewrap */
+/** @returns the prefix of the command for a daemon that is root, so that no program runs as root, not even bubblewrap */
 function asNobody(): string[] {
   if (process.getuid?.() !== 0) return [];
   return ['setpriv', `--reuid=${CONFINED_BASE}`, `--regid=${CONFINED_BASE}`, '--clear-groups', '--inh-caps=-all', '--'];
 }
 
-/** Gives files of root to the ids of the program while it runs. @returns what gives them back */
+/** Gives root's files to the ids of the program while it runs. @returns a function that gives them back */
 async function lend(files: readonly FileHandle[]): Promise<() => Promise<void>> {
   if (process.getuid?.() !== 0) return () => Promise.resolve();
   const owners = await Promise.all(files.map(async (file) => ({ file, stats: await file.stat() })));
@@ -70,7 +70,7 @@ async function lend(files: readonly FileHandle[]): Promise<() => Promise<void>> 
   return async () => {
     for (const { file, stats } of owners) {
       await file.chown(stats.uid, stats.gid);
-      // Changing the owner takes bits of the mode away.
+      // Changing the owner clears bits of the mode.
       await file.chmod(stats.mode & 0o7777);
     }
   };
@@ -90,7 +90,7 @@ async function answerMapping(said: Readable, awaited: Writable, signal?: AbortSi
   awaited.end('.');
 }
 
-/** bubblewrap exits with 128 and the signal's number when one has ended the program. A script is called by its `$0`. */
+/** bubblewrap exits with 128 and the signal's number if a signal ended the program. A script's name is its `$0`. */
 function ofProgram(error: CommandFailure, words: readonly string[]): CommandFailure {
   const named = words[0] === 'sh' ? words.slice(words.indexOf('-c') + 2) : words;
   const argv = named.length === 0 ? words : named;
@@ -101,12 +101,12 @@ function ofProgram(error: CommandFailure, words: readonly string[]): CommandFail
   return exitCode === 127 ? new CommandFailure(outcome, 'ENOENT') : new CommandFailure(outcome);
 }
 
-/** What stands in the way of confining programs on this host, with what mends it. */
+/** The reason why this host cannot confine programs, with the remedy. */
 export type ConfinementProblem = { reason: string; remedy: string };
 
 const PROBE_TIMEOUT_MS = 20_000;
 
-/** @returns undefined when programs can be confined; nothing is ever run without */
+/** @returns undefined if programs can be confined; none ever runs unconfined */
 export async function confinementProblem(ids: 'one' | 'many' = 'one'): Promise<ConfinementProblem | undefined> {
   if ((await findProgram('bwrap', commandEnvironment()['PATH'] ?? '')) === undefined) {
     return { reason: 'bwrap, which confines what reads foreign data, is not installed', remedy: 'sudo apt-get install bubblewrap' };

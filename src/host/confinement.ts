@@ -1,49 +1,49 @@
-// How a program is kept apart that reads what a guest or a stranger wrote: a command line of bwrap(1), decided here and run by confined.ts.
+// Decides how to isolate a program that reads what a guest or a stranger wrote: a command line of bwrap(1), which confined.ts runs.
 import { lstatSync, readlinkSync } from 'node:fs';
 
-/** What such a program gets of this machine beside the programs and libraries of /usr: nothing else is there. */
+/** What such a program gets of this machine besides the programs and libraries of /usr: nothing else exists for it. */
 export type Confinement = {
-  /** Files that it reads and writes in place; it opens them by the names that `confinedPath` gives. */
+  /** Files that it reads and writes in place, under the names that `confinedPath` returns. */
   files?: readonly string[];
-  /** Files that it gets a copy of, by the absolute path at which it finds it. */
+  /** Files that it gets as copies, by the absolute path of each copy. */
   copies?: ReadonlyMap<string, string>;
   /**
-   * `one` (default): it is nobody, without any right. `many`: it is root among 65 536 ids that mean nothing outside, and may give files
-   * to them.
+   * `one` (default): it runs as nobody, without privileges. `many`: it is root among 65 536 ids that mean nothing outside, and may give
+   * files to them.
    */
   ids?: 'one' | 'many';
-  /** Size of a file system in memory at SCRATCH, bytes; default: none. */
+  /** Size of an in-memory file system at SCRATCH, bytes; default: none. */
   scratchBytes?: number;
   /** Variables beside PATH and LANG. */
   env?: Readonly<Record<string, string>>;
   limits?: Partial<Limits>;
 };
 
-/** What it can use up. Time by the clock is limited by the runner. */
+/** Its limits. The runner limits the elapsed time. */
 export type Limits = { cpuSeconds: number; memoryBytes: number; fileBytes: number; processes: number; openFiles: number };
 
 const GIB = 1024 ** 3;
-/** e2fsck takes most, for large damaged file systems. */
+/** e2fsck takes the most, for large damaged file systems. */
 const DEFAULT_LIMITS: Limits = { cpuSeconds: 1800, memoryBytes: 4 * GIB, fileBytes: 1024 * GIB, processes: 32, openFiles: 1024 };
 
 export const SCRATCH = '/scratch';
-/** Where the program's own descriptors begin, behind those of stdin, stdout and stderr. */
+/** The first descriptor of the program's files, after stdin, stdout and stderr. */
 const FIRST_DESCRIPTOR = 3;
-/** What root of a program with many ids may do: with owners, modes and attributes of files, and no more. */
+/** The capabilities of root in a program with many ids: owners, modes and attributes of files, and no more. */
 const FILE_CAPABILITIES = ['CAP_CHOWN', 'CAP_DAC_OVERRIDE', 'CAP_FOWNER', 'CAP_FSETID', 'CAP_SETFCAP'];
 const NOBODY = '65534';
-/** Where a confined program, and whoever wants to know whether it is there, looks. */
+/** The search path of a confined program, and of checks whether the program exists. */
 export const CONFINED_SEARCH_PATH = '/usr/bin:/usr/sbin:/bin:/sbin';
 
-/** @returns the name by which the confined program opens the file at `index` of `files`: no directory of the host is needed for it */
+/** @returns the name by which the confined program opens the file at `index` of `files`; it needs no directory of the host */
 export function confinedPath(index: number): string {
   return `/proc/self/fd/${FIRST_DESCRIPTOR + index}`;
 }
 
-/** Descriptors of the runner's own, as the program's parent numbers them. */
+/** The runner's own descriptors, with the numbers of the program's parent. */
 export type Descriptors = { copies: readonly number[]; filter: number | undefined; mapping?: { said: number; awaited: number } };
 
-/** @returns numbers for everything that is handed over, in the order files, copies, filter, mapping */
+/** @returns numbers for all descriptors, in the order files, copies, filter, mapping */
 export function numberDescriptors({ files = [], copies, ids }: Confinement, hasFilter: boolean): Descriptors {
   let next = FIRST_DESCRIPTOR + files.length;
   const take = (): number => next++;
@@ -53,14 +53,14 @@ export function numberDescriptors({ files = [], copies, ids }: Confinement, hasF
 }
 
 /**
- * @param usr how /bin and the like are there, from `systemDirectories`
+ * @param usr the form of /bin and the like, from `systemDirectories`
  * @returns the whole command line
  */
 export function confine(argv: readonly string[], confinement: Confinement, descriptors: Descriptors, usr: readonly string[]): string[] {
   const { copies = new Map<string, string>(), scratchBytes, env = {} } = confinement;
   const limits = { ...DEFAULT_LIMITS, ...confinement.limits };
   return [
-    // --unshare-all would go on where a user namespace is refused.
+    // --unshare-all would continue if a user namespace is refused.
     ...['bwrap', '--unshare-user', '--unshare-pid', '--unshare-net', '--unshare-ipc', '--unshare-uts', '--unshare-cgroup-try'],
     ...['--die-with-parent', '--new-session', '--hostname', 'confined', '--cap-drop', 'ALL'],
     ...identity(confinement, descriptors),
@@ -82,7 +82,7 @@ function identity({ ids = 'one' }: Confinement, { mapping }: Descriptors): strin
   return ['--info-fd', String(mapping.said), '--userns-block-fd', String(mapping.awaited), ...rights];
 }
 
-/** @returns what makes the programs of this machine visible, and nothing that its owner put there */
+/** @returns arguments that make this machine's programs visible, and none of its owner's files */
 export function systemDirectories(): string[] {
   const directories = ['/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32'].flatMap((path) => {
     const found = lstatSync(path, { throwIfNoEntry: false });

@@ -4,8 +4,8 @@ import { readFile } from 'node:fs/promises';
 const LISTEN = '0A';
 
 /**
- * @returns the IPv4 addresses at both ends of all TCP connections of this network namespace. One that was closed counts for
- *   another minute on the side that closed it (TIME_WAIT).
+ * @returns the IPv4 addresses at both ends of all TCP connections of this network namespace. A closed connection counts for another minute
+ * on the side that closed it (TIME_WAIT).
  */
 export async function connectedAddresses(): Promise<Set<string>> {
   return parseConnections(await readFile('/proc/net/tcp', 'latin1'));
@@ -22,12 +22,12 @@ export function parseConnections(table: string): Set<string> {
   return addresses;
 }
 
-/** @returns the IPv4 addresses on which a program of another user listens for TCP; loopback is everybody's, and who comes first has a port */
+/** @returns the IPv4 addresses on which a program of another user listens for TCP. All users share loopback: the first one gets a port. */
 export function listenedByOthers(): Set<string> {
   return parseListeners(readFileSync('/proc/net/tcp', 'latin1'), process.getuid?.() ?? 0);
 }
 
-/** @param table as above @param ownUid whose listeners do not count */
+/** @param table as above @param ownUid the user whose listeners do not count */
 export function parseListeners(table: string, ownUid: number): Set<string> {
   const addresses = new Set<string>();
   for (const line of table.split('\n').slice(1)) {
@@ -37,7 +37,7 @@ export function parseListeners(table: string, ownUid: number): Set<string> {
   return addresses;
 }
 
-/** @param hex eight digits, as a little-endian machine prints an address in network order */
+/** @param hex eight digits, the form in which a little-endian machine prints an address in network order */
 function dotted(hex: string): string {
   return (hex.match(/../g) ?? [])
     .map((byte) => Number.parseInt(byte, 16))

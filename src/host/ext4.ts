@@ -1,5 +1,5 @@
-// ext4 file systems in files, by the tools of e2fsprogs: they are read and written as data, and never mounted. Guests wrote what is in
-// them, so the tools are confined.
+// ext4 file systems in files, through the tools of e2fsprogs: they are read and written as data, and never mounted. Guests wrote their
+// content, so the tools are confined.
 import { stat, truncate } from 'node:fs/promises';
 import { runConfined } from './confined.ts';
 import { confinedPath } from './confinement.ts';
@@ -13,7 +13,7 @@ const TIMEOUT_MS = 10 * 60_000;
 const MOST_BLOCKS = 268_435_456;
 
 /**
- * Makes an empty file system of the file's whole length. Nothing of it is written that a sparse file has anyway.
+ * Makes an empty file system of the file's whole length. It does not write blocks that a sparse file has anyway.
  * @param label at most 16 characters
  * @throws CommandFailure
  */
@@ -24,18 +24,18 @@ export async function makeExt4(path: string, label: string, signal?: AbortSignal
 }
 
 /**
- * Checks a file system that no machine uses, and replays its journal; what can be repaired without a question is.
- * @throws CommandFailure when it is damaged
+ * Checks a file system that no machine uses, replays its journal, and makes all repairs that need no answer.
+ * @throws CommandFailure if it stays damaged
  */
 export async function checkExt4(path: string, signal?: AbortSignal): Promise<void> {
-  // "File system errors corrected" (e2fsck(8), exit code 1) is what was wanted. It is told apart where e2fsck ran: everything around it
-  // may fail with 1 too.
+  // "File system errors corrected" (e2fsck(8), exit code 1) is success. Only e2fsck's own status means that: the programs around it may
+  // also fail with 1.
   await runOn(path, ['sh', '-c', 'e2fsck -f -p "$1" || [ $? = 1 ]', 'e2fsck'], signal);
 }
 
 /**
- * Makes a checked file system, and its file, as small as what is in it allows.
- * @param spareBytes are left free
+ * Makes a checked file system, and its file, as small as its content allows.
+ * @param spareBytes the space to leave free
  * @throws CommandFailure
  */
 export async function shrinkExt4(path: string, spareBytes: number, signal?: AbortSignal): Promise<void> {

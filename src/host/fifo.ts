@@ -8,9 +8,8 @@ export async function makeFifos(paths: readonly string[]): Promise<void> {
 }
 
 /**
- * Opens a named pipe for reading; nobody need write to it yet. What stands in the pipe (64 KiB at most) is read even when
- * its writer is gone.
- * @throws ENOENT and the like; ELOOP for a link and EINVAL for what is no pipe, which somebody else may have put there
+ * Opens a named pipe for reading, even if it has no writer yet. Data in the pipe (64 KiB at most) is read even after its writer is gone.
+ * @throws ENOENT and the like; ELOOP for a link and EINVAL for a file that is no pipe, since another program may have put it there
  */
 export function openFifo(path: string): Socket {
   const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW);

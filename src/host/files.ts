@@ -22,7 +22,7 @@ import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createZstdDecompress } from 'node:zlib';
 
-/** Writes a file so that it is there whole or not at all, also across power loss. @param mode default 0600 */
+/** Writes a file completely or not at all, also across power loss. @param mode default 0600 */
 export async function writeFileAtomic(path: string, content: string | Uint8Array, mode = 0o600): Promise<void> {
   const temporary = `${path}.${randomBytes(4).toString('hex')}.partial`;
   try {
@@ -51,7 +51,7 @@ export async function syncDirectory(path: string): Promise<void> {
   }
 }
 
-/** @returns whether anything is at `path`. */
+/** @returns whether anything exists at `path` */
 export async function exists(path: string): Promise<boolean> {
   try {
     await stat(path);
@@ -61,7 +61,7 @@ export async function exists(path: string): Promise<boolean> {
   }
 }
 
-/** @returns content, or undefined when there is no such file. */
+/** @returns content, or undefined if there is no such file */
 export async function readIfThere(path: string): Promise<string | undefined> {
   try {
     return await readFile(path, 'utf8');
@@ -71,7 +71,7 @@ export async function readIfThere(path: string): Promise<string | undefined> {
   }
 }
 
-/** @returns the first bytes of a file; fewer when it has no more. @throws ENOENT and the like */
+/** @returns the first bytes of a file; fewer if it is shorter. @throws ENOENT and the like */
 export async function readHead(path: string, bytes: number): Promise<Buffer> {
   const file = await open(path, 'r');
   try {
@@ -82,7 +82,7 @@ export async function readHead(path: string, bytes: number): Promise<Buffer> {
   }
 }
 
-/** @returns the names in a directory; none when there is no such directory. */
+/** @returns the names in a directory; none if there is no such directory */
 export async function namesIn(path: string): Promise<string[]> {
   return readdir(path).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return [];
@@ -90,10 +90,10 @@ export async function namesIn(path: string): Promise<string[]> {
   });
 }
 
-/** @returns the names in a directory, the one changed last first; none when there is no such directory. */
+/** @returns the names in a directory, the last changed first; none if there is no such directory */
 export async function namesByAge(path: string): Promise<string[]> {
   const names = await namesIn(path);
-  // What vanishes while it is looked at counts as old.
+  // A file that vanishes in between counts as old.
   const changedAt = (name: string): Promise<number> =>
     stat(join(path, name)).then(
       (s) => s.mtimeMs,
@@ -103,7 +103,7 @@ export async function namesByAge(path: string): Promise<string[]> {
   return dated.toSorted((a, b) => b.at - a.at).map(({ name }) => name);
 }
 
-/** Copies by reflink, readable by the owner alone. @returns false where the file system has none (EOPNOTSUPP, EXDEV, EINVAL) */
+/** Copies by reflink, readable by the owner alone. @returns false if the file system cannot do it (EOPNOTSUPP, EXDEV, EINVAL) */
 export async function reflink(from: string, to: string): Promise<boolean> {
   try {
     await copyFile(from, to, constants.COPYFILE_FICLONE_FORCE | constants.COPYFILE_EXCL);
@@ -116,7 +116,7 @@ export async function reflink(from: string, to: string): Promise<boolean> {
   }
 }
 
-/** Makes the file at least `sizeBytes` long without writing; never shrinks. */
+/** Makes the file at least `sizeBytes` long without writing; never shrinks it. */
 export async function extendSparse(path: string, sizeBytes: number): Promise<void> {
   const file = await open(path, 'r+');
   try {
@@ -127,19 +127,19 @@ export async function extendSparse(path: string, sizeBytes: number): Promise<voi
   }
 }
 
-/** @returns size of the regular file that `path` is or leads to, bytes; undefined for what is none. @throws when it cannot be read */
+/** @returns size of the regular file at `path`, through links, bytes; undefined for anything else. @throws if it cannot be read */
 export async function regularFileSize(path: string): Promise<number | undefined> {
   await access(path, constants.R_OK);
   const found = await stat(path);
   return found.isFile() ? found.size : undefined;
 }
 
-/** @returns a file as a stream with its size, for who sends it somewhere. The reader ends it or destroys it. */
+/** @returns a file as a stream with its size, to send it. The reader reads it to the end or destroys it. */
 export async function openWhole(path: string): Promise<{ content: Readable; sizeBytes: number }> {
   return { sizeBytes: (await stat(path)).size, content: createReadStream(path, { highWaterMark: 256 * 1024 }) };
 }
 
-/** @returns what is in a zstd file, as a stream */
+/** @returns the content of a zstd file, as a stream */
 export function openUnpacked(path: string): Readable {
   const file = createReadStream(path);
   const unpacked = createZstdDecompress();
@@ -148,7 +148,7 @@ export function openUnpacked(path: string): Readable {
   return file.pipe(unpacked);
 }
 
-/** Adds text to a log that only its owner reads. */
+/** Appends text to a log that only its owner can read. */
 export async function appendText(path: string, text: string): Promise<void> {
   await appendFile(path, text, { mode: 0o600 });
 }
@@ -158,7 +158,7 @@ export async function moveFile(from: string, to: string): Promise<void> {
   await rename(from, to);
 }
 
-/** Renames a directory, after all that it holds is on disk: at `to` it is there whole or not at all, also across power loss. */
+/** Renames a directory once all its content is on disk: it exists at `to` completely or not at all, also across power loss. */
 export async function publishDirectory(from: string, to: string): Promise<void> {
   for (const name of await readdir(from)) {
     const file = await open(join(from, name), 'r');
@@ -173,24 +173,24 @@ export async function publishDirectory(from: string, to: string): Promise<void> 
   await syncDirectory(dirname(to));
 }
 
-/** Cuts or extends the file to exactly `sizeBytes`. */
+/** Truncates or extends the file to exactly `sizeBytes`. */
 export async function setLength(path: string, sizeBytes: number): Promise<void> {
   await truncate(path, sizeBytes);
 }
 
-/** @returns bytes that an ordinary user can still write to the file system of `path`. */
+/** @returns bytes that an ordinary user can still write to the file system of `path` */
 export async function freeBytes(path: string): Promise<number> {
   const s = await statfs(path);
   return s.bavail * s.bsize;
 }
 
-/** @returns size of the file system of `path`, and what an ordinary user can still write to it, bytes. */
+/** @returns size of the file system of `path`, and what an ordinary user can still write to it, bytes */
 export async function fileSystemSize(path: string): Promise<{ totalBytes: number; freeBytes: number }> {
   const s = await statfs(path);
   return { totalBytes: s.blocks * s.bsize, freeBytes: s.bavail * s.bsize };
 }
 
-/** @returns bytes of the file and bytes that it really takes on disk. */
+/** @returns length of the file, and the space that it takes on disk, bytes */
 export async function fileSize(path: string): Promise<{ bytes: number; allocatedBytes: number }> {
   const s = await stat(path);
   return { bytes: s.size, allocatedBytes: s.blocks * 512 };
@@ -203,24 +203,24 @@ export async function sha256File(path: string, signal?: AbortSignal): Promise<st
   return hash.digest('hex');
 }
 
-/** Makes a directory that only its owner enters. */
+/** Makes a directory that only its owner can enter. */
 export async function makePrivateDirectory(path: string): Promise<void> {
   await mkdir(path, { recursive: true, mode: 0o700 });
 }
 
-/** Removes a file or tree; nothing there is fine. */
+/** Removes a file or tree; a missing one is no error. */
 export async function removeTree(path: string): Promise<void> {
   await rm(path, { recursive: true, force: true });
 }
 
-/** Removes one name, whatever it is of but a directory; nothing there is fine. @throws EISDIR, EPERM and the like */
+/** Removes one name, except of a directory; a missing one is no error. @throws EISDIR, EPERM and the like */
 export async function removeName(path: string): Promise<void> {
   await unlink(path).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'ENOENT') throw error;
   });
 }
 
-/** @returns a text that changes when the file or device node at `path` does, or undefined when there is none. */
+/** @returns a text that changes if the file or device node at `path` changes, or undefined if there is none */
 export async function fileIdentity(path: string): Promise<string | undefined> {
   try {
     const s = await stat(path);
@@ -230,7 +230,7 @@ export async function fileIdentity(path: string): Promise<string | undefined> {
   }
 }
 
-/** @returns undefined when this user may read and write `path`, else the errno name, e.g. ENOENT or EACCES. */
+/** @returns undefined if this user may read and write `path`, else the errno name, e.g. ENOENT or EACCES */
 export async function readWriteProblem(path: string): Promise<string | undefined> {
   try {
     await access(path, constants.R_OK | constants.W_OK);
@@ -240,7 +240,7 @@ export async function readWriteProblem(path: string): Promise<string | undefined
   }
 }
 
-/** @returns the absolute path of a program as the shell would find it in `searchPath`, or undefined. */
+/** @returns the absolute path of a program as the shell would find it in `searchPath`, or undefined */
 export async function findProgram(name: string, searchPath: string): Promise<string | undefined> {
   const candidates = name.includes('/') ? [name] : searchPath.split(':').map((directory) => join(directory, name));
   for (const candidate of candidates) {
@@ -253,7 +253,7 @@ export async function findProgram(name: string, searchPath: string): Promise<str
   return undefined;
 }
 
-/** Makes an empty file where none is, readable by the owner alone. */
+/** Makes an empty file that did not exist, readable by the owner alone. */
 export async function touch(path: string): Promise<void> {
   await (await open(path, 'a', 0o600)).close();
 }

@@ -11,7 +11,7 @@ import { connectUnix } from './unix-socket.ts';
 import { sparseCopy } from './sparse-copy.ts';
 import { commandEnvironment, run, spawnDetached } from './spawn.ts';
 
-/** Every touch of the machine, handed to drivers as one value so that tests can hand in another. */
+/** All access to the machine, as one value that drivers get, so that tests can pass another. */
 export const realHost = {
   run,
   runConfined,

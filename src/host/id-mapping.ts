@@ -1,21 +1,21 @@
-// Which ids of the host stand for the 65 536 of a confined program (user_namespaces(7), subuid(5)).
+// The ids of the host that stand for the 65 536 ids of a confined program (user_namespaces(7), subuid(5)).
 import { readFile, writeFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { run } from './spawn.ts';
 import { given } from '../lib/given.ts';
 
-/** Where a daemon that is root takes ids for confined programs: above all ranges that distributions and containers give out. */
+/** Where a daemon that is root takes ids for confined programs: above all ranges of distributions and containers. */
 export const CONFINED_BASE = 0x7000_0000;
 export const MAPPED_IDS = 65_536;
 
-/** Nobody has given this user ids enough. */
+/** This user has no sufficient range of ids. */
 export class NoIdRange extends Error {
   override readonly name = 'NoIdRange';
 }
 
 /**
- * Writes the mapping of a namespace that waits for it. Root's are ids that nobody has; an ordinary user is its own root there, and the
- * range in /etc/subuid and /etc/subgid stands for the others.
+ * Writes the id mapping of a namespace that waits for it. For root, they are otherwise unused ids. An ordinary user is root in the
+ * namespace, and the range in /etc/subuid and /etc/subgid stands for the other ids.
  * @param pid a process of that namespace
  * @throws NoIdRange, CommandFailure
  */

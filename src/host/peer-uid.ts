@@ -1,21 +1,21 @@
 import { readFile } from 'node:fs/promises';
 
-/** Both ends of a TCP connection as the end that asks sees them, e.g. the properties of a `net.Socket`. */
+/** Both ends of a TCP connection as this process sees them, e.g. the properties of a `net.Socket`. */
 export type ConnectionEnds = { localAddress: string; localPort: number; remoteAddress: string; remotePort: number };
 
-/** The second has connections over IPv6, and over IPv4 those of programs that opened an IPv6 socket. */
+/** The second table has connections over IPv6, and IPv4 connections of programs that opened an IPv6 socket. */
 const TABLES = ['/proc/net/tcp', '/proc/net/tcp6'];
-/** Browsers go to `::1` first, and the kernel takes milliseconds for each list. */
+/** Browsers try `::1` first, and the kernel takes milliseconds for each list. */
 const TABLES_OF_IPV6 = TABLES.slice(1);
-/** IPv4 in IPv6, as the table prints it: what a program has that opened an IPv6 socket and called an IPv4 address. */
+/** IPv4 in IPv6, as the table prints it: a program that opened an IPv6 socket and connected to an IPv4 address. */
 const MAPPED = '0000000000000000FFFF0000';
 
 const reading = new Map<string, { now: Promise<string>; next?: Promise<string> }>();
 
 /**
- * Finds whose process of this host holds the other end of a connection. Costs a read of the kernel's list of connections, which
- * callers of the same moment share.
- * @returns undefined when nobody does any more, or the other end is on another machine
+ * Finds the user whose process holds the other end of a connection. It reads the kernel's list of connections; simultaneous callers share
+ * one read.
+ * @returns undefined if no process holds it any more, or the other end is on another machine
  */
 export async function peerUid(ends: ConnectionEnds): Promise<number | undefined> {
   const isIpv6 = ends.remoteAddress.includes(':') && !/^::ffff:/i.test(ends.remoteAddress);
@@ -34,7 +34,7 @@ export function parsePeerUid(table: string, ends: ConnectionEnds): number | unde
     const at = table.indexOf(key);
     if (at < 0) continue;
     const [, , , , , , uid, , inode] = table.slice(at + 2, table.indexOf('\n', at)).split(/ +/);
-    // A socket that no process holds any more is printed as root's.
+    // The table shows a socket that no process holds any more as root's.
     return inode === undefined || inode === '0' ? undefined : Number(uid);
   }
   return undefined;
@@ -43,7 +43,7 @@ export function parsePeerUid(table: string, ends: ConnectionEnds): number | unde
 function place(address: string, port: number): string {
   const plain = address.replace(/^::ffff:/i, '');
   const bytes = plain.includes(':') ? bytesOf(plain) : plain.split('.').map(Number);
-  // Four bytes at a time are one number there.
+  // The table prints each four bytes as one number.
   const words = Array.from({ length: bytes.length / 4 }, (_, i) => bytes.slice(i * 4, i * 4 + 4).toReversed());
   return `${words.flatMap((word) => word.map((byte) => hex(byte, 2))).join('')}:${hex(port, 4)}`;
 }
@@ -61,7 +61,7 @@ function hex(value: number, digits: number): string {
   return value.toString(16).toUpperCase().padStart(digits, '0');
 }
 
-/** A read that has begun may have passed the connection's place already, so a caller waits for the next one. */
+/** A running read may have passed the connection's row already, so a caller waits for the next one. */
 function freshText(path: string): Promise<string> {
   const current = reading.get(path);
   if (current === undefined) return begin(path);

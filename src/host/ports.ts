@@ -3,7 +3,7 @@ import { createServer } from 'node:net';
 
 /**
  * Opens a port for a moment.
- * @returns why it cannot be had by this user now; undefined when it can
+ * @returns why this user cannot have it now; undefined if it is available
  */
 export function portProblem(protocol: 'tcp' | 'udp', at: { address: string; port: number } | undefined): Promise<string | undefined> {
   if (at === undefined) return Promise.resolve(undefined);

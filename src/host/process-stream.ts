@@ -1,19 +1,19 @@
-// stdin and stdout of a program as one stream, which is used like a socket.
+// stdin and stdout of a program as one stream, like a socket.
 import { Duplex } from 'node:stream';
 import { spawnPiped } from './spawn.ts';
 import type { StreamEnding } from './spawn.ts';
 
 export type ProcessStreamOptions = {
-  /** Makes the stream's error when the program ends before its answer begins, or says too much else. */
+  /** Makes the stream's error if the program ends before its answer begins, or prints too much else. */
   explain: (ending: StreamEnding) => Error;
-  /** Finds where the answer begins in what came so far, as latin1; -1 to wait for more. Default: with the first byte. */
+  /** Finds where the answer begins in the output so far, as latin1; -1 to wait for more. Default: at the first byte. */
   findStart?: (text: string) => number;
-  /** How long it may say nothing more after something else than the answer; default: for ever. Who has said nothing yet is not judged. */
+  /** How long the program may be silent after other output than the answer; default: for ever. Before any output there is no limit. */
   silentLimitMs?: number;
 };
 
 const KEPT_STDERR_CHARS = 8192;
-/** As much as somebody else may say before the answer begins. */
+/** The most that other programs may print before the answer begins. */
 const MOST_NOISE_BYTES = 256 * 1024;
 
 /** @param env the whole environment of the program */
@@ -22,15 +22,15 @@ export function openProcessStream(argv: readonly string[], env: NodeJS.ProcessEn
   const child = spawnPiped(argv, env);
   const { stdin, stdout } = child;
   let stderr = '';
-  // What came before the answer began; undefined from then on.
+  // The output before the answer began; undefined from then on.
   let before: Buffer | undefined = Buffer.alloc(0);
   let silence: NodeJS.Timeout | undefined;
   child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr = (stderr + text).slice(-KEPT_STDERR_CHARS)));
   const stream = new Duplex({
-    // As a socket: what is over at one end is over.
+    // Like a socket: if one direction ends, both end.
     allowHalfOpen: false,
     read: () => void stdout.resume(),
-    // That it reads no more is told by how it ends.
+    // If the program stops reading, its end shows it.
     write: (chunk: Buffer, _encoding, done) => void stdin.write(chunk, () => done()),
     final: (done) => void stdin.end(() => done()),
     destroy: (error, done) => {

@@ -2,12 +2,12 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** A process, safe against pid reuse. */
+/** A process identity that is safe against pid reuse. */
 export type ProcessIdentity = { pid: number; startTicks: number };
 
 /**
- * @returns field 22 of /proc/PID/stat (proc(5)), or undefined when there is no such process or it is a zombie
- * @throws when it cannot be read (EMFILE): then nobody knows, and what may live is not to be taken for dead
+ * @returns field 22 of /proc/PID/stat (proc(5)), or undefined if there is no such process or it is a zombie
+ * @throws if it cannot be read (EMFILE): then it is unknown, and a process that may live must not count as dead
  */
 export function startTicksOf(pid: number): number | undefined {
   const fields = statFields(pid);
@@ -15,7 +15,7 @@ export function startTicksOf(pid: number): number | undefined {
   return Number(fields[19]);
 }
 
-/** @returns the fields of /proc/PID/stat from the state on; the command name before them may hold anything. */
+/** @returns the fields of /proc/PID/stat from the state on; the command name before them may contain any character */
 function statFields(pid: number): string[] | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
@@ -25,23 +25,23 @@ function statFields(pid: number): string[] | undefined {
   }
 }
 
-/** What the kernel says of a process that is not there (proc(5)); anything else says nothing about the process. */
+/** The kernel's error for a missing process (proc(5)); any other error says nothing about the process. */
 function absent<T>(error: unknown, value: T): T {
   if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return value;
   throw error;
 }
 
-/** USER_HZ, in which /proc counts: 100 on every architecture that Linux still has but alpha (proc(5), times). */
+/** USER_HZ, the unit of /proc: 100 on every architecture that Linux still has, except alpha (proc(5), times). */
 const TICK_MS = 10;
 
 /**
- * What a process has used since it began. Resident memory, not the proportional kind: a VM's memory is its own, and to share
- * it out the kernel would have to walk every page.
- * @returns undefined when exactly this process does not run any more
+ * What a process has used since its start. Resident memory, not proportional memory: a VM shares little, and the kernel would have to walk
+ * every page to share it out.
+ * @returns undefined if exactly this process no longer runs
  */
 export async function processUsage(identity: ProcessIdentity): Promise<{ cpuMs: number; residentBytes: number } | undefined> {
   const status = await readFile(`/proc/${identity.pid}/status`, 'latin1').catch(() => '');
-  // Read after the memory, so that it tells whose that was.
+  // Read after the memory, to know whose memory it was.
   const fields = statFields(identity.pid);
   const residentKib = /^VmRSS:\s*(\d+) kB$/m.exec(status)?.[1];
   if (fields === undefined || residentKib === undefined || Number(fields[19]) !== identity.startTicks) return undefined;
@@ -49,8 +49,8 @@ export async function processUsage(identity: ProcessIdentity): Promise<{ cpuMs: 
 }
 
 /**
- * How long a process has computed, and how long it has waited for a processor, since it began.
- * @returns undefined when it is gone, stopped, or waits for a disk, in which case what it does is not its own choice
+ * How long a process has computed, and how long it has waited for a processor, since its start.
+ * @returns undefined if it has ended, is stopped, or waits for a disk: then it is not idle by its own choice
  */
 export async function processActivity({ pid }: ProcessIdentity): Promise<{ cpuMs: number; waitedMs: number } | undefined> {
   const sum = { cpuMs: 0, waitedMs: 0 };
@@ -72,7 +72,7 @@ export async function processActivity({ pid }: ProcessIdentity): Promise<{ cpuMs
   return sum.cpuMs === 0 ? undefined : sum;
 }
 
-/** @returns whether exactly this process still runs. @throws when it cannot be looked at */
+/** @returns whether exactly this process still runs. @throws if that cannot be found out */
 export function isAlive(identity: ProcessIdentity): boolean {
   return identity.pid > 1 && startTicksOf(identity.pid) === identity.startTicks;
 }
@@ -88,7 +88,7 @@ export function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals)
   }
 }
 
-/** @returns whether the process ended within `timeoutMs`. */
+/** @returns whether the process ended within `timeoutMs` */
 export async function waitForExit(identity: ProcessIdentity, timeoutMs: number): Promise<boolean> {
   const deadline = performance.now() + timeoutMs;
   while (isAlive(identity)) {
@@ -98,21 +98,21 @@ export async function waitForExit(identity: ProcessIdentity, timeoutMs: number):
   return true;
 }
 
-/** SIGTERM, a grace period, SIGKILL; returns when the process is gone. @returns false if it survived all that */
+/** SIGTERM, a grace period, SIGKILL; returns once the process has ended. @returns false if it survived all that */
 export async function endProcess(identity: ProcessIdentity, graceMs: number): Promise<boolean> {
   signalProcess(identity, 'SIGTERM');
   if (await waitForExit(identity, graceMs)) return true;
-  // One of another user, like a VMM in a jail, cannot be signalled; waiting would not end it.
+  // A process of another user, like a VMM in a jail, cannot be signalled; waiting would not end it.
   if (!signalProcess(identity, 'SIGKILL')) return !isAlive(identity);
   return waitForExit(identity, 5000);
 }
 
-/** @returns the id of this boot of the host; differs after every reboot. */
+/** @returns the id of this boot of the host; it changes with every reboot */
 export function bootId(): string {
   return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
 }
 
-/** @returns every process that has exactly this word in its command line (proc(5), /proc/PID/cmdline). @throws when they cannot be looked at */
+/** @returns every process with exactly this word in its command line (proc(5), /proc/PID/cmdline). @throws if they cannot be read */
 export function processesWithArgument(argument: string): ProcessIdentity[] {
   const found: ProcessIdentity[] = [];
   for (const name of readdirSync('/proc')) {
@@ -120,7 +120,7 @@ export function processesWithArgument(argument: string): ProcessIdentity[] {
     const startTicks = startTicksOf(Number(name));
     if (startTicks === undefined || !commandLineOf(name).includes(argument)) continue;
     const identity = { pid: Number(name), startTicks };
-    // Looked at once more, in case the pid changed hands between the two reads.
+    // Check again, in case the pid changed hands between the two reads.
     if (isAlive(identity)) found.push(identity);
   }
   return found;
@@ -130,7 +130,7 @@ function commandLineOf(pid: string): string[] {
   try {
     return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
   } catch (error) {
-    // Those of others may be hidden (hidepid), and none of them is one of ours.
+    // Processes of other users may be hidden (hidepid); none of them is banger's.
     return (error as NodeJS.ErrnoException).code === 'EACCES' ? [] : absent(error, []);
   }
 }

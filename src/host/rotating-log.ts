@@ -6,9 +6,8 @@ export type RotatingLog = {
 };
 
 /**
- * Opens a log (0600) that never takes more than about twice `maxBytes`: when it is full it becomes `PATH.1` and a new one
- * begins. Whoever is logged must not be stopped by its log: what a disk cannot take, or no file could be opened for, is lost, and
- * the log says how much when it can be written again.
+ * Opens a log (0600) that never takes more than about twice `maxBytes`: a full one becomes `PATH.1`, and a new one begins. The log must
+ * never stop the process that it logs: text that cannot be written is dropped, and the log says how much once it can be written again.
  */
 export function openRotatingLog(path: string, maxBytes: number): RotatingLog {
   let file: number | undefined;
@@ -26,7 +25,7 @@ export function openRotatingLog(path: string, maxBytes: number): RotatingLog {
     renameSync(path, `${path}.1`);
     open();
   };
-  /** @returns how many bytes the disk took */
+  /** @returns how many bytes were written */
   const append = (chunk: Uint8Array): number => {
     try {
       if (file === undefined) open();
@@ -35,7 +34,7 @@ export function openRotatingLog(path: string, maxBytes: number): RotatingLog {
       size += written;
       return written;
     } catch {
-      // A full disk, or the directory is gone with its VM.
+      // The disk is full, or the directory was removed with its VM.
       return 0;
     }
   };
@@ -43,7 +42,7 @@ export function openRotatingLog(path: string, maxBytes: number): RotatingLog {
     const note = Buffer.from(`\nbanger: ${lostBytes} bytes could not be written here\n`);
     if (append(note) === note.length) lostBytes = 0;
   };
-  // There from the start, for whoever looks.
+  // Create the file at once, so that readers find it.
   append(new Uint8Array());
   return {
     write: (chunk) => {

@@ -3,8 +3,8 @@ import { run } from './spawn.ts';
 import { given } from '../lib/given.ts';
 
 /**
- * Copies a file without its holes, readable by the owner alone; shares blocks where the file system can.
- * GNU cp does both with SEEK_HOLE, which Node cannot ask for.
+ * Copies a file without its holes, readable by the owner alone; shares blocks if the file system can. GNU cp does both; it uses SEEK_HOLE,
+ * which Node lacks.
  * @throws CommandFailure; a partial target may remain
  */
 export async function sparseCopy(from: string, to: string, signal?: AbortSignal): Promise<void> {

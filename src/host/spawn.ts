@@ -9,28 +9,28 @@ import { startTicksOf } from './processes.ts';
 import type { ProcessIdentity } from './processes.ts';
 import { given } from '../lib/given.ts';
 
-/** How the program ended before it had answered; `stdout` is what came in place of an answer. */
+/** How the program ended before its answer began; `stdout` is what it printed instead. */
 export type StreamEnding = {
   exitCode: number | null;
   signal: NodeJS.Signals | null;
   startError: string | undefined;
   stdout: string;
   stderr: string;
-  /** It goes on, but has said something else and then nothing for so long. */
+  /** It runs on, but has printed something else and then nothing for too long. */
   silentMs?: number;
 };
 
-/** A program with pipes for all that it reads and writes. */
+/** A program with pipes for its input and output. */
 export type PipedProcess = {
   stdin: Writable;
   stdout: Readable;
   stderr: Readable;
-  /** Settles when it has ended and all it wrote has been read. */
+  /** Settles once it has ended and all its output was read. */
   ended: Promise<Omit<StreamEnding, 'stdout' | 'stderr'>>;
   end(): void;
 };
 
-/** How a finished command ended, as facts. */
+/** How a command ended. */
 export type CommandOutcome = {
   argv: readonly string[];
   exitCode: number | null;
@@ -42,11 +42,11 @@ export type CommandOutcome = {
   stderr: string;
 };
 
-/** A command that could not be started, ended with a status other than 0, was too slow, or was cancelled. */
+/** A command that did not start, exited with a status other than 0, was too slow, or was cancelled. */
 export class CommandFailure extends Error {
   override readonly name = 'CommandFailure';
   readonly outcome: CommandOutcome;
-  /** ENOENT and the like when the program could not be started. */
+  /** ENOENT and the like if the program did not start. */
   readonly startError: string | undefined;
 
   constructor(outcome: CommandOutcome, startError?: string) {
@@ -70,13 +70,15 @@ export type RunOptions = CommandStreams & {
   /** The whole environment of the command; default: PATH, HOME, TMPDIR, LANG=C and proxies of the daemon. */
   env?: Record<string, string>;
   cwd?: string;
-  /** What the command gets as descriptors 3, 4, …: descriptors of ours, or new pipes. */
+  /** The command's descriptors 3, 4, …: descriptors of this process, or new pipes. */
   handles?: readonly (number | 'pipe')[];
-  /** Called with our ends of these pipes, null for each of the others. What it throws ends the command, and is thrown in its place. */
+  /**
+   * Called with this process's ends of the pipes, null for other descriptors. If it throws, the command is ended, and its error is thrown.
+   */
   onStarted?: (streams: readonly (Readable | Writable | null | undefined)[]) => Promise<void>;
 };
 
-/** @returns the environment given to commands: only what tools need, always in the C locale. */
+/** @returns the environment of commands: only what tools need, always in the C locale */
 export function commandEnvironment(): Record<string, string> {
   const kept: Record<string, string> = { LANG: 'C.UTF-8', PATH: `${process.env['PATH'] ?? '/usr/bin:/bin'}:/usr/sbin:/sbin` };
   for (const name of ['HOME', 'USER', 'TMPDIR', 'http_proxy', 'https_proxy', 'no_proxy', 'SSL_CERT_FILE']) {
@@ -87,10 +89,10 @@ export function commandEnvironment(): Record<string, string> {
 }
 
 /**
- * Runs a command to its end, in a process group of its own that a cancel or a time-out ends as a whole.
+ * Runs a command to its end, in a process group of its own, which a cancel or a time-out ends as a whole.
  * @param argv program and arguments; no shell is involved
  * @returns stdout and the tail of stderr
- * @throws CommandFailure when it does not exit with 0
+ * @throws CommandFailure if it does not exit with 0
  */
 export function run(argv: readonly string[], options: RunOptions = {}): Promise<CommandOutcome> {
   const [program, ...args] = argv;
@@ -132,7 +134,7 @@ export function run(argv: readonly string[], options: RunOptions = {}): Promise<
   });
 }
 
-/** Pipes that the command has closed are no failure of ours: its status tells. */
+/** A pipe that the command has closed is no error of this process: the command's status counts. */
 async function startedWith(child: ChildProcess, { onStarted }: RunOptions): Promise<void> {
   const streams = child.stdio.slice(3);
   for (const stream of streams) stream?.on('error', () => undefined);
@@ -149,13 +151,13 @@ export type DetachedOptions = {
 /** A long-lived process that outlives the daemon. */
 export type DetachedProcess = {
   identity: ProcessIdentity;
-  /** Settles when the process ends while this daemon is its parent. */
+  /** Settles when the process ends, if this daemon is still its parent. */
   exited: Promise<{ exitCode: number | null; signal: NodeJS.Signals | null }>;
 };
 
 /**
- * Starts a process in a session of its own; neither Ctrl-C nor the daemon's end reaches it.
- * @throws CommandFailure when it cannot be started
+ * Starts a process in a session of its own, which neither Ctrl-C nor the daemon's end affects.
+ * @throws CommandFailure if it does not start
  */
 export async function spawnDetached(argv: readonly string[], options: DetachedOptions): Promise<DetachedProcess> {
   const [program, ...args] = argv;
@@ -187,22 +189,22 @@ export async function spawnDetached(argv: readonly string[], options: DetachedOp
   }
 }
 
-/** A process of our own that is sent messages, connections and listening sockets, and ends with us. */
+/** A process of banger that gets messages, connections and listening sockets, and ends with its parent. */
 export type Channel<Sent, Received> = {
-  /** @returns whether it is on its way; only then may the handle be closed here */
+  /** @returns whether the message is on its way; only then may the caller close the handle */
   send(message: Sent, handle?: Socket | Server): Promise<boolean>;
   onMessage(listener: (message: Received) => void): void;
-  /** When it is gone, or could not be started. */
+  /** Called when it has ended, or did not start. */
   onEnd(listener: () => void): void;
   /** Closes the channel, which ends it. */
   end(): void;
 };
 
-/** @param argv a Node and a script that ends when its channel is closed */
+/** @param argv a Node and a script that ends when its channel closes */
 export function spawnChannel<Sent extends object, Received>(argv: readonly string[]): Channel<Sent, Received> {
   const [program, ...args] = argv;
   if (program === undefined) throw new TypeError('empty argv');
-  // A group of its own, so that a Ctrl-C for a daemon in the foreground reaches the daemon alone.
+  // A group of its own, so that Ctrl-C for a daemon in the foreground reaches only the daemon.
   const child = spawn(program, args, { env: commandEnvironment(), stdio: ['ignore', 'ignore', 'ignore', 'ipc'], detached: true });
   child.on('error', () => undefined);
   return {
@@ -220,15 +222,15 @@ export function spawnChannel<Sent extends object, Received>(argv: readonly strin
 }
 
 /**
- * Runs a program on the user's own terminal: stdin, stdout and stderr are ours, and so is the process group, so that
- * Ctrl-C and job control reach it. Only for commands that a person started (ssh), never in the daemon.
+ * Runs a program on the user's own terminal. It shares stdin, stdout, stderr and the process group, so that Ctrl-C and job control reach
+ * it. Only for commands that a person started (ssh), never in the daemon.
  * @returns its exit status, 128+n when signal n ended it
  * @throws CommandFailure when it cannot be started
  */
 export function runForeground(argv: readonly string[], env: Record<string, string | undefined>): Promise<number> {
   const [program, ...args] = argv;
   if (program === undefined) throw new TypeError('empty argv');
-  // The program in front decides what these mean; ending before it would leave it alone with the terminal.
+  // The foreground program handles these signals; if this process ended before it, the program would keep the terminal without a parent.
   const ignored: NodeJS.Signals[] = ['SIGINT', 'SIGQUIT'];
   const ignore = (): void => undefined;
   return new Promise<number>((resolve, reject) => {
@@ -245,7 +247,7 @@ export function runForeground(argv: readonly string[], env: Record<string, strin
 }
 
 /**
- * Starts a program whose stdin and stdout are ours to move bytes through; it ends with us, or when it is told to.
+ * Starts a program and pipes bytes through its stdin and stdout; it ends with this process, or on request.
  * @param env its whole environment
  */
 export function spawnPiped(argv: readonly string[], env: NodeJS.ProcessEnv): PipedProcess {

@@ -1,6 +1,6 @@
-// System calls that a confined program is refused: ways to the kernel that no reader of files needs.
+// System calls that a confined program may not make: interfaces of the kernel that no reader of files needs.
 
-/** By number on x86-64 (arch/x86/entry/syscalls/syscall_64.tbl); refused with EPERM. */
+/** By number on x86-64 (arch/x86/entry/syscalls/syscall_64.tbl); they fail with EPERM. */
 const REFUSED: Readonly<Record<string, number>> = {
   ...{ socket: 41, socketpair: 53, ptrace: 101, syslog: 103, personality: 135, pivot_root: 155, chroot: 161, acct: 163 },
   ...{ mount: 165, umount2: 166, swapon: 167, swapoff: 168, reboot: 169, sethostname: 170, setdomainname: 171, iopl: 172, ioperm: 173 },
@@ -11,22 +11,22 @@ const REFUSED: Readonly<Record<string, number>> = {
   ...{ pidfd_getfd: 438, mount_setattr: 442 },
 };
 const CLONE = 56;
-/** Its flags lie in memory, where a filter cannot look; without it, the C library falls back to `clone`. */
+/** Its flags are in memory, which a filter cannot read; without it, the C library falls back to `clone`. */
 const CLONE3 = 435;
 const CLONE_NEWUSER = 0x10000000;
-/** Set in numbers of the x32 ABI, which would be another way to each call. */
+/** A bit of x32 call numbers, which would be another way to make each call. */
 const X32_BIT = 0x40000000;
 
 /** Fields of struct seccomp_data (linux/seccomp.h). */
 const [NUMBER_AT, ARCHITECTURE_AT, FIRST_ARGUMENT_AT] = [0, 4, 16];
 const AUDIT_ARCH_X86_64 = 0xc000003e;
-/** Codes of classic BPF (linux/bpf_common.h) and of its answers here. */
+/** Codes of classic BPF (linux/bpf_common.h) and of its results. */
 const [LOAD, EQUALS, AT_LEAST, HAS_BITS, RETURN] = [0x20, 0x15, 0x35, 0x45, 0x06];
 const [ALLOW, KILL, EPERM, ENOSYS] = [0x7fff0000, 0x80000000, 0x00050001, 0x00050026];
 
 type Instruction = readonly [code: number, ifTrue: number, ifFalse: number, value: number];
 
-/** @returns a program for `bwrap --seccomp`; undefined on architectures whose numbers are not known here */
+/** @returns a program for `bwrap --seccomp`; undefined on architectures whose numbers are unknown here */
 export function syscallFilter(architecture: string = process.arch): Buffer | undefined {
   if (architecture !== 'x64') return undefined;
   const refuse = (number: number): Instruction[] => [

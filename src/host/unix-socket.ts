@@ -1,25 +1,25 @@
 import { closeSync, constants, fstatSync, openSync } from 'node:fs';
 import { Socket, connect } from 'node:net';
 
-/** open(2): names a file without opening it. Node has no name for it. */
+/** open(2): names a file without opening it. Node has no constant for it. */
 const O_PATH = 0o10000000;
 
 /**
- * Connects to the socket at `path` itself. A link there is refused, at whatever moment it is put there: who may write to the directory
- * would else choose to which socket this user speaks. One of another user is refused, too.
- * @param otherUid a user beside this one to whom it may belong
- * @returns like `connect` of node:net a socket that tells what goes wrong by `error`: ENOENT, ELOOP for a link, EPERM for a socket of
- *   somebody else's, ENOTSOCK and the like
+ * Connects to the socket at `path` itself. A link there is refused, even one that appears during the call: otherwise users who may write to
+ * the directory would choose the socket to which this user talks. A socket of another user is refused, too.
+ * @param otherUid a user besides this one to whom it may belong
+ * @returns a socket like `connect` of node:net, which reports failures by `error`: ENOENT, ELOOP for a link, EPERM for a socket of another
+ * user, ENOTSOCK and the like
  */
 export function connectUnix(path: string, otherUid?: number): Socket {
   let place: number;
   try {
     place = openSocketPlace(path, [process.geteuid?.(), otherUid]);
   } catch (error) {
-    // Unlike `destroy` at once, after the caller has had time to listen.
+    // `destroy` reports the error in a later tick, when the caller has added its listener.
     return new Socket().destroy(error as Error);
   }
-  // The kernel goes from here to the very file that was looked at.
+  // Through this path the kernel opens exactly the file that was checked.
   const socket = connect({ path: `/proc/self/fd/${place}` });
   closeSync(place);
   return socket;
