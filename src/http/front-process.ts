@@ -1,5 +1,5 @@
-// The process of the HTTP front: gets listening sockets from the daemon and serves what comes to them. It has a loop of its own, so
-// that what clients and guests do to it is not done to the daemon. It ends with the daemon.
+// The process of the HTTP front: gets listening sockets from the daemon and serves their connections. It has an event loop of its own, so
+// that clients and guests cannot slow down the daemon. It ends with the daemon.
 import { Server, type Socket } from 'node:net';
 import { type ConnectionEnds, peerUid } from '../host/peer-uid.ts';
 import type { FromFront, Standing, Table, ToFront } from './messages.ts';
@@ -7,13 +7,13 @@ import { serveConnection } from './serve.ts';
 
 const MAX_CONNECTIONS = 4096;
 const MAX_QUESTIONS = 256;
-/** Said at the start (network.share): whether every user of this host is let in. */
+/** Sent at the start (network.share): whether every user of this host is let in. */
 const forEveryone = process.argv[3] === 'everyone';
 
 let table: Table = { names: new Map(), ports: new Map() };
 let questions = 0;
 const open = new Set<Socket>();
-/** Of users whose process it is not, and of what nobody holds any more. */
+/** Connections of other users' processes, and of sockets that no process holds any more. */
 const held = new Map<number | undefined, number>();
 const servers = new Map<string, Server>();
 const answers = new Map<number, (standing: Standing) => void>();
@@ -29,7 +29,7 @@ function ask(name: string, wake: boolean): Promise<Standing> {
 
 function accept(socket: Socket): void {
   if (open.size >= MAX_CONNECTIONS || !isLoopback(socket.remoteAddress ?? '')) return void socket.destroy();
-  // A request may be ended before its answer comes.
+  // A request may end before its reply comes.
   socket.allowHalfOpen = true;
   open.add(socket);
   socket.on('error', () => socket.destroy()).once('close', () => open.delete(socket));
@@ -46,12 +46,12 @@ async function admit(socket: Socket): Promise<void> {
   });
 }
 
-/** The kernel gives these addresses to nobody else; it is looked at should somebody bind the front elsewhere. */
+/** No other host can connect from these addresses. The check covers a front that is bound elsewhere. */
 const isLoopback = (address: string): boolean => address.startsWith('127.') || address === '::1';
 
 /**
- * Loopback is every user's, and what listens in a guest believes that its owner calls. Where all are let in, another user may have one
- * more connection as long as it has fewer than are left.
+ * All users share loopback, and a server in a guest trusts that its owner calls. If all users are let in, a user may have one more
+ * connection as long as they have fewer than are left.
  */
 async function isAllowed(socket: Socket): Promise<boolean> {
   const uid = await peerUid(socket as ConnectionEnds).catch(() => undefined);

@@ -1,34 +1,34 @@
-// The daemon's half of the HTTP front: listens until the first connection comes, and then gives its sockets to a process.
+// The daemon's half of the HTTP front: listens until the first connection comes, and then passes its sockets to a process.
 import { type Server, type Socket, createServer } from 'node:net';
 import type { Channel } from '../host/spawn.ts';
 import { BangerError } from '../model/errors.ts';
 import type { FromFront, Port, Standing, TableMessage, ToFront } from './messages.ts';
 
-/** The process that serves, front-process.ts. */
+/** The serving process, front-process.ts. */
 type FrontProcess = Channel<ToFront, FromFront>;
 
 export type FrontOptions = {
-  /** Loopback, where it listens for all names. */
+  /** The loopback address on which it listens for all names. */
   address: string;
   port: number;
   start(): FrontProcess;
   log(level: 'warn' | 'error', message: string, facts: Record<string, unknown>): void;
 };
 
-/** @returns how it is with a VM that does not run. @param wake whether a person asks for it to be started */
+/** @returns the state of a VM that does not run. @param wake whether a person asks to start it */
 export type Look = (name: string, wake: boolean) => Standing;
 
-/** Ports of `NAME.vm`, and of `NAME.localhost`, which needs no set-up of names; null while it is not reached. */
+/** Ports of `NAME.vm`, and of `NAME.localhost`, which needs no name set-up; null if it is not reachable. */
 export type FrontPorts = { name: number | null; localhost: number | null };
 
 export type HttpFront = {
-  /** @throws NETWORK_FAILED when the port is taken */
+  /** @throws NETWORK_FAILED if the port is taken */
   start(look: Look): Promise<void>;
-  /** A VM has its name and address. Its port 80 is listened on where this user may, else the same port as on the main address. */
+  /** Adds a running VM with its name and address. Listens on its port 80 if this user may, else on the same port as on the main address. */
   open(name: string, address: string): Promise<void>;
   close(name: string): void;
   setPorts(address: string, ports: readonly Port[]): void;
-  /** @returns at which ports the VM of this address is reached over HTTP by name */
+  /** @returns the ports on which the HTTP front serves the VM of this address by name */
   portsOf(address: string): FrontPorts;
   stop(): Promise<void>;
 };
@@ -37,10 +37,10 @@ const HTTP_PORT = 80;
 const LOCALHOST = '127.0.0.1';
 const LOCALHOST_IPV6 = '::1';
 
-/** An address that is listened on: here until a process serves, then there. */
+/** A listening address: this process accepts until a front process serves it. */
 type Place = { port: number; server: Server | undefined };
 
-/** Touches nothing before `start` and `open`. */
+/** Opens nothing before `start` and `open`. */
 export function createHttpFront(options: FrontOptions): HttpFront {
   const names = new Map<string, string>();
   const ports = new Map<string, readonly Port[]>();
@@ -58,7 +58,7 @@ export function createHttpFront(options: FrontOptions): HttpFront {
       const problem = await process.listenAt(options.address, [options.port]);
       if (problem !== undefined) throw portError(problem, options.address, options.port);
       if (options.address !== LOCALHOST) return;
-      // Browsers try this one first for names under .localhost. Hosts without IPv6 have none.
+      // Browsers try this address first for names under .localhost. Hosts without IPv6 do not have it.
       const other = await process.listenAt(LOCALHOST_IPV6, [options.port]);
       if (other !== undefined && other.code !== 'EADDRNOTAVAIL' && other.code !== 'EAFNOSUPPORT') {
         options.log('warn', 'names under .localhost may lead to another program', { address: LOCALHOST_IPV6, problem: other.code });
@@ -67,7 +67,7 @@ export function createHttpFront(options: FrontOptions): HttpFront {
     async open(name, address) {
       names.set(name, address);
       process.tableChanged();
-      // Where VMs have addresses of a bridge, those are theirs alone.
+      // In bridge mode a VM's address belongs to the guest itself.
       if (places.has(address) || !address.startsWith('127.')) return;
       const problem = await process.listenAt(address, [HTTP_PORT, options.port]);
       if (problem !== undefined) options.log('warn', 'a VM has no port of the HTTP front', { address, problem: problem.code });
@@ -99,8 +99,8 @@ export function createHttpFront(options: FrontOptions): HttpFront {
 }
 
 /**
- * Starts the process when the first connection comes, gives it every listening socket, keeps its table true and answers its
- * questions. Should it end, its sockets end with it; they are opened here again.
+ * Starts the process on the first connection, passes it every listening socket, keeps its table up to date and answers its questions. If
+ * the process ends, its sockets are closed with it; this opens them here again.
  */
 function createServing(options: FrontOptions, places: Map<string, Place>, table: () => TableMessage) {
   let child: FrontProcess | undefined;

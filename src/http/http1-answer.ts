@@ -1,13 +1,13 @@
-// A page as an HTTP/1 answer, after which the connection ends.
+// A page as an HTTP/1 reply, after which the connection ends.
 import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import { type Page, renderPage } from './pages.ts';
 import type { RequestHead } from './request-head.ts';
 
-/** A client that still sends what nobody reads is given this long. */
+/** How long a client may still send data that nobody reads. */
 export const LINGER_MS = 1000;
 
-/** @param head of the request, when it could be read */
+/** @param head of the request, if it was readable */
 export function answerHttp1(client: Socket, page: Page, head: RequestHead | undefined): void {
   const { status, headers, body } = renderPage(page, head?.headers.get('accept') ?? '');
   const fields = Object.entries({ ...headers, 'content-length': String(Buffer.byteLength(body)), connection: 'close' });

@@ -1,5 +1,5 @@
-// One HTTP/1 connection of a client, and the guest's that belongs to it. Every request is read as far as its name, and must be for
-// the same one; bytes then pass untouched, with the kernel's back-pressure and half-closes. After an upgrade all of it is a tunnel.
+// One HTTP/1 connection of a client, and its connection to the guest. Every request is read as far as its name, which must be the same for
+// all; the bytes then pass unchanged, with the kernel's back-pressure and half-closes. After an upgrade, the connection is a tunnel.
 import { type Socket, connect } from 'node:net';
 import { hostOf } from './authority.ts';
 import { LINGER_MS, answerHttp1 } from './http1-answer.ts';
@@ -9,11 +9,11 @@ import { type Piece, RequestScanner } from './request-scanner.ts';
 import { type FrontView, type Route, routeOf } from './routing.ts';
 import { UpgradeWatch } from './upgrade-watch.ts';
 
-/** How long an answer that is under way is waited for before a refusal that comes after it. */
+/** How long to wait for a running reply before an error that comes after it. */
 const LAST_ANSWER_MS = 10_000;
 const HEAD_TIMEOUT_MS = 15_000;
 
-/** @param first what has been read of the connection already */
+/** @param first the bytes that were read from the connection already */
 export function serveHttp1(client: Socket, first: Buffer, view: FrontView): void {
   new Http1Connection(client, view).begin(first);
 }
@@ -22,16 +22,16 @@ class Http1Connection {
   readonly #client: Socket;
   readonly #view: FrontView;
   readonly #requests = new RequestScanner();
-  /** The name of all its requests, once the first has come. */
+  /** The name of all its requests, set by the first one. */
   #host: string | undefined;
   #guest: Socket | undefined;
-  /** Of the last request, for what is told instead of an answer. */
+  /** The head of the last request, for a page instead of the guest's reply. */
   #head: RequestHead | undefined;
   #isAnswering = false;
   #mustDrain = false;
-  /** Something is waited for, and no piece is looked at before. */
+  /** The connection waits for something, and reads no further data before. */
   #isBusy = false;
-  /** The guest may say 101; until it has decided, no further request is read. */
+  /** The guest may answer 101; until it has decided, no further request is read. */
   #upgrade: UpgradeWatch | undefined;
   #isTunnel = false;
   #hasEnded = false;
@@ -68,7 +68,7 @@ class Http1Connection {
     return this.#isBusy || this.#mustDrain || (this.#upgrade !== undefined && !this.#requests.isInBody());
   }
 
-  /** Handles what has come as far as it can be, and reads on only then. */
+  /** Handles all data that can be handled, and only then reads on. */
   #pump(): void {
     while (!this.#isTunnel && !this.#isOver && !this.#isBlocked()) {
       const piece = this.#requests.next();
@@ -108,11 +108,11 @@ class Http1Connection {
       });
   }
 
-  /** The first request, one that may upgrade, or one for another name. */
+  /** Handles the first request, one that may upgrade, or one for another name. */
   async #start(head: RequestHead): Promise<void> {
     const host = hostOf(head.authority);
     if (this.#host !== undefined && host !== this.#host) return this.#misdirected(head);
-    // On a connection of its own, so that what the guest says first answers this.
+    // On a connection of its own, so that the guest's first bytes answer this request.
     await this.#finishGuest();
     this.#host = host;
     this.#head = head;
@@ -139,7 +139,7 @@ class Http1Connection {
     guest.pipe(client, { end: false });
     guest.once('error', () => {
       if (!isCurrent()) return;
-      // The forwarder learns only after it has accepted that the guest does not.
+      // The forwarder accepts before it learns that the guest does not.
       if (hasAnswered) return void client.resetAndDestroy();
       this.#guest = undefined;
       void this.#refuse(PAGES.closed(vm, guestPort));
@@ -168,14 +168,14 @@ class Http1Connection {
     this.#pump();
   }
 
-  /** Lets the guest finish what it says. */
+  /** Lets the guest finish its reply. */
   async #finishGuest(): Promise<void> {
     const guest = this.#guest;
     this.#guest = undefined;
     this.#mustDrain = false;
     if (guest === undefined || guest.destroyed) return;
     const closed = new Promise<void>((resolve) => void guest.once('close', () => resolve()));
-    // Some servers give up on who stops speaking, so not before the answer has begun.
+    // Some servers give up when the client stops sending, so wait until the reply has begun.
     if (!this.#isAnswering) {
       const begun = new Promise<void>((resolve) => void guest.once('data', () => resolve()));
       await within(LAST_ANSWER_MS, begun, closed);
@@ -185,7 +185,10 @@ class Http1Connection {
     guest.destroy();
   }
 
-  /** Who takes us for a proxy has connections for all names, and asks again on another when one is closed without an answer. */
+  /**
+   * A client that takes this server for a proxy uses one connection for all names; if it is closed without a reply, the client asks again
+   * on another.
+   */
   async #misdirected(head: RequestHead): Promise<void> {
     if (!head.isForProxy) return this.#refuse(PAGES.misdirected());
     await this.#finishGuest();
@@ -193,7 +196,7 @@ class Http1Connection {
     endSoftly(this.#client);
   }
 
-  /** A guest that waits for the rest of a body gets no end of it that could be taken for one. */
+  /** A guest that waits for the rest of a body gets no end that looks like its end. */
   #refuseBytes(isInBody: boolean): Promise<void> {
     if (isInBody) this.#guest?.resetAndDestroy();
     if (isInBody && this.#isAnswering) this.#client.destroy();
@@ -216,7 +219,7 @@ async function within(timeMs: number, ...events: Promise<void>[]): Promise<void>
   clearTimeout(timer);
 }
 
-/** Says all that is still to be said; a client that then goes on is not listened to for long. */
+/** Sends all pending data; if the client continues to send, its data is ignored for a short time only. */
 function endSoftly(client: Socket): void {
   const linger = (): void => void setTimeout(() => client.destroy(), LINGER_MS).unref();
   if (client.writableFinished) linger();

@@ -1,18 +1,18 @@
-// Moves one HTTP/2 stream from a client's connection to a guest's: headers, bodies as they come, trailers, and how it ends.
+// Moves one HTTP/2 stream from a client's connection to a guest's: headers, bodies as they come, trailers, and the end.
 import { type ClientHttp2Session, type IncomingHttpHeaders, type ServerHttp2Stream, constants } from 'node:http2';
 
-/** What belongs to a connection and is refused in HTTP/2 (RFC 9113 §8.2.2). */
+/** Headers about the connection, which HTTP/2 forbids (RFC 9113 §8.2.2). */
 const OF_A_CONNECTION = ['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade', 'host'];
 
 /**
  * @param stream of the client, of which only the headers have been read
- * @throws when the client's headers are none that may be passed on
+ * @throws if the client's headers must not be passed on
  */
 export function moveStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, session: ClientHttp2Session): void {
   const asked: IncomingHttpHeaders = { ...headers, ':authority': headers[':authority'] ?? headers.host };
   for (const name of OF_A_CONNECTION) delete asked[name];
   const guest = session.request(asked, { endStream: stream.endAfterHeaders, waitForTrailers: true });
-  /** Node throws at headers that HTTP/2 does not have, which a guest may well send. */
+  /** Node throws on headers that HTTP/2 forbids, which a guest may well send. */
   const passOn = (send: () => void): void => {
     try {
       if (!stream.destroyed) send();
@@ -48,6 +48,6 @@ export function moveStream(stream: ServerHttp2Stream, headers: IncomingHttpHeade
     const isBroken = !stream.headersSent || guest.rstCode !== constants.NGHTTP2_NO_ERROR;
     if (!stream.destroyed && isBroken) stream.close(guest.rstCode || constants.NGHTTP2_INTERNAL_ERROR);
   });
-  // Told by the code with which it closes.
+  // The code of the close says it.
   guest.on('error', () => undefined);
 }

@@ -1,5 +1,5 @@
-// An HTTP/2 connection with prior knowledge (RFC 9113 §3.3). Names are compressed in it, so streams are taken out of the client's
-// connection and put into one to the guest, each only when it is for the name of the first.
+// An HTTP/2 connection with prior knowledge (RFC 9113 §3.3). Names are compressed per connection, so streams are taken out of the client's
+// connection and put into one to the guest. Each must have the name of the first stream.
 import {
   type ClientHttp2Session,
   type IncomingHttpHeaders,
@@ -16,7 +16,7 @@ import { type FrontView, type Route, routeOf } from './routing.ts';
 import { moveStream } from './http2-stream.ts';
 
 const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1');
-/** Of a stream and of the connection: what may be under way before the other side has said that it read. */
+/** The window of a stream and of the connection: how much may be in transit before the other side has confirmed that it read. */
 const WINDOW_BYTES = 1024 ** 2;
 const OPTIONS = { settings: { maxHeaderListSize: 64 * 1024, initialWindowSize: WINDOW_BYTES, enablePush: false }, maxSessionMemory: 64 };
 
@@ -29,7 +29,7 @@ export function beginsHttp2(bytes: Buffer): 'whole' | 'part' | 'no' {
 
 type Connection = { client: Socket; view: FrontView; host?: string; guest?: Promise<ClientHttp2Session | Page> };
 
-/** @param first what has been read of the connection already, with the preface */
+/** @param first the bytes that were read from the connection already, with the preface */
 export function serveHttp2(client: Socket, first: Buffer, view: FrontView): void {
   const connection: Connection = { client, view };
   client.once('close', () => {
@@ -48,7 +48,7 @@ export function serveHttp2(client: Socket, first: Buffer, view: FrontView): void
 async function serveStream(connection: Connection, stream: ServerHttp2Stream, headers: IncomingHttpHeaders): Promise<void> {
   const authority = headers[':authority'] ?? headers.host ?? '';
   const host = hostOf(authority);
-  // Guests that only look at Host must not see another name than was looked at here.
+  // A guest that reads Host must not see another name than the one that was checked here.
   if (host === undefined || headers[':method'] === 'CONNECT' || (headers.host !== undefined && hostOf(headers.host) !== host))
     return answer(stream, headers, PAGES.bad());
   connection.host ??= host;
@@ -60,7 +60,7 @@ async function serveStream(connection: Connection, stream: ServerHttp2Stream, he
   else moveStream(stream, headers, guest);
 }
 
-/** @returns a session with the guest to which the first stream belongs, or what is told instead */
+/** @returns a session with the guest of the first stream, or the page to send instead */
 async function guestOf(connection: Connection, headers: IncomingHttpHeaders): Promise<ClientHttp2Session | Page> {
   const { client, view } = connection;
   const fields = Object.entries(headers).map(([name, value]): [string, string] => [name, String(value)]);
@@ -68,7 +68,7 @@ async function guestOf(connection: Connection, headers: IncomingHttpHeaders): Pr
   const route = await routeOf(asked, client.localAddress ?? '', view);
   const result = 'page' in route ? route.page : ((await sessionWith(route)) ?? PAGES.closed(route.vm, route.guestPort));
   if (!('destroy' in result)) {
-    // The next stream may find it otherwise.
+    // The next stream may find the guest ready.
     delete connection.guest;
     return result;
   }
@@ -77,7 +77,7 @@ async function guestOf(connection: Connection, headers: IncomingHttpHeaders): Pr
   return result;
 }
 
-/** @returns undefined when nobody speaks HTTP/2 there */
+/** @returns undefined if nothing speaks HTTP/2 there */
 function sessionWith({ address, port }: Route): Promise<ClientHttp2Session | undefined> {
   return new Promise((resolve) => {
     const socket = connect({ host: address, port, noDelay: true });

@@ -1,25 +1,25 @@
-// What the daemon and the process of the HTTP front tell each other, beside the sockets themselves.
+// Messages between the daemon and the process of the HTTP front, besides the sockets themselves.
 
-/** A TCP port of a guest, and the one of the VM's address that leads to it. */
+/** A TCP port of a guest, and the port of the VM's address that leads to it. */
 export type Port = { guestPort: number; hostPort: number };
 
-/** VMs that run, as pairs: name and address, address and what is reached there. */
+/** Running VMs, as pairs: name and address, address and its reachable ports. */
 export type TableMessage = { names: [string, string][]; ports: [string, readonly Port[]][] };
 
-/** The same, asked by names that strangers make up. */
+/** The same for requests, whose names strangers may make up. */
 export type Table = { names: ReadonlyMap<string, string>; ports: ReadonlyMap<string, readonly Port[]> };
 
 export type ToFront =
   | { type: 'table'; table: TableMessage }
-  /** With a listening socket: from now on its connections are served there. */
+  /** Comes with a listening socket: from now on the process serves its connections. */
   | { type: 'listen'; address: string }
   | { type: 'close'; address: string }
-  /** With a connection that came before that. */
+  /** Comes with a connection that arrived before that. */
   | { type: 'connection' }
   | { type: 'answer'; id: number; standing: Standing };
 
-/** About a name that is not in the table. `wake`: a person asked for it to be started. */
+/** Asks about a name that is not in the table. `wake`: a person asked to start the VM. */
 export type FromFront = { type: 'ask'; id: number; name: string; wake: boolean };
 
-/** How it is with a VM that is not in the table. asleep: stopped, and a person may start it from a page. */
+/** The state of a VM that is not in the table. asleep: stopped, and a person may start it from a page. */
 export type Standing = 'unknown' | 'stopped' | 'asleep' | 'starting';

@@ -1,14 +1,13 @@
-// What a browser or a program is told when a request goes nowhere. Names come from requests, so they are escaped, and no page tells
-// of any VM but the one that was asked for.
+// The pages for requests that lead nowhere. Names come from requests, so they are escaped. No page mentions any VM but the requested one.
 
 export type Page = {
   status: number;
   title: string;
   lines: readonly string[];
   command?: string;
-  /** Loads again by itself. */
+  /** Reloads by itself. */
   again?: boolean;
-  /** The words on a button that asks for the same address by POST. */
+  /** The label of a button that posts to the same address. */
   button?: string;
 };
 
@@ -62,7 +61,7 @@ const STYLE =
   'body{font:16px/1.5 system-ui,sans-serif;max-width:36em;margin:15vh auto;padding:0 1em}button{font:inherit;padding:.4em 1em}' +
   'code{display:block;padding:.6em .8em;border:1px solid;border-radius:.3em}@media(prefers-color-scheme:dark){body{background:#181818;color:#ddd}}';
 
-/** In no frame, so that no other site can put a click on the button; the button asks this name alone. */
+/** Not in a frame, so that no other site can trick a user into clicking the button; the button only posts to this name. */
 const POLICY = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
 /** @param accept the client's Accept header: people get HTML, programs text */
@@ -75,7 +74,7 @@ export function renderPage(page: Page, accept: string): { status: number; header
     'x-frame-options': 'DENY',
     'x-content-type-options': 'nosniff',
     'cross-origin-resource-policy': 'same-origin',
-    // Another policy would take from the button's POST the Origin by which it is told from other sites' ones.
+    // Another policy would remove Origin from the button's POST, which distinguishes it from other sites.
     'referrer-policy': 'same-origin',
     ...(page.again === true ? { 'retry-after': '2' } : {}),
   };

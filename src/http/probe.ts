@@ -1,18 +1,18 @@
-// Tells HTTP from HTTPS from everything else by asking. The other side is a guest: what it says is looked at, never kept.
+// Finds out whether a port speaks HTTP, HTTPS or neither. The other side is a guest: its answer is examined, never kept.
 import { type Socket, connect } from 'node:net';
 
 export type Scheme = 'http' | 'https';
-/** null: something else; undefined: it did not say. */
+/** null: another protocol; undefined: no answer. */
 export type Probed = Scheme | null | undefined;
 
-/** A TLS server says so in this time; what waits for a line, as HTTP servers do, is asked plainly after it. */
+/** A TLS server answers within this time. Servers that wait for a line, such as HTTP servers, then get a plain request. */
 const TLS_MS = 700;
 const ANSWER_MS = 1500;
 const PREFIX = 'HTTP/';
 
 /**
  * Tries TLS first, then plain HTTP, each with a HEAD request.
- * @param host for the Host header and the server's choice of certificate, which nobody checks here
+ * @param host for the Host header and the server's choice of certificate, which is not verified
  */
 export async function probeScheme(address: string, port: number, host: string): Promise<Probed> {
   const tls = await handshake(address, port, host);
@@ -28,16 +28,16 @@ function schemeOf(scheme: Scheme, isSpoken: boolean | undefined): Probed {
   return isSpoken ? scheme : null;
 }
 
-/** @returns a connection on which TLS is spoken, undefined when it is not */
+/** @returns a connection that speaks TLS, undefined if it does not */
 async function handshake(
   address: string,
   port: number,
   host: string,
 ): Promise<(Socket & { alpnProtocol: string | false | null }) | undefined> {
-  // Some MiB that a daemon without such a question does without.
+  // Some MiB that a daemon does not need before its first probe.
   const { connect: connectTls } = await import('node:tls');
   return new Promise((resolve) => {
-    // Certificates inside a development machine are seldom anybody's; nothing secret is sent.
+    // Certificates inside a development machine are seldom valid; nothing secret is sent.
     const socket = connectTls({ host: address, port, servername: host, rejectUnauthorized: false, ALPNProtocols: ['http/1.1', 'h2'] });
     const timer = setTimeout(() => resolve(destroyed(socket, undefined)), TLS_MS);
     // Stays for the socket's life: the other side may reset it at any time.
@@ -53,7 +53,7 @@ async function handshake(
   });
 }
 
-/** @returns whether the answer to a HEAD request begins as HTTP; undefined when nothing came */
+/** @returns whether the reply to a HEAD request begins as HTTP; undefined if there was none */
 function answersHttp(socket: Socket, host: string): Promise<boolean | undefined> {
   return new Promise((resolve) => {
     let said = '';
@@ -62,7 +62,7 @@ function answersHttp(socket: Socket, host: string): Promise<boolean | undefined>
       resolve(answer);
       socket.destroy();
     };
-    // One that ends without a word may be too busy to speak.
+    // A server that closes without a reply may be too busy.
     const giveUp = (): void => end(said === '' ? undefined : false);
     const timer = setTimeout(giveUp, ANSWER_MS);
     socket.on('error', giveUp);
@@ -83,21 +83,23 @@ function destroyed<T>(socket: Socket, value: T): T {
 
 const MAX_AT_ONCE = 16;
 const MAX_KNOWN = 4096;
-/** How soon one that did not say is asked again. */
+/** How soon a port without an answer is probed again. */
 const ASK_AGAIN_MS = 10_000;
 
 export type SchemeQuestion = {
   address: string;
   port: number;
   host: string;
-  /** Changes when another program listens there. */
+  /** Changes if another program listens there. */
   listener: string;
 };
 
-/** What is known of ports; each is asked once for as long as the same program listens. */
+/** What is known about ports; each is probed once for as long as the same program listens. */
 export type SchemeProbe = (questions: readonly SchemeQuestion[]) => Promise<Probed[]>;
 
-/** @returns a memory with the questions that fill it; no more than 16 are under way at once, half of them of one VM, and no call waits for more than that */
+/**
+ * @returns a cache that probes unknown ports; at most 16 probes run at once, half of them for one VM, and no call waits for more than that
+ */
 export function createSchemeProbe(): SchemeProbe {
   const known = new Map<string, { scheme: Probed; until: number }>();
   let underWay = 0;

@@ -1,32 +1,32 @@
-// The head of an HTTP/1 request, read as strictly as RFC 9112 permits: what could be read in two ways is refused, as the guest's
-// server might read it in the other. Pure.
+// The head of an HTTP/1 request, read as strictly as RFC 9112 permits. A head with two readings is refused, because the guest's server
+// might read it in the other way. Pure.
 
 export type RequestHead = {
   method: string;
   /** As the client wrote it in the URI or in Host. */
   authority: string;
-  /** Names are in lower case, values of equal ones joined by commas. */
+  /** Names are in lower case; values of equal names are joined by commas. */
   headers: ReadonlyMap<string, string>;
   /** What the guest gets. */
   bytes: Buffer;
-  /** How many bytes follow; chunked when a client does not know. */
+  /** The length of the body in bytes; chunked if the client does not know it. */
   body: number | 'chunked';
   /** The target is a whole URI, as clients of a proxy write it. */
   isForProxy: boolean;
-  /** The guest may answer 101, and from then on it is no more HTTP. */
+  /** The guest may answer 101, after which the connection is no longer HTTP. */
   mayUpgrade: boolean;
 };
 
 type Field = { name: string; value: string; line: string };
 
-/** No control characters in either: some servers take a lone CR or LF for the end of a line. */
+/** No control characters in either: some servers treat a lone CR or LF as the end of a line. */
 const REQUEST_LINE = /^([A-Z][A-Z0-9!#$%&'*+.^_`|~-]*) ([!-~\u{80}-\u{ff}]+) HTTP\/1\.([01])$/u;
 const FIELD = /^([A-Za-z0-9!#$%&'*+.^_`|~-]+):([\t -~\u{80}-\u{ff}]*)$/u;
 const LENGTH = /^\d{1,15}$/;
 
 /**
  * @param raw the head with the empty line at its end
- * @returns undefined for what is refused
+ * @returns undefined for a head that is refused
  */
 export function parseHead(raw: Buffer): RequestHead | undefined {
   const text = raw.toString('latin1');
@@ -58,7 +58,7 @@ export function parseHead(raw: Buffer): RequestHead | undefined {
   };
 }
 
-/** Without the spaces around it. An expression for that would take a hostile header's length squared. */
+/** Trims spaces. A regular expression for it would take quadratic time on a hostile header. */
 function trimmed(value: string): string {
   const isSpace = (at: number): boolean => value[at] === ' ' || value[at] === '\t';
   let [begin, end] = [0, value.length];
@@ -70,7 +70,7 @@ function trimmed(value: string): string {
 const valuesOf = (fields: readonly Field[], wanted: string): string[] =>
   fields.flatMap(({ name, value }) => (name === wanted ? [value] : []));
 
-/** RFC 9112 §6.3: one way to tell the length, and one only. */
+/** RFC 9112 §6.3: exactly one way to tell the length. */
 function bodyOf(fields: readonly Field[], isOld: boolean): RequestHead['body'] | undefined {
   const [length, ...moreLengths] = valuesOf(fields, 'content-length');
   const [coding, ...moreCodings] = valuesOf(fields, 'transfer-encoding');
@@ -80,7 +80,7 @@ function bodyOf(fields: readonly Field[], isOld: boolean): RequestHead['body'] |
   return LENGTH.test(length) ? Number(length) : undefined;
 }
 
-/** RFC 9112 §3.2: a whole URI wins over Host. There is no other target than these: this is no proxy. */
+/** RFC 9112 §3.2: a whole URI takes precedence over Host. There are no other targets: this is no proxy. */
 function placeOf(method: string, target: string, fields: readonly Field[]): { authority: string; path: string } | undefined {
   const [host, ...more] = valuesOf(fields, 'host');
   if (more.length > 0) return undefined;
@@ -94,7 +94,7 @@ function placeOf(method: string, target: string, fields: readonly Field[]): { au
 }
 
 /**
- * An upgrade to HTTP/2 is not passed on (servers may always decline it): behind it other names could follow unseen. Clients that
+ * An upgrade to HTTP/2 is not passed on (servers may always decline it): the requests behind it could have other names unseen. Clients that
  * want HTTP/2 may begin with it.
  */
 function withoutHttp2(fields: readonly Field[]): readonly Field[] {

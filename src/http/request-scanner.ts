@@ -1,7 +1,7 @@
-// Finds where requests begin and end in what an HTTP/1 client sends. Bodies pass as they came.
+// Finds where requests begin and end in the data of an HTTP/1 client. Bodies pass unchanged.
 import { type RequestHead, parseHead } from './request-head.ts';
 
-/** bad: what follows cannot be read as HTTP in one way only. */
+/** bad: the following data has more than one reading as HTTP. */
 export type Piece = { kind: 'head'; head: RequestHead } | { kind: 'body'; bytes: Buffer } | { kind: 'bad'; isInBody: boolean };
 
 const MAX_HEAD_BYTES = 64 * 1024;
@@ -9,10 +9,10 @@ const MAX_CHUNK_LINE_BYTES = 4096;
 const CRLF = Buffer.from('\r\n');
 const END_OF_HEAD = Buffer.from('\r\n\r\n');
 const LF = 10;
-/** The size of a chunk, and extensions that mean nothing here (RFC 9112 §7.1). */
+/** The size of a chunk, and extensions, which have no meaning here (RFC 9112 §7.1). */
 const CHUNK_LINE = /^([0-9a-fA-F]{1,12})[ \t]*(?:;[^\r\n\0]*)?$/;
 
-/** head: before a request. bytes: `left` bytes of its body. The others are the parts of a chunked one. */
+/** head: before a request. bytes: `left` bytes of its body. The others are the parts of a chunked body. */
 type State = 'head' | 'bytes' | 'chunk-line' | 'chunk' | 'chunk-end' | 'trailers' | 'bad';
 
 export class RequestScanner {
@@ -24,17 +24,17 @@ export class RequestScanner {
     this.#buffer = this.#buffer.length === 0 ? chunk : Buffer.concat([this.#buffer, chunk]);
   }
 
-  /** @returns whether the body of a request is still to come */
+  /** @returns whether the body of a request is incomplete */
   isInBody(): boolean {
     return this.#state !== 'head' && this.#state !== 'bad';
   }
 
-  /** @returns what was pushed and is no part of a piece yet; for when all that follows is no more HTTP */
+  /** @returns pushed data that belongs to no piece yet; for use after the connection has left HTTP */
   rest(): Buffer {
     return this.#take(this.#buffer.length);
   }
 
-  /** @returns undefined when more must be pushed first */
+  /** @returns undefined if more data must be pushed first */
   next(): Piece | undefined {
     switch (this.#state) {
       case 'head':
@@ -60,7 +60,7 @@ export class RequestScanner {
   }
 
   #head(): Piece | undefined {
-    // RFC 9112 §2.2: an empty line before a request is no part of it.
+    // RFC 9112 §2.2: an empty line before a request is not part of it.
     while (this.#buffer.length >= 2 && this.#buffer.compare(CRLF, 0, 2, 0, 2) === 0) this.#take(2);
     const end = this.#buffer.indexOf(END_OF_HEAD);
     if (end < 0) {
@@ -84,7 +84,7 @@ export class RequestScanner {
     return { kind: 'body', bytes };
   }
 
-  /** A line of at most so many bytes, and what it leads to. */
+  /** A line of at most this many bytes, and the state after it. */
   #line(maxBytes: number, follow: (line: string) => State): Piece | undefined {
     const end = this.#buffer.indexOf(CRLF);
     const length = end < 0 ? this.#buffer.length - 1 : end;

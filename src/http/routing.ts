@@ -1,20 +1,20 @@
-// Where a request goes: to a port of a guest, or to a page that says why it does not.
+// Decides where a request goes: to a port of a guest, or to a page that says why not.
 import { defaultPort, hostOf, parseTarget } from './authority.ts';
 import type { Standing, Table } from './messages.ts';
 import { PAGES, type Page } from './pages.ts';
 
 export type FrontView = {
   table: Table;
-  /** About a VM that does not run. */
+  /** The page for a VM that does not run. */
   ask(name: string, wake: boolean): Promise<Standing>;
 };
 
-/** What of a request decides. Names of headers are in lower case. */
+/** What decides about a request. Names of headers are in lower case. */
 export type Asked = { authority: string; method: string; headers: ReadonlyMap<string, string> };
 
 export type Route = { address: string; port: number; vm: string; guestPort: number };
 
-/** @param here the address of ours to which the connection came */
+/** @param here the local address of the connection */
 export async function routeOf(asked: Asked, here: string, { table, ask }: FrontView): Promise<Route | { page: Page }> {
   const host = hostOf(asked.authority);
   if (host === undefined) return { page: PAGES.bad() };
@@ -27,17 +27,17 @@ export async function routeOf(asked: Asked, here: string, { table, ask }: FrontV
   return (port === undefined ? undefined : routeTo(table, target.vm, address, port)) ?? { page: PAGES.closed(target.vm, port) };
 }
 
-/** @returns the guest's port 80, for what comes to that port of its address and is no HTTP */
+/** @returns the guest's port 80, for data on that port of its address that is not HTTP */
 export function routeOfBytes(here: string, { table }: FrontView): Route | undefined {
   return routeTo(table, nameAt(table, here), here, 80);
 }
 
-/** The button of a page of ours sends this, or what the VM's own pages left open send, and nothing that another site can make up. */
+/** Sent by the button of a page of banger, or by a page of the VM itself that is still open; no other site can forge it. */
 const FORM = 'application/x-www-form-urlencoded';
 
 /**
- * Whether a person may have asked for the VM on a page of its own name. Browsers send Origin with every POST and let no page change it;
- * other headers (Sec-Fetch-*) they send only to names that they trust, and `.vm` is none.
+ * Whether a person may have asked for the VM on a page of its own name. Browsers send Origin with every POST, and no page can change it.
+ * They send other headers (Sec-Fetch-*) only to names that they trust, and `.vm` is not one of them.
  */
 function isPersons({ authority, method, headers }: Asked): boolean {
   const origin = headers.get('origin');

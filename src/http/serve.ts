@@ -1,4 +1,4 @@
-// One connection of the HTTP front: finds out what is spoken on it, and hands it to what understands that.
+// One connection of the HTTP front: detects its protocol, and passes it to the code for that protocol.
 import { type Socket, connect } from 'node:net';
 import { serveHttp1 } from './http1.ts';
 import { beginsHttp2, serveHttp2 } from './http2.ts';
@@ -7,7 +7,7 @@ import { type FrontView, routeOfBytes } from './routing.ts';
 const FIRST_BYTES_TIMEOUT_MS = 15_000;
 const LONGEST_METHOD = 20;
 
-/** Serves a connection that was accepted on loopback and of which nothing has been read. */
+/** Serves a connection that was accepted on loopback and has not been read from. */
 export async function serveConnection(client: Socket, view: FrontView): Promise<void> {
   client.on('error', () => client.destroy());
   client.setNoDelay(true);
@@ -29,18 +29,18 @@ export async function serveConnection(client: Socket, view: FrontView): Promise<
 
 type Kind = 'http1' | 'http2' | 'bytes';
 
-/** @returns undefined when more must be seen */
+/** @returns undefined if more data is needed */
 function kindOf(bytes: Buffer): Kind | undefined {
   const isHttp2 = beginsHttp2(bytes);
   if (isHttp2 !== 'no') return isHttp2 === 'whole' ? 'http2' : undefined;
-  // RFC 9112 §2.2: empty lines before a request are no part of it.
+  // RFC 9112 §2.2: empty lines before a request are not part of it.
   const start = bytes.toString('latin1', 0, LONGEST_METHOD * 2).replace(/^[\r\n]+/, '');
   if (start === '' && bytes.length < LONGEST_METHOD) return undefined;
   if (/^[A-Z][^\s]* /.test(start)) return 'http1';
   return /^[A-Z][A-Z-]*$/.test(start) && start.length <= LONGEST_METHOD ? undefined : 'bytes';
 }
 
-/** Takes one piece and pauses again. @returns undefined at the end */
+/** Reads one piece and pauses again. @returns undefined at the end */
 function nextChunk(socket: Socket): Promise<Buffer | undefined> {
   return new Promise((resolve) => {
     const done = (chunk: Buffer | undefined): void => {
@@ -59,7 +59,7 @@ function nextChunk(socket: Socket): Promise<Buffer | undefined> {
   });
 }
 
-/** What is no HTTP comes to port 80 of a VM's address because it is for port 80 of the guest; each side's end is told to the other. */
+/** Data that is not HTTP on port 80 of a VM's address is meant for port 80 of the guest; the end of each side is passed to the other. */
 function joinBytes(client: Socket, first: Buffer, view: FrontView): void {
   const route = routeOfBytes(client.localAddress ?? '', view);
   if (route === undefined) return void client.destroy();

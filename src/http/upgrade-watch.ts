@@ -1,7 +1,7 @@
-// Whether a guest takes up an upgrade (RFC 9110 §7.8), told by the first bytes that it says.
+// Detects from the guest's first bytes whether it accepts an upgrade (RFC 9110 §7.8).
 
 const MAX_BYTES = 64 * 1024;
-/** Interim answers (100, 103) come before it; some servers end lines without CR. */
+/** Interim replies (100, 103) come before it; some servers end lines without CR. */
 const INTERIM_HEAD = /^HTTP\/1\.1 1(?!01)\d\d[ \r\n](?:[^]*?)\r?\n\r?\n/;
 const PART = /^(?:H|HT|HTT|HTTP|HTTP\/|HTTP\/1|HTTP\/1\.|HTTP\/1\.1|HTTP\/1\.1 \d{0,3})$/;
 
