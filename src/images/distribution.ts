@@ -1,20 +1,20 @@
 import type { Image } from '../model/image.ts';
 
 /**
- * A distribution from whose packages an image is made without another image to begin with. Its packages are fetched and put together
- * on the host, where nothing of them is ever run; what they want to run, a temporary VM runs afterwards: `configure`.
+ * A distribution from whose packages an image can be made without a base image. The host fetches its packages and assembles them, without
+ * running anything of them; their scripts run afterwards in a temporary VM: `configure`.
  */
 export type Distribution = {
-  /** @returns names of the packages that an image has when the user does not say. @throws UNSUPPORTED in an installation without them */
+  /** @returns names of the packages of an image if the user names none. @throws UNSUPPORTED in an installation without them */
   packages(): Promise<string[]>;
-  /** Looks for all that it takes on this host. @throws PREREQUISITE_MISSING, BUNDLE_MISSING, UNSUPPORTED, CONFIG_INVALID */
+  /** Checks for everything that it needs on this host. @throws PREREQUISITE_MISSING, BUNDLE_MISSING, UNSUPPORTED, CONFIG_INVALID */
   check(): Promise<void>;
   /**
-   * Fetches what the packages and a kernel need, and changes nothing but a cache.
-   * @throws DOWNLOAD_FAILED, INVALID_INPUT for packages that there are not, NO_SPACE
+   * Downloads the packages, their dependencies and a kernel, and changes nothing but a cache.
+   * @throws DOWNLOAD_FAILED, INVALID_INPUT for unknown packages, NO_SPACE
    */
   fetch(request: FetchRequest): Promise<FetchedSystem>;
-  /** @returns a shell script that the guest runs as root, once, with the agent as its first program. @throws UNSUPPORTED */
+  /** @returns a shell script that the guest runs as root, once, with the guest agent as its first program. @throws UNSUPPORTED */
   configure(): Promise<string>;
 };
 
@@ -31,11 +31,11 @@ export type SystemRequest = Told & {
   modules: string;
   rootfs: string;
   workSeed: string;
-  /** Directory of this work alone; removed by the caller. */
+  /** Working directory; the caller removes it. */
   scratch: string;
 };
 
-/** What is known of a system when its files are there. */
+/** Facts about a system once its files exist. */
 export type SystemFacts = Pick<Image, 'distribution' | 'initSystem' | 'kernelVersion' | 'agentSha256'>;
 
 export type FetchedSystem = {

@@ -11,9 +11,9 @@ import { given } from '../../lib/given.ts';
 export type ProgramPaths = { firecracker: string; jailer?: string };
 
 /**
- * Copies Firecracker, and the jailer when it is given, into an existing bundle. What was there before is replaced in
- * `bundle.json` at the end, in one go; a jailer of another version is not kept.
- * @throws BUNDLE_MISSING, PREREQUISITE_MISSING when a program does not run or is not what it should be
+ * Copies Firecracker, and the jailer if given, into an existing bundle. At the end, `bundle.json` is replaced atomically. A jailer of
+ * another version is not kept.
+ * @throws BUNDLE_MISSING; PREREQUISITE_MISSING if a program does not run or is a different program
  */
 export async function addPrograms(options: { directory: string; programs: ProgramPaths; host: Host; signal: AbortSignal }): Promise<void> {
   const { directory, programs, host, signal } = options;
@@ -36,7 +36,7 @@ export async function addPrograms(options: { directory: string; programs: Progra
   await publishManifest(directory, changed, host);
 }
 
-/** @throws BUNDLE_MISSING when there is no bundle that could take a program */
+/** @throws BUNDLE_MISSING if there is no bundle to which a program can be added */
 export async function requireManifest(directory: string, host: Host): Promise<BundleManifest> {
   const manifest = await readManifest(directory, host);
   if (manifest !== undefined) return manifest;
@@ -66,7 +66,7 @@ async function askVersion(name: AddedProgram, path: string, host: Host, signal: 
   });
 }
 
-/** @returns the programs that a bundle holds whole; a new build keeps them */
+/** @returns the programs of a bundle that are complete; a new build keeps them */
 export async function keptPrograms(directory: string, host: Host): Promise<Partial<Record<AddedProgram, AddedFile>>> {
   const manifest = await readManifest(directory, host).catch(() => undefined);
   const kept: Partial<Record<AddedProgram, AddedFile>> = {};

@@ -28,7 +28,7 @@ function stanzaFields(stanza: string): Record<string, string> {
     if (field?.[1] !== undefined) {
       name = field[1].toLowerCase();
       fields[name] = field[2] ?? '';
-      // A key that is written out in the file itself continues on indented lines, which must survive.
+      // A key that is part of the file continues on indented lines, which must survive.
     } else if (/^[ \t]/.test(line) && name !== '') fields[name] += `\n${line}`;
   }
   return fields;
@@ -59,7 +59,7 @@ export function parseOneLine(text: string): AptSource[] {
 }
 
 /**
- * Keeps what makes up the distribution itself: other archives need keys that a guest does not have, and are nobody's wish in an image.
+ * Keeps the sources of the distribution itself: other archives need keys that a guest does not have, and do not belong into an image.
  * @param codename VERSION_CODENAME of os-release
  */
 export function distributionSources(entries: readonly AptSource[], codename: string): AptSource[] {
@@ -72,7 +72,7 @@ export function distributionSources(entries: readonly AptSource[], codename: str
   return kept;
 }
 
-/** @returns the entries as a deb822 file. */
+/** @returns the entries as a deb822 file */
 export function renderSources(entries: readonly AptSource[]): string {
   return entries.map(renderEntry).join('\n');
 }
@@ -94,7 +94,7 @@ function capitalized(option: string): string {
   return option.replaceAll(/(^|-)[a-z]/g, (letters) => letters.toUpperCase());
 }
 
-/** Settings of the builder's apt without which it could not use the same mirrors. */
+/** Settings of the builder's apt that it needs to use the same mirrors. */
 const KEPT_SETTING =
   /^Acquire::(Check-Valid-Until|Check-Date|Max-FutureTime|Retries|ForceIPv[46]|https?::(.*::)?(Proxy|CaInfo|Verify-Peer))$/i;
 

@@ -21,16 +21,16 @@ import type { BuildOptions } from './build-options.ts';
 
 export type BuildResult = {
   bundle: Bundle;
-  /** False when the bundle was up to date and nothing was done. */
+  /** False if the bundle was up to date and nothing was built. */
   built: boolean;
   /** Absolute paths of files of earlier builds in the bundle's directory; VMs may still need them. */
   superseded: string[];
 };
 
 /**
- * Builds the runtime bundle on this machine. Every step keeps its result in the cache, so a build that was interrupted continues,
- * and one that has nothing to do ends at once. The bundle in `directory` stays good until the new `bundle.json` replaces the old.
- * @throws BangerError PREREQUISITE_MISSING or NO_SPACE naming all that is in the way, CANCELLED, COMMAND_FAILED when a tool fails
+ * Builds the runtime bundle on this machine. Every step keeps its result in the cache, so an interrupted build continues, and a build with
+ * nothing to do ends at once. The bundle in `directory` stays valid until the new `bundle.json` replaces the old one.
+ * @throws BangerError PREREQUISITE_MISSING or NO_SPACE with all reasons, CANCELLED, COMMAND_FAILED if a tool fails
  */
 export async function buildBundle(options: BuildOptions): Promise<BuildResult> {
   const { host } = options;
@@ -50,7 +50,7 @@ export async function buildBundle(options: BuildOptions): Promise<BuildResult> {
   refuseBuild(facts);
   const logPath = join(options.cacheDirectory, 'build.log');
   const log = createWriteStream(logPath, { mode: 0o600 });
-  // The log is a help, not a result: a disk that fills up is reported by the step that needs the space.
+  // The log only helps people: if the disk is full, the step that needs the space reports it.
   log.on('error', () => undefined);
   const onLog = (line: string): void => {
     log.write(`${line}\n`);
@@ -65,14 +65,14 @@ export async function buildBundle(options: BuildOptions): Promise<BuildResult> {
   }
 }
 
-/** @returns the bundle when it was made of these sources and is whole. */
+/** @returns the bundle if it was made from these sources and is complete */
 async function upToDate(directory: string, sources: SourceHashes, host: Host): Promise<Bundle | undefined> {
   try {
     const manifest = await readManifest(directory, host);
     if (manifest === undefined || manifest.inputsHash !== sources.all) return undefined;
     return (await fileProblems({ directory, manifest }, host)).length === 0 ? { directory, manifest } : undefined;
   } catch (error) {
-    // A broken bundle is what this command is the remedy for.
+    // This command is the remedy for a broken bundle.
     if (error instanceof BangerError) return undefined;
     throw error;
   }
@@ -129,7 +129,7 @@ function output(outputs: Record<string, StepOutput>, name: string): StepOutput {
   return found;
 }
 
-/** Failed commands become errors with a code; what the tool said last is in the sentence, all of it in the log. */
+/** Turns a failed command into an error with a code. The sentence has the tool's last line, the log has all lines. */
 function asBuildError(error: unknown, signal: AbortSignal, logPath: string): unknown {
   if (error instanceof BangerError) return error;
   if (signal.aborted) {

@@ -6,7 +6,7 @@ import { neededPrograms } from './preflight.ts';
 import type { BuildFacts } from './preflight.ts';
 
 /**
- * Looks at everything that a build needs, changing nothing.
+ * Checks everything that a build needs, without changing anything.
  * @param cacheDirectory an existing directory
  */
 export async function collectBuildFacts(cacheDirectory: string, host: Host): Promise<BuildFacts> {
@@ -32,7 +32,7 @@ export async function collectBuildFacts(cacheDirectory: string, host: Host): Pro
   };
 }
 
-/** @returns the variables of /etc/os-release (os-release(5)). */
+/** @returns the variables of /etc/os-release (os-release(5)) */
 export async function readOsRelease(host: Host): Promise<Record<string, string>> {
   const variables: Record<string, string> = {};
   for (const line of ((await host.readIfThere('/etc/os-release')) ?? '').split('\n')) {
@@ -64,7 +64,7 @@ async function hasPackageLists(): Promise<boolean> {
   }
 }
 
-/** MemAvailable counts what the kernel would give up; free memory alone says little. */
+/** MemAvailable includes memory that the kernel would free; free memory alone says little. */
 async function availableMemoryBytes(host: Host): Promise<number> {
   const match = /^MemAvailable:\s+(\d+) kB/m.exec((await host.readIfThere('/proc/meminfo')) ?? '');
   return match === null ? freemem() : Number(match[1]) * 1024;

@@ -2,19 +2,19 @@ import { createHash } from 'node:crypto';
 import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 
-/** Raised whenever the builder itself makes something else of the same inputs, so that bundles of an older one count as stale. */
+/** Raised whenever the builder itself makes something else from the same inputs, so that older bundles count as stale. */
 const BUILDER_VERSION = 1;
 
-/** The folders of the source that a bundle is made of. */
+/** The source folders from which a bundle is made. */
 export const AGENT_FOLDER = 'native/agent';
 export const FORWARDER_FOLDER = 'native/forwarder';
-/** Of both. */
+/** The hash over both. */
 export const COMMON_FOLDER = 'native/common';
 export const DEBIAN_FOLDER = 'images/debian';
 
 /**
  * @param parts texts in a fixed order
- * @returns one SHA-256 (hex) of all of them; every part is delimited, so moving text between parts changes it
+ * @returns one SHA-256 (hex) of all parts; every part is delimited, so moving text between parts changes it
  */
 export function hashOf(...parts: readonly string[]): string {
   const hash = createHash('sha256');
@@ -22,7 +22,7 @@ export function hashOf(...parts: readonly string[]): string {
   return hash.digest('hex');
 }
 
-/** @returns SHA-256 over names and contents of all files below `folder`; `build` folders and dotfiles do not count. */
+/** @returns SHA-256 over names and contents of all files below `folder`, without `build` folders and dotfiles */
 export async function hashFolder(folder: string): Promise<string> {
   const hash = createHash('sha256');
   for (const path of await sourceFiles(folder, '')) {
@@ -48,8 +48,8 @@ export type SourceHashes = { agent: string; forwarder: string; debian: string; a
 
 /**
  * @param sourceRoot directory with `native` and `images/debian`
- * @returns the hash of each, and of all of them with the builder's version: what `bundle.json` records as `inputsHash`; undefined
- *   when a folder is missing
+ * @returns the hash of each folder, and of all of them with the builder's version, which `bundle.json` records as `inputsHash`; undefined
+ * if a folder is missing
  */
 export async function hashSources(sourceRoot: string): Promise<SourceHashes | undefined> {
   try {

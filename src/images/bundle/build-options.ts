@@ -3,14 +3,14 @@ import type { StageEvent } from './step-cache.ts';
 
 export type BuildProgress = {
   stage: string;
-  /** What is going on, for people. */
+  /** The present activity, for people. */
   text: string;
   /** 0 … 1 of this stage. */
   fraction: number;
 };
 
 export type BuildOptions = {
-  /** Where the bundle goes; need not exist. */
+  /** The bundle's directory, which may not exist yet. */
   directory: string;
   /** Holds `agent`, `forwarder` and `images/debian`; only read. */
   sourceRoot: string;
@@ -18,10 +18,10 @@ export type BuildOptions = {
   cacheDirectory: string;
   host: Host;
   signal: AbortSignal;
-  /** Build everything anew, with the newest packages. */
+  /** Rebuild everything, with the newest packages. */
   force: boolean;
   onStage: (event: StageEvent) => void;
   onProgress: (progress: BuildProgress) => void;
-  /** Every line that the tools print. */
+  /** Gets every line that the tools print. */
   onLog: (line: string) => void;
 };

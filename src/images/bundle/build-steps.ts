@@ -13,17 +13,17 @@ import type { PackageOrigin } from './root-packages.ts';
 import type { BuildStep, StepOutput, StepResult } from './step-cache.ts';
 import { INITRAMFS_MODULES } from './modules.ts';
 
-/** What every step needs beside its inputs. */
+/** What every step needs besides its inputs. */
 export type BuildContext = BuildOptions & {
   userId: number;
   /** `images/debian` of the sources. */
   scripts: string;
 };
 
-/** Times of packages' files never lie after this moment, 2026-01-01 (SOURCE_DATE_EPOCH); most of two builds' images is then the same. */
+/** Upper limit for the times of packages' files, 2026-01-01 (SOURCE_DATE_EPOCH), so that the images of two builds are mostly the same. */
 const SOURCE_DATE_EPOCH = 1_767_225_600;
 
-/** Compiles a C program; `BUILD` keeps the sources unwritten, they may lie on a read-only prefix. */
+/** Compiles a C program. `BUILD` leaves the sources unwritten, because they may be on a read-only prefix. */
 export function compileStep(context: BuildContext, folder: string, program: string, sourceHash: string): BuildStep {
   const { host, signal, onLog: onLine } = context;
   return {
@@ -72,7 +72,7 @@ export function initramfsStep(context: BuildContext, kernelTree: StepResult, ker
   };
 }
 
-/** The long one: everything is fetched and installed. Customization is a step of its own, so changing a script does not repeat this. */
+/** The slow step: fetches and installs everything. Customization is a separate step, so that changing a script does not repeat this one. */
 export function packagesStep(context: BuildContext, origin: PackageOrigin, packages: readonly string[]): BuildStep {
   const { host, signal, scripts, userId } = context;
   return {
@@ -127,7 +127,7 @@ export function assembleStep(
   };
 }
 
-/** @returns a UUID (version 8: of our own making, RFC 9562) from the beginning of a hash, so that it is not another one in every build. */
+/** @returns a UUID (version 8: custom, RFC 9562) from the beginning of a hash, so that builds of the same inputs have the same UUID */
 function uuidOf(hash: string): string {
   return `${hash.slice(0, 8)}-${hash.slice(8, 12)}-8${hash.slice(13, 16)}-8${hash.slice(17, 20)}-${hash.slice(20, 32)}`;
 }

@@ -7,11 +7,11 @@ import { bundlePlaces, fileProblems, readManifest } from './find-bundle.ts';
 import type { BundlePlaces } from './find-bundle.ts';
 import { BUNDLE_REMEDY } from './manifest.ts';
 
-/** What `banger bundle status` tells. */
+/** The report of `banger bundle status`. */
 export type BundleStatus = {
   directory: string;
   found: boolean;
-  /** The sources that are here would make another bundle. */
+  /** The present sources would make another bundle. */
   stale: boolean;
   problems: string[];
   remedy: string | null;
@@ -23,15 +23,15 @@ export type BundleStatus = {
 
 export type BundleStatusOptions = {
   places: BundlePlaces;
-  /** Directory with the build inputs; null when they are not installed, then nothing can be stale. */
+  /** Directory of the build inputs; null if they are not installed, and then nothing can be stale. */
   sourceRoot: string | null;
-  /** Also hash every file: seconds, as the root file system has hundreds of MB. */
+  /** Also hash every file, which takes seconds, because the root file system has hundreds of MB. */
   verify?: boolean;
   host: Host;
   signal?: AbortSignal;
 };
 
-/** Looks at the first bundle of the search order; never throws for a missing or broken one. */
+/** Examines the first bundle of the search order; never throws for a missing or broken one. */
 export async function bundleStatus(options: BundleStatusOptions): Promise<BundleStatus> {
   const { host } = options;
   const places = bundlePlaces(options.places);

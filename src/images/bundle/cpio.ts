@@ -8,7 +8,7 @@ const TYPE_BITS = { directory: 0o040000, file: 0o100000, device: 0o020000 } as c
 
 /**
  * Writes the "newc" format that the kernel unpacks as an initramfs (Documentation/driver-api/early-userspace/buffer-format.rst). Device
- * nodes are plain entries, so no privilege is needed; owners are root, times are 0, so equal input gives equal bytes.
+ * nodes are plain entries, so this needs no privilege; owners are root and times are 0, so equal input gives equal bytes.
  * @param entries parents before children, paths without a leading slash
  */
 export function writeCpio(entries: readonly CpioEntry[]): Buffer {

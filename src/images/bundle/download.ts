@@ -9,25 +9,25 @@ import type { Release } from './release.ts';
 
 export type DownloadOptions = {
   release: Release;
-  /** Where the file goes; beside it `.partial` keeps what came so far, from which a later call continues. */
+  /** The path of the file. `.partial` beside it holds the part so far, from which a later call continues. */
   path: string;
   host: Host;
   signal: AbortSignal;
   onProgress: (fraction: number | undefined, bytes: number) => void;
 };
 
-/** A server that says nothing for so long is given up; the next call continues. */
+/** A server that sends nothing for this long is given up; the next call continues. */
 const IDLE_MS = 30_000;
-/** What is not told how large it is may not be larger. */
+/** The limit for a file of unknown size. */
 const MAX_BYTES = 1024 ** 3;
 const MAX_REDIRECTS = 10;
-/** Before a connection that broke off is made again. */
+/** The delay before reconnecting after a broken connection. */
 const RESUME_AFTER_MS = 200;
 
 /**
- * Fetches a file with resume: a connection that breaks off is made again as long as each one brings something. Nothing is at `path`
- * before its content is what it must be.
- * @throws DOWNLOAD_FAILED when it cannot be fetched or is another file; CANCELLED
+ * Downloads a file with resume: after a broken connection it connects again, as long as each connection brings some data. The file appears
+ * at `path` only once its content is verified.
+ * @throws DOWNLOAD_FAILED if it cannot be fetched or is another file; CANCELLED
  */
 export async function download(options: DownloadOptions): Promise<void> {
   const { release, path, host, signal } = options;
@@ -42,7 +42,7 @@ export async function download(options: DownloadOptions): Promise<void> {
   }
   const actual = await host.sha256File(partial, signal);
   if (actual !== release.sha256) {
-    // What is wrong once stays wrong: the next call begins anew.
+    // A wrong file stays wrong: the next call begins from the start.
     await host.removeTree(partial);
     throw new BangerError('DOWNLOAD_FAILED', `${release.url} has the wrong content: its SHA-256 is ${actual}, not ${release.sha256}`, {
       remedy: 'check url and sha256; nothing was changed',
@@ -53,8 +53,8 @@ export async function download(options: DownloadOptions): Promise<void> {
 }
 
 /**
- * Reads what is small.
- * @throws DOWNLOAD_FAILED when it cannot be fetched or has more than `maxBytes`
+ * Downloads a small file.
+ * @throws DOWNLOAD_FAILED if it cannot be fetched or has more than `maxBytes`
  */
 export async function readBytes(url: string, maxBytes: number, signal: AbortSignal): Promise<Buffer> {
   const chunks: Uint8Array[] = [];
@@ -94,7 +94,7 @@ async function receiveAll(options: DownloadOptions, partial: string): Promise<vo
   }
 }
 
-/** @returns bytes; 0 when there is no such file */
+/** @returns bytes; 0 if there is no such file */
 function sizeOf(path: string): Promise<number> {
   return stat(path).then(
     ({ size }) => size,
@@ -126,20 +126,20 @@ async function receive({ release, signal, onProgress }: DownloadOptions, partial
   }
 }
 
-/** Aborts when nobody has refreshed it for too long. */
+/** Aborts if it has not been refreshed for too long. */
 function idleLimit(): { signal: AbortSignal; refresh(): void; end(): void } {
   const idle = new AbortController();
   const timer = setTimeout(() => idle.abort(new Error(`nothing came for ${IDLE_MS / 1000} seconds`)), IDLE_MS);
   return { signal: idle.signal, refresh: () => void timer.refresh(), end: () => clearTimeout(timer) };
 }
 
-/** What is left of a file from `offset` on; the offset is 0 when it had to begin anew. */
+/** The rest of a file from `offset` on; the offset is 0 if the download had to begin from the start. */
 type Source = { stream: AsyncIterable<Uint8Array>; offset: number };
 
 async function openSource(url: string, offset: number, signal: AbortSignal): Promise<Source> {
   if (new URL(url).protocol === 'file:') return { stream: fileContent(fileURLToPath(url), offset, signal), offset };
   const reply = await request(url, { signal, ...(offset === 0 ? {} : { headers: { range: `bytes=${offset}-` } }) });
-  // All of it is there already, or what is there is of another file: the checksum tells.
+  // The partial file is complete, or belongs to another file: the checksum decides.
   if (reply.status === 416) return { stream: nothing(), offset };
   if (!reply.ok || reply.body === null) throw failure(url, `the server answered ${reply.status} ${reply.statusText}`);
   const continues = reply.status === 206 && reply.headers.get('content-range')?.startsWith(`bytes ${offset}-`) === true;
@@ -148,14 +148,17 @@ async function openSource(url: string, offset: number, signal: AbortSignal): Pro
 
 let trustsHost = false;
 
-/** What curl on this host trusts is trusted: the mirror of a company has a certificate of that company. It costs 200 ms, so not before. */
+/**
+ * Trusts what curl on this host trusts: a company's mirror has a certificate of that company. Reading them takes 200 ms, so it happens on
+ * demand.
+ */
 function trustHost(): void {
   if (trustsHost) return;
   setDefaultCACertificates([...new Set([...getCACertificates('default'), ...getCACertificates('system')])]);
   trustsHost = true;
 }
 
-/** Follows where the server leads, but never from a protected connection to one on which anybody on the way may answer. */
+/** Follows redirects, but never from a protected connection to one on which anyone on the way may answer. */
 async function request(url: string, init: RequestInit): Promise<Response> {
   let place = new URL(url);
   for (let hop = 0; hop < MAX_REDIRECTS; hop++) {
@@ -172,7 +175,7 @@ async function request(url: string, init: RequestInit): Promise<Response> {
   throw failure(url, `it leads on and on, ${MAX_REDIRECTS} times`);
 }
 
-/** Opens the file when it is first read, so that nobody misses its errors. */
+/** Opens the file on the first read, so that its errors reach the reader. */
 async function* fileContent(path: string, start: number, signal: AbortSignal): AsyncGenerator<Uint8Array> {
   for await (const chunk of createReadStream(path, { start, highWaterMark: 1024 ** 2 })) {
     signal.throwIfAborted();
@@ -191,6 +194,6 @@ function failure(url: string, reason: string, cause?: unknown): BangerError {
 
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  // fetch says "fetch failed" and keeps the reason apart.
+  // fetch only says "fetch failed" and keeps the reason in `cause`.
   return error.cause instanceof Error ? error.cause.message : error.message;
 }

@@ -16,24 +16,24 @@ const MAX_MANIFEST_BYTES = 64 * 1024;
 export type FetchBundleOptions = {
   /** http, https or file address of a `runtime-bundle.toml`. */
   manifestUrl: string;
-  /** What that file must be, hex; default: what the server says is believed. */
+  /** The SHA-256 of that file, hex; default: any file from that address is accepted. */
   manifestSha256?: string;
-  /** Where the bundle goes; need not exist. */
+  /** The bundle's directory, which may not exist yet. */
   directory: string;
-  /** For what came of the archive, from which a later call continues, and what is unpacked of it. */
+  /** For the part of the archive so far, from which a later call continues, and for unpacked files. */
   cacheDirectory: string;
   host: Host;
   signal: AbortSignal;
-  /** Told when one of these begins. */
+  /** Called when one of these begins. */
   onStage: (stage: 'manifest' | 'download' | 'unpack' | 'publish') => void;
   onProgress: (text: string, fraction: number | undefined) => void;
 };
 
 /**
- * Puts a bundle that somebody packaged into `directory`. The archive is verified as a whole and every part of it on its own before
- * the bundle is touched, and the bundle that is there stays good until the new `bundle.json` replaces the old.
+ * Puts a packaged bundle into `directory`. The archive and every part of it are verified before the bundle is touched, and the present
+ * bundle stays valid until the new `bundle.json` replaces the old one.
  * @returns absolute paths of files of the former bundle; VMs may still need them
- * @throws DOWNLOAD_FAILED, BUNDLE_BROKEN, UNSUPPORTED, NO_SPACE, CANCELLED; the bundle is then as it was
+ * @throws DOWNLOAD_FAILED, BUNDLE_BROKEN, UNSUPPORTED, NO_SPACE, CANCELLED; then the bundle stays as it was
  */
 export async function fetchBundle(options: FetchBundleOptions): Promise<{ superseded: string[] }> {
   const { manifestUrl, cacheDirectory, host, signal } = options;
@@ -47,7 +47,7 @@ export async function fetchBundle(options: FetchBundleOptions): Promise<{ supers
     await download({ release, path: archive, host, signal, onProgress: mebibytesTo(options.onProgress) });
     const staging = join(cacheDirectory, 'unpacked');
     try {
-      // What a killed call left.
+      // Leftovers of a killed call.
       await host.removeTree(staging);
       await host.makePrivateDirectory(staging);
       options.onStage('unpack');
@@ -83,7 +83,7 @@ async function requireSpace(release: Required<Release>, directory: string, host:
   }
 }
 
-/** A line for every MiB is enough for a person. */
+/** A line for every MiB is enough for people. */
 function mebibytesTo(tell: FetchBundleOptions['onProgress']): (fraction: number | undefined, bytes: number) => void {
   let shown = 0;
   return (fraction, bytes) => {

@@ -6,20 +6,20 @@ import { type Release, unpackRelease } from './release.ts';
 
 export type FetchOptions = {
   release: Release;
-  /** The bundle; must be there. */
+  /** The bundle, which must exist. */
   directory: string;
-  /** For the archive, which is kept, and what is unpacked of it. */
+  /** For the archive, which is kept, and for unpacked files. */
   cacheDirectory: string;
   host: Host;
   signal: AbortSignal;
-  /** Told when one of `download`, `unpack`, `publish` begins. */
+  /** Called when one of `download`, `unpack`, `publish` begins. */
   onStage: (stage: 'download' | 'unpack' | 'publish') => void;
   onProgress: (text: string, fraction: number | undefined) => void;
 };
 
 /**
- * Puts the official Firecracker and its jailer into the bundle: fetched, verified, and only then unpacked and run.
- * @throws DOWNLOAD_FAILED, BUNDLE_MISSING, PREREQUISITE_MISSING, CANCELLED; the bundle is then as it was
+ * Puts the official Firecracker and its jailer into the bundle: downloads and verifies them, and only then unpacks and runs them.
+ * @throws DOWNLOAD_FAILED, BUNDLE_MISSING, PREREQUISITE_MISSING, CANCELLED; then the bundle stays as it was
  */
 export async function fetchFirecracker(options: FetchOptions): Promise<void> {
   const { release, directory, cacheDirectory, host, signal } = options;

@@ -4,16 +4,16 @@ import { BangerError } from '../../model/errors.ts';
 import type { Bundle, BundleManifest } from '../../model/image.ts';
 import { BUNDLE_REMEDY, MANIFEST_NAME, parseManifest } from './manifest.ts';
 
-/** Where a bundle may lie; the first three are what somebody asked for, the others are where one usually is. */
+/** The places of bundles. The first three are named by the user; the others are the usual places. */
 export type BundlePlaces = {
   flag?: string;
   env?: string;
   config?: string;
-  /** Of an installation's user, below the state directory. */
+  /** For one user of an installation, below the state directory. */
   own?: string;
   /** `../lib/banger` of the installed program. */
   besideProgram: string;
-  /** `runtime` of a source checkout; null when the program does not run from one. */
+  /** `runtime` of a source checkout; null if the program does not run from one. */
   checkout: string | null;
 };
 
@@ -24,8 +24,7 @@ export type BundlePlace = {
 };
 
 /**
- * The search order of 2.4. A place that was named is the only one: falling back to another bundle than the one that was asked for
- * would hide the mistake.
+ * The search order. If the user names a place, it is the only one: falling back to another bundle would hide a mistake.
  */
 export function bundlePlaces(places: BundlePlaces): BundlePlace[] {
   const named = [
@@ -43,8 +42,8 @@ export function bundlePlaces(places: BundlePlaces): BundlePlace[] {
 }
 
 /**
- * Finds the runtime bundle and checks that all its files are there with their sizes; their content is what `bundleStatus` can verify.
- * @throws BangerError BUNDLE_MISSING when no place has a `bundle.json`, BUNDLE_BROKEN when the one found cannot be used
+ * Finds the runtime bundle and checks that all its files exist with the right sizes; `bundleStatus` can verify their content.
+ * @throws BangerError BUNDLE_MISSING if no place has a `bundle.json`, BUNDLE_BROKEN if the bundle is unusable
  */
 export async function findBundle(places: BundlePlaces, host: Host): Promise<Bundle> {
   const candidates = bundlePlaces(places);
@@ -66,8 +65,8 @@ export async function findBundle(places: BundlePlaces, host: Host): Promise<Bund
 }
 
 /**
- * @returns the manifest, or undefined when the directory has none
- * @throws BangerError BUNDLE_BROKEN when there is one that cannot be read
+ * @returns the manifest, or undefined if the directory has none
+ * @throws BangerError BUNDLE_BROKEN if it is unreadable
  */
 export async function readManifest(directory: string, host: Host): Promise<BundleManifest | undefined> {
   const path = join(directory, MANIFEST_NAME);
@@ -82,7 +81,7 @@ export async function readManifest(directory: string, host: Host): Promise<Bundl
   return text === undefined ? undefined : parseManifest(text, path);
 }
 
-/** @returns a sentence for every file that is missing or has another size than `bundle.json` says. */
+/** @returns a sentence for every file that is missing or has another size than `bundle.json` says */
 export async function fileProblems(bundle: Bundle, host: Host): Promise<string[]> {
   const problems: string[] = [];
   for (const file of Object.values(bundle.manifest.files)) {

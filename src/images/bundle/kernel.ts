@@ -17,14 +17,14 @@ export function kernelDependency(metaPackage: string): string | undefined {
   return /^Depends:.*?\b(linux-image-[^\s,(]+)/m.exec(metaPackage)?.[1];
 }
 
-/** @returns name, version and checksum of the first stanza of `apt-cache show`, which is the version that apt would install. */
+/** @returns name, version and checksum of the first stanza of `apt-cache show`, the version that apt would install */
 export function parsePackageStanza(text: string): KernelPackage | undefined {
   const field = (name: string): string | undefined => new RegExp(`^${name}: (\\S+)$`, 'm').exec(text.split('\n\n')[0] ?? '')?.[1];
   const [name, version, sha256] = [field('Package'), field('Version'), field('SHA256')];
   return name === undefined || version === undefined || sha256 === undefined ? undefined : { name, version, sha256 };
 }
 
-/** @throws BangerError PREREQUISITE_MISSING when apt knows no such kernel */
+/** @throws BangerError PREREQUISITE_MISSING if apt knows no such kernel */
 export async function resolveKernelPackage(architecture: string, host: Host): Promise<KernelPackage> {
   const metaPackage = `linux-image-cloud-${architecture}`;
   const meta = await host.run(['apt-cache', 'show', '--no-all-versions', metaPackage]).catch(() => undefined);
@@ -52,14 +52,14 @@ export async function fetchKernel(
 
 // From here on every distribution is the same: a tree with `boot/vmlinuz-VERSION` and `lib/modules/VERSION`.
 
-/** @returns the version (uname -r) of the unpacked kernel package in `tree`. */
+/** @returns the version (uname -r) of the unpacked kernel package in `tree` */
 export async function kernelVersion(tree: string): Promise<string> {
   const [version] = await readdir(join(tree, 'lib/modules'));
   if (version === undefined) throw new BangerError('INTERNAL', 'The kernel package has no modules.');
   return version;
 }
 
-/** @returns the uncompressed kernel: every VMM takes it, and booting it saves unpacking in the guest. @throws INVALID_INPUT, UNSUPPORTED */
+/** @returns the uncompressed kernel: every VMM accepts it, and it saves unpacking at each boot. @throws INVALID_INPUT, UNSUPPORTED */
 export async function readVmlinux(tree: string, scratchPath: string, host: Host, signal: AbortSignal): Promise<Buffer> {
   const image = await readFile(join(tree, 'boot', `vmlinuz-${await kernelVersion(tree)}`));
   const elf = await decompress(kernelPayload(image), scratchPath, host, signal);
@@ -68,8 +68,8 @@ export async function readVmlinux(tree: string, scratchPath: string, host: Host,
 }
 
 /**
- * Packs the initramfs: the agent as /init, the modules it loads (`/modules/order` names the files, one a line, in the order of loading),
- * and the directories it mounts on. Not compressed: unpacking costs more than reading, most of all under software emulation.
+ * Packs the initramfs: the guest agent as /init, the modules that it loads (`/modules/order` lists the files in the order of loading), and
+ * the directories on which it mounts. It is not compressed: unpacking takes longer than reading, above all under software emulation.
  * @param tree the unpacked kernel package
  */
 export async function packInitramfs(tree: string, agent: Uint8Array, scratchPath: string, host: Host): Promise<Buffer> {
@@ -89,7 +89,7 @@ export async function packInitramfs(tree: string, agent: Uint8Array, scratchPath
   return writeCpio(entries);
 }
 
-/** @returns the needed modules, unpacked, in loading order. @throws BangerError INTERNAL when one is neither a file nor built in */
+/** @returns the needed modules, unpacked, in loading order. @throws BangerError INTERNAL if one is neither a file nor built in */
 async function collectModules(directory: string, scratchPath: string, host: Host): Promise<{ name: string; content: Buffer }[]> {
   const paths = new Map<string, string>();
   for (const path of await readdir(join(directory, 'kernel'), { recursive: true })) {

@@ -1,10 +1,10 @@
-// What each daemon needs of a bundle. Several may use one, and who builds it anew must not take away what the others run from.
+// What each daemon needs of a bundle. Several daemons may use one bundle, and a rebuild must not remove the files of the others.
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { Host } from '../../host/host.ts';
 
-/** Folder in a bundle's directory with a file for every daemon, by what is told from its state directory. */
+/** Folder in a bundle's directory with a file for every daemon, named by its state directory. */
 const LEASES = 'leases';
 
 const leaseSchema = z.object({ stateDirectory: z.string(), files: z.array(z.string()) });
@@ -13,10 +13,10 @@ type Lease = z.infer<typeof leaseSchema>;
 type LeaseHost = Pick<Host, 'makePrivateDirectory' | 'namesIn' | 'readIfThere' | 'removeTree' | 'writeFileAtomic'>;
 
 /**
- * Writes down what a daemon needs, in place of what it needed before, and forgets daemons whose state directory is gone.
- * Nothing happens where this user may not write: then he does not build there either, and who does knows of all.
+ * Records the needs of a daemon, instead of its former ones, and forgets daemons whose state directory is gone.
+ * Does nothing if this user may not write there: then this user does not build there either, and the user who does sees every lease.
  * @param lease.files names in the bundle's directory
- * @returns whether it was written; false when that stood there already
+ * @returns whether it was written; false if the same lease existed already
  */
 export async function keepLease(directory: string, lease: Lease, host: LeaseHost): Promise<boolean> {
   const name = createHash('sha256').update(lease.stateDirectory).digest('hex').slice(0, 16);
@@ -35,18 +35,18 @@ export async function keepLease(directory: string, lease: Lease, host: LeaseHost
 }
 
 /**
- * @returns names of files in the bundle's directory that some daemon needs, running or not
- * @throws EACCES and the like: then nobody knows
+ * @returns names of files in the bundle's directory that some daemon needs, whether it runs or not
+ * @throws EACCES and the like: then the needs are unknown
  */
 export async function leasedFiles(directory: string, host: LeaseHost): Promise<Set<string>> {
   return new Set((await readLeases(directory, host)).flatMap(({ files }) => files));
 }
 
-/** One that cannot be understood is of no daemon that could tell what it needs; it goes with those of daemons that are gone. */
+/** A lease that is unreadable belongs to no known daemon; it is removed with those of daemons that are gone. */
 async function readLeases(directory: string, host: LeaseHost): Promise<Lease[]> {
   const leases: Lease[] = [];
   for (const name of await host.namesIn(join(directory, LEASES))) {
-    // Others are being written.
+    // Files that are being written.
     if (!name.endsWith('.json')) continue;
     const path = join(directory, LEASES, name);
     const lease = parseLease(await host.readIfThere(path));
@@ -56,7 +56,7 @@ async function readLeases(directory: string, host: LeaseHost): Promise<Lease[]> 
   return leases;
 }
 
-/** What cannot be looked at is there. */
+/** If it cannot be examined, it counts as present. */
 async function isGone(stateDirectory: string, host: LeaseHost): Promise<boolean> {
   return host.namesIn(stateDirectory).then(
     (names) => names.length === 0,

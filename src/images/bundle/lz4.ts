@@ -4,9 +4,9 @@ import { BangerError } from '../../model/errors.ts';
 const BLOCK_BYTES = 8 * 1024 ** 2;
 
 /**
- * Unpacks LZ4's legacy frame, the one in which kernels are compressed: a magic number, then blocks with their compressed size before them.
- * By hand, as Node brings no LZ4 and its program need not be there.
- * @throws BangerError INVALID_INPUT when the data is damaged
+ * Unpacks LZ4's legacy frame, in which kernels are compressed: a magic number, then blocks with their compressed size before them.
+ * Implemented here, because Node has no LZ4, and the lz4 program may be missing.
+ * @throws BangerError INVALID_INPUT if the data is damaged
  */
 export function unpackLz4Legacy(data: Buffer): Buffer {
   const blocks: Buffer[] = [];
@@ -20,7 +20,7 @@ export function unpackLz4Legacy(data: Buffer): Buffer {
   return Buffer.concat(blocks);
 }
 
-/** One block: literals and copies of what was written before, until the input ends (doc/lz4_Block_format.md). */
+/** One block: literals and copies of earlier output, until the input ends (doc/lz4_Block_format.md). */
 function unpackBlock(input: Buffer): Buffer {
   const output = Buffer.allocUnsafe(BLOCK_BYTES);
   const cursor = { read: 0 };
@@ -45,7 +45,7 @@ function unpackBlock(input: Buffer): Buffer {
 }
 
 /**
- * A length of 15 goes on in the bytes that follow. The position is a member and no variable of an enclosing function: see
+ * A length of 15 continues in the following bytes. The position is a member instead of a captured variable: see
  * docs/adr/0005-no-context-cells.md.
  */
 function readLength(input: Buffer, cursor: { read: number }, start: number): number {
@@ -59,7 +59,7 @@ function readLength(input: Buffer, cursor: { read: number }, start: number): num
   }
 }
 
-/** A copy may overlap what it writes: then it repeats, which a plain block move would not do. */
+/** A copy may overlap its own output: then it repeats, which a plain block move would not do. */
 function copyWithin(output: Buffer, written: number, distance: number, length: number): void {
   if (distance >= length) output.copyWithin(written, written - distance, written - distance + length);
   else for (let i = 0; i < length; i++) output[written + i] = output[written - distance + i] ?? 0;

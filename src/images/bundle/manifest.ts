@@ -3,7 +3,7 @@ import { BangerError } from '../../model/errors.ts';
 import { ADDED_PROGRAMS, BUNDLE_PARTS } from '../../model/image.ts';
 import type { BundleManifest, PackedManifest } from '../../model/image.ts';
 
-/** The command that mends a missing or broken bundle; every such error names it. */
+/** The command that repairs a missing or broken bundle; every such error names it. */
 export const BUNDLE_REMEDY = 'banger bundle build';
 export const MANIFEST_NAME = 'bundle.json';
 
@@ -46,14 +46,14 @@ const packedSchema: z.ZodType<PackedManifest> = z.strictObject({
 
 /**
  * @param text content of `bundle.json`
- * @param path where it was read, for the message
+ * @param path of the file, for messages
  * @throws BangerError BUNDLE_BROKEN
  */
 export function parseManifest(text: string, path: string): BundleManifest {
   return parseBy(manifestSchema, text, path);
 }
 
-/** The same for the `bundle.json` of an archive, which brings no keys. @throws BangerError BUNDLE_BROKEN */
+/** The same for the `bundle.json` of an archive, which has no keys. @throws BangerError BUNDLE_BROKEN */
 export function parsePackedManifest(text: string, path: string): PackedManifest {
   return parseBy(packedSchema, text, path);
 }

@@ -1,4 +1,4 @@
-/** Drivers that a guest needs before its root file system is there; built-in ones are skipped. */
+/** Drivers that a guest needs before its root file system is mounted; built-in ones are skipped. */
 export const INITRAMFS_MODULES = [
   'virtio_mmio',
   'virtio_blk',
@@ -18,8 +18,8 @@ export function moduleName(path: string): string {
 
 /**
  * @param elf content of an uncompressed `.ko`
- * @returns names that its `.modinfo` section lists as `depends=`, and what may stand for those that it asks for by `softdep=pre:` as the
- *   module loads them itself where there is a modprobe; without the need for depmod
+ * @returns the modules that its `.modinfo` section lists in `depends=`, and those that serve its `softdep=pre:`, which modprobe would load
+ * on a full system. This needs no depmod.
  */
 export function moduleDependencies(elf: Buffer): string[] {
   const hard = modinfo(elf, 'depends')?.split(',') ?? [];
@@ -48,7 +48,7 @@ function modinfo(elf: Buffer, name: string): string | undefined {
 /**
  * @param wanted names of modules
  * @param dependenciesOf direct dependencies of a module, undefined when there is no such module file
- * @returns every module that is needed, each after all that it needs; what has no file is left out and is either built in or missing
+ * @returns every needed module, each after those that it needs; a module without a file is left out: it is either built in or missing
  */
 export async function loadOrder(
   wanted: readonly string[],

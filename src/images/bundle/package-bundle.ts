@@ -15,14 +15,14 @@ import { PACKAGE_MANIFEST_NAME, renderPackageManifest } from './package-manifest
 /** For people: `sha256sum -c SHA256SUMS` in an unpacked archive. */
 export const CHECKSUMS_NAME = 'SHA256SUMS';
 const CHUNK_BYTES = 1024 ** 2;
-/** Measured on a bundle of 0.4 GiB: 6 takes twice the time of 3 and saves a tenth. */
+/** Measured on a bundle of 0.4 GiB: level 6 takes twice the time of 3 and saves a tenth. */
 const ZSTD_LEVEL = 6;
 
 export type PackageOptions = {
   bundle: Bundle;
-  /** Absolute path of the archive; the manifest goes beside it. Both are replaced when they are there. */
+  /** Absolute path of the archive; the manifest goes beside it. Existing files are replaced. */
   path: string;
-  /** Where the archive will be published; default: beside the manifest, wherever that is. */
+  /** The address where the archive will be published; default: beside the manifest, wherever that is. */
   url?: string;
   host: Host;
   signal: AbortSignal;
@@ -30,9 +30,9 @@ export type PackageOptions = {
 };
 
 /**
- * Archives a bundle: `bundle.json` first, then checksums for people, then the parts, in a tar compressed by zstd. The SSH key stays
- * here: each installation makes its own. Every part is verified while it is read.
- * @throws BUNDLE_BROKEN when a part is not what it was built as; then nothing is at `path` that was not before
+ * Archives a bundle: `bundle.json` first, then checksums for people, then the parts, as a tar compressed by zstd. The SSH key is not
+ * included: each installation makes its own. Every part is verified while it is read.
+ * @throws BUNDLE_BROKEN if a part differs from the build's result; then `path` stays as it was
  */
 export async function packageBundle(options: PackageOptions): Promise<{ manifestPath: string }> {
   const { path, host, signal } = options;

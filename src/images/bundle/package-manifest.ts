@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { BangerError } from '../../model/errors.ts';
 import type { Release } from './release.ts';
 
-/** The usual name of what `bundle package` writes beside the archive and `bundle fetch` takes. */
+/** The usual name of the file that `bundle package` writes beside the archive and `bundle fetch` takes. */
 export const PACKAGE_MANIFEST_NAME = 'runtime-bundle.toml';
 
 const packageSchema = z.strictObject({
@@ -12,7 +12,7 @@ const packageSchema = z.strictObject({
   size: z.number().int().positive(),
 });
 
-/** @returns `runtime-bundle.toml`: where an archive is, and what it must be */
+/** @returns the text of `runtime-bundle.toml`: the address of an archive, and its checksum */
 export function renderPackageManifest(release: Required<Release>): string {
   return `# A runtime bundle of banger: banger bundle fetch ${PACKAGE_MANIFEST_NAME}
 # The address may be relative to that of this file.
@@ -24,7 +24,7 @@ size = ${release.sizeBytes}
 
 /**
  * @param from address of the manifest, for messages and relative addresses
- * @throws BUNDLE_BROKEN when it is none
+ * @throws BUNDLE_BROKEN if it is malformed
  */
 export function parsePackageManifest(text: string, from: string): Required<Release> {
   const parsed = packageSchema.safeParse(readToml(text, from));
@@ -37,7 +37,7 @@ export function parsePackageManifest(text: string, from: string): Required<Relea
   if (address === undefined || !['http:', 'https:', 'file:'].includes(address.protocol)) {
     throw broken(from, `url: ${JSON.stringify(url)} is no http, https or file address`);
   }
-  // A page of the web must not make this machine read its own files.
+  // A web page must not make this machine read its own files.
   if (address.protocol === 'file:' && !from.startsWith('file:')) throw broken(from, 'url: it names a file of this machine');
   return { url: address.href, sha256, sizeBytes: size };
 }

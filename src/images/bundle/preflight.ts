@@ -20,37 +20,37 @@ const PROGRAMS: Readonly<Record<string, string>> = {
 const PROGRAMS_FOR_USERS: Readonly<Record<string, string>> = { newuidmap: 'uidmap', newgidmap: 'uidmap' };
 
 const GIB = 1024 ** 3;
-/** Measured: 0.25 GiB of packages, 0.3 GiB root file system, 0.2 GiB kernel, and as much again while another build is replaced. */
+/** Measured: 0.25 GiB of packages, 0.3 GiB root file system, 0.2 GiB kernel, and the same again while another build is replaced. */
 const NEEDED_DISK_GIB = 2;
 /** Packages are installed in memory (tmpfs); archives and installed files stay below this. */
 const NEEDED_MEMORY_GIB = 1;
 
-/** What was found on the machine. */
+/** The facts about this machine. */
 export type BuildFacts = {
   userId: number;
   userName: string;
   /** ID of os-release. */
   distribution: string;
-  /** As dpkg calls it. */
+  /** In dpkg's terms. */
   architecture: string;
   missingPrograms: readonly string[];
   /** Ranges in both /etc/subuid and /etc/subgid. */
   hasIdRanges: boolean;
-  /** Why no user namespace can be made; null when it can, or when none is needed. */
+  /** Why no user namespace can be made; null if it can, or none is needed. */
   namespaceError: string | null;
   hasPackageLists: boolean;
-  /** The kernel's headers for programs, which musl-gcc does not bring. */
+  /** The kernel's headers for programs, which musl-gcc does not include. */
   hasKernelHeaders: boolean;
   freeDiskBytes: number;
   availableMemoryBytes: number;
 };
 
-/** @returns the programs to look for, with their packages. */
+/** @returns the programs to look for, with their packages */
 export function neededPrograms(userId: number): Readonly<Record<string, string>> {
   return userId === 0 ? PROGRAMS : { ...PROGRAMS, ...PROGRAMS_FOR_USERS };
 }
 
-/** @returns everything that keeps the bundle from being built; space comes last, so that NO_SPACE means that only space is short */
+/** @returns all reasons why the bundle cannot be built; space comes last, so that NO_SPACE means that only space is missing */
 export function buildFindings(facts: BuildFacts): Finding[] {
   return [...systemFindings(facts), ...(facts.userId === 0 ? [] : namespaceFindings(facts)), ...spaceFindings(facts)];
 }
@@ -95,7 +95,7 @@ function spaceFindings(facts: BuildFacts): Finding[] {
   return findings;
 }
 
-/** @throws PREREQUISITE_MISSING with every finding; NO_SPACE when only space is short */
+/** @throws PREREQUISITE_MISSING with every finding; NO_SPACE if only space is missing */
 export function refuseBuild(facts: BuildFacts): void {
   refuseFailures(buildFindings(facts), 'the runtime bundle cannot be built here: ');
 }

@@ -5,7 +5,7 @@ import type { AddedProgram, BundleFile, BundleManifest, BundlePart } from '../..
 import { MANIFEST_NAME } from './manifest.ts';
 import type { StepOutput } from './step-cache.ts';
 
-/** Name before and after the digest, and mode, of each part that is built or added; the key has fixed names. */
+/** Name before and after the digest, and mode, of each built or added part; the key has fixed names. */
 const NAMES: Readonly<Record<Exclude<BundlePart, 'sshPrivateKey' | 'sshPublicKey'> | AddedProgram, readonly [string, string, number]>> = {
   agent: ['banger-agent', '', 0o755],
   forwarder: ['banger-forwarder', '', 0o755],
@@ -19,21 +19,23 @@ const NAMES: Readonly<Record<Exclude<BundlePart, 'sshPrivateKey' | 'sshPublicKey
 };
 export type BuiltPart = keyof typeof NAMES;
 
-/** @returns the file's name in a bundle. It holds the digest, so that a new build never writes over what a VM still boots from. */
+/**
+ * @returns the file's name in a bundle. It contains the digest, so that a new build never overwrites a file from which a VM still boots.
+ */
 export function publishedName(part: BuiltPart, sha256: string): string {
   const [stem, ending] = NAMES[part];
   return `${stem}-${sha256.slice(0, 12)}${ending}`;
 }
 
 /**
- * Puts a built file into the bundle under its own name: as a clone or a second link of the cached one, as a sparse copy only across file
- * systems. Nothing of an existing bundle changes.
+ * Puts a built file into the bundle under its own name: as a clone or a hard link of the cached file, as a sparse copy only across file
+ * systems. Existing files of a bundle stay as they are.
  */
 export async function publishPart(part: BuiltPart, output: StepOutput, directory: string, host: Host): Promise<BundleFile> {
   const path = publishedName(part, output.sha256);
   const target = join(directory, path);
   const file = { path, sizeBytes: output.sizeBytes, sha256: output.sha256 };
-  // What is there may be damaged, and publishing it anew is what mends it.
+  // The existing file may be damaged, and publishing repairs it.
   if ((await host.exists(target)) && (await host.sha256File(target)) === output.sha256) return file;
   const partial = `${target}.partial`;
   await host.removeTree(partial);
@@ -61,7 +63,7 @@ async function hardLink(from: string, to: string): Promise<boolean> {
 }
 
 /**
- * @returns the installation's SSH key, made on first use and kept by every later build: VMs know it
+ * @returns the installation's SSH key, made on first use and kept by every later build, because VMs know it
  * @param comment of the public key
  */
 export async function ensureSshKey(
@@ -88,12 +90,12 @@ async function describeFile(directory: string, path: string, host: Host): Promis
   return { path, sizeBytes: (await host.fileSize(absolute)).bytes, sha256: await host.sha256File(absolute) };
 }
 
-/** The last act of a build: from here on the new files are the bundle. */
+/** The last act of a build: it makes the new files the bundle. */
 export async function publishManifest(directory: string, manifest: BundleManifest, host: Host): Promise<void> {
   await host.writeFileAtomic(join(directory, MANIFEST_NAME), `${JSON.stringify(manifest, null, 2)}\n`, 0o644);
 }
 
-/** @returns absolute paths of built files in the bundle's directory that `manifest` no longer names. */
+/** @returns absolute paths of built files in the bundle's directory that `manifest` no longer names */
 export async function supersededFiles(directory: string, manifest: BundleManifest): Promise<string[]> {
   const named = new Set(Object.values(manifest.files).map((file) => file?.path));
   const built = new RegExp(

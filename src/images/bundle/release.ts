@@ -10,17 +10,17 @@ import { BangerError } from '../../model/errors.ts';
 import { ADDED_PROGRAMS, type AddedProgram } from '../../model/image.ts';
 import { given } from '../../lib/given.ts';
 
-/** An archive to be fetched, and what it must be. */
+/** An archive to download, and how to verify it. */
 export type Release = {
   /** http, https or file. */
   url: string;
   /** Hex. */
   sha256: string;
-  /** For progress; the checksum decides. */
+  /** For progress; the checksum verifies the content. */
   sizeBytes?: number;
 };
 
-/** The pin, below the directory of the sources. */
+/** The pinned release, below the directory of the sources. */
 export const RELEASE_PIN = 'images/firecracker.toml';
 
 const archiveSchema = z.strictObject({
@@ -30,7 +30,7 @@ const archiveSchema = z.strictObject({
 });
 const pinSchema = z.strictObject({ version: z.string(), x86_64: archiveSchema, aarch64: archiveSchema });
 
-/** @returns the pinned release for an architecture as Node calls it. @throws BUNDLE_BROKEN, UNSUPPORTED */
+/** @returns the pinned release for an architecture in Node's terms. @throws BUNDLE_BROKEN, UNSUPPORTED */
 export function parseReleasePin(text: string, path: string, architecture: string): Release {
   const name = ({ x64: 'x86_64', arm64: 'aarch64' } as const)[architecture];
   if (name === undefined) throw new BangerError('UNSUPPORTED', `Firecracker has no release for ${architecture}`);
@@ -49,20 +49,20 @@ function readToml(text: string): unknown {
   try {
     return parse(text);
   } catch {
-    // The schema says what is missing in it.
+    // The schema reports what is missing.
     return undefined;
   }
 }
 
-/** As release-v1.16.1-x86_64/jailer-v1.16.1-x86_64: the whole path must match, so none leads out of the target. */
+/** As release-v1.16.1-x86_64/jailer-v1.16.1-x86_64: the whole path must match, so that none leads out of the target. */
 const WANTED = /^(?:\.\/)?release-v[\w.]+-(?:x86_64|aarch64)\/(firecracker|jailer)-v[\w.]+-(?:x86_64|aarch64)$/;
-/** A program is a few MiB; an archive that unpacks to more than this is none of a release. */
+/** A program is a few MiB; an archive that unpacks to more than this is no release. */
 const MAX_UNPACKED_BYTES = 512 * 1024 ** 2;
 
 /**
  * Unpacks the programs of a release archive, and nothing else of it.
  * @param directory exists; the programs get their plain names there
- * @throws DOWNLOAD_FAILED when the archive is damaged or does not hold each program once
+ * @throws DOWNLOAD_FAILED if the archive is damaged or does not contain each program once
  */
 export async function unpackRelease(archivePath: string, directory: string, signal: AbortSignal): Promise<Record<AddedProgram, string>> {
   const found: Partial<Record<AddedProgram, string>> = {};

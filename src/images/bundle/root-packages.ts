@@ -7,12 +7,12 @@ import type { AptSource } from './apt-sources.ts';
 import { readOsRelease } from './build-facts.ts';
 import { inNamespace } from './namespace.ts';
 
-/** Where packages come from: the mirrors and settings of this machine. */
+/** The sources of packages: the mirrors and settings of this machine. */
 export type PackageOrigin = { codename: string; sources: string; aptOptions: string[] };
 
 /**
  * @returns the machine's own Debian mirrors, so that a build works wherever `apt install` does
- * @throws BangerError PREREQUISITE_MISSING when there are none
+ * @throws BangerError PREREQUISITE_MISSING if there are none
  */
 export async function packageOrigin(host: Host): Promise<PackageOrigin> {
   const codename = (await readOsRelease(host))['VERSION_CODENAME'] ?? '';
@@ -33,7 +33,7 @@ export async function packageOrigin(host: Host): Promise<PackageOrigin> {
   return { codename, sources: renderSources(sources), aptOptions: keptAptOptions(settings.stdout) };
 }
 
-/** @returns names in a package list: one a line, `#` begins a comment. */
+/** @returns names in a package list: one per line, `#` begins a comment */
 export function parsePackageList(text: string): string[] {
   const names = text.split('\n').map((line) => line.replace(/#.*/, '').trim());
   return names.filter((name) => name !== '');
@@ -66,7 +66,7 @@ export async function installPackages(
   await host.run(inNamespace(request.userId, argv), { timeoutMs: 3_600_000, ...options });
 }
 
-/** The namespaces are ours, so mmdebstrap works as root in them, for ordinary users too. */
+/** The namespaces belong to this user, so mmdebstrap works as root in them, also for ordinary users. */
 function mmdebstrapArgv(request: InstallRequest, sourcesPath: string): string[] {
   const { origin } = request;
   return [
@@ -78,11 +78,11 @@ function mmdebstrapArgv(request: InstallRequest, sourcesPath: string): string[] 
   ];
 }
 
-/** mmdebstrap installs in two batches, of which the first, the essential packages, takes this share of the time (measured). */
+/** mmdebstrap installs in two batches. The first, the essential packages, takes this share of the time (measured). */
 const FIRST_BATCH_SHARE = 0.4;
 const PROGRESS_LINE = /^(Get:\d+ \S+ \S+ \S+|Unpacking|Setting up) ([a-z0-9][^\s:]*)(?=[\s:])(?!.* (?:InRelease|Packages) \[)/;
 
-/** @returns a function that turns apt's and dpkg's lines into the fraction that is done, undefined for lines that say nothing about it. */
+/** @returns a function that turns apt's and dpkg's lines into the fraction that is done, undefined for other lines */
 export function packageProgress(): (line: string) => { fraction: number; text: string } | undefined {
   let batch = 0;
   let announced = 0;
@@ -104,7 +104,7 @@ export function packageProgress(): (line: string) => { fraction: number; text: s
   };
 }
 
-/** @returns content of `images/debian/packages.txt` as names. */
+/** @returns the names in `images/debian/packages.txt` */
 export async function readPackageList(scripts: string): Promise<string[]> {
   return parsePackageList(await readFile(join(scripts, 'packages.txt'), 'utf8'));
 }

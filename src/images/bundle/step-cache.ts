@@ -4,19 +4,19 @@ import { join } from 'node:path';
 import type { Host } from '../../host/host.ts';
 import { BangerError } from '../../model/errors.ts';
 
-/** What is known of a file that a step made. */
+/** Facts about a file that a step made. */
 export type StepOutput = { path: string; sizeBytes: number; sha256: string };
-/** A finished step: its directory and the files that it declared. */
+/** A finished step: its directory and its declared files. */
 export type StepResult = { directory: string; outputs: Record<string, StepOutput> };
 
 export type BuildStep = {
   /** Also the beginning of its directory's name: letters and dashes. */
   name: string;
-  /** Hash of everything that the result depends on; the same key is the same result. */
+  /** Hash of everything on which the result depends: the same key means the same result. */
   key: string;
   /** Files that the step promises to make in its directory. */
   outputs: readonly string[];
-  /** Makes them below `directory`, which is empty and does not survive a failure. */
+  /** Makes them below `directory`, which is empty, and is removed after a failure. */
   apply: (directory: string) => Promise<void>;
 };
 
@@ -26,25 +26,25 @@ export type StepCacheOptions = {
   cacheDirectory: string;
   host: Host;
   signal: AbortSignal;
-  /** Make every step anew. */
+  /** Run every step again. */
   force: boolean;
   onStage: (event: StageEvent) => void;
 };
 
 export type StepCache = {
-  /** @returns the step's result: an earlier one with the same key, or that of running it now. */
+  /** @returns the step's result: an earlier one with the same key, or a new one. */
   run: (step: BuildStep) => Promise<StepResult>;
-  /** Removes results that neither this build nor one that may run beside it has used. */
+  /** Removes results that neither this build nor a parallel build has used. */
   prune: () => Promise<void>;
 };
 
 const SEAL = 'sealed.json';
-/** No build takes longer; what another one has made or used since then may be needed by it. */
+/** No build takes longer; another build may need what was made or used since then. */
 const BUILD_TAKES_MS = 3_600_000;
 
 /**
- * Keeps the result of every finished step in a directory named by its key. A result appears by one rename, so a build that is killed at
- * any moment continues where it was: finished steps are there whole, unfinished ones not at all. Several builds may share the directory.
+ * Keeps the result of every finished step in a directory named by its key. A result appears by one rename, so a build that is killed at any
+ * moment continues where it was: finished steps exist completely, unfinished ones not at all. Several builds may share the directory.
  */
 export function createStepCache(options: StepCacheOptions): StepCache {
   const { cacheDirectory, host, signal, onStage } = options;
@@ -95,7 +95,7 @@ async function make(step: BuildStep, directory: string, options: StepCacheOption
   }
 }
 
-/** Hashes what the step made, so that nothing has to be hashed again as long as the result is kept. */
+/** Hashes what the step made, so that no later build needs to hash it again. */
 async function seal(step: BuildStep, staging: string, { host, signal }: StepCacheOptions): Promise<StepResult['outputs']> {
   const outputs: StepResult['outputs'] = {};
   for (const name of step.outputs) {
@@ -107,7 +107,7 @@ async function seal(step: BuildStep, staging: string, { host, signal }: StepCach
   return outputs;
 }
 
-/** @returns the outputs of a finished step, or undefined when it has to be made: never, or not with these outputs, or damaged since. */
+/** @returns the outputs of a finished step, or undefined if it must run: it never ran, had other outputs, or is damaged */
 async function readSeal(directory: string, step: BuildStep, host: Host): Promise<StepResult['outputs'] | undefined> {
   const text = await host.readIfThere(join(directory, SEAL));
   if (text === undefined) return undefined;

@@ -13,7 +13,7 @@ import { CHECKSUMS_NAME } from './package-bundle.ts';
 const CHUNK_BYTES = 1024 ** 2;
 /** More than a list of files takes. */
 const MAX_TEXT_BYTES = 1024 ** 2;
-/** Holes cost no space, but a disk image that claims more than this is none. */
+/** Holes take no space, but no real disk image claims more than this. */
 const MAX_PART_BYTES = 64 * 1024 ** 3;
 const ZEROS = Buffer.alloc(64 * 1024);
 
@@ -21,9 +21,9 @@ export type PackedPart = keyof PackedManifest['files'];
 export type Unpacked = { manifest: PackedManifest; paths: ReadonlyMap<PackedPart, string> };
 
 /**
- * Unpacks what `packageBundle` made: only files that the archive's own `bundle.json` names, each with the size and content that it says.
+ * Unpacks an archive of `packageBundle`: only files that the archive's own `bundle.json` names, with the size and content that it gives.
  * @param directory exists and is empty; files get the names of their parts, and holes stay holes
- * @throws DOWNLOAD_FAILED when it is another archive
+ * @throws DOWNLOAD_FAILED if it is another archive
  */
 export async function unpackBundle(archivePath: string, directory: string, signal: AbortSignal): Promise<Unpacked> {
   const sink = new PartSink(directory);
@@ -81,7 +81,7 @@ class PartSink implements TarSink {
     this.#file = undefined;
   }
 
-  /** @throws TarProblem when a part did not come */
+  /** @throws TarProblem if a part is missing */
   finish(): Unpacked {
     if (this.#manifest === undefined) throw new TarProblem('it is empty');
     for (const [part, file] of Object.entries(this.#manifest.files)) {

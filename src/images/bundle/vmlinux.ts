@@ -15,17 +15,17 @@ const MAGICS: readonly [Compression, readonly number[]][] = [
   ['none', [0x7f, 0x45, 0x4c, 0x46]],
 ];
 
-/** @returns how `data` is compressed (`none`: it is an ELF file), or undefined for anything else. */
+/** @returns how `data` is compressed (`none`: it is an ELF file), or undefined for anything else */
 export function detectCompression(data: Uint8Array): Compression | undefined {
   return MAGICS.find(([, magic]) => magic.every((byte, index) => data[index] === byte))?.[0];
 }
 
 /**
- * @param image a bzImage: real-mode code, then the protected-mode part whose header says where the compressed kernel lies
+ * @param image a bzImage: real-mode code, then the protected-mode part, whose header gives the position of the compressed kernel
  *   (Documentation/arch/x86/boot.rst: setup_sects 0x1f1, "HdrS" 0x202, version 0x206, payload_offset 0x248, payload_length 0x24c)
- * @returns the compressed kernel. To all forms but gzip, whose own trailer holds it, the kernel's build appends four bytes with the
- *   unpacked size; they are left out, as unpackers stumble over them.
- * @throws BangerError INVALID_INPUT when it is no bzImage
+ * @returns the compressed kernel. The kernel's build appends four bytes with the unpacked size to all formats but gzip, whose own trailer
+ * holds it. They are left out, because unpackers stumble over them.
+ * @throws BangerError INVALID_INPUT if it is no bzImage
  */
 export function kernelPayload(image: Buffer): Buffer {
   if (image.length < 0x250 || image.toString('latin1', 0x202, 0x206) !== 'HdrS' || image.readUInt16LE(0x206) < 0x208) {
@@ -38,7 +38,7 @@ export function kernelPayload(image: Buffer): Buffer {
   return compression === 'gzip' || compression === 'none' ? payload : payload.subarray(0, payload.length - 4);
 }
 
-/** @throws BangerError INVALID_INPUT unless it is a 64-bit little-endian x86 executable (elf(5)). */
+/** @throws BangerError INVALID_INPUT unless it is a 64-bit little-endian x86 executable (elf(5)) */
 export function checkVmlinux(elf: Buffer): void {
   const executable = elf.length > 64 && detectCompression(elf) === 'none' && elf[4] === 2 && elf[5] === 1;
   if (!executable || elf.readUInt16LE(18) !== 62) {
@@ -47,8 +47,8 @@ export function checkVmlinux(elf: Buffer): void {
 }
 
 /**
- * Unpacks by the magic bytes. Only xz needs a program (it is in every Debian): the kernel's payload uses its x86 filter.
- * @param scratchPath file to hand to that program; removed afterwards
+ * Unpacks by the magic bytes. Only xz needs a program (every Debian has it): the kernel's payload uses its x86 filter.
+ * @param scratchPath a file for that program; removed afterwards
  * @throws BangerError UNSUPPORTED for an unknown compression
  */
 export async function decompress(data: Buffer, scratchPath: string, host: Host, signal?: AbortSignal): Promise<Buffer> {
