@@ -1,27 +1,27 @@
-// Access control lists as text, in which archives have them (star(4), tar(5) of libarchive: `SCHILY.acl.access`, `SCHILY.acl.default`), made
-// what the kernel keeps as an attribute (acl(5); linux/posix_acl_xattr.h).
+// Access control lists as text, the form in archives (star(4), tar(5) of libarchive: `SCHILY.acl.access`, `SCHILY.acl.default`), converted
+// to the attribute that the kernel stores (acl(5); linux/posix_acl_xattr.h).
 import { Buffer } from 'node:buffer';
 import { refusal, shown } from './problem.ts';
 
-/** Attribute of a file, by what the list is called in archives. */
+/** The file attribute of a list, by the list's name in archives. */
 export const ACL_ATTRIBUTES = { access: 'system.posix_acl_access', default: 'system.posix_acl_default' } as const;
 
-/** @returns the number of a name that the image itself has; undefined when it has none */
+/** @returns the number of a name in the image; undefined if it has no such name */
 export type IdOf = (kind: 'user' | 'group', name: string) => number | undefined;
 
 type Entry = { tag: number; permissions: number; id: number };
 
 const VERSION = 2;
-/** Of entries that are of nobody by name. */
+/** The id of entries that name no user or group. */
 const NO_ID = 0xffff_ffff;
-/** By what stands first, and whether a name follows. The kernel wants them in this order. */
+/** By the first word of an entry, and whether a name follows. The kernel wants them in this order. */
 const TAGS = { user: [1, 2], group: [4, 8], mask: [16, undefined], other: [32, undefined] } as const;
 const [NAMED_USER, GROUP, NAMED_GROUP, MASK] = [2, 4, 8, 16];
 
 /**
- * @param text entries between commas or lines, each as getfacl(1) writes it, with the number behind a name where bsdtar knew it
+ * @param text entries separated by commas or lines, each as getfacl(1) writes it, with the number behind a name if bsdtar knew it
  * @returns the value of the attribute; undefined for an empty list
- * @throws INVALID_INPUT for what is no list, or a name that the image does not know
+ * @throws INVALID_INPUT for malformed text, or a name that the image does not have
  */
 export function aclAttribute(text: string, path: string, idOf: IdOf): Buffer | undefined {
   const words = text.split(/[,\n]/).map((word) => word.replace(/#.*$/, '').trim());
@@ -36,7 +36,7 @@ export function aclAttribute(text: string, path: string, idOf: IdOf): Buffer | u
 }
 
 function entryOf(word: string, path: string, idOf: IdOf): Entry {
-  // Some write `mask:rwx` without the empty name.
+  // Some tools write `mask:rwx` without the empty name.
   const found = /^(?:default:|d:)?(user|group|mask|other|[ugmo]):(?:([^:]*):)?([rwx-]{1,3})(?::(\d+))?$/.exec(word);
   if (found === null) throw refusal(`${shown(word)} in the access list of ${shown(path)} is not understood`);
   const [, kind = '', name = '', letters = '', number] = found;
@@ -66,7 +66,7 @@ function encode(entries: readonly Entry[]): Buffer {
   return bytes;
 }
 
-/** @returns the numbers of names, from the text of passwd(5) or group(5): the first that has a name counts */
+/** @returns the numbers of names, from the text of passwd(5) or group(5); for a duplicate name, the first counts */
 export function numbersIn(text: string): Map<string, number> {
   const lines = text.split('\n').map((line) => line.split(':'));
   const known = lines.filter(([name, , id]) => name !== undefined && name !== '' && /^\d+$/.test(id ?? ''));

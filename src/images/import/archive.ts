@@ -7,11 +7,11 @@ import { refusal } from './problem.ts';
 import { cleanPath, MOST_ENTRIES } from './tree.ts';
 
 export type Archive = {
-  /** @returns the file of that name; undefined when there is none */
+  /** @returns the file of that name; undefined if there is none */
   file(name: string): Promise<ByteSource | undefined>;
 };
 
-/** What lies at a path of the user's: a tar of files, some of which tell what it is. */
+/** The kind of a user's path: a tar or a directory of files that describe an image, or another tar. */
 export type TarIndex = { source: ByteSource; compressed: boolean; files: ReadonlyMap<string, { at: number; sizeBytes: number }> };
 
 /** @param directory absolute */
@@ -25,7 +25,7 @@ export function directoryArchive(directory: string): Archive {
   };
 }
 
-/** @throws INVALID_INPUT when it is no tar */
+/** @throws INVALID_INPUT if it is no tar */
 export async function indexTar(path: string, allowance: Allowance, signal: AbortSignal): Promise<TarIndex> {
   const { size } = await stat(path);
   const source = partOfFile(path, posix.basename(path), 0, size);
@@ -39,7 +39,7 @@ export async function indexTar(path: string, allowance: Allowance, signal: Abort
         if (entries > MOST_ENTRIES) throw refusal(`it has more than ${MOST_ENTRIES} entries`, 'import a smaller one');
         const name = entry.path.replace(/^\.\//, '');
         if (entry.type === 'file') files.set(name, { at, sizeBytes: entry.sizeBytes });
-        // docker save writes a layer that two images share once, and a link in place of the other.
+        // docker save writes a layer that two images share once, and a link for the other.
         if (entry.type === 'symlink') links.push([name, posix.join(posix.dirname(name), entry.linkPath)]);
       },
       content: async () => undefined,
@@ -58,7 +58,7 @@ export async function indexTar(path: string, allowance: Allowance, signal: Abort
 }
 
 /**
- * @param scratch where an archive that is compressed is unpacked, so that its parts can be read in any order
+ * @param scratch where a compressed archive is unpacked, so that its parts can be read in any order
  * @returns the files of an indexed tar
  */
 export async function tarArchive(

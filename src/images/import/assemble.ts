@@ -6,37 +6,36 @@ import { inodeCommands } from './inode-commands.ts';
 import type { Tree } from './tree.ts';
 
 export type AssembleRequest = {
-  /** One archive that can be unpacked blindly. */
+  /** One archive that is safe to unpack without further checks. */
   archive: AsyncIterable<Uint8Array>;
   rootfs: string;
   workSeed: string;
-  /** What the archive holds. */
+  /** The content of the archive. */
   tree: Tree;
-  /** How much memory it takes, from `checkMemory`. */
+  /** The memory that it takes, from `checkMemory`. */
   treeBytes: number;
-  /** Directory of this work alone. */
+  /** Working directory. */
   scratch: string;
   host: Host;
   signal: AbortSignal;
   onLog: (line: string) => void;
 };
 
-/** What an entry takes beside its content: its inode and name, generously. */
+/** What an entry takes besides its content: its inode and name, generously. */
 const ENTRY_BYTES = 1024;
 const BLOCK_BYTES = 4096;
 /** A large image takes minutes to write under emulation. */
 const TIMEOUT_MS = 30 * 60_000;
-/** What the file systems of the tree take beside what is counted. */
+/** What the file systems of the tree take besides what is counted. */
 const SPARE_BYTES = 64 * 1024 ** 2;
-/** mke2fs holds one open for every directory on the way down. */
+/** mke2fs holds a descriptor open for every directory on its way down. */
 const OPEN_FILES = 4096;
-/** The largest that ext4 has; holes cost nothing. */
+/** The largest size of ext4; holes take no space. */
 const MOST_FILE_BYTES = 16 * 1024 ** 4;
 
 /**
- * Everything foreign happens where it reaches nothing: the tree lies in memory that nobody else sees and that ends with the programs,
- * and the file systems are written from it as files, never mounted. Owners come out right for ordinary users too. What ends a program
- * is told as its last line.
+ * Foreign files stay isolated: the tree is in a private tmpfs that disappears with the programs, and the file systems are written from it
+ * as files, never mounted. Owners are right for ordinary users, too. If a program fails, its reason is the last line.
  */
 const SCRIPT = `
 rootfs=$1 seed=$2 scratch=$3
@@ -74,12 +73,12 @@ size=$(((bytes * 5 / 4 + files * 512) / mib * mib + 128 * mib))
 make_ext4 "$rootfs" "$size" banger-root "$tree" 32
 `;
 
-/** Programs of Debian that it takes. */
+/** Programs of Debian packages that it needs. */
 const PROGRAMS: Readonly<Record<string, string>> = { tar: 'tar', mke2fs: 'e2fsprogs', debugfs: 'e2fsprogs' };
 
 /**
- * Looks at what the assembling takes, before anything is read.
- * @throws PREREQUISITE_MISSING with what mends it
+ * Checks what the assembly needs, before anything is read.
+ * @throws PREREQUISITE_MISSING with the remedy
  */
 export async function checkAssembling(host: Host): Promise<void> {
   const missing: string[] = [];
@@ -96,8 +95,8 @@ export async function checkAssembling(host: Host): Promise<void> {
 }
 
 /**
- * The tree is put together in memory; better refused now than ended by the kernel in the middle.
- * @returns how much it takes, bytes
+ * The tree is assembled in memory. It is better to refuse now than to be killed by the kernel in the middle.
+ * @returns the memory that it takes, bytes
  * @throws NO_SPACE
  */
 export async function checkMemory(tree: Tree, host: Host): Promise<number> {
@@ -116,7 +115,7 @@ export async function checkMemory(tree: Tree, host: Host): Promise<number> {
 
 /**
  * Writes `rootfs` and `workSeed` from the archive.
- * @throws COMMAND_FAILED, and then neither is there; whatever the archive throws
+ * @throws COMMAND_FAILED, and then neither exists; the errors of the archive
  */
 export async function assemble({ archive, tree, treeBytes, scratch, rootfs, workSeed, ...rest }: AssembleRequest): Promise<void> {
   const { host, signal, onLog } = rest;

@@ -1,20 +1,20 @@
-// Bytes of archives and layers, read again and again: compressed or not, a whole file or a part of one.
+// Bytes of archives and layers, which are read repeatedly: compressed or not, a whole file or a part of one.
 import { createReadStream } from 'node:fs';
 import { pipeline, Readable } from 'node:stream';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { refusal, unreadable } from './problem.ts';
 
-/** Something that can be read from its start as often as is needed. */
+/** Data that can be read from its start as often as needed. */
 export type ByteSource = { name: string; sizeBytes: number; open(signal: AbortSignal): AsyncIterable<Buffer> };
 
 const CHUNK_BYTES = 1024 ** 2;
-/** Long enough to tell every compression by its first bytes. */
+/** Long enough to recognise every compression by its first bytes. */
 const MAGIC_BYTES = 6;
 
-/** What decompresses, and by which first bytes it is known. */
+/** Decompressors, and the first bytes by which they are recognised. */
 const COMPRESSIONS: readonly { magic: RegExp; make: (() => NodeJS.ReadWriteStream) | string }[] = [
   { magic: /^1f8b/, make: () => createGunzip({ chunkSize: CHUNK_BYTES }) },
-  // pzstd begins with a frame that is to be skipped (RFC 8878, 3.1.2).
+  // pzstd begins with a skippable frame (RFC 8878, 3.1.2).
   { magic: /^(28b52ffd|5.2a4d18)/, make: () => createZstdDecompress({ chunkSize: CHUNK_BYTES }) },
   { magic: /^fd377a585a00/, make: 'unxz' },
   { magic: /^425a68/, make: 'bunzip2' },
@@ -22,14 +22,14 @@ const COMPRESSIONS: readonly { magic: RegExp; make: (() => NodeJS.ReadWriteStrea
 
 /**
  * @param start offset in the file, bytes
- * @returns a part of it; reading throws INVALID_INPUT when it cannot be opened
+ * @returns a part of it; reading throws INVALID_INPUT if it cannot be opened
  */
 export function partOfFile(path: string, name: string, start: number, sizeBytes: number): ByteSource {
   return {
     name,
     sizeBytes,
     async *open(signal) {
-      // A range of no bytes cannot be said to createReadStream.
+      // createReadStream cannot express an empty range.
       if (sizeBytes === 0) return;
       const range = { start, end: start + sizeBytes - 1, highWaterMark: CHUNK_BYTES };
       try {
@@ -43,8 +43,8 @@ export function partOfFile(path: string, name: string, start: number, sizeBytes:
 }
 
 /**
- * How much may come out of what is given. A bomb is small on disk, so it is caught by how much it grows.
- * @param mostBytes that may come out
+ * Limits how much data unpacking may produce. A bomb is small on disk, so its growth betrays it.
+ * @param mostBytes the most that unpacking may produce
  */
 export class Allowance {
   readonly #mostBytes: number;
@@ -69,18 +69,18 @@ export class Allowance {
   }
 }
 
-/** File systems of zeros and logs grow far, but not without end; gzip cannot go beyond 1032. */
+/** File systems of zeros and logs compress well, but within limits; gzip's limit is a factor of 1032. */
 const MOST_GROWTH = 200;
 const FREE_GROWTH_BYTES = 256 * 1024 ** 2;
 
-/** @returns how large something may be when it is unpacked, by its size as it is */
+/** @returns the largest unpacked size that is allowed, by the packed size */
 export function mostGrownBytes(packedBytes: number): number {
   return Math.max(FREE_GROWTH_BYTES, packedBytes * MOST_GROWTH);
 }
 
 /**
- * @returns what is in it, whether it is compressed or not; each byte is counted
- * @throws INVALID_INPUT for a compression that is not read here, damaged data, or a bomb
+ * @returns its content, unpacked if it is compressed; each byte is counted
+ * @throws INVALID_INPUT for an unsupported compression, damaged data, or a bomb
  */
 export async function* decompressed(source: ByteSource, allowance: Allowance, signal: AbortSignal): AsyncGenerator<Buffer> {
   const counted = counting(source.open(signal), allowance);
@@ -90,7 +90,7 @@ export async function* decompressed(source: ByteSource, allowance: Allowance, si
     throw refusal(`${source.name} is compressed in a way that is not read here`, `unpack it first: ${found.make} ${source.name}`);
   }
   const all = Readable.from(joined(head.bytes, counted));
-  // The error reaches whoever reads: pipeline destroys the last stream with it.
+  // The reader gets the error: pipeline destroys the last stream with it.
   const output = found === undefined ? all : pipeline(all, found.make(), () => undefined);
   try {
     for await (const chunk of output as AsyncIterable<Buffer>) {
@@ -104,7 +104,7 @@ export async function* decompressed(source: ByteSource, allowance: Allowance, si
   }
 }
 
-/** @returns whether the source is compressed, looked at without reading on */
+/** @returns whether the source is compressed; reads only its first bytes */
 export async function isCompressed(source: ByteSource, signal: AbortSignal): Promise<boolean> {
   const head = await headOf(source.open(signal)[Symbol.asyncIterator]());
   return COMPRESSIONS.some(({ magic }) => magic.test(head.bytes.toString('hex', 0, MAGIC_BYTES)));

@@ -1,8 +1,8 @@
-// Which of the images in an archive is meant: by name or digest, for this processor, and no signature (image-spec: image-index.md).
+// Chooses an image of an archive: by name or digest, for this processor, and no signature (image-spec: image-index.md).
 import { z } from 'zod';
 import { refusal, shown } from './problem.ts';
 
-/** Which of several images. */
+/** Which of several images to take. */
 export type Choice = { reference: string | undefined; architecture: string };
 
 export const digestSchema = z.string().regex(/^sha256:[0-9a-f]{64}$/, 'is no sha256 digest');
@@ -17,9 +17,9 @@ export const descriptorSchema = z.object({
 });
 export type Descriptor = z.infer<typeof descriptorSchema>;
 
-/** What tools write a name to: the specification's annotation, and those of containerd and buildkit. */
+/** The annotations in which tools store a name: the specification's own, and those of containerd and buildkit. */
 const NAME_ANNOTATIONS = ['org.opencontainers.image.ref.name', 'io.containerd.image.name'];
-/** Where cosign keeps what it says of an image, by a tag of its own (cosign, specs/SIGNATURE_SPEC.md). */
+/** The tags under which cosign stores its data about an image (cosign, specs/SIGNATURE_SPEC.md). */
 const COSIGN_TAG = /^sha256-[0-9a-f]{64}(\.(sig|att|sbom))?$/;
 const COSIGN_KIND = /^dev\.cosignproject\.cosign\/(sigs|atts|sbom)/;
 
@@ -27,7 +27,7 @@ export function namesOf({ annotations = {} }: Descriptor): string[] {
   return NAME_ANNOTATIONS.flatMap((key) => annotations[key] ?? []);
 }
 
-/** @returns whether it is an image or an index, as far as an index tells: signatures, attestations and other artifacts lie beside them */
+/** @returns whether it is an image or an index, as far as an index shows; signatures, attestations and other artifacts stand beside them */
 export function isRunnable({ mediaType, artifactType, platform, annotations = {}, ...rest }: Descriptor): boolean {
   if (mediaType !== '' && !/(manifest|index)(\.list|\.v\d)?[^/]*\+json$/.test(mediaType)) return false;
   if (artifactType !== undefined && artifactType !== '' && !/^application\/vnd\.(oci|docker)\..*(image|config)/.test(artifactType))
@@ -37,7 +37,7 @@ export function isRunnable({ mediaType, artifactType, platform, annotations = {}
   return !namesOf({ mediaType, annotations, ...rest }).some((name) => COSIGN_TAG.test(name));
 }
 
-/** @returns those that this processor runs; without a platform nobody can say but their configuration */
+/** @returns the images that this processor runs; without a platform, only an image's configuration can tell */
 export function fitting(manifests: readonly Descriptor[], { architecture }: Choice): Descriptor[] {
   const runs = manifests.filter(
     ({ platform }) => platform === undefined || (platform.os === 'linux' && platform.architecture === architecture),
@@ -51,29 +51,29 @@ export function fitting(manifests: readonly Descriptor[], { architecture }: Choi
   return runs;
 }
 
-/** The same image for newer processors of one architecture: the least demanding runs everywhere, also where a processor is emulated. */
+/** Of variants for newer processors of one architecture, the least demanding runs everywhere, also on an emulated processor. */
 export function leastDemanding(manifests: readonly Descriptor[]): Descriptor[] {
   if (manifests.some(({ platform }) => platform === undefined)) return [...manifests];
   const demand = ({ platform }: Descriptor): number => {
     const level = Number(/^v(\d+)/.exec(platform?.variant ?? '')?.[1] ?? 0);
-    // Every 64-bit Arm is a v8, whether it is said or not.
+    // Every 64-bit Arm is a v8, whether or not it says so.
     return platform?.architecture === 'arm64' && level === 8 ? 0 : platform?.architecture === 'amd64' && level === 1 ? 0 : level;
   };
   const least = Math.min(...manifests.map(demand));
   return manifests.filter((one) => demand(one) === least);
 }
 
-/** @returns one for each digest: two names of one image are no choice */
+/** @returns one for each digest: two names of one image are the same choice */
 export function distinct(manifests: readonly Descriptor[]): Descriptor[] {
   return [...new Map(manifests.map((one) => [one.digest, one])).values()];
 }
 
-/** @returns the beginning of a SHA-256 that a reference names: `sha256:HEX`, `NAME@sha256:HEX`, or as people copy it, at least 12 digits */
+/** @returns the beginning of a SHA-256 in a reference: `sha256:HEX`, `NAME@sha256:HEX`, or a copied prefix of at least 12 digits */
 export function digestIn(reference: string): string | undefined {
   return /^(?:.*@)?(?:sha256:)?([0-9a-f]{12,64})$/.exec(reference)?.[1];
 }
 
-/** @returns whether people would call both the same: without the parts that tools add */
+/** @returns whether users would treat both names as the same: ignores the parts that tools add */
 export function sameName(one: string, other: string): boolean {
   return plainName(one) === plainName(other);
 }
@@ -83,7 +83,7 @@ function plainName(name: string): string {
   return short.endsWith(':latest') ? short.slice(0, -':latest'.length) : short;
 }
 
-/** @throws INVALID_INPUT that names what there is, when there is none or more than one */
+/** @throws INVALID_INPUT with the possible choices, if there is none or more than one */
 export function theOne<T>(found: readonly T[], names: readonly string[], { reference }: Choice): T {
   const [first] = found;
   if (first !== undefined && found.length === 1) return first;

@@ -1,4 +1,4 @@
-// Container images: OCI layouts (image-spec: image-layout.md, image-index.md, manifest.md, config.md) and what `docker save` writes.
+// Container images: OCI layouts (image-spec: image-layout.md, image-index.md, manifest.md, config.md) and archives of `docker save`.
 import { createHash } from 'node:crypto';
 import { posix } from 'node:path';
 import { z } from 'zod';
@@ -23,17 +23,17 @@ import type { Layer } from './layers.ts';
 import { refusal, shown } from './problem.ts';
 import { signalNumber } from './stop-signal.ts';
 
-/** What a container image says about how it is run. */
+/** How a container image wants to be run. */
 export type ContainerConfig = {
   entrypoint: string[];
   env: Record<string, string>;
   user: string | null;
   workdir: string | null;
-  /** A number of Linux; null: the image does not say. */
+  /** A Linux signal number; null: the image names none. */
   stopSignal: number | null;
-  /** As the image names a signal that there is not. */
+  /** The name of an unknown signal, as the image has it. */
   unknownSignal: string | null;
-  /** Where it expects a disk of its own. */
+  /** Paths of its volumes. */
   volumes: string[];
   hasHealthCheck: boolean;
 };
@@ -42,9 +42,9 @@ export type ContainerImage = { layers: Layer[]; config: ContainerConfig };
 
 const MOST_JSON_BYTES = 4 * 1024 ** 2;
 const MOST_LAYERS = 512;
-/** An index may point to others; nobody nests them deeper. */
+/** An index may refer to others; no tool nests them deeper than this. */
 const MOST_DEPTH = 4;
-/** Images that are looked at to find the one. */
+/** How many images are examined to find the right one. */
 const MOST_CANDIDATES = 32;
 
 const indexSchema = z.object({ manifests: z.array(descriptorSchema).max(1000) });
@@ -61,14 +61,14 @@ const configSchema = z.object({
     .object({
       ...{ Entrypoint: words, Cmd: words, Env: words, User: z.string().max(256).nullish(), WorkingDir: z.string().max(4096).nullish() },
       ...{ StopSignal: z.string().max(64).nullish(), Volumes: z.record(z.string().max(4096), z.unknown()).nullish() },
-      // Of docker's own form of images.
+      // For images in docker's own format.
       Healthcheck: z.object({ Test: words }).nullish(),
     })
     .nullish(),
   rootfs: z.object({ diff_ids: z.array(digestSchema) }),
 });
 
-/** @returns what the archive holds; undefined when it is no container image */
+/** @returns the content of the archive; undefined if it is no container image */
 export async function readContainer(archive: Archive, choice: Choice, signal: AbortSignal): Promise<ContainerImage | undefined> {
   const docker = await archive.file('manifest.json');
   if (docker !== undefined) return readDocker(archive, await parse(docker, dockerManifestSchema, signal), choice, signal);
@@ -83,7 +83,7 @@ async function readDocker(archive: Archive, images: DockerManifest, choice: Choi
   const tagsOf = (image: DockerManifest[number]): string[] => image.RepoTags ?? [];
   const { reference } = choice;
   const digest = reference === undefined ? undefined : digestIn(reference);
-  // Its configuration is called by its digest, with `.json` or below `blobs/sha256/`.
+  // The name of its configuration is the digest, with `.json` or below `blobs/sha256/`.
   const isNamed = (image: DockerManifest[number], name: string): boolean =>
     tagsOf(image).some((tag) => sameName(tag, name)) || (digest !== undefined && posix.basename(image.Config).startsWith(digest));
   const fits = reference === undefined ? images : images.filter((image) => isNamed(image, reference));
@@ -110,7 +110,7 @@ async function readOci(archive: Archive, index: z.infer<typeof indexSchema>, cho
   return imageOf(config, sources, choice);
 }
 
-/** @returns what a reference means: by a name of the outermost index, or by digest wherever it is; all without one */
+/** @returns the images of a reference: by a name of the outermost index, or by a digest anywhere; all images without one */
 async function named(
   archive: Archive,
   manifests: readonly Descriptor[],
@@ -132,7 +132,7 @@ async function named(
   return found;
 }
 
-/** Follows indexes down to the images for this processor. What nobody fetched into the archive is passed over while others are there. */
+/** Follows indexes to the images for this processor. Images that are missing in the archive are skipped, unless all are missing. */
 async function manifestsBelow(
   archive: Archive,
   manifests: readonly Descriptor[],
@@ -154,7 +154,7 @@ async function manifestsBelow(
   return [...new Map(found.map((one) => [one.descriptor.digest, one])).values()];
 }
 
-/** Artifacts use the form of images too, for signatures and bills of materials: their layers are no file systems. */
+/** Artifacts such as signatures and bills of materials also use the format of images, but their layers are no file systems. */
 function isImage({ config, layers }: Manifest): boolean {
   const isConfig = config.mediaType === '' || /(container\.image|image\.config)/.test(config.mediaType);
   return isConfig && layers.every(({ mediaType }) => mediaType === '' || /(\.tar|tar\+|rootfs\.diff)/.test(mediaType));
@@ -207,7 +207,7 @@ async function need(archive: Archive, name: string): Promise<ByteSource> {
   throw refusal(`${shown(name)} is not in it`, 'write the archive again; layers that lie elsewhere are not fetched');
 }
 
-/** @throws INVALID_INPUT when it is missing or is not what its digest says */
+/** @throws INVALID_INPUT if it is missing or does not match its digest */
 async function blob(archive: Archive, descriptor: Descriptor, signal: AbortSignal): Promise<ByteSource> {
   const hex = descriptor.digest.slice('sha256:'.length);
   const source = await need(archive, `blobs/sha256/${hex}`);

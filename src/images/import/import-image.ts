@@ -16,13 +16,13 @@ import { Tree } from './tree.ts';
 import { withoutXz } from './xz.ts';
 
 export type ImportRequest = {
-  /** Absolute: a tar, compressed by gzip, zstd, xz or not, or the directory of an OCI layout. */
+  /** Absolute: a tar, plain or compressed by gzip, zstd or xz, or the directory of an OCI layout. */
   path: string;
-  /** Which of several images. */
+  /** Which of several images to take. */
   reference: string | undefined;
-  /** Modules of the kernel that systems boot with; containers need no more than what the initramfs loads. */
+  /** Modules of the kernel for images with an init; containers need only those in the initramfs. */
   modulesPath: string | null;
-  /** Directory of this work alone; emptied by the caller. */
+  /** Working directory; the caller empties it. */
   scratch: string;
   rootfs: string;
   workSeed: string;
@@ -32,16 +32,16 @@ export type ImportRequest = {
   onLog: (line: string) => void;
 };
 
-/** What is known of the image when its files are there. */
+/** Facts about the image once its files exist. */
 export type ImportedFacts = Pick<Image, 'initSystem' | 'distribution' | 'entrypoint' | 'env' | 'user' | 'workdir' | 'stopSignal' | 'notes'>;
 
-/** Part of the free space that an archive may fill: beside it, the file system is written. */
+/** The share of the free space that an archive may fill: the file system is written beside it. */
 const SPACE_SHARE = 0.4;
 
 /**
- * Makes a root file system and a work seed of a foreign image. What is in it is only ever read as data: its paths are checked
- * and compared here, and unpacked where they can reach nothing.
- * @throws INVALID_INPUT for what is refused, PREREQUISITE_MISSING, NO_SPACE
+ * Makes a root file system and a work seed from a foreign image. Its content is only ever read as data: paths are checked and compared
+ * here, and unpacked where they cannot reach anything.
+ * @throws INVALID_INPUT for a refused image, PREREQUISITE_MISSING, NO_SPACE
  */
 export async function importImage(given: ImportRequest): Promise<ImportedFacts> {
   const { host, signal, onProgress, scratch } = given;
@@ -106,13 +106,13 @@ function plainLayer(path: string, sizeBytes: number): Layer {
   return { source: partOfFile(path, path.slice(path.lastIndexOf('/') + 1), 0, sizeBytes), isLayer: false };
 }
 
-/** Their place is the image's: `lib` is a link in most systems of today. */
+/** Their path depends on the image: `lib` is a link in most present systems. */
 async function modulesLayer(tree: Tree, path: string): Promise<Layer> {
   const source = partOfFile(path, 'modules', 0, (await stat(path)).size);
   return { source, isLayer: false, prefix: tree.at('lib')?.type === 'symlink' ? 'usr/' : '' };
 }
 
-/** @returns `ID VERSION_ID` of os-release(5), of which only harmless characters are taken */
+/** @returns `ID VERSION_ID` of os-release(5), with harmless characters only */
 function distributionOf(image: { tree: Tree; texts: Texts }): string {
   const text = textAt(image, 'etc/os-release') ?? textAt(image, 'usr/lib/os-release') ?? '';
   const value = (name: string): string => new RegExp(`^${name}=["']?([A-Za-z0-9._-]{1,40})`, 'm').exec(text)?.[1] ?? '';

@@ -2,36 +2,36 @@ import { posix } from 'node:path';
 import type { InitSystem } from '../../model/image.ts';
 import type { Tree } from './tree.ts';
 
-/** What the agent executes: the first that is there (native/agent/src/init.c, start_init). */
+/** The programs that the guest agent tries as init, in order (native/agent/src/init.c, start_init). */
 const EXECUTED = ['/sbin/init', '/lib/systemd/systemd', '/usr/sbin/runit-init'];
 /** By the name of the program itself: distributions keep it in different places, and `/sbin/init` is a link to it. */
 const KNOWN: ReadonlyMap<string, InitSystem> = new Map([
   ['systemd', 'systemd'],
   ['runit-init', 'runit'],
 ]);
-/** As many as the kernel follows (path_resolution(7)). */
+/** The limit of the kernel (path_resolution(7)). */
 const MOST_LINKS = 40;
 
 /**
- * @param entrypoint of a container image; null for a system
- * @returns what is to run as the first program of the guest; `none`: the agent, which then runs the entrypoint
+ * @param entrypoint of a container image; null for an image of a system
+ * @returns the first program of the guest; `none`: the guest agent, which then runs the entrypoint
  */
 export function initSystemOf(tree: Tree, entrypoint: readonly string[] | null): InitSystem {
   const program = EXECUTED.map((path) => resolveIn(tree, path)).find((path) => path !== undefined);
   const system = program === undefined ? undefined : KNOWN.get(posix.basename(program));
   if (system === undefined) return 'none';
-  // A container image names what it runs; it is a system only when that is its init.
+  // A container image is a system only if its entrypoint is its init.
   const isAsked = entrypoint === null || (entrypoint.length === 1 && resolveIn(tree, entrypoint[0] ?? '') === program);
   return isAsked ? system : 'none';
 }
 
-/** @returns the path that a file of the image has when all links are followed, inside the image; undefined: there is none */
+/** @returns the path of a file of the image after all links, inside the image; undefined: it does not exist */
 export function resolveIn(tree: Tree, path: string): string | undefined {
   const place = placeIn(tree, path);
   return place !== undefined && tree.at(place)?.type === 'file' ? place : undefined;
 }
 
-/** @returns where a path leads when all links are followed, inside the image, whether anything is there or not; undefined: links without end */
+/** @returns the target of a path after all links, inside the image, whether or not it exists; undefined: the links form a loop */
 export function placeIn(tree: Tree, path: string): string | undefined {
   let left = path.split('/').filter((name) => name !== '');
   let at = '';

@@ -11,30 +11,30 @@ import { given } from '../../lib/given.ts';
 /** One tar of the image, lowest first. */
 export type Layer = {
   source: ByteSource;
-  /** SHA-256 of what it is when it is unpacked, hex; checked when it is known. */
+  /** SHA-256 of its unpacked content, hex; verified if known. */
   unpackedSha256?: string;
-  /** Whether `.wh.` names take away what is below. */
+  /** Whether `.wh.` names remove files of lower layers. */
   isLayer: boolean;
-  /** Goes before every path. */
+  /** A prefix of every path. */
   prefix?: string;
-  /** Paths, as the tar has them, that are no part of the image. */
+  /** Paths in the tar that do not belong to the image. */
   omit?: ReadonlySet<string>;
 };
 
-/** Makes what bounds a reading of all layers; each reading has its own. */
+/** Makes the limits of a reading of all layers; each reading has its own. */
 export type MakeAllowance = () => Allowance;
 
-/** What is in text files that say what the image is, by the entry that brought it. */
+/** The content of text files that describe the image, by the entry that brought it. */
 export type Texts = Map<string, string>;
-/** Their paths, with how many bytes are kept. */
+/** Their paths, with the number of bytes to keep. */
 const KEPT_TEXTS: ReadonlyMap<string, number> = new Map([
   ...(['etc/os-release', 'usr/lib/os-release', 'etc/environment'] as const).map((path) => [path, 8192] as const),
   ...(['etc/passwd', 'etc/group'] as const).map((path) => [path, 256 * 1024] as const),
 ]);
 
 /**
- * Looks at every entry of every layer from the `from`th on, over what the tree has of those before.
- * @throws INVALID_INPUT when an entry is refused or a layer is not what its digest says
+ * Checks every entry of every layer from the `from`th on, on top of the tree of the earlier layers.
+ * @throws INVALID_INPUT if an entry is refused or a layer does not match its digest
  */
 export async function mergeLayers(
   into: { tree: Tree; texts: Texts },
@@ -53,7 +53,7 @@ export async function mergeLayers(
   into.tree.settle(idsIn(into));
 }
 
-/** @returns what is in a text file of the image; undefined where there is none, or it is too long to be one */
+/** @returns the content of a text file of the image; undefined if there is none, or it is too long */
 export function textAt({ tree, texts }: { tree: Tree; texts: Texts }, path: string): string | undefined {
   const node = tree.at(resolveIn(tree, path) ?? '');
   return node === undefined ? undefined : texts.get(entryKey(node));
@@ -85,8 +85,8 @@ function mergeSink({ tree, texts }: { tree: Tree; texts: Texts }, { isLayer, pre
 }
 
 /**
- * Writes the merged file system as one archive that can be unpacked blindly: directories first, then files, then links, each
- * path once, none through a link.
+ * Writes the merged file system as one archive that is safe to unpack without further checks: directories first, then files, then links,
+ * each path once, none through a link.
  */
 export async function* packTree(
   tree: Tree,
@@ -134,7 +134,7 @@ async function* packFiles(
   }
 }
 
-/** Turns a reading that pushes into one that is pulled: at most one piece waits. */
+/** Turns a reader that pushes into one from which the caller pulls: at most one piece waits. */
 async function* pull(
   readAll: (sink: TarSink) => Promise<void>,
   wanted: ReadonlyMap<number, { path: string; entry: TarEntry }>,

@@ -1,4 +1,4 @@
-// What a foreign image says, or expects, that a VM does not obey: told once, when it is imported.
+// What a foreign image declares or expects and a VM ignores; reported once, at the import.
 import type { InitSystem } from '../../model/image.ts';
 import { numbersIn } from './acl.ts';
 import type { ContainerConfig } from './container.ts';

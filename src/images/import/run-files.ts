@@ -1,4 +1,4 @@
-// What a container image says about how it is run, as files of the system that it becomes.
+// Turns the run configuration of a container image into files of the system.
 import { Buffer } from 'node:buffer';
 import { encodeTarHeader, type TarEntry, tarEnd, tarPadding } from '../../lib/tar.ts';
 import type { ContainerConfig } from './container.ts';
@@ -6,16 +6,18 @@ import { placeIn } from './init-system.ts';
 import { type Layer, textAt, type Texts } from './layers.ts';
 import type { Tree } from './tree.ts';
 
-/** Read by pam_env(8) for ssh and logins, and by the agent for `vm exec`; what it runs as the entrypoint gets the variables themselves. */
+/** pam_env(8) reads it for ssh and logins, and the guest agent for `vm exec`; the entrypoint itself gets the variables directly. */
 export const ENVIRONMENT = 'etc/environment';
-/** These are the user's own, whoever that is. */
+/** Variables that belong to each user. */
 const OF_THE_USER: ReadonlySet<string> = new Set(['HOME', 'USER', 'LOGNAME', 'SHELL', 'TERM', 'PWD']);
-/** A line that every reader of that file takes whole (pam_env: 1,024 bytes until version 1.5). */
+/** The longest line that every reader of the file accepts (pam_env: 1,024 bytes until version 1.5). */
 const MOST_LINE_BYTES = 1000;
 
 type Image = { tree: Tree; texts: Texts };
 
-/** @returns a layer with the working directory and the places of volumes, and with the variables for people who log in; undefined where nothing is lacking */
+/**
+ * @returns a layer with the working directory, the directories of volumes, and the variables for logins; undefined if nothing is missing
+ */
 export function runFilesLayer(
   image: Image,
   { env, workdir, volumes }: Pick<ContainerConfig, 'env' | 'workdir' | 'volumes'>,
@@ -23,7 +25,7 @@ export function runFilesLayer(
   const { tree } = image;
   const parts: Buffer[] = [];
   const entry: TarEntry = { path: '', type: 'directory', mode: 0o755, sizeBytes: 0, modifiedMs: 0, linkPath: '' };
-  // docker makes them too when a container starts.
+  // docker, too, makes them when a container starts.
   for (const path of [...(workdir === null ? [] : [workdir]), ...volumes]) {
     const directory = placeIn(tree, path);
     if (directory !== undefined && tree.at(directory) === undefined)
@@ -43,12 +45,12 @@ export function runFilesLayer(
   return { source: { name: 'run files', sizeBytes: bytes.length, open: () => once(bytes) }, isLayer: false };
 }
 
-/** @returns what the file of the image has, and the variables that it does not name; undefined when it stays as it is */
+/** @returns the image's file, with the variables that it does not set; undefined if it stays as it is */
 function environmentText(image: Image, env: Readonly<Record<string, string>>): string | undefined {
   const { tree } = image;
   const node = tree.at(ENVIRONMENT);
   const present = node === undefined ? '' : textAt(image, ENVIRONMENT);
-  // A link, a directory or a long file is somebody's own doing.
+  // A link, a directory or a long file was made on purpose.
   if ((node !== undefined && node.type !== 'file') || present === undefined || !['directory', undefined].includes(tree.at('etc')?.type))
     return undefined;
   const known = new Set([...present.matchAll(/^\s*(?:export\s+)?([^=#\s]+)=/gm)].map(([, name]) => name));
@@ -60,7 +62,7 @@ function environmentText(image: Image, env: Readonly<Record<string, string>>): s
   return lines.length === 0 ? undefined : `${present}${present === '' || present.endsWith('\n') ? '' : '\n'}${lines.join('')}`;
 }
 
-/** Readers take one pair of quotes away and know no escapes; without quotes, a `#` or a blank at the end would be lost. */
+/** Readers remove one pair of quotes and know no escapes. Without quotes, a `#` or a final blank would be lost. */
 function quoted(value: string): string {
   if (!/[#'"\s]/.test(value)) return value;
   return value.includes('"') ? `'${value}'` : `"${value}"`;

@@ -1,11 +1,11 @@
-// What `STOPSIGNAL` of an image means (image-spec, config.md): a number, or a name of Linux, as docker and podman understand it.
+// The `STOPSIGNAL` of an image (image-spec, config.md): a number, or a Linux name, as docker and podman read it.
 import { constants } from 'node:os';
 
-/** signal(7): those below 34 are the C library's own. */
+/** signal(7): those below 34 belong to the C library. */
 const [FIRST_REAL_TIME, LAST_REAL_TIME] = [34, 64];
 const NAMES: Readonly<Record<string, number>> = { ...constants.signals, SIGCLD: constants.signals.SIGCHLD };
 
-/** @returns its number; undefined for what is no signal */
+/** @returns its number; undefined if it is no signal */
 export function signalNumber(text: string): number | undefined {
   if (/^\d{1,2}$/.test(text)) return isSignal(Number(text)) ? Number(text) : undefined;
   const name = text.toUpperCase().replace(/^(SIG)?/, 'SIG');

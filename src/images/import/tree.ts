@@ -1,4 +1,4 @@
-// One file system out of layers that lie over each other. Nothing here touches the host: paths are only compared.
+// Merges layers into one file system. It never touches the host: it only compares paths.
 import { posix } from 'node:path';
 import { encodeName } from '../../lib/byte-names.ts';
 import type { TarEntry } from '../../lib/tar-entry.ts';
@@ -6,53 +6,53 @@ import { ACL_ATTRIBUTES, aclAttribute, type IdOf } from './acl.ts';
 import { refusal, shown } from './problem.ts';
 import { checkTime } from './inode-commands.ts';
 
-/** What lies at a path; several paths share one when they are hard links of each other. */
+/** A file; several paths share it if they are hard links of each other. */
 export type Node = {
   type: 'file' | 'directory' | 'symlink' | 'fifo' | 'device';
   entry: TarEntry;
-  /** Which layer its content is read from, and as which entry of it. */
+  /** The layer of its content, and the number of the entry in it. */
   layer: number;
   index: number;
 };
 
-/** A desktop with everything has some 300 000 files. */
+/** A full desktop has some 300 000 files. */
 export const MOST_ENTRIES = 500_000;
-/** Names and attributes are kept in memory until all is written. */
+/** Names and attributes stay in memory until everything is written. */
 const MOST_HELD_BYTES = 256 * 1024 ** 2;
-/** What the ids of an ordinary user's range can stand for. */
+/** The largest id in an ordinary user's range of ids. */
 const MOST_ID = 65_535;
 /**
- * mke2fs 1.47.0 writes one byte behind its buffer when a path, with a slash before it, grows to 2,039 bytes on its way down, which
- * corrupts its heap; and it holds a directory open for each level.
+ * mke2fs 1.47.0 writes one byte behind its buffer if a path, with a leading slash, reaches 2,039 bytes, which corrupts its heap. It also
+ * holds a directory open for each level.
  */
 const MOST_PATH_BYTES = 2000;
 const MOST_LEVELS = 500;
 const MOST_NAME_BYTES = 255;
-/** PATH_MAX, and what ext4 holds in a block. */
+/** PATH_MAX, and what fits into a block of ext4. */
 const MOST_TARGET_BYTES = 4095;
 /**
- * What ext4 holds of a file's attributes: a block, and something in the inode. More would take inodes of their own (ea_inode), which
- * mke2fs 1.47.0 counts wrongly.
+ * The most of a file's attributes that ext4 stores: a block, and part of the inode. More would need inodes of their own (ea_inode), which
+ * mke2fs 1.47.0 miscounts.
  */
 const MOST_ATTRIBUTE_BYTES = 4000;
 const ATTRIBUTE_HEAD_BYTES = 24;
-/** What the kernel makes on ext4 (EXT4_LINK_MAX); mke2fs counts on and runs over. */
+/** The kernel's limit on ext4 (EXT4_LINK_MAX); mke2fs counts on and overflows. */
 const MOST_LINKED = 65_000;
-/** As many as the kernel follows (path_resolution(7)). */
+/** The limit of the kernel (path_resolution(7)). */
 const MOST_LINKS = 40;
 const SHALLOW = 'leave it out, or move it up';
 const SHORTER = 'leave it out, or keep it in a file';
 const WHITEOUT = '.wh.';
 const OPAQUE = '.wh..wh..opq';
-/** Attributes that an image may bring; labels of security modules belong to the host that wrote them. */
+/** Attributes that an image may have; labels of security modules belong to the host that wrote them. */
 const KEPT_XATTRS = /^(security\.capability$|system\.posix_acl_(access|default)$|user\.)/;
 
-/** A directory that no entry speaks of. */
+/** The node of a directory without an entry. */
 const implicitDirectory = (path: string): TarEntry => ({ path, type: 'directory', mode: 0o755, sizeBytes: 0, modifiedMs: 0, linkPath: '' });
 
 /**
- * The file system as it comes together. Entries are refused rather than bent: a path with `..`, from the root, or through a link
- * means another place than it says.
+ * The merged file system. Entries are refused rather than changed: a path with `..`, from the root, or through a link means another place
+ * than it seems.
  */
 export class Tree {
   /** By path without a slash at either end; the root is ''. */
@@ -62,9 +62,9 @@ export class Tree {
   #heldBytes = 0;
 
   /**
-   * Puts an entry over what is there.
-   * @param isLayer whether `.wh.` names take away what lower layers have (image-spec, layer.md, "Whiteouts")
-   * @param prefix goes before its path, for what banger adds itself
+   * Adds an entry on top of the present tree.
+   * @param isLayer whether `.wh.` names remove files of lower layers (image-spec, layer.md, "Whiteouts")
+   * @param prefix of its path, for files that banger adds itself
    * @returns whether its content is part of the image
    * @throws INVALID_INPUT
    */
@@ -76,7 +76,7 @@ export class Tree {
     this.#hold(entry);
     if (place.isLayer && isHidden(posix.dirname(path))) return;
     if (place.isLayer && posix.basename(path).startsWith(WHITEOUT)) return this.#takeAway(path, place.layer);
-    // They come from the guest's kernel there.
+    // The guest's kernel makes them.
     if ((entry.type === 'device' || entry.type === 'fifo') && path.startsWith('dev/')) return;
     if (entry.type === 'other') throw refusal(`${shown(path)} is of a kind that is not read here`);
     if ((entry.uid ?? 0) > MOST_ID || (entry.gid ?? 0) > MOST_ID) {
@@ -101,8 +101,8 @@ export class Tree {
   }
 
   /**
-   * A layer may bring what a later one takes away, so that only what is left is judged; and the names in access control lists are those
-   * of the whole image.
+   * A layer may bring files that a later one removes, so only the result is checked. The names in access control lists refer to the whole
+   * image.
    * @throws INVALID_INPUT
    */
   settle(idOf: IdOf): void {
@@ -121,14 +121,14 @@ export class Tree {
     }
   }
 
-  /** @returns the node at a path of the image, links not followed */
+  /** @returns the node at a path of the image; does not follow links */
   at(path: string): Node | undefined {
     return this.nodes.get(path);
   }
 
   /**
-   * A layer may speak of a directory by a link that lower layers have, such as `bin` in a system where that is a link: what it means
-   * lies where the link leads, inside the image. Links of its own are no place to put things.
+   * A layer may reach a directory through a link of lower layers, such as `bin` in a system where that is a link: the entry goes where the
+   * link leads, inside the image. Through a link of its own layer, it may not.
    */
   #throughLinks(path: string, layer: number): string {
     const names = path.split('/');
@@ -145,7 +145,7 @@ export class Tree {
       links += 1;
       if (links > MOST_LINKS) throw refusal(`${shown(path)} lies behind links without end`);
       const { linkPath } = node.entry;
-      // The root is above itself.
+      // The parent of the root is the root.
       const target = posix.join('/', linkPath.startsWith('/') ? '' : at, linkPath).split('/');
       names.unshift(...target.filter((part) => part !== ''));
       at = '';
@@ -175,7 +175,7 @@ export class Tree {
 
   #put(path: string, node: Node): void {
     const before = this.nodes.get(path);
-    // A directory over a directory changes what it is like, and keeps what is in it.
+    // A directory over a directory replaces its attributes and keeps its content.
     if (before !== undefined && (before.type !== 'directory' || node.type !== 'directory')) this.#remove(path);
     this.nodes.set(path, node);
     if (path === '') return;
@@ -198,7 +198,7 @@ export class Tree {
     }
   }
 
-  /** What a whiteout's own layer brings stays, wherever in the archive the whiteout stands. */
+  /** Files of a whiteout's own layer stay, wherever in the archive the whiteout stands. */
   #removeOlder(path: string, layer: number): void {
     const node = this.nodes.get(path);
     if (node === undefined) return;
@@ -214,7 +214,7 @@ export class Tree {
   }
 }
 
-/** @throws INVALID_INPUT when ext4 has no place for its attributes */
+/** @throws INVALID_INPUT if ext4 has no room for its attributes */
 function settleAttributes(path: string, node: Node, idOf: IdOf): void {
   const { acls = new Map<string, string>(), ...entry } = node.entry;
   const xattrs = new Map(entry.xattrs);
@@ -230,9 +230,9 @@ function settleAttributes(path: string, node: Node, idOf: IdOf): void {
 }
 
 /**
- * @returns the path without `./`, doubled, first or last slashes; '' for the root. What begins at the root, as kaniko and `tar -P` write
- *   it, means the root of the image.
- * @throws INVALID_INPUT for what leads elsewhere
+ * @returns the path without `./` and without doubled, leading or trailing slashes; '' for the root. An absolute path, as kaniko and `tar
+ * -P` write it, starts at the image's root.
+ * @throws INVALID_INPUT for a path that leads out
  */
 export function cleanPath(path: string, type: TarEntry['type']): string {
   if (path.includes('\0')) throw refusal(`${shown(path)} is no path`);
@@ -247,7 +247,7 @@ export function cleanPath(path: string, type: TarEntry['type']): string {
   return names.join('/');
 }
 
-/** Below such a name lie the books that a union file system kept for itself; no program of the image has ever seen them. */
+/** Such names hold the metadata of a union file system, which no program of the image has ever seen. */
 function isHidden(path: string): boolean {
   return path.split('/').some((name) => name.startsWith(WHITEOUT));
 }

@@ -1,4 +1,4 @@
-// xz is the one common compression that Node does not bring; its own program unpacks it, bounded in memory and in what it writes.
+// Node does not support xz, unlike the other common compressions; the xz program unpacks it, with limits on memory and output.
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import type { Host } from '../../host/host.ts';
@@ -7,16 +7,16 @@ import { mostGrownBytes } from './bytes.ts';
 import { refusal } from './problem.ts';
 
 const MAGIC = Buffer.from('fd377a585a00', 'hex');
-/** What `xz -9` takes to unpack, and some (xz(1), "Compression preset levels"). */
+/** What unpacking of `xz -9` takes, and a reserve (xz(1), "Compression preset levels"). */
 const MEMORY_LIMIT = '256MiB';
 const TIMEOUT_MS = 30 * 60_000;
 const SCRIPT = 'exec xz --decompress --stdout --no-sparse --threads=1 --memlimit-decompress="$2" > "$1"';
 
 /**
- * @param scratch where an archive that is packed with xz is unpacked
- * @param mostBytes that it may have then
+ * @param scratch where to unpack an archive that is packed with xz
+ * @param mostBytes the largest unpacked size
  * @returns the path of the archive without xz around it
- * @throws INVALID_INPUT when it is damaged or grows too far, PREREQUISITE_MISSING without the program
+ * @throws INVALID_INPUT if it is damaged or too large, PREREQUISITE_MISSING without the program
  */
 export async function withoutXz(
   path: string,
@@ -31,7 +31,7 @@ export async function withoutXz(
   const limit = Math.min(mostBytes, mostGrownBytes((await stat(path)).size));
   try {
     await host.writeFileAtomic(scratch, '');
-    // It writes no byte beyond the limit of file sizes: it is told by a signal, or by the error of the system call.
+    // The file size limit stops it: xz gets a signal, or an error of the system call.
     await host.runConfined(
       ['sh', '-c', SCRIPT, 'xz', host.confinedPath(0), MEMORY_LIMIT],
       { files: [scratch], limits: { fileBytes: limit } },
