@@ -17,7 +17,7 @@ const artifactSchema = z.union([
   z.strictObject({ git: z.string().regex(/^[\w.-]+\/[\w.-]+$/), version: z.string().regex(/^[0-9a-f]{40}$/) }),
 ]);
 
-/** Something pinned from outside of the distribution. */
+/** A pinned file from outside the distribution. */
 export type Artifact = z.output<typeof artifactSchema>;
 
 /** @param text of artifacts.toml. @throws z.ZodError, TomlError: the file is part of the program */
@@ -27,19 +27,19 @@ export function parseArtifacts(text: string): Record<string, Artifact> {
 
 export type FetchOptions = {
   host: Host;
-  /** Keeps what was fetched, by content. */
+  /** Keeps downloads, by content. */
   cacheDirectory: string;
-  /** Undefined: what the user's npm is set to. */
+  /** Undefined: the setting of the user's npm. */
   npmRegistry: string | undefined;
-  /** What stands before `owner/name` of a git repository. */
+  /** The prefix of `owner/name` of a git repository. */
   gitMirror: string;
   signal: AbortSignal;
   onLine: (line: string) => void;
 };
 
 /**
- * Fetches an artifact by the host's own clients, which know its mirrors, proxies and certificates.
- * @returns the path of its archive, whose content is what the pin says
+ * Downloads an artifact with the host's own clients, which know its mirrors, proxies and certificates.
+ * @returns the path of its archive, whose content matches the pin
  * @throws PREREQUISITE_MISSING without the client, DOWNLOAD_FAILED
  */
 export async function fetchArtifact(name: string, artifact: Artifact, options: FetchOptions): Promise<string> {
@@ -78,7 +78,7 @@ async function packNpm({ npm, version, integrity }: NpmArtifact, work: string, o
   });
 }
 
-/** The commit is the hash of its content, and git checks it. */
+/** The commit is the hash of its content, and git verifies it. */
 async function archiveGit({ git, version }: GitArtifact, work: string, options: FetchOptions): Promise<string> {
   const repository = join(work, 'repository');
   const archive = join(work, 'archive.tar');

@@ -7,7 +7,7 @@ import { packageOrigin } from '../bundle/root-packages.ts';
 export type ArchiveRequest = {
   /** Of the image, such as `debian trixie`. */
   distribution: string;
-  /** The guest's /var/lib/dpkg/status: what it has already is not fetched. */
+  /** The guest's /var/lib/dpkg/status: packages that it has are not fetched. */
   status: string;
   names: readonly string[];
   /** Keeps package lists and archives for later builds. */
@@ -18,10 +18,10 @@ export type ArchiveRequest = {
 };
 
 /**
- * Fetches packages for a guest by the host's apt, which knows the mirrors and checks the signatures; the guest needs no way to the
- * outside, and none of the work is emulated. What the guest wrote is read by an apt that is confined: it says which packages are
- * lacking, and the one that fetches them never sees it.
- * @returns paths of the archives that the guest lacks; undefined when this host is of another release
+ * Fetches packages for a guest with the host's apt, which knows the mirrors and checks the signatures. The guest needs no network, and none
+ * of the work is emulated. A confined apt reads the guest's data and says which packages are missing; the apt that fetches them never sees
+ * that data.
+ * @returns paths of the archives that the guest lacks; undefined if this host is of another release
  * @throws DOWNLOAD_FAILED
  */
 export async function fetchArchives(request: ArchiveRequest): Promise<string[] | undefined> {
@@ -55,16 +55,16 @@ export async function fetchArchives(request: ArchiveRequest): Promise<string[] |
 
 type LackingPackage = { file: string; name: string; version: string };
 
-/** Where everything lies for the apt that is confined. */
+/** The directories of the confined apt. */
 const INSIDE = '/apt';
 
-/** @returns what apt would install, of what the lists offer, over what the guest says it has */
+/** @returns what apt would install from the lists on top of the guest's packages */
 async function lackingPackages({ host, cacheDirectory, status, names, signal }: ArchiveRequest): Promise<LackingPackage[]> {
   await host.writeFileAtomic(join(cacheDirectory, 'status'), status);
   const lists = (await readdir(join(cacheDirectory, 'lists'), { withFileTypes: true })).filter((entry) => entry.isFile());
   const copied = ['apt.sources', 'status', ...lists.map(({ name }) => `lists/${name}`)];
   const copies = new Map(copied.map((name) => [`${INSIDE}/${name}`, join(cacheDirectory, name)]));
-  // No archive lies there, so each that is lacking is named: as `'URI' file size hash`.
+  // There are no archives, so apt prints each missing package: `'URI' file size hash`.
   const settings = ['Dir::Cache=/tmp', 'Dir::Cache::Archives=/tmp'];
   const words = ['--print-uris', '-q', '-y', 'install', '--no-install-recommends', ...names];
   const argv = ['apt-get', ...aptOptions(INSIDE, 'status', settings), ...words];
@@ -75,7 +75,7 @@ async function lackingPackages({ host, cacheDirectory, status, names, signal }: 
   });
 }
 
-/** apt with directories of its own, so that an ordinary user can run it and nothing of the host's is touched (apt.conf(5)). */
+/** apt with directories of its own, so that an ordinary user can run it and it does not touch the host's (apt.conf(5)). */
 function aptOptions(directory: string, status: string, more: readonly string[]): string[] {
   const settings = [
     `Dir::Etc::SourceList=${join(directory, 'apt.sources')}`,

@@ -15,23 +15,23 @@ type Fetching = Pick<FetchOptions, 'signal' | 'onLine'>;
 export type ProvisionSources = {
   /** @throws UNSUPPORTED in an installation without them */
   steps(): Promise<ProvisionStep[]>;
-  /** @returns what an image records of its list of packages */
+  /** @returns the hash that an image records of its list of packages */
   hash(names: readonly string[]): string;
-  /** Looks for the programs that a build with these steps runs on the host. @throws PREREQUISITE_MISSING */
+  /** Checks for the programs that a build with these steps runs on the host. @throws PREREQUISITE_MISSING */
   check(steps: readonly ProvisionStep[]): Promise<void>;
-  /** Scripts that belong to every build. */
+  /** Scripts of every build. */
   frame(): Promise<{ installPackages: string; clean: string }>;
   /** @returns the path of an archive of artifacts.toml, and its version */
   artifact(name: string, options: Fetching): Promise<{ path: string; version: string }>;
-  /** @returns paths of packages' archives; undefined when the guest must fetch them itself */
+  /** @returns paths of packages' archives; undefined if the guest must fetch them itself */
   archives(request: Omit<ArchiveRequest, 'host' | 'cacheDirectory'>): Promise<string[] | undefined>;
 };
 
 const FOLDER = 'images/provision';
-/** What runs on the host, with the Debian package of each. */
+/** Programs that run on the host, with the Debian package of each. */
 const PROGRAMS: Readonly<Record<string, string>> = { e2fsck: 'e2fsprogs', resize2fs: 'e2fsprogs', npm: 'npm', git: 'git' };
 
-/** @param context.sourceRoot directory with images/provision; null when there is none */
+/** @param context.sourceRoot directory with images/provision; null if there is none */
 export function createProvisionSources(context: {
   sourceRoot: string | null;
   cacheDirectory: string;

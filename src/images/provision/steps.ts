@@ -4,7 +4,7 @@ import type { ProvisionStep } from '../../model/provisioning.ts';
 
 const FILE = /^\d\d-([a-z0-9-]+)\.sh$/;
 
-/** @param lists package lists by file name, which a step may name in place of packages */
+/** @param lists package lists by file name, which a step may name instead of packages */
 export function parseStep(fileName: string, script: string, lists: (name: string) => readonly string[]): ProvisionStep {
   const header = /^(?:#.*\n)*/.exec(script)?.[0] ?? '';
   const words = (field: string): string[] => {

@@ -1,4 +1,4 @@
-// Packages as files on the host become a kernel with initramfs and modules, and a root file system that a VM can configure.
+// Turns downloaded packages into a kernel with initramfs and modules, and a root file system that a VM can configure.
 import { createHash } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
@@ -26,14 +26,14 @@ export type VoidSystem = Omit<SystemRequest, 'kernel'> & {
   agentPath: string;
   /** In the order of installation. */
   packages: readonly (Chosen & { path: string })[];
-  /** Which of them is the kernel's, and where that goes. */
+  /** The package of the kernel, and its target. */
   kernel: { name: string; path: string };
   repository: TrustedRepository;
-  /** Of use in a guest; null: a directory of this host. */
+  /** The mirror for the guest; null: the mirror is a directory of this host. */
   mirror: string | null;
 };
 
-/** Part of the free space that the packages may fill: beside it, the file system is written. */
+/** The share of the free space that the packages may fill: the file system is written beside it. */
 const SPACE_SHARE = 0.4;
 
 export async function assembleSystem(system: VoidSystem): Promise<SystemFacts> {
@@ -51,7 +51,7 @@ export async function assembleSystem(system: VoidSystem): Promise<SystemFacts> {
   return { distribution: 'void', initSystem, kernelVersion, agentSha256 };
 }
 
-/** Where packages lie that were packed by xz, as all were until 2020. */
+/** Where to unpack packages that were packed with xz, as all were until 2020. */
 const unpackedOf = ({ scratch }: VoidSystem): string => `${scratch}/unpacked`;
 
 async function readPackages(system: VoidSystem, mostBytes: number): Promise<PackageFile[]> {
@@ -124,7 +124,7 @@ function memoryLayer(bytes: Buffer): Layer {
   return { source, isLayer: false };
 }
 
-/** As xbps does: no package takes away what another one brought, by a file of the same name or by a link in place of its directory. */
+/** As in xbps: no package may replace a file of another one, by a file of the same name or by a link instead of its directory. */
 function refuseOverlaps(tree: Tree, packages: readonly PackageFile[]): void {
   for (const [at, { one, paths }] of packages.entries()) {
     for (const path of paths) {

@@ -1,5 +1,5 @@
-// What xbps knows of a system (xbps.d(5), "FILES"; lib/package_register.c and package_alternatives.c tell what is in it): written here
-// as if it had unpacked the packages itself, so that it configures them, and installs and removes others, as ever.
+// xbps's database of installed packages (xbps.d(5), "FILES"; lib/package_register.c and package_alternatives.c show its content). banger
+// writes it as if xbps had unpacked the packages, so that xbps can configure them, and install and remove others.
 import { createHash } from 'node:crypto';
 import { posix } from 'node:path';
 import { encodeTarHeader, type TarEntry, tarEnd, tarPadding } from '../../lib/tar.ts';
@@ -10,7 +10,7 @@ import type { TrustedKey } from './signature.ts';
 import { distrust } from './problem.ts';
 
 const DATABASE = 'var/db/xbps';
-/** Where the scripts of the packages wait to be run in the guest; it removes them. */
+/** Where the packages' scripts wait until they run in the guest, which removes them. */
 export const SCRIPTS = 'var/lib/banger/install';
 
 export type Books = {
@@ -18,12 +18,12 @@ export type Books = {
   packages: readonly PackageFile[];
   key: TrustedKey;
   repository: Pick<Repository, 'signedBy'>;
-  /** Address from which the guest installs more; null: what its own xbps knows. */
+  /** The mirror from which the guest installs packages; null: xbps's default. */
   mirror: string | null;
   installedAt: Date;
 };
 
-/** @returns a tar of all that xbps keeps beside the files of packages */
+/** @returns a tar of all that xbps stores besides the packages' files */
 export function renderBooks(books: Books): Buffer {
   const { packages, mirror } = books;
   const groups = alternativesOf(packages);
@@ -34,7 +34,7 @@ export function renderBooks(books: Books): Buffer {
     file(`${DATABASE}/pkgdb-0.38.plist`, renderPlist(pkgdb(books, groups))),
     file(`${DATABASE}/keys/${books.key.fingerprint}.plist`, renderPlist(keyEntry(books))),
     ...packages.map(({ one, files }) => file(`${DATABASE}/.${one.name}-files.plist`, files)),
-    // Stands in for the file of this name in /usr/share/xbps.d.
+    // Replaces the file of this name in /usr/share/xbps.d.
     ...(mirror === null ? [] : [file('etc/xbps.d/00-repository-main.conf', `repository=${mirror}\n`)]),
     ...links(packages, groups),
     ...scripts(packages),
@@ -43,7 +43,7 @@ export function renderBooks(books: Books): Buffer {
 
 type Groups = ReadonlyMap<string, string[]>;
 
-/** @returns names of packages by group; the first has the links */
+/** @returns names of packages by group; the first package has the links */
 function alternativesOf(packages: readonly PackageFile[]): Groups {
   const groups = new Map<string, string[]>();
   for (const { one } of packages) for (const group of one.alternatives.keys()) groups.set(group, [...(groups.get(group) ?? []), one.name]);
@@ -78,7 +78,7 @@ function keyEntry({ key, repository }: Books): PlistDictionary {
   ]);
 }
 
-/** `LINK:TARGET`; a link without a slash at its beginning lies where its target does (xbps-alternatives(1)). */
+/** `LINK:TARGET`; a relative link starts in its target's directory (xbps-alternatives(1)). */
 function links(packages: readonly PackageFile[], groups: Groups): Piece[] {
   return packages.flatMap(({ one }) =>
     [...one.alternatives].flatMap(([group, texts]) => {
@@ -94,7 +94,7 @@ function links(packages: readonly PackageFile[], groups: Groups): Piece[] {
   );
 }
 
-/** What configures the packages finds them in order, with their arguments. */
+/** The script that configures the packages finds their scripts in order, with their arguments. */
 function scripts(packages: readonly PackageFile[]): Piece[] {
   const pieces: Piece[] = [];
   const order: string[] = [];

@@ -18,7 +18,7 @@ export type Mirror = {
   signal: AbortSignal;
 };
 
-/** The index, and the known key by which every package of it must be signed. */
+/** The index, and the known key that must have signed each of its packages. */
 export type TrustedRepository = Repository & { key: TrustedKey };
 
 /** A package of Void has at most some 700 MiB. */
@@ -29,9 +29,9 @@ const MOST_SIGNATURE_BYTES = 2048;
 const AT_ONCE = 4;
 
 /**
- * Reads the index. It bears no signature of its own: a mirror can hold back new versions, but each package is signed and says itself
- * which version it is, so that none can be forged, or stand in for another.
- * @throws DOWNLOAD_FAILED when it cannot be had, is damaged, is not signed, or is signed by a key that is not known here
+ * Reads the index. It has no signature: a mirror can withhold new versions, but each package is signed and contains its own version, so
+ * that none can be forged or replaced by another.
+ * @throws DOWNLOAD_FAILED if it is unavailable, damaged, unsigned, or signed by an unknown key
  */
 export async function fetchRepository(mirror: Mirror): Promise<TrustedRepository> {
   const address = `${mirror.url.replace(/\/$/, '')}/${ARCHITECTURE}-repodata`;
@@ -59,7 +59,7 @@ function withMirror(error: unknown): unknown {
   });
 }
 
-/** @throws NO_SPACE, DOWNLOAD_FAILED before anything is fetched */
+/** @throws NO_SPACE, DOWNLOAD_FAILED before any download */
 export async function checkSizes(packages: readonly IndexedPackage[], { host, cacheDirectory }: Mirror): Promise<void> {
   const large = packages.find(({ sizeBytes }) => sizeBytes > MOST_PACKAGE_BYTES);
   if (large !== undefined) throw distrust(`${large.pkgver} is said to have ${formatSize(large.sizeBytes)}`);
@@ -67,7 +67,7 @@ export async function checkSizes(packages: readonly IndexedPackage[], { host, ca
   const installed = packages.reduce((sum, { installedBytes }) => sum + installedBytes, 0);
   if (total > MOST_BYTES) throw distrust(`the packages are said to have ${formatSize(total)}`);
   const free = await host.freeBytes(cacheDirectory);
-  // Beside the packages lies the root file system, once as it is put together and once as the disk of the VM that configures it.
+  // The root file system is written beside the packages twice: once as it is assembled, once as the disk of the VM that configures it.
   const needed = total + 2 * installed;
   if (free >= needed) return;
   throw new BangerError(
@@ -80,7 +80,7 @@ export async function checkSizes(packages: readonly IndexedPackage[], { host, ca
 }
 
 /**
- * Fetches packages that are not there yet, several at once; each is what the index promises in size and content, and is signed.
+ * Downloads missing packages, several at once; verifies size, content and signature of each.
  * @returns their paths, in order
  * @throws DOWNLOAD_FAILED
  */
@@ -106,7 +106,7 @@ export async function fetchPackages(
   try {
     await Promise.all(workers);
   } catch (error) {
-    // The first failure ends the others, and nothing is written any more when it is told.
+    // The first failure cancels the others, and nothing is written after it is reported.
     stop.abort();
     await Promise.allSettled(workers);
     throw error;
@@ -120,7 +120,7 @@ async function fetchPackage(mirror: Mirror, key: TrustedKey, one: IndexedPackage
   const path = join(mirror.cacheDirectory, `${one.sha256}.xbps`);
   const { sha256, sizeBytes } = one;
   await download({ release: { url, sha256, sizeBytes }, path, host, signal, onProgress: () => undefined });
-  // What lies in the cache already is known by its content alone.
+  // The digest alone verifies a file that is in the cache already.
   if ((await stat(path)).size !== sizeBytes) throw distrust(`${one.pkgver} has not the size that the index promises`);
   await checkSignature(path, `${url}.sig2`, key, { one, mirror });
   return path;

@@ -1,4 +1,4 @@
-// Takes the kernel and its modules out of the package, to where images/bundle/kernel.ts looks for those of any distribution.
+// Moves the kernel and its modules from the package to the place where images/bundle/kernel.ts expects them for every distribution.
 import { createReadStream } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -11,7 +11,7 @@ import { distrust } from './problem.ts';
 /**
  * @param tree an existing directory; gets `boot/vmlinuz-VERSION` and `lib/modules/VERSION`
  * @returns the version, uname -r
- * @throws DOWNLOAD_FAILED when the package holds no kernel, or several
+ * @throws DOWNLOAD_FAILED if the package contains no kernel, or several
  */
 export async function unpackKernel(
   { one, source, paths }: PackageFile,
@@ -48,7 +48,7 @@ export async function unpackKernel(
   return version;
 }
 
-/** @returns an archive of a folder of `tree` that `unpackKernel` has written: files and directories of root's, in the order of their names */
+/** @returns an archive of a folder of `tree` that `unpackKernel` has written: files and directories owned by root, sorted by name */
 export async function* packDirectory(tree: string, folder: string): AsyncGenerator<Buffer> {
   const below = await readdir(join(tree, folder), { recursive: true, withFileTypes: true });
   const paths = below.map((entry) => ({ path: join(entry.parentPath, entry.name).slice(tree.length + 1), isFile: entry.isFile() }));

@@ -6,28 +6,28 @@ import { parseDictionary, PlistProblem } from './plist.ts';
 import { distrust, ofRepository } from './problem.ts';
 import type { IndexedPackage } from './repository.ts';
 
-/** What stands before the files, and is no part of the system. */
+/** Metadata in front of the files, which is not part of the system. */
 export const METADATA: ReadonlySet<string> = new Set(['./INSTALL', './REMOVE', './props.plist', './files.plist']);
-/** As many as stand for the largest package of all, a kernel's. */
+/** The number of files in the largest package of all, a kernel's. */
 const MOST_METADATA_BYTES = 16 * 1024 ** 2;
 
 export type PackageFile = {
   one: IndexedPackage;
   source: ByteSource;
-  /** Nobody asked for it. */
+  /** Installed as a dependency only. */
   automatic: boolean;
   /** Scripts that xbps runs as `SCRIPT pre|post NAME VERSION …`. */
   install: Buffer | undefined;
   remove: Buffer | undefined;
-  /** files.plist, as xbps keeps it. */
+  /** files.plist, as xbps stores it. */
   files: Buffer;
-  /** Every file and link that it brings, as the tar has them. */
+  /** Every file and link of the package, as the tar has them. */
   paths: string[];
 };
 
 /**
- * Looks through a package whose signature is right.
- * @throws DOWNLOAD_FAILED when it is another than the index promises, or damaged
+ * Reads a package whose signature is right.
+ * @throws DOWNLOAD_FAILED if it is another package than the index says, or damaged
  */
 export async function readPackage(
   { one, path, automatic }: { one: IndexedPackage; path: string; automatic: boolean },
@@ -40,7 +40,7 @@ export async function readPackage(
     await readTar(decompressed(source, allowance, signal), sinkInto(one, found));
     const [props, files] = [found.metadata.get('./props.plist'), found.metadata.get('./files.plist')];
     if (props === undefined || files === undefined) throw distrust(`${one.pkgver} is no package of xbps`);
-    // Its signature covers all packages of the key: an older one, or another, must not stand in for this one.
+    // The key signs all packages, so an older or another package must not pass for this one.
     const says = parseDictionary(props.toString('utf8')).get('pkgver');
     if (says !== one.pkgver) throw distrust(`the package ${one.pkgver} says that it is ${JSON.stringify(says)?.slice(0, 80)}`);
     parseDictionary(files.toString('utf8'));

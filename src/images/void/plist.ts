@@ -1,20 +1,20 @@
-// The XML property lists in which xbps keeps everything (Apple's PropertyList-1.0.dtd, as proplib(3) reads and writes it).
-// By hand, as an index is large and anybody may have written it. Of 17 MB plist 5.0.0 of npm makes 26 s in one piece and 911 MiB; this
-// takes 2 s with pauses, and 99 MiB. It also reads 0x1f as 0, accepts a key twice, entities and any depth, and adds 211 kB to the daemon
-// where this adds 6. fast-xml-parser 5.12 only finds the tags: 9 s, 305 MiB, 86 kB.
+// XML property lists, the format of all xbps files (Apple's PropertyList-1.0.dtd, as proplib(3) reads and writes it). Implemented here,
+// because an index is large, and anyone may have written it. For one of 17 MB, plist 5.0.0 of npm takes 26 s without a pause and 911 MiB;
+// this takes 2 s with pauses, and 99 MiB. plist also reads 0x1f as 0, accepts a key twice, entities and any depth, and adds 211 kB to the
+// daemon instead of 6. fast-xml-parser 5.12 takes 9 s, 305 MiB and 86 kB just to find the tags.
 
 import { setImmediate } from 'node:timers/promises';
 
-/** One value. Dates and reals are never written by xbps. */
+/** One value. xbps never writes dates and reals. */
 export type Plist = string | number | boolean | Buffer | Plist[] | PlistDictionary;
 export type PlistDictionary = Map<string, Plist>;
 
-/** The text is no property list, or one of a kind that xbps never writes. */
+/** The text is no property list, or has a form that xbps never writes. */
 export class PlistProblem extends Error {
   override readonly name = 'PlistProblem';
 }
 
-/** Deeper ones are made to exhaust the stack. */
+/** Deeper nesting only serves to exhaust the stack. */
 const MOST_DEPTH = 16;
 const PROLOGUE = /^\uFEFF?\s*(?:<\?xml[^?<>]*\?>\s*)?(?:<!DOCTYPE plist[^<>[\]]*>\s*)?<plist(?:\s[^<>]*)?>/;
 const OPENING = /\s*<([a-z]+)\s*(\/?)>/y;
@@ -29,8 +29,8 @@ export function parsePlist(text: string): Plist {
 }
 
 /**
- * Reads the members of a large dictionary one by one, with pauses in which other work of this process goes on.
- * @throws PlistProblem, whatever `take` throws
+ * Reads the members of a large dictionary one by one, with pauses for other work of this process.
+ * @throws PlistProblem, the errors of `take`
  */
 export async function eachMember(text: string, take: (key: string, value: Plist) => void): Promise<void> {
   const reader = readerOf(text);
@@ -42,7 +42,7 @@ export async function eachMember(text: string, take: (key: string, value: Plist)
   reader.end();
 }
 
-/** Some twenty milliseconds. */
+/** About twenty milliseconds. */
 const MEMBERS_AT_ONCE = 300;
 
 function readerOf(text: string): Reader {
@@ -51,7 +51,7 @@ function readerOf(text: string): Reader {
   return new Reader(text, prologue[0].length);
 }
 
-/** @throws PlistProblem also when it is another value */
+/** @throws PlistProblem also for another value */
 export function parseDictionary(text: string): PlistDictionary {
   const value = parsePlist(text);
   if (value instanceof Map) return value;
@@ -67,13 +67,13 @@ class Reader {
     this.#at = at;
   }
 
-  /** @throws PlistProblem unless this is all */
+  /** @throws PlistProblem unless the text ends here */
   end(): void {
     this.closing('plist');
     if (this.#text.slice(this.#at).trim() !== '') throw new PlistProblem('something follows its end');
   }
 
-  /** @yields the members of the dictionary that the whole text is */
+  /** @yields the members of the dictionary that makes up the whole text */
   *wholeDictionary(): Generator<[key: string, value: Plist]> {
     const { name, isEmpty } = this.#opening();
     if (name !== 'dict') throw new PlistProblem('it is no dictionary');
@@ -160,7 +160,7 @@ function characterOf(entity: string): string {
   return character;
 }
 
-/** Those without a sign are written in hexadecimal by proplib. */
+/** proplib writes unsigned numbers in hexadecimal. */
 function integerOf(text: string): number {
   const value = /^(-?\d{1,20}|0x[0-9a-fA-F]{1,16})$/.test(text) ? Number(text) : Number.NaN;
   if (!Number.isSafeInteger(value)) throw new PlistProblem(`${JSON.stringify(text.slice(0, 40))} is no integer`);
@@ -173,7 +173,7 @@ function dataOf(text: string): Buffer {
   return Buffer.from(base64, 'base64');
 }
 
-/** @returns the text of a property list that proplib(3) reads */
+/** @returns a property list that proplib(3) can read */
 export function renderPlist(value: Plist): string {
   return [
     '<?xml version="1.0" encoding="UTF-8"?>',

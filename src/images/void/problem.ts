@@ -1,6 +1,6 @@
 import { BangerError } from '../../model/errors.ts';
 
-/** What came is not what it must be; nothing of it is used. */
+/** Downloaded data that is wrong; nothing of it is used. */
 export function distrust(reason: string, facts: { remedy?: string; cause?: unknown } = {}): BangerError {
   return new BangerError('DOWNLOAD_FAILED', `the Void repository cannot be used: ${reason}`, {
     remedy: facts.remedy ?? 'try another mirror (void.mirror in config.toml); nothing was changed',
@@ -8,7 +8,7 @@ export function distrust(reason: string, facts: { remedy?: string; cause?: unkno
   });
 }
 
-/** @returns the error, told about a thing of the repository where it is one about the content of an archive */
+/** @returns the error, with the thing's name if it was about the content of an archive */
 export function ofRepository(error: unknown, what: string): unknown {
   if (!(error instanceof BangerError) || typeof error.details?.['reason'] !== 'string') return error;
   return distrust(`${what}: ${error.details['reason']}`, { cause: error });

@@ -7,7 +7,7 @@ import { eachMember, parseDictionary, type Plist, type PlistDictionary, PlistPro
 import { distrust, ofRepository } from './problem.ts';
 import { splitPkgver } from './version.ts';
 
-/** What the index promises of one package. None of it is proven before the package itself is there and its signature is right. */
+/** What the index says about one package. It is proven only once the package itself is downloaded and its signature verified. */
 export type IndexedPackage = {
   name: string;
   /** `foo-1.0_1`. */
@@ -25,15 +25,15 @@ export type IndexedPackage = {
   shlibRequires: string[];
   /** Links by group, `LINK:TARGET` each; the first package of a group has them (xbps-alternatives(1)). */
   alternatives: ReadonlyMap<string, string[]>;
-  /** All of it, as xbps keeps it of an installed package. */
+  /** The whole entry, as xbps stores it for an installed package. */
   properties: PlistDictionary;
 };
 
 export type Repository = {
   packages: ReadonlyMap<string, IndexedPackage>;
-  /** Of what cannot be used: why not. One among ten thousand does not matter until it is needed. */
+  /** Why a package is unusable. One among ten thousand does not matter until it is needed. */
   unusable: ReadonlyMap<string, BangerError>;
-  /** SHA-256 (SPKI, DER) of the key that the repository says its packages are signed by; undefined: they are not signed. */
+  /** SHA-256 (SPKI, DER) of the key by which the repository says its packages are signed; undefined: they are not signed. */
   keySha256: string | undefined;
   signedBy: string;
 };
@@ -44,7 +44,7 @@ export const MOST_INDEX_BYTES = 64 * 1024 ** 2;
 const MOST_UNPACKED_BYTES = 512 * 1024 ** 2;
 const MOST_PACKAGES = 200_000;
 
-/** @param bytes of `x86_64-repodata`. @throws DOWNLOAD_FAILED for what is damaged, or says what no index says */
+/** @param bytes of `x86_64-repodata`. @throws DOWNLOAD_FAILED if it is damaged or malformed */
 export async function readRepository(bytes: Buffer, signal: AbortSignal): Promise<Repository> {
   try {
     const files = await readMembers(bytes, signal);
@@ -91,7 +91,7 @@ async function readMembers(bytes: Buffer, signal: AbortSignal): Promise<Readonly
   return files;
 }
 
-/** @returns why not, where it cannot be used */
+/** @returns why the package is unusable, if it is */
 function packageOf(name: string, value: Plist): IndexedPackage | BangerError {
   const problem = (what: string): BangerError => distrust(`its index says of ${JSON.stringify(name.slice(0, 80))} ${what}`);
   if (!(value instanceof Map)) return problem('nothing that can be understood');
@@ -143,7 +143,7 @@ function alternativesOf(value: Plist | undefined): Map<string, string[]> | undef
 }
 
 function signerOf(meta: Buffer): Pick<Repository, 'keySha256' | 'signedBy'> {
-  // An unsigned one has an empty file, or the word that older tools wrote.
+  // For an unsigned repository the file is empty, or has a word that older tools wrote.
   if (meta.length === 0 || meta.equals(Buffer.from('DEADBEEF'))) return { keySha256: undefined, signedBy: '' };
   const dictionary = parseDictionary(meta.toString('utf8'));
   const [pem, signedBy] = [dictionary.get('public-key'), dictionary.get('signature-by')];

@@ -1,4 +1,4 @@
-// Which packages are needed for those that are asked for, in the order in which xbps would install them.
+// Resolves the dependencies of packages, in the order in which xbps would install them.
 import { BangerError } from '../../model/errors.ts';
 import { distrust } from './problem.ts';
 import type { IndexedPackage, Repository } from './repository.ts';
@@ -6,20 +6,19 @@ import { matches, parsePattern, type Pattern, splitPkgver } from './version.ts';
 
 export type Chosen = {
   one: IndexedPackage;
-  /** Nobody asked for it: something needs it. */
+  /** Installed as a dependency only. */
   automatic: boolean;
 };
 
-/** As for xbps (lib/transaction_pkg_deps.c, MAX_DEPTH). */
+/** As in xbps (lib/transaction_pkg_deps.c, MAX_DEPTH). */
 const MOST_DEPTH = 512;
 
 type Index = Pick<Repository, 'packages' | 'unusable'>;
 
 /**
  * @param wanted names, or patterns such as `foo>=1.0`
- * @returns each package after all that it needs, as far as they do not need each other
- * @throws INVALID_INPUT for what nobody has and for packages that cannot stand together; DOWNLOAD_FAILED when the repository lacks
- *   what its own packages need
+ * @returns each package after its dependencies, except where they depend on each other
+ * @throws INVALID_INPUT for unknown or conflicting packages; DOWNLOAD_FAILED if the repository lacks a dependency of its own packages
  */
 export function resolve(index: Index, wanted: readonly string[]): Chosen[] {
   const asked = new Set(wanted.map((text) => find(index, text, new Map())?.name ?? unknown(text)));
@@ -36,7 +35,7 @@ export function resolve(index: Index, wanted: readonly string[]): Chosen[] {
     }
     chosen.set(one.name, { one, automatic: !asked.has(one.name) });
   };
-  // Those that are asked for by name stand in for what others ask for by another one.
+  // A package that the user names may provide what others depend on.
   for (const name of asked) visit(index.packages.get(name) as IndexedPackage, []);
   const all = [...chosen.values()];
   refuseClashes(all.map(({ one }) => one));
@@ -44,7 +43,7 @@ export function resolve(index: Index, wanted: readonly string[]): Chosen[] {
   return all;
 }
 
-/** @param begun packages that will be there anyway; they come first */
+/** @param begun packages that will be installed anyway; they come first */
 function find(index: Index, text: string, begun: ReadonlyMap<string, IndexedPackage>): IndexedPackage | undefined {
   const pattern = parsePattern(text);
   if (pattern === undefined) return undefined;
@@ -62,7 +61,7 @@ function isMet(one: IndexedPackage, pattern: Pattern): boolean {
   return matches(pattern, one.pkgver) || isProvided(one, pattern);
 }
 
-/** A package may stand for another, as `foo-1.0_1` of its `provides`. */
+/** A package may stand in for another, as `foo-1.0_1` of its `provides`. */
 function isProvided({ provides }: IndexedPackage, pattern: Pattern): boolean {
   return provides.some((virtual) => matches(pattern, virtual));
 }
@@ -94,7 +93,7 @@ function refuseClashes(all: readonly IndexedPackage[]): void {
   }
 }
 
-/** A mirror that is being brought up to date has programs that are newer than their libraries, or the other way round. */
+/** A mirror that is being updated may have programs that are newer than their libraries, or older. */
 function refuseMissingLibraries(all: readonly IndexedPackage[]): void {
   const provided = new Set(all.flatMap(({ shlibProvides }) => shlibProvides));
   for (const { pkgver, shlibRequires } of all) {
@@ -107,8 +106,8 @@ function refuseMissingLibraries(all: readonly IndexedPackage[]): void {
 }
 
 /**
- * The package that holds the kernel: `linux6.12` of `linux`, which would bring firmware for hardware that no VM has, and another
- * maker of initramfs.
+ * The package that holds the kernel: `linux6.12` for `linux`, which would add firmware for hardware that no VM has, and another initramfs
+ * generator.
  * @throws DOWNLOAD_FAILED
  */
 export function kernelPackage(index: Index): string {

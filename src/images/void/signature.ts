@@ -1,4 +1,4 @@
-// Who may have made a package: keys that are known beforehand, never one that a repository brings along.
+// Verifies signatures of packages by keys that are known beforehand, never by a key from a repository.
 import { createHash, createPublicKey, createVerify, type KeyObject } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { readFile, readdir } from 'node:fs/promises';
@@ -8,18 +8,18 @@ import { BangerError } from '../../model/errors.ts';
 
 export type TrustedKey = {
   key: KeyObject;
-  /** The text that signers publish. */
+  /** The public key as its owner publishes it. */
   pem: Buffer;
-  /** SHA-256 of the key (SPKI, DER), hex: by this it is recognised. */
+  /** SHA-256 of the key (SPKI, DER), hex, which identifies it. */
   sha256: string;
-  /** What xbps calls it, and the name of its file in /var/db/xbps/keys. */
+  /** xbps's name of the key, and the name of its file in /var/db/xbps/keys. */
   fingerprint: string;
 };
 
-/** Signing with less has been broken in public (NIST SP 800-131A). */
+/** Shorter keys have been broken (NIST SP 800-131A). */
 const LEAST_MODULUS_BITS = 2048;
 
-/** @returns the keys by their SHA-256. @param folders `*.pem` are read, others are ignored @throws CONFIG_INVALID */
+/** @returns the keys by their SHA-256. @param folders `*.pem` are read, other files ignored @throws CONFIG_INVALID */
 export async function readTrustedKeys(folders: readonly string[]): Promise<ReadonlyMap<string, TrustedKey>> {
   const keys = new Map<string, TrustedKey>();
   for (const folder of folders) {
@@ -41,9 +41,9 @@ export async function readTrustedKeys(folders: readonly string[]): Promise<Reado
   return keys;
 }
 
-/** @returns undefined for what is no RSA public key of enough bits */
+/** @returns undefined unless it is an RSA public key with enough bits */
 export function parseKey(pem: Buffer): TrustedKey | undefined {
-  // createPublicKey would take a private key as well, and make the public one of it.
+  // createPublicKey would also accept a private key and derive the public one.
   if (pem.length > 16_384 || !/-----BEGIN (RSA )?PUBLIC KEY-----/.test(pem.toString('latin1'))) return undefined;
   let key: KeyObject;
   try {
@@ -58,7 +58,7 @@ export function parseKey(pem: Buffer): TrustedKey | undefined {
   return { key, pem, sha256, fingerprint: fingerprintOf(key) };
 }
 
-/** MD5 of the key as ssh writes it (RFC 4253, 6.6), with colons: a name, and no proof of anything. */
+/** MD5 of the key in ssh's form (RFC 4253, 6.6), with colons: a name, not a proof. */
 function fingerprintOf(key: KeyObject): string {
   const { n = '', e = '' } = key.export({ format: 'jwk' });
   const field = (bytes: Buffer): Buffer => Buffer.concat([lengthOf(bytes), bytes]);
@@ -76,7 +76,7 @@ function lengthOf(bytes: Buffer): Buffer {
   return length;
 }
 
-/** @returns whether the file is what the key signed: RSA with PKCS#1 v1.5 padding over SHA-256 (xbps-rindex(1), `--sign-pkg`) */
+/** @returns whether the signature matches the file: RSA with PKCS#1 v1.5 padding over SHA-256 (xbps-rindex(1), `--sign-pkg`) */
 export async function isSigned(path: string, signature: Buffer, { key }: TrustedKey, signal: AbortSignal): Promise<boolean> {
   const verify = createVerify('RSA-SHA256');
   await pipeline(createReadStream(path, { highWaterMark: 1024 ** 2 }), verify, { signal });

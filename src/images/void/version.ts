@@ -1,15 +1,15 @@
-// How xbps compares versions and matches patterns (xbps-pkgdb(1), "Package expressions"; lib/external/dewey.c tells the order).
+// Compares versions and matches patterns as xbps does (xbps-pkgdb(1), "Package expressions"; lib/external/dewey.c defines the order).
 
 /** `foo-1.0_1`: the name, and the version with its revision. */
 export type PackageVersion = { name: string; version: string };
 
-/** @returns undefined for what is no name with a version; what is can be part of a path and of an address */
+/** @returns undefined for a malformed name; a valid one can be part of a path and of an address */
 export function splitPkgver(pkgver: string): PackageVersion | undefined {
   const [, name, version] = /^([A-Za-z0-9][A-Za-z0-9+._-]*)-([A-Za-z0-9.+~]*\d[A-Za-z0-9.+~]*_[\d_]*\d)$/.exec(pkgver) ?? [];
   return name === undefined || version === undefined ? undefined : { name, version };
 }
 
-/** Words that stand for a number, in the order in which they are looked for. */
+/** Words that stand for a number, in the order in which they are tried. */
 const WORDS: readonly [word: string, value: number][] = [
   ['alpha', -3],
   ['beta', -2],
@@ -19,7 +19,7 @@ const WORDS: readonly [word: string, value: number][] = [
   ['.', 0],
 ];
 
-/** A revision counts only when all else is equal. */
+/** The revision only counts if all else is equal. */
 type Numbers = { parts: number[]; revision: number };
 
 function numbersOf(version: string): Numbers {
@@ -28,7 +28,7 @@ function numbersOf(version: string): Numbers {
   return numbers;
 }
 
-/** @returns how many characters it took */
+/** @returns the number of characters that it consumed */
 function takePart(rest: string, numbers: Numbers): number {
   const digits = /^\d+/.exec(rest)?.[0];
   if (digits !== undefined) {
@@ -60,10 +60,10 @@ export function compareVersions(a: string, b: string): number {
   return left.revision - right.revision;
 }
 
-/** What a package is asked to be: its name, and bounds of its version. */
+/** A requirement: a package's name, and bounds of its version. */
 export type Pattern = { name: string; bounds: { operator: '<' | '<=' | '>' | '>='; version: string }[]; exactly?: string };
 
-/** @returns undefined for what is not understood: shell patterns, which no package of Void depends on */
+/** @returns undefined for shell patterns, which are not supported; no package of Void depends on one */
 export function parsePattern(text: string): Pattern | undefined {
   const [, name = '', operator, version, upper, upperVersion] =
     /^([^<>=*?[\]\s]+?)(?:([<>]=?)([^<>=*?[\]\s]+?)(?:(<=?)([^<>=*?[\]\s]+))?)?$/.exec(text) ?? [];
@@ -78,7 +78,7 @@ export function parsePattern(text: string): Pattern | undefined {
   return { name, bounds };
 }
 
-/** @returns whether `foo-1.0_1` is what the pattern asks for */
+/** @returns whether `foo-1.0_1` satisfies the pattern */
 export function matches(pattern: Pattern, pkgver: string): boolean {
   const found = splitPkgver(pkgver);
   if (found === undefined || found.name !== pattern.name) return false;

@@ -1,5 +1,5 @@
-// Experimental. Packages are read here, and not by Void's own xbps-install over its ready-made root file system: tests can have neither
-// (no Debian package brings xbps), and a test against a stand-in for xbps would prove nothing of it (docs/adr/0011).
+// Experimental. banger reads the packages itself, instead of running Void's xbps-install over its ready-made root file system: tests could
+// have neither (no Debian package contains xbps), and a test against a stand-in for xbps would prove nothing (docs/adr/0011).
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Host } from '../../host/host.ts';
@@ -16,17 +16,17 @@ import { readTrustedKeys } from './signature.ts';
 export const VOID_FOLDER = 'images/void';
 
 export type VoidContext = {
-  /** Directory with images/void; null when there is none. */
+  /** Directory with images/void; null if there is none. */
   sourceRoot: string | null;
   cacheDirectory: string;
   host: Host;
   settings: {
     /** Address of the directory with the index. */
     mirror: string;
-    /** Directory of further public keys to trust. */
+    /** Directory of additional trusted public keys. */
     keys?: string | undefined;
   };
-  /** @returns path of the agent for guests. @throws BUNDLE_MISSING */
+  /** @returns path of the guest agent. @throws BUNDLE_MISSING */
   agentPath(): string;
 };
 
