@@ -1,10 +1,10 @@
-// Names of files are bytes. As text, what is no UTF-8 is kept by lone surrogates, so that no two names become one and each can be
-// written again as it was: byte 0xNN is U+DCNN, as in Python's PEP 383.
+// File names are bytes. In text, bytes that are not UTF-8 become lone surrogates, so that different names stay different and each can be
+// written again unchanged: byte 0xNN is U+DCNN, as in Python's PEP 383.
 import { isUtf8 } from 'node:buffer';
 
 const FIRST_ESCAPE = 0xdc80;
 const LAST_ESCAPE = 0xdcff;
-/** What JSON lets through and terminals obey: DEL, C1, and marks that turn the direction of text. */
+/** Characters that JSON permits and terminals obey: DEL, C1, and marks that change the direction of text. */
 const ACTING = /[\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
 
 /** @returns the name as text; equal texts are equal bytes */
@@ -22,14 +22,14 @@ function escaped(bytes: Buffer): string {
   return text;
 }
 
-/** @returns how many bytes of UTF-8 stand for one character there; 0 when they stand for none */
+/** @returns how many bytes of UTF-8 form the character there; 0 if they form none */
 function sequenceLength(bytes: Buffer, at: number): number {
   const first = bytes[at] ?? 0;
   const length = first < 0x80 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
   return at + length <= bytes.length && isUtf8(bytes.subarray(at, at + length)) ? length : 0;
 }
 
-/** @returns the bytes of a name that `decodeName` gave, or of any text */
+/** @returns the bytes of a name from `decodeName`, or of any text */
 export function encodeName(name: string): Buffer {
   if (name.isWellFormed()) return Buffer.from(name);
   const parts: Buffer[] = [];
@@ -41,7 +41,7 @@ export function encodeName(name: string): Buffer {
   return Buffer.concat(parts);
 }
 
-/** @returns the name for people: what is no UTF-8 as `\xNN`, and what acts on terminals escaped as in JSON */
+/** @returns the name for people: bytes that are not UTF-8 as `\xNN`, and terminal control characters escaped as in JSON */
 export function quoteName(name: string): string {
   return JSON.stringify(name)
     .replace(/\\udc([89a-f][0-9a-f])/g, '\\x$1')

@@ -1,38 +1,38 @@
-// Where banger keeps its things. The CLI and the daemon read the same file, so that both find the same socket.
+// Where banger keeps its files. The CLI and the daemon use the same code, so that both find the same socket.
 import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync } from 'node:fs';
 import { dirname, isAbsolute } from 'node:path';
 import { othersMayWrite, ownUid, PlaceProblem, refuseForeignDirectory, refuseForeignWay } from './own-place.ts';
 import { shellWord } from './shell-word.ts';
 
 export type Directories = {
-  /** config.toml; need not exist. */
+  /** config.toml, which may be missing. */
   configPath: string;
-  /** Database, disks and logs: what must survive. */
+  /** Database, disks and logs, which must survive. */
   stateDirectory: string;
-  /** What can be fetched or built again. */
+  /** Files that can be downloaded or built again. */
   cacheDirectory: string;
   /** Sockets and pid files; gone after a reboot. */
   runtimeDirectory: string;
   socketPath: string;
-  /** The daemon's own log; stdout and stderr of a daemon started in the background are appended to it too. */
+  /** The daemon's own log; stdout and stderr of a daemon in the background are appended to it, too. */
   daemonLogPath: string;
 };
 
-/** sun_path holds 108 bytes (unix(7)); the VMs' own sockets get names below the same directory, hence the slack. */
+/** sun_path holds 108 bytes (unix(7)); the VMs' own sockets have names below the same directory, hence the slack. */
 export const MAX_SOCKET_PATH_BYTES = 100;
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * Applies the XDG base directory rules and banger's own variables: BANGER_CONFIG, BANGER_STATE_DIR, BANGER_CACHE_DIR and
- * BANGER_RUNTIME_DIR win over XDG_CONFIG_HOME, XDG_STATE_HOME, XDG_CACHE_HOME and XDG_RUNTIME_DIR. Touches nothing.
+ * Applies the XDG base directory rules and banger's own variables: BANGER_CONFIG, BANGER_STATE_DIR, BANGER_CACHE_DIR and BANGER_RUNTIME_DIR
+ * take precedence over XDG_CONFIG_HOME, XDG_STATE_HOME, XDG_CACHE_HOME and XDG_RUNTIME_DIR. Touches no file.
  * @param home the user's home directory
- * @throws PlaceProblem when a variable is relative or the socket's path would be longer than the kernel takes
+ * @throws PlaceProblem if a variable is relative, or the socket's path would be longer than the kernel permits
  */
 export function resolveDirectories(env: Environment, home: string, uid: number): Directories {
   const xdg = (variable: string, fallback: string): string => {
     const value = env[variable];
-    // The XDG specification: a relative path in one of its variables is invalid and is to be ignored.
+    // The XDG specification: ignore a relative path in one of its variables, because it is invalid.
     return `${value !== undefined && isAbsolute(value) ? value : `${home}/${fallback}`}/banger`;
   };
   const stateDirectory = own(env, 'BANGER_STATE_DIR') ?? xdg('XDG_STATE_HOME', '.local/state');
@@ -67,10 +67,10 @@ function runtimeFallback(env: Environment, uid: number): string {
 }
 
 /**
- * Makes a directory with mode 0700, or closes one that is this user's own: what is at that path could have been made by somebody else to
- * catch our socket and what we write, or lie where others can move it.
- * @throws PlaceProblem when it belongs to another user, is not a directory, holds what others have put there, cannot be made, or others
- *   can change the way to it
+ * Makes a directory with mode 0700, or closes an existing one of this user. Another user may have made the directory at that path, to catch
+ * the socket and what this user writes, or it may be in a place where others can move it.
+ * @throws PlaceProblem if it belongs to another user, is not a directory, contains files of others, cannot be made, or others can change
+ * the path to it
  */
 export function ensurePrivateDirectory(directory: string): void {
   refuseForeignWay(nearestThere(dirname(directory)));
@@ -86,7 +86,7 @@ function nearestThere(directory: string): string {
   return existsSync(directory) || dirname(directory) === directory ? directory : nearestThere(dirname(directory));
 }
 
-/** While others could write there, they may have put a link at a name that we shall write to. */
+/** While others could write there, they may have put a link under a name that banger will write to. */
 function refuseForeignEntries(directory: string): void {
   for (const name of readdirSync(directory)) {
     const path = `${directory}/${name}`;
@@ -97,8 +97,8 @@ function refuseForeignEntries(directory: string): void {
 }
 
 /**
- * Makes a directory and those above it. Node's own recursive form never returns where the kernel answers ENOENT for a directory
- * whose parent is there, as in /proc.
+ * Makes a directory and its parents. Node's own recursive mkdir never returns if the kernel answers ENOENT for a directory whose parent
+ * exists, as in /proc.
  */
 function makeDirectories(directory: string, isLastTry = false): void {
   try {

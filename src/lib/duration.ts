@@ -1,8 +1,9 @@
-// By hand, as a time must be refused or right: ms('1h30m') of npm is undefined, and parse-duration takes "x1h" for an hour.
+// Implemented here, because a duration must be parsed exactly or refused: ms('1h30m') of npm is undefined, and parse-duration takes "x1h"
+// for an hour.
 
 const UNITS_MS: Record<string, number> = { ms: 1, s: 1000, '': 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
-/** Reads "90", "90s", "1.5m", "1h30m", "250ms"; a bare number counts seconds. @returns milliseconds, or undefined when it is none */
+/** Reads "90", "90s", "1.5m", "1h30m", "250ms"; a bare number counts seconds. @returns milliseconds, or undefined if it is malformed */
 export function parseDuration(text: string): number | undefined {
   const clean = text.trim();
   if (!/^(\d{1,9}(\.\d{1,6})?(ms|s|m|h|d))+$|^\d{1,9}(\.\d{1,6})?$/.test(clean)) return undefined;

@@ -1,7 +1,7 @@
-// Layout of the superblock: Documentation/filesystems/ext4/super.rst of Linux.
-// Three numbers are read here in place of by dumpe2fs, which would be one more confined process for each disk that is looked at.
+// Layout of the superblock: Documentation/filesystems/ext4/super.rst of Linux. Three numbers are read here without dumpe2fs, which would be
+// one more confined process for each disk.
 
-/** How much of a disk must be read to see its superblock, bytes. */
+/** The number of bytes from a disk's beginning that include the superblock. */
 export const EXT4_HEAD_BYTES = 2048;
 
 const SUPERBLOCK = 1024;
@@ -10,9 +10,9 @@ const STATE_ERRORS = 0x0002;
 const INCOMPAT_64BIT = 0x80;
 
 /**
- * Looks at the beginning of a disk that a guest has written; whatever is in it, this only compares numbers.
+ * Examines the beginning of a disk that a guest has written; whatever is in it, this only compares numbers.
  * @param head the first EXT4_HEAD_BYTES bytes
- * @returns `errors`: the kernel has found some and marked it, and refuses to resize it until it was repaired
+ * @returns `errors`: the kernel has found errors and marked the file system, and refuses to resize it until it is repaired
  */
 export function ext4State(head: Uint8Array): 'good' | 'errors' | 'none' {
   if (head.byteLength < EXT4_HEAD_BYTES) return 'none';
@@ -21,7 +21,7 @@ export function ext4State(head: Uint8Array): 'good' | 'errors' | 'none' {
   return (view.getUint16(SUPERBLOCK + 0x3a, true) & STATE_ERRORS) === 0 ? 'good' : 'errors';
 }
 
-/** @param head of a file system that ext4State knows @returns its size, bytes */
+/** @param head of a file system that ext4State recognises @returns its size, bytes */
 export function ext4SizeBytes(head: Uint8Array): number {
   const view = new DataView(head.buffer, head.byteOffset, head.byteLength);
   const u32 = (offset: number): number => view.getUint32(SUPERBLOCK + offset, true);

@@ -3,23 +3,23 @@ import { promisify } from 'node:util';
 import { Bell, watchBeside } from './watch-beside.ts';
 
 const CHUNK_BYTES = 64 * 1024;
-/** So many files are kept for a reader who pauses. They take space on the disk, and are shared by all who follow the same file. */
+/** How many files are kept for a slow reader. They take space on the disk; all readers of a file share them. */
 const MOST_FILES = 8;
 
 const readAt = promisify(read);
 
-/** One file that had the followed name at some time; open, so that it stays although it is replaced. */
+/** One file that once had the followed name; open, so that it stays readable after its replacement. */
 type Generation = {
   descriptor: number;
   inode: bigint;
-  /** Bytes of earlier ones that the reader did not come to. */
+  /** Bytes of earlier files that the reader did not read. */
   droppedBytes: number;
 };
 
 /**
- * Yields a file from its start, or the byte `from`, then, when asked, what is added, until the signal fires. When the file is full it becomes PATH.1 and
- * another one begins (host/rotating-log.ts): what is behind is read first, also by a reader who pauses. One who pauses for very long
- * is told how many bytes were dropped. No file counts as an empty one.
+ * Yields a file from its start, or from byte `from`, and then, if asked, what is added, until the signal fires. A full file becomes PATH.1,
+ * and another one begins (host/rotating-log.ts): the rest of the old one is read first, also by a slow reader. A very slow reader is told
+ * how many bytes were dropped. A missing file counts as empty.
  */
 export async function* followFile(path: string, options: { from?: number; follow: boolean; signal?: AbortSignal }): AsyncGenerator<Buffer> {
   const { follow, signal } = options;
@@ -30,7 +30,7 @@ export async function* followFile(path: string, options: { from?: number; follow
     bell.ring();
   };
   const closeWatch = follow ? watchBeside(path, look) : undefined;
-  // Who goes away may never ask for the rest.
+  // A reader that leaves may never ask for the rest.
   const leave = (): void => {
     closeWatch?.();
     bell.ring();
@@ -39,7 +39,7 @@ export async function* followFile(path: string, options: { from?: number; follow
   try {
     generations.look();
     for (;;) {
-      // Asked before it is read: who was replaced then gets nothing more, so that an end found after it is its last.
+      // Check before reading: a replaced file gets no more data, so the next end of it is its last.
       const isOver = generations.hasNext;
       const chunk = await generations.read();
       if (chunk.length > 0) yield chunk;
@@ -56,7 +56,7 @@ export async function* followFile(path: string, options: { from?: number; follow
 
 class Generations {
   readonly #path: string;
-  /** The one that is read first. */
+  /** The file that is read first. */
   #kept: Generation[] = [];
   #position: number;
 
@@ -69,7 +69,7 @@ class Generations {
     return this.#kept.length > 1;
   }
 
-  /** Takes up what has the name now. Two changes may have come since the last look, but no more in so short a time. */
+  /** Adds the file that has the name now. Two replacements may have happened since the last check, but no more in so short a time. */
   look(): void {
     const last = this.#kept.at(-1);
     const present = open(this.#path);
@@ -84,7 +84,7 @@ class Generations {
     while (this.#kept.length > MOST_FILES) this.#drop();
   }
 
-  /** The second: the first may be being read. */
+  /** Drops the second: the first may be in use. */
   #drop(): void {
     const [dropped] = this.#kept.splice(1, 1);
     const heir = this.#kept[1];
@@ -93,7 +93,7 @@ class Generations {
     closeSync(dropped.descriptor);
   }
 
-  /** @returns what comes next; nothing at the end of the first */
+  /** @returns the next bytes; nothing at the end of the first */
   async read(): Promise<Buffer> {
     const [first] = this.#kept;
     if (first === undefined) return Buffer.alloc(0);
@@ -104,7 +104,7 @@ class Generations {
     }
     const { buffer, bytesRead } = await readAt(first.descriptor, Buffer.alloc(CHUNK_BYTES), 0, CHUNK_BYTES, this.#position);
     this.#position += bytesRead;
-    // Emptied, and begun anew.
+    // It was emptied and begins anew.
     if (bytesRead === 0 && fstatSync(first.descriptor).size < this.#position) this.#position = 0;
     return buffer.subarray(0, bytesRead);
   }

@@ -5,17 +5,17 @@ export type FrameName = keyof typeof FRAME_TYPES;
 export type Frame = { type: number; payload: Buffer };
 
 export const FRAME_HEADER_BYTES = 4;
-/** What the two length bytes can say. */
+/** The largest number in the two length bytes. */
 export const MAX_FRAME_PAYLOAD_BYTES = 65_535;
 
-/** The peer sent something that is not a frame; nothing after it can be understood. */
+/** The peer sent something that is not a frame; nothing after it can be decoded. */
 export class FrameProblem extends Error {
   override readonly name = 'FrameProblem';
 }
 
 /**
  * @returns the bytes of one frame
- * @throws FrameProblem when the payload is longer than a frame can carry
+ * @throws FrameProblem if the payload does not fit into a frame
  */
 export function encodeFrame(name: FrameName, payload: Uint8Array = new Uint8Array(0)): Buffer {
   if (payload.length > MAX_FRAME_PAYLOAD_BYTES) throw new FrameProblem(`a frame cannot carry ${payload.length} bytes`);
@@ -27,7 +27,7 @@ export function encodeFrame(name: FrameName, payload: Uint8Array = new Uint8Arra
   return frame;
 }
 
-/** @returns `bytes` as DATA (or STDERR) frames, as many as needed; none for no bytes. */
+/** @returns `bytes` as DATA (or STDERR) frames, as many as needed; none for no bytes */
 export function encodeData(bytes: Uint8Array, name: 'data' | 'stderr' = 'data'): Buffer {
   const frames: Buffer[] = [];
   for (let at = 0; at < bytes.length; at += MAX_FRAME_PAYLOAD_BYTES) {
@@ -36,7 +36,7 @@ export function encodeData(bytes: Uint8Array, name: 'data' | 'stderr' = 'data'):
   return frames.length === 1 && frames[0] !== undefined ? frames[0] : Buffer.concat(frames);
 }
 
-/** @returns a RESIZE frame; both numbers are capped to what its fields hold */
+/** @returns a RESIZE frame; both numbers are limited to what its fields hold */
 export function encodeResize(rows: number, columns: number): Buffer {
   const payload = Buffer.alloc(4);
   payload.writeUInt16BE(Math.min(Math.max(rows, 1), 65_535), 0);
@@ -49,7 +49,7 @@ export function encodeSignal(signalNumber: number): Buffer {
   return encodeFrame('signal', Buffer.from([signalNumber & 0xff]));
 }
 
-/** @returns an EXIT frame: the status (128+n after signal n) and why it could not run, when it could not */
+/** @returns an EXIT frame: the status (128+n after signal n), and the reason if the command could not run */
 export function encodeExit(status: number, reason = ''): Buffer {
   const text = Buffer.from(reason, 'utf8').subarray(0, 4096);
   const payload = Buffer.alloc(4 + text.length);
@@ -59,18 +59,18 @@ export function encodeExit(status: number, reason = ''): Buffer {
 }
 
 /**
- * @returns the status and the reason of an EXIT frame; the reason is the peer's text and not to be trusted
- * @throws FrameProblem when the payload is shorter than a status
+ * @returns the status and the reason of an EXIT frame; the reason is the peer's text and untrusted
+ * @throws FrameProblem if the payload is shorter than a status
  */
 export function decodeExit(payload: Buffer): { status: number; reason: string } {
   if (payload.length < 4) throw new FrameProblem(`an EXIT frame of ${payload.length} bytes`);
   return { status: payload.readInt32BE(0), reason: payload.toString('utf8', 4, Math.min(payload.length, 4100)) };
 }
 
-/** Of one unfinished frame: a chunk costs about 200 bytes beside its own. */
+/** For one incomplete frame: a chunk costs about 200 bytes besides its own. */
 const MAX_PIECES = 256;
 
-/** Cuts a byte stream into frames, however it arrives. Holds at most one unfinished frame (64 KiB) and one chunk. */
+/** Splits a byte stream into frames, however it arrives. Holds at most one incomplete frame (64 KiB) and one chunk. */
 export class FrameDecoder {
   readonly #allowed: ReadonlySet<number>;
   #rest: Buffer[] = [];
@@ -82,19 +82,19 @@ export class FrameDecoder {
     this.#allowed = new Set(allowed.map((name) => FRAME_TYPES[name]));
   }
 
-  /** Bytes that wait for the rest of their frame; not zero at the end of a stream means it was cut. */
+  /** The bytes of an incomplete frame; if there are any at the end of a stream, it was cut off. */
   get pendingBytes(): number {
     return this.#restBytes;
   }
 
   /**
    * @returns the frames that `chunk` completes; payloads may share memory with it
-   * @throws FrameProblem at a type that is not allowed or a second byte that is not zero
+   * @throws FrameProblem for a type that is not allowed, or a second byte that is not zero
    */
   push(chunk: Buffer): Frame[] {
     this.#rest.push(chunk);
     this.#restBytes += chunk.length;
-    // Joining only when a frame is whole keeps a stream of single bytes linear; joining now and then, what they cost in memory.
+    // Joining chunks only once a frame is complete keeps a stream of single bytes linear; joining sometimes in between limits their memory.
     if (this.#restBytes < this.#neededBytes) {
       if (this.#rest.length >= MAX_PIECES) this.#rest = [Buffer.concat(this.#rest)];
       return [];

@@ -1,4 +1,4 @@
-/** @returns whether an environment variable is used as a switch that is on */
+/** @returns whether an environment variable is a switch that is on */
 export function isSet(value: string | undefined): boolean {
   return value !== undefined && value !== '' && value !== '0' && value !== 'false';
 }

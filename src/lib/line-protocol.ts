@@ -3,10 +3,10 @@ import type { Socket } from 'node:net';
 import { PlaceProblem } from './own-place.ts';
 import { connectOwnSocket, connectRootSocket } from './own-socket.ts';
 
-/** The answer to one request: data lines and `ok`, or `error ERRNO TEXT`. */
+/** The reply to one request: data lines and `ok`, or `error ERRNO TEXT`. */
 export type LineReply = { ok: true; lines: string[] } | { ok: false; errno: string; text: string };
 
-/** The conversation itself failed: nobody listens, it ended early, or nothing came in time. */
+/** The conversation itself failed: nothing listens, it ended early, or no reply came in time. */
 export class ConversationFailure extends Error {
   override readonly name = 'ConversationFailure';
 }
@@ -14,14 +14,14 @@ export class ConversationFailure extends Error {
 const MAX_REPLY_BYTES = 4 * 1024 ** 2;
 
 /**
- * Sends requests on one connection to a program of this user and reads an answer for each.
- * @throws ConversationFailure with the reason, such as ENOENT; PlaceProblem when the socket is not this user's
+ * Sends requests on one connection to a program of this user, and reads a reply for each.
+ * @throws ConversationFailure with the reason, such as ENOENT; PlaceProblem if the socket is not this user's
  */
 export function converse(socketPath: string, requests: readonly string[], timeoutMs: number): Promise<LineReply[]> {
   return converseOn(connectOwnSocket, socketPath, requests, timeoutMs);
 }
 
-/** The same with a program of root's. @throws PlaceProblem also when others than root could have put the socket there */
+/** The same for a program of root. @throws PlaceProblem also if users other than root could have put the socket there */
 export function converseWithRoot(socketPath: string, requests: readonly string[], timeoutMs: number): Promise<LineReply[]> {
   return converseOn(connectRootSocket, socketPath, requests, timeoutMs);
 }
@@ -62,7 +62,7 @@ function converseOn(
   });
 }
 
-/** @returns the answers that are complete in `text`. */
+/** @returns the complete replies in `text` */
 export function parseReplies(text: string): LineReply[] {
   const replies: LineReply[] = [];
   let lines: string[] = [];
@@ -82,7 +82,7 @@ export function parseReplies(text: string): LineReply[] {
   return replies;
 }
 
-/** @returns the `NAME=VALUE` words of a data line, by name. */
+/** @returns the `NAME=VALUE` words of a data line, by name */
 export function parseFacts(line: string): Map<string, string> {
   return new Map(
     line.split(' ').flatMap((word): [string, string][] => {

@@ -1,8 +1,8 @@
-/** Functions that want to hear of something whenever it happens, each until it leaves. */
+/** Functions that are called for every event, until they are removed. */
 export class Listeners<Value> {
   readonly #all = new Set<(value: Value) => void>();
 
-  /** @returns what ends it */
+  /** @returns a function that removes the listener */
   add(listener: (value: Value) => void): () => void {
     this.#all.add(listener);
     return () => void this.#all.delete(listener);

@@ -4,15 +4,15 @@ const CHUNK_BYTES = 64 * 1024;
 const LINE_END = 10;
 
 /**
- * Looks from the end for the beginning of the last lines; a last one without its end counts as one.
- * @returns the byte at which they begin, and how many lines of them the file does not have; it need not exist
+ * Searches backwards for the beginning of the last lines; a last line without its line end counts.
+ * @returns the byte at which they begin, and how many of them the file lacks; the file may be missing
  */
 export async function beginOfTail(path: string, lines: number): Promise<{ begin: number; missing: number }> {
   try {
     await using file = await open(path, 'r');
     const { size } = await file.stat();
     let missing = lines;
-    // The end of the last line ends no earlier one.
+    // The end of the last line does not end an earlier one.
     let end = size > 0 && (await readAt(file, size - 1, 1))[0] === LINE_END ? size - 1 : size;
     if (lines === 0 || size === 0) return { begin: size, missing: lines };
     while (end > 0) {
@@ -23,7 +23,7 @@ export async function beginOfTail(path: string, lines: number): Promise<{ begin:
       }
       end = begin;
     }
-    // What is before its first line end is a line as well.
+    // The text before the first line end is a line, too.
     return { begin: 0, missing: missing - 1 };
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { begin: 0, missing: lines };

@@ -1,9 +1,9 @@
 /**
- * Finds what a person may have meant by a mistyped word.
- * @returns the candidate that is fewest edits away (a swap of neighbours is one), when these are few for its length
+ * Finds what a user may have meant by a mistyped word.
+ * @returns the candidate with the fewest edits (a swap of neighbours is one), if they are few for its length
  */
 export function nearest(word: string, candidates: readonly string[]): string | undefined {
-  // Nobody mistypes that much, and the work grows with the square.
+  // No typing error is that long, and the work grows with the square.
   if (word.length > 64) return undefined;
   const allowed = Math.max(1, Math.floor(word.length / 3));
   const ranked = candidates.map((name) => ({ name, edits: editsBetween(word, name) })).toSorted((a, b) => a.edits - b.edits);

@@ -1,9 +1,9 @@
-// Whose is a place of the file system? What lies where others may put something is not ours because it has our name.
+// Checks the owners of a path: a file in a place where others may write is not this user's just because of its name.
 import { type Stats, lstatSync, readlinkSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { shellWord } from './shell-word.ts';
 
-/** A directory or socket that cannot be used, with what mends it. */
+/** A directory or socket that is unusable, with the remedy. */
 export class PlaceProblem extends Error {
   override readonly name = 'PlaceProblem';
   readonly remedy: string;
@@ -15,30 +15,30 @@ export class PlaceProblem extends Error {
 }
 
 const STICKY = 0o1000;
-/** How many links a path may have (path_resolution(7)). */
+/** The limit of links in a path (path_resolution(7)). */
 const MAX_LINKS = 40;
-/** What the kernel shows for a user that has no number in this user namespace (user_namespaces(7)). */
+/** The user that the kernel shows for a user without a number in this user namespace (user_namespaces(7)). */
 const OVERFLOW_UID = 65_534;
 
-/** @returns the user whom permissions of files are about */
+/** @returns the user to whom file permissions apply */
 export function ownUid(): number {
   return process.geteuid?.() ?? 0;
 }
 
-/** @returns how root is seen from here: in a user namespace without root it owns `/` all the same */
+/** @returns root's number as seen from here: in a user namespace without root, root still owns `/` */
 export function rootUids(): ReadonlySet<number> {
   return new Set(lstatSync('/').uid === OVERFLOW_UID ? [0, OVERFLOW_UID] : [0]);
 }
 
-/** @returns whether users other than the owner and root may put something there; a group of the user's own has nobody else in it */
+/** @returns whether users other than the owner and root may put files there; a user's private group has no other members */
 export function othersMayWrite({ mode, gid }: Pick<Stats, 'mode' | 'gid'>): boolean {
   const isOwnGroup = gid === 0 || (gid === process.getegid?.() && gid === ownUid());
   return (mode & 0o002) !== 0 || ((mode & 0o020) !== 0 && !isOwnGroup);
 }
 
 /**
- * Walks to a place by hand: each directory and link on the way must be root's or this user's, and where others may write they must not
- * be able to move what is not theirs (sticky). Else the path leads wherever they like, at any moment.
+ * Follows a path by hand. Each directory and link on the way must belong to root or this user. Where others may write, they must not be
+ * able to move files of others (sticky bit). Otherwise the path may lead wherever they like, at any moment.
  * @param path absolute
  * @throws PlaceProblem, ENOENT and the like
  */
@@ -66,14 +66,14 @@ export function refuseForeignWay(path: string): void {
 }
 
 /**
- * @param path of a file that says what is done in this user's name; need not exist
- * @throws PlaceProblem when others than this user and root may write it, or put another one in its place
+ * @param path of a file that controls what happens in this user's name; may be missing
+ * @throws PlaceProblem if users other than this one and root may write it, or put another file in its place
  */
 export function refuseForeignFile(path: string): void {
   try {
     refuseForeignWay(path);
     const stat = statSync(path);
-    // Whoever writes to a device or a pipe changes nothing that lies there.
+    // Writing to a device or a pipe does not change the file.
     if (!stat.isFile() || !othersMayWrite(stat)) return;
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
@@ -94,10 +94,10 @@ function partsOf(path: string): string[] {
 
 /**
  * @param stat of the directory itself, not of what a link leads to
- * @throws PlaceProblem when it is not a directory, or somebody else's
+ * @throws PlaceProblem if it is not a directory, or belongs to another user
  */
 export function refuseForeignDirectory(directory: string, stat: Stats): void {
-  // Of somebody else's link, too: it is theirs to remove.
+  // Also for a link of another user: only they can remove it.
   if (stat.uid !== ownUid()) {
     throw new PlaceProblem(
       `${directory} belongs to uid ${stat.uid}, not to you (uid ${ownUid()})`,

@@ -1,22 +1,22 @@
-// The one way to a Unix socket: what is connected to is the very file that was looked at, and not one byte goes to anybody else's.
+// The only way to connect to a Unix socket: it connects to exactly the file that it checked, and sends nothing to another user's socket.
 import { closeSync, constants, fstatSync, openSync, type Stats } from 'node:fs';
 import { Socket, connect } from 'node:net';
 import { basename, dirname } from 'node:path';
 import { othersMayWrite, ownUid, PlaceProblem, refuseForeignDirectory, refuseForeignWay, rootUids } from './own-place.ts';
 import { shellWord } from './shell-word.ts';
 
-/** open(2): names a file without opening it. Node has no name for it. */
+/** open(2): names a file without opening it. Node has no constant for it. */
 const O_PATH = 0o10000000;
 
 /**
- * Connects to a socket of this user's, in a directory of this user's that is closed to others.
+ * Connects to a socket of this user, in a directory of this user that is closed to others.
  * @param path absolute
- * @returns like `connect` of node:net a socket that tells by `error` what goes wrong: ENOENT, ECONNREFUSED, or PlaceProblem when it is
- * somebody else's, a link, or lies where others may put one
+ * @returns a socket like `connect` of node:net, which reports failures by `error`: ENOENT, ECONNREFUSED, or PlaceProblem if it belongs to
+ * another user, is a link, or lies where others may put files
  */
 export function connectOwnSocket(path: string): Socket {
   return connectTo(path, refuseForeignDirectory, (socket, directory) => {
-    // Only now: where nothing listens yet, a daemon that starts closes its directory.
+    // Not earlier: if nothing listens yet, a daemon that starts closes its directory.
     if ((directory.mode & 0o077) !== 0)
       throw new PlaceProblem(`${dirname(path)} is open to others`, `chmod 700 ${shellWord(dirname(path))}`);
     if (socket.uid === ownUid()) return;
@@ -24,7 +24,7 @@ export function connectOwnSocket(path: string): Socket {
   });
 }
 
-/** Connects to a socket of root's, where nobody but root may put one: what `connectOwnSocket` is for services of the system. */
+/** Connects to a socket of root, where only root may put files: the counterpart of `connectOwnSocket` for services of the system. */
 export function connectRootSocket(path: string): Socket {
   const roots = rootUids();
   const refuse = (what: string, { uid }: Stats): void => {
@@ -65,10 +65,10 @@ function connectTo(
     judgeSocket(socketStat, directoryStat);
     return connect({ path: heldSocket });
   } catch (error) {
-    // Unlike `destroy` at once, after the caller has had time to listen.
+    // `destroy` reports the error in a later tick, when the caller has added its listener.
     return new Socket().destroy(error as Error);
   } finally {
-    // connect(2) has been called by now: the kernel went to the file itself.
+    // connect(2) was called already: the kernel used exactly this file.
     for (const descriptor of held) closeSync(descriptor);
   }
 }

@@ -6,7 +6,7 @@ export function sshFingerprint(publicKey: string): string {
   return `SHA256:${createHash('sha256').update(blob).digest('base64').replace(/=+$/, '')}`;
 }
 
-/** @returns whether `text` is a key as a line of known_hosts or authorized_keys can hold it, and nothing beside (sshd(8)) */
+/** @returns whether `text` is exactly one key, as a line of known_hosts or authorized_keys holds it (sshd(8)) */
 export function isSshPublicKey(text: string): boolean {
   return /^(ssh-(ed25519|rsa)|ecdsa-sha2-nistp(256|384|521)) [A-Za-z0-9+/]+={0,2}$/.test(text);
 }

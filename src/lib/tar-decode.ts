@@ -1,15 +1,15 @@
-// What headers of archives say: ustar, pax, and the ways of GNU tar. Of readTar in tar.ts, which knows where they lie.
+// Decodes headers of archives: ustar, pax, and GNU tar. Part of readTar in tar.ts, which finds the headers.
 import { decodeName } from './byte-names.ts';
 import { parseSparseList } from './tar-sparse.ts';
 import { type SparseMap, ACL_KEY, TAR_BLOCK_BYTES, type TarEntry, TarProblem, XATTR_KEY } from './tar-entry.ts';
 import { given } from './given.ts';
 
-/** What an extended header says of the next entry, in place of its own. */
+/** What an extended header overrides in the next entry. */
 export type Overrides = {
   [Key in (typeof OVERRIDDEN)[number]]?: string | undefined;
 } & { xattrs?: Map<string, Buffer>; acls?: Map<string, string>; sparse?: SparseWords };
 
-/** Records of GNU tar about holes (tar, "Storing Sparse Files"): `offset` and `numbytes` of version 0.0 are gathered in `map`. */
+/** GNU tar's records about holes (tar, "Storing Sparse Files"): `offset` and `numbytes` of version 0.0 are collected in `map`. */
 export type SparseWords = { map: string[]; size?: string; name?: string; major?: string };
 
 const OVERRIDDEN = ['path', 'linkpath', 'size', 'uid', 'gid', 'mtime'] as const;
@@ -23,7 +23,7 @@ export type Header = { uid: number; gid: number } & {
   linkPath: string;
 };
 
-/** Sum of all bytes, those of the checksum itself counted as blanks. */
+/** Sum of all bytes, with the checksum's own bytes counted as blanks. */
 export function checksum(block: Buffer): number {
   let sum = 0;
   for (let i = 0; i < TAR_BLOCK_BYTES; i++) sum += i >= 148 && i < 156 ? 32 : (block[i] ?? 0);
@@ -49,11 +49,11 @@ export function decodeHeader(block: Buffer): Header {
 
 const TYPES: Readonly<Record<string, TarEntry['type']>> = {
   ...{ '0': 'file', '7': 'file', '1': 'hardlink', '2': 'symlink', '5': 'directory', S: 'file' },
-  // D: a directory of GNU tar's incremental archives, followed by the list of what is in it.
+  // D: a directory of GNU tar's incremental archives, followed by the list of its content.
   ...{ '3': 'device', '4': 'device', '6': 'fifo', D: 'directory' },
 };
 
-/** @returns the entry; its size is what is stored of it, also where it has holes */
+/** @returns the entry; its size is the number of stored bytes, also for a file with holes */
 export function entryOf(header: Header, overrides: Overrides): TarEntry {
   const type = TYPES[header.flag] ?? 'other';
   const number = (key: 'size' | 'uid' | 'gid', otherwise: number): number => {
@@ -64,7 +64,7 @@ export function entryOf(header: Header, overrides: Overrides): TarEntry {
   const path = overrides.sparse?.name ?? overrides.path ?? header.path;
   return {
     path,
-    // Before there was a flag for directories, they were files whose names end so.
+    // Before there was a type for directories, they were files whose names end in a slash.
     type: type === 'file' && header.flag === '0' && path.endsWith('/') && header.sizeBytes === 0 ? 'directory' : type,
     mode: header.mode,
     uid: number('uid', header.uid),
@@ -77,7 +77,7 @@ export function entryOf(header: Header, overrides: Overrides): TarEntry {
   };
 }
 
-/** @param seconds with a fraction, decimal, as pax has it; a fraction of a time before 1970 counts towards it */
+/** @param seconds with a decimal fraction, as in pax; the fraction of a time before 1970 counts towards it */
 function timeOf(seconds: string | undefined, otherwiseMs: number): Pick<TarEntry, 'modifiedMs' | 'modifiedNs'> {
   const [, whole, fraction = ''] = /^(-?\d+)(?:\.(\d*))?$/.exec(seconds ?? '') ?? [];
   if (whole === undefined) return { modifiedMs: otherwiseMs };
@@ -94,7 +94,7 @@ export function cString(bytes: Buffer): string {
   return decodeName(end < 0 ? bytes : bytes.subarray(0, end));
 }
 
-/** @returns a number in octal digits, or as GNU tar stores what they cannot hold: big-endian, in two's complement, with the top bit set */
+/** @returns a number in octal digits, or in GNU tar's form for larger ones: big-endian two's complement with the top bit set */
 export function numberAt(block: Buffer, at: number, length: number): number {
   const first = block[at] ?? 0;
   if ((first & 0x80) !== 0) {
@@ -130,7 +130,7 @@ export function parsePax(body: Buffer): Overrides {
 
 function takeRecord(found: Overrides, key: string, value: Buffer): void {
   const overridden = OVERRIDDEN.find((name) => name === key);
-  // An empty value takes back what was said before of all entries.
+  // An empty value cancels an earlier one for all entries.
   if (overridden !== undefined) found[overridden] = value.length === 0 ? undefined : decodeName(value);
   else if (key.startsWith(XATTR_KEY)) (found.xattrs ??= new Map()).set(key.slice(XATTR_KEY.length), Buffer.from(value));
   else if (key.startsWith(ACL_KEY)) (found.acls ??= new Map()).set(key.slice(ACL_KEY.length), decodeName(value));
@@ -145,7 +145,7 @@ function takeSparse(words: SparseWords, key: string, value: Buffer): void {
   else if (key === 'major') words.major = value.toString('latin1');
 }
 
-/** @returns the holes that pax records of version 0 tell, of which the content says nothing */
+/** @returns the holes from pax records of version 0, which are not in the content */
 export function sparseMapOf({ map, size }: SparseWords, storedBytes: number): SparseMap {
   return parseSparseList(map, Number(size), storedBytes);
 }

@@ -1,14 +1,14 @@
-// Files with holes in archives: what is stored is data alone, and a map says where it belongs.
+// Files with holes in archives: only data is stored, and a map gives its positions.
 import { type SparseMap, TAR_BLOCK_BYTES, TarProblem } from './tar-entry.ts';
 
-/** More pieces than any file has that was not made to hurt. */
+/** More pieces than any file has that was not made to do harm. */
 export const MOST_PIECES = 100_000;
 /** The largest file of ext4 with blocks of 4 KiB. */
 const MOST_FILE_BYTES = 16 * 1024 ** 4;
 
 /**
  * @param words offset and length of each piece in turn, decimal
- * @param storedBytes that the pieces must come to
+ * @param storedBytes the sum of all pieces
  * @throws TarProblem
  */
 export function parseSparseList(words: readonly string[], sizeBytes: number, storedBytes: number): SparseMap {
@@ -18,7 +18,7 @@ export function parseSparseList(words: readonly string[], sizeBytes: number, sto
   return checkedMap({ sizeBytes, pieces }, storedBytes, numbers.length % 2 === 0);
 }
 
-/** @throws TarProblem unless the pieces lie in order, within the file, and are what is stored */
+/** @throws TarProblem unless the pieces are in order, within the file, and add up to the stored bytes */
 export function checkedMap(map: SparseMap, storedBytes: number, isWhole = true): SparseMap {
   let end = 0;
   let total = 0;
@@ -32,9 +32,9 @@ export function checkedMap(map: SparseMap, storedBytes: number, isWhole = true):
   throw new TarProblem('the archive is damaged (map of a file with holes)');
 }
 
-/** @returns the map as version 1.0 of GNU tar stores it before the data, whole blocks */
+/** @returns the map in the form of GNU tar's version 1.0, which precedes the data, in whole blocks */
 export function encodeSparseMap({ pieces, sizeBytes }: SparseMap): Buffer {
-  // A file ends with its last piece, for GNU tar too: one of no bytes says where.
+  // A file ends with its last piece, in GNU tar too: a piece of no bytes marks the end.
   const all = [...pieces.filter((piece) => piece.sizeBytes > 0), { at: sizeBytes, sizeBytes: 0 }];
   const words = [all.length, ...all.flatMap((piece) => [piece.at, piece.sizeBytes])];
   const text = Buffer.from(words.map((word) => `${word}\n`).join(''));

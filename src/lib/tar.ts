@@ -1,7 +1,7 @@
-// The tar format as far as copying trees needs it: ustar headers, pax and GNU long names, sizes beyond 8 GiB, files with holes.
-// Source: POSIX.1-2017, pax, "ustar Interchange Format" and "pax Extended Header"; GNU tar, "Tar Internals".
-// By hand for what an image must not lose: tar-stream 3.2 and modern-tar 0.8 give two names that differ in a byte beyond UTF-8 the same
-// text, and take the map of a file with holes for its content; tar-stream cuts fractions of seconds off times.
+// The tar format as far as copying trees needs it: ustar headers, pax and GNU long names, sizes beyond 8 GiB, files with holes. Source:
+// POSIX.1-2017, pax, "ustar Interchange Format" and "pax Extended Header"; GNU tar, "Tar Internals". Implemented here, because an image
+// must not lose data: tar-stream 3.2 and modern-tar 0.8 give two names that differ in a byte beyond UTF-8 the same text, and take the map
+// of a file with holes for its content; tar-stream drops fractions of seconds.
 import { encodeName } from './byte-names.ts';
 import { checksum, decodeHeader, entryOf, cString, numberAt, type Overrides, parsePax, sparseMapOf } from './tar-decode.ts';
 import { type SparseMap, TAR_BLOCK_BYTES, type TarEntry, TarProblem, XATTR_KEY } from './tar-entry.ts';
@@ -9,15 +9,15 @@ import { checkedMap, encodeSparseMap, MOST_PIECES, parseSparseList } from './tar
 
 export { type TarEntry, TarProblem } from './tar-entry.ts';
 
-/** What a name or an extended header may take, as with other readers; more is an attack. */
+/** The limit for a name or an extended header, as in other readers; more is an attack. */
 const MAX_META_BYTES = 1024 ** 2;
 
 const TYPE_FLAGS = { file: '0', hardlink: '1', symlink: '2', device: '3', directory: '5', fifo: '6' } as const;
 
-/** What twelve bytes of octal digits hold, as seconds until the year 2242. */
+/** The limit of twelve octal digits, as seconds: the year 2242. */
 const MOST_OCTAL = 0o77777777777;
 
-/** @returns the header blocks of an entry; a pax header comes first when something does not fit. What is stored of it follows. */
+/** @returns the header blocks of an entry, with a pax header first if something does not fit. The stored bytes follow. */
 export function encodeTarHeader(entry: TarEntry & { type: keyof typeof TYPE_FLAGS }): Buffer {
   const [path, linkPath] = [encodeName(entry.path), encodeName(entry.linkPath)];
   const seconds = Math.floor(entry.modifiedMs / 1000);
@@ -45,7 +45,7 @@ export function encodeTarHeader(entry: TarEntry & { type: keyof typeof TYPE_FLAG
   return Buffer.concat([headerBlock(pax, 'x'), body, tarPadding(body.length), main]);
 }
 
-/** A fraction counts on from whole seconds, which lie before it; of a time before 1970 pax tells how far it lies before 1970. */
+/** A fraction is added to whole seconds, which are rounded down; for a time before 1970, pax counts back from 1970. */
 function decimalTime(seconds: number, nanoseconds = 0): string {
   if (nanoseconds === 0) return String(seconds);
   const [whole, rest] = seconds < 0 ? [`-${-(seconds + 1)}`, 1e9 - nanoseconds] : [String(seconds), nanoseconds];
@@ -57,7 +57,7 @@ export function tarPadding(sizeBytes: number): Buffer {
   return Buffer.alloc((TAR_BLOCK_BYTES - (sizeBytes % TAR_BLOCK_BYTES)) % TAR_BLOCK_BYTES);
 }
 
-/** @returns what ends an archive */
+/** @returns the end of an archive */
 export function tarEnd(): Buffer {
   return Buffer.alloc(2 * TAR_BLOCK_BYTES);
 }
@@ -69,7 +69,7 @@ function isAscii(bytes: Buffer): boolean {
 function paxRecord(key: string, value: string | Buffer): Buffer {
   const rest = Buffer.byteLength(` ${key}=\n`) + Buffer.byteLength(value);
   let length = rest + String(rest).length;
-  // The length counts its own digits.
+  // The length includes its own digits.
   if (rest + String(length).length !== length) length = rest + String(length).length;
   return Buffer.concat([Buffer.from(`${length} ${key}=`), Buffer.from(value), Buffer.from('\n')]);
 }
@@ -98,9 +98,9 @@ function headerBlock(fields: HeaderFields, typeFlag: string): Buffer {
   return block;
 }
 
-/** Takes what an archive is made of, in order. */
+/** Receives the parts of an archive, in order. */
 export type TarSink = {
-  /** Whether it knows what `sparse` of an entry means; default: files with holes are of type `other`. */
+  /** Whether it supports `sparse` of an entry; default: files with holes have the type `other`. */
   takesHoles?: true;
   /** @param contentAt where its content begins in the archive, bytes */
   entry(entry: TarEntry, contentAt: number): Promise<void>;
@@ -111,8 +111,8 @@ export type TarSink = {
 };
 
 /**
- * Reads an archive of any origin. Paths are handed over as they are: it is the sink that must not trust them.
- * @throws TarProblem when it is damaged or ends early
+ * Reads an archive of any origin. It passes paths on unchanged, so the sink must not trust them.
+ * @throws TarProblem if it is damaged or ends early
  */
 export async function readTar(source: AsyncIterable<Buffer>, sink: TarSink): Promise<void> {
   const input = new BlockInput(source);
@@ -124,7 +124,7 @@ export async function readTar(source: AsyncIterable<Buffer>, sink: TarSink): Pro
     if ('xgXLK'.includes(header.flag)) {
       if (header.sizeBytes > MAX_META_BYTES) throw new TarProblem('a header of the archive is too long');
       const body = await input.content(header.sizeBytes);
-      // X is what Solaris called it before.
+      // X is its name in Solaris before pax.
       if ('xX'.includes(header.flag)) overrides = { ...overrides, ...parsePax(body) };
       if (header.flag === 'g') ofAll = { ...ofAll, ...parsePax(body) };
       if (header.flag === 'L') overrides.path = cString(body);
@@ -133,7 +133,7 @@ export async function readTar(source: AsyncIterable<Buffer>, sink: TarSink): Pro
     }
     const known = { ...ofAll, ...overrides };
     overrides = {};
-    // V is the label of a whole archive. The list of D belongs to those who unpack one archive over another.
+    // V is the label of a whole archive. The list of D is for unpacking one archive over another.
     if (header.flag === 'V') continue;
     const entry = await withHoles(entryOf(header, known), { block, flag: header.flag, overrides: known }, input);
     if (header.flag === 'D') await input.pass(header.sizeBytes, async () => undefined);
@@ -146,7 +146,7 @@ export async function readTar(source: AsyncIterable<Buffer>, sink: TarSink): Pro
 
 type OfEntry = { block: Buffer; flag: string; overrides: Overrides };
 
-/** Reads on where the map of a file with holes lies between its header and its data. */
+/** Reads on if the map of a file with holes lies between its header and its data. */
 async function withHoles(entry: TarEntry, { block, flag, overrides }: OfEntry, input: BlockInput): Promise<TarEntry> {
   if (entry.type !== 'file') return entry;
   if (flag === 'S') return { ...entry, sparse: await oldGnuMap(block, entry.sizeBytes, input) };
@@ -158,7 +158,7 @@ async function withHoles(entry: TarEntry, { block, flag, overrides }: OfEntry, i
   return { ...entry, sizeBytes, sparse: parseSparseList(map, Number(words.size), sizeBytes) };
 }
 
-/** Version 1.0: a number of pieces and as many pairs of numbers, a line each, in whole blocks before the data. */
+/** Version 1.0: a number of pieces and as many pairs of numbers, one per line, in whole blocks before the data. */
 async function storedMap(input: BlockInput): Promise<{ words: string[]; blocks: number }> {
   let text = '';
   for (let blocks = 1; blocks * TAR_BLOCK_BYTES <= MAX_META_BYTES; blocks++) {
@@ -171,7 +171,7 @@ async function storedMap(input: BlockInput): Promise<{ words: string[]; blocks: 
   throw new TarProblem('the archive is damaged (map of a file with holes)');
 }
 
-/** As GNU tar wrote it before pax: four pieces in the header, and 21 in each block that follows. */
+/** GNU tar's form before pax: four pieces in the header, and 21 in each block that follows. */
 async function oldGnuMap(header: Buffer, storedBytes: number, input: BlockInput): Promise<SparseMap> {
   const pieces: { at: number; sizeBytes: number }[] = [];
   const take = (block: Buffer, from: number, count: number): void => {
@@ -190,11 +190,11 @@ async function oldGnuMap(header: Buffer, storedBytes: number, input: BlockInput)
   return checkedMap({ sizeBytes: numberAt(header, 483, 12), pieces }, storedBytes);
 }
 
-/** A stream from which exact numbers of bytes are taken. */
+/** A stream from which exact numbers of bytes are read. */
 class BlockInput {
   #chunks: AsyncIterator<Buffer>;
   #rest: Buffer = Buffer.alloc(0);
-  /** How much was taken. */
+  /** How much was read. */
   position = 0;
 
   constructor(source: AsyncIterable<Buffer>) {
@@ -208,7 +208,7 @@ class BlockInput {
     return true;
   }
 
-  /** @returns undefined at the end of the stream. @throws TarProblem when it ends within */
+  /** @returns undefined at the end of the stream. @throws TarProblem if it ends within */
   async exactly(count: number): Promise<Buffer | undefined> {
     while (this.#rest.length < count) {
       if (await this.#more()) continue;
@@ -227,7 +227,7 @@ class BlockInput {
     return Buffer.concat(pieces);
   }
 
-  /** Hands `count` bytes on and skips to the next block. */
+  /** Passes on `count` bytes and skips to the next block. */
   async pass(count: number, take: (bytes: Buffer) => Promise<void>): Promise<void> {
     for (let left = count; left > 0;) {
       if (this.#rest.length === 0 && !(await this.#more())) throw new TarProblem('the archive ends early');
@@ -240,7 +240,7 @@ class BlockInput {
     await this.#skip(tarPadding(count).length);
   }
 
-  /** The archive may end here: umoci 0.4 leaves the padding of a layer's last file out, with what ends an archive. */
+  /** The archive may end here: umoci 0.4 omits the padding of a layer's last file, and the end of the archive. */
   async #skip(count: number): Promise<void> {
     while (this.#rest.length < count && (await this.#more()));
     this.position += Math.min(count, this.#rest.length);

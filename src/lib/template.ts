@@ -1,11 +1,11 @@
-// Small templates over plain data, the part of docker's --format that people use: {{.name}}, {{json .spec}}, \t and \n.
+// Small templates over plain data, the commonly used part of docker's --format: {{.name}}, {{json .spec}}, \t and \n.
 import { nearest } from './nearest.ts';
 import { toJson } from './terminal-text.ts';
 
-/** A template that cannot be read, or names what is not there. */
+/** A malformed template, or one that names a member that does not exist. */
 export class TemplateProblem extends Error {
   override readonly name = 'TemplateProblem';
-  /** What could have been written instead. */
+  /** The names that would have been right. */
   readonly allowed: string;
 
   constructor(message: string, allowed: string) {
@@ -23,11 +23,11 @@ const FIELD = new RegExp(String.raw`^\s*(json\s+)?${PATH}\s*$`);
 const KEYED = new RegExp(String.raw`^\s*index\s+${PATH}\s+"([^"]*)"\s*$`);
 
 /**
- * `{{.a.b}}` is a member of a member (a number takes an item of a list), `{{.}}` the whole, `{{json .a}}` the same as JSON;
- * `{{index .a "k"}}` is what a map has under a key, nothing where it has none.
- * `\t` and `\n` are a tab and a line end. Null is nothing, objects and lists are JSON.
- * @returns what fills the template with one value
- * @throws TemplateProblem, also from the returned function: for a member that the value does not have
+ * `{{.a.b}}` is a member of a member (a number selects an item of a list), `{{.}}` the whole, `{{json .a}}` the same as JSON; `{{index .a
+ * "k"}}` is the value of a key in a map, and nothing if the key is missing. `\t` and `\n` are a tab and a line end. Null prints nothing;
+ * objects and lists print JSON.
+ * @returns a function that fills the template with one value
+ * @throws TemplateProblem, also from the returned function: for a member that the value lacks
  */
 export function compileTemplate(template: string): (value: unknown) => string {
   const parts = partsOf(template);

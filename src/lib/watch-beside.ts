@@ -1,10 +1,10 @@
 import { type FSWatcher, watch } from 'node:fs';
 import { dirname } from 'node:path';
 
-/** Not every change of a file gives an event, and a directory that is not there gives none. */
+/** Some changes of a file cause no event, and a missing directory causes none at all. */
 const LOOK_EVERY_MS = 500;
 
-/** Wakes one waiter. A ring that nobody waits for is kept for the next wait. */
+/** Wakes one waiter. A ring without a waiter is kept for the next wait. */
 export class Bell {
   #hasRung = false;
   #wake: (() => void) | undefined;
@@ -21,8 +21,8 @@ export class Bell {
 }
 
 /**
- * Calls back when the file may have changed, was replaced, or came to be.
- * @returns what ends it
+ * Calls back if the file may have changed, was replaced, or appeared.
+ * @returns a function that stops it
  */
 export function watchBeside(path: string, onChange: () => void): () => void {
   let watcher: FSWatcher | undefined;
@@ -33,7 +33,7 @@ export function watchBeside(path: string, onChange: () => void): () => void {
         watcher = undefined;
       });
     } catch {
-      // Not there yet: the timer tries again.
+      // It is missing: the timer tries again.
     }
   };
   begin();

@@ -1,13 +1,13 @@
-// YAML 1.2 of plain data, in block style. Every line it writes also means the same to a YAML 1.1 reader, which is what most are.
-// By hand, as only writing is needed: yaml 2.9 adds 112 kB to a CLI of 240 kB.
+// YAML 1.2 of plain data, in block style. Every line also means the same to a YAML 1.1 reader, as most are. Implemented here, because only
+// writing is needed: yaml 2.9 adds 112 kB to a CLI of 240 kB.
 import { toJson } from './terminal-text.ts';
 
-/** What JSON can hold. */
+/** The values of JSON. */
 export type Plain = string | number | boolean | null | undefined | readonly Plain[] | { readonly [key: string]: Plain };
 
 /** Words that some reader takes for a boolean or null (yaml.org/type/bool, the core schema of YAML 1.2). */
 const RESERVED = /^(y|n|yes|no|on|off|true|false|null)$/i;
-/** Begins like no number, date or indicator, and holds nothing that ends a scalar. */
+/** Does not begin like a number, date or indicator, and contains nothing that ends a scalar. */
 const BARE = /^[A-Za-z_/](?:[A-Za-z0-9_ ./@+-]*[A-Za-z0-9_./@+-])?$/;
 
 /**
@@ -41,6 +41,6 @@ function memberLines(key: string, value: Plain): string[] {
 function scalar(value: string | number | boolean | null | object): string {
   if (typeof value !== 'string') return JSON.stringify(value);
   if (BARE.test(value) && !RESERVED.test(value)) return value;
-  // A double-quoted scalar knows all escapes of JSON; these are not printable in YAML, or act on terminals.
+  // A double-quoted scalar supports all escapes of JSON; these characters are not printable in YAML, or control terminals.
   return toJson(value).replace(/[\ufffe\uffff]/g, (c) => `\\u${c.charCodeAt(0).toString(16)}`);
 }

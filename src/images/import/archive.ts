@@ -11,7 +11,7 @@ export type Archive = {
   file(name: string): Promise<ByteSource | undefined>;
 };
 
-/** The kind of a user's path: a tar or a directory of files that describe an image, or another tar. */
+/** A tar with the positions of its files, some of which show what kind of image it is. */
 export type TarIndex = { source: ByteSource; compressed: boolean; files: ReadonlyMap<string, { at: number; sizeBytes: number }> };
 
 /** @param directory absolute */
