@@ -2,38 +2,38 @@ import { Resolver } from 'node:dns/promises';
 import { createDnsServer, type DnsServer } from '../dns/server.ts';
 import type { FrontPorts, HttpFront, Look } from '../http/front.ts';
 
-/** `.vm` names; changes are answered from the next query on. */
+/** `.vm` names; changes take effect from the next query on. */
 export type NamePort = {
-  /** Settles when the name works everywhere. */
+  /** Settles once the name works everywhere. */
   set(name: string, address: string): Promise<void>;
   remove(name: string): void;
-  /** What of the VM at this address can be reached, for those who know it by name alone. */
+  /** What of the VM at this address is reachable by name alone. */
   setPorts(address: string, ports: readonly ReachablePort[]): void;
-  /** Asks as a program would. @returns what is answered; undefined when names are not served at all */
+  /** Asks like a program. @returns the answer; undefined if names are not served at all */
   ask(name: string): Promise<{ address: string | null } | undefined>;
 };
 
-/** A TCP port of a guest, and the one that leads to it. */
+/** A TCP port of a guest, and the host's port that leads to it. */
 export type ReachablePort = { guestPort: number; hostPort: number };
 
 export type Listening = { listening: boolean; problem: string | null };
 
-/** The names of running VMs, and who answers for them. The daemon works without either when its port is taken. */
+/** The names of running VMs, served by DNS and HTTP. The daemon works without either if its port is taken. */
 export type Names = NamePort & {
-  /** @param look how it is with VMs that do not run */
+  /** @param look returns the state of VMs that do not run */
   start(look: Look): Promise<void>;
   stop(): Promise<void>;
   state(): { dns: Listening; http: Listening };
-  /** @returns at which ports the VM of this address is reached over HTTP by name */
+  /** @returns the ports on which the HTTP front serves the VM of this address by name */
   httpPortsOf(address: string): FrontPorts;
 };
 
 const ASK_TIMEOUT_MS = 1000;
 
-/** How soon a port that was taken is tried again. */
+/** How soon to try again for a port that was taken. */
 const RETRY_MS = 10_000;
 
-/** @param front undefined when it is switched off */
+/** @param front undefined if it is switched off */
 type NamesSettings = { enabled: boolean; address: string; port: number };
 type Log = Record<'info' | 'warn' | 'error', (facts: Record<string, unknown>, message: string) => void>;
 
@@ -87,7 +87,7 @@ export function createNames(config: NamesSettings, front: HttpFront | undefined,
   };
 }
 
-/** Starts something that needs a port, and tries again as long as it is another's. @param off why it is not to be started */
+/** Starts a service that needs a port, and retries while the port is taken. @param off the reason not to start it */
 function createKeeper(off: string | undefined, complaint: string, log: Log, start: () => Promise<void>) {
   let problem: string | null = off ?? null;
   let listening = false;

@@ -7,17 +7,17 @@ import type { SetupStep } from './steps.ts';
 import { HELPER_PATH, helperConfig, SERVICE_UNIT, serviceUnit, SOCKET_UNIT, socketUnit, unitPath } from './units.ts';
 
 export type InstallOptions = {
-  /** The built banger-helper, which is copied: nobody but root may change what root runs. */
+  /** The built banger-helper, which is copied: only root may change programs that root runs. */
   helper: Uint8Array;
   uids: readonly number[];
-  /** firecracker and jailer of one version, when VMs are to be jailed. */
+  /** firecracker and jailer of one version, for VMs in jails. */
   jailPrograms?: { firecracker: Uint8Array; jailer: Uint8Array };
   withSystemd: boolean;
 };
 
-/** @returns what has to be so that the helper answers these users */
+/** @returns the steps after which the helper serves these users */
 export function installSteps(machine: SetupMachine, options: InstallOptions): SetupStep[] {
-  // A helper that runs goes on with the old program until it is started again.
+  // A running helper keeps its old program until it is restarted.
   let isProgramNew = false;
   const file = (path: string, content: string | Uint8Array, mode: number): SetupStep => ({
     title: path,
@@ -75,7 +75,7 @@ export function installSteps(machine: SetupMachine, options: InstallOptions): Se
 }
 
 /**
- * Reads the helper that belongs to this program: beside it in a checkout and in an installed package.
+ * Reads the helper of this program: beside it in a checkout and in an installed package.
  * @throws PREREQUISITE_MISSING
  */
 export async function readBuiltHelper(programPath: string): Promise<Uint8Array> {
@@ -92,8 +92,8 @@ export async function readBuiltHelper(programPath: string): Promise<Uint8Array> 
 }
 
 /**
- * Turns what --user says into numbers.
- * @throws INVALID_INPUT for a name that this host does not know, and for root, who needs no entry
+ * Turns the value of --user into numbers.
+ * @throws INVALID_INPUT for a name that this host does not know, and for root, which needs no entry
  */
 export async function resolveUsers(machine: SetupMachine, named: readonly string[]): Promise<number[]> {
   const uids = [];
@@ -120,8 +120,8 @@ async function lookUp(machine: SetupMachine, name: string): Promise<string> {
 const PT_INTERP = 3;
 
 /**
- * Reads the programs that jails need.
- * @throws USAGE when only one is named, PREREQUISITE_MISSING when one cannot be read, is no program, or cannot run in a jail
+ * Reads the programs for jails.
+ * @throws USAGE if only one is named, PREREQUISITE_MISSING if one is unreadable, is no program, or cannot run in a jail
  */
 export async function readJailPrograms(paths: {
   firecracker?: string | undefined;
@@ -139,7 +139,7 @@ export async function readJailPrograms(paths: {
   });
 }
 
-/** @param elf an ELF64 file (elf(5)), little-endian @returns whether something else has to load it, as it is with shared libraries */
+/** @param elf an ELF64 file (elf(5)), little-endian @returns whether it needs a loader for shared libraries */
 function hasInterpreter(elf: Buffer): boolean {
   if (elf.length < 64) return false;
   const [tableAt, entryBytes, count] = [Number(elf.readBigUInt64LE(32)), elf.readUInt16LE(54), elf.readUInt16LE(56)];

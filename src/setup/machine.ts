@@ -1,4 +1,4 @@
-// The machine that setup changes. Everything below is below `root`, so that tests can hand in a directory of their own.
+// The machine that setup changes. All paths are below `root`, so that tests can pass a directory of their own.
 import { lstat, mkdir, readdir, readFile, rm, rmdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { exists, readIfThere, writeFileAtomic } from '../host/files.ts';
@@ -7,7 +7,7 @@ import { BangerError } from '../model/errors.ts';
 
 export type SetupMachine = ReturnType<typeof setupMachine>;
 
-/** @param execute runs a command; the real one unless a test says otherwise */
+/** @param execute runs a command; tests replace the real one */
 export function setupMachine(root = '', execute: (argv: readonly string[]) => Promise<Pick<CommandOutcome, 'stdout'>> = run) {
   const at = (path: string): string => join(root, path);
   const succeeds = async (argv: readonly string[]): Promise<boolean> => {
@@ -24,7 +24,7 @@ export function setupMachine(root = '', execute: (argv: readonly string[]) => Pr
     hasSystemd: () => exists(at('/run/systemd/system')),
     read: (path: string) => readIfThere(at(path)),
     exists: (path: string) => exists(at(path)),
-    /** @returns what is in a directory; nothing when there is none */
+    /** @returns the content of a directory; nothing if there is none */
     names: (path: string): Promise<string[]> => readdir(at(path)).catch(() => []),
     succeeds,
     /** @throws COMMAND_FAILED */
@@ -36,7 +36,7 @@ export function setupMachine(root = '', execute: (argv: readonly string[]) => Pr
         throw new BangerError('COMMAND_FAILED', error.message, { remedy: argv.join(' '), cause: error });
       }
     },
-    /** @returns whether the file holds exactly this, belongs to this user and nobody else may write it */
+    /** @returns whether the file has exactly this content, belongs to this user, and nobody else may write it */
     async holds(path: string, content: Uint8Array, mode: number): Promise<boolean> {
       if (!(await exists(at(path)))) return false;
       const { mode: present, uid } = await lstat(at(path));
@@ -48,12 +48,12 @@ export function setupMachine(root = '', execute: (argv: readonly string[]) => Pr
       await writeFileAtomic(at(path), content, mode);
     },
     remove: (path: string) => rm(at(path), { recursive: true, force: true }),
-    /** A directory that holds something of others stays. */
+    /** A directory that contains other files stays. */
     removeEmpty: (path: string) => rmdir(at(path)).catch(() => undefined),
   };
 }
 
-/** Whoever can write the directory of a program can put another one in its place. */
+/** Anyone who can write the directory of a program can replace the program. */
 async function refuseWritable(directory: string): Promise<void> {
   const { mode, uid } = await lstat(directory);
   if ((mode & 0o022) === 0 && uid === process.getuid?.()) return;

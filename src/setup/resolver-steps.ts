@@ -4,7 +4,7 @@ import type { SetupStep } from './steps.ts';
 
 const FILE_MODE = 0o644;
 
-/** Tells a resolver to ask banger for .vm; one step, so that a file is never left unread. */
+/** Makes a resolver ask banger for .vm. It is one step, so that the resolver always reads a new file. */
 export function dnsSetupStep(machine: SetupMachine, kind: ResolverKind, server: ServerAddress): SetupStep {
   const { file, content, reload } = RESOLVERS[kind];
   return {
@@ -17,7 +17,7 @@ export function dnsSetupStep(machine: SetupMachine, kind: ResolverKind, server: 
   };
 }
 
-/** Takes it back; nothing else of the resolver is touched. */
+/** Undoes it; nothing else of the resolver changes. */
 export function dnsRemoveStep(machine: SetupMachine, kind: ResolverKind): SetupStep {
   const { file, reload } = RESOLVERS[kind];
   return {

@@ -1,16 +1,16 @@
-// Which resolver of this machine is to ask banger for names under .vm, and what it is told. Reads only; resolver-steps.ts writes.
+// Finds the resolver of this machine that must ask banger for names under .vm, and its configuration. Only reads; resolver-steps.ts writes.
 import { BangerError } from '../model/errors.ts';
 import type { SetupMachine } from './machine.ts';
 
 export type ResolverKind = 'systemd-resolved' | 'networkmanager' | 'dnsmasq';
 export const RESOLVER_KINDS: readonly ResolverKind[] = ['systemd-resolved', 'networkmanager', 'dnsmasq'];
 
-/** A resolver that can be told to ask another server for one domain. */
+/** A resolver that can ask another server for one domain. */
 export type Resolver = {
-  /** A file of banger's own, read by the resolver beside all others. */
+  /** A file of banger's own, which the resolver reads in addition to its others. */
   file: string;
   content(server: ServerAddress): string;
-  /** Makes it read the file; run when the file came, changed or went. */
+  /** Makes it read the file; run after the file was added, changed or removed. */
   reload: readonly string[];
 };
 
@@ -18,18 +18,18 @@ export type Resolver = {
 export type ServerAddress = { address: string; port: number };
 
 const HEADER = '# Written by `banger dns setup`; `banger dns remove` takes it away.';
-/** Of the loopback addresses that VMs have, model/network.ts. */
+/** The loopback addresses of VMs, model/network.ts. */
 const REVERSE_NETWORK = '127.213.0.0/16';
 
 const dnsmasqLines = ({ address, port }: ServerAddress): string =>
-  // The last line lets names lead to loopback where stop-dns-rebind is set (dnsmasq(8)).
+  // The last line lets names resolve to loopback if stop-dns-rebind is set (dnsmasq(8)).
   [HEADER, `server=/vm/${address}#${port}`, `rev-server=${REVERSE_NETWORK},${address}#${port}`, 'rebind-domain-ok=/vm/', ''].join('\n');
 
 export const RESOLVERS: Readonly<Record<ResolverKind, Resolver>> = {
   'systemd-resolved': {
     file: '/etc/systemd/resolved.conf.d/banger.conf',
-    // `~` makes the server one for this domain alone (resolved.conf(5)); the port may be given since systemd 246. Reverse names of
-    // 127.0.0.0/8 it makes up itself, as localhost.
+    // `~` makes the server one for this domain only (resolved.conf(5)); systemd 246 and later accept the port. systemd-resolved itself
+    // answers reverse lookups in 127.0.0.0/8, with localhost.
     content: ({ address, port }) =>
       [HEADER, '[Resolve]', `DNS=${address.includes(':') ? `[${address}]` : address}:${port}`, 'Domains=~vm', ''].join('\n'),
     reload: ['systemctl', 'restart', 'systemd-resolved.service'],
@@ -37,16 +37,16 @@ export const RESOLVERS: Readonly<Record<ResolverKind, Resolver>> = {
   networkmanager: {
     file: '/etc/NetworkManager/dnsmasq.d/banger.conf',
     content: dnsmasqLines,
-    // Only this starts NetworkManager's own dnsmasq anew (nmcli(1), general reload).
+    // Only this restarts NetworkManager's own dnsmasq (nmcli(1), general reload).
     reload: ['nmcli', 'general', 'reload', 'dns-full'],
   },
   dnsmasq: { file: '/etc/dnsmasq.d/banger.conf', content: dnsmasqLines, reload: ['systemctl', 'restart', 'dnsmasq.service'] },
 };
 
-/** What this machine resolves names with. */
+/** How this machine resolves names. */
 export type FoundResolver = { kind: ResolverKind | 'none'; because: string };
 
-/** @returns the resolver that programs of this machine ask, as far as it can be told things */
+/** @returns the resolver that programs of this machine ask, if it is configurable */
 export async function findResolver(machine: SetupMachine): Promise<FoundResolver> {
   const servers = nameservers((await machine.read('/etc/resolv.conf')) ?? '');
   const switches = /^hosts:.*\bresolve\b/m.test((await machine.read('/etc/nsswitch.conf')) ?? '');
@@ -92,8 +92,8 @@ export async function installedResolvers(
 }
 
 /**
- * Global servers of systemd-resolved are asked for everything that any of them is for, so ours and another would mix.
- * @throws WRONG_STATE naming the file; and for a file of somebody else's at our place
+ * systemd-resolved asks each of its global servers about every global domain, so banger's and another server would mix.
+ * @throws WRONG_STATE with the file; also for a foreign file at banger's path
  */
 export async function refuseConflicts(machine: SetupMachine, kind: ResolverKind): Promise<void> {
   const { file } = RESOLVERS[kind];
@@ -114,7 +114,7 @@ export async function refuseConflicts(machine: SetupMachine, kind: ResolverKind)
   }
 }
 
-/** @returns what a person can do where no resolver can be told anything */
+/** @returns what a user can do if no resolver is configurable */
 export function adviceWithoutResolver({ address, port }: ServerAddress): string[] {
   return [
     'Nothing can be set up: a plain /etc/resolv.conf sends every name to the same servers. Any of these helps:',

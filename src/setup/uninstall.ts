@@ -8,12 +8,12 @@ import { HELPER_PATH, SERVICE_UNIT, SOCKET_PATH, SOCKET_UNIT, unitPath } from '.
 const RECORD_PATH = `${HELPER_RUN_DIRECTORY}/record`;
 const ANSWER_TIMEOUT_MS = 20_000;
 
-/** Sends one request to the helper. @returns why it was not done, or undefined */
+/** Sends one request to the helper. @returns why it failed, or undefined */
 export type AskHelper = (request: string) => Promise<string | undefined>;
 
 /**
- * @returns what has to be so that nothing of setup is left
- * @throws (when run) BUSY while VMs have something from the helper
+ * @returns the steps after which nothing of setup is left
+ * @throws (when run) BUSY while VMs use something of the helper
  */
 export function uninstallSteps(machine: SetupMachine, withSystemd: boolean, ask: AskHelper = askHelper): SetupStep[] {
   const objects = async (): Promise<string[]> => ((await machine.read(RECORD_PATH)) ?? '').split('\n').filter((line) => line !== '');

@@ -1,23 +1,23 @@
-// What setup writes, as text. Pure.
+// The files that setup writes, as text. Pure.
 import { HELPER_RUN_DIRECTORY } from '../model/root-helper.ts';
 
-/** Of the administrator's own tree, like everything that did not come with a package of the distribution. */
+/** In the administrator's own tree, like everything that does not come with a package of the distribution. */
 export const HELPER_PATH = '/usr/local/lib/banger-helper';
 export const SOCKET_PATH = `${HELPER_RUN_DIRECTORY}/helper.sock`;
 export const SOCKET_UNIT = 'banger-helper.socket';
 export const SERVICE_UNIT = 'banger-helper.service';
 
-/** @returns where the administrator's units are (systemd.unit(5)) */
+/** @returns the directory of the administrator's units (systemd.unit(5)) */
 export function unitPath(name: string): string {
   return `/etc/systemd/system/${name}`;
 }
 
-/** @returns what a person does on a host without systemd */
+/** @returns what a user does on a host without systemd */
 export function foregroundHint(): string {
   return `there is no systemd here: keep this running as root, by your own service manager: ${HELPER_PATH} serve ${SOCKET_PATH}`;
 }
 
-/** Anybody may connect; the helper asks the kernel who it is, and its configuration whether that user may. */
+/** Anyone may connect: the helper asks the kernel for the user, and its configuration lists those who may use it. */
 export function socketUnit(): string {
   return `[Unit]
 Description=Socket of banger's root helper
@@ -33,7 +33,7 @@ WantedBy=sockets.target
 `;
 }
 
-/** systemd.exec(5) and systemd.resource-control(5). What is missing from the usual list is missing for the reason beside it. */
+/** systemd.exec(5) and systemd.resource-control(5). Each usual restriction that is missing has its reason beside it. */
 export function serviceUnit(): string {
   return `[Unit]
 Description=banger's root helper: networks, disks and jails of virtual machines
@@ -78,8 +78,8 @@ SystemCallErrorNumber=EPERM
 const CONFIG_HEAD = '# Who may use banger-helper, and with what. `sudo banger setup --user NAME` adds a user.';
 
 /**
- * Lets users in, and keeps every line that is there: an administrator's own, and users let in before.
- * @param present the configuration as it is; undefined when there is none
+ * Lets users in, and keeps every existing line: the administrator's own, and users that were let in before.
+ * @param present the existing configuration; undefined if there is none
  */
 export function helperConfig(present: string | undefined, uids: readonly number[]): string {
   const lines = present?.trimEnd().split('\n') ?? [CONFIG_HEAD];

@@ -8,16 +8,16 @@ import { MIGRATIONS } from './migrations.ts';
 const BUSY_TIMEOUT_MS = 2000;
 
 /**
- * Room that the log and the database keep to themselves: when everything else is full, VMs can still be stopped and deleted.
- * The log is started anew when it has this many pages of 4 KiB, before it needs more.
+ * Space that the log and the database reserve for themselves, so that VMs can still be stopped and deleted when the disk is full. The log
+ * starts over when it has this many pages of 4 KiB, before it needs more.
  */
 const RESERVED_BYTES = 1024 ** 2;
 const LOG_PAGES = 200;
 
 /**
  * Opens the state database, with every per-connection setting and all migrations applied.
- * The database is held exclusively: a second daemon cannot open it.
- * @throws DATABASE_NEWER, DATABASE_CORRUPT (file left as it is), DAEMON_RUNNING (held by another process)
+ * The database is locked exclusively: a second daemon cannot open it.
+ * @throws DATABASE_NEWER, DATABASE_CORRUPT (the file stays as it is), DAEMON_RUNNING (another process has locked it)
  */
 export function openDatabase(path: string, migrations: readonly string[] = MIGRATIONS): DatabaseSync {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
@@ -47,7 +47,7 @@ function openFile(path: string): DatabaseSync {
   let database: DatabaseSync | undefined;
   try {
     database = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS, enableForeignKeyConstraints: true });
-    // Exclusive before WAL: then no shared-memory file is needed and the lock is kept for the daemon's life.
+    // Exclusive before WAL: this needs no shared-memory file, and keeps the lock for the daemon's life.
     database.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;');
     database.exec('PRAGMA temp_store = MEMORY; PRAGMA cell_size_check = ON; BEGIN IMMEDIATE; COMMIT;');
     const check = database.prepare('PRAGMA quick_check(1)').get() as { quick_check: string };
@@ -66,14 +66,14 @@ function reserveRoom(database: DatabaseSync, path: string): void {
     reservePages(database, path);
     reserveLog(`${path}-wal`);
   } catch (error) {
-    // On a disk that is full already there is nothing to keep.
+    // On a full disk there is no space to reserve.
     const { code, errcode } = error as { code?: string; errcode?: number };
     if (errcode !== SQLITE_FULL && code !== 'ENOSPC' && code !== 'EDQUOT') throw error;
     if (database.isTransaction) database.exec('ROLLBACK');
   }
 }
 
-/** Pages that were written once and freed stay with the database. Not on a disk so full that they would take what the log needs. */
+/** Pages that were written once and freed stay in the database. Skipped on a disk so full that they would take the log's space. */
 function reservePages(database: DatabaseSync, path: string): void {
   const { freelist_count: freePages } = database.prepare('PRAGMA freelist_count').get() as { freelist_count: number };
   const { bavail, bsize } = statfsSync(dirname(path));
@@ -82,7 +82,7 @@ function reservePages(database: DatabaseSync, path: string): void {
   database.exec('DROP TABLE reserved; PRAGMA wal_checkpoint(RESTART)');
 }
 
-/** Zeros at the end of a log are no frames of it (https://sqlite.org/fileformat2.html, 4.1), and are written over one day. */
+/** Zeros at the end of a log are no frames of it (https://sqlite.org/fileformat2.html, 4.1); later frames overwrite them. */
 function reserveLog(path: string): void {
   const log = openSync(path, 'r+');
   try {

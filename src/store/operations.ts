@@ -5,14 +5,14 @@ import type { OperationRecord, OperationState, StoredEvent } from '../model/oper
 /** How many ended operations are kept for `operation list` and late watchers. */
 const KEPT_OPERATIONS = 200;
 
-/** The operation log: what was begun, which steps ran, how it ended. */
+/** The operation log: the operations, their steps, and how they ended. */
 export type OperationStore = ReturnType<typeof createOperationStore>;
 
 /** @param database opened by openDatabase */
 export function createOperationStore(database: DatabaseSync) {
   const insert = database.prepare('INSERT INTO operations (id, verb, vm_id, vm_name, state, created_at) VALUES (?, ?, ?, ?, ?, ?)');
   const end = database.prepare('UPDATE operations SET state = ?, ended_at = ?, error = ? WHERE id = ?');
-  // By rowid, which only grows: a clock that is set back must not make the newest operation look like the oldest.
+  // By rowid, which only grows: after the clock is set back, the newest operation must not look like the oldest.
   const selectAll = database.prepare('SELECT * FROM operations ORDER BY rowid DESC');
   const selectOne = database.prepare('SELECT * FROM operations WHERE id = ?');
   const selectRunning = database.prepare("SELECT * FROM operations WHERE state = 'running' ORDER BY rowid");
@@ -25,7 +25,7 @@ export function createOperationStore(database: DatabaseSync) {
     insert(o: OperationRecord): void {
       insert.run(o.id, o.verb, o.vmId, o.vmName, o.state, o.createdAt);
     },
-    /** The end is what users act on, so it alone waits for the disk; it takes all earlier commits with it. */
+    /** Users act on the end, so only this write waits for the disk; it makes all earlier commits durable. */
     end(id: string, state: OperationState, endedAt: string, error: ErrorBody | null): void {
       database.exec('PRAGMA synchronous = FULL');
       end.run(state, endedAt, error === null ? null : JSON.stringify(error), id);
@@ -37,7 +37,7 @@ export function createOperationStore(database: DatabaseSync) {
       const row = selectOne.get(id);
       return row === undefined ? undefined : toOperation(row);
     },
-    /** Those that a dead daemon left unfinished, oldest first. */
+    /** Operations that a dead daemon left unfinished, oldest first. */
     running: (): OperationRecord[] => selectRunning.all().map((row) => toOperation(row)),
     appendEvent(operationId: string, event: StoredEvent): void {
       insertEvent.run(operationId, event.seq, JSON.stringify(event));

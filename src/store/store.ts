@@ -4,13 +4,13 @@ import { createOperationStore } from './operations.ts';
 import { createVmManifests, type ManifestPlaces } from './vm-manifests.ts';
 import { createVmStore } from './vms.ts';
 
-/** Everything that must survive the daemon. */
+/** All data that must survive the daemon. */
 export type Store = ReturnType<typeof openStore>;
 
 /**
  * @param path of the SQLite file, or ':memory:'
- * @param places where each VM's record is kept once more, beside its disks; nowhere by default
- * @throws what openDatabase throws
+ * @param places where to write each VM's manifest, beside its disks; nowhere by default
+ * @throws the errors of openDatabase
  */
 export function openStore(path: string, places?: ManifestPlaces) {
   const database = openDatabase(path);

@@ -1,4 +1,4 @@
-// Every VM's record once more, as vm.json beside its disks: from it VMs come back when the database is lost.
+// A copy of every VM's record, as vm.json beside its disks. banger restores VMs from it if the database is lost.
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
@@ -8,13 +8,13 @@ import type { Vm } from '../model/vm.ts';
 import type { ImageStore } from './images.ts';
 import { forwardsSchema, labelsSchema, runtimeSchema, specSchema } from './vm-schema.ts';
 
-/** What a manifest tells: the VM, and the image that it boots from. */
+/** The content of a manifest: the VM, and the image from which it boots. */
 export type VmManifest = { vm: Vm; image: Image | null };
 
 export type ManifestPlaces = {
-  /** Absolute path of a VM's manifest; while its directory does not exist there is none. */
+  /** Absolute path of a VM's manifest, which is not written while its directory does not exist. */
   pathOf(vm: { id: string }): string;
-  /** Told when one could not be written, as on a full disk. The next change of the VM, or the next daemon, tries again. */
+  /** Gets the error if one could not be written, as on a full disk. The next change of the VM, or the next daemon, tries again. */
   onUnwritten(vm: Vm, error: unknown): void;
 };
 
@@ -23,8 +23,8 @@ export type VmManifests = ReturnType<typeof createVmManifests>;
 const FORMAT_VERSION = 1;
 
 /**
- * What is of no use to a VM that comes back (its last use, its last error) is left out: it changes often, and each manifest
- * is as old as the last change of anything else.
+ * Leaves out what a restored VM does not need (its last use, its last error): it changes often, and a manifest is only written when
+ * anything else changes.
  */
 const manifestSchema = z.object({
   formatVersion: z.literal(FORMAT_VERSION),
@@ -41,7 +41,7 @@ const manifestSchema = z.object({
   sshHostKey: z.string().nullable(),
   forwards: forwardsSchema.default([]),
   labels: labelsSchema.default({}),
-  // Its form is the image store's affair; it is only kept.
+  // The image store defines its form; the manifest only contains it.
   image: z.looseObject({ id: z.string(), name: z.string(), kernelPath: z.string(), rootfsPath: z.string() }).nullable(),
 });
 
@@ -55,7 +55,7 @@ function keptOf(vm: Vm): Omit<Vm, 'lastUsedAt' | 'lastError'> {
   return kept;
 }
 
-/** @returns what the text of a manifest tells, or undefined when it is none that this version knows */
+/** @returns the content of a manifest, or undefined if this version cannot read it */
 export function parseManifest(text: string): VmManifest | undefined {
   try {
     const { formatVersion: _version, image, ...kept } = manifestSchema.parse(JSON.parse(text));
@@ -65,11 +65,11 @@ export function parseManifest(text: string): VmManifest | undefined {
   }
 }
 
-/** @param images whose records manifests hold as well */
+/** @param images whose records manifests also contain */
 export function createVmManifests(images: Pick<ImageStore, 'find'>, places?: ManifestPlaces) {
   const textOf = (vm: Vm): string => renderManifest({ vm, image: images.find(vm.imageId) ?? null });
 
-  /** Whole or not at all for whoever reads it. Not synced: the database is, and `heal` compares them. */
+  /** Readers see the old or the new file. Not synced: the database is synced, and `heal` compares both. */
   function write(vm: Vm, text: string): void {
     if (places === undefined) return;
     const path = places.pathOf(vm);
@@ -78,7 +78,7 @@ export function createVmManifests(images: Pick<ImageStore, 'find'>, places?: Man
       writeFileSync(partial, text, { mode: 0o600 });
       renameSync(partial, path);
     } catch (error) {
-      // No directory: it is not made yet, or removed already.
+      // The directory does not exist yet, or was removed already.
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
       rmSync(partial, { force: true });
       places.onUnwritten(vm, error);
@@ -86,11 +86,11 @@ export function createVmManifests(images: Pick<ImageStore, 'find'>, places?: Man
   }
 
   return {
-    /** Keeps the manifest up to date with the record. @param before the record as it was; undefined for a new one */
+    /** Writes the manifest if the record changed. @param before the former record; undefined for a new one */
     changed(vm: Vm, before: Vm | undefined): void {
       if (before === undefined || JSON.stringify(keptOf(vm)) !== JSON.stringify(keptOf(before))) write(vm, textOf(vm));
     },
-    /** @returns what the manifest of this id tells; undefined when there is none, or it is damaged */
+    /** @returns the content of this VM's manifest; undefined if there is none, or it is damaged */
     read(vmId: string): VmManifest | undefined {
       try {
         const manifest = parseManifest(readFileSync(places?.pathOf({ id: vmId }) ?? '', 'utf8'));
@@ -100,9 +100,8 @@ export function createVmManifests(images: Pick<ImageStore, 'find'>, places?: Man
       }
     },
     /**
-     * Writes the manifests that do not say what the records say: those that a full disk or a death left behind, and those of VMs
-     * that are older than manifests.
-     * @param find gives the record as it is when its turn comes
+     * Writes the manifests that differ from their records: after a full disk or a crash, and for VMs that are older than manifests.
+     * @param find returns the record when its turn comes
      */
     async heal(ids: readonly string[], find: (id: string) => Vm | undefined, signal: AbortSignal): Promise<void> {
       if (places === undefined) return;

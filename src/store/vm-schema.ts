@@ -1,4 +1,4 @@
-// The parts of a VM that are kept as JSON, in its row and in its manifest.
+// The parts of a VM that are stored as JSON, in its row and in its manifest.
 import { z } from 'zod';
 import { type AllSettings, allSettings, type Member } from '../model/settings/all.ts';
 import type { Setting, SwitchSetting } from '../model/settings/setting.ts';
@@ -11,7 +11,7 @@ type Stored<One extends Setting> = One extends SwitchSetting
     : z.ZodBoolean
   : z.ZodNumber;
 
-/** What was recorded is taken as it is: what may be asked for can change with the program. */
+/** Recorded values are accepted as they are: the range for new values may change with the program. */
 function storedSchema({ kind, default: byDefault }: Setting): z.ZodType {
   const schema = kind === 'switch' ? z.boolean() : z.number();
   return byDefault === null ? schema.exactOptional() : schema;

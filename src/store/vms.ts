@@ -24,7 +24,7 @@ const rowSchema = z.object({
   labels: z.string(),
 });
 
-/** Members of a VM that change after its creation; its state has a way of its own. */
+/** Members of a VM that change after its creation; the state changes only through `move`. */
 export type VmChange = Partial<
   Pick<Vm, 'name' | 'spec' | 'startedAt' | 'lastUsedAt' | 'runtime' | 'sshHostKey' | 'lastError' | 'forwards' | 'labels'>
 >;
@@ -34,12 +34,12 @@ export type VmStore = ReturnType<typeof createVmStore>;
 
 /**
  * @param database opened by openDatabase
- * @param onChange told of every VM that was inserted or changed, after that is on disk
+ * @param onChange gets every VM that was inserted or changed, once that is on disk
  */
 export function createVmStore(database: DatabaseSync, onChange: (vm: Vm, before: Vm | undefined) => void = () => undefined) {
   const { all, selectIdByName, insert, update, remove } = prepare(database);
 
-  // This process alone holds the database, so what was read once is what is there: thousands of rows are parsed at the start only.
+  // Only this process uses the database, so the cache is always valid: thousands of rows are parsed only at the start.
   let vms = new Map<string, Vm>();
   for (const row of all.all()) keep(toVm(row));
   let isSorted = true;
@@ -68,7 +68,7 @@ export function createVmStore(database: DatabaseSync, onChange: (vm: Vm, before:
       return [...vms.values()];
     },
     find,
-    /** @throws NAME_TAKEN when another VM has the name */
+    /** @throws NAME_TAKEN if another VM has the name */
     assertNameFree,
     findByName,
     networkIndexes: (): Set<number> => new Set(vms.values().map((vm) => vm.networkIndex)),
@@ -83,9 +83,9 @@ export function createVmStore(database: DatabaseSync, onChange: (vm: Vm, before:
     /** @returns the VM after the change. @throws NOT_FOUND, NAME_TAKEN */
     update: (id: string, change: VmChange): Vm => write(get(id), change),
     /**
-     * The one way for a VM into another state.
+     * The only way to change a VM's state.
      * @returns the VM after the move and the change
-     * @throws NOT_FOUND; INTERNAL when the table of states does not allow the move
+     * @throws NOT_FOUND; INTERNAL if the table of states does not allow the move
      */
     move(id: string, state: VmState, change: VmChange = {}): Vm {
       const present = get(id);
@@ -97,7 +97,7 @@ export function createVmStore(database: DatabaseSync, onChange: (vm: Vm, before:
       vms.delete(id);
       changes.tell(id);
     },
-    /** @param listener told the id of every VM that changed or was removed @returns what ends it */
+    /** @param listener gets the id of every VM that changed or was removed @returns a function that removes the listener */
     onChange: (listener: (vmId: string) => void) => changes.add(listener),
   };
 }
