@@ -4,8 +4,8 @@ import { yieldName } from '../image/names.ts';
 import type { Store } from '../../store/store.ts';
 
 /**
- * The image that a bundle is. Its id comes from what is in it, so that a rebuilt bundle is another image and VMs of the
- * old one keep their kernel and root file system.
+ * The image of a bundle. Its id follows from its content, so that a rebuilt bundle is another image, and VMs of the old one keep their
+ * kernel and root file system.
  * @param name what users call it
  */
 export function imageOfBundle(bundle: Bundle, name: string): Image {
@@ -34,8 +34,8 @@ export function imageOfBundle(bundle: Bundle, name: string): Image {
 }
 
 /**
- * The name goes to the newest bundle, unless the user has put an image of banger's care or of his own there. One whose
- * files moved keeps its id, which comes from their content.
+ * The newest bundle gets the name, unless the user has given it to a managed image or an image of their own. An image whose files moved
+ * keeps its id, because it follows from the content.
  */
 export function saveDefaultImage(store: Pick<Store, 'images' | 'vms'>, image: Image): void {
   const holder = store.images.findByName(image.name);

@@ -10,13 +10,13 @@ import type { Places } from './places.ts';
 import { imageOfBundle, saveDefaultImage } from './default-image.ts';
 import { resolveReference } from '../../model/reference.ts';
 
-/** What depends on the bundle, which may come, go and be rebuilt while the daemon runs. */
+/** What depends on the bundle, which may appear, disappear and be rebuilt while the daemon runs. */
 export type BundleParts = {
-  /** Looks at the bundle anew. @throws BUNDLE_MISSING, BUNDLE_BROKEN */
+  /** Reads the bundle again. @throws BUNDLE_MISSING, BUNDLE_BROKEN */
   refresh(): Promise<unknown>;
-  /** The same list until the bundle changes; none without a bundle. */
+  /** Returns the same list until the bundle changes; empty without a bundle. */
   networks(): readonly NetworkDriver[];
-  /** SHA-256 of the agent that new images get, hex. */
+  /** SHA-256 of the guest agent of new images, hex. */
   agentSha256(): string | undefined;
   /** Why there is no bundle. */
   missing(): BangerError;
@@ -27,14 +27,14 @@ export type BundleParts = {
 export type KnownBundle = { bundle: Bundle; networks: readonly NetworkDriver[] };
 
 /**
- * @param known is kept up to date, for drivers that take programs from the bundle
- * @returns the parts of the bundle that there is; without one they refuse, and say how to get one
+ * @param known is updated, for drivers that use programs of the bundle
+ * @returns the parts of the present bundle; without one they throw, and say how to get one
  */
 export async function bundleParts(context: {
   host: Host;
   store: Store;
   stateDirectory: string;
-  /** Name or id of the image of VMs whose user names none. */
+  /** Name or id of the image of new VMs, if the user names none. */
   defaultImage: string;
   warn(message: string, facts: Record<string, unknown>): void;
   places: Places;
@@ -50,7 +50,7 @@ export async function bundleParts(context: {
     saveDefaultImage(store, imageOfBundle(bundle, 'default'));
   }
 
-  /** @returns whether others learn something new by it; what cannot be written, as on a full disk, hinders nothing here */
+  /** @returns whether the lease changed; if it cannot be written, as on a full disk, the work here continues */
   async function lease(bundle: Bundle): Promise<boolean> {
     const files = neededFiles(bundle, store.images.list());
     return keepLease(bundle.directory, { stateDirectory, files }, host).catch((err: unknown) => {
@@ -63,7 +63,7 @@ export async function bundleParts(context: {
     for (let isNews = true; isNews;) {
       const bundle = await findBundle(places.bundle, host);
       take(bundle);
-      // Who swept files of it before they were leased has made another bundle, which is found then.
+      // If another daemon removed files of it before the lease, it had made another bundle, which the next pass finds.
       isNews = await lease(bundle);
     }
   }
@@ -87,7 +87,7 @@ export async function bundleParts(context: {
   };
 }
 
-/** @returns names in the bundle's directory: those of the bundle, and those of former ones that images still have */
+/** @returns names in the bundle's directory: those of the bundle, and those of former bundles that images still use */
 function neededFiles({ directory, manifest }: Bundle, images: readonly Image[]): string[] {
   const names = Object.values(manifest.files).flatMap((file) => file?.path ?? []);
   const ofImages = images.flatMap(filesOf).filter((path) => dirname(path) === directory);
@@ -96,7 +96,7 @@ function neededFiles({ directory, manifest }: Bundle, images: readonly Image[]):
 
 const NO_NETWORKS: readonly NetworkDriver[] = [];
 
-/** A part that was added later leaves the time of the build as it was. */
+/** A part that was added later does not change the build's time. */
 function isSame(one: Bundle, other: Bundle): boolean {
   return one.directory === other.directory && JSON.stringify(one.manifest) === JSON.stringify(other.manifest);
 }

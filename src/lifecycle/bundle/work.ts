@@ -19,26 +19,26 @@ import { filesOf, type Image } from '../../model/image.ts';
 import type { Places } from './places.ts';
 import { given } from '../../lib/given.ts';
 
-/** Where a packaged bundle is: its runtime-bundle.toml, and what that file must be. */
+/** The address of a packaged bundle's runtime-bundle.toml, and its checksum. */
 export type BundleSource = { manifestUrl: string; manifestSha256?: string };
 
 /** The `bundle` commands of the daemon. */
 export type BundleWork = {
-  /** Never fails for a bundle that is missing or broken. */
+  /** Never throws for a missing or broken bundle. */
   status(): Promise<BundleStatus>;
-  /** Of the bundle that there is, broken or not. */
+  /** The present bundle, valid or not. */
   directory(): Promise<string | null>;
   /** @param options.programs absolute paths, copied into the bundle */
   build(options: { force: boolean; programs?: ProgramPaths }): OperationRecord;
   /** @param release default: the pinned one */
   fetchFirecracker(release?: { url: string; sha256: string }): OperationRecord;
-  /** @param source default: the installation's. @throws UNSUPPORTED when it has none */
+  /** @param source default: the installation's. @throws UNSUPPORTED if it has none */
   fetch(source?: BundleSource): OperationRecord;
   /** @param options.path absolute, of the archive */
   package(options: { path: string; url?: string }): OperationRecord;
 };
 
-/** Keeps all that the tools of an operation print. */
+/** Keeps all output of an operation's tools. */
 export type OutputLog = { path: string; write(line: string): void; close(): void };
 
 type WorkContext = {
@@ -47,7 +47,7 @@ type WorkContext = {
   openOutputLog: (operationId: string) => Promise<OutputLog>;
   operations: Operations;
   onBuilt: () => Promise<unknown>;
-  /** Images that have records; their files are needed. */
+  /** Images with records; their files are needed. */
   images: () => Image[];
 };
 
@@ -140,7 +140,7 @@ async function fetchWhole(context: WorkContext, source: BundleSource, operation:
   await sweep(context, superseded);
 }
 
-/** Removes files of former bundles that neither an image of this daemon needs nor another daemon. */
+/** Removes files of former bundles that neither an image of this daemon nor another daemon needs. */
 async function sweep({ images, places, host }: WorkContext, superseded: readonly string[]): Promise<void> {
   const leased = await leasedFiles(places.buildDirectory, host).catch(() => undefined);
   if (leased === undefined) return;
@@ -148,7 +148,7 @@ async function sweep({ images, places, host }: WorkContext, superseded: readonly
   for (const path of superseded) if (!needed.has(path) && !leased.has(basename(path))) await host.removeTree(path);
 }
 
-/** @throws UNSUPPORTED when the package brings none */
+/** @throws UNSUPPORTED if the package contains none */
 function manifestOfPackage(packageRoot: string): string {
   const path = join(packageRoot, PACKAGE_MANIFEST_NAME);
   if (existsSync(path)) return pathToFileURL(path).href;
@@ -157,7 +157,7 @@ function manifestOfPackage(packageRoot: string): string {
   });
 }
 
-/** @throws UNSUPPORTED where there is no pin */
+/** @throws UNSUPPORTED if there is no pinned release */
 async function pinnedRelease(sourceRoot: string | null, host: Host): Promise<Release> {
   const path = sourceRoot === null ? RELEASE_PIN : join(sourceRoot, RELEASE_PIN);
   const text = sourceRoot === null ? undefined : await host.readIfThere(path);
@@ -165,7 +165,7 @@ async function pinnedRelease(sourceRoot: string | null, host: Host): Promise<Rel
   throw new BangerError('UNSUPPORTED', `this installation lacks ${RELEASE_PIN}`, { remedy: 'give --url and --sha256' });
 }
 
-/** Tells the operation of stages that only say when they begin. */
+/** Reports stages that only signal their start to the operation. */
 function stagesOf({ journal, progress }: OperationHandle) {
   let present: string | undefined;
   let startedAt = 0;

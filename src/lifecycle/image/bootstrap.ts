@@ -20,8 +20,8 @@ import { cleanStep, ownScriptSteps, runScript, systemStep } from './provision.ts
 type Bootstrap = { distribution: Distribution; request: BuildRequest; names: readonly string[]; rootfsBytes: number };
 
 /**
- * Makes an image of a distribution from its packages alone: they are fetched and put together on the host, and configured by
- * their own scripts in a temporary VM that boots their kernel.
+ * Makes an image of a distribution from its packages alone: the host downloads and assembles them, and their own scripts configure them in
+ * a temporary VM that boots their kernel.
  * @throws before anything exists: INVALID_INPUT, NAME_TAKEN, NO_SPACE, PREREQUISITE_MISSING, BUNDLE_MISSING, UNSUPPORTED
  */
 export async function bootstrapImage(
@@ -54,7 +54,7 @@ function refuseSteps({ only, skip, distribution }: BuildRequest): void {
   });
 }
 
-/** The new image as its VM boots it for the first time: with the agent as first program, as its init is not configured yet. */
+/** The new image for the first boot of its VM: with the guest agent as first program, because its init is not configured yet. */
 function rawImage(
   {
     images: { pathsOf: imagePathsOf },

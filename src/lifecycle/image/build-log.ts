@@ -1,9 +1,9 @@
 import type { LifecycleServices } from '../../context/services.ts';
 
-/** The whole of what a build said, in a file; lines come in the order in which they were given. */
+/** The whole output of a build, in a file; lines keep their order. */
 export type BuildLog = { line(text: string): void; written(): Promise<void> };
 
-/** A log is a help and no result: a disk that cannot take it is told by the step that needs the room. */
+/** The log only helps people: if the disk is full, the step that needs the space reports it. */
 export function openBuildLog({ world: { files } }: Pick<LifecycleServices, 'world'>, path: string): BuildLog {
   let pending: string[] = [];
   let writing: Promise<void> | undefined;

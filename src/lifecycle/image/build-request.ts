@@ -5,11 +5,11 @@ export type BuildRequest = {
   name: string;
   /** Name or id; default: the default image, or one of the distribution. */
   from?: string | undefined;
-  /** Beginning of the distribution that the base must be of; or one that is built from its own packages. */
+  /** The beginning of the base's distribution; or a distribution that is built from its own packages. */
   distribution?: string | undefined;
-  /** Of the root file system; default: what new VMs get. */
+  /** Of the root file system; default: as for new VMs. */
   sizeBytes?: number | undefined;
-  /** In place of the packages that banger's own list names. */
+  /** Instead of the packages in banger's own list. */
   packages?: { path: string; names: string[] } | undefined;
   script?: { path: string; text: string } | undefined;
   /** Names of provisioning steps. */
@@ -20,5 +20,5 @@ export type BuildRequest = {
   hostProxy?: boolean | undefined;
 };
 
-/** A request, understood. */
+/** A validated request. */
 export type Build = { request: BuildRequest; base: Image; steps: ProvisionStep[]; packages: string[]; rootfsBytes: number };

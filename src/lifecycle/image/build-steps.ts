@@ -11,7 +11,7 @@ import type { ImageContext, ImageFacts } from './managed.ts';
 import { provisionSteps } from './provision.ts';
 import { given } from '../../lib/given.ts';
 
-/** Left free in the seed of work disks, so that it can be mounted and written to as it is. */
+/** Free space in the seed of work disks, so that it can be mounted and written to without growing. */
 const SEED_SPARE_BYTES = 64 * 1024 ** 2;
 
 /** @param work.builder the temporary VM, made when the first step begins */
@@ -30,7 +30,7 @@ export function buildSteps(
   ];
 }
 
-/** Ends the VM, and makes its disks those of the image. */
+/** Ends the VM, and turns its disks into the image's. */
 export function endSteps(builder: () => Builder): Step<ImageContext>[] {
   return [
     untrustStep(builder),
@@ -40,7 +40,7 @@ export function endSteps(builder: () => Builder): Step<ImageContext>[] {
   ];
 }
 
-/** The log stays whatever becomes of the build: it tells why. */
+/** The log stays, however the build ends: it tells why. */
 export const openLog: Step<ImageContext> = {
   name: 'log',
   title: 'build log',
@@ -50,7 +50,7 @@ export const openLog: Step<ImageContext> = {
   },
 };
 
-/** The disks of the ended VM become the image's: nothing is copied. */
+/** The disks of the stopped VM become the image's: nothing is copied. */
 function takeDisks(builder: () => Builder): Step<ImageContext> {
   return {
     name: 'disks',
@@ -63,7 +63,7 @@ function takeDisks(builder: () => Builder): Step<ImageContext> {
       // The smaller the seed, the smaller a work disk may be.
       await world.disks.shrinkExt4(workDisk, SEED_SPARE_BYTES, signal);
       facts.workSeedFingerprint = await world.files.sha256File(workDisk, signal);
-      // The agent has written this installation's key into the work disk.
+      // The guest agent has written this installation's key to the work disk.
       facts.sshKeyFingerprint = sshFingerprint(await services.vms.clientPublicKey());
       await world.files.moveFile(rootOverlay, files.rootfs);
       await world.files.moveFile(workDisk, files.workSeed);
@@ -71,7 +71,7 @@ function takeDisks(builder: () => Builder): Step<ImageContext> {
   };
 }
 
-/** The guest could write what it likes there. @throws STORAGE_FAILED */
+/** The guest could write anything there. @throws STORAGE_FAILED */
 async function checkDisk({ disks }: Pick<World, 'disks'>, path: string, what: string, signal: AbortSignal): Promise<void> {
   await disks.checkExt4(path, signal).catch((error: unknown) => {
     if (signal.aborted) throw error;
@@ -83,7 +83,7 @@ async function checkDisk({ disks }: Pick<World, 'disks'>, path: string, what: st
   });
 }
 
-/** @returns what is known of the image before it is built */
+/** @returns the facts about the image that are known before the build */
 export function buildFacts(services: LifecycleServices, { request, base, steps, packages }: Build): ImageFacts {
   const { distribution, initSystem, entrypoint, env, user, workdir, stopSignal, notes } = base;
   return {
@@ -102,7 +102,7 @@ export function buildFacts(services: LifecycleServices, { request, base, steps, 
   };
 }
 
-/** A step that is told in the build's log with its time, and whose failure or cancelling names that log. */
+/** A step that is recorded in the build's log with its time; if it fails or is cancelled, the error names that log. */
 export function logged(step: Step<ImageContext>, log: BuildLog, logPath: string): Step<ImageContext> {
   return {
     ...step,

@@ -13,7 +13,7 @@ import { beginWithBuilder } from './builder-work.ts';
 import { buildFacts, buildSteps } from './build-steps.ts';
 import type { BuildRequest, Build } from './build-request.ts';
 
-/** Step of which the user's own list takes the place of the packages. */
+/** The step whose packages the user's own list replaces. */
 const DEVELOPMENT = 'development';
 
 /**
@@ -52,7 +52,7 @@ async function chooseBase(services: LifecycleServices, { from, distribution }: B
   });
 }
 
-/** The steps are scripts for Debian's packages; on what was made of another distribution's packages only the user's own script runs. */
+/** The steps are scripts for Debian's packages; on images of other distributions only the user's own script runs. */
 async function stepsFor(
   { images: { distributions, sources: provisionSources } }: LifecycleServices,
   base: Image,

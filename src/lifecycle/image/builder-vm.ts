@@ -15,34 +15,34 @@ import { bringUpSteps } from '../vm/start-steps.ts';
 import { takeDownSteps } from '../vm/stop-steps.ts';
 import type { ImageContext } from './managed.ts';
 
-/** The disks that it has are what the image becomes. */
+/** The VM's root disk becomes the image's, so it must be a whole file. */
 const ROOT_FORMAT = 'raw';
-/** Nobody is meant to find it. */
+/** Only the build uses this VM, so it gets no capability that is for people. */
 const CAPABILITIES = ALL_CAPABILITIES.filter(({ traits }) => traits?.forPeople !== true);
 
-/** The lines of a build are told by its steps, not by those of its VM. */
+/** The build's steps report progress, not the steps of its VM. */
 const SILENT = { log: () => undefined, progress: () => undefined };
 const nothing = { journal: () => undefined, signal: new AbortController().signal };
 
-/** What is asked of the VM of a build. */
+/** The request for the VM of a build. */
 export type BuilderWish = {
   /** Of the image. */
   name: string;
   /** Of the root file system. */
   rootfsBytes: number;
-  /** What it is given of the trust of the host; default: as for new VMs. */
+  /** What the VM gets of the host's trust; default: as for new VMs. */
   trust: HostTrust;
-  /** By `storageOfBuilds`. */
+  /** From `storageOfBuilds`. */
   storageDriver: string;
 };
 
-/** @returns what makes the disks of a build's VM. @throws PREREQUISITE_MISSING, BUNDLE_MISSING when no such VM can run here */
+/** @returns the storage driver for a build's VM. @throws PREREQUISITE_MISSING, BUNDLE_MISSING if no such VM can run here */
 export async function storageOfBuilds({ vms: { drivers } }: Pick<LifecycleServices, 'vms'>): Promise<string> {
   return (await drivers.choose(null, ROOT_FORMAT)).storage.name;
 }
 
 /**
- * Reserves the temporary VM of a build. It is in the state `creating` for its whole life: a daemon that finds it removes it.
+ * Reserves the temporary VM of a build. It stays in the state `creating` for its whole life, so a daemon that finds it removes it.
  * @throws PREREQUISITE_MISSING
  */
 export function reserveBuilder(services: LifecycleServices, base: Image, wish: BuilderWish): Vm {
@@ -84,7 +84,7 @@ export function makeBuilder(services: LifecycleServices, vm: Vm, base: Image): B
   return { vm, context: makeContext(services, vm, SILENT, base) };
 }
 
-/** Everything from a record to a guest that answers. What any of it made is removed as a whole by the first of the steps. */
+/** All steps from a record to a guest that answers. The undo of the first step removes everything that they made. */
 export function builderSteps(builder: () => Builder): Step<ImageContext>[] {
   const owner: Step<ImageContext> = {
     name: 'builder',
@@ -108,7 +108,7 @@ function onBuilder(step: Step<VmContext>, builder: () => Builder): Step<ImageCon
   };
 }
 
-/** What the build needed to reach the outside is nothing that its image should bring. */
+/** The image must not keep what only the build needed to reach the outside. */
 export function untrustStep(builder: () => Builder): Step<ImageContext> {
   return {
     name: 'untrust',
@@ -118,7 +118,7 @@ export function untrustStep(builder: () => Builder): Step<ImageContext> {
   };
 }
 
-/** Lets the guest end by itself, so that its file systems are whole. @throws TIMEOUT when it does not */
+/** Lets the guest shut down by itself, so that its file systems are consistent. @throws TIMEOUT if it does not */
 export function powerOffStep(builder: () => Builder): Step<ImageContext> {
   return {
     name: 'poweroff',
@@ -137,7 +137,7 @@ export function powerOffStep(builder: () => Builder): Step<ImageContext> {
   };
 }
 
-/** Works in every state, and when it is gone. */
+/** Works in every state, and also if the VM is gone. */
 export async function removeBuilder({ vm, context }: Builder): Promise<void> {
   if (context.services.vms.records.find(vm.id) === undefined) return;
   await removeVm({ ...nothing, context });

@@ -7,21 +7,21 @@ import { logged } from './build-steps.ts';
 import { type Builder, type BuilderWish, makeBuilder, removeBuilder, reserveBuilder } from './builder-vm.ts';
 import { createManagedImage, type BootFiles, type ImageContext, type ImageFacts } from './managed.ts';
 
-/** An image that comes into being in a temporary VM. */
+/** An image that is made in a temporary VM. */
 export type BuilderWork = BuilderWish & {
   replace: boolean;
-  /** Null when the steps make them. */
+  /** Null if the steps make them. */
   boot: BootFiles | null;
-  /** What the VM boots from; asked for with the id of the new image, before its steps begin. Its files may come into being by them. */
+  /** The base of the VM. Called with the id of the new image, before the steps begin; the steps may make its files. */
   base(id: string): Image;
-  /** What is known from the start. */
+  /** Facts that are known from the start. */
   facts: ImageFacts;
   steps(work: { log: BuildLog; builder: () => Builder }): Step<ImageContext>[];
 };
 
 /**
- * Begins a build: reserves its VM and opens its log, in which each step is told.
- * @throws NAME_TAKEN, INVALID_INPUT, PREREQUISITE_MISSING before anything is begun
+ * Begins a build: reserves its VM and opens its log, which records each step.
+ * @throws NAME_TAKEN, INVALID_INPUT, PREREQUISITE_MISSING before anything begins
  */
 export function beginWithBuilder(services: LifecycleServices, work: BuilderWork): OperationRecord {
   const id = services.world.ids.newId();
@@ -32,7 +32,7 @@ export function beginWithBuilder(services: LifecycleServices, work: BuilderWork)
   let made: Builder | undefined;
   const builder = (): Builder => (made ??= makeBuilder(services, vm, base));
   const settle = async (): Promise<void> => {
-    // Cancelled before its first step, nothing was undone.
+    // If it is cancelled before its first step, no step was undone.
     if (services.vms.records.find(vm.id)?.state === 'creating') await removeBuilder(builder());
     await log.written();
   };

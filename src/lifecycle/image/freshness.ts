@@ -6,7 +6,7 @@ import { bundlePackagesHash } from '../bundle/packages-hash.ts';
 import type { BundleParts } from '../bundle/parts.ts';
 import type { Places } from '../bundle/places.ts';
 
-/** @returns what tells whether an image is as its sources are now */
+/** @returns a function that tells whether an image matches its present sources */
 export function freshnessOf(context: {
   places: Pick<Places, 'sourceRoot'>;
   provisionSources: Pick<ProvisionSources, 'steps' | 'hash'>;
@@ -15,11 +15,11 @@ export function freshnessOf(context: {
 }): (image: Image) => Promise<Freshness> {
   const { places, provisionSources: sources, distributions, bundle } = context;
 
-  /** @returns the hash of the manifest as it is now; undefined when the image is of none that is here */
+  /** @returns the hash of the present manifest; undefined if the image has no known manifest */
   async function presentHash({ origin, recipe }: Image): Promise<string | undefined> {
     if (places.sourceRoot === null) return undefined;
     if (origin === 'bundle') return bundlePackagesHash(places.sourceRoot);
-    // What the user's own list holds by now is the user's affair.
+    // banger does not check the present content of the user's own list.
     if (recipe === null || recipe.packagesPath !== null) return undefined;
     if (recipe.from === null) return sources.hash((await distributions.get(recipe.distribution)?.packages()) ?? []);
     const steps = (await sources.steps()).filter(({ name }) => recipe.steps.includes(name));
@@ -55,7 +55,7 @@ function trustSwitch(name: string, value: boolean | undefined): string[] {
   return value === undefined ? [] : [value ? `--${name}` : `--no-${name}`];
 }
 
-/** Steps are named when one of them is taken only then; else those are named that were left out. */
+/** Names the steps if one of them runs only on request; otherwise names the skipped ones. */
 function choiceOf(recipe: ImageRecipe, steps: readonly Pick<ProvisionStep, 'name' | 'isOptional'>[]): string[] {
   const taken = steps.filter(({ name }) => recipe.steps.includes(name));
   if (taken.some(({ isOptional }) => isOptional)) return taken.flatMap(({ name }) => ['--step', name]);

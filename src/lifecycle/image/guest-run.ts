@@ -4,23 +4,23 @@ import { pipeline } from 'node:stream/promises';
 import type { AgentClient } from '../../guest/agent-client.ts';
 import { BangerError } from '../../model/errors.ts';
 
-/** One command in a guest that takes long and tells what it does. */
+/** One command in a guest that takes long and reports its progress. */
 export type GuestCommand = {
   argv: string[];
   env: Record<string, string>;
   onLine: (line: string) => void;
   signal: AbortSignal;
   timeoutMs: number;
-  /** What it reads; none: an empty stdin. */
+  /** Its input; none: an empty stdin. */
   input?: Readable;
 };
 
-/** What a line of output may have; a guest that never ends one is cut. */
+/** The longest line of output; an endless line is cut. */
 const MAX_LINE_CHARACTERS = 4096;
 const INIT_POLL_MS = 250;
 
 /**
- * Runs a command through the agent to its end, its output line by line.
+ * Runs a command through the guest agent to its end, and passes on its output line by line.
  * @returns its exit status
  * @throws TIMEOUT, CANCELLED, AGENT_UNREACHABLE
  */
@@ -32,7 +32,7 @@ export async function runInGuest(agent: AgentClient, command: GuestCommand): Pro
   signal.addEventListener('abort', close, { once: true });
   try {
     if (command.input === undefined) session.stdin.end();
-    // A command that ends without reading all of it is judged by its status.
+    // If a command ends without reading all of its input, its exit status counts.
     else pipeline(command.input, session.stdin).catch(() => undefined);
     eachLine(session.stdout, command.onLine);
     eachLine(session.stderr, command.onLine);
@@ -51,7 +51,7 @@ function eachLine(stream: Readable, onLine: (line: string) => void): void {
   stream.on('data', (text: string) => {
     const lines = (rest + text).split(/\r*\n/);
     rest = (lines.pop() ?? '').slice(-MAX_LINE_CHARACTERS);
-    // What a terminal would have written over is not told: progress in per cent.
+    // Skip what a terminal would have overwritten: progress in per cent.
     for (const line of lines) onLine(line.slice(line.lastIndexOf('\r') + 1).slice(0, MAX_LINE_CHARACTERS));
   });
   stream.on('end', () => {
@@ -59,7 +59,7 @@ function eachLine(stream: Readable, onLine: (line: string) => void): void {
   });
 }
 
-/** Waits until the guest's init has started all that it starts; packages may then talk to it. Degraded is good enough. */
+/** Waits until the guest's init has started everything, so that packages can talk to it. A degraded system is good enough. */
 export async function waitForInit(agent: AgentClient, signal: AbortSignal, timeoutMs: number): Promise<void> {
   const deadline = performance.now() + timeoutMs;
   while ((await agent.healthz({ signal })).init === 'starting') {

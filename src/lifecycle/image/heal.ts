@@ -3,8 +3,7 @@ import { IMAGE_MANIFEST, renderImageManifest } from './manifest.ts';
 import { lockOf } from './remove.ts';
 
 /**
- * Gives a managed image the fingerprint of its work seed that it lacks: it is reckoned when the image was first used, and
- * nobody waits for it.
+ * Adds a missing fingerprint of its work seed to a managed image: computed in the background when the image is first used.
  */
 export async function healImage(services: LifecycleServices, imageId: string): Promise<void> {
   const lacks = (): boolean => {

@@ -9,13 +9,13 @@ export type ImportImageRequest = {
   name: string;
   /** Absolute: a tar, or the directory of an OCI layout. */
   path: string;
-  /** Which of several images in it. */
+  /** Which of several images to take. */
   reference?: string | undefined;
   replace?: boolean | undefined;
 };
 
 /**
- * Makes an image of banger's own of a foreign one; it boots with the kernel of the default image.
+ * Turns a foreign image into a managed one, which boots with the kernel of the default image.
  * @throws before anything exists: NAME_TAKEN, INVALID_INPUT, BUNDLE_MISSING, NO_SPACE
  */
 export async function importImage(services: LifecycleServices, request: ImportImageRequest): Promise<OperationRecord> {

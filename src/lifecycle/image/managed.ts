@@ -9,10 +9,10 @@ import { IMAGE_FILES, IMAGE_MANIFEST, renderImageManifest } from './manifest.ts'
 import { reserveName, yieldName } from './names.ts';
 import { lockOf, removeUnused } from './remove.ts';
 
-/** Facts that the steps find out about the image they make; the rest comes from what `createManagedImage` was told. */
+/** Facts that the steps find out about their image; the rest comes from the request. */
 export type ImageFacts = Partial<Omit<Image, 'id' | 'name' | 'managed' | 'createdAt' | 'kernelPath' | 'initramfsPath' | 'modulesPath'>>;
 
-/** What the steps share about an image that is being made. */
+/** What the steps share about the image that they make. */
 export type ImageContext = {
   readonly services: LifecycleServices;
   readonly id: string;
@@ -21,13 +21,13 @@ export type ImageContext = {
   /** Absolute paths in the staging directory; the steps make `rootfs`, and `workSeed` if the image has one. */
   readonly files: Record<keyof typeof IMAGE_FILES, string>;
   readonly operation: Pick<OperationHandle, 'log' | 'progress'>;
-  /** Added to by the steps. */
+  /** The steps add to it. */
   facts: ImageFacts;
-  /** Records as they were before the image was published: its own, and that of the image which yielded its name. */
+  /** Records from before the image was published: its own, and that of the image which gave up its name. */
   before: Image[];
 };
 
-/** Kernel, initramfs with its agent, and modules that the image boots with; they are cloned, linked or copied. */
+/** Kernel, initramfs with the guest agent, and modules of the image; they are cloned, linked or copied. */
 export type BootFiles = Pick<Image, 'kernelPath' | 'kernelVersion' | 'initramfsPath' | 'agentSha256' | 'modulesPath'>;
 
 export type ManagedImageRequest = {
@@ -35,26 +35,26 @@ export type ManagedImageRequest = {
   verb: string;
   name: string;
   origin: Image['origin'];
-  /** An image of that name yields it when the new one is whole. */
+  /** An image of that name gives it up once the new one is complete. */
   replace?: boolean;
-  /** The VM that the operation works with, if it has one; nothing else is done to it meanwhile. */
+  /** The VM of the operation, if any, which stays locked meanwhile. */
   vm?: { id: string; name: string } | null;
-  /** Called at the end, however that came. */
+  /** Called at the end, whether the work succeeded or not. */
   settle?: () => Promise<void>;
-  /** Default: a new one. */
+  /** Default: a new id. */
   id?: string;
-  /** Null when the steps make `files.kernel` and `files.initramfs` themselves. */
+  /** Null if the steps make `files.kernel` and `files.initramfs` themselves. */
   boot: BootFiles | null;
-  /** What is known from the start. */
+  /** Facts that are known from the start. */
   facts?: ImageFacts;
   /** Make `files.rootfs` (and the rest) and add to `facts`. */
   steps: readonly Step<ImageContext>[];
 };
 
 /**
- * Makes an image of banger's own: its name is kept free for it from the first moment, its files come into being in a staging
- * directory, and by one rename it is there. A failure, a cancel or the daemon's death before that leave nothing.
- * @throws NAME_TAKEN, INVALID_INPUT before anything is begun
+ * Makes a managed image: reserves its name from the first moment, lets the steps make its files in a staging directory, and publishes it by
+ * one rename. A failure, a cancel or the daemon's end before that leaves nothing.
+ * @throws NAME_TAKEN, INVALID_INPUT before anything begins
  */
 export function createManagedImage(services: LifecycleServices, request: ManagedImageRequest): OperationRecord {
   const release = reserveName(services, request.name, request);
@@ -101,7 +101,7 @@ const stage: Step<ImageContext> = {
   undo: ({ services, paths }) => services.world.files.removeTree(paths.staging),
 };
 
-/** A rebuilt bundle, or a registered image whose owner tidies up, must not pull them away. */
+/** A rebuilt bundle, or the owner of a registered image, must not remove them. */
 function adoptBootFiles(boot: BootFiles): Step<ImageContext> {
   return {
     name: 'boot-files',
@@ -116,7 +116,7 @@ function adoptBootFiles(boot: BootFiles): Step<ImageContext> {
   };
 }
 
-/** Clones where the file system can, else copies without holes. */
+/** Clones if the file system can, else copies without holes. */
 export async function copyFile(
   { world: { disks } }: Pick<LifecycleServices, 'world'>,
   from: string,
@@ -126,7 +126,7 @@ export async function copyFile(
   if (!(await disks.reflink(from, to))) await disks.sparseCopy(from, to, signal);
 }
 
-/** From its rename on the image is there, also for a daemon that finds no record of it. */
+/** After its rename the image exists, also for a daemon that finds no record of it. */
 function publish(replace: boolean): Step<ImageContext> {
   return {
     name: 'publish',

@@ -1,4 +1,4 @@
-// `image.json` of a managed image: the record, with file names in place of paths, so that it comes back after a lost database.
+// `image.json` of a managed image: the record, with file names instead of paths. banger restores the image from it if the database is lost.
 import { z } from 'zod';
 import { completeImage, type Image } from '../../model/image.ts';
 
@@ -31,7 +31,7 @@ const schema = z.strictObject({
   workSeedBytes: z.number(),
   distribution: z.string(),
   initSystem: z.enum(['systemd', 'runit', 'none']),
-  // Images of older versions do not say.
+  // Images of older versions lack it.
   kernelVersion: z.string().nullable().default(null),
   packages: z.array(z.string()),
   packagesHash: z.string().nullable(),
@@ -71,8 +71,8 @@ export function renderImageManifest(image: Image): string {
 }
 
 /**
- * @param directory where it lies; the paths of the image are below it
- * @returns the image; undefined for what is no manifest, or one of a version that is not known
+ * @param directory of the manifest; the paths of the image are below it
+ * @returns the image; undefined for anything but a manifest of a known version
  */
 export function parseImageManifest(text: string, directory: string): Image | undefined {
   try {

@@ -15,7 +15,7 @@ export function usersOf({ vms }: Users, image: Pick<Image, 'id'>): string[] {
     .map((vm) => vm.name);
 }
 
-/** @throws WRONG_STATE naming the VMs that boot from the image */
+/** @throws WRONG_STATE with the VMs that boot from the image */
 export function refuseWhileUsed(services: Users, image: Image, action: string): void {
   const users = usersOf(services, image);
   if (users.length === 0) return;
@@ -30,8 +30,8 @@ export function refuseWhileUsed(services: Users, image: Image, action: string): 
 }
 
 /**
- * Lets go of a name that another image is about to take: while VMs need the image it keeps its record under a longer
- * name, else the record goes.
+ * Frees a name that another image is about to take: if VMs need the image, it keeps its record under a longer name, otherwise the record is
+ * removed.
  */
 export function yieldName(services: Users & { images: { records: Pick<ImageStore, 'save' | 'remove'> } }, image: Image): void {
   if (usersOf(services, image).length > 0 || image.managed) {
@@ -40,9 +40,9 @@ export function yieldName(services: Users & { images: { records: Pick<ImageStore
 }
 
 /**
- * Keeps a name for an image that is being made, so that no other can be begun under it.
- * @param options.replace the name may belong to an image, which will yield it
- * @returns what gives the name free; the image's record holds it from then on
+ * Reserves a name for an image that is being made, so that no other can begin under it.
+ * @param options.replace the name may belong to an image, which will give it up
+ * @returns a function that frees the name; later the image's record holds it
  * @throws NAME_TAKEN, INVALID_INPUT
  */
 export function reserveName(services: Pick<LifecycleServices, 'images'>, name: string, options: { replace?: boolean } = {}): () => void {

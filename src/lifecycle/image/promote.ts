@@ -7,8 +7,8 @@ import { copyFile, createManagedImage, type ImageContext } from './managed.ts';
 import { refuseWhileUsed } from './names.ts';
 
 /**
- * Takes copies of an image's files into banger's care: of the image itself, which keeps its id, or as another one.
- * @param name of the other image; without one no VM may boot from the image, as disks lie over its files where they are
+ * Copies an image's files into the state directory: for the image itself, which keeps its id, or for another one.
+ * @param name of the other image; without one, no VM may boot from the image, because its overlays refer to the files' present paths
  * @throws WRONG_STATE, NAME_TAKEN, INVALID_INPUT
  */
 export function promoteImage(services: LifecycleServices, image: Image, name: string | undefined): OperationRecord {

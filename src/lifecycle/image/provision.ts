@@ -7,12 +7,12 @@ import type { Builder } from './builder-vm.ts';
 import { runInGuest, waitForInit } from './guest-run.ts';
 import type { ImageContext } from './managed.ts';
 
-/** A build's directory in the guest: on disk, as memory is small; cleaning removes it. */
+/** A build's directory in the guest. It is on disk, because memory is small; cleaning removes it. */
 const WORK_DIRECTORY = '/var/tmp/banger-build';
-/** No script of a build takes longer, also under emulation. */
+/** The limit for a script of a build, also under emulation. */
 const SCRIPT_TIMEOUT_MS = 2 * 3_600_000;
 const SHELL = '/bin/sh';
-/** Builds share a cache, into which one fetches at a time. */
+/** Builds share a cache, which one build fills at a time. */
 const FETCHING = 'provision cache';
 
 export type ProvisionPlan = {
@@ -20,13 +20,13 @@ export type ProvisionPlan = {
   /** Names of packages that the guest must have. */
   packages: readonly string[];
   steps: readonly ProvisionStep[];
-  /** The user's own, run after the steps. */
+  /** The user's own script, which runs after the steps. */
   script: { path: string; text: string } | null;
 };
 
 export type Provisioning = { sources: ProvisionSources; builder: () => Builder; log: (line: string) => void };
 
-/** What is done to the guest of a build, in order. */
+/** The steps of a build in its guest, in order. */
 export function provisionSteps(plan: ProvisionPlan, work: Provisioning): Step<ImageContext>[] {
   const own = plan.script;
   return [
@@ -39,7 +39,7 @@ export function provisionSteps(plan: ProvisionPlan, work: Provisioning): Step<Im
   ];
 }
 
-/** @param own null: there is none */
+/** @param own null: the user has none */
 export function ownScriptSteps(own: ProvisionPlan['script'], work: Provisioning): Step<ImageContext>[] {
   return own === null ? [] : [scriptStep({ name: 'script', title: own.path, script: own.text, artifacts: [] }, work)];
 }
@@ -66,7 +66,7 @@ export function systemStep(work: Provisioning): Step<ImageContext> {
   };
 }
 
-/** An image that was not made for banger's kernel lacks its modules; this one has them. */
+/** An image that was not made for banger's kernel lacks its modules; afterwards it has them. */
 function modulesStep({ modulesPath }: Image, work: Provisioning): Step<ImageContext> {
   return {
     name: 'modules',
@@ -108,7 +108,7 @@ function packagesStep(plan: ProvisionPlan, work: Provisioning): Step<ImageContex
       }
       const env = { BANGER_PACKAGES: plan.packages.join(' '), DEBIAN_FRONTEND: 'noninteractive' };
       operation.progress('packages', 'installing');
-      // All that is asked for may be there already.
+      // The guest may have all requested packages already.
       if (archives?.length === 0) return;
       await runScript(context, work, 'packages', (await work.sources.frame()).installPackages, env, signal);
     },
@@ -147,7 +147,7 @@ function scriptStep(step: Pick<ProvisionStep, 'name' | 'title' | 'script' | 'art
   };
 }
 
-/** Hands a file of the host over to the guest, below the build's directory. */
+/** Copies a file of the host to the guest, below the build's directory. */
 async function push({ services }: ImageContext, work: Provisioning, name: string, path: string, signal: AbortSignal): Promise<void> {
   const { agent } = services.vms.machines.get(work.builder().vm);
   const file = await services.world.files.openWhole(path);
@@ -160,10 +160,10 @@ async function makeParent(agent: Parameters<typeof runInGuest>[0], work: Provisi
   await runInGuest(agent, { argv, env: {}, onLine: work.log, signal, timeoutMs: 60_000 });
 }
 
-/** Of a shell by the name of sh, which runs its scripts so that the first failure ends them. */
+/** A shell named sh runs its scripts so that the first failure ends them. */
 const OF_SHELL = /^#![ \t]*(\/usr)?\/bin\/(env[ \t]+)?sh[ \t]*\r?$/m;
 
-/** @returns what runs a script: the program behind its `#!`, else the shell */
+/** @returns the program that runs a script: the one behind its `#!`, else the shell */
 function commandOf(path: string, script: string): string[] {
   const [first = ''] = script.split('\n', 1);
   return first.startsWith('#!') && !OF_SHELL.test(first) ? [path] : [SHELL, '-eu', path];

@@ -2,13 +2,13 @@ import { STAGING_ENDING } from '../../model/paths.ts';
 import type { LifecycleServices } from '../../context/services.ts';
 import { IMAGE_MANIFEST, parseImageManifest } from './manifest.ts';
 
-/** How many logs of builds without an image are kept; they tell why those failed. */
+/** How many logs of builds without an image are kept; they tell why those builds failed. */
 const KEPT_LOGS = 20;
 
 /**
- * Before anything is made: what the last daemon left half made or half removed goes, and images whose records are lost come
- * back from what lies beside their files.
- * @returns names of images that came back
+ * Runs before any new work: removes what the last daemon left half made or half removed, and restores images whose records are lost from
+ * the manifests beside their files.
+ * @returns names of restored images
  */
 export async function recoverImages(services: LifecycleServices): Promise<string[]> {
   const {

@@ -4,11 +4,11 @@ import { completeImage, type Image, type InitSystem } from '../../model/image.ts
 import type { LifecycleServices } from '../../context/services.ts';
 import { reserveName } from './names.ts';
 
-/** Files that the user owns; paths are absolute. */
+/** Files of the user; paths are absolute. */
 export type RegisterRequest = {
   name: string;
   rootfsPath: string;
-  /** Kernel, initramfs and modules belong together; without them the default image's are taken. */
+  /** Kernel, initramfs and modules belong together; without them the default image's are used. */
   kernelPath?: string | undefined;
   initramfsPath?: string | undefined;
   modulesPath?: string | undefined;
@@ -19,8 +19,8 @@ export type RegisterRequest = {
 };
 
 /**
- * Records an image whose files stay where they are and the user's; each is looked at first, none is ever written.
- * @throws INVALID_INPUT naming the file and what is wrong with it, NAME_TAKEN, BUNDLE_MISSING
+ * Records an image whose files stay where they are and belong to the user. Each file is checked first; none is ever written.
+ * @throws INVALID_INPUT with the file and what is wrong with it, NAME_TAKEN, BUNDLE_MISSING
  */
 export async function registerImage(services: LifecycleServices, request: RegisterRequest): Promise<Image> {
   const release = reserveName(services, request.name);

@@ -4,8 +4,8 @@ import type { LifecycleServices } from '../../context/services.ts';
 import { refuseWhileUsed, usersOf } from './names.ts';
 
 /**
- * Removes an image: the files too when they are in banger's care, only the record when they are the user's or the bundle's.
- * @throws WRONG_STATE before anything is begun while a VM uses it
+ * Removes an image: with the files of a managed image; only the record if the files belong to the user or the bundle.
+ * @throws WRONG_STATE before anything begins if a VM uses it
  */
 export function deleteImage(services: LifecycleServices, image: Image): OperationRecord {
   refuseWhileUsed(services, image, 'deleted');
@@ -22,12 +22,14 @@ export function deleteImage(services: LifecycleServices, image: Image): Operatio
   );
 }
 
-/** @returns what work on one image is serialised by */
+/** @returns the lock key of one image */
 export function lockOf(image: Pick<Image, 'id'>): string {
   return `image ${image.id}`;
 }
 
-/** The record goes first, so that no VM can begin on files that go. What is half removed is swept as half made. */
+/**
+ * The record is removed first, so that no VM can start on files that are being removed. A half removed image is swept like a half made one.
+ */
 async function removeImage(services: LifecycleServices, image: Image): Promise<void> {
   const { directory, staging, buildLog } = services.images.pathsOf(image);
   services.images.records.remove(image.id);
@@ -46,9 +48,9 @@ export async function removeUnused(services: LifecycleServices, image: Image): P
 }
 
 /**
- * Removes what nobody will ask for again: images of older bundles that no VM boots from.
- * @param options.all also every other image that no VM boots from, but the default one
- * @returns the images that go
+ * Removes images that are no longer needed: images of older bundles from which no VM boots.
+ * @param options.all also every other image from which no VM boots, except the default image
+ * @returns the images to remove
  */
 export function prunableImages(
   services: Pick<LifecycleServices, 'images' | 'vms'>,
@@ -61,7 +63,7 @@ export function prunableImages(
     .filter((image) => options.all || isOld(image));
 }
 
-/** Removes the images that `prunableImages` names, and says which. */
+/** Removes the images that `prunableImages` returns, and names them. */
 export function pruneImages(services: LifecycleServices, options: { all: boolean; defaultName: string }): OperationRecord {
   return services.operations.begin('image.prune', null, async ({ signal, journal }) => {
     for (const image of prunableImages(services, options)) {
