@@ -1,5 +1,5 @@
-// VMs that ran when the last daemon ended. Whatever keeps this one from taking one over, and for however long: the VMM is left
-// alone, the VM is shown as what it is, with the reason, and it is tried again.
+// Adopts VMs that the last daemon left running. If this daemon cannot take over a VM, for whatever reason and however long, it leaves the
+// VMM alone, shows the VM as running with the reason, and tries again.
 import { ALL_CAPABILITIES } from '../capabilities/all.ts';
 import { reachPorts } from '../capabilities/ports.ts';
 import type { Machine } from '../drivers/hypervisor/contract.ts';
@@ -14,12 +14,12 @@ import { isForRescue } from './vm/rescue.ts';
 import { stopSteps } from './vm/stop-steps.ts';
 import { adoptionSpec, findVmm } from './vm/vmm.ts';
 
-/** `left`: it runs, or nobody can tell, and this daemon does not hold it. */
+/** `left`: it runs, or may run, and this daemon does not hold it. */
 export type Adoption = 'adopted' | 'ended' | 'left';
 
 /**
- * Takes over a VM that is recorded as running, as far as it is not yet. To be called when it is the VM's turn. What cannot be done
- * now is tried again, so that only an end has to be dealt with.
+ * Takes over a VM that is recorded as running, as far as this daemon does not hold it yet. The caller holds the VM's lock. What fails now
+ * is retried, so the caller only has to handle `ended`.
  */
 export async function adopt(context: VmContext): Promise<Adoption> {
   const { services, vm } = context;
@@ -40,10 +40,10 @@ export async function adopt(context: VmContext): Promise<Adoption> {
   return 'adopted';
 }
 
-/** @returns undefined when it has ended meanwhile */
+/** @returns undefined if it has ended meanwhile */
 async function adoptMachine(context: VmContext, process: ProcessIdentity): Promise<Machine | undefined> {
   const { services, vm } = context;
-  // Known before it answers: as long as it lives, nothing may treat the VM as stopped.
+  // Record the process before the VMM answers: as long as it lives, nothing may treat the VM as stopped.
   context.update({ runtime: { bootId: services.world.processes.bootId(), ...vm.runtime, process } });
   const machine = await context.drivers.hypervisor.adopt(adoptionSpec(context), process);
   if (machine !== undefined || !services.world.processes.isAlive(process)) return machine;
@@ -59,7 +59,7 @@ async function hold(context: VmContext, machine: Machine): Promise<LiveMachine> 
     companion?.whilePowered?.(context, live);
     companion?.whileUp?.(context, live);
   }
-  // The services were waited for when the VM was started; waiting again would hold up the daemon.
+  // The start of the VM waited for the services; waiting again would delay the daemon.
   const isRescue = vm.runtime?.rescue === true;
   const capabilities = ALL_CAPABILITIES.filter((one) => one.traits?.waitsForGuest !== true && (!isRescue || isForRescue(one)));
   for (const step of stepsOf(capabilities, 'afterStart')) {
@@ -72,7 +72,7 @@ async function hold(context: VmContext, machine: Machine): Promise<LiveMachine> 
   return live;
 }
 
-/** The guest is reached through its VMM without a network, so that lacking one is no reason to let go of it. @returns whether it is there */
+/** The daemon reaches the guest through its VMM, so it keeps a VM without its network. @returns whether the network is attached */
 async function joinNetwork(context: VmContext, live: LiveMachine): Promise<boolean> {
   const { services, vm } = context;
   const before = live.networkProblem;
@@ -104,7 +104,7 @@ function leave(context: VmContext, error: unknown): void {
   tryLater(services, vm.id);
 }
 
-/** The disk that is full may be the one of the records. */
+/** The full disk may be the one that holds the database. */
 function tell(context: VmContext, lastError: string): void {
   const { services, vm } = context;
   services.world.warn('a VM runs and is not held as it should be', { vm: vm.name, reason: lastError });
@@ -123,8 +123,8 @@ function tryLater(services: LifecycleServices, vmId: string): void {
 }
 
 /**
- * Tries once more to adopt a VM that is left alone, and cleans up after one that has ended. To be called when it is the VM's turn.
- * @returns how it is then
+ * Tries once more to adopt a VM that was left alone, and cleans up after one that has ended. The caller holds the VM's lock.
+ * @returns the VM's present record
  */
 export async function again(services: LifecycleServices, vmId: string): Promise<Vm | undefined> {
   const vm = services.vms.records.find(vmId);
@@ -147,8 +147,8 @@ export async function settleEnded(context: VmContext): Promise<void> {
 }
 
 /**
- * @returns the machine of a VM; one that was left alone is tried once more
- * @throws WRONG_STATE when the VM does not run, or cannot be adopted
+ * @returns the machine of a VM; tries once more to adopt a VM that was left alone
+ * @throws WRONG_STATE if the VM does not run, or cannot be adopted
  */
 export async function held(services: LifecycleServices, vm: Vm, signal = new AbortController().signal): Promise<LiveMachine> {
   if (services.vms.machines.whyLeft(vm.id) !== undefined) await services.vms.locks.hold(vm.id, signal, () => again(services, vm.id));

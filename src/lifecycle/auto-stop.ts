@@ -4,32 +4,32 @@ import type { Vm } from '../model/vm.ts';
 import type { LifecycleServices } from '../context/services.ts';
 import type { Timer } from '../context/timer.ts';
 
-/** The longest that setTimeout waits; a VM that is due later is looked at once more in between. */
+/** The longest delay of setTimeout; a VM that is due later is checked once more in between. */
 const LONGEST_DELAY_MS = 2 ** 31 - 1;
 
 export type AutoStopOptions = {
   services: Pick<LifecycleServices, 'vms' | 'world'>;
-  /** A VM that nobody has used for so long is stopped; null: none ever. */
+  /** A VM that was not used for this long is stopped; null: never. */
   staleAfterMs: number | null;
   timer: Timer;
-  /** Stops the VM, and returns when that is over. @param reason asked again when it is the VM's turn */
+  /** Stops the VM, and returns when it has stopped. @param reason called again once the VM's lock is held */
   stop(vm: Vm, reason: (present: Vm) => string | undefined): Promise<unknown>;
   log(message: string, facts: Record<string, unknown>): void;
 };
 
-/** What the daemon does with VMs that nobody uses. */
+/** Stops unused VMs. */
 export type AutoStop = {
-  /** To be called when a VM may have begun to run. Costs nothing when the timer stands already, or when it is switched off. */
+  /** Call when a VM may have begun to run. Costs nothing if the timer runs already, or if auto-stop is off. */
   arm(): void;
   end(): void;
 };
 
 /**
- * One timer, for the VM that is due next. Use makes a VM due later and never earlier, so nothing needs to be told of it: a
- * VM that was used meanwhile just gets its new time when the timer comes.
+ * One timer, for the VM that is due next. Use can only postpone a VM's time, so no event is needed: a VM that was used meanwhile gets its
+ * new time when the timer fires.
  */
 export function createAutoStop({ services, staleAfterMs, timer, stop, log }: AutoStopOptions): AutoStop {
-  // What was used while no daemon looked is not known, so every VM gets a full period from here on.
+  // Uses without a daemon are unknown, so every VM gets a full period from here on.
   const bornMs = services.world.clock.now().getTime();
   let disarm: (() => void) | undefined;
   let ended = false;
@@ -38,14 +38,14 @@ export function createAutoStop({ services, staleAfterMs, timer, stop, log }: Aut
     if (staleAfterMs === null || disarm !== undefined || ended) return;
     const running = services.vms.records.list().filter((vm) => vm.state === 'running');
     if (running.length === 0) return;
-    // One that is due and still there would not stop; it is tried again, but not without end.
+    // A VM that is due and still runs did not stop; it is retried, but only after another period.
     const delays = running
       .map((vm) => dueAt(vm, staleAfterMs) - services.world.clock.now().getTime())
       .map((ms) => (ms > 0 ? ms : staleAfterMs));
     disarm = timer(() => void wake(staleAfterMs), Math.min(...delays, LONGEST_DELAY_MS));
   };
 
-  /** An open session will make it due a full period after its end, which is no earlier than a full period from now. */
+  /** With an open session, the VM is due a full period after the session's end, which is at least a full period from now. */
   const dueAt = (vm: Vm, periodMs: number): number => {
     const now = services.world.clock.now().getTime();
     if ((services.vms.machines.find(vm.id)?.sessions ?? 0) > 0) return now + periodMs;
@@ -64,7 +64,7 @@ export function createAutoStop({ services, staleAfterMs, timer, stop, log }: Aut
     arm();
   };
 
-  /** The daemon moves no byte of forwarded connections, so it sees them only where it looks. */
+  /** The daemon does not see the data of forwarded connections, so it has to look for them. */
   const touchConnected = async (): Promise<void> => {
     const connected = await services.world.processes.connectedAddresses();
     for (const vm of services.vms.records.list()) {

@@ -5,8 +5,8 @@ import type { HostPort } from '../context/host-port.ts';
 type KeyTools = { host: Pick<HostPort, 'exists' | 'readIfThere' | 'writeFileAtomic'>; makeKey: () => SshHostKey };
 
 /**
- * The key that this installation logs in with, made when it is first needed. It is not the bundle's: a bundle may be
- * shared by several users, and ssh refuses a key that others can read.
+ * The key with which this installation logs in, made on first use. It is not the bundle's key: several users may share a bundle, and ssh
+ * refuses a key that others can read.
  */
 export function clientKey(stateDirectory: string, { host, makeKey }: KeyTools): { path(): Promise<string>; publicKey(): Promise<string> } {
   const privatePath = join(stateDirectory, 'id_ed25519');
@@ -17,7 +17,7 @@ export function clientKey(stateDirectory: string, { host, makeKey }: KeyTools): 
     if (known !== undefined && (await host.exists(privatePath))) return known.trim();
     const key = makeKey();
     await host.writeFileAtomic(privatePath, key.private);
-    // Last, because its presence says that the pair is whole.
+    // Last, because its existence means that the pair is complete.
     await host.writeFileAtomic(`${privatePath}.pub`, `${key.public}\n`, 0o644);
     return key.public;
   }

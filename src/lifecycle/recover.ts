@@ -12,10 +12,10 @@ import { makeContext, type VmContext } from '../context/vm-context.ts';
 import { removeVm } from './vm/delete-steps.ts';
 import { stopSteps } from './vm/stop-steps.ts';
 
-/** How many log directories of VMs that no longer exist are kept. */
+/** How many log directories of deleted VMs are kept. */
 const KEPT_LOGS = 20;
 
-/** Names of VMs by what became of them, of images that came back, and what was found of no VM. */
+/** Names of VMs by what happened to them, names of restored images, and findings that belong to no VM. */
 export type Recovery = {
   restored: string[];
   adopted: string[];
@@ -29,9 +29,8 @@ export type Recovery = {
 };
 
 /**
- * Puts the world in order after the end of the last daemon, whatever it was doing: running VMs are adopted,
- * half-made ones are removed, half-stopped ones are stopped, and what belongs to no VM is swept. VMs whose records are lost, or are
- * older than what runs, come back from their manifests first.
+ * Recovers after the end of the last daemon, whatever it was doing: adopts running VMs, removes half-made ones, stops half-stopped ones,
+ * and sweeps what belongs to no VM. Before that, it restores VMs from their manifests if their records are lost or older than what runs.
  */
 export async function recover(services: LifecycleServices, operations: OperationStore): Promise<Recovery> {
   const report: Recovery = { restored: [], adopted: [], left: [], stopped: [], deleted: [], failed: [], restoredImages: [], swept: [] };
@@ -50,7 +49,7 @@ export async function recover(services: LifecycleServices, operations: Operation
   return report;
 }
 
-/** Those that the last daemon left unfinished. On a full disk they stay so: a daemon that runs is worth more than a tidy list. */
+/** Operations that the last daemon left unfinished. On a full disk they stay so: a running daemon is worth more than a tidy list. */
 function endInterrupted(services: LifecycleServices, operations: OperationStore): void {
   for (const operation of operations.running()) {
     const error: ErrorBody = {
@@ -77,7 +76,7 @@ async function pruneLogs({ world: { files }, vms: { records: vms, pathsOf } }: L
 }
 
 async function recoverVm(services: LifecycleServices, vm: Vm, report: Recovery): Promise<void> {
-  // Of thousands of VMs nearly all; nothing more is looked up for them.
+  // Nearly all of thousands of VMs are stopped, and need no further checks.
   if (recoveryOf(vm) === 'leave') return;
   const context = makeContext(services, vm);
   try {
@@ -86,13 +85,13 @@ async function recoverVm(services: LifecycleServices, vm: Vm, report: Recovery):
     const reason = error instanceof Error ? error.message : String(error);
     report.failed.push(vm.name);
     services.world.warn('a VM could not be recovered', { vm: vm.name, reason });
-    // What was tried all the same may have stopped it; and a deletion that is not finished is one for the next try.
+    // The work may have stopped it in spite of the failure. A deletion that is not finished waits for the next attempt.
     const { state } = context.vm;
     if (state !== 'deleting') tryToWrite(services, () => context.move(state === 'stopped' ? state : 'error', { lastError: reason }));
   }
 }
 
-/** @returns what became of it */
+/** @returns what happened to it */
 async function settle(context: VmContext): Promise<'adopted' | 'left' | 'stopped' | 'deleted'> {
   const { vm } = context;
   const run = { context, journal: () => undefined, signal: new AbortController().signal };

@@ -5,9 +5,9 @@ import type { LifecycleServices } from '../context/services.ts';
 import { findMachines } from './unknown-vmms.ts';
 
 /**
- * Gives a record to every VM that has a directory with a manifest and none: the database was lost, or an older copy of it was
- * put in its place. What was running is adopted afterwards like any other VM.
- * @returns the names they have now
+ * Restores the record of every VM that has a directory with a manifest and no record: the database was lost, or replaced by an older copy.
+ * Running VMs are adopted afterwards like any other VM.
+ * @returns their present names
  */
 export async function restoreLost(services: LifecycleServices): Promise<string[]> {
   const restored: string[] = [];
@@ -24,9 +24,9 @@ export async function restoreLost(services: LifecycleServices): Promise<string[]
 }
 
 /**
- * Gives every VM that runs the record of its run when the database does not know of it: an older copy of it was put in its place. By what
- * that says a second VMM would be put on its disks, or the one that runs would be ended.
- * @returns the names they have now
+ * Restores the record of every running VM whose run the database does not know: the database was replaced by an older copy. Following that
+ * record, banger would start a second VMM on the VM's disks, or end the running one.
+ * @returns their present names
  */
 export async function restoreOutdated(services: LifecycleServices): Promise<string[]> {
   const restored: string[] = [];
@@ -44,17 +44,17 @@ export async function restoreOutdated(services: LifecycleServices): Promise<stri
   return restored;
 }
 
-/** @returns what a record that does not know of the present run should say; undefined when it knows, or there is none */
+/** @returns the right record if the present one does not know of the running VMM; undefined if it does, or none runs */
 async function presentRun(services: LifecycleServices, vm: Vm): Promise<VmManifest | undefined> {
   const { processes, clock } = services.world;
   const bootId = processes.bootId();
   const isAlive = ({ runtime }: Vm): boolean =>
     runtime?.process !== undefined && runtime.bootId === bootId && processes.isAlive(runtime.process);
-  // What is to be deleted is somebody's decision, and no copy outlives it.
+  // A user has decided on the deletion, and no older copy overrides that.
   if (vm.state === 'deleting' || (vm.state === 'running' && isAlive(vm))) return undefined;
   const manifest = services.vms.manifests.read(vm.id);
   if (manifest?.vm.state === 'running' && isAlive(manifest.vm)) return manifest;
-  // A record of this boot says itself what may be left of it.
+  // A record of this boot itself says what may be left of it.
   if (vm.state !== 'stopped' && vm.runtime?.bootId === bootId) return undefined;
   const [found] = await findMachines(services, vm.id);
   if (found === undefined) return undefined;
@@ -63,7 +63,7 @@ async function presentRun(services: LifecycleServices, vm: Vm): Promise<VmManife
   return { vm: { ...vm, state: 'running', startedAt: clock.now().toISOString(), runtime }, image: null };
 }
 
-/** @returns ids of VMs that have a directory and no record */
+/** @returns ids of VMs with a directory and without a record */
 export async function directoriesWithoutRecord({ world: { files }, vms: { records: vms, pathsOf } }: LifecycleServices): Promise<string[]> {
   const names = await files.namesIn(pathsOf({ id: '' }).directory);
   return names.filter((name) => ID.test(name) && vms.find(name) === undefined);
@@ -80,7 +80,7 @@ async function restore(services: LifecycleServices, { vm, image }: VmManifest): 
   if (isTaken.name) record.name = `${vm.name.slice(0, 54)}-${shortId(vm)}`;
   if (isTaken.index) {
     record.networkIndex = freeNetworkIndex(services);
-    // Until it is restarted nothing of the host reaches it there; what is in its memory is its user's.
+    // Until its restart, the host cannot reach it there. It runs on, because its memory belongs to its user.
     if (record.state === 'running') services.world.warn("a VM runs with an address that is another one's: restart it", { vm: record.name });
   }
   if (image !== null && services.images.records.find(image.id) === undefined) {
@@ -93,8 +93,8 @@ async function restore(services: LifecycleServices, { vm, image }: VmManifest): 
 }
 
 /**
- * A VM whose creation had not ended would be undone by the recovery. The database alone could tell that for certain, so one that
- * has all it needs is kept, for the user to judge.
+ * Recovery would undo a VM whose creation had not ended. Only the database could tell for certain, so a VM with all its files is kept, and
+ * the user decides.
  */
 async function settledState({ world: { files }, vms: { pathsOf } }: LifecycleServices, vm: Vm): Promise<Partial<Vm>> {
   if (vm.state !== 'creating') return {};

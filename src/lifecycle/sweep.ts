@@ -4,21 +4,21 @@ import type { LifecycleServices } from '../context/services.ts';
 import { isAbsent, orphanSpec, type UnknownVmm, unknownIds, unknownVmms, unlessAbsent } from './unknown-vmms.ts';
 
 /**
- * Removes what belongs to no VM. Everything that banger makes carries the VM's id in its name, so nothing needs to be
- * remembered for this. Disks of a VM that is not known are a user's data: they stay, and doctor tells of them.
+ * Removes what belongs to no VM. Everything that banger makes has the VM's id in its name, so no record is needed for this. Disks of an
+ * unknown VM are a user's data: they stay, and doctor reports them.
  * @returns what was removed, one line each
  */
 export async function sweepOrphans(services: LifecycleServices): Promise<string[]> {
   const { swept, alive } = await sweepMachines(services);
   swept.push(...(await sweepDirectories(services)));
-  // What a VM that runs has of networks and disks cannot be told from what nobody has, when it is not known.
+  // If a running VM is unknown, its networks and disks look like those of no VM.
   if (alive.length > 0) return swept;
   await sweepStorages(services);
   await sweepNetworks(services);
   return swept;
 }
 
-/** Sockets of unknown VMs that have ended. @returns also which of them have not */
+/** Removes the sockets of unknown VMs that have ended. @returns what was removed, and which of them still run */
 async function sweepMachines(services: LifecycleServices): Promise<{ swept: string[]; alive: UnknownVmm[] }> {
   const swept: string[] = [];
   const alive = await unknownVmms(services);
@@ -64,7 +64,7 @@ async function sweepStorages({ vms: { drivers, records: vms }, world: { warn } }
   }
 }
 
-/** The private network is for VMs: when none runs, nothing of it outlives the daemon. */
+/** The private network is for VMs: if none runs, nothing of it may outlive the daemon. */
 export async function sweepUnlessUsed(services: LifecycleServices): Promise<void> {
   if (services.vms.records.list().some((vm) => vm.state !== 'stopped')) return;
   const unknown = await unknownVmms(services).catch(() => undefined);

@@ -1,13 +1,15 @@
-// VMMs that run without a record. The VM's id in their arguments is all that is known of them.
+// VMMs that run without a record. Only the VM's id in their arguments is known.
 import type { MachineSpec } from '../drivers/hypervisor/contract.ts';
 import { BangerError } from '../model/errors.ts';
 import { type ProcessIdentity, shortId } from '../model/vm.ts';
 import type { LifecycleServices } from '../context/services.ts';
 
-/** A VMM of which this installation knows nothing: its database is lost, or it is another's that has the same runtime directory. */
+/**
+ * A VMM that this installation does not know: its database is lost, or it belongs to another installation with the same runtime directory.
+ */
 export type UnknownVmm = ProcessIdentity & { shortId: string; hypervisor: string };
 
-/** @returns those that run. Nobody but the user can know what is in them. */
+/** @returns those that run. Only the user can know their content. */
 export async function unknownVmms(services: LifecycleServices): Promise<UnknownVmm[]> {
   const found: UnknownVmm[] = [];
   for (const id of await unknownIds(services)) {
@@ -16,7 +18,7 @@ export async function unknownVmms(services: LifecycleServices): Promise<UnknownV
   return found;
 }
 
-/** @param vmId or its beginning @returns the VMMs that carry it, whatever is recorded, by driver */
+/** @param vmId or its beginning @returns the VMMs with this id in their arguments, by driver, whatever is recorded */
 export async function findMachines(services: LifecycleServices, vmId: string): Promise<{ process: ProcessIdentity; hypervisor: string }[]> {
   const found: { process: ProcessIdentity; hypervisor: string }[] = [];
   for (const hypervisor of services.vms.drivers.hypervisors()) {
@@ -26,14 +28,14 @@ export async function findMachines(services: LifecycleServices, vmId: string): P
   return found;
 }
 
-/** Each VM that runs has a runtime directory. */
+/** Each running VM has a runtime directory. */
 export async function unknownIds({ world: { files }, vms: { records: vms, pathsOf } }: LifecycleServices): Promise<string[]> {
   const known = new Set(vms.list().map(shortId));
   const names = await files.namesIn(pathsOf({ id: '' }).runtimeDirectory);
   return names.filter((name) => /^[0-9a-f]{8}$/.test(name) && !known.has(name));
 }
 
-/** What cannot be had on this host has nothing to find, nor to clean. */
+/** A driver that is not available on this host has nothing to find or to clean. */
 export async function unlessAbsent<T>(work: () => Promise<T>): Promise<T | undefined> {
   try {
     return await work();
@@ -43,7 +45,7 @@ export async function unlessAbsent<T>(work: () => Promise<T>): Promise<T | undef
   }
 }
 
-/** As much of a machine as finding it takes. */
+/** The part of a machine's spec that finding it needs. */
 export function orphanSpec({ vms: { pathsOf } }: LifecycleServices, vmId: string): MachineSpec {
   const { runtimeDirectory, serialLog, vmmLog } = pathsOf({ id: vmId });
   return {
@@ -52,7 +54,7 @@ export function orphanSpec({ vms: { pathsOf } }: LifecycleServices, vmId: string
   };
 }
 
-/** What cannot be had on this host has nothing to sweep. */
+/** A driver that is not available on this host has nothing to sweep. */
 export function isAbsent(error: unknown): boolean {
   return error instanceof BangerError && error.code === 'PREREQUISITE_MISSING';
 }

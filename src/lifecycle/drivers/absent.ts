@@ -1,11 +1,11 @@
-// What stands in for a driver that is recorded for a VM and that this daemon does not have, so that the VM can still be shown, and
-// every attempt to do something with what that driver made says why it cannot be.
+// Stands in for a recorded driver that this daemon does not have. The VM can still be shown, and every operation on what that driver made
+// fails with the reason.
 import type { Hypervisor } from '../../drivers/hypervisor/contract.ts';
 import type { NetworkDriver } from '../../drivers/network/contract.ts';
 import type { StorageDriver } from '../../drivers/storage/contract.ts';
 import { BangerError } from '../../model/errors.ts';
 
-/** @returns the reason why nothing can be done with what a driver made that is not among those of this daemon */
+/** @returns the error for work on what a missing driver made */
 export function notHere(kind: 'hypervisor' | 'storage' | 'network', name: string): BangerError {
   return new BangerError('PREREQUISITE_MISSING', `the ${kind} driver "${name}", recorded for the VM, is not part of this banger`, {
     remedy: 'use the banger that made the VM',
@@ -37,7 +37,7 @@ export function absentStorage(name: string): StorageDriver {
   };
 }
 
-/** What it made stays, and is swept when it is there again. */
+/** What it made stays, and is swept once the network is available again. */
 export function absentNetwork(name: string, reason: BangerError): NetworkDriver {
   const refuse = (): Promise<never> => Promise.reject(reason);
   return {

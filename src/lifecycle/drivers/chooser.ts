@@ -9,27 +9,27 @@ import type { VmRuntime } from '../../model/vm.ts';
 import { absentHypervisor, absentNetwork, absentStorage, notHere } from './absent.ts';
 import { type Choices, decide, type Survey, type Wishes } from './decide.ts';
 
-/** What the choice is made from. */
+/** The basis of the choice. */
 export type ChooserParts = {
   wishes: Wishes;
   hypervisors: readonly Hypervisor[];
   storages: readonly StorageDriver[];
-  /** Change with the bundle. */
+  /** They change with the bundle. */
   networks: () => readonly NetworkDriver[];
-  /** Those that are there without a bundle, for VMs that have joined them. */
+  /** Networks that need no bundle, for VMs that have joined them. */
   standingNetworks: readonly NetworkDriver[];
-  /** Why there are none. */
+  /** Why there is no network. */
   missing: () => BangerError;
 };
 
 /**
- * Chooses drivers by what works, and remembers what that was. The checks run when somebody needs them, never while the
- * daemon starts: asking KVM takes seconds after a boot of the host.
+ * Chooses drivers by what works, and remembers the result. The checks run on demand, never while the daemon starts: testing KVM takes
+ * seconds after a boot of the host.
  */
 export class Chooser implements Pick<Drivers, 'of' | 'addressOnHost' | 'choose' | 'networks'> {
   readonly #parts: ChooserParts;
   #surveyed: { networks: readonly NetworkDriver[]; survey: Promise<Survey> } | undefined;
-  /** What new VMs got or would have got last. */
+  /** The drivers that new VMs got, or would have got, last. */
   #present: Choices | undefined;
 
   constructor(parts: ChooserParts) {
@@ -37,8 +37,8 @@ export class Chooser implements Pick<Drivers, 'of' | 'addressOnHost' | 'choose' 
   }
 
   /**
-   * @param options.isFresh asks the drivers anew; else earlier answers count, until a choice fails or the bundle changes
-   * @returns what the checks found, and the choice for a new VM, or why there is none
+   * @param options.isFresh runs the checks again; otherwise earlier results count, until a choice fails or the bundle changes
+   * @returns the results of the checks, and the choice for a new VM, or why there is none
    */
   async look({ isFresh = false } = {}): Promise<{ survey: Survey; choices: Choices | BangerError }> {
     if (isFresh) this.#surveyed = undefined;
@@ -48,7 +48,7 @@ export class Chooser implements Pick<Drivers, 'of' | 'addressOnHost' | 'choose' 
       return { survey, choices: this.#present };
     } catch (error) {
       if (!(error instanceof BangerError)) throw error;
-      // What is missing may be there the next time.
+      // What is missing now may be available the next time.
       this.#surveyed = undefined;
       return { survey, choices: error };
     }
@@ -57,7 +57,7 @@ export class Chooser implements Pick<Drivers, 'of' | 'addressOnHost' | 'choose' 
   async choose(runtime: VmRuntime | null, rootFormat?: DiskFormat): Promise<VmDrivers & { note?: string }> {
     const made = runtime?.storageDriver;
     const maker = this.#parts.storages.find(({ name }) => name === made);
-    // Another driver would take the disk for something that it is not.
+    // Another driver would misread the disk.
     if (made !== undefined && maker === undefined) throw notHere('storage', made);
     const { survey, choices } = await this.look();
     const disk = maker ?? (rootFormat === undefined ? undefined : firstWith(survey, rootFormat));
@@ -92,12 +92,12 @@ export class Chooser implements Pick<Drivers, 'of' | 'addressOnHost' | 'choose' 
     return this.#parts.networks();
   }
 
-  /** Settles when no check is under way; a daemon that ended before would leave its test programs behind. */
+  /** Settles once no check runs; a daemon that ended before would leave its test programs behind. */
   async settled(): Promise<void> {
     await this.#surveyed?.survey;
   }
 
-  /** Shared by all who ask meanwhile, so nobody can cancel it; drivers bound the time of their checks. */
+  /** All callers share it, so none can cancel it; drivers limit the time of their checks. */
   #survey(): Promise<Survey> {
     const networks = this.networks();
     if (this.#surveyed?.networks !== networks) this.#surveyed = { networks, survey: runChecks({ ...this.#parts, networks }) };
@@ -123,7 +123,7 @@ function firstWith({ storages }: Survey, format: DiskFormat): StorageDriver {
   });
 }
 
-/** @param standIn made when the one that is recorded is none of those that there are */
+/** @param standIn makes a substitute if the recorded driver is missing */
 function recorded<Driver extends { name: string }>(
   name: string | undefined,
   all: readonly Driver[],
@@ -134,7 +134,7 @@ function recorded<Driver extends { name: string }>(
 
 type All = { hypervisors: readonly Hypervisor[]; storages: readonly StorageDriver[]; networks: readonly NetworkDriver[] };
 
-/** Asks every driver at the same time. */
+/** Runs the checks of all drivers at the same time. */
 async function runChecks(all: All): Promise<Survey> {
   const [hypervisors, storages, networks] = await Promise.all([
     askAll(all.hypervisors, ({ name }, failed) => ({ accelerator: 'tcg' as const, findings: [{ name, ...failed }] })),
@@ -144,7 +144,7 @@ async function runChecks(all: All): Promise<Survey> {
   return { hypervisors, storages, networks };
 }
 
-/** @param without says what is known of one that cannot even be asked: it counts as not working */
+/** @param without makes the result of a driver whose checks throw: it counts as not working */
 function askAll<Driver, Checks>(
   drivers: readonly (Driver & { checks(): Promise<Checks> })[],
   without: (driver: Driver, failed: Omit<Finding, 'name'>) => Checks,

@@ -4,7 +4,7 @@ import type { StorageDriver } from '../../drivers/storage/contract.ts';
 import { BangerError } from '../../model/errors.ts';
 import { type DriverChecks, firstFailure } from '../../model/finding.ts';
 
-/** What every driver's own checks say of this host; each list best first. */
+/** The results of every driver's own checks on this host; each list best first. */
 export type Survey = {
   hypervisors: readonly Checked<Hypervisor, HypervisorChecks>[];
   storages: readonly Checked<StorageDriver>[];
@@ -12,23 +12,22 @@ export type Survey = {
 };
 type Checked<Driver, Checks = DriverChecks> = { driver: Driver; checks: Checks };
 
-/** What config.toml asks for: a driver's name, or `auto`. */
+/** The values in config.toml: a driver's name, or `auto`. */
 export type Wishes = { hypervisor: string; storage: string; network: string };
 
-/** One driver and why it was taken; `daemon status` shows both. */
+/** One driver and why it was chosen; `daemon status` shows both. */
 export type Choice<Driver> = { driver: Driver; reason: string };
 export type Choices = { hypervisor: Choice<Hypervisor>; storage: Choice<StorageDriver>; network: Choice<NetworkDriver> };
 
-/** Why something cannot be used, and what mends it. */
+/** Why something is unusable, and the remedy. */
 type Unusable = { reason: string; remedy: string };
 
 /**
- * Takes the first combination of drivers that works here and goes together: a VMM takes only some networks
- * and formats of disks.
+ * Takes the first combination of drivers that works here. A VMM accepts only some networks and disk formats.
  * @param wishes names in them must be in the survey
- * @param disk what made the disk of a VM that has one: the disk stays, so a VMM that does not take it gives way to one that does,
- *   even where config names the VMM
- * @throws PREREQUISITE_MISSING with the remedy, when a driver that config names does not work, or nothing does
+ * @param disk the driver of the VM's existing disk. The disk stays, so a VMM that does not accept it gives way to one that does, even if
+ *   config.toml names the VMM.
+ * @throws PREREQUISITE_MISSING with the remedy, if a driver that config.toml names does not work, or none does
  */
 export function decide(wishes: Wishes, survey: Survey, disk?: StorageDriver): Choices {
   const named = survey.hypervisors.filter(({ driver }) => driver.name === wishes.hypervisor);
@@ -44,7 +43,7 @@ export function decide(wishes: Wishes, survey: Survey, disk?: StorageDriver): Ch
     }
     return { hypervisor: { driver, reason: hypervisorReason(wishes.hypervisor, driver.name, checks, skipped[0]) }, ...found };
   }
-  // What is asked for and missing beside a VMM that works comes first; then the VMM that asks least of the host.
+  // A missing part that a working VMM needs comes first; then the VMM that demands least of the host.
   const nearest = skipped.find(({ isUsable }) => isUsable) ?? skipped.at(-1);
   throw new BangerError('PREREQUISITE_MISSING', `no VM can be started: ${nearest?.reason ?? 'there is no VMM'}`, {
     remedy: nearest?.remedy ?? 'sudo apt-get install qemu-system-x86',
@@ -57,7 +56,7 @@ function hypervisorReason(wish: string, name: string, checks: HypervisorChecks, 
   return checks.version ?? 'works here';
 }
 
-/** @returns network and storage that this VMM takes, or why there are none */
+/** @returns network and storage that this VMM accepts, or why there are none */
 function joinable(hypervisor: Hypervisor, wishes: Wishes, survey: Survey, disk?: StorageDriver): Omit<Choices, 'hypervisor'> | Unusable {
   const network = takeFirst(
     reachableNetworks(wishes, survey).map((one) => ({ ...one, isTaken: hypervisor.takes.networks.includes(one.driver.kind) })),
@@ -77,7 +76,7 @@ function joinable(hypervisor: Hypervisor, wishes: Wishes, survey: Survey, disk?:
   return 'remedy' in storage ? storage : { network, storage };
 }
 
-/** The network is not chosen to suit a VMM: who asked for nothing gets the first that works, and a VMM that takes it. */
+/** Without a named network, the first one that works is chosen, and then a VMM that accepts it; the network does not follow the VMM. */
 function reachableNetworks(wishes: Wishes, { networks }: Survey): Survey['networks'] {
   const isNamed = networks.some(({ driver }) => driver.name === wishes.network);
   const first = networks.findIndex(works);
@@ -86,7 +85,7 @@ function reachableNetworks(wishes: Wishes, { networks }: Survey): Survey['networ
 
 type Candidate<Driver> = Checked<Driver> & { isTaken: boolean };
 
-/** @returns the driver that is wished for, or the first that works with this VMM */
+/** @returns the named driver, or the first that works with this VMM */
 function takeFirst<Driver extends { name: string }>(
   all: readonly Candidate<Driver>[],
   about: { key: string; wish: string; hypervisor: string },

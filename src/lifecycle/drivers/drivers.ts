@@ -11,9 +11,9 @@ type Parts = {
   refreshBundle: () => Promise<unknown>;
 };
 
-/** @returns the drivers as verbs see them: networks that are not there are looked for once more before anybody is refused for it */
+/** @returns the drivers for verbs. If a network is missing, they check for it once more before a verb fails. */
 export function createDrivers({ chooser, hypervisors, storages, refreshBundle }: Parts): Drivers {
-  // Why it is not there is told by whoever is asked for something then.
+  // The next use of the network reports why it is missing.
   const lookAgain = (): Promise<unknown> => refreshBundle().catch(() => undefined);
   return {
     of: (runtime) => chooser.of(runtime),

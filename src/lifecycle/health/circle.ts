@@ -1,10 +1,12 @@
 const ITSELF = 'banger doctor';
-/** What is left to whoever has asked doctor already. */
+/** The remedy for a user who has run doctor already. */
 const INSTEAD = 'banger daemon logs';
 
 type WithRemedy = { remedy?: string | null | undefined };
 
-/** Errors of drivers send people to doctor, which may show the same error. @returns the report without a remedy that is the report */
+/**
+ * Drivers' errors name doctor as the remedy, and doctor may show the same error. @returns the report without remedies that name the report
+ */
 export function withoutCircle<Row extends WithRemedy, Sent extends WithRemedy>(report: { drivers: Row[]; findings: Sent[] }) {
   return { drivers: report.drivers.map(straight), findings: report.findings.map(straight) };
 }

@@ -16,7 +16,7 @@ type SentFinding = Omit<Finding, 'fix' | 'code'> & { fixable?: boolean };
 /** What doctor reports. */
 export type Report = { drivers: DriverRow[]; findings: SentFinding[] };
 
-/** What the daemon tells of this host, its VMs and its images, and what of that it can mend. */
+/** The daemon's report on this host, its VMs and its images, and the repairs. */
 export type DoctorWork = {
   doctor(): Promise<Report>;
   doctorFix(signal: AbortSignal): Promise<{ fixed: Fixed[]; report: Report }>;
@@ -77,7 +77,7 @@ function namesOf(choices: Choices | BangerError): { hypervisor: string; storage:
   return { hypervisor: hypervisor.driver.name, storage: storage.driver.name, network: network.driver.name };
 }
 
-/** Only what was chosen can fail: a driver that nobody asked for and that does not work here is no fault. */
+/** Only the chosen drivers can fail: a driver that nobody asked for and that does not work here is no problem. */
 function choiceFindings(survey: Survey, choices: Choices | BangerError): Finding[] {
   if (choices instanceof BangerError) {
     if (choices.code !== 'PREREQUISITE_MISSING') return [];
@@ -102,7 +102,7 @@ function bundleFinding(bundle: BundleStatus): Finding {
   return { name: 'bundle', level: 'pass', reason: `${bundle.distribution}, Linux ${bundle.kernelVersion}, in ${bundle.directory}` };
 }
 
-/** Images whose agent is another than that of new ones, as far as a command makes them anew. */
+/** Images whose guest agent differs from that of new images, if a command can rebuild them. */
 async function agentFindings({ images }: Pick<LifecycleServices, 'images'>): Promise<Finding[]> {
   const found = await Promise.all(images.records.list().map(async (image) => ({ image, ...(await images.freshness(image)) })));
   return found.flatMap(({ image, agentOutdated, rebuildCommand }): Finding[] => {

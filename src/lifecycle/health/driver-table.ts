@@ -2,7 +2,7 @@ import { type DriverChecks, firstFailure } from '../../model/finding.ts';
 
 type Accelerator = 'kvm' | 'tcg';
 
-/** The answers of all drivers' own checks; each list best first. */
+/** The results of all drivers' own checks; each list best first. */
 type DriverAnswers = {
   hypervisors: readonly {
     driver: { name: string; takes: { diskFormats: readonly string[]; networks: readonly string[] } };
@@ -24,12 +24,12 @@ export type DriverRow = {
   chosen: boolean;
   reason: string;
   remedy: string | null;
-  /** Hypervisors that do not take it. */
+  /** Hypervisors that do not support it. */
   notWith: string[];
 };
 
 /**
- * @param chosen names of the drivers that new VMs get; undefined when no VM can be started
+ * @param chosen names of the drivers that new VMs get; undefined if no VM can be started
  * @returns a row for every driver, and for every accelerator of a VMM
  */
 export function tabulate(
@@ -59,7 +59,7 @@ export function tabulate(
   return [...hypervisors, ...networks, ...storages];
 }
 
-/** What the findings of one driver come to; the first failure decides, then the first warning. */
+/** The summary of one driver's findings; the first failure decides, then the first warning. */
 function conclude({ findings, version }: DriverChecks): Pick<DriverRow, 'usable' | 'reason' | 'remedy'> {
   const failed = firstFailure({ findings });
   const told = failed ?? (version === undefined ? (findings.find(({ level }) => level === 'warn') ?? findings[0]) : undefined);

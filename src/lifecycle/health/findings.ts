@@ -8,10 +8,10 @@ import type { LifecycleServices } from '../../context/services.ts';
 import { unknownVmms } from '../unknown-vmms.ts';
 import { makeContext } from '../../context/vm-context.ts';
 
-/** VMs that are examined at the same time, so that a silent guest does not delay the others. */
+/** How many VMs are examined at the same time, so that a silent guest does not delay the others. */
 const AT_ONCE = 32;
 
-/** @returns what is wrong with VMs, images, and processes and directories of neither */
+/** @returns what is wrong with VMs and images, and with processes and directories that belong to neither */
 export async function allFindings(services: LifecycleServices): Promise<Finding[]> {
   const findings: Finding[] = [];
   const vms = services.vms.records.list();
@@ -23,14 +23,14 @@ export async function allFindings(services: LifecycleServices): Promise<Finding[
   return [...findings, ...(await unknownVmmFindings(services)), ...(await directoryFindings(services))];
 }
 
-/** @returns what the VM's record says is wrong, and what its capabilities find */
+/** @returns the problems in the VM's record, and those that its capabilities find */
 export async function vmFindings(services: LifecycleServices, vm: Vm): Promise<Finding[]> {
   // While a VM is created or deleted, its parts come and go; only an interrupted operation is a finding.
   if (vm.state === 'creating' || vm.state === 'deleting') return recordFindings(services, vm);
   return [...recordFindings(services, vm), ...(await capabilityFindings(services, vm))];
 }
 
-/** What each capability finds. A check that throws is a finding, too. */
+/** The findings of each capability. A check that throws is a finding, too. */
 export async function capabilityFindings(services: LifecycleServices, vm: Vm): Promise<Finding[]> {
   const context = makeContext(services, vm);
   const found = await Promise.all(
@@ -58,7 +58,7 @@ function recordFindings({ vms: { machines } }: LifecycleServices, vm: Vm): Findi
   return [{ name: 'vm', level, vm: vm.name, reason: `${vm.name}: ${vm.lastError}`, remedy: next }, ...troubles];
 }
 
-/** @returns what is missing of the image's files */
+/** @returns the missing files of the image */
 export async function imageFindings({ world: { files } }: Pick<LifecycleServices, 'world'>, image: Image): Promise<Finding[]> {
   const paths = [image.kernelPath, image.initramfsPath, image.rootfsPath, image.workSeedPath].filter((path) => path !== null);
   const there = await Promise.all(paths.map((path) => files.exists(path)));
@@ -76,7 +76,7 @@ async function unknownVmmFindings(services: LifecycleServices): Promise<Finding[
   });
 }
 
-/** Nobody knows whose disks they are, so they are only reported. */
+/** It is unknown whose disks they are, so they are only reported. */
 async function directoryFindings(services: LifecycleServices): Promise<Finding[]> {
   const findings: Finding[] = [];
   for (const id of await directoriesWithoutRecord(services)) {
@@ -91,11 +91,11 @@ async function directoryFindings(services: LifecycleServices): Promise<Finding[]
   return findings;
 }
 
-/** What became of one finding that could be fixed. */
+/** The result of one repair. */
 export type Fixed = { name: string; vm?: string; did: string; error?: string };
 
 /**
- * Applies every safe fix, VM by VM, each after a new look while the VM is locked.
+ * Applies every safe fix, VM by VM, each after a new check while the VM is locked.
  * @returns what was done, and what failed
  */
 export async function fixFindings(services: LifecycleServices, signal: AbortSignal): Promise<Fixed[]> {

@@ -1,5 +1,5 @@
-// What each command needs of this host and of its VM, in one table. A command is refused by it before anything is touched,
-// and doctor shows it for the whole host.
+// The requirements of each command on this host and its VM, in one table. A command that lacks one is refused before it changes anything,
+// and doctor shows them for the whole host.
 import { formatSize } from '../../lib/size.ts';
 import { BangerError } from '../../model/errors.ts';
 import type { Image } from '../../model/image.ts';
@@ -8,10 +8,10 @@ import { capabilityFindings, imageFindings } from './findings.ts';
 import { type Finding, refuseFailures } from '../../model/finding.ts';
 import type { LifecycleServices, World } from '../../context/services.ts';
 
-/** What a command is about. */
+/** The subject of a command. */
 type Subject = { vm?: Vm; image?: Image };
 
-/** A look at one thing that commands need. */
+/** A check of one requirement. */
 type Check = {
   run(services: LifecycleServices, subject: Subject): Promise<Finding[]>;
   /** Whether it runs without a subject. */
@@ -19,7 +19,7 @@ type Check = {
 };
 
 const CHECKS = {
-  /** Overlay and work disk of an idle VM take a few MiB; a full disk in the middle costs the user more than a refusal now. */
+  /** Overlay and work disk of an idle VM take a few MiB; a disk that gets full later costs the user more than a refusal now. */
   'free-space': {
     ofHost: true,
     async run({ vms, world: { files }, settings }) {
@@ -32,7 +32,7 @@ const CHECKS = {
       return [{ name: 'free-space', level: 'fail', code: 'NO_SPACE', reason, remedy }];
     },
   },
-  /** Programs, devices and rights of VMM, network and storage: each driver knows its own, and the package of each. */
+  /** Programs, devices and rights of VMM, network and storage: each driver knows its own, with their packages. */
   drivers: {
     ofHost: false,
     async run({ vms: { drivers } }, { vm }) {
@@ -56,7 +56,7 @@ const CHECKS = {
     run: async (services, { image }) => (image === undefined ? [] : imageFindings(services, image)),
   },
   'ssh-client': { ofHost: true, run: ({ world }) => programFindings(world, 'ssh-client', 'ssh', 'openssh-client') },
-  /** Only an image without a work seed has a work disk made for it. */
+  /** Only for an image without a work seed, banger makes a work disk's file system. */
   mke2fs: {
     ofHost: false,
     run: async ({ world }, { image }) =>
@@ -64,16 +64,16 @@ const CHECKS = {
         ? [...(await programFindings(world, 'mke2fs', 'mke2fs', 'e2fsprogs')), ...(await confinementFindings(world))]
         : [],
   },
-  /** Programs that read what guests and strangers wrote run apart, or not at all. */
+  /** Programs that read data of guests and strangers run confined, or not at all. */
   confinement: { ofHost: true, run: ({ world }) => confinementFindings(world) },
-  /** What the driver of a VM's disks grows them with. */
+  /** What the driver of a VM's disks needs to grow them. */
   growth: {
     ofHost: false,
     run: async ({ vms: { drivers } }, { vm }) => (await drivers.of(vm?.runtime ?? null).storage?.root.growChecks?.()) ?? [],
   },
 } as const satisfies Record<string, Check>;
 
-/** @param debianPackage that has the program */
+/** @param debianPackage with the program */
 async function programFindings(
   { processes }: Pick<World, 'processes'>,
   name: string,
@@ -91,7 +91,7 @@ async function confinementFindings({ processes }: Pick<World, 'processes'>): Pro
 
 type CheckName = keyof typeof CHECKS;
 
-/** Commands that the daemon checks first; a bundle's build has a list of its own (images/bundle/preflight.ts). */
+/** Commands that the daemon checks first; the build of a bundle has a list of its own (images/bundle/preflight.ts). */
 const COMMANDS = {
   'vm create': ['image-files', 'mke2fs', 'free-space', 'drivers'],
   'vm start': ['drivers', 'own-files'],
@@ -105,8 +105,8 @@ const COMMANDS = {
 export type CheckedCommand = keyof typeof COMMANDS;
 
 /**
- * Runs before the first effect of a command.
- * @throws PREREQUISITE_MISSING, NO_SPACE, STORAGE_FAILED or NOT_FOUND with every finding that fails, and its remedy
+ * Runs before a command changes anything.
+ * @throws PREREQUISITE_MISSING, NO_SPACE, STORAGE_FAILED or NOT_FOUND with every failed check and its remedy
  */
 export async function preflight(services: LifecycleServices, command: CheckedCommand, subject: Subject = {}): Promise<void> {
   const findings: Finding[] = [];
