@@ -4,7 +4,7 @@ import { faultOfDisks, lastWords } from './last-words.ts';
 
 const SHOWN_SERIAL_LINES = 15;
 
-/** Turns what went wrong while the guest booted into one error that shows the guest's last words. */
+/** Turns a failure of the guest's boot into one error with the guest's last output. */
 export async function explainBootFailure(context: VmContext, cause: unknown, timedOut: boolean): Promise<BangerError> {
   const { vm, paths, services } = context;
   const serialTail = await lastWords(context, SHOWN_SERIAL_LINES);

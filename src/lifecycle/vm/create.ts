@@ -22,14 +22,14 @@ export type CreateRequest = {
   name?: string;
   image?: string;
   labels?: Readonly<Record<string, string>>;
-  /** What the user said; the rest are defaults. */
+  /** The user's choices; defaults fill in the rest. */
   asked: Asked<AllSettings>;
   start: boolean;
   waitForServices: boolean;
 };
 
 /**
- * Reserves the name and begins the creation; whatever fails is rolled back to nothing.
+ * Reserves the name and begins the creation; any failure is rolled back completely.
  * @throws before anything exists: INVALID_INPUT, NAME_TAKEN, NOT_FOUND, BUNDLE_MISSING, NO_SPACE, PREREQUISITE_MISSING
  */
 export async function createVm(services: LifecycleServices, request: CreateRequest): Promise<OperationRecord> {
@@ -61,14 +61,17 @@ async function build(services: LifecycleServices, vm: Vm, request: CreateRequest
   }
 }
 
-/** The record goes last. When something could not be undone it is left as that of a deletion which was broken off: never to be started. */
+/**
+ * The record is removed last. If something could not be undone, the record stays as that of an interrupted deletion, which never starts
+ * again.
+ */
 function forget(services: LifecycleServices, vm: Vm, error: unknown): void {
   const isUndone = !(error instanceof BangerError) || error.undoErrors.length === 0;
   if (isUndone) services.vms.records.remove(vm.id);
   else services.vms.records.move(vm.id, 'deleting', { lastError: `its creation failed and could not be undone: ${error.message}` });
 }
 
-/** The record is made in one go with the choice of name and address, so that two creates cannot choose the same. */
+/** Chooses name and address and makes the record in one go, so that two creates cannot choose the same. */
 function reserve(services: LifecycleServices, { name, labels }: CreateRequest, image: Image, spec: VmSpec): Vm {
   const vm: Vm = {
     id: services.world.ids.newId(),
@@ -87,7 +90,7 @@ function reserve(services: LifecycleServices, { name, labels }: CreateRequest, i
     forwards: [],
     labels: changedLabels({}, labels ?? {}),
   };
-  // It may have been deleted while the host was looked at.
+  // It may have been deleted while the host was examined.
   if (services.images.records.find(image.id) === undefined) throw new BangerError('NOT_FOUND', `the image ${image.name} is gone`);
   services.vms.records.insert(vm);
   return vm;

@@ -7,13 +7,13 @@ import { takeDownSteps } from './stop-steps.ts';
 import { assertEnded, findVmm } from './vmm.ts';
 
 /**
- * From any state to nothing. Nothing is touched before the record says so. Then everything is tried, but no disk is removed from
- * under a VMM; files and record go last, and only when all else is gone. What is broken off says what is left, and is finished by
- * the next try or the next daemon.
+ * Deletes a VM in any state. The record says so before anything is touched. Then every step is tried, but no disk is removed under a living
+ * VMM. Files and record are removed last, and only if all else is gone. An interrupted deletion says what is left; the next attempt or the
+ * next daemon finishes it.
  * @throws the first failure with the others joined to it
  */
 export async function removeVm(options: Omit<PipelineOptions<VmContext>, 'steps'>): Promise<void> {
-  // What has begun is not cancelled: soon the disks are gone.
+  // Once begun it cannot be cancelled: soon the disks are gone.
   const signal = new AbortController().signal;
   await runSteps({ ...options, steps: [claim], signal });
   try {
@@ -28,7 +28,7 @@ export async function removeVm(options: Omit<PipelineOptions<VmContext>, 'steps'
 const claim: Step<VmContext> = { name: 'claim', title: 'delete', apply: ({ move }) => move('deleting') };
 
 async function takeApart(options: Omit<PipelineOptions<VmContext>, 'steps'>): Promise<void> {
-  // The VM must not look stopped in between: somebody could start it.
+  // The VM must not look stopped in between, or a user could start it.
   const ending = takeDownSteps({ ask: false });
   const disks = stepsOf(ALL_CAPABILITIES, 'prepare')
     .toReversed()

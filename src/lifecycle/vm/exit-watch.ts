@@ -8,17 +8,17 @@ import { stopSteps } from './stop-steps.ts';
 import { faultOfDisks, lastWords } from './last-words.ts';
 import { startVm } from './verbs.ts';
 
-/** Of the console: a panic says a dozen behind what it was about. */
+/** Of the console: a panic prints a dozen lines after its cause. */
 const LAST_LINES = 40;
 
-/** Cleans up after a VMM that ended although nobody here asked for it, and boots again a guest that asked for a reboot. */
+/** Cleans up after a VMM that ended without a command, and boots the guest again if it asked for a reboot. */
 export async function handleExit(services: LifecycleServices, vmId: string, machine: Machine, exit: MachineExit): Promise<void> {
   try {
     const never = new AbortController().signal;
     const wasUnasked = await services.vms.locks.hold(vmId, never, () => settleExit(services, vmId, machine, exit));
     const vm = services.vms.records.find(vmId);
     if (!wasUnasked || exit.cause !== 'guest-reset' || vm === undefined) return;
-    // What somebody has asked for meanwhile counts.
+    // A command that came meanwhile takes precedence.
     if (isDecided(services, vmId)) return;
     const delayMs = services.vms.reboots.delayMs(vmId);
     if (delayMs === 0) return void startVm(services, vm, {});
@@ -32,12 +32,12 @@ export async function handleExit(services: LifecycleServices, vmId: string, mach
 
 const DECIDING_VERBS = new Set(['vm.start', 'vm.stop', 'vm.restart', 'vm.kill', 'vm.delete']);
 
-/** @returns whether an operation that says what becomes of the VM waits for its turn */
+/** @returns whether an operation that decides about the VM waits for its turn */
 function isDecided({ operations }: LifecycleServices, vmId: string): boolean {
   return operations.list().some((one) => one.vmId === vmId && one.state === 'running' && DECIDING_VERBS.has(one.verb));
 }
 
-/** The VM is stopped until then, and says why. */
+/** Until then the VM is stopped, and says why. */
 function bootLater(services: LifecycleServices, vm: Vm, { delayMs, fault }: { delayMs: number; fault: string | undefined }): void {
   const at = new Date(services.world.clock.now().getTime() + delayMs).toISOString();
   const why = fault === undefined ? '' : ` (${fault}: banger vm restart --rescue ${vm.name})`;
@@ -53,7 +53,7 @@ function bootLater(services: LifecycleServices, vm: Vm, { delayMs, fault }: { de
   });
 }
 
-/** Leaves VMs that wait for their boot stopped, and says so: the next daemon does not know of it. */
+/** Leaves VMs that wait for their next boot stopped, and says so: the next daemon does not know that they waited. */
 export function forgetReboots(services: LifecycleServices): void {
   for (const id of services.vms.reboots.end()) {
     const name = services.vms.records.find(id)?.name;
@@ -79,7 +79,7 @@ function refuseReboot(services: LifecycleServices, vm: Vm, fault: string | undef
 async function settleExit(services: LifecycleServices, vmId: string, machine: Machine, exit: MachineExit): Promise<boolean> {
   const vm = services.vms.records.find(vmId);
   if (vm === undefined || services.vms.machines.find(vmId)?.machine !== machine) return false;
-  // A deletion that failed half-way is tried again by the user or the next daemon; its disks may be gone, so it is not stopped.
+  // The user or the next daemon tries an interrupted deletion again; its disks may be gone, so it does not become stopped.
   if (vm.state === 'deleting') return false;
   const isOrderly = exit.cause === 'guest-poweroff' || exit.cause === 'guest-reset' || exit.cause === 'host-request';
   services.world.warn('a VMM has ended', { vm: vm.name, cause: exit.cause, detail: exit.detail });

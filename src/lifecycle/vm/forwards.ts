@@ -8,7 +8,7 @@ import type { LifecycleServices } from '../../context/services.ts';
 import { makeContext } from '../../context/vm-context.ts';
 
 /**
- * Ties a port of the host to one of the guest, from now on and whenever the VM runs. The same again is fine.
+ * Forwards a port of the host to one of the guest, from now on and whenever the VM runs. Repeating the same forward is fine.
  * @throws PORT_TAKEN, INVALID_INPUT, UNSUPPORTED, WRONG_STATE, NOT_FOUND before anything is recorded
  */
 export function addForward(services: LifecycleServices, vm: Vm, forward: PortForward, signal: AbortSignal): Promise<Vm> {
@@ -19,13 +19,13 @@ export function addForward(services: LifecycleServices, vm: Vm, forward: PortFor
     refuseOwnAddresses(forward);
     refuseTaken(services, present, forward);
     await refuseImpossible(services, present, forward);
-    // Another VM may have asked for it meanwhile.
+    // Another VM may have taken it meanwhile.
     refuseTaken(services, present, forward);
     return apply(services, present, [...present.forwards, forward]);
   });
 }
 
-/** @throws NOT_FOUND when the VM has no such forward */
+/** @throws NOT_FOUND if the VM has no such forward */
 export function removeForward(
   services: LifecycleServices,
   vm: Vm,
@@ -64,7 +64,7 @@ function isSame(one: Place, other: Place): boolean {
   return one.protocol === other.protocol && one.hostPort === other.hostPort && one.hostAddress === other.hostAddress;
 }
 
-/** @returns whether both cannot be had at once */
+/** @returns whether the two forwards exclude each other */
 function collides(one: Place, other: Place): boolean {
   const isEverywhere = one.hostAddress === '0.0.0.0' || other.hostAddress === '0.0.0.0';
   return one.protocol === other.protocol && one.hostPort === other.hostPort && (isEverywhere || one.hostAddress === other.hostAddress);
@@ -92,7 +92,7 @@ function refuseTaken(services: LifecycleServices, vm: Vm, forward: PortForward):
   }
 }
 
-/** @returns the network that would join the VM if it were started now */
+/** @returns the network that the VM would join if it were started now */
 async function networkOfNext(services: LifecycleServices, vm: Vm): Promise<NetworkDriver | undefined> {
   try {
     return (await services.vms.drivers.choose(vm.runtime)).network;
@@ -105,7 +105,7 @@ async function networkOfNext(services: LifecycleServices, vm: Vm): Promise<Netwo
 async function refuseImpossible(services: LifecycleServices, vm: Vm, forward: PortForward): Promise<void> {
   const { recorded, network, addressOnHost } = makeContext(services, vm);
   const driver = recorded.network ?? (await networkOfNext(services, vm));
-  // Where no VM can be started now, the port is looked at when one can.
+  // If no VM can be started now, the port is checked when one can.
   if (driver === undefined) return;
   if (driver.probeForward === undefined) {
     throw new BangerError('UNSUPPORTED', `the ${driver.name} network forwards no ports`, {

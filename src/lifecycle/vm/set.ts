@@ -11,7 +11,7 @@ import { verb } from './verbs.ts';
 import { assertEnded } from './vmm.ts';
 
 /**
- * Changes what a VM is. The whole request is judged before any of it is done, now and when it is the VM's turn.
+ * Changes a VM. The whole request is checked before anything is changed: now, and again once the VM's lock is held.
  * @throws INVALID_INPUT, WRONG_STATE, NAME_TAKEN before anything is recorded
  */
 export function setVm(services: LifecycleServices, vm: Vm, asked: VmChangeRequest): OperationRecord {
@@ -32,7 +32,7 @@ function judge(services: LifecycleServices, vm: Vm, asked: VmChangeRequest): Cha
   return to;
 }
 
-/** What has no way back stands right before the record; should that fail, the next change makes good what is more than recorded. */
+/** Changes that cannot be undone come directly before the record. If recording fails, the next change corrects what exceeds the record. */
 function setSteps(change: Change): Step<VmContext>[] {
   const changes = ALL_CAPABILITIES.toReversed().flatMap((capability) => capability.change ?? []);
   return [
@@ -44,7 +44,7 @@ function setSteps(change: Change): Step<VmContext>[] {
   ];
 }
 
-/** Disks and sizes are the VMM's as long as it lives, whatever the record says. */
+/** Disks and sizes belong to the VMM as long as it lives, whatever the record says. */
 const ended: Step<VmContext> = { name: 'check', title: 'no VMM', apply: (context) => assertEnded(context) };
 
 const space: Step<VmContext> = {

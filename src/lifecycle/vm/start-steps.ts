@@ -11,10 +11,10 @@ import { isForRescue, rescueRoot, rescueRootPath } from './rescue.ts';
 import { assertEnded, endVmm, machineSpec, runtimeAtRest } from './vmm.ts';
 import { given } from '../../lib/given.ts';
 
-/** `rescue`: an image's root file system beside the VM's own disks, which nothing touches. */
+/** `rescue`: an image's root file system beside the VM's own disks, which stay untouched. */
 export type StartOptions = { waitForServices: boolean; rescue?: boolean };
 
-/** Everything from a stopped VM to a running one; undone in reverse when any of it fails. */
+/** All steps from a stopped VM to a running one; undone in reverse if any of them fails. */
 export function startSteps(options: StartOptions): Step<VmContext>[] {
   return [...bringUpSteps(options), announce];
 }
@@ -27,10 +27,10 @@ export function bringUpSteps({ waitForServices, rescue = false }: StartOptions, 
   return [claim(rescue), ...stepsOf(capabilities, 'beforeStart'), boot, personalize, ...stepsOf(after, 'afterStart')];
 }
 
-/** A boot that hangs is no fault of the VM; one that hangs again and again is none of chance. */
+/** One boot that hangs is no fault of the VM; one that hangs every time is not by chance. */
 const MOST_BOOTS = 4;
 
-/** From here on a crash leaves traces, so it is written down what they are and in which boot of the host. */
+/** From here on a crash leaves traces, so record what exists, and in which boot of the host. */
 const claim = (rescue: boolean): Step<VmContext> => ({
   name: 'claim',
   title: 'runtime directory',
@@ -67,7 +67,7 @@ const boot: Step<VmContext> = {
   undo: (context) => endVmm(context),
 };
 
-/** @param stage that tells what is waited for */
+/** @param stage that reports what the start waits for */
 async function powerOn(context: VmContext, signal: AbortSignal, stage: string): Promise<void> {
   const { services, vm, update, operation } = context;
   const machine = await context.drivers.hypervisor.start(machineSpec(context), signal, (what) => operation.progress(stage, what));
@@ -93,7 +93,7 @@ const personalize: Step<VmContext> = {
       await endVmm(context);
       await powerOn(context, signal, 'agent');
     }
-    // From here on somebody may work in the guest, so that the next daemon must not end it as one that came to nothing.
+    // From here on a user may work in the guest, so the next daemon must not end it as a failed start.
     context.update({ startedAt: services.world.clock.now().toISOString() });
     const live = services.vms.machines.get(vm);
     for (const { companion } of ALL_CAPABILITIES) companion?.whileUp?.(context, live);
@@ -108,9 +108,9 @@ async function prepareGuest(context: VmContext, agent: AgentClient, options: Cal
 }
 
 /**
- * Tells the guest who it is, as soon as it answers.
- * @param isLast whether there is no other boot after this one
- * @returns undefined when it knows, or why it never will
+ * Sends the guest its identity, as soon as it answers.
+ * @param isLast whether no other boot follows this one
+ * @returns undefined once the guest has it, or why it never will
  */
 async function introduce(context: VmContext, draft: GuestDraft, signal: AbortSignal, isLast: boolean): Promise<string | undefined> {
   const { services, vm } = context;
@@ -127,7 +127,7 @@ async function introduce(context: VmContext, draft: GuestDraft, signal: AbortSig
   const told = prepareGuest(context, agent, { signal, timeoutMs }).then(async () => {
     tellTroubles(context, await agent.personalize(draft, { signal, timeoutMs }));
   });
-  // Of the others one may fail when nobody listens any more.
+  // The others may fail after nobody waits for them.
   for (const one of [died, hung, told]) one?.catch(() => undefined);
   try {
     return (await Promise.race([told, died, ...(hung === undefined ? [] : [hung])])) ?? undefined;
@@ -144,7 +144,7 @@ const announce: Step<VmContext> = {
   },
 };
 
-/** @returns all that the agent is told of who the guest is */
+/** @returns the whole identity of the guest, for the guest agent */
 export async function guestDraft(context: VmContext, capabilities = ALL_CAPABILITIES): Promise<GuestDraft> {
   const draft: GuestDraft = {
     hostname: '',

@@ -5,15 +5,15 @@ import { stepsOf } from './capability-steps.ts';
 import type { LiveMachine } from '../../context/machines.ts';
 import { assertEnded, endVmm, runtimeAtRest } from './vmm.ts';
 
-/** How long the guest may take to answer that it will power off. */
+/** How long the guest may take to confirm that it will power off. */
 const ASK_TIMEOUT_MS = 3000;
 
-/** What became of the VM, for the record. */
+/** How the VM ended, for the record. */
 export type StopReason = { lastError: string | null };
 
 /**
- * Everything from a running VM (or the remains of one) to a stopped one. Run with runAll: each step is tried.
- * @param options.ask whether the guest may end by itself, within graceMs
+ * All steps from a running VM (or its remains) to a stopped one. Run them with runAll: each step is tried.
+ * @param options.ask whether to let the guest shut down by itself, within graceMs
  */
 export function stopSteps(options: { ask: boolean; graceMs?: number; reason?: StopReason }): Step<VmContext>[] {
   return [...takeDownSteps(options), settle(options.reason ?? { lastError: null })];
@@ -42,7 +42,7 @@ function askGuest(graceMs: number | undefined): Step<VmContext> {
       if (live === undefined) return;
       const over = Promise.race([live.machine.exited, elapsed(graceMs ?? services.settings.stopGraceMs, signal)]);
       const done = new AbortController();
-      // The grace period is the limit of the asking too: neither agent nor VMM may have an answer for us.
+      // The grace period also limits the request itself: neither guest agent nor VMM may answer.
       void ask(live, AbortSignal.any([signal, done.signal]));
       await over;
       done.abort();
@@ -52,7 +52,7 @@ function askGuest(graceMs: number | undefined): Step<VmContext> {
 
 async function ask({ agent, machine }: LiveMachine, signal: AbortSignal): Promise<void> {
   const asked = await answered(agent.poweroff({ reboot: false }, { signal, timeoutMs: ASK_TIMEOUT_MS }));
-  // A guest whose agent is silent may still listen to its power button.
+  // A guest whose agent is silent may still react to its power button.
   if (!asked && !signal.aborted) await answered(machine.requestShutdown());
 }
 
@@ -66,7 +66,7 @@ async function answered(work: Promise<unknown>): Promise<boolean> {
   }
 }
 
-/** @returns false after `ms`, or at once when the signal fires: a cancelled wait ends the patience, not the stop. */
+/** @returns false after `ms`, or at once if the signal fires: a cancelled wait ends the grace period, not the stop. */
 function elapsed(ms: number, signal: AbortSignal): Promise<false> {
   return new Promise((resolve) => {
     if (signal.aborted) return resolve(false);

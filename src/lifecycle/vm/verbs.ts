@@ -14,7 +14,7 @@ import { stopSteps } from './stop-steps.ts';
 import { knownProcess } from './vmm.ts';
 import { given } from '../../lib/given.ts';
 
-/** Boots a stopped VM from its own disks; adopts one that runs and is not held. @throws WRONG_STATE, NOT_FOUND */
+/** Boots a stopped VM from its own disks; adopts a running one that this daemon does not hold. @throws WRONG_STATE, NOT_FOUND */
 export function startVm(services: LifecycleServices, vm: Vm, { waitForServices = true, rescue = false }: StartRequest): OperationRecord {
   return verb(services, vm, 'start', async (operation, present) => {
     if (!decideAction(present, 'start')) {
@@ -23,9 +23,9 @@ export function startVm(services: LifecycleServices, vm: Vm, { waitForServices =
     }
     if (!rescue && (await isAdopted(services, present, operation))) return;
     await preflight(services, 'vm start', { vm: present });
-    // What made it an error may still be there, a VMM that would not end above all.
+    // The cause of the error may still exist, above all a VMM that would not end.
     if (present.state === 'error') await takeDown(services, present, operation, { ask: false });
-    await build(services, services.vms.records.find(vm.id) ?? present, operation, startSteps({ waitForServices, rescue }));
+    await bringUp(services, services.vms.records.find(vm.id) ?? present, operation, startSteps({ waitForServices, rescue }));
   });
 }
 
@@ -39,9 +39,9 @@ function refuseRescue(vm: Vm): void {
   });
 }
 
-/** A VM that an error was written down for may run all the same, with somebody's work in its memory. */
+/** A VM in the state `error` may still run, with a user's work in its memory. */
 async function isAdopted(services: LifecycleServices, vm: Vm, operation: OperationHandle): Promise<boolean> {
-  // One that is held was to be stopped and did not end: that is done first.
+  // A VM that is held here failed to stop: it is stopped first.
   if (vm.state !== 'error' || vm.startedAt === null || services.vms.machines.find(vm.id) !== undefined) return false;
   if ((await adopt(makeContext(services, vm, operation))) === 'ended') return false;
   services.vms.machines.get(vm);
@@ -49,8 +49,8 @@ async function isAdopted(services: LifecycleServices, vm: Vm, operation: Operati
 }
 
 /**
- * A start is not waited for by those who want the opposite: cancelled, it rolls back. Nor is a creation by a delete.
- * A restart is left alone while it lets the guest end.
+ * A stop, a kill and a delete do not wait for a running start, but cancel it, which rolls it back. A delete also cancels a creation. A
+ * restart is not cancelled while it lets the guest shut down.
  */
 function interruptStart(services: LifecycleServices, vm: Vm, isDelete: boolean): void {
   const state = services.vms.records.find(vm.id)?.state;
@@ -59,10 +59,10 @@ function interruptStart(services: LifecycleServices, vm: Vm, isDelete: boolean):
   for (const { id } of services.operations.list().filter(isBegun)) services.operations.cancel(id);
 }
 
-/** A build is its temporary VM's creation. */
+/** A build counts as the creation of its temporary VM. */
 const STARTING_VERBS = new Set(['vm.create', 'vm.start', 'vm.restart', 'image.build']);
 
-/** Lets the guest end by itself within the grace period, then ends it. */
+/** Lets the guest shut down by itself within the grace period, then ends it. */
 export function stopVm(services: LifecycleServices, vm: Vm, options: { graceMs?: number }): OperationRecord {
   interruptStart(services, vm, false);
   return verb(services, vm, 'stop', async (operation, present) => {
@@ -72,7 +72,7 @@ export function stopVm(services: LifecycleServices, vm: Vm, options: { graceMs?:
   });
 }
 
-/** Who stops a VM wants its guest to end by itself, which one that is not adopted cannot be asked for. */
+/** A stop lets the guest shut down by itself, which the daemon cannot ask of a VM that it has not adopted. */
 function refuseUnasked(services: LifecycleServices, vm: Vm): void {
   const reason = services.vms.machines.whyLeft(vm.id);
   if (reason === undefined) return;
@@ -87,9 +87,9 @@ function refuseUnasked(services: LifecycleServices, vm: Vm): void {
 }
 
 /**
- * Stops a VM that nobody asked to be stopped.
- * @param reason asked once more when it is the VM's turn, at the moment from which no session can begin any more; without
- *   one nothing happens. The VM's events tell it.
+ * Stops a VM that is unused.
+ * @param reason called again once the VM's lock is held, after which no session can begin; if it returns none, nothing happens. The VM's
+ * events show it.
  */
 export function stopUnused(services: LifecycleServices, vm: Vm, reason: (present: Vm) => string | undefined): OperationRecord {
   return verb(services, vm, 'stop', async (operation, present) => {
@@ -104,13 +104,13 @@ export function stopUnused(services: LifecycleServices, vm: Vm, reason: (present
 export function restartVm(services: LifecycleServices, vm: Vm, options: StartRequest & { graceMs?: number }): OperationRecord {
   return verb(services, vm, 'restart', async (operation, present) => {
     refuseUnasked(services, present);
-    // Better a VM that goes on than one that was stopped and cannot start.
+    // It is better to leave a VM running than to stop it if it then cannot start.
     await preflight(services, 'vm start', { vm: present });
     if (present.state === 'running' || decideAction(present, 'stop')) {
       await takeDown(services, present, operation, { ask: true, ...given({ graceMs: options.graceMs }) });
     }
     const stopped = services.vms.records.find(vm.id) ?? present;
-    await build(
+    await bringUp(
       services,
       stopped,
       operation,
@@ -135,7 +135,7 @@ export function killVm(services: LifecycleServices, vm: Vm, options: { signal?: 
   });
 }
 
-/** Removes the VM with everything it has; works in every state. */
+/** Removes the VM with everything that it has; works in every state. */
 export function deleteVm(services: LifecycleServices, vm: Vm): OperationRecord {
   interruptStart(services, vm, true);
   return verb(services, vm, 'delete', async (operation, present) => {
@@ -144,28 +144,28 @@ export function deleteVm(services: LifecycleServices, vm: Vm): OperationRecord {
   });
 }
 
-/** What is done to a VM whether or not it can be adopted. */
+/** Verbs that work whether or not the VM can be adopted. */
 const WITHOUT_GUEST = new Set(['kill', 'delete']);
 
-/** Begins an operation on one VM: waits for its turn, then looks at the VM as it is by then. */
+/** Begins an operation on one VM: waits for its turn, then gets the VM's present record. */
 export function verb(
   services: LifecycleServices,
   vm: Vm,
   action: Exclude<VmAction, 'exec'> | 'restart',
   work: (operation: OperationHandle, present: Vm) => Promise<void>,
 ): OperationRecord {
-  // Whoever says what becomes of a VM that waits for its reboot decides it.
+  // A verb that decides about the VM replaces the reboot for which the VM waits.
   if (action !== 'set' && services.vms.reboots.cancel(vm.id)) services.vms.records.update(vm.id, { lastError: null });
   return services.operations.begin(`vm.${action}`, vm, (operation) =>
     services.vms.locks.hold(vm.id, operation.signal, async () => {
       const present = WITHOUT_GUEST.has(action) ? services.vms.records.find(vm.id) : await again(services, vm.id);
-      // Gone while it waited: what delete wants, and nothing that another verb could act on.
+      // The VM was deleted during the wait: a delete has nothing left to do, and no other verb can act.
       if (present !== undefined) await work(operation, present);
     }),
   );
 }
 
-async function build(services: LifecycleServices, vm: Vm, operation: OperationHandle, steps: Step<VmContext>[]): Promise<void> {
+async function bringUp(services: LifecycleServices, vm: Vm, operation: OperationHandle, steps: Step<VmContext>[]): Promise<void> {
   const context = makeContext(services, vm, operation);
   try {
     await runSteps({ steps, context, journal: operation.journal, signal: operation.signal });
@@ -189,7 +189,7 @@ async function takeDown(
   try {
     await runAll({ steps: stopSteps(options), context, journal: operation.journal, signal: operation.signal });
   } catch (error) {
-    // The rest was tried all the same; a VM whose VMM ended is stopped, whatever else failed.
+    // All steps were tried; a VM whose VMM has ended is stopped, whatever else failed.
     if (context.vm.state === 'stopping') context.move('error', { lastError: `it could not be stopped: ${textOf(error)}` });
     throw error;
   }

@@ -8,11 +8,11 @@ import { rescueRootPath } from './rescue.ts';
 import type { MachineDraft, VmContext } from '../../context/vm-context.ts';
 import { given } from '../../lib/given.ts';
 
-/** The command line says what the initramfs needs and nothing else; the rest comes through the agent. */
+/** The command line only has what the initramfs needs; the guest agent gets the rest. */
 const KERNEL_ARGUMENTS = ['banger.root=/dev/vda', 'banger.wait=1'];
-/** The agent's own pid 1 stays for an image that brings none. */
+/** The guest agent stays PID 1 for an image without an init. */
 const WITHOUT_INIT = 'banger.init=none';
-/** The root is the image's and stays as it is. */
+/** The root belongs to the image and is not changed. */
 const RESCUE = 'banger.rescue=1';
 
 function kernelArguments(vm: Vm, image: Image): string[] {
@@ -20,17 +20,17 @@ function kernelArguments(vm: Vm, image: Image): string[] {
   return image.initSystem === 'none' ? [...KERNEL_ARGUMENTS, WITHOUT_INIT] : KERNEL_ARGUMENTS;
 }
 
-/** @returns the whole machine; every capability has had its say */
+/** @returns the whole machine, with the parts of every capability */
 export function machineSpec(context: VmContext, capabilities = ALL_CAPABILITIES): MachineSpec {
   const rescue = rescueRootPath.find(context);
-  // First, and so /dev/vda; the VM's own are /dev/vdb and /dev/vdc.
+  // First, and so /dev/vda; the VM's own disks are /dev/vdb and /dev/vdc.
   const disks = rescue === undefined ? [] : [{ path: rescue, format: 'raw', readOnly: true, durable: true } as const];
   const draft: MachineDraft = { disks, network: { kind: 'none' }, commandPrefix: [] };
   for (const capability of capabilities) capability.machine?.(context, draft);
   return { ...adoptionSpec(context), ...draft };
 }
 
-/** As much of the spec as adopting, finding and cleaning up need: names, paths, sizes, and a network that is the VMM's own. */
+/** The part of the spec that adopting, finding and cleaning up need: names, paths, sizes, and whether the network is the VMM's own. */
 export function adoptionSpec({ vm, image, paths, recorded, network: { addresses, nat } }: VmContext): MachineSpec {
   const isVmmsOwn = recorded.network?.kind === 'user';
   return {
@@ -51,13 +51,13 @@ export function adoptionSpec({ vm, image, paths, recorded, network: { addresses,
 }
 
 /**
- * Looks for the VMM of a VM that this daemon does not hold. A process that was never recorded is found by its control socket.
- * @returns undefined when there is surely none
- * @throws when the driver cannot be asked, and nothing that is recorded tells
+ * Looks for the VMM of a VM that this daemon does not hold. An unrecorded process is found by its control socket.
+ * @returns undefined if there is certainly none
+ * @throws if the driver cannot be asked, and the record does not tell either
  */
 export async function findVmm(context: VmContext): Promise<ProcessIdentity | undefined> {
   const { vm, recorded, services } = context;
-  // After a reboot of the host every pid is somebody else's, and no driver knows of anything.
+  // After a reboot of the host, the recorded pid belongs to another process, and no driver finds anything.
   if (vm.runtime?.bootId !== services.world.processes.bootId()) return undefined;
   const { process } = vm.runtime;
   const present = process !== undefined && services.world.processes.isAlive(process) ? process : undefined;
@@ -69,7 +69,7 @@ export async function findVmm(context: VmContext): Promise<ProcessIdentity | und
   }
 }
 
-/** Ends the VMM, whatever is known of it, and removes what it left. For what a person asked for, and for what no person had yet. */
+/** Ends the VMM, whatever is known of it, and removes what it left. Only for verbs of a user, and for VMs that no user has used yet. */
 export async function endVmm(context: VmContext): Promise<void> {
   const { services, vm, recorded } = context;
   const live = services.vms.machines.find(vm.id);
@@ -86,15 +86,15 @@ export async function endVmm(context: VmContext): Promise<void> {
   }
 }
 
-/** What can no longer be had on this host has nothing to clean, once the process is gone. */
+/** A driver that is no longer available has nothing to clean, once the process has ended. */
 async function tolerateAbsence(context: VmContext, error: unknown): Promise<void> {
   const isAbsent = error instanceof BangerError && error.code === 'PREREQUISITE_MISSING';
   if (!isAbsent || (await findVmm(context)) !== undefined) throw error;
 }
 
 /**
- * Stands before every "it is stopped" and "it is gone": a VM whose VMM still lives must keep its record, or nobody could
- * end it and a start would put a second VMM on its disks.
+ * Runs before a VM is called stopped or deleted. A VM whose VMM lives must keep its record, or nothing could end the VMM, and a start would
+ * put a second VMM on its disks.
  * @throws VMM_FAILED
  */
 export function assertEnded({ services, vm }: VmContext): void {
@@ -106,13 +106,13 @@ export function assertEnded({ services, vm }: VmContext): void {
   });
 }
 
-/** @returns the process that is held or recorded as the VM's VMM in this boot of the host; it need not be alive */
+/** @returns the held or recorded process of the VM's VMM in this boot of the host; it may have ended */
 export function knownProcess(services: LifecycleServices, vm: Vm): ProcessIdentity | undefined {
   const recorded = vm.runtime?.bootId === services.world.processes.bootId() ? vm.runtime.process : undefined;
   return services.vms.machines.find(vm.id)?.machine.process ?? recorded;
 }
 
-/** @returns what stays recorded of a run that is over: who made the disk, and who could not be made to let go of something */
+/** @returns what stays recorded after a run: the driver of the disk, and the drivers that could not release something */
 export function runtimeAtRest({ vm, services, unreleased }: VmContext): VmRuntime | null {
   const { storageDriver, hypervisor, networkDriver } = vm.runtime ?? {};
   const kept = {

@@ -6,16 +6,16 @@ import type { Vm } from '../../model/vm.ts';
 
 type Goal = 'agent' | 'ssh' | 'services' | 'running' | 'stopped';
 
-/** Between two questions to a guest, which tells of nothing by itself. */
+/** The interval of questions to a guest, which sends no events. */
 const ASK_AGAIN_MS = 200;
-/** Longer ones fire at once. */
+/** setTimeout fires at once for longer delays. */
 const MOST_TIMER_MS = 2 ** 31 - 1;
 
 /**
- * Waits until the VM has come as far as `goal.for`. Changes of its record and of the machine that is held end a pause; only a guest
- * that runs and is not as far yet is asked again and again.
- * @returns the VM as it is then
- * @throws TIMEOUT; NOT_FOUND when it is deleted; WRONG_STATE when it has stopped; BOOT_FAILED; what the guest agent throws
+ * Waits until the VM has reached `goal.for`. Changes of its record and of the held machine end a pause early; only a running guest that is
+ * not ready yet is polled.
+ * @returns the VM at that moment
+ * @throws TIMEOUT; NOT_FOUND if it is deleted; WRONG_STATE if it has stopped; BOOT_FAILED; the errors of the guest agent
  */
 export async function waitForVm(
   services: LifecycleServices,
@@ -30,7 +30,7 @@ export async function waitForVm(
   const leave = [records.onChange(note), machines.onChange(note)];
   try {
     for (;;) {
-      // Made before the VM is looked at, so that what changes meanwhile is not missed.
+      // Created before the VM is examined, so that no change in between is missed.
       change = Promise.withResolvers();
       const present = records.find(vm.id);
       if (present === undefined) throw new BangerError('NOT_FOUND', `the VM ${vm.name} was deleted`);
@@ -66,7 +66,7 @@ async function changeOrPause(change: Promise<void>, pauseMs: number, signal: Abo
   }
 }
 
-/** Whether the guest knows more about the goal than this daemon does. */
+/** Whether the guest knows more about the goal than this daemon. */
 function isAsked({ vms: { machines } }: LifecycleServices, vm: Vm, goal: Goal): boolean {
   return goal !== 'stopped' && goal !== 'running' && vm.state === 'running' && machines.find(vm.id) !== undefined;
 }
@@ -83,12 +83,12 @@ async function isReached(services: LifecycleServices, vm: Vm, goal: Goal): Promi
   }
   const listening = new Set((await live.agent.ports()).map((port) => port.port));
   const { servicePorts, initSystem } = makeContext(services, vm).image;
-  // systemd that does not answer yet has not even begun; other inits never tell.
+  // If systemd does not answer yet, it has not even begun; other inits may report nothing.
   const isUp = initSystem === 'systemd' ? init === 'running' || init === 'degraded' : init !== 'starting';
   return isUp && servicePorts.every((port) => listening.has(port));
 }
 
-/** Such as after a line of /etc/fstab whose disk does not come; nothing goes on by itself then. */
+/** For example, /etc/fstab names a missing disk; nothing continues by itself then. */
 export function gaveUp(name: string): string {
   return `the system of ${name} gave up, and waits in its rescue or emergency mode`;
 }

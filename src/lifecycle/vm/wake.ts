@@ -1,12 +1,12 @@
 import type { LifecycleServices } from '../../context/services.ts';
 import { startVm } from './verbs.ts';
 
-/** How it is with a VM of this name, for who asks for its web page; `asleep`: it would be started when asked to. */
+/** The state of a VM for the HTTP front; `asleep`: a request may start it. */
 type Wakefulness = 'starting' | 'stopped' | 'asleep' | 'unknown';
 
 /**
- * @param mayWake whether a person may start a VM that is stopped from its page
- * @returns what looks at a VM by its name, and starts it when it is to be woken and may
+ * @param mayWake whether a person may start a stopped VM from its page
+ * @returns a function that finds a VM by name, and starts it if a person asked and the configuration permits
  */
 export function wakeByName(services: LifecycleServices, mayWake: boolean): (name: string, wake: boolean) => Wakefulness {
   return (name, wake) => {
