@@ -1,6 +1,6 @@
 import { given } from '../lib/given.ts';
 /**
- * Every failure banger reports is one of these codes. Callers decide by code; the text is only for people.
+ * Every failure of banger has one of these codes. Callers decide by code; the text is only for people.
  * `exit` is the CLI's exit status, `status` the HTTP status of the API.
  */
 export const ERROR_CODES = {
@@ -10,12 +10,12 @@ export const ERROR_CODES = {
   NOT_FOUND: { exit: 3, status: 404 },
   AMBIGUOUS_REFERENCE: { exit: 3, status: 409 },
   NAME_TAKEN: { exit: 1, status: 409 },
-  /** A port of the host is another's. */
+  /** Another program or VM has the port. */
   PORT_TAKEN: { exit: 1, status: 409 },
   WRONG_STATE: { exit: 1, status: 409 },
   BUSY: { exit: 1, status: 409 },
   CANCELLED: { exit: 130, status: 499 },
-  /** The daemon ended in the middle; what was begun has been finished or undone since. */
+  /** The daemon ended in the middle; since then, the work was finished or undone. */
   INTERRUPTED: { exit: 1, status: 500 },
   TIMEOUT: { exit: 124, status: 504 },
   BUNDLE_MISSING: { exit: 1, status: 503 },
@@ -37,7 +37,7 @@ export const ERROR_CODES = {
   DATABASE_CORRUPT: { exit: 1, status: 500 },
   DATABASE_NEWER: { exit: 1, status: 500 },
   DAEMON_UNREACHABLE: { exit: 1, status: 502 },
-  /** EX_TEMPFAIL (sysexits.h): the daemon's own status when another one was quicker, by which the CLI knows to wait for that one. */
+  /** EX_TEMPFAIL (sysexits.h): the daemon's own exit status if another daemon was faster. The CLI then waits for that one. */
   DAEMON_RUNNING: { exit: 75, status: 409 },
   PAYLOAD_TOO_LARGE: { exit: 2, status: 413 },
   UNSUPPORTED: { exit: 1, status: 501 },
@@ -46,17 +46,17 @@ export const ERROR_CODES = {
 
 export type ErrorCode = keyof typeof ERROR_CODES;
 
-/** What an error says beyond its code; the wire form of the API has the same members. */
+/** What an error says besides its code; the wire form of the API has the same members. */
 export type ErrorFacts = {
-  /** The command or action that mends it, ready to paste where one exists. */
+  /** The command or action that fixes it, ready to paste if there is one. */
   remedy?: string | undefined;
   /** Values for programs: names, sizes, exit codes. */
   details?: Record<string, unknown> | undefined;
-  /** Absolute path of the file that holds the whole story. */
+  /** Absolute path of the file with all details. */
   logPath?: string | undefined;
 };
 
-/** Where programs learn what a request may have. People are shown the help of their command instead. */
+/** Tells programs which members a request may have. People see the help of their command instead. */
 export const SCHEMA_REMEDY = 'GET /openapi.json says what requests may have';
 
 /** One failure: a stable code, one sentence, and the facts. */
@@ -66,7 +66,7 @@ export class BangerError extends Error {
   readonly remedy: string | undefined;
   readonly details: Record<string, unknown> | undefined;
   readonly logPath: string | undefined;
-  /** Failures of the rollback that followed, oldest first. */
+  /** Failures of the rollback, oldest first. */
   readonly undoErrors: Error[] = [];
 
   constructor(code: ErrorCode, message: string, facts: ErrorFacts & { cause?: unknown } = {}) {
@@ -78,18 +78,18 @@ export class BangerError extends Error {
   }
 }
 
-/** The form in which an error crosses the socket. */
+/** An error as it crosses the socket. */
 export type ErrorBody = {
   code: ErrorCode;
   message: string;
   remedy?: string | undefined;
   details?: Record<string, unknown> | undefined;
   logPath?: string | undefined;
-  /** Messages of rollback steps that failed as well. */
+  /** Messages of rollback steps that failed, too. */
   undo?: string[] | undefined;
 };
 
-/** @returns the wire form; anything that is not a BangerError becomes INTERNAL with its message. */
+/** @returns the wire form; an error that is no BangerError becomes INTERNAL with its message */
 export function toErrorBody(error: unknown): ErrorBody {
   if (!(error instanceof BangerError)) {
     return { code: 'INTERNAL', message: error instanceof Error ? error.message : String(error) };
@@ -102,7 +102,7 @@ export function toErrorBody(error: unknown): ErrorBody {
   };
 }
 
-/** @returns the error that `body` describes; an unknown code (of a newer daemon) becomes INTERNAL. */
+/** @returns the error in `body`; an unknown code (of a newer daemon) becomes INTERNAL */
 export function fromErrorBody(body: ErrorBody): BangerError {
   const code = Object.hasOwn(ERROR_CODES, body.code) ? body.code : 'INTERNAL';
   const error = new BangerError(code, body.message, body);

@@ -1,46 +1,46 @@
 import { BangerError, type ErrorCode } from './errors.ts';
 
-/** One fact about this host, a VM, an image or this installation; the unit of `doctor`, of automatic choices and of refusals. */
+/** One fact about this host, a VM, an image or this installation. `doctor`, the choice of drivers and refusals all use findings. */
 export type Finding = {
   /** Stable name, e.g. `kvm`, `network.private`, `storage.reflink`. */
   name: string;
-  /** `warn`: works, with something lost. */
+  /** `warn`: it works, but something is lost. */
   level: 'pass' | 'warn' | 'fail';
-  /** One sentence with the fact that decided. */
+  /** One sentence with the decisive fact. */
   reason: string;
-  /** What mends it, ready to paste where possible. */
+  /** The remedy, ready to paste if possible. */
   remedy?: string;
-  /** Name of the VM that it is about. */
+  /** Name of the VM, if it is about one. */
   vm?: string;
-  /** Code of the error when it stops a command; default PREREQUISITE_MISSING. */
+  /** Code of the error if it stops a command; default PREREQUISITE_MISSING. */
   code?: ErrorCode;
   /** Absent unless the repair is safe: it neither changes nor removes anything that a user made. */
   fix?: Fix;
 };
 
 export type Fix = {
-  /** What was done, for people: "wrote …". */
+  /** What the repair did, for people: "wrote …". */
   did: string;
-  /** Called when it is the VM's turn; checks again whether it is still needed. */
+  /** Called with the VM's lock held; checks again whether the repair is still needed. */
   apply(): void | Promise<void>;
 };
 
-/** What `checks()` of a driver of any kind says of this host: the driver works here when none of the findings is a `fail`. */
+/** The result of `checks()` of a driver of any kind: the driver works here if none of the findings is a `fail`. */
 export type DriverChecks = {
-  /** One for each fact; the first `fail` is what people read as the reason. */
+  /** One for each fact; people see the first `fail` as the reason. */
   findings: readonly Finding[];
-  /** Version as the program of the driver prints it, when it could be asked. */
+  /** Version as the driver's program prints it, if known. */
   version?: string;
 };
 
-/** @returns what keeps the driver from working here; undefined when it works */
+/** @returns the reason why the driver does not work here; undefined if it works */
 export function firstFailure({ findings }: DriverChecks): Finding | undefined {
   return findings.find(({ level }) => level === 'fail');
 }
 
 /**
- * Refuses a command because of every finding that fails, so that one try names them all.
- * @param intro stands before the reasons: "The bundle cannot be built here: "
+ * Refuses a command because of all failing findings at once, so that the user sees them all.
+ * @param intro text before the reasons: "The bundle cannot be built here: "
  * @throws an error with the first finding's code, every reason and every remedy
  */
 export function refuseFailures(findings: readonly Finding[], intro = '', details: Record<string, unknown> = {}): void {

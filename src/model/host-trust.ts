@@ -1,20 +1,20 @@
-// What a guest may be given of its host's trust: certificates of authorities beyond the distribution's, and proxies. Pure rules.
+// What a guest can get of its host's trust: certificates of additional authorities, and proxies. Pure rules.
 import { X509Certificate } from 'node:crypto';
 import { isIPv4 } from 'node:net';
 import { BangerError } from './errors.ts';
 
-/** Addresses of proxies, and what goes past them; null: none. */
+/** Addresses of proxies, and the destinations that bypass them; null: none. */
 export type Proxies = { http: string | null; https: string | null; none: string | null };
 
-/** Nobody adds so many; a whole bundle of a distribution has about 140. */
+/** No administrator adds more; a distribution's whole bundle has about 140. */
 const MOST_CERTIFICATES = 400;
 const PEM = /-----BEGIN ([A-Z0-9 ]+)-----[\s\S]*?-----END \1-----/g;
 
 /**
  * @param content PEM with one certificate or more, or a single one as DER
- * @param path where it was read, for people
- * @returns the certificates, each as PEM and nothing beside it
- * @throws CONFIG_INVALID for what is no certificate of an authority; for a private key, which no guest must get
+ * @param path of the file, for people
+ * @returns the certificates, each as plain PEM
+ * @throws CONFIG_INVALID for anything but certificates of authorities, in particular for a private key, which no guest may get
  */
 export function parseAuthorities(content: Buffer, path: string): string[] {
   const blocks = [...content.toString('latin1').matchAll(PEM)];
@@ -42,18 +42,18 @@ export function parseAuthorities(content: Buffer, path: string): string[] {
   });
 }
 
-/** A proxy may have a name and a password; characters that end a line, a word or quotes in a file of variables have no place in it. */
+/** A proxy's address may contain a name and a password, but no character that ends a line, a word or quotes in a file of variables. */
 const UNWRITABLE = /[\s"'`\\$#<>]|[^\u0021-\u007e]/;
 
 /**
- * @param text of a variable such as https_proxy; programs take one without a scheme for http
+ * @param text of a variable such as https_proxy; without a scheme, programs assume http
  * @param name of that variable or key, for people
- * @returns the address as all programs understand it
- * @throws CONFIG_INVALID for what is none; UNSUPPORTED for one that no guest reaches
+ * @returns the address in a form that all programs understand
+ * @throws CONFIG_INVALID if it is malformed; UNSUPPORTED if no guest reaches it
  */
 export function checkProxy(text: string, name: string): string {
   const url = UNWRITABLE.test(text) ? null : URL.parse(text.includes('://') ? text : `http://${text}`);
-  // It may hold a password, so it is not repeated.
+  // It may contain a password, so the error does not repeat it.
   if (url === null || url.hostname === '' || !/^(https?|socks[45]h?|socks):$/.test(url.protocol)) {
     throw new BangerError('CONFIG_INVALID', `${name} is not the address of a proxy`, {
       remedy: `set ${name} to something like http://proxy.example.org:3128`,
@@ -61,7 +61,7 @@ export function checkProxy(text: string, name: string): string {
   }
   if (isLoopback(url.hostname)) {
     throw new BangerError('UNSUPPORTED', `${name} is a proxy on the loopback of this host (${url.host}), which no guest reaches`, {
-      // The configuration counts before the environment, from which the address may be.
+      // The configuration takes precedence over the environment, from which the address may come.
       remedy: `let the proxy listen on another address of this host, and set trust.${name} in config.toml`,
     });
   }
@@ -73,10 +73,10 @@ function isLoopback(hostname: string): boolean {
   return host === 'localhost' || host.endsWith('.localhost') || host === '::1' || (isIPv4(host) && host.startsWith('127.'));
 }
 
-/** Guests, and what anybody says to itself, never go by a proxy. */
+/** Destinations that always bypass the proxies: guests, and loopback. */
 export const PAST_PROXIES = ['localhost', '127.0.0.1', '::1', '.vm', '10.213.0.0/16', '127.213.0.0/16'];
 
-/** @returns variables for both spellings, since programs look at one of them. @throws CONFIG_INVALID, UNSUPPORTED */
+/** @returns variables in both spellings, since programs read only one of them. @throws CONFIG_INVALID, UNSUPPORTED */
 export function proxyVariables({ http, https, none }: Proxies): Record<string, string> {
   const values: Record<string, string> = {};
   if (http !== null) values['http_proxy'] = checkProxy(http, 'http_proxy');
@@ -93,7 +93,7 @@ export function proxyVariables({ http, https, none }: Proxies): Record<string, s
 const BEGIN = '# banger begin: lines up to the end mark are replaced at every start';
 const END = '# banger end';
 
-/** @returns `text` with its block of banger's replaced by `lines`, or without one; everything else stays as it is */
+/** @returns `text` with banger's block replaced by `lines`, or removed; everything else stays as it is */
 export function withBlock(text: string, lines: readonly string[]): string {
   const rest = text.replace(/^# banger begin[^\n]*\n(?:(?!# banger end)[^\n]*\n)*# banger end[^\n]*\n?/gm, '');
   if (lines.length === 0) return rest;

@@ -1,7 +1,7 @@
-// What the beginning of a file says of its kind; nothing in it is believed beyond that.
+// What the beginning of a file says about its kind. Nothing more of it is trusted.
 import { EXT4_HEAD_BYTES, ext4SizeBytes, ext4State } from '../lib/ext4.ts';
 
-/** How much of a file the checks look at, bytes. */
+/** How much of a file the checks read, bytes. */
 export const IMAGE_HEAD_BYTES = EXT4_HEAD_BYTES;
 
 const startsWith = (head: Uint8Array, magic: readonly number[], at = 0): boolean => magic.every((byte, i) => head[at + i] === byte);
@@ -12,7 +12,7 @@ const isVmlinux = (head: Uint8Array): boolean => startsWith(head, [0x7f, 0x45, 0
 /** Documentation/arch/x86/boot.rst of Linux: "HdrS" at 0x202. */
 const isBzImage = (head: Uint8Array): boolean => startsWith(head, ascii('HdrS'), 0x202);
 
-/** @returns what is wrong with a file that should be a kernel, for people; undefined when nothing is */
+/** @returns what is wrong with a file that should be a kernel, for people; undefined if nothing is */
 export function kernelProblem(head: Uint8Array): string | undefined {
   return isVmlinux(head) || isBzImage(head) ? undefined : 'it is neither a vmlinux nor a bzImage for x86-64';
 }

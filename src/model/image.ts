@@ -12,7 +12,7 @@ export const BUNDLE_PARTS = [
 ] as const;
 export type BundlePart = (typeof BUNDLE_PARTS)[number];
 
-/** Programs that a bundle may hold besides; banger does not build them. */
+/** Additional programs of a bundle, which banger does not build. */
 export const ADDED_PROGRAMS = ['firecracker', 'jailer'] as const;
 export type AddedProgram = (typeof ADDED_PROGRAMS)[number];
 
@@ -24,7 +24,7 @@ export type BundleFile = {
   sha256: string;
 };
 
-/** A program that was added, with what it said of itself. */
+/** A program that was added, with its own description of itself. */
 export type AddedFile = BundleFile & { version: string };
 
 /** `bundle.json`. */
@@ -36,14 +36,14 @@ export type BundleManifest = {
   kernelVersion: string;
   /** RFC 3339. */
   builtAt: string;
-  /** Hash of all build inputs (sources, manifests, package list); differs → stale. */
+  /** Hash of all build inputs (sources, manifests, package list); if it differs, the bundle is stale. */
   inputsHash: string;
   packages: string[];
   packagesHash: string;
   files: Record<BundlePart, BundleFile> & { [Program in AddedProgram]?: AddedFile | undefined };
 };
 
-/** Parts that are made where a bundle is used: whoever else has the private key could log in. */
+/** Parts that are made where a bundle is used: anyone else with the private key could log in. */
 export type KeyPart = 'sshPrivateKey' | 'sshPublicKey';
 
 /** `bundle.json` of an archive. */
@@ -51,21 +51,21 @@ export type PackedManifest = Omit<BundleManifest, 'files'> & { files: Omit<Bundl
 
 export type Bundle = { directory: string; manifest: BundleManifest };
 
-/** How an image came to be. */
+/** How an image was made. */
 export type ImageOrigin = 'bundle' | 'registered' | 'built' | 'imported';
 export type InitSystem = 'systemd' | 'runit' | 'none';
 
-/** What `image build` was asked for, so that the same can be asked for again. */
+/** The request of an `image build`, for building the same again. */
 export type ImageRecipe = {
-  /** Name of the image it was built from; null: the packages of the distribution. */
+  /** Name of the base image; null: the packages of the distribution. */
   from: string | null;
   distribution: string;
-  /** The user's own files, absolute; null: those that banger brings. */
+  /** The user's own files, absolute; null: banger's. */
   packagesPath: string | null;
   scriptPath: string | null;
   /** Names of the provisioning steps that ran. */
   steps: string[];
-  /** What its builder asked for of the host's trust; absent: what the configuration says. */
+  /** What its builder got of the host's trust; absent: as configured. */
   hostCa?: boolean;
   hostProxy?: boolean;
 };
@@ -74,7 +74,7 @@ export type ImageRecipe = {
 export type Image = {
   id: string;
   name: string;
-  /** Whether banger owns the files; then they lie together in a directory of the image's own. */
+  /** Whether banger owns the files, which are then in a directory of the image. */
   managed: boolean;
   origin: ImageOrigin;
   kernelPath: string;
@@ -87,28 +87,28 @@ export type Image = {
   workSeedBytes: number;
   distribution: string;
   initSystem: InitSystem;
-  /** uname -r of the kernel; null when it is not known. */
+  /** uname -r of the kernel; null if unknown. */
   kernelVersion: string | null;
-  /** Names of the package manifest that it was made from; empty when it is not known. */
+  /** Names of the package manifest from which it was made; empty if unknown. */
   packages: string[];
-  /** Hash of that manifest; another one in the repository makes the image stale. */
+  /** Hash of that manifest; if the repository's differs, the image is stale. */
   packagesHash: string | null;
   /** Guest ports that must answer before the VM counts as ready (e.g. 4096 for opencode). */
   servicePorts: number[];
-  /** argv of what a container image runs; null for a system. */
+  /** argv of a container image's entrypoint; null for a system. */
   entrypoint: string[] | null;
   env: Record<string, string>;
   user: string | null;
   workdir: string | null;
-  /** What asks the entrypoint to end, as a number of Linux; null: SIGTERM. */
+  /** The Linux signal that ends the entrypoint; null: SIGTERM. */
   stopSignal: number | null;
-  /** What of a foreign image is not obeyed, a sentence each. */
+  /** What banger ignores of a foreign image, a sentence each. */
   notes: string[];
   /** SHA-256 of the work seed, hex. */
   workSeedFingerprint: string | null;
-  /** `SHA256:…` of the key that the image lets in; a VM of another installation gets that one's. */
+  /** `SHA256:…` of the SSH key that the image accepts; VMs of another installation get that installation's key. */
   sshKeyFingerprint: string | null;
-  /** SHA-256 of the agent in its initramfs, hex; VMs of the image have it until the image is made anew. Null where it is not known. */
+  /** SHA-256 of the guest agent in its initramfs, hex; its VMs have this agent until the image is rebuilt. Null if unknown. */
   agentSha256: string | null;
   buildLogPath: string | null;
   recipe: ImageRecipe | null;
@@ -116,7 +116,7 @@ export type Image = {
   createdAt: string;
 };
 
-/** Members that records of older versions lack, and that most ways of making an image leave as they are. */
+/** Defaults for members that records of older versions lack, and that most ways of making an image do not set. */
 export const IMAGE_DEFAULTS = {
   managed: false,
   origin: 'bundle',
@@ -146,22 +146,22 @@ export const IMAGE_DEFAULTS = {
   recipe: null,
 } as const satisfies { [Member in keyof Omit<Image, 'id' | 'name' | 'createdAt'>]: unknown };
 
-/** @returns an image that has all members; arrays are its own */
+/** @returns an image with all members, which shares no arrays */
 export function completeImage(known: Pick<Image, 'id' | 'name' | 'createdAt'> & Partial<Image>): Image {
   return { ...structuredClone(IMAGE_DEFAULTS), packages: [], servicePorts: [], notes: [], ...known };
 }
 
-/** @returns absolute paths of the files that VMs of the image are made of */
+/** @returns absolute paths of the files that VMs of the image use */
 export function filesOf({ kernelPath, initramfsPath, modulesPath, rootfsPath, workSeedPath }: Image): string[] {
   return [kernelPath, initramfsPath, modulesPath, rootfsPath, workSeedPath].filter((path) => path !== null);
 }
 
-/** @returns absolute path of a part of the bundle. */
+/** @returns absolute path of a part of the bundle */
 export function bundlePath(bundle: Bundle, part: BundlePart): string {
   return `${bundle.directory}/${bundle.manifest.files[part].path}`;
 }
 
-/** @returns absolute path of a program that was added to the bundle, if it was */
+/** @returns absolute path of an added program, if the bundle has it */
 export function bundledProgram(bundle: Bundle | undefined, program: AddedProgram): string | undefined {
   const file = bundle?.manifest.files[program];
   return bundle === undefined || file === undefined ? undefined : `${bundle.directory}/${file.path}`;

@@ -1,8 +1,8 @@
-/** Bounds of what a user may ask for, reasons beside each; those of one setting alone are in settings/. */
+/** Limits of users' requests, with their reasons; those of a single setting are in settings/. */
 export const LIMITS = {
-  /** ext4 with a journal wants some room; 16 TiB is its limit with 4 KiB blocks. */
+  /** ext4 with a journal needs some room; 16 TiB is its limit with 4 KiB blocks. */
   diskBytes: { min: 64 * 1024 ** 2, max: 16 * 1024 ** 4 },
-  /** File systems and overlays want whole sectors; nobody means less than a MiB here. */
+  /** File systems and overlays need whole sectors; users mean whole MiB anyway. */
   diskStepBytes: 1024 ** 2,
   /** RFC 1035 label. */
   nameLength: { min: 1, max: 63 },
@@ -12,31 +12,34 @@ export const LIMITS = {
     /** MAX_ARG_STRLEN of Linux, 32 pages, without the final NUL: one word of a command, or one NAME=value. */
     wordBytes: 131_071,
     /**
-     * What execve takes in all (execve(2), bprm_stack_limits of Linux): a quarter of the stack's limit of 8 MiB, for every word with
-     * its NUL and its pointer. Most words of one letter that fit are 209,715.
+     * The total that execve accepts (execve(2), bprm_stack_limits of Linux): a quarter of the stack's limit of 8 MiB, for every word with
+     * its NUL and its pointer. At most 209,715 words of one letter fit.
      */
     totalBytes: 2 * 1024 ** 2,
   },
-  /** Notes of a person or a script, not data: all of them stand in every answer about the VM. */
+  /** Notes of a person or a script, not data: every reply about the VM contains all of them. */
   labels: { maxCount: 64, maxValueLength: 255 },
 } as const;
 
-/** What one request to the guest's agent may be; the agent has them from native/common/constants.h. */
+/** Limits of one request to the guest agent, which has them from native/common/constants.h. */
 export const AGENT_LIMITS = {
-  /** A path of which every byte is percent-encoded, with room for the rest of the head. */
+  /** A path with every byte percent-encoded, and room for the rest of the head. */
   headBytes: 16 * 1024,
   /** The largest command: JSON writes a byte as six (\u001f) at most. */
   jsonBytes: 13 * 1024 ** 2,
-  /** An empty word costs nine bytes of LIMITS.exec.totalBytes, so there are no more words than 233,016. */
+  /** An empty word uses nine bytes of LIMITS.exec.totalBytes, so there are no more than 233,016 words. */
   jsonValues: 262_144,
 } as const;
 
-/** Of a Firecracker: it allocates a descriptor table of this size at start, and the daemon's own limit may be a million; a VM uses some 30. */
+/**
+ * Descriptor limit of a Firecracker: it allocates a table of this size at its start, and the daemon's own limit may be a million. A VM uses
+ * some 30.
+ */
 export const VMM_OPEN_FILES = 2048;
 
 const POINTER_BYTES = 8;
 
-/** @returns what makes that no command of Linux, to be read after its name ("the command …"); undefined when nothing does */
+/** @returns why Linux cannot run that command, as words after its name ("the command …"); undefined if it can */
 export function execProblem(argv: readonly string[], environment: Readonly<Record<string, string>> = {}): string | undefined {
   const words = [...argv, ...Object.entries(environment).map(([name, value]) => `${name}=${value}`)];
   let totalBytes = 0;
@@ -52,14 +55,14 @@ export function execProblem(argv: readonly string[], environment: Readonly<Recor
   return `and its environment take ${totalBytes} bytes with ${words.length} words; Linux takes ${LIMITS.exec.totalBytes}`;
 }
 
-/** Signals that mean something to a VMM (signal(7)). */
+/** Signals with a meaning for a VMM (signal(7)). */
 export const VMM_SIGNALS = ['SIGKILL', 'SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2', 'SIGSTOP', 'SIGCONT'] as const;
 
 /** Key of a label: letters, digits and `.`, `_`, `-`, `/` between them, 63 at most. */
 export const LABEL_KEY = /^[A-Za-z0-9]([A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?$/;
 
-/** Value of a label: anything that is one line of text. */
+/** Value of a label: any text of one line. */
 export const LABEL_VALUE = /^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}]*$/u;
 
-/** A package of Debian, with an architecture or without, or of Void. */
+/** A package of Debian, with or without an architecture, or of Void. */
 export const PACKAGE_NAME = /^[A-Za-z0-9][A-Za-z0-9_+.-]*(:[a-z0-9]+)?$/;

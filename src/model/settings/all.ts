@@ -5,7 +5,7 @@ import { rootOverlaySettings } from './root-overlay.ts';
 import type { NumberSetting, Setting } from './setting.ts';
 import { workDiskSettings } from './work-disk.ts';
 
-/** Every setting of a VM, in the order in which people see them. Each file is named as the capability whose settings it declares. */
+/** Every setting of a VM, in the order in which users see them. Each file has the name of the capability whose settings it declares. */
 export const SETTINGS = {
   ...resourceSettings,
   ...workDiskSettings,

@@ -6,8 +6,8 @@ import { type Asked, type NumberSetting, settle } from './setting.ts';
 import { WRITTEN } from './text.ts';
 
 /**
- * Fills in the defaults. An image may be larger than a default size, which then gives way; a size that the user chose does not.
- * @throws INVALID_INPUT when a chosen disk is smaller than what the image brings
+ * Fills in the defaults. If the image is larger than a default size, the default gives way; a size that the user chose does not.
+ * @throws INVALID_INPUT if a chosen disk is smaller than the image's
  */
 export function completeSpec(defaults: VmSpec, asked: Asked<AllSettings>, image: Image): VmSpec {
   const spec = settle(SETTINGS, asked, defaults);

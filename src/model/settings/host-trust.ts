@@ -28,7 +28,7 @@ export const hostTrustSettings = {
 /** Settings of the host's trust; guests of image builds have them, too. */
 export type HostTrust = SpecOf<typeof hostTrustSettings>;
 
-/** @returns the request's values, or else the present ones; a setting that neither has is left out */
+/** @returns the request's values, or else the present ones; a setting without either is left out */
 export function trustOf(asked: Asked<typeof hostTrustSettings>, present: HostTrust): HostTrust {
   return settle(hostTrustSettings, asked, present);
 }

@@ -19,7 +19,7 @@ export const resourceSettings = {
     flag: 'memory',
     name: 'memory',
     help: 'memory, MiB or with a unit',
-    /** Debian's kernel and systemd need about 100 MiB to boot; the top is what one host can plausibly hold. */
+    /** Debian's kernel and systemd need about 100 MiB to boot; the maximum is what one host can plausibly have. */
     range: { min: 128, max: 1_048_576 },
     default: 1024,
     needsStop: true,
