@@ -7,7 +7,7 @@ const RESERVED = new Set(['localhost', 'all', 'none']);
 
 /**
  * VM and image names are DNS labels in lower case (RFC 1035 §2.3.1, leading digits as RFC 1123 allows).
- * @throws INVALID_INPUT naming the rule that is broken
+ * @throws INVALID_INPUT with the violated rule
  */
 export function checkName(name: string, what: 'VM' | 'image' = 'VM'): string {
   const problem = nameProblem(name);

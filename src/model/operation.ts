@@ -2,7 +2,7 @@ import type { ErrorBody } from './errors.ts';
 
 export type OperationState = 'running' | 'done' | 'failed' | 'cancelled';
 
-/** Long work with stages that can be watched, cancelled, and finished or undone after a crash. */
+/** Long work with stages, which can be watched, cancelled, and finished or undone after a crash. */
 export type OperationRecord = {
   id: string;
   /** `vm.create`, `vm.start`, … */
@@ -18,7 +18,7 @@ export type OperationRecord = {
 
 export type StageStatus = 'started' | 'done' | 'skipped' | 'failed' | 'undone';
 
-/** What happened in an operation, in order of `seq`; written before and after each step. */
+/** An event of an operation, in order of `seq`; written before and after each step. */
 export type StoredEvent =
   | { type: 'stage'; seq: number; atMs: number; stage: string; title: string; status: StageStatus; durationMs?: number }
   | { type: 'progress'; seq: number; atMs: number; stage: string; text: string; fraction?: number }

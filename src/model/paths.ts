@@ -1,16 +1,16 @@
 import { shortId } from './vm.ts';
 
-/** Every file of one VM has its one name here. */
+/** The paths of all files of one VM. */
 export type VmPaths = {
-  /** Everything that must survive: disks and keys. */
+  /** Holds everything that must survive: disks and keys. */
   directory: string;
-  /** The record once more (store/vm-manifests.ts). */
+  /** The copy of the record (store/vm-manifests.ts). */
   manifest: string;
   rootOverlay: string;
   workDisk: string;
   sshHostKey: string;
   knownHosts: string;
-  /** Kept after a failed create, so that the reason can be read. */
+  /** Kept after a failed create, so that users can read the reason. */
   logDirectory: string;
   serialLog: string;
   vmmLog: string;
@@ -34,23 +34,23 @@ export function vmPaths(roots: { stateDirectory: string; runtimeDirectory: strin
     serialLog: `${logDirectory}/serial.log`,
     vmmLog: `${logDirectory}/vmm.log`,
     eventLog: `${logDirectory}/events.log`,
-    // Short: the kernel takes 107 bytes of socket path.
+    // Short: the kernel permits 107 bytes of socket path.
     runtimeDirectory: `${roots.runtimeDirectory}/v/${shortId(vm)}`,
   };
 }
 
-/** Every file of one managed image has its one name here. */
+/** The paths of all files of one managed image. */
 export type ImagePaths = {
-  /** Of all images. */
+  /** The parent of all images. */
   root: string;
-  /** Whole or not there: it comes by one rename from `staging`. */
+  /** Complete or missing: it appears by one rename from `staging`. */
   directory: string;
-  /** Where the image is made; one that no operation works in is swept. */
+  /** Where the image is made; swept if no operation uses it. */
   staging: string;
   buildLog: string;
 };
 
-/** Ends the names of directories that images are made in, and of those that are being removed. */
+/** Suffix of directories in which images are made, and of those that are being removed. */
 export const STAGING_ENDING = '.partial';
 
 /** @param roots the daemon's state directory, absolute */

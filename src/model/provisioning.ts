@@ -1,28 +1,28 @@
 import { BangerError } from './errors.ts';
 
-/** One selectable part of provisioning: a file `NN-name.sh`, with what it needs in the comment that it begins with. */
+/** One optional part of provisioning: a file `NN-name.sh`, whose first comment declares what it needs. */
 export type ProvisionStep = {
   name: string;
   title: string;
-  /** Shell; it runs in the guest as root, with -eu. */
+  /** Shell; runs in the guest as root, with -eu. */
   script: string;
   /** Packages that must be installed before it runs. */
   packages: string[];
-  /** Names in artifacts.toml; each lies as `$BANGER_BUILD/NAME`, and `NAME_VERSION` says which it is. */
+  /** Names in artifacts.toml; each is at `$BANGER_BUILD/NAME`, and `NAME_VERSION` holds its version. */
   artifacts: string[];
-  /** Other steps, which come along. */
+  /** Other steps, which are added automatically. */
   needs: string[];
-  /** Taken only when it is asked for by name. */
+  /** Runs only if the user names it. */
   isOptional: boolean;
-  /** Guest ports that VMs of the image wait for. */
+  /** Guest ports for which VMs of the image wait. */
   servicePorts: number[];
 };
 
 /**
- * @param wish.only names of steps, which bring those along that they need; absent: all but the optional ones
- * @param wish.skip names of steps that are left out
+ * @param wish.only names of steps, to which the steps that they need are added; absent: all but the optional ones
+ * @param wish.skip names of steps to leave out
  * @returns the chosen steps in their order
- * @throws INVALID_INPUT for a name that is unknown, and for a step without one that it needs
+ * @throws INVALID_INPUT for an unknown name, and for a step whose requirement is left out
  */
 export function chooseSteps(
   all: readonly ProvisionStep[],

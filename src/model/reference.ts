@@ -1,12 +1,12 @@
-// The one rule for what people write to mean a VM, an image or an operation. The daemon and the CLI both ask here.
+// The one rule for references to a VM, an image or an operation. The daemon and the CLI both use it.
 import { nearest } from '../lib/nearest.ts';
 import { BangerError } from './errors.ts';
 import { given } from '../lib/given.ts';
 
-/** What can be referred to. Operations have an id and no name. */
+/** What a reference can name. Operations have an id and no name. */
 export type Referent = { id: string; name?: string };
 
-/** Where to look. `find` and `findByName` are quick, `list` need not be. */
+/** Where to look. `find` and `findByName` are fast; `list` need not be. */
 export type Known<T extends Referent> = {
   find(id: string): T | undefined;
   findByName(name: string): T | undefined;
@@ -15,12 +15,12 @@ export type Known<T extends Referent> = {
 
 export type ReferenceKind = 'VM' | 'image' | 'operation';
 
-/** Shorter beginnings of an id are more likely a mistyped name. */
+/** A shorter beginning of an id is more likely a mistyped name. */
 const ID_PREFIX = /^[0-9a-f]{4,32}$/;
-/** What of a wrong reference is told again. */
+/** How much of a wrong reference an error repeats. */
 const SHOWN_CHARACTERS = 80;
 
-/** @returns the members of a list, to be looked among */
+/** @returns the members of a list as a place to look */
 export function among<T extends Referent>(all: readonly T[]): Known<T> {
   return {
     find: (id) => all.find((one) => one.id === id),
@@ -30,9 +30,9 @@ export function among<T extends Referent>(all: readonly T[]): Known<T> {
 }
 
 /**
- * Finds what a person means by a name, an id, or at least the four first digits of one id. A name wins over an id, and a
- * whole id over the beginning of another. A VM may be written as in a URL or for ssh: `dev@web.vm` is `web`.
- * @throws NOT_FOUND with the name that was probably meant, AMBIGUOUS_REFERENCE with all that it could be
+ * Finds what a user means by a name, an id, or at least the first four digits of one id. A name takes precedence over an id, and a whole id
+ * over the beginning of another. A VM may be written as in a URL or for ssh: `dev@web.vm` is `web`.
+ * @throws NOT_FOUND with a similar name, AMBIGUOUS_REFERENCE with all matches
  */
 export function resolveReference<T extends Referent>(kind: ReferenceKind, known: Known<T>, typed: string): T {
   const exact = findExactly(kind, known, typed);
@@ -46,7 +46,7 @@ export function resolveReference<T extends Referent>(kind: ReferenceKind, known:
   return only;
 }
 
-/** @returns what has exactly this name or id */
+/** @returns the one with exactly this name or id */
 export function findExactly<T extends Referent>(kind: ReferenceKind, known: Known<T>, typed: string): T | undefined {
   const reference = bare(kind, typed);
   return known.findByName(reference) ?? known.find(reference);
@@ -78,13 +78,13 @@ function ambiguous(matches: readonly Referent[], reference: string): BangerError
   });
 }
 
-/** A login name of shadow-utils, and what others allow besides. */
+/** A login name as in shadow-utils, and the characters that other systems allow besides. */
 const USER = /^[A-Za-z_][A-Za-z0-9_.-]{0,31}\$?$/;
 
 /**
- * Reads `web`, `web.vm`, `dev@web` and `dev@web.vm`, as ssh and people write a VM.
- * @returns name, id or start of an id, and the user where one is named
- * @throws INVALID_INPUT for what is no name of a user
+ * Reads `web`, `web.vm`, `dev@web` and `dev@web.vm`, the forms in which ssh and users write a VM.
+ * @returns name, id or beginning of an id, and the user if it names one
+ * @throws INVALID_INPUT for an invalid user name
  */
 export function readVmReference(text: string): { user?: string; name: string } {
   const at = text.lastIndexOf('@');
@@ -98,7 +98,7 @@ export function readVmReference(text: string): { user?: string; name: string } {
   return { ...given({ user }), name: vmNameOf(text) };
 }
 
-/** @returns the reference without a user before it, and without `.vm` behind it */
+/** @returns the reference without a user in front and without `.vm` at the end */
 function vmNameOf(reference: string): string {
   return reference.slice(reference.lastIndexOf('@') + 1).replace(/\.vm\.?$/, '');
 }

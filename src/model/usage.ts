@@ -1,27 +1,27 @@
-/** What a process has used since it began, and what memory it has now. */
+/** What a process has used since its start, and its present memory. */
 type ProcessUsage = { cpuMs: number; residentBytes: number };
 
 export type SampledProcess = ProcessUsage & { startTicks: number };
 
-/** The usage of several processes at one moment, by the VM's id; a VMM that is another process counts as another VM. */
+/** The usage of several processes at one moment, by the VM's id; if the VMM is another process, it counts as another VM. */
 export type UsageSample = { atMs: number; processes: ReadonlyMap<string, SampledProcess> };
 
-/** Shorter, and the ticks in which the kernel counts would show (10 ms each). */
+/** In a shorter interval the kernel's ticks would show (10 ms each). */
 export const SHORTEST_INTERVAL_MS = 200;
-/** Older, and it would tell of the past more than of now. */
+/** In a longer interval the result would be about the past. */
 const LONGEST_INTERVAL_MS = 10_000;
 
 /**
- * Decides against what the next sample is measured.
- * @param ageMs of the last sample; undefined when there is none
- * @returns whether the last one serves, and how long to wait until the next is taken
+ * Decides which sample to compare the next one with.
+ * @param ageMs of the last sample; undefined if there is none
+ * @returns whether to use the last sample, and how long to wait before the next one
  */
 export function planSample(ageMs: number | undefined): { usesLast: boolean; waitMs: number } {
   if (ageMs === undefined || ageMs > LONGEST_INTERVAL_MS) return { usesLast: false, waitMs: SHORTEST_INTERVAL_MS };
   return { usesLast: true, waitMs: Math.max(0, SHORTEST_INTERVAL_MS - ageMs) };
 }
 
-/** @returns percent of one processor between two samples, to a tenth; null when the process was not there at both */
+/** @returns percent of one processor between two samples, to a tenth; null unless the process ran at both */
 export function cpuPercent(before: UsageSample, after: UsageSample, vmId: string): number | null {
   const [first, last] = [before.processes.get(vmId), after.processes.get(vmId)];
   if (first === undefined || last === undefined || first.startTicks !== last.startTicks) return null;

@@ -7,17 +7,17 @@ import { WRITTEN } from './settings/text.ts';
 import { decideAction } from './vm-state.ts';
 import type { Vm, VmSpec } from './vm.ts';
 
-/** What a user asks of `vm set`; members that are left out stay. */
+/** The request of `vm set`; members that are left out stay. */
 export type VmChangeRequest = {
   name?: string | undefined;
-  /** By key: the value to set, null to remove it; others stay (RFC 7396). */
+  /** By key: the value to set, null to remove the key; other keys stay (RFC 7396). */
   labels?: Readonly<Record<string, string | null>> | undefined;
 } & Asked<AllSettings>;
 
 /**
- * Judges the whole request before any of it is done.
- * @returns name, labels and spec as they are to be
- * @throws WRONG_STATE naming the flags that need a stop; INVALID_INPUT for what would shrink and only grows, or a bad name
+ * Checks the whole request before anything is changed.
+ * @returns the new name, labels and spec
+ * @throws WRONG_STATE with the flags that need a stopped VM; INVALID_INPUT for shrinking what only grows, or a bad name
  */
 export function decideChange(vm: Vm, asked: VmChangeRequest): Pick<Vm, 'name' | 'spec' | 'labels'> {
   const name = asked.name === undefined ? vm.name : checkName(asked.name);
@@ -30,7 +30,7 @@ export function decideChange(vm: Vm, asked: VmChangeRequest): Pick<Vm, 'name' | 
   return { name, spec, labels: changedLabels(vm.labels, asked.labels ?? {}) };
 }
 
-/** @returns the labels as they are to be. @throws INVALID_INPUT for too many */
+/** @returns the new labels. @throws INVALID_INPUT for too many */
 export function changedLabels(present: Vm['labels'], asked: NonNullable<VmChangeRequest['labels']>): Vm['labels'] {
   const merged = Object.entries({ ...present, ...asked }).filter((pair): pair is [string, string] => pair[1] !== null);
   const { maxCount } = LIMITS.labels;

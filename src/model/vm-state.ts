@@ -6,28 +6,28 @@ export type VmState = (typeof VM_STATES)[number];
 
 export type VmAction = 'start' | 'stop' | 'kill' | 'delete' | 'set' | 'exec';
 
-/** `go`: do it; `nothing`: it is so already; a sentence: refuse with this reason. */
+/** `go`: do it; `nothing`: there is nothing to do; a sentence: refuse with this reason. */
 type Answer = 'go' | 'nothing' | { refuse: string; remedy?: string };
 
 const busy = (doing: string): Answer => ({ refuse: `is ${doing}`, remedy: 'banger vm wait NAME' });
-/** Another delete waits for the one that is under way, and finishes one that was broken off. */
+/** Another delete waits for the running one, and finishes an interrupted one. */
 const unmade: Answer = { refuse: 'is being deleted', remedy: 'banger vm delete NAME' };
 const notRunning: Answer = { refuse: 'is not running', remedy: 'banger vm start NAME' };
 
-/** What the next daemon does with a VM that it finds: leave it, remove it, stop it, or take over what may run. */
+/** What the next daemon does with a VM: leave it, remove it, stop it, or adopt it if it runs. */
 export type VmRecovery = 'leave' | 'remove' | 'stop' | 'adopt';
 
 type StateRow = {
-  /** States that may follow; staying is no move. */
+  /** The states that may follow; staying is no move. */
   next: readonly VmState[];
-  /** From the time on that it is written down when it started, somebody may work in it. A stop, though, was asked for. */
+  /** `inUse` applies from the moment when the start is recorded: a user may work in the guest. A stop, though, was asked for. */
   recovery: { unused: VmRecovery; inUse: VmRecovery };
   answers: Record<VmAction, Answer>;
 };
 
 const always = (recovery: VmRecovery): StateRow['recovery'] => ({ unused: recovery, inUse: recovery });
 
-/** The one table of states; adding a state or an action does not compile until it says everything about both. */
+/** The one table of states. A new state or action only compiles once the table says everything about it. */
 const STATES: Record<VmState, StateRow> = {
   creating: {
     next: ['stopped', 'running', 'error', 'deleting'],
@@ -52,7 +52,7 @@ const STATES: Record<VmState, StateRow> = {
     answers: { start: busy('starting'), stop: 'go', kill: 'go', delete: 'go', set: busy('starting'), exec: 'go' },
   },
   running: {
-    // Stopped at once when its VMM ends by itself.
+    // It becomes stopped at once if its VMM ends by itself.
     next: ['stopping', 'stopped', 'error', 'deleting'],
     recovery: always('adopt'),
     answers: {
@@ -60,7 +60,7 @@ const STATES: Record<VmState, StateRow> = {
       stop: 'go',
       kill: 'go',
       delete: 'go',
-      // What needs a stop is refused by decideChange.
+      // decideChange refuses changes that need a stopped VM.
       set: 'go',
       exec: 'go',
     },
@@ -71,7 +71,7 @@ const STATES: Record<VmState, StateRow> = {
     answers: { start: busy('stopping'), stop: 'go', kill: 'go', delete: 'go', set: busy('stopping'), exec: notRunning },
   },
   error: {
-    // Running when it is found to run all the same, and is adopted.
+    // It becomes running if it turns out to run, and is adopted.
     next: ['running', 'stopping', 'stopped', 'deleting'],
     recovery: { unused: 'stop', inUse: 'adopt' },
     answers: { start: 'go', stop: 'go', kill: 'go', delete: 'go', set: 'go', exec: notRunning },
@@ -83,19 +83,19 @@ const STATES: Record<VmState, StateRow> = {
   },
 };
 
-/** @throws INTERNAL when the table does not allow the move */
+/** @throws INTERNAL if the table does not allow the move */
 export function assertMove({ name, state }: { name: string; state: VmState }, to: VmState): void {
   if (to === state || STATES[state].next.includes(to)) return;
   throw new BangerError('INTERNAL', `VM ${name} is ${state} and cannot become ${to}`, { details: { vm: name, state, to } });
 }
 
-/** @param vm as the last daemon left it */
+/** @param vm the record from the last daemon */
 export function recoveryOf({ state, startedAt }: { state: VmState; startedAt: string | null }): VmRecovery {
   return STATES[state].recovery[startedAt === null ? 'unused' : 'inUse'];
 }
 
 /**
- * Asks the table whether `action` may be done to the VM now.
+ * Asks the table whether `action` is allowed for the VM now.
  * @returns whether there is anything to do
  * @throws WRONG_STATE with the reason and the remedy
  */

@@ -2,13 +2,13 @@ import type { AllSettings } from './settings/all.ts';
 import type { SpecOf } from './settings/setting.ts';
 import type { VmState } from './vm-state.ts';
 
-/** What the user asked for, with all that has a default filled in; a member for each setting. */
+/** The user's request, completed by defaults; a member for each setting. */
 export type VmSpec = SpecOf<AllSettings>;
 
 /** A process, safe against pid reuse: the start time is field 22 of /proc/PID/stat, in clock ticks since boot. */
 export type ProcessIdentity = { pid: number; startTicks: number };
 
-/** Something of a VM that runs which is not as it should be; for people. */
+/** A problem of a running VM, for people. */
 export type VmTrouble = { reason: string; remedy: string };
 
 /** What exists on the host while a VM runs; recorded before each piece is made. */
@@ -20,15 +20,15 @@ export type VmRuntime = {
   accelerator?: string;
   storageDriver?: string;
   networkDriver?: string;
-  /** Whether it runs a rescue system beside its disks in place of its own. */
+  /** Whether it runs a rescue system beside its disks, instead of its own system. */
   rescue?: boolean;
-  /** What could not be set up when it started. */
+  /** The parts that could not be set up when it started. */
   troubles?: readonly VmTrouble[];
-  /** The guest's own address; differs from the planned one in QEMU's user network. */
+  /** The guest's own address; in QEMU's user network it differs from the planned one. */
   guestAddress?: string;
 };
 
-/** A port of the host that leads to one of the guest because the user said so, whether or not anybody listens there. */
+/** A port of the host that a user forwarded to one of the guest, whether or not anything listens there. */
 export type PortForward = {
   protocol: 'tcp' | 'udp';
   /** IPv4 address of the host; 0.0.0.0 for all. */
@@ -37,7 +37,7 @@ export type PortForward = {
   guestPort: number;
 };
 
-/** One VM as the store keeps it. */
+/** A VM as the store keeps it. */
 export type Vm = {
   /** 32 lower-case hex digits. */
   id: string;
@@ -47,27 +47,27 @@ export type Vm = {
   imageId: string;
   imageName: string;
   spec: VmSpec;
-  /** Number from which addresses are derived (model/network.ts); unique among existing VMs. */
+  /** The number from which addresses are derived (model/network.ts); unique among existing VMs. */
   networkIndex: number;
-  /** What people and scripts noted about it. */
+  /** Labels that people and scripts set. */
   labels: Readonly<Record<string, string>>;
-  /** In the order in which they were asked for. */
+  /** In the order in which the user added them. */
   forwards: readonly PortForward[];
   /** RFC 3339. */
   createdAt: string;
   startedAt: string | null;
   lastUsedAt: string | null;
   runtime: VmRuntime | null;
-  /** SSH host public key ("ssh-ed25519 AAAA…") that was given to the guest. */
+  /** SSH host public key ("ssh-ed25519 AAAA…") that banger gave to the guest. */
   sshHostKey: string | null;
-  /** Why the state is `error`, for people. */
+  /** Why the state is `error`, or what is wrong with a VM that runs; for people. */
   lastError: string | null;
 };
 
-/** Names of host resources begin with it; the VM's short id follows. */
+/** Prefix of names of host resources; the VM's short id follows. */
 export const HOST_NAME_PREFIX = 'bgr-';
 
-/** @returns the 8 hex digits that names of host resources carry: `bgr-<8 hex>`. */
+/** @returns the 8 hex digits in names of host resources: `bgr-<8 hex>` */
 export function shortId(vm: { id: string }): string {
   return vm.id.slice(0, 8);
 }
