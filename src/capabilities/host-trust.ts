@@ -49,7 +49,7 @@ export const hostTrust: Capability = {
     } catch (error) {
       // A full or read-only disk must not prevent the start.
       if (!(error instanceof BangerError) || error.code !== 'GUEST_FILE') throw error;
-      const reason = `the guest does not have all that it is to trust of the host: ${error.message}`;
+      const reason = `the guest could not get all of the host's trust: ${error.message}`;
       context.operation.log(reason);
       addTroubles(context, [{ reason, remedy: `banger vm exec ${vm.name} -- df -h / /root` }]);
     }
@@ -65,7 +65,9 @@ export const hostTrust: Capability = {
       } catch (error) {
         // A guest without a shell must still start.
         if (signal.aborted) throw error;
-        context.operation.log(`files of the host's trust stay in the guest: ${error instanceof Error ? error.message : String(error)}`);
+        context.operation.log(
+          `files of the host's trust could not be removed from the guest: ${error instanceof Error ? error.message : String(error)}`,
+        );
       }
     },
   },
@@ -167,7 +169,7 @@ async function read(agent: AgentClient, path: string, options: CallOptions): Pro
   for await (const chunk of content) {
     chunks.push(chunk as Buffer);
     bytes += (chunk as Buffer).length;
-    if (bytes > MOST_FILE_BYTES) throw new BangerError('GUEST_FILE', `${path} of the guest is larger than ${MOST_FILE_BYTES} bytes`);
+    if (bytes > MOST_FILE_BYTES) throw new BangerError('GUEST_FILE', `the guest's ${path} is larger than ${MOST_FILE_BYTES} bytes`);
   }
   // Not utf8: bytes that are not valid text must stay as they are.
   return { text: Buffer.concat(chunks).toString('latin1'), mode };

@@ -47,7 +47,7 @@ export const network: Capability = {
   doctor({ vm, services }) {
     const name = vm.runtime?.networkDriver;
     if (name === undefined || services.vms.drivers.networks().some((driver) => driver.name === name)) return [];
-    const reason = `${vm.name} was joined by the network ${name}, which cannot be had now`;
+    const reason = `${vm.name} is on the network ${name}, which is not available now`;
     return [{ name: 'network', level: 'warn', vm: vm.name, reason, remedy: `banger bundle status && banger vm restart ${vm.name}` }];
   },
 };

@@ -48,12 +48,12 @@ export const rootOverlay: Capability = {
     const findings: Finding[] = [];
     const base = { name: 'root-overlay', level: 'fail', vm: vm.name, code: 'STORAGE_FAILED' } as const;
     if ((await recorded.storage?.root.allocatedBytes(disk)) === undefined) {
-      const reason = `the root overlay of ${vm.name} is gone (${disk.path})`;
+      const reason = `the root overlay of ${vm.name} is missing (${disk.path})`;
       findings.push({ ...base, reason, remedy: 'put it back from a backup, or delete the VM' });
     }
     for (const path of [image.rootfsPath, image.kernelPath, image.initramfsPath]) {
       if (path !== '' && (await files.exists(path))) continue;
-      const what = path === '' ? 'has no record any more' : `lacks ${path}`;
+      const what = path === '' ? 'has no record' : `lacks ${path}`;
       const remedy = image.origin === 'bundle' && !image.managed ? 'banger bundle build' : 'put it back from a backup';
       findings.push({ ...base, name: 'image', reason: `the image ${image.name}, from which ${vm.name} boots, ${what}`, remedy });
       break;

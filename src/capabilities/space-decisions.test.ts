@@ -24,7 +24,7 @@ test('no more is given than the guest can ever write (5.4)', () => {
 test('a disk that ran full is told apart from one that is damaged; neither is extended (5.4)', () => {
   const full = decideOverlay(usage(0, 0, 'overflow'));
   const damaged = decideOverlay(usage(0, 0, 'invalid'));
-  assert.match(full.do === 'report' ? full.problem : '', /is kept: restart the VM/);
+  assert.match(full.do === 'report' ? full.problem : '', /are kept: restart the VM/);
   assert.match(damaged.do === 'report' ? damaged.problem : '', /damaged/);
 });
 

@@ -14,7 +14,7 @@ export type OverlayDecision = { do: 'nothing' } | { do: 'extend'; sizeBytes: num
 /** @returns how to keep the guest from filling the space of its overlay */
 export function decideOverlay({ usedBytes, sizeBytes, limitBytes, state }: DiskUsage): OverlayDecision {
   if (state === 'overflow') {
-    return { do: 'report', problem: 'its root disk ran full and takes no more writes; what was written before is kept: restart the VM' };
+    return { do: 'report', problem: 'its root disk is full and accepts no more writes; earlier writes are kept: restart the VM' };
   }
   if (state === 'invalid') return { do: 'report', problem: 'its root disk is damaged: the file of its changes cannot be read' };
   if (sizeBytes >= limitBytes || sizeBytes - usedBytes >= OVERLAY_LEAST_BYTES) return { do: 'nothing' };

@@ -96,11 +96,11 @@ class SpaceWatch {
       services.vms.records.update(vm.id, { lastError: worst });
     } catch (error) {
       // The full disk may be the one that holds the database; the next check records it.
-      services.world.warn('what a VM lacks could not be written down', { vm: vm.name, problem: worst, reason: textOf(error) });
+      services.world.warn('the problem of a VM could not be recorded', { vm: vm.name, problem: worst, reason: textOf(error) });
       return;
     }
     this.#told = worst;
-    services.world.warn(worst === null ? 'a VM has space again' : 'a VM has trouble with its disk', { vm: vm.name, problem: worst });
+    services.world.warn(worst === null ? 'a VM has space again' : 'a VM has a problem with its disk', { vm: vm.name, problem: worst });
   }
 }
 

@@ -17,7 +17,7 @@ export const ssh: Capability = {
   async guestConfig({ vm, paths, services }, draft) {
     const privateKey = await services.world.files.readIfThere(paths.sshHostKey);
     if (privateKey === undefined || vm.sshHostKey === null) {
-      throw new BangerError('NOT_FOUND', `the SSH host key of ${vm.name} is gone (${paths.sshHostKey})`);
+      throw new BangerError('NOT_FOUND', `the SSH host key of ${vm.name} is missing (${paths.sshHostKey})`);
     }
     draft.sshHostKey = { private: privateKey, public: vm.sshHostKey };
     draft.authorizedKeys.push(await services.vms.clientPublicKey());
@@ -26,7 +26,7 @@ export const ssh: Capability = {
     const { vm, paths, services } = context;
     const base = { name: 'ssh', vm: vm.name, code: 'NOT_FOUND', remedy: 'banger doctor --fix' } as const;
     if (vm.sshHostKey === null || !(await services.world.files.exists(paths.sshHostKey))) {
-      const reason = `the SSH host key of ${vm.name} is gone (${paths.sshHostKey})`;
+      const reason = `the SSH host key of ${vm.name} is missing (${paths.sshHostKey})`;
       // The running guest has the old key, and ssh must still accept it.
       if (vm.runtime?.process !== undefined)
         return [{ ...base, level: 'warn', reason, remedy: `banger vm stop ${vm.name} && banger doctor --fix` }];
@@ -35,12 +35,12 @@ export const ssh: Capability = {
           ...base,
           level: 'fail',
           reason,
-          fix: { did: 'made a new key, which the guest gets with its next start', apply: () => makeKey(context) },
+          fix: { did: 'made a new key, which the guest gets at its next start', apply: () => makeKey(context) },
         },
       ];
     }
     if (await services.world.files.exists(paths.knownHosts)) return [];
-    const reason = `ssh does not know the host key of ${vm.name} (${paths.knownHosts} is gone)`;
+    const reason = `ssh does not know the host key of ${vm.name} (${paths.knownHosts} is missing)`;
     const apply = (): Promise<void> => services.world.files.writeFileAtomic(paths.knownHosts, knownHost(vm, vm.sshHostKey ?? ''));
     return [{ ...base, level: 'warn', reason, fix: { did: `wrote ${paths.knownHosts}`, apply } }];
   },

@@ -13,6 +13,6 @@ export async function tellGuest({ services, vm, operation }: VmContext, news: Pa
     await services.vms.machines.get(vm).agent.personalize(news, { timeoutMs: TELL_TIMEOUT_MS });
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    operation.log(`the guest could not be told and learns of it with its next start: ${reason}`);
+    operation.log(`the guest did not answer, and gets the change at its next start: ${reason}`);
   }
 }

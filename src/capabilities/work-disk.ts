@@ -37,7 +37,7 @@ export const workDisk: Capability = {
     const disks = recorded.storage?.work;
     if (disks === undefined || (await disks.allocatedBytes(disk)) === undefined) {
       const remedy = 'put it back from a backup, or delete the VM';
-      return [{ ...base, level: 'fail', reason: `the work disk of ${vm.name} is gone (${disk.path})`, remedy }];
+      return [{ ...base, level: 'fail', reason: `the work disk of ${vm.name} is missing (${disk.path})`, remedy }];
     }
     const bytes = await disks.sizeBytes(disk);
     if (bytes < vm.spec.workDiskBytes) {
@@ -84,9 +84,9 @@ function grow(toBytes: number): Step<VmContext> {
 }
 
 function unsound(vm: Vm, path: string, state: 'errors' | 'none'): BangerError {
-  const found = state === 'none' ? 'holds no ext4 file system' : 'has errors in its file system, and growing it could destroy more';
+  const found = state === 'none' ? 'holds no ext4 file system' : 'has errors in its file system, and growing it could destroy more data';
   return new BangerError('STORAGE_FAILED', `the work disk of ${vm.name} ${found}`, {
-    remedy: state === 'none' ? 'grow what you have made of it yourself' : `e2fsck -f ${path}`,
+    remedy: state === 'none' ? 'grow the file systems that you made on it yourself' : `e2fsck -f ${path}`,
     details: { path, state },
   });
 }

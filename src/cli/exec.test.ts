@@ -172,7 +172,7 @@ test('what does not fit into a command of Linux is refused before anything is se
     assert.deepEqual(seen, [150_001]);
     const refused = await runInProcess(stub.env, ['vm', 'exec', 'web', 'true', ...words, ...words]);
     assert.equal(refused.exitCode, 2);
-    assert.match(refused.stderr, /the command and its environment take \d+ bytes with 300001 words; Linux takes 2097152/);
+    assert.match(refused.stderr, /the command and its environment take \d+ bytes with 300001 words; the limit of Linux is 2097152/);
     assert.equal((await runInProcess(stub.env, ['vm', 'exec', 'web', 'true', 'y'.repeat(131_072)])).exitCode, 2);
     assert.equal(seen.length, 1);
   });

@@ -105,7 +105,7 @@ test('a daemon that dies while it works is told with how to go on (1.4)', async 
   try {
     const { exitCode, stderr } = await runInProcess(stub.env, ['bundle', 'build']);
     assert.equal(exitCode, 1);
-    assert.match(stderr, /went away during the operation\n {2}try: banger operation watch op7/);
+    assert.match(stderr, /the daemon ended during the operation\n {2}try: banger operation watch op7/);
   } finally {
     await stub.close();
   }

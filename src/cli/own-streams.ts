@@ -56,10 +56,10 @@ export function untilTaken(outputs: readonly Output[]): () => Promise<void> {
 }
 
 const REASONS: Readonly<Record<string, string>> = {
-  ENOSPC: 'no space is left where it goes',
-  EDQUOT: 'no space is left for you where it goes',
-  EFBIG: 'the file is as large as it may be',
-  EIO: 'what takes it has failed',
+  ENOSPC: 'the disk is full',
+  EDQUOT: 'your quota is used up',
+  EFBIG: 'the file has reached its size limit',
+  EIO: 'the device failed',
 };
 
 function reasonOf({ code, message }: NodeJS.ErrnoException): string {

@@ -38,7 +38,7 @@ const MISTAKES: [string[], RegExp][] = [
   [['vm', 'ls', 'surplus'], /too many arguments/],
   [['vm', 'exec', 'web'], /no command/],
   [['vm', 'start'], /no VM given/],
-  [['vm', 'start', '--all', 'web'], /exclude each other/],
+  [['vm', 'start', '--all', 'web'], /either --all or names/],
   [['vm', 'cp', 'a', 'b'], /one side must be in a virtual machine/],
   [['vm', 'logs', '--vmm', '--events', 'web'], /cannot be used with/],
 ];

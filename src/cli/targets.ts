@@ -63,7 +63,7 @@ export async function chooseTargets(
   const matches = parseFilters(filter ?? []);
   const isUnnamed = !all && references.length === 0 && filter === undefined;
   if (isUnnamed ? !sole : all && references.length > 0) {
-    throw new BangerError('USAGE', all ? '--all and names exclude each other' : 'no VM given', {
+    throw new BangerError('USAGE', all ? 'give either --all or names' : 'no VM given', {
       remedy: 'name VMs, or give --all or --filter',
     });
   }

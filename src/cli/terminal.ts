@@ -35,7 +35,7 @@ export function takeTerminal(input: Input, output: Output, session: GuestSession
 
 /** @returns a function that tells the user that the session begins only when another session of the VM ends */
 export function tellWait(cli: Cli, name: string): (sessions: number) => void {
-  return (sessions) => cli.note(`banger: ${name} has ${sessions} sessions open, which is as many as it can have: waiting for one to end`);
+  return (sessions) => cli.note(`banger: ${name} has ${sessions} open sessions, the most it can have: waiting for one to end`);
 }
 
 const FORWARDED = ['SIGINT', 'SIGTERM', 'SIGQUIT'] as const;
@@ -53,7 +53,7 @@ export function forwardSignals(cli: Cli, session: GuestSession): () => void {
     const listener = (): void => {
       count++;
       if (count >= PATIENCE) {
-        cli.note('banger: left; the command may still run in the guest');
+        cli.note('banger: disconnected; the command may still run in the guest');
         process.exit(128 + constants.signals[name]);
       }
       session.sendSignal(constants.signals[name]);

@@ -14,7 +14,7 @@ export function findCopyProgram({ programPath }: Pick<Caller, 'programPath'>): s
   // Beside the programs, or as the launchers see it.
   const places = [join(directory, 'banger-copy'), join(dirname(directory), 'dist/banger-copy')];
   const path = places.find((place) => existsSync(place));
-  if (path === undefined) throw missing(places[0] ?? '', 'it is not there');
+  if (path === undefined) throw missing(places[0] ?? '', 'it is missing');
   return path;
 }
 

@@ -32,7 +32,7 @@ export function createCopyTalk(listener: { note(text: string): void; total?(byte
     else if (found[1] === 'note') {
       notes++;
       if (notes <= MAX_NOTES) listener.note(safeLine(found[3] ?? ''));
-      else if (notes === MAX_NOTES + 1) listener.note('there are more of these, which are not shown');
+      else if (notes === MAX_NOTES + 1) listener.note('further notes are not shown');
     } else if (/^\d{1,15}$/.test(found[3] ?? '')) listener.total?.(Number(found[3]));
   };
   return {
@@ -93,7 +93,7 @@ export function guestError(vm: string, talk: CopyTalk, ending: { status: number;
     });
   }
   const why = ending.reason === '' ? talk.rest() : safeLine(ending.reason);
-  return new BangerError('GUEST_FILE', `the copy failed in ${vm} (status ${ending.status})${why === '' ? '' : `: ${why}`}`, {
+  return new BangerError('GUEST_FILE', `the copy in ${vm} failed (status ${ending.status})${why === '' ? '' : `: ${why}`}`, {
     remedy: `banger vm show ${vm}`,
     details: { status: ending.status },
   });

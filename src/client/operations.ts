@@ -47,7 +47,7 @@ export async function followOperation(api: Api, id: string, { onEvent, signal }:
     if (event.type === 'end') end = event;
   }
   if (end === undefined) {
-    throw new BangerError('DAEMON_UNREACHABLE', 'the daemon went away during the operation', {
+    throw new BangerError('DAEMON_UNREACHABLE', 'the daemon ended during the operation', {
       remedy: `banger operation watch ${id}`,
       details: { operation: id, absent: false },
     });

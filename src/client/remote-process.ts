@@ -53,10 +53,7 @@ export function explain(endpoint: SshEndpoint, { exitCode, startError, stdout, s
   const said = lines.findLast((line) => line !== '') ?? '';
   if (exitCode === SSH_FAILED) return failure(`ssh did not get to ${name}: ${said || 'it gave no reason'}`, `${tryIt} true`);
   if (exitCode !== null && NOT_FOUND_THERE.includes(exitCode)) {
-    return failure(
-      `there is no ${endpoint.program} that could be run at ${name}: ${said}`,
-      `banger context add NAME ${name} --program /path/of/banger`,
-    );
+    return failure(`${endpoint.program} cannot be run at ${name}: ${said}`, `banger context add NAME ${name} --program /path/of/banger`);
   }
   const noise = safeLine(firstLine(stdout)).slice(0, 200);
   if (silentMs !== undefined) {
@@ -68,7 +65,7 @@ export function explain(endpoint: SshEndpoint, { exitCode, startError, stdout, s
   const own = lines.find((line) => line.startsWith('banger: '));
   if (noise !== '' && own === undefined) {
     return failure(
-      `${name} answered "${noise}" where banger's answer was due: a login file of ${endpoint.user ?? 'the user'} there prints it, or runs something else`,
+      `${name} answered "${noise}" where banger's answer was due: a login file of ${endpoint.user ?? 'the user'} there prints it, or runs another program`,
       `${tryIt} ${endpoint.program} daemon status`,
     );
   }

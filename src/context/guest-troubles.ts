@@ -6,19 +6,19 @@ import type { VmContext } from './vm-context.ts';
 
 /** By Linux errno. */
 const CAUSES: Readonly<Record<number, string>> = {
-  1: 'it may not be changed (chattr)',
-  2: 'it is not there, or leads nowhere',
+  1: 'it is immutable (chattr)',
+  2: 'it is missing, or a dangling link',
   5: 'its disk cannot be read or written',
-  8: 'it is no program',
-  13: 'it may not be used so',
-  17: 'something that is no file stands in its place',
-  19: 'the device is not there',
-  20: 'a file stands where a directory should',
-  21: 'a directory stands in its place',
+  8: 'it is not a program',
+  13: 'access is denied',
+  17: 'something other than a file is in its place',
+  19: 'the device is missing',
+  20: 'a file is in place of a directory',
+  21: 'a directory is in its place',
   22: 'there is no ext4 file system',
   28: 'its file system is full',
   30: 'its file system is read-only',
-  40: 'links lead in a circle',
+  40: 'its links form a loop',
   117: 'its file system is damaged',
   122: 'a quota is used up',
 };
@@ -40,7 +40,7 @@ const DAMAGE = new Set([5, 22, 117]);
 const MENDED_INSIDE: readonly [RegExp, (vmName: string) => string][] = [
   [/^the shell of root,/, (vm) => `banger vm exec ${vm} -- usermod --shell /bin/sh root`],
   [/^root in \/etc\/passwd$/, (vm) => `banger vm exec ${vm} -- sh -c 'echo root:x:0:0:root:/root:/bin/sh >>/etc/passwd'`],
-  [/ in \/etc\/fstab$/, (vm) => `take its line out, or give it the option nofail: banger vm exec ${vm} -- cat /etc/fstab`],
+  [/ in \/etc\/fstab$/, (vm) => `remove its line, or add the option nofail: banger vm exec ${vm} -- cat /etc/fstab`],
 ];
 
 function remedyOf(what: string, errno: number, vmName: string): string {
@@ -62,7 +62,7 @@ export function tellTroubles(context: VmContext, told: readonly GuestTrouble[]):
   for (const { reason } of troubles) operation.log(reason);
   addTroubles(context, troubles);
   if (troubles.length > 0)
-    services.world.warn('a VM came up, and not all of it could be set up', { vm: vm.name, troubles: troubles.length });
+    services.world.warn('a VM started, but parts of it could not be set up', { vm: vm.name, troubles: troubles.length });
 }
 
 /** Adds to the problems that are known already. */

@@ -16,7 +16,7 @@ export function stepResult<Value>(what: string): StepResult<Value> {
     set: (context, value) => void values.set(context, { value }),
     get(context) {
       const value = find(context);
-      if (value === undefined) throw new BangerError('INTERNAL', `${what} was asked for before it was made`);
+      if (value === undefined) throw new BangerError('INTERNAL', `${what} was used before it was made`);
       return value;
     },
     find,

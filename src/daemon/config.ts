@@ -83,7 +83,7 @@ const configSchemaOf = (drivers: DriverNames) =>
     http: z
       .strictObject({
         enabled: z.boolean().default(true),
-        address: z.ipv4().startsWith('127.', 'must be on loopback: everybody who reaches it reaches the VMs').default('127.0.0.1'),
+        address: z.ipv4().startsWith('127.', 'must be on loopback: everyone who reaches it reaches the VMs').default('127.0.0.1'),
         port: z.number().int().min(1).max(65_535).default(42_080),
         wake: z.boolean().default(false),
       })

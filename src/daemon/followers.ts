@@ -19,7 +19,7 @@ export function createFollowers(most: number, what: string): (client: Pick<Clien
     const own = counts.get(vm) ?? 0;
     if (own >= most - count) {
       const whose = vm === null ? '' : ` of ${vm}`;
-      throw new BangerError('BUSY', `${own} ${what}${whose} are being followed, ${count} in all; the daemon serves no more`, {
+      throw new BangerError('BUSY', `${own} ${what}${whose} are being followed, ${count} in all; the daemon does not serve more`, {
         remedy: 'end a command that follows one',
       });
     }

@@ -33,7 +33,7 @@ export function createHostTrust(
       const all = await Promise.all(paths.map(async (path) => parseAuthorities(await readCertificates(path), path)));
       const found = [...new Set(all.flat())];
       if (found.length > 0) return found;
-      throw new BangerError('NOT_FOUND', `no certificate authority was added to this host: there is none in ${anchors.join(', ')}`, {
+      throw new BangerError('NOT_FOUND', `no certificate authority was added to this host (looked in ${anchors.join(', ')})`, {
         remedy: 'set trust.ca_file in config.toml to a file of certificates',
       });
     },

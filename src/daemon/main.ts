@@ -42,7 +42,7 @@ async function main(): Promise<void> {
   await trustHost(config);
   const daemon = await compose({ directories, config, log, build, requestShutdown: () => ending.resolve('request') });
   const server = await createServer(daemon.services, build, {
-    onUndeclared: (route, code) => log.warn({ route, code }, 'a route gave an error that it does not declare'),
+    onUndeclared: (route, code) => log.warn({ route, code }, 'a route returned an error that it does not declare'),
   });
   await daemon.recover();
   if (activated === undefined) {
@@ -58,7 +58,7 @@ async function main(): Promise<void> {
   // A closed terminal is no reason to end.
   process.on('SIGHUP', () => undefined);
 
-  log.info({ reason: await ending.promise }, 'ending; VMs go on');
+  log.info({ reason: await ending.promise }, 'ending; VMs continue');
   await Promise.race([server.close(), sleep(CLOSE_TIMEOUT_MS)]);
   await daemon.close();
   if (activated === undefined) rmSync(directories.socketPath, { force: true });

@@ -8,7 +8,7 @@ import { BangerError } from '../model/errors.ts';
 export function clientSignal(reply: FastifyReply): AbortSignal {
   const controller = new AbortController();
   reply.raw.once('close', () => {
-    if (!reply.raw.writableFinished) controller.abort(new BangerError('CANCELLED', 'the client went away'));
+    if (!reply.raw.writableFinished) controller.abort(new BangerError('CANCELLED', 'the client disconnected'));
   });
   return controller.signal;
 }

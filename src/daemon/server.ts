@@ -40,7 +40,7 @@ const settingsOf = (build: BuildId) => ({
     void sendError(reply.header('banger-build', build.id), explain(error)),
   clientErrorHandler: (error: NodeJS.ErrnoException, socket: Socket) => {
     if (!socket.writable || error.code === 'ECONNRESET') return void socket.destroy();
-    endWithError(socket, build.id, { code: 'INVALID_INPUT', message: 'what came is not an HTTP request that can be understood' });
+    endWithError(socket, build.id, { code: 'INVALID_INPUT', message: 'the request is not valid HTTP' });
   },
 });
 
@@ -115,7 +115,7 @@ export function sendError(reply: FastifyReply, body: ErrorBody): FastifyReply {
 const CLIENT_FAULTS: Readonly<Record<string, string>> = {
   FST_ERR_CTP_INVALID_MEDIA_TYPE: 'the body must be sent as application/json',
   FST_ERR_CTP_INVALID_JSON_BODY: 'the body is not JSON',
-  FST_ERR_CTP_EMPTY_JSON_BODY: 'the body is announced as JSON, and is empty',
+  FST_ERR_CTP_EMPTY_JSON_BODY: 'the Content-Type is JSON, but the body is empty',
   FST_ERR_BAD_URL: 'the path has an invalid percent-encoding',
   FST_ERR_MAX_PARAM_LENGTH: 'the path has a part of more than 200 characters',
 };

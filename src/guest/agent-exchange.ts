@@ -57,7 +57,7 @@ export async function receiveBody(stream: Duplex, head: ReplyHead, rest: Buffer,
   const body = Buffer.allocUnsafe(length);
   let received = 0;
   const take = (chunk: Buffer): Buffer | undefined => {
-    if (received + chunk.length > length) throw violation('more than it had announced');
+    if (received + chunk.length > length) throw violation('more than its Content-Length');
     received += chunk.copy(body, received);
     return received === length ? body : undefined;
   };
@@ -117,7 +117,7 @@ export async function* bodyChunks(
   let missing = length;
   for (let chunk = rest; ;) {
     missing -= chunk.length;
-    if (missing < 0) throw violation('more than it had announced');
+    if (missing < 0) throw violation('more than its Content-Length');
     if (chunk.length > 0) yield chunk;
     if (missing === 0) return;
     chunk = await receive(stream, AbortSignal.any([signal, AbortSignal.timeout(idleMs)]), (next) => next);

@@ -109,7 +109,7 @@ const PROBE_TIMEOUT_MS = 20_000;
 /** @returns undefined if programs can be confined; none ever runs unconfined */
 export async function confinementProblem(ids: 'one' | 'many' = 'one'): Promise<ConfinementProblem | undefined> {
   if ((await findProgram('bwrap', commandEnvironment()['PATH'] ?? '')) === undefined) {
-    return { reason: 'bwrap, which confines what reads foreign data, is not installed', remedy: 'sudo apt-get install bubblewrap' };
+    return { reason: 'bwrap, which confines programs that read foreign data, is not installed', remedy: 'sudo apt-get install bubblewrap' };
   }
   try {
     await runConfined(['true'], { ids }, { timeoutMs: PROBE_TIMEOUT_MS });

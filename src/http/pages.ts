@@ -20,7 +20,7 @@ export const PAGES = {
   }),
   bad: (): Page => ({
     status: 400,
-    title: 'Not a request that can be routed',
+    title: 'The request cannot be routed',
     lines: ['It needs a path, and one Host header with a name under .vm or .localhost. This is no proxy for other names.'],
   }),
   misdirected: (): Page => ({
@@ -44,13 +44,13 @@ export const PAGES = {
   starting: (vm: string): Page => ({
     status: 503,
     title: `${vm} is starting`,
-    lines: ['This page is loaded again by itself.'],
+    lines: ['This page reloads by itself.'],
     again: true,
   }),
   closed: (vm: string, port: number | undefined): Page => ({
     status: 502,
     title: port === undefined ? `Nothing listens in ${vm}` : `Nothing listens on port ${port} of ${vm}`,
-    lines: ['The virtual machine runs, but no program in it takes this connection.'],
+    lines: ['The virtual machine runs, but no program in it accepts this connection.'],
     command: `banger vm ports ${vm}`,
   }),
 } as const;

@@ -79,7 +79,7 @@ test('a directory is not made where others can move it away, and one that was op
     assert.equal(statSync(`${base}/a/b`).mode & 0o777, 0o700);
     chmodSync(`${base}/a/b`, 0o777);
     symlinkSync('/etc/passwd', `${base}/a/b/network.log`);
-    assert.throws(() => ensurePrivateDirectory(`${base}/a/b`), { name: 'PlaceProblem', message: /network\.log is not of your making/ });
+    assert.throws(() => ensurePrivateDirectory(`${base}/a/b`), { name: 'PlaceProblem', message: /network\.log is not yours/ });
   } finally {
     rmSync(base, { recursive: true });
   }

@@ -92,7 +92,7 @@ function refuseForeignEntries(directory: string): void {
     const path = `${directory}/${name}`;
     const stat = lstatSync(path);
     if (stat.uid === ownUid() && !stat.isSymbolicLink()) continue;
-    throw new PlaceProblem(`${directory} was open to others, and ${path} is not of your making`, `rm -r ${shellWord(path)}`);
+    throw new PlaceProblem(`${directory} was open to others, and ${path} is not yours`, `rm -r ${shellWord(path)}`);
   }
 }
 

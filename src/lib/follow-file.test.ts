@@ -77,7 +77,8 @@ test('a reader who pauses for very long is told how many bytes are left out, and
     await turn();
   }
   const text = await readTo(reader, 3000);
-  const [note, dropped] = /\nbanger: (\d+) bytes came faster than they were read, and are left out here\n/.exec(text) ?? assert.fail();
+  const [note, dropped] =
+    /\nbanger: (\d+) bytes were dropped here, because they came faster than they were read\n/.exec(text) ?? assert.fail();
   assert.equal(text.length - note.length + Number(dropped), linesOf(1, 3000).length);
   const [before, after] = text.split(note);
   assert.ok(linesOf(1, 3000).startsWith(before ?? '-') && linesOf(1, 3000).endsWith(after ?? '-'));

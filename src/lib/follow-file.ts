@@ -100,7 +100,7 @@ class Generations {
     const { droppedBytes } = first;
     if (droppedBytes > 0) {
       first.droppedBytes = 0;
-      return Buffer.from(`\nbanger: ${droppedBytes} bytes came faster than they were read, and are left out here\n`);
+      return Buffer.from(`\nbanger: ${droppedBytes} bytes were dropped here, because they came faster than they were read\n`);
     }
     const { buffer, bytesRead } = await readAt(first.descriptor, Buffer.alloc(CHUNK_BYTES), 0, CHUNK_BYTES, this.#position);
     this.#position += bytesRead;

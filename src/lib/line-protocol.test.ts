@@ -58,7 +58,7 @@ test('nobody there, an early end, silence and a flood are failures of the conver
   const ends = await programThat(t, (socket) => socket.end('tap 1\n'));
   await assert.rejects(converse(ends, ['x'], 1000), failure(/closed the connection|EPIPE/));
   const silent = await programThat(t, (socket) => socket.resume());
-  await assert.rejects(converse(silent, ['x'], 20), failure(/nothing came within 20 ms/));
+  await assert.rejects(converse(silent, ['x'], 20), failure(/no reply came within 20 ms/));
   const flood = await programThat(t, (socket) => socket.write('x'.repeat(5 * 1024 ** 2)));
   await assert.rejects(converse(flood, ['x'], 5000), failure(/too long/));
 });

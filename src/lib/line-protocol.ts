@@ -41,7 +41,7 @@ function converseOn(
       reject(error);
     };
     const fail = (reason: string): void => refuse(new ConversationFailure(reason));
-    const timer = setTimeout(() => fail(`nothing came within ${timeoutMs} ms`), timeoutMs);
+    const timer = setTimeout(() => fail(`no reply came within ${timeoutMs} ms`), timeoutMs);
     let text = '';
     socket.setEncoding('utf8');
     socket.on('connect', () => socket.write(requests.map((request) => `${request}\n`).join('')));
@@ -51,7 +51,7 @@ function converseOn(
     socket.on('close', () => fail('it closed the connection'));
     socket.on('data', (chunk: string) => {
       text += chunk;
-      if (text.length > MAX_REPLY_BYTES) return fail('its answer is too long');
+      if (text.length > MAX_REPLY_BYTES) return fail('its reply is too long');
       const replies = parseReplies(text);
       if (replies.length < requests.length) return;
       clearTimeout(timer);

@@ -29,7 +29,7 @@ export function connectRootSocket(path: string): Socket {
   const roots = rootUids();
   const refuse = (what: string, { uid }: Stats): void => {
     if (roots.has(uid)) return;
-    throw new PlaceProblem(`${what} belongs to uid ${uid}, not to root`, 'find out who made it, and remove it');
+    throw new PlaceProblem(`${what} belongs to uid ${uid}, not to root`, 'find out which program made it, and remove it');
   };
   return connectTo(
     path,

@@ -47,7 +47,7 @@ async function adoptMachine(context: VmContext, process: ProcessIdentity): Promi
   context.update({ runtime: { bootId: services.world.processes.bootId(), ...vm.runtime, process } });
   const machine = await context.drivers.hypervisor.adopt(adoptionSpec(context), process);
   if (machine !== undefined || !services.world.processes.isAlive(process)) return machine;
-  throw new BangerError('VMM_FAILED', `process ${process.pid}, recorded as the VMM of ${vm.name}, is not one`);
+  throw new BangerError('VMM_FAILED', `process ${process.pid}, recorded as the VMM of ${vm.name}, is another program`);
 }
 
 async function hold(context: VmContext, machine: Machine): Promise<LiveMachine> {
@@ -107,11 +107,11 @@ function leave(context: VmContext, error: unknown): void {
 /** The full disk may be the one that holds the database. */
 function tell(context: VmContext, lastError: string): void {
   const { services, vm } = context;
-  services.world.warn('a VM runs and is not held as it should be', { vm: vm.name, reason: lastError });
+  services.world.warn('a running VM is not fully under control', { vm: vm.name, reason: lastError });
   try {
     context.move('running', { lastError });
   } catch (error) {
-    services.world.warn('what a VM lacks could not be written down', { vm: vm.name, reason: textOf(error) });
+    services.world.warn('the problem of a VM could not be recorded', { vm: vm.name, reason: textOf(error) });
   }
 }
 

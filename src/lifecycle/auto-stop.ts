@@ -58,7 +58,7 @@ export function createAutoStop({ services, staleAfterMs, timer, stop, log }: Aut
       const stale = services.vms.records.list().filter((vm) => isStale(vm, periodMs));
       await Promise.all(stale.map((vm) => stop(vm, (present) => reasonOf(present, periodMs))));
     } catch (error) {
-      services.world.warn('unused VMs could not be looked for', { reason: error instanceof Error ? error.message : String(error) });
+      services.world.warn('the search for unused VMs failed', { reason: error instanceof Error ? error.message : String(error) });
     }
     disarm = undefined;
     arm();
@@ -79,7 +79,7 @@ export function createAutoStop({ services, staleAfterMs, timer, stop, log }: Aut
 
   const reasonOf = (vm: Vm, periodMs: number): string | undefined => {
     if (!isStale(vm, periodMs)) return undefined;
-    const reason = `nobody has used ${vm.name} for ${formatDuration(periodMs)} (auto_stop_stale_after): it is stopped`;
+    const reason = `${vm.name} was not used for ${formatDuration(periodMs)} (auto_stop_stale_after): it is stopped`;
     log(reason, { vm: vm.name, lastUsedAt: vm.lastUsedAt });
     return reason;
   };

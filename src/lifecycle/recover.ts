@@ -41,7 +41,7 @@ export async function recover(services: LifecycleServices, operations: Operation
   try {
     report.swept = await sweepOrphans(services);
   } catch (error) {
-    services.world.warn('what belongs to no VM could not be looked for', {
+    services.world.warn('the search for leftovers of VMs failed', {
       reason: error instanceof Error ? error.message : String(error),
     });
   }
@@ -54,7 +54,7 @@ function endInterrupted(services: LifecycleServices, operations: OperationStore)
   for (const operation of operations.running()) {
     const error: ErrorBody = {
       code: 'INTERRUPTED',
-      message: 'the daemon ended in the middle of it; what was begun has been undone or finished',
+      message: 'the daemon ended during the operation; its work was undone or finished since',
     };
     tryToWrite(services, () => operations.end(operation.id, 'failed', services.world.clock.now().toISOString(), error));
   }
@@ -64,7 +64,7 @@ function tryToWrite(services: LifecycleServices, write: () => void): void {
   try {
     write();
   } catch (error) {
-    services.world.warn('the recovery could not be written down', { reason: error instanceof Error ? error.message : String(error) });
+    services.world.warn('the recovery could not be recorded', { reason: error instanceof Error ? error.message : String(error) });
   }
 }
 

@@ -38,7 +38,7 @@ export async function restoreOutdated(services: LifecycleServices): Promise<stri
       services.vms.records.remove(vm.id);
       restored.push(await restore(services, manifest));
     } catch (error) {
-      services.world.warn('a VM whose record may be old could not be looked at', { vm: vm.name, reason: textOf(error) });
+      services.world.warn('a VM whose record may be old could not be checked', { vm: vm.name, reason: textOf(error) });
     }
   }
   return restored;
@@ -81,7 +81,7 @@ async function restore(services: LifecycleServices, { vm, image }: VmManifest): 
   if (isTaken.index) {
     record.networkIndex = freeNetworkIndex(services);
     // Until its restart, the host cannot reach it there. It runs on, because its memory belongs to its user.
-    if (record.state === 'running') services.world.warn("a VM runs with an address that is another one's: restart it", { vm: record.name });
+    if (record.state === 'running') services.world.warn('a VM runs with the address of another VM: restart it', { vm: record.name });
   }
   if (image !== null && services.images.records.find(image.id) === undefined) {
     const isNameFree = services.images.records.list().every(({ name }) => name !== image.name);
@@ -100,7 +100,7 @@ async function settledState({ world: { files }, vms: { pathsOf } }: LifecycleSer
   if (vm.state !== 'creating') return {};
   const { rootOverlay, workDisk } = pathsOf(vm);
   if (!(await files.exists(rootOverlay)) || !(await files.exists(workDisk))) return {};
-  return { state: 'error', lastError: 'the database was lost while it was created; start it to try it, or delete it' };
+  return { state: 'error', lastError: 'the database was lost during its creation; try to start it, or delete it' };
 }
 
 function textOf(error: unknown): string {

@@ -35,7 +35,7 @@ async function sweepMachines(services: LifecycleServices): Promise<{ swept: stri
       await files.removeTree(spec.runtimeDirectory);
       swept.push(spec.runtimeDirectory);
     } catch (error) {
-      warn('what is left of an unknown VM could not be removed', { shortId: id, reason: textOf(error) });
+      warn('the leftovers of an unknown VM could not be removed', { shortId: id, reason: textOf(error) });
     }
   }
   return { swept, alive };
@@ -59,7 +59,7 @@ async function sweepStorages({ vms: { drivers, records: vms }, world: { warn } }
   const alive = vms.list().map(({ id }) => ({ vmId: id }));
   for (const storage of drivers.storages()) {
     await storage.sweep?.(alive).catch((error: unknown) => {
-      if (!isAbsent(error)) warn('a storage could not be swept', { storage: storage.name, reason: textOf(error) });
+      if (!isAbsent(error)) warn('a storage driver could not sweep its disks', { storage: storage.name, reason: textOf(error) });
     });
   }
 }
@@ -72,7 +72,7 @@ export async function sweepUnlessUsed(services: LifecycleServices): Promise<void
   for (const network of services.vms.drivers.networks()) {
     await network.sweep([]).catch((error: unknown) => {
       if (isAbsent(error)) return;
-      services.world.warn('the network could not be taken down', { network: network.name, reason: textOf(error) });
+      services.world.warn('a network could not be removed', { network: network.name, reason: textOf(error) });
     });
   }
 }

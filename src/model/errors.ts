@@ -57,7 +57,7 @@ export type ErrorFacts = {
 };
 
 /** Tells programs which members a request may have. People see the help of their command instead. */
-export const SCHEMA_REMEDY = 'GET /openapi.json says what requests may have';
+export const SCHEMA_REMEDY = 'GET /openapi.json describes all requests';
 
 /** One failure: a stable code, one sentence, and the facts. */
 export class BangerError extends Error {

@@ -26,7 +26,7 @@ test('what is no authority is refused with its file: keys, servers, noise, nothi
   const key = '-----BEGIN PRIVATE KEY-----\nMIGH\n-----END PRIVATE KEY-----\n';
   for (const [text, says] of [
     [authority.certificate + key, /^\/ca\.pem holds a private key/],
-    [server.cert, /certificate 1 \(CN=server\) is of no authority/],
+    [server.cert, /certificate 1 \(CN=server\) is not an authority's/],
     ['', /holds no certificate/],
     ['hello', /holds no certificate/],
     ['-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n', /certificate 1 cannot be read/],

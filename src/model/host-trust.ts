@@ -20,10 +20,10 @@ export function parseAuthorities(content: Buffer, path: string): string[] {
   const blocks = [...content.toString('latin1').matchAll(PEM)];
   const wrong = (reason: string): BangerError =>
     new BangerError('CONFIG_INVALID', `${path} ${reason}`, {
-      remedy: 'write certificates of authorities to it, as PEM',
+      remedy: 'write the certificates of the authorities to it, as PEM',
       details: { path },
     });
-  if (blocks.some(([, label = '']) => label.includes('PRIVATE KEY'))) throw wrong('holds a private key, which is given to no guest');
+  if (blocks.some(([, label = '']) => label.includes('PRIVATE KEY'))) throw wrong('contains a private key, which no guest may get');
   const sources =
     blocks.length === 0
       ? [content]
@@ -37,7 +37,7 @@ export function parseAuthorities(content: Buffer, path: string): string[] {
       throw wrong(blocks.length === 0 ? 'holds no certificate' : `: its certificate ${at + 1} cannot be read`);
     }
     const subject = certificate.subject.replaceAll('\n', ', ');
-    if (!certificate.ca) throw wrong(`: its certificate ${at + 1} (${subject}) is of no authority`);
+    if (!certificate.ca) throw wrong(`: its certificate ${at + 1} (${subject}) is not an authority's`);
     return `${certificate.toString().trim()}\n`;
   });
 }

@@ -18,7 +18,7 @@ test('kernels and archives are known by their beginnings, on this processor alon
   for (const magic of ['303730373031', '1f8b', '28b52ffd', 'fd377a585a00', '02214c18']) {
     assert.equal(initramfsProblem(head(Buffer.from(magic, 'hex'))), undefined, magic);
   }
-  assert.match(initramfsProblem(head(elf)) ?? '', /no cpio/);
+  assert.match(initramfsProblem(head(elf)) ?? '', /not a cpio/);
   assert.match(kernelProblem(new Uint8Array(3)) ?? '', /neither/);
 });
 

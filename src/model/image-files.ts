@@ -30,13 +30,13 @@ const INITRAMFS_MAGICS: readonly (readonly number[])[] = [
 
 /** @returns what is wrong with a file that should be an initramfs */
 export function initramfsProblem(head: Uint8Array): string | undefined {
-  return INITRAMFS_MAGICS.some((magic) => startsWith(head, magic)) ? undefined : 'it is no cpio archive, compressed or not';
+  return INITRAMFS_MAGICS.some((magic) => startsWith(head, magic)) ? undefined : 'it is not a cpio archive, compressed or not';
 }
 
 /** @returns what is wrong with a file that should be an ext4 file system */
 export function ext4Problem(head: Uint8Array, fileBytes: number): string | undefined {
   const state = ext4State(head);
-  if (state === 'none') return 'it holds no ext4 file system';
+  if (state === 'none') return 'it contains no ext4 file system';
   if (state === 'errors') return 'its ext4 file system is marked as damaged; e2fsck repairs it';
   const sizeBytes = ext4SizeBytes(head);
   return sizeBytes > fileBytes ? `its ext4 file system has ${sizeBytes} bytes, and the file only ${fileBytes}` : undefined;

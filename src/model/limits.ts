@@ -45,14 +45,14 @@ export function execProblem(argv: readonly string[], environment: Readonly<Recor
   let totalBytes = 0;
   for (const word of words) {
     // Half of a surrogate pair is no character, and cannot be sent as one.
-    if (word.includes('\0') || !word.isWellFormed()) return 'has a word that no program can be given (a NUL, or half a character)';
+    if (word.includes('\0') || !word.isWellFormed()) return 'has a word that cannot be passed to a program (a NUL, or half a character)';
     const bytes = Buffer.byteLength(word);
-    if (bytes > LIMITS.exec.wordBytes) return `has a word of ${bytes} bytes; Linux takes ${LIMITS.exec.wordBytes} in one`;
+    if (bytes > LIMITS.exec.wordBytes) return `has a word of ${bytes} bytes; the limit of Linux is ${LIMITS.exec.wordBytes}`;
     totalBytes += bytes + 1 + POINTER_BYTES;
   }
   if (argv[0] === undefined || argv[0] === '') return 'has no program';
   if (totalBytes <= LIMITS.exec.totalBytes) return undefined;
-  return `and its environment take ${totalBytes} bytes with ${words.length} words; Linux takes ${LIMITS.exec.totalBytes}`;
+  return `and its environment take ${totalBytes} bytes with ${words.length} words; the limit of Linux is ${LIMITS.exec.totalBytes}`;
 }
 
 /** Signals with a meaning for a VMM (signal(7)). */

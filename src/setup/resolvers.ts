@@ -17,7 +17,7 @@ export type Resolver = {
 /** Where banger answers for .vm. */
 export type ServerAddress = { address: string; port: number };
 
-const HEADER = '# Written by `banger dns setup`; `banger dns remove` takes it away.';
+const HEADER = '# Written by `banger dns setup`; `banger dns remove` removes it.';
 /** The loopback addresses of VMs, model/network.ts. */
 const REVERSE_NETWORK = '127.213.0.0/16';
 

@@ -70,7 +70,7 @@ test('setup again changes nothing and says so; a new program and a new user are 
   await install();
   assert.deepEqual(commands, []);
   assert.ok(
-    told.every((line) => line.startsWith('as it should be')),
+    told.every((line) => line.startsWith('done already')),
     told.join('\n'),
   );
   await install({ helper: Buffer.from('a newer program'), uids: [1001] });

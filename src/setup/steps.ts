@@ -9,7 +9,7 @@ export type SetupStep = { title: string; isDone(): Promise<boolean>; apply(): Pr
 export async function runSetup(steps: readonly SetupStep[], dryRun: boolean, tell: (line: string) => void): Promise<void> {
   for (const { title, isDone, apply } of steps) {
     if (await isDone()) {
-      tell(`as it should be  ${title}`);
+      tell(`done already  ${title}`);
       continue;
     }
     if (!dryRun) await apply();

@@ -24,7 +24,7 @@ export function uninstallSteps(machine: SetupMachine, withSystemd: boolean, ask:
   });
   const systemd: SetupStep[] = [
     {
-      title: `${SOCKET_UNIT} and ${SERVICE_UNIT} are stopped and gone`,
+      title: `${SOCKET_UNIT} and ${SERVICE_UNIT} are stopped and removed`,
       isDone: async () => !(await machine.exists(unitPath(SOCKET_UNIT))) && !(await machine.exists(unitPath(SERVICE_UNIT))),
       apply: async () => {
         await machine.must(['systemctl', 'disable', '--now', SOCKET_UNIT]);
@@ -36,7 +36,7 @@ export function uninstallSteps(machine: SetupMachine, withSystemd: boolean, ask:
   ];
   return [
     {
-      title: 'no VM has anything from the helper',
+      title: 'no VM uses the helper',
       isDone: async () => {
         refuseInUse(await objects());
         return true;
@@ -44,7 +44,7 @@ export function uninstallSteps(machine: SetupMachine, withSystemd: boolean, ask:
       apply: () => Promise.resolve(),
     },
     {
-      title: 'the bridge and its rules are gone',
+      title: 'the bridge and its rules are removed',
       isDone: async () => (await objects()).length === 0,
       apply: async () => {
         const problem = await ask('network down');
@@ -55,7 +55,7 @@ export function uninstallSteps(machine: SetupMachine, withSystemd: boolean, ask:
     ...(withSystemd ? systemd : []),
     ...[HELPER_CONFIG_PATH, HELPER_PATH, JAIL_PROGRAMS, JAIL_DIRECTORY, HELPER_RUN_DIRECTORY, HELPER_DEVICE_DIRECTORY].map(gone),
     {
-      title: '/etc/banger is gone, if it is empty',
+      title: '/etc/banger is removed, if it is empty',
       isDone: async () => !(await machine.exists('/etc/banger')),
       apply: () => machine.removeEmpty('/etc/banger'),
     },

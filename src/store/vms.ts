@@ -117,7 +117,7 @@ function prepare(database: DatabaseSync) {
 }
 
 function refuseGone(id: string): never {
-  throw new BangerError('NOT_FOUND', `the VM ${id} is gone`);
+  throw new BangerError('NOT_FOUND', `the VM ${id} does not exist`);
 }
 
 function refuseNameOf(holder: Vm | undefined, { id, name }: Pick<Vm, 'id' | 'name'>): void {

@@ -36,7 +36,7 @@ test('an output that is full is told with the reason and status 1 (1.6)', () => 
   const full = openSync('/dev/full', 'w');
   try {
     const { status, stderr } = spawnSync(program, ['help', 'exit-codes'], { stdio: ['ignore', full, 'pipe'], encoding: 'utf8' });
-    assert.deepEqual({ status, stderr }, { status: 1, stderr: 'banger: the output cannot be written: no space is left where it goes\n' });
+    assert.deepEqual({ status, stderr }, { status: 1, stderr: 'banger: the output cannot be written: the disk is full\n' });
   } finally {
     closeSync(full);
   }

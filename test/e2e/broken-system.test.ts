@@ -26,8 +26,8 @@ test('a broken sshd, no /bin/sh, an odd /root, a directory for a file and a dama
   assertTold(await troubles(), [
     /^the root file system: its file system is damaged$/m,
     /^\/dev\/nonsense in \/etc\/fstab: the device is not there$/m,
-    /^\/bin\/sh: it is not there, or leads nowhere$/m,
-    /^\/etc\/hosts: a directory stands in its place$/m,
+    /^\/bin\/sh: it is missing, or a dangling link$/m,
+    /^\/etc\/hosts: a directory is in its place$/m,
   ]);
   assert.match(await bash('cat /etc/resolv.conf; stat -c %a /tmp'), /^nameserver 169\S*\n1777$/);
   const login = await sandbox().banger(['vm', 'ssh', 'two', '--', 'hostname']);
@@ -47,7 +47,7 @@ test('a file in place of /etc, no user root and no free inode come up with the a
   const restarted = await sandbox().banger(['vm', 'restart', 'two']);
   assert.equal(restarted.status, 0, restarted.stderr);
   assertTold(await troubles(), [
-    /^a directory for \/etc: a file stands where a directory should; it is held in memory/m,
+    /^a directory for \/etc: a file is in place of a directory; it is held in memory/m,
     /^root in \/etc\/passwd: it is not there/m,
   ]);
   const seen = await bash('cat /etc/resolv.conf /etc.away/ssh/sshd_config; touch /var/one 2>&1 || true');

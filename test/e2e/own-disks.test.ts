@@ -34,7 +34,7 @@ test('full disks and files that cannot be changed keep no VM from starting, and 
     ${fill('/')} ${fill('/root')} sync`);
   const restarted = await sandbox().banger(['vm', 'restart', 'one']);
   assert.equal(restarted.status, 0, restarted.stderr);
-  assert.match(restarted.stderr, /\/etc\/resolv.conf: (it may not be changed|its file system is full).*held in memory/);
+  assert.match(restarted.stderr, /\/etc\/resolv.conf: (it is immutable|its file system is full).*held in memory/);
   const { id, ...view } = await vm.show();
   const told = reasons({ id, ...view });
   for (const path of ['/etc/hostname', '/etc/machine-id', '/root/.ssh/authorized_keys', '/etc/ssh/ssh_host_ed25519_key', '/sbin/init'])

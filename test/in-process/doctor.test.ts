@@ -37,10 +37,10 @@ test('lost disks fail with what can be done, and a start is refused before anyth
     assert.deepEqual(problems(report), [{ name, level: 'fail', vm: 'web', fixable: undefined }]);
     const { exitCode, stdout } = await doctor(daemon);
     assert.equal(exitCode, 3);
-    assert.match(stdout, new RegExp(`✗ fail +${name} .*web is gone \\(${path}\\)\\n +try: put it back from a backup, or delete the VM`));
+    assert.match(stdout, new RegExp(`✗ fail +${name} .*web is missing \\(${path}\\)\\n +try: put it back from a backup, or delete the VM`));
     const operation = await ended(daemon.api, await daemon.api.beginVm('web', 'start'));
     assert.equal(operation.error?.code, 'STORAGE_FAILED');
-    assert.match(operation.error?.message ?? '', /web is gone/);
+    assert.match(operation.error?.message ?? '', /web is missing/);
     assert.deepEqual([operation.events.map(({ type }) => type), existsSync(runtimeDirectory)], [['end'], false]);
     assert.equal((await daemon.api.showVm('web')).state, 'stopped');
     // What a user made is never replaced.
@@ -84,7 +84,7 @@ test('doctor --fix makes lost keys and names anew, says what it did, and the VM 
   const { exitCode, stderr } = await doctor(daemon, '--fix');
   assert.match(stderr, /^fixed runs: ssh: wrote .*known_hosts$/m);
   assert.match(stderr, /^fixed runs: dns-name: published runs\.vm as 127\.213/m);
-  assert.match(stderr, /^fixed rests: ssh: made a new key, which the guest gets with its next start$/m);
+  assert.match(stderr, /^fixed rests: ssh: made a new key, which the guest gets at its next start$/m);
   assert.match(stderr, /^fixed rests: work-disk: made .* as long as recorded$/m);
   // The bundle that this host lacks fails still.
   assert.equal(exitCode, 3);

@@ -92,7 +92,7 @@ test('a VM whose disk was made by a driver that is not there is not started with
   await done(api, api.beginVm('web', 'start'));
 });
 
-test('a deletion that is broken off says what is left, is not offered for a start, and is finished by the next try or daemon (3.5, 9.5)', async (t) => {
+test('a deletion that failed half-way says what is left, is not offered for a start, and is finished by the next try or daemon (3.5, 9.5)', async (t) => {
   for (const finish of ['try', 'daemon'] as const) {
     const { world, start } = livesOf(t, true);
     const first = await start();
@@ -104,11 +104,11 @@ test('a deletion that is broken off says what is left, is not offered for a star
     assert.notEqual(broken.exitCode, 0);
     const { state, lastError } = await first.api.showVm('web');
     assert.equal(state, 'deleting');
-    assert.match(lastError ?? '', /broken off \(the disk is busy\); left: its record, root disk$/);
+    assert.match(lastError ?? '', /its deletion failed \(the disk is busy\); left: its record, root disk$/);
     const refused = await runInProcess(world.env, ['vm', 'start', 'web']);
     assert.match(refused.stderr, /is being deleted[^]*banger vm delete web/);
     const { findings } = await first.api.doctor();
-    assert.ok(findings.some(({ reason, remedy }) => /broken off/.test(reason) && remedy === 'banger vm delete web'));
+    assert.ok(findings.some(({ reason, remedy }) => /its deletion failed/.test(reason) && remedy === 'banger vm delete web'));
     if (finish === 'try') {
       first.effects.hook = () => undefined;
       await done(first.api, first.api.beginVm('web', 'delete'));

@@ -84,7 +84,7 @@ test('what cannot be given is said before anything is made (8.3, 3.2)', async (t
   };
   const create = ['vm', 'create', '--name', 'web', '--host-ca', '--host-proxy'];
   assert.match(await refused({ BANGER_TRUST_CA_FILE: '/nowhere.pem' }, ...create), /\/nowhere\.pem cannot be read: ENOENT\n {2}try: ls -l/);
-  assert.match(await refused({ BANGER_TRUST_CA_FILE: join(directory, 'ca.key') }, ...create), /holds a private key/);
+  assert.match(await refused({ BANGER_TRUST_CA_FILE: join(directory, 'ca.key') }, ...create), /contains a private key/);
   assert.match(
     await refused({ BANGER_TRUST_HTTPS_PROXY: 'http://127.0.0.1:3128' }, ...create),
     /https_proxy is a proxy on the loopback of this host \(127\.0\.0\.1:3128\), which no guest reaches\n {2}try: let the proxy listen .* set trust\.https_proxy in config\.toml/,

@@ -53,7 +53,7 @@ test('a guest that reboots in a loop is booted later each time, ends stopped, sa
     );
     const { state, lastError } = await api.showVm('web');
     assert.equal(state, 'stopped');
-    assert.match(lastError ?? '', /^it reboots again and again, so it is not booted before \d{4}-.*Z$/);
+    assert.match(lastError ?? '', /^it reboots again and again, so its next boot waits until \d{4}-.*Z$/);
     assert.ok(daemon.log.some((line) => line.msg.includes('reboots again and again') && line['delayMs'] === delayMs));
     waiting[0]?.fire();
     await until(() => isRunning(daemon));
@@ -108,7 +108,7 @@ test('a daemon that ends forgets a reboot that waits, and the VM says so (7.2)',
   assert.deepEqual(daemon.waiting, []);
   const next = await startDaemon(daemon.world);
   t.after(() => next.stop());
-  assert.match((await next.api.showVm('web')).lastError ?? '', /the daemon ended before it was booted again: banger vm start web$/);
+  assert.match((await next.api.showVm('web')).lastError ?? '', /the daemon ended before the next boot: banger vm start web$/);
 });
 
 test('a guest that was ready and goes silent is told of in time, is listed, and can be killed (7.2, 3.5)', async (t) => {
@@ -163,7 +163,7 @@ test('a VM has so many sessions and no more: others wait for their turn, too man
   for (const tunnel of tunnels.splice(0, 2)) tunnel.destroy();
   tunnels.push(await early);
   const { exitCode, stderr } = await thirteenth;
-  const sentence = 'banger: web has 12 sessions open, which is as many as it can have: waiting for one to end\n';
+  const sentence = 'banger: web has 12 open sessions, the most it can have: waiting for one to end\n';
   assert.deepEqual([exitCode, stderr], [0, sentence]);
   tunnels.push(await open());
   const waiting = Array.from({ length: 64 }, () => open());

@@ -111,7 +111,7 @@ test('files that cannot be an image are refused with the reason, before anything
     [{ ...good, workSeedPath: own.nothing }, /work seed .* holds no ext4/],
     [{ ...good, kernelPath: own.kernel }, /go together/],
     [{ ...good, kernelPath: own.nothing, initramfsPath: own.initramfs }, /neither a vmlinux nor a bzImage/],
-    [{ ...good, kernelPath: own.kernel, initramfsPath: own.nothing }, /no cpio archive/],
+    [{ ...good, kernelPath: own.kernel, initramfsPath: own.nothing }, /not a cpio archive/],
     [{ ...good, name: 'Mine' }, /upper-case/],
     [{ ...good, servicePorts: [0] }, /from 1 to 65535/],
   ];

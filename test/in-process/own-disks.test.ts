@@ -19,10 +19,7 @@ test('a guest that could not set all of it up runs, and start, show, list, healt
   world.machines.troubles.set('web', { troubles });
   const started = await runInProcess(world.env, ['vm', 'start', 'web']);
   assert.equal(started.exitCode, 0, started.stderr);
-  assert.match(
-    started.stderr,
-    /\/etc\/resolv.conf: it may not be changed.*held in memory until the VM stops.*chattr -ia \/etc\/resolv.conf/,
-  );
+  assert.match(started.stderr, /\/etc\/resolv.conf: it is immutable.*held in memory until the VM stops.*chattr -ia \/etc\/resolv.conf/);
   assert.match(started.stderr, /the disk \/dev\/vdb at \/root: its file system is damaged; it is mounted read-only.*restart --rescue web/);
   const vm = await api.showVm('web');
   assert.deepEqual([vm.state, vm.lastError, vm.troubles.length], ['running', null, 3]);

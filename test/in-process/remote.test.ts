@@ -125,7 +125,7 @@ test('what prints and is not banger is named with the line that came, its host, 
   };
   assert.match(
     await said('echo; echo "This account is not available."; exit 1'),
-    /^banger: ssh:\/\/dev@lab answered "This account is not available\." where .*: a login file of dev there prints it, or runs something else\n {2}try: ssh -l dev -- lab banger daemon status\n$/,
+    /^banger: ssh:\/\/dev@lab answered "This account is not available\." where .*: a login file of dev there prints it, or runs another program\n {2}try: ssh -l dev -- lab banger daemon status\n$/,
   );
   assert.match(await said("printf '\\23331mred\\n'; exit 0"), /answered ".*31mred"/);
   assert.match(await said('yes'), /answered "y" where/);

@@ -177,7 +177,7 @@ describe('a running VM', () => {
     agent.personalize = () => Promise.reject(new BangerError('AGENT_UNREACHABLE', 'it hangs'));
     const { stdout, stderr } = await runInProcess(daemon.world.env, ['vm', 'set', 'web', '--name', 'shop']);
     assert.equal(stdout, 'shop\n');
-    assert.match(stderr, /shop: the guest could not be told and learns of it with its next start: it hangs/);
+    assert.match(stderr, /shop: the guest did not answer, and gets the change at its next start: it hangs/);
   });
 });
 
@@ -238,7 +238,7 @@ test('the CLI refuses what the daemon would, before it asks it (3.2, 3.7)', asyn
   for (const [flags, exitCode, message] of [
     [['one'], 2, /no change given/],
     [['one', 'two', '--name', 'shop'], 2, /several VMs cannot have one name/],
-    [['one', '--all', '--vcpu', '2'], 2, /--all and names exclude/],
+    [['one', '--all', '--vcpu', '2'], 2, /either --all or names/],
     [['--vcpu', '2'], 2, /no VM given/],
     [['one', '--vcpu', '0'], 2, /from 1 to 32/],
     [['one', '--memory', '1'], 2, /--memory/],

@@ -73,7 +73,7 @@ test('a VM without space is paused, says so, and goes on by itself when there is
   daemon.world.storage.freeBytes = 1000 * MIB;
   await until(() => !vmm.paused);
   await until(async () => (await daemon.api.showVm('web')).lastError === null);
-  assert.equal(daemon.log.filter(({ msg }) => msg === 'a VM has trouble with its disk').length, 1, 'it was told again and again');
+  assert.equal(daemon.log.filter(({ msg }) => msg === 'a VM has a problem with its disk').length, 1, 'it was told again and again');
 });
 
 test('a paused VM that a new daemon adopts goes on too (3.8, 5.4)', async (t) => {
@@ -94,7 +94,7 @@ test('a disk that ran full all the same is the VM’s last error, and attaching 
   const [vmId = ''] = daemon.world.storage.attached.keys();
   daemon.world.storage.attached.set(vmId, { ...usage(), state: 'overflow' });
   await until(async () => (await daemon.api.showVm('web')).lastError !== null);
-  assert.match((await daemon.api.showVm('web')).lastError ?? '', /ran full/);
+  assert.match((await daemon.api.showVm('web')).lastError ?? '', /its root disk is full/);
   await done(daemon.api, daemon.api.beginVm('web', 'restart'));
   assert.equal((await daemon.api.showVm('web')).lastError, null);
 });

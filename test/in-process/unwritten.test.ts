@@ -20,7 +20,7 @@ test('steps that cannot be written to the operation log are done all the same (3
   assert.equal((await assertSound(daemon, 'stopped'))[0]?.state, 'stopped');
   await done(daemon.api, daemon.api.beginVm('web', 'delete'));
   assert.deepEqual(daemon.world.remains(), []);
-  assert.ok(daemon.log.some(({ level, msg }) => level === 'error' && msg === 'an operation could not be written down'));
+  assert.ok(daemon.log.some(({ level, msg }) => level === 'error' && msg === 'an operation could not be recorded'));
 });
 
 test('an end that cannot be written is told all the same, and is written with the next (1.4, 9.5)', async (t) => {

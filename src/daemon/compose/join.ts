@@ -227,6 +227,6 @@ function operationsOf({ directories, log }: ComposeOptions, store: Store, afterE
       logEnd(log, operation);
       afterEach(operation);
     },
-    onUnwritten: ({ id, verb }, err) => log.error({ operation: id, verb, err }, 'an operation could not be written down'),
+    onUnwritten: ({ id, verb }, err) => log.error({ operation: id, verb, err }, 'an operation could not be recorded'),
   });
 }

@@ -9,10 +9,10 @@ export function hasVirtualisationFlag(cpuinfo: string): boolean {
 export function explainKvmProblem(problem: string, hasCpuFlag: boolean): { reason: string; remedy: string } {
   if (problem !== 'ENOENT') {
     return {
-      reason: `/dev/kvm is not open to you (${problem}), as it is to the group kvm from its next login on`,
+      reason: `you cannot open /dev/kvm (${problem}); members of the group kvm can, after their next login`,
       remedy: 'sudo usermod -aG kvm "$USER"',
     };
   }
-  const remedy = hasCpuFlag ? 'sudo modprobe kvm_intel || sudo modprobe kvm_amd' : 'switch virtualisation on in the firmware set-up';
+  const remedy = hasCpuFlag ? 'sudo modprobe kvm_intel || sudo modprobe kvm_amd' : 'enable virtualisation in the firmware settings';
   return { reason: 'there is no /dev/kvm', remedy };
 }

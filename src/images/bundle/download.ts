@@ -129,7 +129,7 @@ async function receive({ release, signal, onProgress }: DownloadOptions, partial
 /** Aborts if it has not been refreshed for too long. */
 function idleLimit(): { signal: AbortSignal; refresh(): void; end(): void } {
   const idle = new AbortController();
-  const timer = setTimeout(() => idle.abort(new Error(`nothing came for ${IDLE_MS / 1000} seconds`)), IDLE_MS);
+  const timer = setTimeout(() => idle.abort(new Error(`no data came for ${IDLE_MS / 1000} seconds`)), IDLE_MS);
   return { signal: idle.signal, refresh: () => void timer.refresh(), end: () => clearTimeout(timer) };
 }
 
@@ -168,11 +168,12 @@ async function request(url: string, init: RequestInit): Promise<Response> {
     if (location === null) return reply;
     await reply.body?.cancel();
     const next = new URL(location, place);
-    if (place.protocol === 'https:' && next.protocol !== 'https:') throw failure(url, `it leads to ${next.href}, which is not protected`);
+    if (place.protocol === 'https:' && next.protocol !== 'https:')
+      throw failure(url, `it redirects to ${next.href}, which is not encrypted`);
     if (!/^https?:$/.test(next.protocol)) throw failure(url, `it leads to ${next.href}`);
     place = next;
   }
-  throw failure(url, `it leads on and on, ${MAX_REDIRECTS} times`);
+  throw failure(url, `it redirects more than ${MAX_REDIRECTS} times`);
 }
 
 /** Opens the file on the first read, so that its errors reach the reader. */

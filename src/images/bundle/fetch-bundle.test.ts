@@ -174,12 +174,12 @@ describe('a mirror', () => {
     [
       'a file of its own choice',
       (t) => [...entry('bundle.json', bundleJson(t)), ...entry('../../escape', 'x')],
-      { code: 'DOWNLOAD_FAILED', message: /escape does not belong into it/ },
+      { code: 'DOWNLOAD_FAILED', message: /escape does not belong in it/ },
     ],
     [
       'a link',
       (t) => [...entry('bundle.json', bundleJson(t)), ...entry('agent', '/etc/passwd', 'symlink')],
-      { code: 'DOWNLOAD_FAILED', message: /agent is no plain file/ },
+      { code: 'DOWNLOAD_FAILED', message: /agent is not a regular file/ },
     ],
     [
       'a part with other content',

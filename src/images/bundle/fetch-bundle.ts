@@ -124,7 +124,7 @@ async function publish({ manifest, paths }: Unpacked, options: FetchBundleOption
 }
 
 function unknownPart(part: string): never {
-  throw new BangerError('INTERNAL', `an archive without ${part} was taken for whole`);
+  throw new BangerError('INTERNAL', `an archive without ${part} was taken for complete`);
 }
 
 function asFetchError(error: unknown, { signal, directory }: FetchBundleOptions): unknown {

@@ -126,7 +126,7 @@ describe('fetching Firecracker', () => {
     [
       'whose program is a link',
       [{ path: 'release-v1.16.1-x86_64/firecracker-v1.16.1-x86_64', content: '', type: 'symlink', linkPath: '/bin/sh' }],
-      /no plain file/,
+      /not a regular file/,
     ],
   ];
   for (const [title, entries, message] of bad) {

@@ -45,7 +45,7 @@ export async function fetchKernel(
 ): Promise<void> {
   await host.run(['apt-get', 'download', `${kernel.name}=${kernel.version}`], { cwd: directory, timeoutMs: 900_000, ...options });
   const archive = (await readdir(directory)).find((name) => name.endsWith('.deb'));
-  if (archive === undefined) throw new BangerError('INTERNAL', `apt-get download left no archive of ${kernel.name}.`);
+  if (archive === undefined) throw new BangerError('INTERNAL', `apt-get download produced no archive of ${kernel.name}.`);
   await host.run(['dpkg-deb', '-x', join(directory, archive), directory], { timeoutMs: 300_000, signal: options.signal });
   await host.removeTree(join(directory, archive));
 }

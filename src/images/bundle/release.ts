@@ -71,7 +71,7 @@ export async function unpackRelease(archivePath: string, directory: string, sign
     async entry({ path, type }: { path: string; type: string }): Promise<void> {
       const name = WANTED.exec(path)?.[1] as AddedProgram | undefined;
       if (name === undefined) return;
-      if (type !== 'file' || found[name] !== undefined) throw new TarProblem(`${path} is no plain file, or there twice`);
+      if (type !== 'file' || found[name] !== undefined) throw new TarProblem(`${path} is not a regular file, or is there twice`);
       found[name] = join(directory, name);
       file = await open(join(directory, name), 'wx', 0o755);
     },

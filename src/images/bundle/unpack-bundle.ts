@@ -61,7 +61,7 @@ class PartSink implements TarSink {
   }
 
   async entry(entry: TarEntry): Promise<void> {
-    if (entry.type !== 'file') throw new TarProblem(`${entry.path} is no plain file`);
+    if (entry.type !== 'file') throw new TarProblem(`${entry.path} is not a regular file`);
     if (this.#manifest === undefined) this.#target = this.#manifestTarget(entry);
     else if (entry.path === CHECKSUMS_NAME) this.#target = textTarget(entry, () => undefined);
     else this.#target = await this.#partTarget(entry, this.#manifest);
@@ -106,7 +106,7 @@ class PartSink implements TarSink {
 
   async #partTarget(entry: TarEntry, manifest: PackedManifest): Promise<Target> {
     const found = Object.entries(manifest.files).find(([, file]) => file?.path === entry.path) as [PackedPart, BundleFile] | undefined;
-    if (found === undefined || this.#paths.has(found[0])) throw new TarProblem(`${entry.path} does not belong into it`);
+    if (found === undefined || this.#paths.has(found[0])) throw new TarProblem(`${entry.path} does not belong in it`);
     const [part, { sizeBytes, sha256 }] = found;
     if (entry.sizeBytes !== sizeBytes || sizeBytes > MAX_PART_BYTES) throw new TarProblem(`${entry.path} has ${entry.sizeBytes} bytes`);
     const path = join(this.#directory, part);

@@ -38,18 +38,18 @@ export function aclAttribute(text: string, path: string, idOf: IdOf): Buffer | u
 function entryOf(word: string, path: string, idOf: IdOf): Entry {
   // Some tools write `mask:rwx` without the empty name.
   const found = /^(?:default:|d:)?(user|group|mask|other|[ugmo]):(?:([^:]*):)?([rwx-]{1,3})(?::(\d+))?$/.exec(word);
-  if (found === null) throw refusal(`${shown(word)} in the access list of ${shown(path)} is not understood`);
+  if (found === null) throw refusal(`${shown(word)} in the access list of ${shown(path)} is not a valid entry`);
   const [, kind = '', name = '', letters = '', number] = found;
   const [tag, named] = Object.entries(TAGS).find(([long]) => long.startsWith(kind))?.[1] ?? [0];
   const permissions = (letters.includes('r') ? 4 : 0) | (letters.includes('w') ? 2 : 0) | (letters.includes('x') ? 1 : 0);
   if (name === '') return { tag, permissions, id: NO_ID };
-  if (named === undefined) throw refusal(`${shown(word)} in the access list of ${shown(path)} is not understood`);
+  if (named === undefined) throw refusal(`${shown(word)} in the access list of ${shown(path)} is not a valid entry`);
   const told = number ?? (/^\d+$/.test(name) ? name : undefined);
   const id = told === undefined ? idOf(named === NAMED_USER ? 'user' : 'group', name) : Number(told);
   if (id === undefined || id >= NO_ID) {
     throw refusal(
-      `the access list of ${shown(path)} names the ${kind} ${shown(name)}, whom the image does not have`,
-      `take it off the list before the archive is written: setfacl -x ${kind}:${name} FILE`,
+      `the access list of ${shown(path)} names the ${kind} ${shown(name)}, which the image does not have`,
+      `remove it from the list before you write the archive: setfacl -x ${kind}:${name} FILE`,
     );
   }
   return { tag: named, permissions, id };

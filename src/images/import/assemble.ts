@@ -49,7 +49,7 @@ tar -C "$tree" -x -p --numeric-owner --same-owner --xattrs --xattrs-include='*' 
 # It goes on where the kernel refuses an attribute, as user.* on tmpfs before Linux 6.6: nothing is lost without a word.
 if [ -s /tmp/said ]; then
   cat /tmp/said >&2
-  echo "something cannot be kept: $(head -n 1 /tmp/said)" >&2
+  echo "not everything can be kept: $(head -n 1 /tmp/said)" >&2
   exit 1
 fi
 make_ext4() {

@@ -64,7 +64,7 @@ export class Allowance {
     this.#grown += bytes;
     if (this.#grown > this.#mostBytes) throw refusal(`it holds more than ${this.#mostBytes} bytes`, 'make room, or import a smaller one');
     if (this.#grown > mostGrownBytes(this.#read)) {
-      throw refusal(`it grows to more than ${MOST_GROWTH} times its size when it is unpacked`, 'unpack it yourself first, and look at it');
+      throw refusal(`it grows to more than ${MOST_GROWTH} times its size when it is unpacked`, 'unpack it yourself first, and examine it');
     }
   }
 }
@@ -87,7 +87,7 @@ export async function* decompressed(source: ByteSource, allowance: Allowance, si
   const head = await headOf(counted);
   const found = COMPRESSIONS.find(({ magic }) => magic.test(head.bytes.toString('hex', 0, MAGIC_BYTES)));
   if (typeof found?.make === 'string') {
-    throw refusal(`${source.name} is compressed in a way that is not read here`, `unpack it first: ${found.make} ${source.name}`);
+    throw refusal(`${source.name} has an unsupported compression`, `unpack it first: ${found.make} ${source.name}`);
   }
   const all = Readable.from(joined(head.bytes, counted));
   // The reader gets the error: pipeline destroys the last stream with it.

@@ -215,7 +215,7 @@ describe('what layers hold', () => {
     assert.doesNotMatch(image.debugfs('ls /usr/bin'), /old/);
     assert.equal(image.debugfs('cat /etc/file'), 'inside');
     const looping = importLayers(t, [{ path: 'loop', type: 'symlink', linkPath: 'loop' }], [{ path: 'loop/x', body: '' }]);
-    await assert.rejects(looping, { code: 'INVALID_INPUT', message: /links without end/ });
+    await assert.rejects(looping, { code: 'INVALID_INPUT', message: /form a loop/ });
   });
 
   test('archives and layers of several zstd frames are read to their end, as pzstd and chunked layers have them (8.8)', async (t) => {
@@ -311,7 +311,7 @@ describe('how it is run', () => {
   const NOTED: Record<string, [config: RunConfig, layer: Piece[], note: RegExp | undefined]> = {
     'a health check': [{ Healthcheck: { Test: ['CMD', 'true'] } }, [], /health check is not run: banger vm ports NAME/],
     'a health check that is switched off': [{ Healthcheck: { Test: ['NONE'] } }, [], undefined],
-    'a signal that there is not': [{ StopSignal: 'SIGNONE' }, [], /stop signal "SIGNONE" is none of Linux, so SIGTERM/],
+    'a signal that there is not': [{ StopSignal: 'SIGNONE' }, [], /stop signal "SIGNONE" is not a Linux signal, so banger sends SIGTERM/],
     'a user whom it does not have': [{ User: 'web:1' }, [], /runs as "web:1", and its \/etc\/passwd has no "web"/],
     'a group that it does not have': [{ User: '5:web' }, [], /its \/etc\/group has no "web"/],
     'a user whom a list behind a link does not have': [
@@ -330,7 +330,7 @@ describe('how it is run', () => {
         { path: 'bin/busybox', body: '' },
         { path: 'sbin/init', type: 'symlink', linkPath: '/bin/busybox' },
       ],
-      /"\/bin\/busybox" is no init that banger knows, so the agent is the first program/,
+      /"\/bin\/busybox" is not an init that banger knows, so the guest agent is the first program/,
     ],
     'the same beside an entrypoint': [{}, [{ path: 'sbin/init', body: '' }], undefined],
   };

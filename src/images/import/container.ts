@@ -204,7 +204,7 @@ function runOf(config: NonNullable<z.infer<typeof configSchema>['config']>): Con
 async function need(archive: Archive, name: string): Promise<ByteSource> {
   const found = await archive.file(name);
   if (found !== undefined) return found;
-  throw refusal(`${shown(name)} is not in it`, 'write the archive again; layers that lie elsewhere are not fetched');
+  throw refusal(`${shown(name)} is not in it`, 'write the archive again with all layers; banger does not fetch missing ones');
 }
 
 /** @throws INVALID_INPUT if it is missing or does not match its digest */

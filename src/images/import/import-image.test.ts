@@ -125,7 +125,7 @@ const REFUSED: Record<string, [given: () => Buffer | ReadonlyMap<string, Buffer>
   ],
   'a hard link to what is not in it': [() => tarOf([{ path: 'a', type: 'hardlink', linkPath: 'etc/shadow' }]), /no file of the image/],
   'a hard link that leads out': [() => tarOf([{ path: 'a', type: 'hardlink', linkPath: '../../etc/shadow' }]), /leads out/],
-  'a device node': [() => tarOf([{ path: 'srv/sda', type: 'device' }]), /device node outside of \/dev/],
+  'a device node': [() => tarOf([{ path: 'srv/sda', type: 'device' }]), /device node outside \/dev/],
   'an owner beyond what can be mapped': [() => tarOf([{ path: 'a', uid: 70_000 }]), /70000/],
   'a bomb': [() => zstdCompressSync(tarOf([{ path: 'zeros', body: Buffer.alloc(300 * 1024 ** 2) }])), /grows to more than 200 times/],
   'no archive at all': [() => Buffer.from('hello '.repeat(200)), /no tar/],

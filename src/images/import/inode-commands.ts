@@ -20,7 +20,7 @@ const secondsOf = (entry: TarEntry): number => Math.floor(entry.modifiedMs / 100
 export function checkTime(path: string, entry: TarEntry): void {
   const seconds = secondsOf(entry);
   if (seconds >= LEAST_SECONDS && seconds <= MOST_SECONDS) return;
-  throw refusal(`the time of ${shown(path)} is ${seconds} s from 1970 on, and ext4 keeps 1901 to 2446`, 'change its time: touch FILE');
+  throw refusal(`the time of ${shown(path)} is ${seconds} s from 1970 on, and ext4 stores 1901 to 2446`, 'change its time: touch FILE');
 }
 
 /**
@@ -38,7 +38,8 @@ export function inodeCommands(nodes: Nodes, below: string): string {
     const seconds = secondsOf(node.entry);
     // A command is one line. A fraction of a second is not worth refusing the whole image.
     if (/[\n\r]/.test(path) && seconds < FIRST_LATE) continue;
-    if (/[\n\r]/.test(path)) throw refusal(`the time of ${shown(path)} cannot be kept beside such a name`, 'change one of them');
+    if (/[\n\r]/.test(path))
+      throw refusal(`the time of ${shown(path)} cannot be stored, because of a line break in the name`, 'change one of them');
     const inside = path.slice(below.length).replace(/^\/?/, '/');
     lines.push(`sif "${inside.replaceAll('"', '""')}" mtime_extra ${extra}`);
     done.add(node);

@@ -19,12 +19,13 @@ export function notesOf(
   const init = resolveIn(image.tree, '/sbin/init');
   const runsNothing = initSystem === 'none' && (config === undefined || config.entrypoint.length === 0);
   if (runsNothing && init !== undefined) {
-    const known = `${shown(`/${init}`)} is no init that banger knows, so the agent is the first program`;
+    const known = `${shown(`/${init}`)} is not an init that banger knows, so the guest agent is the first program`;
     notes.push(`${known}, and services do not start by themselves: banger vm exec NAME -- COMMAND`);
   }
   if (config === undefined) return notes;
   if (config.hasHealthCheck) notes.push('its health check is not run: banger vm ports NAME shows what answers');
-  if (config.unknownSignal !== null) notes.push(`its stop signal ${shown(config.unknownSignal)} is none of Linux, so SIGTERM is sent`);
+  if (config.unknownSignal !== null)
+    notes.push(`its stop signal ${shown(config.unknownSignal)} is not a Linux signal, so banger sends SIGTERM`);
   if (initSystem === 'none') notes.push(...missingOf(image, config.user ?? ''));
   return notes;
 }

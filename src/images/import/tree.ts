@@ -78,7 +78,7 @@ export class Tree {
     if (place.isLayer && posix.basename(path).startsWith(WHITEOUT)) return this.#takeAway(path, place.layer);
     // The guest's kernel makes them.
     if ((entry.type === 'device' || entry.type === 'fifo') && path.startsWith('dev/')) return;
-    if (entry.type === 'other') throw refusal(`${shown(path)} is of a kind that is not read here`);
+    if (entry.type === 'other') throw refusal(`${shown(path)} has an unsupported type`);
     if ((entry.uid ?? 0) > MOST_ID || (entry.gid ?? 0) > MOST_ID) {
       throw refusal(`${shown(path)} belongs to user ${entry.uid}:${entry.gid}; ids go up to ${MOST_ID}`, 'change its owner');
     }
@@ -111,7 +111,7 @@ export class Tree {
     for (const [path, node] of this.nodes) {
       settleAttributes(path, node, idOf);
       if (node.type === 'device')
-        throw refusal(`${shown(path)} is a device node outside of /dev, a way to the disks`, 'leave it out of the image');
+        throw refusal(`${shown(path)} is a device node outside /dev, which could give access to disks`, 'leave it out of the image');
       if (node.type === 'directory') below.set(parentOf(path), (below.get(parentOf(path)) ?? 0) + 1);
       else names.set(node, (names.get(node) ?? 0) + 1);
       if ((names.get(node) ?? 0) > MOST_LINKED) throw refusal(`${shown(path)} is one of more than ${MOST_LINKED} names of one file`);
@@ -143,7 +143,7 @@ export class Tree {
         continue;
       }
       links += 1;
-      if (links > MOST_LINKS) throw refusal(`${shown(path)} lies behind links without end`);
+      if (links > MOST_LINKS) throw refusal(`the links on the way to ${shown(path)} form a loop`);
       const { linkPath } = node.entry;
       // The parent of the root is the root.
       const target = posix.join('/', linkPath.startsWith('/') ? '' : at, linkPath).split('/');
@@ -193,7 +193,7 @@ export class Tree {
     } else {
       if (name === WHITEOUT || name.startsWith(`${WHITEOUT}${WHITEOUT}`)) return;
       const hidden = name.slice(WHITEOUT.length);
-      if (hidden === '.' || hidden === '..') throw refusal(`${shown(path)} takes away what is no name`);
+      if (hidden === '.' || hidden === '..') throw refusal(`${shown(path)} is a whiteout without a name`);
       this.#removeOlder(parent === '' ? hidden : `${parent}/${hidden}`, layer);
     }
   }
@@ -219,7 +219,7 @@ function settleAttributes(path: string, node: Node, idOf: IdOf): void {
   const { acls = new Map<string, string>(), ...entry } = node.entry;
   const xattrs = new Map(entry.xattrs);
   for (const [kind, text] of acls) {
-    if (kind !== 'access' && kind !== 'default') throw refusal(`${shown(path)} has an access list of NFS, which ext4 does not keep`);
+    if (kind !== 'access' && kind !== 'default') throw refusal(`${shown(path)} has an access list of NFS, which ext4 does not store`);
     const value = aclAttribute(text, path, idOf);
     if (value !== undefined && !xattrs.has(ACL_ATTRIBUTES[kind])) xattrs.set(ACL_ATTRIBUTES[kind], value);
   }

@@ -59,7 +59,7 @@ test('a tool that crashes over an image is told by name, and leaves nothing (8.8
     // As on tmpfs before Linux 6.6.
     [
       `tar() { command tar "$@"; echo "tar: ./a: Warning: Cannot set 'user.x' extended attribute" >&2; }`,
-      /something cannot be kept: tar: \.\/a: .*user\.x/,
+      /not everything can be kept: tar: \.\/a: .*user\.x/,
     ],
     ['mke2fs() { echo no room >&2; return 1; }', /ended with status 1: .*mke2fs ended with status 1/],
   ] as const) {
@@ -238,9 +238,9 @@ test('an access control list that cannot be kept is refused by the name of the f
   for (const [record, reason] of [
     [
       'SCHILY.acl.default:=user::rwx\nuser:mia:r--\nother::r',
-      /the access list of "(etc|\.?)" names the user "mia", whom the image does not have/,
+      /the access list of "(etc|\.?)" names the user "mia", which the image does not have/,
     ],
-    ['SCHILY.acl.access:=user::rwz', /"user::rwz" in the access list of .* is not understood/],
+    ['SCHILY.acl.access:=user::rwz', /"user::rwz" in the access list of .* is not a valid entry/],
     ['SCHILY.acl.ace:=owner@:rwxp:allow', /has an access list of NFS/],
   ] as const) {
     await assert.rejects(importOf(t, tarWithRecord(t, record, USERS)), { code: 'INVALID_INPUT', message: reason });

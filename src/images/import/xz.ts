@@ -44,8 +44,7 @@ export async function withoutXz(
       () => 0,
     );
     await host.removeTree(scratch);
-    if (written >= limit)
-      throw refusal(`it holds more than ${limit} bytes when it is unpacked`, 'make room, or unpack it yourself and look at it');
+    if (written >= limit) throw refusal(`it has more than ${limit} bytes when unpacked`, 'make room, or unpack it yourself and examine it');
     throw refusal(`it is packed with xz and damaged (${error instanceof Error ? error.message : String(error)})`, 'fetch it again');
   }
   return scratch;

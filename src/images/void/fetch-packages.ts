@@ -121,7 +121,7 @@ async function fetchPackage(mirror: Mirror, key: TrustedKey, one: IndexedPackage
   const { sha256, sizeBytes } = one;
   await download({ release: { url, sha256, sizeBytes }, path, host, signal, onProgress: () => undefined });
   // The digest alone verifies a file that is in the cache already.
-  if ((await stat(path)).size !== sizeBytes) throw distrust(`${one.pkgver} has not the size that the index promises`);
+  if ((await stat(path)).size !== sizeBytes) throw distrust(`${one.pkgver} has another size than the index says`);
   await checkSignature(path, `${url}.sig2`, key, { one, mirror });
   return path;
 }

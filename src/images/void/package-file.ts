@@ -39,7 +39,7 @@ export async function readPackage(
   try {
     await readTar(decompressed(source, allowance, signal), sinkInto(one, found));
     const [props, files] = [found.metadata.get('./props.plist'), found.metadata.get('./files.plist')];
-    if (props === undefined || files === undefined) throw distrust(`${one.pkgver} is no package of xbps`);
+    if (props === undefined || files === undefined) throw distrust(`${one.pkgver} is not an xbps package`);
     // The key signs all packages, so an older or another package must not pass for this one.
     const says = parseDictionary(props.toString('utf8')).get('pkgver');
     if (says !== one.pkgver) throw distrust(`the package ${one.pkgver} says that it is ${JSON.stringify(says)?.slice(0, 80)}`);

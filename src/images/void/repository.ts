@@ -80,7 +80,7 @@ async function readMembers(bytes: Buffer, signal: AbortSignal): Promise<Readonly
   let present: { path: string; chunks: Buffer[] } | undefined;
   await readTar(decompressed(source, new Allowance(MOST_UNPACKED_BYTES), signal), {
     entry: async ({ path, type }) => {
-      if (type !== 'file' || !MEMBERS.has(path) || files.has(path)) throw distrust('its index holds what no index holds');
+      if (type !== 'file' || !MEMBERS.has(path) || files.has(path)) throw distrust('its index is malformed');
       present = { path, chunks: [] };
     },
     content: async (chunk) => void present?.chunks.push(Buffer.from(chunk)),
@@ -94,7 +94,7 @@ async function readMembers(bytes: Buffer, signal: AbortSignal): Promise<Readonly
 /** @returns why the package is unusable, if it is */
 function packageOf(name: string, value: Plist): IndexedPackage | BangerError {
   const problem = (what: string): BangerError => distrust(`its index says of ${JSON.stringify(name.slice(0, 80))} ${what}`);
-  if (!(value instanceof Map)) return problem('nothing that can be understood');
+  if (!(value instanceof Map)) return problem('an entry that is malformed');
   const text = (key: string): string => {
     const found = value.get(key);
     return typeof found === 'string' ? found : '';

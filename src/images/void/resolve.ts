@@ -27,7 +27,7 @@ export function resolve(index: Index, wanted: readonly string[]): Chosen[] {
   const visit = (one: IndexedPackage, path: readonly string[]): void => {
     if (begun.has(one.name)) return;
     begun.set(one.name, one);
-    if (path.length > MOST_DEPTH) throw distrust(`its packages need each other in chains of more than ${MOST_DEPTH}`);
+    if (path.length > MOST_DEPTH) throw distrust(`its dependencies form chains of more than ${MOST_DEPTH} packages`);
     for (const dependency of one.runDepends) {
       const found = find(index, dependency, begun);
       if (found === undefined) throw missing(dependency, [...path, one.pkgver]);
@@ -99,7 +99,7 @@ function refuseMissingLibraries(all: readonly IndexedPackage[]): void {
   for (const { pkgver, shlibRequires } of all) {
     const lacking = shlibRequires.find((library) => !provided.has(library));
     if (lacking === undefined) continue;
-    throw distrust(`${pkgver} needs the library ${JSON.stringify(lacking.slice(0, 120))}, which none of its packages brings`, {
+    throw distrust(`${pkgver} needs the library ${JSON.stringify(lacking.slice(0, 120))}, which none of its packages provides`, {
       remedy: 'wait until the mirror is up to date, or take another one (void.mirror in config.toml)',
     });
   }

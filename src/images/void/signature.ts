@@ -24,7 +24,7 @@ export async function readTrustedKeys(folders: readonly string[]): Promise<Reado
   const keys = new Map<string, TrustedKey>();
   for (const folder of folders) {
     const names = await readdir(folder).catch((error: unknown) => {
-      throw new BangerError('CONFIG_INVALID', `the keys of Void repositories cannot be read: ${String(error)}`, {
+      throw new BangerError('CONFIG_INVALID', `the keys for Void repositories cannot be read: ${String(error)}`, {
         remedy: 'name a directory of public keys, *.pem (void.keys in config.toml)',
       });
     });

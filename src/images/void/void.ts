@@ -35,7 +35,7 @@ export function voidLinux(context: VoidContext): Distribution {
   const { host, settings } = context;
   const folder = (): string => {
     if (context.sourceRoot !== null) return join(context.sourceRoot, VOID_FOLDER);
-    throw new BangerError('UNSUPPORTED', `this installation does not bring ${VOID_FOLDER}`, {
+    throw new BangerError('UNSUPPORTED', `this installation lacks ${VOID_FOLDER}`, {
       remedy: 'reinstall banger, or run it from a checkout',
     });
   };

@@ -54,7 +54,7 @@ export async function bundleParts(context: {
   async function lease(bundle: Bundle): Promise<boolean> {
     const files = neededFiles(bundle, store.images.list());
     return keepLease(bundle.directory, { stateDirectory, files }, host).catch((err: unknown) => {
-      warn('other daemons cannot be told what is needed of the bundle', { err, directory: bundle.directory });
+      warn('the lease of the bundle could not be written for other daemons', { err, directory: bundle.directory });
       return false;
     });
   }

@@ -104,7 +104,7 @@ type BuildWish = { force: boolean; programs: ProgramPaths | undefined; sourceRoo
 async function build(context: WorkContext, { force, programs, sourceRoot }: BuildWish, operation: OperationHandle): Promise<void> {
   const { places, host } = context;
   const output = await context.openOutputLog(operation.id);
-  operation.log(`all that its tools print: ${output.path}`);
+  operation.log(`the output of its tools: ${output.path}`);
   const { superseded } = await buildBundle({
     directory: places.buildDirectory,
     sourceRoot,

@@ -72,7 +72,7 @@ export async function imageFindings({ world: { files } }: Pick<LifecycleServices
 async function unknownVmmFindings(services: LifecycleServices): Promise<Finding[]> {
   return (await unknownVmms(services)).map(({ pid, shortId, hypervisor }): Finding => {
     const reason = `process ${pid} (${hypervisor}) runs an unknown VM, bgr-${shortId}; banger leaves it alone`;
-    return { name: 'unknown-vm', level: 'warn', reason, remedy: `if nobody needs it: kill ${pid}` };
+    return { name: 'unknown-vm', level: 'warn', reason, remedy: `if it is not needed: kill ${pid}` };
   });
 }
 

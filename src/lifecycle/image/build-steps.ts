@@ -76,7 +76,7 @@ async function checkDisk({ disks }: Pick<World, 'disks'>, path: string, what: st
   await disks.checkExt4(path, signal).catch((error: unknown) => {
     if (signal.aborted) throw error;
     const reason = error instanceof Error ? error.message : String(error);
-    throw new BangerError('STORAGE_FAILED', `the ${what} of the build cannot be used: ${reason}`, {
+    throw new BangerError('STORAGE_FAILED', `the ${what} of the build is unusable: ${reason}`, {
       remedy: 'look for the damage in the build log, then build again',
       cause: error,
     });

@@ -46,7 +46,9 @@ async function chooseBase(services: LifecycleServices, { from, distribution }: B
   const other = from === undefined ? services.images.records.list().find(isOf) : undefined;
   if (other !== undefined) return other;
   const problem =
-    from === undefined ? `no image is of ${distribution}` : `the image ${wanted.name} is of ${wanted.distribution}, not of ${distribution}`;
+    from === undefined
+      ? `there is no image of ${distribution}`
+      : `the image ${wanted.name} is of ${wanted.distribution}, not of ${distribution}`;
   throw new BangerError('INVALID_INPUT', problem, {
     remedy: 'banger image list',
   });

@@ -131,7 +131,7 @@ export function powerOffStep(builder: () => Builder): Step<ImageContext> {
       let timer: NodeJS.Timeout | undefined;
       const late = new Promise<false>((resolve) => (timer = setTimeout(() => resolve(false), graceMs)));
       const ended = await Promise.race([machine.exited.then(() => true), late]).finally(() => clearTimeout(timer));
-      if (!ended) throw new BangerError('TIMEOUT', `the building guest did not shut down within ${graceMs / 1000} s`);
+      if (!ended) throw new BangerError('TIMEOUT', `the build's guest did not shut down within ${graceMs / 1000} s`);
       await runAll({ ...nothing, steps: takeDownSteps({ ask: false }), context });
     },
   };

@@ -123,7 +123,7 @@ async function readAll(opening: Promise<{ content: AsyncIterable<unknown> }>): P
   for await (const chunk of (await opening).content) {
     chunks.push(chunk as Buffer);
     bytes += (chunk as Buffer).length;
-    if (bytes > MAX_STATUS_BYTES) throw new BangerError('GUEST_FILE', "the guest's package status never ends");
+    if (bytes > MAX_STATUS_BYTES) throw new BangerError('GUEST_FILE', "the guest's package status is too long");
   }
   return Buffer.concat(chunks).toString('utf8');
 }

@@ -24,7 +24,7 @@ export async function recoverImages(services: LifecycleServices): Promise<string
       const text = await files.readIfThere(`${directory}/${IMAGE_MANIFEST}`);
       const image = text === undefined ? undefined : parseImageManifest(text, directory);
       if (image === undefined || image.id !== entry) {
-        services.world.warn('a directory of images holds none', { directory });
+        services.world.warn('a directory for an image contains no image', { directory });
         continue;
       }
       const isFree = (images.findByName(image.name)?.id ?? entry) === entry;

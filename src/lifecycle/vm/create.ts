@@ -91,7 +91,7 @@ function reserve(services: LifecycleServices, { name, labels }: CreateRequest, i
     labels: changedLabels({}, labels ?? {}),
   };
   // It may have been deleted while the host was examined.
-  if (services.images.records.find(image.id) === undefined) throw new BangerError('NOT_FOUND', `the image ${image.name} is gone`);
+  if (services.images.records.find(image.id) === undefined) throw new BangerError('NOT_FOUND', `the image ${image.name} was deleted`);
   services.vms.records.insert(vm);
   return vm;
 }

@@ -62,11 +62,11 @@ async function tellWhatIsLeft(context: VmContext, error: unknown): Promise<void>
   const there = await Promise.all(Object.values(disks).map((path) => services.world.files.exists(path)));
   const left = ['its record', ...Object.keys(disks).filter((_name, at) => there[at])].join(', ');
   const reason = error instanceof Error ? error.message : String(error);
-  const lastError = `its deletion was broken off (${reason}); left: ${left}`;
+  const lastError = `its deletion failed (${reason}); left: ${left}`;
   try {
     context.update({ lastError });
   } catch (unwritten) {
-    services.world.warn('what is left of a VM could not be written down', { vm: vm.name, lastError, reason: String(unwritten) });
+    services.world.warn('the leftovers of a VM could not be recorded', { vm: vm.name, lastError, reason: String(unwritten) });
   }
 }
 

@@ -41,7 +41,7 @@ function isDecided({ operations }: LifecycleServices, vmId: string): boolean {
 function bootLater(services: LifecycleServices, vm: Vm, { delayMs, fault }: { delayMs: number; fault: string | undefined }): void {
   const at = new Date(services.world.clock.now().getTime() + delayMs).toISOString();
   const why = fault === undefined ? '' : ` (${fault}: banger vm restart --rescue ${vm.name})`;
-  services.vms.records.update(vm.id, { lastError: `it reboots again and again${why}, so it is not booted before ${at}` });
+  services.vms.records.update(vm.id, { lastError: `it reboots again and again${why}, so its next boot waits until ${at}` });
   services.world.warn('a VM that reboots again and again waits before it is booted', { vm: vm.name, delayMs });
   services.vms.reboots.schedule(vm.id, delayMs, () => {
     try {
@@ -58,7 +58,7 @@ export function forgetReboots(services: LifecycleServices): void {
   for (const id of services.vms.reboots.end()) {
     const name = services.vms.records.find(id)?.name;
     if (name === undefined) continue;
-    services.vms.records.update(id, { lastError: `it rebooted, and the daemon ended before it was booted again: banger vm start ${name}` });
+    services.vms.records.update(id, { lastError: `it rebooted, and the daemon ended before the next boot: banger vm start ${name}` });
   }
 }
 

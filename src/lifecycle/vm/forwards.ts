@@ -85,7 +85,7 @@ function refuseTaken(services: LifecycleServices, vm: Vm, forward: PortForward):
   for (const holder of services.vms.records.list()) {
     const other = holder.forwards.find((candidate) => collides(candidate, forward));
     if (other === undefined) continue;
-    throw new BangerError('PORT_TAKEN', `${placeText(other)} leads to port ${other.guestPort} of ${holder.name}`, {
+    throw new BangerError('PORT_TAKEN', `${placeText(other)} is forwarded to port ${other.guestPort} of ${holder.name}`, {
       remedy: `banger vm forward remove ${holder.name} ${placeText(other)}`,
       details: { vm: holder.name, ...other },
     });
@@ -109,7 +109,7 @@ async function refuseImpossible(services: LifecycleServices, vm: Vm, forward: Po
   if (driver === undefined) return;
   if (driver.probeForward === undefined) {
     throw new BangerError('UNSUPPORTED', `the ${driver.name} network forwards no ports`, {
-      remedy: `reach the VM at its own address, ${addressOnHost}`,
+      remedy: `use the VM's own address, ${addressOnHost}`,
     });
   }
   const problem = await driver.probeForward(network, listenerOf(forward));

@@ -33,7 +33,7 @@ export class AgentChannels {
     await this.#take(either);
     try {
       const socket = await reachAgent(this.#connect, either);
-      if (socket.destroyed) throw unreachable('it hung up at once');
+      if (socket.destroyed) throw unreachable('it closed the connection at once');
       return this.#channel(socket);
     } catch (error) {
       this.#giveBack();

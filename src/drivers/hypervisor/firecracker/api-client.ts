@@ -111,7 +111,7 @@ function refusal(what: string, status: number | undefined, body: string): Banger
 function parseInfo(body: string): InstanceInfo {
   const { id, state, vmm_version: version } = parseObject(body);
   if (typeof id === 'string' && typeof state === 'string' && typeof version === 'string') return { id, state, version };
-  throw new BangerError('VMM_FAILED', 'what answers on the API socket is not Firecracker');
+  throw new BangerError('VMM_FAILED', 'the program on the API socket is not Firecracker');
 }
 
 function parseObject(text: string): Record<string, unknown> {

@@ -223,7 +223,7 @@ function refuseUnsupported(spec: MachineSpec): void {
     throw new BangerError('UNSUPPORTED', 'Firecracker has no user-mode network of its own', { remedy, details: { vm: spec.vmName } });
   }
   if (spec.vcpuCount > MAX_VCPUS) {
-    throw new BangerError('UNSUPPORTED', `Firecracker has at most ${MAX_VCPUS} vCPUs, and ${spec.vmName} has ${spec.vcpuCount}`, {
+    throw new BangerError('UNSUPPORTED', `${spec.vmName} has ${spec.vcpuCount} vCPUs, and Firecracker supports at most ${MAX_VCPUS}`, {
       remedy: `give it fewer, or ${remedy}`,
       details: { vm: spec.vmName, vcpuCount: spec.vcpuCount, limit: MAX_VCPUS },
     });

@@ -89,7 +89,7 @@ export class FirecrackerMachineControl implements Machine {
   async terminate(): Promise<void> {
     const { pid } = this.process;
     this.#evidence.terminated = true;
-    if (!(await this.#launch.end(this.#spec, this.process))) throw this.#failure(`(pid ${pid}) cannot be ended`);
+    if (!(await this.#launch.end(this.#spec, this.process))) throw this.#failure(`(pid ${pid}) did not end`);
     await this.exited;
   }
 

@@ -20,17 +20,17 @@ const BAD_SYSCALL = 148;
 
 /** Exit statuses of Firecracker (FcExitCode in src/vmm/src/lib.rs). */
 const MEANINGS: Record<number, string> = {
-  1: 'it met something it could not handle: of the guest (a triple fault, a reset by other means) or of its own',
-  2: 'it met something that should not happen',
+  1: 'it could not continue: the guest had a triple fault or reset in an unusual way, or Firecracker itself failed',
+  2: 'it had an internal error',
   [BAD_SYSCALL]: 'it made a system call that its filter forbids',
-  149: 'a file or memory it uses could not be had (SIGBUS); the host may be out of disk or memory',
-  150: 'it touched memory it does not have (SIGSEGV)',
+  149: 'it could not access a file or memory (SIGBUS); the host may be out of disk or memory',
+  150: 'it accessed invalid memory (SIGSEGV)',
   151: 'a file would have grown beyond its limit (SIGXFSZ)',
   152: 'its configuration is wrong',
   153: 'its arguments are wrong',
-  154: 'it used more CPU time than it may (SIGXCPU)',
-  156: 'its terminal went away (SIGHUP)',
-  157: 'it met an instruction that this processor does not have (SIGILL)',
+  154: 'it exceeded its CPU time limit (SIGXCPU)',
+  156: 'its terminal was closed (SIGHUP)',
+  157: 'it used an instruction that this processor does not have (SIGILL)',
 };
 
 /** @returns how a process ended, in words */
@@ -50,12 +50,12 @@ export function judgeExit(evidence: ExitEvidence): MachineExit {
     return { cause: isForbidden ? 'forbidden-call' : 'crash', detail: describeStatus(status) };
   }
   if (evidence.lastWord !== undefined) return judgeReset(evidence);
-  return { cause: 'unknown', detail: 'the process is gone and left no reason' };
+  return { cause: 'unknown', detail: 'the process ended without a reason' };
 }
 
 function judgeReset({ lastWord, shutdownAsked }: ExitEvidence): MachineExit {
   if (lastWord === 'poweroff') return { cause: 'guest-poweroff', detail: 'the guest powered off' };
   if (shutdownAsked) return { cause: 'guest-poweroff', detail: 'the guest shut down when asked' };
   if (lastWord === 'reboot') return { cause: 'guest-reset', detail: 'the guest rebooted' };
-  return { cause: 'guest-reset', detail: 'the guest reset without a word: by force, or after a panic' };
+  return { cause: 'guest-reset', detail: 'the guest reset without a message: by force, or after a panic' };
 }

@@ -94,8 +94,8 @@ function overrideFinding(wanted: 'kvm' | 'tcg', kvm: Finding): Finding {
 
 function clockFinding(tscKhz: number | undefined): Finding {
   const name = 'qemu.clock';
-  if (tscKhz !== undefined) return { name, level: 'pass', reason: `guests are told that the TSC runs at ${tscKhz} kHz` };
+  if (tscKhz !== undefined) return { name, level: 'pass', reason: `guests use a TSC frequency of ${tscKhz} kHz` };
   const reason =
-    'the frequency of the TSC could not be measured, as on a busy host, so that an emulated guest may now and then hang at boot';
+    'the TSC frequency could not be measured, for example because the host is busy; emulated guests may hang at boot now and then';
   return { name, level: 'warn', reason, remedy: 'measure again when the host is less busy' };
 }

@@ -28,10 +28,10 @@ export function judgeExit(evidence: ExitEvidence): MachineExit {
   const cause = shutdownReason === undefined ? undefined : CAUSES[shutdownReason];
   if (cause !== undefined) return { cause, detail: `QEMU reported ${shutdownReason}` };
   if (evidence.terminated) return { cause: 'host-request', detail: 'ended by the host' };
-  if (status === undefined) return { cause: 'unknown', detail: 'the process is gone and left no reason' };
+  if (status === undefined) return { cause: 'unknown', detail: 'the process ended without a reason' };
   if (isForbiddenCall(status)) return { cause: 'forbidden-call', detail: 'it made a system call that its filter forbids' };
   if (status.signal !== null) return { cause: 'crash', detail: `ended by ${status.signal}` };
-  if (status.exitCode === 0) return { cause: 'unknown', detail: 'ended with status 0 and left no reason' };
+  if (status.exitCode === 0) return { cause: 'unknown', detail: 'ended with status 0 and without a reason' };
   return { cause: 'crash', detail: `ended with status ${status.exitCode}` };
 }
 

@@ -43,18 +43,18 @@ export function judgeNetwork({ taps, uplink, resolver, droppedBy }: HelperList):
   if (droppedBy !== undefined) warn('forward', dropReason(droppedBy), dropRemedy(droppedBy));
   const lost = taps.filter(({ isCutOff }) => isCutOff).map(({ shortId }) => `bgr-${shortId}`);
   if (lost.length > 0) {
-    const reason = `${lost.join(', ')} took the hardware address of another VM and was cut off: whoever holds it is not to be trusted`;
-    warn('tap', reason, 'stop the VM whose id begins so, and look at what runs in it before you start it again');
+    const reason = `${lost.join(', ')} took the hardware address of another VM and was cut off: do not trust its VM`;
+    warn('tap', reason, 'stop the VM whose id begins with these digits, and examine it before you start it again');
   }
   return findings;
 }
 
 function dropReason(chain: string): string {
-  return `the chain ${chain} drops what it has no rule for, and a drop wins over banger's accept: guests may not get out`;
+  return `the chain ${chain} drops packets by default, and a drop overrides banger's accept: guests may not reach the outside`;
 }
 
 function dropRemedy(chain: string): string {
   const [family, table, name] = chain.split('/');
   const rules = ['iifname', 'oifname'].map((side) => `sudo nft insert rule ${family} ${table} ${name} ${side} ${HOST_BRIDGE} accept`);
-  return `let guests pass, and with Docker make it last in its chain DOCKER-USER: ${rules.join('; ')}`;
+  return `let guests pass (with Docker, add the rules to its chain DOCKER-USER to keep them): ${rules.join('; ')}`;
 }

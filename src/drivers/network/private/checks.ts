@@ -67,14 +67,14 @@ export function judgeProbe(probe: ProbeOutcome, facts: ProbeFacts): Finding {
     case 127:
       return { name, level: 'fail', reason: 'nft is not installed', remedy: 'sudo apt-get install nftables' };
     case null: {
-      const reason = `the trial of the private network was ended by a signal, or took longer than ${PROBE_TIMEOUT_MS / 1000} s, as on a busy host`;
+      const reason = `the trial of the private network was ended by a signal, or took longer than ${PROBE_TIMEOUT_MS / 1000} s, for example because the host is busy`;
       return { name, level: 'fail', reason, remedy: 'try again when the host is less busy' };
     }
     default:
       return {
         name,
         level: 'fail',
-        reason: `nftables rules were refused: ${probe.message}`,
+        reason: `the kernel refused nftables rules: ${probe.message}`,
         remedy: 'sudo modprobe -a nf_tables nft_ct nft_tproxy',
       };
   }

@@ -58,7 +58,7 @@ export function userNetworkChecks(): Finding[] {
       name: 'network.user',
       level: 'warn',
       reason: "QEMU's user network: VMs do not see each other, and a guest can reach services on the host's loopback through 10.0.2.2",
-      remedy: 'repair the private network; its line says what is wrong',
+      remedy: 'repair the private network: its own finding says what is wrong',
     },
   ];
 }

@@ -125,7 +125,7 @@ async function readOrigin(host: Host, path: string): Promise<Origin> {
   const facts = parseFacts(((await host.readIfThere(originPath(path))) ?? '').trimEnd());
   const [basePath, sizeBytes] = [facts.get('base'), Number(facts.get('size'))];
   if (basePath !== undefined && sizeBytes > 0) return { basePath: decodeURIComponent(basePath), sizeBytes };
-  throw new BangerError('STORAGE_FAILED', `${originPath(path)} does not say what ${path} is a layer of`, {
+  throw new BangerError('STORAGE_FAILED', `${originPath(path)} does not name the base of ${path}`, {
     remedy: 'delete the VM and create it again',
   });
 }

@@ -36,7 +36,7 @@ export function parseOverlay(lines: readonly string[]): { device: string; usage:
 }
 
 function unexpected(lines: readonly string[]): BangerError {
-  return new BangerError('STORAGE_FAILED', `the root helper answers something else: ${JSON.stringify(lines)}`, {
+  return new BangerError('STORAGE_FAILED', `the root helper sent an unexpected reply: ${JSON.stringify(lines)}`, {
     remedy: 'sudo banger setup',
   });
 }

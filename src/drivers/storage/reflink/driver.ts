@@ -21,7 +21,7 @@ export function createReflinkStorage({ host, directory }: { host: Host; director
 function judge(directory: string, works: boolean): Finding {
   const name = 'storage.reflink';
   if (works) return { name, level: 'pass', reason: `the file system of ${directory} clones files` };
-  const remedy = 'put the state directory on btrfs or XFS (BANGER_STATE_DIR); without it disks are made in another way';
+  const remedy = 'put the state directory on btrfs or XFS (BANGER_STATE_DIR); otherwise banger uses another storage driver';
   return { name, level: 'fail', reason: `the file system of ${directory} cannot clone files`, remedy };
 }
 
