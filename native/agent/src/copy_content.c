@@ -55,7 +55,7 @@ struct segment {
   int64_t offset, length;
 };
 
-// One decimal number of the map and its line break. `left`: how much of the content is not read yet.
+// One decimal number of the map and its line break. `left`: how much of the content is unread.
 static int64_t read_number(int64_t *left) {
   int64_t value = 0;
   for (int digits = 0;; digits++) {
@@ -82,7 +82,7 @@ static void take_sparse(const struct copy_entry *e) {
     struct segment s;
     s.offset = read_number(&left);
     s.length = read_number(&left);
-    // Both have 18 digits at most, so neither sum overflows before it is compared.
+    // Both have at most 18 digits, so neither sum overflows before the comparison.
     if (s.offset < end || s.offset > e->real_size || s.length > e->real_size - s.offset)
       copy_fail(shown, "the archive is damaged (map of a sparse file)", -EBADMSG);
     end = s.offset + s.length;

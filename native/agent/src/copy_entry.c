@@ -2,7 +2,7 @@
 #include <stdint.h>
 #include <string.h>
 
-// What Linux takes as the list of names, and as one value, is 64 KiB each.
+// Linux accepts 64 KiB for the list of names, and 64 KiB for each value.
 #define XATTRS_MAX_BYTES (4 * 1024 * 1024)
 
 void copy_entry_init(struct copy_entry *e) {

@@ -36,7 +36,7 @@ static int64_t whole_number(const char *text, size_t length, bool is_signed) {
   return i ? -value : value;
 }
 
-/** What extended headers said of the next entry. */
+/** What extended headers said about the next entry. */
 struct overrides {
   bool has_path, has_link, has_size, has_uid, has_gid, has_seconds;
   int64_t size, uid, gid, seconds, cut;
@@ -76,7 +76,7 @@ static void take_record(struct copy_entry *e, struct overrides *o, const char *k
     damaged("the archive holds attributes that are too large");
 }
 
-// "LENGTH KEY=VALUE\n", where LENGTH counts all of it.
+// "LENGTH KEY=VALUE\n", where LENGTH includes its own digits.
 static void take_records(struct copy_entry *e, struct overrides *o, char *text, size_t total) {
   while (total > 0) {
     char *blank = memchr(text, ' ', total < 20 ? total : 20);

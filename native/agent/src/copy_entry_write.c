@@ -49,7 +49,7 @@ static void write_block(const struct copy_entry *e, char kind, const char *path,
 }
 
 static void put_record(struct buffer *records, const char *key, const void *value, size_t length) {
-  // The number in front counts itself.
+  // The number in front includes its own digits.
   size_t rest = strlen(key) + length + 3, whole = rest;
   for (size_t digits = 1, ten = 10; ; digits++, ten *= 10) {
     whole = rest + digits;

@@ -11,9 +11,9 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-/** Files up to this size are read before they are announced, so that none of them can change in between. */
+/** Files up to this size are read before their header is sent, so that they cannot change in between. */
 #define SMALL_BYTES (64 * 1024)
-/** A file in more pieces than this is sent with its holes filled from there on. */
+/** If a file has more pieces, its remaining holes are sent as zeros. */
 #define SEGMENTS_MAX 65536
 
 struct segment {
@@ -46,7 +46,7 @@ void copy_send_stream(struct copy_entry *e, int fd, const char *shown) {
   } while (e->size == sizeof piece);
 }
 
-// Sends `length` bytes from `offset`. Returns how many of them the file had; the rest is zeros.
+// Sends `length` bytes from `offset`, padded with zeros. Returns how many of them the file had.
 static int64_t send_range(int fd, int64_t offset, int64_t length, const char *shown) {
   int64_t left = length;
   while (left > 0) {
@@ -68,7 +68,7 @@ static void say_cut(int64_t size, const char *shown) {
   copy_write_cut(size);
 }
 
-// Fills `segments` with where the file has data. Returns their number, 0 when the file system does not say.
+// Fills `segments` with the positions of the file's data. Returns their number, 0 if the file system does not report them.
 static size_t find_segments(int fd, int64_t size, struct segment *segments) {
   size_t n = 0;
   for (int64_t at = 0; at < size;) {
@@ -81,7 +81,7 @@ static size_t find_segments(int fd, int64_t size, struct segment *segments) {
     segments[n++] = (struct segment){data, hole - data};
     at = hole;
   }
-  // GNU tar knows where a file ends by an empty segment there.
+  // In GNU tar, an empty segment marks the file's end there.
   if (n == 0 || segments[n - 1].offset + segments[n - 1].length < size) {
     if (n == SEGMENTS_MAX) return 0;
     segments[n++] = (struct segment){size, 0};
@@ -122,7 +122,7 @@ static bool send_sparse(struct copy_entry *e, int fd, const struct stat *st, con
 }
 
 void copy_send_file(struct copy_entry *e, int fd, const struct stat *st, const char *shown) {
-  // Files of /proc and /sys say that they are empty, or as large as a page.
+  // Files of /proc and /sys report a size of 0, or of a page.
   if (st->st_size == 0) {
     copy_send_stream(e, fd, shown);
     return;

@@ -1,4 +1,4 @@
-// Where the fields of a ustar header stand, for the two that read and write them.
+// The positions of the fields in a ustar header, for reading and writing.
 #ifndef BANGER_COPY_HEADER_H
 #define BANGER_COPY_HEADER_H
 #include <stdint.h>
@@ -10,17 +10,17 @@ struct ustar {
 };
 _Static_assert(sizeof(struct ustar) == 512, "a header is one block");
 
-/** What an octal field of 12 bytes holds at most. */
+/** The largest number in an octal field of 12 bytes. */
 #define USTAR_MAX_NUMBER 077777777777LL
 #define USTAR_MAX_ID 07777777u
 #define XATTR_KEY "SCHILY.xattr."
 #define APPEND_KEY "BANGER.append"
 #define CUT_KEY "BANGER.size"
-/** Kinds of headers that speak of another entry. */
+/** Types of headers that describe another entry. */
 #define PAX_NEXT 'x'
 #define PAX_GLOBAL 'g'
 
-/** Sum of all bytes, those of the checksum itself counted as blanks. */
+/** Sum of all bytes, with the checksum's own bytes counted as blanks. */
 unsigned ustar_checksum(const struct ustar *h);
 
 #endif

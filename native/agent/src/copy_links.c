@@ -22,11 +22,11 @@ void copy_place_link(int parent, const char *name, const struct copy_entry *e, c
   }
   if (error) copy_fail(shown, "the link cannot be made", error);
   const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {e->seconds, e->nanoseconds}};
-  // A file system that keeps no times of links is no reason to stop.
+  // The copy continues if a file system keeps no times of links.
   if (utimensat(parent, name, times, AT_SYMLINK_NOFOLLOW) != 0) errno = 0;
 }
 
-// Not every file system has such names, and none has them across two.
+// Not every file system has hard links, and none has them across file systems.
 static bool has_no_hard_links(int error) { return error == EXDEV || error == EPERM || error == EMLINK || error == ENOTSUP; }
 
 _Noreturn static void fail_without_first(const struct copy_entry *e) {
@@ -35,7 +35,7 @@ _Noreturn static void fail_without_first(const struct copy_entry *e) {
 
 static int open_first(int directory, const char *first, const struct copy_entry *e, bool may_follow) {
   struct stat st;
-  // A pipe that somebody put there meanwhile is not waited for.
+  // If another program has put a pipe there meanwhile, do not wait for it.
   int fd = openat(directory, first, O_RDONLY | O_NONBLOCK | O_CLOEXEC | (may_follow ? 0 : O_NOFOLLOW));
   if (fd < 0) copy_fail(copy_tree_shown(e->link), "", errno);
   if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) fail_without_first(e);

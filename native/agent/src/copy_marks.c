@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #define MARK "user.banger.links"
-// How many links a path may have (path_resolution(7)).
+// The limit of links in a path (path_resolution(7)).
 #define LINKS_MAX 40
 
 void copy_mark_links(int directory) {
@@ -62,7 +62,7 @@ void copy_refuse_marked_way(const char *path, bool has_last) {
       continue;
     }
     if (*target == '/') at = 0;
-    // What is longer, or has more links, the system refuses.
+    // The system refuses a longer path, or one with more links.
     int n = snprintf(next, sizeof next, "%.*s%s%s", (int)at, here, target, here + end);
     if (n >= (int)sizeof here || ++links > LINKS_MAX) return;
     memcpy(here, next, (size_t)n + 1);

@@ -1,16 +1,16 @@
-// Directories in which a copy out of a guest put links are marked, so that later copies do not follow these. The mark is an attribute
-// of the directory; a file system without user attributes has none, and moving a link elsewhere leaves its mark behind.
+// Marks directories in which a copy out of a guest put links, so that later copies do not follow them. The mark is an attribute of the
+// directory. File systems without user attributes cannot have it, and a link that is moved elsewhere leaves its mark behind.
 #ifndef BANGER_COPY_MARKS_H
 #define BANGER_COPY_MARKS_H
 #include <stdbool.h>
 
-/** Says of an open directory that a guest's links are in it. */
+/** Marks an open directory: it contains links of a guest. */
 void copy_mark_links(int directory);
-/** Whether an attribute is the mark, which is no part of what is copied. */
+/** Whether an attribute is the mark, which is not copied. */
 bool copy_is_mark(const char *name);
-/** Whether a link leads out of the directory that it lies in; what it leads to is then in `real`, PATH_MAX long. False for a link to nothing. */
+/** Whether a link leads out of its own directory; its target is then in `real`, PATH_MAX long. False for a dangling link. */
 bool copy_leads_elsewhere(const char *link, char *real);
-/** Ends the process when one of a guest's links on the way of `path` leads elsewhere. `has_last`: the last part may be such a link, too. */
+/** Ends the process if a guest's link in `path` leads elsewhere. `has_last`: the last part may be such a link, too. */
 void copy_refuse_marked_way(const char *path, bool has_last);
 
 #endif

@@ -17,7 +17,7 @@ static void give_xattr(int fd, const char *name, const void *value, size_t lengt
   was_said = true;
 }
 
-// All but the plain ones give rights.
+// All but the plain attributes give rights.
 static void say_left_out(const char *shown) {
   static bool was_said;
   if (!was_said) copy_note(shown, "its access list or capabilities were left out, as of all files; --archive keeps them");
@@ -42,7 +42,7 @@ void copy_give_other_xattrs(int fd, const struct copy_entry *e, const char *show
     if (!is_plain(name)) give_xattr(fd, name, value, length, shown);
 }
 
-// False when it is not for us to give files away.
+// False if this user may not give files away.
 static bool is_given(int result, const char *shown) {
   static bool was_said;
   if (result == 0) return true;
@@ -62,14 +62,14 @@ struct copy_rights copy_rights_of(const struct copy_entry *e) {
   return (struct copy_rights){.mode = mode, .uid = e->uid, .gid = e->gid, .time = {e->seconds, e->nanoseconds}};
 }
 
-// Times that every file system keeps: FAT begins with 1980 by its own clock, ext4 with small inodes ends with 2038.
+// Times that every file system can store: FAT begins at 1980 in its own clock, ext4 with small inodes ends in 2038.
 #define DAY_S 86400
 #define EARLIEST_KEPT (315532800 + DAY_S)
 #define LATEST_KEPT (INT32_MAX - DAY_S)
-// FAT counts in steps of two seconds.
+// FAT has a resolution of two seconds.
 #define STEP_S 2
 
-// A file system that cannot keep a time takes the nearest one that it can, without a word.
+// A file system that cannot store a time silently stores the nearest one.
 static void look_at_time(int fd, int64_t asked, const char *shown) {
   static bool was_said;
   struct stat st;
@@ -82,7 +82,7 @@ static void look_at_time(int fd, int64_t asked, const char *shown) {
 void copy_give_rights(int fd, const struct copy_rights *rights, bool keeps_owners, const char *shown) {
   const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, rights->time};
   bool has_owner = keeps_owners && is_given(fchown(fd, rights->uid, rights->gid), shown);
-  // A change of owner takes setuid bits away, so they come after it. Without it they would be somebody else's.
+  // A change of owner clears setuid bits, so they come after it. Without the change, they would give another user's rights.
   if (fchmod(fd, rights->mode & (has_owner ? 07777 : 01777)) != 0) copy_fail(shown, "its mode cannot be set", errno);
   if (futimens(fd, times) != 0) copy_fail(shown, "its time cannot be set", errno);
   look_at_time(fd, rights->time.tv_sec, shown);
@@ -92,6 +92,6 @@ void copy_give_metadata(int fd, const struct copy_entry *e, bool keeps_owners, c
   const struct copy_rights rights = copy_rights_of(e);
   copy_give_plain_xattrs(fd, e, keeps_owners, shown);
   copy_give_rights(fd, &rights, keeps_owners, shown);
-  // A change of owner takes capabilities away, too.
+  // A change of owner clears capabilities, too.
   if (keeps_owners) copy_give_other_xattrs(fd, e, shown);
 }

@@ -12,10 +12,10 @@
 
 enum way {
   NONE,
-  DIRECT,    // a new name, taken away when the copy fails
-  STAGED,    // a file without a name, or with one that only we know, until it is whole
-  IN_PLACE,  // into the file that is there
-  PASSED_ON  // not ours
+  DIRECT,    // a new name, removed if the copy fails
+  STAGED,    // a file without a name, or with a temporary name, until it is complete
+  IN_PLACE,  // writes into the existing file
+  PASSED_ON  // not created by this copy
 };
 
 static struct {
@@ -42,7 +42,7 @@ static void name_stage(void) {
   snprintf(file.stage, sizeof file.stage, ".banger-cp-%ld-%u", (long)getpid(), count++);
 }
 
-// False with errno when nothing can be made in the directory.
+// False with errno if no file can be made in the directory.
 static bool open_stage(void) {
   file.stage[0] = 0;
   file.fd = openat(file.parent, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
@@ -68,7 +68,7 @@ static void drop_stage(void) {
   undo();
 }
 
-// Whether the file that is there must stay the same one: it has other names, something is mounted on it, or it has attributes.
+// Whether the existing file must stay the same file: it has other names, is a mount point, or has attributes.
 static bool is_irreplaceable(void) {
   struct stat directory;
   char path[64];
@@ -82,7 +82,7 @@ static bool is_irreplaceable(void) {
   return attributes > 0;
 }
 
-// Owner and mode of what is there stay. It is replaced when the copy is whole, or, where that cannot be, written into.
+// Owner and mode of the existing file stay. It is replaced once the copy is complete, or, if that is impossible, overwritten.
 static void open_over_file(bool is_beneath) {
   if (!is_beneath && is_irreplaceable() && open_in_place(false)) return;
   bool is_staged = open_stage();
@@ -150,7 +150,7 @@ void copy_file_cut(int64_t size) {
   if (file.way != NONE) copy_content_cut(size);
 }
 
-// A name is given with a rename over what is there, and else with a link, which takes nobody's place.
+// A rename replaces an existing file; a link never does.
 static void publish(void) {
   char path[64];
   snprintf(path, sizeof path, "/proc/self/fd/%d", file.fd);
@@ -174,12 +174,12 @@ void copy_file_end(void) {
     file.way = NONE;
     return;
   }
-  // With its owner's numbers a copy is like the source in all, whatever was there.
+  // With numeric owners, a copy has all metadata of the source, whatever was there.
   if ((file.way == IN_PLACE || replaces) && !(file.keeps_owners && replaces)) {
-    // What a guest wrote never runs with somebody else's rights.
+    // Data of a guest must never run with another user's rights.
     mode_t kept = file.before.st_mode & (file.is_beneath ? 01777 : 07777);
     if (file.way == STAGED && fchmod(file.fd, kept) != 0) fail("its mode cannot be set", errno);
-    // The time of a file that belongs to somebody else is what it is.
+    // This user cannot set the time of another user's file.
     if (futimens(file.fd, times) != 0 && file.way == STAGED) fail("its time cannot be set", errno);
   } else copy_give_metadata(file.fd, &file.entry, file.keeps_owners, file.shown);
   if (file.way == STAGED) publish();

@@ -24,19 +24,19 @@ static void on_signal(int number) {
 static void prepare(void) {
   static const int endings[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE};
   for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) signal(endings[i], on_signal);
-  // A file that may not grow is an error with a name like any other.
+  // A file size limit must be an ordinary error with a path.
   signal(SIGXFSZ, SIG_IGN);
   struct rlimit limit;
   if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
     limit.rlim_cur = limit.rlim_max;
     setrlimit(RLIMIT_NOFILE, &limit);
   }
-  // Modes are those of the source; until they are set, the copy is nobody else's to read.
+  // Files get the source's modes; until then, only the owner may read them.
   umask(0);
   copy_entry_init(&entry);
 }
 
-// Whether a link of an entry, read as text, leads out of the copy.
+// Whether the text of an entry's link leads out of the copy.
 static bool leads_out(const struct copy_entry *e) {
   long depth = 0;
   if (e->link[0] == '/') return true;
@@ -95,7 +95,7 @@ static void place_member(size_t *outside, char *first, size_t room) {
   }
 }
 
-// Reads headers until one begins something new. False at the end.
+// Reads headers until one begins a new entry. False at the end.
 static bool next_entry(void) {
   for (;;) {
     switch (copy_entry_read(&entry)) {
@@ -145,7 +145,7 @@ static void receive_file(const struct copy_target *target) {
   if (next_entry()) copy_fail(target->shown, "the copy holds more than one file", -EBADMSG);
 }
 
-// A directory goes out as the archive it comes in, a file as its bytes.
+// A directory is written as its archive, a file as its bytes.
 static void pass_on(void) {
   if (entry.kind == COPY_FILE) {
     copy_file_begin_on(1, "stdout");

@@ -10,7 +10,7 @@
 
 void (*copy_undo)(void);
 
-// A name may hold line breaks and bytes that are no text; it is shown in one line, such bytes as \ooo.
+// A name may contain line breaks and bytes that are not text; it is printed on one line, with such bytes as \ooo.
 static void put_name(FILE *line, const char *name) {
   const unsigned char *s = (const unsigned char *)name;
   for (size_t shown = 0; *s && shown < SHOWN_NAME_BYTES;) {

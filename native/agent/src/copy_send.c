@@ -23,12 +23,12 @@
 #define OPEN_DIRECTORY (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
 
 static struct copy_entry entry;
-static char shown[COPY_PATH_MAX_BYTES];  // what the person called the root, and behind it the path in it
-static size_t root_length;               // of that root in `shown`
+static char shown[COPY_PATH_MAX_BYTES];  // the user's name for the root, followed by the path in it
+static size_t root_length;               // length of the root's part in `shown`
 
 static const char *inner_path(void) { return shown + root_length; }
 
-// Appends "/name". Returns the length before, for leave().
+// Appends "/name". Returns the former length, for leave().
 static size_t enter(const char *name) {
   size_t before = strlen(shown), n = strlen(name);
   if (before + n + 8 > sizeof shown) copy_fail(shown, "the path of what is in it is too long", -ENAMETOOLONG);
@@ -69,7 +69,7 @@ static void free_names(struct names *names) {
   free(names->list);
 }
 
-// What the kernel makes up is no file to keep, and some of it never ends.
+// Files of the kernel are not worth copying, and some are endless.
 static bool is_made_up(int fd) {
   static const unsigned long kinds[] = {
     PROC_SUPER_MAGIC, SYSFS_MAGIC, DEBUGFS_MAGIC, TRACEFS_MAGIC, SECURITYFS_MAGIC, CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC,
@@ -90,7 +90,7 @@ static void begin(enum copy_kind kind, const struct stat *st) {
 
 static void send_directory(int fd, const struct stat *st);
 
-// Opens a member of a directory; -1 when it is gone by now.
+// Opens a member of a directory; -1 if it has vanished.
 static int open_member(int directory, const char *name, int flags) {
   int fd = openat(directory, name, flags);
   if (fd >= 0) return fd;
@@ -163,7 +163,7 @@ static uint64_t weight_of(const struct stat *st) {
   return 512 + (data > held ? held : data);
 }
 
-// About how much will be sent; what cannot be looked at is found out by the one who sends.
+// Estimates the amount of data; the sender reports unreadable files later.
 static uint64_t weigh(int fd) {
   uint64_t sum = 0;
   DIR *directory = fdopendir(fd);
@@ -181,11 +181,11 @@ static uint64_t weigh(int fd) {
   return sum;
 }
 
-// Beside the copy, which need not wait for it.
+// In parallel with the copy, which need not wait for it.
 static pid_t weigh_aside(int fd) {
   pid_t parent = getpid(), pid = fork();
   if (pid != 0) return pid;
-  // Whatever ends the copy ends this.
+  // It ends with the copy.
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   int own = openat(fd, ".", OPEN_DIRECTORY);
   uint64_t sum = own < 0 ? 0 : weigh(own);
@@ -200,7 +200,7 @@ static void send_root_directory(int fd, const struct stat *st) {
 }
 
 static void raise_limit_of_files(void) {
-  // One stays open for every directory on the way down.
+  // One descriptor stays open for every directory on the way down.
   struct rlimit limit;
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
   limit.rlim_cur = limit.rlim_max;
@@ -213,7 +213,7 @@ void copy_send(const char *path, const char *name) {
   copy_entry_init(&entry);
   snprintf(shown, sizeof shown, "%s", path);
   copy_refuse_marked_way(path, true);
-  // The person named it, so a link is followed; a pipe is waited for.
+  // The user named it, so follow a link, and wait for a pipe.
   int fd = open(path, O_RDONLY | O_NOCTTY | O_CLOEXEC);
   if (fd < 0 && errno == ENXIO && stat(path, &st) == 0 && S_ISSOCK(st.st_mode)) copy_fail(path, "it is a socket", -EINVAL);
   if (fd < 0 || fstat(fd, &st) != 0) copy_fail(path, "", errno);

@@ -13,13 +13,13 @@ void copy_write_zeros(uint64_t n);
 /** Zeros up to the next block, after content of `n` bytes. */
 void copy_write_padding(uint64_t n);
 void copy_flush(void);
-/** Writes all, past the buffer. False with errno. */
+/** Writes all bytes, bypassing the buffer. False with errno. */
 bool copy_write_all(int fd, const void *bytes, size_t n);
 
-/** Up to `most` of the bytes that have arrived, waiting for at least one. They are taken. Ends the process at the stream's end. */
+/** Takes up to `most` of the bytes that have arrived; waits for at least one. Ends the process at the stream's end. */
 const uint8_t *copy_read_some(uint64_t most, size_t *n);
 void copy_read(void *into, size_t n);
-/** Reads past `n` bytes. */
+/** Skips `n` bytes. */
 void copy_skip(uint64_t n);
 /** Reads to the end of the stream. */
 void copy_drain(void);

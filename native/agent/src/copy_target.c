@@ -9,13 +9,13 @@
 
 #define OPEN_DIRECTORY (O_RDONLY | O_DIRECTORY | O_CLOEXEC)
 
-// Without the right to list it, something can still be put there.
+// Even without the right to list the directory, files can be created in it.
 static int open_directory(const char *path) {
   int fd = open(path, OPEN_DIRECTORY);
   return fd < 0 && errno == EACCES ? open(path, O_PATH | O_DIRECTORY | O_CLOEXEC) : fd;
 }
 
-// Splits at the last slash that does not end the path, and opens what is before it.
+// Splits at the last slash before the final part, and opens the directory before it.
 static void open_parent(char *path, struct copy_target *target) {
   size_t n = strlen(path);
   while (n > 1 && path[n - 1] == '/') path[--n] = 0;
@@ -50,7 +50,7 @@ static void find_existing_file(const struct copy_receive_options *o, bool is_dir
   char path[PATH_MAX];
   if (is_directory) copy_fail(o->target, "it is no directory, so a directory cannot be copied to it", -ENOTDIR);
   if (ends_as_directory(o->target)) copy_fail(o->target, "", ENOTDIR);
-  // A link that the person named stays, and the file that it leads to gets the content.
+  // A link that the user named stays, and the file to which it leads gets the content.
   if (!realpath(o->target, path)) snprintf(path, sizeof path, "%s", o->target);
   open_parent(path, target);
   target->may_follow = true;
@@ -66,15 +66,15 @@ static void find_new(const struct copy_receive_options *o, bool is_directory, st
   open_parent(path, target);
 }
 
-// An earlier copy may have put a link there that leads wherever the guest likes, and the person names it as what it was called in the
-// guest. Below its own directory is where a copy may write anyway; a link of somebody else's is not of a copy.
+// An earlier copy may have put a link there that leads wherever the guest likes, and the user names it by its name in the guest. A copy may
+// write below the link's own directory anyway. A link of another user does not come from a copy.
 static void refuse_link_elsewhere(const char *target) {
   char path[PATH_MAX], real[PATH_MAX];
   struct stat st;
   snprintf(path, sizeof path, "%s", target);
   for (size_t n = strlen(path); n > 1 && path[n - 1] == '/';) path[--n] = 0;
   if (lstat(path, &st) != 0 || !S_ISLNK(st.st_mode) || st.st_uid != geteuid()) return;
-  // What is no file and no directory, like the terminal, takes the bytes and is none the worse.
+  // Anything that is neither a file nor a directory, such as a terminal, just gets the bytes.
   if (stat(path, &st) != 0 || (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))) return;
   if (!copy_leads_elsewhere(path, real)) return;
   copy_fail(real, "the target is a link to here, out of its directory; a copy out of a guest follows none of these, so name this path", -ELOOP);

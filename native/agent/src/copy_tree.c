@@ -14,8 +14,8 @@
 struct level {
   int fd;
   char *name;
-  bool is_new;    // gets its rights when it is left
-  bool was_made;  // by this copy, so that what is in it came with the copy
+  bool is_new;    // gets its mode when the copy leaves it
+  bool was_made;  // made by this copy, so its content came with the copy
   struct copy_rights rights;
 };
 
@@ -68,7 +68,7 @@ static void leave_to(size_t wanted) {
 
 void copy_tree_end(void) { leave_to(0); }
 
-// The next part of a path, past `.` and doubled slashes. NULL at its end. Ends the process at what leads out.
+// The next part of a path, without `.` and doubled slashes. NULL at its end. Ends the process if the path leads out.
 static const char *next_part(const char **at, size_t *length, const char *path) {
   for (;;) {
     *at += strspn(*at, "/");
@@ -83,7 +83,7 @@ static const char *next_part(const char **at, size_t *length, const char *path) 
   }
 }
 
-// Whether a directory lists just this name. One that cannot be listed is taken at its word.
+// Whether a directory lists exactly this name. If it cannot be listed, the answer is yes.
 static bool is_listed(int directory, const char *name) {
   int fd = openat(directory, ".", OPEN_DIRECTORY);
   DIR *entries = fd < 0 ? NULL : fdopendir(fd);
@@ -101,11 +101,11 @@ void copy_tree_refuse_same_name(const char *name, const char *path) {
   copy_fail(copy_tree_shown(path), "the file system there takes its name for that of another file of the copy", -EEXIST);
 }
 
-// A directory, never through a link, unless the one who sends may change everything here anyway.
+// Opens a directory; never through a link, unless the sender may change everything here anyway.
 static int open_directory(int parent, const char *name) {
   int fd = openat(parent, name, OPEN_DIRECTORY | O_NOFOLLOW);
   if (fd < 0 && (errno == ELOOP || errno == ENOTDIR) && !options->is_beneath) fd = openat(parent, name, OPEN_DIRECTORY);
-  // Without the right to list it, files can still be put there.
+  // Even without the right to list the directory, files can be created in it.
   if (fd < 0 && errno == EACCES) fd = openat(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   return fd;
 }
