@@ -1,4 +1,4 @@
-// What the agent's processes share: one page of memory that is inherited by every worker.
+// What the agent's processes share: one page of memory that every worker inherits.
 #ifndef BANGER_AGENT_H
 #define BANGER_AGENT_H
 #include "common/clock.h"
@@ -13,8 +13,7 @@
 #define AGENT_PROCESS_NAME "@banger-agent"
 
 /**
- * Blocks of deleted files are given back to the host as they come free; a disk that cannot do so is mounted all the same
- * (ext4(5)).
+ * Returns blocks of deleted files to the host as they become free; a disk without discard is mounted all the same (ext4(5)).
  */
 #define EXT4_OPTIONS "discard"
 
@@ -23,14 +22,14 @@ struct agent_shared {
   _Atomic bool personalized;
   _Atomic bool personalizing;  // one at a time
   _Atomic bool session_open[AGENT_SLOTS];  // one slot per worker, so a crashed worker cannot leave a count behind
-  _Atomic bool resets_to_power_off;  // the VMM sees a reset only (power.h)
+  _Atomic bool resets_to_power_off;  // the VMM only sees a reset (power.h)
   char root_device[128];
   int personalized_fd;  // towards the initramfs' pid 1, -1 when there is none
 };
 
 extern struct agent_shared *agent_shared;
 
-/** Maps the shared page. False when there is no memory. */
+/** Maps the shared page. False if there is no memory. */
 bool agent_share(void);
 
 /** Runs as pid 1 of the initramfs. Does not return. */

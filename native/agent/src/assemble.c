@@ -15,7 +15,7 @@
 struct place {
   const char *name;
   mode_t mode;
-  bool may_be_link;  // what is mounted there by its name must be where the name says
+  bool may_be_link;  // a file system that is mounted by name must be at its name
 };
 
 static const struct place places[] = {{"dev", 0755, false}, {"proc", 0755, false}, {"sys", 0755, false},  {"run", 0755, false},
@@ -38,7 +38,7 @@ const char *root_missing_place(const char *root, int *error) {
   return NULL;
 }
 
-/** Whether `name` is to be made anew rather than taken from the disk. */
+/** Whether to make `name` anew instead of taking it from the disk. */
 static bool is_made_anew(const char *name) {
   struct stat s;
   char path[64];
@@ -74,7 +74,7 @@ int root_assemble(const char *root) {
     if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 && !is_made_anew(entry->d_name)) put_entry(root, entry->d_name);
   if (entries) closedir(entries);
   for (const struct place *at = places; at->name; at++) make_place(root, at);
-  // What is bound keeps the file system.
+  // The bind mounts keep the file system.
   umount2(DISK, MNT_DETACH);
   return 0;
 }

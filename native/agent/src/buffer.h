@@ -20,14 +20,14 @@ static inline uint8_t *buffer_bytes(const struct buffer *b) { return b->data + b
 static inline size_t buffer_room(const struct buffer *b) { return b->limit - buffer_length(b); }
 void buffer_clear(struct buffer *b);
 void buffer_consume(struct buffer *b, size_t n);
-/** Makes `n` contiguous bytes writable behind the content; NULL (and `overflow`) when they do not fit. */
+/** Makes `n` contiguous bytes writable behind the content; NULL (and `overflow`) if they do not fit. */
 uint8_t *buffer_reserve(struct buffer *b, size_t n);
 /** Declares `n` reserved bytes as written. */
 static inline void buffer_commit(struct buffer *b, size_t n) { b->end += n; }
 bool buffer_append(struct buffer *b, const void *bytes, size_t n);
 bool buffer_puts(struct buffer *b, const char *text);
 bool buffer_printf(struct buffer *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/** The content as a C string (a NUL is kept behind it); NULL when there is no room for the NUL. */
+/** The content as a C string (a NUL is kept behind it); NULL if there is no room for the NUL. */
 char *buffer_text(struct buffer *b);
 
 #endif

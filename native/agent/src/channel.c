@@ -58,7 +58,7 @@ short channel_events(const struct channel *c, bool wants_input) {
   short events = 0;
   if (wants_input && buffer_room(&c->in) > 0) events |= POLLIN;
   if (buffer_length(&c->out) > 0) events |= POLLOUT;
-  // While nothing is read, the end of the stream is told by nothing else.
+  // While nobody reads, only this event reports the end of the stream.
   if (!c->is_serial && buffer_room(&c->in) == 0) events |= POLLRDHUP;
   return events;
 }
@@ -67,10 +67,10 @@ bool channel_handle(struct channel *c, short revents) {
   if (c->gone) return false;
   if (revents & POLLOUT) channel_drain(c);
   if (revents & POLLIN) channel_fill(c);
-  // What a socket's peer sent before it closed is still read; a serial port's session is over with its host.
+  // Data that a socket's peer sent before it closed is still read; a serial port's session ends with its host.
   else if (revents & (POLLHUP | POLLERR | POLLNVAL)) c->gone = true;
   if (c->is_serial && revents & POLLHUP) c->gone = true;
-  // Whoever is gone for good waits for no more answers to what stands unread.
+  // A host that has left for good does not wait for replies to unread requests.
   if (revents & POLLRDHUP && buffer_room(&c->in) == 0) c->gone = true;
   return !c->gone;
 }
@@ -114,7 +114,7 @@ bool channel_write(struct channel *c, const void *bytes, size_t n) {
   return !c->gone;
 }
 
-// No type of a frame is 0xff, and no reply begins with it; so many bytes fill up any frame that was begun.
+// No frame type is 0xff, and no reply begins with it; this many bytes complete any frame that was begun.
 void channel_break_off(struct channel *c) {
   static uint8_t nonsense[FRAME_HEADER_BYTES + FRAME_MAX_PAYLOAD_BYTES + 2];
   memset(nonsense, 0xff, sizeof nonsense);
@@ -122,9 +122,9 @@ void channel_break_off(struct channel *c) {
   if (channel_write(c, nonsense, sizeof nonsense)) channel_flush(c);
 }
 
-// poll() on a port without a host returns at once for ever, so the wait is for the signal that virtio_console sends when
-// the host's side changes (drivers/char/virtio_console.c, send_sigio_to_port); the limit only guards against a lost one.
-// What the old host left unread is not discarded here: by now a new host's BANGER-SYNC may stand behind it.
+// poll() on a port without a host returns at once, so this waits for the signal that virtio_console sends when the host's side changes
+// (drivers/char/virtio_console.c, send_sigio_to_port). The limit only guards against a lost signal.
+// Unread data of the old host is not discarded here: a new host's BANGER-SYNC may already follow it.
 bool channel_await_host(struct channel *c) {
   buffer_clear(&c->out);
   if (!c->is_serial) return false;

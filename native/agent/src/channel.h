@@ -10,8 +10,8 @@ struct channel {
   int fd;          // O_NONBLOCK
   bool is_serial;  // after a hang-up the same descriptor serves the next host
   bool resyncs;    // after a protocol error wait for BANGER-SYNC instead of closing
-  bool scanning;   // everything before the next BANGER-SYNC is thrown away
-  bool ends;       // the reply that is being written is the last before that
+  bool scanning;   // everything before the next BANGER-SYNC is discarded
+  bool ends;       // the present reply is the last one before that
   bool gone;       // the host hung up; everything fails until channel_await_host
   int slot;        // index into agent_shared->session_open
   struct buffer in, out;
@@ -20,9 +20,9 @@ struct channel {
 void channel_open(struct channel *c, int fd, bool is_serial, bool resyncs, int slot);
 /** Frees the buffers and closes the descriptor. */
 void channel_close(struct channel *c);
-/** Reads what is there. False: the host is gone. */
+/** Reads available data. False: the host is gone. */
 bool channel_fill(struct channel *c);
-/** Writes what the host takes now. False: the host is gone. */
+/** Writes what the host accepts now. False: the host is gone. */
 bool channel_drain(struct channel *c);
 /** Waits until at least one more byte has been read. False: the host is gone, or the in buffer is full. */
 bool channel_read_more(struct channel *c);
@@ -30,13 +30,13 @@ bool channel_read_more(struct channel *c);
 bool channel_flush(struct channel *c);
 /** Appends, waiting for the host whenever the out buffer is full. False: the host is gone. */
 bool channel_write(struct channel *c, const void *bytes, size_t n);
-/** Makes the host give up what stands half done in the stream, whatever it is, and waits for the next BANGER-SYNC. */
+/** Makes the host give up any incomplete frame or reply, and waits for the next BANGER-SYNC. */
 void channel_break_off(struct channel *c);
-/** poll() events that are of interest now: always hang-up, input only if `wants_input`. */
+/** The poll() events of interest: always hang-up, input only if `wants_input`. */
 short channel_events(const struct channel *c, bool wants_input);
-/** Handles what poll() reported. False: the host is gone. */
+/** Handles the result of poll(). False: the host is gone. */
 bool channel_handle(struct channel *c, short revents);
-/** On a serial port, waits for the next host after one has left, and leaves the channel scanning. False: close. */
+/** On a serial port, waits for the next host after one has left, and leaves the channel scanning. False: close the channel. */
 bool channel_await_host(struct channel *c);
 
 #endif

@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 struct descriptors {
-  int child_in, child_out, child_err;     // what becomes 0, 1, 2
+  int child_in, child_out, child_err;     // become 0, 1, 2
   int parent_in, parent_out, parent_err;  // the agent's ends
 };
 
@@ -84,7 +84,7 @@ static const char *path_of(char **environment) {
   return "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 }
 
-// A script without "#!" is given to the shell, as every shell does.
+// Like every shell, runs a script without "#!" with the shell.
 static void execute(const char *file, const struct child_plan *plan) {
   execve(file, plan->argv, plan->environment);
   if (errno != ENOEXEC) return;
@@ -205,12 +205,12 @@ static bool reaped_within(pid_t pid, int signal_fd, int limit_ms, int *status) {
 
 int child_end(pid_t pid, int signal_fd, int grace_ms) {
   int status = 255;
-  if (kill(-pid, SIGHUP) != 0) kill(pid, SIGHUP);  // it may not have become a leader yet
+  if (kill(-pid, SIGHUP) != 0) kill(pid, SIGHUP);  // it may not have become a group leader yet
   kill(-pid, SIGCONT);
   if (reaped_within(pid, signal_fd, grace_ms, &status)) return status;
   kill(-pid, SIGKILL);
   kill(pid, SIGKILL);
-  // A child in an uninterruptible sleep must not hold the channel.
+  // A child in an uninterruptible sleep must not block the channel.
   if (!reaped_within(pid, signal_fd, 2000, &status)) status = 128 + SIGKILL;
   return status;
 }

@@ -4,28 +4,28 @@
 #include "session.h"
 
 struct child_plan {
-  char **argv;         // argv[0] is looked up in the PATH of `environment` when it has no slash
+  char **argv;         // if argv[0] has no slash, it is looked up in the PATH of `environment`
   char **environment;
   const char *directory;
-  const char *user;       // NULL: stay as we are
+  const char *user;       // NULL: keep the present user
   unsigned uid, gid;
   bool is_tty, has_stderr;
   unsigned short rows, columns;
 };
 
-/** Starts the child and puts its descriptors into the session. False with errno when there are no resources for it. */
+/** Starts the child and puts its descriptors into the session. False with errno if there are no resources for it. */
 bool child_start(struct session *s, const struct child_plan *plan);
-/** Becomes the program, looked up as `argv` says; returns why it could not, an errno. */
+/** Becomes the program, looked up by `argv`; returns an errno if it cannot. */
 int child_execute(const struct child_plan *plan);
 /** A signalfd for SIGCHLD, which workers keep blocked. */
 int child_signal_fd(void);
-/** True when the child has ended; status is 128+n after signal n. */
+/** True once the child has ended; status is 128+n after signal n. */
 bool child_reaped(pid_t pid, int *status);
 /** SIGHUP to the group, SIGKILL after the grace; returns the status. */
 int child_end(pid_t pid, int signal_fd, int grace_ms);
-/** What a child that could not execute said; "" when it did execute. */
+/** The error message of a child that could not execute; "" if it did execute. */
 void child_fault(int fault_fd, char *reason, size_t capacity);
-/** Undoes, in a forked child, what the agent set for itself: signals, niceness, OOM score. */
+/** Undoes in a forked child the agent's own settings: signals, niceness, OOM score. */
 void child_become_ordinary(void);
 
 #endif

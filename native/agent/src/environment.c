@@ -4,7 +4,7 @@
 
 #define FIRST_CAPACITY 64
 
-// FNV-1a (Fowler, Noll, Vo): names are short, and only root's own host chooses them.
+// FNV-1a (Fowler, Noll, Vo): names are short, and they come from the trusted host.
 static size_t hash(const char *name, size_t length) {
   uint32_t value = 2166136261u;
   for (size_t i = 0; i < length; i++) value = (value ^ (uint8_t)name[i]) * 16777619u;
@@ -13,7 +13,7 @@ static size_t hash(const char *name, size_t length) {
 
 static size_t name_length_of(const char *entry) { return strcspn(entry, "="); }
 
-// The slot of this name: where its number stands, or where it would.
+// The slot of this name: where its number is, or would be.
 static uint32_t *find(const struct environment *e, const char *name, size_t length) {
   size_t mask = e->capacity * 2 - 1;
   for (size_t i = hash(name, length) & mask;; i = (i + 1) & mask) {

@@ -1,4 +1,4 @@
-// The environment of a command: a list of "NAME=value" in which each name stands once.
+// The environment of a command: a list of "NAME=value" with each name once.
 #ifndef BANGER_ENVIRONMENT_H
 #define BANGER_ENVIRONMENT_H
 #include <stdbool.h>
@@ -7,9 +7,9 @@
 
 /** All zero is an empty one. */
 struct environment {
-  char **entries;  // NULL-terminated once something was set, each owned by the list
+  char **entries;  // NULL-terminated after the first entry; the list owns each string
   size_t count, capacity;
-  uint32_t *slots;  // hash table of entry numbers + 1, twice the capacity long: a request may bring a hundred thousand names
+  uint32_t *slots;  // hash table of entry numbers + 1, twice the capacity: a request may have a hundred thousand names
 };
 
 /** Sets or replaces. False: not a name, or no memory. */

@@ -24,7 +24,7 @@ static void login_environment(struct environment *e, const struct passwd *user, 
   login_variables(e);
 }
 
-/** A terminal that the guest knows nothing of would make its programs refuse to start. */
+/** The guest's programs refuse to start on a terminal that their terminfo does not know. */
 static void settle_terminal(struct environment *e, const struct passwd *user) {
   for (size_t i = 0; i < e->count; i++) {
     if (strncmp(e->entries[i], "TERMINFO", 8) == 0) return;
@@ -44,7 +44,7 @@ static bool add_requested(struct environment *e, const struct json_node *object)
   return true;
 }
 
-// NULL when it is no list of words, or there is no memory; the words stay the document's.
+// NULL if it is not a list of words, or there is no memory; the document owns the words.
 static char **read_arguments(const struct json_node *array) {
   size_t n = 0;
   if (!array || array->type != JSON_ARRAY || !array->child) return NULL;
@@ -71,7 +71,7 @@ static unsigned short optional_size(const struct json_node *root, const char *ke
   return (unsigned short)value;
 }
 
-// musl's getpwnam reads /etc/passwd; an image without one still has root.
+// musl's getpwnam reads /etc/passwd; an image without that file still has root.
 static struct passwd *find_user(const char *name) {
   static struct passwd root = {.pw_name = "root", .pw_dir = "/root", .pw_shell = "/bin/sh"};
   struct passwd *found = getpwnam(name);
@@ -102,7 +102,7 @@ static void run(struct channel *c, const struct json_node *root) {
     plan.user = getuid() == 0 && (user->pw_uid || user->pw_gid) ? user->pw_name : NULL;
     plan.uid = user->pw_uid;
     plan.gid = user->pw_gid;
-    // A home that does not exist is no reason to refuse; a directory that was asked for is.
+    // A missing home is no error; a missing directory from the request is.
     plan.directory = directory ? directory : access(user->pw_dir, X_OK) == 0 ? user->pw_dir : "/";
     struct session session;
     session_init(&session, c);

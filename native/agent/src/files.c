@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-// Files of /proc and /sys say they are empty.
+// Files of /proc and /sys report a size of 0.
 #define UNSIZED_MAX_BYTES (256 * 1024)
 
 static bool read_path(struct channel *c, const struct request *request, char *path) {
@@ -47,7 +47,7 @@ static void send_sized(struct channel *c, int fd, const struct stat *st) {
   while (left > 0) {
     ssize_t n = read(fd, piece, left < (long long)sizeof piece ? (size_t)left : sizeof piece);
     if (n <= 0) {
-      // The file became shorter: the promised length cannot be kept, so the host must notice.
+      // The file became shorter, so the announced length is wrong, and the host must notice.
       if (c->resyncs) c->scanning = true;
       else c->gone = true;
       break;
@@ -90,7 +90,7 @@ void handle_stat(struct channel *c, struct request *request) {
   buffer_free(&body);
 }
 
-// Takes the whole body, even after an error, so that the next request begins where it should. Returns an errno.
+// Reads the whole body, even after an error, so that the next request begins at the right place. Returns an errno.
 static int receive_body(struct channel *c, uint64_t left, int fd) {
   int error = 0;
   while (left > 0) {
@@ -117,26 +117,26 @@ static bool read_mode(const struct request *request, unsigned *mode) {
   return *mode <= 07777;
 }
 
-// The file that a path means: where its links lead. A new one is itself. Returns an errno.
+// The file of a path after all links. A new file is itself. Returns an errno.
 static int resolve_target(const char *path, char *resolved, struct stat *before, bool *exists) {
   *exists = stat(path, before) == 0;
   if (*exists && !S_ISREG(before->st_mode)) return S_ISDIR(before->st_mode) ? EISDIR : EINVAL;
   if (*exists) return realpath(path, resolved) ? 0 : errno;
-  // A link to nothing would be replaced by a file, and the person's link would be gone.
+  // A dangling link would be replaced by a file, and the user would lose the link.
   struct stat link;
   if (lstat(path, &link) == 0) return ENOENT;
   snprintf(resolved, PATH_MAX, "%s", path);
   return 0;
 }
 
-// Opens the file beside the target that becomes it. Its owner stays who it was. Returns an errno.
+// Opens the file beside the target that will replace it, with the target's owner. Returns an errno.
 static int open_partial(const char *path, char *resolved, char *partial, size_t capacity, int *fd) {
   struct stat before;
   bool exists;
   int error = resolve_target(path, resolved, &before, &exists);
   if (error) return error;
   snprintf(partial, capacity, "%s.banger-partial", resolved);
-  // A leftover is removed first: opening it could follow somebody's symlink or wait for a FIFO's reader.
+  // First removes a leftover: opening it could follow another program's symlink, or wait for a FIFO's reader.
   unlink(partial);
   *fd = open(partial, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (*fd < 0) return errno;

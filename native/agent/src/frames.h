@@ -7,25 +7,25 @@
 enum frame_type { FRAME_TYPES };
 
 enum frame_result {
-  FRAME_NEED_MORE,  // nothing complete yet, or no room for DATA
+  FRAME_NEED_MORE,  // no complete frame yet, or no room for DATA
   FRAME_READY,
-  FRAME_BAD,  // nothing consumed: a SYNC line may be hidden in it
+  FRAME_BAD,  // nothing consumed: it may contain a SYNC line
 };
 
-/** What arrives from the host. A DATA frame may be handed out in several pieces, so it needs no buffer of its size. */
+/** A frame from the host. A DATA frame may come in several pieces, so it needs no buffer of its size. */
 struct frame_reader {
   size_t data_left;  // bytes
 };
 
 struct frame {
   enum frame_type type;
-  const uint8_t *payload;  // valid until the buffer is touched again
+  const uint8_t *payload;  // valid until the buffer changes
   size_t length;
 };
 
-/** Takes the next frame, or the next piece of at most `data_room` bytes of a DATA frame, out of `in`. */
+/** Takes the next frame out of `in`, or the next piece of a DATA frame, at most `data_room` bytes. */
 enum frame_result frame_next(struct frame_reader *reader, struct buffer *in, size_t data_room, struct frame *frame);
-/** Appends a frame; false when it does not fit. */
+/** Appends a frame; false if it does not fit. */
 bool frame_put(struct buffer *out, enum frame_type type, const void *payload, size_t length);
 void frame_write_header(uint8_t *header, enum frame_type type, size_t length);
 

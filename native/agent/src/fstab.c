@@ -17,13 +17,13 @@ static bool begins_with_any(const char *text, const char *const *beginnings) {
   return false;
 }
 
-/** Devices that the kernel makes by itself; those of LVM and RAID come later. */
+/** Devices that the kernel makes by itself; LVM and RAID devices appear later. */
 static bool is_plain_device(const char *name) {
   static const char *const later[] = {"/dev/dm-", "/dev/md", "/dev/loop", "/dev/nbd", "/dev/zram", "/dev/fuse", NULL};
   return strncmp(name, "/dev/", 5) == 0 && !strchr(name + 5, '/') && !begins_with_any(name, later);
 }
 
-/** What udev or systemd finds by what a file system or a partition says of itself (fstab(5)): the word behind `kind`, or NULL. */
+/** The word behind `kind` if udev or systemd finds the device by a property of its file system or partition (fstab(5)), or NULL. */
 static const char *tag_of(const char *name, bool *is_uuid) {
   static const struct {
     const char *beginning;
@@ -48,7 +48,7 @@ static bool has_tag(const struct ext4_notes *notes, const char *tag, bool is_uui
   return length == strlen(notes->label) && strncmp(tag, notes->label, length) == 0;
 }
 
-/** Whether every disk is known, and none has it. */
+/** Whether every disk is readable, and none matches. */
 static bool is_on_no_disk(const char *disks, const char *devices, const char *tag, bool is_uuid) {
   static const char *const others[] = {".", "loop", "ram", "zram", "nbd", "fd", "sr", NULL};
   char path[PATH_MAX];
@@ -73,7 +73,7 @@ void fstab_examine(const char *path, const char *disks, const char *devices, str
     bool is_uuid = false, is_missing;
     const char *name = entry.mnt_fsname, *tag = tag_of(name, &is_uuid);
     if (strcmp(entry.mnt_dir, "/") == 0 || hasmntopt(&entry, "nofail") || hasmntopt(&entry, "noauto")) continue;
-    // A label may be written with escapes, which only udev reads.
+    // A label may contain escapes, which only udev decodes.
     if (tag) is_missing = !strchr(tag, '\\') && is_on_no_disk(disks, devices, tag, is_uuid);
     else is_missing = is_plain_device(name) && access(name, F_OK) != 0;
     snprintf(what, sizeof what, "%.60s in %.60s", name, path);

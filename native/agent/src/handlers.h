@@ -21,7 +21,7 @@ void handle_poweroff(struct channel *c, struct request *request);
 void handle_get_time(struct channel *c, struct request *request);
 void handle_time(struct channel *c, struct request *request);
 
-/** Sets the wall clock when it is off by more than 20 ms. False with errno. */
+/** Sets the wall clock if it is off by more than 20 ms. False with errno. */
 bool set_clock(int64_t unix_ms);
 
 #endif

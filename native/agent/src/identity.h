@@ -1,17 +1,17 @@
-// Files that tell a guest who it is.
+// Files with the guest's identity.
 #ifndef BANGER_IDENTITY_H
 #define BANGER_IDENTITY_H
 #include "buffer.h"
 #include <sys/stat.h>
 #include <sys/types.h>
 
-/** Replaces `path` (also a symlink) by a file of this content, atomically. 0 or an errno. */
+/** Replaces `path` (also a symlink) atomically by a file with this content. Returns 0 or an errno. */
 int write_file(const char *path, mode_t mode, const void *content, size_t length);
-/** The same, and owner and group are those of `owner`, unless it is NULL. */
+/** The same with the owner and group of `owner`, unless it is NULL. */
 int write_file_as(const char *path, mode_t mode, const struct stat *owner, const void *content, size_t length);
 /**
- * Appends `old` with banger's marked block replaced by `lines` to `out`; everything outside the block stays as it is.
- * An unfinished block ends at the next blank line or at the end of the file, whichever comes first.
+ * Appends `old` to `out`, with banger's marked block replaced by `lines`; everything outside the block stays as it is. An unfinished block
+ * ends at the next blank line or at the end of the file, whichever comes first.
  */
 void marked_block_replace(struct buffer *out, const char *old, size_t old_length, const char *lines, size_t lines_length);
 /** Decodes strict base64 with padding. Returns the length, or -1. */

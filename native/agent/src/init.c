@@ -43,7 +43,7 @@ static void say(const char *format, ...) {
   va_end(arguments);
 }
 
-/** Of a disk, in words: the C library has none for damage. */
+/** The reason for people; the C library has no message for damaged disks. */
 static const char *mount_error(int error) {
   switch (error) {
     case EINVAL: return "there is no ext4 file system";
@@ -53,7 +53,7 @@ static const char *mount_error(int error) {
   }
 }
 
-// Ends the machine: a VMM that goes away can be reported, one that hangs cannot.
+// Ends the machine: a VMM that ends can be reported, one that hangs cannot.
 static void __attribute__((noreturn)) fail_with(const char *what, const char *why) {
   say("%s: %s", what, why);
   sleep_ms(2000);
@@ -73,7 +73,7 @@ static void mount_basics(void) {
   mount_or_fail("proc", "/proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
   mount_or_fail("sysfs", "/sys", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
   mount_or_fail("devtmpfs", "/dev", MS_NOSUID, "mode=755");
-  // Terminals must work for the agent before, or without, an init that mounts this (options as systemd's own).
+  // The agent needs terminals before, or without, an init that mounts this (options as in systemd).
   mkdir("/dev/pts", 0755);
   mount("devpts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "mode=620,gid=5,ptmxmode=666");
   mkdir("/dev/shm", 0755);
@@ -93,7 +93,7 @@ static void load_modules(void) {
     if (!name[0] || name[0] == '#') continue;
     snprintf(path, sizeof path, "/modules/%s", name);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    // A module that cannot be loaded may not be needed here; a missing root device is reported later.
+    // A module that does not load may not be needed here; a missing root device is reported later.
     if (fd < 0 || (syscall(SYS_finit_module, fd, "", 0) != 0 && errno != EEXIST))
       say("module %s: %s", name, strerror(errno));
     if (fd >= 0) close(fd);
@@ -113,7 +113,7 @@ static void read_options(struct boot_options *o) {
   o->is_rescue = strcmp(word, "1") == 0;
 }
 
-/** Told to the host by the agent, which is another program. */
+/** Told to the host by the agent, which is another process. */
 static void leave_trouble(const char *what, int error, const char *held) {
   if (!error) return;
   say("%s: %s", what, strerror(error));
@@ -125,7 +125,7 @@ static void leave_trouble(const char *what, int error, const char *held) {
 }
 
 static struct mounted mount_root_disk(const struct boot_options *o) {
-  // That of a rescue is the image's, which is nobody's to write.
+  // A rescue's root belongs to the image, which must not be written.
   if (o->is_rescue && mount(o->root, NEW_ROOT, "ext4", MS_RDONLY, "") == 0) return (struct mounted){.is_mounted = true};
   struct mounted root = {.error = errno};
   if (!o->is_rescue) root = mount_ext4(o->root, NEW_ROOT);
@@ -133,7 +133,7 @@ static struct mounted mount_root_disk(const struct boot_options *o) {
   return root;
 }
 
-/** A container image finds there what it brings; an init makes its own. */
+/** A container image expects the content of its own /run; an init makes its own. */
 static void mount_run(const struct boot_options *o) {
   bool is_kept = strcmp(o->init, "none") == 0 && !o->is_rescue;
   int error = 0, disk = is_kept ? open(NEW_ROOT "/run", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
@@ -198,7 +198,7 @@ static bool wait_for_agent(int fd, char word, int limit_ms) {
   return true;
 }
 
-// Frees the memory of the initramfs. Never leaves its own file system.
+// Frees the memory of the initramfs. Stays within one file system.
 static void empty_directory(int directory_fd, dev_t device) {
   DIR *directory = fdopendir(directory_fd);
   if (!directory) return;
@@ -224,7 +224,7 @@ static void switch_root(void) {
   if (chroot(".") != 0 || chdir("/") != 0) fail("entering the root");
 }
 
-/** Returns when none of them can be executed. */
+/** Returns if none of them can be executed. */
 static void try_inits(const struct boot_options *o, char **argv) {
   static char *const environment[] = {"HOME=/", "TERM=linux", "PATH=/sbin:/usr/sbin:/bin:/usr/bin", NULL};
   const char *const candidates[] = INIT_CANDIDATES(o->init);
@@ -247,14 +247,14 @@ void init_main(int argc, char **argv) {
     say("the program for the end of the machine: %s", strerror(errno));
   signal(SIGPIPE, SIG_IGN);
   int agent_fd = start_agent(&options, self);
-  // The agent must have entered the new root before the old one is emptied. A guest without an agent is of no use.
+  // The agent must have entered the new root before the old one is emptied. A guest without an agent is useless.
   if (!wait_for_agent(agent_fd, 'E', AGENT_START_MS)) fail("the agent did not start");
   if (options.waits && !wait_for_agent(agent_fd, 'P', PERSONALIZE_WAIT_MS)) say("the host sent no personalize; going on");
   switch_root();
   signal(SIGPIPE, SIG_DFL);
   if (strcmp(options.init, "none") != 0) {
     try_inits(&options, argv);
-    // A machine whose agent runs can be mended.
+    // A machine with a running agent can be repaired.
     say("no init can be executed; the agent goes on without one");
     mkdir(KEEP_DIRECTORY, 0755);
     int marker = open(NO_INIT_PATH, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);

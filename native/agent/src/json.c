@@ -69,7 +69,7 @@ static char *put_utf8(char *out, unsigned c) {
   return out;
 }
 
-// An escape is never shorter than what it stands for, so decoding in place never overtakes reading.
+// An escape is never shorter than its decoded form, so decoding in place never overtakes reading.
 static char *read_escape(struct parser *p, char *out) {
   static const char names[] = "\"\\/bfnrt", values[] = "\"\\/\b\f\n\r\t";
   if (p->at >= p->end) return NULL;

@@ -26,20 +26,20 @@ struct json_document {
 
 /**
  * Parses text[0..length) in place (strings are decoded inside it; text[length] must be writable).
- * Refuses: anything but one value, depth > 8, more than LIMIT_JSON_VALUES values, NUL in strings, bad UTF-8.
- * Returns false when refused. The document must be freed either way.
+ * Refuses anything but one value, depth > 8, more than LIMIT_JSON_VALUES values, NUL in strings, bad UTF-8.
+ * Returns false if it refuses the text. The caller frees the document in both cases.
  */
 bool json_parse(char *text, size_t length, struct json_document *document);
 void json_free(struct json_document *document);
-/** The member `key` of an object, NULL when absent. */
+/** The member `key` of an object, NULL if it is missing. */
 struct json_node *json_member(const struct json_node *object, const char *key);
-/** True when each member's key is one of the NULL-terminated `allowed` and none appears twice. */
+/** True if each member's key is one of the NULL-terminated `allowed` and none appears twice. */
 bool json_only_members(const struct json_node *object, const char *const *allowed);
-/** True when `node` is a whole number within [minimum, maximum]; stores it. */
+/** True if `node` is a whole number within [minimum, maximum]; stores it. */
 bool json_whole(const struct json_node *node, int64_t minimum, int64_t maximum, int64_t *value);
 /** Appends `text` as a JSON string of at most `limit_bytes` content bytes; invalid UTF-8 becomes U+FFFD. */
 void json_put_string(struct buffer *b, const char *text, size_t length, size_t limit_bytes);
-/** Length of the valid UTF-8 sequence at s (1..4), 0 when there is none. */
+/** Length of the valid UTF-8 sequence at s (1..4), 0 if there is none. */
 size_t utf8_sequence(const uint8_t *s, size_t available);
 
 #endif

@@ -23,7 +23,7 @@ int make_directories(const char *path, mode_t mode) {
   }
   if (mkdir(partial, mode) == 0) return 0;
   int error = errno;
-  // A link to a directory is one; a link to nothing, or a file, is not.
+  // A link to a directory counts; a dangling link or a file does not.
   if (stat(partial, &s) == 0) return S_ISDIR(s.st_mode) ? 0 : ENOTDIR;
   return error == EEXIST ? errno : error;
 }
@@ -39,7 +39,7 @@ static bool has_content(int fd, const uint8_t *content, size_t length) {
   return true;
 }
 
-/** Whether the path, through links, is a regular file of this content. `s` is what it is. */
+/** Whether the path, through links, is a regular file with this content. `s` gets its state. */
 static bool is_as_wanted(const char *path, const void *content, size_t length, struct stat *s) {
   int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
   bool is_same = fd >= 0 && fstat(fd, s) == 0 && S_ISREG(s->st_mode) && s->st_size == (off_t)length &&
@@ -48,7 +48,7 @@ static bool is_as_wanted(const char *path, const void *content, size_t length, s
   return is_same;
 }
 
-/** Where a link leads by its text alone, as what it leads to may not be there yet. */
+/** The target of a link by its text alone, because it may not exist yet. */
 static void lexical_target(const char *path, const char *link, char *target) {
   char joined[2 * PATH_MAX], *rest = joined, *word;
   const char *slash = strrchr(path, '/');
@@ -72,8 +72,8 @@ static void lexical_target(const char *path, const char *link, char *target) {
 static bool is_below(const char *path, const char *directory) { return strncmp(path, directory, strlen(directory)) == 0; }
 
 /**
- * A link into /run belongs to a service that writes what it leads to, such as systemd-resolved's stub. Nobody tells that service what
- * we were told, so the link gives way to a file.
+ * A link into /run belongs to a service that writes its target, such as systemd-resolved's stub. That service does not know the host's
+ * settings, so a file replaces the link.
  */
 static bool is_of_service(const char *path) {
   char link[PATH_MAX], target[PATH_MAX];
@@ -93,7 +93,7 @@ static int write_all(int fd, const uint8_t *content, size_t length) {
   return 0;
 }
 
-/** A link to a file that is not there yet: it is made where the link says. */
+/** A link to a file that does not exist yet: makes the file at the link's target. */
 static int make_through_link(const char *path, mode_t mode, const void *content, size_t length) {
   char target[PATH_MAX];
   int fd = open(path, O_WRONLY | O_CREAT | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600);
@@ -105,7 +105,7 @@ static int make_through_link(const char *path, mode_t mode, const void *content,
   return error;
 }
 
-/** An empty one, such as Docker leaves where it mounted a file, gives way: nobody loses anything. */
+/** Replaces an empty directory, such as Docker leaves where it mounted a file: no data is lost. */
 static int write_in_place_of_directory(const char *path, mode_t mode, const void *content, size_t length) {
   char new[PATH_MAX];
   if (snprintf(new, sizeof new, "%s.banger-new", path) >= (int)sizeof new) return ENAMETOOLONG;
@@ -139,7 +139,7 @@ int keep_in_memory(const char *name, mode_t mode, const void *content, size_t le
   return write_file(path, mode, content, length);
 }
 
-/** Mounts over what stands at the path itself, also a link. A file without a block has room where nothing else has. */
+/** Mounts over the path itself, even if it is a link. On a full disk, there is still room for a file without a block. */
 static bool mount_over(const char *file, const char *path) {
   char place[64];
   int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
@@ -167,7 +167,7 @@ struct kept keep_file(const char *path, mode_t mode, const void *content, size_t
   return kept;
 }
 
-/** Appends a regular file, or nothing when there is none. 0 or an errno. */
+/** Appends a regular file, or nothing if there is none. Returns 0 or an errno. */
 static int read_regular(const char *path, struct buffer *content) {
   struct stat s;
   int error = 0, fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);

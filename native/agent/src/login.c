@@ -32,7 +32,7 @@ static bool read_whole(const char *path, struct buffer *content, struct stat *s)
   return ok;
 }
 
-/** `LANG=` of a file of assignments, with or without quotes. */
+/** Reads `LANG=` of a file of assignments, with or without quotes. */
 static bool locale_in(const char *path, char *locale, size_t capacity) {
   FILE *file = fopen(path, "re");
   char line[512];
@@ -55,7 +55,7 @@ static bool locale_in(const char *path, char *locale, size_t capacity) {
 
 static void find_locale(char *locale, size_t capacity) {
   static const char *const files[] = {"/etc/default/locale", "/etc/locale.conf", "/etc/environment", NULL};
-  // glibc's own, and musl, which knows no other.
+  // The locales of glibc, and of musl, which has no others.
   static const char *const utf8[] = {"/usr/lib/locale/C.utf8", "/usr/lib/locale/C.UTF-8", "/lib/ld-musl-x86_64.so.1",
                                      "/lib/ld-musl-aarch64.so.1", NULL};
   for (const char *const *file = files; *file; file++)
@@ -65,7 +65,7 @@ static void find_locale(char *locale, size_t capacity) {
     if (access(*path, F_OK) == 0) snprintf(locale, capacity, "C.UTF-8");
 }
 
-// The syntax pam_env reads: NAME=value, optional `export`, optional quotes, # comments.
+// The syntax of pam_env: NAME=value, optional `export`, optional quotes, # comments.
 static void read_etc_environment(struct environment *e) {
   FILE *file = fopen("/etc/environment", "re");
   char line[4096];
@@ -100,7 +100,7 @@ static bool may_log_in(const char *user) {
   return p && login_shell_obstacle(p->pw_shell[0] ? p->pw_shell : "/bin/sh") == 0;
 }
 
-/** The lock of everything that changes users (lckpwdf(3), of which musl's does nothing). */
+/** The lock of all programs that change users (lckpwdf(3), which does nothing in musl). */
 static int lock_users(void) {
   struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
   int fd = open("/etc/.pwd.lock", O_WRONLY | O_CREAT | O_NONBLOCK | O_CLOEXEC, 0600);
@@ -131,14 +131,14 @@ static void unlock_users(void) {
   close(lock);
 }
 
-/** Only root reads it: the image's own may say who may do what. */
+/** Only root may read it: the image's own configuration may say who has which rights. */
 static bool write_config(const char *path, const char *image_config) {
   struct buffer before, after;
   struct stat s;
   struct environment variables = {0};
   buffer_init(&before, MAX_BYTES);
   buffer_init(&after, 2 * MAX_BYTES);
-  // Without one, or with one that cannot be read, people must still get in to mend it.
+  // If it is missing or unreadable, users must still be able to log in to repair it.
   if (!image_config || !read_whole(image_config, &before, &s)) buffer_clear(&before);
   login_variables(&variables);
   login_sshd_config(&after, (char *)buffer_bytes(&before), buffer_length(&before), variables.entries, variables.count);

@@ -1,4 +1,4 @@
-// The parts of login.h that only turn text into text.
+// The parts of login.h that only transform text.
 #include "login.h"
 #include <errno.h>
 #include <string.h>
@@ -24,7 +24,7 @@ static size_t word_length(const char *at, const char *end, const char *stops) {
 
 static bool is_word(const char *at, size_t n, const char *word) { return strlen(word) == n && strncasecmp(at, word, n) == 0; }
 
-/** Whether the words of a SetEnv name it; `n` counts its "=". */
+/** Whether the words of a SetEnv contain the name; `n` includes its "=". */
 static bool has_variable(const char *at, const char *end, const char *variable, size_t n) {
   for (const char *found = at; (found = memmem(found, (size_t)(end - found), variable, n)) != NULL; found++)
     if (found == at || strchr(BLANKS "\"", found[-1])) return true;
@@ -33,7 +33,7 @@ static bool has_variable(const char *at, const char *end, const char *variable, 
 
 static bool contains(const char *at, const char *end, const char *text) { return memmem(at, (size_t)(end - at), text, strlen(text)); }
 
-/** Whether sshd is to set it: what it can hold in quotes, and not what it knows of the user itself. */
+/** Whether sshd should set it: sshd can quote the value, and does not set the variable itself. */
 static bool is_for_sessions(const char *variable, size_t name_length) {
   static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-";
   static const char *const own[] = {"HOME", "USER", "LOGNAME", "SHELL", "TERM", NULL};
@@ -45,7 +45,7 @@ static bool is_for_sessions(const char *variable, size_t name_length) {
   return true;
 }
 
-/** Puts the variables that a SetEnv with the words from `at` on does not name behind `keyword`. Returns whether there are any. */
+/** Appends to `keyword` the variables that a SetEnv with the words from `at` on does not set. Returns whether there are any. */
 static bool put_variables(struct sshd_lines *s, const char *keyword, const char *at, const char *end) {
   bool is_any = false;
   for (size_t i = 0; i < s->variable_count; i++) {
@@ -59,7 +59,9 @@ static bool put_variables(struct sshd_lines *s, const char *keyword, const char 
   return is_any;
 }
 
-/** What nobody has said before: the first value of a setting counts, and in a Match block it would count for some. */
+/**
+ * Settings that the image does not have: the first value of a setting counts, and inside a Match block it would only count for some users.
+ */
 static void put_rest(struct sshd_lines *s) {
   if (s->is_done) return;
   s->is_done = true;
@@ -68,7 +70,7 @@ static void put_rest(struct sshd_lines *s) {
   if (put_variables(s, "SetEnv", "", "")) buffer_puts(s->out, "\n");
 }
 
-/** The names of AcceptEnv but those of locales. */
+/** The names of AcceptEnv except those of locales. */
 static void put_accepted(struct buffer *out, const char *at, const char *end) {
   const char *separator = "AcceptEnv ";
   while (at < end && *at != '#') {
@@ -91,7 +93,7 @@ static void put_line(struct sshd_lines *s, const char *line, const char *end) {
   size_t n = word_length(keyword, end, BLANKS "=");
   const char *value = keyword + n;
   while (value < end && strchr(BLANKS "=", *value)) value++;
-  // Ours is given on the command line; one of the disk that is broken would be complained of at every login.
+  // banger passes its own on the command line; sshd would complain at every login about a broken one on the disk.
   if (is_word(keyword, n, "HostKey")) return;
   if (is_word(keyword, n, "AcceptEnv")) {
     put_accepted(s->out, value, end);
