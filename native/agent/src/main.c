@@ -38,7 +38,7 @@ static void prefer_agent(void) {
   setpriority(PRIO_PROCESS, 0, -5);
 }
 
-/** argv: the process name, the new root, the socket to pid 1, the transport, the root device, what a power-off is. */
+/** argv: the process name, the new root, the socket to pid 1, the transport, the root device, the kind of power-off. */
 static int serve_from_initramfs(char **argv) {
   if (chroot(argv[1]) != 0 || chdir("/") != 0) return 1;
   int init_fd = atoi(argv[2]);
@@ -48,7 +48,7 @@ static int serve_from_initramfs(char **argv) {
   setsid();
   umask(022);
   prefer_agent();
-  // Pid 1 may empty the old root from now on.
+  // From now on pid 1 may empty the old root.
   if (write(init_fd, "E", 1) != 1) return 1;
   return master_main(init_fd, argv[3]);
 }

@@ -19,14 +19,14 @@
 #define PORT_SEARCH_FAST_MS 20
 #define PORT_SEARCH_SLOW_MS 500
 #define PORT_SEARCH_FAST_FOR_MS 2000
-#define PORT_SEARCH_END_MS 10000  // once one port is there the others are not long in coming
+#define PORT_SEARCH_END_MS 10000  // once one port exists, the others follow soon
 #define RESPAWN_BACK_OFF_MS 200
 
 struct worker {
   pid_t pid;              // 0: none
   char device[64];        // serial port, "" when not found yet
   int64_t not_before_ms;  // back-off after a death
-  bool was_killed;        // the last one, perhaps in the middle of a session
+  bool was_killed;        // the last worker was killed, perhaps in the middle of a session
 };
 
 struct master {
@@ -60,7 +60,7 @@ static void start_serial(struct master *m, int slot) {
   run_worker(m, slot, fd, true);
 }
 
-// Returns how many ports are known.
+// Returns the number of known ports.
 static int find_ports(struct master *m) {
   int found = 0;
   DIR *directory = opendir("/sys/class/virtio-ports");
@@ -96,7 +96,7 @@ static void accept_vsock(struct master *m) {
   if (fd < 0) return;
   int slot = AGENT_SERIAL_PORTS;
   while (slot < AGENT_SLOTS && m->workers[slot].pid) slot++;
-  // Loopback vsock would let any user of the guest give orders to root.
+  // Loopback vsock would let any user of the guest give commands to root.
   pid_t pid = slot < AGENT_SLOTS && peer.svm_cid == VMADDR_CID_HOST ? fork() : -1;
   if (pid == 0) run_worker(m, slot, fd, false);
   if (pid > 0) m->workers[slot].pid = pid;
@@ -116,7 +116,7 @@ static void reap_workers(struct master *m) {
     }
 }
 
-// Starts what is missing; returns how long the master may sleep, -1 for ever.
+// Starts missing workers; returns how long the master may sleep, -1 for ever.
 static int tend_ports(struct master *m) {
   int64_t now = monotonic_ms(), age = now - m->started_ms;
   int limit_ms = -1, found = 0;
@@ -154,7 +154,7 @@ int master_main(int init_fd, const char *transport) {
     if (p[0].revents) reap_workers(&m);
     if (p[1].revents) accept_vsock(&m);
     if (p[2].revents) {
-      // Pid 1 closes its end by executing the image's init. Workers may still hold copies of ours.
+      // Pid 1 closes its end when it executes the image's init. Workers may still hold copies of the other end.
       agent_shared->init_started = true;
       close(m.init_fd);
       m.init_fd = -1;

@@ -17,7 +17,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-// fs/ext4/ext4.h; no header of the kernel's user interface has it before 6.6.
+// fs/ext4/ext4.h; the kernel's user-space headers have it since 6.6.
 #define EXT4_RESIZE_FS _IOW('f', 16, uint64_t)
 #define DEVICE_WAIT_MS 5000
 
@@ -55,7 +55,7 @@ struct mounted mount_ext4(const char *device, const char *path) {
     const char *options, *held;
   } ways[] = {
     {0, usual, NULL},
-    // What cannot be written can often be read; without its journal, when that is what is broken.
+    // A disk that cannot be written can often be read, without its journal if the journal is broken.
     {MS_RDONLY, "", "read-only"},
     {MS_RDONLY, "noload", "read-only"},
   };
@@ -75,8 +75,8 @@ static bool is_home(int directory) {
 }
 
 /**
- * A work disk that was filled with a copy of the whole of /root has the home one level too deep. Its entries move up; what both
- * levels have stays where it is, so nothing is lost. A `root` that the user made inside a home is left alone.
+ * If the user filled a work disk with a copy of the whole of /root, the home is one level too deep. Its entries move up. Names that exist
+ * on both levels stay, so nothing is lost. A `root` that the user made inside a home is left alone.
  */
 static void flatten_home(const char *path) {
   int home = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -102,7 +102,7 @@ static void mount_one(const struct json_node *entry, struct troubles *t) {
   trouble_add(t, what, disk.error, disk.held);
   if (!disk.is_mounted) return;
   if (strcmp(path, "/root") == 0) flatten_home(path);
-  // One with errors refuses it, and is told already.
+  // A file system with errors refuses it, and is reported already.
   if (disk.error) return;
   snprintf(what, sizeof what, "the size of the disk %.50s at %.70s", device, path);
   trouble_add(t, what, grow(device, path), NULL);
@@ -113,7 +113,7 @@ void apply_mounts(const struct personalization *p, struct troubles *t) {
   for (const struct json_node *n = p->mounts ? p->mounts->child : NULL; n; n = n->next) mount_one(n, t);
   const char *device = agent_shared->root_device;
   if (!p->grows_root || !*device || ext4_read_notes(device).has_errors) return;
-  // One that is read-only is told already, and one that was put together in memory cannot grow.
+  // A read-only root is reported already, and one in memory cannot grow.
   if (statfs("/", &root) != 0 || root.f_type != EXT4_SUPER_MAGIC || (root.f_flags & ST_RDONLY)) return;
   trouble_add(t, "the size of the root file system", grow(device, "/"), NULL);
 }

@@ -3,7 +3,7 @@
 #define BANGER_MOUNTS_H
 #include "personalize.h"
 
-/** What became of a mount: `error` says what is wrong with it, and `held` how it is all the same; it may be mounted with an error. */
+/** The result of a mount: `error` says what is wrong, and `held` how the disk is mounted nevertheless; both may be set. */
 struct mounted {
   int error;
   const char *held;
@@ -11,11 +11,11 @@ struct mounted {
 };
 
 /**
- * Mounts an ext4, read-only when it cannot be otherwise. One that has noted damage is mounted, as nothing here could mend it, and that
- * is its error; it never brings the machine down.
+ * Mounts an ext4 file system, read-only if nothing else works. One with recorded damage is mounted, because nothing here could repair it,
+ * and the damage is its error; it never makes the kernel panic.
  */
 struct mounted mount_ext4(const char *device, const char *path);
-/** Mounts the disks and grows their file systems, and the root's. */
+/** Mounts the disks, and grows their file systems and the root's. */
 void apply_mounts(const struct personalization *p, struct troubles *t);
 
 #endif

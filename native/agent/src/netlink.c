@@ -12,7 +12,7 @@
 
 static void add_u32(struct netlink_request *m, unsigned short type, uint32_t value) { netlink_add(m, type, &value, sizeof value); }
 
-/** 0 or an errno. */
+/** Returns 0 or an errno. */
 static int apply(int fd, struct netlink_request *m) { return netlink_apply(fd, m) == 0 ? 0 : errno; }
 
 static int set_link(int fd, int index, bool up, int mtu) {
@@ -92,12 +92,12 @@ static int set_default_route(int fd, int index, uint32_t gateway) {
 }
 
 /**
- * A resolver of the host that knows banger's names answers with addresses of the host's loopback (127.213.0.0/16). Here they are
- * nobody's: no name of another machine leads to what listens on this one's own loopback.
+ * If the host's resolver knows banger's names, it answers with the host's loopback addresses (127.213.0.0/16). In the guest these must lead
+ * nowhere: the name of another VM must not lead to the guest's own loopback.
  */
 static int close_host_loopback(int fd) {
   struct netlink_request m;
-  // Where 127.0.0.0/8 stands, and the longer one wins.
+  // 127.0.0.0/8 is in this table, and the longer prefix has precedence.
   struct rtmsg *route = begin_route(&m, RT_TABLE_LOCAL, RTN_UNREACHABLE);
   route->rtm_dst_len = GUEST_PREFIX_LENGTH;
   add_u32(&m, RTA_DST, htonl(LOOPBACK_NETWORK));
@@ -112,11 +112,11 @@ static int configure(int fd, const struct link_plan *plan) {
   if (loopback) set_link(fd, loopback, true, 0);
   if ((error = close_host_loopback(fd))) return error;
   if ((error = list_foreign(fd, &found))) return error;
-  // After a restore the old address stands there; going down drops its routes and neighbours too.
+  // After a restore the old address is still set; taking the link down drops its routes and neighbours, too.
   if (found.count > 0 && (error = set_link(fd, index, false, 0))) return error;
   for (int i = 0; i < found.count; i++) {
     error = change_address(fd, RTM_DELADDR, 0, index, found.foreign[i].address, found.foreign[i].prefix_length);
-    // Secondary addresses leave with their primary one.
+    // Secondary addresses disappear with their primary one.
     if (error && error != EADDRNOTAVAIL) return error;
   }
   if ((error = set_link(fd, index, true, plan->mtu))) return error;

@@ -1,4 +1,4 @@
-// IPv4 set-up of one link by rtnetlink.
+// Configures IPv4 on one link by rtnetlink.
 #ifndef BANGER_NETLINK_H
 #define BANGER_NETLINK_H
 #include <stdbool.h>
@@ -10,7 +10,7 @@ struct link_plan {
   int prefix_length, mtu;
 };
 
-/** Brings a link up as planned: foreign IPv4 addresses go, default route is replaced. 0 or an errno. */
+/** Configures and brings up a link: removes other IPv4 addresses, replaces the default route. Returns 0 or an errno. */
 int netlink_configure(const struct link_plan *plan);
 
 #endif

@@ -125,7 +125,7 @@ static void personalize(struct channel *c, const struct personalization *p) {
   personalization_apply(p, &troubles);
   agent_shared->personalized = true;
   answer(c, &troubles);
-  // After the answer, so that the host's next request is not slowed down by the start of the image's init.
+  // After the reply, so that starting the image's init does not delay the host's next request.
   if (agent_shared->personalized_fd >= 0 && write(agent_shared->personalized_fd, "P", 1) < 0) errno = 0;
 }
 

@@ -1,4 +1,4 @@
-// `POST /personalize`: checked values, and putting them into effect.
+// `POST /personalize`: checks the values and applies them.
 #ifndef BANGER_PERSONALIZE_H
 #define BANGER_PERSONALIZE_H
 #include "identity.h"
@@ -6,7 +6,7 @@
 #include "netlink.h"
 #include "troubles.h"
 
-/** Members that were absent are NULL (or -1 for unix_ms) and change nothing. */
+/** Absent members are NULL (or -1 for unix_ms) and change nothing. */
 struct personalization {
   const struct json_node *hostname, *hosts, *authorized_keys, *machine_id, *mounts, *nameservers;
   const struct json_node *private_key, *public_key, *service;
@@ -17,9 +17,9 @@ struct personalization {
   int64_t unix_ms;
 };
 
-/** Checks and collects the members. Returns the name of the first that is wrong, or NULL. */
+/** Checks and collects the members. Returns the name of the first invalid one, or NULL. */
 const char *personalization_check(const struct json_node *root, struct personalization *p);
-/** Puts everything into effect in the protocol's order, each part on its own; what cannot be is added to the troubles. */
+/** Applies all members in the protocol's order, each independently; failed parts are added to the troubles. */
 void personalization_apply(const struct personalization *p, struct troubles *t);
 
 #endif

@@ -86,7 +86,7 @@ static void apply_resolver(const struct personalization *p, struct troubles *t) 
   buffer_free(&content);
 }
 
-/** What the agent's own logins read lies in memory, so that a disk that refuses it keeps nobody out. */
+/** The files of the agent's own logins are in memory, so a disk that refuses them keeps no user out. */
 static void note_login(struct troubles *t, const char *path, struct kept kept, int memory_error) {
   trouble_add(t, path, kept.error, kept.is_held || !memory_error ? "memory" : NULL);
 }
@@ -100,7 +100,7 @@ static void apply_authorized_keys(const struct personalization *p, struct troubl
   struct kept kept = {.error = make_directories("/root/.ssh", 0700)};
   if (!kept.error) kept = keep_marked_block("/root/.ssh/authorized_keys", 0600, &lines);
   note_login(t, "/root/.ssh/authorized_keys", kept, memory_error);
-  // For a sshd of the guest's own, which reads it as whoever logs in.
+  // For the guest's own sshd, which reads it as the user who logs in.
   kept = (struct kept){.error = make_directories("/etc/ssh", 0755)};
   if (!kept.error) kept = keep_file(LOGIN_KEYS_ON_DISK, 0644, buffer_bytes(&lines), buffer_length(&lines));
   note_login(t, LOGIN_KEYS_ON_DISK, kept, memory_error);
@@ -146,7 +146,7 @@ static void apply_service(const struct personalization *p, struct troubles *t) {
 
 void personalization_apply(const struct personalization *p, struct troubles *t) {
   static void (*const steps[])(const struct personalization *, struct troubles *) = {
-    // First, as growing file systems takes its time.
+    // First, because growing file systems takes time.
     apply_clock, apply_mounts, apply_seed, apply_machine_id, apply_hostname, apply_hosts, apply_resolver, apply_authorized_keys,
     apply_host_key, apply_network, apply_service,
   };

@@ -61,7 +61,7 @@ void ports_read(struct port_table *table) {
 static size_t match_inode(struct port_table *table, unsigned long inode, int pid) {
   size_t found = 0;
   for (size_t i = 0; i < table->count; i++) {
-    // The oldest process comes first in /proc and is the one that opened the socket.
+    // The oldest process comes first in /proc, and is the one that opened the socket.
     if (table->rows[i].inode != inode || table->rows[i].pid) continue;
     table->rows[i].pid = pid;
     found++;

@@ -18,13 +18,13 @@ struct port_table {
   struct port_row rows[PORTS_MAX_ROWS];
 };
 
-/** Parses one line of /proc/net/{tcp,tcp6,udp,udp6}; false when it is no listener. */
+/** Parses one line of /proc/net/{tcp,tcp6,udp,udp6}; false if it is no listener. */
 bool ports_parse_line(const char *line, bool is_udp, struct port_row *row);
 /** Reads the listeners, without their owners. */
 void ports_read(struct port_table *table);
-/** Looks the owners up. */
+/** Finds the owners. */
 void ports_find_owners(struct port_table *table);
-/** Appends the JSON of /ports; rows that would pass `limit_bytes` are left out. */
+/** Appends the JSON of /ports; omits rows beyond `limit_bytes`. */
 void ports_put_json(struct buffer *b, const struct port_table *table, size_t limit_bytes);
 
 #endif

@@ -53,7 +53,7 @@ bool power_say(int fd, const char *line, int limit_ms) {
   char answer;
   if (!wait_for(fd, POLLOUT, until_ms)) return false;
   if (send(fd, line, strlen(line), MSG_NOSIGNAL) != (ssize_t)strlen(line)) return false;
-  // Only then is it with the host, and not just in a queue that a reset would empty.
+  // Only then has the host received it; a reset would drop data in a queue.
   return wait_for(fd, POLLIN, until_ms) && read(fd, &answer, 1) >= 0;
 }
 
@@ -61,7 +61,7 @@ void power_tell_host(bool reboot_after) {
   struct sockaddr_vm host = {.svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_HOST, .svm_port = LAST_WORD_VSOCK_PORT};
   int fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0) return;
-  // A host that does not listen refuses at once, and the first write says so.
+  // If nothing listens on the host, the connection is refused at once, and the first write fails.
   if (connect(fd, (struct sockaddr *)&host, sizeof host) == 0 || errno == EINPROGRESS)
     power_say(fd, reboot_after ? "reboot\n" : "poweroff\n", SAY_LIMIT_MS);
   close(fd);
@@ -73,7 +73,7 @@ void power_end(bool reboot_after) {
   reboot(reboot_after || agent_shared->resets_to_power_off ? RB_AUTOBOOT : RB_POWER_OFF);
 }
 
-// systemd spared the agent, which still holds the image's root.
+// systemd spares the agent, which still holds the image's root.
 static void end_processes(void) {
   int64_t until_ms = monotonic_ms() + KILL_LIMIT_MS;
   kill(-1, SIGKILL);

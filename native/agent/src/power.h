@@ -1,22 +1,22 @@
-// How a machine ends. Some VMMs see only a reset: there a power-off is said to the host first, and is then a reset too.
+// Ends the machine. Some VMMs only see a reset: there the guest announces a power-off to the host, and then also resets.
 #ifndef BANGER_POWER_H
 #define BANGER_POWER_H
 #include <stdbool.h>
 
-/** Where systemd looks for the program that ends the machine for it (systemd-shutdown(8)); it is given the verb. */
+/** Where systemd looks for the program that ends the machine (systemd-shutdown(8)); its argument is the verb. */
 #define POWER_HOOK_DIRECTORY "/run/initramfs"
 #define POWER_HOOK_PROGRAM "/shutdown"
 
-/** Puts this program where systemd finds it, below `root`. False and errno when it cannot. */
+/** Puts this program below `root` where systemd finds it. False and errno if that fails. */
 bool power_install_hook(const char *self, const char *root);
-/** Runs as that program: pid 1, alone with the file systems that systemd could not let go of. Does not return. */
+/** Runs as that program: pid 1, alone with the file systems that systemd could not unmount. Does not return. */
 void power_hook_main(const char *verb) __attribute__((noreturn));
 
-/** Ends the machine at once, without asking anybody inside. Returns only when it may not. */
+/** Ends the machine at once, without asking any process. Returns only if it is not permitted. */
 void power_end(bool reboot_after);
-/** Tells the host how the machine is about to end; it need not be there. */
+/** Tells the host how the machine is about to end; the host may be absent. */
 void power_tell_host(bool reboot_after);
-/** Sends one line and waits for the answer, or the end, of the other side. False when neither came within the limit. */
+/** Sends one line and waits for the other side's answer or end. False if neither came within the limit. */
 bool power_say(int fd, const char *line, int limit_ms);
 
 #endif

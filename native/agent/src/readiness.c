@@ -12,7 +12,7 @@
 
 #define RUN "/run"
 #define SYSTEMD_RUN "/run/systemd"
-/** Beginnings of longer words are looked at as well: enough for a command line, and no more of a long script. */
+/** Only the beginnings of long words are examined: enough for a command line, and little of a long script. */
 #define LOOKED_AT_BYTES 65536
 
 static bool is_name_character(char c) {
@@ -35,7 +35,7 @@ bool readiness_asks_systemd(char *const *argv) {
   return false;
 }
 
-/** Its own name comes late, and the link that is executed says it at once. */
+/** Its process name changes late; the link of its executable changes at once. */
 static bool is_coming(void) {
   char init[PATH_MAX], target[PATH_MAX];
   if (access(NO_INIT_PATH, F_OK) == 0) return false;
@@ -53,7 +53,7 @@ void readiness_await_systemd(int limit_ms) {
   inotify_add_watch(p.fd, RUN, IN_CREATE | IN_MOVED_TO);
   for (;;) {
     inotify_add_watch(p.fd, SYSTEMD_RUN, IN_CREATE | IN_MOVED_TO);
-    // Looked at once it is watched, so that nothing comes in between.
+    // Check again after the watch is set, so that nothing is missed in between.
     if (access(SYSTEMD_SOCKET, F_OK) == 0 || (left = until - monotonic_ms()) <= 0 || poll(&p, 1, (int)left) <= 0) break;
     while (read(p.fd, events, sizeof events) > 0) continue;
   }

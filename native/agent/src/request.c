@@ -4,7 +4,7 @@
 #include <string.h>
 
 bool image_is_running(void) {
-  // The host may ask the moment `personalize` is answered; pid 1 then needs a few more milliseconds.
+  // The host may send a request right after the reply to `personalize`; pid 1 then needs a few more milliseconds.
   for (int i = 0; i < 500 && agent_shared->personalized && !agent_shared->init_started; i++) sleep_ms(10);
   return agent_shared->init_started;
 }

@@ -1,4 +1,4 @@
-// A request as its handler finds it.
+// A request as its handler gets it.
 #ifndef BANGER_REQUEST_H
 #define BANGER_REQUEST_H
 #include "channel.h"
@@ -11,9 +11,9 @@ struct request {
   struct buffer body;
 };
 
-/** True when the root file system may run programs; waits up to 5 s while pid 1 hands over after `personalize`. */
+/** True if programs of the root file system may run; waits up to 5 s while pid 1 hands over after `personalize`. */
 bool image_is_running(void);
-/** Parses the body as a JSON object with these members only; answers 400 itself when it is not. */
+/** Parses the body as a JSON object with only these members; otherwise replies 400. */
 bool request_object(struct channel *c, struct request *request, const char *const *members, struct json_document *d);
 
 #endif

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-// It goes to memory; images have a few directories there.
+// It goes to memory; images have only a few directories there.
 #define MOST_ENTRIES 1000
 #define MOST_BYTES (4 * 1024 * 1024)
 #define MOST_LEVELS 16

@@ -12,7 +12,7 @@ int runit_stage_of(const char *stat, const char *cmdline, size_t length) {
   const char *after_name = strrchr(stat, ')');
   int parent;
   if (!after_name || sscanf(after_name, ") %*c %d", &parent) != 1 || parent != 1) return 0;
-  // The script of the second stage ends by becoming the program that tends the services.
+  // The script of the second stage ends by executing the program that supervises the services.
   if (strstr(stat, " (runsvdir) ")) return 2;
   for (const char *at = cmdline; at < cmdline + length; at += strlen(at) + 1) {
     const char *name = at + strlen(STAGE_PREFIX);

@@ -2,7 +2,7 @@
 #include "handlers.h"
 #include <string.h>
 
-/** Refuses what stands in the stream, says `Connection: close`, and gives the stream up: closed, or unusable until BANGER-SYNC. */
+/** Refuses the request, says `Connection: close`, and gives up the stream: closes it, or waits for BANGER-SYNC. */
 static void protocol_error(struct channel *c, int status, const char *sentence) {
   c->ends = true;
   reply_error(c, status, sentence, 0);
@@ -11,7 +11,7 @@ static void protocol_error(struct channel *c, int status, const char *sentence) 
   else c->gone = true;
 }
 
-// Answers a SYNC line that stands anywhere in the first `length` bytes: there it can only be a new host's.
+// Answers a SYNC line anywhere in the first `length` bytes: it can only come from a new host.
 static bool answer_sync(struct channel *c, size_t length) {
   long at = sync_line_find(buffer_bytes(&c->in), length);
   if (at < 0) return false;

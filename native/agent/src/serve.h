@@ -3,7 +3,7 @@
 #define BANGER_SERVE_H
 #include "channel.h"
 
-/** Serves the channel until its host is gone for good (never on a serial port). */
+/** Serves the channel until its host has left for good (never on a serial port). */
 void serve_channel(struct channel *c);
 
 #endif

@@ -5,8 +5,8 @@
 
 #define LAST_SIGNAL 64
 
-// A record is a list of words, each with one letter before it and a zero behind: a argument, e NAME=value, u user, d directory,
-// s number of a signal.
+// A record is a list of words, each with a letter in front and a zero behind: a argument, e NAME=value, u user, d directory, s signal
+// number.
 
 static bool is_word(const struct json_node *n) { return n->type == JSON_STRING && strlen(n->string) == n->length; }
 

@@ -31,7 +31,7 @@ static void close_fd(int *fd) {
 static void end_of_input(struct session *s) {
   if (s->in_fd < 0) return;
   if (s->is_tty) {
-    // End of file on a terminal is a character; after an unfinished line it takes two.
+    // On a terminal, end of file is a character; after an unfinished line it takes two.
     const char eof[2] = {4, 4};
     buffer_append(&s->to_child, eof, s->last_input_byte == '\n' || s->last_input_byte == 0 ? 1 : 2);
     s->last_input_byte = 0;
@@ -63,7 +63,7 @@ static void take_frame(struct session *s, const struct frame *f) {
       if (s->is_tty && s->out_fd >= 0) {
         struct winsize size = {.ws_row = (unsigned short)(f->payload[0] << 8 | f->payload[1]),
                                .ws_col = (unsigned short)(f->payload[2] << 8 | f->payload[3])};
-        // Whoever does not know the size of its own terminal says 0.
+        // A client that does not know its terminal's size sends 0.
         if (size.ws_row == 0) size.ws_row = 24;
         if (size.ws_col == 0) size.ws_col = 80;
         ioctl(s->out_fd, TIOCSWINSZ, &size);
@@ -101,8 +101,8 @@ static void feed_child(struct session *s) {
   if (s->host_sent_eof && !s->is_tty) end_of_input(s);
 }
 
-// Goes on until neither end moves. Were it left with a full `in` and a `to_child` that the child has emptied meanwhile,
-// poll() would be asked for neither, and the session would stand still for ever.
+// Repeats until neither end moves. Otherwise `in` could stay full although the child has emptied `to_child` meanwhile: poll() would wait
+// for neither, and the session would hang.
 static void move_input(struct session *s) {
   size_t in, to_child;
   do {
@@ -113,7 +113,7 @@ static void move_input(struct session *s) {
   } while (in != buffer_length(&s->channel->in) || to_child != buffer_length(&s->to_child));
 }
 
-// Reads once from the child straight into a frame of the out buffer.
+// Reads once from the child, directly into a frame of the out buffer.
 static void pull(struct session *s, int *fd, enum frame_type type, size_t *owed) {
   struct buffer *out = &s->channel->out;
   size_t room = buffer_room(out);
@@ -155,7 +155,7 @@ static bool is_finished(const struct session *s) {
   bool is_drained = s->out_fd < 0 && s->err_fd < 0;
   if (s->pid == 0) return is_drained && (s->in_fd < 0 || s->host_sent_eof);
   if (!s->child_exited) return false;
-  // A daemon that the command left behind may hold the pipes for ever; what the command itself wrote is owed.
+  // A daemon that the command left behind may hold the pipes for ever; the output of the command itself must still be sent.
   return is_drained || (monotonic_ms() >= s->drain_until_ms && s->owed_out == 0 && s->owed_err == 0);
 }
 
@@ -173,7 +173,7 @@ static void wait_for_events(struct session *s, int child_fd) {
   bool is_late = s->child_exited && has_room && monotonic_ms() >= s->drain_until_ms;
   if (s->child_exited) {
     int64_t left = s->drain_until_ms - monotonic_ms();
-    // Past the limit only owed bytes are waited for, and those need the host to read.
+    // After the limit, the session only sends pending bytes, and for that the host must read.
     limit_ms = left > 0 ? (int)left : has_room ? 0 : -1;
   }
   if (poll(p, 5, limit_ms) < 0) return;

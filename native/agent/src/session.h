@@ -10,25 +10,25 @@ struct session {
   struct frame_reader reader;
   struct buffer to_child;
   int in_fd, out_fd, err_fd;  // O_NONBLOCK; -1 when closed; in_fd and out_fd are never the same number
-  int fault_fd;               // read end of what a child says when it cannot execute, -1 when there is none
+  int fault_fd;               // read end of the child's message if it cannot execute, -1 if there is none
   pid_t pid;                  // 0 for a tunnel
   bool is_tty;
   bool host_sent_eof, host_sent_close;
-  bool is_bad;                // a frame that nobody understands
+  bool is_bad;                // an unknown frame
   bool child_exited;
   int status;
   char last_input_byte;
   int64_t drain_until_ms;     // after the child's end
-  size_t owed_out, owed_err;  // bytes that stood in its pipes when it ended
+  size_t owed_out, owed_err;  // bytes that were in its pipes when it ended
 };
 
 void session_init(struct session *s, struct channel *c);
 /**
- * Runs the session to its end, including EXIT and the host's CLOSE, and releases everything in it.
- * Afterwards the channel is in HTTP state, scanning for SYNC, or gone.
+ * Runs the session to its end, including EXIT and the host's CLOSE, and releases all its resources. Afterwards the channel is in HTTP
+ * state, scanning for SYNC, or gone.
  */
 void session_run(struct session *s);
-/** Sends EXIT for something that never started and waits for CLOSE. */
+/** Sends EXIT for a command that never started and waits for CLOSE. */
 void session_fail(struct channel *c, int status, const char *reason);
 
 #endif

@@ -34,14 +34,14 @@ void standing_make_places(void) {
   mount_memory("/var/tmp", "mode=1777");
   standing_option("banger.rescue=", "0", is_rescue, sizeof is_rescue);
   if (strcmp(is_rescue, "1") != 0) return;
-  // Whoever mends a disk mounts it somewhere.
+  // To repair a disk, the user mounts it somewhere.
   mount_memory("/root", "mode=700");
   mount_memory("/mnt", "mode=755");
   mkdir("/mnt/root", 0755);
   mkdir("/mnt/work", 0755);
 }
 
-/** 0, or why the kernel would not execute it. */
+/** Returns 0, or why the kernel would not execute it. */
 static int obstacle(const char *path) {
   char start[4] = "";
   struct stat s;
@@ -67,7 +67,7 @@ static void examine_init(struct troubles *t) {
   trouble_add(t, "the init of the image", error, NULL);
 }
 
-/** A system with an init runs much of what it has through it. */
+/** A system with an init runs many programs through it. */
 static void examine_shell(struct troubles *t) {
   char init[128];
   standing_option("banger.init=", "/sbin/init", init, sizeof init);
@@ -78,7 +78,7 @@ static void examine_root_user(struct troubles *t) {
   struct passwd *root;
   errno = 0;
   if (!(root = getpwnam("root"))) {
-    // A root file system of one program has no users at all, and misses none.
+    // A root file system with a single program has no users at all, and needs none.
     if (access("/usr/sbin/sshd", F_OK) == 0) trouble_add(t, "root in /etc/passwd", errno ? errno : ENOENT, NULL);
     return;
   }

@@ -20,7 +20,7 @@
 
 #define BACK_OFF_FIRST_MS 1000
 #define BACK_OFF_MOST_MS 30000
-#define STEADY_MS 60000  // whoever ran so long begins anew with the first back-off
+#define STEADY_MS 60000  // a service that ran this long starts again with the first back-off
 #define TERM_GRACE_MS 5000
 #define KILL_GRACE_MS 2000
 
@@ -28,7 +28,7 @@ static char record[SERVICE_MAX_BYTES];
 static struct service service;
 
 struct supervised {
-  pid_t pid;  // 0: does not run
+  pid_t pid;  // 0: not running
   int64_t started_ms, due_ms;
   int back_off_ms;
   bool is_wanted;
@@ -57,8 +57,8 @@ static bool is_number(const char *text, unsigned long *number) {
   return *text && !*end;
 }
 
-// "name", "uid", either with ":group" or ":gid", as in OCI's image-spec, config.md: a group that is named takes the place of all that
-// the user is in. Root is known without a list of users.
+// "name", "uid", either with ":group" or ":gid", as in OCI's image-spec, config.md: a named group replaces all groups of the user. Root
+// needs no entry in a list of users.
 static bool become_user(char *text, const char **home) {
   char *group = strchr(text, ':');
   if (group) *group++ = 0;
@@ -126,7 +126,7 @@ static void start(struct supervised *s) {
   s->due_ms = s->started_ms + s->back_off_ms;
 }
 
-// One that ends well has done what it was for; one that fails is started again, more and more seldom.
+// A service that ends well is done; one that fails is started again, at growing intervals.
 static void note_end(struct supervised *s, int status) {
   int64_t now = monotonic_ms();
   s->pid = 0;
@@ -142,7 +142,7 @@ static void note_end(struct supervised *s, int status) {
   s->back_off_ms = s->back_off_ms * 2 < BACK_OFF_MOST_MS ? s->back_off_ms * 2 : BACK_OFF_MOST_MS;
 }
 
-// Whoever loses its parent becomes a child of pid 1.
+// A process that loses its parent becomes a child of pid 1.
 static bool all_gone_within(int limit_ms) {
   int64_t until_ms = monotonic_ms() + limit_ms;
   for (pid_t pid; (pid = waitpid(-1, NULL, WNOHANG)) >= 0;) {
@@ -152,7 +152,7 @@ static bool all_gone_within(int limit_ms) {
   return true;
 }
 
-// Alone at first: what it takes its signal for may be to let its children finish.
+// Only the service at first: on its signal, it may wait for its children.
 static void end_service(pid_t service_pid) {
   int64_t until_ms = monotonic_ms() + TERM_GRACE_MS;
   if (service_pid == 0 || kill(service_pid, service.stop_signal) != 0) return;
@@ -171,7 +171,7 @@ static void __attribute__((noreturn)) end_machine(pid_t service_pid, bool reboot
     all_gone_within(KILL_GRACE_MS);
   }
   sync();
-  // As the kernel's emergency remount does it: what is still open cannot keep a file system from being clean.
+  // Like the kernel's emergency remount: open files cannot keep a file system from becoming clean.
   mount(NULL, "/root", NULL, MS_REMOUNT | MS_RDONLY, NULL);
   mount(NULL, "/", NULL, MS_REMOUNT | MS_RDONLY, NULL);
   power_end(reboot_after);
@@ -191,7 +191,7 @@ void supervise_main(void) {
   sigemptyset(&signals);
   for (size_t i = 0; i < sizeof watched / sizeof *watched; i++) sigaddset(&signals, watched[i]);
   sigprocmask(SIG_BLOCK, &signals, NULL);
-  // Ctrl-Alt-Del comes as SIGINT then, in place of a reset without a word.
+  // Ctrl-Alt-Del then arrives as SIGINT, instead of an immediate reset.
   reboot(RB_DISABLE_CAD);
   for (;;) {
     int status;

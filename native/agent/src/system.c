@@ -43,7 +43,7 @@ static const char *init_system(void) {
   return strncmp(name, "runit", 5) == 0 ? "runit" : "none";
 }
 
-// Whether pid 1 is still the one of the initramfs.
+// Whether pid 1 is still that of the initramfs.
 static bool is_supervised(void) {
   char init[128];
   standing_option("banger.init=", "", init, sizeof init);
@@ -78,14 +78,14 @@ static int64_t uptime_ms(void) {
   return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-// Soon after its start it has not come to its first stage yet; one that has stages of other names is not waited for longer.
+// Soon after its start it has not reached its first stage yet; a runit whose stages have other names is not waited for longer.
 static const char *runit_state_word(void) {
   int stage = runit_stage();
   if (stage == 1 || (stage == 0 && uptime_ms() < RUNIT_COMES_MS)) return "starting";
   return stage == 2 ? "running" : "unknown";
 }
 
-// A systemd that is too busy to answer is taken to be starting.
+// A systemd that is too busy to answer counts as starting.
 static const char *init_state_word(void) {
   char word[32] = "";
   if (!agent_shared->init_started) return "starting";
@@ -127,7 +127,7 @@ static int open_sessions(void) {
   return n;
 }
 
-/** What its file system says, of disks of their own only. */
+/** The usage of its file system, only for disks of its own. */
 static void put_disks(struct buffer *body) {
   static const char *const paths[] = {"/", "/root"};
   struct stat root, place;
@@ -169,11 +169,11 @@ void handle_info(struct channel *c, struct request *request) {
   buffer_free(&body);
 }
 
-// runit drops what it is told outside of its second stage. In the first no service runs yet, so nobody misses an orderly end.
+// runit ignores commands outside its second stage. In the first, no service runs yet, so nothing needs an orderly end.
 static bool end_runit(bool reboot_after) {
   char *init[] = {"/sbin/init", reboot_after ? "6" : "0", NULL};
   if (runit_stage() == 1) return false;
-  // It has no place for a program of ours at its end, so the host hears it first and runit is asked for the reset.
+  // runit has no hook at its end, so the host gets the message first, and then runit is asked for the reset.
   if (agent_shared->resets_to_power_off) {
     power_tell_host(reboot_after);
     init[1] = "6";
@@ -191,8 +191,8 @@ static void shut_down(bool reboot_after) {
   const char *system = init_system();
   if (strcmp(system, "systemd") == 0 && run_program(systemctl, 10000) == 0) return;
   if (strcmp(system, "systemd") == 0) {
-    // Before it can be asked systemd obeys these signals (systemd(1): SIGRTMIN+4 poweroff, SIGRTMIN+5 reboot), once it looks for them.
-    // The numbers are the C library's of the image, 34 being its first; musl's own SIGRTMIN differs.
+    // Before it answers requests, systemd obeys these signals (systemd(1): SIGRTMIN+4 poweroff, SIGRTMIN+5 reboot), once it handles them.
+    // The numbers are those of the image's C library, whose first is 34; musl's own SIGRTMIN differs.
     int signal = reboot_after ? 34 + 5 : 34 + 4;
     if (systemd_await_signal(1, signal, SYSTEMD_SIGNALS_MS) && kill(1, signal) == 0) return;
   }
@@ -212,7 +212,7 @@ void handle_poweroff(struct channel *c, struct request *request) {
     reply_error(c, 400, "reboot must be true or false", 0);
     return;
   }
-  // Answered first: what follows may end this process.
+  // Reply first: the rest may end this process.
   reply_empty(c, 204);
   shut_down(reboot_after);
 }

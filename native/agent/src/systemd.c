@@ -1,4 +1,4 @@
-// Not by systemctl: in an emulated guest that takes 0.9 s of CPU (any program takes 0.2 s), and hosts ask again and again.
+// Does not use systemctl, which takes 0.9 s of CPU in an emulated guest (any program takes 0.2 s), and hosts ask repeatedly.
 #include "systemd.h"
 #include "agent.h"
 #include <inttypes.h>
@@ -9,14 +9,14 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-// systemctl talks to this socket too; it needs neither the bus daemon nor a Hello. Marshalling as in the D-Bus
-// specification, "Message Protocol": little-endian, values aligned to their size, structs to 8.
+// systemctl uses this socket, too; it needs neither the bus daemon nor a Hello. Marshalling as in the D-Bus specification, "Message
+// Protocol": little-endian, values aligned to their size, structs to 8.
 #define ANSWER_LIMIT_MS 500
 #define RECEIVED_MAX_BYTES (64 * 1024)
 #define TYPE_METHOD_RETURN 2
 #define TYPE_SIGNAL 4
 
-/** Whether one of the masks of proc(5) holds it; -1 when there is no such process. */
+/** Whether one of the masks of proc(5) contains it; -1 if there is no such process. */
 static int is_signal_awaited(const char *path, int signal) {
   char line[256];
   uint64_t mask, masks = 0;
@@ -35,7 +35,7 @@ bool systemd_await_signal(pid_t pid, int signal, int limit_ms) {
   for (;;) {
     int is_awaited = is_signal_awaited(path, signal);
     if (is_awaited != 0 || monotonic_ms() >= until_ms) return is_awaited == 1;
-    // Nobody is told of a mask that changes.
+    // No event reports a change of the mask.
     sleep_ms(20);
   }
 }
@@ -128,7 +128,7 @@ int systemd_state_reply(const uint8_t *bytes, size_t length, char *word, size_t 
     size_t body = (16 + fields + 7) / 8 * 8;
     if (length < body + body_length) return 0;
     if (bytes[1] == TYPE_METHOD_RETURN) return read_variant_string(bytes + body, body_length, word, capacity);
-    // Whoever connects to this socket also hears every signal, and there are many while the image boots.
+    // Every client of this socket also gets all D-Bus signals, and there are many while the image boots.
     if (bytes[1] != TYPE_SIGNAL) return -1;
     bytes += body + body_length;
     length -= body + body_length;
@@ -144,15 +144,15 @@ static size_t read_some(int fd, uint8_t *bytes, size_t capacity, int64_t until_m
   return n > 0 ? (size_t)n : 0;
 }
 
-// BEGIN goes out with AUTH: systemd takes what it reads together with BEGIN for handled and would never look at a call
-// that follows too closely. 30 is the user id "0" in hex.
+// BEGIN goes out with AUTH: systemd treats data that it reads together with BEGIN as handled, and would ignore a call that follows too
+// closely. 30 is the user id "0" in hex.
 static bool log_in(int fd, int64_t until_ms) {
   static const char hello[] = "\0AUTH EXTERNAL 30\r\nBEGIN\r\n";
   char answer[256] = "";
   size_t length = 0;
   if (send(fd, hello, sizeof hello - 1, MSG_NOSIGNAL) != (ssize_t)sizeof hello - 1) return false;
   while (!strchr(answer, '\n')) {
-    // Byte by byte: the first signals may stand right behind the line.
+    // Byte by byte: the first signals may follow the line directly.
     size_t got = read_some(fd, (uint8_t *)answer + length, length < sizeof answer - 1 ? 1 : 0, until_ms);
     if (got == 0) return false;
     length += got;

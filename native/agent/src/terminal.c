@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-// Where distributions have ncurses look (terminfo(5)), the user's own directory apart.
+// Where distributions make ncurses look (terminfo(5)), besides the user's own directory.
 static const char *const databases[] = {"/etc/terminfo", "/lib/terminfo", "/usr/lib/terminfo", "/usr/share/terminfo", NULL};
 
 static const char *const newer[] = {
@@ -17,7 +17,7 @@ static const char *const newer[] = {
   "xterm-termite", "rxvt-unicode-256color", "tmux", "tmux-256color", "tmux-direct", "screen-256color", "xterm-direct", "xterm-color",
   "ms-terminal", NULL};
 
-// Of logins that the agent does not start itself, sshd's: their terminal is as the client tells it.
+// For logins that the agent does not start itself, sshd's: the client sets their terminal.
 static const char for_logins[] =
   "# Written by banger at each start: for logins from terminals that have no size, or a name that is not known here.\n"
   "if [ -n \"${SSH_TTY-}\" ]; then\n"
@@ -38,9 +38,9 @@ static bool is_name(const char *name) {
   return *name && *name != '.' && strlen(name) < 64 && !strchr(name, '/');
 }
 
-/** Writes where the entry would be. False when there is none. */
+/** Writes the entry's path. False if there is none. */
 static bool entry_in(const char *database, const char *name, char *path) {
-  // Entries lie below their first letter, on some systems below its code.
+  // Entries are below their first letter, on some systems below its code.
   snprintf(path, PATH_MAX, "%s/%c/%s", database, name[0], name);
   if (access(path, F_OK) == 0) return true;
   char by_code[PATH_MAX];
@@ -66,7 +66,7 @@ bool terminal_is_known(const char *name, const char *home) {
 static void make_logins_ready(void) {
   static const char path[] = "/etc/profile.d/banger-terminal.sh";
   struct stat s;
-  // Without it, or on a read-only root, logins are as they were.
+  // Without it, or on a read-only root, logins stay as they were.
   if (stat("/etc/profile.d", &s) == 0 && S_ISDIR(s.st_mode)) (void)write_file(path, 0644, for_logins, sizeof for_logins - 1);
 }
 
@@ -81,7 +81,7 @@ void terminal_make_known(void) {
     snprintf(path, sizeof path, "%s/%c", database, (*name)[0]);
     mkdir(path, 0755);
     entry_in(database, *name, path);
-    // Without room or on a read-only root it stays unknown, which is no reason not to start.
+    // Without space or on a read-only root the name stays unknown; the start continues.
     if (symlink("../x/" TERMINAL_USUAL, path) != 0) return;
   }
 }

@@ -1,16 +1,16 @@
-// Terminals of the host that a guest's terminfo does not know.
+// Terminals of the host that the guest's terminfo does not know.
 #ifndef BANGER_TERMINAL_H
 #define BANGER_TERMINAL_H
 
-/** Whether programs in the guest find an entry for it. `home` may have entries of its own. */
+/** Whether programs in the guest find a terminfo entry. `home` may contain entries of its own. */
 bool terminal_is_known(const char *name, const char *home);
 /**
- * Gives terminals newer than the image's terminfo the entry of the one that they all imitate. What has an entry keeps it. Login shells
- * over ssh take that one in place of a name that nobody knows, and give a terminal without a size the usual one.
+ * Gives terminals that are newer than the image's terminfo the entry of the terminal that they all imitate. Existing entries stay. Login
+ * shells over ssh use that entry for an unknown name, and a usual size for a terminal without one.
  */
 void terminal_make_known(void);
 
-/** What they imitate. */
+/** The terminal that they imitate. */
 #define TERMINAL_USUAL "xterm-256color"
 
 #endif

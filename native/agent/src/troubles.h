@@ -1,10 +1,10 @@
-// What could not be set up as it was wanted, so that the host can tell it. Nothing of it keeps the machine from coming up.
+// The parts that could not be set up, for the host. None of them prevents the boot.
 #ifndef BANGER_TROUBLES_H
 #define BANGER_TROUBLES_H
 #include "buffer.h"
 
 #define TROUBLES_MAX 32
-/** What pid 1 of the initramfs leaves for the agent: lines of errno, how it is all the same, and what. Below the new root. */
+/** Pid 1 of the initramfs leaves it for the agent: lines of errno, the substitute, and the part. Below the new root. */
 #define BOOT_TROUBLES "/run/banger/boot-troubles"
 
 struct trouble {
@@ -18,9 +18,9 @@ struct troubles {
   size_t count;
 };
 
-/** Nothing when `error` is 0. More than TROUBLES_MAX are dropped. */
+/** Does nothing if `error` is 0. Entries beyond TROUBLES_MAX are dropped. */
 void trouble_add(struct troubles *t, const char *what, int error, const char *held);
-/** Adds what BOOT_TROUBLES says. */
+/** Adds the entries of BOOT_TROUBLES. */
 void troubles_of_boot(struct troubles *t, const char *path);
 /** Appends the JSON of docs/agent-protocol.md. */
 void troubles_encode(const struct troubles *t, struct buffer *out);

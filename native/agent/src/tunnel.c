@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #define SSHD "/usr/sbin/sshd"
-#define CONNECT_LIMIT_MS 8000  // the host waits 10 s for an answer
+#define CONNECT_LIMIT_MS 8000  // the host waits 10 s for a reply
 #define REFUSAL_GRACE_MS 2000
 
 union address {
@@ -53,7 +53,7 @@ static bool parse_target(const char *target, union address *a, socklen_t *length
   return inet_pton(AF_INET, numeric, &a->v4.sin_addr) == 1 && parse_port(colon + 1, &a->v4.sin_port);
 }
 
-// Settles as soon as the host hangs up: the next one must not wait for a target that does not answer.
+// Returns as soon as the host hangs up: the next host must not wait for a target that does not answer.
 static int await_connected(struct channel *c, int fd, int limit_ms) {
   struct pollfd p[2] = {{.fd = fd, .events = POLLOUT}, {.fd = c->fd}};
   int error = 0;
@@ -98,8 +98,8 @@ static void connect_tcp(struct channel *c, const char *target) {
   session_run(&session);
 }
 
-// sshd executes itself again and therefore wants an absolute argv[0]. PAM is left out because pam_nologin and
-// pam_systemd would hold or delay logins while the image is still booting.
+// sshd executes itself again and therefore needs an absolute argv[0]. PAM is left out because pam_nologin and pam_systemd would refuse or
+// delay logins while the image is still booting.
 static bool start_sshd(struct session *session, const char *config) {
   static char *argv[] = {SSHD, "-i", "-e", "-o", "HostKey=" LOGIN_HOST_KEY_PATH,
                          "-o", "PermitRootLogin=prohibit-password", "-o", "PasswordAuthentication=no",
@@ -114,14 +114,14 @@ static bool start_sshd(struct session *session, const char *config) {
   return child_start(session, &plan);
 }
 
-/** Whether it came to its greeting, which it says before it hears anything; one that ends before refuses its configuration. */
+/** Whether it sent its greeting, which it does before it reads; one that ends before has refused its configuration. */
 static bool greets(struct session *session) {
   struct pollfd p[2] = {{.fd = session->out_fd, .events = POLLIN}, {.fd = session->channel->fd}};
   while (poll(p, 2, -1) < 0) continue;
   return p[1].revents || (p[0].revents & POLLIN);
 }
 
-/** Ends a sshd that did not greet, and passes on what it complained of. */
+/** Ends a sshd without a greeting, and passes on its error message. */
 static void end_refusal(struct session *session) {
   uint8_t complaint[2048];
   struct channel *c = session->channel;
@@ -151,7 +151,7 @@ static void connect_ssh(struct channel *c) {
     reply_errno(c, SSHD, errno);
     return;
   }
-  // The host does not wait for the greeting of a slow one.
+  // The host does not wait for a slow greeting.
   if (reply_switch(c, 200) && channel_flush(c) && !greets(&session)) {
     end_refusal(&session);
     if (!start_sshd(&session, login_plain_config())) {

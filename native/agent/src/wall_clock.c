@@ -1,4 +1,4 @@
-// The guest's wall clock, which is the host's to keep: a guest does not notice that it stood still.
+// The guest's wall clock, which the host keeps: a guest does not notice that it was paused.
 #include "handlers.h"
 #include <errno.h>
 #include <math.h>
@@ -10,7 +10,7 @@
 #define NS_PER_S INT64_C(1000000000)
 #define NEAR_ENOUGH_MS 20
 #define DAY_MS 86400000.0
-#define SLEW_MOST_MS 1000.0  // at 0.5 ms a second (MAX_TICKADJ of Linux) that takes half an hour
+#define SLEW_MOST_MS 1000.0  // at 0.5 ms a second (MAX_TICKADJ of Linux) this takes half an hour
 
 static int64_t now_ns(void) {
   struct timespec now;
@@ -29,7 +29,7 @@ bool set_clock(int64_t unix_ms) {
   return set_ns(unix_ms * NS_PER_MS);
 }
 
-// What an NTP program of the guest has set right is its own to keep.
+// If an NTP program of the guest keeps the clock, leave it alone.
 static bool is_kept_inside(void) {
   struct timex state = {0};
   return adjtimex(&state) >= 0 && !(state.status & STA_UNSYNC);
@@ -51,7 +51,7 @@ static bool is_within(const struct json_node *n, double most) {
   return n->type == JSON_NUMBER && fabs(n->number) <= most;
 }
 
-// By a difference, so that it does not matter how long the order took to come.
+// By a difference, so that the request's travel time does not matter.
 static bool step(double ms) { return set_ns(now_ns() + (int64_t)(ms * NS_PER_MS)); }
 
 static bool slew(double ms) {

@@ -7,8 +7,8 @@
 #include <time.h>
 
 #define WATCH_INTERVAL_MS 500
-#define CLOCK_SET_MS 50  // slewing moves the clock by less than this between two looks
-#define PORTS_JSON_LIMIT_BYTES (900 * 1024)  // the host takes replies of 1 MiB
+#define CLOCK_SET_MS 50  // slewing moves the clock by less than this between two checks
+#define PORTS_JSON_LIMIT_BYTES (900 * 1024)  // the host accepts replies of 1 MiB
 
 void handle_ports(struct channel *c, struct request *request) {
   static struct port_table table;
@@ -22,7 +22,7 @@ void handle_ports(struct channel *c, struct request *request) {
   buffer_free(&body);
 }
 
-// Owners are searched only when the sockets changed: /proc/PID/fd of every process is too much twice a second.
+// Owners are only searched when the sockets changed: reading /proc/PID/fd of every process twice a second is too expensive.
 static void send_if_changed(struct channel *c, bool is_first) {
   static struct port_table now, before;
   ports_read(&now);
@@ -71,7 +71,7 @@ void handle_ports_watch(struct channel *c, struct request *request) {
       else c->gone = true;
       return;
     }
-    // A host that does not read gets the newest state later instead of every state now.
+    // A slow host gets the newest state later, instead of every state.
     if (buffer_room(&c->out) >= FRAME_HEADER_BYTES + FRAME_MAX_PAYLOAD_BYTES) send_if_changed(c, is_first);
     is_first = false;
     if (is_clock_set(&offset_ms)) frame_put(&c->out, FRAME_STDERR, "clock\n", 6);
