@@ -1,4 +1,4 @@
-// Time that only goes forward.
+// Monotonic time.
 #ifndef COMMON_CLOCK_H
 #define COMMON_CLOCK_H
 

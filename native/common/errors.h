@@ -1,10 +1,10 @@
-// What went wrong, kept and named.
+// Keeps and names errors.
 #ifndef COMMON_ERRORS_H
 #define COMMON_ERRORS_H
 
 #include <errno.h>
 
-// Undoing must not hide what went wrong first: keeps errno over `undo`.
+// Undoing must not hide the first error: keeps errno over `undo`.
 #define KEEPING_ERRNO(undo)   \
   do {                        \
     int error_before = errno; \
@@ -12,7 +12,7 @@
     errno = error_before;     \
   } while (0)
 
-// As `EACCES`; `EOTHER` for what no request of banger's fails with.
+// The name of an errno, such as `EACCES`; `EOTHER` for those that no request of banger causes.
 const char *errno_name(int error);
 
 #endif

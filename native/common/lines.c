@@ -11,7 +11,7 @@
 
 int lines_listen(const char *path, mode_t mask) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
-  // Bound under another name and renamed.
+  // Bound under another name and renamed, so that it appears with its final mode.
   int n = snprintf(address.sun_path, sizeof address.sun_path, "%s.new", path);
   if (n < 0 || (size_t)n >= sizeof address.sun_path) {
     errno = ENAMETOOLONG;
@@ -30,7 +30,7 @@ int lines_listen(const char *path, mode_t mask) {
 
 int lines_accept(int listener) {
   int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-  // Who waits stays in the queue, and the loop comes back at once.
+  // Further clients stay in the queue, and the loop comes back at once.
   if (fd < 0 && (errno == EMFILE || errno == ENFILE)) usleep(1000);
   return fd;
 }

@@ -7,7 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-// The kernel hands out at most 32 KiB at once (netlink_recvmsg in net/netlink/af_netlink.c).
+// The kernel sends at most 32 KiB at once (netlink_recvmsg in net/netlink/af_netlink.c).
 #define MOST_BYTES 32768
 
 void *netlink_begin(struct netlink_request *request, int type, int flags, size_t body_size) {
