@@ -18,7 +18,7 @@ static int join(const char *pid, const char *kind, int type) {
   snprintf(ours, sizeof ours, "/proc/self/ns/%s", kind);
   int fd = open(theirs, O_RDONLY | O_CLOEXEC);
   if (fd < 0 || fstat(fd, &a) != 0 || stat(ours, &b) != 0) return -1;
-  // A pid that came to mean another process must not let a VMM run in the host's own network.
+  // If the pid belongs to another process by now, a VMM must not run in the host's own network.
   if (a.st_ino == b.st_ino && a.st_dev == b.st_dev) {
     errno = ESRCH;
     return -1;

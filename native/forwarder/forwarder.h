@@ -21,19 +21,19 @@ struct source {
 };
 
 void loop_init(void);
-// Adds source->fd; returns 0 or -1 with errno.
+// Adds source->fd; returns 0, or -1 with errno.
 int loop_add(struct source *source, uint32_t events);
-// Takes the fd out of the loop and closes it; later events of the same round are not delivered.
+// Takes the fd out of the loop and closes it; the rest of the round delivers no events for it.
 void loop_close(struct source *source);
-// The same, but hands the fd out instead of closing it.
+// The same, but returns the fd instead of closing it.
 int loop_release(struct source *source);
-// No more events until it is added again; adding a source that is there already is harmless.
+// No more events until it is added again; adding a present source is harmless.
 void loop_mute(struct source *source);
-// Frees memory that may still be named by an event of this round.
+// Frees memory to which an event of this round may still refer.
 void loop_free_later(void *memory);
-// Frees all of that at once, when the loop has ended.
+// Frees all of it at once, after the loop has ended.
 void loop_free_rest(void);
-// Calls `tick` about once a second as long as `needed` says so, `work` until it returns false.
+// Calls `tick` about once a second as long as `needed` returns true, and `work` until it returns false.
 void loop_run(void (*tick)(int64_t now_ms), bool (*tick_needed)(void), bool (*work)(void));
 void loop_stop(void);
 
@@ -42,31 +42,31 @@ void loop_stop(void);
 struct bridge_settings {
   struct in_addr address;
   int prefix_length;
-  // Where guests ask for names; leads to the host's name server.
+  // The address where guests ask for names; leads to the host's name server.
   struct in_addr names;
 };
 
-// Runs in the forked child; never returns. Says "ok" or an error text on `channel` when set up.
+// Runs in the forked child; never returns. Sends "ok" or an error text on `channel` once set up.
 _Noreturn void inner_main(int channel, const struct bridge_settings *bridge);
 // Tries the set-up in this process and executes argv in it; returns only on failure (status in main.c).
 int inner_probe(const struct bridge_settings *bridge, char **argv);
-// Asked by the outer half: a new socket that lives in the namespace, or here when there is none; -1 with errno.
+// Called by the outer half: a new socket that lives in the namespace, or here if there is none; -1 with errno.
 int inner_socket(int type);
-// The uplink's TUN device and the listener that takes what guests open; each can be had once. -1 with errno.
+// The uplink's TUN device, and the listener for connections that guests open; each can be requested once. -1 with errno.
 int inner_uplink(void);
 int inner_listener(void);
-// Runs one command inside ("tap add NAME" …); the reply is one or more lines. Returns 0 or -1 with errno (ENODEV: no inner half).
+// Runs one command inside ("tap add NAME" …); the reply is one or more lines. Returns 0, or -1 with errno (ENODEV: no inner half).
 int inner_command(const char *line, char *reply, size_t reply_size);
 void inner_attach_channel(int channel);
 
-// --- guest-network.c: the bridge and a TAP on it, in the caller's namespace; both return 0 or -1 with errno ---
+// --- guest-network.c: the bridge and a TAP on it, in the caller's namespace; both return 0, or -1 with errno ---
 
 int links_setup(const struct bridge_settings *bridge);
 int tap_add(const char *name);
 
 // --- uplink-setup.c, likewise ---
 
-// Joins the namespace to a TUN device; returns it, or -1 with errno.
+// Connects the namespace to a TUN device; returns it, or -1 with errno.
 int uplink_setup(void);
 // Returns the transparent listener, or -1 with errno.
 int outbound_listener(void);
@@ -82,10 +82,10 @@ struct listener {
   struct listener *next;
 };
 
-// Who comes is for `handle`. Returns 0 or -1 with errno; an identical listener that is there already is fine.
+// `handle` gets the clients. Returns 0, or -1 with errno; an identical listener is no error.
 int listener_add(int type, void (*handle)(struct source *, uint32_t), const struct sockaddr_in *host, const struct sockaddr_in *guest);
 int listener_remove(int type, const struct sockaddr_in *host);
-// Ends the listeners of one guest.
+// Closes the listeners of one guest.
 void listeners_forget(struct in_addr guest);
 struct listener *listeners_first(void);
 // Returns whether a pause ended.
@@ -104,7 +104,7 @@ void tcp_retry_waiting(void);
 unsigned tcp_flow_count(void);
 // Whether exactly this connection of a guest is open.
 bool tcp_is_open(const struct sockaddr_in *guest, const struct sockaddr_in *target);
-// Moves bytes between two connected sockets from now on; closes them itself, also on failure.
+// From now on moves bytes between two connected sockets; closes them itself, also on failure.
 void tcp_join(int guest_fd, int outside_fd, const struct sockaddr_in *guest, const struct sockaddr_in *target);
 // Closes with a reset.
 void tcp_refuse(int fd);
@@ -113,7 +113,7 @@ void udp_close_flows(struct listener *listener);
 void udp_tick(struct listener *listener, int64_t now);
 unsigned udp_flow_count(void);
 
-// --- outside.c: where guests may go ---
+// --- outside.c: the destinations that guests may reach ---
 
 struct endpoint {
   struct sockaddr_storage address;
@@ -121,12 +121,12 @@ struct endpoint {
 };
 
 void outside_init(const struct bridge_settings *bridge);
-// What to connect to when a guest calls `destination`; false when it may not go there. `nameserver`: which of the host's is
-// asked, counted on for ever.
+// The address to connect to when a guest connects to `destination`; false if the guest may not. `nameserver`: which of the host's name
+// servers to ask, counted up without end.
 bool outside_endpoint(const struct sockaddr_in *destination, unsigned nameserver, struct endpoint *out);
 bool outside_is_names(const struct sockaddr_in *destination);
 
-// --- uplink.c, outbound-tcp.c, outbound-datagrams.c: what guests open (packet.h) ---
+// --- uplink.c, outbound-tcp.c, outbound-datagrams.c: connections that guests open (packet.h) ---
 
 struct packet;
 // Calls `taker` with each packet.
@@ -143,7 +143,7 @@ void outbound_datagram(const struct packet *packet);
 unsigned outbound_datagram_count(void);
 void outbound_datagram_tick(int64_t now);
 void outbound_datagram_forget(struct in_addr guest);
-// The host's routes changed: ends flows that may not go on.
+// The host's routes changed: ends flows that are no longer permitted.
 void outbound_datagram_recheck(void);
 
 // --- control.c ---

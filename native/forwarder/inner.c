@@ -1,5 +1,4 @@
-// The half inside the namespace: a factory of sockets and TAPs, asked by the outer half over a SEQPACKET pair.
-// It ends with the outer half.
+// The half inside the namespace: makes sockets and TAPs for the outer half, over a SEQPACKET pair. It ends with the outer half.
 #include "forwarder.h"
 #include "common/links.h"
 
@@ -53,7 +52,7 @@ static ssize_t send_with_fd(int channel, const char *text, size_t length, int fd
   return n;
 }
 
-// Returns the length, 0 at the end; *fd is a descriptor that came along or -1.
+// Returns the length, 0 at the end; *fd is the descriptor that came with it, or -1.
 static ssize_t receive_with_fd(int channel, char *text, size_t size, int *fd) {
   struct iovec part = {.iov_base = text, .iov_len = size - 1};
   union {
@@ -128,7 +127,7 @@ static void serve(int channel, int uplink) {
 
 _Noreturn void inner_main(int channel, const struct bridge_settings *bridge) {
   prctl(PR_SET_NAME, "bgr-net-inner");
-  // The terminal and the daemon's signals are the outer half's business; the end of the channel ends this one.
+  // The terminal and the daemon's signals concern the outer half; the end of the channel ends this one.
   signal(SIGINT, SIG_IGN);
   signal(SIGTERM, SIG_IGN);
   signal(SIGHUP, SIG_IGN);
@@ -165,12 +164,12 @@ int inner_probe(const struct bridge_settings *bridge, char **argv) {
 
 // --- asked from outside ---
 
-// Stays so when there is no inner half: guests are then reached from here.
+// Stays so if there is no inner half: guests are then reached from here.
 static int outer_channel = -1;
 
 void inner_attach_channel(int channel) {
   outer_channel = channel;
-  // The inner half answers in microseconds; should it hang, this process must not.
+  // The inner half answers in microseconds; if it hangs, this process must not.
   struct timeval limit = {.tv_sec = 5};
   setsockopt(channel, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
 }
@@ -181,7 +180,7 @@ static int ask(const char *request, char *reply, size_t size, int *fd) {
   if (send_with_fd(outer_channel, request, strlen(request), -1) < 0) return -1;
   ssize_t n = receive_with_fd(outer_channel, answer, sizeof answer, fd);
   if (n < (ssize_t)sizeof(int)) {
-    // Without an answer the two halves are out of step: end, so that both are made anew.
+    // Without a reply the two halves are out of step: end, so that both are started again.
     loop_stop();
     errno = EPIPE;
     return -1;
@@ -196,7 +195,7 @@ static int ask(const char *request, char *reply, size_t size, int *fd) {
 static int ask_for_descriptor(const char *request) {
   int fd;
   if (ask(request, NULL, 0, &fd) != 0) return -1;
-  // The answer came without its descriptor: this process has none left.
+  // The reply came without its descriptor: this process has none left.
   if (fd < 0) errno = EMFILE;
   return fd;
 }

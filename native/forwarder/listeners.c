@@ -20,7 +20,7 @@ static bool same(const struct sockaddr_in *a, const struct sockaddr_in *b) {
   return a->sin_addr.s_addr == b->sin_addr.s_addr && a->sin_port == b->sin_port;
 }
 
-// Whether one of ours has the port on all addresses and this one on one of them, or the other way round.
+// Whether another listener here has the port on all addresses and this one on one of them, or the other way round.
 static bool overlaps_own(int type, const struct sockaddr_in *host) {
   for (struct listener *l = listeners; l != NULL; l = l->next)
     if (l->type == type && l->host.sin_port == host->sin_port && (l->host.sin_addr.s_addr == 0) != (host->sin_addr.s_addr == 0)) return true;
@@ -31,24 +31,24 @@ static int try_socket(int type, const struct sockaddr_in *host, bool beside_own)
   int fd = socket(AF_INET, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return -1;
   int on = 1;
-  // Only for TCP, where it skips TIME_WAIT; with UDP it would let two processes share the port.
+  // Only for TCP, where it skips TIME_WAIT; with UDP, two processes could share the port.
   if (type == SOCK_STREAM) setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   if (beside_own) setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
   bool bound = bind(fd, (const struct sockaddr *)host, sizeof *host) == 0;
-  // Set after the bind it gives nobody a share of this address, and lets another of ours stand beside it.
+  // Set after the bind, it lets no other process share this address, but permits another listener of this process beside it.
   if (bound) setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
   if (bound && (type == SOCK_DGRAM || listen(fd, 1024) == 0)) return fd;
   KEEPING_ERRNO(close(fd));
   return -1;
 }
 
-// A port published on all addresses stays beside the same port of VMs' own addresses: the kernel prefers the exact one.
+// A port published on all addresses coexists with the same port on VMs' own addresses: the kernel prefers the exact one.
 static int open_socket(int type, const struct sockaddr_in *host) {
   int fd = try_socket(type, host, false);
   return fd < 0 && errno == EADDRINUSE && overlaps_own(type, host) ? try_socket(type, host, true) : fd;
 }
 
-// What the user asked for does not depend on how many ports guests open: those are on 127.213.0.0/16.
+// Published ports do not count towards the limit of guests' ports, which are on 127.213.0.0/16.
 static enum share account_of(const struct sockaddr_in *host) {
   return ntohl(host->sin_addr.s_addr) >> 16 == LOOPBACK_NETWORK >> 16 ? SHARE_LISTENERS : SHARE_PUBLISHED;
 }

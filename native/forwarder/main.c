@@ -43,7 +43,7 @@ static bool tick_needed(void) {
   return listeners_paused() || udp_flow_count() > 0 || outbound_tcp_waiting() || outbound_datagram_count() > 0 || names_waiting();
 }
 
-// What guests send out.
+// Packets that guests send out.
 static void take_packet(const struct packet *packet) {
   if (packet_opens_tcp(packet)) outbound_tcp_open(packet);
   else if (packet->protocol == IPPROTO_UDP || packet_is_echo_request(packet)) outbound_datagram(packet);
@@ -73,7 +73,7 @@ static void watch_signals(void) {
 }
 
 static void watch_inner_end(int channel) {
-  // The channel is read only when something was asked, so here it can only tell of its end.
+  // The channel is read only after a request, so an event here can only mean its end.
   inner_end.fd = channel;
   loop_add(&inner_end, EPOLLRDHUP);
 }
@@ -116,7 +116,7 @@ static int serve(const char *control, const struct bridge_settings *bridge) {
   uplink_stop();
   close(pair[0]);
   waitpid(inner, NULL, 0);
-  // Last, so that a control connection that closes says that everything is gone.
+  // Last, so that the end of a control connection means that everything is gone.
   control_stop();
   return status;
 }

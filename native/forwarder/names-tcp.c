@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #define QUESTION_BYTES 1024
-// Resolvers ask at once and hang up after the answer.
+// Resolvers ask at once and close the connection after the answer.
 #define IDLE_MS 10000
 
 struct connection {
@@ -25,7 +25,7 @@ static struct connection *connections;
 
 bool names_waiting(void) { return connections != NULL; }
 
-// Takes it from the list; the guest's socket is handed out.
+// Takes it from the list, and returns the guest's socket.
 static int release(struct connection *connection) {
   struct connection **at = &connections;
   while (*at != connection) at = &(*at)->next;
@@ -40,8 +40,7 @@ static void end(struct connection *connection) {
   close(release(connection));
 }
 
-// Answers a whole question in front of `bytes`. Returns how many of them it was; 0 when it is not whole yet, -1 when it is not
-// for here.
+// Answers a complete question at the beginning of `bytes`. Returns its length; 0 if it is incomplete, -1 if it is not for this server.
 static ssize_t answer_first(int fd, const uint8_t *bytes, size_t length) {
   uint8_t answer[2 + NAMES_ANSWER_BYTES];
   size_t question = length < 2 ? 0 : (size_t)(bytes[0] << 8 | bytes[1]);
@@ -59,7 +58,7 @@ static void on_question(struct source *source, uint32_t events) {
   struct connection *connection = (struct connection *)source;
   uint8_t bytes[QUESTION_BYTES];
   for (;;) {
-    // Looked at and left there, so that the host's server gets what is for it.
+    // Peek only, so that the host's server gets what is meant for it.
     ssize_t n = recv(source->fd, bytes, sizeof bytes, MSG_PEEK | MSG_DONTWAIT);
     ssize_t used = n <= 0 ? 0 : answer_first(source->fd, bytes, (size_t)n);
     if (n == 0) return end(connection);
@@ -71,7 +70,7 @@ static void on_question(struct source *source, uint32_t events) {
       tcp_join(release(connection), outside, &guest, &target);
       return;
     }
-    // Those who ask about VMs here ask nothing else on this connection.
+    // A client that asks about VMs here asks nothing else on this connection.
     if (connection->outside_fd >= 0) close(connection->outside_fd);
     connection->outside_fd = -1;
     connection->since_ms = monotonic_ms();

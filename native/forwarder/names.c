@@ -71,12 +71,12 @@ struct question {
   struct label labels[MAX_LABELS];
   size_t count;
   uint16_t type;
-  // With the header.
+  // Including the header.
   size_t length;
 };
 
 static bool parse(const uint8_t *bytes, size_t length, struct question *out) {
-  // One question of the ordinary kind; a guest that asks otherwise asks the host's server.
+  // One ordinary question; others go to the host's server.
   if (length < HEADER_BYTES || (bytes[2] & 0xf8) != 0 || bytes[4] != 0 || bytes[5] != 1) return false;
   size_t at = HEADER_BYTES;
   for (out->count = 0; at < length && bytes[at] != 0; out->count++) {
@@ -109,20 +109,20 @@ static int number_of(const struct question *q, size_t from_end) {
 
 static const char *const guest_octets[] = {GUEST_OCTETS}, *const loopback_octets[] = {LOOPBACK_OCTETS};
 
-// Whether it asks for the name of an address that begins so.
+// Whether it asks for the name of an address with this prefix.
 static bool is_reverse(const struct question *q, const char *const octets[2]) {
   return label_is(q, 0, "arpa") && label_is(q, 1, "in-addr") && label_is(q, 2, octets[0]) && label_is(q, 3, octets[1]);
 }
 
 static size_t put_record(uint8_t *at, uint16_t type, const void *data, size_t length) {
-  // The name is the question's, behind the header.
+  // The name is that of the question, behind the header.
   const uint8_t head[] = {0xc0, HEADER_BYTES, 0, (uint8_t)type, 0, 1, 0, 0, 0, TTL_SECONDS, 0, (uint8_t)length};
   memcpy(at, head, sizeof head);
   memcpy(at + sizeof head, data, length);
   return sizeof head + length;
 }
 
-// A VM, or NULL; *is_ours tells whether the question is about VMs at all, *exists whether there is what it names.
+// A VM, or NULL; *is_ours tells whether the question is about VMs at all, *exists whether the name exists.
 static const struct name *find(const struct question *q, bool *is_ours, bool *exists, bool *reverse) {
   const struct name *found = NULL;
   bool of_guest_network = is_reverse(q, guest_octets);
@@ -158,7 +158,7 @@ size_t names_answer(const uint8_t *bytes, size_t length, uint8_t answer[NAMES_AN
   } else if (has_record) {
     at += put_record(answer + at, TYPE_A, &vm->guest, sizeof vm->guest);
   }
-  // An answer with authority; "recursion desired" as it was asked, and available.
+  // An authoritative answer; copies "recursion desired" from the question, and sets "available".
   answer[2] = (uint8_t)(0x84 | (bytes[2] & 1));
   answer[3] = (uint8_t)(0x80 | (exists ? 0 : NO_SUCH_NAME));
   memset(answer + 6, 0, 6);

@@ -1,4 +1,4 @@
-// Datagrams and pings that guests send: one connected socket for each pair of ends, in the host's network.
+// Datagrams and pings of guests: one connected socket for each pair of endpoints, in the host's network.
 #include "forwarder.h"
 #include "names.h"
 #include "packet.h"
@@ -16,7 +16,7 @@
 #define BUCKETS 1024
 #define TURN_DATAGRAMS 64
 #define NAMES_IDLE_MS 10000
-// A question that is said again after this long was not answered; resolvers wait at least a second.
+// A question that is repeated after this long was not answered; resolvers wait at least a second.
 #define NAMES_RETRY_MS 900
 
 struct flow {
@@ -29,7 +29,7 @@ struct flow {
   struct flow *next;
 };
 
-// By the guest's end only, so that flows of one guest socket are found together.
+// By the guest's endpoint only, to find all flows of one guest socket.
 static struct flow *buckets[BUCKETS];
 static unsigned flow_count;
 static uint8_t made[PACKET_BYTES];
@@ -54,7 +54,7 @@ static void flow_end(struct flow *flow) {
   loop_free_later(flow);
 }
 
-// The guest's next question goes to the next server; what others ask goes where it went.
+// The guest's next question goes to the next server; other guests are not affected.
 static void nameserver_failed(const struct flow *flow) {
   unsigned *current = share_nameserver(flow->guest.sin_addr);
   if (*current == flow->nameserver) (*current)++;
@@ -63,7 +63,7 @@ static void nameserver_failed(const struct flow *flow) {
 static void tell_port_unreachable(const struct flow *flow) {
   uint8_t sent[IP_HEADER_BYTES + UDP_HEADER_BYTES];
   struct packet packet;
-  // The datagram is gone, but its addresses and ports are all that the guest looks at.
+  // The datagram is gone, but the guest only looks at its addresses and ports.
   size_t length = packet_make_udp(sent, &flow->guest, &flow->target, 0);
   if (packet_parse(sent, length, &packet)) uplink_write(made, packet_make_unreachable(made, &packet, UNREACHABLE_PORT));
 }
@@ -82,7 +82,7 @@ static void on_answer(struct source *source, uint32_t events) {
         continue;
       }
       if (errno == EAGAIN) return;
-      // Another error of the network is read once and may pass.
+      // Other network errors are read once, and may pass.
       continue;
     }
     if (ping && n < ICMP_HEADER_BYTES) continue;
@@ -94,7 +94,7 @@ static void on_answer(struct source *source, uint32_t events) {
   }
 }
 
-// All flows of one guest socket leave from one port, so that peers who tell each other their address can meet.
+// All flows of one guest socket leave from one port, so that peers that exchange their addresses can reach it.
 static void share_port(int fd, int family, const struct sockaddr_in *guest) {
   struct sockaddr_storage own = {0};
   socklen_t length = sizeof own;
@@ -107,7 +107,7 @@ static void share_port(int fd, int family, const struct sockaddr_in *guest) {
     if (own.ss_family == family && family == AF_INET) port = ((struct sockaddr_in *)&own)->sin_port;
   }
   struct sockaddr_in any = {.sin_family = AF_INET, .sin_port = port};
-  // Without it the kernel chooses a port, which serves as well.
+  // Otherwise the kernel chooses a port, which works as well.
   if (port != 0) bind(fd, (struct sockaddr *)&any, sizeof any);
 }
 
@@ -156,7 +156,7 @@ static struct flow *find(const struct packet *packet) {
   return NULL;
 }
 
-// Returns whether it was a question that is answered here.
+// Returns whether it was a question that this server answers.
 static bool answer_about_guests(const struct packet *packet) {
   if (packet->protocol != IPPROTO_UDP || !outside_is_names(&packet->destination)) return false;
   size_t length = names_answer(packet->body + UDP_HEADER_BYTES, packet->body_length - UDP_HEADER_BYTES, made + IP_HEADER_BYTES + UDP_HEADER_BYTES);
@@ -179,7 +179,7 @@ void outbound_datagram(const struct packet *packet) {
   size_t header = packet->protocol == IPPROTO_ICMP ? 0 : UDP_HEADER_BYTES;
   ssize_t n = send(flow->source.fd, packet->body + header, packet->body_length - header, MSG_DONTWAIT);
   if (n >= 0 || errno != ECONNREFUSED) return;
-  // The error belongs to an earlier datagram and is told; this one is sent.
+  // The error belongs to an earlier datagram and is reported; this one is sent.
   if (packet->protocol == IPPROTO_UDP) tell_port_unreachable(flow);
   n = send(flow->source.fd, packet->body + header, packet->body_length - header, MSG_DONTWAIT);
 }

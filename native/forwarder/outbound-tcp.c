@@ -1,6 +1,6 @@
-// Connections that guests open. A guest's SYN is held until the outside has accepted, then written back to the uplink, where
-// the namespace's rules hand it to a transparent listener: the guest learns of a refusal as a refusal, and both halves of a
-// connection are the kernel's own TCP. From there on tcp.c moves the bytes.
+// Connections that guests open. The forwarder holds a guest's SYN until the outside has accepted, then writes it back to the uplink, where
+// the namespace's rules redirect it to a transparent listener. So the guest sees a refusal as a refusal, and both halves of a connection
+// use the kernel's own TCP. From there on tcp.c moves the bytes.
 #include "forwarder.h"
 #include "names.h"
 #include "packet.h"
@@ -16,17 +16,17 @@
 #include <unistd.h>
 
 #define BUCKETS 1024
-// A guest answers within microseconds; one that is gone must not keep a connection to the outside.
+// A guest answers within microseconds; a guest that has ended must not keep a connection to the outside.
 #define ACCEPT_MS 10000
-// A guest says its SYN again for two minutes, and each time begins a new attempt: one that the outside answers with silence
-// makes room meanwhile.
+// A guest repeats its SYN for two minutes, and each SYN begins a new attempt. An attempt that the outside does not answer makes room
+// meanwhile.
 #define ATTEMPT_MS 15000
 
 struct attempt {
   struct source source;
   struct sockaddr_in guest, target;
   bool connected;
-  // Since when it waits for the outside, and once connected for the guest.
+  // Since when it waits: for the outside, and once connected, for the guest.
   int64_t since_ms;
   struct attempt *next;
   size_t length;
@@ -104,11 +104,11 @@ void outbound_tcp_open(const struct packet *packet) {
     return;
   }
   if (tcp_is_open(guest, target)) {
-    // The guest forgot a connection that is still open here: the kernel's TCP knows what to say.
+    // The guest forgot a connection that is still open here: the kernel's TCP sends the right answer.
     uplink_write(packet->bytes, packet->length);
     return;
   }
-  // When there is no room the guest asks again after a second.
+  // If there is no room, the guest asks again after a second.
   party_id party = party_of_guest(guest->sin_addr);
   int64_t now = monotonic_ms();
   if (!share_has_room(party, SHARE_TCP_OUT) || !share_has_room(party, SHARE_TCP_ATTEMPTS) || !share_may_open(guest->sin_addr, now)) return;
@@ -166,7 +166,7 @@ static void on_guest(struct source *source, uint32_t events) {
       }
       return;
     }
-    // The address of a socket that a transparent listener accepts is what the guest called.
+    // The address of a socket that a transparent listener accepts is the destination of the guest.
     if (getsockname(fd, (struct sockaddr *)&target, &target_length) == 0) join(fd, &guest, &target);
     else tcp_refuse(fd);
   }

@@ -1,5 +1,5 @@
-// Where guests may go: the one place that says no, in the process that has the host's network. The rules of the namespace
-// say the same, so that each would suffice.
+// The destinations that guests may reach: the only check in the process that has the host's network. The namespace's rules forbid the same,
+// and either alone would suffice.
 #include "forwarder.h"
 #include "routes.h"
 #include "common/constants.h"
@@ -26,7 +26,8 @@ static const struct {
   int prefix_length;
 } forbidden[] = {FORBIDDEN_NETWORKS};
 
-// Never: what is forbidden to all guests, their own network, and what the host itself keeps on its loopback device, e.g. an anycast address, whatever range it is in.
+// Never permitted: the destinations forbidden to all guests, their own network, and addresses that the host keeps on its loopback device,
+// whatever their range, e.g. an anycast address.
 static bool is_allowed(struct in_addr address) {
   uint32_t a = ntohl(address.s_addr);
   for (size_t i = 0; i < sizeof forbidden / sizeof *forbidden; i++)
@@ -55,7 +56,7 @@ static bool parse_nameserver(char *text, struct endpoint *out) {
   return true;
 }
 
-// Read for each flow, so that a laptop that changes networks needs no notice.
+// Read for each flow, so that it follows a laptop to another network.
 static unsigned read_nameservers(struct endpoint *list) {
   unsigned count = 0;
   char line[512], word[64];
@@ -64,7 +65,7 @@ static unsigned read_nameservers(struct endpoint *list) {
     if (sscanf(line, " nameserver %63s", word) == 1 && parse_nameserver(word, &list[count])) count++;
   if (file != NULL) fclose(file);
   if (count > 0) return count;
-  // What resolv.conf(5) says of an empty one.
+  // The meaning of an empty resolv.conf(5).
   char local[] = "127.0.0.1";
   return parse_nameserver(local, &list[0]) ? 1 : 0;
 }

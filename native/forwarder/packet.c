@@ -125,7 +125,7 @@ size_t packet_make_udp(uint8_t *out, const struct sockaddr_in *from, const struc
   put16(udp + 4, body);
   put16(udp + 6, 0);
   uint16_t sum_of_all = transport_checksum(out, body);
-  // Zero would mean that there is none.
+  // Zero would mean no checksum.
   put16(udp + 6, sum_of_all == 0 ? 0xffff : sum_of_all);
   return length;
 }

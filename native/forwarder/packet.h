@@ -1,4 +1,4 @@
-// IPv4 packets as they pass the uplink: read with every length checked, because guests write them, and made for answers.
+// IPv4 packets on the uplink: parsed with every length checked, because guests write them, and built for replies.
 #ifndef PACKET_H
 #define PACKET_H
 
@@ -23,13 +23,13 @@ struct packet {
   size_t body_length;
 };
 
-// False for what is not a whole, unfragmented IPv4 packet with a whole header of one of the three protocols.
+// False for anything but a whole, unfragmented IPv4 packet with a whole header of one of the three protocols.
 bool packet_parse(const uint8_t *bytes, size_t length, struct packet *out);
 // A SYN that opens a connection.
 bool packet_opens_tcp(const struct packet *packet);
 bool packet_is_echo_request(const struct packet *packet);
 
-// Each makes a whole packet in `out` (PACKET_BYTES) and returns its length.
+// Each builds a whole packet in `out` (PACKET_BYTES) and returns its length.
 size_t packet_make_reset(uint8_t *out, const struct packet *syn);
 size_t packet_make_unreachable(uint8_t *out, const struct packet *original, enum unreachable why);
 // The payload is in `out` already, behind IP_HEADER_BYTES + UDP_HEADER_BYTES.

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #define TCP_LISTENING 10
-// TIME_WAIT and what was closed with bytes under way have no inode, and before Linux 6.17 no owner: root's number stands there.
+// Connections in TIME_WAIT, or closed with data in transit, have no inode, and before Linux 6.17 no owner: the table shows root's number.
 #define IS_HELD(uid, inode) ((inode) != 0 || (uid) != 0)
 
 static bool for_everyone;
@@ -20,7 +20,7 @@ static bool kernel_answers[16];
 
 void peer_share(bool with_everyone) { for_everyone = with_everyone; }
 
-// Asks for one socket by its ends. Returns whether there is an answer.
+// Asks for one socket by its endpoints. Returns whether there is an answer.
 static bool ask_kernel(int type, const struct sockaddr_in *theirs, const struct sockaddr_in *ours, struct inet_diag_msg *out) {
   static int fd = -1;
   struct netlink_request request;
@@ -31,7 +31,7 @@ static bool ask_kernel(int type, const struct sockaddr_in *theirs, const struct 
   question->sdiag_protocol = type == SOCK_STREAM ? IPPROTO_TCP : IPPROTO_UDP;
   question->idiag_states = ~0U;
   struct inet_diag_sockid *id = &question->id;
-  // A UDP socket is asked for by what it receives, the other way round (udp_dump_one in net/ipv4/udp_diag.c).
+  // A UDP socket is looked up by what it receives, the other way round (udp_dump_one in net/ipv4/udp_diag.c).
   const struct sockaddr_in *source = type == SOCK_STREAM ? theirs : ours, *target = type == SOCK_STREAM ? ours : theirs;
   id->idiag_sport = source->sin_port;
   id->idiag_dport = target->sin_port;
@@ -44,8 +44,8 @@ static bool ask_kernel(int type, const struct sockaddr_in *theirs, const struct 
   return true;
 }
 
-// The same from the list that people read, for kernels without the other way. IPv4 in IPv6 is what a program has that opened
-// an IPv6 socket and called an IPv4 address; a UDP socket need not be bound to an address or connected.
+// The same from the text table, for kernels without the other interface. A program that opened an IPv6 socket and connected to an IPv4
+// address appears as IPv4 in IPv6; a UDP socket need not be bound to an address or connected.
 static uid_t uid_in_list(const char *path, const struct sockaddr_in *theirs, const struct sockaddr_in *ours) {
   char line[512], local[40], remote[40];
   unsigned local_port, remote_port, state, uid;
@@ -73,7 +73,7 @@ uid_t peer_uid(int type, const struct sockaddr_in *theirs, const struct sockaddr
   struct inet_diag_msg answer;
   if (ask_kernel(type, theirs, ours, &answer)) {
     kernel_answers[type & 15] = true;
-    // Of a connection that is gone a listener at the same place would be told.
+    // For a closed connection, the kernel would return a listener with the same address.
     if (answer.idiag_state == TCP_LISTENING || !IS_HELD(answer.idiag_uid, answer.idiag_inode)) return UID_UNKNOWN;
     return answer.idiag_uid;
   }

@@ -25,7 +25,7 @@ static void read_answer(const struct nlmsghdr *header, struct answer *out) {
 
 enum asked { ASKED_KNOWN, ASKED_NO_ROUTE, ASKED_NOTHING };
 
-// `flags`: RTM_F_FIB_MATCH for the entry of the table rather than the route that is made from it.
+// `flags`: RTM_F_FIB_MATCH for the entry of the table instead of the resulting route.
 static enum asked ask(struct in_addr destination, unsigned flags, struct answer *out) {
   static int fd = -1;
   struct netlink_request request;
@@ -55,10 +55,10 @@ static bool is_loopback(unsigned device) {
 bool route_is_private(struct in_addr destination) {
   struct answer answer;
   enum asked asked = ask(destination, 0, &answer);
-  // Without a route connect(2) says so itself.
+  // Without a route, connect(2) itself fails.
   if (asked == ASKED_NO_ROUTE) return false;
   if (asked == ASKED_NOTHING || answer.type == RTN_BROADCAST || answer.type == RTN_MULTICAST || answer.type == RTN_ANYCAST) return true;
-  // The route to any address of the host leads over the loopback device; its entry names the device that has the address.
+  // The route to any address of the host uses the loopback device; its table entry names the device that has the address.
   if (answer.type == RTN_LOCAL && ask(destination, RTM_F_FIB_MATCH, &answer) != ASKED_KNOWN) return true;
   return is_loopback(answer.device);
 }
@@ -67,7 +67,7 @@ bool route_is_private(struct in_addr destination) {
 
 static void (*on_change)(void);
 
-// What changed does not matter.
+// It does not matter what changed.
 static void ignore(void *context, const struct nlmsghdr *message) { (void)context, (void)message; }
 
 static void on_message(struct source *source, uint32_t events) {

@@ -7,7 +7,7 @@
 #define OPENINGS_A_SECOND 512
 #define OPENINGS_AT_ONCE 2048
 
-// As many as a machine with descriptors to spare has, and one in how many descriptors where they are few.
+// The numbers for a machine with enough descriptors, and the ratio for one with few.
 static const struct {
   unsigned most, part;
 } kinds[SHARE_KINDS] = {
@@ -33,7 +33,7 @@ party_id party_of_user(uid_t uid) { return with_kind(2, uid); }
 
 party_id party_of_address(struct in_addr address) {
   uint32_t value = ntohl(address.s_addr);
-  // Whoever has one of these has all of them.
+  // These parties may use everything.
   return with_kind(3, value >> 24 == 127 ? UINT32_C(127) << 24 : value);
 }
 
@@ -75,7 +75,7 @@ bool share_take(party_id id, enum share what) {
   struct party *party = find_or_make(id);
   if (party == NULL) return false;
   party->held[what]++;
-  // What a guest and its peer hold together is there once.
+  // What a guest and its peer hold together counts once.
   if (id >> 32 == 1) taken[what]++;
   return true;
 }

@@ -1,5 +1,5 @@
-// What there is only so much of, and who holds how much of it. A party may have one more as long as it has fewer than are
-// left for all: one alone takes half at most, two take a third each, and whoever comes last still finds some.
+// Limited resources, and how much each party holds. A party may have one more as long as it has fewer than are left for all: one alone
+// takes at most half, two take a third each, and a newcomer always finds some.
 #ifndef SHARES_H
 #define SHARES_H
 
@@ -25,18 +25,18 @@ party_id party_of_guest(struct in_addr guest);
 party_id party_of_user(uid_t uid);
 party_id party_of_address(struct in_addr address);
 
-// After the limit of descriptors is known: where few are to be had, there is less of everything.
+// Call once the limit of descriptors is known: with fewer descriptors, all limits shrink.
 void shares_init(void);
 bool share_has_room(party_id party, enum share what);
-// False when the party has its share, or there is no memory.
+// False if the party has its share, or there is no memory.
 bool share_take(party_id party, enum share what);
 void share_give_back(party_id party, enum share what);
-// Whether a guest may open one more connection or flow to the outside now: bursts pass, floods do not, since each leaves its
-// traces in the host's own tables for minutes.
+// Whether a guest may open one more connection or flow to the outside now. Bursts pass, floods do not, because each connection occupies the
+// host's own tables for minutes.
 bool share_may_open(struct in_addr guest, int64_t now_ms);
-// How many name servers a guest has found silent so far.
+// How many name servers did not answer this guest so far.
 unsigned *share_nameserver(struct in_addr guest);
-// Nothing of the party is left.
+// The party holds nothing any more.
 void share_forget(party_id party);
 
 #endif

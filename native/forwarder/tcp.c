@@ -1,5 +1,5 @@
-// TCP flows: bytes move from socket to socket through a pipe by splice(2) and never enter this process.
-// A flow borrows a pipe only while it holds bytes, so that idle connections cost two descriptors and no pipe memory.
+// TCP flows: splice(2) moves bytes from socket to socket through a pipe, and they never enter this process. A flow only borrows a pipe
+// while it holds bytes, so an idle connection costs two descriptors and no pipe memory.
 #include "forwarder.h"
 #include "peer.h"
 #include "shares.h"
@@ -14,12 +14,12 @@
 
 #define PIPE_BYTES (256 * 1024)
 #define KEPT_PIPES 16
-// After this much one flow lets the others have their turn.
+// After this many bytes, other flows get their turn.
 #define TURN_BYTES (4 * 1024 * 1024)
 #define BUCKETS 4096
 
 struct direction {
-  int pipe[2];  // -1 while nothing is under way
+  int pipe[2];  // -1 while no bytes are in transit
   size_t pending;
   bool end_of_input;
   bool finished;
@@ -34,17 +34,17 @@ struct side {
 struct flow {
   struct side client, guest;
   struct direction up, down;
-  // What a guest called; of what the host opened only the guest's address.
+  // The destination of a guest; for a connection that the host opened, only the guest's address.
   struct sockaddr_in caller, called;
   bool connecting;
   bool queued;
   bool waits_for_pipe;
   struct flow *next_queued;
   struct flow *next, *previous;
-  // On whose account: the guest, and whoever called it.
+  // The parties to charge: the guest and its peer.
   enum share share;
   party_id peer;
-  // Of those with the same hash of what a guest called from.
+  // The next flow whose guest endpoint has the same hash.
   struct flow *next_called;
 };
 
@@ -69,7 +69,7 @@ static bool pipe_borrow(struct direction *d) {
     d->pipe[0] = d->pipe[1] = -1;
     return false;
   }
-  // Refused when the user has many pipes already; the default size serves as well.
+  // The kernel refuses if the user has many pipes already; the default size works as well.
   fcntl(d->pipe[1], F_SETPIPE_SZ, PIPE_BYTES);
   return true;
 }
@@ -97,7 +97,7 @@ static struct flow **bucket_of(const struct sockaddr_in *caller) {
   return &called_from[(ntohl(caller->sin_addr.s_addr) * 31 + ntohs(caller->sin_port)) % BUCKETS];
 }
 
-// Takes the flow from its place in the hash, and from the accounts.
+// Removes the flow from its hash table and from the accounts.
 static void flow_forget(struct flow *flow) {
   share_give_back(party_of_guest(flow->caller.sin_addr), flow->share);
   share_give_back(flow->peer, flow->share);
@@ -138,7 +138,7 @@ static void enqueue(struct flow *flow) {
 
 enum moved { MOVED_ALL, MOVED_TURN, MOVED_NO_PIPE, MOVED_BROKEN };
 
-// Moves what can be moved from one socket to the other.
+// Moves as many bytes as possible from one socket to the other.
 static enum moved pump(struct direction *d, int from, int to) {
   size_t turn = 0;
   while (!d->finished) {
@@ -198,7 +198,7 @@ static void flow_serve(struct flow *flow) {
 bool tcp_work(void) {
   struct flow *ready = queue;
   queue = NULL;
-  // Taken off the queue one by one, as serving one flow closes at most itself.
+  // Taken off the queue one by one, because serving one flow closes at most that flow.
   while (ready != NULL) {
     struct flow *next = ready->next_queued;
     ready->queued = false;
@@ -255,7 +255,7 @@ void tcp_refuse(int fd) {
   close(fd);
 }
 
-// Adds a flow that is in no loop yet, on the guest's account and the peer's. On failure both sockets are closed.
+// Adds a flow that is in no loop yet, on the accounts of the guest and the peer. On failure both sockets are closed.
 static struct flow *flow_make(int client, int guest, struct in_addr address, enum share share, party_id peer) {
   bool peer_has_room = share_take(peer, share);
   bool has_room = peer_has_room && share_take(party_of_guest(address), share);

@@ -1,4 +1,4 @@
-// UDP flows: one connected socket inside the namespace for each client address; ended after a minute of silence.
+// UDP flows: one connected socket inside the namespace for each client address; closed after a minute of silence.
 #include "forwarder.h"
 #include "peer.h"
 #include "shares.h"
@@ -12,7 +12,7 @@
 
 // Datagrams served in one turn.
 #define TURN_DATAGRAMS 64
-// Another process may have taken over the port that a client had.
+// Another process may have taken over a client's port.
 #define PEER_CHECK_MS 1000
 
 struct udp_flow {
@@ -34,13 +34,13 @@ static void on_guest_datagram(struct source *source, uint32_t events) {
   struct udp_flow *flow = (struct udp_flow *)source;
   for (int i = 0; i < TURN_DATAGRAMS; i++) {
     ssize_t n = recv(source->fd, datagram, sizeof datagram, MSG_DONTWAIT);
-    // ECONNREFUSED tells of an ICMP message and is consumed by reading it; the guest may listen again later.
+    // ECONNREFUSED reports an ICMP message, and reading consumes it; the guest may listen again later.
     if (n < 0) {
       if (errno == ECONNREFUSED || errno == EINTR) continue;
       return;
     }
     flow->last_used_ms = monotonic_ms();
-    // Full buffers drop, as a network does.
+    // Full buffers drop datagrams, as a network does.
     sendto(flow->listener->source.fd, datagram, (size_t)n, MSG_DONTWAIT, (struct sockaddr *)&flow->client, sizeof flow->client);
   }
 }
@@ -53,7 +53,7 @@ static void flow_end(struct udp_flow *flow) {
   flow_count--;
 }
 
-// Busy flows are at the front, so that the last one has been silent for longest.
+// Busy flows are at the front, so the last one has been silent the longest.
 static void end_last(struct udp_flow **at) {
   if (*at == NULL) return;
   while ((*at)->next != NULL) at = &(*at)->next;
@@ -97,7 +97,7 @@ static struct udp_flow *flow_open(struct listener *listener, const struct sockad
   return flow;
 }
 
-// The flow of a client that may use the listener; NULL when it may not, or there is no room.
+// The flow of a client that may use the listener; NULL if it may not, or there is no room.
 static struct udp_flow *flow_of(struct listener *listener, const struct sockaddr_in *client, int64_t now) {
   struct udp_flow *flow = find(listener, client);
   party_id peer = flow == NULL ? NOBODY : flow->peer;

@@ -1,4 +1,4 @@
-// The namespace's side of the way out: the TUN device, the routes and the transparent listener.
+// The namespace's side of the uplink: the TUN device, the routes and the transparent listener.
 #include "forwarder.h"
 #include "common/links.h"
 #include "common/netlink.h"
@@ -17,7 +17,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-// A table that delivers everything here, for packets with OUTBOUND_MARK.
+// A table that delivers everything locally, for packets with OUTBOUND_MARK.
 #define HERE_TABLE 100
 #define LISTEN_BACKLOG 1024
 
@@ -44,8 +44,8 @@ int uplink_setup(void) {
   if (device < 0) return -1;
   struct ifreq request = {.ifr_flags = IFF_TUN | IFF_NO_PI};
   strncpy(request.ifr_name, PRIVATE_UPLINK, IFNAMSIZ - 1);
-  // A guest's SYN comes back from here with the guest's address, which a strict host would call a forgery. Datagrams pass whole,
-  // whatever fragments they came in.
+  // The forwarder sends a guest's SYN back from here with the guest's address, which a strict reverse-path filter would treat as forged.
+  // Datagrams pass whole, however they were fragmented.
   if (ioctl(device, TUNSETIFF, &request) == 0 && write_setting("/proc/sys/net/ipv4/conf/all/rp_filter", "0") == 0 &&
       write_setting("/proc/sys/net/ipv4/conf/" PRIVATE_UPLINK "/rp_filter", "0") == 0 &&
       link_set_mtu(PRIVATE_UPLINK, PACKET_BYTES) == 0 && link_bring_up(PRIVATE_UPLINK) == 0 &&

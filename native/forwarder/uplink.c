@@ -1,5 +1,5 @@
-// The way out. The namespace's default route leads to a TUN device whose other end is here, in the host's network: of TCP
-// only packets that open a connection come, of UDP and echo requests all.
+// The uplink. The namespace's default route leads to a TUN device whose other end is here, in the host's network. For TCP, only packets
+// that open a connection arrive here; UDP and echo requests all do.
 #include "forwarder.h"
 #include "packet.h"
 
@@ -31,7 +31,7 @@ int uplink_start(void (*taker)(const struct packet *packet)) {
 }
 
 void uplink_write(const uint8_t *packet, size_t length) {
-  // A full queue drops, as a network does.
+  // A full queue drops packets, as a network does.
   ssize_t n = write(device.fd, packet, length);
   (void)n;
 }
