@@ -1,4 +1,4 @@
-// The answer to the request that is being served.
+// The reply to the present request.
 #ifndef ANSWER_H
 #define ANSWER_H
 
@@ -7,11 +7,11 @@
 void answer_begin(void);
 // Adds a data line, at most 255 bytes.
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
-// Says why there will be none; returns -1 with this errno.
+// Sets the reason of an error reply; returns -1 with this errno.
 int refuse(int error, const char *format, ...) __attribute__((format(printf, 2, 3)));
-// What was refused last; empty when the errno says it all.
+// The last reason; empty if the errno says it all.
 const char *answer_reason(void);
-// Ends it with `ok`, or throws away what was said and ends it with `error ERRNO REASON`. Returns all of it with its length.
+// Ends the reply with `ok`, or discards its lines and ends it with `error ERRNO REASON`. Returns the whole reply with its length.
 const char *answer_end(int error, size_t *length);
 
 #endif

@@ -24,25 +24,25 @@ int claims_directory(const struct peer *peer, char *path, size_t size) {
     errno = ENAMETOOLONG;
     return -1;
   }
-  // Nobody but root can write in the directory above, so the name stays what it is between these calls.
+  // Only root can write in the directory above, so the name cannot change between these calls.
   if (mkdir(path, 0700) != 0) return errno == EEXIST ? 0 : -1;
   if (lchown(path, peer->uid, peer->gid) == 0) return 0;
   KEEPING_ERRNO(rmdir(path));
   return -1;
 }
 
-// With the effective ids of the user and, because they are not root's, without effective capabilities.
+// With the user's effective ids, and, because they are not root's, without effective capabilities.
 static int become(const struct peer *peer) {
   if (peer->uid == 0) return 0;
   return setgroups(peer->group_count, peer->groups) == 0 && setegid(peer->gid) == 0 && seteuid(peer->uid) == 0 ? 0 : -1;
 }
 
 static void become_root_again(void) {
-  // Groups last: it takes root to set them.
+  // Groups last: setting them takes root.
   if (seteuid(0) != 0 || setegid(0) != 0 || setgroups(0, NULL) != 0) abort();
 }
 
-// What is made anew for each reader, or by a program of the user that may never answer, is no place for a disk.
+// A file that is generated for each reader, or by a program of the user that may never answer, cannot be a disk.
 static bool file_system_allowed(int fd) {
   static const uint32_t allowed[] = {EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC, F2FS_SUPER_MAGIC, TMPFS_MAGIC, OVERLAYFS_SUPER_MAGIC};
   struct statfs system;
@@ -64,9 +64,9 @@ int claim_open(const struct peer *peer, const char *id, const char *name, enum c
   char path[PATH_MAX + 64];
   snprintf(path, sizeof path, "%s/%u/%s/%s", users_directory, peer->uid, id, name);
   struct open_how how = {
-      // Nothing is waited for: a FIFO must not hold up everybody.
+      // Do not wait: a FIFO must not block all users.
       .flags = (use == CLAIM_WRITE ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOCTTY | O_NONBLOCK,
-      // Links of /proc lead to what the helper itself has open.
+      // Links of /proc lead to files that the helper itself has open.
       .resolve = RESOLVE_NO_MAGICLINKS,
   };
   int fd = -1;
@@ -78,7 +78,7 @@ int claim_open(const struct peer *peer, const char *id, const char *name, enum c
   return -1;
 }
 
-// Asked first, because an attempt that fails takes all there is for a moment, from everybody.
+// Check first, because a failed attempt takes all space for a moment, from everyone.
 static int check_room(int fd, const struct stat *file, uint64_t size) {
   struct statfs system;
   if (fstatfs(fd, &system) != 0) return -1;
@@ -92,10 +92,10 @@ int claim_allocate(const struct peer *peer, int fd, uint64_t size) {
   struct stat before;
   if (fstat(fd, &before) != 0 || check_room(fd, &before, size) != 0) return -1;
   int result = -1;
-  // As the user: root may use up the reserve of a file system and knows no quota.
+  // As the user: root may use a file system's reserve, and has no quota.
   if (become(peer) == 0) result = fallocate(fd, 0, 0, (off_t)size);
   KEEPING_ERRNO(become_root_again());
-  // What it got before it failed goes back.
+  // Return what was allocated before the failure.
   if (result != 0) KEEPING_ERRNO((void)!ftruncate(fd, before.st_size));
   return result;
 }

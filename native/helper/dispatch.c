@@ -57,7 +57,7 @@ static int list_verb(const struct peer *peer, char **arguments, int count) {
   return 0;
 }
 
-// How many words of the request name the verb; 0 when it is another verb.
+// How many words of the request name the verb; 0 if it is another verb.
 static int match(const struct verb *verb, char **words, int count) {
   const char *rest = verb->words;
   for (int i = 0; i < count; i++) {

@@ -1,5 +1,5 @@
-// What the VMM is given. Kernel and initramfs are copies, so that nobody changes them under a guest. A disk that it writes to
-// is the user's own file: its group and mode let the VMM in until the jail is taken apart.
+// The VMM's files. Kernel and initramfs are copies, so that nobody changes them under a guest. A disk that the VMM writes to is the user's
+// own file: its group and mode admit the VMM until the jail is taken apart.
 //
 // Claims: kernel, initramfs, and for each N from 0 on one of diskN (written to) or diskN-ro.
 #include "jail.h"
@@ -22,13 +22,13 @@
 #define MAX_COPY_BYTES (UINT64_C(1) << 30)
 #define COPY_PIECE_BYTES (16U << 20)
 
-// Shares the file's blocks where the file system can, else copies them; what has no end is cut off.
+// Shares the file's blocks if the file system can, otherwise copies them; an endless file is cut off.
 static int copy_bytes(int from, int to) {
   if (ioctl(to, FICLONE, from) == 0) return 0;
   for (uint64_t copied = 0; copied <= MAX_COPY_BYTES;) {
     static char buffer[1 << 16];
     ssize_t n = copy_file_range(from, NULL, to, NULL, COPY_PIECE_BYTES, 0);
-    // Between some file systems the kernel copies nothing itself.
+    // Between some file systems the kernel itself copies nothing.
     if (n < 0 && (errno == EXDEV || errno == EOPNOTSUPP || errno == EINVAL || errno == ENOSYS)) {
       n = read(from, buffer, sizeof buffer);
       if (n > 0) n = write(to, buffer, (size_t)n);
@@ -57,7 +57,7 @@ static int make_empty(int directory, const char *name) {
 
 static void path_of(int directory, const char *name, char *path, size_t size) { snprintf(path, size, "/proc/self/fd/%d/%s", directory, name); }
 
-// A disk of another file system cannot be linked: it is mounted onto an empty file.
+// A disk on another file system cannot be linked, so it is mounted onto an empty file.
 static int mount_in(int fd, int root, const char *name) {
   char from[64], to[NAME_BYTES + 64];
   snprintf(from, sizeof from, "/proc/self/fd/%d", fd);
@@ -65,12 +65,12 @@ static int mount_in(int fd, int root, const char *name) {
   return make_empty(root, name) == 0 ? mount(from, to, NULL, MS_BIND, NULL) : -1;
 }
 
-// Notes down how the disk is, where root alone can read it, then opens it to the VMM.
+// Records the disk's state where only root can read it, then admits the VMM.
 static int give_disk(const struct jail_settings *settings, const struct jail *jail, const struct jail_tree *tree, int fd, const char *name) {
   struct stat file;
   char held[NAME_BYTES];
   if (fault("jail") != 0 || fstat(fd, &file) != 0) return -1;
-  // A jail that ended with the host's power had no time to give it back.
+  // After a power failure, a jail had no chance to give it back.
   bool stale = jail_owns_gid(settings, file.st_gid);
   unsigned gid = stale ? jail->owner.gid : file.st_gid, mode = stale ? 0600 : file.st_mode & 0777;
   snprintf(held, sizeof held, "%s.%u.%o.link", name, gid, mode);
@@ -91,7 +91,7 @@ static int put_writable(const struct jail_settings *settings, const struct jail 
   int result = flock(fd, LOCK_EX | LOCK_NB);
   if (result != 0) result = refuse(EBUSY, "%s is in use by another VMM", name);
   else result = give_disk(settings, jail, tree, fd, name);
-  // Firecracker locks no disk, and its jailer leaves it no descriptor that would: another process keeps this one.
+  // Firecracker locks no disk, and its jailer leaves it no descriptor that would, so another process keeps this one.
   if (result == 0) locks->fds[locks->count++] = fd;
   else KEEPING_ERRNO(close(fd));
   return result;
@@ -102,14 +102,14 @@ static int put_copy(const struct jail *jail, const struct jail_tree *tree, const
   if (fault("jail") != 0) return -1;
   int fd = claim_open(&jail->owner, jail->id, claim, CLAIM_READ, &file);
   if (fd < 0) return -1;
-  // One that everybody may read needs no copy. Only of the user's own: a link keeps a file alive, e.g. an old setuid program.
+  // A file that everyone may read needs no copy. Only for the user's own: a link keeps a file alive, e.g. an old setuid program.
   bool linked = claim != name && file.st_uid == jail->owner.uid && (file.st_mode & S_IROTH) != 0 && link_in(fd, tree->root, name) == 0;
   int result = linked ? 0 : copy_in(jail, tree->root, fd, name);
   KEEPING_ERRNO(close(fd));
   return result;
 }
 
-// Where a claim leads to, as it says itself; false when there is none.
+// The target of a claim, by its own text; false if there is none.
 static bool claim_target(const struct jail *jail, const char *name, char *target, size_t size) {
   char directory[128], path[192];
   if (claims_directory(&jail->owner, directory, sizeof directory) != 0) return false;
@@ -119,7 +119,7 @@ static bool claim_target(const struct jail *jail, const char *name, char *target
   return n >= 0;
 }
 
-// The overlay of this VM, which the helper itself made, is the one device that a jail gets.
+// The overlay of this VM, which the helper itself made, is the only device that a jail gets.
 static int put_overlay(const struct jail *jail, const struct jail_tree *tree, const char *path, const char *name) {
   struct stat device;
   if (record_own("overlay", jail->id, &jail->owner) == NULL) return -1;
@@ -129,7 +129,7 @@ static int put_overlay(const struct jail *jail, const struct jail_tree *tree, co
   return fchownat(tree->root, name, jail->uid, (gid_t)jail->uid, AT_SYMLINK_NOFOLLOW);
 }
 
-// Returns 1 when there is no such disk.
+// Returns 1 if there is no such disk.
 static int put_disk(const struct jail_settings *settings, const struct jail *jail, const struct jail_tree *tree, int index, struct jail_locks *locks) {
   char name[16], read_only[16], target[PATH_MAX], overlay[64];
   snprintf(name, sizeof name, "disk%d", index);
@@ -148,7 +148,7 @@ int files_put(const struct jail_settings *settings, const struct jail *jail, con
   return result >= 0 ? 0 : -1;
 }
 
-// Gives one file back; the user may have changed its group meanwhile, which counts.
+// Gives one file back. If the user has changed its group meanwhile, the new group stays.
 static int give_back(const struct jail_settings *settings, int directory, const char *name, unsigned gid, unsigned mode) {
   struct stat file;
   if (fstatat(directory, name, &file, AT_SYMLINK_NOFOLLOW) != 0) return errno == ENOENT ? 0 : -1;
@@ -169,7 +169,7 @@ static int undo_held(const struct jail_settings *settings, const struct jail_tre
   snprintf(disk, sizeof disk, "disk%u", index);
   if (strcmp(kind, "mount") != 0) return give_back(settings, tree->held, held, gid, mode);
   if (tree->root < 0) return 0;
-  // Without the mount this is the empty file below it, to which it means nothing.
+  // Without the mount this is the empty file below it, for which this has no effect.
   int result = give_back(settings, tree->root, disk, gid, mode);
   return unmount_disk(tree->root, disk) == 0 ? result : -1;
 }

@@ -20,13 +20,13 @@
 #define CGROUPS "/sys/fs/cgroup"
 #define PARENT_CGROUP "banger"
 #define PATH_BYTES 128
-// Less than the daemon waits for an answer: a busy host takes its time to copy kernel and initramfs and to run two programs.
+// Less than the daemon waits for a reply: a busy host is slow to copy kernel and initramfs and to run two programs.
 #define START_TIMEOUT_MS 25000
 #define END_TIMEOUT_MS 10000
 #define POLL_MS 2
-// Of the VMM itself: its API and its event loop, what one of them may start, and who keeps the locks.
+// For the VMM itself: its API, its event loop, programs that these may start, and the process that keeps the locks.
 #define EXTRA_TASKS 17
-// The VMM needs less than 10 MiB beside the guest's memory; page tables and the file pages it touches count as well.
+// The VMM needs less than 10 MiB besides the guest's memory; page tables and file pages count as well.
 #define EXTRA_MEMORY_MIB 64
 #define MEMORY_SHARE_FOR_TABLES 64
 #define MAX_WEIGHT 10000
@@ -48,7 +48,7 @@ static int write_file(const char *path, const char *text) {
 int cgroup_make(const struct jail *jail) {
   char path[PATH_BYTES];
   if (access(CGROUPS "/cgroup.controllers", F_OK) != 0) return refuse(ENOSYS, "a jail needs cgroup v2 at " CGROUPS);
-  // Made here and not by the jailer, so that a failure at any moment leaves nothing unknown.
+  // Made here instead of by the jailer, so that a failure at any moment leaves nothing unknown.
   if (mkdir(CGROUPS "/" PARENT_CGROUP, 0755) != 0 && errno != EEXIST) return -1;
   cgroup_path(jail, "", path);
   return fault("jail") == 0 ? mkdir(path, 0755) : -1;
@@ -59,14 +59,14 @@ int cgroup_end(const struct jail *jail) {
   cgroup_path(jail, "/cgroup.kill", kill_path);
   cgroup_path(jail, "", path);
   int64_t deadline = monotonic_ms() + END_TIMEOUT_MS;
-  // Again and again until nobody is left in it: a child that has just been forked may join after the others were killed.
+  // Repeats until it is empty: a child that has just been forked may join after the others were killed.
   for (;;) {
     if (write_file(kill_path, "1") != 0 && errno != ENOENT) return -1;
     if (rmdir(path) == 0 || errno == ENOENT) break;
     if (errno != EBUSY || monotonic_ms() >= deadline) return -1;
     sleep_ms(POLL_MS);
   }
-  // Stays while other VMs are in it.
+  // Stays while it contains other VMs.
   rmdir(CGROUPS "/" PARENT_CGROUP);
   return 0;
 }
@@ -83,7 +83,7 @@ static unsigned long long start_of(pid_t pid, char *state) {
   ssize_t n = read(fd, text, sizeof text - 1);
   close(fd);
   text[n < 0 ? 0 : n] = '\0';
-  // The second field is the program's name, which may hold anything.
+  // The second field is the program's name, which may contain any character.
   const char *rest = strrchr(text, ')');
   if (rest == NULL || sscanf(rest, ") %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu", state, &start) != 2) return 0;
   return start;
@@ -96,7 +96,7 @@ bool vmm_runs(const struct jail *jail) {
 
 bool vmm_status(const struct jail *jail, int *wait_status) {
   char state;
-  // A pid of an earlier helper may be another child's by now.
+  // A pid from an earlier helper may belong to another child by now.
   if (jail->pid <= 0 || start_of(jail->pid, &state) != jail->start) return false;
   return waitpid(jail->pid, wait_status, WNOHANG) == jail->pid;
 }
@@ -114,10 +114,10 @@ static void make_command(struct command *c, const struct jail_settings *settings
   snprintf(c->uid, sizeof c->uid, "%u", jail->uid);
   snprintf(c->memory, sizeof c->memory, "memory.max=%llu", mib << 20);
   snprintf(c->pids, sizeof c->pids, "pids.max=%u", size->vcpus + EXTRA_TASKS);
-  // 100 is what every cgroup has: VMs share by the number of their vCPUs.
+  // Every cgroup has 100 by default: VMs get shares by their number of vCPUs.
   snprintf(c->weight, sizeof c->weight, "cpu.weight=%u", weight);
   snprintf(c->files, sizeof c->files, "no-file=%d", VMM_OPEN_FILES);
-  // The descriptor of this process, which nobody can swap; the jailer closes all but the first three of its own.
+  // This process's descriptor, which nobody can swap; the jailer closes all of its own except the first three.
   snprintf(c->netns, sizeof c->netns, "/proc/%d/fd/%d", (int)getpid(), netns);
   const char *const words[] = {
       settings->jailer, "--id", c->id, "--exec-file", settings->firecracker, "--uid", c->uid, "--gid", c->uid,
@@ -140,13 +140,13 @@ static void become_jailer(const struct jail *jail, const struct command *command
   sigset_t none;
   sigemptyset(&none);
   cgroup_path(jail, "/cgroup.procs", procs);
-  // Before anything else, so that the end of the cgroup is its end, too.
+  // First of all, so that the end of the cgroup ends it, too.
   if (write_file(procs, "0") != 0 || setsid() < 0 || chdir("/") != 0) return;
   if (dup2(nothing, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0 || dup2(output, STDERR_FILENO) < 0) return;
   signal(SIGPIPE, SIG_DFL);
-  // bind(2) cuts a socket by it whatever the directory's list says; the group's bits are what the list is cut by.
+  // bind(2) applies it to a socket's mode, whatever the directory's list says; the group's bits limit the list.
   umask(0007);
-  // A core would hold the guest's memory.
+  // A core dump would contain the guest's memory.
   setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
   prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   sigprocmask(SIG_SETMASK, &none, NULL);
@@ -157,7 +157,7 @@ void locks_close(struct jail_locks *locks) {
   while (locks->count > 0) KEEPING_ERRNO(close(locks->fds[--locks->count]));
 }
 
-// In a process of its own: has the locks as its first descriptors and nothing else. Root's, so that no VMM can end it.
+// Starts a process that has the locks as its first descriptors and nothing else. It belongs to root, so that no VMM can end it.
 static _Noreturn void hold(const struct jail_locks *locks) {
   // Opened one after the other, none stands before its new place.
   for (int i = 0; i < locks->count; i++) dup2(locks->fds[i], i);
@@ -175,7 +175,7 @@ int locks_keep(const struct jail *jail, const struct jail_locks *locks) {
   pid_t child = fork();
   if (child < 0) return -1;
   if (child == 0) {
-    // Twice, so that the first process of the system and not the helper learns of its end.
+    // Forks twice, so that init, not the helper, becomes its parent.
     pid_t keeper = write_file(procs, "0") == 0 && setsid() >= 0 ? fork() : -1;
     if (keeper == 0) hold(locks);
     _exit(keeper > 0 ? 0 : 1);
@@ -196,7 +196,7 @@ int vmm_launch(const struct jail_settings *settings, struct jail *jail, const st
     _exit(127);
   }
   KEEPING_ERRNO(close(nothing));
-  // A child that was not waited for keeps its pid, so this is its own start.
+  // A child that was not waited for keeps its pid, so this is its own start time.
   if (jail->pid > 0) jail->start = start_of(jail->pid, &state);
   return jail->pid > 0 ? 0 : -1;
 }

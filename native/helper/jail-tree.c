@@ -17,11 +17,11 @@
 #include <unistd.h>
 
 #define DIRECTORY (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
-// More mean that somebody makes files as fast as they are removed.
+// More rounds mean that a process makes files as fast as they are removed.
 #define MAX_ROUNDS 100000
 #define TOP_NAME_BYTES (4 + ID_LENGTH + 1)
 
-// Cuts the last part off; false when there is none.
+// Cuts off the last part; false if there is none.
 static bool go_up(char *path) {
   char *slash = strrchr(path, '/');
   if (path[1] == '\0') return false;
@@ -59,20 +59,20 @@ void tree_close(struct jail_tree *tree) {
   close_one(&tree->top);
 }
 
-// Opens a directory of root's, made where there is none.
+// Opens a directory of root, and makes it if it is missing.
 static int enter(int at, const char *name, mode_t mode) {
   if (mkdirat(at, name, mode) != 0 && errno != EEXIST) return -1;
   int fd = openat(at, name, DIRECTORY);
   struct stat s;
   if (fd < 0 || fstat(fd, &s) != 0) return -1;
   errno = EPERM;
-  // Once more, because what mkdir was given went through the umask.
+  // Once more, because the umask applied to mkdir.
   if (s.st_uid == 0 && fchmod(fd, mode) == 0) return fd;
   close_one(&fd);
   return -1;
 }
 
-// Opens DIRECTORY/firecracker. @param make whether to make what is not there
+// Opens DIRECTORY/firecracker. @param make whether to make missing directories
 static int open_base(const struct jail_settings *settings, bool make) {
   const char *name = program_name(settings->firecracker);
   if (make && mkdir(settings->directory, 0711) != 0 && errno != EEXIST) return -1;
@@ -86,7 +86,7 @@ static int open_base(const struct jail_settings *settings, bool make) {
 
 static void top_name(const struct jail *jail, char name[TOP_NAME_BYTES]) { snprintf(name, TOP_NAME_BYTES, HOST_NAME_PREFIX "%s", jail->id); }
 
-// An access control list as the kernel takes it: an attribute of the file (acl(5), linux/posix_acl_xattr.h).
+// An access control list in the kernel's form: an attribute of the file (acl(5), linux/posix_acl_xattr.h).
 struct acl {
   struct posix_acl_xattr_header header;
   struct posix_acl_xattr_entry entries[6];
@@ -96,7 +96,7 @@ static struct posix_acl_xattr_entry acl_entry(unsigned tag, unsigned rights, uns
   return (struct posix_acl_xattr_entry){htole16((uint16_t)tag), htole16((uint16_t)rights), htole32(id)};
 }
 
-// Everything for the file's owner, `owner` of the jail and its VMM as said, nothing for others. The kernel wants this order.
+// All rights for the file's owner, the given rights for the jail's owner and its VMM, none for others. The kernel requires this order.
 static int set_acl(int fd, const char *attribute, const struct jail *jail, unsigned owner, unsigned vmm) {
   const unsigned nobody = (unsigned)ACL_UNDEFINED_ID;
   struct acl acl = {
@@ -111,9 +111,10 @@ static int make_inside(const struct jail *jail, struct jail_tree *tree) {
   if (fault("jail") != 0 || (tree->held = enter(tree->top, "held", 0700)) < 0) return -1;
   if (fault("jail") != 0 || (tree->root = enter(tree->top, "root", 0700)) < 0) return -1;
   if (fault("jail") != 0 || (tree->run = enter(tree->root, "run", 0700)) < 0) return -1;
-  // What either side makes in run/, under whatever umask, is for both. The jailer's chmod leaves this list alone.
+  // Files that either side makes in run/, under any umask, are for both. The jailer's chmod leaves this list alone.
   if (set_acl(tree->run, "system.posix_acl_default", jail, 7, 7) != 0) return -1;
-  // Root's, as run/ will be: a kernel may refuse to open another's pipe with O_CREAT in a sticky directory (fs.protected_fifos).
+  // Owned by root, as run/ will be: a kernel may refuse to open another user's pipe with O_CREAT in a sticky directory
+  // (fs.protected_fifos).
   static const char *const pipes[] = {"log.fifo", "serial.fifo", "metrics.fifo"};
   for (size_t i = 0; i < sizeof pipes / sizeof *pipes; i++)
     if (mknodat(tree->run, pipes[i], S_IFIFO | 0660, 0) != 0) return -1;
@@ -149,16 +150,16 @@ int tree_open(const struct jail_settings *settings, const struct jail *jail, str
 
 int tree_seal(const struct jail *jail, const struct jail_tree *tree) {
   if (fault("jail") != 0) return -1;
-  // Each list before its directory is taken away, so that there is no moment at which the VMM cannot use what it is left.
-  // A name that the VMM cannot change still means the same file when the jail is taken apart.
+  // Each list is set before the VMM loses the directory, so that the VMM can use its remaining files at every moment. A name that the VMM
+  // cannot change still means the same file when the jail is taken apart.
   if (set_acl(tree->root, "system.posix_acl_access", jail, 1, 5) != 0 || fchown(tree->root, 0, 0) != 0) return -1;
   // Sticky: each side removes only what it made itself. The group's bits are the list's mask.
   if (set_acl(tree->run, "system.posix_acl_access", jail, 7, 7) != 0 || fchown(tree->run, 0, 0) != 0 || fchmod(tree->run, 01770) != 0) return -1;
-  // Now the owner's, the API's socket cannot become a link to a socket that only the owner reaches.
+  // Now that it belongs to the owner, the API's socket cannot become a link to a socket that only the owner reaches.
   return fchownat(tree->run, "api.sock", jail->owner.uid, (gid_t)-1, AT_SYMLINK_NOFOLLOW);
 }
 
-// From here on root alone gets at what is inside, also where somebody has held a descriptor since earlier.
+// From here on only root reaches the content, even if a process has held a descriptor from before.
 static int take_over(int fd) {
   if (fchown(fd, 0, 0) != 0) return -1;
   fremovexattr(fd, "system.posix_acl_access");
@@ -174,7 +175,7 @@ static DIR *open_list(int fd) {
   return list;
 }
 
-// Moves a directory up to `top`, under a name that is free; root alone makes names there.
+// Moves a directory up to `top`, under a free name; only root can make names there.
 static int move_up(int from, const char *name, int top) {
   static unsigned serial;
   char moved[32];
@@ -183,14 +184,14 @@ static int move_up(int from, const char *name, int top) {
   return renameat(from, name, top, moved);
 }
 
-// Removes what is in a directory, but for directories: those move up, so that no tree is too deep for this.
+// Removes the content of a directory. Subdirectories move up, so that no tree is too deep for this.
 static int empty_directory(int fd, int top) {
   DIR *list = open_list(fd);
   if (list == NULL) return -1;
   int result = 0;
   for (struct dirent *entry; result == 0 && (entry = readdir(list)) != NULL;) {
     if (is_dot(entry->d_name) || unlinkat(fd, entry->d_name, 0) == 0 || errno == ENOENT) continue;
-    // Linux says EISDIR; a file system may say EPERM, as POSIX does.
+    // Linux returns EISDIR; a file system may return EPERM, as POSIX does.
     result = errno == EISDIR || errno == EPERM ? move_up(fd, entry->d_name, top) : -1;
   }
   KEEPING_ERRNO(closedir(list));
@@ -207,11 +208,11 @@ static int remove_entry(int top, dev_t device, const char *name) {
   if (result == 0 && s.st_dev != device) result = refuse(EXDEV, "another file system is mounted inside the jail");
   if (result == 0) result = take_over(fd) == 0 ? empty_directory(fd, top) : -1;
   close_one(&fd);
-  // One that is not empty is found again by the next round.
+  // A directory that is not empty is found again in the next round.
   return result == 0 && unlinkat(top, name, AT_REMOVEDIR) != 0 && errno != ENOTEMPTY ? -1 : result;
 }
 
-// Removes what is in `top` now. Returns how many entries there were, or -1.
+// Removes the present content of `top`. Returns the number of entries, or -1.
 static int remove_round(int top, dev_t device) {
   DIR *list = open_list(top);
   if (list == NULL) return -1;

@@ -62,7 +62,7 @@ static int choose_uid(const struct jail_settings *settings, struct jail *jail) {
   return refuse(EDQUOT, "all %u users of jail-uids are taken", settings->uid_count);
 }
 
-// Lets processes of this user open the TAP that the VM has in the host's network, if it has one there.
+// Lets processes of this user open the VM's TAP in the host's network, if it has one there.
 static int give_tap(const struct jail *jail, uid_t uid) {
   char name[IFNAMSIZ];
   const struct object *tap = record_find("tap", jail->id);
@@ -74,7 +74,7 @@ static int give_tap(const struct jail *jail, uid_t uid) {
 
 // --- end ---
 
-// Takes apart what there is of a jail; its record goes last, so that it can be tried again.
+// Takes apart the present parts of a jail; its record is removed last, so that a failure can be retried.
 static int remove_jail(const struct jail_settings *settings, const struct jail *jail) {
   struct jail_tree tree;
   if (cgroup_end(jail) != 0) return -1;
@@ -83,7 +83,7 @@ static int remove_jail(const struct jail_settings *settings, const struct jail *
     if (files_give_back(settings, &tree) != 0) result = -1;
     tree_close(&tree);
   } else if (errno != ENOENT) result = -1;
-  // Without it nobody would know any more whose disks they were.
+  // Without it, the owner of the disks would be unknown.
   if (result == 0) result = tree_remove(settings, jail);
   return result == 0 ? record_drop(KIND, jail->id) : -1;
 }
@@ -123,7 +123,7 @@ static int parse_request(char **words, int count, struct request *request) {
   return 0;
 }
 
-// Removes what an earlier jail of this VM left, also one of before the host's last boot, which is in no record.
+// Removes leftovers of this VM's earlier jails, also from before the host's last boot, which are in no record.
 static int remove_leftovers(const struct jail_settings *settings, const struct peer *peer, const char *id) {
   struct jail earlier = {.owner = *peer};
   snprintf(earlier.id, sizeof earlier.id, "%s", id);

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #define LOOP_MAJOR 7
-// A program that looks into new devices (udev) lets go of them within moments.
+// A program that examines new devices (udev) closes them within moments.
 #define RELEASE_TRIES 150
 #define RELEASE_PAUSE_MS 20
 
@@ -44,13 +44,13 @@ int loop_bind(int number, int file, const char *tag, bool read_only) {
   return result;
 }
 
-// 1 when the device is bound and carries the tag, 0 when not, else -1.
+// 1 if the device is bound and has the tag, 0 if not, else -1.
 static int is_tagged(int fd, const char *tag, struct loop_info64 *info) {
   if (ioctl(fd, LOOP_GET_STATUS64, info) != 0) return errno == ENXIO ? 0 : -1;
   return strncmp((const char *)info->lo_file_name, tag, sizeof info->lo_file_name) == 0;
 }
 
-// Asks for the release: 1 when there was something to release. While anybody has it open, the kernel only puts it off.
+// Requests the release: 1 if there was something to release. While a process has it open, the kernel only defers it.
 static int ask_release(int number, const char *tag) {
   struct loop_info64 info;
   int fd = open_loop(number, O_RDONLY);
@@ -65,7 +65,7 @@ int loop_release(int number, const char *tag) {
   for (int attempt = 0; attempt < RELEASE_TRIES; attempt++) {
     int bound = ask_release(number, tag);
     if (bound <= 0) return bound;
-    // Looked at again even after the first: only then it is known to be free.
+    // Check again even after the first request: only then it is known to be free.
     if (attempt > 0) sleep_ms(RELEASE_PAUSE_MS);
   }
   errno = EBUSY;

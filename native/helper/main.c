@@ -51,7 +51,7 @@ static int open_state(const char *run_directory, const char *settings) {
 int main(int argc, char **argv) {
   if (argc < 2 || argc == 4 || argc > 5 || strcmp(argv[1], "serve") != 0) return usage();
   const char *path = argc > 2 ? argv[2] : NULL;
-  // Descriptors 0 to 2 must be taken, or a file of a user could stand in the place of the log.
+  // Descriptors 0 to 2 must be open, or a user's file could take the place of the log.
   for (int fd = open("/dev/null", O_RDWR | O_CLOEXEC); fd >= 0; fd = open("/dev/null", O_RDWR | O_CLOEXEC)) {
     if (fd > 2) {
       close(fd);
@@ -68,7 +68,7 @@ int main(int argc, char **argv) {
   if (path == NULL && listener < 0) return usage();
   int status = open_state(argc == 5 ? argv[3] : HELPER_RUN_DIRECTORY, argc == 5 ? argv[4] : HELPER_CONFIG_PATH);
   if (status != 0) return status;
-  // Anybody may ask: who may have it is decided by the settings.
+  // Anyone may connect: the settings decide who may use it.
   if (path != NULL && (listener = lines_listen(path, 0111)) < 0) return fail(path);
   if (serve(listener, path == NULL) != 0) status = fail("waiting failed");
   if (path != NULL) unlink(path);

@@ -17,7 +17,7 @@
 #define REMOVE_TRIES 100
 #define REMOVE_PAUSE_MS 20
 
-// A request and its answer: the header, and behind it targets, each with its text.
+// A request and its reply: the header, and behind it targets, each with its text.
 static union {
   struct dm_ioctl header;
   char bytes[16384];
@@ -25,7 +25,7 @@ static union {
 
 static void begin(const char *name, const char *uuid, uint32_t flags) {
   memset(&message, 0, sizeof message);
-  // Of the first interface with these calls; every later kernel takes it.
+  // The first version of the interface with these calls; every later kernel accepts it.
   message.header.version[0] = 4;
   message.header.data_size = sizeof message;
   message.header.data_start = sizeof message.header;
@@ -82,7 +82,7 @@ static int load(const char *uuid, const struct mapper_target *targets, size_t co
   return call(DM_TABLE_LOAD);
 }
 
-// Called "suspend" without the flag to do so: takes the loaded table into use.
+// The ioctl is named "suspend"; without that flag it activates the loaded table.
 static int let_run(const char *uuid, dev_t *device) {
   begin(NULL, uuid, 0);
   if (call(DM_DEV_SUSPEND) != 0) return -1;
@@ -102,7 +102,7 @@ int mapper_remove(const char *uuid) {
   for (int attempt = 0; attempt < REMOVE_TRIES; attempt++) {
     begin(NULL, uuid, 0);
     if (call(DM_DEV_REMOVE) == 0) return 0;
-    // Without device-mapper, as after a change of kernels, there is nothing either.
+    // Without device-mapper, as after a change of the kernel, there are no devices either.
     if (errno == ENXIO || errno == ENOENT || errno == ENODEV) return 0;
     if (errno != EBUSY) return -1;
     sleep_ms(REMOVE_PAUSE_MS);

@@ -1,4 +1,4 @@
-// Device-mapper devices by ioctl. They are known by uuid, so that no name of somebody else's device is ever touched.
+// Device-mapper devices by ioctl. They are identified by uuid, so that no foreign device is ever touched by its name.
 #ifndef MAPPER_H
 #define MAPPER_H
 
@@ -16,13 +16,13 @@ struct mapper_target {
 
 // Fails with the reason why this host has no device-mapper.
 int mapper_version(char *text, size_t size);
-// Makes the device and lets it run, or leaves nothing.
+// Makes the device and activates it, or leaves nothing.
 int mapper_make(const char *name, const char *uuid, const struct mapper_target *targets, size_t count, bool read_only, dev_t *device);
-// Waits a little while somebody has it open, then EBUSY. What is gone is fine.
+// Waits a little while it is open, then fails with EBUSY. A missing device is no error.
 int mapper_remove(const char *uuid);
-// ENXIO when there is none.
+// ENXIO if there is none.
 int mapper_find(const char *uuid, dev_t *device);
-// What the first target says of itself.
+// The status of the first target.
 int mapper_status(const char *uuid, char *text, size_t size);
 
 #endif

@@ -31,11 +31,11 @@
 
 // What one bridge takes, less the pool (BR_MAX_PORTS of the kernel).
 #define MAX_TAPS 1000
-// Others change rules in bursts; one answer to all of a burst is enough.
+// Other programs change rules in bursts; one reaction to a whole burst is enough.
 #define SETTLE_MS 200
 #define RETRY_MS 5000
 
-// When the rules are to be applied again, in ms of the monotonic clock; 0: they are right.
+// When to apply the rules again, in ms of the monotonic clock; 0: they are right.
 static int64_t reapply_at;
 static bool pool_wanted;
 
@@ -91,7 +91,7 @@ static int render_and_apply(void) {
   return apply_text(ruleset_write, &ruleset);
 }
 
-// All rules anew from the record and from what the host looks like now: right whatever was there before.
+// Rebuilds all rules from the record and the present state of the host, whatever was there before.
 static int apply_rules(void) {
   int result = render_and_apply();
   reapply_at = result == 0 ? 0 : monotonic_ms() + RETRY_MS;
@@ -112,7 +112,7 @@ static int take_down(void) {
   return result == 0 ? record_drop("network", "-") : -1;
 }
 
-// What the host keeps guests from, `-` where there is nothing to say.
+// The reasons why the host keeps guests from the outside, `-` if there are none.
 static void say_state(void) {
   struct routes routes;
   char chain[128], resolver[INET_ADDRSTRLEN] = "-";
@@ -165,13 +165,13 @@ static int check_room(const char *id, unsigned index) {
 }
 
 static int forget_tap(const char *id) {
-  // The link goes before its rules, so that it never stands there without them.
+  // The link is removed before its rules, so that it never exists without them.
   return fault("network") == 0 && tap_take(id) == 0 && record_drop("tap", id) == 0 && apply_rules() == 0 ? 0 : -1;
 }
 
 static bool is_cut_off(const struct object *tap) { return strstr(tap->values, " cut-off") != NULL; }
 
-// Its VM loses the network rather than another VM; `tap remove` makes an end of it.
+// This VM loses the network, not the other VM; `tap remove` cleans up.
 static void cut_off(const char *id) {
   const struct object *tap = record_find("tap", id);
   if (tap == NULL || is_cut_off(tap)) return;

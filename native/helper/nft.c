@@ -23,7 +23,7 @@
 #define NFT_TIMEOUT_MS 15000
 #define TABLE_NAME "banger"
 
-// The kernel gives a process's first netlink socket the process's id, and says it with each change.
+// The kernel gives a process's first netlink socket the process's id, and reports it with each change.
 static pid_t last_nft;
 
 // --- applying ---
@@ -42,7 +42,7 @@ static _Noreturn void run_nft(int input) {
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, NULL);
-  // What nft says belongs into the helper's log.
+  // nft's messages belong in the helper's log.
   if (dup2(input, STDIN_FILENO) >= 0 && dup2(STDERR_FILENO, STDOUT_FILENO) >= 0) execve(NFT_PATH, argv, environment);
   _exit(127);
 }
@@ -100,7 +100,7 @@ static bool is_name(const void *value, size_t size, const char *name) {
   return value != NULL && size == strlen(name) + 1 && memcmp(value, name, size) == 0;
 }
 
-// Tables, chains, rules and sets all say their table in attribute 1.
+// Tables, chains, rules and sets all have their table in attribute 1.
 _Static_assert(NFTA_TABLE_NAME == 1 && NFTA_CHAIN_TABLE == 1 && NFTA_RULE_TABLE == 1 && NFTA_SET_TABLE == 1 && NFTA_SET_ELEM_LIST_TABLE == 1,
                "the table's name is attribute 1");
 
@@ -119,11 +119,11 @@ static void note_foreign_change(void *changed, const struct nlmsghdr *message) {
 
 bool nft_changed_by_others(int watch) {
   bool changed = false;
-  // What was missed may have been anything.
+  // The lost events may have been anything.
   return netlink_hear(watch, note_foreign_change, &changed) || changed;
 }
 
-// --- what others drop ---
+// --- what other chains drop ---
 
 static bool has_number(const void *value, size_t size, uint32_t number) {
   uint32_t found;
@@ -145,7 +145,7 @@ static bool drops_forwarded(const struct nlmsghdr *header, char *name, size_t na
   if (!has_number(number, number_size, NF_INET_FORWARD) || !has_number(policy, policy_size, NF_DROP)) return false;
   snprintf(name, name_size, "%s/%.*s/%.*s", message->nfgen_family == NFPROTO_IPV4 ? "ip" : "inet", (int)table_size, table, (int)chain_size,
            chain);
-  // One word of the reply, whatever somebody called a chain.
+  // One word of the reply, whatever the name of the chain.
   for (char *c = name; *c != '\0'; c++)
     if (*c <= ' ' || *c > '~') *c = '?';
   return true;

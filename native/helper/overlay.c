@@ -25,15 +25,15 @@
 #define SECTOR 512
 #define CHUNK_BYTES 4096
 #define CHUNK_SECTORS (CHUNK_BYTES / SECTOR)
-// What the snapshot target notes down of a chunk; a chunk of notes holds this many.
+// The snapshot target's metadata of one chunk; a metadata chunk holds this many entries.
 #define NOTES_PER_CHUNK (CHUNK_BYTES / 16)
 #define MIB (UINT64_C(1) << 20)
 #define STEP_BYTES (256 * MIB)
-// When less is left, attach gives more.
+// If less is left, attach extends the file.
 #define LEAST_LEFT_BYTES (128 * MIB)
 #define BIND_TRIES 16
 
-// An overlay as recorded: `bytes=N base=LOOP cow=LOOP`, -1 for a loop device not chosen so far.
+// A recorded overlay: `bytes=N base=LOOP cow=LOOP`, -1 for a loop device that is not chosen yet.
 struct overlay {
   uid_t uid;
   char id[ID_LENGTH + 1];
@@ -88,7 +88,7 @@ static int find_own(const struct peer *peer, const char *id, struct overlay *ove
 
 // --- space ---
 
-// Every chunk changed, their notes, and a header.
+// Every chunk changed, their metadata, and a header.
 static uint64_t space_limit(uint64_t bytes) {
   uint64_t chunks = (bytes + CHUNK_BYTES - 1) / CHUNK_BYTES;
   uint64_t all = (chunks + chunks / NOTES_PER_CHUNK + 4) * CHUNK_BYTES;
@@ -124,7 +124,7 @@ static void loop_tag(const struct overlay *overlay, char tag[NAME_SIZE], int whi
   device_name(overlay, tag, which == BASE ? "-base" : "-cow");
 }
 
-// The number is written down before the device is bound; the tag tells a later helper whether it came to that.
+// The number is recorded before the device is bound; the tag shows a later helper whether it was.
 static int bind_loop(struct overlay *overlay, int which, int file) {
   int *number = which == BASE ? &overlay->base_loop : &overlay->cow_loop;
   char tag[NAME_SIZE];
@@ -158,7 +158,7 @@ static int make_snapshot(const struct overlay *overlay) {
   dev_t base, device, loop = loop_device(overlay->cow_loop);
   device_uuid(overlay, uuid, "-base");
   if (mapper_find(uuid, &base) != 0) return -1;
-  // P: the notes are kept in the file; O: a full one is told apart from a broken one.
+  // P: the metadata is kept in the file; O: a full snapshot is distinguished from a broken one.
   snprintf(parameters, sizeof parameters, "%u:%u %u:%u PO %d", major(base), minor(base), major(loop), minor(loop), CHUNK_SECTORS);
   struct mapper_target target = {.start = 0, .length = overlay->bytes / SECTOR, .type = "snapshot", .parameters = parameters};
   device_name(overlay, name, "");
@@ -169,7 +169,7 @@ static int make_snapshot(const struct overlay *overlay) {
 
 static int make_directory(const char *path) { return mkdir(path, 0755) == 0 || errno == EEXIST ? 0 : -1; }
 
-// The directories belong to root, so that nobody else puts anything in the place of the node.
+// The directories belong to root, so that nobody else can replace the node.
 static int make_node(const struct overlay *overlay) {
   char uuid[NAME_SIZE], path[NAME_SIZE];
   dev_t device;
@@ -184,7 +184,7 @@ static int make_node(const struct overlay *overlay) {
 }
 
 static int check_owner(const struct overlay *overlay, const struct peer *peer) {
-  // Root may look after a user's overlay, but its files are that user's to name.
+  // Root may manage a user's overlay, but only that user names its files.
   return overlay->uid == peer->uid ? 0 : refuse(EPERM, "the overlay belongs to another user");
 }
 
@@ -200,7 +200,7 @@ static int extend_file(const struct peer *peer, const struct overlay *overlay, u
   return result;
 }
 
-// A snapshot that was nearly full when its VM ended begins with room again.
+// A snapshot that was nearly full when its VM ended starts with space again.
 static int make_room(const struct peer *peer, const struct overlay *overlay) {
   struct space space;
   if (read_space(overlay, &space) != 0) return -1;
@@ -221,7 +221,7 @@ static int make_devices(const struct peer *peer, struct overlay *overlay, int ba
 
 static int first_failure(int before, int result) { return before != 0 ? before : result != 0 ? errno : 0; }
 
-// In reverse, and all of it, but for what stands on something that would not go.
+// In reverse order, and all parts, except those below a part that could not be removed.
 static int take_apart(const struct overlay *overlay) {
   char text[NAME_SIZE];
   int error = 0;
@@ -281,7 +281,7 @@ static int attach_verb(const struct peer *peer, char **arguments, int count) {
     if (find_own(peer, arguments[0], &overlay) != 0 || check_owner(&overlay, peer) != 0) return -1;
     if (is_complete(&overlay))
       return overlay.bytes == bytes ? say_space(&overlay) : refuse(EBUSY, "it is in use with %llu bytes", (unsigned long long)overlay.bytes);
-    // What a helper that died in the middle left.
+    // Leftovers of a helper that died in the middle.
     if (take_apart(&overlay) != 0) return -1;
   }
   overlay = (struct overlay){.uid = peer->uid, .bytes = bytes, .base_loop = -1, .cow_loop = -1};

@@ -49,7 +49,7 @@ static int write_objects(FILE *file) {
   return fflush(file);
 }
 
-// Whole or not at all. Not synced: the file system is in memory, and lives as long as what is recorded.
+// Atomically. Not synced: the file system is in memory, and lives as long as the recorded objects.
 static int write_record(void) {
   char fresh[PATH_MAX + 8];
   snprintf(fresh, sizeof fresh, "%s.new", record_path);

@@ -22,7 +22,7 @@ struct in_addr resolver_parse(const char *text) {
 struct in_addr resolver_find(void) {
   static const char *const paths[] = {
       "/etc/resolv.conf",
-      // What systemd-resolved asks, and NetworkManager's own resolver.
+      // The servers that systemd-resolved asks, and NetworkManager's list.
       "/run/systemd/resolve/resolv.conf",
       "/run/NetworkManager/no-stub-resolv.conf",
   };

@@ -51,7 +51,7 @@ static void consider(void *context, const struct nlmsghdr *header) {
     search->lowest_metric = route.metric;
     memcpy(search->routes->uplink, name, sizeof name);
   }
-  // A wider network, 10.0.0.0/8 say, may stand beside: the longer prefix wins.
+  // A wider network, such as 10.0.0.0/8, may exist besides: the longer prefix has precedence.
   if (message->rtm_dst_len >= GUEST_PREFIX_LENGTH && route.destination >> 16 == GUEST_NETWORK >> 16 && strcmp(name, HOST_BRIDGE) != 0)
     memcpy(search->routes->conflict, name, sizeof name);
 }

@@ -5,19 +5,19 @@
 #include <net/if.h>
 #include <string.h>
 
-// True of what write_names sent on: its target may be on any link, or this host.
+// Matches packets that write_names redirected: the target may be on any link, or this host.
 #define ASKS_FOR_NAMES "ct status dnat ct original ip daddr " DNS_FORWARD_ADDRESS
 
 bool link_name_plain(const char *name) {
   static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
   size_t length = strlen(name);
   if (length == 0 || length >= IFNAMSIZ || name[0] == '.' || name[0] == '-' || strspn(name, allowed) != length) return false;
-  // Directories of /proc/sys/net/ipv4/conf that are no link's.
+  // Directories of /proc/sys/net/ipv4/conf that belong to no link.
   return strcmp(name, "all") != 0 && strcmp(name, "default") != 0;
 }
 
 void ruleset_write_removal(FILE *out) {
-  // Added first, because deleting what is not there is an error.
+  // Added first, because deleting a missing table is an error.
   fputs(
       "add table ip banger\n"
       "delete table ip banger\n"
@@ -26,7 +26,7 @@ void ruleset_write_removal(FILE *out) {
       out);
 }
 
-// A TAP may send with its VM's MAC and IPv4 address only; what has no VM (the pool) may send nothing.
+// A TAP may only send with its VM's MAC and IPv4 address; a TAP without a VM (the pool) may send nothing.
 static void write_bridge_table(FILE *out, const struct ruleset *ruleset) {
   fputs(
       "table bridge banger {\n"
@@ -72,7 +72,7 @@ static void write_owners(FILE *out, const struct ruleset *ruleset) {
   fputs("  set owners {\n    typeof meta skuid . ip daddr\n", out);
   for (size_t i = 0; i < ruleset->guest_count; i++) {
     const struct guest *guest = &ruleset->guests[i];
-    // Root is let in to all.
+    // Root may reach all guests.
     if (guest->owner == 0 || guest->shared) continue;
     fprintf(out, "%s%u . " GUEST_PREFIX ".%u.%u", before, (unsigned)guest->owner, guest->index >> 8, guest->index & 255);
     before = ", ";
@@ -99,7 +99,7 @@ static void write_names(FILE *out, const char *resolver) {
           resolver);
 }
 
-// What others send through this host is none of banger's business, so every chain accepts what does not touch the bridge.
+// banger must not affect other traffic that passes through this host, so every chain accepts packets that do not touch the bridge.
 static void write_ip_table(FILE *out, const struct ruleset *ruleset) {
   char resolver[INET_ADDRSTRLEN] = "";
   if (ruleset->resolver.s_addr != 0) inet_ntop(AF_INET, &ruleset->resolver, resolver, sizeof resolver);
@@ -128,12 +128,12 @@ static void write_ip_table(FILE *out, const struct ruleset *ruleset) {
       "  }\n"
       "  chain forward {\n"
       "    type filter hook forward priority 0; policy accept;\n"
-      // A host with br_netfilter loaded shows bridged frames here as well.
+      // If br_netfilter is loaded, bridged frames also come here.
       "    iifname \"" HOST_BRIDGE "\" oifname \"" HOST_BRIDGE "\" accept\n"
       "    iifname \"" HOST_BRIDGE "\" goto from_guest\n"
       "    oifname \"" HOST_BRIDGE "\" goto to_guest\n"
       "  }\n"
-      // No word of established connections here: a VM that loses NAT loses them too.
+      // Established connections have no exception here: a VM that loses NAT loses them, too.
       "  chain from_guest {\n"
       "    ip saddr != @nat drop\n"
       "    " ASKS_FOR_NAMES " accept\n"
@@ -149,7 +149,7 @@ static void write_ip_table(FILE *out, const struct ruleset *ruleset) {
       "  }\n"
       "  chain way_out {\n"
       "    type nat hook postrouting priority 100; policy accept;\n"
-      // By what the chains above let pass: the uplink, or the way to the resolver.
+      // For packets that the chains above accept: to the uplink, or to the resolver.
       "    ip saddr @nat oifname != \"" HOST_BRIDGE "\" masquerade\n"
       "  }\n"
       "}\n",

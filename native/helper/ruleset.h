@@ -13,7 +13,7 @@ struct guest {
   // The VM's number, FIRST_NETWORK_INDEX to LAST_NETWORK_INDEX; its addresses are derived from it as in src/model/network.ts.
   unsigned index;
   bool nat;
-  // Who of this host may open connections to it, besides root: its owner, or everyone.
+  // The users of this host who may open connections to it, besides root: its owner, or everyone.
   uid_t owner;
   bool shared;
 };
@@ -21,17 +21,17 @@ struct guest {
 struct ruleset {
   const struct guest *guests;
   size_t guest_count;
-  // Where guests with NAT go out; empty: nowhere.
+  // The link on which guests with NAT go out; empty: none.
   const char *uplink;
-  // Who answers their questions about names; 0.0.0.0: nobody.
+  // The name server that answers their questions; 0.0.0.0: none.
   struct in_addr resolver;
 };
 
-// Writes both tables, `ip banger` and `bridge banger`, as one transaction that replaces what they held.
+// Writes both tables, `ip banger` and `bridge banger`, as one transaction that replaces their content.
 void ruleset_write(FILE *out, const struct ruleset *ruleset);
-// The transaction that removes both tables, also when they are not there.
+// The transaction that removes both tables, also if they are missing.
 void ruleset_write_removal(FILE *out);
-// Whether a link's name can stand in rules and paths as it is.
+// Whether a link's name is safe in rules and paths.
 bool link_name_plain(const char *name);
 
 #endif

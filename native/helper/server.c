@@ -13,10 +13,10 @@
 #include <unistd.h>
 
 #define MAX_CLIENTS 64
-// Always to be had by root, whatever users do.
+// Reserved for root, whatever users do.
 #define ROOT_RESERVE 8
 #define MAX_CLIENTS_OF_A_USER 16
-// Those who may not ask are heard in places of their own, where a newcomer takes the oldest's.
+// Users without permission get places of their own, where a newcomer replaces the oldest.
 #define MAX_REFUSED 16
 // From the connection, or the last answer, until the next line is whole.
 #define LINE_MS 10000
@@ -28,8 +28,8 @@
 struct client {
   int fd;
   struct peer peer;
-  // What it is told instead of being served; NULL when it may ask. Told after its first line, so that it reads it: what is
-  // said to somebody who still writes is lost when the connection closes.
+  // The error that it gets instead of service; NULL if it may ask. Sent after its first line, so that it reads the error: data for a client
+  // that still writes is lost when the connection closes.
   const char *refusal;
   int64_t deadline_ms;
   struct lines lines;
@@ -49,7 +49,7 @@ static void client_close(struct room *room, size_t index) {
   memmove(&room->clients[index], &room->clients[index + 1], (room->count - index) * sizeof *room->clients);
 }
 
-// Returns whether the client takes what is said to it.
+// Returns whether the client accepts the reply.
 static bool tell(int fd, const char *text, size_t length) { return send(fd, text, length, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)length; }
 
 static bool run_lines(struct client *client) {
@@ -69,12 +69,12 @@ static bool run_lines(struct client *client) {
   return true;
 }
 
-// Returns whether the client stays. A line that is too long ends the connection: no client of banger's writes one.
+// Returns whether the client stays. A line that is too long ends the connection: no client of banger sends one.
 static bool client_read(struct client *client) {
   return lines_read(&client->lines, client->fd) && run_lines(client) && !lines_too_long(&client->lines);
 }
 
-// A user may have one more as long as there are more left than it has; root always.
+// A user may have one more as long as more are left than it has; root always may.
 static bool has_room(uid_t uid) {
   size_t own = 0;
   for (size_t i = 0; i < served.count; i++) own += served.clients[i].peer.uid == uid;
@@ -84,7 +84,7 @@ static bool has_room(uid_t uid) {
 }
 
 static const char *obstacle(const struct peer *peer) {
-  // Read for each connection: who was let in a moment ago may come at once.
+  // Read for each connection: a user who was admitted a moment ago may connect at once.
   if (settings_read() != 0) {
     fprintf(stderr, "the settings cannot be used: %s\n", strerror(errno));
     if (peer->uid != 0) return "error ECONNREFUSED the helper's settings cannot be used\n";
@@ -93,7 +93,7 @@ static const char *obstacle(const struct peer *peer) {
   return NULL;
 }
 
-// Whoever has its share of connections gives up its own oldest.
+// A user that has its share of connections loses its own oldest.
 static bool make_room(uid_t uid) {
   if (has_room(uid)) return true;
   for (size_t i = 0; i < served.count; i++) {
@@ -161,11 +161,11 @@ static void prepare(struct waiting *waiting, int listener, int signals, bool act
   }
 }
 
-// From the last to the first, as closing moves those behind. `ready`: of the clients of this room, in their order.
+// From the last to the first, because closing moves those behind. `ready`: events of the clients of this room, in their order.
 static void serve_room(struct room *room, const struct pollfd *ready, size_t known) {
   for (size_t i = known; i-- > 0;) {
     bool stays = ready[i].revents == 0 || client_read(&room->clients[i]);
-    // Requests take their time, and what waited meanwhile is not late.
+    // A request takes time, and clients that waited meanwhile are not late.
     if (!stays || (ready[i].revents == 0 && monotonic_ms() >= room->clients[i].deadline_ms)) client_close(room, i);
   }
 }
@@ -178,7 +178,7 @@ static void tick_parts(void) {
 }
 
 int serve(int listener, bool activated) {
-  // systemd hands its sockets over as blocking ones (systemd.service(5), NonBlocking=); a look for one caller more must come back.
+  // systemd passes blocking sockets (systemd.service(5), NonBlocking=); a check for one more client must return.
   fcntl(listener, F_SETFL, fcntl(listener, F_GETFL) | O_NONBLOCK);
   static struct waiting waiting;
   int signals = signals_of_end();
@@ -187,7 +187,7 @@ int serve(int listener, bool activated) {
     size_t known = served.count, known_refused = refused.count;
     int ready = poll(waiting.descriptors, waiting.count, waiting.timeout_ms);
     if (ready < 0 && errno != EINTR) return -1;
-    // Whoever connects from now on makes systemd start another one.
+    // A later client makes systemd start another helper.
     if (ready == 0 && waiting.idle && waiting.timeout_ms == IDLE_MS) return 0;
     if (ready > 0 && waiting.descriptors[0].revents != 0) return 0;
     if (ready >= 0) serve_room(&served, waiting.descriptors + 2, known);

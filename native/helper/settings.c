@@ -42,7 +42,7 @@ int settings_read(void) {
   return 0;
 }
 
-// The setting that the line makes, or NULL when it does not set `name`.
+// The setting that the line makes, or NULL if it does not set `name`.
 static const char *setting_of(const char *line, const char *name) {
   line += strspn(line, " \t");
   size_t length = strlen(name);
@@ -81,7 +81,7 @@ int peer_of_socket(int fd, struct peer *peer) {
   if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length) != 0) return -1;
   socklen_t groups = sizeof peer->groups;
   if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, peer->groups, &groups) != 0) {
-    // A user of more groups than this goes without them; root needs none.
+    // A user with more groups than this loses the rest; root needs none.
     if (errno != ERANGE) return -1;
     groups = 0;
   }

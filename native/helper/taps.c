@@ -17,7 +17,7 @@ int bridge_up(void) {
   struct bridge bridge = {.name = HOST_BRIDGE, .mac = {MAC_PREFIX_BYTES, 0x00, 0x00, 0x01}, .prefix_length = GUEST_PREFIX_LENGTH};
   bridge.address.s_addr = htonl(BRIDGE_ADDRESS_NUMBER);
   if (bridge_make(&bridge) != 0) return -1;
-  // Guests have no IPv6, and their link-local addresses are no way to this host. A kernel without it has no such file.
+  // Guests have no IPv6, and their link-local addresses must not reach this host. A kernel without IPv6 has no such file.
   write_setting("/proc/sys/net/ipv6/conf/" HOST_BRIDGE "/disable_ipv6", "1");
   return write_setting("/proc/sys/net/ipv4/conf/" HOST_BRIDGE "/forwarding", "1");
 }
@@ -51,7 +51,7 @@ static int delete_keeping_errno(const char *name) {
   return -1;
 }
 
-// Idle TAPs stay down: only then every kernel lets them be renamed.
+// Idle TAPs stay down: only then can every kernel rename them.
 static int make_on_bridge(const char *name, uid_t owner) {
   if (tap_make(name, owner) != 0) return -1;
   return bridge_join(HOST_BRIDGE, name) == 0 ? 0 : delete_keeping_errno(name);
@@ -63,7 +63,7 @@ static bool take_from_pool(const char *name, uid_t owner) {
     pool_name(idle, slot);
     if (if_nametoindex(idle) == 0) continue;
     if (tap_make(idle, owner) == 0 && bridge_join(HOST_BRIDGE, idle) == 0 && link_rename(idle, name) == 0) return true;
-    // Whoever spoilt it: it is of no use any more.
+    // Whatever spoilt it, it is useless now.
     link_delete(idle);
   }
   return false;
@@ -86,7 +86,7 @@ int tap_take(const char *id) {
 int tap_cut_off(const char *id) {
   char name[IFNAMSIZ];
   snprintf(name, sizeof name, NAME_PATTERN, id);
-  // Off the bridge first: with the port goes what the bridge believes of it.
+  // First off the bridge: with the port, the bridge forgets what it learned about it.
   int result = bridge_leave(HOST_BRIDGE, name);
   return link_take_down(name) == 0 ? result : -1;
 }

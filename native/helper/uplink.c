@@ -37,7 +37,7 @@ static char read_setting(const char *path) {
   return value;
 }
 
-// Somebody who has made the whole host a router since wants this link to forward too.
+// If an administrator has made the whole host a router since, this link must keep forwarding.
 static int give_back(const struct uplink *uplink) {
   char path[96];
   setting_path(path, sizeof path, uplink->name);

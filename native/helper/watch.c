@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 static int rules = -1, routes = -1, links = -1;
-// What happened while nobody watched is not told.
+// Changes from before the watch are not reported.
 static bool missed;
 
 int watch_start(void) {
@@ -52,7 +52,7 @@ static void note_default_route(void *changed, const struct nlmsghdr *message) {
 bool watch_changed(void) {
   if (rules < 0 || routes < 0) return false;
   bool changed = nft_changed_by_others(rules);
-  // Which route it was does not matter: all of them are read again.
+  // It does not matter which route changed: all of them are read again.
   return netlink_hear(routes, note_default_route, &changed) || changed;
 }
 
@@ -67,7 +67,7 @@ struct finder {
   void (*found)(const char *id);
 };
 
-// Only what is said of a TAP: other kinds of links are made by root alone.
+// Only messages about TAPs: only root makes other kinds of links.
 static void look_at(void *context, const struct nlmsghdr *header) {
   const struct finder *finder = context;
   const struct ifinfomsg *link = NLMSG_DATA(header);
@@ -88,7 +88,7 @@ static void look_at(void *context, const struct nlmsghdr *header) {
   if (is_tap && name != NULL && mac != NULL && tap_name_valid(name) && is_of_guests(mac)) finder->found(name + strlen(HOST_NAME_PREFIX));
 }
 
-// Looks at each link as it is.
+// Checks the present state of each link.
 static void look_at_all(void (*found)(const char *id)) {
   struct if_nameindex *names = if_nameindex();
   int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);

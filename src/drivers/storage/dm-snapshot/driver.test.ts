@@ -82,6 +82,6 @@ test('a kernel without device-mapper is told by the helper, with the remedy (9.2
 test('an overlay whose origin is lost cannot be attached, but removed (5.2)', async (t) => {
   const { driver, overlay } = await createdOverlay(t);
   rmSync(`${overlay.path}.origin`);
-  await assert.rejects(driver.root.attach(overlay, never), { code: 'STORAGE_FAILED', message: /origin does not say/ });
+  await assert.rejects(driver.root.attach(overlay, never), { code: 'STORAGE_FAILED', message: /origin does not name the base/ });
   await driver.root.remove(overlay);
 });
