@@ -95,7 +95,7 @@ describe('a VM that nobody uses', () => {
     assert.deepEqual(stopped, []);
     await pass(1);
     assert.deepEqual(stopped, ['web']);
-    assert.match(told.join(), /nobody has used web for 2h00m \(auto_stop_stale_after\)/);
+    assert.match(told.join(), /web was not used for 2h00m \(auto_stop_stale_after\)/);
   });
 
   test('is never stopped when that is switched off, and no timer runs (3.9)', async () => {

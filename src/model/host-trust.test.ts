@@ -25,7 +25,7 @@ test('certificates of authorities are taken from PEM and DER, and what stands ar
 test('what is no authority is refused with its file: keys, servers, noise, nothing (8.3)', () => {
   const key = '-----BEGIN PRIVATE KEY-----\nMIGH\n-----END PRIVATE KEY-----\n';
   for (const [text, says] of [
-    [authority.certificate + key, /^\/ca\.pem holds a private key/],
+    [authority.certificate + key, /^\/ca\.pem contains a private key/],
     [server.cert, /certificate 1 \(CN=server\) is not an authority's/],
     ['', /holds no certificate/],
     ['hello', /holds no certificate/],

@@ -25,7 +25,7 @@ test('a broken sshd, no /bin/sh, an odd /root, a directory for a file and a dama
   assert.equal(restarted.status, 0, restarted.stderr);
   assertTold(await troubles(), [
     /^the root file system: its file system is damaged$/m,
-    /^\/dev\/nonsense in \/etc\/fstab: the device is not there$/m,
+    /^\/dev\/nonsense in \/etc\/fstab: the device is missing$/m,
     /^\/bin\/sh: it is missing, or a dangling link$/m,
     /^\/etc\/hosts: a directory is in its place$/m,
   ]);
@@ -48,7 +48,7 @@ test('a file in place of /etc, no user root and no free inode come up with the a
   assert.equal(restarted.status, 0, restarted.stderr);
   assertTold(await troubles(), [
     /^a directory for \/etc: a file is in place of a directory; it is held in memory/m,
-    /^root in \/etc\/passwd: it is not there/m,
+    /^root in \/etc\/passwd: it is missing/m,
   ]);
   const seen = await bash('cat /etc/resolv.conf /etc.away/ssh/sshd_config; touch /var/one 2>&1 || true');
   assert.match(seen, /^nameserver.*\nBroken yes\ntouch: .*No space left/);

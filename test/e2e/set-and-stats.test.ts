@@ -96,6 +96,6 @@ test('an unused VM is stopped, but not while a session is open in it (3.9)', asy
   session.child.kill('SIGKILL');
   await session.ended;
   await eventually('the stop', shop.show, ({ state }) => state === 'stopped', (STALE_AFTER_S + 40) * 1000);
-  assert.match(await sandbox().must(['vm', 'logs', '--events', 'shop']), /nobody has used shop for \w+ \(auto_stop_stale_after\)/);
-  assert.match(await sandbox().must(['daemon', 'logs']), /nobody has used shop/);
+  assert.match(await sandbox().must(['vm', 'logs', '--events', 'shop']), /shop was not used for \w+ \(auto_stop_stale_after\)/);
+  assert.match(await sandbox().must(['daemon', 'logs']), /shop was not used/);
 });

@@ -14,9 +14,9 @@ test('an unused VM is stopped, and its events and the log say why (3.9)', async 
   await until(() => services.operations.list().every(({ state }) => state !== 'running'));
   assert.match(
     readFileSync(services.vms.pathsOf(vm).eventLog, 'utf8'),
-    /"verb":"vm\.stop","type":"log","line":"nobody has used web for 1\.0s/,
+    /"verb":"vm\.stop","type":"log","line":"web was not used for 1\.0s/,
   );
-  assert.ok(log.some(({ level, msg }) => level === 'info' && msg.startsWith('nobody has used web')));
+  assert.ok(log.some(({ level, msg }) => level === 'info' && msg.startsWith('web was not used')));
 });
 
 test('an open session, at both ends of it, and a connection keep a VM running (3.9)', async (t) => {
