@@ -7,7 +7,7 @@ const SYNC = 'BANGER-SYNC 0123456789abcdef\n';
 const [FRAME_DATA, FRAME_EOF, FRAME_EXIT, FRAME_CLOSE] = [0, 2, 5, 6];
 const MAX_DATA_BYTES = 32_768;
 
-/** The agent behind a socket. @throws Error from every member once `timeoutMs` of `openGuest` are over */
+/** The guest agent behind a socket. @throws Error from every member once `timeoutMs` of `openGuest` are over */
 export type Guest = {
   personalize(body: object): Promise<void>;
   /** Waits until `true` has run. */
@@ -17,7 +17,7 @@ export type Guest = {
   close(): void;
 };
 
-/** Connects to the agent's socket as soon as it is there; the answer comes when the guest is up. */
+/** Connects to the agent's socket as soon as it exists; the reply comes when the guest is up. */
 export async function openGuest(socketPath: string, timeoutMs: number): Promise<Guest> {
   const deadline = performance.now() + timeoutMs;
   const socket = await connectWhenThere(socketPath, deadline);
@@ -50,14 +50,14 @@ export async function openGuest(socketPath: string, timeoutMs: number): Promise<
 
 type Reader = { until(lengthOf: (data: Buffer) => number): Promise<Buffer> };
 
-/** Collects what arrives; `until` waits till `lengthOf` is not 0, then takes that many bytes off the front. */
+/** Collects incoming bytes; `until` waits until `lengthOf` is not 0, then takes that many bytes off the front. */
 function createReader(socket: Socket): Reader {
   let data = Buffer.alloc(0);
   socket.on('data', (chunk: Buffer) => {
     data = Buffer.concat([data, chunk]);
     socket.emit('more');
   });
-  // A reader that waits hears of it through once(); nobody else needs to.
+  // A waiting reader gets the error through once(); no other code needs it.
   socket.on('error', () => undefined);
   return {
     until: async (lengthOf) => {
@@ -72,7 +72,7 @@ function createReader(socket: Socket): Reader {
   };
 }
 
-/** @returns the status; the body of a reply that has one is read past. */
+/** @returns the status; skips the body of a reply */
 async function ask(socket: Socket, reader: Reader, request: string, body?: object): Promise<number> {
   const bytes = Buffer.from(body === undefined ? '' : JSON.stringify(body));
   socket.write(`${request} HTTP/1.1\r\n${body === undefined ? '' : `Content-Length: ${bytes.length}\r\n`}\r\n`);
@@ -86,7 +86,7 @@ async function ask(socket: Socket, reader: Reader, request: string, body?: objec
 const nextFrame = (reader: Reader): Promise<Buffer> =>
   reader.until((data) => (data.length >= 4 && data.length >= 4 + data.readUInt16BE(2) ? 4 + data.readUInt16BE(2) : 0));
 
-/** @returns false while the guest is in its initramfs (503). */
+/** @returns false while the guest is in its initramfs (503) */
 async function tryTrue(socket: Socket, reader: Reader): Promise<boolean> {
   const status = await ask(socket, reader, 'POST /exec', { argv: ['true'] });
   if (status === 503) return false;

@@ -1,4 +1,4 @@
-// Bare QEMU with exactly the machine that banger starts: argv is read from a running VM and pointed at copies of its files.
+// Bare QEMU with exactly the machine that banger starts: argv comes from a running VM, with paths of copies of its files.
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -10,18 +10,18 @@ import { timeCommand, withProgram } from './timed.ts';
 
 const BOOT_TIMEOUT_MS = 120_000;
 
-/** Where the VM that was copied keeps its disks and its sockets. */
+/** Where the copied VM keeps its disks and its sockets. */
 export type Original = { argv: readonly string[]; diskDirectory: string; socketDirectory: string };
 
-/** Everything that is made before the clock runs. */
+/** Everything that is made before the clock starts. */
 export type BareSetup = { original: Original; pristine: string; keys: string; scratch: string; env: Record<string, string> };
 
-/** @returns argv of a running process. */
+/** @returns argv of a running process */
 export function argvOf(pid: number): string[] {
   return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').slice(0, -1);
 }
 
-/** @returns the directory of the agent's sockets, as the VMM was told. @throws Error when argv names none */
+/** @returns the directory of the agent's sockets in the VMM's argv. @throws Error if argv names none */
 export function socketDirectoryOf(argv: readonly string[]): string {
   const path = argv.map((word) => /path=([^,]*agent-0\.sock)/.exec(word)?.[1]).find((found) => found !== undefined);
   if (path === undefined) throw new Error('the VMM was started without an agent socket');
@@ -29,7 +29,7 @@ export function socketDirectoryOf(argv: readonly string[]): string {
 }
 
 /**
- * @param directory holds copies of the disks, and will hold the sockets
+ * @param directory has copies of the disks, and gets the sockets
  * @returns argv of the same machine; it starts by itself, and its network is QEMU's own
  */
 export function bareArguments(original: Original, directory: string): string[] {
@@ -46,7 +46,7 @@ export async function copyDisks(from: string, to: string, env: Record<string, st
   await timeCommand(['cp', '-r', '--sparse=always', '--reflink=auto', from, to], env);
 }
 
-/** Makes the keys of the guest (`host`) and of its visitor (`client`), and the list of known hosts. */
+/** Makes the keys of the guest (`host`) and of the client (`client`), and the list of known hosts. */
 export async function makeKeys(directory: string, env: Record<string, string>): Promise<void> {
   mkdirSync(directory, { mode: 0o700 });
   for (const name of ['host', 'client']) {

@@ -10,7 +10,7 @@ import { timeCommand } from './timed.ts';
 export const banger = join(import.meta.dirname, '..', 'bin', 'banger');
 export const SIZE = ['--vcpu', '2', '--memory', '1G'];
 
-/** What a bench is given: a daemon of its own, a directory that is removed afterwards, and how often to measure. */
+/** What a bench gets: a daemon of its own, a directory that is removed afterwards, and how often to measure. */
 export type BenchContext = { sandbox: Sandbox; scratch: string; rounds: { slow: number; fast: number } };
 
 export type Bench = {
@@ -19,7 +19,7 @@ export type Bench = {
   unit: string;
   /** By name of the row. */
   goals: Readonly<Record<string, readonly Goal[]>>;
-  /** It takes so long that it runs only when it is named. */
+  /** It takes so long that it only runs if it is named. */
   isOnlyByName?: boolean;
   /** Twice what it takes on an ordinary machine; default 10. */
   limitMinutes?: number;
@@ -29,7 +29,7 @@ export type Bench = {
 /** @returns milliseconds that a command took in the sandbox's environment */
 export const timed = (sandbox: Sandbox, ...argv: string[]): Promise<number> => timeCommand(argv, sandbox.env);
 
-/** Creates a VM that runs. */
+/** Creates a running VM. */
 export async function createRunning(sandbox: Sandbox, name: string): Promise<void> {
   await sandbox.must(['vm', 'create', '--name', name, ...SIZE], { timeoutMs: 300_000 });
 }

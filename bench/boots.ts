@@ -1,6 +1,8 @@
-// Boots many machines on a busy host and counts how many hung, were recognised, and came up when they were started again:
+// Boots many machines on a busy host and counts how many hung, how many hangs were recognised, and how many machines came up after a
+// restart:
 //   node bench/boots.ts COUNT [--load N] [--stops] [--kernel ARGUMENT]
-// --load N runs N busy loops beside them, --stops takes the processors away from each guest for a while in its first second, --kernel nolapic_timer makes it hang.
+// --load N runs N busy loops beside them; --stops takes the processors away from each guest for a while in its first second; --kernel
+// nolapic_timer makes it hang.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { loadavg, tmpdir } from 'node:os';
@@ -52,7 +54,7 @@ async function specOf(number: number): Promise<MachineSpec> {
   };
 }
 
-/** As a busy host does it, but surely: 110 to 410 ms away from the processor, many times. */
+/** What a busy host does by chance: 110 to 410 ms away from the processor, many times. */
 async function takeProcessorsAway({ process }: Machine): Promise<void> {
   for (let count = 0; count < 12; count++) {
     await sleep(Math.random() * 150);
@@ -62,7 +64,7 @@ async function takeProcessorsAway({ process }: Machine): Promise<void> {
   }
 }
 
-/** @returns why each boot before the one that came up hung */
+/** @returns why each boot before the successful one hung */
 async function bootOne(number: number): Promise<string[]> {
   const spec = await specOf(number);
   const reasons: string[] = [];

@@ -1,4 +1,4 @@
-// `vm cp` against what people use in its place: rsync and tar over ssh, as `banger ssh-config` sets ssh up.
+// Compares `vm cp` with the usual alternatives: rsync and tar over ssh, with the configuration of `banger ssh-config`.
 import { execFileSync } from 'node:child_process';
 import { randomFillSync } from 'node:crypto';
 import { closeSync, ftruncateSync, mkdirSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
@@ -13,18 +13,18 @@ const NAME = 'bench-copy';
 const FAR = '/root/bench';
 const MIB = 1024 ** 2;
 
-/** What is copied: below a directory, `tree`. */
+/** The copied data: `tree` below a directory. */
 type Load = {
   write: (tree: string) => void;
   files: number;
-  /** What a copy may take on a disk, at most. */
+  /** The most that a copy may take on a disk. */
   heldMib: number;
-  /** How often each way is measured, and whether once before. */
+  /** How often to measure each tool, and whether to run it once before. */
   rounds: (slow: number) => number;
   warmUps: number;
 };
 
-/** Small files as packages of npm have them: 200 in a directory, from 100 bytes to 9 000. */
+/** Small files like npm packages: 200 in a directory, from 100 bytes to 9 000. */
 function smallFiles(files: number): Load['write'] {
   const noise = randomFillSync(Buffer.alloc(64 * 1024));
   const sizes = [100, 700, 2000, 4000, 9000];
@@ -38,7 +38,7 @@ function smallFiles(files: number): Load['write'] {
   };
 }
 
-/** A disk of 10 GiB that holds 64 MiB, one here and one there. */
+/** Disks of 10 GiB with 64 MiB of data, one on each side. */
 function sparseFile(tree: string): void {
   mkdirSync(tree);
   const file = openSync(join(tree, 'disk.img'), 'w');
@@ -70,7 +70,7 @@ async function waysOf({ sandbox, scratch }: BenchContext): Promise<Way[]> {
   ];
 }
 
-/** Both directories are empty before each measurement, and no disk still writes. */
+/** Both directories are empty before each measurement, and all earlier writes have reached the disk. */
 type Place = { empty: () => Promise<void>; look: () => Promise<string> };
 
 function placesOf({ sandbox, scratch }: BenchContext): Record<'guest' | 'host', Place> {
@@ -93,7 +93,7 @@ function placesOf({ sandbox, scratch }: BenchContext): Record<'guest' | 'host', 
   };
 }
 
-/** @throws when a way did not copy all of it, or filled holes */
+/** @throws if the copy is incomplete, or has filled holes */
 async function assertCopied(place: Place, load: Load, name: string): Promise<void> {
   const [files, heldMib] = (await place.look()).split('\n').map((line) => Number.parseInt(line, 10));
   if (files !== load.files || (heldMib ?? 0) > load.heldMib) throw new Error(`${name} made ${files} files of ${heldMib} MiB`);
@@ -144,7 +144,7 @@ async function measureLoad(context: BenchContext, load: Load): Promise<RowResult
   await prepare(context, load);
   try {
     const into = await measureDirection(context, load, 'into');
-    // What the last way brought into the guest is what comes out of it.
+    // The next copy out of the guest takes what this one has brought into it.
     const out = await measureDirection(context, load, 'out');
     return [...into.times, ...out.times, ...into.costs, ...out.costs];
   } finally {
@@ -153,7 +153,7 @@ async function measureLoad(context: BenchContext, load: Load): Promise<RowResult
   }
 }
 
-/** Both baselines in both directions. */
+/** Both alternatives in both directions. */
 function goalsOf(atMost: number): Bench['goals'] {
   return Object.fromEntries(
     ['into the guest', 'out of the guest'].map((suffix) => [

@@ -15,7 +15,7 @@ async function measureCreate(sandbox: Sandbox, name: string, verb: 'exec' | 'ssh
   }
 }
 
-/** @returns what bare QEMU needs; `pristine` gets disks that never booted. */
+/** @returns what bare QEMU needs; `pristine` gets disks that have never booted */
 async function copyMachine(sandbox: Sandbox, pristine: string): Promise<Original> {
   const name = 'bench-original';
   await sandbox.must(['vm', 'create', '--name', name, ...SIZE, '--no-start']);

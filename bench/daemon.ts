@@ -13,7 +13,7 @@ const IDLE_MS = 60_000;
 const START_TIMEOUT_MS = 10_000;
 const bangerd = join(import.meta.dirname, '..', 'bin', 'bangerd');
 
-/** @returns MiB: Rss; Pss, where a page that several processes share counts in part; Uss, what would be free without the process */
+/** @returns MiB: Rss; Pss, which counts a shared page in part; Uss, which would be free without the process */
 function memoryOf(pid: number): Record<'rss' | 'pss' | 'uss', number> {
   const text = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
   const mib = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(text)?.[1]) / 1024;
@@ -85,7 +85,7 @@ export const wakeUpsBench: Bench = {
   },
 };
 
-/** Starts a daemon in directories of its own. @returns milliseconds until its socket takes a connection */
+/** Starts a daemon in directories of its own. @returns milliseconds until its socket accepts a connection */
 async function measureStart({ sandbox, scratch }: BenchContext): Promise<number> {
   const directory = join(scratch, 'start');
   const part = (name: string): string => join(directory, name);

@@ -1,4 +1,4 @@
-// The same job done by Debian's debvm, a minimal wrapper around QEMU, with software emulation like ours.
+// The same job with Debian's debvm, a minimal wrapper around QEMU, with software emulation as in banger's case.
 import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { once } from 'node:events';
@@ -9,7 +9,7 @@ import { timeCommand, withProgram } from './timed.ts';
 
 export type DebvmImage = { imagePath: string; keyPath: string };
 
-/** @returns a Debian image with an SSH server, made on first use and kept in the cache of the bench; its key lies beside it. */
+/** @returns a Debian image with an SSH server, made on first use and kept in the bench's cache; its key is beside it */
 export async function debvmImage(env: Record<string, string>): Promise<DebvmImage> {
   const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'banger-bench');
   const [imagePath, keyPath] = [join(cache, 'debvm.ext4'), join(cache, 'id_ed25519')];
@@ -18,18 +18,18 @@ export async function debvmImage(env: Record<string, string>): Promise<DebvmImag
   for (const path of [keyPath, `${keyPath}.pub`]) rmSync(path, { force: true });
   await timeCommand(['ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-f', keyPath], env);
   const partial = `${imagePath}.partial`;
-  // The machine's own list of sources serves as mirror, so that the same packages are used as for our image.
+  // The machine's own list of sources serves as the mirror, so that both images have the same packages.
   const sources = ['/etc/apt/sources.list.d/debian.sources', '/etc/apt/sources.list'].filter((path) => existsSync(path)).slice(0, 1);
   await timeCommand(['debvm-create', '-r', 'bookworm', '-z', '2G', '-k', `${keyPath}.pub`, '-o', partial, '--', ...sources], env);
   renameSync(partial, imagePath);
   return { imagePath, keyPath };
 }
 
-/** @returns milliseconds from the start of debvm-run to the end of the first command over SSH; the image stays untouched. */
+/** @returns milliseconds from the start of debvm-run to the end of the first command over SSH; the image stays unchanged */
 export async function measureDebvm({ imagePath, keyPath }: DebvmImage, env: Record<string, string>): Promise<number> {
   const port = await freePort();
   const begin = performance.now();
-  // debvm-run says `-machine accel=kvm:tcg`; QEMU refuses `-accel` beside it, but takes a later `-machine`.
+  // debvm-run uses `-machine accel=kvm:tcg`; QEMU refuses an additional `-accel`, but accepts a later `-machine`.
   const argv = ['debvm-run', '-i', imagePath, '-s', String(port), '--', '-snapshot', '-machine', 'accel=tcg', '-cpu', 'max'];
   const ssh = [
     ...['ssh', '-i', keyPath, '-p', String(port), '-o', 'StrictHostKeyChecking=no', '-o', 'UserKnownHostsFile=/dev/null'],

@@ -1,5 +1,5 @@
-// Runs the benches and prints one Markdown table. `--output FILE` writes it to a file too, `--rounds N` sets how often the slow
-// rows are measured; other arguments are names of benches; without any, all run but the longest.
+// Runs the benches and prints one Markdown table. `--output FILE` also writes it to a file, `--rounds N` sets how often to measure the slow
+// rows; other arguments are names of benches. Without names, all but the longest run.
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
 import { join } from 'node:path';
@@ -28,7 +28,7 @@ const BENCHES: readonly Bench[] = [
   dnsBench,
   ...copyBenches,
 ];
-/** A bench that hangs must not hang whoever waits for it. */
+/** The limit for a bench that hangs. */
 const LIMIT_MINUTES = 10;
 
 function chosen(names: readonly string[]): readonly Bench[] {
@@ -38,7 +38,7 @@ function chosen(names: readonly string[]): readonly Bench[] {
   return BENCHES.filter(({ name, isOnlyByName }) => (names.length === 0 ? isOnlyByName !== true : names.includes(name)));
 }
 
-/** Every bench has a daemon of its own, run as whoever runs the bench: a wrapper would be measured with it. */
+/** Every bench has a daemon of its own, run by the bench's own user: a wrapper would be part of the measurement. */
 async function runBench(bench: Bench, rounds: number): Promise<BenchResult> {
   const scratch = mkdtempSync('/tmp/bgr-bench-');
   const sandbox = await createSandbox({ asRoot: true });
@@ -56,7 +56,7 @@ async function runBench(bench: Bench, rounds: number): Promise<BenchResult> {
   }
 }
 
-/** @returns the line that says what was measured where and when */
+/** @returns the line that says what was measured, where and when */
 function describeMachine(): string {
   const { version } = JSON.parse(readFileSync(join(import.meta.dirname, '..', 'package.json'), 'utf8')) as { version: string };
   const memoryGib = Math.round(totalmem() / 1024 ** 3);

@@ -1,4 +1,4 @@
-// Forwarded ports against what else leads to a guest, and the name server against dnsmasq.
+// Compares forwarded ports with other ways to reach a guest, and the name server with dnsmasq.
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
@@ -28,7 +28,7 @@ async function freePort(): Promise<number> {
   return typeof bound === 'object' && bound !== null ? bound.port : 0;
 }
 
-/** A VM that gives out zeros on one port and echoes on another. */
+/** A VM that sends zeros on one port and echoes on another. */
 async function createServers(sandbox: Sandbox): Promise<void> {
   await createRunning(sandbox, NAME);
   const listen = (port: number, command: string): string =>
@@ -38,7 +38,7 @@ async function createServers(sandbox: Sandbox): Promise<void> {
   await sleep(2000);
 }
 
-/** Every way to both ports. The namespace is where the guest is a neighbour: there socat stands between two programs as the forwarder does. */
+/** Every way to both ports. In the namespace, the guest is a neighbour: there socat stands between two programs, as the forwarder does. */
 async function openWays(context: BenchContext, started: ChildProcess[]): Promise<Way[]> {
   const { sandbox } = context;
   const { address, guestAddress } = await showVm(sandbox, NAME);
@@ -116,7 +116,7 @@ export const forwardPingBench: Bench = {
   run: (context) => measureWays(context, 'ping', ECHO),
 };
 
-/** @returns whether somebody accepts */
+/** @returns whether a program accepts */
 async function isOpen(address: string, port: number): Promise<boolean> {
   const { connect } = await import('node:net');
   return new Promise((resolve) => {
@@ -157,7 +157,7 @@ export const portsBench: Bench = {
 
 const NAMES = 1000;
 
-/** @returns microseconds of one query, with 64 on their way at any time */
+/** @returns microseconds per query, with 64 queries in flight at any time */
 async function askNames(port: number, queries: string): Promise<number> {
   const { stdout } = await execute('dnsperf', ['-s', '127.0.0.1', '-p', String(port), '-d', queries, '-l', '2', '-c', '4', '-q', '64']);
   if (!/NOERROR \d+ \(100\.00%\)/.test(stdout)) throw new Error(stdout);

@@ -1,4 +1,4 @@
-// An installation of ten thousand VMs that stand still: what their records cost.
+// The cost of the records of ten thousand stopped VMs.
 import { mkdirSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
@@ -29,7 +29,7 @@ function writeRecords(path: string, count: number): void {
   database.close();
 }
 
-/** @returns milliseconds until the whole answer was there; undefined when nobody listens */
+/** @returns milliseconds until the whole reply has arrived; undefined if nothing listens */
 function ask(socketPath: string, path: string): Promise<number | undefined> {
   const begin = performance.now();
   return new Promise((resolve) => {

@@ -20,7 +20,7 @@ async function masterConnection(sandbox: Sandbox, name: string, scratch: string)
   return [...ssh, target];
 }
 
-/** One VM that runs already. */
+/** One running VM. */
 export const execBench: Bench = {
   name: 'exec',
   title: 'command in a running VM',
@@ -45,7 +45,7 @@ export const execBench: Bench = {
   },
 };
 
-/** Twenty VMs in a table, of which none runs. */
+/** Twenty stopped VMs in a table. */
 export const listBench: Bench = {
   name: 'list',
   title: '`vm list` with 20 VMs',

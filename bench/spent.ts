@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 
-/** Peaks and times only rise, so a look now and then misses no more than what comes in the last moment. */
+/** Peaks and times only rise, so sampling misses no more than the last moment. */
 const LOOK_MS = 25;
 
 /** USER_HZ of proc(5), which is 100 wherever Node runs. */
@@ -12,9 +12,9 @@ const TICK_MS = 10;
 export type Spent = { durationMs: number; cpuMs: number; peakMib: number };
 
 /**
- * Runs a command to its end with its output thrown away.
- * @returns how long it took, the sum of the processor time of it and every process below it, and that of the most memory each ever held
- * @throws Error with the tail of stderr when the status is not 0
+ * Runs a command and discards its output.
+ * @returns its duration, the processor time of it and all its descendants, and the sum of their peak memory
+ * @throws Error with the tail of stderr if the status is not 0
  */
 export async function spentBy(argv: readonly string[], env: Readonly<Record<string, string>>): Promise<Spent> {
   const [program = '', ...args] = argv;
@@ -57,22 +57,22 @@ function childrenOf(pid: number): number[] {
   );
 }
 
-/** @returns MiB that a process held at most; none when it has ended (source: proc(5), VmHWM) */
+/** @returns the peak memory of a process in MiB; none if it has ended (source: proc(5), VmHWM) */
 export function peakOf(pid: number): number | undefined {
   const found = /^VmHWM:\s+(\d+) kB/m.exec(readIfThere(`/proc/${pid}/status`) ?? '');
   return found === null ? undefined : Number(found[1]) / 1024;
 }
 
-/** @returns processor time of a process so far; none when it has ended (source: proc(5), utime and stime) */
+/** @returns processor time of a process so far; none if it has ended (source: proc(5), utime and stime) */
 export function cpuMsOf(pid: number): number | undefined {
   const stat = readIfThere(`/proc/${pid}/stat`);
   if (stat === undefined) return undefined;
-  // The name before the last parenthesis may hold anything.
+  // The name before the last parenthesis may contain any character.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return (Number(fields[11]) + Number(fields[12])) * TICK_MS;
 }
 
-/** Lets the peak of a process begin anew at what it holds now (source: proc(5), clear_refs). */
+/** Resets the peak of a process to its present memory (source: proc(5), clear_refs). */
 export function forgetPeak(pid: number): void {
   writeFileSync(`/proc/${pid}/clear_refs`, '5');
 }

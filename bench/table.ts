@@ -1,11 +1,11 @@
 import { type RowResult, formatValue, summarize } from './round-robin.ts';
 
-/** What a row is held to: a multiple of another row's median, or its own unit when `against` is left out. */
+/** The goal of a row: a multiple of another row's median, or an absolute value without `against`. */
 export type Goal = { against?: string; atMost: number };
 
 export type BenchResult = { title: string; unit: string; goals: Readonly<Record<string, readonly Goal[]>>; rows: readonly RowResult[] };
 
-/** @returns one Markdown table of all benches; a row's comparisons are within its own bench, which was measured in turn. */
+/** @returns one Markdown table of all benches; a row is only compared within its own bench, which was measured in turn */
 export function markdownTable(results: readonly BenchResult[]): string {
   const lines = results.flatMap((bench) =>
     bench.rows.map(({ name, samples, unit = bench.unit }) => {

@@ -2,9 +2,9 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 
 /**
- * Runs a command to its end with its output thrown away.
+ * Runs a command and discards its output.
  * @returns milliseconds
- * @throws Error with the tail of stderr when the status is not 0
+ * @throws Error with the tail of stderr if the status is not 0
  */
 export async function timeCommand(argv: readonly string[], env: Readonly<Record<string, string>>): Promise<number> {
   const [program = '', ...args] = argv;
@@ -18,7 +18,7 @@ export async function timeCommand(argv: readonly string[], env: Readonly<Record<
   return durationMs;
 }
 
-/** Starts a program in a process group of its own and ends the whole group afterwards, however `use` ends. */
+/** Starts a program in a process group of its own, and ends the whole group afterwards, however `use` ends. */
 export async function withProgram<T>(
   argv: readonly string[],
   env: Readonly<Record<string, string>>,
