@@ -1,4 +1,4 @@
-// Makes the programs: the CLI is compiled by Bun, the others are bundled for Node. The package needs no dependency but that Node.
+// Builds the programs: Bun compiles the CLI, the others are bundled for Node. The package depends on nothing but that Node.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -10,7 +10,7 @@ import { compileProgram } from './compile-program.ts';
 import { LOADER_TEXT, programFile } from './program-file.ts';
 import { readSources } from './source-tree.ts';
 
-/** A program of the package that Node runs. */
+/** A program of the package that runs on Node. */
 export type Program = { name: string; entry: string };
 
 export const CLI_ENTRY = 'src/cli/main.ts';
@@ -20,13 +20,13 @@ export const PROGRAMS: readonly Program[] = [
   { name: 'http-front', entry: 'src/http/front-process.ts' },
 ];
 
-/** What decides whether a build is due, and what the programs call themselves. */
+/** What decides whether to build, and the version that the programs print. */
 export type BuildIdentity = { version: string; build: string; inputs: string };
 
 /**
  * @param root absolute path of the repository
- * @returns version of package.json; `build`, 12 hex digits over the version and every source but tests; `inputs`, over
- *   all that shapes the output, so also the locked packages and this tool
+ * @returns version of package.json; `build`, 12 hex digits over the version and every source but tests; `inputs`, over everything that
+ * affects the output, including the locked packages and this tool
  */
 export function identityOf(root: string): BuildIdentity {
   const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
@@ -57,19 +57,19 @@ export function identityOf(root: string): BuildIdentity {
   return { version: manifest.version, build, inputs: inputs.digest('hex') };
 }
 
-/** @returns whether `dist` holds every program, made from exactly these inputs. */
+/** @returns whether `dist` has every program, made from exactly these inputs */
 export function isUpToDate(root: string, identity: BuildIdentity): boolean {
   try {
     statSync(join(root, 'dist/banger'));
     for (const { name } of PROGRAMS) for (const ending of ['cjs', 'app']) statSync(join(root, 'dist', `${name}.${ending}`));
     return readFileSync(join(root, 'dist', 'inputs'), 'utf8') === identity.inputs;
   } catch {
-    // Nothing there, or unreadable: build it again.
+    // It is missing or unreadable: build it again.
     return false;
   }
 }
 
-/** @returns esbuild's options for one program. In a bundle `import.meta.dirname` is the directory of the bundle. */
+/** @returns esbuild's options for one program. In a bundle, `import.meta.dirname` is the directory of the bundle. */
 export function bundleOptions(root: string, program: Program, identity: BuildIdentity): BuildOptions & { write: false } {
   return {
     absWorkingDir: root,
@@ -80,10 +80,10 @@ export function bundleOptions(root: string, program: Program, identity: BuildIde
     platform: 'node',
     format: 'cjs',
     target: 'node26',
-    // A smaller file starts sooner and takes less memory; the daemon keeps its names for the sake of stack traces.
+    // A smaller file starts sooner and takes less memory; the daemon keeps its names for stack traces.
     minifyWhitespace: true,
     minifySyntax: true,
-    // Each import() becomes a require: the loader's script has no loader of modules.
+    // Each import() becomes a require, because the loader's script cannot load modules.
     supported: { 'dynamic-import': false },
     logLevel: 'warning',
     banner: { js: "const bangerBundleUrl = require('node:url').pathToFileURL(__filename).href;" },
@@ -98,7 +98,7 @@ export function bundleOptions(root: string, program: Program, identity: BuildIde
   };
 }
 
-/** Makes dist/. A program that is being started meanwhile finds the old file or the new one, never half of one. */
+/** Writes dist/. A program that starts meanwhile finds the old file or the new one, never half of one. */
 export async function buildPrograms(root: string, identity: BuildIdentity): Promise<string[]> {
   const esbuild = await import('esbuild');
   const made = await Promise.all(PROGRAMS.map((program) => esbuild.build(bundleOptions(root, program, identity))));
@@ -118,7 +118,7 @@ export async function buildPrograms(root: string, identity: BuildIdentity): Prom
   return [`dist/banger  ${Math.round(size / 1024)} KiB, Bun with it`, ...lines];
 }
 
-/** The program in C beside the CLI. make(1) knows when it is due. */
+/** The C program beside the CLI. make(1) knows when to build it. */
 export function buildCopyProgram(root: string): void {
   execFileSync('make', ['-s', '-C', join(root, 'native/agent'), 'copy'], { stdio: ['ignore', 'ignore', 'inherit'] });
   replaceFile(join(root, 'dist/banger-copy'), readFileSync(join(root, 'native/agent/build/banger-copy')), 0o755);
@@ -143,7 +143,7 @@ if (import.meta.main) {
       buildCopyProgram(root);
       console.log(`build: ${identity.version}, ${identity.build}`);
     } catch (error) {
-      // esbuild has printed every error of its own with its place already.
+      // esbuild has printed all its errors with their positions already.
       console.error(`build: failed${error instanceof Error && !('errors' in error) ? `: ${error.message}` : ''}`);
       process.exitCode = 1;
     }

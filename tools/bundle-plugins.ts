@@ -1,6 +1,6 @@
 import type { Plugin } from 'esbuild';
 
-/** Modules that packages of the daemon load and that are never called: what would call them, and what stands in for them. */
+/** Modules that packages of the daemon load and never call: their importers, and their substitutes. */
 const UNUSED: readonly { request: RegExp; reason: string; contents: string }[] = [
   {
     request: /^@fastify\/(ajv-compiler|fast-json-stringify-compiler)$/,
@@ -19,7 +19,7 @@ const UNUSED: readonly { request: RegExp; reason: string; contents: string }[] =
   },
 ];
 
-/** Leaves out of the daemon what it never calls: a fifth of its code, which would be read, compiled and kept in memory. */
+/** Leaves code out of the daemon that it never calls: a fifth, which would be read, compiled and kept in memory. */
 export const withoutUnused: Plugin = {
   name: 'without-unused',
   setup(build) {

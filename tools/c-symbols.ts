@@ -1,9 +1,9 @@
-// What a file in C offers to others and takes from them, read from its text: a compiler is not asked, so that the check takes no time.
+// The symbols that a C file defines and uses, from its text: without a compiler, the check takes no time.
 
 export type CFile = {
   /** Functions and variables that other files can see. */
   defines: Set<string>;
-  /** Identifiers that may be somebody else's: all but members, tags and what is the file's own. */
+  /** Identifiers that may belong to other files: all but members, tags and the file's own. */
   uses: Set<string>;
   /** As written: `name` of `#include "name"`. */
   includes: string[];
@@ -30,7 +30,7 @@ function codeOf(text: string): string {
     .replace(/^[ \t]*#(?:[^\\\n]|\\[\s\S])*/gm, '');
 }
 
-/** What stands outside of all braces, one piece for each declaration or definition; `{}` stands for what is inside. */
+/** The text outside all braces, one piece for each declaration or definition; `{}` stands for the content of braces. */
 function headsOf(code: string): string[] {
   const heads: string[] = [];
   let depth = 0;
@@ -53,7 +53,7 @@ function definedBy(head: string): string | undefined {
   const bare = head.replace(/__attribute__\s*\(\(.*?\)\)/g, '').trim();
   const called = /(\w+)\s*\([^{]*\)\s*\{\}$/.exec(bare);
   if (called !== null) return called[1];
-  // The declarator is what stands before the value; a struct, enum or union alone names no variable.
+  // The declarator stands before the value; a struct, enum or union alone names no variable.
   const declarator = bare.replace(/=.*$/s, '').replace(/\{\}/g, ' {} ').replace(/;$/, '').trim();
   if (/\(/.test(declarator)) return /\(\*\s*(\w+)/.exec(declarator)?.[1];
   if (/^(?:static\s+)?(?:struct|enum|union)\s*\w*(?:\s*\{\})?$/.test(declarator)) return undefined;

@@ -1,4 +1,4 @@
-// Holds src/ to import-rules.ts.
+// Checks src/ against import-rules.ts.
 import { isBuiltin } from 'node:module';
 import { join, posix } from 'node:path';
 import { circlesIn } from './circles.ts';
@@ -21,7 +21,7 @@ import { type CheckResult, concludeCheck } from './check-result.ts';
 type Node = { path: string; imports: (ImportFact & { target: string })[] };
 
 /**
- * Judges the imports of all files of src/. Tests may import anything: they stand where compose.ts stands.
+ * Judges the imports of all files of src/. Tests may import anything, like compose.ts.
  * @param files of src/
  */
 export function checkImports(files: readonly SourceFile[], exceptions = IMPORT_EXCEPTIONS): CheckResult {
@@ -84,7 +84,7 @@ function matches(path: string, pattern: string): boolean {
   return path === pattern || path === `${pattern}.ts` || path.startsWith(pattern.endsWith('/') ? pattern : `${pattern}/`);
 }
 
-/** Types count: who cannot be understood without the other is not a part of its own. */
+/** Type imports count: two files that need each other's types are not separate parts. */
 function circleProblems(nodes: readonly Node[]): string[] {
   const known = new Set(nodes.map(({ path }) => path));
   const graph = new Map(
@@ -95,7 +95,7 @@ function circleProblems(nodes: readonly Node[]): string[] {
   );
 }
 
-/** Follows the static imports from the CLI's entry: whatever they reach is loaded before the first line of output. */
+/** Follows the static imports from the CLI's entry: everything in reach is loaded before the first line of output. */
 function cliStartProblems(nodes: readonly Node[]): string[] {
   const byPath = new Map(nodes.map((node) => [node.path, node]));
   const queue: { path: string; via: string }[] = [{ path: CLI_ENTRY, via: CLI_ENTRY }];

@@ -1,4 +1,4 @@
-// Holds native/ to two rules: calls and includes lead one way, and a program takes nothing but its own files and native/common/.
+// Checks two rules in native/: calls and includes lead one way, and a program only uses its own files and native/common/.
 import { join, posix } from 'node:path';
 import { readC } from './c-symbols.ts';
 import { circlesIn } from './circles.ts';
@@ -27,7 +27,7 @@ function programOf(path: string): string {
   return path.split('/').slice(0, 2).join('/');
 }
 
-/** Beside the file, or named from native/ on. */
+/** Relative to the file, or to native/. */
 function targetOf(from: string, name: string): string {
   return name.startsWith('common/') ? `native/${name}` : posix.join(posix.dirname(from), name);
 }
@@ -43,7 +43,7 @@ function includesOf(files: readonly SourceFile[]): Map<string, string[]> {
   return new Map(files.map(({ path, text }) => [path, readC(text).includes.map((name) => targetOf(path, name))]));
 }
 
-/** Which .c takes a function or variable of which other. */
+/** Which .c file uses functions or variables of which other file. */
 function callsOf(files: readonly SourceFile[]): Map<string, string[]> {
   const read = files.filter(({ path }) => path.endsWith('.c')).map(({ path, text }) => ({ path, ...readC(text) }));
   const owner = new Map(read.flatMap(({ path, defines }) => [...defines].map((name) => [name, path] as const)));

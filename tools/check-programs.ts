@@ -1,4 +1,4 @@
-// Holds src/ to program-rules.ts: a file that starts programs as they are says which, and why that is safe.
+// Checks src/ against program-rules.ts: a file that starts programs unconfined says which, and why that is safe.
 import { join } from 'node:path';
 import { STARTERS, type Starter } from './program-rules.ts';
 import { isTest, readSources, type SourceFile } from './source-tree.ts';

@@ -1,4 +1,4 @@
-// Compares docs/requirements.md with the names of the tests: what is done must be proved, what is proved must be known.
+// Compares docs/requirements.md with the names of the tests: every done requirement has a test, and every test names a requirement.
 import { join } from 'node:path';
 import { type SourceFile, isTest, readSources } from './source-tree.ts';
 import { type CheckResult, concludeCheck } from './check-result.ts';
@@ -7,7 +7,7 @@ const REQUIREMENTS = 'docs/requirements.md';
 
 export type Requirement = { number: string; done: boolean; line: number };
 
-/** @returns the requirements in order of the page. */
+/** @returns the requirements in the order of the page */
 export function parseRequirements(text: string): Requirement[] {
   return text.split('\n').flatMap((line, at) => {
     const match = /^- \[([ x])\] (\d+\.\d+) \S/.exec(line);
@@ -39,7 +39,7 @@ function namesInStrings(text: string): string[] {
   return [...text.matchAll(/(["'])((?:(?!\1)[^\\\n])*\(\d+\.\d+(?:, ?\d+\.\d+)*\))\1/g)].map(([, , name = '']) => name);
 }
 
-/** What check-spec found; `untested` are the numbers that no test names. */
+/** The result of check-spec; `untested` are the numbers that no test names. */
 export type SpecResult = CheckResult & { untested: string[] };
 
 /**
@@ -68,7 +68,7 @@ export function checkSpec(requirementsText: string, tests: readonly SourceFile[]
   };
 }
 
-/** Numbers of a chapter count up from 1 without gap or repetition, so that none is lost by an edit. */
+/** The numbers of a chapter count up from 1 without gap or repetition, so that no edit loses one. */
 function orderProblems(requirements: readonly Requirement[]): string[] {
   return requirements.flatMap(({ number, line }, at) => {
     const [chapter = 0, item = 0] = number.split('.').map(Number);

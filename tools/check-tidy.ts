@@ -1,4 +1,4 @@
-// Sizes, names and words. Every rule says what to do instead; there is no list of exceptions.
+// Checks sizes, names and words. Every rule says what to do instead; there is no list of exceptions.
 import { join } from 'node:path';
 import { findingsInC, findingsInTypeScript } from './function-lengths.ts';
 import { type FileSize, type SourceFile, readSizes, readSources } from './source-tree.ts';
@@ -10,7 +10,7 @@ const EXTENSIONS = ['.ts', '.c', '.h', '.sh', '.py', '.md', '.toml', '.json', 'M
 /** Written by tools, not by hand. */
 const GENERATED = new Set(['package-lock.json', 'docs/openapi.json', 'docs/cli.md']);
 
-/** What check-tidy found; `warnings` are files that grow towards the limit. */
+/** The result of check-tidy; `warnings` are files that approach the limit. */
 export type TidyResult = CheckResult & { warnings: string[] };
 
 /** @param files of the whole repository; generated ones are left out */
@@ -24,7 +24,7 @@ export function checkTidy(files: readonly SourceFile[]): TidyResult {
   return { scanned: written.length, problems, warnings, summary: `${written.length} files, ${warnings.length} above the aim` };
 }
 
-/** @returns a problem for each file that a repository should not carry: what is large is made by a script. */
+/** @returns a problem for each file that is too large for the repository: a script should make it */
 export function largeFileProblems(files: readonly FileSize[]): string[] {
   return files
     .filter(({ path, bytes }) => bytes > LIMITS.fileBytes && !GENERATED.has(path))

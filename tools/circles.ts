@@ -1,9 +1,9 @@
-/** What points where: nodes of which each names others. */
+/** A directed graph: each node names others. */
 export type Graph = ReadonlyMap<string, Iterable<string>>;
 
 /**
  * Finds the circles of a graph by its strongly connected components (Tarjan's algorithm).
- * @returns of each component of more than one node one shortest way around, from its first node in order of names
+ * @returns for each component with more than one node, the shortest cycle from its first node in order of names
  */
 export function circlesIn(graph: Graph): string[][] {
   const order = new Map<string, number>();

@@ -1,4 +1,4 @@
-// Makes what `banger/client` is: one module, and its types.
+// Makes `banger/client`: one module and its types.
 import { execFileSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,7 +14,7 @@ export async function buildClient(root: string, { build, version }: BuildIdentit
     outdir: 'dist',
     outExtension: { '.js': '.mjs' },
     bundle: true,
-    // What starts programs is read when one is started.
+    // Code that starts programs is loaded on first use.
     splitting: true,
     chunkNames: 'client/[name]-[hash]',
     platform: 'node',

@@ -1,19 +1,20 @@
-// Compiles the CLI into one program: Bun, the bundle and its bytecode in one file that needs nothing beside it (docs/adr/0013-cli-compiled-by-bun.md).
+// Compiles the CLI into one program: Bun, the bundle and its bytecode in one file that needs no other
+// (docs/adr/0013-cli-compiled-by-bun.md).
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { BuildIdentity } from './build.ts';
 
-/** The builds of Bun by architecture as Node calls it. The one for x64 runs on processors without AVX2, too. */
+/** The builds of Bun by Node's names of architectures. The one for x64 runs on processors without AVX2, too. */
 const BUN_PACKAGES: Readonly<Record<string, string>> = { x64: '@oven/bun-linux-x64-baseline', arm64: '@oven/bun-linux-aarch64' };
 
 /**
- * Nothing in the directory of a caller shapes the program: Bun would read these there on each start. The last two are its default, and said all
- * the same.
+ * No file in the caller's directory may affect the program: Bun would read these there on each start. The last two are its default; they
+ * are stated to be sure.
  */
 const WITHOUT_AUTOLOAD = ['dotenv', 'bunfig', 'tsconfig', 'package-json'].map((name) => `--no-compile-autoload-${name}`);
 
-/** @returns path of Bun for this machine. @throws Error where npm has left it out */
+/** @returns path of Bun for this machine. @throws Error if npm has not installed it */
 function bunOf(root: string): string {
   const name = BUN_PACKAGES[process.arch];
   const path = join(root, 'node_modules', name ?? '', 'bin/bun');
@@ -25,13 +26,13 @@ function bunOf(root: string): string {
 /**
  * The same sources give the same bytes.
  * @param entry below `root`
- * @param path of the program. One that is being started meanwhile is the old one or the new one.
+ * @param path of the program. A program that starts meanwhile is the old one or the new one.
  * @returns its size in bytes
  */
 export function compileProgram(root: string, entry: string, path: string, { build, version }: BuildIdentity): number {
   const dist = join(path, '..');
   mkdirSync(dist, { recursive: true });
-  // Bun leaves what it has begun in its working directory, and puts the name of the output into the program.
+  // Bun leaves temporary files in its working directory, and puts the name of the output into the program.
   const directory = mkdtempSync(join(dist, 'partial-'));
   try {
     const output = join(directory, 'banger');

@@ -1,4 +1,4 @@
-// `make conformance`: tries every driver on the tests of its contract, on this machine and in the lab, and writes docs/conformance.md.
+// `make conformance`: tests every driver against its contract, on this machine and in the lab, and writes docs/conformance.md.
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
 import { tmpdir } from 'node:os';
@@ -10,12 +10,12 @@ import type { ContractResult } from './lab/contract-reporter.ts';
 const root = join(import.meta.dirname, '..');
 const node = [process.execPath, ...process.execArgv];
 
-/** What of the lab runs contract tests. With BANGER_FIRECRACKER and BANGER_JAILER, Firecracker has its columns. */
+/** The lab tests that include contract tests. With BANGER_FIRECRACKER and BANGER_JAILER, Firecracker has its columns. */
 const IN_LAB = ['user', 'dm-snapshot.test.ts', 'network-private.test.ts', 'bridge-setup.test.ts', 'jail.test.ts'].map(
   (name) => `test/lab/${name}`,
 );
 
-/** Commands that run contract tests and leave their results in `file`. */
+/** Commands that run contract tests and write their results to `file`. */
 function commandsOf(file: (name: string) => string): { machine: Machine; results: string; argv: string[]; env?: Record<string, string> }[] {
   const test = (name: string): string[] => [
     ...[...node, '--test', '--test-concurrency=1', '--test-reporter=spec', '--test-reporter-destination=stdout'],

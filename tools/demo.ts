@@ -1,4 +1,4 @@
-// The tour of `make demo`: uses the programs as a user would, in the user's own directories, and says how long each stage took.
+// The tour of `make demo`: uses the programs like a user, in the user's own directories, and prints the duration of each stage.
 import { spawnSync } from 'node:child_process';
 import { Resolver } from 'node:dns/promises';
 import { join } from 'node:path';
@@ -8,7 +8,7 @@ const banger = join(root, 'bin', 'banger');
 const NAME = 'demo';
 const times: string[] = [];
 
-/** Shows a command, runs it, and ends the demo when it fails. */
+/** Prints a command, runs it, and ends the demo if it fails. */
 function show(title: string, argv: readonly string[]): void {
   const begin = performance.now();
   console.log(`\n$ ${argv.map((word) => word.replace(banger, 'banger')).join(' ')}`);
@@ -27,7 +27,7 @@ function noteTime(title: string, begin: number): void {
   times.push(`  ${title.padEnd(28)} ${((performance.now() - begin) / 1000).toFixed(2).padStart(8)} s`);
 }
 
-/** @returns what `banger … -o json` says, or undefined when it fails (a VM that does not exist). */
+/** @returns the output of `banger … -o json`, or undefined if it fails (a VM that does not exist) */
 function ask<T>(...args: string[]): T | undefined {
   const { status, stdout } = spawnSync(banger, [...args, '-o', 'json'], { encoding: 'utf8', cwd: root });
   return status === 0 ? (JSON.parse(stdout) as T) : undefined;

@@ -1,4 +1,4 @@
-// Writes the facts that tests hold the driver and the fake Firecracker to: node tools/firecracker-api.ts firecracker.yaml
+// Writes the facts about Firecracker's API with which tests compare the driver and the fake: node tools/firecracker-api.ts firecracker.yaml
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readSwagger } from '../test/support/vmm/firecracker/swagger.ts';

@@ -1,7 +1,7 @@
 import { parseSync } from 'oxc-parser';
 import { lineAt } from './source-tree.ts';
 
-/** A function of more lines than some limit, or a catch block that says nothing. */
+/** A function with too many lines, or an empty catch block. */
 export type Finding = { line: number; text: string };
 
 type AstNode = { type: string; start: number; end: number } & Record<string, unknown>;
@@ -12,7 +12,7 @@ const TEST_GROUPS = new Set(['describe', 'suite']);
 
 /**
  * @param maxLines lines, both braces included
- * @returns functions that are too long, and catch blocks without statement and without comment
+ * @returns functions that are too long, and catch blocks with neither a statement nor a comment
  */
 export function findingsInTypeScript(path: string, text: string, maxLines: number): Finding[] {
   const parsed = parseSync(path, text);

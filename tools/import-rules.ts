@@ -1,4 +1,4 @@
-// Who may import whom, and why not. check-imports.ts holds every run to it; ARCHITECTURE.md explains it.
+// The rules for imports, with reasons. check-imports.ts enforces them; ARCHITECTURE.md explains them.
 
 /** Parts of src/. A contract zone is a file directly in drivers/KIND, a driver zone a folder below it. */
 export type Zone =
@@ -25,14 +25,14 @@ export type Zone =
   | 'cli';
 
 export type ImportRule = {
-  /** Zones that may be imported as they are; a zone may always import itself. */
+  /** Zones that may be imported fully; a zone may always import itself. */
   values: readonly Zone[];
   /** Zones of which only types may be imported. */
   types: readonly Zone[];
   because: string;
 };
 
-/** Folders of src/ that the daemon is made of. */
+/** The folders of src/ that make up the daemon. */
 const DAEMON_FOLDERS = [
   'lib',
   'model',
@@ -128,7 +128,7 @@ export const IMPORT_RULES: Readonly<Record<Zone, ImportRule>> = {
   },
 };
 
-/** A named way through a rule. `from` is a file, or a folder when it ends in a slash; `to` likewise. */
+/** A named exception to a rule. `from` is a file, or a folder if it ends in a slash; so is `to`. */
 export type ImportException = { from: string; to: string; because: string };
 
 export const IMPORT_EXCEPTIONS: readonly ImportException[] = [
@@ -175,7 +175,7 @@ export const RESERVED_MODULES: readonly ReservedModule[] = [
   { module: 'node:sqlite', onlyIn: 'src/store/', because: 'only the store speaks to the database' },
 ];
 
-/** What must not be loaded when the CLI starts: the reason is time before the first byte. A dynamic import() is fine. */
+/** Modules that must not be loaded when the CLI starts, because they delay its first output. A dynamic import() is fine. */
 export const NOT_AT_CLI_START: readonly { module: string; because: string }[] = [
   { module: 'node:http', because: 'twice the start-up time; the client of the API speaks over node:net' },
   { module: 'node:https', because: 'it loads the whole of TLS' },
@@ -188,15 +188,15 @@ export const NOT_AT_CLI_START: readonly { module: string; because: string }[] = 
   { module: 'node:sqlite', because: 'it belongs to the daemon' },
 ];
 
-/** Where the CLI begins. */
+/** The entry point of the CLI. */
 export const CLI_ENTRY = 'src/cli/main.ts';
 
 const FOLDER_ZONES: readonly Zone[] = [...DAEMON_FOLDERS, 'client', 'setup', 'cli'];
 
-/** A zone, and for contracts and drivers which one: drivers of another kind or name are another place. */
+/** A zone, and for contracts and drivers which one: a driver of another kind or name is another place. */
 export type Place = { zone: Zone; part: string };
 
-/** @returns where a file of src/ belongs, or undefined when no rule knows its folder. */
+/** @returns the place of a file of src/, or undefined if no rule knows its folder */
 export function placeOf(path: string): Place | undefined {
   if (path.startsWith('src/daemon/compose/')) return { zone: 'compose', part: 'daemon' };
   if (path.startsWith('src/lifecycle/bundle/')) return { zone: 'bundle', part: 'bundle' };

@@ -5,15 +5,15 @@ import { lineAt } from './source-tree.ts';
 export type ImportFact = {
   specifier: string;
   line: number;
-  /** Gone after type stripping. `import { type A }` is not: the module is still loaded. */
+  /** Removed by type stripping. `import { type A }` is not removed: the module is still loaded. */
   typeOnly: boolean;
   /** Loaded only when the code runs there. */
   dynamic: boolean;
 };
 
 /**
- * @param path decides the dialect by its extension
- * @throws SyntaxError when the text is not TypeScript
+ * @param path its extension decides the dialect
+ * @throws SyntaxError if the text is not TypeScript
  */
 export function importsOf(path: string, text: string): ImportFact[] {
   const parsed = parseSync(path, text);

@@ -1,5 +1,5 @@
-// Writes native/common/constants.h: what the programs in C and those in TypeScript must agree on stands in TypeScript alone.
-// It is checked in, because `bundle build` compiles the programs where there is no TypeScript; check-native.ts says when it is stale.
+// Writes native/common/constants.h: values on which the C programs and TypeScript must agree are defined in TypeScript only. The file is
+// checked in, because `bundle build` compiles the programs where there is no TypeScript; check-native.ts reports when it is stale.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { FRAME_HEADER_BYTES, FRAME_TYPES, MAX_FRAME_PAYLOAD_BYTES } from '../src/lib/frames.ts';
@@ -50,13 +50,13 @@ const macBytes = (prefix: string): string =>
     .map((byte) => `0x${byte}`)
     .join(', ');
 
-/** @returns an IPv4 address as a number of the host's byte order; what is missing at its end is zero */
+/** @returns an IPv4 address as a number in the host's byte order; missing parts at its end are zero */
 function address(dotted: string): Constant[1] {
   const parts = [...dotted.split('.').map(Number), 0, 0, 0].slice(0, 4);
   return `0x${parts.map((part) => part.toString(16).padStart(2, '0')).join('')}u`;
 }
 
-/** @returns an initializer of its first address and the length of its prefix */
+/** @returns an initializer with its first address and the length of its prefix */
 function network(range: string): string {
   const [first = '', length = '32'] = range.split('/');
   return `{${address(first)}, ${length}}`;

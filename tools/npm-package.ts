@@ -1,5 +1,5 @@
-// Makes the npm package: npm-package.ts DIRECTORY; prints its path. It holds programs of this machine's architecture, and needs no package but
-// the Node of its daemon.
+// Makes the npm package: npm-package.ts DIRECTORY; prints its path. It contains programs for this machine's architecture, and depends only
+// on the Node of its daemon.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -14,8 +14,8 @@ type Manifest = Record<'name' | 'version' | 'description' | 'license', string> &
 
 /**
  * @param manifest package.json of the repository
- * @param architecture for which the programs are, as Node calls it
- * @returns package.json of the published package: what the bundles hold is no dependency of it
+ * @param architecture of the programs, in Node's terms
+ * @returns package.json of the published package: packages that are part of the bundles are no dependencies
  */
 export function publishedManifest(
   { name, version, description, license, bin, exports, dependencies, optionalDependencies }: Manifest,

@@ -1,32 +1,32 @@
-// The form in which a program for Node is shipped: `NAME.cjs`, a few lines that load `NAME.app`, which is one file with the bundle and
-// V8's compiled code of it. Compiled code saves the daemon a third of its start. Both are one file because V8 tells code of another
-// source only by its length: a pair must never be mixed.
+// The form of a shipped program for Node: `NAME.cjs`, a few lines that load `NAME.app`, which contains the bundle and V8's compiled code of
+// it. Compiled code saves the daemon a third of its start. Both are in one file because V8 recognises code of another source only by its
+// length, so a pair must never be mixed.
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 const HEAD_BYTES = 4;
-/** The bundles are made for it (target of esbuild). */
+/** The target of the bundles (of esbuild). */
 const OLDEST_NODE = 26;
 
 /**
  * The text of `NAME.cjs`, the same for every program. V8 runs without function context cells (docs/adr/0005-no-context-cells.md).
  */
 export const LOADER_TEXT = `'use strict';
-// The launcher may have found nothing but the machine's own Node, of any age.
+// The launcher may have found only the machine's own Node, of any version.
 if (parseInt(process.versions.node, 10) < ${OLDEST_NODE}) {
   console.error('bangerd: this is Node ' + process.versions.node + ', and banger needs ${OLDEST_NODE} or newer. Reinstall the package with optional dependencies: they bring one.');
   process.exit(1);
 }
-// The launcher has put a colon before words that Node could take for its own, and one before all of them.
+// The launcher has put a colon in front of words that Node could take for its own, and a single colon before all words.
 if (process.argv[2] === ':') process.argv = [...process.argv.slice(0, 2), ...process.argv.slice(3).map((word) => word.replace(/^:/, ''))];
 require('node:v8').setFlagsFromString('--no-function-context-cells');
 const filename = __filename.replace(/cjs$/, 'app');
 const file = require('node:fs').readFileSync(filename);
 const codeAt = ${HEAD_BYTES} + file.readUInt32LE(0);
 const { Script } = require('node:vm');
-// Code that another Node would have made is refused by V8, and the source compiled.
+// V8 refuses code that another Node has compiled, and the source is compiled.
 const script = new Script(file.latin1Slice(${HEAD_BYTES}, codeAt), { filename, cachedData: file.subarray(codeAt) });
 script.runInThisContext()(exports, require, module, __filename, __dirname);
 `;
@@ -42,13 +42,15 @@ export function programFile(bundle: Uint8Array): Buffer {
   return Buffer.concat([head, source, compiledCode(source)]);
 }
 
-/** @returns the text with every other character escaped: a string of single bytes is read four times as fast and takes half the memory. */
+/**
+ * @returns the text with all non-ASCII characters escaped: a string of single bytes is read four times as fast and takes half the memory
+ */
 function asciiOf(bundle: Uint8Array): string {
   const text = Buffer.from(bundle).toString('utf8');
   return text.replaceAll(/[^\0-\x7f]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
-/** Runs the program once in directories of its own: functions that ran are in the code. @throws Error when it left none behind */
+/** Runs the program once in directories of its own, so that the code contains the functions that ran. @throws Error if it left none */
 function compiledCode(source: Uint8Array): Buffer {
   const directory = mkdtempSync(join(tmpdir(), 'bgr-build-'));
   try {

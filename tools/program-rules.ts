@@ -1,10 +1,10 @@
-// Who starts programs as they are, with the rights of the daemon or of the user. What reads data of a guest or of a stranger is
-// started by runConfined (src/host/confined.ts) instead, and is in no line here. check-programs.ts holds src/ to it.
+// Which files start programs unconfined, with the rights of the daemon or the user. Programs that read data of a guest or a stranger are
+// started by runConfined (src/host/confined.ts) instead, and have no line here. check-programs.ts checks src/ against it.
 
 export type Starter = {
   file: string;
   programs: readonly string[];
-  /** Why what these read is no guest's and no stranger's, or what they are where it is. */
+  /** Why these programs read no data of guests or strangers, or what they are. */
   because: string;
 };
 

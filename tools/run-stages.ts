@@ -1,4 +1,4 @@
-// Runs the stages of `make test` one after the other and says in one line how it went.
+// Runs the stages of `make test` one after the other, and prints one line with the result.
 import { spawn } from 'node:child_process';
 import { statSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -6,9 +6,9 @@ import { dirname } from 'node:path';
 export type Stage = {
   name: string;
   argv: readonly string[];
-  /** Later stages cannot work without it. */
+  /** Later stages need it. */
   essential: boolean;
-  /** It runs tests of node:test; none at all is a failure. */
+  /** It runs tests of node:test; if there are none, it failed. */
   counted: boolean;
 };
 
@@ -35,7 +35,7 @@ const STAGES: readonly Stage[] = [
 
 export type StageResult = { name: string; ok: boolean; durationMs: number; passed: number; failed: number; skipped: number };
 
-/** Behind the summary stand the failures again, each with what was expected. */
+/** The failures follow the summary again, each with its expectation. */
 const TAIL_BYTES = 1024 ** 2;
 
 /** Runs one stage with its output shown, and reads the counts that node:test prints at its end. */
@@ -61,7 +61,7 @@ export async function runStage(stage: Stage): Promise<StageResult> {
   return { name: stage.name, ok, durationMs: performance.now() - begin, passed, failed, skipped };
 }
 
-/** @returns the line at the end: outcome, number of tests, and the time of each stage. */
+/** @returns the last line: outcome, number of tests, and the time of each stage */
 export function summaryOf(results: readonly StageResult[], planned: number): string {
   const sum = (pick: (result: StageResult) => number): number => results.reduce((total, result) => total + pick(result), 0);
   const broken = results.filter(({ ok }) => !ok).map(({ name }) => name);
@@ -72,7 +72,7 @@ export function summaryOf(results: readonly StageResult[], planned: number): str
   return `test: ${outcome}; ${tests}; ${times}${left > 0 ? `; ${left} stage(s) not run` : ''}`;
 }
 
-/** Runs the stages in order; a failed essential one ends the run, any other failure is remembered. */
+/** Runs the stages in order; a failed essential one ends the run, other failures are reported at the end. */
 export async function runStages(stages: readonly Stage[]): Promise<StageResult[]> {
   const results: StageResult[] = [];
   for (const next of stages) {
@@ -83,7 +83,7 @@ export async function runStages(stages: readonly Stage[]): Promise<StageResult[]
   return results;
 }
 
-/** @returns the directory at or above `path` that other users cannot enter, the lowest first; undefined when there is none */
+/** @returns the directory at or above `path` that other users cannot enter, the lowest first; undefined if there is none */
 export function closedToOthers(path: string): string | undefined {
   for (let directory = path; ; directory = dirname(directory)) {
     if ((statSync(directory).mode & 0o001) === 0) return directory;

@@ -7,9 +7,9 @@ export type SourceFile = { path: string; text: string };
 const SKIPPED_DIRECTORIES = new Set(['node_modules', 'dist', 'build', '.git', 'runtime']);
 
 /**
- * Reads the files below some folders, in a stable order. A folder that does not exist holds no files.
+ * Reads the files below some folders, in a stable order. A missing folder has no files.
  * @param root absolute path of the repository
- * @param folders relative to it; '' means the files that lie directly in the root
+ * @param folders relative to it; '' means the files directly in the root
  * @param extensions with the dot; an empty list means every file
  */
 export function readSources(root: string, folders: readonly string[], extensions: readonly string[]): SourceFile[] {
@@ -21,7 +21,7 @@ export function readSources(root: string, folders: readonly string[], extensions
 /** Length of a file in bytes. */
 export type FileSize = { path: string; bytes: number };
 
-/** The files that `readSources` would read, whatever is in them. */
+/** The files that `readSources` would read, without their content. */
 export function readSizes(root: string, folders: readonly string[]): FileSize[] {
   return pathsIn(root, folders).map((path) => ({ path, bytes: lstatSync(join(root, path)).size }));
 }
@@ -59,14 +59,14 @@ function readEntries(directory: string) {
   return readdirSync(directory, { withFileTypes: true });
 }
 
-/** @returns the line, from 1, that holds the character at `offset`. */
+/** @returns the line, from 1, of the character at `offset` */
 export function lineAt(text: string, offset: number): number {
   let line = 1;
   for (let at = text.indexOf('\n'); at !== -1 && at < offset; at = text.indexOf('\n', at + 1)) line++;
   return line;
 }
 
-/** @returns whether the file is part of a test rather than of a program. */
+/** @returns whether the file is part of a test instead of a program */
 export function isTest(path: string): boolean {
   return path.endsWith('.test.ts') || path.startsWith('test/') || path.includes('/test/');
 }

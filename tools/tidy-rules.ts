@@ -1,8 +1,8 @@
-// Words and names that do not belong into the repository, each with what to write instead. check-tidy.ts applies them.
+// Words and names that do not belong in the repository, each with its replacement. check-tidy.ts applies them.
 
 export const LIMITS = { fileLines: 400, fileLinesWarning: 200, functionLines: 70, fileBytes: 128 * 1024 } as const;
 
-/** A pattern that must not stand on any line of the files that `applies` picks. */
+/** A pattern that must not match any line of the files that `applies` selects. */
 export type WordRule = { pattern: RegExp; instead: string; applies: (path: string) => boolean };
 
 const everywhere = (): boolean => true;
@@ -11,7 +11,7 @@ const isTypeScript = (path: string): boolean => path.endsWith('.ts');
 const isTestFile = (path: string): boolean => path.endsWith('.test.ts') || path.startsWith('test/');
 const below = (path: string, ...folders: string[]): boolean => folders.some((folder) => path.startsWith(folder));
 
-/** These speak to sockets of the user, of jails, and of guests by TCP; each says whose it is. */
+/** These files connect to sockets of the user, of jails, and of guests by TCP; each checks the owner. */
 const CONNECTING = new Set([
   'src/lib/own-socket.ts',
   'src/host/unix-socket.ts',
@@ -52,7 +52,7 @@ export const WORD_RULES: readonly WordRule[] = [
     applies: (path) => isTypeScript(path) && !below(path, 'src/cli/', 'tools/', 'bench/') && !isTestFile(path),
   },
   {
-    // A quoted text on a line about a remedy in which a command stands behind or before prose.
+    // A quoted text on a line about a remedy that mixes a command with prose.
     pattern:
       /\bremedy\b.*(['"`])(?!(sudo|banger|ss|tar|mv) )[^'"`]*\b(sudo \S|banger (bundle|context|daemon|dns|doctor|image|operation|setup|ssh-config|vm)\b)|\bremedy\b.*['"`](sudo|banger) [^'"`]*(, (then|or|once|when) |; )/,
     instead: 'a remedy is a command line that can be run as it stands, or a sentence without one',
@@ -96,5 +96,5 @@ export const NAME_RULES: readonly { pattern: RegExp; instead: string }[] = [
   { pattern: /\/[^/]*[A-Z_ ][^/]*\.ts$/, instead: 'file names are lower-case words joined by hyphens' },
 ];
 
-/** These two name the words on purpose. */
+/** These files contain the words on purpose. */
 export const EXEMPT_FROM_WORDS: ReadonlySet<string> = new Set(['tools/tidy-rules.ts', 'tools/check-tidy.test.ts', 'CONTRIBUTING.md']);

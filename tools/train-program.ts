@@ -1,4 +1,4 @@
-// Runs a program once, and writes the code that V8 compiled meanwhile.
+// Runs a program once, and writes the code that V8 has compiled meanwhile.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-// docs/api.md: every route in one page, from the declarations.
+// Makes docs/api.md: every route on one page, from the declarations.
 import { z } from 'zod';
 import { formatSize } from '../../src/lib/size.ts';
 import {
@@ -87,7 +87,7 @@ function refuses(errors: readonly ErrorCode[]): string {
     .join(', ');
 }
 
-/** @returns the name of the schema, or its members where it has none */
+/** @returns the name of the schema, or its members if it has none */
 function nameOf(schema: z.ZodType): string {
   const id = z.globalRegistry.get(schema)?.id;
   if (id !== undefined) return id;
@@ -113,7 +113,7 @@ function valuesOf(schema: z.ZodType): string {
   return inner === schema ? '' : valuesOf(inner);
 }
 
-/** @returns the schema without what makes it optional */
+/** @returns the schema without its optional wrapper */
 function innerOf(schema: z.ZodType): z.ZodType {
   const isWrapped = schema instanceof z.ZodOptional || schema instanceof z.ZodNullable || schema instanceof z.ZodDefault;
   return isWrapped ? (schema.unwrap() as z.ZodType) : schema;

@@ -1,4 +1,4 @@
-// What each key of config.toml means, beside what the schema says of it.
+// The meaning of each key of config.toml, besides what the schema says.
 import { configKeys, environmentName, loadConfig } from '../../src/daemon/config.ts';
 import { keyOf } from '../../src/daemon/setting-defaults.ts';
 import { formatSize } from '../../src/lib/size.ts';
@@ -51,7 +51,7 @@ function settingMeanings(): Record<string, string> {
 
 export type ConfigKey = { key: string; environment: string; default: string; meaning: string };
 
-/** @returns every key of the schema. @throws when one has no meaning here, or a meaning has no key */
+/** @returns every key of the schema. @throws if a key has no meaning here, or a meaning has no key */
 export function configReference(): ConfigKey[] {
   const drivers = { hypervisors: [], networks: [], storages: [] };
   const { config } = loadConfig('/dev/null', {}, drivers);

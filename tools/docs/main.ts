@@ -1,4 +1,4 @@
-// Makes what people read: docs/cli.md from the commands and docs/api.md from the routes (with --check only compares them), and the manual
+// Makes the reference: docs/cli.md from the commands and docs/api.md from the routes (with --check it only compares them), and the manual
 // pages and completion scripts of the packages.
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-// docs/cli.md: every command in one page, to be searched.
+// Makes docs/cli.md: every command on one searchable page.
 import { exitCodesHelp } from '../../src/cli/render/error.ts';
 import type { ConfigKey } from './config-keys.ts';
 import type { CommandPage, Reference, Term } from './reference.ts';

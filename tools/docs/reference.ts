@@ -1,4 +1,4 @@
-// What the declarations of the CLI say, as plain values: of them the reference and the manual pages are made.
+// The declarations of the CLI as plain values, from which the reference and the manual pages are made.
 import type { Command } from 'commander';
 import { createCli } from '../../src/cli/cli.ts';
 import { examplesOf } from '../../src/cli/command.ts';
@@ -6,7 +6,7 @@ import { buildProgram } from '../../src/cli/program.ts';
 import { allCommands } from '../../src/cli/program.ts';
 import { GROUPS, SHORTCUTS } from '../../src/cli/registry.ts';
 
-/** A word or switch, and what it means. */
+/** A word or switch, and its meaning. */
 export type Term = { term: string; text: string };
 
 export type CommandPage = {
@@ -27,7 +27,7 @@ export type Reference = {
   pages: readonly CommandPage[];
 };
 
-/** @returns everything but what is hidden, in the order of `banger --help` */
+/** @returns everything that is not hidden, in the order of `banger --help` */
 export async function readReference(): Promise<Reference> {
   const { stdin, stdout, stderr } = process;
   const cli = createCli({ env: {}, stdin, stdout, stderr, programPath: '/usr/bin/banger' });

@@ -1,4 +1,4 @@
-// Manual pages, man(7): .TH, .SH, .TP and .nf are all they need.
+// Makes manual pages, man(7): .TH, .SH, .TP and .nf are all they need.
 import { exitCodesHelp } from '../../src/cli/render/error.ts';
 import type { ConfigKey } from './config-keys.ts';
 import { withoutNoun } from './markdown.ts';
@@ -76,7 +76,7 @@ function literal(lines: readonly string[]): string {
   return `.nf\n${lines.map((line) => text(line)).join('\n')}\n.fi`;
 }
 
-/** groff_char(7): a bare hyphen may become another character, a dot or quote that begins a line is a request. */
+/** groff_char(7): a bare hyphen may become another character, and a dot or quote at the beginning of a line is a request. */
 function text(plain: string): string {
   return plain
     .replaceAll('\\', String.raw`\e`)

@@ -1,4 +1,4 @@
-// The table of docs/conformance.md: promises of each contract, and which driver keeps them where.
+// Makes the table of docs/conformance.md: the promises of each contract, and where each driver keeps them.
 import type { ContractResult } from './contract-reporter.ts';
 
 /** This machine, or the lab. */
@@ -6,13 +6,13 @@ export type Machine = 'here' | 'lab';
 
 const SIGNS = { pass: 'yes', fail: '**no**', skip: 'skipped' } as const;
 
-/** @returns the results in a file that the reporter wrote */
+/** @returns the results in a file of the reporter */
 export function parseResults(text: string): ContractResult[] {
   const lines = text.split('\n').filter((line) => line !== '');
   return lines.map((line) => JSON.parse(line) as ContractResult);
 }
 
-/** @returns the whole document; a cell says `plain machine / lab`, with `-` where a driver was not tried. */
+/** @returns the whole document; a cell says `plain machine / lab`, with `-` if a driver was not tested */
 export function renderConformance(results: Readonly<Record<Machine, readonly ContractResult[]>>): string {
   const all = [...results.here, ...results.lab];
   const kinds = [...new Set(all.map(({ kind }) => kind))].toSorted();
@@ -39,7 +39,7 @@ function sectionOf(kind: string, results: Readonly<Record<Machine, readonly Cont
   const promises = [...new Set(all.map(({ promise }) => promise))];
   const cell = (machine: Machine, promise: string, driver: string): string => {
     const tried = results[machine].filter((result) => result.kind === kind && result.promise === promise && result.driver === driver);
-    // Tried more than once, as root and as a user: one failure is a failure, and a skip hides no pass.
+    // If a promise was tested more than once, as root and as a user, one failure is a failure, and a skip hides no pass.
     const outcome = (['fail', 'pass', 'skip'] as const).find((name) => tried.some((result) => result.outcome === name));
     return outcome === undefined ? '-' : SIGNS[outcome];
   };

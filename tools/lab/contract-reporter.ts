@@ -1,10 +1,10 @@
-// A reporter of node:test that keeps only tests of a driver contract, one JSON line each: what `make conformance` makes its table of.
+// A reporter for node:test that only keeps tests of a driver contract, one JSON line each, for the table of `make conformance`.
 import type { TestEvent } from 'node:test/reporters';
 
-/** One promise of a contract, tried on one driver. */
+/** One promise of a contract, tested on one driver. */
 export type ContractResult = { kind: string; driver: string; promise: string; outcome: 'pass' | 'fail' | 'skip' };
 
-/** The contracts' tests are declared in one file per kind of driver, wherever they are run from. */
+/** The contracts' tests are declared in one file per kind of driver, whatever file runs them. */
 const CONTRACT_FILE = /src\/drivers\/([^/]+)\/conformance\.ts$/;
 
 export default async function* contractReporter(events: AsyncIterable<TestEvent>): AsyncGenerator<string> {
@@ -22,7 +22,7 @@ export default async function* contractReporter(events: AsyncIterable<TestEvent>
   }
 }
 
-/** The driver is named by the suite (`hypervisor contract: qemu`, `network driver private`), or before a colon by the test itself. */
+/** The driver's name is in the suite (`hypervisor contract: qemu`, `network driver private`), or in the test's name before a colon. */
 function driverOf(suites: readonly string[], name: string): { driver: string; promise: string } {
   const suite = /(?:contract:|driver) (.+)$/.exec(suites[0] ?? '')?.[1];
   if (suite !== undefined) return { driver: suite, promise: name };

@@ -1,5 +1,5 @@
-// What is handed to the lab as disks: the checkout, its npm packages, the runtime bundle. Block devices, because files over 9p cost an
-// emulated CPU a round trip each; what seldom changes is written once per content.
+// The disks of the lab: the checkout, its npm packages, the runtime bundle. Block devices, because each file over 9p costs an emulated CPU
+// a round trip; content that seldom changes is written once.
 import { copyFile, mkdir, readFile, readdir, stat, utimes, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { realHost } from '../../src/host/host.ts';
@@ -9,13 +9,13 @@ import { type LabJob, quoted } from './job.ts';
 
 const KEPT_MS = 24 * 3_600_000;
 
-/** @returns the path of an ext4 with the npm packages of the checkout. */
+/** @returns the path of an ext4 with the npm packages of the checkout */
 export async function modulesDisk(cache: StepCache, root: string): Promise<string> {
   const lock = await readFile(join(root, 'package-lock.json'), 'utf8');
   return diskOf(cache, 'modules', hashOf(lock), join(root, 'node_modules'));
 }
 
-/** @returns the path of an ext4 with the runtime bundle. */
+/** @returns the path of an ext4 with the runtime bundle */
 export async function bundleDisk(cache: StepCache, bundle: string): Promise<string> {
   return diskOf(cache, 'runtime', hashOf(await readFile(join(bundle, 'bundle.json'), 'utf8')), bundle);
 }
@@ -24,7 +24,7 @@ async function diskOf(cache: StepCache, name: string, key: string, content: stri
   const step: BuildStep = {
     name,
     key,
-    // None is declared: hashing a sparse file would take longer than making it.
+    // No outputs are declared: hashing a sparse file would take longer than making it.
     outputs: [],
     apply: async (directory) => {
       const options = ['-t', 'ext4', '-F', '-b', '4096', '-m', '0', '-E', 'lazy_itable_init=1,lazy_journal_init=1'];
@@ -36,7 +36,7 @@ async function diskOf(cache: StepCache, name: string, key: string, content: stri
   return join(directory, 'disk.ext4');
 }
 
-/** Writes the checkout of `root`, as it lies there, and the job as a tar: unpacking one takes a second even under emulation. */
+/** Writes the checkout of `root`, with uncommitted files, and the job as a tar: unpacking one takes a second even under emulation. */
 export async function writeCheckout(root: string, path: string, job: LabJob): Promise<void> {
   const staging = join(dirname(path), 'staging');
   await mkdir(join(staging, '.lab/bin'), { recursive: true });
@@ -51,7 +51,7 @@ export async function writeCheckout(root: string, path: string, job: LabJob): Pr
   await realHost.run(['tar', '-r', ...owner, '-f', path, '-C', staging, '.lab']);
 }
 
-/** Removes what no lab has used for a day. @param used directories of this one */
+/** Removes disks that no lab has used for a day. @param used directories of this lab */
 export async function forgetUnused(cacheDirectory: string, used: readonly string[]): Promise<void> {
   const now = new Date();
   for (const directory of used) await utimes(directory, now, now);

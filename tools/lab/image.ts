@@ -1,4 +1,4 @@
-// The lab's machine as files: an ordinary Debian with its own kernel, kept in the user's cache until its packages or scripts change.
+// Builds the lab's machine: an ordinary Debian with its own kernel, kept in the user's cache until its packages or scripts change.
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { realHost } from '../../src/host/host.ts';
@@ -13,10 +13,10 @@ const SCRIPTS = join(import.meta.dirname, 'image');
 const BOOTSTRAP = join(import.meta.dirname, '../../images/debian/bootstrap.sh');
 const LIMIT_MS = 1_800_000;
 
-/** Paths of the files, and the directories of the cache that they came from. */
+/** Paths of the files, and their directories in the cache. */
 export type LabImage = { kernel: string; initramfs: string; root: string; xfs: string; directories: string[] };
 
-/** @returns the machine's files, built when there are none for these packages, their versions and these scripts. */
+/** @returns the machine's files; builds them if there are none for these packages, their versions and these scripts */
 export async function labImage(cache: StepCache, signal: AbortSignal): Promise<LabImage> {
   const packages = parsePackageList(await readFile(join(SCRIPTS, 'packages.txt'), 'utf8'));
   const origin = await packageOrigin(realHost);
@@ -29,7 +29,7 @@ export async function labImage(cache: StepCache, signal: AbortSignal): Promise<L
   return { kernel: at('vmlinux'), initramfs: at('initramfs.cpio'), root: at('root.ext4'), xfs: at('scratch.xfs'), directories };
 }
 
-/** What apt would install now: after an `apt-get update` with news the machine is made anew. */
+/** What apt would install now: if an `apt-get update` brings new versions, the machine is rebuilt. */
 async function availableVersions(packages: readonly string[]): Promise<string[]> {
   const { stdout } = await realHost.run(['apt-cache', 'show', '--no-all-versions', ...packages]);
   return stdout.split('\n').filter((line) => /^(Package|Version): /.test(line));
@@ -47,7 +47,7 @@ function packagesStep(origin: PackageOrigin, packages: readonly string[], versio
       await realHost.writeFileAtomic(sourcesPath, origin.sources, 0o644);
       const argv = [
         ...['sh', BOOTSTRAP, mountPoint, join(directory, 'root.tar')],
-        // The lab brings an initramfs of its own; building Debian's takes longer than all the rest.
+        // The lab has an initramfs of its own; building Debian's takes longer than everything else.
         ...['env', 'INITRD=No', 'mmdebstrap', '--mode=root', '--variant=minbase', '--format=tar'],
         ...origin.aptOptions.map((option) => `--aptopt=${option}`),
         ...[`--include=${packages.join(',')}`, origin.codename, '-', sourcesPath],

@@ -1,6 +1,6 @@
-// What the output of a job says about the tests that ran in it.
+// Reads from a job's output how its tests ended.
 
-/** The line that image/run-job prints when one run of node:test has ended. */
+/** The line that image/run-job prints at the end of each run of node:test. */
 const END_OF_RUN = 'lab: end of a run';
 
 export type TestCounts = { pass: number; fail: number; skipped: number };
@@ -10,7 +10,7 @@ export function hasRuns(output: string): boolean {
   return output.includes(END_OF_RUN);
 }
 
-/** @returns the sums over all runs; of each, its last count is its summary, as a test of a test runner may have printed others before. */
+/** @returns the sums over all runs. The last count of each run is its summary; a test of a test runner may have printed others before. */
 export function countTests(output: string): TestCounts {
   const counts: TestCounts = { pass: 0, fail: 0, skipped: 0 };
   for (const run of output.split(END_OF_RUN).slice(0, -1)) {

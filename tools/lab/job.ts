@@ -1,8 +1,8 @@
-// What runs inside the lab, as a shell script in terms of tools/lab/image/run-job.
+// Makes the shell script that runs inside the lab, in terms of tools/lab/image/run-job.
 import { globSync, statSync } from 'node:fs';
 import { basename, join, relative, resolve } from 'node:path';
 
-/** A script, its environment, and programs that are not in the checkout, by the name that they get. */
+/** A script, its environment, and programs from outside the checkout, by their names in the lab. */
 export type LabJob = { script: string; environment: Record<string, string>; programs: Record<string, string> };
 
 export type LabVerb = 'test' | 'shell' | 'command';
@@ -22,18 +22,20 @@ const TESTS = 'test/lab';
 const USER_TESTS = `${TESTS}/user/`;
 /** Where the lab has the programs of a job. */
 const PROGRAMS_INSIDE = '/srv/banger/.lab/bin';
-/** Variables that name programs which are no part of the checkout or the bundle. */
+/** Variables that name programs outside the checkout and the bundle. */
 const PROGRAM_NAMES = ['BANGER_FIRECRACKER', 'BANGER_JAILER'];
-/** A guest that is there after 5 s on an ordinary machine takes 20 to 60 s in the lab. */
+/** A guest that takes 5 s on an ordinary machine takes 20 to 60 s in the lab. */
 const PACE = '6';
-/** Variables that tests of the lab are told things by. */
+/** Variables that are passed on to tests in the lab. */
 const SETTINGS = ['LAB_CYCLES', 'LAB_E2E_FILES', 'LAB_E2E_HYPERVISORS'];
 const NODE_TEST = [
   ...['node_modules/.bin/node', '--no-function-context-cells', '--test', '--test-concurrency=1', '--test-timeout=600000'],
   ...['--test-reporter=spec', '--test-reporter-destination=stdout', '--test-reporter=./tools/lab/contract-reporter.ts'],
 ];
 
-/** @returns what the request asks for; BANGER_FIRECRACKER and BANGER_JAILER name the same programs inside, LAB_… say the same. */
+/**
+ * @returns the job of the request; BANGER_FIRECRACKER and BANGER_JAILER name the copied programs inside, LAB_… variables keep their values
+ */
 export function jobOf({ verb, paths, environment, root }: JobRequest): LabJob {
   const inside: Record<string, string> = { BANGER_LAB: '1', BANGER_BUNDLE: '/srv/bundle', BANGER_TEST_PACE: PACE };
   const programs: Record<string, string> = {};
@@ -68,7 +70,7 @@ function scriptOf(verb: LabVerb, command: string, listFiles: () => string[]): st
   );
 }
 
-/** @returns test files relative to the checkout: all of the lab, or those that `paths` name, folders with all below. */
+/** @returns test files relative to the checkout: all of the lab, or those that `paths` name, with everything below named folders */
 function testFiles(root: string, paths: readonly string[]): string[] {
   const below = (folder: string): string[] => globSync(`${folder}/**/*.test.ts`, { cwd: root }).toSorted();
   if (paths.length === 0) return below(TESTS);

@@ -10,14 +10,14 @@ export type MachineOptions = {
   disks: MachineDisks;
   /** For its logs and temporary files. */
   directory: string;
-  /** Connect the terminal to the job instead of streaming its output. */
+  /** Connects the terminal to the job instead of streaming its output. */
   interactive: boolean;
   limitMs: number;
   signal: AbortSignal;
   onOutput: (text: string) => void;
 };
 
-/** How a job ended; `status` is undefined when the machine was ended, or ended without saying. */
+/** How a job ended; `status` is undefined if the machine was ended, or ended without a status. */
 export type MachineOutcome = { status: number | undefined; endedBy: 'itself' | 'time' | 'signal' };
 
 /** Names of files in the machine's directory. */
@@ -26,7 +26,7 @@ export const ARTIFACTS = 'artifacts.tar.gz';
 export const RESULTS = 'results.jsonl';
 
 const KERNEL_ARGUMENTS = [
-  // On a busy host the kernel's checks find the TSC unreliable, which it is not, and every look at the clock becomes one at the slow HPET.
+  // On a busy host the kernel's checks wrongly find the TSC unreliable, and then every reading of the clock uses the slow HPET.
   ...['tsc=reliable', 'clocksource=tsc'],
   ...[
     'console=ttyS0',
@@ -44,10 +44,10 @@ const KERNEL_ARGUMENTS = [
 ];
 
 /**
- * The CPU and machine with which nested KVM and the guest's clock work under emulation: EPYC has SVM, a known vendor and sane leaves
- * of CPUID, and q35 the HPET that calibrates the TSC. One CPU only: with two, each in a thread, QEMU 7.2 sometimes goes on running an `int3`
- * that the kernel had long taken back out of its code (it does so in __schedule whenever a first VM comes or the last one goes), and both
- * CPUs stand still for ever. One takes no longer in all.
+ * The CPU and machine with which nested KVM and the guest's clock work under emulation: EPYC has SVM, a known vendor and consistent CPUID
+ * leaves, and q35 has the HPET that calibrates the TSC. One CPU only: with two, each in a thread, QEMU 7.2 sometimes continues to execute
+ * an `int3` that the kernel had removed from its code long before (in __schedule, whenever the first VM comes or the last one goes), and
+ * both CPUs hang for ever. One CPU is not slower overall.
  * @returns argv of QEMU; every disk is either read-only or forgets what is written
  */
 export function machineArgv({ disks, directory, interactive }: Pick<MachineOptions, 'disks' | 'directory' | 'interactive'>): string[] {
@@ -70,7 +70,7 @@ export function machineArgv({ disks, directory, interactive }: Pick<MachineOptio
     ...disk('modules', disks.modules, 'readonly=on'),
     ...disk('bundle', disks.bundle, 'snapshot=on'),
     ...disk('xfs', image.xfs, 'snapshot=on'),
-    // The lab has an uplink, on which nothing answers and which leads nowhere.
+    // The lab has an uplink that leads nowhere.
     ...['-netdev', 'user,id=uplink,restrict=on', '-device', 'virtio-net-pci,netdev=uplink,romfile='],
     ...['-device', 'virtio-serial-pci'],
     ...port('output', interactive ? file('output.log') : 'stdio,signal=off'),
@@ -81,17 +81,17 @@ export function machineArgv({ disks, directory, interactive }: Pick<MachineOptio
   ];
 }
 
-/** Runs the machine to its end. It outlives neither its time limit, nor `signal`, nor this process (PR_SET_PDEATHSIG). */
+/** Runs the machine to its end. It ends with its time limit, with `signal`, or with this process (PR_SET_PDEATHSIG). */
 export async function runMachine(options: MachineOptions): Promise<MachineOutcome> {
   const { directory, interactive, signal, onOutput } = options;
   if (signal.aborted) return { status: undefined, endedBy: 'signal' };
   const [program, ...args] = ['setpriv', '--pdeathsig', 'KILL', '--', ...machineArgv(options)];
   const child = spawn(program, args, {
-    // A stdin at its end would count as a hang-up of the port, so it stays open and silent.
+    // A stdin that has ended would count as a hang-up of the port, so it stays open and silent.
     stdio: interactive ? ['inherit', 'inherit', 'pipe'] : 'pipe',
-    // Below it QEMU keeps what was written to disks.
+    // The directory in which QEMU keeps writes to disks.
     env: { ...process.env, TMPDIR: directory },
-    // Ctrl-C comes to us alone when nobody types into the machine.
+    // Without a terminal in the machine, Ctrl-C only reaches this process.
     detached: !interactive,
   });
   const ended = new Promise<void>((resolve, reject) => {
@@ -126,7 +126,7 @@ async function endInTime(child: ChildProcess, ended: Promise<void>, options: Mac
   }
 }
 
-/** EPYC has a few features that emulation lacks, and QEMU names each of them for each CPU. */
+/** EPYC has a few features that emulation lacks, and QEMU prints a warning for each of them and each CPU. */
 function withoutCpuWarnings(text: string): string {
   return text.replaceAll(/^.*warning: TCG doesn't support requested feature.*\n/gm, '');
 }

@@ -17,7 +17,7 @@ import { withLock } from './lock.ts';
 import { ARTIFACTS, CONSOLE_LOG, type MachineDisks, RESULTS, runMachine } from './machine.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
-/** With Firecracker there are its lives and the tests of real VMs. */
+/** With Firecracker, its cycles and the e2e tests run, too. */
 const LIMIT_MS = 1000 * Number(process.env['LAB_LIMIT_SECONDS'] ?? (process.env['BANGER_FIRECRACKER'] === undefined ? 1800 : 14_400));
 
 async function main(verb: LabVerb, paths: readonly string[], signal: AbortSignal): Promise<number> {
@@ -37,14 +37,14 @@ async function main(verb: LabVerb, paths: readonly string[], signal: AbortSignal
   }
 }
 
-/** @returns everything that the machine is started with, made unless it is in the user's cache. */
+/** @returns all files of the machine; makes those that are not in the user's cache */
 async function prepareDisks(directory: string, signal: AbortSignal): Promise<MachineDisks> {
   const bundlePath = bundleOfTests();
   if (bundlePath === undefined) {
     throw new BangerError('PREREQUISITE_MISSING', 'There is no runtime bundle.', { remedy: 'make bundle, or set BANGER_BUNDLE' });
   }
   const cacheDirectory = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'banger', 'lab');
-  // Private, for the bundle's key is in it.
+  // Private, because it contains the bundle's key.
   await realHost.makePrivateDirectory(cacheDirectory);
   const cache = createStepCache({
     cacheDirectory,
@@ -56,7 +56,7 @@ async function prepareDisks(directory: string, signal: AbortSignal): Promise<Mac
       if (state === 'finished') console.log(`lab: made ${name} in ${(durationMs / 1000).toFixed(1)} s`);
     },
   });
-  // Two labs may run at once; the second waits for what the first one makes.
+  // Two labs may run at once; the second one waits for the files that the first one makes.
   return withLock(join(cacheDirectory, 'lock'), async () => {
     const image = await labImage(cache, signal);
     const modules = await modulesDisk(cache, ROOT);
@@ -91,7 +91,7 @@ async function runJob(disks: MachineDisks, directory: string, { interactive, sig
   if (results !== undefined) copyIfFilled(join(directory, RESULTS), results);
   const status = outcome.status ?? 1;
   const counts = countTests(output);
-  // Last and in this form, so that tools/run-stages.ts counts them.
+  // At the end and in this form, so that tools/run-stages.ts counts the tests.
   if (hasRuns(output)) console.log(`# pass ${counts.pass}\n# fail ${counts.fail}\n# skipped ${counts.skipped}`);
   console.log(`lab: ${status === 0 ? 'ok' : `failed with status ${status}`} after ${seconds} s`);
   return status;
