@@ -42,7 +42,7 @@ test('a context starts the daemon of the other machine, and tells what is missin
   const nobody = await fromElsewhere(['vm', 'list'], {
     env: { BANGER_HOST: `ssh://${server.address}`, BANGER_REMOTE_PROGRAM: '/nowhere/banger' },
   });
-  assert.match(nobody.stderr, /^banger: there is no \/nowhere\/banger that could be run at ssh:\/\/.*\n {2}try: banger context add NAME /);
+  assert.match(nobody.stderr, /^banger: \/nowhere\/banger cannot be run at ssh:\/\/.*\n {2}try: banger context add NAME /);
   const refused = await fromElsewhere(['vm', 'list'], { env: { BANGER_HOST: 'ssh://127.0.0.1:1' } });
   assert.match(
     refused.stderr,

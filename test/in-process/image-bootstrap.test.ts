@@ -66,7 +66,7 @@ test('what does not fit a distribution that is built from its packages is refuse
   }
   const { state, error } = await build(daemon, { from: 'default' });
   assert.deepEqual([state, error?.message], ['failed', 'the image default is of debian, not of exotic']);
-  assert.match((await build(daemon, { distribution: 'constructor' })).error?.message ?? '', /no image is of constructor/);
+  assert.match((await build(daemon, { distribution: 'constructor' })).error?.message ?? '', /there is no image of constructor/);
   await assertNothingBuilt(daemon, 'refused');
   await build(daemon, { packages: { path: '/list', names: ['Mine_2'] } });
   assert.deepEqual((await daemon.api.showImage('new')).packages, ['Mine_2']);

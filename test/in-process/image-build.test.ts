@@ -82,7 +82,7 @@ test('steps are chosen by name, packages by a list of the user (8.3, 8.4)', asyn
     [['--step', 'emacs'], /no provisioning step "emacs"\n {2}try: use one of development, tool, addon/],
     [['--from', 'nobody'], /no image "nobody"/],
     [['--size', '64K'], /--size: "64K" is not allowed/],
-    [['--distribution', 'void'], /no image is of void/],
+    [['--distribution', 'void'], /there is no image of void/],
     [['--packages', join(world.directory, 'none')], /--packages: ENOENT/],
     [['--name', 'dev'], /there is already an image named dev/],
     [['--name', 'Dev'], /upper-case/],

@@ -102,13 +102,13 @@ test('files that cannot be an image are refused with the reason, before anything
   const own = ownFiles(daemon);
   const good = { name: 'mine', rootfsPath: own.rootfs };
   const cases: [Parameters<typeof api.registerImage>[0], RegExp][] = [
-    [{ ...good, rootfsPath: own.nothing }, /holds no ext4 file system/],
+    [{ ...good, rootfsPath: own.nothing }, /contains no ext4 file system/],
     [{ ...good, rootfsPath: own.cut }, /has 2097152 bytes, and the file only 1048576/],
     [{ ...good, rootfsPath: join(own.directory, 'none') }, /ENOENT/],
     [{ ...good, rootfsPath: own.directory }, /not a regular file/],
     [{ ...good, rootfsPath: '/dev/null' }, /not a regular file/],
     [{ ...good, rootfsPath: 'root.ext4' }, /must be a string that begins with "\/"/],
-    [{ ...good, workSeedPath: own.nothing }, /work seed .* holds no ext4/],
+    [{ ...good, workSeedPath: own.nothing }, /work seed .* contains no ext4/],
     [{ ...good, kernelPath: own.kernel }, /go together/],
     [{ ...good, kernelPath: own.nothing, initramfsPath: own.initramfs }, /neither a vmlinux nor a bzImage/],
     [{ ...good, kernelPath: own.kernel, initramfsPath: own.nothing }, /not a cpio archive/],

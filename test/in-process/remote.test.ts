@@ -81,7 +81,7 @@ test('what fails on the way is told apart, each with what to try (1.6)', async (
   );
   assert.match(
     await said('echo "env: banger: No such file or directory" >&2; exit 127'),
-    /^banger: there is no banger that could be run at ssh:\/\/lab: env: .*\n {2}try: banger context add .*--program/,
+    /^banger: banger cannot be run at ssh:\/\/lab: env: .*\n {2}try: banger context add .*--program/,
   );
   assert.match(
     await said('echo "banger: the daemon ended with status 1 while it started" >&2; echo "  try: read its log" >&2; exit 1'),
