@@ -43,7 +43,7 @@ async function readTo(reader: AsyncGenerator<Buffer>, line: number): Promise<str
 /** Lets the followers hear of what was written, as the event loop of a program does all the time. */
 const turn = () => new Promise((resolve) => setTimeout(resolve, 20));
 
-test('who follows a log over many rotations reads every line once (3.13)', async (t) => {
+test('a follower reads every line of a log once over many rotations (3.13)', async (t) => {
   const { write, follow } = logFor(t);
   write(0, 10);
   const reader = follow();
@@ -55,7 +55,7 @@ test('who follows a log over many rotations reads every line once (3.13)', async
   assert.equal(read, linesOf(0, 2010));
 });
 
-test('a reader who pauses over rotations loses nothing (3.13)', async (t) => {
+test('a slow reader loses nothing over rotations (3.13)', async (t) => {
   const { write, follow } = logFor(t);
   write(0, 1);
   const reader = follow();
@@ -67,7 +67,7 @@ test('a reader who pauses over rotations loses nothing (3.13)', async (t) => {
   assert.equal(await readTo(reader, 300), linesOf(1, 300));
 });
 
-test('a reader who pauses for very long is told how many bytes are left out, and goes on after them (3.13)', async (t) => {
+test('a very slow reader learns how many bytes were dropped, and continues after them (3.13)', async (t) => {
   const { write, follow, path } = logFor(t);
   write(0, 1);
   const reader = follow();
@@ -101,7 +101,7 @@ test('a log that is emptied is read from its start, one that begins later is rea
   for await (const chunk of followFile(`${path}.none`, { follow: false })) assert.fail(String(chunk));
 });
 
-test('a log that cannot be written stops nobody, and counts what it lacks when it can be written again (9.1)', (t) => {
+test('a log that cannot be written stops no process, and reports the lost bytes once it can be written again (9.1)', (t) => {
   const { path } = logFor(t);
   const later = join(dirname(path), 'later');
   const log = openRotatingLog(join(later, 'b.log'), LOG_BYTES);

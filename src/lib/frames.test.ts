@@ -74,7 +74,7 @@ test('a cut frame waits and is counted (7.2)', () => {
   assert.equal(decoder.push(Buffer.from('o'))[0]?.payload.toString(), 'hello');
 });
 
-test('what is not a frame is refused (7.2)', () => {
+test('anything but a frame is refused (7.2)', () => {
   assert.throws(() => new FrameDecoder().push(Buffer.from('07000000', 'hex')), FrameProblem);
   assert.throws(() => new FrameDecoder().push(Buffer.from('00010000', 'hex')), FrameProblem);
   assert.throws(() => encodeFrame('data', Buffer.alloc(65_536)), FrameProblem);

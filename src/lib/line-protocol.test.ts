@@ -19,7 +19,7 @@ async function programThat(t: TestContext, serve: (socket: Socket) => void): Pro
   return path;
 }
 
-test('answers are cut at their last lines; what is not complete is no answer (6.1)', () => {
+test('replies are split at their last lines; an incomplete one is no reply (6.1)', () => {
   assert.deepEqual(parseReplies('tap bgr-00000001\nok\nerror EINVAL Invalid argument\no'), [
     { ok: true, lines: ['tap bgr-00000001'] },
     { ok: false, errno: 'EINVAL', text: 'Invalid argument' },
@@ -52,7 +52,7 @@ test('several requests on one connection get their answers in order, however the
   assert.deepEqual(await converse(path, [], 1000), []);
 });
 
-test('nobody there, an early end, silence and a flood are failures of the conversation, not answers (9.4, 6.1)', async (t) => {
+test('no listener, an early end, silence and a flood are failures of the conversation, not replies (9.4, 6.1)', async (t) => {
   const failure = (message: RegExp) => ({ name: 'ConversationFailure', message });
   await assert.rejects(converse('/nonexistent/socket', ['x'], 1000), failure(/^ENOENT$/));
   const ends = await programThat(t, (socket) => socket.end('tap 1\n'));

@@ -153,13 +153,13 @@ for (const { what, change, path, says } of OPEN_PLACES) {
   });
 }
 
-test('where many write, what is ours cannot be moved as long as the directory is sticky (1.1)', async (t) => {
+test("in a sticky directory other users cannot move this user's files (1.1)", async (t) => {
   const { base, path } = await place(t);
   chmodSync(base, 0o1777);
   assert.equal(await outcome(connectOwnSocket(path)), 'hello');
 });
 
-test('what is put in the place of a socket after the look is not what is spoken to (1.1, 12.8)', async (t) => {
+test('a file that replaces a socket after the check gets no connection (1.1, 12.8)', async (t) => {
   const { directory, path, heard } = await place(t);
   let caught = 0;
   const other = createServer((socket) => {
@@ -175,7 +175,7 @@ test('what is put in the place of a socket after the look is not what is spoken 
   assert.deepEqual([heard(), caught], [1, 0]);
 });
 
-test('the root helper is spoken to only where nobody but root can have put its socket (6.2, 12.8)', canGiveAway, async (t) => {
+test("the root helper's socket is used only where root alone can have put it (6.2, 12.8)", canGiveAway, async (t) => {
   const { directory, path, heard } = await place(t);
   chmodSync(directory, 0o755);
   assert.equal(await outcome(connectRootSocket(path)), 'hello');

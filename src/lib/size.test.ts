@@ -14,7 +14,7 @@ test('a bare number counts the unit that its place gives it (3.2)', () => {
   assert.equal(parseSize('512B', { bareUnit: 1024 ** 2 }), 512);
 });
 
-test('what is no size, or no whole number of bytes, is none (3.2)', () => {
+test('malformed sizes, and fractions of a byte, are refused (3.2)', () => {
   for (const text of ['', '-1', '12q', '1e18', '1.5', 'G', '0x10', '1 2', '9999999999999999', '1,5G', 'NaN', '4GG']) {
     assert.equal(parseSize(text), undefined, text);
   }

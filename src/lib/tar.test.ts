@@ -56,7 +56,7 @@ test('whatever the name, size and cut, entries come back as they were (3.13)', a
   );
 });
 
-test('damage and early ends are told, never taken for an end (3.13)', async () => {
+test('damage and early ends are errors, never the end (3.13)', async () => {
   const whole = Buffer.concat([encodeTarHeader(entry({ sizeBytes: 5 })), Buffer.from('hello'), tarPadding(5), tarEnd()]);
   for (const cut of [100, 513, 516]) await assert.rejects(readTar(pieces(whole.subarray(0, cut), 64), collector().sink), TarProblem);
   const flipped = Buffer.from(whole);
@@ -107,7 +107,7 @@ test('a name is the bytes that it was, and two names are never one, also as text
   );
 });
 
-test('what an archive says of all its entries counts until an entry says otherwise, and its label is none (8.8)', async () => {
+test('global records apply until an entry overrides them, and a label is no entry (8.8)', async () => {
   const meta = (flag: string, records: Readonly<Record<string, string>>): Buffer => {
     const body = Buffer.concat(
       Object.entries(records).map(([key, value]) => {
@@ -185,7 +185,7 @@ test('times of any century come back, and what GNU tar writes for them is unders
   assert.equal(read[0]?.entry.modifiedMs, -86_400_000);
 });
 
-test('a map of holes that is not true is damage, and readers that know of none get no such file (11.10)', async () => {
+test('a wrong map of holes is damage, and readers without support for holes get no such file (11.10)', async () => {
   const sparse = (map: { at: number; sizeBytes: number }[], sizeBytes: number) =>
     Buffer.concat([
       encodeTarHeader(entry({ sizeBytes: 10, sparse: { sizeBytes, pieces: map } })),

@@ -20,7 +20,7 @@ test('a template takes members, members of members, items, JSON, tabs and line e
   for (const [template, expected] of cases) assert.equal(compileTemplate(template)(VM), expected);
 });
 
-test('a template that cannot be meant is refused with what is there (1.6)', () => {
+test('a wrong template is refused, with the members that exist (1.6)', () => {
   for (const template of ['{{.name', '{{name}}', '{{.a..b}}', '{{range .}}', '{{}}'])
     assert.throws(() => compileTemplate(template), TemplateProblem, template);
   assert.throws(

@@ -88,7 +88,7 @@ async function pass(ms: number): Promise<number> {
 }
 
 describe('a VM that nobody uses', () => {
-  test('is stopped after the time, and the reason is told (3.9)', async () => {
+  test('is stopped after the time, with the reason (3.9)', async () => {
     run('web');
     autoStop(2 * HOUR).arm();
     await pass(2 * HOUR - 1);
@@ -151,7 +151,7 @@ describe('a VM that nobody uses', () => {
     assert.equal(await pass(HOUR), 1);
   });
 
-  test('gets a full time from the start of the daemon, which does not know what was used before (3.9)', async () => {
+  test('gets a full period from the start of the daemon, which does not know earlier uses (3.9)', async () => {
     run('web');
     await pass(100 * HOUR);
     autoStop(HOUR).arm();

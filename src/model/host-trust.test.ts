@@ -13,7 +13,7 @@ const authority = makeAuthority(directory);
 const server = authority.server(['DNS:mirror.example']);
 const parse = (text: string | Buffer): string[] => parseAuthorities(Buffer.from(text), '/ca.pem');
 
-test('certificates of authorities are taken from PEM and DER, and what stands around them is left (8.3)', () => {
+test('certificates of authorities are read from PEM and DER, without surrounding text (8.3)', () => {
   assert.deepEqual(parse(authority.certificate), [authority.certificate]);
   assert.deepEqual(parse(`# our CA\r\n${authority.certificate.replaceAll('\n', '\r\n')}\ncomment\n${authority.certificate}`), [
     authority.certificate,
@@ -22,7 +22,7 @@ test('certificates of authorities are taken from PEM and DER, and what stands ar
   assert.deepEqual(parse(new X509Certificate(authority.certificate).raw), [authority.certificate]);
 });
 
-test('what is no authority is refused with its file: keys, servers, noise, nothing (8.3)', () => {
+test('an error about a file that is no authority names the file: keys, servers, noise, nothing (8.3)', () => {
   const key = '-----BEGIN PRIVATE KEY-----\nMIGH\n-----END PRIVATE KEY-----\n';
   for (const [text, says] of [
     [authority.certificate + key, /^\/ca\.pem contains a private key/],
@@ -49,7 +49,7 @@ test('proxies become variables in both spellings, past which guests go to themse
   assert.equal(variables['NO_PROXY'], 'corp.example,localhost,127.0.0.1,::1,.vm,10.213.0.0/16,127.213.0.0/16');
 });
 
-test('a proxy that no guest reaches, or that no file of variables can hold, is refused and its password is not told (8.3)', () => {
+test('a proxy that no guest reaches, or that a file of variables cannot hold, is refused without showing its password (8.3)', () => {
   for (const text of ['127.0.0.1:3128', 'http://localhost:1', 'http://[::1]:3128', 'socks5://127.1.2.3:1', 'http://squid.localhost']) {
     assert.throws(() => checkProxy(text, 'http_proxy'), {
       code: 'UNSUPPORTED',
@@ -77,7 +77,7 @@ test('a proxy that no guest reaches, or that no file of variables can hold, is r
   assert.throws(() => proxyVariables({ http: 'http://p:1', https: null, none: 'a\nLD_PRELOAD=/x' }), { code: 'CONFIG_INVALID' });
 });
 
-test('a block of banger comes, changes and goes, and the rest of the file stays byte for byte (8.3)', () => {
+test("banger's block is added, changed and removed, and the rest of the file stays byte for byte (8.3)", () => {
   for (const before of ['', 'a\n', 'a', 'a\n\n# b\n', '\u0000\u00ff\n']) {
     const once = withBlock(before, ['one', 'two']);
     assert.match(once, /# banger begin.*\none\ntwo\n# banger end\n$/);

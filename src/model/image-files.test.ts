@@ -22,7 +22,7 @@ test('kernels and archives are known by their beginnings, on this processor alon
   assert.match(kernelProblem(new Uint8Array(3)) ?? '', /neither/);
 });
 
-test('a file system larger than its file, a damaged one and none at all are told apart (8.5)', () => {
+test('a file system larger than its file, a damaged one and none at all are distinguished (8.5)', () => {
   const superblock = Buffer.alloc(0x160);
   superblock.writeUInt32LE(1024, 0x04);
   superblock.writeUInt32LE(2, 0x18);

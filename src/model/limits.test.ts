@@ -18,7 +18,7 @@ test('a command may be what Linux takes, and not one byte or word more (3.13)', 
   assert.match(execProblem([program], { A: 'x'.repeat(wordBytes - 1) }) ?? '', /^has a word of/);
 });
 
-test('what no program can be given is no command (3.13)', () => {
+test('words that cannot be passed to a program are refused (3.13)', () => {
   for (const argv of [[], [''], ['true', 'a\0b'], ['true', '\ud800']]) assert.notEqual(execProblem(argv), undefined);
   assert.notEqual(execProblem(['true'], { A: '\0' }), undefined);
   assert.equal(execProblem(['true', '', '😀']), undefined);

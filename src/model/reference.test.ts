@@ -11,7 +11,7 @@ const VMS = [
 ];
 const of = (typed: string) => resolveReference('VM', among(VMS), typed).name;
 
-test('a name goes before an id, and four digits of an id are enough where no other begins with them (3.1)', () => {
+test('a name takes precedence over an id, and four digits of an id are enough if they are unambiguous (3.1)', () => {
   for (const [typed, name] of [
     ['web', 'web'],
     [id('abcd1'), 'web'],
@@ -32,7 +32,7 @@ test('a VM may be written as a host or a login, an image may not (3.1)', () => {
   assert.throws(() => readVmReference('-x@web'), { code: 'INVALID_INPUT' });
 });
 
-test('what could be several is told with all of them, by id where there are no names (3.1)', () => {
+test('an ambiguous reference lists all matches, by id if there are no names (3.1)', () => {
   assert.throws(() => of('abcd'), {
     code: 'AMBIGUOUS_REFERENCE',
     message: 'abcd could be web or db',
@@ -47,7 +47,7 @@ test('what could be several is told with all of them, by id where there are no n
   });
 });
 
-test('what is nothing is told with the nearest name; three digits, upper case and a name cut short are nothing (3.1)', () => {
+test('an unknown reference names the nearest name; three digits, upper case and a shortened name match nothing (3.1)', () => {
   assert.throws(() => of('wbe'), { code: 'NOT_FOUND', message: 'there is no VM "wbe"; did you mean web?', remedy: 'banger vm list' });
   for (const typed of ['abc', 'ABCD1', 'we', '', '.*', id('abcd1').slice(1), `${id('abcd1')}0`]) {
     assert.throws(() => of(typed), { code: 'NOT_FOUND' }, typed);
@@ -56,7 +56,7 @@ test('what is nothing is told with the nearest name; three digits, upper case an
   assert.ok(message.length < 150, message);
 });
 
-test('a whole name or id is told from a word that only begins like one (3.1)', () => {
+test('a whole name or id is distinguished from a prefix (3.1)', () => {
   assert.equal(findExactly('VM', among(VMS), 'dev@web.vm'), VMS[0]);
   assert.equal(findExactly('VM', among(VMS), id('beef')), VMS[2]);
   assert.equal(findExactly('VM', among(VMS), 'beef'), undefined);

@@ -7,14 +7,14 @@ const sample = (atMs: number, cpuMs: number, startTicks = 7): UsageSample => ({
   processes: new Map([['web', { cpuMs, residentBytes: 1, startTicks }]]),
 });
 
-test('use is told in percent of one processor; two busy ones make 200 (3.11)', () => {
+test('usage is in percent of one processor; two busy ones make 200 (3.11)', () => {
   assert.equal(cpuPercent(sample(1000, 50), sample(1200, 150), 'web'), 50);
   assert.equal(cpuPercent(sample(1000, 0), sample(2000, 2000), 'web'), 200);
   assert.equal(cpuPercent(sample(1000, 70), sample(2000, 70), 'web'), 0);
   assert.equal(cpuPercent(sample(0, 0), sample(300, 1), 'web'), 0.3);
 });
 
-test('nothing is told of a VMM that was not there at both moments, or was another (3.11)', () => {
+test('there is no usage of a VMM that was missing at one of the moments, or was another process (3.11)', () => {
   assert.equal(cpuPercent(sample(0, 0), sample(200, 5), 'db'), null);
   assert.equal(cpuPercent({ atMs: 0, processes: new Map() }, sample(200, 5), 'web'), null);
   assert.equal(cpuPercent(sample(0, 900, 7), sample(200, 5, 8), 'web'), null);

@@ -20,7 +20,7 @@ const refusal = (code: string, text: RegExp) => (error: unknown) => {
 };
 
 describe('what may be changed', () => {
-  test('of a stopped VM everything, and what is not asked for stays (3.7)', () => {
+  test('of a stopped VM everything, and members that are left out stay (3.7)', () => {
     for (const state of ['stopped', 'error'] as const) {
       const { name, spec } = decideChange(vm(state), { vcpuCount: 4, memoryMib: 2048, workDiskBytes: 20 * GIB, name: 'shop' });
       assert.deepEqual(

@@ -23,13 +23,13 @@ test('delete works in every state (3.5)', () => {
   for (const state of VM_STATES) assert.equal(decideAction({ name: 'web', state }, 'delete'), true, state);
 });
 
-test('starting what runs and stopping what is stopped is nothing to do (3.4)', () => {
+test('starting a running VM and stopping a stopped one do nothing (3.4)', () => {
   assert.equal(decideAction({ name: 'web', state: 'running' }, 'start'), false);
   assert.equal(decideAction({ name: 'web', state: 'stopped' }, 'stop'), false);
   assert.equal(decideAction({ name: 'web', state: 'stopped' }, 'kill'), false);
 });
 
-test('what is being deleted becomes nothing else, and nothing begins its life twice (3.8)', () => {
+test('a VM that is being deleted gets no other state, and no state leads back to creation (3.8)', () => {
   const canBecome = (state: VmState, to: VmState): boolean => {
     try {
       assertMove({ name: 'web', state }, to);
@@ -48,7 +48,7 @@ test('what is being deleted becomes nothing else, and nothing begins its life tw
   assert.equal(canBecome('stopped', 'running'), false);
 });
 
-test('a VM in which somebody may work is taken over, unless a stop was asked for; what is half made is removed (3.8, 10.7)', () => {
+test('a VM in which a user may work is adopted, unless a stop was requested; a half-made one is removed (3.8, 10.7)', () => {
   const of = (startedAt: string | null) => VM_STATES.map((state) => `${state}: ${recoveryOf({ state, startedAt })}`);
   const always = ['creating: remove', 'stopped: leave'];
   const last = ['stopping: stop', 'deleting: remove'];

@@ -75,7 +75,7 @@ test('setup writes one file of its own and has it read; again it does nothing; r
   }
 });
 
-test("other people's files stay, and servers that would mix with ours are told first (6.3)", async (t) => {
+test("foreign files stay, and servers that would mix with banger's are reported first (6.3)", async (t) => {
   const isRefused = (error: unknown): boolean => error instanceof BangerError && error.code === 'WRONG_STATE' && error.remedy !== undefined;
   const foreign = machineWith(t, { [RESOLVERS.dnsmasq.file]: 'server=/vm/192.0.2.7\n' });
   await assert.rejects(refuseConflicts(foreign.machine, 'dnsmasq'), isRefused);

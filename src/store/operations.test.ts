@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import type { OperationRecord } from '../model/operation.ts';
 import { openStore } from './store.ts';
 
-test('the newest operations are kept and told first, also when the clock was set back between them (1.4)', () => {
+test('the newest operations are kept and listed first, also if the clock was set back between them (1.4)', () => {
   const { operations, close } = openStore(':memory:');
   const run = (id: string, createdAt: string): void => {
     const operation: OperationRecord = {

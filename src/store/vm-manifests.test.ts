@@ -65,7 +65,7 @@ test('a use of the VM writes no manifest (9.5)', () => {
   assert.equal(read(), 'untouched');
 });
 
-test('what could not be written is told, and healed later (9.5)', async () => {
+test('a failed write is reported, and repaired later (9.5)', async () => {
   store.vms.insert(web);
   // A directory stands where the file should be.
   mkdirSync(join(pathOf(web), 'in the way'), { recursive: true });
@@ -77,7 +77,7 @@ test('what could not be written is told, and healed later (9.5)', async () => {
   assert.equal(store.manifests.read(web.id)?.vm.state, 'stopped');
 });
 
-test('what is damaged, of another format or of another VM counts as none (9.5)', () => {
+test('a damaged manifest, or one of another format or VM, counts as missing (9.5)', () => {
   const good = renderManifest({ vm: web, image: null });
   assert.deepEqual(parseManifest(good), { vm: web, image: null });
   for (const bad of ['', good.slice(0, -5), good.replace('"formatVersion": 1', '"formatVersion": 2'), good.replace('creating', 'asleep')]) {

@@ -72,7 +72,7 @@ describe('packaging and fetching a bundle', () => {
     assert.deepEqual(readdirSync(place.cacheDirectory), []);
   });
 
-  test('a second bundle replaces the first, keeps the key, and names what is no longer needed (2.5)', async (t) => {
+  test('a second bundle replaces the first, keeps the key, and names files that are no longer needed (2.5)', async (t) => {
     const source = temporaryDirectory(t);
     const place = placeOf(t);
     await fetchInto(place, pathToFileURL((await packagedBundle(source, 'one')).manifest).href);
@@ -85,7 +85,7 @@ describe('packaging and fetching a bundle', () => {
     assert.ok(!superseded.some((path) => path.endsWith(second.files.kernel.path)));
   });
 
-  test('mends a bundle whose file was damaged (2.5)', async (t) => {
+  test('repairs a bundle with a damaged file (2.5)', async (t) => {
     const { manifest } = await packagedBundle(temporaryDirectory(t));
     const place = placeOf(t);
     await fetchInto(place, pathToFileURL(manifest).href);
@@ -255,7 +255,7 @@ test('a manifest has address, hash and size; relative addresses are of its own p
   }
 });
 
-test('a manifest that is not there, or much too long, is told (2.5)', async (t) => {
+test('a manifest that is missing, or much too long, is an error (2.5)', async (t) => {
   const place = placeOf(t);
   const root = temporaryDirectory(t);
   const long = join(root, 'long.toml');

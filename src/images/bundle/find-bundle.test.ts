@@ -148,7 +148,7 @@ test('status: not found, good, stale when the sources differ, and damaged conten
   });
 });
 
-test('the hash of the sources changes with names and contents, not with what a compiler left behind (2.5)', async () => {
+test("the hash of the sources changes with names and contents, not with a compiler's output (2.5)", async () => {
   await inDirectory(async (root) => {
     for (const folder of ['native/agent', 'native/common', 'native/forwarder', 'images/debian'])
       await mkdir(join(root, folder), { recursive: true });

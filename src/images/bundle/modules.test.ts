@@ -20,7 +20,7 @@ test('a checksum that a file system asks for while it is mounted is loaded befor
   assert.deepEqual(moduleDependencies(Buffer.from('\0softdep=post: other\0', 'latin1')), []);
 });
 
-test('each module is loaded once and after what it needs; built-in ones are left out (8.2)', async () => {
+test('each module is loaded once and after its dependencies; built-in ones are left out (8.2)', async () => {
   const graph: Record<string, string[]> = {
     net: ['failover', 'virtio', 'ring'],
     failover: [],

@@ -35,7 +35,7 @@ test('an ordinary user needs ranges of ids and user namespaces, root does not (2
   assert.deepEqual(remedies({ userId: 0, hasIdRanges: false }), []);
 });
 
-test('all that is in the way is told at once, and lack of space has its own code (2.5)', () => {
+test('all reasons are reported at once, and lack of space has its own code (2.5)', () => {
   const several = { ...GOOD, hasPackageLists: false, freeDiskBytes: 1e9 };
   assert.throws(() => refuseBuild(several), { code: 'PREREQUISITE_MISSING', message: /lists are missing; 0\.9 GiB of disk/ });
   assert.throws(() => refuseBuild({ ...GOOD, availableMemoryBytes: 1e8 }), { code: 'NO_SPACE' });

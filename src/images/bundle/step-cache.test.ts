@@ -64,7 +64,7 @@ async function age(cacheDirectory: string): Promise<void> {
   for (const name of await readdir(cacheDirectory)) await utimes(join(cacheDirectory, name), 1, 1);
 }
 
-test('a step that was killed leaves only a partial directory, which goes when no build can be at it any more (2.5)', async () => {
+test('a killed step leaves only a partial directory, which is removed once no build can use it (2.5)', async () => {
   await withBuild(async (build, cacheDirectory) => {
     await build();
     const [name] = (await readdir(cacheDirectory)).filter((entry) => entry.startsWith('three'));
@@ -78,7 +78,7 @@ test('a step that was killed leaves only a partial directory, which goes when no
   });
 });
 
-test('builds of different things at the same time leave each other what they use (2.5)', async () => {
+test("parallel builds of different things keep each other's results (2.5)", async () => {
   await withBuild(async (build, cacheDirectory, inputs) => {
     const first = build();
     inputs.text = 'other';
@@ -96,7 +96,7 @@ test('a second build runs nothing, a forced one everything (2.5)', async () => {
   });
 });
 
-test('a changed input makes its step and those that use its result anew, and the old results go (2.5)', async () => {
+test('a changed input runs its step and the dependent ones again, and removes the old results (2.5)', async () => {
   await withBuild(async (build, cacheDirectory, inputs) => {
     await build();
     await age(cacheDirectory);
@@ -106,7 +106,7 @@ test('a changed input makes its step and those that use its result anew, and the
   });
 });
 
-test('a cancelled build says so, and what was under way does not count as made (2.5)', async () => {
+test('a cancelled build says so, and its unfinished step does not count as made (2.5)', async () => {
   await withBuild(async (build) => {
     await assert.rejects(build({ cancelAt: 'two' }), { code: 'CANCELLED' });
     assert.deepEqual((await build()).ran, ['two', 'three']);

@@ -37,7 +37,7 @@ function bzImage(payload: Buffer): Buffer {
   return Buffer.concat([setup, Buffer.alloc(100), payload, Buffer.from('what follows the payload')]);
 }
 
-test('every compression of kernels is told by its magic bytes (8.2)', () => {
+test('every compression of kernels is recognised by its magic bytes (8.2)', () => {
   assert.equal(detectCompression(gzipSync('x')), 'gzip');
   assert.equal(detectCompression(zstdCompressSync('x')), 'zstd');
   assert.equal(detectCompression(Buffer.from('fd377a585a00', 'hex')), 'xz');

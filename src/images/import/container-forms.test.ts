@@ -177,7 +177,7 @@ describe('what layers hold', () => {
     assert.doesNotMatch(image.debugfs('ls /usr/bin'), /third/);
   });
 
-  test('named pipes are made, and what a later layer takes away never was, devices too (8.8)', async (t) => {
+  test('named pipes are made, and files that a later layer removes are not, devices included (8.8)', async (t) => {
     const image = await importLayers(
       t,
       [
@@ -336,7 +336,7 @@ describe('how it is run', () => {
   };
 
   for (const [name, [config, layer, note]] of Object.entries(NOTED)) {
-    test(`what is not obeyed is told once: ${name} (8.8)`, async (t) => {
+    test(`ignored settings are reported once: ${name} (8.8)`, async (t) => {
       const { notes } = await importOf(t, ociFiles([...BASE, tarOf(layer)], { Cmd: ['/bin/true'], ...config }));
       assert.equal(notes.length, note === undefined ? 0 : 1, notes.join());
       if (note !== undefined) assert.match(notes.join(), note);

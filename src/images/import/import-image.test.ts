@@ -66,7 +66,7 @@ const FORMS: Record<string, () => Buffer | ReadonlyMap<string, Buffer>> = {
 };
 
 for (const [name, make] of Object.entries(FORMS)) {
-  test(`${name}: layers lie over each other, and what it runs is kept (8.8)`, async (t) => {
+  test(`${name}: layers are merged, and the entrypoint is kept (8.8)`, async (t) => {
     const image = await importOf(t, make());
     assert.equal(image.debugfs('cat /etc/kept'), 'one');
     assert.equal(image.debugfs('cat /etc/changed'), 'two');

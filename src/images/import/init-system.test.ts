@@ -14,7 +14,7 @@ function treeOf(...paths: string[]): Tree {
   return tree;
 }
 
-test('a system boots what its /sbin/init is, wherever the distribution keeps it (8.7, 8.8)', () => {
+test('a system boots the program behind its /sbin/init, wherever the distribution keeps it (8.7, 8.8)', () => {
   const systems = {
     systemd: treeOf('lib -> usr/lib', 'sbin -> usr/sbin', 'usr/lib/systemd/systemd', 'usr/sbin/init -> ../lib/systemd/systemd'),
     'runit of Debian': treeOf('lib -> usr/lib', 'sbin -> usr/sbin', 'usr/sbin/init -> /lib/runit/runit-init', 'usr/lib/runit/runit-init'),

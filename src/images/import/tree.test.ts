@@ -120,7 +120,7 @@ async function entriesOf(source: AsyncIterable<Buffer>): Promise<Read[]> {
   return found;
 }
 
-test('what is packed can be unpacked blindly: each path once, below directories, with the content of its own entry (8.8)', async () => {
+test('the packed tree is safe to unpack: each path once, below directories, with the content of its own entry (8.8)', async () => {
   await fc.assert(
     fc.asyncProperty(layersOf, async (given) => {
       // A device that is left refuses the whole.

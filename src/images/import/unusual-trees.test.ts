@@ -52,7 +52,7 @@ for (const [name, [path, reason]] of Object.entries(TOO_FAR)) {
   });
 }
 
-test('a tool that crashes over an image is told by name, and leaves nothing (8.8, 12.8)', async (t) => {
+test('the error names a tool that crashes over an image, and nothing is left (8.8, 12.8)', async (t) => {
   for (const [broken, said] of [
     ["mke2fs() { sh -c 'kill -SEGV $$'; }", /was ended by SIGSEGV: .*mke2fs ended with status 139/],
     ["tar() { sh -c 'kill -ABRT $$'; }", /was ended by SIGABRT: .*tar ended with status 134/],
@@ -109,7 +109,7 @@ test('names keep their bytes, which no two share, whatever they mean (8.8, 11.10
   assert.equal(image.debugfs('cat /opt/same'), 'caf\xea'.replace('\xea', '\xc3\xaa'));
 });
 
-test('times before 1970 and until 2446 stay what they are, and others are refused by the name of the file (8.8, 11.10)', async (t) => {
+test('times from before 1970 until 2446 are kept, and an error about another one names the file (8.8, 11.10)', async (t) => {
   const times = {
     before: -86_400,
     oldest: -(2 ** 31),
@@ -247,7 +247,7 @@ test('an access control list that cannot be kept is refused by the name of the f
   }
 });
 
-test('the root and the home, each the first directory of a disk, are what the image says (8.8, 11.10)', async (t) => {
+test("the root and the home, each the first directory of a disk, get the image's attributes (8.8, 11.10)", async (t) => {
   const like = (mode: number, uid: number, seconds: number) =>
     ({ type: 'directory', mode, uid, gid: 60_000, modifiedMs: seconds * 1000 }) as const;
   const image = await importOf(

@@ -9,7 +9,7 @@ import { importOf } from '../../../test/support/images/imported-image.ts';
 const archive = (name: string): Buffer => zstdDecompressSync(readFileSync(join(import.meta.dirname, 'fixtures', `${name}.tar.zst`)));
 
 for (const name of ['podman-save', 'podman-oci', 'buildah-oci']) {
-  test(`${name}: every file of the layers is what it was, and it is run as the image says (8.8, 11.10)`, async (t) => {
+  test(`${name}: every file of the layers is unchanged, and it runs as the image says (8.8, 11.10)`, async (t) => {
     const image = await importOf(t, archive(name));
     const { entrypoint, env, user, workdir, stopSignal } = image;
     assert.deepEqual(

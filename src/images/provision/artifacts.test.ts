@@ -71,7 +71,7 @@ async function serveRegistry(t: TestContext, tarball: Buffer): Promise<string> {
 
 const integrityOf = (bytes: Buffer): string => `sha512-${createHash('sha512').update(bytes).digest('base64')}`;
 
-test('an npm package is what its integrity hash says, or is refused, whatever the registry says of it (8.4)', async (t) => {
+test('an npm package matches its integrity hash or is refused, whatever the registry says (8.4)', async (t) => {
   const root = directory(t);
   mkdirSync(join(root, 'package'));
   writeFileSync(join(root, 'package', 'package.json'), '{"name":"tool","version":"1.0.0"}');

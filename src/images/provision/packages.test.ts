@@ -16,7 +16,7 @@ const PRINTED = `'http://mirror.test/pool/tree_2.1.0-1_amd64.deb' tree_2.1.0-1_a
 'http://mirror.test/c' ;id_1_amd64.deb 1 SHA256:00
 `;
 
-test('what a guest says it has installed is read by a confined apt alone, whose answer is only names and versions (8.3, 12.8)', async (t) => {
+test("only a confined apt reads the guest's list of packages, and returns only names and versions (8.3, 12.8)", async (t) => {
   const cacheDirectory = mkdtempSync(join(tmpdir(), 'bgr-apt-'));
   t.after(() => rmSync(cacheDirectory, { recursive: true }));
   const files: Record<string, string> = {

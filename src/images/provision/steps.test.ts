@@ -8,7 +8,7 @@ import { readFileSync } from 'node:fs';
 
 const FOLDER = join(import.meta.dirname, '../../../images/provision');
 
-test('a step says in its first comment what it needs (8.4)', () => {
+test('a step declares its needs in its first comment (8.4)', () => {
   const script =
     '# Title: a tool\n# Packages: list.txt jq\n# Needs: mise\n# Optional: yes\n# Artifacts: tool\n# Service port: 80\n#\n# Why.\n\n# Needs: nothing\n';
   assert.deepEqual(
@@ -20,7 +20,7 @@ test('a step says in its first comment what it needs (8.4)', () => {
   );
 });
 
-test('every step of the repository can be chosen, and takes only what is pinned (8.4)', async () => {
+test('every step of the repository can be chosen, and only uses pinned files (8.4)', async () => {
   const steps = await readSteps(FOLDER, () => ['git']);
   assert.deepEqual(
     steps.map(({ name }) => name),

@@ -124,7 +124,7 @@ test('packages become a kernel with initramfs and modules, and a root file syste
   assert.doesNotMatch(debugfs('ls /'), /INSTALL|plist/);
 });
 
-test('what xbps knows is what it would know after it had unpacked them (8.7)', async (t) => {
+test('xbps has the database that it would have after unpacking them (8.7)', async (t) => {
   const { debugfs } = await assemble(t, [BASE, SHELL, OTHER_SHELL]);
   const pkgdb = parseDictionary(debugfs('cat /var/db/xbps/pkgdb-0.38.plist'));
   assert.deepEqual([...pkgdb.keys()], ['_XBPS_ALTERNATIVES_', 'base-files', 'dash', 'linux6.12', 'zsh']);
@@ -202,7 +202,7 @@ test('a package with entries that lead elsewhere is refused (8.7)', async (t) =>
   }
 });
 
-test('a package that brings what another one has is refused, by whatever means (8.7)', async (t) => {
+test('a package with a file of another one is refused, in any form (8.7)', async (t) => {
   const refused: [Recipe, RegExp][] = [
     [bad({ path: './etc/os-release', body: 'mine' }), /"\.\/etc\/os-release" of \S+ clashes with \S+/],
     [bad({ path: './usr', type: 'symlink', linkPath: 'opt' }), /clashes with/],
@@ -238,7 +238,7 @@ test('a signed package in place of another, a damaged one and a bomb are refused
   }
 });
 
-test('a repository whose kernel package has no kernel, or one that cannot be booted, is refused (8.7)', async (t) => {
+test('a repository whose kernel package has no kernel, or one that does not boot, is refused (8.7)', async (t) => {
   const kernel = (...pieces: Piece[]): Record<string, Buffer> => ({ [KERNEL.pkgver]: packageOf({ ...KERNEL, files: pieces }).bytes });
   const vmlinuz = { path: `./boot/vmlinuz-${VERSION}`, body: bzImage() };
   await assert.rejects(assemble(t, [BASE], kernel({ path: './boot/config', body: '' })), {

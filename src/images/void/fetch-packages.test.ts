@@ -78,7 +78,7 @@ test('an index compressed by zstd or not at all is read as well (8.7)', async (t
   }
 });
 
-test('a mirror that is not there, or serves something else, is told with the setting that names it (8.7)', async (t) => {
+test('an error about a missing or foreign mirror names its setting (8.7)', async (t) => {
   const mirror = await mirrorFor(t);
   const index = join(mirror.served, 'x86_64-repodata');
   const tar = (...paths: string[]): Buffer => gzipSync(tarOf(paths.map((path) => ({ path, body: renderPlist(new Map()) }))));
@@ -138,7 +138,7 @@ test('a bomb in place of an index is stopped (8.7)', async (t) => {
   await assert.rejects(fetchRepository(mirror), { code: 'DOWNLOAD_FAILED', message: /grows to more than 200 times|holds more than/ });
 });
 
-test('a key that is not known here is none, whoever it says it belongs to (8.7)', async (t) => {
+test('an unknown key is refused, whatever owner it names (8.7)', async (t) => {
   const mirror = await mirrorFor(t, PACKAGES, newSigner());
   await assert.rejects(fetchRepository(mirror), {
     code: 'DOWNLOAD_FAILED',
@@ -194,7 +194,7 @@ test('a package that is another, larger, shorter or missing is refused (8.7)', a
   await assert.rejects(fetchAll(mirror), { code: 'DOWNLOAD_FAILED', message: /another size than the index says/ });
 });
 
-test('what is too large is refused by what the index says, before anything is fetched (8.7)', async (t) => {
+test('packages that are too large by the index are refused before any download (8.7)', async (t) => {
   const mirror = await mirrorFor(t);
   const { packages } = await fetchRepository(mirror);
   const all = [...packages.values()];
@@ -212,7 +212,7 @@ test('what is too large is refused by what the index says, before anything is fe
   assert.deepEqual(mirror.asked, ['x86_64-repodata']);
 });
 
-test('a fetch that is cancelled ends at once, and goes on where it was (8.7, 1.4)', async (t) => {
+test('a cancelled fetch ends at once, and the next one continues (8.7, 1.4)', async (t) => {
   const mirror = await mirrorFor(t);
   const { key, packages } = await fetchRepository(mirror);
   const cancel = new AbortController();

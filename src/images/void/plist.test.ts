@@ -42,7 +42,7 @@ test('a property list is read as xbps writes it (8.7)', () => {
   );
 });
 
-test('what is no property list of xbps is refused, and so is what would exhaust its reader (8.7)', () => {
+test('a text that is no xbps property list is refused, and so is one that would exhaust the reader (8.7)', () => {
   const bomb = `<!DOCTYPE plist [<!ENTITY a "aaaa">]><plist version="1.0"><string>&a;</string></plist>`;
   const refused: [string, RegExp][] = [
     ['', /no property list/],

@@ -24,7 +24,7 @@ const namesOf = (index: Pick<Repository, 'packages' | 'unusable'>, ...wanted: st
     .map(({ one, automatic }) => (automatic ? one.name : one.name.toUpperCase()))
     .join(' ');
 
-test('what a package needs comes before it, once, and is known as not asked for (8.7)', () => {
+test('dependencies come first, once, and are marked as not requested (8.7)', () => {
   const index = indexOf({
     'shell-1_1': { runDepends: ['libc>=2_1', 'lines>=0'] },
     'lines-3_1': { runDepends: ['libc>=1_1'] },
@@ -60,7 +60,7 @@ test('a package that stands for another is taken: first one that is there anyway
   assert.equal(namesOf(real, 'needs'), 'editor NEEDS');
 });
 
-test('what the repository lacks is told with who needs it (8.7)', () => {
+test('an error about a missing package names the package that needs it (8.7)', () => {
   const index = indexOf({
     'a-1_1': { runDepends: ['b>=0'] },
     'b-1_1': { runDepends: ['c>=2'] },
@@ -96,7 +96,7 @@ test('packages that cannot stand together are refused (8.7)', () => {
   assert.equal(namesOf(index, 'c'), 'C');
 });
 
-test('a mirror in the middle of an update is recognised by libraries that nobody has (8.7)', () => {
+test('libraries that no package provides show a mirror in the middle of an update (8.7)', () => {
   const index = indexOf({
     'ssh-1_1': { runDepends: ['crypto>=0'], shlibRequires: ['libcrypto.so.4'] },
     'crypto-3_1': { shlibProvides: ['libcrypto.so.3'] },

@@ -26,7 +26,7 @@ function bundle(directory: string, content: string): Bundle {
 
 const vm = (imageId: string) => vmRecord({ imageId });
 
-test('a default image whose paths moved keeps its id; a new bundle is another image, and the old one stays while VMs need it (8.2)', (t) => {
+test('a default image keeps its id when its paths move; a new bundle is another image, and the old one stays while VMs need it (8.2)', (t) => {
   const store = openStore(':memory:');
   t.after(() => store.close());
   const names = () => store.images.list().map(({ name }) => name);

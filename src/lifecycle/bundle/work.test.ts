@@ -57,7 +57,7 @@ async function startDaemon(t: TestContext, root: string, name: string) {
   };
 }
 
-test('a bundle that is made anew leaves other daemons what their VMs run from, for as long as they need it (2.5, 3.5)', async (t) => {
+test("a rebuilt bundle keeps the files of other daemons' VMs for as long as they need them (2.5, 3.5)", async (t) => {
   const root = temporaryDirectory(t);
   const builder = await startDaemon(t, root, 'builder');
   await builder.fetch('one');
@@ -83,7 +83,7 @@ test('a bundle that is made anew leaves other daemons what their VMs run from, f
   assert.deepEqual(areThere(), [false, false]);
 });
 
-test('a daemon whose state directory is gone keeps nothing (2.5)', async (t) => {
+test('a daemon without a state directory keeps no files (2.5)', async (t) => {
   const root = temporaryDirectory(t);
   const builder = await startDaemon(t, root, 'builder');
   await builder.fetch('one');

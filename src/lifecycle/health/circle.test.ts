@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { withoutCircle } from './circle.ts';
 
-test('doctor sends nobody to doctor (9.3)', () => {
+test('doctor never names itself as a remedy (9.3)', () => {
   const finding = { name: 'a', level: 'fail', reason: 'r' } as const;
   const report = withoutCircle({
     drivers: [{ remedy: 'banger doctor' }, { remedy: null }, { remedy: 'make' }],

@@ -59,7 +59,7 @@ test('every driver has a row, a VMM one for each accelerator: usable or not, cho
   ]);
 });
 
-test('what a VMM does not take is told with its name (9.3)', () => {
+test('drivers that a VMM does not support are listed by name (9.3)', () => {
   const rows = tabulate(ANSWERS, undefined);
   assert.deepEqual(
     rows.filter(({ notWith }) => notWith.length > 0).map(({ name, notWith }) => [name, ...notWith]),

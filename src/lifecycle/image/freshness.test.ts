@@ -59,7 +59,7 @@ test('an image is stale when its list of packages has changed, and says command 
   assert.deepEqual(await imageFreshness(bundled), fresh, 'without sources nothing is known');
 });
 
-test('an image whose agent is another than the bundle’s says so, and what renews it if anything does (8.5, 7.2)', async () => {
+test("an image with another guest agent than the bundle's says so, and how to rebuild it if a command can (8.5, 7.2)", async () => {
   const sources = { steps: () => Promise.resolve([]), hash: () => '' };
   const imageFreshness = freshnessOf({
     places: { sourceRoot: null },

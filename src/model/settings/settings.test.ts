@@ -23,7 +23,7 @@ test('the type of a spec is exact, member by member (3.2)', () => {
   assert.ok(isKept && isShown && isAsked);
 });
 
-test('what is asked for wins, false too; what nobody has said is no member (3.2, 3.7)', () => {
+test('a requested value takes precedence, false too; an unset switch is no member (3.2, 3.7)', () => {
   const asked = { nat: false, vcpuCount: undefined, hostCa: false };
   assert.deepEqual(settle(SETTINGS, asked, PRESENT), { ...PRESENT, nat: false, hostCa: false });
   assert.deepEqual(Object.keys(settle(SETTINGS, {}, { hostProxy: true, ...PRESENT })), [...Object.keys(PRESENT), 'hostProxy']);
