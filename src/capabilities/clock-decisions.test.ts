@@ -22,7 +22,7 @@ test('at other times a small offset is slewed, so that no program sees time go b
   assert.deepEqual(decideClock(reading(4), 'watch'), { do: 'nothing' });
 });
 
-test('what the way of the question explains is no offset (10.8)', () => {
+test('an offset within the travel time of the reading is ignored (10.8)', () => {
   for (const occasion of ['gap', 'watch'] as const) {
     assert.deepEqual(decideClock(reading(-60, { uncertaintyMs: 60 }), occasion), { do: 'nothing' });
     assert.deepEqual(decideClock(reading(-500, { uncertaintyMs: 60 }), occasion), { do: 'step', byMs: 500 });

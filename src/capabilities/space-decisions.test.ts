@@ -21,14 +21,14 @@ test('no more is given than the guest can ever write (5.4)', () => {
   assert.deepEqual(decideOverlay(usage(999, 1000)), { do: 'nothing' });
 });
 
-test('a disk that ran full is told apart from one that is damaged; neither is extended (5.4)', () => {
+test('a full disk and a damaged one are distinguished; neither is extended (5.4)', () => {
   const full = decideOverlay(usage(0, 0, 'overflow'));
   const damaged = decideOverlay(usage(0, 0, 'invalid'));
   assert.match(full.do === 'report' ? full.problem : '', /are kept: restart the VM/);
   assert.match(damaged.do === 'report' ? damaged.problem : '', /damaged/);
 });
 
-test('a guest has to wait while there is still room for what it writes until then, and goes on when there is clearly more (5.4)', () => {
+test('a guest waits while there is still room for its next writes, and continues when there is clearly more (5.4)', () => {
   assert.equal(decideHost(63 * MIB).do, 'hold');
   assert.deepEqual(decideHost(64 * MIB), { do: 'nothing' });
   assert.deepEqual(decideHost(127 * MIB), { do: 'nothing' });

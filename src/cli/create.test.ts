@@ -41,7 +41,7 @@ test('create sends only what was given, shows finished stages as lines and print
   }
 });
 
-test('create tells where what the image serves opens in a browser, and no port that speaks no HTTP (3.3, 6.3)', async () => {
+test("create shows the URL of the image's service, and no port that does not speak HTTP (3.3, 6.3)", async () => {
   const port = { protocol: 'tcp', address: '0.0.0.0', pid: 1, process: 'x', command: 'x', hostAddress: '127.213.0.2', problem: null };
   const none = { scheme: null, url: null, nameUrl: null, localhostUrl: null, forwards: [] };
   const site = { scheme: 'http', url: 'http://127.213.0.2:8080/', localhostUrl: 'http://80.web.localhost:42080/' };

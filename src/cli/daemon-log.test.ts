@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { readLog } from './daemon-log.ts';
 
-test('a followed log of the daemon goes on with what is added, also after the daemon has emptied it (1.5)', async (t) => {
+test('a followed log of the daemon shows what is added, also after the daemon has emptied it (1.5)', async (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'banger-log-'));
   t.after(() => rmSync(directory, { recursive: true }));
   const path = join(directory, 'bangerd.log');

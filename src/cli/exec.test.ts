@@ -78,7 +78,7 @@ test('a terminal on stdin is left alone without -i (3.13)', async () => {
   });
 });
 
-test('signals go to the command in the guest, whose status is ours (3.13)', async () => {
+test('signals reach the command in the guest, and its status becomes the exit status (3.13)', async () => {
   const started = Promise.withResolvers<GuestFrames>();
   await withGuest(
     (socket, seen) => started.resolve(runAsGuest(socket, argvOf(seen))),
@@ -94,7 +94,7 @@ test('signals go to the command in the guest, whose status is ours (3.13)', asyn
   );
 });
 
-test('what cannot run ends with 127, what banger cannot do with 125, wrong use with 2 (3.13)', async () => {
+test('a command that cannot run ends with 127, a failure of banger with 125, wrong usage with 2 (3.13)', async () => {
   await withGuest(asHost, async (stub) => {
     const missing = await runInProcess(stub.env, ['vm', 'exec', 'web', 'no-such-program']);
     assert.deepEqual([missing.exitCode, missing.stderr], [127, 'banger: no-such-program: not found\n']);
@@ -160,7 +160,7 @@ test('the proxy for ssh moves bytes both ways and ends with the guest side (6.4)
 
 const asTunnel: typeof asHost = (socket) => void runAsGuest(socket, ['sh', '-c', 'printf "echo "; cat']);
 
-test('what does not fit into a command of Linux is refused before anything is sent, and all that fits is sent (3.13)', async () => {
+test('a command beyond the limits of Linux is refused before anything is sent, and one within them is sent (3.13)', async () => {
   const seen: number[] = [];
   const count: typeof asHost = (socket, { body }) => {
     seen.push((body as ExecBody).argv.length);

@@ -66,7 +66,7 @@ test('defaults are shown: of every switch that has one, and those of the daemon 
     assert.ok(stdout.replaceAll(/\s+/g, ' ').includes(expected), expected);
 });
 
-test('help COMMAND, --help and -h are equal; help of what is no command is an error (1.7)', async () => {
+test('help COMMAND, --help and -h are equal; help of an unknown command is an error (1.7)', async () => {
   for (const { words } of await allCommands(silent())) {
     const texts = await Promise.all([
       runInProcess(ENV, [...words, '--help']),
@@ -89,7 +89,7 @@ test('help COMMAND, --help and -h are equal; help of what is no command is an er
   }
 });
 
-test('a verb that needs its noun says which noun, and a mistyped one what was meant (1.7)', async () => {
+test('a verb without its noun names the noun, and a mistyped one the right verb (1.7)', async () => {
   const cases: [string[], RegExp][] = [
     [['promote', 'web'], /unknown command 'promote'.*\n {2}try: banger image promote web\n/],
     [['strat', 'web'], /unknown command 'strat'\. Did you mean start\?/],

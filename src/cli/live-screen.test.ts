@@ -14,7 +14,7 @@ function terminal(isTTY: boolean, term = 'xterm') {
   return { cli, stdin, stdout, modes };
 }
 
-test('a frame goes over the last one from the top, clears what is left of it, and never scrolls (3.11)', () => {
+test('a frame overwrites the last one from the top, clears the rest of it, and never scrolls (3.11)', () => {
   assert.equal(frame(['a', 'b'], 24), '\u001b[Ha\u001b[K\r\nb\u001b[K\u001b[J');
   assert.equal(frame(['a', 'b', 'c'], 2), frame(['a', 'b'], 2));
 });
@@ -36,7 +36,7 @@ for (const key of ['q', 'Q', '\u0003', '\u0004']) {
   });
 }
 
-test('what is no terminal gets plain frames, and programs get nothing between them (3.11, 1.7)', () => {
+test('a pipe gets plain frames, and programs get nothing between them (3.11, 1.7)', () => {
   for (const [isTTY, term, forPrograms, expected] of [
     [false, 'xterm', false, 'one\n\none\n'],
     [true, 'dumb', false, 'one\n\none\n'],

@@ -4,7 +4,7 @@ import { filterLines, isWished } from './log-filter.ts';
 
 const line = (facts: object): string => JSON.stringify({ level: 'info', ...facts });
 
-test('lines of the log are chosen by level, operation and VM; what is no JSON counts as an error (9.1)', () => {
+test('lines of the log are chosen by level, operation and VM; a line that is not JSON counts as an error (9.1)', () => {
   assert.ok(isWished(line({}), {}));
   assert.ok(!isWished(line({}), { level: 'warn' }));
   assert.ok(isWished(line({ level: 'error' }), { level: 'warn' }));

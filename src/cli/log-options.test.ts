@@ -18,7 +18,7 @@ test('a moment is a duration ago or a time, with what people leave out of it (1.
     assert.throws(() => parseSince(text), { code: 'INVALID_INPUT' }, text);
 });
 
-test('lines from a moment on are those whose time is not before it (9.1)', () => {
+test('--since keeps the lines from that time on (9.1)', () => {
   const since = Date.UTC(2026, 0, 1);
   const line = (time: unknown): string => JSON.stringify({ level: 'info', time });
   assert.ok(isWished(line('2026-01-01T00:00:00.000Z'), { since }));

@@ -59,7 +59,7 @@ test('Ctrl-C cancels the operation, waits for the rollback and ends with 130 (1.
   }
 });
 
-test('Ctrl-C leaves what takes a machine down to the daemon, and says that it goes on (1.4)', async () => {
+test('Ctrl-C leaves a stop or delete to the daemon, and says that it continues (1.4)', async () => {
   for (const [argv, method, path] of [
     [['stop', 'web'], 'POST', `/${web.id}/stop`],
     [['restart', 'web'], 'POST', `/${web.id}/restart`],
@@ -94,7 +94,7 @@ test('Ctrl-C leaves what takes a machine down to the daemon, and says that it go
   }
 });
 
-test('a daemon that dies while it works is told with how to go on (1.4)', async () => {
+test('if the daemon dies during an operation, the error says how to continue (1.4)', async () => {
   const stub = await startStubDaemon({
     routes: {
       'GET /v1/daemon/build': answer({}),

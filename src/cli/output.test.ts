@@ -94,7 +94,7 @@ test('a table never wraps on a terminal, whatever its width, and is never cut el
   assert.match(piped.stdout, /ADDRESS +CREATED +ID +GUEST .* USED\n/);
 });
 
-test('switches that work everywhere become variables, but not what belongs to a command in the guest (1.7)', () => {
+test('global switches become variables, but switches of a command in the guest do not (1.7)', () => {
   assert.deepEqual(environmentOfSwitches(['vm', 'ls', '--no-color'], {}), { FORCE_COLOR: undefined, NO_COLOR: '1' });
   assert.deepEqual(environmentOfSwitches(['--plain', 'vm', 'ls'], {}), { FORCE_COLOR: undefined, BANGER_PLAIN: '1', NO_COLOR: '1' });
   assert.deepEqual(environmentOfSwitches(['--no-input', '--debug', 'vm', 'rm', 'x'], {}), { BANGER_NO_INPUT: '1', BANGER_DEBUG: '1' });

@@ -77,7 +77,7 @@ test('a listing has aligned columns, names only with -q, no titles with --no-hea
   assert.equal((await cli('vm', 'ls', '--filter', 'colour=red')).exitCode, 2);
 });
 
-test('help goes to stdout with status 0, whichever way it is asked for (1.7)', async () => {
+test('help goes to stdout with status 0, in every form (1.7)', async () => {
   const texts = await Promise.all([cli('vm', 'list', '--help'), cli('vm', 'list', '-h'), cli('help', 'vm', 'list')]);
   for (const { exitCode, stdout } of texts) {
     assert.equal(exitCode, 0);
@@ -131,7 +131,7 @@ test('the table of exit codes has every error code (1.6)', async () => {
   for (const code of Object.keys(ERROR_CODES)) assert.match(stdout, new RegExp(`\\b${code}\\b`));
 });
 
-test('exit codes are what they have always been: scripts depend on them (1.6)', () => {
+test('exit codes are stable, because scripts depend on them (1.6)', () => {
   const others: Partial<Record<keyof typeof ERROR_CODES, number>> = {
     ...{ USAGE: 2, INVALID_INPUT: 2, CONFIG_INVALID: 2, PAYLOAD_TOO_LARGE: 2, NOT_FOUND: 3, AMBIGUOUS_REFERENCE: 3 },
     ...{ TIMEOUT: 124, GUEST_COMMAND_NOT_EXECUTABLE: 126, GUEST_COMMAND_NOT_FOUND: 127, CANCELLED: 130, DAEMON_RUNNING: 75 },
@@ -153,7 +153,7 @@ test('BANGER_DEBUG adds code and stack to an error (1.6)', async () => {
   assert.match(stderr, /\n {4}at /);
 });
 
-test('--filter chooses targets, alone or among those that are named (3.1)', async () => {
+test('--filter chooses targets, alone or among named ones (3.1)', async () => {
   const begun = async (...argv: string[]): Promise<string[]> => {
     const from = stub.requests.length;
     await cli(...argv);

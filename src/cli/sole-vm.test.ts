@@ -63,7 +63,7 @@ test('what ends or changes a VM wants its name, and of several one must be named
   });
 });
 
-test('a VM may be named as ssh names it, and a user before it is who runs the command (3.1)', async () => {
+test('a VM may be named as ssh names it, and the user in front of it runs the command (3.1)', async () => {
   vms = [stubVm('web', 'aa'), stubVm('db', 'ab')];
   for (const name of ['web.vm', 'root@web', 'dev@web.vm', 'web.vm.', `root@${'aa'.padEnd(32, '0')}`]) {
     assert.equal((await run(`show -q ${name}`)).stdout, 'web\n', name);

@@ -16,7 +16,7 @@ function temporary(t: TestContext): string {
   return directory;
 }
 
-test('the line goes to the top once, and comes away byte for byte whatever was there (6.4)', () => {
+test('the line is added at the top once, and removed byte for byte, whatever the file contains (6.4)', () => {
   for (const text of [undefined, '', 'Host a\n  User b', '\n\n', 'Host *\n\tUser x\r\n', 'Include "/state dir/ssh/ssh_config"\n']) {
     const once = withInclude(text, INCLUDE);
     assert.match(once, /^Include "\/state dir\/ssh\/ssh_config" # banger/);

@@ -26,7 +26,7 @@ test('words are read as ssh reads its own (6.4)', () => {
   assert.deepEqual(readSshWords(['-x', 'y'], true), { options: [], destination: undefined, command: ['-x', 'y'] });
 });
 
-test("what is no switch of ssh's is refused before anything is contacted (6.4)", () => {
+test('a switch that ssh does not have is refused before the daemon is contacted (6.4)', () => {
   for (const typed of ['web --tty', 'web -z', 'web -AZ ls', '--agent web', 'web -L', 'web -o', '-p']) {
     assert.throws(() => readSshWords(typed.split(' '), false), { code: 'USAGE' }, typed);
   }

@@ -5,7 +5,7 @@ import { answer, endEvent, startStubDaemon, stream, stubOperation, stubVm } from
 
 const web = stubVm('web', 'aa');
 
-test('several machines are worked on at once, told in the order they were named, the unknown among them (3.4)', async () => {
+test('several machines are handled at once and reported in the order of the command line, including unknown ones (3.4)', async () => {
   const dbStarted = Promise.withResolvers<void>();
   const vms = [web, stubVm('db', 'abcd1'), stubVm('db2', 'abcd2'), stubVm('old', 'cc')];
   const stub = await startStubDaemon({
@@ -45,7 +45,7 @@ test('several machines are worked on at once, told in the order they were named,
   }
 });
 
-test('delete does not ask where nobody can answer, and a failure of one is the status of all (3.4, 3.5)', async () => {
+test('delete does not ask without a terminal, and one failure decides the exit status (3.4, 3.5)', async () => {
   const other = stubVm('db', 'bb');
   const stub = await startStubDaemon({
     routes: {

@@ -69,7 +69,7 @@ test('JSON stays the same data, in a template too (1.7)', async () => {
   assert.doesNotMatch(plain, ACTS);
 });
 
-test('nor do stages, errors and what a command prints without a thought, on a terminal or elsewhere (1.6, 3.3)', () => {
+test('neither do stages, errors and unescaped output of commands, on a terminal or elsewhere (1.6, 3.3)', () => {
   for (const isTTY of [false, true]) {
     const { cli, text } = screen(isTTY);
     const event = (status: 'started' | 'done' | 'failed'): OperationEvent => ({

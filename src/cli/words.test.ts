@@ -67,7 +67,7 @@ test('a shortcut does the same as the verb, and its help and errors name the ver
   assert.match((await runInProcess(stub.env, ['stop', '--gracee'])).stderr, /--gracee.*\n {2}try: banger vm stop --help\n$/);
 });
 
-test('--context stands anywhere before what belongs to the guest, and goes before the environment (1.7)', async () => {
+test('--context may stand anywhere before the words for the guest, and overrides the environment (1.7)', async () => {
   const env = {
     ...stub.env,
     BANGER_CONFIG: `${stub.directory}/config.toml`,

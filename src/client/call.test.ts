@@ -5,7 +5,7 @@ import { type Api, createApi, type VmVerbBody } from './api.ts';
 import type { Routes } from '../api/routes.ts';
 import type { Operation, VmView } from '../api/schemas.ts';
 
-test('what is filled into a path or a query cannot change the route (1.1)', () => {
+test('values in a path or a query cannot change the route (1.1)', () => {
   const { method, path } = requestOf('GET /v1/vms/:ref/files', {
     params: { ref: '../daemon' },
     query: { path: '/a b&c', mode: undefined, tail: '' },
@@ -14,7 +14,7 @@ test('what is filled into a path or a query cannot change the route (1.1)', () =
   assert.equal(requestOf('GET /v1/vms/:ref', { params: { ref: '$& :ref' } }).path, '/v1/vms/%24%26%20%3Aref');
 });
 
-test('a request has no more than what was given for it (1.1)', () => {
+test('a request contains only what the caller gave (1.1)', () => {
   assert.deepEqual(requestOf('GET /v1/vms'), { method: 'GET', path: '/v1/vms' });
   const { signal } = new AbortController();
   assert.deepEqual(requestOf('POST /v1/vms', { body: { name: 'web' }, attach: true, signal }), {
@@ -58,7 +58,7 @@ export async function theCompilerKnows(api: Api): Promise<void> {
   await api.beginVm('web', 'delete', nothing);
 }
 
-test('every function of the client asks for what is served in one request (1.1)', async () => {
+test('every function of the client sends one request to a route that is served (1.1)', async () => {
   const sent: string[] = [];
   const api = createApi((request) => {
     sent.push(`${request.method} ${request.path}`);

@@ -83,7 +83,7 @@ test('the socket of a dead daemon does not keep a new one from being started (1.
   assert.equal(starts().length, 2);
 });
 
-test('a daemon that ends while it starts is told with its last words and its log (1.2)', async () => {
+test('if the daemon ends while it starts, the error has its last message and its log (1.2)', async () => {
   env['FAKE_FAILURE'] = 'config.toml:3: unknown key';
   const { exitCode, stderr } = await runInProcess(env, ['vm', 'ls']);
   assert.equal(exitCode, 1);
@@ -145,7 +145,7 @@ test('a daemon of another build is replaced once, before anything that changes s
   assert.equal(starts().length, 2);
 });
 
-test('a daemon of another build with open sessions goes on, and every command says which and until when (1.3)', async () => {
+test('a daemon of another build with open sessions continues, and every command says which build and until when (1.3)', async () => {
   const sessions = ['vm exec: make test', 'vm ssh', 'a\u001b[2J', 'vm cp', 'vm logs -f', 'vm ssh'].map((what) => ({
     vm: 'web',
     what,

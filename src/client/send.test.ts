@@ -76,7 +76,7 @@ test('errors arrive as they were thrown, with remedy, details and log (1.6)', as
   });
 });
 
-test('whatever else answers is told from a daemon (1.6)', async () => {
+test('a program that is no daemon is recognised (1.6)', async () => {
   const cases: [string, string, RegExp][] = [
     ['HTTP/1.1 500 Oops\r\n\r\n<html>', 'INTERNAL', /status 500/],
     ['hello\r\n\r\n', 'INTERNAL', /not HTTP/],
@@ -96,7 +96,7 @@ test('a JSON body that is cut is an error (1.6)', async () => {
   await assert.rejects(readJson(await get()), hasCode('DAEMON_UNREACHABLE', /middle of its answer/));
 });
 
-test('no socket, and a socket that nobody serves, are told as a daemon that does not run (1.2)', async () => {
+test('a missing socket, and one without a listener, mean that the daemon does not run (1.2)', async () => {
   const absent = (error: unknown) => error instanceof BangerError && error.details?.['absent'] === true;
   await assert.rejects(createSend(`${directory}/none`)({ method: 'GET', path: '/' }), absent);
 });

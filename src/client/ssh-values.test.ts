@@ -16,7 +16,7 @@ const refused = { code: 'UNSUPPORTED', remedy: /./ };
 const USERS = ['root\nProxyCommand touch /tmp/owned', 'root\r', '-oProxyCommand=id', 'a b', '%u', '${HOME}', 'root#', '"root"', ''];
 const PATHS = ['/s/id\n  ProxyCommand id', '/s/id\r', '/s/"id', "/s/i'd", '/s/i\\d', '/s/${HOME}', '/s/\u0000id', '/s/\u007fid'];
 
-test('what a daemon answers enters no ssh configuration and no command line of ssh unless it fits one value (6.4)', () => {
+test("a daemon's value only enters an ssh configuration or command line if it is a single value there (6.4)", () => {
   for (const user of USERS) {
     assert.throws(() => sshConfigText({ ...LOGIN, user }, PROXY, '/s/known'), refused, JSON.stringify(user));
     assert.throws(() => sshArgv({ ...ACCESS, user }, PROXY, [], { options: [] }), refused, JSON.stringify(user));

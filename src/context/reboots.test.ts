@@ -31,7 +31,7 @@ test('the first reboot waits for nothing, each that follows soon twice as long, 
   assert.equal(reboots.delayMs('a'), 0, 'what is long over does not count');
 });
 
-test('a VM that waits is booted once, unless somebody decides otherwise or the daemon ends (7.2)', () => {
+test('a waiting VM boots once, unless a verb decides otherwise or the daemon ends (7.2)', () => {
   const { reboots, pass, timers } = underClock();
   const booted: string[] = [];
   const wait = (id: string) => reboots.schedule(id, 1000, () => void booted.push(id));

@@ -86,7 +86,7 @@ describe('config.toml', () => {
     );
   });
 
-  test('a bad value of the environment is named as such (2.2)', () => {
+  test('an error about a bad value names the environment variable (2.2)', () => {
     assert.throws(() => load('', { BANGER_DEFAULTS_VCPU: 'many' }), /BANGER_DEFAULTS_VCPU=many/);
   });
 

@@ -12,7 +12,7 @@ import { test } from 'node:test';
 // Node itself sees to the first sixteen.
 const [SECRET, HANDED_OVER] = [40, 41];
 
-test('what was left open for the daemon reaches no program that it starts, but for what it was handed over (12.8)', () => {
+test('descriptors that the daemon inherited reach no program that it starts, except the one passed on purpose (12.8)', () => {
   const files = ['/etc/hostname', '/etc/passwd'].map((path) => openSync(path, 'r'));
   try {
     const script = `

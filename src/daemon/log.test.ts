@@ -19,7 +19,7 @@ test('a log that finds no room does not end the daemon (9.1, 9.5)', () => {
   assert.deepEqual([stdout, status], ['goes on\n', 0]);
 });
 
-test('the log stays bounded, loses nothing of what it was before, and holds nothing that acts on a terminal (9.1)', (t) => {
+test('the log stays bounded, keeps the previous log, and contains no terminal control characters (9.1)', (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'bgr-'));
   t.after(() => rmSync(directory, { recursive: true }));
   const path = join(directory, 'bangerd.log');

@@ -112,7 +112,7 @@ describe('the name server, asked by dig', () => {
     server.setRecords(new Map([['web', '127.213.0.2']]));
   });
 
-  test('garbage is answered with FORMERR or silence, and it goes on (6.3)', async () => {
+  test('garbage gets FORMERR or no answer, and the server continues (6.3)', async () => {
     const udp = createSocket('udp4');
     const replies: Buffer[] = [];
     udp.on('message', (message) => replies.push(message));
@@ -135,7 +135,7 @@ describe('the name server, asked by dig', () => {
     assert.equal(ended, true);
   });
 
-  test('who comes last gets an answer over TCP, however many others hold their connections (12.8)', async () => {
+  test('a new client gets an answer over TCP, however many others hold connections (12.8)', async () => {
     const idle = Array.from({ length: 40 }, () => connect(server.port, '127.0.0.1').on('error', () => undefined));
     await Promise.all(idle.map((socket) => once(socket, 'connect')));
     assert.match(await dig('+tcp', '+tries=1', 'web.vm'), /127\.213\.0\.2/);

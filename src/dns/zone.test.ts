@@ -28,7 +28,7 @@ test('names are compared without case (6.3)', () => {
   assert.deepEqual(ask('wEB.vM', 'A'), { rcode: 'NOERROR', answers: ['127.213.0.2'], soa: 0 });
 });
 
-test('ANY gives what there is (6.3)', () => {
+test('ANY returns all records (6.3)', () => {
   assert.deepEqual(ask('db.vm', 'ANY'), { rcode: 'NOERROR', answers: ['127.213.1.3'], soa: 0 });
 });
 

@@ -122,7 +122,7 @@ test('a refusal that leaves the rest of the request in the channel ends the chan
   }
 });
 
-test('an agent that does not know stop signals gets the service without one, and the host is told (8.8)', async (t) => {
+test('an agent that does not know stop signals gets the service without one, and the host is notified (8.8)', async (t) => {
   const asked: unknown[] = [];
   const { client } = clientOf(t, (sent, stream) => {
     if (!sent.endsWith('}}')) return;
@@ -167,7 +167,7 @@ test('a file is read at its announced length and a shorter one fails (3.13)', as
   assert.deepEqual(short.fates, ['destroyed']);
 });
 
-test('a file is written with its length and mode; an early refusal and a changed source are told (3.13)', async (t) => {
+test('a file is written with its length and mode; an early refusal and a changed source are reported (3.13)', async (t) => {
   let received = '';
   const good = clientOf(t, (sent, stream) => {
     received = sent;
@@ -230,7 +230,7 @@ test('a guest that floods stdout is stopped by an unread session; memory stays b
   session.stdout.destroy();
 });
 
-test('a session whose channel dies, or whose frames are malformed, fails in every stream (7.2)', async (t) => {
+test('if its channel dies or its frames are malformed, a session fails in every stream (7.2)', async (t) => {
   for (const [ending, code] of [
     [(stream: Duplex) => stream.destroy(), 'AGENT_UNREACHABLE'],
     [(stream: Duplex) => stream.write(Buffer.from([9, 0, 0, 0])), 'AGENT_PROTOCOL'],

@@ -113,7 +113,7 @@ for (const [what, code, send] of [
   });
 }
 
-test('a guest whose ports change without end is heard ten times a second and held back (7.2)', async (t) => {
+test('a guest whose ports change without end is read ten times a second and then held back (7.2)', async (t) => {
   const snapshot = encodeFrame('data', Buffer.from(JSON.stringify({ ports: Array.from({ length: 100 }, () => LISTENER) })));
   attack = (socket) => {
     socket.write('HTTP/1.1 200 OK\r\n\r\n');
@@ -137,7 +137,7 @@ test('a guest whose ports change without end is heard ten times a second and hel
   });
 });
 
-test('a session that nobody reads, and one of single bytes, hold what one frame is (7.2)', async (t) => {
+test('an unread session, and one of single bytes, hold no more than one frame (7.2)', async (t) => {
   attack = (socket) => {
     socket.write('HTTP/1.1 101 X\r\n\r\n');
     forEver(socket, encodeFrame('data', Buffer.alloc(60_000)));

@@ -49,11 +49,11 @@ describe('a program that reads foreign data', () => {
     });
   }
 
-  test('is nobody, without a capability (12.8)', async () => {
+  test('runs as nobody, without a capability (12.8)', async () => {
     assert.equal(await saidBy('id -u; grep CapEff /proc/self/status | cut -f2'), '65534\n0000000000000000');
   });
 
-  test('belongs to ids that nobody has when the daemon is root (12.8)', { skip: process.getuid?.() !== 0 }, async (t) => {
+  test('has otherwise unused ids if the daemon is root (12.8)', { skip: process.getuid?.() !== 0 }, async (t) => {
     const path = join(directoryOf(t), 'disk');
     writeFileSync(path, '');
     const looked = Promise.withResolvers<number>();
@@ -119,7 +119,7 @@ describe('a program that reads foreign data', () => {
     await assert.rejects(late, (error: unknown) => error instanceof CommandFailure && error.outcome.timedOut);
   });
 
-  test('never runs where it cannot be confined, and that is told with what mends it (12.8)', async (t) => {
+  test('never runs where it cannot be confined, and the error has the remedy (12.8)', async (t) => {
     const nowhere = process.env['PATH'];
     t.after(() => (process.env['PATH'] = nowhere));
     assert.equal(await confinementProblem('one'), undefined);

@@ -10,12 +10,12 @@ const TABLE = `  sl  local_address rem_address   st tx_queue rx_queue tr tm->whe
    2: 0400D57F:0016 0100007F:C351 06 00000000:00000000 00:00000000 00000000     0        0 3 1 0 100 0 0 10 0
 `;
 
-test('who is connected, or was a moment ago, is read from both ends; who only listens is not (3.9)', () => {
+test('both ends of present and recent connections are read; listeners are not (3.9)', () => {
   assert.deepEqual([...parseConnections(TABLE)].toSorted(), ['127.0.0.1', '127.213.0.3', '127.213.0.4']);
   assert.deepEqual([...parseConnections('')], []);
 });
 
-test('addresses on which other users listen are told from one’s own (12.8)', () => {
+test("addresses on which other users listen are distinguished from this user's own (12.8)", () => {
   assert.deepEqual([...parseListeners(TABLE, 1000)], ['127.213.0.2']);
   assert.deepEqual([...parseListeners(TABLE, 0)], []);
   assert.ok(!listenedByOthers().has('127.213.250.9'));

@@ -16,7 +16,7 @@ const ends = (remotePort: number): ConnectionEnds => ({
   ...{ remoteAddress: '127.0.0.1', remotePort },
 });
 
-test('the other end of a connection is told from this end, and one that nobody holds any more is nobody’s (12.8)', () => {
+test('the other end of a connection is distinguished from this one, and one that no process holds belongs to nobody (12.8)', () => {
   assert.equal(parsePeerUid(TABLE, ends(40_000)), 1001);
   assert.equal(parsePeerUid(TABLE, ends(40_001)), undefined, 'TIME_WAIT is printed as root’s');
   assert.equal(parsePeerUid(TABLE, ends(40_002)), undefined, 'so is what was closed with bytes under way');
@@ -28,7 +28,7 @@ test('a program that called IPv4 from an IPv6 socket is found in the other list 
   assert.equal(parsePeerUid(mapped, ends(40_000)), 1001);
 });
 
-test('over IPv6 it is told as well (12.8)', async (t) => {
+test('it works over IPv6, too (12.8)', async (t) => {
   const server = createServer().listen(0, '::1');
   t.after(() => server.close());
   await once(server, 'listening');

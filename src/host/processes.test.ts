@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { processUsage, startTicksOf } from './processes.ts';
 
-test('what a process uses is read from /proc: time that it computed and memory that it has (3.11)', async () => {
+test('the usage of a process comes from /proc: processor time and memory (3.11)', async () => {
   const own = { pid: process.pid, startTicks: startTicksOf(process.pid) ?? 0 };
   const before = await processUsage(own);
   const end = performance.now() + 300;
@@ -17,7 +17,7 @@ test('what a process uses is read from /proc: time that it computed and memory t
   assert.ok(Math.abs(after.residentBytes - rss) < rss / 4, `${after.residentBytes} of ${rss}`);
 });
 
-test('nothing is told of another process that got the same pid, or of none (3.11)', async () => {
+test('there is no usage of another process with the same pid, or of a missing one (3.11)', async () => {
   assert.equal(await processUsage({ pid: process.pid, startTicks: 1 }), undefined);
   assert.equal(await processUsage({ pid: 2 ** 22 + 1, startTicks: 1 }), undefined);
 });

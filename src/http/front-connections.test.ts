@@ -77,7 +77,7 @@ test('requests of one name follow each other, with bodies and trailers, also cut
   assert.equal(slow.match(/ 3 ba7816bf/g)?.length, 2);
 });
 
-test('what can be read in two ways, and hostile bytes, are refused one by one (6.3)', async () => {
+test('ambiguous requests and hostile bytes are refused one by one (6.3)', async () => {
   const body = '0\r\n\r\n';
   for (const request of [
     'GET / HTTP/1.1\r\n\r\n',
@@ -223,7 +223,7 @@ function http2(port: number): {
   };
 }
 
-test('HTTP/2 with prior knowledge goes by its authority, stream by stream (6.3)', async () => {
+test('HTTP/2 with prior knowledge is routed by its authority, stream by stream (6.3)', async () => {
   const { session, ask } = http2(world().port);
   assert.deepEqual(await ask('5000.web.vm'), [200, 'h2 5000.web.vm']);
   for (const authority of ['db.vm', '3000.web.vm', 'evil.example']) assert.equal((await ask(authority, { ':path': '/secret' }))[0], 421);

@@ -22,7 +22,7 @@ test('the page of a VM that may be started has a button, and stands in no frame 
   assert.doesNotMatch((await world().get('slept.vm', { headers: { accept: 'text/html' } })).body, /<form/, 'where http.wake is off');
 });
 
-test('only a POST whose Origin is the name that it asks counts (6.3)', async () => {
+test('only a POST whose Origin is the requested name counts (6.3)', async () => {
   const form = { 'content-type': 'application/x-www-form-urlencoded' };
   const own = { origin: 'http://naps.vm:42080', ...form };
   for (const [host, headers] of [

@@ -71,7 +71,7 @@ test('a head that comes byte by byte is waited for, half-closed connections get 
   assert.match(said, /200 OK[^]*GET \/ web\.vm/);
 });
 
-test('a VM that does not run says how to start it; one that nobody knows says nothing (6.3)', async () => {
+test("a stopped VM's page says how to start it; an unknown name's page says nothing (6.3)", async () => {
   const html = { accept: 'text/html,*/*' };
   const stopped = await world().get('slept.vm', { headers: html });
   assert.deepEqual([stopped.status, stopped.headers['content-type']], [503, 'text/html; charset=utf-8']);
@@ -86,7 +86,7 @@ test('a VM that does not run says how to start it; one that nobody knows says no
   assert.doesNotMatch(unknown.body, /web|slept|waking|nobody/);
 });
 
-test('names that are not ours lead nowhere, as those that a page of another site has led here (6.3)', async () => {
+test('foreign names lead nowhere, even if a page of another site leads them here (6.3)', async () => {
   for (const host of ['evil.example', '127.0.0.1', 'localhost', 'vm', 'web.vm.evil.example', '[::1]', 'xn--web.vm.']) {
     const { status, body } = await world().get(host, { headers: { accept: 'text/html' } });
     assert.equal(status, 404, host);
@@ -99,7 +99,7 @@ test('names that are not ours lead nowhere, as those that a page of another site
   }
 });
 
-test('a port that nobody serves is told apart from a VM that does not run (6.3)', async () => {
+test('a port without a listener and a stopped VM have different pages (6.3)', async () => {
   assert.equal((await world().get('9.web.vm')).status, 502);
   for (const host of ['7000.web.vm', '7001.web.vm']) {
     const { status, body } = await world().get(host);
@@ -115,7 +115,7 @@ test('many connections at once, each to its own place (6.3)', async () => {
   for (const [at, { body }] of answers.entries()) assert.match(body, new RegExp(`^GET /${at} `));
 });
 
-test('a VM that gets another name is found by it, one that goes leaves no listener (6.3)', async () => {
+test('a renamed VM is found by its new name, and a stopped one leaves no listener (6.3)', async () => {
   // The process learns of it by a message of its own, which a connection may overtake.
   const comesTrue = async (isSo: () => Promise<boolean>): Promise<void> => {
     while (!(await isSo())) await sleep(10);

@@ -31,7 +31,7 @@ async function probed(server: Server | HttpServer): Promise<unknown> {
   }
 }
 
-test('HTTP and HTTPS are told apart (3.12)', async () => {
+test('HTTP and HTTPS are distinguished (3.12)', async () => {
   assert.equal(await probed(createHttp((_request, response) => response.writeHead(404).end())), 'http');
   assert.equal(await probed(createHttps(pair, (_request, response) => response.writeHead(404).end())), 'https');
 });
@@ -54,7 +54,7 @@ test('a server that waits for the end of a line is asked plainly (3.12)', async 
   assert.equal(await probed(patient), 'http');
 });
 
-test('hostile answers do no harm: silence, endless bytes, half a word, nobody (3.12)', async () => {
+test('hostile answers do no harm: silence, endless bytes, an incomplete line, a closed port (3.12)', async () => {
   const idle = createServer((socket) => socket.on('error', () => undefined));
   assert.equal(await probed(idle), undefined);
   const flood = createServer((socket) => {
@@ -70,7 +70,7 @@ test('hostile answers do no harm: silence, endless bytes, half a word, nobody (3
   assert.equal(await probeScheme('127.0.0.1', 1, 'web.vm'), undefined);
 });
 
-test('a VM whose ports say nothing leaves room for the questions about others (12.8)', async () => {
+test('a VM whose ports do not answer leaves room for probes of others (12.8)', async () => {
   const silent = createServer((socket) => socket.on('error', () => undefined)).listen(0, '127.0.0.1');
   const loud = createHttp((_request, response) => response.end()).listen(0, '127.0.0.2');
   await Promise.all([once(silent, 'listening'), once(loud, 'listening')]);

@@ -173,7 +173,7 @@ test('datagrams find their way back to each client (6.1)', async () => {
   );
 });
 
-test('bad control lines are refused one by one and harm nobody (6.1)', async () => {
+test('bad control lines are refused one by one and do no harm (6.1)', async () => {
   const bad = [
     'nonsense',
     '',
@@ -258,7 +258,7 @@ test('forget ends the connections of a guest (6.1)', async () => {
   for (const port of [9000, 9001]) assert.equal(await control(`listen tcp ${HOST} ${port} ${GUEST} ${port}\n`), 'ok\n');
 });
 
-test('without descriptors it waits instead of spinning, and goes on afterwards (6.1)', async () => {
+test('without free descriptors it waits instead of spinning, and continues afterwards (6.1)', async () => {
   const { pid } = holder.identity;
   const soft = readdirSync(`/proc/${pid}/fd`).length + 24;
   await run(['prlimit', '--pid', String(pid), `--nofile=${soft}:`]);
@@ -287,14 +287,14 @@ test('what enters has no capability and cannot gain one (9.4)', async () => {
   await assert.rejects(run([program, 'enter', String(process.pid), 'true']), /ended with status 71/);
 });
 
-test('packets that no honest guest sends harm nobody (6.1)', async () => {
+test('packets that no honest guest sends do no harm (6.1)', async () => {
   const rude = join(import.meta.dirname, '../../../test/support/guest/rude-guest.py');
   // From and to addresses that the forwarder refuses, so that nothing leaves this machine.
   await run([program, 'enter-admin', await pidInside(), 'python3', rude, 'uplink0', '127.0.0.1'], { timeoutMs: 60_000 });
   assert.equal((await talk(9000, 'still here', { end: true })).text, 'still here');
 });
 
-test('without a namespace it forwards to what is reached from here, has no TAPs, and ends like the other (6.2)', async (t) => {
+test('without a namespace it forwards to addresses that the host reaches, has no TAPs, and ends like the other mode (6.2)', async (t) => {
   const path = join(scratch, 'here');
   const here = await spawnDetached([program, 'serve-here', path], { outputPath: logPath });
   t.after(() => endProcess(here.identity, 1000));
@@ -304,7 +304,10 @@ test('without a namespace it forwards to what is reached from here, has no TAPs,
   t.after(() => (answering.close(), echo.close()));
   await Promise.all([once(answering, 'listening'), once(echo.bind(0, '127.0.0.1'), 'listening')]);
   const port = 23_000 + (process.pid % 1000);
-  for (const [protocol, server] of [['tcp', answering], ['udp', echo]] as const)
+  for (const [protocol, server] of [
+    ['tcp', answering],
+    ['udp', echo],
+  ] as const)
     assert.equal(
       await control(`publish ${protocol} ${HOST} ${port} 127.0.0.1 ${(server.address() as AddressInfo).port}\n`, 1, path),
       'ok\n',

@@ -86,7 +86,7 @@ describe('listeners on loopback', { skip }, () => {
     assert.equal(await say(STRANGER, `${udp},bind=${SECOND}`), '');
   });
 
-  test('another user who takes over the port of a client that is gone is found out (12.8)', async () => {
+  test('another user who takes over the port of a client that has closed is recognised (12.8)', async () => {
     const from = `${udp},bind=${SECOND}:40000`;
     assert.equal(await say(OWNER, from), 'word');
     await sleep(1100);
@@ -102,7 +102,7 @@ describe('listeners on loopback', { skip }, () => {
     assert.notEqual(await say(STRANGER, tcp), 'word');
   });
 
-  test('what is published on an address that others reach is for every user, too (12.8)', async () => {
+  test('every user reaches a port that is published on an address that other machines reach (12.8)', async () => {
     const everywhere = 24_000 + (process.pid % 1000);
     await ask(`publish tcp 0.0.0.0 ${everywhere} ${FIRST} ${PORT}`);
     const { stdout } = await run(['hostname', '-I']);

@@ -118,7 +118,7 @@ describe('banger-helper', { skip: SKIP }, () => {
     rmSync(directory, { recursive: true });
   });
 
-  test('hello says who asks and makes that user a directory of its own (6.2)', async () => {
+  test('hello names the user and makes a directory for that user (6.2)', async () => {
     const [reply] = await askAs(USER, 'hello');
     assert.ok(reply?.ok);
     assert.equal(reply.lines[0], `hello version=1 uid=${USER} directory=${CLAIMS(USER)}`);
@@ -128,7 +128,7 @@ describe('banger-helper', { skip: SKIP }, () => {
     assert.equal((await askAs(USER, 'hello'))[0]?.ok, true, 'a second time');
   });
 
-  test('users whom the settings do not name are refused with that reason (9.4)', async () => {
+  test('users who are not in the settings are refused with that reason (9.4)', async () => {
     assert.deepEqual(await askAs(OTHER + 1, 'hello'), [refused('ECONNREFUSED', 'this user may not use banger-helper')]);
     chmodSync(join(directory, 'settings'), 0o666);
     assert.deepEqual(await askAs(USER, 'hello'), [refused('ECONNREFUSED', "the helper's settings cannot be used")]);
@@ -136,7 +136,7 @@ describe('banger-helper', { skip: SKIP }, () => {
     assert.equal((await askAs(OTHER, 'hello'))[0]?.ok, true, 'settings are read for each connection');
   });
 
-  test('what is no request is refused, and the connection goes on (9.4)', async () => {
+  test('a malformed request is refused, and the connection stays open (9.4)', async () => {
     const wrong = [
       '',
       'nothing',
@@ -169,12 +169,10 @@ describe('banger-helper', { skip: SKIP }, () => {
     assert.equal((await ask('list')).ok, true);
   });
 
-  test('idle connections of those who may not ask take nobody’s place, and end by themselves (9.4, 12.8)', async () => {
+  test('idle connections of users without permission take no place from others, and end by themselves (9.4, 12.8)', async () => {
     const refused = await Promise.all([0, 1, 2, 3, 4].map((n) => hold(STRANGER + n, 40)));
     for (const uid of [0, USER]) assert.equal((await askAs(uid, 'hello'))[0]?.ok, true, String(uid));
-    assert.deepEqual(await askAs(STRANGER, 'hello'), [
-      { ok: false, errno: 'ECONNREFUSED', text: 'this user may not use banger-helper' },
-    ]);
+    assert.deepEqual(await askAs(STRANGER, 'hello'), [{ ok: false, errno: 'ECONNREFUSED', text: 'this user may not use banger-helper' }]);
     await Promise.all(refused.map(({ ended }) => ended));
   });
 
@@ -184,13 +182,13 @@ describe('banger-helper', { skip: SKIP }, () => {
     await Promise.all(held.map(({ ended }) => ended));
   });
 
-  test('each request is one line of the log, with who asked and no control characters (9.1)', async () => {
+  test('each request is one line of the log, with the user and without control characters (9.1)', async () => {
     await converseWithRoot(socketPath, ['list', 'evil \u001b[31m'], 10_000);
     await stop();
     assert.match(log, /^uid=0 list: ok, \d+ ms\nuid=0 evil \?\[31m: EINVAL there is no such request, \d+ ms\n$/);
   });
 
-  test('claims are opened with the rights of the user who asks, and only regular files on disks are taken (9.4)', async () => {
+  test('claims are opened with the rights of the requesting user, and only regular files on disks are accepted (9.4)', async () => {
     await askAs(USER, 'hello');
     const [base, cow, secret] = [file('base', 0, { mode: 0o644 }), file('cow', USER), file('secret', 0)];
     const fifo = join(directory, 'fifo');
@@ -222,7 +220,7 @@ describe('banger-helper', { skip: SKIP }, () => {
     assert.equal(existsSync(join(directory, 'run/record')), false, 'something was recorded');
   });
 
-  test('what another user has is neither seen nor touched, and is counted against that user alone (9.4)', async () => {
+  test('a user neither sees nor changes the objects of another, and only its own objects count for its limit (9.4)', async () => {
     const lines = Array.from({ length: 64 }, (_, n) => `overlay ${USER} ${(0xa0000000 + n).toString(16)} bytes=4096 base=-1 cow=-1`);
     await stop();
     writeFileSync(join(directory, 'run/record'), `${[...lines, 'nonsense', `future ${OTHER} - a=b c`].join('\n')}\n`);
@@ -238,7 +236,10 @@ describe('banger-helper', { skip: SKIP }, () => {
     claim(USER, { base: file('base', USER), cow: file('cow', USER) });
     assert.deepEqual(await askAs(USER, `overlay attach ${ID} ${8 * MIB}`), [refused('EDQUOT', 'a user may have 64 of overlay')]);
     // Nothing of them exists, so letting go of them is but a matter of the record.
-    assert.equal((await converseWithRoot(socketPath, ['list', ...lines.map((line) => `overlay detach ${line.split(' ')[2]}`)], 10_000)).length, 65);
+    assert.equal(
+      (await converseWithRoot(socketPath, ['list', ...lines.map((line) => `overlay detach ${line.split(' ')[2]}`)], 10_000)).length,
+      65,
+    );
     assert.equal(readFileSync(join(directory, 'run/record'), 'utf8'), `future ${OTHER} - a=b c\n`);
     rmSync(join(directory, 'run/record'));
   });

@@ -37,7 +37,7 @@ test('names of machines, images and operations come with their state (1.7)', asy
   assert.deepEqual(await at('image show d'), ['debian\tDebian 12, the default image', ':']);
 });
 
-test('a place takes what belongs there: verbs, switches, choices, files, what is not named yet (1.7)', async () => {
+test('completion offers what fits the position: verbs, switches, choices, files, and names that are not on the line yet (1.7)', async () => {
   const cases: [string, string[]][] = [
     ['vm st', ['start', 'stop', 'stats']],
     ['vm ls -o ', ['table', 'wide', 'json', 'yaml', 'name']],
@@ -72,7 +72,7 @@ test('a place takes what belongs there: verbs, switches, choices, files, what is
   assert.deepEqual(await at('vm cp web:/etc'), [':']);
 });
 
-test('bash is told only the part that it replaces (1.7)', async () => {
+test('bash gets only the part of the word that it replaces (1.7)', async () => {
   assert.deepEqual(await at('vm ls --output=j', 'j'), ['json\t', ':']);
   assert.deepEqual(await at('vm ls --output=', ''), ['table\t', 'wide\t', 'json\t', 'yaml\t', 'name\t', ':']);
 });

@@ -25,7 +25,7 @@ test('a bar is as long as its part, in eighths of a cell; a little is seen, and 
   assert.equal(drawn(0.05, 3), '█' + '▒'.repeat(19));
 });
 
-test('80 columns have room for what the guests use; what the host holds for them needs more (3.11)', () => {
+test('80 columns have room for the usage in guests; the space that the host holds for them needs more (3.11)', () => {
   const disk = { usedBytes: 0.3 * GIB, allocatedBytes: 0.5 * GIB, sizeBytes: 8 * GIB };
   const vm = {
     ...{ id: '1', name: 'web', state: 'running', vcpuCount: 2, memoryBytes: GIB, cpuPercent: 12.3, residentBytes: GIB / 2 },
@@ -40,7 +40,7 @@ test('80 columns have room for what the guests use; what the host holds for them
   assert.deepEqual(titles(130).slice(-4), ['ROOT USED', 'ROOT HELD', 'WORK USED', 'WORK HELD']);
 });
 
-test('what is reserved is said to be, and only what is used fills a bar (3.11)', () => {
+test('reserved resources are named in words, and only used ones fill a bar (3.11)', () => {
   const coloured = Object.assign(new PassThrough(), { isTTY: true, columns: 80, getColorDepth: () => 8 });
   const [cpu = '', memory = ''] = statsLines({ stdout: coloured, env: {} }, STATS);
   assert.match(cpu, / {2}10% {2}0\.4 of 4 processors used, 8 reserved$/);

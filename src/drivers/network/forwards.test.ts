@@ -56,7 +56,7 @@ test('a stand-in gives way when the guest opens that port itself (6.1)', async (
   assert.equal(holder.lines.has('listen tcp 127.213.0.2 8080 10.213.0.2 8080'), true);
 });
 
-test('what is forwarded already is not touched, and others’ forwards neither (6.1)', async () => {
+test('existing forwards stay untouched, as do those of other VMs (6.1)', async () => {
   const holder = fakeHolder();
   const foreign = 'listen tcp 127.213.0.9 5000 10.213.0.9 5000';
   holder.lines.add(foreign);

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { run } from '../../host/spawn.ts';
 import { storageError } from './storage-error.ts';
 
-test('a full disk is told as such when a program of ours met it too (9.5)', async () => {
+test('a full disk is reported as such, also if a child program met it (9.5)', async () => {
   assert.ok(existsSync('/dev/full'));
   const failure = await run(['cp', '--no-preserve=all', '/etc/passwd', '/dev/full']).catch((error: unknown) => error);
   assert.equal(storageError('cannot copy', failure).code, 'NO_SPACE');

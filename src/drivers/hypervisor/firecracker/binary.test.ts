@@ -202,7 +202,7 @@ test('a guest that resets ends Firecracker cleanly, and it counts as a reset (4.
   assert.match(readFileSync(spec.vmmLogPath, 'utf8'), /exit_code=0\n$/, 'its last words are in the log');
 });
 
-test('what a guest prints is in its log, also what it printed while no daemon was there (4.1)', { skip: noMachine }, async (t) => {
+test("the log has the guest's output, also from while no daemon ran (4.1)", { skip: noMachine }, async (t) => {
   const { spec, machine } = await startReal(t, talkative('hello\n'));
   machine.detach();
   const again = await createFirecrackerHypervisor({ host: realHost, settings: { ...fake, program: real?.program ?? '' } }).adopt(

@@ -50,7 +50,7 @@ test('a program that does not do what Firecracker does fails the trial of KVM (4
   assert.equal(firstFailure({ findings })?.name, 'firecracker.kvm');
 });
 
-test('with and without a jail at once it is tried once, and none takes away what the other runs on (4.3)', async (t) => {
+test('with and without a jail at once, one trial runs, and neither removes the files of the other (4.3)', async (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'bgr-probe-'));
   t.after(() => rmSync(directory, { recursive: true, force: true }));
   const trials: string[] = [];

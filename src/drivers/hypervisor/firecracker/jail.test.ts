@@ -16,7 +16,7 @@ function launchWith(answers: Record<string, string[]>, asked: string[] = []): Re
   return jailedLaunch({ host: realHost, helper: { ask }, places: PLACES });
 }
 
-test('what the helper says of itself, of jails and of ends is understood (4.1)', () => {
+test("the helper's lines about itself, jails and ends are parsed (4.1)", () => {
   const hello = ['hello version=1 uid=1000 directory=/run/banger/users/1000', 'jail ready=yes jails=/var/lib/banger-jail/firecracker'];
   assert.deepEqual(parseJailPlaces(hello), PLACES);
   assert.equal(parseJailPlaces([hello[0] ?? '', 'jail ready=no jails=/x']), undefined);

@@ -50,7 +50,7 @@ test('logs come first, then machine, kernel, disks in their order, network, vsoc
   );
 });
 
-test('only an ephemeral disk may lose what the guest has flushed, and none is moved to the front (5.1)', () => {
+test('only an ephemeral disk may lose flushed data, and no disk is moved to the front (5.1)', () => {
   const requests = requestsOf();
   const seen = ['/drives/disk0', '/drives/disk1'].map((path) => {
     const { cache_type, is_read_only, is_root_device } = bodyOf(requests, path);
@@ -68,7 +68,7 @@ test('a power-off is made a reset, and modules are not forbidden (4.1)', () => {
   assert.doesNotMatch(line, /nomodule/);
 });
 
-test('the MTU is said only to a version that knows it (4.1)', () => {
+test('the MTU is only sent to a version that knows it (4.1)', () => {
   assert.equal(bodyOf(requestsOf(), '/network-interfaces/eth0')['mtu'], 1500);
   assert.equal(bodyOf(requestsOf({}, 14), '/network-interfaces/eth0')['mtu'], undefined);
   assert.equal(
@@ -77,7 +77,7 @@ test('the MTU is said only to a version that knows it (4.1)', () => {
   );
 });
 
-test('inside a jail the VMM is told the paths that it sees there (4.1)', () => {
+test('inside a jail the VMM gets the paths that it sees there (4.1)', () => {
   const seen = (path: string): string => `/jail${path}`;
   const requests = machineRequests({ spec, version: { major: 1, minor: 16 }, paths: machinePaths(spec), seen });
   const paths = requests.flatMap(({ body }) => Object.values(body)).filter((value) => /^\/(b|d|dev|run)\//.test(String(value)));

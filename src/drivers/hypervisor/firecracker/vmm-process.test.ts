@@ -31,7 +31,7 @@ async function powerOff(machine: Machine, reboot: boolean): Promise<void> {
   stream.resume();
 }
 
-test('a clean end is what the guest said it would be, and a reset when it said nothing (3.5)', () => {
+test('a clean end is what the guest announced, and a reset without an announcement (3.5)', () => {
   const clean = { terminated: false, shutdownAsked: false, status: { exitCode: 0, signal: null } };
   assert.equal(judgeExit({ ...clean, lastWord: 'poweroff' }).cause, 'guest-poweroff');
   assert.equal(judgeExit({ ...clean, lastWord: 'reboot' }).cause, 'guest-reset');
@@ -40,7 +40,7 @@ test('a clean end is what the guest said it would be, and a reset when it said n
   assert.equal(judgeExit({ ...clean, terminated: true, lastWord: 'poweroff' }).cause, 'guest-poweroff', 'it was quicker');
 });
 
-test('an end that nobody asked for is a crash, in words (3.5)', () => {
+test('an unexpected end is a crash, described in words (3.5)', () => {
   const ended = (exitCode: number | null, signal: NodeJS.Signals | null = null) =>
     judgeExit({ terminated: false, shutdownAsked: false, lastWord: 'poweroff', status: { exitCode, signal } });
   for (const code of [1, 2, 149, 150, 151, 152, 153, 154, 156, 157]) {
@@ -53,14 +53,14 @@ test('an end that nobody asked for is a crash, in words (3.5)', () => {
   assert.match(ended(null, 'SIGABRT').detail, /SIGABRT/);
 });
 
-test('without a status the word of the guest decides, then who ended it (3.5)', () => {
+test("without a status the guest's announcement decides, then the driver's own action (3.5)", () => {
   const adopted = { terminated: false, shutdownAsked: false };
   assert.equal(judgeExit(adopted).cause, 'unknown');
   assert.equal(judgeExit({ ...adopted, lastWord: 'reboot' }).cause, 'guest-reset');
   assert.equal(judgeExit({ ...adopted, terminated: true }).cause, 'host-request');
 });
 
-test('a guest that reboots is told from one that powers off, and a dead VMM from both (3.5)', async (t) => {
+test('a reboot, a power-off and a dead VMM are distinguished (3.5)', async (t) => {
   const { machine } = await startMachine(t);
   await powerOff(machine, true);
   assert.deepEqual(await machine.exited, { cause: 'guest-reset', detail: 'the guest rebooted' });
@@ -71,7 +71,7 @@ test('a guest that reboots is told from one that powers off, and a dead VMM from
   assert.deepEqual(await killed.exited, { cause: 'crash', detail: 'ended by SIGSEGV' });
 });
 
-test('a VMM that its filter of system calls ended is told from one that crashed (3.5)', async (t) => {
+test('the end of a VMM by its system call filter is distinguished from a crash (3.5)', async (t) => {
   const trapped = (await startMachine(t, ['fake.exit=148'])).machine;
   assert.equal((await trapped.exited).cause, 'forbidden-call');
   const killed = (await startMachine(t)).machine;

@@ -5,7 +5,7 @@ import { createBootQueue } from './boot-queue.ts';
 const never = new AbortController().signal;
 const silent = (): void => undefined;
 
-test('no more boots run at once than there are places, and those that wait are told and come in turn (4.2)', async () => {
+test('no more boots run at once than there are places; waiting ones are notified and run in order (4.2)', async () => {
   const queue = createBootQueue(2);
   const order: string[] = [];
   const boot = async (name: string) => {
@@ -23,7 +23,7 @@ test('no more boots run at once than there are places, and those that wait are t
   assert.deepEqual(order.slice(4), ['c', 'd']);
 });
 
-test('who gives up leaves the queue, and takes no place from another (4.2)', async () => {
+test('a caller that gives up leaves the queue, and takes no place from another (4.2)', async () => {
   const queue = createBootQueue(1);
   const release = await queue.take(never, silent);
   const impatient = new AbortController();

@@ -101,13 +101,13 @@ test('how long a VMM takes before its guest runs is no part of the boot (4.2)', 
   assert.deepEqual(seen, ['it did nothing for 8 seconds']);
 });
 
-test('while nobody can tell what the VMM does, nothing is concluded (4.2)', async (t) => {
+test("while the VMM's activity is unknown, nothing is concluded (4.2)", async (t) => {
   const stopped = watched(t, (seconds) => (seconds % 7 === 0 ? { cpuMs: 1, waitedMs: 0 } : undefined));
   await stopped.pass(300);
   assert.deepEqual(stopped.seen, []);
 });
 
-test('what a boot takes on this host is learned from those that came up (4.2)', async (t) => {
+test('successful boots teach how long a boot takes on this host (4.2)', async (t) => {
   const limits = (known: number | undefined) => [
     cpuLimitMs({ firstWords: known, agent: undefined }, 'firstWords'),
     cpuLimitMs({ firstWords: undefined, agent: known }, 'agent'),

@@ -77,7 +77,7 @@ test('the answer to BANGER-SYNC is found behind any rest of an older session, an
   assert.equal(answerSearch(line)(Buffer.from(`${line}!`)), false);
 });
 
-test('the cause of an end is what QEMU said, else what the host did, else how the process ended (3.5)', () => {
+test("the cause of an end is QEMU's own reason, else the host's action, else the status of the process (3.5)", () => {
   assert.equal(judgeExit({ terminated: true, shutdownReason: 'guest-shutdown' }).cause, 'guest-poweroff');
   assert.equal(judgeExit({ terminated: true, status: { exitCode: null, signal: 'SIGKILL' } }).cause, 'host-request');
   assert.equal(judgeExit({ terminated: false, status: { exitCode: null, signal: 'SIGSEGV' } }).cause, 'crash');

@@ -132,7 +132,7 @@ test('a sweep leaves the bridge to other users, and takes it down after the last
   assert.equal(helper.isUp, false);
 });
 
-test('a failure of the helper other than "in use" is told (6.2)', async () => {
+test('a failure of the helper other than "in use" is reported (6.2)', async () => {
   const broken = { ask: () => Promise.reject(new BangerError('NETWORK_FAILED', 'no', { details: { errno: 'EPERM' } })) };
   await assert.rejects(driverOf(broken).sweep([]), { code: 'NETWORK_FAILED' });
 });

@@ -41,7 +41,7 @@ test('only the name server of link-local is allowed, and before the rest is forb
   assert.ok(names >= 0 && names < forbidden && forbidden < out, `${names} ${forbidden} ${out}`);
 });
 
-test('a VM without NAT loses what an earlier VM of its address had (6.1)', () => {
+test('a VM without NAT does not inherit the rights of an earlier VM with its address (6.1)', () => {
   assert.equal(
     admitGuest('0000002a', addressesOf(42), false),
     [
@@ -54,7 +54,7 @@ test('a VM without NAT loses what an earlier VM of its address had (6.1)', () =>
   assert.doesNotMatch(admitGuest('0000002a', addressesOf(42), true), /delete/);
 });
 
-test('dismissing adds each element first, because nft refuses to delete what is not there (9.5)', () => {
+test('removing a VM adds each element first, because nft refuses to delete a missing one (9.5)', () => {
   const lines = dismissGuests([{ tapName: 'bgr-0000002a', ...addressesOf(42) }])
     .trimEnd()
     .split('\n');

@@ -34,7 +34,7 @@ async function createdOverlay(t: TestContext): Promise<Setting> {
   return { directory, helper, driver, overlay };
 }
 
-test('the helper is told ids and numbers, never a path (9.4)', async (t) => {
+test('the helper gets ids and numbers, never a path (9.4)', async (t) => {
   const { helper, driver, overlay, directory } = await createdOverlay(t);
   await driver.root.attach(overlay, never);
   await driver.root.usage?.(overlay);
@@ -57,7 +57,7 @@ test('a refused attach leaves no claims, and says which refusals are a full disk
   assert.equal((await driver.root.attach(overlay, never)).path, helper.devicePath('abcdef01'));
 });
 
-test('without a helper, what is gone can be removed and nothing can be attached (5.2, 9.2)', async (t) => {
+test('without a helper, a missing overlay can be removed, and none can be attached (5.2, 9.2)', async (t) => {
   const { overlay } = await createdOverlay(t);
   const missing = new BangerError('PREREQUISITE_MISSING', 'the root helper does not answer', { remedy: 'sudo banger setup' });
   const driver = createDmSnapshotStorage({ host: realHost, helper: { ask: () => Promise.reject(missing) } });
@@ -69,7 +69,7 @@ test('without a helper, what is gone can be removed and nothing can be attached 
   assert.equal(await realHost.exists(overlay.path), false);
 });
 
-test('a kernel without device-mapper is told by the helper, with the remedy (9.2)', async () => {
+test('the helper reports a kernel without device-mapper, with the remedy (9.2)', async () => {
   const says = (line: string) => ({ ask: () => Promise.resolve(['hello version=1 uid=1000 directory=/x', line]) });
   const check = async (line: string) =>
     (await createDmSnapshotStorage({ host: realHost, helper: says(line) }).checks()).findings[0] ?? assert.fail();
@@ -79,7 +79,7 @@ test('a kernel without device-mapper is told by the helper, with the remedy (9.2
   assert.match(finding.reason, /No such device/);
 });
 
-test('an overlay whose origin is lost cannot be attached, but removed (5.2)', async (t) => {
+test('an overlay whose origin is lost can be removed, but not attached (5.2)', async (t) => {
   const { driver, overlay } = await createdOverlay(t);
   rmSync(`${overlay.path}.origin`);
   await assert.rejects(driver.root.attach(overlay, never), { code: 'STORAGE_FAILED', message: /origin does not name the base/ });
