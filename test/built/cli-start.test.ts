@@ -10,7 +10,7 @@ import { answer, startStubDaemon, stubVm } from '../support/daemon/stub-daemon.t
 
 const program = join(import.meta.dirname, '..', '..', 'bin', 'banger');
 
-test('a reader that goes away ends the built CLI silently (1.7)', async () => {
+test('the built CLI ends silently when its reader closes the pipe (1.7)', async () => {
   const child = spawn(program, ['help', 'exit-codes'], { stdio: ['ignore', 'pipe', 'pipe'] });
   child.stdout.destroy();
   let stderr = '';
@@ -19,7 +19,7 @@ test('a reader that goes away ends the built CLI silently (1.7)', async () => {
   assert.deepEqual({ status, stderr }, { status: 0, stderr: '' });
 });
 
-test('a reader that is slow gets all of what is more than a pipe holds (1.7)', async () => {
+test('a slow reader gets more output than a pipe holds (1.7)', async () => {
   const vms = Array.from({ length: 2000 }, (_, at) => stubVm(`web-${at}`, at.toString(16).padStart(8, '0')));
   const stub = await startStubDaemon({ routes: { 'GET /v1/vms': answer(vms) } });
   try {
@@ -32,7 +32,7 @@ test('a reader that is slow gets all of what is more than a pipe holds (1.7)', a
   }
 });
 
-test('an output that is full is told with the reason and status 1 (1.6)', () => {
+test('a full output is reported with the reason and status 1 (1.6)', () => {
   const full = openSync('/dev/full', 'w');
   try {
     const { status, stderr } = spawnSync(program, ['help', 'exit-codes'], { stdio: ['ignore', full, 'pipe'], encoding: 'utf8' });

@@ -37,7 +37,7 @@ async function withGuest(t: TestContext, argvOf = ({ body }: Seen): string[] => 
 
 const withCode = (code: string) => (error: unknown) => error instanceof Error && 'code' in error && error.code === code;
 
-test('a command gets what it is given, and its status, stdout and stderr come back (3.13)', async (t) => {
+test('a command gets its input, and its status, stdout and stderr come back (3.13)', async (t) => {
   const { vms, stub, frames } = await withGuest(t);
   const script = ['sh', '-c', 'cat; echo oops >&2; exit 3'];
   assert.deepEqual(await vms.exec('web', script, { stdin: 'héllo', env: { A: 'b' }, cwd: '/srv', user: 'dev' }), {
@@ -83,7 +83,7 @@ test('an open command takes signals and the size of its terminal (3.13)', async 
   assert.deepEqual([frames[0]?.sizes, frames[0]?.signals], [[[40, 120]], [15]]);
 });
 
-test('directories and content are copied in and out; what is no path of a guest is refused before anything is sent (3.13)', async (t) => {
+test('directories and content are copied in and out; an invalid path in the guest is refused before anything is sent (3.13)', async (t) => {
   const { vms, stub, directory } = await withGuest(t);
   const at = (name: string): string => join(directory, name);
   mkdirSync(at('guest'));
@@ -106,7 +106,7 @@ test('directories and content are copied in and out; what is no path of a guest 
   await assert.rejects(vms.copyFrom('web', at('guest/none'), at('none')), withCode('GUEST_FILE'));
 });
 
-test('an abort ends a copy, and what was not whole is not there (3.13)', async (t) => {
+test('an abort ends a copy and leaves no incomplete file (3.13)', async (t) => {
   const { vms, directory, frames } = await withGuest(t);
   const leaving = new AbortController();
   async function* endless(): AsyncGenerator<Uint8Array> {

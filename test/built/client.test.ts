@@ -24,7 +24,7 @@ test('the example of the client makes a VM, is refused a second one, and leaves 
   assert.match(stdout, /^0 machines are left$/m);
 });
 
-test('the types of the client are whole for a strict compiler, and know what does not exist (1.1)', (t) => {
+test("the client's types are complete for a strict compiler, and reject members that do not exist (1.1)", (t) => {
   const directory = clientProgram(t, clientExample(0));
   const compile = () =>
     execFileSync(

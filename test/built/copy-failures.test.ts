@@ -75,7 +75,7 @@ test('a guest that ends in the middle, or says nothing of use, ends the copy (11
   assert.match(oldIn.stderr, /older banger/);
 });
 
-test('a file that grows, shrinks or vanishes meanwhile is no failure, and is said (11.10)', async () => {
+test('a file that grows, shrinks or vanishes during the copy is no failure, and is reported (11.10)', async () => {
   const { base, cp } = stub();
   mkdirSync(`${base}/guest/log`);
   writeFileSync(`${base}/guest/log/a`, Buffer.alloc(200_000, 'a'));
@@ -146,7 +146,7 @@ test('a name on the command line that is no UTF-8 is used as it was typed (11.10
   assert.deepEqual(readdirSync(`${base}/guest`, 'buffer'), [Buffer.from([0x63, 0x61, 0x66, 0xea])]);
 });
 
-test('what a guest says is shown without what acts on a terminal, and not without end (7.2)', () => {
+test("a guest's messages are shown without terminal control characters, and bounded (7.2)", () => {
   const notes: string[] = [];
   const talk = createCopyTalk({ note: (text) => void notes.push(text) });
   for (let i = 0; i < 1000; i++) talk.take(Buffer.from(`note \u001b[31mred ${i}\n`));

@@ -239,7 +239,7 @@ test('modes of a guest give no rights: setuid and setgid bits are dropped (3.13)
   assert.equal(statSync(`${base}/target/d`).mode & 0o7777, 0o1777);
 });
 
-test('who is not root gets a copy of his own with --archive, without setuid bits, and is told once (11.10)', () => {
+test('an ordinary user gets a copy of their own with --archive, without setuid bits, and one note about it (11.10)', () => {
   const input = archive([
     { path: './f', mode: 0o4755, body: 'x' },
     { path: './l', type: 'symlink', linkPath: 'f' },
@@ -286,7 +286,7 @@ test('an ordinary tree with links that lead elsewhere is copied, and said once (
   assert.equal(readlinkSync(`${base}/target/in/side`), '../python3');
 });
 
-test('a directory that is swapped for a link while the copy goes on leads nowhere (3.13)', async () => {
+test('a directory that is replaced by a link during the copy leads nowhere (3.13)', async () => {
   const child: ChildProcess = spawn(COPY_PROGRAM, ['receive', `--to=${base}/target`, '--name=', '--beneath']);
   const ended = once(child, 'close');
   child.stdin?.on('error', () => undefined);

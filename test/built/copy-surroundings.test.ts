@@ -36,7 +36,7 @@ function sh(script: string): Promise<Ending> {
   );
 }
 
-test('other names of a file that the file system there does not have become files of their own, and it is said once (11.10)', async (t) => {
+test("where the target's file system has no hard links, each name becomes a file, with one note (11.10)", async (t) => {
   const { base, cp } = stub();
   const elsewhere = mkdtempSync('/dev/shm/banger-copy-');
   t.after(() => rmSync(elsewhere, { recursive: true }));
@@ -55,7 +55,7 @@ test('other names of a file that the file system there does not have become file
   assert.equal(lstatSync(`${base}/guest/d`).ino, lstatSync(`${base}/guest/a`).ino);
 });
 
-test('other names of a file that went through a link of the guest are names of what the link leads to (11.10)', async () => {
+test("hard links of a file that was copied through a link of the guest are names of the link's target (11.10)", async () => {
   const { base, cp } = stub();
   execFileSync(
     'sh',
@@ -76,7 +76,7 @@ test('other names of a file that went through a link of the guest are names of w
   assert.equal(lstatSync(`${base}/host/back/g`).ino, lstatSync(`${base}/host/back/f`).ino);
 });
 
-test('a socket is refused by what it is, a pipe that is named is read to its end (11.10)', async (t) => {
+test('a socket is refused by its type, and a named pipe is read to its end (11.10)', async (t) => {
   const { base, cp } = stub();
   const server = createServer().listen(`${base}/guest/socket`);
   t.after(() => server.close());
@@ -90,7 +90,7 @@ test('a socket is refused by what it is, a pipe that is named is read to its end
   assert.equal(readFileSync(`${base}/host/x`, 'utf8').split('\n').length, 100_001);
 });
 
-test('a file that grows beyond what a limit allows is an error with its name, and is taken away (11.10)', () => {
+test('a file that grows beyond a limit is an error with its name, and is removed (11.10)', () => {
   const { base } = stub();
   mkdirSync(`${base}/guest/d`);
   writeFileSync(`${base}/guest/d/large`, Buffer.alloc(200_000));
@@ -102,7 +102,7 @@ test('a file that grows beyond what a limit allows is an error with its name, an
   assert.deepEqual(readdirSync(`${base}/host/d`), []);
 });
 
-test('a copy whose program was ended from outside says so (11.10)', async () => {
+test('if a signal ends the program of a copy, the error says so (11.10)', async () => {
   const it = stub();
   const { base, cp } = it;
   it.programDirectory = `${base}/programs`;
@@ -121,7 +121,7 @@ test('a copy whose program was ended from outside says so (11.10)', async () => 
   assert.deepEqual(readdirSync(`${base}/guest`), ['f']);
 });
 
-test('who waits until the VM can have another session is told (7.2)', async () => {
+test('a copy that waits for a free session of the VM says so (7.2)', async () => {
   const it = stub();
   const { base, cp } = it;
   it.sessionsBefore = 12;

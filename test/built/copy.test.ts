@@ -11,7 +11,7 @@ import { useCopyStub } from '../support/guest/copy-stub.ts';
 
 const stub = useCopyStub();
 
-test('sides are told apart as scp does, and one of them must be a guest (3.13)', () => {
+test('sides are distinguished as in scp, and one of them must be a guest (3.13)', () => {
   assert.deepEqual(parseSide('web:/a:b'), { kind: 'guest', vm: 'web', path: '/a:b', bytes: Buffer.from('/a:b') });
   assert.deepEqual(parseSide('./a:b'), { kind: 'host', path: './a:b', bytes: Buffer.from('./a:b') });
   assert.deepEqual(parseSide('-'), { kind: 'stream' });
@@ -59,7 +59,7 @@ test('- is stdin and stdout; of a directory stdout gets a tar archive (3.13)', a
   assert.equal(execFileSync('tar', ['-t'], { input: stdout }).toString(), './\n./note\n');
 });
 
-test('names of stdin and stdout in /dev are what they are to the shell (11.10)', async () => {
+test('names of stdin and stdout in /dev mean what they mean to the shell (11.10)', async () => {
   const { base, cp } = stub();
   for (const name of ['/dev/stdin', '/dev/fd/0', '/proc/self/fd/0']) {
     assert.equal((await cp([name, `web:${base}/guest/note`], `by ${name}`)).exitCode, 0);
@@ -111,7 +111,7 @@ const facts = (root: string): string[] =>
     .map((line) => line.replace(/ d (\d+) \d+ /, ' d $1 '))
     .toSorted();
 
-test('a tree goes both ways and stays what it is: names of any bytes, times, modes, links, holes (11.10)', async () => {
+test('a tree is copied unchanged in both directions: names of any bytes, times, modes, links, holes (11.10)', async () => {
   const { base, cp } = stub();
   const script = `mkdir -p "$1/a/b" "$1/closed" "$1/${'d'.repeat(200)}/${'ü'.repeat(100)}"; cd "$1"; printf hi >a/f; ln a/f hard; ln -s f a/l
     printf 1 >"$(printf 'caf\\351')"; printf 2 >"$(printf 'caf\\352')"; printf 3 >"$(printf 'line\\nbreak')"; ln -s "$(printf 'caf\\351')" latin

@@ -31,7 +31,7 @@ function place(t: TestContext) {
   return { directory, env, socket, daemons, start };
 }
 
-test('who asks bangerd for help, its version or what it does not know gets an answer and no daemon (1.7)', (t) => {
+test('bangerd answers --help, --version and unknown words without starting a daemon (1.7)', (t) => {
   const { directory, env } = place(t);
   const launcher = join(import.meta.dirname, '..', '..', 'bin', 'bangerd');
   const ask = (...words: string[]) => {

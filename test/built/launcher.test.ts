@@ -78,7 +78,7 @@ test("options of Bun or Node before banger's own command are refused as unknown 
   }
 });
 
-test('what the environment says to other programs of Bun and Node changes nothing, and can be handed on (3.13)', async () => {
+test('variables for other programs of Bun and Node change nothing, and can be passed on (3.13)', async () => {
   const foreign = {
     NODE_OPTIONS: '--require=/none --inspect-brk=0',
     NODE_DEBUG: 'net,fs',

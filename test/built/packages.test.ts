@@ -34,7 +34,7 @@ function assertWorks(program: string, directory: string): void {
   }
 }
 
-test('the npm package installs into an empty prefix, says what its daemon misses without its Node, runs with it, and leaves what is of the user (2.6)', (t) => {
+test("the npm package installs into an empty prefix, says what its daemon lacks without its Node, runs with it, and leaves the user's files (2.6)", (t) => {
   const directory = temporary(t);
   const archive = runTool([process.execPath, 'tools/npm-package.ts', join(directory, 'out')]);
   const prefix = join(directory, 'prefix');
@@ -85,7 +85,7 @@ test('the npm package installs into an empty prefix, says what its daemon misses
   assert.ok(existsSync(join(directory, 'state/banger.db')), "what is the user's stays");
 });
 
-test('the Debian package brings its own Node, units and checksums, depends on what it needs, and runs unpacked (2.6)', (t) => {
+test('the Debian package contains its own Node, units and checksums, declares its dependencies, and runs unpacked (2.6)', (t) => {
   if (!existsSync('/usr/bin/dpkg-deb')) return t.skip('dpkg-deb is not installed');
   const directory = temporary(t);
   const archive = runTool(['sh', 'tools/deb.sh', join(directory, 'out')]);

@@ -48,35 +48,39 @@ async function trap(t: TestContext) {
   return { directory, run, start, heard: () => heard };
 }
 
-test('no command sends a byte to a socket in the directory of another user, and says whose it is (1.1, 12.8)', asRoot, async (t) => {
-  const { directory, run, start, heard } = await trap(t);
-  writeFileSync(join(directory, 'secret'), 'secret');
-  const commands = [
-    ['vm', 'list'],
-    ['vm', 'cp', join(directory, 'secret'), 'web:/root/'],
-    ['vm', 'exec', 'web', 'true'],
-    ['vm', 'ssh', 'web'],
-    ['ssh-config', '--install'],
-    ['daemon', 'status'],
-    ['daemon', 'start'],
-    ['daemon', 'stop'],
-    ['daemon', 'restart'],
-    ['internal', 'dial-stdio'],
-    ['internal', 'ssh-proxy', 'web'],
-  ];
-  for (const words of commands) {
-    const { status, stdout, stderr } = await start('banger', words);
-    assert.notEqual(status, 0, words.join(' '));
-    assert.equal(stdout, '', words.join(' '));
-    assert.match(stderr, /^banger: .*\/run belongs to uid 54321, not to you \(uid 0\)\n {2}try: set BANGER_RUNTIME_DIR/, words.join(' '));
-  }
-  const there = await start('banger', ['vm', 'list'], { BANGER_HOST: `unix://${run}/bangerd.sock` });
-  assert.match(there.stderr, /belongs to uid 54321/);
-  const completed = await start('banger', ['internal', 'complete', '--', 'vm', 'start', '']);
-  assert.deepEqual([completed.status, completed.stdout], [0, ':\n']);
-  assert.equal(heard(), 0);
-  assert.ok(!existsSync(join(directory, '.ssh')));
-});
+test(
+  'no command sends a byte to a socket in the directory of another user, and the error names the owner (1.1, 12.8)',
+  asRoot,
+  async (t) => {
+    const { directory, run, start, heard } = await trap(t);
+    writeFileSync(join(directory, 'secret'), 'secret');
+    const commands = [
+      ['vm', 'list'],
+      ['vm', 'cp', join(directory, 'secret'), 'web:/root/'],
+      ['vm', 'exec', 'web', 'true'],
+      ['vm', 'ssh', 'web'],
+      ['ssh-config', '--install'],
+      ['daemon', 'status'],
+      ['daemon', 'start'],
+      ['daemon', 'stop'],
+      ['daemon', 'restart'],
+      ['internal', 'dial-stdio'],
+      ['internal', 'ssh-proxy', 'web'],
+    ];
+    for (const words of commands) {
+      const { status, stdout, stderr } = await start('banger', words);
+      assert.notEqual(status, 0, words.join(' '));
+      assert.equal(stdout, '', words.join(' '));
+      assert.match(stderr, /^banger: .*\/run belongs to uid 54321, not to you \(uid 0\)\n {2}try: set BANGER_RUNTIME_DIR/, words.join(' '));
+    }
+    const there = await start('banger', ['vm', 'list'], { BANGER_HOST: `unix://${run}/bangerd.sock` });
+    assert.match(there.stderr, /belongs to uid 54321/);
+    const completed = await start('banger', ['internal', 'complete', '--', 'vm', 'start', '']);
+    assert.deepEqual([completed.status, completed.stdout], [0, ':\n']);
+    assert.equal(heard(), 0);
+    assert.ok(!existsSync(join(directory, '.ssh')));
+  },
+);
 
 test('the published client sends nothing there either (1.1, 12.8)', asRoot, async (t) => {
   const { run, heard } = await trap(t);

@@ -14,7 +14,7 @@ const assertTold = (told: readonly { reason: string }[], expected: readonly RegE
   for (const trouble of expected) assert.match(reasons, trouble);
 };
 
-test('a broken sshd, no /bin/sh, an odd /root, a directory for a file and a damaged root let exec and ssh in, and are told (11.9)', async () => {
+test('a broken sshd, no /bin/sh, an odd /root, a directory for a file and a damaged root still permit exec and ssh, and are reported (11.9)', async () => {
   await createVm(sandbox(), 'two', '--system-overlay-size', '2G', '--memory', '512M');
   await bash(`rm /etc/resolv.conf /etc/hosts; mkdir -p /etc/resolv.conf /etc/hosts/full
     echo Broken yes >/etc/ssh/sshd_config; rm /etc/ssh/ssh_host_*
@@ -37,7 +37,7 @@ test('a broken sshd, no /bin/sh, an odd /root, a directory for a file and a dama
   assert.match(await bash('echo 1 >/sys/fs/ext4/vda/trigger_fs_error; touch /one 2>&1 || true'), /Read-only file system/);
 });
 
-test('a file in place of /etc, no user root and no free inode come up with the agent, and are told (11.9)', async () => {
+test('a file in place of /etc, no user root and no free inode come up with the guest agent, and are reported (11.9)', async () => {
   await sandbox().must(['vm', 'restart', '--rescue', 'two']);
   await bash(`mount /dev/vdb /mnt/root; cd /mnt/root; mv etc etc.away; echo file >etc; rm etc.away/fstab; cd /; umount /mnt/root
     e2fsck -fy /dev/vdb >/dev/null || test $? -lt 4; tune2fs -e continue /dev/vdb

@@ -43,7 +43,7 @@ test('Ctrl-C on a terminal does the same (1.4)', async () => {
   assert.deepEqual([await remains(), countVmms()], [[], 0]);
 });
 
-test('a create whose CLI is killed is rolled back by the daemon (1.4, 9.5)', async () => {
+test('if the CLI of a create is killed, the daemon rolls it back (1.4, 9.5)', async () => {
   const create = await createUntilBoot('orphaned');
   create.child.kill('SIGKILL');
   assert.deepEqual(await create.ended, { status: null, signal: 'SIGKILL' });
@@ -51,7 +51,7 @@ test('a create whose CLI is killed is rolled back by the daemon (1.4, 9.5)', asy
   assert.equal(countVmms(), 0);
 });
 
-test('a detached create goes on without its CLI, can be watched, and cancelled from elsewhere (1.4)', async () => {
+test('a detached create continues without its CLI, can be watched, and cancelled from elsewhere (1.4)', async () => {
   const id = (await sandbox().must(['vm', 'create', '--name', 'detached', '--detach'])).trim();
   const watch = startBanger(sandbox(), ['operation', 'watch', id]);
   await eventually('the boot', watch.stderr, (text) => text.includes('✓ boot'));
@@ -60,7 +60,7 @@ test('a detached create goes on without its CLI, can be watched, and cancelled f
   assert.deepEqual([await remains(), countVmms()], [[], 0]);
 });
 
-test('a watcher that leaves does not cancel what it watched (1.4)', async () => {
+test('a watcher that leaves does not cancel the operation (1.4)', async () => {
   const id = (await sandbox().must(['vm', 'create', '--name', 'watched', '--detach'])).trim();
   const watch = startBanger(sandbox(), ['operation', 'watch', id]);
   await eventually('the first stage', watch.stderr, (text) => text.includes('✓'));

@@ -60,7 +60,7 @@ test('two VMs are created at the same time (3.4)', async () => {
   assert.deepEqual((await sandbox().must(['vm', 'list', '-q'])).trim().split('\n').toSorted(), ['left', 'right']);
 });
 
-test('of two creates of one name at the same time one wins, and the other is told (3.2)', async () => {
+test('of two simultaneous creates with one name, one succeeds and the other is refused (3.2)', async () => {
   const outcomes = await Promise.all([1, 2].map(() => sandbox().banger(['vm', 'create', '--name', 'only', '--no-start'])));
   assert.deepEqual(new Set(outcomes.map(({ status }) => status)), new Set([0, 1]));
   assert.match(outcomes.map(({ stderr }) => stderr).join(''), /^banger: there is already a VM named only\n {2}try: /m);

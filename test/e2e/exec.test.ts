@@ -62,11 +62,11 @@ test('10 MB go in and come out unchanged (3.13)', async () => {
   assert.doesNotMatch(readFileSync(logPath, 'utf8'), /Warning/, 'the daemon collects no listeners');
 });
 
-test('a command that reads nothing ends although nobody closes its stdin (3.13)', async () => {
+test('a command that reads nothing ends although its stdin stays open (3.13)', async () => {
   assert.equal(await sandbox().must(['vm', 'exec', 'web', '--', 'true'], { input: 'x'.repeat(1_000_000) }), '');
 });
 
-test('a command is as long as Linux allows, and what is longer costs the next command nothing (3.13)', async () => {
+test('a command may be as long as Linux permits, and a longer one does not affect the next (3.13)', async () => {
   const words = Array<string>(40_000).fill('src/some/file.ts');
   const counted = await exec('web', '--', 'sh', '-c', 'echo $#', 'sh', ...words);
   assert.deepEqual([counted.status, counted.stdout], [0, '40000\n']);
@@ -84,7 +84,7 @@ test('a command is as long as Linux allows, and what is longer costs the next co
   assert.equal((await exec('web', '--', 'true')).status, 0);
 });
 
-test('a session whose worker in the guest is killed ends with a reason, and costs the next command nothing (3.13, 7.2)', async () => {
+test('if the worker of a session in the guest is killed, the session ends with a reason, and the next command works (3.13, 7.2)', async () => {
   const killed = await exec('web', '--', 'sh', '-c', 'head -c 100000 /dev/zero; kill -9 $PPID; sleep 1000');
   assert.equal(killed.status, 125);
   assert.match(killed.stderr, /the guest agent sent/);
@@ -101,7 +101,7 @@ test('with -t the command has a terminal of our size, which follows ours (3.13)'
   assert.equal((await terminal.ended).exitCode, 0);
 });
 
-test('a terminal that nobody gave a size has the usual one in the guest, over exec and ssh (3.13)', async () => {
+test('a terminal without a size has the usual size in the guest, over exec and ssh (3.13)', async () => {
   for (const words of [
     ['vm', 'exec', '-it', 'web', 'stty', 'size'],
     ['vm', 'ssh', '-t', 'web', '--', 'stty size'],
@@ -110,7 +110,7 @@ test('a terminal that nobody gave a size has the usual one in the guest, over ex
   }
 });
 
-test('terminals newer than the guest work in it, over exec and ssh; one that nobody knows is taken for the usual one (3.13, 6.4)', async () => {
+test('terminals newer than the guest work in it, over exec and ssh; an unknown one counts as the usual one (3.13, 6.4)', async () => {
   const terms = ['xterm-ghostty', 'xterm-kitty', 'alacritty', 'foot', 'wezterm', 'tmux-256color'];
   const askAll = `for term in ${terms.join(' ')}; do tput -T $term colors; tput -T $term cup 1 1 | od -An -tx1; done`;
   assert.equal((await exec('web', '--', 'sh', '-c', askAll)).stdout, '256\n 1b 5b 32 3b 32 48\n'.repeat(terms.length));
@@ -134,7 +134,7 @@ test('Ctrl-C on a terminal interrupts the command in the guest, not banger (3.13
   assert.equal(exitCode, 42);
 });
 
-test('a session ends with its client: a closed terminal, kill -9, an input nobody reads; what was left with setsid goes on (3.13)', async () => {
+test('a session ends with its client: a closed terminal, kill -9, an unread input; a process behind setsid continues (3.13)', async () => {
   const sessions = async (): Promise<string> => (await exec('web', '--', 'sh', '-c', 'pgrep -fc "^sleep 77[0-9]$" || true')).stdout.trim();
   // It heeds no hang-up, so that only the end of its session can end it.
   const stubborn = (seconds: number): string[] => ['sh', '-c', `trap '' HUP; echo ready; sleep ${seconds}; :`];
@@ -154,7 +154,7 @@ test('a session ends with its client: a closed terminal, kill -9, an input nobod
   assert.equal(await sessions(), '1');
 });
 
-test('after vm ssh on a terminal the user is told that the VM still runs (3.10)', async () => {
+test('vm ssh on a terminal ends with a reminder that the VM still runs (3.10)', async () => {
   const terminal = startOnTerminal(sandbox(), ['vm', 'ssh', 'web'], { columns: 80, rows: 24 });
   await terminal.waitFor('root@web');
   terminal.write('exit\r');
@@ -241,7 +241,7 @@ test('every row of the table of copies holds in a VM (11.10)', async (t) => {
   for (const [at, { title, after }] of rows.entries()) assert.deepEqual(look(`${directory}/back/${at}`), after, title);
 });
 
-test('where upper and lower case are the same, the second of two such names is refused, and a time that cannot be kept is said (11.10)', async (t) => {
+test('in a file system that ignores case, the second of two equal names is refused, and a time that cannot be kept is reported (11.10)', async (t) => {
   const directory = openDirectory(t, 'cases');
   writeFileSync(`${directory}/fat`, fatDisk());
   for (const name of ['files', 'folders/D', 'folders/d', 'one']) mkdirSync(`${directory}/${name}`, { recursive: true });

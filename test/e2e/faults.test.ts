@@ -162,7 +162,7 @@ describe('a file system that is full', { skip: process.getuid?.() === 0 ? false 
     assert.equal(await vm.sh('tr -d x </root/big | wc -c; wc -c </root/big'), `0\n${24 * 1024 ** 2}`);
   }
 
-  test('refuses a creation as NO_SPACE, pauses a guest that writes on, and VMs can be listed, stopped and deleted; with room all goes on (5.4, 9.5)', async () => {
+  test('refuses a creation as NO_SPACE and pauses a writing guest; VMs can be listed, stopped and deleted, and continue with room (5.4, 9.5)', async () => {
     const state = join(sandbox().directory, 'state');
     const { uid } = statSync(state);
     // Room for two root file systems, should they be copies.

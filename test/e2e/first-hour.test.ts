@@ -18,7 +18,7 @@ exec systemd-socket-activate --listen=8000 --accept --inetd sh -c \\
 
 const sandbox = useSandbox();
 
-test('the first hour goes as docs/first-hour.md shows it (1.6, 1.7, 3.1)', async () => {
+test('the first hour matches docs/first-hour.md (1.6, 1.7, 3.1)', async () => {
   const { directory } = sandbox();
   const home = join(directory, 'home');
   writeFileSync(join(home, 'serve.sh'), SERVER);

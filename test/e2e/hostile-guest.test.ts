@@ -71,7 +71,7 @@ async function signaller(vm: GuestHandle): Promise<(signal: 'STOP' | 'CONT' | 'K
   };
 }
 
-test('an agent that was ready and is stopped or killed is told of in time, and its VM can be stopped and deleted (7.2, 3.5)', async () => {
+test('a stopped or killed guest agent is reported in time, and its VM can be stopped and deleted (7.2, 3.5)', async () => {
   const vm = guest(sandbox(), 'web');
   const ask = () => sandbox().banger(['vm', 'exec', 'web', '--', 'true']);
   const lost = async (): Promise<void> => {

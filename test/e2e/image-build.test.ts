@@ -107,7 +107,7 @@ test('a build that its user gives up in the middle leaves neither image nor VM (
   assert.deepEqual(await remains(), []);
 });
 
-test('a build whose daemon is killed in the middle leaves neither image nor VM (8.3, 9.5)', async () => {
+test('if the daemon is killed during a build, neither image nor VM is left (8.3, 9.5)', async () => {
   const build = await buildUntilScript('killed');
   process.kill((await daemonStatus(sandbox())).pid, 'SIGKILL');
   await build.ended;

@@ -92,7 +92,7 @@ test('an OCI layout of umoci becomes a VM whose entrypoint runs, with its user, 
   assert.match(ssh.stderr, /banger vm exec web/);
 });
 
-test('it keeps what it wrote over a restart, runs again, and powers off (8.8, 3.5, 3.6)', async () => {
+test('it keeps its data over a restart, runs again, and powers off (8.8, 3.5, 3.6)', async () => {
   const vm = guest(sandbox(), 'web');
   await vm.sh('echo kept > /srv/kept; echo kept > /root/kept; sync');
   await sandbox().must(['vm', 'restart', 'web']);
@@ -128,7 +128,7 @@ test('what docker save wrote is read from standard input; a failing entrypoint i
   assert.equal(await vm.sh('echo well'), 'well');
 });
 
-test('what is refused leaves neither image nor file (8.8)', async () => {
+test('a refused import leaves neither image nor file (8.8)', async () => {
   writeFileSync(place('escape.tar'), tarOf([{ path: '../../../etc/banger-escaped' }]));
   chmodSync(place('layout/index.json'), 0);
   for (const [name, reason] of [

@@ -27,7 +27,7 @@ async function servicesRun(): Promise<void> {
   await eventually('the services', listening, (ports) => [22, HELLO_PORT].every((port) => ports.includes(port)), LONG_MS);
 }
 
-test('a root file system with runit is known as such (8.7, 8.8)', { skip }, async () => {
+test('a root file system with runit is recognised (8.7, 8.8)', { skip }, async () => {
   const path = join(sandbox().directory, 'root.tar');
   copyFileSync(await runitRoot(), path);
   chmodSync(path, 0o644);

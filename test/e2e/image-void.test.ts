@@ -46,7 +46,7 @@ test('without the key of the repository nothing is fetched, and nothing is left 
   assert.equal(await sandbox().must(['vm', 'list', '-q']), '');
 });
 
-test('an image is made of the packages, and says what it is (8.7, 8.1, 8.6)', { skip }, async () => {
+test('an image is made from the packages, and describes itself (8.7, 8.1, 8.6)', { skip }, async () => {
   copyFileSync(join(repository.keys, 'test.pem'), join(keys, 'test.pem'));
   chmodSync(join(keys, 'test.pem'), 0o644);
   assert.match((await build('--size', '64M')).stderr, /need a root file system of [^]*try: use --size \d+M or more/);

@@ -143,7 +143,7 @@ describe('the private network', needsRoot, () => {
     }
   });
 
-  test('in a guest the name of another VM is that VM’s address there, and one that is nobody’s is told so (6.1)', async () => {
+  test('in a guest the name of another VM resolves to that VM’s address there, and an unknown name does not exist (6.1)', async () => {
     const { guestAddress } = await guest(sandbox(), 'right').show();
     const resolve = (name: string): Promise<string> => guest(sandbox(), 'left').sh(`getent ahostsv4 ${name} || echo nobody`);
     for (const name of ['right.vm', 'RIGHT.vm', '3000.right.vm']) assert.match(await resolve(name), new RegExp(`^${guestAddress} `), name);
@@ -216,7 +216,7 @@ describe("the fallback to QEMU's user network", needsQemu, () => {
     assert.equal(`${await vm.sh(GET_OUTSIDE)}\n`, OUTSIDE_BODY);
   });
 
-  test('a running VM cannot lose its way out, and nobody is told that it has (6.1)', async () => {
+  test("a running VM's NAT cannot be taken away in this network, and no output claims it (6.1)", async () => {
     const refused = await sandbox().banger(['vm', 'set', 'open', '--no-nat']);
     assert.notEqual(refused.status, 0);
     assert.match(refused.stderr, /only when a VM starts/);
@@ -229,7 +229,7 @@ describe("the fallback to QEMU's user network", needsQemu, () => {
     await followPort(sandbox(), 'open');
   });
 
-  test('a daemon that takes the VM over finds its ports open, and follows those that come and go later (6.1, 10.7)', async () => {
+  test('a daemon that adopts the VM finds its ports open, and follows later ones (6.1, 10.7)', async () => {
     const vm = guest(sandbox(), 'open');
     const { address } = await vm.show();
     await vm.sh(SERVE.replace('PORT', '9000'));
@@ -241,7 +241,7 @@ describe("the fallback to QEMU's user network", needsQemu, () => {
     assert.ok(!(await listeners(sandbox())).includes(`${address}:9000`), 'what closed with the same server is closed');
   });
 
-  test("what the host's resolver says of another VM leads nowhere, and not to the guest itself (6.3)", async () => {
+  test("the address that the host's resolver returns for another VM leads nowhere, and not to the guest itself (6.3)", async () => {
     const vm = guest(sandbox(), 'open');
     await vm.sh(SERVE.replace('PORT', '9000'));
     const reach = (address: string) => vm.sh(`timeout 3 bash -c 'cat <>/dev/tcp/${address}/9000' 2>&1 || true`);

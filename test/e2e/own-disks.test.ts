@@ -24,7 +24,7 @@ test('commands of systemd work as soon as the VM is there, also in a line of she
   assert.deepEqual((await vm.show()).troubles, []);
 });
 
-test('full disks and files that cannot be changed keep no VM from starting, and what it needs is there all the same (11.9)', async () => {
+test('full disks and immutable files do not prevent a start, and the guest has its files nevertheless (11.9)', async () => {
   const vm = guest(sandbox(), 'one');
   await vm.sh(`echo foreign >/etc/resolv.conf; chattr +i /etc/resolv.conf
     mv /etc/hosts /etc/my-hosts; ln -s my-hosts /etc/hosts
@@ -67,7 +67,7 @@ test('no init, a work disk that does not mount and a root without /run still com
   assert.equal(await vm.sh('readlink /proc/1/exe; df --output=source /root | tail -n 1'), '/init (deleted)\n/dev/vda');
 });
 
-test('a rescue has the disks beside it, and what is mended there boots as ever (11.9)', async () => {
+test('a rescue has the disks beside it, and a repaired disk boots as before (11.9)', async () => {
   const vm = guest(sandbox(), 'one');
   const rescue = await sandbox().banger(['vm', 'restart', '--rescue', 'one']);
   assert.equal(rescue.status, 0, rescue.stderr);

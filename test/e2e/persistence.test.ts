@@ -30,7 +30,7 @@ test('a restarted VM has everything that it had written, on both disks, and its 
   assert.equal(await vm.sh('df --output=size / /root | diff - /root/sizes && echo same'), 'same');
 });
 
-test('what the guest deletes is given back to the host by itself, on both disks (5.1, 5.3)', async (t) => {
+test('space that the guest frees returns to the host by itself, on both disks (5.1, 5.3)', async (t) => {
   const vm = guest(sandbox(), 'one');
   if ((await vm.show()).hypervisor?.startsWith('firecracker') === true)
     return t.skip('Firecracker offers its guests no way to give blocks back');

@@ -126,7 +126,7 @@ test('a stop that the daemon did not survive is finished by the next one (9.5)',
   await sandbox().must(['vm', 'start', 'web']);
 });
 
-test('a VM whose record is lost with the database goes on, and a stopped one starts with all it had (3.8, 9.5)', async () => {
+test('a VM whose record is lost with the database continues, and a stopped one starts with its data (3.8, 9.5)', async () => {
   const lasting = async () => {
     const { name, id, spec, image, address, pid } = await vm().show();
     return { name, id, spec, image, address, pid };
@@ -158,7 +158,7 @@ test('a CLI of another build replaces the daemon, and VMs go on (1.3)', async ()
   assert.equal((await daemonStatus(sandbox())).build, before.build, 'and back');
 });
 
-test('a session keeps its daemon, from an upgrade and from a restart that nobody insists on (1.3)', async () => {
+test('an open session keeps its daemon over an upgrade, and over a restart without --yes (1.3)', async () => {
   const { pid, build } = await daemonStatus(sandbox());
   const program = otherBuild(join(sandbox().directory, 'home/later'), build);
   const session = startBanger(sandbox(), ['vm', 'exec', 'web', '--', 'sh', '-c', 'echo begun; exec sleep 1000']);
@@ -201,7 +201,7 @@ test('daemon stop leaves VMs running, and daemon restart takes them over (1.2, 1
   assert.equal(await vm().sh('hostname'), 'web');
 });
 
-test('a VM goes on while the bundle is away, for whichever daemon, and has its ports again when it is back (10.7)', async () => {
+test('a VM continues while the bundle is away, under any daemon, and has its ports again afterwards (10.7)', async () => {
   const { pid, address } = await vm().show();
   await vm().sh(
     'echo in memory >/run/note; setsid systemd-socket-activate --listen=0.0.0.0:8002 --accept --inetd echo here >/dev/null 2>&1 &',
@@ -225,7 +225,7 @@ test('a VM goes on while the bundle is away, for whichever daemon, and has its p
   );
 });
 
-test('a VMM that stands still is left alone by the next daemon, and adopted by the next command when it goes on (10.7)', async () => {
+test('the next daemon leaves a frozen VMM alone, and the next command adopts it once it continues (10.7)', async () => {
   const { pid } = await vm().show();
   process.kill(pid ?? 0, 'SIGSTOP');
   await sandbox().must(['daemon', 'restart']);
@@ -245,7 +245,7 @@ test('a delete that is the first command to a fresh daemon leaves nothing (3.5, 
   assert.equal(readdirSync(join(sandbox().directory, 'state/vms')).length, 1);
 });
 
-test('a daemon that was started from a terminal goes on when the terminal closes (1.2)', async () => {
+test('a daemon that was started from a terminal continues when the terminal closes (1.2)', async () => {
   const { pid } = await vm().show();
   await sandbox().must(['daemon', 'stop']);
   const terminal = startOnTerminal(sandbox(), ['vm', 'exec', '-it', 'web', 'sh'], { columns: 80, rows: 24 });

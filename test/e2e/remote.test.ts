@@ -30,7 +30,7 @@ async function must(args: readonly string[], options?: RunOptions): Promise<stri
   return stdout;
 }
 
-test('a context starts the daemon of the other machine, and tells what is missing there (2.1, 1.6)', async () => {
+test('a context starts the daemon of the other machine, and errors say what is missing there (2.1, 1.6)', async () => {
   server = await startSshd(sandbox());
   await must(['context', 'add', 'other', `ssh://${server.address}`, '--program', PROGRAM, '--use']);
   assert.equal(await must(['vm', 'list', '-q']), '');

@@ -14,7 +14,7 @@ const sandbox = useSandbox({ config: `auto_stop_stale_after = "${STALE_AFTER_S}s
 
 const stats = async (): Promise<Stats> => JSON.parse(await sandbox().must(['vm', 'stats', '-o', 'json'])) as Stats;
 
-test('a running VM refuses what its VMM reads once, and lets the rest be changed (3.7)', async () => {
+test('a running VM refuses settings that its VMM reads only at its start, and accepts the others (3.7)', async () => {
   const vm = await createVm(sandbox(), 'web', '--vcpu', '1', '--memory', '512M', '--disk-size', '8G', '--system-overlay-size', '2G');
   await vm.sh('echo work >/root/marker; echo root >/etc/marker; sync');
   const refused = await sandbox().banger(['vm', 'set', 'web', '--vcpu', '2', '--disk-size', '9G', '--no-nat']);
@@ -29,7 +29,7 @@ test('a running VM refuses what its VMM reads once, and lets the rest be changed
   assert.match(await vm.sh('ip route; cat /etc/resolv.conf'), /default via [^]*nameserver/);
 });
 
-test('stats tell what the VM really uses (3.11)', async () => {
+test('stats show the real usage of the VM (3.11)', async () => {
   const before = (await stats()).vms[0];
   await guest(sandbox(), 'web').sh('head -c 50000000 /dev/urandom >/root/ballast; sync');
   // Busy until it was seen: on a loaded host the guest gets less of a processor, and later. An idle one takes one or two per cent.

@@ -63,7 +63,7 @@ function apiGet(path: string): Promise<string> {
 const USERS = `useradd -m -s /bin/bash dev; useradd -m -s /bin/bash left -e 2001-01-01; useradd -m -s /usr/sbin/nologin service
 useradd -m -s /bin/bash locked; echo locked:secret | chpasswd; usermod -L locked; getent shadow dev | cut -d : -f 2`;
 
-test("a user without a password logs in by the installation's key; who was locked, expired or has no shell does not (6.4)", async () => {
+test("a user without a password logs in by the installation's key; locked or expired users, and those without a shell, do not (6.4)", async () => {
   assert.equal(await guest(sandbox(), 'web').sh(USERS), '!', 'as sshd takes for locked');
   assert.equal(must(`${SSH} dev@web.vm 'id -un; umask; pwd'`), 'dev\n0022\n/home/dev');
   assert.equal(must(`${SSH} web.vm id -un`), 'root');
@@ -177,7 +177,7 @@ test('an editor finds a shell, installs a server by it, and reaches that through
   }
 });
 
-test('a guest with another key is refused, a name that is no VM is told, and a stopped VM says so (6.4)', async () => {
+test('a guest with another key is refused, and an unknown or stopped VM has its own error (6.4)', async () => {
   const key = '/run/banger/ssh_host_ed25519_key';
   await guest(sandbox(), 'web').sh(`rm -f ${key}*; ssh-keygen -q -t ed25519 -N '' -f ${key}`);
   const imposter = sh(`${SSH} web.vm true`);

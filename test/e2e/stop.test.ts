@@ -77,7 +77,7 @@ test('vm kill ends a VM at once, and stop of a stopped one is no error (3.5)', a
   assert.equal(await sandbox().must(['vm', 'stop', 'web']), 'web\n');
 });
 
-test('a running VM is deleted, and one whose disks are gone already too (3.5)', async () => {
+test('a running VM is deleted, and so is one without disks (3.5)', async () => {
   await sandbox().must(['vm', 'start', 'web']);
   const [pid, other] = [await pidOf(), await createVm(sandbox(), 'bare', '--no-start')];
   rmSync((await other.show()).paths.directory, { recursive: true });

@@ -55,7 +55,7 @@ describe('an ordinary user who may open /dev/net/tun, with a bundle of root', ne
     assert.equal(statSync(bundleDirectory ?? '').uid, 0);
   });
 
-  test('is told by doctor that nothing fails (9.3)', async () => {
+  test('sees no failure in doctor (9.3)', async () => {
     const { findings } = await doctor(sandbox());
     assert.deepEqual(
       findings.filter(({ level }) => level === 'fail'),
@@ -75,7 +75,7 @@ describe('an ordinary user without /dev/net/tun', needsRoot, () => {
     assert.match(drivers.network.reason, /private is not used: .*\/dev\/net\/tun/);
   });
 
-  test('is told by doctor what is lost, and what gives it back (9.3)', async () => {
+  test('sees in doctor what is missing, and the remedy (9.3)', async () => {
     const { findings, drivers } = await doctor(sandbox());
     assert.ok(
       findings.some(({ name, reason }) => name === 'network.user' && /VMs do not see each other/.test(reason)),

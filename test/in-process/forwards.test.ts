@@ -44,7 +44,10 @@ test('conflicts are refused first, with who has the port and what to do; the sam
   for (const spec of ['8080:80', '0.0.0.0:8080:80']) {
     const refused = await cli(daemon, 'forward', 'db', spec);
     assert.deepEqual([refused.exitCode, refused.stdout], [1, '']);
-    assert.match(refused.stderr, /127\.0\.0\.1:8080\/tcp is forwarded to port 80 of web[^]*banger vm forward remove web 127\.0\.0\.1:8080\/tcp/);
+    assert.match(
+      refused.stderr,
+      /127\.0\.0\.1:8080\/tcp is forwarded to port 80 of web[^]*banger vm forward remove web 127\.0\.0\.1:8080\/tcp/,
+    );
   }
   assert.equal((await cli(daemon, 'forward', 'web', '8080:81')).exitCode, 1);
   assert.equal((await cli(daemon, 'forward', 'db', '8080:80/udp')).exitCode, 0);
