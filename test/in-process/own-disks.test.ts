@@ -129,7 +129,7 @@ test('a guest with a full disk starts without the trust of the host, and says so
   await created(api, 'web', { start: false, hostProxy: true });
   world.machines.inject('web', 'full-guest');
   await done(api, api.beginVm('web', 'start'));
-  assert.match((await api.showVm('web')).troubles[0]?.reason ?? '', /trust of the host: .*No space left/);
+  assert.match((await api.showVm('web')).troubles[0]?.reason ?? '', /host's trust: .*No space left/);
 });
 
 test('a rescue boots the image read-only beside the disks of the VM, which stay unmounted, and the next start is as ever (11.9)', async (t) => {
