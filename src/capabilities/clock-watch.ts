@@ -2,6 +2,7 @@ import type { ClockReading } from '../guest/clock.ts';
 import { decideClock } from './clock-decisions.ts';
 import type { LiveMachine } from '../context/machines.ts';
 import type { VmContext } from '../context/vm-context.ts';
+import { messageOf } from '../lib/message-of.ts';
 
 /** After the start is over: the guest agent has set the clock nearly right at personalisation. */
 const FIRST_LOOK_MS = 1000;
@@ -39,7 +40,8 @@ export function watchClock({ services, vm }: Pick<VmContext, 'services' | 'vm'>,
     } catch (error) {
       // A guest that did not answer may have stood still.
       occasion = 'gap';
-      if (silentFor === 0 && !signal.aborted) services.world.warn('the clock of a VM is not known', { vm: vm.name, reason: textOf(error) });
+      if (silentFor === 0 && !signal.aborted)
+        services.world.warn('the clock of a VM is not known', { vm: vm.name, reason: messageOf(error) });
       schedule(Math.min(RETRY_MS * 2 ** silentFor++, LOOK_EVERY_MS));
     }
     isLooking = false;
@@ -80,8 +82,4 @@ const SURE_MS = 50;
 
 function isSure({ uncertaintyMs }: ClockReading): boolean {
   return uncertaintyMs <= SURE_MS;
-}
-
-function textOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -9,6 +9,7 @@ import { BangerError } from '../model/errors.ts';
 import { withBlock } from '../model/host-trust.ts';
 import type { HostTrust } from '../model/settings/host-trust.ts';
 import type { Capability } from '../context/capability.ts';
+import { messageOf } from '../lib/message-of.ts';
 
 /** Only the authorities of the host, for programs such as Node that take additional authorities. */
 const EXTRA_FILE = '/etc/banger-host-ca.pem';
@@ -65,9 +66,7 @@ export const hostTrust: Capability = {
       } catch (error) {
         // A guest without a shell must still start.
         if (signal.aborted) throw error;
-        context.operation.log(
-          `files of the host's trust could not be removed from the guest: ${error instanceof Error ? error.message : String(error)}`,
-        );
+        context.operation.log(`files of the host's trust could not be removed from the guest: ${messageOf(error)}`);
       }
     },
   },

@@ -5,6 +5,7 @@ import type { ReachablePort } from '../names/names.ts';
 import type { VmContext } from '../context/vm-context.ts';
 import type { PortForward } from '../model/vm.ts';
 import type { Capability } from '../context/capability.ts';
+import { messageOf } from '../lib/message-of.ts';
 
 /** The delay after a lost watch (the guest agent restarted, or the channel broke). */
 const RETRY_MS = 1000;
@@ -37,7 +38,7 @@ async function openForwards(context: VmContext, live: LiveMachine): Promise<void
     for (const { problem } of await reachPorts(context, live))
       if (problem !== undefined) context.operation.log(`a forward is not open: ${problem}`);
   } catch (error) {
-    context.operation.log(`forwards are not open: ${error instanceof Error ? error.message : String(error)}`);
+    context.operation.log(`forwards are not open: ${messageOf(error)}`);
   }
 }
 
@@ -86,7 +87,7 @@ async function follow(context: VmContext, live: LiveMachine): Promise<void> {
       await watchOnce(context, live, signal);
     } catch (error) {
       if (signal.aborted) return;
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = messageOf(error);
       context.services.world.warn('the watch of guest ports broke', { vm: context.vm.name, reason });
     }
     await new Promise((resolve) => setTimeout(resolve, RETRY_MS).unref());

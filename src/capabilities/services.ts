@@ -4,6 +4,7 @@ import type { InitSystem } from '../model/image.ts';
 import { addTroubles } from '../context/guest-troubles.ts';
 import type { VmContext } from '../context/vm-context.ts';
 import type { Capability } from '../context/capability.ts';
+import { messageOf } from '../lib/message-of.ts';
 
 const POLL_MS = 200;
 /** Under emulation a service such as opencode needs more than a minute. */
@@ -72,7 +73,7 @@ export const services: Capability = {
       const reason = `nothing listens on guest port ${missing.join(', ')} of ${vm.name}`;
       return [{ ...base, name: 'services', reason, remedy: howToLook(vm.name, image.initSystem) }];
     } catch (error) {
-      const reason = `the agent of ${vm.name} does not answer: ${error instanceof Error ? error.message : String(error)}`;
+      const reason = `the agent of ${vm.name} does not answer: ${messageOf(error)}`;
       return [{ ...base, name: 'agent', reason, remedy: `banger vm logs ${vm.name} && banger vm restart ${vm.name}` }];
     }
   },

@@ -4,6 +4,7 @@ import { BangerError } from '../model/errors.ts';
 import type { LiveMachine } from '../context/machines.ts';
 import { OVERLAY_AHEAD_BYTES, decideHost, decideOverlay, nextLookMs } from './space-decisions.ts';
 import type { VmContext } from '../context/vm-context.ts';
+import { messageOf } from '../lib/message-of.ts';
 
 /** Who reports on the space of a VM: the VMM itself, the storage driver's count of its overlay, or the host's free space. */
 type Source = 'vmm' | 'overlay' | 'host';
@@ -96,7 +97,7 @@ class SpaceWatch {
       services.vms.records.update(vm.id, { lastError: worst });
     } catch (error) {
       // The full disk may be the one that holds the database; the next check records it.
-      services.world.warn('the problem of a VM could not be recorded', { vm: vm.name, problem: worst, reason: textOf(error) });
+      services.world.warn('the problem of a VM could not be recorded', { vm: vm.name, problem: worst, reason: messageOf(error) });
       return;
     }
     this.#told = worst;
@@ -124,7 +125,7 @@ async function lookAtOverlay(watch: SpaceWatch): Promise<number> {
 
 /** @returns the message for the user; if space is short, the guest's writes wait */
 async function problemOfOverlay(watch: SpaceWatch, error: unknown): Promise<string> {
-  if (!(error instanceof BangerError) || error.code !== 'NO_SPACE') return `the space of its root disk is not known: ${textOf(error)}`;
+  if (!(error instanceof BangerError) || error.code !== 'NO_SPACE') return `the space of its root disk is not known: ${messageOf(error)}`;
   return heldFor(watch, 'overlay', OVERLAY_AHEAD_BYTES);
 }
 
@@ -140,7 +141,7 @@ async function lookAtHost(watch: SpaceWatch): Promise<number> {
     }
     return nextLookMs(freeBytes, services.settings.spaceCheckMs);
   } catch (error) {
-    watch.tell('host', `the free space of the host is not known: ${textOf(error)}`);
+    watch.tell('host', `the free space of the host is not known: ${messageOf(error)}`);
     return services.settings.spaceCheckMs;
   }
 }
@@ -149,10 +150,6 @@ async function heldFor(watch: SpaceWatch, source: Source, untilBytes: number): P
   try {
     return `${FULL}: ${await watch.hold(source)} until there are ${formatSize(untilBytes)} again (df -h)`;
   } catch (error) {
-    return `${FULL}, and the VM could not be made to wait: ${textOf(error)}`;
+    return `${FULL}, and the VM could not be made to wait: ${messageOf(error)}`;
   }
-}
-
-function textOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

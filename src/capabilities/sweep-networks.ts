@@ -2,6 +2,7 @@ import { BangerError } from '../model/errors.ts';
 import type { LifecycleServices } from '../context/services.ts';
 import type { Vm } from '../model/vm.ts';
 import { makeContext } from '../context/vm-context.ts';
+import { messageOf } from '../lib/message-of.ts';
 
 /**
  * Sweeps all networks. Each network keeps the objects of VMs that run, and of VMs whose state is unknown.
@@ -18,7 +19,7 @@ export async function sweepNetworks(services: LifecycleServices): Promise<boolea
     await network.sweep(joined).catch((error: unknown) => {
       if (isAbsent(error) && !services.vms.records.list().some(({ runtime }) => runtime?.networkDriver === network.name)) return;
       isDone = false;
-      services.world.warn('a network could not be swept', { network: network.name, reason: textOf(error) });
+      services.world.warn('a network could not be swept', { network: network.name, reason: messageOf(error) });
     });
   }
   return isDone;
@@ -32,8 +33,4 @@ function mayHaveJoined({ state, runtime }: Vm, network: string): boolean {
 /** A network that is not available on this host has nothing to sweep. */
 function isAbsent(error: unknown): boolean {
   return error instanceof BangerError && error.code === 'PREREQUISITE_MISSING';
-}
-
-function textOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

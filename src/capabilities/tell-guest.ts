@@ -1,5 +1,6 @@
 import type { AgentClient } from '../guest/agent-client.ts';
 import type { VmContext } from '../context/vm-context.ts';
+import { messageOf } from '../lib/message-of.ts';
 
 /** The time limit for telling a running guest about a change. */
 const TELL_TIMEOUT_MS = 5000;
@@ -12,7 +13,7 @@ export async function tellGuest({ services, vm, operation }: VmContext, news: Pa
   try {
     await services.vms.machines.get(vm).agent.personalize(news, { timeoutMs: TELL_TIMEOUT_MS });
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     operation.log(`the guest did not answer, and gets the change at its next start: ${reason}`);
   }
 }

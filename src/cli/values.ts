@@ -5,6 +5,7 @@ import { parseDuration } from '../lib/duration.ts';
 import { formatSize, parseSize } from '../lib/size.ts';
 import { BangerError } from '../model/errors.ts';
 import { LABEL_KEY, LABEL_VALUE, LIMITS, VMM_SIGNALS } from '../model/limits.ts';
+import { messageOf } from '../lib/message-of.ts';
 
 const MIB = 1024 ** 2;
 
@@ -85,7 +86,7 @@ export function readEnvironmentFiles(files: readonly string[], own: Readonly<Rec
     try {
       return readFileSync(file, 'utf8').split(/\r?\n/);
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = messageOf(error);
       throw new BangerError('INVALID_INPUT', `--env-file: ${reason}`, { remedy: 'name a readable file' });
     }
   });

@@ -127,10 +127,10 @@ function lastWords(path: string, fromByte: number): { text: string; remedy?: str
   const remedy = /^ {2}try: (.*)$/.exec(lines.at(-1) ?? '')?.[1];
   // For an unforeseen error, the stack trace stands below the message.
   const line = lines.findLast((one) => one.startsWith('bangerd: ')) ?? lines.at(remedy === undefined ? -1 : -2) ?? '';
-  return { text: messageOf(line).replace(/^bangerd: /, ''), ...given({ remedy }) };
+  return { text: messageOfLine(line).replace(/^bangerd: /, ''), ...given({ remedy }) };
 }
 
-function messageOf(line: string): string {
+function messageOfLine(line: string): string {
   try {
     const entry: unknown = JSON.parse(line);
     return typeof entry === 'object' && entry !== null && 'msg' in entry ? String(entry.msg) : line;

@@ -1,5 +1,6 @@
 import { BangerError } from '../model/errors.ts';
 import type { StageStatus } from '../model/operation.ts';
+import { messageOf } from '../lib/message-of.ts';
 
 /**
  * One step of a verb. `apply` must be idempotent or guarded by `isDone`. `undo` must tolerate missing parts, because after a crash nobody
@@ -82,7 +83,7 @@ export async function undoSteps<Context>(options: {
       await step.undo(options.context, AbortSignal.timeout(UNDO_TIMEOUT_MS));
       options.journal(step, 'undone');
     } catch (error) {
-      failures.push(new BangerError('INTERNAL', `undoing "${step.title}" failed: ${textOf(error)}`, { cause: error }));
+      failures.push(new BangerError('INTERNAL', `undoing "${step.title}" failed: ${messageOf(error)}`, { cause: error }));
     }
   }
   return failures;
@@ -119,9 +120,5 @@ function toBangerError(error: unknown, signal: AbortSignal): BangerError {
 }
 
 function asBangerError(error: unknown): BangerError {
-  return error instanceof BangerError ? error : new BangerError('INTERNAL', textOf(error), { cause: error });
-}
-
-function textOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  return error instanceof BangerError ? error : new BangerError('INTERNAL', messageOf(error), { cause: error });
 }

@@ -8,6 +8,7 @@ import { BangerError } from '../model/errors.ts';
 import { requirementOf } from './input.ts';
 import { defaultSchemas } from './setting-defaults.ts';
 import { sizeSchema } from './size-schema.ts';
+import { messageOf } from '../lib/message-of.ts';
 
 /** It becomes the value of an environment variable, here and in guests. */
 const wordOf = (max: number) =>
@@ -152,7 +153,7 @@ function readOptional(path: string): string {
   } catch (error) {
     if (error instanceof PlaceProblem) throw new BangerError('CONFIG_INVALID', error.message, { remedy: error.remedy, cause: error });
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
-    throw new BangerError('CONFIG_INVALID', `cannot read ${path}: ${error instanceof Error ? error.message : String(error)}`);
+    throw new BangerError('CONFIG_INVALID', `cannot read ${path}: ${messageOf(error)}`);
   }
 }
 

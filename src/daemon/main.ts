@@ -14,6 +14,7 @@ import { loadConfig } from './config.ts';
 import { closeInherited } from './inherited.ts';
 import { LOG_BYTES, openLog } from './log.ts';
 import { createServer } from './server.ts';
+import { messageOf } from '../lib/message-of.ts';
 
 declare const BANGER_BUILD: string;
 declare const BANGER_VERSION: string;
@@ -90,7 +91,7 @@ process.on('unhandledRejection', (reason) => {
 });
 
 main().catch((error: unknown) => {
-  const text = error instanceof Error ? error.message : String(error);
+  const text = messageOf(error);
   const remedy = error instanceof BangerError || error instanceof PlaceProblem ? error.remedy : undefined;
   process.stderr.write(`bangerd: ${text}\n${remedy === undefined ? '' : `  try: ${remedy}\n`}`);
   if (!(error instanceof BangerError) && !(error instanceof PlaceProblem) && error instanceof Error)

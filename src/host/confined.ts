@@ -8,6 +8,7 @@ import { findProgram } from './files.ts';
 import { CONFINED_BASE, mapIds, NoIdRange } from './id-mapping.ts';
 import { CommandFailure, type CommandOutcome, commandEnvironment, run, type RunOptions } from './spawn.ts';
 import { syscallFilter } from './syscall-filter.ts';
+import { messageOf } from '../lib/message-of.ts';
 
 export type ConfinedOptions = Pick<RunOptions, 'signal' | 'timeoutMs' | 'input' | 'maxStdoutBytes' | 'onLine'>;
 
@@ -130,7 +131,7 @@ function explain(error: unknown): ConfinementProblem {
     return { reason: `${program} is not installed`, remedy: `sudo apt-get install ${isMapper ? 'uidmap' : 'util-linux'}` };
   }
   return {
-    reason: `programs that read foreign data cannot be confined here: ${error instanceof Error ? error.message : String(error)}`,
+    reason: `programs that read foreign data cannot be confined here: ${messageOf(error)}`,
     remedy: 'sudo sysctl -w user.max_user_namespaces=15000 kernel.unprivileged_userns_clone=1',
   };
 }

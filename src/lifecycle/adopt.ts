@@ -13,6 +13,7 @@ import { stepsOf } from './vm/capability-steps.ts';
 import { isForRescue } from './vm/rescue.ts';
 import { stopSteps } from './vm/stop-steps.ts';
 import { adoptionSpec, findVmm } from './vm/vmm.ts';
+import { messageOf } from '../lib/message-of.ts';
 
 /** `left`: it runs, or may run, and this daemon does not hold it. */
 export type Adoption = 'adopted' | 'ended' | 'left';
@@ -66,7 +67,7 @@ async function hold(context: VmContext, machine: Machine): Promise<LiveMachine> 
     try {
       await step.apply(context, new AbortController().signal);
     } catch (error) {
-      services.world.warn('a part of a VM could not be adopted', { vm: vm.name, part: step.title, reason: textOf(error) });
+      services.world.warn('a part of a VM could not be adopted', { vm: vm.name, part: step.title, reason: messageOf(error) });
     }
   }
   return live;
@@ -89,7 +90,7 @@ async function joinNetwork(context: VmContext, live: LiveMachine): Promise<boole
     if (services.vms.records.find(vm.id)?.lastError === before) context.update({ lastError: null });
     return true;
   } catch (error) {
-    live.networkProblem = `its network could not be adopted: ${textOf(error)}`;
+    live.networkProblem = `its network could not be adopted: ${messageOf(error)}`;
     if (live.networkProblem !== before) tell(context, live.networkProblem);
     return false;
   }
@@ -97,7 +98,7 @@ async function joinNetwork(context: VmContext, live: LiveMachine): Promise<boole
 
 function leave(context: VmContext, error: unknown): void {
   const { services, vm } = context;
-  const reason = textOf(error);
+  const reason = messageOf(error);
   const isNews = services.vms.machines.whyLeft(vm.id) !== reason;
   services.vms.machines.leave(vm.id, reason);
   if (isNews) tell(context, `not adopted: ${reason}`);
@@ -111,7 +112,7 @@ function tell(context: VmContext, lastError: string): void {
   try {
     context.move('running', { lastError });
   } catch (error) {
-    services.world.warn('the problem of a VM could not be recorded', { vm: vm.name, reason: textOf(error) });
+    services.world.warn('the problem of a VM could not be recorded', { vm: vm.name, reason: messageOf(error) });
   }
 }
 
@@ -153,8 +154,4 @@ export async function settleEnded(context: VmContext): Promise<void> {
 export async function held(services: LifecycleServices, vm: Vm, signal = new AbortController().signal): Promise<LiveMachine> {
   if (services.vms.machines.whyLeft(vm.id) !== undefined) await services.vms.locks.hold(vm.id, signal, () => again(services, vm.id));
   return services.vms.machines.get(vm);
-}
-
-function textOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -3,6 +3,7 @@ import { addressesOf } from '../model/network.ts';
 import type { Vm } from '../model/vm.ts';
 import type { LifecycleServices } from '../context/services.ts';
 import type { Timer } from '../context/timer.ts';
+import { messageOf } from '../lib/message-of.ts';
 
 /** The longest delay of setTimeout; a VM that is due later is checked once more in between. */
 const LONGEST_DELAY_MS = 2 ** 31 - 1;
@@ -58,7 +59,7 @@ export function createAutoStop({ services, staleAfterMs, timer, stop, log }: Aut
       const stale = services.vms.records.list().filter((vm) => isStale(vm, periodMs));
       await Promise.all(stale.map((vm) => stop(vm, (present) => reasonOf(present, periodMs))));
     } catch (error) {
-      services.world.warn('the search for unused VMs failed', { reason: error instanceof Error ? error.message : String(error) });
+      services.world.warn('the search for unused VMs failed', { reason: messageOf(error) });
     }
     disarm = undefined;
     arm();

@@ -11,6 +11,7 @@ import { sweepOrphans } from './sweep.ts';
 import { makeContext, type VmContext } from '../context/vm-context.ts';
 import { removeVm } from './vm/delete-steps.ts';
 import { stopSteps } from './vm/stop-steps.ts';
+import { messageOf } from '../lib/message-of.ts';
 
 /** How many log directories of deleted VMs are kept. */
 const KEPT_LOGS = 20;
@@ -42,7 +43,7 @@ export async function recover(services: LifecycleServices, operations: Operation
     report.swept = await sweepOrphans(services);
   } catch (error) {
     services.world.warn('the search for leftovers of VMs failed', {
-      reason: error instanceof Error ? error.message : String(error),
+      reason: messageOf(error),
     });
   }
   await pruneLogs(services);
@@ -64,7 +65,7 @@ function tryToWrite(services: LifecycleServices, write: () => void): void {
   try {
     write();
   } catch (error) {
-    services.world.warn('the recovery could not be recorded', { reason: error instanceof Error ? error.message : String(error) });
+    services.world.warn('the recovery could not be recorded', { reason: messageOf(error) });
   }
 }
 
@@ -82,7 +83,7 @@ async function recoverVm(services: LifecycleServices, vm: Vm, report: Recovery):
   try {
     report[await settle(context)].push(vm.name);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     report.failed.push(vm.name);
     services.world.warn('a VM could not be recovered', { vm: vm.name, reason });
     // The work may have stopped it in spite of the failure. A deletion that is not finished waits for the next attempt.

@@ -3,6 +3,7 @@ import { shortId, type Vm } from '../model/vm.ts';
 import type { VmManifest } from '../store/vm-manifests.ts';
 import type { LifecycleServices } from '../context/services.ts';
 import { findMachines } from './unknown-vmms.ts';
+import { messageOf } from '../lib/message-of.ts';
 
 /**
  * Restores the record of every VM that has a directory with a manifest and no record: the database was lost, or replaced by an older copy.
@@ -17,7 +18,7 @@ export async function restoreLost(services: LifecycleServices): Promise<string[]
     try {
       restored.push(await restore(services, manifest));
     } catch (error) {
-      services.world.warn('a VM could not be restored from its manifest', { vm: manifest.vm.name, reason: textOf(error) });
+      services.world.warn('a VM could not be restored from its manifest', { vm: manifest.vm.name, reason: messageOf(error) });
     }
   }
   return restored;
@@ -38,7 +39,7 @@ export async function restoreOutdated(services: LifecycleServices): Promise<stri
       services.vms.records.remove(vm.id);
       restored.push(await restore(services, manifest));
     } catch (error) {
-      services.world.warn('a VM whose record may be old could not be checked', { vm: vm.name, reason: textOf(error) });
+      services.world.warn('a VM whose record may be old could not be checked', { vm: vm.name, reason: messageOf(error) });
     }
   }
   return restored;
@@ -101,8 +102,4 @@ async function settledState({ world: { files }, vms: { pathsOf } }: LifecycleSer
   const { rootOverlay, workDisk } = pathsOf(vm);
   if (!(await files.exists(rootOverlay)) || !(await files.exists(workDisk))) return {};
   return { state: 'error', lastError: 'the database was lost during its creation; try to start it, or delete it' };
-}
-
-function textOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -2,6 +2,7 @@ import { sweepNetworks } from '../capabilities/sweep-networks.ts';
 import { directoriesWithoutRecord } from './restore.ts';
 import type { LifecycleServices } from '../context/services.ts';
 import { isAbsent, orphanSpec, type UnknownVmm, unknownIds, unknownVmms, unlessAbsent } from './unknown-vmms.ts';
+import { messageOf } from '../lib/message-of.ts';
 
 /**
  * Removes what belongs to no VM. Everything that banger makes has the VM's id in its name, so no record is needed for this. Disks of an
@@ -35,7 +36,7 @@ async function sweepMachines(services: LifecycleServices): Promise<{ swept: stri
       await files.removeTree(spec.runtimeDirectory);
       swept.push(spec.runtimeDirectory);
     } catch (error) {
-      warn('the leftovers of an unknown VM could not be removed', { shortId: id, reason: textOf(error) });
+      warn('the leftovers of an unknown VM could not be removed', { shortId: id, reason: messageOf(error) });
     }
   }
   return { swept, alive };
@@ -59,7 +60,7 @@ async function sweepStorages({ vms: { drivers, records: vms }, world: { warn } }
   const alive = vms.list().map(({ id }) => ({ vmId: id }));
   for (const storage of drivers.storages()) {
     await storage.sweep?.(alive).catch((error: unknown) => {
-      if (!isAbsent(error)) warn('a storage driver could not sweep its disks', { storage: storage.name, reason: textOf(error) });
+      if (!isAbsent(error)) warn('a storage driver could not sweep its disks', { storage: storage.name, reason: messageOf(error) });
     });
   }
 }
@@ -72,11 +73,7 @@ export async function sweepUnlessUsed(services: LifecycleServices): Promise<void
   for (const network of services.vms.drivers.networks()) {
     await network.sweep([]).catch((error: unknown) => {
       if (isAbsent(error)) return;
-      services.world.warn('a network could not be removed', { network: network.name, reason: textOf(error) });
+      services.world.warn('a network could not be removed', { network: network.name, reason: messageOf(error) });
     });
   }
-}
-
-function textOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -1,4 +1,5 @@
 import { given } from '../lib/given.ts';
+import { messageOf } from '../lib/message-of.ts';
 /**
  * Every failure of banger has one of these codes. Callers decide by code; the text is only for people.
  * `exit` is the CLI's exit status, `status` the HTTP status of the API.
@@ -92,7 +93,7 @@ export type ErrorBody = {
 /** @returns the wire form; an error that is no BangerError becomes INTERNAL with its message */
 export function toErrorBody(error: unknown): ErrorBody {
   if (!(error instanceof BangerError)) {
-    return { code: 'INTERNAL', message: error instanceof Error ? error.message : String(error) };
+    return { code: 'INTERNAL', message: messageOf(error) };
   }
   return {
     code: error.code,

@@ -1,6 +1,7 @@
 import { Resolver } from 'node:dns/promises';
 import { createDnsServer, type DnsServer } from '../dns/server.ts';
 import type { FrontPorts, HttpFront, Look } from '../http/front.ts';
+import { messageOf } from '../lib/message-of.ts';
 
 /** `.vm` names; changes take effect from the next query on. */
 export type NamePort = {
@@ -100,7 +101,7 @@ function createKeeper(off: string | undefined, complaint: string, log: Log, star
         listening = true;
         problem = null;
       } catch (error) {
-        const reason = error instanceof Error ? error.message : String(error);
+        const reason = messageOf(error);
         if (reason !== problem) log.warn({ problem: reason }, complaint);
         problem = reason;
         retry = setTimeout(() => void keeper.start(), RETRY_MS).unref();

@@ -3,6 +3,7 @@ import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { BangerError } from '../model/errors.ts';
 import { MIGRATIONS } from './migrations.ts';
+import { messageOf } from '../lib/message-of.ts';
 
 /** How long a statement waits for another process that holds the database. */
 const BUSY_TIMEOUT_MS = 2000;
@@ -130,7 +131,7 @@ function explain(path: string, error: unknown): BangerError {
   if (code !== undefined && (code & 0xff) === SQLITE_BUSY) {
     return new BangerError('DAEMON_RUNNING', `another bangerd holds ${path}`, { remedy: 'banger daemon status', cause: error });
   }
-  const text = error instanceof Error ? error.message : String(error);
+  const text = messageOf(error);
   if (code === SQLITE_CORRUPT || code === SQLITE_NOTADB) return corrupt(path, text);
   return new BangerError('INTERNAL', `cannot open the database ${path}: ${text}`, { cause: error });
 }

@@ -3,6 +3,7 @@ import { safeLine, safeText, toJson } from '../../lib/terminal-text.ts';
 import type { Cli } from '../cli.ts';
 import { isSet } from '../../lib/is-set.ts';
 import { paint } from './text.ts';
+import { messageOf } from '../../lib/message-of.ts';
 
 /** @returns the program's exit status for this error (`banger help exit-codes`) */
 export function exitCodeOf(error: unknown): number {
@@ -16,7 +17,7 @@ export function exitCodeOf(error: unknown): number {
 export function errorLines(cli: Cli, error: unknown, debug: boolean): string[] {
   const head = paint(cli.stderr, 'red', 'banger:');
   if (!(error instanceof BangerError)) {
-    const message = error instanceof Error ? error.message : String(error);
+    const message = messageOf(error);
     return [`${head} ${safeLine(message)}`, ...(debug ? stackOf(error) : ['  try: the same command with --debug'])];
   }
   const remedy = error.remedy === SCHEMA_REMEDY ? cli.helpCommand : error.remedy;

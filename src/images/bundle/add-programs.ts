@@ -6,6 +6,7 @@ import { readManifest } from './find-bundle.ts';
 import { BUNDLE_REMEDY } from './manifest.ts';
 import { publishManifest, publishPart } from './publish.ts';
 import { given } from '../../lib/given.ts';
+import { messageOf } from '../../lib/message-of.ts';
 
 /** Absolute paths of programs to be copied into a bundle. */
 export type ProgramPaths = { firecracker: string; jailer?: string };
@@ -56,7 +57,7 @@ async function publishProgram(
 async function askVersion(name: AddedProgram, path: string, host: Host, signal: AbortSignal): Promise<string> {
   const printed = await host.run([path, '--version'], { timeoutMs: 10_000, signal }).then(
     ({ stdout }) => stdout,
-    (error: unknown) => (error instanceof Error ? error.message : String(error)),
+    (error: unknown) => messageOf(error),
   );
   const version = new RegExp(`^${name} v(\\d[\\w.-]*)`, 'i').exec(printed)?.[1];
   if (version !== undefined) return version;

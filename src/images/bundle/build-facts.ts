@@ -4,6 +4,7 @@ import type { Host } from '../../host/host.ts';
 import { inNamespace } from './namespace.ts';
 import { neededPrograms } from './preflight.ts';
 import type { BuildFacts } from './preflight.ts';
+import { messageOf } from '../../lib/message-of.ts';
 
 /**
  * Checks everything that a build needs, without changing anything.
@@ -52,7 +53,7 @@ async function namespaceError(userId: number, host: Host): Promise<string | null
     await host.run(inNamespace(userId, ['true']), { timeoutMs: 10_000 });
     return null;
   } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+    return messageOf(error);
   }
 }
 

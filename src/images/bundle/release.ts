@@ -9,6 +9,7 @@ import { readTar, TarProblem } from '../../lib/tar.ts';
 import { BangerError } from '../../model/errors.ts';
 import { ADDED_PROGRAMS, type AddedProgram } from '../../model/image.ts';
 import { given } from '../../lib/given.ts';
+import { messageOf } from '../../lib/message-of.ts';
 
 /** An archive to download, and how to verify it. */
 export type Release = {
@@ -89,7 +90,7 @@ export async function unpackRelease(archivePath: string, directory: string, sign
     });
   } catch (error) {
     signal.throwIfAborted();
-    throw unusable(error instanceof Error ? error.message : String(error), error);
+    throw unusable(messageOf(error), error);
   } finally {
     await file?.close();
   }

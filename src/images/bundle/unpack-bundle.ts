@@ -9,6 +9,7 @@ import { BangerError } from '../../model/errors.ts';
 import type { BundleFile, PackedManifest } from '../../model/image.ts';
 import { MANIFEST_NAME, parsePackedManifest } from './manifest.ts';
 import { CHECKSUMS_NAME } from './package-bundle.ts';
+import { messageOf } from '../../lib/message-of.ts';
 
 const CHUNK_BYTES = 1024 ** 2;
 /** More than a list of files takes. */
@@ -36,7 +37,7 @@ export async function unpackBundle(archivePath: string, directory: string, signa
     signal.throwIfAborted();
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOSPC' || code === 'UNSUPPORTED') throw error;
-    const why = error instanceof Error ? error.message : String(error);
+    const why = messageOf(error);
     throw new BangerError('DOWNLOAD_FAILED', `the archive is not a runtime bundle: ${why}`, {
       remedy: 'banger bundle package -o FILE',
       cause: error,

@@ -5,6 +5,7 @@ import type { Host } from '../../host/host.ts';
 import { BangerError } from '../../model/errors.ts';
 import { mostGrownBytes } from './bytes.ts';
 import { refusal } from './problem.ts';
+import { messageOf } from '../../lib/message-of.ts';
 
 const MAGIC = Buffer.from('fd377a585a00', 'hex');
 /** What unpacking of `xz -9` takes, and a reserve (xz(1), "Compression preset levels"). */
@@ -45,7 +46,7 @@ export async function withoutXz(
     );
     await host.removeTree(scratch);
     if (written >= limit) throw refusal(`it has more than ${limit} bytes when unpacked`, 'make room, or unpack it yourself and examine it');
-    throw refusal(`it is packed with xz and damaged (${error instanceof Error ? error.message : String(error)})`, 'fetch it again');
+    throw refusal(`it is packed with xz and damaged (${messageOf(error)})`, 'fetch it again');
   }
   return scratch;
 }

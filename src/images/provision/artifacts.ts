@@ -7,6 +7,7 @@ import { parse } from 'smol-toml';
 import { z } from 'zod';
 import type { Host } from '../../host/host.ts';
 import { BangerError } from '../../model/errors.ts';
+import { messageOf } from '../../lib/message-of.ts';
 
 const artifactSchema = z.union([
   z.strictObject({
@@ -97,7 +98,7 @@ async function runClient(argv: string[], what: string, setting: string, cwd: str
   } catch (error) {
     if (signal.aborted) throw error;
     const [program = ''] = argv;
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     if ((error as { startError?: string }).startError === 'ENOENT') {
       throw new BangerError('PREREQUISITE_MISSING', `${program}, which fetches ${what}, is not installed`, {
         remedy: `sudo apt-get install ${program}`,

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Host } from '../../host/host.ts';
 import { BangerError } from '../../model/errors.ts';
 import { packageOrigin } from '../bundle/root-packages.ts';
+import { messageOf } from '../../lib/message-of.ts';
 
 export type ArchiveRequest = {
   /** Of the image, such as `debian trixie`. */
@@ -46,7 +47,7 @@ export async function fetchArchives(request: ArchiveRequest): Promise<string[] |
     return wanted.filter(({ file }) => fetched.has(file)).map(({ file }) => join(archives, file));
   } catch (error) {
     if (signal.aborted) throw error;
-    throw new BangerError('DOWNLOAD_FAILED', `packages could not be fetched: ${error instanceof Error ? error.message : String(error)}`, {
+    throw new BangerError('DOWNLOAD_FAILED', `packages could not be fetched: ${messageOf(error)}`, {
       remedy: 'sudo apt-get update',
       cause: error,
     });

@@ -8,6 +8,7 @@ import { firstFailure, type Finding } from '../../model/finding.ts';
 import type { VmRuntime } from '../../model/vm.ts';
 import { absentHypervisor, absentNetwork, absentStorage, notHere } from './absent.ts';
 import { type Choices, decide, type Survey, type Wishes } from './decide.ts';
+import { messageOf } from '../../lib/message-of.ts';
 
 /** The basis of the choice. */
 export type ChooserParts = {
@@ -153,7 +154,7 @@ function askAll<Driver, Checks>(
     try {
       return await driver.checks();
     } catch (error) {
-      const reason = `its check failed: ${error instanceof Error ? error.message : String(error)}`;
+      const reason = `its check failed: ${messageOf(error)}`;
       return without(driver, { level: 'fail', reason, remedy: 'banger daemon logs' });
     }
   };

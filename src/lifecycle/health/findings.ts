@@ -7,6 +7,7 @@ import { directoriesWithoutRecord } from '../restore.ts';
 import type { LifecycleServices } from '../../context/services.ts';
 import { unknownVmms } from '../unknown-vmms.ts';
 import { makeContext } from '../../context/vm-context.ts';
+import { messageOf } from '../../lib/message-of.ts';
 
 /** How many VMs are examined at the same time, so that a silent guest does not delay the others. */
 const AT_ONCE = 32;
@@ -38,7 +39,7 @@ export async function capabilityFindings(services: LifecycleServices, vm: Vm): P
       try {
         return (await capability.doctor?.(context)) ?? [];
       } catch (error) {
-        const reason = `${capability.name} of ${vm.name} could not be checked: ${error instanceof Error ? error.message : String(error)}`;
+        const reason = `${capability.name} of ${vm.name} could not be checked: ${messageOf(error)}`;
         return [{ name: capability.name, level: 'fail', vm: vm.name, reason, remedy: 'banger daemon logs' }];
       }
     }),
@@ -117,6 +118,6 @@ async function tryFix(name: string, vm: string, fix: NonNullable<Finding['fix']>
     await fix.apply();
     return { name, vm, did: fix.did };
   } catch (error) {
-    return { name, vm, did: fix.did, error: error instanceof Error ? error.message : String(error) };
+    return { name, vm, did: fix.did, error: messageOf(error) };
   }
 }

@@ -10,6 +10,7 @@ import { type Builder, builderSteps, powerOffStep, removeBuilder, untrustStep } 
 import type { ImageContext, ImageFacts } from './managed.ts';
 import { provisionSteps } from './provision.ts';
 import { given } from '../../lib/given.ts';
+import { messageOf } from '../../lib/message-of.ts';
 
 /** Free space in the seed of work disks, so that it can be mounted and written to without growing. */
 const SEED_SPARE_BYTES = 64 * 1024 ** 2;
@@ -75,7 +76,7 @@ function takeDisks(builder: () => Builder): Step<ImageContext> {
 async function checkDisk({ disks }: Pick<World, 'disks'>, path: string, what: string, signal: AbortSignal): Promise<void> {
   await disks.checkExt4(path, signal).catch((error: unknown) => {
     if (signal.aborted) throw error;
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     throw new BangerError('STORAGE_FAILED', `the ${what} of the build is unusable: ${reason}`, {
       remedy: 'look for the damage in the build log, then build again',
       cause: error,
@@ -113,7 +114,7 @@ export function logged(step: Step<ImageContext>, log: BuildLog, logPath: string)
         await step.apply(context, signal);
         log.line(`== ${step.title}: done in ${formatDuration(performance.now() - startedAt)}`);
       } catch (error) {
-        const text = error instanceof Error ? error.message : String(error);
+        const text = messageOf(error);
         log.line(`== ${step.title}: ${signal.aborted ? 'cancelled' : `failed: ${text}`}`);
         throw withLog(error, text, logPath);
       }

@@ -1,6 +1,7 @@
 import type { LifecycleServices } from '../../context/services.ts';
 import { IMAGE_MANIFEST, renderImageManifest } from './manifest.ts';
 import { lockOf } from './remove.ts';
+import { messageOf } from '../../lib/message-of.ts';
 
 /**
  * Adds a missing fingerprint of its work seed to a managed image: computed in the background when the image is first used.
@@ -22,7 +23,7 @@ export async function healImage(services: LifecycleServices, imageId: string): P
       if (lacks()) services.images.records.save({ ...healed, name: services.images.records.find(imageId)?.name ?? healed.name });
     })
     .catch((error: unknown) => {
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = messageOf(error);
       services.world.warn('the fingerprint of a work seed could not be taken', { image: imageId, reason });
     });
 }

@@ -3,6 +3,7 @@ import { ext4Problem, IMAGE_HEAD_BYTES, initramfsProblem, kernelProblem } from '
 import { completeImage, type Image, type InitSystem } from '../../model/image.ts';
 import type { LifecycleServices } from '../../context/services.ts';
 import { reserveName } from './names.ts';
+import { messageOf } from '../../lib/message-of.ts';
 
 /** Files of the user; paths are absolute. */
 export type RegisterRequest = {
@@ -81,7 +82,7 @@ async function inspect({ world: { files } }: LifecycleServices, what: string, pa
     const bytes = await files.regularFileSize(path);
     facts = { bytes, head: bytes === undefined ? new Uint8Array() : await files.readHead(path, IMAGE_HEAD_BYTES) };
   } catch (error) {
-    return refuse(error instanceof Error ? error.message : String(error), `ls -l ${path}`);
+    return refuse(messageOf(error), `ls -l ${path}`);
   }
   if (facts.bytes === undefined) return refuse('it is not a regular file', `ls -l ${path}`);
   const problem = check(facts.head, facts.bytes);

@@ -1,6 +1,7 @@
 import { BangerError } from '../../model/errors.ts';
 import type { VmContext } from '../../context/vm-context.ts';
 import { faultOfDisks, lastWords } from './last-words.ts';
+import { messageOf } from '../../lib/message-of.ts';
 
 const SHOWN_SERIAL_LINES = 15;
 
@@ -11,7 +12,7 @@ export async function explainBootFailure(context: VmContext, cause: unknown, tim
   const seconds = Math.round(services.settings.bootTimeoutMs / 1000);
   // The disks of a new VM are the image's.
   const fault = vm.state === 'creating' ? undefined : faultOfDisks(vm, serialTail);
-  const reason = fault ?? (cause instanceof Error ? cause.message : String(cause));
+  const reason = fault ?? messageOf(cause);
   return new BangerError(
     'BOOT_FAILED',
     timedOut ? `the guest agent of ${vm.name} did not answer within ${seconds} s` : `${vm.name} did not boot: ${reason}`,

@@ -5,6 +5,7 @@ import type { VmContext } from '../../context/vm-context.ts';
 import { stepsOf } from './capability-steps.ts';
 import { takeDownSteps } from './stop-steps.ts';
 import { assertEnded, findVmm } from './vmm.ts';
+import { messageOf } from '../../lib/message-of.ts';
 
 /**
  * Deletes a VM in any state. The record says so before anything is touched. Then every step is tried, but no disk is removed under a living
@@ -61,7 +62,7 @@ async function tellWhatIsLeft(context: VmContext, error: unknown): Promise<void>
   const disks = { 'root disk': paths.rootOverlay, 'work disk': paths.workDisk };
   const there = await Promise.all(Object.values(disks).map((path) => services.world.files.exists(path)));
   const left = ['its record', ...Object.keys(disks).filter((_name, at) => there[at])].join(', ');
-  const reason = error instanceof Error ? error.message : String(error);
+  const reason = messageOf(error);
   const lastError = `its deletion failed (${reason}); left: ${left}`;
   try {
     context.update({ lastError });

@@ -7,6 +7,7 @@ import { REBOOT_LIMIT } from '../../context/reboots.ts';
 import { stopSteps } from './stop-steps.ts';
 import { faultOfDisks, lastWords } from './last-words.ts';
 import { startVm } from './verbs.ts';
+import { messageOf } from '../../lib/message-of.ts';
 
 /** Of the console: a panic prints a dozen lines after its cause. */
 const LAST_LINES = 40;
@@ -26,7 +27,7 @@ export async function handleExit(services: LifecycleServices, vmId: string, mach
     if (delayMs === undefined) refuseReboot(services, vm, fault);
     else bootLater(services, vm, { delayMs, fault });
   } catch (error) {
-    services.world.warn('cleaning up after a VMM failed', { vmId, reason: textOf(error) });
+    services.world.warn('cleaning up after a VMM failed', { vmId, reason: messageOf(error) });
   }
 }
 
@@ -48,7 +49,7 @@ function bootLater(services: LifecycleServices, vm: Vm, { delayMs, fault }: { de
       const present = services.vms.records.find(vm.id);
       if (present?.state === 'stopped') startVm(services, present, {});
     } catch (error) {
-      services.world.warn('a VM that had rebooted could not be booted', { vm: vm.name, reason: textOf(error) });
+      services.world.warn('a VM that had rebooted could not be booted', { vm: vm.name, reason: messageOf(error) });
     }
   });
 }
@@ -60,10 +61,6 @@ export function forgetReboots(services: LifecycleServices): void {
     if (name === undefined) continue;
     services.vms.records.update(id, { lastError: `it rebooted, and the daemon ended before the next boot: banger vm start ${name}` });
   }
-}
-
-function textOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 /** A guest in a loop of reboots stays stopped, and says why. */

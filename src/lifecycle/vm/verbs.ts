@@ -13,6 +13,7 @@ import { startSteps } from './start-steps.ts';
 import { stopSteps } from './stop-steps.ts';
 import { knownProcess } from './vmm.ts';
 import { given } from '../../lib/given.ts';
+import { messageOf } from '../../lib/message-of.ts';
 
 /** Boots a stopped VM from its own disks; adopts a running one that this daemon does not hold. @throws WRONG_STATE, NOT_FOUND */
 export function startVm(services: LifecycleServices, vm: Vm, { waitForServices = true, rescue = false }: StartRequest): OperationRecord {
@@ -171,9 +172,9 @@ async function bringUp(services: LifecycleServices, vm: Vm, operation: Operation
     await runSteps({ steps, context, journal: operation.journal, signal: operation.signal });
   } catch (error) {
     const isUndone = !(error instanceof BangerError) || error.undoErrors.length === 0;
-    const lastError = operation.signal.aborted ? null : `its last start failed: ${textOf(error)}`;
+    const lastError = operation.signal.aborted ? null : `its last start failed: ${messageOf(error)}`;
     if (isUndone) context.update({ lastError });
-    else context.move('error', { lastError: `its start could not be undone: ${textOf(error)}` });
+    else context.move('error', { lastError: `its start could not be undone: ${messageOf(error)}` });
     throw error;
   }
 }
@@ -190,11 +191,7 @@ async function takeDown(
     await runAll({ steps: stopSteps(options), context, journal: operation.journal, signal: operation.signal });
   } catch (error) {
     // All steps were tried; a VM whose VMM has ended is stopped, whatever else failed.
-    if (context.vm.state === 'stopping') context.move('error', { lastError: `it could not be stopped: ${textOf(error)}` });
+    if (context.vm.state === 'stopping') context.move('error', { lastError: `it could not be stopped: ${messageOf(error)}` });
     throw error;
   }
-}
-
-function textOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -12,6 +12,7 @@ import { progressOption } from '../../progress-option.ts';
 import { renderTable } from '../../render/table.ts';
 import { parseDiskSize } from '../../values.ts';
 import { given } from '../../../lib/given.ts';
+import { messageOf } from '../../../lib/message-of.ts';
 
 const EXAMPLES = [
   'banger image build --name dev',
@@ -106,7 +107,7 @@ function readText(flag: string, file: string): { path: string; text: string } {
   try {
     return { path: resolve(file), text: readFileSync(file, 'utf8') };
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     throw new BangerError('INVALID_INPUT', `${flag}: ${reason}`, { remedy: 'name a readable file', details: { flag, file } });
   }
 }

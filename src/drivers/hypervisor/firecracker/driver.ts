@@ -10,6 +10,7 @@ import { DISK_BUSY_STATUS, KERNEL_HEAD_BYTES, TAKES, machineRequests, refuseKern
 import { FirecrackerMachineControl } from './machine.ts';
 import { describeStatus } from './vmm-process.ts';
 import { given } from '../../../lib/given.ts';
+import { messageOf } from '../../../lib/message-of.ts';
 
 /** Firecracker opens its API socket within 10 ms; a busy host takes longer, and the start may wait for a lock on a disk. */
 const CONTROL_TIMEOUT_MS = 30_000;
@@ -104,7 +105,7 @@ function startFailure(spec: MachineSpec, cause: unknown, status: ProcessStatus |
     const remedy = `see who has it: fuser -v ${spec.disks.map(({ path }) => path).join(' ')}`;
     return new BangerError('VMM_FAILED', `a disk of ${spec.vmName} is in use by another VMM`, { ...facts, remedy });
   }
-  const reason = cause instanceof Error ? cause.message : String(cause);
+  const reason = messageOf(cause);
   const end = status === undefined ? '' : `; it ${describeStatus(status)}`;
   return new BangerError('VMM_FAILED', `Firecracker did not start for ${spec.vmName}: ${reason}${end}`, {
     ...facts,

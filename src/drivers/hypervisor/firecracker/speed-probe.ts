@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { Host } from '../../../host/host.ts';
 import { boundProbe } from '../probe-limit.ts';
+import { messageOf } from '../../../lib/message-of.ts';
 
 /** Rounds of the measured loop: 2 million instructions, half a millisecond on hardware. */
 export const PROBE_ROUNDS = 1_000_000;
@@ -91,6 +92,6 @@ export async function probeSpeed(host: Host, program: string, directory: string)
     const first = await measure();
     return isFast(first) ? first : await measure();
   } catch (error) {
-    return { failure: error instanceof Error ? error.message : String(error) };
+    return { failure: messageOf(error) };
   }
 }

@@ -13,6 +13,7 @@ import { type QmpClient, connectQmp } from './qmp-client.ts';
 import { followSerialLine } from './serial-line.ts';
 import { killProcess } from './vmm-process.ts';
 import { given } from '../../../lib/given.ts';
+import { messageOf } from '../../../lib/message-of.ts';
 
 /** QEMU opens its control socket within 50 ms; a busy host takes longer. */
 const CONTROL_TIMEOUT_MS = 30_000;
@@ -112,7 +113,7 @@ function throwIfCancelled(spec: MachineSpec, signal: AbortSignal): void {
 }
 
 function startFailure(spec: MachineSpec, cause: unknown): BangerError {
-  const reason = cause instanceof Error ? cause.message : String(cause);
+  const reason = messageOf(cause);
   return new BangerError('VMM_FAILED', `QEMU did not start for ${spec.vmName}: ${reason}`, {
     remedy: `cat ${spec.vmmLogPath}`,
     logPath: spec.vmmLogPath,

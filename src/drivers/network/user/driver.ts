@@ -4,6 +4,7 @@ import type { Host } from '../../../host/host.ts';
 import type { Finding } from '../../../model/finding.ts';
 import type { Machine, UserPort } from '../../hypervisor/contract.ts';
 import type { ForwardResult, GuestListener, NetworkDriver, NetworkVm } from '../contract.ts';
+import { messageOf } from '../../../lib/message-of.ts';
 
 /** Fixed by QEMU's user network (`-netdev user` defaults, qemu(1)). */
 const USER_NETWORK = { address: '10.0.2.15', prefixLength: 24, gateway: '10.0.2.2', nameserver: '10.0.2.3', mtu: 1500 };
@@ -120,7 +121,7 @@ async function addForward(
       await machine.forwardUserPort(forward);
       return { ...base, hostPort };
     } catch (error) {
-      problem = error instanceof Error ? error.message : String(error);
+      problem = messageOf(error);
     }
   }
   return { ...base, hostPort: null, problem };
