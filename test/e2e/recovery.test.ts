@@ -85,12 +85,12 @@ async function tellVmm(socketPath: string, command: string): Promise<void> {
 }
 
 test('the kernel tells of a jump of the clock without being asked (10.8)', async () => {
-  // Here nobody may set the clock, so a guest plays the host.
+  // Here nobody may set the clock, so a guest plays the host. The daemon sets it back soon, which is a second jump.
   const shared = join(sandbox().directory, 'bundle');
   const bundle = existsSync(shared) ? shared : (bundleOfTests() ?? '');
   const program = readdirSync(bundle).find((name) => name.startsWith('banger-forwarder')) ?? '';
   await sandbox().must(['vm', 'cp', join(bundle, program), 'web:/run/forwarder']);
-  const script = '(sleep 60 | /run/forwarder clock >/run/told) & sleep 0.5; date -s "+1 hour" >/dev/null; cat /run/told; kill $!';
+  const script = '(sleep 60 | /run/forwarder clock >/run/told) & sleep 0.5; date -s "+1 hour" >/dev/null; head -n 1 /run/told; kill $!';
   assert.equal(await vm().sh(script), 'jump');
   await sandbox().must(['daemon', 'restart']);
   await hasOurTime(sandbox(), vm());
