@@ -14,6 +14,12 @@ const BUN_PACKAGES: Readonly<Record<string, string>> = { x64: '@oven/bun-linux-x
  */
 const WITHOUT_AUTOLOAD = ['dotenv', 'bunfig', 'tsconfig', 'package-json'].map((name) => `--no-compile-autoload-${name}`);
 
+/**
+ * How many times as often as usual a function must run before the engine compiles it. A command is over before machine code would pay: making
+ * it, and the threads that do, took a quarter of the CPU time of `vm list`. What moves bytes for long is compiled all the same.
+ */
+const JIT_RELUCTANCE = 20;
+
 /** @returns path of Bun for this machine. @throws Error if npm has not installed it */
 function bunOf(root: string): string {
   const name = BUN_PACKAGES[process.arch];
@@ -38,6 +44,7 @@ export function compileProgram(root: string, entry: string, path: string, { buil
     const output = join(directory, 'banger');
     const words = [
       ...['build', '--compile', '--bytecode', '--minify', '--format=cjs', '--target=bun', ...WITHOUT_AUTOLOAD],
+      `--compile-jit-policy=${JIT_RELUCTANCE}`,
       ...['--define', `BANGER_BUILD=${JSON.stringify(build)}`, '--define', `BANGER_VERSION=${JSON.stringify(version)}`],
       ...['--outfile', output, join(root, entry)],
     ];
