@@ -158,4 +158,4 @@ deb: build ## a Debian package into dist/packages
 	@sh tools/deb.sh dist/packages
 
 clean: ## remove what build made; the runtime bundle and your VMs stay
-	@rm -rf dist native/agent/build native/forwarder/build native/helper/build node_modules/.cache
+	@rm -rf dist bin/banger native/agent/build native/forwarder/build native/helper/build native/launcher/build node_modules/.cache

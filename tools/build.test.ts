@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { build } from 'esbuild';
-import { CLI_ENTRY, PROGRAMS, buildPrograms, bundleOptions, identityOf, isUpToDate } from './build.ts';
+import { CLI_ENTRY, LAUNCHER, PROGRAMS, buildNativeProgram, buildPrograms, bundleOptions, identityOf, isUpToDate } from './build.ts';
 import { compileProgram } from './compile-program.ts';
 import { LOADER_TEXT } from './program-file.ts';
 
@@ -17,9 +17,10 @@ const PINNED_BUN = (JSON.parse(readFileSync(join(repository, 'package.json'), 'u
 /** A checkout with tiny programs that print what the build gave them. */
 function makeCheckout(): { root: string; [Symbol.dispose]: () => void } {
   const root = mkdtempSync(join(tmpdir(), 'bgr-build-'));
-  for (const name of ['bin', 'package.json', 'package-lock.json', 'tsconfig.json']) {
+  for (const name of ['bin/bangerd', 'native/common', 'native/launcher', 'package.json', 'package-lock.json', 'tsconfig.json']) {
     cpSync(join(repository, name), join(root, name), { recursive: true });
   }
+  buildNativeProgram(root, LAUNCHER);
   symlinkSync(join(repository, 'node_modules'), join(root, 'node_modules'));
   for (const entry of [CLI_ENTRY, ...PROGRAMS.map((program) => program.entry)]) {
     // Bun would write the directory of the sources into the program.
@@ -42,13 +43,16 @@ test('a build runs through the launcher, also through links, and knows its ident
   const { root } = checkout;
   const identity = identityOf(root);
   await buildPrograms(root, identity);
-  const link = join(root, 'link');
-  symlinkSync('bin/bangerd', link);
-  symlinkSync(link, `${link}2`);
-  const compiled = runJson(join(root, 'bin/banger'), 'a b', '--help', '');
-  assert.deepEqual([compiled['build'], compiled['args']], [identity.build, ['a b', '--help', '']]);
-  assert.deepEqual([compiled['program'], compiled['bun']], [join(root, 'dist/banger'), PINNED_BUN]);
-  assert.deepEqual(runJson(`${link}2`, 'a b', '')['args'], ['a b', '']);
+  for (const name of ['banger', 'bangerd']) {
+    symlinkSync(`bin/${name}`, join(root, `${name}-link`));
+    symlinkSync(join(root, `${name}-link`), join(root, `${name}-link2`));
+  }
+  for (const launcher of ['bin/banger', 'banger-link2']) {
+    const compiled = runJson(join(root, launcher), 'a b', '--help', '');
+    assert.deepEqual([compiled['build'], compiled['args']], [identity.build, ['a b', '--help', '']]);
+    assert.deepEqual([compiled['program'], compiled['bun']], [join(root, 'dist/banger'), PINNED_BUN]);
+  }
+  assert.deepEqual(runJson(join(root, 'bangerd-link2'), 'a b', '')['args'], ['a b', '']);
   assert.equal(runJson(join(root, 'bin/bangerd'))['directory'], join(root, 'dist'));
 });
 

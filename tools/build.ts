@@ -36,7 +36,7 @@ export function identityOf(root: string): BuildIdentity {
   }
   const build = sources.digest('hex').slice(0, 12);
   const inputs = createHash('sha256').update(build);
-  for (const file of readSources(root, ['native/agent/src', 'native/agent/host', 'native/common'], []))
+  for (const file of readSources(root, ['native/agent/src', 'native/agent/host', 'native/common', 'native/launcher'], []))
     inputs.update(`\0${file.path}\0${file.text}`);
   for (const path of ['package-lock.json', 'tsconfig.json']) inputs.update(readFileSync(join(root, path)));
   for (const tool of [
@@ -118,10 +118,19 @@ export async function buildPrograms(root: string, identity: BuildIdentity): Prom
   return [`dist/banger  ${Math.round(size / 1024)} KiB, Bun with it`, ...lines];
 }
 
-/** The C program beside the CLI. make(1) knows when to build it. */
-export function buildCopyProgram(root: string): void {
-  execFileSync('make', ['-s', '-C', join(root, 'native/agent'), 'copy'], { stdio: ['ignore', 'ignore', 'inherit'] });
-  replaceFile(join(root, 'dist/banger-copy'), readFileSync(join(root, 'native/agent/build/banger-copy')), 0o755);
+/** The launcher of the CLI. */
+export const LAUNCHER: NativeProgram = { folder: 'native/launcher', target: 'all', made: 'banger', path: 'bin/banger' };
+
+/** What `vm cp` runs on this machine. */
+const COPY: NativeProgram = { folder: 'native/agent', target: 'copy', made: 'banger-copy', path: 'dist/banger-copy' };
+
+/** A program in C beside the CLI: the target of make(1) that gives the file `made` in build/, and where that belongs. */
+type NativeProgram = { folder: string; target: string; made: string; path: string };
+
+/** make(1) knows when to build it. */
+export function buildNativeProgram(root: string, { folder, target, made, path }: NativeProgram): void {
+  execFileSync('make', ['-s', '-C', join(root, folder), target], { stdio: ['ignore', 'ignore', 'inherit'] });
+  replaceFile(join(root, path), readFileSync(join(root, folder, 'build', made)), 0o755);
 }
 
 function replaceFile(path: string, content: string | Uint8Array, mode = 0o644): void {
@@ -132,7 +141,10 @@ function replaceFile(path: string, content: string | Uint8Array, mode = 0o644): 
 if (import.meta.main) {
   const root = join(import.meta.dirname, '..');
   const identity = identityOf(root);
-  if (isUpToDate(root, identity) && ['completions', 'client.mjs', 'banger-copy'].every((part) => existsSync(join(root, 'dist', part))))
+  if (
+    isUpToDate(root, identity) &&
+    ['dist/completions', 'dist/client.mjs', COPY.path, LAUNCHER.path].every((path) => existsSync(join(root, path)))
+  )
     console.log(`build: up to date (${identity.version}, ${identity.build})`);
   else {
     try {
@@ -140,7 +152,7 @@ if (import.meta.main) {
       const { writeDistDocs } = await import('./docs/main.ts');
       await writeDistDocs(join(root, 'dist'), identity.version);
       await buildClient(root, identity);
-      buildCopyProgram(root);
+      for (const program of [COPY, LAUNCHER]) buildNativeProgram(root, program);
       console.log(`build: ${identity.version}, ${identity.build}`);
     } catch (error) {
       // esbuild has printed all its errors with their positions already.

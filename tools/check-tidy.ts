@@ -6,7 +6,7 @@ import { EXEMPT_FROM_WORDS, LIMITS, NAME_RULES, WORD_RULES } from './tidy-rules.
 import { type CheckResult, concludeCheck } from './check-result.ts';
 
 const FOLDERS = ['', 'src', 'test', 'tools', 'bench', 'native', 'images', 'bin', 'docs', '.ci'];
-const EXTENSIONS = ['.ts', '.c', '.h', '.sh', '.py', '.md', '.toml', '.json', 'Makefile', 'bin/banger', 'bin/bangerd', '.ci/run'];
+const EXTENSIONS = ['.ts', '.c', '.h', '.sh', '.py', '.md', '.toml', '.json', 'Makefile', 'bin/bangerd', '.ci/run'];
 /** Written by tools, not by hand. */
 const GENERATED = new Set(['package-lock.json', 'docs/openapi.json', 'docs/cli.md']);
 

@@ -56,10 +56,10 @@ test("the npm package installs into an empty prefix, says what its daemon lacks 
   const tools = join(directory, 'tools');
   mkdirSync(tools);
   symlinkSync('/usr/bin/readlink', join(tools, 'readlink'));
-  const bare = runInstalled('/usr/bin/env', ['-i', `PATH=${tools}`, '/bin/sh', program, '--version'], directory);
+  const bare = runInstalled('/usr/bin/env', ['-i', program, '--version'], directory);
   assert.deepEqual([bare.status, bare.stdout, bare.stderr], [0, `${VERSION}\n`, '']);
   // What needs the daemon says what that needs.
-  const nodeless = runInstalled('/usr/bin/env', [`PATH=${tools}`, '/bin/sh', program, 'vm', 'list'], directory);
+  const nodeless = runInstalled('/usr/bin/env', [`PATH=${tools}`, program, 'vm', 'list'], directory);
   assert.equal(nodeless.status, 1);
   assert.match(nodeless.stderr, /^banger: the daemon ended .*no Node found .* reinstall the package with optional dependencies/);
   const installed = join(prefix, 'lib/node_modules/banger');
