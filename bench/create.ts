@@ -55,7 +55,7 @@ export const createBench: Bench = {
   title: 'cold create',
   unit: 'ms',
   goals: {
-    'banger, then exec': [{ against: 'bare QEMU, then exec', atMost: 1.05 }],
+    'banger, then exec': [{ against: 'bare QEMU, then exec', atMost: 1.03 }],
     'banger, then ssh': [
       { against: 'bare QEMU, then ssh', atMost: 1.05 },
       { against: 'debvm-run, then ssh', atMost: 0.125 },

@@ -50,10 +50,11 @@ test('a row that fails fails the bench', async () => {
   await assert.rejects(measureRoundRobin([broken], 3), /no boot/);
 });
 
-test('the table holds rows against others of their bench, or against a number', () => {
+test('the table holds rows against others of their bench, or against a number, and says which tool is not there', () => {
   const rows = [
     { name: 'ours', samples: [30, 10, 20] },
     { name: 'bare', samples: [10, 10, 10] },
+    { name: 'theirs', samples: [] },
   ];
   const goals = { ours: [{ against: 'bare', atMost: 1.5 }, { atMost: 20 }] };
   assert.equal(
@@ -61,7 +62,8 @@ test('the table holds rows against others of their bench, or against a number', 
     `| bench | row | median | quartiles | range | n | compared |
 |---|---|--:|--:|--:|--:|---|
 | start | ours | 20.0 ms | 15.0–25.0 | 10.0–30.0 | 3 | 2.00 × bare (goal ≤ 1.50: missed); goal ≤ 20: met |
-| start | bare | 10.0 ms | 10.0–10.0 | 10.0–10.0 | 3 |  |`,
+| start | bare | 10.0 ms | 10.0–10.0 | 10.0–10.0 | 3 |  |
+| start | theirs | absent | | | 0 | |`,
   );
 });
 

@@ -5,10 +5,14 @@ export type Goal = { against?: string; atMost: number };
 
 export type BenchResult = { title: string; unit: string; goals: Readonly<Record<string, readonly Goal[]>>; rows: readonly RowResult[] };
 
-/** @returns one Markdown table of all benches; a row is only compared within its own bench, which was measured in turn */
+/**
+ * @returns one Markdown table of all benches. A row without samples is of a tool that is not installed. A row is only compared within its
+ * own bench, which was measured in turn.
+ */
 export function markdownTable(results: readonly BenchResult[]): string {
   const lines = results.flatMap((bench) =>
     bench.rows.map(({ name, samples, unit = bench.unit }) => {
+      if (samples.length === 0) return `| ${bench.title} | ${name} | absent | | | 0 | |`;
       const { median, lowerQuartile, upperQuartile, min, max } = summarize(samples);
       const compared = (bench.goals[name] ?? []).map((goal) => compare(median, goal, bench.rows)).join('; ');
       const spread = `${formatValue(lowerQuartile)}–${formatValue(upperQuartile)}`;
