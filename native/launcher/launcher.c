@@ -1,4 +1,4 @@
-// bin/banger: becomes the built CLI, with the caller's settings of Bun and Node put aside. BUN_OPTIONS would be taken for words of the
+// bin/banger: becomes the built CLI, with the caller's settings of Bun and Node put aside, and one of ours in their place. BUN_OPTIONS would be taken for words of the
 // command, and BUN_BE_BUN would make it another program.
 #include <errno.h>
 #include <limits.h>
@@ -13,6 +13,9 @@ static const char *const FOREIGN[] = {"BUN_", "NODE_", "UV_", "WTF_", "MIMALLOC_
 
 // Under these names the CLI hands them on (src/client/launch.ts).
 static const char PREFIX[] = "BANGER_CALLERS_";
+
+// A thread that prepares memory ahead of need; a command is over before that pays. The CLI keeps it from other programs.
+static char OWN_SETTING[] = "BUN_JSC_useWarmUpMarkedBlocks=0";
 
 static int is_foreign(const char *variable) {
   for (size_t at = 0; at < sizeof FOREIGN / sizeof *FOREIGN; at++) {
@@ -51,8 +54,8 @@ static int find_program(char program[PATH_MAX]) {
 int main(int argc, char **argv) {
   (void)argc;
   char program[PATH_MAX];
-  if (put_aside(environ) < 0 || find_program(program) < 0) {
-    fprintf(stderr, "banger: cannot find its program: %s\n", strerror(errno));
+  if (put_aside(environ) < 0 || putenv(OWN_SETTING) != 0 || find_program(program) < 0) {
+    fprintf(stderr, "banger: cannot prepare its program: %s\n", strerror(errno));
     return 1;
   }
   execv(program, argv);

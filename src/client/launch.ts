@@ -3,6 +3,8 @@ import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
 const CALLERS_PREFIX = 'BANGER_CALLERS_';
+/** What bin/banger tells the engine of this process alone. */
+const OWN_SETTING = 'BUN_JSC_useWarmUpMarkedBlocks';
 
 /** The environment variables on which Node and libuv act; bin/bangerd has the same list. */
 export const RUNTIME_VARIABLES = [
@@ -18,6 +20,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 /** @returns the environment of bin/banger's caller, for guests and other programs */
 export function callersEnvironment(env: Environment): Record<string, string | undefined> {
   const result = { ...env };
+  delete result[OWN_SETTING];
   for (const name of Object.keys(result)) {
     if (!name.startsWith(CALLERS_PREFIX)) continue;
     result[name.slice(CALLERS_PREFIX.length)] = result[name];

@@ -94,6 +94,7 @@ test('variables for other programs of Bun and Node change nothing, and can be pa
     BUN_INSPECT: '1',
     BUN_JSC_dumpOptions: '2',
     BUN_JSC_useJIT: 'nonsense',
+    BUN_JSC_useWarmUpMarkedBlocks: 'nonsense',
     BUN_BYTECODE_ORDER_OUT: join(stub.directory, 'order'),
     MIMALLOC_VERBOSE: '1',
     Mimalloc_Show_Stats: '1',
@@ -106,6 +107,8 @@ test('variables for other programs of Bun and Node change nothing, and can be pa
   const names = Object.keys(foreign);
   const body = await bodyOf([...names.flatMap((name) => ['-e', name]), 'web', 'env'], foreign);
   assert.deepEqual(body.env, foreign);
+  // What the launcher itself tells Bun is nobody else's.
+  assert.deepEqual((await bodyOf(['-e', 'BUN_JSC_useWarmUpMarkedBlocks', '-e', 'A=1', 'web', 'env'])).env, { A: '1' });
   assert.ok(!existsSync(foreign.BUN_BYTECODE_ORDER_OUT));
 });
 
