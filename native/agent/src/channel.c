@@ -1,4 +1,5 @@
 #include "channel.h"
+#include "agent.h"
 #include "common/constants.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -26,9 +27,24 @@ void channel_close(struct channel *c) {
   buffer_free(&c->out);
 }
 
+static bool is_of_earlier_life(const struct channel *c) { return c->life && c->life != agent_shared->life; }
+
+bool channel_is_gone(struct channel *c) {
+  if (is_of_earlier_life(c)) c->gone = true;
+  return c->gone;
+}
+
+void channel_begin_request(struct channel *c) { agent_shared->served_life[c->slot] = c->life = agent_shared->life; }
+
+void channel_end_request(struct channel *c) {
+  agent_shared->served_life[c->slot] = 0;
+  // One that was answered to its end has a host, whatever has happened meanwhile.
+  if (!c->gone) c->life = 0;
+}
+
 bool channel_fill(struct channel *c) {
   size_t room = buffer_room(&c->in);
-  if (c->gone) return false;
+  if (channel_is_gone(c)) return false;
   if (room == 0) return true;
   if (room > 16384) room = 16384;
   uint8_t *into = buffer_reserve(&c->in, room);
@@ -41,7 +57,8 @@ bool channel_fill(struct channel *c) {
 }
 
 bool channel_drain(struct channel *c) {
-  while (!c->gone && buffer_length(&c->out) > 0) {
+  // What is written to its end is not cut off.
+  while (buffer_length(&c->out) > 0 && !channel_is_gone(c)) {
     ssize_t n = write(c->fd, buffer_bytes(&c->out), buffer_length(&c->out));
     if (n > 0) {
       buffer_consume(&c->out, (size_t)n);
@@ -64,7 +81,7 @@ short channel_events(const struct channel *c, bool wants_input) {
 }
 
 bool channel_handle(struct channel *c, short revents) {
-  if (c->gone) return false;
+  if (channel_is_gone(c)) return false;
   if (revents & POLLOUT) channel_drain(c);
   if (revents & POLLIN) channel_fill(c);
   // Data that a socket's peer sent before it closed is still read; a serial port's session ends with its host.
@@ -77,7 +94,7 @@ bool channel_handle(struct channel *c, short revents) {
 
 static bool channel_wait(struct channel *c, bool wants_input) {
   struct pollfd p = {.fd = c->fd, .events = channel_events(c, wants_input)};
-  if (c->gone) return false;
+  if (channel_is_gone(c)) return false;
   int n = poll(&p, 1, -1);
   if (n < 0) return errno == EINTR;
   return channel_handle(c, p.revents);
@@ -122,12 +139,23 @@ void channel_break_off(struct channel *c) {
   if (channel_write(c, nonsense, sizeof nonsense)) channel_flush(c);
 }
 
+// A new host may have come so soon after the old one that the port announces neither: it may have taken the session over, or
+// wait for the answer to its BANGER-SYNC, and skips what it does not understand.
+static void break_off_earlier_life(struct channel *c) {
+  struct pollfd p = {.fd = c->fd, .events = POLLIN};
+  c->life = 0;
+  c->gone = poll(&p, 1, 0) < 0 || p.revents & (POLLHUP | POLLERR | POLLNVAL);
+  if (!c->gone) channel_break_off(c);
+  buffer_clear(&c->out);
+}
+
 // poll() on a port without a host returns at once, so this waits for the signal that virtio_console sends when the host's side changes
 // (drivers/char/virtio_console.c, send_sigio_to_port). The limit only guards against a lost signal.
 // Unread data of the old host is not discarded here: a new host's BANGER-SYNC may already follow it.
 bool channel_await_host(struct channel *c) {
   buffer_clear(&c->out);
   if (!c->is_serial) return false;
+  if (is_of_earlier_life(c)) break_off_earlier_life(c);
   sigset_t io;
   sigemptyset(&io);
   sigaddset(&io, SIGIO);
@@ -145,6 +173,7 @@ bool channel_await_host(struct channel *c) {
     sigtimedwait(&io, NULL, &limit);
   }
   fcntl(c->fd, F_SETFL, flags);
+  c->life = 0;
   c->gone = false;
   c->scanning = true;
   return is_usable;

@@ -13,7 +13,8 @@ struct channel {
   bool scanning;   // everything before the next BANGER-SYNC is discarded
   bool ends;       // the present reply is the last one before that
   bool gone;       // the host hung up; everything fails until channel_await_host
-  int slot;        // index into agent_shared->session_open
+  int slot;        // index into the slots of agent_shared
+  unsigned life;   // of the machine, in which the present request came; 0 between requests
   struct buffer in, out;
 };
 
@@ -36,6 +37,11 @@ void channel_break_off(struct channel *c);
 short channel_events(const struct channel *c, bool wants_input);
 /** Handles the result of poll(). False: the host is gone. */
 bool channel_handle(struct channel *c, short revents);
+/** Whether the host hung up, or sent the present request before the machine was restored. */
+bool channel_is_gone(struct channel *c);
+/** Marks the begin of a request: if the machine is restored before its end, the host that sent it is gone. */
+void channel_begin_request(struct channel *c);
+void channel_end_request(struct channel *c);
 /** On a serial port, waits for the next host after one has left, and leaves the channel scanning. False: close the channel. */
 bool channel_await_host(struct channel *c);
 

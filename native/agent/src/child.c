@@ -219,3 +219,24 @@ void child_fault(int fault_fd, char *reason, size_t capacity) {
   ssize_t n = read(fault_fd, reason, capacity - 1);
   reason[n > 0 ? n : 0] = 0;
 }
+
+int child_run(char *const *argv, int limit_ms) {
+  static char *const environment[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL};
+  int status = -1;
+  int64_t until = monotonic_ms() + limit_ms;
+  pid_t pid = fork();
+  if (pid == 0) {
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    child_become_ordinary();
+    setsid();
+    if (dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0) _exit(126);
+    execve(argv[0], argv, environment);
+    _exit(127);
+  }
+  if (pid < 0) return -1;
+  while (!child_reaped(pid, &status)) {
+    if (monotonic_ms() >= until) kill(-pid, SIGKILL);
+    sleep_ms(5);
+  }
+  return status;
+}

@@ -25,6 +25,8 @@ bool child_reaped(pid_t pid, int *status);
 int child_end(pid_t pid, int signal_fd, int grace_ms);
 /** The error message of a child that could not execute; "" if it did execute. */
 void child_fault(int fault_fd, char *reason, size_t capacity);
+/** Runs a program of the image to its end, and kills it after `limit_ms`. Its exit status, or -1. */
+int child_run(char *const *argv, int limit_ms);
 /** Undoes in a forked child the agent's own settings: signals, niceness, OOM score. */
 void child_become_ordinary(void);
 

@@ -12,10 +12,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-// For tests: one channel on an inherited descriptor, as if the image were running.
-static int serve_descriptor(const char *number) {
+// For tests: channels on inherited descriptors, as if the image were running. All but the last are served by children.
+static int serve_descriptors(char **numbers, int count) {
   struct channel channel;
-  int fd = atoi(number);
+  int slot = 0;
+  while (slot < count - 1 && fork() != 0) slot++;
+  int fd = atoi(numbers[slot]);
+  for (int i = 0; i < count; i++)
+    if (i != slot) close(atoi(numbers[i]));
   sigset_t children;
   signal(SIGPIPE, SIG_IGN);
   sigemptyset(&children);
@@ -23,7 +27,8 @@ static int serve_descriptor(const char *number) {
   sigprocmask(SIG_BLOCK, &children, NULL);
   if (fcntl(fd, F_GETFD) < 0) return 2;
   agent_shared->init_started = true;
-  channel_open(&channel, fd, false, true, 0);
+  agent_begin_worker(slot);
+  channel_open(&channel, fd, false, true, slot);
   serve_channel(&channel);
   channel_close(&channel);
   return 0;
@@ -63,11 +68,11 @@ int main(int argc, char **argv) {
   if (getpid() == 1 && argc > 1 && strcmp(argv[0], POWER_HOOK_PROGRAM) == 0) power_hook_main(argv[1]);
   if (getpid() == 1 && strcmp(argv[0], AGENT_PROCESS_NAME) != 0) init_main(argc, argv);
   if (argc == 6 && strcmp(argv[0], AGENT_PROCESS_NAME) == 0) return serve_from_initramfs(argv);
-  if (argc == 3 && strcmp(argv[1], "--serve-fd") == 0) return serve_descriptor(argv[2]);
+  if (argc > 2 && argc - 2 <= AGENT_SLOTS && strcmp(argv[1], "--serve-fd") == 0) return serve_descriptors(argv + 2, argc - 2);
   if (argc == 1) {
     prefer_agent();
     return master_main(-1, "any");
   }
-  fputs("usage: banger-agent [--version | --serve-fd N]\n", stderr);
+  fputs("usage: banger-agent [--version | --serve-fd N…]\n", stderr);
   return 2;
 }

@@ -40,6 +40,7 @@ static void run_worker(struct master *m, int slot, int fd, bool is_serial) {
   struct channel channel;
   if (m->vsock_fd >= 0) close(m->vsock_fd);
   close(m->signal_fd);
+  agent_begin_worker(slot);
   channel_open(&channel, fd, is_serial, is_serial, slot);
   if (m->workers[slot].was_killed) channel_break_off(&channel);
   serve_channel(&channel);
@@ -112,6 +113,8 @@ static void reap_workers(struct master *m) {
       if (m->workers[slot].pid != pid) continue;
       m->workers[slot].pid = 0;
       m->workers[slot].was_killed = slot < AGENT_SERIAL_PORTS && WIFSIGNALED(status);
+      agent_shared->worker_pid[slot] = 0;
+      agent_shared->served_life[slot] = 0;
       agent_shared->session_open[slot] = false;
     }
 }

@@ -94,6 +94,10 @@ static bool check_member(const struct json_node *n, struct personalization *p) {
   if (strcmp(key, "unixMs") == 0) return json_whole(n, 0, INT64_C(9999999999999), &p->unix_ms);
   if (strcmp(key, "service") == 0) return service_check(p->service = n);
   if (strcmp(key, "mounts") == 0) return check_mounts(p->mounts = n);
+  if (strcmp(key, "restored") == 0) {
+    p->is_restored = n->boolean;
+    return n->type == JSON_BOOL;
+  }
   if (strcmp(key, "growRoot") != 0 || n->type != JSON_BOOL) return false;
   p->grows_root = n->boolean;
   return true;
@@ -122,6 +126,10 @@ static void answer(struct channel *c, const struct troubles *t) {
 static void personalize(struct channel *c, const struct personalization *p) {
   static struct troubles troubles;
   memset(&troubles, 0, sizeof troubles);
+  if (p->is_restored) {
+    agent_shared->life++;
+    channel_begin_request(c);
+  }
   personalization_apply(p, &troubles);
   agent_shared->personalized = true;
   answer(c, &troubles);
@@ -131,7 +139,7 @@ static void personalize(struct channel *c, const struct personalization *p) {
 
 void handle_personalize(struct channel *c, struct request *request) {
   static const char *const members[] = {"hostname",  "hosts",      "network", "authorizedKeys", "sshHostKey", "machineId",
-                                        "randomSeed", "unixMs", "mounts",  "growRoot",       "service",    NULL};
+                                        "randomSeed", "unixMs", "mounts",  "growRoot",       "service",    "restored", NULL};
   struct json_document document;
   struct personalization p;
   if (!request_object(c, request, members, &document)) return;

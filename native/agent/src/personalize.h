@@ -12,6 +12,7 @@ struct personalization {
   const struct json_node *private_key, *public_key, *service;
   struct link_plan link;
   bool has_network, grows_root;
+  bool is_restored;  // the machine goes on from a snapshot
   uint8_t seed[512];
   long seed_length;
   int64_t unix_ms;

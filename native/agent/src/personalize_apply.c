@@ -4,6 +4,7 @@
 #include "login.h"
 #include "mounts.h"
 #include "personalize.h"
+#include "restored.h"
 #include "service.h"
 #include "standing.h"
 #include "terminal.h"
@@ -49,8 +50,17 @@ static void keep_line(struct troubles *t, const char *path, mode_t mode, const c
   note_kept(t, path, keep_file(path, mode, line, (size_t)n));
 }
 
+static void apply_life(const struct personalization *p, struct troubles *t) {
+  if (p->is_restored) trouble_add(t, "the end of sessions of before the snapshot", restored_end_sessions(), NULL);
+}
+
 static void apply_machine_id(const struct personalization *p, struct troubles *t) {
-  if (p->machine_id) keep_line(t, "/etc/machine-id", 0444, p->machine_id->string);
+  if (!p->machine_id) return;
+  bool is_other = p->is_restored && restored_is_other(p->machine_id->string);
+  keep_line(t, "/etc/machine-id", 0444, p->machine_id->string);
+  if (!is_other) return;
+  trouble_add(t, "the boot id", restored_renew_boot_id(), NULL);
+  trouble_add(t, "the restart of the journal", restored_restart_journal(), NULL);
 }
 
 static void apply_hostname(const struct personalization *p, struct troubles *t) {
@@ -146,13 +156,16 @@ static void apply_service(const struct personalization *p, struct troubles *t) {
 
 void personalization_apply(const struct personalization *p, struct troubles *t) {
   static void (*const steps[])(const struct personalization *, struct troubles *) = {
-    // First, because growing file systems takes time.
-    apply_clock, apply_mounts, apply_seed, apply_machine_id, apply_hostname, apply_hosts, apply_resolver, apply_authorized_keys,
+    // First what is wrong after a snapshot. Growing file systems takes time.
+    apply_seed, apply_clock, apply_life, apply_mounts, apply_machine_id, apply_hostname, apply_hosts, apply_resolver, apply_authorized_keys,
     apply_host_key, apply_network, apply_service,
   };
   if (!agent_shared->personalized) troubles_of_boot(t, BOOT_TROUBLES);
-  standing_make_places();
-  terminal_make_known();
+  // What a restored machine has beside its identity, it has had since its boot.
+  if (!p->is_restored) {
+    standing_make_places();
+    terminal_make_known();
+  }
   for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) steps[i](p, t);
-  standing_examine(t);
+  if (!p->is_restored) standing_examine(t);
 }

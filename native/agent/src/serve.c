@@ -56,10 +56,12 @@ static void serve_request(struct channel *c, size_t head_length) {
     protocol_error(c, 400, "not a request that the agent understands");
     return;
   }
+  channel_begin_request(c);
   buffer_init(&request.body, LIMIT_JSON_BYTES + 1);
   bool is_streamed = strcmp(request.http.method, "PUT") == 0 && strcmp(request.http.target, "/files") == 0;
   if (is_streamed || read_body(c, &request)) route_request(c, &request);
   buffer_free(&request.body);
+  channel_end_request(c);
 }
 
 void serve_channel(struct channel *c) {

@@ -151,7 +151,7 @@ static void reap(struct session *s) {
 }
 
 static bool is_finished(const struct session *s) {
-  if (s->host_sent_close || s->is_bad || s->channel->gone) return true;
+  if (s->host_sent_close || s->is_bad || channel_is_gone(s->channel)) return true;
   bool is_drained = s->out_fd < 0 && s->err_fd < 0;
   if (s->pid == 0) return is_drained && (s->in_fd < 0 || s->host_sent_eof);
   if (!s->child_exited) return false;

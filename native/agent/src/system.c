@@ -50,28 +50,6 @@ static bool is_supervised(void) {
   return strcmp(init, "none") == 0 || access(NO_INIT_PATH, F_OK) == 0;
 }
 
-/** Runs a program with a time limit. Its exit status, or -1. */
-static int run_program(char *const *argv, int limit_ms) {
-  static char *const environment[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL};
-  int status = -1;
-  int64_t until = monotonic_ms() + limit_ms;
-  pid_t pid = fork();
-  if (pid == 0) {
-    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    child_become_ordinary();
-    setsid();
-    if (dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0) _exit(126);
-    execve(argv[0], argv, environment);
-    _exit(127);
-  }
-  if (pid < 0) return -1;
-  while (!child_reaped(pid, &status)) {
-    if (monotonic_ms() >= until) kill(-pid, SIGKILL);
-    sleep_ms(5);
-  }
-  return status;
-}
-
 static int64_t uptime_ms(void) {
   struct timespec now;
   clock_gettime(CLOCK_BOOTTIME, &now);
@@ -180,7 +158,7 @@ static bool end_runit(bool reboot_after) {
   }
   int64_t until = monotonic_ms() + RUNIT_OBEYS_MS;
   for (int stage = 0; stage != 3 && monotonic_ms() < until; stage = runit_stage()) {
-    if (stage == 1 || run_program(init, 10000) != 0) return false;
+    if (stage == 1 || child_run(init, 10000) != 0) return false;
     sleep_ms(500);
   }
   return true;
@@ -189,7 +167,7 @@ static bool end_runit(bool reboot_after) {
 static void shut_down(bool reboot_after) {
   char *systemctl[] = {"/usr/bin/systemctl", "--no-block", reboot_after ? "reboot" : "poweroff", NULL};
   const char *system = init_system();
-  if (strcmp(system, "systemd") == 0 && run_program(systemctl, 10000) == 0) return;
+  if (strcmp(system, "systemd") == 0 && child_run(systemctl, 10000) == 0) return;
   if (strcmp(system, "systemd") == 0) {
     // Before it answers requests, systemd obeys these signals (systemd(1): SIGRTMIN+4 poweroff, SIGRTMIN+5 reboot), once it handles them.
     // The numbers are those of the image's C library, whose first is 34; musl's own SIGRTMIN differs.

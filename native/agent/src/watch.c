@@ -57,7 +57,7 @@ void handle_ports_watch(struct channel *c, struct request *request) {
   is_clock_set(&offset_ms);
   (void)request;
   reply_switch(c, 200);
-  while (!c->gone) {
+  while (!channel_is_gone(c)) {
     enum frame_result result = frame_next(&reader, &c->in, SIZE_MAX, &frame);
     if (result == FRAME_READY && frame.type == FRAME_CLOSE) {
       const uint8_t status[4] = {0};

@@ -1,5 +1,6 @@
 // The worker over a socket pair, speaking the real protocol.
 #include "protocol_client.h"
+#include "protocol_restored.h"
 #include "common/constants.h"
 #include "check.h"
 #include <arpa/inet.h>
@@ -53,6 +54,7 @@ static void test_plain_requests(void) {
   CHECK(told_ms >= now_s * 1000.0 - 1 && told_ms < now_s * 1000.0 + 20000);
   CHECK(request("POST", "/poweroff", "{\"reboot\":1}") == 400);
   CHECK(request("POST", "/personalize", "{\"surprise\":1}") == 400);
+  CHECK(request("POST", "/personalize", "{\"restored\":1}") == 400 && strstr(reply.body, "restored"));
   CHECK(request("POST", "/personalize", "{\"hostname\":\"a b\"}") == 400 && strstr(reply.body, "hostname"));
   CHECK(request("POST", "/personalize", "{\"authorizedKeys\":[\"a\\nb\"]}") == 400);
   CHECK(request("POST", "/personalize", "{\"mounts\":[{\"device\":\"/etc/x\",\"path\":\"/r\",\"type\":\"ext4\"}]}") == 400);
@@ -362,6 +364,7 @@ int main(int argc, char **argv) {
   CHECK(client_stop(&c) == 0);
   test_hang_up_ends_the_command(argv[1]);
   test_hang_up_behind_unread_input_ends_the_command(argv[1]);
+  test_restored(argv[1], directory);
   CHECK(rmdir(directory) == 0);
   printf("protocol: %d checks, %d failed\n", check_count, check_failures);
   return check_failures != 0;

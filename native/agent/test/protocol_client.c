@@ -34,6 +34,26 @@ void client_start(struct client *c, const char *program) {
   c->fd = ends[0];
 }
 
+void client_start_two(struct client *first, struct client *second, const char *program) {
+  int a[2], b[2];
+  char numbers[2][16];
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, a) != 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, b) != 0) abort();
+  second->agent = fork();
+  if (second->agent == 0) {
+    snprintf(numbers[0], sizeof numbers[0], "%d", a[1]);
+    snprintf(numbers[1], sizeof numbers[1], "%d", b[1]);
+    fcntl(a[1], F_SETFD, 0);
+    fcntl(b[1], F_SETFD, 0);
+    execl(program, program, "--serve-fd", numbers[0], numbers[1], (char *)NULL);
+    _exit(127);
+  }
+  close(a[1]);
+  close(b[1]);
+  first->fd = a[0];
+  first->agent = 0;
+  second->fd = b[0];
+}
+
 int client_stop(struct client *c) {
   int status;
   close(c->fd);

@@ -29,6 +29,8 @@ struct outcome {
 
 /** Starts `program --serve-fd N` on one end of a socket pair. */
 void client_start(struct client *c, const char *program);
+/** Starts one agent that serves two channels; its process belongs to the second. */
+void client_start_two(struct client *first, struct client *second, const char *program);
 /** Hangs up; returns the agent's exit status, -1 when it did not end by itself. */
 int client_stop(struct client *c);
 bool client_send(struct client *c, const void *bytes, size_t n);
