@@ -5,7 +5,9 @@
 #include <errno.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -23,6 +25,25 @@ static int set_link(int fd, int index, bool up, int mtu) {
   link->ifi_flags = up ? IFF_UP : 0;
   if (mtu > 0) add_u32(&m, IFLA_MTU, (uint32_t)mtu);
   return apply(fd, &m);
+}
+
+static int set_mac(int fd, int index, const uint8_t mac[6]) {
+  struct netlink_request m;
+  struct ifinfomsg *link = netlink_begin(&m, RTM_NEWLINK, 0, sizeof *link);
+  link->ifi_index = index;
+  netlink_add(&m, IFLA_ADDRESS, mac, 6);
+  return apply(fd, &m);
+}
+
+static bool has_other_mac(const struct link_plan *plan) {
+  struct ifreq request;
+  int fd = plan->has_mac ? socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0) : -1;
+  if (fd < 0) return plan->has_mac;
+  memset(&request, 0, sizeof request);
+  snprintf(request.ifr_name, sizeof request.ifr_name, "%s", plan->name);
+  bool is_same = ioctl(fd, SIOCGIFHWADDR, &request) == 0 && memcmp(request.ifr_hwaddr.sa_data, plan->mac, 6) == 0;
+  close(fd);
+  return !is_same;
 }
 
 static int change_address(int fd, int type, int flags, int index, uint32_t address, int prefix_length) {
@@ -113,7 +134,9 @@ static int configure(int fd, const struct link_plan *plan) {
   if ((error = close_host_loopback(fd))) return error;
   if ((error = list_foreign(fd, &found))) return error;
   // After a restore the old address is still set; taking the link down drops its routes and neighbours, too.
-  if (found.count > 0 && (error = set_link(fd, index, false, 0))) return error;
+  bool is_other = has_other_mac(plan);
+  if ((found.count > 0 || is_other) && (error = set_link(fd, index, false, 0))) return error;
+  if (is_other && (error = set_mac(fd, index, plan->mac))) return error;
   for (int i = 0; i < found.count; i++) {
     error = change_address(fd, RTM_DELADDR, 0, index, found.foreign[i].address, found.foreign[i].prefix_length);
     // Secondary addresses disappear with their primary one.

@@ -4,6 +4,7 @@
 #include "service.h"
 #include <arpa/inet.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -25,8 +26,18 @@ static bool only_characters(const struct json_node *n, const char *allowed, size
 #define DIGITS "0123456789"
 #define LOWER "abcdefghijklmnopqrstuvwxyz"
 
+static bool check_mac(const struct json_node *n, struct link_plan *link) {
+  uint8_t *mac = link->mac;
+  if (!only_characters(n, DIGITS "abcdef:", 17, 17)) return false;
+  link->has_mac = true;
+  int end = 0;
+  sscanf(n->string, "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx%n", &mac[0], &mac[1], &mac[2], &mac[3], &mac[4], &mac[5], &end);
+  // A group of many machines is nobody's own.
+  return end == 17 && (mac[0] & 1) == 0;
+}
+
 static bool check_network(const struct json_node *n, struct personalization *p) {
-  static const char *const members[] = {"address", "prefixLength", "gateway", "nameservers", "mtu", NULL};
+  static const char *const members[] = {"address", "prefixLength", "gateway", "nameservers", "mtu", "macAddress", NULL};
   int64_t prefix_length, mtu = 0;
   if (n->type == JSON_NULL) return true;
   if (n->type != JSON_OBJECT || !json_only_members(n, members)) return false;
@@ -42,6 +53,8 @@ static bool check_network(const struct json_node *n, struct personalization *p) 
   if (p->nameservers && p->nameservers->type != JSON_ARRAY) return false;
   for (const struct json_node *s = p->nameservers ? p->nameservers->child : NULL; s; s = s->next)
     if (!only_characters(s, DIGITS "abcdefABCDEF.:", 2, 45)) return false;
+  const struct json_node *mac = json_member(n, "macAddress");
+  if (mac && !check_mac(mac, &p->link)) return false;
   p->link.name = "eth0";
   p->link.prefix_length = (int)prefix_length;
   p->link.mtu = (int)mtu;
