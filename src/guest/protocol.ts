@@ -4,7 +4,15 @@ export type Personalization = {
   hostname: string;
   /** Extra lines of /etc/hosts. */
   hosts: string[];
-  network: { address: string; prefixLength: number; gateway: string | null; nameservers: string[]; mtu: number } | null;
+  /** `macAddress` is for a restored guest: its network card has the MAC of the snapshot. */
+  network: {
+    address: string;
+    prefixLength: number;
+    gateway: string | null;
+    nameservers: string[];
+    mtu: number;
+    macAddress?: string;
+  } | null;
   authorizedKeys: string[];
   sshHostKey: { private: string; public: string } | null;
   /** 32 hex digits. */

@@ -54,6 +54,8 @@ static void test_plain_requests(void) {
   CHECK(told_ms >= now_s * 1000.0 - 1 && told_ms < now_s * 1000.0 + 20000);
   CHECK(request("POST", "/poweroff", "{\"reboot\":1}") == 400);
   CHECK(request("POST", "/personalize", "{\"surprise\":1}") == 400);
+  const char *shared_mac = "{\"network\":{\"address\":\"10.0.0.2\",\"prefixLength\":8,\"macAddress\":\"03:62:67:00:00:02\"}}";
+  CHECK(request("POST", "/personalize", shared_mac) == 400 && strstr(reply.body, "network"));
   CHECK(request("POST", "/personalize", "{\"restored\":1}") == 400 && strstr(reply.body, "restored"));
   CHECK(request("POST", "/personalize", "{\"hostname\":\"a b\"}") == 400 && strstr(reply.body, "hostname"));
   CHECK(request("POST", "/personalize", "{\"authorizedKeys\":[\"a\\nb\"]}") == 400);
