@@ -88,7 +88,8 @@ function reserveLog(path: string): void {
   const log = openSync(path, 'r+');
   try {
     const { size } = fstatSync(log);
-    if (size < RESERVED_BYTES) writeSync(log, Buffer.alloc(RESERVED_BYTES - size), 0, undefined, size);
+    const lacking = RESERVED_BYTES - size;
+    if (lacking > 0) writeSync(log, Buffer.alloc(lacking), 0, lacking, size);
   } finally {
     closeSync(log);
   }

@@ -66,7 +66,8 @@ const disksOf = (world: TestWorld, vm: { id: string }): string[] => {
 export function mark(world: TestWorld, vm: { id: string }): void {
   for (const path of disksOf(world, vm)) {
     const disk = openSync(path, 'r+');
-    writeSync(disk, markOf(vm, path), 0, undefined, MARK_OFFSET);
+    const bytes = markOf(vm, path);
+    writeSync(disk, bytes, 0, bytes.length, MARK_OFFSET);
     closeSync(disk);
   }
 }
