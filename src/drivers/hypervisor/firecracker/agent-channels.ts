@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { BangerError } from '../../../model/errors.ts';
 import { AGENT_VSOCK_PORT, AGENT_VSOCK_WORKERS } from '../../../model/guest-agent.ts';
 import type { AgentChannel } from '../contract.ts';
+import { shakeHands, unreachable } from '../agent-handshake.ts';
 
 /** Half of the guest agent's workers; more callers wait. */
 export const MAX_CHANNELS = AGENT_VSOCK_WORKERS / 2;
@@ -103,35 +103,12 @@ async function reachAgent(connect: () => Socket, signal: AbortSignal): Promise<S
 
 /** One connection and its handshake. @returns the paused socket, or undefined */
 function attempt(socket: Socket, signal: AbortSignal): Promise<Socket | undefined> {
-  // Every later failure shows as `close`; without a listener, an error would end the daemon.
-  socket.on('error', () => undefined);
+  let answer = '';
+  const judge = (chunk: Buffer): boolean | undefined => {
+    answer += chunk.toString('latin1');
+    // The guest agent sends nothing before a request, so bytes behind the line break the protocol.
+    return answer.includes('\n') || answer.length > MAX_ANSWER_BYTES ? /^OK \d{1,10}\n$/.test(answer) : undefined;
+  };
   // In one write: the VMM reads the line at once, and drops a caller whose line is not complete.
-  socket.write(`CONNECT ${AGENT_VSOCK_PORT}\n`);
-  return new Promise((resolve) => {
-    let answer = '';
-    const settle = (accepted: boolean): void => {
-      socket.pause();
-      socket.off('data', onData);
-      socket.off('close', onClose);
-      signal.removeEventListener('abort', onClose);
-      if (!accepted) socket.destroy();
-      resolve(accepted ? socket : undefined);
-    };
-    const onData = (chunk: Buffer): void => {
-      answer += chunk.toString('latin1');
-      // The guest agent sends nothing before a request, so bytes behind the line break the protocol.
-      if (answer.includes('\n') || answer.length > MAX_ANSWER_BYTES) settle(/^OK \d{1,10}\n$/.test(answer));
-    };
-    const onClose = (): void => settle(false);
-    socket.on('data', onData);
-    socket.once('close', onClose);
-    signal.addEventListener('abort', onClose, { once: true });
-    if (signal.aborted) settle(false);
-  });
-}
-
-function unreachable(reason: string): BangerError {
-  return new BangerError('AGENT_UNREACHABLE', `the guest agent cannot be reached: ${reason}`, {
-    remedy: 'banger vm logs NAME --serial',
-  });
+  return shakeHands(socket, { line: `CONNECT ${AGENT_VSOCK_PORT}\n`, judge, signal });
 }

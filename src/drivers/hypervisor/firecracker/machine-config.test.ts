@@ -7,7 +7,6 @@ import type { MachineSpec } from '../contract.ts';
 import {
   type ApiRequest,
   KERNEL_HEAD_BYTES,
-  MAX_COMMAND_LINE_BYTES,
   diskUpdate,
   limitRequests,
   machinePaths,
@@ -15,6 +14,7 @@ import {
   processArguments,
   refuseKernel,
 } from './machine-config.ts';
+import { MAX_COMMAND_LINE_BYTES } from '../kernel-command-line.ts';
 
 const spec: MachineSpec = {
   vmId: 'a'.repeat(32),

@@ -3,12 +3,11 @@ import { BangerError } from '../../../model/errors.ts';
 import { LAST_WORD_VSOCK_PORT } from '../../../model/guest-agent.ts';
 import { VMM_OPEN_FILES } from '../../../model/limits.ts';
 import type { DiskFormat, MachineDisk, MachineLimits, MachineNetwork, MachineSnapshot, MachineSpec, TransferLimit } from '../contract.ts';
+import { kernelCommandLine } from '../kernel-command-line.ts';
 
 /** What the driver accepts; the VMM supports no other disks, and has no network of its own. */
 export const TAKES = { diskFormats: ['raw', 'device'], networks: ['tap', 'none'] } as const;
 
-/** COMMAND_LINE_SIZE of Linux on x86 (arch/x86/include/asm/setup.h), with its final zero byte. */
-export const MAX_COMMAND_LINE_BYTES = 2048;
 /** Firecracker appends `pci=off`, and for each device `virtio_mmio.device=4K@0xd0001000:5`; rounded up. */
 const APPENDED_BYTES = 16;
 const APPENDED_BYTES_PER_DEVICE = 48;
@@ -274,13 +273,8 @@ const COMMON_ARGUMENTS = [
 ];
 
 /** @throws INVALID_INPUT if Linux would truncate the line, or it contains a line break */
-function commandLine(spec: MachineSpec): string {
-  const line = [...COMMON_ARGUMENTS, ...spec.kernelArguments].join(' ');
-  const devices = spec.disks.length + (spec.network.kind === 'tap' ? 1 : 0) + ['vsock', 'balloon', 'entropy'].length;
-  const bytes = Buffer.byteLength(line) + APPENDED_BYTES + devices * APPENDED_BYTES_PER_DEVICE;
-  if (bytes < MAX_COMMAND_LINE_BYTES && !/[\n\0]/.test(line)) return line;
-  throw new BangerError('INVALID_INPUT', `the kernel command line of ${spec.vmName} is too long or contains a line break`, {
-    remedy: 'shorten the kernel arguments of the image',
-    details: { bytes, limitBytes: MAX_COMMAND_LINE_BYTES },
-  });
+function commandLine({ vmName, disks, network, kernelArguments }: MachineSpec): string {
+  const devices = disks.length + (network.kind === 'tap' ? 1 : 0) + ['vsock', 'balloon', 'entropy'].length;
+  const appendedBytes = APPENDED_BYTES + devices * APPENDED_BYTES_PER_DEVICE;
+  return kernelCommandLine([...COMMON_ARGUMENTS, ...kernelArguments], { vmName, appendedBytes });
 }

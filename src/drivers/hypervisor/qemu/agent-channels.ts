@@ -2,9 +2,8 @@ import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connectOwnSocket } from '../../../lib/own-socket.ts';
-import { BangerError } from '../../../model/errors.ts';
 import type { AgentChannel } from '../contract.ts';
-import { given } from '../../../lib/given.ts';
+import { shakeHands, unreachable } from '../agent-handshake.ts';
 
 /** Refuses callers beyond this many waiting ones: some caller never returns its channels. */
 const MAX_WAITING = 256;
@@ -170,32 +169,8 @@ async function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
 
 /** One connection and one BANGER-SYNC. @returns the paused socket in HTTP state, or undefined */
 function attempt(path: string, signal: AbortSignal): Promise<Socket | undefined> {
-  const socket = connectOwnSocket(path);
-  // Every later failure shows as `close`; without a listener, an error would end the daemon.
-  socket.on('error', () => undefined);
   const line = `BANGER-SYNC ${randomBytes(8).toString('hex')}\n`;
-  socket.write(line);
-  return new Promise((resolve) => {
-    const search = answerSearch(line);
-    const settle = (answered: boolean): void => {
-      socket.pause();
-      socket.off('data', onData);
-      socket.off('close', onClose);
-      signal.removeEventListener('abort', onAbort);
-      if (!answered) socket.destroy();
-      resolve(answered ? socket : undefined);
-    };
-    const onData = (chunk: Buffer): void => {
-      const found = search(chunk);
-      if (found !== undefined) settle(found);
-    };
-    const onClose = (): void => settle(false);
-    const onAbort = (): void => settle(false);
-    socket.on('data', onData);
-    socket.once('close', onClose);
-    signal.addEventListener('abort', onAbort, { once: true });
-    if (signal.aborted) settle(false);
-  });
+  return shakeHands(connectOwnSocket(path), { line, judge: answerSearch(line), signal });
 }
 
 /**
@@ -216,11 +191,4 @@ export function answerSearch(line: string): (chunk: Buffer) => boolean | undefin
     tail = seen.subarray(Math.max(0, seen.length - wanted.length + 1));
     return undefined;
   };
-}
-
-function unreachable(reason: string, cause?: unknown): BangerError {
-  return new BangerError('AGENT_UNREACHABLE', `the guest agent cannot be reached: ${reason}`, {
-    remedy: 'banger vm logs NAME --serial',
-    ...given({ cause }),
-  });
 }

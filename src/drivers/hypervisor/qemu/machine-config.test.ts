@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { MachineSpec } from '../contract.ts';
-import { MAX_COMMAND_LINE_BYTES, controlArgument, machineArguments, socketPaths } from './machine-config.ts';
+import { controlArgument, machineArguments, socketPaths } from './machine-config.ts';
+import { MAX_COMMAND_LINE_BYTES } from '../kernel-command-line.ts';
 
 const spec: MachineSpec = {
   vmId: 'a'.repeat(32),

@@ -1,10 +1,7 @@
 import { join } from 'node:path';
-import { BangerError } from '../../../model/errors.ts';
 import { AGENT_SERIAL_PORT, AGENT_SERIAL_PORTS } from '../../../model/guest-agent.ts';
 import type { MachineDisk, MachineNetwork, MachineSpec } from '../contract.ts';
-
-/** COMMAND_LINE_SIZE of Linux on x86 (arch/x86/include/asm/setup.h), with its final zero byte. */
-export const MAX_COMMAND_LINE_BYTES = 2048;
+import { kernelCommandLine } from '../kernel-command-line.ts';
 
 /**
  * Translation cache of TCG. By default QEMU takes an eighth of the host's memory, up to 1 GiB, and never frees the pages of a full cache.
@@ -143,18 +140,10 @@ const COMMON_ARGUMENTS = [
   'cryptomgr.notests',
 ];
 
-/** @throws INVALID_INPUT */
+/** @throws INVALID_INPUT if Linux would truncate the line, or it contains a line break */
 function commandLine({ spec, accelerator, tscKhz }: QemuMachine): string {
   const words = [...COMMON_ARGUMENTS, ...(accelerator === 'tcg' ? emulationArguments(tscKhz) : []), ...spec.kernelArguments];
-  const line = words.join(' ');
-  const bytes = Buffer.byteLength(line);
-  if (bytes >= MAX_COMMAND_LINE_BYTES || /[\n\0]/.test(line)) {
-    throw new BangerError('INVALID_INPUT', `the kernel command line of ${spec.vmName} is too long or contains a line break`, {
-      remedy: 'shorten the kernel arguments of the image',
-      details: { bytes, limitBytes: MAX_COMMAND_LINE_BYTES },
-    });
-  }
-  return line;
+  return kernelCommandLine(words, { vmName: spec.vmName });
 }
 
 /**
