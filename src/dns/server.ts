@@ -1,6 +1,7 @@
 import { type Socket as UdpSocket, createSocket } from 'node:dgram';
 import { type Server, type Socket, createServer } from 'node:net';
-import { BangerError } from '../model/errors.ts';
+import type { BangerError } from '../model/errors.ts';
+import { listenFailure } from '../model/listen-failure.ts';
 import { answerBytes } from './wire.ts';
 import type { ZoneRecords } from './zone.ts';
 
@@ -91,12 +92,7 @@ function withIdOf(query: Buffer, answer: Buffer): Buffer {
 }
 
 function portError(error: NodeJS.ErrnoException, address: string, port: number): BangerError {
-  const reason = error.code === 'EADDRINUSE' ? 'another program uses it' : (error.code ?? error.message);
-  return new BangerError('NETWORK_FAILED', `the name server cannot listen on ${address}:${port} (dns.port): ${reason}`, {
-    remedy: `ss -lntup 'sport = :${port}'`,
-    details: { address, port, errno: error.code },
-    cause: error,
-  });
+  return listenFailure(error, { what: 'the name server', key: 'dns.port', address, port });
 }
 
 function listenTcp(server: Server, { address, port }: DnsServerOptions): Promise<number> {

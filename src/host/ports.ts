@@ -1,5 +1,6 @@
 import { createSocket } from 'node:dgram';
 import { createServer } from 'node:net';
+import { portProblemOf } from '../lib/port-problem.ts';
 
 /**
  * Opens a port for a moment.
@@ -9,7 +10,7 @@ export function portProblem(protocol: 'tcp' | 'udp', at: { address: string; port
   if (at === undefined) return Promise.resolve(undefined);
   const { address, port } = at;
   return new Promise((resolve) => {
-    const onError = (error: NodeJS.ErrnoException): void => resolve(describe(error, address, port));
+    const onError = (error: NodeJS.ErrnoException): void => resolve(portProblemOf(error.code, address, port) ?? error.message);
     if (protocol === 'tcp') {
       const server = createServer().once('error', onError);
       server.listen({ host: address, port, exclusive: true }, () => server.close(() => resolve(undefined)));
@@ -18,11 +19,4 @@ export function portProblem(protocol: 'tcp' | 'udp', at: { address: string; port
       socket.bind({ address, port, exclusive: true }, () => socket.close(() => resolve(undefined)));
     }
   });
-}
-
-function describe(error: NodeJS.ErrnoException, address: string, port: number): string {
-  if (error.code === 'EADDRINUSE') return `another program uses ${address}:${port}`;
-  if (error.code === 'EACCES') return `port ${port} is not open to ordinary users`;
-  if (error.code === 'EADDRNOTAVAIL') return `${address} is no address of this host`;
-  return error.message;
 }

@@ -1,7 +1,8 @@
 // The daemon's half of the HTTP front: listens until the first connection comes, and then passes its sockets to a process.
 import { type Server, type Socket, createServer } from 'node:net';
 import type { Channel } from '../host/spawn.ts';
-import { BangerError } from '../model/errors.ts';
+import type { BangerError } from '../model/errors.ts';
+import { listenFailure } from '../model/listen-failure.ts';
 import type { FromFront, Port, Standing, TableMessage, ToFront } from './messages.ts';
 
 /** The serving process, front-process.ts. */
@@ -172,10 +173,5 @@ function listen(server: Server, address: string, port: number): Promise<NodeJS.E
 }
 
 function portError(error: NodeJS.ErrnoException, address: string, port: number): BangerError {
-  const reason = error.code === 'EADDRINUSE' ? 'another program uses it' : (error.code ?? error.message);
-  return new BangerError('NETWORK_FAILED', `the HTTP front cannot listen on ${address}:${port} (http.port): ${reason}`, {
-    remedy: `ss -lntp 'sport = :${port}'`,
-    details: { address, port, errno: error.code },
-    cause: error,
-  });
+  return listenFailure(error, { what: 'the HTTP front', key: 'http.port', address, port });
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BangerError } from '../../model/errors.ts';
 import type { ProcessIdentity } from '../../model/vm.ts';
+import { cancelled, throwIfCancelled } from './cancelled.ts';
 import { control, type HolderInfo, holderInfo } from './control-client.ts';
 
 /** A busy host is slow to start a program. */
@@ -79,7 +80,7 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
       return info;
     },
     ensure: async (signal) => {
-      if (signal.aborted) throw cancelled(signal.reason);
+      throwIfCancelled(signal);
       // The start is shared, so a caller that cancels stops waiting and does not cancel it for the others.
       starting ??= startOrFind().finally(() => {
         starting = undefined;
@@ -93,11 +94,6 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
       for (const path of [socketPath, `${socketPath}.new`, logPath]) await host.removeTree(path);
     },
   };
-}
-
-/** @param cause why the caller no longer waits */
-export function cancelled(cause: unknown): BangerError {
-  return new BangerError('CANCELLED', 'setting up the network was cancelled', { cause });
 }
 
 function abortable<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {

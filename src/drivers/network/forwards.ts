@@ -3,6 +3,7 @@ import { BangerError } from '../../model/errors.ts';
 import { fallbackPort, isLowPort, portKey } from '../../model/forward-ports.ts';
 import type { ForwardResult, GuestListener } from './contract.ts';
 import { given } from '../../lib/given.ts';
+import { portProblemOf } from '../../lib/port-problem.ts';
 
 /** One listening socket of the holder. */
 export type Forward = GuestListener & { hostAddress: string; hostPort: number; guestAddress: string };
@@ -120,8 +121,5 @@ function standIn(l: GuestListener, wanted: readonly GuestListener[], results: Re
 
 function describeProblem(reply: LineReply | undefined, address: string, port: number): string {
   if (reply === undefined || reply.ok) return 'the network holder did not answer';
-  if (reply.errno === 'EADDRINUSE') return `another program uses ${address}:${port}`;
-  if (reply.errno === 'EACCES') return `port ${port} is not open to ordinary users`;
-  if (reply.errno === 'EADDRNOTAVAIL') return `${address} is no address of this host`;
-  return reply.text;
+  return portProblemOf(reply.errno, address, port) ?? reply.text;
 }

@@ -15,7 +15,7 @@ import { refuseBuild } from './preflight.ts';
 import { ensureSshKey, publishManifest, publishPart, supersededFiles } from './publish.ts';
 import type { BuiltPart } from './publish.ts';
 import { packageOrigin, readPackageList } from './root-packages.ts';
-import { createStepCache } from './step-cache.ts';
+import { buildCancelled, createStepCache } from './step-cache.ts';
 import type { StepOutput } from './step-cache.ts';
 import type { BuildOptions } from './build-options.ts';
 
@@ -132,9 +132,7 @@ function output(outputs: Record<string, StepOutput>, name: string): StepOutput {
 /** Turns a failed command into an error with a code. The sentence has the tool's last line, the log has all lines. */
 function asBuildError(error: unknown, signal: AbortSignal, logPath: string): unknown {
   if (error instanceof BangerError) return error;
-  if (signal.aborted) {
-    return new BangerError('CANCELLED', 'The build was cancelled; the next one reuses finished steps.', { cause: error });
-  }
+  if (signal.aborted) return buildCancelled(error);
   if (!(error instanceof Error) || error.name !== 'CommandFailure') return error;
   return new BangerError('COMMAND_FAILED', `Building the runtime bundle failed: ${error.message}; the next build reuses finished steps.`, {
     remedy: 'banger bundle build',

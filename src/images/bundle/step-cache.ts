@@ -3,6 +3,7 @@ import { mkdir, readdir, rename, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Host } from '../../host/host.ts';
 import { BangerError } from '../../model/errors.ts';
+import { given } from '../../lib/given.ts';
 
 /** Facts about a file that a step made. */
 export type StepOutput = { path: string; sizeBytes: number; sha256: string };
@@ -126,5 +127,10 @@ function withDirectory(outputs: StepResult['outputs'], directory: string): StepR
 
 /** @throws BangerError CANCELLED */
 export function throwIfCancelled(signal: AbortSignal): void {
-  if (signal.aborted) throw new BangerError('CANCELLED', 'The build was cancelled; the next one reuses finished steps.');
+  if (signal.aborted) throw buildCancelled();
+}
+
+/** @param cause how the cancelled step failed, if it did */
+export function buildCancelled(cause?: unknown): BangerError {
+  return new BangerError('CANCELLED', 'The build was cancelled; the next one reuses finished steps.', given({ cause }));
 }

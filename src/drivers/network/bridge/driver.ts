@@ -5,6 +5,7 @@ import { GUEST_MTU, networkIndexOf } from '../../../model/network.ts';
 import type { ForwardResult, GuestListener, NetworkAttachment, NetworkDriver, NetworkVm } from '../contract.ts';
 import { guestConfigOf } from '../guest-config.ts';
 import { oneOf } from '../control-client.ts';
+import { throwIfCancelled } from '../cancelled.ts';
 import { createForwarder, type Forwarder, type ForwarderHost, type Share } from '../forwarder-process.ts';
 import { applyForwards, parseForwards, tryForward } from '../forwards.ts';
 import { bridgeNetworkChecks } from './checks.ts';
@@ -52,11 +53,11 @@ export function createBridgeNetwork({ host, helper, forwarder, share = 'me' }: B
     addressOnHost: (addresses) => addresses.guestAddress,
     checks: async () => ({ findings: await bridgeNetworkChecks(host, helper) }),
     ensure: async (signal) => {
-      refuseCancelled(signal);
+      throwIfCancelled(signal);
       await helper.ask('network up');
     },
     attach: async (vm, signal) => {
-      refuseCancelled(signal);
+      throwIfCancelled(signal);
       await addTap(vm);
       return attachmentOf(vm);
     },
@@ -124,10 +125,6 @@ async function sweepForwards(forwarder: Forwarder, alive: readonly Pick<NetworkV
 /** The bridge is one for all users; it disappears with the last TAP. */
 function tolerateOthers(error: unknown): void {
   if (!(error instanceof BangerError) || error.details?.['errno'] !== 'EBUSY') throw error;
-}
-
-function refuseCancelled(signal: AbortSignal): void {
-  if (signal.aborted) throw new BangerError('CANCELLED', 'setting up the network was cancelled', { cause: signal.reason });
 }
 
 function attachmentOf(vm: NetworkVm): NetworkAttachment {

@@ -1,5 +1,6 @@
 import { fallbackPort, isLowPort, portKey } from '../../../model/forward-ports.ts';
 import { BangerError } from '../../../model/errors.ts';
+import { throwIfCancelled } from '../cancelled.ts';
 import { GUEST_MTU } from '../../../model/network.ts';
 import type { ForwardResult, GuestListener, NetworkDriver, NetworkVm } from '../contract.ts';
 import { guestConfigOf } from '../guest-config.ts';
@@ -34,7 +35,7 @@ export function fakeNetworkWorld(): FakeNetworkWorld {
 export function createFakeNetwork(options: FakeNetworkOptions = {}): NetworkDriver & { readonly world: FakeNetworkWorld } {
   const world = options.world ?? fakeNetworkWorld();
   const before = async (verb: Verb, shortId?: string, signal?: AbortSignal): Promise<void> => {
-    if (signal?.aborted === true) throw new BangerError('CANCELLED', 'setting up the network was cancelled');
+    if (signal !== undefined) throwIfCancelled(signal);
     await options.before?.(verb, shortId);
   };
   const admit = ({ shortId, nat }: NetworkVm): void => void (nat ? world.nat.add(shortId) : world.nat.delete(shortId));

@@ -2,7 +2,8 @@ import type { Host } from '../../../host/host.ts';
 import { BangerError } from '../../../model/errors.ts';
 import { BRIDGE_ADDRESS, DNS_FORWARD_ADDRESS, GUEST_PREFIX_LENGTH } from '../../../model/network.ts';
 import type { HolderInfo } from '../control-client.ts';
-import { cancelled, createForwarder, type Forwarder, type Share } from '../forwarder-process.ts';
+import { cancelled } from '../cancelled.ts';
+import { createForwarder, type Forwarder, type Share } from '../forwarder-process.ts';
 import { baseRuleset } from './ruleset.ts';
 import { given } from '../../../lib/given.ts';
 

@@ -1,5 +1,5 @@
 import { fallbackPort, isLowPort, portKey } from '../../../model/forward-ports.ts';
-import { BangerError } from '../../../model/errors.ts';
+import { throwIfCancelled } from '../cancelled.ts';
 import type { Host } from '../../../host/host.ts';
 import type { Finding } from '../../../model/finding.ts';
 import type { Machine, UserPort } from '../../hypervisor/contract.ts';
@@ -46,10 +46,6 @@ export function createUserNetwork({ host }: { host: Pick<Host, 'portProblem'> })
       for (const id of known.keys()) if (!ids.has(id)) known.delete(id);
     },
   };
-}
-
-function throwIfCancelled(signal: AbortSignal): void {
-  if (signal.aborted) throw new BangerError('CANCELLED', 'setting up the network was cancelled', { cause: signal.reason });
 }
 
 /** @returns what works, and what is missing compared with the private network */
