@@ -53,7 +53,7 @@ export function watchClock({ services, vm }: Pick<VmContext, 'services' | 'vm'>,
   };
 
   live.machine.onResume?.(noteGap);
-  // In the middle of a look it is the look that sets it.
+  // During a check, the check itself sets the clock.
   live.clockSets.add(() => isLooking || schedule(0));
   const unsubscribe = services.world.clock.jumps.subscribe(noteGap);
   signal.addEventListener('abort', () => (unsubscribe(), disarm()), { once: true });

@@ -70,7 +70,7 @@ export function createMachines(onExit: (vmId: string, machine: Machine, exit: Ma
       if (entry !== undefined) return entry;
       const reason = left.get(vm.id);
       if (reason !== undefined) {
-        // Starting it would only try again what has just failed, and the daemon does so by itself.
+        // A start would only repeat what has just failed, and the daemon does that by itself.
         throw new BangerError('WRONG_STATE', `VM ${vm.name} runs, but banger could not adopt it and tries again: ${reason}`, {
           remedy: `banger vm kill ${vm.name}`,
           details: { vm: vm.name, adopted: false },

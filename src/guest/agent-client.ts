@@ -47,7 +47,7 @@ export type AgentClient = {
   openExec(request: ExecRequest, options?: CallOptions): Promise<FrameSession>;
   /** @param target `ssh`, or `address:port` inside the guest */
   openTunnel(target: string, options?: CallOptions): Promise<FrameSession>;
-  /** Tells what happens in the guest until the session is closed. */
+  /** Reports events in the guest until the session is closed. */
   watch(on: GuestEvents, options?: CallOptions): Promise<FrameSession>;
 };
 

@@ -42,7 +42,7 @@ static int64_t clock_ms(clockid_t id) {
   return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-// The wall clock moved and the uptime did not: somebody has set it.
+// The wall clock moved and the uptime did not: a program has set it.
 static bool is_clock_set(int64_t *offset_ms) {
   int64_t before = *offset_ms;
   *offset_ms = clock_ms(CLOCK_REALTIME) - clock_ms(CLOCK_BOOTTIME);

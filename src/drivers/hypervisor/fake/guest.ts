@@ -226,7 +226,7 @@ function answerFile(request: Request, guest: FakeGuest): Reply {
   return { status: 200, raw: file.content, headers: { 'X-Mode': file.mode.toString(8), 'X-Size': `${file.content.length}` } };
 }
 
-/** What `date -s` in the guest does. */
+/** Does what `date -s` in the guest does. */
 export function setClockInside(guest: FakeGuest, offsetMs: number): void {
   guest.clockOffsetMs = offsetMs;
   for (const stream of guest.watchers) if (stream.writable) writeFrame(stream, 1, Buffer.from('clock\n'));
