@@ -61,58 +61,58 @@ const concern = (name: string): ImportRule => ({
 const verbs: ImportRule = {
   values: ['model', 'lib', 'context', 'lifecycle', 'bundle', 'capabilities'],
   types: ['contract', 'images', 'guest', 'names', 'store'],
-  because: 'a verb says what happens, not with which tool: host, drivers and store are handed in, so tests can hand in others',
+  because: 'a verb says what happens, not with which tool: it gets host, drivers and store as arguments, so tests can pass others',
 };
 
 export const IMPORT_RULES: Readonly<Record<Zone, ImportRule>> = {
-  lib: { values: [], types: [], because: 'lib must be usable elsewhere: it knows no word of the domain' },
+  lib: { values: [], types: [], because: 'lib must be usable elsewhere: it knows nothing of VMs' },
   model: { values: ['lib'], types: [], because: 'model is plain values and pure rules: no effect, no clock, no randomness' },
   host: { values: ['lib'], types: [], because: 'host speaks of processes and files, not of VMs' },
-  api: { values: ['lib'], types: ['model'], because: 'the contract outlives CLI and daemon, so it leans on neither' },
+  api: { values: ['lib'], types: ['model'], because: 'the contract outlives CLI and daemon, so it depends on neither' },
   contract: {
     values: ['model', 'lib'],
     types: ['contract'],
-    because: 'a contract has no taste in tools; it may name the types of another',
+    because: 'a contract prefers no tool; it may name the types of another contract',
   },
   driver: {
     values: ['contract', 'model', 'lib'],
     types: ['host'],
-    because: 'a driver neither remembers nor decides: its own contract is all it knows, the Host is handed in, siblings are strangers',
+    because: 'a driver neither remembers nor decides: it knows its own contract, gets the Host as an argument, and knows no sibling',
   },
   images: concern('images'),
   guest: {
     ...concern('guest'),
     types: ['host', 'contract'],
-    because: 'guest speaks over the channels that a hypervisor opens, and knows no more of it',
+    because: 'guest uses the channels that a hypervisor opens, and knows nothing else of it',
   },
   dns: concern('dns'),
   http: concern('http'),
   names: {
     values: ['dns', 'http', 'model', 'lib'],
     types: ['host'],
-    because: 'names are published by DNS and HTTP together; whose they are and who may ask is said by whoever sets them',
+    because: 'names are published by DNS and HTTP together; the caller says which VM a name belongs to, and who may ask',
   },
   store: { values: ['model', 'lib'], types: [], because: 'the store keeps rows; it decides nothing and touches nothing else' },
   context: {
     ...verbs,
     values: ['model', 'lib'],
-    because: 'what steps share lies below those that make steps: capabilities and verbs lean on it, and not the other way round',
+    because: 'what steps share lies below the code that makes steps: capabilities and verbs depend on it, and not the other way round',
   },
   lifecycle: verbs,
   bundle: {
     values: [...verbs.values, 'images'],
     types: [...verbs.types, 'host'],
-    because: 'bundle work is what makes, finds and shares bundles: it hands the Host that it was handed on to them',
+    because: 'bundle work makes, finds and shares bundles: it passes its Host on to the code that does so',
   },
   capabilities: {
     ...verbs,
     values: ['model', 'lib', 'context'],
-    because: 'a capability owns one thing a VM can have, and knows no verb: verbs walk the list of them',
+    because: 'a capability owns one feature of VMs, and knows no verb: verbs walk the list of capabilities',
   },
   daemon: {
     values: ['api', 'context', 'lifecycle', 'bundle', 'capabilities', 'model', 'lib'],
     types: ['contract', 'images', 'guest', 'http', 'names', 'store', 'host'],
-    because: 'only compose/ names concrete drivers and tools; the rest of the daemon is handed them',
+    because: 'only compose/ names concrete drivers and tools; the rest of the daemon gets them as arguments',
   },
   compose: { values: EVERYTHING_BUT_CLI, types: [], because: 'the daemon must not depend on the CLI' },
   client: {
@@ -124,7 +124,7 @@ export const IMPORT_RULES: Readonly<Record<Zone, ImportRule>> = {
   cli: {
     values: ['client', 'api', 'lib'],
     types: ['model'],
-    because: 'the CLI is text alone: what speaks to a daemon, or starts a program, is the client',
+    because: 'the CLI is text alone: the client talks to daemons and starts programs',
   },
 };
 
@@ -134,7 +134,7 @@ export type ImportException = { from: string; to: string; because: string };
 export const IMPORT_EXCEPTIONS: readonly ImportException[] = [
   { from: 'src/api/', to: 'src/model/errors.ts', because: 'errors cross the socket by code; the table of codes is one' },
   { from: 'src/api/', to: 'src/model/limits.ts', because: 'schemas and rules must refuse the same values' },
-  { from: 'src/api/', to: 'src/model/settings/', because: 'what can be set of a VM is declared once; its schemas follow' },
+  { from: 'src/api/', to: 'src/model/settings/', because: 'a setting of VMs is declared once; its schemas follow' },
   { from: 'src/api/', to: 'src/model/vm-state.ts', because: 'the states of the wire are the states of the table' },
   { from: 'src/daemon/main.ts', to: 'src/daemon/compose/', because: 'the daemon begins by putting itself together' },
   { from: 'src/client/', to: 'src/model/errors.ts', because: 'errors cross the socket by code; the table of codes is one' },
@@ -142,19 +142,19 @@ export const IMPORT_EXCEPTIONS: readonly ImportException[] = [
   { from: 'src/client/daemon-process.ts', to: 'src/host/', because: 'the client starts the daemon of this machine' },
   { from: 'src/client/ssh-process.ts', to: 'src/host/', because: 'vm ssh runs the ssh of this machine on the terminal' },
   { from: 'src/client/copy-process.ts', to: 'src/host/', because: 'a copy reads and writes files of this machine with a program in C' },
-  { from: 'src/client/remote-process.ts', to: 'src/host/', because: 'the way to another machine is the ssh of this one' },
-  { from: 'src/setup/', to: 'src/model/errors.ts', because: 'what setup says is told as all errors are' },
-  { from: 'src/cli/', to: 'src/setup/', because: 'the command line is where setup is asked for' },
+  { from: 'src/client/remote-process.ts', to: 'src/host/', because: 'the client reaches another machine by the ssh of this one' },
+  { from: 'src/setup/', to: 'src/model/errors.ts', because: 'errors of setup have the form of all errors' },
+  { from: 'src/cli/', to: 'src/setup/', because: 'users ask for setup on the command line' },
   { from: 'src/cli/', to: 'src/model/errors.ts', because: 'exit codes are part of the table of errors' },
   { from: 'src/cli/', to: 'src/model/limits.ts', because: 'bad values are refused before anything is sent' },
-  { from: 'src/cli/', to: 'src/model/settings/', because: 'what can be set of a VM is declared once; flags and tables follow' },
+  { from: 'src/cli/', to: 'src/model/settings/', because: 'a setting of VMs is declared once; flags and tables follow' },
   { from: 'src/cli/', to: 'src/model/name.ts', because: 'bad names are refused before anything is sent' },
   { from: 'src/cli/', to: 'src/model/reference.ts', because: 'a name means the same VM on both sides of the socket' },
   { from: 'src/setup/', to: 'src/model/root-helper.ts', because: 'the helper looks for its files where setup puts them' },
   {
     from: 'src/http/front-process.ts',
     to: 'src/host/peer-uid.ts',
-    because: 'it is a process of its own, whom nobody hands a Host, and must know whose a connection is',
+    because: 'it is a process of its own without a Host, and must know which user a connection belongs to',
   },
 ];
 

@@ -250,7 +250,7 @@ static void network_tick(void) {
   watch_stolen(cut_off);
   if (watch_changed() && reapply_at == 0) reapply_at = monotonic_ms() + SETTLE_MS;
   if (reapply_at != 0 && monotonic_ms() >= reapply_at) {
-    if (apply_rules() == 0) fputs("banger-helper: the rules were applied again, for somebody changed them or the routes\n", stderr);
+    if (apply_rules() == 0) fputs("banger-helper: the rules were applied again, because they or the routes had changed\n", stderr);
     else perror("banger-helper: the rules could not be applied again");
   }
   if (!pool_wanted) return;

@@ -70,7 +70,7 @@ async function fetchSystem({ mirror, names, onProgress, onLog, ...context }: Fet
   const chosen = resolve(repository, [...names, kernel]);
   const packages = chosen.map(({ one }) => one);
   await checkSizes(packages, mirror);
-  onLog(`${packages.length} packages, signed by ${repository.signedBy || 'somebody'} (${repository.key.fingerprint})`);
+  onLog(`${packages.length} packages, signed by ${repository.signedBy || 'an unnamed owner'} (${repository.key.fingerprint})`);
   for (const line of describe(chosen)) onLog(line);
   const totalBytes = packages.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   let doneBytes = 0;

@@ -57,7 +57,7 @@ async function fetchWhole(cli: Cli, what: string | undefined, { url, sha256, yes
 /** The manifest says what the archive must be, so anyone who can change the manifest chooses what runs here. */
 async function warn(cli: Cli, manifest: string, isSure: boolean): Promise<void> {
   cli.note(
-    `banger: warning: ${manifest} comes over plain http and without a checksum: whoever is on the way to it chooses what your machines run`,
+    `banger: warning: ${manifest} comes over plain http and without a checksum: anyone on the network path can choose what your machines run`,
   );
   cli.note('  try: an https address, or --sha256 of the file');
   if (!isSure) await confirm(cli, [manifest], 'Fetch', 'nothing was fetched', ' all the same');
