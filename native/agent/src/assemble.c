@@ -3,33 +3,61 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/openat2.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define DISK "/disk"
 
+/** What is mounted by name must be where the name says. A link of temporary files may lead to what is mounted later. */
+enum link { LINK_REFUSED, LINK_TO_DIRECTORY, LINK_ANYWHERE };
+
 struct place {
   const char *name;
   mode_t mode;
-  bool may_be_link;  // a file system that is mounted by name must be at its name
+  enum link link;
 };
 
-static const struct place places[] = {{"dev", 0755, false}, {"proc", 0755, false}, {"sys", 0755, false},  {"run", 0755, false},
-                                      {"etc", 0755, true},  {"root", 0700, true},  {"tmp", 01777, true}, {NULL, 0, false}};
+static const struct place places[] = {
+  {"dev", 0755, LINK_REFUSED},      {"proc", 0755, LINK_REFUSED},      {"sys", 0755, LINK_REFUSED},   {"run", 0755, LINK_REFUSED},
+  {"etc", 0755, LINK_TO_DIRECTORY}, {"root", 0700, LINK_TO_DIRECTORY}, {"tmp", 01777, LINK_ANYWHERE}, {NULL, 0, LINK_REFUSED},
+};
+
+/** 0 when links lead to a directory with `root` as the root, else an errno. */
+static int follow_below(const char *root, const char *name) {
+  struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT};
+  int root_fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  int fd = root_fd < 0 ? -1 : (int)syscall(SYS_openat2, root_fd, name, &how, sizeof how);
+  int error = fd < 0 ? errno : 0;
+  if (fd >= 0) close(fd);
+  if (root_fd >= 0) close(root_fd);
+  return error;
+}
+
+/** 0, or why what is there is no such place. */
+static int place_obstacle(const char *root, const struct place *place) {
+  char path[64];
+  struct stat s;
+  snprintf(path, sizeof path, "%s/%s", root, place->name);
+  if (lstat(path, &s) != 0) return errno;
+  if (S_ISDIR(s.st_mode)) return 0;
+  if (!S_ISLNK(s.st_mode) || place->link == LINK_REFUSED) return ENOTDIR;
+  return place->link == LINK_ANYWHERE ? 0 : follow_below(root, place->name);
+}
 
 /** 0, or why there is no directory and none can be made. */
 static int make_place(const char *root, const struct place *place) {
   char path[64];
-  struct stat s;
   snprintf(path, sizeof path, "%s/%s", root, place->name);
   if (mkdir(path, place->mode) == 0) return chmod(path, place->mode) == 0 ? 0 : errno;
-  int error = errno == EEXIST ? ENOTDIR : errno;
-  if (lstat(path, &s) != 0) return error == ENOTDIR ? errno : error;
-  return S_ISDIR(s.st_mode) || (place->may_be_link && S_ISLNK(s.st_mode)) ? 0 : ENOTDIR;
+  int error = errno, obstacle = place_obstacle(root, place);
+  // Where there is no entry at all, the question is why none could be made.
+  return obstacle == ENOENT && error != EEXIST ? error : obstacle;
 }
 
 const char *root_missing_place(const char *root, int *error) {
@@ -40,13 +68,8 @@ const char *root_missing_place(const char *root, int *error) {
 
 /** Whether to make `name` anew instead of taking it from the disk. */
 static bool is_made_anew(const char *name) {
-  struct stat s;
-  char path[64];
-  for (const struct place *at = places; at->name; at++) {
-    if (strcmp(name, at->name) != 0) continue;
-    snprintf(path, sizeof path, DISK "/%s", at->name);
-    return !at->may_be_link || lstat(path, &s) != 0 || (!S_ISDIR(s.st_mode) && !S_ISLNK(s.st_mode));
-  }
+  for (const struct place *at = places; at->name; at++)
+    if (strcmp(name, at->name) == 0) return at->link == LINK_REFUSED || place_obstacle(DISK, at) != 0;
   return false;
 }
 

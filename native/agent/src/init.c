@@ -153,7 +153,8 @@ static void mount_root(const struct boot_options *o) {
   while (access(o->root, F_OK) != 0 && monotonic_ms() < until) sleep_ms(5);
   mkdir(NEW_ROOT, 0755);
   struct mounted root = mount_root_disk(o);
-  bool has_etc = access(NEW_ROOT "/etc", F_OK) == 0 || errno != ENOENT;
+  // Where a link leads is told of the place.
+  bool has_etc = faccessat(AT_FDCWD, NEW_ROOT "/etc", F_OK, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT;
   int place_error, error = 0;
   const char *missing = root_missing_place(NEW_ROOT, &place_error);
   if (missing && (error = root_assemble(NEW_ROOT)) != 0) fail_with("putting the root together", strerror(error));

@@ -116,8 +116,15 @@ static void test_places(void) {
   }
   // What is there stays as it is.
   CHECK(chmod(at("new/etc"), 0) == 0 && !root_missing_place(at("new"), &error) && stat(at("new/etc"), &s) == 0 && (s.st_mode & 07777) == 0);
-  CHECK(rmdir(at("new/etc")) == 0 && symlink("usr/etc", at("new/etc")) == 0 && !root_missing_place(at("new"), &error));
-  CHECK(unlink(at("new/etc")) == 0);
+  CHECK(rmdir(at("new/etc")) == 0 && symlink("usr/etc", at("new/etc")) == 0);
+  CHECK(root_missing_place(at("new"), &error) && error == ENOENT);
+  CHECK(mkdir(at("new/usr"), 0755) == 0 && mkdir(at("new/usr/etc"), 0755) == 0 && !root_missing_place(at("new"), &error));
+  // An absolute one leads from the guest's root on.
+  CHECK(unlink(at("new/etc")) == 0 && symlink("/usr/etc", at("new/etc")) == 0 && !root_missing_place(at("new"), &error));
+  CHECK(unlink(at("new/etc")) == 0 && symlink("etc", at("new/etc")) == 0);
+  CHECK(root_missing_place(at("new"), &error) && error == ELOOP && unlink(at("new/etc")) == 0);
+  // What it leads to may be mounted later.
+  CHECK(rmdir(at("new/tmp")) == 0 && symlink("/dev/shm", at("new/tmp")) == 0);
   put("new/etc", "a file");
   const char *missing = root_missing_place(at("new"), &error);
   CHECK(missing && strcmp(missing, "etc") == 0 && error == ENOTDIR);
