@@ -4,6 +4,8 @@ import type { GuestTrouble } from '../guest/protocol.ts';
 import type { VmTrouble } from '../model/vm.ts';
 import type { VmContext } from './vm-context.ts';
 
+const ROOT_DIRECTORY = 'the directory /';
+
 /** By Linux errno. */
 const CAUSES: Readonly<Record<number, string>> = {
   1: 'it is immutable (chattr)',
@@ -16,18 +18,23 @@ const CAUSES: Readonly<Record<number, string>> = {
   20: 'a file is in place of a directory',
   21: 'a directory is in its place',
   22: 'there is no ext4 file system',
+  27: 'it is too large',
   28: 'its file system is full',
   30: 'its file system is read-only',
   40: 'its links form a loop',
+  79: 'the program that loads or runs it is missing',
   117: 'its file system is damaged',
   122: 'a quota is used up',
 };
+
+/** By the name of the thing, where the errno says less. */
+const CAUSES_OF: Readonly<Record<string, string>> = { [ROOT_DIRECTORY]: 'users other than root may change it, which sshd refuses' };
 
 /** @returns what could not be set up, why, how the guest works around it, and the remedy */
 export function explainTrouble({ what, errno, held }: GuestTrouble, vmName: string): VmTrouble {
   // For a whole file system, ext4 reports its errors with this errno.
   const isRefused = errno === 1 && !what.startsWith('/');
-  const cause = isRefused ? 'its file system has errors' : (CAUSES[errno] ?? getSystemErrorName(-errno));
+  const cause = isRefused ? 'its file system has errors' : (CAUSES_OF[what] ?? CAUSES[errno] ?? getSystemErrorName(-errno));
   const instead = { memory: '; it is held in memory until the VM stops', 'read-only': '; it is mounted read-only', none: '' }[
     held ?? 'none'
   ];
@@ -38,6 +45,7 @@ const DAMAGE = new Set([5, 22, 117]);
 
 /** The command in the VM that repairs it. It needs neither a shell nor a user in the guest. */
 const MENDED_INSIDE: readonly [RegExp, (vmName: string) => string][] = [
+  [new RegExp(`^${ROOT_DIRECTORY}$`), (vm) => `banger vm exec ${vm} -- sh -c 'chown root:root / && chmod 755 /'`],
   [/^the shell of root,/, (vm) => `banger vm exec ${vm} -- usermod --shell /bin/sh root`],
   [/^root in \/etc\/passwd$/, (vm) => `banger vm exec ${vm} -- sh -c 'echo root:x:0:0:root:/root:/bin/sh >>/etc/passwd'`],
   [/ in \/etc\/fstab$/, (vm) => `remove its line, or add the option nofail: banger vm exec ${vm} -- cat /etc/fstab`],

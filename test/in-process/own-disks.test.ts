@@ -48,6 +48,7 @@ test('a remedy mends what can be mended from inside, and names the rescue for th
     ['the shell of root, /usr/sbin/nologin', 13, /vm exec web -- usermod --shell \/bin\/sh root$/],
     ['/dev/vdz in /etc/fstab', 19, /nofail: banger vm exec web -- cat \/etc\/fstab$/],
     ['/etc/hosts', 28, /vm exec web -- df --output=target,avail,iavail/],
+    ['the directory /', 13, /vm exec web -- sh -c 'chown root:root \/ && chmod 755 \/'$/],
     ['all of /etc', 2, /vm restart --rescue web$/],
     ['a directory for /etc', 20, /vm restart --rescue web$/],
     ['the root file system', 117, /vm restart --rescue web$/],
@@ -56,6 +57,7 @@ test('a remedy mends what can be mended from inside, and names the rescue for th
   await done(api, api.beginVm('web', 'start'));
   const told = (await api.showVm('web')).troubles;
   for (const [i, [, , remedy]] of remedies.entries()) assert.match(told[i]?.remedy ?? '', remedy);
+  assert.equal(told[4]?.reason, 'the directory /: others than root may change it, which sshd refuses');
 });
 
 test('a system that gave up is waited for no longer, and health says so (11.9, 3.3)', async (t) => {

@@ -3,10 +3,10 @@
 #include "environment.h"
 #include "handlers.h"
 #include "login.h"
+#include "plain_file.h"
 #include "readiness.h"
 #include "terminal.h"
 #include <errno.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,10 +71,10 @@ static unsigned short optional_size(const struct json_node *root, const char *ke
   return (unsigned short)value;
 }
 
-// musl's getpwnam reads /etc/passwd; an image without that file still has root.
+// An image without /etc/passwd still has root.
 static struct passwd *find_user(const char *name) {
   static struct passwd root = {.pw_name = "root", .pw_dir = "/root", .pw_shell = "/bin/sh"};
-  struct passwd *found = getpwnam(name);
+  struct passwd *found = plain_file_user(name);
   return found ? found : strcmp(name, "root") == 0 ? &root : NULL;
 }
 

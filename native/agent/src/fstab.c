@@ -1,5 +1,6 @@
 #include "fstab.h"
 #include "ext4.h"
+#include "plain_file.h"
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
@@ -68,7 +69,7 @@ static bool is_on_no_disk(const char *disks, const char *devices, const char *ta
 void fstab_examine(const char *path, const char *disks, const char *devices, struct troubles *t) {
   struct mntent entry;
   char line[4096], what[160];
-  FILE *file = setmntent(path, "re");
+  FILE *file = plain_file_stream(path);
   while (file && getmntent_r(file, &entry, line, sizeof line)) {
     bool is_uuid = false, is_missing;
     const char *name = entry.mnt_fsname, *tag = tag_of(name, &is_uuid);

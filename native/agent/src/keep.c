@@ -1,5 +1,6 @@
 #include "keep.h"
 #include "identity.h"
+#include "plain_file.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -10,7 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define MARKED_FILE_MAX_BYTES (1024 * 1024)
+// Lists of hosts that are blocked have millions of bytes.
+#define MARKED_FILE_MAX_BYTES (16 * 1024 * 1024)
 #define HELD_DIRECTORY KEEP_DIRECTORY "/held"
 
 int make_directories(const char *path, mode_t mode) {
@@ -41,9 +43,8 @@ static bool has_content(int fd, const uint8_t *content, size_t length) {
 
 /** Whether the path, through links, is a regular file with this content. `s` gets its state. */
 static bool is_as_wanted(const char *path, const void *content, size_t length, struct stat *s) {
-  int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-  bool is_same = fd >= 0 && fstat(fd, s) == 0 && S_ISREG(s->st_mode) && s->st_size == (off_t)length &&
-                 has_content(fd, content, length);
+  int fd = plain_file_open(path, s);
+  bool is_same = fd >= 0 && s->st_size == (off_t)length && has_content(fd, content, length);
   if (fd >= 0) close(fd);
   return is_same;
 }
@@ -161,6 +162,8 @@ static bool hold(const char *path, mode_t mode, const void *content, size_t leng
   return snprintf(file, sizeof file, KEEP_DIRECTORY "/%s", name) < (int)sizeof file && mount_over(file, path);
 }
 
+bool keep_empty(const char *path) { return hold(path, 0644, "", 0); }
+
 struct kept keep_file(const char *path, mode_t mode, const void *content, size_t length) {
   struct kept kept = {.error = keep_on_disk(path, mode, content, length)};
   if (kept.error) kept.is_held = hold(path, mode, content, length);
@@ -170,10 +173,8 @@ struct kept keep_file(const char *path, mode_t mode, const void *content, size_t
 /** Appends a regular file, or nothing if there is none. Returns 0 or an errno. */
 static int read_regular(const char *path, struct buffer *content) {
   struct stat s;
-  int error = 0, fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+  int error = 0, fd = plain_file_open(path, &s);
   if (fd < 0) return errno == ENOENT ? 0 : errno;
-  if (fstat(fd, &s) != 0) error = errno;
-  else if (!S_ISREG(s.st_mode)) error = S_ISDIR(s.st_mode) ? EISDIR : EEXIST;
   while (!error) {
     uint8_t *into = buffer_reserve(content, 4096);
     ssize_t n = into ? read(fd, into, 4096) : -1;

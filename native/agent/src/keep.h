@@ -2,6 +2,7 @@
 #ifndef BANGER_KEEP_H
 #define BANGER_KEEP_H
 #include "buffer.h"
+#include <stdbool.h>
 #include <sys/types.h>
 
 /** Files in memory, and those that the agent's own logins read; below a tmpfs. */
@@ -20,6 +21,8 @@ struct kept {
 struct kept keep_file(const char *path, mode_t mode, const void *content, size_t length);
 /** Like keep_file for banger's marked block in a file; an unreadable file is not replaced. */
 struct kept keep_marked_block(const char *path, mode_t mode, const struct buffer *lines);
+/** Mounts an empty file over the path, until the machine ends. */
+bool keep_empty(const char *path);
 /** The part of keep_file that works on the disk. Returns 0; or an errno, and then the file is unchanged. */
 int keep_on_disk(const char *path, mode_t mode, const void *content, size_t length);
 /** Writes a file below KEEP_DIRECTORY. Returns 0 or an errno. */

@@ -2,6 +2,7 @@
 #include "identity.h"
 #include "keep.h"
 #include "login.h"
+#include "plain_file.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <pwd.h>
@@ -19,8 +20,8 @@
 #define SHADOW_WAIT_MS 2000
 
 static bool read_whole(const char *path, struct buffer *content, struct stat *s) {
-  int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-  bool ok = fd >= 0 && fstat(fd, s) == 0 && S_ISREG(s->st_mode) && s->st_size < MAX_BYTES;
+  int fd = plain_file_open(path, s);
+  bool ok = fd >= 0 && s->st_size < MAX_BYTES;
   while (ok) {
     uint8_t *room = buffer_reserve(content, 4096);
     ssize_t n = room ? read(fd, room, 4096) : -1;
@@ -34,7 +35,7 @@ static bool read_whole(const char *path, struct buffer *content, struct stat *s)
 
 /** Reads `LANG=` of a file of assignments, with or without quotes. */
 static bool locale_in(const char *path, char *locale, size_t capacity) {
-  FILE *file = fopen(path, "re");
+  FILE *file = plain_file_stream(path);
   char line[512];
   bool is_found = false;
   if (!file) return false;
@@ -67,7 +68,7 @@ static void find_locale(char *locale, size_t capacity) {
 
 // The syntax of pam_env: NAME=value, optional `export`, optional quotes, # comments.
 static void read_etc_environment(struct environment *e) {
-  FILE *file = fopen("/etc/environment", "re");
+  FILE *file = plain_file_stream("/etc/environment");
   char line[4096];
   if (!file) return;
   while (fgets(line, sizeof line, file)) {
@@ -96,7 +97,7 @@ void login_variables(struct environment *e) {
 }
 
 static bool may_log_in(const char *user) {
-  const struct passwd *p = getpwnam(user);
+  const struct passwd *p = plain_file_user(user);
   return p && login_shell_obstacle(p->pw_shell[0] ? p->pw_shell : "/bin/sh") == 0;
 }
 
@@ -141,6 +142,8 @@ static bool write_config(const char *path, const char *image_config) {
   // If it is missing or unreadable, users must still be able to log in to repair it.
   if (!image_config || !read_whole(image_config, &before, &s)) buffer_clear(&before);
   login_variables(&variables);
+  // Of a setting the first value counts.
+  if (login_is_root_unsafe()) buffer_puts(&after, "StrictModes no\n");
   login_sshd_config(&after, (char *)buffer_bytes(&before), buffer_length(&before), variables.entries, variables.count);
   environment_free(&variables);
   bool ok = !after.overflow && write_file(path, 0600, buffer_bytes(&after), buffer_length(&after)) == 0;

@@ -17,6 +17,8 @@
 void login_variables(struct environment *e);
 /** Returns 0 for a login shell that works, else an errno. */
 int login_shell_obstacle(const char *shell);
+/** Whether users other than root may change /, so that sshd's StrictModes would accept no key. */
+bool login_is_root_unsafe(void);
 /** Prepares the files that sshd reads. Returns the configuration to use, NULL for the image's own. */
 const char *login_prepare(void);
 /** Makes a configuration without any of the image's, for a sshd that refuses that; NULL if it cannot be written. */

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define BLANKS " \t"
@@ -134,6 +135,11 @@ int login_shell_obstacle(const char *shell) {
   for (const char *const *name = none; *name; name++)
     if (strcmp(slash ? slash + 1 : shell, *name) == 0) return EACCES;
   return access(shell, X_OK) == 0 ? 0 : errno;
+}
+
+bool login_is_root_unsafe(void) {
+  struct stat s;
+  return stat("/", &s) == 0 && (s.st_uid != 0 || (s.st_mode & (S_IWGRP | S_IWOTH)));
 }
 
 bool login_unlock(struct buffer *out, const char *text, size_t length, bool (*may_log_in)(const char *user)) {

@@ -164,6 +164,7 @@ void personalization_apply(const struct personalization *p, struct troubles *t) 
   // What a restored machine has beside its identity, it has had since its boot.
   if (!p->is_restored) {
     standing_make_places();
+    standing_keep_readable(t);
     terminal_make_known();
   }
   for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) steps[i](p, t);

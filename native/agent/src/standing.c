@@ -1,9 +1,11 @@
 #include "standing.h"
 #include "fstab.h"
+#include "keep.h"
 #include "login.h"
+#include "plain_file.h"
+#include "program.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -41,29 +43,15 @@ void standing_make_places(void) {
   mkdir("/mnt/work", 0755);
 }
 
-/** Returns 0, or why the kernel would not execute it. */
-static int obstacle(const char *path) {
-  char start[4] = "";
-  struct stat s;
-  int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC), error = 0;
-  if (fd < 0) return errno;
-  ssize_t n = read(fd, start, sizeof start);
-  if (fstat(fd, &s) != 0) error = errno;
-  else if (!S_ISREG(s.st_mode) || !(s.st_mode & 0111)) error = EACCES;
-  else if (n < 4 || (memcmp(start, "\177ELF", 4) != 0 && memcmp(start, "#!", 2) != 0)) error = ENOEXEC;
-  close(fd);
-  return error;
-}
-
 static void examine_init(struct troubles *t) {
   char init[128];
   standing_option("banger.init=", "/sbin/init", init, sizeof init);
   if (strcmp(init, "none") == 0) return;
   const char *const candidates[] = INIT_CANDIDATES(init);
-  int error = obstacle(init);
+  int error = program_obstacle(init);
   trouble_add(t, init, error, NULL);
   for (const char *const *at = candidates; error && *at; at++)
-    if (obstacle(*at) == 0) return;
+    if (program_obstacle(*at) == 0) return;
   trouble_add(t, "the init of the image", error, NULL);
 }
 
@@ -71,13 +59,12 @@ static void examine_init(struct troubles *t) {
 static void examine_shell(struct troubles *t) {
   char init[128];
   standing_option("banger.init=", "/sbin/init", init, sizeof init);
-  if (strcmp(init, "none") != 0) trouble_add(t, "/bin/sh", obstacle("/bin/sh"), NULL);
+  if (strcmp(init, "none") != 0) trouble_add(t, "/bin/sh", program_obstacle("/bin/sh"), NULL);
 }
 
 static void examine_root_user(struct troubles *t) {
   struct passwd *root;
-  errno = 0;
-  if (!(root = getpwnam("root"))) {
+  if (!(root = plain_file_user("root"))) {
     // A root file system with a single program has no users at all, and needs none.
     if (access("/usr/sbin/sshd", F_OK) == 0) trouble_add(t, "root in /etc/passwd", errno ? errno : ENOENT, NULL);
     return;
@@ -88,9 +75,24 @@ static void examine_root_user(struct troubles *t) {
   if (access("/usr/sbin/sshd", F_OK) == 0) trouble_add(t, what, login_shell_obstacle(shell), NULL);
 }
 
+/** sshd takes no keys from below a directory that others than root may change, and everything lies below this one. */
+static void examine_root_directory(struct troubles *t) {
+  if (login_is_root_unsafe()) trouble_add(t, "the directory /", EACCES, NULL);
+}
+
+void standing_keep_readable(struct troubles *t) {
+  static const char *const read[] = {"/etc/fstab",  "/etc/passwd",      "/etc/group",          "/etc/shadow",
+                                     "/etc/gshadow", "/etc/environment", "/etc/default/locale", "/etc/nsswitch.conf", NULL};
+  struct stat s;
+  for (const char *const *path = read; *path; path++)
+    if (stat(*path, &s) == 0 && (S_ISFIFO(s.st_mode) || S_ISSOCK(s.st_mode)))
+      trouble_add(t, *path, EEXIST, keep_empty(*path) ? "memory" : NULL);
+}
+
 void standing_examine(struct troubles *t) {
   examine_init(t);
   examine_shell(t);
   examine_root_user(t);
+  examine_root_directory(t);
   fstab_examine("/etc/fstab", "/sys/block", "/dev", t);
 }

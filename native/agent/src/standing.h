@@ -10,6 +10,8 @@
 
 /** Makes directories that container images leave to the runtime, and those that must be writable on a read-only root. */
 void standing_make_places(void);
+/** Puts an empty file over a special file, such as a pipe, where every program that reads it would wait for ever. */
+void standing_keep_readable(struct troubles *t);
 /** Looks for problems that would keep the image's init from running, or users from logging in. */
 void standing_examine(struct troubles *t);
 /** Writes the value of `name=value` on the kernel's command line, or `otherwise`. */

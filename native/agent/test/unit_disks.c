@@ -3,6 +3,8 @@
 #include "../src/ext4.h"
 #include "../src/fstab.h"
 #include "../src/login.h"
+#include "../src/plain_file.h"
+#include "../src/program.h"
 #include "check.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -142,6 +144,44 @@ static void test_shells(void) {
   CHECK(login_shell_obstacle(at("plain")) == EACCES);
 }
 
+/** Whether the program of this text and mode would be executed: 0, or the errno. */
+static int obstacle_of(const char *text, mode_t mode) {
+  put("program", text);
+  CHECK(chmod(at("program"), mode) == 0);
+  return program_obstacle(at("program"));
+}
+
+static void test_programs(void) {
+  char self[4096];
+  // With its loader, as everything that is linked dynamically.
+  CHECK(program_obstacle("/proc/self/exe") == 0);
+  CHECK(program_obstacle("/nonexistent") == ENOENT && program_obstacle(name) == EACCES);
+  CHECK(obstacle_of("#!/bin/sh\n", 0755) == 0 && obstacle_of("#! \t/bin/sh -e\n", 0755) == 0 && obstacle_of("#!/bin/sh", 0755) == 0);
+  CHECK(obstacle_of("#!/nowhere/sh\n", 0755) == ELIBACC && obstacle_of("#!\n\n", 0755) == ELIBACC);
+  CHECK(obstacle_of("#!/bin/sh\n", 0644) == EACCES && obstacle_of("", 0755) == ENOEXEC && obstacle_of("echo\n", 0755) == ENOEXEC);
+  CHECK(obstacle_of("\177ELF", 0755) == ENOEXEC);
+  // The name of the loader is text of the first page.
+  int from = open("/bin/sh", O_RDONLY | O_CLOEXEC), to = open(at("program"), O_WRONLY | O_TRUNC | O_CLOEXEC);
+  ssize_t n = read(from, self, sizeof self);
+  char *loader = n > 0 ? memmem(self, (size_t)n, "/ld-", 4) : NULL;
+  CHECK(loader && memcpy(loader, "/no-", 4) && write(to, self, (size_t)n) == n && close(from) == 0 && close(to) == 0);
+  CHECK(program_obstacle(at("program")) == ELIBACC);
+}
+
+static void test_pipes(void) {
+  struct troubles t = {0};
+  struct stat s;
+  CHECK(mkfifo(at("pipe"), 0600) == 0 && symlink("pipe", at("to-pipe")) == 0);
+  CHECK(!plain_file_stream(at("to-pipe")) && errno == EEXIST);
+  CHECK(plain_file_open(name, &s) == -1 && errno == EISDIR);
+  CHECK(plain_file_open("/dev/null", &s) == -1 && errno == EEXIST);
+  fstab_examine(at("pipe"), "/sys/block", "/dev", &t);
+  CHECK(t.count == 0);
+  struct passwd *root = plain_file_user("root");
+  CHECK(root && root->pw_uid == 0);
+  CHECK(!plain_file_user("nobody has this name") && errno == 0);
+}
+
 void test_disks(void) {
   char command[PATH_MAX + 16];
   CHECK(mkdtemp(name) != NULL);
@@ -149,6 +189,8 @@ void test_disks(void) {
   test_fstab();
   test_fstab_tags();
   test_places();
+  test_programs();
+  test_pipes();
   test_shells();
   snprintf(command, sizeof command, "rm -rf %s", name);
   CHECK(system(command) == 0);
