@@ -73,3 +73,22 @@ test('a root that cannot be mounted fails the start with its cause, and is mende
   assert.deepEqual([health.agent, health.problem], ['ok', null]);
   assert.equal((await sandbox().must(['vm', 'ssh', 'two', '--', 'hostname'])).trim(), 'two');
 });
+
+test('pipes where programs read files, a / for all to change, an init without its shell and long hosts are no obstacle (11.9)', async () => {
+  await bash(`for path in fstab environment default/locale gshadow; do rm -f /etc/$path; mkfifo /etc/$path; done
+    yes '0.0.0.0 a.host.of.a.long.list' | head -n 70000 >>/etc/hosts; chmod 777 /
+    rm /sbin/init; printf '#!/nowhere/sh\\n' >/sbin/init; chmod 755 /sbin/init
+    mv /etc /etc.away; ln -s /etc.away /etc; sync`);
+  const restarted = await sandbox().banger(['vm', 'restart', 'two']);
+  assert.equal(restarted.status, 0, restarted.stderr);
+  const told = (await troubles()).map(({ reason }) => reason);
+  assert.deepEqual(told.toSorted(), [
+    ...['default/locale', 'environment', 'fstab', 'gshadow'].map(
+      (path) => `/etc/${path}: something that is no file stands in its place; it is held in memory until the VM stops`,
+    ),
+    '/sbin/init: the program that is to load or run it is not there',
+    'the directory /: others than root may change it, which sshd refuses',
+  ]);
+  assert.equal(await bash('grep -c long.list /etc/hosts; grep -c two.vm /etc/hosts'), '70000\n1');
+  assert.equal((await sandbox().must(['vm', 'ssh', 'two', '--', 'hostname'])).trim(), 'two');
+});

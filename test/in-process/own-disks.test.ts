@@ -93,6 +93,17 @@ test('a VM whose own disks do not carry it says why and names the rescue, whenev
   }
 });
 
+test('a guest that does not answer at all may have bad disks or a bad host, and a new one has no disks of its own (11.9)', async (t) => {
+  const { api, world } = await daemonFor(t, { env: { BANGER_BOOT_TIMEOUT_SECONDS: '5' } });
+  await created(api, 'web', { start: false });
+  for (const name of ['web', 'new']) world.machines.inject(name, 'never-answer-agent');
+  const begun = [await api.beginVm('web', 'start'), await api.createVm({ name: 'new' }, false)] as const;
+  const [started, made] = await Promise.all([ended(api, begun[0]), ended(api, begun[1])]);
+  assert.match(started.error?.message ?? '', /the guest agent of web did not answer within 5 s/);
+  assert.match(started.error?.remedy ?? '', /^banger doctor; if it finds nothing, .*: banger vm start --rescue web$/);
+  assert.equal(made.error?.remedy, 'banger doctor');
+});
+
 test('what a guest says of its troubles is bounded and harmless, and one that says nonsense does not start (11.9, 7.2)', async (t) => {
   const { api, world } = await daemonFor(t);
   await created(api, 'web', { start: false });

@@ -18,9 +18,16 @@ export async function explainBootFailure(context: VmContext, cause: unknown, tim
     timedOut ? `the guest agent of ${vm.name} did not answer within ${seconds} s` : `${vm.name} did not boot: ${reason}`,
     {
       cause,
-      remedy: fault === undefined ? 'banger doctor' : `banger vm start --rescue ${vm.name}`,
+      remedy: remedyOf(vm, fault),
       details: { serialTail, serialLog: paths.serialLog, vmmLog: paths.vmmLog },
       logPath: paths.serialLog,
     },
   );
+}
+
+/** A host that is too slow, or lacks something, looks like disks that keep the agent from answering. */
+function remedyOf({ state, name }: VmContext['vm'], fault: string | undefined): string {
+  const rescue = `banger vm start --rescue ${name}`;
+  if (fault !== undefined) return rescue;
+  return state === 'creating' ? 'banger doctor' : `banger doctor; if it finds nothing, look at the disks of the VM: ${rescue}`;
 }
