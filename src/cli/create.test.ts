@@ -67,6 +67,17 @@ test("create shows the URL of the image's service, and no port that does not spe
   }
 });
 
+test('a machine that is not started is waited for by nobody: --wait beside --no-start is refused (3.3)', async () => {
+  const stub = await startStubDaemon({ routes: {} });
+  try {
+    const { exitCode, stderr } = await runInProcess(stub.env, ['vm', 'create', '--wait', 'ssh', '--no-start']);
+    assert.deepEqual([exitCode, stub.requests], [2, []]);
+    assert.match(stderr, /^banger: option '--no-start' cannot be used with option '--wait <level>'/);
+  } finally {
+    await stub.close();
+  }
+});
+
 test('a bad value is refused before anything is contacted, naming flag, value and range (3.2)', async () => {
   const stub = await startStubDaemon({ routes: {} });
   const bad = [

@@ -29,7 +29,7 @@ export function declareCommand(cli: Cli) {
     .option('--image <image>', 'image to boot from, name or id (default: the default image)');
   const command = withSettings(named, 'create')
     .option('-l, --label <key=value>', 'a note for yourself, and for --filter (may be repeated)', collect)
-    .addOption(newOption('--no-start', 'create it only'))
+    .addOption(newOption('--no-start', 'create it only').conflicts('wait'))
     .addOption(
       newOption('--wait <level>', READINESS)
         .choices(['agent', 'ssh', 'services'] as const)
