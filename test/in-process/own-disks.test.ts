@@ -57,7 +57,7 @@ test('a remedy mends what can be mended from inside, and names the rescue for th
   await done(api, api.beginVm('web', 'start'));
   const told = (await api.showVm('web')).troubles;
   for (const [i, [, , remedy]] of remedies.entries()) assert.match(told[i]?.remedy ?? '', remedy);
-  assert.equal(told[4]?.reason, 'the directory /: others than root may change it, which sshd refuses');
+  assert.equal(told[4]?.reason, 'the directory /: users other than root may change it, which sshd refuses');
 });
 
 test('a system that gave up is waited for no longer, and health says so (11.9, 3.3)', async (t) => {

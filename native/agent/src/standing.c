@@ -75,7 +75,7 @@ static void examine_root_user(struct troubles *t) {
   if (access("/usr/sbin/sshd", F_OK) == 0) trouble_add(t, what, login_shell_obstacle(shell), NULL);
 }
 
-/** sshd takes no keys from below a directory that others than root may change, and everything lies below this one. */
+/** sshd accepts no keys below a directory that users other than root may change, and everything lies below this one. */
 static void examine_root_directory(struct troubles *t) {
   if (login_is_root_unsafe()) trouble_add(t, "the directory /", EACCES, NULL);
 }
