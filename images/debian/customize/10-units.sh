@@ -22,6 +22,18 @@ for service in dbus systemd-logind; do
   ln -sf /dev/null "/etc/systemd/system/multi-user.target.wants/$service.service"
 done
 
+# Services of users who are not logged in (`loginctl enable-linger`) start with login management. A condition does not keep a unit from
+# pulling in what it wants, so this one starts it by a command.
+cat > /etc/systemd/system/lingering-users.service <<'END'
+[Unit]
+Description=Login management for lingering users
+ConditionDirectoryNotEmpty=/var/lib/systemd/linger
+[Service]
+Type=oneshot
+ExecStart=systemctl --no-block start systemd-logind.service
+END
+ln -sf ../lingering-users.service /etc/systemd/system/multi-user.target.wants/lingering-users.service
+
 # systemd waits for its generators before it starts anything; these look for disks and consoles that a microVM does not have.
 for generator in bless-boot cryptsetup getty gpt-auto hibernate-resume integritysetup run system-update veritysetup; do
   ln -sf /dev/null "/etc/systemd/system-generators/systemd-$generator-generator"
