@@ -49,6 +49,7 @@ export const vmSchema = z
     networkDriver: z.string().nullable(),
     pid: z.number().nullable(),
     rescue: z.boolean().describe('whether it runs a rescue system beside its own disks'),
+    hasSshServer: z.boolean().nullable().describe('whether its image has an SSH server; null while it has not said, as when it is stopped'),
     troubles: z
       .array(z.strictObject({ reason: z.string(), remedy: z.string() }))
       .describe('parts that could not be set up at the start; the rest runs'),

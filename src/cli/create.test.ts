@@ -41,6 +41,23 @@ test('create sends only what was given, shows finished stages as lines and print
   }
 });
 
+test('create praises no ssh where the image has no server of it (3.3)', async () => {
+  const stub = await startStubDaemon({
+    routes: {
+      'GET /v1/daemon/build': answer({}),
+      'POST /v1/vms': answer(stubOperation('op1'), 202),
+      'GET /v1/operations/op1/events': stream([endEvent({ vm: { ...web, hasSshServer: false } })]),
+    },
+  });
+  try {
+    const { stderr } = await runInProcess(stub.env, ['vm', 'create']);
+    assert.match(stderr, /; use it: banger vm exec web -- COMMAND \(its image has no SSH server\)$/m);
+    assert.doesNotMatch(stderr, /vm ssh/);
+  } finally {
+    await stub.close();
+  }
+});
+
 test("create shows the URL of the image's service, and no port that does not speak HTTP (3.3, 6.3)", async () => {
   const port = { protocol: 'tcp', address: '0.0.0.0', pid: 1, process: 'x', command: 'x', hostAddress: '127.213.0.2', problem: null };
   const none = { scheme: null, url: null, nameUrl: null, localhostUrl: null, forwards: [] };

@@ -26,6 +26,7 @@ export function vmView(services: Pick<LifecycleServices, 'vms'>, vm: Vm): VmView
     networkDriver: vm.runtime?.networkDriver ?? null,
     pid: vm.runtime?.process?.pid ?? null,
     rescue: vm.runtime?.rescue === true,
+    hasSshServer: vm.runtime?.hasSshServer ?? null,
     troubles: [...(vm.runtime?.troubles ?? [])],
     lastError: vm.lastError,
     paths: { directory: paths.directory, serialLog: paths.serialLog, vmmLog: paths.vmmLog, eventLog: paths.eventLog },

@@ -131,9 +131,12 @@ test('an agent that does not know stop signals gets the service without one, and
     stream.write('stopSignal' in body.service ? json(400, { error: 'no', errno: 0 }) : 'HTTP/1.1 204 X\r\nContent-Length: 0\r\n\r\n');
   });
   const service = { argv: ['/bin/serve'], env: {}, user: null, directory: null };
-  assert.match(JSON.stringify(await client.personalize({ service: { ...service, stopSignal: 3 } })), /^\[\{"what":"the stop signal/);
+  assert.match(
+    JSON.stringify(await client.personalize({ service: { ...service, stopSignal: 3 } })),
+    /^\{"troubles":\[\{"what":"the stop signal/,
+  );
   assert.deepEqual(asked, [{ ...service, stopSignal: 3 }, service]);
-  assert.deepEqual(await client.personalize({ service }), []);
+  assert.deepEqual(await client.personalize({ service }), { troubles: [], hasSshServer: true });
 });
 
 test('a request that the agent cannot take is refused before a channel is opened (7.2)', async (t) => {

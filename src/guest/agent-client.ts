@@ -8,7 +8,7 @@ import { type GuestFile, getFile, putFile } from './agent-files.ts';
 import { type FileStatus, harmless, healthReply, infoReply, parseReply, personalizeReply, portsReply, statReply } from './agent-replies.ts';
 import { type ClockReading, readClock } from './clock.ts';
 import { FrameSession } from './frame-session.ts';
-import type { AgentHealth, AgentInfo, ExecRequest, GuestPort, GuestTrouble, Personalization } from './protocol.ts';
+import type { AgentHealth, AgentInfo, ExecRequest, GuestPort, Personalization, Personalized } from './protocol.ts';
 
 /** The least speed of a body into a guest, on a busy host under emulation. */
 const BODY_BYTES_PER_MS = 512;
@@ -34,8 +34,8 @@ export type AgentClient = {
     file: { content: AsyncIterable<Uint8Array>; sizeBytes: number; mode: number },
     options?: CallOptions,
   ): Promise<void>;
-  /** Members that are left out stay as they are in the guest. @returns what could not be set up; the rest is in effect */
-  personalize(personalization: Partial<Personalization>, options?: CallOptions): Promise<GuestTrouble[]>;
+  /** Members that are left out stay as they are in the guest. All but the troubles of the answer is in effect. */
+  personalize(personalization: Partial<Personalization>, options?: CallOptions): Promise<Personalized>;
   poweroff(request: { reboot: boolean }, options?: CallOptions): Promise<void>;
   /** @returns undefined if the agent belongs to an older image and does not know this request */
   readClock(options?: CallOptions): Promise<ClockReading | undefined>;
@@ -83,10 +83,11 @@ export function createAgentClient(open: OpenChannel, now: () => number = () => D
     getFile: (path, options) => getFile(open, path, options ?? {}),
     putFile: (path, file, options) => putFile(open, path, file, options ?? {}),
     personalize: async (personalization, options = {}) => {
-      const send = (given: Partial<Personalization>): Promise<GuestTrouble[]> => {
+      const send = (given: Partial<Personalization>): Promise<Personalized> => {
         const members = (): object => ({ ...given, ...(given.unixMs === 'now' && { unixMs: now() }) });
         // A reply without a body: all of it is in effect.
-        const parse = (body: Buffer): GuestTrouble[] => (body.length === 0 ? [] : parseReply(personalizeReply, body).troubles);
+        const parse = (body: Buffer): Personalized =>
+          body.length === 0 ? { troubles: [], hasSshServer: true } : parseReply(personalizeReply, body);
         return postFor('/personalize', members, options, PERSONALIZE_MS, parse);
       };
       const { stopSignal, ...service } = personalization.service ?? {};
@@ -96,8 +97,9 @@ export function createAgentClient(open: OpenChannel, now: () => number = () => D
       } catch (error) {
         if (!(error instanceof BangerError) || error.details?.['status'] !== 400) throw error;
         // The agent of an older bundle refuses unknown members.
-        const troubles = await send({ ...personalization, service: service as NonNullable<Personalization['service']> });
-        return [...troubles, { what: 'the stop signal of the image, which its older agent does not know', errno: ENOSYS, held: null }];
+        const told = await send({ ...personalization, service: service as NonNullable<Personalization['service']> });
+        const trouble = { what: 'the stop signal of the image, which its older agent does not know', errno: ENOSYS, held: null };
+        return { ...told, troubles: [...told.troubles, trouble] };
       }
     },
     poweroff: (request, options) => post('/poweroff', () => request, options),

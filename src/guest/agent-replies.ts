@@ -51,7 +51,7 @@ export const statReply = z.object({
   sizeBytes: count,
 });
 
-/** More than an honest agent has is refused. */
+/** More troubles than an honest agent has are refused. Without a body there are none, and the image has an SSH server. */
 export const personalizeReply = z.object({
   troubles: z
     .array(
@@ -62,6 +62,8 @@ export const personalizeReply = z.object({
       }),
     )
     .max(32),
+  // Agents of older bundles do not say.
+  hasSshServer: z.boolean().optional(),
 });
 
 export type FileStatus = z.infer<typeof statReply>;

@@ -27,13 +27,20 @@ export type Personalization = {
   service?: { argv: string[]; env: Record<string, string>; user: string | null; directory: string | null; stopSignal?: number };
 };
 
-/** A part that a guest could not set up, from the reply to `POST /personalize`. */
+/** A part that a guest could not set up. */
 export type GuestTrouble = {
   what: string;
   /** A Linux errno. */
   errno: number;
   /** How the guest works around it. */
   held: 'memory' | 'read-only' | null;
+};
+
+/** The answer to `POST /personalize`. */
+export type Personalized = {
+  troubles: GuestTrouble[];
+  /** Whether people can log in by ssh; absent where an older agent does not say. */
+  hasSshServer?: boolean | undefined;
 };
 
 export type ExecRequest = {

@@ -24,6 +24,8 @@ export type VmRuntime = {
   rescue?: boolean;
   /** The parts that could not be set up when it started. */
   troubles?: readonly VmTrouble[];
+  /** Whether its image has an SSH server; absent until the guest has told. */
+  hasSshServer?: boolean;
   /** The guest's own address; in QEMU's user network it differs from the planned one. */
   guestAddress?: string;
 };

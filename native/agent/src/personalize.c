@@ -2,6 +2,7 @@
 #include "agent.h"
 #include "handlers.h"
 #include "service.h"
+#include "standing.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
@@ -126,12 +127,15 @@ const char *personalization_check(const struct json_node *root, struct personali
 
 static void answer(struct channel *c, const struct troubles *t) {
   struct buffer body;
-  if (t->count == 0) {
+  bool has_ssh_server = standing_has_ssh_server();
+  if (t->count == 0 && has_ssh_server) {
     reply_empty(c, 204);
     return;
   }
   buffer_init(&body, 32 * 1024);
+  buffer_puts(&body, "{\"troubles\":");
   troubles_encode(t, &body);
+  buffer_puts(&body, has_ssh_server ? ",\"hasSshServer\":true}" : ",\"hasSshServer\":false}");
   reply_json(c, 200, &body);
   buffer_free(&body);
 }

@@ -62,17 +62,19 @@ static void examine_shell(struct troubles *t) {
   if (strcmp(init, "none") != 0) trouble_add(t, "/bin/sh", program_obstacle("/bin/sh"), NULL);
 }
 
+bool standing_has_ssh_server(void) { return access(SSHD_PATH, X_OK) == 0; }
+
 static void examine_root_user(struct troubles *t) {
   struct passwd *root;
   if (!(root = plain_file_user("root"))) {
     // A root file system with a single program has no users at all, and needs none.
-    if (access("/usr/sbin/sshd", F_OK) == 0) trouble_add(t, "root in /etc/passwd", errno ? errno : ENOENT, NULL);
+    if (standing_has_ssh_server()) trouble_add(t, "root in /etc/passwd", errno ? errno : ENOENT, NULL);
     return;
   }
   const char *shell = root->pw_shell[0] ? root->pw_shell : "/bin/sh";
   char what[160];
   snprintf(what, sizeof what, "the shell of root, %.120s", shell);
-  if (access("/usr/sbin/sshd", F_OK) == 0) trouble_add(t, what, login_shell_obstacle(shell), NULL);
+  if (standing_has_ssh_server()) trouble_add(t, what, login_shell_obstacle(shell), NULL);
 }
 
 /** sshd accepts no keys below a directory that users other than root may change, and everything lies below this one. */

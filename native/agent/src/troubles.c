@@ -28,7 +28,7 @@ void troubles_of_boot(struct troubles *t, const char *path) {
 }
 
 void troubles_encode(const struct troubles *t, struct buffer *out) {
-  buffer_puts(out, "{\"troubles\":[");
+  buffer_puts(out, "[");
   for (size_t i = 0; i < t->count; i++) {
     const struct trouble *one = &t->list[i];
     buffer_puts(out, i ? ",{\"what\":" : "{\"what\":");
@@ -38,5 +38,5 @@ void troubles_encode(const struct troubles *t, struct buffer *out) {
     buffer_puts(out, one->held ? one->held : "");
     buffer_puts(out, one->held ? "\"}" : "}");
   }
-  buffer_puts(out, "]}");
+  buffer_puts(out, "]");
 }

@@ -22,7 +22,7 @@ struct troubles {
 void trouble_add(struct troubles *t, const char *what, int error, const char *held);
 /** Adds the entries of BOOT_TROUBLES. */
 void troubles_of_boot(struct troubles *t, const char *path);
-/** Appends the JSON of docs/agent-protocol.md. */
+/** Appends them as a JSON list. */
 void troubles_encode(const struct troubles *t, struct buffer *out);
 
 #endif

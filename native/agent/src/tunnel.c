@@ -2,6 +2,7 @@
 #include "child.h"
 #include "handlers.h"
 #include "login.h"
+#include "standing.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -14,7 +15,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define SSHD "/usr/sbin/sshd"
 #define CONNECT_LIMIT_MS 8000  // the host waits 10 s for a reply
 #define REFUSAL_GRACE_MS 2000
 
@@ -101,7 +101,7 @@ static void connect_tcp(struct channel *c, const char *target) {
 // sshd executes itself again and therefore needs an absolute argv[0]. PAM is left out because pam_nologin and pam_systemd would refuse or
 // delay logins while the image is still booting.
 static bool start_sshd(struct session *session, const char *config) {
-  static char *argv[] = {SSHD, "-i", "-e", "-o", "HostKey=" LOGIN_HOST_KEY_PATH,
+  static char *argv[] = {SSHD_PATH, "-i", "-e", "-o", "HostKey=" LOGIN_HOST_KEY_PATH,
                          "-o", "PermitRootLogin=prohibit-password", "-o", "PasswordAuthentication=no",
                          "-o", "KbdInteractiveAuthentication=no", "-o", "UseDNS=no", "-o", "UsePAM=no",
                          "-o", "LogLevel=ERROR", NULL, NULL, NULL};
@@ -140,15 +140,15 @@ static void connect_ssh(struct channel *c) {
     reply_error(c, 503, "the image's init has not started yet", 0);
     return;
   }
-  if (access(SSHD, X_OK) != 0) {
-    reply_errno(c, SSHD, errno);
+  if (access(SSHD_PATH, X_OK) != 0) {
+    reply_errno(c, SSHD_PATH, errno);
     return;
   }
   mkdir("/run/sshd", 0755);
   struct session session;
   session_init(&session, c);
   if (!start_sshd(&session, login_prepare())) {
-    reply_errno(c, SSHD, errno);
+    reply_errno(c, SSHD_PATH, errno);
     return;
   }
   // The host does not wait for a slow greeting.

@@ -63,7 +63,7 @@ export const VM_ROUTES = declareRoutes({
     does: 'answers when the VM has reached a state',
     query: waitQuery,
     reply: json(vmSchema),
-    errors: ['TIMEOUT', 'WRONG_STATE', 'AGENT_UNREACHABLE', 'AGENT_PROTOCOL', 'BOOT_FAILED'],
+    errors: ['TIMEOUT', 'WRONG_STATE', 'AGENT_UNREACHABLE', 'AGENT_PROTOCOL', 'BOOT_FAILED', 'GUEST_COMMAND_NOT_FOUND'],
   },
   'GET /v1/vms/:ref/ssh': {
     does: 'shows how an SSH client reaches a VM',

@@ -6,6 +6,7 @@ import type { FrameSession } from '../../guest/frame-session.ts';
 import { followFile } from '../../lib/follow-file.ts';
 import { beginOfTail } from '../../lib/log-tail.ts';
 import { addForward, removeForward } from '../../lifecycle/vm/forwards.ts';
+import { noSshServer } from '../../lifecycle/vm/wait.ts';
 import { BangerError } from '../../model/errors.ts';
 import { resolveReference } from '../../model/reference.ts';
 import type { Vm } from '../../model/vm.ts';
@@ -90,10 +91,7 @@ async function openTunnel(agent: AgentClient, name: string, target: string, { si
     return await agent.openTunnel(target, { signal });
   } catch (error) {
     if (target !== 'ssh' || !(error instanceof BangerError) || error.details?.['errno'] !== constants.errno.ENOENT) throw error;
-    throw new BangerError('GUEST_COMMAND_NOT_FOUND', `the image of ${name} has no SSH server`, {
-      remedy: `banger vm exec ${name} -- sh`,
-      cause: error,
-    });
+    throw noSshServer(name, error);
   }
 }
 

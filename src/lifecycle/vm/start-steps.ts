@@ -125,7 +125,10 @@ async function introduce(context: VmContext, draft: GuestDraft, signal: AbortSig
     return reason;
   });
   const told = prepareGuest(context, agent, { signal, timeoutMs }).then(async () => {
-    tellTroubles(context, await agent.personalize(draft, { signal, timeoutMs }));
+    const { troubles, hasSshServer } = await agent.personalize(draft, { signal, timeoutMs });
+    tellTroubles(context, troubles);
+    if (hasSshServer !== undefined)
+      context.update({ runtime: { bootId: services.world.processes.bootId(), ...context.vm.runtime, hasSshServer } });
   });
   // The others may fail after nobody waits for them.
   for (const one of [died, hung, told]) one?.catch(() => undefined);

@@ -59,6 +59,14 @@ test('a wait ends with the change of the record or the machine that it is about,
   assert.equal((await stopped).state, 'stopped');
 });
 
+test('nobody waits for ssh where the guest said that there is no server of it (3.1, 3.13)', async (t) => {
+  const { vms, hold, wait } = benchFor(t, () => Promise.resolve({ personalized: true } as Awaited<ReturnType<AgentClient['healthz']>>));
+  hold();
+  vms.move(ID, 'running', { runtime: { bootId: 'b', hasSshServer: false } });
+  await assert.rejects(wait('ssh'), { code: 'GUEST_COMMAND_NOT_FOUND', remedy: 'banger vm exec web -- sh' });
+  assert.equal((await wait('agent')).state, 'running');
+});
+
 test('a wait hears of what happens while it asks the guest, of a deletion, and of nothing after its end (3.1)', async (t) => {
   const { vms, services, hold, wait } = benchFor(t, () => {
     vms.move(ID, 'stopping');

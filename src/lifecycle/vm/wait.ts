@@ -1,5 +1,6 @@
 import type { LifecycleServices } from '../../context/services.ts';
 import { makeContext } from '../../context/vm-context.ts';
+import { given } from '../../lib/given.ts';
 import { BangerError } from '../../model/errors.ts';
 import { decideAction } from '../../model/vm-state.ts';
 import type { Vm } from '../../model/vm.ts';
@@ -15,7 +16,7 @@ const MOST_TIMER_MS = 2 ** 31 - 1;
  * Waits until the VM has reached `goal.for`. Changes of its record and of the held machine end a pause early; only a running guest that is
  * not ready yet is polled.
  * @returns the VM at that moment
- * @throws TIMEOUT; NOT_FOUND if it is deleted; WRONG_STATE if it has stopped; BOOT_FAILED; the errors of the guest agent
+ * @throws TIMEOUT; NOT_FOUND if it is deleted; WRONG_STATE if it has stopped; BOOT_FAILED; GUEST_COMMAND_NOT_FOUND for `ssh` without a server; the errors of the guest agent
  */
 export async function waitForVm(
   services: LifecycleServices,
@@ -76,6 +77,7 @@ async function isReached(services: LifecycleServices, vm: Vm, goal: Goal): Promi
   const live = services.vms.machines.find(vm.id);
   if (vm.state !== 'running' || live === undefined) return false;
   if (goal === 'running') return true;
+  if (goal === 'ssh' && vm.runtime?.hasSshServer === false) throw noSshServer(vm.name);
   const { personalized, init } = await live.agent.healthz();
   if (goal !== 'services') return personalized;
   if (init === 'maintenance') {
@@ -86,6 +88,13 @@ async function isReached(services: LifecycleServices, vm: Vm, goal: Goal): Promi
   // If systemd does not answer yet, it has not even begun; other inits may report nothing.
   const isUp = initSystem === 'systemd' ? init === 'running' || init === 'degraded' : init !== 'starting';
   return isUp && servicePorts.every((port) => listening.has(port));
+}
+
+export function noSshServer(name: string, cause?: Error): BangerError {
+  return new BangerError('GUEST_COMMAND_NOT_FOUND', `the image of ${name} has no SSH server`, {
+    remedy: `banger vm exec ${name} -- sh`,
+    ...given({ cause }),
+  });
 }
 
 /** For example, /etc/fstab names a missing disk; nothing continues by itself then. */

@@ -132,6 +132,7 @@ export function stubVm(name: string, id: string, changes: Partial<VmView> = {}):
     networkDriver: null,
     pid: null,
     rescue: false,
+    hasSshServer: true,
     troubles: [],
     lastError: null,
     paths: { directory: '/d', serialLog: '/d/serial.log', vmmLog: '/d/vmm.log', eventLog: '/d/events.log' },

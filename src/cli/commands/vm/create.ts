@@ -105,7 +105,8 @@ async function tellCreated(cli: Cli, vm: VmView, flags: ShowFlags, durationMs: n
   const time = formatDuration(durationMs);
   if (vm.state !== 'running') cli.note(`created in ${time}, ${vm.state}; start it: banger vm start ${vm.name}`);
   else {
-    cli.note(`running as ${vm.name}.vm (${vm.address}) after ${time}; use it: banger vm ssh ${vm.name}`);
+    const use = vm.hasSshServer === false ? `exec ${vm.name} -- COMMAND (its image has no SSH server)` : `ssh ${vm.name}`;
+    cli.note(`running as ${vm.name}.vm (${vm.address}) after ${time}; use it: banger vm ${use}`);
     cli.note(`its services may still be starting: banger vm wait ${vm.name}`);
   }
   if (vm.state === 'running') await tellSites(cli, vm);
