@@ -132,7 +132,7 @@ verify-containers: build ## an image with Docker and Podman, and their container
 	@$(NODE) --test --test-timeout=7200000 'test/verify/containers.test.ts'
 
 verify-images: build ## images of twenty services and strange layers, held against umoci, started and asked; as root, an hour, needs buildah, podman and apt
-	@$(NODE) --test --test-timeout=3600000 'test/verify/strange-layers.test.ts' 'test/verify/images-of-tools.test.ts'
+	@$(NODE) --test --test-timeout=3600000 'test/verify/strange-layers.test.ts' 'test/verify/tools-layers.test.ts' 'test/verify/images-of-tools.test.ts'
 
 verify: bundle ## a live smoke test of the whole path
 	@$(NODE) --test --test-timeout=300000 'test/e2e/smoke.test.ts'

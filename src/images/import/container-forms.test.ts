@@ -150,6 +150,26 @@ describe('which image is meant', () => {
   });
 });
 
+describe('what is null or unknown', () => {
+  test('a member that is null is absent, as Go writes it, wherever it stands (8.8)', async (t) => {
+    const { index, image, write } = layout();
+    const nulls = Object.fromEntries(
+      ['Entrypoint', 'Cmd', 'Env', 'User', 'WorkingDir', 'Volumes', 'StopSignal', 'Healthcheck'].map((key) => [key, null]),
+    );
+    const inner = { ...image(nulls), platform: null, annotations: null, artifactType: null };
+    const config = await chosen(t, write([{ ...index([inner]), platform: null }]));
+    assert.deepEqual([config.entrypoint, config.env, config.user, config.workdir, config.volumes], [[], {}, null, null, []]);
+  });
+
+  test('an image with a layer that is no file system is refused with its kind (8.8)', async (t) => {
+    const { artifact, write } = layout();
+    await assert.rejects(chosen(t, write([artifact('application/wasm', 'application/vnd.oci.image.config.v1+json')])), {
+      code: 'INVALID_INPUT',
+      message: 'the image cannot be imported: a layer of it is "application/wasm", which is no file system',
+    });
+  });
+});
+
 describe('what layers hold', () => {
   const importLayers = (t: Parameters<typeof importOf>[0], ...layers: Piece[][]) =>
     importOf(

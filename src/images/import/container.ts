@@ -48,24 +48,24 @@ const MOST_DEPTH = 4;
 const MOST_CANDIDATES = 32;
 
 const indexSchema = z.object({ manifests: z.array(descriptorSchema).max(1000) });
-const manifestSchema = z.object({ config: descriptorSchema, layers: z.array(descriptorSchema).max(MOST_LAYERS) });
+const manifestSchema = z.object({ config: descriptorSchema, layers: z.array(descriptorSchema).max(MOST_LAYERS).default([]) });
 const eitherSchema = z.union([indexSchema, manifestSchema]);
 const dockerManifestSchema = z.array(
-  z.object({ Config: z.string(), RepoTags: z.array(z.string()).nullish(), Layers: z.array(z.string()).max(MOST_LAYERS) }),
+  z.object({ Config: z.string(), RepoTags: z.array(z.string()).optional(), Layers: z.array(z.string()).max(MOST_LAYERS).default([]) }),
 );
-const words = z.array(z.string().max(131_072)).max(1024).nullish();
+const words = z.array(z.string().max(131_072)).max(1024).optional();
 const configSchema = z.object({
   architecture: z.string().optional(),
   os: z.string().optional(),
   config: z
     .object({
-      ...{ Entrypoint: words, Cmd: words, Env: words, User: z.string().max(256).nullish(), WorkingDir: z.string().max(4096).nullish() },
-      ...{ StopSignal: z.string().max(64).nullish(), Volumes: z.record(z.string().max(4096), z.unknown()).nullish() },
+      ...{ Entrypoint: words, Cmd: words, Env: words, User: z.string().max(256).optional(), WorkingDir: z.string().max(4096).optional() },
+      ...{ StopSignal: z.string().max(64).optional(), Volumes: z.record(z.string().max(4096), z.unknown()).optional() },
       // For images in docker's own format.
-      Healthcheck: z.object({ Test: words }).nullish(),
+      Healthcheck: z.object({ Test: words }).optional(),
     })
-    .nullish(),
-  rootfs: z.object({ diff_ids: z.array(digestSchema) }),
+    .optional(),
+  rootfs: z.object({ diff_ids: z.array(digestSchema).default([]) }),
 });
 
 /** @returns the content of the archive; undefined if it is no container image */
@@ -103,6 +103,10 @@ async function readOci(archive: Archive, index: z.infer<typeof indexSchema>, cho
   const chosen = fitting(await named(archive, index.manifests, choice, signal), choice);
   const candidates = await manifestsBelow(archive, distinct(leastDemanding(chosen)), choice, signal);
   const images = candidates.filter(({ manifest }) => isImage(manifest));
+  const [foreign] = candidates.flatMap(({ manifest }) =>
+    hasImageConfig(manifest) ? manifest.layers.filter((one) => !isFileSystem(one)) : [],
+  );
+  if (images.length === 0 && foreign !== undefined) throw refusal(`a layer of it is ${shown(foreign.mediaType)}, which is no file system`);
   const { manifest } = theOne(images, names, choice);
   const config = await parse(await blob(archive, manifest.config, signal), configSchema, signal);
   const sources: ByteSource[] = [];
@@ -155,9 +159,16 @@ async function manifestsBelow(
 }
 
 /** Artifacts such as signatures and bills of materials also use the format of images, but their layers are no file systems. */
-function isImage({ config, layers }: Manifest): boolean {
-  const isConfig = config.mediaType === '' || /(container\.image|image\.config)/.test(config.mediaType);
-  return isConfig && layers.every(({ mediaType }) => mediaType === '' || /(\.tar|tar\+|rootfs\.diff)/.test(mediaType));
+function isImage(manifest: Manifest): boolean {
+  return hasImageConfig(manifest) && manifest.layers.every(isFileSystem);
+}
+
+function hasImageConfig({ config }: Manifest): boolean {
+  return config.mediaType === '' || /(container\.image|image\.config)/.test(config.mediaType);
+}
+
+function isFileSystem({ mediaType }: Descriptor): boolean {
+  return mediaType === '' || /(\.tar|tar\+|rootfs\.diff)/.test(mediaType);
 }
 
 function imageOf(config: z.infer<typeof configSchema>, sources: readonly ByteSource[], choice: Choice): ContainerImage {
@@ -224,7 +235,8 @@ async function parse<Schema extends z.ZodType>(source: ByteSource, schema: Schem
   const chunks: Buffer[] = [];
   for await (const chunk of source.open(signal)) chunks.push(chunk);
   try {
-    return schema.parse(JSON.parse(Buffer.concat(chunks).toString('utf8')));
+    // Go writes what is not there as null.
+    return schema.parse(JSON.parse(Buffer.concat(chunks).toString('utf8'), (_name, value: unknown) => value ?? undefined));
   } catch (error) {
     const problem = error instanceof z.ZodError ? `${error.issues[0]?.path.join('.')}: ${error.issues[0]?.message}` : 'it is not JSON';
     throw refusal(`${shown(source.name)} cannot be understood: ${problem}`);

@@ -46,3 +46,7 @@ test('several images that podman saved together share a layer, and each is chose
   const second = await importOf(t, archive('podman-both'), { reference: 'localhost/of-docker:latest' });
   assert.equal(second.debugfs('cat /old/new'), 'new');
 });
+
+test('a layer of zstd:chunked, in which podman 4 leaves out zeros that its digest counts, is known by it (8.8)', async (t) => {
+  assert.equal((await importOf(t, archive('podman-chunked'))).debugfs('cat /file'), 'one');
+});
