@@ -153,3 +153,18 @@ test('an output that takes no more is an error in one line (11.10)', async () =>
   }
   assert.equal((await sh('$banger help exit-codes >/dev/full 2>/dev/full')).code, 1);
 });
+
+test('a directory that goes to stdout is an archive from which tar has all back: names, times, modes, holes, attributes (11.10)', async () => {
+  const { base } = stub();
+  const tell = `find . -mindepth 1 -printf '%p %m %T@ %s %b %n %l\\n' | sort; getfattr -h -e hex -d -m user old`;
+  const script = `mkdir -p t/sub; cd t; printf 1 >"$(printf 'caf\\351')"; printf 2 >"$(printf 'caf\\352')"; ln -s "$(printf 'x\\351')" l
+    touch -d '1960-01-02 03:04:05.6789 UTC' old; touch -d '1969-12-31 23:59:59.25 UTC' near; touch -d '2300-01-01 00:00:00.5 UTC' late; ln old hard
+    truncate -s 10G holes; printf end | dd of=holes bs=1 seek=9000000000 conv=notrunc status=none; chmod 640 late; touch -d 1950-01-01 sub
+    setfattr -n user.k -v 0x0a00ff3d old; ${tell}`;
+  const before = execFileSync('sh', ['-c', script], { cwd: `${base}/guest`, encoding: 'latin1' });
+  const { code, stderr } = await sh(
+    `mkdir out; "$banger" vm cp web:${base}/guest/t - | tar --warning=no-timestamp --xattrs -C out -xpf - 2>said || cat said >&2`,
+  );
+  assert.deepEqual([code, stderr], [0, '']);
+  assert.equal(execFileSync('sh', ['-c', tell], { cwd: `${base}/out`, encoding: 'latin1' }), before);
+});

@@ -33,6 +33,8 @@ bool copy_entry_next_xattr(const struct copy_entry *e, size_t *at, const char **
 
 /** Writes the header blocks; the caller writes the content and its padding. */
 void copy_entry_write(const struct copy_entry *e);
+/** Whether the archive is for programs other than ours. */
+extern bool copy_is_for_others;
 /** Reports that the previous file is only `size` bytes long; the rest of its content was padding. */
 void copy_write_cut(int64_t size);
 void copy_write_end(void);

@@ -10,6 +10,8 @@
 
 #define RECORDS_MAX_BYTES (8 * 1024 * 1024)
 
+bool copy_is_for_others;
+
 unsigned ustar_checksum(const struct ustar *h) {
   const uint8_t *bytes = (const uint8_t *)h;
   const size_t from = offsetof(struct ustar, checksum), to = from + sizeof h->checksum;
@@ -66,6 +68,15 @@ static void put_number(struct buffer *records, const char *key, int64_t value) {
   put_record(records, key, text, (size_t)n);
 }
 
+// The time as pax has it, for programs that know nothing of the fraction in our headers. What is before 1970 counts backwards.
+static void put_exact_time(struct buffer *records, const struct copy_entry *e) {
+  bool is_early = e->seconds < 0 && e->nanoseconds > 0;
+  int64_t whole = is_early ? -(e->seconds + 1) : e->seconds;
+  char text[48];
+  int n = snprintf(text, sizeof text, "%s%" PRId64 ".%09ld", is_early ? "-" : "", whole, is_early ? 1000000000 - e->nanoseconds : e->nanoseconds);
+  put_record(records, "mtime", text, (size_t)n);
+}
+
 static void put_xattrs(struct buffer *records, const struct copy_entry *e) {
   const char *name;
   const void *value;
@@ -100,7 +111,9 @@ void copy_entry_write(const struct copy_entry *e) {
   if (e->size > USTAR_MAX_NUMBER) put_number(&records, "size", e->size);
   if (e->uid > USTAR_MAX_ID) put_number(&records, "uid", e->uid);
   if (e->gid > USTAR_MAX_ID) put_number(&records, "gid", e->gid);
-  if (e->seconds < 0 || e->seconds > USTAR_MAX_NUMBER) put_number(&records, "mtime", e->seconds);
+  bool has_fraction = e->nanoseconds > 0 && e->nanoseconds < 1000000000;
+  if (copy_is_for_others && has_fraction) put_exact_time(&records, e);
+  else if (e->seconds < 0 || e->seconds > USTAR_MAX_NUMBER) put_number(&records, "mtime", e->seconds);
   if (e->real_size >= 0) put_sparse(&records, e);
   if (e->appends) put_record(&records, APPEND_KEY, "1", 1);
   put_xattrs(&records, e);

@@ -153,6 +153,7 @@ static void pass_on(void) {
     if (next_entry()) copy_fail_plainly("the copy holds more than one file", -EBADMSG);
     return;
   }
+  copy_is_for_others = true;
   do {
     copy_entry_write(&entry);
     uint64_t left = (uint64_t)entry.size + (uint64_t)(-entry.size & (COPY_BLOCK_BYTES - 1));

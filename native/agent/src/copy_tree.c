@@ -1,4 +1,5 @@
 #include "copy_tree.h"
+#include "copy_spellings.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -17,6 +18,7 @@ struct level {
   bool is_new;    // gets its mode when the copy leaves it
   bool was_made;  // made by this copy, so its content came with the copy
   struct copy_rights rights;
+  struct copy_spellings spellings;  // of one that was there before
 };
 
 static struct level *levels;
@@ -61,6 +63,7 @@ static void leave_to(size_t wanted) {
   while (depth > wanted) {
     struct level *l = &levels[--depth];
     if (l->is_new) copy_give_rights(l->fd, &l->rights, options->keeps_owners, shown_level(depth));
+    copy_spellings_free(&l->spellings);
     free(l->name);
     close(l->fd);
   }
@@ -96,8 +99,10 @@ static bool is_listed(int directory, const char *name) {
 
 void copy_tree_refuse_same_name(const char *name, const char *path) {
   struct stat s;
-  const struct level *l = &levels[depth - 1];
-  if (!l->was_made || fstatat(l->fd, name, &s, AT_SYMLINK_NOFOLLOW) != 0 || is_listed(l->fd, name)) return;
+  struct level *l = &levels[depth - 1];
+  bool is_taken = l->was_made ? fstatat(l->fd, name, &s, AT_SYMLINK_NOFOLLOW) == 0 && !is_listed(l->fd, name)
+                              : copy_spelling_is_taken(&l->spellings, l->fd, name);
+  if (!is_taken) return;
   copy_fail(copy_tree_shown(path), "the file system there takes its name for that of another file of the copy", -EEXIST);
 }
 

@@ -12,7 +12,7 @@ int copy_tree_parent(const char *path, char *name, size_t capacity);
 /** Makes and enters the directory of an entry. An existing directory keeps its metadata. */
 void copy_tree_directory(const struct copy_entry *e);
 /**
- * Ends the process if the current directory has `name` in another spelling, for example in a file system that ignores case: one of two
+ * Ends the process if the current directory has `name` of this copy in another spelling, for example in a file system that ignores case: one of two
  * files would be lost. Files from before this copy may have any spelling.
  */
 void copy_tree_refuse_same_name(const char *name, const char *path);
