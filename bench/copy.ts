@@ -38,13 +38,15 @@ function smallFiles(files: number): Load['write'] {
   };
 }
 
-/** Disks of 10 GiB with 64 MiB of data, one on each side. */
-function sparseFile(tree: string): void {
-  mkdirSync(tree);
-  const file = openSync(join(tree, 'disk.img'), 'w');
-  ftruncateSync(file, 10 * 1024 * MIB);
-  for (let at = 0; at < 64; at++) writeSync(file, randomFillSync(Buffer.alloc(MIB)), 0, MIB, at * 160 * MIB);
-  closeSync(file);
+/** A disk with a MiB of data here and there, one in 160. */
+function sparseFile(dataMib: number): Load['write'] {
+  return (tree) => {
+    mkdirSync(tree);
+    const file = openSync(join(tree, 'disk.img'), 'w');
+    ftruncateSync(file, dataMib * 160 * MIB);
+    for (let at = 0; at < dataMib; at++) writeSync(file, randomFillSync(Buffer.alloc(MIB)), 0, MIB, at * 160 * MIB);
+    closeSync(file);
+  };
 }
 
 type Way = { name: string; into: readonly string[]; out: readonly string[] };
@@ -168,12 +170,16 @@ function copyBench(name: string, title: string, load: Load, options: Pick<Bench,
 }
 
 const few: Load = { write: smallFiles(3000), files: 3000, heldMib: 64, rounds: (slow) => slow, warmUps: 1 };
-const many: Load = { write: smallFiles(100_000), files: 100_000, heldMib: 2048, rounds: () => 1, warmUps: 0 };
-const sparse: Load = { write: sparseFile, files: 1, heldMib: 80, rounds: () => 1, warmUps: 0 };
 const long = { isOnlyByName: true, limitMinutes: 120 };
 
-export const copyBenches: readonly Bench[] = [
-  copyBench('copy-small', '3,000 small files', few, { limitMinutes: 30 }),
-  copyBench('copy-many', '100,000 small files', many, long),
-  copyBench('copy-sparse', '10 GiB that hold 64 MiB', sparse, long),
-];
+/** @param scale of the two that take longest: 1 for 100,000 files and 10 GiB */
+export function copyBenches(scale: number): readonly Bench[] {
+  const [files, dataMib] = [Math.round(100_000 * scale), Math.ceil(64 * scale)];
+  const many: Load = { write: smallFiles(files), files, heldMib: 2048, rounds: () => 1, warmUps: 0 };
+  const sparse: Load = { write: sparseFile(dataMib), files: 1, heldMib: dataMib + 16, rounds: () => 1, warmUps: 0 };
+  return [
+    copyBench('copy-small', '3,000 small files', few, { limitMinutes: 30 }),
+    copyBench('copy-many', `${files.toLocaleString('en')} small files`, many, long),
+    copyBench('copy-sparse', `${(dataMib * 160) / 1024} GiB that hold ${dataMib} MiB`, sparse, long),
+  ];
+}

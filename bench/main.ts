@@ -1,5 +1,5 @@
 // Runs the benches and prints one Markdown table. `--output FILE` also writes it to a file, `--rounds N` sets how often to measure the slow
-// rows; other arguments are names of benches. Without names, all but the longest run.
+// rows, `--scale 0.1` copies a tenth of what the longest benches copy; other arguments are names of benches. Without names, all but the longest run.
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
 import { join } from 'node:path';
@@ -14,7 +14,7 @@ import { execBench, listBench } from './running.ts';
 import { dnsBench, forwardBytesBench, forwardPingBench, portsBench } from './reach.ts';
 import { type BenchResult, markdownTable } from './table.ts';
 
-const BENCHES: readonly Bench[] = [
+const benchesOf = (scale: number): readonly Bench[] => [
   recordsBench,
   listBench,
   execBench,
@@ -26,16 +26,16 @@ const BENCHES: readonly Bench[] = [
   forwardPingBench,
   portsBench,
   dnsBench,
-  ...copyBenches,
+  ...copyBenches(scale),
 ];
 /** The limit for a bench that hangs. */
 const LIMIT_MINUTES = 10;
 
-function chosen(names: readonly string[]): readonly Bench[] {
-  const unknown = names.filter((name) => !BENCHES.some((bench) => bench.name === name));
+function chosen(benches: readonly Bench[], names: readonly string[]): readonly Bench[] {
+  const unknown = names.filter((name) => !benches.some((bench) => bench.name === name));
   if (unknown.length > 0)
-    throw new Error(`no bench is named ${unknown.join(', ')}; there are ${BENCHES.map(({ name }) => name).join(', ')}`);
-  return BENCHES.filter(({ name, isOnlyByName }) => (names.length === 0 ? isOnlyByName !== true : names.includes(name)));
+    throw new Error(`no bench is named ${unknown.join(', ')}; there are ${benches.map(({ name }) => name).join(', ')}`);
+  return benches.filter(({ name, isOnlyByName }) => (names.length === 0 ? isOnlyByName !== true : names.includes(name)));
 }
 
 /** Every bench has a daemon of its own, run by the bench's own user: a wrapper would be part of the measurement. */
@@ -66,10 +66,10 @@ function describeMachine(): string {
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { output: { type: 'string' }, rounds: { type: 'string', default: '5' } },
+  options: { output: { type: 'string' }, rounds: { type: 'string', default: '5' }, scale: { type: 'string', default: '1' } },
 });
 const results: BenchResult[] = [];
-for (const bench of chosen(positionals)) results.push(await runBench(bench, Number(values.rounds)));
+for (const bench of chosen(benchesOf(Number(values.scale)), positionals)) results.push(await runBench(bench, Number(values.rounds)));
 const report = `${describeMachine()}\n\n${markdownTable(results)}\n`;
 if (values.output !== undefined) writeFileSync(values.output, report);
 process.stdout.write(report);
