@@ -27,6 +27,17 @@ test('a guest that reboots runs again, with the same address and disks (3.6, 3.8
   assert.notEqual(await vm().sh('ls /root/before >/dev/null && cat /proc/sys/kernel/random/boot_id'), bootId);
 });
 
+test('a VM that is stopped as soon as its agent answers powers off by itself, whatever its init has come to (3.5)', async () => {
+  for (const wait of ['agent', 'services']) {
+    const early = await createVm(sandbox(), 'early', '--wait', wait);
+    // By force it would take longer than this command may.
+    await sandbox().must(['vm', 'stop', 'early', '--grace', '30m'], { timeoutMs: 300_000 });
+    assert.match(await sandbox().must(['vm', 'logs', 'early']), /reboot: (Power down|Restarting system)/);
+    assert.equal((await early.show()).lastError, null);
+    await sandbox().must(['vm', 'delete', 'early']);
+  }
+});
+
 test('a VM whose VMM is killed is stopped, says why, and starts again (3.8)', async () => {
   process.kill(await pidOf(), 'SIGKILL');
   const { lastError } = await eventually('the end', vm().show, ({ state }) => state === 'stopped');
