@@ -51,7 +51,7 @@ async function asked(name: string, { port, ask = '' }: Pick<ServiceImage, 'port'
 }
 
 async function importAndAsk(service: ServiceImage, source: string): Promise<ImageView> {
-  const { name, memory = '256M', answer } = service;
+  const { name, memory = '256M', answer, says = [] } = service;
   await sandbox().must(['image', 'import', source, '--name', name], LONG);
   const image = JSON.parse(await sandbox().must(['image', 'show', name, '-o', 'json'])) as ImageView;
   await createVm(sandbox(), name, '--image', name, '--memory', memory);
@@ -61,7 +61,9 @@ async function importAndAsk(service: ServiceImage, source: string): Promise<Imag
     (said) => answer.test(said),
     300_000,
   );
-  await sandbox().must(['vm', 'stop', name], LONG);
+  for (const [argv, text] of says) assert.match(await sandbox().must(['vm', ...argv]), text, argv.join(' '));
+  // By force it would take longer.
+  await sandbox().must(['vm', 'stop', name, '--grace', '10m'], { timeoutMs: 300_000 });
   return image;
 }
 

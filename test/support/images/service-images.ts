@@ -11,14 +11,18 @@ export type ServiceImage = {
   answer: RegExp;
   /** Default 256M. */
   memory?: string;
-  /** What its import tells. */
-  note?: RegExp;
+  /** Words behind `banger vm` that are run while it answers, with what they print. */
+  says?: readonly (readonly [argv: readonly string[], text: RegExp])[];
 };
 
 const HTTP = 'GET / HTTP/1.0\r\n\r\n';
 const words = (...argv: string[]): string[] => ['--entrypoint', JSON.stringify(argv)];
 /** `CMD` with a list of words, as buildah reads it. */
 const cmd = (line: string): string[] => ['--cmd', line];
+
+/** Names that no shell takes, and that images have all the same. */
+const VARIABLES = ['discovery.type=single-node', 'my-var=a b # c', 'PLAIN=1'];
+const hasAll = (lines: readonly string[]): RegExp => new RegExp(lines.map((line) => `(?=[^]*^${line}$)`).join(''), 'm');
 
 const MUSL_SERVER = `#include <sys/socket.h>
 #include <netinet/in.h>
@@ -176,8 +180,16 @@ export const SERVICE_IMAGES: readonly ServiceImage[] = [
   {
     name: 'sshd',
     // The directory is what images of sshd make: the unit of systemd does so elsewhere.
-    recipe: { packages: ['openssh-server'], files: { 'run/sshd/made': '' }, config: cmd('/usr/sbin/sshd -D -p 2222') },
+    recipe: {
+      packages: ['openssh-server'],
+      files: { 'run/sshd/made': '' },
+      config: [...VARIABLES.flatMap((one) => ['--env', one]), ...cmd('/usr/sbin/sshd -D -p 2222')],
+    },
     ...{ port: 2222, answer: /^SSH-2\.0-OpenSSH/ },
+    says: [
+      [['exec', 'sshd', '--', 'env'], hasAll(VARIABLES)],
+      [['ssh', 'sshd', '--', 'env'], hasAll(VARIABLES)],
+    ],
   },
   {
     name: 'dnsmasq',
@@ -210,9 +222,12 @@ export const SERVICE_IMAGES: readonly ServiceImage[] = [
         packages: ['busybox-static'],
         out: 'mkdir /out/bin /out/srv; cp /bin/busybox /out/bin; echo "from busybox" > /out/srv/index.html',
       },
+      // It has users, and root is none of them.
+      files: { 'etc/passwd': 'nobody:x:65534:65534::/:/bin/false\n' },
       config: words('/bin/busybox', 'httpd', '-f', '-p', '80', '-h', '/srv'),
     },
     ...{ port: 80, ask: HTTP, answer: /from busybox/ },
+    says: [[['exec', 'busybox', '--', '/bin/busybox', 'sh', '-c', 'id -u; echo $HOME'], /^0\n\/root\n$/]],
   },
   {
     name: 'distroless-like',
