@@ -123,6 +123,7 @@ lab-shell: build ## a root shell in that machine
 	@$(NODE) tools/lab/main.ts shell
 
 conformance: build ## try every driver on its contract, here and in the lab, and write docs/conformance.md; minutes
+	@$(MAKE) -C native/helper all faulty
 	@$(NODE) tools/conformance.ts
 
 verify-image: build ## the whole image build with mise, opencode and tmux plugins, and a VM of it; minutes, needs registries
