@@ -253,9 +253,12 @@ test(
     const before = said();
     const restored = await driver.restore?.(spec, snapshot, AbortSignal.timeout(paced(20_000)));
     t.after(() => restored?.terminate());
-    await until(() => said().length > before.length);
+    await until(() => said().length > before.length + 1);
     const [last = 0] = before.subarray(-1);
-    assert.equal(said()[before.length], (last + 1) % 256, said().toString('latin1'));
+    const [first = 0, second] = said().subarray(before.length);
+    // Firecracker 1.16 takes the state of a vCPU that has left a write to a port without running on, and the guest does that write again.
+    const next = first === last ? last : (last + 1) % 256;
+    assert.deepEqual([first, second], [next, (next + 1) % 256], said().toString('latin1'));
     await restored?.terminate();
     await assert.rejects(
       async () => driver.restore?.(spec, { ...snapshot, statePath: spec.kernelPath }, AbortSignal.timeout(paced(20_000))),
