@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fakeFirecracker, realFirecracker } from '../../../../test/support/vmm/firecracker/bench.ts';
 import { realHost } from '../../../host/host.ts';
+import { CommandFailure } from '../../../host/spawn.ts';
 import { firstFailure } from '../../../model/finding.ts';
 import { FirecrackerInstallation, judgeKvm, judgeProgram } from './checks.ts';
 
@@ -48,6 +49,23 @@ test('a missing Firecracker fails the check and the start, with a remedy (4.1)',
 test('a program that does not do what Firecracker does fails the trial of KVM (4.3)', async () => {
   const { findings } = await new FirecrackerInstallation(realHost, { ...fake, accelerator: 'auto' }).check();
   assert.equal(firstFailure({ findings })?.name, 'firecracker.kvm');
+});
+
+test('a Firecracker that does not end in time fails the trial, and is named (4.3)', async (t) => {
+  const directory = mkdtempSync(join(tmpdir(), 'bgr-probe-'));
+  t.after(() => rmSync(directory, { recursive: true, force: true }));
+  const host = {
+    ...realHost,
+    readWriteProblem: () => Promise.resolve(undefined),
+    run: (argv: readonly string[]) => {
+      const outcome = { argv, exitCode: 0, signal: null, timedOut: false, cancelled: false, stdout: 'Firecracker v1.16.1\n', stderr: '' };
+      return argv.includes('--version') ? Promise.resolve(outcome) : Promise.reject(new CommandFailure({ ...outcome, timedOut: true }));
+    },
+  };
+  const settings = { program: process.execPath, accelerator: 'auto', probeCachePath: join(directory, 'probe.json') } as const;
+  const { findings } = await new FirecrackerInstallation(host, settings).check();
+  assert.match(firstFailure({ findings })?.reason ?? '', /Firecracker took more than 30000 ms/);
+  assert.equal(existsSync(settings.probeCachePath), false, 'the reason may pass');
 });
 
 test('with and without a jail at once, one trial runs, and neither removes the files of the other (4.3)', async (t) => {
@@ -94,6 +112,6 @@ test(
     const before = runs;
     assert.deepEqual(await installation.check(), first);
     assert.equal(runs, before, 'nothing is run again');
-    assert.match(first.findings.at(-1)?.reason ?? '', /rounds of a loop took \d+ ms|dev\/kvm/);
+    assert.match(first.findings.at(-1)?.reason ?? '', /rounds of a loop took \d+ ms|Firecracker took more than \d+ ms|dev\/kvm/);
   },
 );

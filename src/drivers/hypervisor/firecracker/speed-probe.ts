@@ -92,6 +92,9 @@ export async function probeSpeed(host: Host, program: string, directory: string)
     const first = await measure();
     return isFast(first) ? first : await measure();
   } catch (error) {
+    // The shape of CommandFailure, which belongs to host. Its message names prlimit, which starts Firecracker.
+    const { timedOut } = (error as { outcome?: { timedOut?: boolean } }).outcome ?? {};
+    if (timedOut === true) return { failure: `Firecracker took more than ${Math.round(limitMs)} ms` };
     return { failure: messageOf(error) };
   }
 }
