@@ -161,16 +161,21 @@ export async function moveFile(from: string, to: string): Promise<void> {
 /** Renames a directory once all its content is on disk: it exists at `to` completely or not at all, also across power loss. */
 export async function publishDirectory(from: string, to: string): Promise<void> {
   for (const name of await readdir(from)) {
-    const file = await open(join(from, name), 'r');
-    try {
-      await file.sync();
-    } finally {
-      await file.close();
-    }
+    await syncFile(join(from, name));
   }
   await syncDirectory(from);
   await rename(from, to);
   await syncDirectory(dirname(to));
+}
+
+/** Returns once everything written to the file, by any process, is on disk. */
+export async function syncFile(path: string): Promise<void> {
+  const file = await open(path, 'r');
+  try {
+    await file.sync();
+  } finally {
+    await file.close();
+  }
 }
 
 /** Truncates or extends the file to exactly `sizeBytes`. */

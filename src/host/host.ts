@@ -6,6 +6,7 @@ import * as files from './files.ts';
 import * as connections from './connections.ts';
 import * as ports from './ports.ts';
 import * as processes from './processes.ts';
+import { receiveFile } from './receive-file.ts';
 import { openRotatingLog } from './rotating-log.ts';
 import { connectUnix } from './unix-socket.ts';
 import { sparseCopy } from './sparse-copy.ts';
@@ -22,6 +23,7 @@ export const realHost = {
   spawnDetached,
   commandEnvironment,
   openRotatingLog,
+  receiveFile,
   sparseCopy,
   makeFifos,
   openFifo,

@@ -126,7 +126,8 @@ export function processesWithArgument(argument: string): ProcessIdentity[] {
   return found;
 }
 
-function commandLineOf(pid: string): string[] {
+/** @returns the words of its command line, with an empty one at the end; none when it is not there, or hidden */
+export function commandLineOf(pid: number | string): string[] {
   try {
     return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
   } catch (error) {

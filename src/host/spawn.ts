@@ -144,6 +144,8 @@ async function startedWith(child: ChildProcess, { onStarted }: RunOptions): Prom
 export type DetachedOptions = {
   /** stdout and stderr are appended to this file (created 0600). */
   outputPath: string;
+  /** A file that it gets as descriptor 3, open for reading. */
+  inputPath?: string;
   env?: Record<string, string>;
   cwd?: string;
 };
@@ -163,8 +165,10 @@ export async function spawnDetached(argv: readonly string[], options: DetachedOp
   const [program, ...args] = argv;
   if (program === undefined) throw new TypeError('empty argv');
   const output = openSync(options.outputPath, 'a', 0o600);
-  const stdio: StdioOptions = ['ignore', output, output];
+  let input: number | undefined;
   try {
+    input = options.inputPath === undefined ? undefined : openSync(options.inputPath, 'r');
+    const stdio: StdioOptions = ['ignore', output, output, ...(input === undefined ? [] : [input])];
     const child = spawn(program, args, {
       env: options.env ?? commandEnvironment(),
       ...given({ cwd: options.cwd }),
@@ -186,6 +190,7 @@ export async function spawnDetached(argv: readonly string[], options: DetachedOp
     return { identity: { pid, startTicks: startTicksOf(pid) ?? 0 }, exited };
   } finally {
     closeSync(output);
+    if (input !== undefined) closeSync(input);
   }
 }
 
