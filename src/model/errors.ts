@@ -27,6 +27,8 @@ export const ERROR_CODES = {
   COMMAND_FAILED: { exit: 1, status: 500 },
   DOWNLOAD_FAILED: { exit: 1, status: 502 },
   VMM_FAILED: { exit: 1, status: 500 },
+  /** A paused machine cannot go on here: something that it depends on has changed. */
+  SNAPSHOT_UNUSABLE: { exit: 1, status: 409 },
   BOOT_FAILED: { exit: 1, status: 500 },
   AGENT_UNREACHABLE: { exit: 1, status: 502 },
   AGENT_PROTOCOL: { exit: 1, status: 502 },

@@ -25,14 +25,15 @@ export type Hypervisor = {
    */
   start(spec: MachineSpec, signal: AbortSignal, tell?: (what: string) => void): Promise<Machine>;
   /**
-   * Only for drivers that can do it: like `start`, starts a VMM, which continues where a machine was when its snapshot was made. The spec
-   * is the same, disks and TAP are as they were then, and both files stay while the VMM runs. Two machines of one snapshot would share
-   * random numbers, keys and addresses: use it to interrupt and continue one machine, never to multiply it.
-   * @throws as `start`; VMM_FAILED if the snapshot is unusable
+   * Only for drivers that can do it: like `start`, starts a VMM, with a machine as it was when its snapshot was made. The spec is the same,
+   * and the disks are as they were then. Its vCPUs stand still until `resume`, so that the caller can first make sure that the snapshot is
+   * not used again: two machines of one snapshot would share random numbers, keys and addresses, and a second life over disks that have
+   * changed destroys them. The machine does not need the directory any more once this returns.
+   * @throws as `start`; SNAPSHOT_UNUSABLE with what has changed since; VMM_FAILED if the VMM cannot read the snapshot
    */
-  restore?(spec: MachineSpec, snapshot: MachineSnapshot, signal: AbortSignal): Promise<Machine>;
+  restore?(spec: MachineSpec, directory: string, signal: AbortSignal): Promise<Machine>;
   /**
-   * Takes control of a running VMM of this spec. If that fails, the VMM stays untouched.
+   * Takes control of a running VMM of this spec. If that fails, the VMM stays untouched. A machine that stands still does so until `resume`.
    * @returns undefined if exactly this process no longer runs, or has another spec
    * @throws the reason if it runs and cannot be controlled, such as VMM_FAILED if its control socket does not answer within 5 s
    */
@@ -97,9 +98,6 @@ export type MachineSpec = {
   /** A process in the network namespace that `commandPrefix` enters; absent: the host's. For a VMM that another program starts. */
   networkPid?: number;
 };
-
-/** Files of a snapshot, absolute: a paused machine without its disks. They hold all of the guest's memory. */
-export type MachineSnapshot = { statePath: string; memoryPath: string };
 
 /** Limits of a device; an absent one means unlimited. */
 export type TransferLimit = { bytesPerSecond?: number; operationsPerSecond?: number };
@@ -174,10 +172,13 @@ export type Machine = {
    */
   onResume?(listener: () => void): void;
   /**
-   * Writes the state of a paused machine, which stays paused, to files that it creates or overwrites. Writes all of the guest's memory.
-   * @throws VMM_FAILED; then the files are useless
+   * Writes a snapshot of a running machine without its disks: all of the guest's memory, and a key of what must be the same where it
+   * continues. Afterwards the machine stands still, so that its disks stay as its memory knows them. `resume` lets it continue, and makes
+   * the snapshot outdated. After a failure or a cancel it runs as before, and the files are useless.
+   * @param directory exists and is empty; the caller syncs and publishes it
+   * @throws VMM_FAILED, NO_SPACE, CANCELLED
    */
-  createSnapshot?(snapshot: MachineSnapshot): Promise<void>;
+  createSnapshot?(directory: string, signal: AbortSignal): Promise<void>;
   /** @returns the VMM's own counters, under its own names. @throws VMM_FAILED if it sends none within a few seconds */
   readMetrics?(): Promise<Record<string, unknown>>;
   /**

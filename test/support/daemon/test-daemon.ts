@@ -277,6 +277,9 @@ function watchedHypervisor(world: TestWorld, effects: Effects): Hypervisor {
     takes: driver.takes,
     checks: (signal) => fake.checks(signal),
     start: async (spec, signal) => watched(await driver.start(spec, signal)),
+    ...(driver.restore && {
+      restore: async (spec, directory, signal) => watched((await driver.restore?.(spec, directory, signal)) as Machine),
+    }),
     adopt: async (spec, process) => {
       const machine = await driver.adopt(spec, process);
       return machine === undefined ? undefined : watched(machine);

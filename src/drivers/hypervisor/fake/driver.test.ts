@@ -13,7 +13,7 @@ import { createFakeWorld } from './world.ts';
 function createSpec(t: TestContext): MachineSpec {
   const directory = mkdtempSync(join(tmpdir(), 'banger-fake-'));
   t.after(() => rmSync(directory, { recursive: true, force: true }));
-  for (const name of ['vmlinux', 'initramfs']) writeFileSync(join(directory, name), '');
+  for (const name of ['vmlinux', 'initramfs']) writeFileSync(join(directory, name), name);
   return machineSpecIn(directory, {
     kernelPath: join(directory, 'vmlinux'),
     initramfsPath: join(directory, 'initramfs'),

@@ -1,7 +1,11 @@
+import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
 import type { Host } from '../../../host/host.ts';
 import { BangerError } from '../../../model/errors.ts';
 import type { Hypervisor, Machine, MachineSpec } from '../contract.ts';
+import { assertSameKey, commonKey, type SnapshotKey, writeKey } from '../snapshot-key.ts';
 import { CHANNEL_COUNT, FakeChannels } from './channels.ts';
+import type { FakeGuest } from './guest.ts';
 import type { FakeVmm, FakeWorld } from './world.ts';
 
 /** A VMM in memory, to test everything above it: the same contract and protocol, in milliseconds. */
@@ -17,19 +21,28 @@ export function createFakeHypervisor({ host, world }: { host: Host; world: FakeW
         findings: [{ name: 'fake', level: 'pass', reason: 'machines exist in memory only' }],
       }),
     start: (spec, signal) => start(host, world, spec, signal),
+    restore: async (spec, directory, signal) => {
+      await assertSameKey(host, directory, spec, await snapshotKey(host, spec));
+      const guest = world.memories.get((await host.readIfThere(stateFile(directory))) ?? '');
+      if (guest === undefined) throw new BangerError('VMM_FAILED', 'the fake VMM cannot read the snapshot', { logPath: spec.vmmLogPath });
+      return start(host, world, spec, signal, guest);
+    },
     adopt: (spec, process) => {
       const vmm = runningOf(spec);
       const isSame = vmm?.process.pid === process.pid && vmm.process.startTicks === process.startTicks;
       if (vmm === undefined || !isSame) return Promise.resolve(undefined);
       const answers = !vmm.hung && !world.has(spec.vmName, 'refuse-adoption');
-      return answers ? Promise.resolve(control(world, vmm)) : Promise.reject(new BangerError('VMM_FAILED', 'the fake VMM does not answer'));
+      return answers
+        ? Promise.resolve(control(host, world, vmm))
+        : Promise.reject(new BangerError('VMM_FAILED', 'the fake VMM does not answer'));
     },
     find: (spec) => Promise.resolve(runningOf(spec)?.process),
     cleanUp: () => Promise.resolve(),
   };
 }
 
-async function start(host: Host, world: FakeWorld, spec: MachineSpec, signal: AbortSignal): Promise<Machine> {
+/** @param guest that is restored, and stands still; default: one that boots */
+async function start(host: Host, world: FakeWorld, spec: MachineSpec, signal: AbortSignal, guest?: FakeGuest): Promise<Machine> {
   if (world.has(spec.vmName, 'hang-at-start') && !signal.aborted) {
     await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
   }
@@ -41,11 +54,12 @@ async function start(host: Host, world: FakeWorld, spec: MachineSpec, signal: Ab
     throw new BangerError('VMM_FAILED', `the fake VMM did not start for ${spec.vmName}`, { logPath: spec.vmmLogPath });
   }
   if (signal.aborted) throw new BangerError('CANCELLED', `starting ${spec.vmName} was cancelled`);
-  const vmm = world.spawn(spec);
+  const vmm = world.spawn(spec, guest);
+  vmm.paused = guest !== undefined;
   writeLog(host, spec.serialLogPath, `Linux version 6.1.0-fake\nbanger: agent ready\n`);
   vmm.bootHung = world.has(spec.vmName, 'hang-in-boot');
   if (world.has(spec.vmName, 'die-after-start')) setImmediate(() => vmm.end({ cause: 'crash', detail: 'ended by SIGSEGV' }));
-  return control(world, vmm);
+  return control(host, world, vmm);
 }
 
 function writeLog(host: Host, path: string, text: string): void {
@@ -54,7 +68,7 @@ function writeLog(host: Host, path: string, text: string): void {
   log.close();
 }
 
-function control(world: FakeWorld, vmm: FakeVmm): Machine {
+function control(host: Host, world: FakeWorld, vmm: FakeVmm): Machine {
   const channels = new FakeChannels(
     vmm.guest,
     vmm.exited,
@@ -80,6 +94,21 @@ function control(world: FakeWorld, vmm: FakeVmm): Machine {
       vmm.fullDiskListener = listener;
       listener(vmm.isDiskFull);
     },
+    createSnapshot: async (directory, signal) => {
+      await writeKey(host, directory, await snapshotKey(host, vmm.spec));
+      if (vmm.exit !== undefined) throw new BangerError('VMM_FAILED', 'the fake VMM has ended', { logPath: vmm.spec.vmmLogPath });
+      if (signal.aborted) throw new BangerError('CANCELLED', `the snapshot of ${vmm.spec.vmName} was cancelled`);
+      vmm.paused = true;
+      const memory = randomUUID();
+      try {
+        await host.writeFileAtomic(stateFile(directory), memory);
+        if (signal.aborted) throw new BangerError('CANCELLED', `the snapshot of ${vmm.spec.vmName} was cancelled`);
+      } catch (error) {
+        vmm.paused = false;
+        throw error;
+      }
+      world.memories.set(memory, vmm.guest);
+    },
     pause: () => Promise.resolve(void (vmm.paused = true)),
     resume: () => {
       vmm.paused = false;
@@ -95,4 +124,11 @@ function control(world: FakeWorld, vmm: FakeVmm): Machine {
       channels.close();
     },
   };
+}
+
+const stateFile = (directory: string): string => join(directory, 'state');
+
+/** The fake VMM is no program; the kernel stands for it. */
+function snapshotKey(host: Host, spec: MachineSpec): Promise<SnapshotKey> {
+  return commonKey(host, spec, 'fake', spec.kernelPath);
 }

@@ -52,7 +52,10 @@ export type FakeWorld = {
   has(vmName: string, fault: FakeFault): boolean;
   /** The reply of a VM's guest to the next POST /personalize that is not 204, by the VM's name. */
   readonly troubles: Map<string, unknown>;
-  spawn(spec: MachineSpec): FakeVmm;
+  /** The memory in snapshots, by what their files say. */
+  readonly memories: Map<string, FakeGuest>;
+  /** @param guest that goes on in it; default: one that boots */
+  spawn(spec: MachineSpec, guest?: FakeGuest): FakeVmm;
 };
 
 /** Above the kernel's largest pid (2^22), so that it is never a real process. */
@@ -66,12 +69,17 @@ export function createFakeWorld(): FakeWorld {
   return {
     machines,
     troubles,
+    memories: new Map(),
     inject: (vmName, fault) => void faults.add(`${vmName} ${fault}`),
     heal: (vmName, fault) => void faults.delete(`${vmName} ${fault}`),
     has: (vmName, fault) => faults.has(`${vmName} ${fault}`) || faults.has(`* ${fault}`),
-    spawn: (spec) => {
+    spawn: (spec, guest) => {
       const vmm = createVmm(spec, { pid: nextPid++, startTicks: Math.round(performance.now() * 100) }, machines);
       machines.set(spec.runtimeDirectory, vmm);
+      if (guest !== undefined) {
+        vmm.guest = Object.assign(guest, { onPoweroff: vmm.guest.onPoweroff, openSessions: 0 });
+        return vmm;
+      }
       vmm.guest.troubles = troubles.get(spec.vmName);
       vmm.guest.isDiskFull = faults.has(`${spec.vmName} full-guest`);
       if (faults.has(`${spec.vmName} no-services`)) Object.assign(vmm.guest, { init: 'degraded', ports: [] });

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { accessSync, constants, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { createSpec, fakeFirecracker, realFirecracker } from '../../../../test/support/vmm/firecracker/bench.ts';
@@ -245,14 +245,15 @@ test(
     const { spec, machine } = await startReal(t, counting());
     const driver = createFirecrackerHypervisor({ host: realHost, settings: { ...fake, program: real?.program ?? '' } });
     const said = (): Buffer => readFileSync(spec.serialLogPath);
-    const snapshot = { statePath: join(spec.runtimeDirectory, 'state'), memoryPath: join(spec.runtimeDirectory, 'memory') };
+    const directory = join(spec.runtimeDirectory, 'snapshot');
+    mkdirSync(directory);
     await until(() => said().length > 2);
-    await machine.pause?.();
-    await machine.createSnapshot?.(snapshot);
+    await machine.createSnapshot?.(directory, AbortSignal.timeout(paced(20_000)));
     await machine.terminate();
     const before = said();
-    const restored = await driver.restore?.(spec, snapshot, AbortSignal.timeout(paced(20_000)));
+    const restored = await driver.restore?.(spec, directory, AbortSignal.timeout(paced(20_000)));
     t.after(() => restored?.terminate());
+    await restored?.resume?.();
     await until(() => said().length > before.length + 1);
     const [last = 0] = before.subarray(-1);
     const [first = 0, second] = said().subarray(before.length);
@@ -260,13 +261,11 @@ test(
     const next = first === last ? last : (last + 1) % 256;
     assert.deepEqual([first, second], [next, (next + 1) % 256], said().toString('latin1'));
     await restored?.terminate();
-    await assert.rejects(
-      async () => driver.restore?.(spec, { ...snapshot, statePath: spec.kernelPath }, AbortSignal.timeout(paced(20_000))),
-      {
-        code: 'VMM_FAILED',
-        message: /snapshot\/load/,
-      },
-    );
+    writeFileSync(join(directory, 'state'), 'nonsense');
+    await assert.rejects(async () => driver.restore?.(spec, directory, AbortSignal.timeout(paced(20_000))), {
+      code: 'VMM_FAILED',
+      message: /snapshot\/load/,
+    });
     assert.equal(await driver.find(spec), undefined);
   },
 );

@@ -1,13 +1,15 @@
 import type { Host } from '../../../host/host.ts';
 import { BangerError } from '../../../model/errors.ts';
 import type { ProcessIdentity } from '../../../model/vm.ts';
-import type { Hypervisor, Machine, MachineSnapshot, MachineSpec } from '../contract.ts';
+import type { Hypervisor, Machine, MachineSpec } from '../contract.ts';
 import type { ProcessStatus } from '../process-end.ts';
 import { type ApiClient, connectApi } from './api-client.ts';
 import { FirecrackerInstallation, type FirecrackerSettings } from './checks.ts';
 import { type Launch, directLaunch } from './launch.ts';
 import { DISK_BUSY_STATUS, KERNEL_HEAD_BYTES, TAKES, machineRequests, refuseKernel, restoreRequests } from './machine-config.ts';
 import { FirecrackerMachineControl } from './machine.ts';
+import { assertSameKey } from '../snapshot-key.ts';
+import { snapshotKey } from './snapshot.ts';
 import { describeStatus } from './vmm-process.ts';
 import { given } from '../../../lib/given.ts';
 import { messageOf } from '../../../lib/message-of.ts';
@@ -28,7 +30,7 @@ export function createFirecrackerHypervisor(parts: { host: Host; settings: Firec
     checks: (signal) => driver.installation.check(signal),
     start: (spec, signal) => startMachine(driver, spec, signal),
     ...(launch.seesAllFiles
-      ? { restore: (spec: MachineSpec, snapshot: MachineSnapshot, signal: AbortSignal) => startMachine(driver, spec, signal, snapshot) }
+      ? { restore: (spec: MachineSpec, directory: string, signal: AbortSignal) => startMachine(driver, spec, signal, directory) }
       : {}),
     adopt: (spec, process) => adoptMachine(driver, spec, process),
     find: (spec) => launch.find(spec),
@@ -36,11 +38,12 @@ export function createFirecrackerHypervisor(parts: { host: Host; settings: Firec
   };
 }
 
-/** @param snapshot the snapshot to continue from; default: a boot */
-async function startMachine(driver: Driver, spec: MachineSpec, signal: AbortSignal, snapshot?: MachineSnapshot): Promise<Machine> {
+/** @param snapshot directory of the snapshot to continue from; default: a boot */
+async function startMachine(driver: Driver, spec: MachineSpec, signal: AbortSignal, snapshot?: string): Promise<Machine> {
   const { host, launch, installation } = driver;
   throwIfCancelled(spec, signal);
   const { program, version } = await installation.locate();
+  if (snapshot !== undefined) await assertSameKey(host, snapshot, spec, await snapshotKey(host, spec, program));
   const paths = launch.paths(spec);
   const machine = { spec, version, paths, seen: (path: string) => launch.seen(spec, path) };
   const requests = snapshot === undefined ? machineRequests(machine) : restoreRequests(machine, snapshot);

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { BangerError } from '../../../model/errors.ts';
 import { LAST_WORD_VSOCK_PORT } from '../../../model/guest-agent.ts';
 import { VMM_OPEN_FILES } from '../../../model/limits.ts';
-import type { DiskFormat, MachineDisk, MachineLimits, MachineNetwork, MachineSnapshot, MachineSpec, TransferLimit } from '../contract.ts';
+import type { DiskFormat, MachineDisk, MachineLimits, MachineNetwork, MachineSpec, TransferLimit } from '../contract.ts';
 import { kernelCommandLine } from '../kernel-command-line.ts';
 
 /** What the driver accepts; the VMM supports no other disks, and has no network of its own. */
@@ -115,17 +115,23 @@ function outputRequests({ paths, seen }: FirecrackerMachine): ApiRequest[] {
   ];
 }
 
-/** All requests from a fresh process to a guest that continues; the snapshot names disks, network and vsock. */
-export function restoreRequests(machine: FirecrackerMachine, { statePath, memoryPath }: MachineSnapshot): ApiRequest[] {
+/** All requests from a fresh process to a guest that can continue; the snapshot names disks, network and vsock. */
+export function restoreRequests(machine: FirecrackerMachine, directory: string): ApiRequest[] {
+  const { statePath, memoryPath } = snapshotFiles(directory);
   const memory = { backend_type: 'File', backend_path: memoryPath };
-  const load = put('/snapshot/load', { snapshot_path: statePath, mem_backend: memory, resume_vm: true });
+  const load = put('/snapshot/load', { snapshot_path: statePath, mem_backend: memory, resume_vm: false });
   return [...outputRequests(machine), { ...load, timeoutMs: SNAPSHOT_TIMEOUT_MS }];
 }
 
 /** @returns the request that writes the state and the memory of a paused machine */
-export function snapshotRequest({ statePath, memoryPath }: MachineSnapshot): ApiRequest {
+export function snapshotRequest(directory: string): ApiRequest {
+  const { statePath, memoryPath } = snapshotFiles(directory);
   const body = { snapshot_path: statePath, mem_file_path: memoryPath, snapshot_type: 'Full' };
   return { ...put('/snapshot/create', body), timeoutMs: SNAPSHOT_TIMEOUT_MS };
+}
+
+function snapshotFiles(directory: string): { statePath: string; memoryPath: string } {
+  return { statePath: join(directory, 'state'), memoryPath: join(directory, 'memory') };
 }
 
 /**
@@ -135,8 +141,7 @@ export function snapshotRequest({ statePath, memoryPath }: MachineSnapshot): Api
  * @returns two requests; the first one fails
  */
 export function resumeRequests(): [refused: ApiRequest, resume: ApiRequest] {
-  const nowhere = '/proc/0/none';
-  return [snapshotRequest({ statePath: nowhere, memoryPath: nowhere }), patch('/vm', { state: 'Resumed' })];
+  return [snapshotRequest('/proc/0'), patch('/vm', { state: 'Resumed' })];
 }
 
 const put = (path: string, body: Record<string, unknown>): ApiRequest => ({ method: 'PUT', path, body });

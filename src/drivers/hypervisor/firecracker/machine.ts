@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Host } from '../../../host/host.ts';
 import { BangerError } from '../../../model/errors.ts';
 import type { ProcessIdentity } from '../../../model/vm.ts';
-import type { AgentChannel, Machine, MachineExit, MachineLimits, MachineSnapshot, MachineSpec, TransferLimit } from '../contract.ts';
+import type { AgentChannel, Machine, MachineExit, MachineLimits, MachineSpec, TransferLimit } from '../contract.ts';
 import { type ProcessStatus, waitForVmmExit } from '../process-end.ts';
 import { OUTPUT_LOG_BYTES, type LoggedOutput, logOutput } from '../output-log.ts';
 import { AgentChannels, MAX_CHANNELS } from './agent-channels.ts';
@@ -10,7 +10,10 @@ import type { ApiClient } from './api-client.ts';
 import { listenForLastWord } from './last-word.ts';
 import type { Launch } from './launch.ts';
 import { type ApiRequest, diskUpdate, holdRequests, limitRequests, resumeRequests, snapshotRequest } from './machine-config.ts';
+import type { FirecrackerInstallation } from './checks.ts';
 import { MetricsPipe } from './metrics.ts';
+import { snapshotKey } from './snapshot.ts';
+import { writeKey } from '../snapshot-key.ts';
 import { type ExitEvidence, judgeExit } from './vmm-process.ts';
 
 /** How long to read what a dead VMM left in its pipes; more means that another process holds the other end. */
@@ -24,9 +27,10 @@ export class FirecrackerMachineControl implements Machine {
   readonly accelerator = 'kvm';
   readonly channelCount = MAX_CHANNELS;
   readonly exited: Promise<MachineExit>;
-  readonly createSnapshot?: (snapshot: MachineSnapshot) => Promise<void>;
+  readonly createSnapshot?: (directory: string, signal: AbortSignal) => Promise<void>;
   readonly #host: Host;
   readonly #launch: Launch;
+  readonly #installation: FirecrackerInstallation;
   readonly #spec: MachineSpec;
   readonly #channels: AgentChannels;
   readonly #exit = Promise.withResolvers<MachineExit>();
@@ -40,12 +44,13 @@ export class FirecrackerMachineControl implements Machine {
   #resumeListener: () => void = () => undefined;
   #lastWord: { close(): void } | undefined;
 
-  constructor({ host, launch }: { host: Host; launch: Launch }, spec: MachineSpec) {
+  constructor({ host, launch, installation }: { host: Host; launch: Launch; installation: FirecrackerInstallation }, spec: MachineSpec) {
+    this.#installation = installation;
     this.#host = host;
     this.#launch = launch;
     this.#spec = spec;
     this.exited = this.#exit.promise;
-    if (launch.seesAllFiles) this.createSnapshot = (snapshot) => this.#send(snapshotRequest(snapshot));
+    if (launch.seesAllFiles) this.createSnapshot = (directory, signal) => this.#writeSnapshot(directory, signal);
     this.#channels = new AgentChannels(() => launch.connect(spec, launch.paths(spec).vsock));
   }
 
@@ -95,6 +100,21 @@ export class FirecrackerMachineControl implements Machine {
 
   async pause(): Promise<void> {
     await this.#send({ method: 'PATCH', path: '/vm', body: { state: 'Paused' } });
+  }
+
+  /** Firecracker writes the whole snapshot in one request, so a cancel takes effect before and after it. */
+  async #writeSnapshot(directory: string, signal: AbortSignal): Promise<void> {
+    // If the program is of another version than the running one by now, it refuses the state itself.
+    const { program } = await this.#installation.locate();
+    await writeKey(this.#host, directory, await snapshotKey(this.#host, this.#spec, program));
+    await this.pause();
+    try {
+      if (!signal.aborted) await this.#send(snapshotRequest(directory));
+      if (signal.aborted) throw new BangerError('CANCELLED', `the snapshot of ${this.#spec.vmName} was cancelled`);
+    } catch (error) {
+      await this.resume();
+      throw error;
+    }
   }
 
   /** The guest has closed its side of open connections, and nothing would tell this side. */
