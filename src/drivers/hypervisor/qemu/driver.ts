@@ -4,6 +4,7 @@ import { BangerError } from '../../../model/errors.ts';
 import type { ProcessIdentity } from '../../../model/vm.ts';
 import type { Hypervisor, Machine, MachineSpec } from '../contract.ts';
 import { waitForVmmExit } from '../process-end.ts';
+import { assertSameKey } from '../snapshot-key.ts';
 import { type BootQueue, createBootQueue } from './boot-queue.ts';
 import { type BootExperience, noExperience } from './boot-watch.ts';
 import { type QemuSettings, type QemuInstallation, checkQemu, locateQemu } from './checks.ts';
@@ -11,6 +12,7 @@ import { controlArgument, machineArguments, socketPaths } from './machine-config
 import { QemuMachineControl } from './machine.ts';
 import { type QmpClient, connectQmp } from './qmp-client.ts';
 import { followSerialLine } from './serial-line.ts';
+import { INCOMING_ARGUMENTS, migrationSocket, snapshotKey, stateFile } from './snapshot.ts';
 import { killProcess } from './vmm-process.ts';
 import { given } from '../../../lib/given.ts';
 import { messageOf } from '../../../lib/message-of.ts';
@@ -27,11 +29,12 @@ export function createQemuHypervisor({ host, settings }: { host: Host; settings:
     takes: { diskFormats: ['raw', 'device', 'qcow2'], networks: ['tap', 'user', 'none'] },
     checks: (signal) => checkQemu(host, settings, signal),
     start: (spec, signal, tell) => startMachine({ host, settings, boots }, spec, signal, tell),
-    adopt: (spec, process) => adoptMachine(host, spec, process),
+    restore: (spec, directory, signal) => restoreMachine({ host, settings, boots }, spec, directory, signal),
+    adopt: (spec, process) => adoptMachine({ host, settings, boots }, spec, process),
     find: async (spec) => host.processesWithArgument(controlArgument(spec))[0],
     cleanUp: async (spec) => {
       const paths = socketPaths(spec);
-      await Promise.all([paths.qmp, paths.serial, ...paths.agents].map((path) => host.removeTree(path)));
+      await Promise.all([paths.qmp, paths.serial, ...paths.agents, migrationSocket(spec)].map((path) => host.removeTree(path)));
     },
   };
 }
@@ -43,7 +46,9 @@ type Driver = { host: Host; settings: QemuSettings; boots: Boots };
 async function startMachine(driver: Driver, spec: MachineSpec, signal: AbortSignal, tell?: (what: string) => void): Promise<Machine> {
   throwIfCancelled(spec, signal);
   const installation = await locateQemu(driver.host, driver.settings);
-  if (installation.accelerator === 'kvm') return powerOn(driver.host, installation, spec, signal);
+  const powerOn = (boot?: Boot): Promise<Machine> =>
+    bringUp(driver, installation, spec, signal, { ...given({ boot }), begin: (control) => control.powerOn() });
+  if (installation.accelerator === 'kvm') return powerOn();
   const { queue, experience } = driver.boots;
   const release = await queue
     .take(signal, () => tell?.('waiting for other machines to boot'))
@@ -51,27 +56,45 @@ async function startMachine(driver: Driver, spec: MachineSpec, signal: AbortSign
       throw new BangerError('CANCELLED', `starting ${spec.vmName} was cancelled`, { cause: signal.reason });
     });
   try {
-    return await powerOn(driver.host, installation, spec, signal, { experience, onOver: release });
+    return await powerOn({ experience, onOver: release });
   } catch (error) {
     release();
     throw error;
   }
 }
 
-async function powerOn(
-  host: Host,
+type Boot = { experience: BootExperience; onOver: () => void };
+
+/** What a QEMU begins with: a boot, or the state in a file. */
+type Beginning = { boot?: Boot; inputPath?: string; begin(control: QemuMachineControl): Promise<void> };
+
+/** The guest's code is translated anew, but it does not boot: it neither queues for a processor nor can it hang as a boot can. */
+async function restoreMachine(driver: Driver, spec: MachineSpec, directory: string, signal: AbortSignal): Promise<Machine> {
+  throwIfCancelled(spec, signal);
+  const installation = await locateQemu(driver.host, driver.settings);
+  const { accelerator, qemuPath: program, acceleration } = installation;
+  const { tscKhz } = acceleration;
+  const argv = machineArguments({ spec, qemuPath: program, accelerator });
+  await assertSameKey(driver.host, directory, spec, await snapshotKey(driver.host, { spec, program, argv, accelerator, tscKhz }));
+  return bringUp(driver, installation, spec, signal, { inputPath: stateFile(directory), begin: (control) => control.load() });
+}
+
+async function bringUp(
+  { host, settings }: Driver,
   { qemuPath, accelerator, acceleration }: QemuInstallation,
   spec: MachineSpec,
   signal: AbortSignal,
-  boot?: { experience: BootExperience; onOver: () => void },
+  { boot, inputPath, begin }: Beginning,
 ): Promise<Machine> {
   const { tscKhz } = acceleration;
   const argv = machineArguments({ spec, qemuPath, accelerator, ...given({ tscKhz }) });
   throwIfCancelled(spec, signal);
-  const child = await spawnQemu(host, spec, argv);
+  const child = await spawnQemu(host, spec, inputPath === undefined ? argv : [...argv, ...INCOMING_ARGUMENTS], inputPath);
   let ended = false;
   void child.exited.then(() => (ended = true));
-  const control = new QemuMachineControl({ host, spec, process: child.identity, accelerator, fresh: true, ...(boot && { boot }) });
+  const parts = { host, spec, process: child.identity, accelerator, tscKhz: tscOf(host, settings) };
+  const control = new QemuMachineControl({ ...parts, fresh: inputPath === undefined, ...given({ boot }) });
+  const onAbort = (): void => void killProcess(host, child.identity);
   try {
     const qmp = await connectQmp(socketPaths(spec).qmp, {
       onEvent: (event) => control.onEvent(event),
@@ -82,19 +105,27 @@ async function powerOn(
     const serial = await followSerialLine(host, socketPaths(spec).serial, spec.serialLogPath, control.onOutput);
     control.attach(qmp, serial, waitForVmmExit(host, child.identity, qmp.closed, child.exited));
     throwIfCancelled(spec, signal);
-    await control.powerOn();
+    signal.addEventListener('abort', onAbort, { once: true });
+    await begin(control);
     throwIfCancelled(spec, signal);
     return control;
   } catch (error) {
     await abandon(host, spec, child.identity, control);
     throwIfCancelled(spec, signal);
     throw startFailure(spec, error);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
   }
 }
 
-async function spawnQemu(host: Host, spec: MachineSpec, argv: string[]): ReturnType<Host['spawnDetached']> {
+/** @returns looks it up when it is asked for: it has been measured by then */
+function tscOf(host: Host, settings: QemuSettings): () => Promise<number | undefined> {
+  return async () => (await locateQemu(host, settings)).acceleration.tscKhz;
+}
+
+async function spawnQemu(host: Host, spec: MachineSpec, argv: string[], inputPath?: string): ReturnType<Host['spawnDetached']> {
   try {
-    return await host.spawnDetached([...spec.commandPrefix, ...argv], { outputPath: spec.vmmLogPath });
+    return await host.spawnDetached([...spec.commandPrefix, ...argv], { outputPath: spec.vmmLogPath, ...given({ inputPath }) });
   } catch (error) {
     throw startFailure(spec, error);
   }
@@ -122,7 +153,7 @@ function startFailure(spec: MachineSpec, cause: unknown): BangerError {
   });
 }
 
-async function adoptMachine(host: Host, spec: MachineSpec, process: ProcessIdentity): Promise<Machine | undefined> {
+async function adoptMachine({ host, settings }: Driver, spec: MachineSpec, process: ProcessIdentity): Promise<Machine | undefined> {
   if (!host.isAlive(process)) return undefined;
   const ours = host.processesWithArgument(controlArgument(spec));
   if (!ours.some(({ pid, startTicks }) => pid === process.pid && startTicks === process.startTicks)) return undefined;
@@ -131,7 +162,14 @@ async function adoptMachine(host: Host, spec: MachineSpec, process: ProcessIdent
   try {
     qmp = await connectQmp(socketPaths(spec).qmp, { onEvent: (event) => control?.onEvent(event), timeoutMs: ADOPT_TIMEOUT_MS });
     const { enabled } = (await qmp.command('query-kvm')) as { enabled?: boolean };
-    control = new QemuMachineControl({ host, spec, process, accelerator: enabled === true ? 'kvm' : 'tcg', fresh: false });
+    control = new QemuMachineControl({
+      host,
+      spec,
+      process,
+      accelerator: enabled === true ? 'kvm' : 'tcg',
+      fresh: false,
+      tscKhz: tscOf(host, settings),
+    });
     const serial = await followSerialLine(host, socketPaths(spec).serial, spec.serialLogPath);
     control.attach(qmp, serial, waitForVmmExit(host, process, qmp.closed));
     await control.continueAfterRestart();

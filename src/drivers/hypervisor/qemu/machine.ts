@@ -6,11 +6,13 @@ import type { ProcessIdentity } from '../../../model/vm.ts';
 import type { AgentChannel, Machine, MachineExit, MachineSpec, UserPort } from '../contract.ts';
 import type { ProcessStatus } from '../process-end.ts';
 import type { LoggedOutput } from '../output-log.ts';
+import { writeKey } from '../snapshot-key.ts';
 import { AgentChannels } from './agent-channels.ts';
 import { type BootExperience, BootWatch } from './boot-watch.ts';
 import { socketPaths } from './machine-config.ts';
 import type { QmpClient, QmpEvent } from './qmp-client.ts';
 import { parseUserPorts } from './user-ports.ts';
+import { letGoOn, loadState, MigrationWatch, saveState, snapshotKey } from './snapshot.ts';
 import { type ExitEvidence, judgeExit, killProcess } from './vmm-process.ts';
 
 /** How often to continue a guest that was paused because the host's disk was full, until its write succeeds. */
@@ -44,6 +46,8 @@ export class QemuMachineControl implements Machine {
   readonly #boot = new AbortController();
   readonly #bootWatch: BootWatch | undefined;
   #resumeListener: () => void = () => undefined;
+  readonly #migration = new MigrationWatch();
+  readonly #tscKhz: () => Promise<number | undefined>;
 
   /** @param parts.boot for a machine that is being powered on now, whose boot may hang */
   constructor(parts: {
@@ -52,12 +56,15 @@ export class QemuMachineControl implements Machine {
     process: ProcessIdentity;
     accelerator: 'kvm' | 'tcg';
     fresh: boolean;
+    /** Frequency of the host's time stamp counter, as far as it is known. */
+    tscKhz: () => Promise<number | undefined>;
     boot?: { experience: BootExperience; onOver: () => void };
   }) {
     this.process = parts.process;
     this.accelerator = parts.accelerator;
     this.exited = this.#exit.promise;
     this.#host = parts.host;
+    this.#tscKhz = parts.tscKhz;
     this.#spec = parts.spec;
     this.#channels = new AgentChannels(socketPaths(parts.spec).agents, parts.fresh);
     if (parts.boot !== undefined) {
@@ -92,22 +99,28 @@ export class QemuMachineControl implements Machine {
     this.#bootWatch?.begin();
   }
 
+  /** Loads the state that QEMU was started with. */
+  async load(): Promise<void> {
+    await loadState(this.#control(), this.#migration);
+  }
+
   /** Takes output of the guest. */
   readonly onOutput = (chunk: Uint8Array): void => this.#bootWatch?.onOutput(chunk);
 
   onEvent(event: QmpEvent): void {
     if (event.name === 'SHUTDOWN' && typeof event.data['reason'] === 'string') this.#evidence.shutdownReason = event.data['reason'];
     if (event.name === 'RESUME') this.#resumeListener();
+    this.#migration.onEvent(event);
     if (event.name !== 'BLOCK_IO_ERROR' || event.data['action'] !== 'stop') return;
     this.#setDiskFull(true);
     this.#continueLater();
   }
 
-  /** A guest that was paused already was paused by a full disk, while no daemon was there to see it. */
+  /** A guest that an error had paused already was paused by a full disk, while no daemon was there to see it. */
   async continueAfterRestart(): Promise<void> {
-    const status = (await this.#qmp?.command('query-status')) as { status?: string } | undefined;
-    if (status?.status !== 'io-error' && status?.status !== 'prelaunch') return;
-    if (status.status === 'io-error') this.#setDiskFull(true);
+    const { status = '' } = ((await this.#qmp?.command('query-status')) ?? {}) as { status?: string };
+    if (status !== 'io-error' && status !== 'prelaunch') return;
+    if (status === 'io-error') this.#setDiskFull(true);
     await this.#continue();
   }
 
@@ -149,7 +162,22 @@ export class QemuMachineControl implements Machine {
   }
 
   async resume(): Promise<void> {
-    await this.#control().command('cont');
+    await letGoOn(this.#control());
+  }
+
+  async createSnapshot(directory: string, signal: AbortSignal): Promise<void> {
+    const [host, spec, qmp] = [this.#host, this.#spec, this.#control()];
+    if (this.#isDiskFull) throw new BangerError('NO_SPACE', `${spec.vmName} waits for room on the host's disk`, { remedy: 'df -h' });
+    const { pid } = this.process;
+    const argv = host.commandLineOf(pid).slice(0, -1);
+    const machine = { spec, program: `/proc/${pid}/exe`, argv, accelerator: this.accelerator, tscKhz: await this.#tscKhz() };
+    await writeKey(host, directory, await snapshotKey(host, machine));
+    try {
+      await saveState({ host, qmp, watch: this.#migration, spec }, directory, signal);
+    } catch (error) {
+      await letGoOn(qmp);
+      throw error;
+    }
   }
 
   detach(): void {
