@@ -1,6 +1,7 @@
 import { BangerError } from '../model/errors.ts';
 import type { LifecycleServices } from '../context/services.ts';
 import type { Vm } from '../model/vm.ts';
+import { isAtRest } from '../model/vm-state.ts';
 import { makeContext } from '../context/vm-context.ts';
 import { messageOf } from '../lib/message-of.ts';
 
@@ -12,7 +13,7 @@ export async function sweepNetworks(services: LifecycleServices): Promise<boolea
   const networks = services.vms.drivers.networks();
   const isThere = (name: string | undefined): boolean => name === undefined || networks.some((network) => network.name === name);
   let isDone = services.vms.records.list().every(({ runtime }) => isThere(runtime?.networkDriver)) && networks.length > 0;
-  const maybeRunning = services.vms.records.list().filter(({ state }) => state !== 'stopped');
+  const maybeRunning = services.vms.records.list().filter(({ state }) => !isAtRest(state));
   const contexts = maybeRunning.map((vm) => makeContext(services, vm));
   for (const network of networks) {
     const joined = contexts.filter(({ vm }) => mayHaveJoined(vm, network.name)).map((context) => context.network);

@@ -1,5 +1,5 @@
 import type { ErrorBody } from '../model/errors.ts';
-import { recoveryOf } from '../model/vm-state.ts';
+import { isAtRest, recoveryOf } from '../model/vm-state.ts';
 import type { Vm } from '../model/vm.ts';
 import type { OperationStore } from '../store/operations.ts';
 import { adopt, settleEnded } from './adopt.ts';
@@ -88,7 +88,7 @@ async function recoverVm(services: LifecycleServices, vm: Vm, report: Recovery):
     services.world.warn('a VM could not be recovered', { vm: vm.name, reason });
     // The work may have stopped it in spite of the failure. A deletion that is not finished waits for the next attempt.
     const { state } = context.vm;
-    if (state !== 'deleting') tryToWrite(services, () => context.move(state === 'stopped' ? state : 'error', { lastError: reason }));
+    if (state !== 'deleting') tryToWrite(services, () => context.move(isAtRest(state) ? state : 'error', { lastError: reason }));
   }
 }
 

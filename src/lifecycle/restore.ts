@@ -1,4 +1,5 @@
 import { freeNetworkIndex } from './network-index.ts';
+import { isAtRest } from '../model/vm-state.ts';
 import { shortId, type Vm } from '../model/vm.ts';
 import type { VmManifest } from '../store/vm-manifests.ts';
 import type { LifecycleServices } from '../context/services.ts';
@@ -56,7 +57,7 @@ async function presentRun(services: LifecycleServices, vm: Vm): Promise<VmManife
   const manifest = services.vms.manifests.read(vm.id);
   if (manifest?.vm.state === 'running' && isAlive(manifest.vm)) return manifest;
   // A record of this boot itself says what may be left of it.
-  if (vm.state !== 'stopped' && vm.runtime?.bootId === bootId) return undefined;
+  if (!isAtRest(vm.state) && vm.runtime?.bootId === bootId) return undefined;
   const [found] = await findMachines(services, vm.id);
   if (found === undefined) return undefined;
   const { hypervisor, process } = found;

@@ -1,6 +1,7 @@
 import { sweepNetworks } from '../capabilities/sweep-networks.ts';
 import { directoriesWithoutRecord } from './restore.ts';
 import type { LifecycleServices } from '../context/services.ts';
+import { isAtRest } from '../model/vm-state.ts';
 import { isAbsent, orphanSpec, type UnknownVmm, unknownIds, unknownVmms, unlessAbsent } from './unknown-vmms.ts';
 import { messageOf } from '../lib/message-of.ts';
 
@@ -67,7 +68,7 @@ async function sweepStorages({ vms: { drivers, records: vms }, world: { warn } }
 
 /** The private network is for VMs: if none runs, nothing of it may outlive the daemon. */
 export async function sweepUnlessUsed(services: LifecycleServices): Promise<void> {
-  if (services.vms.records.list().some((vm) => vm.state !== 'stopped')) return;
+  if (services.vms.records.list().some((vm) => !isAtRest(vm.state))) return;
   const unknown = await unknownVmms(services).catch(() => undefined);
   if (unknown === undefined || unknown.length > 0) return;
   for (const network of services.vms.drivers.networks()) {

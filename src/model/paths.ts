@@ -8,6 +8,8 @@ export type VmPaths = {
   manifest: string;
   rootOverlay: string;
   workDisk: string;
+  /** What a suspended VM had in memory. Whole or not there: it comes by one rename, and goes by one before the VM uses its disks again. */
+  snapshot: string;
   sshHostKey: string;
   knownHosts: string;
   /** Kept after a failed create, so that users can read the reason. */
@@ -28,6 +30,7 @@ export function vmPaths(roots: { stateDirectory: string; runtimeDirectory: strin
     manifest: `${directory}/vm.json`,
     rootOverlay: `${directory}/root.overlay`,
     workDisk: `${directory}/work.raw`,
+    snapshot: `${directory}/snapshot`,
     sshHostKey: `${directory}/ssh_host_ed25519_key`,
     knownHosts: `${directory}/known_hosts`,
     logDirectory,

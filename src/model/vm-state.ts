@@ -1,10 +1,20 @@
 import { BangerError } from './errors.ts';
 
 /** Where a VM is in its life. `error` keeps its disks and can be started, killed or deleted. */
-export const VM_STATES = ['creating', 'stopped', 'starting', 'running', 'stopping', 'error', 'deleting'] as const;
+export const VM_STATES = [
+  'creating',
+  'stopped',
+  'starting',
+  'running',
+  'stopping',
+  'suspending',
+  'suspended',
+  'error',
+  'deleting',
+] as const;
 export type VmState = (typeof VM_STATES)[number];
 
-export type VmAction = 'start' | 'stop' | 'kill' | 'delete' | 'set' | 'exec';
+export type VmAction = 'start' | 'stop' | 'kill' | 'delete' | 'set' | 'exec' | 'suspend' | 'resume';
 
 /** `go`: do it; `nothing`: there is nothing to do; a sentence: refuse with this reason. */
 type Answer = 'go' | 'nothing' | { refuse: string; remedy?: string };
@@ -12,6 +22,8 @@ type Answer = 'go' | 'nothing' | { refuse: string; remedy?: string };
 const busy = (doing: string): Answer => ({ refuse: `is ${doing}`, remedy: 'banger vm wait NAME' });
 /** Another delete waits for the running one, and finishes an interrupted one. */
 const unmade: Answer = { refuse: 'is being deleted', remedy: 'banger vm delete NAME' };
+const notSuspended: Answer = { refuse: 'is not suspended', remedy: 'banger vm start NAME' };
+const suspended: Answer = { refuse: 'is suspended', remedy: 'banger vm resume NAME' };
 const notRunning: Answer = { refuse: 'is not running', remedy: 'banger vm start NAME' };
 
 /** What the next daemon does with a VM: leave it, remove it, stop it, or adopt it if it runs. */
@@ -39,21 +51,42 @@ const STATES: Record<VmState, StateRow> = {
       delete: 'go',
       set: busy('being created'),
       exec: busy('being created'),
+      suspend: busy('being created'),
+      resume: busy('being created'),
     },
   },
   stopped: {
     next: ['starting', 'deleting'],
     recovery: always('leave'),
-    answers: { start: 'go', stop: 'nothing', kill: 'nothing', delete: 'go', set: 'go', exec: notRunning },
+    answers: {
+      start: 'go',
+      stop: 'nothing',
+      kill: 'nothing',
+      delete: 'go',
+      set: 'go',
+      exec: notRunning,
+      suspend: notRunning,
+      resume: notSuspended,
+    },
   },
   starting: {
-    next: ['running', 'stopped', 'stopping', 'error', 'deleting'],
+    // Suspended again when what it was to go on from could not be restored.
+    next: ['running', 'stopped', 'stopping', 'suspended', 'error', 'deleting'],
     recovery: { unused: 'stop', inUse: 'adopt' },
-    answers: { start: busy('starting'), stop: 'go', kill: 'go', delete: 'go', set: busy('starting'), exec: 'go' },
+    answers: {
+      start: busy('starting'),
+      stop: 'go',
+      kill: 'go',
+      delete: 'go',
+      set: busy('starting'),
+      exec: 'go',
+      suspend: busy('starting'),
+      resume: busy('starting'),
+    },
   },
   running: {
-    // It becomes stopped at once if its VMM ends by itself.
-    next: ['stopping', 'stopped', 'error', 'deleting'],
+    // It becomes stopped at once if its VMM ends by itself, and suspended if the host lost power before the record of that was written.
+    next: ['stopping', 'stopped', 'suspending', 'suspended', 'error', 'deleting'],
     recovery: always('adopt'),
     answers: {
       start: 'nothing',
@@ -63,23 +96,73 @@ const STATES: Record<VmState, StateRow> = {
       // decideChange refuses changes that need a stopped VM.
       set: 'go',
       exec: 'go',
+      suspend: 'go',
+      resume: 'nothing',
     },
   },
   stopping: {
-    next: ['stopped', 'error', 'deleting'],
+    // Suspended when a stop of one that was has come to nothing.
+    next: ['stopped', 'suspended', 'error', 'deleting'],
     recovery: always('stop'),
-    answers: { start: busy('stopping'), stop: 'go', kill: 'go', delete: 'go', set: busy('stopping'), exec: notRunning },
+    answers: {
+      start: busy('stopping'),
+      stop: 'go',
+      kill: 'go',
+      delete: 'go',
+      set: busy('stopping'),
+      exec: notRunning,
+      suspend: busy('stopping'),
+      resume: busy('stopping'),
+    },
+  },
+  suspending: {
+    // Running again when its memory could not be written. Its VMM, if it lives, may stand still, and whoever adopts it lets it go on.
+    next: ['running', 'suspended', 'stopped', 'stopping', 'error', 'deleting'],
+    recovery: always('adopt'),
+    answers: {
+      start: busy('being suspended'),
+      stop: 'go',
+      kill: 'go',
+      delete: 'go',
+      set: busy('being suspended'),
+      exec: busy('being suspended'),
+      suspend: busy('being suspended'),
+      resume: busy('being suspended'),
+    },
+  },
+  suspended: {
+    next: ['starting', 'stopping', 'stopped', 'deleting'],
+    recovery: always('leave'),
+    answers: { start: 'go', stop: 'go', kill: 'go', delete: 'go', set: suspended, exec: suspended, suspend: 'nothing', resume: 'go' },
   },
   error: {
     // It becomes running if it turns out to run, and is adopted.
-    next: ['running', 'stopping', 'stopped', 'deleting'],
+    next: ['running', 'stopping', 'stopped', 'suspended', 'deleting'],
     recovery: { unused: 'stop', inUse: 'adopt' },
-    answers: { start: 'go', stop: 'go', kill: 'go', delete: 'go', set: 'go', exec: notRunning },
+    answers: {
+      start: 'go',
+      stop: 'go',
+      kill: 'go',
+      delete: 'go',
+      set: 'go',
+      exec: notRunning,
+      suspend: notRunning,
+      resume: notSuspended,
+    },
   },
   deleting: {
     next: [],
     recovery: always('remove'),
-    answers: { start: unmade, stop: unmade, kill: unmade, delete: 'go', set: unmade, exec: unmade },
+    answers: {
+      start: unmade,
+      stop: unmade,
+      kill: unmade,
+      delete: 'go',
+      set: unmade,
+      exec: unmade,
+      suspend: unmade,
+      resume: unmade,
+    },
   },
 };
 
@@ -87,6 +170,11 @@ const STATES: Record<VmState, StateRow> = {
 export function assertMove({ name, state }: { name: string; state: VmState }, to: VmState): void {
   if (to === state || STATES[state].next.includes(to)) return;
   throw new BangerError('INTERNAL', `VM ${name} is ${state} and cannot become ${to}`, { details: { vm: name, state, to } });
+}
+
+/** @returns whether only files of the VM exist on the host, until it is told to start */
+export function isAtRest(state: VmState): boolean {
+  return STATES[state].recovery.unused === 'leave';
 }
 
 /** @param vm the record from the last daemon */

@@ -2,6 +2,7 @@ import { ALL_CAPABILITIES } from '../../capabilities/all.ts';
 import { formatSize } from '../../lib/size.ts';
 import type { Image } from '../../model/image.ts';
 import type { Vm } from '../../model/vm.ts';
+import { isAtRest } from '../../model/vm-state.ts';
 import type { Finding } from '../../model/finding.ts';
 import { directoriesWithoutRecord } from '../restore.ts';
 import type { LifecycleServices } from '../../context/services.ts';
@@ -52,7 +53,7 @@ function recordFindings({ vms: { machines } }: LifecycleServices, vm: Vm): Findi
     return { name: 'guest', level: 'warn', vm: vm.name, reason: `${vm.name}: ${reason}`, remedy };
   });
   if (vm.lastError === null) return troubles;
-  const level = vm.state === 'stopped' ? 'warn' : 'fail';
+  const level = isAtRest(vm.state) ? 'warn' : 'fail';
   const isHeld = machines.whyLeft(vm.id) === undefined && (machines.find(vm.id)?.networkProblem ?? null) === null;
   const isShortOfSpace = vm.state === 'running' && isHeld;
   const next = vm.state === 'deleting' ? `banger vm delete ${vm.name}` : isShortOfSpace ? 'free some space' : `banger vm start ${vm.name}`;

@@ -2,10 +2,10 @@ import type { LifecycleServices } from '../../context/services.ts';
 import { makeContext } from '../../context/vm-context.ts';
 import { given } from '../../lib/given.ts';
 import { BangerError } from '../../model/errors.ts';
-import { decideAction } from '../../model/vm-state.ts';
+import { decideAction, isAtRest } from '../../model/vm-state.ts';
 import type { Vm } from '../../model/vm.ts';
 
-type Goal = 'agent' | 'ssh' | 'services' | 'running' | 'stopped';
+type Goal = 'agent' | 'ssh' | 'services' | 'running' | 'stopped' | 'suspended';
 
 /** The interval of questions to a guest, which sends no events. */
 const ASK_AGAIN_MS = 200;
@@ -36,7 +36,7 @@ export async function waitForVm(
       const present = records.find(vm.id);
       if (present === undefined) throw new BangerError('NOT_FOUND', `the VM ${vm.name} was deleted`);
       if (await isReached(services, present, goal.for)) return present;
-      if (present.state === 'stopped' && goal.for !== 'stopped') decideAction(present, 'exec');
+      if (isAtRest(present.state) && goal.for !== present.state) decideAction(present, 'exec');
       const leftMs = deadline - performance.now();
       if (leftMs <= 0) throw late(present, goal);
       const mustAsk = isAsked(services, present, goal.for);
@@ -69,11 +69,11 @@ async function changeOrPause(change: Promise<void>, pauseMs: number, signal: Abo
 
 /** Whether the guest knows more about the goal than this daemon. */
 function isAsked({ vms: { machines } }: LifecycleServices, vm: Vm, goal: Goal): boolean {
-  return goal !== 'stopped' && goal !== 'running' && vm.state === 'running' && machines.find(vm.id) !== undefined;
+  return goal !== 'stopped' && goal !== 'suspended' && goal !== 'running' && vm.state === 'running' && machines.find(vm.id) !== undefined;
 }
 
 async function isReached(services: LifecycleServices, vm: Vm, goal: Goal): Promise<boolean> {
-  if (goal === 'stopped') return vm.state === 'stopped';
+  if (goal === 'stopped' || goal === 'suspended') return vm.state === goal;
   const live = services.vms.machines.find(vm.id);
   if (vm.state !== 'running' || live === undefined) return false;
   if (goal === 'running') return true;
