@@ -43,8 +43,11 @@ export type BytesClient = Client & {
 export type FramesClient = Client & {
   /** Tells a client that asked for it that it has to wait for one of this many sessions to end. */
   tellWaiting(sessions: number): void;
-  /** Joins the client to a session in the guest, until either ends. */
-  join(session: FrameSession): Promise<void>;
+  /**
+   * Joins the client to a session in the guest, until either ends.
+   * @param whyLost returns the reason if the session is lost; default: the guest's end of it is gone
+   */
+  join(session: FrameSession, whyLost?: () => string | undefined): Promise<void>;
 };
 
 /** JSON text of the declared shape. */

@@ -15,8 +15,9 @@ const LOST_STATUS = 125;
 /**
  * Joins a client's stream of frames to a session in the guest until the session ends or the client disconnects.
  * Reads and rewrites every frame, so that neither side gets a frame that the other must not send.
+ * @param whyLost returns the reason if the session is lost
  */
-export async function relay(client: Duplex, session: FrameSession): Promise<void> {
+export async function relay(client: Duplex, session: FrameSession, whyLost?: () => string | undefined): Promise<void> {
   const decoder = new FrameDecoder();
   client.on('data', (chunk: Buffer) => {
     try {
@@ -31,7 +32,7 @@ export async function relay(client: Duplex, session: FrameSession): Promise<void
   client.once('close', () => session.close());
   client.once('error', () => session.close());
   await Promise.all([pump(session.stdout, 'data', client), pump(session.stderr, 'stderr', client)]);
-  const exit = await session.exit.catch((error: unknown) => ({ status: LOST_STATUS, reason: lostReason(error) }));
+  const exit = await session.exit.catch((error: unknown) => ({ status: LOST_STATUS, reason: whyLost?.() ?? lostReason(error) }));
   if (!client.destroyed) client.end(encodeExit(exit.status, exit.reason));
 }
 

@@ -100,9 +100,9 @@ function clientOf({ request, socket }: Upgrade, buildId: string): FramesClient {
     signal: gone.signal,
     onClose: (callback) => void socket.once('close', callback),
     tellWaiting: (sessions) => void (hears && socket.write(waiting(sessions, buildId))),
-    async join(session) {
+    async join(session, whyLost) {
       socket.write(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: banger-frames\r\nBanger-Build: ${buildId}\r\n\r\n`);
-      await relay(socket, session);
+      await relay(socket, session, whyLost);
     },
   };
 }

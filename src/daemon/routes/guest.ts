@@ -79,10 +79,16 @@ async function holdSession(
   open: (agent: AgentClient) => Promise<FrameSession>,
 ): Promise<void> {
   client.onClose(services.reach.sessions.begin(vm.name, what));
-  await withSession(services, vm, async ({ agent }) => client.join(await open(agent)), {
+  await withSession(services, vm, async ({ agent }) => client.join(await open(agent), () => whyLost(services, vm)), {
     signal: client.signal,
     onWait: (sessions) => client.tellWaiting(sessions),
   });
+}
+
+/** A session does not outlive its VMM, although the command in the guest may. */
+function whyLost({ vms: { records } }: DaemonServices, { id, name }: Vm): string | undefined {
+  const state = records.find(id)?.state;
+  return state === 'suspending' || state === 'suspended' ? `VM ${name} was suspended (try: banger vm resume ${name})` : undefined;
 }
 
 /** @throws GUEST_COMMAND_NOT_FOUND for ssh if the image has no ssh server */
