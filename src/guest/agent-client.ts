@@ -90,13 +90,15 @@ export function createAgentClient(open: OpenChannel, now: () => number = () => D
           body.length === 0 ? { troubles: [], hasSshServer: true } : parseReply(personalizeReply, body);
         return postFor('/personalize', members, options, PERSONALIZE_MS, parse);
       };
+      const { restored, ...others } = personalization;
       const { stopSignal, ...service } = personalization.service ?? {};
-      if (stopSignal === undefined) return send(personalization);
+      if (restored === undefined && stopSignal === undefined) return send(personalization);
       try {
         return await send(personalization);
       } catch (error) {
         if (!(error instanceof BangerError) || error.details?.['status'] !== 400) throw error;
         // The agent of an older bundle refuses unknown members.
+        if (stopSignal === undefined) return await send(others);
         const told = await send({ ...personalization, service: service as NonNullable<Personalization['service']> });
         const trouble = { what: 'the stop signal of the image, which its older agent does not know', errno: ENOSYS, held: null };
         return { ...told, troubles: [...told.troubles, trouble] };

@@ -23,6 +23,8 @@ export type Personalization = {
   unixMs: 'now';
   mounts: { device: string; path: string; type: 'ext4' }[];
   growRoot: boolean;
+  /** Whether the guest continues from a snapshot: its earlier sessions are gone. */
+  restored?: true;
   /** The program of an image without an init; absent if the image has an init. */
   service?: { argv: string[]; env: Record<string, string>; user: string | null; directory: string | null; stopSignal?: number };
 };

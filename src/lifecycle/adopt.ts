@@ -11,6 +11,7 @@ import type { LifecycleServices } from '../context/services.ts';
 import { makeContext, type VmContext } from '../context/vm-context.ts';
 import { stepsOf } from './vm/capability-steps.ts';
 import { isForRescue } from './vm/rescue.ts';
+import { discardWithdrawn, isSnapshotUnderWay, withdrawSnapshot } from './vm/snapshot.ts';
 import { stopSteps } from './vm/stop-steps.ts';
 import { adoptionSpec, findVmm } from './vm/vmm.ts';
 import { messageOf } from '../lib/message-of.ts';
@@ -46,7 +47,14 @@ async function adoptMachine(context: VmContext, process: ProcessIdentity): Promi
   const { services, vm } = context;
   // Record the process before the VMM answers: as long as it lives, nothing may treat the VM as stopped.
   context.update({ runtime: { bootId: services.world.processes.bootId(), ...vm.runtime, process } });
+  // Who paused it for want of space continues it, and nobody else does so; but for a snapshot nobody is there any more.
+  const mayStandStill = await isSnapshotUnderWay(context);
+  await withdrawSnapshot(context);
   const machine = await context.drivers.hypervisor.adopt(adoptionSpec(context), process);
+  if (machine !== undefined && mayStandStill) {
+    await machine.resume?.();
+    await discardWithdrawn(context);
+  }
   if (machine !== undefined || !services.world.processes.isAlive(process)) return machine;
   throw new BangerError('VMM_FAILED', `process ${process.pid}, recorded as the VMM of ${vm.name}, is another program`);
 }
@@ -56,10 +64,16 @@ async function hold(context: VmContext, machine: Machine): Promise<LiveMachine> 
   const isNews = vm.state !== 'running' || services.vms.machines.whyLeft(vm.id) !== undefined;
   const live = services.vms.machines.add(vm.id, machine, services.vms.connectAgent(machine));
   if (isNews) context.move('running', { lastError: null });
-  for (const { companion } of ALL_CAPABILITIES) {
-    companion?.whilePowered?.(context, live);
-    companion?.whileUp?.(context, live);
-  }
+  for (const { companion } of ALL_CAPABILITIES) companion?.whilePowered?.(context, live);
+  await joinIn(context, live);
+  return live;
+}
+
+/** Starts everything that runs beside a VM whose guest is up. A part that fails is left out, because the guest runs. @returns the failures */
+export async function joinIn(context: VmContext, live: LiveMachine): Promise<unknown[]> {
+  const failures: unknown[] = [];
+  const { services, vm } = context;
+  for (const { companion } of ALL_CAPABILITIES) companion?.whileUp?.(context, live);
   // The start of the VM waited for the services; waiting again would delay the daemon.
   const isRescue = vm.runtime?.rescue === true;
   const capabilities = ALL_CAPABILITIES.filter((one) => one.traits?.waitsForGuest !== true && (!isRescue || isForRescue(one)));
@@ -67,10 +81,11 @@ async function hold(context: VmContext, machine: Machine): Promise<LiveMachine> 
     try {
       await step.apply(context, new AbortController().signal);
     } catch (error) {
+      failures.push(error);
       services.world.warn('a part of a VM could not be adopted', { vm: vm.name, part: step.title, reason: messageOf(error) });
     }
   }
-  return live;
+  return failures;
 }
 
 /** The daemon reaches the guest through its VMM, so it keeps a VM without its network. @returns whether the network is attached */
@@ -96,7 +111,8 @@ async function joinNetwork(context: VmContext, live: LiveMachine): Promise<boole
   }
 }
 
-function leave(context: VmContext, error: unknown): void {
+/** Leaves a VMM alone, says why, and tries to adopt it later. */
+export function leave(context: VmContext, error: unknown): void {
   const { services, vm } = context;
   const reason = messageOf(error);
   const isNews = services.vms.machines.whyLeft(vm.id) !== reason;

@@ -6,11 +6,12 @@ import { createVmSchema, healthSchema, setVmSchema, sshAccessSchema, sshLoginSch
 
 const waitFor = z.enum(['agent', 'ssh', 'services']).optional().describe('readiness to wait for, default services');
 const rescue = z.boolean().optional().describe("whether the image's own system runs beside the VM's own disks");
+const discardMemory = z.boolean().optional().describe('whether a suspended VM boots from its disks and loses what it has in memory');
 const graceMs = z.number().int().min(0).max(3_600_000).optional().describe('time for its guest to shut down');
 const signal = z.enum(VMM_SIGNALS).optional();
 
 const waitQuery = z.strictObject({
-  for: z.enum(['agent', 'ssh', 'services', 'running', 'stopped']).default('services'),
+  for: z.enum(['agent', 'ssh', 'services', 'running', 'stopped', 'suspended']).default('services'),
   timeoutMs: z
     .string()
     .regex(/^\d{1,8}$/, 'must be a whole number of milliseconds, at most 99999999')
@@ -28,8 +29,8 @@ export const VM_ROUTES = declareRoutes({
     errors: ['NAME_TAKEN', ...IMAGE_ERRORS, ...HOST_ERRORS],
   },
   'POST /v1/vms/:ref/start': {
-    does: 'starts a VM',
-    body: z.strictObject({ waitFor, rescue }).nullish(),
+    does: 'starts a VM; one that is suspended goes on where it was',
+    body: z.strictObject({ waitFor, rescue, discardMemory }).nullish(),
     reply: operation,
     errors: [],
   },
@@ -39,6 +40,13 @@ export const VM_ROUTES = declareRoutes({
     reply: operation,
     errors: [],
   },
+  'POST /v1/vms/:ref/suspend': {
+    does: 'writes what a VM has in memory to disk and ends its VMM',
+    body: z.strictObject({ endSessions: z.boolean().optional().describe('whether open sessions may end') }).nullish(),
+    reply: operation,
+    errors: [],
+  },
+  'POST /v1/vms/:ref/resume': { does: 'lets a suspended VM go on where it was', reply: operation, errors: [] },
   'POST /v1/vms/:ref/restart': {
     does: 'stops a VM and starts it again',
     body: z.strictObject({ graceMs, waitFor, rescue }).nullish(),

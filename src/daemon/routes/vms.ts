@@ -3,7 +3,8 @@ import type { Health, SshLogin } from '../../api/schemas.ts';
 import { held } from '../../lifecycle/adopt.ts';
 import { createVm } from '../../lifecycle/vm/create.ts';
 import { setVm } from '../../lifecycle/vm/set.ts';
-import { deleteVm, killVm, restartVm, startVm, stopVm } from '../../lifecycle/vm/verbs.ts';
+import { suspendVm } from '../../lifecycle/vm/suspend.ts';
+import { deleteVm, killVm, restartVm, resumeVm, startVm, stopVm } from '../../lifecycle/vm/verbs.ts';
 import { gaveUp, waitForVm } from '../../lifecycle/vm/wait.ts';
 import { given } from '../../lib/given.ts';
 import { BangerError } from '../../model/errors.ts';
@@ -28,8 +29,13 @@ export function vmHandlers(services: DaemonServices): ServedRoutes {
         waitForServices: wantsServices(level),
       }),
     'POST /v1/vms/:ref/start': ({ params, body }) =>
-      startVm(services, resolve(params), { waitForServices: wantsServices(body?.waitFor), ...given({ rescue: body?.rescue }) }),
+      startVm(services, resolve(params), {
+        waitForServices: wantsServices(body?.waitFor),
+        ...given({ rescue: body?.rescue, discardMemory: body?.discardMemory }),
+      }),
     'POST /v1/vms/:ref/stop': ({ params, body }) => stopVm(services, resolve(params), given({ graceMs: body?.graceMs })),
+    'POST /v1/vms/:ref/suspend': ({ params, body }) => suspendVm(services, resolve(params), given({ endSessions: body?.endSessions })),
+    'POST /v1/vms/:ref/resume': ({ params }) => resumeVm(services, resolve(params)),
     'POST /v1/vms/:ref/restart': ({ params, body }) =>
       restartVm(services, resolve(params), {
         ...given({ graceMs: body?.graceMs, rescue: body?.rescue }),

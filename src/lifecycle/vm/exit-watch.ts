@@ -31,7 +31,7 @@ export async function handleExit(services: LifecycleServices, vmId: string, mach
   }
 }
 
-const DECIDING_VERBS = new Set(['vm.start', 'vm.stop', 'vm.restart', 'vm.kill', 'vm.delete']);
+const DECIDING_VERBS = new Set(['vm.start', 'vm.resume', 'vm.stop', 'vm.restart', 'vm.kill', 'vm.delete']);
 
 /** @returns whether an operation that decides about the VM waits for its turn */
 function isDecided({ operations }: LifecycleServices, vmId: string): boolean {

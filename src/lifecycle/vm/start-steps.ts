@@ -1,4 +1,5 @@
 import { ALL_CAPABILITIES } from '../../capabilities/all.ts';
+import type { Machine } from '../../drivers/hypervisor/contract.ts';
 import type { CallOptions } from '../../guest/agent-call.ts';
 import type { AgentClient } from '../../guest/agent-client.ts';
 import { BangerError } from '../../model/errors.ts';
@@ -7,6 +8,7 @@ import type { GuestDraft, VmContext } from '../../context/vm-context.ts';
 import { explainBootFailure } from './boot-failure.ts';
 import { stepsOf } from './capability-steps.ts';
 import { tellTroubles } from '../../context/guest-troubles.ts';
+import { hasSnapshot } from './snapshot.ts';
 import { isForRescue, rescueRoot, rescueRootPath } from './rescue.ts';
 import { assertEnded, endVmm, machineSpec, runtimeAtRest } from './vmm.ts';
 import { given } from '../../lib/given.ts';
@@ -31,7 +33,7 @@ export function bringUpSteps({ waitForServices, rescue = false }: StartOptions, 
 const MOST_BOOTS = 4;
 
 /** From here on a crash leaves traces, so record what exists, and in which boot of the host. */
-const claim = (rescue: boolean): Step<VmContext> => ({
+export const claim = (rescue: boolean): Step<VmContext> => ({
   name: 'claim',
   title: 'runtime directory',
   async apply(context) {
@@ -56,7 +58,8 @@ const claim = (rescue: boolean): Step<VmContext> => ({
     const { vm, services, paths, move } = context;
     assertEnded(context);
     await services.world.files.removeTree(paths.runtimeDirectory);
-    move(vm.state === 'creating' ? 'creating' : 'stopped', { startedAt: null, runtime: runtimeAtRest(context) });
+    const state = (await hasSnapshot(context)) ? 'suspended' : 'stopped';
+    move(vm.state === 'creating' ? 'creating' : state, { startedAt: null, runtime: runtimeAtRest(context) });
   },
 });
 
@@ -69,8 +72,13 @@ const boot: Step<VmContext> = {
 
 /** @param stage that reports what the start waits for */
 async function powerOn(context: VmContext, signal: AbortSignal, stage: string): Promise<void> {
-  const { services, vm, update, operation } = context;
-  const machine = await context.drivers.hypervisor.start(machineSpec(context), signal, (what) => operation.progress(stage, what));
+  const { operation } = context;
+  machineUp(context, await context.drivers.hypervisor.start(machineSpec(context), signal, (what) => operation.progress(stage, what)));
+}
+
+/** Holds a machine whose VMM has just been started, and writes it down. */
+export function machineUp(context: VmContext, machine: Machine): void {
+  const { services, vm, update } = context;
   const live = services.vms.machines.add(vm.id, machine, services.vms.connectAgent(machine));
   for (const { companion } of ALL_CAPABILITIES) companion?.whilePowered?.(context, live);
   update({

@@ -3,6 +3,7 @@ import type { Step } from '../../context/pipeline.ts';
 import type { VmContext } from '../../context/vm-context.ts';
 import { stepsOf } from './capability-steps.ts';
 import type { LiveMachine } from '../../context/machines.ts';
+import { discardWithdrawn, hasSnapshot } from './snapshot.ts';
 import { assertEnded, endVmm, runtimeAtRest } from './vmm.ts';
 
 /** How long the guest may take to confirm that it will power off. */
@@ -80,11 +81,14 @@ function settle(reason: StopReason): Step<VmContext> {
   return {
     name: 'settle',
     title: 'stopped',
+    /** Whatever ended it: with its memory on disk it can go on. */
     async apply(context) {
       const { services, paths, move } = context;
       assertEnded(context);
       await services.world.files.removeTree(paths.runtimeDirectory);
-      move('stopped', { startedAt: null, runtime: runtimeAtRest(context), lastError: reason.lastError });
+      await discardWithdrawn(context);
+      const state = (await hasSnapshot(context)) ? 'suspended' : 'stopped';
+      move(state, { startedAt: null, runtime: runtimeAtRest(context), lastError: reason.lastError });
     },
   };
 }

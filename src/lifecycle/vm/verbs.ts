@@ -9,14 +9,23 @@ import { runAll, runSteps, type Step } from '../../context/pipeline.ts';
 import type { LifecycleServices } from '../../context/services.ts';
 import { makeContext, type VmContext } from '../../context/vm-context.ts';
 import { removeVm } from './delete-steps.ts';
+import { goOn, resumeSteps } from './resume-steps.ts';
+import { discardSnapshot } from './snapshot.ts';
 import { startSteps } from './start-steps.ts';
 import { stopSteps } from './stop-steps.ts';
 import { knownProcess } from './vmm.ts';
 import { given } from '../../lib/given.ts';
 import { messageOf } from '../../lib/message-of.ts';
 
-/** Boots a stopped VM from its own disks; adopts a running one that this daemon does not hold. @throws WRONG_STATE, NOT_FOUND */
-export function startVm(services: LifecycleServices, vm: Vm, { waitForServices = true, rescue = false }: StartRequest): OperationRecord {
+/**
+ * Boots a stopped VM from its own disks; adopts a running one that this daemon does not hold; resumes a suspended one.
+ * @throws WRONG_STATE, NOT_FOUND
+ */
+export function startVm(
+  services: LifecycleServices,
+  vm: Vm,
+  { waitForServices = true, rescue = false, discardMemory = false }: StartRequest & { discardMemory?: boolean },
+): OperationRecord {
   return verb(services, vm, 'start', async (operation, present) => {
     if (!decideAction(present, 'start')) {
       if (rescue) refuseRescue(present);
@@ -25,8 +34,35 @@ export function startVm(services: LifecycleServices, vm: Vm, { waitForServices =
     if (!rescue && (await isAdopted(services, present, operation))) return;
     await preflight(services, 'vm start', { vm: present });
     // The cause of the error may still exist, above all a VMM that would not end.
-    if (present.state === 'error') await takeDown(services, present, operation, { ask: false });
+    if (present.state === 'error') await takeDown(services, present, operation, { ask: false, keepMemory: !discardMemory });
+    const atRest = services.vms.records.find(vm.id) ?? present;
+    if (atRest.state === 'suspended' && !discardMemory) {
+      if (rescue) refuseSuspended(atRest);
+      return await wake(services, atRest, operation);
+    }
+    if (atRest.state === 'suspended') await takeDown(services, atRest, operation, { ask: false });
     await bringUp(services, services.vms.records.find(vm.id) ?? present, operation, startSteps({ waitForServices, rescue }));
+  });
+}
+
+/** Lets a suspended VM go on where it was. @throws WRONG_STATE; in the operation SNAPSHOT_UNUSABLE with what has changed */
+export function resumeVm(services: LifecycleServices, vm: Vm): OperationRecord {
+  return verb(services, vm, 'resume', async (operation, present) => {
+    if (!decideAction(present, 'resume')) return void services.vms.machines.get(present);
+    await preflight(services, 'vm start', { vm: present });
+    await wake(services, present, operation);
+  });
+}
+
+async function wake(services: LifecycleServices, vm: Vm, operation: OperationHandle): Promise<void> {
+  await goOn(await build(services, vm, operation, resumeSteps()));
+}
+
+/** A boot from its disks would lose what it has in memory, unasked. */
+function refuseSuspended({ name, state }: Vm): void {
+  throw new BangerError('WRONG_STATE', `VM ${name} is suspended, and another boot loses what it has in memory`, {
+    remedy: `banger vm stop ${name}`,
+    details: { vm: name, state },
   });
 }
 
@@ -61,9 +97,9 @@ function interruptStart(services: LifecycleServices, vm: Vm, isDelete: boolean):
 }
 
 /** A build counts as the creation of its temporary VM. */
-const STARTING_VERBS = new Set(['vm.create', 'vm.start', 'vm.restart', 'image.build']);
+const STARTING_VERBS = new Set(['vm.create', 'vm.start', 'vm.resume', 'vm.restart', 'image.build']);
 
-/** Lets the guest shut down by itself within the grace period, then ends it. */
+/** Lets the guest shut down by itself within the grace period, then ends it. A suspended VM loses what it has in memory. */
 export function stopVm(services: LifecycleServices, vm: Vm, options: { graceMs?: number }): OperationRecord {
   interruptStart(services, vm, false);
   return verb(services, vm, 'stop', async (operation, present) => {
@@ -105,6 +141,7 @@ export function stopUnused(services: LifecycleServices, vm: Vm, reason: (present
 export function restartVm(services: LifecycleServices, vm: Vm, options: StartRequest & { graceMs?: number }): OperationRecord {
   return verb(services, vm, 'restart', async (operation, present) => {
     refuseUnasked(services, present);
+    if (present.state === 'suspended') refuseSuspended(present);
     // It is better to leave a VM running than to stop it if it then cannot start.
     await preflight(services, 'vm start', { vm: present });
     if (present.state === 'running' || decideAction(present, 'stop')) {
@@ -166,10 +203,11 @@ export function verb(
   );
 }
 
-async function bringUp(services: LifecycleServices, vm: Vm, operation: OperationHandle, steps: Step<VmContext>[]): Promise<void> {
+async function bringUp(services: LifecycleServices, vm: Vm, operation: OperationHandle, steps: Step<VmContext>[]): Promise<VmContext> {
   const context = makeContext(services, vm, operation);
   try {
     await runSteps({ steps, context, journal: operation.journal, signal: operation.signal });
+    return context;
   } catch (error) {
     const isUndone = !(error instanceof BangerError) || error.undoErrors.length === 0;
     const lastError = operation.signal.aborted ? null : `its last start failed: ${messageOf(error)}`;
@@ -183,11 +221,12 @@ async function takeDown(
   services: LifecycleServices,
   vm: Vm,
   operation: OperationHandle,
-  options: { ask: boolean; graceMs?: number },
+  { keepMemory = false, ...options }: { ask: boolean; graceMs?: number; keepMemory?: boolean },
 ): Promise<void> {
   const context = makeContext(services, vm, operation);
   context.move('stopping');
   try {
+    if (!keepMemory) await discardSnapshot(context);
     await runAll({ steps: stopSteps(options), context, journal: operation.journal, signal: operation.signal });
   } catch (error) {
     // All steps were tried; a VM whose VMM has ended is stopped, whatever else failed.

@@ -1,4 +1,5 @@
 import type { LifecycleServices } from '../../context/services.ts';
+import { isAtRest } from '../../model/vm-state.ts';
 import { startVm } from './verbs.ts';
 
 /** The state of a VM for the HTTP front; `asleep`: a request may start it. */
@@ -13,7 +14,7 @@ export function wakeByName(services: LifecycleServices, mayWake: boolean): (name
     const vm = services.vms.records.findByName(name);
     if (vm === undefined) return 'unknown';
     if (vm.state === 'starting' || vm.state === 'creating' || vm.state === 'running') return 'starting';
-    if (!mayWake || vm.state !== 'stopped') return 'stopped';
+    if (!mayWake || !isAtRest(vm.state)) return 'stopped';
     if (!wake) return 'asleep';
     startVm(services, vm, {});
     return 'starting';

@@ -1,0 +1,89 @@
+// The memory of a suspended VM. Its directory is there exactly as long as the disks are as the memory knows them: it comes when the guest
+// stands still for good, and goes before the guest or another one may write. So whoever finds it may use it, whatever the record says.
+import type { LiveMachine } from '../../context/machines.ts';
+import type { Step } from '../../context/pipeline.ts';
+import type { VmContext } from '../../context/vm-context.ts';
+import { formatSize } from '../../lib/size.ts';
+import { BangerError } from '../../model/errors.ts';
+import { STAGING_ENDING } from '../../model/paths.ts';
+
+/** @returns whether the VM has memory to go on from */
+export function hasSnapshot({ services, paths }: VmContext): Promise<boolean> {
+  return services.world.files.exists(paths.snapshot);
+}
+
+/** @returns whether the guest may stand still because its memory was being written, or has just been read: until that is over a directory is there */
+export async function isSnapshotUnderWay(context: VmContext): Promise<boolean> {
+  return (await hasSnapshot(context)) || (await context.services.world.files.exists(stagingOf(context)));
+}
+
+/** Makes sure, also across power loss, that nobody goes on from the snapshot any more. Idempotent; its files are still there. */
+export async function withdrawSnapshot(context: VmContext): Promise<void> {
+  if (!(await hasSnapshot(context))) return;
+  await discardWithdrawn(context);
+  await context.services.world.files.publishDirectory(context.paths.snapshot, stagingOf(context));
+}
+
+/** Takes a withdrawal back, as long as the guest has not gone on. */
+export async function reinstateSnapshot(context: VmContext): Promise<void> {
+  const { files } = context.services.world;
+  const staging = stagingOf(context);
+  if (await files.exists(staging)) await files.publishDirectory(staging, context.paths.snapshot);
+}
+
+/** Removes what was withdrawn, and what was never finished. */
+export async function discardWithdrawn(context: VmContext): Promise<void> {
+  await context.services.world.files.removeTree(stagingOf(context));
+}
+
+/** For good, whatever there is. Idempotent. */
+export async function discardSnapshot(context: VmContext): Promise<void> {
+  await withdrawSnapshot(context);
+  await discardWithdrawn(context);
+}
+
+const stagingOf = ({ paths }: VmContext): string => `${paths.snapshot}${STAGING_ENDING}`;
+
+/** Writes the memory of a running VM, which stands still from then on. Undone, it goes on. */
+export const writeSnapshot: Step<VmContext> = {
+  name: 'snapshot',
+  title: 'memory',
+  async apply(context, signal) {
+    const { services, paths } = context;
+    const { files } = services.world;
+    const live = services.vms.machines.get(context.vm);
+    const staging = stagingOf(context);
+    await discardSnapshot(context);
+    await files.makePrivateDirectory(staging);
+    await snapshotsOf(context, live)(staging, signal);
+    // Across power loss memory must not be newer than the disks that it goes with.
+    for (const disk of [paths.rootOverlay, paths.workDisk]) await files.syncFile(disk);
+    await files.publishDirectory(staging, paths.snapshot);
+  },
+  async undo(context) {
+    await discardSnapshot(context);
+    await context.services.vms.machines.find(context.vm.id)?.machine.resume?.();
+  },
+};
+
+/** @throws UNSUPPORTED */
+export function snapshotsOf({ vm, drivers }: VmContext, { machine }: LiveMachine): NonNullable<LiveMachine['machine']['createSnapshot']> {
+  if (machine.createSnapshot !== undefined) return machine.createSnapshot.bind(machine);
+  throw new BangerError('UNSUPPORTED', `VM ${vm.name} cannot be suspended: ${drivers.hypervisor.name} has no snapshots`, {
+    remedy: `banger vm stop ${vm.name}`,
+  });
+}
+
+/** @throws NO_SPACE when the disk has no room for all that the guest has touched */
+export async function requireRoom({ services, vm, paths }: VmContext, { machine }: LiveMachine): Promise<void> {
+  const { files, processes } = services.world;
+  const usage = await processes.processUsage(machine.process);
+  const neededBytes = Math.min(usage?.residentBytes ?? Infinity, vm.spec.memoryMib * 1024 ** 2) + services.settings.reservedBytes;
+  const freeBytes = await files.freeBytes(paths.directory);
+  if (freeBytes >= neededBytes) return;
+  const sizes = `${formatSize(freeBytes)} are free, and ${formatSize(neededBytes)} are needed with the reserve`;
+  throw new BangerError('NO_SPACE', `there is no room for the memory of ${vm.name} in ${paths.directory}: ${sizes}`, {
+    remedy: 'delete VMs, or put BANGER_STATE_DIR on a larger disk',
+    details: { freeBytes, neededBytes },
+  });
+}

@@ -1,0 +1,75 @@
+import type { LiveMachine } from '../../context/machines.ts';
+import type { OperationHandle } from '../../context/operations.ts';
+import { runAll, runSteps } from '../../context/pipeline.ts';
+import type { LifecycleServices } from '../../context/services.ts';
+import { makeContext, type VmContext } from '../../context/vm-context.ts';
+import { BangerError } from '../../model/errors.ts';
+import type { OperationRecord } from '../../model/operation.ts';
+import { decideAction } from '../../model/vm-state.ts';
+import type { Vm } from '../../model/vm.ts';
+import { requireRoom, snapshotsOf, writeSnapshot } from './snapshot.ts';
+import { stopSteps } from './stop-steps.ts';
+import { verb } from './verbs.ts';
+
+/**
+ * Writes what a running VM has in memory to disk and ends its VMM; it goes on from there when it is resumed. Whatever fails before the
+ * memory is on disk, the VM runs on.
+ * @param options.endSessions whether open sessions may end
+ * @throws WRONG_STATE, BUSY, UNSUPPORTED, NO_SPACE
+ */
+export function suspendVm(services: LifecycleServices, vm: Vm, options: { endSessions?: boolean }): OperationRecord {
+  return verb(services, vm, 'suspend', async (operation, present) => {
+    if (!decideAction(present, 'suspend')) return;
+    const context = makeContext(services, present, operation);
+    const live = services.vms.machines.get(present);
+    snapshotsOf(context, live);
+    refuseRescued(present);
+    if (options.endSessions !== true) refuseInUse(present, live);
+    await requireRoom(context, live);
+    await writeMemory(context, operation);
+    await letGo(context, operation);
+  });
+}
+
+async function writeMemory(context: VmContext, operation: OperationHandle): Promise<void> {
+  context.move('suspending');
+  try {
+    await runSteps({ steps: [writeSnapshot], context, journal: operation.journal, signal: operation.signal });
+  } catch (error) {
+    const isUndone = !(error instanceof BangerError) || error.undoErrors.length === 0;
+    if (isUndone) context.move('running', { lastError: null });
+    else context.move('error', { lastError: `it could not be suspended, and may stand still: ${textOf(error)}` });
+    throw error;
+  }
+}
+
+/** What has its memory on disk is not kept from being suspended any more. */
+async function letGo(context: VmContext, operation: OperationHandle): Promise<void> {
+  try {
+    await runAll({ steps: stopSteps({ ask: false }), context, journal: operation.journal, signal: new AbortController().signal });
+  } catch (error) {
+    if (context.vm.state === 'suspending') context.move('error', { lastError: `its VMM could not be ended: ${textOf(error)}` });
+    throw error;
+  }
+}
+
+/** The disks of the next start are other ones. */
+function refuseRescued({ name, runtime }: Vm): void {
+  if (runtime?.rescue !== true) return;
+  throw new BangerError('WRONG_STATE', `VM ${name} runs a rescue system, which cannot be suspended`, {
+    remedy: `banger vm stop ${name}`,
+    details: { vm: name, rescue: true },
+  });
+}
+
+function refuseInUse({ name }: Vm, { sessions }: LiveMachine): void {
+  if (sessions === 0) return;
+  throw new BangerError('BUSY', `VM ${name} has ${sessions} open session${sessions === 1 ? '' : 's'}, which a suspend would end`, {
+    remedy: `banger vm suspend --yes ${name}`,
+    details: { vm: name, sessions },
+  });
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
