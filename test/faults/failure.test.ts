@@ -17,7 +17,16 @@ const fail: EffectHook = () => {
 async function mend(runs: VerbRuns): Promise<void> {
   const { api } = runs.daemon;
   const web = (await api.listVms()).find(({ name }) => name === 'web');
+  // One that was left alone is adopted by it.
+  if (web?.state === 'running' && web.lastError !== null) return void (await done(api, api.beginVm('web', 'start')));
   if (web === undefined || web.state === 'running') return;
+  if (web.state === 'suspended') {
+    await done(api, api.beginVm('web', 'start'));
+    return void (await done(api, api.beginVm('web', 'suspend')));
+  }
+  // What may be in its memory is not given up.
+  if (web.state === 'error' && (runs.verb === 'suspend' || runs.verb === 'resume'))
+    return void (await done(api, api.beginVm('web', 'start')));
   if (web.state === 'deleting') return void (await done(api, api.beginVm('web', 'delete')));
   if (web.state !== 'stopped') await done(api, api.beginVm('web', 'kill'));
   await done(api, api.beginVm('web', 'start'));

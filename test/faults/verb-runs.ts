@@ -4,11 +4,11 @@ import type { TestContext } from 'node:test';
 import type { Operation, OperationEvent, VmView } from '../../src/api/schemas.ts';
 import { toErrorBody } from '../../src/model/errors.ts';
 import type { Effect, EffectHook } from '../support/daemon/effects.ts';
-import { assertMarked, assertSound, mark } from '../support/daemon/soundness.ts';
+import { assertMarked, assertSound, bootOf, mark } from '../support/daemon/soundness.ts';
 import { created, done, ended, startDaemon, type TestDaemon } from '../support/daemon/test-daemon.ts';
 import { createTestWorld, type TestWorld } from '../support/daemon/test-world.ts';
 
-type End = 'running' | 'stopped' | 'gone';
+type End = 'running' | 'stopped' | 'suspended' | 'gone';
 type VerbUnderTest = {
   begin: (api: TestDaemon['api']) => Promise<Operation>;
   /** How the VM is before it. */
@@ -31,6 +31,8 @@ export const VERBS = {
   stop: { begin: (api) => api.beginVm('web', 'stop'), from: 'running', to: 'stopped' },
   restart: { begin: (api) => api.beginVm('web', 'restart'), from: 'running', to: 'running' },
   kill: { begin: (api) => api.beginVm('web', 'kill'), from: 'running', to: 'stopped' },
+  suspend: { begin: (api) => api.beginVm('web', 'suspend'), from: 'running', to: 'suspended' },
+  resume: { begin: (api) => api.beginVm('web', 'resume'), from: 'suspended', to: 'running' },
   delete: { begin: (api) => api.beginVm('web', 'delete'), from: 'running', to: 'gone' },
   'set on a stopped VM': { begin: (api) => api.beginVm('web', 'set', newSizes()), from: 'stopped', to: 'stopped' },
   'set on a running VM': { begin: toggleNat, from: 'running', to: 'running' },
@@ -56,6 +58,8 @@ export class VerbRuns {
   readonly world: TestWorld;
   daemon: TestDaemon;
   #keeper: VmView;
+  /** Of the guest in `web` when it was prepared. */
+  #boot: string | undefined;
 
   private constructor(verb: VerbName, world: TestWorld, daemon: TestDaemon, keeper: VmView) {
     [this.verb, this.world, this.daemon, this.#keeper] = [verb, world, daemon, keeper];
@@ -104,6 +108,8 @@ export class VerbRuns {
     web ??= await created(api, 'web');
     mark(this.world, web);
     if (from === 'stopped') await done(api, api.beginVm('web', 'stop'));
+    if (from === 'suspended') await done(api, api.beginVm('web', 'suspend'));
+    this.#boot = bootOf(this.world, await api.showVm('web'));
   }
 
   /**
@@ -151,6 +157,8 @@ export class VerbRuns {
     // A restart stops in between.
     assert.ok(end === from || end === to || end === also || (this.verb === 'restart' && end === 'stopped'), `${what}: ${end}`);
     if (web !== undefined && from !== 'gone') assertMarked(this.world, web, what);
+    const isMemoryKept = from === 'suspended' || to === 'suspended';
+    if (web !== undefined && isMemoryKept) assert.equal(bootOf(this.world, web), this.#boot, `${what}: its memory is lost`);
     return end;
   }
 

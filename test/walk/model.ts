@@ -6,7 +6,14 @@ import type { Burst, WalkVerb } from './plan.ts';
 /** How a verb ended: as its operation did, refused with a code, or `lost` when nobody answered any more. */
 export type Answer = { verb: WalkVerb; name: string; end: string };
 
-const TARGET: Partial<Record<WalkVerb, string>> = { start: 'running', stop: 'stopped', restart: 'running', kill: 'stopped' };
+const TARGET: Partial<Record<WalkVerb, string>> = {
+  start: 'running',
+  stop: 'stopped',
+  restart: 'running',
+  kill: 'stopped',
+  suspend: 'suspended',
+  resume: 'running',
+};
 
 /**
  * Compares the VMs before and after a burst with what was answered; both lists are of moments in which nothing was under way.
@@ -49,8 +56,14 @@ function assertDone(old: VmView | undefined, now: VmView | undefined, answer: An
   if (answer === undefined) return;
   const { verb, end } = answer;
   if (verb === 'create') assert.equal(end, old === undefined ? 'done' : 'NAME_TAKEN', what);
-  else assert.equal(end, old === undefined ? 'NOT_FOUND' : 'done', what);
-  if (old !== undefined && TARGET[verb] !== undefined) assert.equal(now?.state, TARGET[verb], what);
+  else assert.equal(end, old === undefined ? 'NOT_FOUND' : isRefused(old, verb) ? 'failed' : 'done', what);
+  if (end === 'done' && old !== undefined && TARGET[verb] !== undefined) assert.equal(now?.state, TARGET[verb], what);
+}
+
+/** Nothing stopped is suspended or resumed, and what is suspended is not restarted, which would lose its memory. */
+function isRefused({ state }: VmView, verb: WalkVerb): boolean {
+  if (state === 'suspended') return verb === 'restart';
+  return state === 'stopped' && (verb === 'suspend' || verb === 'resume');
 }
 
 /** No two VMs share what must be their own. */

@@ -1,8 +1,21 @@
 // What a random walk does: bursts of verbs and one misfortune each, all of it from one seed.
 
-export type WalkVerb = 'create' | 'start' | 'stop' | 'restart' | 'kill' | 'delete';
+export type WalkVerb = 'create' | 'start' | 'stop' | 'restart' | 'kill' | 'delete' | 'suspend' | 'resume';
 /** Creations are more frequent: of few VMs most are to be there. */
-const WALK_VERBS: readonly WalkVerb[] = ['create', 'create', 'create', 'start', 'start', 'stop', 'restart', 'kill', 'delete'];
+const WALK_VERBS: readonly WalkVerb[] = [
+  'create',
+  'create',
+  'create',
+  'start',
+  'start',
+  'stop',
+  'restart',
+  'kill',
+  'delete',
+  'suspend',
+  'suspend',
+  'resume',
+];
 /** A verb on the VM of this name. */
 export type Move = { verb: WalkVerb; name: string };
 

@@ -1,6 +1,6 @@
 // Nothing lost, nothing leaked: the world of a test daemon is exactly what its records say, and disks keep what was written.
 import assert from 'node:assert/strict';
-import { closeSync, existsSync, openSync, readdirSync, readSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { VmView } from '../../../src/api/schemas.ts';
 import { vmPaths } from '../../../src/model/paths.ts';
@@ -9,14 +9,14 @@ import type { TestDaemon } from './test-daemon.ts';
 import type { TestWorld } from './test-world.ts';
 
 /**
- * What must be so whenever nothing is under way: every VM is whole, running or stopped; files, machines, network objects and
+ * What must be so whenever nothing is under way: every VM is whole, running, stopped or suspended; files, machines, network objects and
  * names are those of the VMs, no more and no less; records say which process it is; no operation claims to run.
  * @returns the VMs
  */
 export async function assertSound(daemon: TestDaemon, what: string): Promise<VmView[]> {
   const { api, world, services } = daemon;
   const vms = await api.listVms();
-  for (const vm of vms) assert.match(vm.state, /^(running|stopped)$/, `${what}: ${JSON.stringify(vm)}`);
+  for (const vm of vms) assert.match(vm.state, /^(running|stopped|suspended)$/, `${what}: ${JSON.stringify(vm)}`);
   const running = (await api.listOperations()).filter(({ state }) => state === 'running');
   assert.deepEqual(running, [], what);
   const expected = vms.flatMap((vm) => belongings(world, vm)).toSorted();
@@ -32,7 +32,7 @@ export async function assertSound(daemon: TestDaemon, what: string): Promise<VmV
   }
   for (const vm of vms) {
     assert.equal(services.vms.machines.find(vm.id) !== undefined, vm.state === 'running', what);
-    if (vm.state === 'stopped') assert.equal(vm.pid, null, what);
+    if (vm.state !== 'running') assert.equal(vm.pid, null, what);
   }
   return vms;
 }
@@ -41,8 +41,9 @@ const pathsOf = (world: TestWorld, vm: { id: string }) => vmPaths(world.director
 
 /** Lines as TestWorld.remains tells them. */
 function belongings(world: TestWorld, vm: VmView): string[] {
-  const { directory, manifest, rootOverlay, workDisk, sshHostKey, knownHosts, runtimeDirectory } = pathsOf(world, vm);
-  const files = [directory, manifest, rootOverlay, workDisk, sshHostKey, knownHosts].map((path) => `file ${path}`);
+  const { directory, manifest, rootOverlay, workDisk, sshHostKey, knownHosts, snapshot, runtimeDirectory } = pathsOf(world, vm);
+  const memory = vm.state === 'suspended' ? [snapshot, join(snapshot, 'key.json'), join(snapshot, 'state')] : [];
+  const files = [directory, manifest, rootOverlay, workDisk, sshHostKey, knownHosts, ...memory].map((path) => `file ${path}`);
   if (vm.state !== 'running') return files;
   return [
     ...files,
@@ -52,6 +53,13 @@ function belongings(world: TestWorld, vm: VmView): string[] {
     `tap bgr-${shortId(vm)}`,
     `name ${vm.name}`,
   ];
+}
+
+/** @returns which boot of the guest is in the memory of a VM, or of a suspended one in its snapshot */
+export function bootOf(world: TestWorld, vm: { id: string; state: string }): string | undefined {
+  const { runtimeDirectory, snapshot } = pathsOf(world, vm);
+  if (vm.state !== 'suspended') return world.machines.machines.get(runtimeDirectory)?.guest.bootId;
+  return world.machines.memories.get(readFileSync(join(snapshot, 'state'), 'utf8'))?.bootId;
 }
 
 /** Behind what the image brings, where a guest would have written. */
