@@ -35,9 +35,10 @@ const COMMANDS: Readonly<Record<string, string>> = {
   volume: 'disks belong to their VM; enlarge one with banger set NAME --disk-size 20G',
   system: 'check this host with banger doctor, and see what VMs use with banger stats',
   'show-ssh': 'let ssh reach VMs with banger ssh-config --install, then ssh NAME.vm',
-  snapshot: 'banger has no snapshots; copy files out with banger cp NAME:/root FOLDER',
-  pause: 'stop a VM with banger stop NAME; its disks stay',
-  suspend: 'stop a VM with banger stop NAME; its disks stay',
+  snapshot: 'banger has no snapshots of disks; copy files out with banger cp NAME:/root FOLDER',
+  pause: 'suspend a VM with banger suspend NAME; its memory goes to disk',
+  unpause: 'resume a VM with banger resume NAME',
+  managedsave: 'suspend a VM with banger suspend NAME; its memory goes to disk',
 };
 
 type Habit = { instead: string } | { say: string };

@@ -75,7 +75,7 @@ export async function chooseTargets(
 }
 
 /** Verbs of which only the result matters. */
-const TAKES_DOWN: ReadonlySet<VmVerb> = new Set(['stop', 'kill', 'delete']);
+const TAKES_DOWN: ReadonlySet<VmVerb> = new Set(['stop', 'suspend', 'kill', 'delete']);
 
 export type VerbOptions<Verb extends VmVerb> = { progress: ProgressMode; body?: VmVerbBody[Verb] };
 
@@ -96,8 +96,8 @@ export async function runVerb<Verb extends VmVerb>(
   const outcomes = targets.map(async (target) => {
     if ('error' in target) throw target.error;
     const begin = () => api.beginVm(target.vm.id, verb, options.body);
-    // Stopping a VM cannot be undone, so Ctrl-C can only leave it to the daemon.
-    const isUndone = single && verb === 'start';
+    // Taking a VM down cannot be undone, so Ctrl-C can only leave it to the daemon.
+    const isUndone = single && (verb === 'start' || verb === 'resume');
     const end = isUndone ? await showOperation(cli, begin, progress) : await watchOperation(cli, begin, single ? progress : 'none');
     tellStarted(cli, end.vm);
     return target.vm.name;

@@ -27,6 +27,7 @@ export function declareCommand(cli: Cli) {
 
 /** Marks a running VM that has a problem; `-o wide` shows the problem. */
 function stateOf(vm: VmView): string {
+  if (vm.state === 'suspended') return vm.lastError === null ? 'suspended' : 'suspended (!)';
   if (vm.state !== 'running') return vm.state;
   if (vm.rescue) return 'running (rescue)';
   return vm.lastError === null && vm.troubles.length === 0 ? 'running' : 'running (!)';

@@ -5,16 +5,24 @@ import { chooseTargets, runVerb } from '../../targets.ts';
 import { filterOption } from '../../vm-filter.ts';
 
 export function declareCommand(cli: Cli) {
-  return newCommand('start', 'start virtual machines', ['banger vm start web db', 'banger vm start --all', 'banger vm start --rescue web'])
+  return newCommand('start', 'start virtual machines; suspended ones go on where they were', [
+    'banger vm start web db',
+    'banger vm start --all',
+    'banger vm start --rescue web',
+  ])
     .argument('[name...]', 'names, ids or starts of ids (default: the only one there is)')
     .option('--all', 'every virtual machine')
     .option('--rescue', "boot the image's own system beside the VM's disks, to repair them; the next start is an ordinary one")
+    .option('--discard-memory', 'boot a suspended virtual machine from its disks; what it has in memory is lost')
     .addOption(filterOption())
     .addOption(progressOption())
     .action(async (names, flags) => {
       await runVerb(cli, await chooseTargets(cli, names, { ...flags, sole: true }), 'start', {
         progress: flags.progress,
-        ...(flags.rescue === true ? { body: { rescue: true } } : {}),
+        body: {
+          ...(flags.rescue === true ? { rescue: true } : {}),
+          ...(flags.discardMemory === true ? { discardMemory: true } : {}),
+        },
       });
     });
 }

@@ -1,5 +1,6 @@
 import type { Cli } from '../../cli.ts';
 import { newCommand } from '../../command.ts';
+import { confirm } from '../../confirm.ts';
 import { progressOption } from '../../progress-option.ts';
 import { chooseTargets, runVerb } from '../../targets.ts';
 import { filterOption } from '../../vm-filter.ts';
@@ -14,9 +15,13 @@ export function declareCommand(cli: Cli) {
     .option('--all', 'every virtual machine')
     .addOption(filterOption())
     .option('-t, --grace <duration>', "time for the guest to shut down (default: the daemon's setting)", (v) => parseTimeout('--grace', v))
+    .option('-y, --yes', 'discard the memory of suspended virtual machines without asking (banger asks only on a terminal)')
     .addOption(progressOption())
     .action(async (names, flags) => {
       const body = flags.grace === undefined ? {} : { graceMs: flags.grace };
-      await runVerb(cli, await chooseTargets(cli, names, flags), 'stop', { progress: flags.progress, body });
+      const targets = await chooseTargets(cli, names, flags);
+      const suspended = targets.flatMap((target) => ('vm' in target && target.vm.state === 'suspended' ? target.vm.name : []));
+      if (flags.yes !== true) await confirm(cli, suspended, 'Discard the memory of', 'nothing was stopped');
+      await runVerb(cli, targets, 'stop', { progress: flags.progress, body });
     });
 }
