@@ -8,6 +8,7 @@ export type SnapshotKey = Readonly<Record<string, string | number | readonly str
 /** The part of the host that keeps keys. */
 type Files = {
   sha256File(path: string): Promise<string>;
+  fileIdentity(path: string): Promise<string | undefined>;
   writeFileAtomic(path: string, content: string): Promise<void>;
   readIfThere(path: string): Promise<string | undefined>;
 };
@@ -37,10 +38,25 @@ const MEASURED: Readonly<Record<string, number>> = { tscKhz: 0.001 };
 /** @returns what holds for every VMM. @param program path of the VMM's program */
 export async function commonKey(files: Files, spec: MachineSpec, vmm: string, program: string): Promise<SnapshotKey> {
   const [programSum, kernel, initramfs] = await Promise.all(
-    [program, spec.kernelPath, spec.initramfsPath].map((path) => files.sha256File(path)),
+    [program, spec.kernelPath, spec.initramfsPath].map((path) => sumOf(files, path)),
   );
   const { vcpuCount, memoryMib } = spec;
   return { format: FORMAT, vmm, program: programSum ?? '', kernel: kernel ?? '', initramfs: initramfs ?? '', vcpuCount, memoryMib };
+}
+
+/** Of files of this daemon's life, by what tells one from its successor at the same path: they are large, and seldom change. */
+const sums = new Map<string, string>();
+/** So many images and VMMs are in use at once; who has more waits for a sum now and then. */
+const MOST_SUMS = 64;
+
+async function sumOf(files: Files, path: string): Promise<string> {
+  const identity = (await files.fileIdentity(path)) ?? path;
+  const known = sums.get(identity);
+  if (known !== undefined) return known;
+  const sum = await files.sha256File(path);
+  if (sums.size >= MOST_SUMS) sums.clear();
+  sums.set(identity, sum);
+  return sum;
 }
 
 /** @param cpuinfo /proc/cpuinfo @returns its processor, for VMMs whose guests see it */
