@@ -2,6 +2,7 @@ import { ALL_CAPABILITIES } from '../../capabilities/all.ts';
 import type { LiveMachine } from '../../context/machines.ts';
 import type { Step } from '../../context/pipeline.ts';
 import type { VmContext } from '../../context/vm-context.ts';
+import { messageOf } from '../../lib/message-of.ts';
 import { BangerError } from '../../model/errors.ts';
 import type { Vm } from '../../model/vm.ts';
 import { joinIn, leave } from '../adopt.ts';
@@ -81,11 +82,7 @@ async function reintroduce({ services, vm }: VmContext, { agent }: LiveMachine):
     await agent.personalize({ restored: true, randomSeed: ids.randomBase64(64), unixMs: 'now' }, { timeoutMs: ANSWER_MS });
     return null;
   } catch (error) {
-    warn('a VM that was resumed was not told so', { vm: vm.name, reason: textOf(error) });
-    return `it was resumed, and its guest agent did not take the time and fresh random numbers: ${textOf(error)}`;
+    warn('a VM that was resumed was not told so', { vm: vm.name, reason: messageOf(error) });
+    return `it was resumed, and its guest agent did not take the time and fresh random numbers: ${messageOf(error)}`;
   }
-}
-
-function textOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -3,6 +3,7 @@ import type { OperationHandle } from '../../context/operations.ts';
 import { runAll, runSteps } from '../../context/pipeline.ts';
 import type { LifecycleServices } from '../../context/services.ts';
 import { makeContext, type VmContext } from '../../context/vm-context.ts';
+import { messageOf } from '../../lib/message-of.ts';
 import { BangerError } from '../../model/errors.ts';
 import type { OperationRecord } from '../../model/operation.ts';
 import { decideAction } from '../../model/vm-state.ts';
@@ -38,7 +39,7 @@ async function writeMemory(context: VmContext, operation: OperationHandle): Prom
   } catch (error) {
     const isUndone = !(error instanceof BangerError) || error.undoErrors.length === 0;
     if (isUndone) context.move('running', { lastError: null });
-    else context.move('error', { lastError: `it could not be suspended, and may stand still: ${textOf(error)}` });
+    else context.move('error', { lastError: `it could not be suspended, and may stand still: ${messageOf(error)}` });
     throw error;
   }
 }
@@ -48,7 +49,7 @@ async function letGo(context: VmContext, operation: OperationHandle): Promise<vo
   try {
     await runAll({ steps: stopSteps({ ask: false }), context, journal: operation.journal, signal: new AbortController().signal });
   } catch (error) {
-    if (context.vm.state === 'suspending') context.move('error', { lastError: `its VMM could not be ended: ${textOf(error)}` });
+    if (context.vm.state === 'suspending') context.move('error', { lastError: `its VMM could not be ended: ${messageOf(error)}` });
     throw error;
   }
 }
@@ -68,8 +69,4 @@ function refuseInUse({ name }: Vm, { sessions }: LiveMachine): void {
     remedy: `banger vm suspend --yes ${name}`,
     details: { vm: name, sessions },
   });
-}
-
-function textOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

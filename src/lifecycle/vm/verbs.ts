@@ -55,7 +55,7 @@ export function resumeVm(services: LifecycleServices, vm: Vm): OperationRecord {
 }
 
 async function wake(services: LifecycleServices, vm: Vm, operation: OperationHandle): Promise<void> {
-  await goOn(await build(services, vm, operation, resumeSteps()));
+  await goOn(await bringUp(services, vm, operation, resumeSteps()));
 }
 
 /** A boot from its disks would lose what it has in memory, unasked. */
