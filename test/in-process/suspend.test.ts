@@ -10,7 +10,7 @@ import type { TestWorld } from '../support/daemon/test-world.ts';
 
 const snapshotOf = (world: TestWorld, vm: { id: string }): string => vmPaths(world.directories, vm).snapshot;
 
-test('a suspended VM goes on where it was, with the clock and fresh random numbers of the host, by resume and by start (10.5, 10.8)', async (t) => {
+test('a suspended VM resumes where it stopped, with the clock and fresh random numbers of the host, by resume and by start (10.5, 10.8)', async (t) => {
   const { api, world } = await daemonFor(t);
   await created(api, 'web');
   const { bootId } = fakeOf(world, 'web').guest;

@@ -6,7 +6,7 @@ import { createVmSchema, healthSchema, setVmSchema, sshAccessSchema, sshLoginSch
 
 const waitFor = z.enum(['agent', 'ssh', 'services']).optional().describe('readiness to wait for, default services');
 const rescue = z.boolean().optional().describe("whether the image's own system runs beside the VM's own disks");
-const discardMemory = z.boolean().optional().describe('whether a suspended VM boots from its disks and loses what it has in memory');
+const discardMemory = z.boolean().optional().describe('boot a suspended VM from its disks; its memory is lost');
 const graceMs = z.number().int().min(0).max(3_600_000).optional().describe('time for its guest to shut down');
 const signal = z.enum(VMM_SIGNALS).optional();
 
@@ -29,7 +29,7 @@ export const VM_ROUTES = declareRoutes({
     errors: ['NAME_TAKEN', ...IMAGE_ERRORS, ...HOST_ERRORS],
   },
   'POST /v1/vms/:ref/start': {
-    does: 'starts a VM; one that is suspended goes on where it was',
+    does: 'starts a VM, or resumes a suspended one',
     body: z.strictObject({ waitFor, rescue, discardMemory }).nullish(),
     reply: operation,
     errors: [],
@@ -41,12 +41,12 @@ export const VM_ROUTES = declareRoutes({
     errors: [],
   },
   'POST /v1/vms/:ref/suspend': {
-    does: 'writes what a VM has in memory to disk and ends its VMM',
+    does: 'saves the memory of a VM to disk and ends its VMM',
     body: z.strictObject({ endSessions: z.boolean().optional().describe('whether open sessions may end') }).nullish(),
     reply: operation,
     errors: [],
   },
-  'POST /v1/vms/:ref/resume': { does: 'lets a suspended VM go on where it was', reply: operation, errors: [] },
+  'POST /v1/vms/:ref/resume': { does: 'resumes a suspended VM where it stopped', reply: operation, errors: [] },
   'POST /v1/vms/:ref/restart': {
     does: 'stops a VM and starts it again',
     body: z.strictObject({ graceMs, waitFor, rescue }).nullish(),

@@ -77,7 +77,7 @@ export async function assertSameKey(files: Files, directory: string, spec: Machi
   const saved = parseKey(await files.readIfThere(join(directory, 'key.json')));
   const changes = saved === undefined ? ['its key cannot be read'] : differences(saved, present);
   if (changes.length === 0) return;
-  throw new BangerError('SNAPSHOT_UNUSABLE', `${spec.vmName} cannot go on where it was: ${changes.join('; ')}`, {
+  throw new BangerError('SNAPSHOT_UNUSABLE', `${spec.vmName} cannot be resumed: ${changes.join('; ')}`, {
     details: { vm: spec.vmName, changes },
   });
 }

@@ -27,7 +27,7 @@ const restore: Step<VmContext> = {
     try {
       const { hypervisor } = drivers;
       if (hypervisor.restore === undefined) {
-        throw new BangerError('SNAPSHOT_UNUSABLE', `${vm.name} cannot go on where it was: ${hypervisor.name} has no snapshots`);
+        throw new BangerError('SNAPSHOT_UNUSABLE', `${vm.name} cannot be resumed: ${hypervisor.name} has no snapshots`);
       }
       machineUp(context, await hypervisor.restore(machineSpec(context), paths.snapshot, signal));
     } catch (error) {
@@ -56,7 +56,10 @@ const withdraw: Step<VmContext> = {
   undo: reinstateSnapshot,
 };
 
-/** Lets a restored VM go on. What it has in memory exists once now, so whatever fails, its VMM is left alone, and adopted when it can be. */
+/**
+ * Lets a restored VM run. From here on its memory exists only in the VMM, so after any failure the VMM is left alone, and adopted when that
+ * is possible.
+ */
 export async function goOn(context: VmContext): Promise<void> {
   const { services, vm, move } = context;
   const live = services.vms.machines.get(vm);

@@ -1,5 +1,5 @@
-// The memory of a suspended VM. Its directory is there exactly as long as the disks are as the memory knows them: it comes when the guest
-// stands still for good, and goes before the guest or another one may write. So whoever finds it may use it, whatever the record says.
+// The memory of a suspended VM. Its directory exists exactly as long as the disks are as the memory knows them: it appears once the guest
+// stands still for good, and disappears before any guest may write. So it may be used whenever it exists, whatever the record says.
 import type { LiveMachine } from '../../context/machines.ts';
 import type { Step } from '../../context/pipeline.ts';
 import type { VmContext } from '../../context/vm-context.ts';
@@ -7,7 +7,7 @@ import { formatSize } from '../../lib/size.ts';
 import { BangerError } from '../../model/errors.ts';
 import { STAGING_ENDING } from '../../model/paths.ts';
 
-/** @returns whether the VM has memory to go on from */
+/** @returns whether there is saved memory of the VM */
 export function hasSnapshot({ services, paths }: VmContext): Promise<boolean> {
   return services.world.files.exists(paths.snapshot);
 }
@@ -17,14 +17,14 @@ export async function isSnapshotUnderWay(context: VmContext): Promise<boolean> {
   return (await hasSnapshot(context)) || (await context.services.world.files.exists(stagingOf(context)));
 }
 
-/** Makes sure, also across power loss, that nobody goes on from the snapshot any more. Idempotent; its files are still there. */
+/** Makes sure, also across power loss, that nothing resumes from the snapshot any more. Idempotent; its files stay. */
 export async function withdrawSnapshot(context: VmContext): Promise<void> {
   if (!(await hasSnapshot(context))) return;
   await discardWithdrawn(context);
   await context.services.world.files.publishDirectory(context.paths.snapshot, stagingOf(context));
 }
 
-/** Takes a withdrawal back, as long as the guest has not gone on. */
+/** Takes a withdrawal back, while the guest still stands still. */
 export async function reinstateSnapshot(context: VmContext): Promise<void> {
   const { files } = context.services.world;
   const staging = stagingOf(context);
@@ -36,7 +36,7 @@ export async function discardWithdrawn(context: VmContext): Promise<void> {
   await context.services.world.files.removeTree(stagingOf(context));
 }
 
-/** For good, whatever there is. Idempotent. */
+/** Removes every snapshot for good. Idempotent. */
 export async function discardSnapshot(context: VmContext): Promise<void> {
   await withdrawSnapshot(context);
   await discardWithdrawn(context);
@@ -44,7 +44,7 @@ export async function discardSnapshot(context: VmContext): Promise<void> {
 
 const stagingOf = ({ paths }: VmContext): string => `${paths.snapshot}${STAGING_ENDING}`;
 
-/** Writes the memory of a running VM, which stands still from then on. Undone, it goes on. */
+/** Saves the memory of a running VM, which stands still from then on. The undo lets it run again. */
 export const writeSnapshot: Step<VmContext> = {
   name: 'snapshot',
   title: 'memory',

@@ -13,7 +13,7 @@ import { stopSteps } from './stop-steps.ts';
 import { verb } from './verbs.ts';
 
 /**
- * Writes what a running VM has in memory to disk and ends its VMM; it goes on from there when it is resumed. Whatever fails before the
+ * Saves the memory of a running VM to disk and ends its VMM; a resume continues from there. Whatever fails before the
  * memory is on disk, the VM runs on.
  * @param options.endSessions whether open sessions may end
  * @throws WRONG_STATE, BUSY, UNSUPPORTED, NO_SPACE
@@ -44,7 +44,7 @@ async function writeMemory(context: VmContext, operation: OperationHandle): Prom
   }
 }
 
-/** What has its memory on disk is not kept from being suspended any more. */
+/** Once the memory is on disk, nothing stops the suspend any more. */
 async function letGo(context: VmContext, operation: OperationHandle): Promise<void> {
   try {
     await runAll({ steps: stopSteps({ ask: false }), context, journal: operation.journal, signal: new AbortController().signal });
@@ -54,7 +54,7 @@ async function letGo(context: VmContext, operation: OperationHandle): Promise<vo
   }
 }
 
-/** The disks of the next start are other ones. */
+/** The next start has other disks. */
 function refuseRescued({ name, runtime }: Vm): void {
   if (runtime?.rescue !== true) return;
   throw new BangerError('WRONG_STATE', `VM ${name} runs a rescue system, which cannot be suspended`, {

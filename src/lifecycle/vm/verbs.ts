@@ -45,7 +45,7 @@ export function startVm(
   });
 }
 
-/** Lets a suspended VM go on where it was. @throws WRONG_STATE; in the operation SNAPSHOT_UNUSABLE with what has changed */
+/** Resumes a suspended VM where it stopped. @throws WRONG_STATE; in the operation SNAPSHOT_UNUSABLE with what has changed */
 export function resumeVm(services: LifecycleServices, vm: Vm): OperationRecord {
   return verb(services, vm, 'resume', async (operation, present) => {
     if (!decideAction(present, 'resume')) return void services.vms.machines.get(present);
@@ -58,9 +58,9 @@ async function wake(services: LifecycleServices, vm: Vm, operation: OperationHan
   await goOn(await bringUp(services, vm, operation, resumeSteps()));
 }
 
-/** A boot from its disks would lose what it has in memory, unasked. */
+/** A boot from its disks would lose its memory, and nobody asked for that. */
 function refuseSuspended({ name, state }: Vm): void {
-  throw new BangerError('WRONG_STATE', `VM ${name} is suspended, and another boot loses what it has in memory`, {
+  throw new BangerError('WRONG_STATE', `VM ${name} is suspended, and another boot would lose its memory`, {
     remedy: `banger vm stop ${name}`,
     details: { vm: name, state },
   });
@@ -99,7 +99,7 @@ function interruptStart(services: LifecycleServices, vm: Vm, isDelete: boolean):
 /** A build counts as the creation of its temporary VM. */
 const STARTING_VERBS = new Set(['vm.create', 'vm.start', 'vm.resume', 'vm.restart', 'image.build']);
 
-/** Lets the guest shut down by itself within the grace period, then ends it. A suspended VM loses what it has in memory. */
+/** Lets the guest shut down by itself within the grace period, then ends it. A suspended VM loses its memory. */
 export function stopVm(services: LifecycleServices, vm: Vm, options: { graceMs?: number }): OperationRecord {
   interruptStart(services, vm, false);
   return verb(services, vm, 'stop', async (operation, present) => {

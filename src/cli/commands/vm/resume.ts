@@ -5,7 +5,7 @@ import { chooseTargets, runVerb } from '../../targets.ts';
 import { filterOption } from '../../vm-filter.ts';
 
 export function declareCommand(cli: Cli) {
-  return newCommand('resume', 'let suspended virtual machines go on where they were', [
+  return newCommand('resume', 'resume suspended virtual machines where they stopped', [
     'banger vm resume web db',
     'banger vm resume --filter state=suspended',
   ])

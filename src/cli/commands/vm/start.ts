@@ -5,7 +5,7 @@ import { chooseTargets, runVerb } from '../../targets.ts';
 import { filterOption } from '../../vm-filter.ts';
 
 export function declareCommand(cli: Cli) {
-  return newCommand('start', 'start virtual machines; suspended ones go on where they were', [
+  return newCommand('start', 'start virtual machines, or resume suspended ones', [
     'banger vm start web db',
     'banger vm start --all',
     'banger vm start --rescue web',
@@ -13,7 +13,7 @@ export function declareCommand(cli: Cli) {
     .argument('[name...]', 'names, ids or starts of ids (default: the only one there is)')
     .option('--all', 'every virtual machine')
     .option('--rescue', "boot the image's own system beside the VM's disks, to repair them; the next start is an ordinary one")
-    .option('--discard-memory', 'boot a suspended virtual machine from its disks; what it has in memory is lost')
+    .option('--discard-memory', 'boot a suspended virtual machine from its disks; its memory is lost')
     .addOption(filterOption())
     .addOption(progressOption())
     .action(async (names, flags) => {

@@ -6,7 +6,7 @@ import { chooseTargets, runVerb, type Target } from '../../targets.ts';
 import { filterOption } from '../../vm-filter.ts';
 
 export function declareCommand(cli: Cli) {
-  return newCommand('suspend', 'write what virtual machines have in memory to disk, to go on from there later', [
+  return newCommand('suspend', 'save the memory of virtual machines to disk and stop them, to resume them later', [
     'banger vm suspend web db',
     'banger vm suspend --all --yes',
   ])
@@ -22,7 +22,7 @@ export function declareCommand(cli: Cli) {
     });
 }
 
-/** @returns whether a person said so; the daemon refuses where nobody can be asked */
+/** @returns whether a person agreed. Without a terminal nobody can, and the daemon refuses. */
 async function mayEnd(cli: Cli, targets: readonly Target[]): Promise<boolean> {
   if (cli.stdin.isTTY !== true || cli.stderr.isTTY !== true) return false;
   const chosen = new Set(targets.flatMap((target) => ('vm' in target ? target.vm.name : [])));
