@@ -84,10 +84,10 @@ test('pipes where programs read files, a / for all to change, an init without it
   const told = (await troubles()).map(({ reason }) => reason);
   assert.deepEqual(told.toSorted(), [
     ...['default/locale', 'environment', 'fstab', 'gshadow'].map(
-      (path) => `/etc/${path}: something that is no file stands in its place; it is held in memory until the VM stops`,
+      (path) => `/etc/${path}: something other than a file is in its place; it is held in memory until the VM stops`,
     ),
-    '/sbin/init: the program that is to load or run it is not there',
-    'the directory /: others than root may change it, which sshd refuses',
+    '/sbin/init: the program that loads or runs it is missing',
+    'the directory /: users other than root may change it, which sshd refuses',
   ]);
   assert.equal(await bash('grep -c long.list /etc/hosts; grep -c two.vm /etc/hosts'), '70000\n1');
   assert.equal((await sandbox().must(['vm', 'ssh', 'two', '--', 'hostname'])).trim(), 'two');
