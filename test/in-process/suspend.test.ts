@@ -1,6 +1,6 @@
 // Suspended machines: what comes back, what is refused, and what is never lost without asking.
 import assert from 'node:assert/strict';
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { vmPaths } from '../../src/model/paths.ts';
@@ -110,6 +110,24 @@ test('a suspended VM outlives the daemon; a VMM that stood still when the daemon
   assert.equal((await next.api.showVm('web')).state, 'suspended');
   await done(next.api, next.api.beginVm('web', 'resume'));
   assert.equal(fakeOf(world, 'web').guest.bootId, web);
+});
+
+test('a suspended VM outlives a reboot of the host (10.5)', async (t) => {
+  const daemon = await daemonFor(t);
+  const { world } = daemon;
+  await created(daemon.api, 'web');
+  const { bootId } = fakeOf(world, 'web').guest;
+  await done(daemon.api, daemon.api.beginVm('web', 'suspend'));
+  await daemon.stop();
+  world.network.taps.clear();
+  world.storage.attached.clear();
+  rmSync(`${world.directories.runtimeDirectory}/v`, { recursive: true, force: true });
+  world.host = { ...world.host, bootId: () => 'the next boot' };
+  const next = await startDaemon(world);
+  t.after(() => next.stop());
+  assert.equal((await next.api.showVm('web')).state, 'suspended');
+  await done(next.api, next.api.beginVm('web', 'resume'));
+  assert.equal(fakeOf(world, 'web').guest.bootId, bootId);
 });
 
 test('open sessions keep a VM from being suspended unless they may end, and then say why they did (10.5, 3.13)', async (t) => {
