@@ -50,7 +50,8 @@ test('what cannot be suspended or resumed is refused with the way on (10.5)', as
   assert.equal(await refusal('suspend'), 'WRONG_STATE: banger vm stop web');
   await done(api, api.beginVm('web', 'restart'));
   await done(api, api.beginVm('web', 'suspend'));
-  assert.equal(await refusal('restart'), 'WRONG_STATE: banger vm stop web');
+  assert.equal(await refusal('restart'), 'WRONG_STATE: banger vm resume web', 'which loses nothing');
+  await assert.rejects(api.sshAccess('web', 'running'), { code: 'WRONG_STATE', remedy: 'banger vm resume web' });
   assert.equal(await refusal('set', { vcpuCount: 1 }), 'WRONG_STATE: banger vm resume web');
 });
 

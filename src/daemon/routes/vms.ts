@@ -9,6 +9,7 @@ import { gaveUp, waitForVm } from '../../lifecycle/vm/wait.ts';
 import { given } from '../../lib/given.ts';
 import { BangerError } from '../../model/errors.ts';
 import { resolveReference } from '../../model/reference.ts';
+import { decideAction } from '../../model/vm-state.ts';
 import type { Vm } from '../../model/vm.ts';
 import { JsonText, served, type ServedRoutes } from '../handlers.ts';
 import type { DaemonServices } from '../services.ts';
@@ -49,7 +50,10 @@ export function vmHandlers(services: DaemonServices): ServedRoutes {
       vmView(services, await waitForVm(services, resolve(params), query, signal)),
     'GET /v1/vms/:ref/ssh': async ({ params, query }) => {
       const vm = resolve(params);
-      if (query.running !== undefined) services.vms.machines.get(vm);
+      if (query.running !== undefined) {
+        decideAction(vm, 'exec');
+        services.vms.machines.get(vm);
+      }
       return {
         ...(await login()),
         hostKeyAlias: `banger-${vm.id}`,

@@ -61,7 +61,7 @@ async function wake(services: LifecycleServices, vm: Vm, operation: OperationHan
 /** A boot from its disks would lose its memory, and nobody asked for that. */
 function refuseSuspended({ name, state }: Vm): void {
   throw new BangerError('WRONG_STATE', `VM ${name} is suspended, and another boot would lose its memory`, {
-    remedy: `banger vm stop ${name}`,
+    remedy: `banger vm resume ${name}`,
     details: { vm: name, state },
   });
 }
