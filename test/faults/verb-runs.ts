@@ -157,7 +157,7 @@ export class VerbRuns {
     // A restart stops in between.
     assert.ok(end === from || end === to || end === also || (this.verb === 'restart' && end === 'stopped'), `${what}: ${end}`);
     if (web !== undefined && from !== 'gone') assertMarked(this.world, web, what);
-    const isMemoryKept = from === 'suspended' || to === 'suspended';
+    const isMemoryKept = (from === 'suspended' || to === 'suspended') && end !== also;
     if (web !== undefined && isMemoryKept) assert.equal(bootOf(this.world, web), this.#boot, `${what}: its memory is lost`);
     return end;
   }
