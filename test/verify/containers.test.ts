@@ -2,7 +2,7 @@
 // that containers are made of is the busybox of this machine. Once the packages are there nothing leaves the machine (as root).
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, mkdtempSync, symlinkSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import type { ImageView } from '../../src/api/image-schemas.ts';
@@ -40,7 +40,9 @@ function busybox(): Buffer {
   for (const name of ['bin', 'tmp']) mkdirSync(join(root, name), { recursive: true });
   copyFileSync('/bin/busybox', join(root, 'bin/busybox'));
   for (const name of APPLETS) symlinkSync('busybox', join(root, 'bin', name));
-  return execFileSync('tar', ['-C', root, '--owner=0', '--group=0', '-c', '.'], { maxBuffer: 64 * 1024 ** 2 });
+  const archive = execFileSync('tar', ['-C', root, '--owner=0', '--group=0', '-c', '.'], { maxBuffer: 64 * 1024 ** 2 });
+  rmSync(root, { recursive: true });
+  return archive;
 }
 
 const box = () => guest(sandbox(), 'box');
@@ -125,6 +127,7 @@ test('docker compose up brings services that find each other, and a port on the 
 test('docker of this machine uses the one in the VM over ssh, by an address and by a context (8.4, 6.4)', async (t) => {
   if (spawnSync('docker', ['--version']).status !== 0) return t.skip('docker is not installed: apt-get install docker.io');
   await sandbox().must(['ssh-config', '--install']);
+  t.after(() => sandbox().must(['ssh-config', '--remove']));
   const docker = (line: string): string => {
     const [program = '', ...args] = sandbox().argv(['sh', '-c', line]);
     return execFileSync(program, args, { env: sandbox().env, cwd: '/', encoding: 'utf8', timeout: 600_000 }).trim();
@@ -162,4 +165,9 @@ test('containers that are to be restarted come back with the VM, those of a user
   await sandbox().must(['vm', 'restart', 'box'], LONG);
   for (const port of [8080, 8081, 8082]) await hearContainer(port);
   assert.equal(await settled(box()), 'running', await inBox('systemctl --failed --no-legend'));
+});
+
+test('the VM and its image leave nothing (3.5, 8.4)', async () => {
+  await sandbox().must(['vm', 'delete', '--force', 'box'], LONG);
+  await sandbox().must(['image', 'delete', 'containers']);
 });
