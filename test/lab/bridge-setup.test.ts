@@ -52,7 +52,7 @@ test('setup installs the helper, and systemd starts it for the one who asks firs
   assert.match(stdout, /hello version=1 uid=1000 directory=\/run\/banger\/users\/1000/);
   assert.match(stdout, /network down uplink=eth0 resolver=10\.0\.2\.3 dropped-by=-/);
   const { stdout: again } = await banger('--user', 'dev');
-  assert.doesNotMatch(again, /^(done|would)/m);
+  assert.doesNotMatch(again, /^(done {5}|would)/m);
 });
 
 test('who was not let in is refused (9.4)', async () => {
