@@ -1,5 +1,5 @@
-// bin/banger: becomes the built CLI, with the caller's settings of Bun and Node put aside, and one of ours in their place. BUN_OPTIONS would be taken for words of the
-// command, and BUN_BE_BUN would make it another program.
+// bin/banger: puts the caller's settings of Bun and Node aside, sets one of banger's, and becomes the built CLI. Otherwise BUN_OPTIONS would
+// add words to the command, and BUN_BE_BUN would make it another program.
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>

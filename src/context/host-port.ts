@@ -18,7 +18,7 @@ export type FilePort = {
   openWhole(path: string): Promise<{ content: Readable; sizeBytes: number }>;
   openUnpacked(path: string): Readable;
   regularFileSize(path: string): Promise<number | undefined>;
-  syncFile(path: string): Promise<void>;
+  sync(path: string): Promise<void>;
   publishDirectory(from: string, to: string): Promise<void>;
   fileSize(path: string): Promise<{ bytes: number; allocatedBytes: number }>;
   freeBytes(path: string): Promise<number>;

@@ -38,16 +38,16 @@ export async function writeFileAtomic(path: string, content: string | Uint8Array
     await rm(temporary, { force: true });
     throw error;
   }
-  await syncDirectory(dirname(path));
+  await sync(dirname(path));
 }
 
-/** Makes a rename or removal in `path` durable. */
-export async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, 'r');
+/** Returns once everything written to a file, by any process, is on disk. Of a directory, it makes renames and removals durable. */
+export async function sync(path: string): Promise<void> {
+  const file = await open(path, 'r');
   try {
-    await directory.sync();
+    await file.sync();
   } finally {
-    await directory.close();
+    await file.close();
   }
 }
 
@@ -161,21 +161,11 @@ export async function moveFile(from: string, to: string): Promise<void> {
 /** Renames a directory once all its content is on disk: it exists at `to` completely or not at all, also across power loss. */
 export async function publishDirectory(from: string, to: string): Promise<void> {
   for (const name of await readdir(from)) {
-    await syncFile(join(from, name));
+    await sync(join(from, name));
   }
-  await syncDirectory(from);
+  await sync(from);
   await rename(from, to);
-  await syncDirectory(dirname(to));
-}
-
-/** Returns once everything written to the file, by any process, is on disk. */
-export async function syncFile(path: string): Promise<void> {
-  const file = await open(path, 'r');
-  try {
-    await file.sync();
-  } finally {
-    await file.close();
-  }
+  await sync(dirname(to));
 }
 
 /** Truncates or extends the file to exactly `sizeBytes`. */

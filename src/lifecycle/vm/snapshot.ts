@@ -57,7 +57,7 @@ export const writeSnapshot: Step<VmContext> = {
     await files.makePrivateDirectory(staging);
     await snapshotsOf(context, live)(staging, signal);
     // Across power loss memory must not be newer than the disks that it goes with.
-    for (const disk of [paths.rootOverlay, paths.workDisk]) await files.syncFile(disk);
+    for (const disk of [paths.rootOverlay, paths.workDisk]) await files.sync(disk);
     await files.publishDirectory(staging, paths.snapshot);
   },
   async undo(context) {
