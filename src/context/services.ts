@@ -37,6 +37,17 @@ export type LifecycleSettings = {
   spaceCheckMs: number;
   /** The host keeps at least this much free on the file system of the state directory. */
   reservedBytes: number;
+  templates: TemplateSettings;
+};
+
+/** How creations are made faster than a boot. */
+export type TemplateSettings = {
+  /** Whether templates and spares are made and used. */
+  enabled: boolean;
+  /** What all templates may take on the disk. */
+  budgetBytes: number;
+  /** How many spares wait for the next creations. */
+  pool: number;
 };
 
 /** The parts of this host's trust that guests can get. */

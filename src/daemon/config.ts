@@ -73,6 +73,13 @@ const configSchemaOf = (drivers: DriverNames) =>
         no_proxy: wordOf(16_384).optional(),
       })
       .prefault({}),
+    templates: z
+      .strictObject({
+        enabled: z.boolean().default(true),
+        budget: sizeSchema(1, 0, 2 ** 50).default(4 * 1024 * MIB),
+        pool: z.number().int().min(0).max(16).default(1),
+      })
+      .prefault({}),
     helper: z.strictObject({ socket: z.string().startsWith('/').default('/run/banger/helper.sock') }).prefault({}),
     dns: z
       .strictObject({

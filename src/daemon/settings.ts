@@ -24,5 +24,6 @@ export function settingsOf(config: Config, stateDirectory: string): LifecycleSet
     degradedWaitMs: DEGRADED_WAIT_MS,
     spaceCheckMs: SPACE_CHECK_MS,
     reservedBytes: config.reserved_space,
+    templates: { enabled: config.templates.enabled, budgetBytes: config.templates.budget, pool: config.templates.pool },
   };
 }

@@ -27,6 +27,9 @@ const MEANINGS: Readonly<Record<string, string>> = {
   'provision.git_mirror': 'git server that image build clones from',
   'void.mirror': 'package mirror for image build --distribution void',
   'void.keys': 'directory of additional public keys (*.pem) that may sign packages of Void',
+  'templates.enabled': 'whether vm create goes on from a template instead of booting, where it can',
+  'templates.budget': 'size that all templates together may take on the disk',
+  'templates.pool': 'number of finished clones that wait for the next vm create',
   'helper.socket': 'socket of the root helper that banger setup installs',
   'dns.address': 'address of the name server for .vm',
   'dns.port': 'port of the name server, UDP and TCP',
@@ -72,6 +75,6 @@ function valueAt(tree: unknown, key: string): unknown {
 function shown(key: string, value: unknown): string {
   if (value === undefined) return 'not set';
   if (value === null) return 'off';
-  if (typeof value === 'number' && /(_size|memory|_space)$/.test(key)) return formatSize(value);
+  if (typeof value === 'number' && /(_size|memory|_space|budget)$/.test(key)) return formatSize(value);
   return `${value as string | number | boolean}`;
 }

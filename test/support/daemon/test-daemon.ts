@@ -48,7 +48,12 @@ export type TestDaemon = {
 
 const DATABASE = 'banger.db';
 /** Text of config.toml: nothing is waited for long. */
-const CONFIG = { BANGER_STOP_GRACE_SECONDS: '1', BANGER_BOOT_TIMEOUT_SECONDS: '5', BANGER_RESERVED_SPACE: '0' };
+const CONFIG = {
+  BANGER_STOP_GRACE_SECONDS: '1',
+  BANGER_BOOT_TIMEOUT_SECONDS: '5',
+  BANGER_RESERVED_SPACE: '0',
+  BANGER_TEMPLATES_ENABLED: 'false',
+};
 
 /** What builds do to guests in tests: no file of the checkout and no program of the host. */
 const provisionSources: ProvisionSources = {

@@ -124,6 +124,8 @@ async function environmentOf(directory: string, isDemoted: boolean): Promise<Rec
     BANGER_DNS_PORT: String(await freePort()),
     BANGER_HTTP_PORT: String(await freePort()),
     BANGER_TEST_RUN: randomBytes(8).toString('hex'),
+    // Only tests of templates want machines beside their own.
+    BANGER_TEMPLATES_ENABLED: 'false',
     ...(bundle === undefined ? {} : { BANGER_BUNDLE: bundle }),
     ...Object.fromEntries(DRIVER_SETTINGS.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]]))),
   };
