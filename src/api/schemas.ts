@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { ERROR_CODES } from '../model/errors.ts';
 import { LABEL_KEY, LABEL_VALUE, LIMITS, execProblem } from '../model/limits.ts';
-import { VM_STATES } from '../model/vm-state.ts';
+import { SEEN_STATES } from '../model/vm-state.ts';
 import { SETTING_SCHEMAS } from './setting-schemas.ts';
 
 export const vmSpecSchema = z.strictObject(SETTING_SCHEMAS).meta({ id: 'VmSpec' });
@@ -34,7 +34,7 @@ export const vmSchema = z
   .strictObject({
     id: z.string(),
     name: z.string(),
-    state: z.enum(VM_STATES),
+    state: z.enum(SEEN_STATES),
     image: z.string(),
     spec: vmSpecSchema,
     labels: z.record(z.string(), z.string()),
@@ -231,7 +231,7 @@ function isPath(path: string): boolean {
 export const healthSchema = z
   .strictObject({
     vm: z.string(),
-    state: z.enum(VM_STATES),
+    state: z.enum(SEEN_STATES),
     agent: z.enum(['ok', 'unreachable', 'not-running']),
     init: z
       .enum(['starting', 'running', 'degraded', 'maintenance', 'unknown'])
@@ -278,11 +278,14 @@ export const statsSchema = z
       .strictObject({ cpuPercent: z.number().describe('of one processor'), residentBytes: z.number() })
       .describe('used by all VMMs, reserved or not'),
     allocatedBytes: z.number().describe('of all overlays and work disks'),
+    ready: z
+      .strictObject({ templates: z.number(), spares: z.number(), residentBytes: z.number(), allocatedBytes: z.number() })
+      .describe('what banger keeps for the next `vm create`; counted above, too'),
     vms: z.array(
       z.strictObject({
         id: z.string(),
         name: z.string(),
-        state: z.enum(VM_STATES),
+        state: z.enum(SEEN_STATES),
         vcpuCount: z.number(),
         memoryBytes: z.number().describe('what the guest has'),
         cpuPercent: z.number().nullable().describe('of one processor; null without a VMM'),

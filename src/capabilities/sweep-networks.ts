@@ -12,13 +12,13 @@ import { messageOf } from '../lib/message-of.ts';
 export async function sweepNetworks(services: LifecycleServices): Promise<boolean> {
   const networks = services.vms.drivers.networks();
   const isThere = (name: string | undefined): boolean => name === undefined || networks.some((network) => network.name === name);
-  let isDone = services.vms.records.list().every(({ runtime }) => isThere(runtime?.networkDriver)) && networks.length > 0;
-  const maybeRunning = services.vms.records.list().filter(({ state }) => !isAtRest(state));
+  let isDone = services.vms.records.listAll().every(({ runtime }) => isThere(runtime?.networkDriver)) && networks.length > 0;
+  const maybeRunning = services.vms.records.listAll().filter(({ state }) => !isAtRest(state));
   const contexts = maybeRunning.map((vm) => makeContext(services, vm));
   for (const network of networks) {
     const joined = contexts.filter(({ vm }) => mayHaveJoined(vm, network.name)).map((context) => context.network);
     await network.sweep(joined).catch((error: unknown) => {
-      if (isAbsent(error) && !services.vms.records.list().some(({ runtime }) => runtime?.networkDriver === network.name)) return;
+      if (isAbsent(error) && !services.vms.records.listAll().some(({ runtime }) => runtime?.networkDriver === network.name)) return;
       isDone = false;
       services.world.warn('a network could not be swept', { network: network.name, reason: messageOf(error) });
     });

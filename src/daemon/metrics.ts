@@ -1,7 +1,7 @@
 import type * as Prometheus from '@prometheus-io/client';
 import type { Stats } from '../api/schemas.ts';
 import type { OperationRecord } from '../model/operation.ts';
-import { VM_STATES } from '../model/vm-state.ts';
+import { SEEN_STATES } from '../model/vm-state.ts';
 
 export type Metrics = {
   /** Counts every operation that ended. */
@@ -73,7 +73,7 @@ function tellProcess(tell: Tell): void {
   tell.counter('bangerd_cpu_seconds_total', 'processor time of the daemon', [[{}, (user + system) / 1_000_000]]);
 }
 
-function tellStats(tell: Tell, { host, reserved, allocatedBytes, vms }: Stats): void {
+function tellStats(tell: Tell, { host, reserved, allocatedBytes, ready, vms }: Stats): void {
   const each = (value: (vm: Stats['vms'][number]) => number | null): Sample[] =>
     vms.flatMap((vm): Sample[] => {
       const measured = value(vm);
@@ -82,8 +82,10 @@ function tellStats(tell: Tell, { host, reserved, allocatedBytes, vms }: Stats): 
   tell.gauge(
     'banger_vms',
     'VMs by state',
-    VM_STATES.map((state) => [{ state }, vms.filter((vm) => vm.state === state).length]),
+    SEEN_STATES.map((state) => [{ state }, vms.filter((vm) => vm.state === state).length]),
   );
+  tell.gauge('banger_templates', 'templates of VMs', [[{}, ready.templates]]);
+  tell.gauge('banger_spares', 'clones that are ready for the next creations', [[{}, ready.spares]]);
   tell.gauge('banger_host_cpus', 'processors of this host', [[{}, host.cpuCount]]);
   tell.gauge('banger_host_memory_bytes', 'memory of this host', [[{}, host.memoryBytes]]);
   tell.gauge('banger_state_free_bytes', 'free space of the file system that holds the state', [[{}, host.disk.freeBytes]]);

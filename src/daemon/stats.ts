@@ -2,6 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Stats } from '../api/schemas.ts';
 import type { LifecycleServices } from '../context/services.ts';
 import { cpuPercent, planSample, type SampledProcess, type UsageSample } from '../model/usage.ts';
+import { isHidden } from '../model/hidden.ts';
+import { seenState } from '../model/vm-state.ts';
 import type { Vm } from '../model/vm.ts';
 
 type Sources = Pick<LifecycleServices, 'vms' | 'world' | 'settings'>;
@@ -19,8 +21,14 @@ export function createStats(services: Sources, about: { stateDirectory: string; 
     if (plan.waitMs > 0) await sleep(Math.ceil(plan.waitMs) + 1);
     const after = await takeSample(services);
     last = after;
-    const vms = await Promise.all(services.vms.records.list().map((vm) => describe(services, vm, before, after)));
-    const withVmm = services.vms.records.list().filter((vm) => vm.runtime?.process !== undefined);
+    const [seen, hidden] = await Promise.all([
+      Promise.all(
+        services.vms.records.list().map(async (vm) => ({ ...(await measure(services, vm, before, after)), state: seenState(vm) })),
+      ),
+      Promise.all(hiddenVms(services).map((vm) => measure(services, vm, before, after))),
+    ]);
+    const vms = [...seen, ...hidden];
+    const withVmm = services.vms.records.listAll().filter((vm) => vm.runtime?.process !== undefined);
     return {
       time: services.world.clock.now().toISOString(),
       intervalMs: Math.round(after.atMs - before.atMs),
@@ -35,10 +43,16 @@ export function createStats(services: Sources, about: { stateDirectory: string; 
       },
       used: {
         cpuPercent: Math.round(sum(vms.map((vm) => vm.cpuPercent ?? 0)) * 10) / 10,
-        residentBytes: sum(vms.map((vm) => vm.residentBytes ?? 0)),
+        residentBytes: residentBytesOf(vms),
       },
-      allocatedBytes: sum(vms.map((vm) => vm.rootOverlay.allocatedBytes + vm.workDisk.allocatedBytes)),
-      vms,
+      allocatedBytes: allocatedBytesOf(vms),
+      ready: {
+        templates: hiddenVms(services).filter(({ state }) => state === 'template').length,
+        spares: hiddenVms(services).filter(({ state }) => state === 'spare').length,
+        residentBytes: residentBytesOf(hidden),
+        allocatedBytes: allocatedBytesOf(hidden),
+      },
+      vms: seen,
     };
   };
 }
@@ -47,7 +61,7 @@ async function takeSample({ vms, world }: Sources): Promise<UsageSample> {
   const processes = new Map<string, SampledProcess>();
   const atMs = performance.now();
   await Promise.all(
-    vms.records.list().map(async ({ id, runtime }) => {
+    vms.records.listAll().map(async ({ id, runtime }) => {
       if (runtime?.process === undefined || runtime.bootId !== world.processes.bootId()) return;
       const usage = await world.processes.processUsage(runtime.process);
       if (usage !== undefined) processes.set(id, { ...usage, startTicks: runtime.process.startTicks });
@@ -63,7 +77,17 @@ async function guestDisks({ vms }: Sources, vm: Vm): Promise<Map<string, number>
   return new Map(info?.disks?.map(({ path, usedBytes }) => [path, usedBytes]));
 }
 
-async function describe(sources: Sources, vm: Vm, before: UsageSample, after: UsageSample): Promise<Stats['vms'][number]> {
+function hiddenVms({ vms: { records } }: Sources): Vm[] {
+  return records.listAll().filter(isHidden);
+}
+
+const residentBytesOf = (all: readonly Measured[]): number => sum(all.map((vm) => vm.residentBytes ?? 0));
+const allocatedBytesOf = (all: readonly Measured[]): number =>
+  sum(all.map((vm) => vm.rootOverlay.allocatedBytes + vm.workDisk.allocatedBytes));
+
+type Measured = Omit<Stats['vms'][number], 'state'>;
+
+async function measure(sources: Sources, vm: Vm, before: UsageSample, after: UsageSample): Promise<Measured> {
   const paths = sources.vms.pathsOf(vm);
   const used = await guestDisks(sources, vm);
   const { storage } = sources.vms.drivers.of(vm.runtime);
@@ -73,7 +97,6 @@ async function describe(sources: Sources, vm: Vm, before: UsageSample, after: Us
   return {
     id: vm.id,
     name: vm.name,
-    state: vm.state,
     vcpuCount: vm.spec.vcpuCount,
     memoryBytes: vm.spec.memoryMib * 1024 ** 2,
     cpuPercent: cpuPercent(before, after, vm.id),

@@ -1,6 +1,7 @@
 import type { Operation, VmView } from '../api/schemas.ts';
 import { addressesOf } from '../model/network.ts';
 import type { OperationRecord } from '../model/operation.ts';
+import { seenState } from '../model/vm-state.ts';
 import type { LifecycleServices } from '../context/services.ts';
 import type { Vm } from '../model/vm.ts';
 
@@ -11,7 +12,7 @@ export function vmView(services: Pick<LifecycleServices, 'vms'>, vm: Vm): VmView
   return {
     id: vm.id,
     name: vm.name,
-    state: vm.state,
+    state: seenState(vm),
     image: vm.imageName,
     spec: vm.spec,
     labels: vm.labels,

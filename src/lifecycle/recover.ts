@@ -37,7 +37,7 @@ export async function recover(services: LifecycleServices, operations: Operation
   const report: Recovery = { restored: [], adopted: [], left: [], stopped: [], deleted: [], failed: [], restoredImages: [], swept: [] };
   report.restoredImages = await recoverImages(services);
   report.restored = [...(await restoreLost(services)), ...(await restoreOutdated(services))];
-  await Promise.all(services.vms.records.list().map((vm) => recoverVm(services, vm, report)));
+  await Promise.all(services.vms.records.listAll().map((vm) => recoverVm(services, vm, report)));
   endInterrupted(services, operations);
   try {
     report.swept = await sweepOrphans(services);

@@ -1,4 +1,5 @@
 import { freeNetworkIndex } from './network-index.ts';
+import { isHidden } from '../model/hidden.ts';
 import { isAtRest } from '../model/vm-state.ts';
 import { shortId, type Vm } from '../model/vm.ts';
 import type { VmManifest } from '../store/vm-manifests.ts';
@@ -33,7 +34,7 @@ export async function restoreLost(services: LifecycleServices): Promise<string[]
 export async function restoreOutdated(services: LifecycleServices): Promise<string[]> {
   const restored: string[] = [];
   const running = new Set(await services.world.files.namesIn(services.vms.pathsOf({ id: '' }).runtimeDirectory));
-  for (const vm of services.vms.records.list().filter((one) => running.has(shortId(one)))) {
+  for (const vm of services.vms.records.listAll().filter((one) => running.has(shortId(one)))) {
     try {
       const manifest = await presentRun(services, vm);
       if (manifest === undefined) continue;
@@ -62,7 +63,9 @@ async function presentRun(services: LifecycleServices, vm: Vm): Promise<VmManife
   if (found === undefined) return undefined;
   const { hypervisor, process } = found;
   const runtime = { ...manifest?.vm.runtime, ...vm.runtime, bootId, hypervisor, process };
-  return { vm: { ...vm, state: 'running', startedAt: clock.now().toISOString(), runtime }, image: null };
+  // Spares do not outlive their daemon: it has become a user's, and only its name is lost.
+  const name = isHidden(vm) ? `vm-${shortId(vm)}` : vm.name;
+  return { vm: { ...vm, name, state: 'running', startedAt: clock.now().toISOString(), runtime }, image: null };
 }
 
 /** @returns ids of VMs with a directory and without a record */
@@ -99,7 +102,7 @@ async function restore(services: LifecycleServices, { vm, image }: VmManifest): 
  * the user decides.
  */
 async function settledState({ world: { files }, vms: { pathsOf } }: LifecycleServices, vm: Vm): Promise<Partial<Vm>> {
-  if (vm.state !== 'creating') return {};
+  if (vm.state !== 'creating' || isHidden(vm)) return {};
   const { rootOverlay, workDisk } = pathsOf(vm);
   if (!(await files.exists(rootOverlay)) || !(await files.exists(workDisk))) return {};
   return { state: 'error', lastError: 'the database was lost during its creation; try to start it, or delete it' };

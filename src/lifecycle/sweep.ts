@@ -58,7 +58,7 @@ async function sweepDirectories(services: LifecycleServices): Promise<string[]> 
 }
 
 async function sweepStorages({ vms: { drivers, records: vms }, world: { warn } }: LifecycleServices): Promise<void> {
-  const alive = vms.list().map(({ id }) => ({ vmId: id }));
+  const alive = vms.listAll().map(({ id }) => ({ vmId: id }));
   for (const storage of drivers.storages()) {
     await storage.sweep?.(alive).catch((error: unknown) => {
       if (!isAbsent(error)) warn('a storage driver could not sweep its disks', { storage: storage.name, reason: messageOf(error) });
@@ -68,7 +68,7 @@ async function sweepStorages({ vms: { drivers, records: vms }, world: { warn } }
 
 /** The private network is for VMs: if none runs, nothing of it may outlive the daemon. */
 export async function sweepUnlessUsed(services: LifecycleServices): Promise<void> {
-  if (services.vms.records.list().some((vm) => !isAtRest(vm.state))) return;
+  if (services.vms.records.listAll().some((vm) => !isAtRest(vm.state))) return;
   const unknown = await unknownVmms(services).catch(() => undefined);
   if (unknown === undefined || unknown.length > 0) return;
   for (const network of services.vms.drivers.networks()) {

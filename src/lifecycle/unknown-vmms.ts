@@ -30,7 +30,7 @@ export async function findMachines(services: LifecycleServices, vmId: string): P
 
 /** Each running VM has a runtime directory. */
 export async function unknownIds({ world: { files }, vms: { records: vms, pathsOf } }: LifecycleServices): Promise<string[]> {
-  const known = new Set(vms.list().map(shortId));
+  const known = new Set(vms.listAll().map(shortId));
   const names = await files.namesIn(pathsOf({ id: '' }).runtimeDirectory);
   return names.filter((name) => /^[0-9a-f]{8}$/.test(name) && !known.has(name));
 }

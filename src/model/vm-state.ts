@@ -1,7 +1,7 @@
 import { BangerError } from './errors.ts';
 
 /** Where a VM is in its life. `error` keeps its disks and can be started, killed or deleted. */
-export const VM_STATES = [
+export const SEEN_STATES = [
   'creating',
   'stopped',
   'starting',
@@ -12,6 +12,13 @@ export const VM_STATES = [
   'error',
   'deleting',
 ] as const;
+type SeenState = (typeof SEEN_STATES)[number];
+
+/**
+ * The states of users' VMs, and those of machines that no user sees (model/hidden.ts). `template`: it never runs again; clones map the
+ * memory in its snapshot. `spare`: a clone that stands still until `vm create` takes it.
+ */
+export const VM_STATES = [...SEEN_STATES, 'template', 'spare'] as const;
 export type VmState = (typeof VM_STATES)[number];
 
 export type VmAction = 'start' | 'stop' | 'kill' | 'delete' | 'set' | 'exec' | 'suspend' | 'resume';
@@ -24,6 +31,7 @@ const busy = (doing: string): Answer => ({ refuse: `is ${doing}`, remedy: 'bange
 const unmade: Answer = { refuse: 'is being deleted', remedy: 'banger vm delete NAME' };
 const notSuspended: Answer = { refuse: 'is not suspended', remedy: 'banger vm start NAME' };
 const suspended: Answer = { refuse: 'is suspended', remedy: 'banger vm resume NAME' };
+const hidden: Answer = { refuse: "is banger's own", remedy: 'banger vm create' };
 const notRunning: Answer = { refuse: 'is not running', remedy: 'banger vm start NAME' };
 
 /** What the next daemon does with a VM: leave it, remove it, stop it, or adopt it if it runs. */
@@ -42,7 +50,7 @@ const always = (recovery: VmRecovery): StateRow['recovery'] => ({ unused: recove
 /** The one table of states. A new state or action only compiles once the table says everything about it. */
 const STATES: Record<VmState, StateRow> = {
   creating: {
-    next: ['stopped', 'running', 'error', 'deleting'],
+    next: ['stopped', 'running', 'template', 'spare', 'error', 'deleting'],
     recovery: always('remove'),
     answers: {
       start: busy('being created'),
@@ -150,6 +158,18 @@ const STATES: Record<VmState, StateRow> = {
       resume: notSuspended,
     },
   },
+  template: {
+    next: ['deleting'],
+    recovery: always('leave'),
+    answers: { start: hidden, stop: hidden, kill: hidden, delete: 'go', set: hidden, exec: hidden, suspend: hidden, resume: hidden },
+  },
+  spare: {
+    // Creating again when it becomes a user's VM.
+    next: ['creating', 'deleting'],
+    // The next daemon makes new ones: what this one was told may be out of date by then.
+    recovery: always('remove'),
+    answers: { start: hidden, stop: hidden, kill: hidden, delete: 'go', set: hidden, exec: hidden, suspend: hidden, resume: hidden },
+  },
   deleting: {
     next: [],
     recovery: always('remove'),
@@ -195,4 +215,10 @@ export function decideAction(vm: { name: string; state: VmState }, action: VmAct
     ...(answer.remedy === undefined ? {} : { remedy: answer.remedy.replace('NAME', vm.name) }),
     details: { vm: vm.name, state: vm.state, action },
   });
+}
+
+/** @returns the state of a VM that a user sees. @throws INTERNAL for a machine that no user should have reached */
+export function seenState({ name, state }: { name: string; state: VmState }): SeenState {
+  if (state !== 'template' && state !== 'spare') return state;
+  throw new BangerError('INTERNAL', `VM ${name} is a ${state}, which no user sees`);
 }

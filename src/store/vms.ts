@@ -2,6 +2,8 @@ import type { DatabaseSync } from 'node:sqlite';
 import { z } from 'zod';
 import { Listeners } from '../lib/listeners.ts';
 import { BangerError } from '../model/errors.ts';
+import { isHidden } from '../model/hidden.ts';
+import type { Known } from '../model/reference.ts';
 import { assertMove, VM_STATES, type VmState } from '../model/vm-state.ts';
 import type { Vm } from '../model/vm.ts';
 import { forwardsSchema, labelsSchema, runtimeSchema, specSchema } from './vm-schema.ts';
@@ -49,8 +51,8 @@ export function createVmStore(database: DatabaseSync, onChange: (vm: Vm, before:
     return vm;
   }
   const find = (id: string): Vm | undefined => vms.get(id);
-  const findByName = (name: string): Vm | undefined => find(String(selectIdByName.get(name)?.['id']));
-  const assertNameFree = (vm: Pick<Vm, 'id' | 'name'>): void => refuseNameOf(findByName(vm.name), vm);
+  const holderOf = (name: string): Vm | undefined => find(String(selectIdByName.get(name)?.['id']));
+  const assertNameFree = (vm: Pick<Vm, 'id' | 'name'>): void => refuseNameOf(holderOf(vm.name), vm);
   const get = (id: string): Vm => find(id) ?? refuseGone(id);
   function write(present: Vm, change: Partial<Vm>): Vm {
     const vm = { ...present, ...change };
@@ -61,16 +63,24 @@ export function createVmStore(database: DatabaseSync, onChange: (vm: Vm, before:
     changes.tell(vm.id);
     return vm;
   }
+  function listAll(): Vm[] {
+    if (!isSorted) vms = new Map([...vms.values()].toSorted(byAge).map((vm) => [vm.id, vm]));
+    isSorted = true;
+    return [...vms.values()];
+  }
+  const seen = seenOf(find, holderOf, listAll);
   return {
-    list(): Vm[] {
-      if (!isSorted) vms = new Map([...vms.values()].toSorted(byAge).map((vm) => [vm.id, vm]));
-      isSorted = true;
-      return [...vms.values()];
-    },
+    /** @returns the VMs that users made, the oldest first */
+    list: seen.list,
+    /** @returns also those that banger keeps for itself: for what concerns every VMM, disk, address or record of this host */
+    listAll,
+    /** Where a user's reference is looked up. */
+    seen,
+    /** Finds every VM, for callers that have its id from a record; a reference of a user is looked up in `seen`. */
     find,
     /** @throws NAME_TAKEN if another VM has the name */
     assertNameFree,
-    findByName,
+    findByName: seen.findByName,
     networkIndexes: (): Set<number> => new Set(vms.values().map((vm) => vm.networkIndex)),
     /** @throws NAME_TAKEN */
     insert(vm: Vm): void {
@@ -113,6 +123,18 @@ function prepare(database: DatabaseSync) {
       'UPDATE vms SET name = ?, state = ?, spec = ?, started_at = ?, last_used_at = ?, runtime = ?, ssh_host_key = ?, last_error = ?, forwards = ?, labels = ? WHERE id = ?',
     ),
     remove: database.prepare('DELETE FROM vms WHERE id = ?'),
+  };
+}
+
+type Find = (text: string) => Vm | undefined;
+
+/** @returns what users see of all VMs */
+function seenOf(find: Find, holderOf: Find, listAll: () => Vm[]): Known<Vm> & { list(): Vm[] } {
+  const ifSeen = (vm: Vm | undefined): Vm | undefined => (vm !== undefined && isHidden(vm) ? undefined : vm);
+  return {
+    find: (id) => ifSeen(find(id)),
+    findByName: (name) => ifSeen(holderOf(name)),
+    list: () => listAll().filter((vm) => !isHidden(vm)),
   };
 }
 

@@ -103,7 +103,12 @@ test('with an older database new VMs come back beside the old ones, under anothe
   await done(third.api, third.api.beginVm(vm.id, 'start'));
 });
 
-type OldRecord = [what: string, state: VmState, change: { runtime?: Partial<VmRuntime>; startedAt?: null }, manifest?: 'lost'];
+type OldRecord = [
+  what: string,
+  state: VmState,
+  change: { runtime?: Partial<VmRuntime>; startedAt?: null; name?: string },
+  manifest?: 'lost',
+];
 const OF_ANOTHER_BOOT = { bootId: 'long ago', hypervisor: 'fake', process: { pid: 4, startTicks: 4 } };
 const AT_REST = { runtime: { bootId: 'long ago' }, startedAt: null };
 const OLD_RECORDS: OldRecord[] = [
@@ -112,6 +117,7 @@ const OLD_RECORDS: OldRecord[] = [
   ['it was being started', 'starting', { startedAt: null }],
   ['it was being stopped', 'stopping', {}],
   ['it was being created', 'creating', AT_REST],
+  ['no user had it yet', 'spare', { ...AT_REST, name: 'spare.00000000' }],
   ['it ran in another boot of the host', 'running', { runtime: OF_ANOTHER_BOOT }],
   ['it ran in another boot of the host, and its manifest is lost too', 'running', { runtime: OF_ANOTHER_BOOT }, 'lost'],
 ];

@@ -10,6 +10,7 @@ const STATS: Stats = {
   host: { cpuCount: 4, memoryBytes: 8 * GIB, disk: { path: '/', totalBytes: 100 * GIB, freeBytes: 50 * GIB } },
   reserved: { vcpuCount: 8, memoryBytes: 8 * GIB },
   used: { cpuPercent: 40, residentBytes: GIB },
+  ready: { templates: 0, spares: 0, residentBytes: 0, allocatedBytes: 0 },
   vms: [],
 };
 
@@ -48,4 +49,11 @@ test('reserved resources are named in words, and only used ones fill a bar (3.11
   assert.ok(!(cpu + memory).includes('[31m'), 'nothing is red');
   // The table below them is as wide as its terminal lets it.
   for (const line of statsLines({ stdout: new PassThrough(), env: {} }, STATS).slice(0, 3)) assert.ok(line.length <= 80, line);
+});
+
+test('what banger keeps for the next VMs has a line of its own, if there is anything (10.2)', () => {
+  const shown = (ready: Stats['ready']): string[] => statsLines({ stdout: new PassThrough(), env: {} }, { ...STATS, ready });
+  assert.equal(shown(STATS.ready)[3], '');
+  const line = shown({ templates: 1, spares: 2, residentBytes: GIB / 4, allocatedBytes: GIB / 8 })[3];
+  assert.equal(line, 'READY   1 template and 2 spare VMs: 256 MiB of the memory, 128 MiB of the disk');
 });

@@ -16,7 +16,14 @@ const PARTS = ['', '▏', '▎', '▍', '▌', '▋', '▊', '▉'];
 export function statsLines(cli: Pick<Cli, 'stdout' | 'env'>, stats: Stats, table: { isWide?: boolean; headers?: boolean } = {}): string[] {
   const columns = table.isWide === true ? withWide(COLUMNS, WIDE_COLUMNS) : COLUMNS;
   const width = cli.stdout.isTTY === true ? cli.stdout.columns : undefined;
-  return [...barLines(cli, stats), '', ...renderTable(columns, stats.vms, { headers: table.headers, width })];
+  return [...barLines(cli, stats), ...readyLines(stats), '', ...renderTable(columns, stats.vms, { headers: table.headers, width })];
+}
+
+/** Nothing for a host that keeps nothing ready. */
+function readyLines({ ready: { templates, spares, residentBytes, allocatedBytes } }: Stats): string[] {
+  if (templates + spares === 0) return [];
+  const made = `${templates} template${templates === 1 ? '' : 's'} and ${spares} spare VM${spares === 1 ? '' : 's'}`;
+  return [`READY   ${made}: ${formatSize(residentBytes)} of the memory, ${formatSize(allocatedBytes)} of the disk`];
 }
 
 /** Each bar is filled by what is used. What is reserved is only a promise: the bar shows it paler, and the text says it. */

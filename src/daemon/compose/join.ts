@@ -131,7 +131,7 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
     async recover() {
       await names.start(wakeByName(lifecycle, config.http.wake));
       log.info(await recover(lifecycle, store.operations), 'recovered');
-      const ids = store.vms.list().map(({ id }) => id);
+      const ids = store.vms.listAll().map(({ id }) => id);
       healing = store.manifests.heal(ids, (id) => store.vms.find(id), ending.signal);
       autoStop.arm();
       // After a boot of the host, its checks take seconds. Run them now rather than in the first create, but only once the daemon answers.

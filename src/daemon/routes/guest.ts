@@ -18,7 +18,7 @@ import { forwardViews, portViews } from './ports.ts';
 
 /** Access to the guest: sessions, files, logs and ports. */
 export function guestHandlers(services: DaemonServices): ServedRoutes {
-  const resolve = ({ ref }: { ref: string }): Vm => resolveReference('VM', services.vms.records, ref);
+  const resolve = ({ ref }: { ref: string }): Vm => resolveReference('VM', services.vms.records.seen, ref);
   const follows = createFollowers(MOST_LOG_FOLLOWERS, 'logs');
   /** From the request to the last byte of its reply. */
   const copying = (params: { ref: string }, client: Client): Vm => {

@@ -9,7 +9,7 @@ import { gaveUp, waitForVm } from '../../lifecycle/vm/wait.ts';
 import { given } from '../../lib/given.ts';
 import { BangerError } from '../../model/errors.ts';
 import { resolveReference } from '../../model/reference.ts';
-import { decideAction } from '../../model/vm-state.ts';
+import { decideAction, seenState } from '../../model/vm-state.ts';
 import type { Vm } from '../../model/vm.ts';
 import { JsonText, served, type ServedRoutes } from '../handlers.ts';
 import type { DaemonServices } from '../services.ts';
@@ -17,7 +17,7 @@ import { vmListText, vmView } from '../views.ts';
 
 /** VMs: reading their records, the verbs as operations, and questions that the guest or the connection to it answers. */
 export function vmHandlers(services: DaemonServices): ServedRoutes {
-  const resolve = ({ ref }: { ref: string }): Vm => resolveReference('VM', services.vms.records, ref);
+  const resolve = ({ ref }: { ref: string }): Vm => resolveReference('VM', services.vms.records.seen, ref);
   const login = async (): Promise<SshLogin> => ({ user: 'root', privateKeyPath: await services.reach.clientPrivateKeyPath() });
   return served(VM_ROUTES, {
     'GET /v1/vms': () => new JsonText(vmListText(services)),
@@ -70,7 +70,7 @@ function wantsServices(level: 'agent' | 'ssh' | 'services' | undefined): boolean
 }
 
 async function health(services: DaemonServices, vm: Vm): Promise<Health> {
-  const base = { vm: vm.name, state: vm.state, init: null, uptimeMs: null, clockOffsetMs: null, problem: problemOf(vm) };
+  const base = { vm: vm.name, state: seenState(vm), init: null, uptimeMs: null, clockOffsetMs: null, problem: problemOf(vm) };
   try {
     const live = services.vms.machines.whyLeft(vm.id) === undefined ? services.vms.machines.find(vm.id) : await held(services, vm);
     if (live === undefined) return { ...base, agent: 'not-running' };

@@ -1,5 +1,6 @@
 import { ALL_CAPABILITIES } from '../../capabilities/all.ts';
 import { formatSize } from '../../lib/size.ts';
+import { isHidden } from '../../model/hidden.ts';
 import type { Image } from '../../model/image.ts';
 import type { Vm } from '../../model/vm.ts';
 import { isAtRest } from '../../model/vm-state.ts';
@@ -21,8 +22,15 @@ export async function allFindings(services: LifecycleServices): Promise<Finding[
     const found = await Promise.all(vms.slice(at, at + AT_ONCE).map((vm) => vmFindings(services, vm)));
     findings.push(...found.flat());
   }
+  findings.push(...services.vms.records.listAll().filter(isHidden).flatMap(hiddenFindings));
   for (const image of services.images.records.list()) findings.push(...(await imageFindings(services, image)));
   return [...findings, ...(await unknownVmmFindings(services)), ...(await directoryFindings(services))];
+}
+
+/** What banger made for itself it also removes itself, and makes anew; only what it could not remove is a finding. */
+function hiddenFindings({ name, lastError }: Vm): Finding[] {
+  if (lastError === null) return [];
+  return [{ name: 'vm', level: 'warn', reason: `${name}, which banger keeps for itself: ${lastError}`, remedy: 'banger daemon restart' }];
 }
 
 /** @returns the problems in the VM's record, and those that its capabilities find */

@@ -1,6 +1,7 @@
 import type { Image } from '../../model/image.ts';
 import type { OperationRecord } from '../../model/operation.ts';
 import type { LifecycleServices } from '../../context/services.ts';
+import { discard, hiddenVms } from '../hidden.ts';
 import { refuseWhileUsed, usersOf } from './names.ts';
 
 /**
@@ -28,11 +29,12 @@ export function lockOf(image: Pick<Image, 'id'>): string {
 }
 
 /**
- * The record is removed first, so that no VM can start on files that are being removed. A half removed image is swept like a half made one.
+ * The record is removed first, so that no VM can start on files that are being removed. Then what banger itself has made from it is removed. A half removed image is swept like a half made one.
  */
 async function removeImage(services: LifecycleServices, image: Image): Promise<void> {
   const { directory, staging, buildLog } = services.images.pathsOf(image);
   services.images.records.remove(image.id);
+  for (const vm of hiddenVms(services)) if (vm.imageId === image.id) await discard(services, vm);
   if (!image.managed) return;
   await services.world.files.removeTree(staging);
   if (await services.world.files.exists(directory)) await services.world.files.publishDirectory(directory, staging);
