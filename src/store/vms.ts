@@ -70,17 +70,14 @@ export function createVmStore(database: DatabaseSync, onChange: (vm: Vm, before:
   }
   const seen = seenOf(find, holderOf, listAll);
   return {
-    /** @returns the VMs that users made, the oldest first */
-    list: seen.list,
+    /** The VMs that users made, the oldest first; `seen` is where a user's reference is looked up. */
+    ...{ seen, list: seen.list, findByName: seen.findByName },
     /** @returns also those that banger keeps for itself: for what concerns every VMM, disk, address or record of this host */
     listAll,
-    /** Where a user's reference is looked up. */
-    seen,
-    /** Finds every VM, for callers that have its id from a record; a reference of a user is looked up in `seen`. */
+    /** Finds every VM, for callers that have its id from a record. */
     find,
     /** @throws NAME_TAKEN if another VM has the name */
     assertNameFree,
-    findByName: seen.findByName,
     networkIndexes: (): Set<number> => new Set(vms.values().map((vm) => vm.networkIndex)),
     /** @throws NAME_TAKEN */
     insert(vm: Vm): void {
