@@ -25,10 +25,14 @@ export type Hypervisor = {
    */
   start(spec: MachineSpec, signal: AbortSignal, tell?: (what: string) => void): Promise<Machine>;
   /**
-   * Only for drivers that can do it: like `start`, starts a VMM, with a machine as it was when its snapshot was made. The spec is the same,
-   * and the disks are as they were then. Its vCPUs stand still until `resume`, so that the caller can first make sure that the snapshot is
-   * not used again: two machines of one snapshot would share random numbers, keys and addresses, and a second life over disks that have
-   * changed destroys them. The machine does not need the directory any more once this returns.
+   * Only for drivers that can do it: like `start`, starts a VMM, with a machine as it was when its snapshot was made. Its disks are as they
+   * were then, and the spec is the same but for names, paths, the MAC and the TAP: the guest keeps the MAC of the snapshot. Its vCPUs stand
+   * still until `resume`, so that the caller can first make sure that the snapshot is not used again, or make another machine of it: two
+   * machines of one snapshot share random numbers, keys and addresses, and a second life over disks that have changed destroys them.
+   *
+   * The directory stays as it is, and any number of machines may be restored from it, each with disks of its own, also at once. A machine
+   * does not need the directory any more once this returns. If its memory was written by `memoryPath`, machines share what none of them has
+   * changed, and the file keeps its room until the last of them has ended.
    * @throws as `start`; SNAPSHOT_UNUSABLE with what has changed since; VMM_FAILED if the VMM cannot read the snapshot
    */
   restore?(spec: MachineSpec, directory: string, signal: AbortSignal): Promise<Machine>;
@@ -93,6 +97,12 @@ export type MachineSpec = {
   serialLogPath: string;
   /** stdout, stderr and log of the VMM. */
   vmmLogPath: string;
+  /**
+   * For a machine of which a snapshot is going to be made: the file `memory` in the directory of that snapshot, which does not exist yet.
+   * The guest's memory lies in it while the machine runs, and `createSnapshot` has only the rest to write. Drivers whose snapshots have
+   * such a file anyway ignore it.
+   */
+  memoryPath?: string;
   /** Arguments in front of the VMM's, e.g. nsenter into the network namespace. The program must exec, so that the pid stays. */
   commandPrefix: readonly string[];
   /** A process in the network namespace that `commandPrefix` enters; absent: the host's. For a VMM that another program starts. */
@@ -175,7 +185,7 @@ export type Machine = {
    * Writes a snapshot of a running machine without its disks: all of the guest's memory, and a key of what must be the same where it
    * continues. Afterwards the machine stands still, so that its disks stay as its memory knows them. `resume` lets it continue, and makes
    * the snapshot outdated. After a failure or a cancel it runs as before, and the files are useless.
-   * @param directory exists and is empty; the caller syncs and publishes it
+   * @param directory exists and is empty, apart from the file at `memoryPath`; the caller syncs and publishes it
    * @throws VMM_FAILED, NO_SPACE, CANCELLED
    */
   createSnapshot?(directory: string, signal: AbortSignal): Promise<void>;

@@ -13,6 +13,9 @@ type Files = {
   readIfThere(path: string): Promise<string | undefined>;
 };
 
+/** In the directory of a snapshot: the guest's memory, for VMMs that map it. */
+export const memoryFile = (directory: string): string => join(directory, 'memory');
+
 /** Of the files beside the key; a driver that writes them otherwise counts on. */
 const FORMAT = 1;
 
@@ -27,6 +30,7 @@ const MEMBERS: Readonly<Record<string, { name: string; showsValue?: true }>> = {
   memoryMib: { name: 'the memory (MiB)', showsValue: true },
   accelerator: { name: 'the accelerator', showsValue: true },
   devices: { name: 'the devices of the machine' },
+  memory: { name: 'the way its memory is kept' },
   tscKhz: { name: "the frequency of the host's time stamp counter (kHz)", showsValue: true },
   processor: { name: "the host's processor", showsValue: true },
   hostKernel: { name: "the host's kernel", showsValue: true },

@@ -4,7 +4,7 @@ import { BangerError } from '../../../model/errors.ts';
 import type { ProcessIdentity } from '../../../model/vm.ts';
 import type { Hypervisor, Machine, MachineSpec } from '../contract.ts';
 import { waitForVmmExit } from '../process-end.ts';
-import { assertSameKey } from '../snapshot-key.ts';
+import { assertSameKey, memoryFile } from '../snapshot-key.ts';
 import { type BootQueue, createBootQueue } from './boot-queue.ts';
 import { type BootExperience, noExperience } from './boot-watch.ts';
 import { type QemuSettings, type QemuInstallation, checkQemu, locateQemu } from './checks.ts';
@@ -20,6 +20,7 @@ import { messageOf } from '../../../lib/message-of.ts';
 /** QEMU opens its control socket within 50 ms; a busy host takes longer. */
 const CONTROL_TIMEOUT_MS = 30_000;
 const ADOPT_TIMEOUT_MS = 5000;
+const MIB = 1024 ** 2;
 
 /** The driver for QEMU's microvm machine. */
 export function createQemuHypervisor({ host, settings }: { host: Host; settings: QemuSettings }): Hypervisor {
@@ -65,8 +66,8 @@ async function startMachine(driver: Driver, spec: MachineSpec, signal: AbortSign
 
 type Boot = { experience: BootExperience; onOver: () => void };
 
-/** What a QEMU begins with: a boot, or the state in a file. */
-type Beginning = { boot?: Boot; inputPath?: string; begin(control: QemuMachineControl): Promise<void> };
+/** What a QEMU begins with: a boot, or the state in a file, and perhaps memory in another. */
+type Beginning = { boot?: Boot; inputPath?: string; mappedPath?: string; begin(control: QemuMachineControl): Promise<void> };
 
 /** The guest's code is translated anew, but it does not boot: it neither queues for a processor nor can it hang as a boot can. */
 async function restoreMachine(driver: Driver, spec: MachineSpec, directory: string, signal: AbortSignal): Promise<Machine> {
@@ -75,8 +76,14 @@ async function restoreMachine(driver: Driver, spec: MachineSpec, directory: stri
   const { accelerator, qemuPath: program, acceleration } = installation;
   const { tscKhz } = acceleration;
   const argv = machineArguments({ spec, qemuPath: program, accelerator });
-  await assertSameKey(driver.host, directory, spec, await snapshotKey(driver.host, { spec, program, argv, accelerator, tscKhz }));
-  return bringUp(driver, installation, spec, signal, { inputPath: stateFile(directory), begin: (control) => control.load() });
+  const hasMemoryFile = await driver.host.exists(memoryFile(directory));
+  const key = await snapshotKey(driver.host, { spec, program, argv, hasMemoryFile, accelerator, tscKhz });
+  await assertSameKey(driver.host, directory, spec, key);
+  return bringUp(driver, installation, spec, signal, {
+    inputPath: stateFile(directory),
+    ...(hasMemoryFile && { mappedPath: memoryFile(directory) }),
+    begin: (control) => control.load(hasMemoryFile),
+  });
 }
 
 async function bringUp(
@@ -84,10 +91,10 @@ async function bringUp(
   { qemuPath, accelerator, acceleration }: QemuInstallation,
   spec: MachineSpec,
   signal: AbortSignal,
-  { boot, inputPath, begin }: Beginning,
+  { boot, inputPath, mappedPath, begin }: Beginning,
 ): Promise<Machine> {
   const { tscKhz } = acceleration;
-  const argv = machineArguments({ spec, qemuPath, accelerator, ...given({ tscKhz }) });
+  const argv = machineArguments({ spec, qemuPath, accelerator, ...given({ tscKhz, mappedPath }) });
   throwIfCancelled(spec, signal);
   const child = await spawnQemu(host, spec, inputPath === undefined ? argv : [...argv, ...INCOMING_ARGUMENTS], inputPath);
   let ended = false;
@@ -118,6 +125,13 @@ async function bringUp(
   }
 }
 
+/** QEMU would make one that others can read. */
+async function makeMemoryFile(host: Host, { memoryPath, memoryMib }: MachineSpec): Promise<void> {
+  if (memoryPath === undefined) return;
+  await host.touch(memoryPath);
+  await host.setLength(memoryPath, memoryMib * MIB);
+}
+
 /** @returns looks it up when it is asked for: it has been measured by then */
 function tscOf(host: Host, settings: QemuSettings): () => Promise<number | undefined> {
   return async () => (await locateQemu(host, settings)).acceleration.tscKhz;
@@ -125,6 +139,7 @@ function tscOf(host: Host, settings: QemuSettings): () => Promise<number | undef
 
 async function spawnQemu(host: Host, spec: MachineSpec, argv: string[], inputPath?: string): ReturnType<Host['spawnDetached']> {
   try {
+    if (inputPath === undefined) await makeMemoryFile(host, spec);
     return await host.spawnDetached([...spec.commandPrefix, ...argv], { outputPath: spec.vmmLogPath, ...given({ inputPath }) });
   } catch (error) {
     throw startFailure(spec, error);

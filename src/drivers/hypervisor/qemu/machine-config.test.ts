@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { MachineSpec } from '../contract.ts';
-import { controlArgument, machineArguments, socketPaths } from './machine-config.ts';
+import { controlArgument, machineArguments, socketPaths, writesMemoryFile } from './machine-config.ts';
 import { MAX_COMMAND_LINE_BYTES } from '../kernel-command-line.ts';
 
 const spec: MachineSpec = {
@@ -42,6 +42,17 @@ test('under KVM the guest keeps its mitigations and its own clocks (4.2)', () =>
   const argv = argumentsOf({}, 'kvm');
   assert.deepEqual([valuesOf(argv, '-accel'), valuesOf(argv, '-cpu')], [['kvm'], ['host']]);
   assert.doesNotMatch(valuesOf(argv, '-append')[0] ?? '', /mitigations|tsc/);
+});
+
+test('memory is a file of which a snapshot is made, or one that is mapped and stays as it is (4.1, 10.5)', () => {
+  const memoryOf = (argv: string[]): string => valuesOf(argv, '-object').find((value) => value.startsWith('memory')) ?? 'none';
+  assert.equal(memoryOf(argumentsOf()), 'none');
+  const shared = argumentsOf({ memoryPath: '/v/snapshot.new/memory' });
+  assert.equal(memoryOf(shared), 'memory-backend-file,id=microvm.ram,size=512M,mem-path=/v/snapshot.new/memory,share=on');
+  assert.match(valuesOf(shared, '-M')[0] ?? '', /,memory-backend=microvm\.ram$/);
+  const mapped = machineArguments({ spec, qemuPath: 'q', accelerator: 'tcg', mappedPath: '/t/a,b/memory' });
+  assert.equal(memoryOf(mapped), 'memory-backend-file,id=microvm.ram,size=512M,mem-path=/t/a,,b/memory,share=off');
+  assert.deepEqual([argumentsOf(), shared, mapped].map(writesMemoryFile), [false, true, false]);
 });
 
 test('disks come in order with explicit formats; only an ephemeral one ignores flushes (5.1)', () => {

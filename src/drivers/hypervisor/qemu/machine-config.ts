@@ -15,6 +15,8 @@ export type QemuMachine = {
   accelerator: 'kvm' | 'tcg';
   /** Frequency of the host's time stamp counter, for TCG. */
   tscKhz?: number;
+  /** A file of memory to begin with. The machine keeps what it changes to itself. Default: empty memory. */
+  mappedPath?: string;
 };
 
 /** @returns where the driver finds the sockets of this machine */
@@ -45,14 +47,35 @@ export function machineArguments(machine: QemuMachine): string[] {
     ...['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot', '-S'],
     ...['-sandbox', 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny'],
     ...['-msg', 'timestamp=on'],
-    ...['-M', machineType(accelerator), ...acceleratorArguments(accelerator)],
-    ...['-smp', `${spec.vcpuCount}`, '-m', `size=${spec.memoryMib}M`],
+    ...['-M', `${machineType(accelerator)}${hasMemoryFile(machine) ? MEMORY_OF_MACHINE : ''}`, ...acceleratorArguments(accelerator)],
+    ...['-smp', `${spec.vcpuCount}`, '-m', `size=${spec.memoryMib}M`, ...memoryArguments(machine)],
     ...['-kernel', spec.kernelPath, '-initrd', spec.initramfsPath, '-append', commandLine(machine)],
     ...channelArguments(spec),
     ...spec.disks.flatMap(diskArguments),
     ...networkArguments(spec.network),
     ...['-object', 'rng-random,id=rng0,filename=/dev/urandom', '-device', 'virtio-rng-device,rng=rng0'],
   ];
+}
+
+/** A machine without a file has its memory under the same name, so that either kind can go on as the other. */
+const MEMORY_ID = 'microvm.ram';
+/** For the machine, beside an object of its own. */
+export const MEMORY_OF_MACHINE = `,memory-backend=${MEMORY_ID}`;
+export const MEMORY_FILE_OBJECT = 'memory-backend-file,';
+const SHARED = 'share=on';
+
+const hasMemoryFile = ({ spec, mappedPath }: QemuMachine): boolean => (mappedPath ?? spec.memoryPath) !== undefined;
+
+function memoryArguments({ spec, mappedPath }: QemuMachine): string[] {
+  const path = mappedPath ?? spec.memoryPath;
+  if (path === undefined) return [];
+  const share = mappedPath === undefined ? SHARED : 'share=off';
+  return ['-object', `${MEMORY_FILE_OBJECT}id=${MEMORY_ID},size=${spec.memoryMib}M,mem-path=${quote(path)},${share}`];
+}
+
+/** @returns whether the file of this QEMU's memory has all that the guest writes */
+export function writesMemoryFile(argv: readonly string[]): boolean {
+  return argv.some((word) => word.startsWith(MEMORY_FILE_OBJECT) && word.endsWith(SHARED));
 }
 
 /**

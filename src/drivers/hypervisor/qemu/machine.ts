@@ -9,7 +9,7 @@ import type { LoggedOutput } from '../output-log.ts';
 import { writeKey } from '../snapshot-key.ts';
 import { AgentChannels } from './agent-channels.ts';
 import { type BootExperience, BootWatch } from './boot-watch.ts';
-import { socketPaths } from './machine-config.ts';
+import { socketPaths, writesMemoryFile } from './machine-config.ts';
 import type { QmpClient, QmpEvent } from './qmp-client.ts';
 import { parseUserPorts } from './user-ports.ts';
 import { letGoOn, loadState, MigrationWatch, saveState, snapshotKey } from './snapshot.ts';
@@ -100,8 +100,8 @@ export class QemuMachineControl implements Machine {
   }
 
   /** Loads the state that QEMU was started with. */
-  async load(): Promise<void> {
-    await loadState(this.#control(), this.#migration);
+  async load(hasMemoryFile: boolean): Promise<void> {
+    await loadState({ qmp: this.#control(), watch: this.#migration, hasMemoryFile });
   }
 
   /** Takes output of the guest. */
@@ -170,10 +170,12 @@ export class QemuMachineControl implements Machine {
     if (this.#isDiskFull) throw new BangerError('NO_SPACE', `${spec.vmName} waits for room on the host's disk`, { remedy: 'df -h' });
     const { pid } = this.process;
     const argv = host.commandLineOf(pid).slice(0, -1);
-    const machine = { spec, program: `/proc/${pid}/exe`, argv, accelerator: this.accelerator, tscKhz: await this.#tscKhz() };
+    const hasMemoryFile = writesMemoryFile(argv);
+    const { accelerator } = this;
+    const machine = { spec, program: `/proc/${pid}/exe`, argv, hasMemoryFile, accelerator, tscKhz: await this.#tscKhz() };
     await writeKey(host, directory, await snapshotKey(host, machine));
     try {
-      await saveState({ host, qmp, watch: this.#migration, spec }, directory, signal);
+      await saveState({ host, qmp, watch: this.#migration, spec, hasMemoryFile }, directory, signal);
     } catch (error) {
       await letGoOn(qmp);
       throw error;

@@ -17,11 +17,19 @@ const specIn = (directory: string, parts: Partial<MachineSpec> = {}): MachineSpe
 const devices = (spec: MachineSpec, tscKhz?: number): string[] =>
   devicesOf(machineArguments({ spec, qemuPath: '/usr/bin/qemu', accelerator: 'tcg', ...(tscKhz !== undefined && { tscKhz }) }), spec);
 
-test('places, names and the kernel make no other machine; devices, sizes and addresses do (10.5)', () => {
+test('places, names, addresses and the kernel make no other machine; devices and sizes do (10.5)', () => {
   const base = devices(specIn('/run/one'));
   assert.deepEqual(devices(specIn('/run/two', { vmName: 'other', kernelArguments: ['more'] }), 2_100_000), base);
   const spec = specIn('/run/one');
   assert.deepEqual(devicesOf([...machineArguments({ spec, qemuPath: 'q', accelerator: 'tcg' }), ...INCOMING_ARGUMENTS], spec), base);
+  const mapped = machineArguments({ spec, qemuPath: 'q', accelerator: 'tcg', mappedPath: '/other,place/memory' });
+  assert.deepEqual(devicesOf(mapped, spec), base);
+  assert.deepEqual(devices(specIn('/run/one', { memoryPath: '/a/memory' })), base);
+  const user = (macAddress: string): MachineSpec['network'] => ({ kind: 'user', macAddress, restricted: false });
+  assert.deepEqual(devices(specIn('/run/one', { network: user('02:00:00:00:00:02') })), base);
+  const tap = (tapName: string, macAddress: string): string[] =>
+    devices(specIn('/run/one', { network: { kind: 'tap', tapName, macAddress, mtu: 1500 } }));
+  assert.deepEqual(tap('bgr-1', '02:00:00:00:00:01'), tap('bgr,2', '02:00:00:00:00:02'));
   const [disk] = spec.disks;
   assert.ok(disk !== undefined);
   const others: Partial<MachineSpec>[] = [
@@ -32,7 +40,8 @@ test('places, names and the kernel make no other machine; devices, sizes and add
     { disks: [{ ...disk, format: 'raw' }] },
     { disks: [{ ...disk, readOnly: true }] },
     { network: { kind: 'none' } },
-    { network: { kind: 'user', macAddress: '02:00:00:00:00:02', restricted: false } },
+    { network: { kind: 'user', macAddress: '02:00:00:00:00:01', restricted: true } },
+    { network: { kind: 'tap', tapName: 'bgr-1', macAddress: '02:00:00:00:00:01', mtu: 1500 } },
   ];
   for (const other of others) assert.notDeepEqual(devices(specIn('/run/one', other)), base, JSON.stringify(other));
 });

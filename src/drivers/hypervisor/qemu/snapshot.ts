@@ -1,10 +1,12 @@
-// A machine's memory and state as one stream of QEMU's migration, in a file. Zero pages take no room in it.
+// A machine's memory and state as one stream of QEMU's migration, in a file. Zero pages take no room in it. A machine whose memory lies in
+// a file already writes the rest only.
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Host } from '../../../host/host.ts';
 import { BangerError } from '../../../model/errors.ts';
 import type { MachineSpec } from '../contract.ts';
 import { commonKey, processorOf, type SnapshotKey } from '../snapshot-key.ts';
+import { MEMORY_FILE_OBJECT, MEMORY_OF_MACHINE } from './machine-config.ts';
 import type { QmpClient, QmpEvent } from './qmp-client.ts';
 
 /** More than any host moves: the guest stands still meanwhile. */
@@ -41,12 +43,16 @@ export class MigrationWatch {
   }
 }
 
-/** @param argv of QEMU as it runs, or is going to */
+/** A QEMU as it runs, or is going to. `hasMemoryFile`: whether the memory is a file of the snapshot, in place of a part of its stream. */
+type KeyParts = { spec: MachineSpec; program: string; argv: readonly string[]; hasMemoryFile: boolean };
+
+/** @returns what must be the same where the snapshot goes on */
 export async function snapshotKey(
   host: Host,
-  { spec, program, argv, accelerator, tscKhz }: { spec: MachineSpec; program: string; argv: readonly string[] } & Acceleration,
+  { spec, program, argv, hasMemoryFile, accelerator, tscKhz }: KeyParts & Acceleration,
 ): Promise<SnapshotKey> {
-  const key = { ...(await commonKey(host, spec, 'qemu', program)), accelerator, devices: devicesOf(argv, spec) };
+  const memory = hasMemoryFile ? { memory: 'file' } : {};
+  const key = { ...(await commonKey(host, spec, 'qemu', program)), ...memory, accelerator, devices: devicesOf(argv, spec) };
   // A guest under emulation sees of the host its time stamp counter and nothing else.
   if (accelerator === 'tcg') return tscKhz === undefined ? key : { ...key, tscKhz };
   return {
@@ -61,20 +67,42 @@ type Acceleration = { accelerator: 'kvm' | 'tcg'; tscKhz?: number | undefined };
 /** What is said of the kernel, the name and the snapshot is no device. */
 const NOT_DEVICES = new Set(['-name', '-kernel', '-initrd', '-append', '-incoming']);
 
-/** @returns the arguments that make the machine, in their order, whatever the places of its files */
+/** The guest keeps the MAC of its snapshot, whatever the command line says. A comma of a value is doubled. */
+const NAMES_AND_PLACES = [
+  [/"filename":"(?:[^"\\]|\\.)*"/g, '"filename":""'],
+  [/,(ifname|mac)=(?:[^,]|,,)*/g, ',$1='],
+] as const;
+
+/** @returns the arguments that make the machine, in their order, whatever the names and the places of what they stand on */
 export function devicesOf(argv: readonly string[], spec: Pick<MachineSpec, 'runtimeDirectory'>): string[] {
   return argv.slice(1).flatMap((word, at, words) => {
-    if (NOT_DEVICES.has(word) || NOT_DEVICES.has(words[at - 1] ?? '')) return [];
-    return word.replaceAll(spec.runtimeDirectory, '').replaceAll(/"filename":"(?:[^"\\]|\\.)*"/g, '"filename":""');
+    if (isNoDevice(word, words[at + 1]) || isNoDevice(words[at - 1], word)) return [];
+    const unplaced = word.replaceAll(spec.runtimeDirectory, '').replace(MEMORY_OF_MACHINE, '');
+    return NAMES_AND_PLACES.reduce((text, [pattern, instead]) => text.replaceAll(pattern, instead), unplaced);
   });
 }
 
+function isNoDevice(option = '', value = ''): boolean {
+  return NOT_DEVICES.has(option) || (option === '-object' && value.startsWith(MEMORY_FILE_OBJECT));
+}
+
+/** What `migrate` and `migrate-incoming` must agree on. */
+async function agree(qmp: QmpClient, hasMemoryFile: boolean): Promise<void> {
+  const capabilities = [
+    { capability: 'events', state: true },
+    { capability: 'x-ignore-shared', state: hasMemoryFile },
+  ];
+  await qmp.command('migrate-set-capabilities', { capabilities });
+}
+
+type Transfer = { qmp: QmpClient; watch: MigrationWatch; hasMemoryFile: boolean };
+
 /**
- * Stops the guest and writes its memory and state into a file.
+ * Stops the guest and writes its state into a file, with its memory unless that has a file of its own.
  * @throws VMM_FAILED, NO_SPACE, CANCELLED; the guest then stands still until `letGoOn`
  */
 export async function saveState(
-  { host, qmp, watch, spec }: { host: Host; qmp: QmpClient; watch: MigrationWatch; spec: MachineSpec },
+  { host, qmp, watch, spec, hasMemoryFile }: Transfer & { host: Host; spec: MachineSpec },
   directory: string,
   signal: AbortSignal,
 ): Promise<void> {
@@ -86,7 +114,7 @@ export async function saveState(
   try {
     if (signal.aborted) reception.close();
     await qmp.command('stop');
-    await qmp.command('migrate-set-capabilities', { capabilities: [{ capability: 'events', state: true }] });
+    await agree(qmp, hasMemoryFile);
     await qmp.command('migrate-set-parameters', { 'max-bandwidth': UNLIMITED_BYTES_PER_SECOND });
     const sent = watch.begin(qmp);
     await qmp.command('migrate', { uri: `unix:${socketPath}` });
@@ -112,9 +140,14 @@ function explain(spec: MachineSpec, error: unknown, signal: AbortSignal): unknow
   return new BangerError('VMM_FAILED', `the memory of ${spec.vmName} could not be written: ${message}`, facts);
 }
 
-/** Reads the state that QEMU was given as a descriptor; its guest stands still afterwards. @throws VMM_FAILED */
-export async function loadState(qmp: QmpClient, watch: MigrationWatch): Promise<void> {
-  await qmp.command('migrate-set-capabilities', { capabilities: [{ capability: 'events', state: true }] });
+/**
+ * Reads the state that QEMU was given as a descriptor; its guest stands still afterwards. QEMU announces no MAC in the network: that of the
+ * state may belong to another machine by now.
+ * @throws VMM_FAILED
+ */
+export async function loadState({ qmp, watch, hasMemoryFile }: Transfer): Promise<void> {
+  await agree(qmp, hasMemoryFile);
+  await qmp.command('migrate-set-parameters', { 'announce-rounds': 0 });
   const loaded = watch.begin(qmp);
   await qmp.command('migrate-incoming', { uri: `fd:${STATE_FD}` });
   await loaded();
