@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import type { Host } from '../../../host/host.ts';
 import { BangerError } from '../../../model/errors.ts';
 import type { Hypervisor, Machine, MachineSpec } from '../contract.ts';
-import { assertSameKey, commonKey, type SnapshotKey, writeKey } from '../snapshot-key.ts';
+import { assertSameKey, commonKey, memoryFile, type SnapshotKey, writeKey } from '../snapshot-key.ts';
 import { CHANNEL_COUNT, FakeChannels } from './channels.ts';
-import type { FakeGuest } from './guest.ts';
+import { copyGuest, type FakeGuest } from './guest.ts';
 import type { FakeVmm, FakeWorld } from './world.ts';
 
 /** A VMM in memory, to test everything above it: the same contract and protocol, in milliseconds. */
@@ -22,7 +22,8 @@ export function createFakeHypervisor({ host, world }: { host: Host; world: FakeW
       }),
     start: (spec, signal) => start(host, world, spec, signal),
     restore: async (spec, directory, signal) => {
-      await assertSameKey(host, directory, spec, await snapshotKey(host, spec));
+      const hasMemoryFile = await host.exists(memoryFile(directory));
+      await assertSameKey(host, directory, spec, await snapshotKey(host, spec, hasMemoryFile));
       const guest = world.memories.get((await host.readIfThere(stateFile(directory))) ?? '');
       if (guest === undefined) throw new BangerError('VMM_FAILED', 'the fake VMM cannot read the snapshot', { logPath: spec.vmmLogPath });
       return start(host, world, spec, signal, guest);
@@ -54,7 +55,9 @@ async function start(host: Host, world: FakeWorld, spec: MachineSpec, signal: Ab
     throw new BangerError('VMM_FAILED', `the fake VMM did not start for ${spec.vmName}`, { logPath: spec.vmmLogPath });
   }
   if (signal.aborted) throw new BangerError('CANCELLED', `starting ${spec.vmName} was cancelled`);
+  if (guest === undefined && spec.memoryPath !== undefined) await host.touch(spec.memoryPath);
   const vmm = world.spawn(spec, guest);
+  vmm.hasMemoryFile = guest === undefined && spec.memoryPath !== undefined;
   vmm.paused = guest !== undefined;
   writeLog(host, spec.serialLogPath, `Linux version 6.1.0-fake\nbanger: agent ready\n`);
   vmm.bootHung = world.has(spec.vmName, 'hang-in-boot');
@@ -95,7 +98,7 @@ function control(host: Host, world: FakeWorld, vmm: FakeVmm): Machine {
       listener(vmm.isDiskFull);
     },
     createSnapshot: async (directory, signal) => {
-      await writeKey(host, directory, await snapshotKey(host, vmm.spec));
+      await writeKey(host, directory, await snapshotKey(host, vmm.spec, vmm.hasMemoryFile));
       if (vmm.exit !== undefined) throw new BangerError('VMM_FAILED', 'the fake VMM has ended', { logPath: vmm.spec.vmmLogPath });
       if (signal.aborted) throw new BangerError('CANCELLED', `the snapshot of ${vmm.spec.vmName} was cancelled`);
       vmm.paused = true;
@@ -107,7 +110,7 @@ function control(host: Host, world: FakeWorld, vmm: FakeVmm): Machine {
         vmm.paused = false;
         throw error;
       }
-      world.memories.set(memory, vmm.guest);
+      world.memories.set(memory, copyGuest(vmm.guest, vmm.guest.onPoweroff));
     },
     pause: () => Promise.resolve(void (vmm.paused = true)),
     resume: () => {
@@ -129,6 +132,6 @@ function control(host: Host, world: FakeWorld, vmm: FakeVmm): Machine {
 const stateFile = (directory: string): string => join(directory, 'state');
 
 /** The fake VMM is no program; the kernel stands for it. */
-function snapshotKey(host: Host, spec: MachineSpec): Promise<SnapshotKey> {
-  return commonKey(host, spec, 'fake', spec.kernelPath);
+async function snapshotKey(host: Host, spec: MachineSpec, hasMemoryFile: boolean): Promise<SnapshotKey> {
+  return { ...(await commonKey(host, spec, 'fake', spec.kernelPath)), ...(hasMemoryFile && { memory: 'file' }) };
 }

@@ -70,6 +70,13 @@ export function createFakeGuest(bootId: string, onPoweroff: (reboot: boolean) =>
   };
 }
 
+/** @returns what a machine goes on with from a snapshot, which serves others too */
+export function copyGuest(guest: FakeGuest, onPoweroff: (reboot: boolean) => void): FakeGuest {
+  const { files, ports, services, clockOrders } = guest;
+  const own = { files: new Map(files), ports: [...ports], services: new Map(services), clockOrders: [...clockOrders] };
+  return { ...guest, ...own, watchers: new Set(), openSessions: 0, onPoweroff };
+}
+
 type Request = { method: string; path: string; query: URLSearchParams; body: Buffer; isTunnel: boolean };
 type Reply = { status: number; body?: unknown; raw?: Buffer; headers?: Record<string, string> };
 

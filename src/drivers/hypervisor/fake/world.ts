@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { ProcessIdentity } from '../../../model/vm.ts';
 import type { MachineExit, MachineSpec } from '../contract.ts';
-import { type FakeGuest, createFakeGuest } from './guest.ts';
+import { type FakeGuest, copyGuest, createFakeGuest } from './guest.ts';
 
 /** Ways in which a fake machine fails. */
 export type FakeFault =
@@ -34,6 +34,8 @@ export type FakeVmm = {
   resumeListener: (() => void) | undefined;
   isDiskFull: boolean;
   bootHung: boolean;
+  /** Its memory lies in the file at `memoryPath`. */
+  hasMemoryFile: boolean;
   /** After SIGSTOP: the VMM itself does not answer either. */
   hung: boolean;
   exit: MachineExit | undefined;
@@ -54,7 +56,7 @@ export type FakeWorld = {
   readonly troubles: Map<string, unknown>;
   /** The memory in snapshots, by what their files say. */
   readonly memories: Map<string, FakeGuest>;
-  /** @param guest that goes on in it; default: one that boots */
+  /** @param guest of a snapshot, of which a copy goes on in it; default: one that boots */
   spawn(spec: MachineSpec, guest?: FakeGuest): FakeVmm;
 };
 
@@ -77,7 +79,7 @@ export function createFakeWorld(): FakeWorld {
       const vmm = createVmm(spec, { pid: nextPid++, startTicks: Math.round(performance.now() * 100) }, machines);
       machines.set(spec.runtimeDirectory, vmm);
       if (guest !== undefined) {
-        vmm.guest = Object.assign(guest, { onPoweroff: vmm.guest.onPoweroff, openSessions: 0 });
+        vmm.guest = copyGuest(guest, vmm.guest.onPoweroff);
         return vmm;
       }
       vmm.guest.troubles = troubles.get(spec.vmName);
@@ -98,6 +100,7 @@ function createVmm(spec: MachineSpec, process: ProcessIdentity, machines: Map<st
     }),
     paused: false,
     bootHung: false,
+    hasMemoryFile: false,
     hung: false,
     isDiskFull: false,
     fullDiskListener: undefined,
