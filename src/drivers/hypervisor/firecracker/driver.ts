@@ -6,10 +6,18 @@ import type { ProcessStatus } from '../process-end.ts';
 import { type ApiClient, connectApi } from './api-client.ts';
 import { FirecrackerInstallation, type FirecrackerSettings } from './checks.ts';
 import { type Launch, directLaunch } from './launch.ts';
-import { DISK_BUSY_STATUS, KERNEL_HEAD_BYTES, TAKES, machineRequests, refuseKernel, restoreRequests } from './machine-config.ts';
+import {
+  DISK_BUSY_STATUS,
+  KERNEL_HEAD_BYTES,
+  TAKES,
+  machineRequests,
+  namedInState,
+  refuseKernel,
+  restoreRequests,
+} from './machine-config.ts';
 import { FirecrackerMachineControl } from './machine.ts';
 import { assertSameKey } from '../snapshot-key.ts';
-import { snapshotKey } from './snapshot.ts';
+import { readNames, snapshotKey } from './snapshot.ts';
 import { describeStatus } from './vmm-process.ts';
 import { given } from '../../../lib/given.ts';
 import { messageOf } from '../../../lib/message-of.ts';
@@ -46,7 +54,10 @@ async function startMachine(driver: Driver, spec: MachineSpec, signal: AbortSign
   if (snapshot !== undefined) await assertSameKey(host, snapshot, spec, await snapshotKey(host, spec, program));
   const paths = launch.paths(spec);
   const machine = { spec, version, paths, seen: (path: string) => launch.seen(spec, path) };
-  const requests = snapshot === undefined ? machineRequests(machine) : restoreRequests(machine, snapshot);
+  const requests =
+    snapshot === undefined
+      ? machineRequests(machine)
+      : restoreRequests(machine, snapshot, await readNames(host, snapshot, namedInState(machine)));
   const started: Started = {};
   try {
     refuseKernel(await host.readHead(spec.kernelPath, KERNEL_HEAD_BYTES), version, spec.kernelPath);

@@ -11,8 +11,11 @@ import {
   limitRequests,
   machinePaths,
   machineRequests,
+  namedInState,
+  type NamedInState,
   processArguments,
   refuseKernel,
+  restoreRequests,
 } from './machine-config.ts';
 import { MAX_COMMAND_LINE_BYTES } from '../kernel-command-line.ts';
 
@@ -35,8 +38,11 @@ const spec: MachineSpec = {
   commandPrefix: ['enter', '7'],
 };
 
+const seen = (path: string): string => path;
 const requestsOf = (changes: Partial<MachineSpec> = {}, minor = 16): ApiRequest[] =>
-  machineRequests({ spec: { ...spec, ...changes }, version: { major: 1, minor }, paths: machinePaths(spec), seen: (path) => path });
+  machineRequests({ spec: { ...spec, ...changes }, version: { major: 1, minor }, paths: machinePaths(spec), seen });
+const restoreOf = (saved: NamedInState): ApiRequest[] =>
+  restoreRequests({ spec, version: { major: 1, minor: 16 }, paths: machinePaths(spec), seen }, '/t/snapshot', saved);
 const bodyOf = (requests: ApiRequest[], path: string): Record<string, unknown> =>
   requests.find((request) => request.path === path)?.body ?? {};
 
@@ -52,11 +58,11 @@ test('logs come first, then machine, kernel, disks in their order, network, vsoc
 
 test('only an ephemeral disk may lose flushed data, and no disk is moved to the front (5.1)', () => {
   const requests = requestsOf();
-  const seen = ['/drives/disk0', '/drives/disk1'].map((path) => {
+  const said = ['/drives/disk0', '/drives/disk1'].map((path) => {
     const { cache_type, is_read_only, is_root_device } = bodyOf(requests, path);
     return [cache_type, is_read_only, is_root_device];
   });
-  assert.deepEqual(seen, [
+  assert.deepEqual(said, [
     ['Writeback', false, false],
     ['Unsafe', true, false],
   ]);
@@ -78,8 +84,8 @@ test('the MTU is only sent to a version that knows it (4.1)', () => {
 });
 
 test('inside a jail the VMM gets the paths that it sees there (4.1)', () => {
-  const seen = (path: string): string => `/jail${path}`;
-  const requests = machineRequests({ spec, version: { major: 1, minor: 16 }, paths: machinePaths(spec), seen });
+  const jailed = (path: string): string => `/jail${path}`;
+  const requests = machineRequests({ spec, version: { major: 1, minor: 16 }, paths: machinePaths(spec), seen: jailed });
   const paths = requests.flatMap(({ body }) => Object.values(body)).filter((value) => /^\/(b|d|dev|run)\//.test(String(value)));
   assert.deepEqual(paths, []);
   assert.equal(bodyOf(requests, '/vsock')['uds_path'], '/jail/run/a/vsock.sock');
@@ -136,8 +142,23 @@ test('a limit holds for every disk or for one direction, and an empty one is lif
   assert.deepEqual(limitRequests({ ...spec, network: { kind: 'none' } }, { send: {} }), []);
 });
 
+test('a machine that goes on in its own place gets nothing else, and one beside it gets what is its own (4.1, 10.5)', () => {
+  const own = namedInState({ spec, paths: machinePaths(spec), seen });
+  const namesOf = (requests: ApiRequest[]): string[] => requests.slice(3).map(({ path }) => path);
+  const same = restoreOf(own);
+  assert.deepEqual(
+    [namesOf(same), Object.keys(bodyOf(same, '/snapshot/load')).toSorted()],
+    [['/snapshot/load'], ['mem_backend', 'resume_vm', 'snapshot_path']],
+  );
+  const beside = restoreOf({ vsock: '/t/vsock.sock', tapName: 'bgr-tttttttt', disks: ['/t/root', ...own.disks.slice(1)] });
+  assert.deepEqual(namesOf(beside), ['/snapshot/load', '/drives/disk0']);
+  const { vsock_override: vsock, network_overrides: networks } = bodyOf(beside, '/snapshot/load');
+  assert.deepEqual([vsock, networks], [{ uds_path: own.vsock }, [{ iface_id: 'eth0', host_dev_name: own.tapName }]]);
+});
+
 /** Every request that the driver can make. */
 const everyRequest = (): ApiRequest[] => [
+  ...restoreOf({ vsock: '/t/vsock.sock', tapName: 'bgr-tttttttt', disks: [] }),
   ...requestsOf(),
   diskUpdate(0, '/d/x'),
   ...limitRequests(spec, { disk: { bytesPerSecond: 1 }, receive: {}, send: { operationsPerSecond: 1 } }),

@@ -4,6 +4,7 @@ import { LAST_WORD_VSOCK_PORT } from '../../../model/guest-agent.ts';
 import { VMM_OPEN_FILES } from '../../../model/limits.ts';
 import type { DiskFormat, MachineDisk, MachineLimits, MachineNetwork, MachineSpec, TransferLimit } from '../contract.ts';
 import { kernelCommandLine } from '../kernel-command-line.ts';
+import { memoryFile } from '../snapshot-key.ts';
 
 /** What the driver accepts; the VMM supports no other disks, and has no network of its own. */
 export const TAKES = { diskFormats: ['raw', 'device'], networks: ['tap', 'none'] } as const;
@@ -115,12 +116,32 @@ function outputRequests({ paths, seen }: FirecrackerMachine): ApiRequest[] {
   ];
 }
 
-/** All requests from a fresh process to a guest that can continue; the snapshot names disks, network and vsock. */
-export function restoreRequests(machine: FirecrackerMachine, directory: string): ApiRequest[] {
+/** What the state of a machine names of the host. */
+export type NamedInState = { vsock: string; tapName: string | null; disks: readonly string[] };
+
+/** @returns what the state of this machine is going to name */
+export function namedInState({ spec, paths, seen }: Omit<FirecrackerMachine, 'version'>): NamedInState {
+  const tapName = spec.network.kind === 'tap' ? spec.network.tapName : null;
+  return { vsock: seen(paths.vsock), tapName, disks: spec.disks.map(({ path }) => seen(path)) };
+}
+
+/**
+ * All requests from a fresh process to a guest that can continue, in place of the machine of the snapshot or beside it. Firecracker cannot
+ * be told of other disks before it loads the state, so it opens those of the snapshot, and then others, before the guest moves.
+ * @param saved what the state names
+ */
+export function restoreRequests(machine: FirecrackerMachine, directory: string, saved: NamedInState): ApiRequest[] {
   const { statePath, memoryPath } = snapshotFiles(directory);
-  const memory = { backend_type: 'File', backend_path: memoryPath };
-  const load = put('/snapshot/load', { snapshot_path: statePath, mem_backend: memory, resume_vm: false });
-  return [...outputRequests(machine), { ...load, timeoutMs: SNAPSHOT_TIMEOUT_MS }];
+  const { vsock, tapName, disks } = namedInState(machine);
+  const load = put('/snapshot/load', {
+    snapshot_path: statePath,
+    mem_backend: { backend_type: 'File', backend_path: memoryPath },
+    resume_vm: false,
+    ...(vsock === saved.vsock ? {} : { vsock_override: { uds_path: vsock } }),
+    ...(tapName === saved.tapName ? {} : { network_overrides: [{ iface_id: NETWORK_ID, host_dev_name: tapName }] }),
+  });
+  const others = disks.flatMap((path, index) => (path === saved.disks[index] ? [] : [diskUpdate(index, path)]));
+  return [...outputRequests(machine), { ...load, timeoutMs: SNAPSHOT_TIMEOUT_MS }, ...others];
 }
 
 /** @returns the request that writes the state and the memory of a paused machine */
@@ -131,7 +152,7 @@ export function snapshotRequest(directory: string): ApiRequest {
 }
 
 function snapshotFiles(directory: string): { statePath: string; memoryPath: string } {
-  return { statePath: join(directory, 'state'), memoryPath: join(directory, 'memory') };
+  return { statePath: join(directory, 'state'), memoryPath: memoryFile(directory) };
 }
 
 /**

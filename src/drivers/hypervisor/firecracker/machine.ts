@@ -9,10 +9,18 @@ import { AgentChannels, MAX_CHANNELS } from './agent-channels.ts';
 import type { ApiClient } from './api-client.ts';
 import { listenForLastWord } from './last-word.ts';
 import type { Launch } from './launch.ts';
-import { type ApiRequest, diskUpdate, holdRequests, limitRequests, resumeRequests, snapshotRequest } from './machine-config.ts';
+import {
+  type ApiRequest,
+  diskUpdate,
+  holdRequests,
+  limitRequests,
+  namedInState,
+  resumeRequests,
+  snapshotRequest,
+} from './machine-config.ts';
 import type { FirecrackerInstallation } from './checks.ts';
 import { MetricsPipe } from './metrics.ts';
-import { snapshotKey } from './snapshot.ts';
+import { snapshotKey, writeNames } from './snapshot.ts';
 import { writeKey } from '../snapshot-key.ts';
 import { type ExitEvidence, judgeExit } from './vmm-process.ts';
 
@@ -107,6 +115,8 @@ export class FirecrackerMachineControl implements Machine {
     // If the program is of another version than the running one by now, it refuses the state itself.
     const { program } = await this.#installation.locate();
     await writeKey(this.#host, directory, await snapshotKey(this.#host, this.#spec, program));
+    const seen = (path: string): string => this.#launch.seen(this.#spec, path);
+    await writeNames(this.#host, directory, namedInState({ spec: this.#spec, paths: this.#launch.paths(this.#spec), seen }));
     await this.pause();
     try {
       if (!signal.aborted) await this.#send(snapshotRequest(directory));

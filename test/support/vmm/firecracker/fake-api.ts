@@ -11,7 +11,7 @@ export type FakeMachine = {
   tellReset(): void;
   /** For a snapshot, and from one. */
   state(): Record<string, unknown>;
-  restore(state: Record<string, unknown>): Promise<void>;
+  restore(state: Record<string, unknown>, vsock?: string): Promise<void>;
   pressCtrlAltDel(): void;
 };
 
@@ -28,7 +28,8 @@ const STATUS_OF_FAILED_LOAD = 1;
 /** The answer is out before the process ends. */
 const ANSWER_MS = 5;
 
-type Snapshot = { magic: string; drives: string[]; interfaces: string[]; machine: Record<string, unknown> };
+type Drive = { path: string; flags: 'r' | 'r+' };
+type Snapshot = { magic: string; drives: [string, Drive][]; interfaces: string[]; machine: Record<string, unknown> };
 
 const BEFORE_START = new Set(
   'boot-source cpu-config logger metrics serial machine-config vsock balloon entropy mmds/config hotplug/memory snapshot/load'
@@ -62,7 +63,7 @@ export class FakeApi {
   #isConfigured = false;
   #serialPath: string | undefined;
   #metricsFd: number | undefined;
-  readonly #drives = new Set<string>();
+  readonly #drives = new Map<string, Drive>();
   readonly #interfaces = new Set<string>();
 
   constructor(id: string, machine: FakeMachine) {
@@ -158,13 +159,18 @@ export class FakeApi {
 
   #setDrive(id: string, body: Record<string, unknown>): undefined {
     if (body['path_on_host'] === undefined) throw new Fault('a drive needs path_on_host');
-    closeSync(openSync(textOf(body, 'path_on_host'), body['is_read_only'] === true ? 'r' : 'r+'));
-    this.#drives.add(id);
+    this.#open(id, { path: textOf(body, 'path_on_host'), flags: body['is_read_only'] === true ? 'r' : 'r+' });
+  }
+
+  #open(id: string, drive: Drive): void {
+    closeSync(openSync(drive.path, drive.flags));
+    this.#drives.set(id, drive);
   }
 
   #patchDrive(id: string, body: Record<string, unknown>): undefined {
-    if (!this.#drives.has(id)) throw new Fault(`no drive ${id}`);
-    if (body['path_on_host'] !== undefined) closeSync(openSync(textOf(body, 'path_on_host'), 'r+'));
+    const drive = this.#drives.get(id);
+    if (drive === undefined) throw new Fault(`no drive ${id}`);
+    if (body['path_on_host'] !== undefined) this.#open(id, { ...drive, path: textOf(body, 'path_on_host') });
   }
 
   #setPaused(paused: boolean): undefined {
@@ -193,9 +199,13 @@ export class FakeApi {
       const state = JSON.parse(readFileSync(textOf(body, 'snapshot_path'), 'utf8')) as Snapshot;
       if (state.magic !== SNAPSHOT_MAGIC) throw new Fault('this is no snapshot');
       closeSync(openSync(backend === undefined ? textOf(body, 'mem_file_path') : textOf(backend, 'backend_path'), 'r'));
-      for (const drive of state.drives) this.#drives.add(drive);
+      for (const [id, drive] of state.drives) this.#open(id, drive);
       for (const name of state.interfaces) this.#interfaces.add(name);
-      await this.#machine.restore(state.machine);
+      const overrides = (body['network_overrides'] ?? []) as { iface_id?: string }[];
+      const stranger = overrides.find(({ iface_id: name }) => !this.#interfaces.has(name ?? ''));
+      if (stranger !== undefined) throw new Fault(`no interface ${stranger.iface_id}`);
+      const vsock = body['vsock_override'] as { uds_path: string } | undefined;
+      await this.#machine.restore(state.machine, vsock?.uds_path);
     } catch (error) {
       setTimeout(() => process.exit(STATUS_OF_FAILED_LOAD), ANSWER_MS);
       throw error;

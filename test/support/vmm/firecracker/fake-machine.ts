@@ -49,17 +49,21 @@ export class FakeVirtualMachine implements FakeMachine {
   /** What a snapshot keeps of the guest. */
   state(): Record<string, unknown> {
     const { bootId } = this.#guest;
-    return { arguments: this.#arguments, isBooted: this.#isBooted, hasAgent: this.#hasAgent, bootId, vsock: this.#vsock?.path };
+    const files = [...this.#guest.files].map(([path, { content, mode }]) => [path, content.toString('latin1'), mode]);
+    return { arguments: this.#arguments, isBooted: this.#isBooted, hasAgent: this.#hasAgent, bootId, files, vsock: this.#vsock?.path };
   }
 
-  /** Becomes, paused, the machine that had this state. @throws where its vsock cannot be bound */
-  async restore(state: Record<string, unknown>): Promise<void> {
+  /** Becomes, paused, the machine that had this state. @param vsock in place of the state's. @throws where it cannot be bound */
+  async restore(state: Record<string, unknown>, vsock = state['vsock']): Promise<void> {
     this.#arguments = state['arguments'] as string[];
     this.#hasAgent = state['hasAgent'] === true;
     this.#guest.bootId = String(state['bootId']);
     this.#isBooted = state['isBooted'] === true;
     this.#isResetTold = true;
-    if (typeof state['vsock'] === 'string') await this.bindVsock(state['vsock']);
+    for (const [path, content, mode] of state['files'] as [string, string, number][]) {
+      this.#guest.files.set(path, { content: Buffer.from(content, 'latin1'), mode });
+    }
+    if (typeof vsock === 'string') await this.bindVsock(vsock);
   }
 
   /** The device of a machine that goes on waits for the guest's word that it has reset its connections, which the guest must be told to. */
