@@ -5,7 +5,7 @@ import type { TestEvent } from 'node:test/reporters';
 export type ContractResult = { kind: string; driver: string; promise: string; outcome: 'pass' | 'fail' | 'skip' };
 
 /** The contracts' tests are declared in one file per kind of driver, whatever file runs them. */
-const CONTRACT_FILE = /src\/drivers\/([^/]+)\/conformance\.ts$/;
+const CONTRACT_FILE = /src\/drivers\/([^/]+)\/conformance(?:-[a-z]+)?\.ts$/;
 
 export default async function* contractReporter(events: AsyncIterable<TestEvent>): AsyncGenerator<string> {
   const open: string[] = [];

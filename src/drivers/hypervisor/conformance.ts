@@ -1,21 +1,10 @@
 import assert from 'node:assert/strict';
-import { cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { type TestContext, describe, test } from 'node:test';
+import { existsSync } from 'node:fs';
+import { describe, test } from 'node:test';
 import { BangerError } from '../../model/errors.ts';
-import type { AgentChannel, Hypervisor, Machine, MachineSpec } from './contract.ts';
-
-/** What the suite needs to test a driver. */
-export type HypervisorBench = {
-  /** A driver as a new daemon would make it; all of them see the same machines. */
-  createDriver(): Hypervisor;
-  /** A bootable machine in a fresh private directory, removed with the test. */
-  createSpec(t: TestContext): MachineSpec;
-  /** How long the guest agent may take to answer. */
-  bootLimitMs: number;
-  /** Whether the guest obeys `requestShutdown`; an initramfs without init does not. */
-  obeysShutdown: boolean;
-};
+import { askHealth, bootIdOf, type HypervisorBench, startMachine } from './conformance-guest.ts';
+import { describeSnapshots } from './conformance-snapshots.ts';
+import type { AgentChannel, Machine } from './contract.ts';
 
 /** The contract's promises, proven on any driver (4.4). */
 export function describeHypervisor(name: string, bench: HypervisorBench): void {
@@ -25,43 +14,6 @@ export function describeHypervisor(name: string, bench: HypervisorBench): void {
     describeSnapshots(bench);
     describeAdoption(bench);
     describeFailures(bench);
-  });
-}
-
-async function startMachine(t: TestContext, bench: HypervisorBench): Promise<{ driver: Hypervisor; spec: MachineSpec; machine: Machine }> {
-  const driver = bench.createDriver();
-  const spec = bench.createSpec(t);
-  const machine = await driver.start(spec, AbortSignal.timeout(bench.bootLimitMs));
-  t.after(async () => {
-    await machine.terminate();
-    machine.detach();
-    await driver.cleanUp(spec);
-  });
-  return { driver, spec, machine };
-}
-
-/** Asks GET /healthz on the channel. @returns the reply's status line and body */
-const askHealth = (channel: AgentChannel): Promise<string> => askFor(channel, '/healthz');
-
-async function askFor({ stream }: AgentChannel, path: string): Promise<string> {
-  stream.write(`GET ${path} HTTP/1.1\r\n\r\n`);
-  let reply = '';
-  return new Promise((resolve, reject) => {
-    const leave = (): void => {
-      stream.off('data', onData);
-      stream.off('close', onClose);
-      stream.pause();
-    };
-    const onClose = (): void => reject(new BangerError('AGENT_UNREACHABLE', 'closed'));
-    const onData = (chunk: Buffer): void => {
-      reply += chunk.toString('latin1');
-      if (!/\r\n\r\n\{.*\}$/s.test(reply)) return;
-      leave();
-      resolve(reply);
-    };
-    stream.on('data', onData);
-    stream.once('close', onClose);
-    stream.resume();
   });
 }
 
@@ -161,122 +113,6 @@ function describeEnds(bench: HypervisorBench): void {
       assert.equal(await bootIdOf(machine, bench), before);
     }
   });
-}
-
-type Snapshots = { create: NonNullable<Machine['createSnapshot']>; restore: NonNullable<Hypervisor['restore']>; directory: string };
-
-/** @returns undefined, the test being skipped, when the driver has no snapshots */
-function snapshotsOf(t: TestContext, machine: Machine, driver: Hypervisor, spec: MachineSpec): Snapshots | undefined {
-  if (machine.createSnapshot === undefined) {
-    t.skip('this driver has no snapshots');
-    return undefined;
-  }
-  assert.ok(driver.restore !== undefined && machine.resume !== undefined, 'a driver that makes snapshots restores them');
-  const directory = join(spec.runtimeDirectory, 'snapshot');
-  mkdirSync(directory, { mode: 0o700 });
-  return { create: machine.createSnapshot.bind(machine), restore: driver.restore.bind(driver), directory };
-}
-
-function describeSnapshots(bench: HypervisorBench): void {
-  const limit = (): AbortSignal => AbortSignal.timeout(bench.bootLimitMs);
-
-  test('a snapshot is restored in another process, and goes on as the same boot of the guest without the files (4.1, 10.5)', async (t) => {
-    const { machine, driver, spec } = await startMachine(t, bench);
-    const snapshots = snapshotsOf(t, machine, driver, spec);
-    if (snapshots === undefined) return;
-    const { create, restore, directory } = snapshots;
-    const before = await bootIdOf(machine, bench);
-    await create(directory, limit());
-    await assertStill(machine);
-    await machine.terminate();
-    await driver.cleanUp(spec);
-    const restored = await restore(spec, directory, limit());
-    t.after(() => restored.terminate());
-    assert.notDeepEqual(restored.process, machine.process);
-    await assertStill(restored);
-    rmSync(directory, { recursive: true });
-    await restored.resume?.();
-    assert.equal(await bootIdOf(restored, bench), before);
-    await restored.terminate();
-    await driver.cleanUp(spec);
-    await assert.rejects(restore(spec, directory, limit()), { code: 'SNAPSHOT_UNUSABLE' });
-    assert.equal(await driver.find(spec), undefined);
-    await driver.cleanUp(spec);
-  });
-
-  test('a machine goes on after a snapshot that failed or was cancelled, when it is resumed, and when whoever adopts it resumes it (10.5, 9.5)', async (t) => {
-    const { machine, driver, spec } = await startMachine(t, bench);
-    const snapshots = snapshotsOf(t, machine, driver, spec);
-    if (snapshots === undefined) return;
-    const { create, directory } = snapshots;
-    const before = await bootIdOf(machine, bench);
-    await assert.rejects(create(join(directory, 'nowhere'), limit()));
-    assert.equal(await bootIdOf(machine, bench), before, 'after a failure');
-    await assert.rejects(create(directory, AbortSignal.abort()), { code: 'CANCELLED' });
-    assert.equal(await bootIdOf(machine, bench), before, 'after a cancel');
-    for (const who of ['resume', 'adopt'] as const) {
-      rmSync(directory, { recursive: true });
-      mkdirSync(directory, { mode: 0o700 });
-      await create(directory, limit());
-      if (who === 'adopt') machine.detach();
-      const present = who === 'resume' ? machine : await bench.createDriver().adopt(spec, machine.process);
-      await present?.resume?.();
-      assert.ok(present !== undefined);
-      assert.equal(await bootIdOf(present, bench), before, who);
-      if (present !== machine) await present.terminate();
-    }
-  });
-
-  describeRefusals(bench);
-}
-
-function describeRefusals(bench: HypervisorBench): void {
-  const limit = (): AbortSignal => AbortSignal.timeout(bench.bootLimitMs);
-
-  test('a snapshot is refused where the machine is another one, and where it cannot be read, and is as good as before (10.5)', async (t) => {
-    const { machine, driver, spec } = await startMachine(t, bench);
-    const snapshots = snapshotsOf(t, machine, driver, spec);
-    if (snapshots === undefined) return;
-    const { create, restore, directory } = snapshots;
-    await create(directory, limit());
-    await machine.terminate();
-    await driver.cleanUp(spec);
-    const changes: [RegExp, Partial<MachineSpec>][] = [
-      [/memory \(MiB\) changed from (\d+) to \d+/, { memoryMib: spec.memoryMib + 1 }],
-      [/vCPUs changed from \d+ to/, { vcpuCount: spec.vcpuCount + 1 }],
-      [/kernel changed/, { kernelPath: spec.initramfsPath }],
-      [/initramfs with the guest agent changed/, { initramfsPath: spec.kernelPath }],
-    ];
-    for (const [message, change] of changes) {
-      await assert.rejects(restore({ ...spec, ...change }, directory, limit()), { code: 'SNAPSHOT_UNUSABLE', message });
-    }
-    assert.equal(await driver.find(spec), undefined);
-    const useless = join(spec.runtimeDirectory, 'useless');
-    cpSync(directory, useless, { recursive: true });
-    writeFileSync(join(useless, 'state'), 'nonsense');
-    await assert.rejects(restore(spec, useless, limit()), { code: 'VMM_FAILED' });
-    assert.equal(await driver.find(spec), undefined);
-    await driver.cleanUp(spec);
-    await (await restore(spec, directory, limit())).terminate();
-  });
-}
-
-/** Whoever has a channel still, hears nothing on it either. */
-async function assertStill(machine: Machine): Promise<void> {
-  const silence = AbortSignal.timeout(200);
-  const channel = await machine.openAgentChannel(silence).catch(() => undefined);
-  if (channel === undefined) return;
-  const answer = askHealth(channel).catch(() => 'closed');
-  const ended = new Promise<string>((resolve) => silence.addEventListener('abort', () => resolve('silence'), { once: true }));
-  assert.doesNotMatch(await Promise.race([answer, ended]), /^HTTP/);
-  channel.destroy();
-}
-
-async function bootIdOf(machine: Machine, bench: HypervisorBench): Promise<string> {
-  const channel = await machine.openAgentChannel(AbortSignal.timeout(bench.bootLimitMs));
-  const reply = await askFor(channel, '/info');
-  channel.release();
-  return /"bootId":"([^"]+)"/.exec(reply)?.[1] ?? assert.fail(reply);
 }
 
 function describeAdoption(bench: HypervisorBench): void {
