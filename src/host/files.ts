@@ -20,7 +20,6 @@ import { createHash, randomBytes } from 'node:crypto';
 import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { createZstdDecompress } from 'node:zlib';
 
 /** Writes a file completely or not at all, also across power loss. @param mode default 0600 */
 export async function writeFileAtomic(path: string, content: string | Uint8Array, mode = 0o600): Promise<void> {
@@ -137,15 +136,6 @@ export async function regularFileSize(path: string): Promise<number | undefined>
 /** @returns a file as a stream with its size, to send it. The reader reads it to the end or destroys it. */
 export async function openWhole(path: string): Promise<{ content: Readable; sizeBytes: number }> {
   return { sizeBytes: (await stat(path)).size, content: createReadStream(path, { highWaterMark: 256 * 1024 }) };
-}
-
-/** @returns the content of a zstd file, as a stream */
-export function openUnpacked(path: string): Readable {
-  const file = createReadStream(path);
-  const unpacked = createZstdDecompress();
-  file.once('error', (error) => unpacked.destroy(error));
-  unpacked.once('close', () => file.destroy());
-  return file.pipe(unpacked);
 }
 
 /** Appends text to a log that only its owner can read. */

@@ -4,6 +4,7 @@ import * as ext4 from './ext4.ts';
 import { makeFifos, openFifo } from './fifo.ts';
 import * as files from './files.ts';
 import * as connections from './connections.ts';
+import { feedUnpacked, openUnpacked } from './packed.ts';
 import * as ports from './ports.ts';
 import * as processes from './processes.ts';
 import { receiveFile } from './receive-file.ts';
@@ -23,6 +24,8 @@ export const realHost = {
   spawnDetached,
   commandEnvironment,
   openRotatingLog,
+  feedUnpacked,
+  openUnpacked,
   receiveFile,
   sparseCopy,
   makeFifos,

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { connect } from 'node:net';
+import { buffer } from 'node:stream/consumers';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
+import { openUnpacked } from './packed.ts';
 import { receiveFile } from './receive-file.ts';
 
 function placesIn(t: TestContext): { socket: string; file: string } {
@@ -12,13 +14,13 @@ function placesIn(t: TestContext): { socket: string; file: string } {
   return { socket: join(directory, 's'), file: join(directory, 'f') };
 }
 
-test('all that one sender sends is in a private file when it has closed (10.5)', async (t) => {
+test('all that one sender sends is in a private packed file when it has closed (10.5)', async (t) => {
   const { socket, file } = placesIn(t);
   const { done } = await receiveFile(socket, file);
   const sent = Buffer.alloc(3 * 1024 ** 2, 'banger');
   connect(socket).end(sent);
   await done;
-  assert.ok(readFileSync(file).equals(sent));
+  assert.ok((await buffer(openUnpacked(file))).equals(sent));
   assert.equal(statSync(file).mode & 0o777, 0o600);
 });
 

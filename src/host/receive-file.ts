@@ -1,8 +1,9 @@
 import { createWriteStream } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { pipeline } from 'node:stream/promises';
+import { packed } from './packed.ts';
 
-/** What is taken from the socket before the file has it, bytes. */
+/** What waits for the file, bytes. */
 const BUFFER_BYTES = 4 * 1024 ** 2;
 
 /** One file on its way. */
@@ -13,7 +14,7 @@ export type Reception = {
   close(): void;
 };
 
-/** Listens at a Unix socket for one sender, whose bytes become a new file of mode 0600. @returns once somebody can connect */
+/** Listens at a Unix socket for one sender, whose bytes become a new packed file of mode 0600. @returns once somebody can connect */
 export async function receiveFile(socketPath: string, filePath: string): Promise<Reception> {
   const arrival = Promise.withResolvers<Socket>();
   const server = createServer({ pauseOnConnect: true }, (socket) => {
@@ -23,7 +24,7 @@ export async function receiveFile(socketPath: string, filePath: string): Promise
   await listening(server, socketPath);
   server.on('error', arrival.reject);
   const done = arrival.promise.then(async (socket) => {
-    await pipeline(socket, createWriteStream(filePath, { flags: 'wx', mode: 0o600, highWaterMark: BUFFER_BYTES }));
+    await pipeline(socket, packed, createWriteStream(filePath, { flags: 'wx', mode: 0o600, highWaterMark: BUFFER_BYTES }));
   });
   done.catch(() => undefined);
   return {

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isAlive, startTicksOf, type ProcessIdentity } from './processes.ts';
-import { CommandFailure, run, type RunOptions } from './spawn.ts';
+import { CommandFailure, run, type RunOptions, spawnDetached } from './spawn.ts';
 
 /** A shell and the sleep that it started, both deaf to SIGTERM when `deaf`. */
 async function startFamily(options: RunOptions, deaf: boolean) {
@@ -50,4 +53,14 @@ describe('a command', () => {
   test('that was cancelled before it began is not started (1.4)', async () => {
     await assert.rejects(run(['sh', '-c', 'exit 0'], { signal: AbortSignal.abort() }), /was cancelled/);
   });
+});
+
+test('a process that outlives the daemon reads its input from a descriptor of its own (10.5)', async (t) => {
+  const directory = mkdtempSync(join(tmpdir(), 'bgr-'));
+  t.after(() => rmSync(directory, { recursive: true, force: true }));
+  const outputPath = join(directory, 'output');
+  const { input, exited } = await spawnDetached(['sh', '-c', 'cat <&3; echo " and its end"'], { outputPath, hasInput: true });
+  input?.end('all of it');
+  assert.deepEqual(await exited, { exitCode: 0, signal: null });
+  assert.equal(readFileSync(outputPath, 'utf8'), 'all of it and its end\n');
 });

@@ -3,7 +3,7 @@ import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process'
 import { openSync, closeSync } from 'node:fs';
 import type { Server, Socket } from 'node:net';
 import { constants } from 'node:os';
-import type { Readable, Writable } from 'node:stream';
+import { Duplex, type Readable, type Writable } from 'node:stream';
 import { armEndings, collectOutput, type CommandStreams, endGroup, feed } from './command-streams.ts';
 import { startTicksOf } from './processes.ts';
 import type { ProcessIdentity } from './processes.ts';
@@ -144,8 +144,8 @@ async function startedWith(child: ChildProcess, { onStarted }: RunOptions): Prom
 export type DetachedOptions = {
   /** stdout and stderr are appended to this file (created 0600). */
   outputPath: string;
-  /** A file that it gets as descriptor 3, open for reading. */
-  inputPath?: string;
+  /** Whether it reads from descriptor 3 what is written to `input`. */
+  hasInput?: boolean;
   env?: Record<string, string>;
   cwd?: string;
 };
@@ -155,6 +155,7 @@ export type DetachedProcess = {
   identity: ProcessIdentity;
   /** Settles when the process ends, if this daemon is still its parent. */
   exited: Promise<{ exitCode: number | null; signal: NodeJS.Signals | null }>;
+  input?: Duplex;
 };
 
 /**
@@ -165,10 +166,8 @@ export async function spawnDetached(argv: readonly string[], options: DetachedOp
   const [program, ...args] = argv;
   if (program === undefined) throw new TypeError('empty argv');
   const output = openSync(options.outputPath, 'a', 0o600);
-  let input: number | undefined;
   try {
-    input = options.inputPath === undefined ? undefined : openSync(options.inputPath, 'r');
-    const stdio: StdioOptions = ['ignore', output, output, ...(input === undefined ? [] : [input])];
+    const stdio: StdioOptions = ['ignore', output, output, ...(options.hasInput === true ? ['pipe' as const] : [])];
     const child = spawn(program, args, {
       env: options.env ?? commandEnvironment(),
       ...given({ cwd: options.cwd }),
@@ -187,10 +186,10 @@ export async function spawnDetached(argv: readonly string[], options: DetachedOp
     });
     child.unref();
     const pid = child.pid ?? 0;
-    return { identity: { pid, startTicks: startTicksOf(pid) ?? 0 }, exited };
+    const input = child.stdio[3];
+    return { identity: { pid, startTicks: startTicksOf(pid) ?? 0 }, exited, ...(input instanceof Duplex && { input }) };
   } finally {
     closeSync(output);
-    if (input !== undefined) closeSync(input);
   }
 }
 

@@ -17,7 +17,7 @@ type Files = {
 export const memoryFile = (directory: string): string => join(directory, 'memory');
 
 /** Of the files beside the key; a driver that writes them otherwise counts on. */
-const FORMAT = 1;
+const FORMAT = 2;
 
 /** How members are called in errors; those whose values mean something to people come with them. */
 const MEMBERS: Readonly<Record<string, { name: string; showsValue?: true }>> = {

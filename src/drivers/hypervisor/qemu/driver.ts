@@ -96,7 +96,7 @@ async function bringUp(
   const { tscKhz } = acceleration;
   const argv = machineArguments({ spec, qemuPath, accelerator, ...given({ tscKhz, mappedPath }) });
   throwIfCancelled(spec, signal);
-  const child = await spawnQemu(host, spec, inputPath === undefined ? argv : [...argv, ...INCOMING_ARGUMENTS], inputPath);
+  const child = await spawnQemu(host, spec, inputPath === undefined ? argv : [...argv, ...INCOMING_ARGUMENTS], inputPath !== undefined);
   let ended = false;
   void child.exited.then(() => (ended = true));
   const parts = { host, spec, process: child.identity, accelerator, tscKhz: tscOf(host, settings) };
@@ -113,7 +113,9 @@ async function bringUp(
     control.attach(qmp, serial, waitForVmmExit(host, child.identity, qmp.closed, child.exited));
     throwIfCancelled(spec, signal);
     signal.addEventListener('abort', onAbort, { once: true });
-    await begin(control);
+    const { input } = child;
+    const unreadable = input !== undefined && inputPath !== undefined ? [host.feedUnpacked(inputPath, input)] : [];
+    await Promise.race([begin(control), ...unreadable]);
     throwIfCancelled(spec, signal);
     return control;
   } catch (error) {
@@ -137,10 +139,10 @@ function tscOf(host: Host, settings: QemuSettings): () => Promise<number | undef
   return async () => (await locateQemu(host, settings)).acceleration.tscKhz;
 }
 
-async function spawnQemu(host: Host, spec: MachineSpec, argv: string[], inputPath?: string): ReturnType<Host['spawnDetached']> {
+async function spawnQemu(host: Host, spec: MachineSpec, argv: string[], hasInput: boolean): ReturnType<Host['spawnDetached']> {
   try {
-    if (inputPath === undefined) await makeMemoryFile(host, spec);
-    return await host.spawnDetached([...spec.commandPrefix, ...argv], { outputPath: spec.vmmLogPath, ...given({ inputPath }) });
+    if (!hasInput) await makeMemoryFile(host, spec);
+    return await host.spawnDetached([...spec.commandPrefix, ...argv], { outputPath: spec.vmmLogPath, hasInput });
   } catch (error) {
     throw startFailure(spec, error);
   }

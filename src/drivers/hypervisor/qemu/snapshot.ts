@@ -1,5 +1,5 @@
-// A machine's memory and state as one stream of QEMU's migration, in a file. Zero pages take no room in it. A machine whose memory lies in
-// a file already writes the rest only.
+// A machine's memory and state as one stream of QEMU's migration, in a packed file. Zero pages take no room in it. A machine whose memory
+// lies in a file already writes the rest only.
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Host } from '../../../host/host.ts';
