@@ -3,6 +3,7 @@ import type { VmView } from '../api/schemas.ts';
 import { BangerError } from '../model/errors.ts';
 import { among, type Known, resolveReference } from '../model/reference.ts';
 import type { Cli } from './cli.ts';
+import type { OperationEnd } from '../client/operations.ts';
 import { showOperation, watchOperation } from './operations.ts';
 import { exitCodeOf, reportError } from './render/error.ts';
 import type { ProgressMode } from './render/stages.ts';
@@ -77,7 +78,12 @@ export async function chooseTargets(
 /** Verbs of which only the result matters. */
 const TAKES_DOWN: ReadonlySet<VmVerb> = new Set(['stop', 'suspend', 'kill', 'delete']);
 
-export type VerbOptions<Verb extends VmVerb> = { progress: ProgressMode; body?: VmVerbBody[Verb] };
+export type VerbOptions<Verb extends VmVerb> = {
+  progress: ProgressMode;
+  body?: VmVerbBody[Verb];
+  /** Asks a person about a failure, of one VM after the other. @returns what to try instead, if they want anything else */
+  instead?: (vm: VmView, error: unknown) => Promise<VmVerbBody[Verb] | undefined>;
+};
 
 /**
  * Applies a verb to several VMs at once. Names of the successes go to stdout, errors to stderr, both in the order of the command line. A
@@ -93,14 +99,26 @@ export async function runVerb<Verb extends VmVerb>(
   // Stages of several VMs at once would only interleave.
   const single = targets.length === 1;
   const progress = options.progress === 'auto' && TAKES_DOWN.has(verb) ? 'brief' : options.progress;
+  // Taking a VM down cannot be undone, so Ctrl-C can only leave it to the daemon.
+  const isUndone = single && (verb === 'start' || verb === 'resume');
+  const apply = (vm: VmView, body = options.body): Promise<OperationEnd> => {
+    const begin = () => api.beginVm(vm.id, verb, body);
+    return isUndone ? showOperation(cli, begin, progress) : watchOperation(cli, begin, single ? progress : 'none');
+  };
+  let asked: Promise<unknown> = Promise.resolve();
+  const again = async (vm: VmView, error: unknown): Promise<OperationEnd> => {
+    const turn = asked.then(() => options.instead?.(vm, error));
+    asked = turn.catch(() => undefined);
+    const body = await turn;
+    if (body === undefined) throw error;
+    return apply(vm, body);
+  };
   const outcomes = targets.map(async (target) => {
     if ('error' in target) throw target.error;
-    const begin = () => api.beginVm(target.vm.id, verb, options.body);
-    // Taking a VM down cannot be undone, so Ctrl-C can only leave it to the daemon.
-    const isUndone = single && (verb === 'start' || verb === 'resume');
-    const end = isUndone ? await showOperation(cli, begin, progress) : await watchOperation(cli, begin, single ? progress : 'none');
+    const { vm } = target;
+    const end = await apply(vm).catch((error: unknown) => again(vm, error));
     tellStarted(cli, end.vm);
-    return target.vm.name;
+    return vm.name;
   });
   await reportInOrder(cli, outcomes, (name) => cli.print(name));
 }

@@ -5,12 +5,10 @@ import { once } from 'node:events';
 import { createReadStream, readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { PassThrough } from 'node:stream';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { createCli } from '../../src/cli/cli.ts';
-import { runCli } from '../../src/cli/run.ts';
 import { packagedBundle, temporaryDirectory } from '../support/images/bundle-fixture.ts';
+import { answering } from '../support/user/answering.ts';
 import { runInProcess } from '../support/user/run-cli.ts';
 import { daemonFor } from '../support/daemon/test-daemon.ts';
 
@@ -71,19 +69,6 @@ test('a packaged bundle comes through the commands, and status shows it (2.5)', 
   assert.equal((await runInProcess(world.env, ['bundle', 'package', '-o', output])).stdout, `${output}\n`);
   assert.match(readFileSync(join(world.directory, 'runtime-bundle.toml'), 'utf8'), /^url = "again\.tar\.zst"$/m);
 });
-
-/** A terminal at which somebody answers. */
-async function answering(env: Record<string, string>, answer: string, argv: readonly string[]) {
-  const stdin = Object.assign(new PassThrough(), { isTTY: true });
-  const stderr = Object.assign(new PassThrough(), { isTTY: true, columns: 200, getColorDepth: () => 1 });
-  let text = '';
-  stderr.on('data', (chunk: Buffer) => {
-    text += String(chunk);
-    if (String(chunk).includes('[y/N]')) stdin.write(`${answer}\n`);
-  });
-  const cli = createCli({ env, stdin, stdout: new PassThrough(), stderr, programPath: '/nowhere/dist/banger' });
-  return { exitCode: await runCli(cli, argv), text };
-}
 
 test('a bundle over plain http is warned of and asked about, unless its manifest is known by a checksum (2.5)', async (t) => {
   const { world } = await daemonFor(t);

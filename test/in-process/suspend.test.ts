@@ -7,6 +7,8 @@ import { vmPaths } from '../../src/model/paths.ts';
 import { decodeExit, FRAME_TYPES, FrameDecoder } from '../../src/lib/frames.ts';
 import { created, daemonFor, done, ended, fakeOf, startDaemon, until } from '../support/daemon/test-daemon.ts';
 import type { TestWorld } from '../support/daemon/test-world.ts';
+import { answering } from '../support/user/answering.ts';
+import { runInProcess } from '../support/user/run-cli.ts';
 
 const snapshotOf = (world: TestWorld, vm: { id: string }): string => vmPaths(world.directories, vm).snapshot;
 
@@ -90,6 +92,29 @@ test('memory that cannot be restored says what has changed, is kept, and is give
   await done(api, api.beginVm('web', 'start', { discardMemory: true }));
   assert.notEqual(fakeOf(world, 'web').guest.bootId, bootId);
   assert.equal((await api.showVm('web')).lastError, null);
+});
+
+test('on a terminal, start asks whether to boot a VM whose memory cannot be restored; elsewhere it says how (10.5)', async (t) => {
+  const { api, world } = await daemonFor(t);
+  for (const name of ['web', 'db']) {
+    await created(api, name);
+    await done(api, api.beginVm(name, 'suspend'));
+  }
+  const question = /Discard the memory of (web|db) and boot it from its disks\? \[y\/N\]/g;
+  writeFileSync(world.image.kernelPath, 'another kernel');
+  const piped = await runInProcess(world.env, ['vm', 'start', 'web']);
+  assert.equal(piped.exitCode, 1);
+  assert.match(piped.stderr, /kernel changed\n {2}try: banger vm start --discard-memory web/);
+  const silent = await answering({ ...world.env, BANGER_NO_INPUT: '1' }, '', ['vm', 'start', 'web']);
+  assert.deepEqual([silent.exitCode, question.test(silent.text)], [1, false]);
+  const declined = await answering(world.env, 'n', ['vm', 'start', 'web']);
+  assert.equal(declined.exitCode, 130);
+  assert.match(declined.text, /kernel changed[^]*\[y\/N\][^]*web stays suspended/);
+  assert.equal((await api.showVm('web')).state, 'suspended');
+  const agreed = await answering(world.env, 'y', ['vm', 'start', '--all']);
+  assert.equal(agreed.exitCode, 0, agreed.text);
+  assert.deepEqual(new Set(agreed.text.match(question)?.map((found) => found.split(' ')[4])), new Set(['web', 'db']));
+  assert.deepEqual(new Set((await api.listVms()).map(({ state }) => state)), new Set(['running']));
 });
 
 test('a suspended VM outlives the daemon; a VMM that stood still when the daemon died goes on with the next one (10.5, 1.2)', async (t) => {

@@ -1,5 +1,9 @@
+import type { VmView } from '../../../api/schemas.ts';
+import { isSet } from '../../../lib/is-set.ts';
+import { BangerError } from '../../../model/errors.ts';
 import type { Cli } from '../../cli.ts';
 import { newCommand } from '../../command.ts';
+import { confirm } from '../../confirm.ts';
 import { progressOption } from '../../progress-option.ts';
 import { chooseTargets, runVerb } from '../../targets.ts';
 import { filterOption } from '../../vm-filter.ts';
@@ -23,6 +27,17 @@ export function declareCommand(cli: Cli) {
           ...(flags.rescue === true ? { rescue: true } : {}),
           ...(flags.discardMemory === true ? { discardMemory: true } : {}),
         },
+        instead: (vm, error) => fromDisks(cli, vm, error),
       });
     });
+}
+
+/** Only a person decides that a VM loses its memory. @throws CANCELLED unless they say yes */
+async function fromDisks(cli: Cli, { name }: VmView, error: unknown): Promise<{ discardMemory: true } | undefined> {
+  const isTerminal = cli.stdin.isTTY === true && cli.stderr.isTTY === true;
+  if (!isTerminal || isSet(cli.env['BANGER_NO_INPUT'])) return undefined;
+  if (!(error instanceof BangerError) || error.code !== 'SNAPSHOT_UNUSABLE') return undefined;
+  cli.note(`banger: ${error.message}`);
+  await confirm(cli, [name], 'Discard the memory of', `${name} stays suspended`, ' and boot it from its disks');
+  return { discardMemory: true };
 }
