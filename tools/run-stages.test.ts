@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { closedToOthers, type Stage, runStages, summaryOf } from './run-stages.ts';
+import { closedToOthers, failuresOf, type Stage, runStages, summaryOf } from './run-stages.ts';
 
 const stage = (name: string, script: string, kind: Partial<Stage> = {}): Stage => ({
   name,
@@ -31,6 +31,36 @@ test('nothing runs after an essential stage that failed, and the line says how m
 test('a stage of tests in which no test ran has failed', async () => {
   const [result] = await runStages([stage('a', "printf 'ℹ pass 0\\n'", { counted: true })]);
   assert.equal(result?.ok, false);
+});
+
+test('what failed is told again at the end, with its reason and without stack traces', async () => {
+  const printed = `✖ one (2 ms)
+ℹ pass 0
+ℹ fail 1
+
+✖ failing tests:
+
+test at test/e2e/network.test.ts:9:1
+✖ one (2 ms)
+  Error: banger vm create ended with 1
+  the guest agent did not answer
+      at must (sandbox.ts:1:1)
+      at async Test.run (node:internal/test_runner/test:1409:7) {
+    code: 'ERR_ASSERTION'
+  }`;
+  const failing = stage('e2e', `cat <<'END'\n${printed}\nEND\nexit 1`, { counted: true });
+  const results = await runStages([failing, stage('lab', 'echo more')]);
+  assert.equal(
+    failuresOf(results),
+    `--- failed in e2e
+test at test/e2e/network.test.ts:9:1
+✖ one (2 ms)
+  Error: banger vm create ended with 1
+  the guest agent did not answer
+    code: 'ERR_ASSERTION'
+  }
+`,
+  );
 });
 
 test('a program that cannot be started is a failure', async () => {

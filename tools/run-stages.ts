@@ -1,4 +1,4 @@
-// Runs the stages of `make test` one after the other, and prints one line with the result.
+// Runs the stages of `make test` one after the other. At the end it prints again what failed, and one line with the result.
 import { spawn } from 'node:child_process';
 import { statSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -33,7 +33,16 @@ const STAGES: readonly Stage[] = [
   makeStage('lab', 'test-lab', { counted: true }),
 ];
 
-export type StageResult = { name: string; ok: boolean; durationMs: number; passed: number; failed: number; skipped: number };
+export type StageResult = {
+  name: string;
+  ok: boolean;
+  durationMs: number;
+  passed: number;
+  failed: number;
+  skipped: number;
+  /** What failed and why, without stack traces. */
+  failures: string;
+};
 
 /** The failures follow the summary again, each with its expectation. */
 const TAIL_BYTES = 1024 ** 2;
@@ -58,7 +67,19 @@ export async function runStage(stage: Stage): Promise<StageResult> {
   const [passed, failed, skipped] = [count('pass'), count('fail'), count('skipped')];
   const ok = status === 0 && (!stage.counted || passed > 0);
   if (status === 0 && !ok) console.error(`${stage.name}: no test ran`);
-  return { name: stage.name, ok, durationMs: performance.now() - begin, passed, failed, skipped };
+  return { name: stage.name, ok, durationMs: performance.now() - begin, passed, failed, skipped, failures: failuresIn(tail) };
+}
+
+/** @returns the list of failed tests at the end of what node:test printed, without stack traces; empty if there is none */
+export function failuresIn(output: string): string {
+  const [, list = ''] = output.split(/^✖ failing tests:$/m).slice(-2);
+  return list.replace(/^ +at .*(?: \{)?\n/gm, '').trim();
+}
+
+/** @returns the failures of all stages, to stand at the end of a long output; empty if there are none */
+export function failuresOf(results: readonly StageResult[]): string {
+  const told = results.filter(({ failures }) => failures !== '').map(({ name, failures }) => `--- failed in ${name}\n${failures}\n`);
+  return told.join('\n');
 }
 
 /** @returns the last line: outcome, number of tests, and the time of each stage */
@@ -102,6 +123,6 @@ function refuseClosedCheckout(): void {
 if (import.meta.main) {
   refuseClosedCheckout();
   const results = await runStages(STAGES);
-  console.log(summaryOf(results, STAGES.length));
+  console.log(failuresOf(results) + summaryOf(results, STAGES.length));
   if (results.length < STAGES.length || results.some(({ ok }) => !ok)) process.exitCode = 1;
 }
