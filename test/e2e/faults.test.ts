@@ -4,21 +4,10 @@ import { execFileSync } from 'node:child_process';
 import { chownSync, closeSync, openSync, rmSync, statSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
-import { createVm, daemonStatus, eventually, guest, isAlive, startBanger, useSandbox } from '../support/machine/e2e.ts';
+import { createVm, daemonStatus, eventually, guest, killProcesses, startBanger, useSandbox } from '../support/machine/e2e.ts';
 import { hasOurTime } from '../support/guest/guest-clock.ts';
 import { processesOf } from '../support/machine/leak-check.ts';
 import { vmmsOf } from '../support/vmm/vmms.ts';
-
-async function kill(pids: readonly number[]): Promise<void> {
-  for (const pid of pids) process.kill(pid, 'SIGKILL');
-  for (const pid of pids) {
-    await eventually(
-      `the end of ${pid}`,
-      () => isAlive(pid),
-      (alive) => !alive,
-    );
-  }
-}
 
 describe('a VM with a mark on both disks', () => {
   const sandbox = useSandbox();
@@ -27,7 +16,7 @@ describe('a VM with a mark on both disks', () => {
     processesOf(sandbox().scope)
       .filter(({ command }) => /bangerd\.cjs/.test(command))
       .map(({ pid }) => pid);
-  const killDaemon = () => kill(daemons());
+  const killDaemon = () => killProcesses(daemons());
   const vmms = () => vmmsOf(sandbox().scope);
 
   const readMarks = () => vm().sh('cat /root/mark /etc/mark');
@@ -67,7 +56,7 @@ describe('a VM with a mark on both disks', () => {
     const before = new Set(vmms());
     const create = startBanger(sandbox(), ['vm', 'create', '--name', 'half', '--progress', 'plain']);
     await eventually('the boot', create.stderr, (text) => text.includes('✓ boot'));
-    await kill(vmms().filter((pid) => !before.has(pid)));
+    await killProcesses(vmms().filter((pid) => !before.has(pid)));
     assert.equal((await create.ended).status, 1, create.stderr());
     assert.match(create.stderr(), /ended during its boot/);
     assert.equal(await sandbox().must(['vm', 'list', '-q']), 'web\n');
@@ -88,7 +77,7 @@ describe('a VM with a mark on both disks', () => {
     await sandbox().must(['vm', 'kill', 'web']);
     const start = startBanger(sandbox(), ['vm', 'start', 'web', '--progress', 'plain']);
     await eventually('the boot', start.stderr, (text) => text.includes('✓ boot'));
-    await kill(vmms());
+    await killProcesses(vmms());
     assert.equal((await start.ended).status, 1, start.stderr());
     assert.equal((await vm().show()).state, 'stopped');
     await sandbox().must(['vm', 'start', 'web']);
@@ -96,7 +85,7 @@ describe('a VM with a mark on both disks', () => {
   });
 
   test('a daemon and a VMM that die together leave a stopped VM (3.8, 9.5)', async () => {
-    await kill([...daemons(), ...vmms()]);
+    await killProcesses([...daemons(), ...vmms()]);
     const { state, pid } = await vm().show();
     assert.deepEqual([state, pid], ['stopped', null]);
     await sandbox().must(['vm', 'start', 'web']);
@@ -178,7 +167,7 @@ describe('a file system that is full', { skip: process.getuid?.() === 0 ? false 
     assert.match(refused.stderr, /the disk is full|no space left/);
     assert.deepEqual((await sandbox().must(['vm', 'list', '-q'])).split('\n').toSorted(), ['', 'idle', 'web']);
     const { pid } = await daemonStatus(sandbox());
-    await kill([pid]);
+    await killProcesses([pid]);
     assert.equal((await vm.show()).state, 'running', 'the next daemon comes up');
     await sandbox().must(['vm', 'stop', 'web', '--grace', '2s']);
     await sandbox().must(['vm', 'delete', '--force', 'idle']);

@@ -4,7 +4,7 @@ import { copyFileSync, constants, existsSync, readFileSync, readdirSync, writeFi
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { ImageView } from '../../src/api/image-schemas.ts';
-import { createVm, daemonStatus, eventually, settled, startBanger, useSandbox } from '../support/machine/e2e.ts';
+import { createVm, daemonStatus, eventually, killProcesses, settled, startBanger, useSandbox } from '../support/machine/e2e.ts';
 import { bundleOfTests } from '../support/images/shared-bundle.ts';
 import { vmmsOf } from '../support/vmm/vmms.ts';
 
@@ -109,7 +109,7 @@ test('a build that its user gives up in the middle leaves neither image nor VM (
 
 test('if the daemon is killed during a build, neither image nor VM is left (8.3, 9.5)', async () => {
   const build = await buildUntilScript('killed');
-  process.kill((await daemonStatus(sandbox())).pid, 'SIGKILL');
+  await killProcesses([(await daemonStatus(sandbox())).pid]);
   await build.ended;
   assert.deepEqual(await eventually('the recovery', remains, (left) => left.length === 0), []);
 });

@@ -5,7 +5,18 @@ import { connect } from 'node:net';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createVm, daemonStatus, eventually, guest, hear, isAlive, startBanger, useSandbox } from '../support/machine/e2e.ts';
+import {
+  createVm,
+  daemonStatus,
+  eventually,
+  guest,
+  hear,
+  isAlive,
+  killProcesses,
+  startBanger,
+  useSandbox,
+  vmmPid,
+} from '../support/machine/e2e.ts';
 import { hasOurTime } from '../support/guest/guest-clock.ts';
 import { processesOf } from '../support/machine/leak-check.ts';
 import { startOnTerminal } from '../support/user/pty.ts';
@@ -18,12 +29,7 @@ const vm = () => guest(sandbox(), 'web');
 /** Ends the daemon as the kernel would when memory runs out. */
 async function killDaemon(): Promise<number> {
   const { pid } = await daemonStatus(sandbox());
-  process.kill(pid, 'SIGKILL');
-  await eventually(
-    'the end of the daemon',
-    () => isAlive(pid),
-    (alive) => !alive,
-  );
+  await killProcesses([pid]);
   return pid;
 }
 
@@ -42,14 +48,14 @@ test('a VM and its open port go on without a daemon, and the next command adopts
 });
 
 test('the next daemon follows the ports of an adopted VM, and its end (3.8, 6.1)', async () => {
-  const { address, pid } = await vm().show();
+  const { address } = await vm().show();
   await vm().sh('setsid systemd-socket-activate --listen=0.0.0.0:8001 --accept --inetd echo new >/dev/null 2>&1 &');
   await eventually(
     'the new forward',
     () => hear(sandbox(), address, 8001),
     (heard) => heard === 'new',
   );
-  process.kill(pid ?? 0, 'SIGKILL');
+  await killProcesses([await vmmPid(vm())]);
   await eventually('the end', vm().show, ({ state }) => state === 'stopped');
   assert.equal(await hear(sandbox(), address, 8001), '');
   await sandbox().must(['vm', 'start', 'web']);
@@ -57,10 +63,10 @@ test('the next daemon follows the ports of an adopted VM, and its end (3.8, 6.1)
 
 test('a guest has the time of this machine after its start, a pause, a stopped VMM, and a `date -s` inside (10.8)', async () => {
   await hasOurTime(sandbox(), vm());
-  const { pid } = await vm().show();
-  process.kill(pid ?? 0, 'SIGSTOP');
+  const pid = await vmmPid(vm());
+  process.kill(pid, 'SIGSTOP');
   await sleep(3000);
-  process.kill(pid ?? 0, 'SIGCONT');
+  process.kill(pid, 'SIGCONT');
   await hasOurTime(sandbox(), vm());
   // Its VMM takes orders from one at a time, and that is the daemon while there is one.
   await killDaemon();
@@ -97,9 +103,9 @@ test('the kernel tells of a jump of the clock without being asked (10.8)', async
 });
 
 test('a VM that died while no daemon ran is stopped, and says so (3.8)', async () => {
-  const { pid } = await vm().show();
+  const pid = await vmmPid(vm());
   await killDaemon();
-  process.kill(pid ?? 0, 'SIGKILL');
+  await killProcesses([pid]);
   const { state, lastError } = await vm().show();
   assert.deepEqual([state, lastError], ['stopped', 'the VM had ended when the daemon came back']);
   await sandbox().must(['vm', 'start', 'web']);
@@ -192,10 +198,11 @@ test('two CLIs of different builds at once do not leave two daemons (1.3, 2.1)',
 });
 
 test('daemon stop leaves VMs running, and daemon restart takes them over (1.2, 1.5)', async () => {
-  const { pid, address } = await vm().show();
+  const pid = await vmmPid(vm());
+  const { address } = await vm().show();
   await sandbox().must(['daemon', 'stop']);
   assert.equal((await sandbox().banger(['daemon', 'status'])).status, 1);
-  assert.equal(await isAlive(pid ?? 0), true);
+  assert.equal(await isAlive(pid), true);
   await sandbox().must(['daemon', 'restart']);
   assert.deepEqual([(await vm().show()).pid, (await vm().show()).address], [pid, address]);
   assert.equal(await vm().sh('hostname'), 'web');
@@ -226,13 +233,13 @@ test('a VM continues while the bundle is away, under any daemon, and has its por
 });
 
 test('the next daemon leaves a frozen VMM alone, and the next command adopts it once it continues (10.7)', async () => {
-  const { pid } = await vm().show();
-  process.kill(pid ?? 0, 'SIGSTOP');
+  const pid = await vmmPid(vm());
+  process.kill(pid, 'SIGSTOP');
   await sandbox().must(['daemon', 'restart']);
   assert.match((await vm().show()).lastError ?? '', /^not adopted: /);
   const stop = await sandbox().banger(['vm', 'stop', 'web']);
   assert.match(stop.stderr, /cannot ask its guest to shut down[^]*banger vm kill web/);
-  process.kill(pid ?? 0, 'SIGCONT');
+  process.kill(pid, 'SIGCONT');
   assert.equal(await vm().sh('cat /run/note'), 'in memory');
   assert.deepEqual([(await vm().show()).pid, (await vm().show()).lastError], [pid, null]);
 });

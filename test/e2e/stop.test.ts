@@ -2,11 +2,10 @@
 import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
 import { test } from 'node:test';
-import { createVm, eventually, guest, isAlive, useSandbox } from '../support/machine/e2e.ts';
+import { createVm, eventually, guest, isAlive, killProcesses, useSandbox, vmmPid } from '../support/machine/e2e.ts';
 
 const sandbox = useSandbox();
 const vm = () => guest(sandbox(), 'web');
-const pidOf = async (): Promise<number> => (await vm().show()).pid ?? assert.fail('no VMM runs');
 
 test('a guest that powers off by itself is a stopped VM (3.8)', async () => {
   await createVm(sandbox(), 'web');
@@ -39,7 +38,7 @@ test('a VM that is stopped as soon as its agent answers powers off by itself, wh
 });
 
 test('a VM whose VMM is killed is stopped, says why, and starts again (3.8)', async () => {
-  process.kill(await pidOf(), 'SIGKILL');
+  await killProcesses([await vmmPid(vm())]);
   const { lastError } = await eventually('the end', vm().show, ({ state }) => state === 'stopped');
   assert.match(lastError ?? '', /ended unexpectedly: .*SIGKILL/);
   assert.match(await sandbox().must(['vm', 'show', 'web']), /^error: +the VM ended unexpectedly/m);
@@ -50,7 +49,7 @@ test('a VM whose VMM is killed is stopped, says why, and starts again (3.8)', as
 
 test('a guest that agrees to power off and does not is ended by force (3.5)', async () => {
   await sandbox().must(['vm', 'wait', 'web']);
-  const pid = await pidOf();
+  const pid = await vmmPid(vm());
   await vm().sh('systemctl mask --runtime --quiet poweroff.target halt.target shutdown.target');
   await sandbox().must(['vm', 'stop', 'web', '--grace', '2s']);
   assert.deepEqual([(await vm().show()).state, await isAlive(pid)], ['stopped', false]);
@@ -59,7 +58,7 @@ test('a guest that agrees to power off and does not is ended by force (3.5)', as
 test('a guest whose agent is frozen and that ignores its power button is ended by force (3.5)', async () => {
   await sandbox().must(['vm', 'start', 'web']);
   await sandbox().must(['vm', 'wait', 'web']);
-  const pid = await pidOf();
+  const pid = await vmmPid(vm());
   // The agent cannot tell that it is frozen, so the console does.
   const freeze = 'sleep 1; pkill -STOP -f ^.banger-agent; echo all frozen >/dev/console';
   await vm().sh(`systemctl mask --runtime --quiet poweroff.target; setsid sh -c '${freeze}' >/dev/null 2>&1 &`);
@@ -74,7 +73,7 @@ test('a guest whose agent is frozen and that ignores its power button is ended b
 
 test('a VMM that is frozen is killed (3.5)', async () => {
   await sandbox().must(['vm', 'start', 'web']);
-  const pid = await pidOf();
+  const pid = await vmmPid(vm());
   process.kill(pid, 'SIGSTOP');
   await sandbox().must(['vm', 'stop', 'web', '--grace', '1s']);
   assert.deepEqual([(await vm().show()).state, await isAlive(pid)], ['stopped', false]);
@@ -82,7 +81,7 @@ test('a VMM that is frozen is killed (3.5)', async () => {
 
 test('vm kill ends a VM at once, and stop of a stopped one is no error (3.5)', async () => {
   await sandbox().must(['vm', 'start', 'web']);
-  const pid = await pidOf();
+  const pid = await vmmPid(vm());
   await sandbox().must(['vm', 'kill', 'web']);
   assert.deepEqual([(await vm().show()).state, await isAlive(pid)], ['stopped', false]);
   assert.equal(await sandbox().must(['vm', 'stop', 'web']), 'web\n');
@@ -90,7 +89,7 @@ test('vm kill ends a VM at once, and stop of a stopped one is no error (3.5)', a
 
 test('a running VM is deleted, and so is one without disks (3.5)', async () => {
   await sandbox().must(['vm', 'start', 'web']);
-  const [pid, other] = [await pidOf(), await createVm(sandbox(), 'bare', '--no-start')];
+  const [pid, other] = [await vmmPid(vm()), await createVm(sandbox(), 'bare', '--no-start')];
   rmSync((await other.show()).paths.directory, { recursive: true });
   await sandbox().must(['vm', 'delete', 'web', 'bare']);
   assert.deepEqual([await sandbox().must(['vm', 'list', '-q']), await isAlive(pid)], ['', false]);

@@ -2,7 +2,7 @@
 import '../support/machine/in-lab.ts';
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
-import { eventually, guest, hear, useSandbox } from '../support/machine/e2e.ts';
+import { eventually, guest, hear, useSandbox, vmmPid } from '../support/machine/e2e.ts';
 import {
   type Drivers,
   LONG,
@@ -77,7 +77,7 @@ function live(drivers: Drivers): void {
 function describeEnds(sandbox: () => Sandbox, untouched: () => string): void {
   test('a VMM that hangs is stopped by force, a killed one is noticed, and delete leaves nothing (3.5, 3.8)', async () => {
     const web = guest(sandbox(), 'web');
-    process.kill((await web.show()).pid ?? 0, 'SIGSTOP');
+    process.kill(await vmmPid(web), 'SIGSTOP');
     await sandbox().must(['vm', 'stop', 'web', '--grace', '1s']);
     await sandbox().must(['vm', 'start', 'web'], LONG);
     await sandbox().must(['vm', 'kill', 'web']);

@@ -120,6 +120,31 @@ export function startBanger(sandbox: Sandbox, args: readonly string[], stdin: nu
   return { child, stdout: () => stdout.join(''), stderr: () => stderrChunks.join(''), stderrChunks, ended };
 }
 
+/** Ends processes as the kernel would when memory runs out, and waits until they are gone. Those that ended by themselves are fine. */
+export async function killProcesses(pids: readonly number[]): Promise<void> {
+  for (const pid of pids) {
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    }
+  }
+  for (const pid of pids) {
+    await eventually(
+      `the end of ${pid}`,
+      () => isAlive(pid),
+      (alive) => !alive,
+    );
+  }
+}
+
+/** @returns the pid of the VM's VMM. @throws when it has none: as a pid, 0 would mean the test itself */
+export async function vmmPid(vm: GuestHandle): Promise<number> {
+  const { pid, state } = await vm.show();
+  if (pid === null) throw new Error(`${vm.name} has no VMM: it is ${state}`);
+  return pid;
+}
+
 /** @returns whether a process is there and more than an entry that its parent has not collected yet. */
 export async function isAlive(pid: number): Promise<boolean> {
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
