@@ -107,7 +107,7 @@ async function assertLeftAlone({ api, world }: TestDaemon, pid: number, why: Reg
 }
 
 for (const [what, { why, options, begin, end }] of Object.entries(OBSTACLES)) {
-  test(`a VM that cannot be adopted since ${what} goes on, and is adopted when it can be (10.7)`, async (t) => {
+  test(`a VM that cannot be adopted (${what}) continues, and is adopted once it can be (10.7)`, async (t) => {
     const { world, next, pid } = await livesOf(t);
     begin?.(world);
     for (let life = 0; life < 2; life++) {
@@ -130,7 +130,7 @@ for (const [what, { why, options, begin, end }] of Object.entries(OBSTACLES)) {
 }
 
 for (const verb of ['start', 'set'] as const) {
-  test(`vm ${verb} on a VM that was left alone adopts it when what was in the way is gone (10.7)`, async (t) => {
+  test(`vm ${verb} adopts a VM that could not be adopted before, once the obstacle is gone (10.7)`, async (t) => {
     const { world, next, pid } = await livesOf(t);
     world.machines.inject('web', 'refuse-adoption');
     const { api } = await next();
@@ -144,7 +144,7 @@ for (const verb of ['start', 'set'] as const) {
   });
 }
 
-test('a VM that was left alone is tried again by itself, ever more rarely, and by who asks how it is (10.7)', async (t) => {
+test('a VM that was not adopted is tried again by itself, less and less often, and by each request that asks about it (10.7)', async (t) => {
   const { world, next, pid } = await livesOf(t);
   world.machines.inject('web', 'refuse-adoption');
   const due: { callback: () => void; delayMs: number }[] = [];
@@ -171,7 +171,7 @@ test('a VM that was left alone is tried again by itself, ever more rarely, and b
   assert.equal((await third.api.health('web')).agent, 'ok');
 });
 
-test('kill and delete end a VM that is not adopted: a person asked for it (3.5, 10.7)', async (t) => {
+test('kill and delete end a VM that is not adopted, because a user asked for it (3.5, 10.7)', async (t) => {
   const { world, next } = await livesOf(t);
   world.machines.inject('*', 'refuse-adoption');
   const { api } = await next();
@@ -187,7 +187,7 @@ test('kill and delete end a VM that is not adopted: a person asked for it (3.5, 
   assert.deepEqual(world.remains(), []);
 });
 
-test('a VM that ends while it is not adopted is stopped, and says so (3.8, 10.7)', async (t) => {
+test('a VM that ends while it is not adopted is stopped and says why (3.8, 10.7)', async (t) => {
   const { world, next } = await livesOf(t);
   world.machines.inject('web', 'refuse-adoption');
   const { api } = await next();
@@ -199,7 +199,7 @@ test('a VM that ends while it is not adopted is stopped, and says so (3.8, 10.7)
 });
 
 for (const isPlain of [false, true]) {
-  test(`without its bundle a${isPlain ? ' plain' : ''} daemon holds a VM that runs, but for its network, which it takes over when the bundle is back (10.7)`, async (t) => {
+  test(`without its bundle a${isPlain ? ' plain' : ''} daemon adopts a running VM except for its network, which follows once the bundle is back (10.7)`, async (t) => {
     const { world, next, pid } = await livesOf(t, { isPlain });
     world.isBundleAway = true;
     for (let life = 0; life < 2; life++) {
@@ -219,7 +219,7 @@ for (const isPlain of [false, true]) {
   });
 }
 
-test('a VM that was stopped starts as soon as the bundle is back, whatever was asked for before (10.7)', async (t) => {
+test('a stopped VM starts as soon as the bundle is back, whatever was tried before (10.7)', async (t) => {
   const { world, next } = await livesOf(t);
   const { api: first } = await next();
   await done(first, first.beginVm('web', 'stop'));
@@ -232,7 +232,7 @@ test('a VM that was stopped starts as soon as the bundle is back, whatever was a
   assert.deepEqual(world.remains(), []);
 });
 
-test('what a network that is away leaves of a VM that was stopped is swept when it is back (9.5, 10.7)', async (t) => {
+test('what a VM leaves in a missing network is swept once the network is back (9.5, 10.7)', async (t) => {
   const { world, next } = await livesOf(t);
   const due: (() => void)[] = [];
   world.isBundleAway = true;
@@ -245,7 +245,7 @@ test('what a network that is away leaves of a VM that was stopped is swept when 
   await done(api, api.beginVm('web', 'start'));
 });
 
-test('a VM whose network ended while no daemon ran goes on without it, and says what helps (10.7)', async (t) => {
+test('a VM whose network ended while no daemon ran continues without it and names the remedy (10.7)', async (t) => {
   const { world, next, pid } = await livesOf(t);
   world.network.taps.clear();
   const { api } = await next();
@@ -256,7 +256,7 @@ test('a VM whose network ended while no daemon ran goes on without it, and says 
   assert.equal((await api.showVm('web')).lastError, null);
 });
 
-test('a VM whose record says error, or that its start had not ended, is adopted when somebody may work in it (10.7)', async (t) => {
+test('a running VM is adopted even if its record says error or an unfinished start, once a user may have worked in it (10.7)', async (t) => {
   for (const state of ['error', 'starting'] as const) {
     const { next, pid } = await livesOf(t);
     const first = await next();
@@ -267,7 +267,7 @@ test('a VM whose record says error, or that its start had not ended, is adopted 
   }
 });
 
-test('a start that a daemon did not survive before anybody could work in the guest is undone (9.5, 10.7)', async (t) => {
+test('a start that the daemon did not survive is undone if no user can have worked in the guest yet (9.5, 10.7)', async (t) => {
   const { world, next } = await livesOf(t);
   const first = await next();
   forceState(first.services, (await first.api.showVm('web')).id, 'starting', { startedAt: null });
@@ -275,7 +275,7 @@ test('a start that a daemon did not survive before anybody could work in the gue
   assert.deepEqual([(await second.api.showVm('web')).state, world.machines.machines.size], ['stopped', 0]);
 });
 
-test('a VM is adopted by its socket when another process is recorded as its VMM (3.8, 10.7)', async (t) => {
+test('a VM is adopted through its socket if the record names another process as its VMM (3.8, 10.7)', async (t) => {
   const { world, next, pid } = await livesOf(t);
   for (const process of [{ pid: 1, startTicks: 1 }, undefined]) {
     const vms = (await next()).services.vms.records;

@@ -34,7 +34,7 @@ test('an open session, at both ends of it, and a connection keep a VM running (3
   for (const name of ['web', 'db']) await until(async () => (await api.showVm(name)).state === 'stopped');
 });
 
-test('without the setting nothing is stopped, and no timer stands (3.9)', async (t) => {
+test('without the setting no VM is stopped and no timer runs (3.9)', async (t) => {
   const { api, effects } = await daemonFor(t);
   await created(api, 'web');
   await sleep(1500);
@@ -42,7 +42,7 @@ test('without the setting nothing is stopped, and no timer stands (3.9)', async 
   assert.ok(!effects.seen.some(({ name }) => name === 'host.connectedAddresses'));
 });
 
-test('a file that is still on its way counts as an open session (3.9)', async (t) => {
+test('a file transfer counts as an open session (3.9)', async (t) => {
   const { api, world, services } = await daemonFor(t);
   const { id } = await created(api, 'web');
   const [machine] = world.machines.machines.values();

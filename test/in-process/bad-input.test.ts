@@ -85,13 +85,13 @@ for (const [member, { values, message }] of Object.entries(BAD_MEMBERS)) {
   });
 }
 
-test('an unknown image is not found, an unknown member is named with those there are (3.2)', async () => {
+test('an unknown image is not found, and an unknown member is refused with the list of known ones (3.2)', async () => {
   assert.match(await refuse('image', create({ image: 'nosuch' }), 'NOT_FOUND'), /no image "nosuch"/);
   assert.match(await refuse('member', create({ memory: 5 })), /has no member "memory"; it may have name, image/);
   assert.match(await refuse('query', request('GET', '/v1/vms?all=1')), /the query has no member "all"/);
 });
 
-test('a body that is no object, no JSON, too deep, too large or of another type is refused (1.6, 3.2)', async () => {
+test('a body that is not an object, not JSON, too deep, too large or of another type is refused (1.6, 3.2)', async () => {
   const bodies = [
     '[]',
     'null',
@@ -116,7 +116,7 @@ test('a body that is no object, no JSON, too deep, too large or of another type 
   }
 });
 
-test('what is hardly HTTP is refused like all else (1.6)', async () => {
+test('malformed HTTP is refused like any other bad request (1.6)', async () => {
   const head = 'POST /v1/vms HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n';
   const chunked = `${head}Transfer-Encoding: chunked\r\n\r\n`;
   await refuse('two lengths', `${head}Content-Length: 2\r\nContent-Length: 5\r\n\r\n{}`);
@@ -147,7 +147,7 @@ test('unknown routes and methods are not found (1.1, 1.6)', async () => {
   for (const [method, path] of unknown) await refuse(`${method} ${path}`, request(method, path), 'NOT_FOUND');
 });
 
-test('a reference or id that means nothing is not found, one that cannot be read is refused (1.6, 3.1)', async () => {
+test('an unknown reference or id is not found, and a malformed one is refused (1.6, 3.1)', async () => {
   for (const ref of ['%00', 'x'.repeat(200), '..%2fx', '%2e%2e', '..', 'a%0ab', '%F0%9F%98%80', '', 'constructor', '__proto__', 'abc']) {
     for (const bytes of [
       request('GET', `/v1/vms/${ref}`),
@@ -220,7 +220,7 @@ test('sessions refuse bad requests with and without an upgrade (1.6)', async () 
   await refuse('another protocol', upgrade('/v1/vms/x/exec', '{}', 'websocket'), 'NOT_FOUND');
 });
 
-test('after all this the daemon answers, and its memory has not grown with what it was sent (1.6)', async () => {
+test('the daemon still answers afterwards, and the bad input has not grown its memory (1.6)', async () => {
   const keptBefore = await keptBytes();
   for (let n = 0; n < 30; n++) await sendRaw(world.directories.socketPath, create(JSON.stringify({ name: 'a'.repeat(10e6) })));
   const more = (await keptBytes()) - keptBefore;
@@ -228,7 +228,7 @@ test('after all this the daemon answers, and its memory has not grown with what 
   assert.equal((await daemon.api.daemon()).pid, process.pid);
 });
 
-test('the CLI refuses the same values before it sends anything, naming flag, value and what is allowed (3.2)', async () => {
+test('the CLI refuses the same values before it sends anything, and names flag, value and allowed values (3.2)', async () => {
   const flags: [string, string[], RegExp][] = [
     ['--name', BAD_NAMES, /use 1 to 63 of a-z/],
     ['--memory', ['0', '-1', '12q', '1e18', '1.5', '127', '', '9999999G'], /from 128 MiB to 1 TiB/],
@@ -247,7 +247,7 @@ test('the CLI refuses the same values before it sends anything, naming flag, val
   assert.deepEqual(await daemon.api.listOperations(), []);
 });
 
-test('for a mistyped name the near one is suggested, and it fails alone among several (3.1, 3.4)', async () => {
+test('a mistyped name fails alone among several, with a suggestion (3.1, 3.4)', async () => {
   for (const name of ['web', 'db', 'mail']) await created(daemon.api, name);
   await assert.rejects(daemon.api.showVm('wbe'), { code: 'NOT_FOUND', message: 'there is no VM "wbe"; did you mean web?' });
   const [web] = await daemon.api.listVms();
@@ -267,7 +267,7 @@ test('for a mistyped name the near one is suggested, and it fails alone among se
   assert.deepEqual(world.remains(), []);
 });
 
-test('the beginning of an id that several VMs share is refused with their names (3.1, 3.4)', async () => {
+test('an id prefix that several VMs share is refused with their names (3.1, 3.4)', async () => {
   const vms = [await created(daemon.api, 'one', { start: false }), await created(daemon.api, 'two', { start: false })];
   const store = daemon.services.vms.records;
   const twins = vms.map(({ id }, at) => ({

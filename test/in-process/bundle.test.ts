@@ -14,7 +14,7 @@ import { daemonFor } from '../support/daemon/test-daemon.ts';
 
 const SHA256 = '0'.repeat(64);
 
-test('what is fetched from elsewhere must come with its checksum, and what is named must be a manifest or firecracker (2.5)', async (t) => {
+test('a bundle from another place needs its checksum, and only a manifest or firecracker can be named (2.5)', async (t) => {
   const { world, api } = await daemonFor(t);
   const fetch = (...argv: string[]) => runInProcess(world.env, ['bundle', 'fetch', ...argv]);
   for (const argv of [
@@ -32,7 +32,7 @@ test('what is fetched from elsewhere must come with its checksum, and what is na
   await assert.rejects(api.buildBundle({ jailer: '/bin/true' }, false), { code: 'INVALID_INPUT', message: /jailer needs firecracker/ });
 });
 
-test('fetch is an operation whose failure says what mends it (1.4, 2.5)', async (t) => {
+test('a fetch is an operation, and its failure names the remedy (1.4, 2.5)', async (t) => {
   const { world } = await daemonFor(t);
   const missing = await runInProcess(world.env, ['bundle', 'fetch', 'firecracker', '--url', 'http://127.0.0.1:1/x', '--sha256', SHA256]);
   assert.equal(missing.exitCode, 1);
@@ -41,7 +41,7 @@ test('fetch is an operation whose failure says what mends it (1.4, 2.5)', async 
   assert.match(unpinned.stderr, /lacks images\/firecracker\.toml\n {2}try: give --url and --sha256/);
 });
 
-test('a bundle is packaged and fetched by operations that name what is in the way (1.4, 2.5)', async (t) => {
+test('operations package and fetch a bundle, and name what prevents them (1.4, 2.5)', async (t) => {
   const { world, api } = await daemonFor(t);
   const run = (...argv: string[]) => runInProcess(world.env, ['bundle', ...argv]);
   assert.match(
@@ -56,7 +56,7 @@ test('a bundle is packaged and fetched by operations that name what is in the wa
   await assert.rejects(api.fetchBundle({ manifest: 'ftp://127.0.0.1/m.toml' }, false), { code: 'INVALID_INPUT' });
 });
 
-test('a packaged bundle comes through the commands, and status shows it (2.5)', async (t) => {
+test('the commands package and fetch a bundle, and status shows it (2.5)', async (t) => {
   const { world } = await daemonFor(t);
   const { manifest } = await packagedBundle(temporaryDirectory(t));
   const fetched = await runInProcess(world.env, ['bundle', 'fetch', manifest, '--progress', 'plain']);
@@ -70,7 +70,20 @@ test('a packaged bundle comes through the commands, and status shows it (2.5)', 
   assert.match(readFileSync(join(world.directory, 'runtime-bundle.toml'), 'utf8'), /^url = "again\.tar\.zst"$/m);
 });
 
-test('a bundle over plain http is warned of and asked about, unless its manifest is known by a checksum (2.5)', async (t) => {
+/** A terminal at which somebody answers. */
+async function answering(env: Record<string, string>, answer: string, argv: readonly string[]) {
+  const stdin = Object.assign(new PassThrough(), { isTTY: true });
+  const stderr = Object.assign(new PassThrough(), { isTTY: true, columns: 200, getColorDepth: () => 1 });
+  let text = '';
+  stderr.on('data', (chunk: Buffer) => {
+    text += String(chunk);
+    if (String(chunk).includes('[y/N]')) stdin.write(`${answer}\n`);
+  });
+  const cli = createCli({ env, stdin, stdout: new PassThrough(), stderr, programPath: '/nowhere/dist/banger' });
+  return { exitCode: await runCli(cli, argv), text };
+}
+
+test('fetching a bundle over plain http warns and asks, unless a checksum is given for its manifest (2.5)', async (t) => {
   const { world } = await daemonFor(t);
   const { manifest, archive } = await packagedBundle(temporaryDirectory(t));
   const content = readFileSync(manifest);

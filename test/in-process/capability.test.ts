@@ -84,7 +84,7 @@ function withToy(t: TestContext): string[] {
   return told;
 }
 
-test('a capability is made, started, adopted, changed, looked after and removed by verbs that do not know it (7.1)', async (t) => {
+test('verbs that do not know a capability create, start, adopt, change, check and remove it (7.1)', async (t) => {
   const told = withToy(t);
   const { api, world, stop } = await daemonFor(t);
   const { events } = await ended(api, await api.createVm({ name: 'web' }, false));
@@ -114,7 +114,7 @@ test('a capability is made, started, adopted, changed, looked after and removed 
   assert.deepEqual([world.remains(), existsSync(toy)], [[], false]);
 });
 
-test('a creation that fails takes the toy back, and a change that is refused changes nothing (7.1, 9.5)', async (t) => {
+test('a failed creation undoes the toy, and a refused change changes nothing (7.1, 9.5)', async (t) => {
   const told = withToy(t);
   const { api, world, effects } = await daemonFor(t);
   await created(api, 'web', { start: false });
@@ -129,7 +129,7 @@ test('a creation that fails takes the toy back, and a change that is refused cha
   assert.deepEqual([told.splice(0), world.remains().filter((line) => line.includes('toy'))], [['unwound'], []]);
 });
 
-test('its settings are asked for, judged, shown and changed by commands and schemas that do not know them, and are kept (3.2, 3.7, 7.1)', async (t) => {
+test('commands and schemas that do not know its settings accept, check, show and change them, and they are stored (3.2, 3.7, 7.1)', async (t) => {
   withToy(t);
   const { api, world, stop } = await daemonFor(t, { env: { BANGER_DEFAULTS_TOY_SPRINGS: '2' } });
   const vm = (...words: string[]) => runInProcess(world.env, ['vm', ...words]);

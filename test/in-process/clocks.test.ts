@@ -12,7 +12,7 @@ const behind = (vmm: FakeVmm, ms: number): void => {
   vmm.guest.clockOffsetMs = (vmm.guest.clockOffsetMs ?? 0) - ms;
 };
 
-test('the time that a guest is given is that of the moment when it answers, not of the beginning of its boot (10.8)', async (t) => {
+test('a guest gets the time at which it answers, not the time at which its boot began (10.8)', async (t) => {
   const { api, world } = await daemonFor(t);
   world.machines.inject('web', 'never-answer-agent');
   const begun = await api.createVm({ name: 'web' }, false);
@@ -37,7 +37,7 @@ test('a clock that is wrong after the start, and after a restart of the daemon, 
   await until(() => isRight(vmm));
 });
 
-test('a guest that stood still, because it was paused or the disk was full, has the right time when it goes on (10.8)', async (t) => {
+test('a guest that was paused, or waited for a full disk, has the right time when it continues (10.8)', async (t) => {
   const { api, world, services } = await daemonFor(t);
   await created(api, 'web');
   const vmm = fakeOf(world, 'web');
@@ -52,7 +52,7 @@ test('a guest that stood still, because it was paused or the disk was full, has 
   await until(() => isRight(vmm));
 });
 
-test('when the clock of the host is set, or the host slept, every guest follows, and nobody watches for it without a VM (10.8)', async (t) => {
+test("when the host's clock is set, or the host has slept, every guest follows; without a VM nothing watches the clock (10.8)", async (t) => {
   const listeners = new Set<() => void>();
   const clockJumps = {
     subscribe: (listener: () => void) => {
@@ -74,7 +74,7 @@ test('when the clock of the host is set, or the host slept, every guest follows,
   assert.equal(listeners.size, 0);
 });
 
-test('a clock that somebody sets in the guest is set back at once (10.8)', async (t) => {
+test('a clock that is set in the guest is corrected at once (10.8)', async (t) => {
   const { api, world } = await daemonFor(t);
   await created(api, 'web');
   const { guest } = fakeOf(world, 'web');
@@ -83,7 +83,7 @@ test('a clock that somebody sets in the guest is set back at once (10.8)', async
   await until(() => isRight(fakeOf(world, 'web')));
 });
 
-test('a guest that keeps its clock by NTP is corrected after a gap and else left alone; vm health says how it stands (10.8)', async (t) => {
+test('a guest that uses NTP is only corrected after a gap, and vm health shows its clock (10.8)', async (t) => {
   const { api, world, services } = await daemonFor(t);
   await created(api, 'web');
   const vmm = fakeOf(world, 'web');

@@ -16,7 +16,7 @@ async function race(api: TestDaemon['api'], begin: readonly (() => ReturnType<Te
 
 const verbs = (api: TestDaemon['api'], ...names: Verb[]) => names.map((verb) => () => api.beginVm('web', verb));
 
-test('of 50 creations of one name at once, one makes the VM and 49 are refused before they make anything (3.2)', async (t) => {
+test('of 50 simultaneous creates of one name, one makes the VM and 49 are refused before they make anything (3.2)', async (t) => {
   const daemon = await daemonFor(t);
   const creations = Array.from({ length: 50 }, () => () => daemon.api.createVm({ name: 'web' }, false));
   const outcomes = await race(daemon.api, creations);
@@ -28,7 +28,7 @@ test('of 50 creations of one name at once, one makes the VM and 49 are refused b
   assert.equal((await daemon.api.listOperations()).length, 1);
 });
 
-test('create and delete at once leave a whole VM or none, and the deletion wins over what it saw (3.4, 3.5)', async (t) => {
+test('simultaneous create and delete leave a whole VM or none, and the delete wins over what it saw (3.4, 3.5)', async (t) => {
   const daemon = await daemonFor(t);
   const { api } = daemon;
   for (let round = 0; round < 10; round++) {
@@ -42,7 +42,7 @@ test('create and delete at once leave a whole VM or none, and the deletion wins 
   assert.deepEqual(daemon.world.remains(), []);
 });
 
-test('two starts at once make one VMM (3.4)', async (t) => {
+test('two simultaneous starts make one VMM (3.4)', async (t) => {
   const daemon = await daemonFor(t);
   const vm = await created(daemon.api, 'web', { start: false });
   mark(daemon.world, vm);
@@ -52,7 +52,7 @@ test('two starts at once make one VMM (3.4)', async (t) => {
   assertMarked(daemon.world, vm, 'started');
 });
 
-test('stop and start at once: the last that is done is how the VM is (3.4)', async (t) => {
+test('after simultaneous stop and start, the VM is in the state of the last one (3.4)', async (t) => {
   const daemon = await daemonFor(t);
   const { api } = daemon;
   const vm = await created(api, 'web');
@@ -66,7 +66,7 @@ test('stop and start at once: the last that is done is how the VM is (3.4)', asy
   }
 });
 
-test('many deletions at once remove the VM once, and none fails (3.4, 3.5)', async (t) => {
+test('many simultaneous deletes remove the VM once, and none fails (3.4, 3.5)', async (t) => {
   const daemon = await daemonFor(t);
   for (let round = 0; round < 5; round++) {
     await created(daemon.api, 'web');
@@ -77,7 +77,7 @@ test('many deletions at once remove the VM once, and none fails (3.4, 3.5)', asy
   }
 });
 
-test('a list under churn shows whole VMs only, each once (3.4)', async (t) => {
+test('a list during many changes shows each VM whole and once (3.4)', async (t) => {
   const { api } = await daemonFor(t);
   let isOver = false;
   const churn = Promise.all(
@@ -95,7 +95,7 @@ test('a list under churn shows whole VMs only, each once (3.4)', async (t) => {
   await churn;
 });
 
-test('a second daemon on one state directory is refused before it touches anything, and says so (1.2, 9.5)', async (t) => {
+test('a second daemon for the same state directory is refused before it touches anything (1.2, 9.5)', async (t) => {
   const daemon = await daemonFor(t);
   await created(daemon.api, 'web');
   await assert.rejects(startDaemon(daemon.world), { code: 'DAEMON_RUNNING', message: /another bangerd holds .*banger\.db/ });

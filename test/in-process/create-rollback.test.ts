@@ -11,7 +11,7 @@ async function createOnce(daemon: TestDaemon): Promise<Awaited<ReturnType<typeof
   return end;
 }
 
-test('a failing rollback is told with the first error, goes on, and leaves a VM that can be deleted (3.3, 3.5)', async (t) => {
+test('a rollback with a failure continues, reports it with the first error, and leaves a VM that can be deleted (3.3, 3.5)', async (t) => {
   const daemon = await daemonFor(t);
   // Each is what one undo needs; the rest of the rollback must not depend on it.
   const undoing = [
@@ -43,7 +43,7 @@ test('a failing rollback is told with the first error, goes on, and leaves a VM 
   }
 });
 
-test('the rollback is not cancelled by what caused it (1.4)', async (t) => {
+test('the cause of a rollback does not cancel it (1.4)', async (t) => {
   const daemon = await daemonFor(t);
   daemon.effects.hook = ({ name }) => {
     if (!/^(machine|network|storage)\./.test(name)) return;

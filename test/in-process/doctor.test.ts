@@ -17,7 +17,7 @@ const problems = ({ findings }: DoctorReport) =>
     .map(({ name, level, vm, fixable }) => ({ name, level, vm, fixable }));
 const doctor = ({ world }: TestDaemon, ...flags: string[]) => runInProcess(world.env, ['doctor', ...flags]);
 
-test('of whole VMs nothing is found, and that is told (9.3)', async (t) => {
+test('doctor finds nothing wrong with intact VMs, and says so (9.3)', async (t) => {
   const daemon = await daemonFor(t);
   await created(daemon.api, 'runs');
   await created(daemon.api, 'rests', { start: false });
@@ -27,7 +27,7 @@ test('of whole VMs nothing is found, and that is told (9.3)', async (t) => {
   assert.deepEqual((await daemon.api.doctorFix()).fixed, []);
 });
 
-test('lost disks fail with what can be done, and a start is refused before anything is touched (9.2, 9.3)', async (t) => {
+test('lost disks are failures with a remedy, and a start is refused before anything is touched (9.2, 9.3)', async (t) => {
   const daemon = await daemonFor(t);
   const web = await created(daemon.api, 'web', { start: false });
   const { workDisk, rootOverlay, runtimeDirectory } = pathsOf(daemon, web);
@@ -67,7 +67,7 @@ test('a restart of a VM that could not start again leaves it running (9.2)', asy
   renameSync(`${daemon.world.image.kernelPath}.away`, daemon.world.image.kernelPath);
 });
 
-test('doctor --fix makes lost keys and names anew, says what it did, and the VM can be used again (7.1, 9.3)', async (t) => {
+test('doctor --fix restores lost keys and names, says what it did, and the VM can be used again (7.1, 9.3)', async (t) => {
   const daemon = await daemonFor(t);
   const [runs, rests] = [await created(daemon.api, 'runs'), await created(daemon.api, 'rests', { start: false })];
   const before = await daemon.api.sshAccess('rests');
@@ -98,7 +98,7 @@ test('doctor --fix makes lost keys and names anew, says what it did, and the VM 
   await assertSound(daemon, 'mended');
 });
 
-test('the key of a VM that runs is not made anew under its guest (9.3)', async (t) => {
+test('the key of a running VM is not replaced (9.3)', async (t) => {
   const daemon = await daemonFor(t);
   const web = await created(daemon.api, 'web');
   rmSync(pathsOf(daemon, web).sshHostKey);
@@ -106,7 +106,7 @@ test('the key of a VM that runs is not made anew under its guest (9.3)', async (
   assert.deepEqual((await daemon.api.doctorFix()).fixed, []);
 });
 
-test('a guest that is silent, a failed start and disks of nobody are told (9.3)', async (t) => {
+test('doctor reports a silent guest, a failed start and disks without a VM (9.3)', async (t) => {
   const daemon = await daemonFor(t);
   const { world, api } = daemon;
   await created(api, 'silent');
@@ -127,7 +127,7 @@ test('a guest that is silent, a failed start and disks of nobody are told (9.3)'
   rmSync(directory, { recursive: true });
 });
 
-test('what commands need of the host is told with the commands, and refuses them (9.2, 5.4)', async (t) => {
+test('doctor names the commands that lack something on this host, and these commands are refused (9.2, 5.4)', async (t) => {
   const daemon = await daemonFor(t, { env: { BANGER_RESERVED_SPACE: String(2 ** 49) } });
   const { findings } = await daemon.api.doctor();
   const { reason, remedy } = findings.find(({ name }) => name === 'free-space') ?? {};
@@ -142,7 +142,7 @@ test('what commands need of the host is told with the commands, and refuses them
   assert.deepEqual([ssh?.level, ssh?.remedy], ['fail', 'sudo apt-get install openssh-client']);
 });
 
-test('of services that do not listen it is told how to look at them with the init of the image (9.3, 8.7)', async (t) => {
+test("for services that do not listen, the command to look at them fits the image's init (9.3, 8.7)", async (t) => {
   const daemon = await daemonFor(t);
   await created(daemon.api, 'web');
   const looks = {

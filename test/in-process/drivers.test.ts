@@ -40,7 +40,7 @@ function worldOf(t: TestContext): TestWorld {
   return world;
 }
 
-test('a VM with a qcow2 disk stays with the VMM that takes it when a better VMM comes, and is told why (4.3)', async (t) => {
+test('a VM with a qcow2 disk keeps the VMM that accepts it when a better VMM appears, and the start says why (4.3)', async (t) => {
   const world = worldOf(t);
   // Its overlay is a file with a header, made without any program; only `checks` would run qemu-img.
   const qcow2 = { ...createQcow2Storage({ host: realHost }), checks: createCopyStorage({ host: realHost }).checks };
@@ -63,7 +63,7 @@ test('a VM with a qcow2 disk stays with the VMM that takes it when a better VMM 
   assert.deepEqual(world.remains(), []);
 });
 
-test('a VMM that config names and that does not work is no reason not to start the daemon, but to refuse a create (4.3, 9.2)', async (t) => {
+test('if the VMM named in the configuration does not work, the daemon starts and refuses creates (4.3, 9.2)', async (t) => {
   const world = worldOf(t);
   const hypervisors = [rawOnly(world, noKvm), vmm(world, 'broad')];
   const { api } = await daemonOf(t, world, { hypervisors }, { BANGER_HYPERVISOR: 'swift' });
@@ -76,7 +76,7 @@ test('a VMM that config names and that does not work is no reason not to start t
   assert.match(doctor.stdout, /✗ fail +drivers +no VM can be started: there is no \/dev\/kvm\n +try: sudo modprobe kvm/);
 });
 
-test('what works later is found by the next create, without a new daemon (4.3)', async (t) => {
+test('the next create finds what works by then, without a new daemon (4.3)', async (t) => {
   const world = worldOf(t);
   let isThere = false;
   const swift = rawOnly(world);
@@ -88,7 +88,7 @@ test('what works later is found by the next create, without a new daemon (4.3)',
   await done(api, api.beginVm('web', 'delete'));
 });
 
-test('doctor: one table of what each driver can do here; what nobody asked for cannot fail it (9.3)', async (t) => {
+test('doctor shows one table of what each driver can do here, and a driver that is not configured cannot fail it (9.3)', async (t) => {
   const world = worldOf(t);
   await daemonOf(t, world, { hypervisors: [rawOnly(world, noKvm), vmm(world, 'broad')] });
   const json = JSON.parse((await runInProcess(world.env, ['doctor', '-o', 'json'])).stdout) as { drivers: Record<string, unknown>[] };
@@ -108,7 +108,7 @@ test('doctor: one table of what each driver can do here; what nobody asked for c
   assert.doesNotMatch(stdout, /fail +(swift|drivers)/);
 });
 
-test('a driver whose check breaks counts as one that does not work (9.3)', async (t) => {
+test('a driver whose check throws counts as not working (9.3)', async (t) => {
   const world = worldOf(t);
   const broken = rawOnly(world, { checks: () => Promise.reject(new Error('boom')) });
   const { api } = await daemonOf(t, world, { hypervisors: [broken, vmm(world, 'broad')] });
@@ -117,7 +117,7 @@ test('a driver whose check breaks counts as one that does not work (9.3)', async
   assert.equal((await api.daemon()).drivers.hypervisor.name, 'broad');
 });
 
-test('a root disk whose driver lacks what it grows disks with is not grown, and nothing of the request is done (3.7, 9.2)', async (t) => {
+test('a root disk is not grown if its driver lacks a program for it, and the rest of the request is not done either (3.7, 9.2)', async (t) => {
   const world = worldOf(t);
   const copy = createCopyStorage({ host: world.host });
   const lacking = { name: 'confinement', level: 'fail', reason: 'nothing can be confined', remedy: 'sudo make room' } as const;

@@ -20,7 +20,7 @@ function published({ world }: TestDaemon): string[] {
     .flatMap(({ at, port, protocol }) => (at === undefined ? [] : [`${protocol} ${at.address}:${at.port} ${port}`]));
 }
 
-test('a forward is opened at once, listed, and given up by its place (6.1)', async (t) => {
+test('a forward is opened at once, listed, and removed by its place on the host (6.1)', async (t) => {
   const daemon = await running(t, 'web');
   assert.deepEqual(await cli(daemon, 'forward', 'web', '8080:80', '0.0.0.0:5353:53/udp'), {
     exitCode: 0,
@@ -37,7 +37,7 @@ test('a forward is opened at once, listed, and given up by its place (6.1)', asy
   assert.match(again.stderr, /banger vm forward list web/);
 });
 
-test('conflicts are refused first, with who has the port and what to do; the same again is fine (6.1)', async (t) => {
+test('conflicts are refused first, with the owner of the port and a remedy; repeating a forward is fine (6.1)', async (t) => {
   const daemon = await running(t, 'web', 'db');
   await cli(daemon, 'forward', 'web', '8080:80');
   assert.equal((await cli(daemon, 'forward', 'web', '8080:80')).exitCode, 0);
@@ -55,7 +55,7 @@ test('conflicts are refused first, with who has the port and what to do; the sam
   assert.deepEqual([own.exitCode, (await daemon.api.forwards('db')).length], [2, 1]);
 });
 
-test('a port of another program is refused, whether or not the VM runs (6.1)', async (t) => {
+test('a port that another program uses is refused, whether or not the VM runs (6.1)', async (t) => {
   const daemon = await running(t, 'web');
   const before = daemon.services.vms.drivers.of;
   daemon.services.vms.drivers.of = (runtime) => {
@@ -74,7 +74,7 @@ test('a port of another program is refused, whether or not the VM runs (6.1)', a
   assert.match((await cli(daemon, 'forward', 'web', '8080:80')).stderr, /forwards no ports/);
 });
 
-test('forwards outlive stops of the VM and ends of the daemon, and go with the VM (6.1)', async (t) => {
+test('forwards survive stops of the VM and restarts of the daemon, and end with the VM (6.1)', async (t) => {
   const world = createTestWorld();
   t.after(() => world.remove());
   const first = await startDaemon(world);
@@ -113,7 +113,7 @@ test('vm ports tells listeners, low ports and forwards from each other (3.12)', 
   assert.equal(stdout.match(/8080/g)?.length, 1, 'the dual-stack service is one row');
 });
 
-test('twenty VMs come and go, and no listener stays (6.1)', async (t) => {
+test('after twenty VMs no listener is left (6.1)', async (t) => {
   const daemon = await daemonFor(t);
   for (let at = 0; at < 20; at++) {
     await created(daemon.api, 'web');

@@ -50,7 +50,7 @@ function livesOf(t: TestContext, isPlain: boolean): { world: TestWorld; start():
 
 for (const isPlain of [true, false]) {
   for (const [how, end] of Object.entries(ENDS)) {
-    test(`after ${how} the first command to a ${isPlain ? 'plain ' : ''}daemon does to a stopped VM what it says (3.5, 9.5)`, async (t) => {
+    test(`after ${how} the first command to a ${isPlain ? 'plain ' : ''}daemon does to a stopped VM what it should (3.5, 9.5)`, async (t) => {
       const { world, start } = livesOf(t, isPlain);
       for (const { words, status, state } of FIRST) {
         const what = words.join(' ');
@@ -76,7 +76,7 @@ for (const isPlain of [true, false]) {
   }
 }
 
-test('a VM whose disk was made by a driver that is not there is not started with another, and stays whole (3.3, 5.1)', async (t) => {
+test('a VM is not started with another storage driver if its own is missing, and stays intact (3.3, 5.1)', async (t) => {
   const { world, start } = livesOf(t, true);
   const { api, services } = await start();
   const vm = await created(api, 'web', { start: false });
@@ -92,7 +92,7 @@ test('a VM whose disk was made by a driver that is not there is not started with
   await done(api, api.beginVm('web', 'start'));
 });
 
-test('a deletion that failed half-way says what is left, is not offered for a start, and is finished by the next try or daemon (3.5, 9.5)', async (t) => {
+test('a VM whose delete failed halfway says what is left, is not offered for a start, and is removed by the next delete or daemon (3.5, 9.5)', async (t) => {
   for (const finish of ['try', 'daemon'] as const) {
     const { world, start } = livesOf(t, true);
     const first = await start();
@@ -121,7 +121,7 @@ test('a deletion that failed half-way says what is left, is not offered for a st
   }
 });
 
-test('no disk is removed from under a VMM that nobody can end, and the next try deletes it all (3.5, 10.7)', async (t) => {
+test('no disk of a VMM that cannot be ended is removed, and the next delete removes everything (3.5, 10.7)', async (t) => {
   const { world, start } = livesOf(t, false);
   const first = await start();
   const vm = await created(first.api, 'web');

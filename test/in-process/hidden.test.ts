@@ -99,7 +99,7 @@ test('the next daemon keeps templates, and removes spares, half-made ones and ha
   );
 });
 
-test('an image is deleted in spite of what was made from it, and takes that along (10.1)', async (t) => {
+test('an image can be deleted although spares and templates were made from it, and they are removed with it (10.1)', async (t) => {
   const daemon = await daemonFor(t);
   const { api, world } = daemon;
   for (const kind of ['template', 'spare'] as const) await hide(daemon, kind);

@@ -19,7 +19,7 @@ const env = { BANGER_TRUST_CA_FILE: authority.certificatePath, BANGER_TRUST_HTTP
 const textOf = ({ world }: Pick<TestDaemon, 'world'>, name: string, path: string): string | undefined =>
   fakeOf(world, name).guest.files.get(path)?.content.toString('latin1');
 
-test('a guest that is given the trust of the host has it in its trust store, for later updates of that, and in variables (8.3)', async (t) => {
+test("a guest that trusts the host's authorities has them in its trust store, also after later updates, and in variables (8.3)", async (t) => {
   const daemon = await daemonFor(t, { env });
   await created(daemon.api, 'web', { hostCa: true, hostProxy: true });
   assert.match(textOf(daemon, 'web', BUNDLE) ?? '', /distribution[\s\S]*# banger begin/);
@@ -46,7 +46,7 @@ test('a guest that is given the trust of the host has it in its trust store, for
   assert.match(shown.stdout, /^host proxy: +told$/m);
 });
 
-test('a guest is given nothing unless somebody says so: by a switch, or by the configuration (8.3, 2.2)', async (t) => {
+test('a guest gets no trust unless a flag or the configuration says so (8.3, 2.2)', async (t) => {
   const daemon = await daemonFor(t, { env });
   await created(daemon.api, 'plain');
   assert.doesNotMatch(textOf(daemon, 'plain', BUNDLE) ?? '', /banger/);
@@ -59,7 +59,7 @@ test('a guest is given nothing unless somebody says so: by a switch, or by the c
   assert.doesNotMatch(textOf(byDefault, 'not', BUNDLE) ?? '', /banger/);
 });
 
-test('vm set gives it and takes it away with the next start, and says that a running VM must be stopped (3.7, 8.3)', async (t) => {
+test('vm set gives or removes it with the next start, and says that a running VM must be stopped (3.7, 8.3)', async (t) => {
   const daemon = await daemonFor(t, { env });
   const run = (...argv: string[]) => runInProcess(daemon.world.env, argv);
   await created(daemon.api, 'web');
@@ -74,7 +74,7 @@ test('vm set gives it and takes it away with the next start, and says that a run
   assert.doesNotMatch(textOf(daemon, 'web', BUNDLE) ?? '', /banger/);
 });
 
-test('what cannot be given is said before anything is made (8.3, 3.2)', async (t) => {
+test('what cannot be given is refused before anything is made (8.3, 3.2)', async (t) => {
   const refused = async (more: Record<string, string>, ...argv: string[]): Promise<string> => {
     const daemon = await daemonFor(t, { env: { ...env, ...more } });
     const { exitCode, stderr } = await runInProcess(daemon.world.env, argv);
@@ -92,7 +92,7 @@ test('what cannot be given is said before anything is made (8.3, 3.2)', async (t
   assert.match(await refused({ BANGER_TRUST_CA_FILE: '/nowhere.pem' }, 'image', 'build', '--name', 'dev', '--host-ca'), /nowhere\.pem/);
 });
 
-test('an image is built with the trust of the host, and does not bring it along (8.3)', async (t) => {
+test('an image is built with the trust of the host, and does not contain it (8.3)', async (t) => {
   const daemon = await daemonFor(t, { env });
   const begun = await daemon.api.buildImage({ name: 'dev', hostCa: true, hostProxy: true }, false);
   const find = () => [...daemon.world.machines.machines.values()].find(({ spec }) => spec.vmName === 'build-dev');
@@ -107,7 +107,7 @@ test('an image is built with the trust of the host, and does not bring it along 
   for (const path of [BUNDLE, '/etc/systemd/system.conf']) assert.doesNotMatch(content(path), /banger|^$/, path);
 });
 
-test('without a file of the configuration, what an administrator added to the host is taken, and the proxies of the environment (8.3)', async () => {
+test('without a file in the configuration, the authorities that an administrator added to the host are used, and the proxies of the environment (8.3)', async () => {
   const anchors = mkdtempSync(join(directory, 'anchors-'));
   const source = createHostTrust({ trust: {} }, realHost, { HTTP_PROXY: 'proxy.example:1', no_proxy: 'corp.example' }, [
     anchors,

@@ -40,7 +40,7 @@ async function isRunning({ api }: WaitingDaemon): Promise<boolean> {
   return (await api.showVm('web')).state === 'running';
 }
 
-test('a guest that reboots in a loop is booted later each time, ends stopped, says so, and can be started again (7.2)', async (t) => {
+test('a guest that reboots in a loop is booted later each time, ends up stopped with the reason, and can be started again (7.2)', async (t) => {
   const daemon = await waitingDaemon(t);
   const { api, waiting } = daemon;
   await created(api, 'web');
@@ -65,7 +65,7 @@ test('a guest that reboots in a loop is booted later each time, ends stopped, sa
   assert.equal((await api.showVm('web')).lastError, null);
 });
 
-test('a VM whose init ends again and again stays stopped, and names the rescue (7.2, 11.9)', async (t) => {
+test('a VM whose init ends again and again stays stopped and names the rescue (7.2, 11.9)', async (t) => {
   const daemon = await waitingDaemon(t);
   const { api, waiting, services } = daemon;
   const vm = await created(api, 'web');
@@ -85,7 +85,7 @@ test('a VM whose init ends again and again stays stopped, and names the rescue (
 });
 
 for (const action of ['stop', 'kill', 'delete', 'start'] as const) {
-  test(`${action} ends the wait of a guest that reboots again and again (7.2, 3.5)`, async (t) => {
+  test(`${action} ends the wait of a guest that reboots in a loop (7.2, 3.5)`, async (t) => {
     const daemon = await waitingDaemon(t);
     await created(daemon.api, 'web');
     await reboot(daemon);
@@ -99,7 +99,7 @@ for (const action of ['stop', 'kill', 'delete', 'start'] as const) {
   });
 }
 
-test('a daemon that ends forgets a reboot that waits, and the VM says so (7.2)', async (t) => {
+test('a reboot that still waits is forgotten when the daemon ends, and the VM says so (7.2)', async (t) => {
   const daemon = await waitingDaemon(t);
   await created(daemon.api, 'web');
   await reboot(daemon);
@@ -111,7 +111,7 @@ test('a daemon that ends forgets a reboot that waits, and the VM says so (7.2)',
   assert.match((await next.api.showVm('web')).lastError ?? '', /the daemon ended before the next boot: banger vm start web$/);
 });
 
-test('a guest that was ready and goes silent is told of in time, is listed, and can be killed (7.2, 3.5)', async (t) => {
+test('a guest that goes silent after it was ready is reported in time, is listed, and can be killed (7.2, 3.5)', async (t) => {
   const { api, world } = await daemonFor(t);
   await created(api, 'web');
   world.machines.inject('web', 'never-answer-agent');
@@ -123,7 +123,7 @@ test('a guest that was ready and goes silent is told of in time, is listed, and 
   assert.deepEqual(world.remains(), []);
 });
 
-test('a VM that its VMM paused for a full disk says so, in list and show, and when it is over (5.4)', async (t) => {
+test('a VM that its VMM paused for a full disk says so in list and show until it continues (5.4)', async (t) => {
   const world = createTestWorld();
   t.after(() => world.remove());
   let daemon = await startDaemon(world);
@@ -144,7 +144,7 @@ test('a VM that its VMM paused for a full disk says so, in list and show, and wh
   assert.ok(daemon.log.some(({ msg }) => msg === 'a VM has space again'));
 });
 
-test('a VM has so many sessions and no more: others wait for their turn, too many are refused, and the VM can still be looked at and stopped (7.2)', async (t) => {
+test('a VM has a limited number of sessions: more wait for their turn, too many are refused, and the VM can still be inspected and stopped (7.2)', async (t) => {
   const tunnels: Duplex[] = [];
   // Before the daemon ends, which waits for its clients.
   t.after(() => {

@@ -25,7 +25,7 @@ async function build({ api }: TestDaemon, body: Partial<BuildImage> = {}): Promi
 /** What the build works with; the log may fail unnoticed. */
 const BROKEN = /^(host\.(?!appendText|isAlive|bootId)|storage|network|hypervisor|machine|distribution|sources\.(?!hash))/;
 
-test('an image comes of packages alone: put together, configured in a VM that boots it, and kept (8.7, 8.3)', async (t) => {
+test('an image is made from packages alone: assembled, configured in a VM that boots it, and kept (8.7, 8.3)', async (t) => {
   const daemon = await daemonFor(t);
   const { api, world, services } = daemon;
   const { state, error, events } = await build(daemon, { script: { path: '/home/me/setup.sh', text: 'echo mine' } });
@@ -59,7 +59,7 @@ test('an image comes of packages alone: put together, configured in a VM that bo
   await created(api, 'web', { image: 'new' });
 });
 
-test('what does not fit a distribution that is built from its packages is refused at once (8.7)', async (t) => {
+test('options that do not fit a distribution built from packages are refused at once (8.7)', async (t) => {
   const daemon = await daemonFor(t);
   for (const wish of [{ only: ['tool'] }, { skip: ['tool'] }]) {
     assert.match((await build(daemon, wish)).error?.message ?? '', /no provisioning steps for exotic/);
@@ -111,7 +111,7 @@ async function disturbAll(
   }
 }
 
-test('whatever fails, nothing is left (8.7, 9.5)', async (t) => {
+test('whichever step fails, nothing is left (8.7, 9.5)', async (t) => {
   const fail = (): void => {
     throw new BangerError('STORAGE_FAILED', 'made to fail');
   };
@@ -124,7 +124,7 @@ test('whatever fails, nothing is left (8.7, 9.5)', async (t) => {
   assert.ok(tried > 40, `only ${tried} effects`);
 });
 
-test('wherever it is cancelled, nothing is left (8.7, 1.4)', async (t) => {
+test('wherever the build is cancelled, nothing is left (8.7, 1.4)', async (t) => {
   const cancel = ({ services: { operations } }: TestDaemon): void => {
     for (const { id, state } of operations.list()) if (state === 'running') operations.cancel(id);
   };
@@ -135,7 +135,7 @@ test('wherever it is cancelled, nothing is left (8.7, 1.4)', async (t) => {
   assert.ok(tried > 10, `only ${tried} effects`);
 });
 
-test('wherever the daemon dies, an image is there or nothing, and no VM (8.7, 9.5)', async (t) => {
+test('wherever the daemon dies, there is an image or nothing, and no VM (8.7, 9.5)', async (t) => {
   const first = await daemonFor(t);
   await first.stop();
   let last = await startDaemon(first.world);

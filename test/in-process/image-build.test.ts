@@ -53,7 +53,7 @@ test('an image is built in a VM that is gone afterwards; VMs of it wait for its 
   ]);
 });
 
-test('a script is run by the program behind its #!, and by the shell when there is none (8.4)', async (t) => {
+test('a script is run by the program after its #!, or by the shell if it has none (8.4)', async (t) => {
   const daemon = await daemonFor(t);
   const said = async (text: string): Promise<string[]> => {
     const { state, error, events } = await build(daemon, { script: { path: '/s', text }, replace: true });
@@ -65,7 +65,7 @@ test('a script is run by the program behind its #!, and by the shell when there 
   assert.ok((await said('echo plain')).includes('plain'));
 });
 
-test('steps are chosen by name, packages by a list of the user (8.3, 8.4)', async (t) => {
+test("steps are chosen by name, and packages by the user's list (8.3, 8.4)", async (t) => {
   const daemon = await daemonFor(t);
   const { world, api } = daemon;
   const banger = (...argv: string[]) => runInProcess({ ...world.env }, ['image', 'build', ...argv]);
@@ -98,7 +98,7 @@ test('steps are chosen by name, packages by a list of the user (8.3, 8.4)', asyn
   assert.deepEqual(await api.listVms(), []);
 });
 
-test('whatever fails in a build, it leaves neither image nor VM, and names its log (8.3, 9.5)', async (t) => {
+test('whichever step of a build fails, it leaves neither image nor VM and names its log (8.3, 9.5)', async (t) => {
   const daemon = await daemonFor(t);
   const { effects } = daemon;
   let tried = 0;
@@ -122,7 +122,7 @@ test('whatever fails in a build, it leaves neither image nor VM, and names its l
 /** The log of a build may fail unnoticed; the rest is what it works with. */
 const BROKEN = /^(host\.(?!appendText|isAlive|bootId)|storage|network|hypervisor|machine|sources\.(?!hash))/;
 
-test('a build that is cancelled anywhere leaves neither image nor VM (8.3, 1.4)', async (t) => {
+test('a build leaves neither image nor VM wherever it is cancelled (8.3, 1.4)', async (t) => {
   const daemon = await daemonFor(t);
   const { effects, services } = daemon;
   let [tried, told] = [0, 0];
@@ -150,7 +150,7 @@ test('a build that is cancelled anywhere leaves neither image nor VM (8.3, 1.4)'
   assert.ok(told > 5, `only ${told} named their log`);
 });
 
-test('a daemon that dies anywhere in a build leaves an image or nothing, and no VM (8.3, 9.5)', async (t) => {
+test('wherever the daemon dies in a build, there is an image or nothing, and no VM (8.3, 9.5)', async (t) => {
   const first = await daemonFor(t);
   await first.stop();
   let daemon = await startDaemon(first.world);
@@ -195,7 +195,7 @@ test('a guest that fails a step, dies, or does not shut down ends its build (8.3
   await assertNothingBuilt(daemon, 'death');
 });
 
-test('the VM of a build is deleted by cancelling the build, and cannot be started or entered (8.3, 3.5)', async (t) => {
+test('the VM of a build is removed by cancelling the build, and can neither be started nor entered (8.3, 3.5)', async (t) => {
   const daemon = await daemonFor(t);
   const { api, effects } = daemon;
   const { promise: go, resolve } = Promise.withResolvers<void>();
@@ -209,7 +209,7 @@ test('the VM of a build is deleted by cancelling the build, and cannot be starte
   await assertNothingBuilt(daemon, 'delete');
 });
 
-test('a stale image says how to build it anew, which takes its name while VMs keep the old one (8.5)', async (t) => {
+test('a stale image says how to rebuild it; the new image takes its name, and VMs keep the old one (8.5)', async (t) => {
   const daemon = await daemonFor(t);
   const { api, services } = daemon;
   assert.equal((await build(daemon)).state, 'done');
@@ -224,7 +224,7 @@ test('a stale image says how to build it anew, which takes its name while VMs ke
   assert.equal(existsSync(services.images.pathsOf(second).directory), false);
 });
 
-test('an image keeps the agent of its day; list, show and doctor tell of an older one and what renews it (8.5, 9.3)', async (t) => {
+test('an image keeps its guest agent; list, show and doctor report an old one and how to renew it (8.5, 9.3)', async (t) => {
   const daemon = await daemonFor(t);
   const { world } = daemon;
   const banger = (...argv: string[]) => runInProcess(world.env, argv);

@@ -58,7 +58,7 @@ function directoriesOf({ world }: TestDaemon): string[] {
 const hasCode = (code: string, text: RegExp) => (error: unknown) =>
   error instanceof BangerError && error.code === code && text.test(`${error.message} ${error.remedy}`);
 
-test('an image is registered, shown, used, promoted and deleted; the user keeps the files (8.1, 8.5)', async (t) => {
+test('an image is registered, shown, used, promoted and deleted, and the user keeps the files (8.1, 8.5)', async (t) => {
   const daemon = await daemonFor(t);
   const { api, world, services } = daemon;
   const own = ownFiles(daemon);
@@ -125,7 +125,7 @@ test('files that cannot be an image are refused with the reason, before anything
   assert.equal((await api.registerImage({ ...good, rootfsPath: join(own.directory, 'link') })).rootfsBytes, 2 * MIB);
 });
 
-test('a promotion that fails or is cancelled anywhere leaves the record as it was and no file (8.5, 9.5)', async (t) => {
+test('a promotion that fails or is cancelled anywhere leaves the record unchanged and no file (8.5, 9.5)', async (t) => {
   const daemon = await daemonFor(t);
   const { api, effects, services } = daemon;
   const { rootfs } = ownFiles(daemon);
@@ -151,7 +151,7 @@ test('a promotion that fails or is cancelled anywhere leaves the record as it wa
   assert.equal((await api.showImage('mine')).managed, true);
 });
 
-test('a daemon that dies while an image is promoted or deleted leaves it whole or not at all (9.5)', async (t) => {
+test('a daemon that dies while an image is promoted or deleted leaves it whole or gone (9.5)', async (t) => {
   const first = await daemonFor(t);
   const { world } = first;
   const { rootfs } = ownFiles(first);
@@ -185,7 +185,7 @@ test('a daemon that dies while an image is promoted or deleted leaves it whole o
   assert.equal(await isWhole('copy'), false);
 });
 
-test('records of managed images come back from beside their files when the database is lost (8.1)', async (t) => {
+test('if the database is lost, records of managed images are restored from their manifests (8.1)', async (t) => {
   const first = await daemonFor(t);
   const { world, api } = first;
   const { rootfs } = ownFiles(first);
@@ -205,7 +205,7 @@ test('records of managed images come back from beside their files when the datab
   );
 });
 
-test('prune removes images of older bundles, with --all every unused one; the default one and used ones stay (8.1)', async (t) => {
+test('prune removes images of older bundles, with --all every unused image; the default image and used images stay (8.1)', async (t) => {
   const daemon = await daemonFor(t);
   const { api, world, services } = daemon;
   const { rootfs } = ownFiles(daemon);
@@ -222,7 +222,7 @@ test('prune removes images of older bundles, with --all every unused one; the de
   );
 });
 
-test('an image without work seed gives an empty work disk, which grows with its file system (5.3)', async (t) => {
+test('an image without a work seed gives an empty work disk, which grows with its file system (5.3)', async (t) => {
   const daemon = await daemonFor(t);
   const { api } = daemon;
   const { rootfs } = ownFiles(daemon);
@@ -232,7 +232,7 @@ test('an image without work seed gives an empty work disk, which grows with its 
   assert.deepEqual([vm.state, await daemon.world.host.fileSize(workDisk).then(({ bytes }) => bytes)], ['running', 1024 * MIB]);
 });
 
-test('two images cannot be made under one name, also at once (8.1, 3.4)', async (t) => {
+test('two images cannot be made under one name, not even simultaneously (8.1, 3.4)', async (t) => {
   const daemon = await daemonFor(t);
   const { api } = daemon;
   const { rootfs } = ownFiles(daemon);
@@ -244,7 +244,7 @@ test('two images cannot be made under one name, also at once (8.1, 3.4)', async 
   await assert.rejects(api.promoteImage('mine', { name: 'copy' }, false), hasCode('NAME_TAKEN', /already/));
 });
 
-test('a managed image without the fingerprint of its work seed has one after its first create (8.6)', async (t) => {
+test('a managed image without a fingerprint of its work seed gets one with its first create (8.6)', async (t) => {
   const daemon = await daemonFor(t);
   const { api } = daemon;
   const { rootfs, seed } = ownFiles(daemon);

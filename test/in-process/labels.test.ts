@@ -68,7 +68,7 @@ test('bad labels are refused by the CLI and by the daemon, and nothing changes (
   );
 });
 
-test('labels outlive the daemon and a lost database (3.8, 9.5)', async (t) => {
+test('labels survive a restart of the daemon and a lost database (3.8, 9.5)', async (t) => {
   const world = createTestWorld();
   t.after(() => world.remove());
   const first = await startDaemon(world);

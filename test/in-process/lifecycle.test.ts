@@ -27,7 +27,7 @@ test('a VM is created, shown, stopped, started, restarted, killed and deleted, a
   assert.deepEqual(world.remains(), []);
 });
 
-test('a VM is made without being started, and its guest is told who it is when it starts (7.3)', async (t) => {
+test('a VM can be made without a start, and its guest gets its identity with the first start (7.3)', async (t) => {
   const { api, world } = await daemonFor(t);
   const vm = await created(api, 'web', { start: false, memoryMib: 256, nat: false });
   assert.deepEqual([vm.state, vm.spec.memoryMib, vm.spec.nat, world.machines.machines.size], ['stopped', 256, false, 0]);
@@ -38,7 +38,7 @@ test('a VM is made without being started, and its guest is told who it is when i
   assert.deepEqual((personalization['network'] as { gateway: unknown }).gateway, null);
 });
 
-test('doing what is done already is no error and changes nothing (3.4)', async (t) => {
+test('repeating what is already done is not an error and changes nothing (3.4)', async (t) => {
   const { api, world } = await daemonFor(t);
   await created(api, 'web');
   const { pid } = fakeOf(world, 'web').process;
@@ -59,14 +59,14 @@ test('a new VM gets no address on which a program of another user listens alread
   assert.notEqual(second.address, address);
 });
 
-test('VMs made at once get addresses and made-up names of their own (3.2, 3.4)', async (t) => {
+test('VMs that are created simultaneously get different addresses and names (3.2, 3.4)', async (t) => {
   const { api } = await daemonFor(t);
   await Promise.all(Array.from({ length: 10 }, () => done(api, api.createVm({}, false))));
   const vms = await api.listVms();
   for (const member of ['name', 'address', 'guestAddress'] as const) assert.equal(new Set(vms.map((vm) => vm[member])).size, 10, member);
 });
 
-test('a VM that hangs holds up no other (3.4)', async (t) => {
+test('a VM that hangs does not delay others (3.4)', async (t) => {
   const { api, world } = await daemonFor(t);
   world.machines.inject('slow', 'hang-at-start');
   const slow = await api.createVm({ name: 'slow' }, false);
@@ -76,7 +76,7 @@ test('a VM that hangs holds up no other (3.4)', async (t) => {
   assert.equal((await ended(api, slow)).state, 'cancelled');
 });
 
-test('stop and start at once end in one of both states, and each tells the truth (3.4)', async (t) => {
+test('simultaneous stop and start end in one of the two states, and each reports the truth (3.4)', async (t) => {
   const { api, world } = await daemonFor(t);
   await created(api, 'web');
   for (let round = 0; round < 10; round++) {
@@ -89,7 +89,7 @@ test('stop and start at once end in one of both states, and each tells the truth
   }
 });
 
-test('a delete overtakes the creation: the VM is gone and the creation was cancelled (3.4, 3.5)', async (t) => {
+test('a delete during the creation cancels it and removes the VM (3.4, 3.5)', async (t) => {
   const { api, world } = await daemonFor(t);
   world.machines.inject('web', 'hang-at-start');
   const creation = await api.createVm({ name: 'web' }, false);
@@ -115,7 +115,7 @@ for (const verb of ['stop', 'kill', 'delete'] as const) {
   });
 }
 
-test('a VM is deleted whatever its record says, with a machine and without (3.5)', async (t) => {
+test('a VM is deleted whatever state its record names, with or without a machine (3.5)', async (t) => {
   const { api, world, services } = await daemonFor(t);
   for (const state of VM_STATES) {
     for (const start of [true, false]) {
@@ -143,7 +143,7 @@ test('stop asks the agent, then presses the button, then ends the VMM by force (
   assert.equal((await api.showVm('web')).state, 'stopped');
 });
 
-test('a VMM that would not end is told, keeps its record, and is not started twice (3.5, 9.5)', async (t) => {
+test('a VMM that does not end is reported, keeps its record, and is not started twice (3.5, 9.5)', async (t) => {
   const { api, world, effects } = await daemonFor(t);
   await created(api, 'web');
   const { pid } = fakeOf(world, 'web').process;
@@ -160,7 +160,7 @@ test('a VMM that would not end is told, keeps its record, and is not started twi
   assert.deepEqual(world.remains(), []);
 });
 
-test('a VM whose deletion failed half-way is not taken for a stopped one when its VMM ends (3.5, 9.5)', async (t) => {
+test('a VM whose delete failed halfway does not become stopped when its VMM ends (3.5, 9.5)', async (t) => {
   const { api, world, effects, services } = await daemonFor(t);
   const { id } = await created(api, 'web');
   effects.hook = ({ name }, phase) => {
@@ -195,7 +195,7 @@ test("a start that fails leaves the VM stopped, with the reason and the guest's 
   assert.equal((await api.showVm('web')).lastError, null);
 });
 
-test('wait returns when it is so, says what is instead, and ends with the VM (3.1)', async (t) => {
+test('wait returns once the condition holds, or says what holds instead, and ends with the VM (3.1)', async (t) => {
   const { api } = await daemonFor(t);
   await created(api, 'web');
   for (const target of ['agent', 'ssh', 'services', 'running'] as const)

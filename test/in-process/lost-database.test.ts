@@ -37,7 +37,7 @@ const lasting = ({ id, name, image, spec, address, createdAt, state, pid, storag
   return { id, name, image, spec, address, createdAt, state, pid, storageDriver };
 };
 
-test('VMs come back with all they had when the database is gone: the running one is adopted, disks keep what was written (3.8, 9.5)', async (t) => {
+test('if the database is lost, VMs are restored with all they had: the running one is adopted, and disks keep what was written (3.8, 9.5)', async (t) => {
   const { world, start, losesDatabase } = livesFor(t);
   const first = await start();
   const vms = [await created(first.api, 'runs', { vcpuCount: 3 }), await created(first.api, 'rests', { start: false, nat: false })];
@@ -56,7 +56,7 @@ test('VMs come back with all they had when the database is gone: the running one
   assert.deepEqual(world.remains(), []);
 });
 
-test('a VM that was being deleted when the database was lost is gone, one that was half-made as well (9.5)', async (t) => {
+test('a VM that was being deleted when the database was lost is gone, and so is a half-made one (9.5)', async (t) => {
   const { world, start, losesDatabase } = livesFor(t);
   const first = await start();
   for (const name of ['deleted', 'half']) await created(first.api, name, { start: false });
@@ -70,7 +70,7 @@ test('a VM that was being deleted when the database was lost is gone, one that w
   assert.deepEqual(world.remains(), []);
 });
 
-test('a VM of which only its manifest says that it was being created is kept for the user to judge (9.5)', async (t) => {
+test('a VM whose manifest alone says that it was being created is kept, and the user decides (9.5)', async (t) => {
   const { world, start, losesDatabase } = livesFor(t);
   const first = await start();
   const vm = await created(first.api, 'web', { start: false });
@@ -83,7 +83,7 @@ test('a VM of which only its manifest says that it was being created is kept for
   assertMarked(world, vm, 'kept');
 });
 
-test('with an older database new VMs come back beside the old ones, under another name where theirs is taken (9.5)', async (t) => {
+test('with an older database, newer VMs are restored beside the old ones, under another name if theirs is taken (9.5)', async (t) => {
   const { start } = livesFor(t);
   const first = await start();
   await created(first.api, 'web', { start: false });
@@ -122,7 +122,7 @@ const OLD_RECORDS: OldRecord[] = [
   ['it ran in another boot of the host, and its manifest is lost too', 'running', { runtime: OF_ANOTHER_BOOT }, 'lost'],
 ];
 for (const [what, state, change, isLost] of OLD_RECORDS) {
-  test(`a VM runs on when the database is a copy from when ${what} (3.8, 9.5, 10.7)`, async (t) => {
+  test(`a VM continues to run when the database is a copy from when ${what} (3.8, 9.5, 10.7)`, async (t) => {
     const { world, start } = livesFor(t);
     const first = await start();
     const vm = await created(first.api, 'web');
@@ -146,7 +146,7 @@ for (const [what, state, change, isLost] of OLD_RECORDS) {
   });
 }
 
-test('a stop and a deletion that a daemon did not survive are finished, whatever an old manifest says (3.5, 9.5)', async (t) => {
+test('a stop and a delete that the daemon did not survive are finished, whatever an old manifest says (3.5, 9.5)', async (t) => {
   const { world, start } = livesFor(t);
   const first = await start();
   const vms = [await created(first.api, 'stopped'), await created(first.api, 'deleted')];
@@ -164,7 +164,7 @@ test('a stop and a deletion that a daemon did not survive are finished, whatever
   assert.deepEqual(world.remains(), []);
 });
 
-test('sockets and empty directories of unknown VMs are swept; VMMs that run and disks are kept, and doctor tells of them (3.8, 9.5, 10.7)', async (t) => {
+test('sockets and empty directories of unknown VMs are swept; running VMMs and disks are kept, and doctor reports them (3.8, 9.5, 10.7)', async (t) => {
   const { world, start } = livesFor(t);
   const first = await start();
   const gone = await created(first.api, 'gone');
@@ -196,7 +196,7 @@ test('sockets and empty directories of unknown VMs are swept; VMMs that run and 
   rmSync(pathsOf(world, kept).directory, { recursive: true });
 });
 
-test('VMs that are older than manifests get theirs when a daemon starts (9.5)', async (t) => {
+test('VMs from before manifests get one when a daemon starts (9.5)', async (t) => {
   const { world, start } = livesFor(t);
   const first = await start();
   const vm = await created(first.api, 'web', { start: false });

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { created, daemonFor, done } from '../support/daemon/test-daemon.ts';
 
-test('metrics tell of VMs, operations and the daemon itself, in the form that Prometheus reads (1.1)', async (t) => {
+test("metrics describe VMs, operations and the daemon itself in Prometheus' format (1.1)", async (t) => {
   const { api, server } = await daemonFor(t);
   const web = await created(api, 'web', { vcpuCount: 3, memoryMib: 512 });
   await created(api, 'off', { start: false });
@@ -28,7 +28,7 @@ test('metrics tell of VMs, operations and the daemon itself, in the form that Pr
   assert.match(reply.body, /^bangerd_resident_memory_bytes \d+$/m);
 });
 
-test('metrics without any VM are whole, and can be read again and again (1.1)', async (t) => {
+test('metrics without any VM are complete, and can be read repeatedly (1.1)', async (t) => {
   const { server } = await daemonFor(t);
   for (let round = 0; round < 3; round++) {
     const { body, statusCode } = await server.inject({ method: 'GET', url: '/metrics' });
