@@ -70,19 +70,6 @@ test('the commands package and fetch a bundle, and status shows it (2.5)', async
   assert.match(readFileSync(join(world.directory, 'runtime-bundle.toml'), 'utf8'), /^url = "again\.tar\.zst"$/m);
 });
 
-/** A terminal at which somebody answers. */
-async function answering(env: Record<string, string>, answer: string, argv: readonly string[]) {
-  const stdin = Object.assign(new PassThrough(), { isTTY: true });
-  const stderr = Object.assign(new PassThrough(), { isTTY: true, columns: 200, getColorDepth: () => 1 });
-  let text = '';
-  stderr.on('data', (chunk: Buffer) => {
-    text += String(chunk);
-    if (String(chunk).includes('[y/N]')) stdin.write(`${answer}\n`);
-  });
-  const cli = createCli({ env, stdin, stdout: new PassThrough(), stderr, programPath: '/nowhere/dist/banger' });
-  return { exitCode: await runCli(cli, argv), text };
-}
-
 test('fetching a bundle over plain http warns and asks, unless a checksum is given for its manifest (2.5)', async (t) => {
   const { world } = await daemonFor(t);
   const { manifest, archive } = await packagedBundle(temporaryDirectory(t));

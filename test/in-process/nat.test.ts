@@ -22,7 +22,7 @@ async function natDaemon(t: TestContext): Promise<NatDaemon> {
   return { ...daemon, nat: (...words) => runInProcess(env, ['internal', 'nat', ...words]) };
 }
 
-test('internal nat takes the way out of running VMs and gives it back, and show says so (6.2)', async (t) => {
+test("internal nat removes running VMs' access to the outside and restores it, and show says so (6.2)", async (t) => {
   const { api, world, nat } = await natDaemon(t);
   const [web, db] = [shortId(await created(api, 'web')), shortId(await created(api, 'db', { nat: false }))];
   assert.deepEqual([...world.network.nat], [web]);
@@ -37,7 +37,7 @@ test('internal nat takes the way out of running VMs and gives it back, and show 
   assert.deepEqual([[...world.network.nat], (await api.showVm('web')).spec.nat], [[db], false]);
 });
 
-test('internal nat of an unknown VM is refused with the reason, and the others are done (6.2)', async (t) => {
+test('internal nat of an unknown VM is refused with the reason, and the other VMs are changed (6.2)', async (t) => {
   const { api, world, nat } = await natDaemon(t);
   await created(api, 'web');
   const outcome = await nat('down', 'nobody', 'web');
@@ -47,7 +47,7 @@ test('internal nat of an unknown VM is refused with the reason, and the others a
   assert.deepEqual([sideways.exitCode, sideways.stdout], [2, '']);
 });
 
-test('a network that cannot change NAT of a running VM refuses with the way to do it, and the record stays true (6.2)', async (t) => {
+test('a network that cannot change NAT of a running VM refuses and names the way, and the record stays true (6.2)', async (t) => {
   const { api, services, nat } = await natDaemon(t);
   await created(api, 'web');
   const { setNat: _absent, ...without } = services.vms.drivers.networks()[0] ?? assert.fail();

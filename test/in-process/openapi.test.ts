@@ -28,11 +28,11 @@ function documented(): string[] {
   return [...found].filter((request) => request !== 'GET /openapi.json').toSorted();
 }
 
-test('OpenAPI is what docs/openapi.json says; `make openapi` writes it (1.1)', () => {
+test('docs/openapi.json is up to date; `make openapi` writes it (1.1)', () => {
   assert.equal(readFileSync(OPENAPI_PATH, 'utf8'), openapiText());
 });
 
-test('OpenAPI has every request of docs/api.md and no other, and each is served (1.1)', async (t) => {
+test('OpenAPI describes exactly the requests of docs/api.md, and the daemon serves each (1.1)', async (t) => {
   const { server } = await daemonFor(t);
   const { paths } = parse(openapiText());
   const described = Object.entries(paths).flatMap(([path, operations]) => Object.keys(operations).map((method) => ({ method, path })));
@@ -44,7 +44,7 @@ test('OpenAPI has every request of docs/api.md and no other, and each is served 
   }
 });
 
-test('every schema that OpenAPI refers to is in it, and none that nothing refers to (1.1)', () => {
+test('OpenAPI contains every schema that it refers to, and no other (1.1)', () => {
   const text = openapiText();
   const referred = new Set([...text.matchAll(/"\$ref": "#\/components\/schemas\/(\w+)"/g)].map(([, name = '']) => name));
   assert.deepEqual([...referred].toSorted(), Object.keys(parse(text).components.schemas).toSorted());

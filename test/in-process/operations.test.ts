@@ -28,7 +28,7 @@ async function watch({ api }: TestDaemon, id: string) {
   return { events, leave: () => connection.abort(), over };
 }
 
-test('an operation is written down before and after each step, and told to an early and a late watcher alike (1.4)', async (t) => {
+test('an operation is recorded before and after each step, and early and late watchers see the same (1.4)', async (t) => {
   const { api } = await daemonFor(t);
   const operation = await api.createVm({ name: 'web' }, false);
   const early = await ended(api, operation);
@@ -47,7 +47,7 @@ test('an operation is written down before and after each step, and told to an ea
   assert.deepEqual([stages[0], stages.at(-1)], ['record started', 'ready done']);
 });
 
-test('an operation is named by the beginning of its id as a VM is, to look at it, to follow and to cancel it (1.4, 3.1)', async (t) => {
+test('an operation can be shown, followed and cancelled by a prefix of its id, like a VM (1.4, 3.1)', async (t) => {
   const daemon = await daemonFor(t);
   const { id } = await hang(daemon, false);
   const short = id.slice(0, 6);
@@ -58,7 +58,7 @@ test('an operation is named by the beginning of its id as a VM is, to look at it
   await assert.rejects(daemon.api.operation(id.slice(0, 3)), { code: 'NOT_FOUND' });
 });
 
-test('a client that goes away takes along what it had begun attached (1.4)', async (t) => {
+test('an attached operation is cancelled when its client disconnects (1.4)', async (t) => {
   const daemon = await daemonFor(t);
   const operation = await hang(daemon, true);
   const watcher = await watch(daemon, operation.id);
@@ -68,7 +68,7 @@ test('a client that goes away takes along what it had begun attached (1.4)', asy
   assert.deepEqual([await daemon.api.listVms(), daemon.world.remains()], [[], []]);
 });
 
-test('an attached operation goes on while anybody watches it (1.4)', async (t) => {
+test('an attached operation continues while any client watches it (1.4)', async (t) => {
   const daemon = await daemonFor(t);
   const operation = await hang(daemon, true);
   const [first, second] = [await watch(daemon, operation.id), await watch(daemon, operation.id)];
@@ -80,7 +80,7 @@ test('an attached operation goes on while anybody watches it (1.4)', async (t) =
   assert.equal((await ended(daemon.api, operation)).state, 'cancelled');
 });
 
-test('a detached operation does not care who watches it; it is cancelled by name alone (1.4)', async (t) => {
+test('a detached operation continues without watchers, and only an explicit cancel ends it (1.4)', async (t) => {
   const daemon = await daemonFor(t);
   const operation = await hang(daemon, false);
   const watcher = await watch(daemon, operation.id);
@@ -94,7 +94,7 @@ test('a detached operation does not care who watches it; it is cancelled by name
   await daemon.api.cancelOperation(operation.id);
 });
 
-test('an operation waits its turn and can be cancelled while it waits (1.4, 3.4)', async (t) => {
+test('an operation waits for its turn, and can be cancelled while it waits (1.4, 3.4)', async (t) => {
   const daemon = await daemonFor(t);
   const { api, world } = daemon;
   await created(api, 'web');
@@ -111,7 +111,7 @@ test('an operation waits its turn and can be cancelled while it waits (1.4, 3.4)
   assert.equal((await api.showVm('web')).state, 'stopped');
 });
 
-test('what ended is kept for later, over the end of the daemon, and unknown operations are none (1.4)', async (t) => {
+test('ended operations are kept over a restart of the daemon, and unknown ones are not found (1.4)', async (t) => {
   const { api, log } = await daemonFor(t);
   await created(api, 'web', { start: false });
   const [operation] = await api.listOperations();
@@ -124,7 +124,7 @@ test('what ended is kept for later, over the end of the daemon, and unknown oper
   await assert.rejects(api.operationEvents('nosuch'), { code: 'NOT_FOUND' });
 });
 
-test('a VM that an operation waits for may go away meanwhile (3.4)', async (t) => {
+test('a VM may be deleted while an operation waits for it (3.4)', async (t) => {
   const daemon = await daemonFor(t);
   const { api } = daemon;
   await created(api, 'web');
@@ -136,7 +136,7 @@ test('a VM that an operation waits for may go away meanwhile (3.4)', async (t) =
   await until(() => daemon.services.operations.list().every(({ state }) => state !== 'running'));
 });
 
-test('of a log one asks for the last lines, and events by their time; other logs have none (3.13)', async (t) => {
+test('the last lines of a log can be read, and events by their time; other logs have no times (3.13)', async (t) => {
   const { api, world } = await daemonFor(t);
   await created(api, 'web', { start: false });
   const logs = async (...argv: string[]) => runInProcess(world.env, ['logs', 'web', ...argv]);
@@ -152,7 +152,7 @@ test('of a log one asks for the last lines, and events by their time; other logs
   for (const bad of ['-1', 'x', '1.5', '']) assert.equal((await logs(`--tail=${bad}`)).exitCode, 2, bad);
 });
 
-test('a daemon has so many followed logs and no more, half of them of one VM, and who leaves makes room; what is not followed is always read (7.2, 9.5)', async (t) => {
+test('a daemon limits how many logs are followed, at most half of them of one VM; a client that leaves makes room, and a log that is not followed can always be read (7.2, 9.5)', async (t) => {
   const followed: AsyncGenerator<Buffer>[] = [];
   // Before the daemon ends, which waits for its clients.
   t.after(() => Promise.all(followed.map((log) => log.return(undefined))));
@@ -177,7 +177,7 @@ test('a daemon has so many followed logs and no more, half of them of one VM, an
   });
 });
 
-test('who follows a log is told when the daemon ends, and does not take it for the end of the log (1.6)', async (t) => {
+test('a client that follows a log is told that the daemon ends, and does not take this for the end of the log (1.6)', async (t) => {
   const stub = await startStubDaemon({ routes: { 'GET /v1/vms/web/logs': (response) => void response.end('the last line\n') } });
   t.after(() => stub.close());
   assert.equal((await runInProcess(stub.env, ['vm', 'logs', 'web'])).exitCode, 0);
@@ -186,7 +186,7 @@ test('who follows a log is told when the daemon ends, and does not take it for t
   assert.match(stderr, /the connection to the daemon ended while following the log\n {2}try: banger vm logs -f --tail 20 web/);
 });
 
-test('event streams are bounded in the same way (7.2)', () => {
+test('event streams are limited in the same way (7.2)', () => {
   const follows = createFollowers(4, 'operations');
   const begin = (vm: string | null): (() => void) => {
     let close = (): void => assert.fail('its end is not waited for');

@@ -12,7 +12,7 @@ const troubles = [
   { what: '/etc/machine-id', errno: 28, held: null },
 ];
 
-test('a guest that could not set all of it up runs, and start, show, list, health and doctor say what and what to do (11.9)', async (t) => {
+test('a guest that could not set up everything runs, and start, show, list, health and doctor say what failed and what to do (11.9)', async (t) => {
   const { api, world } = await daemonFor(t);
   await created(api, 'web');
   await done(api, api.beginVm('web', 'stop'));
@@ -40,7 +40,7 @@ test('a guest that could not set all of it up runs, and start, show, list, healt
   assert.deepEqual((await api.showVm('web')).troubles, []);
 });
 
-test('a remedy mends what can be mended from inside, and names the rescue for the rest (11.9)', async (t) => {
+test('a remedy repairs what can be repaired from inside, and names the rescue for the rest (11.9)', async (t) => {
   const { api, world } = await daemonFor(t);
   await created(api, 'web', { start: false });
   const remedies: [string, number, RegExp][] = [
@@ -60,7 +60,7 @@ test('a remedy mends what can be mended from inside, and names the rescue for th
   assert.equal(told[4]?.reason, 'the directory /: users other than root may change it, which sshd refuses');
 });
 
-test('a system that gave up is waited for no longer, and health says so (11.9, 3.3)', async (t) => {
+test('nobody waits for a system that has given up, and health says so (11.9, 3.3)', async (t) => {
   const { api, world } = await daemonFor(t);
   await created(api, 'web');
   fakeOf(world, 'web').guest.init = 'maintenance';
@@ -73,7 +73,7 @@ test('a system that gave up is waited for no longer, and health says so (11.9, 3
   assert.match(problem ?? '', /gave up/);
 });
 
-test('a VM whose own disks do not carry it says why and names the rescue, whenever it ends (11.9)', async (t) => {
+test('a VM that ends because of its own disks says why and names the rescue (11.9)', async (t) => {
   const { api, world, services } = await daemonFor(t);
   const vm = await created(api, 'web', { start: false });
   const say = (line: string): void => {
@@ -93,7 +93,7 @@ test('a VM whose own disks do not carry it says why and names the rescue, whenev
   }
 });
 
-test('a guest that does not answer at all may have bad disks or a bad host, and a new one has no disks of its own (11.9)', async (t) => {
+test('if a guest does not answer at all, its disks or the host may be the cause; for a new VM, only the host (11.9)', async (t) => {
   const { api, world } = await daemonFor(t, { env: { BANGER_BOOT_TIMEOUT_SECONDS: '5' } });
   await created(api, 'web', { start: false });
   for (const name of ['web', 'new']) world.machines.inject(name, 'never-answer-agent');
@@ -104,7 +104,7 @@ test('a guest that does not answer at all may have bad disks or a bad host, and 
   assert.equal(made.error?.remedy, 'banger doctor');
 });
 
-test('what a guest says of its troubles is bounded and harmless, and one that says nonsense does not start (11.9, 7.2)', async (t) => {
+test("a guest's report of troubles is limited and harmless, and a guest that reports nonsense does not start (11.9, 7.2)", async (t) => {
   const { api, world } = await daemonFor(t);
   await created(api, 'web', { start: false });
   world.machines.troubles.set('web', { troubles: [{ what: '\u001b[2Jx\u202e', errno: 1234, held: null }] });
@@ -126,7 +126,7 @@ test('what a guest says of its troubles is bounded and harmless, and one that sa
   }
 });
 
-test('services that do not come keep nobody from a VM that was used before (11.9)', async (t) => {
+test('missing services do not prevent the start of a VM that was used before (11.9)', async (t) => {
   const { api, world, services } = await daemonFor(t);
   services.settings.degradedWaitMs = 0;
   await created(api, 'web', { start: false });
@@ -137,7 +137,7 @@ test('services that do not come keep nobody from a VM that was used before (11.9
   assert.deepEqual(told, [{ reason: 'nothing listens on guest port 22 of web', remedy: 'banger vm exec web -- systemctl --failed' }]);
 });
 
-test('a guest with a full disk starts without the trust of the host, and says so (11.9)', async (t) => {
+test("a guest with a full disk starts without the host's authorities, and says so (11.9)", async (t) => {
   const { api, world } = await daemonFor(t, { env: { BANGER_TRUST_HTTPS_PROXY: 'http://proxy.example:3128' } });
   await created(api, 'web', { start: false, hostProxy: true });
   world.machines.inject('web', 'full-guest');
@@ -145,7 +145,7 @@ test('a guest with a full disk starts without the trust of the host, and says so
   assert.match((await api.showVm('web')).troubles[0]?.reason ?? '', /host's trust: .*No space left/);
 });
 
-test('a rescue boots the image read-only beside the disks of the VM, which stay unmounted, and the next start is as ever (11.9)', async (t) => {
+test("a rescue boots the image read-only beside the VM's disks, which stay unmounted, and the next start is an ordinary one (11.9)", async (t) => {
   const { api, world } = await daemonFor(t);
   await created(api, 'web', { start: false });
   world.machines.troubles.set('web', { troubles: [{ what: '/etc/hostname', errno: 30, held: null }, troubles[1]] });
@@ -178,7 +178,7 @@ test('a rescue boots the image read-only beside the disks of the VM, which stay 
   assert.equal((await api.showVm('web')).rescue, true);
 });
 
-test('the rescue of an image without an init runs the default image, which has a shell (11.9)', async (t) => {
+test('for an image without an init, the rescue runs the default image, which has a shell (11.9)', async (t) => {
   const { api, world, services } = await daemonFor(t);
   services.images.records.save({
     ...world.image,
@@ -202,7 +202,7 @@ test('the rescue of an image without an init runs the default image, which has a
   assert.equal(guest.personalization?.['service'], undefined);
 });
 
-test('a daemon that comes back knows a rescue and its troubles (11.9, 3.8)', async (t) => {
+test('the next daemon knows that a VM runs as a rescue, and its troubles (11.9, 3.8)', async (t) => {
   const { api, world, kill } = await daemonFor(t);
   await created(api, 'web', { start: false });
   world.machines.troubles.set('web', { troubles: [troubles[1]] });

@@ -53,7 +53,7 @@ test('a guest that reboots is booted again, as an operation that can be seen (3.
   assert.equal((await daemon.api.showVm('web')).state, 'running');
 });
 
-test('VMs go on when the daemon ends, and are adopted by the next (1.2, 3.8)', async (t) => {
+test('VMs continue when the daemon ends, and the next one adopts them (1.2, 3.8)', async (t) => {
   const { world, start } = worldFor(t);
   const first = await start();
   await created(first.api, 'web');
@@ -69,7 +69,7 @@ test('VMs go on when the daemon ends, and are adopted by the next (1.2, 3.8)', a
   assert.deepEqual(world.remains(), []);
 });
 
-test('a VMM that died while no daemon ran is cleaned up, and said so (3.8)', async (t) => {
+test('a VMM that died while no daemon ran is cleaned up, and the VM says so (3.8)', async (t) => {
   const { world, start } = worldFor(t);
   const first = await start();
   await created(first.api, 'dead');
@@ -113,7 +113,7 @@ function specOf(vmId: string): Parameters<TestWorld['machines']['spawn']>[0] {
   };
 }
 
-test('after a reboot of the host all VMs are stopped, their disks are whole, and no recorded pid is signalled (3.8, 9.5)', async (t) => {
+test('after a reboot of the host all VMs are stopped, their disks are intact, and no recorded pid is signalled (3.8, 9.5)', async (t) => {
   const { world, start } = worldFor(t);
   const first = await start();
   const vms = [await created(first.api, 'one'), await created(first.api, 'two')];
@@ -148,7 +148,7 @@ test('network objects that belong to no VM are swept when a daemon starts (3.8, 
   assert.deepEqual(world.remains(), []);
 });
 
-test('the private network goes with the daemon when no VM runs, and stays when one does (9.5)', async (t) => {
+test('the private network ends with the daemon if no VM runs, and stays if one does (9.5)', async (t) => {
   const { world, start } = worldFor(t);
   const first = await start();
   await created(first.api, 'web');
@@ -162,7 +162,7 @@ test('the private network goes with the daemon when no VM runs, and stays when o
   assert.equal(world.network.isUp, true);
 });
 
-test('of the logs that failed creations leave, the 20 newest are kept (9.1)', async (t) => {
+test('the logs of the 20 newest failed creations are kept (9.1)', async (t) => {
   const { world, start } = worldFor(t);
   const first = await start();
   const vm = await created(first.api, 'web', { start: false });

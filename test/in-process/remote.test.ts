@@ -33,7 +33,7 @@ function cliOf(env: Record<string, string>) {
 
 const toDaemon = (world: TestWorld): string => `exec socat - UNIX-CONNECT:${world.directories.socketPath}`;
 
-test('BANGER_HOST=ssh:// runs the same commands against the other daemon, streams too (2.1)', async (t) => {
+test('BANGER_HOST=ssh:// runs the same commands against another daemon, with streams (2.1)', async (t) => {
   const { world } = await daemonFor(t);
   const env = { ...elsewhere(world, toDaemon(world)), BANGER_HOST: 'ssh://dev@lab:2222' };
   const run = (...argv: string[]) => runInProcess(env, argv);
@@ -59,7 +59,7 @@ test('BANGER_HOST=ssh:// runs the same commands against the other daemon, stream
   assert.ok(!existsSync(join(env.HOME, 'run')), 'no daemon was started here');
 });
 
-test('BANGER_HOST=unix:// takes another socket, which is never started (2.1)', async (t) => {
+test('BANGER_HOST=unix:// uses another socket and never starts its daemon (2.1)', async (t) => {
   const { world } = await daemonFor(t);
   const env = elsewhere(world, 'exit 1');
   const there = await runInProcess({ ...env, BANGER_HOST: `unix://${world.directories.socketPath}` }, ['vm', 'list', '-q']);
@@ -68,7 +68,7 @@ test('BANGER_HOST=unix:// takes another socket, which is never started (2.1)', a
   assert.match(absent.stderr, /does not answer at .*none\.sock: it is not running/);
 });
 
-test('what fails on the way is told apart, each with what to try (1.6)', async (t) => {
+test('failures of the connection are told apart, each with a remedy (1.6)', async (t) => {
   const { world } = await daemonFor(t);
   const said = async (script: string): Promise<string> => {
     const { exitCode, stderr } = await runInProcess({ ...elsewhere(world, script), BANGER_HOST: 'ssh://lab' }, ['vm', 'list']);
@@ -94,7 +94,7 @@ test('what fails on the way is told apart, each with what to try (1.6)', async (
   );
 });
 
-test('login files of the other side may print what they like before the answer (2.1)', async (t) => {
+test('login files of the other machine may print anything before the answer (2.1)', async (t) => {
   const { world } = await daemonFor(t);
   await runInProcess(world.env, ['vm', 'create', '--name', 'web']);
   const run = (before: string, argv: readonly string[], stdin = '') =>
@@ -116,7 +116,7 @@ test('login files of the other side may print what they like before the answer (
   assert.deepEqual([echoed.exitCode, echoed.stdout.length], [0, 100_000], echoed.stderr);
 });
 
-test('what prints and is not banger is named with the line that came, its host, and what to try (1.6)', async (t) => {
+test('a program that prints and is not banger is reported with its line, its host and a remedy (1.6)', async (t) => {
   const { world } = await daemonFor(t);
   const said = async (script: string): Promise<string> => {
     const { exitCode, stderr } = await runInProcess({ ...elsewhere(world, script), BANGER_HOST: 'ssh://dev@lab' }, ['vm', 'list']);
@@ -136,7 +136,7 @@ test('what prints and is not banger is named with the line that came, its host, 
   );
 });
 
-test('a login file that prints and then waits is told with its line, before anybody gives up (1.6)', async (t) => {
+test('a login file that prints and then waits is reported with its line before the time limit (1.6)', async (t) => {
   const { world } = await daemonFor(t);
   const home = elsewhere(world, 'echo "Press return to go on"; exec cat >/dev/null');
   const stream = openSshStream(cliOf(home), { kind: 'ssh', host: 'lab', program: 'banger' }, 50);
@@ -149,7 +149,7 @@ test('a login file that prints and then waits is told with its line, before anyb
   assert.equal(error.remedy, 'ssh -- lab true');
 });
 
-test('an answer may take as long as it takes once the other side has said that it is banger (2.1)', async (t) => {
+test('once the other side has said that it is banger, its answer has no time limit (2.1)', async (t) => {
   const { world } = await daemonFor(t);
   const script = `echo welcome; read -r request; printf '${GREETING.trim()}\\n'; sleep 0.3; echo "$request"`;
   const stream = openSshStream(cliOf(elsewhere(world, script)), { kind: 'ssh', host: 'lab', program: 'banger' }, 100);
@@ -159,7 +159,7 @@ test('an answer may take as long as it takes once the other side has said that i
   assert.equal(said, 'HTTP/1.0 of a kind\n');
 });
 
-test('vm ssh -L against another machine says where its port is, and how to have one here (2.1)', async (t) => {
+test('vm ssh -L to another machine says where the port is, and how to get one here (2.1)', async (t) => {
   const { world } = await daemonFor(t);
   const env = { ...elsewhere(world, 'exit 0'), BANGER_HOST: 'ssh://dev@lab' };
   const { exitCode, stderr } = await runInProcess(env, ['ssh', 'web', '-N', '-L', '8080:localhost:80']);
@@ -169,14 +169,14 @@ test('vm ssh -L against another machine says where its port is, and how to have 
   assert.equal((await runInProcess(env, ['ssh', 'web', '-A', 'true'])).stderr, '');
 });
 
-test('vm ssh to a VM that does not run starts no ssh, which would add a sentence of its own (1.6)', async (t) => {
+test('vm ssh to a stopped VM does not start ssh, which would add its own message (1.6)', async (t) => {
   const { world } = await daemonFor(t);
   await runInProcess(world.env, ['vm', 'create', '--name', 'web', '--no-start']);
   const { exitCode, stderr } = await runInProcess({ ...world.env, PATH: '/nonexistent' }, ['ssh', 'web']);
   assert.deepEqual([exitCode, stderr], [125, 'banger: VM web is not running\n  try: banger vm start web\n']);
 });
 
-test('a bad address is refused, also one that ssh would take for a switch (1.6)', async (t) => {
+test('a bad address is refused, even one that ssh would take for an option (1.6)', async (t) => {
   const { world } = await daemonFor(t);
   for (const host of [
     'tcp://lab',
@@ -194,7 +194,7 @@ test('a bad address is refused, also one that ssh would take for a switch (1.6)'
   }
 });
 
-test('what is about this machine says so, and how it is said there (1.5)', async (t) => {
+test('commands about this machine say so, and name the command for the other one (1.5)', async (t) => {
   const { world } = await daemonFor(t);
   const env = { ...elsewhere(world, ''), BANGER_HOST: 'ssh://dev@lab' };
   for (const command of ['daemon start', 'daemon stop', 'daemon restart', 'daemon logs', 'ssh-config']) {
@@ -207,7 +207,7 @@ test('what is about this machine says so, and how it is said there (1.5)', async
   }
 });
 
-test('contexts name other daemons; the one in use is taken, BANGER_CONTEXT and BANGER_HOST win over it (2.1)', async (t) => {
+test('contexts name other daemons; the current one is used unless BANGER_CONTEXT or BANGER_HOST is set (2.1)', async (t) => {
   const { world } = await daemonFor(t);
   const env = elsewhere(world, toDaemon(world));
   const run = async (argv: string[], more: Record<string, string> = {}): Promise<string> => {

@@ -5,7 +5,7 @@ import type { Duplex } from 'node:stream';
 import { encodeData } from '../../src/lib/frames.ts';
 import { created, daemonFor, fakeOf, until } from '../support/daemon/test-daemon.ts';
 
-test('a client that vanishes ends its session, also one whose input the guest does not take (3.13)', async (t) => {
+test('a client that disconnects ends its session, even if the guest does not read its input (3.13)', async (t) => {
   const { api, world } = await daemonFor(t);
   await created(api, 'web');
   const { guest } = fakeOf(world, 'web');

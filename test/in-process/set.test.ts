@@ -60,7 +60,7 @@ describe('a stopped VM', () => {
     assert.equal((await api.listOperations()).length, operations);
   });
 
-  test('has its old sizes when a growth fails, and grows when it is asked again (3.7, 5.3)', async (t) => {
+  test('keeps its old sizes when a growth fails, and grows on the next request (3.7, 5.3)', async (t) => {
     const daemon = await daemonFor(t);
     const vm = await created(daemon.api, 'web', { ...SIZES, start: false });
     const body = { workDiskBytes: GIB, rootOverlayBytes: GIB, vcpuCount: 4 };
@@ -77,7 +77,7 @@ describe('a stopped VM', () => {
     assert.equal(diskLength(daemon, vm, 'workDisk'), GIB);
   });
 
-  test('whose disk is larger than recorded keeps all of it when a growth fails (3.7, 5.3)', async (t) => {
+  test('keeps a disk that is larger than recorded when a growth fails (3.7, 5.3)', async (t) => {
     const daemon = await daemonFor(t);
     const vm = await created(daemon.api, 'web', { ...SIZES, start: false });
     await daemon.world.host.extendSparse(daemon.services.vms.pathsOf(vm).workDisk, GIB);
@@ -88,7 +88,7 @@ describe('a stopped VM', () => {
     assert.equal(diskLength(daemon, vm, 'workDisk'), GIB);
   });
 
-  test('is not grown when its file system has errors, or is none (5.3)', async (t) => {
+  test('does not grow if its file system has errors or is missing (5.3)', async (t) => {
     const daemon = await daemonFor(t);
     const vm = await created(daemon.api, 'web', { ...SIZES, start: false });
     const { workDisk } = daemon.services.vms.pathsOf(vm);
@@ -108,7 +108,7 @@ describe('a stopped VM', () => {
 });
 
 describe('a running VM', () => {
-  test('refuses what its VMM reads once, and says which flags need a stop (3.7)', async (t) => {
+  test('refuses what its VMM only reads at its start, and says which flags need a stop (3.7)', async (t) => {
     const daemon = await daemonFor(t);
     await created(daemon.api, 'web', SIZES);
     const { exitCode, stdout, stderr } = await runInProcess(daemon.world.env, [
@@ -120,7 +120,7 @@ describe('a running VM', () => {
     assert.equal((await daemon.api.showVm('web')).spec.nat, true);
   });
 
-  test('is cut off from the outside and let out again while it runs, and its guest is told (3.7, 6.1)', async (t) => {
+  test('loses and regains its access to the outside while it runs, and its guest is told (3.7, 6.1)', async (t) => {
     const daemon = await daemonFor(t);
     await created(daemon.api, 'web');
     const network = () => fakeOf(daemon.world, 'web').guest.personalization?.['network'] as { gateway: unknown; nameservers: unknown[] };
@@ -131,7 +131,7 @@ describe('a running VM', () => {
     assert.deepEqual(daemon.effects.seen.filter(({ name }) => name === 'network.setNat').length, 2);
   });
 
-  test('goes on as it was when the network refuses (3.7)', async (t) => {
+  test('stays unchanged when the network refuses (3.7)', async (t) => {
     const daemon = await daemonFor(t);
     await created(daemon.api, 'web');
     let calls = 0;
@@ -143,7 +143,7 @@ describe('a running VM', () => {
     assert.equal((await daemon.api.showVm('web')).spec.nat, true);
   });
 
-  test('of a network that cannot change it is refused a change of NAT, and nothing else of the request is done (3.7)', async (t) => {
+  test('is refused a change of NAT if its network cannot do it, and nothing else of the request is done (3.7)', async (t) => {
     const daemon = await daemonFor(t);
     await created(daemon.api, 'web');
     delete daemon.services.vms.drivers.networks()[0]?.setNat;
@@ -154,7 +154,7 @@ describe('a running VM', () => {
     assert.deepEqual([name, spec.nat], ['web', true]);
   });
 
-  test('is renamed: its .vm name follows, its guest is told, sessions go on (3.7, 6.3)', async (t) => {
+  test('is renamed: its .vm name follows, its guest is told, and sessions continue (3.7, 6.3)', async (t) => {
     const daemon = await daemonFor(t);
     const { id, address } = await created(daemon.api, 'web');
     const { exitCode, stdout } = await runInProcess(daemon.world.env, ['vm', 'set', 'web', '--name', 'shop']);
@@ -170,7 +170,7 @@ describe('a running VM', () => {
     assert.deepEqual([...daemon.world.names], []);
   });
 
-  test('is renamed although its guest does not listen; that is said (3.7)', async (t) => {
+  test('is renamed even if its guest does not answer, and the command says so (3.7)', async (t) => {
     const daemon = await daemonFor(t);
     const { id } = await created(daemon.api, 'web');
     const { agent } = daemon.services.vms.machines.get({ id, name: 'web' });
@@ -181,7 +181,7 @@ describe('a running VM', () => {
   });
 });
 
-test('a daemon killed anywhere in a set leaves all of it or nothing in the record, and no disk smaller than that (3.7, 9.5)', async (t) => {
+test('a daemon that is killed anywhere in vm set leaves all of the change or none in the record, and no disk is smaller than recorded (3.7, 9.5)', async (t) => {
   const world = createTestWorld();
   t.after(() => world.remove());
   const wanted = { vcpuCount: 4, memoryMib: 256, workDiskBytes: GIB, rootOverlayBytes: GIB, nat: false };
@@ -213,7 +213,7 @@ test('a daemon killed anywhere in a set leaves all of it or nothing in the recor
   assert.deepEqual([...outcomes].toSorted(), ['all', 'done', 'nothing']);
 });
 
-test('of two renames to one name at once, one is done and the other refused (3.4, 3.7)', async (t) => {
+test('of two simultaneous renames to one name, one succeeds and the other is refused (3.4, 3.7)', async (t) => {
   const daemon = await daemonFor(t);
   for (const name of ['one', 'two']) await created(daemon.api, name, { start: false });
   const outcomes = await Promise.allSettled(['one', 'two'].map((name) => set(daemon, name, { name: 'shop' })));
@@ -221,7 +221,7 @@ test('of two renames to one name at once, one is done and the other refused (3.4
   assert.equal((await daemon.api.listVms()).filter(({ name }) => name === 'shop').length, 1);
 });
 
-test('several VMs are changed at once, in the order in which they were named, whatever is wrong with one (3.4, 3.7)', async (t) => {
+test('several VMs are changed in the order in which they were named, even if one fails (3.4, 3.7)', async (t) => {
   const daemon = await daemonFor(t);
   for (const name of ['one', 'two']) await created(daemon.api, name, { ...SIZES, start: false });
   await created(daemon.api, 'big', { workDiskBytes: 2 * GIB, start: false });
@@ -231,7 +231,7 @@ test('several VMs are changed at once, in the order in which they were named, wh
   assert.match(stderr, /no VM "nosuch"[^]*cannot shrink/);
 });
 
-test('the CLI refuses what the daemon would, before it asks it (3.2, 3.7)', async (t) => {
+test('the CLI refuses what the daemon would refuse, before it sends anything (3.2, 3.7)', async (t) => {
   const daemon = await daemonFor(t);
   for (const name of ['one', 'two']) await created(daemon.api, name, { start: false });
   const requests = daemon.services.operations.list().length;

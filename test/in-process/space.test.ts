@@ -53,7 +53,7 @@ async function runningVm(t: TestContext): Promise<Setting> {
   return setting;
 }
 
-test('an overlay is given space before the guest has used what it has (5.1, 5.4)', async (t) => {
+test('an overlay gets more space before the guest has used up what it has (5.1, 5.4)', async (t) => {
   const { daemon, write, usage } = await runningVm(t);
   write(200);
   await until(() => usage().sizeBytes > 256 * MIB);
@@ -61,7 +61,7 @@ test('an overlay is given space before the guest has used what it has (5.1, 5.4)
   assert.equal((await daemon.api.showVm('web')).lastError, null);
 });
 
-test('a VM without space is paused, says so, and goes on by itself when there is some (5.4)', async (t) => {
+test('a VM without space is paused, says so, and continues by itself once there is space (5.4)', async (t) => {
   const { daemon, write } = await runningVm(t);
   const vmm = fakeOf(daemon.world, 'web');
   daemon.world.storage.freeBytes = 100 * MIB;
@@ -76,7 +76,7 @@ test('a VM without space is paused, says so, and goes on by itself when there is
   assert.equal(daemon.log.filter(({ msg }) => msg === 'a VM has a problem with its disk').length, 1, 'it was told again and again');
 });
 
-test('a paused VM that a new daemon adopts goes on too (3.8, 5.4)', async (t) => {
+test('a paused VM that a new daemon adopts continues as well (3.8, 5.4)', async (t) => {
   const setting = await runningVm(t);
   const vmm = fakeOf(setting.daemon.world, 'web');
   setting.daemon.world.storage.freeBytes = 0;
@@ -89,7 +89,7 @@ test('a paused VM that a new daemon adopts goes on too (3.8, 5.4)', async (t) =>
   await until(() => !vmm.paused);
 });
 
-test('a disk that ran full all the same is the VM’s last error, and attaching it anew ends that (5.2, 5.4)', async (t) => {
+test('a disk that ran full nevertheless becomes the VM’s last error, until it is attached again (5.2, 5.4)', async (t) => {
   const { daemon, usage } = await runningVm(t);
   const [vmId = ''] = daemon.world.storage.attached.keys();
   daemon.world.storage.attached.set(vmId, { ...usage(), state: 'overflow' });
@@ -99,7 +99,7 @@ test('a disk that ran full all the same is the VM’s last error, and attaching 
   assert.equal((await daemon.api.showVm('web')).lastError, null);
 });
 
-test('nobody looks while no such VM runs (5.4)', async (t) => {
+test('the daemon does not check while no such VM runs (5.4)', async (t) => {
   const { daemon, looks } = await runningVm(t);
   await until(() => looks() > 0);
   await done(daemon.api, daemon.api.beginVm('web', 'stop'));
@@ -152,7 +152,7 @@ async function vmOfSimpleVmm(t: TestContext): Promise<{
   };
 }
 
-test('the disks of a VM wait before the host has no room, where the VMM does not see to it, over a new daemon too (3.8, 5.4)', async (t) => {
+test("if the VMM does not do it, the daemon holds a VM's disks before the host's disk is full, also after a restart of the daemon (3.8, 5.4)", async (t) => {
   const { daemon, restart, setFree, isHeld } = await vmOfSimpleVmm(t);
   const problem = async (): Promise<string | null> => (await daemon().api.showVm('web')).lastError;
   assert.equal(isHeld(), false);
@@ -170,7 +170,7 @@ test('the disks of a VM wait before the host has no room, where the VMM does not
   assert.equal(isHeld(), false);
 });
 
-test('a problem that cannot be written down, as the disk of the records is full too, is told when it can (5.4)', async (t) => {
+test('a problem that cannot be recorded because the disk is full is reported once it can be (5.4)', async (t) => {
   const { daemon, setFree, isHeld } = await vmOfSimpleVmm(t);
   const vms = daemon().services.vms.records;
   const update = t.mock.method(vms, 'update', () => {

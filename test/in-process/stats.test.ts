@@ -9,7 +9,7 @@ import { created, daemonFor } from '../support/daemon/test-daemon.ts';
 
 const MIB = 1024 ** 2;
 
-test('stats tell what each VM uses, and what running ones have reserved of the host (3.11)', async (t) => {
+test('stats show what each VM uses, and what running VMs have reserved of the host (3.11)', async (t) => {
   const { api, services } = await daemonFor(t);
   const web = await created(api, 'web', { vcpuCount: 3, memoryMib: 512 });
   await created(api, 'db', { vcpuCount: 2, memoryMib: 256 });
@@ -40,7 +40,7 @@ test('stats tell what each VM uses, and what running ones have reserved of the h
   );
 });
 
-test('stats are measured on request, since the last one when that is fresh (3.11)', async (t) => {
+test('stats are measured on request, or since the last request if that is recent (3.11)', async (t) => {
   const { api, effects } = await daemonFor(t);
   await created(api, 'web');
   const samples = (): number => effects.seen.filter(({ name }) => name === 'host.processUsage').length;
@@ -51,7 +51,7 @@ test('stats are measured on request, since the last one when that is fresh (3.11
   assert.equal(samples(), 4);
 });
 
-test('stats show bars of the host and a row for each VM, or those that are named; the others are told (3.11, 3.4)', async (t) => {
+test('stats show bars of the host and a row for each VM or each named one, and unknown names are reported (3.11, 3.4)', async (t) => {
   const { api, world } = await daemonFor(t);
   for (const name of ['web', 'db']) await created(api, name);
   const all = await runInProcess(world.env, ['vm', 'stats']);
@@ -76,14 +76,14 @@ test('stats show bars of the host and a row for each VM, or those that are named
   );
 });
 
-test('a watch of a VM that is not there says so and does not begin (3.11)', async (t) => {
+test('a watch of an unknown VM says so and does not begin (3.11)', async (t) => {
   const { world } = await daemonFor(t);
   const { exitCode, stdout, stderr } = await runInProcess(world.env, ['vm', 'stats', '--watch', 'nosuch']);
   assert.deepEqual([exitCode, stdout], [3, '']);
   assert.match(stderr, /no VM "nosuch"/);
 });
 
-test('a watch for programs is one line of JSON every second, and ends at Ctrl-C without a failure (3.11)', async (t) => {
+test('a watch with -o json prints one line every second, and Ctrl-C ends it with status 0 (3.11)', async (t) => {
   const { api, world } = await daemonFor(t);
   await created(api, 'web');
   setTimeout(() => process.emit('SIGINT'), 2500);

@@ -35,7 +35,7 @@ test('a suspended VM resumes where it stopped, with the clock and fresh random n
   }
 });
 
-test('what cannot be suspended or resumed is refused with the way on (10.5)', async (t) => {
+test('a VM that cannot be suspended or resumed is refused with a remedy (10.5)', async (t) => {
   const { api } = await daemonFor(t);
   await created(api, 'web', { start: false });
   const refusal = async (verb: 'suspend' | 'resume' | 'restart' | 'set', body?: object): Promise<string> => {
@@ -73,7 +73,7 @@ for (const verb of ['stop', 'kill'] as const) {
   });
 }
 
-test('memory that cannot be restored says what has changed, is kept, and is given up by the command that it names (10.5)', async (t) => {
+test('memory that cannot be restored is kept, and the error says what has changed and which command discards it (10.5)', async (t) => {
   const { api, world } = await daemonFor(t);
   const vm = await created(api, 'web');
   const { bootId } = fakeOf(world, 'web').guest;
@@ -117,7 +117,7 @@ test('on a terminal, start asks whether to boot a VM whose memory cannot be rest
   assert.deepEqual(new Set((await api.listVms()).map(({ state }) => state)), new Set(['running']));
 });
 
-test('a suspended VM outlives the daemon; a VMM that stood still when the daemon died goes on with the next one (10.5, 1.2)', async (t) => {
+test('a suspended VM survives the daemon; a VMM that stood still when the daemon died continues with the next one (10.5, 1.2)', async (t) => {
   const daemon = await daemonFor(t);
   const { world } = daemon;
   await created(daemon.api, 'web');
@@ -138,7 +138,7 @@ test('a suspended VM outlives the daemon; a VMM that stood still when the daemon
   assert.equal(fakeOf(world, 'web').guest.bootId, web);
 });
 
-test('a suspended VM outlives a reboot of the host (10.5)', async (t) => {
+test('a suspended VM survives a reboot of the host (10.5)', async (t) => {
   const daemon = await daemonFor(t);
   const { world } = daemon;
   await created(daemon.api, 'web');
@@ -156,7 +156,7 @@ test('a suspended VM outlives a reboot of the host (10.5)', async (t) => {
   assert.equal(fakeOf(world, 'web').guest.bootId, bootId);
 });
 
-test('open sessions keep a VM from being suspended unless they may end, and then say why they did (10.5, 3.13)', async (t) => {
+test('open sessions prevent a suspend unless they may end, and then they say why they ended (10.5, 3.13)', async (t) => {
   const { api, world } = await daemonFor(t);
   await created(api, 'web');
   const { guest } = fakeOf(world, 'web');

@@ -65,7 +65,7 @@ async function toyDaemon(t: TestContext) {
   return { server, socketPath, undeclared, call: createRequests<Routes & typeof TOY_ROUTES>(createSend(socketPath)) };
 }
 
-test('a declared route is served, validated and typed, and nothing else knows of it (1.1)', async (t) => {
+test('a declared route is served, validated and typed without a change elsewhere (1.1)', async (t) => {
   const { call, socketPath, undeclared } = await toyDaemon(t);
   const toy = await call.json('POST /v1/toys/:ref/grow', { params: { ref: 'a/../b' }, query: { kind: 'tin' }, body: { legs: 4 } });
   assert.deepEqual(toy, { name: 'tin a/../b', legs: 4 });
@@ -91,7 +91,7 @@ test('a declared route is served, validated and typed, and nothing else knows of
   assert.equal((await call.json('GET /v1/daemon/build')).build, 'toy');
 });
 
-test('an error that a route does not declare is noticed, one that it declares or that any can give is not (1.1)', async (t) => {
+test('an error that a route does not declare is noticed; declared and general errors are not (1.1)', async (t) => {
   const { call, undeclared } = await toyDaemon(t);
   const grow = (ref: string) => call.json('POST /v1/toys/:ref/grow', { params: { ref }, body: { legs: 1 } });
   await assert.rejects(grow('asleep'), { code: 'BUSY' });
@@ -104,7 +104,7 @@ test('an error that a route does not declare is noticed, one that it declares or
   assert.deepEqual(undeclared, ['POST /v1/toys/:ref/grow: NO_SPACE', 'POST /v1/toys/:ref/talk: NO_SPACE']);
 });
 
-test('a declared route is in OpenAPI and in docs/api.md with what it takes, answers and refuses with (1.1)', async (t) => {
+test('a declared route is in OpenAPI and in docs/api.md with its body, reply and errors (1.1)', async (t) => {
   const { server } = await toyDaemon(t);
   const { paths, components } = (await server.inject({ url: '/openapi.json' })).json();
   const grow = paths['/v1/toys/{ref}/grow'].post;

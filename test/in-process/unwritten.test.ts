@@ -12,7 +12,7 @@ const refuse =
     if (name === effect) throw new Error('database or disk is full');
   };
 
-test('steps that cannot be written to the operation log are done all the same (3.5, 9.5)', async (t) => {
+test('steps are done even if they cannot be written to the operation log (3.5, 9.5)', async (t) => {
   const daemon = await daemonFor(t);
   await created(daemon.api, 'web');
   daemon.effects.hook = refuse('operations.appendEvent');
@@ -23,7 +23,7 @@ test('steps that cannot be written to the operation log are done all the same (3
   assert.ok(daemon.log.some(({ level, msg }) => level === 'error' && msg === 'an operation could not be recorded'));
 });
 
-test('an end that cannot be written is told all the same, and is written with the next (1.4, 9.5)', async (t) => {
+test('an end that cannot be recorded is reported nevertheless, and is recorded with the next one (1.4, 9.5)', async (t) => {
   const daemon = await daemonFor(t);
   daemon.effects.hook = refuse('operations.end');
   const { id } = await daemon.api.createVm({ name: 'web', start: false }, false);
@@ -38,14 +38,14 @@ test('an end that cannot be written is told all the same, and is written with th
   assert.equal((await next.api.operation(id)).state, 'done');
 });
 
-test('a create whose operation cannot be written leaves no record (3.3, 9.5)', async (t) => {
+test('a create whose operation cannot be recorded leaves no VM record (3.3, 9.5)', async (t) => {
   const daemon = await daemonFor(t);
   daemon.effects.hook = refuse('operations.insert');
   await assert.rejects(daemon.api.createVm({ name: 'web' }, false), { code: 'INTERNAL' });
   assert.deepEqual(await daemon.api.listVms(), []);
 });
 
-test('a delete that cannot be written to the record touches nothing (3.5, 9.5)', async (t) => {
+test('a delete that cannot be recorded touches nothing (3.5, 9.5)', async (t) => {
   const daemon = await daemonFor(t);
   await created(daemon.api, 'web');
   daemon.effects.hook = refuse('vms.move');
@@ -53,7 +53,7 @@ test('a delete that cannot be written to the record touches nothing (3.5, 9.5)',
   assert.equal((await assertSound(daemon, 'still there'))[0]?.state, 'running');
 });
 
-test('a start is written down before it makes its directory (3.8, 9.5)', async (t) => {
+test('a start is recorded before it makes its directory (3.8, 9.5)', async (t) => {
   const daemon = await daemonFor(t);
   const { world } = daemon;
   const vm = await created(daemon.api, 'web', { start: false });
@@ -67,7 +67,7 @@ test('a start is written down before it makes its directory (3.8, 9.5)', async (
   await assertSound(next, 'recovered');
 });
 
-test('a daemon that can write nothing comes up all the same, and puts in order later what it could not (3.8, 9.5)', async (t) => {
+test('a daemon that cannot write anything starts nevertheless, and later records what it could not (3.8, 9.5)', async (t) => {
   const daemon = await daemonFor(t);
   const { world } = daemon;
   for (const name of ['kept', 'died', 'half']) await created(daemon.api, name);

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { runInProcess } from '../support/user/run-cli.ts';
 import { created, daemonFor, done, ended } from '../support/daemon/test-daemon.ts';
 
-test('the log has every stage of an operation with its duration and the one id (9.1)', async (t) => {
+test("the log has every stage of an operation with its duration and the operation's id (9.1)", async (t) => {
   const daemon = await daemonFor(t);
   const vm = await created(daemon.api, 'web');
   const [operation] = await daemon.api.listOperations();
@@ -18,7 +18,7 @@ test('the log has every stage of an operation with its duration and the one id (
   assert.match(vm.paths.eventLog, /events\.log$/);
 });
 
-test('an operation that fails names the file that tells more, whatever failed (1.6, 9.1)', async (t) => {
+test('a failed operation names the log with the details, whatever failed (1.6, 9.1)', async (t) => {
   const daemon = await daemonFor(t);
   await created(daemon.api, 'web', { start: false });
   daemon.effects.hook = ({ name }) => {
@@ -33,7 +33,7 @@ test('an operation that fails names the file that tells more, whatever failed (1
   assert.ok(daemon.log.some((line) => line.msg === 'stage failed' && line.level === 'warn' && line['stage'] === 'network'));
 });
 
-test('two daemons with directories of their own know nothing of each other (2.1)', async (t) => {
+test('two daemons with their own directories do not affect each other (2.1)', async (t) => {
   const [one, two] = [await daemonFor(t), await daemonFor(t)];
   await created(one.api, 'web', { start: false });
   await created(two.api, 'web', { start: false });
@@ -41,7 +41,7 @@ test('two daemons with directories of their own know nothing of each other (2.1)
   assert.deepEqual([(await one.api.listVms()).length, (await two.api.listVms()).length], [0, 1]);
 });
 
-test('create with --if-not-exists leaves a VM of that name as it is, also one that is just being created (3.2)', async (t) => {
+test('create --if-not-exists leaves a VM of that name unchanged, even one that is still being created (3.2)', async (t) => {
   const daemon = await daemonFor(t);
   const { env } = daemon.world;
   const create = (...flags: string[]) => runInProcess(env, ['vm', 'create', '--if-not-exists', ...flags]);
@@ -57,7 +57,7 @@ test('create with --if-not-exists leaves a VM of that name as it is, also one th
   assert.equal((await create()).exitCode, 2);
 });
 
-test('a request that asks for what is so already is done, and changes nothing (3.4)', async (t) => {
+test('a request for what is already so succeeds and changes nothing (3.4)', async (t) => {
   const { api } = await daemonFor(t);
   const { pid } = await created(api, 'web');
   await done(api, api.beginVm('web', 'start'));
