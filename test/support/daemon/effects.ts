@@ -1,28 +1,28 @@
-// Everything a daemon does to the world, counted and numbered: a test can make any one of them fail, cancel at it, or
-// let the daemon die there as by kill -9.
+// Counts and numbers everything a daemon does to the world. A test can make any of these effects fail, cancel during it, or
+// let the daemon die there as if by kill -9.
 
 /** One call that changes or reads the world, such as `host.removeTree`; counted from 1 in each daemon's life. */
 export type Effect = { number: number; name: string; args: readonly unknown[] };
 
-/** What a test does at effects. Throwing makes the effect fail; `phase` tells whether it was done already. */
+/** What a test does at an effect. Throwing makes the effect fail; `phase` says whether it is already done. */
 export type EffectHook = (effect: Effect, phase: 'before' | 'after') => void | 'die';
 
 export type Effects = {
-  /** Replaced by tests at any time. */
+  /** Tests may replace it at any time. */
   hook: EffectHook;
   seen: Effect[];
-  /** From here on nothing that this daemon does reaches the world, and nothing that it waits for comes. */
+  /** From now on nothing that this daemon does reaches the world, and nothing that it waits for happens. */
   die(): void;
   readonly dead: boolean;
-  /** Comes when it dies. */
+  /** Settles when it dies. */
   readonly died: Promise<void>;
-  /** What was under way at the death has happened, or has not; nothing of it comes later. */
+  /** Settles once each effect that was under way at the death has either happened or never will. */
   settled(): Promise<unknown>;
   /** @returns the object with its methods watched. @param sync names of methods that return no promise */
   watch<T extends object>(name: string, target: T, sync?: readonly string[]): T;
 };
 
-/** @param hook of the first moment on; default disturbs nothing */
+/** @param hook called from the first moment on; the default disturbs nothing */
 export function createEffects(hook: EffectHook = () => undefined): Effects {
   let dead = false;
   const { promise: died, resolve: tellDeath } = Promise.withResolvers<void>();

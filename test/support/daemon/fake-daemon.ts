@@ -1,6 +1,6 @@
-// A program that stands in for bangerd where the CLI starts, replaces and stops it. FAKE_BUILD is what it says it is;
-// FAKE_FAILURE makes it end while it starts. FAKE_LOCK names a directory that one of them at a time has, and FAKE_DELAY_MS is how
-// long that one takes to listen; FAKE_DEATH makes the first that has it end before. FAKE_SESSIONS is its answer to who has sessions open. Every start appends a line to FAKE_STARTS.
+// A program that stands in for bangerd where the CLI starts, replaces and stops it. FAKE_BUILD is the build that it reports;
+// FAKE_FAILURE makes it end while it starts. FAKE_LOCK names a directory that one of them holds at a time, and FAKE_DELAY_MS is how
+// long that one takes to listen; FAKE_DEATH makes the first holder end before that. FAKE_SESSIONS is its list of open sessions. Every start appends a line to FAKE_STARTS.
 import { appendFileSync, mkdirSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';

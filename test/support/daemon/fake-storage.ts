@@ -7,7 +7,7 @@ import { BangerError } from '../../../src/model/errors.ts';
 export type FakeStorageWorld = {
   /** Attached root disks by VM, with the space that they have. */
   attached: Map<string, DiskUsage>;
-  /** Bytes that the file system has left. */
+  /** Free bytes of the file system. */
   freeBytes: number;
 };
 

@@ -1,4 +1,4 @@
-// Drivers as they are on a machine without the root helper: best in the list, and of no use.
+// Drivers as on a machine without the root helper: they are the best in the list, but unusable.
 import type { Hypervisor } from '../../../src/drivers/hypervisor/contract.ts';
 import type { NetworkDriver } from '../../../src/drivers/network/contract.ts';
 import type { StorageDriver } from '../../../src/drivers/storage/contract.ts';

@@ -1,14 +1,14 @@
 // The root helper's overlays without root: a device is a file, into which the base is copied and from which the claimed file
-// gets what was written. Strict about the order of requests and about claims, as the real one is.
+// gets what was written. It is as strict about claims and the order of requests as the real one.
 import { chmodSync, copyFileSync, existsSync, mkdirSync, readlinkSync, rmSync, statSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import type { OverlayHelper } from '../../../src/drivers/storage/dm-snapshot/helper-lines.ts';
 import { BangerError } from '../../../src/model/errors.ts';
 
 export type SimulatedOverlayHelper = OverlayHelper & {
-  /** What it was asked. */
+  /** The requests so far. */
   requests: string[];
-  /** Errno's name with which the next request of this verb is refused. */
+  /** The name of the errno with which it refuses the next request of this verb. */
   refusals: Map<string, string>;
   /** Attached overlays. */
   sizes: Map<string, { bytes: number; cowBytes: number }>;
@@ -18,7 +18,7 @@ export type SimulatedOverlayHelper = OverlayHelper & {
 
 const MIB = 1024 ** 2;
 
-/** @param directory for what the real one has below /run and /dev; exists */
+/** @param directory for what the real one keeps below /run and /dev; must exist */
 export function simulatedOverlayHelper(directory: string): SimulatedOverlayHelper {
   const claims = join(directory, 'users/0');
   const devices = join(directory, 'devices');

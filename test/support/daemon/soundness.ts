@@ -1,4 +1,4 @@
-// Nothing lost, nothing leaked: the world of a test daemon is exactly what its records say, and disks keep what was written.
+// Checks that nothing is lost or leaked: the world of a test daemon matches its records, and disks keep what was written.
 import assert from 'node:assert/strict';
 import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,8 +9,8 @@ import type { TestDaemon } from './test-daemon.ts';
 import type { TestWorld } from './test-world.ts';
 
 /**
- * What must be so whenever nothing is under way: every VM is whole, running, stopped or suspended; files, machines, network objects and
- * names are those of the VMs, no more and no less; records say which process it is; no operation claims to run.
+ * Checks what must hold whenever nothing is under way. Every VM is intact and running, stopped or suspended. Files, machines, network objects and
+ * names are exactly those of the VMs. Records name the right processes. No operation claims to run.
  * @returns the VMs
  */
 export async function assertSound(daemon: TestDaemon, what: string): Promise<VmView[]> {
@@ -39,7 +39,7 @@ export async function assertSound(daemon: TestDaemon, what: string): Promise<VmV
 
 const pathsOf = (world: TestWorld, vm: { id: string }) => vmPaths(world.directories, vm);
 
-/** Lines as TestWorld.remains tells them. */
+/** Lines in the form of TestWorld.remains. */
 function belongings(world: TestWorld, vm: VmView): string[] {
   const { directory, manifest, rootOverlay, workDisk, sshHostKey, knownHosts, snapshot, runtimeDirectory } = pathsOf(world, vm);
   const memory = vm.state === 'suspended' ? [snapshot, join(snapshot, 'key.json'), join(snapshot, 'state')] : [];
@@ -62,7 +62,7 @@ export function bootOf(world: TestWorld, vm: { id: string; state: string }): str
   return world.machines.memories.get(readFileSync(join(snapshot, 'state'), 'utf8'))?.bootId;
 }
 
-/** Behind what the image brings, where a guest would have written. */
+/** After the image's own content, where a guest would have written. */
 const MARK_OFFSET = 512 * 1024;
 const markOf = (vm: { id: string }, disk: string): Buffer => Buffer.from(`written by ${vm.id} to ${disk}`);
 const disksOf = (world: TestWorld, vm: { id: string }): string[] => {
@@ -80,7 +80,7 @@ export function mark(world: TestWorld, vm: { id: string }): void {
   }
 }
 
-/** What was written to both disks is there. */
+/** Checks that both disks have what was written. */
 export function assertMarked(world: TestWorld, vm: { id: string }, what: string): void {
   for (const path of disksOf(world, vm)) {
     const expected = markOf(vm, path);
@@ -92,7 +92,7 @@ export function assertMarked(world: TestWorld, vm: { id: string }, what: string)
   }
 }
 
-/** Nothing of a build is there but its log. */
+/** Checks that only the log of a build is left. */
 export async function assertNothingBuilt(daemon: TestDaemon, what: string): Promise<void> {
   await assertSound(daemon, what);
   assert.deepEqual(

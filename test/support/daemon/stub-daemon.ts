@@ -1,4 +1,4 @@
-// A daemon of a few lines for tests of the CLI: real HTTP on a real socket, canned answers.
+// A small daemon for tests of the CLI: real HTTP on a real socket, with prepared replies.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -49,7 +49,7 @@ export async function startStubDaemon(options: StubOptions): Promise<StubDaemon>
   server.on('upgrade', (request, socket, head) => {
     socket.on('error', () => undefined);
     if (head.length > 0) socket.unshift(head);
-    // Node delivers the body of an upgrade request through the request, what follows it through the socket.
+    // Node delivers the body of an upgrade request through the request, and what follows through the socket.
     void readBody(request).then((body) => {
       const entry = { method: request.method ?? '', url: request.url ?? '', body, headers: request.headers };
       seen.push(entry);
@@ -150,7 +150,7 @@ export function endEvent(changes: Partial<End> = {}): End {
   return { type: 'end', seq: 99, atMs: 5, state: 'done', error: null, vm: null, ...changes };
 }
 
-/** Events of an operation that boots, with a title that a guest could have made up. */
+/** Events of an operation with a boot, and with a title that a guest could have invented. */
 export const BOOT_STAGES: OperationEvent[] = [
   { type: 'stage', seq: 0, atMs: 0, stage: 'boot', title: 'boot', status: 'started' },
   { type: 'progress', seq: 1, atMs: 1, stage: 'boot', text: 'kernel' },

@@ -40,14 +40,14 @@ export type TestDaemon = {
   effects: Effects;
   /** What it wrote to its log. */
   log: { level: string; msg: string; [fact: string]: unknown }[];
-  /** Ends it in order, unless it has ended; machines go on. */
+  /** Ends it properly, unless it has ended; machines continue. */
   stop(): Promise<void>;
-  /** Ends it as kill -9 does: nothing is finished, nothing is written any more. */
+  /** Ends it like kill -9: it finishes and writes nothing more. */
   kill(): Promise<void>;
 };
 
 const DATABASE = 'banger.db';
-/** Text of config.toml: nothing is waited for long. */
+/** Text of config.toml with short waits. */
 const CONFIG = {
   BANGER_STOP_GRACE_SECONDS: '1',
   BANGER_BOOT_TIMEOUT_SECONDS: '5',
@@ -55,7 +55,7 @@ const CONFIG = {
   BANGER_TEMPLATES_ENABLED: 'false',
 };
 
-/** What builds do to guests in tests: no file of the checkout and no program of the host. */
+/** The provisioning of builds in tests; it needs no file of the checkout and no program of the host. */
 const provisionSources: ProvisionSources = {
   steps: () =>
     Promise.resolve([
@@ -97,7 +97,7 @@ const provisionSources: ProvisionSources = {
   archives: () => Promise.resolve(['/etc/hostname']),
 };
 
-/** One that images are made of without another image. */
+/** A distribution whose images are made without another image. */
 const exoticDistribution = (host: Host): Distribution => ({
   packages: () => Promise.resolve(['base']),
   check: () => Promise.resolve(),
@@ -119,19 +119,19 @@ const exoticDistribution = (host: Host): Distribution => ({
 export type DaemonOptions = {
   env?: Record<string, string>;
   drivers?: TestDrivers;
-  /** Says when the daemon does what it does later; default the real one. */
+  /** Runs the daemon's delayed work; default: the real one. */
   timer?: Timer;
   clockTimer?: Timer;
-  /** Tells when the host's clock was set; default: never. */
+  /** Reports when the host's clock is set; default: never. */
   clockJumps?: World['clock']['jumps'];
 };
 
-/** What a test brings along instead of the fakes; best first. */
+/** A test's own drivers instead of the fakes, best first. */
 export type TestDrivers = { host?: Host; hypervisors?: readonly Hypervisor[]; storages?: readonly StorageDriver[] };
 
 /**
- * Composes a daemon on what the world holds, lets it recover and listen.
- * @param options.hook looks at its effects from the first on; one that dies while it recovers is returned dead
+ * Composes a daemon on the given world, and lets it recover and listen.
+ * @param options.hook sees its effects from the first one on; a daemon that dies during its recovery is returned dead
  */
 export async function startDaemon(world: TestWorld, options: DaemonOptions & { hook?: EffectHook } = {}): Promise<TestDaemon> {
   const effects = createEffects(options.hook);
@@ -177,7 +177,7 @@ export async function startDaemon(world: TestWorld, options: DaemonOptions & { h
     await effects.settled();
     keepDatabase(world, store);
     world.names.clear();
-    // The kernel leaves the socket of a dead process where it is; Node removes it, and listening anew makes it anyway.
+    // The kernel leaves the socket of a dead process in place. Node removes it, and the next daemon makes it again anyway.
     rmSync(world.directories.socketPath, { force: true });
   };
   return {
@@ -189,7 +189,7 @@ export async function startDaemon(world: TestWorld, options: DaemonOptions & { h
     log,
     async stop() {
       if (isOver) return;
-      // One that a hook let die after its work would wait for ever for what it began.
+      // A daemon that a hook let die after its work would wait forever for what it began.
       if (effects.dead) return kill();
       isOver = true;
       await server.close();
@@ -200,7 +200,7 @@ export async function startDaemon(world: TestWorld, options: DaemonOptions & { h
   };
 }
 
-/** Closing a database tidies it up; what a killed daemon leaves are the files as they were before. */
+/** Closing a database tidies up its files; a killed daemon leaves them as they were. */
 function keepDatabase(world: TestWorld, store: Store): void {
   const paths = [DATABASE, `${DATABASE}-wal`].map((name) => join(world.directories.stateDirectory, name));
   for (const path of paths) copyFileSync(path, `${path}.kept`);
@@ -209,7 +209,7 @@ function keepDatabase(world: TestWorld, store: Store): void {
 }
 
 function fakeParts(world: TestWorld, store: Store, effects: Effects): Parameters<typeof joinDaemon>[1] {
-  // Checks change nothing, and come when they come: counted, they would move the numbers of what follows.
+  // Checks change nothing, and their time varies: if they were counted, the numbers of later effects would vary.
   const { root, work, ...unwatched } = createFakeStorage({ host: world.host, world: world.storage });
   const storage: StorageDriver = { ...unwatched, root: effects.watch('root', root), work: effects.watch('work', work) };
   const fake = createFakeNetwork({ world: world.network });
@@ -224,7 +224,7 @@ function fakeParts(world: TestWorld, store: Store, effects: Effects): Parameters
     'openUnpacked',
     'listenedByOthers',
   ]);
-  // Looked at when the daemon begins, and when it is told to.
+  // Read when the daemon starts, and on request.
   let known = world.isBundleAway ? NO_NETWORKS : networks;
   return {
     store: {
@@ -269,10 +269,10 @@ function fakeParts(world: TestWorld, store: Store, effects: Effects): Parameters
   };
 }
 
-/** The same list each time, as of a daemon that has no bundle. */
+/** The same list each time, like a daemon without a bundle. */
 const NO_NETWORKS: readonly NetworkDriver[] = [];
 
-/** The machines that it gives out are watched as well, so that a dead daemon cannot end them. */
+/** Its machines are watched as well, so that a dead daemon cannot end them. */
 function watchedHypervisor(world: TestWorld, effects: Effects): Hypervisor {
   const fake = createFakeHypervisor({ host: world.host, world: world.machines });
   const driver = effects.watch('hypervisor', fake);
@@ -294,7 +294,7 @@ function watchedHypervisor(world: TestWorld, effects: Effects): Hypervisor {
   };
 }
 
-/** A daemon for one test: stopped after it, when all that it made must be gone but VMs the test says it keeps. */
+/** A daemon for one test. It is stopped after the test; then only VMs that the test keeps may be left. */
 export async function daemonFor(t: TestContext, options: DaemonOptions = {}): Promise<TestDaemon> {
   const world = createTestWorld();
   t.after(() => world.remove());
@@ -310,27 +310,27 @@ export async function ended(api: Api, operation: Pick<Operation, 'id'>): Promise
   return { ...(await api.operation(operation.id)), events };
 }
 
-/** Creates a VM and waits for it. @returns how it is then */
+/** Creates a VM and waits for it. @returns the VM afterwards */
 export async function created(api: Api, name: string, body: Parameters<Api['createVm']>[0] = {}): Promise<VmView> {
   await done(api, api.createVm({ name, ...body }, false));
   return api.showVm(name);
 }
 
-/** Waits for an operation. @returns it @throws when it did not end well */
+/** Waits for an operation and returns it. @throws if it failed */
 export async function done(api: Api, begun: Promise<Operation>): Promise<Operation> {
   const operation = await ended(api, await begun);
   if (operation.state !== 'done') throw new Error(`${operation.verb}: ${operation.state} ${JSON.stringify(operation.error)}`);
   return operation;
 }
 
-/** @returns the simulated machine of a VM that runs */
+/** @returns the simulated machine of a running VM */
 export function fakeOf(world: TestWorld, name: string): FakeVmm {
   const found = [...world.machines.machines.values()].find(({ spec }) => spec.vmName === name);
   if (found === undefined) throw new Error(`no machine of ${name} runs`);
   return found;
 }
 
-/** Waits for what no event tells; the test's own time limit ends it. */
+/** Waits for something that no event reports, up to the test's own time limit. */
 export async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
   while (!(await isSo())) await sleep(2);
 }

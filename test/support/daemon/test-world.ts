@@ -1,4 +1,4 @@
-// What outlives a daemon in tests: directories, an image, machines and networks in memory.
+// What survives a daemon in tests: directories, an image, machines and networks in memory.
 import {
   chmodSync,
   closeSync,
@@ -24,20 +24,20 @@ import type { ProcessIdentity } from '../../../src/model/vm.ts';
 import { type FakeStorageWorld, fakeStorageWorld } from './fake-storage.ts';
 
 export type TestWorld = {
-  /** As on a plain machine: the drivers that work stand behind ones that need a root helper, which is not there. */
+  /** As on a plain machine: drivers that need the missing root helper come first, and those that work come after them. */
   isPlain: boolean;
   /** The runtime bundle has moved away, and with it all networks. */
   isBundleAway: boolean;
   directory: string;
   directories: Directories;
-  /** For a CLI that is to use the daemon of this world. */
+  /** For a CLI that uses the daemon of this world. */
   env: Record<string, string>;
   machines: FakeWorld;
   network: FakeNetworkWorld;
   storage: FakeStorageWorld;
-  /** `.vm` names that are answered. */
+  /** `.vm` names that resolve. */
   names: Map<string, string>;
-  /** Addresses that TCP connections lead to. */
+  /** Addresses with TCP connections. */
   connected: Set<string>;
   /** Loopback addresses on which another user's programs listen. */
   squatted: Set<string>;
@@ -100,7 +100,7 @@ export function createTestWorld({ isPlain = false } = {}): TestWorld {
   };
 }
 
-/** The real host, but for processes that exist only in the world of fake machines, and for a copy that starts no process. */
+/** The real host, except that processes exist only among the fake machines, and copies start no process. */
 function hostOf(machines: FakeWorld, connected: ReadonlySet<string>, squatted: ReadonlySet<string>): Host {
   const fakeOf = (identity: ProcessIdentity) =>
     [...machines.machines.values()].find(({ process }) => process.pid === identity.pid && process.startTicks === identity.startTicks);
@@ -115,7 +115,7 @@ function hostOf(machines: FakeWorld, connected: ReadonlySet<string>, squatted: R
     checkExt4: () => Promise.resolve(),
     shrinkExt4: (path) => Promise.resolve(truncateSync(path, MIB)),
     makeExt4: (path) => Promise.resolve(void emptyExt4(path)),
-    // As one that keeps half a processor busy.
+    // Like a process that keeps half a processor busy.
     processUsage: (identity) =>
       Promise.resolve(fakeOf(identity) === undefined ? undefined : { cpuMs: performance.now() / 2, residentBytes: 64 * MIB }),
     connectedAddresses: () => Promise.resolve(new Set(connected)),
@@ -158,7 +158,7 @@ function createImage(directory: string): Image {
   });
 }
 
-/** As much of a file system as the daemon looks at: the magic number and the state of its superblock. */
+/** The part of a file system that the daemon reads: the magic number and the state in its superblock. */
 function emptyExt4(path: string): string {
   const descriptor = openSync(path, 'r+');
   writeSync(descriptor, Buffer.from([0x53, 0xef, 0x01, 0x00]), 0, 4, 1024 + 0x38);

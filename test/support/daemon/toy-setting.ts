@@ -1,4 +1,4 @@
-// A setting that no list names. Import this before all else: schemas, flags and columns are made when their modules are loaded.
+// A setting that no list names. Import this first, because schemas, flags and columns are made when their modules load.
 import { SETTINGS } from '../../../src/model/settings/all.ts';
 import type { Settings, SpecOf } from '../../../src/model/settings/setting.ts';
 

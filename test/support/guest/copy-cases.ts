@@ -1,18 +1,18 @@
-// The cases of `vm cp`: the rows of the table in docs/copying.md, and the trees they speak of.
+// The cases of `vm cp`: the rows of the table in docs/copying.md, and their trees.
 import { lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 export type CopyCase = {
-  /** The row as it stands there. */
+  /** The row as in the document. */
   title: string;
   argv: [from: string, to: string];
   only: 'in' | 'out' | undefined;
   source: string[];
   before: string[];
-  /** What the target's side has afterwards; as before when it is refused. */
+  /** What the target contains afterwards; after a refusal, the same as before. */
   after: string[];
   isRefused: boolean;
-  /** What is said on stderr; nothing when it is empty. */
+  /** The text on stderr; empty if there is none. */
   says: string;
 };
 
@@ -44,7 +44,7 @@ export const COPY_CASES: readonly CopyCase[] = readFileSync(join(import.meta.dir
   .map(caseOf)
   .filter((found) => found !== undefined);
 
-/** Makes what a list of the table says below a directory. */
+/** Makes the files of a list in the table below a directory. */
 export function layOut(root: string, items: readonly string[]): void {
   for (const item of items) {
     const [path = '', target] = item.split(' -> ');

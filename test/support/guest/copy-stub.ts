@@ -15,11 +15,11 @@ export type CopyStub = {
   /** @param words of `vm cp` */
   cp(words: readonly string[], stdin?: string | Readable): Promise<CliOutcome>;
   daemon: StubDaemon;
-  /** What runs instead of the guest's end of a copy, if anything. */
+  /** A program that replaces the guest's end of a copy. */
   guestArgv: readonly string[] | undefined;
-  /** So many sessions the daemon says there are before it opens one; 0: it says nothing. */
+  /** The number of sessions that the daemon reports before it opens one; with 0 it reports none. */
   sessionsBefore: number;
-  /** Where the host's end of a copy is looked for. */
+  /** Where the program of the host's end is searched. */
   programDirectory: string;
 };
 

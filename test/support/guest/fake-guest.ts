@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { NetworkAttachment, NetworkVm } from '../../../src/drivers/network/contract.ts';
 import { readlinkSync } from 'node:fs';
 
-/** Stands in for a VM: a network namespace whose one cable has the name of the VM's TAP, so that every rule applies. */
+/** Stands in for a VM: a network namespace whose only link has the name of the VM's TAP, so that every rule applies. */
 export type FakeGuest = {
   vm: NetworkVm;
   /** Runs a command in the guest as its root. @returns stdout, or the word `failed` */
@@ -15,7 +15,7 @@ export type FakeGuest = {
   end(): Promise<void>;
 };
 
-/** Where guests are plugged in: the network namespace of a process, its bridge, and what enters such a namespace as root. */
+/** Where guests are attached: the network namespace of a process, its bridge, and a command that enters the namespace as root. */
 export type GuestPlace = { pid: number; bridge: string; enter(pid: number): string[] };
 
 /** @returns the place inside banger-forwarder, which the attachment's command prefix names */
@@ -28,7 +28,7 @@ export function hostPlace(): GuestPlace {
   return { pid: process.pid, bridge: 'bgr-bridge', enter: (pid) => ['nsenter', `--net=/proc/${pid}/ns/net`] };
 }
 
-/** Plugs a guest in where the attachment's TAP was. */
+/** Attaches a guest in place of the attachment's TAP. */
 export async function plugGuest(place: GuestPlace, vm: NetworkVm, attachment: NetworkAttachment): Promise<FakeGuest> {
   const started: ProcessIdentity[] = [];
   const start = async (argv: string[]): Promise<ProcessIdentity> => {

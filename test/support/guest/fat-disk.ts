@@ -1,4 +1,4 @@
-// A disk as cameras and firmware have it, where upper and lower case are the same and nothing but names, times and content is kept.
+// A disk as in cameras and firmware: case does not matter, and only names, times and content are kept.
 
 const SECTOR = 512;
 const SECTORS = 2048;

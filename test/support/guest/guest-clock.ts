@@ -1,4 +1,4 @@
-// How a guest's clock stands to this machine's, as a program inside sees it.
+// Compares a guest's clock with this machine's, as a program in the guest sees it.
 import assert from 'node:assert/strict';
 import type { Health } from '../../../src/api/schemas.ts';
 import { eventually, type GuestHandle } from '../machine/e2e.ts';
@@ -7,7 +7,7 @@ import type { Sandbox } from '../machine/sandbox.ts';
 /** What requirement 10.8 allows. */
 const ALLOWED_MS = 100;
 
-/** Waits until the guest has the time of this machine, as banger says it and as `date` in the guest says it (10.8). */
+/** Waits until the guest has the time of this machine, according to banger and to `date` in the guest (10.8). */
 export async function hasOurTime(sandbox: Sandbox, vm: GuestHandle): Promise<void> {
   const ask = async (): Promise<number | null> => {
     const health = JSON.parse(await sandbox.must(['vm', 'health', vm.name, '-o', 'json'])) as Health;

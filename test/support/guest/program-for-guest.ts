@@ -1,4 +1,4 @@
-// Programs of the host for a guest that has no packages of its own: with their libraries and loader, so that any host's will run.
+// Programs of the host for a guest without packages of its own. They bring their libraries and loader, so that any host's program runs.
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';

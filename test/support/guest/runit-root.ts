@@ -1,4 +1,4 @@
-// The root file system of a machine whose init is runit, of the distribution's own packages.
+// The root file system of a machine with runit as its init, made from the distribution's own packages.
 import { createHash } from 'node:crypto';
 import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
@@ -12,14 +12,14 @@ const PACKAGES = ['runit-init', 'openssh-server', 'iproute2', 'procps'];
 
 /** What the first stage saw, before any service. */
 export const SEEN_AT_BOOT = '/run/seen-at-boot';
-/** While it is there, the first stage goes on. */
+/** While this file exists, the first stage does not end. */
 export const HOLDS_BOOT = '/etc/hold-boot';
 /** Of the service `hello`. */
 export const HELLO_PORT = 8080;
 
 /**
- * The first stage does only what stands here: Debian's runit looks for it before it runs all of /etc/rcS.d (runit(8), /etc/runit/1),
- * which would do for real machines what the agent has done already, for more than a minute under emulation.
+ * The whole first stage. Debian's runit uses it instead of all of /etc/rcS.d if it exists (runit(8), /etc/runit/1). Those scripts
+ * prepare real machines; the agent has done that already, and under emulation they take more than a minute.
  */
 const FILES: Readonly<Record<string, string>> = {
   'etc/runit/native.boot.run': '',

@@ -1,4 +1,4 @@
-// The guest's end of the frames, by running the asked command on this host. Tests of the CLI only.
+// The guest's end of the frames: it runs the requested command on this host. Only for tests of the CLI.
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
@@ -11,7 +11,7 @@ export type GuestFrames = { signals: number[]; sizes: [number, number][]; closed
 /** The host's end of a copy, which `make build` makes. */
 export const COPY_PROGRAM = join(import.meta.dirname, '../../../dist/banger-copy');
 
-/** The agent's own program copies with the code of the host's. */
+/** The guest agent copies with the same code as the host. */
 function hostCommand(argv: readonly string[]): readonly string[] {
   return argv[0] === '/proc/self/exe' && argv[1] === 'copy' ? [COPY_PROGRAM, ...argv.slice(2)] : argv;
 }
@@ -30,7 +30,7 @@ export function runAsGuest(socket: Duplex, argv: readonly string[]): GuestFrames
   child.on('close', (code, signal) => {
     if (code !== null || signal !== null) socket.write(Buffer.concat([encodeFrame('eof'), encodeExit(code ?? 128 + 15)]));
   });
-  // As the agent does with what outlives its host.
+  // As the guest agent does when the client disconnects.
   socket.once('close', () => child.kill('SIGHUP'));
   const decoder = new FrameDecoder();
   socket.on('data', (chunk: Buffer) => {
