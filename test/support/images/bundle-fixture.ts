@@ -8,7 +8,7 @@ import { realHost } from '../../../src/host/host.ts';
 import { packageBundle } from '../../../src/images/bundle/package-bundle.ts';
 import { ADDED_PROGRAMS, BUNDLE_PARTS, type Bundle, type BundleManifest } from '../../../src/model/image.ts';
 
-/** @returns a directory that is there until the end of the test */
+/** @returns a directory that exists until the end of the test */
 export function temporaryDirectory(t: TestContext): string {
   const directory = mkdtempSync(join(tmpdir(), 'bgr-bundle-'));
   t.after(() => rmSync(directory, { recursive: true, force: true }));
@@ -16,8 +16,8 @@ export function temporaryDirectory(t: TestContext): string {
 }
 
 /**
- * @param mark makes the content of each part another one
- * @returns a whole bundle; its root file system begins and ends with data and is a hole between
+ * @param mark varies the content of each part
+ * @returns a complete bundle; its root file system has data at both ends and a hole between them
  */
 export function makeBundle(directory: string, mark: string): Bundle {
   mkdirSync(directory, { recursive: true });

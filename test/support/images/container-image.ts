@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { encodeTarHeader, type TarEntry, tarEnd, tarPadding } from '../../../src/lib/tar.ts';
 
-/** An entry with what is in it; the rest has defaults. */
+/** An entry and its content; everything else has defaults. */
 export type Piece = Partial<TarEntry> & { path: string; body?: string | Buffer };
 
 /** @returns a tar of the pieces, in order */
@@ -18,7 +18,7 @@ export function tarOf(pieces: readonly Piece[]): Buffer {
   return Buffer.concat([...parts, tarEnd()]);
 }
 
-/** What a configuration says about running the image. */
+/** The part of a configuration that says how to run the image. */
 export type RunConfig = {
   Entrypoint?: string[];
   Cmd?: string[];

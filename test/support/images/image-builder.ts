@@ -1,4 +1,4 @@
-// Images of services as their users have them: Debian's packages put on top of each other by mmdebstrap and buildah, neither of which is ours.
+// Images of services as users have them: mmdebstrap and buildah, two independent tools, build them from Debian's packages.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -6,11 +6,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 export type Recipe = {
-  /** Packages of Debian on top of its smallest system; none: nothing but `files` and `run`. */
+  /** Debian packages on top of its smallest system; if absent, the image has only `files` and `run`. */
   packages?: readonly string[];
-  /** Image to begin with; default: that with the packages. */
+  /** The base image; default: the one with the packages. */
   from?: 'scratch';
-  /** Commands of a shell in an image with the packages, whose `/out` becomes the image. */
+  /** Shell commands in an image with the packages; their `/out` becomes the image. */
   out?: string;
   /** Text by path. */
   files?: Readonly<Record<string, string>>;
@@ -18,18 +18,18 @@ export type Recipe = {
   config: readonly string[];
 };
 
-/** What builds images, and keeps what it built. */
+/** Builds images and keeps them. */
 export type ImageBuilder = {
   directory: string;
-  /** Flags of buildah and podman that name where they keep images. */
+  /** Flags of buildah and podman that name their storage. */
   store: readonly string[];
-  /** @returns path of an OCI layout with the image under its name */
+  /** @returns the path of an OCI layout that contains the image under its name */
   build(name: string, recipe: Recipe): string;
-  /** Unmounts and removes all that it made. */
+  /** Unmounts and removes everything that it made. */
   close(): void;
 };
 
-/** What runs programs of others in a directory, and buildah with all its containers there. */
+/** Runs external programs in a directory, and buildah with all its containers there. */
 function makeBuildah(directory: string) {
   const store = ['--root', join(directory, 'store'), '--runroot', join(directory, 'run'), '--storage-driver', 'overlay'];
   const run = (program: string, ...args: string[]): string =>
@@ -50,7 +50,7 @@ function makeBuildah(directory: string) {
       containers.add(container);
       return container;
     },
-    /** Runs a command in a container; what apt fetches stays for the next. */
+    /** Runs a command in a container; packages that apt fetches are kept for the next one. */
     inside: (container: string, ...command: string[]): string =>
       buildah(
         'run',
@@ -75,7 +75,7 @@ function makeBuildah(directory: string) {
 
 type Buildah = ReturnType<typeof makeBuildah>;
 
-/** @returns name of an image with Debian's smallest system and these packages */
+/** @returns the name of an image with Debian's smallest system and these packages */
 function withPackages({ isBuilt, begin, buildah, inside, commit, run }: Buildah, packages: readonly string[]): string {
   if (!isBuilt('base')) {
     run('mmdebstrap', '--variant=minbase', '--include=ca-certificates,iproute2', 'bookworm', 'base.tar');
@@ -93,7 +93,7 @@ function withPackages({ isBuilt, begin, buildah, inside, commit, run }: Buildah,
   return image;
 }
 
-/** @param kept directory in which layers stay for the next time; default: one that goes away. Needs root, as mounts do. */
+/** Needs root for its mounts. @param kept directory that keeps layers for the next run; default: a temporary one */
 export function makeImageBuilder(kept?: string): ImageBuilder {
   const directory = kept ?? mkdtempSync(join(tmpdir(), 'bgr-images-'));
   for (const name of ['packages', 'sources']) mkdirSync(join(directory, name), { recursive: true });

@@ -1,13 +1,13 @@
-// Container images as others make them: umoci writes an OCI layout, skopeo turns an image of it into an archive.
+// Container images made by independent tools: umoci writes an OCI layout, and skopeo turns an image of it into an archive.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { runTool } from '../user/installed.ts';
 
-/** One change of an image, in the words of umoci-insert(1) and umoci-config(1). */
+/** One change of an image, as arguments of umoci-insert(1) and umoci-config(1). */
 export type ImageChange = readonly ['insert' | 'config', ...string[]];
 
 /**
- * Neither network nor home directory: in namespaces of their own, where files are root's whoever makes them.
+ * Runs a tool without a network and home directory, in its own namespaces, where every file belongs to root.
  * @param directory for what the tools keep while they work
  */
 function runAlone(directory: string, command: readonly string[]): void {
@@ -19,7 +19,7 @@ function runAlone(directory: string, command: readonly string[]): void {
 
 /**
  * Makes the OCI layout `layout` below a directory.
- * @param images by tag, each as the changes that make it, one layer per insert; sources are relative to the directory
+ * @param images the changes that make each image, by tag; one layer per insert, with sources relative to the directory
  * @returns its path; others can read it
  */
 export function makeLayout(directory: string, images: Readonly<Record<string, readonly ImageChange[]>>): string {

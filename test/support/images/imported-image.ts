@@ -1,4 +1,4 @@
-// Foreign images, really put together into file systems, which are looked at by debugfs.
+// Imports foreign images into real file systems, and examines them with debugfs.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -10,19 +10,19 @@ import { type ImportedFacts, importImage } from '../../../src/images/import/impo
 import { writeFiles } from './container-image.ts';
 
 export type Imported = ImportedFacts & {
-  /** What debugfs answers about the root file system. */
+  /** The reply of debugfs about the root file system. */
   debugfs(command: string): string;
   seed(command: string): string;
 };
 
-/** @returns a directory that is gone after the test */
+/** @returns a directory that is removed after the test */
 export function directoryFor(t: TestContext): string {
   const directory = mkdtempSync(join(tmpdir(), 'bgr-import-'));
   t.after(() => rmSync(directory, { recursive: true }));
   return directory;
 }
 
-/** @param given an archive, or the files of a directory. @returns what was made of it, whose file systems e2fsck finds no fault in */
+/** @param given an archive, or the files of a directory. @returns the imported image, after e2fsck has found its file systems clean */
 export async function importOf(
   t: TestContext,
   given: Buffer | ReadonlyMap<string, Buffer>,
@@ -41,7 +41,7 @@ export async function importOf(
     for (const file of [rootfs, workSeed]) assert.equal(existsSync(file), false, `${file} is left of what failed`);
     throw error;
   });
-  // As bytes, of which names consist.
+  // As bytes, because names consist of bytes.
   const ask = (file: string) => (command: string) =>
     execFileSync('debugfs', ['-f', '-', file], { input: Buffer.from(command, 'latin1'), stdio: 'pipe', maxBuffer: 64 * 1024 ** 2 })
       .toString('latin1')

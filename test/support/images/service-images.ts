@@ -1,17 +1,17 @@
-// Twenty services as containers of them are made, with what each answers when it is asked over the network.
+// Twenty services in typical container images, with the answer of each to a question over the network.
 import type { Recipe } from './image-builder.ts';
 
 export type ServiceImage = {
   name: string;
   recipe: Recipe;
-  /** Guest port that is asked, over TCP. */
+  /** The TCP port of the guest that is asked. */
   port: number;
-  /** What is sent; nothing to those that speak first. */
+  /** What the test sends; nothing to services that speak first. */
   ask?: string;
   answer: RegExp;
   /** Default 256M. */
   memory?: string;
-  /** Words behind `banger vm` that are run while it answers, with what they print. */
+  /** Arguments of `banger vm` that are run while it answers, with their output. */
   says?: readonly (readonly [argv: readonly string[], text: RegExp])[];
 };
 
@@ -20,7 +20,7 @@ const words = (...argv: string[]): string[] => ['--entrypoint', JSON.stringify(a
 /** `CMD` with a list of words, as buildah reads it. */
 const cmd = (line: string): string[] => ['--cmd', line];
 
-/** Names that no shell takes, and that images have all the same. */
+/** Names that no shell accepts, although images have them. */
 const VARIABLES = ['discovery.type=single-node', 'my-var=a b # c', 'PLAIN=1'];
 const hasAll = (lines: readonly string[]): RegExp => new RegExp(lines.map((line) => `(?=[^]*^${line}$)`).join(''), 'm');
 
@@ -149,7 +149,7 @@ export const SERVICE_IMAGES: readonly ServiceImage[] = [
       packages: ['postgresql'],
       config: ['--user', 'postgres', '--stop-signal', 'SIGINT', ...words('/usr/lib/postgresql/15/bin/postgres', ...POSTGRES)],
     },
-    // A request for TLS, which is answered by a letter.
+    // A request for TLS; the answer is one letter.
     ...{ port: 5432, ask: '\u0000\u0000\u0000\u0008\u0004\u00d2\u0016\u002f', answer: /^[NS]/, memory: '512M' },
   },
   {
@@ -179,7 +179,7 @@ export const SERVICE_IMAGES: readonly ServiceImage[] = [
   },
   {
     name: 'sshd',
-    // The directory is what images of sshd make: the unit of systemd does so elsewhere.
+    // Images of sshd make this directory; elsewhere its systemd unit does.
     recipe: {
       packages: ['openssh-server'],
       files: { 'run/sshd/made': '' },
@@ -194,7 +194,7 @@ export const SERVICE_IMAGES: readonly ServiceImage[] = [
   {
     name: 'dnsmasq',
     recipe: { packages: ['dnsmasq-base'], config: cmd('dnsmasq -k -p 5353 --address=/x.test/1.2.3.4') },
-    // A question for x.test, type A, behind its length; the answer ends with the address.
+    // A question for x.test, type A, after its length; the answer ends with the address.
     ...{
       port: 5353,
       ask: '\u0000\u0018\u0012\u0034\u0001\u0000\u0000\u0001\u0000\u0000\u0000\u0000\u0000\u0000\u0001x\u0004test\u0000\u0000\u0001\u0000\u0001',
@@ -222,7 +222,7 @@ export const SERVICE_IMAGES: readonly ServiceImage[] = [
         packages: ['busybox-static'],
         out: 'mkdir /out/bin /out/srv; cp /bin/busybox /out/bin; echo "from busybox" > /out/srv/index.html',
       },
-      // It has users, and root is none of them.
+      // It has users, but not root.
       files: { 'etc/passwd': 'nobody:x:65534:65534::/:/bin/false\n' },
       config: words('/bin/busybox', 'httpd', '-f', '-p', '80', '-h', '/srv'),
     },
@@ -231,7 +231,7 @@ export const SERVICE_IMAGES: readonly ServiceImage[] = [
   },
   {
     name: 'distroless-like',
-    // One program with its libraries, and no shell.
+    // One program with its libraries, without a shell.
     recipe: {
       ...{ from: 'scratch', packages: ['memcached'], out: `mkdir -p /out/usr/bin; cp /usr/bin/memcached /out/usr/bin; ${LIBRARIES}` },
       config: ['--user', '65532:65532', ...words('/usr/bin/memcached', '-l', '0.0.0.0')],
@@ -240,7 +240,7 @@ export const SERVICE_IMAGES: readonly ServiceImage[] = [
   },
   {
     name: 'alpine-like',
-    // musl as the C library, busybox for all programs, scripts of OpenRC, and nothing that says what it is.
+    // musl as the C library, busybox for all programs, scripts of OpenRC, and no file that names the distribution.
     recipe: {
       ...{ from: 'scratch', packages: ['busybox-static', 'musl-tools', 'gcc', 'libc6-dev'] },
       out: [

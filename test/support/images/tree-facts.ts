@@ -1,22 +1,22 @@
-// Two unpackings of one image held against each other, file by file. Needs root: owners are kept, and a file system is mounted.
+// Compares two unpacked copies of one image, file by file. Needs root, to keep owners and to mount a file system.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** What tree-facts.py tells of a file. */
+/** What tree-facts.py prints about a file. */
 export type Facts = { path: string; type: string; [fact: string]: unknown };
 export type TreeFacts = ReadonlyMap<string, Facts>;
 
 const PROGRAM = join(import.meta.dirname, 'tree-facts.py');
 const TEXT = { encoding: 'utf8', maxBuffer: 512 * 1024 ** 2 } as const;
-/** In a mount namespace of its own, where nobody else sees it; `/mnt` may not be the caller's to fill. */
+/** In its own mount namespace, where no other program sees it; the real `/mnt` may be in use. */
 const MOUNT = 'mount -t tmpfs none /mnt; mkdir /mnt/root; mount -o loop,ro,noload "$1" /mnt/root; exec python3 "$2" /mnt/root';
 
 const parse = (text: string): TreeFacts =>
   new Map(text.split('\n').flatMap((line) => (line === '' ? [] : [JSON.parse(line) as Facts].map((one) => [one.path, one] as const))));
 
-/** @param image `LAYOUT:TAG` @returns what umoci unpacks of it below `directory`, where nothing stays */
+/** @param image `LAYOUT:TAG` @returns what umoci unpacks of it; nothing is left below `directory` */
 export function unpackedFacts(image: string, directory: string): TreeFacts {
   const bundle = mkdtempSync(join(directory, 'unpacked-'));
   try {
@@ -27,14 +27,14 @@ export function unpackedFacts(image: string, directory: string): TreeFacts {
   }
 }
 
-/** @returns what an ext4 file system holds; it is not written to */
+/** @returns the content of an ext4 file system, which is only read */
 export function mountedFacts(path: string): TreeFacts {
   return parse(execFileSync('unshare', ['--mount', 'sh', '-eu', '-c', MOUNT, 'mount', path, PROGRAM], TEXT));
 }
 
 /**
- * Fails with every file that is not the same on both sides.
- * @param isExplained whether a file that is on one side only, or another on each, is so for a reason
+ * Fails with a list of all files that differ.
+ * @param isExplained whether there is a reason why a file differs or exists on one side only
  */
 export function assertSameFiles(expected: TreeFacts, found: TreeFacts, isExplained: (one: Facts) => boolean): void {
   const paths = [...new Set([...expected.keys(), ...found.keys()])];

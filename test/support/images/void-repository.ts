@@ -1,4 +1,4 @@
-// A repository in the format of xbps, made by hand: packages, their signatures, the index.
+// A handmade repository in the format of xbps: packages, their signatures, the index.
 import { createPublicKey, createSign, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { createReadStream, existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
@@ -10,7 +10,7 @@ import { type Plist, renderPlist } from '../../../src/images/void/plist.ts';
 import { splitPkgver } from '../../../src/images/void/version.ts';
 import { type Piece, sha256, tarOf } from './container-image.ts';
 
-/** A package as a test wants it. */
+/** The recipe of a package. */
 export type Recipe = {
   /** `foo-1.0_1`. */
   pkgver: string;
@@ -32,7 +32,7 @@ export function newSigner(): Signer {
 
 export const sign = (bytes: Buffer, { privateKey }: Signer): Buffer => createSign('RSA-SHA256').update(bytes).sign(privateKey);
 
-/** @returns what xbps-create(1) makes of the recipe. @param compress default zstd, as Void does */
+/** @returns the package that xbps-create(1) would make of the recipe. @param compress default: zstd, like Void */
 export function packageOf(
   { pkgver, files = [], install, props = {} }: Recipe,
   compress: (tar: Buffer) => Buffer = zstdCompressSync,
@@ -82,7 +82,7 @@ function filesOf(files: readonly Piece[]): Map<string, Plist> {
   ]);
 }
 
-/** @returns `x86_64-repodata`. @param signer null: the repository says that it is not signed */
+/** @returns `x86_64-repodata`. @param signer null for a repository that says that it is not signed */
 export function indexOf(
   packages: readonly MadePackage[],
   signer: Signer | null,
@@ -126,7 +126,7 @@ export function writeRepository(directory: string, packages: readonly MadePackag
   return directory;
 }
 
-/** Serves the files of a directory on loopback. @returns its address; `asked` are the names that were asked for */
+/** Serves the files of a directory on loopback. @returns its address; `asked` are the requested names */
 export async function serveDirectory(directory: string): Promise<{ url: string; asked: string[]; close(): Promise<void> }> {
   const asked: string[] = [];
   const server: Server = createServer((request, response) => {

@@ -1,5 +1,5 @@
-// A small system in the form of Void's packages, which really boots: files of the distribution's own packages under Void's names, laid
-// out as Void does, with its kernel. Only the programs that are Void's alone are stand-ins.
+// A small system in the form of Void's packages that really boots: files of Debian's packages under Void's names and in Void's
+// layout, with Debian's kernel. Only programs that Debian does not have are stand-ins.
 import { createHash } from 'node:crypto';
 import { createReadStream, readdirSync, readFileSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
@@ -16,10 +16,10 @@ import type { Piece } from './container-image.ts';
 import { newSigner, packageOf, type Recipe, writeRepository } from './void-repository.ts';
 
 const IMAGES = join(import.meta.dirname, '../../..', 'images');
-/** What the repository comes out differently of. */
+/** What determines the content of the repository. */
 const INPUTS = [import.meta.filename, join(IMAGES, 'void/packages.txt'), join(IMAGES, '../src/images/bundle/modules.ts')];
 const DEBIAN_PACKAGES = ['runit-init', 'openssh-server', 'iproute2', 'procps', 'kmod', 'e2fsprogs'];
-/** Files of these Debian packages are in the package of Void of that name; all others in the C library's. */
+/** The Debian packages whose files are in the Void package of that name; all other files are in the C library's. */
 const NAMES: Readonly<Record<string, string>> = {
   ...{ bash: 'bash', coreutils: 'coreutils', dash: 'dash', findutils: 'findutils', grep: 'grep', gzip: 'gzip', sed: 'sed', tar: 'tar' },
   ...{ 'openssh-server': 'openssh', 'openssh-client': 'openssh', passwd: 'shadow', procps: 'procps-ng', 'util-linux': 'util-linux' },
@@ -28,7 +28,7 @@ const NAMES: Readonly<Record<string, string>> = {
 const LEFT_OUT =
   /^usr\/share\/(doc|man|info|locale|i18n|perl5|bash-completion)\/|^var\/(lib\/(dpkg|apt|systemd)|cache)\/|^etc\/(runit|sv|service|init\.d)(\/|$)|^usr\/lib\/(systemd|udev)\//;
 
-/** Where Void has what Debian keeps in several places. */
+/** Void's places for what Debian keeps in several places. */
 function placeInVoid(path: string): string {
   if (path === 'usr/lib/runit/runit-init') return 'usr/bin/runit-init';
   return path
@@ -38,7 +38,7 @@ function placeInVoid(path: string): string {
     .replace(/^lib\//, 'usr/lib/');
 }
 
-/** Runs `post` of the scripts in pkgdb, and marks what is configured: as much of the real one as a build uses. */
+/** Runs the `post` scripts in pkgdb and marks packages as configured: the part of the real program that a build uses. */
 const XBPS_RECONFIGURE = `#!/usr/bin/perl
 use strict; use warnings; use MIME::Base64;
 my $file = '/var/db/xbps/pkgdb-0.38.plist';
@@ -63,7 +63,7 @@ for my $name (@names) {
 open(my $out, '>', $file) or die; print $out $text; close $out;
 `;
 
-/** What packages of Void have besides. */
+/** Further files of Void's packages. */
 const EXTRA: Readonly<Record<string, Recipe>> = {
   'base-files': {
     pkgver: 'base-files-0.145_1',
@@ -152,7 +152,7 @@ export type VoidRepository = {
   kernelVersion: string;
 };
 
-/** Makes the repository in a minute, and keeps it for the next time. */
+/** Makes the repository, which takes a minute, and keeps it for the next run. */
 export async function voidRepository(): Promise<VoidRepository> {
   const origin = await packageOrigin(realHost);
   const { stdout } = await realHost.run(['apt-cache', 'show', '--no-all-versions', 'linux-image-amd64']);
@@ -197,7 +197,7 @@ export async function voidRepository(): Promise<VoidRepository> {
   return { directory: made.directory, keys: join(made.directory, 'keys'), kernelVersion: await kernelVersion(tree.directory) };
 }
 
-/** As Void's: the kernel, and its modules in /usr. Of those only what a VM loads, which makes the test quick. */
+/** As in Void: the kernel, and its modules in /usr. Only modules that a VM loads are included, so that the test is quick. */
 async function kernelRecipe(tree: string): Promise<Recipe> {
   const version = await kernelVersion(tree);
   const modules = join(tree, 'lib/modules', version);
@@ -239,7 +239,7 @@ async function systemRecipes(rootTar: string): Promise<Recipe[]> {
     const name = owners.get(piece.path) ?? 'glibc';
     const link = piece.type === 'hardlink' ? { linkPath: `./${placeInVoid(piece.linkPath ?? '')}` } : {};
     const files = filesOf.get(name) ?? new Map<string, Piece>();
-    // Debian has links from /usr/sbin to programs in /usr/bin, which are one directory in Void.
+    // Debian has links from /usr/sbin to programs in /usr/bin; in Void these are one directory.
     if (piece.type !== 'symlink' || !files.has(path)) files.set(path, { ...piece, ...link, path: `./${path}` });
     filesOf.set(name, files);
   }

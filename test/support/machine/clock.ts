@@ -1,4 +1,4 @@
-// The wall clock as somebody sets it, forward or back; the monotonic clock goes on.
+// Sets the wall clock forward or back, while the monotonic clock continues.
 
 const RealDate = Date;
 let offsetMs = 0;
@@ -13,10 +13,10 @@ class MovedDate extends RealDate {
   }
 }
 
-/** What Linux lets somebody set (timespec64_valid_settod in include/linux/time64.h): not before 1970, not after 2232. */
+/** The range that Linux accepts (timespec64_valid_settod in include/linux/time64.h): from 1970 to 2232. */
 const LATEST_MS = Date.UTC(2232, 0);
 
-/** Moves this process's wall clock, for good, as far as a kernel would let it go: only for test files that are processes of their own. */
+/** Moves this process's wall clock permanently, as far as a kernel would allow. Only for test files that run in their own process. */
 export function jumpClock(byMs: number): void {
   const target = Math.min(Math.max(MovedDate.now() + byMs, 0), LATEST_MS);
   offsetMs = target - RealDate.now();

@@ -1,4 +1,4 @@
-// What tests of real VMs share: a sandbox for the file, and words for what they do with it.
+// What tests of real VMs share: a sandbox for the file, and functions for common actions.
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { after, afterEach, before } from 'node:test';
@@ -10,8 +10,8 @@ import { bundleOfTests } from '../images/shared-bundle.ts';
 import { PROGRAM, type RunOptions, type Sandbox, type SandboxOptions, createSandbox } from './sandbox.ts';
 
 /**
- * Registers hooks that make one sandbox for the tests of this file or suite, tell all about it when a test fails (9.6), and
- * close it, which fails when anything stays (9.5).
+ * Registers hooks that make one sandbox for the tests of this file or suite, print its state when a test fails (9.6), and
+ * close it, which fails if anything is left (9.5).
  * @param options or a function that is called when the sandbox is made
  * @returns the sandbox, to be called inside tests
  */
@@ -27,7 +27,7 @@ export function useSandbox(options: SandboxOptions | (() => SandboxOptions | Pro
   });
   afterEach(async (t) => {
     if (!('error' in t) || t.passed || made === undefined) return;
-    // The reporter tells it when all is over, which a run that is ended does not come to.
+    // The reporter prints it at the end, which a run that is killed does not reach.
     console.error(t.error?.cause ?? t.error);
     console.error(await describeState(made));
   });
@@ -35,10 +35,10 @@ export function useSandbox(options: SandboxOptions | (() => SandboxOptions | Pro
   return present;
 }
 
-/** What one VM is asked in tests. */
+/** One VM in a test. */
 export type GuestHandle = {
   name: string;
-  /** Runs a line of shell in the guest, through the agent. @returns stdout without the blanks around it */
+  /** Runs a line of shell in the guest, through the guest agent. @returns stdout without surrounding blanks */
   sh(script: string, options?: RunOptions): Promise<string>;
   show(): Promise<VmView>;
 };
@@ -51,7 +51,7 @@ export function guest(sandbox: Sandbox, name: string): GuestHandle {
   };
 }
 
-/** Waits until the guest's systemd has started all that it starts; right after the agent's first answer it does not listen yet. */
+/** Waits until the guest's systemd has started everything; right after the guest agent's first answer it does not listen yet. */
 export async function settled(vm: GuestHandle): Promise<string> {
   const ask = () => vm.sh('systemctl is-system-running --wait || true');
   return eventually('the start of all units', ask, (state) => state === 'running' || state === 'degraded', 300_000);
@@ -73,12 +73,12 @@ export function runInSandbox(sandbox: Sandbox, command: readonly string[]): Prom
   return new Promise((resolve) => execFile(program, args, { env: sandbox.env }, (_error, stdout) => resolve(stdout)));
 }
 
-/** @returns what a server says when it is called from the host of the sandbox; nothing when there is none */
+/** @returns what a server sends to a client on the host of the sandbox; empty if there is no server */
 export async function hear(sandbox: Sandbox, address: string, port: number): Promise<string> {
   return (await runInSandbox(sandbox, ['timeout', '5', 'bash', '-c', `cat <>/dev/tcp/${address}/${port}`])).trim();
 }
 
-/** Waits for something that happens outside of the test's control. @throws after `timeoutMs` of an ordinary machine with what was seen last */
+/** Waits for something outside the test's control. @throws after `timeoutMs` of an ordinary machine, with the last observation */
 export async function eventually<T>(
   what: string,
   look: () => T | Promise<T>,
@@ -95,13 +95,13 @@ export async function eventually<T>(
   }
 }
 
-/** A command that goes on while the test does something else. */
+/** A command that continues while the test does something else. */
 export type Started = {
-  /** The CLI itself: whatever stands before it has exec'd. */
+  /** The CLI itself: any command before it has exec'd. */
   child: ChildProcess;
   stdout(): string;
   stderr(): string;
-  /** Pieces of stderr as they came. */
+  /** Pieces of stderr as they arrived. */
   stderrChunks: string[];
   ended: Promise<{ status: number | null; signal: NodeJS.Signals | null }>;
 };
@@ -145,7 +145,7 @@ export async function vmmPid(vm: GuestHandle): Promise<number> {
   return pid;
 }
 
-/** @returns whether a process is there and more than an entry that its parent has not collected yet. */
+/** @returns whether a process exists and is not a zombie */
 export async function isAlive(pid: number): Promise<boolean> {
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
   return stat !== '' && !/\) [ZX] /.test(stat);

@@ -1,4 +1,4 @@
-// What a process still holds when all that can be collected is collected: unlike its RSS, no matter of when a collection comes.
+// Measures the memory that a process holds after a full garbage collection. Unlike its RSS, it does not depend on the time of a collection.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
@@ -7,13 +7,13 @@ setFlagsFromString('--expose-gc');
 /** Collects garbage now. */
 export const collect = runInNewContext('gc') as () => void;
 
-/** @returns bytes that are held at this moment, outside of code and stacks */
+/** @returns bytes that are held now, without code and stacks */
 export function heldBytes(): number {
   const { heapUsed, external } = process.memoryUsage();
   return heapUsed + external;
 }
 
-/** @returns bytes that are kept; buffers are let go of by finalizers, some turns after a first collection */
+/** @returns bytes that are kept; finalizers release buffers some turns after a first collection */
 export async function keptBytes(): Promise<number> {
   for (let turn = 0; turn < 5; turn++) {
     collect();

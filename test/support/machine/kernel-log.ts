@@ -1,8 +1,8 @@
-// What a kernel complains about, told apart from what it says because nobody let it run.
+// Finds a kernel's complaints in its log, without those that only mean that the kernel could not run.
 
 const COMPLAINT = /BUG|WARNING|Oops|I\/O error|hung task|snapshots: Invalid/;
 /**
- * Watchdogs measure real time, and a lab is a guest: when the host is busy, its processors stand still for seconds and these speak,
+ * Watchdogs measure real time, and a lab is a guest: if the host is busy, its processors stand still for seconds and these report it,
  * whatever runs in it.
  */
 const STARVED =
@@ -11,8 +11,8 @@ const TIME = /^\[ *(\d+\.\d+)\] ?(.*)$/;
 
 /**
  * @param log as dmesg(1) prints it, with seconds since the boot in front
- * @param sinceSeconds what came before is left out
- * @returns lines that tell of a fault
+ * @param sinceSeconds ignores earlier lines
+ * @returns lines that report a fault
  */
 export function complaintsOf(log: string, sinceSeconds: number): string[] {
   return log.split('\n').filter((line) => {

@@ -1,4 +1,4 @@
-// The lab's machine as a host for VMs of an ordinary user: the installed helper, settings for its speed, and what is left on it.
+// The lab's machine as a host for VMs of an ordinary user: installs the helper, has settings for its speed, and checks what is left.
 import assert from 'node:assert/strict';
 import { chmodSync, readFileSync } from 'node:fs';
 import { after, before } from 'node:test';
@@ -10,17 +10,17 @@ import { complaintsOf } from './kernel-log.ts';
 const { BANGER_FIRECRACKER: firecracker, BANGER_JAILER: jailer } = process.env;
 const programs = firecracker === undefined || jailer === undefined ? undefined : { firecracker, jailer };
 
-/** Why tests that need Firecracker are left out, or false: what node:test takes. */
+/** Why tests that need Firecracker are skipped, or false; for the option `skip` of node:test. */
 export const withoutFirecracker = programs === undefined ? 'BANGER_FIRECRACKER and BANGER_JAILER name no programs' : false;
 
-/** The smallest VM that all images boot in. */
+/** The smallest VM in which all images boot. */
 export const SMALL = ['--vcpu', '1', '--memory', '384M'];
-/** For a verb that boots a guest, on an ordinary machine. */
+/** The limit of a verb that boots a guest on an ordinary machine. */
 export const LONG = { timeoutMs: 60_000 };
 
 export type Drivers = { hypervisor: string; network: 'private' | 'bridge'; storage: 'copy' | 'dm-snapshot' };
 
-/** @returns the environment that makes banger use these drivers; a guest under a hypervisor that is emulated itself gets its time */
+/** @returns the environment that makes banger use these drivers, with time limits for nested emulation */
 export function environmentOf({ hypervisor, network, storage }: Drivers): Record<string, string> {
   return {
     BANGER_BOOT_TIMEOUT_SECONDS: '240',
@@ -32,7 +32,7 @@ export function environmentOf({ hypervisor, network, storage }: Drivers): Record
   };
 }
 
-/** All that the root path makes, one line an object. */
+/** Everything that the root path makes, one line for each object. */
 const PICTURE = [
   'dmsetup ls | sort',
   'losetup -a | sort',
@@ -41,27 +41,27 @@ const PICTURE = [
   'find /sys/fs/cgroup -name "*bgr-*"',
   'grep -c . /proc/mounts',
   'lsns -t net -n -o NS,COMMAND | wc -l; lsns -t user -n | wc -l',
-  // A user's own directories there are made once.
+  // A user's own directories are made only once.
   'find /var/lib/banger-jail /dev/banger /run/banger/users -mindepth 2 2>/dev/null | sort',
   'grep -H . /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf/eth0/forwarding',
 ];
 
-/** @returns what the host has of all that VMs could leave: two that are equal say that nothing was left */
+/** @returns what VMs could leave on the host; if two results are equal, nothing was left */
 export async function pictureOfHost(): Promise<string> {
   return (await run(['sh', '-c', PICTURE.map((line) => `echo "== "; ${line}`).join('\n')])).stdout;
 }
 
 /**
- * Registers hooks that install the helper for the tests' user, with jails where there are programs for them, and remove it; then
- * nothing of it may be left, and the kernel must have had nothing to complain about.
+ * Registers hooks that install the helper for the tests' user, with jails if their programs exist, and remove it. Afterwards
+ * nothing of it may be left, and the kernel must not have complained.
  */
 export function useInstalledHelper(): void {
   const setup = (...words: string[]) => run([PROGRAM, 'setup', ...words], { timeoutMs: 120_000 });
   let begun = 0;
   before(async () => {
-    // Tests before these may have provoked the kernel on purpose.
+    // Earlier tests may have provoked the kernel on purpose.
     begun = Number.parseFloat(readFileSync('/proc/uptime', 'utf8'));
-    // The lab's users are made for a test; on a real host they are in the group kvm.
+    // The lab's users are made for a test; on a real host they would be in the group kvm.
     chmodSync('/dev/kvm', 0o666);
     const jails = programs === undefined ? [] : ['--firecracker', programs.firecracker, '--jailer', programs.jailer];
     await setup('--user', String(testUser('/nonexistent').uid), ...jails);

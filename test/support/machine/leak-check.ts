@@ -1,12 +1,12 @@
-// What a test left behind. Everything banger makes carries its directories in argv or environment, or `bgr-` in its name,
-// so leftovers of this test are told apart from those of a daemon that runs beside it.
+// Finds what a test has left behind. Everything that banger makes has its directories in argv or environment, or `bgr-` in its name,
+// so leftovers of this test can be told from those of another daemon.
 import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { isJailedVmmFor } from '../vmm/jailed-vmm.ts';
 
 /** What belongs to one test. */
 export type LeakScope = {
-  /** Value of BANGER_TEST_RUN in the environment of everything the test started. */
+  /** The value of BANGER_TEST_RUN in the environment of everything that the test started. */
   runId: string;
   /** Directories of the test, absolute. */
   directories: readonly string[];
@@ -17,7 +17,7 @@ export type LeakScope = {
 /** One line per object, `kind identity`; equal lines are the same object. */
 export type Snapshot = ReadonlySet<string>;
 
-/** @returns all objects of the kinds that banger makes, as far as they can belong to the scope. */
+/** @returns all objects of the kinds that banger makes, if they can belong to the scope. */
 export function takeSnapshot(scope: LeakScope): Snapshot {
   const processes = processesOf(scope);
   return new Set([
@@ -35,7 +35,7 @@ export function takeSnapshot(scope: LeakScope): Snapshot {
   ]);
 }
 
-/** @returns what is there now and was not before, one line each. */
+/** @returns what exists now and did not before, one line each. */
 export function leaksBetween(before: Snapshot, after: Snapshot): string[] {
   return [...after].filter((line) => !before.has(line)).toSorted();
 }
@@ -53,7 +53,7 @@ export function processesOf(scope: LeakScope): { pid: number; command: string; n
   });
 }
 
-/** @returns " [net user]" when the process lives in namespaces of its own. */
+/** @returns " [net user]" if the process is in other namespaces. */
 function foreignNamespaces(pid: string): string {
   const foreign = ['net', 'user', 'mnt', 'pid'].filter((kind) => {
     const theirs = readLink(`/proc/${pid}/ns/${kind}`);
@@ -77,7 +77,7 @@ function loopDevicesOf(scope: LeakScope): string[] {
   });
 }
 
-/** Listeners on 127.213.0.0/16, where VMs appear, unless a process of somebody else holds them. */
+/** Listeners on 127.213.0.0/16, the addresses of VMs, unless a process outside the scope holds them. */
 function listenersOf(ours: ReadonlySet<number>): string[] {
   const found = ['tcp', 'udp'].flatMap((protocol) =>
     readText(`/proc/net/${protocol}`)
@@ -122,7 +122,7 @@ function entriesOf(directory: string) {
   try {
     return readdirSync(directory, { withFileTypes: true });
   } catch {
-    // Processes and directories may end while they are being looked at.
+    // Processes and directories may vanish meanwhile.
     return [];
   }
 }

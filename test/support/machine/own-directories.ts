@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 
 /**
- * The environment of a command line or daemon that has no bundle, offers no names, and leaves everything below one directory.
+ * The environment of a CLI or daemon that has no bundle, publishes no names, and keeps everything below one directory.
  * @param directory absolute
  */
 export function ownDirectories(directory: string) {

@@ -1,4 +1,4 @@
-// All that helps to understand a failed test of real VMs: records, logs, network, sockets and rules (9.6).
+// Collects what helps to understand a failed test of real VMs: records, logs, network, sockets and rules (9.6).
 import { execFile } from 'node:child_process';
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,7 +7,7 @@ import type { Sandbox } from './sandbox.ts';
 
 const SHOWN_BYTES = 4000;
 
-/** Never throws: what cannot be had is said instead. */
+/** Never throws: if something cannot be read, the text says so. */
 export async function describeState(sandbox: Sandbox): Promise<string> {
   const processes = processesOf(sandbox.scope);
   const inNamespace = processes.find(({ namespaces, command }) => namespaces.includes('net') && command.includes('banger-forwarder'));

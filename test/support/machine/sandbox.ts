@@ -1,4 +1,4 @@
-// A banger of its own for one test file: directories, environment, daemon, and the proof at the end that nothing stayed.
+// A separate banger for one test file: directories, environment, daemon, and the proof at the end that nothing is left.
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -20,7 +20,7 @@ export type SandboxOptions = {
   config?: string;
   /** Added to the environment of every command. */
   env?: Record<string, string>;
-  /** Stands before every command, for example to enter a namespace; must exec. */
+  /** Comes before every command, for example to enter a namespace; must exec. */
   commandPrefix?: readonly string[];
   /** Run as root when we are root; default is the unprivileged test user. */
   asRoot?: boolean;
@@ -28,7 +28,7 @@ export type SandboxOptions = {
   withoutTun?: boolean;
   /** Another `banger` than the checkout's. */
   program?: string;
-  /** How long `close` waits for what is still ending, on an ordinary machine; default 10 000. */
+  /** How long `close` waits for processes to end, on an ordinary machine; default 10 000. */
   settleMs?: number;
 };
 
@@ -37,15 +37,15 @@ export type Finished = { status: number | null; signal: NodeJS.Signals | null; s
 export type Sandbox = {
   readonly directory: string;
   readonly env: Readonly<Record<string, string>>;
-  /** What tells processes and files of this sandbox from others'. */
+  /** Identifies processes and files of this sandbox. */
   readonly scope: LeakScope;
   /** argv that runs a program like `banger` does: same user, same namespaces. */
   argv(command: readonly string[]): string[];
   /** Runs the built CLI to its end. */
   banger(args: readonly string[], options?: RunOptions): Promise<Finished>;
-  /** The same, and fails the test with everything that was printed when the status is not 0. @returns stdout */
+  /** The same, but if the status is not 0 it fails the test with everything that was printed. @returns stdout */
   must(args: readonly string[], options?: RunOptions): Promise<string>;
-  /** Deletes all VMs, stops the daemon, removes the directories, and throws when anything else had been left. Idempotent. */
+  /** Deletes all VMs, stops the daemon, removes the directories, and throws if anything else is left. Idempotent. */
   close(): Promise<void>;
 };
 
@@ -57,13 +57,13 @@ export type RunOptions = {
   program?: string;
 };
 
-/** Settings with which the tests of VMs can be run on other drivers than those that are chosen by themselves, if they are in our environment. */
+/** Settings that, if they are in our environment, make the tests of VMs use other drivers than the automatic ones. */
 const DRIVER_SETTINGS = [
   ...['BANGER_HYPERVISOR', 'BANGER_NETWORK_MODE', 'BANGER_STORAGE_DRIVER', 'BANGER_FIRECRACKER'],
   ...['BANGER_BOOT_TIMEOUT_SECONDS', 'BANGER_STOP_GRACE_SECONDS'],
 ];
 
-/** Database, logs, keys and configuration outlive VMs; all else below the directories belongs to a VM or a running daemon. */
+/** Database, logs, keys and configuration survive VMs; everything else below the directories belongs to a VM or a running daemon. */
 const MAY_STAY = /\.(db|db-wal|db-shm|log|toml|pub)$|\.db\.|\/(id_ed25519|ssh_config|ssh-config)$|\/(home|cache|bundle)\//;
 
 /**
@@ -149,7 +149,7 @@ function runToEnd(argv: readonly string[], env: Record<string, string>, options:
   child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
   child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
   child.stdin.on('error', () => {
-    // A command that does not read its input is judged by its status.
+    // If a command does not read its input, its status counts.
   });
   child.stdin.end(options.input ?? '');
   return new Promise((resolve, reject) => {
