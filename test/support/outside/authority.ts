@@ -1,4 +1,4 @@
-// Certificates of a made-up company: an authority, and servers that it vouches for.
+// Certificates of a fictitious company: an authority, and servers with its certificates.
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,7 +11,7 @@ export type Authority = {
   server(names: readonly string[]): { key: string; cert: string };
 };
 
-/** @param directory of its files; exists @param name of the authority */
+/** @param directory of its files; must exist @param name of the authority */
 export function makeAuthority(directory: string, name = 'Example Company CA'): Authority {
   const at = (file: string): string => join(directory, file);
   const openssl = (...argv: string[]): void => void execFileSync('openssl', argv, { stdio: 'ignore' });

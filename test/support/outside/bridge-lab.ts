@@ -1,5 +1,5 @@
-// What the tests of the bridge share, inside a host of their own (network-lab.sh): the helper's process, words to ask it
-// with, and pictures of the host to compare.
+// What the tests of the bridge share, inside their own host (network-lab.sh): the helper's process, functions to ask it,
+// and snapshots of the host to compare.
 import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
@@ -11,11 +11,11 @@ import { helperAt } from '../daemon/helper-socket.ts';
 
 const program = process.env['LAB_HELPER'] ?? '';
 const directory = process.env['LAB_WORK'] ?? '';
-/** Closed to others, else nobody would believe that it is root's. */
+/** Closed to others; otherwise clients refuse to believe that it is root's. */
 const ownDirectory = join(directory, 'helper');
 const socketPath = join(ownDirectory, 'helper.sock');
 export const helperLog = join(directory, 'helper.log');
-/** Besides root, who may ask. */
+/** A user who may ask, besides root. */
 export const OTHER_UID = 1001;
 
 export type RunningHelper = { end(signal?: 'SIGKILL'): Promise<void> };
@@ -66,24 +66,24 @@ export async function askAs(uid: number, request: string): Promise<string> {
 
 export const helper = helperAt(socketPath);
 
-/** @returns all of the host that banger may change: links, rules, forwarding and what is recorded */
+/** @returns everything on the host that banger may change: links, rules, forwarding and records */
 export async function picture(): Promise<string> {
   const { stdout: links } = await run(['ip', '-j', 'link']);
   const { stdout: ruleset } = await run(['nft', 'list', 'ruleset']);
   const settings = 'grep -H . /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf/*/forwarding';
   const { stdout: forwarding } = await run(['sh', '-c', settings]);
-  // Whether a cable is in is told by the kernel up to a second after it was pulled.
+  // The kernel reports a pulled cable up to a second later.
   const settled = links.replaceAll(/"operstate":"\w+",|"NO-CARRIER",|,"LOWER_UP"/g, '');
   return [settled, ruleset, forwarding].join('\n');
 }
 
-/** @returns names of banger's links but the pool's */
+/** @returns the names of banger's links, without those of the pool */
 export async function ownLinks(): Promise<string[]> {
   const links = JSON.parse((await run(['ip', '-j', 'link'])).stdout) as { ifname: string }[];
   return links.map(({ ifname }) => ifname).filter((name) => name.startsWith('bgr-') && !name.startsWith('bgr-pool-'));
 }
 
-/** @returns the uid that may open a TAP, as the kernel says it: `ip` prints a name where the machine has one for it */
+/** @returns the uid that may open a TAP, from the kernel, because `ip` prints the user's name if there is one */
 export async function ownerOf(tap: string): Promise<number> {
   const look = `mount -t sysfs sysfs /sys && cat /sys/class/net/${tap}/owner`;
   return Number((await run(['unshare', '--mount', 'sh', '-c', look])).stdout);
@@ -93,7 +93,7 @@ export async function rules(): Promise<string> {
   return (await run(['nft', 'list', 'ruleset'])).stdout;
 }
 
-/** Waits for what no event tells. @throws after five seconds */
+/** Waits for something that no event reports. @throws after five seconds */
 export async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
   const deadline = performance.now() + 5000;
   while (!(await isSo())) {

@@ -1,4 +1,4 @@
-/** A dnsmasq that takes nothing from this machine: no resolvers, no hosts, no user of its own, loopback alone. */
+/** A dnsmasq that uses nothing of this machine: no resolvers, no hosts file, no account, only loopback. */
 export const DNSMASQ_ALONE: readonly string[] = [
   '--keep-in-foreground',
   '--no-resolv',

@@ -1,4 +1,4 @@
-// The HTTP front with its own process, in front of servers that play guests on loopback addresses of their own.
+// The HTTP front as its own process, before servers that stand in for guests, each on its own loopback address.
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { type IncomingMessage, type RequestListener, createServer as createHttp, request as httpRequest } from 'node:http';
@@ -17,20 +17,20 @@ type Call = { path?: string; headers?: Record<string, string>; body?: Buffer; me
 
 export type FrontWorld = {
   front: HttpFront;
-  /** Of the front on 127.0.0.1. */
+  /** The front's port on 127.0.0.1. */
   port: number;
-  /** That of the VM `web`. */
+  /** The address of the VM `web`. */
   address: string;
-  /** What was asked about VMs that do not run. */
+  /** Questions about VMs that do not run. */
   asked: [name: string, wake: boolean][];
-  /** What is said about them; unknown where nothing is. */
+  /** The answers to these questions; without one, the VM is unknown. */
   standings: Map<string, ReturnType<Look>>;
-  /** What the guest's servers heard of heads, in order: method, path and Host. */
+  /** Method, path and Host of the requests to the guest's servers, in order. */
   heard: string[];
-  /** Serves as the guest's port. */
+  /** Serves as a port of the guest. */
   serve(guestPort: number, server: Server): Promise<void>;
   get(host: string, options?: Call): Promise<Answer>;
-  /** @returns all that is said until the front ends the connection */
+  /** @returns everything that the front sends until it ends the connection */
   talk(text: string, at?: string): Promise<string>;
 };
 
@@ -39,7 +39,7 @@ export function useFront(): () => FrontWorld {
   let world: FrontWorld | undefined;
   const servers: Server[] = [];
   before(async () => {
-    // Of this process alone, as others may run the same test.
+    // Only for this process, because others may run the same test.
     const address = `127.${100 + (process.pid % 100)}.${process.pid % 250}.2`;
     const port = await freePort();
     const front = createHttpFront({
@@ -80,7 +80,7 @@ export function useFront(): () => FrontWorld {
 }
 
 async function serveAll({ serve, heard }: FrontWorld): Promise<void> {
-  /** Says what it got; a body comes back as its length and hash. */
+  /** Returns what it received; a body comes back as its length and hash. */
   const echo: RequestListener = (request, response) => {
     heard.push(`${request.method} ${request.url} ${request.headers.host}`);
     const hash = createHash('sha256');

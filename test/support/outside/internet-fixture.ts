@@ -16,7 +16,7 @@ function answer(query: Packet): Packet {
   };
 }
 
-/** Rude guests send what is no question; it has no answer. */
+/** Malformed questions of rude guests get no answer. */
 function attempt(work: () => Buffer): Buffer | undefined {
   try {
     return work();

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs a program in a host of its own: private network, mount and pid namespaces with a fake outside, so that no packet
+# Runs a program in its own host: private network, mount and pid namespaces with a fake outside, so that no packet
 # leaves the machine and nothing survives. Usage: network-lab.sh root|user PROGRAM [ARGUMENT...]
 #   192.0.2.10   this "host" on its uplink; 127.0.0.1:7001 answers "host-loopback", 192.0.2.10:7002 "host-uplink"
 #                198.51.100.7 and all of 10.99.0.0/24 are on its lo; :7001 of 10.99.0.2 answers, UDP too
@@ -16,7 +16,7 @@ if [ "${NETWORK_LAB:-}" = "" ]; then
 fi
 kind=$1
 shift
-# As most distributions have it; a new network namespace lets nobody ping.
+# As in most distributions; in a new network namespace nobody may ping.
 last_group=$(awk '$1 == 0 { print ($3 > 65534 ? 65534 : 0) }' /proc/self/gid_map)
 echo "0 $last_group" >/proc/sys/net/ipv4/ping_group_range
 # In this mount namespace only, so that nothing is left on the real host.

@@ -8,16 +8,16 @@ export const OUTSIDE_ADDRESS = '198.51.100.1';
 export const OUTSIDE_BODY = 'greetings from outside\n';
 
 export type Outside = {
-  /** Put before a command, runs it as root in the namespace whose outside is fake; it execs. */
+  /** Before a command, it runs the command as root in the namespace with the fake outside; it execs. */
   commandPrefix: readonly string[];
   /** Ends the responder and removes both namespaces with all their links. Processes inside must have ended. Idempotent. */
   close(): Promise<void>;
 };
 
-/** Of a proxy out there, which leads every CONNECT to port 443 of that host, whatever name is asked for. */
+/** A proxy in the outside world that leads every CONNECT to port 443 of that host, for any name. */
 export const OUTSIDE_PROXY = `http://${OUTSIDE_ADDRESS}:3128`;
 
-/** What the host out there answers https with. */
+/** The key and certificate of the outside host for https. */
 export type OutsideTls = { key: string; cert: string };
 
 const responder = (tls: OutsideTls | undefined): string => `
@@ -51,12 +51,12 @@ export function outsideCommands(inner: string, outer: string): string[][] {
 
 /**
  * Makes the outside world and returns when it answers.
- * @param tls default: https is answered by nobody's certificate
+ * @param tls default: https without a certificate
  * @throws Error with what `ip` said; nothing is left then
  */
 export async function makeOutside(tls?: OutsideTls): Promise<Outside> {
   const id = randomBytes(3).toString('hex');
-  // Not `bgr-`: these belong to the test, and a leak check of another test must not take them for banger's.
+  // Not `bgr-`: another test's leak check must not take them for banger's.
   const [inner, outer] = [`test-in-${id}`, `test-out-${id}`];
   let answering: ChildProcess | undefined;
   const close = async (): Promise<void> => {

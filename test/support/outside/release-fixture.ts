@@ -1,4 +1,4 @@
-// A made-up release archive, and a server that gives out archives as bad servers do.
+// A fictitious release archive, and a server that behaves as badly as some servers do.
 import { createHash } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -8,12 +8,12 @@ import { encodeTarHeader, tarEnd, tarPadding } from '../../../src/lib/tar.ts';
 
 type Entry = { path: string; content: string; type?: 'file' | 'symlink'; linkPath?: string };
 
-/** @returns a program that only says its version */
+/** @returns a program that only prints its version */
 export function sayingProgram(name: string, version: string): string {
   return `#!/bin/sh\necho "${name} v${version}"\n`;
 }
 
-/** @returns the two programs as a release names them, among what else is in one */
+/** @returns the two programs with their names in a release, among its other files */
 export function releaseEntries(version: string, jailerVersion = version): Entry[] {
   const folder = `release-v${version}-x86_64`;
   return [
@@ -36,12 +36,12 @@ export function releaseArchive(entries: readonly Entry[]): { bytes: Buffer; sha2
 
 export type ReleaseServer = {
   url: string;
-  /** The `Range` of each request; undefined for a whole one. */
+  /** The `Range` of each request; undefined if it had none. */
   ranges: (string | undefined)[];
-  /** One for each of the next requests: the connection ends after so many bytes of the body. */
+  /** For each of the next requests, the number of bytes of the body after which the connection ends. */
   cuts: number[];
   ignoresRange: boolean;
-  /** A body that is cut ends like a whole one. */
+  /** A truncated body ends like a complete one. */
   cutsQuietly: boolean;
 };
 

@@ -1,4 +1,4 @@
-// A package of a user's that depends on the built one, with an example of docs/client.md as its program.
+// A user's package that depends on the built one, with an example of docs/client.md as its program.
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,7 +14,7 @@ export function clientExample(number: number): string {
   return text;
 }
 
-/** @returns the directory of the package, with main.mjs and main.ts; it goes after the test */
+/** @returns the directory of the package, with main.mjs and main.ts; it is removed after the test */
 export function clientProgram(t: TestContext, text: string): string {
   const directory = mkdtempSync(join(tmpdir(), 'bgr-client-'));
   t.after(() => rmSync(directory, { recursive: true }));

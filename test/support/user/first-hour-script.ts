@@ -1,9 +1,9 @@
-// What somebody does in the first hour: what the page says before each screen, and what is typed.
+// A user's first hour: the text of the page before each screen, and what the user types.
 
 export type Scene = {
   title?: string;
   text: string;
-  /** Lines that are typed; a screen shows all of them. */
+  /** The typed lines; a screen shows all of them. */
   say: readonly (string | { line: string; until: RegExp })[];
 };
 
@@ -54,9 +54,9 @@ export const SCENES: readonly Scene[] = [
   },
 ];
 
-/** Parts that differ from run to run, and what stands for them. */
+/** Parts that differ in each run, and their placeholders. */
 const VARIABLE: readonly [RegExp, string][] = [
-  // The width of an address is that of its column.
+  // An address is as wide as its column.
   [/\bADDRESS +CREATED$/g, 'ADDRESS      CREATED'],
   [/\b127\.\d+\.\d+\.\d+\b( {2,})?/g, '127.213.0.2$1'],
   [/\b127\.213\.0\.2 {2,}/g, '127.213.0.2  '],
@@ -65,7 +65,7 @@ const VARIABLE: readonly [RegExp, string][] = [
   [/\b[0-9a-f]{32}\b/g, '5f0c0de5f0c0de5f0c0de5f0c0de5f0c'],
 ];
 
-/** @returns lines of a screen without what differs from run to run */
+/** @returns the lines of a screen without the parts that differ in each run */
 export function steady(lines: readonly string[]): string[] {
   return lines.map((line) => VARIABLE.reduce((text, [pattern, stands]) => text.replaceAll(pattern, stands), line).trimEnd());
 }

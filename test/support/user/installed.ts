@@ -1,10 +1,10 @@
-// What is installed, as its user finds it: a tree that is read-only and not ours, with no checkout and no Node beside it.
+// An installation as users find it: a read-only tree of another owner, with no checkout and no Node.
 import { type SpawnSyncReturns, spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 
 export const REPOSITORY = join(import.meta.dirname, '../../..');
 
-/** Runs a program of the repository's own tools. @throws when it does not end with 0 @returns stdout without the blanks around it */
+/** Runs one of the repository's tools. @returns stdout without surrounding blanks @throws if its status is not 0 */
 export function runTool(command: readonly string[], cwd = REPOSITORY): string {
   const [program = '', ...args] = command;
   const { status, stdout, stderr } = spawnSync(program, args, { cwd, encoding: 'utf8', timeout: 300_000 });
@@ -12,7 +12,7 @@ export function runTool(command: readonly string[], cwd = REPOSITORY): string {
   return stdout.trim();
 }
 
-/** Directories of its own for a program that is installed somewhere, and a PATH on which there is no Node. */
+/** Separate directories for an installed program, and a PATH without Node. */
 export function runInstalled(program: string, args: readonly string[], directory: string): SpawnSyncReturns<string> {
   const env = {
     ...{ PATH: '/usr/bin:/bin', HOME: directory, LANG: 'C.UTF-8', BANGER_DNS_ENABLED: 'false' },

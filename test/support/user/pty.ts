@@ -7,14 +7,14 @@ const PATIENCE_MS = 30_000;
 
 /** `banger` on a terminal. */
 export type Terminal = {
-  /** Types. */
+  /** Types the text. */
   write(text: string): void;
   resize(columns: number, rows: number): void;
-  /** What a terminal does to its program when its window is closed. */
+  /** Does what a terminal does when its window is closed. */
   hangUp(): void;
-  /** Waits until the text was printed since the last call. @throws with all that was printed when it does not come */
+  /** Waits until the text has been printed since the last call. @throws with all output if it does not appear */
   waitFor(text: string): Promise<void>;
-  /** `output` is without colours and cursor movements. */
+  /** `output` has no colours and cursor movements. */
   ended: Promise<{ exitCode: number; output: string }>;
 };
 
@@ -29,7 +29,7 @@ export function startOnTerminal(sandbox: Sandbox, args: readonly string[], size:
   };
   pty.onData((text) => {
     raw += text;
-    // Of the whole, because a sequence may come in two pieces.
+    // From the whole output, because a sequence may arrive in two pieces.
     output = stripVTControlCharacters(raw);
     wake();
   });

@@ -1,11 +1,11 @@
-// The CLI in this process, with streams that are remembered.
+// Runs the CLI in this process and records its streams.
 import { PassThrough, Readable } from 'node:stream';
 import { createCli } from '../../../src/cli/cli.ts';
 import { runCli } from '../../../src/cli/run.ts';
 
 export type CliOutcome = { exitCode: number; stdout: string; stderr: string };
 
-/** Runs one command line. @param options.stdin what is piped in; none: an empty pipe */
+/** Runs one command line. @param options.stdin the piped input; default: an empty pipe */
 export async function runInProcess(
   env: Record<string, string>,
   argv: readonly string[],

@@ -1,5 +1,5 @@
-// A real sshd on loopback for one sandbox, run as its user, and an ssh that reaches it. The program is the one of the runtime bundle's root
-// file system, so that no machine has to have an SSH server installed.
+// A real sshd on loopback for one sandbox, run as its user, and an ssh that reaches it. The program comes from the runtime bundle's root
+// file system, so that the machine needs no SSH server.
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, readFileSync } from 'node:fs';
@@ -12,14 +12,14 @@ import { bundleOfTests } from '../images/shared-bundle.ts';
 export type SshServer = {
   /** `user@127.0.0.1:port`. */
   address: string;
-  /** Has an `ssh` that knows key and host key, and shares connections as a user's ControlMaster does. */
+  /** Contains an `ssh` that knows key and host key, and shares connections like a user's ControlMaster. */
   binDirectory: string;
-  /** What sshd wrote. */
+  /** The log of sshd. */
   log(): string;
   close(): Promise<void>;
 };
 
-/** Where Debian's sshd and what it starts of itself are. */
+/** The places of Debian's sshd and its own programs. */
 const SSHD = '/usr/sbin/sshd';
 
 /** Starts it; sessions get the environment of the sandbox. */

@@ -11,16 +11,16 @@ const LOOK_EVERY_MS = 200;
 export type TmuxShell = {
   /** Types a line and Enter. */
   say(line: string): Promise<void>;
-  /** Empties the screen; the next line begins at its top. */
+  /** Clears the screen; the next line begins at the top. */
   clear(): Promise<void>;
-  /** Waits for a state of the screen. @returns its lines without the blank ones at the end */
+  /** Waits for a state of the screen. @returns its lines without blank ones at the end */
   waitFor(what: string, isThere: (lines: readonly string[]) => boolean): Promise<string[]>;
   close(): Promise<void>;
 };
 
 /**
- * Starts `bash` for the sandbox's user in a tmux of its own.
- * @param rcFile what the shell reads first
+ * Starts `bash` for the sandbox's user in a separate tmux.
+ * @param rcFile the shell's startup file
  */
 export async function openTmuxShell(sandbox: Sandbox, rcFile: string, size: { columns: number; rows: number }): Promise<TmuxShell> {
   const socket = `${sandbox.directory}/home/tmux`;

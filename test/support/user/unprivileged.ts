@@ -1,9 +1,9 @@
-// Runs commands as an ordinary user when the tests run as root: banger must not need more than that.
+// Runs commands as an ordinary user if the tests run as root, because banger must not need root.
 
 /** An account that exists only inside the private mount namespaces of its commands. */
 export type TestUser = { uid: number; name: string; home: string; tun: boolean };
 
-/** Above what distributions give to people and services, below the ranges of subordinate ids. */
+/** Above the ids that distributions assign to users and services, and below the ranges of subordinate ids. */
 const TEST_UID = 61_213;
 
 /**
@@ -16,8 +16,8 @@ export function testUser(home: string, options: { tun?: boolean } = {}): TestUse
 }
 
 /**
- * Opens /dev/net/tun to everybody, as it is on desktops, or to nobody, and adds the user to passwd (ssh refuses a uid without a name) and to
- * those with a range of ids, all seen only by the command: the mount namespace is private.
+ * Opens /dev/net/tun to everybody, as on desktops, or to nobody. Adds the user to passwd (ssh refuses a uid without a name) and to the users
+ * with a range of ids. Only the command sees this, because the mount namespace is private.
  */
 const SCRIPT = `
 uid=$1 name=$2 home=$3 tun_mode=$4
@@ -32,7 +32,7 @@ fi
 { cat /etc/group; echo "$name:x:$uid:"; } >/mnt/group
 mount --bind /mnt/passwd /etc/passwd
 mount --bind /mnt/group /etc/group
-# The range of ids that adduser gives to everybody.
+# The range of ids that adduser assigns.
 for file in subuid subgid; do
   if [ -e "/etc/$file" ]; then
     echo "$name:300000:65536" >"/mnt/$file"
@@ -44,7 +44,7 @@ exec setpriv --reuid="$uid" --regid="$uid" --clear-groups env HOME="$home" USER=
 
 /**
  * @param argv the command
- * @returns argv that runs it as that user when we are root, else `argv` itself; it execs, so pid and exit status are the command's
+ * @returns argv that runs it as that user if we are root, otherwise `argv` itself; it execs, so pid and status are the command's
  */
 export function asUser(user: TestUser, argv: readonly string[]): string[] {
   if (process.getuid?.() !== 0) return [...argv];

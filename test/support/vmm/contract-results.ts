@@ -1,7 +1,7 @@
 /**
- * For a test that runs contract suites in a process of its own, in the lab.
- * @param name of the file, which tools/lab/image/run-job collects
- * @returns arguments of node that show the tests as usual and also note down which promises of a contract were kept
+ * For a test in the lab that runs contract suites in a separate process.
+ * @param name of the file that tools/lab/image/run-job collects
+ * @returns arguments of node that show the tests as usual and also record which promises of a contract were kept
  */
 export function contractReporters(name: string, shown: 'spec' | 'tap' = 'spec'): string[] {
   return [

@@ -1,4 +1,4 @@
-// A program with Firecracker's arguments and API and nothing behind them, as strict as the real one, for hosts without KVM.
+// A program with Firecracker's arguments and API but no machine, as strict as the real one, for hosts without KVM.
 import { createServer } from 'node:http';
 import { API_FACTS } from './firecracker/api-rules.ts';
 import { FakeApi } from './firecracker/fake-api.ts';
@@ -41,7 +41,7 @@ function serve(id: string, path: string): void {
     request.on('end', () => {
       const body = Buffer.concat(chunks);
       const isTooLarge = body.length > MAX_BODY_BYTES;
-      // One request after the other, as in the real one.
+      // One request after another, like the real one.
       last = last.then(async () => {
         const answer = isTooLarge
           ? { status: 400, body: { fault_message: 'the body is too large' } }
@@ -51,7 +51,7 @@ function serve(id: string, path: string): void {
       });
     });
   });
-  // An idle connection is never closed, and the socket stays behind, however this ends.
+  // It never closes an idle connection, and leaves its socket behind however it ends.
   server.keepAliveTimeout = server.headersTimeout = server.requestTimeout = 0;
   server.on('error', (error: NodeJS.ErrnoException) => end(STATUS.generic, `the API socket cannot be bound: ${error.code}`));
   server.listen(path, () => console.log(`Running Firecracker v${API_FACTS.version}`));

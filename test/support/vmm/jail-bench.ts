@@ -1,4 +1,4 @@
-// What tests of jails share: programs that the helper may run, the helper itself, a user's files, and pictures of the host.
+// What tests of jails share: programs that the helper may run, the helper itself, a user's files, and snapshots of the host.
 import assert from 'node:assert/strict';
 import {
   chmodSync,
@@ -26,11 +26,11 @@ export const FIRST_JAIL_UID = 2_000_000;
 const CGROUPS = '/sys/fs/cgroup';
 
 export type JailBench = {
-  /** A directory that is root's all the way up, as the programs must be. */
+  /** A directory that belongs to root, with all its parents, as the programs must. */
   directory: string;
   /** Whether Firecracker and its jailer are the real ones. */
   isReal: boolean;
-  /** Whether this host's cgroups have the limits that jails ask for. */
+  /** Whether this host's cgroups have the limits that jails need. */
   hasLimits: boolean;
   socketPath: string;
   helper: JailHelper;
@@ -40,7 +40,7 @@ export type JailBench = {
   remove(): Promise<void>;
 };
 
-/** @param standIn program to use in the place of both where the environment names no real ones */
+/** @param standIn program that replaces both if the environment names no real ones */
 export function createJailBench(helperProgram: string, standIn?: string): JailBench {
   const directory = mkdtempSync('/var/lib/bgr-jail-');
   chmodSync(directory, 0o755);
@@ -81,14 +81,14 @@ function settingsOf(directory: string): string {
 }
 
 /**
- * A Firecracker that needs shared libraries finds them in no jail, and a jailer refuses limits that the host's cgroups do
- * not have: where either is so, a script in front of the real jailer brings the libraries, or leaves the limits out.
+ * A Firecracker that needs shared libraries does not find them in a jail, and a jailer refuses limits that the host's cgroups do
+ * not have. In these cases a script before the real jailer copies the libraries or omits the limits.
  */
 function installPrograms(directory: string, hasLimits: boolean, standIn: string | undefined): boolean {
   const { BANGER_FIRECRACKER: firecracker, BANGER_JAILER: jailer } = process.env;
   const install = (from: string, name: string): void => {
     copyFileSync(from, join(directory, name));
-    // A copy has the owner of what it is of, when root makes it.
+    // A copy that root makes has the owner of its source.
     chownSync(join(directory, name), 0, 0);
     chmodSync(join(directory, name), 0o755);
   };
@@ -132,7 +132,7 @@ function linesOf(reply: LineReply | undefined): string[] {
   throw new BangerError('VMM_FAILED', reply?.text ?? 'no answer', { details: { errno: reply?.errno } });
 }
 
-/** Asks as another user: the peer is who connected, so a process of that user does it. @returns the answer's lines */
+/** Asks as another user, in a process of that user, because the helper identifies its peer. @returns the answer's lines */
 export async function askAs(bench: JailBench, uid: number, request: string): Promise<string[]> {
   const argv = ['setpriv', `--reuid=${uid}`, `--regid=${uid}`, '--clear-groups', 'socat', '-t30', '-', `UNIX-CONNECT:${bench.socketPath}`];
   return (await run(argv, { input: `${request}\n` })).stdout.trim().split('\n');
@@ -147,7 +147,7 @@ export async function canConnect(uid: number, path: string): Promise<boolean> {
   );
 }
 
-/** Makes a user's files and the claims that lead to them. @returns their directory */
+/** Makes a user's files and the claims that name them. @returns their directory */
 export function makeClaims(bench: JailBench, uid: number, id: string, readOnlyDisk = false): string {
   const files = join(bench.directory, `files-${uid}-${id}`);
   const claims = join(bench.directory, 'run/users', String(uid), id);
@@ -165,7 +165,7 @@ export function makeClaims(bench: JailBench, uid: number, id: string, readOnlyDi
   return files;
 }
 
-/** @returns all that a jail changes on the host: mounts, cgroups, directories, owners of disks, the record, processes */
+/** @returns everything that a jail changes on the host: mounts, cgroups, directories, owners of disks, the record, processes */
 export async function picture(bench: JailBench): Promise<string> {
   const find = 'find "$1"/jails "$1"/files-* -printf "%p %U %G %m %y\\n" 2>/dev/null | sort';
   const { stdout: files } = await run(['sh', '-c', `${find}; true`, 'sh', bench.directory]);

@@ -1,4 +1,4 @@
-// What a jail promises, tried on whatever programs the bench has.
+// Tests the promises of a jail with the programs of the bench.
 import assert from 'node:assert/strict';
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import {
@@ -41,7 +41,7 @@ const ownerOf = (path: string): string => {
   return `${s.uid}:${s.gid} ${(s.mode & 0o7777).toString(8)}`;
 };
 
-/** Starts a program that execs into sleep(1), and waits until it has. @returns its pid */
+/** Starts a program that execs sleep(1), and waits for that. @returns its pid */
 async function hold([program = '', ...words]: string[]): Promise<number> {
   const { pid = 0 } = spawn(program, words, { stdio: 'ignore' });
   while (!readFileSync(`/proc/${pid}/cmdline`, 'utf8').startsWith('sleep')) await sleep(10);
@@ -54,12 +54,12 @@ export function describeJail(bench: JailBench): void {
       await bench.start();
       await askAs(bench, USER, 'hello');
       await askAs(bench, OTHER, 'hello');
-      // The directory of all jails stays; it is no trace of one.
+      // The directory of all jails stays; it is not a trace of one.
       await startJail(bench);
       await stopJail(bench);
     });
     after(() => bench.remove());
-    // A test that failed leaves none to the next.
+    // A failed test must not leave any for the next one.
     afterEach(() => stopJail(bench));
     beforeEach(() => makeClaims(bench, USER, ID, true));
     describeConfinement(bench);
@@ -87,7 +87,7 @@ function describeConfinement(bench: JailBench): void {
     assert.equal(statSync(join(root, 'disk0')).ino, statSync(join(files, 'disk0')).ino, 'it writes to the very disk');
     assert.notEqual(statSync(join(root, 'kernel')).ino, statSync(join(files, 'kernel')).ino, 'the kernel is a copy');
     assert.equal(ownerOf(join(root, 'disk1')), `0:${uid} 440`);
-    // With an access control list the group's bits are what all that it names can have at most.
+    // With an access control list, the group's bits are the most that anyone in the list can have.
     for (const path of [root, join(root, 'run')]) assert.match(ownerOf(path), /^0:0 1?770$/, 'its names are out of its reach');
     await stopJail(bench);
     assert.equal(ownerOf(join(files, 'disk0')), `${USER}:${USER} 600`);
@@ -115,7 +115,7 @@ function describeConfinement(bench: JailBench): void {
   );
 
   test("only the user's own network namespace can be joined (4.1)", async () => {
-    // As the forwarder does it: a user namespace of the user's, and a network inside it.
+    // Like the forwarder: a user namespace of the user, with a network namespace inside.
     const asUser = ['setpriv', `--reuid=${USER}`, `--regid=${USER}`, '--clear-groups'];
     const pid = await hold([...asUser, 'unshare', '--user', '--map-root-user', '--net', 'sleep', '60']);
     try {

@@ -1,11 +1,11 @@
 import { readdirSync, readlinkSync } from 'node:fs';
 
-/** Where users leave for the helper what it may open for a VM (native/helper/claims.c). */
+/** Where users tell the helper what it may open for a VM (native/helper/claims.c). */
 const CLAIMS = '/run/banger/users';
 
 /**
- * A jail clears the environment of a VMM and hides the directories: whom it works for is told by the claims of its VM.
- * @param commandLine words with a zero byte behind each
+ * A jail clears the environment of a VMM and hides its directories, so the claims of its VM show to whom it belongs.
+ * @param commandLine words, each followed by a zero byte
  * @returns whether it is a jailed VMM whose files are in one of these directories
  */
 export function isJailedVmmFor(commandLine: string, directories: readonly string[]): boolean {
@@ -13,7 +13,7 @@ export function isJailedVmmFor(commandLine: string, directories: readonly string
   return id !== undefined && claimsOf(id).some((target) => directories.some((directory) => target.startsWith(`${directory}/`)));
 }
 
-/** @returns the files that the claims of a VM lead to, of whichever user */
+/** @returns the files that the claims of a VM name, of any user */
 function claimsOf(id: string): string[] {
   return namesIn(CLAIMS).flatMap((uid) => {
     const directory = `${CLAIMS}/${uid}/${id}`;
@@ -25,7 +25,7 @@ function namesIn(directory: string): string[] {
   try {
     return readdirSync(directory);
   } catch {
-    // Not there, or another user's.
+    // It does not exist, or belongs to another user.
     return [];
   }
 }

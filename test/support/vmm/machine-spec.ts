@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { MachineSpec } from '../../../src/drivers/hypervisor/contract.ts';
 import { type Bundle, bundlePath } from '../../../src/model/image.ts';
 
-/** @returns a small machine without a network, whose sockets and logs lie in `directory`; `parts` is what matters to the test */
+/** @returns a small machine without a network, with sockets and logs in `directory`; `parts` is what matters to the test */
 export function machineSpecIn(
   directory: string,
   parts: Partial<MachineSpec> & Pick<MachineSpec, 'kernelPath' | 'initramfsPath' | 'disks'>,
@@ -22,7 +22,7 @@ export function machineSpecIn(
   };
 }
 
-/** The same with the bundle's kernel. The guest has its root but stays in the initramfs, whose agent is all that the suites talk to. */
+/** The same with the bundle's kernel. The guest has a root disk but stays in the initramfs, because the suites only need its agent. */
 export function bundleSpecIn(directory: string, bundle: Bundle, parts: Partial<MachineSpec> & Pick<MachineSpec, 'disks'>): MachineSpec {
   return machineSpecIn(directory, {
     vmName: 'contract',

@@ -1,4 +1,4 @@
-// What the contract suite of hypervisors needs to try real QEMU with the official bundle.
+// What the contract suite of hypervisors needs to test real QEMU with the official bundle.
 import { bundleSpecIn } from './machine-spec.ts';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -18,7 +18,7 @@ if (bundleDirectory === undefined) throw new Error('there is no runtime bundle: 
 const manifestPath = join(bundleDirectory, 'bundle.json');
 const bundle = { directory: bundleDirectory, manifest: parseManifest(readFileSync(manifestPath, 'utf8'), manifestPath) };
 
-/** Declares the suite. @param name what the table of conformance calls this driver */
+/** Declares the suite. @param name of this driver in the table of conformance */
 export function describeQemu(name: string, options: { accelerator: 'auto' | 'kvm'; bootLimitMs: number }): void {
   const scratch = mkdtempSync(join(tmpdir(), 'bgr-'));
   let count = 0;

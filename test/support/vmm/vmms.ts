@@ -1,9 +1,9 @@
 import { type LeakScope, processesOf } from '../machine/leak-check.ts';
 
-/** QEMU or Firecracker with a VM; not what finds out for a moment what the host can do, nor what becomes a VMM by exec. */
+/** QEMU or Firecracker with a VM, but neither a probe of the host nor a process that will exec the VMM. */
 const VMM = /^\S*(?:qemu-system\S* .*-name guest=|firecracker .*--api-sock)/;
 
-/** @returns pids of all VMMs of a sandbox, whatever they are and whoever started them */
+/** @returns pids of all VMMs of a sandbox, of any kind and from any daemon */
 export function vmmsOf(scope: LeakScope): number[] {
   return processesOf(scope)
     .filter(({ command }) => VMM.test(command))

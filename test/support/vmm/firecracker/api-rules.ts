@@ -1,7 +1,7 @@
 import facts from './api-facts.json' with { type: 'json' };
 import type { ApiBody, ApiFacts, FieldType } from './swagger.ts';
 
-/** The API as it is published for the version that the tests know. */
+/** The published API of the version that the tests know. */
 export const API_FACTS: ApiFacts = facts;
 
 export type RawRequest = { method: string; path: string; body?: string };
@@ -9,9 +9,9 @@ export type RawRequest = { method: string; path: string; body?: string };
 export type Parsed = { name: string; id: string | undefined; body: Record<string, unknown> };
 
 /**
- * Holds a request against the published facts, and to the rules that the description leaves out: ids, and which fields a
+ * Checks a request against the published facts and against rules that the description omits: ids, and which fields a
  * partial machine configuration may lack.
- * @returns the parsed request, or what is wrong with it
+ * @returns the parsed request, or its fault
  */
 export function parseRequest(request: RawRequest, table: ApiFacts = API_FACTS): Parsed | { fault: string } {
   const { method, path, body } = request;

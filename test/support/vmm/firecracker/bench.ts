@@ -7,7 +7,7 @@ import { type TestContext, after } from 'node:test';
 import type { MachineSpec } from '../../../../src/drivers/hypervisor/contract.ts';
 import type { FirecrackerSettings } from '../../../../src/drivers/hypervisor/firecracker/checks.ts';
 
-/** @returns settings for the simulated Firecracker, which needs no KVM; its wrapper is removed after the tests of the file */
+/** @returns settings for the simulated Firecracker, which needs no KVM; its wrapper is removed after the file's tests */
 export function fakeFirecracker(): FirecrackerSettings {
   const directory = mkdtempSync(join(tmpdir(), 'bgr-fc-'));
   after(() => rmSync(directory, { recursive: true, force: true }));
@@ -17,7 +17,7 @@ export function fakeFirecracker(): FirecrackerSettings {
   return { program, accelerator: 'kvm', probeCachePath: join(directory, 'probe.json') };
 }
 
-/** @returns a machine with one disk, in a fresh private directory that is removed with the test; its kernel is empty */
+/** @returns a machine with one disk, in a new private directory that is removed after the test; its kernel is empty */
 export function createSpec(t: TestContext): MachineSpec {
   const directory = mkdtempSync(join(tmpdir(), 'bgr-fc-'));
   t.after(() => rmSync(directory, { recursive: true, force: true }));
@@ -30,7 +30,7 @@ export function createSpec(t: TestContext): MachineSpec {
   });
 }
 
-/** @returns settings for the program that BANGER_FIRECRACKER names, or undefined; KVM is taken as it is */
+/** @returns settings for the program that BANGER_FIRECRACKER names, or undefined; KVM is not checked */
 export function realFirecracker(): { program: string } | undefined {
   const program = process.env['BANGER_FIRECRACKER'];
   return program === undefined || program === '' ? undefined : { program };

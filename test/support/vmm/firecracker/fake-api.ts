@@ -1,4 +1,4 @@
-// What a Firecracker process remembers and refuses, without a machine behind it.
+// What a Firecracker process remembers and refuses, without a machine.
 import { closeSync, constants, openSync, readFileSync, readSync, statSync, writeFileSync, writeSync } from 'node:fs';
 import { API_FACTS, type Parsed, type RawRequest, parseRequest } from './api-rules.ts';
 
@@ -9,7 +9,7 @@ export type FakeMachine = {
   setPaused(paused: boolean): void;
   /** Tells the guest that its vsock connections are reset. */
   tellReset(): void;
-  /** For a snapshot, and from one. */
+  /** To and from a snapshot. */
   state(): Record<string, unknown>;
   restore(state: Record<string, unknown>, vsock?: string): Promise<void>;
   pressCtrlAltDel(): void;
@@ -25,7 +25,7 @@ const MAX_INTERFACE_NAME = 15;
 const SNAPSHOT_MAGIC = 'snapshot of a simulated Firecracker';
 const MEMORY_FILE_BYTES = 4096;
 const STATUS_OF_FAILED_LOAD = 1;
-/** The answer is out before the process ends. */
+/** The process ends after the answer is sent. */
 const ANSWER_MS = 5;
 
 type Drive = { path: string; flags: 'r' | 'r+' };
@@ -41,14 +41,14 @@ const AFTER_START = new Set([
   ...['PATCH /balloon/statistics', 'PATCH /balloon/hinting/start', 'PATCH /balloon/hinting/stop', 'PATCH /hotplug/memory'],
   ...['GET /balloon/statistics', 'GET /balloon/hinting/status', 'GET /hotplug/memory', 'PUT /snapshot/create'],
 ]);
-/** Could be plugged in later with PCI only. */
+/** Only with PCI could these be added later. */
 const DEVICES = new Set(['PUT /drives/{drive_id}', 'PUT /network-interfaces/{iface_id}', 'PUT /pmem/{id}']);
 
-/** Output may be set before a snapshot is loaded, and a CPU template; all else may not. */
+/** Only output and a CPU template may be set before a snapshot is loaded. */
 const isConfiguration = (name: string): boolean =>
   DEVICES.has(name) || (BEFORE_START.has(name) && !/ \/(?:logger|metrics|serial|cpu-config|snapshot\/load)$/.test(name));
 
-/** The rules have seen to it that what must be there is a string. */
+/** The rules have checked that required members are strings. */
 const textOf = (body: Record<string, unknown>, field: string): string => (typeof body[field] === 'string' ? body[field] : '');
 
 class Fault extends Error {}
@@ -59,7 +59,7 @@ export class FakeApi {
   #state: 'Not started' | 'Running' | 'Paused' = 'Not started';
   #machineConfig: Record<string, unknown> = { vcpu_count: 1, mem_size_mib: 128, smt: false, track_dirty_pages: false, huge_pages: 'None' };
   #boot: { kernelFd: number; hasEmptyInitramfs: boolean; arguments: string } | undefined;
-  /** Whether anything was said that a machine is made of. */
+  /** Whether any request has configured the machine. */
   #isConfigured = false;
   #serialPath: string | undefined;
   #metricsFd: number | undefined;
@@ -190,7 +190,7 @@ export class FakeApi {
     );
   }
 
-  /** One that fails for what is in it leaves the process in no state to go on. */
+  /** After a snapshot that fails because of its content, the process cannot continue. */
   async #loadSnapshot(body: Record<string, unknown>): Promise<undefined> {
     const backend = body['mem_backend'] as Record<string, unknown> | undefined;
     if ((backend === undefined) === (body['mem_file_path'] === undefined)) throw new Fault('either mem_backend or mem_file_path');
@@ -236,7 +236,7 @@ export class FakeApi {
   }
 }
 
-/** Never waits for a reader, and a pipe without one is no error. */
+/** Never waits for a reader, and a pipe without a reader is not an error. */
 function openPipe(path: string): number {
   return openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_NONBLOCK, 0o644);
 }

@@ -7,7 +7,7 @@ import { type FakeGuest, createFakeGuest, serveAgent } from '../../../../src/dri
 import { AGENT_VSOCK_PORT, LAST_WORD_VSOCK_PORT } from '../../../../src/model/guest-agent.ts';
 import type { FakeMachine } from './fake-api.ts';
 
-/** Until its driver is there the guest leaves connections unanswered; until its agent is there it refuses them. */
+/** Until its driver is loaded, the guest does not answer connections; until its agent runs, it refuses them. */
 const DRIVER_MS = 10;
 const AGENT_MS = 30;
 const REACTION_MS = 5;
@@ -20,16 +20,16 @@ export class FakeVirtualMachine implements FakeMachine {
   #arguments: string[] = [];
   #hasAgent = false;
   #nextPort = 1024;
-  /** What came while nobody in the machine could take it. */
+  /** Connections that arrived before the guest could accept them. */
   #held: Socket[] = [];
   #isTaking = false;
   #isBooted = false;
-  /** Whether the guest was told since it was last paused that its connections are reset. */
+  /** Whether the guest has been told since its last pause that its connections are reset. */
   #isResetTold = false;
 
   async bindVsock(path: string): Promise<void> {
     if (this.#vsock !== undefined) {
-      // Only the name goes; a server that is closed would take another's socket with it.
+      // Remove only the name: closing the server would also remove another server's socket.
       unlinkSync(this.#vsock.path);
     }
     const server = createServer({ allowHalfOpen: true }, (socket) => this.#arrive(socket));
@@ -53,7 +53,7 @@ export class FakeVirtualMachine implements FakeMachine {
     return { arguments: this.#arguments, isBooted: this.#isBooted, hasAgent: this.#hasAgent, bootId, files, vsock: this.#vsock?.path };
   }
 
-  /** Becomes, paused, the machine that had this state. @param vsock in place of the state's. @throws where it cannot be bound */
+  /** Becomes the machine that had this state, paused. @param vsock in place of the state's. @throws if it cannot be bound */
   async restore(state: Record<string, unknown>, vsock = state['vsock']): Promise<void> {
     this.#arguments = state['arguments'] as string[];
     this.#hasAgent = state['hasAgent'] === true;
@@ -66,7 +66,7 @@ export class FakeVirtualMachine implements FakeMachine {
     if (typeof vsock === 'string') await this.bindVsock(vsock);
   }
 
-  /** The device of a machine that goes on waits for the guest's word that it has reset its connections, which the guest must be told to. */
+  /** After a resume, the device waits until the guest confirms that it has reset its connections; the guest must be told to. */
   setPaused(paused: boolean): void {
     this.#setTaking(!paused && (this.#isResetTold || !this.#isBooted));
     this.#isResetTold = false;
@@ -76,7 +76,7 @@ export class FakeVirtualMachine implements FakeMachine {
     this.#isResetTold = true;
   }
 
-  /** The answer to the request is out before the guest acts. */
+  /** The guest acts after the answer to the request is sent. */
   pressCtrlAltDel(): void {
     setTimeout(() => void this.#shutDown('reboot'), REACTION_MS);
   }
@@ -95,12 +95,12 @@ export class FakeVirtualMachine implements FakeMachine {
     return this.#arguments.find((word) => word.startsWith(`${name}=`))?.slice(name.length + 1);
   }
 
-  /** A reset ends the VMM. A power-off does not: it must be said to the host and become a reset. */
+  /** A reset ends the VMM. A power-off does not: the guest must tell the host and then reset. */
   async #shutDown(word: 'poweroff' | 'reboot'): Promise<void> {
     const isResetter = this.#value('banger.poweroff') === 'reset';
     if (isResetter) await this.#tellHost(word);
     if (word === 'poweroff' && !isResetter) return;
-    // `reboot=k` is the only way that the VMM takes for a clean one.
+    // The VMM considers only `reboot=k` a clean way.
     process.exit(this.#value('reboot') === 'k' ? 0 : 1);
   }
 
@@ -128,7 +128,7 @@ export class FakeVirtualMachine implements FakeMachine {
     else socket.once('readable', () => this.#shakeHands(socket));
   }
 
-  /** The line is read once: what is not whole by then is dropped. */
+  /** The line is read once: a connection with an incomplete line is dropped. */
   #shakeHands(socket: Socket): void {
     const line = (socket.read() as Buffer | null)?.toString('latin1') ?? '';
     const port = /^connect (\d+)\n$/i.exec(line)?.[1];

@@ -1,4 +1,4 @@
-// One Firecracker, real or simulated, spoken to byte by byte.
+// One Firecracker, real or simulated, with access to every byte of its API.
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { request } from 'node:http';
@@ -27,7 +27,7 @@ export async function startVmm(t: TestContext, program: string): Promise<string>
   return socket;
 }
 
-/** Its name is there a moment before it can be called. */
+/** The name of the socket exists a moment before it accepts connections. */
 function answers(socketPath: string): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(socketPath, () => resolve(true)).on('error', () => resolve(false));
@@ -49,5 +49,5 @@ export function exchange(socketPath: string, method: string, path: string, body?
   });
 }
 
-/** What the HTTP layer of the real one refuses has `error` instead, in something that is not quite JSON. */
+/** If the HTTP layer of the real one refuses a request, the reply has `error` instead, in almost-JSON. */
 const faultOf = (text: string): string => /^\{\s*"(fault_message|error)":\s*"(.*)/s.exec(text)?.[2] ?? '';

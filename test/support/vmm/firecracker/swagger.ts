@@ -1,6 +1,6 @@
-// Reads what Firecracker publishes about its API into facts: paths, bodies, fields. Descriptions are left behind.
+// Reads Firecracker's published description of its API into facts: paths, bodies, fields. Texts are omitted.
 
-/** `string`, `integer`, `boolean`, `array`, `object`; a list of allowed words; or the name of another body behind `#`. */
+/** `string`, `integer`, `boolean`, `array`, `object`; a list of allowed words; or the name of another body after `#`. */
 export type FieldType = string | string[];
 
 export type ApiBody = { required: string[]; fields: Record<string, FieldType> };
@@ -47,7 +47,7 @@ function bodyOf(operation: Record<string, Node>): string | undefined {
 const referenceOf = (schema: Record<string, Node>): string | undefined =>
   typeof schema['$ref'] === 'string' ? schema['$ref'].slice('#/definitions/'.length) : undefined;
 
-/** A body whose members are not listed takes any. */
+/** A body without listed members accepts any. */
 function readBody(schema: Record<string, Node>, definitions: Record<string, Node>): ApiBody {
   const required = Array.isArray(schema['required']) ? schema['required'].map(String).toSorted() : [];
   const fields = Object.entries(asMap(schema['properties'])).map(([name, field]) => [name, fieldType(asMap(field), definitions)] as const);
@@ -69,7 +69,7 @@ type Line = { indent: number; text: string };
 
 function linesOf(yaml: string): Line[] {
   const lines = yaml.split('\n').filter((line) => /^\s*[^\s#]/.test(line));
-  // `- name: x` is a list item that holds a map one step further in.
+  // `- name: x` is a list item that contains a map with deeper indentation.
   return lines.flatMap((line) => {
     const [, spaces = '', dash, text = ''] = /^(\s*)(- )?(.*?)\s*$/.exec(line) ?? [];
     if (dash === undefined) return [{ indent: spaces.length, text }];
@@ -88,7 +88,7 @@ function parseBlock(lines: Line[]): Node {
   const map: Record<string, Node> = {};
   let scalar: string | undefined;
   for (let line = lines[0]; line !== undefined && line.indent >= indent; line = lines[0]) {
-    // A list may stand as far left as the key it belongs to; the next key ends it.
+    // A list may have the same indentation as its key; the next key ends it.
     if (isList && line.indent === indent && line.text !== '-') break;
     lines.shift();
     if (line.indent > indent) continue;

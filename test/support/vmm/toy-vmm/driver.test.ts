@@ -1,4 +1,4 @@
-// A third VMM: it passes the contract's suite, and a daemon can be put together with it without any other change (4.4).
+// A third VMM: it passes the contract's suite, and a daemon works with it without any other change (4.4).
 import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -42,11 +42,11 @@ describeHypervisor('toy', {
   obeysShutdown: true,
 });
 
-/** The one line that a new driver needs, before those that banger brings. */
+/** The one line that a new driver needs, before banger's own drivers. */
 const WITH_TOY: Registry = {
   ...DRIVERS,
   hypervisors: { toy: createToyHypervisor, ...DRIVERS.hypervisors },
-  // Nothing of the machine is to be touched by this test.
+  // This test must not touch the machine.
   networks: { fake: () => createFakeNetwork() },
 };
 
@@ -89,7 +89,7 @@ test('what config may ask for comes from the list of drivers alone (4.4)', () =>
   assert.equal(loadConfig('/nonexistent', { BANGER_HYPERVISOR: 'toy' }, namesOf(WITH_TOY)).config.hypervisor, 'toy');
 });
 
-/** @returns a bundle in which every part is there, and small */
+/** @returns a complete bundle with small parts */
 function makeBundle(directory: string): string {
   mkdirSync(directory);
   for (const part of BUNDLE_PARTS) writeFileSync(join(directory, part), 'data');

@@ -41,7 +41,7 @@ function socketPath(spec: MachineSpec): string {
   return join(spec.runtimeDirectory, 'toy.sock');
 }
 
-/** No other process has this word in its command line. */
+/** Only its process has this word in its command line. */
 function socketArgument(spec: MachineSpec): string {
   return `--socket=${socketPath(spec)}`;
 }
@@ -128,7 +128,7 @@ function machineOf(host: Host, spec: MachineSpec, identity: ProcessIdentity, con
   };
 }
 
-/** A connection for each channel; so many at a time as other VMMs have. */
+/** One connection for each channel, and as many at a time as with other VMMs. */
 function createChannels(spec: MachineSpec, over: AbortSignal): Machine['openAgentChannel'] {
   let present = 0;
   return async (signal): Promise<AgentChannel> => {

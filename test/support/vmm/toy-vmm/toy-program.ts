@@ -13,7 +13,7 @@ const { socket: socketPath = '', kernel = '', serial = '' } = values;
 await access(kernel);
 appendFileSync(serial, 'toy guest: up\n');
 
-/** The daemon's line; it hears why the machine ended before it ends. */
+/** The daemon's connection; it is told why the machine ends before it ends. */
 let control: Socket | undefined;
 const end = (cause: string): void => {
   if (control === undefined) process.exit(0);
