@@ -275,10 +275,11 @@ test('a snapshot that cannot be loaded ends real and simulated Firecracker alike
   const ending = async (program: string): Promise<unknown> => {
     const path = join(createSpec(t).runtimeDirectory, 'api.sock');
     const child = spawn(program, ['--api-sock', path], { stdio: 'ignore' });
+    t.after(() => child.kill('SIGKILL'));
     const ended = once(child, 'exit');
     const api = await connectApi(
       { path, connect: realHost.connectUnix },
-      { timeoutMs: paced(10_000), retryWhile: () => child.exitCode === null },
+      { timeoutMs: paced(60_000), retryWhile: () => child.exitCode === null },
     );
     api.close();
     const { status } = await exchange(path, 'PUT', '/snapshot/load', json(body));
