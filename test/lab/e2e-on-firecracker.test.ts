@@ -13,6 +13,7 @@ const FILES = [
   'smoke',
   'exec',
   'stop',
+  'suspend',
   'persistence',
   'cancel',
   'recovery',
