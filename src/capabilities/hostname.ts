@@ -1,4 +1,5 @@
 import type { Step } from '../context/pipeline.ts';
+import { isHidden } from '../model/hidden.ts';
 import type { VmContext } from '../context/vm-context.ts';
 import type { Capability } from '../context/capability.ts';
 import { tellGuest } from './tell-guest.ts';
@@ -18,7 +19,11 @@ export const hostname: Capability = {
   change: { publish: ({ from, to }) => (to.name === from.name ? [] : [tellName]) },
 };
 
+/** What banger keeps for itself has no name that a guest should know. */
+const NAMELESS = 'localhost';
+
 function namesOf({ vm, network }: VmContext): { hostname: string; hosts: string[] } {
+  if (isHidden(vm)) return { hostname: NAMELESS, hosts: [] };
   const address = vm.runtime?.guestAddress ?? network.addresses.guestAddress;
   return { hostname: vm.name, hosts: [`${address} ${vm.name}.vm ${vm.name}`] };
 }

@@ -1,6 +1,7 @@
 import type { AttachedDisk, Disk } from '../drivers/storage/contract.ts';
 import type { VmContext } from '../context/vm-context.ts';
 import type { Finding } from '../model/finding.ts';
+import { cloneSource } from '../context/clone-source.ts';
 import { stepResult } from '../context/step-result.ts';
 import type { Step } from '../context/pipeline.ts';
 import type { Capability, Change } from '../context/capability.ts';
@@ -19,7 +20,10 @@ export const rootOverlay: Capability = {
       const { vm, image, services, update } = context;
       const { storage } = await services.vms.drivers.choose(vm.runtime);
       update({ runtime: { bootId: services.world.processes.bootId(), ...vm.runtime, storageDriver: storage.name } });
-      await storage.root.create({ ...rootDiskOf(context), basePath: image.rootfsPath, sizeBytes: vm.spec.rootOverlayBytes }, signal);
+      const [disk, source] = [rootDiskOf(context), cloneSource.find(context)];
+      if (source === undefined) {
+        await storage.root.create({ ...disk, basePath: image.rootfsPath, sizeBytes: vm.spec.rootOverlayBytes }, signal);
+      } else await storage.root.clone(rootDiskOf({ vm: source, paths: services.vms.pathsOf(source) }), disk, signal);
     },
     undo: (context) => context.recorded.storage?.root.remove(rootDiskOf(context)),
   },

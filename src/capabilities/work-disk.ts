@@ -1,5 +1,6 @@
 import type { Disk } from '../drivers/storage/contract.ts';
 import { EXT4_HEAD_BYTES, ext4State } from '../lib/ext4.ts';
+import { cloneSource } from '../context/clone-source.ts';
 import type { Step } from '../context/pipeline.ts';
 import type { VmContext } from '../context/vm-context.ts';
 import { BangerError } from '../model/errors.ts';
@@ -14,9 +15,10 @@ export const workDisk: Capability = {
     name: 'work-disk',
     title: 'work disk',
     apply: (context, signal) => {
-      const { vm, image, drivers } = context;
-      const request = { ...workDiskOf(context), seedPath: image.workSeedPath, sizeBytes: vm.spec.workDiskBytes };
-      return drivers.storage.work.create(request, signal);
+      const { vm, image, drivers, services } = context;
+      const [disk, source, disks] = [workDiskOf(context), cloneSource.find(context), drivers.storage.work];
+      if (source !== undefined) return disks.clone(workDiskOf({ vm: source, paths: services.vms.pathsOf(source) }), disk, signal);
+      return disks.create({ ...disk, seedPath: image.workSeedPath, sizeBytes: vm.spec.workDiskBytes }, signal);
     },
     undo: (context) => context.recorded.storage?.work.remove(workDiskOf(context)),
   },

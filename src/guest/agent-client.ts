@@ -97,7 +97,8 @@ export function createAgentClient(open: OpenChannel, now: () => number = () => D
         return await send(personalization);
       } catch (error) {
         if (!(error instanceof BangerError) || error.details?.['status'] !== 400) throw error;
-        // The agent of an older bundle refuses unknown members.
+        // The agent of an older bundle refuses unknown members. It can go on where it was, but as another machine it would be no other one.
+        if (restored === true && others.machineId !== undefined) throw error;
         if (stopSignal === undefined) return await send(others);
         const told = await send({ ...personalization, service: service as NonNullable<Personalization['service']> });
         const trouble = { what: 'the stop signal of the image, which its older agent does not know', errno: ENOSYS, held: null };

@@ -16,6 +16,7 @@ import { runSteps, type Step } from '../../context/pipeline.ts';
 import type { LifecycleServices } from '../../context/services.ts';
 import { makeContext, type VmContext } from '../../context/vm-context.ts';
 import { stepsOf } from './capability-steps.ts';
+import { forget, record } from './record.ts';
 import { startSteps } from './start-steps.ts';
 
 export type CreateRequest = {
@@ -61,16 +62,6 @@ async function build(services: LifecycleServices, vm: Vm, request: CreateRequest
   }
 }
 
-/**
- * The record is removed last. If something could not be undone, the record stays as that of an interrupted deletion, which never starts
- * again.
- */
-function forget(services: LifecycleServices, vm: Vm, error: unknown): void {
-  const isUndone = !(error instanceof BangerError) || error.undoErrors.length === 0;
-  if (isUndone) services.vms.records.remove(vm.id);
-  else services.vms.records.move(vm.id, 'deleting', { lastError: `its creation failed and could not be undone: ${error.message}` });
-}
-
 /** Chooses name and address and makes the record in one go, so that two creates cannot choose the same. */
 function reserve(services: LifecycleServices, { name, labels }: CreateRequest, image: Image, spec: VmSpec): Vm {
   const vm: Vm = {
@@ -107,17 +98,6 @@ function freeName(services: LifecycleServices): string {
 export function createSteps(options: { start: boolean; waitForServices: boolean }): Step<VmContext>[] {
   return [record, ...stepsOf(ALL_CAPABILITIES, 'prepare'), ...(options.start ? startSteps(options) : [leaveStopped])];
 }
-
-const record: Step<VmContext> = {
-  name: 'record',
-  title: 'directories',
-  async apply({ services, paths }) {
-    await services.world.files.makePrivateDirectory(paths.directory);
-    await services.world.files.makePrivateDirectory(paths.logDirectory);
-  },
-  // The logs stay: they tell why it failed.
-  undo: ({ services, paths }) => services.world.files.removeTree(paths.directory),
-};
 
 const leaveStopped: Step<VmContext> = {
   name: 'settle',

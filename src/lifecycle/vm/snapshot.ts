@@ -2,10 +2,14 @@
 // stands still for good, and disappears before any guest may write. So it may be used whenever it exists, whatever the record says.
 import type { LiveMachine } from '../../context/machines.ts';
 import type { Step } from '../../context/pipeline.ts';
+import { stepResult } from '../../context/step-result.ts';
 import type { VmContext } from '../../context/vm-context.ts';
 import { formatSize } from '../../lib/size.ts';
 import { BangerError } from '../../model/errors.ts';
 import { STAGING_ENDING } from '../../model/paths.ts';
+
+/** Where the guest's memory lies while the machine runs, because a snapshot of it is going to be made. */
+export const memoryPathOf = stepResult<string>('the file of memory');
 
 /** @returns whether there is saved memory of the VM */
 export function hasSnapshot({ services, paths }: VmContext): Promise<boolean> {
@@ -42,7 +46,8 @@ export async function discardSnapshot(context: VmContext): Promise<void> {
   await discardWithdrawn(context);
 }
 
-const stagingOf = ({ paths }: VmContext): string => `${paths.snapshot}${STAGING_ENDING}`;
+/** @returns where a snapshot is written, and where one lies that is not to be used any more */
+export const stagingOf = ({ paths }: VmContext): string => `${paths.snapshot}${STAGING_ENDING}`;
 
 /** Saves the memory of a running VM, which stands still from then on. The undo lets it run again. */
 export const writeSnapshot: Step<VmContext> = {

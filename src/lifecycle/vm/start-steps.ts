@@ -1,4 +1,5 @@
 import { ALL_CAPABILITIES } from '../../capabilities/all.ts';
+import type { Capability } from '../../context/capability.ts';
 import type { Machine } from '../../drivers/hypervisor/contract.ts';
 import type { CallOptions } from '../../guest/agent-call.ts';
 import type { AgentClient } from '../../guest/agent-client.ts';
@@ -26,7 +27,7 @@ export function bringUpSteps({ waitForServices, rescue = false }: StartOptions, 
   const after = rescue
     ? capabilities.filter(isForRescue)
     : capabilities.filter(({ traits }) => waitForServices || traits?.waitsForGuest !== true);
-  return [claim(rescue), ...stepsOf(capabilities, 'beforeStart'), boot, personalize, ...stepsOf(after, 'afterStart')];
+  return [claim(rescue), ...stepsOf(capabilities, 'beforeStart'), boot, personalize(capabilities), ...stepsOf(after, 'afterStart')];
 }
 
 /** One boot that hangs is no fault of the VM; one that hangs every time is not by chance. */
@@ -86,7 +87,7 @@ export function machineUp(context: VmContext, machine: Machine): void {
   });
 }
 
-const personalize: Step<VmContext> = {
+const personalize = (capabilities: readonly Capability[]): Step<VmContext> => ({
   name: 'agent',
   title: 'agent',
   async apply(context, signal) {
@@ -104,9 +105,9 @@ const personalize: Step<VmContext> = {
     // From here on a user may work in the guest, so the next daemon must not end it as a failed start.
     context.update({ startedAt: services.world.clock.now().toISOString() });
     const live = services.vms.machines.get(vm);
-    for (const { companion } of ALL_CAPABILITIES) companion?.whileUp?.(context, live);
+    for (const { companion } of capabilities) companion?.whileUp?.(context, live);
   },
-};
+});
 
 async function prepareGuest(context: VmContext, agent: AgentClient, options: CallOptions): Promise<void> {
   const isRescue = context.vm.runtime?.rescue === true;
@@ -147,7 +148,8 @@ async function introduce(context: VmContext, draft: GuestDraft, signal: AbortSig
   }
 }
 
-const announce: Step<VmContext> = {
+/** The last step of every start: users may work in the guest. */
+export const announce: Step<VmContext> = {
   name: 'ready',
   title: 'ready',
   apply({ services, move }) {

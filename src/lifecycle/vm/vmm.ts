@@ -5,6 +5,7 @@ import type { Image } from '../../model/image.ts';
 import type { ProcessIdentity, Vm, VmRuntime } from '../../model/vm.ts';
 import type { LifecycleServices } from '../../context/services.ts';
 import { rescueRootPath } from './rescue.ts';
+import { memoryPathOf } from './snapshot.ts';
 import type { MachineDraft, VmContext } from '../../context/vm-context.ts';
 import { given } from '../../lib/given.ts';
 
@@ -20,6 +21,9 @@ function kernelArguments(vm: Vm, image: Image): string[] {
   return image.initSystem === 'none' ? [...KERNEL_ARGUMENTS, WITHOUT_INIT] : KERNEL_ARGUMENTS;
 }
 
+/** Nobody works in a machine that is made for its snapshot, so that it may take longer. */
+const PATIENT = ['nice', '-n', '10'];
+
 /** @returns the whole machine, with the parts of every capability */
 export function machineSpec(context: VmContext, capabilities = ALL_CAPABILITIES): MachineSpec {
   const rescue = rescueRootPath.find(context);
@@ -27,7 +31,9 @@ export function machineSpec(context: VmContext, capabilities = ALL_CAPABILITIES)
   const disks = rescue === undefined ? [] : [{ path: rescue, format: 'raw', readOnly: true, durable: true } as const];
   const draft: MachineDraft = { disks, network: { kind: 'none' }, commandPrefix: [] };
   for (const capability of capabilities) capability.machine?.(context, draft);
-  return { ...adoptionSpec(context), ...draft };
+  const memoryPath = memoryPathOf.find(context);
+  if (memoryPath !== undefined) draft.commandPrefix = [...PATIENT, ...draft.commandPrefix];
+  return { ...adoptionSpec(context), ...draft, ...given({ memoryPath }) };
 }
 
 /** The part of the spec that adopting, finding and cleaning up need: names, paths, sizes, and whether the network is the VMM's own. */

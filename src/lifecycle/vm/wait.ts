@@ -1,4 +1,6 @@
 import type { LifecycleServices } from '../../context/services.ts';
+import type { AgentHealth } from '../../guest/protocol.ts';
+import type { InitSystem } from '../../model/image.ts';
 import { makeContext } from '../../context/vm-context.ts';
 import { given } from '../../lib/given.ts';
 import { BangerError } from '../../model/errors.ts';
@@ -85,9 +87,12 @@ async function isReached(services: LifecycleServices, vm: Vm, goal: Goal): Promi
   }
   const listening = new Set((await live.agent.ports()).map((port) => port.port));
   const { servicePorts, initSystem } = makeContext(services, vm).image;
-  // If systemd does not answer yet, it has not even begun; other inits may report nothing.
-  const isUp = initSystem === 'systemd' ? init === 'running' || init === 'degraded' : init !== 'starting';
-  return isUp && servicePorts.every((port) => listening.has(port));
+  return isInitUp(init, initSystem) && servicePorts.every((port) => listening.has(port));
+}
+
+/** @returns whether the guest's init has started all that it can. If systemd does not answer, it has not even begun; others may tell nothing */
+export function isInitUp(init: AgentHealth['init'], initSystem: InitSystem): boolean {
+  return initSystem === 'systemd' ? init === 'running' || init === 'degraded' : init !== 'starting';
 }
 
 export function noSshServer(name: string, cause?: Error): BangerError {

@@ -127,9 +127,10 @@ async function bringUp(
   }
 }
 
-/** QEMU would make one that others can read. */
+/** QEMU would make one that others can read. A guest that is booted again begins with empty memory. */
 async function makeMemoryFile(host: Host, { memoryPath, memoryMib }: MachineSpec): Promise<void> {
   if (memoryPath === undefined) return;
+  await host.removeTree(memoryPath);
   await host.touch(memoryPath);
   await host.setLength(memoryPath, memoryMib * MIB);
 }
