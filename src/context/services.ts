@@ -11,6 +11,7 @@ import type { NamePort } from '../names/names.ts';
 import type { ImageStore } from '../store/images.ts';
 import type { VmManifests } from '../store/vm-manifests.ts';
 import type { VmStore } from '../store/vms.ts';
+import type { Background } from './background.ts';
 import type { Drivers } from './vm-drivers.ts';
 import type { DiskPort, FilePort, ProcessPort } from './host-port.ts';
 import type { KeyedLock } from './locks.ts';
@@ -141,5 +142,6 @@ export type LifecycleServices = {
   images: ImageServices;
   world: World;
   operations: Operations;
+  background: Background;
   settings: LifecycleSettings;
 };

@@ -12,6 +12,7 @@ import { importImage } from '../../images/import/import-image.ts';
 import { createSchemeProbe } from '../../http/probe.ts';
 import type { ProvisionSources } from '../../images/provision/sources.ts';
 import { createAutoStop } from '../../lifecycle/auto-stop.ts';
+import { createBackground } from '../../context/background.ts';
 import { createKeyedLock } from '../../context/locks.ts';
 import { createMachines } from '../../context/machines.ts';
 import { Operations } from '../../context/operations.ts';
@@ -151,6 +152,7 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
 /** Stops everything; VMs continue. */
 async function letGo(lifecycle: LifecycleServices, names: Names, chooser: Chooser): Promise<void> {
   lifecycle.vms.retries.end();
+  await Promise.race([lifecycle.background.end(), sleep(ROLLBACK_TIMEOUT_MS, undefined, { ref: false })]);
   await lifecycle.operations.cancelAll(ROLLBACK_TIMEOUT_MS);
   lifecycle.vms.machines.detachAll();
   await names.stop();
@@ -185,6 +187,7 @@ function lifecycleOf(options: ComposeOptions, parts: DaemonParts, { chooser, cli
     },
     world: worldOf(options, parts),
     operations: operationsOf(options, store, afterOperation),
+    background: createBackground((message, facts) => options.log.warn(facts, message)),
     settings: settingsOf(config, directories.stateDirectory),
   };
   return lifecycle;

@@ -16,7 +16,11 @@ import { runSteps, type Step } from '../../context/pipeline.ts';
 import type { LifecycleServices } from '../../context/services.ts';
 import { makeContext, type VmContext } from '../../context/vm-context.ts';
 import { stepsOf } from './capability-steps.ts';
+import { makeClone } from '../template/clone.ts';
+import { makeInBackground } from '../template/warm.ts';
 import { forget, record } from './record.ts';
+import { shapeOf } from '../template/shape.ts';
+import { findTemplate } from '../template/templates.ts';
 import { startSteps } from './start-steps.ts';
 
 export type CreateRequest = {
@@ -27,6 +31,8 @@ export type CreateRequest = {
   asked: Asked<AllSettings>;
   start: boolean;
   waitForServices: boolean;
+  /** Whether it boots in any case, and takes nothing that was prepared. */
+  cold?: boolean;
 };
 
 /**
@@ -41,20 +47,27 @@ export async function createVm(services: LifecycleServices, request: CreateReque
   await preflight(services, 'vm create', { image });
   const vm = reserve(services, request, image, spec);
   try {
-    return services.operations.begin('vm.create', vm, (operation) => build(services, vm, request, operation));
+    return services.operations.begin('vm.create', vm, (operation) => build(services, vm, { ...request, image }, operation));
   } catch (error) {
     services.vms.records.remove(vm.id);
     throw error;
   }
 }
 
-async function build(services: LifecycleServices, vm: Vm, request: CreateRequest, operation: OperationHandle): Promise<void> {
+type Building = Pick<CreateRequest, 'start' | 'waitForServices' | 'cold'> & { image: Image };
+
+async function build(services: LifecycleServices, vm: Vm, request: Building, operation: OperationHandle): Promise<void> {
   const { journal, signal } = operation;
   try {
-    await services.vms.locks.hold(vm.id, signal, () =>
-      runSteps({ steps: createSteps(request), context: makeContext(services, vm, operation), journal, signal }),
-    );
+    const shape = request.start && request.cold !== true ? await shapeOf(services, request.image, vm.spec) : undefined;
+    await services.vms.locks.hold(vm.id, signal, async () => {
+      const template = findTemplate(services, shape);
+      const { waitForServices } = request;
+      if (template !== undefined && (await makeClone(services, { vm, template, waitForServices }, operation))) return;
+      await runSteps({ steps: createSteps(request), context: makeContext(services, vm, operation), journal, signal });
+    });
     void healImage(services, vm.imageId);
+    if (shape !== undefined) makeInBackground(services, { image: request.image, spec: vm.spec, shape });
   } catch (error) {
     forget(services, vm, error);
     if (signal.aborted) await services.world.files.removeTree(services.vms.pathsOf(vm).logDirectory);

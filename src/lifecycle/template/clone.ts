@@ -1,0 +1,98 @@
+import { ALL_CAPABILITIES } from '../../capabilities/all.ts';
+import { cloneSource } from '../../context/clone-source.ts';
+import { tellTroubles } from '../../context/guest-troubles.ts';
+import type { OperationHandle } from '../../context/operations.ts';
+import { runSteps, type Step } from '../../context/pipeline.ts';
+import type { LifecycleServices } from '../../context/services.ts';
+import { makeContext, type VmContext } from '../../context/vm-context.ts';
+import { BangerError } from '../../model/errors.ts';
+import type { Vm } from '../../model/vm.ts';
+import { discard } from '../hidden.ts';
+import { stepsOf } from '../vm/capability-steps.ts';
+import { record } from '../vm/record.ts';
+import { announce, claim, guestDraft, machineUp } from '../vm/start-steps.ts';
+import { endVmm, machineSpec } from '../vm/vmm.ts';
+import { touchTemplate } from './templates.ts';
+
+/** A guest that was restored answers within a second; on a busy host it takes longer, but a boot would take longer still. */
+const ANSWER_MS = 20_000;
+
+/** A template whose clones fail for one of these is of no use any more. */
+const SPOILT = new Set(['SNAPSHOT_UNUSABLE', 'VMM_FAILED', 'STORAGE_FAILED']);
+
+/**
+ * Makes a new VM from a template. Nobody has used it before it is whole, so whatever fails, it can be made from the image all the same.
+ * @returns whether it runs; if not, nothing is left of the attempt, and the log says why
+ * @throws if it was cancelled, or could not be undone
+ */
+export async function makeClone(
+  services: LifecycleServices,
+  { vm, template, waitForServices }: { vm: Vm; template: Vm; waitForServices: boolean },
+  operation: OperationHandle,
+): Promise<boolean> {
+  const { journal, signal, log } = operation;
+  const context = makeContext(services, services.vms.records.find(vm.id) ?? vm, operation);
+  cloneSource.set(context, template);
+  try {
+    await runSteps({ steps: cloneSteps({ waitForServices }), context, journal, signal });
+    touchTemplate(services, template);
+    return true;
+  } catch (error) {
+    if (signal.aborted || !(error instanceof BangerError) || error.undoErrors.length > 0) throw error;
+    log(`it could not be made from a template, and boots instead: ${error.message}`);
+    if (SPOILT.has(error.code)) void discard(services, template);
+    return false;
+  }
+}
+
+/** Everything from a record to a running VM, with the disks and the memory of the source. */
+export function cloneSteps({ waitForServices }: { waitForServices: boolean }): Step<VmContext>[] {
+  const after = ALL_CAPABILITIES.filter(({ traits }) => waitForServices || traits?.waitsForGuest !== true);
+  return [
+    record,
+    ...stepsOf(ALL_CAPABILITIES, 'prepare'),
+    claim(false),
+    ...stepsOf(ALL_CAPABILITIES, 'beforeStart'),
+    restore,
+    identify,
+    ...stepsOf(after, 'afterStart'),
+    announce,
+  ];
+}
+
+/** In place of the boot. */
+const restore: Step<VmContext> = {
+  name: 'restore',
+  title: 'memory of a template',
+  async apply(context, signal) {
+    const { vm, services, drivers } = context;
+    const { hypervisor } = drivers;
+    if (hypervisor.restore === undefined) throw new BangerError('SNAPSHOT_UNUSABLE', `${hypervisor.name} has no snapshots`);
+    const { snapshot } = services.vms.pathsOf(cloneSource.get(context));
+    machineUp(context, await hypervisor.restore(machineSpec(context), snapshot, signal));
+    await services.vms.machines.get(vm).machine.resume?.();
+  },
+  undo: (context) => endVmm(context),
+};
+
+/** Makes the guest another machine than all others of its template. Nobody can reach it before. */
+const identify: Step<VmContext> = {
+  name: 'agent',
+  title: 'identity',
+  async apply(context, signal) {
+    const { services, vm } = context;
+    const live = services.vms.machines.get(vm);
+    const draft = await guestDraft(context);
+    const { macAddress } = context.network.addresses;
+    const own = { ...draft, restored: true as const, network: draft.network && { ...draft.network, macAddress } };
+    const { troubles, hasSshServer } = await live.agent.personalize(own, { signal, timeoutMs: ANSWER_MS });
+    tellTroubles(context, troubles);
+    const runtime = {
+      bootId: services.world.processes.bootId(),
+      ...context.vm.runtime,
+      ...(hasSshServer !== undefined && { hasSshServer }),
+    };
+    context.update({ runtime, startedAt: services.world.clock.now().toISOString() });
+    for (const { companion } of ALL_CAPABILITIES) companion?.whileUp?.(context, live);
+  },
+};

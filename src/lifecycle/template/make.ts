@@ -1,0 +1,189 @@
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ALL_CAPABILITIES } from '../../capabilities/all.ts';
+import type { Capability } from '../../context/capability.ts';
+import type { OperationHandle } from '../../context/operations.ts';
+import { runAll, runSteps, type Step } from '../../context/pipeline.ts';
+import type { LifecycleServices } from '../../context/services.ts';
+import { makeContext, type VmContext } from '../../context/vm-context.ts';
+import { formatSize } from '../../lib/size.ts';
+import { BangerError } from '../../model/errors.ts';
+import { hiddenName } from '../../model/hidden.ts';
+import type { Image } from '../../model/image.ts';
+import type { Vm, VmSpec } from '../../model/vm.ts';
+import { runInGuest } from '../image/guest-run.ts';
+import { freeNetworkIndex } from '../network-index.ts';
+import { stepsOf } from '../vm/capability-steps.ts';
+import { forget, record } from '../vm/record.ts';
+import { discardSnapshot, memoryPathOf, snapshotsOf, stagingOf } from '../vm/snapshot.ts';
+import { bringUpSteps } from '../vm/start-steps.ts';
+import { takeDownSteps } from '../vm/stop-steps.ts';
+import { assertEnded, runtimeAtRest } from '../vm/vmm.ts';
+import { isInitUp } from '../vm/wait.ts';
+import { evict, findTemplate, SHAPE } from './templates.ts';
+
+/** What a template is made for. `shape`: from `shapeOf`. */
+export type TemplateWish = { image: Image; spec: VmSpec; shape: string };
+
+/** What follows what happens in a guest, or tells others of it, has nothing to do here; the services must be there. */
+const CAPABILITIES: readonly Capability[] = ALL_CAPABILITIES.filter(
+  ({ traits }) => traits?.forPeople !== true || traits.waitsForGuest === true,
+).map(({ companion: _none, ...capability }) => capability);
+
+/** As for the services of an image. */
+const INIT_TIMEOUT_MS = 600_000;
+/** A guest sends no event. */
+const ASK_AGAIN_MS = 250;
+const CALM_TIMEOUT_MS = 60_000;
+const nothing = { journal: () => undefined, signal: new AbortController().signal };
+
+/**
+ * Makes a template: a machine that boots, gets an identity that no VM has, waits for its services, and ends with its memory on disk. Does
+ * nothing if there is one of the shape.
+ * @throws NO_SPACE; what the start of a VM throws. Nothing is left of it then
+ */
+export function makeTemplate(
+  services: LifecycleServices,
+  wish: TemplateWish,
+  { journal, signal, log, progress }: Omit<OperationHandle, 'id'>,
+): Promise<void> {
+  return services.vms.locks.hold(`template ${wish.shape}`, signal, async () => {
+    if (findTemplate(services, wish.shape) !== undefined) return;
+    await requireRoom(services, wish.spec);
+    const vm = reserve(services, wish);
+    try {
+      await services.vms.locks.hold(vm.id, signal, () =>
+        runSteps({ steps: STEPS, context: makeContext(services, vm, { log, progress }), journal, signal }),
+      );
+    } catch (error) {
+      forget(services, vm, error);
+      await services.world.files.removeTree(services.vms.pathsOf(vm).logDirectory);
+      throw error;
+    }
+  });
+}
+
+/** @throws NO_SPACE */
+async function requireRoom({ world, vms, settings }: LifecycleServices, { memoryMib }: VmSpec): Promise<void> {
+  const directory = vms.pathsOf({ id: '' }).directory;
+  await world.files.makePrivateDirectory(directory);
+  const neededBytes = memoryMib * 1024 ** 2 + settings.reservedBytes;
+  const freeBytes = await world.files.freeBytes(directory);
+  if (freeBytes >= neededBytes) return;
+  const sizes = `${formatSize(freeBytes)} are free, and ${formatSize(neededBytes)} are needed with the reserve`;
+  throw new BangerError('NO_SPACE', `there is no room for a template in ${directory}: ${sizes}`, { remedy: 'df -h' });
+}
+
+function reserve(services: LifecycleServices, { image, spec, shape }: TemplateWish): Vm {
+  const id = services.world.ids.newId();
+  const vm: Vm = {
+    id,
+    name: hiddenName('template', { id }),
+    state: 'creating',
+    imageId: image.id,
+    imageName: image.name,
+    spec,
+    networkIndex: freeNetworkIndex(services),
+    createdAt: services.world.clock.now().toISOString(),
+    startedAt: null,
+    lastUsedAt: null,
+    runtime: null,
+    sshHostKey: null,
+    lastError: null,
+    forwards: [],
+    labels: { [SHAPE]: shape },
+  };
+  if (services.images.records.find(image.id) === undefined) throw new BangerError('NOT_FOUND', `the image ${image.name} was deleted`);
+  services.vms.records.insert(vm);
+  return vm;
+}
+
+const memory: Step<VmContext> = {
+  name: 'memory',
+  title: 'file of memory',
+  async apply(context) {
+    const staging = stagingOf(context);
+    await context.services.world.files.makePrivateDirectory(staging);
+    memoryPathOf.set(context, join(staging, 'memory'));
+  },
+  undo: discardSnapshot,
+};
+
+/** What everything that a clone does first needs is in memory, and nothing else that can be read again. */
+const calm: Step<VmContext> = {
+  name: 'calm',
+  title: 'calm',
+  async apply(context, signal) {
+    const { services, vm } = context;
+    const { agent } = services.vms.machines.get(vm);
+    await waitForInit(context, signal);
+    const script = 'sync; echo 3 > /proc/sys/vm/drop_caches';
+    const command = { argv: ['/bin/sh', '-c', script], env: {}, onLine: () => undefined, signal, timeoutMs: CALM_TIMEOUT_MS };
+    await runInGuest(agent, command);
+    // Every clone begins with it, and an agent that cannot do it refuses.
+    const { machineId, unixMs, randomSeed } = { machineId: vm.id, unixMs: 'now', randomSeed: services.world.ids.randomBase64(64) } as const;
+    await agent.personalize({ restored: true, machineId, unixMs, randomSeed }, { signal, timeoutMs: CALM_TIMEOUT_MS });
+    await runInGuest(agent, { ...command, argv: ['/bin/sh', '-c', 'true'] });
+  },
+};
+
+/** A machine that cannot come up by itself is no good beginning for others. */
+async function waitForInit({ services, vm, image }: VmContext, signal: AbortSignal): Promise<void> {
+  const { agent } = services.vms.machines.get(vm);
+  const deadline = performance.now() + INIT_TIMEOUT_MS;
+  for (;;) {
+    const { init } = await agent.healthz({ signal });
+    if (isInitUp(init, image.initSystem)) return;
+    if (init === 'maintenance' || performance.now() > deadline) {
+      throw new BangerError('BOOT_FAILED', `the system of a template of ${image.name} did not come up (${init})`);
+    }
+    await sleep(ASK_AGAIN_MS, undefined, { signal });
+  }
+}
+
+/** From here on the machine stands still, and then is no more. */
+const save: Step<VmContext> = {
+  name: 'snapshot',
+  title: 'memory',
+  async apply(context, signal) {
+    const live = context.services.vms.machines.get(context.vm);
+    await snapshotsOf(context, live)(stagingOf(context), signal);
+    await runAll({ ...nothing, steps: takeDownSteps({ ask: false }), context });
+    assertEnded(context);
+    await dropHoles(context, signal);
+  },
+};
+
+/** A guest that boots fills pages with zeros again when it frees them. */
+async function dropHoles(context: VmContext, signal: AbortSignal): Promise<void> {
+  const { files, disks } = context.services.world;
+  const [full, path] = [join(stagingOf(context), 'full'), join(stagingOf(context), 'memory')];
+  if (!(await files.exists(path))) return;
+  await files.moveFile(path, full);
+  await disks.sparseCopy(full, path, signal);
+  await files.removeTree(full);
+}
+
+const publish: Step<VmContext> = {
+  name: 'template',
+  title: 'template',
+  async apply(context) {
+    const { services, paths, move } = context;
+    const { files } = services.world;
+    await files.removeTree(paths.runtimeDirectory);
+    for (const disk of [paths.rootOverlay, paths.workDisk]) await files.sync(disk);
+    await files.publishDirectory(stagingOf(context), paths.snapshot);
+    await evict(services, context.vm);
+    move('template', { startedAt: null, runtime: runtimeAtRest(context) });
+  },
+};
+
+const STEPS = [
+  record,
+  memory,
+  ...stepsOf(CAPABILITIES, 'prepare'),
+  ...bringUpSteps({ waitForServices: true }, CAPABILITIES),
+  calm,
+  save,
+  publish,
+];

@@ -1,0 +1,68 @@
+import { join } from 'node:path';
+import type { LifecycleServices } from '../../context/services.ts';
+import { BangerError } from '../../model/errors.ts';
+import { formatSize } from '../../lib/size.ts';
+import type { Vm } from '../../model/vm.ts';
+import { discard, hiddenVms } from '../hidden.ts';
+
+/** The label of a template's record that holds its shape. */
+export const SHAPE = 'shape';
+
+/** @returns the templates that clones can be made of, the oldest first */
+export function templatesOf(services: Pick<LifecycleServices, 'vms'>): Vm[] {
+  return hiddenVms(services).filter(({ state }) => state === 'template');
+}
+
+/** @returns the newest template of this shape */
+export function findTemplate(services: Pick<LifecycleServices, 'vms'>, shape: string | undefined): Vm | undefined {
+  return shape === undefined ? undefined : templatesOf(services).findLast(({ labels }) => labels[SHAPE] === shape);
+}
+
+/** Notes that a clone was made of it, so that it is not the first to go. */
+export function touchTemplate(services: LifecycleServices, template: Vm): void {
+  const present = services.vms.records.find(template.id);
+  if (present?.state === 'template') services.vms.records.update(template.id, { lastUsedAt: services.world.clock.now().toISOString() });
+}
+
+/** @returns what a template takes of the host's disk, bytes */
+export async function templateBytes(services: Pick<LifecycleServices, 'vms' | 'world'>, template: Vm): Promise<number> {
+  const { files } = services.world;
+  const { snapshot, rootOverlay, workDisk } = services.vms.pathsOf(template);
+  const paths = [rootOverlay, workDisk, ...(await files.namesIn(snapshot)).map((name) => join(snapshot, name))];
+  // One that is just being removed takes nothing.
+  const sizes = await Promise.all(
+    paths.map((path) =>
+      files.fileSize(path).then(
+        ({ allocatedBytes }) => allocatedBytes,
+        () => 0,
+      ),
+    ),
+  );
+  return sizes.reduce((sum, bytes) => sum + bytes, 0);
+}
+
+/**
+ * Removes the templates that were used longest ago until the others fit into the budget.
+ * @param kept stays in any case
+ * @throws NO_SPACE if it alone is larger than the budget
+ */
+export async function evict(services: LifecycleServices, kept: Vm): Promise<void> {
+  const { budgetBytes } = services.settings.templates;
+  const ownBytes = await templateBytes(services, kept);
+  if (ownBytes > budgetBytes) {
+    throw new BangerError('NO_SPACE', `a template takes ${formatSize(ownBytes)}, and all may take ${formatSize(budgetBytes)}`, {
+      remedy: 'raise budget in [templates] of the configuration',
+      details: { neededBytes: ownBytes, budgetBytes },
+    });
+  }
+  const newestFirst = templatesOf(services)
+    .filter(({ id }) => id !== kept.id)
+    .toSorted((one, other) => lastUse(other).localeCompare(lastUse(one)));
+  let takenBytes = ownBytes;
+  for (const template of newestFirst) {
+    takenBytes += await templateBytes(services, template);
+    if (takenBytes > budgetBytes) await discard(services, template);
+  }
+}
+
+const lastUse = ({ lastUsedAt, createdAt }: Vm): string => lastUsedAt ?? createdAt;
