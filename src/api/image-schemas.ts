@@ -39,6 +39,7 @@ export const imageSchema = z
     buildLogPath: z.string().nullable(),
     createdAt: z.string(),
     vms: z.array(z.string()).describe('names of the VMs that boot from it'),
+    templates: z.number().describe('how many templates there are, from which VMs are made without a boot'),
     stale: z.boolean().describe('the package manifest has changed since'),
     agentOutdated: z.boolean().describe('the runtime bundle has another guest agent'),
     rebuildCommand: z.string().nullable().describe('command that rebuilds it'),

@@ -18,6 +18,7 @@ export const createVmSchema = z
     ...vmSpecSchema.partial().shape,
     start: z.boolean().optional().describe('default true'),
     waitFor: z.enum(['agent', 'ssh', 'services']).optional().describe('readiness to wait for, default services'),
+    cold: z.boolean().optional().describe('boot it, whatever templates there are; default false'),
   })
   .meta({ id: 'CreateVm' });
 

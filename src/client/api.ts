@@ -112,6 +112,9 @@ function imageApi(call: Requests<Routes>) {
     promoteImage: (ref: string, body: BodyOf<'POST /v1/images/:ref/promote'>, attach: boolean) =>
       call.begin('POST /v1/images/:ref/promote', { params: { ref }, body, attach }),
     deleteImage: (ref: string) => call.begin('DELETE /v1/images/:ref', { params: { ref } }),
+    warmImage: (ref: string, attach: boolean) => call.begin('POST /v1/images/:ref/warm', { params: { ref }, attach }),
+    listTemplates: () => call.json('GET /v1/templates'),
+    deleteTemplate: (ref: string) => call.begin('DELETE /v1/templates/:ref', { params: { ref } }),
     pruneImages: (body: BodyOf<'POST /v1/images/prune'>) => call.begin('POST /v1/images/prune', { body }),
   };
 }

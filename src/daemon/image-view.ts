@@ -1,4 +1,5 @@
 import type { ImageView } from '../api/image-schemas.ts';
+import { templatesOf } from '../lifecycle/template/templates.ts';
 import { usersOf } from '../lifecycle/image/names.ts';
 import type { Image } from '../model/image.ts';
 import type { DaemonServices } from './services.ts';
@@ -10,6 +11,7 @@ export async function imageView(services: Pick<DaemonServices, 'vms' | 'images'>
     ...shown,
     isDefault: image.name === services.images.defaultName,
     vms: usersOf(services, image),
+    templates: templatesOf(services).filter(({ imageId }) => imageId === image.id).length,
     ...(await services.images.freshness(image)),
   };
 }

@@ -13,7 +13,7 @@ export type Known<T extends Referent> = {
   list(): readonly T[];
 };
 
-export type ReferenceKind = 'VM' | 'image' | 'operation';
+export type ReferenceKind = 'VM' | 'image' | 'operation' | 'template';
 
 /** A shorter beginning of an id is more likely a mistyped name. */
 const ID_PREFIX = /^[0-9a-f]{4,32}$/;

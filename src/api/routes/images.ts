@@ -11,6 +11,7 @@ import {
 } from '../image-schemas.ts';
 import { declareRoutes, HOST_ERRORS, IMAGE_ERRORS, json, operation } from '../route.ts';
 import { bundleStatusSchema } from '../schemas.ts';
+import { templateSchema } from '../template-schemas.ts';
 
 export const IMAGE_ROUTES = declareRoutes({
   'GET /v1/images': { does: 'lists images', reply: json(z.array(imageSchema)), errors: [] },
@@ -44,6 +45,17 @@ export const IMAGE_ROUTES = declareRoutes({
     reply: operation,
     errors: ['WRONG_STATE', 'NAME_TAKEN'],
   },
+  'POST /v1/images/:ref/warm': {
+    does: 'makes a template of an image for VMs with default settings, unless there is one',
+    reply: operation,
+    errors: [...IMAGE_ERRORS, ...HOST_ERRORS],
+  },
+  'GET /v1/templates': {
+    does: 'lists the templates from which VMs are made without a boot',
+    reply: json(z.array(templateSchema)),
+    errors: [],
+  },
+  'DELETE /v1/templates/:ref': { does: 'deletes a template; VMs that were made from it stay', reply: operation, errors: [] },
   'DELETE /v1/images/:ref': { does: 'deletes an image that no VM uses', reply: operation, errors: ['WRONG_STATE'] },
   'POST /v1/images/prune': {
     does: 'deletes unused images; each is a stage of the operation',

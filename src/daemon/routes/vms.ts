@@ -22,9 +22,9 @@ export function vmHandlers(services: DaemonServices): ServedRoutes {
   return served(VM_ROUTES, {
     'GET /v1/vms': () => new JsonText(vmListText(services)),
     'GET /v1/vms/:ref': ({ params }) => vmView(services, resolve(params)),
-    'POST /v1/vms': ({ body: { name, image, labels, start = true, waitFor: level, ...asked } }) =>
+    'POST /v1/vms': ({ body: { name, image, labels, start = true, waitFor: level, cold, ...asked } }) =>
       createVm(services, {
-        ...given({ name, image, labels }),
+        ...given({ name, image, labels, cold }),
         asked,
         start,
         waitForServices: wantsServices(level),
