@@ -46,12 +46,20 @@ const IMAGE_VERBS: readonly Verb[] = [
   verb(['register'], () => import('./commands/image/register.ts')),
   verb(['promote'], () => import('./commands/image/promote.ts')),
   verb(['delete', 'rm', 'remove'], () => import('./commands/image/delete.ts')),
+  verb(['warm'], () => import('./commands/image/warm.ts')),
   verb(['prune'], () => import('./commands/image/prune.ts')),
 ];
 
 export const GROUPS: Readonly<Record<string, Group>> = {
   vm: { description: 'virtual machines', verbs: VM_VERBS },
   image: { description: 'what virtual machines boot from', verbs: IMAGE_VERBS },
+  template: {
+    description: 'machines at rest, from which virtual machines are made without a boot',
+    verbs: [
+      verb(['list', 'ls'], () => import('./commands/template/list.ts')),
+      verb(['delete', 'rm', 'remove'], () => import('./commands/template/delete.ts')),
+    ],
+  },
   bundle: {
     description: 'the runtime bundle: kernel, root file system, guest agent',
     verbs: [

@@ -10,6 +10,7 @@ const BY_NAME: Readonly<Record<string, Kind>> = {
   vm: 'vm',
   context: 'context',
   image: 'image',
+  template: 'template',
   file: 'file',
   path: 'file',
   archive: 'file',

@@ -9,7 +9,7 @@ export type Candidate = { value: string; description: string };
 /** A daemon that hangs must not block the user's shell. */
 const PATIENCE_MS = 2000;
 
-export type LiveKind = 'vm' | 'image' | 'operation' | 'context';
+export type LiveKind = 'vm' | 'image' | 'operation' | 'template' | 'context';
 
 const SOURCES: Readonly<Record<LiveKind, (api: Api, cli: Cli) => Promise<Candidate[]> | Candidate[]>> = {
   vm: async (api) => (await api.listVms()).map((vm) => ({ value: vm.name, description: `${vm.state}, ${vm.image}` })),
@@ -17,6 +17,11 @@ const SOURCES: Readonly<Record<LiveKind, (api: Api, cli: Cli) => Promise<Candida
     (await api.listImages()).map(({ name, distribution, isDefault }) => ({
       value: name,
       description: isDefault ? `${distribution}, the default image` : distribution,
+    })),
+  template: async (api) =>
+    (await api.listTemplates()).map(({ id, image, spec }) => ({
+      value: id,
+      description: `${image}, ${spec.vcpuCount} vCPUs, ${spec.memoryMib} MiB`,
     })),
   operation: async (api) =>
     (await api.listOperations()).map(({ id, verb, vmName, state }) => ({

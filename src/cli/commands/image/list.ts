@@ -33,6 +33,7 @@ const COLUMNS: readonly Column<ImageView>[] = [
 
 const WIDE_COLUMNS: readonly Column<ImageView>[] = [
   { title: 'ID', of: (image) => image.id },
+  { title: 'TEMPLATES', of: (image) => String(image.templates) },
   { title: 'KERNEL', of: (image) => image.kernelVersion ?? '-' },
   { title: 'ROOT FILE SYSTEM', of: (image) => image.rootfsPath },
 ];

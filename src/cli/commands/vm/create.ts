@@ -35,6 +35,7 @@ export function declareCommand(cli: Cli) {
         .choices(['agent', 'ssh', 'services'] as const)
         .default('services' as const),
     )
+    .option('--cold', 'boot it, whatever templates there are')
     .option('--if-not-exists', 'succeed, and change nothing, if a VM of this name exists')
     .option('-d, --detach', 'print the id of the operation and return at once')
     .addOption(progressOption());
@@ -81,6 +82,7 @@ export type CreateFlags = SettingFlags & {
   name?: string | undefined;
   image?: string | undefined;
   start?: boolean | undefined;
+  cold?: boolean | undefined;
   label?: string[] | undefined;
   wait?: 'agent' | 'ssh' | 'services' | undefined;
 };
@@ -95,6 +97,7 @@ export function createBody(flags: CreateFlags): CreateVm {
     ...(flags.wait === undefined || flags.wait === 'services' ? {} : { waitFor: flags.wait }),
     // commander gives a lone --no- option the value true if it is absent.
     ...(flags.start === false ? { start: false } : {}),
+    ...(flags.cold === true ? { cold: true } : {}),
   };
 }
 
