@@ -37,7 +37,8 @@ export type Hypervisor = {
    */
   restore?(spec: MachineSpec, directory: string, signal: AbortSignal): Promise<Machine>;
   /**
-   * Takes control of a running VMM of this spec. If that fails, the VMM stays untouched. A machine that stands still does so until `resume`.
+   * Takes control of a running VMM of this spec. If that fails, the VMM stays untouched. A machine that stands still does so until `resume`,
+   * but for one whose fork its daemon did not end: it goes on, and nothing is left of the fork but the other machine.
    * @returns undefined if exactly this process no longer runs, or has another spec
    * @throws the reason if it runs and cannot be controlled, such as VMM_FAILED if its control socket does not answer within 5 s
    */
@@ -189,6 +190,14 @@ export type Machine = {
    * @throws VMM_FAILED, NO_SPACE, CANCELLED
    */
   createSnapshot?(directory: string, signal: AbortSignal): Promise<void>;
+  /**
+   * Starts another machine as this one is at one moment: with its memory, and with copies of its disks. This one goes on: it stands still
+   * only for the end of the transfer. One that stood still, still does. The other one stands still until `resume`, and knows nothing of
+   * open channels. After a failure or a cancel, this machine goes on, and the other one does not exist.
+   * @param spec as of this machine, but for names, places and addresses; its disks are blank and as large as this machine's
+   * @throws as `start`; UNSUPPORTED if this machine is not what `start` would make today
+   */
+  fork?(spec: MachineSpec, signal: AbortSignal): Promise<Machine>;
   /** @returns the VMM's own counters, under its own names. @throws VMM_FAILED if it sends none within a few seconds */
   readMetrics?(): Promise<Record<string, unknown>>;
   /**

@@ -66,8 +66,14 @@ async function startMachine(driver: Driver, spec: MachineSpec, signal: AbortSign
 
 type Boot = { experience: BootExperience; onOver: () => void };
 
-/** What a QEMU begins with: a boot, or the state in a file, and perhaps memory in another. */
-type Beginning = { boot?: Boot; inputPath?: string; mappedPath?: string; begin(control: QemuMachineControl): Promise<void> };
+/** What a QEMU begins with: a boot, or a state that comes in, perhaps from a file, and perhaps memory in another. */
+type Beginning = {
+  boot?: Boot;
+  isIncoming?: true;
+  inputPath?: string;
+  mappedPath?: string;
+  begin(control: QemuMachineControl): Promise<void>;
+};
 
 /** The guest's code is translated anew, but it does not boot: it neither queues for a processor nor can it hang as a boot can. */
 async function restoreMachine(driver: Driver, spec: MachineSpec, directory: string, signal: AbortSignal): Promise<Machine> {
@@ -80,27 +86,41 @@ async function restoreMachine(driver: Driver, spec: MachineSpec, directory: stri
   const key = await snapshotKey(driver.host, { spec, program, argv, hasMemoryFile, accelerator, tscKhz });
   await assertSameKey(driver.host, directory, spec, key);
   return bringUp(driver, installation, spec, signal, {
+    isIncoming: true,
     inputPath: stateFile(directory),
     ...(hasMemoryFile && { mappedPath: memoryFile(directory) }),
     begin: (control) => control.load(hasMemoryFile),
   });
 }
 
+/** Like a restoration, but the state comes from a machine that goes on. */
+async function forkMachine(driver: Driver, source: QemuMachineControl, spec: MachineSpec, signal: AbortSignal): Promise<Machine> {
+  throwIfCancelled(spec, signal);
+  const installation = await locateQemu(driver.host, driver.settings);
+  const { accelerator, qemuPath: program, acceleration } = installation;
+  const { tscKhz } = acceleration;
+  const argv = machineArguments({ spec, qemuPath: program, accelerator });
+  await source.assertForkable(await snapshotKey(driver.host, { spec, program, argv, hasMemoryFile: false, accelerator, tscKhz }));
+  return bringUp(driver, installation, spec, signal, { isIncoming: true, begin: (control) => control.becomeLike(source, signal) });
+}
+
 async function bringUp(
-  { host, settings }: Driver,
+  driver: Driver,
   { qemuPath, accelerator, acceleration }: QemuInstallation,
   spec: MachineSpec,
   signal: AbortSignal,
-  { boot, inputPath, mappedPath, begin }: Beginning,
+  { boot, isIncoming, inputPath, mappedPath, begin }: Beginning,
 ): Promise<Machine> {
+  const { host, settings } = driver;
   const { tscKhz } = acceleration;
   const argv = machineArguments({ spec, qemuPath, accelerator, ...given({ tscKhz, mappedPath }) });
   throwIfCancelled(spec, signal);
-  const child = await spawnQemu(host, spec, inputPath === undefined ? argv : [...argv, ...INCOMING_ARGUMENTS], inputPath !== undefined);
+  const child = await spawnQemu(host, spec, isIncoming ? [...argv, ...INCOMING_ARGUMENTS] : argv, inputPath !== undefined);
   let ended = false;
   void child.exited.then(() => (ended = true));
-  const parts = { host, spec, process: child.identity, accelerator, tscKhz: tscOf(host, settings) };
-  const control = new QemuMachineControl({ ...parts, fresh: inputPath === undefined, ...given({ boot }) });
+  const parts = { host, spec, process: child.identity, accelerator, tscKhz: tscOf(host, settings), ...given({ boot }) };
+  const fork = forkOf(driver, () => control);
+  const control: QemuMachineControl = new QemuMachineControl({ ...parts, fresh: isIncoming !== true, fork });
   const onAbort = (): void => void killProcess(host, child.identity);
   try {
     const qmp = await connectQmp(socketPaths(spec).qmp, {
@@ -133,6 +153,11 @@ async function makeMemoryFile(host: Host, { memoryPath, memoryMib }: MachineSpec
   await host.removeTree(memoryPath);
   await host.touch(memoryPath);
   await host.setLength(memoryPath, memoryMib * MIB);
+}
+
+/** @param source the machine that is going to have it */
+function forkOf(driver: Driver, source: () => QemuMachineControl): NonNullable<Machine['fork']> {
+  return (spec, signal) => forkMachine(driver, source(), spec, signal);
 }
 
 /** @returns looks it up when it is asked for: it has been measured by then */
@@ -171,7 +196,8 @@ function startFailure(spec: MachineSpec, cause: unknown): BangerError {
   });
 }
 
-async function adoptMachine({ host, settings }: Driver, spec: MachineSpec, process: ProcessIdentity): Promise<Machine | undefined> {
+async function adoptMachine(driver: Driver, spec: MachineSpec, process: ProcessIdentity): Promise<Machine | undefined> {
+  const { host, settings } = driver;
   if (!host.isAlive(process)) return undefined;
   const ours = host.processesWithArgument(controlArgument(spec));
   if (!ours.some(({ pid, startTicks }) => pid === process.pid && startTicks === process.startTicks)) return undefined;
@@ -180,14 +206,10 @@ async function adoptMachine({ host, settings }: Driver, spec: MachineSpec, proce
   try {
     qmp = await connectQmp(socketPaths(spec).qmp, { onEvent: (event) => control?.onEvent(event), timeoutMs: ADOPT_TIMEOUT_MS });
     const { enabled } = (await qmp.command('query-kvm')) as { enabled?: boolean };
-    control = new QemuMachineControl({
-      host,
-      spec,
-      process,
-      accelerator: enabled === true ? 'kvm' : 'tcg',
-      fresh: false,
-      tscKhz: tscOf(host, settings),
-    });
+    const accelerator = enabled === true ? 'kvm' : 'tcg';
+    const fork = forkOf(driver, () => adopted);
+    const adopted = new QemuMachineControl({ host, spec, process, accelerator, fresh: false, tscKhz: tscOf(host, settings), fork });
+    control = adopted;
     const serial = await followSerialLine(host, socketPaths(spec).serial, spec.serialLogPath);
     control.attach(qmp, serial, waitForVmmExit(host, process, qmp.closed));
     await control.continueAfterRestart();

@@ -118,6 +118,17 @@ function socketArgument(id: string, path: string): string {
  * is the effect of `cache=unsafe`.
  */
 function diskArguments(disk: MachineDisk, index: number): string[] {
+  return [
+    ...['-blockdev', JSON.stringify(diskNode(disk, diskName(index)))],
+    ...['-device', `virtio-blk-device,id=vd${index},drive=${diskName(index)},write-cache=on,werror=enospc,rerror=report`],
+  ];
+}
+
+/** @returns what QEMU calls the disk at this place of the spec's list */
+export const diskName = (index: number): string => `disk${index}`;
+
+/** @returns how QEMU opens a disk, as the options of `blockdev-add` */
+export function diskNode(disk: MachineDisk, name: string): Record<string, unknown> {
   const cache = { direct: false, 'no-flush': !disk.durable };
   const file = {
     driver: disk.format === 'device' ? 'host_device' : 'file',
@@ -127,11 +138,7 @@ function diskArguments(disk: MachineDisk, index: number): string[] {
     discard: 'unmap',
   };
   const driver = disk.format === 'qcow2' ? 'qcow2' : 'raw';
-  const node = { driver, 'node-name': `disk${index}`, 'read-only': disk.readOnly, cache, discard: 'unmap', file };
-  return [
-    ...['-blockdev', JSON.stringify(node)],
-    ...['-device', `virtio-blk-device,id=vd${index},drive=disk${index},write-cache=on,werror=enospc,rerror=report`],
-  ];
+  return { driver, 'node-name': name, 'read-only': disk.readOnly, cache, discard: 'unmap', file };
 }
 
 function networkArguments(network: MachineNetwork): string[] {

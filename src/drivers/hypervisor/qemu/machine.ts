@@ -6,13 +6,15 @@ import type { ProcessIdentity } from '../../../model/vm.ts';
 import type { AgentChannel, Machine, MachineExit, MachineSpec, UserPort } from '../contract.ts';
 import type { ProcessStatus } from '../process-end.ts';
 import type { LoggedOutput } from '../output-log.ts';
-import { writeKey } from '../snapshot-key.ts';
+import { type SnapshotKey, writeKey } from '../snapshot-key.ts';
 import { AgentChannels } from './agent-channels.ts';
 import { type BootExperience, BootWatch } from './boot-watch.ts';
+import { DiskCopies } from './disk-copies.ts';
+import { assertAlike, endForkOfEarlierDaemon, type ForkTarget, receiveMachine, sendMachine } from './fork.ts';
 import { socketPaths, writesMemoryFile } from './machine-config.ts';
 import type { QmpClient, QmpEvent } from './qmp-client.ts';
 import { parseUserPorts } from './user-ports.ts';
-import { letGoOn, loadState, MigrationWatch, saveState, snapshotKey } from './snapshot.ts';
+import { letGoOn, loadState, migrationSocket, MigrationWatch, saveState, snapshotKey } from './snapshot.ts';
 import { type ExitEvidence, judgeExit, killProcess } from './vmm-process.ts';
 
 /** How often to continue a guest that was paused because the host's disk was full, until its write succeeds. */
@@ -32,6 +34,7 @@ export class QemuMachineControl implements Machine {
   readonly forwardUserPort?: NonNullable<Machine['forwardUserPort']>;
   readonly removeUserPort?: NonNullable<Machine['removeUserPort']>;
   readonly listUserPorts?: NonNullable<Machine['listUserPorts']>;
+  readonly fork: NonNullable<Machine['fork']>;
   readonly #host: Host;
   readonly #spec: MachineSpec;
   readonly #channels: AgentChannels;
@@ -47,9 +50,13 @@ export class QemuMachineControl implements Machine {
   readonly #bootWatch: BootWatch | undefined;
   #resumeListener: () => void = () => undefined;
   readonly #migration = new MigrationWatch();
+  readonly #copies = new DiskCopies();
   readonly #tscKhz: () => Promise<number | undefined>;
 
-  /** @param parts.boot for a machine that is being powered on now, whose boot may hang */
+  /**
+   * @param parts.boot for a machine that is being powered on now, whose boot may hang
+   * @param parts.fork starts the other QEMU
+   */
   constructor(parts: {
     host: Host;
     spec: MachineSpec;
@@ -59,7 +66,9 @@ export class QemuMachineControl implements Machine {
     /** Frequency of the host's time stamp counter, as far as it is known. */
     tscKhz: () => Promise<number | undefined>;
     boot?: { experience: BootExperience; onOver: () => void };
+    fork: NonNullable<Machine['fork']>;
   }) {
+    this.fork = parts.fork;
     this.process = parts.process;
     this.accelerator = parts.accelerator;
     this.exited = this.#exit.promise;
@@ -104,6 +113,36 @@ export class QemuMachineControl implements Machine {
     await loadState({ qmp: this.#control(), watch: this.#migration, hasMemoryFile });
   }
 
+  /** Becomes what another machine is, whose spec has as many disks. The other one goes on. */
+  async becomeLike(source: QemuMachineControl, signal: AbortSignal): Promise<void> {
+    const socketPath = migrationSocket(this.#spec);
+    const received = await receiveMachine(this.#control(), this.#migration, socketPath);
+    await source.#send({ disks: this.#spec.disks, socketPath }, signal);
+    await received();
+    await this.#host.removeName(socketPath);
+  }
+
+  async #send(to: ForkTarget, signal: AbortSignal): Promise<void> {
+    await sendMachine({ qmp: this.#control(), migration: this.#migration, copies: this.#copies }, to, signal);
+  }
+
+  /** @param key of the machine that is going to be like this one. @throws UNSUPPORTED, NO_SPACE */
+  async assertForkable(key: SnapshotKey): Promise<void> {
+    this.#refuseFullDisk();
+    assertAlike(this.#spec, await this.#key(false), key);
+  }
+
+  /** @returns what must be the same where the machine goes on, as its QEMU was started */
+  async #key(hasMemoryFile: boolean): Promise<SnapshotKey> {
+    const program = `/proc/${this.process.pid}/exe`;
+    const acceleration = { accelerator: this.accelerator, tscKhz: await this.#tscKhz() };
+    return snapshotKey(this.#host, { spec: this.#spec, program, argv: this.#argv(), hasMemoryFile, ...acceleration });
+  }
+
+  #argv(): string[] {
+    return this.#host.commandLineOf(this.process.pid).slice(0, -1);
+  }
+
   /** Takes output of the guest. */
   readonly onOutput = (chunk: Uint8Array): void => this.#bootWatch?.onOutput(chunk);
 
@@ -111,6 +150,7 @@ export class QemuMachineControl implements Machine {
     if (event.name === 'SHUTDOWN' && typeof event.data['reason'] === 'string') this.#evidence.shutdownReason = event.data['reason'];
     if (event.name === 'RESUME') this.#resumeListener();
     this.#migration.onEvent(event);
+    this.#copies.onEvent(event);
     if (event.name !== 'BLOCK_IO_ERROR' || event.data['action'] !== 'stop') return;
     this.#setDiskFull(true);
     this.#continueLater();
@@ -119,6 +159,7 @@ export class QemuMachineControl implements Machine {
   /** A guest that an error had paused already was paused by a full disk, while no daemon was there to see it. */
   async continueAfterRestart(): Promise<void> {
     const { status = '' } = ((await this.#qmp?.command('query-status')) ?? {}) as { status?: string };
+    await endForkOfEarlierDaemon(this.#control(), status);
     if (status !== 'io-error' && status !== 'prelaunch') return;
     if (status === 'io-error') this.#setDiskFull(true);
     await this.#continue();
@@ -167,19 +208,20 @@ export class QemuMachineControl implements Machine {
 
   async createSnapshot(directory: string, signal: AbortSignal): Promise<void> {
     const [host, spec, qmp] = [this.#host, this.#spec, this.#control()];
-    if (this.#isDiskFull) throw new BangerError('NO_SPACE', `${spec.vmName} waits for room on the host's disk`, { remedy: 'df -h' });
-    const { pid } = this.process;
-    const argv = host.commandLineOf(pid).slice(0, -1);
-    const hasMemoryFile = writesMemoryFile(argv);
-    const { accelerator } = this;
-    const machine = { spec, program: `/proc/${pid}/exe`, argv, hasMemoryFile, accelerator, tscKhz: await this.#tscKhz() };
-    await writeKey(host, directory, await snapshotKey(host, machine));
+    this.#refuseFullDisk();
+    const hasMemoryFile = writesMemoryFile(this.#argv());
+    await writeKey(host, directory, await this.#key(hasMemoryFile));
     try {
       await saveState({ host, qmp, watch: this.#migration, spec, hasMemoryFile }, directory, signal);
     } catch (error) {
       await letGoOn(qmp);
       throw error;
     }
+  }
+
+  /** @throws NO_SPACE while the guest waits for room */
+  #refuseFullDisk(): void {
+    if (this.#isDiskFull) throw new BangerError('NO_SPACE', `${this.#spec.vmName} waits for room on the host's disk`, { remedy: 'df -h' });
   }
 
   detach(): void {

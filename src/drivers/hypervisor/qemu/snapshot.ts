@@ -23,25 +23,35 @@ export const migrationSocket = (spec: Pick<MachineSpec, 'runtimeDirectory'>): st
 /** Arguments of a QEMU that waits for a state in place of a boot. */
 export const INCOMING_ARGUMENTS = ['-incoming', 'defer'];
 
-/** Tells how the one migration of a QEMU ends. */
+/** Tells how far the one migration of a QEMU is. */
 export class MigrationWatch {
-  #end = Promise.withResolvers<string>();
+  /** Called each time that all memory which the guest has changed is sent once more. */
+  onPass: (pass: number) => void = () => undefined;
+  #awaited = '';
+  #reached = Promise.withResolvers<string>();
 
   onEvent({ name, data }: QmpEvent): void {
-    const status = data['status'];
-    if (name === 'MIGRATION' && (status === 'completed' || status === 'failed' || status === 'cancelled')) this.#end.resolve(status);
+    if (name === 'MIGRATION_PASS') this.onPass(Number(data['pass']));
+    const status = String(data['status']);
+    if (name === 'MIGRATION' && (status === this.#awaited || ENDS.has(status))) this.#reached.resolve(status);
   }
 
-  /** @returns waits for the next end. @throws VMM_FAILED when it is another one than `completed`, or QEMU has ended */
-  begin(qmp: QmpClient): () => Promise<void> {
-    const { promise } = (this.#end = Promise.withResolvers<string>());
+  /** @returns waits for the status. @throws VMM_FAILED when it ends with another one, or QEMU has ended */
+  begin(qmp: QmpClient, awaited: 'completed' | 'pre-switchover' = 'completed'): () => Promise<void> {
+    const { promise } = (this.#reached = Promise.withResolvers<string>());
+    this.#awaited = awaited;
     const closed = qmp.closed.then(() => 'ended with QEMU');
     return async () => {
       const status = await Promise.race([promise, closed]);
-      if (status !== 'completed') throw new BangerError('VMM_FAILED', `the transfer of the machine's state ${status}`);
+      if (status !== awaited) throw new BangerError('VMM_FAILED', `the transfer of the machine's state ${status}`);
     };
   }
 }
+
+const ENDS = new Set(['completed', 'failed', 'cancelled']);
+
+/** What no transfer of banger needs to be slowed by. */
+export const TRANSFER_LIMITS = { 'max-bandwidth': UNLIMITED_BYTES_PER_SECOND };
 
 /** A QEMU as it runs, or is going to. `hasMemoryFile`: whether the memory is a file of the snapshot, in place of a part of its stream. */
 type KeyParts = { spec: MachineSpec; program: string; argv: readonly string[]; hasMemoryFile: boolean };
@@ -86,13 +96,22 @@ function isNoDevice(option = '', value = ''): boolean {
   return NOT_DEVICES.has(option) || (option === '-object' && value.startsWith(MEMORY_FILE_OBJECT));
 }
 
-/** What `migrate` and `migrate-incoming` must agree on. */
-async function agree(qmp: QmpClient, hasMemoryFile: boolean): Promise<void> {
-  const capabilities = [
-    { capability: 'events', state: true },
-    { capability: 'x-ignore-shared', state: hasMemoryFile },
-  ];
+type Abilities = { hasMemoryFile?: boolean; pausesAtEnd?: boolean };
+
+/**
+ * Sets each of the abilities that banger uses, because an earlier transfer of the machine may have had others. `migrate` and
+ * `migrate-incoming` must agree on `hasMemoryFile`.
+ */
+export async function setAbilities(qmp: QmpClient, { hasMemoryFile = false, pausesAtEnd = false }: Abilities): Promise<void> {
+  const state = { events: true, 'x-ignore-shared': hasMemoryFile, 'pause-before-switchover': pausesAtEnd };
+  const capabilities = Object.entries(state).map(([capability, isOn]) => ({ capability, state: isOn }));
   await qmp.command('migrate-set-capabilities', { capabilities });
+}
+
+/** QEMU announces no MAC in the network: that of the state may belong to another machine by now. */
+export async function prepareToReceive(qmp: QmpClient, hasMemoryFile: boolean): Promise<void> {
+  await setAbilities(qmp, { hasMemoryFile });
+  await qmp.command('migrate-set-parameters', { 'announce-rounds': 0 });
 }
 
 type Transfer = { qmp: QmpClient; watch: MigrationWatch; hasMemoryFile: boolean };
@@ -114,8 +133,8 @@ export async function saveState(
   try {
     if (signal.aborted) reception.close();
     await qmp.command('stop');
-    await agree(qmp, hasMemoryFile);
-    await qmp.command('migrate-set-parameters', { 'max-bandwidth': UNLIMITED_BYTES_PER_SECOND });
+    await setAbilities(qmp, { hasMemoryFile });
+    await qmp.command('migrate-set-parameters', TRANSFER_LIMITS);
     const sent = watch.begin(qmp);
     await qmp.command('migrate', { uri: `unix:${socketPath}` });
     // A file that cannot be written is told before the failure that follows from it.
@@ -141,13 +160,11 @@ function explain(spec: MachineSpec, error: unknown, signal: AbortSignal): unknow
 }
 
 /**
- * Reads the state that QEMU was given as a descriptor; its guest stands still afterwards. QEMU announces no MAC in the network: that of the
- * state may belong to another machine by now.
+ * Reads the state that QEMU was given as a descriptor; its guest stands still afterwards.
  * @throws VMM_FAILED
  */
 export async function loadState({ qmp, watch, hasMemoryFile }: Transfer): Promise<void> {
-  await agree(qmp, hasMemoryFile);
-  await qmp.command('migrate-set-parameters', { 'announce-rounds': 0 });
+  await prepareToReceive(qmp, hasMemoryFile);
   const loaded = watch.begin(qmp);
   await qmp.command('migrate-incoming', { uri: `fd:${STATE_FD}` });
   await loaded();
