@@ -88,3 +88,14 @@ export async function bootIdOf(machine: Machine, bench: HypervisorBench): Promis
   channel.release();
   return /"bootId":"([^"]+)"/.exec(reply)?.[1] ?? assert.fail(reply);
 }
+
+/** Whoever has a channel still, hears nothing on it either. */
+export async function assertStill(machine: Machine): Promise<void> {
+  const silence = AbortSignal.timeout(200);
+  const channel = await machine.openAgentChannel(silence).catch(() => undefined);
+  if (channel === undefined) return;
+  const answer = askHealth(channel).catch(() => 'closed');
+  const ended = new Promise<string>((resolve) => silence.addEventListener('abort', () => resolve('silence'), { once: true }));
+  assert.doesNotMatch(await Promise.race([answer, ended]), /^HTTP/);
+  channel.destroy();
+}

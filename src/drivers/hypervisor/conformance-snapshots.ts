@@ -4,7 +4,7 @@ import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } f
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { BangerError } from '../../model/errors.ts';
-import { askHealth, bootIdOf, type HypervisorBench, noteOf, putNote, startMachine } from './conformance-guest.ts';
+import { assertStill, bootIdOf, type HypervisorBench, noteOf, putNote, startMachine } from './conformance-guest.ts';
 import type { Hypervisor, Machine, MachineSpec } from './contract.ts';
 
 type Snapshots = { create: NonNullable<Machine['createSnapshot']>; restore: NonNullable<Hypervisor['restore']>; directory: string };
@@ -210,15 +210,4 @@ function describeRefusals(bench: HypervisorBench): void {
     await driver.cleanUp(spec);
     await (await restore(spec, directory, limit())).terminate();
   });
-}
-
-/** Whoever has a channel still, hears nothing on it either. */
-async function assertStill(machine: Machine): Promise<void> {
-  const silence = AbortSignal.timeout(200);
-  const channel = await machine.openAgentChannel(silence).catch(() => undefined);
-  if (channel === undefined) return;
-  const answer = askHealth(channel).catch(() => 'closed');
-  const ended = new Promise<string>((resolve) => silence.addEventListener('abort', () => resolve('silence'), { once: true }));
-  assert.doesNotMatch(await Promise.race([answer, ended]), /^HTTP/);
-  channel.destroy();
 }

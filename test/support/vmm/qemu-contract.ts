@@ -4,6 +4,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, after } from 'node:test';
+import { describeForks } from '../../../src/drivers/hypervisor/conformance-forks.ts';
 import { describeHypervisor } from '../../../src/drivers/hypervisor/conformance.ts';
 import type { MachineSpec } from '../../../src/drivers/hypervisor/contract.ts';
 import { createQemuHypervisor } from '../../../src/drivers/hypervisor/qemu/driver.ts';
@@ -25,12 +26,16 @@ export function describeQemu(name: string, options: { accelerator: 'auto' | 'kvm
   after(() => rmSync(scratch, { recursive: true, force: true }));
   const { accelerator, bootLimitMs } = options;
   const settings = { program: 'qemu-system-x86_64', accelerator, probeCachePath: join(scratch, 'probe.json') } as const;
-  describeHypervisor(name, {
+  const bench = {
     createDriver: () => createQemuHypervisor({ host: realHost, settings }),
-    createSpec: (t) => createSpec(t, join(scratch, `${count++}`)),
+    createSpec: (t: TestContext) => createSpec(t, join(scratch, `${count++}`)),
+    // An overlay that nobody has written to is as good as a blank one.
+    createForkSpec: (t: TestContext) => createSpec(t, join(scratch, `${count++}`)),
     bootLimitMs,
     obeysShutdown: false,
-  });
+  };
+  describeHypervisor(name, bench);
+  describeForks(name, bench);
 }
 
 function createSpec(t: TestContext, directory: string): MachineSpec {

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { realHost } from '../../../host/host.ts';
+import { describeForks } from '../conformance-forks.ts';
 import { describeHypervisor } from '../conformance.ts';
 import type { MachineSpec } from '../contract.ts';
 import { createFakeHypervisor } from './driver.ts';
@@ -22,12 +23,15 @@ function createSpec(t: TestContext): MachineSpec {
 }
 
 const shared = createFakeWorld();
-describeHypervisor('fake', {
+const bench = {
   createDriver: () => createFakeHypervisor({ host: realHost, world: shared }),
   createSpec,
+  createForkSpec: createSpec,
   bootLimitMs: 5000,
   obeysShutdown: true,
-});
+};
+describeHypervisor('fake', bench);
+describeForks('fake', bench);
 
 test('injected faults show as a failed start, an early death, a deaf agent and an ignored shutdown (4.4)', async (t) => {
   const world = createFakeWorld();

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Host } from '../../../host/host.ts';
 import { BangerError } from '../../../model/errors.ts';
@@ -7,6 +8,8 @@ import { assertSameKey, commonKey, memoryFile, type SnapshotKey, writeKey } from
 import { CHANNEL_COUNT, FakeChannels } from './channels.ts';
 import { copyGuest, type FakeGuest } from './guest.ts';
 import type { FakeVmm, FakeWorld } from './world.ts';
+
+const DISK_HEAD_BYTES = 1024 ** 2;
 
 /** A VMM in memory, to test everything above it: the same contract and protocol, in milliseconds. */
 export function createFakeHypervisor({ host, world }: { host: Host; world: FakeWorld }): Hypervisor {
@@ -112,6 +115,7 @@ function control(host: Host, world: FakeWorld, vmm: FakeVmm): Machine {
       }
       world.memories.set(memory, copyGuest(vmm.guest, vmm.guest.onPoweroff));
     },
+    fork: (spec, signal) => fork(host, world, vmm, spec, signal),
     pause: () => Promise.resolve(void (vmm.paused = true)),
     resume: () => {
       vmm.paused = false;
@@ -127,6 +131,29 @@ function control(host: Host, world: FakeWorld, vmm: FakeVmm): Machine {
       channels.close();
     },
   };
+}
+
+/** Stands still while the other machine begins. */
+async function fork(host: Host, world: FakeWorld, vmm: FakeVmm, spec: MachineSpec, signal: AbortSignal): Promise<Machine> {
+  if (vmm.exit !== undefined) throw new BangerError('VMM_FAILED', 'the fake VMM has ended', { logPath: vmm.spec.vmmLogPath });
+  const wasPaused = vmm.paused;
+  vmm.paused = true;
+  try {
+    for (const [index, disk] of spec.disks.entries()) {
+      const source = vmm.spec.disks[index]?.path;
+      if (source !== undefined) await copyHead(host, source, disk.path);
+    }
+    return await start(host, world, spec, signal, vmm.guest);
+  } finally {
+    vmm.paused = wasPaused;
+  }
+}
+
+/** Its guests write nothing; tests write to the beginning of disks. */
+async function copyHead(host: Host, from: string, to: string): Promise<void> {
+  const disk = await open(to, 'r+');
+  await disk.write(await host.readHead(from, DISK_HEAD_BYTES), 0, undefined, 0);
+  await disk.close();
 }
 
 const stateFile = (directory: string): string => join(directory, 'state');
