@@ -136,6 +136,18 @@ async function assertNothing(driver: StorageDriver, role: Role, directory: strin
 }
 
 function makingAndRemoving(withDirectory: WithDirectory): void {
+  withDirectory('a blank disk has its size and no content, and replaces no other (10.4)', async (driver, directory) => {
+    for (const role of ROLES) {
+      const [request, disk] = [{ ...rootIn(directory), ...workIn(directory) }, diskIn(directory)];
+      if (driver[role].createBlank === undefined) continue;
+      await driver[role].createBlank(request, never);
+      assert.equal(await driver[role].sizeBytes(disk), request.sizeBytes);
+      assert.ok(((await driver[role].allocatedBytes(disk)) ?? MIB) < MIB);
+      await assert.rejects(driver[role].createBlank(request, never), { code: 'STORAGE_FAILED' });
+      await driver[role].remove(disk);
+    }
+  });
+
   withDirectory('removes a root disk that is attached, too, twice without complaint (5.2)', async (driver, directory) => {
     await driver.root.create(rootIn(directory), never);
     const disk = await driver.root.attach(diskIn(directory), never);

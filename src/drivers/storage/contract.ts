@@ -38,6 +38,11 @@ export type Disks<Source> = {
   /** Never overwrites a disk that exists. @throws STORAGE_FAILED, NO_SPACE */
   create(request: Disk & Source & { sizeBytes: number }, signal: AbortSignal): Promise<void>;
   /**
+   * Like `create`, makes a disk over the same source, without the source's content: the VMM of a disk that is attached copies into it what
+   * that disk holds beyond the file that both lie over. Only where a VMM can do that.
+   */
+  createBlank?(request: Disk & Source & { sizeBytes: number }, signal: AbortSignal): Promise<void>;
+  /**
    * Makes a disk `to` with the content of `from`, as cheaply as the file system can; later writes to one do not show in the other. `from`
    * has the same role and driver, is not attached, and stays as it is; `to` does not exist yet.
    * @throws STORAGE_FAILED, NO_SPACE

@@ -54,6 +54,11 @@ export function workDisks(host: DiskHost): WorkDisks {
 function rawDisks(host: DiskHost): Omit<Disks<unknown>, 'create'> & { readonly format: 'raw' } {
   return {
     format: 'raw',
+    createBlank: ({ path, sizeBytes }, signal) =>
+      makeDisk(host, { path, what: `cannot make ${path}`, signal }, async () => {
+        await host.writeFileAtomic(path, '');
+        await host.setLength(path, sizeBytes);
+      }),
     clone: (from, to, signal) => cloneDisk(host, from, to, signal),
     grow: ({ path }, sizeBytes) => host.extendSparse(path, sizeBytes),
     remove: ({ path }) => host.removeTree(path),

@@ -18,15 +18,17 @@ export function createQcow2Storage({ host, qemuImg = 'qemu-img' }: { host: Host;
 }
 
 function overlays(host: Host, qemuImg: string): RootDisks {
+  const create: RootDisks['create'] = ({ path, basePath, sizeBytes }, signal) =>
+    makeDisk(host, { path, what: `cannot make the overlay ${path}`, signal }, async () => {
+      if (Buffer.byteLength(basePath) > 1023) {
+        throw new BangerError('STORAGE_FAILED', `the path ${basePath} is too long for a qcow2 overlay`);
+      }
+      await writeFile(path, emptyOverlay(basePath, sizeBytes), { flag: 'wx', mode: 0o600 });
+    });
   return {
     format: 'qcow2',
-    create: ({ path, basePath, sizeBytes }, signal) =>
-      makeDisk(host, { path, what: `cannot make the overlay ${path}`, signal }, async () => {
-        if (Buffer.byteLength(basePath) > 1023) {
-          throw new BangerError('STORAGE_FAILED', `the path ${basePath} is too long for a qcow2 overlay`);
-        }
-        await writeFile(path, emptyOverlay(basePath, sizeBytes), { flag: 'wx', mode: 0o600 });
-      }),
+    create,
+    createBlank: create,
     clone: (from, to, signal) => cloneDisk(host, from, to, signal),
     attach: ({ path }) => Promise.resolve({ path, format: 'qcow2' }),
     async grow(disk, sizeBytes) {
