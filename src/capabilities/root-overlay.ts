@@ -27,6 +27,12 @@ export const rootOverlay: Capability = {
     },
     undo: (context) => context.recorded.storage?.root.remove(rootDiskOf(context)),
   },
+  async prepareFork(context, source, signal) {
+    const { image, drivers } = context;
+    const disks = drivers.storage.root;
+    const sizeBytes = await disks.sizeBytes(rootDiskOf(source));
+    await disks.createBlank?.({ ...rootDiskOf(context), basePath: image.rootfsPath, sizeBytes }, signal);
+  },
   beforeStart: {
     name: 'root-disk',
     title: 'root disk',

@@ -22,6 +22,11 @@ export const workDisk: Capability = {
     },
     undo: (context) => context.recorded.storage?.work.remove(workDiskOf(context)),
   },
+  async prepareFork(context, source, signal) {
+    const disks = context.drivers.storage.work;
+    const sizeBytes = await disks.sizeBytes(workDiskOf(source));
+    await disks.createBlank?.({ ...workDiskOf(context), seedPath: null, sizeBytes }, signal);
+  },
   machine({ paths, drivers }, draft) {
     draft.disks.push({ path: paths.workDisk, format: drivers.storage.work.format, readOnly: false, durable: true });
   },

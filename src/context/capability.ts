@@ -56,6 +56,11 @@ export type Capability = {
   checkNew?(services: LifecycleServices, spec: VmSpec): void | Promise<void>;
   /** Made with the VM, undone by delete. */
   prepare?: Step<VmContext>;
+  /**
+   * In place of `prepare` for a VM that begins as a copy of a running one: makes that for which the VMM has the content. Undone as `prepare`
+   * is.
+   */
+  prepareFork?(context: VmContext, source: VmContext, signal: AbortSignal): Promise<void>;
   /** Made before the VMM starts, undone when the VMM has ended. */
   beforeStart?: Step<VmContext>;
   /** Adds to the machine. */

@@ -6,6 +6,8 @@ export const LIMITS = {
   diskStepBytes: 1024 ** 2,
   /** RFC 1035 label. */
   nameLength: { min: 1, max: 63 },
+  /** Of one running machine at once; each takes as much memory as it has in use. */
+  forks: { min: 1, max: 16 },
   /** PATH_MAX of Linux without the final NUL. */
   pathBytes: 4095,
   exec: {

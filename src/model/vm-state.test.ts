@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { assertMove, decideAction, recoveryOf, VM_STATES, type VmAction, type VmState } from './vm-state.ts';
 
-const ACTIONS: VmAction[] = ['start', 'stop', 'kill', 'delete', 'set', 'exec', 'suspend', 'resume'];
+const ACTIONS: VmAction[] = ['start', 'stop', 'kill', 'delete', 'set', 'exec', 'suspend', 'resume', 'fork'];
 
 test('every state answers every action: do it, nothing to do, or a refusal with a reason and a remedy (3.5)', () => {
   for (const state of VM_STATES) {

@@ -21,7 +21,7 @@ type SeenState = (typeof SEEN_STATES)[number];
 export const VM_STATES = [...SEEN_STATES, 'template', 'spare'] as const;
 export type VmState = (typeof VM_STATES)[number];
 
-export type VmAction = 'start' | 'stop' | 'kill' | 'delete' | 'set' | 'exec' | 'suspend' | 'resume';
+export type VmAction = 'start' | 'stop' | 'kill' | 'delete' | 'set' | 'exec' | 'suspend' | 'resume' | 'fork';
 
 /** `go`: do it; `nothing`: there is nothing to do; a sentence: refuse with this reason. */
 type Answer = 'go' | 'nothing' | { refuse: string; remedy?: string };
@@ -60,6 +60,7 @@ const STATES: Record<VmState, StateRow> = {
       set: busy('being created'),
       exec: busy('being created'),
       suspend: busy('being created'),
+      fork: busy('being created'),
       resume: busy('being created'),
     },
   },
@@ -74,6 +75,7 @@ const STATES: Record<VmState, StateRow> = {
       set: 'go',
       exec: notRunning,
       suspend: notRunning,
+      fork: notRunning,
       resume: notSuspended,
     },
   },
@@ -89,6 +91,7 @@ const STATES: Record<VmState, StateRow> = {
       set: busy('starting'),
       exec: 'go',
       suspend: busy('starting'),
+      fork: busy('starting'),
       resume: busy('starting'),
     },
   },
@@ -105,6 +108,7 @@ const STATES: Record<VmState, StateRow> = {
       set: 'go',
       exec: 'go',
       suspend: 'go',
+      fork: 'go',
       resume: 'nothing',
     },
   },
@@ -120,6 +124,7 @@ const STATES: Record<VmState, StateRow> = {
       set: busy('stopping'),
       exec: notRunning,
       suspend: busy('stopping'),
+      fork: busy('stopping'),
       resume: busy('stopping'),
     },
   },
@@ -135,13 +140,24 @@ const STATES: Record<VmState, StateRow> = {
       set: busy('being suspended'),
       exec: busy('being suspended'),
       suspend: busy('being suspended'),
+      fork: busy('being suspended'),
       resume: busy('being suspended'),
     },
   },
   suspended: {
     next: ['starting', 'stopping', 'stopped', 'deleting'],
     recovery: always('leave'),
-    answers: { start: 'go', stop: 'go', kill: 'go', delete: 'go', set: suspended, exec: suspended, suspend: 'nothing', resume: 'go' },
+    answers: {
+      start: 'go',
+      stop: 'go',
+      kill: 'go',
+      delete: 'go',
+      set: suspended,
+      exec: suspended,
+      suspend: 'nothing',
+      fork: suspended,
+      resume: 'go',
+    },
   },
   error: {
     // It becomes running if it turns out to run, and is adopted.
@@ -155,20 +171,41 @@ const STATES: Record<VmState, StateRow> = {
       set: 'go',
       exec: notRunning,
       suspend: notRunning,
+      fork: notRunning,
       resume: notSuspended,
     },
   },
   template: {
     next: ['deleting'],
     recovery: always('leave'),
-    answers: { start: hidden, stop: hidden, kill: hidden, delete: 'go', set: hidden, exec: hidden, suspend: hidden, resume: hidden },
+    answers: {
+      start: hidden,
+      stop: hidden,
+      kill: hidden,
+      delete: 'go',
+      set: hidden,
+      exec: hidden,
+      suspend: hidden,
+      fork: hidden,
+      resume: hidden,
+    },
   },
   spare: {
     // Creating again when it becomes a user's VM.
     next: ['creating', 'deleting'],
     // The next daemon makes new ones: what this one was told may be out of date by then.
     recovery: always('remove'),
-    answers: { start: hidden, stop: hidden, kill: hidden, delete: 'go', set: hidden, exec: hidden, suspend: hidden, resume: hidden },
+    answers: {
+      start: hidden,
+      stop: hidden,
+      kill: hidden,
+      delete: 'go',
+      set: hidden,
+      exec: hidden,
+      suspend: hidden,
+      fork: hidden,
+      resume: hidden,
+    },
   },
   deleting: {
     next: [],
@@ -181,6 +218,7 @@ const STATES: Record<VmState, StateRow> = {
       set: unmade,
       exec: unmade,
       suspend: unmade,
+      fork: unmade,
       resume: unmade,
     },
   },

@@ -12,9 +12,8 @@ import { hiddenName } from '../../model/hidden.ts';
 import type { Image } from '../../model/image.ts';
 import type { Vm, VmSpec } from '../../model/vm.ts';
 import { runInGuest } from '../image/guest-run.ts';
-import { freeNetworkIndex } from '../network-index.ts';
 import { stepsOf } from '../vm/capability-steps.ts';
-import { forget, record } from '../vm/record.ts';
+import { forget, insertNew, newRecord, record } from '../vm/record.ts';
 import { discardSnapshot, memoryPathOf, snapshotsOf, stagingOf } from '../vm/snapshot.ts';
 import { bringUpSteps } from '../vm/start-steps.ts';
 import { takeDownSteps } from '../vm/stop-steps.ts';
@@ -50,7 +49,9 @@ export function makeTemplate(
   return services.vms.locks.hold(`template ${wish.shape}`, signal, async () => {
     if (findTemplate(services, wish.shape) !== undefined) return;
     await requireRoom(services, wish.spec);
-    const vm = reserve(services, wish);
+    const { image, spec, shape } = wish;
+    const vm = newRecord(services, { name: (one) => hiddenName('template', one), image, spec, labels: { [SHAPE]: shape } });
+    insertNew(services, vm);
     try {
       await services.vms.locks.hold(vm.id, signal, () =>
         runSteps({ steps: STEPS, context: makeContext(services, vm, { log, progress }), journal, signal }),
@@ -72,30 +73,6 @@ async function requireRoom({ world, vms, settings }: LifecycleServices, { memory
   if (freeBytes >= neededBytes) return;
   const sizes = `${formatSize(freeBytes)} are free, and ${formatSize(neededBytes)} are needed with the reserve`;
   throw new BangerError('NO_SPACE', `there is no room for a template in ${directory}: ${sizes}`, { remedy: 'df -h' });
-}
-
-function reserve(services: LifecycleServices, { image, spec, shape }: TemplateWish): Vm {
-  const id = services.world.ids.newId();
-  const vm: Vm = {
-    id,
-    name: hiddenName('template', { id }),
-    state: 'creating',
-    imageId: image.id,
-    imageName: image.name,
-    spec,
-    networkIndex: freeNetworkIndex(services),
-    createdAt: services.world.clock.now().toISOString(),
-    startedAt: null,
-    lastUsedAt: null,
-    runtime: null,
-    sshHostKey: null,
-    lastError: null,
-    forwards: [],
-    labels: { [SHAPE]: shape },
-  };
-  if (services.images.records.find(image.id) === undefined) throw new BangerError('NOT_FOUND', `the image ${image.name} was deleted`);
-  services.vms.records.insert(vm);
-  return vm;
 }
 
 const memory: Step<VmContext> = {

@@ -2,7 +2,6 @@ import { ALL_CAPABILITIES } from '../../capabilities/all.ts';
 import { BangerError } from '../../model/errors.ts';
 import type { Image } from '../../model/image.ts';
 import { checkName } from '../../model/name.ts';
-import { freeNetworkIndex } from '../network-index.ts';
 import type { OperationRecord } from '../../model/operation.ts';
 import type { AllSettings } from '../../model/settings/all.ts';
 import { completeSpec } from '../../model/settings/complete.ts';
@@ -18,7 +17,7 @@ import { makeContext, type VmContext } from '../../context/vm-context.ts';
 import { stepsOf } from './capability-steps.ts';
 import { makeClone } from '../template/clone.ts';
 import { makeInBackground } from '../template/warm.ts';
-import { forget, record } from './record.ts';
+import { forget, insertNew, newRecord, record } from './record.ts';
 import { shapeOf } from '../template/shape.ts';
 import { findTemplate } from '../template/templates.ts';
 import { startSteps } from './start-steps.ts';
@@ -76,27 +75,9 @@ async function build(services: LifecycleServices, vm: Vm, request: Building, ope
 }
 
 /** Chooses name and address and makes the record in one go, so that two creates cannot choose the same. */
-function reserve(services: LifecycleServices, { name, labels }: CreateRequest, image: Image, spec: VmSpec): Vm {
-  const vm: Vm = {
-    id: services.world.ids.newId(),
-    name: name ?? freeName(services),
-    state: 'creating',
-    imageId: image.id,
-    imageName: image.name,
-    spec,
-    networkIndex: freeNetworkIndex(services),
-    createdAt: services.world.clock.now().toISOString(),
-    startedAt: null,
-    lastUsedAt: null,
-    runtime: null,
-    sshHostKey: null,
-    lastError: null,
-    forwards: [],
-    labels: changedLabels({}, labels ?? {}),
-  };
-  // It may have been deleted while the host was examined.
-  if (services.images.records.find(image.id) === undefined) throw new BangerError('NOT_FOUND', `the image ${image.name} was deleted`);
-  services.vms.records.insert(vm);
+function reserve(services: LifecycleServices, { name, labels = {} }: CreateRequest, image: Image, spec: VmSpec): Vm {
+  const vm = newRecord(services, { name: () => name ?? freeName(services), image, spec, labels: changedLabels({}, labels) });
+  insertNew(services, vm);
   return vm;
 }
 

@@ -2,7 +2,48 @@ import type { Step } from '../../context/pipeline.ts';
 import type { LifecycleServices } from '../../context/services.ts';
 import type { VmContext } from '../../context/vm-context.ts';
 import { BangerError } from '../../model/errors.ts';
-import type { Vm } from '../../model/vm.ts';
+import type { Image } from '../../model/image.ts';
+import type { Vm, VmSpec } from '../../model/vm.ts';
+import { freeNetworkIndex } from '../network-index.ts';
+
+/** What is decided about a VM before it exists. */
+export type NewVm = {
+  /** Gets the id. */
+  name: (vm: { id: string }) => string;
+  image: Pick<Image, 'id' | 'name'>;
+  spec: VmSpec;
+} & Partial<Pick<Vm, 'labels'>>;
+
+/**
+ * @returns the record of a VM that is about to be made, which the store does not have yet
+ * @throws NETWORK_FAILED
+ */
+export function newRecord(services: LifecycleServices, { name, image, spec, labels = {} }: NewVm): Vm {
+  const id = services.world.ids.newId();
+  return {
+    id,
+    name: name({ id }),
+    state: 'creating',
+    imageId: image.id,
+    imageName: image.name,
+    spec,
+    networkIndex: freeNetworkIndex(services),
+    createdAt: services.world.clock.now().toISOString(),
+    startedAt: null,
+    lastUsedAt: null,
+    runtime: null,
+    sshHostKey: null,
+    lastError: null,
+    forwards: [],
+    labels,
+  };
+}
+
+/** @throws NOT_FOUND if the image was deleted while the host was examined; NAME_TAKEN */
+export function insertNew(services: LifecycleServices, vm: Vm): void {
+  if (services.images.records.find(vm.imageId) === undefined) throw new BangerError('NOT_FOUND', `the image ${vm.imageName} was deleted`);
+  services.vms.records.insert(vm);
+}
 
 /** The first step of every VM. */
 export const record: Step<VmContext> = {
