@@ -38,6 +38,7 @@ const COMMANDS: Readonly<Record<string, string>> = {
   snapshot: 'banger has no snapshots of disks; copy files out with banger cp NAME:/root FOLDER',
   pause: 'suspend a VM with banger suspend NAME; its memory goes to disk',
   unpause: 'resume a VM with banger resume NAME',
+  clone: 'fork a running VM with banger fork NAME; its copy goes on where it is',
   managedsave: 'suspend a VM with banger suspend NAME; its memory goes to disk',
 };
 

@@ -23,6 +23,7 @@ const VM_VERBS: readonly Verb[] = [
   verb(['stop'], () => import('./commands/vm/stop.ts')),
   verb(['suspend'], () => import('./commands/vm/suspend.ts')),
   verb(['resume'], () => import('./commands/vm/resume.ts')),
+  verb(['fork'], () => import('./commands/vm/fork.ts')),
   verb(['restart'], () => import('./commands/vm/restart.ts')),
   verb(['kill'], () => import('./commands/vm/kill.ts')),
   verb(['delete', 'rm', 'remove'], () => import('./commands/vm/delete.ts')),
@@ -83,6 +84,7 @@ export const GROUPS: Readonly<Record<string, Group>> = {
     verbs: [
       verb(['start'], () => import('./commands/daemon/start.ts')),
       verb(['stop'], () => import('./commands/daemon/stop.ts')),
+      verb(['fork'], () => import('./commands/vm/fork.ts')),
       verb(['restart'], () => import('./commands/daemon/restart.ts')),
       verb(['status'], () => import('./commands/daemon/status.ts')),
       verb(['logs'], () => import('./commands/daemon/logs.ts')),

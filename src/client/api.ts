@@ -15,7 +15,7 @@ type QueryOf<Name extends keyof Routes> = Call<Name> extends { query?: infer Que
 
 export type WaitTarget = NonNullable<QueryOf<'GET /v1/vms/:ref/wait'>['for']>;
 export type LogKind = NonNullable<QueryOf<'GET /v1/vms/:ref/logs'>['kind']>;
-export type VmVerb = 'start' | 'stop' | 'suspend' | 'resume' | 'restart' | 'kill' | 'delete' | 'set';
+export type VmVerb = 'start' | 'stop' | 'suspend' | 'resume' | 'restart' | 'kill' | 'delete' | 'set' | 'fork';
 /** The arguments of each verb. */
 export type VmVerbBody = { delete: undefined; resume: undefined } & {
   [Verb in Exclude<VmVerb, 'delete' | 'resume'>]: BodyOf<`POST /v1/vms/:ref/${Verb}`>;
@@ -49,6 +49,7 @@ function vmApi(call: Requests<Routes>) {
     restart: (ref, body) => call.begin('POST /v1/vms/:ref/restart', { params: { ref }, body }),
     kill: (ref, body) => call.begin('POST /v1/vms/:ref/kill', { params: { ref }, body }),
     set: (ref, body = {}) => call.begin('POST /v1/vms/:ref/set', { params: { ref }, body }),
+    fork: (ref, body = { names: [] }) => call.begin('POST /v1/vms/:ref/fork', { params: { ref }, body }),
     delete: (ref) => call.begin('DELETE /v1/vms/:ref', { params: { ref } }),
   };
   return {

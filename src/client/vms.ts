@@ -55,6 +55,11 @@ function verbs(api: Api) {
     suspend: (name: string, body: VmVerbBody['suspend'] = {}, options?: FollowOptions) =>
       lasting(name, doing(name, 'suspend', body), options),
     resume: (name: string, options?: FollowOptions) => undoable(name, doing(name, 'resume'), options),
+    /** @returns the new VMs of these names when they run. @throws the error of the fork, after its rollback */
+    fork: async (name: string, names: string[], options?: FollowOptions): Promise<VmView[]> => {
+      await undoable(name, doing(name, 'fork', { names }), options);
+      return Promise.all(names.map((one) => api.showVm(one)));
+    },
     restart: (name: string, options?: FollowOptions) => lasting(name, doing(name, 'restart'), options),
     kill: (name: string, options?: FollowOptions) => lasting(name, doing(name, 'kill'), options),
     set: (name: string, body: SetVm, options?: FollowOptions) => lasting(name, doing(name, 'set', body), options),

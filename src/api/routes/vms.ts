@@ -1,6 +1,6 @@
 // Routes of VMs: reading their records, and the verbs. Each verb is an operation.
 import { z } from 'zod';
-import { VMM_SIGNALS } from '../../model/limits.ts';
+import { LIMITS, VMM_SIGNALS } from '../../model/limits.ts';
 import { declareRoutes, HOST_ERRORS, IMAGE_ERRORS, json, operation } from '../route.ts';
 import { createVmSchema, healthSchema, setVmSchema, sshAccessSchema, sshLoginSchema, vmSchema } from '../schemas.ts';
 
@@ -8,6 +8,7 @@ const waitFor = z.enum(['agent', 'ssh', 'services']).optional().describe('readin
 const rescue = z.boolean().optional().describe("whether the image's own system runs beside the VM's own disks");
 const discardMemory = z.boolean().optional().describe('boot a suspended VM from its disks; its memory is lost');
 const graceMs = z.number().int().min(0).max(3_600_000).optional().describe('time for its guest to shut down');
+const forkNames = z.array(z.string()).min(LIMITS.forks.min).max(LIMITS.forks.max).describe('of the new VMs');
 const signal = z.enum(VMM_SIGNALS).optional();
 
 const waitQuery = z.strictObject({
@@ -47,6 +48,12 @@ export const VM_ROUTES = declareRoutes({
     errors: [],
   },
   'POST /v1/vms/:ref/resume': { does: 'resumes a suspended VM where it stopped', reply: operation, errors: [] },
+  'POST /v1/vms/:ref/fork': {
+    does: 'makes VMs with the memory and the disks of a running one, which goes on',
+    body: z.strictObject({ names: forkNames }),
+    reply: operation,
+    errors: ['NAME_TAKEN', 'WRONG_STATE', ...IMAGE_ERRORS, ...HOST_ERRORS],
+  },
   'POST /v1/vms/:ref/restart': {
     does: 'stops a VM and starts it again',
     body: z.strictObject({ graceMs, waitFor, rescue }).nullish(),

@@ -2,6 +2,7 @@ import { VM_ROUTES } from '../../api/routes/vms.ts';
 import type { Health, SshLogin } from '../../api/schemas.ts';
 import { held } from '../../lifecycle/adopt.ts';
 import { createVm } from '../../lifecycle/vm/create.ts';
+import { forkVm } from '../../lifecycle/vm/fork.ts';
 import { setVm } from '../../lifecycle/vm/set.ts';
 import { suspendVm } from '../../lifecycle/vm/suspend.ts';
 import { deleteVm, killVm, restartVm, resumeVm, startVm, stopVm } from '../../lifecycle/vm/verbs.ts';
@@ -37,6 +38,7 @@ export function vmHandlers(services: DaemonServices): ServedRoutes {
     'POST /v1/vms/:ref/stop': ({ params, body }) => stopVm(services, resolve(params), given({ graceMs: body?.graceMs })),
     'POST /v1/vms/:ref/suspend': ({ params, body }) => suspendVm(services, resolve(params), given({ endSessions: body?.endSessions })),
     'POST /v1/vms/:ref/resume': ({ params }) => resumeVm(services, resolve(params)),
+    'POST /v1/vms/:ref/fork': ({ params, body }) => forkVm(services, resolve(params), body.names),
     'POST /v1/vms/:ref/restart': ({ params, body }) =>
       restartVm(services, resolve(params), {
         ...given({ graceMs: body?.graceMs, rescue: body?.rescue }),

@@ -10,7 +10,7 @@ import { formatSize } from '../../lib/size.ts';
 import { BangerError } from '../../model/errors.ts';
 import { hiddenName } from '../../model/hidden.ts';
 import type { Image } from '../../model/image.ts';
-import type { Vm, VmSpec } from '../../model/vm.ts';
+import type { VmSpec } from '../../model/vm.ts';
 import { runInGuest } from '../image/guest-run.ts';
 import { stepsOf } from '../vm/capability-steps.ts';
 import { forget, insertNew, newRecord, record } from '../vm/record.ts';
