@@ -82,8 +82,14 @@ export function mark(world: TestWorld, vm: { id: string }): void {
 
 /** Checks that both disks have what was written. */
 export function assertMarked(world: TestWorld, vm: { id: string }, what: string): void {
-  for (const path of disksOf(world, vm)) {
-    const expected = markOf(vm, path);
+  assertMarkedAs(world, vm, vm, what);
+}
+
+/** What was written to both disks of another VM is there. */
+export function assertMarkedAs(world: TestWorld, vm: { id: string }, writer: { id: string }, what = 'copy'): void {
+  const written = disksOf(world, writer);
+  for (const [at, path] of disksOf(world, vm).entries()) {
+    const expected = markOf(writer, written[at] ?? path);
     const found = Buffer.alloc(expected.length);
     const disk = openSync(path, 'r');
     readSync(disk, found, 0, found.length, MARK_OFFSET);

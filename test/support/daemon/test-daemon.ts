@@ -276,7 +276,11 @@ const NO_NETWORKS: readonly NetworkDriver[] = [];
 function watchedHypervisor(world: TestWorld, effects: Effects): Hypervisor {
   const fake = createFakeHypervisor({ host: world.host, world: world.machines });
   const driver = effects.watch('hypervisor', fake);
-  const watched = (machine: Machine): Machine => effects.watch('machine', machine, ['detach', 'onFullDisk', 'onResume']);
+  const watched = (machine: Machine): Machine => {
+    const fork =
+      machine.fork && (async (...to: Parameters<NonNullable<Machine['fork']>>) => watched((await machine.fork?.(...to)) as Machine));
+    return effects.watch('machine', { ...machine, ...(fork && { fork }) }, ['detach', 'onFullDisk', 'onResume']);
+  };
   return {
     name: driver.name,
     takes: driver.takes,
