@@ -88,6 +88,7 @@ export const GROUPS: Readonly<Record<string, Group>> = {
       verb(['restart'], () => import('./commands/daemon/restart.ts')),
       verb(['status'], () => import('./commands/daemon/status.ts')),
       verb(['logs'], () => import('./commands/daemon/logs.ts')),
+      verb(['prepare-shutdown'], () => import('./commands/daemon/prepare-shutdown.ts')),
     ],
   },
   context: {

@@ -147,6 +147,7 @@ function daemonApi(call: Requests<Routes>) {
     daemon: () => call.json('GET /v1/daemon'),
     /** Sessions and operations that end with the daemon. */
     sessions: () => call.json('GET /v1/daemon/sessions'),
+    prepareShutdown: () => call.begin('POST /v1/daemon/prepare-shutdown', {}),
     shutdown: () => call.json('POST /v1/daemon/shutdown'),
     doctor: () => call.json('GET /v1/doctor'),
     doctorFix: () => call.json('POST /v1/doctor/fix'),

@@ -42,6 +42,8 @@ const configSchemaOf = (drivers: DriverNames) =>
     log_level: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
     stop_grace_seconds: z.number().int().min(0).max(3600).default(30),
     boot_timeout_seconds: z.number().int().min(5).max(3600).default(180),
+    on_host_shutdown: z.enum(['leave', 'stop', 'suspend']).default('leave'),
+    host_shutdown_seconds: z.number().int().min(10).max(3600).default(80),
     auto_stop_stale_after: durationOrOff.default(null),
     reserved_space: sizeSchema(1, 0, 2 ** 50).default(512 * MIB),
     defaults: z

@@ -1,6 +1,7 @@
 import type { DaemonStatus, Stats } from '../api/schemas.ts';
 import type { FrontPorts } from '../http/front.ts';
 import type { SchemeProbe } from '../http/probe.ts';
+import type { OperationRecord } from '../model/operation.ts';
 import type { BundleWork } from '../lifecycle/bundle/work.ts';
 import type { DoctorWork } from '../lifecycle/health/doctor.ts';
 import type { LifecycleServices } from '../context/services.ts';
@@ -20,6 +21,8 @@ type DaemonItself = {
   stats(): Promise<Stats>;
   /** In the format of Prometheus. */
   metrics(): Promise<{ text: string; contentType: string }>;
+  /** Suspends or stops the VMs, as the configuration says. */
+  prepareShutdown(): OperationRecord;
   /** Ends the daemon after the reply is sent; VMs continue. */
   requestShutdown(): void;
 };

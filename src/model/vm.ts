@@ -26,6 +26,8 @@ export type VmRuntime = {
   troubles?: readonly VmTrouble[];
   /** Whether its image has an SSH server; absent until the guest has told. */
   hasSshServer?: boolean;
+  /** Whether it was suspended for a shutdown of the host, after which it goes on. */
+  resumes?: boolean;
   /** The guest's own address; in QEMU's user network it differs from the planned one. */
   guestAddress?: string;
 };

@@ -32,6 +32,7 @@ export const runtimeSchema = z.strictObject({
   networkDriver: z.string().exactOptional(),
   guestAddress: z.string().exactOptional(),
   rescue: z.boolean().exactOptional(),
+  resumes: z.boolean().exactOptional(),
   hasSshServer: z.boolean().exactOptional(),
   troubles: z.array(z.strictObject({ reason: z.string(), remedy: z.string() })).exactOptional(),
 });

@@ -12,6 +12,8 @@ const MEANINGS: Readonly<Record<string, string>> = {
   stop_grace_seconds: 'time for a guest to shut down before banger ends it by force, 0 to 3600',
   boot_timeout_seconds: 'time for the guest agent to answer after a start, 5 to 3600',
   auto_stop_stale_after: 'stop a VM that nobody used for this long, such as 12h; or off',
+  on_host_shutdown: 'what happens to running VMs before the host shuts down: leave (they end without warning), stop or suspend',
+  host_shutdown_seconds: 'time for that, 10 to 3600; VMs that cannot be suspended in it are stopped',
   reserved_space: 'size that must stay free on the file system of the state directory',
   'defaults.image': 'image of VMs created without --image',
   ...settingMeanings(),

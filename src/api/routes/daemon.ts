@@ -1,6 +1,6 @@
 // Routes of the daemon itself: its present work, the abilities of this host, and resource usage.
 import { z } from 'zod';
-import { bytes, declareRoutes, json, lines } from '../route.ts';
+import { bytes, declareRoutes, json, lines, operation } from '../route.ts';
 import {
   daemonStatusSchema,
   doctorFixSchema,
@@ -40,6 +40,11 @@ export const DAEMON_ROUTES = declareRoutes({
   'GET /v1/daemon/sessions': {
     does: 'shows the commands, logins, copies and followed logs that would end with the daemon',
     reply: json(z.array(openSessionSchema)),
+    errors: [],
+  },
+  'POST /v1/daemon/prepare-shutdown': {
+    does: 'suspends or stops all running VMs before the host shuts down, as `on_host_shutdown` says',
+    reply: operation,
     errors: [],
   },
   'POST /v1/daemon/shutdown': {

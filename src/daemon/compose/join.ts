@@ -43,6 +43,7 @@ import { createDrivers } from '../../lifecycle/drivers/drivers.ts';
 import type { Names } from '../../names/names.ts';
 import { keepVmEvent, logEnd, logPathOf, logStage, openOperationLog } from '../operation-log.ts';
 import { doctorWork } from '../../lifecycle/health/doctor.ts';
+import { prepareShutdown, resumeAfterShutdown } from '../../lifecycle/host-shutdown.ts';
 import { wakeByName } from '../../lifecycle/vm/wake.ts';
 import { settingsOf } from '../settings.ts';
 import { statusWork } from '../status.ts';
@@ -120,14 +121,10 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
       daemon: {
         status: statusWork({ ...options, vms: store.vms, chooser, names, bundleDirectory: () => ofBundle.directory() }),
         stats,
+        prepareShutdown: () => prepareShutdown(lifecycle, config.on_host_shutdown, config.host_shutdown_seconds * 1000),
         ...{ metrics: () => metrics.read(), requestShutdown: options.requestShutdown },
       },
-      reach: {
-        clientPrivateKeyPath: () => key.path(),
-        probeSchemes: createSchemeProbe(),
-        httpPortsOf: (address) => names.httpPortsOf(address),
-        sessions: createOpenSessions(lifecycle.world.clock.now),
-      },
+      reach: reachOf(lifecycle, names, () => key.path()),
     },
     async recover() {
       await names.start(wakeByName(lifecycle, config.http.wake));
@@ -135,6 +132,7 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
       const ids = store.vms.listAll().map(({ id }) => id);
       healing = store.manifests.heal(ids, (id) => store.vms.find(id), ending.signal);
       autoStop.arm();
+      void resumeAfterShutdown(lifecycle, ending.signal);
       // After a boot of the host, its checks take seconds. Run them now rather than in the first create, but only once the daemon answers.
       setImmediate(() => void chooser.look());
     },
@@ -146,6 +144,15 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
       await letGo(lifecycle, names, chooser);
       store.close();
     },
+  };
+}
+
+function reachOf(lifecycle: LifecycleServices, names: Names, clientPrivateKeyPath: () => Promise<string>): DaemonServices['reach'] {
+  return {
+    clientPrivateKeyPath,
+    probeSchemes: createSchemeProbe(),
+    httpPortsOf: (address) => names.httpPortsOf(address),
+    sessions: createOpenSessions(lifecycle.world.clock.now),
   };
 }
 

@@ -10,6 +10,7 @@ export function daemonHandlers(services: DaemonServices, build: BuildId): Served
     'GET /v1/daemon': () => services.daemon.status(),
     'GET /v1/daemon/build': () => ({ build: build.id, version: build.version }),
     'GET /v1/daemon/sessions': () => services.reach.sessions.list(),
+    'POST /v1/daemon/prepare-shutdown': () => services.daemon.prepareShutdown(),
     'POST /v1/daemon/shutdown': () => {
       services.daemon.requestShutdown();
       return { pid: process.pid };

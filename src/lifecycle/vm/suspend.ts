@@ -16,9 +16,10 @@ import { verb } from './verbs.ts';
  * Saves the memory of a running VM to disk and ends its VMM; a resume continues from there. Whatever fails before the
  * memory is on disk, the VM runs on.
  * @param options.endSessions whether open sessions may end
+ * @param options.resumes whether the next daemon resumes it
  * @throws WRONG_STATE, BUSY, UNSUPPORTED, NO_SPACE
  */
-export function suspendVm(services: LifecycleServices, vm: Vm, options: { endSessions?: boolean }): OperationRecord {
+export function suspendVm(services: LifecycleServices, vm: Vm, options: SuspendOptions): OperationRecord {
   return verb(services, vm, 'suspend', async (operation, present) => {
     if (!decideAction(present, 'suspend')) return;
     const context = makeContext(services, present, operation);
@@ -29,8 +30,13 @@ export function suspendVm(services: LifecycleServices, vm: Vm, options: { endSes
     await requireRoom(context, live);
     await writeMemory(context, operation);
     await letGo(context, operation);
+    if (options.resumes === true && context.vm.state === 'suspended') {
+      context.update({ runtime: { bootId: services.world.processes.bootId(), ...context.vm.runtime, resumes: true } });
+    }
   });
 }
+
+type SuspendOptions = { endSessions?: boolean; resumes?: boolean };
 
 async function writeMemory(context: VmContext, operation: OperationHandle): Promise<void> {
   context.move('suspending');
