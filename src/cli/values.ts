@@ -1,10 +1,11 @@
 // Values of flags, checked before the CLI contacts the daemon. Every error names the flag, the value and what is allowed.
 import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
-import { parseDuration } from '../lib/duration.ts';
+import { formatDuration, parseDuration } from '../lib/duration.ts';
 import { formatSize, parseSize } from '../lib/size.ts';
 import { BangerError } from '../model/errors.ts';
 import { LABEL_KEY, LABEL_VALUE, LIMITS, VMM_SIGNALS } from '../model/limits.ts';
+import { NEVER } from '../model/settings/text.ts';
 import { messageOf } from '../lib/message-of.ts';
 
 const MIB = 1024 ** 2;
@@ -42,6 +43,21 @@ export function parseTimeout(flag: string, value: string): number {
   const durationMs = parseDuration(value);
   if (durationMs !== undefined && durationMs > 0 && durationMs <= 7 * 86_400_000) return durationMs;
   return refuse(flag, value, 'seconds or a duration such as 90s, 5m or 1h30m, at most 7d');
+}
+
+/** @returns seconds; 0 for "never". @throws INVALID_INPUT also for a fraction of a second */
+export function parseSeconds(flag: string, value: string, { min, max }: { min: number; max: number }): number {
+  const seconds = value === NEVER ? 0 : (parseDuration(value) ?? Number.NaN) / 1000;
+  if (Number.isInteger(seconds) && seconds >= min && seconds <= max) return seconds;
+  return refuse(flag, value, `seconds or a duration such as 10m or 1h30m, at most ${formatDuration(max * 1000)}, or ${NEVER}`);
+}
+
+/** @returns the text, empty for "never". @throws INVALID_INPUT with the problem */
+export function parseText(flag: string, value: string, problemOf: (text: string) => string | undefined): string {
+  if (value === NEVER) return '';
+  const problem = problemOf(value);
+  if (problem === undefined) return value;
+  throw new BangerError('INVALID_INPUT', `${flag}: ${problem}`, { remedy: 'see its help', details: { flag, value: value.slice(0, 80) } });
 }
 
 /** @returns `SIGKILL` for "9"; undefined when no signal has that number */

@@ -3,15 +3,16 @@ import type { Command } from '@commander-js/extra-typings';
 import { Option as BaseOption } from 'commander';
 import type { VmView } from '../api/schemas.ts';
 import { type AllSettings, allSettings } from '../model/settings/all.ts';
-import type { Asked, NumberKind, NumberSetting, Setting, SwitchSetting } from '../model/settings/setting.ts';
-import { WRITTEN } from '../model/settings/text.ts';
+import type { Asked, NumberKind, NumberSetting, Setting, SwitchSetting, TextSetting } from '../model/settings/setting.ts';
+import { NEVER, WRITTEN } from '../model/settings/text.ts';
 import type { AnyCommand } from './command.ts';
 import type { Column } from './render/table.ts';
-import { parseDiskSize, parseInteger, parseMemory } from './values.ts';
+import { parseDiskSize, parseInteger, parseMemory, parseSeconds, parseText } from './values.ts';
 
 /** The values of setting flags, by member of the spec. */
 export type SettingFlags = Asked<AllSettings>;
-type Values = Readonly<Record<string, number | boolean | undefined>>;
+type Value = number | boolean | string;
+type Values = Readonly<Record<string, Value | undefined>>;
 
 /** A flag whose value commander stores under the name of the spec's member. */
 class SettingOption extends BaseOption {
@@ -31,9 +32,10 @@ const READ: Readonly<Record<NumberKind, (flag: string, value: string, range: Num
   count: parseInteger,
   memory: parseMemory,
   disk: parseDiskSize,
+  duration: parseSeconds,
 };
 
-const PLACEHOLDERS: Readonly<Record<NumberKind, string>> = { count: '<count>', memory: '<size>', disk: '<size>' };
+const PLACEHOLDERS: Readonly<Record<NumberKind, string>> = { count: '<count>', memory: '<size>', disk: '<size>', duration: '<time>' };
 
 /**
  * @returns the command with a flag for each setting. @param verb the help of create names the defaults, that of set the limits of a change
@@ -43,12 +45,26 @@ export function withSettings<Args extends unknown[], Flags extends Record<string
   verb: 'create' | 'set',
 ): Command<Args, Flags & SettingFlags> {
   for (const [member, setting] of allSettings()) {
-    const byDefault = verb === 'set' ? 'unchanged' : textOf(setting, setting.default ?? false);
-    const options =
-      setting.kind === 'switch' ? switchOptions(member, setting, byDefault) : [numberOption(member, setting, { verb, byDefault })];
-    for (const option of options) (command as unknown as AnyCommand).addOption(option);
+    for (const option of optionsOf(member, setting, verb)) (command as unknown as AnyCommand).addOption(option);
   }
   return command;
+}
+
+function optionsOf(member: string, setting: Setting, verb: 'create' | 'set'): BaseOption[] {
+  const byDefault = verb === 'set' ? 'unchanged' : defaultText(setting);
+  if (setting.kind === 'switch') return switchOptions(member, setting, byDefault);
+  return [setting.kind === 'text' ? textOption(member, setting, byDefault) : numberOption(member, setting, { verb, byDefault })];
+}
+
+function defaultText(setting: Setting): string {
+  if (setting.kind === 'switch') return textOf(setting, setting.default ?? false);
+  return setting.default === null ? NEVER : textOf(setting, setting.default);
+}
+
+function textOption(member: string, { flag, help, placeholder, problemOf }: TextSetting, byDefault: string): BaseOption {
+  return new SettingOption(member, `--${flag} <${placeholder}>`, `${help} (default: ${byDefault})`).argParser((value: string) =>
+    parseText(`--${flag}`, value, problemOf),
+  );
 }
 
 function switchOptions(member: string, { flag, help }: SwitchSetting, byDefault: string): BaseOption[] {
@@ -83,9 +99,10 @@ export function givenSettings(flags: SettingFlags): SettingFlags {
   return Object.fromEntries(values.filter(([, value]) => value !== undefined));
 }
 
-function textOf(setting: Setting, value: number | boolean): string {
+function textOf(setting: Setting, value: Value): string {
   if (typeof value === 'boolean') return value ? 'yes' : 'no';
-  return setting.kind === 'switch' ? String(value) : WRITTEN[setting.kind].text(value);
+  if (typeof value === 'string') return value === '' ? NEVER : value;
+  return setting.kind === 'switch' || setting.kind === 'text' ? String(value) : WRITTEN[setting.kind].text(value);
 }
 
 /** @returns a line of `vm show` for each setting; null for settings without one */
@@ -94,7 +111,7 @@ export function settingFacts(spec: VmView['spec']): [string, string | null][] {
   return allSettings().map(([member, setting]) => [setting.label, factOf(setting, values[member])]);
 }
 
-function factOf(setting: Setting, value: number | boolean | undefined): string | null {
+function factOf(setting: Setting, value: Value | undefined): string | null {
   if (setting.kind === 'switch' && setting.shownOn !== undefined) return value === true ? setting.shownOn : null;
   return value === undefined ? null : textOf(setting, value);
 }

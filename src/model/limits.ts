@@ -4,6 +4,8 @@ export const LIMITS = {
   diskBytes: { min: 64 * 1024 ** 2, max: 16 * 1024 ** 4 },
   /** File systems and overlays need whole sectors; users mean whole MiB anyway. */
   diskStepBytes: 1024 ** 2,
+  /** A setting that is text is one line of a few words. */
+  settingTextLength: 200,
   /** RFC 1035 label. */
   nameLength: { min: 1, max: 63 },
   /** Of one running machine at once; each takes as much memory as it has in use. */

@@ -23,7 +23,9 @@ export function decideChange(vm: Vm, asked: VmChangeRequest): Pick<Vm, 'name' | 
   const name = asked.name === undefined ? vm.name : checkName(asked.name);
   const spec = settle(SETTINGS, asked, vm.spec);
   for (const [member, setting] of numberSettings()) {
-    if (setting.onlyGrows === true && spec[member] < vm.spec[member]) throw shrunk(vm, { member, setting, asked: spec[member] });
+    const [before, after] = [vm.spec[member], spec[member]];
+    if (setting.onlyGrows !== true || before === undefined || after === undefined || after >= before) continue;
+    throw shrunk(vm, { member, setting, present: before, asked: after });
   }
   decideAction(vm, 'set');
   if (vm.state === 'running') refuseLive(vm, spec);
@@ -41,10 +43,9 @@ export function changedLabels(present: Vm['labels'], asked: NonNullable<VmChange
   });
 }
 
-type Shrinking = { member: NumberMember; setting: NumberSetting; asked: number };
+type Shrinking = { member: NumberMember; setting: NumberSetting; present: number; asked: number };
 
-function shrunk(vm: Vm, { member, setting: { kind, name, flag }, asked }: Shrinking): BangerError {
-  const present = vm.spec[member];
+function shrunk(vm: Vm, { member, setting: { kind, name, flag }, present, asked }: Shrinking): BangerError {
   const { text, word } = WRITTEN[kind];
   const sentence = `the ${name} of ${vm.name} has ${text(present)} and cannot shrink to ${text(asked)}`;
   return new BangerError('INVALID_INPUT', sentence, {

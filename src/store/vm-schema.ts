@@ -1,19 +1,15 @@
 // The parts of a VM that are stored as JSON, in its row and in its manifest.
 import { z } from 'zod';
 import { type AllSettings, allSettings, type Member } from '../model/settings/all.ts';
-import type { Setting, SwitchSetting } from '../model/settings/setting.ts';
+import type { Setting, Unsaid, ValueOf } from '../model/settings/setting.ts';
 
 const processSchema = z.strictObject({ pid: z.number(), startTicks: z.number() });
 
-type Stored<One extends Setting> = One extends SwitchSetting
-  ? One['default'] extends null
-    ? z.ZodExactOptional<z.ZodBoolean>
-    : z.ZodBoolean
-  : z.ZodNumber;
+type Stored<One extends Setting> = Unsaid<One> extends true ? z.ZodExactOptional<z.ZodType<ValueOf<One>>> : z.ZodType<ValueOf<One>>;
 
 /** Recorded values are accepted as they are: the range for new values may change with the program. */
 function storedSchema({ kind, default: byDefault }: Setting): z.ZodType {
-  const schema = kind === 'switch' ? z.boolean() : z.number();
+  const schema = kind === 'switch' ? z.boolean() : kind === 'text' ? z.string() : z.number();
   return byDefault === null ? schema.exactOptional() : schema;
 }
 

@@ -23,5 +23,5 @@ export function allSettings(): [Member, Setting][] {
 }
 
 export function numberSettings(): [NumberMember, NumberSetting][] {
-  return allSettings().filter((entry): entry is [NumberMember, NumberSetting] => entry[1].kind !== 'switch');
+  return allSettings().filter((entry): entry is [NumberMember, NumberSetting] => entry[1].kind !== 'switch' && entry[1].kind !== 'text');
 }

@@ -13,7 +13,8 @@ export function completeSpec(defaults: VmSpec, asked: Asked<AllSettings>, image:
   const spec = settle(SETTINGS, asked, defaults);
   for (const [member, setting] of numberSettings()) {
     const least = setting.leastOf?.(image);
-    if (least === undefined || spec[member] >= least) continue;
+    const value = spec[member];
+    if (least === undefined || value === undefined || value >= least) continue;
     if (asked[member] !== undefined) throw tooSmall(setting, asked[member], least);
     spec[member] = least;
   }

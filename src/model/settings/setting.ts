@@ -2,8 +2,8 @@
 // the CLI loads it, and must not load zod.
 import type { Image } from '../image.ts';
 
-/** What a setting counts: things, MiB of memory, bytes of a disk. Code that reads and writes values has a table by kind. */
-export type NumberKind = 'count' | 'memory' | 'disk';
+/** What a setting counts: things, MiB of memory, bytes of a disk, seconds (0: never). Code that reads and writes values has a table by kind. */
+export type NumberKind = 'count' | 'memory' | 'disk' | 'duration';
 
 type Common = {
   /** Without its dashes. The key of its default in config.toml is the same, with `_`. */
@@ -25,7 +25,8 @@ export type NumberSetting = Common & {
   /** The flag's help. */
   help: string;
   range: { min: number; max: number };
-  default: number;
+  /** Null: the member is absent until a user sets it. */
+  default: number | null;
   onlyGrows?: true;
   /** The minimum for a VM of this image; a smaller default gives way. */
   leastOf?(image: Image): number;
@@ -43,12 +44,26 @@ export type SwitchSetting = Common & {
   shownOn?: string;
 };
 
-export type Setting = NumberSetting | SwitchSetting;
+/** Text that is empty when the user took it back. */
+export type TextSetting = Common & {
+  kind: 'text';
+  /** Its name in sentences. */
+  name: string;
+  /** The flag's help, and the name of its value there. */
+  help: string;
+  placeholder: string;
+  /** The member is absent until a user sets it. */
+  default: null;
+  /** @returns what is wrong with a value; undefined if nothing is */
+  problemOf(text: string): string | undefined;
+};
+
+export type Setting = NumberSetting | SwitchSetting | TextSetting;
 /** By member of VmSpec. */
 export type Settings = Readonly<Record<string, Setting>>;
 
-export type ValueOf<One extends Setting> = One extends NumberSetting ? number : boolean;
-type Unsaid<One extends Setting> = One['default'] extends null ? true : false;
+export type ValueOf<One extends Setting> = One extends NumberSetting ? number : One extends TextSetting ? string : boolean;
+export type Unsaid<One extends Setting> = One['default'] extends null ? true : false;
 
 /** A VM's values of these settings. */
 export type SpecOf<All extends Settings> = Plain<
