@@ -22,7 +22,17 @@ function writeRecords(path: string, count: number): void {
   for (let at = 0; at < count; at++) {
     const [id, createdAt] = [at.toString(16).padStart(32, '0'), new Date(1_767_225_600_000 + at * 1000).toISOString()];
     const identity = { id, name: `vm-${at}`, imageId: '1'.repeat(32), imageName: 'default', networkIndex: 2 + at, createdAt };
-    const rest = { startedAt: null, lastUsedAt: null, runtime: null, sshHostKey: null, lastError: null, forwards: [], labels: {} };
+    const rest = {
+      startedAt: null,
+      lastUsedAt: null,
+      runtime: null,
+      sleep: null,
+      keepAwake: null,
+      sshHostKey: null,
+      lastError: null,
+      forwards: [],
+      labels: {},
+    };
     vms.insert({ ...identity, ...rest, state: 'stopped', spec: SPEC });
   }
   database.exec('COMMIT');

@@ -44,6 +44,14 @@ export const vmSchema = z
     createdAt: z.string(),
     startedAt: z.string().nullable(),
     lastUsedAt: z.string().nullable(),
+    sleep: z
+      .strictObject({ since: z.string(), why: z.enum(['idle', 'asked']).describe('idle: every use wakes it; asked: only a command does') })
+      .nullable()
+      .describe('why it is paused or suspended'),
+    keepAwake: z
+      .strictObject({ until: z.string().nullable().describe('null: until it is released') })
+      .nullable()
+      .describe('whether it is never paused or suspended for idleness'),
     hypervisor: z.string().nullable(),
     accelerator: z.string().nullable(),
     storageDriver: z.string().nullable(),

@@ -21,6 +21,8 @@ export function vmView(services: Pick<LifecycleServices, 'vms'>, vm: Vm): VmView
     createdAt: vm.createdAt,
     startedAt: vm.startedAt,
     lastUsedAt: vm.lastUsedAt,
+    sleep: vm.sleep === null ? null : { since: vm.sleep.since, why: vm.sleep.why },
+    keepAwake: vm.keepAwake,
     hypervisor: vm.runtime?.hypervisor ?? null,
     accelerator: vm.runtime?.accelerator ?? null,
     storageDriver: vm.runtime?.storageDriver ?? null,

@@ -25,7 +25,17 @@ const isoNow = (): string => new Date(nowMs).toISOString();
 function run(name: string): void {
   const spec = { vcpuCount: 1, memoryMib: 128, workDiskBytes: 1, rootOverlayBytes: 1, nat: true };
   const record = { id: name, name, imageId: '1', imageName: 'default', spec, networkIndex: vms.size + 2, createdAt: isoNow() };
-  const rest = { startedAt: isoNow(), lastUsedAt: isoNow(), runtime: null, sshHostKey: null, lastError: null, forwards: [], labels: {} };
+  const rest = {
+    startedAt: isoNow(),
+    lastUsedAt: isoNow(),
+    runtime: null,
+    sleep: null,
+    keepAwake: null,
+    sshHostKey: null,
+    lastError: null,
+    forwards: [],
+    labels: {},
+  };
   vms.set(name, { ...record, ...rest, state: 'running' });
 }
 

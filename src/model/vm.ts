@@ -41,6 +41,16 @@ export type PortForward = {
   guestPort: number;
 };
 
+/** Why a VM is paused or suspended. */
+export type VmSleep = {
+  /** RFC 3339. */
+  since: string;
+  /** `idle`: nobody used it, and every use wakes it. `asked`: by a command, and only a command wakes it. */
+  why: 'idle' | 'asked';
+  /** The TCP ports of the guest that the host listens on in its stead, so that a connection can wake it. */
+  ports: readonly { guestPort: number; hostPort: number }[];
+};
+
 /** A VM as the store keeps it. */
 export type Vm = {
   /** 32 lower-case hex digits. */
@@ -62,6 +72,10 @@ export type Vm = {
   startedAt: string | null;
   lastUsedAt: string | null;
   runtime: VmRuntime | null;
+  /** Only while it is paused or suspended, or about to be. */
+  sleep: VmSleep | null;
+  /** Keeps it from being paused or suspended for idleness: until then (RFC 3339), or for ever (null). */
+  keepAwake: { until: string | null } | null;
   /** SSH host public key ("ssh-ed25519 AAAA…") that banger gave to the guest. */
   sshHostKey: string | null;
   /** Why the state is `error`, or what is wrong with a VM that runs; for people. */

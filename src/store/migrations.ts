@@ -44,4 +44,8 @@ export const MIGRATIONS: readonly string[] = [
   `,
   `ALTER TABLE vms ADD COLUMN forwards TEXT NOT NULL DEFAULT '[]'`,
   `ALTER TABLE vms ADD COLUMN labels TEXT NOT NULL DEFAULT '{}'`,
+  `
+  ALTER TABLE vms ADD COLUMN sleep TEXT;
+  ALTER TABLE vms ADD COLUMN keep_awake TEXT;
+  `,
 ];

@@ -36,6 +36,8 @@ const web: Vm = {
   startedAt: null,
   lastUsedAt: null,
   runtime: null,
+  sleep: null,
+  keepAwake: null,
   sshHostKey: null,
   lastError: null,
   labels: { team: 'shop' },

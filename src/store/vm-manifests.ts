@@ -6,7 +6,7 @@ import type { Image } from '../model/image.ts';
 import { VM_STATES } from '../model/vm-state.ts';
 import type { Vm } from '../model/vm.ts';
 import type { ImageStore } from './images.ts';
-import { forwardsSchema, labelsSchema, runtimeSchema, specSchema } from './vm-schema.ts';
+import { forwardsSchema, keepAwakeSchema, labelsSchema, runtimeSchema, sleepSchema, specSchema } from './vm-schema.ts';
 
 /** The content of a manifest: the VM, and the image from which it boots. */
 export type VmManifest = { vm: Vm; image: Image | null };
@@ -38,6 +38,8 @@ const manifestSchema = z.object({
   createdAt: z.string(),
   startedAt: z.string().nullable(),
   runtime: runtimeSchema.nullable(),
+  sleep: sleepSchema.nullable().default(null),
+  keepAwake: keepAwakeSchema.nullable().default(null),
   sshHostKey: z.string().nullable(),
   forwards: forwardsSchema.default([]),
   labels: labelsSchema.default({}),

@@ -33,6 +33,14 @@ export const runtimeSchema = z.strictObject({
   troubles: z.array(z.strictObject({ reason: z.string(), remedy: z.string() })).exactOptional(),
 });
 
+export const sleepSchema = z.strictObject({
+  since: z.string(),
+  why: z.enum(['idle', 'asked']),
+  ports: z.array(z.strictObject({ guestPort: z.number(), hostPort: z.number() })),
+});
+
+export const keepAwakeSchema = z.strictObject({ until: z.string().nullable() });
+
 export const labelsSchema = z.record(z.string(), z.string());
 
 export const forwardsSchema = z.array(

@@ -6,7 +6,7 @@ import { isHidden } from '../model/hidden.ts';
 import type { Known } from '../model/reference.ts';
 import { assertMove, VM_STATES, type VmState } from '../model/vm-state.ts';
 import type { Vm } from '../model/vm.ts';
-import { forwardsSchema, labelsSchema, runtimeSchema, specSchema } from './vm-schema.ts';
+import { forwardsSchema, keepAwakeSchema, labelsSchema, runtimeSchema, sleepSchema, specSchema } from './vm-schema.ts';
 
 const rowSchema = z.object({
   id: z.string(),
@@ -24,11 +24,16 @@ const rowSchema = z.object({
   last_error: z.string().nullable(),
   forwards: z.string(),
   labels: z.string(),
+  sleep: z.string().nullable(),
+  keep_awake: z.string().nullable(),
 });
 
 /** Members of a VM that change after its creation; the state changes only through `move`. */
 export type VmChange = Partial<
-  Pick<Vm, 'name' | 'spec' | 'startedAt' | 'lastUsedAt' | 'runtime' | 'sshHostKey' | 'lastError' | 'forwards' | 'labels'>
+  Pick<
+    Vm,
+    'name' | 'spec' | 'startedAt' | 'lastUsedAt' | 'runtime' | 'sleep' | 'keepAwake' | 'sshHostKey' | 'lastError' | 'forwards' | 'labels'
+  >
 >;
 
 /** The VMs of this installation; every change is on disk when the call returns. */
@@ -111,13 +116,13 @@ export function createVmStore(database: DatabaseSync, onChange: (vm: Vm, before:
 
 function prepare(database: DatabaseSync) {
   const columns =
-    'id, name, state, image_id, image_name, spec, network_index, created_at, started_at, last_used_at, runtime, ssh_host_key, last_error, forwards, labels';
+    'id, name, state, image_id, image_name, spec, network_index, created_at, started_at, last_used_at, runtime, ssh_host_key, last_error, forwards, labels, sleep, keep_awake';
   return {
     all: database.prepare(`SELECT ${columns} FROM vms ORDER BY created_at, id`),
     selectIdByName: database.prepare('SELECT id FROM vms WHERE name = ?'),
-    insert: database.prepare(`INSERT INTO vms (${columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`),
+    insert: database.prepare(`INSERT INTO vms (${columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`),
     update: database.prepare(
-      'UPDATE vms SET name = ?, state = ?, spec = ?, started_at = ?, last_used_at = ?, runtime = ?, ssh_host_key = ?, last_error = ?, forwards = ?, labels = ? WHERE id = ?',
+      'UPDATE vms SET name = ?, state = ?, spec = ?, started_at = ?, last_used_at = ?, runtime = ?, ssh_host_key = ?, last_error = ?, forwards = ?, labels = ?, sleep = ?, keep_awake = ? WHERE id = ?',
     ),
     remove: database.prepare('DELETE FROM vms WHERE id = ?'),
   };
@@ -151,7 +156,7 @@ function allColumns(vm: Vm): (string | number | null)[] {
   return [id, name, state, imageId, imageName, JSON.stringify(spec), networkIndex, createdAt, ...laterColumns(vm)];
 }
 
-/** The values of started_at, last_used_at, runtime, ssh_host_key, last_error, forwards, labels. */
+/** The values of started_at, last_used_at, runtime, ssh_host_key, last_error, forwards, labels, sleep, keep_awake. */
 function laterColumns(vm: Vm): (string | null)[] {
   return [
     vm.startedAt,
@@ -161,6 +166,8 @@ function laterColumns(vm: Vm): (string | null)[] {
     vm.lastError,
     JSON.stringify(vm.forwards),
     JSON.stringify(vm.labels),
+    toJson(vm.sleep),
+    toJson(vm.keepAwake),
   ];
 }
 
@@ -186,6 +193,8 @@ function toVm(raw: unknown): Vm {
     startedAt: row.started_at,
     lastUsedAt: row.last_used_at,
     runtime: row.runtime === null ? null : runtimeSchema.parse(JSON.parse(row.runtime)),
+    sleep: row.sleep === null ? null : sleepSchema.parse(JSON.parse(row.sleep)),
+    keepAwake: row.keep_awake === null ? null : keepAwakeSchema.parse(JSON.parse(row.keep_awake)),
     sshHostKey: row.ssh_host_key,
     lastError: row.last_error,
     forwards: forwardsSchema.parse(JSON.parse(row.forwards)),

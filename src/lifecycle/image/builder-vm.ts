@@ -68,6 +68,8 @@ export function reserveBuilder(services: LifecycleServices, base: Image, wish: B
     startedAt: null,
     lastUsedAt: null,
     runtime: { bootId: services.world.processes.bootId(), storageDriver },
+    sleep: null,
+    keepAwake: null,
     sshHostKey: null,
     lastError: null,
     forwards: [],

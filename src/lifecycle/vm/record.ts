@@ -32,6 +32,8 @@ export function newRecord(services: LifecycleServices, { name, image, spec, labe
     startedAt: null,
     lastUsedAt: null,
     runtime: null,
+    sleep: null,
+    keepAwake: null,
     sshHostKey: null,
     lastError: null,
     forwards: [],

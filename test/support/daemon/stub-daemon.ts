@@ -126,6 +126,8 @@ export function stubVm(name: string, id: string, changes: Partial<VmView> = {}):
     createdAt: '2026-01-01T00:00:00Z',
     startedAt: null,
     lastUsedAt: null,
+    sleep: null,
+    keepAwake: null,
     hypervisor: null,
     accelerator: null,
     storageDriver: null,
