@@ -15,6 +15,7 @@ const below = (path: string, ...folders: string[]): boolean => folders.some((fol
 const CONNECTING = new Set([
   'src/lib/own-socket.ts',
   'src/host/unix-socket.ts',
+  'src/host/stand-in.ts',
   'src/http/serve.ts',
   'src/http/http1.ts',
   'src/http/http2.ts',

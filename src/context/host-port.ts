@@ -48,6 +48,11 @@ export type ProcessPort = {
   bootId(): string;
   /** Every IPv4 address, local or remote, at either end of a TCP connection of this host. */
   connectedAddresses(): Promise<Set<string>>;
+  /** Listens in the stead of a guest. Programs that connect wait, until they are let through or refused. */
+  listenInStead(
+    places: readonly { address: string; port: number }[],
+    options: { isForEveryone: boolean; onCall(): void },
+  ): Promise<{ readonly problems: readonly string[]; close(): Promise<void>; letThrough(): void; refuse(): void }>;
   /** Every IPv4 address on which a program of another user listens for TCP. */
   listenedByOthers(): Set<string>;
 };

@@ -9,6 +9,7 @@ import * as ports from './ports.ts';
 import * as processes from './processes.ts';
 import { receiveFile } from './receive-file.ts';
 import { openRotatingLog } from './rotating-log.ts';
+import { listenInStead } from './stand-in.ts';
 import { connectUnix } from './unix-socket.ts';
 import { sparseCopy } from './sparse-copy.ts';
 import { commandEnvironment, run, spawnDetached } from './spawn.ts';
@@ -26,6 +27,7 @@ export const realHost = {
   openRotatingLog,
   feedUnpacked,
   openUnpacked,
+  listenInStead,
   receiveFile,
   sparseCopy,
   makeFifos,
