@@ -1,7 +1,7 @@
 import { BangerError } from '../model/errors.ts';
 import type { LifecycleServices } from '../context/services.ts';
 import type { Vm } from '../model/vm.ts';
-import { isAtRest } from '../model/vm-state.ts';
+import { isAtRest, isPowered } from '../model/vm-state.ts';
 import { makeContext } from '../context/vm-context.ts';
 import { messageOf } from '../lib/message-of.ts';
 
@@ -28,7 +28,7 @@ export async function sweepNetworks(services: LifecycleServices): Promise<boolea
 
 /** If a VM's record was lost, its network may be unknown. */
 function mayHaveJoined({ state, runtime }: Vm, network: string): boolean {
-  return runtime?.networkDriver === network || (state === 'running' && runtime?.networkDriver === undefined);
+  return runtime?.networkDriver === network || (isPowered(state) && runtime?.networkDriver === undefined);
 }
 
 /** A network that is not available on this host has nothing to sweep. */

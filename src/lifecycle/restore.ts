@@ -1,6 +1,6 @@
 import { freeNetworkIndex } from './network-index.ts';
 import { isHidden } from '../model/hidden.ts';
-import { isAtRest } from '../model/vm-state.ts';
+import { isAtRest, isPowered } from '../model/vm-state.ts';
 import { shortId, type Vm } from '../model/vm.ts';
 import type { VmManifest } from '../store/vm-manifests.ts';
 import type { LifecycleServices } from '../context/services.ts';
@@ -54,9 +54,9 @@ async function presentRun(services: LifecycleServices, vm: Vm): Promise<VmManife
   const isAlive = ({ runtime }: Vm): boolean =>
     runtime?.process !== undefined && runtime.bootId === bootId && processes.isAlive(runtime.process);
   // A user has decided on the deletion, and no older copy overrides that.
-  if (vm.state === 'deleting' || (vm.state === 'running' && isAlive(vm))) return undefined;
+  if (vm.state === 'deleting' || (isPowered(vm.state) && isAlive(vm))) return undefined;
   const manifest = services.vms.manifests.read(vm.id);
-  if (manifest?.vm.state === 'running' && isAlive(manifest.vm)) return manifest;
+  if (manifest !== undefined && isPowered(manifest.vm.state) && isAlive(manifest.vm)) return manifest;
   // A record of this boot itself says what may be left of it.
   if (!isAtRest(vm.state) && vm.runtime?.bootId === bootId) return undefined;
   const [found] = await findMachines(services, vm.id);
@@ -86,7 +86,7 @@ async function restore(services: LifecycleServices, { vm, image }: VmManifest): 
   if (isTaken.index) {
     record.networkIndex = freeNetworkIndex(services);
     // Until its restart, the host cannot reach it there. It runs on, because its memory belongs to its user.
-    if (record.state === 'running') services.world.warn('a VM runs with the address of another VM: restart it', { vm: record.name });
+    if (isPowered(record.state)) services.world.warn('a VM runs with the address of another VM: restart it', { vm: record.name });
   }
   if (image !== null && services.images.records.find(image.id) === undefined) {
     const isNameFree = services.images.records.list().every(({ name }) => name !== image.name);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { assertMove, decideAction, recoveryOf, VM_STATES, type VmAction, type VmState } from './vm-state.ts';
 
-const ACTIONS: VmAction[] = ['start', 'stop', 'kill', 'delete', 'set', 'exec', 'suspend', 'resume', 'fork'];
+const ACTIONS: VmAction[] = ['start', 'stop', 'kill', 'delete', 'set', 'exec', 'pause', 'suspend', 'resume', 'fork'];
 
 test('every state answers every action: do it, nothing to do, or a refusal with a reason and a remedy (3.5)', () => {
   for (const state of VM_STATES) {
@@ -51,7 +51,15 @@ test('a VM that is being deleted gets no other state, and only a spare goes back
 
 test('a VM in which a user may work is adopted, unless a stop was requested; a half-made one is removed (3.8, 10.7)', () => {
   const of = (startedAt: string | null) => VM_STATES.map((state) => `${state}: ${recoveryOf({ state, startedAt })}`);
-  const always = ['creating: remove', 'stopped: leave', 'suspended: leave', 'suspending: adopt', 'template: leave', 'spare: remove'];
+  const always = [
+    'creating: remove',
+    'stopped: leave',
+    'suspended: leave',
+    'suspending: adopt',
+    'template: leave',
+    'spare: remove',
+    'paused: adopt',
+  ];
   const last = ['stopping: stop', 'deleting: remove'];
   assert.deepEqual(new Set(of(null)), new Set([...always, ...last, 'starting: stop', 'running: adopt', 'error: stop']));
   assert.deepEqual(new Set(of('2026-01-01T00:00:00Z')), new Set([...always, ...last, 'starting: adopt', 'running: adopt', 'error: adopt']));

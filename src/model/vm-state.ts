@@ -6,6 +6,7 @@ export const SEEN_STATES = [
   'stopped',
   'starting',
   'running',
+  'paused',
   'stopping',
   'suspending',
   'suspended',
@@ -21,7 +22,7 @@ type SeenState = (typeof SEEN_STATES)[number];
 export const VM_STATES = [...SEEN_STATES, 'template', 'spare'] as const;
 export type VmState = (typeof VM_STATES)[number];
 
-export type VmAction = 'start' | 'stop' | 'kill' | 'delete' | 'set' | 'exec' | 'suspend' | 'resume' | 'fork';
+export type VmAction = 'start' | 'stop' | 'kill' | 'delete' | 'set' | 'exec' | 'pause' | 'suspend' | 'resume' | 'fork';
 
 /** `go`: do it; `nothing`: there is nothing to do; a sentence: refuse with this reason. */
 type Answer = 'go' | 'nothing' | { refuse: string; remedy?: string };
@@ -32,6 +33,7 @@ const unmade: Answer = { refuse: 'is being deleted', remedy: 'banger vm delete N
 const notSuspended: Answer = { refuse: 'is not suspended', remedy: 'banger vm start NAME' };
 const suspended: Answer = { refuse: 'is suspended', remedy: 'banger vm resume NAME' };
 const hidden: Answer = { refuse: "is banger's own", remedy: 'banger vm create' };
+const paused: Answer = { refuse: 'is paused', remedy: 'banger vm resume NAME' };
 const notRunning: Answer = { refuse: 'is not running', remedy: 'banger vm start NAME' };
 
 /** What the next daemon does with a VM: leave it, remove it, stop it, or adopt it if it runs. */
@@ -59,6 +61,7 @@ const STATES: Record<VmState, StateRow> = {
       delete: 'go',
       set: busy('being created'),
       exec: busy('being created'),
+      pause: busy('being created'),
       suspend: busy('being created'),
       fork: busy('being created'),
       resume: busy('being created'),
@@ -74,6 +77,7 @@ const STATES: Record<VmState, StateRow> = {
       delete: 'go',
       set: 'go',
       exec: notRunning,
+      pause: notRunning,
       suspend: notRunning,
       fork: notRunning,
       resume: notSuspended,
@@ -90,6 +94,7 @@ const STATES: Record<VmState, StateRow> = {
       delete: 'go',
       set: busy('starting'),
       exec: 'go',
+      pause: busy('starting'),
       suspend: busy('starting'),
       fork: busy('starting'),
       resume: busy('starting'),
@@ -97,7 +102,7 @@ const STATES: Record<VmState, StateRow> = {
   },
   running: {
     // It becomes stopped at once if its VMM ends by itself, and suspended if the host lost power before the record of that was written.
-    next: ['stopping', 'stopped', 'suspending', 'suspended', 'error', 'deleting'],
+    next: ['paused', 'stopping', 'stopped', 'suspending', 'suspended', 'error', 'deleting'],
     recovery: always('adopt'),
     answers: {
       start: 'nothing',
@@ -107,9 +112,26 @@ const STATES: Record<VmState, StateRow> = {
       // decideChange refuses changes that need a stopped VM.
       set: 'go',
       exec: 'go',
+      pause: 'go',
       suspend: 'go',
       fork: 'go',
       resume: 'nothing',
+    },
+  },
+  paused: {
+    next: ['running', 'stopping', 'stopped', 'suspending', 'suspended', 'error', 'deleting'],
+    recovery: always('adopt'),
+    answers: {
+      start: 'go',
+      stop: 'go',
+      kill: 'go',
+      delete: 'go',
+      set: paused,
+      exec: paused,
+      pause: 'nothing',
+      suspend: 'go',
+      fork: paused,
+      resume: 'go',
     },
   },
   stopping: {
@@ -123,6 +145,7 @@ const STATES: Record<VmState, StateRow> = {
       delete: 'go',
       set: busy('stopping'),
       exec: notRunning,
+      pause: busy('stopping'),
       suspend: busy('stopping'),
       fork: busy('stopping'),
       resume: busy('stopping'),
@@ -139,6 +162,7 @@ const STATES: Record<VmState, StateRow> = {
       delete: 'go',
       set: busy('being suspended'),
       exec: busy('being suspended'),
+      pause: busy('being suspended'),
       suspend: busy('being suspended'),
       fork: busy('being suspended'),
       resume: busy('being suspended'),
@@ -154,6 +178,7 @@ const STATES: Record<VmState, StateRow> = {
       delete: 'go',
       set: suspended,
       exec: suspended,
+      pause: suspended,
       suspend: 'nothing',
       fork: suspended,
       resume: 'go',
@@ -170,6 +195,7 @@ const STATES: Record<VmState, StateRow> = {
       delete: 'go',
       set: 'go',
       exec: notRunning,
+      pause: notRunning,
       suspend: notRunning,
       fork: notRunning,
       resume: notSuspended,
@@ -185,6 +211,7 @@ const STATES: Record<VmState, StateRow> = {
       delete: 'go',
       set: hidden,
       exec: hidden,
+      pause: hidden,
       suspend: hidden,
       fork: hidden,
       resume: hidden,
@@ -202,6 +229,7 @@ const STATES: Record<VmState, StateRow> = {
       delete: 'go',
       set: hidden,
       exec: hidden,
+      pause: hidden,
       suspend: hidden,
       fork: hidden,
       resume: hidden,
@@ -217,6 +245,7 @@ const STATES: Record<VmState, StateRow> = {
       delete: 'go',
       set: unmade,
       exec: unmade,
+      pause: unmade,
       suspend: unmade,
       fork: unmade,
       resume: unmade,
@@ -233,6 +262,11 @@ export function assertMove({ name, state }: { name: string; state: VmState }, to
 /** @returns whether only files of the VM exist on the host, until it is told to start */
 export function isAtRest(state: VmState): boolean {
   return STATES[state].recovery.unused === 'leave';
+}
+
+/** @returns whether the VM has a VMM, whose guest runs or stands still */
+export function isPowered(state: VmState): boolean {
+  return state === 'running' || state === 'paused';
 }
 
 /** @param vm the record from the last daemon */
