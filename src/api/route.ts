@@ -115,6 +115,16 @@ export const HOST_ERRORS = [
   'UNSUPPORTED',
 ] as const satisfies ErrorCode[];
 
+/** Errors of waking a VM that sleeps because nobody used it. */
+export const WAKE_ERRORS = [
+  ...HOST_ERRORS,
+  'WRONG_STATE',
+  'SNAPSHOT_UNUSABLE',
+  'VMM_FAILED',
+  'NETWORK_FAILED',
+  'CANCELLED',
+] as const satisfies ErrorCode[];
+
 /** @returns every error code of the route, by status: the declared codes, and those that follow from its path and body */
 export function errorsOf(name: string, route: Route): ErrorCode[] {
   const isReference = partsOf(splitName(name).path).some((part) => Object.hasOwn(PARTS, part));

@@ -4,6 +4,7 @@ import { dnsName } from './dns-name.ts';
 import { entrypoint } from './entrypoint.ts';
 import { hostTrust } from './host-trust.ts';
 import { hostname } from './hostname.ts';
+import { idle } from './idle.ts';
 import { network } from './network.ts';
 import { ports } from './ports.ts';
 import { resources } from './resources.ts';
@@ -25,6 +26,7 @@ export const ALL_CAPABILITIES: readonly Capability[] = [
   hostname,
   hostTrust,
   dnsName,
+  idle,
   ports,
   services,
   entrypoint,

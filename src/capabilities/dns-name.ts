@@ -1,3 +1,4 @@
+import { isLeftReachable } from '../model/vm-sleep.ts';
 import type { Step } from '../context/pipeline.ts';
 import type { VmContext } from '../context/vm-context.ts';
 import type { Capability } from '../context/capability.ts';
@@ -13,7 +14,9 @@ export const dnsName: Capability = {
       await drivers.network.nameGuest?.(network, vm.name);
       await services.vms.names.set(vm.name, addressOnHost);
     },
-    async undo({ vm, services, recorded, network }) {
+    async undo(context) {
+      const { vm, services, recorded, network } = context;
+      if (isLeftReachable(vm)) return;
       services.vms.names.remove(vm.name);
       await recorded.network?.nameGuest?.(network, undefined);
     },

@@ -5,6 +5,7 @@ import type { ReachablePort } from '../names/names.ts';
 import type { VmContext } from '../context/vm-context.ts';
 import type { PortForward } from '../model/vm.ts';
 import type { Capability } from '../context/capability.ts';
+import { isLeftReachable } from '../model/vm-sleep.ts';
 import { messageOf } from '../lib/message-of.ts';
 
 /** The delay after a lost watch (the guest agent restarted, or the channel broke). */
@@ -23,9 +24,11 @@ export const ports: Capability = {
       if (context.vm.forwards.length > 0) await openForwards(context, live);
       void follow(context, live);
     },
-    async undo({ services, recorded, addressOnHost, vm, network }) {
+    async undo(context) {
+      const { services, recorded, addressOnHost, vm, network } = context;
       const live = services.vms.machines.find(vm.id);
       live?.companions.abort();
+      if (isLeftReachable(vm)) return;
       services.vms.names.setPorts(addressOnHost, []);
       if (live !== undefined) await recorded.network?.setForwards(network, [], live.machine);
     },
@@ -74,7 +77,8 @@ export function listenerOf({
   return { protocol, port: guestPort, at: { address: hostAddress, port: hostPort } };
 }
 
-function reachable(results: readonly ForwardResult[]): ReachablePort[] {
+/** @returns the guest's own TCP ports that the host reaches */
+export function reachable(results: readonly ForwardResult[]): ReachablePort[] {
   return results.flatMap(({ protocol, port, hostPort, at }) =>
     protocol === 'tcp' && at === undefined && hostPort !== null ? [{ guestPort: port, hostPort }] : [],
   );

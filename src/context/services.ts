@@ -19,6 +19,7 @@ import type { Machines } from './machines.ts';
 import type { Operations } from './operations.ts';
 import type { Reboots } from './reboots.ts';
 import type { Retries } from './retries.ts';
+import type { StandIns } from './stand-ins.ts';
 import type { Timer } from './timer.ts';
 
 export type LifecycleSettings = {
@@ -68,6 +69,7 @@ export type VmServices = {
   locks: KeyedLock;
   reboots: Reboots;
   retries: Retries;
+  standIns: StandIns;
   names: NamePort;
   connectAgent(machine: Machine): AgentClient;
   /** The public key that may log in as root. */

@@ -1,7 +1,9 @@
 import { BangerError } from '../model/errors.ts';
 import { held } from '../lifecycle/adopt.ts';
+import { wakeForUse } from '../lifecycle/vm/wake.ts';
 import type { LiveMachine } from '../context/machines.ts';
 import type { Vm } from '../model/vm.ts';
+import { wakesOnUse } from '../model/vm-sleep.ts';
 import { decideAction } from '../model/vm-state.ts';
 import type { DaemonServices } from './services.ts';
 
@@ -24,8 +26,7 @@ export async function withSession<T>(
   work: (live: LiveMachine) => Promise<T>,
   client: Client = {},
 ): Promise<T> {
-  decideAction(vm, 'exec');
-  const live = await held(services, vm, client.signal);
+  const live = await awake(services, vm, client.signal);
   await takeTurn(live, vm, client);
   touch(services, vm);
   try {
@@ -36,6 +37,19 @@ export async function withSession<T>(
     if (next === undefined) live.sessions--;
     else next();
     touch(services, vm);
+  }
+}
+
+/** Wakes the VM if it sleeps. @returns its machine; nothing can put it to sleep before the session counts */
+async function awake(services: DaemonServices, { id, name }: Vm, signal?: AbortSignal): Promise<LiveMachine> {
+  for (;;) {
+    await wakeForUse(services, { id });
+    const vm = services.vms.records.find(id);
+    if (vm === undefined) throw new BangerError('NOT_FOUND', `the VM ${name} was deleted`, { remedy: 'banger vm list' });
+    decideAction(vm, 'exec');
+    const live = await held(services, vm, signal);
+    const present = services.vms.records.find(id);
+    if (present === undefined || !wakesOnUse(present)) return live;
   }
 }
 

@@ -1,9 +1,11 @@
 // Adopts VMs that the last daemon left running. If this daemon cannot take over a VM, for whatever reason and however long, it leaves the
 // VMM alone, shows the VM as running with the reason, and tries again.
 import { ALL_CAPABILITIES } from '../capabilities/all.ts';
+import { standByAgain } from '../capabilities/idle.ts';
 import { reachPorts } from '../capabilities/ports.ts';
 import type { Machine } from '../drivers/hypervisor/contract.ts';
 import { BangerError } from '../model/errors.ts';
+import { isPowered } from '../model/vm-state.ts';
 import type { ProcessIdentity, Vm } from '../model/vm.ts';
 import type { LiveMachine } from '../context/machines.ts';
 import { runAll } from '../context/pipeline.ts';
@@ -62,11 +64,20 @@ async function adoptMachine(context: VmContext, process: ProcessIdentity): Promi
 async function hold(context: VmContext, machine: Machine): Promise<LiveMachine> {
   const { services, vm } = context;
   const isNews = vm.state !== 'running' || services.vms.machines.whyLeft(vm.id) !== undefined;
+  // A crash may have come between the record and the pause.
+  if (vm.state === 'paused') await machine.pause?.();
   const live = services.vms.machines.add(vm.id, machine, services.vms.connectAgent(machine));
-  if (isNews) context.move('running', { lastError: null });
-  for (const { companion } of ALL_CAPABILITIES) companion?.whilePowered?.(context, live);
-  await joinIn(context, live);
+  if (vm.state === 'paused') context.update({ lastError: null });
+  else if (isNews) context.move('running', { lastError: null, sleep: null });
+  if (vm.state === 'paused') await standByAgain(context);
+  else await accompany(context, live);
   return live;
+}
+
+/** Starts everything that runs beside a VM whose guest runs already. @returns the failures */
+export async function accompany(context: VmContext, live: LiveMachine): Promise<unknown[]> {
+  for (const { companion } of ALL_CAPABILITIES) companion?.whilePowered?.(context, live);
+  return joinIn(context, live);
 }
 
 /** Starts everything that runs beside a VM whose guest is up. A part that fails is left out, because the guest runs. @returns the failures */
@@ -100,7 +111,7 @@ async function joinNetwork(context: VmContext, live: LiveMachine): Promise<boole
       throw new BangerError('NETWORK_FAILED', `its holder has ended; banger vm restart ${vm.name} reconnects the VM`);
     }
     live.networkProblem = null;
-    if (before === null) return true;
+    if (before === null || vm.state === 'paused') return true;
     await reachPorts(context, live);
     if (services.vms.records.find(vm.id)?.lastError === before) context.update({ lastError: null });
     return true;
@@ -126,7 +137,8 @@ function tell(context: VmContext, lastError: string): void {
   const { services, vm } = context;
   services.world.warn('a running VM is not fully under control', { vm: vm.name, reason: lastError });
   try {
-    context.move('running', { lastError });
+    if (vm.state === 'paused') context.update({ lastError });
+    else context.move('running', { sleep: null, lastError });
   } catch (error) {
     services.world.warn('the problem of a VM could not be recorded', { vm: vm.name, reason: messageOf(error) });
   }
@@ -153,7 +165,7 @@ export async function again(services: LifecycleServices, vmId: string): Promise<
 
 /** @returns whether there is nothing to adopt */
 function isWhole(services: LifecycleServices, vm: Vm | undefined): boolean {
-  if (vm?.state !== 'running') return true;
+  if (vm === undefined || !isPowered(vm.state)) return true;
   return services.vms.machines.whyLeft(vm.id) === undefined && (services.vms.machines.find(vm.id)?.networkProblem ?? null) === null;
 }
 

@@ -1,4 +1,6 @@
+import { standByAgain } from '../capabilities/idle.ts';
 import type { ErrorBody } from '../model/errors.ts';
+import { wakesOnUse } from '../model/vm-sleep.ts';
 import { isAtRest, recoveryOf } from '../model/vm-state.ts';
 import type { Vm } from '../model/vm.ts';
 import type { OperationStore } from '../store/operations.ts';
@@ -39,6 +41,8 @@ export async function recover(services: LifecycleServices, operations: Operation
   report.restored = [...(await restoreLost(services)), ...(await restoreOutdated(services))];
   await Promise.all(services.vms.records.listAll().map((vm) => recoverVm(services, vm, report)));
   endInterrupted(services, operations);
+  const asleep = services.vms.records.list().filter((vm) => vm.state === 'suspended' && wakesOnUse(vm));
+  await Promise.all(asleep.map((vm) => standByAgain(makeContext(services, vm))));
   try {
     report.swept = await sweepOrphans(services);
   } catch (error) {

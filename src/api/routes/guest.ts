@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { ErrorCode } from '../../model/errors.ts';
 import { AGENT_LIMITS } from '../../model/limits.ts';
 import { guestPortSchema, portForwardSchema, portForwardViewSchema } from '../port-schemas.ts';
-import { bytes, declareRoutes, frames, json, nothing } from '../route.ts';
+import { bytes, declareRoutes, frames, json, nothing, WAKE_ERRORS } from '../route.ts';
 import { execSchema } from '../schemas.ts';
 
 /** PATH_MAX of Linux counts the final NUL. */
@@ -49,7 +49,7 @@ const forwardQuery = z.strictObject({
 });
 
 /** Errors of a running guest that cannot be reached. */
-const GUEST = ['WRONG_STATE', 'AGENT_UNREACHABLE', 'AGENT_PROTOCOL', 'TIMEOUT'] as const satisfies ErrorCode[];
+const GUEST = [...WAKE_ERRORS, 'AGENT_UNREACHABLE', 'AGENT_PROTOCOL', 'TIMEOUT'] as const satisfies ErrorCode[];
 /** The number of sessions of a VM is limited. */
 const SESSION = [...GUEST, 'BUSY'] as const satisfies ErrorCode[];
 
@@ -107,12 +107,12 @@ export const GUEST_ROUTES = declareRoutes({
     does: 'forwards a port of the host to the VM; answers with all forwards',
     body: portForwardSchema,
     reply: json(z.array(portForwardViewSchema)),
-    errors: ['PORT_TAKEN', 'UNSUPPORTED', 'WRONG_STATE'],
+    errors: [...WAKE_ERRORS, 'PORT_TAKEN'],
   },
   'DELETE /v1/vms/:ref/forwards': {
     does: 'removes a forward; answers with the others',
     query: forwardQuery,
     reply: json(z.array(portForwardViewSchema)),
-    errors: [],
+    errors: WAKE_ERRORS,
   },
 });

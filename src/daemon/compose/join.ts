@@ -19,6 +19,7 @@ import { Operations } from '../../context/operations.ts';
 import { recover } from '../../lifecycle/recover.ts';
 import { createReboots } from '../../context/reboots.ts';
 import { createRetries } from '../../context/retries.ts';
+import { createStandIns } from '../../context/stand-ins.ts';
 import type { ImageServices, LifecycleServices, World } from '../../context/services.ts';
 import type { HostPort } from '../../context/host-port.ts';
 import { forgetReboots, handleExit } from '../../lifecycle/vm/exit-watch.ts';
@@ -44,7 +45,7 @@ import type { Names } from '../../names/names.ts';
 import { keepVmEvent, logEnd, logPathOf, logStage, openOperationLog } from '../operation-log.ts';
 import { doctorWork } from '../../lifecycle/health/doctor.ts';
 import { prepareShutdown, resumeAfterShutdown } from '../../lifecycle/host-shutdown.ts';
-import { wakeByName } from '../../lifecycle/vm/wake.ts';
+import { wakeByName, wakeForCall } from '../../lifecycle/vm/wake.ts';
 import { settingsOf } from '../settings.ts';
 import { statusWork } from '../status.ts';
 import type { ComposeOptions } from './options.ts';
@@ -161,6 +162,7 @@ async function letGo(lifecycle: LifecycleServices, names: Names, chooser: Choose
   lifecycle.vms.retries.end();
   await Promise.race([lifecycle.background.end(), sleep(ROLLBACK_TIMEOUT_MS, undefined, { ref: false })]);
   await lifecycle.operations.cancelAll(ROLLBACK_TIMEOUT_MS);
+  await lifecycle.vms.standIns.endAll();
   lifecycle.vms.machines.detachAll();
   await names.stop();
   await Promise.race([chooser.settled(), sleep(CHECKS_TIMEOUT_MS, undefined, { ref: false })]);
@@ -172,7 +174,8 @@ type Joined = { chooser: Chooser; clientPublicKey: () => Promise<string>; afterO
 /** What verbs work with. */
 function lifecycleOf(options: ComposeOptions, parts: DaemonParts, { chooser, clientPublicKey, afterOperation }: Joined): LifecycleServices {
   const { directories, config } = options;
-  const { store, names, bundle, hypervisors, storages, timer = startTimer } = parts;
+  const { store, names, bundle, host, hypervisors, storages, timer = startTimer } = parts;
+  const isForEveryone = config.network.share === 'everyone';
   const lifecycle: LifecycleServices = {
     vms: {
       ...{ records: store.vms, manifests: store.manifests, names, clientPublicKey },
@@ -181,6 +184,10 @@ function lifecycleOf(options: ComposeOptions, parts: DaemonParts, { chooser, cli
       locks: createKeyedLock(),
       reboots: createReboots(() => performance.now(), timer),
       retries: createRetries(timer),
+      standIns: createStandIns(
+        (places, onCall) => host.listenInStead(places, { isForEveryone, onCall }),
+        (vmId) => wakeForCall(lifecycle, vmId),
+      ),
       connectAgent: (machine) => createAgentClient((signal) => machine.openAgentChannel(signal)),
       pathsOf: (vm) => vmPaths(directories, vm),
     },

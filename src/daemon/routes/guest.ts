@@ -7,6 +7,7 @@ import { followFile } from '../../lib/follow-file.ts';
 import { beginOfTail } from '../../lib/log-tail.ts';
 import { addForward, removeForward } from '../../lifecycle/vm/forwards.ts';
 import { noSshServer } from '../../lifecycle/vm/wait.ts';
+import { wakeForUse } from '../../lifecycle/vm/wake.ts';
 import { BangerError } from '../../model/errors.ts';
 import { resolveReference } from '../../model/reference.ts';
 import type { Vm } from '../../model/vm.ts';
@@ -61,12 +62,19 @@ export function guestHandlers(services: DaemonServices): ServedRoutes {
       const content = Readable.from(followFile(path, { from, follow, signal: client.signal }));
       await client.send({ content, mediaType: 'text/plain; charset=utf-8' });
     },
-    'GET /v1/vms/:ref/ports': ({ params }) => portViews(services, resolve(params)),
+    'GET /v1/vms/:ref/ports': async ({ params }) => {
+      await wakeForUse(services, resolve(params));
+      return portViews(services, resolve(params));
+    },
     'GET /v1/vms/:ref/forwards': ({ params }) => forwardViews(services, resolve(params)),
-    'POST /v1/vms/:ref/forwards': async ({ params, body }, { signal }) =>
-      forwardViews(services, await addForward(services, resolve(params), body, signal)),
-    'DELETE /v1/vms/:ref/forwards': async ({ params, query }, { signal }) =>
-      forwardViews(services, await removeForward(services, resolve(params), query, signal)),
+    'POST /v1/vms/:ref/forwards': async ({ params, body }, { signal }) => {
+      await wakeForUse(services, resolve(params));
+      return forwardViews(services, await addForward(services, resolve(params), body, signal));
+    },
+    'DELETE /v1/vms/:ref/forwards': async ({ params, query }, { signal }) => {
+      await wakeForUse(services, resolve(params));
+      return forwardViews(services, await removeForward(services, resolve(params), query, signal));
+    },
   });
 }
 
