@@ -36,8 +36,6 @@ const COMMANDS: Readonly<Record<string, string>> = {
   system: 'check this host with banger doctor, and see what VMs use with banger stats',
   'show-ssh': 'let ssh reach VMs with banger ssh-config --install, then ssh NAME.vm',
   snapshot: 'banger has no snapshots of disks; copy files out with banger cp NAME:/root FOLDER',
-  pause: 'suspend a VM with banger suspend NAME; its memory goes to disk',
-  unpause: 'resume a VM with banger resume NAME',
   clone: 'fork a running VM with banger fork NAME; its copy goes on where it is',
   managedsave: 'suspend a VM with banger suspend NAME; its memory goes to disk',
 };

@@ -76,7 +76,7 @@ export async function chooseTargets(
 }
 
 /** Verbs of which only the result matters. */
-const TAKES_DOWN: ReadonlySet<VmVerb> = new Set(['stop', 'suspend', 'kill', 'delete']);
+const TAKES_DOWN: ReadonlySet<VmVerb> = new Set(['stop', 'pause', 'suspend', 'kill', 'delete']);
 
 export type VerbOptions<Verb extends VmVerb> = {
   progress: ProgressMode;

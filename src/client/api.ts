@@ -15,10 +15,10 @@ type QueryOf<Name extends keyof Routes> = Call<Name> extends { query?: infer Que
 
 export type WaitTarget = NonNullable<QueryOf<'GET /v1/vms/:ref/wait'>['for']>;
 export type LogKind = NonNullable<QueryOf<'GET /v1/vms/:ref/logs'>['kind']>;
-export type VmVerb = 'start' | 'stop' | 'suspend' | 'resume' | 'restart' | 'kill' | 'delete' | 'set' | 'fork';
+export type VmVerb = 'start' | 'stop' | 'pause' | 'suspend' | 'resume' | 'restart' | 'kill' | 'delete' | 'set' | 'fork';
 /** The arguments of each verb. */
-export type VmVerbBody = { delete: undefined; resume: undefined } & {
-  [Verb in Exclude<VmVerb, 'delete' | 'resume'>]: BodyOf<`POST /v1/vms/:ref/${Verb}`>;
+export type VmVerbBody = { delete: undefined; pause: undefined; resume: undefined } & {
+  [Verb in Exclude<VmVerb, 'delete' | 'pause' | 'resume'>]: BodyOf<`POST /v1/vms/:ref/${Verb}`>;
 };
 type BeginVerb = { [Verb in VmVerb]: (ref: string, body?: VmVerbBody[Verb]) => Promise<Operation> };
 type FetchBundle = BodyOf<'POST /v1/bundle/fetch'>;
@@ -44,6 +44,7 @@ function vmApi(call: Requests<Routes>) {
   const verbs: BeginVerb = {
     start: (ref, body) => call.begin('POST /v1/vms/:ref/start', { params: { ref }, body }),
     stop: (ref, body) => call.begin('POST /v1/vms/:ref/stop', { params: { ref }, body }),
+    pause: (ref) => call.begin('POST /v1/vms/:ref/pause', { params: { ref } }),
     suspend: (ref, body) => call.begin('POST /v1/vms/:ref/suspend', { params: { ref }, body }),
     resume: (ref) => call.begin('POST /v1/vms/:ref/resume', { params: { ref } }),
     restart: (ref, body) => call.begin('POST /v1/vms/:ref/restart', { params: { ref }, body }),

@@ -52,6 +52,7 @@ function verbs(api: Api) {
     create: (body: CreateVm = {}, options?: FollowOptions) => undoable(body.name, () => api.createVm(body, true), options),
     start: (name: string, body: VmVerbBody['start'] = {}, options?: FollowOptions) => undoable(name, doing(name, 'start', body), options),
     stop: (name: string, body: VmVerbBody['stop'] = {}, options?: FollowOptions) => lasting(name, doing(name, 'stop', body), options),
+    pause: (name: string, options?: FollowOptions) => lasting(name, doing(name, 'pause'), options),
     suspend: (name: string, body: VmVerbBody['suspend'] = {}, options?: FollowOptions) =>
       lasting(name, doing(name, 'suspend', body), options),
     resume: (name: string, options?: FollowOptions) => undoable(name, doing(name, 'resume'), options),

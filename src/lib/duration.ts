@@ -27,6 +27,14 @@ export function formatDuration(durationMs: number): string {
   return `${Math.floor(minutes / 1440)}d${Math.floor((minutes % 1440) / 60)}h`;
 }
 
+/** @returns "12 s", "12 min", "5 h", "2 d": one unit, for a table */
+export function formatSpan(durationMs: number): string {
+  const seconds = Math.max(0, Math.floor(durationMs / 1000));
+  if (seconds < 60) return `${seconds} s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
+  return seconds < 86_400 ? `${Math.floor(seconds / 3600)} h` : `${Math.floor(seconds / 86_400)} d`;
+}
+
 /** @returns "just now", "3m ago", "5h ago", "2d ago", "8 months ago", "2 years ago": one unit. */
 export function formatAge(thenMs: number, nowMs: number): string {
   const seconds = Math.floor((nowMs - thenMs) / 1000);

@@ -1,7 +1,7 @@
 // Routes of VMs: reading their records, and the verbs. Each verb is an operation.
 import { z } from 'zod';
 import { LIMITS, VMM_SIGNALS } from '../../model/limits.ts';
-import { declareRoutes, HOST_ERRORS, IMAGE_ERRORS, json, operation } from '../route.ts';
+import { declareRoutes, HOST_ERRORS, IMAGE_ERRORS, json, operation, WAKE_ERRORS } from '../route.ts';
 import { createVmSchema, healthSchema, setVmSchema, sshAccessSchema, sshLoginSchema, vmSchema } from '../schemas.ts';
 
 const waitFor = z.enum(['agent', 'ssh', 'services']).optional().describe('readiness to wait for, default services');
@@ -12,7 +12,7 @@ const forkNames = z.array(z.string()).min(LIMITS.forks.min).max(LIMITS.forks.max
 const signal = z.enum(VMM_SIGNALS).optional();
 
 const waitQuery = z.strictObject({
-  for: z.enum(['agent', 'ssh', 'services', 'running', 'stopped', 'suspended']).default('services'),
+  for: z.enum(['agent', 'ssh', 'services', 'running', 'paused', 'stopped', 'suspended']).default('services'),
   timeoutMs: z
     .string()
     .regex(/^\d{1,8}$/, 'must be a whole number of milliseconds, at most 99999999')
@@ -30,7 +30,7 @@ export const VM_ROUTES = declareRoutes({
     errors: ['NAME_TAKEN', ...IMAGE_ERRORS, ...HOST_ERRORS],
   },
   'POST /v1/vms/:ref/start': {
-    does: 'starts a VM, or resumes a suspended one',
+    does: 'starts a VM, or resumes a paused or suspended one',
     body: z.strictObject({ waitFor, rescue, discardMemory }).nullish(),
     reply: operation,
     errors: [],
@@ -41,13 +41,14 @@ export const VM_ROUTES = declareRoutes({
     reply: operation,
     errors: [],
   },
+  'POST /v1/vms/:ref/pause': { does: 'stops the vCPUs of a VM', reply: operation, errors: [] },
   'POST /v1/vms/:ref/suspend': {
     does: 'saves the memory of a VM to disk and ends its VMM',
     body: z.strictObject({ endSessions: z.boolean().optional().describe('whether open sessions may end') }).nullish(),
     reply: operation,
     errors: [],
   },
-  'POST /v1/vms/:ref/resume': { does: 'resumes a suspended VM where it stopped', reply: operation, errors: [] },
+  'POST /v1/vms/:ref/resume': { does: 'resumes a paused or suspended VM where it stopped', reply: operation, errors: [] },
   'POST /v1/vms/:ref/fork': {
     does: 'makes VMs with the memory and the disks of a running one, which goes on',
     body: z.strictObject({ names: forkNames }),
@@ -70,7 +71,7 @@ export const VM_ROUTES = declareRoutes({
     does: 'changes a VM',
     body: setVmSchema,
     reply: operation,
-    errors: ['WRONG_STATE', 'NAME_TAKEN'],
+    errors: ['WRONG_STATE', 'NAME_TAKEN', ...WAKE_ERRORS],
   },
   'DELETE /v1/vms/:ref': { does: 'deletes a VM with its disks', reply: operation, errors: [] },
   'GET /v1/vms/:ref/health': { does: 'shows the health of the guest', reply: json(healthSchema), errors: [] },
@@ -78,13 +79,13 @@ export const VM_ROUTES = declareRoutes({
     does: 'answers when the VM has reached a state',
     query: waitQuery,
     reply: json(vmSchema),
-    errors: ['TIMEOUT', 'WRONG_STATE', 'AGENT_UNREACHABLE', 'AGENT_PROTOCOL', 'BOOT_FAILED', 'GUEST_COMMAND_NOT_FOUND'],
+    errors: [...WAKE_ERRORS, 'TIMEOUT', 'WRONG_STATE', 'AGENT_UNREACHABLE', 'AGENT_PROTOCOL', 'BOOT_FAILED', 'GUEST_COMMAND_NOT_FOUND'],
   },
   'GET /v1/vms/:ref/ssh': {
     does: 'shows how an SSH client reaches a VM',
     query: z.strictObject({ running: z.literal('1').optional().describe('refuse when the VM does not run') }),
     reply: json(sshAccessSchema),
-    errors: ['WRONG_STATE'],
+    errors: ['WRONG_STATE', ...WAKE_ERRORS],
   },
   'GET /v1/ssh': { does: 'shows what an SSH client needs that is the same for all VMs', reply: json(sshLoginSchema), errors: [] },
 });

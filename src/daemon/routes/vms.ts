@@ -4,9 +4,11 @@ import { held } from '../../lifecycle/adopt.ts';
 import { createVm } from '../../lifecycle/vm/create.ts';
 import { forkVm } from '../../lifecycle/vm/fork.ts';
 import { setVm } from '../../lifecycle/vm/set.ts';
+import { pauseVm } from '../../lifecycle/vm/pause.ts';
 import { suspendVm } from '../../lifecycle/vm/suspend.ts';
 import { deleteVm, killVm, restartVm, resumeVm, startVm, stopVm } from '../../lifecycle/vm/verbs.ts';
-import { gaveUp, waitForVm } from '../../lifecycle/vm/wait.ts';
+import { gaveUp, needsGuest, waitForVm } from '../../lifecycle/vm/wait.ts';
+import { wakeForUse } from '../../lifecycle/vm/wake.ts';
 import { given } from '../../lib/given.ts';
 import { BangerError } from '../../model/errors.ts';
 import { resolveReference } from '../../model/reference.ts';
@@ -36,6 +38,7 @@ export function vmHandlers(services: DaemonServices): ServedRoutes {
         ...given({ rescue: body?.rescue, discardMemory: body?.discardMemory }),
       }),
     'POST /v1/vms/:ref/stop': ({ params, body }) => stopVm(services, resolve(params), given({ graceMs: body?.graceMs })),
+    'POST /v1/vms/:ref/pause': ({ params }) => pauseVm(services, resolve(params)),
     'POST /v1/vms/:ref/suspend': ({ params, body }) => suspendVm(services, resolve(params), given({ endSessions: body?.endSessions })),
     'POST /v1/vms/:ref/resume': ({ params }) => resumeVm(services, resolve(params)),
     'POST /v1/vms/:ref/fork': ({ params, body }) => forkVm(services, resolve(params), body.names),
@@ -45,12 +48,18 @@ export function vmHandlers(services: DaemonServices): ServedRoutes {
         waitForServices: wantsServices(body?.waitFor),
       }),
     'POST /v1/vms/:ref/kill': ({ params, body }) => killVm(services, resolve(params), given({ signal: body?.signal })),
-    'POST /v1/vms/:ref/set': ({ params, body }) => setVm(services, resolve(params), body),
+    'POST /v1/vms/:ref/set': async ({ params, body }) => {
+      await wakeForUse(services, resolve(params));
+      return setVm(services, resolve(params), body);
+    },
     'DELETE /v1/vms/:ref': ({ params }) => deleteVm(services, resolve(params)),
     'GET /v1/vms/:ref/health': ({ params }) => health(services, resolve(params)),
-    'GET /v1/vms/:ref/wait': async ({ params, query }, { signal }) =>
-      vmView(services, await waitForVm(services, resolve(params), query, signal)),
+    'GET /v1/vms/:ref/wait': async ({ params, query }, { signal }) => {
+      if (needsGuest(query.for)) await wakeForUse(services, resolve(params));
+      return vmView(services, await waitForVm(services, resolve(params), query, signal));
+    },
     'GET /v1/vms/:ref/ssh': async ({ params, query }) => {
+      if (query.running !== undefined) await wakeForUse(services, resolve(params));
       const vm = resolve(params);
       if (query.running !== undefined) {
         decideAction(vm, 'exec');
@@ -74,6 +83,7 @@ function wantsServices(level: 'agent' | 'ssh' | 'services' | undefined): boolean
 async function health(services: DaemonServices, vm: Vm): Promise<Health> {
   const base = { vm: vm.name, state: seenState(vm), init: null, uptimeMs: null, clockOffsetMs: null, problem: problemOf(vm) };
   try {
+    if (vm.state === 'paused') return { ...base, agent: 'not-running' };
     const live = services.vms.machines.whyLeft(vm.id) === undefined ? services.vms.machines.find(vm.id) : await held(services, vm);
     if (live === undefined) return { ...base, agent: 'not-running' };
     const { init, uptimeMs } = await live.agent.healthz();

@@ -67,7 +67,7 @@ export async function goOn(context: VmContext): Promise<void> {
     await live.machine.resume?.();
     const lastError = await reintroduce(context, live);
     const now = services.world.clock.now().toISOString();
-    move('running', { startedAt: now, lastUsedAt: now, lastError });
+    move('running', { startedAt: now, lastUsedAt: now, sleep: null, lastError });
     await discardWithdrawn(context);
     for (const failure of await joinIn(context, live)) throw failure;
   } catch (error) {

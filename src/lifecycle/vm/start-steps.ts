@@ -60,7 +60,8 @@ export const claim = (rescue: boolean): Step<VmContext> => ({
     assertEnded(context);
     await services.world.files.removeTree(paths.runtimeDirectory);
     const state = (await hasSnapshot(context)) ? 'suspended' : 'stopped';
-    move(vm.state === 'creating' ? 'creating' : state, { startedAt: null, runtime: runtimeAtRest(context) });
+    const sleep = state === 'suspended' ? vm.sleep : null;
+    move(vm.state === 'creating' ? 'creating' : state, { startedAt: null, runtime: runtimeAtRest(context), sleep });
   },
 });
 

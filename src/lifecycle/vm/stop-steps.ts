@@ -41,6 +41,8 @@ function askGuest(graceMs: number | undefined): Step<VmContext> {
     async apply({ services, vm }, signal) {
       const live = services.vms.machines.find(vm.id);
       if (live === undefined) return;
+      // One that stands still cannot shut down.
+      if (vm.sleep !== null) await live.machine.resume?.();
       const over = Promise.race([live.machine.exited, elapsed(graceMs ?? services.settings.stopGraceMs, signal)]);
       const done = new AbortController();
       // The grace period also limits the request itself: neither guest agent nor VMM may answer.
@@ -83,12 +85,14 @@ function settle(reason: StopReason): Step<VmContext> {
     title: 'stopped',
     /** Whatever ended it: with its memory on disk it can go on. */
     async apply(context) {
-      const { services, paths, move } = context;
+      const { services, paths, vm, move } = context;
       assertEnded(context);
       await services.world.files.removeTree(paths.runtimeDirectory);
       await discardWithdrawn(context);
       const state = (await hasSnapshot(context)) ? 'suspended' : 'stopped';
-      move(state, { startedAt: null, runtime: runtimeAtRest(context), lastError: reason.lastError });
+      const sleep =
+        state === 'suspended' ? (vm.sleep ?? { since: services.world.clock.now().toISOString(), why: 'asked', ports: [] }) : null;
+      move(state, { startedAt: null, runtime: runtimeAtRest(context), sleep, lastError: reason.lastError });
     },
   };
 }

@@ -7,13 +7,14 @@ import { messageOf } from '../../lib/message-of.ts';
 import { BangerError } from '../../model/errors.ts';
 import type { OperationRecord } from '../../model/operation.ts';
 import { decideAction } from '../../model/vm-state.ts';
-import type { Vm } from '../../model/vm.ts';
+import type { Vm, VmSleep } from '../../model/vm.ts';
+import { goOnPaused } from './pause-steps.ts';
 import { requireRoom, snapshotsOf, writeSnapshot } from './snapshot.ts';
 import { stopSteps } from './stop-steps.ts';
 import { verb } from './verbs.ts';
 
 /**
- * Saves the memory of a running VM to disk and ends its VMM; a resume continues from there. Whatever fails before the
+ * Saves the memory of a running or paused VM to disk and ends its VMM; a resume continues from there. Whatever fails before the
  * memory is on disk, the VM runs on.
  * @param options.endSessions whether open sessions may end
  * @param options.resumes whether the next daemon resumes it
@@ -23,12 +24,9 @@ export function suspendVm(services: LifecycleServices, vm: Vm, options: SuspendO
   return verb(services, vm, 'suspend', async (operation, present) => {
     if (!decideAction(present, 'suspend')) return;
     const context = makeContext(services, present, operation);
-    const live = services.vms.machines.get(present);
-    snapshotsOf(context, live);
-    refuseRescued(present);
-    if (options.endSessions !== true) refuseInUse(present, live);
-    await requireRoom(context, live);
-    await writeMemory(context, operation);
+    if (options.endSessions !== true) refuseInUse(present, services.vms.machines.get(present));
+    await requireMeans(context);
+    await writeMemory(context, operation, 'asked');
     await letGo(context, operation);
     if (options.resumes === true && context.vm.state === 'suspended') {
       context.update({ runtime: { bootId: services.world.processes.bootId(), ...context.vm.runtime, resumes: true } });
@@ -38,13 +36,24 @@ export function suspendVm(services: LifecycleServices, vm: Vm, options: SuspendO
 
 type SuspendOptions = { endSessions?: boolean; resumes?: boolean };
 
-async function writeMemory(context: VmContext, operation: OperationHandle): Promise<void> {
-  context.move('suspending');
+/** @throws UNSUPPORTED, WRONG_STATE, NO_SPACE */
+async function requireMeans(context: VmContext): Promise<void> {
+  const live = context.services.vms.machines.get(context.vm);
+  snapshotsOf(context, live);
+  refuseRescued(context.vm);
+  await requireRoom(context, live);
+}
+
+async function writeMemory(context: VmContext, operation: OperationHandle, why: VmSleep['why']): Promise<void> {
+  const { state, sleep } = context.vm;
+  const ports = why === 'idle' && sleep !== null ? sleep.ports : [];
+  context.move('suspending', { sleep: { since: context.services.world.clock.now().toISOString(), why, ports } });
   try {
     await runSteps({ steps: [writeSnapshot], context, journal: operation.journal, signal: operation.signal });
   } catch (error) {
     const isUndone = !(error instanceof BangerError) || error.undoErrors.length === 0;
-    if (isUndone) context.move('running', { lastError: null });
+    if (isUndone && state === 'paused') await goOnPaused(context);
+    else if (isUndone) context.move('running', { sleep: null, lastError: null });
     else context.move('error', { lastError: `it could not be suspended, and may stand still: ${messageOf(error)}` });
     throw error;
   }

@@ -9,6 +9,7 @@ import { runAll, runSteps, type Step } from '../../context/pipeline.ts';
 import type { LifecycleServices } from '../../context/services.ts';
 import { makeContext, type VmContext } from '../../context/vm-context.ts';
 import { removeVm } from './delete-steps.ts';
+import { goOnPaused } from './pause-steps.ts';
 import { goOn, resumeSteps } from './resume-steps.ts';
 import { discardSnapshot } from './snapshot.ts';
 import { startSteps } from './start-steps.ts';
@@ -18,7 +19,7 @@ import { given } from '../../lib/given.ts';
 import { messageOf } from '../../lib/message-of.ts';
 
 /**
- * Boots a stopped VM from its own disks; adopts a running one that this daemon does not hold; resumes a suspended one.
+ * Boots a stopped VM from its own disks; adopts a running one that this daemon does not hold; resumes a paused or suspended one.
  * @throws WRONG_STATE, NOT_FOUND
  */
 export function startVm(
@@ -30,6 +31,10 @@ export function startVm(
     if (!decideAction(present, 'start')) {
       if (rescue) refuseRescue(present);
       return void services.vms.machines.get(present);
+    }
+    if (present.state === 'paused') {
+      if (rescue) refuseRescue(present);
+      return await goOnPaused(makeContext(services, present, operation));
     }
     if (!rescue && (await isAdopted(services, present, operation))) return;
     await preflight(services, 'vm start', { vm: present });
@@ -45,10 +50,11 @@ export function startVm(
   });
 }
 
-/** Resumes a suspended VM where it stopped. @throws WRONG_STATE; in the operation SNAPSHOT_UNUSABLE with what has changed */
+/** Lets a paused VM go on, or resumes a suspended one where it stopped. @throws WRONG_STATE; in the operation SNAPSHOT_UNUSABLE with what has changed */
 export function resumeVm(services: LifecycleServices, vm: Vm): OperationRecord {
   return verb(services, vm, 'resume', async (operation, present) => {
     if (!decideAction(present, 'resume')) return void services.vms.machines.get(present);
+    if (present.state === 'paused') return await goOnPaused(makeContext(services, present, operation));
     await preflight(services, 'vm start', { vm: present });
     await wake(services, present, operation);
   });

@@ -7,7 +7,7 @@ import { BangerError } from '../../model/errors.ts';
 import { decideAction, isAtRest } from '../../model/vm-state.ts';
 import type { Vm } from '../../model/vm.ts';
 
-type Goal = 'agent' | 'ssh' | 'services' | 'running' | 'stopped' | 'suspended';
+type Goal = 'agent' | 'ssh' | 'services' | 'running' | 'paused' | 'stopped' | 'suspended';
 
 /** The interval of questions to a guest, which sends no events. */
 const ASK_AGAIN_MS = 200;
@@ -38,7 +38,8 @@ export async function waitForVm(
       const present = records.find(vm.id);
       if (present === undefined) throw new BangerError('NOT_FOUND', `the VM ${vm.name} was deleted`);
       if (await isReached(services, present, goal.for)) return present;
-      if (isAtRest(present.state) && goal.for !== present.state) decideAction(present, 'exec');
+      const isPast = isAtRest(present.state) ? goal.for !== present.state : present.state === 'paused' && needsGuest(goal.for);
+      if (isPast) decideAction(present, 'exec');
       const leftMs = deadline - performance.now();
       if (leftMs <= 0) throw late(present, goal);
       const mustAsk = isAsked(services, present, goal.for);
@@ -69,13 +70,18 @@ async function changeOrPause(change: Promise<void>, pauseMs: number, signal: Abo
   }
 }
 
+/** @returns whether a VM whose guest does not run cannot be there */
+export function needsGuest(goal: Goal): boolean {
+  return goal !== 'paused' && goal !== 'stopped' && goal !== 'suspended';
+}
+
 /** Whether the guest knows more about the goal than this daemon. */
 function isAsked({ vms: { machines } }: LifecycleServices, vm: Vm, goal: Goal): boolean {
-  return goal !== 'stopped' && goal !== 'suspended' && goal !== 'running' && vm.state === 'running' && machines.find(vm.id) !== undefined;
+  return needsGuest(goal) && goal !== 'running' && vm.state === 'running' && machines.find(vm.id) !== undefined;
 }
 
 async function isReached(services: LifecycleServices, vm: Vm, goal: Goal): Promise<boolean> {
-  if (goal === 'stopped' || goal === 'suspended') return vm.state === goal;
+  if (!needsGuest(goal)) return vm.state === goal;
   const live = services.vms.machines.find(vm.id);
   if (vm.state !== 'running' || live === undefined) return false;
   if (goal === 'running') return true;

@@ -1,5 +1,5 @@
 import type { VmView } from '../../../api/schemas.ts';
-import { formatAge } from '../../../lib/duration.ts';
+import { formatAge, formatSpan } from '../../../lib/duration.ts';
 import type { Cli } from '../../cli.ts';
 import { collect, newCommand, newOption } from '../../command.ts';
 import { listing, printList } from '../../output.ts';
@@ -27,10 +27,16 @@ export function declareCommand(cli: Cli) {
 
 /** Marks a running VM that has a problem; `-o wide` shows the problem. */
 function stateOf(vm: VmView): string {
-  if (vm.state === 'suspended') return vm.lastError === null ? 'suspended' : 'suspended (!)';
+  if (vm.state === 'paused' || vm.state === 'suspended') return sleepOf(vm);
   if (vm.state !== 'running') return vm.state;
   if (vm.rescue) return 'running (rescue)';
   return vm.lastError === null && vm.troubles.length === 0 ? 'running' : 'running (!)';
+}
+
+/** Since when it sleeps, and why if nobody asked for it. */
+function sleepOf({ state, sleep, lastError }: VmView): string {
+  const since = sleep === null ? '' : ` ${formatSpan(Date.now() - Date.parse(sleep.since))}`;
+  return `${state}${since}${sleep?.why === 'idle' ? ', idle' : ''}${lastError === null ? '' : ' (!)'}`;
 }
 
 function problemOf({ lastError, troubles }: VmView): string {

@@ -5,7 +5,7 @@ import { chooseTargets, runVerb } from '../../targets.ts';
 import { filterOption } from '../../vm-filter.ts';
 
 export function declareCommand(cli: Cli) {
-  return newCommand('resume', 'resume suspended virtual machines where they stopped', [
+  return newCommand('resume', 'resume paused or suspended virtual machines where they stopped', [
     'banger vm resume web db',
     'banger vm resume --filter state=suspended',
   ])

@@ -29,6 +29,7 @@ function factsOf(vm: VmView): [string, string | null][] {
     ['name', vm.name],
     ['id', vm.id],
     ['state', vm.rescue ? `${vm.state} (rescue)` : vm.state],
+    ['since', vm.sleep === null ? null : `${moment(vm.sleep.since)}${vm.sleep.why === 'idle' ? ', idle: any use wakes it' : ''}`],
     ['error', vm.lastError],
     ...vm.troubles.map(({ reason, remedy }): [string, string] => ['trouble', `${reason} (try: ${remedy})`]),
     ['image', vm.image],

@@ -14,7 +14,7 @@ export function declareCommand(cli: Cli) {
         '--for <what>',
         "what to wait for: the guest agent runs commands (agent), ssh accepts logins (ssh), init and the image's services are up (services), running, stopped or suspended",
       )
-        .choices(['agent', 'ssh', 'services', 'running', 'stopped', 'suspended'] as const)
+        .choices(['agent', 'ssh', 'services', 'running', 'paused', 'stopped', 'suspended'] as const)
         .default('services' as const),
     )
     .option('--timeout <duration>', "seconds or a duration (default: the daemon's setting)", (v) => parseTimeout('--timeout', v))
