@@ -20,13 +20,12 @@ async function mend(runs: VerbRuns): Promise<void> {
   // One that was left alone is adopted by it.
   if (web?.state === 'running' && web.lastError !== null) return void (await done(api, api.beginVm('web', 'start')));
   if (web === undefined || web.state === 'running') return;
-  if (web.state === 'suspended') {
+  if (web.state === 'suspended' || web.state === 'paused') {
     await done(api, api.beginVm('web', 'start'));
-    return void (await done(api, api.beginVm('web', 'suspend')));
+    return void (await done(api, api.beginVm('web', web.state === 'paused' ? 'pause' : 'suspend')));
   }
   // What may be in its memory is not given up.
-  if (web.state === 'error' && (runs.verb === 'suspend' || runs.verb === 'resume'))
-    return void (await done(api, api.beginVm('web', 'start')));
+  if (web.state === 'error' && /^(pause|suspend|resume)/.test(runs.verb)) return void (await done(api, api.beginVm('web', 'start')));
   if (web.state === 'deleting') return void (await done(api, api.beginVm('web', 'delete')));
   if (web.state !== 'stopped') await done(api, api.beginVm('web', 'kill'));
   await done(api, api.beginVm('web', 'start'));

@@ -11,6 +11,7 @@ const TARGET: Partial<Record<WalkVerb, string>> = {
   stop: 'stopped',
   restart: 'running',
   kill: 'stopped',
+  pause: 'paused',
   suspend: 'suspended',
   resume: 'running',
 };
@@ -60,10 +61,10 @@ function assertDone(old: VmView | undefined, now: VmView | undefined, answer: An
   if (end === 'done' && old !== undefined && TARGET[verb] !== undefined) assert.equal(now?.state, TARGET[verb], what);
 }
 
-/** Nothing stopped is suspended or resumed, and what is suspended is not restarted, which would lose its memory. */
+/** Nothing stopped is paused, suspended or resumed, and what is suspended is not restarted, which would lose its memory. */
 function isRefused({ state }: VmView, verb: WalkVerb): boolean {
-  if (state === 'suspended') return verb === 'restart';
-  return state === 'stopped' && (verb === 'suspend' || verb === 'resume');
+  if (state === 'suspended') return verb === 'restart' || verb === 'pause';
+  return state === 'stopped' && (verb === 'pause' || verb === 'suspend' || verb === 'resume');
 }
 
 /** No two VMs share what must be their own. */

@@ -1,6 +1,6 @@
 // What a random walk does: bursts of verbs and one misfortune each, all of it from one seed.
 
-export type WalkVerb = 'create' | 'start' | 'stop' | 'restart' | 'kill' | 'delete' | 'suspend' | 'resume';
+export type WalkVerb = 'create' | 'start' | 'stop' | 'restart' | 'kill' | 'delete' | 'pause' | 'suspend' | 'resume';
 /** Creations are more frequent: of few VMs most are to be there. */
 const WALK_VERBS: readonly WalkVerb[] = [
   'create',
@@ -12,6 +12,7 @@ const WALK_VERBS: readonly WalkVerb[] = [
   'restart',
   'kill',
   'delete',
+  'pause',
   'suspend',
   'suspend',
   'resume',

@@ -9,33 +9,38 @@ import type { TestDaemon } from './test-daemon.ts';
 import type { TestWorld } from './test-world.ts';
 
 /**
- * Checks what must hold whenever nothing is under way. Every VM is intact and running, stopped or suspended. Files, machines, network objects and
+ * Checks what must hold whenever nothing is under way. Every VM is intact and running, paused, stopped or suspended. Files, machines, network objects and
  * names are exactly those of the VMs. Records name the right processes. No operation claims to run.
  * @returns the VMs
  */
 export async function assertSound(daemon: TestDaemon, what: string): Promise<VmView[]> {
   const { api, world, services } = daemon;
   const vms = await api.listVms();
-  for (const vm of vms) assert.match(vm.state, /^(running|stopped|suspended)$/, `${what}: ${JSON.stringify(vm)}`);
+  for (const vm of vms) assert.match(vm.state, /^(running|paused|stopped|suspended)$/, `${what}: ${JSON.stringify(vm)}`);
   const running = (await api.listOperations()).filter(({ state }) => state === 'running');
   assert.deepEqual(running, [], what);
   const expected = vms.flatMap((vm) => belongings(world, vm)).toSorted();
   // Forwards follow what the guest listens on, a moment later.
   const remains = world.remains().filter((line) => !line.startsWith('forwards '));
   assert.deepEqual(remains, expected, what);
-  const alive = vms.filter(({ state }) => state === 'running');
+  const alive = vms.filter(isPowered);
   const ids = new Set(alive.map(shortId));
   for (const id of world.network.forwards.keys()) assert.ok(ids.has(id), `${what}: forwards of ${id}`);
   for (const vm of alive) {
-    assert.equal(vm.pid, world.machines.machines.get(pathsOf(world, vm).runtimeDirectory)?.process.pid, what);
-    assert.equal((await api.health(vm.name)).agent, 'ok', what);
+    const machine = world.machines.machines.get(pathsOf(world, vm).runtimeDirectory);
+    assert.equal(vm.pid, machine?.process.pid, what);
+    assert.equal(machine?.paused, vm.state === 'paused', `${what}: ${vm.name} is ${vm.state}`);
+    assert.equal((await api.health(vm.name)).agent, vm.state === 'paused' ? 'not-running' : 'ok', what);
   }
   for (const vm of vms) {
-    assert.equal(services.vms.machines.find(vm.id) !== undefined, vm.state === 'running', what);
-    if (vm.state !== 'running') assert.equal(vm.pid, null, what);
+    assert.equal(services.vms.machines.find(vm.id) !== undefined, isPowered(vm), what);
+    if (!isPowered(vm)) assert.equal(vm.pid, null, what);
+    assert.equal(vm.sleep !== null, vm.state === 'paused' || vm.state === 'suspended', what);
   }
   return vms;
 }
+
+const isPowered = ({ state }: VmView): boolean => state === 'running' || state === 'paused';
 
 const pathsOf = (world: TestWorld, vm: { id: string }) => vmPaths(world.directories, vm);
 
@@ -44,7 +49,7 @@ function belongings(world: TestWorld, vm: VmView): string[] {
   const { directory, manifest, rootOverlay, workDisk, sshHostKey, knownHosts, snapshot, runtimeDirectory } = pathsOf(world, vm);
   const memory = vm.state === 'suspended' ? [snapshot, join(snapshot, 'key.json'), join(snapshot, 'state')] : [];
   const files = [directory, manifest, rootOverlay, workDisk, sshHostKey, knownHosts, ...memory].map((path) => `file ${path}`);
-  if (vm.state !== 'running') return files;
+  if (!isPowered(vm)) return files;
   return [
     ...files,
     `disk of ${vm.id}`,
