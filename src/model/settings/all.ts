@@ -1,4 +1,5 @@
 import { hostTrustSettings } from './host-trust.ts';
+import { idleSettings } from './idle.ts';
 import { networkSettings } from './network.ts';
 import { resourceSettings } from './resources.ts';
 import { rootOverlaySettings } from './root-overlay.ts';
@@ -12,6 +13,7 @@ export const SETTINGS = {
   ...rootOverlaySettings,
   ...networkSettings,
   ...hostTrustSettings,
+  ...idleSettings,
 };
 
 export type AllSettings = typeof SETTINGS;

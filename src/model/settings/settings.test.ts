@@ -16,9 +16,11 @@ type Same<One, Other> = (<T>() => T extends One ? 1 : 2) extends <T>() => T exte
 
 test('the type of a spec is exact, member by member (3.2)', () => {
   type Sizes = { vcpuCount: number; memoryMib: number; workDiskBytes: number; rootOverlayBytes: number };
+  type Idle<Absent> = Partial<Record<'pauseAfterSeconds' | 'suspendAfterSeconds', number | Absent> & { wakeAt: string | Absent }>;
   type Flat<Joined> = { [Member in keyof Joined]: Joined[Member] };
-  const isKept: Same<VmSpec, Flat<Sizes & { nat: boolean; hostCa?: boolean; hostProxy?: boolean }>> = true;
-  const isShown: Same<VmView['spec'], Flat<Sizes & { nat: boolean; hostCa?: boolean | undefined; hostProxy?: boolean | undefined }>> = true;
+  const isKept: Same<VmSpec, Flat<Sizes & { nat: boolean; hostCa?: boolean; hostProxy?: boolean } & Idle<never>>> = true;
+  type Trust = { nat: boolean; hostCa?: boolean | undefined; hostProxy?: boolean | undefined };
+  const isShown: Same<VmView['spec'], Flat<Sizes & Trust & Idle<undefined>>> = true;
   const isAsked: Same<Pick<CreateVm, 'memoryMib' | 'nat'>, { memoryMib?: number | undefined; nat?: boolean | undefined }> = true;
   assert.ok(isKept && isShown && isAsked);
 });
