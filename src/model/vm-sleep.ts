@@ -9,3 +9,8 @@ export function wakesOnUse({ state, sleep }: Pick<Vm, 'state' | 'sleep'>): boole
 export function isLeftReachable({ state, sleep }: Pick<Vm, 'state' | 'sleep'>): boolean {
   return sleep?.why === 'idle' && state === 'suspending';
 }
+
+/** @returns whether a lease keeps the VM from sleeping for idleness now */
+export function isKeptAwake({ keepAwake }: Pick<Vm, 'keepAwake'>, nowMs: number): boolean {
+  return keepAwake !== null && (keepAwake.until === null || Date.parse(keepAwake.until) > nowMs);
+}

@@ -12,3 +12,16 @@ export function pauseVm(services: LifecycleServices, vm: Vm): OperationRecord {
     if (decideAction(present, 'pause')) await standStill(makeContext(services, present, operation), operation, 'asked');
   });
 }
+
+/**
+ * Pauses a VM that is unused; the next use wakes it.
+ * @param reason called again once the VM's lock is held; if it returns none, nothing happens. The VM's events show it
+ */
+export function pauseUnused(services: LifecycleServices, vm: Vm, reason: (present: Vm) => string | undefined): OperationRecord {
+  return verb(services, vm, 'pause', async (operation, present) => {
+    const why = present.state === 'running' ? reason(present) : undefined;
+    if (why === undefined) return;
+    operation.log(why);
+    await standStill(makeContext(services, present, operation), operation, 'idle');
+  });
+}

@@ -6,9 +6,9 @@ import { makeContext, type VmContext } from '../../context/vm-context.ts';
 import { messageOf } from '../../lib/message-of.ts';
 import { BangerError } from '../../model/errors.ts';
 import type { OperationRecord } from '../../model/operation.ts';
-import { decideAction } from '../../model/vm-state.ts';
+import { decideAction, isPowered } from '../../model/vm-state.ts';
 import type { Vm, VmSleep } from '../../model/vm.ts';
-import { goOnPaused } from './pause-steps.ts';
+import { goOnPaused, standStill } from './pause-steps.ts';
 import { requireRoom, snapshotsOf, writeSnapshot } from './snapshot.ts';
 import { stopSteps } from './stop-steps.ts';
 import { verb } from './verbs.ts';
@@ -35,6 +35,24 @@ export function suspendVm(services: LifecycleServices, vm: Vm, options: SuspendO
 }
 
 type SuspendOptions = { endSessions?: boolean; resumes?: boolean };
+
+/**
+ * Suspends a VM that is unused; the next use wakes it.
+ * @param reason called again once the VM's lock is held; if it returns none, nothing happens. The VM's events show it
+ */
+export function suspendUnused(services: LifecycleServices, vm: Vm, reason: (present: Vm) => string | undefined): OperationRecord {
+  return verb(services, vm, 'suspend', async (operation, present) => {
+    const why = isPowered(present.state) ? reason(present) : undefined;
+    if (why === undefined) return;
+    operation.log(why);
+    const context = makeContext(services, present, operation);
+    await requireMeans(context);
+    // Its callers wait for it from here on.
+    if (present.state === 'running') await standStill(context, operation, 'idle');
+    await writeMemory(context, operation, 'idle');
+    await letGo(context, operation);
+  });
+}
 
 /** @throws UNSUPPORTED, WRONG_STATE, NO_SPACE */
 async function requireMeans(context: VmContext): Promise<void> {
