@@ -1,4 +1,4 @@
-// Unused VMs in the whole daemon, with the shortest time that there is; src/lifecycle/auto-stop.test.ts has a clock of its own.
+// Unused VMs in the whole daemon, with the shortest time that there is; src/lifecycle/idle/watch.test.ts has a clock of its own.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';

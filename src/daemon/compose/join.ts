@@ -11,8 +11,9 @@ import { realHost } from '../../host/host.ts';
 import { importImage } from '../../images/import/import-image.ts';
 import { createSchemeProbe } from '../../http/probe.ts';
 import type { ProvisionSources } from '../../images/provision/sources.ts';
-import { createAutoStop } from '../../lifecycle/auto-stop.ts';
 import { createBackground } from '../../context/background.ts';
+import type { Tier } from '../../lifecycle/idle/tiers.ts';
+import { createIdleWatch } from '../../lifecycle/idle/watch.ts';
 import { createKeyedLock } from '../../context/locks.ts';
 import { createMachines } from '../../context/machines.ts';
 import { Operations } from '../../context/operations.ts';
@@ -25,7 +26,9 @@ import type { HostPort } from '../../context/host-port.ts';
 import { forgetReboots, handleExit } from '../../lifecycle/vm/exit-watch.ts';
 import { sweepUnlessUsed } from '../../lifecycle/sweep.ts';
 import type { Timer } from '../../context/timer.ts';
-import { stopUnused } from '../../lifecycle/vm/verbs.ts';
+import { pauseUnused } from '../../lifecycle/vm/pause.ts';
+import { suspendUnused } from '../../lifecycle/vm/suspend.ts';
+import { resumeVm, stopUnused } from '../../lifecycle/vm/verbs.ts';
 import type { OperationRecord } from '../../model/operation.ts';
 import { imagePaths, vmPaths } from '../../model/paths.ts';
 import type { Store } from '../../store/store.ts';
@@ -74,6 +77,8 @@ export type DaemonParts = {
 /** The parts of a daemon, joined. */
 export type Daemon = { services: DaemonServices; recover(): Promise<void>; close(): Promise<void> };
 
+const RESTS: Readonly<Record<Tier, typeof stopUnused>> = { pause: pauseUnused, suspend: suspendUnused, stop: stopUnused };
+
 /** How long an ending daemon waits for the operations that it cancels. */
 const ROLLBACK_TIMEOUT_MS = 5000;
 
@@ -95,16 +100,17 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
     ...{ chooser, clientPublicKey: () => key.publicKey() },
     afterOperation(operation) {
       metrics.count(operation);
-      autoStop.arm();
+      idleWatch.arm();
     },
   });
   const stats = createStats(lifecycle, { stateDirectory, cpuCount: availableParallelism() });
   const metrics = createMetrics({ version: options.build.version, build: options.build.id }, stats);
-  const autoStop = createAutoStop({
+  const idleWatch = createIdleWatch({
     services: lifecycle,
     staleAfterMs: config.auto_stop_stale_after,
     timer,
-    stop: (vm, reason) => lifecycle.operations.settled(stopUnused(lifecycle, vm, reason).id),
+    rest: (tier, vm, reason) => lifecycle.operations.settled(RESTS[tier](lifecycle, vm, reason).id),
+    wake: (vm) => lifecycle.operations.settled(resumeVm(lifecycle, vm).id),
     log: (message, facts) => log.info(facts, message),
   });
   const ofBundle = bundleWork({
@@ -132,13 +138,13 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
       log.info(await recover(lifecycle, store.operations), 'recovered');
       const ids = store.vms.listAll().map(({ id }) => id);
       healing = store.manifests.heal(ids, (id) => store.vms.find(id), ending.signal);
-      autoStop.arm();
+      idleWatch.arm();
       void resumeAfterShutdown(lifecycle, ending.signal);
       // After a boot of the host, its checks take seconds. Run them now rather than in the first create, but only once the daemon answers.
       setImmediate(() => void chooser.look());
     },
     async close() {
-      autoStop.end();
+      idleWatch.end();
       forgetReboots(lifecycle);
       ending.abort();
       await healing;
