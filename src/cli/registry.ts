@@ -24,6 +24,7 @@ const VM_VERBS: readonly Verb[] = [
   verb(['pause'], () => import('./commands/vm/pause.ts')),
   verb(['suspend'], () => import('./commands/vm/suspend.ts')),
   verb(['resume', 'unpause'], () => import('./commands/vm/resume.ts')),
+  verb(['keep-awake'], () => import('./commands/vm/keep-awake.ts')),
   verb(['fork'], () => import('./commands/vm/fork.ts')),
   verb(['restart'], () => import('./commands/vm/restart.ts')),
   verb(['kill'], () => import('./commands/vm/kill.ts')),

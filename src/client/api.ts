@@ -60,6 +60,9 @@ function vmApi(call: Requests<Routes>) {
     createVm: (body: CreateVm, attach: boolean) => call.begin('POST /v1/vms', { body, attach }),
     /** Begins one of the verbs that need no more than a small body. */
     beginVm: <Verb extends VmVerb>(ref: string, verb: Verb, body?: VmVerbBody[Verb]) => verbs[verb](ref, body),
+    /** @param forMs default: until it is released */
+    keepVmAwake: (ref: string, forMs?: number) => call.json('POST /v1/vms/:ref/keep-awake', { params: { ref }, body: { forMs } }),
+    releaseVm: (ref: string) => call.json('DELETE /v1/vms/:ref/keep-awake', { params: { ref } }),
     health: (ref: string) => call.json('GET /v1/vms/:ref/health', { params: { ref } }),
     /** @param of with `running`, throws WRONG_STATE unless the VM runs: ssh's own error would say less */
     sshAccess: (ref: string, of?: 'running') => call.json('GET /v1/vms/:ref/ssh', { params: { ref }, query: { running: of && '1' } }),

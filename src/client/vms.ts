@@ -69,6 +69,9 @@ function verbs(api: Api) {
     /** @throws TIMEOUT if the VM does not get there in time */
     wait: (name: string, target: WaitTarget, { timeoutMs, signal }: { timeoutMs?: number; signal?: AbortSignal } = {}) =>
       api.waitVm(name, target, timeoutMs, signal),
+    /** @param forMs default: until it is released */
+    keepAwake: (name: string, forMs?: number) => api.keepVmAwake(name, forMs),
+    release: (name: string) => api.releaseVm(name),
     health: (name: string) => api.health(name),
   };
 }

@@ -4,6 +4,7 @@ import { LIMITS, VMM_SIGNALS } from '../../model/limits.ts';
 import { declareRoutes, HOST_ERRORS, IMAGE_ERRORS, json, operation, WAKE_ERRORS } from '../route.ts';
 import { createVmSchema, healthSchema, setVmSchema, sshAccessSchema, sshLoginSchema, vmSchema } from '../schemas.ts';
 
+const YEAR_MS = 366 * 86_400_000;
 const waitFor = z.enum(['agent', 'ssh', 'services']).optional().describe('readiness to wait for, default services');
 const rescue = z.boolean().optional().describe("whether the image's own system runs beside the VM's own disks");
 const discardMemory = z.boolean().optional().describe('boot a suspended VM from its disks; its memory is lost');
@@ -73,6 +74,13 @@ export const VM_ROUTES = declareRoutes({
     reply: operation,
     errors: ['WRONG_STATE', 'NAME_TAKEN', ...WAKE_ERRORS],
   },
+  'POST /v1/vms/:ref/keep-awake': {
+    does: 'keeps a VM from being paused, suspended or stopped because nobody uses it, and wakes it if it sleeps for that',
+    body: z.strictObject({ forMs: z.number().int().min(1).max(YEAR_MS).optional().describe('default: until it is released') }).nullish(),
+    reply: json(vmSchema),
+    errors: WAKE_ERRORS,
+  },
+  'DELETE /v1/vms/:ref/keep-awake': { does: 'lets a VM sleep again when nobody uses it', reply: json(vmSchema), errors: [] },
   'DELETE /v1/vms/:ref': { does: 'deletes a VM with its disks', reply: operation, errors: [] },
   'GET /v1/vms/:ref/health': { does: 'shows the health of the guest', reply: json(healthSchema), errors: [] },
   'GET /v1/vms/:ref/wait': {

@@ -4,6 +4,7 @@ import { held } from '../../lifecycle/adopt.ts';
 import { createVm } from '../../lifecycle/vm/create.ts';
 import { forkVm } from '../../lifecycle/vm/fork.ts';
 import { setVm } from '../../lifecycle/vm/set.ts';
+import { keepAwake } from '../../lifecycle/vm/keep-awake.ts';
 import { pauseVm } from '../../lifecycle/vm/pause.ts';
 import { suspendVm } from '../../lifecycle/vm/suspend.ts';
 import { deleteVm, killVm, restartVm, resumeVm, startVm, stopVm } from '../../lifecycle/vm/verbs.ts';
@@ -52,6 +53,10 @@ export function vmHandlers(services: DaemonServices): ServedRoutes {
       await wakeForUse(services, resolve(params));
       return setVm(services, resolve(params), body);
     },
+    'POST /v1/vms/:ref/keep-awake': async ({ params, body }) =>
+      vmView(services, await keepAwake(services, resolve(params), { forMs: body?.forMs ?? null })),
+    'DELETE /v1/vms/:ref/keep-awake': ({ params }) =>
+      vmView(services, services.vms.records.update(resolve(params).id, { keepAwake: null })),
     'DELETE /v1/vms/:ref': ({ params }) => deleteVm(services, resolve(params)),
     'GET /v1/vms/:ref/health': ({ params }) => health(services, resolve(params)),
     'GET /v1/vms/:ref/wait': async ({ params, query }, { signal }) => {

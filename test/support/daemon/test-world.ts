@@ -38,6 +38,8 @@ export type TestWorld = {
   names: Map<string, string>;
   /** Addresses with TCP connections. */
   connected: Set<string>;
+  /** How much of a processor each VMM uses. */
+  cpuShare: number;
   /** Loopback addresses on which another user's programs listen. */
   squatted: Set<string>;
   host: Host;
@@ -70,7 +72,7 @@ export function createTestWorld({ isPlain = false } = {}): TestWorld {
   const names = new Map<string, string>();
   const connected = new Set<string>();
   const squatted = new Set<string>();
-  return {
+  const world: TestWorld = {
     isPlain,
     isBundleAway: false,
     directory,
@@ -82,7 +84,8 @@ export function createTestWorld({ isPlain = false } = {}): TestWorld {
     names,
     connected,
     squatted,
-    host: hostOf(machines, connected, squatted),
+    cpuShare: 0.5,
+    host: hostOf(machines, connected, squatted, () => world.cpuShare),
     image: createImage(join(directory, 'image')),
     agentSha256: AGENT,
     remains: () =>
@@ -97,6 +100,7 @@ export function createTestWorld({ isPlain = false } = {}): TestWorld {
       ].toSorted(),
     remove: () => rmSync(directory, { recursive: true, force: true, maxRetries: 5 }),
   };
+  return world;
 }
 
 /** More than any test writes to a disk, whatever its size. */
@@ -109,7 +113,7 @@ async function copyHead(from: string, to: string): Promise<void> {
 }
 
 /** The real host, except that processes exist only among the fake machines, and copies start no process. */
-function hostOf(machines: FakeWorld, connected: ReadonlySet<string>, squatted: ReadonlySet<string>): Host {
+function hostOf(machines: FakeWorld, connected: ReadonlySet<string>, squatted: ReadonlySet<string>, cpuShare: () => number): Host {
   const fakeOf = (identity: ProcessIdentity) =>
     [...machines.machines.values()].find(({ process }) => process.pid === identity.pid && process.startTicks === identity.startTicks);
   return {
@@ -122,9 +126,8 @@ function hostOf(machines: FakeWorld, connected: ReadonlySet<string>, squatted: R
     checkExt4: () => Promise.resolve(),
     shrinkExt4: (path) => Promise.resolve(truncateSync(path, MIB)),
     makeExt4: (path) => Promise.resolve(void emptyExt4(path)),
-    // Like a process that keeps half a processor busy.
     processUsage: (identity) =>
-      Promise.resolve(fakeOf(identity) === undefined ? undefined : { cpuMs: performance.now() / 2, residentBytes: 64 * MIB }),
+      Promise.resolve(fakeOf(identity) === undefined ? undefined : { cpuMs: performance.now() * cpuShare(), residentBytes: 64 * MIB }),
     connectedAddresses: () => Promise.resolve(new Set(connected)),
     listenedByOthers: () => new Set(squatted),
     isAlive: (identity) => fakeOf(identity) !== undefined,

@@ -30,6 +30,7 @@ function factsOf(vm: VmView): [string, string | null][] {
     ['id', vm.id],
     ['state', vm.rescue ? `${vm.state} (rescue)` : vm.state],
     ['since', vm.sleep === null ? null : `${moment(vm.sleep.since)}${vm.sleep.why === 'idle' ? ', idle: any use wakes it' : ''}`],
+    ['kept awake', vm.keepAwake === null ? null : (vm.keepAwake.until ?? 'until banger vm keep-awake --release')],
     ['error', vm.lastError],
     ...vm.troubles.map(({ reason, remedy }): [string, string] => ['trouble', `${reason} (try: ${remedy})`]),
     ['image', vm.image],
