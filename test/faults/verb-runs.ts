@@ -15,6 +15,10 @@ type VerbUnderTest = {
   from: End;
   /** How it is when the verb is done. */
   to: End;
+  /** How it is in between. */
+  over?: End;
+  /** What the guest has in memory is given up. */
+  losesMemory?: true;
 };
 
 /** Disks grow with each call, and the way to the outside opens and closes. */
@@ -29,12 +33,19 @@ export const VERBS = {
   'create --no-start': { begin: (api) => api.createVm({ name: 'web', start: false }, false), from: 'gone', to: 'stopped' },
   start: { begin: (api) => api.beginVm('web', 'start'), from: 'stopped', to: 'running' },
   stop: { begin: (api) => api.beginVm('web', 'stop'), from: 'running', to: 'stopped' },
-  restart: { begin: (api) => api.beginVm('web', 'restart'), from: 'running', to: 'running' },
+  restart: { begin: (api) => api.beginVm('web', 'restart'), from: 'running', to: 'running', over: 'stopped' },
   kill: { begin: (api) => api.beginVm('web', 'kill'), from: 'running', to: 'stopped' },
   pause: { begin: (api) => api.beginVm('web', 'pause'), from: 'running', to: 'paused' },
   'resume a paused VM': { begin: (api) => api.beginVm('web', 'resume'), from: 'paused', to: 'running' },
   suspend: { begin: (api) => api.beginVm('web', 'suspend'), from: 'running', to: 'suspended' },
   resume: { begin: (api) => api.beginVm('web', 'resume'), from: 'suspended', to: 'running' },
+  'start --discard-memory': {
+    begin: (api) => api.beginVm('web', 'start', { discardMemory: true }),
+    from: 'suspended',
+    to: 'running',
+    over: 'stopped',
+    losesMemory: true,
+  },
   delete: { begin: (api) => api.beginVm('web', 'delete'), from: 'running', to: 'gone' },
   'set on a stopped VM': { begin: (api) => api.beginVm('web', 'set', newSizes()), from: 'stopped', to: 'stopped' },
   'set on a running VM': { begin: toggleNat, from: 'running', to: 'running' },
@@ -156,11 +167,11 @@ export class VerbRuns {
     assertMarked(this.world, this.#keeper, what);
     const web = vms.find(({ name }) => name === 'web');
     const end = web === undefined ? 'gone' : (web.state as End);
-    const { from, to } = VERBS[this.verb];
-    // A restart stops in between.
-    assert.ok(end === from || end === to || end === also || (this.verb === 'restart' && end === 'stopped'), `${what}: ${end}`);
+    const { from, to, over, losesMemory }: VerbUnderTest = VERBS[this.verb];
+    assert.ok([from, to, over, also].includes(end), `${what}: ${end}`);
     if (web !== undefined && from !== 'gone') assertMarked(this.world, web, what);
-    const isMemoryKept = [from, to].some((one) => one === 'suspended' || one === 'paused') && end !== also;
+    const keepsMemory = [from, to].some((one) => one === 'suspended' || one === 'paused') && losesMemory !== true;
+    const isMemoryKept = end === 'suspended' || (keepsMemory && end !== also);
     if (web !== undefined && isMemoryKept) assert.equal(bootOf(this.world, web), this.#boot, `${what}: its memory is lost`);
     return end;
   }

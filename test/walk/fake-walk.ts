@@ -1,5 +1,5 @@
 // The random walk in one process: the real daemon over fakes, with a nemesis at the daemon's effects.
-import type { VmView } from '../../src/api/schemas.ts';
+import type { Operation, VmView } from '../../src/api/schemas.ts';
 import { sweepNetworks } from '../../src/capabilities/sweep-networks.ts';
 import type { BangerError } from '../../src/model/errors.ts';
 import { jumpClock } from '../support/machine/clock.ts';
@@ -119,11 +119,7 @@ class Walker {
 
   async #answer({ verb, name }: Move): Promise<Answer> {
     const { api, effects } = this.#daemon;
-    const begin = async (): Promise<string> => {
-      const body = verb === 'stop' || verb === 'restart' ? { graceMs: 20 } : undefined;
-      const operation = await (verb === 'create' ? api.createVm({ name }, false) : api.beginVm(name, verb, body));
-      return (await ended(api, operation)).state;
-    };
+    const begin = async (): Promise<string> => (await ended(api, await beginMove(api, { verb, name }))).state;
     const end = begin().catch((error: unknown) => (effects.dead ? 'lost' : (error as BangerError).code));
     return { verb, name, end: await Promise.race([end, effects.died.then(() => 'lost')]) };
   }
@@ -169,6 +165,12 @@ class Walker {
     await this.#daemon.stop();
     this.#world.remove();
   }
+}
+
+function beginMove(api: TestDaemon['api'], { verb, name }: Move): Promise<Operation> {
+  if (verb === 'create') return api.createVm({ name }, false);
+  if (verb === 'discard') return api.beginVm(name, 'start', { discardMemory: true });
+  return api.beginVm(name, verb, verb === 'stop' || verb === 'restart' ? { graceMs: 20 } : undefined);
 }
 
 const FILE_WRITE = /^(host\.(make|write|sparse|extend|reflink)|(root|work)\.(create|grow|attach|extend))/;

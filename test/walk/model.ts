@@ -14,6 +14,7 @@ const TARGET: Partial<Record<WalkVerb, string>> = {
   pause: 'paused',
   suspend: 'suspended',
   resume: 'running',
+  discard: 'running',
 };
 
 /**

@@ -1,7 +1,7 @@
 // What a random walk does: bursts of verbs and one misfortune each, all of it from one seed.
 
-export type WalkVerb = 'create' | 'start' | 'stop' | 'restart' | 'kill' | 'delete' | 'pause' | 'suspend' | 'resume';
-/** Creations are more frequent: of few VMs most are to be there. */
+export type WalkVerb = 'create' | 'start' | 'stop' | 'restart' | 'kill' | 'delete' | 'pause' | 'suspend' | 'resume' | 'discard';
+/** Creations are more frequent: of few VMs most are to be there. `discard` starts a suspended VM without its memory, and others as usual. */
 const WALK_VERBS: readonly WalkVerb[] = [
   'create',
   'create',
@@ -16,6 +16,7 @@ const WALK_VERBS: readonly WalkVerb[] = [
   'suspend',
   'suspend',
   'resume',
+  'discard',
 ];
 /** A verb on the VM of this name. */
 export type Move = { verb: WalkVerb; name: string };

@@ -115,9 +115,8 @@ class Soak {
   }
 
   async #answer({ verb, name }: Move): Promise<Answer> {
-    const args = verb === 'create' ? ['--name', name] : verb === 'delete' ? ['--force', name] : [name];
     const existed = this.#vms.some((vm) => vm.name === name);
-    const { status } = await this.#sandbox.banger(['vm', verb, ...args], { timeoutMs: QUIET_TIMEOUT_MS });
+    const { status } = await this.#sandbox.banger(['vm', ...argvOf({ verb, name })], { timeoutMs: QUIET_TIMEOUT_MS });
     assert.notEqual(status, null, `${verb} ${name} hangs`);
     if (status === 0) return { verb, name, end: 'done' };
     if (status === 3) return { verb, name, end: 'NOT_FOUND' };
@@ -148,7 +147,8 @@ class Soak {
   }
 
   #isSettled({ state, pid }: VmView): boolean {
-    return state === 'stopped' ? pid === null : state === 'running' && pid !== null && this.#pids('qemu-system').includes(pid);
+    if (state === 'stopped' || state === 'suspended') return pid === null;
+    return state === 'running' && pid !== null && this.#pids('qemu-system').includes(pid);
   }
 
   /** One VMM for each VM that runs, one directory for each that exists. */
@@ -167,6 +167,12 @@ class Soak {
     this.#marked.add(id);
     assert.equal(await sh('cat /root/mark /etc/mark'), `${id}\n${id}`, `${name} lost what was written to it`);
   }
+}
+
+function argvOf({ verb, name }: Move): string[] {
+  if (verb === 'create') return [verb, '--name', name];
+  if (verb === 'delete') return [verb, '--force', name];
+  return verb === 'discard' ? ['start', '--discard-memory', name] : [verb, name];
 }
 
 function signal(pid: number, name: NodeJS.Signals): void {
