@@ -12,6 +12,7 @@ import { memoryBench, startBench, wakeUpsBench } from './daemon.ts';
 import { recordsBench } from './records.ts';
 import { execBench, listBench } from './running.ts';
 import { dnsBench, forwardBytesBench, forwardPingBench, portsBench } from './reach.ts';
+import { suspendBench } from './suspend.ts';
 import { type BenchResult, markdownTable } from './table.ts';
 
 const benchesOf = (scale: number): readonly Bench[] => [
@@ -22,6 +23,7 @@ const benchesOf = (scale: number): readonly Bench[] => [
   wakeUpsBench,
   memoryBench,
   createBench,
+  suspendBench,
   forwardBytesBench,
   forwardPingBench,
   portsBench,
