@@ -1,6 +1,6 @@
 // The bridge network for real, on a host of its own with a fake outside; started by network-bridge.test.ts as root.
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -255,11 +255,16 @@ describe('guests of the bridge', () => {
   test('NAT given and taken while it runs: also open connections are cut (6.2)', async () => {
     await driver.setNat?.({ ...closed.vm, nat: true });
     assert.equal(await hear(closed, '192.0.2.1', 7000), 'internet 192.0.2.10');
-    const talk = `{ echo one; sleep 1; echo two; sleep 1; } | timeout 4 socat -T1.5 - UDP:192.0.2.1:7000,sourceport=4000`;
-    const answered = closed.sh(`${talk}; true`);
-    await sleep(500);
+    const [heard, cut] = [join(runtimeDirectory, 'heard'), join(runtimeDirectory, 'cut')];
+    // What was said comes back, until the connection is cut.
+    const talk = `{ echo one; until [ -e ${cut} ]; do sleep 0.1; done; echo two; sleep 1; } | socat -T20 - UDP:192.0.2.1:7000 >${heard}`;
+    const over = closed.sh(`${talk}; true`);
+    await until('the answer', async () => (await realHost.readIfThere(heard)) === 'one\n');
     await driver.setNat?.(closed.vm);
-    assert.equal(await answered, 'one');
+    writeFileSync(cut, '');
+    await over;
+    assert.equal(readFileSync(heard, 'utf8'), 'one\n');
+    for (const path of [heard, cut]) rmSync(path);
     assert.equal(await hear(closed, '192.0.2.1', 7000), 'failed');
   });
 

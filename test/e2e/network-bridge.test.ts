@@ -22,7 +22,7 @@ test('the bridge network keeps its promises, and the host is left as it was (6.2
       LAB_HELPER: process.env['LAB_HELPER'] ?? join(scratch, 'build/banger-helper-faulty'),
     };
     const node = [process.execPath, '--test', '--test-reporter=tap', join(root, 'test/e2e/network-bridge-inside.ts')];
-    const { stdout } = await run([join(root, 'test/support/outside/network-lab.sh'), 'root', ...node], { env, timeoutMs: 300_000 });
+    const { stdout } = await run([join(root, 'test/support/outside/network-lab.sh'), 'root', ...node], { env, timeoutMs: 600_000 });
     assert.match(stdout, /^# fail 0$/m);
   } catch (error) {
     if (!(error instanceof CommandFailure)) throw error;

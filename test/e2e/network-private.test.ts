@@ -22,7 +22,7 @@ async function runInside(kind: 'root' | 'user'): Promise<string> {
     };
     const lab = join(root, 'test/support/outside/network-lab.sh');
     const node = [process.execPath, '--test', '--test-concurrency=1', '--test-reporter=tap', ...inside];
-    const outcome = await run([lab, kind, ...node], { env, timeoutMs: 180_000 });
+    const outcome = await run([lab, kind, ...node], { env, timeoutMs: 600_000 });
     return outcome.stdout;
   } catch (error) {
     if (!(error instanceof CommandFailure)) throw error;

@@ -69,7 +69,9 @@ export async function plugGuest(place: GuestPlace, vm: NetworkVm, attachment: Ne
     },
     serve: async (listen, output) => {
       await start([...place.enter(pid), 'socat', `${listen},fork,reuseaddr`, output]);
-      await sleep(150);
+      const [, protocol = '', port = ''] = /^(TCP|UDP)-LISTEN:(\d+)/.exec(listen) ?? [];
+      const look = [...place.enter(pid), 'ss', '--no-header', '--listening', `--${protocol.toLowerCase()}`, `sport = :${port}`];
+      while ((await run(look)).stdout === '') await sleep(20);
     },
     end: async () => {
       for (const identity of started.reverse()) await endProcess(identity, 200);

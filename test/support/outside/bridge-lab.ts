@@ -93,9 +93,9 @@ export async function rules(): Promise<string> {
   return (await run(['nft', 'list', 'ruleset'])).stdout;
 }
 
-/** Waits for something that no event reports. @throws after five seconds */
+/** Waits for something that no event reports. @throws after half a minute */
 export async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 5000;
+  const deadline = performance.now() + 30_000;
   while (!(await isSo())) {
     assert.ok(performance.now() < deadline, `waited too long for ${what}\n${readFileSync(helperLog, 'utf8').slice(-2000)}`);
     await sleep(20);
