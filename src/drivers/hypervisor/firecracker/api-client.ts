@@ -7,7 +7,6 @@ import { given } from '../../../lib/given.ts';
 
 /** No reply to banger's requests is longer; more means a broken peer. */
 const MAX_ANSWER_BYTES = 1024 ** 2;
-/** A busy host may be slow to load kernel and initramfs. */
 const REQUEST_TIMEOUT_MS = 10_000;
 const CONNECT_TIMEOUT_MS = 5000;
 const RETRY_MS = 5;

@@ -56,6 +56,14 @@ test('logs come first, then machine, kernel, disks in their order, network, vsoc
   );
 });
 
+test('the start alone may take a minute, because it loads kernel and initramfs on a host that may be busy (4.1)', () => {
+  const patient = requestsOf().filter(({ timeoutMs }) => timeoutMs !== undefined);
+  assert.deepEqual(
+    patient.map(({ path, timeoutMs }) => [path, timeoutMs]),
+    [['/actions', 60_000]],
+  );
+});
+
 test('only an ephemeral disk may lose flushed data, and no disk is moved to the front (5.1)', () => {
   const requests = requestsOf();
   const said = ['/drives/disk0', '/drives/disk1'].map((path) => {

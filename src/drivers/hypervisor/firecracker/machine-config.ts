@@ -21,6 +21,8 @@ const GUEST_CID = 3;
 export const DISK_BUSY_STATUS = 75;
 const LOCK_WAIT_SECONDS = 1;
 
+/** Loads kernel and initramfs. On a very busy host that has taken more than ten seconds. */
+const BOOT_TIMEOUT_MS = 60_000;
 /** Writes all of the guest's memory to a disk, which may be slow. */
 const SNAPSHOT_TIMEOUT_MS = 600_000;
 
@@ -103,7 +105,7 @@ export function machineRequests(machine: FirecrackerMachine): ApiRequest[] {
     // A guest can return freed memory through an empty balloon; a guest without the driver just does not use it.
     put('/balloon', { amount_mib: 0, deflate_on_oom: true, free_page_reporting: true }),
     put('/entropy', {}),
-    put('/actions', { action_type: 'InstanceStart' }),
+    { ...put('/actions', { action_type: 'InstanceStart' }), timeoutMs: BOOT_TIMEOUT_MS },
   ];
 }
 
