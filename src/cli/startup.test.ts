@@ -11,7 +11,7 @@ import { bundleOptions, CLI_ENTRY } from '../../tools/build.ts';
 const run = promisify(execFile);
 const ROOT = `${import.meta.dirname}/../..`;
 /** Minified, so that comments cost nothing. Grows only on purpose. */
-const MAX_BUNDLE_BYTES = 252_000;
+const MAX_BUNDLE_BYTES = 262_000;
 
 let base: string;
 let stub: StubDaemon;

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Stats } from '../api/schemas.ts';
 import type { LifecycleServices } from '../context/services.ts';
 import { cpuPercent, planSample, type SampledProcess, type UsageSample } from '../model/usage.ts';
+import { memoryOnDisk, templatesOf } from '../lifecycle/template/templates.ts';
 import { isHidden } from '../model/hidden.ts';
 import { seenState } from '../model/vm-state.ts';
 import type { Vm } from '../model/vm.ts';
@@ -28,6 +29,8 @@ export function createStats(services: Sources, about: { stateDirectory: string; 
       Promise.all(hiddenVms(services).map((vm) => measure(services, vm, before, after))),
     ]);
     const vms = [...seen, ...hidden];
+    const templates = templatesOf(services);
+    const templateMemory = sum(await Promise.all(templates.map((template) => memoryOnDisk(services, template))));
     const withVmm = services.vms.records.listAll().filter((vm) => vm.runtime?.process !== undefined);
     return {
       time: services.world.clock.now().toISOString(),
@@ -45,12 +48,12 @@ export function createStats(services: Sources, about: { stateDirectory: string; 
         cpuPercent: Math.round(sum(vms.map((vm) => vm.cpuPercent ?? 0)) * 10) / 10,
         residentBytes: residentBytesOf(vms),
       },
-      allocatedBytes: allocatedBytesOf(vms),
+      allocatedBytes: allocatedBytesOf(vms) + templateMemory,
       ready: {
-        templates: hiddenVms(services).filter(({ state }) => state === 'template').length,
+        templates: templates.length,
         spares: hiddenVms(services).filter(({ state }) => state === 'spare').length,
         residentBytes: residentBytesOf(hidden),
-        allocatedBytes: allocatedBytesOf(hidden),
+        allocatedBytes: allocatedBytesOf(hidden) + templateMemory,
       },
       vms: seen,
     };

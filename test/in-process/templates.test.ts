@@ -30,6 +30,10 @@ test('the first creation leaves a template, and later ones are clones of it, eac
   assert.ok(template !== undefined && more.length === 0);
   assert.deepEqual([template.image, template.lastUsedAt], ['default', null]);
   assert.equal((await api.showImage('default')).templates, 1);
+  const finding = (await api.doctor()).findings.find(({ name }) => name === 'templates');
+  assert.match(finding?.reason ?? '', /^templates take .* of the disk \(1\), and all may take 4 GiB$/);
+  const { ready } = await api.stats();
+  assert.deepEqual([ready.templates, ready.allocatedBytes], [1, template.allocatedBytes]);
   const [one, other] = [await created(api, 'one'), await created(api, 'other')];
   assert.equal(bootOf(daemon, 'one'), bootOf(daemon, 'other'));
   assert.notEqual(bootOf(daemon, 'one'), bootOf(daemon, 'first'));
@@ -100,4 +104,54 @@ test('a template that cannot be used is replaced, and the VM boots (10.1, 10.5)'
     await created(api, `clone-${at}`);
     assert.ok((await stagesOf(daemon, `clone-${at}`)).includes('restore'), what);
   }
+});
+
+test('templates that were used longest ago give way to the budget, and one that is larger than it alone is not kept (10.1)', async (t) => {
+  const daemon = await daemonWith(t, { BANGER_TEMPLATES_BUDGET: '7M' });
+  const { api, services } = daemon;
+  const sizes = async (): Promise<number[]> => (await api.listTemplates()).map(({ spec }) => spec.memoryMib);
+  const make = async (name: string, memoryMib: number): Promise<void> => {
+    await created(api, name, { memoryMib });
+    await services.background.settled();
+  };
+  // Two megabytes each.
+  for (const memoryMib of [256, 512, 768]) await make(`of-${memoryMib}`, memoryMib);
+  assert.deepEqual(await sizes(), [256, 512, 768]);
+  await make('again', 256);
+  await make('larger', 1024);
+  assert.deepEqual(await sizes(), [256, 768, 1024]);
+  await assertSound(daemon, 'after the eviction');
+  services.settings.templates.budgetBytes = 1024 ** 2;
+  const { error } = await ended(api, await api.warmImage('default', false));
+  assert.deepEqual([error, await sizes()], [null, [256, 768, 1024]], 'there is one already');
+  await make('more', 2048);
+  assert.deepEqual(await sizes(), [256, 768, 1024]);
+  await make('once-more', 2048);
+  const told = daemon.log.filter(({ reason }) => /all may take 1 MiB/.test(String(reason)));
+  assert.equal(told.length, 1, 'it is told once, and not tried again');
+});
+
+test('an image that only a template uses can be deleted, and takes it along; a VM made from it stays (10.1)', async (t) => {
+  const daemon = await daemonWith(t);
+  const { api, world } = daemon;
+  await done(api, api.warmImage('default', false));
+  await created(api, 'web');
+  await assert.rejects(api.deleteImage('default'), { code: 'WRONG_STATE' });
+  const [template] = await api.listTemplates();
+  await done(api, api.deleteTemplate(template?.id ?? ''));
+  await assert.rejects(api.deleteTemplate(template?.id ?? ''), { code: 'NOT_FOUND', remedy: 'banger template list' });
+  await assertSound(daemon, 'without its template');
+  await done(api, api.beginVm('web', 'restart'));
+  await done(api, api.warmImage('default', false));
+  await done(api, api.beginVm('web', 'delete'));
+  await done(api, api.deleteImage('default'));
+  assert.deepEqual([await api.listTemplates(), world.remains()], [[], []]);
+});
+
+test('where templates are switched off, none is made (10.1)', async (t) => {
+  const { api, services } = await daemonFor(t);
+  await created(api, 'web');
+  await services.background.settled();
+  assert.deepEqual(await api.listTemplates(), []);
+  await assert.rejects(api.warmImage('default', false), { code: 'UNSUPPORTED', message: /switched off/ });
 });

@@ -7,6 +7,7 @@ import { isAtRest } from '../../model/vm-state.ts';
 import type { Finding } from '../../model/finding.ts';
 import { directoriesWithoutRecord } from '../restore.ts';
 import type { LifecycleServices } from '../../context/services.ts';
+import { templateBytes, templatesOf } from '../template/templates.ts';
 import { unknownVmms } from '../unknown-vmms.ts';
 import { makeContext } from '../../context/vm-context.ts';
 import { messageOf } from '../../lib/message-of.ts';
@@ -22,7 +23,7 @@ export async function allFindings(services: LifecycleServices): Promise<Finding[
     const found = await Promise.all(vms.slice(at, at + AT_ONCE).map((vm) => vmFindings(services, vm)));
     findings.push(...found.flat());
   }
-  findings.push(...services.vms.records.listAll().filter(isHidden).flatMap(hiddenFindings));
+  findings.push(...services.vms.records.listAll().filter(isHidden).flatMap(hiddenFindings), ...(await templateFindings(services)));
   for (const image of services.images.records.list()) findings.push(...(await imageFindings(services, image)));
   return [...findings, ...(await unknownVmmFindings(services)), ...(await directoryFindings(services))];
 }
@@ -31,6 +32,15 @@ export async function allFindings(services: LifecycleServices): Promise<Finding[
 function hiddenFindings({ name, lastError }: Vm): Finding[] {
   if (lastError === null) return [];
   return [{ name: 'vm', level: 'warn', reason: `${name}, which banger keeps for itself: ${lastError}`, remedy: 'banger daemon restart' }];
+}
+
+async function templateFindings(services: LifecycleServices): Promise<Finding[]> {
+  const templates = templatesOf(services);
+  if (templates.length === 0) return [];
+  const sizes = await Promise.all(templates.map((template) => templateBytes(services, template)));
+  const taken = formatSize(sizes.reduce((sum, bytes) => sum + bytes, 0));
+  const reason = `templates take ${taken} of the disk (${templates.length}), and all may take ${formatSize(services.settings.templates.budgetBytes)}`;
+  return [{ name: 'templates', level: 'pass', reason }];
 }
 
 /** @returns the problems in the VM's record, and those that its capabilities find */

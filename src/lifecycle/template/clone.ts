@@ -35,14 +35,14 @@ export async function makeClone(
   cloneSource.set(context, template);
   try {
     await runSteps({ steps: cloneSteps({ waitForServices }), context, journal, signal });
-    touchTemplate(services, template);
-    return true;
   } catch (error) {
     if (signal.aborted || !(error instanceof BangerError) || error.undoErrors.length > 0) throw error;
     log(`it could not be made from a template, and boots instead: ${error.message}`);
-    if (SPOILT.has(error.code)) void discard(services, template);
+    if (SPOILT.has(error.code)) services.background.begin(`end of ${template.name}`, () => discard(services, template));
     return false;
   }
+  touchTemplate(services, template);
+  return true;
 }
 
 /** Everything from a record to a running VM, with the disks and the memory of the source. */

@@ -12,9 +12,10 @@ import { hiddenName } from '../../model/hidden.ts';
 import type { Image } from '../../model/image.ts';
 import type { VmSpec } from '../../model/vm.ts';
 import { runInGuest } from '../image/guest-run.ts';
+import { discard } from '../hidden.ts';
 import { stepsOf } from '../vm/capability-steps.ts';
-import { forget, insertNew, newRecord, record } from '../vm/record.ts';
-import { discardSnapshot, memoryPathOf, snapshotsOf, stagingOf } from '../vm/snapshot.ts';
+import { insertNew, newRecord, record } from '../vm/record.ts';
+import { memoryPathOf, snapshotsOf, stagingOf } from '../vm/snapshot.ts';
 import { bringUpSteps } from '../vm/start-steps.ts';
 import { takeDownSteps } from '../vm/stop-steps.ts';
 import { assertEnded, runtimeAtRest } from '../vm/vmm.ts';
@@ -57,8 +58,7 @@ export function makeTemplate(
         runSteps({ steps: STEPS, context: makeContext(services, vm, { log, progress }), journal, signal }),
       );
     } catch (error) {
-      forget(services, vm, error);
-      await services.world.files.removeTree(services.vms.pathsOf(vm).logDirectory);
+      await discard(services, vm);
       throw error;
     }
   });
@@ -83,7 +83,6 @@ const memory: Step<VmContext> = {
     await context.services.world.files.makePrivateDirectory(staging);
     memoryPathOf.set(context, join(staging, 'memory'));
   },
-  undo: discardSnapshot,
 };
 
 /** What everything that a clone does first needs is in memory, and nothing else that can be read again. */
@@ -155,6 +154,7 @@ const publish: Step<VmContext> = {
   },
 };
 
+/** Nothing of a machine that nobody used is worth to be undone in steps. */
 const STEPS = [
   record,
   memory,
@@ -163,4 +163,4 @@ const STEPS = [
   calm,
   save,
   publish,
-];
+].map(({ undo: _none, ...step }): Step<VmContext> => step);

@@ -24,7 +24,7 @@ export async function shapeOf(services: LifecycleServices, image: Image, spec: V
     drivers: [hypervisor.name, storage.name, network.name],
     settings: allSettings().flatMap(([member, { needsStop }]) => (needsStop ? [[member, spec[member] ?? null]] : [])),
     // A VMM with a network of its own is told when it starts who may use it.
-    nat: network.kind === 'user' && spec.nat,
+    nat: network.kind !== 'tap' && spec.nat,
     trust: await trustOf(services, spec),
   };
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex');

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { LifecycleServices } from '../../context/services.ts';
 import { BangerError } from '../../model/errors.ts';
+import { messageOf } from '../../lib/message-of.ts';
 import { formatSize } from '../../lib/size.ts';
 import type { Vm } from '../../model/vm.ts';
 import { discard, hiddenVms } from '../hidden.ts';
@@ -20,16 +21,32 @@ export function findTemplate(services: Pick<LifecycleServices, 'vms'>, shape: st
 
 /** Notes that a clone was made of it, so that it is not the first to go. */
 export function touchTemplate(services: LifecycleServices, template: Vm): void {
-  const present = services.vms.records.find(template.id);
-  if (present?.state === 'template') services.vms.records.update(template.id, { lastUsedAt: services.world.clock.now().toISOString() });
+  try {
+    const present = services.vms.records.find(template.id);
+    if (present?.state === 'template') services.vms.records.update(template.id, { lastUsedAt: services.world.clock.now().toISOString() });
+  } catch (error) {
+    services.world.warn('the use of a template could not be noted', { template: template.name, reason: messageOf(error) });
+  }
 }
 
 /** @returns what a template takes of the host's disk, bytes */
 export async function templateBytes(services: Pick<LifecycleServices, 'vms' | 'world'>, template: Vm): Promise<number> {
-  const { files } = services.world;
-  const { snapshot, rootOverlay, workDisk } = services.vms.pathsOf(template);
-  const paths = [rootOverlay, workDisk, ...(await files.namesIn(snapshot)).map((name) => join(snapshot, name))];
-  // One that is just being removed takes nothing.
+  const { rootOverlay, workDisk } = services.vms.pathsOf(template);
+  return (await memoryOnDisk(services, template)) + (await allocatedBytes(services, [rootOverlay, workDisk]));
+}
+
+/** @returns what the memory of a machine at rest takes of the host's disk, bytes */
+export async function memoryOnDisk(services: Pick<LifecycleServices, 'vms' | 'world'>, vm: Vm): Promise<number> {
+  const { snapshot } = services.vms.pathsOf(vm);
+  const names = await services.world.files.namesIn(snapshot);
+  return allocatedBytes(
+    services,
+    names.map((name) => join(snapshot, name)),
+  );
+}
+
+/** What is just being removed takes nothing. */
+async function allocatedBytes({ world: { files } }: Pick<LifecycleServices, 'world'>, paths: readonly string[]): Promise<number> {
   const sizes = await Promise.all(
     paths.map((path) =>
       files.fileSize(path).then(

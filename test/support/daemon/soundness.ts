@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { VmView } from '../../../src/api/schemas.ts';
 import { vmPaths } from '../../../src/model/paths.ts';
 import { shortId } from '../../../src/model/vm.ts';
+import { templatesOf } from '../../../src/lifecycle/template/templates.ts';
 import type { TestDaemon } from './test-daemon.ts';
 import type { TestWorld } from './test-world.ts';
 
@@ -19,7 +20,14 @@ export async function assertSound(daemon: TestDaemon, what: string): Promise<VmV
   for (const vm of vms) assert.match(vm.state, /^(running|paused|stopped|suspended)$/, `${what}: ${JSON.stringify(vm)}`);
   const running = (await api.listOperations()).filter(({ state }) => state === 'running');
   assert.deepEqual(running, [], what);
-  const expected = vms.flatMap((vm) => belongings(world, vm)).toSorted();
+  const templates = templatesOf(services);
+  const expected = [...vms, ...templates].flatMap((vm) => belongings(world, vm)).toSorted();
+  const known = [...vms, ...templates].map(({ id }) => id);
+  assert.deepEqual(
+    services.vms.records.listAll().filter(({ id }) => !known.includes(id)),
+    [],
+    what,
+  );
   // Forwards follow what the guest listens on, a moment later.
   const remains = world.remains().filter((line) => !line.startsWith('forwards '));
   assert.deepEqual(remains, expected, what);
@@ -40,14 +48,15 @@ export async function assertSound(daemon: TestDaemon, what: string): Promise<VmV
   return vms;
 }
 
-const isPowered = ({ state }: VmView): boolean => state === 'running' || state === 'paused';
+const isPowered = ({ state }: { state: string }): boolean => state === 'running' || state === 'paused';
 
 const pathsOf = (world: TestWorld, vm: { id: string }) => vmPaths(world.directories, vm);
 
 /** Lines in the form of TestWorld.remains. */
-function belongings(world: TestWorld, vm: VmView): string[] {
+function belongings(world: TestWorld, vm: { id: string; name: string; state: string }): string[] {
   const { directory, manifest, rootOverlay, workDisk, sshHostKey, knownHosts, snapshot, runtimeDirectory } = pathsOf(world, vm);
-  const memory = vm.state === 'suspended' ? [snapshot, join(snapshot, 'key.json'), join(snapshot, 'state')] : [];
+  const parts = { suspended: ['', 'key.json', 'state'], template: ['', 'key.json', 'memory', 'state'] }[vm.state] ?? [];
+  const memory = parts.map((name) => join(snapshot, name));
   const files = [directory, manifest, rootOverlay, workDisk, sshHostKey, knownHosts, ...memory].map((path) => `file ${path}`);
   if (!isPowered(vm)) return files;
   return [
