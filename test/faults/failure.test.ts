@@ -16,7 +16,9 @@ const fail: EffectHook = () => {
 /** What the user may do after a failure that could not be undone: take apart what is in error, start and stop what is not. */
 async function mend(runs: VerbRuns): Promise<void> {
   const { api } = runs.daemon;
-  const web = (await api.listVms()).find(({ name }) => name === 'web');
+  const vms = await api.listVms();
+  for (const { id, name, state } of vms) if (name !== 'web' && state === 'deleting') await done(api, api.beginVm(id, 'delete'));
+  const web = vms.find(({ name }) => name === 'web');
   // One that was left alone is adopted by it.
   if (web?.state === 'running' && web.lastError !== null) return void (await done(api, api.beginVm('web', 'start')));
   if (web === undefined || web.state === 'running') return;

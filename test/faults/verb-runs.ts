@@ -4,7 +4,7 @@ import type { TestContext } from 'node:test';
 import type { Operation, OperationEvent, VmView } from '../../src/api/schemas.ts';
 import { toErrorBody } from '../../src/model/errors.ts';
 import type { Effect, EffectHook } from '../support/daemon/effects.ts';
-import { assertMarked, assertSound, bootOf, mark } from '../support/daemon/soundness.ts';
+import { assertMarked, assertMarkedAs, assertSound, bootOf, mark } from '../support/daemon/soundness.ts';
 import { created, done, ended, startDaemon, type TestDaemon } from '../support/daemon/test-daemon.ts';
 import { createTestWorld, type TestWorld } from '../support/daemon/test-world.ts';
 
@@ -27,6 +27,10 @@ const newSizes = () => ({ workDiskBytes: (10_000 + changes) * MIB, rootOverlayBy
 const MIB = 1024 ** 2;
 const toggleNat = async (api: TestDaemon['api']) => api.beginVm('web', 'set', { nat: !(await api.showVm('web')).spec.nat });
 
+/** The VMs that a fork makes: both or none, unless the daemon dies between their last steps. */
+const COPIES = ['copy-1', 'copy-2'] as const;
+const isCopy = ({ name }: { name: string }): boolean => COPIES.some((copy) => copy === name);
+
 /** Each verb by the route that begins it. */
 export const VERBS = {
   create: { begin: (api) => api.createVm({ name: 'web' }, false), from: 'gone', to: 'running' },
@@ -46,6 +50,7 @@ export const VERBS = {
     over: 'stopped',
     losesMemory: true,
   },
+  fork: { begin: (api) => api.beginVm('web', 'fork', { names: [...COPIES] }), from: 'running', to: 'running' },
   delete: { begin: (api) => api.beginVm('web', 'delete'), from: 'running', to: 'gone' },
   'set on a stopped VM': { begin: (api) => api.beginVm('web', 'set', newSizes()), from: 'stopped', to: 'stopped' },
   'set on a running VM': { begin: toggleNat, from: 'running', to: 'running' },
@@ -71,6 +76,8 @@ export class VerbRuns {
   readonly world: TestWorld;
   daemon: TestDaemon;
   #keeper: VmView;
+  /** Since the last check. */
+  #hasDied = false;
   /** Of the guest in `web` when it was prepared. */
   #boot: string | undefined;
 
@@ -108,6 +115,7 @@ export class VerbRuns {
   async prepare(what: string): Promise<void> {
     const { api } = this.daemon;
     const { from } = VERBS[this.verb];
+    for (const { id } of (await api.listVms()).filter(isCopy)) await done(api, api.beginVm(id, 'delete'));
     const find = async () => (await api.listVms()).find(({ name }) => name === 'web');
     let web = await find();
     if (web !== undefined) {
@@ -156,6 +164,7 @@ export class VerbRuns {
   /** Lets the daemon die, if it has not, and the next one put things in order. @param hook disturbs the next one */
   async succeed(hook?: EffectHook): Promise<void> {
     await this.daemon.kill();
+    this.#hasDied = true;
     this.daemon = await startDaemon(this.world, hook === undefined ? QUIET : { ...QUIET, hook });
   }
 
@@ -170,6 +179,10 @@ export class VerbRuns {
     const { from, to, over, losesMemory }: VerbUnderTest = VERBS[this.verb];
     assert.ok([from, to, over, also].includes(end), `${what}: ${end}`);
     if (web !== undefined && from !== 'gone') assertMarked(this.world, web, what);
+    const copies = vms.filter(isCopy);
+    if (copies.length > 0 && !this.#hasDied) assert.equal(copies.length, COPIES.length, `${what}: half of a fork`);
+    this.#hasDied = false;
+    for (const copy of copies) assertMarkedAs(this.world, copy, web ?? copy, what);
     const keepsMemory = [from, to].some((one) => one === 'suspended' || one === 'paused') && losesMemory !== true;
     const isMemoryKept = end === 'suspended' || (keepsMemory && end !== also);
     if (web !== undefined && isMemoryKept) assert.equal(bootOf(this.world, web), this.#boot, `${what}: its memory is lost`);
