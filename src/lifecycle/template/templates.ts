@@ -32,21 +32,21 @@ export function touchTemplate(services: LifecycleServices, template: Vm): void {
 /** @returns what a template takes of the host's disk, bytes */
 export async function templateBytes(services: Pick<LifecycleServices, 'vms' | 'world'>, template: Vm): Promise<number> {
   const { rootOverlay, workDisk } = services.vms.pathsOf(template);
-  return (await memoryOnDisk(services, template)) + (await allocatedBytes(services, [rootOverlay, workDisk]));
+  return (await memoryOnDisk(services, template)) + (await bytesOf(services, [rootOverlay, workDisk]));
 }
 
 /** @returns what the memory of a machine at rest takes of the host's disk, bytes */
 export async function memoryOnDisk(services: Pick<LifecycleServices, 'vms' | 'world'>, vm: Vm): Promise<number> {
   const { snapshot } = services.vms.pathsOf(vm);
   const names = await services.world.files.namesIn(snapshot);
-  return allocatedBytes(
+  return bytesOf(
     services,
     names.map((name) => join(snapshot, name)),
   );
 }
 
 /** What is just being removed takes nothing. */
-async function allocatedBytes({ world: { files } }: Pick<LifecycleServices, 'world'>, paths: readonly string[]): Promise<number> {
+async function bytesOf({ world: { files } }: Pick<LifecycleServices, 'world'>, paths: readonly string[]): Promise<number> {
   const sizes = await Promise.all(
     paths.map((path) =>
       files.fileSize(path).then(
