@@ -3,6 +3,7 @@ import type { OperationHandle } from '../context/operations.ts';
 import type { LifecycleServices } from '../context/services.ts';
 import { BangerError } from '../model/errors.ts';
 import type { OperationRecord } from '../model/operation.ts';
+import { isPowered } from '../model/vm-state.ts';
 import type { Vm, VmRuntime } from '../model/vm.ts';
 import { suspendVm } from './vm/suspend.ts';
 import { resumeVm, stopVm } from './vm/verbs.ts';
@@ -54,7 +55,7 @@ class Rest {
   }
 
   #running(): Vm[] {
-    return this.#services.vms.records.list().filter((vm) => vm.state === 'running' || vm.state === 'starting');
+    return this.#services.vms.records.list().filter((vm) => isPowered(vm.state) || vm.state === 'starting');
   }
 
   /** The small ones first: more of them come to their turn. */
@@ -70,7 +71,8 @@ class Rest {
 
   async #isSuspended(vm: Vm, late: AbortSignal): Promise<boolean> {
     const { operations } = this.#services;
-    const { id } = suspendVm(this.#services, vm, { endSessions: true, resumes: true });
+    // What was paused stays asleep for the same reason.
+    const { id } = suspendVm(this.#services, vm, { endSessions: true, resumes: vm.state !== 'paused', why: vm.sleep?.why ?? 'asked' });
     const cancel = (): void => operations.cancel(id);
     for (const signal of [late, this.#operation.signal]) signal.addEventListener('abort', cancel, { once: true });
     const { state, error } = await operations.settled(id);

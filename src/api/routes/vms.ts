@@ -54,7 +54,7 @@ export const VM_ROUTES = declareRoutes({
     does: 'makes VMs with the memory and the disks of a running one, which goes on',
     body: z.strictObject({ names: forkNames }),
     reply: operation,
-    errors: ['NAME_TAKEN', 'WRONG_STATE', ...IMAGE_ERRORS, ...HOST_ERRORS],
+    errors: ['NAME_TAKEN', ...IMAGE_ERRORS, ...WAKE_ERRORS],
   },
   'POST /v1/vms/:ref/restart': {
     does: 'stops a VM and starts it again',
@@ -72,7 +72,7 @@ export const VM_ROUTES = declareRoutes({
     does: 'changes a VM',
     body: setVmSchema,
     reply: operation,
-    errors: ['WRONG_STATE', 'NAME_TAKEN', ...WAKE_ERRORS],
+    errors: ['NAME_TAKEN', ...WAKE_ERRORS],
   },
   'POST /v1/vms/:ref/keep-awake': {
     does: 'keeps a VM from being paused, suspended or stopped because nobody uses it, and wakes it if it sleeps for that',
@@ -87,13 +87,13 @@ export const VM_ROUTES = declareRoutes({
     does: 'answers when the VM has reached a state',
     query: waitQuery,
     reply: json(vmSchema),
-    errors: [...WAKE_ERRORS, 'TIMEOUT', 'WRONG_STATE', 'AGENT_UNREACHABLE', 'AGENT_PROTOCOL', 'BOOT_FAILED', 'GUEST_COMMAND_NOT_FOUND'],
+    errors: [...WAKE_ERRORS, 'TIMEOUT', 'AGENT_UNREACHABLE', 'AGENT_PROTOCOL', 'BOOT_FAILED', 'GUEST_COMMAND_NOT_FOUND'],
   },
   'GET /v1/vms/:ref/ssh': {
     does: 'shows how an SSH client reaches a VM',
     query: z.strictObject({ running: z.literal('1').optional().describe('refuse when the VM does not run') }),
     reply: json(sshAccessSchema),
-    errors: ['WRONG_STATE', ...WAKE_ERRORS],
+    errors: WAKE_ERRORS,
   },
   'GET /v1/ssh': { does: 'shows what an SSH client needs that is the same for all VMs', reply: json(sshLoginSchema), errors: [] },
 });

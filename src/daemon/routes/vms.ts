@@ -42,7 +42,10 @@ export function vmHandlers(services: DaemonServices): ServedRoutes {
     'POST /v1/vms/:ref/pause': ({ params }) => pauseVm(services, resolve(params)),
     'POST /v1/vms/:ref/suspend': ({ params, body }) => suspendVm(services, resolve(params), given({ endSessions: body?.endSessions })),
     'POST /v1/vms/:ref/resume': ({ params }) => resumeVm(services, resolve(params)),
-    'POST /v1/vms/:ref/fork': ({ params, body }) => forkVm(services, resolve(params), body.names),
+    'POST /v1/vms/:ref/fork': async ({ params, body }) => {
+      await wakeForUse(services, resolve(params));
+      return forkVm(services, resolve(params), body.names);
+    },
     'POST /v1/vms/:ref/restart': ({ params, body }) =>
       restartVm(services, resolve(params), {
         ...given({ graceMs: body?.graceMs, rescue: body?.rescue }),

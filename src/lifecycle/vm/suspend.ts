@@ -18,6 +18,7 @@ import { verb } from './verbs.ts';
  * memory is on disk, the VM runs on.
  * @param options.endSessions whether open sessions may end
  * @param options.resumes whether the next daemon resumes it
+ * @param options.why default: by a command
  * @throws WRONG_STATE, BUSY, UNSUPPORTED, NO_SPACE
  */
 export function suspendVm(services: LifecycleServices, vm: Vm, options: SuspendOptions): OperationRecord {
@@ -26,7 +27,7 @@ export function suspendVm(services: LifecycleServices, vm: Vm, options: SuspendO
     const context = makeContext(services, present, operation);
     if (options.endSessions !== true) refuseInUse(present, services.vms.machines.get(present));
     await requireMeans(context);
-    await writeMemory(context, operation, 'asked');
+    await writeMemory(context, operation, options.why ?? 'asked');
     await letGo(context, operation);
     if (options.resumes === true && context.vm.state === 'suspended') {
       context.update({ runtime: { bootId: services.world.processes.bootId(), ...context.vm.runtime, resumes: true } });
@@ -34,7 +35,7 @@ export function suspendVm(services: LifecycleServices, vm: Vm, options: SuspendO
   });
 }
 
-type SuspendOptions = { endSessions?: boolean; resumes?: boolean };
+type SuspendOptions = { endSessions?: boolean; resumes?: boolean; why?: VmSleep['why'] };
 
 /**
  * Suspends a VM that is unused; the next use wakes it.
