@@ -56,8 +56,8 @@ export function wakeTime({ state, spec, sleep }: Pick<Vm, 'state' | 'spec' | 'sl
 const BUSY_SHARE = 0.05;
 
 /** @returns whether a guest computed between two looks at its VMM */
-export function isBusy(before: CpuLook | undefined, now: CpuLook): boolean {
-  return before !== undefined && now.cpuMs - before.cpuMs >= BUSY_SHARE * (now.atMs - before.atMs);
+export function isBusy(before: CpuLook, now: CpuLook): boolean {
+  return now.cpuMs - before.cpuMs >= BUSY_SHARE * (now.atMs - before.atMs);
 }
 
 export type CpuLook = { cpuMs: number; atMs: number };

@@ -33,6 +33,8 @@ export function createUse(services: UseServices, staleAfterMs: number | null) {
     return Math.max(bornMs, leaseMs, busyAt.get(vm.id) ?? 0, triedAt.get(vm.id) ?? 0, Date.parse(vm.lastUsedAt ?? vm.createdAt));
   };
 
+  const dueOf = (vm: Vm): Due | undefined => dueTier(tiersHere(vm), now() - lastMs(vm));
+
   /** The daemon does not see the data of forwarded connections, so it has to look for them. */
   const touchConnected = async (): Promise<void> => {
     const connected = await services.world.processes.connectedAddresses();
@@ -48,7 +50,9 @@ export function createUse(services: UseServices, staleAfterMs: number | null) {
     const usage = machine === undefined ? undefined : await services.world.processes.processUsage(machine.process);
     if (usage === undefined) return;
     const present = { cpuMs: usage.cpuMs, atMs: now() };
-    if (isBusy(looks.get(vm.id), present)) busyAt.set(vm.id, present.atMs);
+    const before = looks.get(vm.id);
+    // Of one that nobody has looked at, nothing is known; it may have just booted.
+    if (before === undefined ? dueOf(vm) !== undefined : isBusy(before, present)) busyAt.set(vm.id, present.atMs);
     looks.set(vm.id, present);
   };
 
@@ -58,7 +62,7 @@ export function createUse(services: UseServices, staleAfterMs: number | null) {
     lastMs,
     triedMs: ({ id }: Vm): number => triedAt.get(id) ?? 0,
     noteTry: ({ id }: Vm): void => void triedAt.set(id, now()),
-    dueOf: (vm: Vm): Due | undefined => dueTier(tiersHere(vm), now() - lastMs(vm)),
+    dueOf,
     async look(): Promise<void> {
       await touchConnected();
       for (const { vmId, state } of services.operations.list()) if (vmId !== null && state === 'running') busyAt.set(vmId, now());

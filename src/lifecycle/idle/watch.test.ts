@@ -305,6 +305,17 @@ describe('a VM that may sleep', () => {
     assert.deepEqual(done, ['pause web']);
   });
 
+  test('is not paused before its processor was looked at for a time: it may have just booted (10.6)', async () => {
+    run('web', { pauseAfterSeconds: 5 });
+    watchFor(null).arm();
+    await pass(5000);
+    cpuMs.set('web', 4000);
+    await pass(5000);
+    assert.deepEqual(done, [], 'it was busy');
+    await pass(5000);
+    assert.deepEqual(done, ['pause web']);
+  });
+
   test('sleeps when its lease is over, and not before (10.6)', async () => {
     run('web', BOTH);
     change('web', { keepAwake: { until: new Date(nowMs + HOUR).toISOString() } });
