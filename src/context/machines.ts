@@ -23,6 +23,12 @@ export type LiveMachine = {
   networkProblem: string | null;
 };
 
+/** For work that begins beside a machine again after it was ended by `companions`; what the old one listened to is forgotten with it. */
+export function renewCompanions(live: LiveMachine): void {
+  live.companions = new AbortController();
+  live.clockSets = new Listeners();
+}
+
 export type Reach = {
   guestPorts: readonly GuestPort[];
   results: readonly ForwardResult[];

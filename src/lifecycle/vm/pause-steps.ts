@@ -1,6 +1,7 @@
 // A paused VM: its vCPUs stand still, and its memory stays where it is.
 import { listenAgain, standBy } from '../../capabilities/idle.ts';
 import { reachable } from '../../capabilities/ports.ts';
+import { renewCompanions } from '../../context/machines.ts';
 import type { OperationHandle } from '../../context/operations.ts';
 import { runSteps, type Step } from '../../context/pipeline.ts';
 import type { VmContext } from '../../context/vm-context.ts';
@@ -56,7 +57,7 @@ const handOver: Step<VmContext> = {
   async undo(context) {
     const live = context.services.vms.machines.find(context.vm.id);
     if (live === undefined) return;
-    live.companions = new AbortController();
+    renewCompanions(live);
     await listenAgain(context, live);
     await accompany(context, live);
   },
@@ -92,6 +93,6 @@ async function goOn(context: VmContext): Promise<unknown[]> {
   await live.agent.setClock({ timeoutMs: ANSWER_MS }).catch((error: unknown) => {
     services.world.warn('the clock of a VM that goes on is not known', { vm: vm.name, reason: messageOf(error) });
   });
-  live.companions = new AbortController();
+  renewCompanions(live);
   return accompany(context, live);
 }
