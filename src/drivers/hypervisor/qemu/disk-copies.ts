@@ -64,22 +64,32 @@ export class DiskCopies {
   }
 }
 
+/** @returns whether copies are under way, or were when their daemon ended */
+export async function hasCopies(qmp: QmpClient): Promise<boolean> {
+  return (await nodesOf(qmp)).length > 0;
+}
+
 /** Ends copies that nobody needs, also those of an earlier daemon. @throws VMM_FAILED */
 export async function dropCopies(qmp: QmpClient): Promise<void> {
   const deadline = performance.now() + DROP_LIMIT_MS;
-  const isOurs = (name: unknown): name is string => typeof name === 'string' && name.startsWith(PREFIX);
-  for (let jobs = await jobsOf(qmp); jobs.some(isOurs); jobs = await jobsOf(qmp)) {
+  for (let jobs = await jobsOf(qmp); jobs.length > 0; jobs = await jobsOf(qmp)) {
     if (performance.now() > deadline) throw new BangerError('VMM_FAILED', 'QEMU does not end the copies of its disks');
     // One that has just ended is refused.
-    for (const device of jobs.filter(isOurs)) await qmp.command('block-job-cancel', { device, force: true }).catch(() => undefined);
+    for (const device of jobs) await qmp.command('block-job-cancel', { device, force: true }).catch(() => undefined);
     await sleep(DROP_PAUSE_MS);
   }
-  const nodes = (await qmp.command('query-named-block-nodes', { flat: true })) as { 'node-name'?: string }[];
-  for (const name of nodes.map((node) => node['node-name']).filter(isOurs)) await qmp.command('blockdev-del', { 'node-name': name });
+  for (const name of await nodesOf(qmp)) await qmp.command('blockdev-del', { 'node-name': name });
 }
 
-async function jobsOf(qmp: QmpClient): Promise<unknown[]> {
-  return ((await qmp.command('query-block-jobs')) as { device?: string }[]).map(({ device }) => device);
+const isOurs = (name: unknown): name is string => typeof name === 'string' && name.startsWith(PREFIX);
+
+async function nodesOf(qmp: QmpClient): Promise<string[]> {
+  const nodes = (await qmp.command('query-named-block-nodes', { flat: true })) as { 'node-name'?: string }[];
+  return nodes.map((node) => node['node-name']).filter(isOurs);
+}
+
+async function jobsOf(qmp: QmpClient): Promise<string[]> {
+  return ((await qmp.command('query-block-jobs')) as { device?: string }[]).map(({ device }) => device).filter(isOurs);
 }
 
 function newJob(): Job {

@@ -3,7 +3,7 @@
 import { BangerError } from '../../../model/errors.ts';
 import type { MachineDisk, MachineSpec } from '../contract.ts';
 import { differences, type SnapshotKey } from '../snapshot-key.ts';
-import { type DiskCopies, dropCopies } from './disk-copies.ts';
+import { type DiskCopies, dropCopies, hasCopies } from './disk-copies.ts';
 import type { QmpClient } from './qmp-client.ts';
 import { letGoOn, type MigrationWatch, prepareToReceive, setAbilities, TRANSFER_LIMITS } from './snapshot.ts';
 
@@ -14,7 +14,7 @@ const PATIENT_PASSES = 4;
 const LONGEST_PAUSE_MS = 2000;
 
 /** The machine that is there already. */
-export type ForkSource = { qmp: QmpClient; migration: MigrationWatch; copies: DiskCopies };
+export type ForkSource = { qmp: QmpClient; accelerator: 'kvm' | 'tcg'; migration: MigrationWatch; copies: DiskCopies };
 
 /** @returns how long the guest may stand still at the end of this pass over its memory */
 export function pauseLimitMs(pass: number): number {
@@ -69,22 +69,14 @@ export async function sendMachine(source: ForkSource, to: ForkTarget, signal: Ab
   }
 }
 
-async function send({ qmp, migration, copies }: ForkSource, { disks, socketPath }: ForkTarget, signal: AbortSignal): Promise<void> {
-  const refuseCancelled = (): void => {
-    if (signal.aborted) throw new BangerError('CANCELLED', 'the fork was cancelled', { cause: signal.reason });
-  };
+async function send(source: ForkSource, { disks, socketPath }: ForkTarget, signal: AbortSignal): Promise<void> {
+  const { qmp, migration, copies } = source;
   await copies.begin(qmp, disks);
-  refuseCancelled();
   // A guest that waits for the copies of its disks would stand still for long.
   await copies.ready();
   await setAbilities(qmp, { pausesAtEnd: true });
-  const limitPause = (pass: number) => qmp.command('migrate-set-parameters', { ...TRANSFER_LIMITS, 'downtime-limit': pauseLimitMs(pass) });
-  await limitPause(1);
-  // If it fails, QEMU has ended, which ends the wait.
-  migration.onPass = (pass) => void limitPause(pass).catch(() => undefined);
-  const still = migration.begin(qmp, 'pre-switchover');
-  refuseCancelled();
-  await qmp.command('migrate', { uri: `unix:${socketPath}` });
+  if (signal.aborted) throw new BangerError('CANCELLED', 'the fork was cancelled', { cause: signal.reason });
+  const still = await (source.accelerator === 'kvm' ? sendInPasses : sendInOnePass)(source, `unix:${socketPath}`);
   await still();
   await copies.end(qmp);
   const sent = migration.begin(qmp);
@@ -92,9 +84,42 @@ async function send({ qmp, migration, copies }: ForkSource, { disks, socketPath 
   await sent();
 }
 
+type Sender = (source: ForkSource, uri: string) => Promise<() => Promise<void>>;
+
+/** KVM knows each page that the guest writes. @returns waits until the guest stands still */
+const sendInPasses: Sender = async ({ qmp, migration }, uri) => {
+  const limitPause = (pass: number) => qmp.command('migrate-set-parameters', { ...TRANSFER_LIMITS, 'downtime-limit': pauseLimitMs(pass) });
+  await limitPause(1);
+  // If it fails, QEMU has ended, which ends the wait.
+  migration.onPass = (pass) => void limitPause(pass).catch(() => undefined);
+  const still = migration.begin(qmp, 'pre-switchover');
+  await qmp.command('migrate', { uri });
+  return still;
+};
+
+/**
+ * TCG misses pages (docs/adr/0017-memory-of-emulated-machines.md), unless the guest stands still whenever QEMU collects what was written: at
+ * the begin, and at the end of a pass. A limit of 0 makes the first pass the only one while the guest runs.
+ * @returns waits until the guest stands still
+ */
+const sendInOnePass: Sender = async ({ qmp, migration }, uri) => {
+  const { running } = (await qmp.command('query-status')) as { running: boolean };
+  await qmp.command('migrate-set-parameters', { ...TRANSFER_LIMITS, 'downtime-limit': 0 });
+  const collected = Promise.withResolvers<void>();
+  migration.onPass = () => collected.resolve();
+  const still = migration.begin(qmp, 'pre-switchover');
+  if (running) await qmp.command('stop');
+  await qmp.command('migrate', { uri });
+  const ended = still();
+  await Promise.race([collected.promise, ended]);
+  if (running) await qmp.command('cont');
+  return () => ended;
+};
+
 /** Lets a guest go on whose fork its daemon did not end. @param status of QEMU. @throws VMM_FAILED */
 export async function endForkOfEarlierDaemon(qmp: QmpClient, status: string): Promise<void> {
-  if (status === 'finish-migrate' || status === 'postmigrate') await letGoOn(qmp);
-  else await qmp.command('migrate_cancel');
-  await dropCopies(qmp);
+  const isInFork = await hasCopies(qmp);
+  const standsStill = status === 'finish-migrate' || status === 'postmigrate' || (status === 'paused' && isInFork);
+  await (standsStill ? letGoOn(qmp) : qmp.command('migrate_cancel'));
+  if (isInFork) await dropCopies(qmp);
 }

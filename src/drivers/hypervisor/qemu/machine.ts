@@ -123,7 +123,8 @@ export class QemuMachineControl implements Machine {
   }
 
   async #send(to: ForkTarget, signal: AbortSignal): Promise<void> {
-    await sendMachine({ qmp: this.#control(), migration: this.#migration, copies: this.#copies }, to, signal);
+    const { accelerator } = this;
+    await sendMachine({ qmp: this.#control(), accelerator, migration: this.#migration, copies: this.#copies }, to, signal);
   }
 
   /** @param key of the machine that is going to be like this one. @throws UNSUPPORTED, NO_SPACE */
