@@ -18,12 +18,12 @@ import { insertNew, newRecord, record } from '../vm/record.ts';
 import { memoryPathOf, snapshotsOf, stagingOf } from '../vm/snapshot.ts';
 import { bringUpSteps } from '../vm/start-steps.ts';
 import { takeDownSteps } from '../vm/stop-steps.ts';
-import { assertEnded, runtimeAtRest } from '../vm/vmm.ts';
+import { assertEnded, isPatient, runtimeAtRest } from '../vm/vmm.ts';
 import { isInitUp } from '../vm/wait.ts';
 import { evict, findTemplate, SHAPE } from './templates.ts';
 
-/** What a template is made for. `shape`: from `shapeOf`. */
-export type TemplateWish = { image: Image; spec: VmSpec; shape: string };
+/** What a template is made for. `shape`: from `shapeOf`. `isAwaited`: whether somebody waits for it. */
+export type TemplateWish = { image: Image; spec: VmSpec; shape: string; isAwaited: boolean };
 
 /** What follows what happens in a guest, or tells others of it, has nothing to do here; the services must be there. */
 const CAPABILITIES: readonly Capability[] = ALL_CAPABILITIES.filter(
@@ -54,9 +54,11 @@ export function makeTemplate(
     const vm = newRecord(services, { name: (one) => hiddenName('template', one), image, spec, labels: { [SHAPE]: shape } });
     insertNew(services, vm);
     try {
-      await services.vms.locks.hold(vm.id, signal, () =>
-        runSteps({ steps: STEPS, context: makeContext(services, vm, { log, progress }), journal, signal }),
-      );
+      await services.vms.locks.hold(vm.id, signal, () => {
+        const context = makeContext(services, vm, { log, progress });
+        isPatient.set(context, !wish.isAwaited);
+        return runSteps({ steps: STEPS, context, journal, signal });
+      });
     } catch (error) {
       await discard(services, vm);
       throw error;

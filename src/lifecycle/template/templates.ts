@@ -50,7 +50,7 @@ async function bytesOf({ world: { files } }: Pick<LifecycleServices, 'world'>, p
   const sizes = await Promise.all(
     paths.map((path) =>
       files.fileSize(path).then(
-        ({ allocatedBytes }) => allocatedBytes,
+        (size) => size.allocatedBytes,
         () => 0,
       ),
     ),

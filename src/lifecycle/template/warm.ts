@@ -10,7 +10,8 @@ import { shapeOf } from './shape.ts';
 const silent = { journal: () => undefined, log: () => undefined, progress: () => undefined };
 
 /** Makes a template for the next VM of this shape, unless there is one. Nobody waits for it. */
-export function makeInBackground(services: LifecycleServices, wish: TemplateWish): void {
+export function makeInBackground(services: LifecycleServices, seen: Omit<TemplateWish, 'isAwaited'>): void {
+  const wish = { ...seen, isAwaited: false };
   services.background.begin(`template of ${wish.image.name}, ${wish.shape}`, (signal) =>
     makeTemplate(services, wish, { ...silent, signal }),
   );
@@ -25,7 +26,9 @@ export async function warmImage(services: LifecycleServices, image: Image): Prom
   const spec = completeSpec(services.settings.defaultSpec, {}, image);
   const shape = await shapeOf(services, image, spec);
   if (shape === undefined) throw await whyNone(services, image);
-  return services.operations.begin('image.warm', null, (operation) => makeTemplate(services, { image, spec, shape }, operation));
+  return services.operations.begin('image.warm', null, (operation) =>
+    makeTemplate(services, { image, spec, shape, isAwaited: true }, operation),
+  );
 }
 
 async function whyNone({ settings, vms }: LifecycleServices, { name, initSystem }: Image): Promise<BangerError> {

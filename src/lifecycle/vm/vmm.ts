@@ -6,6 +6,7 @@ import type { ProcessIdentity, Vm, VmRuntime } from '../../model/vm.ts';
 import type { LifecycleServices } from '../../context/services.ts';
 import { rescueRootPath } from './rescue.ts';
 import { memoryPathOf } from './snapshot.ts';
+import { stepResult } from '../../context/step-result.ts';
 import type { MachineDraft, VmContext } from '../../context/vm-context.ts';
 import { given } from '../../lib/given.ts';
 
@@ -21,8 +22,11 @@ function kernelArguments(vm: Vm, image: Image): string[] {
   return image.initSystem === 'none' ? [...KERNEL_ARGUMENTS, WITHOUT_INIT] : KERNEL_ARGUMENTS;
 }
 
-/** Nobody works in a machine that is made for its snapshot, so that it may take longer. */
-const PATIENT = ['nice', '-n', '10'];
+/** Whether nobody waits for the machine, so that it leaves the processors to others. */
+export const isPatient = stepResult<boolean>('the patience of a machine');
+
+/** With much less, units of a guest on a busy host would not start within their time limits. */
+const PATIENT = ['nice', '-n', '5'];
 
 /** @returns the whole machine, with the parts of every capability */
 export function machineSpec(context: VmContext, capabilities = ALL_CAPABILITIES): MachineSpec {
@@ -32,7 +36,7 @@ export function machineSpec(context: VmContext, capabilities = ALL_CAPABILITIES)
   const draft: MachineDraft = { disks, network: { kind: 'none' }, commandPrefix: [] };
   for (const capability of capabilities) capability.machine?.(context, draft);
   const memoryPath = memoryPathOf.find(context);
-  if (memoryPath !== undefined) draft.commandPrefix = [...PATIENT, ...draft.commandPrefix];
+  if (isPatient.find(context) === true) draft.commandPrefix = [...PATIENT, ...draft.commandPrefix];
   return { ...adoptionSpec(context), ...draft, ...given({ memoryPath }) };
 }
 
