@@ -12,6 +12,7 @@ import { runAll } from '../context/pipeline.ts';
 import type { LifecycleServices } from '../context/services.ts';
 import { makeContext, type VmContext } from '../context/vm-context.ts';
 import { stepsOf } from './vm/capability-steps.ts';
+import { accompany } from './vm/companions.ts';
 import { isForRescue } from './vm/rescue.ts';
 import { discardWithdrawn, isSnapshotUnderWay, withdrawSnapshot } from './vm/snapshot.ts';
 import { stopSteps } from './vm/stop-steps.ts';
@@ -70,13 +71,13 @@ async function hold(context: VmContext, machine: Machine): Promise<LiveMachine> 
   if (vm.state === 'paused') context.update({ lastError: null });
   else if (isNews) context.move('running', { lastError: null, sleep: null });
   if (vm.state === 'paused') await standByAgain(context);
-  else await accompany(context, live);
+  else await rejoin(context, live);
   return live;
 }
 
 /** Starts everything that runs beside a VM whose guest runs already. @returns the failures */
-export async function accompany(context: VmContext, live: LiveMachine): Promise<unknown[]> {
-  for (const { companion } of ALL_CAPABILITIES) companion?.whilePowered?.(context, live);
+export async function rejoin(context: VmContext, live: LiveMachine): Promise<unknown[]> {
+  accompany(context, live, 'whilePowered');
   return joinIn(context, live);
 }
 
@@ -84,7 +85,7 @@ export async function accompany(context: VmContext, live: LiveMachine): Promise<
 export async function joinIn(context: VmContext, live: LiveMachine): Promise<unknown[]> {
   const failures: unknown[] = [];
   const { services, vm } = context;
-  for (const { companion } of ALL_CAPABILITIES) companion?.whileUp?.(context, live);
+  accompany(context, live, 'whileUp');
   // The start of the VM waited for the services; waiting again would delay the daemon.
   const isRescue = vm.runtime?.rescue === true;
   const capabilities = ALL_CAPABILITIES.filter((one) => one.traits?.waitsForGuest !== true && (!isRescue || isForRescue(one)));

@@ -28,7 +28,7 @@ export type TemplateWish = { image: Image; spec: VmSpec; shape: string; isAwaite
 /** What follows what happens in a guest, or tells others of it, has nothing to do here; the services must be there. */
 const CAPABILITIES: readonly Capability[] = ALL_CAPABILITIES.filter(
   ({ traits }) => traits?.forPeople !== true || traits.waitsForGuest === true,
-).map(({ companion: _none, ...capability }) => capability);
+);
 
 /** As for the services of an image. */
 const INIT_TIMEOUT_MS = 600_000;

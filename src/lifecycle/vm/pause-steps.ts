@@ -8,7 +8,7 @@ import type { VmContext } from '../../context/vm-context.ts';
 import { messageOf } from '../../lib/message-of.ts';
 import { BangerError } from '../../model/errors.ts';
 import type { VmSleep } from '../../model/vm.ts';
-import { accompany } from '../adopt.ts';
+import { rejoin } from '../adopt.ts';
 
 /** A guest that has stood still answers at once; one whose host is busy takes longer. */
 const ANSWER_MS = 5000;
@@ -59,7 +59,7 @@ const handOver: Step<VmContext> = {
     if (live === undefined) return;
     renewCompanions(live);
     await listenAgain(context, live);
-    await accompany(context, live);
+    await rejoin(context, live);
   },
 };
 
@@ -94,5 +94,5 @@ async function goOn(context: VmContext): Promise<unknown[]> {
     services.world.warn('the clock of a VM that goes on is not known', { vm: vm.name, reason: messageOf(error) });
   });
   renewCompanions(live);
-  return accompany(context, live);
+  return rejoin(context, live);
 }

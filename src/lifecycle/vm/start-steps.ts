@@ -1,5 +1,4 @@
 import { ALL_CAPABILITIES } from '../../capabilities/all.ts';
-import type { Capability } from '../../context/capability.ts';
 import type { Machine } from '../../drivers/hypervisor/contract.ts';
 import type { CallOptions } from '../../guest/agent-call.ts';
 import type { AgentClient } from '../../guest/agent-client.ts';
@@ -8,6 +7,7 @@ import type { Step } from '../../context/pipeline.ts';
 import type { GuestDraft, VmContext } from '../../context/vm-context.ts';
 import { explainBootFailure } from './boot-failure.ts';
 import { stepsOf } from './capability-steps.ts';
+import { accompany } from './companions.ts';
 import { tellTroubles } from '../../context/guest-troubles.ts';
 import { hasSnapshot } from './snapshot.ts';
 import { isForRescue, rescueRoot, rescueRootPath } from './rescue.ts';
@@ -23,11 +23,17 @@ export function startSteps(options: StartOptions): Step<VmContext>[] {
 }
 
 /** The same, for a VM whose record does not say that it runs. */
-export function bringUpSteps({ waitForServices, rescue = false }: StartOptions, capabilities = ALL_CAPABILITIES): Step<VmContext>[] {
+export function bringUpSteps(options: StartOptions, capabilities = ALL_CAPABILITIES): Step<VmContext>[] {
+  const { rescue = false } = options;
+  return [claim(rescue), ...stepsOf(capabilities, 'beforeStart'), boot, personalize, ...afterSteps(options, capabilities)];
+}
+
+/** From a guest that has its identity to a VM to work with. */
+export function afterSteps({ waitForServices, rescue = false }: StartOptions, capabilities = ALL_CAPABILITIES): Step<VmContext>[] {
   const after = rescue
     ? capabilities.filter(isForRescue)
     : capabilities.filter(({ traits }) => waitForServices || traits?.waitsForGuest !== true);
-  return [claim(rescue), ...stepsOf(capabilities, 'beforeStart'), boot, personalize(capabilities), ...stepsOf(after, 'afterStart')];
+  return stepsOf(after, 'afterStart');
 }
 
 /** One boot that hangs is no fault of the VM; one that hangs every time is not by chance. */
@@ -82,13 +88,13 @@ async function powerOn(context: VmContext, signal: AbortSignal, stage: string): 
 export function machineUp(context: VmContext, machine: Machine): void {
   const { services, vm, update } = context;
   const live = services.vms.machines.add(vm.id, machine, services.vms.connectAgent(machine));
-  for (const { companion } of ALL_CAPABILITIES) companion?.whilePowered?.(context, live);
+  accompany(context, live, 'whilePowered');
   update({
     runtime: { bootId: services.world.processes.bootId(), ...vm.runtime, process: machine.process, accelerator: machine.accelerator },
   });
 }
 
-const personalize = (capabilities: readonly Capability[]): Step<VmContext> => ({
+const personalize: Step<VmContext> = {
   name: 'agent',
   title: 'agent',
   async apply(context, signal) {
@@ -105,10 +111,9 @@ const personalize = (capabilities: readonly Capability[]): Step<VmContext> => ({
     }
     // From here on a user may work in the guest, so the next daemon must not end it as a failed start.
     context.update({ startedAt: services.world.clock.now().toISOString() });
-    const live = services.vms.machines.get(vm);
-    for (const { companion } of capabilities) companion?.whileUp?.(context, live);
+    accompany(context, services.vms.machines.get(vm), 'whileUp');
   },
-});
+};
 
 async function prepareGuest(context: VmContext, agent: AgentClient, options: CallOptions): Promise<void> {
   const isRescue = context.vm.runtime?.rescue === true;
