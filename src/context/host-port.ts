@@ -42,6 +42,10 @@ export type ProcessPort = {
   /** @returns why programs that read foreign data cannot run here, and the remedy */
   confinementProblem(): Promise<{ reason: string; remedy: string } | undefined>;
   processUsage(identity: ProcessIdentity): Promise<{ cpuMs: number; residentBytes: number } | undefined>;
+  /** Memory that new programs can get without swapping. */
+  availableMemoryBytes(): Promise<number>;
+  /** Lets a process yield to others, or ends that again; where the kernel cannot, nothing happens. */
+  setBackground(identity: ProcessIdentity, isBackground: boolean): Promise<void>;
   endProcess(identity: ProcessIdentity, graceMs: number): Promise<boolean>;
   signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals): boolean;
   isAlive(identity: ProcessIdentity): boolean;

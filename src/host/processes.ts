@@ -1,5 +1,5 @@
 import { readFileSync, readdirSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** A process identity that is safe against pid reuse. */
@@ -47,6 +47,34 @@ export async function processUsage(identity: ProcessIdentity): Promise<{ cpuMs: 
   if (fields === undefined || residentKib === undefined || Number(fields[19]) !== identity.startTicks) return undefined;
   return { cpuMs: (Number(fields[11]) + Number(fields[12])) * TICK_MS, residentBytes: Number(residentKib) * 1024 };
 }
+
+/** Memory that new programs can get without swapping, as the kernel estimates it. */
+export async function availableMemoryBytes(): Promise<number> {
+  const text = await readFile('/proc/meminfo', 'latin1');
+  return Number(/^MemAvailable:\s*(\d+) kB$/m.exec(text)?.[1] ?? 0) * 1024;
+}
+
+/**
+ * Lets a process, with all its threads, yield to others, or ends that again. A lower priority of threads could not be taken back without
+ * root, but that of their session can (sched(7), autogroup). Where the kernel has no such groups, nothing happens.
+ */
+export async function setBackground({ pid }: ProcessIdentity, isBackground: boolean): Promise<void> {
+  for (let attempt = 0; attempt < AUTOGROUP_ATTEMPTS; attempt++) {
+    try {
+      await writeFile(`/proc/${pid}/autogroup`, isBackground ? BACKGROUND_NICE : '0');
+      return;
+    } catch (error) {
+      // The kernel takes ten changes a second, of all users together.
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') return;
+      await sleep(AUTOGROUP_PAUSE_MS);
+    }
+  }
+}
+
+/** A tenth of what others get: with less, a host that is busy for hours would never let it end. */
+const BACKGROUND_NICE = '10';
+const AUTOGROUP_ATTEMPTS = 20;
+const AUTOGROUP_PAUSE_MS = 50;
 
 /**
  * How long a process has computed, and how long it has waited for a processor, since its start.
