@@ -18,11 +18,15 @@ export async function discard(services: LifecycleServices, { id }: Pick<Vm, 'id'
   const signal = new AbortController().signal;
   await services.vms.locks.hold(id, signal, async () => {
     const vm = services.vms.records.find(id);
-    if (vm === undefined || !isHidden(vm)) return;
-    try {
-      await removeVm({ context: makeContext(services, vm), journal: () => undefined, signal });
-    } catch (error) {
-      services.world.warn("one of banger's own machines could not be removed", { vm: vm.name, reason: messageOf(error) });
-    }
+    if (vm !== undefined && isHidden(vm)) await discardHeld(services, vm);
   });
+}
+
+/** The same, for a caller that holds its lock. */
+export async function discardHeld(services: LifecycleServices, vm: Vm): Promise<void> {
+  try {
+    await removeVm({ context: makeContext(services, vm), journal: () => undefined, signal: new AbortController().signal });
+  } catch (error) {
+    services.world.warn("one of banger's own machines could not be removed", { vm: vm.name, reason: messageOf(error) });
+  }
 }

@@ -32,7 +32,18 @@ const rowSchema = z.object({
 export type VmChange = Partial<
   Pick<
     Vm,
-    'name' | 'spec' | 'startedAt' | 'lastUsedAt' | 'runtime' | 'sleep' | 'keepAwake' | 'sshHostKey' | 'lastError' | 'forwards' | 'labels'
+    | 'name'
+    | 'spec'
+    | 'createdAt'
+    | 'startedAt'
+    | 'lastUsedAt'
+    | 'runtime'
+    | 'sleep'
+    | 'keepAwake'
+    | 'sshHostKey'
+    | 'lastError'
+    | 'forwards'
+    | 'labels'
   >
 >;
 
@@ -45,7 +56,6 @@ export type VmStore = ReturnType<typeof createVmStore>;
  */
 export function createVmStore(database: DatabaseSync, onChange: (vm: Vm, before: Vm | undefined) => void = () => undefined) {
   const { all, selectIdByName, insert, update, remove } = prepare(database);
-
   // Only this process uses the database, so the cache is always valid: thousands of rows are parsed only at the start.
   let vms = new Map<string, Vm>();
   for (const row of all.all()) keep(toVm(row));
@@ -62,7 +72,8 @@ export function createVmStore(database: DatabaseSync, onChange: (vm: Vm, before:
   function write(present: Vm, change: Partial<Vm>): Vm {
     const vm = { ...present, ...change };
     assertNameFree(vm);
-    update.run(vm.name, vm.state, JSON.stringify(vm.spec), ...laterColumns(vm), vm.id);
+    update.run(vm.name, vm.state, JSON.stringify(vm.spec), vm.createdAt, ...laterColumns(vm), vm.id);
+    isSorted &&= vm.createdAt === present.createdAt;
     keep(vm);
     onChange(vm, present);
     changes.tell(vm.id);
@@ -122,7 +133,7 @@ function prepare(database: DatabaseSync) {
     selectIdByName: database.prepare('SELECT id FROM vms WHERE name = ?'),
     insert: database.prepare(`INSERT INTO vms (${columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`),
     update: database.prepare(
-      'UPDATE vms SET name = ?, state = ?, spec = ?, started_at = ?, last_used_at = ?, runtime = ?, ssh_host_key = ?, last_error = ?, forwards = ?, labels = ?, sleep = ?, keep_awake = ? WHERE id = ?',
+      'UPDATE vms SET name = ?, state = ?, spec = ?, created_at = ?, started_at = ?, last_used_at = ?, runtime = ?, ssh_host_key = ?, last_error = ?, forwards = ?, labels = ?, sleep = ?, keep_awake = ? WHERE id = ?',
     ),
     remove: database.prepare('DELETE FROM vms WHERE id = ?'),
   };

@@ -28,7 +28,8 @@ export async function removeVm(options: Omit<PipelineOptions<VmContext>, 'steps'
 
 const claim: Step<VmContext> = { name: 'claim', title: 'delete', apply: ({ move }) => move('deleting') };
 
-async function takeApart(options: Omit<PipelineOptions<VmContext>, 'steps'>): Promise<void> {
+/** Ends the VMM and removes the disks, but no disk under a living VMM. Every step is tried. @throws the first failure with the others joined to it */
+export async function takeApart(options: Omit<PipelineOptions<VmContext>, 'steps'>): Promise<void> {
   // The VM must not look stopped in between, or a user could start it.
   const ending = takeDownSteps({ ask: false });
   const disks = stepsOf(ALL_CAPABILITIES, 'prepare')

@@ -1,9 +1,11 @@
 import type { Machine, MachineExit } from '../../drivers/hypervisor/contract.ts';
+import { isHidden } from '../../model/hidden.ts';
 import type { Vm } from '../../model/vm.ts';
 import { runAll } from '../../context/pipeline.ts';
 import type { LifecycleServices } from '../../context/services.ts';
 import { makeContext } from '../../context/vm-context.ts';
 import { REBOOT_LIMIT } from '../../context/reboots.ts';
+import { discardHeld } from '../hidden.ts';
 import { stopSteps } from './stop-steps.ts';
 import { faultOfDisks, lastWords } from './last-words.ts';
 import { startVm } from './verbs.ts';
@@ -78,6 +80,13 @@ async function settleExit(services: LifecycleServices, vmId: string, machine: Ma
   if (vm === undefined || services.vms.machines.find(vmId)?.machine !== machine) return false;
   // The user or the next daemon tries an interrupted deletion again; its disks may be gone, so it does not become stopped.
   if (vm.state === 'deleting') return false;
+  // Whoever creates it notices, and removes it or tries another way.
+  if (vm.state === 'creating') return false;
+  if (isHidden(vm)) {
+    services.world.warn("one of banger's own VMMs has ended", { vm: vm.name, cause: exit.cause, detail: exit.detail });
+    await discardHeld(services, vm);
+    return false;
+  }
   const isOrderly = exit.cause === 'guest-poweroff' || exit.cause === 'guest-reset' || exit.cause === 'host-request';
   services.world.warn('a VMM has ended', { vm: vm.name, cause: exit.cause, detail: exit.detail });
   await runAll({
