@@ -190,6 +190,9 @@ export const daemonStatusSchema = z
     http: listenerSchema.describe('the HTTP front, see docs/networking.md'),
     drivers: z.strictObject({ hypervisor: choiceSchema, accelerator: choiceSchema, storage: choiceSchema, network: choiceSchema }),
     vms: z.strictObject({ total: z.number(), running: z.number() }),
+    spares: z
+      .strictObject({ ready: z.number(), wanted: z.number(), problem: z.string().nullable().describe('why there are less than wanted') })
+      .describe('finished clones that wait for the next `vm create`'),
   })
   .meta({ id: 'DaemonStatus' });
 

@@ -6,6 +6,7 @@ import type { Chooser } from '../lifecycle/drivers/chooser.ts';
 import type { Choices, Survey } from '../lifecycle/drivers/decide.ts';
 import type { Config } from './config.ts';
 import type { Directories } from '../lib/directories.ts';
+import type { Pool } from '../lifecycle/pool/pool.ts';
 import type { Names } from '../names/names.ts';
 import { OPERATION_LOGS } from './operation-log.ts';
 
@@ -14,6 +15,7 @@ type StatusContext = {
   config: Config;
   build: { id: string; version: string };
   vms: Pick<VmStore, 'list'>;
+  pool: Pick<Pool, 'state'>;
   chooser: Pick<Chooser, 'look'>;
   names: Pick<Names, 'state'>;
   /** Null without a bundle. */
@@ -45,6 +47,7 @@ export function statusWork(context: StatusContext): () => Promise<DaemonStatus> 
       http: { address: `${config.http.address}:${config.http.port}`, ...names.state().http },
       drivers: choicesOf(survey, choices),
       vms: { total: vms.length, running: vms.filter((vm) => vm.state === 'running').length },
+      spares: context.pool.state(),
     };
   };
 }

@@ -11,6 +11,7 @@ import { realHost } from '../../host/host.ts';
 import { importImage } from '../../images/import/import-image.ts';
 import { createSchemeProbe } from '../../http/probe.ts';
 import type { ProvisionSources } from '../../images/provision/sources.ts';
+import { Pool } from '../../lifecycle/pool/pool.ts';
 import { createBackground } from '../../context/background.ts';
 import type { Tier } from '../../lifecycle/idle/tiers.ts';
 import { createIdleWatch } from '../../lifecycle/idle/watch.ts';
@@ -101,6 +102,7 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
     afterOperation(operation) {
       metrics.count(operation);
       idleWatch.arm();
+      pool.look();
     },
   });
   const stats = createStats(lifecycle, { stateDirectory, cpuCount: availableParallelism() });
@@ -113,6 +115,7 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
     wake: (vm) => lifecycle.operations.settled(resumeVm(lifecycle, vm).id),
     log: (message, facts) => log.info(facts, message),
   });
+  const pool = new Pool({ services: lifecycle, timer });
   const ofBundle = bundleWork({
     ...{ places, host: realHost, operations: lifecycle.operations, images: () => store.images.list() },
     onBuilt: () => bundle.refresh(),
@@ -126,7 +129,7 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
       bundle: ofBundle,
       health: doctorWork({ lifecycle, chooser, names, bundle: ofBundle }),
       daemon: {
-        status: statusWork({ ...options, vms: store.vms, chooser, names, bundleDirectory: () => ofBundle.directory() }),
+        status: statusWork({ ...options, vms: store.vms, pool, chooser, names, bundleDirectory: () => ofBundle.directory() }),
         stats,
         prepareShutdown: () => prepareShutdown(lifecycle, config.on_host_shutdown, config.host_shutdown_seconds * 1000),
         ...{ metrics: () => metrics.read(), requestShutdown: options.requestShutdown },
@@ -142,13 +145,14 @@ export function joinDaemon(options: ComposeOptions, parts: DaemonParts): Daemon 
       void resumeAfterShutdown(lifecycle, ending.signal);
       // After a boot of the host, its checks take seconds. Run them now rather than in the first create, but only once the daemon answers.
       setImmediate(() => void chooser.look());
+      pool.look();
     },
     async close() {
       idleWatch.end();
       forgetReboots(lifecycle);
       ending.abort();
       await healing;
-      await letGo(lifecycle, names, chooser);
+      await letGo(lifecycle, { names, chooser, pool });
       store.close();
     },
   };
@@ -164,11 +168,15 @@ function reachOf(lifecycle: LifecycleServices, names: Names, clientPrivateKeyPat
 }
 
 /** Stops everything; VMs continue. */
-async function letGo(lifecycle: LifecycleServices, names: Names, chooser: Chooser): Promise<void> {
+async function letGo(
+  lifecycle: LifecycleServices,
+  { names, chooser, pool }: { names: Names; chooser: Chooser; pool: Pool },
+): Promise<void> {
   lifecycle.vms.retries.end();
   await Promise.race([lifecycle.background.end(), sleep(ROLLBACK_TIMEOUT_MS, undefined, { ref: false })]);
   await lifecycle.operations.cancelAll(ROLLBACK_TIMEOUT_MS);
   await lifecycle.vms.standIns.endAll();
+  await pool.end();
   lifecycle.vms.machines.detachAll();
   await names.stop();
   await Promise.race([chooser.settled(), sleep(CHECKS_TIMEOUT_MS, undefined, { ref: false })]);

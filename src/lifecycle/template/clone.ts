@@ -6,16 +6,20 @@ import { runSteps, type Step } from '../../context/pipeline.ts';
 import type { LifecycleServices } from '../../context/services.ts';
 import { makeContext, type VmContext } from '../../context/vm-context.ts';
 import { BangerError } from '../../model/errors.ts';
+import { isHidden } from '../../model/hidden.ts';
 import type { Vm } from '../../model/vm.ts';
 import { discard } from '../hidden.ts';
 import { stepsOf } from '../vm/capability-steps.ts';
+import { accompany } from '../vm/companions.ts';
 import { record } from '../vm/record.ts';
-import { announce, claim, guestDraft, machineUp } from '../vm/start-steps.ts';
+import { afterSteps, announce, claim, guestDraft, machineUp } from '../vm/start-steps.ts';
 import { endVmm, machineSpec } from '../vm/vmm.ts';
 import { touchTemplate } from './templates.ts';
 
 /** A guest that was restored answers within a second; on a busy host it takes longer, but a boot would take longer still. */
 const ANSWER_MS = 20_000;
+/** Of one that nobody waits for, and that yields to everyone else. */
+const BACKGROUND_ANSWER_MS = 300_000;
 
 /** A template whose clones fail for one of these is of no use any more. */
 const SPOILT = new Set(['SNAPSHOT_UNUSABLE', 'VMM_FAILED', 'STORAGE_FAILED']);
@@ -47,17 +51,12 @@ export async function makeClone(
 
 /** Everything from a record to a running VM, with the disks and the memory of the source. */
 export function cloneSteps({ waitForServices }: { waitForServices: boolean }): Step<VmContext>[] {
-  const after = ALL_CAPABILITIES.filter(({ traits }) => waitForServices || traits?.waitsForGuest !== true);
-  return [
-    record,
-    ...stepsOf(ALL_CAPABILITIES, 'prepare'),
-    claim(false),
-    ...stepsOf(ALL_CAPABILITIES, 'beforeStart'),
-    restore,
-    identify,
-    ...stepsOf(after, 'afterStart'),
-    announce,
-  ];
+  return [...cloneLife(), ...afterSteps({ waitForServices }), announce];
+}
+
+/** From a record to a guest that has its identity. */
+export function cloneLife(): Step<VmContext>[] {
+  return [record, ...stepsOf(ALL_CAPABILITIES, 'prepare'), claim(false), ...stepsOf(ALL_CAPABILITIES, 'beforeStart'), restore, identify];
 }
 
 /** In place of the boot. */
@@ -69,8 +68,11 @@ const restore: Step<VmContext> = {
     const { hypervisor } = drivers;
     if (hypervisor.restore === undefined) throw new BangerError('SNAPSHOT_UNUSABLE', `${hypervisor.name} has no snapshots`);
     const { snapshot } = services.vms.pathsOf(cloneSource.get(context));
-    machineUp(context, await hypervisor.restore(machineSpec(context), snapshot, signal));
-    await services.vms.machines.get(vm).machine.resume?.();
+    const machine = await hypervisor.restore(machineSpec(context), snapshot, signal);
+    machineUp(context, machine);
+    // Nobody waits for it yet.
+    if (isHidden(vm)) await services.world.processes.setBackground(machine.process, true);
+    await machine.resume?.();
   },
   undo: (context) => endVmm(context),
 };
@@ -85,7 +87,8 @@ const identify: Step<VmContext> = {
     const draft = await guestDraft(context);
     const { macAddress } = context.network.addresses;
     const own = { ...draft, restored: true as const, network: draft.network && { ...draft.network, macAddress } };
-    const { troubles, hasSshServer } = await live.agent.personalize(own, { signal, timeoutMs: ANSWER_MS });
+    const timeoutMs = isHidden(vm) ? BACKGROUND_ANSWER_MS : ANSWER_MS;
+    const { troubles, hasSshServer } = await live.agent.personalize(own, { signal, timeoutMs });
     tellTroubles(context, troubles);
     const runtime = {
       bootId: services.world.processes.bootId(),
@@ -93,6 +96,6 @@ const identify: Step<VmContext> = {
       ...(hasSshServer !== undefined && { hasSshServer }),
     };
     context.update({ runtime, startedAt: services.world.clock.now().toISOString() });
-    for (const { companion } of ALL_CAPABILITIES) companion?.whileUp?.(context, live);
+    accompany(context, live, 'whileUp');
   },
 };

@@ -24,6 +24,7 @@ function factsOf(daemon: DaemonStatus): [string, string | null][] {
     ['up for', `${formatDuration(daemon.uptimeMs)} (since ${daemon.startedAt})`],
     ['memory', formatSize(daemon.memoryBytes)],
     ['virtual machines', `${daemon.vms.running} running of ${daemon.vms.total}`],
+    ['spare VMs', sparesText(daemon.spares)],
     ['socket', daemon.socketPath],
     ['database', daemon.databasePath],
     ['log', daemon.logPath],
@@ -42,4 +43,9 @@ function factsOf(daemon: DaemonStatus): [string, string | null][] {
 
 function listenerText({ address, listening, problem }: DaemonStatus['dns']): string {
   return `${address} ${listening ? 'listening' : `not listening: ${problem ?? 'unknown'}`}`;
+}
+
+function sparesText({ ready, wanted, problem }: DaemonStatus['spares']): string {
+  if (wanted === 0) return 'switched off';
+  return `${ready} ready of ${wanted}${problem === null ? '' : ` (${problem})`}`;
 }
