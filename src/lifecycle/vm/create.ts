@@ -14,6 +14,7 @@ import type { OperationHandle } from '../../context/operations.ts';
 import { runSteps, type Step } from '../../context/pipeline.ts';
 import type { LifecycleServices } from '../../context/services.ts';
 import { makeContext, type VmContext } from '../../context/vm-context.ts';
+import { type Claimed, makeOfSpare, takeSpare } from '../pool/claim.ts';
 import { stepsOf } from './capability-steps.ts';
 import { makeClone } from '../template/clone.ts';
 import { makeInBackground } from '../template/warm.ts';
@@ -44,24 +45,32 @@ export async function createVm(services: LifecycleServices, request: CreateReque
   const spec = completeSpec(services.settings.defaultSpec, request.asked, image);
   for (const capability of ALL_CAPABILITIES) await capability.checkNew?.(services, spec);
   await preflight(services, 'vm create', { image });
-  const vm = reserve(services, request, image, spec);
+  const shape = request.start && request.cold !== true ? await shapeOf(services, image, spec) : undefined;
+  const { vm, claimed, giveBack } = reserve(services, { ...request, image, shape }, spec);
   try {
-    return services.operations.begin('vm.create', vm, (operation) => build(services, vm, { ...request, image }, operation));
+    return services.operations.begin('vm.create', vm, (operation) => build(services, vm, { ...request, image, shape, claimed }, operation));
   } catch (error) {
-    services.vms.records.remove(vm.id);
+    giveBack();
     throw error;
   }
 }
 
-type Building = Pick<CreateRequest, 'start' | 'waitForServices' | 'cold'> & { image: Image };
+type Wish = Omit<CreateRequest, 'image'> & { image: Image; shape: string | undefined };
 
-async function build(services: LifecycleServices, vm: Vm, request: Building, operation: OperationHandle): Promise<void> {
+async function build(
+  services: LifecycleServices,
+  vm: Vm,
+  request: Wish & { claimed: Claimed | undefined },
+  operation: OperationHandle,
+): Promise<void> {
   const { journal, signal } = operation;
+  const { shape, claimed, waitForServices } = request;
+  // A spare must be made or taken apart, even for a creation that is cancelled at once.
+  const patience = claimed === undefined ? signal : new AbortController().signal;
   try {
-    const shape = request.start && request.cold !== true ? await shapeOf(services, request.image, vm.spec) : undefined;
-    await services.vms.locks.hold(vm.id, signal, async () => {
+    await services.vms.locks.hold(vm.id, patience, async () => {
+      if (claimed !== undefined && (await makeOfSpare(services, { ...claimed, waitForServices }, operation))) return;
       const template = findTemplate(services, shape);
-      const { waitForServices } = request;
       if (template !== undefined && (await makeClone(services, { vm, template, waitForServices }, operation))) return;
       await runSteps({ steps: createSteps(request), context: makeContext(services, vm, operation), journal, signal });
     });
@@ -74,11 +83,17 @@ async function build(services: LifecycleServices, vm: Vm, request: Building, ope
   }
 }
 
-/** Chooses name and address and makes the record in one go, so that two creates cannot choose the same. */
-function reserve(services: LifecycleServices, { name, labels = {} }: CreateRequest, image: Image, spec: VmSpec): Vm {
+/**
+ * Chooses name and address and makes the record in one go, so that two creates cannot choose the same.
+ * @returns it, with the spare that it was made of, if there is one; `giveBack` takes all back before anything has begun
+ */
+function reserve(services: LifecycleServices, { name, labels = {}, image, shape }: Wish, spec: VmSpec) {
+  const { records } = services.vms;
   const vm = newRecord(services, { name: () => name ?? freeName(services), image, spec, labels: changedLabels({}, labels) });
+  const claimed = takeSpare(services, vm, shape);
+  if (claimed !== undefined) return { vm: claimed.vm, claimed, giveBack: () => void records.move(claimed.was.id, 'spare', claimed.was) };
   insertNew(services, vm);
-  return vm;
+  return { vm, claimed, giveBack: () => records.remove(vm.id) };
 }
 
 function freeName(services: LifecycleServices): string {
