@@ -9,6 +9,7 @@ import type { Bench } from './bench.ts';
 import { copyBenches } from './copy.ts';
 import { createBench } from './create.ts';
 import { memoryBench, startBench, wakeUpsBench } from './daemon.ts';
+import { poolBench } from './pool.ts';
 import { recordsBench } from './records.ts';
 import { execBench, listBench } from './running.ts';
 import { dnsBench, forwardBytesBench, forwardPingBench, portsBench } from './reach.ts';
@@ -24,6 +25,7 @@ const benchesOf = (scale: number): readonly Bench[] => [
   memoryBench,
   createBench,
   suspendBench,
+  poolBench,
   forwardBytesBench,
   forwardPingBench,
   portsBench,
