@@ -86,7 +86,6 @@ export const GROUPS: Readonly<Record<string, Group>> = {
     verbs: [
       verb(['start'], () => import('./commands/daemon/start.ts')),
       verb(['stop'], () => import('./commands/daemon/stop.ts')),
-      verb(['fork'], () => import('./commands/vm/fork.ts')),
       verb(['restart'], () => import('./commands/daemon/restart.ts')),
       verb(['status'], () => import('./commands/daemon/status.ts')),
       verb(['logs'], () => import('./commands/daemon/logs.ts')),

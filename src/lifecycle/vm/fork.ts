@@ -97,7 +97,7 @@ function requireAbility({ services, vm, drivers }: VmContext): void {
   const lacking = machine.fork === undefined ? hypervisor.name : storage.root.createBlank === undefined ? storage.name : undefined;
   if (lacking === undefined) return;
   throw new BangerError('UNSUPPORTED', `VM ${name} cannot be forked: the driver ${lacking} cannot copy a machine that runs`, {
-    remedy: 'banger vm create, in an installation with hypervisor = "qemu" and storage = "qcow2" in config.toml',
+    remedy: 'choose drivers that can in config.toml (docs/forking.md), and create the VM anew',
     details: { vm: name, driver: lacking },
   });
 }

@@ -5,7 +5,7 @@ import type { MachineDisk } from '../contract.ts';
 import { diskName, diskNode } from './machine-config.ts';
 import type { QmpClient, QmpEvent } from './qmp-client.ts';
 
-const PREFIX = 'copy';
+const PREFIX = 'disk-copy-';
 /** A job that is cancelled is over within milliseconds; a busy host takes longer. */
 const DROP_LIMIT_MS = 10_000;
 const DROP_PAUSE_MS = 5;

@@ -37,17 +37,17 @@ test('a copy of a disk that fails, before or after it is ready, is told with the
   const begun = async (): Promise<DiskCopies> => {
     const copies = new DiskCopies();
     await copies.begin(qmp as QmpClient, [disk, disk]);
-    copies.onEvent({ name: 'BLOCK_JOB_READY', data: { device: 'copy0' } });
+    copies.onEvent({ name: 'BLOCK_JOB_READY', data: { device: 'disk-copy-0' } });
     return copies;
   };
-  const full = { name: 'BLOCK_JOB_COMPLETED', data: { device: 'copy1', error: 'No space left on device' } };
+  const full = { name: 'BLOCK_JOB_COMPLETED', data: { device: 'disk-copy-1', error: 'No space left on device' } };
   const early = await begun();
   early.onEvent(full);
   await assert.rejects(early.ready(), { code: 'VMM_FAILED', message: /No space left/ });
   const late = await begun();
-  late.onEvent({ name: 'BLOCK_JOB_READY', data: { device: 'copy1' } });
+  late.onEvent({ name: 'BLOCK_JOB_READY', data: { device: 'disk-copy-1' } });
   await late.ready();
-  late.onEvent({ name: 'BLOCK_JOB_COMPLETED', data: { device: 'copy0' } });
+  late.onEvent({ name: 'BLOCK_JOB_COMPLETED', data: { device: 'disk-copy-0' } });
   late.onEvent(full);
   await assert.rejects(late.end(qmp as QmpClient), { message: /No space left/ });
 });
