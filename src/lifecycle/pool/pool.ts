@@ -41,7 +41,7 @@ export class Pool {
     this.#options = options;
     const { records } = options.services.vms;
     records.onChange((id) => {
-      if (records.find(id)?.state === 'template') this.look();
+      if (this.#wanted() > 0 && records.find(id)?.state === 'template') this.look();
     });
   }
 

@@ -11,7 +11,7 @@ import { decideAction } from '../../model/vm-state.ts';
 import type { Vm } from '../../model/vm.ts';
 import { again } from '../adopt.ts';
 import { preflight } from '../health/preflight.ts';
-import { forget, newRecord } from './record.ts';
+import { forget, insertNew, newRecord } from './record.ts';
 import { forkSteps } from './fork-steps.ts';
 
 /**
@@ -37,13 +37,14 @@ async function make(services: LifecycleServices, vm: Vm, names: readonly string[
   refuseNames(services, names);
   const { journal, signal } = operation;
   const { imageId, imageName, spec, labels } = vm;
-  const made = names.map((name) => {
-    const copy = newRecord(services, { name: () => name, image: { id: imageId, name: imageName }, spec, labels });
-    services.vms.records.insert(copy);
-    return copy;
-  });
-  const [source, copies] = [makeContext(services, vm, operation), made.map((copy) => makeContext(services, copy, operation))];
+  const made: Vm[] = [];
   try {
+    for (const name of names) {
+      const copy = newRecord(services, { name: () => name, image: { id: imageId, name: imageName }, spec, labels });
+      insertNew(services, copy);
+      made.push(copy);
+    }
+    const [source, copies] = [makeContext(services, vm, operation), made.map((copy) => makeContext(services, copy, operation))];
     await heldTogether(services, made, signal, () => runSteps({ steps: forkSteps(), context: { source, copies }, journal, signal }));
   } catch (error) {
     for (const copy of made) forget(services, copy, error);

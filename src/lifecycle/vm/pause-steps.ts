@@ -1,6 +1,7 @@
 // A paused VM: its vCPUs stand still, and its memory stays where it is.
 import { listenAgain, standBy } from '../../capabilities/idle.ts';
-import { reachable } from '../../capabilities/ports.ts';
+import { listenersOf, reachable } from '../../capabilities/ports.ts';
+import type { Reach } from '../../context/machines.ts';
 import { renewCompanions } from '../../context/machines.ts';
 import type { OperationHandle } from '../../context/operations.ts';
 import { runSteps, type Step } from '../../context/pipeline.ts';
@@ -26,7 +27,7 @@ export async function standStill(context: VmContext, operation: OperationHandle,
     });
   }
   const since = services.world.clock.now().toISOString();
-  context.move('paused', { sleep: { since, why, ports: why === 'idle' ? reachable(reach.results) : [] } });
+  context.move('paused', { sleep: { since, why, ports: why === 'idle' ? portsOf(reach) : [] } });
   try {
     const steps = why === 'idle' ? [handOver, halt] : [halt];
     await runSteps({ steps, context, journal: operation.journal, signal: operation.signal });
@@ -36,6 +37,15 @@ export async function standStill(context: VmContext, operation: OperationHandle,
     else context.move('error', { sleep: null, lastError: `it could not be paused, and may stand still: ${messageOf(error)}` });
     throw error;
   }
+}
+
+/** Also those that could not be reached just now: the guest listens there, and the stand-in tries again. */
+function portsOf({ guestPorts, results }: Reach): VmSleep['ports'] {
+  const reached = reachable(results);
+  const others = listenersOf(guestPorts).filter(
+    ({ protocol, port }) => protocol === 'tcp' && !reached.some(({ guestPort }) => guestPort === port),
+  );
+  return [...reached, ...others.map(({ port }) => ({ guestPort: port, hostPort: port }))];
 }
 
 /** From here on the host listens in the guest's stead. A connection that came meanwhile would be cut off by a suspend. */
