@@ -147,8 +147,9 @@ class Walker {
     await sweepNetworks(services);
     for (const { id } of services.vms.records.list()) await services.vms.locks.hold(id, never, () => Promise.resolve());
     for (const { name, state, lastError } of await api.listVms()) {
-      // One that was left alone is adopted by it.
+      // One that was left alone is adopted by what asks for the state that it is in.
       if (state === 'running' && lastError !== null) await done(api, api.beginVm(name, 'start'));
+      if (state === 'paused' && lastError !== null) await done(api, api.beginVm(name, 'pause'));
       if (state === 'error') await done(api, api.beginVm(name, 'kill'));
       if (state === 'deleting') await done(api, api.beginVm(name, 'delete'));
     }

@@ -41,7 +41,7 @@ export async function assertSound(daemon: TestDaemon, what: string): Promise<VmV
     assert.equal((await api.health(vm.name)).agent, vm.state === 'paused' ? 'not-running' : 'ok', what);
   }
   for (const vm of vms) {
-    assert.equal(services.vms.machines.find(vm.id) !== undefined, isPowered(vm), what);
+    assert.equal(services.vms.machines.find(vm.id) !== undefined, isPowered(vm), `${what}: ${JSON.stringify(vm)}`);
     if (!isPowered(vm)) assert.equal(vm.pid, null, what);
     assert.equal(vm.sleep !== null, vm.state === 'paused' || vm.state === 'suspended', what);
   }
