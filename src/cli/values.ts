@@ -1,7 +1,7 @@
 // Values of flags, checked before the CLI contacts the daemon. Every error names the flag, the value and what is allowed.
 import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
-import { formatDuration, parseDuration } from '../lib/duration.ts';
+import { parseDuration } from '../lib/duration.ts';
 import { formatSize, parseSize } from '../lib/size.ts';
 import { BangerError } from '../model/errors.ts';
 import { LABEL_KEY, LABEL_VALUE, LIMITS, VMM_SIGNALS } from '../model/limits.ts';
@@ -49,16 +49,18 @@ export function parseTimeout(flag: string, value: string): number {
 export function parseSeconds(flag: string, value: string, { min, max }: { min: number; max: number }): number {
   const seconds = value === NEVER ? 0 : (parseDuration(value) ?? Number.NaN) / 1000;
   if (Number.isInteger(seconds) && seconds >= min && seconds <= max) return seconds;
-  return refuse(flag, value, `seconds or a duration such as 10m or 1h30m, at most ${formatDuration(max * 1000)}, or ${NEVER}`);
+  return refuse(flag, value, `seconds or a duration such as 10m or 1h30m, at most ${max / 86_400}d, or ${NEVER}`);
 }
 
-/** @returns the text, empty for "never". @throws INVALID_INPUT with the problem */
-export function parseText(flag: string, value: string, problemOf: (text: string) => string | undefined): string {
+/** @param help what the flag takes. @returns the text, empty for "never". @throws INVALID_INPUT with the problem */
+export function parseText(flag: string, value: string, { problemOf, help }: TextRule): string {
   if (value === NEVER) return '';
   const problem = problemOf(value);
   if (problem === undefined) return value;
-  throw new BangerError('INVALID_INPUT', `${flag}: ${problem}`, { remedy: 'see its help', details: { flag, value: value.slice(0, 80) } });
+  throw new BangerError('INVALID_INPUT', `${flag}: ${problem}`, { remedy: help, details: { flag, value: value.slice(0, 80) } });
 }
+
+type TextRule = { problemOf: (text: string) => string | undefined; help: string };
 
 /** @returns `SIGKILL` for "9"; undefined when no signal has that number */
 function signalOfNumber(text: string): string | undefined {

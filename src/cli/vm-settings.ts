@@ -63,7 +63,7 @@ function defaultText(setting: Setting): string {
 
 function textOption(member: string, { flag, help, placeholder, problemOf }: TextSetting, byDefault: string): BaseOption {
   return new SettingOption(member, `--${flag} <${placeholder}>`, `${help} (default: ${byDefault})`).argParser((value: string) =>
-    parseText(`--${flag}`, value, problemOf),
+    parseText(`--${flag}`, value, { problemOf, help }),
   );
 }
 
