@@ -27,11 +27,40 @@ void channel_close(struct channel *c) {
   buffer_free(&c->out);
 }
 
+// Longer than the kernel takes from one report of a port to the next.
+#define LATE_REPORT_MS 1000
+
 static bool is_of_earlier_life(const struct channel *c) { return c->life && c->life != agent_shared->life; }
 
 bool channel_is_gone(struct channel *c) {
   if (is_of_earlier_life(c)) c->gone = true;
   return c->gone;
+}
+
+void channel_begin_host(struct channel *c) {
+  c->scanning = false;
+  if (!c->was_left) c->owed++;
+  c->was_left = false;
+}
+
+// virtio_console reads data in its interrupt and the reports of hosts in a work queue (drivers/char/virtio_console.c, in_intr and
+// control_work_handler). The end of one host and the arrival of the next may therefore be seen after the next one's first bytes:
+// then the port is without a host for a moment only.
+static bool is_late_report(struct channel *c) {
+  int64_t until_ms = monotonic_ms() + LATE_REPORT_MS;
+  for (; c->owed > 0 && monotonic_ms() < until_ms; sleep_ms(1)) {
+    struct pollfd p = {.fd = c->fd, .events = POLLIN};
+    if (poll(&p, 1, 0) < 0 || p.revents & (POLLHUP | POLLERR | POLLNVAL)) continue;
+    c->owed--;
+    return true;
+  }
+  c->owed = 0;
+  c->was_left = true;
+  return false;
+}
+
+static void hang_up(struct channel *c) {
+  if (!c->is_serial || !is_late_report(c)) c->gone = true;
 }
 
 void channel_begin_request(struct channel *c) { agent_shared->served_life[c->slot] = c->life = agent_shared->life; }
@@ -52,7 +81,8 @@ bool channel_fill(struct channel *c) {
   ssize_t n = read(c->fd, into, room);
   if (n > 0) buffer_commit(&c->in, (size_t)n);
   // A virtio port without a host reads as end of file; so does a closed socket.
-  else if (n == 0 || (errno != EAGAIN && errno != EINTR)) c->gone = true;
+  else if (n == 0) hang_up(c);
+  else if (errno != EAGAIN && errno != EINTR) c->gone = true;
   return !c->gone;
 }
 
@@ -83,10 +113,11 @@ short channel_events(const struct channel *c, bool wants_input) {
 bool channel_handle(struct channel *c, short revents) {
   if (channel_is_gone(c)) return false;
   if (revents & POLLOUT) channel_drain(c);
-  if (revents & POLLIN) channel_fill(c);
-  // Data that a socket's peer sent before it closed is still read; a serial port's session ends with its host.
+  bool is_left = c->is_serial && revents & POLLHUP;
+  // A serial port's session ends with its host; data that a socket's peer sent before it closed is still read.
+  if (is_left) hang_up(c);
+  else if (revents & POLLIN) channel_fill(c);
   else if (revents & (POLLHUP | POLLERR | POLLNVAL)) c->gone = true;
-  if (c->is_serial && revents & POLLHUP) c->gone = true;
   // A host that has left for good does not wait for replies to unread requests.
   if (revents & POLLRDHUP && buffer_room(&c->in) == 0) c->gone = true;
   return !c->gone;
@@ -170,6 +201,7 @@ bool channel_await_host(struct channel *c) {
     int n = poll(&p, 1, 0);
     if (n >= 0 && p.revents & (POLLERR | POLLNVAL)) is_usable = false;
     if (n >= 0 && (!is_usable || !(p.revents & POLLHUP))) break;
+    c->was_left = true;
     sigtimedwait(&io, NULL, &limit);
   }
   fcntl(c->fd, F_SETFL, flags);

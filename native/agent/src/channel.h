@@ -13,6 +13,8 @@ struct channel {
   bool scanning;   // everything before the next BANGER-SYNC is discarded
   bool ends;       // the present reply is the last one before that
   bool gone;       // the host hung up; everything fails until channel_await_host
+  bool was_left;   // the port reported the end of a host since the last BANGER-SYNC
+  unsigned owed;   // hosts that came unannounced: the port may yet report the end of the host before each
   int slot;        // index into the slots of agent_shared
   unsigned life;   // of the machine, in which the present request came; 0 between requests
   struct buffer in, out;
@@ -39,6 +41,8 @@ short channel_events(const struct channel *c, bool wants_input);
 bool channel_handle(struct channel *c, short revents);
 /** Whether the host hung up, or sent the present request before the machine was restored. */
 bool channel_is_gone(struct channel *c);
+/** Marks the begin of a host: its BANGER-SYNC was read. */
+void channel_begin_host(struct channel *c);
 /** Marks the begin of a request: if the machine is restored before its end, the host that sent it is gone. */
 void channel_begin_request(struct channel *c);
 void channel_end_request(struct channel *c);

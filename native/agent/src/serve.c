@@ -18,7 +18,7 @@ static bool answer_sync(struct channel *c, size_t length) {
   uint8_t line[SYNC_LINE_BYTES];
   memcpy(line, buffer_bytes(&c->in) + at, sizeof line);
   buffer_consume(&c->in, (size_t)at + sizeof line);
-  c->scanning = false;
+  channel_begin_host(c);
   if (channel_write(c, line, sizeof line)) channel_flush(c);
   return true;
 }

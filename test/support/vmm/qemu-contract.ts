@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, after } from 'node:test';
 import { describeForks } from '../../../src/drivers/hypervisor/conformance-forks.ts';
+import type { HypervisorBench } from '../../../src/drivers/hypervisor/conformance-guest.ts';
 import { describeHypervisor } from '../../../src/drivers/hypervisor/conformance.ts';
 import type { MachineSpec } from '../../../src/drivers/hypervisor/contract.ts';
 import { createQemuHypervisor } from '../../../src/drivers/hypervisor/qemu/driver.ts';
@@ -19,8 +20,8 @@ if (bundleDirectory === undefined) throw new Error('there is no runtime bundle: 
 const manifestPath = join(bundleDirectory, 'bundle.json');
 const bundle = { directory: bundleDirectory, manifest: parseManifest(readFileSync(manifestPath, 'utf8'), manifestPath) };
 
-/** Declares the suite. @param name of this driver in the table of conformance */
-export function describeQemu(name: string, options: { accelerator: 'auto' | 'kvm'; bootLimitMs: number }): void {
+/** Declares the suite. @param name of this driver in the table of conformance @returns what further tests start machines with */
+export function describeQemu(name: string, options: { accelerator: 'auto' | 'kvm'; bootLimitMs: number }): HypervisorBench {
   const scratch = mkdtempSync(join(tmpdir(), 'bgr-'));
   let count = 0;
   after(() => rmSync(scratch, { recursive: true, force: true }));
@@ -36,6 +37,7 @@ export function describeQemu(name: string, options: { accelerator: 'auto' | 'kvm
   };
   describeHypervisor(name, bench);
   describeForks(name, bench);
+  return bench;
 }
 
 function createSpec(t: TestContext, directory: string): MachineSpec {
