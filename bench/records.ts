@@ -4,6 +4,7 @@ import { request } from 'node:http';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openDatabase } from '../src/store/database.ts';
+import { NEVER_RUN } from '../src/model/vm.ts';
 import { createVmStore } from '../src/store/vms.ts';
 import type { Bench, BenchContext } from './bench.ts';
 import type { RowResult } from './round-robin.ts';
@@ -22,18 +23,7 @@ function writeRecords(path: string, count: number): void {
   for (let at = 0; at < count; at++) {
     const [id, createdAt] = [at.toString(16).padStart(32, '0'), new Date(1_767_225_600_000 + at * 1000).toISOString()];
     const identity = { id, name: `vm-${at}`, imageId: '1'.repeat(32), imageName: 'default', networkIndex: 2 + at, createdAt };
-    const rest = {
-      startedAt: null,
-      lastUsedAt: null,
-      runtime: null,
-      sleep: null,
-      keepAwake: null,
-      sshHostKey: null,
-      lastError: null,
-      forwards: [],
-      labels: {},
-    };
-    vms.insert({ ...identity, ...rest, state: 'stopped', spec: SPEC });
+    vms.insert({ ...NEVER_RUN, ...identity, state: 'stopped', spec: SPEC });
   }
   database.exec('COMMIT');
   database.close();

@@ -82,6 +82,19 @@ export type Vm = {
   lastError: string | null;
 };
 
+/** What the record of a VM says that has never run. */
+export const NEVER_RUN = {
+  startedAt: null,
+  lastUsedAt: null,
+  runtime: null,
+  sleep: null,
+  keepAwake: null,
+  sshHostKey: null,
+  lastError: null,
+  forwards: [],
+  labels: {},
+} satisfies Partial<Vm>;
+
 /** Prefix of names of host resources; the VM's short id follows. */
 export const HOST_NAME_PREFIX = 'bgr-';
 

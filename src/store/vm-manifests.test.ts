@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import type { Image } from '../model/image.ts';
-import type { Vm } from '../model/vm.ts';
+import { NEVER_RUN, type Vm } from '../model/vm.ts';
 import { openStore, type Store } from './store.ts';
 import { parseManifest, renderManifest } from './vm-manifests.ts';
 
@@ -25,6 +25,7 @@ afterEach(() => {
 
 const image = { id: '1'.repeat(32), name: 'default', kernelPath: '/k', rootfsPath: '/r', servicePorts: [22] } as unknown as Image;
 const web: Vm = {
+  ...NEVER_RUN,
   id: 'a'.repeat(32),
   name: 'web',
   state: 'creating',
@@ -33,13 +34,6 @@ const web: Vm = {
   spec: { vcpuCount: 2, memoryMib: 1024, workDiskBytes: 1, rootOverlayBytes: 2, nat: true },
   networkIndex: 7,
   createdAt: '2026-01-01T00:00:00Z',
-  startedAt: null,
-  lastUsedAt: null,
-  runtime: null,
-  sleep: null,
-  keepAwake: null,
-  sshHostKey: null,
-  lastError: null,
   labels: { team: 'shop' },
   forwards: [{ protocol: 'tcp', hostAddress: '127.0.0.1', hostPort: 8080, guestPort: 80 }],
 };

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
-import type { Vm, VmSpec } from '../../model/vm.ts';
+import { NEVER_RUN, type Vm, type VmSpec } from '../../model/vm.ts';
 import { createIdleWatch, type IdleWatchOptions } from './watch.ts';
 import type { LiveMachine } from '../../context/machines.ts';
 
@@ -30,18 +30,7 @@ const isoNow = (): string => new Date(nowMs).toISOString();
 function run(name: string, idle: Partial<VmSpec> = {}): void {
   const spec = { vcpuCount: 1, memoryMib: 128, workDiskBytes: 1, rootOverlayBytes: 1, nat: true, ...idle };
   const record = { id: name, name, imageId: '1', imageName: 'default', spec, networkIndex: vms.size + 2, createdAt: isoNow() };
-  const rest = {
-    startedAt: isoNow(),
-    lastUsedAt: isoNow(),
-    runtime: null,
-    sleep: null,
-    keepAwake: null,
-    sshHostKey: null,
-    lastError: null,
-    forwards: [],
-    labels: {},
-  };
-  vms.set(name, { ...record, ...rest, state: 'running' });
+  vms.set(name, { ...NEVER_RUN, ...record, state: 'running', startedAt: isoNow(), lastUsedAt: isoNow() });
 }
 
 function change(name: string, members: Partial<Vm>): Vm {

@@ -3,14 +3,14 @@ import { isTrusting, takeTrustBack } from '../../capabilities/host-trust.ts';
 import { BangerError } from '../../model/errors.ts';
 import type { Image } from '../../model/image.ts';
 import { LIMITS } from '../../model/limits.ts';
-import { freeNetworkIndex } from '../network-index.ts';
 import { type HostTrust, trustOf } from '../../model/settings/host-trust.ts';
-import type { Vm } from '../../model/vm.ts';
+import { shortId, type Vm } from '../../model/vm.ts';
 import { runAll, type Step } from '../../context/pipeline.ts';
 import type { LifecycleServices } from '../../context/services.ts';
 import { makeContext, type VmContext } from '../../context/vm-context.ts';
 import { stepsOf } from '../vm/capability-steps.ts';
 import { removeVm } from '../vm/delete-steps.ts';
+import { newRecord } from '../vm/record.ts';
 import { bringUpSteps } from '../vm/start-steps.ts';
 import { takeDownSteps } from '../vm/stop-steps.ts';
 import type { ImageContext } from './managed.ts';
@@ -48,14 +48,10 @@ export async function storageOfBuilds({ vms: { drivers } }: Pick<LifecycleServic
 export function reserveBuilder(services: LifecycleServices, base: Image, wish: BuilderWish): Vm {
   const { name, rootfsBytes, trust, storageDriver } = wish;
   const { defaultSpec } = services.settings;
-  const id = services.world.ids.newId();
   const wanted = `build-${name}`.slice(0, LIMITS.nameLength.max - 9);
-  const vm: Vm = {
-    id,
-    name: services.vms.records.findByName(wanted) === undefined ? wanted : `${wanted}-${id.slice(0, 8)}`,
-    state: 'creating',
-    imageId: base.id,
-    imageName: base.name,
+  const made = newRecord(services, {
+    name: (one) => (services.vms.records.findByName(wanted) === undefined ? wanted : `${wanted}-${shortId(one)}`),
+    image: base,
     spec: {
       ...defaultSpec,
       rootOverlayBytes: rootfsBytes,
@@ -63,18 +59,8 @@ export function reserveBuilder(services: LifecycleServices, base: Image, wish: B
       nat: true,
       ...trustOf(trust, defaultSpec),
     },
-    networkIndex: freeNetworkIndex(services),
-    createdAt: services.world.clock.now().toISOString(),
-    startedAt: null,
-    lastUsedAt: null,
-    runtime: { bootId: services.world.processes.bootId(), storageDriver },
-    sleep: null,
-    keepAwake: null,
-    sshHostKey: null,
-    lastError: null,
-    forwards: [],
-    labels: {},
-  };
+  });
+  const vm = { ...made, runtime: { bootId: services.world.processes.bootId(), storageDriver } };
   services.vms.records.insert(vm);
   return vm;
 }

@@ -3,7 +3,7 @@ import type { LifecycleServices } from '../../context/services.ts';
 import type { VmContext } from '../../context/vm-context.ts';
 import { BangerError } from '../../model/errors.ts';
 import type { Image } from '../../model/image.ts';
-import type { Vm, VmSpec } from '../../model/vm.ts';
+import { NEVER_RUN, type Vm, type VmSpec } from '../../model/vm.ts';
 import { freeNetworkIndex } from '../network-index.ts';
 
 /** What is decided about a VM before it exists. */
@@ -29,14 +29,7 @@ export function newRecord(services: LifecycleServices, { name, image, spec, labe
     spec,
     networkIndex: freeNetworkIndex(services),
     createdAt: services.world.clock.now().toISOString(),
-    startedAt: null,
-    lastUsedAt: null,
-    runtime: null,
-    sleep: null,
-    keepAwake: null,
-    sshHostKey: null,
-    lastError: null,
-    forwards: [],
+    ...NEVER_RUN,
     labels,
   };
 }
