@@ -32,7 +32,6 @@ const busy = (doing: string): Answer => ({ refuse: `is ${doing}`, remedy: 'bange
 const unmade: Answer = { refuse: 'is being deleted', remedy: 'banger vm delete NAME' };
 const notSuspended: Answer = { refuse: 'is not suspended', remedy: 'banger vm start NAME' };
 const suspended: Answer = { refuse: 'is suspended', remedy: 'banger vm resume NAME' };
-const hidden: Answer = { refuse: "is banger's own", remedy: 'banger vm create' };
 const paused: Answer = { refuse: 'is paused', remedy: 'banger vm resume NAME' };
 const notRunning: Answer = { refuse: 'is not running', remedy: 'banger vm start NAME' };
 
@@ -45,6 +44,21 @@ type StateRow = {
   /** `inUse` applies from the moment when the start is recorded: a user may work in the guest. A stop, though, was asked for. */
   recovery: { unused: VmRecovery; inUse: VmRecovery };
   answers: Record<VmAction, Answer>;
+};
+
+const own: Answer = { refuse: "is banger's own", remedy: 'banger vm create' };
+/** No user gives commands to what no user sees; banger itself removes it. */
+const hidden: StateRow['answers'] = {
+  start: own,
+  stop: own,
+  kill: own,
+  delete: 'go',
+  set: own,
+  exec: own,
+  pause: own,
+  suspend: own,
+  fork: own,
+  resume: own,
 };
 
 const always = (recovery: VmRecovery): StateRow['recovery'] => ({ unused: recovery, inUse: recovery });
@@ -204,36 +218,14 @@ const STATES: Record<VmState, StateRow> = {
   template: {
     next: ['deleting'],
     recovery: always('leave'),
-    answers: {
-      start: hidden,
-      stop: hidden,
-      kill: hidden,
-      delete: 'go',
-      set: hidden,
-      exec: hidden,
-      pause: hidden,
-      suspend: hidden,
-      fork: hidden,
-      resume: hidden,
-    },
+    answers: hidden,
   },
   spare: {
     // Creating again when it becomes a user's VM.
     next: ['creating', 'deleting'],
     // The next daemon makes new ones: what this one was told may be out of date by then.
     recovery: always('remove'),
-    answers: {
-      start: hidden,
-      stop: hidden,
-      kill: hidden,
-      delete: 'go',
-      set: hidden,
-      exec: hidden,
-      pause: hidden,
-      suspend: hidden,
-      fork: hidden,
-      resume: hidden,
-    },
+    answers: hidden,
   },
   deleting: {
     next: [],
