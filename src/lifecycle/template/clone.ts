@@ -1,6 +1,5 @@
 import { ALL_CAPABILITIES } from '../../capabilities/all.ts';
 import { cloneSource } from '../../context/clone-source.ts';
-import { tellTroubles } from '../../context/guest-troubles.ts';
 import type { OperationHandle } from '../../context/operations.ts';
 import { runSteps, type Step } from '../../context/pipeline.ts';
 import type { LifecycleServices } from '../../context/services.ts';
@@ -10,9 +9,9 @@ import { isHidden } from '../../model/hidden.ts';
 import type { Vm } from '../../model/vm.ts';
 import { discard } from '../hidden.ts';
 import { stepsOf } from '../vm/capability-steps.ts';
-import { accompany } from '../vm/companions.ts';
+import { goOnAsAnother } from '../vm/identity.ts';
 import { record } from '../vm/record.ts';
-import { afterSteps, announce, claim, guestDraft, machineUp } from '../vm/start-steps.ts';
+import { afterSteps, announce, claim, machineUp } from '../vm/start-steps.ts';
 import { endVmm, machineSpec } from '../vm/vmm.ts';
 import { touchTemplate } from './templates.ts';
 
@@ -72,30 +71,12 @@ const restore: Step<VmContext> = {
     machineUp(context, machine);
     // Nobody waits for it yet.
     if (isHidden(vm)) await services.world.processes.setBackground(machine.process, true);
-    await machine.resume?.();
   },
   undo: (context) => endVmm(context),
 };
 
-/** Makes the guest another machine than all others of its template. Nobody can reach it before. */
 const identify: Step<VmContext> = {
   name: 'agent',
   title: 'identity',
-  async apply(context, signal) {
-    const { services, vm } = context;
-    const live = services.vms.machines.get(vm);
-    const draft = await guestDraft(context);
-    const { macAddress } = context.network.addresses;
-    const own = { ...draft, restored: true as const, network: draft.network && { ...draft.network, macAddress } };
-    const timeoutMs = isHidden(vm) ? BACKGROUND_ANSWER_MS : ANSWER_MS;
-    const { troubles, hasSshServer } = await live.agent.personalize(own, { signal, timeoutMs });
-    tellTroubles(context, troubles);
-    const runtime = {
-      bootId: services.world.processes.bootId(),
-      ...context.vm.runtime,
-      ...(hasSshServer !== undefined && { hasSshServer }),
-    };
-    context.update({ runtime, startedAt: services.world.clock.now().toISOString() });
-    accompany(context, live, 'whileUp');
-  },
+  apply: (context, signal) => goOnAsAnother(context, { signal, timeoutMs: isHidden(context.vm) ? BACKGROUND_ANSWER_MS : ANSWER_MS }),
 };

@@ -1,13 +1,12 @@
 // The steps of a fork. The new VMs are made together: each step is done for all of them, and undone for all of them.
 import { ALL_CAPABILITIES } from '../../capabilities/all.ts';
-import { tellTroubles } from '../../context/guest-troubles.ts';
 import type { Step } from '../../context/pipeline.ts';
 import type { VmContext } from '../../context/vm-context.ts';
-import type { Personalization } from '../../guest/protocol.ts';
 import { given } from '../../lib/given.ts';
 import { stepsOf } from './capability-steps.ts';
 import { record } from './record.ts';
-import { guestDraft, machineUp } from './start-steps.ts';
+import { goOnAsAnother } from './identity.ts';
+import { announce, machineUp } from './start-steps.ts';
 import { assertEnded, endVmm, machineSpec } from './vmm.ts';
 
 /** A running VM, and the VMs that begin as it is. */
@@ -90,34 +89,8 @@ const fork: Step<Fork> = {
   },
 };
 
-/** The first thing that the guest gets to know is that it is another machine. */
 const goOn: CopyStep = {
   name: 'agent',
   title: 'agent',
-  async apply(copy, signal) {
-    const { services, vm } = copy;
-    const live = services.vms.machines.get(vm);
-    const identity = await identityOf(copy);
-    await live.machine.resume?.();
-    const { troubles } = await live.agent.personalize(identity, { signal, timeoutMs: services.settings.bootTimeoutMs });
-    tellTroubles(copy, troubles);
-    for (const { companion } of ALL_CAPABILITIES) companion?.whileUp?.(copy, live);
-  },
-};
-
-/** What the source has mounted and started goes on in the copy. */
-async function identityOf(copy: VmContext): Promise<Partial<Personalization>> {
-  const { mounts: _mounts, growRoot: _growRoot, service: _service, network, ...identity } = await guestDraft(copy);
-  const card = machineSpec(copy).network;
-  const macAddress = card.kind === 'none' ? undefined : card.macAddress;
-  return { ...identity, network: network && { ...network, ...given({ macAddress }) }, restored: true };
-}
-
-const announce: CopyStep = {
-  name: 'ready',
-  title: 'ready',
-  apply({ services, move }) {
-    const now = services.world.clock.now().toISOString();
-    move('running', { startedAt: now, lastUsedAt: now });
-  },
+  apply: (copy, signal) => goOnAsAnother(copy, { signal, timeoutMs: copy.services.settings.bootTimeoutMs }),
 };

@@ -75,15 +75,20 @@ type Beginning = {
   begin(control: QemuMachineControl): Promise<void>;
 };
 
+/** @returns the QEMU that starts this machine now, and what a snapshot of the machine would depend on */
+async function presentKey({ host, settings }: Driver, spec: MachineSpec, hasMemoryFile: boolean) {
+  const installation = await locateQemu(host, settings);
+  const { accelerator, qemuPath: program, acceleration } = installation;
+  const argv = machineArguments({ spec, qemuPath: program, accelerator });
+  const { tscKhz } = acceleration;
+  return { installation, key: await snapshotKey(host, { spec, program, argv, hasMemoryFile, accelerator, tscKhz }) };
+}
+
 /** The guest's code is translated anew, but it does not boot: it neither queues for a processor nor can it hang as a boot can. */
 async function restoreMachine(driver: Driver, spec: MachineSpec, directory: string, signal: AbortSignal): Promise<Machine> {
   throwIfCancelled(spec, signal);
-  const installation = await locateQemu(driver.host, driver.settings);
-  const { accelerator, qemuPath: program, acceleration } = installation;
-  const { tscKhz } = acceleration;
-  const argv = machineArguments({ spec, qemuPath: program, accelerator });
   const hasMemoryFile = await driver.host.exists(memoryFile(directory));
-  const key = await snapshotKey(driver.host, { spec, program, argv, hasMemoryFile, accelerator, tscKhz });
+  const { installation, key } = await presentKey(driver, spec, hasMemoryFile);
   await assertSameKey(driver.host, directory, spec, key);
   return bringUp(driver, installation, spec, signal, {
     isIncoming: true,
@@ -96,11 +101,8 @@ async function restoreMachine(driver: Driver, spec: MachineSpec, directory: stri
 /** Like a restoration, but the state comes from a machine that goes on. */
 async function forkMachine(driver: Driver, source: QemuMachineControl, spec: MachineSpec, signal: AbortSignal): Promise<Machine> {
   throwIfCancelled(spec, signal);
-  const installation = await locateQemu(driver.host, driver.settings);
-  const { accelerator, qemuPath: program, acceleration } = installation;
-  const { tscKhz } = acceleration;
-  const argv = machineArguments({ spec, qemuPath: program, accelerator });
-  await source.assertForkable(await snapshotKey(driver.host, { spec, program, argv, hasMemoryFile: false, accelerator, tscKhz }));
+  const { installation, key } = await presentKey(driver, spec, false);
+  await source.assertForkable(key);
   return bringUp(driver, installation, spec, signal, { isIncoming: true, begin: (control) => control.becomeLike(source, signal) });
 }
 
