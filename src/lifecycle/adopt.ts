@@ -55,7 +55,7 @@ async function adoptMachine(context: VmContext, process: ProcessIdentity): Promi
   await withdrawSnapshot(context);
   const machine = await context.drivers.hypervisor.adopt(adoptionSpec(context), process);
   if (machine !== undefined && mayStandStill) {
-    await machine.resume?.();
+    if (vm.state !== 'paused') await machine.resume?.();
     await discardWithdrawn(context);
   }
   if (machine !== undefined || !services.world.processes.isAlive(process)) return machine;

@@ -42,6 +42,7 @@ export const VERBS = {
   pause: { begin: (api) => api.beginVm('web', 'pause'), from: 'running', to: 'paused' },
   'resume a paused VM': { begin: (api) => api.beginVm('web', 'resume'), from: 'paused', to: 'running' },
   suspend: { begin: (api) => api.beginVm('web', 'suspend'), from: 'running', to: 'suspended' },
+  'suspend a paused VM': { begin: (api) => api.beginVm('web', 'suspend'), from: 'paused', to: 'suspended', over: 'running' },
   resume: { begin: (api) => api.beginVm('web', 'resume'), from: 'suspended', to: 'running' },
   'start --discard-memory': {
     begin: (api) => api.beginVm('web', 'start', { discardMemory: true }),

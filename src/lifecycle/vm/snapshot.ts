@@ -7,6 +7,7 @@ import type { VmContext } from '../../context/vm-context.ts';
 import { formatSize } from '../../lib/size.ts';
 import { BangerError } from '../../model/errors.ts';
 import { STAGING_ENDING } from '../../model/paths.ts';
+import type { VmSleep } from '../../model/vm.ts';
 
 /** Where the guest's memory lies while the machine runs, because a snapshot of it is going to be made. */
 export const memoryPathOf = stepResult<string>('the file of memory');
@@ -49,17 +50,20 @@ export async function discardSnapshot(context: VmContext): Promise<void> {
 /** @returns where a snapshot is written, and where one lies that is not to be used any more */
 export const stagingOf = ({ paths }: VmContext): string => `${paths.snapshot}${STAGING_ENDING}`;
 
-/** Saves the memory of a running VM, which stands still from then on. The undo lets it run again. */
-export const writeSnapshot: Step<VmContext> = {
+/** Saves the memory of a running or paused VM, which stands still from then on. The undo lets it run again, unless it was never recorded. */
+export const writeSnapshot = (why: VmSleep['why']): Step<VmContext> => ({
   name: 'snapshot',
   title: 'memory',
   async apply(context, signal) {
-    const { services, paths } = context;
+    const { services, paths, vm } = context;
     const { files } = services.world;
-    const live = services.vms.machines.get(context.vm);
+    const live = services.vms.machines.get(vm);
     const staging = stagingOf(context);
     await discardSnapshot(context);
+    // Before the record does, it shows the next daemon that the guest may stand still.
     await files.makePrivateDirectory(staging);
+    const ports = why === 'idle' ? (vm.sleep?.ports ?? []) : [];
+    context.move('suspending', { sleep: { since: services.world.clock.now().toISOString(), why, ports } });
     await snapshotsOf(context, live)(staging, signal);
     // Across power loss memory must not be newer than the disks that it goes with.
     for (const disk of [paths.rootOverlay, paths.workDisk]) await files.sync(disk);
@@ -67,9 +71,9 @@ export const writeSnapshot: Step<VmContext> = {
   },
   async undo(context) {
     await discardSnapshot(context);
-    await context.services.vms.machines.find(context.vm.id)?.machine.resume?.();
+    if (context.vm.state === 'suspending') await context.services.vms.machines.find(context.vm.id)?.machine.resume?.();
   },
-};
+});
 
 /** @throws UNSUPPORTED */
 export function snapshotsOf({ vm, drivers }: VmContext, { machine }: LiveMachine): NonNullable<LiveMachine['machine']['createSnapshot']> {

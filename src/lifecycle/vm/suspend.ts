@@ -64,16 +64,14 @@ async function requireMeans(context: VmContext): Promise<void> {
 }
 
 async function writeMemory(context: VmContext, operation: OperationHandle, why: VmSleep['why']): Promise<void> {
-  const { state, sleep } = context.vm;
-  const ports = why === 'idle' && sleep !== null ? sleep.ports : [];
-  context.move('suspending', { sleep: { since: context.services.world.clock.now().toISOString(), why, ports } });
+  const { state } = context.vm;
   try {
-    await runSteps({ steps: [writeSnapshot], context, journal: operation.journal, signal: operation.signal });
+    await runSteps({ steps: [writeSnapshot(why)], context, journal: operation.journal, signal: operation.signal });
   } catch (error) {
     const isUndone = !(error instanceof BangerError) || error.undoErrors.length === 0;
-    if (isUndone && state === 'paused') await goOnPaused(context);
-    else if (isUndone) context.move('running', { sleep: null, lastError: null });
-    else context.move('error', { lastError: `it could not be suspended, and may stand still: ${messageOf(error)}` });
+    if (!isUndone) context.move('error', { lastError: `it could not be suspended, and may stand still: ${messageOf(error)}` });
+    else if (context.vm.state === 'suspending' && state === 'paused') await goOnPaused(context);
+    else if (context.vm.state === 'suspending') context.move('running', { sleep: null, lastError: null });
     throw error;
   }
 }
