@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/ptrace.h>
 #include <sys/reboot.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
@@ -17,6 +18,7 @@
 
 #define SAY_LIMIT_MS 1000
 #define KILL_LIMIT_MS 2000
+#define HOLD_LIMIT_MS 1000
 #define OLD_ROOT "/oldroot"  // where systemd moves the image's root
 
 static bool copy_program(const char *from, const char *to) {
@@ -67,10 +69,20 @@ void power_tell_host(bool reboot_after) {
   close(fd);
 }
 
+// The kernel takes the disks away first (drivers/virtio/virtio.c, virtio_dev_shutdown). A pid 1 that then needs a page of its program would
+// die, and the kernel would panic.
+static void hold_init(void) {
+  int64_t until_ms = monotonic_ms() + HOLD_LIMIT_MS;
+  if (getpid() == 1 || ptrace(PTRACE_SEIZE, 1, NULL, NULL) != 0 || ptrace(PTRACE_INTERRUPT, 1, NULL, NULL) != 0) return;
+  while (waitpid(1, NULL, WNOHANG | __WALL) == 0 && monotonic_ms() < until_ms) sleep_ms(1);
+}
+
 void power_end(bool reboot_after) {
   sync();
   if (agent_shared->resets_to_power_off) power_tell_host(reboot_after);
+  hold_init();
   reboot(reboot_after || agent_shared->resets_to_power_off ? RB_AUTOBOOT : RB_POWER_OFF);
+  ptrace(PTRACE_DETACH, 1, NULL, NULL);
 }
 
 // systemd spares the agent, which still holds the image's root.
