@@ -1,10 +1,7 @@
 #include "runit.h"
-#include <dirent.h>
-#include <fcntl.h>
+#include "processes.h"
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define STAGE_PREFIX "/etc/runit/"
 
@@ -21,26 +18,14 @@ int runit_stage_of(const char *stat, const char *cmdline, size_t length) {
   return 0;
 }
 
-static size_t read_whole(int process, const char *name, char *text, size_t capacity) {
-  int fd = openat(process, name, O_RDONLY | O_CLOEXEC);
-  ssize_t n = fd >= 0 ? read(fd, text, capacity - 1) : -1;
-  if (fd >= 0) close(fd);
-  text[n > 0 ? n : 0] = 0;
-  return n > 0 ? (size_t)n : 0;
+static bool look(pid_t pid, const char *stat, const char *cmdline, size_t length, void *stage) {
+  (void)pid;
+  *(int *)stage = runit_stage_of(stat, cmdline, length);
+  return *(int *)stage == 0;
 }
 
 int runit_stage(void) {
   int stage = 0;
-  DIR *processes = opendir("/proc");
-  for (struct dirent *entry; processes && stage == 0 && (entry = readdir(processes));) {
-    char stat[512], cmdline[512];
-    int process = atoi(entry->d_name) > 1 ? openat(dirfd(processes), entry->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-    if (process < 0) continue;
-    read_whole(process, "stat", stat, sizeof stat);
-    size_t length = read_whole(process, "cmdline", cmdline, sizeof cmdline);
-    stage = runit_stage_of(stat, cmdline, length);
-    close(process);
-  }
-  if (processes) closedir(processes);
+  processes_look(look, &stage);
   return stage;
 }
