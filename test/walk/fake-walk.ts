@@ -117,11 +117,11 @@ class Walker {
     return undefined;
   }
 
-  async #answer({ verb, name }: Move): Promise<Answer> {
+  async #answer(move: Move): Promise<Answer> {
     const { api, effects } = this.#daemon;
-    const begin = async (): Promise<string> => (await ended(api, await beginMove(api, { verb, name }))).state;
+    const begin = async (): Promise<string> => (await ended(api, await beginMove(api, move))).state;
     const end = begin().catch((error: unknown) => (effects.dead ? 'lost' : (error as BangerError).code));
-    return { verb, name, end: await Promise.race([end, effects.died.then(() => 'lost')]) };
+    return { ...move, end: await Promise.race([end, effects.died.then(() => 'lost')]) };
   }
 
   /** The daemon is gone; the next ones may die as well, while they recover. */
@@ -168,7 +168,8 @@ class Walker {
   }
 }
 
-function beginMove(api: TestDaemon['api'], { verb, name }: Move): Promise<Operation> {
+function beginMove(api: TestDaemon['api'], { verb, name, of = name }: Move): Promise<Operation> {
+  if (verb === 'fork') return api.beginVm(of, verb, { names: [name] });
   if (verb === 'create') return api.createVm({ name }, false);
   if (verb === 'discard') return api.beginVm(name, 'start', { discardMemory: true });
   return api.beginVm(name, verb, verb === 'stop' || verb === 'restart' ? { graceMs: 20 } : undefined);

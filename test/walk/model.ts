@@ -1,10 +1,10 @@
 // What must be so after a burst, whatever was done at the same time and whatever went wrong in between.
 import assert from 'node:assert/strict';
 import type { VmView } from '../../src/api/schemas.ts';
-import type { Burst, WalkVerb } from './plan.ts';
+import type { Burst, Move, WalkVerb } from './plan.ts';
 
 /** How a verb ended: as its operation did, refused with a code, or `lost` when nobody answered any more. */
-export type Answer = { verb: WalkVerb; name: string; end: string };
+export type Answer = Move & { end: string };
 
 const TARGET: Partial<Record<WalkVerb, string>> = {
   start: 'running',
@@ -30,21 +30,31 @@ export function assertExplained(before: readonly VmView[], after: readonly VmVie
     const what = `${name}: ${old?.state ?? 'none'} → ${now?.state ?? 'none'} after ${JSON.stringify(mine)}`;
     assertExistence(old, now, mine, what);
     if (mine.length === 0) assertUntouched(old, now, burst, what);
-    if (burst.misfortune.kind === 'none' && mine.length === 1) assertDone(old, now, mine[0], what);
+    if (burst.misfortune.kind !== 'none' || mine.length !== 1) continue;
+    const of = mine[0]?.of;
+    if (of === undefined) assertDone(old, now, mine[0], what);
+    else if (answers.every((answer) => answer.name !== of || answer === mine[0]))
+      assertForked(
+        old,
+        before.find((vm) => vm.name === of),
+        mine[0],
+        what,
+      );
   }
   assertUnique(after);
 }
 
-/** VMs come by create and go by delete, and by nothing else. */
+/** VMs come by create and fork and go by delete, and by nothing else. */
 function assertExistence(old: VmView | undefined, now: VmView | undefined, mine: readonly Answer[], what: string): void {
   const had = (verb: WalkVerb, ...ends: string[]): boolean => mine.some((answer) => answer.verb === verb && ends.includes(answer.end));
+  const came = (...ends: string[]): boolean => had('create', ...ends) || had('fork', ...ends);
   const mayBeDeleted = had('delete', 'done', 'failed', 'cancelled', 'lost');
-  const mayBeCreated = had('create', 'done', 'failed', 'cancelled', 'lost');
+  const mayBeCreated = came('done', 'failed', 'cancelled', 'lost');
   if (old !== undefined && !mayBeDeleted) assert.equal(now?.id, old.id, `${what}: lost`);
   if (old === undefined && !mayBeCreated) assert.equal(now, undefined, `${what}: came from nowhere`);
-  if (had('create', 'done') && !mayBeDeleted) assert.ok(now !== undefined, `${what}: an acknowledged creation was lost`);
+  if (came('done') && !mayBeDeleted) assert.ok(now !== undefined, `${what}: an acknowledged creation was lost`);
   if (had('delete', 'done') && !mayBeCreated) assert.equal(now, undefined, `${what}: deleted, and there`);
-  if (old === undefined && !had('create', 'done', 'lost')) assert.equal(now, undefined, `${what}: a failed creation left something`);
+  if (old === undefined && !came('done', 'lost')) assert.equal(now, undefined, `${what}: a failed creation left something`);
 }
 
 /** Other VMs do not notice what is done to one, except for those that something happened to. */
@@ -60,6 +70,13 @@ function assertDone(old: VmView | undefined, now: VmView | undefined, answer: An
   if (verb === 'create') assert.equal(end, old === undefined ? 'done' : 'NAME_TAKEN', what);
   else assert.equal(end, old === undefined ? 'NOT_FOUND' : isRefused(old, verb) ? 'failed' : 'done', what);
   if (end === 'done' && old !== undefined && TARGET[verb] !== undefined) assert.equal(now?.state, TARGET[verb], what);
+}
+
+/** A fork alone, of a VM that nothing else is done to. */
+function assertForked(old: VmView | undefined, source: VmView | undefined, answer: Answer | undefined, what: string): void {
+  const state = source?.state === 'running' ? ['done'] : ['WRONG_STATE', 'failed'];
+  const expected = source === undefined ? ['NOT_FOUND'] : old === undefined ? state : ['NAME_TAKEN'];
+  assert.ok(expected.includes(answer?.end ?? ''), what);
 }
 
 /** Nothing stopped is paused, suspended or resumed, and what is suspended is not restarted, which would lose its memory. */

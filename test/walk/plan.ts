@@ -1,11 +1,13 @@
 // What a random walk does: bursts of verbs and one misfortune each, all of it from one seed.
 
-export type WalkVerb = 'create' | 'start' | 'stop' | 'restart' | 'kill' | 'delete' | 'pause' | 'suspend' | 'resume' | 'discard';
+export type WalkVerb = 'create' | 'fork' | 'start' | 'stop' | 'restart' | 'kill' | 'delete' | 'pause' | 'suspend' | 'resume' | 'discard';
 /** Creations are more frequent: of few VMs most are to be there. `discard` starts a suspended VM without its memory, and others as usual. */
 const WALK_VERBS: readonly WalkVerb[] = [
   'create',
   'create',
   'create',
+  'fork',
+  'fork',
   'start',
   'start',
   'stop',
@@ -18,8 +20,8 @@ const WALK_VERBS: readonly WalkVerb[] = [
   'resume',
   'discard',
 ];
-/** A verb on the VM of this name. */
-export type Move = { verb: WalkVerb; name: string };
+/** A verb on the VM of this name. `of`: the VM that a fork is made of. */
+export type Move = { verb: WalkVerb; name: string; of?: string };
 
 /**
  * What else happens: `at` counts the daemon's effects from the begin of the burst on, `name` is the VM that is meant. Without `at` it
@@ -53,9 +55,12 @@ export function* burstsOf(seed: number, vmCount: number, mostAtOnce: number): Ge
   const random = randomFrom(seed);
   const below = (limit: number): number => Math.floor(random() * limit);
   const name = (): string => `vm${below(vmCount)}`;
-  const verb = (): WalkVerb => WALK_VERBS[below(WALK_VERBS.length)] ?? 'create';
+  const move = (): Move => {
+    const verb = WALK_VERBS[below(WALK_VERBS.length)] ?? 'create';
+    return { verb, name: name(), ...(verb === 'fork' && { of: name() }) };
+  };
   for (;;) {
-    const moves = Array.from({ length: 1 + below(mostAtOnce) }, () => ({ verb: verb(), name: name() }));
+    const moves = Array.from({ length: 1 + below(mostAtOnce) }, move);
     yield { moves, misfortune: misfortuneOf(below, name) };
   }
 }
@@ -91,5 +96,5 @@ function misfortuneOf(below: (limit: number) => number, name: () => string): Mis
 export function describeBurst({ moves, misfortune }: Burst): string {
   const { kind, ...facts } = misfortune;
   const what = kind === 'none' ? '' : `; ${kind} ${JSON.stringify(facts)}`;
-  return moves.map(({ verb, name }) => `${verb} ${name}`).join(', ') + what;
+  return moves.map(({ verb, name, of }) => [verb, ...(of === undefined ? [] : [of]), name].join(' ')).join(', ') + what;
 }

@@ -78,7 +78,7 @@ class Soak {
     await this.#nemesis.prepare(burst.misfortune, this.#vms);
     const over = new AbortController();
     const misfortune = this.#strike(burst.misfortune, over.signal);
-    const answers = await Promise.all(burst.moves.map((move) => this.#answer(move)));
+    const answers = await Promise.all(burst.moves.map((move) => this.#answer(move, burst.misfortune)));
     over.abort();
     await misfortune;
     await this.#nemesis.makeUp(burst.misfortune);
@@ -114,15 +114,16 @@ class Soak {
     }
   }
 
-  async #answer({ verb, name }: Move): Promise<Answer> {
+  async #answer(move: Move, { kind }: Misfortune): Promise<Answer> {
+    const { verb, name } = move;
     const existed = this.#vms.some((vm) => vm.name === name);
-    const { status } = await this.#sandbox.banger(['vm', ...argvOf({ verb, name })], { timeoutMs: QUIET_TIMEOUT_MS });
+    const { status } = await this.#sandbox.banger(['vm', ...argvOf(move)], { timeoutMs: QUIET_TIMEOUT_MS });
     assert.notEqual(status, null, `${verb} ${name} hangs`);
-    if (status === 0) return { verb, name, end: 'done' };
-    if (status === 3) return { verb, name, end: 'NOT_FOUND' };
-    if (verb === 'create' && existed) return { verb, name, end: 'NAME_TAKEN' };
+    if (status === 0) return { ...move, end: 'done' };
+    if (status === 3) return { ...move, end: 'NOT_FOUND' };
+    if ((verb === 'create' || verb === 'fork') && existed) return { ...move, end: 'NAME_TAKEN' };
     // Failed, or nobody answered any more: the status does not tell.
-    return { verb, name, end: 'lost' };
+    return { ...move, end: kind === 'none' ? 'failed' : 'lost' };
   }
 
   /** @returns the VMs when nothing is under way any more */
@@ -148,7 +149,7 @@ class Soak {
 
   #isSettled({ state, pid }: VmView): boolean {
     if (state === 'stopped' || state === 'suspended') return pid === null;
-    return state === 'running' && pid !== null && this.#pids('qemu-system').includes(pid);
+    return (state === 'running' || state === 'paused') && pid !== null && this.#pids('qemu-system').includes(pid);
   }
 
   /** One VMM for each VM that runs, one directory for each that exists. */
@@ -169,7 +170,8 @@ class Soak {
   }
 }
 
-function argvOf({ verb, name }: Move): string[] {
+function argvOf({ verb, name, of = name }: Move): string[] {
+  if (verb === 'fork') return [verb, of, name];
   if (verb === 'create') return [verb, '--name', name];
   if (verb === 'delete') return [verb, '--force', name];
   return verb === 'discard' ? ['start', '--discard-memory', name] : [verb, name];
