@@ -133,6 +133,7 @@ function describeClones(bench: HypervisorBench): void {
     const { driver, spec, bootId, directory, restore } = shared;
     const before = contentsOf(directory);
     const specs = numbers.map((number) => specLike(t, bench, spec, number));
+    for (const { path } of spec.disks) rmSync(path);
     const clones = await Promise.all(specs.map((one) => restore(one, directory, limit())));
     t.after(() => Promise.all(clones.map((clone) => clone.terminate())));
     for (const [at, clone] of clones.entries()) {

@@ -30,9 +30,10 @@ export type Hypervisor = {
    * still until `resume`, so that the caller can first make sure that the snapshot is not used again, or make another machine of it: two
    * machines of one snapshot share random numbers, keys and addresses, and a second life over disks that have changed destroys them.
    *
-   * The directory stays as it is, and any number of machines may be restored from it, each with disks of its own, also at once. A machine
-   * does not need the directory any more once this returns. If its memory was written by `memoryPath`, machines share what none of them has
-   * changed, and the file keeps its room until the last of them has ended.
+   * The directory stays as it is, and any number of machines may be restored from it, each with disks of its own, also at once.
+   * Those of the first machine need not be there any more, and a machine does not need the directory any more once this returns. If its
+   * memory was written by `memoryPath`, machines share what none of them has changed, and the file keeps its room until the last of them
+   * has ended.
    * @throws as `start`; SNAPSHOT_UNUSABLE with what has changed since; VMM_FAILED if the VMM cannot read the snapshot
    */
   restore?(spec: MachineSpec, directory: string, signal: AbortSignal): Promise<Machine>;

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { join } from 'node:path';
 import type { Host } from '../../../host/host.ts';
 import type { ProcessIdentity } from '../../../model/vm.ts';
 import type { MachineSpec } from '../contract.ts';
@@ -34,23 +35,42 @@ export type Launch = {
 
 const KILL_GRACE_MS = 1000;
 
-/** The process runs as the daemon's user and sees the host's paths. */
+/**
+ * Links to the disks, by their numbers. A state that names them fits every machine: no other disk is opened when it is loaded, and the one
+ * of the machine that it was made of need not be there any more.
+ */
+const LINKS = 'disks';
+const linkOf = (index: number): string => join(LINKS, `${index}`);
+
+/** @returns where the daemon finds a disk of a running machine */
+export const diskOf = ({ runtimeDirectory }: MachineSpec, index: number): string => join(runtimeDirectory, linkOf(index));
+
+/** The process runs as the daemon's user, in the machine's directory, and sees the host's paths. */
 export function directLaunch(host: Host): Launch {
   return {
     seesAllFiles: true,
     paths: machinePaths,
-    seen: (_spec, hostPath) => hostPath,
+    seen: ({ disks }, hostPath) => {
+      const index = disks.findIndex(({ path }) => path === hostPath);
+      return index < 0 ? hostPath : linkOf(index);
+    },
     connect: (_spec, path) => host.connectUnix(path),
     instanceId: (spec) => spec.vmId,
     start: async (spec, program) => {
       const { api, log, serial, metrics } = machinePaths(spec);
       await host.makeFifos([log, serial, metrics]);
-      return host.spawnDetached(processArguments({ spec, program, apiPath: api }), { outputPath: spec.vmmLogPath });
+      await host.makePrivateDirectory(join(spec.runtimeDirectory, LINKS));
+      for (const [index, { path }] of spec.disks.entries()) await host.makeLink(path, diskOf(spec, index));
+      const options = { outputPath: spec.vmmLogPath, cwd: spec.runtimeDirectory };
+      return host.spawnDetached(processArguments({ spec, program, apiPath: api }), options);
     },
     // No other process names this socket. The programs that exec into Firecracker name it too, and are the same process.
     find: (spec) => Promise.resolve(host.processesWithArgument(machinePaths(spec).api)[0]),
     end: (_spec, process) => host.endProcess(process, KILL_GRACE_MS),
     status: () => Promise.resolve(undefined),
-    cleanUp: async (spec) => void (await Promise.all(Object.values(machinePaths(spec)).map((path) => host.removeTree(path)))),
+    cleanUp: async (spec) => {
+      const made = [...Object.values(machinePaths(spec)), join(spec.runtimeDirectory, LINKS)];
+      await Promise.all(made.map((path) => host.removeTree(path)));
+    },
   };
 }
