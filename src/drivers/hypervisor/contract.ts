@@ -193,12 +193,14 @@ export type Machine = {
   createSnapshot?(directory: string, signal: AbortSignal): Promise<void>;
   /**
    * Starts another machine as this one is at one moment: with its memory, and with copies of its disks. This one goes on: it stands still
-   * only for the end of the transfer. One that stood still, still does. The other one stands still until `resume`, and knows nothing of
-   * open channels. After a failure or a cancel, this machine goes on, and the other one does not exist.
+   * only for the end of the transfer. One that stood still, still does. The driver may close channels to it that are open at that time. The
+   * other one stands still until `resume`, and knows nothing of open channels. After a failure or a cancel, this machine goes on, and the
+   * other one does not exist.
    * @param spec as of this machine, but for names, places and addresses; its disks are blank and as large as this machine's
-   * @throws as `start`; UNSUPPORTED if this machine is not what `start` would make today
+   * @param directory exists and is empty, on a disk; for what the driver has to write, at most as much as the memory. The caller removes it
+   * @throws as `start`; NO_SPACE; UNSUPPORTED if this machine is not what `start` would make today
    */
-  fork?(spec: MachineSpec, signal: AbortSignal): Promise<Machine>;
+  fork?(spec: MachineSpec, directory: string, signal: AbortSignal): Promise<Machine>;
   /** @returns the VMM's own counters, under its own names. @throws VMM_FAILED if it sends none within a few seconds */
   readMetrics?(): Promise<Record<string, unknown>>;
   /**

@@ -6,6 +6,7 @@ import { given } from '../../lib/given.ts';
 import { stepsOf } from './capability-steps.ts';
 import { record } from './record.ts';
 import { goOnAsAnother } from './identity.ts';
+import { discardWithdrawn, stagingOf } from './snapshot.ts';
 import { announce, machineUp } from './start-steps.ts';
 import { assertEnded, endVmm, machineSpec } from './vmm.ts';
 
@@ -75,17 +76,23 @@ const fork: Step<Fork> = {
   name: 'fork',
   title: 'memory and disks',
   async apply({ source, copies }, signal) {
+    const { files } = source.services.world;
     let { machine } = source.services.vms.machines.get(source.vm);
     for (const copy of copies) {
-      machine = (await machine.fork?.(machineSpec(copy), signal)) ?? machine;
+      const staging = stagingOf(copy);
+      await files.makePrivateDirectory(staging);
+      machine = (await machine.fork?.(machineSpec(copy), staging, signal)) ?? machine;
       machineUp(copy, machine);
+      await files.removeTree(staging);
     }
     // What the guest has flushed must be as safe as on the disks that it flushed it to.
-    const { files } = source.services.world;
     for (const { paths } of copies) for (const disk of [paths.rootOverlay, paths.workDisk]) await files.sync(disk);
   },
   async undo({ copies }) {
-    for (const copy of copies) await endVmm(copy);
+    for (const copy of copies) {
+      await endVmm(copy);
+      await discardWithdrawn(copy);
+    }
   },
 };
 

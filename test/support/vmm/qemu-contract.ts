@@ -32,6 +32,7 @@ export function describeQemu(name: string, options: { accelerator: 'auto' | 'kvm
     createSpec: (t: TestContext) => createSpec(t, join(scratch, `${count++}`)),
     // An overlay that nobody has written to is as good as a blank one.
     createForkSpec: (t: TestContext) => createSpec(t, join(scratch, `${count++}`)),
+    keepsChannels: true,
     bootLimitMs,
     obeysShutdown: false,
   };

@@ -27,6 +27,7 @@ const bench = {
   createDriver: () => createFakeHypervisor({ host: realHost, world: shared }),
   createSpec,
   createForkSpec: createSpec,
+  keepsChannels: true,
   bootLimitMs: 5000,
   obeysShutdown: true,
 };

@@ -115,7 +115,7 @@ function control(host: Host, world: FakeWorld, vmm: FakeVmm): Machine {
       }
       world.memories.set(memory, copyGuest(vmm.guest, vmm.guest.onPoweroff));
     },
-    fork: (spec, signal) => fork(host, world, vmm, spec, signal),
+    fork: (spec, _directory, signal) => fork(host, world, vmm, spec, signal),
     pause: () => Promise.resolve(void (vmm.paused = true)),
     resume: () => {
       vmm.paused = false;

@@ -159,7 +159,7 @@ async function makeMemoryFile(host: Host, { memoryPath, memoryMib }: MachineSpec
 
 /** @param source the machine that is going to have it */
 function forkOf(driver: Driver, source: () => QemuMachineControl): NonNullable<Machine['fork']> {
-  return (spec, signal) => forkMachine(driver, source(), spec, signal);
+  return (spec, _directory, signal) => forkMachine(driver, source(), spec, signal);
 }
 
 /** @returns looks it up when it is asked for: it has been measured by then */
