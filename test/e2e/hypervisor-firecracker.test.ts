@@ -4,6 +4,7 @@ import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, after, test } from 'node:test';
+import { describeForks } from '../../src/drivers/hypervisor/conformance-forks.ts';
 import { describeHypervisor } from '../../src/drivers/hypervisor/conformance.ts';
 import type { MachineSpec } from '../../src/drivers/hypervisor/contract.ts';
 import type { FirecrackerSettings } from '../../src/drivers/hypervisor/firecracker/checks.ts';
@@ -50,12 +51,16 @@ async function describeFirecracker(directory: string): Promise<void> {
     copyFileSync(rootPath, join(own, 'root'));
     return bundleSpecIn(own, bundle, { disks: [{ path: join(own, 'root'), format: 'raw', readOnly: false, durable: true }] });
   };
-  describeHypervisor('firecracker', {
+  const bench = {
     createDriver: () => createFirecrackerHypervisor({ host: realHost, settings }),
     createSpec,
+    createForkSpec: createSpec,
+    keepsChannels: false,
     // In a lab VM that is itself emulated a guest takes 15 to 30 s.
     bootLimitMs: 120_000,
     // Ctrl-Alt-Del comes before the guest has a keyboard driver.
     obeysShutdown: false,
-  });
+  };
+  describeHypervisor('firecracker', bench);
+  describeForks('firecracker', bench);
 }

@@ -20,9 +20,9 @@ export type FirecrackerSettings = {
 
 const REMEDY = 'banger bundle fetch firecracker';
 
-/** @returns the version in the output of `--version` */
+/** @returns the version in the output of `--version`, or in an answer of the API */
 export function parseVersion(printed: string): Version | undefined {
-  const match = /^Firecracker v(\d+)\.(\d+)\./.exec(printed);
+  const match = /^(?:Firecracker v)?(\d+)\.(\d+)\./.exec(printed);
   return match === null ? undefined : { major: Number(match[1]), minor: Number(match[2]) };
 }
 

@@ -15,6 +15,7 @@ import {
   refuseKernel,
   restoreRequests,
 } from './machine-config.ts';
+import { forkMark } from './fork.ts';
 import { FirecrackerMachineControl } from './machine.ts';
 import { assertSameKey } from '../snapshot-key.ts';
 import { readNames, snapshotKey } from './snapshot.ts';
@@ -37,13 +38,21 @@ export function createFirecrackerHypervisor(parts: { host: Host; settings: Firec
     takes: TAKES,
     checks: (signal) => driver.installation.check(signal),
     start: (spec, signal) => startMachine(driver, spec, signal),
-    ...(launch.seesAllFiles
-      ? { restore: (spec: MachineSpec, directory: string, signal: AbortSignal) => startMachine(driver, spec, signal, directory) }
-      : {}),
+    ...(launch.seesAllFiles && { restore: restoreWith(driver) }),
     adopt: (spec, process) => adoptMachine(driver, spec, process),
     find: (spec) => launch.find(spec),
-    cleanUp: (spec) => launch.cleanUp(spec),
+    cleanUp: (spec) => cleanUp(driver, spec),
   };
+}
+
+const restoreWith =
+  (driver: Driver): NonNullable<Hypervisor['restore']> =>
+  (spec, directory, signal) =>
+    startMachine(driver, spec, signal, directory);
+
+async function cleanUp({ host, launch }: Driver, spec: MachineSpec): Promise<void> {
+  await launch.cleanUp(spec);
+  await host.removeTree(forkMark(spec));
 }
 
 /** @param snapshot directory of the snapshot to continue from; default: a boot */
@@ -66,7 +75,7 @@ async function startMachine(driver: Driver, spec: MachineSpec, signal: AbortSign
     const child = await launch.start(spec, program);
     started.process = child.identity;
     if (child.exited !== undefined) started.exited = child.exited;
-    const control = (started.control = new FirecrackerMachineControl(driver, spec));
+    const control = (started.control = new FirecrackerMachineControl(driver, spec, restoreWith(driver)));
     await control.listen();
     const retryWhile = (): boolean => host.isAlive(child.identity);
     const api = await connectApi(
@@ -93,18 +102,18 @@ async function startMachine(driver: Driver, spec: MachineSpec, signal: AbortSign
 type Started = { control?: FirecrackerMachineControl; process?: ProcessIdentity; exited?: Promise<ProcessStatus> };
 
 /** The VMM refuses a socket that exists, and flock would create a missing disk. */
-async function prepare({ host, launch }: Driver, spec: MachineSpec): Promise<void> {
-  await launch.cleanUp(spec);
+async function prepare(driver: Driver, spec: MachineSpec): Promise<void> {
+  await cleanUp(driver, spec);
   for (const { path } of spec.disks) {
-    if (!(await host.exists(path))) throw new BangerError('VMM_FAILED', `there is no disk ${path}`, { details: { path } });
+    if (!(await driver.host.exists(path))) throw new BangerError('VMM_FAILED', `there is no disk ${path}`, { details: { path } });
   }
 }
 
 /** Keeps the contract's promise after a failed start: no process, no sockets. */
-async function abandon({ launch }: Driver, spec: MachineSpec, { process, control }: Started): Promise<void> {
-  if (process !== undefined) await launch.end(spec, process);
+async function abandon(driver: Driver, spec: MachineSpec, { process, control }: Started): Promise<void> {
+  if (process !== undefined) await driver.launch.end(spec, process);
   control?.detach();
-  await launch.cleanUp(spec);
+  await cleanUp(driver, spec);
 }
 
 function throwIfCancelled(spec: MachineSpec, signal: AbortSignal): void {
@@ -131,7 +140,7 @@ async function adoptMachine(driver: Driver, spec: MachineSpec, process: ProcessI
   const { host, launch } = driver;
   const ours = await launch.find(spec);
   if (!host.isAlive(process) || ours?.pid !== process.pid || ours.startTicks !== process.startTicks) return undefined;
-  const control = new FirecrackerMachineControl(driver, spec);
+  const control = new FirecrackerMachineControl(driver, spec, restoreWith(driver));
   let api: ApiClient | undefined;
   try {
     api = await connectApi(
@@ -145,6 +154,7 @@ async function adoptMachine(driver: Driver, spec: MachineSpec, process: ProcessI
     }
     await control.listen();
     control.attach(process, api);
+    await control.goOnAfterFork();
     return control;
   } catch (error) {
     // The caller decides whether to end a VMM that does not answer.

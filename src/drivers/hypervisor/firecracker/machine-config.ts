@@ -146,10 +146,13 @@ export function restoreRequests(machine: FirecrackerMachine, directory: string, 
   return [...outputRequests(machine), { ...load, timeoutMs: SNAPSHOT_TIMEOUT_MS }, ...others];
 }
 
+/** `Diff`: without pages that the guest has never used; they become holes of the file. */
+export type SnapshotType = 'Full' | 'Diff';
+
 /** @returns the request that writes the state and the memory of a paused machine */
-export function snapshotRequest(directory: string): ApiRequest {
+export function snapshotRequest(directory: string, type: SnapshotType = 'Full'): ApiRequest {
   const { statePath, memoryPath } = snapshotFiles(directory);
-  const body = { snapshot_path: statePath, mem_file_path: memoryPath, snapshot_type: 'Full' };
+  const body = { snapshot_path: statePath, mem_file_path: memoryPath, snapshot_type: type };
   return { ...put('/snapshot/create', body), timeoutMs: SNAPSHOT_TIMEOUT_MS };
 }
 

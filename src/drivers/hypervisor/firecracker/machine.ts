@@ -2,11 +2,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Host } from '../../../host/host.ts';
 import { BangerError } from '../../../model/errors.ts';
 import type { ProcessIdentity } from '../../../model/vm.ts';
-import type { AgentChannel, Machine, MachineExit, MachineLimits, MachineSpec, TransferLimit } from '../contract.ts';
+import type { AgentChannel, Hypervisor, Machine, MachineExit, MachineLimits, MachineSpec, TransferLimit } from '../contract.ts';
 import { type ProcessStatus, waitForVmmExit } from '../process-end.ts';
 import { OUTPUT_LOG_BYTES, type LoggedOutput, logOutput } from '../output-log.ts';
 import { AgentChannels, MAX_CHANNELS } from './agent-channels.ts';
 import type { ApiClient } from './api-client.ts';
+import { assertForkable, copyDisks, forkMark } from './fork.ts';
 import { listenForLastWord } from './last-word.ts';
 import type { Launch } from './launch.ts';
 import {
@@ -18,9 +19,9 @@ import {
   resumeRequests,
   snapshotRequest,
 } from './machine-config.ts';
-import type { FirecrackerInstallation } from './checks.ts';
+import { type FirecrackerInstallation, parseVersion } from './checks.ts';
 import { MetricsPipe } from './metrics.ts';
-import { snapshotKey, writeNames } from './snapshot.ts';
+import { knowsUsedPages, snapshotKey, writeNames } from './snapshot.ts';
 import { writeKey } from '../snapshot-key.ts';
 import { type ExitEvidence, judgeExit } from './vmm-process.ts';
 
@@ -30,12 +31,15 @@ const METRICS_TIMEOUT_MS = 2000;
 /** The first line may be the rest of a line that was cut while no daemon read. */
 const METRICS_ATTEMPTS = 2;
 
+type Parts = { host: Host; launch: Launch; installation: FirecrackerInstallation };
+
 /** One running Firecracker under this daemon's control. */
 export class FirecrackerMachineControl implements Machine {
   readonly accelerator = 'kvm';
   readonly channelCount = MAX_CHANNELS;
   readonly exited: Promise<MachineExit>;
-  readonly createSnapshot?: (directory: string, signal: AbortSignal) => Promise<void>;
+  readonly createSnapshot?: NonNullable<Machine['createSnapshot']>;
+  readonly fork?: NonNullable<Machine['fork']>;
   readonly #host: Host;
   readonly #launch: Launch;
   readonly #installation: FirecrackerInstallation;
@@ -52,13 +56,20 @@ export class FirecrackerMachineControl implements Machine {
   #resumeListener: () => void = () => undefined;
   #lastWord: { close(): void } | undefined;
 
-  constructor({ host, launch, installation }: { host: Host; launch: Launch; installation: FirecrackerInstallation }, spec: MachineSpec) {
+  /** @param restore starts another machine with what this one has handed over */
+  constructor({ host, launch, installation }: Parts, spec: MachineSpec, restore: NonNullable<Hypervisor['restore']>) {
     this.#installation = installation;
     this.#host = host;
     this.#launch = launch;
     this.#spec = spec;
     this.exited = this.#exit.promise;
-    if (launch.seesAllFiles) this.createSnapshot = (directory, signal) => this.#writeSnapshot(directory, signal);
+    if (launch.seesAllFiles) {
+      this.createSnapshot = (directory, signal) => this.#writeSnapshot(directory, signal);
+      this.fork = async (to, directory, signal) => {
+        await this.#handOver(to, directory, signal);
+        return restore(to, directory, signal);
+      };
+    }
     this.#channels = new AgentChannels(() => launch.connect(spec, launch.paths(spec).vsock));
   }
 
@@ -110,21 +121,67 @@ export class FirecrackerMachineControl implements Machine {
     await this.#send({ method: 'PATCH', path: '/vm', body: { state: 'Paused' } });
   }
 
-  /** Firecracker writes the whole snapshot in one request, so a cancel takes effect before and after it. */
   async #writeSnapshot(directory: string, signal: AbortSignal): Promise<void> {
+    await this.#writeFacts(directory);
+    await this.pause();
+    try {
+      await this.#writeMemory(directory, signal);
+    } catch (error) {
+      await this.resume();
+      throw error;
+    }
+  }
+
+  /** What a snapshot has beside the files of Firecracker. */
+  async #writeFacts(directory: string): Promise<void> {
     // If the program is of another version than the running one by now, it refuses the state itself.
     const { program } = await this.#installation.locate();
     await writeKey(this.#host, directory, await snapshotKey(this.#host, this.#spec, program));
     const seen = (path: string): string => this.#launch.seen(this.#spec, path);
     await writeNames(this.#host, directory, namedInState({ spec: this.#spec, paths: this.#launch.paths(this.#spec), seen }));
-    await this.pause();
-    try {
-      if (!signal.aborted) await this.#send(snapshotRequest(directory));
-      if (signal.aborted) throw new BangerError('CANCELLED', `the snapshot of ${this.#spec.vmName} was cancelled`);
-    } catch (error) {
-      await this.resume();
-      throw error;
+  }
+
+  /** Firecracker writes everything in one request, so a cancel takes effect before and after it. */
+  async #writeMemory(directory: string, signal: AbortSignal): Promise<void> {
+    if (!signal.aborted) {
+      const isPartial = await this.#knowsUsedPages();
+      await this.#send(snapshotRequest(directory, isPartial ? 'Diff' : 'Full'));
+      // What has been swapped out meanwhile is missing.
+      if (isPartial && !(await this.#knowsUsedPages())) await this.#send(snapshotRequest(directory));
     }
+    if (signal.aborted) throw new BangerError('CANCELLED', `the snapshot of ${this.#spec.vmName} was cancelled`);
+  }
+
+  async #knowsUsedPages(): Promise<boolean> {
+    const [maps = '', status = ''] = await Promise.all(
+      ['maps', 'status'].map((name) => this.#host.readIfThere(`/proc/${this.process.pid}/${name}`)),
+    );
+    return knowsUsedPages(maps, status);
+  }
+
+  /** Hands over what another machine begins with, and goes on if it ran. */
+  async #handOver(to: MachineSpec, directory: string, signal: AbortSignal): Promise<void> {
+    const { state, version } = await this.#control().describe();
+    const { version: present } = await this.#installation.locate();
+    await assertForkable(this.#host, { from: this.#spec, to, directory, running: parseVersion(version), present });
+    await this.#writeFacts(directory);
+    const isRunning = state === 'Running';
+    if (isRunning) await this.#host.touch(forkMark(this.#spec));
+    try {
+      if (isRunning) await this.pause();
+      await this.#writeMemory(directory, signal);
+      await copyDisks(this.#host, this.#spec, to, signal);
+    } finally {
+      if (isRunning) await this.goOnAfterFork();
+    }
+  }
+
+  /** Lets a machine go on that stands still for a fork, perhaps of an earlier daemon. Others stay as they are. */
+  async goOnAfterFork(): Promise<void> {
+    const mark = forkMark(this.#spec);
+    if (!(await this.#host.exists(mark))) return;
+    if ((await this.#control().describe()).state === 'Paused') await this.resume();
+    await this.#host.removeTree(mark);
   }
 
   /** The guest has closed its side of open connections, and nothing would tell this side. */
@@ -177,8 +234,12 @@ export class FirecrackerMachineControl implements Machine {
   }
 
   async #send(request: ApiRequest): Promise<void> {
-    if (this.#api === undefined) throw this.#failure('has no control connection');
-    await this.#api.send(request);
+    await this.#control().send(request);
+  }
+
+  #control(): ApiClient {
+    if (this.#api !== undefined) return this.#api;
+    throw this.#failure('has no control connection');
   }
 
   #failure(what: string): BangerError {

@@ -1,8 +1,8 @@
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { Host } from '../../../host/host.ts';
 import type { MachineSpec } from '../contract.ts';
 import type { NamedInState } from './machine-config.ts';
-import { commonKey, processorOf, type SnapshotKey } from '../snapshot-key.ts';
+import { commonKey, memoryFile, processorOf, type SnapshotKey } from '../snapshot-key.ts';
 
 /** Its state is in a format of the program, and its guests see the processor. @param program path of Firecracker */
 export async function snapshotKey(host: Host, spec: MachineSpec, program: string): Promise<SnapshotKey> {
@@ -24,4 +24,14 @@ export async function writeNames(host: Host, directory: string, names: NamedInSt
 export async function readNames(host: Host, directory: string, present: NamedInState): Promise<NamedInState> {
   const text = await host.readIfThere(namesFile(directory));
   return text === undefined ? present : (JSON.parse(text) as NamedInState);
+}
+
+/**
+ * Whether the kernel can tell which pages a guest has used, so that the others need not be written. It cannot of memory that began as a
+ * file of a snapshot, nor of pages that are swapped out.
+ * @param maps /proc/PID/maps of the VMM @param status /proc/PID/status
+ */
+export function knowsUsedPages(maps: string, status: string): boolean {
+  const isMapped = new RegExp(`/${basename(memoryFile(''))}(?: \\(deleted\\))?$`, 'm').test(maps);
+  return !isMapped && /^VmSwap:\s*0 kB$/m.test(status);
 }
