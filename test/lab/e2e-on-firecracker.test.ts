@@ -14,6 +14,8 @@ const FILES = [
   'exec',
   'stop',
   'suspend',
+  'templates',
+  'fork',
   'persistence',
   'cancel',
   'recovery',
