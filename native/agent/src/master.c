@@ -159,6 +159,8 @@ int master_main(int init_fd, const char *transport) {
     if (p[2].revents) {
       // Pid 1 closes its end when it executes the image's init. Workers may still hold copies of the other end.
       agent_shared->init_started = true;
+      // The next channel may get its number.
+      agent_shared->personalized_fd = -1;
       close(m.init_fd);
       m.init_fd = -1;
     }
