@@ -49,14 +49,16 @@ export const poolBench: Bench = {
       name,
       measure: (round: number) => measureFirst(pooled, { name: `${verb}-${flags.length}-${round}`, flags, verb }),
     });
-    return measureRoundRobin(
-      [
-        row('boot, then exec', ['--cold'], 'exec'),
-        row('pool, then exec', [], 'exec'),
-        row('boot, then ssh', ['--cold'], 'ssh'),
-        row('pool, then ssh', [], 'ssh'),
-      ],
-      rounds.slow,
-    );
+    const rows = [
+      row('boot, then exec', ['--cold'], 'exec'),
+      row('pool, then exec', [], 'exec'),
+      row('boot, then ssh', ['--cold'], 'ssh'),
+      row('pool, then ssh', [], 'ssh'),
+    ];
+    try {
+      return await measureRoundRobin(rows, rounds.slow);
+    } finally {
+      await pooled.must(['template', 'delete', '--all']);
+    }
   },
 };
