@@ -131,7 +131,8 @@ async function introduce(context: VmContext, draft: GuestDraft, signal: AbortSig
   const { services, vm } = context;
   const { agent, machine } = services.vms.machines.get(vm);
   const timeoutMs = services.settings.bootTimeoutMs;
-  const startedAt = performance.now();
+  const overdue = AbortSignal.timeout(timeoutMs);
+  const limits = { signal: AbortSignal.any([signal, overdue]), timeoutMs };
   const died = machine.exited.then((exit) => {
     throw new BangerError('BOOT_FAILED', `the VM ended during its boot: ${exit.detail}`);
   });
@@ -139,8 +140,8 @@ async function introduce(context: VmContext, draft: GuestDraft, signal: AbortSig
     if (isLast) throw new BangerError('BOOT_FAILED', `the boot hung ${MOST_BOOTS} times: ${reason}`);
     return reason;
   });
-  const told = prepareGuest(context, agent, { signal, timeoutMs }).then(async () => {
-    const { troubles, hasSshServer } = await agent.personalize(draft, { signal, timeoutMs });
+  const told = prepareGuest(context, agent, limits).then(async () => {
+    const { troubles, hasSshServer } = await agent.personalize(draft, limits);
     tellTroubles(context, troubles);
     if (hasSshServer !== undefined)
       context.update({ runtime: { bootId: services.world.processes.bootId(), ...context.vm.runtime, hasSshServer } });
@@ -150,7 +151,7 @@ async function introduce(context: VmContext, draft: GuestDraft, signal: AbortSig
   try {
     return (await Promise.race([told, died, ...(hung === undefined ? [] : [hung])])) ?? undefined;
   } catch (error) {
-    throw signal.aborted ? error : await explainBootFailure(context, error, performance.now() - startedAt >= timeoutMs);
+    throw signal.aborted ? error : await explainBootFailure(context, error, overdue.aborted);
   }
 }
 
