@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type LeakScope, type Snapshot, leaksBetween, processesOf, takeSnapshot } from './leak-check.ts';
 import { paced } from './pace.ts';
+import { describeVmms } from './vmm-look.ts';
 import { bundleOfTests, shareBundle } from '../images/shared-bundle.ts';
 import { type TestUser, asUser, testUser } from '../user/unprivileged.ts';
 
@@ -92,7 +93,7 @@ export async function createSandbox(options: SandboxOptions = {}): Promise<Sandb
     scope,
     argv,
     banger,
-    must: async (args, run) => outputOf(args, await banger(args, run)),
+    must: async (args, run) => outputOf(args, await banger(args, run), scope),
     close: () => (closed ??= closeSandbox({ directory, scope, before, banger, settleMs: paced(options.settleMs ?? 10_000) })),
   };
 }
@@ -159,9 +160,10 @@ function runToEnd(argv: readonly string[], env: Record<string, string>, options:
   });
 }
 
-function outputOf(args: readonly string[], finished: Finished): string {
-  if (finished.status === 0) return finished.stdout;
-  throw new Error(`banger ${args.join(' ')} ended with ${finished.status ?? finished.signal}\n${finished.stdout}${finished.stderr}`);
+async function outputOf(args: readonly string[], { status, signal, stdout, stderr }: Finished, scope: LeakScope): Promise<string> {
+  if (status === 0) return stdout;
+  const machines = await describeVmms(scope);
+  throw new Error(`banger ${args.join(' ')} ended with ${status ?? signal}\n${stdout}${stderr}${machines}`);
 }
 
 type Closing = { directory: string; scope: LeakScope; before: Snapshot; banger: Sandbox['banger']; settleMs: number };
