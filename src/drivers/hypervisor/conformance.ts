@@ -116,15 +116,18 @@ function describeEnds(bench: HypervisorBench): void {
 }
 
 function describeAdoption(bench: HypervisorBench): void {
-  test('a second daemon adopts the machine, talks to its agent and learns of its end (3.8)', async (t) => {
+  test('a second daemon adopts the machine, talks to its agent, has control of its disks and learns of its end (3.8)', async (t) => {
     const { machine, spec } = await startMachine(t, bench);
     const before = await machine.openAgentChannel(AbortSignal.timeout(bench.bootLimitMs));
     before.stream.write('GET /healthz HT');
     before.destroy();
     machine.detach();
-    const adopted = await bench.createDriver().adopt(spec, machine.process);
+    // It knows the disks and the TAP only once everything else of the VM is there again.
+    const network = spec.network.kind === 'user' ? spec.network : ({ kind: 'none' } as const);
+    const adopted = await bench.createDriver().adopt({ ...spec, disks: [], network }, machine.process);
     assert.ok(adopted !== undefined);
     assert.deepEqual(adopted.process, machine.process);
+    await adopted.updateDisk?.(0);
     const channel = await adopted.openAgentChannel(AbortSignal.timeout(bench.bootLimitMs));
     assert.match(await askHealth(channel), /^HTTP\/1\.1 200 /);
     channel.release();

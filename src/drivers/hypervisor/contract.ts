@@ -5,8 +5,8 @@ import type { ProcessIdentity } from '../../model/vm.ts';
 /**
  * A VMM driver turns a MachineSpec into one running VMM process and controls it.
  *
- * Order: `checks` any time → `start` → use of the Machine → one of the ways to stop → `cleanUp`. A driver keeps nothing between daemons:
- * `adopt` finds a machine again from the same spec and the recorded process.
+ * Order: `checks` any time → `start` → use of the Machine → one of the ways to stop → `cleanUp`. A driver keeps nothing between daemons but
+ * files in the machine's runtime directory: `adopt` finds a machine again from the spec without its disks and TAP, and the recorded process.
  *
  * After a failed or cancelled `start`, the driver has ended its process and removed its sockets; the caller still calls `cleanUp`, which is
  * idempotent and tolerates missing pieces. Calls for different machines may run at the same time; the caller serialises calls for one

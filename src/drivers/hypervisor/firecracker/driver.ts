@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import type { Host } from '../../../host/host.ts';
 import { BangerError } from '../../../model/errors.ts';
 import type { ProcessIdentity } from '../../../model/vm.ts';
@@ -52,7 +53,23 @@ const restoreWith =
 
 async function cleanUp({ host, launch }: Driver, spec: MachineSpec): Promise<void> {
   await launch.cleanUp(spec);
-  await host.removeTree(forkMark(spec));
+  for (const path of [forkMark(spec), partsFile(spec)]) await host.removeTree(path);
+}
+
+/** What the next daemon does not know of a machine. */
+type Parts = Pick<MachineSpec, 'disks' | 'network'>;
+
+const partsFile = ({ runtimeDirectory }: MachineSpec): string => join(runtimeDirectory, 'parts.json');
+
+async function keepParts(host: Host, spec: MachineSpec): Promise<void> {
+  const { disks, network }: Parts = spec;
+  await host.writeFileAtomic(partsFile(spec), JSON.stringify({ disks, network }));
+}
+
+/** @returns the spec that the machine was started with, as far as it is known: an earlier build kept nothing */
+async function wholeSpec(host: Host, spec: MachineSpec): Promise<MachineSpec> {
+  const parts = await host.readIfThere(partsFile(spec));
+  return parts === undefined ? spec : { ...spec, ...(JSON.parse(parts) as Parts) };
 }
 
 /** @param snapshot directory of the snapshot to continue from; default: a boot */
@@ -71,6 +88,7 @@ async function startMachine(driver: Driver, spec: MachineSpec, signal: AbortSign
   try {
     refuseKernel(await host.readHead(spec.kernelPath, KERNEL_HEAD_BYTES), version, spec.kernelPath);
     await prepare(driver, spec);
+    await keepParts(host, spec);
     throwIfCancelled(spec, signal);
     const child = await launch.start(spec, program);
     started.process = child.identity;
@@ -140,7 +158,7 @@ async function adoptMachine(driver: Driver, spec: MachineSpec, process: ProcessI
   const { host, launch } = driver;
   const ours = await launch.find(spec);
   if (!host.isAlive(process) || ours?.pid !== process.pid || ours.startTicks !== process.startTicks) return undefined;
-  const control = new FirecrackerMachineControl(driver, spec, restoreWith(driver));
+  const control = new FirecrackerMachineControl(driver, await wholeSpec(host, spec), restoreWith(driver));
   let api: ApiClient | undefined;
   try {
     api = await connectApi(
