@@ -186,10 +186,15 @@ function commandLine({ spec, accelerator, tscKhz }: QemuMachine): string {
  * TCG does not have, or Hyper-V, VMware or Jailhouse. `apicpmtimer` needs an ACPI timer, which microvm lacks, and `nolapic_timer` leaves
  * two processors without a tick. A host that takes the processor away for 100 ms at that moment spoils the measurement. So boots queue for
  * processors, and BootWatch catches the rest.
+ *
+ * QEMU before 8.1 may keep translated code that the guest has changed meanwhile ("accel/tcg: Always lock pages before translation"). Linux
+ * changes its own code when it switches a static key: it puts a breakpoint there first, and a processor that keeps the translated breakpoint
+ * comes back to it for ever. Early in a boot the other processors idle; but systemd's first control group for memory switches two keys, one of them in
+ * kmem_cache_alloc, while all of them work. The kernel does not switch them if it does not count its own memory for control groups.
  */
 function emulationArguments(tscKhz: number | undefined): string[] {
   const tsc = tscKhz === undefined ? [] : [`tsc_early_khz=${tscKhz}`];
-  return ['no_timer_check', 'mitigations=off', 'tsc=reliable', ...tsc];
+  return ['no_timer_check', 'mitigations=off', 'tsc=reliable', 'cgroup.memory=nokmem,nosocket', ...tsc];
 }
 
 /** QEMU's option parser splits at commas; a doubled comma stands for one. */
